@@ -1,0 +1,96 @@
+//! A challenge of a `WWW-Authenticate` header, as RFC 9110 (section 11.6.1) writes it. Every part comes from a plugin
+//! and is checked here, so that what reaches the client is one well-formed header value.
+
+use http::HeaderValue;
+
+const MAX_PARAMETERS: usize = 16;
+const MAX_LENGTH: usize = 4 * 1024;
+
+/// One challenge, ready to be sent: `Bearer realm="x", error="invalid_token"`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Challenge(HeaderValue);
+
+impl Challenge {
+    /// Writes a challenge with its parameters quoted.
+    ///
+    /// None when the scheme or a parameter's name is no token (RFC 9110, section 5.6.2), a value has a control
+    /// character, or the whole is out of bounds: 16 parameters, 4 KiB.
+    pub fn new<N: AsRef<str>, V: AsRef<str>>(
+        scheme: &str,
+        parameters: impl IntoIterator<Item = (N, V)>,
+    ) -> Option<Self> {
+        let mut text = token(scheme)?.to_owned();
+        for (index, (name, value)) in parameters.into_iter().enumerate() {
+            if index == MAX_PARAMETERS || text.len() > MAX_LENGTH {
+                return None;
+            }
+            text.push_str(if index == 0 { " " } else { ", " });
+            text.push_str(token(name.as_ref())?);
+            text.push('=');
+            push_quoted(&mut text, value.as_ref())?;
+        }
+        if text.len() > MAX_LENGTH {
+            return None;
+        }
+        HeaderValue::try_from(text).ok().map(Self)
+    }
+
+    /// The value of a `WWW-Authenticate` header field.
+    pub fn as_header(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+fn token(text: &str) -> Option<&str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    (!text.is_empty() && text.bytes().all(allowed)).then_some(text)
+}
+
+fn push_quoted(text: &mut String, value: &str) -> Option<()> {
+    text.push('"');
+    for c in value.chars() {
+        if c.is_control() {
+            return None;
+        }
+        if matches!(c, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text.push('"');
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_quoted() {
+        let written = |parameters: &[(&str, &str)]| {
+            Challenge::new("Bearer", parameters.iter().copied()).map(|challenge| challenge.0)
+        };
+        assert_eq!(written(&[]).unwrap(), "Bearer");
+        assert_eq!(
+            written(&[("realm", "a \"b\" \\ c"), ("error", "invalid_token")]).unwrap(),
+            r#"Bearer realm="a \"b\" \\ c", error="invalid_token""#
+        );
+    }
+
+    #[test]
+    fn nothing_can_be_injected() {
+        let long = "x".repeat(MAX_LENGTH);
+        for (scheme, name, value) in [
+            ("", "realm", "x"),
+            ("Basic realm", "realm", "x"),
+            ("Basic\r\n", "realm", "x"),
+            ("Basic", "realm=\"\"", "x"),
+            ("Basic", "", "x"),
+            ("Basic", "realm", "x\r\nSet-Cookie: a=b"),
+            ("Basic", "realm", "x\0"),
+            ("Basic", "realm", &long),
+        ] {
+            assert_eq!(Challenge::new(scheme, [(name, value)]), None, "{scheme:?} {name:?}");
+        }
+    }
+}
