@@ -1,6 +1,7 @@
 //! One loaded configuration: its authenticators, ready to be asked, and its routes. It never changes; a new
 //! configuration makes the next one.
 
+mod credentials;
 mod route;
 mod table;
 
@@ -11,6 +12,7 @@ use portcullis::session::Sessions;
 
 use crate::serve::path::CanonicalPath;
 
+pub(crate) use credentials::Credentials;
 pub(crate) use route::Access;
 pub(crate) use route::Route;
 

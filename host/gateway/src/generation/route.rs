@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use http::HeaderName;
 use portcullis::Gate;
 
 use crate::config::Cookies;
 use crate::config::IdentityHeaders;
 use crate::config::Upstream;
+use crate::generation::Credentials;
 
 /// One route.
 #[derive(Debug)]
@@ -22,10 +22,10 @@ pub(crate) struct Route {
     pub(crate) identity: IdentityHeaders,
     /// Whether cookies pass between client and upstream.
     pub(crate) cookies: Cookies,
-    /// Whether the client's `credentials` reach the upstream.
+    /// Whether the client's credentials reach the upstream.
     pub(crate) forward_authorization: bool,
-    /// The headers that carry credentials here: `Authorization` and every header that the authenticators may read.
-    pub(crate) credentials: Vec<HeaderName>,
+    /// Where they stand in a request.
+    pub(crate) credentials: Credentials,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
 }
