@@ -1,0 +1,1 @@
+//! The authenticators that come with Portcullis.

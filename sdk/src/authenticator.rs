@@ -1,0 +1,79 @@
+//! The trait that every authenticator implements. The gateway makes one from its settings and then asks it, for each
+//! request, who sent it.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::Grant;
+use crate::Refusal;
+use crate::Request;
+
+/// Says who sent a request.
+///
+/// By default the gateway makes a fresh instance for every request, so [`new`](Self::new) runs as often as
+/// [`authenticate`](Self::authenticate): keep it cheap, and keep nothing in the value that the next request would need.
+/// What must outlive a request belongs in the [`cache`](crate::cache).
+pub trait Authenticator: Sized {
+    /// What the operator writes in the configuration. `#[serde(deny_unknown_fields)]` turns a misspelt name into an
+    /// error; [`settings!`](crate::settings!) derives everything that is needed.
+    type Settings: DeserializeOwned + JsonSchema;
+
+    /// Takes the settings.
+    ///
+    /// # Errors
+    ///
+    /// When the settings contradict each other or can't work. The text is for the operator: name the setting that is
+    /// wrong and say what would be right.
+    fn new(settings: Self::Settings) -> Result<Self, SettingsError>;
+
+    /// Says who sent the request.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] says why there is no user, and with that what the gateway does next.
+    fn authenticate(&self, request: &Request) -> Result<Grant, Refusal>;
+}
+
+/// What is wrong with the settings, in words for the operator.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingsError(String);
+
+impl From<String> for SettingsError {
+    fn from(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
+impl From<&str> for SettingsError {
+    fn from(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
+
+/// Makes an authenticator from settings in JSON. The error names the setting.
+pub(crate) fn configured<A: Authenticator>(settings: &str) -> Result<A, String> {
+    let settings = serde_json::from_str(settings).map_err(|_| located::<A::Settings>(settings))?;
+    A::new(settings).map_err(|error| error.to_string())
+}
+
+/// Reads wrong settings a second time to say where they are wrong. The first time doesn't keep track, as it happens for
+/// every request.
+fn located<S: DeserializeOwned>(settings: &str) -> String {
+    let mut json = serde_json::Deserializer::from_str(settings);
+    match serde_path_to_error::deserialize::<_, S>(&mut json) {
+        Ok(_) => "the settings are not one JSON object".to_owned(),
+        Err(error) => {
+            let reason = without_position(&error.inner().to_string());
+            match error.path().to_string().as_str() {
+                "." => reason,
+                path => format!("{path}: {reason}"),
+            }
+        }
+    }
+}
+
+/// The operator wrote TOML, so a position in the JSON made from it would mislead.
+fn without_position(reason: &str) -> String {
+    reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason).to_owned()
+}

@@ -1,0 +1,75 @@
+//! Between the types that authors use and those that the contract generates.
+
+use std::time::Duration;
+
+use super::bindings::portcullis::auth::crypto;
+use super::bindings::portcullis::auth::types as wit;
+use crate::Challenge;
+use crate::Grant;
+use crate::Refusal;
+use crate::Response;
+use crate::User;
+use crate::crypto::Algorithm;
+
+impl From<Grant> for wit::Grant {
+    fn from(grant: Grant) -> Self {
+        Self {
+            user: grant.user.into(),
+            valid_for: grant.valid_for.map(whole_seconds).filter(|seconds| *seconds > 0),
+            response_headers: grant.response_headers,
+        }
+    }
+}
+
+impl From<User> for wit::User {
+    fn from(user: User) -> Self {
+        Self { name: user.name, groups: user.groups, admin: user.admin, attributes: user.attributes }
+    }
+}
+
+impl From<Refusal> for wit::Refusal {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Forbidden(reason) => Self::Forbidden(reason),
+            Refusal::NotMine(challenge) => Self::NotMine(challenge.map(Into::into)),
+            Refusal::Respond(response) => Self::Respond(response.into()),
+            Refusal::Unauthenticated(reason, challenge) => Self::Unauthenticated((reason, challenge.map(Into::into))),
+            Refusal::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<Challenge> for wit::Challenge {
+    fn from(challenge: Challenge) -> Self {
+        Self { scheme: challenge.scheme, parameters: challenge.parameters }
+    }
+}
+
+impl From<Response> for wit::Response {
+    fn from(response: Response) -> Self {
+        Self { status: response.status, headers: response.headers, body: response.body }
+    }
+}
+
+impl From<Algorithm> for crypto::Algorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Ed25519 => Self::Ed25519,
+            Algorithm::Es256 => Self::Es256,
+            Algorithm::Es384 => Self::Es384,
+            Algorithm::Hs256 => Self::Hs256,
+            Algorithm::Hs384 => Self::Hs384,
+            Algorithm::Hs512 => Self::Hs512,
+            Algorithm::Ps256 => Self::Ps256,
+            Algorithm::Ps384 => Self::Ps384,
+            Algorithm::Ps512 => Self::Ps512,
+            Algorithm::Rs256 => Self::Rs256,
+            Algorithm::Rs384 => Self::Rs384,
+            Algorithm::Rs512 => Self::Rs512,
+        }
+    }
+}
+
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,36 @@
+//! What the SDK asks of the gateway, under the names that the native fake has too.
+
+use std::time::Duration;
+
+use super::bindings::portcullis::auth::cache;
+use super::bindings::portcullis::auth::crypto;
+use super::bindings::wasi::clocks::wall_clock;
+use super::bindings::wasi::logging::logging;
+use crate::crypto::Algorithm;
+use crate::log::Level;
+
+pub(crate) use super::fetch::send;
+pub(crate) use cache::add as cache_add;
+pub(crate) use cache::delete as cache_delete;
+pub(crate) use cache::get as cache_get;
+pub(crate) use cache::set as cache_set;
+
+pub(crate) fn verify(algorithm: Algorithm, key: &str, message: &[u8], signature: &[u8]) -> Result<bool, String> {
+    crypto::verify(algorithm.into(), key.as_bytes(), message, signature)
+}
+
+pub(crate) fn since_epoch() -> Duration {
+    let now = wall_clock::now();
+    Duration::new(now.seconds, now.nanoseconds)
+}
+
+pub(crate) fn log(level: Level, message: &str) {
+    let level = match level {
+        Level::Trace => logging::Level::Trace,
+        Level::Debug => logging::Level::Debug,
+        Level::Info => logging::Level::Info,
+        Level::Warn => logging::Level::Warn,
+        Level::Error => logging::Level::Error,
+    };
+    logging::log(level, "", message);
+}

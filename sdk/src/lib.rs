@@ -1,0 +1,102 @@
+//! Write an authenticator for Portcullis in Rust. An authenticator is a type that implements [`Authenticator`] and is
+//! exported with [`export!`]; compiled for `wasm32-wasip2` it is a component that the gateway loads.
+//!
+//! ```
+//! use portcullis_sdk::prelude::*;
+//!
+//! /// Lets in whoever knows the key.
+//! pub struct ApiKey(Settings);
+//!
+//! settings! {
+//!     pub struct Settings {
+//!         /// The key that clients send in `X-Api-Key`.
+//!         pub key: Secret,
+//!     }
+//! }
+//!
+//! impl Authenticator for ApiKey {
+//!     type Settings = Settings;
+//!
+//!     fn new(settings: Settings) -> Result<Self, SettingsError> {
+//!         Ok(Self(settings))
+//!     }
+//!
+//!     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
+//!         match request.header("x-api-key").as_slice() {
+//!             [] => Err(Refusal::not_mine(None)),
+//!             [key] if self.0.key.matches(key) => Ok(User::new("api").into()),
+//!             _ => Err(Refusal::unauthenticated("wrong API key", None)),
+//!         }
+//!     }
+//! }
+//!
+//! portcullis_sdk::export!(ApiKey);
+//! ```
+//!
+//! Natively the same code runs against a fake gateway: see [`testing`].
+
+extern crate self as portcullis_sdk;
+
+mod authenticator;
+mod challenge;
+mod credentials;
+mod digest;
+mod export;
+mod grant;
+mod refusal;
+mod request;
+mod response;
+mod secret;
+mod user;
+
+pub mod cache;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod component;
+pub mod crypto;
+pub mod http;
+#[cfg(feature = "jwt")]
+pub mod jwt;
+pub mod log;
+pub mod settings;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+pub mod time;
+
+pub use authenticator::Authenticator;
+pub use authenticator::SettingsError;
+pub use challenge::Challenge;
+pub use credentials::BasicCredentials;
+pub use credentials::NoCredentials;
+pub use credentials::Token;
+pub use digest::constant_time_eq;
+pub use grant::Grant;
+pub use refusal::Refusal;
+pub use response::Response;
+pub use schemars;
+pub use secret::Secret;
+pub use serde;
+pub use user::User;
+
+#[cfg(target_arch = "wasm32")]
+pub use component::Request;
+#[cfg(not(target_arch = "wasm32"))]
+pub use testing::Request;
+
+#[cfg(target_arch = "wasm32")]
+use component::imports as host;
+#[cfg(not(target_arch = "wasm32"))]
+use testing::imports as host;
+
+/// What nearly every authenticator uses: `use portcullis_sdk::prelude::*;`.
+pub mod prelude {
+    pub use crate::Authenticator;
+    pub use crate::Challenge;
+    pub use crate::Grant;
+    pub use crate::Refusal;
+    pub use crate::Request;
+    pub use crate::Secret;
+    pub use crate::SettingsError;
+    pub use crate::User;
+    pub use crate::settings;
+}

@@ -1,0 +1,237 @@
+//! The fake gateway. It belongs to the thread that started it, so that tests run side by side, and it ends when it is
+//! dropped.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::clock::Clock;
+use crate::Response;
+use crate::http::HttpError;
+use crate::http::HttpRequest;
+use crate::log::Level;
+
+/// A gateway for the authenticators of this thread, until it is dropped.
+#[derive(Debug)]
+pub struct FakeHost {
+    /// Dropped on another thread it would end that thread's fake.
+    this_thread: PhantomData<Rc<()>>,
+}
+
+impl FakeHost {
+    /// Starts a gateway with an empty cache, no server to talk to and the real clock, in place of the one before.
+    pub fn start() -> Self {
+        STATE.set(Some(State::default()));
+        Self { this_thread: PhantomData }
+    }
+
+    /// Answers requests for this very URL. The latest answer for a URL counts.
+    pub fn answer(&self, url: impl Into<String>, answer: impl Into<Answer>) {
+        let (url, answer) = (url.into(), answer.into().0);
+        self.add_server(move |request| (request.url == url).then(|| answer.clone()));
+    }
+
+    /// Answers every request that no later answer is for.
+    pub fn serve(&self, server: impl Fn(&SentRequest) -> Result<Response, HttpError> + 'static) {
+        self.add_server(move |request| Some(server(request)));
+    }
+
+    /// The requests sent to other servers, in order, answered or not.
+    pub fn requests(&self) -> Vec<SentRequest> {
+        with(|state| state.requests.clone()).unwrap_or_default()
+    }
+
+    /// Sets the clock, in seconds since 1970-01-01 UTC, and stops it there.
+    pub fn set_unix_seconds(&self, seconds: u64) {
+        with(|state| state.clock.set(Duration::from_secs(seconds)));
+    }
+
+    /// Moves the clock on, and stops it there. Entries of the cache grow old by it.
+    pub fn advance(&self, by: Duration) {
+        with(|state| state.clock.advance(by));
+    }
+
+    /// The lines logged so far.
+    pub fn log(&self) -> Vec<(Level, String)> {
+        with(|state| state.log.clone()).unwrap_or_default()
+    }
+
+    /// The keys in the cache that are not too old, with the seconds that each has left, in the order of the keys.
+    pub fn cache_entries(&self) -> Vec<(String, u64)> {
+        with(|state| state.entries()).unwrap_or_default()
+    }
+
+    fn add_server(&self, server: impl Fn(&SentRequest) -> Option<Result<Response, HttpError>> + 'static) {
+        with(|state| state.servers.push(Rc::new(server)));
+    }
+}
+
+impl Drop for FakeHost {
+    fn drop(&mut self) {
+        STATE.set(None);
+    }
+}
+
+/// What a server answers: a [`Response`] or an [`HttpError`].
+#[derive(Clone, Debug)]
+pub struct Answer(Result<Response, HttpError>);
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self(Ok(response))
+    }
+}
+
+impl From<HttpError> for Answer {
+    fn from(error: HttpError) -> Self {
+        Self(Err(error))
+    }
+}
+
+/// A request that an authenticator sent.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SentRequest {
+    /// Where it was sent.
+    pub url: String,
+    /// Names and values as given.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// How long the exchange may take.
+    pub timeout: Duration,
+}
+
+impl SentRequest {
+    /// The first value of a header as text, the name in any case.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let value = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+        value.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    }
+}
+
+type Server = Rc<dyn Fn(&SentRequest) -> Option<Result<Response, HttpError>>>;
+
+/// What the fake knows.
+#[derive(Default)]
+pub(super) struct State {
+    cache: HashMap<String, (Vec<u8>, Duration)>,
+    clock: Clock,
+    log: Vec<(Level, String)>,
+    requests: Vec<SentRequest>,
+    servers: Vec<Server>,
+}
+
+impl State {
+    pub(super) fn cached(&self, key: &str) -> Option<Vec<u8>> {
+        self.cache.get(key).filter(|(_, end)| *end > self.since_epoch()).map(|(value, _)| value.clone())
+    }
+
+    pub(super) fn store(&mut self, key: &str, value: &[u8], ttl_seconds: u32) -> bool {
+        if key.len() > 256 || value.len() > 1024 * 1024 {
+            return false;
+        }
+        let end = self.since_epoch() + Duration::from_secs(ttl_seconds.into());
+        self.cache.insert(key.to_owned(), (value.to_owned(), end));
+        true
+    }
+
+    pub(super) fn forget(&mut self, key: &str) {
+        self.cache.remove(key);
+    }
+
+    pub(super) fn since_epoch(&self) -> Duration {
+        self.clock.since_epoch()
+    }
+
+    pub(super) fn note(&mut self, level: Level, message: &str) {
+        self.log.push((level, message.to_owned()));
+    }
+
+    fn entries(&self) -> Vec<(String, u64)> {
+        let now = self.since_epoch();
+        let left = |end: Duration| end.checked_sub(now).filter(|left| !left.is_zero());
+        let mut entries: Vec<_> =
+            self.cache.iter().filter_map(|(key, (_, end))| Some((key.clone(), left(*end)?.as_secs()))).collect();
+        entries.sort();
+        entries
+    }
+}
+
+thread_local! {
+    static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
+}
+
+/// Does something with the fake of this thread; none if there is no fake.
+pub(super) fn with<T>(f: impl FnOnce(&mut State) -> T) -> Option<T> {
+    STATE.with_borrow_mut(|state| state.as_mut().map(f))
+}
+
+/// Asks the servers for an answer. They run while the state is free, so that they may use the SDK themselves.
+pub(super) fn send(request: &HttpRequest) -> Result<Response, HttpError> {
+    let sent = SentRequest { url: request.url.clone(), headers: request.headers.clone(), timeout: request.timeout };
+    let servers = with(|state| {
+        state.requests.push(sent.clone());
+        state.servers.clone()
+    });
+    let answer = servers.unwrap_or_default().iter().rev().find_map(|server| server(&sent)).unwrap_or(Err(HttpError::Denied))?;
+    if answer.body.len() > request.max_body { Err(HttpError::TooLarge) } else { Ok(answer) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache;
+    use crate::http;
+    use crate::log;
+    use crate::time;
+
+    #[test]
+    fn entries_of_the_cache_grow_old_by_the_clock() {
+        let host = FakeHost::start();
+        host.set_unix_seconds(1000);
+        cache::set("k", b"v", Duration::from_secs(10));
+        assert!(!cache::add("k", b"w", Duration::from_secs(10)));
+        assert_eq!(host.cache_entries(), [("k".to_owned(), 10)]);
+        host.advance(Duration::from_secs(9));
+        assert_eq!(cache::get("k"), Some(b"v".to_vec()));
+        host.advance(Duration::from_secs(1));
+        assert_eq!(cache::get("k"), None);
+        assert!(cache::add("k", b"w", Duration::from_secs(10)));
+        cache::delete("k");
+        assert_eq!(cache::get("k"), None);
+        assert_eq!(time::unix_seconds(), 1010);
+    }
+
+    #[test]
+    fn what_the_gateway_would_not_store_is_not_stored() {
+        let _host = FakeHost::start();
+        cache::set(&"k".repeat(257), b"v", Duration::from_secs(10));
+        assert_eq!(cache::get(&"k".repeat(257)), None);
+        assert!(!cache::add("k", &vec![0; 1024 * 1024 + 1], Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn the_latest_answer_for_a_url_counts_and_every_request_is_recorded() {
+        let host = FakeHost::start();
+        assert_eq!(http::get("http://a/").send(), Err(HttpError::Denied));
+        host.serve(|request| Ok(Response::new(200).with_body(request.url.clone())));
+        host.answer("http://a/", HttpError::TimedOut);
+        assert_eq!(http::get("http://a/").send(), Err(HttpError::TimedOut));
+        assert_eq!(http::get("http://b/").max_body(9).header("X-A", "1").send().unwrap().body, b"http://b/");
+        assert_eq!(http::get("http://b/").max_body(8).send(), Err(HttpError::TooLarge));
+        assert_eq!(host.requests().len(), 4);
+        assert_eq!(host.requests()[2].header("x-a"), Some("1".to_owned()));
+    }
+
+    #[test]
+    fn a_fake_ends_when_it_is_dropped() {
+        let host = FakeHost::start();
+        cache::set("k", b"v", Duration::from_secs(10));
+        log::warn("careful");
+        assert_eq!(host.log(), [(Level::Warn, "careful".to_owned())]);
+        drop(host);
+        assert_eq!(cache::get("k"), None);
+        assert!(!cache::add("k", b"v", Duration::from_secs(10)));
+    }
+}

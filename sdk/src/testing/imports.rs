@@ -1,0 +1,50 @@
+//! What the SDK asks of the gateway, answered natively by the fake of this thread. Without one there is no gateway: the
+//! cache is empty, no server is granted, and the clock is the real one.
+
+use std::time::Duration;
+
+use super::clock;
+use super::host;
+use crate::Response;
+use crate::crypto::Algorithm;
+use crate::http::HttpError;
+use crate::http::HttpRequest;
+use crate::log::Level;
+
+pub(crate) fn cache_get(key: &str) -> Option<Vec<u8>> {
+    host::with(|state| state.cached(key)).flatten()
+}
+
+pub(crate) fn cache_set(key: &str, value: &[u8], ttl_seconds: u32) {
+    host::with(|state| state.store(key, value, ttl_seconds));
+}
+
+pub(crate) fn cache_add(key: &str, value: &[u8], ttl_seconds: u32) -> bool {
+    host::with(|state| state.cached(key).is_none() && state.store(key, value, ttl_seconds)).unwrap_or(false)
+}
+
+pub(crate) fn cache_delete(key: &str) {
+    host::with(|state| state.forget(key));
+}
+
+pub(crate) fn send(request: &HttpRequest) -> Result<Response, HttpError> {
+    host::send(request)
+}
+
+pub(crate) fn since_epoch() -> Duration {
+    host::with(|state| state.since_epoch()).unwrap_or_else(clock::real)
+}
+
+pub(crate) fn log(level: Level, message: &str) {
+    host::with(|state| state.note(level, message));
+}
+
+#[cfg(feature = "testing")]
+pub(crate) fn verify(algorithm: Algorithm, key: &str, message: &[u8], signature: &[u8]) -> Result<bool, String> {
+    super::signatures::verify(algorithm, key, message, signature)
+}
+
+#[cfg(not(feature = "testing"))]
+pub(crate) fn verify(_: Algorithm, _: &str, _: &[u8], _: &[u8]) -> Result<bool, String> {
+    Err("to verify signatures in tests, enable the feature `testing` of portcullis-sdk".to_owned())
+}

@@ -1,0 +1,44 @@
+//! Tests of an authenticator without a gateway: requests are built, and a fake gateway answers what the authenticator
+//! asks of its surroundings.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use portcullis_sdk::Response;
+//! use portcullis_sdk::testing::FakeHost;
+//! use portcullis_sdk::testing::RequestBuilder;
+//!
+//! let host = FakeHost::start();
+//! host.answer("https://id.example.org/keys", Response::new(200).with_body("{}"));
+//! assert_eq!(portcullis_sdk::http::get("https://id.example.org/keys").send().unwrap().body, b"{}");
+//! assert_eq!(host.requests().len(), 1);
+//!
+//! let request = RequestBuilder::get("/api").header("authorization", "Bearer abc").build();
+//! assert_eq!(request.bearer().unwrap().as_str(), "abc");
+//! ```
+//!
+//! With the feature `testing` signatures are verified for real.
+
+mod clock;
+mod host;
+mod request;
+#[cfg(feature = "testing")]
+mod signatures;
+
+pub(crate) mod imports;
+
+use crate::Authenticator;
+
+pub use host::FakeHost;
+pub use host::SentRequest;
+pub use request::Request;
+pub use request::RequestBuilder;
+
+/// Makes an authenticator as the gateway does, from settings in JSON.
+///
+/// # Errors
+///
+/// The text that the operator would read.
+pub fn configure<A: Authenticator>(settings: &str) -> Result<A, String> {
+    crate::authenticator::configured(settings)
+}
