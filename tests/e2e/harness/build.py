@@ -1,0 +1,59 @@
+"""Components that the tests build for themselves, as somebody outside the project would, each kept until its source
+changes."""
+
+import hashlib
+import os
+import subprocess
+
+from .paths import ROOT, STATE, TESTS, VENV_BIN, WIT
+
+TARGET = "wasm32-wasip2"
+
+
+def python_component():
+    """The Python authenticator, by componentize-py against `wit/` alone.
+
+    `-s` replaces the imports of WASI, which a Python interpreter wants and this authenticator doesn't.
+    """
+    source = TESTS / "plugins" / "python"
+    built = STATE / "plugins" / f"python-{_digest(source, WIT)}.wasm"
+    if not built.exists():
+        built.parent.mkdir(parents=True, exist_ok=True)
+        partial = built.with_suffix(".partial")
+        command = [VENV_BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-s", "-o", partial]
+        subprocess.run(command, cwd=source, check=True, timeout=170)
+        partial.rename(built)
+    return built
+
+
+def example_component(name):
+    """An authenticator of the SDK's examples: a crate of its own, outside the workspace."""
+    return _cargo_component(ROOT / "sdk" / "examples" / name, name)
+
+
+def guest_component(name):
+    return _cargo_component(TESTS / "guests" / name, name)
+
+
+def _cargo_component(crate, name):
+    """Builds with cargo, which knows itself what has changed, in a target directory apart from the workspace's."""
+    target = STATE / "guests"
+    environment = os.environ | {"CARGO_TARGET_DIR": str(target)}
+    command = ["cargo", "build", "--quiet", "--release", "--target", TARGET]
+    subprocess.run(command, cwd=crate, env=environment, check=True, timeout=600)
+    return target / TARGET / "release" / f"{name}.wasm"
+
+
+def _digest(*folders):
+    """A digest of every file's name and content."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    for component in (python_component(), example_component("api_key"), guest_component("hostile")):
+        print(component.relative_to(ROOT))

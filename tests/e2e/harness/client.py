@@ -1,0 +1,96 @@
+"""An HTTP client that sends what it is told, byte for byte, and follows, stores and normalises nothing.
+
+A library that tidies paths, joins headers or keeps cookies would hide what these tests are about.
+"""
+
+import base64
+import http.client
+import json
+import socket
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+TIMEOUT_SECONDS = 30
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: list
+    body: bytes
+
+    def all(self, name):
+        """Every value of a header, in order."""
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    def header(self, name):
+        values = self.all(name)
+        assert len(values) <= 1, f"{name} came {len(values)} times: {values}"
+        return values[0] if values else None
+
+    def json(self):
+        return json.loads(self.body)
+
+    def schemes(self):
+        """The scheme of every challenge, one `WWW-Authenticate` header each."""
+        return [value.split(" ")[0] for value in self.all("www-authenticate")]
+
+    def set_cookies(self):
+        """Name and value of every cookie that was set."""
+        return dict(value.split(";")[0].split("=", 1) for value in self.all("set-cookie"))
+
+
+def connect(base):
+    address = urlsplit(base)
+    return http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT_SECONDS)
+
+
+def begin(connection, method, target, headers):
+    """Sends a request's head. `headers`: pairs, or a mapping; a value is `str` (Latin-1) or `bytes`."""
+    connection.putrequest(method, target, skip_host=_names(headers, "host"), skip_accept_encoding=True)
+    for name, value in _pairs(headers):
+        connection.putheader(name, value)
+    connection.endheaders()
+
+
+def send(base, target="/", headers=(), method="GET", body=None):
+    """One request on a connection of its own, and the whole answer."""
+    connection = connect(base)
+    try:
+        headers = _pairs(headers)
+        if body is not None:
+            headers = [*headers, ("Content-Length", str(len(body)))]
+        begin(connection, method, target, headers)
+        if body:
+            connection.send(body)
+        response = connection.getresponse()
+        return Answer(response.status, response.getheaders(), response.read())
+    finally:
+        connection.close()
+
+
+def exchange(base, request):
+    """Sends raw bytes and returns the status of the answer, for requests that no client would send."""
+    address = urlsplit(base)
+    with socket.create_connection((address.hostname, address.port), timeout=TIMEOUT_SECONDS) as connection:
+        connection.sendall(request)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        return response.status
+
+
+def basic(user, password="", encoding="utf-8"):
+    """A header with Basic credentials."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode(encoding)).decode()}
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _pairs(headers):
+    return list(headers.items()) if isinstance(headers, dict) else list(headers)
+
+
+def _names(headers, wanted):
+    return any(name.lower() == wanted for name, _ in _pairs(headers))

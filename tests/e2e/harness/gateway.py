@@ -1,0 +1,70 @@
+"""The gateway under test: the real binary as a child process, with a configuration that the test writes.
+
+It listens on a port of the system's choice, which it reports in its log of one JSON object a line.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from . import client
+from .paths import PORTCULLIS, STATE
+from .process import Child
+
+LISTEN_ANYWHERE = '[server]\nlisten = "127.0.0.1:0"\n'
+
+
+class Gateway:
+    """A running gateway on `url`. Without `config` it runs with none at all."""
+
+    def __init__(self, folder, config=None, **environment):
+        command = [PORTCULLIS, "serve", "--log-format", "json"]
+        command += ["--listen", "127.0.0.1:0"] if config is None else ["--config", write(folder, config)]
+        self.child = Child(command, folder / "gateway.log", env=clean(environment), cwd=folder)
+        line = self.child.wait_until(lambda: self.logged(message="listening"), "listening", seconds=60)
+        self.url = f"http://{line[0]['address']}"
+
+    def send(self, target="/", headers=(), method="GET", body=None):
+        return client.send(self.url, target, headers, method, body)
+
+    def log(self):
+        """Every line of the log; a line that is no JSON object is an error."""
+        return [json.loads(line) for line in self.child.output().splitlines()]
+
+    def logged(self, **fields):
+        """The log's lines that have these fields."""
+        return [line for line in self.log() if fields.items() <= line.items()]
+
+    def stop(self):
+        """Ends it as an operator would. It must go willingly."""
+        assert self.child.stop() == 0, self.child.output()[-4000:]
+
+
+def run(*arguments, folder, config=None, **environment):
+    """Runs one of the gateway's other commands to its end."""
+    words = [PORTCULLIS, *arguments]
+    if config is not None:
+        words += ["--config", write(folder, config)]
+    return subprocess.run(
+        [str(word) for word in words],
+        cwd=folder,
+        env=clean(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def write(folder, config):
+    path = Path(folder) / "portcullis.toml"
+    path.write_text(config)
+    return path
+
+
+def clean(environment):
+    """The tests' environment without what would configure a gateway, with compiled plugins kept between runs."""
+    ours = ("PORTCULLIS_", "DASK_GATEWAY_", "JUPYTERHUB_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return inherited | {"XDG_CACHE_HOME": str(STATE / "cache")} | environment

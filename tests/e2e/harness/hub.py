@@ -1,0 +1,64 @@
+"""JupyterHub as the tests use it: tokens for users and services, with scopes and without, and their revocation."""
+
+import os
+import secrets
+
+import requests
+
+from .paths import PEERS, VENV_BIN
+from .process import Child, with_free_ports
+
+SERVICES = ["dask-gateway", "etl", "stranger", "minter"]
+
+
+class Hub:
+    """A running hub with its proxy. `service_tokens` has the token of each service by name."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.service_tokens = {name: secrets.token_hex(16) for name in SERVICES}
+        self.child = with_free_ports(3, self._start)
+
+    def _start(self, public, api, proxy_api):
+        self.api_url = f"http://127.0.0.1:{api}/hub/api"
+        self.public_api_url = f"http://127.0.0.1:{public}/hub/api"
+        environment = os.environ | {
+            "HUB_PORTS": f"{public} {api} {proxy_api}",
+            "HUB_PROXY": str(PEERS / "node_modules" / ".bin" / "configurable-http-proxy"),
+            **{f"TOKEN_{name}": token for name, token in self.service_tokens.items()},
+        }
+        command = [VENV_BIN / "jupyterhub", "-f", PEERS / "jupyterhub_config.py"]
+        child = Child(command, self.folder / f"hub-{public}.log", env=environment, cwd=self.folder)
+        child.wait_until(self._answers, "the hub answers through its proxy", seconds=60)
+        return child
+
+    def _answers(self):
+        try:
+            return requests.get(f"{self.public_api_url}/", timeout=2).ok
+        except requests.ConnectionError:
+            return False
+
+    def mint(self, user, **wish):
+        """A new token of `user`: its text and its id. `wish`: `scopes`, `expires_in`."""
+        answer = self._as_minter("POST", f"users/{user}/tokens", json=wish)
+        return answer["token"], answer["id"]
+
+    def token(self, user, **wish):
+        return self.mint(user, **wish)[0]
+
+    def revoke(self, user, token_id):
+        self._as_minter("DELETE", f"users/{user}/tokens/{token_id}")
+
+    def whoami(self, token):
+        """The hub's own answer to a token: status and body."""
+        answer = requests.get(f"{self.api_url}/user", headers={"Authorization": f"token {token}"})
+        return answer.status_code, answer.json()
+
+    def stop(self):
+        self.child.stop()
+
+    def _as_minter(self, method, path, **options):
+        headers = {"Authorization": f"token {self.service_tokens['minter']}"}
+        answer = requests.request(method, f"{self.api_url}/{path}", headers=headers, **options)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None

@@ -1,0 +1,93 @@
+// An OpenID provider on 127.0.0.1 for the tests: panva's oidc-provider, with a client for each signature algorithm.
+// Prints one JSON line with its issuer when it listens. `/_test/…` is the tests' own hand on it, listed at the end.
+import http from 'node:http';
+import { SignJWT, exportJWK, generateKeyPair, importJWK } from 'jose';
+import Provider, { errors } from 'oidc-provider';
+
+const AUDIENCE = 'https://gateway.test/api';
+const ALGORITHMS = ['RS256', 'ES256', 'EdDSA'];
+const GROUPS = { alice: ['staff', 'ml'], bob: ['staff'] };
+const TTL_SECONDS = 300;
+
+const server = http.createServer((request, response) => route(request, response));
+await new Promise((listening) => server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', listening));
+const issuer = `http://127.0.0.1:${server.address().port}`;
+const hits = {};
+let keys = await Promise.all(ALGORITHMS.map((alg) => newKey(alg, `${alg}-1`)));
+let provider = newProvider();
+console.log(JSON.stringify({ issuer, audience: AUDIENCE }));
+
+async function newKey(alg, kid) {
+  const { privateKey } = await generateKeyPair(alg, { extractable: true });
+  return { ...await exportJWK(privateKey), kid, alg, use: 'sig' };
+}
+
+function newProvider() {
+  return new Provider(issuer, {
+    jwks: { keys },
+    clients: ALGORITHMS.map((alg) => ({
+      client_id: alg,
+      client_secret: `secret-of-${alg}`,
+      grant_types: ['authorization_code', 'client_credentials'],
+      response_types: ['code'],
+      redirect_uris: [`${issuer}/_test/callback`],
+    })),
+    scopes: ['openid', 'gateway'],
+    claims: { openid: ['sub'], gateway: ['groups'] },
+    ttl: { AccessToken: TTL_SECONDS, ClientCredentials: TTL_SECONDS },
+    findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub, groups: GROUPS[sub] ?? [] }) }),
+    extraTokenClaims: (_, token) => token.accountId
+      ? { groups: GROUPS[token.accountId] ?? [], email: `${token.accountId}@example.test` }
+      : { groups: ['services'] },
+    features: {
+      devInteractions: { enabled: true },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => AUDIENCE,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (_, resource, client) => {
+          if (resource !== AUDIENCE) throw new errors.InvalidTarget();
+          return {
+            audience: AUDIENCE,
+            scope: 'gateway',
+            accessTokenFormat: 'jwt',
+            accessTokenTTL: TTL_SECONDS,
+            jwt: { sign: { alg: client.clientId } },
+          };
+        },
+      },
+    },
+  }).callback();
+}
+
+const control = {
+  // Where a login ends: shows the authorization code to the test that plays the browser.
+  'GET /_test/callback': (_, url) => Object.fromEntries(url.searchParams),
+  // How often each path was asked.
+  'GET /_test/hits': () => hits,
+  // Puts a new key first and drops the named ones: {"alg", "kid", "drop": [kid]}.
+  'POST /_test/rotate': async ({ alg, kid, drop = [] }) => {
+    keys = [await newKey(alg, kid), ...keys.filter((key) => !drop.includes(key.kid))];
+    provider = newProvider();
+    return keys.map((key) => key.kid);
+  },
+  // Signs any claims under one of the provider's keys: {"kid", "header", "claims"}.
+  'POST /_test/sign': async ({ kid, header = {}, claims }) => {
+    const key = keys.find((candidate) => candidate.kid === kid);
+    const token = new SignJWT(claims).setProtectedHeader({ alg: key.alg, kid, typ: 'at+jwt', ...header });
+    return { token: await token.sign(await importJWK(key, key.alg)) };
+  },
+};
+
+async function route(request, response) {
+  const url = new URL(request.url, issuer);
+  const action = control[`${request.method} ${url.pathname}`];
+  if (!action) {
+    hits[url.pathname] = (hits[url.pathname] ?? 0) + 1;
+    return provider(request, response);
+  }
+  const body = (await request.toArray()).join('') || '{}';
+  response.setHeader('content-type', 'application/json');
+  return response.end(JSON.stringify(await action(JSON.parse(body), url)));
+}
