@@ -1,0 +1,232 @@
+//! The path of a request, read once: what chooses the route is what the upstream gets. A path that two programs could
+//! read differently is refused, because one of them would be the gateway and the other the upstream.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+
+/// An absolute path with one reading. It keeps the bytes as received, and compares by what they mean: `/%61` is `/a`.
+#[derive(Clone, Debug, Eq)]
+pub(crate) struct CanonicalPath {
+    received: String,
+    /// The path with its percent-encoding undone; none: there is none.
+    decoded: Option<String>,
+}
+
+impl CanonicalPath {
+    /// Reads a path, without query.
+    ///
+    /// Refused are, encoded or not: dot segments (CVE-2026-42274), empty segments, backslashes, control characters;
+    /// further encoded slashes (CVE-2026-42272), encodings that are broken, doubled or no UTF-8, and characters that
+    /// RFC 3986 (section 3.3) forbids and servers read in different ways.
+    pub(crate) fn parse(path: &str) -> Result<Self, PathError> {
+        if !path.starts_with('/') {
+            return Err(PathError("the path doesn't begin with a slash"));
+        }
+        if path.contains(['\\', '#', '?']) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(PathError("the path has a character that must be percent-encoded"));
+        }
+        let decoded = if path.contains('%') { Some(decode(path)?) } else { None };
+        let parsed = Self {
+            received: path.to_owned(),
+            decoded,
+        };
+        if parsed.inner_segments().any(|segment| loose(segment).is_empty()) {
+            return Err(PathError("the path has an empty segment or a dot segment"));
+        }
+        Ok(parsed)
+    }
+
+    /// The path as received, byte for byte.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.received
+    }
+
+    /// The path with its percent-encoding undone. Slashes stand between segments only.
+    pub(crate) fn decoded(&self) -> &str {
+        self.decoded.as_deref().unwrap_or(&self.received)
+    }
+
+    /// Whether `other` is this path or lies below it. Whole segments count, and a final slash of this path doesn't:
+    /// `/api` and `/api/` cover `/api` and `/api/v1`, not `/apis`.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let prefix = self.decoded().trim_end_matches('/');
+        let rest = other.decoded().strip_prefix(prefix);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// How many segments it has, a final slash not counted: of two paths that cover a third, the deeper is nearer.
+    pub(crate) fn depth(&self) -> usize {
+        self.inner_segments().count()
+    }
+
+    /// What a careless server would read, when that differs: it ends at an encoded `#` or `?` (GHSA-7rh7-c77v-6434),
+    /// drops path parameters (`;x=1`), and drops dots and spaces at the end of a segment as file systems do.
+    ///
+    /// Such a path is a valid name, so it may pass, but only where both readings lead to the same route.
+    pub(crate) fn loosely_read(&self) -> Option<Self> {
+        let whole = self.decoded();
+        let cut = whole.split(['#', '?']).next().unwrap_or(whole);
+        let read = cut.split('/').map(loose).collect::<Vec<_>>().join("/");
+        (read != whole).then(|| Self {
+            received: read,
+            decoded: None,
+        })
+    }
+
+    /// The segments between the first slash and a final one.
+    fn inner_segments(&self) -> impl Iterator<Item = &str> {
+        let path = self.decoded();
+        let inner = path.strip_suffix('/').unwrap_or(path);
+        inner.split('/').skip(1)
+    }
+}
+
+impl PartialEq for CanonicalPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.decoded() == other.decoded()
+    }
+}
+
+impl fmt::Display for CanonicalPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.received)
+    }
+}
+
+/// Why a path has no single reading. It doesn't repeat the path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct PathError(&'static str);
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+impl std::error::Error for PathError {}
+
+/// Undoes percent-encoding once, and refuses what would read differently if it were undone twice or not at all.
+fn decode(path: &str) -> Result<String, PathError> {
+    for (start, _) in path.match_indices('%') {
+        let digits = path
+            .get(start + 1..start + 3)
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        match digits {
+            None => return Err(PathError("the path has a broken percent-encoding")),
+            Some("2f" | "2F") => return Err(PathError("the path has an encoded slash")),
+            Some("5c" | "5C") => return Err(PathError("the path has an encoded backslash")),
+            Some("25") if is_encoding(path, start + 3) => return Err(PathError("the path is percent-encoded twice")),
+            Some(_) => {}
+        }
+    }
+    let Ok(decoded) = percent_decode_str(path).decode_utf8() else {
+        return Err(PathError("the path is no UTF-8"));
+    };
+    if decoded.chars().any(char::is_control) {
+        return Err(PathError("the path has a control character"));
+    }
+    Ok(decoded.into_owned())
+}
+
+fn is_encoding(path: &str, start: usize) -> bool {
+    path.get(start..start + 2)
+        .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn loose(segment: &str) -> &str {
+    let name = segment.split(';').next().unwrap_or(segment);
+    name.trim_end_matches(['.', ' '])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> CanonicalPath {
+        CanonicalPath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_path_with_one_reading_is_kept_byte_for_byte() {
+        for received in [
+            "/",
+            "/a",
+            "/a/",
+            "/api/v1/clusters/",
+            "/@/space%20word/x",
+            "/%61pi",
+            "/m%C3%BCller",
+            "/a=b&c,d:e@f!$'()*+~-_",
+            "/.hidden/..x/x..y",
+            "/a;v=1/b",
+            "/wiki/Apple_Inc.",
+            "/C%23.ipynb",
+            "/what%3F",
+            "/100%25",
+            "/100%25zz",
+        ] {
+            assert_eq!(path(received).as_str(), received);
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_path_that_two_programs_could_read_differently_is_refused() {
+        for refused in [
+            "", "*", "a", "http://x/", // no absolute path
+            "//", "//admin", "/a//b", "/a//", // empty segments (CVE-2026-26205)
+            "/.", "/..", "/./a", "/a/../b", "/a/..", "/a/.", "/a/./", // dot segments
+            "/%2e", "/%2E%2e/a", "/.%2e/a", "/a/%2e%2E", "/a/%2e%2e/", // encoded ones
+            "/..;/a", "/..;x=1/a", "/.;/a", "/%2e%2e;a/b", "/;/a", "/;x=1", "/..%3b/a", // behind parameters
+            "/.../a", "/..%20/a", "/.%20./a", "/a/%20", "/%20/a", "/.. ", // behind dots and spaces
+            "/a%2fb", "/a%2Fb", "/a%5cb", "/a%5Cb", "/a\\b", "/\\a", // slashes of another kind
+            "/%00", "/a%0d%0ab", "/a%09", "/a%7f", "/a\u{7f}", "/a\nb", "/a%C2%85", // control characters
+            "/%", "/%4", "/%zz", "/%u0041", "/a%%61", "/%+1", // broken encodings
+            "/%c0%ae%c0%ae/a", "/%c0%af", "/%e0%80%af", "/%ff", "/%ed%a0%80", // overlong and other non-UTF-8
+            "/%252e%252e/a", "/%252fa", "/%2541", // encoded twice
+            "/a#b", "/a?b", "/m\u{fc}ller", "/a b", // must be encoded
+        ] {
+            assert!(CanonicalPath::parse(refused).is_err(), "{refused:?}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_prefix_covers_whole_segments_in_every_spelling() {
+        for (prefix, covered) in [
+            ("/", "/"), ("/", "/a"), ("/api", "/api"), ("/api", "/api/"), ("/api", "/api/v1"), ("/api/", "/api"),
+            ("/api/", "/api/v1"), ("/api", "/%61pi"), ("/%61pi", "/api/x"), ("/m%C3%BCller", "/m%c3%bcller/x"),
+        ] {
+            assert!(path(prefix).covers(&path(covered)), "{prefix} {covered}");
+        }
+        for (prefix, other) in [("/api", "/apis"), ("/api", "/ap"), ("/api", "/"), ("/api", "/API"), ("/a/b", "/a")] {
+            assert!(!path(prefix).covers(&path(other)), "{prefix} {other}");
+        }
+    }
+
+    #[test]
+    fn a_deeper_path_has_more_segments() {
+        for (text, depth) in [("/", 0), ("/a", 1), ("/a/", 1), ("/a/b", 2), ("/a/b/c/", 3)] {
+            assert_eq!(path(text).depth(), depth, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_careless_server_would_read_is_known() {
+        for (text, read) in [
+            ("/admin;x=1/a", "/admin/a"),
+            ("/admin%3bx/a", "/admin/a"),
+            ("/admin%23/a", "/admin"),
+            ("/admin%3F/a", "/admin"),
+            ("/%23room", "/"),
+            ("/admin./a", "/admin/a"),
+            ("/admin%20.", "/admin"),
+        ] {
+            assert_eq!(path(text).loosely_read().unwrap().as_str(), read, "{text}");
+        }
+        for text in ["/", "/a", "/a/", "/%61", "/m%C3%BCller", "/.hidden"] {
+            assert_eq!(path(text).loosely_read(), None, "{text}");
+        }
+    }
+}
