@@ -4,6 +4,7 @@
 mod authenticator;
 mod document;
 mod error;
+mod identity;
 mod plugins;
 mod reader;
 mod route;
@@ -11,35 +12,170 @@ mod secret;
 mod server;
 mod session;
 mod settings;
+mod upstream;
 mod values;
+
+use std::collections::HashMap;
+use std::path::Path;
 
 pub(crate) use authenticator::AuthenticatorConfig;
 pub(crate) use authenticator::PluginSource;
 pub(crate) use document::Environment;
-pub(crate) use document::Source;
 pub(crate) use error::ConfigError;
 pub(crate) use error::ConfigErrors;
+pub(crate) use error::Location;
+pub(crate) use error::unknown;
+pub(crate) use identity::IdentityHeaders;
 pub(crate) use plugins::PluginsConfig;
 pub(crate) use route::Cookies;
-pub(crate) use route::IdentityHeaders;
 pub(crate) use route::RouteAccess;
 pub(crate) use route::RouteConfig;
-pub(crate) use route::Upstream;
 pub(crate) use secret::Secret;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
+pub(crate) use upstream::Upstream;
+
+use document::Document;
+use reader::Item;
+use reader::Table;
 
 /// What a configuration says.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Config {
     /// The public listener.
     pub(crate) server: ServerConfig,
     /// Session cookies; none: every request is authenticated by its own credentials.
     pub(crate) session: Option<SessionConfig>,
-    /// Where plugins come from and where their compiled form is kept.
+    /// Where the compiled form of plugins is kept.
     pub(crate) plugins: PluginsConfig,
     /// Every authenticator, those of the plugin directory included.
     pub(crate) authenticators: Vec<AuthenticatorConfig>,
     /// The routes, in the file's order.
     pub(crate) routes: Vec<RouteConfig>,
 }
+
+/// A configuration as far as it could be read, and what is wrong with it.
+///
+/// Whoever loads the plugins adds what they say about their settings, so that the operator sees all mistakes at once.
+/// What is wrong is left out of `config`, or stands there with its default.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    /// What could be read.
+    pub(crate) config: Config,
+    /// What could not.
+    pub(crate) errors: Vec<ConfigError>,
+}
+
+impl Draft {
+    /// Reads a configuration file, and the plugin directory that it names.
+    pub(crate) fn read(path: &Path, environment: &Environment) -> Self {
+        match document::read_text(path, document::MAX_FILE) {
+            Ok(text) => Self::parse(path, &text, environment),
+            Err(error) => {
+                let error = Location::file(path.display().to_string()).error(error);
+                Self {
+                    errors: vec![error],
+                    ..Self::default()
+                }
+            }
+        }
+    }
+
+    /// What holds when there is no configuration file.
+    pub(crate) fn built_in(environment: &Environment) -> Self {
+        Self::parse(
+            Path::new("built-in configuration"),
+            include_str!("default.toml"),
+            environment,
+        )
+    }
+
+    fn parse(path: &Path, text: &str, environment: &Environment) -> Self {
+        let document = Document::new(path, text, environment);
+        let mut draft = Self::default();
+        if let Some(root) = Table::parse(&document, text) {
+            draft.read_root(root, environment);
+        }
+        draft.errors.extend(document.into_errors());
+        draft
+    }
+
+    fn read_root(&mut self, mut root: Table<'_>, environment: &Environment) {
+        self.config.server = root
+            .take("server")
+            .and_then(Item::table)
+            .map(ServerConfig::read)
+            .unwrap_or_default();
+        self.config.session = root.take("session").and_then(Item::table).map(SessionConfig::read);
+        let (plugins, directory) = PluginsConfig::read(root.take("plugins").and_then(Item::table), environment);
+        self.config.plugins = plugins;
+
+        let mut names = Vec::new();
+        let mut dropped = directory
+            .map(|directory| directory.search(environment))
+            .unwrap_or_default();
+        let configured = root.take("authenticators").and_then(Item::table);
+        for (name, item) in configured.into_iter().flat_map(Table::into_entries) {
+            if let Some((_, wasm)) = dropped.names.iter().find(|(dropped, _)| *dropped == name) {
+                item.place
+                    .report(format!("{} in the plugin directory has the same name", wasm.display()));
+            }
+            names.push(name.clone());
+            self.config.authenticators.extend(AuthenticatorConfig::read(name, item));
+        }
+        names.extend(dropped.names.into_iter().map(|(name, _)| name));
+        self.config.authenticators.append(&mut dropped.authenticators);
+        self.errors.append(&mut dropped.errors);
+        if names.len() > authenticator::MAX_AUTHENTICATORS {
+            root.place.report(format!(
+                "more than {} authenticators",
+                authenticator::MAX_AUTHENTICATORS
+            ));
+            self.config.authenticators.truncate(authenticator::MAX_AUTHENTICATORS);
+        }
+        self.config.routes = routes(&mut root, &names);
+        root.finish();
+    }
+}
+
+fn routes(root: &mut Table<'_>, authenticators: &[String]) -> Vec<RouteConfig> {
+    let Some(item) = root.take("routes") else {
+        root.place.report("there is no route: add [[routes]]");
+        return Vec::new();
+    };
+    let place = item.place.clone();
+    let items = item.list();
+    if items.is_empty() {
+        place.report("there is no route: add [[routes]]");
+    }
+    if items.len() > route::MAX_ROUTES {
+        place.report(format!("more than {} routes", route::MAX_ROUTES));
+    }
+    let routes = Vec::from_iter(
+        items
+            .into_iter()
+            .filter_map(|item| RouteConfig::read(item, authenticators)),
+    );
+    let mut seen = HashMap::new();
+    for route in &routes {
+        let any = [String::new()];
+        let hosts = if route.hosts.is_empty() {
+            any.as_slice()
+        } else {
+            &route.hosts
+        };
+        for host in hosts {
+            if let Some(first) = seen.insert((host.clone(), route.path.decoded()), &route.location) {
+                place.document().report(
+                    route
+                        .location
+                        .error(format!("serves the same host and path as {first}")),
+                );
+            }
+        }
+    }
+    routes
+}
+
+#[cfg(test)]
+mod tests;

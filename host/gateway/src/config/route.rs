@@ -1,12 +1,19 @@
-//! `[[routes]]`: which requests go where, who may pass, and what the upstream learns about the user.
+//! `[[routes]]`: which requests go where, and who may pass.
 
 use std::time::Duration;
 
-use http::HeaderName;
-use http::uri::Authority;
-
-use crate::config::Secret;
+use crate::config::IdentityHeaders;
+use crate::config::Upstream;
+use crate::config::error;
+use crate::config::error::Location;
+use crate::config::reader::Item;
+use crate::config::reader::Place;
+use crate::config::reader::Table;
+use crate::config::values;
 use crate::serve::path::CanonicalPath;
+
+/// Most routes.
+pub(super) const MAX_ROUTES: usize = 1000;
 
 /// One route.
 #[derive(Debug)]
@@ -27,12 +34,12 @@ pub(crate) struct RouteConfig {
     pub(crate) forward_authorization: bool,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
-    /// Where the file says so.
-    pub(crate) line: usize,
+    /// Where it stands.
+    pub(crate) location: Location,
 }
 
 /// Who may pass.
-#[derive(Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum RouteAccess {
     /// Whoever one of these authenticators vouches for, asked in order; and anonymous requests that carry no
     /// credentials.
@@ -41,20 +48,6 @@ pub(crate) enum RouteAccess {
     Protected(Vec<String>),
     /// Everybody; nobody is asked.
     Public,
-}
-
-/// Where a route's requests go.
-#[derive(Clone, Debug)]
-pub(crate) enum Upstream {
-    /// An HTTP server.
-    Http {
-        /// Its host and port.
-        authority: Authority,
-        /// Prepended to the request's path; empty, or starts with a slash and doesn't end with one.
-        base: String,
-    },
-    /// The built-in page that shows who you are.
-    WhoAmI,
 }
 
 /// Whether cookies pass between client and upstream. The gateway's own session cookie never does.
@@ -66,25 +59,169 @@ pub(crate) enum Cookies {
     Pass,
 }
 
-/// What the upstream learns about the user, and the header names that no client may send.
-#[derive(Clone, Debug)]
-pub(crate) struct IdentityHeaders {
-    /// Carries the user's name.
-    pub(crate) user: HeaderName,
-    /// Carries the groups, joined by commas.
-    pub(crate) groups: HeaderName,
-    /// Carries `true` or `false`.
-    pub(crate) admin: Option<HeaderName>,
-    /// An attribute's name, and the header that carries it.
-    pub(crate) attributes: Vec<(String, HeaderName)>,
-    /// Sent with the user's name as `Authorization: Basic`.
-    pub(crate) basic_password: Option<Secret>,
-}
+impl RouteConfig {
+    /// One entry of `[[routes]]`. None when anything in it is wrong.
+    pub(super) fn read(item: Item<'_>, authenticators: &[String]) -> Option<Self> {
+        let place = item.place.clone();
+        let before = place.document().error_count();
+        let mut table = item.table()?;
+        let path = table.require("path").and_then(path);
+        let hosts = values::each(table.take("hosts"), host);
+        let access = access(&mut table, authenticators);
+        let upstream = upstream(&mut table);
+        let identity = table
+            .take("identity")
+            .and_then(Item::table)
+            .map(IdentityHeaders::read)
+            .unwrap_or_default();
+        let cookies = table
+            .take("cookies")
+            .and_then(cookies)
+            .unwrap_or(match identity.basic_password {
+                Some(_) => Cookies::Drop,
+                None => Cookies::Pass,
+            });
+        let forward_authorization = table
+            .take("forward_authorization")
+            .and_then(Item::boolean)
+            .unwrap_or_default();
+        let timeout = table
+            .take("timeout")
+            .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
+        table.finish();
+        let route = Self {
+            path: path?,
+            hosts,
+            access: access?,
+            upstream: upstream?,
+            identity,
+            cookies,
+            forward_authorization,
+            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+            location: place.location().clone(),
+        };
+        route.report_contradictions(&place);
+        (place.document().error_count() == before).then_some(route)
+    }
 
-impl IdentityHeaders {
-    /// Every header name that carries identity.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        let attributes = self.attributes.iter().map(|(_, header)| header);
-        [&self.user, &self.groups].into_iter().chain(&self.admin).chain(attributes)
+    /// Keys that are sound alone and make no sense together.
+    fn report_contradictions(&self, place: &Place<'_>) {
+        if self.identity.basic_password.is_none() {
+            return;
+        }
+        if self.access == RouteAccess::Public {
+            place.report("identity.basic_password needs a user, and a public route asks for none");
+        }
+        if matches!(self.upstream, Upstream::WhoAmI) {
+            place.report("identity.basic_password needs an upstream that it is sent to");
+        }
+        if self.forward_authorization {
+            place.report("forward_authorization and identity.basic_password both want the Authorization header");
+        }
     }
 }
+
+fn path(item: Item<'_>) -> Option<CanonicalPath> {
+    let place = item.place.clone();
+    let text = item.text()?;
+    if !text.starts_with('/') {
+        place.report("must start with a slash");
+        return None;
+    }
+    // `/app/` and `/app` are one route: a prefix of whole segments.
+    let trimmed = if text == "/" {
+        "/"
+    } else {
+        text.strip_suffix('/').unwrap_or(&text)
+    };
+    let path = match CanonicalPath::parse(trimmed) {
+        Ok(path) => path,
+        Err(error) => {
+            place.report(error.to_string());
+            return None;
+        }
+    };
+    if path.decoded() == "/.portcullis" || path.decoded().starts_with("/.portcullis/") {
+        place.report("the gateway's own paths are under /.portcullis");
+    }
+    Some(path)
+}
+
+fn host(item: Item<'_>) -> Option<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let name = |text: &str| !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed);
+    let address = |text: &str| {
+        let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    item.parse("a host name without a port, such as \"hub.example.org\"", |text| {
+        let text = text.strip_suffix('.').unwrap_or(text);
+        (name(text) || address(text)).then(|| text.to_ascii_lowercase())
+    })
+}
+
+fn access(table: &mut Table<'_>, known: &[String]) -> Option<RouteAccess> {
+    let listed = table.take("authenticators");
+    let is_listed = listed.is_some();
+    let names = listed.map(|item| authenticators(item, known)).unwrap_or_default();
+    let public = table.take("public").and_then(Item::boolean).unwrap_or_default();
+    let optional = table.take("optional").and_then(Item::boolean).unwrap_or_default();
+    let problem = match (is_listed, public, optional) {
+        (_, true, true) => "public and optional contradict each other: a public route asks nobody",
+        (true, true, false) => "public and authenticators contradict each other: a public route asks nobody",
+        (false, false, _) => "nobody is asked here: list authenticators, or say public = true",
+        (false, true, false) => return Some(RouteAccess::Public),
+        (true, false, true) => return Some(RouteAccess::Optional(names)),
+        (true, false, false) => return Some(RouteAccess::Protected(names)),
+    };
+    table.place.report(problem);
+    None
+}
+
+fn authenticators(item: Item<'_>, known: &[String]) -> Vec<String> {
+    let place = item.place.clone();
+    let items = item.list();
+    if items.is_empty() {
+        place.report("the list is empty; say public = true where nobody is asked");
+    }
+    let mut names = Vec::with_capacity(items.len());
+    for item in items {
+        let place = item.place.clone();
+        let Some(name) = item.text() else { continue };
+        if !known.contains(&name) {
+            let what = format!("authenticator {name:?}");
+            place.report(error::unknown(&what, &name, known.iter().map(String::as_str)));
+        } else if names.contains(&name) {
+            place.report(format!("{name:?} is listed twice"));
+        } else {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn upstream(table: &mut Table<'_>) -> Option<Upstream> {
+    let Some(item) = table.take("upstream") else {
+        table.place.report(
+            "the key \"upstream\" is missing: \"http://HOST:PORT\", or \"portcullis:whoami\" for a page that shows who \
+             you are; this version can't serve forward-auth alone",
+        );
+        return None;
+    };
+    let place = item.place.clone();
+    Upstream::parse(&item.text()?)
+        .map_err(|message| place.report(message))
+        .ok()
+}
+
+fn cookies(item: Item<'_>) -> Option<Cookies> {
+    item.parse("\"pass\" or \"drop\"", |text| match text {
+        "drop" => Some(Cookies::Drop),
+        "pass" => Some(Cookies::Pass),
+        _ => None,
+    })
+}
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+const MIN_TIMEOUT: Duration = Duration::from_millis(100);
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);

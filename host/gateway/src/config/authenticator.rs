@@ -1,0 +1,206 @@
+//! `[authenticators.NAME]`: a plugin with its settings, and what it is allowed.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use portcullis::Digest;
+use portcullis::Grants;
+use portcullis::HttpGrant;
+use portcullis::Limits;
+
+use crate::config::document::Document;
+use crate::config::error::Location;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+use crate::config::secret::text_or_reference;
+use crate::config::settings::Settings;
+use crate::config::values;
+
+/// Most authenticators.
+pub(super) const MAX_AUTHENTICATORS: usize = 256;
+
+/// What an authenticator's name must be.
+pub(super) const NAME: &str = "1 to 64 letters, digits, - and _, the first a letter or digit";
+
+/// Whether a text is what [`NAME`] says: safe as it stands in logs, metrics and file names.
+pub(super) fn is_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    text.len() <= 64 && text.bytes().all(allowed) && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+/// An authenticator.
+#[derive(Debug)]
+pub(crate) struct AuthenticatorConfig {
+    /// What routes and logs call it.
+    pub(crate) name: String,
+    /// Where its component comes from.
+    pub(crate) plugin: PluginSource,
+    /// Where the configuration says so.
+    pub(crate) location: Location,
+    /// What the component's SHA-256 must be.
+    pub(crate) sha256: Option<Digest>,
+    /// What the plugin is configured with.
+    pub(crate) settings: Settings,
+    /// What it may see and reach.
+    pub(crate) grants: Grants,
+    /// What one call may take.
+    pub(crate) limits: Limits,
+}
+
+/// Where a component comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum PluginSource {
+    /// The binary, under this name.
+    BuiltIn(String),
+    /// A file.
+    File(PathBuf),
+}
+
+impl AuthenticatorConfig {
+    /// An entry of `[authenticators]`. None when anything in it is wrong.
+    pub(super) fn read(name: String, item: Item<'_>) -> Option<Self> {
+        let document = item.place.document();
+        let before = document.error_count();
+        if !is_name(&name) {
+            item.place.report(format!("an authenticator's name is {NAME}"));
+        }
+        let mut table = item.table()?;
+        let plugin = table.require("plugin");
+        let location = plugin
+            .as_ref()
+            .map_or(&table.place, |item| &item.place)
+            .location()
+            .clone();
+        let read = Self::read_rest(name, plugin.and_then(PluginSource::parse), location, table);
+        read.filter(|_| document.error_count() == before)
+    }
+
+    /// The description of a plugin in the plugin directory. None when anything in it is wrong.
+    pub(super) fn read_dropped(name: &str, wasm: &Path, mut table: Table<'_>) -> Option<Self> {
+        let document = table.place.document();
+        let before = document.error_count();
+        if let Some(item) = table.take("plugin") {
+            item.place
+                .report(format!("doesn't belong here: the plugin is {}", wasm.display()));
+        }
+        let location = table.place.location().clone();
+        let plugin = Some(PluginSource::File(wasm.to_owned()));
+        let read = Self::read_rest(name.to_owned(), plugin, location, table);
+        read.filter(|_| document.error_count() == before)
+    }
+
+    /// A plugin in the plugin directory that nothing describes.
+    pub(super) fn bare(name: &str, wasm: &Path, location: Location) -> Self {
+        Self {
+            name: name.to_owned(),
+            plugin: PluginSource::File(wasm.to_owned()),
+            sha256: None,
+            settings: Settings::none(location.clone()),
+            location,
+            grants: Grants::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    fn read_rest(name: String, plugin: Option<PluginSource>, location: Location, mut table: Table<'_>) -> Option<Self> {
+        let sha256 = table
+            .take("sha256")
+            .and_then(|item| item.parse("a SHA-256: 64 hex digits", |text| text.parse().ok()));
+        let settings = match table.take("settings") {
+            Some(item) => Settings::read(item),
+            None => Some(Settings::none(table.place.location().key("settings"))),
+        };
+        let grants = table
+            .take("grants")
+            .and_then(Item::table)
+            .map(grants)
+            .unwrap_or_default();
+        let limits = table
+            .take("limits")
+            .and_then(Item::table)
+            .map(limits)
+            .unwrap_or_default();
+        table.finish();
+        Some(Self {
+            name,
+            plugin: plugin?,
+            location,
+            sha256,
+            settings: settings?,
+            grants,
+            limits,
+        })
+    }
+}
+
+impl PluginSource {
+    /// A text with a slash, or one that ends in `.wasm`, is a file.
+    fn parse(item: Item<'_>) -> Option<Self> {
+        let document = item.place.document();
+        let text = item.text()?;
+        let file = text.contains(['/', '\\']) || text.ends_with(".wasm");
+        Some(if file {
+            Self::File(document.path(&text))
+        } else {
+            Self::BuiltIn(text)
+        })
+    }
+}
+
+fn grants(mut table: Table<'_>) -> Grants {
+    let mut grants = Grants::default();
+    if let Some(item) = table.take("headers") {
+        grants.headers = values::each(Some(item), values::header_name);
+    }
+    grants.cookies = values::each(table.take("cookies"), values::token);
+    grants.query = values::each(table.take("query"), Item::text);
+    grants.http = values::each(table.take("http"), http_grant);
+    grants.client_certificate = table
+        .take("client_certificate")
+        .and_then(Item::boolean)
+        .unwrap_or_default();
+    table.finish();
+    grants
+}
+
+fn http_grant(item: Item<'_>) -> Option<HttpGrant> {
+    let place = item.place.clone();
+    let document: &Document<'_> = place.document();
+    let grant = text_or_reference(document, item.text()?)
+        .and_then(|text| text.parse::<HttpGrant>().map_err(|error| error.to_string()));
+    grant.map_err(|message| place.report(message)).ok()
+}
+
+fn limits(mut table: Table<'_>) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(deadline) = table
+        .take("deadline")
+        .and_then(|item| values::duration(item, MIN_DEADLINE..=MAX_DEADLINE))
+    {
+        limits.deadline = deadline;
+    }
+    if let Some(memory) = table
+        .take("memory")
+        .and_then(|item| values::size(item, MIN_MEMORY..=Limits::MAX_MEMORY))
+    {
+        limits.memory = memory;
+    }
+    if let Some(cache) = table.take("cache").and_then(|item| values::size(item, 0..=MAX_CACHE)) {
+        limits.cache = cache;
+    }
+    if let Some(concurrency) = table
+        .take("concurrency")
+        .and_then(|item| item.number(1, MAX_CONCURRENCY))
+    {
+        limits.concurrency = concurrency;
+    }
+    table.finish();
+    limits
+}
+
+const MIN_DEADLINE: Duration = Duration::from_millis(10);
+const MAX_DEADLINE: Duration = Duration::from_secs(60);
+const MIN_MEMORY: usize = 1 << 20;
+const MAX_CACHE: usize = 1 << 30;
+const MAX_CONCURRENCY: usize = 10_000;

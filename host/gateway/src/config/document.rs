@@ -1,0 +1,113 @@
+//! One file of a configuration while it is read: its text, the folder that its relative paths start at, and the
+//! mistakes found so far.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use toml_span::Span;
+
+use crate::config::ConfigError;
+use crate::config::error::Location;
+
+/// Largest configuration file, in bytes.
+pub(crate) const MAX_FILE: u64 = 1024 * 1024;
+
+/// The variables that a configuration may refer to. A variable that isn't UTF-8 counts as not set.
+pub(crate) struct Environment(HashMap<String, String>);
+
+impl Environment {
+    /// The environment of this process.
+    pub(crate) fn of_process() -> Self {
+        let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self(std::env::vars_os().filter_map(unicode).collect())
+    }
+
+    /// One variable.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        Self(
+            variables
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        )
+    }
+}
+
+/// One file while it is read.
+pub(super) struct Document<'a> {
+    file: Arc<str>,
+    /// The offset at which each line but the first begins.
+    lines: Vec<usize>,
+    folder: PathBuf,
+    environment: &'a Environment,
+    errors: RefCell<Vec<ConfigError>>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(path: &Path, text: &str, environment: &'a Environment) -> Self {
+        Self {
+            file: path.display().to_string().into(),
+            lines: text.match_indices('\n').map(|(end, _)| end + 1).collect(),
+            folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+            environment,
+            errors: RefCell::default(),
+        }
+    }
+
+    pub(super) fn environment(&self) -> &'a Environment {
+        self.environment
+    }
+
+    /// A path as the file means it: relative to the folder that the file is in.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    pub(super) fn location(&self) -> Location {
+        Location::file(Arc::clone(&self.file))
+    }
+
+    /// The line that a span starts at, counted from 1.
+    pub(super) fn line(&self, span: Span) -> usize {
+        self.lines.partition_point(|begin| *begin <= span.start) + 1
+    }
+
+    pub(super) fn report(&self, error: ConfigError) {
+        self.errors.borrow_mut().push(error);
+    }
+
+    /// How many mistakes there are so far. Where it hasn't grown, what was read in between is sound.
+    pub(super) fn error_count(&self) -> usize {
+        self.errors.borrow().len()
+    }
+
+    pub(super) fn into_errors(self) -> Vec<ConfigError> {
+        self.errors.into_inner()
+    }
+}
+
+/// Reads a text file of at most `limit` bytes. The error completes a sentence that names the file.
+pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
+    let mut text = Vec::new();
+    let file = File::open(path).map_err(|error| format!("can't be opened: {error}"))?;
+    file.take(limit + 1)
+        .read_to_end(&mut text)
+        .map_err(|error| format!("can't be read: {error}"))?;
+    if text.len() as u64 > limit {
+        return Err(format!("is larger than {limit} bytes"));
+    }
+    String::from_utf8(text).map_err(|_| "is not UTF-8".to_owned())
+}

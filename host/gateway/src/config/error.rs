@@ -1,0 +1,165 @@
+//! What is wrong with a configuration, and where. An error names the file, the line and the whole key, so that nobody
+//! has to search.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A place in a configuration.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Location {
+    file: Arc<str>,
+    line: Option<usize>,
+    key: String,
+}
+
+impl Location {
+    /// A file as a whole.
+    pub(crate) fn file(file: impl Into<Arc<str>>) -> Self {
+        Self {
+            file: file.into(),
+            line: None,
+            key: String::new(),
+        }
+    }
+
+    /// The same place, but at this line, counted from 1.
+    pub(crate) fn line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// A key below this one.
+    pub(crate) fn key(&self, key: &str) -> Self {
+        let bare = !key.is_empty()
+            && key
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        let key = if bare { key.to_owned() } else { format!("{key:?}") };
+        let key = if self.key.is_empty() {
+            key
+        } else {
+            format!("{}.{key}", self.key)
+        };
+        Self { key, ..self.clone() }
+    }
+
+    /// An item of the list that stands here, counted from 0.
+    pub(crate) fn index(&self, index: usize) -> Self {
+        Self {
+            key: format!("{}[{index}]", self.key),
+            ..self.clone()
+        }
+    }
+
+    /// What is wrong here.
+    pub(crate) fn error(&self, message: impl Into<String>) -> ConfigError {
+        ConfigError {
+            location: self.clone(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        Ok(())
+    }
+}
+
+/// One mistake: `portcullis.toml:12: server.lisen: unknown key; did you mean "listen"?`
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct ConfigError {
+    location: Location,
+    message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.location, self.message)
+    }
+}
+
+/// Every mistake of a configuration, by file and line.
+#[derive(Debug)]
+pub(crate) struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    /// Sorts the mistakes and leaves out what is said twice.
+    pub(crate) fn new(mut errors: Vec<ConfigError>) -> Self {
+        errors.sort();
+        errors.dedup();
+        Self(errors)
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// What to say about a name that nobody knows: the nearest known one, or all of them.
+pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known = Vec::from_iter(known);
+    if let Some(nearest) = nearest(name, &known) {
+        return format!("unknown {what}; did you mean {nearest:?}?");
+    }
+    if known.is_empty() {
+        return format!("unknown {what}; there are none");
+    }
+    format!("unknown {what}; known are {}", known.join(", "))
+}
+
+/// A known name that is at most a third of its letters away, ignoring case.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |known: &str| strsim::osa_distance(&name.to_lowercase(), &known.to_lowercase());
+    let nearest = known.iter().min_by_key(|known| distance(known))?;
+    (distance(nearest) <= (nearest.chars().count() / 3).max(1)).then_some(nearest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_names_file_line_and_whole_key() {
+        let file = Location::file("p.toml");
+        assert_eq!(file.error("is empty").to_string(), "p.toml: is empty");
+        let key = file.line(3).key("routes").index(1).key("path");
+        assert_eq!(key.error("is wrong").to_string(), "p.toml:3: routes[1].path: is wrong");
+        assert_eq!(key.key("a b\n").to_string(), "p.toml:3: routes[1].path.\"a b\\n\"");
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        let known = ["listen", "trusted_proxies", "max_age"];
+        for (name, expected) in [
+            ("lisen", "unknown key; did you mean \"listen\"?"),
+            ("Listen", "unknown key; did you mean \"listen\"?"),
+            ("max-age", "unknown key; did you mean \"max_age\"?"),
+            ("trusted_proxy", "unknown key; did you mean \"trusted_proxies\"?"),
+            ("port", "unknown key; known are listen, trusted_proxies, max_age"),
+        ] {
+            assert_eq!(unknown("key", name, known), expected);
+        }
+        assert_eq!(
+            unknown("authenticator", "a", []),
+            "unknown authenticator; there are none"
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! `[plugins]`: the directory that plugins are dropped into, and the one that keeps their compiled form.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::config::AuthenticatorConfig;
+use crate::config::ConfigError;
+use crate::config::authenticator;
+use crate::config::document::Document;
+use crate::config::document::Environment;
+use crate::config::document::MAX_FILE;
+use crate::config::document::read_text;
+use crate::config::error::Location;
+use crate::config::reader::Table;
+
+/// Where plugins come from and where their compiled form is kept.
+#[derive(Debug, Default)]
+pub(crate) struct PluginsConfig {
+    /// Compiled components; none: nothing is kept.
+    pub(crate) cache_directory: Option<PathBuf>,
+}
+
+impl PluginsConfig {
+    /// The section, and the directory that is to be searched for plugins.
+    pub(super) fn read(table: Option<Table<'_>>, environment: &Environment) -> (Self, Option<Directory>) {
+        let mut plugins = Self {
+            cache_directory: default_cache_directory(environment),
+        };
+        let Some(mut table) = table else { return (plugins, None) };
+        let directory = table.take("directory").and_then(|item| {
+            let place = item.place.clone();
+            let path = place.document().path(&item.text()?);
+            Some(Directory {
+                path,
+                location: place.location().clone(),
+            })
+        });
+        if let Some(item) = table.take("cache_directory") {
+            let document = item.place.document();
+            plugins.cache_directory = item.text().map(|path| document.path(&path));
+        }
+        table.finish();
+        (plugins, directory)
+    }
+}
+
+/// A directory to search for plugins: `NAME.wasm`, and beside it `NAME.toml`.
+pub(super) struct Directory {
+    path: PathBuf,
+    location: Location,
+}
+
+impl Directory {
+    /// Every plugin by name, in the order of their names.
+    pub(super) fn search(&self, environment: &Environment) -> Dropped {
+        let mut dropped = Dropped::default();
+        let mut files = match self.files() {
+            Ok(files) => files,
+            Err(error) => {
+                dropped
+                    .errors
+                    .push(self.location.error(format!("{}: {error}", self.path.display())));
+                return dropped;
+            }
+        };
+        files.sort();
+        for file in &files {
+            match file.extension().and_then(|extension| extension.to_str()) {
+                Some("wasm") => dropped.add(file, environment),
+                Some("toml") if !files.contains(&file.with_extension("wasm")) => {
+                    let wasm = file.with_extension("wasm");
+                    let message = format!("describes a plugin that isn't there: {}", wasm.display());
+                    dropped
+                        .errors
+                        .push(Location::file(file.display().to_string()).error(message));
+                }
+                _ => {}
+            }
+        }
+        dropped
+    }
+
+    fn files(&self) -> std::io::Result<Vec<PathBuf>> {
+        let entries = self.path.read_dir()?.map(|entry| Ok(entry?.path()));
+        let hidden = |path: &PathBuf| {
+            path.file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+        };
+        entries.filter(|path| !path.as_ref().is_ok_and(hidden)).collect()
+    }
+}
+
+/// What was found in the plugin directory.
+#[derive(Default)]
+pub(super) struct Dropped {
+    /// The plugins whose description could be read.
+    pub(super) authenticators: Vec<AuthenticatorConfig>,
+    /// The name and file of every plugin.
+    pub(super) names: Vec<(String, PathBuf)>,
+    pub(super) errors: Vec<ConfigError>,
+}
+
+impl Dropped {
+    fn add(&mut self, wasm: &Path, environment: &Environment) {
+        let location = Location::file(wasm.display().to_string());
+        let Some(name) = wasm
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .filter(|name| authenticator::is_name(name))
+        else {
+            self.errors
+                .push(location.error(format!("its name must be {}", authenticator::NAME)));
+            return;
+        };
+        self.names.push((name.to_owned(), wasm.to_owned()));
+        let described = wasm.with_extension("toml");
+        if !described.exists() {
+            self.authenticators
+                .push(AuthenticatorConfig::bare(name, wasm, location));
+            return;
+        }
+        let text = match read_text(&described, MAX_FILE) {
+            Ok(text) => text,
+            Err(error) => {
+                self.errors
+                    .push(Location::file(described.display().to_string()).error(error));
+                return;
+            }
+        };
+        let document = Document::new(&described, &text, environment);
+        if let Some(table) = Table::parse(&document, &text) {
+            self.authenticators
+                .extend(AuthenticatorConfig::read_dropped(name, wasm, table));
+        }
+        self.errors.extend(document.into_errors());
+    }
+}
+
+/// Where programs keep what they can make again (XDG Base Directory Specification). A relative path there is ignored.
+fn default_cache_directory(environment: &Environment) -> Option<PathBuf> {
+    let absolute = |name| {
+        environment
+            .variable(name)
+            .map(Path::new)
+            .filter(|path| path.is_absolute())
+    };
+    let cache = absolute("XDG_CACHE_HOME").map(Path::to_owned);
+    let cache = cache.or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    cache.map(|cache| cache.join("portcullis"))
+}

@@ -1,0 +1,203 @@
+//! Walks a TOML document key by key. A mistake is noted with its place and the walk goes on, so that one look finds
+//! all of them; what could be read is returned, what could not is `None`.
+
+use toml_span::Span;
+use toml_span::value;
+use toml_span::value::ValueInner;
+
+use crate::config::document::Document;
+use crate::config::error;
+use crate::config::error::Location;
+
+/// A place in a document where something may turn out to be wrong.
+#[derive(Clone)]
+pub(super) struct Place<'a> {
+    document: &'a Document<'a>,
+    location: Location,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn report(&self, message: impl Into<String>) {
+        self.document.report(self.location.error(message));
+    }
+
+    pub(super) fn document(&self) -> &'a Document<'a> {
+        self.document
+    }
+
+    pub(super) fn location(&self) -> &Location {
+        &self.location
+    }
+
+    fn key(&self, key: &str, span: Span) -> Self {
+        let line = self.document.line(span);
+        Self {
+            document: self.document,
+            location: self.location.key(key).line(line),
+        }
+    }
+
+    fn index(&self, index: usize, span: Span) -> Self {
+        let line = self.document.line(span);
+        Self {
+            document: self.document,
+            location: self.location.index(index).line(line),
+        }
+    }
+}
+
+/// One value.
+pub(super) struct Item<'a> {
+    pub(super) place: Place<'a>,
+    pub(super) value: ValueInner<'a>,
+}
+
+impl<'a> Item<'a> {
+    /// The text as it stands.
+    pub(super) fn text(self) -> Option<String> {
+        match self.value {
+            ValueInner::String(text) => Some(text.into_owned()),
+            other => mismatch(&self.place, "a string", &other),
+        }
+    }
+
+    /// A text that `parse` understands. `expected` is what to say when it doesn't: "an address, such as …".
+    pub(super) fn parse<T>(self, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let ValueInner::String(text) = &self.value else {
+            return mismatch(&self.place, expected, &self.value);
+        };
+        let parsed = parse(text);
+        if parsed.is_none() {
+            self.place.report(format!("{text:?} is not {expected}"));
+        }
+        parsed
+    }
+
+    pub(super) fn boolean(self) -> Option<bool> {
+        match self.value {
+            ValueInner::Boolean(value) => Some(value),
+            other => mismatch(&self.place, "true or false", &other),
+        }
+    }
+
+    /// A whole number from `least` to `most`.
+    pub(super) fn number(self, least: usize, most: usize) -> Option<usize> {
+        let ValueInner::Integer(number) = self.value else {
+            return mismatch(&self.place, "a whole number", &self.value);
+        };
+        let number = usize::try_from(number)
+            .ok()
+            .filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            self.place.report(format!("must be {least} to {most}"));
+        }
+        number
+    }
+
+    /// The items of a list; none when it is none.
+    pub(super) fn list(self) -> Vec<Self> {
+        let ValueInner::Array(items) = self.value else {
+            return mismatch(&self.place, "a list", &self.value).unwrap_or_default();
+        };
+        let item = |(index, mut item): (usize, toml_span::Value<'a>)| Self {
+            place: self.place.index(index, item.span),
+            value: item.take(),
+        };
+        items.into_iter().enumerate().map(item).collect()
+    }
+
+    pub(super) fn table(self) -> Option<Table<'a>> {
+        match self.value {
+            ValueInner::Table(entries) => Some(Table {
+                place: self.place,
+                entries,
+                known: Vec::new(),
+            }),
+            other => mismatch(&self.place, "a table", &other),
+        }
+    }
+}
+
+fn mismatch<T>(place: &Place<'_>, expected: &str, found: &ValueInner<'_>) -> Option<T> {
+    let found = match found {
+        ValueInner::String(_) => "a string",
+        ValueInner::Integer(_) => "an integer",
+        ValueInner::Float(_) => "a float",
+        ValueInner::Boolean(_) => "a boolean",
+        ValueInner::Array(_) => "a list",
+        ValueInner::Table(_) => "a table",
+    };
+    place.report(format!("expected {expected}, found {found}"));
+    None
+}
+
+/// A table whose keys are taken one by one; [`Table::finish`] notes those that nobody asked for.
+pub(super) struct Table<'a> {
+    pub(super) place: Place<'a>,
+    entries: value::Table<'a>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Table<'a> {
+    /// Parses a whole document. A syntax error is noted, and there is nothing to walk.
+    pub(super) fn parse(document: &'a Document<'a>, text: &'a str) -> Option<Self> {
+        let place = Place {
+            document,
+            location: document.location(),
+        };
+        let mut root = match toml_span::parse(text) {
+            Ok(root) => root,
+            Err(error) => {
+                let line = document.line(error.span);
+                document.report(place.location.clone().line(line).error(format!("not TOML: {error}")));
+                return None;
+            }
+        };
+        Item {
+            place,
+            value: root.take(),
+        }
+        .table()
+    }
+
+    pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
+        self.known.push(key);
+        let (key, mut value) = self.entries.remove_entry(key)?;
+        Some(Item {
+            place: self.place.key(&key.name, key.span),
+            value: value.take(),
+        })
+    }
+
+    /// Like [`Table::take`], for a key that has no default.
+    pub(super) fn require(&mut self, key: &'static str) -> Option<Item<'a>> {
+        let item = self.take(key);
+        if item.is_none() {
+            self.place.report(format!("the key {key:?} is missing"));
+        }
+        item
+    }
+
+    /// Every entry, in the order of the document, for a table whose keys are names.
+    pub(super) fn into_entries(self) -> impl Iterator<Item = (String, Item<'a>)> {
+        let mut entries = Vec::from_iter(self.entries);
+        entries.sort_by_key(|(key, _)| key.span.start);
+        entries.into_iter().map(move |(key, mut value)| {
+            let place = self.place.key(&key.name, key.span);
+            (
+                key.name.into_owned(),
+                Item {
+                    place,
+                    value: value.take(),
+                },
+            )
+        })
+    }
+
+    pub(super) fn finish(self) {
+        for key in self.entries.into_keys() {
+            let message = error::unknown("key", &key.name, self.known.iter().copied());
+            self.place.key(&key.name, key.span).report(message);
+        }
+    }
+}

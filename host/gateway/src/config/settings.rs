@@ -1,0 +1,107 @@
+//! The settings of an authenticator: a free table that its plugin knows how to read, handed over as JSON. Each value's
+//! line is kept, so that what the plugin's schema complains about can be found.
+
+use serde_json::Map;
+use serde_json::Value;
+use toml_span::value::ValueInner;
+
+use crate::config::ConfigError;
+use crate::config::error::Location;
+use crate::config::reader::Item;
+use crate::config::secret::text_or_reference;
+
+/// Settings with their places. They may hold secrets, so there is no `Debug` that shows them.
+pub(crate) struct Settings {
+    value: Value,
+    places: Vec<(Vec<String>, Location)>,
+}
+
+impl Settings {
+    /// No settings; `location` is where they would stand.
+    pub(super) fn none(location: Location) -> Self {
+        Self {
+            value: Value::Object(Map::new()),
+            places: vec![(Vec::new(), location)],
+        }
+    }
+
+    pub(super) fn read(item: Item<'_>) -> Option<Self> {
+        if !matches!(item.value, ValueInner::Table(_)) {
+            item.table();
+            return None;
+        }
+        let mut places = Vec::new();
+        let value = read(item, &mut Vec::new(), &mut places)?;
+        Some(Self { value, places })
+    }
+
+    /// The settings as a JSON object, every reference replaced by what it refers to.
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// What is wrong with the value at these keys, or with what should be there.
+    pub(crate) fn error(&self, path: &[String], message: impl Into<String>) -> ConfigError {
+        let known = |(known, _): &&(Vec<String>, Location)| path.starts_with(known);
+        let nearest = self.places.iter().filter(known).max_by_key(|(known, _)| known.len());
+        let Some((known, location)) = nearest else {
+            return Location::file("settings").error(message);
+        };
+        let missing = path.iter().skip(known.len());
+        missing
+            .fold(location.clone(), |location, key| location.key(key))
+            .error(message)
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Settings({} values)", self.places.len())
+    }
+}
+
+/// Reads all of a value, and goes on after a mistake to find the others.
+fn read(item: Item<'_>, path: &mut Vec<String>, places: &mut Vec<(Vec<String>, Location)>) -> Option<Value> {
+    places.push((path.clone(), item.place.location().clone()));
+    let place = item.place.clone();
+    let mut nested = |key: String, item| {
+        path.push(key);
+        let value = read(item, path, places);
+        path.pop();
+        value
+    };
+    match item.value {
+        ValueInner::Boolean(value) => Some(value.into()),
+        ValueInner::Integer(value) => Some(value.into()),
+        ValueInner::Float(value) => {
+            let number = serde_json::Number::from_f64(value);
+            if number.is_none() {
+                place.report("must be a finite number");
+            }
+            number.map(Value::Number)
+        }
+        ValueInner::String(text) => {
+            let text = text_or_reference(place.document(), text.into_owned());
+            text.map(Value::String).map_err(|message| place.report(message)).ok()
+        }
+        ValueInner::Array(_) => {
+            let values = item
+                .list()
+                .into_iter()
+                .enumerate()
+                .map(|(index, item)| nested(index.to_string(), item));
+            Vec::from_iter(values)
+                .into_iter()
+                .collect::<Option<_>>()
+                .map(Value::Array)
+        }
+        ValueInner::Table(_) => {
+            let entries = item.table()?.into_entries();
+            let values = entries.map(|(key, item)| Some((key.clone(), nested(key, item)?)));
+            Vec::from_iter(values)
+                .into_iter()
+                .collect::<Option<_>>()
+                .map(Value::Object)
+        }
+    }
+}

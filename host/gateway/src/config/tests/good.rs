@@ -1,0 +1,260 @@
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::KEY;
+use crate::config::Cookies;
+use crate::config::Draft;
+use crate::config::Environment;
+use crate::config::PluginSource;
+use crate::config::RouteAccess;
+use crate::config::Upstream;
+
+const FULL: &str = r#"
+[server]
+listen = "0.0.0.0:8443"
+trusted_proxies = ["127.0.0.0/8", "10.1.2.3/8", "::1"]
+max_header_size = "64KiB"
+header_timeout = "5s"
+shutdown_timeout = "1m 30s"
+
+[session]
+keys = ["env:KEY"]
+max_age = "1h30m"
+cookie = "who"
+secure = true
+
+[plugins]
+cache_directory = "cache"
+
+[authenticators.hub]
+plugin = "jupyterhub"
+sha256 = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+[authenticators.hub.settings]
+api_url = "env:API"
+retries = 3
+leeway = 1.5
+[[authenticators.hub.settings.issuers]]
+keys = ["env:API", true]
+[authenticators.hub.grants]
+headers = ["Authorization", "X-Token"]
+cookies = ["token"]
+query = ["*"]
+http = ["http://127.0.0.1:8081/hub/api", "env:API"]
+client_certificate = true
+[authenticators.hub.limits]
+deadline = "500ms"
+memory = "32MiB"
+concurrency = 8
+cache = "1MiB"
+
+[authenticators.mine]
+plugin = "plugins/mine.wasm"
+
+[[routes]]
+path = "/"
+hosts = ["Hub.Example.org.", "[::1]"]
+authenticators = ["hub", "mine"]
+upstream = "http://127.0.0.1:8001/base/"
+cookies = "drop"
+forward_authorization = true
+timeout = "2h"
+[routes.identity]
+user = "X-User"
+admin = "X-Admin"
+attributes = { email = "X-Email" }
+
+[[routes]]
+path = "/api/"
+authenticators = ["mine"]
+optional = true
+upstream = "http://[::1]"
+identity.basic_password = "env:PASSWORD"
+
+[[routes]]
+path = "/about"
+public = true
+upstream = "portcullis:whoami"
+"#;
+
+fn full() -> Draft {
+    let environment = Environment::from([
+        ("KEY", KEY),
+        ("API", "http://hub"),
+        ("PASSWORD", "hunter2"),
+        ("HOME", "/home/a"),
+    ]);
+    Draft::parse(Path::new("/etc/p/portcullis.toml"), FULL, &environment)
+}
+
+#[test]
+fn every_key_is_understood() {
+    let Draft { config, errors } = full();
+    assert_eq!(errors, []);
+
+    let server = config.server;
+    assert_eq!(server.listen, "0.0.0.0:8443".parse().unwrap());
+    assert_eq!(
+        server.trusted_proxies,
+        ["127.0.0.0/8", "10.0.0.0/8", "::1/128"].map(|text| text.parse().unwrap())
+    );
+    assert_eq!(server.max_header_size, 64 * 1024);
+    assert_eq!(
+        [server.header_timeout, server.shutdown_timeout],
+        [5, 90].map(Duration::from_secs)
+    );
+    assert_eq!(config.plugins.cache_directory, Some(PathBuf::from("/etc/p/cache")));
+
+    let session = config.session.unwrap();
+    assert_eq!(
+        (session.keys.len(), session.max_age.as_secs(), session.cookie.as_str()),
+        (1, 5400, "who")
+    );
+    assert_eq!(session.secure, Some(true));
+}
+
+#[test]
+fn an_authenticator_gets_its_settings_grants_and_limits() {
+    let authenticators = full().config.authenticators;
+    let [hub, mine] = authenticators.as_slice() else {
+        panic!("{authenticators:?}")
+    };
+    assert_eq!(
+        (hub.name.as_str(), &hub.plugin),
+        ("hub", &PluginSource::BuiltIn("jupyterhub".to_owned()))
+    );
+    assert!(hub.sha256.is_some());
+    assert_eq!(
+        hub.settings.value(),
+        &json!({"api_url": "http://hub", "retries": 3, "leeway": 1.5, "issuers": [{"keys": ["http://hub", true]}]})
+    );
+    assert_eq!(hub.grants.headers, ["authorization", "x-token"]);
+    assert_eq!(
+        (hub.grants.cookies.as_slice(), hub.grants.query.as_slice()),
+        (&["token".into()][..], &["*".into()][..])
+    );
+    assert_eq!(hub.grants.http.len(), 2);
+    assert!(hub.grants.client_certificate);
+    assert_eq!((hub.limits.deadline.as_millis(), hub.limits.memory), (500, 32 << 20));
+    assert_eq!((hub.limits.concurrency, hub.limits.cache), (8, 1 << 20));
+
+    assert_eq!(mine.plugin, PluginSource::File("/etc/p/plugins/mine.wasm".into()));
+    assert_eq!(
+        (mine.settings.value(), &mine.grants),
+        (&json!({}), &portcullis::Grants::default())
+    );
+}
+
+#[test]
+fn a_route_knows_who_may_pass_and_what_the_upstream_learns() {
+    let routes = full().config.routes;
+    let [root, api, about] = routes.as_slice() else {
+        panic!("{routes:?}")
+    };
+    assert_eq!(root.hosts, ["hub.example.org", "[::1]"]);
+    assert_eq!(root.access, RouteAccess::Protected(vec!["hub".into(), "mine".into()]));
+    let upstream = Upstream::Http {
+        authority: "127.0.0.1:8001".parse().unwrap(),
+        base: "/base".into(),
+    };
+    assert_eq!(
+        (&root.upstream, root.cookies, root.forward_authorization),
+        (&upstream, Cookies::Drop, true)
+    );
+    assert_eq!(root.timeout, Duration::from_secs(7200));
+    let names = Vec::from_iter(root.identity.names().map(|name| name.as_str()));
+    assert_eq!(names, ["x-user", "x-forwarded-groups", "x-admin", "x-email"]);
+
+    assert_eq!(
+        (api.path.as_str(), &api.access),
+        ("/api", &RouteAccess::Optional(vec!["mine".into()]))
+    );
+    assert_eq!(api.identity.basic_password.as_ref().unwrap().expose(), "hunter2");
+    assert_eq!((api.cookies, api.forward_authorization), (Cookies::Drop, false));
+
+    assert_eq!(
+        (&about.access, &about.upstream),
+        (&RouteAccess::Public, &Upstream::WhoAmI)
+    );
+    assert_eq!((about.cookies, about.timeout), (Cookies::Pass, Duration::from_secs(60)));
+}
+
+#[test]
+fn a_setting_is_found_by_its_path() {
+    let authenticators = full().config.authenticators;
+    let hub = &authenticators.first().unwrap().settings;
+    let mine = &authenticators.last().unwrap().settings;
+    for (settings, path, expected) in [
+        (
+            hub,
+            &[][..],
+            "/etc/p/portcullis.toml:21: authenticators.hub.settings: no",
+        ),
+        (
+            hub,
+            &["retries"],
+            "/etc/p/portcullis.toml:23: authenticators.hub.settings.retries: no",
+        ),
+        (
+            hub,
+            &["issuers", "0"],
+            "/etc/p/portcullis.toml:25: authenticators.hub.settings.issuers[0]: no",
+        ),
+        (
+            hub,
+            &["issuers", "0", "keys", "1"],
+            "/etc/p/portcullis.toml:26: authenticators.hub.settings.issuers[0].keys[1]: no",
+        ),
+        (
+            hub,
+            &["issuers", "0", "url"],
+            "/etc/p/portcullis.toml:25: authenticators.hub.settings.issuers[0].url: no",
+        ),
+        (
+            mine,
+            &["x"],
+            "/etc/p/portcullis.toml:39: authenticators.mine.settings.x: no",
+        ),
+    ] {
+        let path = Vec::from_iter(path.iter().map(|key| (*key).to_owned()));
+        assert_eq!(settings.error(&path, "no").to_string(), expected);
+    }
+}
+
+#[test]
+fn without_a_file_anybody_on_this_machine_may_say_who_they_are() {
+    let Draft { config, errors } = Draft::built_in(&Environment::from([]));
+    assert_eq!(errors, []);
+    assert_eq!(config.server.listen, "127.0.0.1:8000".parse().unwrap());
+    assert!(config.session.is_none());
+    assert_eq!(config.plugins.cache_directory, None);
+    assert_eq!(
+        config.authenticators.first().unwrap().plugin,
+        PluginSource::BuiltIn("simple".into())
+    );
+    let route = config.routes.first().unwrap();
+    assert_eq!(
+        (&route.upstream, &route.access),
+        (&Upstream::WhoAmI, &RouteAccess::Protected(vec!["simple".into()]))
+    );
+}
+
+#[test]
+fn the_cache_of_compiled_plugins_follows_the_xdg_specification() {
+    for (environment, expected) in [
+        (
+            Environment::from([("XDG_CACHE_HOME", "/c"), ("HOME", "/h")]),
+            Some("/c/portcullis"),
+        ),
+        (
+            Environment::from([("XDG_CACHE_HOME", "c"), ("HOME", "/h")]),
+            Some("/h/.cache/portcullis"),
+        ),
+        (Environment::from([("XDG_CACHE_HOME", ""), ("HOME", "")]), None),
+    ] {
+        let cache = Draft::built_in(&environment).config.plugins.cache_directory;
+        assert_eq!(cache, expected.map(PathBuf::from));
+    }
+}

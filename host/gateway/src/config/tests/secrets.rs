@@ -1,0 +1,147 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::KEY;
+use super::errors_in;
+use crate::config::Draft;
+use crate::config::Environment;
+
+const ROUTE: &str = "[[routes]]\npath = \"/\"\npublic = true\nupstream = \"portcullis:whoami\"\n";
+
+fn write(path: &Path, text: &str, mode: u32) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_secret_comes_from_a_file_beside_the_configuration_or_from_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("cookie.key"), &format!("{KEY}\n"), 0o600);
+    let text = format!("[session]\nkeys = [\"file:cookie.key\", \"env:OLD\"]\n{ROUTE}");
+    let path = folder.path().join("portcullis.toml");
+    let Draft { config, errors } = Draft::parse(&path, &text, &Environment::from([("OLD", KEY)]));
+    assert_eq!(errors, []);
+    assert_eq!(config.session.unwrap().keys.len(), 2);
+}
+
+#[test]
+fn session_keys_default_to_the_environment() {
+    for variable in ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"] {
+        let text = format!("[session]\n{ROUTE}");
+        let read = |value| Draft::parse(Path::new("p.toml"), &text, &Environment::from([(variable, value)]));
+        let Draft { config, errors } = read(KEY);
+        assert_eq!(errors, []);
+        let session = config.session.unwrap();
+        assert_eq!(
+            (session.keys.len(), session.max_age.as_secs(), session.secure),
+            (1, 12 * 3600, None)
+        );
+        let error = read("secret").errors.first().unwrap().to_string();
+        assert!(
+            error.starts_with(&format!("p.toml:1: session: {variable}: ")),
+            "{error}"
+        );
+        assert!(!error.contains("\"secret\""), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_that_others_may_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("cookie.key");
+    let path = folder.path().join("p.toml");
+    for mode in [0o640, 0o604, 0o620, 0o666] {
+        write(&key, KEY, mode);
+        let text = format!("[session]\nkeys = [\"file:cookie.key\"]\n{ROUTE}");
+        let (path, key) = (path.display(), key.display());
+        assert_eq!(
+            errors_in(&folder.path().join("p.toml"), &text, &Environment::from([])),
+            [format!(
+                "{path}:2: session.keys[0]: {key} is open to others (mode {mode:04o}); run: chmod 600 {key}"
+            )]
+        );
+    }
+}
+
+#[test]
+fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
+    let text = format!("[session]\nkeys = [\"{KEY}\"]\n{ROUTE}identity.basic_password = \"hunter2\"\n");
+    let errors = errors_in(Path::new("p.toml"), &text, &Environment::from([]));
+    assert_eq!(
+        errors,
+        [
+            "p.toml:2: session.keys[0]: a secret doesn't stand in the configuration: write \"file:PATH\" or \"env:NAME\"",
+            "p.toml:7: routes[0].identity.basic_password: a secret doesn't stand in the configuration: write \"file:PATH\" \
+             or \"env:NAME\"",
+        ]
+    );
+}
+
+#[test]
+fn what_a_reference_leads_to_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("binary"), [0xff]).unwrap();
+    fs::write(folder.path().join("large"), vec![b'x'; (1 << 20) + 1]).unwrap();
+    let text = r#"
+[authenticators.a]
+plugin = "x"
+settings.a = "env:ABSENT"
+settings.b = ["file:absent"]
+settings.c = { d = "file:binary" }
+settings.e = "file:large"
+grants.http = ["env:ABSENT"]
+"#;
+    let errors = errors_in(
+        &folder.path().join("p.toml"),
+        &format!("{text}{ROUTE}"),
+        &Environment::from([]),
+    );
+    let expected = [
+        "p.toml:4: authenticators.a.settings.a: the environment variable \"ABSENT\" is not set",
+        "p.toml:5: authenticators.a.settings.b[0]: FOLDER/absent can't be opened: No such file or directory (os error 2)",
+        "p.toml:6: authenticators.a.settings.c.d: FOLDER/binary is not UTF-8",
+        "p.toml:7: authenticators.a.settings.e: FOLDER/large is larger than 1048576 bytes",
+        "p.toml:8: authenticators.a.grants.http[0]: the environment variable \"ABSENT\" is not set",
+    ];
+    let folder = folder.path().display().to_string();
+    let errors = Vec::from_iter(errors.iter().map(|error| {
+        error
+            .replace(&format!("{folder}/p.toml"), "p.toml")
+            .replace(&folder, "FOLDER")
+    }));
+    assert_eq!(errors, expected);
+}
+
+#[test]
+fn settings_take_a_public_file_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("keys.json"), "{\"keys\": []}\r\n", 0o644);
+    let text = format!("[authenticators.a]\nplugin = \"x\"\nsettings.jwks = \"file:keys.json\"\n{ROUTE}");
+    let draft = Draft::parse(&folder.path().join("p.toml"), &text, &Environment::from([]));
+    assert_eq!(draft.errors, []);
+    let authenticator = draft.config.authenticators.first().unwrap();
+    assert_eq!(
+        authenticator.settings.value(),
+        &serde_json::json!({"jwks": "{\"keys\": []}"})
+    );
+}
+
+#[test]
+fn no_secret_is_shown_by_debug() {
+    let text = format!(
+        "[session]\nkeys = [\"env:KEY\"]\n[authenticators.a]\nplugin = \"x\"\nsettings.x = \"env:PASSWORD\"\n\
+         [[routes]]\npath = \"/\"\nauthenticators = [\"a\"]\nupstream = \"http://x\"\nidentity.basic_password = \"env:PASSWORD\"\n"
+    );
+    let draft = Draft::parse(
+        Path::new("p.toml"),
+        &text,
+        &Environment::from([("KEY", KEY), ("PASSWORD", "hunter2")]),
+    );
+    assert_eq!(draft.errors, []);
+    let shown = format!("{draft:?}");
+    assert!(
+        !shown.contains("hunter2") && !shown.contains(KEY) && !shown.contains("0, 1, 2, 3"),
+        "{shown}"
+    );
+}

@@ -1,0 +1,284 @@
+use super::errors;
+
+/// What every configuration below needs to have no other mistake.
+const ROUTE: &str = r#"
+[[routes]]
+path = "/"
+public = true
+upstream = "portcullis:whoami"
+"#;
+
+const SIMPLE: &str = r#"[authenticators.simple]
+plugin = "simple"
+"#;
+
+#[test]
+fn a_mistake_names_file_line_and_key() {
+    for (text, expected) in [
+        (
+            "[server\n",
+            "portcullis.toml:1: not TOML: expected a right bracket, found a newline",
+        ),
+        (
+            "[server]\n[server]\n",
+            "portcullis.toml:2: not TOML: redefinition of table `server`",
+        ),
+        (
+            "[servr]\n",
+            "portcullis.toml:1: servr: unknown key; did you mean \"server\"?",
+        ),
+        (
+            "a = 1\n",
+            "portcullis.toml:1: a: unknown key; known are server, session, plugins, authenticators, routes",
+        ),
+        (
+            "server = 1\n",
+            "portcullis.toml:1: server: expected a table, found an integer",
+        ),
+        (
+            "[server]\n\nlisen = \"x\"\n",
+            "portcullis.toml:3: server.lisen: unknown key; did you mean \"listen\"?",
+        ),
+        (
+            "[server]\nlisten = \"localhost\"\n",
+            "portcullis.toml:2: server.listen: \"localhost\" is not an address with a port, such as \"127.0.0.1:8000\"",
+        ),
+        (
+            "[server]\nlisten = 8000\n",
+            "portcullis.toml:2: server.listen: expected an address with a port, such as \"127.0.0.1:8000\", found an \
+             integer",
+        ),
+        (
+            "[server]\ntrusted_proxies = [\n  \"10.0.0.0/8\",\n  \"10.0.0.0/33\",\n]\n",
+            "portcullis.toml:4: server.trusted_proxies[1]: \"10.0.0.0/33\" is not a network, such as \"10.0.0.0/8\" or \
+             \"::1\"",
+        ),
+        (
+            "[server]\ntrusted_proxies = \"::1\"\n",
+            "portcullis.toml:2: server.trusted_proxies: expected a list, found a string",
+        ),
+        (
+            "[server]\nmax_header_size = \"1KiB\"\n",
+            "portcullis.toml:2: server.max_header_size: must be 8.0 KiB to 1.0 MiB",
+        ),
+        (
+            "[server]\nmax_header_size = \"64 kilo\"\n",
+            "portcullis.toml:2: server.max_header_size: \"64 kilo\" is not a size, such as \"64KiB\" or \"32MiB\"",
+        ),
+        (
+            "[server]\nheader_timeout = \"1d\"\n",
+            "portcullis.toml:2: server.header_timeout: must be 100ms to 1h",
+        ),
+        (
+            "[server]\nheader_timeout = \"5\"\n",
+            "portcullis.toml:2: server.header_timeout: \"5\" is not a duration, such as \"12h\", \"1h30m\" or \"150ms\"",
+        ),
+        (
+            "[server]\nheader_timeout = \"18446744073709551615s 1000000000ns\"\n",
+            "portcullis.toml:2: server.header_timeout: \"18446744073709551615s 1000000000ns\" is not a duration, such as \
+             \"12h\", \"1h30m\" or \"150ms\"",
+        ),
+        (
+            "[session]\nkeys = []\n",
+            "portcullis.toml:2: session.keys: at least one key is needed; `portcullis keygen` makes one",
+        ),
+        (
+            "[session]\n",
+            "portcullis.toml:1: session: there is no key: list some as keys = [\"file:PATH\"], or set \
+             PORTCULLIS_COOKIE_SECRET or DASK_GATEWAY_COOKIE_SECRET; `portcullis keygen` makes one",
+        ),
+        (
+            "[plugins]\ndirectory = \"nowhere/at/all\"\n",
+            "portcullis.toml:2: plugins.directory: nowhere/at/all: No such file or directory (os error 2)",
+        ),
+    ] {
+        assert_eq!(
+            errors(&format!(
+                "{text}{}",
+                if expected.contains("not TOML") { "" } else { ROUTE }
+            )),
+            [expected]
+        );
+    }
+}
+
+#[test]
+fn a_mistake_in_an_authenticator_is_found() {
+    for (text, expected) in [
+        ("", "portcullis.toml:1: authenticators.a: the key \"plugin\" is missing"),
+        (
+            "plugin = 1",
+            "portcullis.toml:2: authenticators.a.plugin: expected a string, found an integer",
+        ),
+        (
+            "plugin = \"x\"\nsetings = {}",
+            "portcullis.toml:3: authenticators.a.setings: unknown key; did you mean \"settings\"?",
+        ),
+        (
+            "plugin = \"x\"\nsha256 = \"abc\"",
+            "portcullis.toml:3: authenticators.a.sha256: \"abc\" is not a SHA-256: 64 hex digits",
+        ),
+        (
+            "plugin = \"x\"\nsettings = 1",
+            "portcullis.toml:3: authenticators.a.settings: expected a table, found an integer",
+        ),
+        (
+            "plugin = \"x\"\nsettings.x = nan",
+            "portcullis.toml:3: authenticators.a.settings.x: must be a finite number",
+        ),
+        (
+            "plugin = \"x\"\ngrants.headers = [\"a b\"]",
+            "portcullis.toml:3: authenticators.a.grants.headers[0]: \"a b\" is not a header name",
+        ),
+        (
+            "plugin = \"x\"\ngrants.http = [\"idp.example\"]",
+            "portcullis.toml:3: authenticators.a.grants.http[0]: it starts with neither http:// nor https://; expected a \
+             server such as https://idp.example or http://127.0.0.1:8081/api",
+        ),
+        (
+            "plugin = \"x\"\nlimits.deadline = \"0s\"",
+            "portcullis.toml:3: authenticators.a.limits.deadline: must be 10ms to 1m",
+        ),
+        (
+            "plugin = \"x\"\nlimits.memory = \"2GiB\"",
+            "portcullis.toml:3: authenticators.a.limits.memory: must be 1.0 MiB to 1.0 GiB",
+        ),
+        (
+            "plugin = \"x\"\nlimits.concurrency = 0",
+            "portcullis.toml:3: authenticators.a.limits.concurrency: must be 1 to 10000",
+        ),
+    ] {
+        assert_eq!(errors(&format!("[authenticators.a]\n{text}\n{ROUTE}")), [expected]);
+    }
+    assert_eq!(
+        errors(&format!("[authenticators.\"a\\n\"]\nplugin = \"x\"\n{ROUTE}")),
+        [
+            "portcullis.toml:1: authenticators.\"a\\n\": an authenticator's name is 1 to 64 letters, digits, - and _, the \
+             first a letter or digit"
+        ]
+    );
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_mistake_in_a_route_is_found() {
+    let whoami = "upstream = \"portcullis:whoami\"\n";
+    for (text, expected) in [
+        (format!("public = true\n{whoami}"), "portcullis.toml:3: routes[0]: the key \"path\" is missing"),
+        (format!("path = \"a\"\npublic = true\n{whoami}"), "portcullis.toml:4: routes[0].path: must start with a slash"),
+        (format!("path = \"/a/../b\"\npublic = true\n{whoami}"),
+            "portcullis.toml:4: routes[0].path: the path has an empty segment or a dot segment"),
+        (format!("path = \"/.portcullis/x\"\npublic = true\n{whoami}"),
+            "portcullis.toml:4: routes[0].path: the gateway's own paths are under /.portcullis"),
+        (format!("path = \"/\"\nhosts = [\"a:80\"]\npublic = true\n{whoami}"),
+            "portcullis.toml:5: routes[0].hosts[0]: \"a:80\" is not a host name without a port, such as \"hub.example.org\""),
+        (format!("path = \"/\"\n{whoami}"),
+            "portcullis.toml:3: routes[0]: nobody is asked here: list authenticators, or say public = true"),
+        (format!("path = \"/\"\nauthenticators = []\n{whoami}"),
+            "portcullis.toml:5: routes[0].authenticators: the list is empty; say public = true where nobody is asked"),
+        (format!("path = \"/\"\nauthenticators = [\"simpel\"]\n{whoami}"),
+            "portcullis.toml:5: routes[0].authenticators[0]: unknown authenticator \"simpel\"; did you mean \"simple\"?"),
+        (format!("path = \"/\"\nauthenticators = [\"simple\", \"simple\"]\n{whoami}"),
+            "portcullis.toml:5: routes[0].authenticators[1]: \"simple\" is listed twice"),
+        (format!("path = \"/\"\npublic = true\nauthenticators = [\"simple\"]\n{whoami}"),
+            "portcullis.toml:3: routes[0]: public and authenticators contradict each other: a public route asks nobody"),
+        (format!("path = \"/\"\npublic = true\noptional = true\n{whoami}"),
+            "portcullis.toml:3: routes[0]: public and optional contradict each other: a public route asks nobody"),
+        ("path = \"/\"\npublic = true\n".to_owned(),
+            "portcullis.toml:3: routes[0]: the key \"upstream\" is missing: \"http://HOST:PORT\", or \"portcullis:whoami\" \
+             for a page that shows who you are; this version can't serve forward-auth alone"),
+        ("path = \"/\"\npublic = true\nupstream = \"https://x\"\n".to_owned(),
+            "portcullis.toml:6: routes[0].upstream: https upstreams are not served by this version; use http"),
+        (format!("path = \"/\"\npublic = true\ncookies = \"keep\"\n{whoami}"),
+            "portcullis.toml:6: routes[0].cookies: \"keep\" is not \"pass\" or \"drop\""),
+        (format!("path = \"/\"\npublic = true\ntimeout = \"2d\"\n{whoami}"),
+            "portcullis.toml:6: routes[0].timeout: must be 100ms to 1day"),
+        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"Host\"\n"),
+            "portcullis.toml:8: routes[0].identity.user: host means something else in HTTP"),
+        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nadmin = \"x_forwarded_for\"\n"),
+            "portcullis.toml:8: routes[0].identity.admin: x_forwarded_for means something else in HTTP"),
+        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"X-U\"\nadmin = \"x_u\"\n"),
+            "portcullis.toml:7: routes[0].identity: the header x_u carries two things"),
+    ] {
+        assert_eq!(errors(&format!("{SIMPLE}[[routes]]\n{text}")), [expected]);
+    }
+}
+
+#[test]
+fn two_routes_for_the_same_requests_are_refused() {
+    let route = |path: &str, rest: &str| {
+        format!("[[routes]]\npath = \"{path}\"\npublic = true\nupstream = \"portcullis:whoami\"\n{rest}\n")
+    };
+    let same = |first: String, second: String| errors(&format!("{first}{second}"));
+    assert_eq!(
+        same(route("/a", ""), route("/%61/", "")),
+        ["portcullis.toml:6: routes[1]: serves the same host and path as portcullis.toml:1: routes[0]"]
+    );
+    let hosts = "hosts = [\"x\", \"Y\"]";
+    assert_eq!(
+        same(route("/", hosts), route("/", "hosts = [\"y\"]")),
+        ["portcullis.toml:6: routes[1]: serves the same host and path as portcullis.toml:1: routes[0]"]
+    );
+    assert_eq!(same(route("/", hosts), route("/", "")), [""; 0]);
+    assert_eq!(same(route("/", ""), route("/a", "")), [""; 0]);
+}
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    let text = r#"
+lisen = 1
+[server]
+listen = "x"
+port = 80
+[authenticators.hub]
+plugin = 1
+[authenticators.other]
+plugn = "x"
+[[routes]]
+path = "x"
+authenticators = ["hub", "hob"]
+"#;
+    let expected = [
+        "portcullis.toml:2: lisen: ",
+        "portcullis.toml:4: server.listen: ",
+        "portcullis.toml:5: server.port: ",
+        "portcullis.toml:7: authenticators.hub.plugin: ",
+        "portcullis.toml:8: authenticators.other: ",
+        "portcullis.toml:9: authenticators.other.plugn: ",
+        "portcullis.toml:10: routes[0]: ",
+        "portcullis.toml:11: routes[0].path: ",
+        "portcullis.toml:12: routes[0].authenticators[1]: ",
+    ];
+    let errors = errors(text);
+    assert_eq!(errors.len(), expected.len(), "{errors:#?}");
+    for (error, expected) in errors.iter().zip(expected) {
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn nothing_to_serve_is_a_mistake() {
+    assert_eq!(errors(""), ["portcullis.toml: there is no route: add [[routes]]"]);
+    assert_eq!(
+        errors("routes = []"),
+        ["portcullis.toml:1: routes: there is no route: add [[routes]]"]
+    );
+}
+
+#[test]
+fn too_many_routes_and_authenticators_are_refused() {
+    let route =
+        |index: usize| format!("[[routes]]\npath = \"/{index}\"\npublic = true\nupstream = \"portcullis:whoami\"\n");
+    let routes = |count: usize| (0..count).map(route).collect::<String>();
+    assert_eq!(errors(&routes(1000)), [""; 0]);
+    assert_eq!(
+        errors(&routes(1001)),
+        ["portcullis.toml:1: routes: more than 1000 routes"]
+    );
+    let authenticator = |index: usize| format!("[authenticators.a{index}]\nplugin = \"simple\"\n");
+    let authenticators = (0..257).map(authenticator).collect::<String>();
+    assert_eq!(
+        errors(&format!("{authenticators}{ROUTE}")),
+        ["portcullis.toml: more than 256 authenticators"]
+    );
+}
