@@ -1,5 +1,7 @@
 """What every test may ask for: a gateway, an upstream, and the real peers, which start once and only when needed."""
 
+from contextlib import contextmanager
+
 import pytest
 from harness import build, process
 from harness.dask_server import DaskServer
@@ -19,12 +21,25 @@ def no_process_stays():
 @pytest.fixture
 def serve(tmp_path):
     """Starts a gateway with a configuration (all but `[server]`), and in the end stops it and shows its log."""
+    with gateways(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def serve_module(tmp_path_factory):
+    """`serve` for a gateway that a whole module shares."""
+    with gateways(tmp_path_factory.mktemp("gateways")) as start:
+        yield start
+
+
+@contextmanager
+def gateways(folder):
     running = []
 
     def start(config="", **environment):
-        folder = tmp_path / f"gateway-{len(running)}"
-        folder.mkdir()
-        running.append(Gateway(folder, LISTEN_ANYWHERE + config, **environment))
+        own = folder / f"gateway-{len(running)}"
+        own.mkdir()
+        running.append(Gateway(own, LISTEN_ANYWHERE + config, **environment))
         return running[-1]
 
     yield start
@@ -33,11 +48,18 @@ def serve(tmp_path):
         gateway.stop()
 
 
-@pytest.fixture
-def upstream():
+@pytest.fixture(scope="session")
+def shared_upstream():
     server = Upstream()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def upstream(shared_upstream):
+    """The upstream, which has seen nothing yet in this test."""
+    shared_upstream.forget()
+    return shared_upstream
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,8 @@ const control = {
   'POST /_test/sign': async ({ kid, header = {}, claims }) => {
     const key = keys.find((candidate) => candidate.kid === kid);
     const token = new SignJWT(claims).setProtectedHeader({ alg: key.alg, kid, typ: 'at+jwt', ...header });
-    return { token: await token.sign(await importJWK(key, key.alg)) };
+    const crit = Object.fromEntries((header.crit ?? []).map((name) => [name, true]));
+    return { token: await token.sign(await importJWK(key, key.alg), { crit }) };
   },
 };
 

@@ -14,15 +14,18 @@ class Upstream:
     """An HTTP server on `url`. `seen` has every request's head in order of arrival."""
 
     def __init__(self):
+        self.forget()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.url = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+
+    def forget(self):
         self.seen = []
         self.chunks = queue.Queue()
         """What arrived at `/stream/up`, chunk by chunk as it came; `None` at the end."""
         self.may_go_on = threading.Event()
         """Set by a test when `/stream/down` may send its second half."""
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.url = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     async def _listen(self):
         app = web.Application()

@@ -1,0 +1,25 @@
+"""Pieces of configuration that many tests share. A test that is about a key writes that key itself."""
+
+PEOPLE = """
+[authenticators.people]
+plugin = "simple"
+"""
+"""The built-in `simple`: anybody is in who says a name."""
+
+
+def route(upstream, *authenticators, path="/", more=""):
+    """A route to the tests' upstream. `more`: further lines, the tables below the route last."""
+    names = ", ".join(f'"{name}"' for name in authenticators)
+    asked = f"authenticators = [{names}]" if authenticators else ""
+    return f"""
+[[routes]]
+path = "{path}"
+upstream = "{upstream.url}"
+{asked}
+{more}
+"""
+
+
+def protected(upstream, more=""):
+    """Everything behind `simple`."""
+    return PEOPLE + route(upstream, "people", more=more)

@@ -1,0 +1,73 @@
+"""The operator's commands: a fresh key, what a request would meet, and what a plugin is."""
+
+import hashlib
+import re
+
+import pytest
+from harness.client import basic
+from harness.config import protected, route
+from harness.gateway import LISTEN_ANYWHERE, run
+
+
+def test_keygen_makes_a_key_that_a_session_takes(tmp_path):
+    keys = [run("keygen", folder=tmp_path).stdout for _ in range(2)]
+    assert keys[0] != keys[1]
+    assert all(re.fullmatch(r"[0-9a-f]{64}\n", key) for key in keys)
+
+
+def explain(folder, upstream, *arguments):
+    config = LISTEN_ANYWHERE + protected(upstream) + route(upstream, path="/open", more="public = true")
+    return run("explain", *arguments, folder=folder, config=config)
+
+
+def test_explain_says_who_was_asked_what_and_said_what(tmp_path, upstream):
+    header = "Authorization: " + basic("alice", "the-secret")["Authorization"]
+    result = explain(tmp_path, upstream, "GET", "http://gateway.test/in?x=1", "-H", header)
+    assert result.returncode == 0, result.stderr
+    for expected in ("people", "authorization", "alice"):
+        assert expected in result.stdout
+    assert header.split()[-1] not in result.stdout, "the credential itself stays out"
+    assert upstream.seen == [], "explaining sends nothing"
+
+
+@pytest.mark.parametrize(
+    "target, expected",
+    [
+        ("/in", "401"),
+        ("/open/door", "public"),
+        ("/open/../in", "400"),
+    ],
+)
+def test_explain_says_what_would_happen(tmp_path, upstream, target, expected):
+    result = explain(tmp_path, upstream, "GET", f"http://gateway.test{target}")
+    assert result.returncode == 0, result.stderr
+    assert expected in result.stdout
+
+
+def test_inspect_says_what_a_plugin_is(tmp_path, api_key_component):
+    result = run("plugin", "inspect", api_key_component, folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    content = api_key_component.read_bytes()
+    assert hashlib.sha256(content).hexdigest() in result.stdout
+    for expected in ("0.1.0", "portcullis:auth/types", '"keys"', str(len(content))):
+        assert expected in result.stdout
+
+
+def test_inspect_says_what_a_file_is_not(tmp_path):
+    (tmp_path / "note.wasm").write_text("hello")
+    result = run("plugin", "inspect", tmp_path / "note.wasm", folder=tmp_path)
+    assert result.returncode == 1
+    assert "note.wasm" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["--version"]])
+def test_help_is_no_error(tmp_path, arguments):
+    result = run(*arguments, folder=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "portcullis" in result.stdout
+
+
+def test_an_unknown_command_is_an_error(tmp_path):
+    result = run("sreve", folder=tmp_path)
+    assert result.returncode == 2
+    assert "serve" in result.stderr

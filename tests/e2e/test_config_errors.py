@@ -1,0 +1,108 @@
+"""Wrong configurations: every mistake at once, each with file, line, key and what would be right.
+
+`check` says so with exit code 1, and `serve` before it opens a port.
+"""
+
+import pytest
+from harness.gateway import run
+
+UPSTREAM = "http://127.0.0.1:9"
+
+RIGHT = f"""
+[server]
+listen = "127.0.0.1:0"
+[session]
+keys = ["env:KEY"]
+[authenticators.people]
+plugin = "simple"
+[authenticators.tokens]
+plugin = "jwt"
+[authenticators.tokens.settings]
+issuers = [{{ issuer = "https://idp.test", audiences = ["us"] }}]
+[authenticators.tokens.grants]
+http = ["https://idp.test"]
+[[routes]]
+path = "/"
+authenticators = ["people", "tokens"]
+upstream = "{UPSTREAM}"
+[routes.identity]
+user = "X-Forwarded-User"
+"""
+KEY = "ab" * 32
+
+# What replaces a piece of the right configuration, and what the complaint about it must contain.
+WRONG = {
+    "an unknown section": ("[server]", "[sever]", ["sever", '"server"']),
+    "an unknown key": ("listen =", "lisen =", ["server.lisen", '"listen"']),
+    "an unknown key of a route": ("path =", "pathh =", ["routes[0].pathh", '"path"']),
+    "an unknown identity header": ("user =", "usr =", ["routes[0].identity.usr", '"user"']),
+    "no address": ('"127.0.0.1:0"', '"localhost"', ["server.listen"]),
+    "a number for an address": ('"127.0.0.1:0"', "8000", ["server.listen", "integer"]),
+    "no such plugin": ('"simple"', '"simpel"', ["authenticators.people.plugin", '"simple"']),
+    "no such authenticator": ('["people", ', '["peple", ', ["routes[0].authenticators", '"people"']),
+    "no such file": ('"simple"', '"./gone.wasm"', ["authenticators.people.plugin", "gone.wasm"]),
+    "a setting that the plugin doesn't know": ("issuers =", "issuer =", ["settings.issuer", '"issuers"']),
+    "a setting of another type": ('audiences = ["us"]', "audiences = 1", ["audiences"]),
+    "an issuer that takes any audience": ('audiences = ["us"]', "audiences = []", ["audiences"]),
+    "an address to ask that is none": ('http = ["https://idp.test"]', 'http = ["idp"]', ["grants.http[0]"]),
+    "an upstream that is none": (f'"{UPSTREAM}"', '"ftp://x"', ["routes[0].upstream"]),
+    "a path that is none": ('path = "/"', 'path = "a/../b"', ["routes[0].path"]),
+    "a header that is none": ('"X-Forwarded-User"', '"X Forwarded User"', ["routes[0].identity.user"]),
+    "a short key": ('"env:KEY"', '"env:SHORT"', ["session.keys[0]", "32 bytes"]),
+    "a secret in the file": ('"env:KEY"', f'"{KEY}"', ["session.keys[0]", "env:"]),
+    "a variable that isn't set": ('"env:KEY"', '"env:NOT_SET"', ["session.keys[0]", "NOT_SET"]),
+    "a secret file that isn't there": ('"env:KEY"', '"file:gone.key"', ["session.keys[0]", "gone.key"]),
+    "a route that nobody guards": ('authenticators = ["people", "tokens"]', "", ["routes[0]", "public"]),
+    "no TOML": ("[server]", "[server", ["TOML"]),
+}
+
+
+def check(folder, config):
+    return run("check", folder=folder, config=config, KEY=KEY, SHORT="abcd")
+
+
+def line_of(piece):
+    return RIGHT[: RIGHT.index(piece)].count("\n") + 1
+
+
+def test_the_right_configuration_is_right(tmp_path):
+    result = check(tmp_path, RIGHT)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_mistake_is_named_with_its_place(tmp_path, case):
+    right, wrong, expected = WRONG[case]
+    assert RIGHT.count(right) == 1, "the piece to replace is unique"
+    result = check(tmp_path, RIGHT.replace(right, wrong))
+    assert result.returncode == 1
+    assert f"portcullis.toml:{line_of(right)}" in result.stderr
+    for text in expected:
+        assert text in result.stderr
+    assert KEY not in result.stderr
+
+
+def test_every_mistake_is_named_at_once(tmp_path):
+    cases = ["an unknown key", "no such plugin", "an unknown identity header", "an upstream that is none"]
+    config = RIGHT
+    for case in cases:
+        right, wrong, _ = WRONG[case]
+        config = config.replace(right, wrong)
+    result = check(tmp_path, config)
+    assert result.returncode == 1
+    for case in cases:
+        assert WRONG[case][2][0] in result.stderr
+
+
+def test_serve_refuses_as_check_does_and_opens_no_port(tmp_path):
+    right, wrong, expected = WRONG["an unknown key of a route"]
+    result = run("serve", "--log-format", "json", folder=tmp_path, config=RIGHT.replace(right, wrong), KEY=KEY)
+    assert result.returncode == 1
+    assert expected[0] in result.stdout + result.stderr
+    assert "listening" not in result.stdout + result.stderr
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    result = run("check", "--config", tmp_path / "gone.toml", folder=tmp_path)
+    assert result.returncode == 1
+    assert "gone.toml" in result.stderr

@@ -1,0 +1,106 @@
+"""The gateway with no configuration at all: `simple` in front of a page that says who you are.
+
+Whatever stands in the `Authorization` header, the answer is the page or 401.
+"""
+
+import pytest
+from harness.client import basic, begin, connect
+from harness.gateway import Gateway
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    running = Gateway(tmp_path_factory.mktemp("default"))
+    yield running
+    running.stop()
+
+
+def test_it_asks_for_basic_credentials_first(gateway):
+    answer = gateway.send("/")
+    assert answer.status == 401
+    assert answer.schemes() == ["Basic"]
+    assert answer.header("content-type") == "application/json"
+    assert list(answer.json()) == ["error"]
+
+
+@pytest.mark.parametrize("name", ["alice", "al ice@example.test", "müller", "王小明"])
+def test_the_page_says_who_you_are(gateway, name):
+    answer = gateway.send("/", basic(name, "any password"))
+    assert answer.status == 200
+    assert answer.header("content-type").startswith("text/html")
+    assert name in answer.body.decode()
+
+
+def test_a_name_in_latin_1_is_the_same_name(gateway):
+    """dask's client encodes so."""
+    answer = gateway.send("/", basic("müller", encoding="latin-1"))
+    assert "müller" in answer.body.decode()
+
+
+def test_a_name_is_text_not_markup(gateway):
+    page = gateway.send("/", basic("<script>alert(1)</script>")).body.decode()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def credentials(value):
+    return [("Authorization", value)]
+
+
+ALICE = "Basic YWxpY2U6"
+NOT_CREDENTIALS = {
+    "an empty header": credentials(""),
+    "a scheme alone": credentials("Basic"),
+    "a scheme and a space": credentials("Basic "),
+    "no base64": credentials("Basic !!!"),
+    "no base64 after a name": credentials(ALICE + "!!"),
+    "broken padding": credentials("Basic YWxpY2U6="),
+    "no colon": credentials("Basic YWxpY2U="),
+    "no name": credentials("Basic OnBhc3N3b3Jk"),
+    "a line break in the name": credentials(basic("al\nice")["Authorization"]),
+    "NUL in the name": credentials(basic("al\0ice")["Authorization"]),
+    "a name of 257 bytes": credentials(basic("a" * 257)["Authorization"]),
+    "another scheme": credentials("Bearer YWxpY2U6"),
+    "no scheme": credentials("YWxpY2U6"),
+    "two names": credentials(f"{ALICE}, Basic Ym9iOg=="),
+    "two headers": credentials(ALICE) + credentials("Basic Ym9iOg=="),
+    "the same header twice": credentials(ALICE) * 2,
+    "bytes that are no text": credentials(b"Basic \xff\xfe\x80"),
+    "20 KB": credentials("Basic " + "YWxp" * 5000),
+}
+
+
+@pytest.mark.parametrize("case", NOT_CREDENTIALS)
+def test_malformed_credentials_are_a_401(gateway, case):
+    answer = gateway.send("/", NOT_CREDENTIALS[case])
+    assert answer.status == 401
+    assert answer.schemes() == ["Basic"]
+
+
+@pytest.mark.parametrize("scheme", ["basic", "BASIC", "bAsIc"])
+def test_a_scheme_has_no_case(gateway, scheme):
+    """RFC 9110, section 11.1."""
+    assert gateway.send("/", credentials(f"{scheme} YWxpY2U6")).status == 200
+
+
+def test_one_connection_serves_many_users(gateway):
+    """Nothing of one request stays for the next."""
+    connection = connect(gateway.url)
+    for name in ("alice", "bob", "carol"):
+        begin(connection, "GET", "/", basic(name))
+        assert f">{name}<" in connection.getresponse().read().decode()
+    begin(connection, "GET", "/", {})
+    assert connection.getresponse().status == 401
+
+
+def test_no_credential_reaches_the_log(gateway):
+    gateway.send("/?token=the-secret", basic("alice", "the-secret") | {"Cookie": "a=the-secret", "X-Key": "the-secret"})
+    gateway.send("/", {"Authorization": "Basic the-secret"})
+    gateway.send("/", {"Authorization": "Bearer the-secret"})
+    assert "the-secret" not in gateway.child.output()
+    assert basic("alice", "the-secret")["Authorization"].split()[1] not in gateway.child.output()
+
+
+def test_a_request_leaves_a_line_that_names_user_and_status(gateway):
+    gateway.send("/", basic("dorothy"))
+    assert [line["status"] for line in gateway.log() if line.get("user") == "dorothy"] == [200]

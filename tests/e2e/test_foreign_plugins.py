@@ -1,0 +1,79 @@
+"""Files in the plugin directory that are no authenticators of this contract: each is called what it is.
+
+One that is none keeps the gateway from starting, because nobody knows what its routes meant to ask.
+"""
+
+import pytest
+from harness.gateway import LISTEN_ANYWHERE, run
+
+CORE_MODULE = b"\0asm\1\0\0\0"
+EMPTY_COMPONENT = b"\0asm\x0d\0\1\0"
+
+
+@pytest.fixture
+def drop(tmp_path):
+    """Puts bytes into the plugin directory as `guest.wasm`, and says what `check` says."""
+
+    def check(content, description=""):
+        directory = tmp_path / "plugins"
+        directory.mkdir(exist_ok=True)
+        (directory / "guest.wasm").write_bytes(content)
+        (directory / "guest.toml").write_text(description)
+        config = LISTEN_ANYWHERE + '[plugins]\ndirectory = "plugins"\n[[routes]]\npath = "/"\n'
+        config += 'authenticators = ["guest"]\nupstream = "http://127.0.0.1:9"\n'
+        return run("check", folder=tmp_path, config=config)
+
+    return check
+
+
+def complaint(result):
+    assert result.returncode == 1
+    assert "guest." in result.stderr
+    return result.stderr
+
+
+NO_COMPONENTS = {
+    "nothing": (b"", "empty"),
+    "text": (b"#!/bin/sh\necho hello\n", "not a WebAssembly"),
+    "another program": (b"\x7fELF" + bytes(60), "not a WebAssembly"),
+    "a core module": (CORE_MODULE, "core module"),
+    "a component that exports nothing": (EMPTY_COMPONENT, "portcullis:auth/authenticator@0.1.0"),
+}
+
+
+@pytest.mark.parametrize("case", NO_COMPONENTS)
+def test_a_file_is_called_what_it_is(drop, case):
+    content, expected = NO_COMPONENTS[case]
+    assert expected in complaint(drop(content))
+
+
+def test_a_good_component_is_good(drop, api_key_component):
+    result = drop(api_key_component.read_bytes(), '[settings]\nkeys = { k = "alice" }\n')
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_component_that_was_cut_off_is_called_so(drop, api_key_component, share):
+    content = api_key_component.read_bytes()
+    assert "truncated" in complaint(drop(content[: int(len(content) * share)]))
+
+
+def test_a_component_of_another_version_of_the_contract_is_called_so(drop, api_key_component):
+    """The version stands in the names of imports and exports; one of the same length keeps the file whole."""
+    ours, other = b"portcullis:auth/authenticator@0.1.0", b"portcullis:auth/authenticator@0.9.0"
+    text = complaint(drop(api_key_component.read_bytes().replace(ours, other)))
+    assert "0.9.0" in text
+    assert "0.1.0" in text
+
+
+def test_a_component_whose_digest_is_another_is_refused(drop, api_key_component):
+    result = drop(api_key_component.read_bytes(), f'sha256 = "{"0" * 64}"\n[settings]\nkeys = {{ k = "alice" }}\n')
+    assert "sha256" in complaint(result)
+
+
+def test_settings_that_the_plugin_refuses_are_named_with_their_line(drop, api_key_component):
+    result = drop(api_key_component.read_bytes(), "[settings]\n\nkyes = {}\n")
+    text = complaint(result)
+    assert "guest.toml:3" in text
+    assert '"keys"' in text
+

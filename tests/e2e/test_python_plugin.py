@@ -1,0 +1,47 @@
+"""The contract is neutral: a Python class against `wit/` alone, built by componentize-py, authenticates like any other.
+
+Its source is in `tests/plugins/python/`.
+"""
+
+import pytest
+from harness.config import route
+from harness.gateway import run
+from harness.upstream import values
+from test_third_party import drop
+
+DESCRIPTION = """
+[settings]
+badges = { b-1 = "grace" }
+[grants]
+headers = ["x-badge"]
+[limits]
+memory = "64MiB"
+"""
+
+
+@pytest.fixture(scope="module")
+def gateway(serve_module, shared_upstream, tmp_path_factory, python_component):
+    plugins = drop(tmp_path_factory.mktemp("plugins"), "badges", python_component, DESCRIPTION)
+    return serve_module(plugins + route(shared_upstream, "badges"))
+
+
+def test_the_holder_of_a_badge_comes_in(gateway):
+    for _ in range(3):
+        seen = gateway.send("/", {"X-Badge": "b-1"}).json()
+        assert values(seen, "x-forwarded-user") == ["grace"]
+        assert values(seen, "x-forwarded-groups") == ["badge-holders"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Badge": "b-2"}, {"X-Badge": b"\xff\xfe"}, {"X-Other": "b-1"}])
+def test_nobody_else_does(gateway, upstream, headers):
+    answer = gateway.send("/", headers)
+    assert answer.status == 401
+    assert answer.all("www-authenticate") == ['Badge realm="python"']
+    assert upstream.seen == []
+
+
+def test_it_imports_nothing_but_the_contract(tmp_path, python_component):
+    inspected = run("plugin", "inspect", python_component, folder=tmp_path)
+    assert inspected.returncode == 0, inspected.stderr
+    assert "portcullis:auth/types@0.1.0" in inspected.stdout
+    assert "wasi:" not in inspected.stdout

@@ -1,0 +1,54 @@
+"""WebSockets through the gateway. The upgrade is authenticated first, as any request is."""
+
+import pytest
+from harness.client import basic
+from harness.config import protected
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+
+def dial(gateway, headers, **options):
+    address = gateway.url.replace("http:", "ws:") + "/websocket"
+    return connect(address, additional_headers=headers, proxy=None, **options)
+
+
+@pytest.fixture(scope="module")
+def gateway(serve_module, shared_upstream):
+    return serve_module(protected(shared_upstream))
+
+
+def test_messages_pass_both_ways(gateway):
+    with dial(gateway, basic("alice"), subprotocols=["echo"]) as socket:
+        assert socket.subprotocol == "echo"
+        assert socket.recv(10) == "alice"
+        for message in ("text", b"\x00\xff", "x" * 100_000):
+            socket.send(message)
+            assert socket.recv(10) == message
+
+
+def test_both_ends_close_when_one_does(gateway):
+    with dial(gateway, basic("alice")) as socket:
+        socket.recv(10)
+        socket.close(4000, "enough")
+        assert socket.close_code == 4000
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic !!!"}, {"X-Forwarded-User": "mallory"}])
+def test_an_upgrade_without_a_user_never_reaches_the_upstream(gateway, upstream, headers):
+    with pytest.raises(InvalidStatus) as refused:
+        dial(gateway, headers)
+    assert refused.value.response.status_code == 401
+    assert upstream.seen == []
+
+
+def test_an_upgrade_carries_no_identity_of_the_clients_making(gateway):
+    with dial(gateway, basic("alice") | {"X_Forwarded_User": "mallory"}) as socket:
+        assert socket.recv(10) == "alice"
+
+
+def test_a_websocket_ends_with_the_gateway(serve, upstream):
+    """An open WebSocket doesn't keep the gateway from stopping."""
+    gateway = serve(protected(upstream))
+    with dial(gateway, basic("alice")) as socket:
+        socket.recv(10)
+        gateway.stop()
