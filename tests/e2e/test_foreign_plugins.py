@@ -48,7 +48,7 @@ def test_a_file_is_called_what_it_is(drop, case):
 
 
 def test_a_good_component_is_good(drop, api_key_component):
-    result = drop(api_key_component.read_bytes(), '[settings]\nkeys = { k = "alice" }\n')
+    result = drop(api_key_component.read_bytes(), '[settings]\nkey = "k"\n')
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -67,13 +67,13 @@ def test_a_component_of_another_version_of_the_contract_is_called_so(drop, api_k
 
 
 def test_a_component_whose_digest_is_another_is_refused(drop, api_key_component):
-    result = drop(api_key_component.read_bytes(), f'sha256 = "{"0" * 64}"\n[settings]\nkeys = {{ k = "alice" }}\n')
+    result = drop(api_key_component.read_bytes(), f'sha256 = "{"0" * 64}"\n[settings]\nkey = "k"\n')
     assert "sha256" in complaint(result)
 
 
 def test_settings_that_the_plugin_refuses_are_named_with_their_line(drop, api_key_component):
-    result = drop(api_key_component.read_bytes(), "[settings]\n\nkyes = {}\n")
+    result = drop(api_key_component.read_bytes(), "[settings]\nkey = 'k'\nkye = 'k'\n")
     text = complaint(result)
     assert "guest.toml:3" in text
-    assert '"keys"' in text
+    assert '"key"' in text
 

@@ -4,10 +4,9 @@ Its source is in `tests/plugins/python/`.
 """
 
 import pytest
-from harness.config import route
+from harness.config import drop, route
 from harness.gateway import run
 from harness.upstream import values
-from test_third_party import drop
 
 DESCRIPTION = """
 [settings]

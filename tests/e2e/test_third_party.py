@@ -3,24 +3,14 @@
 `NAME.wasm` with `NAME.toml` beside it makes the authenticator `NAME` at the next start.
 """
 
-import shutil
-
 import pytest
-from harness.config import PEOPLE, route
 from harness.client import basic
+from harness.config import PEOPLE, drop, route
 from harness.upstream import values
-
-
-def drop(folder, name, component, description):
-    """Puts a plugin into a directory, and returns the configuration that looks there."""
-    shutil.copy(component, folder / f"{name}.wasm")
-    (folder / f"{name}.toml").write_text(description)
-    return f'[plugins]\ndirectory = "{folder}"\n'
-
 
 DESCRIPTION = """
 [settings]
-keys = { "k-123" = "robot" }
+key = "env:DOOR_KEY"
 [grants]
 headers = ["x-api-key"]
 """
@@ -28,13 +18,13 @@ headers = ["x-api-key"]
 
 @pytest.fixture
 def gateway(serve, upstream, tmp_path, api_key_component):
-    plugins = drop(tmp_path, "door-keys", api_key_component, DESCRIPTION)
-    return serve(plugins + PEOPLE + route(upstream, "door-keys", "people"))
+    plugins = drop(tmp_path, "door-key", api_key_component, DESCRIPTION)
+    return serve(plugins + PEOPLE + route(upstream, "door-key", "people"), DOOR_KEY="open sesame")
 
 
 def test_a_dropped_plugin_is_an_authenticator(gateway):
-    seen = gateway.send("/", {"X-Api-Key": "k-123"}).json()
-    assert values(seen, "x-forwarded-user") == ["robot"]
+    seen = gateway.send("/", {"X-Api-Key": "open sesame"}).json()
+    assert values(seen, "x-forwarded-user") == ["api"]
     assert values(seen, "x-api-key") == [], "the credential stays at the gateway"
 
 
@@ -52,6 +42,6 @@ def test_every_authenticator_of_the_route_has_its_challenge(gateway):
 
 
 def test_a_header_that_was_not_granted_is_not_there(serve, upstream, tmp_path, api_key_component):
-    plugins = drop(tmp_path, "door-keys", api_key_component, DESCRIPTION.replace("x-api-key", "x-other"))
-    gateway = serve(plugins + route(upstream, "door-keys"))
-    assert gateway.send("/", {"X-Api-Key": "k-123"}).status == 401
+    plugins = drop(tmp_path, "door-key", api_key_component, DESCRIPTION.replace("x-api-key", "x-other"))
+    gateway = serve(plugins + route(upstream, "door-key"), DOOR_KEY="open sesame")
+    assert gateway.send("/", {"X-Api-Key": "open sesame"}).status == 401

@@ -1,5 +1,7 @@
 """Pieces of configuration that many tests share. A test that is about a key writes that key itself."""
 
+import shutil
+
 PEOPLE = """
 [authenticators.people]
 plugin = "simple"
@@ -23,3 +25,10 @@ upstream = "{upstream.url}"
 def protected(upstream, more=""):
     """Everything behind `simple`."""
     return PEOPLE + route(upstream, "people", more=more)
+
+
+def drop(folder, name, component, description):
+    """Puts a plugin into a directory, and returns the configuration that looks there."""
+    shutil.copy(component, folder / f"{name}.wasm")
+    (folder / f"{name}.toml").write_text(description)
+    return f'[plugins]\ndirectory = "{folder}"\n'

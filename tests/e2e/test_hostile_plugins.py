@@ -1,0 +1,126 @@
+"""Plugins that trap, never end, or answer more than they may: 503, the upstream hears nothing, the log says who and why.
+
+The guest is `tests/guests/hostile`, which misbehaves as the header `X-Do` tells it.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from harness.client import basic, begin, connect
+from harness.config import PEOPLE, drop, route
+from harness.gateway import LISTEN_ANYWHERE, run
+from harness.upstream import values
+
+DESCRIPTION = """
+[settings]
+url = "{url}"
+[grants]
+headers = ["x-do"]
+[limits]
+deadline = "500ms"
+memory = "16MiB"
+"""
+
+
+def hostile(folder, component, upstream, description=DESCRIPTION):
+    """The hostile guest first, and then one that would let anybody in."""
+    plugins = drop(folder, "hostile", component, description.format(url=upstream.url))
+    return plugins + PEOPLE + route(upstream, "hostile", "people")
+
+
+@pytest.fixture(scope="module")
+def gateway(serve_module, shared_upstream, tmp_path_factory, hostile_component):
+    return serve_module(hostile(tmp_path_factory.mktemp("plugins"), hostile_component, shared_upstream))
+
+
+def told(what):
+    return {"X-Do": what}
+
+
+def test_the_guest_can_behave(gateway):
+    """Else the tests below would show nothing."""
+    assert values(gateway.send("/", told("nothing bad")).json(), "x-forwarded-user") == ["alice"]
+    assert values(gateway.send("/", basic("bob")).json(), "x-forwarded-user") == ["bob"]
+
+
+MISDEEDS = [
+    "panic",
+    "loop",
+    "recurse",
+    "eat memory",
+    "no name",
+    "long name",
+    "line break in the name",
+    "line break in a group",
+    "many groups",
+    "many attributes",
+    "long attribute",
+    "huge attribute",
+    "line break in a header",
+    "bad header name",
+    "framing header",
+    "many headers",
+    "informational status",
+    "impossible status",
+    "huge body",
+    "egress",
+]
+
+
+@pytest.mark.parametrize("misdeed", MISDEEDS)
+def test_a_misdeed_is_a_503_and_goes_no_further(gateway, upstream, misdeed):
+    before = len(gateway.log())
+    started = time.monotonic()
+    answer = gateway.send("/", told(misdeed) | basic("bob"))
+    assert time.monotonic() - started < 5
+    assert answer.status == 503
+    assert list(answer.json()) == ["error"]
+    assert answer.all("x-evil") == []
+    assert upstream.seen == [], "neither let in nor asked by the plugin, nor is the next authenticator"
+    [line] = [line for line in gateway.log()[before:] if line["level"] in ("WARN", "ERROR")]
+    assert line["authenticator"] == "hostile"
+    assert line["reason"]
+
+
+def test_a_line_break_in_a_challenge_stays_a_challenge(gateway, upstream):
+    answer = gateway.send("/", told("line break in a challenge"))
+    assert answer.status in (401, 503)
+    assert answer.all("x-evil") == []
+    assert upstream.seen == []
+
+
+def test_what_a_plugin_prints_is_bounded(gateway):
+    before = len(gateway.child.output())
+    gateway.send("/", told("talk"))
+    assert len(gateway.child.output()) - before < 200_000
+
+
+def test_others_are_served_while_a_plugin_never_ends(gateway):
+    """More endless calls than the machine has cores."""
+    with ThreadPoolExecutor(8) as pool:
+        endless = [pool.submit(gateway.send, "/", told("loop")) for _ in range(8)]
+        assert gateway.send("/", told("nothing bad")).status == 200
+        assert {each.result().status for each in endless} == {503}
+
+
+def test_a_client_that_leaves_harms_nobody(gateway):
+    for _ in range(20):
+        connection = connect(gateway.url)
+        begin(connection, "GET", "/", told("loop"))
+        connection.close()
+    assert gateway.send("/", told("nothing bad")).status == 200
+
+
+def test_a_plugin_reaches_the_server_that_was_granted(serve, upstream, tmp_path, hostile_component):
+    granted = DESCRIPTION.replace('["x-do"]', '["x-do"]\nhttp = ["{url}"]')
+    gateway = serve(hostile(tmp_path, hostile_component, upstream, granted))
+    assert gateway.send("/", told("egress")).status == 200
+    assert [seen["method"] for seen in upstream.seen] == ["GET", "GET"]
+
+
+def test_a_plugin_that_traps_on_its_settings_does_not_start(upstream, tmp_path, hostile_component):
+    config = LISTEN_ANYWHERE + hostile(tmp_path, hostile_component, upstream, "[settings]\npanic = true\n")
+    result = run("check", folder=tmp_path, config=config)
+    assert result.returncode == 1
+    assert "hostile" in result.stderr

@@ -1,0 +1,92 @@
+//! An authenticator that misbehaves as the request tells it. The tests see that the gateway stands it, and that nobody
+//! comes in by it.
+
+use std::time::Duration;
+
+use portcullis_sdk::Response;
+use portcullis_sdk::http;
+use portcullis_sdk::prelude::*;
+
+/// Does what `X-Do` says.
+pub struct Hostile(Settings);
+
+settings! {
+    pub struct Settings {
+        /// Asked for by `egress`.
+        #[serde(default)]
+        pub url: String,
+        /// Panics before the first request.
+        #[serde(default)]
+        pub panic: bool,
+    }
+}
+
+impl Authenticator for Hostile {
+    type Settings = Settings;
+
+    fn new(settings: Settings) -> Result<Self, SettingsError> {
+        assert!(!settings.panic, "told to");
+        Ok(Self(settings))
+    }
+
+    fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
+        let alice = User::new("alice");
+        let values = request.header("x-do");
+        let told = values.first().map(|value| String::from_utf8_lossy(value)).unwrap_or_default();
+        match told.as_ref() {
+            "nothing bad" => Ok(alice.into()),
+            "panic" => panic!("told to"),
+            "loop" => loop {
+                std::hint::black_box(());
+            },
+            "recurse" => Ok(User::new(recurse(1).to_string()).into()),
+            "eat memory" => eat_memory(),
+            "talk" => {
+                for line in 0..100_000 {
+                    println!("line {line}");
+                    eprintln!("{}", "x".repeat(10_000));
+                }
+                Ok(alice.into())
+            }
+            "no name" => Ok(User::new("").into()),
+            "long name" => Ok(User::new("a".repeat(257)).into()),
+            "line break in the name" => Ok(User::new("alice\r\nX-Evil: 1").into()),
+            "line break in a group" => Ok(alice.with_groups(["a\r\nX-Evil: 1"]).into()),
+            "many groups" => Ok(alice.with_groups(std::iter::repeat_n("group", 100_000)).into()),
+            "many attributes" => Ok((0..65).fold(alice, |user, n| user.with_attribute(n.to_string(), "")).into()),
+            "long attribute" => Ok(alice.with_attribute("a", "x".repeat(5000)).into()),
+            "huge attribute" => Ok(alice.with_attribute("a", "x".repeat(16 << 20)).into()),
+            "line break in a header" => Ok(Grant::from(alice).with_response_header("x-a", "1\r\nX-Evil: 1")),
+            "bad header name" => Ok(Grant::from(alice).with_response_header("x a", "1")),
+            "framing header" => Ok(Grant::from(alice).with_response_header("content-length", "0")),
+            "many headers" => {
+                Ok((0..1000).fold(Grant::from(alice), |grant, n| grant.with_response_header(format!("x-{n}"), "1")))
+            }
+            "line break in a challenge" => {
+                Err(Refusal::unauthenticated("no", Challenge::new("Basic").with("realm", "a\r\nX-Evil: 1")))
+            }
+            "informational status" => Err(Refusal::respond(Response::new(101))),
+            "impossible status" => Err(Refusal::respond(Response::new(9999))),
+            "huge body" => Err(Refusal::respond(Response::new(200).with_body(vec![b'x'; 16 << 20]))),
+            "egress" => match http::get(&self.0.url).timeout(Duration::from_secs(1)).send() {
+                Ok(_) => Ok(alice.into()),
+                Err(error) => Err(Refusal::unavailable(error.to_string())),
+            },
+            _ => Err(Refusal::not_mine(None)),
+        }
+    }
+}
+
+#[allow(unconditional_recursion, reason = "it is what this is for")]
+fn recurse(depth: u64) -> u64 {
+    std::hint::black_box(recurse(std::hint::black_box(depth + 1)) + 1)
+}
+
+fn eat_memory() -> ! {
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+portcullis_sdk::export!(Hostile);
