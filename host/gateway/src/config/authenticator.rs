@@ -1,5 +1,6 @@
 //! `[authenticators.NAME]`: a plugin with its settings, and what it is allowed.
 
+use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,7 +50,7 @@ pub(crate) struct AuthenticatorConfig {
 }
 
 /// Where a component comes from.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum PluginSource {
     /// The binary, under this name.
     BuiltIn(String),
@@ -134,6 +135,15 @@ impl AuthenticatorConfig {
     }
 }
 
+impl fmt::Display for PluginSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(name) => write!(f, "built-in {name}"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
 impl PluginSource {
     /// A text with a slash, or one that ends in `.wasm`, is a file.
     fn parse(item: Item<'_>) -> Option<Self> {
@@ -153,7 +163,7 @@ fn grants(mut table: Table<'_>) -> Grants {
     if let Some(item) = table.take("headers") {
         grants.headers = values::each(Some(item), values::header_name);
     }
-    grants.cookies = values::each(table.take("cookies"), values::token);
+    grants.cookies = values::each(table.take("cookies"), values::cookie_name);
     grants.query = values::each(table.take("query"), Item::text);
     grants.http = values::each(table.take("http"), http_grant);
     grants.client_certificate = table

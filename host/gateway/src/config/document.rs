@@ -61,7 +61,7 @@ impl<'a> Document<'a> {
         Self {
             file: path.display().to_string().into(),
             lines: text.match_indices('\n').map(|(end, _)| end + 1).collect(),
-            folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+            folder: path.parent().map(Path::to_owned).unwrap_or_default(),
             environment,
             errors: RefCell::default(),
         }
@@ -99,15 +99,18 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Reads a text file of at most `limit` bytes. The error completes a sentence that names the file.
-pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
-    let mut text = Vec::new();
+/// Reads a file of at most `limit` bytes. The error completes a sentence that names the file.
+pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| format!("can't be opened: {error}"))?;
-    file.take(limit + 1)
-        .read_to_end(&mut text)
-        .map_err(|error| format!("can't be read: {error}"))?;
-    if text.len() as u64 > limit {
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| format!("can't be read: {error}"))?;
+    if bytes.len() as u64 > limit {
         return Err(format!("is larger than {limit} bytes"));
     }
-    String::from_utf8(text).map_err(|_| "is not UTF-8".to_owned())
+    Ok(bytes)
+}
+
+/// Reads a text file of at most `limit` bytes. The error completes a sentence that names the file.
+pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
+    String::from_utf8(read_bytes(path, limit)?).map_err(|_| "is not UTF-8".to_owned())
 }

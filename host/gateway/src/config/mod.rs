@@ -21,6 +21,7 @@ use std::path::Path;
 pub(crate) use authenticator::AuthenticatorConfig;
 pub(crate) use authenticator::PluginSource;
 pub(crate) use document::Environment;
+pub(crate) use document::read_bytes;
 pub(crate) use error::ConfigError;
 pub(crate) use error::ConfigErrors;
 pub(crate) use error::Location;
@@ -106,7 +107,10 @@ impl Draft {
             .and_then(Item::table)
             .map(ServerConfig::read)
             .unwrap_or_default();
-        self.config.session = root.take("session").and_then(Item::table).map(SessionConfig::read);
+        self.config.session = match root.take("session") {
+            Some(item) => item.table().map(SessionConfig::read),
+            None => SessionConfig::of_environment(&root.place),
+        };
         let (plugins, directory) = PluginsConfig::read(root.take("plugins").and_then(Item::table), environment);
         self.config.plugins = plugins;
 

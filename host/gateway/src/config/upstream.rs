@@ -1,5 +1,7 @@
 //! Where a route's requests go.
 
+use std::fmt;
+
 use http::Uri;
 use http::uri::Authority;
 
@@ -20,7 +22,7 @@ pub(crate) enum Upstream {
 impl Upstream {
     /// Reads `http://HOST[:PORT][/BASE]` or `portcullis:whoami`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if text == "portcullis:whoami" {
+        if text == WHO_AM_I {
             return Ok(Self::WhoAmI);
         }
         // A URL may have a password in it, so no error repeats it.
@@ -50,6 +52,17 @@ impl Upstream {
     }
 }
 
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { authority, base } => write!(f, "http://{authority}{base}"),
+            Self::WhoAmI => f.write_str(WHO_AM_I),
+        }
+    }
+}
+
+const WHO_AM_I: &str = "portcullis:whoami";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +78,7 @@ mod tests {
                 authority: authority.parse().unwrap(),
                 base: base.to_owned(),
             };
+            assert_eq!(expected.to_string().trim_end_matches('/'), text.trim_end_matches('/'));
             assert_eq!(Upstream::parse(text), Ok(expected));
         }
         assert_eq!(Upstream::parse("portcullis:whoami"), Ok(Upstream::WhoAmI));

@@ -59,11 +59,11 @@ pub(super) fn header_name(item: Item<'_>) -> Option<HeaderName> {
     item.parse("a header name", |text| text.parse().ok())
 }
 
-/// A name that is safe in logs, cookies and metrics as it stands: a token of RFC 9110 (section 5.6.2).
-pub(super) fn token(item: Item<'_>) -> Option<String> {
+/// The name of a cookie: a token (RFC 6265, section 4.1.1; RFC 9110, section 5.6.2).
+pub(super) fn cookie_name(item: Item<'_>) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let parse = |text: &str| (!text.is_empty() && text.bytes().all(allowed)).then(|| text.to_owned());
-    item.parse("a name of letters, digits and -_.", parse)
+    item.parse("a cookie name", parse)
 }
 
 /// Texts that all parse; those that don't are left out.

@@ -1,17 +1,32 @@
 //! One loaded configuration: its authenticators, ready to be asked, and its routes. It never changes; a new
 //! configuration makes the next one.
 
+mod authenticators;
+mod components;
 mod credentials;
+mod describe;
 mod route;
 mod table;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderName;
+use portcullis::Authenticator;
+use portcullis::Engine;
+use portcullis::session::KeyRing;
+use portcullis::session::Options;
 use portcullis::session::Sessions;
 
+use self::table::RouteTable;
+use crate::config::Config;
+use crate::config::ConfigError;
+use crate::config::ConfigErrors;
+use crate::config::Draft;
+use crate::config::Location;
 use crate::serve::path::CanonicalPath;
 
+pub(crate) use components::MAX_COMPONENT;
 pub(crate) use credentials::Credentials;
 pub(crate) use route::Access;
 pub(crate) use route::Route;
@@ -19,17 +34,45 @@ pub(crate) use route::Route;
 /// One loaded configuration.
 #[derive(Debug)]
 pub(crate) struct Generation {
-    routes: table::RouteTable,
+    table: RouteTable<Arc<Route>>,
+    routes: Vec<Arc<Route>>,
+    authenticators: Vec<Authenticator>,
     sessions: Option<Arc<Sessions>>,
     identity_headers: Vec<HeaderName>,
 }
 
 impl Generation {
-    /// The route that serves a request: `host` as the client asked for it, a port and a final dot are ignored.
+    /// Loads and configures every plugin of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake at once: those of the file, and what the plugins say about their settings.
+    pub(crate) async fn load(draft: Draft, engine: &Engine) -> Result<Self, ConfigErrors> {
+        let Draft { config, mut errors } = draft;
+        let (authenticators, found) = authenticators::load(&config.authenticators, engine).await;
+        errors.extend(found);
+        if errors.is_empty() {
+            Self::assemble(config, &authenticators).map_err(|error| ConfigErrors::new(vec![error]))
+        } else {
+            Err(ConfigErrors::new(errors))
+        }
+    }
+
+    /// The route that serves a request. `authority` is what the client asked for; a port is ignored.
     ///
     /// A route that names the host wins over one that names none; then the longest path wins.
-    pub(crate) fn route(&self, host: Option<&str>, path: &CanonicalPath) -> Option<&Arc<Route>> {
-        self.routes.find(host, path)
+    pub(crate) fn route(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<&Arc<Route>> {
+        self.table.find(authority, path)
+    }
+
+    /// The routes, in the configuration's order.
+    pub(crate) fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    /// The authenticators, by name.
+    pub(crate) fn authenticators(&self) -> &[Authenticator] {
+        &self.authenticators
     }
 
     /// What opens and clears session cookies; none when sessions are off.
@@ -41,4 +84,31 @@ impl Generation {
     pub(crate) fn identity_headers(&self) -> &[HeaderName] {
         &self.identity_headers
     }
+
+    fn assemble(config: Config, authenticators: &HashMap<String, Authenticator>) -> Result<Self, ConfigError> {
+        let sessions = sessions(&config)?.map(Arc::new);
+        let mut names = Vec::from_iter(config.routes.iter().flat_map(|route| route.identity.names()).cloned());
+        names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        names.dedup();
+        let mut routes = Vec::with_capacity(config.routes.len());
+        let mut places = Vec::with_capacity(config.routes.len());
+        for route in config.routes {
+            places.push((route.hosts.clone(), route.path.clone()));
+            routes.push(Arc::new(Route::new(route, authenticators, sessions.as_ref())?));
+        }
+        let placed = places.iter().zip(&routes).map(|((hosts, path), route)| (&hosts[..], path.clone(), Arc::clone(route)));
+        let mut authenticators = Vec::from_iter(authenticators.values().cloned());
+        authenticators.sort_by(|a, b| a.name().cmp(b.name()));
+        Ok(Self { table: RouteTable::new(placed), routes, authenticators, sessions, identity_headers: names })
+    }
+}
+
+fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
+    let Some(session) = &config.session else { return Ok(None) };
+    let error = |message: &str| Location::file("session").error(message);
+    // Browsers take a secure cookie over plain HTTP from their own machine only, and not all of them do.
+    let secure = session.secure.unwrap_or(!config.server.listen.ip().is_loopback());
+    let options = Options::new(&session.cookie, secure, session.max_age).ok_or_else(|| error("the cookie has no usable name"))?;
+    let keys = KeyRing::new(session.keys.iter().cloned()).map_err(|problem| error(&problem.to_string()))?;
+    Ok(Some(Sessions::new(keys, options)))
 }

@@ -1,11 +1,19 @@
 //! A route with its gate: what a server needs to answer one request.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis::Authenticator;
+use portcullis::Chain;
 use portcullis::Gate;
+use portcullis::session::Sessions;
 
+use crate::config::ConfigError;
 use crate::config::Cookies;
 use crate::config::IdentityHeaders;
+use crate::config::RouteAccess;
+use crate::config::RouteConfig;
 use crate::config::Upstream;
 use crate::generation::Credentials;
 
@@ -39,4 +47,44 @@ pub(crate) enum Access {
     Protected(Gate),
     /// Everybody; nobody is asked.
     Public,
+}
+
+impl Access {
+    /// What guards the route; none: nobody is asked.
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        match self {
+            Self::Optional(gate) | Self::Protected(gate) => Some(gate),
+            Self::Public => None,
+        }
+    }
+}
+
+impl Route {
+    pub(super) fn new(
+        config: RouteConfig,
+        authenticators: &HashMap<String, Authenticator>,
+        sessions: Option<&Arc<Sessions>>,
+    ) -> Result<Self, ConfigError> {
+        let gate = |names: &[String]| {
+            let chain = names.iter().map(|name| authenticators.get(name).cloned()).collect::<Option<Vec<_>>>();
+            let chain = chain.ok_or_else(|| config.location.error("one of its authenticators isn't loaded"))?;
+            Ok(Gate::new(Chain::new(chain), sessions.cloned()))
+        };
+        let access = match &config.access {
+            RouteAccess::Optional(names) => Access::Optional(gate(names)?),
+            RouteAccess::Protected(names) => Access::Protected(gate(names)?),
+            RouteAccess::Public => Access::Public,
+        };
+        let asked = access.gate().into_iter().flat_map(|gate| gate.chain().authenticators());
+        Ok(Self {
+            name: format!("{}{}", config.hosts.first().map_or("", String::as_str), config.path),
+            credentials: Credentials::of(asked.map(Authenticator::grants)),
+            access,
+            upstream: config.upstream,
+            identity: config.identity,
+            cookies: config.cookies,
+            forward_authorization: config.forward_authorization,
+            timeout: config.timeout,
+        })
+    }
 }

@@ -27,23 +27,20 @@ fn a_secret_comes_from_a_file_beside_the_configuration_or_from_the_environment()
 
 #[test]
 fn session_keys_default_to_the_environment() {
-    for variable in ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"] {
-        let text = format!("[session]\n{ROUTE}");
-        let read = |value| Draft::parse(Path::new("p.toml"), &text, &Environment::from([(variable, value)]));
-        let Draft { config, errors } = read(KEY);
-        assert_eq!(errors, []);
-        let session = config.session.unwrap();
-        assert_eq!(
-            (session.keys.len(), session.max_age.as_secs(), session.secure),
-            (1, 12 * 3600, None)
-        );
-        let error = read("secret").errors.first().unwrap().to_string();
-        assert!(
-            error.starts_with(&format!("p.toml:1: session: {variable}: ")),
-            "{error}"
-        );
-        assert!(!error.contains("\"secret\""), "{error}");
+    for (section, line) in [("[session]\n", ":1: session"), ("", "")] {
+        for variable in ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"] {
+            let text = format!("{section}{ROUTE}");
+            let read = |value| Draft::parse(Path::new("p.toml"), &text, &Environment::from([(variable, value)]));
+            let Draft { config, errors } = read(KEY);
+            assert_eq!(errors, []);
+            let session = config.session.unwrap();
+            assert_eq!((session.keys.len(), session.max_age.as_secs(), session.secure), (1, 12 * 3600, None));
+            let error = read("secret").errors.first().unwrap().to_string();
+            assert!(error.starts_with(&format!("p.toml{line}: {variable}: ")), "{error}");
+            assert!(!error.contains("\"secret\""), "{error}");
+        }
     }
+    assert!(Draft::parse(Path::new("p.toml"), ROUTE, &Environment::from([])).config.session.is_none());
 }
 
 #[test]
@@ -129,13 +126,21 @@ fn settings_take_a_public_file_as_it_is() {
 
 #[test]
 fn no_secret_is_shown_by_debug() {
-    let text = format!(
-        "[session]\nkeys = [\"env:KEY\"]\n[authenticators.a]\nplugin = \"x\"\nsettings.x = \"env:PASSWORD\"\n\
-         [[routes]]\npath = \"/\"\nauthenticators = [\"a\"]\nupstream = \"http://x\"\nidentity.basic_password = \"env:PASSWORD\"\n"
-    );
+    let text = r#"
+[session]
+keys = ["env:KEY"]
+[authenticators.a]
+plugin = "x"
+settings.x = "env:PASSWORD"
+[[routes]]
+path = "/"
+authenticators = ["a"]
+upstream = "http://x"
+identity.basic_password = "env:PASSWORD"
+"#;
     let draft = Draft::parse(
         Path::new("p.toml"),
-        &text,
+        text,
         &Environment::from([("KEY", KEY), ("PASSWORD", "hunter2")]),
     );
     assert_eq!(draft.errors, []);

@@ -1,0 +1,66 @@
+//! Makes authenticators of components, and turns what plugins say about their settings into errors with a line.
+
+use std::collections::HashMap;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use portcullis::Authenticator;
+use portcullis::Component;
+use portcullis::ConfigureError;
+use portcullis::Engine;
+use portcullis::SettingsError;
+
+use crate::config::AuthenticatorConfig;
+use crate::config::ConfigError;
+use crate::config::unknown;
+use crate::generation::components;
+
+/// How many plugins are configured at once.
+const AT_ONCE: usize = 16;
+
+/// Every authenticator that can be made, by name, and all that is wrong with the others.
+pub(super) async fn load(
+    configured: &[AuthenticatorConfig],
+    engine: &Engine,
+) -> (HashMap<String, Authenticator>, Vec<ConfigError>) {
+    let components = components::load(configured, engine).await;
+    let build = |(config, component)| async move {
+        match component {
+            Ok(component) => build(config, &component).await,
+            Err(error) => Err(vec![error]),
+        }
+    };
+    let built = stream::iter(configured.iter().zip(components)).map(build).buffered(AT_ONCE).collect::<Vec<_>>().await;
+    let (mut authenticators, mut errors) = (HashMap::new(), Vec::new());
+    for result in built {
+        match result {
+            Ok(authenticator) => _ = authenticators.insert(authenticator.name().to_owned(), authenticator),
+            Err(found) => errors.extend(found),
+        }
+    }
+    (authenticators, errors)
+}
+
+async fn build(config: &AuthenticatorConfig, component: &Component) -> Result<Authenticator, Vec<ConfigError>> {
+    let builder = Authenticator::builder(&config.name, component)
+        .settings(config.settings.value().clone())
+        .grants(config.grants.clone())
+        .limits(config.limits);
+    builder.build().await.map_err(|error| explain(config, error))
+}
+
+fn explain(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<ConfigError> {
+    match error {
+        ConfigureError::Settings(errors) => errors.iter().map(|error| explain_setting(config, error)).collect(),
+        ConfigureError::Rejected(why) => vec![config.settings.error(&[], why)],
+        error => vec![config.location.error(error.to_string())],
+    }
+}
+
+fn explain_setting(config: &AuthenticatorConfig, error: &SettingsError) -> ConfigError {
+    let message = match error.path.last() {
+        Some(name) if !error.known.is_empty() => unknown("key", name, error.known.iter().map(String::as_str)),
+        _ => error.message.clone(),
+    };
+    config.settings.error(&error.path, message)
+}

@@ -1,0 +1,111 @@
+//! Finds the component of every authenticator, checks its pin and compiles it. What several authenticators share is
+//! compiled once.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use portcullis::Component;
+use portcullis::Digest;
+use portcullis::Engine;
+
+use crate::config::AuthenticatorConfig;
+use crate::config::ConfigError;
+use crate::config::PluginSource;
+use crate::config::read_bytes;
+use crate::config::unknown;
+
+/// Largest component, in bytes.
+pub(crate) const MAX_COMPONENT: u64 = 256 << 20;
+
+/// The component of each authenticator, in their order, or what is wrong with it.
+pub(super) async fn load(authenticators: &[AuthenticatorConfig], engine: &Engine) -> Vec<Result<Component, ConfigError>> {
+    let sources = authenticators.iter().map(|authenticator| authenticator.plugin.clone());
+    let files = on_blocking_threads(sources, File::find).await;
+    let pinned = Vec::from_iter(authenticators.iter().map(|authenticator| pinned(authenticator, &files)));
+
+    let wanted = pinned.iter().flatten().map(|file| (file.digest, file.clone()));
+    let wanted: Arc<HashMap<Digest, File>> = Arc::new(wanted.collect());
+    let (digests, engine) = (Vec::from_iter(wanted.keys().copied()), engine.clone());
+    let compiled = on_blocking_threads(digests, move |digest| {
+        let file = wanted.get(digest).ok_or("the file is gone")?;
+        engine.load(&file.wasm).map_err(|error| error.to_string())
+    });
+    let compiled = compiled.await;
+
+    let component = |(authenticator, file): (&AuthenticatorConfig, Result<File, ConfigError>)| {
+        let digest = file?.digest;
+        let component = compiled.get(&digest).cloned().unwrap_or_else(|| Err("was not compiled".to_owned()));
+        component.map_err(|error| fault(authenticator, &error))
+    };
+    authenticators.iter().zip(pinned).map(component).collect()
+}
+
+/// The bytes of a component.
+#[derive(Clone)]
+struct File {
+    digest: Digest,
+    wasm: Arc<[u8]>,
+}
+
+impl File {
+    fn find(source: &PluginSource) -> Result<Self, String> {
+        let wasm: Arc<[u8]> = match source {
+            PluginSource::BuiltIn(name) => portcullis_plugins::find(name)
+                .ok_or_else(|| {
+                    let message = unknown("built-in plugin", name, portcullis_plugins::names());
+                    format!("{message} (a file's name ends in .wasm or has a slash)")
+                })?
+                .into(),
+            PluginSource::File(path) => read_bytes(path, MAX_COMPONENT)?.into(),
+        };
+        Ok(Self { digest: Digest::of(&wasm), wasm })
+    }
+}
+
+fn pinned(
+    authenticator: &AuthenticatorConfig,
+    files: &HashMap<PluginSource, Result<File, String>>,
+) -> Result<File, ConfigError> {
+    let file = files.get(&authenticator.plugin).cloned().unwrap_or_else(|| Err("was not looked for".to_owned()));
+    let file = file.map_err(|error| fault(authenticator, &error))?;
+    match authenticator.sha256 {
+        Some(pin) if pin != file.digest => {
+            let message = format!("its SHA-256 is {}, and sha256 says {pin}", file.digest);
+            Err(fault(authenticator, &message))
+        }
+        _ => Ok(file),
+    }
+}
+
+/// What is wrong, with the file's name unless the place has it already.
+fn fault(authenticator: &AuthenticatorConfig, error: &str) -> ConfigError {
+    match &authenticator.plugin {
+        PluginSource::BuiltIn(_) => authenticator.location.error(error),
+        PluginSource::File(path) => authenticator.location.error(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Does blocking work for each distinct key, as many at once as there are processors.
+async fn on_blocking_threads<K, T>(
+    keys: impl IntoIterator<Item = K>,
+    work: impl Fn(&K) -> Result<T, String> + Clone + Send + 'static,
+) -> HashMap<K, Result<T, String>>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    T: Send + 'static,
+{
+    let run = |key: K| {
+        let (work, moved) = (work.clone(), key.clone());
+        let task = tokio::task::spawn_blocking(move || work(&moved));
+        async move { (key, task.await.unwrap_or_else(|error| Err(error.to_string()))) }
+    };
+    let processors = available_parallelism().map_or(1, NonZero::get);
+    let keys: HashSet<K> = keys.into_iter().collect();
+    stream::iter(keys).map(run).buffer_unordered(processors).collect().await
+}

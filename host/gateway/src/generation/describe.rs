@@ -1,0 +1,59 @@
+//! What an operator should see of a generation when it starts: what each authenticator may see and reach, and who may
+//! pass where.
+
+use std::fmt::Display;
+
+use crate::generation::Access;
+use crate::generation::Generation;
+
+impl Generation {
+    /// Writes the grants of every authenticator and the access to every route to the log.
+    pub(crate) fn log(&self) {
+        for authenticator in self.authenticators() {
+            let (grants, limits) = (authenticator.grants(), authenticator.limits());
+            tracing::info!(
+                authenticator = authenticator.name(),
+                component = %authenticator.component().digest(),
+                headers = listed(&grants.headers),
+                cookies = listed(&grants.cookies),
+                query = listed(&grants.query),
+                http = listed(&grants.http),
+                client_certificate = grants.client_certificate,
+                deadline = ?limits.deadline,
+                memory = limits.memory,
+                concurrency = limits.concurrency,
+                "authenticator loaded"
+            );
+        }
+        for route in self.routes() {
+            tracing::info!(
+                route = route.name,
+                access = route.access.label(),
+                authenticators = route.access.authenticators(),
+                upstream = %route.upstream,
+                "route loaded"
+            );
+        }
+    }
+}
+
+impl Access {
+    /// One word for a log field.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Optional(_) => "optional",
+            Self::Protected(_) => "protected",
+            Self::Public => "public",
+        }
+    }
+
+    /// The names of the authenticators that are asked, in order.
+    pub(crate) fn authenticators(&self) -> String {
+        let asked = self.gate().into_iter().flat_map(|gate| gate.chain().authenticators());
+        listed(asked.map(|authenticator| authenticator.name()))
+    }
+}
+
+fn listed(items: impl IntoIterator<Item = impl Display>) -> String {
+    Vec::from_iter(items.into_iter().map(|item| item.to_string())).join(" ")
+}
