@@ -18,7 +18,7 @@ plugin = "simple"
 [authenticators.tokens]
 plugin = "jwt"
 [authenticators.tokens.settings]
-issuers = [{{ issuer = "https://idp.test", audiences = ["us"] }}]
+issuers = [{{ issuer = "https://idp.test", audiences = ["us"], discovery = true }}]
 [authenticators.tokens.grants]
 http = ["https://idp.test"]
 [[routes]]

@@ -29,7 +29,7 @@ def jwt(provider):
 [authenticators.tokens]
 plugin = "jwt"
 [authenticators.tokens.settings]
-issuers = [{{ issuer = "{provider.issuer}", audiences = ["{provider.audience}"] }}]
+issuers = [{{ issuer = "{provider.issuer}", audiences = ["{provider.audience}"], discovery = true }}]
 [authenticators.tokens.grants]
 http = ["{provider.issuer}"]
 """

@@ -76,4 +76,3 @@ def test_settings_that_the_plugin_refuses_are_named_with_their_line(drop, api_ke
     text = complaint(result)
     assert "guest.toml:3" in text
     assert '"key"' in text
-

@@ -1,4 +1,4 @@
-"""Plugins that trap, never end, or answer more than they may: 503, the upstream hears nothing, the log says who and why.
+"""Plugins that trap, never end or answer too much: 503, the upstream hears nothing, the log says who and why.
 
 The guest is `tests/guests/hostile`, which misbehaves as the header `X-Do` tells it.
 """

@@ -81,7 +81,7 @@ def eventually(condition, what, seconds=15):
 
 
 def free_ports(count):
-    """Ports that the system calls free now, for programs that can't report one. Start again when one was taken since."""
+    """Ports that are free now, for programs that can't report their own. Somebody may take one before they do."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
