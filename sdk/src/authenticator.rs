@@ -75,5 +75,69 @@ fn located<S: DeserializeOwned>(settings: &str) -> String {
 
 /// The operator wrote TOML, so a position in the JSON made from it would mislead.
 fn without_position(reason: &str) -> String {
-    reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason).to_owned()
+    reason
+        .rsplit_once(" at line ")
+        .map_or(reason, |(reason, _)| reason)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::settings! {
+        #[allow(dead_code, reason = "only read from JSON")]
+        struct Nested {
+            limits: Limits,
+        }
+
+        #[allow(dead_code, reason = "only read from JSON")]
+        struct Limits {
+            sizes: Vec<u8>,
+        }
+    }
+
+    #[derive(Debug)]
+    struct Picky;
+
+    impl Authenticator for Picky {
+        type Settings = Nested;
+
+        fn new(settings: Nested) -> Result<Self, SettingsError> {
+            if settings.limits.sizes.is_empty() {
+                Err("limits.sizes: name one".into())
+            } else {
+                Ok(Self)
+            }
+        }
+
+        fn authenticate(&self, _: &Request) -> Result<Grant, Refusal> {
+            Err(Refusal::not_mine(None))
+        }
+    }
+
+    #[test]
+    fn wrong_settings_are_reported_with_their_place() {
+        let cases = [
+            (
+                r#"{"limits": {"sizes": [1, 2, 300]}}"#,
+                "limits.sizes[2]: invalid value: integer `300`, expected u8",
+            ),
+            (
+                r#"{"limits": {"sise": []}}"#,
+                "limits.sise: unknown field `sise`, expected `sizes`",
+            ),
+            (r#"{"limits": {}}"#, "limits: missing field `sizes`"),
+            (r#"{}"#, "missing field `limits`"),
+            (r#"{"limits": {"sizes": []}}"#, "limits.sizes: name one"),
+            (
+                r#"{"limits": {"sizes": [1]}} x"#,
+                "the settings are not one JSON object",
+            ),
+        ];
+        for (settings, expected) in cases {
+            assert_eq!(configured::<Picky>(settings).unwrap_err(), expected, "{settings}");
+        }
+        assert!(configured::<Picky>(r#"{"limits": {"sizes": [1]}}"#).is_ok());
+    }
 }

@@ -13,7 +13,10 @@ pub struct Challenge {
 impl Challenge {
     /// A challenge of this scheme without parameters.
     pub fn new(scheme: impl Into<String>) -> Self {
-        Self { scheme: scheme.into(), parameters: Vec::new() }
+        Self {
+            scheme: scheme.into(),
+            parameters: Vec::new(),
+        }
     }
 
     /// Asks for a user name and a password, which the client is told to send in UTF-8 (RFC 7617, section 2.1).
@@ -35,7 +38,10 @@ impl Challenge {
     /// Says why the token was refused: `invalid_request`, `invalid_token` or `insufficient_scope` (RFC 6750, section
     /// 3.1), and a description for developers. Characters that the section forbids in a description become spaces.
     pub fn error(self, code: impl Into<String>, description: &str) -> Self {
-        let description: String = description.chars().map(|c| if allowed_in_description(c) { c } else { ' ' }).collect();
+        let description: String = description
+            .chars()
+            .map(|c| if allowed_in_description(c) { c } else { ' ' })
+            .collect();
         self.with("error", code).with("error_description", description)
     }
 
@@ -57,9 +63,15 @@ mod tests {
 
     #[test]
     fn a_bearer_challenge_says_what_was_wrong_and_which_scopes_are_needed() {
-        let challenge = Challenge::bearer("api").error("insufficient_scope", "needs \"read\"\r\n").scope(["a", "b"]);
+        let challenge = Challenge::bearer("api")
+            .error("insufficient_scope", "needs \"read\"\r\n")
+            .scope(["a", "b"]);
         assert_eq!(challenge.scheme, "Bearer");
-        let parameters: Vec<_> = challenge.parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let parameters: Vec<_> = challenge
+            .parameters
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
         assert_eq!(
             parameters,
             [

@@ -27,7 +27,9 @@ pub struct BasicCredentials {
 
 impl fmt::Debug for BasicCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BasicCredentials").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("BasicCredentials")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,7 +84,9 @@ impl NoCredentials {
 /// clients send.
 pub(crate) fn basic(authorization: &[Vec<u8>]) -> Result<BasicCredentials, NoCredentials> {
     let encoded = of_scheme(authorization, &["basic"])?;
-    let decoded = BASE64.decode(encoded).map_err(|_| NoCredentials::Malformed("Basic credentials are not base64"))?;
+    let decoded = BASE64
+        .decode(encoded)
+        .map_err(|_| NoCredentials::Malformed("Basic credentials are not base64"))?;
     let text = String::from_utf8(decoded).unwrap_or_else(|e| e.into_bytes().iter().copied().map(char::from).collect());
     if text.chars().any(char::is_control) {
         return Err(NoCredentials::Malformed("Basic credentials have control characters"));
@@ -90,13 +94,18 @@ pub(crate) fn basic(authorization: &[Vec<u8>]) -> Result<BasicCredentials, NoCre
     let Some((user, password)) = text.split_once(':') else {
         return Err(NoCredentials::Malformed("Basic credentials have no colon"));
     };
-    Ok(BasicCredentials { user: user.to_owned(), password: password.to_owned() })
+    Ok(BasicCredentials {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    })
 }
 
 /// Reads a token of one of these schemes from the values of `Authorization`.
 pub(crate) fn token(authorization: &[Vec<u8>], schemes: &[&str]) -> Result<Token, NoCredentials> {
     let token = of_scheme(authorization, schemes)?;
-    Token::parse(token).ok_or(NoCredentials::Malformed("the token is empty, too long or has characters that no token has"))
+    Token::parse(token).ok_or(NoCredentials::Malformed(
+        "the token is empty, too long or has characters that no token has",
+    ))
 }
 
 /// What follows the scheme. More than one `Authorization` is malformed whatever it says: somebody on the way may have
@@ -109,7 +118,10 @@ fn of_scheme<'a>(authorization: &'a [Vec<u8>], schemes: &[&str]) -> Result<&'a [
     };
     let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, credentials) = value.split_at(end);
-    if !schemes.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(scheme)) {
+    if !schemes
+        .iter()
+        .any(|known| known.as_bytes().eq_ignore_ascii_case(scheme))
+    {
         return Err(NoCredentials::Absent);
     }
     Ok(credentials.trim_ascii_start())
@@ -138,11 +150,16 @@ mod tests {
             (b"Basic YWxpY2U6cHc", "alice", "pw"),
             (b"Basic YWxpY2U6YTpi", "alice", "a:b"),
             (b"Basic Og==", "", ""),
-            (b"Basic asOkbjpw", "jän", "p"),   // UTF-8
-            (b"Basic auRuOnA=", "jän", "p"),   // Latin-1
+            (b"Basic asOkbjpw", "jän", "p"), // UTF-8
+            (b"Basic auRuOnA=", "jän", "p"), // Latin-1
         ];
         for (value, user, password) in cases {
-            assert_eq!(basic_of(value), Ok((user.into(), password.into())), "{}", value.escape_ascii());
+            assert_eq!(
+                basic_of(value),
+                Ok((user.into(), password.into())),
+                "{}",
+                value.escape_ascii()
+            );
         }
     }
 
@@ -152,21 +169,32 @@ mod tests {
             b"Basic",
             b"Basic ",
             b"Basic !!!",
-            b"Basic YWxpY2U=",         // no colon
-            b"Basic YWxpY2U6cHc=!!",   // garbage after
+            b"Basic YWxpY2U=",       // no colon
+            b"Basic YWxpY2U6cHc=!!", // garbage after
             b"Basic YWxpY2U6cHc= x",
-            b"Basic YWxpY2U6c",        // cut short
-            b"Basic YQA6cHc=",         // NUL
-            b"Basic gDpw",             // U+0080 in Latin-1
+            b"Basic YWxpY2U6c", // cut short
+            b"Basic YQA6cHc=",  // NUL
+            b"Basic gDpw",      // U+0080 in Latin-1
         ];
         for value in cases {
-            assert!(matches!(basic_of(value), Err(NoCredentials::Malformed(_))), "{}", value.escape_ascii());
+            assert!(
+                matches!(basic_of(value), Err(NoCredentials::Malformed(_))),
+                "{}",
+                value.escape_ascii()
+            );
         }
     }
 
     #[test]
     fn other_schemes_are_absent() {
-        for value in [&b""[..], b" ", b"Bearer x", b"Basicx YQ==", b"Basic\tYTpi", b"\xff\xfe a"] {
+        for value in [
+            &b""[..],
+            b" ",
+            b"Bearer x",
+            b"Basicx YQ==",
+            b"Basic\tYTpi",
+            b"\xff\xfe a",
+        ] {
             assert_eq!(basic_of(value), Err(NoCredentials::Absent), "{}", value.escape_ascii());
         }
         assert_eq!(basic(&[]), Err(NoCredentials::Absent));
@@ -186,14 +214,29 @@ mod tests {
         assert_eq!(of(b"token  abc"), Ok("abc".into()));
         assert_eq!(of(b"jupyterhub abc"), Err(NoCredentials::Absent));
         let long = [b"bearer ".to_vec(), vec![b'a'; MAX_TOKEN + 1]].concat();
-        for value in [&b"bearer"[..], b"bearer a b", b"bearer a\tb", b"bearer \xc3\xa4", b"bearer a\0", &long] {
-            assert!(matches!(of(value), Err(NoCredentials::Malformed(_))), "{}", value.escape_ascii());
+        for value in [
+            &b"bearer"[..],
+            b"bearer a b",
+            b"bearer a\tb",
+            b"bearer \xc3\xa4",
+            b"bearer a\0",
+            &long,
+        ] {
+            assert!(
+                matches!(of(value), Err(NoCredentials::Malformed(_))),
+                "{}",
+                value.escape_ascii()
+            );
         }
     }
 
     #[test]
     fn neither_passwords_nor_tokens_are_shown() {
-        let shown = format!("{:?} {:?}", basic(&[b"Basic YWxpY2U6aHVudGVyMg==".to_vec()]), Token::parse(b"hunter2"));
+        let shown = format!(
+            "{:?} {:?}",
+            basic(&[b"Basic YWxpY2U6aHVudGVyMg==".to_vec()]),
+            Token::parse(b"hunter2")
+        );
         assert!(shown.contains("alice") && !shown.contains("hunter2"), "{shown}");
     }
 }

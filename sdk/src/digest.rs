@@ -17,7 +17,12 @@ pub(crate) fn sha256_hex(parts: &[&[u8]]) -> String {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize().iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|n| char::from_digit(n.into(), 16)).collect()
+    hasher
+        .finalize()
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|n| char::from_digit(n.into(), 16))
+        .collect()
 }
 
 #[cfg(test)]
@@ -26,8 +31,13 @@ mod tests {
 
     #[test]
     fn equal_secrets_are_equal_and_others_are_not() {
-        let cases: [(&[u8], &[u8], bool); 5] =
-            [(b"", b"", true), (b"key", b"key", true), (b"key", b"kez", false), (b"key", b"key1", false), (b"", b"k", false)];
+        let cases: [(&[u8], &[u8], bool); 5] = [
+            (b"", b"", true),
+            (b"key", b"key", true),
+            (b"key", b"kez", false),
+            (b"key", b"key1", false),
+            (b"", b"k", false),
+        ];
         for (given, expected, equal) in cases {
             assert_eq!(constant_time_eq(given, expected), equal, "{given:?} {expected:?}");
         }

@@ -30,7 +30,7 @@ macro_rules! export {
                 }
             }
 
-            $crate::component::bindings::export!(Component with_types_in $crate::component::bindings);
+    $crate::component::bindings::export!(Component with_types_in $crate::component::bindings);
         };
 
         #[cfg(not(target_arch = "wasm32"))]

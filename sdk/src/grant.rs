@@ -32,6 +32,10 @@ impl Grant {
 
 impl From<User> for Grant {
     fn from(user: User) -> Self {
-        Self { user, valid_for: None, response_headers: Vec::new() }
+        Self {
+            user,
+            valid_for: None,
+            response_headers: Vec::new(),
+        }
     }
 }

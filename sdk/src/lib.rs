@@ -47,6 +47,7 @@ mod refusal;
 mod request;
 mod response;
 mod secret;
+mod url;
 mod user;
 
 pub mod cache;

@@ -39,7 +39,10 @@ impl Request {
     /// Every value of one parameter of the query, decoded, in order. Bytes that are not UTF-8 become U+FFFD.
     pub fn query_parameter(&self, name: &str) -> Vec<String> {
         let query = self.query().unwrap_or_default();
-        form_urlencoded::parse(query.as_bytes()).filter(|(given, _)| given == name).map(|(_, value)| value.into()).collect()
+        form_urlencoded::parse(query.as_bytes())
+            .filter(|(given, _)| given == name)
+            .map(|(_, value)| value.into())
+            .collect()
     }
 }
 

@@ -15,7 +15,11 @@ pub struct Response {
 impl Response {
     /// A response of this status without headers or body.
     pub const fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
     }
 
     /// Sends the client elsewhere: 302 with this `Location`.
@@ -37,6 +41,9 @@ impl Response {
 
     /// The first value of a header, the name in any case.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+        self.headers
+            .iter()
+            .find(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_slice())
     }
 }

@@ -77,7 +77,10 @@ mod tests {
         assert!(secret.matches("hunter2"));
         assert!(!secret.matches("hunter3"));
         let error = serde_json::from_str::<Secret>("774411").unwrap_err().to_string();
-        assert!(error.contains("must be a string") && !error.contains("774411"), "{error}");
+        assert!(
+            error.contains("must be a string") && !error.contains("774411"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -88,9 +88,19 @@ mod tests {
 
     #[test]
     fn a_span_is_seconds_or_a_number_with_a_unit() {
-        let cases = [("300", 300), (r#""5m""#, 300), (r#""1h 30m""#, 5400), ("0", 0), (r#""12h""#, 43200)];
+        let cases = [
+            ("300", 300),
+            (r#""5m""#, 300),
+            (r#""1h 30m""#, 5400),
+            ("0", 0),
+            (r#""12h""#, 43200),
+        ];
         for (json, seconds) in cases {
-            assert_eq!(serde_json::from_str::<Span>(json).unwrap(), Span::seconds(seconds), "{json}");
+            assert_eq!(
+                serde_json::from_str::<Span>(json).unwrap(),
+                Span::seconds(seconds),
+                "{json}"
+            );
         }
         for json in ["-1", "1.5", r#""""#, r#""5""#, r#""five""#, "null", "true"] {
             let error = serde_json::from_str::<Span>(json).unwrap_err().to_string();

@@ -18,7 +18,10 @@ pub struct User {
 impl User {
     /// A user without groups or attributes, and no administrator.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
     }
 
     /// Puts the user in these groups as well.

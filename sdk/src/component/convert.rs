@@ -23,7 +23,12 @@ impl From<Grant> for wit::Grant {
 
 impl From<User> for wit::User {
     fn from(user: User) -> Self {
-        Self { name: user.name, groups: user.groups, admin: user.admin, attributes: user.attributes }
+        Self {
+            name: user.name,
+            groups: user.groups,
+            admin: user.admin,
+            attributes: user.attributes,
+        }
     }
 }
 
@@ -41,13 +46,20 @@ impl From<Refusal> for wit::Refusal {
 
 impl From<Challenge> for wit::Challenge {
     fn from(challenge: Challenge) -> Self {
-        Self { scheme: challenge.scheme, parameters: challenge.parameters }
+        Self {
+            scheme: challenge.scheme,
+            parameters: challenge.parameters,
+        }
     }
 }
 
 impl From<Response> for wit::Response {
     fn from(response: Response) -> Self {
-        Self { status: response.status, headers: response.headers, body: response.body }
+        Self {
+            status: response.status,
+            headers: response.headers,
+            body: response.body,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A request over `wasi:http`, from the first byte sent to the last one received, within one deadline.
 
+use std::time::Duration;
+
 use super::bindings::wasi::clocks::monotonic_clock;
 use super::bindings::wasi::http::outgoing_handler;
 use super::bindings::wasi::http::types as wasi;
@@ -10,52 +12,73 @@ use super::bindings::wasi::io::streams::StreamError;
 use crate::Response;
 use crate::http::HttpError;
 use crate::http::HttpRequest;
+use crate::url::Url;
 
 /// How much of a body is asked for at once, in bytes.
 const CHUNK: u64 = 16 * 1024;
 
-pub(crate) fn send(request: &HttpRequest) -> Result<Response, HttpError> {
-    let deadline = Deadline::after(u64::try_from(request.timeout.as_nanos()).unwrap_or(u64::MAX));
+pub(crate) fn send(request: &HttpRequest, url: &Url, deadline: &Deadline) -> Result<Response, HttpError> {
     let options = wasi::RequestOptions::new();
     // A host that doesn't know one of these refuses it; the deadline holds all the same.
     let _ = options.set_connect_timeout(Some(deadline.nanoseconds));
     let _ = options.set_first_byte_timeout(Some(deadline.nanoseconds));
     let _ = options.set_between_bytes_timeout(Some(deadline.nanoseconds));
-    let answer = outgoing_handler::handle(outgoing(request)?, Some(options)).map_err(|code| failure(&code))?;
+    let answer = outgoing_handler::handle(outgoing(request, url)?, Some(options)).map_err(|code| failure(&code))?;
     deadline.wait(&answer.subscribe())?;
     let answer = match answer.get() {
         Some(Ok(answer)) => answer.map_err(|code| failure(&code))?,
         _ => return Err(HttpError::Unreachable("the gateway gave no answer".to_owned())),
     };
     let headers = answer.headers().entries();
-    Ok(Response { status: answer.status(), headers, body: body(&answer, &deadline, request.max_body)? })
+    Ok(Response {
+        status: answer.status(),
+        headers,
+        body: body(&answer, deadline, request.max_body)?,
+    })
+}
+
+/// One point in time for the whole exchange.
+pub(crate) struct Deadline {
+    timer: Pollable,
+    nanoseconds: u64,
+}
+
+impl Deadline {
+    pub(crate) fn after(timeout: Duration) -> Self {
+        let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            timer: monotonic_clock::subscribe_duration(nanoseconds),
+            nanoseconds,
+        }
+    }
+
+    /// Waits until something is ready; an error when the time is up first.
+    fn wait(&self, pollable: &Pollable) -> Result<(), HttpError> {
+        // Index 0 is what we wait for: when both are ready the answer counts.
+        if poll::poll(&[pollable, &self.timer]).contains(&0) {
+            Ok(())
+        } else {
+            Err(HttpError::TimedOut)
+        }
+    }
 }
 
 /// The same request in the words of `wasi:http`.
-fn outgoing(request: &HttpRequest) -> Result<wasi::OutgoingRequest, HttpError> {
-    let (scheme, authority, path) = split(&request.url)?;
+fn outgoing(request: &HttpRequest, url: &Url) -> Result<wasi::OutgoingRequest, HttpError> {
     let headers = wasi::Fields::from_list(&request.headers)
         .map_err(|_| HttpError::Invalid("a header has a name or a value that can't be sent".to_owned()))?;
+    let scheme = if url.https {
+        wasi::Scheme::Https
+    } else {
+        wasi::Scheme::Http
+    };
     let outgoing = wasi::OutgoingRequest::new(headers);
     outgoing
         .set_scheme(Some(&scheme))
-        .and_then(|()| outgoing.set_authority(Some(authority)))
-        .and_then(|()| outgoing.set_path_with_query(Some(&path)))
+        .and_then(|()| outgoing.set_authority(Some(&url.authority)))
+        .and_then(|()| outgoing.set_path_with_query(Some(&url.path_and_query)))
         .map_err(|()| HttpError::Invalid("the URL is malformed".to_owned()))?;
     Ok(outgoing)
-}
-
-/// Scheme, authority, and path with query of an absolute URL.
-fn split(url: &str) -> Result<(wasi::Scheme, &str, String), HttpError> {
-    let (scheme, rest) = match url.split_once("://") {
-        Some(("http", rest)) => (wasi::Scheme::Http, rest),
-        Some(("https", rest)) => (wasi::Scheme::Https, rest),
-        _ => return Err(HttpError::Invalid("the URL must start with http:// or https://".to_owned())),
-    };
-    let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Ok((scheme, authority, path))
 }
 
 fn body(answer: &wasi::IncomingResponse, deadline: &Deadline, max: usize) -> Result<Vec<u8>, HttpError> {
@@ -78,26 +101,10 @@ fn chunk(stream: &InputStream, deadline: &Deadline) -> Result<Option<Vec<u8>>, H
     match stream.read(CHUNK) {
         Ok(chunk) => Ok(Some(chunk)),
         Err(StreamError::Closed) => Ok(None),
-        Err(StreamError::LastOperationFailed(error)) => Err(wasi::http_error_code(&error)
-            .map_or_else(|| HttpError::Unreachable("the answer broke off".to_owned()), |code| failure(&code))),
-    }
-}
-
-/// One point in time for the whole exchange.
-struct Deadline {
-    timer: Pollable,
-    nanoseconds: u64,
-}
-
-impl Deadline {
-    fn after(nanoseconds: u64) -> Self {
-        Self { timer: monotonic_clock::subscribe_duration(nanoseconds), nanoseconds }
-    }
-
-    /// Waits until something is ready; an error when the time is up first.
-    fn wait(&self, pollable: &Pollable) -> Result<(), HttpError> {
-        // Index 0 is what we wait for: when both are ready the answer counts.
-        if poll::poll(&[pollable, &self.timer]).contains(&0) { Ok(()) } else { Err(HttpError::TimedOut) }
+        Err(StreamError::LastOperationFailed(error)) => Err(wasi::http_error_code(&error).map_or_else(
+            || HttpError::Unreachable("the answer broke off".to_owned()),
+            |code| failure(&code),
+        )),
     }
 }
 

@@ -9,6 +9,7 @@ use super::bindings::wasi::logging::logging;
 use crate::crypto::Algorithm;
 use crate::log::Level;
 
+pub(crate) use super::fetch::Deadline;
 pub(crate) use super::fetch::send;
 pub(crate) use cache::add as cache_add;
 pub(crate) use cache::delete as cache_delete;

@@ -27,7 +27,6 @@ pub mod bindings {
         world: "plugin",
         generate_all,
         pub_export_macro: true,
-        runtime_path: "portcullis_sdk::component::wit_bindgen_rt",
     });
 }
 
@@ -38,19 +37,27 @@ pub use bindings::portcullis::auth::types::Request;
 
 /// The JSON Schema of an authenticator's settings.
 pub fn settings_schema<A: Authenticator>() -> String {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<A::Settings>().as_value().to_string()
+    SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<A::Settings>()
+        .as_value()
+        .to_string()
 }
 
 /// Makes the authenticator from its settings.
 pub fn configure<A: Authenticator>(instance: &OnceCell<A>, settings: &str) -> Result<(), String> {
     let authenticator = crate::authenticator::configured(settings)?;
-    instance.set(authenticator).map_err(|_| "the settings were already given".to_owned())
+    instance
+        .set(authenticator)
+        .map_err(|_| "the settings were already given".to_owned())
 }
 
 /// Asks the authenticator.
 pub fn authenticate<A: Authenticator>(instance: &OnceCell<A>, request: &Request) -> Result<Grant, Refusal> {
     let Some(authenticator) = instance.get() else {
-        return Err(Refusal::Unavailable("asked before it was given its settings".to_owned()));
+        return Err(Refusal::Unavailable(
+            "asked before it was given its settings".to_owned(),
+        ));
     };
     authenticator.authenticate(request).map(Into::into).map_err(Into::into)
 }

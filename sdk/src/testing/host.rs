@@ -12,6 +12,7 @@ use crate::Response;
 use crate::http::HttpError;
 use crate::http::HttpRequest;
 use crate::log::Level;
+use crate::url::Url;
 
 /// A gateway for the authenticators of this thread, until it is dropped.
 #[derive(Debug)]
@@ -24,12 +25,14 @@ impl FakeHost {
     /// Starts a gateway with an empty cache, no server to talk to and the real clock, in place of the one before.
     pub fn start() -> Self {
         STATE.set(Some(State::default()));
-        Self { this_thread: PhantomData }
+        Self {
+            this_thread: PhantomData,
+        }
     }
 
     /// Answers requests for this very URL. The latest answer for a URL counts.
     pub fn answer(&self, url: impl Into<String>, answer: impl Into<Answer>) {
-        let (url, answer) = (url.into(), answer.into().0);
+        let (url, answer) = (normal(&url.into()), answer.into().0);
         self.add_server(move |request| (request.url == url).then(|| answer.clone()));
     }
 
@@ -124,7 +127,10 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn cached(&self, key: &str) -> Option<Vec<u8>> {
-        self.cache.get(key).filter(|(_, end)| *end > self.since_epoch()).map(|(value, _)| value.clone())
+        self.cache
+            .get(key)
+            .filter(|(_, end)| *end > self.since_epoch())
+            .map(|(value, _)| value.clone())
     }
 
     pub(super) fn store(&mut self, key: &str, value: &[u8], ttl_seconds: u32) -> bool {
@@ -151,8 +157,11 @@ impl State {
     fn entries(&self) -> Vec<(String, u64)> {
         let now = self.since_epoch();
         let left = |end: Duration| end.checked_sub(now).filter(|left| !left.is_zero());
-        let mut entries: Vec<_> =
-            self.cache.iter().filter_map(|(key, (_, end))| Some((key.clone(), left(*end)?.as_secs()))).collect();
+        let mut entries: Vec<_> = self
+            .cache
+            .iter()
+            .filter_map(|(key, (_, end))| Some((key.clone(), left(*end)?.as_secs())))
+            .collect();
         entries.sort();
         entries
     }
@@ -167,15 +176,33 @@ pub(super) fn with<T>(f: impl FnOnce(&mut State) -> T) -> Option<T> {
     STATE.with_borrow_mut(|state| state.as_mut().map(f))
 }
 
+/// The URL in the form in which it is sent, so that `http://h` is `http://h/`.
+fn normal(url: &str) -> String {
+    Url::parse(url).map_or_else(|| url.to_owned(), |url| url.to_string())
+}
+
 /// Asks the servers for an answer. They run while the state is free, so that they may use the SDK themselves.
-pub(super) fn send(request: &HttpRequest) -> Result<Response, HttpError> {
-    let sent = SentRequest { url: request.url.clone(), headers: request.headers.clone(), timeout: request.timeout };
+pub(super) fn send(request: &HttpRequest, url: &Url) -> Result<Response, HttpError> {
+    let sent = SentRequest {
+        url: url.to_string(),
+        headers: request.headers.clone(),
+        timeout: request.timeout,
+    };
     let servers = with(|state| {
         state.requests.push(sent.clone());
         state.servers.clone()
     });
-    let answer = servers.unwrap_or_default().iter().rev().find_map(|server| server(&sent)).unwrap_or(Err(HttpError::Denied))?;
-    if answer.body.len() > request.max_body { Err(HttpError::TooLarge) } else { Ok(answer) }
+    let answer = servers
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .find_map(|server| server(&sent))
+        .unwrap_or(Err(HttpError::Denied))?;
+    if answer.body.len() > request.max_body {
+        Err(HttpError::TooLarge)
+    } else {
+        Ok(answer)
+    }
 }
 
 #[cfg(test)]
@@ -218,7 +245,15 @@ mod tests {
         host.serve(|request| Ok(Response::new(200).with_body(request.url.clone())));
         host.answer("http://a/", HttpError::TimedOut);
         assert_eq!(http::get("http://a/").send(), Err(HttpError::TimedOut));
-        assert_eq!(http::get("http://b/").max_body(9).header("X-A", "1").send().unwrap().body, b"http://b/");
+        assert_eq!(
+            http::get("http://b/")
+                .max_body(9)
+                .header("X-A", "1")
+                .send()
+                .unwrap()
+                .body,
+            b"http://b/"
+        );
         assert_eq!(http::get("http://b/").max_body(8).send(), Err(HttpError::TooLarge));
         assert_eq!(host.requests().len(), 4);
         assert_eq!(host.requests()[2].header("x-a"), Some("1".to_owned()));

@@ -124,7 +124,9 @@ impl RequestBuilder {
 
     /// Adds a header.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Self {
-        self.parts.headers.push((name.as_ref().to_ascii_lowercase(), value.as_ref().to_owned()));
+        self.parts
+            .headers
+            .push((name.as_ref().to_ascii_lowercase(), value.as_ref().to_owned()));
         self
     }
 
@@ -148,7 +150,10 @@ impl RequestBuilder {
 
     /// The request.
     pub fn build(self) -> Request {
-        Request { parts: self.parts, asked: RefCell::default() }
+        Request {
+            parts: self.parts,
+            asked: RefCell::default(),
+        }
     }
 }
 
@@ -166,7 +171,11 @@ struct Parts {
 }
 
 fn values(pairs: &[(String, Vec<u8>)], name: &str) -> Vec<Vec<u8>> {
-    pairs.iter().filter(|(given, _)| given == name).map(|(_, value)| value.clone()).collect()
+    pairs
+        .iter()
+        .filter(|(given, _)| given == name)
+        .map(|(_, value)| value.clone())
+        .collect()
 }
 
 #[cfg(test)]
@@ -186,6 +195,9 @@ mod tests {
         assert!(request.cookie("session").is_empty(), "the names of cookies have case");
         assert_eq!(request.cookie("Session"), [b"s"]);
         assert_eq!(request.query(), None);
-        assert_eq!(request.asked(), ["method", "header x-key", "cookie session", "cookie Session", "query"]);
+        assert_eq!(
+            request.asked(),
+            ["method", "header x-key", "cookie session", "cookie Session", "query"]
+        );
     }
 }

@@ -66,16 +66,26 @@ const fn method(algorithm: Algorithm) -> Method {
     }
 }
 
-fn rsa(parameters: &'static RsaParameters, n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> Result<bool, String> {
+fn rsa(
+    parameters: &'static RsaParameters,
+    n: &[u8],
+    e: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<bool, String> {
     let bits = n.iter().skip_while(|byte| **byte == 0).count() * 8;
     if !(2048..=8192).contains(&bits) {
         return Err("an RSA key must have 2048 to 8192 bits".to_owned());
     }
-    Ok(PublicKeyComponents { n, e }.verify(parameters, message, signature).is_ok())
+    Ok(PublicKeyComponents { n, e }
+        .verify(parameters, message, signature)
+        .is_ok())
 }
 
 fn public(algorithm: &'static dyn VerificationAlgorithm, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok()
+    UnparsedPublicKey::new(algorithm, key)
+        .verify(message, signature)
+        .is_ok()
 }
 
 fn mac(algorithm: hmac::Algorithm, key: &[u8], message: &[u8], signature: &[u8]) -> Result<bool, String> {
@@ -86,5 +96,7 @@ fn mac(algorithm: hmac::Algorithm, key: &[u8], message: &[u8], signature: &[u8])
 }
 
 fn bytes(base64url: &str) -> Result<Vec<u8>, String> {
-    URL_SAFE_NO_PAD.decode(base64url).map_err(|_| "the key is not base64url".to_owned())
+    URL_SAFE_NO_PAD
+        .decode(base64url)
+        .map_err(|_| "the key is not base64url".to_owned())
 }
