@@ -1,2 +1,12 @@
-//! x
-fn main() {}
+//! An authenticating HTTP gateway whose authenticators are sandboxed WebAssembly components.
+
+mod cli;
+mod config;
+mod generation;
+mod serve;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

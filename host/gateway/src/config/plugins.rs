@@ -16,8 +16,10 @@ use crate::config::reader::Table;
 /// Where plugins come from and where their compiled form is kept.
 #[derive(Debug, Default)]
 pub(crate) struct PluginsConfig {
-    /// Compiled components; none: nothing is kept.
+    /// Where compiled components are kept, if the configuration says so.
     pub(crate) cache_directory: Option<PathBuf>,
+    /// Where they are kept otherwise, if the folder can be used.
+    pub(crate) default_cache_directory: Option<PathBuf>,
 }
 
 impl PluginsConfig {

@@ -229,7 +229,7 @@ fn without_a_file_anybody_on_this_machine_may_say_who_they_are() {
     assert_eq!(errors, []);
     assert_eq!(config.server.listen, "127.0.0.1:8000".parse().unwrap());
     assert!(config.session.is_none());
-    assert_eq!(config.plugins.cache_directory, None);
+    assert_eq!(config.plugins.default_cache_directory, None);
     assert_eq!(
         config.authenticators.first().unwrap().plugin,
         PluginSource::BuiltIn("simple".into())
@@ -254,7 +254,7 @@ fn the_cache_of_compiled_plugins_follows_the_xdg_specification() {
         ),
         (Environment::from([("XDG_CACHE_HOME", ""), ("HOME", "")]), None),
     ] {
-        let cache = Draft::built_in(&environment).config.plugins.cache_directory;
+        let cache = Draft::built_in(&environment).config.plugins.default_cache_directory;
         assert_eq!(cache, expected.map(PathBuf::from));
     }
 }

@@ -1,0 +1,17 @@
+//! `portcullis check`: reads a configuration as `serve` would, and opens no port.
+
+use std::error::Error;
+use std::io::Write;
+
+use crate::cli::ConfigFile;
+use crate::cli::engine;
+
+pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    let generation = engine::load(file.read()).await?;
+    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let routes = count(generation.routes().len(), "route");
+    let authenticators = count(generation.authenticators().len(), "authenticator");
+    let sessions = if generation.sessions().is_some() { "sessions" } else { "no sessions" };
+    writeln!(output, "{}: good: {routes}, {authenticators}, {sessions}", file.name())?;
+    Ok(())
+}

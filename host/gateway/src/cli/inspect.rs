@@ -1,0 +1,44 @@
+//! `portcullis plugin inspect`: what a component says of itself. It is compiled and asked for its schema, and given
+//! nothing.
+
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use portcullis::Component;
+use portcullis::Engine;
+
+use crate::config::read_bytes;
+use crate::generation::MAX_COMPONENT;
+
+/// Arguments of `plugin inspect`.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The component
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+}
+
+pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    let component = load(arguments)?;
+    writeln!(output, "contract  {}", component.contract())?;
+    writeln!(output, "sha256    {}", component.digest())?;
+    writeln!(output, "size      {} bytes", component.size())?;
+    for (index, import) in component.imports().iter().enumerate() {
+        writeln!(output, "{:10}{import}", if index == 0 { "imports" } else { "" })?;
+    }
+    if component.imports().is_empty() {
+        writeln!(output, "imports   nothing")?;
+    }
+    let schema = component.settings_schema().await?;
+    writeln!(output, "settings  {schema:#}")?;
+    Ok(())
+}
+
+fn load(arguments: &Arguments) -> Result<Component, Box<dyn Error>> {
+    let name = arguments.file.display();
+    let wasm = read_bytes(&arguments.file, MAX_COMPONENT).map_err(|error| format!("{name}: {error}"))?;
+    let engine = Engine::builder().build()?;
+    Ok(engine.load(&wasm).map_err(|error| format!("{name}: {error}"))?)
+}

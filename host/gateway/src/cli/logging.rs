@@ -1,0 +1,87 @@
+//! Log lines on standard error, as words for people or as JSON for programs.
+
+use std::error::Error;
+use std::io;
+use std::io::IsTerminal;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(super) enum Format {
+    /// One JSON object a line
+    Json,
+    /// Words for people
+    #[default]
+    Text,
+}
+
+/// What is logged, as a filter of `tracing`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Level(String);
+
+impl Default for Level {
+    fn default() -> Self {
+        Self::of_gateway(LevelFilter::INFO)
+    }
+}
+
+impl Level {
+    /// Libraries stay at warnings: what they have to tell beyond is about bytes, and those may be credentials.
+    fn of_gateway(level: LevelFilter) -> Self {
+        Self(format!("{},portcullis={level}", level.min(LevelFilter::WARN)))
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(level) = text.parse::<LevelFilter>() {
+            return Ok(Self::of_gateway(level));
+        }
+        // A filter takes any word for a module, so a level that is misspelt would switch everything off.
+        let is_level = |directive: &str| directive.contains('=') || directive.parse::<LevelFilter>().is_ok();
+        if !text.split(',').all(is_level) {
+            return Err("expected off, error, warn, info, debug, trace, or a filter such as warn,portcullis=debug".to_owned());
+        }
+        EnvFilter::builder().parse(text).map_err(|error| error.to_string())?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Starts to log. To be called once.
+pub(super) fn start(level: &Level, format: Format) -> Result<(), Box<dyn Error>> {
+    let filter = EnvFilter::builder().parse(&level.0)?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        Format::Json => lines.json().flatten_event(true).try_init(),
+        Format::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
+    }
+    .map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_the_gateways_and_a_filter_is_taken_as_it_is() {
+        for (text, filter) in [
+            ("info", "warn,portcullis=info"),
+            ("TRACE", "warn,portcullis=trace"),
+            ("error", "error,portcullis=error"),
+            ("off", "off,portcullis=off"),
+            ("info,portcullis::audit=off", "info,portcullis::audit=off"),
+        ] {
+            assert_eq!(text.parse(), Ok(Level(filter.to_owned())), "{text}");
+        }
+        assert_eq!("info".parse(), Ok(Level::default()));
+        for text in ["", "inof", "inof,portcullis=debug", "portcullis=inof"] {
+            assert!(text.parse::<Level>().is_err(), "{text}");
+        }
+    }
+}
