@@ -1,4 +1,43 @@
 //! The gateway's public listener: it takes requests in, asks the authenticators of their route, and answers or forwards
 //! them. The way of one request is in `flow`.
 
+mod admission;
+mod answer;
+mod audit;
+mod client;
+mod connection;
+mod flow;
+pub(crate) mod headers;
+mod listener;
+mod outgoing;
+mod own;
+mod page;
 pub(crate) mod path;
+mod proxy;
+mod shutdown;
+mod target;
+mod whoami;
+
+use std::sync::Arc;
+
+use crate::config::ServerConfig;
+use crate::generation::Generation;
+
+pub(crate) use listener::Listener;
+pub(crate) use listener::ServeError;
+pub(crate) use shutdown::Shutdown;
+
+use self::flow::Gateway;
+
+/// Serves a configuration on its public listener until the process is told to stop.
+///
+/// The line `listening` in the log carries the address, with the port that the system chose when none was configured.
+pub(crate) async fn run(generation: Arc<Generation>, config: &ServerConfig) -> Result<(), ServeError> {
+    let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
+    let listener = Listener::bind(config.listen).await?;
+    tracing::info!(address = %listener.address(), "listening");
+    listener
+        .serve(Arc::new(Gateway::new(generation, config)), config, stop)
+        .await;
+    Ok(())
+}

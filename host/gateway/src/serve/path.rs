@@ -68,7 +68,7 @@ impl CanonicalPath {
         let whole = self.decoded();
         let cut = whole.split(['#', '?']).next().unwrap_or(whole);
         let read = cut.split('/').map(loose).collect::<Vec<_>>().join("/");
-        (read != whole).then(|| Self {
+        (read != whole).then_some(Self {
             received: read,
             decoded: None,
         })

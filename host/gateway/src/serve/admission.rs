@@ -1,0 +1,124 @@
+//! Whether a request may go on, by what its route says: everybody, whoever its gate admits, or those and the anonymous.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderValue;
+use http::Response;
+use http::header;
+use http::request::Parts;
+use portcullis::AuthRequest;
+use portcullis::decision::Authenticated;
+use portcullis::decision::Outcome;
+use portcullis::decision::Refusal;
+
+use crate::generation::Access;
+use crate::generation::Route;
+use crate::serve::answer;
+use crate::serve::answer::Body;
+use crate::serve::audit;
+use crate::serve::client::Client;
+use crate::serve::target::Target;
+
+/// A request that may go on, and what its response will carry.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    /// Who sent it; none: anybody.
+    pub(crate) user: Option<Authenticated>,
+    set_cookie: Option<HeaderValue>,
+}
+
+impl Pass {
+    /// Adds what the authenticator and the session say to the client, whatever the response is.
+    pub(crate) fn mark(self, response: Response<Body>) -> Response<Body> {
+        let response = match &self.user {
+            Some(user) => with_headers(response, user),
+            None => response,
+        };
+        with_cookie(response, self.set_cookie)
+    }
+}
+
+/// Asks the gate of a route. The error is the answer to a request that may not go on.
+pub(crate) async fn admit(
+    route: &Route,
+    client: &Client,
+    target: &Target,
+    parts: &Parts,
+) -> Result<Pass, Box<Response<Body>>> {
+    let (gate, optional) = match &route.access {
+        Access::Optional(gate) => (gate, true),
+        Access::Protected(gate) => (gate, false),
+        Access::Public => {
+            return Ok(Pass {
+                user: None,
+                set_cookie: None,
+            });
+        }
+    };
+    let asked = Instant::now();
+    let admission = gate.admit(&Arc::new(question(client, target, parts))).await;
+    let answer = match &admission.decision.outcome {
+        Outcome::Grant(_) => None,
+        Outcome::Refuse(Refusal::Unauthenticated { credentials: false, .. }) if optional => None,
+        Outcome::Refuse(refusal) => Some(answer::refusal(refusal)),
+    };
+    let entry = audit::Entry {
+        client,
+        method: &parts.method,
+        route: &route.name,
+        target,
+    };
+    entry.decided(&admission, answer.as_ref().map(Response::status), asked.elapsed());
+    match answer {
+        Some(response) => Err(Box::new(with_cookie(response, admission.set_cookie))),
+        None => {
+            let user = match admission.decision.outcome {
+                Outcome::Grant(user) => Some(user),
+                Outcome::Refuse(_) => None,
+            };
+            Ok(Pass {
+                user,
+                set_cookie: admission.set_cookie,
+            })
+        }
+    }
+}
+
+fn question(client: &Client, target: &Target, parts: &Parts) -> AuthRequest {
+    AuthRequest {
+        method: parts.method.clone(),
+        scheme: client.scheme.clone(),
+        authority: target.authority.clone(),
+        path: target.path.as_str().to_owned(),
+        query: target.query.clone(),
+        headers: parts.headers.clone(),
+        client_address: Some(client.address),
+        client_certificate: None,
+    }
+}
+
+/// A header that an authenticator sends takes the place of the upstream's, unless both may stand side by side.
+fn with_headers(mut response: Response<Body>, user: &Authenticated) -> Response<Body> {
+    let headers = response.headers_mut();
+    for name in user.response_headers().keys() {
+        if *name != header::SET_COOKIE && *name != header::WWW_AUTHENTICATE {
+            headers.remove(name);
+        }
+    }
+    for (name, value) in user.response_headers() {
+        headers.append(name, value.clone());
+    }
+    response
+}
+
+/// A response that hands out a session is for one client only: no cache on the way may give it to the next.
+fn with_cookie(mut response: Response<Body>, cookie: Option<HeaderValue>) -> Response<Body> {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+        response
+            .headers_mut()
+            .append(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+    response
+}

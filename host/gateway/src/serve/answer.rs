@@ -1,0 +1,166 @@
+//! What the gateway answers itself. Errors are JSON, `{"error": …}`, because clients of APIs read them; nothing here is
+//! a redirect, because such a client would follow it to a login page.
+
+use bytes::Bytes;
+use http::HeaderName;
+use http::HeaderValue;
+use http::Method;
+use http::Response;
+use http::StatusCode;
+use http::header;
+use http_body_util::Either;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use portcullis::decision::PluginResponse;
+use portcullis::decision::Refusal;
+
+/// A response's body: our own, or an upstream's as it streams in.
+pub(crate) type Body = Either<Full<Bytes>, Incoming>;
+
+/// A body of our own.
+pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {
+    Either::Left(Full::new(bytes.into()))
+}
+
+/// An error for the client to read: what is wrong on its side, never why the gateway decided so.
+pub(crate) fn error(status: StatusCode, message: &str) -> Response<Body> {
+    let json = serde_json::json!({ "error": message }).to_string();
+    page(status, "application/json", json)
+}
+
+/// Facts for a client to read.
+pub(crate) fn json(facts: &serde_json::Value) -> Response<Body> {
+    page(StatusCode::OK, "application/json", format!("{facts}\n"))
+}
+
+/// 405 (RFC 9110, section 15.5.6).
+pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+    let response = error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+    with(response, header::ALLOW, HeaderValue::from_static(allowed))
+}
+
+/// What a client hears when its request may not go on.
+pub(crate) fn refusal(refusal: &Refusal) -> Response<Body> {
+    match refusal {
+        Refusal::Unauthenticated { challenges, .. } => {
+            let mut response = error(StatusCode::UNAUTHORIZED, "Authentication required");
+            for challenge in challenges {
+                response
+                    .headers_mut()
+                    .append(header::WWW_AUTHENTICATE, challenge.as_header().clone());
+            }
+            response
+        }
+        Refusal::Forbid => error(StatusCode::FORBIDDEN, "Forbidden"),
+        Refusal::Respond(response) => plugin(response.clone()),
+        Refusal::Unavailable { retry_after } => {
+            let response = error(StatusCode::SERVICE_UNAVAILABLE, "Authentication is unavailable");
+            let seconds = retry_after.map_or(DEFAULT_RETRY_AFTER, |wait| wait.as_secs().max(1));
+            with(response, header::RETRY_AFTER, HeaderValue::from(seconds))
+        }
+    }
+}
+
+/// A response that must not be kept, and that differs with the credentials of its request.
+pub(crate) fn page(status: StatusCode, media_type: &'static str, content: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(body(content));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization, Cookie"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// A response to HEAD has the headers of one to GET and no body (RFC 9110, section 9.3.2).
+pub(crate) fn for_method(method: &Method, response: Response<Body>) -> Response<Body> {
+    match response.body() {
+        Either::Left(content) if method == Method::HEAD => {
+            let length = http_body::Body::size_hint(content).lower();
+            with(
+                response.map(|_| body(Bytes::new())),
+                header::CONTENT_LENGTH,
+                HeaderValue::from(length),
+            )
+        }
+        _ => response,
+    }
+}
+
+/// In seconds.
+const DEFAULT_RETRY_AFTER: u64 = 5;
+
+fn plugin(answer: PluginResponse) -> Response<Body> {
+    let mut response = Response::new(body(answer.body));
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    response
+        .headers_mut()
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> Response<Body> {
+    response.headers_mut().insert(name, value);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+    use portcullis::decision::Challenge;
+
+    use super::*;
+
+    async fn text(response: Response<Body>) -> String {
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_challenge_is_a_field_of_its_own() {
+        let challenges = ["Basic", "Bearer"].map(|scheme| Challenge::new(scheme, [("realm", "a, b")]).unwrap());
+        let response = refusal(&Refusal::Unauthenticated {
+            credentials: false,
+            challenges: challenges.into(),
+        });
+        assert_eq!(response.status(), 401);
+        let fields = response
+            .headers()
+            .get_all("www-authenticate")
+            .iter()
+            .collect::<Vec<_>>();
+        assert_eq!(fields, [r#"Basic realm="a, b""#, r#"Bearer realm="a, b""#]);
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(text(response).await, r#"{"error":"Authentication required"}"#);
+    }
+
+    #[tokio::test]
+    async fn other_refusals_say_as_little_as_helps() {
+        let response = refusal(&Refusal::Forbid);
+        assert_eq!(response.status(), 403);
+        assert_eq!(text(response).await, r#"{"error":"Forbidden"}"#);
+
+        for (retry_after, seconds) in [(None, "5"), (Some(30_500), "30"), (Some(10), "1")] {
+            let retry_after = retry_after.map(Duration::from_millis);
+            let response = refusal(&Refusal::Unavailable { retry_after });
+            assert_eq!(
+                (response.status().as_u16(), &response.headers()["retry-after"]),
+                (503, &seconds.parse().unwrap())
+            );
+        }
+        assert_eq!(method_not_allowed("GET, HEAD").headers()["allow"], "GET, HEAD");
+    }
+
+    #[tokio::test]
+    async fn a_response_to_head_keeps_its_length_only() {
+        let response = for_method(&Method::HEAD, error(StatusCode::NOT_FOUND, "Not found"));
+        assert_eq!(response.headers()["content-length"], "21");
+        assert_eq!(text(response).await, "");
+    }
+}

@@ -1,0 +1,113 @@
+//! One line for every decision, for the operator who asks later who came in and why. It names what was asked and never
+//! what was answered: no header, cookie or token is in it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use http::Method;
+use http::StatusCode;
+use portcullis::Admission;
+use portcullis::decision::Outcome;
+use portcullis::decision::Refusal;
+use portcullis::decision::Step;
+use portcullis::decision::Verdict;
+
+use crate::serve::client::Client;
+use crate::serve::target::Target;
+use crate::serve::target::Unserved;
+
+/// The request that a line is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) method: &'a Method,
+    pub(crate) route: &'a str,
+    pub(crate) target: &'a Target,
+}
+
+impl Entry<'_> {
+    /// Writes down a decision; failures of authenticators get a warning each.
+    ///
+    /// `status` is the gateway's own answer; none: the request goes on. `elapsed` is how long the decision took.
+    pub(crate) fn decided(self, admission: &Admission, status: Option<StatusCode>, elapsed: Duration) {
+        let decision = &admission.decision;
+        for step in &decision.steps {
+            self.warn_of_failure(step);
+        }
+        let user = match &decision.outcome {
+            Outcome::Grant(user) => Some(user),
+            Outcome::Refuse(_) => None,
+        };
+        tracing::info!(
+            target: "portcullis::audit",
+            method = %self.method,
+            path = %self.target.path,
+            route = self.route,
+            client = %self.client.address,
+            outcome = outcome(&decision.outcome, status),
+            status = status.map(|status| status.as_u16()),
+            user = user.map(|user| user.identity().name().escape_debug().to_string()),
+            authenticator = user.map(|user| user.authenticator()),
+            session = admission.via_session,
+            steps = steps(&decision.steps),
+            duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            "decision"
+        );
+    }
+
+    fn warn_of_failure(self, step: &Step) {
+        if let Verdict::Fail(why) | Verdict::Unavailable(why) = &step.verdict {
+            tracing::warn!(
+                target: "portcullis::audit",
+                authenticator = %step.authenticator,
+                verdict = step.verdict.label(),
+                why = %why.escape_debug(),
+                route = self.route,
+                "an authenticator could not decide"
+            );
+        }
+    }
+}
+
+/// Writes down a request that was refused before anybody was asked.
+pub(crate) fn unserved(client: &Client, method: &Method, why: &Unserved, status: StatusCode) {
+    tracing::info!(
+        target: "portcullis::audit",
+        method = %method,
+        client = %client.address,
+        outcome = "unserved",
+        status = status.as_u16(),
+        why = %why,
+        "request refused"
+    );
+}
+
+fn outcome(outcome: &Outcome, status: Option<StatusCode>) -> &'static str {
+    match outcome {
+        Outcome::Grant(_) => "grant",
+        Outcome::Refuse(Refusal::Unauthenticated { .. }) if status.is_none() => "anonymous",
+        Outcome::Refuse(Refusal::Unauthenticated { .. }) => "unauthenticated",
+        Outcome::Refuse(Refusal::Forbid) => "forbid",
+        Outcome::Refuse(Refusal::Respond(_)) => "respond",
+        Outcome::Refuse(Refusal::Unavailable { .. }) => "unavailable",
+    }
+}
+
+/// Every authenticator with its verdict and its questions: `hub: reject "unknown token" [header authorization]`.
+fn steps(steps: &[Step]) -> String {
+    let mut text = String::new();
+    for step in steps {
+        let separator = if text.is_empty() { "" } else { "; " };
+        // Writing to a string can't fail.
+        let _ = write!(text, "{separator}{}: {}", step.authenticator, step.verdict.label());
+        if let Verdict::Reject(why) | Verdict::Forbid(why) = &step.verdict {
+            let _ = write!(text, " \"{}\"", why.escape_debug());
+        }
+        let questions = step.asked.iter().map(|asked| {
+            let denied = if asked.granted { "" } else { " (not granted)" };
+            format!("{}{denied}", asked.question)
+        });
+        let _ = write!(text, " [{}]", questions.collect::<Vec<_>>().join(", "));
+    }
+    text
+}

@@ -1,0 +1,159 @@
+//! Who is at the other end, seen past the proxies that the operator trusts. What any other peer says about itself in
+//! `X-Forwarded-*` is not believed (CVE-2026-40575).
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use http::HeaderMap;
+use http::HeaderName;
+use http::uri::Scheme;
+use ipnet::IpNet;
+
+/// The client of one request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Client {
+    /// The client's address.
+    pub(crate) address: IpAddr,
+    /// The scheme that the client used.
+    pub(crate) scheme: Scheme,
+    /// The address at the other end of the connection: the client's own, or a proxy's.
+    pub(crate) peer: IpAddr,
+    /// Whether the peer is a proxy whose `X-Forwarded-*` headers are believed.
+    pub(crate) peer_is_trusted: bool,
+}
+
+impl Client {
+    /// Looks past trusted proxies: the address is the rightmost of `X-Forwarded-For` that is not itself such a proxy's.
+    ///
+    /// `scheme` is the listener's. An entry that is no address ends the search at the last proxy that was one.
+    pub(crate) fn of(peer: SocketAddr, scheme: Scheme, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let peer = peer.ip().to_canonical();
+        let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+        if !is_trusted(&peer) {
+            return Self {
+                address: peer,
+                scheme,
+                peer,
+                peer_is_trusted: false,
+            };
+        }
+        let mut address = peer;
+        for hop in entries(headers, X_FORWARDED_FOR) {
+            let Some(hop) = parse_address(hop) else { break };
+            address = hop;
+            if !is_trusted(&hop) {
+                break;
+            }
+        }
+        let scheme = entries(headers, X_FORWARDED_PROTO)
+            .next()
+            .and_then(parse_scheme)
+            .unwrap_or(scheme);
+        Self {
+            address,
+            scheme,
+            peer,
+            peer_is_trusted: true,
+        }
+    }
+}
+
+/// The proxies that a request came through.
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The scheme that the client used.
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The entries of a list, last first: the nearest proxy added the last.
+fn entries(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    // A value that is no text is no address either, so it stays in the list to end the search.
+    let fields = headers
+        .get_all(name)
+        .into_iter()
+        .rev()
+        .map(|value| value.to_str().unwrap_or("?"));
+    fields.flat_map(|field| field.rsplit(',')).map(str::trim)
+}
+
+/// An address with or without a port; some proxies add one.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    bare.parse()
+        .ok()
+        .or_else(with_port)
+        .map(|address: IpAddr| address.to_canonical())
+}
+
+fn parse_scheme(text: &str) -> Option<Scheme> {
+    [Scheme::HTTP, Scheme::HTTPS]
+        .into_iter()
+        .find(|scheme| text.eq_ignore_ascii_case(scheme.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, headers: &[(&'static str, &str)]) -> (String, String) {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        let client = Client::of(SocketAddr::new(peer.parse().unwrap(), 1), Scheme::HTTP, &map, &trusted);
+        (client.address.to_string(), client.scheme.to_string())
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn the_client_is_the_rightmost_address_that_is_no_trusted_proxy() {
+        for (peer, forwarded, address) in [
+            ("1.1.1.1", &[][..], "1.1.1.1"),
+            ("1.1.1.1", &["6.6.6.6"], "1.1.1.1"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["6.6.6.6"], "6.6.6.6"),
+            ("10.0.0.1", &["9.9.9.9, 6.6.6.6"], "6.6.6.6"),
+            ("10.0.0.1", &["9.9.9.9,6.6.6.6 , 10.0.0.2"], "6.6.6.6"),
+            ("10.0.0.1", &["9.9.9.9", "6.6.6.6", "10.0.0.2"], "6.6.6.6"),
+            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            ("10.0.0.1", &["6.6.6.6:4711"], "6.6.6.6"),
+            ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
+            ("fd00::1", &["2001:db8::1"], "2001:db8::1"),
+            ("::ffff:10.0.0.1", &["::ffff:6.6.6.6"], "6.6.6.6"),
+            ("10.0.0.1", &["6.6.6.6, unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["6.6.6.6, unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["6.6.6.6, "], "10.0.0.1"),
+        ] {
+            let headers = forwarded.iter().map(|value| ("x-forwarded-for", *value)).collect::<Vec<_>>();
+            assert_eq!(client(peer, &headers).0, address, "{peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_a_trusted_proxys_word_or_the_listeners() {
+        for (peer, forwarded, scheme) in [
+            ("1.1.1.1", "https", "http"),
+            ("10.0.0.1", "https", "https"),
+            ("10.0.0.1", "HTTPS", "https"),
+            ("10.0.0.1", "https, http", "http"),
+            ("10.0.0.1", "javascript", "http"),
+        ] {
+            assert_eq!(
+                client(peer, &[("x-forwarded-proto", forwarded)]).1,
+                scheme,
+                "{peer} {forwarded}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_headers_say_nothing() {
+        for name in ["forwarded", "x-real-ip", "x_forwarded_for", "x-client-ip"] {
+            assert_eq!(client("10.0.0.1", &[(name, "for=6.6.6.6")]).0, "10.0.0.1", "{name}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One connection of a client: HTTP/1.1 or HTTP/2, told apart by its first bytes, with bounds on what a client may hold
+//! and for how long.
+
+use std::convert::Infallible;
+use std::future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::Response;
+use http::StatusCode;
+use http::uri::Scheme;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::Watcher;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::config::ServerConfig;
+use crate::serve::answer;
+use crate::serve::answer::Body;
+use crate::serve::flow::Gateway;
+
+/// A place among the connections that a server holds at most; free again when the last clone is gone.
+pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
+
+/// A client's side of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    /// The address at the other end.
+    pub(crate) peer: SocketAddr,
+    /// Whether the listener speaks TLS.
+    pub(crate) scheme: Scheme,
+    /// The place that it takes.
+    pub(crate) slot: Slot,
+}
+
+/// How connections are served.
+#[derive(Clone, Debug)]
+pub(crate) struct Protocol {
+    builder: auto::Builder<TokioExecutor>,
+    header_timeout: Duration,
+}
+
+impl Protocol {
+    pub(crate) fn new(config: &ServerConfig) -> Self {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(config.header_timeout)
+            .max_buf_size(config.max_header_size.max(SMALLEST_BUFFER));
+        // What it says of resets stays at its defaults: they end a flood of them (CVE-2023-44487).
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(u32::try_from(config.max_header_size).unwrap_or(u32::MAX));
+        Self {
+            builder,
+            header_timeout: config.header_timeout,
+        }
+    }
+
+    /// Serves one connection until it ends or the server stops.
+    ///
+    /// A client that sends no whole request in time is cut off, whichever protocol it was going to speak.
+    pub(crate) async fn serve(self, stream: TcpStream, connection: Connection, gateway: Arc<Gateway>, stop: Watcher) {
+        let first_request = Arc::new(Notify::new());
+        let spoken = Arc::clone(&first_request);
+        let service = service_fn(move |request| {
+            spoken.notify_one();
+            let (gateway, connection) = (Arc::clone(&gateway), connection.clone());
+            async move { Ok::<_, Infallible>(shielded(gateway.answer(&connection, request)).await) }
+        });
+        let served = self
+            .builder
+            .serve_connection_with_upgrades(TokioIo::new(stream), service)
+            .into_owned();
+        tokio::select! {
+            ended = stop.watch(served) => if let Err(error) = ended {
+                tracing::debug!(error = %error, "a connection broke");
+            },
+            () = silence(&first_request, self.header_timeout) => tracing::debug!("a client sent no request in time"),
+        }
+    }
+}
+
+/// Turns a panic into an answer: one broken request doesn't take its connection along.
+async fn shielded(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!("a request made the gateway panic; the message is on standard error");
+            answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+        }
+    }
+}
+
+/// Ends when no request came in time, and never once one did.
+async fn silence(first_request: &Notify, limit: Duration) {
+    if tokio::time::timeout(limit, first_request.notified()).await.is_ok() {
+        future::pending().await
+    }
+}
+
+/// hyper takes no smaller buffer for the head of a request.
+const SMALLEST_BUFFER: usize = 8 * 1024;
+
+const MAX_STREAMS: u32 = 128;
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_500() {
+        assert_eq!(shielded(async { panic!("on purpose") }).await.status(), 500);
+    }
+}

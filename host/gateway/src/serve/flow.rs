@@ -1,0 +1,184 @@
+//! The way of one request: read its target, see its client, find its route, strip what it may not say, ask who sent it,
+//! then answer or forward it.
+
+use std::sync::Arc;
+
+use http::Request;
+use http::Response;
+use http::StatusCode;
+use http::request::Parts;
+use http::uri::Authority;
+use hyper::body::Incoming;
+use ipnet::IpNet;
+
+use crate::config::Cookies;
+use crate::config::ServerConfig;
+use crate::config::Upstream;
+use crate::generation::Generation;
+use crate::generation::Route;
+use crate::serve::admission;
+use crate::serve::answer;
+use crate::serve::answer::Body;
+use crate::serve::audit;
+use crate::serve::client::Client;
+use crate::serve::connection::Connection;
+use crate::serve::headers::cookies;
+use crate::serve::headers::forwarded;
+use crate::serve::headers::identity::IdentityNames;
+use crate::serve::outgoing::Outgoing;
+use crate::serve::own;
+use crate::serve::proxy::Proxy;
+use crate::serve::proxy::ProxyError;
+use crate::serve::proxy::Upgrade;
+use crate::serve::target::Target;
+use crate::serve::target::Unserved;
+use crate::serve::whoami;
+
+/// A configuration at work.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    generation: Arc<Generation>,
+    identity_names: IdentityNames,
+    trusted_proxies: Vec<IpNet>,
+    proxy: Proxy,
+}
+
+impl Gateway {
+    pub(crate) fn new(generation: Arc<Generation>, config: &ServerConfig) -> Self {
+        let identity_names = IdentityNames::new(generation.identity_headers());
+        Self {
+            generation,
+            identity_names,
+            trusted_proxies: config.trusted_proxies.clone(),
+            proxy: Proxy::new(),
+        }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let method = parts.method.clone();
+        let client = Client::of(
+            connection.peer,
+            connection.scheme.clone(),
+            &parts.headers,
+            &self.trusted_proxies,
+        );
+        let response = match self.serve(connection, &client, parts, body).await {
+            Ok(response) => response,
+            Err(unserved) => {
+                let response = unserved.answer();
+                audit::unserved(&client, &method, &unserved, response.status());
+                response
+            }
+        };
+        answer::for_method(&method, response)
+    }
+
+    /// Ends what outlives a request: upgraded connections.
+    pub(crate) async fn close(&self) {
+        self.proxy.close().await;
+    }
+
+    async fn serve(
+        &self,
+        connection: &Connection,
+        client: &Client,
+        mut parts: Parts,
+        body: Incoming,
+    ) -> Result<Response<Body>, Unserved> {
+        let target = Target::of(&parts)?;
+        forwarded::remove_unbelieved(&mut parts.headers, client);
+        self.identity_names.remove_from(&mut parts.headers);
+        if own::covers(&target.path) {
+            return Ok(own::answer(
+                &target.path,
+                &parts.method,
+                &parts.headers,
+                self.generation.sessions(),
+            ));
+        }
+        let route = self.route(&target)?;
+        let pass = match admission::admit(route, client, &target, &parts).await {
+            Ok(pass) => pass,
+            Err(response) => return Ok(*response),
+        };
+        let user = pass.user.as_ref();
+        let response = match &route.upstream {
+            Upstream::WhoAmI => whoami::answer(&parts.method, &parts.headers, user),
+            Upstream::Http { authority, base } => {
+                let outgoing = Outgoing {
+                    route,
+                    client,
+                    target: &target,
+                    user,
+                    session_cookie: self.session_cookie(),
+                };
+                self.forward(outgoing, authority, base, connection, parts, body).await
+            }
+        };
+        Ok(pass.mark(response))
+    }
+
+    /// The route that a path leads to, however an upstream may read it.
+    fn route(&self, target: &Target) -> Result<&Arc<Route>, Unserved> {
+        let host = target.authority.as_deref();
+        let route = self.generation.route(host, &target.path).ok_or(Unserved::Route)?;
+        let Some(loose) = target.path.loosely_read() else {
+            return Ok(route);
+        };
+        match self.generation.route(host, &loose) {
+            Some(other) if Arc::ptr_eq(route, other) => Ok(route),
+            _ => Err(Unserved::malformed(
+                "the path leads to different routes, depending on who reads it",
+            )),
+        }
+    }
+
+    async fn forward(
+        &self,
+        outgoing: Outgoing<'_>,
+        authority: &Authority,
+        base: &str,
+        connection: &Connection,
+        mut parts: Parts,
+        body: Incoming,
+    ) -> Response<Body> {
+        let route = outgoing.route;
+        let upgrade = Upgrade::requested(&mut parts);
+        let head = match outgoing.head(authority, base, parts) {
+            Ok(head) => head,
+            Err(error) => {
+                tracing::warn!(route = route.name, why = %error, "a user can't be sent to the upstream");
+                return answer::error(StatusCode::FORBIDDEN, "Forbidden");
+            }
+        };
+        let slot = Arc::clone(&connection.slot);
+        match self.proxy.forward(head, body, upgrade, route.timeout, slot).await {
+            Ok(response) => self.without_foreign_cookies(route, response),
+            Err(error) => unreachable_upstream(route, authority, &error),
+        }
+    }
+
+    fn without_foreign_cookies(&self, route: &Route, mut response: Response<Body>) -> Response<Body> {
+        let session = self.session_cookie();
+        cookies::keep_set(response.headers_mut(), |name| {
+            route.cookies == Cookies::Pass && session.is_none_or(|session| session.as_bytes() != name)
+        });
+        response
+    }
+
+    fn session_cookie(&self) -> Option<&str> {
+        self.generation.sessions().map(|sessions| sessions.cookie_name())
+    }
+}
+
+fn unreachable_upstream(route: &Route, authority: &Authority, error: &ProxyError) -> Response<Body> {
+    tracing::warn!(route = route.name, upstream = %authority, why = %error, "the upstream gave no response");
+    match error.status() {
+        StatusCode::GATEWAY_TIMEOUT => {
+            answer::error(StatusCode::GATEWAY_TIMEOUT, "The upstream did not answer in time")
+        }
+        status => answer::error(status, "The upstream can't be reached"),
+    }
+}

@@ -1,0 +1,103 @@
+//! The client's credentials are for the gateway. They go before the request goes on, unless the route says that its
+//! upstream wants them too.
+
+use http::HeaderMap;
+use http::header;
+use percent_encoding::percent_decode_str;
+
+use crate::generation::Credentials;
+use crate::serve::headers::cookies;
+
+/// Removes the headers and cookies that carry credentials.
+pub(crate) fn remove(headers: &mut HeaderMap, credentials: &Credentials) {
+    headers.remove(header::PROXY_AUTHORIZATION);
+    for name in &credentials.headers {
+        headers.remove(name);
+    }
+    if !credentials.cookies.is_empty() {
+        cookies::keep_sent(headers, |name| {
+            credentials.cookies.iter().all(|cookie| cookie.as_bytes() != name)
+        });
+    }
+}
+
+/// The query without the parameters that carry credentials; what is left stays as received. None: nothing is left.
+pub(crate) fn without_parameters(query: Option<&str>, credentials: &Credentials) -> Option<String> {
+    let query = query?;
+    if credentials.query.is_empty() {
+        return Some(query.to_owned());
+    }
+    let is_credential = |pair: &&str| credentials.query.contains(&parameter_name(pair));
+    let kept = query
+        .split('&')
+        .filter(|pair| !is_credential(pair))
+        .collect::<Vec<_>>()
+        .join("&");
+    (!kept.is_empty()).then_some(kept)
+}
+
+/// The name of `name=value`, as a form is encoded: a plus sign is a space.
+fn parameter_name(pair: &str) -> String {
+    let name = pair.split('=').next().unwrap_or(pair).replace('+', " ");
+    percent_decode_str(&name).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    fn credentials() -> Credentials {
+        Credentials {
+            headers: vec![header::AUTHORIZATION, HeaderName::from_static("x-api-key")],
+            cookies: vec!["token".into()],
+            query: vec!["token".into(), "my key".into()],
+        }
+    }
+
+    #[test]
+    fn headers_and_cookies_with_credentials_go() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer x"),
+            ("authorization", "Bearer y"),
+            ("proxy-authorization", "Basic eDp5"),
+            ("x-api-key", "k"),
+            ("cookie", "a=1; token=2"),
+            ("accept", "*/*"),
+        ] {
+            headers.append(name, value.parse().unwrap());
+        }
+        remove(&mut headers, &credentials());
+        let mut left = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect::<Vec<_>>();
+        left.sort_unstable();
+        assert_eq!(left, [("accept", "*/*"), ("cookie", "a=1")]);
+    }
+
+    #[test]
+    fn parameters_with_credentials_go_and_the_others_stay_as_received() {
+        for (query, left) in [
+            (None, None),
+            (Some(""), None),
+            (Some("a=%41&b"), Some("a=%41&b")),
+            (Some("token=x"), None),
+            (Some("a=1&token=x&b=2&token=y&token"), Some("a=1&b=2")),
+            (Some("%74oken=x&my+key=1&my%20key=2&a=token"), Some("a=token")),
+            (Some("xtoken=1&tokenx=2&TOKEN=3"), Some("xtoken=1&tokenx=2&TOKEN=3")),
+        ] {
+            assert_eq!(without_parameters(query, &credentials()).as_deref(), left, "{query:?}");
+        }
+        assert_eq!(
+            without_parameters(Some("token=x"), &Credentials::default()).as_deref(),
+            Some("token=x")
+        );
+        assert_eq!(
+            without_parameters(Some(""), &Credentials::default()).as_deref(),
+            Some("")
+        );
+    }
+}

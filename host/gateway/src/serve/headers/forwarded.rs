@@ -1,0 +1,153 @@
+//! `X-Forwarded-*`: what the upstream learns about the client's side of the connection. A trusted proxy's word is
+//! carried on; everybody else's is replaced.
+
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+
+use crate::serve::client::Client;
+use crate::serve::client::X_FORWARDED_FOR;
+use crate::serve::client::X_FORWARDED_PROTO;
+use crate::serve::headers::fold;
+use crate::serve::headers::remove_where;
+
+/// Removes what the peer may not say about itself, before anybody reads it.
+///
+/// From an untrusted peer that is every header that some server takes for the client's address, scheme, host or path.
+/// From a trusted one it is only what no proxy sends: other spellings, and `Forwarded` (RFC 7239), which the gateway
+/// doesn't extend and which would contradict what it does send.
+pub(crate) fn remove_unbelieved(headers: &mut HeaderMap, client: &Client) {
+    remove_where(headers, |name| {
+        let folded = fold(name);
+        let disguised = folded != name.as_str();
+        let claims = folded.starts_with("x-forwarded-") || CLAIMS.contains(&folded.as_ref());
+        claims && (!client.peer_is_trusted || disguised || folded == "forwarded")
+    });
+}
+
+/// Says who asked, by which scheme and for which host.
+pub(crate) fn set(headers: &mut HeaderMap, client: &Client, authority: Option<&str>) {
+    let mut hops = Vec::new();
+    for value in headers.get_all(X_FORWARDED_FOR) {
+        hops.extend_from_slice(value.as_bytes());
+        hops.extend_from_slice(b", ");
+    }
+    hops.extend_from_slice(client.peer.to_string().as_bytes());
+    insert(headers, X_FORWARDED_FOR, HeaderValue::from_bytes(&hops).ok());
+    insert(
+        headers,
+        X_FORWARDED_PROTO,
+        HeaderValue::from_str(client.scheme.as_str()).ok(),
+    );
+    if headers.get_all(X_FORWARDED_HOST).iter().count() != 1 {
+        insert(
+            headers,
+            X_FORWARDED_HOST,
+            authority.and_then(|authority| HeaderValue::from_str(authority).ok()),
+        );
+    }
+}
+
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Further headers that some server reads as the client's address or as the request's path, folded.
+const CLAIMS: [&str; 14] = [
+    "client-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "forwarded-for",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded",
+    "x-original-host",
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    match value {
+        Some(value) => headers.insert(name, value),
+        None => headers.remove(name),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use http::uri::Scheme;
+
+    use super::*;
+
+    const SENT: [(&str, &str); 11] = [
+        ("x-forwarded-for", "6.6.6.6"),
+        ("x-forwarded-for", "7.7.7.7"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-prefix", "/evil"),
+        ("x_forwarded_for", "8.8.8.8"),
+        ("x.forwarded-host", "evil.example"),
+        ("forwarded", "for=8.8.8.8"),
+        ("x-real-ip", "8.8.8.8"),
+        ("x-original-url", "/admin"),
+        ("x-unrelated", "1"),
+    ];
+
+    fn forwarded(peer_is_trusted: bool, scheme: Scheme) -> Vec<(String, String)> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in SENT {
+            headers.append(name, value.parse().unwrap());
+        }
+        let peer: IpAddr = "10.0.0.1".parse().unwrap();
+        let client = Client {
+            address: peer,
+            scheme,
+            peer,
+            peer_is_trusted,
+        };
+        remove_unbelieved(&mut headers, &client);
+        set(&mut headers, &client, Some("app.example:8000"));
+        let mut left = headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect::<Vec<_>>();
+        left.sort();
+        left
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn an_untrusted_peers_word_is_replaced() {
+        let expected = pairs(&[
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-host", "app.example:8000"),
+            ("x-forwarded-proto", "http"),
+            ("x-unrelated", "1"),
+        ]);
+        assert_eq!(forwarded(false, Scheme::HTTP), expected);
+    }
+
+    #[test]
+    fn a_trusted_peers_word_is_carried_on() {
+        let expected = pairs(&[
+            ("x-forwarded-for", "6.6.6.6, 7.7.7.7, 10.0.0.1"),
+            ("x-forwarded-host", "evil.example"),
+            ("x-forwarded-prefix", "/evil"),
+            ("x-forwarded-proto", "https"),
+            ("x-original-url", "/admin"),
+            ("x-real-ip", "8.8.8.8"),
+            ("x-unrelated", "1"),
+        ]);
+        assert_eq!(forwarded(true, Scheme::HTTPS), expected);
+    }
+}

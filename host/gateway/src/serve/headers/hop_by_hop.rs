@@ -1,0 +1,67 @@
+//! Headers that belong to one connection and never pass a proxy (RFC 9110, section 7.6.1). They go before the gateway
+//! adds its own, so that no client can have those removed by naming them in `Connection` (CVE-2025-48865).
+
+use http::HeaderMap;
+use http::HeaderName;
+use http::header;
+
+/// Removes what `Connection` names, and what belongs to a connection whether named or not.
+///
+/// `Host` stays even when it is named: without it the upstream would be asked for another host than the route was
+/// chosen by.
+pub(crate) fn remove(headers: &mut HeaderMap) {
+    let named = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| name != header::HOST)
+        .collect::<Vec<_>>();
+    for name in named.iter().chain(&CONNECTION_HEADERS) {
+        headers.remove(name);
+    }
+}
+
+static CONNECTION_HEADERS: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connection_headers_go_and_the_rest_stays() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Drop"),
+            ("connection", " x-DROP-too ,,@"),
+            ("connection", "host"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("proxy-authorization", "Basic eDp5"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABkAAQAAP__"),
+            ("x-drop", "1"),
+            ("x-drop-too", "1"),
+            ("host", "a.example"),
+            ("x-keep", "1"),
+        ] {
+            headers.append(name, value.parse().unwrap());
+        }
+        remove(&mut headers);
+        let mut left = headers.keys().map(HeaderName::as_str).collect::<Vec<_>>();
+        left.sort_unstable();
+        assert_eq!(left, ["host", "x-keep"]);
+    }
+}

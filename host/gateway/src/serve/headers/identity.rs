@@ -1,0 +1,343 @@
+//! The headers by which an upstream knows its user. Whatever a client sends under such a name is removed, on every
+//! route and in every spelling; only an [`Authenticated`] user's are set.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::header;
+use portcullis::decision::Authenticated;
+use portcullis::decision::Identity;
+
+use crate::config::IdentityHeaders;
+use crate::serve::headers::fold;
+use crate::serve::headers::remove_where;
+
+/// The names that no client may send: those that any route sets, and those that upstreams are known to believe.
+#[derive(Debug)]
+pub(crate) struct IdentityNames(HashSet<String>);
+
+impl IdentityNames {
+    /// Takes the names that the routes of a gateway set.
+    pub(crate) fn new<'a>(configured: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        let configured = configured.into_iter().map(|name| fold(name).into_owned());
+        Self(configured.chain(WELL_KNOWN.map(str::to_owned)).collect())
+    }
+
+    /// Whether a header of this name is removed from every request.
+    pub(crate) fn contains(&self, name: &HeaderName) -> bool {
+        let folded = fold(name);
+        self.0.contains(folded.as_ref()) || WELL_KNOWN_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+    }
+
+    /// Removes every spelling of every name.
+    pub(crate) fn remove_from(&self, headers: &mut HeaderMap) {
+        remove_where(headers, |name| self.contains(name));
+    }
+}
+
+/// Tells the upstream who the user is.
+///
+/// A name or an attribute is sent as UTF-8, as the gateway's peers do. Groups are joined by commas; within a group,
+/// `%`, commas and outer spaces are percent-encoded, so that no group can pass for another or for two. Without groups
+/// there is no header for them, and without an attribute none for it.
+pub(crate) fn set(headers: &mut HeaderMap, names: &IdentityHeaders, user: &Authenticated) -> Result<(), Unsendable> {
+    for (name, value) in values(names, user.identity())? {
+        headers.insert(name, value);
+    }
+    Ok(())
+}
+
+/// A user that headers can't carry without changing them: 403, because the upstream would take them for another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Unsendable(&'static str);
+
+impl fmt::Display for Unsendable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+impl std::error::Error for Unsendable {}
+
+fn values(names: &IdentityHeaders, user: &Identity) -> Result<Vec<(HeaderName, HeaderValue)>, Unsendable> {
+    let name = text(user.name()).ok_or(Unsendable("the user's name begins or ends with a space"))?;
+    let mut values = vec![(names.user.clone(), name)];
+    if !user.groups().is_empty() {
+        let groups = user
+            .groups()
+            .iter()
+            .map(|group| encode_group(group))
+            .collect::<Vec<_>>()
+            .join(",");
+        values.push((
+            names.groups.clone(),
+            text(&groups).ok_or(Unsendable("a group can't be sent in a header"))?,
+        ));
+    }
+    if let Some(admin) = &names.admin {
+        values.push((
+            admin.clone(),
+            HeaderValue::from_static(if user.admin() { "true" } else { "false" }),
+        ));
+    }
+    for (attribute, name) in &names.attributes {
+        if let Some(value) = user.attribute(attribute) {
+            let value = text(value).ok_or(Unsendable("an attribute begins or ends with a space"))?;
+            values.push((name.clone(), value));
+        }
+    }
+    if let Some(password) = &names.basic_password {
+        values.push((header::AUTHORIZATION, basic(user.name(), password.expose())?));
+    }
+    Ok(values)
+}
+
+/// A field value that arrives as it was sent: recipients drop the spaces around it (RFC 9110, section 5.5).
+fn text(text: &str) -> Option<HeaderValue> {
+    let survives = text == text.trim();
+    HeaderValue::from_bytes(text.as_bytes()).ok().filter(|_| survives)
+}
+
+fn encode_group(group: &str) -> String {
+    let (start, end) = (group.len() - group.trim_start().len(), group.trim_end().len());
+    let mut encoded = String::with_capacity(group.len());
+    for (index, c) in group.char_indices() {
+        if matches!(c, '%' | ',') || index < start || index >= end {
+            let mut bytes = [0; 4];
+            encoded.extend(c.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
+        } else {
+            encoded.push(c);
+        }
+    }
+    encoded
+}
+
+/// RFC 7617, in UTF-8.
+fn basic(user: &str, password: &str) -> Result<HeaderValue, Unsendable> {
+    if user.contains(':') {
+        return Err(Unsendable(
+            "the user's name has a colon, which Basic credentials can't carry",
+        ));
+    }
+    let credentials = STANDARD.encode(format!("{user}:{password}"));
+    let mut value = HeaderValue::try_from(format!("Basic {credentials}"))
+        .map_err(|_| Unsendable("the credentials can't be sent in a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Names that some upstream takes for its user's when it runs behind an authenticating proxy, folded. Headers with
+/// signed content are not among them: an authenticator may verify those.
+const WELL_KNOWN: [&str; 32] = [
+    // Authelia; CGI
+    "remote-email",
+    "remote-group",
+    "remote-groups",
+    "remote-name",
+    "remote-user",
+    "x-remote-email",
+    "x-remote-group",
+    "x-remote-groups",
+    "x-remote-name",
+    "x-remote-user",
+    // oauth2-proxy, Traefik
+    "x-forwarded-access-token",
+    "x-forwarded-email",
+    "x-forwarded-group",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-roles",
+    "x-forwarded-user",
+    // dask-gateway's and others' own
+    "x-auth-admin",
+    "x-auth-email",
+    "x-auth-groups",
+    "x-auth-roles",
+    "x-auth-user",
+    "x-auth-username",
+    // Kong, APISIX
+    "x-anonymous-consumer",
+    "x-credential-identifier",
+    "x-userinfo",
+    // Cloudflare, Amazon, Google
+    "cf-access-authenticated-user-email",
+    "x-amzn-oidc-identity",
+    "x-goog-authenticated-user-email",
+    "x-goog-authenticated-user-id",
+    // nginx with client certificates
+    "ssl-client-s-dn",
+    "x-ssl-client-s-dn",
+];
+
+/// Beginnings of such names.
+const WELL_KNOWN_PREFIXES: [&str; 12] = [
+    "oidc-claim-",           // mod_auth_openidc
+    "tailscale-user-",       // Tailscale
+    "x-auth-request-",       // oauth2-proxy
+    "x-authenticated-",      // Kong
+    "x-authentik-",          // authentik
+    "x-consumer-",           // Kong, APISIX
+    "x-ms-client-principal", // Azure
+    "x-pomerium-claim-",     // Pomerium
+    "x-portcullis-",         // this gateway
+    "x-remote-extra-",       // Kubernetes
+    "x-vouch-",              // Vouch Proxy
+    "x-webauth-",            // Grafana
+];
+
+#[cfg(test)]
+mod tests {
+    use portcullis::decision::Claims;
+
+    use super::*;
+
+    fn names() -> IdentityHeaders {
+        IdentityHeaders {
+            user: HeaderName::from_static("x-user"),
+            groups: HeaderName::from_static("x-groups"),
+            admin: Some(HeaderName::from_static("x-admin")),
+            attributes: vec![("email".into(), HeaderName::from_static("x-mail"))],
+            basic_password: None,
+        }
+    }
+
+    fn claims(name: &str) -> Claims {
+        Claims {
+            name: name.to_owned(),
+            ..Claims::default()
+        }
+    }
+
+    fn sent(names: &IdentityHeaders, claims: Claims) -> Result<Vec<(String, String)>, Unsendable> {
+        let values = values(names, &claims.try_into().unwrap())?;
+        let text = |value: HeaderValue| String::from_utf8(value.as_bytes().to_vec()).unwrap();
+        Ok(values
+            .into_iter()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect())
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn no_spelling_of_an_identity_header_passes() {
+        let custom = HeaderName::from_static("x-my_user");
+        let removed = IdentityNames::new([&custom]);
+        for name in [
+            "X-My-User",
+            "x_my.user",
+            "Remote-User",
+            "Remote_User",
+            "X_Forwarded_User",
+            "X-Forwarded.Email",
+            "x-forwarded-groups",
+            "X-Auth_User",
+            "X-Auth-Request-Anything",
+            "X_Portcullis_Token",
+            "X-Ms-Client-Principal",
+            "X-Consumer-Username",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_static("mallory"));
+            headers.append(
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_static("mallory2"),
+            );
+            removed.remove_from(&mut headers);
+            assert!(headers.is_empty(), "{name}");
+        }
+        for name in [
+            "authorization",
+            "cookie",
+            "x-auth-token",
+            "x-api-key",
+            "x-user-agent",
+            "user-agent",
+        ] {
+            assert!(!removed.contains(&HeaderName::from_static(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_upstream_learns_who_the_user_is() {
+        let user = Claims {
+            groups: vec!["a".into(), "b c".into()],
+            admin: true,
+            attributes: vec![
+                ("email".into(), "m@example.com".into()),
+                ("unconfigured".into(), "x".into()),
+            ],
+            ..claims("müller")
+        };
+        let expected = [
+            ("x-user", "müller"),
+            ("x-groups", "a,b c"),
+            ("x-admin", "true"),
+            ("x-mail", "m@example.com"),
+        ];
+        assert_eq!(sent(&names(), user).unwrap(), pairs(&expected));
+        assert_eq!(
+            sent(&names(), claims("bob")).unwrap(),
+            pairs(&[("x-user", "bob"), ("x-admin", "false")])
+        );
+    }
+
+    #[test]
+    fn no_group_can_pass_for_another_or_for_two() {
+        for (group, encoded) in [
+            ("a,admin", "a%2Cadmin"),
+            ("cn=a,ou=b c", "cn=a%2Cou=b c"),
+            ("a%2Cadmin", "a%252Cadmin"),
+            (" admin", "%20admin"),
+            ("admin ", "admin%20"),
+            ("admin\u{a0}", "admin%C2%A0"),
+            (" ", "%20"),
+            ("größe", "größe"),
+        ] {
+            let user = Claims {
+                groups: vec!["first".into(), group.into()],
+                ..claims("bob")
+            };
+            assert_eq!(
+                sent(&names(), user).unwrap()[1].1,
+                format!("first,{encoded}"),
+                "{group:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_upstreams_password_comes_with_the_users_name() {
+        for (user, credentials) in [
+            ("alice", "Basic YWxpY2U6czNjcmV0"),
+            ("müller", "Basic bcO8bGxlcjpzM2NyZXQ="),
+        ] {
+            let value = basic(user, "s3cret").unwrap();
+            assert_eq!(value, credentials);
+            assert!(value.is_sensitive());
+        }
+    }
+
+    #[test]
+    fn a_user_whom_headers_would_change_is_not_sent() {
+        for name in [" alice", "alice ", "\u{3000}alice", "alice\u{a0}"] {
+            assert!(sent(&names(), claims(name)).is_err(), "{name:?}");
+        }
+        let attribute = Claims {
+            attributes: vec![("email".into(), " m@example.com".into())],
+            ..claims("m")
+        };
+        assert!(sent(&names(), attribute).is_err());
+        assert!(basic("service:x", "s3cret").is_err());
+    }
+}

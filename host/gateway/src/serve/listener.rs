@@ -1,0 +1,132 @@
+//! The listening socket: it takes connections in up to a bound, and lets them finish when the gateway stops.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::Scheme;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::config::ServerConfig;
+use crate::serve::connection::Connection;
+use crate::serve::connection::Protocol;
+use crate::serve::flow::Gateway;
+use crate::serve::shutdown::Shutdown;
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Starts to listen. A port of 0 lets the system choose one.
+    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, ServeError> {
+        let refused = |source| ServeError::Listen { address, source };
+        let socket = TcpListener::bind(address).await.map_err(refused)?;
+        let address = socket.local_addr().map_err(refused)?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until it is asked to stop; then takes no more connections, and gives running requests their time.
+    pub(crate) async fn serve(self, gateway: Arc<Gateway>, config: &ServerConfig, mut stop: Shutdown) {
+        let protocol = Protocol::new(config);
+        let connections = GracefulShutdown::new();
+        tokio::select! {
+            () = self.accept_all(&gateway, &protocol, &connections) => {}
+            () = stop.requested() => tracing::info!("stopping"),
+        }
+        drop(self);
+        tokio::select! {
+            () = connections.shutdown() => {}
+            () = tokio::time::sleep(config.shutdown_timeout) => tracing::warn!("requests were cut off at the shutdown timeout"),
+            () = stop.requested() => tracing::warn!("requests were cut off by a second signal"),
+        }
+        // Upgraded connections end by nobody's own accord, so they get the time of the others and no more.
+        if tokio::time::timeout(CLOSING_TIME, gateway.close()).await.is_err() {
+            tracing::warn!("upgraded connections were cut off");
+        }
+        tracing::info!("stopped");
+    }
+
+    async fn accept_all(&self, gateway: &Arc<Gateway>, protocol: &Protocol, connections: &GracefulShutdown) {
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        // The semaphore is never closed.
+        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+            let (stream, peer) = self.accept().await;
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(error = %error, "a connection ended before it began");
+                continue;
+            }
+            let connection = Connection {
+                peer,
+                scheme: Scheme::HTTP,
+                slot: Arc::new(slot),
+            };
+            let served = protocol
+                .clone()
+                .serve(stream, connection, Arc::clone(gateway), connections.watcher());
+            tokio::spawn(served);
+        }
+    }
+
+    /// The next connection. When the system has none to give, because files or memory ran out, waits a little: to ask
+    /// again at once would take the processor from the requests that free them.
+    async fn accept(&self) -> (TcpStream, SocketAddr) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.socket.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) if is_the_clients(&error) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error, "no connection can be accepted");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+}
+
+/// Why the gateway can't serve.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The address is taken, not this machine's, or not allowed.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// The address as configured.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system gives no signals.
+    #[error("can't listen for signals: {0}")]
+    Signals(io::Error),
+}
+
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind;
+
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::Interrupted
+    )
+}
+
+const MAX_CONNECTIONS: usize = 10_000;
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const CLOSING_TIME: Duration = Duration::from_secs(1);

@@ -1,0 +1,120 @@
+//! The request that an upstream gets: what belongs to the client's connection and to the gateway goes, then what only
+//! the gateway may say comes.
+
+use http::HeaderMap;
+use http::Request;
+use http::Uri;
+use http::header;
+use http::request::Parts;
+use http::uri::Authority;
+use http::uri::Scheme;
+use portcullis::decision::Authenticated;
+
+use crate::config::Cookies;
+use crate::generation::Route;
+use crate::serve::client::Client;
+use crate::serve::headers::cookies;
+use crate::serve::headers::credentials;
+use crate::serve::headers::forwarded;
+use crate::serve::headers::hop_by_hop;
+use crate::serve::headers::identity;
+use crate::serve::target::Target;
+
+/// A request that may go to its upstream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) route: &'a Route,
+    pub(crate) client: &'a Client,
+    pub(crate) target: &'a Target,
+    /// Who sent it; none: anybody.
+    pub(crate) user: Option<&'a Authenticated>,
+    /// The name of the gateway's own cookie.
+    pub(crate) session_cookie: Option<&'a str>,
+}
+
+impl Outgoing<'_> {
+    /// Writes the request's head for the upstream. The method and the path are the client's, byte for byte.
+    ///
+    /// The order matters: no name in the client's `Connection` header may remove what is added after.
+    pub(crate) fn head(self, upstream: &Authority, base: &str, received: Parts) -> Result<Parts, SendError> {
+        let mut headers = received.headers;
+        hop_by_hop::remove(&mut headers);
+        headers.remove(header::TRAILER);
+        self.drop_cookies(&mut headers);
+        let query = self.drop_credentials(&mut headers);
+        forwarded::set(&mut headers, self.client, self.target.authority.as_deref());
+        if let Some(user) = self.user {
+            identity::set(&mut headers, &self.route.identity, user)?;
+        }
+        let mut head = Request::new(()).into_parts().0;
+        head.method = received.method;
+        head.uri = uri(upstream, base, self.target.path.as_str(), query.as_deref())?;
+        head.headers = headers;
+        Ok(head)
+    }
+
+    fn drop_cookies(&self, headers: &mut HeaderMap) {
+        cookies::keep_sent(headers, |name| {
+            self.route.cookies == Cookies::Pass && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
+        });
+    }
+
+    /// Removes what the user proved their identity with, and returns the query without it. An anonymous request had
+    /// nothing for the gateway, so what it carries is the upstream's.
+    fn drop_credentials(&self, headers: &mut HeaderMap) -> Option<String> {
+        let query = self.target.query.as_deref();
+        if self.user.is_none() || self.route.forward_authorization {
+            return query.map(str::to_owned);
+        }
+        credentials::remove(headers, &self.route.credentials);
+        credentials::without_parameters(query, &self.route.credentials)
+    }
+}
+
+/// Why a request can't be written down for its upstream.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// Headers would change who the user is.
+    #[error(transparent)]
+    Identity(#[from] identity::Unsendable),
+    /// The path and the upstream's own make no URL.
+    #[error("the upstream's address and the path make no URL: {0}")]
+    Uri(#[from] http::Error),
+}
+
+fn uri(upstream: &Authority, base: &str, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
+    let (mark, query) = query.map_or(("", ""), |query| ("?", query));
+    let target = format!("{base}{path}{mark}{query}");
+    Uri::builder()
+        .scheme(Scheme::HTTP)
+        .authority(upstream.clone())
+        .path_and_query(target)
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_goes_on_byte_for_byte() {
+        let upstream = Authority::from_static("127.0.0.1:8001");
+        for (base, path, query, expected) in [
+            ("", "/", None, "http://127.0.0.1:8001/"),
+            (
+                "",
+                "/%61/b;c=1/@/x%20y",
+                Some(""),
+                "http://127.0.0.1:8001/%61/b;c=1/@/x%20y?",
+            ),
+            (
+                "/base",
+                "/a",
+                Some("b=%zz&c?d"),
+                "http://127.0.0.1:8001/base/a?b=%zz&c?d",
+            ),
+        ] {
+            assert_eq!(uri(&upstream, base, path, query).unwrap().to_string(), expected);
+        }
+    }
+}

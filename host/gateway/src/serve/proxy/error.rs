@@ -1,0 +1,60 @@
+//! Why an upstream gave no response that could be passed on.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::iter;
+
+use http::StatusCode;
+
+/// Why an upstream gave no response that could be passed on.
+#[derive(Debug)]
+pub(crate) enum ProxyError {
+    /// It agreed to a protocol that the client didn't ask for.
+    Protocol,
+    /// Its response didn't begin in time.
+    Timeout,
+    /// It can't be reached, or broke the connection off.
+    Unreachable(hyper_util::client::legacy::Error),
+}
+
+impl ProxyError {
+    /// What the client gets: 504 (RFC 9110, section 15.6.5) when time ran out, else 502.
+    pub(crate) fn status(&self) -> StatusCode {
+        let timed_out = match self {
+            Self::Timeout => true,
+            Self::Unreachable(error) => causes(error).any(is_timeout),
+            Self::Protocol => false,
+        };
+        if timed_out {
+            StatusCode::GATEWAY_TIMEOUT
+        } else {
+            StatusCode::BAD_GATEWAY
+        }
+    }
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol => f.write_str("it switched to a protocol that nobody asked for"),
+            Self::Timeout => f.write_str("its response did not begin in time"),
+            Self::Unreachable(error) => {
+                let texts = causes(error).map(ToString::to_string).collect::<Vec<_>>();
+                f.write_str(&texts.join(": "))
+            }
+        }
+    }
+}
+
+impl Error for ProxyError {}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}

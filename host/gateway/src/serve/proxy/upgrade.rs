@@ -1,0 +1,149 @@
+//! WebSocket and other upgrades (RFC 9110, section 7.8). A client's request for one is authenticated like any other;
+//! bytes pass only after the upstream has agreed.
+
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::header;
+use http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::copy_bidirectional;
+use tokio::sync::watch;
+
+use crate::serve::connection::Slot;
+
+/// A client's request to speak another protocol.
+#[derive(Debug)]
+pub(crate) struct Upgrade {
+    client: OnUpgrade,
+    protocols: HeaderValue,
+}
+
+impl Upgrade {
+    /// Takes the request for an upgrade out of a request's head, if there is one that may pass.
+    ///
+    /// Protocols that carry HTTP requests may not: what came after the first would be seen by nobody. Such a request is
+    /// served as if it hadn't asked.
+    pub(crate) fn requested(parts: &mut Parts) -> Option<Self> {
+        let client = parts.extensions.remove::<OnUpgrade>()?;
+        let protocols = protocols(&parts.headers)?;
+        Some(Self { client, protocols })
+    }
+
+    /// Asks the upstream for it.
+    pub(crate) fn ask(&self, headers: &mut HeaderMap) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, self.protocols.clone());
+    }
+
+    /// The protocol that the upstream agreed to, if it is one that the client asked for.
+    pub(crate) fn agreed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let agreed = headers.get(header::UPGRADE)?;
+        let named = |protocol: &[u8]| protocol.eq_ignore_ascii_case(agreed.as_bytes().trim_ascii());
+        self.protocols
+            .as_bytes()
+            .split(|b| *b == b',')
+            .map(<[u8]>::trim_ascii)
+            .any(named)
+            .then(|| agreed.clone())
+    }
+}
+
+/// The upgraded connections of a server.
+#[derive(Debug)]
+pub(crate) struct Tunnels {
+    closing: watch::Sender<bool>,
+}
+
+impl Tunnels {
+    pub(crate) fn new() -> Self {
+        Self {
+            closing: watch::Sender::new(false),
+        }
+    }
+
+    /// Carries bytes both ways until one side ends it or the server closes. The slot stays taken so long.
+    pub(crate) fn carry(&self, upgrade: Upgrade, upstream: OnUpgrade, slot: Slot) {
+        let mut closing = self.closing.subscribe();
+        tokio::spawn(async move {
+            let ended = tokio::select! {
+                ended = splice(upgrade.client, upstream) => ended,
+                _ = closing.wait_for(|closing| *closing) => Ok(()),
+            };
+            if let Err(error) = ended {
+                tracing::debug!(error = %error, "an upgraded connection broke");
+            }
+            drop(slot);
+        });
+    }
+
+    /// Ends every one of them, and waits until all are gone.
+    pub(crate) async fn close(&self) {
+        self.closing.send_replace(true);
+        self.closing.closed().await;
+    }
+}
+
+async fn splice(client: OnUpgrade, upstream: OnUpgrade) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut client = TokioIo::new(client.await?);
+    let mut upstream = TokioIo::new(upstream.await?);
+    copy_bidirectional(&mut client, &mut upstream).await?;
+    Ok(())
+}
+
+fn protocols(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut values = headers.get_all(header::UPGRADE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let carries_http = |protocol: &str| {
+        let protocol = protocol.trim().to_ascii_lowercase();
+        protocol.is_empty() || ["h2", "http", "tls"].iter().any(|prefix| protocol.starts_with(prefix))
+    };
+    let may_pass = lists(headers, header::CONNECTION, "upgrade") && !value.to_str().ok()?.split(',').any(carries_http);
+    may_pass.then(|| value.clone())
+}
+
+fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    let values = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|listed| listed.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(connection: &str, upgrades: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.append(header::CONNECTION, connection.parse().unwrap());
+        for upgrade in upgrades {
+            headers.append(header::UPGRADE, upgrade.parse().unwrap());
+        }
+        protocols(&headers).is_some()
+    }
+
+    #[test]
+    fn only_protocols_without_http_in_them_pass() {
+        for (connection, upgrades, expected) in [
+            ("Upgrade", &["websocket"][..], true),
+            ("keep-alive, UPGRADE", &["WebSocket"], true),
+            ("upgrade", &["foo/2, websocket"], true),
+            ("keep-alive", &["websocket"], false),
+            ("upgrade", &[], false),
+            ("upgrade", &["websocket", "websocket"], false),
+            ("upgrade", &["h2c"], false),
+            ("upgrade, http2-settings", &["websocket, H2C"], false),
+            ("upgrade", &["HTTP/2.0"], false),
+            ("upgrade", &["TLS/1.2"], false),
+            ("upgrade", &["websocket,"], false),
+        ] {
+            assert_eq!(passes(connection, upgrades), expected, "{connection} {upgrades:?}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The upstream `portcullis:whoami`: a page that shows who you are. It is what a gateway without configuration serves,
+//! and a way to try an authenticator.
+
+use http::HeaderMap;
+use http::Method;
+use http::Response;
+use portcullis::decision::Authenticated;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::serve::answer;
+use crate::serve::answer::Body;
+use crate::serve::page;
+use crate::serve::page::escape;
+
+/// Shows the user: to a browser as a page, to everybody else as JSON.
+pub(crate) fn answer(method: &Method, headers: &HeaderMap, user: Option<&Authenticated>) -> Response<Body> {
+    if method != Method::GET && method != Method::HEAD {
+        return answer::method_not_allowed("GET, HEAD");
+    }
+    if page::wants_html(headers) {
+        page::html(&title(user), &rows(user))
+    } else {
+        answer::json(&facts(user))
+    }
+}
+
+fn title(user: Option<&Authenticated>) -> String {
+    match user {
+        Some(user) => format!("You are {}", user.identity().name()),
+        None => "Nobody is signed in".to_owned(),
+    }
+}
+
+fn facts(user: Option<&Authenticated>) -> Value {
+    let Some(user) = user else {
+        return json!({ "name": null });
+    };
+    let identity = user.identity();
+    let attributes = identity
+        .attributes()
+        .map(|(name, value)| (name.to_owned(), Value::from(value)));
+    json!({
+        "name": identity.name(),
+        "groups": identity.groups(),
+        "admin": identity.admin(),
+        "attributes": attributes.collect::<serde_json::Map<_, _>>(),
+        "authenticator": user.authenticator(),
+    })
+}
+
+fn rows(user: Option<&Authenticated>) -> String {
+    let Some(user) = user else {
+        return "<p>This address is open to everybody.</p>\n".to_owned();
+    };
+    let identity = user.identity();
+    let groups = if identity.groups().is_empty() {
+        "none".to_owned()
+    } else {
+        identity.groups().join(", ")
+    };
+    let admin = if identity.admin() { "yes" } else { "no" };
+    let first = [("Groups", groups.as_str()), ("Administrator", admin)];
+    let rows = first
+        .into_iter()
+        .chain(identity.attributes())
+        .chain([("Authenticator", user.authenticator())]);
+    let rows = rows.map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(value)));
+    format!("<dl>\n{}</dl>\n", rows.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_only_answers_reads() {
+        let status = |method| answer(&method, &HeaderMap::new(), None).status().as_u16();
+        assert_eq!(
+            (status(Method::GET), status(Method::HEAD), status(Method::POST)),
+            (200, 200, 405)
+        );
+    }
+}
