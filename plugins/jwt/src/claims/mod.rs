@@ -1,0 +1,94 @@
+//! The claims of a token whose signature has been verified, read strictly: what has the wrong type is refused, not
+//! skipped.
+//!
+//! The `Validation` of the `jsonwebtoken` crate is not used here: it takes `iss` as a list, does not look at `iat`, lets
+//! the last of two equal names win, and skipped a time of the wrong type until version 10.3 (CVE-2026-25537). The tests
+//! hold this crate against it instead.
+
+pub(crate) mod audience;
+pub(crate) mod path;
+pub(crate) mod rule;
+pub(crate) mod scope;
+pub(crate) mod times;
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de;
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::fault::Fault;
+use path::ClaimPath;
+
+/// The claims of a verified token.
+pub(crate) struct Claims(Map<String, Value>);
+
+impl Claims {
+    /// Reads the payload of a token. Only [`verify`](crate::verify::verify) calls it, once the signature holds.
+    pub(crate) fn of_verified(payload: &[u8]) -> Result<Self, Fault> {
+        serde_json::from_slice(payload).map_err(|_| Fault::Token("has a payload that is not a JSON object with distinct names"))
+    }
+
+    /// A registered claim (RFC 7519, section 4.1), as it is: `null` is a value here.
+    pub(crate) fn registered(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    pub(crate) fn find(&self, path: &ClaimPath) -> Option<&Value> {
+        path.find(&self.0)
+    }
+
+    /// Refuses a token that lacks one of these claims.
+    pub(crate) fn require(&self, paths: &[ClaimPath]) -> Result<(), Fault> {
+        match paths.iter().find(|path| self.find(path).is_none()) {
+            Some(path) => Err(Fault::Claim(path.to_string(), "is missing (settings: required_claims)")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ClaimsVisitor)
+    }
+}
+
+struct ClaimsVisitor;
+
+impl<'de> de::Visitor<'de> for ClaimsVisitor {
+    type Value = Claims;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut access: A) -> Result<Claims, A::Error> {
+        let mut claims = Map::new();
+        while let Some((name, value)) = access.next_entry()? {
+            // RFC 7519, section 4, leaves a choice: refuse, or take the last. Another reader may take the first.
+            if claims.insert(name, value).is_some() {
+                return Err(de::Error::custom("a claim stands twice"));
+            }
+        }
+        Ok(Claims(claims))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_one_object_with_distinct_names() {
+        for payload in [r#"{}"#, r#"{"a":{"b":1,"b":2}}"#, " {\"sub\":\"a\"}\n"] {
+            assert!(Claims::of_verified(payload.as_bytes()).is_ok(), "{payload}");
+        }
+        for payload in ["", "[]", "null", "\"{}\"", "{", "{}{}", r#"{"a":1,"a":1}"#, r#"{"a":1e999}"#, "{\"a\":\"\u{0}\"}"] {
+            assert!(Claims::of_verified(payload.as_bytes()).is_err(), "{payload}");
+        }
+        assert!(Claims::of_verified(b"{\"a\":\"\xff\"}").is_err());
+        assert!(Claims::of_verified(&[b"{\"a\":".as_slice(), &[b'['; 1000]].concat()).is_err());
+    }
+}

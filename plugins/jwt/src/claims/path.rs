@@ -1,0 +1,108 @@
+//! Where a claim stands in a token: a name, or names joined by dots for a claim within a claim.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Map;
+use serde_json::Value;
+
+/// The place of a claim, such as `email` or `realm_access.roles`.
+///
+/// A claim whose own name has dots is found first (`https://example.org/groups`); within a path, `\.` is a dot that
+/// belongs to the name.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct ClaimPath {
+    written: String,
+    names: Vec<String>,
+}
+
+impl ClaimPath {
+    /// The claim there. `null` says that there is none.
+    pub(crate) fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        let found = claims.get(&self.written).or_else(|| self.descend(claims));
+        found.filter(|value| !value.is_null())
+    }
+
+    fn descend<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        let (last, outer) = self.names.split_last()?;
+        outer.iter().try_fold(claims, |object, name| object.get(name)?.as_object())?.get(last)
+    }
+}
+
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl TryFrom<String> for ClaimPath {
+    type Error = &'static str;
+
+    fn try_from(written: String) -> Result<Self, Self::Error> {
+        let names = names(&written);
+        if names.iter().any(String::is_empty) {
+            return Err("a claim must have a name, and each part between dots too");
+        }
+        Ok(Self { written, names })
+    }
+}
+
+fn names(written: &str) -> Vec<String> {
+    let mut names = vec![String::new()];
+    let mut characters = written.chars().peekable();
+    while let Some(c) = characters.next() {
+        match (c, names.last_mut()) {
+            ('.', _) => names.push(String::new()),
+            ('\\', Some(name)) if characters.next_if_eq(&'.').is_some() => name.push('.'),
+            (_, Some(name)) => name.push(c),
+            (_, None) => {}
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn claims_are_found_by_name_by_path_and_by_names_with_dots() {
+        let claims = json!({
+            "sub": "a",
+            "none": null,
+            "https://example.org/groups": ["g"],
+            "realm_access": { "roles": ["r"], "none": null },
+            "resource_access": { "my.client": { "roles": ["c"] } },
+            "a.b": 1,
+            "a": { "b": 2 },
+        });
+        let cases = [
+            ("sub", Some(json!("a"))),
+            ("https://example.org/groups", Some(json!(["g"]))),
+            ("realm_access.roles", Some(json!(["r"]))),
+            (r"resource_access.my\.client.roles", Some(json!(["c"]))),
+            ("a.b", Some(json!(1))),
+            ("none", None),
+            ("realm_access.none", None),
+            ("sub.x", None),
+            ("realm_access.roles.0", None),
+            ("resource_access.my.client.roles", None),
+        ];
+        for (path, expected) in cases {
+            let path = ClaimPath::try_from(path.to_owned()).unwrap();
+            assert_eq!(path.find(claims.as_object().unwrap()), expected.as_ref(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_has_no_empty_name() {
+        for path in ["", ".", "a.", ".a", "a..b"] {
+            assert!(ClaimPath::try_from(path.to_owned()).is_err(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Everything that can keep a token out, and what the gateway and the client learn of it. The log hears which check
+//! failed; the client hears one of a few fixed sentences (RFC 6750, section 3), so that nothing of a token comes back.
+
+use portcullis_sdk::Challenge;
+use portcullis_sdk::Refusal;
+
+/// Why a request is not let in. The text is for the operator's log. It may name a claim, quote a key id in
+/// [escaped and shortened](crate::text::shown) form, and never has a token in it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// No token in any of the places.
+    #[error("no token")]
+    Absent,
+    #[error("the claim aud of the token does not name this service (settings: audiences)")]
+    Audience,
+    #[error("the claim {0} {1}")]
+    Claim(String, &'static str),
+    #[error("the token has expired")]
+    Expired,
+    #[error("no key of {issuer} has the id {kid}")]
+    Key { issuer: String, kid: String },
+    /// What was sent as a token can't be one, in no format.
+    #[error("malformed request: {0}")]
+    Malformed(&'static str),
+    /// A token, and of another format: somebody else may know it.
+    #[error("the token is not a signed JWT")]
+    NotJws,
+    #[error("the token is not valid yet: {0} is in the future")]
+    NotYet(&'static str),
+    #[error("the claims do not satisfy the rule on {0} (settings: claims)")]
+    Rule(String),
+    #[error("the token lacks the scope {0} (settings: scopes)")]
+    Scope(String),
+    #[error("no key of {0} verifies the signature")]
+    Signature(String),
+    #[error("the token {0}")]
+    Token(&'static str),
+    #[error("the type of the token, {0}, is not accepted (settings: typ)")]
+    Type(String),
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("the token is of an issuer that is not configured (settings: issuers)")]
+    UnknownIssuer,
+    /// As above, where the settings leave such tokens to the next authenticator.
+    #[error("the token is for another authenticator")]
+    UnknownIssuerPassed,
+}
+
+impl Fault {
+    /// What the gateway is told. Without a token the challenge has no error code (RFC 6750, section 3.1).
+    pub(crate) fn refuse(self, realm: &str) -> Refusal {
+        let challenge = Challenge::bearer(realm);
+        match self {
+            Self::Absent => Refusal::not_mine(challenge),
+            Self::NotJws | Self::UnknownIssuerPassed => {
+                Refusal::not_mine(challenge.error("invalid_token", self.description()))
+            }
+            Self::Rule(_) | Self::Scope(_) => Refusal::forbidden(self.to_string()),
+            Self::Unavailable(reason) => Refusal::unavailable(reason),
+            Self::Malformed(_) => {
+                Refusal::unauthenticated(self.to_string(), challenge.error("invalid_request", self.description()))
+            }
+            _ => Refusal::unauthenticated(self.to_string(), challenge.error("invalid_token", self.description())),
+        }
+    }
+
+    /// What the client is told.
+    const fn description(&self) -> &'static str {
+        match self {
+            Self::Audience => "The token is for another audience",
+            Self::Expired => "The token has expired",
+            Self::Malformed(reason) => reason,
+            Self::NotJws => "The token is not a signed JWT",
+            Self::NotYet(_) => "The token is not valid yet",
+            Self::Key { .. } | Self::Signature(_) => "The signature of the token does not verify",
+            Self::UnknownIssuer | Self::UnknownIssuerPassed => "The issuer of the token is not known here",
+            _ => "The token is not accepted here",
+        }
+    }
+}

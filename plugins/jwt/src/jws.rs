@@ -1,0 +1,232 @@
+//! A signed token in compact form (RFC 7515, section 7.1), taken apart. Nothing in it is to be believed yet.
+//!
+//! It is read here rather than by the `jsonwebtoken` crate, which ignores `crit` and `b64`, collects every unknown
+//! header in a tree of values before the signature is looked at, and reads the header twice.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::IgnoredAny;
+
+use crate::algorithm::Algorithm;
+use crate::fault::Fault;
+use crate::text::Text;
+use crate::text::shown;
+
+/// A token, decoded and not verified.
+pub(crate) struct Jws<'t> {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key_id: Option<String>,
+    /// What the signature is over.
+    pub(crate) message: &'t [u8],
+    pub(crate) payload: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+    /// The `typ` of the header, without `application/` (RFC 7515, section 4.1.9).
+    pub(crate) kind: Option<String>,
+}
+
+impl<'t> Jws<'t> {
+    /// Takes a token apart.
+    ///
+    /// It is a JWS if it has three parts and the first is an encoded JSON object. A token of five parts is encrypted
+    /// (RFC 7516), and one without such an object is some provider's own; neither is ours to judge.
+    pub(crate) fn parse(token: &'t str) -> Result<Self, Fault> {
+        let (message, signature) = token.rsplit_once('.').ok_or(Fault::NotJws)?;
+        let (header, payload) = message.split_once('.').ok_or(Fault::NotJws)?;
+        if payload.contains('.') {
+            return Err(Fault::NotJws);
+        }
+        let header = decode(header).filter(|json| json.trim_ascii_start().starts_with(b"{")).ok_or(Fault::NotJws)?;
+        let header = Header::parse(&header)?;
+        Ok(Self {
+            algorithm: Algorithm::from_name(&header.alg).ok_or(Fault::Token("has an algorithm that is not supported"))?,
+            key_id: header.kid.map(|id| id.to_string()),
+            message: message.as_bytes(),
+            payload: decode(payload).ok_or(Fault::Token("has a payload that is not base64url"))?,
+            signature: decode(signature).ok_or(Fault::Token("has a signature that is not base64url"))?,
+            kind: header.typ.map(|typ| kind(&typ).to_owned()),
+        })
+    }
+
+    /// The `iss` that the token claims, to choose among the configured issuers and for nothing else.
+    pub(crate) fn unverified_issuer(&self) -> Result<Option<Text<'_>>, Fault> {
+        #[derive(Deserialize)]
+        struct Payload<'a> {
+            #[serde(borrow)]
+            iss: Option<Text<'a>>,
+        }
+        let payload: Payload<'_> = serde_json::from_slice(&self.payload)
+            .map_err(|_| Fault::Token("has a payload that is not a JSON object, or an iss that is not one text"))?;
+        Ok(payload.iss)
+    }
+
+    /// Refuses a token of a type that is not listed: one made for another purpose (RFC 8725, section 3.11). Without a
+    /// list it may say nothing, or that it is a JWT or an access token (RFC 9068, section 2.1).
+    pub(crate) fn check_type(&self, listed: Option<&[String]>) -> Result<(), Fault> {
+        let Some(typ) = self.kind.as_deref() else {
+            return if listed.is_none() { Ok(()) } else { Err(Fault::Type("none".to_owned())) };
+        };
+        let accepted = match listed {
+            Some(listed) => listed.iter().any(|listed| kind(listed).eq_ignore_ascii_case(typ)),
+            None => ["JWT", "at+jwt", "JOSE"].iter().any(|known| known.eq_ignore_ascii_case(typ)),
+        };
+        if accepted { Ok(()) } else { Err(Fault::Type(shown(typ))) }
+    }
+}
+
+fn decode(part: &str) -> Option<Vec<u8>> {
+    BASE64_URL_SAFE_NO_PAD.decode(part).ok()
+}
+
+fn kind(typ: &str) -> &str {
+    match typ.split_at_checked(12) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
+        _ => typ,
+    }
+}
+
+/// The JOSE header. `jwk`, `jku`, `x5u` and `x5c` are not in it: a token doesn't say which key to trust
+/// (CVE-2026-27962).
+#[derive(Deserialize)]
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Text<'a>,
+    #[serde(borrow)]
+    kid: Option<Text<'a>>,
+    #[serde(borrow)]
+    typ: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "present")]
+    b64: bool,
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+}
+
+impl<'a> Header<'a> {
+    fn parse(json: &'a [u8]) -> Result<Self, Fault> {
+        let header: Self = serde_json::from_slice(json).map_err(|_| Fault::Token("has a malformed header"))?;
+        // RFC 7515, section 4.1.11: extensions that must be understood. None is.
+        if header.crit {
+            return Err(Fault::Token("has a header that asks for extensions (crit)"));
+        }
+        // RFC 7797: an unencoded payload. It has to be listed in crit, and some libraries obey it without.
+        if header.b64 {
+            return Err(Fault::Token("has a header that asks for another encoding (b64)"));
+        }
+        Ok(header)
+    }
+}
+
+/// True whatever the value is, `null` too.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(header: &str, payload: &str) -> String {
+        let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.c2ln", encode(header), encode(payload))
+    }
+
+    fn fault(token: &str) -> String {
+        match Jws::parse(token) {
+            Ok(_) => "none".to_owned(),
+            Err(fault) => fault.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_token_is_taken_apart() {
+        let token = token(r#" {"alg":"ES256","kid":"a\/b","typ":"application/AT+JWT","x":[{}]}"#, r#"{"iss":"i"}"#);
+        let jws = Jws::parse(&token).unwrap();
+        assert_eq!(jws.algorithm, Algorithm::Es256);
+        assert_eq!(jws.key_id.as_deref(), Some("a/b"));
+        assert_eq!(jws.kind.as_deref(), Some("AT+JWT"));
+        assert_eq!(jws.message, token.strip_suffix(".c2ln").unwrap().as_bytes());
+        assert_eq!(jws.signature, b"sig");
+        assert_eq!(jws.unverified_issuer().unwrap().as_deref(), Some("i"));
+    }
+
+    #[test]
+    fn what_is_not_a_jws_is_left_to_others() {
+        let five_parts = format!("{}..a.b.c", BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"dir","enc":"A256GCM"}"#));
+        let cases = ["", ".", "..", "abc", "a.b", "ya29.a0.b_c", "e30", "e30.e30", "e30.e30.a.b", "W10.e30.a", "!.!.!"];
+        for token in cases.into_iter().chain([five_parts.as_str()]) {
+            assert!(matches!(Jws::parse(token), Err(Fault::NotJws)), "{token}: {}", fault(token));
+        }
+    }
+
+    /// Security cases 8 and 9: the algorithm is ours to know, and nothing may ask for what we don't do.
+    #[test]
+    fn a_header_that_is_not_plain_is_refused() {
+        let cases = [
+            r#"{}"#,
+            r#"{"alg":null}"#,
+            r#"{"alg":["RS256"]}"#,
+            r#"{"alg":"none"}"#,
+            r#"{"alg":"nOnE"}"#,
+            r#"{"alg":""}"#,
+            r#"{"alg":"RS256","alg":"none"}"#,
+            r#"{"alg":"RS256","kid":7}"#,
+            r#"{"alg":"RS256","kid":{"a":1}}"#,
+            r#"{"alg":"RS256","typ":7}"#,
+            r#"{"alg":"RS256","crit":["exp"]}"#,
+            r#"{"alg":"RS256","crit":[]}"#,
+            r#"{"alg":"RS256","crit":null}"#,
+            r#"{"alg":"RS256","b64":false}"#,
+            r#"{"alg":"RS256","b64":true}"#,
+            r#"{"alg":"RS256","crit":["b64"],"b64":false}"#,
+            r#"{"alg":"RS256"}x"#,
+            r#"{"alg":"RS256""#,
+        ];
+        for header in cases {
+            let fault = fault(&token(header, "{}"));
+            assert!(fault.contains("header") || fault.contains("algorithm"), "{header}: {fault}");
+        }
+        assert_eq!(fault(&token(r#"{"alg":"RS256","jwk":{"kty":"oct"},"jku":"http://x","x5u":1,"x5c":[]}"#, "{}")), "none");
+    }
+
+    #[test]
+    fn parts_are_strict_base64url() {
+        let good = token(r#"{"alg":"RS256"}"#, r#"{"a":1}"#);
+        for (part, bad) in [("c2ln", "c2ln="), ("c2ln", "c2l"), ("c2ln", "c2l+"), ("eyJhIjoxfQ", "eyJhIjoxfR")] {
+            assert_ne!(fault(&good.replace(part, bad)), "none", "{bad}");
+        }
+        assert_eq!(fault(&good), "none");
+    }
+
+    #[test]
+    fn an_issuer_is_one_text() {
+        let unverified = |payload: &str| {
+            let token = token(r#"{"alg":"RS256"}"#, payload);
+            let jws = Jws::parse(&token).unwrap();
+            jws.unverified_issuer().map(|issuer| issuer.map(|issuer| issuer.to_string())).map_err(|fault| fault.to_string())
+        };
+        assert_eq!(unverified(r#"{"iss":"https:\/\/a"}"#), Ok(Some("https://a".to_owned())));
+        assert_eq!(unverified(r#"{"a":1}"#), Ok(None));
+        for payload in [r#"{"iss":["a"]}"#, r#"{"iss":1}"#, r#"{"iss":"a","iss":"b"}"#, "[]", "eyJhbGciOi", ""] {
+            assert!(unverified(payload).is_err(), "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_type_must_be_listed_or_usual() {
+        let check = |typ: Option<&str>, listed: Option<&[String]>| {
+            let typ = typ.map(|typ| format!(r#","typ":"{typ}""#)).unwrap_or_default();
+            let token = token(&format!(r#"{{"alg":"RS256"{typ}}}"#), "{}");
+            Jws::parse(&token).unwrap().check_type(listed).is_ok()
+        };
+        for typ in [None, Some("JWT"), Some("jwt"), Some("at+jwt"), Some("application/at+jwt"), Some("JOSE")] {
+            assert!(check(typ, None), "{typ:?}");
+        }
+        for typ in ["dpop+jwt", "logout+jwt", "secevent+jwt", "", "application/", "JWT "] {
+            assert!(!check(Some(typ), None), "{typ}");
+        }
+        let listed = ["application/at+jwt".to_owned(), "id+jwt".to_owned()];
+        assert!(check(Some("AT+JWT"), Some(&listed)) && check(Some("id+jwt"), Some(&listed)));
+        assert!(!check(Some("JWT"), Some(&listed)) && !check(None, Some(&listed)));
+    }
+}

@@ -1,0 +1,224 @@
+//! One public key: what a JWK says (RFC 7517), and which algorithms it may verify for that reason.
+//!
+//! A key is bound to algorithms by its type first, and by `alg`, `use` and `key_ops` after that. So no token turns a
+//! public key into a shared secret (CVE-2026-39999, CVE-2026-22817).
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::algorithm::Algorithm;
+use crate::algorithm::AlgorithmSet;
+use crate::text::Text;
+
+/// How long an id may be. It is kept in the gateway's cache and compared with the id that a token names.
+const MAX_ID: usize = 256;
+
+/// The members of a JWK that matter. Private parts and certificates are not among them, and so go no further.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Jwk<'a> {
+    #[serde(borrow)]
+    pub(crate) kty: Text<'a>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kid: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) alg: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "use", skip_serializing)]
+    pub(crate) purpose: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing)]
+    pub(crate) key_ops: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crv: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) n: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) e: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) x: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) y: Option<Text<'a>>,
+}
+
+/// A public key that can verify signatures.
+#[derive(Clone, Debug)]
+pub(crate) struct Key<'a> {
+    pub(crate) algorithms: AlgorithmSet,
+    pub(crate) jwk: Jwk<'a>,
+}
+
+impl<'a> TryFrom<Jwk<'a>> for Key<'a> {
+    /// Why it can't verify a signature here.
+    type Error = &'static str;
+
+    fn try_from(jwk: Jwk<'a>) -> Result<Self, Self::Error> {
+        if jwk.purpose.as_deref().is_some_and(|purpose| purpose != "sig") {
+            return Err("is not for signatures (use)");
+        }
+        if jwk.key_ops.as_ref().is_some_and(|operations| !operations.iter().any(|operation| **operation == *"verify")) {
+            return Err("is not for verifying (key_ops)");
+        }
+        if jwk.kid.as_deref().is_some_and(|id| id.len() > MAX_ID) {
+            return Err("has too long an id (kid)");
+        }
+        let by_type = jwk.algorithms_by_type()?;
+        let algorithms = match jwk.alg.as_deref() {
+            None => by_type,
+            Some(name) => {
+                let named = Algorithm::from_name(name).ok_or("has an algorithm that is not supported (alg)")?;
+                by_type.intersection(AlgorithmSet::of(&[named]))
+            }
+        };
+        if algorithms.is_empty() {
+            return Err("has an algorithm that is not for its type (alg)");
+        }
+        Ok(Self { algorithms, jwk })
+    }
+}
+
+impl Jwk<'_> {
+    /// What the key's type and curve allow (RFC 7518, section 3.1; RFC 8037, section 3.1), if its numbers have the length
+    /// of the type.
+    fn algorithms_by_type(&self) -> Result<AlgorithmSet, &'static str> {
+        let crv = self.crv.as_deref();
+        let (algorithms, whole) = match (&*self.kty, crv) {
+            ("RSA", _) => (AlgorithmSet::RSA, is_modulus(self.n.as_ref()) && is_exponent(self.e.as_ref())),
+            ("EC", Some("P-256")) => {
+                (AlgorithmSet::of(&[Algorithm::Es256]), has_bytes(self.x.as_ref(), 32) && has_bytes(self.y.as_ref(), 32))
+            }
+            ("EC", Some("P-384")) => {
+                (AlgorithmSet::of(&[Algorithm::Es384]), has_bytes(self.x.as_ref(), 48) && has_bytes(self.y.as_ref(), 48))
+            }
+            ("OKP", Some("Ed25519")) => (AlgorithmSet::of(&[Algorithm::EdDsa]), has_bytes(self.x.as_ref(), 32)),
+            // A secret that is published is none, and an HMAC key that could come by this way would let a token choose it.
+            ("oct", _) => return Err("is a shared secret (kty oct); HMAC takes the setting secret"),
+            _ => return Err("is of a type or curve that is not supported (kty, crv)"),
+        };
+        if whole { Ok(algorithms) } else { Err("lacks a number of its type, or has one of the wrong length") }
+    }
+
+    pub(crate) fn into_owned(self) -> Jwk<'static> {
+        let owned = |text: Option<Text<'_>>| text.map(Text::into_owned);
+        Jwk {
+            kty: self.kty.into_owned(),
+            kid: owned(self.kid),
+            alg: owned(self.alg),
+            purpose: owned(self.purpose),
+            key_ops: self.key_ops.map(|operations| operations.into_iter().map(Text::into_owned).collect()),
+            crv: owned(self.crv),
+            n: owned(self.n),
+            e: owned(self.e),
+            x: owned(self.x),
+            y: owned(self.y),
+        }
+    }
+}
+
+/// Whether this is base64url of so many bytes, by its length; the gateway reads the number itself.
+fn has_bytes(number: Option<&Text<'_>>, bytes: usize) -> bool {
+    number.is_some_and(|number| number.len() == encoded(bytes))
+}
+
+/// Whether this is a modulus of 2048 to 8192 bits, which is what the gateway takes.
+fn is_modulus(number: Option<&Text<'_>>) -> bool {
+    // Some providers put a zero byte in front.
+    number.is_some_and(|number| (encoded(256)..=encoded(1025)).contains(&number.len()))
+}
+
+/// Whether this is an exponent of up to 64 bits; 65537 is the usual one.
+fn is_exponent(number: Option<&Text<'_>>) -> bool {
+    number.is_some_and(|number| (1..=encoded(8)).contains(&number.len()))
+}
+
+/// How long so many bytes are in base64url without padding.
+const fn encoded(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(jwk: &Value) -> Result<AlgorithmSet, String> {
+        let jwk = jwk.to_string();
+        let jwk: Jwk<'_> = serde_json::from_str(&jwk).map_err(|error| error.to_string())?;
+        Key::try_from(jwk).map(|key| key.algorithms).map_err(str::to_owned)
+    }
+
+    fn with(mut jwk: Value, name: &str, value: impl Into<Value>) -> Value {
+        jwk[name] = value.into();
+        jwk
+    }
+
+    fn rsa() -> Value {
+        json!({"kty": "RSA", "n": "x".repeat(342), "e": "AQAB"})
+    }
+
+    fn p256() -> Value {
+        json!({"kty": "EC", "crv": "P-256", "x": "x".repeat(43), "y": "y".repeat(43)})
+    }
+
+    /// Security cases 7 and 8.
+    #[test]
+    fn the_type_of_a_key_says_what_it_verifies() {
+        let p384 = json!({"kty": "EC", "crv": "P-384", "x": "x".repeat(64), "y": "y".repeat(64)});
+        let ed25519 = json!({"kty": "OKP", "crv": "Ed25519", "x": "x".repeat(43)});
+        let cases = [
+            (rsa(), AlgorithmSet::RSA),
+            (p256(), AlgorithmSet::of(&[Algorithm::Es256])),
+            (p384, AlgorithmSet::of(&[Algorithm::Es384])),
+            (ed25519.clone(), AlgorithmSet::of(&[Algorithm::EdDsa])),
+            (with(ed25519, "alg", "Ed25519"), AlgorithmSet::of(&[Algorithm::EdDsa])),
+            (with(rsa(), "alg", "PS256"), AlgorithmSet::of(&[Algorithm::Ps256])),
+            (with(with(rsa(), "use", "sig"), "key_ops", json!(["sign", "verify"])), AlgorithmSet::RSA),
+            (with(rsa(), "alg", Value::Null), AlgorithmSet::RSA),
+        ];
+        for (jwk, algorithms) in cases {
+            assert_eq!(key(&jwk), Ok(algorithms), "{jwk}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_for_verifying_signatures_is_none() {
+        let cases = [
+            with(rsa(), "alg", "HS256"),
+            with(rsa(), "alg", "ES256"),
+            with(rsa(), "alg", "none"),
+            with(rsa(), "alg", "RSA-OAEP"),
+            with(rsa(), "alg", 1),
+            with(p256(), "alg", "ES384"),
+            with(rsa(), "use", "enc"),
+            with(rsa(), "use", ""),
+            with(rsa(), "key_ops", json!(["encrypt"])),
+            with(rsa(), "key_ops", json!([])),
+            with(rsa(), "n", "x".repeat(341)),
+            with(rsa(), "n", "x".repeat(1368)),
+            with(rsa(), "n", ""),
+            with(rsa(), "e", Value::Null),
+            with(rsa(), "e", "x".repeat(12)),
+            with(rsa(), "kid", "x".repeat(257)),
+            with(p256(), "x", "x".repeat(42)),
+            with(p256(), "crv", "P-384"),
+            with(p256(), "crv", "P-521"),
+            with(p256(), "crv", "secp256k1"),
+            with(p256(), "kty", "OKP"),
+            json!({"kty": "oct", "k": "x".repeat(43), "alg": "HS256"}),
+            json!({"kty": "AKP"}),
+            json!({}),
+            json!([]),
+        ];
+        for jwk in cases {
+            assert!(key(&jwk).is_err(), "{jwk}");
+        }
+    }
+
+    #[test]
+    fn private_parts_and_certificates_go_no_further() {
+        let jwk = with(with(with(rsa(), "d", "private"), "x5c", json!(["cert"])), "use", "sig").to_string();
+        let jwk: Jwk<'_> = serde_json::from_str(&jwk).unwrap();
+        let names = serde_json::to_value(jwk.into_owned()).unwrap();
+        let names: Vec<_> = names.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["e", "kty", "n"]);
+    }
+}

@@ -1,0 +1,142 @@
+//! The built-in authenticator `jwt`: it accepts JSON Web Tokens (RFC 7519) that configured issuers have signed, as bearer
+//! tokens (RFC 6750) or from a cookie or the query. The README beside this crate lists the settings.
+//!
+//! The modules in the order in which a request meets them: [`location`] finds the token, [`jws`] takes it apart,
+//! [`issuer`] says who is trusted, [`keys`] verify the signature, [`claims`] are checked, and [`identity`] makes the user
+//! of them. Whatever is wrong is a [`fault`].
+
+mod algorithm;
+mod claims;
+mod fault;
+mod identity;
+mod issuer;
+mod jws;
+mod keys;
+mod location;
+mod settings;
+mod text;
+mod verify;
+
+use std::time::Duration;
+
+use portcullis_sdk::Authenticator;
+use portcullis_sdk::Grant;
+use portcullis_sdk::Refusal;
+use portcullis_sdk::Request;
+use portcullis_sdk::SettingsError;
+use portcullis_sdk::time;
+
+use claims::scope;
+use claims::times::TimeRules;
+use fault::Fault;
+use identity::Mapping;
+use jws::Jws;
+use keys::remote::Freshness;
+use verify::Verified;
+
+pub use algorithm::Algorithm;
+pub use claims::audience::AudienceMatch;
+pub use claims::path::ClaimPath;
+pub use claims::rule::Rule;
+pub use identity::FirstOf;
+pub use issuer::Issuer;
+pub use keys::inline::InlineKeys;
+pub use keys::secret::SecretEncoding;
+pub use location::Location;
+pub use settings::Settings;
+pub use settings::UnknownIssuer;
+
+/// Accepts tokens of the configured issuers.
+#[derive(Debug)]
+pub struct Jwt {
+    token_from: Vec<Location>,
+    max_token_bytes: usize,
+    typ: Option<Vec<String>>,
+    issuers: Vec<Issuer>,
+    unknown_issuer: UnknownIssuer,
+    freshness: Freshness,
+    times: TimeRules,
+    required_claims: Vec<ClaimPath>,
+    scopes: Vec<String>,
+    rules: Vec<Rule>,
+    mapping: Mapping,
+    reuse: Duration,
+    realm: String,
+}
+
+impl Authenticator for Jwt {
+    type Settings = Settings;
+
+    fn new(settings: Settings) -> Result<Self, SettingsError> {
+        settings.check()?;
+        Ok(settings.into())
+    }
+
+    fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
+        self.decide(request).map_err(|fault| fault.refuse(&self.realm))
+    }
+}
+
+portcullis_sdk::export!(Jwt);
+
+impl Jwt {
+    fn decide(&self, request: &Request) -> Result<Grant, Fault> {
+        let token = location::find(&self.token_from, request, self.max_token_bytes)?;
+        let jws = Jws::parse(&token)?;
+        let issuer = self.issuer(&jws)?;
+        jws.check_type(self.typ.as_deref())?;
+        let Verified { claims, remaining } =
+            verify::verify(&jws, issuer, self.times, &self.freshness, time::unix_seconds())?;
+        claims.require(&self.required_claims)?;
+        scope::check(&claims, &self.scopes)?;
+        self.rules.iter().try_for_each(|rule| rule.check(&claims))?;
+        let grant = Grant::from(self.mapping.user(&claims, &issuer.user_prefix)?);
+        Ok(self.reusable(grant, remaining))
+    }
+
+    fn issuer(&self, jws: &Jws<'_>) -> Result<&Issuer, Fault> {
+        let named = jws.unverified_issuer()?;
+        issuer::choose(&self.issuers, named.as_deref()).ok_or(match self.unknown_issuer {
+            UnknownIssuer::Pass => Fault::UnknownIssuerPassed,
+            UnknownIssuer::Refuse => Fault::UnknownIssuer,
+        })
+    }
+
+    /// Lets the gateway reuse the decision, but not while the token lives on the leeway alone.
+    fn reusable(&self, grant: Grant, remaining: Option<Duration>) -> Grant {
+        let reuse = remaining.map_or(self.reuse, |remaining| remaining.min(self.reuse));
+        if reuse.is_zero() { grant } else { grant.valid_for(reuse) }
+    }
+}
+
+impl From<Settings> for Jwt {
+    fn from(settings: Settings) -> Self {
+        Self {
+            token_from: settings.token_from,
+            max_token_bytes: settings.max_token_bytes,
+            typ: settings.typ,
+            issuers: settings.issuers,
+            unknown_issuer: settings.unknown_issuer,
+            freshness: Freshness {
+                cache_ttl: settings.cache_ttl.into(),
+                min_refresh_interval: settings.min_refresh_interval.into(),
+                stale_if_error: settings.stale_if_error.into(),
+                timeout: settings.timeout.into(),
+                max_bytes: settings.max_jwks_bytes,
+            },
+            times: TimeRules { leeway: settings.leeway.into(), max_lifetime: settings.max_lifetime.map(Into::into) },
+            required_claims: settings.required_claims,
+            scopes: settings.scopes,
+            rules: settings.claims,
+            mapping: Mapping {
+                user: settings.user_claim,
+                groups: settings.groups_claim,
+                admin: settings.admin_claim,
+                admin_groups: settings.admin_groups,
+                attributes: settings.attributes,
+            },
+            reuse: settings.reuse.into(),
+            realm: settings.realm,
+        }
+    }
+}

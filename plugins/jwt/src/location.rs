@@ -1,0 +1,230 @@
+//! Where in a request the token is. A request that brings several is refused: which one counts would depend on who looks
+//! (RFC 6750, section 2, forbids it to clients).
+
+use portcullis_sdk::Request;
+use portcullis_sdk::settings;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::fault::Fault;
+
+settings! {
+    /// A place in the request: a header, a cookie or a parameter of the query. The authenticator must be granted it.
+    #[non_exhaustive]
+    pub struct LocationSettings {
+        /// A header.
+        pub header: Option<String>,
+        /// What stands before the token in the header, such as `Bearer`. Without it the header is the token alone.
+        pub scheme: Option<String>,
+        /// A cookie.
+        pub cookie: Option<String>,
+        /// A parameter of the query. It ends up in histories and logs; RFC 6750, section 5.3, advises against it.
+        pub query: Option<String>,
+    }
+}
+
+/// A place in the request.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(try_from = "LocationSettings")]
+#[schemars(with = "LocationSettings")]
+#[non_exhaustive]
+pub enum Location {
+    /// A cookie.
+    Cookie(String),
+    /// A header whose value is the token.
+    Header(String),
+    /// A parameter of the query.
+    Query(String),
+    /// A header in which a scheme stands before the token.
+    Scheme {
+        /// The name of the header.
+        header: String,
+        /// What stands before the token, in any case.
+        scheme: String,
+    },
+}
+
+impl Location {
+    /// `Authorization: Bearer`.
+    pub(crate) fn bearer() -> Self {
+        Self::Scheme { header: "authorization".to_owned(), scheme: "bearer".to_owned() }
+    }
+
+    /// What is there, as far as it looks like a token.
+    fn tokens(&self, request: &Request) -> Result<Vec<Vec<u8>>, Fault> {
+        let tokens = match self {
+            Self::Cookie(name) => request.cookie(name),
+            Self::Header(name) => request.header(name),
+            Self::Query(name) => request.query_parameter(name).into_iter().map(String::into_bytes).collect(),
+            Self::Scheme { header, scheme } => return of_scheme(&request.header(header), scheme),
+        };
+        Ok(tokens.into_iter().filter(|token| !token.trim_ascii().is_empty()).collect())
+    }
+}
+
+/// The one token of a request, at most `limit` bytes long.
+pub(crate) fn find(locations: &[Location], request: &Request, limit: usize) -> Result<String, Fault> {
+    let mut found = Vec::new();
+    for location in locations {
+        found.extend(location.tokens(request)?);
+    }
+    let mut found = found.into_iter();
+    let token = match (found.next(), found.next()) {
+        (None, _) => return Err(Fault::Absent),
+        (Some(_), Some(_)) => return Err(Fault::Malformed("The request has more than one token")),
+        (Some(token), None) => token,
+    };
+    if token.len() > limit {
+        return Err(Fault::Malformed("The token is too long"));
+    }
+    let token = String::from_utf8(token).map_err(|_| Fault::NotJws)?;
+    Ok(token.trim_ascii().to_owned())
+}
+
+/// The tokens of a scheme. A header that comes twice is refused as soon as one of its values is of the scheme.
+fn of_scheme(values: &[Vec<u8>], scheme: &str) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut tokens = values.iter().filter_map(|value| strip_scheme(value.trim_ascii(), scheme.as_bytes()));
+    let Some(token) = tokens.next() else {
+        return Ok(Vec::new());
+    };
+    if values.len() > 1 {
+        return Err(Fault::Malformed("The request has more than one token"));
+    }
+    // RFC 9110, section 11.2: token68, which has every character that a token can have.
+    if token.is_empty() || !token.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte)) {
+        return Err(Fault::Malformed("The token is empty or has characters that no token has"));
+    }
+    Ok(vec![token.to_owned()])
+}
+
+fn strip_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = value.split_at_checked(scheme.len())?;
+    let is_whole = rest.first().is_none_or(|byte| *byte == b' ');
+    (is_whole && start.eq_ignore_ascii_case(scheme)).then(|| rest.trim_ascii_start())
+}
+
+impl TryFrom<LocationSettings> for Location {
+    type Error = &'static str;
+
+    fn try_from(settings: LocationSettings) -> Result<Self, Self::Error> {
+        let location = match settings {
+            LocationSettings { header: Some(header), scheme: Some(scheme), cookie: None, query: None } => {
+                Self::Scheme { header: header.to_ascii_lowercase(), scheme: scheme.to_ascii_lowercase() }
+            }
+            LocationSettings { header: Some(header), scheme: None, cookie: None, query: None } => {
+                Self::Header(header.to_ascii_lowercase())
+            }
+            LocationSettings { header: None, scheme: None, cookie: Some(cookie), query: None } => Self::Cookie(cookie),
+            LocationSettings { header: None, scheme: None, cookie: None, query: Some(query) } => Self::Query(query),
+            _ => return Err("needs exactly one of header, cookie and query; scheme goes with header"),
+        };
+        if location.names().iter().any(|name| name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err("a name must not be empty and has visible ASCII characters only");
+        }
+        Ok(location)
+    }
+}
+
+impl Location {
+    fn names(&self) -> [&str; 2] {
+        match self {
+            Self::Cookie(name) | Self::Header(name) | Self::Query(name) => [name, name],
+            Self::Scheme { header, scheme } => [header, scheme],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_sdk::testing::RequestBuilder;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    enum Found {
+        Absent,
+        Malformed,
+        Token(&'static str),
+    }
+
+    fn check(request: RequestBuilder, expected: Found) {
+        let locations = [
+            Location::bearer(),
+            Location::Header("x-jwt".to_owned()),
+            Location::Cookie("jwt".to_owned()),
+            Location::Query("access_token".to_owned()),
+        ];
+        let request = request.build();
+        let shown = format!("{request:?}");
+        match (find(&locations, &request, 20), expected) {
+            (Err(Fault::Absent), Found::Absent) | (Err(Fault::Malformed(_)), Found::Malformed) => {}
+            (Ok(token), Found::Token(expected)) => assert_eq!(token, expected, "{shown}"),
+            (result, expected) => panic!("{shown}: {result:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_token_is_found_in_each_place() {
+        let get = || RequestBuilder::get("/");
+        check(get(), Found::Absent);
+        check(get().header("Authorization", "Bearer a.b.c"), Found::Token("a.b.c"));
+        check(get().header("Authorization", "bEARER   a.b.c "), Found::Token("a.b.c"));
+        check(get().header("Authorization", "Basic YTpi"), Found::Absent);
+        check(get().header("Authorization", "Bearerx a"), Found::Absent);
+        check(get().header("Authorization", "Bear"), Found::Absent);
+        check(get().header("X-Jwt", "a.b.c"), Found::Token("a.b.c"));
+        check(get().header("X-Jwt", ""), Found::Absent);
+        check(get().cookie("jwt", "a.b.c"), Found::Token("a.b.c"));
+        check(get().cookie("jwt", ""), Found::Absent);
+        check(get().query("x=1&access_token=a.b.c"), Found::Token("a.b.c"));
+        check(get().query("access_token="), Found::Absent);
+    }
+
+    #[test]
+    fn several_tokens_are_refused_even_when_they_are_equal() {
+        let get = || RequestBuilder::get("/");
+        check(get().header("Authorization", "Bearer a").cookie("jwt", "a"), Found::Malformed);
+        check(get().header("Authorization", "Bearer a").header("Authorization", "Bearer a"), Found::Malformed);
+        check(get().header("Authorization", "Basic a").header("Authorization", "Bearer a"), Found::Malformed);
+        check(get().header("Authorization", "Basic a").header("Authorization", "Digest a"), Found::Absent);
+        check(get().header("X-Jwt", "a").query("access_token=b"), Found::Malformed);
+        check(get().cookie("jwt", "a").cookie("jwt", "b"), Found::Malformed);
+        check(get().query("access_token=a&access_token=a"), Found::Malformed);
+    }
+
+    #[test]
+    fn what_can_be_no_token_is_malformed() {
+        for value in ["Bearer", "Bearer ", "Bearer a b", "Bearer a,b", "Bearer \"a\"", "Bearer a\tb"] {
+            check(RequestBuilder::get("/").header("Authorization", value), Found::Malformed);
+        }
+        check(RequestBuilder::get("/").header("Authorization", b"Bearer \xff".to_vec()), Found::Malformed);
+        check(RequestBuilder::get("/").cookie("jwt", "a".repeat(21)), Found::Malformed);
+        check(RequestBuilder::get("/").cookie("jwt", "a".repeat(20)), Found::Token("aaaaaaaaaaaaaaaaaaaa"));
+    }
+
+    #[test]
+    fn a_place_is_one_of_three() {
+        let good = [
+            json!({"header": "authorization", "scheme": "Bearer"}),
+            json!({"header": "x"}),
+            json!({"cookie": "x"}),
+            json!({"query": "x"}),
+        ];
+        for place in good {
+            assert!(serde_json::from_value::<Location>(place.clone()).is_ok(), "{place}");
+        }
+        let bad = [
+            json!({}),
+            json!({"scheme": "Bearer"}),
+            json!({"cookie": "x", "scheme": "Bearer"}),
+            json!({"cookie": "x", "header": "y"}),
+            json!({"header": ""}),
+            json!({"header": "x", "scheme": "Bearer "}),
+            json!({"headers": "x"}),
+        ];
+        for place in bad {
+            assert!(serde_json::from_value::<Location>(place.clone()).is_err(), "{place}");
+        }
+    }
+}

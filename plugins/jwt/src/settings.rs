@@ -1,0 +1,220 @@
+//! What the operator writes under `[authenticators.NAME.settings]`. Single settings are read into types that can't be
+//! wrong; what two of them together can get wrong is checked here.
+
+use std::collections::BTreeMap;
+
+use portcullis_sdk::SettingsError;
+use portcullis_sdk::settings;
+use portcullis_sdk::settings::Span;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::claims::path::ClaimPath;
+use crate::claims::rule::Rule;
+use crate::identity::FirstOf;
+use crate::issuer::Issuer;
+use crate::location::Location;
+
+/// As many attributes as a user may have.
+const MAX_ATTRIBUTES: usize = 64;
+
+/// What becomes of a token whose issuer is not configured.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UnknownIssuer {
+    /// The next authenticator of the chain is asked.
+    Pass,
+    /// The request is refused.
+    #[default]
+    Refuse,
+}
+
+settings! {
+    /// The settings of the JWT authenticator.
+    #[non_exhaustive]
+    pub struct Settings {
+        /// Whose tokens are accepted.
+        pub issuers: Vec<Issuer>,
+        /// What becomes of a token of another issuer: `refuse`, or `pass` to leave it to the next authenticator.
+        #[serde(default)]
+        pub unknown_issuer: UnknownIssuer,
+        /// Where the token is looked for. Each place has to be granted as well. Default: `Authorization: Bearer`.
+        #[serde(default = "bearer")]
+        pub token_from: Vec<Location>,
+        /// The longest token that is read, in bytes. Default: 16384.
+        #[serde(default = "max_token_bytes")]
+        pub max_token_bytes: usize,
+        /// The types of token that are accepted, by `typ` of its header: `["at+jwt"]` for access tokens of RFC 9068.
+        /// Default: none, `JWT`, `at+jwt` or `JOSE`.
+        pub typ: Option<Vec<String>>,
+        /// How far the clocks of the issuers may be from the gateway's. Default: 60 seconds; at most one hour.
+        #[serde(default = "leeway")]
+        pub leeway: Span,
+        /// The longest time that a token may be valid, from its issue (`iat`) and from now. Default: not limited.
+        pub max_lifetime: Option<Span>,
+        /// Claims that a token must have besides `exp`, `iss` and `aud`.
+        #[serde(default)]
+        pub required_claims: Vec<ClaimPath>,
+        /// Scopes that a token must have, all of them; without one it is 403.
+        #[serde(default)]
+        pub scopes: Vec<String>,
+        /// Rules that the claims must satisfy, all of them; otherwise it is 403.
+        #[serde(default)]
+        pub claims: Vec<Rule>,
+        /// The claim that is the user's name, or several of which the first that is there counts. Default: `sub`.
+        #[serde(default = "sub")]
+        pub user_claim: FirstOf,
+        /// The claim that lists the user's groups.
+        pub groups_claim: Option<ClaimPath>,
+        /// The claim that is `true` for an administrator.
+        pub admin_claim: Option<ClaimPath>,
+        /// Groups whose members are administrators. They need `groups_claim`.
+        #[serde(default)]
+        pub admin_groups: Vec<String>,
+        /// Further facts about the user: names, and the claims that they come from.
+        #[serde(default)]
+        pub attributes: BTreeMap<String, ClaimPath>,
+        /// The realm in the challenge that a client gets. Default: `portcullis`.
+        #[serde(default = "realm")]
+        pub realm: String,
+        /// How long a decision may be reused, and never beyond the token's `exp`. A key that the issuer withdraws is
+        /// believed that much longer. `0` forbids it. Default: 5 minutes.
+        #[serde(default = "reuse")]
+        pub reuse: Span,
+        /// How long published keys are used before they are fetched again. Default: 10 minutes.
+        #[serde(default = "cache_ttl")]
+        pub cache_ttl: Span,
+        /// How long published keys are not fetched again, whatever tokens arrive. Default: 30 seconds.
+        #[serde(default = "min_refresh_interval")]
+        pub min_refresh_interval: Span,
+        /// How long published keys are used after `cache_ttl` while they can't be fetched. Default: 24 hours.
+        #[serde(default = "stale_if_error")]
+        pub stale_if_error: Span,
+        /// How long one exchange with an issuer may take. Keep it below half of the authenticator's deadline, as
+        /// discovery has two of them. Default: 2 seconds.
+        #[serde(default = "timeout")]
+        pub timeout: Span,
+        /// The longest answer of an issuer that is read, in bytes. Default: 1048576.
+        #[serde(default = "max_jwks_bytes")]
+        pub max_jwks_bytes: usize,
+    }
+}
+
+impl Settings {
+    /// Finds what contradicts itself. The error names the setting.
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        self.check_issuers()?;
+        self.check_lists()?;
+        self.check_numbers()
+    }
+
+    fn check_issuers(&self) -> Result<(), SettingsError> {
+        if self.issuers.is_empty() {
+            return Err("issuers: there are none, so no token could be accepted".into());
+        }
+        for (place, issuer) in self.issuers.iter().enumerate() {
+            if self.issuers.iter().take(place).any(|earlier| earlier.name == issuer.name) {
+                let name = issuer.name.as_deref().unwrap_or("any issuer (insecure_any_issuer)");
+                return Err(format!("issuers: {name} stands twice; give it all its audiences in one place").into());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_lists(&self) -> Result<(), SettingsError> {
+        if self.token_from.is_empty() {
+            return Err("token_from: the list is empty; leave it out for Authorization: Bearer".into());
+        }
+        if has_twice(&self.token_from) {
+            return Err("token_from: a place stands twice, so every token would be found twice".into());
+        }
+        if self.typ.as_ref().is_some_and(Vec::is_empty) {
+            return Err("typ: the list is empty, so no token could be accepted".into());
+        }
+        if self.scopes.iter().any(|scope| scope.is_empty() || scope.contains(' ')) {
+            return Err("scopes: a scope must not be empty or have spaces; write a list".into());
+        }
+        if self.user_claim.paths().is_empty() {
+            return Err("user_claim: the list is empty".into());
+        }
+        if self.groups_claim.is_none() && !self.admin_groups.is_empty() {
+            return Err("admin_groups: without groups_claim there are no groups".into());
+        }
+        if self.attributes.len() > MAX_ATTRIBUTES {
+            return Err(format!("attributes: a user has at most {MAX_ATTRIBUTES}").into());
+        }
+        if self.attributes.keys().any(|name| name.is_empty() || name.len() > 256 || name.chars().any(char::is_control)) {
+            return Err("attributes: a name has 1 to 256 bytes without control characters".into());
+        }
+        if self.realm.chars().any(char::is_control) {
+            return Err("realm: it has control characters".into());
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<(), SettingsError> {
+        let second = Span::seconds(1);
+        if self.leeway > Span::seconds(3600) {
+            return Err("leeway: it is more than one hour; clocks don't differ that much".into());
+        }
+        if self.cache_ttl < second || self.min_refresh_interval < second {
+            return Err("cache_ttl, min_refresh_interval: they must be at least one second".into());
+        }
+        if self.timeout == Span::seconds(0) || self.max_lifetime.is_some_and(|span| span < second) {
+            return Err("timeout, max_lifetime: they must not be zero".into());
+        }
+        if self.max_token_bytes == 0 || self.max_jwks_bytes == 0 {
+            return Err("max_token_bytes, max_jwks_bytes: they must not be zero".into());
+        }
+        Ok(())
+    }
+}
+
+fn has_twice(locations: &[Location]) -> bool {
+    locations.iter().enumerate().any(|(place, location)| locations.iter().take(place).any(|earlier| earlier == location))
+}
+
+fn bearer() -> Vec<Location> {
+    vec![Location::bearer()]
+}
+
+const fn max_token_bytes() -> usize {
+    16 * 1024
+}
+
+const fn leeway() -> Span {
+    Span::seconds(60)
+}
+
+fn sub() -> FirstOf {
+    FirstOf::Many(ClaimPath::try_from("sub".to_owned()).into_iter().collect())
+}
+
+fn realm() -> String {
+    "portcullis".to_owned()
+}
+
+const fn reuse() -> Span {
+    Span::seconds(5 * 60)
+}
+
+const fn cache_ttl() -> Span {
+    Span::seconds(10 * 60)
+}
+
+const fn min_refresh_interval() -> Span {
+    Span::seconds(30)
+}
+
+const fn stale_if_error() -> Span {
+    Span::seconds(24 * 60 * 60)
+}
+
+const fn timeout() -> Span {
+    Span::seconds(2)
+}
+
+const fn max_jwks_bytes() -> usize {
+    1024 * 1024
+}
