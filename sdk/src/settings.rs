@@ -13,12 +13,17 @@ use serde::de;
 
 /// A length of time: whole seconds (`300`), or a number with a unit (`"5m"`, `"1h 30m"`).
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Span(pub Duration);
+pub struct Span(Duration);
 
 impl Span {
     /// So many seconds; for defaults.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
+    }
+
+    /// The same as the standard library has it.
+    pub const fn duration(self) -> Duration {
+        self.0
     }
 }
 
