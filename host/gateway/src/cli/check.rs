@@ -11,7 +11,11 @@ pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<()
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let routes = count(generation.routes().len(), "route");
     let authenticators = count(generation.authenticators().len(), "authenticator");
-    let sessions = if generation.sessions().is_some() { "sessions" } else { "no sessions" };
+    let sessions = if generation.sessions().is_some() {
+        "sessions"
+    } else {
+        "no sessions"
+    };
     writeln!(output, "{}: good: {routes}, {authenticators}, {sessions}", file.name())?;
     Ok(())
 }

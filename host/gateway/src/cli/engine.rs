@@ -31,7 +31,9 @@ fn engine(plugins: &PluginsConfig) -> Result<Engine, Box<dyn Error>> {
     if let Some(directory) = &plugins.default_cache_directory {
         match builder()?.cache_directory(directory).build() {
             Ok(engine) => return Ok(engine),
-            Err(error) => tracing::warn!(%error, "compiled plugins are not kept, so that each start compiles them again"),
+            Err(error) => {
+                tracing::warn!(%error, "compiled plugins are not kept, so that each start compiles them again")
+            }
         }
     }
     Ok(builder()?.build()?)

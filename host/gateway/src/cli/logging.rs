@@ -46,7 +46,9 @@ impl FromStr for Level {
         // A filter takes any word for a module, so a level that is misspelt would switch everything off.
         let is_level = |directive: &str| directive.contains('=') || directive.parse::<LevelFilter>().is_ok();
         if !text.split(',').all(is_level) {
-            return Err("expected off, error, warn, info, debug, trace, or a filter such as warn,portcullis=debug".to_owned());
+            return Err(
+                "expected off, error, warn, info, debug, trace, or a filter such as warn,portcullis=debug".to_owned(),
+            );
         }
         EnvFilter::builder().parse(text).map_err(|error| error.to_string())?;
         Ok(Self(text.to_owned()))
@@ -56,12 +58,14 @@ impl FromStr for Level {
 /// Starts to log. To be called once.
 pub(super) fn start(level: &Level, format: Format) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::builder().parse(&level.0)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    let started = match format {
         Format::Json => lines.json().flatten_event(true).try_init(),
         Format::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
-    }
-    .map_err(Into::into)
+    };
+    started.map_err(|error| error as Box<dyn Error>)
 }
 
 #[cfg(test)]

@@ -87,7 +87,10 @@ impl ConfigFile {
     }
 
     fn name(&self) -> String {
-        self.path.as_ref().map_or_else(|| "built-in configuration".to_owned(), |path| path.display().to_string())
+        self.path.as_ref().map_or_else(
+            || "built-in configuration".to_owned(),
+            |path| path.display().to_string(),
+        )
     }
 }
 
@@ -114,7 +117,10 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
 }
 
 fn wait_for<T>(future: impl Future<Output = T>) -> io::Result<T> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future))
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(future))
 }
 
 const EXIT_CODES: &str = "\

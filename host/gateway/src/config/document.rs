@@ -103,7 +103,9 @@ impl<'a> Document<'a> {
 pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| format!("can't be opened: {error}"))?;
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| format!("can't be read: {error}"))?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("can't be read: {error}"))?;
     if bytes.len() as u64 > limit {
         return Err(format!("is larger than {limit} bytes"));
     }

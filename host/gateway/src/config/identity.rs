@@ -10,6 +10,7 @@ use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::secret::secret;
 use crate::config::values;
+use crate::serve::headers::fold;
 
 /// What an upstream learns about the user. No client may send one of these headers itself.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ impl IdentityHeaders {
             basic_password,
         };
         let mut seen = HashSet::new();
-        for name in headers.names().filter(|name| !seen.insert(folded(name))) {
+        for name in headers.names().filter(|name| !seen.insert(fold(name))) {
             table.place.report(format!("the header {name} carries two things"));
         }
         table.finish();
@@ -85,16 +86,11 @@ fn attributes(table: Table<'_>) -> Vec<(String, HeaderName)> {
 fn header(item: Item<'_>) -> Option<HeaderName> {
     let place = item.place.clone();
     let name = values::header_name(item)?;
-    if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| folded(&name).starts_with(prefix)) {
+    if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| fold(&name).starts_with(prefix)) {
         place.report(format!("{name} means something else in HTTP"));
         return None;
     }
     Some(name)
-}
-
-/// A header name as CGI and WSGI see it: they can't tell `X-User`, `X_User` and `X.User` apart.
-fn folded(name: &HeaderName) -> String {
-    name.as_str().replace(['_', '.'], "-")
 }
 
 const RESERVED: [HeaderName; 17] = [

@@ -26,7 +26,8 @@ impl PluginsConfig {
     /// The section, and the directory that is to be searched for plugins.
     pub(super) fn read(table: Option<Table<'_>>, environment: &Environment) -> (Self, Option<Directory>) {
         let mut plugins = Self {
-            cache_directory: default_cache_directory(environment),
+            cache_directory: None,
+            default_cache_directory: default_cache_directory(environment),
         };
         let Some(mut table) = table else { return (plugins, None) };
         let directory = table.take("directory").and_then(|item| {

@@ -56,7 +56,12 @@ impl SessionConfig {
     /// What holds without the section: sessions when the environment has a key for them.
     pub(super) fn of_environment(place: &Place<'_>) -> Option<Self> {
         let key = key_of_environment(place)?;
-        Some(Self { keys: vec![key], max_age: DEFAULT_AGE, cookie: DEFAULT_COOKIE.to_owned(), secure: None })
+        Some(Self {
+            keys: vec![key],
+            max_age: DEFAULT_AGE,
+            cookie: DEFAULT_COOKIE.to_owned(),
+            secure: None,
+        })
     }
 }
 
@@ -65,9 +70,10 @@ impl SessionConfig {
 fn cookie(item: Item<'_>) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let name = |text: &str| !text.is_empty() && text.bytes().all(allowed) && !text.starts_with("__");
-    item.parse("a name of letters, digits, - and _ that doesn't begin with __; the prefix __Host- is added by itself", |text| {
-        name(text).then(|| text.to_owned())
-    })
+    item.parse(
+        "a name of letters, digits, - and _ that doesn't begin with __; the prefix __Host- is added by itself",
+        |text| name(text).then(|| text.to_owned()),
+    )
 }
 
 fn listed_keys(item: Item<'_>) -> Vec<Key> {
@@ -90,11 +96,15 @@ fn listed_key(item: Item<'_>) -> Option<Key> {
 /// The key that a variable holds; none when no variable is set or its value is reported as wrong.
 fn key_of_environment(place: &Place<'_>) -> Option<Key> {
     let (name, value) = variable(place.document().environment())?;
-    Key::from_hex(value).map_err(|error| place.report(format!("{name}: {error}"))).ok()
+    Key::from_hex(value)
+        .map_err(|error| place.report(format!("{name}: {error}")))
+        .ok()
 }
 
 fn variable(environment: &Environment) -> Option<(&'static str, &str)> {
-    VARIABLES.iter().find_map(|name| Some((*name, environment.variable(name)?)))
+    VARIABLES
+        .iter()
+        .find_map(|name| Some((*name, environment.variable(name)?)))
 }
 
 const VARIABLES: [&str; 2] = ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"];

@@ -30,7 +30,11 @@ pub(super) async fn load(
             Err(error) => Err(vec![error]),
         }
     };
-    let built = stream::iter(configured.iter().zip(components)).map(build).buffered(AT_ONCE).collect::<Vec<_>>().await;
+    let built = stream::iter(configured.iter().zip(components))
+        .map(build)
+        .buffered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
     let (mut authenticators, mut errors) = (HashMap::new(), Vec::new());
     for result in built {
         match result {

@@ -24,7 +24,10 @@ use crate::config::unknown;
 pub(crate) const MAX_COMPONENT: u64 = 256 << 20;
 
 /// The component of each authenticator, in their order, or what is wrong with it.
-pub(super) async fn load(authenticators: &[AuthenticatorConfig], engine: &Engine) -> Vec<Result<Component, ConfigError>> {
+pub(super) async fn load(
+    authenticators: &[AuthenticatorConfig],
+    engine: &Engine,
+) -> Vec<Result<Component, ConfigError>> {
     let sources = authenticators.iter().map(|authenticator| authenticator.plugin.clone());
     let files = on_blocking_threads(sources, File::find).await;
     let pinned = Vec::from_iter(authenticators.iter().map(|authenticator| pinned(authenticator, &files)));
@@ -40,7 +43,10 @@ pub(super) async fn load(authenticators: &[AuthenticatorConfig], engine: &Engine
 
     let component = |(authenticator, file): (&AuthenticatorConfig, Result<File, ConfigError>)| {
         let digest = file?.digest;
-        let component = compiled.get(&digest).cloned().unwrap_or_else(|| Err("was not compiled".to_owned()));
+        let component = compiled
+            .get(&digest)
+            .cloned()
+            .unwrap_or_else(|| Err("was not compiled".to_owned()));
         component.map_err(|error| fault(authenticator, &error))
     };
     authenticators.iter().zip(pinned).map(component).collect()
@@ -64,7 +70,10 @@ impl File {
                 .into(),
             PluginSource::File(path) => read_bytes(path, MAX_COMPONENT)?.into(),
         };
-        Ok(Self { digest: Digest::of(&wasm), wasm })
+        Ok(Self {
+            digest: Digest::of(&wasm),
+            wasm,
+        })
     }
 }
 
@@ -72,7 +81,10 @@ fn pinned(
     authenticator: &AuthenticatorConfig,
     files: &HashMap<PluginSource, Result<File, String>>,
 ) -> Result<File, ConfigError> {
-    let file = files.get(&authenticator.plugin).cloned().unwrap_or_else(|| Err("was not looked for".to_owned()));
+    let file = files
+        .get(&authenticator.plugin)
+        .cloned()
+        .unwrap_or_else(|| Err("was not looked for".to_owned()));
     let file = file.map_err(|error| fault(authenticator, &error))?;
     match authenticator.sha256 {
         Some(pin) if pin != file.digest => {

@@ -19,11 +19,21 @@ pub(crate) struct Credentials {
 impl Credentials {
     /// What the authenticators of a route may read, taken together.
     pub(crate) fn of<'a>(grants: impl IntoIterator<Item = &'a Grants>) -> Self {
-        let mut all = Self { headers: vec![header::AUTHORIZATION], ..Self::default() };
+        let mut all = Self {
+            headers: vec![header::AUTHORIZATION],
+            ..Self::default()
+        };
         for grants in grants {
-            all.headers.extend(grants.headers.iter().filter(|name| !DESCRIPTIVE.contains(name)).cloned());
+            all.headers.extend(
+                grants
+                    .headers
+                    .iter()
+                    .filter(|name| !DESCRIPTIVE.contains(name))
+                    .cloned(),
+            );
             all.cookies.extend(grants.cookies.iter().cloned());
-            all.query.extend(grants.query.iter().filter(|name| *name != "*").cloned());
+            all.query
+                .extend(grants.query.iter().filter(|name| *name != "*").cloned());
         }
         all.headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         all.headers.dedup();

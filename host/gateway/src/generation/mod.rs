@@ -96,19 +96,31 @@ impl Generation {
             places.push((route.hosts.clone(), route.path.clone()));
             routes.push(Arc::new(Route::new(route, authenticators, sessions.as_ref())?));
         }
-        let placed = places.iter().zip(&routes).map(|((hosts, path), route)| (&hosts[..], path.clone(), Arc::clone(route)));
+        let placed = places
+            .iter()
+            .zip(&routes)
+            .map(|((hosts, path), route)| (&hosts[..], path.clone(), Arc::clone(route)));
         let mut authenticators = Vec::from_iter(authenticators.values().cloned());
         authenticators.sort_by(|a, b| a.name().cmp(b.name()));
-        Ok(Self { table: RouteTable::new(placed), routes, authenticators, sessions, identity_headers: names })
+        Ok(Self {
+            table: RouteTable::new(placed),
+            routes,
+            authenticators,
+            sessions,
+            identity_headers: names,
+        })
     }
 }
 
 fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
-    let Some(session) = &config.session else { return Ok(None) };
+    let Some(session) = &config.session else {
+        return Ok(None);
+    };
     let error = |message: &str| Location::file("session").error(message);
     // Browsers take a secure cookie over plain HTTP from their own machine only, and not all of them do.
     let secure = session.secure.unwrap_or(!config.server.listen.ip().is_loopback());
-    let options = Options::new(&session.cookie, secure, session.max_age).ok_or_else(|| error("the cookie has no usable name"))?;
+    let options =
+        Options::new(&session.cookie, secure, session.max_age).ok_or_else(|| error("the cookie has no usable name"))?;
     let keys = KeyRing::new(session.keys.iter().cloned()).map_err(|problem| error(&problem.to_string()))?;
     Ok(Some(Sessions::new(keys, options)))
 }

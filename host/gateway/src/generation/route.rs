@@ -66,7 +66,10 @@ impl Route {
         sessions: Option<&Arc<Sessions>>,
     ) -> Result<Self, ConfigError> {
         let gate = |names: &[String]| {
-            let chain = names.iter().map(|name| authenticators.get(name).cloned()).collect::<Option<Vec<_>>>();
+            let chain = names
+                .iter()
+                .map(|name| authenticators.get(name).cloned())
+                .collect::<Option<Vec<_>>>();
             let chain = chain.ok_or_else(|| config.location.error("one of its authenticators isn't loaded"))?;
             Ok(Gate::new(Chain::new(chain), sessions.cloned()))
         };

@@ -14,7 +14,10 @@ pub(super) struct RouteTable<T> {
 impl<T: Clone> RouteTable<T> {
     /// Takes each route with its hosts, in lower case and without a port, and its path. Without hosts it serves all.
     pub(super) fn new<'a>(routes: impl IntoIterator<Item = (&'a [String], CanonicalPath, T)>) -> Self {
-        let mut table = Self { named: HashMap::new(), every: Prefixes(Vec::new()) };
+        let mut table = Self {
+            named: HashMap::new(),
+            every: Prefixes(Vec::new()),
+        };
         for (hosts, path, route) in routes {
             if hosts.is_empty() {
                 table.every.insert(path, route);
@@ -31,7 +34,9 @@ impl<T: Clone> RouteTable<T> {
     /// The route of a request; `authority` may have a port, which is ignored.
     pub(super) fn find(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<&T> {
         let named = authority.and_then(|authority| self.named.get(&host(authority)));
-        named.and_then(|prefixes| prefixes.find(path)).or_else(|| self.every.find(path))
+        named
+            .and_then(|prefixes| prefixes.find(path))
+            .or_else(|| self.every.find(path))
     }
 }
 
@@ -46,7 +51,10 @@ impl<T> Prefixes<T> {
     }
 
     fn find(&self, path: &CanonicalPath) -> Option<&T> {
-        self.0.iter().find(|(prefix, _)| prefix.covers(path)).map(|(_, route)| route)
+        self.0
+            .iter()
+            .find(|(prefix, _)| prefix.covers(path))
+            .map(|(_, route)| route)
     }
 }
 
@@ -110,7 +118,11 @@ mod tests {
             ("hub.example.org@evil", "/a", "shallow"),
             ("", "/a", "shallow"),
         ] {
-            assert_eq!(table().find(Some(authority), &path(asked)), Some(&route), "{authority} {asked}");
+            assert_eq!(
+                table().find(Some(authority), &path(asked)),
+                Some(&route),
+                "{authority} {asked}"
+            );
         }
     }
 

@@ -7,6 +7,7 @@ use http::HeaderValue;
 use http::Response;
 use http::header;
 use http::request::Parts;
+use portcullis::Admission;
 use portcullis::AuthRequest;
 use portcullis::decision::Authenticated;
 use portcullis::decision::Outcome;
@@ -46,23 +47,14 @@ pub(crate) async fn admit(
     target: &Target,
     parts: &Parts,
 ) -> Result<Pass, Box<Response<Body>>> {
-    let (gate, optional) = match &route.access {
-        Access::Optional(gate) => (gate, true),
-        Access::Protected(gate) => (gate, false),
-        Access::Public => {
-            return Ok(Pass {
-                user: None,
-                set_cookie: None,
-            });
-        }
-    };
     let asked = Instant::now();
-    let admission = gate.admit(&Arc::new(question(client, target, parts))).await;
-    let answer = match &admission.decision.outcome {
-        Outcome::Grant(_) => None,
-        Outcome::Refuse(Refusal::Unauthenticated { credentials: false, .. }) if optional => None,
-        Outcome::Refuse(refusal) => Some(answer::refusal(refusal)),
+    let Some(admission) = ask(route, client, target, parts).await else {
+        return Ok(Pass {
+            user: None,
+            set_cookie: None,
+        });
     };
+    let answer = refusal(&route.access, &admission.decision.outcome);
     let entry = audit::Entry {
         client,
         method: &parts.method,
@@ -82,6 +74,21 @@ pub(crate) async fn admit(
                 set_cookie: admission.set_cookie,
             })
         }
+    }
+}
+
+/// What the gate of a route says to a request; none: nobody is asked.
+pub(crate) async fn ask(route: &Route, client: &Client, target: &Target, parts: &Parts) -> Option<Admission> {
+    let gate = route.access.gate()?;
+    Some(gate.admit(&Arc::new(question(client, target, parts))).await)
+}
+
+/// The answer to a request that may not go on; none: it may.
+pub(crate) fn refusal(access: &Access, outcome: &Outcome) -> Option<Response<Body>> {
+    match (outcome, access) {
+        (Outcome::Grant(_), _) => None,
+        (Outcome::Refuse(Refusal::Unauthenticated { credentials: false, .. }), Access::Optional(_)) => None,
+        (Outcome::Refuse(refusal), _) => Some(answer::refusal(refusal)),
     }
 }
 
@@ -115,10 +122,14 @@ fn with_headers(mut response: Response<Body>, user: &Authenticated) -> Response<
 /// A response that hands out a session is for one client only: no cache on the way may give it to the next.
 fn with_cookie(mut response: Response<Body>, cookie: Option<HeaderValue>) -> Response<Body> {
     if let Some(cookie) = cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-        response
-            .headers_mut()
-            .append(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        let headers = response.headers_mut();
+        headers.append(header::SET_COOKIE, cookie);
+        if headers
+            .get(header::CACHE_CONTROL)
+            .is_none_or(|stored| stored != "no-store")
+        {
+            headers.append(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        }
     }
     response
 }

@@ -70,10 +70,11 @@ impl Entry<'_> {
 }
 
 /// Writes down a request that was refused before anybody was asked.
-pub(crate) fn unserved(client: &Client, method: &Method, why: &Unserved, status: StatusCode) {
+pub(crate) fn unserved(client: &Client, method: &Method, path: &str, why: &Unserved, status: StatusCode) {
     tracing::info!(
         target: "portcullis::audit",
         method = %method,
+        path = %path.chars().take(MAX_PATH).collect::<String>().escape_debug(),
         client = %client.address,
         outcome = "unserved",
         status = status.as_u16(),
@@ -81,6 +82,9 @@ pub(crate) fn unserved(client: &Client, method: &Method, why: &Unserved, status:
         "request refused"
     );
 }
+
+/// How much of a path that was refused is shown, in characters.
+const MAX_PATH: usize = 256;
 
 fn outcome(outcome: &Outcome, status: Option<StatusCode>) -> &'static str {
     match outcome {

@@ -1,13 +1,16 @@
 //! The way of one request: read its target, see its client, find its route, strip what it may not say, ask who sent it,
 //! then answer or forward it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use http::Request;
 use http::Response;
 use http::StatusCode;
 use http::request::Parts;
 use http::uri::Authority;
+use http::uri::Scheme;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
@@ -57,18 +60,13 @@ impl Gateway {
     /// Answers one request.
     pub(crate) async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let method = parts.method.clone();
-        let client = Client::of(
-            connection.peer,
-            connection.scheme.clone(),
-            &parts.headers,
-            &self.trusted_proxies,
-        );
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let client = self.client(connection.peer, connection.scheme.clone(), &parts.headers);
         let response = match self.serve(connection, &client, parts, body).await {
             Ok(response) => response,
             Err(unserved) => {
                 let response = unserved.answer();
-                audit::unserved(&client, &method, &unserved, response.status());
+                audit::unserved(&client, &method, uri.path(), &unserved, response.status());
                 response
             }
         };
@@ -87,18 +85,15 @@ impl Gateway {
         mut parts: Parts,
         body: Incoming,
     ) -> Result<Response<Body>, Unserved> {
-        let target = Target::of(&parts)?;
-        forwarded::remove_unbelieved(&mut parts.headers, client);
-        self.identity_names.remove_from(&mut parts.headers);
-        if own::covers(&target.path) {
+        let (target, route) = self.destination(client, &mut parts)?;
+        let Some(route) = route else {
             return Ok(own::answer(
                 &target.path,
                 &parts.method,
                 &parts.headers,
                 self.generation.sessions(),
             ));
-        }
-        let route = self.route(&target)?;
+        };
         let pass = match admission::admit(route, client, &target, &parts).await {
             Ok(pass) => pass,
             Err(response) => return Ok(*response),
@@ -118,6 +113,28 @@ impl Gateway {
             }
         };
         Ok(pass.mark(response))
+    }
+
+    /// Who sent a request with these headers over a connection from this peer.
+    pub(crate) fn client(&self, peer: SocketAddr, scheme: Scheme, headers: &HeaderMap) -> Client {
+        Client::of(peer, scheme, headers, &self.trusted_proxies)
+    }
+
+    /// What a request asks for, and the route that it leads to; none: a path of the gateway's own. What the client may
+    /// not say is removed from its headers.
+    pub(crate) fn destination(
+        &self,
+        client: &Client,
+        parts: &mut Parts,
+    ) -> Result<(Target, Option<&Arc<Route>>), Unserved> {
+        let target = Target::of(parts)?;
+        forwarded::remove_unbelieved(&mut parts.headers, client);
+        self.identity_names.remove_from(&mut parts.headers);
+        if own::covers(&target.path) {
+            return Ok((target, None));
+        }
+        let route = self.route(&target)?;
+        Ok((target, Some(route)))
     }
 
     /// The route that a path leads to, however an upstream may read it.

@@ -13,9 +13,12 @@ mod outgoing;
 mod own;
 mod page;
 pub(crate) mod path;
+mod preview;
 mod proxy;
 mod shutdown;
 mod target;
+#[cfg(test)]
+mod tests;
 mod whoami;
 
 use std::sync::Arc;
@@ -23,11 +26,12 @@ use std::sync::Arc;
 use crate::config::ServerConfig;
 use crate::generation::Generation;
 
+pub(crate) use flow::Gateway;
 pub(crate) use listener::Listener;
 pub(crate) use listener::ServeError;
+pub(crate) use preview::Ending;
+pub(crate) use preview::Preview;
 pub(crate) use shutdown::Shutdown;
-
-use self::flow::Gateway;
 
 /// Serves a configuration on its public listener until the process is told to stop.
 ///

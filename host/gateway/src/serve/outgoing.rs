@@ -2,6 +2,7 @@
 //! the gateway may say comes.
 
 use http::HeaderMap;
+use http::HeaderValue;
 use http::Request;
 use http::Uri;
 use http::header;
@@ -42,6 +43,7 @@ impl Outgoing<'_> {
         headers.remove(header::TRAILER);
         self.drop_cookies(&mut headers);
         let query = self.drop_credentials(&mut headers);
+        self.name_host(&mut headers)?;
         forwarded::set(&mut headers, self.client, self.target.authority.as_deref());
         if let Some(user) = self.user {
             identity::set(&mut headers, &self.route.identity, user)?;
@@ -57,6 +59,14 @@ impl Outgoing<'_> {
         cookies::keep_sent(headers, |name| {
             self.route.cookies == Cookies::Pass && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
         });
+    }
+
+    /// `Host` is the client's, also where HTTP/2 or an absolute request line said it elsewhere.
+    fn name_host(&self, headers: &mut HeaderMap) -> Result<(), http::Error> {
+        if let Some(authority) = &self.target.authority {
+            headers.insert(header::HOST, HeaderValue::from_str(authority)?);
+        }
+        Ok(())
     }
 
     /// Removes what the user proved their identity with, and returns the query without it. An anonymous request had

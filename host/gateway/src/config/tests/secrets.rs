@@ -34,13 +34,21 @@ fn session_keys_default_to_the_environment() {
             let Draft { config, errors } = read(KEY);
             assert_eq!(errors, []);
             let session = config.session.unwrap();
-            assert_eq!((session.keys.len(), session.max_age.as_secs(), session.secure), (1, 12 * 3600, None));
+            assert_eq!(
+                (session.keys.len(), session.max_age.as_secs(), session.secure),
+                (1, 12 * 3600, None)
+            );
             let error = read("secret").errors.first().unwrap().to_string();
             assert!(error.starts_with(&format!("p.toml{line}: {variable}: ")), "{error}");
             assert!(!error.contains("\"secret\""), "{error}");
         }
     }
-    assert!(Draft::parse(Path::new("p.toml"), ROUTE, &Environment::from([])).config.session.is_none());
+    assert!(
+        Draft::parse(Path::new("p.toml"), ROUTE, &Environment::from([]))
+            .config
+            .session
+            .is_none()
+    );
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Body for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(context));
-        self.progress.0.fetch_add(1, Ordering::Relaxed);
+        self.progress.step();
         Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers)))
     }
 
@@ -62,6 +62,11 @@ impl Body for RequestBody {
 pub(crate) struct Progress(Arc<AtomicUsize>);
 
 impl Progress {
+    /// Says that the body moved.
+    pub(super) fn step(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A number that changes when the body moves.
     pub(crate) fn mark(&self) -> usize {
         self.0.load(Ordering::Relaxed)

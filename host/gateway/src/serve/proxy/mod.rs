@@ -26,6 +26,7 @@ use crate::serve::answer::Body;
 use crate::serve::connection::Slot;
 use crate::serve::headers::hop_by_hop;
 
+use self::body::Progress;
 use self::body::RequestBody;
 pub(crate) use self::error::ProxyError;
 pub(crate) use self::upgrade::Tunnels;
@@ -54,8 +55,8 @@ impl Proxy {
         }
     }
 
-    /// Sends a request on, and waits for the head of the response for at most `timeout` after the last of the request's
-    /// body went out.
+    /// Sends a request on, and waits for the head of the response. The `timeout` runs while the request's body stands
+    /// still, so that a long upload takes the time that it needs.
     pub(crate) async fn forward(
         &self,
         head: request::Parts,
@@ -69,16 +70,12 @@ impl Proxy {
         if let Some(upgrade) = &upgrade {
             upgrade.ask(request.headers_mut());
         }
-        let mut response = std::pin::pin!(self.client.request(request));
-        let response = loop {
-            let before = progress.mark();
-            match tokio::time::timeout(timeout, &mut response).await {
-                Ok(response) => break response.map_err(ProxyError::Unreachable)?,
-                Err(_) if progress.mark() == before => return Err(ProxyError::Timeout),
-                Err(_) => {}
-            }
-        };
-        self.finish(response, upgrade, slot)
+        let response = while_moving(&progress, timeout, self.client.request(request)).await;
+        self.finish(
+            response.ok_or(ProxyError::Timeout)?.map_err(ProxyError::Unreachable)?,
+            upgrade,
+            slot,
+        )
     }
 
     /// Ends the upgraded connections.
@@ -109,6 +106,19 @@ impl Proxy {
     }
 }
 
+/// What a future comes to. None: it has come to nothing when, for as long as `limit`, the body has stood still.
+async fn while_moving<T>(progress: &Progress, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    loop {
+        let before = progress.mark();
+        match tokio::time::timeout(limit, &mut future).await {
+            Ok(outcome) => return Some(outcome),
+            Err(_) if progress.mark() == before => return None,
+            Err(_) => {}
+        }
+    }
+}
+
 /// A response without what belongs to the upstream's connection: its version, extensions and hop-by-hop headers.
 fn clean(head: response::Parts, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
@@ -125,3 +135,35 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 const MAX_IDLE: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_takes_the_time_that_it_needs() {
+        let progress = Progress::default();
+        let upload = async {
+            for _ in 0..10 {
+                tokio::time::sleep(LIMIT * 9 / 10).await;
+                progress.step();
+            }
+            "uploaded"
+        };
+        assert_eq!(while_moving(&progress, LIMIT, upload).await, Some("uploaded"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upstream_that_says_nothing_is_given_up() {
+        let progress = Progress::default();
+        let upload = async {
+            progress.step();
+            std::future::pending::<()>().await;
+        };
+        let started = tokio::time::Instant::now();
+        assert_eq!(while_moving(&progress, LIMIT, upload).await, None);
+        assert!(started.elapsed() <= LIMIT * 2);
+    }
+}

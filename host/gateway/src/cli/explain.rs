@@ -1,0 +1,248 @@
+//! `portcullis explain`: what a request would meet, step by step. Authenticators are asked as they would be; nothing is
+//! sent to an upstream, and no value of a credential is shown.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::io::Write;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use clap::Args;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::Method;
+use http::Request;
+use http::Uri;
+use http::header;
+use http::request::Parts;
+use http::uri::Scheme;
+use portcullis::Admission;
+use portcullis::decision::Asked;
+use portcullis::decision::Outcome;
+use portcullis::decision::Step;
+
+use crate::cli::ConfigFile;
+use crate::cli::engine;
+use crate::generation::Route;
+use crate::serve::Ending;
+use crate::serve::Gateway;
+use crate::serve::Preview;
+
+/// Arguments of `explain`.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The request's method
+    method: Method,
+    /// What the client asks for, such as http://gateway.example/api
+    url: Url,
+    /// A header of the request; may be given more than once
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<Header>,
+    /// Where the connection comes from
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    client: IpAddr,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    let draft = arguments.config.read();
+    let server = draft.config.server.clone();
+    let generation = engine::load(draft).await?;
+    let head = arguments.head()?;
+    let peer = SocketAddr::new(arguments.client, 0);
+    let gateway = Gateway::new(Arc::new(generation), &server);
+    write(output, &gateway.preview(peer, arguments.url.scheme.clone(), head).await)?;
+    Ok(())
+}
+
+impl Arguments {
+    /// The head of the request as the gateway would receive it over HTTP/1.1.
+    fn head(&self) -> Result<Parts, http::Error> {
+        let mut head = Request::builder()
+            .method(self.method.clone())
+            .uri(self.url.target.clone())
+            .body(())?
+            .into_parts()
+            .0;
+        head.headers = self
+            .headers
+            .iter()
+            .map(|Header(name, value)| (name.clone(), value.clone()))
+            .collect();
+        if !head.headers.contains_key(header::HOST) {
+            head.headers.insert(header::HOST, self.url.host.clone());
+        }
+        Ok(head)
+    }
+}
+
+/// A URL with what HTTP/1.1 says about it in three places.
+#[derive(Clone, Debug)]
+struct Url {
+    scheme: Scheme,
+    host: HeaderValue,
+    target: Uri,
+}
+
+impl FromStr for Url {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|error| format!("not a URL: {error}"))?;
+        let uri = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (uri.scheme, uri.authority) else {
+            return Err("expected a URL with scheme and host, such as http://gateway.example/".to_owned());
+        };
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err("expected http:// or https://".to_owned());
+        }
+        let host =
+            HeaderValue::try_from(authority.as_str()).map_err(|_| "the host can't be sent in a header".to_owned())?;
+        Ok(Self {
+            scheme,
+            host,
+            target: uri.path_and_query.map(Uri::from).unwrap_or_default(),
+        })
+    }
+}
+
+/// `NAME: VALUE`. The value may be a credential, so nothing shows it.
+#[derive(Clone)]
+struct Header(HeaderName, HeaderValue);
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
+        let name = name
+            .trim()
+            .parse()
+            .map_err(|_| "the name is no header name".to_owned())?;
+        let value = HeaderValue::from_bytes(value.trim().as_bytes());
+        Ok(Self(
+            name,
+            value.map_err(|_| "the value has a control character".to_owned())?,
+        ))
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: …", self.0)
+    }
+}
+
+fn write(output: &mut impl Write, preview: &Preview<'_>) -> io::Result<()> {
+    if let Some(route) = preview.route {
+        write_route(output, route)?;
+    }
+    if let Some(admission) = &preview.admission {
+        write_admission(output, admission)?;
+    }
+    match &preview.ending {
+        Ending::Answer {
+            status,
+            why,
+            challenges,
+        } => {
+            let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            line(output, "answer", format_args!("{status}{why}"))?;
+            write_headers(output, challenges)
+        }
+        Ending::Forward { identity } => {
+            let who = if identity.is_empty() {
+                "without a user"
+            } else {
+                "with these headers"
+            };
+            line(output, "goes on", who)?;
+            write_headers(output, identity)
+        }
+        Ending::Own => line(output, "answer", "a page of the gateway's own"),
+    }
+}
+
+fn write_route(output: &mut impl Write, route: &Route) -> io::Result<()> {
+    line(
+        output,
+        "route",
+        format_args!("{}, {}, to {}", route.name, route.access.label(), route.upstream),
+    )?;
+    match route.access.authenticators().as_str() {
+        "" => Ok(()),
+        authenticators => line(output, "asks", authenticators),
+    }
+}
+
+fn write_admission(output: &mut impl Write, admission: &Admission) -> io::Result<()> {
+    for Step {
+        authenticator,
+        verdict,
+        asked,
+        elapsed,
+        ..
+    } in &admission.decision.steps
+    {
+        line(output, authenticator, format_args!("{verdict} ({elapsed:.1?})"))?;
+        for asked in asked {
+            line(output, "", Answered(asked))?;
+        }
+    }
+    match &admission.decision.outcome {
+        Outcome::Grant(user) if admission.via_session => {
+            let (name, authenticator) = (user.identity().name(), user.authenticator());
+            line(
+                output,
+                "session",
+                format_args!("speaks for user {name:?}, whom {authenticator} admitted"),
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What an authenticator asked, and how much it was told.
+struct Answered<'a>(&'a Asked);
+
+impl fmt::Display for Answered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Asked {
+            question,
+            granted,
+            answer,
+            ..
+        } = self.0;
+        match (granted, answer.count()) {
+            (false, _) => write!(f, "asked {question}: not granted"),
+            (true, 0) => write!(f, "asked {question}: absent"),
+            (true, 1) => write!(f, "asked {question}: {} bytes", answer.size()),
+            (true, count) => write!(f, "asked {question}: {count} values, {} bytes", answer.size()),
+        }
+    }
+}
+
+fn write_headers(output: &mut impl Write, headers: &HeaderMap) -> io::Result<()> {
+    for (name, value) in headers {
+        let hidden = "(not shown)".into();
+        let value = if value.is_sensitive() {
+            hidden
+        } else {
+            String::from_utf8_lossy(value.as_bytes())
+        };
+        line(output, "", format_args!("{name}: {value}"))?;
+    }
+    Ok(())
+}
+
+/// One line, with what it is about before it. A plugin's words can't break it up or move the cursor.
+fn line(output: &mut impl Write, about: &str, text: impl fmt::Display) -> io::Result<()> {
+    let text = text.to_string().replace(char::is_control, " ");
+    writeln!(output, "{about:12}{text}")
+}

@@ -1,0 +1,118 @@
+//! What would happen to a request, for an operator who asks before a client does. It takes the way of a real one, up to
+//! where something would be sent.
+
+use std::net::SocketAddr;
+
+use http::HeaderMap;
+use http::StatusCode;
+use http::header;
+use http::request::Parts;
+use http::uri::Scheme;
+use portcullis::Admission;
+use portcullis::decision::Authenticated;
+use portcullis::decision::Outcome;
+
+use crate::generation::Route;
+use crate::serve::admission;
+use crate::serve::flow::Gateway;
+use crate::serve::headers::identity;
+
+/// What would happen to a request.
+#[derive(Debug)]
+pub(crate) struct Preview<'a> {
+    /// Its route; none: none serves it.
+    pub(crate) route: Option<&'a Route>,
+    /// What the route's gate says; none: nobody is asked.
+    pub(crate) admission: Option<Admission>,
+    /// How it ends.
+    pub(crate) ending: Ending,
+}
+
+/// How a request would end.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The gateway answers.
+    Answer {
+        /// With this status.
+        status: StatusCode,
+        /// Because of this; none: the gate says so.
+        why: Option<String>,
+        /// And with these challenges.
+        challenges: HeaderMap,
+    },
+    /// It goes on to the route's upstream.
+    Forward {
+        /// The headers that tell the upstream who the user is.
+        identity: HeaderMap,
+    },
+    /// The gateway answers it with a page of its own.
+    Own,
+}
+
+impl Gateway {
+    /// Says what would happen to a request from this peer.
+    pub(crate) async fn preview(&self, peer: SocketAddr, scheme: Scheme, mut parts: Parts) -> Preview<'_> {
+        let client = self.client(peer, scheme, &parts.headers);
+        let ended = |ending| Preview {
+            route: None,
+            admission: None,
+            ending,
+        };
+        let (target, route) = match self.destination(&client, &mut parts) {
+            Ok((target, Some(route))) => (target, route),
+            Ok((_, None)) => return ended(Ending::Own),
+            Err(unserved) => return ended(Ending::answer(unserved.answer().status(), Some(unserved.to_string()))),
+        };
+        let admission = admission::ask(route, &client, &target, &parts).await;
+        let ending = ending(route, admission.as_ref());
+        Preview {
+            route: Some(route),
+            admission,
+            ending,
+        }
+    }
+}
+
+impl Ending {
+    fn answer(status: StatusCode, why: Option<String>) -> Self {
+        Self::Answer {
+            status,
+            why,
+            challenges: HeaderMap::new(),
+        }
+    }
+}
+
+fn ending(route: &Route, admission: Option<&Admission>) -> Ending {
+    let Some(admission) = admission else {
+        return Ending::Forward {
+            identity: HeaderMap::new(),
+        };
+    };
+    let outcome = &admission.decision.outcome;
+    if let Some(response) = admission::refusal(&route.access, outcome) {
+        let challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+        let challenges = challenges
+            .map(|challenge| (header::WWW_AUTHENTICATE, challenge.clone()))
+            .collect();
+        return Ending::Answer {
+            status: response.status(),
+            why: None,
+            challenges,
+        };
+    }
+    match outcome {
+        Outcome::Grant(user) => as_user(route, user),
+        Outcome::Refuse(_) => Ending::Forward {
+            identity: HeaderMap::new(),
+        },
+    }
+}
+
+fn as_user(route: &Route, user: &Authenticated) -> Ending {
+    let mut headers = HeaderMap::new();
+    match identity::set(&mut headers, &route.identity, user) {
+        Ok(()) => Ending::Forward { identity: headers },
+        Err(error) => Ending::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
+    }
+}

@@ -1,0 +1,99 @@
+//! The whole gateway over real sockets, between a client and an upstream that the tests play byte by byte.
+
+mod answering;
+mod forwarding;
+mod limits;
+mod stopping;
+mod streaming;
+mod upgrading;
+mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use portcullis::Engine;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use self::wire::Upstream;
+use self::wire::Wire;
+use self::wire::soon;
+use crate::config::Draft;
+use crate::config::Environment;
+use crate::config::ServerConfig;
+use crate::generation::Generation;
+use crate::serve::Listener;
+use crate::serve::Shutdown;
+use crate::serve::flow::Gateway;
+
+/// `Authorization` of the user alice, whom `simple` believes.
+const ALICE: &str = "Authorization: Basic YWxpY2U6eA==\r\n";
+
+/// A gateway that serves.
+struct Running {
+    address: SocketAddr,
+    stop: mpsc::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl Running {
+    /// Serves what a configuration says. `[server]` and `[authenticators.simple]` are given.
+    async fn start(server: &str, routes: &str) -> Self {
+        let (generation, config) = load(server, routes).await;
+        let listener = Listener::bind(config.listen).await.unwrap();
+        let (stop, requested) = Shutdown::by_hand();
+        let address = listener.address();
+        let gateway = Arc::new(Gateway::new(Arc::new(generation), &config));
+        let served = tokio::spawn(async move { listener.serve(gateway, &config, requested).await });
+        Self { address, stop, served }
+    }
+
+    /// Serves one protected route to an upstream that the test plays.
+    async fn in_front_of(upstream: &Upstream) -> Self {
+        Self::start("", &protected("/", upstream, "")).await
+    }
+
+    async fn connect(&self) -> Wire {
+        Wire::connect(self.address).await
+    }
+
+    /// Sends a request with a `Host` of its own, and returns the head of the answer.
+    async fn ask(&self, line: &str, headers: &str) -> String {
+        let mut client = self.connect().await;
+        client.request(line, headers).await;
+        client.head().await
+    }
+
+    async fn ends(self) {
+        soon(self.served).await.unwrap();
+    }
+}
+
+/// A route that `simple` protects.
+fn protected(path: &str, upstream: &Upstream, more: &str) -> String {
+    route(path, upstream, &format!("authenticators = [\"simple\"]\n{more}"))
+}
+
+fn route(path: &str, upstream: &Upstream, more: &str) -> String {
+    format!(
+        "[[routes]]\npath = \"{path}\"\nupstream = \"http://{}\"\n{more}\n",
+        upstream.address
+    )
+}
+
+async fn load(server: &str, routes: &str) -> (Generation, ServerConfig) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("portcullis.toml");
+    let text =
+        format!("[server]\nlisten = \"127.0.0.1:0\"\n{server}\n[authenticators.simple]\nplugin = \"simple\"\n{routes}");
+    std::fs::write(&file, text).unwrap();
+    let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let draft = Draft::read(&file, &Environment::from([("KEY", key), ("PASSWORD", "open sesame")]));
+    let config = draft.config.server.clone();
+    (
+        Generation::load(draft, &Engine::builder().build().unwrap())
+            .await
+            .unwrap(),
+        config,
+    )
+}

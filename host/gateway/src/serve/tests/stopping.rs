@@ -1,0 +1,80 @@
+//! A gateway that is told to stop lets requests finish, and waits for nothing else.
+
+use super::*;
+
+const BEGIN: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/// A request that is running: the client's end and the upstream's.
+async fn running(gateway: &Running, upstream: &Upstream) -> (Wire, Wire) {
+    let mut client = gateway.connect().await;
+    client.request("GET /", ALICE).await;
+    let mut server = upstream.accept().await;
+    server.head().await;
+    server.send(BEGIN).await;
+    client.head().await;
+    (client, server)
+}
+
+/// Asks a gateway to stop, and waits until it listens no more.
+async fn stop(gateway: &Running) {
+    gateway.stop.send(()).await.unwrap();
+    soon(async { while tokio::net::TcpStream::connect(gateway.address).await.is_ok() {} }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_requests_finish_first() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::in_front_of(&upstream).await;
+    let mut idle = gateway.connect().await;
+    idle.request("GET /", "").await;
+    idle.head().await;
+    let (mut client, mut server) = running(&gateway, &upstream).await;
+    stop(&gateway).await;
+    assert!(!gateway.served.is_finished());
+    server.send_chunk("last").await;
+    server.send_chunk("").await;
+    assert_eq!(client.chunk().await, "last");
+    assert_eq!(client.chunk().await, "");
+    gateway.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgraded_connection_keeps_nobody_waiting() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::in_front_of(&upstream).await;
+    let mut client = gateway.connect().await;
+    client
+        .request(
+            "GET /",
+            &format!("{ALICE}Connection: upgrade\r\nUpgrade: websocket\r\n"),
+        )
+        .await;
+    let mut server = upstream.accept().await;
+    server.head().await;
+    server
+        .send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        .await;
+    client.head().await;
+    stop(&gateway).await;
+    gateway.ends().await;
+    assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_cut_off_at_the_timeout() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start("shutdown_timeout = \"100ms\"", &protected("/", &upstream, "")).await;
+    let (_client, _server) = running(&gateway, &upstream).await;
+    stop(&gateway).await;
+    gateway.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_request_to_stop_means_now() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start("shutdown_timeout = \"1h\"", &protected("/", &upstream, "")).await;
+    let (_client, _server) = running(&gateway, &upstream).await;
+    stop(&gateway).await;
+    gateway.stop.send(()).await.unwrap();
+    gateway.ends().await;
+}
