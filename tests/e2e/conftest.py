@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import pytest
+
 from harness import build, process
 from harness.dask_server import DaskServer
 from harness.gateway import LISTEN_ANYWHERE, Gateway

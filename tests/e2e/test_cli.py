@@ -4,6 +4,7 @@ import hashlib
 import re
 
 import pytest
+
 from harness.client import basic
 from harness.config import protected, route
 from harness.gateway import LISTEN_ANYWHERE, run

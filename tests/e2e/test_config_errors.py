@@ -4,6 +4,7 @@
 """
 
 import pytest
+
 from harness.gateway import run
 
 UPSTREAM = "http://127.0.0.1:9"

@@ -6,6 +6,7 @@ The server trusts one password, which only Portcullis knows; who the user is, Po
 import aiohttp
 import pytest
 from dask_gateway.auth import BasicAuth, JupyterHubAuth
+
 from harness.client import basic, bearer, send
 from harness.config import PEOPLE
 from harness.dask_server import Bearer, compute_a_sum

@@ -4,6 +4,7 @@ One that is none keeps the gateway from starting, because nobody knows what its 
 """
 
 import pytest
+
 from harness.gateway import LISTEN_ANYWHERE, run
 
 CORE_MODULE = b"\0asm\1\0\0\0"

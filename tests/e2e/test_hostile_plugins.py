@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from harness.client import basic, begin, connect
 from harness.config import PEOPLE, drop, route
 from harness.gateway import LISTEN_ANYWHERE, run
@@ -80,7 +81,7 @@ def test_a_misdeed_is_a_503_and_goes_no_further(gateway, upstream, misdeed):
     assert upstream.seen == [], "neither let in nor asked by the plugin, nor is the next authenticator"
     [line] = [line for line in gateway.log()[before:] if line["level"] in ("WARN", "ERROR")]
     assert line["authenticator"] == "hostile"
-    assert line["reason"]
+    assert line["why"]
 
 
 def test_a_line_break_in_a_challenge_stays_a_challenge(gateway, upstream):

@@ -6,6 +6,7 @@ The gateway asks the hub through configurable-http-proxy, as a service on anothe
 import signal
 
 import pytest
+
 from harness.client import basic
 from harness.config import route
 from harness.process import eventually, free_ports

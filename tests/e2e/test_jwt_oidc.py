@@ -10,6 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from harness.client import basic, bearer
 from harness.config import route
 from harness.idp import ALGORITHMS, Provider

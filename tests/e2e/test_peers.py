@@ -6,6 +6,7 @@ They are the real programs: oidc-provider, JupyterHub behind configurable-http-p
 import jwt
 import pytest
 from dask_gateway.auth import BasicAuth
+
 from harness.dask_server import compute_a_sum
 from harness.idp import ALGORITHMS
 

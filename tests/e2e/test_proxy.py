@@ -4,6 +4,7 @@
 """
 
 import pytest
+
 from harness.client import basic, begin, connect, exchange
 from harness.config import PEOPLE, protected, route
 from harness.process import free_ports

@@ -4,6 +4,7 @@ Its source is in `tests/plugins/python/`.
 """
 
 import pytest
+
 from harness.config import drop, route
 from harness.gateway import run
 from harness.upstream import values

@@ -7,6 +7,7 @@ import base64
 import secrets
 
 import pytest
+
 from harness.client import basic
 from harness.config import protected
 from harness.process import eventually

@@ -4,6 +4,7 @@
 """
 
 import pytest
+
 from harness.client import basic
 from harness.config import PEOPLE, drop, route
 from harness.upstream import values

@@ -1,10 +1,11 @@
 """WebSockets through the gateway. The upgrade is authenticated first, as any request is."""
 
 import pytest
-from harness.client import basic
-from harness.config import protected
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+
+from harness.client import basic
+from harness.config import protected
 
 
 def dial(gateway, headers, **options):
