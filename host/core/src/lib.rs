@@ -1,8 +1,49 @@
 //! Ask sandboxed WebAssembly components who sent an HTTP request.
+//!
+//! A [`Component`] is compiled by an [`Engine`], becomes an [`Authenticator`] with settings and grants, and is asked in
+//! a [`Chain`]. A [`Gate`] adds sessions, and [`AuthenticateLayer`] puts a gate in front of any `tower` service. The
+//! crate opens no port, and reads no file but its own cache of compiled components.
 
-#![forbid(unsafe_op_in_unsafe_fn)]
-
+mod authenticator;
+mod chain;
+mod contract;
 pub mod decision;
+mod detach;
+mod egress;
+mod engine;
+mod gate;
+mod grants;
+mod layer;
+mod limits;
 mod request;
+mod sandbox;
+pub mod session;
 
+pub use authenticator::Authenticator;
+pub use authenticator::AuthenticatorBuilder;
+pub use authenticator::ConfigureError;
+pub use authenticator::PluginError;
+pub use authenticator::SettingsError;
+pub use chain::Chain;
+pub use decision::Authenticated;
+pub use decision::Decision;
+pub use decision::Outcome;
+pub use decision::Refusal;
+pub use engine::CONTRACT;
+pub use engine::Component;
+pub use engine::Digest;
+pub use engine::DigestError;
+pub use engine::Engine;
+pub use engine::EngineBuilder;
+pub use engine::EngineError;
+pub use engine::LoadError;
+pub use engine::UnusableCache;
+pub use gate::Admission;
+pub use gate::Gate;
+pub use grants::Grants;
+pub use grants::HttpGrant;
+pub use grants::HttpGrantError;
+pub use layer::Authenticate;
+pub use layer::AuthenticateLayer;
+pub use limits::Limits;
 pub use request::AuthRequest;

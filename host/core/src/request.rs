@@ -35,7 +35,13 @@ impl AuthRequest {
     /// Takes what the head of a request says. Scheme, client address and certificate are the server's to add: a
     /// request's own word on them means nothing.
     pub fn from_parts(parts: &http::request::Parts) -> Self {
-        let host = || parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+        let host = || {
+            parts
+                .headers
+                .get(http::header::HOST)
+                .and_then(|host| host.to_str().ok())
+                .map(str::to_owned)
+        };
         Self {
             method: parts.method.clone(),
             scheme: Scheme::HTTP,
@@ -61,6 +67,9 @@ impl AuthRequest {
 impl fmt::Debug for AuthRequest {
     /// Leaves out headers and query: they carry credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthRequest").field("method", &self.method).field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("AuthRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }

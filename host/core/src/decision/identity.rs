@@ -44,12 +44,16 @@ impl Identity {
 
     /// Further facts by name, such as an e-mail address.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.attributes
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// One further fact; the first of that name.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.attributes()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 }
 
@@ -87,16 +91,28 @@ impl TryFrom<Claims> for Identity {
         if claims.groups.len() > MAX_GROUPS {
             return Err(UnusableIdentity("the user is in more than 1024 groups"));
         }
-        if claims.groups.iter().any(|group| group.is_empty() || group.len() > MAX_NAME) {
+        if claims
+            .groups
+            .iter()
+            .any(|group| group.is_empty() || group.len() > MAX_NAME)
+        {
             return Err(UnusableIdentity("a group name is empty or longer than 256 bytes"));
         }
         if claims.attributes.len() > MAX_ATTRIBUTES {
             return Err(UnusableIdentity("the user has more than 64 attributes"));
         }
-        if claims.attributes.iter().any(|(name, _)| name.is_empty() || name.len() > MAX_NAME) {
+        if claims
+            .attributes
+            .iter()
+            .any(|(name, _)| name.is_empty() || name.len() > MAX_NAME)
+        {
             return Err(UnusableIdentity("an attribute name is empty or longer than 256 bytes"));
         }
-        if claims.attributes.iter().any(|(_, value)| value.len() > MAX_ATTRIBUTE_VALUE) {
+        if claims
+            .attributes
+            .iter()
+            .any(|(_, value)| value.len() > MAX_ATTRIBUTE_VALUE)
+        {
             return Err(UnusableIdentity("an attribute value is longer than 4 KiB"));
         }
         if texts().map(String::len).sum::<usize>() > MAX_IDENTITY {
@@ -131,7 +147,10 @@ mod tests {
     use super::*;
 
     fn claims(name: &str) -> Claims {
-        Claims { name: name.to_owned(), ..Claims::default() }
+        Claims {
+            name: name.to_owned(),
+            ..Claims::default()
+        }
     }
 
     #[test]
@@ -150,14 +169,38 @@ mod tests {
             claims("alice\0"),
             claims("alice\u{85}"),
             claims(&long),
-            Claims { groups: vec![String::new()], ..claims("alice") },
-            Claims { groups: vec!["a\nb".into()], ..claims("alice") },
-            Claims { groups: vec!["g".into(); MAX_GROUPS + 1], ..claims("alice") },
-            Claims { attributes: vec![("email".into(), "a\tb".into())], ..claims("alice") },
-            Claims { attributes: vec![(String::new(), "b".into())], ..claims("alice") },
-            Claims { attributes: vec![("a".into(), "b".into()); MAX_ATTRIBUTES + 1], ..claims("alice") },
-            Claims { attributes: vec![("a".into(), "b".repeat(MAX_ATTRIBUTE_VALUE + 1))], ..claims("alice") },
-            Claims { attributes: vec![("a".into(), "b".repeat(MAX_ATTRIBUTE_VALUE)); 17], ..claims("alice") },
+            Claims {
+                groups: vec![String::new()],
+                ..claims("alice")
+            },
+            Claims {
+                groups: vec!["a\nb".into()],
+                ..claims("alice")
+            },
+            Claims {
+                groups: vec!["g".into(); MAX_GROUPS + 1],
+                ..claims("alice")
+            },
+            Claims {
+                attributes: vec![("email".into(), "a\tb".into())],
+                ..claims("alice")
+            },
+            Claims {
+                attributes: vec![(String::new(), "b".into())],
+                ..claims("alice")
+            },
+            Claims {
+                attributes: vec![("a".into(), "b".into()); MAX_ATTRIBUTES + 1],
+                ..claims("alice")
+            },
+            Claims {
+                attributes: vec![("a".into(), "b".repeat(MAX_ATTRIBUTE_VALUE + 1))],
+                ..claims("alice")
+            },
+            Claims {
+                attributes: vec![("a".into(), "b".repeat(MAX_ATTRIBUTE_VALUE)); 17],
+                ..claims("alice")
+            },
         ];
         for case in cases {
             assert!(Identity::try_from(case.clone()).is_err(), "{case:?}");

@@ -4,6 +4,7 @@
 mod challenge;
 mod identity;
 mod question;
+mod response;
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +39,10 @@ pub struct Decision {
 
 /// Whether a request may go on.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a caller that forgets an outcome must not compile")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a caller that forgets an outcome must not compile"
+)]
 pub enum Outcome {
     /// An authenticator vouches for the user.
     Grant(Authenticated),
@@ -81,7 +85,10 @@ impl Authenticated {
 
 /// Why a request may not go on, and what its client is told.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a caller that forgets a refusal must not compile")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a caller that forgets a refusal must not compile"
+)]
 pub enum Refusal {
     /// 401, with at least one challenge when any authenticator has one.
     Unauthenticated {

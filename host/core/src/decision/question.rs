@@ -88,6 +88,10 @@ pub struct Asked {
 
 impl Asked {
     pub(crate) fn new(question: Question, granted: bool, answer: Answer) -> Self {
-        Self { question, granted, answer }
+        Self {
+            question,
+            granted,
+            answer,
+        }
     }
 }

@@ -1,0 +1,164 @@
+//! What a plugin answered, checked before anybody acts on it. An answer that is out of bounds is a failure of the
+//! plugin, never something to be mended: it would be a guess who the user is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::StatusCode;
+
+use super::Authenticator;
+use super::error::PluginError;
+use super::error::bounded;
+use crate::contract::portcullis::auth::types;
+use crate::decision::Authenticated;
+use crate::decision::Challenge;
+use crate::decision::Claims;
+use crate::decision::Identity;
+use crate::decision::Outcome;
+use crate::decision::PluginResponse;
+use crate::decision::Refusal;
+use crate::decision::Step;
+use crate::decision::Verdict;
+
+const MAX_HEADERS: usize = 32;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+const MAX_BODY: usize = 64 * 1024;
+
+/// Headers that say how a message travels; they are the server's, whatever a plugin says (RFC 9110, section 7.6.1).
+const FORBIDDEN: &[&str] = &[
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Where one authenticator's word leads.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// To the next authenticator, perhaps with a challenge if all pass.
+    Next(Option<Challenge>),
+    /// Nowhere further.
+    Done(Outcome),
+}
+
+/// One authenticator's word on one request.
+pub(crate) struct Said {
+    pub(crate) ending: Ending,
+    pub(crate) step: Step,
+}
+
+pub(super) fn read(
+    authenticator: &Authenticator,
+    result: Result<types::Grant, types::Refusal>,
+) -> Result<(Ending, Verdict), PluginError> {
+    let (outcome, verdict) = match result {
+        Ok(grant) => {
+            let authenticated = granted(authenticator, grant)?;
+            let user = authenticated.identity().name().to_owned();
+            (Outcome::Grant(authenticated), Verdict::Grant { user })
+        }
+        Err(types::Refusal::NotMine(offer)) => return Ok((Ending::Next(challenge(offer)?), Verdict::Pass)),
+        Err(types::Refusal::Unauthenticated((why, offer))) => {
+            let challenges = challenge(offer)?.into_iter().collect();
+            let refusal = Refusal::Unauthenticated {
+                credentials: true,
+                challenges,
+            };
+            (Outcome::Refuse(refusal), Verdict::Reject(bounded(&why)))
+        }
+        Err(types::Refusal::Forbidden(why)) => (Outcome::Refuse(Refusal::Forbid), Verdict::Forbid(bounded(&why))),
+        Err(types::Refusal::Respond(response)) => {
+            let response = respond(response)?;
+            let verdict = Verdict::Respond(response.status.as_u16());
+            (Outcome::Refuse(Refusal::Respond(response)), verdict)
+        }
+        Err(types::Refusal::Unavailable(why)) => (
+            Outcome::Refuse(Refusal::Unavailable { retry_after: None }),
+            Verdict::Unavailable(bounded(&why)),
+        ),
+    };
+    Ok((Ending::Done(outcome), verdict))
+}
+
+fn granted(authenticator: &Authenticator, grant: types::Grant) -> Result<Authenticated, PluginError> {
+    let types::User {
+        name,
+        groups,
+        admin,
+        attributes,
+    } = grant.user;
+    let identity = Identity::try_from(Claims {
+        name,
+        groups,
+        admin,
+        attributes,
+    });
+    Ok(Authenticated {
+        identity: identity.map_err(|error| PluginError::output(error.to_string()))?,
+        authenticator: Arc::from(authenticator.name()),
+        fingerprint: authenticator.fingerprint().to_owned(),
+        valid_for: grant.valid_for.map(|seconds| Duration::from_secs(seconds.into())),
+        response_headers: headers(grant.response_headers)?,
+    })
+}
+
+fn challenge(offer: Option<types::Challenge>) -> Result<Option<Challenge>, PluginError> {
+    let Some(types::Challenge { scheme, parameters }) = offer else {
+        return Ok(None);
+    };
+    match Challenge::new(&scheme, parameters) {
+        Some(challenge) => Ok(Some(challenge)),
+        None => Err(PluginError::output("a challenge that is no challenge, or too long")),
+    }
+}
+
+fn respond(response: types::Response) -> Result<PluginResponse, PluginError> {
+    let status = StatusCode::from_u16(response.status)
+        .ok()
+        .filter(|status| (200..600).contains(&status.as_u16()));
+    let status = status.ok_or_else(|| PluginError::output("a response with a status outside of 200 to 599"))?;
+    if response.body.len() > MAX_BODY {
+        return Err(PluginError::output("a response body larger than 64 KiB"));
+    }
+    Ok(PluginResponse {
+        status,
+        headers: headers(response.headers)?,
+        body: Bytes::from(response.body),
+    })
+}
+
+fn headers(pairs: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, PluginError> {
+    if pairs.len() > MAX_HEADERS
+        || pairs
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>()
+            > MAX_HEADER_BYTES
+    {
+        return Err(PluginError::output("more than 32 headers, or more than 16 KiB of them"));
+    }
+    let mut headers = HeaderMap::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        let name = HeaderName::try_from(name).map_err(|_| PluginError::output("a header with an impossible name"))?;
+        if FORBIDDEN.contains(&name.as_str()) {
+            return Err(PluginError::output(format!(
+                "a {name} header, which is not a plugin's to set"
+            )));
+        }
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| PluginError::output(format!("a {name} header with a control character")))?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,70 @@
+//! How a plugin fails: what it did, in words for its operator and its author. None of it is ever told to a client.
+
+use std::time::Duration;
+
+use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
+
+use crate::sandbox::Stop;
+
+/// Longest text of a plugin's that is kept in an error, in bytes.
+const MAX_TEXT: usize = 512;
+
+/// Why a call of a plugin gave no answer.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PluginError {
+    /// More calls than may run at once.
+    #[error("too many calls at once (limits.concurrency)")]
+    Busy,
+    /// Its answer is out of bounds.
+    #[error("its answer can't be used: {0}")]
+    Output(String),
+    /// It refused settings that it had accepted before.
+    #[error("it refused its settings: {0}")]
+    Settings(String),
+    /// It didn't run to its end.
+    #[error("it was stopped: {0}")]
+    Stopped(String),
+}
+
+impl PluginError {
+    pub(crate) fn output(what: impl Into<String>) -> Self {
+        Self::Output(what.into())
+    }
+
+    /// Says what ended a call. The cause is looked for by type, since texts change.
+    pub(crate) fn trap(error: wasmtime::Error) -> Self {
+        if let Some(stop) = error.downcast_ref::<Stop>() {
+            return Self::Stopped(stop.to_string());
+        }
+        if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            return Self::Stopped(format!("it called exit({})", exit.0));
+        }
+        if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            return Self::Busy;
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::UnreachableCodeReached) => {
+                Self::Stopped("it panicked or aborted; its last log lines may say why".to_owned())
+            }
+            Some(trap) => Self::Stopped(trap.to_string()),
+            None => Self::Stopped(bounded(&format!("{error:#}"))),
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Self::Busy).then_some(Duration::from_secs(1))
+    }
+}
+
+/// A text of a plugin's, fit for a log line.
+pub(crate) fn bounded(text: &str) -> String {
+    let end = text.floor_char_boundary(MAX_TEXT);
+    let kept = text.get(..end).unwrap_or_default();
+    let mut kept: String = kept.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if end < text.len() {
+        kept.push('…');
+    }
+    kept
+}

@@ -1,0 +1,96 @@
+//! Settings, checked against a plugin's own JSON Schema before the plugin sees them. So a mistake is reported with its
+//! place and the nearest known name, and all mistakes at once.
+
+use std::fmt;
+
+use jsonschema::error::ValidationErrorKind;
+
+use super::error::PluginError;
+
+/// Why a component can't be configured.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigureError {
+    /// The plugin failed.
+    #[error("the plugin can't be configured: {0}")]
+    Failed(#[from] PluginError),
+    /// The plugin says what is wrong with the settings.
+    #[error("the plugin refuses its settings: {0}")]
+    Rejected(String),
+    /// The settings don't fit the plugin's schema.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Settings(Vec<SettingsError>),
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct SettingsError {
+    /// The keys and indices that lead to it, from the settings down.
+    pub path: Vec<String>,
+    /// What is wrong; it repeats no value.
+    pub message: String,
+    /// The names that are known there, when it is about an unknown one.
+    pub known: Vec<String>,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path: String = self.path.iter().map(|key| format!(".{key}")).collect();
+        write!(f, "settings{path}: {}", self.message)
+    }
+}
+
+pub(super) fn check(settings: &serde_json::Value, schema: &serde_json::Value) -> Result<(), ConfigureError> {
+    let validator = jsonschema::validator_for(schema)
+        .map_err(|_| PluginError::output("the settings schema is no JSON Schema of draft 2020-12"))?;
+    let mut errors: Vec<_> = validator
+        .iter_errors(settings)
+        .flat_map(|error| explain(&error, schema))
+        .collect();
+    errors.sort_by(|one, other| one.path.cmp(&other.path));
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(ConfigureError::Settings(errors))
+    }
+}
+
+fn explain(error: &jsonschema::ValidationError<'_>, schema: &serde_json::Value) -> Vec<SettingsError> {
+    let path: Vec<String> = error
+        .instance_path()
+        .iter()
+        .map(|segment| segment.to_string())
+        .collect();
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let known = known(schema, &error.schema_path().to_string());
+            let unknown = |name: &String| SettingsError {
+                path: path.iter().chain([name]).cloned().collect(),
+                message: "unknown key".to_owned(),
+                known: known.clone(),
+            };
+            unexpected.iter().map(unknown).collect()
+        }
+        _ => {
+            // The value may be a secret, so it is left out of the message.
+            let message = error.masked_with("the value").to_string();
+            vec![SettingsError {
+                path,
+                message,
+                known: Vec::new(),
+            }]
+        }
+    }
+}
+
+/// The properties beside the `additionalProperties` that a schema path leads to.
+fn known(schema: &serde_json::Value, path: &str) -> Vec<String> {
+    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let properties = schema
+        .pointer(&format!("{parent}/properties"))
+        .and_then(serde_json::Value::as_object);
+    properties
+        .map(|properties| properties.keys().cloned().collect())
+        .unwrap_or_default()
+}

@@ -1,0 +1,112 @@
+//! The authenticators of a route, asked in order until one knows. Only "not mine" leads to the next; a plugin that fails
+//! ends the chain, so that no failure leads to a weaker check.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use http::header;
+
+use crate::AuthRequest;
+use crate::Authenticator;
+use crate::authenticator::Ending;
+use crate::decision::Challenge;
+use crate::decision::Decision;
+use crate::decision::Outcome;
+use crate::decision::Refusal;
+
+/// Authenticators in the order in which they are asked.
+#[derive(Clone, Debug)]
+pub struct Chain(Arc<[Authenticator]>);
+
+impl Chain {
+    /// A chain of these. An empty one refuses every request.
+    pub fn new(authenticators: impl IntoIterator<Item = Authenticator>) -> Self {
+        Self(authenticators.into_iter().collect())
+    }
+
+    /// The authenticators, in order.
+    pub fn authenticators(&self) -> &[Authenticator] {
+        &self.0
+    }
+
+    /// Asks who sent a request.
+    pub async fn decide(&self, request: &Arc<AuthRequest>) -> Decision {
+        let mut challenges = Vec::new();
+        let mut steps = Vec::with_capacity(self.0.len());
+        for authenticator in self.0.iter() {
+            let said = authenticator.ask(request).await;
+            steps.push(said.step);
+            match said.ending {
+                Ending::Next(challenge) => challenges.extend(challenge),
+                Ending::Done(outcome) => {
+                    return Decision {
+                        outcome: offering(outcome, challenges),
+                        steps,
+                    };
+                }
+            }
+        }
+        let refusal = Refusal::Unauthenticated {
+            credentials: false,
+            challenges,
+        };
+        Decision {
+            outcome: Outcome::Refuse(refusal),
+            steps,
+        }
+    }
+
+    /// Whether a request has anything that an authenticator of this chain could take for a credential. If it has, it
+    /// must be asked about, and no session may speak for it.
+    pub fn has_credentials(&self, request: &AuthRequest) -> bool {
+        request.headers.contains_key(header::AUTHORIZATION)
+            || self.0.iter().any(|authenticator| has_granted(authenticator, request))
+    }
+}
+
+fn has_granted(authenticator: &Authenticator, request: &AuthRequest) -> bool {
+    let grants = authenticator.grants();
+    grants
+        .headers
+        .iter()
+        .any(|name| !harmless(name) && request.headers.contains_key(name))
+        || grants.cookies.iter().any(|name| request.cookies(name).next().is_some())
+        || request
+            .query
+            .as_deref()
+            .is_some_and(|query| grants.visible_query(query).is_some())
+        || (grants.client_certificate && request.client_certificate.is_some())
+}
+
+/// Headers that every client sends and that say nothing of who it is.
+fn harmless(name: &HeaderName) -> bool {
+    const HARMLESS: &[HeaderName] = &[
+        header::ACCEPT,
+        header::ACCEPT_ENCODING,
+        header::ACCEPT_LANGUAGE,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::HOST,
+        header::ORIGIN,
+        header::REFERER,
+        header::USER_AGENT,
+    ];
+    HARMLESS.contains(name)
+}
+
+/// Adds what those before had to offer to the challenge of the one that refused.
+fn offering(outcome: Outcome, earlier: Vec<Challenge>) -> Outcome {
+    match outcome {
+        Outcome::Refuse(Refusal::Unauthenticated {
+            credentials,
+            mut challenges,
+        }) => {
+            challenges.extend(earlier);
+            Outcome::Refuse(Refusal::Unauthenticated {
+                credentials,
+                challenges,
+            })
+        }
+        other => other,
+    }
+}

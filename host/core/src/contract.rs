@@ -1,0 +1,26 @@
+//! The contract in `wit/` as Rust types. What plugins import is implemented in `sandbox`; WASI comes from Wasmtime.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::or_fun_call,
+    clippy::use_self,
+    reason = "generated, and differently by each version of the generator"
+)]
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "plugin",
+    with: {
+        "wasi:io": wasmtime_wasi::p2::bindings::io,
+        "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
+        "wasi:random": wasmtime_wasi::p2::bindings::random,
+        "wasi:http": wasmtime_wasi_http::p2::bindings::http,
+        "portcullis:auth/types.request": crate::sandbox::RequestHandle,
+    },
+    imports: { default: trappable },
+    exports: { default: async },
+});

@@ -1,0 +1,86 @@
+//! What an operator lets an authenticator see and reach. All else is answered as if it weren't there.
+
+mod http;
+
+use ::http::HeaderName;
+use ::http::header::AUTHORIZATION;
+
+pub use self::http::HttpGrant;
+pub use self::http::HttpGrantError;
+
+/// The headers, cookies, parameters and servers that one authenticator is granted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "made by whoever configures an authenticator")]
+pub struct Grants {
+    /// Headers that it may read.
+    pub headers: Vec<HeaderName>,
+    /// Cookies that it may read, by name.
+    pub cookies: Vec<String>,
+    /// Parameters of the query that it may read, by name; `*` means all of them.
+    pub query: Vec<String>,
+    /// Servers that it may ask.
+    pub http: Vec<HttpGrant>,
+    /// Whether it may read the client's TLS certificate.
+    pub client_certificate: bool,
+}
+
+impl Default for Grants {
+    /// The `Authorization` header and nothing else.
+    fn default() -> Self {
+        Self {
+            headers: vec![AUTHORIZATION],
+            cookies: Vec::new(),
+            query: Vec::new(),
+            http: Vec::new(),
+            client_certificate: false,
+        }
+    }
+}
+
+impl Grants {
+    pub(crate) fn header(&self, name: &HeaderName) -> bool {
+        self.headers.contains(name)
+    }
+
+    pub(crate) fn cookie(&self, name: &str) -> bool {
+        self.cookies.iter().any(|granted| granted == name)
+    }
+
+    /// Whether a parameter of this name, as sent, may be read.
+    pub fn parameter(&self, name: &str) -> bool {
+        self.query.iter().any(|granted| granted == "*" || granted == name)
+    }
+
+    /// The granted parameters of a query, as sent and in order.
+    pub(crate) fn visible_query(&self, query: &str) -> Option<String> {
+        let granted = |pair: &&str| self.parameter(pair.split('=').next().unwrap_or(pair));
+        let visible: Vec<_> = query.split('&').filter(granted).collect();
+        (!visible.is_empty()).then(|| visible.join("&"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_granted_parameters_are_visible() {
+        let grants = |names: &[&str]| Grants {
+            query: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Grants::default()
+        };
+        for (names, query, visible) in [
+            (&[][..], "a=1&b=2", None),
+            (&["a"], "a=1&b=2&a=%20", Some("a=1&a=%20")),
+            (&["a"], "ab=1&A=2&a", Some("a")),
+            (&["*"], "a=1&b=2", Some("a=1&b=2")),
+            (&["a"], "", None),
+        ] {
+            assert_eq!(
+                grants(names).visible_query(query).as_deref(),
+                visible,
+                "{names:?} {query}"
+            );
+        }
+    }
+}

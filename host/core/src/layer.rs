@@ -1,0 +1,99 @@
+//! A `tower` layer that lets only authenticated requests through. The service behind it finds the user as an extension
+//! of the request, of type [`Authenticated`](crate::Authenticated).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::Request;
+use http::Response;
+use http::header;
+use tower::Layer;
+use tower::Service;
+
+use crate::AuthRequest;
+use crate::Gate;
+use crate::Outcome;
+
+/// Puts a [`Gate`] in front of a service.
+///
+/// Where the client's address and scheme matter to a plugin, put an [`AuthRequest`] into the request's extensions
+/// before this layer; else it is made from the request's head.
+#[derive(Clone, Debug)]
+pub struct AuthenticateLayer(Gate);
+
+impl AuthenticateLayer {
+    /// A layer with this gate.
+    pub fn new(gate: Gate) -> Self {
+        Self(gate)
+    }
+}
+
+impl<S> Layer<S> for AuthenticateLayer {
+    type Service = Authenticate<S>;
+
+    fn layer(&self, inner: S) -> Authenticate<S> {
+        Authenticate {
+            gate: self.0.clone(),
+            inner,
+        }
+    }
+}
+
+/// A service behind a [`Gate`].
+#[derive(Clone, Debug)]
+pub struct Authenticate<S> {
+    gate: Gate,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for Authenticate<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    R: From<Bytes> + 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The service that was polled ready is the one to call; its clone waits for its own turn.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        Box::pin(pass(self.gate.clone(), inner, request))
+    }
+}
+
+async fn pass<S, B, R>(gate: Gate, mut inner: S, request: Request<B>) -> Result<Response<R>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: From<Bytes>,
+{
+    let (mut parts, body) = request.into_parts();
+    let asked = parts
+        .extensions
+        .remove::<AuthRequest>()
+        .unwrap_or_else(|| AuthRequest::from_parts(&parts));
+    let admission = gate.admit(&Arc::new(asked)).await;
+    let authenticated = match admission.decision.outcome {
+        Outcome::Grant(authenticated) => authenticated,
+        Outcome::Refuse(refusal) => return Ok(refusal.into_response().map(R::from)),
+    };
+    let response_headers = authenticated.response_headers().clone();
+    parts.extensions.insert(authenticated);
+    let mut response = inner.call(Request::from_parts(parts, body)).await?;
+    response.headers_mut().extend(response_headers);
+    if let Some(cookie) = admission.set_cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}

@@ -1,0 +1,35 @@
+//! What one call of a plugin may cost. Every bound has a default that a good plugin never meets.
+
+use std::time::Duration;
+
+use crate::engine::MAX_MEMORY;
+
+/// Bounds on the calls of one authenticator.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "made by whoever configures an authenticator")]
+pub struct Limits {
+    /// How long a call may take, computing and waiting together. Default: 2 seconds.
+    pub deadline: Duration,
+    /// How much memory an instance may have, in bytes. Default: 64 MiB; at most 1 GiB.
+    pub memory: usize,
+    /// How many calls may run at once; one more is answered 503 at once instead of waiting. Default: 64.
+    pub concurrency: usize,
+    /// How many bytes the authenticator's cache may hold. Default: 16 MiB.
+    pub cache: usize,
+}
+
+impl Limits {
+    /// The most memory that any plugin may be given, in bytes.
+    pub const MAX_MEMORY: usize = MAX_MEMORY;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(2),
+            memory: 64 << 20,
+            concurrency: 64,
+            cache: 16 << 20,
+        }
+    }
+}

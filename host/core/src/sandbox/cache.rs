@@ -1,0 +1,152 @@
+//! The cache of one authenticator: what it learned in one call and may use in the next. It is bounded in bytes, and no
+//! other authenticator reaches it.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use moka::Expiry;
+
+use super::State;
+use crate::contract::portcullis::auth::cache;
+
+const MAX_KEY: usize = 256;
+const MAX_VALUE: usize = 1 << 20;
+
+/// What an entry costs besides its key and value, roughly: an empty one isn't free.
+const OVERHEAD: usize = 128;
+
+/// Values with a time to live.
+#[derive(Debug)]
+pub(crate) struct Cache(moka::sync::Cache<String, Entry>);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    value: std::sync::Arc<[u8]>,
+    ttl: Duration,
+}
+
+struct OwnTtl;
+
+impl Expiry<String, Entry> for OwnTtl {
+    fn expire_after_create(&self, _: &String, entry: &Entry, _: Instant) -> Option<Duration> {
+        Some(entry.ttl)
+    }
+
+    fn expire_after_update(&self, _: &String, entry: &Entry, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(entry.ttl)
+    }
+}
+
+impl Cache {
+    /// A cache of at most so many bytes.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let weight =
+            |key: &String, entry: &Entry| u32::try_from(key.len() + entry.value.len() + OVERHEAD).unwrap_or(u32::MAX);
+        Self(
+            moka::sync::Cache::builder()
+                .weigher(weight)
+                .max_capacity(capacity as u64)
+                .expire_after(OwnTtl)
+                .build(),
+        )
+    }
+
+    fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.get(key).map(|entry| entry.value.to_vec())
+    }
+
+    fn set(&self, key: String, value: Vec<u8>, ttl: Duration) {
+        if let Some(entry) = storable(&key, value, ttl) {
+            self.0.insert(key, entry);
+        }
+    }
+
+    fn add(&self, key: String, value: Vec<u8>, ttl: Duration) -> bool {
+        let Some(entry) = storable(&key, value, ttl) else {
+            return true;
+        };
+        self.0.entry(key).or_insert(entry).is_fresh()
+    }
+
+    fn delete(&self, key: &str) {
+        self.0.invalidate(key);
+    }
+}
+
+fn storable(key: &str, value: Vec<u8>, ttl: Duration) -> Option<Entry> {
+    let fits = key.len() <= MAX_KEY && value.len() <= MAX_VALUE && !ttl.is_zero();
+    fits.then(|| Entry {
+        value: value.into(),
+        ttl,
+    })
+}
+
+impl cache::Host for State {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        Ok(self.cache.as_ref().and_then(|cache| cache.get(&key)))
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>, ttl_seconds: u32) -> wasmtime::Result<()> {
+        if let Some(cache) = &self.cache {
+            cache.set(key, value, Duration::from_secs(ttl_seconds.into()));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, key: String, value: Vec<u8>, ttl_seconds: u32) -> wasmtime::Result<bool> {
+        let ttl = Duration::from_secs(ttl_seconds.into());
+        Ok(self.cache.as_ref().is_none_or(|cache| cache.add(key, value, ttl)))
+    }
+
+    fn delete(&mut self, key: String) -> wasmtime::Result<()> {
+        if let Some(cache) = &self.cache {
+            cache.delete(&key);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn what_was_set_is_there_until_it_is_deleted() {
+        let cache = Cache::new(1 << 20);
+        cache.set("k".into(), b"1".to_vec(), HOUR);
+        cache.set("k".into(), b"2".to_vec(), HOUR);
+        assert_eq!(cache.get("k").as_deref(), Some(&b"2"[..]));
+        cache.delete("k");
+        assert_eq!(cache.get("k"), None);
+    }
+
+    #[test]
+    fn of_many_that_add_at_once_one_is_told_that_it_did() {
+        let cache = Cache::new(1 << 20);
+        let told = std::thread::scope(|scope| {
+            let add = || cache.add("k".into(), b"v".to_vec(), HOUR);
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(add)).collect();
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().ok())
+                .filter(|added| *added)
+                .count()
+        });
+        assert_eq!(told, 1);
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_not_stored() {
+        let cache = Cache::new(16 << 20);
+        for (key, value, ttl) in [
+            ("k".repeat(MAX_KEY + 1), Vec::new(), HOUR),
+            ("value".to_owned(), vec![0; MAX_VALUE + 1], HOUR),
+            ("ttl".to_owned(), Vec::new(), Duration::ZERO),
+        ] {
+            cache.set(key.clone(), value, ttl);
+            assert_eq!(cache.get(&key), None);
+        }
+    }
+}

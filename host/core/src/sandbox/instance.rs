@@ -1,0 +1,173 @@
+//! One instance from start to end: made fresh, configured, asked once, gone. Users never share a memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::Store;
+use wasmtime::StoreLimitsBuilder;
+use wasmtime::component::Resource;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use super::Cache;
+use super::Clock;
+use super::LogLines;
+use super::RequestHandle;
+use super::State;
+use super::stdio::Lines;
+use crate::AuthRequest;
+use crate::authenticator::PluginError;
+use crate::contract::Plugin;
+use crate::contract::portcullis::auth::types::Grant;
+use crate::contract::portcullis::auth::types::Refusal;
+use crate::decision::Asked;
+use crate::egress::Egress;
+use crate::engine::Component;
+use crate::grants::Grants;
+use crate::limits::Limits;
+
+/// Most bytes that a plugin may hand over in one call, its answer included. Texts count a little more than their size.
+const MAX_HANDED_OVER: usize = 1 << 20;
+
+/// Most handles of any kind that an instance may hold.
+const MAX_HANDLES: usize = 1024;
+
+/// Most bytes of headers in one outbound message, as the host keeps them.
+const MAX_FIELDS: usize = 64 << 10;
+
+/// Most random bytes in one call.
+const MAX_RANDOM: u64 = 64 << 10;
+
+/// What an instance said about a request.
+pub(crate) struct Reply {
+    pub(crate) result: Result<Grant, Refusal>,
+    pub(crate) asked: Vec<Asked>,
+}
+
+/// A plugin in its sandbox.
+pub(crate) struct Instance {
+    store: Store<State>,
+    plugin: Plugin,
+}
+
+/// What an instance gets besides the component.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) authenticator: Arc<str>,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) limits: Limits,
+    pub(crate) cache: Option<Arc<Cache>>,
+    pub(crate) egress: Egress,
+}
+
+impl Instance {
+    /// A fresh instance, not configured yet. Its deadline starts to run.
+    pub(crate) async fn start(component: &Component, surroundings: &Surroundings) -> Result<Self, PluginError> {
+        let clock = Clock::start(surroundings.limits.deadline);
+        let mut store = Store::new(&component.engine().shared().wasmtime, State::new(surroundings, clock));
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(MAX_HANDED_OVER);
+        store.set_max_component_handles(MAX_HANDLES);
+        clock.watch(&mut store);
+        let plugin = component
+            .pre()
+            .instantiate_async(&mut store)
+            .await
+            .map_err(PluginError::trap)?;
+        Ok(Self { store, plugin })
+    }
+
+    /// Hands the settings over. The inner error is the plugin's own word on them.
+    pub(crate) async fn configure(&mut self, settings: &str) -> Result<Result<(), String>, PluginError> {
+        let exports = self.plugin.portcullis_auth_authenticator();
+        exports
+            .call_configure(&mut self.store, settings)
+            .await
+            .map_err(PluginError::trap)
+    }
+
+    /// Asks who sent a request.
+    pub(crate) async fn authenticate(mut self, request: Arc<AuthRequest>) -> Result<Reply, PluginError> {
+        self.store.data_mut().request = Some(request);
+        let exports = self.plugin.portcullis_auth_authenticator();
+        let handle: Resource<RequestHandle> = Resource::new_borrow(0);
+        let result = exports
+            .call_authenticate(&mut self.store, handle)
+            .await
+            .map_err(PluginError::trap)?;
+        Ok(Reply {
+            result,
+            asked: std::mem::take(&mut self.store.data_mut().asked),
+        })
+    }
+
+    /// Asks a component that was given nothing for the schema of its settings.
+    pub(crate) async fn settings_schema(component: &Component) -> Result<String, PluginError> {
+        let mut instance = Self::start(component, &Surroundings::nothing()).await?;
+        let exports = instance.plugin.portcullis_auth_authenticator();
+        exports
+            .call_settings_schema(&mut instance.store)
+            .await
+            .map_err(PluginError::trap)
+    }
+}
+
+impl Surroundings {
+    fn nothing() -> Self {
+        let grants = Arc::new(Grants {
+            headers: Vec::new(),
+            ..Grants::default()
+        });
+        let authenticator: Arc<str> = "settings-schema".into();
+        let egress = Egress::new(Arc::clone(&authenticator), Arc::clone(&grants), None);
+        let limits = Limits {
+            deadline: Duration::from_secs(10),
+            ..Limits::default()
+        };
+        Self {
+            authenticator,
+            grants,
+            limits,
+            cache: None,
+            egress,
+        }
+    }
+}
+
+impl State {
+    fn new(surroundings: &Surroundings, clock: Clock) -> Self {
+        let log = LogLines::new(Arc::clone(&surroundings.authenticator));
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(surroundings.limits.memory)
+            .memories(2)
+            .table_elements(100_000)
+            .trap_on_grow_failure(false)
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(MAX_FIELDS);
+        Self {
+            limits,
+            table,
+            wasi: wasi(&log),
+            http,
+            egress: surroundings.egress.clone(),
+            clock,
+            log,
+            grants: Arc::clone(&surroundings.grants),
+            cache: surroundings.cache.clone(),
+            request: None,
+            asked: Vec::new(),
+        }
+    }
+}
+
+fn wasi(log: &LogLines) -> WasiCtx {
+    WasiCtx::builder()
+        .stdout(Lines::stdout(log.clone()))
+        .stderr(Lines::stderr(log.clone()))
+        .max_random_size(MAX_RANDOM)
+        .build()
+}

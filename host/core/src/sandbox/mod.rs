@@ -1,0 +1,117 @@
+//! One plugin instance and all that it can reach: a request it may ask about, a cache, signatures, a clock, and other
+//! servers within its grants. Everything here is bounded, and all of it goes when the call ends.
+
+mod cache;
+mod clock;
+mod crypto;
+mod instance;
+mod io;
+mod logging;
+mod request;
+mod stdio;
+
+use std::sync::Arc;
+
+use wasmtime::StoreLimits;
+use wasmtime::component::HasSelf;
+use wasmtime::component::Linker;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::WasiCtxView;
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi::cli::WasiCli;
+use wasmtime_wasi::cli::WasiCliView;
+use wasmtime_wasi::clocks::WasiClocks;
+use wasmtime_wasi::clocks::WasiClocksView;
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use self::clock::Clock;
+use self::logging::LogLines;
+use crate::AuthRequest;
+use crate::contract;
+use crate::decision::Asked;
+use crate::egress::Egress;
+use crate::grants::Grants;
+
+pub(crate) use self::cache::Cache;
+pub(crate) use self::clock::Stop;
+pub(crate) use self::instance::Instance;
+pub(crate) use self::instance::Reply;
+pub(crate) use self::instance::Surroundings;
+
+/// The request as a plugin holds it. There is one to an instance, so the handle says nothing.
+#[derive(Debug)]
+pub(crate) struct RequestHandle;
+
+/// What one instance can reach.
+pub(crate) struct State {
+    limits: StoreLimits,
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    egress: Egress,
+    clock: Clock,
+    log: LogLines,
+    grants: Arc<Grants>,
+    cache: Option<Arc<Cache>>,
+    request: Option<Arc<AuthRequest>>,
+    asked: Vec<Asked>,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+/// What every plugin is given. No interface for files or sockets is in it, so a component that needs one doesn't load.
+pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    use wasmtime_wasi::p2::bindings::cli;
+    use wasmtime_wasi::p2::bindings::clocks;
+    use wasmtime_wasi::p2::bindings::random;
+    use wasmtime_wasi_http::p2::bindings::http;
+
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    contract::portcullis::auth::types::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    contract::portcullis::auth::crypto::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    contract::portcullis::auth::cache::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    contract::wasi::logging::logging::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    io::add_to_linker(l)?;
+    clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+    random::random::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
+    random::insecure::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
+    random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
+    cli::environment::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::exit::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_input::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_output::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    http::types::add_to_linker::<_, wasmtime_wasi_http::WasiHttp>(
+        l,
+        &http::types::LinkOptions::default(),
+        State::http,
+    )?;
+    http::outgoing_handler::add_to_linker::<_, wasmtime_wasi_http::WasiHttp>(l, State::http)?;
+    Ok(linker)
+}
+
+impl State {
+    fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
+        wasmtime_wasi_http::WasiHttpCtxView {
+            hooks: &mut self.egress,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}

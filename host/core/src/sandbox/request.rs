@@ -1,0 +1,122 @@
+//! The questions of a plugin about its request, answered within its grants. Each is remembered with its answer.
+
+use http::HeaderName;
+use wasmtime::component::Resource;
+
+use super::RequestHandle;
+use super::State;
+use super::clock::Stop;
+use crate::AuthRequest;
+use crate::contract::portcullis::auth::types;
+use crate::decision::Answer;
+use crate::decision::Asked;
+use crate::decision::Question;
+
+/// More questions than an authenticator can mean; each one that is remembered costs the host memory.
+const MAX_QUESTIONS: usize = 256;
+
+type Handle = Resource<RequestHandle>;
+
+impl types::Host for State {}
+
+impl types::HostRequest for State {
+    fn method(&mut self, _: Handle) -> wasmtime::Result<String> {
+        self.text(Question::Method, |request| Some(request.method.as_str().to_owned()))
+            .map(Option::unwrap_or_default)
+    }
+
+    fn scheme(&mut self, _: Handle) -> wasmtime::Result<String> {
+        self.text(Question::Scheme, |request| Some(request.scheme.as_str().to_owned()))
+            .map(Option::unwrap_or_default)
+    }
+
+    fn authority(&mut self, _: Handle) -> wasmtime::Result<Option<String>> {
+        self.text(Question::Authority, |request| request.authority.clone())
+    }
+
+    fn path(&mut self, _: Handle) -> wasmtime::Result<String> {
+        self.text(Question::Path, |request| Some(request.path.clone()))
+            .map(Option::unwrap_or_default)
+    }
+
+    fn query(&mut self, _: Handle) -> wasmtime::Result<Option<String>> {
+        let grants = std::sync::Arc::clone(&self.grants);
+        self.text(Question::Query, |request| {
+            grants.visible_query(request.query.as_deref()?)
+        })
+    }
+
+    fn header(&mut self, _: Handle, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
+        // A name that no header can have is absent, like any other that wasn't sent.
+        let Ok(name) = HeaderName::try_from(name) else {
+            return Ok(Vec::new());
+        };
+        let granted = self.grants.header(&name);
+        self.answer(Question::Header(name.as_str().to_owned()), granted, |request| {
+            request
+                .headers
+                .get_all(&name)
+                .iter()
+                .map(|value| value.as_bytes().to_vec())
+                .collect()
+        })
+    }
+
+    fn cookie(&mut self, _: Handle, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
+        let granted = self.grants.cookie(&name);
+        self.answer(Question::Cookie(name.clone()), granted, |request| {
+            request.cookies(&name).map(<[u8]>::to_vec).collect()
+        })
+    }
+
+    fn client_address(&mut self, _: Handle) -> wasmtime::Result<Option<String>> {
+        self.text(Question::ClientAddress, |request| {
+            request.client_address.map(|address| address.to_string())
+        })
+    }
+
+    fn client_certificate(&mut self, _: Handle) -> wasmtime::Result<Option<Vec<u8>>> {
+        let granted = self.grants.client_certificate;
+        let answer = self.answer(Question::ClientCertificate, granted, |request| {
+            request.client_certificate.iter().map(|der| der.to_vec()).collect()
+        });
+        Ok(answer?.pop())
+    }
+
+    fn drop(&mut self, _: Handle) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl State {
+    fn text(
+        &mut self,
+        question: Question,
+        answer: impl FnOnce(&AuthRequest) -> Option<String>,
+    ) -> wasmtime::Result<Option<String>> {
+        let values = self.answer(question, true, |request| {
+            answer(request).map(String::into_bytes).into_iter().collect()
+        });
+        Ok(values?.pop().and_then(|value| String::from_utf8(value).ok()))
+    }
+
+    fn answer(
+        &mut self,
+        question: Question,
+        granted: bool,
+        values: impl FnOnce(&AuthRequest) -> Vec<Vec<u8>>,
+    ) -> wasmtime::Result<Vec<Vec<u8>>> {
+        let values = match &self.request {
+            Some(request) if granted => values(request),
+            _ => Vec::new(),
+        };
+        if !self.asked.iter().any(|asked| asked.question == question) {
+            if self.asked.len() == MAX_QUESTIONS {
+                return Err(Stop::Questions.into());
+            }
+            self.asked
+                .push(Asked::new(question, granted, Answer::new(values.clone())));
+        }
+        Ok(values)
+    }
+}

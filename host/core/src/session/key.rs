@@ -1,0 +1,218 @@
+//! Keys that seal cookies: AES-256-GCM, a random nonce each, bound to the cookie's name. The first key of a ring seals
+//! and every key opens, so a secret can be replaced without logging anybody out.
+
+use std::fmt;
+
+use aws_lc_rs::aead::AES_256_GCM;
+use aws_lc_rs::aead::Aad;
+use aws_lc_rs::aead::NONCE_LEN;
+use aws_lc_rs::aead::Nonce;
+use aws_lc_rs::aead::RandomizedNonceKey;
+use aws_lc_rs::digest;
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+const KEY: usize = 32;
+const ID: usize = 4;
+
+/// Changes with the format, so that a cookie of another one is not even tried.
+const VERSION: u8 = 1;
+
+/// Longest text that is decoded; no cookie of ours is longer.
+const MAX_TEXT: usize = 8 * 1024;
+
+/// 32 random bytes, written as 64 hexadecimal digits.
+#[derive(Clone)]
+pub struct Key([u8; KEY]);
+
+impl Key {
+    /// A fresh key from the system's random source.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness to give.
+    pub fn generate() -> Result<Self, KeyError> {
+        let mut key = [0; KEY];
+        rand::fill(&mut key).map_err(|_| KeyError("the system's random source failed"))?;
+        Ok(Self(key))
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    ///
+    /// When it isn't 64 hexadecimal digits, or all of its bytes are the same.
+    pub fn from_hex(text: &str) -> Result<Self, KeyError> {
+        let mut key = [0; KEY];
+        hex::decode_to_slice(text.trim(), &mut key).map_err(|_| {
+            KeyError("expected 32 random bytes as 64 hexadecimal digits: `portcullis keygen` makes them")
+        })?;
+        if key.iter().all(|byte| Some(byte) == key.first()) {
+            return Err(KeyError(
+                "its bytes are all the same: `portcullis keygen` makes a random one",
+            ));
+        }
+        Ok(Self(key))
+    }
+
+    /// The key as 64 hexadecimal digits: a secret.
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+/// Why there is no [`Key`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyError(&'static str);
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+/// Keys in use: the first seals, all open.
+pub struct KeyRing(Vec<RingKey>);
+
+struct RingKey {
+    id: [u8; ID],
+    key: RandomizedNonceKey,
+}
+
+impl KeyRing {
+    /// A ring of these keys.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<Self, KeyError> {
+        let keys = keys.into_iter().map(|Key(key)| {
+            let sum = digest::digest(&digest::SHA256, &[b"portcullis key id".as_slice(), &key].concat());
+            let id = sum
+                .as_ref()
+                .first_chunk()
+                .copied()
+                .ok_or(KeyError("the key has no id"))?;
+            let key = RandomizedNonceKey::new(&AES_256_GCM, &key).map_err(|_| KeyError("the key can't be used"))?;
+            Ok(RingKey { id, key })
+        });
+        let keys: Vec<_> = keys.collect::<Result<_, KeyError>>()?;
+        if keys.is_empty() {
+            Err(KeyError("there is no key"))
+        } else {
+            Ok(Self(keys))
+        }
+    }
+
+    /// Seals bytes for a cookie of this name.
+    pub(super) fn seal(&self, cookie: &str, bytes: &[u8]) -> Option<String> {
+        let RingKey { id, key } = self.0.first()?;
+        let mut text = bytes.to_vec();
+        let nonce = key.seal_in_place_append_tag(bind(cookie, id), &mut text).ok()?;
+        let parts = [&[VERSION], id.as_slice(), nonce.as_ref(), &text];
+        Some(BASE64_URL_SAFE_NO_PAD.encode(parts.concat()))
+    }
+
+    /// Opens what some key of the ring sealed for a cookie of this name.
+    pub(super) fn open(&self, cookie: &str, text: &[u8]) -> Option<Vec<u8>> {
+        let bytes = BASE64_URL_SAFE_NO_PAD
+            .decode(text.get(..text.len().min(MAX_TEXT))?)
+            .ok()?;
+        let (&[VERSION], rest) = bytes.split_first_chunk()? else {
+            return None;
+        };
+        let (id, rest) = rest.split_first_chunk::<ID>()?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
+        self.0
+            .iter()
+            .filter(|key| key.id == *id)
+            .find_map(|RingKey { key, .. }| {
+                let mut sealed = sealed.to_vec();
+                let nonce = Nonce::assume_unique_for_key(*nonce);
+                let length = key.open_in_place(nonce, bind(cookie, id), &mut sealed).ok()?.len();
+                sealed.truncate(length);
+                Some(sealed)
+            })
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRing({} keys)", self.0.len())
+    }
+}
+
+/// What is authenticated beside the text. The name comes last and all before it has a fixed length, so that no two
+/// bindings are spelled alike.
+fn bind(cookie: &str, id: &[u8; ID]) -> Aad<Vec<u8>> {
+    Aad::from([b"portcullis session".as_slice(), &[VERSION], id, cookie.as_bytes()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(keys: &[&Key]) -> KeyRing {
+        KeyRing::new(keys.iter().map(|key| (*key).clone())).unwrap()
+    }
+
+    #[test]
+    fn a_secret_is_replaced_without_ending_a_session() {
+        let (old, new) = (Key::generate().unwrap(), Key::generate().unwrap());
+        let before = ring(&[&old]).seal("c", b"session").unwrap();
+        let after = ring(&[&new, &old]);
+        assert_eq!(after.open("c", before.as_bytes()).as_deref(), Some(&b"session"[..]));
+        let sealed = after.seal("c", b"session").unwrap();
+        assert!(ring(&[&new]).open("c", sealed.as_bytes()).is_some());
+        assert!(ring(&[&old]).open("c", sealed.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn no_byte_of_a_cookie_can_be_changed() {
+        let ring = ring(&[&Key::generate().unwrap()]);
+        let sealed = ring.seal("c", b"session").unwrap();
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&sealed).unwrap();
+        for index in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[index] ^= 1;
+            assert_eq!(
+                ring.open("c", BASE64_URL_SAFE_NO_PAD.encode(changed).as_bytes()),
+                None,
+                "{index}"
+            );
+            let cut = BASE64_URL_SAFE_NO_PAD.encode(&bytes[..index]);
+            assert_eq!(ring.open("c", cut.as_bytes()), None, "{index}");
+        }
+        assert_eq!(ring.open("other", sealed.as_bytes()), None);
+        assert_eq!(ring.open("c", b"\xff"), None);
+    }
+
+    #[test]
+    fn the_same_session_never_looks_the_same() {
+        let ring = ring(&[&Key::generate().unwrap()]);
+        assert_ne!(ring.seal("c", b"session"), ring.seal("c", b"session"));
+    }
+
+    #[test]
+    fn weak_and_malformed_keys_are_refused() {
+        let short = "ab".repeat(31);
+        for text in ["", "x", &short, &"00".repeat(32), &"zz".repeat(32), &"ab".repeat(33)] {
+            assert!(Key::from_hex(text).is_err(), "{text}");
+        }
+        let key = Key::generate().unwrap();
+        assert_eq!(
+            Key::from_hex(&format!("{}\n", key.to_hex())).unwrap().to_hex(),
+            key.to_hex()
+        );
+        assert!(KeyRing::new([]).is_err());
+    }
+}

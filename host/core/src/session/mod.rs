@@ -1,0 +1,121 @@
+//! Sessions in a sealed cookie: who was authenticated, by what, until when. Nothing is stored, so any number of
+//! gateways with the same keys share every session.
+
+mod cookie;
+mod key;
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use http::HeaderMap;
+use http::HeaderValue;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::AuthRequest;
+use crate::Authenticated;
+use crate::Chain;
+use crate::decision::Identity;
+
+pub use self::cookie::Options;
+pub use self::key::Key;
+pub use self::key::KeyError;
+pub use self::key::KeyRing;
+
+/// Longest cookie that is sealed, in bytes; browsers drop one of more than 4096 with its attributes.
+const MAX_COOKIE: usize = 3800;
+
+/// Opens and seals session cookies.
+#[derive(Debug)]
+pub struct Sessions {
+    keys: KeyRing,
+    options: Options,
+}
+
+/// What a cookie says, sealed. The names are short because a cookie is.
+#[derive(Deserialize, Serialize)]
+struct Sealed {
+    #[serde(rename = "u")]
+    identity: Identity,
+    #[serde(rename = "a")]
+    authenticator: Arc<str>,
+    #[serde(rename = "f")]
+    fingerprint: String,
+    /// Seconds since 1970.
+    #[serde(rename = "e")]
+    expires: u64,
+}
+
+impl Sessions {
+    /// Sessions under these keys.
+    pub fn new(keys: KeyRing, options: Options) -> Self {
+        Self { keys, options }
+    }
+
+    /// The cookie's name, as it stands in a request.
+    pub fn cookie_name(&self) -> &str {
+        self.options.name()
+    }
+
+    /// A `Set-Cookie` value that ends the session.
+    pub fn clear(&self) -> HeaderValue {
+        self.options.clear()
+    }
+
+    /// The user of a request's session, if the chain still has the very authenticator that admitted it.
+    ///
+    /// None for every other cause too: no cookie, several, one that doesn't open, one that is too old. A session is a
+    /// convenience, so a bad one is as good as none.
+    pub fn open(&self, request: &AuthRequest, chain: &Chain) -> Option<Authenticated> {
+        let mut cookies = request.cookies(self.cookie_name());
+        let (Some(cookie), None) = (cookies.next(), cookies.next()) else {
+            return None;
+        };
+        let sealed = self.keys.open(self.cookie_name(), cookie)?;
+        let session: Sealed = serde_json::from_slice(&sealed).ok()?;
+        let left = session.expires.checked_sub(now()).filter(|left| *left > 0)?;
+        let known = chain.authenticators().iter().any(|authenticator| {
+            authenticator.name() == &*session.authenticator && authenticator.fingerprint() == session.fingerprint
+        });
+        known.then(|| Authenticated {
+            identity: session.identity,
+            authenticator: session.authenticator,
+            fingerprint: session.fingerprint,
+            valid_for: Some(Duration::from_secs(left)),
+            response_headers: HeaderMap::new(),
+        })
+    }
+
+    /// A `Set-Cookie` value for a user who was just authenticated.
+    ///
+    /// None when the authenticator didn't allow its decision to be reused, or the cookie would be longer than browsers
+    /// keep: such a user is authenticated with every request.
+    pub fn seal(&self, authenticated: &Authenticated) -> Option<HeaderValue> {
+        let lifetime = authenticated.valid_for?.min(self.options.max_age()).as_secs();
+        let session = Sealed {
+            identity: authenticated.identity.clone(),
+            authenticator: Arc::clone(&authenticated.authenticator),
+            fingerprint: authenticated.fingerprint.clone(),
+            expires: now().checked_add(lifetime).filter(|_| lifetime > 0)?,
+        };
+        let cookie = self
+            .keys
+            .seal(self.cookie_name(), &serde_json::to_vec(&session).ok()?)?;
+        if cookie.len() > MAX_COOKIE {
+            tracing::debug!(
+                user = session.identity.name(),
+                "the identity is too large for a session cookie"
+            );
+            return None;
+        }
+        self.options.set(&cookie, lifetime)
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,91 @@
+//! Who is asked, and what the client is told in the end.
+
+mod common;
+
+use http::StatusCode;
+use portcullis::Chain;
+use portcullis::Limits;
+use portcullis::Outcome;
+use portcullis::decision::Question;
+use serde_json::json;
+
+use self::common::basic;
+use self::common::hostile;
+use self::common::request;
+use self::common::simple;
+
+#[tokio::test]
+async fn only_not_mine_leads_to_the_next_authenticator() {
+    let chain = Chain::new([
+        hostile(Limits::default()).await,
+        simple(json!({"password": "secret"})).await,
+    ]);
+    let (good, bad) = (basic("alice", "secret"), basic("alice", "wrong"));
+    for (told, authorization, verdicts, status) in [
+        ("", None, &["pass", "pass"][..], StatusCode::UNAUTHORIZED),
+        ("", Some(&good), &["pass", "grant"], StatusCode::OK),
+        ("", Some(&bad), &["pass", "reject"], StatusCode::UNAUTHORIZED),
+        ("nothing bad", Some(&bad), &["grant"], StatusCode::OK),
+        ("panic", Some(&good), &["fail"], StatusCode::SERVICE_UNAVAILABLE),
+        ("no name", Some(&good), &["fail"], StatusCode::SERVICE_UNAVAILABLE),
+        ("egress", Some(&good), &["unavailable"], StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let mut headers = vec![("x-do", told)];
+        headers.extend(authorization.map(|value| ("authorization", value.as_str())));
+        let decision = chain.decide(&request(&headers)).await;
+        let said: Vec<_> = decision.steps.iter().map(|step| step.verdict.label()).collect();
+        assert_eq!(said, verdicts, "{told:?}: {:?}", decision.steps);
+        let answered = match decision.outcome {
+            Outcome::Grant(_) => StatusCode::OK,
+            Outcome::Refuse(refusal) => refusal.into_response().status(),
+        };
+        assert_eq!(answered, status, "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn when_all_pass_the_client_gets_every_challenge() {
+    let chain = Chain::new([
+        simple(json!({"realm": "one"})).await,
+        simple(json!({"realm": "two"})).await,
+    ]);
+    let Outcome::Refuse(refusal) = chain.decide(&request(&[])).await.outcome else {
+        panic!("nobody was asked")
+    };
+    let response = refusal.into_response();
+    let challenges: Vec<_> = response.headers().get_all("www-authenticate").iter().collect();
+    assert_eq!(challenges.len(), 2);
+    assert!(
+        challenges[0].to_str().unwrap().contains(r#"realm="one""#),
+        "{challenges:?}"
+    );
+    let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(body, json!({"error": "Authentication required"}));
+}
+
+#[tokio::test]
+async fn an_empty_chain_lets_nobody_in() {
+    let decision = Chain::new([])
+        .decide(&request(&[("authorization", &basic("alice", ""))]))
+        .await;
+    assert!(matches!(decision.outcome, Outcome::Refuse(_)));
+}
+
+#[tokio::test]
+async fn a_decision_carries_what_it_rests_on() {
+    let chain = Chain::new([simple(json!({})).await]);
+    let decision = chain.decide(&request(&[("authorization", &basic("alice", ""))])).await;
+    let [step] = decision.steps.as_slice() else {
+        panic!("{:?}", decision.steps)
+    };
+    let asked: Vec<_> = step
+        .asked
+        .iter()
+        .map(|asked| (&asked.question, asked.granted, asked.answer.count()))
+        .collect();
+    assert_eq!(asked, [(&Question::Header("authorization".into()), true, 1)]);
+    assert!(
+        !format!("{decision:?}").contains("YWxpY2U6"),
+        "a credential shows in the debug output"
+    );
+}

@@ -1,0 +1,127 @@
+//! A plugin that misbehaves hurts the request that it was asked about, and no other.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis::Chain;
+use portcullis::Decision;
+use portcullis::Limits;
+use portcullis::Outcome;
+use portcullis::Refusal;
+use portcullis::decision::Verdict;
+
+use self::common::hostile;
+use self::common::request;
+
+/// What the guest is told, and a word of what the operator is told of it.
+const MISDEEDS: &[(&str, &str)] = &[
+    ("panic", "panicked"),
+    ("loop", "deadline"),
+    ("recurse", "stack"),
+    ("eat memory", "panicked"),
+    ("no name", "user name is empty"),
+    ("long name", "user name is longer"),
+    ("line break in the name", "control character"),
+    ("line break in a group", "control character"),
+    ("many groups", ""),
+    ("many attributes", "64 attributes"),
+    ("long attribute", "attribute value"),
+    ("huge attribute", ""),
+    ("line break in a header", "control character"),
+    ("bad header name", "impossible name"),
+    ("framing header", "content-length"),
+    ("many headers", "32 headers"),
+    ("line break in a challenge", "challenge"),
+    ("informational status", "status"),
+    ("impossible status", "status"),
+    ("huge body", ""),
+];
+
+fn limits() -> Limits {
+    Limits {
+        deadline: Duration::from_millis(500),
+        memory: 16 << 20,
+        ..Limits::default()
+    }
+}
+
+fn failure(decision: &Decision) -> Option<&str> {
+    match (&decision.outcome, decision.steps.as_slice()) {
+        (Outcome::Refuse(Refusal::Unavailable { .. }), [step]) => match &step.verdict {
+            Verdict::Fail(why) => Some(why),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_a_plugin_does_is_a_503_for_its_request_alone() {
+    let chain = Chain::new([hostile(limits()).await]);
+    for (told, why) in MISDEEDS {
+        let good = request(&[("x-do", "nothing bad")]);
+        let bad = request(&[("x-do", told)]);
+        let (bad, good) = tokio::join!(chain.decide(&bad), chain.decide(&good));
+        let failed = failure(&bad).unwrap_or_else(|| panic!("{told}: {bad:?}"));
+        assert!(failed.contains(why), "{told}: {failed}");
+        assert!(matches!(good.outcome, Outcome::Grant(_)), "beside {told}: {good:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_talkative_plugin_is_cut_short_and_still_answers() {
+    let chain = Chain::new([hostile(limits()).await]);
+    let decision = chain.decide(&request(&[("x-do", "talk")])).await;
+    assert!(
+        matches!(decision.outcome, Outcome::Grant(_)) || failure(&decision).is_some(),
+        "{decision:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_call_too_many_is_refused_at_once() {
+    let chain = Chain::new([hostile(Limits {
+        concurrency: 1,
+        ..limits()
+    })
+    .await]);
+    let spin = request(&[("x-do", "loop")]);
+    let mut first = Box::pin(chain.decide(&spin));
+    assert!(futures_util::poll!(first.as_mut()).is_pending());
+    let second = chain.decide(&request(&[("x-do", "nothing bad")])).await;
+    assert!(
+        matches!(
+            second.outcome,
+            Outcome::Refuse(Refusal::Unavailable { retry_after: Some(_) })
+        ),
+        "{second:?}"
+    );
+    assert!(failure(&first.await).is_some());
+    let third = chain.decide(&request(&[("x-do", "nothing bad")])).await;
+    assert!(matches!(third.outcome, Outcome::Grant(_)), "{third:?}");
+}
+
+#[tokio::test]
+async fn a_call_whose_client_left_gives_its_place_back() {
+    let authenticator = hostile(Limits {
+        concurrency: 1,
+        ..limits()
+    })
+    .await;
+    let chain = Chain::new([authenticator]);
+    let spin = request(&[("x-do", "loop")]);
+    let mut left = Box::pin(chain.decide(&spin));
+    assert!(futures_util::poll!(left.as_mut()).is_pending());
+    drop(left);
+    let good = request(&[("x-do", "nothing bad")]);
+    let again = async {
+        while !matches!(chain.decide(&Arc::clone(&good)).await.outcome, Outcome::Grant(_)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), again)
+        .await
+        .expect("the place was never given back");
+}

@@ -1,0 +1,79 @@
+//! What is no plugin is told apart, in words that say what it is and what was expected.
+
+mod common;
+
+use portcullis::Authenticator;
+use portcullis::ConfigureError;
+use portcullis::Engine;
+use serde_json::json;
+
+use self::common::ENGINE;
+use self::common::built_in;
+
+#[test]
+fn a_file_that_is_no_plugin_is_named_for_what_it_is() {
+    let simple = portcullis_plugins::find("simple").unwrap();
+    let later = replaced(
+        simple,
+        b"portcullis:auth/authenticator@0.1.0",
+        b"portcullis:auth/authenticator@0.2.0",
+    );
+    let foreign = replaced(
+        simple,
+        b"portcullis:auth/authenticator@0.1.0",
+        b"somebodys:else/authenticator@0.1.0x",
+    );
+    for (what, bytes, words) in [
+        ("an empty file", &b""[..], "empty"),
+        ("a text", b"#!/bin/sh", "no WebAssembly"),
+        ("a core module", b"\0asm\x01\0\0\0", "core module"),
+        ("an empty component", b"\0asm\x0d\0\x01\0", "exports nothing"),
+        ("a truncated component", &simple[..simple.len() / 2], "not a valid one"),
+        ("another version", &later, "0.2.0"),
+        ("another contract", &foreign, "no authenticator"),
+    ] {
+        let error = ENGINE.load(bytes).expect_err(what).to_string();
+        assert!(error.contains(words), "{what}: {error}");
+    }
+}
+
+#[test]
+fn a_cached_component_is_the_same_as_a_compiled_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = || std::fs::read_dir(folder.path().join("cache")).unwrap().count();
+    for _ in 0..2 {
+        let engine = Engine::builder()
+            .cache_directory(folder.path().join("cache"))
+            .build()
+            .unwrap();
+        let component = engine.load(portcullis_plugins::find("simple").unwrap()).unwrap();
+        assert_eq!(component.contract(), portcullis::CONTRACT);
+        assert_eq!(entries(), 1);
+    }
+}
+
+#[tokio::test]
+async fn every_mistake_in_the_settings_is_told_with_its_place() {
+    let component = built_in("simple");
+    let settings = json!({"pasword": "x", "realm": 7});
+    let error = Authenticator::builder("simple", &component)
+        .settings(settings)
+        .build()
+        .await
+        .unwrap_err();
+    let ConfigureError::Settings(errors) = error else {
+        panic!("{error}")
+    };
+    let places: Vec<_> = errors.iter().map(|error| error.path.join(".")).collect();
+    assert_eq!(places, ["pasword", "realm"], "{errors:?}");
+    assert!(errors[0].known.contains(&"password".to_owned()), "{errors:?}");
+}
+
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    while let Some(at) = bytes.windows(from.len()).position(|window| window == from) {
+        bytes.splice(at..at + from.len(), to.iter().copied());
+    }
+    bytes
+}

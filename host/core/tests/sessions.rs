@@ -1,0 +1,88 @@
+//! A session stands for the user whom its authenticator admitted, until there is any doubt.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis::Authenticator;
+use portcullis::Chain;
+use portcullis::Gate;
+use portcullis::Outcome;
+use portcullis::session::Key;
+use portcullis::session::KeyRing;
+use portcullis::session::Options;
+use portcullis::session::Sessions;
+use serde_json::json;
+
+use self::common::basic;
+use self::common::request;
+use self::common::simple;
+
+fn sessions(key: &Key) -> Arc<Sessions> {
+    let options = Options::new("session", false, Duration::from_secs(3600)).unwrap();
+    Arc::new(Sessions::new(KeyRing::new([key.clone()]).unwrap(), options))
+}
+
+fn gate(authenticator: &Authenticator, key: &Key) -> Gate {
+    Gate::new(Chain::new([authenticator.clone()]), Some(sessions(key)))
+}
+
+async fn log_in(gate: &Gate, user: &str) -> String {
+    let admission = gate.admit(&request(&[("authorization", &basic(user, "secret"))])).await;
+    let cookie = admission.set_cookie.expect("no session").to_str().unwrap().to_owned();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+async fn user(gate: &Gate, headers: &[(&'static str, &str)]) -> Option<String> {
+    match gate.admit(&request(headers)).await.decision.outcome {
+        Outcome::Grant(authenticated) => Some(authenticated.identity().name().to_owned()),
+        Outcome::Refuse(_) => None,
+    }
+}
+
+#[tokio::test]
+async fn a_session_speaks_for_its_user_and_credentials_speak_louder() {
+    let simple = simple(json!({"password": "secret", "valid_for": "1h"})).await;
+    let gate = gate(&simple, &Key::generate().unwrap());
+    let alice = log_in(&gate, "alice").await;
+    let (bob, wrong) = (basic("bob", "secret"), basic("bob", "wrong"));
+    let two = format!("{alice}; {}", log_in(&gate, "bob").await);
+    let cut = &alice[..alice.len() - 1];
+    for (headers, expected) in [
+        (vec![("cookie", alice.as_str())], Some("alice")),
+        (vec![("cookie", &alice), ("authorization", &bob)], Some("bob")),
+        (vec![("cookie", &alice), ("authorization", &wrong)], None),
+        (vec![("cookie", &alice), ("authorization", "Bearer x")], None),
+        (vec![("cookie", cut)], None),
+        (vec![("cookie", &two)], None),
+        (vec![("cookie", "session=")], None),
+        (vec![("cookie", ";;; =; session")], None),
+    ] {
+        assert_eq!(user(&gate, &headers).await.as_deref(), expected, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_settings_that_admitted_it() {
+    let key = Key::generate().unwrap();
+    let before = simple(json!({"password": "secret", "valid_for": "1h"})).await;
+    let after = simple(json!({"password": "changed", "valid_for": "1h"})).await;
+    let cookie = log_in(&gate(&before, &key), "alice").await;
+    assert_eq!(
+        user(&gate(&before, &key), &[("cookie", &cookie)]).await.as_deref(),
+        Some("alice")
+    );
+    assert_eq!(user(&gate(&after, &key), &[("cookie", &cookie)]).await, None);
+}
+
+#[tokio::test]
+async fn no_session_is_made_of_a_decision_that_may_not_be_reused() {
+    let simple = simple(json!({"password": "secret"})).await;
+    let gate = gate(&simple, &Key::generate().unwrap());
+    let admission = gate
+        .admit(&request(&[("authorization", &basic("alice", "secret"))]))
+        .await;
+    assert!(matches!(admission.decision.outcome, Outcome::Grant(_)));
+    assert_eq!(admission.set_cookie, None);
+}
