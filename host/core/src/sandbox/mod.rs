@@ -42,7 +42,8 @@ pub(crate) use self::instance::Surroundings;
 
 /// The request as a plugin holds it. There is one to an instance, so the handle says nothing.
 #[derive(Debug)]
-pub(crate) struct RequestHandle;
+#[expect(unreachable_pub, reason = "the generated contract re-exports it")]
+pub struct RequestHandle;
 
 /// What one instance can reach.
 pub(crate) struct State {
