@@ -17,9 +17,9 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Lets the gateway reuse this decision for so long, counted in whole seconds.
+    /// Lets the gateway reuse this decision for so long, counted in whole seconds; for less than one, not at all.
     pub const fn valid_for(mut self, duration: Duration) -> Self {
-        self.valid_for = Some(duration);
+        self.valid_for = if duration.as_secs() == 0 { None } else { Some(duration) };
         self
     }
 

@@ -15,7 +15,7 @@ impl From<Grant> for wit::Grant {
     fn from(grant: Grant) -> Self {
         Self {
             user: grant.user.into(),
-            valid_for: grant.valid_for.map(whole_seconds).filter(|seconds| *seconds > 0),
+            valid_for: grant.valid_for.map(whole_seconds),
             response_headers: grant.response_headers,
         }
     }
