@@ -3,6 +3,7 @@
 mod answering;
 mod forwarding;
 mod limits;
+mod logging;
 mod stopping;
 mod streaming;
 mod upgrading;

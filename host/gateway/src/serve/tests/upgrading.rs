@@ -26,6 +26,7 @@ async fn bytes_pass_both_ways_once_the_upstream_agrees() {
         assert!(head.contains(&format!("\r\n{line}\r\n")), "{head}");
     }
     assert!(!head.contains("mallory") && !head.contains("authorization"), "{head}");
+    assert!(server.is_silent());
     server.send(&format!("{SWITCH}hello")).await;
     let head = client.head().await;
     assert!(

@@ -73,6 +73,12 @@ impl Wire {
         chunk.trim_end_matches("\r\n").to_owned()
     }
 
+    /// Whether nothing has arrived that wasn't read yet.
+    pub(super) fn is_silent(&self) -> bool {
+        let unread = self.0.get_ref().try_read(&mut [0]);
+        self.0.buffer().is_empty() && unread.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// Waits until the other end has closed, and returns what came before.
     pub(super) async fn rest(&mut self) -> String {
         String::from_utf8(self.bytes().await).unwrap()
