@@ -1,0 +1,50 @@
+//! What one authentication costs: the plugin's own code compiled natively, the same code called through Wasmtime with
+//! nothing around it, and our whole path. `cargo bench -p portcullis` prints all of them from one run.
+
+mod bare;
+mod portcullis_path;
+mod work;
+
+use divan::Bencher;
+use divan::black_box;
+
+use self::work::Work;
+
+fn main() {
+    divan::main();
+}
+
+const WORKS: [Work; 2] = [Work::Basic, Work::Rs256];
+
+/// The plugin's Rust code in this very process, keys and settings read anew each time as a fresh instance does.
+#[divan::bench(args = WORKS)]
+fn native(bencher: Bencher<'_, '_>, work: Work) {
+    let _host = portcullis_sdk::testing::FakeHost::new();
+    let request = work.sdk_request();
+    bencher.bench_local(|| work.natively(black_box(&request)));
+}
+
+/// An instance that is there and configured: one call of `authenticate`.
+#[divan::bench(args = WORKS)]
+fn bare_wasmtime_reused(bencher: Bencher<'_, '_>, work: Work) {
+    let mut bare = bare::Bare::new(work);
+    let mut instance = bare.instance();
+    bencher.bench_local(|| bare.authenticate(black_box(&mut instance)));
+}
+
+/// A fresh instance each time: made, configured, asked, dropped.
+#[divan::bench(args = WORKS)]
+fn bare_wasmtime_fresh(bencher: Bencher<'_, '_>, work: Work) {
+    let mut bare = bare::Bare::new(work);
+    bencher.bench_local(|| {
+        let mut instance = bare.instance();
+        bare.authenticate(black_box(&mut instance));
+    });
+}
+
+/// What a server calls: a chain of one authenticator, with every bound, a fresh instance for each request.
+#[divan::bench(args = WORKS)]
+fn portcullis(bencher: Bencher<'_, '_>, work: Work) {
+    let path = portcullis_path::Path::new(work);
+    bencher.bench_local(|| path.decide());
+}
