@@ -12,7 +12,7 @@ use crate::config::PluginSource;
 use crate::config::RouteAccess;
 use crate::config::Upstream;
 
-const FULL: &str = r#"
+pub(super) const FULL: &str = r#"
 [server]
 listen = "0.0.0.0:8443"
 trusted_proxies = ["127.0.0.0/8", "10.1.2.3/8", "::1"]
@@ -257,4 +257,22 @@ fn the_cache_of_compiled_plugins_follows_the_xdg_specification() {
         let cache = Draft::built_in(&environment).config.plugins.default_cache_directory;
         assert_eq!(cache, expected.map(PathBuf::from));
     }
+}
+
+#[test]
+fn the_example_of_the_reference_is_understood() {
+    let reference = include_str!("../../../../../docs/configuration.md");
+    let example = reference
+        .split("```toml")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    let errors = Draft::parse(Path::new("/nowhere/portcullis.toml"), example, &Environment::from([])).errors;
+    let errors = Vec::from_iter(errors.iter().map(ToString::to_string));
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(
+        errors
+            .iter()
+            .all(|error| error.contains("/nowhere/secrets/") && error.contains("can't be opened"))
+    );
 }

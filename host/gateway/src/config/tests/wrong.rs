@@ -1,4 +1,5 @@
 use super::errors;
+use super::good::FULL;
 
 /// What every configuration below needs to have no other mistake.
 const ROUTE: &str = r#"
@@ -281,4 +282,13 @@ fn too_many_routes_and_authenticators_are_refused() {
         errors(&format!("{authenticators}{ROUTE}")),
         ["portcullis.toml: more than 256 authenticators"]
     );
+}
+
+#[test]
+fn a_damaged_configuration_is_a_mistake_and_never_a_panic() {
+    for (at, c) in FULL.char_indices() {
+        let (before, after) = (&FULL[..at], &FULL[at + c.len_utf8()..]);
+        errors(before);
+        errors(&format!("{before}{after}"));
+    }
 }
