@@ -123,7 +123,9 @@ mod tests {
             let configured: Algorithm = serde_json::from_value(name.into()).unwrap();
             assert_eq!(Algorithm::from_name(name), Some(configured), "{name}");
         }
-        for name in ["none", "None", "NONE", "", "rs256", "RS256 ", "ES512", "RS1", "Ed448", "ES256K", "dir", "RSA-OAEP"] {
+        for name in [
+            "none", "None", "NONE", "", "rs256", "RS256 ", "ES512", "RS1", "Ed448", "ES256K", "dir", "RSA-OAEP",
+        ] {
             assert_eq!(Algorithm::from_name(name), None, "{name}");
             assert!(serde_json::from_value::<Algorithm>(name.into()).is_err(), "{name}");
         }
@@ -136,6 +138,10 @@ mod tests {
         }
         assert!(AlgorithmSet::RSA.is_subset(AlgorithmSet::PUBLIC_KEY));
         assert!(!AlgorithmSet::PUBLIC_KEY.is_subset(AlgorithmSet::RSA));
-        assert!(AlgorithmSet::RSA.intersection(AlgorithmSet::of(&[Algorithm::Es256])).is_empty());
+        assert!(
+            AlgorithmSet::RSA
+                .intersection(AlgorithmSet::of(&[Algorithm::Es256]))
+                .is_empty()
+        );
     }
 }

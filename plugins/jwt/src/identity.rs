@@ -19,7 +19,10 @@ const MAX_ATTRIBUTE: usize = 4096;
 
 /// One claim, or several of which the first that is there counts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a claim or a list of claims, with a name between all dots")]
+#[serde(
+    untagged,
+    expecting = "expected a claim or a list of claims, with a name between all dots"
+)]
 #[non_exhaustive]
 pub enum FirstOf {
     /// Several.
@@ -72,7 +75,10 @@ impl Mapping {
             Some(name) if !name.is_empty() && prefix.len() + name.len() <= MAX_NAME && is_printable(name) => {
                 Ok(format!("{prefix}{name}"))
             }
-            _ => Err(Fault::Claim(path.to_string(), "is not a name: text of 1 to 256 bytes without control characters")),
+            _ => Err(Fault::Claim(
+                path.to_string(),
+                "is not a name: text of 1 to 256 bytes without control characters",
+            )),
         }
     }
 
@@ -95,19 +101,30 @@ impl Mapping {
 }
 
 fn group(value: &Value) -> Option<String> {
-    value.as_str().filter(|group| !group.is_empty() && is_printable(group)).map(str::to_owned)
+    value
+        .as_str()
+        .filter(|group| !group.is_empty() && is_printable(group))
+        .map(str::to_owned)
 }
 
 fn attribute(path: &ClaimPath, value: &Value) -> Result<String, Fault> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
-        _ => return Err(Fault::Claim(path.to_string(), "is neither text nor a number nor a boolean")),
+        _ => {
+            return Err(Fault::Claim(
+                path.to_string(),
+                "is neither text nor a number nor a boolean",
+            ));
+        }
     };
     if text.len() <= MAX_ATTRIBUTE && is_printable(&text) {
         Ok(text)
     } else {
-        Err(Fault::Claim(path.to_string(), "is longer than 4 KiB or has control characters"))
+        Err(Fault::Claim(
+            path.to_string(),
+            "is longer than 4 KiB or has control characters",
+        ))
     }
 }
 
@@ -145,15 +162,29 @@ mod tests {
             (json!({"sub": "a", "email": null}), User::new("corp:a")),
             (
                 json!({"sub": "a", "email": "a@b", "level": 3}),
-                User::new("corp:a@b").with_attribute("level", "3").with_attribute("mail", "a@b"),
+                User::new("corp:a@b")
+                    .with_attribute("level", "3")
+                    .with_attribute("mail", "a@b"),
             ),
-            (json!({"sub": "a", "realm": {"groups": ["x", "y"]}}), User::new("corp:a").with_groups(["x", "y"])),
-            (json!({"sub": "a", "realm": {"groups": "x"}}), User::new("corp:a").with_groups(["x"])),
-            (json!({"sub": "a", "realm": {"groups": ["root"]}}), User::new("corp:a").with_groups(["root"]).admin(true)),
+            (
+                json!({"sub": "a", "realm": {"groups": ["x", "y"]}}),
+                User::new("corp:a").with_groups(["x", "y"]),
+            ),
+            (
+                json!({"sub": "a", "realm": {"groups": "x"}}),
+                User::new("corp:a").with_groups(["x"]),
+            ),
+            (
+                json!({"sub": "a", "realm": {"groups": ["root"]}}),
+                User::new("corp:a").with_groups(["root"]).admin(true),
+            ),
             (json!({"sub": "a", "is_admin": true}), User::new("corp:a").admin(true)),
             (json!({"sub": "a", "is_admin": "true"}), User::new("corp:a")),
             (json!({"sub": "a", "is_admin": 1}), User::new("corp:a")),
-            (json!({"sub": "a", "level": false}), User::new("corp:a").with_attribute("level", "false")),
+            (
+                json!({"sub": "a", "level": false}),
+                User::new("corp:a").with_attribute("level", "false"),
+            ),
         ];
         for (claims, expected) in cases {
             assert_eq!(user(&claims), Ok(expected), "{claims}");

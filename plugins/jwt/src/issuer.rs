@@ -105,7 +105,9 @@ impl Issuer {
 /// The issuer that a token says it is of. Each is compared: a table to look it up in would have to be built for every
 /// request, which costs more.
 pub(crate) fn choose<'i>(issuers: &'i [Issuer], named: Option<&str>) -> Option<&'i Issuer> {
-    let by_name = issuers.iter().find(|issuer| issuer.name.is_some() && issuer.name.as_deref() == named);
+    let by_name = issuers
+        .iter()
+        .find(|issuer| issuer.name.is_some() && issuer.name.as_deref() == named);
     by_name.or_else(|| issuers.iter().find(|issuer| issuer.name.is_none()))
 }
 
@@ -122,7 +124,15 @@ impl TryFrom<IssuerSettings> for Issuer {
         let (listed, user_prefix) = (settings.algorithms.clone(), settings.user_prefix.clone());
         let keys = keys(settings)?;
         let algorithms = algorithms(&keys, listed.as_deref())?;
-        Ok(Self { name, audiences, audience_match, keys, algorithms, allow_no_expiry, user_prefix })
+        Ok(Self {
+            name,
+            audiences,
+            audience_match,
+            keys,
+            algorithms,
+            allow_no_expiry,
+            user_prefix,
+        })
     }
 }
 
@@ -139,9 +149,9 @@ fn name(issuer: Option<&str>, insecure_any_issuer: bool) -> Result<Option<&str>,
 fn audiences(settings: &IssuerSettings) -> Result<Option<&[String]>, &'static str> {
     match (settings.audiences.as_slice(), settings.insecure_any_audience) {
         ([], true) => Ok(None),
-        ([], false) => {
-            Err("audiences: they are missing; to accept tokens that are meant for others, set insecure_any_audience = true")
-        }
+        ([], false) => Err(
+            "audiences: they are missing; to accept tokens that are meant for others, set insecure_any_audience = true",
+        ),
         (_, true) => Err("insecure_any_audience: it contradicts audiences; leave one of them out"),
         (audiences, false) if audiences.iter().any(String::is_empty) => Err("audiences: one of them is empty"),
         (audiences, false) => Ok(Some(audiences)),
@@ -149,19 +159,30 @@ fn audiences(settings: &IssuerSettings) -> Result<Option<&[String]>, &'static st
 }
 
 fn keys(settings: IssuerSettings) -> Result<Keys, String> {
-    let IssuerSettings { issuer, discovery, jwks_url, jwks, pem, secret, secret_encoding, insecure_http, .. } = settings;
+    let IssuerSettings {
+        issuer,
+        discovery,
+        jwks_url,
+        jwks,
+        pem,
+        secret,
+        secret_encoding,
+        insecure_http,
+        ..
+    } = settings;
     match (discovery, jwks_url, jwks, pem, secret) {
         (true, None, None, None, None) => {
             let issuer = issuer.ok_or("discovery: it needs issuer")?;
             Provider::discovered(&issuer, insecure_http).map(Keys::Remote)
         }
         (false, Some(url), None, None, None) => Provider::at(url, insecure_http).map(Keys::Remote),
-        (false, None, Some(keys), None, None) => {
-            keys.parse().map(Keys::Inline).map_err(|problem| format!("jwks: {problem}"))
-        }
-        (false, None, None, Some(pem), None) => {
-            inline::parse(&pem).map(Keys::Inline).map_err(|problem| format!("pem: {problem}"))
-        }
+        (false, None, Some(keys), None, None) => keys
+            .parse()
+            .map(Keys::Inline)
+            .map_err(|problem| format!("jwks: {problem}")),
+        (false, None, None, Some(pem), None) => inline::parse(&pem)
+            .map(Keys::Inline)
+            .map_err(|problem| format!("pem: {problem}")),
         (false, None, None, None, Some(secret)) => Ok(Keys::Secret(SharedSecret::new(&secret, secret_encoding)?)),
         _ => Err("an issuer needs exactly one of discovery, jwks_url, jwks, pem and secret".to_owned()),
     }
@@ -179,8 +200,10 @@ fn algorithms(keys: &Keys, listed: Option<&[Algorithm]>) -> Result<AlgorithmSet,
         return Err("algorithms: the list is empty");
     }
     if !listed.is_subset(possible) {
-        return Err("algorithms: one of them is not for these keys; HS256, HS384 and HS512 are for a secret of at least \
-            32, 48 or 64 bytes, the others for public keys");
+        return Err(
+            "algorithms: one of them is not for these keys; HS256, HS384 and HS512 are for a secret of at least \
+            32, 48 or 64 bytes, the others for public keys",
+        );
     }
     Ok(listed)
 }

@@ -37,10 +37,13 @@ impl<'t> Jws<'t> {
         if payload.contains('.') {
             return Err(Fault::NotJws);
         }
-        let header = decode(header).filter(|json| json.trim_ascii_start().starts_with(b"{")).ok_or(Fault::NotJws)?;
+        let header = decode(header)
+            .filter(|json| json.trim_ascii_start().starts_with(b"{"))
+            .ok_or(Fault::NotJws)?;
         let header = Header::parse(&header)?;
         Ok(Self {
-            algorithm: Algorithm::from_name(&header.alg).ok_or(Fault::Token("has an algorithm that is not supported"))?,
+            algorithm: Algorithm::from_name(&header.alg)
+                .ok_or(Fault::Token("has an algorithm that is not supported"))?,
             key_id: header.kid.map(|id| id.to_string()),
             message: message.as_bytes(),
             payload: decode(payload).ok_or(Fault::Token("has a payload that is not base64url"))?,
@@ -65,11 +68,17 @@ impl<'t> Jws<'t> {
     /// list it may say nothing, or that it is a JWT or an access token (RFC 9068, section 2.1).
     pub(crate) fn check_type(&self, listed: Option<&[String]>) -> Result<(), Fault> {
         let Some(typ) = self.kind.as_deref() else {
-            return if listed.is_none() { Ok(()) } else { Err(Fault::Type("none".to_owned())) };
+            return if listed.is_none() {
+                Ok(())
+            } else {
+                Err(Fault::Type("none".to_owned()))
+            };
         };
         let accepted = match listed {
             Some(listed) => listed.iter().any(|listed| kind(listed).eq_ignore_ascii_case(typ)),
-            None => ["JWT", "at+jwt", "JOSE"].iter().any(|known| known.eq_ignore_ascii_case(typ)),
+            None => ["JWT", "at+jwt", "JOSE"]
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(typ)),
         };
         if accepted { Ok(()) } else { Err(Fault::Type(shown(typ))) }
     }
@@ -140,7 +149,10 @@ mod tests {
 
     #[test]
     fn a_token_is_taken_apart() {
-        let token = token(r#" {"alg":"ES256","kid":"a\/b","typ":"application/AT+JWT","x":[{}]}"#, r#"{"iss":"i"}"#);
+        let token = token(
+            r#" {"alg":"ES256","kid":"a\/b","typ":"application/AT+JWT","x":[{}]}"#,
+            r#"{"iss":"i"}"#,
+        );
         let jws = Jws::parse(&token).unwrap();
         assert_eq!(jws.algorithm, Algorithm::Es256);
         assert_eq!(jws.key_id.as_deref(), Some("a/b"));
@@ -152,10 +164,29 @@ mod tests {
 
     #[test]
     fn what_is_not_a_jws_is_left_to_others() {
-        let five_parts = format!("{}..a.b.c", BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"dir","enc":"A256GCM"}"#));
-        let cases = ["", ".", "..", "abc", "a.b", "ya29.a0.b_c", "e30", "e30.e30", "e30.e30.a.b", "W10.e30.a", "!.!.!"];
+        let five_parts = format!(
+            "{}..a.b.c",
+            BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"dir","enc":"A256GCM"}"#)
+        );
+        let cases = [
+            "",
+            ".",
+            "..",
+            "abc",
+            "a.b",
+            "ya29.a0.b_c",
+            "e30",
+            "e30.e30",
+            "e30.e30.a.b",
+            "W10.e30.a",
+            "!.!.!",
+        ];
         for token in cases.into_iter().chain([five_parts.as_str()]) {
-            assert!(matches!(Jws::parse(token), Err(Fault::NotJws)), "{token}: {}", fault(token));
+            assert!(
+                matches!(Jws::parse(token), Err(Fault::NotJws)),
+                "{token}: {}",
+                fault(token)
+            );
         }
     }
 
@@ -184,15 +215,29 @@ mod tests {
         ];
         for header in cases {
             let fault = fault(&token(header, "{}"));
-            assert!(fault.contains("header") || fault.contains("algorithm"), "{header}: {fault}");
+            assert!(
+                fault.contains("header") || fault.contains("algorithm"),
+                "{header}: {fault}"
+            );
         }
-        assert_eq!(fault(&token(r#"{"alg":"RS256","jwk":{"kty":"oct"},"jku":"http://x","x5u":1,"x5c":[]}"#, "{}")), "none");
+        assert_eq!(
+            fault(&token(
+                r#"{"alg":"RS256","jwk":{"kty":"oct"},"jku":"http://x","x5u":1,"x5c":[]}"#,
+                "{}"
+            )),
+            "none"
+        );
     }
 
     #[test]
     fn parts_are_strict_base64url() {
         let good = token(r#"{"alg":"RS256"}"#, r#"{"a":1}"#);
-        for (part, bad) in [("c2ln", "c2ln="), ("c2ln", "c2l"), ("c2ln", "c2l+"), ("eyJhIjoxfQ", "eyJhIjoxfR")] {
+        for (part, bad) in [
+            ("c2ln", "c2ln="),
+            ("c2ln", "c2l"),
+            ("c2ln", "c2l+"),
+            ("eyJhIjoxfQ", "eyJhIjoxfR"),
+        ] {
             assert_ne!(fault(&good.replace(part, bad)), "none", "{bad}");
         }
         assert_eq!(fault(&good), "none");
@@ -203,11 +248,20 @@ mod tests {
         let unverified = |payload: &str| {
             let token = token(r#"{"alg":"RS256"}"#, payload);
             let jws = Jws::parse(&token).unwrap();
-            jws.unverified_issuer().map(|issuer| issuer.map(|issuer| issuer.to_string())).map_err(|fault| fault.to_string())
+            jws.unverified_issuer()
+                .map(|issuer| issuer.map(|issuer| issuer.to_string()))
+                .map_err(|fault| fault.to_string())
         };
         assert_eq!(unverified(r#"{"iss":"https:\/\/a"}"#), Ok(Some("https://a".to_owned())));
         assert_eq!(unverified(r#"{"a":1}"#), Ok(None));
-        for payload in [r#"{"iss":["a"]}"#, r#"{"iss":1}"#, r#"{"iss":"a","iss":"b"}"#, "[]", "eyJhbGciOi", ""] {
+        for payload in [
+            r#"{"iss":["a"]}"#,
+            r#"{"iss":1}"#,
+            r#"{"iss":"a","iss":"b"}"#,
+            "[]",
+            "eyJhbGciOi",
+            "",
+        ] {
             assert!(unverified(payload).is_err(), "{payload}");
         }
     }
@@ -219,7 +273,14 @@ mod tests {
             let token = token(&format!(r#"{{"alg":"RS256"{typ}}}"#), "{}");
             Jws::parse(&token).unwrap().check_type(listed).is_ok()
         };
-        for typ in [None, Some("JWT"), Some("jwt"), Some("at+jwt"), Some("application/at+jwt"), Some("JOSE")] {
+        for typ in [
+            None,
+            Some("JWT"),
+            Some("jwt"),
+            Some("at+jwt"),
+            Some("application/at+jwt"),
+            Some("JOSE"),
+        ] {
             assert!(check(typ, None), "{typ:?}");
         }
         for typ in ["dpop+jwt", "logout+jwt", "secevent+jwt", "", "application/", "JWT "] {

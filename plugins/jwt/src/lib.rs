@@ -124,7 +124,10 @@ impl From<Settings> for Jwt {
                 timeout: settings.timeout.into(),
                 max_bytes: settings.max_jwks_bytes,
             },
-            times: TimeRules { leeway: settings.leeway.into(), max_lifetime: settings.max_lifetime.map(Into::into) },
+            times: TimeRules {
+                leeway: settings.leeway.into(),
+                max_lifetime: settings.max_lifetime.map(Into::into),
+            },
             required_claims: settings.required_claims,
             scopes: settings.scopes,
             rules: settings.claims,

@@ -47,7 +47,10 @@ pub enum Location {
 impl Location {
     /// `Authorization: Bearer`.
     pub(crate) fn bearer() -> Self {
-        Self::Scheme { header: "authorization".to_owned(), scheme: "bearer".to_owned() }
+        Self::Scheme {
+            header: "authorization".to_owned(),
+            scheme: "bearer".to_owned(),
+        }
     }
 
     /// What is there, as far as it looks like a token.
@@ -55,10 +58,17 @@ impl Location {
         let tokens = match self {
             Self::Cookie(name) => request.cookie(name),
             Self::Header(name) => request.header(name),
-            Self::Query(name) => request.query_parameter(name).into_iter().map(String::into_bytes).collect(),
+            Self::Query(name) => request
+                .query_parameter(name)
+                .into_iter()
+                .map(String::into_bytes)
+                .collect(),
             Self::Scheme { header, scheme } => return of_scheme(&request.header(header), scheme),
         };
-        Ok(tokens.into_iter().filter(|token| !token.trim_ascii().is_empty()).collect())
+        Ok(tokens
+            .into_iter()
+            .filter(|token| !token.trim_ascii().is_empty())
+            .collect())
     }
 }
 
@@ -83,7 +93,9 @@ pub(crate) fn find(locations: &[Location], request: &Request, limit: usize) -> R
 
 /// The tokens of a scheme. A header that comes twice is refused as soon as one of its values is of the scheme.
 fn of_scheme(values: &[Vec<u8>], scheme: &str) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut tokens = values.iter().filter_map(|value| strip_scheme(value.trim_ascii(), scheme.as_bytes()));
+    let mut tokens = values
+        .iter()
+        .filter_map(|value| strip_scheme(value.trim_ascii(), scheme.as_bytes()));
     let Some(token) = tokens.next() else {
         return Ok(Vec::new());
     };
@@ -91,8 +103,14 @@ fn of_scheme(values: &[Vec<u8>], scheme: &str) -> Result<Vec<Vec<u8>>, Fault> {
         return Err(Fault::Malformed("The request has more than one token"));
     }
     // RFC 9110, section 11.2: token68, which has every character that a token can have.
-    if token.is_empty() || !token.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte)) {
-        return Err(Fault::Malformed("The token is empty or has characters that no token has"));
+    if token.is_empty()
+        || !token
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte))
+    {
+        return Err(Fault::Malformed(
+            "The token is empty or has characters that no token has",
+        ));
     }
     Ok(vec![token.to_owned()])
 }
@@ -108,17 +126,40 @@ impl TryFrom<LocationSettings> for Location {
 
     fn try_from(settings: LocationSettings) -> Result<Self, Self::Error> {
         let location = match settings {
-            LocationSettings { header: Some(header), scheme: Some(scheme), cookie: None, query: None } => {
-                Self::Scheme { header: header.to_ascii_lowercase(), scheme: scheme.to_ascii_lowercase() }
-            }
-            LocationSettings { header: Some(header), scheme: None, cookie: None, query: None } => {
-                Self::Header(header.to_ascii_lowercase())
-            }
-            LocationSettings { header: None, scheme: None, cookie: Some(cookie), query: None } => Self::Cookie(cookie),
-            LocationSettings { header: None, scheme: None, cookie: None, query: Some(query) } => Self::Query(query),
+            LocationSettings {
+                header: Some(header),
+                scheme: Some(scheme),
+                cookie: None,
+                query: None,
+            } => Self::Scheme {
+                header: header.to_ascii_lowercase(),
+                scheme: scheme.to_ascii_lowercase(),
+            },
+            LocationSettings {
+                header: Some(header),
+                scheme: None,
+                cookie: None,
+                query: None,
+            } => Self::Header(header.to_ascii_lowercase()),
+            LocationSettings {
+                header: None,
+                scheme: None,
+                cookie: Some(cookie),
+                query: None,
+            } => Self::Cookie(cookie),
+            LocationSettings {
+                header: None,
+                scheme: None,
+                cookie: None,
+                query: Some(query),
+            } => Self::Query(query),
             _ => return Err("needs exactly one of header, cookie and query; scheme goes with header"),
         };
-        if location.names().iter().any(|name| name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic())) {
+        if location
+            .names()
+            .iter()
+            .any(|name| name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
             return Err("a name must not be empty and has visible ASCII characters only");
         }
         Ok(location)
@@ -184,10 +225,28 @@ mod tests {
     #[test]
     fn several_tokens_are_refused_even_when_they_are_equal() {
         let get = || RequestBuilder::get("/");
-        check(get().header("Authorization", "Bearer a").cookie("jwt", "a"), Found::Malformed);
-        check(get().header("Authorization", "Bearer a").header("Authorization", "Bearer a"), Found::Malformed);
-        check(get().header("Authorization", "Basic a").header("Authorization", "Bearer a"), Found::Malformed);
-        check(get().header("Authorization", "Basic a").header("Authorization", "Digest a"), Found::Absent);
+        check(
+            get().header("Authorization", "Bearer a").cookie("jwt", "a"),
+            Found::Malformed,
+        );
+        check(
+            get()
+                .header("Authorization", "Bearer a")
+                .header("Authorization", "Bearer a"),
+            Found::Malformed,
+        );
+        check(
+            get()
+                .header("Authorization", "Basic a")
+                .header("Authorization", "Bearer a"),
+            Found::Malformed,
+        );
+        check(
+            get()
+                .header("Authorization", "Basic a")
+                .header("Authorization", "Digest a"),
+            Found::Absent,
+        );
         check(get().header("X-Jwt", "a").query("access_token=b"), Found::Malformed);
         check(get().cookie("jwt", "a").cookie("jwt", "b"), Found::Malformed);
         check(get().query("access_token=a&access_token=a"), Found::Malformed);
@@ -195,12 +254,28 @@ mod tests {
 
     #[test]
     fn what_can_be_no_token_is_malformed() {
-        for value in ["Bearer", "Bearer ", "Bearer a b", "Bearer a,b", "Bearer \"a\"", "Bearer a\tb"] {
-            check(RequestBuilder::get("/").header("Authorization", value), Found::Malformed);
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer \"a\"",
+            "Bearer a\tb",
+        ] {
+            check(
+                RequestBuilder::get("/").header("Authorization", value),
+                Found::Malformed,
+            );
         }
-        check(RequestBuilder::get("/").header("Authorization", b"Bearer \xff".to_vec()), Found::Malformed);
+        check(
+            RequestBuilder::get("/").header("Authorization", b"Bearer \xff"),
+            Found::Malformed,
+        );
         check(RequestBuilder::get("/").cookie("jwt", "a".repeat(21)), Found::Malformed);
-        check(RequestBuilder::get("/").cookie("jwt", "a".repeat(20)), Found::Token("aaaaaaaaaaaaaaaaaaaa"));
+        check(
+            RequestBuilder::get("/").cookie("jwt", "a".repeat(20)),
+            Found::Token("aaaaaaaaaaaaaaaaaaaa"),
+        );
     }
 
     #[test]

@@ -114,7 +114,12 @@ impl Settings {
             return Err("issuers: there are none, so no token could be accepted".into());
         }
         for (place, issuer) in self.issuers.iter().enumerate() {
-            if self.issuers.iter().take(place).any(|earlier| earlier.name == issuer.name) {
+            if self
+                .issuers
+                .iter()
+                .take(place)
+                .any(|earlier| earlier.name == issuer.name)
+            {
                 let name = issuer.name.as_deref().unwrap_or("any issuer (insecure_any_issuer)");
                 return Err(format!("issuers: {name} stands twice; give it all its audiences in one place").into());
             }
@@ -144,7 +149,11 @@ impl Settings {
         if self.attributes.len() > MAX_ATTRIBUTES {
             return Err(format!("attributes: a user has at most {MAX_ATTRIBUTES}").into());
         }
-        if self.attributes.keys().any(|name| name.is_empty() || name.len() > 256 || name.chars().any(char::is_control)) {
+        if self
+            .attributes
+            .keys()
+            .any(|name| name.is_empty() || name.len() > 256 || name.chars().any(char::is_control))
+        {
             return Err("attributes: a name has 1 to 256 bytes without control characters".into());
         }
         if self.realm.chars().any(char::is_control) {
@@ -172,7 +181,10 @@ impl Settings {
 }
 
 fn has_twice(locations: &[Location]) -> bool {
-    locations.iter().enumerate().any(|(place, location)| locations.iter().take(place).any(|earlier| earlier == location))
+    locations
+        .iter()
+        .enumerate()
+        .any(|(place, location)| locations.iter().take(place).any(|earlier| earlier == location))
 }
 
 fn bearer() -> Vec<Location> {

@@ -43,7 +43,11 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_escaped_and_short() {
-        let cases = [("key-1", "\"key-1\""), ("a\r\nb\u{1b}[31m", r#""a\r\nb\u{1b}[31m""#), ("'; DROP", "\"'; DROP\"")];
+        let cases = [
+            ("key-1", "\"key-1\""),
+            ("a\r\nb\u{1b}[31m", r#""a\r\nb\u{1b}[31m""#),
+            ("'; DROP", "\"'; DROP\""),
+        ];
         for (text, expected) in cases {
             assert_eq!(shown(text), expected);
         }

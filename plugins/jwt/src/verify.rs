@@ -26,7 +26,9 @@ pub(crate) fn verify(
     now: u64,
 ) -> Result<Verified, Fault> {
     if !issuer.algorithms.contains(jws.algorithm) {
-        return Err(Fault::Token("has an algorithm that is not accepted from its issuer (settings: algorithms)"));
+        return Err(Fault::Token(
+            "has an algorithm that is not accepted from its issuer (settings: algorithms)",
+        ));
     }
     issuer.keys.verify(jws, issuer.label(), freshness)?;
     let claims = Claims::of_verified(&jws.payload)?;

@@ -35,9 +35,11 @@ fn named(claims: &Claims) -> Result<Vec<&str>, Fault> {
     match claims.registered("aud") {
         None => Err(Fault::Claim("aud".to_owned(), "is missing")),
         Some(Value::String(audience)) => Ok(vec![audience]),
-        Some(Value::Array(audiences)) => {
-            audiences.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(malformed)
-        }
+        Some(Value::Array(audiences)) => audiences
+            .iter()
+            .map(Value::as_str)
+            .collect::<Option<_>>()
+            .ok_or_else(malformed),
         Some(_) => Err(malformed()),
     }
 }
@@ -67,7 +69,12 @@ mod tests {
         for (claims, any, all) in cases {
             let claims = Claims::of_verified(claims.to_string().as_bytes()).unwrap();
             let check = |how| check(&claims, &audiences, how).is_ok();
-            assert_eq!((check(AudienceMatch::Any), check(AudienceMatch::All)), (any, all), "{:?}", claims.0);
+            assert_eq!(
+                (check(AudienceMatch::Any), check(AudienceMatch::All)),
+                (any, all),
+                "{:?}",
+                claims.0
+            );
         }
     }
 }

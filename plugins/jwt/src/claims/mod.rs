@@ -28,7 +28,8 @@ pub(crate) struct Claims(Map<String, Value>);
 impl Claims {
     /// Reads the payload of a token. Only [`verify`](crate::verify::verify) calls it, once the signature holds.
     pub(crate) fn of_verified(payload: &[u8]) -> Result<Self, Fault> {
-        serde_json::from_slice(payload).map_err(|_| Fault::Token("has a payload that is not a JSON object with distinct names"))
+        serde_json::from_slice(payload)
+            .map_err(|_| Fault::Token("has a payload that is not a JSON object with distinct names"))
     }
 
     /// A registered claim (RFC 7519, section 4.1), as it is: `null` is a value here.
@@ -85,7 +86,17 @@ mod tests {
         for payload in [r#"{}"#, r#"{"a":{"b":1,"b":2}}"#, " {\"sub\":\"a\"}\n"] {
             assert!(Claims::of_verified(payload.as_bytes()).is_ok(), "{payload}");
         }
-        for payload in ["", "[]", "null", "\"{}\"", "{", "{}{}", r#"{"a":1,"a":1}"#, r#"{"a":1e999}"#, "{\"a\":\"\u{0}\"}"] {
+        for payload in [
+            "",
+            "[]",
+            "null",
+            "\"{}\"",
+            "{",
+            "{}{}",
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1e999}"#,
+            "{\"a\":\"\u{0}\"}",
+        ] {
             assert!(Claims::of_verified(payload.as_bytes()).is_err(), "{payload}");
         }
         assert!(Claims::of_verified(b"{\"a\":\"\xff\"}").is_err());

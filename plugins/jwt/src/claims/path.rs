@@ -28,7 +28,10 @@ impl ClaimPath {
 
     fn descend<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
         let (last, outer) = self.names.split_last()?;
-        outer.iter().try_fold(claims, |object, name| object.get(name)?.as_object())?.get(last)
+        outer
+            .iter()
+            .try_fold(claims, |object, name| object.get(name)?.as_object())?
+            .get(last)
     }
 }
 

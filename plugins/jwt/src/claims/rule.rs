@@ -87,7 +87,15 @@ impl TryFrom<RuleSettings> for Rule {
     type Error = String;
 
     fn try_from(settings: RuleSettings) -> Result<Self, String> {
-        let RuleSettings { claim, equals, one_of, contains, prefix, email_domain, exists } = settings;
+        let RuleSettings {
+            claim,
+            equals,
+            one_of,
+            contains,
+            prefix,
+            email_domain,
+            exists,
+        } = settings;
         let conditions = [
             equals.map(|value| Condition::OneOf(vec![value])),
             one_of.map(Condition::OneOf),
@@ -99,7 +107,9 @@ impl TryFrom<RuleSettings> for Rule {
         let mut conditions = conditions.into_iter().flatten();
         match (conditions.next(), conditions.next()) {
             (Some(condition), None) => {
-                condition.validate().map_err(|problem| format!("the rule on {claim} {problem}"))?;
+                condition
+                    .validate()
+                    .map_err(|problem| format!("the rule on {claim} {problem}"))?;
                 Ok(Self { claim, condition })
             }
             _ => Err(format!(
@@ -120,7 +130,11 @@ impl Condition {
             Self::OneOf(values) => !values.is_empty() && values.iter().all(is_scalar),
             Self::Prefix(prefix) => !prefix.is_empty(),
         };
-        if sound { Ok(()) } else { Err("can hold for no claim, or for every one: compare with texts, numbers or booleans") }
+        if sound {
+            Ok(())
+        } else {
+            Err("can hold for no claim, or for every one: compare with texts, numbers or booleans")
+        }
     }
 }
 

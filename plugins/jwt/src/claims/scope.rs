@@ -27,7 +27,11 @@ fn granted(claims: &Claims) -> Result<Vec<&str>, Fault> {
     match value {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(scopes)) => Ok(scopes.split(' ').collect()),
-        Some(Value::Array(scopes)) => scopes.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(malformed),
+        Some(Value::Array(scopes)) => scopes
+            .iter()
+            .map(Value::as_str)
+            .collect::<Option<_>>()
+            .ok_or_else(malformed),
         Some(_) => Err(malformed()),
     }
 }
@@ -58,7 +62,11 @@ mod tests {
         for (claims, enough) in cases {
             let text = claims.to_string();
             let claims = Claims::of_verified(text.as_bytes()).unwrap();
-            assert_eq!(check(&claims, &["read".to_owned(), "write".to_owned()]).is_ok(), enough, "{text}");
+            assert_eq!(
+                check(&claims, &["read".to_owned(), "write".to_owned()]).is_ok(),
+                enough,
+                "{text}"
+            );
             assert!(check(&claims, &[]).is_ok(), "{text}");
         }
     }

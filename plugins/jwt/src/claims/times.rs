@@ -78,7 +78,11 @@ fn seconds(number: &Number) -> Option<u64> {
     (seconds <= LATEST).then_some(seconds)
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked before")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the range is checked before"
+)]
 fn whole(seconds: f64) -> Option<u64> {
     (0.0..=LATEST as f64).contains(&seconds).then_some(seconds as u64)
 }
@@ -91,10 +95,16 @@ mod tests {
 
     fn check(rules: TimeRules, claims: &str) -> Result<Option<u64>, String> {
         let claims = Claims::of_verified(claims.as_bytes()).unwrap();
-        rules.check(&claims, false, NOW).map(|left| left.map(|left| left.as_secs())).map_err(|fault| fault.to_string())
+        rules
+            .check(&claims, false, NOW)
+            .map(|left| left.map(|left| left.as_secs()))
+            .map_err(|fault| fault.to_string())
     }
 
-    const RULES: TimeRules = TimeRules { leeway: Duration::from_secs(60), max_lifetime: None };
+    const RULES: TimeRules = TimeRules {
+        leeway: Duration::from_secs(60),
+        max_lifetime: None,
+    };
 
     #[test]
     fn times_hold_up_to_the_leeway_and_not_a_second_longer() {
@@ -122,8 +132,21 @@ mod tests {
     #[test]
     fn what_is_no_numeric_date_is_refused_wherever_it_stands() {
         let bad = [
-            "\"1800000100\"", "\"999999999999\"", "null", "[1800000100]", "{}", "true", "-1", "-0.5", "1e300", "-1e300",
-            "9223372036854775808", "18446744073709551615", "18446744073709551616", "1800000100000", "253402300800",
+            "\"1800000100\"",
+            "\"999999999999\"",
+            "null",
+            "[1800000100]",
+            "{}",
+            "true",
+            "-1",
+            "-0.5",
+            "1e300",
+            "-1e300",
+            "9223372036854775808",
+            "18446744073709551615",
+            "18446744073709551616",
+            "1800000100000",
+            "253402300800",
         ];
         for value in bad {
             for name in ["exp", "nbf", "iat"] {
@@ -133,14 +156,20 @@ mod tests {
                     format!(r#"{{"exp": 1800000100, "{name}": {value}}}"#)
                 };
                 let error = check(RULES, &claims).unwrap_err();
-                assert!(error.starts_with(&format!("the claim {name} is not a number")), "{claims}: {error}");
+                assert!(
+                    error.starts_with(&format!("the claim {name} is not a number")),
+                    "{claims}: {error}"
+                );
             }
         }
     }
 
     #[test]
     fn a_lifetime_is_measured_from_the_issue_and_from_now() {
-        let rules = TimeRules { max_lifetime: Some(Duration::from_secs(3600)), ..RULES };
+        let rules = TimeRules {
+            max_lifetime: Some(Duration::from_secs(3600)),
+            ..RULES
+        };
         let cases = [
             (r#"{"exp": 1800003600}"#, true),
             (r#"{"exp": 1800003660}"#, true),
@@ -161,7 +190,10 @@ mod tests {
         assert!(matches!(RULES.check(&none, true, NOW), Ok(None)));
         assert!(RULES.check(&null, true, NOW).is_err());
         assert!(RULES.check(&none, false, NOW).is_err());
-        let bounded = TimeRules { max_lifetime: Some(Duration::from_secs(3600)), ..RULES };
+        let bounded = TimeRules {
+            max_lifetime: Some(Duration::from_secs(3600)),
+            ..RULES
+        };
         assert!(bounded.check(&none, true, NOW).is_err());
     }
 }

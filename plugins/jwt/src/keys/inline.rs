@@ -61,7 +61,10 @@ mod tests {
     const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
 
     fn count(keys: Value) -> Result<usize, String> {
-        serde_json::from_value::<InlineKeys>(keys).unwrap().parse().map(|keys| keys.iter().count())
+        serde_json::from_value::<InlineKeys>(keys)
+            .unwrap()
+            .parse()
+            .map(|keys| keys.iter().count())
     }
 
     #[test]

@@ -53,7 +53,11 @@ impl<'a> TryFrom<Jwk<'a>> for Key<'a> {
         if jwk.purpose.as_deref().is_some_and(|purpose| purpose != "sig") {
             return Err("is not for signatures (use)");
         }
-        if jwk.key_ops.as_ref().is_some_and(|operations| !operations.iter().any(|operation| **operation == *"verify")) {
+        if jwk
+            .key_ops
+            .as_ref()
+            .is_some_and(|operations| !operations.iter().any(|operation| **operation == *"verify"))
+        {
             return Err("is not for verifying (key_ops)");
         }
         if jwk.kid.as_deref().is_some_and(|id| id.len() > MAX_ID) {
@@ -80,19 +84,28 @@ impl Jwk<'_> {
     fn algorithms_by_type(&self) -> Result<AlgorithmSet, &'static str> {
         let crv = self.crv.as_deref();
         let (algorithms, whole) = match (&*self.kty, crv) {
-            ("RSA", _) => (AlgorithmSet::RSA, is_modulus(self.n.as_ref()) && is_exponent(self.e.as_ref())),
-            ("EC", Some("P-256")) => {
-                (AlgorithmSet::of(&[Algorithm::Es256]), has_bytes(self.x.as_ref(), 32) && has_bytes(self.y.as_ref(), 32))
-            }
-            ("EC", Some("P-384")) => {
-                (AlgorithmSet::of(&[Algorithm::Es384]), has_bytes(self.x.as_ref(), 48) && has_bytes(self.y.as_ref(), 48))
-            }
+            ("RSA", _) => (
+                AlgorithmSet::RSA,
+                is_modulus(self.n.as_ref()) && is_exponent(self.e.as_ref()),
+            ),
+            ("EC", Some("P-256")) => (
+                AlgorithmSet::of(&[Algorithm::Es256]),
+                has_bytes(self.x.as_ref(), 32) && has_bytes(self.y.as_ref(), 32),
+            ),
+            ("EC", Some("P-384")) => (
+                AlgorithmSet::of(&[Algorithm::Es384]),
+                has_bytes(self.x.as_ref(), 48) && has_bytes(self.y.as_ref(), 48),
+            ),
             ("OKP", Some("Ed25519")) => (AlgorithmSet::of(&[Algorithm::EdDsa]), has_bytes(self.x.as_ref(), 32)),
             // A secret that is published is none, and an HMAC key that could come by this way would let a token choose it.
             ("oct", _) => return Err("is a shared secret (kty oct); HMAC takes the setting secret"),
             _ => return Err("is of a type or curve that is not supported (kty, crv)"),
         };
-        if whole { Ok(algorithms) } else { Err("lacks a number of its type, or has one of the wrong length") }
+        if whole {
+            Ok(algorithms)
+        } else {
+            Err("lacks a number of its type, or has one of the wrong length")
+        }
     }
 
     pub(crate) fn into_owned(self) -> Jwk<'static> {
@@ -102,7 +115,9 @@ impl Jwk<'_> {
             kid: owned(self.kid),
             alg: owned(self.alg),
             purpose: owned(self.purpose),
-            key_ops: self.key_ops.map(|operations| operations.into_iter().map(Text::into_owned).collect()),
+            key_ops: self
+                .key_ops
+                .map(|operations| operations.into_iter().map(Text::into_owned).collect()),
             crv: owned(self.crv),
             n: owned(self.n),
             e: owned(self.e),
@@ -171,7 +186,10 @@ mod tests {
             (ed25519.clone(), AlgorithmSet::of(&[Algorithm::EdDsa])),
             (with(ed25519, "alg", "Ed25519"), AlgorithmSet::of(&[Algorithm::EdDsa])),
             (with(rsa(), "alg", "PS256"), AlgorithmSet::of(&[Algorithm::Ps256])),
-            (with(with(rsa(), "use", "sig"), "key_ops", json!(["sign", "verify"])), AlgorithmSet::RSA),
+            (
+                with(with(rsa(), "use", "sig"), "key_ops", json!(["sign", "verify"])),
+                AlgorithmSet::RSA,
+            ),
             (with(rsa(), "alg", Value::Null), AlgorithmSet::RSA),
         ];
         for (jwk, algorithms) in cases {

@@ -54,7 +54,10 @@ fn signed_by(keys: &KeySet<'_>, jws: &Jws<'_>, issuer: &str) -> Result<(), Unsig
     let (candidates, named) = match keys.candidates(jws) {
         Candidates::Misused => {
             let fault = Fault::Token("has an algorithm that its key is not for");
-            return Err(Unsigned { fault, keys_may_be_old: false });
+            return Err(Unsigned {
+                fault,
+                keys_may_be_old: false,
+            });
         }
         Candidates::Named(keys) => (keys, true),
         Candidates::Possible(keys) => (keys, false),
@@ -63,10 +66,16 @@ fn signed_by(keys: &KeySet<'_>, jws: &Jws<'_>, issuer: &str) -> Result<(), Unsig
         return Ok(());
     }
     let fault = match &jws.key_id {
-        Some(id) if candidates.is_empty() => Fault::Key { issuer: issuer.to_owned(), kid: shown(id) },
+        Some(id) if candidates.is_empty() => Fault::Key {
+            issuer: issuer.to_owned(),
+            kid: shown(id),
+        },
         _ => Fault::Signature(issuer.to_owned()),
     };
-    Err(Unsigned { fault, keys_may_be_old: !named })
+    Err(Unsigned {
+        fault,
+        keys_may_be_old: !named,
+    })
 }
 
 impl Key<'_> {

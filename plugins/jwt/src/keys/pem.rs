@@ -19,14 +19,21 @@ pub(crate) const MARK: &str = "-----BEGIN ";
 
 /// Reads every public key of a PEM text. They have no ids, so a token's id says nothing about them.
 pub(crate) fn parse(text: &str) -> Result<Vec<Key<'static>>, String> {
-    let blocks = text.match_indices(MARK).map(|(start, _)| text.get(start..).unwrap_or_default());
+    let blocks = text
+        .match_indices(MARK)
+        .map(|(start, _)| text.get(start..).unwrap_or_default());
     blocks.map(key).collect()
 }
 
 /// The key in the block that starts here.
 fn key(text: &str) -> Result<Key<'static>, String> {
-    let end = text.find("-----END ").and_then(|end| Some(end + text.get(end..)?.find('\n').unwrap_or(text.len() - end)));
-    let block = end.and_then(|end| text.get(..end)).ok_or("the PEM has no end line")?.trim_end();
+    let end = text
+        .find("-----END ")
+        .and_then(|end| Some(end + text.get(end..)?.find('\n').unwrap_or(text.len() - end)));
+    let block = end
+        .and_then(|end| text.get(..end))
+        .ok_or("the PEM has no end line")?
+        .trim_end();
     let mut der = Vec::new();
     let mut decoder = pem::Decoder::new_detect_wrap(block.as_bytes()).map_err(|_| MALFORMED)?;
     decoder.decode_to_end(&mut der).map_err(|_| MALFORMED)?;
@@ -37,9 +44,11 @@ fn key(text: &str) -> Result<Key<'static>, String> {
             return Err("the PEM is a certificate; take its key: openssl x509 -in FILE -noout -pubkey".to_owned());
         }
         label if label.ends_with("PRIVATE KEY") => {
-            return Err("the PEM is a private key, which does not belong here; take its public key: \
+            return Err(
+                "the PEM is a private key, which does not belong here; take its public key: \
                 openssl pkey -in FILE -pubout"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         _ => None,
     };
@@ -60,7 +69,11 @@ fn public_key(der: &[u8]) -> Option<Jwk<'static>> {
     match info.algorithm.oid {
         RSA => rsa(key),
         EC => ec(info.algorithm.parameters_oid().ok()?, key),
-        ED25519 => Some(Jwk { crv: text("Ed25519"), x: number(key), ..of_type("OKP") }),
+        ED25519 => Some(Jwk {
+            crv: text("Ed25519"),
+            x: number(key),
+            ..of_type("OKP")
+        }),
         _ => None,
     }
 }
@@ -71,7 +84,11 @@ fn rsa(der: &[u8]) -> Option<Jwk<'static>> {
     let numbers: der::Result<_> = reader.sequence(|body| Ok((UintRef::decode(body)?, UintRef::decode(body)?)));
     let (n, e) = numbers.ok()?;
     reader.finish().ok()?;
-    Some(Jwk { n: number(n.as_bytes()), e: number(e.as_bytes()), ..of_type("RSA") })
+    Some(Jwk {
+        n: number(n.as_bytes()),
+        e: number(e.as_bytes()),
+        ..of_type("RSA")
+    })
 }
 
 /// An uncompressed point (SEC 1, section 2.3.3).
@@ -85,7 +102,12 @@ fn ec(curve: ObjectIdentifier, point: &[u8]) -> Option<Jwk<'static>> {
         _ => return None,
     };
     let (x, y) = point.strip_prefix(&[4])?.split_at_checked(size)?;
-    Some(Jwk { crv: text(name), x: number(x), y: number(y), ..of_type("EC") })
+    Some(Jwk {
+        crv: text(name),
+        x: number(x),
+        y: number(y),
+        ..of_type("EC")
+    })
 }
 
 fn of_type(kty: &'static str) -> Jwk<'static> {

@@ -69,7 +69,9 @@ impl SharedSecret {
 
 impl fmt::Debug for SharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedSecret").field("algorithms", &self.algorithms).finish_non_exhaustive()
+        f.debug_struct("SharedSecret")
+            .field("algorithms", &self.algorithms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,7 +120,11 @@ mod tests {
             assert_eq!(secret.algorithms(), AlgorithmSet::of(&algorithms), "{length}");
         }
         for text in ["x", &"x".repeat(31), &format!("{}\n\n", "x".repeat(31))] {
-            assert!(secret(text, SecretEncoding::Text).unwrap_err().contains("32 bytes"), "{}", text.len());
+            assert!(
+                secret(text, SecretEncoding::Text).unwrap_err().contains("32 bytes"),
+                "{}",
+                text.len()
+            );
         }
     }
 
@@ -127,12 +133,26 @@ mod tests {
         let bytes: Vec<u8> = (0..32).map(|n| 251_u8.wrapping_add(n)).collect();
         let plain = BASE64_STANDARD.encode(&bytes);
         let url = plain.replace('+', "-").replace('/', "_");
-        for text in [plain.as_str(), &url, plain.trim_end_matches('='), url.trim_end_matches('='), &format!("{plain}\r\n")] {
+        for text in [
+            plain.as_str(),
+            &url,
+            plain.trim_end_matches('='),
+            url.trim_end_matches('='),
+            &format!("{plain}\r\n"),
+        ] {
             let jwk = secret(text, SecretEncoding::Base64).unwrap().jwk;
-            assert_eq!(jwk, format!(r#"{{"kty":"oct","k":"{}"}}"#, url.trim_end_matches('=')), "{text}");
+            assert_eq!(
+                jwk,
+                format!(r#"{{"kty":"oct","k":"{}"}}"#, url.trim_end_matches('=')),
+                "{text}"
+            );
         }
         assert!(secret("not base64 at all, but rather long", SecretEncoding::Base64).is_err());
-        assert!(secret(&plain[..40], SecretEncoding::Base64).unwrap_err().contains("32 bytes"));
+        assert!(
+            secret(&plain[..40], SecretEncoding::Base64)
+                .unwrap_err()
+                .contains("32 bytes")
+        );
     }
 
     /// Security cases 7 and 8.
@@ -141,7 +161,10 @@ mod tests {
         let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n";
         let indented = format!("\n \t{pem}");
         for text in [pem, &indented, r#" {"keys":[],"padding":"xxxxxxxxxxxxxxxxxxxxxxxx"}"#] {
-            assert!(secret(text, SecretEncoding::Text).unwrap_err().contains("not a secret"), "{text}");
+            assert!(
+                secret(text, SecretEncoding::Text).unwrap_err().contains("not a secret"),
+                "{text}"
+            );
         }
     }
 
@@ -149,6 +172,9 @@ mod tests {
     fn a_secret_is_not_shown() {
         let secret = secret(&"hunter2!".repeat(8), SecretEncoding::Text).unwrap();
         let shown = format!("{secret:?}");
-        assert!(!shown.contains("hunter") && !shown.contains(&BASE64_URL_SAFE_NO_PAD.encode("hunter")), "{shown}");
+        assert!(
+            !shown.contains("hunter") && !shown.contains(&BASE64_URL_SAFE_NO_PAD.encode("hunter")),
+            "{shown}"
+        );
     }
 }

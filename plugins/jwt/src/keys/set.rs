@@ -43,7 +43,10 @@ impl<'a> KeySet<'a> {
         }
         let (mut keys, mut reason) = (Vec::new(), "");
         for key in set.keys {
-            match serde_json::from_str::<Jwk<'a>>(key.get()).map_err(|_| "is malformed").and_then(Key::try_from) {
+            match serde_json::from_str::<Jwk<'a>>(key.get())
+                .map_err(|_| "is malformed")
+                .and_then(Key::try_from)
+            {
                 Ok(key) => keys.push(key),
                 Err(unfit) => reason = unfit,
             }
@@ -65,7 +68,15 @@ impl<'a> KeySet<'a> {
     }
 
     pub(crate) fn into_owned(self) -> KeySet<'static> {
-        KeySet(self.0.into_iter().map(|key| Key { algorithms: key.algorithms, jwk: key.jwk.into_owned() }).collect())
+        KeySet(
+            self.0
+                .into_iter()
+                .map(|key| Key {
+                    algorithms: key.algorithms,
+                    jwk: key.jwk.into_owned(),
+                })
+                .collect(),
+        )
     }
 
     /// The keys that may have signed this token. An id is compared and never used for anything else.
@@ -74,10 +85,21 @@ impl<'a> KeySet<'a> {
         let has_id = |key: &&Key<'_>| jws.key_id.is_some() && key.jwk.kid.as_deref() == jws.key_id.as_deref();
         if self.0.iter().any(|key| has_id(&key)) {
             let named: Vec<_> = self.0.iter().filter(has_id).filter(fits).take(MAX_TRIES).collect();
-            return if named.is_empty() { Candidates::Misused } else { Candidates::Named(named) };
+            return if named.is_empty() {
+                Candidates::Misused
+            } else {
+                Candidates::Named(named)
+            };
         }
         let may_be_meant = |key: &&Key<'_>| jws.key_id.is_none() || key.jwk.kid.is_none();
-        Candidates::Possible(self.0.iter().filter(may_be_meant).filter(fits).take(MAX_TRIES).collect())
+        Candidates::Possible(
+            self.0
+                .iter()
+                .filter(may_be_meant)
+                .filter(fits)
+                .take(MAX_TRIES)
+                .collect(),
+        )
     }
 }
 
@@ -93,7 +115,10 @@ mod tests {
     }
 
     fn ec(more: &str) -> String {
-        format!(r#"{{"kty":"EC","crv":"P-256","x":"{0}","y":"{0}"{more}}}"#, "x".repeat(43))
+        format!(
+            r#"{{"kty":"EC","crv":"P-256","x":"{0}","y":"{0}"{more}}}"#,
+            "x".repeat(43)
+        )
     }
 
     fn set(keys: &[String]) -> String {
@@ -147,13 +172,23 @@ mod tests {
     #[test]
     fn only_a_handful_of_keys_is_tried() {
         let set = set(&vec![ec(""); 20]);
-        assert_eq!(found(&KeySet::parse(&set).unwrap(), r#"{"alg":"ES256"}"#), "possible 0 1 2 3 4");
+        assert_eq!(
+            found(&KeySet::parse(&set).unwrap(), r#"{"alg":"ES256"}"#),
+            "possible 0 1 2 3 4"
+        );
     }
 
     #[test]
     fn keys_of_other_kinds_are_left_out() {
         let oct = r#"{"kty":"oct","k":"c2VjcmV0","alg":"HS256","kid":"a"}"#.to_owned();
-        let keys = [oct, "7".to_owned(), r#"{"kty":7}"#.to_owned(), rsa(r#","use":"enc""#), rsa(r#","kid":["a"]"#), ec("")];
+        let keys = [
+            oct,
+            "7".to_owned(),
+            r#"{"kty":7}"#.to_owned(),
+            rsa(r#","use":"enc""#),
+            rsa(r#","kid":["a"]"#),
+            ec(""),
+        ];
         let set = set(&keys);
         let set = KeySet::parse(&set).unwrap();
         assert_eq!(set.iter().count(), 1);

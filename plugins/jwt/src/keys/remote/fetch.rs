@@ -17,7 +17,9 @@ pub(super) fn key_set(provider: &Provider, freshness: &Freshness) -> Result<KeyS
         Origin::Url(url) => url.clone(),
     };
     let body = get(&jwks_url, freshness)?;
-    KeySet::parse(&body).map(KeySet::into_owned).map_err(|problem| format!("{jwks_url}: {problem}"))
+    KeySet::parse(&body)
+        .map(KeySet::into_owned)
+        .map_err(|problem| format!("{jwks_url}: {problem}"))
 }
 
 /// Where the issuer's metadata say that the keys are (OpenID Connect Discovery 1.0, section 4).
@@ -37,14 +39,21 @@ fn discover(issuer: &str, insecure_http: bool, freshness: &Freshness) -> Result<
     }
     url::check(&metadata.jwks_uri, insecure_http).map_err(|problem| format!("{metadata_url}: jwks_uri: {problem}"))?;
     if issuer.starts_with("https:") && !metadata.jwks_uri.starts_with("https:") {
-        return Err(format!("{metadata_url}: jwks_uri: it is not https, though the issuer is"));
+        return Err(format!(
+            "{metadata_url}: jwks_uri: it is not https, though the issuer is"
+        ));
     }
     Ok(metadata.jwks_uri)
 }
 
 fn get(url: &str, freshness: &Freshness) -> Result<String, String> {
-    let request = http::get(url).header("accept", "application/json").timeout(freshness.timeout);
-    let answer = request.max_body(freshness.max_bytes).send().map_err(|error| format!("{url}: {error}"))?;
+    let request = http::get(url)
+        .header("accept", "application/json")
+        .timeout(freshness.timeout);
+    let answer = request
+        .max_body(freshness.max_bytes)
+        .send()
+        .map_err(|error| format!("{url}: {error}"))?;
     // A redirect is not followed: it could lead to a place that the settings don't name.
     if answer.status != 200 {
         return Err(format!("{url}: it answered {}, not 200", answer.status));

@@ -60,23 +60,38 @@ impl Provider {
         if issuer.contains(['?', '#']) {
             return Err("issuer: with discovery it must have neither query nor fragment".to_owned());
         }
-        Ok(Self { origin: Origin::Discovery(issuer.to_owned()), insecure_http })
+        Ok(Self {
+            origin: Origin::Discovery(issuer.to_owned()),
+            insecure_http,
+        })
     }
 
     /// Keys at this URL.
     pub(crate) fn at(url: String, insecure_http: bool) -> Result<Self, String> {
         url::check(&url, insecure_http).map_err(|problem| format!("jwks_url: {problem}"))?;
-        Ok(Self { origin: Origin::Url(url), insecure_http })
+        Ok(Self {
+            origin: Origin::Url(url),
+            insecure_http,
+        })
     }
 
     /// Refuses a token that no key signed, after it has looked for newer keys if they may be the reason.
     pub(super) fn verify(&self, jws: &Jws<'_>, issuer: &str, freshness: &Freshness) -> Result<(), Fault> {
-        let source = Source { provider: self, freshness };
+        let source = Source {
+            provider: self,
+            freshness,
+        };
         let current = source.current()?;
         let fault = match signed_by(&current.keys()?, jws, issuer) {
             Ok(()) => return Ok(()),
-            Err(Unsigned { fault, keys_may_be_old: false }) => return Err(fault),
-            Err(Unsigned { fault, keys_may_be_old: true }) => fault,
+            Err(Unsigned {
+                fault,
+                keys_may_be_old: false,
+            }) => return Err(fault),
+            Err(Unsigned {
+                fault,
+                keys_may_be_old: true,
+            }) => fault,
         };
         match source.newer(&current) {
             Some(newer) => signed_by(&newer.keys()?, jws, issuer).map_err(|unsigned| unsigned.fault),
@@ -117,7 +132,9 @@ impl Source<'_> {
             // Perhaps another instance is at it: a token signed with a new key is worth that wait.
             self.refreshing().wait(self.fetch_takes());
         }
-        fetched.or_else(|| self.load()).filter(|newer| !newer.has_keys_of(tried))
+        fetched
+            .or_else(|| self.load())
+            .filter(|newer| !newer.has_keys_of(tried))
     }
 
     /// Fetches the keys unless that was tried a moment ago.
@@ -132,7 +149,9 @@ impl Source<'_> {
                 Some(new)
             }
             Err(reason) => {
-                log::warn(format!("the keys could not be fetched and the old ones are used: {reason}"));
+                log::warn(format!(
+                    "the keys could not be fetched and the old ones are used: {reason}"
+                ));
                 claim.fail(&reason, self.freshness.min_refresh_interval);
                 None
             }

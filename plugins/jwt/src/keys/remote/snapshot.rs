@@ -41,7 +41,9 @@ impl Snapshot {
     pub(super) fn keys(&self) -> Result<KeySet<'_>, Fault> {
         let jwks: Vec<Jwk<'_>> = serde_json::from_slice(self.jwks())
             .map_err(|_| Fault::Unavailable("the keys in the cache are unreadable".to_owned()))?;
-        Ok(KeySet::of(jwks.into_iter().filter_map(|jwk| Key::try_from(jwk).ok()).collect()))
+        Ok(KeySet::of(
+            jwks.into_iter().filter_map(|jwk| Key::try_from(jwk).ok()).collect(),
+        ))
     }
 
     /// Whether these are the same keys, whenever they were fetched.
@@ -76,13 +78,24 @@ mod tests {
         let made = Snapshot::new(&KeySet::parse(&text).unwrap(), 999_990).unwrap();
         let read = Snapshot::from_bytes(made.as_bytes().to_owned()).unwrap();
         assert_eq!(read.age(), Duration::from_secs(10));
-        assert_eq!(read.keys().unwrap().iter().map(|key| key.jwk.kid.as_deref().unwrap()).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(
+            read.keys()
+                .unwrap()
+                .iter()
+                .map(|key| key.jwk.kid.as_deref().unwrap())
+                .collect::<Vec<_>>(),
+            ["a"]
+        );
         assert!(!String::from_utf8_lossy(read.as_bytes()).contains("x5c"));
 
         let later = Snapshot::new(&KeySet::parse(&text).unwrap(), 999_999).unwrap();
         assert!(later.has_keys_of(&read));
         let other = set("b");
-        assert!(!Snapshot::new(&KeySet::parse(&other).unwrap(), 999_990).unwrap().has_keys_of(&read));
+        assert!(
+            !Snapshot::new(&KeySet::parse(&other).unwrap(), 999_990)
+                .unwrap()
+                .has_keys_of(&read)
+        );
     }
 
     #[test]

@@ -9,18 +9,19 @@ pub(super) fn check(url: &str, insecure_http: bool) -> Result<(), &'static str> 
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("it must have visible ASCII characters only");
     }
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return Err("it must be an https URL");
+    let (is_https, rest) = match url.split_once("://") {
+        Some(("https", rest)) => (true, rest),
+        Some(("http", rest)) => (false, rest),
+        _ => return Err("it must be an https URL"),
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.is_empty() || authority.contains(['@', '\\']) {
         return Err("it needs a host, and must not have a user or a password");
     }
-    match scheme {
-        "https" => Ok(()),
-        "http" if insecure_http || is_loopback(authority) => Ok(()),
-        "http" => Err("it must be https; to accept keys that anybody on the way can replace, set insecure_http = true"),
-        _ => Err("it must be an https URL"),
+    if is_https || insecure_http || is_loopback(authority) {
+        Ok(())
+    } else {
+        Err("it must be https; to accept keys that anybody on the way can replace, set insecure_http = true")
     }
 }
 

@@ -1,0 +1,350 @@
+//! What claims a token must have, and what becomes of them.
+
+use portcullis_sdk::User;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::gateway::*;
+use crate::mint::P256;
+
+#[track_caller]
+fn expect_claims(settings: &Value, claims: &Value, expected: &str) {
+    expect(ask(settings, &P256.token(&header(), claims)), expected);
+}
+
+/// A token whose payload is this very text.
+fn raw(payload: &str) -> String {
+    P256.sign("ES256", &header().to_string(), payload.as_bytes())
+}
+
+/// Security case 11: `exp`, `iss` and `aud` are required unless the settings say otherwise.
+#[test]
+fn expiry_issuer_and_audience_are_required() {
+    let _host = host();
+    expect_claims(&settings(), &claims(), "alice");
+    expect_claims(
+        &settings(),
+        &without(claims(), "exp"),
+        "401 invalid_token: the claim exp is missing",
+    );
+    expect_claims(
+        &settings(),
+        &without(claims(), "aud"),
+        "401 invalid_token: the claim aud is missing",
+    );
+    expect_claims(
+        &settings(),
+        &without(claims(), "iss"),
+        "401 invalid_token: the token is of an issuer that is not",
+    );
+    expect_claims(
+        &settings(),
+        &without(claims(), "sub"),
+        "401 invalid_token: the claim sub is missing",
+    );
+    expect_claims(&settings(), &without(claims(), "iat"), "alice");
+
+    let any_audience = without(settings(), "issuers");
+    let any_audience = with(
+        any_audience,
+        "issuers",
+        json!([{
+            "issuer": ISSUER, "insecure_any_audience": true, "insecure_no_expiry": true,
+            "jwks": {"keys": [P256.jwk_with_id("p256")]},
+        }]),
+    );
+    expect_claims(&any_audience, &json!({"iss": ISSUER, "sub": "alice"}), "alice");
+    expect_claims(&any_audience, &with(claims(), "aud", "other"), "alice");
+}
+
+#[test]
+fn the_issuer_is_compared_exactly() {
+    let _host = host();
+    for issuer in [
+        "https://id.example.org/",
+        "https://ID.example.org",
+        "https://id.example.or",
+        "id.example.org",
+        " ",
+    ] {
+        expect_claims(
+            &settings(),
+            &with(claims(), "iss", issuer),
+            "401 invalid_token: the token is of an issuer",
+        );
+    }
+    for issuer in [json!([ISSUER]), json!({"a": ISSUER}), json!(7), json!(true)] {
+        expect_claims(
+            &settings(),
+            &with(claims(), "iss", issuer),
+            "401 invalid_token: the token has a payload",
+        );
+    }
+    let twice = format!(
+        r#"{{"iss":"{ISSUER}","iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"a","exp":{}}}"#,
+        NOW + 9
+    );
+    expect(
+        ask(&settings(), &raw(&twice)),
+        "401 invalid_token: the token has a payload",
+    );
+}
+
+#[test]
+fn any_or_every_audience_must_be_named() {
+    let _host = host();
+    let two = with_issuer(settings(), "audiences", json!([AUDIENCE, "second"]));
+    let all = with_issuer(two.clone(), "audience_match", "all");
+    let cases = [
+        (json!(AUDIENCE), "alice", "401 "),
+        (json!(["x", "second"]), "alice", "401 "),
+        (json!([AUDIENCE, "second"]), "alice", "alice"),
+        (json!("x"), "401 ", "401 "),
+        (json!([]), "401 ", "401 "),
+        (json!([AUDIENCE, 7]), "401 ", "401 "),
+        (Value::Null, "401 ", "401 "),
+    ];
+    for (audience, by_any, by_all) in cases {
+        expect_claims(&two, &with(claims(), "aud", audience.clone()), by_any);
+        expect_claims(&all, &with(claims(), "aud", audience), by_all);
+    }
+}
+
+/// Security case 10: a time of the wrong type is no missing time (CVE-2026-25537).
+#[test]
+fn times_of_the_wrong_type_are_refused() {
+    let _host = host();
+    let wrong = [
+        "\"1800000050\"",
+        "\"999999999999\"",
+        "-5",
+        "-5.5",
+        "1e300",
+        "1e999",
+        "null",
+        "[1800000050]",
+        "{}",
+        "true",
+    ];
+    for value in wrong {
+        for name in ["exp", "nbf", "iat"] {
+            let start = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"alice""#);
+            let exp = if name == "exp" {
+                String::new()
+            } else {
+                format!(r#","exp":{}"#, NOW + 50)
+            };
+            let token = raw(&format!(r#"{start}{exp},"{name}":{value}}}"#));
+            expect(ask(&settings(), &token), "401 invalid_token: the ");
+        }
+    }
+}
+
+/// Security case 11: fractions are times, and numbers at the edge of a type are no panic.
+#[test]
+fn times_may_have_fractions_and_any_size() {
+    let _host = host();
+    for value in ["1800000050.9", "1.80000005e9", "1800000050.0"] {
+        let payload = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"alice","exp":{value}}}"#);
+        assert_eq!(said(ask(&settings(), &raw(&payload))), "alice", "{value}");
+    }
+    for value in [
+        "9223372036854775807",
+        "9223372036854775808",
+        "18446744073709551615",
+        "18446744073709551616",
+        "1e308",
+    ] {
+        for name in ["exp", "nbf", "iat"] {
+            let payload = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"alice","{name}":{value}}}"#);
+            expect(ask(&settings(), &raw(&payload)), "401 invalid_token: the ");
+        }
+    }
+}
+
+#[test]
+fn times_hold_within_the_leeway() {
+    let _host = host();
+    let strict = with(settings(), "leeway", 0);
+    let wide = with(settings(), "leeway", "5m");
+    let cases = [
+        (
+            "exp",
+            NOW - 1,
+            "alice",
+            "401 invalid_token: the token has expired",
+            "alice",
+        ),
+        ("exp", NOW, "alice", "401 invalid_token: the token has expired", "alice"),
+        ("exp", NOW - 60, "401 ", "401 ", "alice"),
+        ("exp", NOW - 300, "401 ", "401 ", "401 "),
+        (
+            "nbf",
+            NOW + 1,
+            "alice",
+            "401 invalid_token: the token is not valid yet: nbf",
+            "alice",
+        ),
+        ("nbf", NOW + 61, "401 ", "401 ", "alice"),
+        (
+            "iat",
+            NOW + 1,
+            "alice",
+            "401 invalid_token: the token is not valid yet: iat",
+            "alice",
+        ),
+        ("iat", NOW + 61, "401 ", "401 ", "alice"),
+    ];
+    for (name, value, by_default, by_strict, by_wide) in cases {
+        let claims = with(claims(), name, value);
+        expect_claims(&settings(), &claims, by_default);
+        expect_claims(&strict, &claims, by_strict);
+        expect_claims(&wide, &claims, by_wide);
+    }
+}
+
+#[test]
+fn a_token_that_lives_too_long_is_refused() {
+    let _host = host();
+    let settings = with(settings(), "max_lifetime", "1h");
+    expect_claims(&settings, &claims(), "alice");
+    expect_claims(&settings, &with(claims(), "exp", NOW + 3590), "alice");
+    expect_claims(
+        &settings,
+        &with(claims(), "exp", NOW + 3591),
+        "401 invalid_token: the token was issued for too long",
+    );
+    let undated = without(claims(), "iat");
+    expect_claims(
+        &settings,
+        &with(undated, "exp", NOW + 3700),
+        "401 invalid_token: the token expires too late",
+    );
+}
+
+#[test]
+fn required_claims_must_be_there() {
+    let _host = host();
+    let settings = with(settings(), "required_claims", json!(["jti", "realm_access.roles"]));
+    expect_claims(&settings, &claims(), "401 invalid_token: the claim jti is missing");
+    let with_id = with(claims(), "jti", "1");
+    expect_claims(
+        &settings,
+        &with_id,
+        "401 invalid_token: the claim realm_access.roles is missing",
+    );
+    expect_claims(&settings, &with(with_id, "realm_access", json!({"roles": []})), "alice");
+    expect_claims(
+        &settings,
+        &with(claims(), "jti", Value::Null),
+        "401 invalid_token: the claim jti is missing",
+    );
+}
+
+#[test]
+fn a_token_of_another_type_is_refused() {
+    let _host = host();
+    let only_access_tokens = with(settings(), "typ", json!(["at+jwt"]));
+    let ask_with =
+        |settings: &Value, typ: Value| said(ask(settings, &P256.token(&with(header(), "typ", typ), &claims())));
+    for typ in ["at+jwt", "application/at+jwt", "AT+JWT"] {
+        assert_eq!(ask_with(&only_access_tokens, json!(typ)), "alice");
+    }
+    assert!(
+        ask_with(&only_access_tokens, json!("JWT")).starts_with("401 invalid_token: the type of the token, \"JWT\"")
+    );
+    expect(
+        ask(&only_access_tokens, &token()),
+        "401 invalid_token: the type of the token, none",
+    );
+    assert_eq!(ask_with(&settings(), json!("JWT")), "alice");
+    assert!(ask_with(&settings(), json!("logout+jwt")).starts_with("401 invalid_token: the type"));
+}
+
+/// A known user who lacks a right is 403, not 401.
+#[test]
+fn scopes_and_rules_say_who_may_come_in() {
+    let _host = host();
+    let settings = with(settings(), "scopes", json!(["dask", "read"]));
+    let settings = with(
+        settings,
+        "claims",
+        json!([
+            {"claim": "email_verified", "equals": true},
+            {"claim": "email", "email_domain": ["example.org"]},
+            {"claim": "realm_access.roles", "contains": "user"},
+        ]),
+    );
+    let good = json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": NOW + 9, "scope": "read dask",
+        "email": "alice@example.org", "email_verified": true, "realm_access": {"roles": ["user", "x"]},
+    });
+    expect_claims(&settings, &good, "alice");
+    let cases = [
+        ("scope", json!("dask"), "403: the token lacks the scope read"),
+        ("scope", Value::Null, "403: the token lacks the scope dask"),
+        (
+            "email_verified",
+            json!("true"),
+            "403: the claims do not satisfy the rule on email_verified",
+        ),
+        (
+            "email",
+            json!("a@x@example.org"),
+            "403: the claims do not satisfy the rule on email",
+        ),
+        (
+            "realm_access",
+            json!({"roles": "user"}),
+            "403: the claims do not satisfy the rule on realm_access.roles",
+        ),
+        ("exp", json!(NOW - 99), "401 "),
+    ];
+    for (name, value, expected) in cases {
+        expect_claims(&settings, &with(good.clone(), name, value), expected);
+    }
+    let by_list = with(without(good, "scope"), "scp", json!(["dask", "read"]));
+    expect_claims(&settings, &by_list, "alice");
+}
+
+#[test]
+fn claims_become_name_groups_admin_and_attributes() {
+    let _host = host();
+    let settings = with_issuer(settings(), "user_prefix", "corp:");
+    let settings = with(settings, "user_claim", json!(["preferred_username", "sub"]));
+    let settings = with(settings, "groups_claim", "https://example.org/groups");
+    let settings = with(settings, "admin_groups", json!(["wheel"]));
+    let settings = with(settings, "attributes", json!({"mail": "email"}));
+    let full = with(with(claims(), "preferred_username", "al"), "email", "al@example.org");
+    let full = with(full, "https://example.org/groups", json!(["staff", "wheel"]));
+    let user = |claims: &Value| ask(&settings, &P256.token(&header(), claims)).unwrap().user;
+    let expected = User::new("corp:al")
+        .with_groups(["staff", "wheel"])
+        .admin(true)
+        .with_attribute("mail", "al@example.org");
+    assert_eq!(user(&full), expected);
+    assert_eq!(user(&claims()), User::new("corp:alice"));
+}
+
+#[test]
+fn a_payload_that_is_no_object_with_distinct_names_is_refused() {
+    let _host = host();
+    let nested = format!(r#"{{"iss":"{ISSUER}","x":{}}}"#, "[".repeat(5000));
+    let double = format!(
+        r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"a","sub":"b","exp":{}}}"#,
+        NOW + 9
+    );
+    let inner = token();
+    for payload in ["", "[]", "7", "null", "{", &nested, &double, &inner] {
+        expect(
+            ask(&settings(), &raw(payload)),
+            "401 invalid_token: the token has a payload",
+        );
+    }
+    let latin1 = P256.sign(
+        "ES256",
+        &header().to_string(),
+        b"{\"iss\":\"https://id.example.org\",\"sub\":\"\xff\"}",
+    );
+    expect(ask(&settings(), &latin1), "401 invalid_token: the token has a payload");
+}

@@ -1,0 +1,143 @@
+//! Keys in the settings, in every form in which they are handed out.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::gateway::*;
+use crate::mint::ED25519;
+use crate::mint::P256;
+use crate::mint::P384;
+use crate::mint::RSA;
+use crate::mint::Signer;
+use crate::mint::pem;
+
+fn with_source(name: &str, value: impl Into<Value>) -> Value {
+    json!({"issuers": [with(json!({"issuer": ISSUER, "audiences": [AUDIENCE]}), name, value)]})
+}
+
+#[test]
+fn keys_in_pem_verify_whatever_id_the_token_names() {
+    let _host = host();
+    let keys: [(&Signer, &str); 4] = [(&RSA, "RS256"), (&P256, "ES256"), (&P384, "ES384"), (&ED25519, "EdDSA")];
+    for (signer, algorithm) in keys {
+        for pem in [
+            signer.pem(),
+            format!("\n  \t{}", signer.pem()),
+            signer.pem().replace('\n', "\r\n"),
+        ] {
+            for source in ["pem", "jwks"] {
+                for header in [json!({"alg": algorithm}), json!({"alg": algorithm, "kid": "2026"})] {
+                    let answer = ask(&with_source(source, pem.as_str()), &signer.token(&header, &claims()));
+                    assert_eq!(said(answer), "alice", "{header} {pem}");
+                }
+            }
+        }
+    }
+    let token = RSA.token(&json!({"alg": "PS384"}), &claims());
+    assert_eq!(said(ask(&with_source("pem", RSA.pkcs1()), &token)), "alice");
+}
+
+#[test]
+fn several_keys_in_one_pem_are_all_used() {
+    let _host = host();
+    let settings = with_source(
+        "pem",
+        format!("the old key\n{}\nand the new one\n{}", P256.pem(), ED25519.pem()),
+    );
+    assert_eq!(
+        said(ask(&settings, &P256.token(&json!({"alg": "ES256"}), &claims()))),
+        "alice"
+    );
+    assert_eq!(
+        said(ask(&settings, &ED25519.token(&json!({"alg": "EdDSA"}), &claims()))),
+        "alice"
+    );
+    expect(ask(&settings, &RSA.token(&json!({"alg": "RS256"}), &claims())), "401 ");
+}
+
+#[test]
+fn a_jwk_set_may_be_a_table_or_text_or_one_key() {
+    let _host = host();
+    let set = json!({"keys": [P256.jwk_with_id("p256")]});
+    let forms = [
+        set.clone(),
+        set.to_string().into(),
+        format!("{set:#}\n").into(),
+        P256.jwk(),
+        P256.jwk().to_string().into(),
+    ];
+    for form in forms {
+        for source in ["jwks", "pem"] {
+            if source == "pem" && !form.is_string() {
+                continue;
+            }
+            assert_eq!(
+                said(ask(&with_source(source, form.clone()), &token())),
+                "alice",
+                "{form}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_secret_may_be_text_or_base64() {
+    let _host = host();
+    let bytes: Vec<u8> = (100..150).collect();
+    let token = Signer::Secret(bytes.clone()).token(&json!({"alg": "HS256"}), &claims());
+    let encoded = with_source("secret", format!("{}\n", crate::mint::b64(&bytes)));
+    let encoded = with_issuer(encoded, "secret_encoding", "base64");
+    assert_eq!(said(ask(&encoded, &token)), "alice");
+    let text = with_source("secret", "correct horse battery staple, and then some\n");
+    let shared = Signer::Secret(b"correct horse battery staple, and then some".to_vec());
+    assert_eq!(
+        said(ask(&text, &shared.token(&json!({"alg": "HS256"}), &claims()))),
+        "alice"
+    );
+}
+
+#[test]
+fn a_key_of_1024_bits_is_refused() {
+    let weak = "-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDoEf401JUPxclpnjdxFjEupxh/
+2bt+2UhiIiMs07p3JyUIgQfvjXBqmzDBEb8qipOkPRj6fqOOMFMqBYbyQKDXUrIA
+4qrbBBXUCGOgPoqyly1l+rhH52e9OIPhiJKlH8bphb+WI2KVc3Orik+g2rNqUc/j
+YpRHEkAa88iAeiFMBwIDAQAB
+-----END PUBLIC KEY-----
+";
+    let error = portcullis_sdk::testing::configure::<portcullis_plugin_jwt::Jwt>(&with_source("pem", weak).to_string());
+    let error = error.unwrap_err();
+    assert!(
+        error.starts_with("issuers[0]: pem: ") && error.contains("wrong length"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_no_public_key_is_said_to_be_none() {
+    let _host = host();
+    let der = P256.der();
+    let cases = [
+        (pem("PRIVATE KEY", &der), "private key"),
+        (pem("EC PRIVATE KEY", &der), "private key"),
+        (pem("CERTIFICATE", &der), "openssl x509"),
+        (pem("PUBLIC KEY", &der[..40]), "not a public key of RSA"),
+        (pem("PUBLIC KEY", b""), "malformed"),
+        (pem("RSA PUBLIC KEY", &der), "not a public key of RSA"),
+        (pem("DH PARAMETERS", &der), "not a public key of RSA"),
+        (P256.pem().replace("MFk", "M!k"), "malformed"),
+        (P256.pem().replace("-----END PUBLIC KEY-----", ""), "no end line"),
+        (
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5".to_owned(),
+            "neither a JWK Set nor public keys in PEM",
+        ),
+    ];
+    for (text, problem) in cases {
+        let settings = with_source("pem", text.as_str()).to_string();
+        let error = portcullis_sdk::testing::configure::<portcullis_plugin_jwt::Jwt>(&settings).unwrap_err();
+        assert!(
+            error.starts_with("issuers[0]: pem: ") && error.contains(problem),
+            "{text}: {error}"
+        );
+    }
+}

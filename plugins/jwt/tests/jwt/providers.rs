@@ -1,0 +1,426 @@
+//! Keys that an issuer publishes: discovery, rotation, an issuer that is down, and tokens that try to make the gateway
+//! send requests.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use portcullis_sdk::Response;
+use portcullis_sdk::http::HttpError;
+use portcullis_sdk::testing::FakeHost;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::gateway::*;
+use crate::mint;
+use crate::mint::P256;
+use crate::mint::RSA;
+use crate::mint::Signer;
+
+const METADATA: &str = "https://id.example.org/.well-known/openid-configuration";
+const JWKS: &str = "https://id.example.org/jwks";
+
+fn from_url() -> Value {
+    json!({"issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "jwks_url": JWKS}]})
+}
+
+fn from_discovery() -> Value {
+    json!({"issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "discovery": true}]})
+}
+
+fn publish(host: &FakeHost, keys: &[Value]) {
+    host.answer(JWKS, Response::new(200).with_body(json!({ "keys": keys }).to_string()));
+}
+
+fn describe(host: &FakeHost, metadata: &Value) {
+    host.answer(METADATA, Response::new(200).with_body(metadata.to_string()));
+}
+
+/// A token that stays valid through a test that moves the clock.
+fn lasting(signer: &Signer, kid: &str) -> String {
+    signer.token(
+        &json!({"alg": "ES256", "kid": kid}),
+        &with(claims(), "exp", NOW + 1_000_000),
+    )
+}
+
+fn sent(host: &FakeHost) -> Vec<String> {
+    host.requests().into_iter().map(|request| request.url).collect()
+}
+
+#[test]
+fn keys_are_fetched_once_and_used_until_they_are_old() {
+    let host = host();
+    publish(&host, &[P256.jwk_with_id("a")]);
+    let token = lasting(&P256, "a");
+    for _ in 0..10 {
+        assert_eq!(said(ask(&from_url(), &token)), "alice");
+    }
+    assert_eq!(sent(&host), [JWKS]);
+    assert_eq!(host.requests()[0].timeout, Duration::from_secs(2));
+    host.advance(Duration::from_secs(599));
+    ask(&from_url(), &token).unwrap();
+    assert_eq!(sent(&host).len(), 1);
+    host.advance(Duration::from_secs(1));
+    for _ in 0..10 {
+        ask(&from_url(), &token).unwrap();
+    }
+    assert_eq!(sent(&host).len(), 2);
+}
+
+#[test]
+fn discovery_finds_the_keys() {
+    let host = host();
+    describe(&host, &json!({"issuer": ISSUER, "jwks_uri": JWKS, "more": {"a": [1]}}));
+    publish(&host, &[RSA.jwk_with_id("r"), P256.jwk_with_id("a")]);
+    for _ in 0..3 {
+        assert_eq!(said(ask(&from_discovery(), &lasting(&P256, "a"))), "alice");
+    }
+    assert_eq!(sent(&host), [METADATA, JWKS]);
+}
+
+#[test]
+fn an_issuer_with_a_path_or_a_final_slash_has_its_metadata_below() {
+    let host = host();
+    for issuer in ["https://id.example.org/realms/a", "https://id.example.org/realms/a/"] {
+        let metadata = "https://id.example.org/realms/a/.well-known/openid-configuration";
+        host.answer(
+            metadata,
+            Response::new(200).with_body(json!({"issuer": issuer, "jwks_uri": JWKS}).to_string()),
+        );
+        publish(&host, &[P256.jwk_with_id("p256")]);
+        let settings = with_issuer(from_discovery(), "issuer", issuer);
+        assert_eq!(
+            said(ask(&settings, &P256.token(&header(), &with(claims(), "iss", issuer)))),
+            "alice"
+        );
+    }
+}
+
+/// Another issuer's metadata would let its keys vouch for this issuer's tokens.
+#[test]
+fn metadata_that_do_not_fit_are_refused() {
+    let cases = [
+        (
+            json!({"issuer": "https://id.example.org/", "jwks_uri": JWKS}),
+            "its issuer is not the configured one",
+        ),
+        (
+            json!({"issuer": "https://evil.example", "jwks_uri": JWKS}),
+            "its issuer is not the configured one",
+        ),
+        (
+            json!({"issuer": ISSUER, "jwks_uri": "http://id.example.org/jwks"}),
+            "must be https",
+        ),
+        (
+            json!({"issuer": ISSUER, "jwks_uri": "http://127.0.0.1/jwks"}),
+            "it is not https, though the issuer is",
+        ),
+        (
+            json!({"issuer": ISSUER, "jwks_uri": "file:///etc/passwd"}),
+            "must be an https URL",
+        ),
+        (json!({"issuer": ISSUER}), "no jwks_uri"),
+        (json!({"jwks_uri": JWKS}), "no issuer"),
+        (json!("hello"), "no issuer"),
+    ];
+    for (metadata, problem) in cases {
+        let host = host();
+        describe(&host, &metadata);
+        publish(&host, &[P256.jwk_with_id("a")]);
+        let said = said(ask(&from_discovery(), &lasting(&P256, "a")));
+        assert!(
+            said.starts_with("503: https://id.example.org/.well-known") && said.contains(problem),
+            "{metadata}: {said}"
+        );
+        assert_eq!(sent(&host), [METADATA]);
+    }
+}
+
+#[test]
+fn on_this_machine_metadata_and_keys_may_come_over_http() {
+    let host = host();
+    let issuer = "http://127.0.0.1:4000";
+    let jwks = "http://127.0.0.1:4000/jwks";
+    host.answer(
+        format!("{issuer}/.well-known/openid-configuration"),
+        Response::new(200).with_body(json!({"issuer": issuer, "jwks_uri": jwks}).to_string()),
+    );
+    host.answer(
+        jwks,
+        Response::new(200).with_body(json!({"keys": [P256.jwk_with_id("p256")]}).to_string()),
+    );
+    let settings = with_issuer(from_discovery(), "issuer", issuer);
+    assert_eq!(
+        said(ask(&settings, &P256.token(&header(), &with(claims(), "iss", issuer)))),
+        "alice"
+    );
+}
+
+/// Security case 34: a new key is found at once, and then none is looked for until the floor has passed.
+#[test]
+fn a_new_key_is_found_at_once_and_the_old_one_goes() {
+    let host = host();
+    publish(&host, &[P256.jwk_with_id("old")]);
+    ask(&from_url(), &lasting(&P256, "old")).unwrap();
+    let new = mint::p256();
+    publish(&host, &[new.jwk_with_id("new")]);
+    assert_eq!(said(ask(&from_url(), &lasting(&new, "new"))), "alice");
+    expect(
+        ask(&from_url(), &lasting(&P256, "old")),
+        "401 invalid_token: no key of https://id.example.org has the id \"old\"",
+    );
+    assert_eq!(sent(&host).len(), 2);
+}
+
+/// Security case 34: ten thousand random ids are one request per floor.
+#[test]
+fn a_flood_of_unknown_ids_is_one_request_per_floor() {
+    let host = host();
+    publish(&host, &[P256.jwk_with_id("a")]);
+    ask(&from_url(), &lasting(&P256, "a")).unwrap();
+    let jwt = portcullis_sdk::testing::configure::<portcullis_plugin_jwt::Jwt>(&from_url().to_string()).unwrap();
+    let forger = mint::p256();
+    let flood = |start: u32| {
+        for n in start..start + 5_000 {
+            let request = portcullis_sdk::testing::RequestBuilder::get("/").header(
+                "authorization",
+                format!("Bearer {}", lasting(&forger, &format!("random-{n}"))),
+            );
+            expect(
+                portcullis_sdk::Authenticator::authenticate(&jwt, &request.build()),
+                "401 invalid_token: no key",
+            );
+        }
+    };
+    flood(0);
+    assert_eq!(sent(&host).len(), 2);
+    host.advance(Duration::from_secs(30));
+    flood(5_000);
+    assert_eq!(sent(&host).len(), 3);
+    assert!(host.cache_entries().len() < 5, "{:?}", host.cache_entries());
+}
+
+#[test]
+fn tokens_without_an_id_are_one_request_per_floor_too() {
+    let host = host();
+    publish(&host, &[P256.jwk_with_id("a")]);
+    let forger = mint::p256();
+    for _ in 0..100 {
+        let token = forger.token(&json!({"alg": "ES256"}), &claims());
+        expect(
+            ask(&from_url(), &token),
+            "401 invalid_token: no key of https://id.example.org verifies the signature",
+        );
+    }
+    assert_eq!(sent(&host).len(), 2);
+}
+
+#[test]
+fn a_bad_signature_under_a_known_id_fetches_nothing() {
+    let host = host();
+    publish(&host, &[P256.jwk_with_id("a")]);
+    for _ in 0..10 {
+        expect(
+            ask(&from_url(), &lasting(&mint::p256(), "a")),
+            "401 invalid_token: no key",
+        );
+    }
+    assert_eq!(sent(&host).len(), 1);
+}
+
+#[test]
+fn a_rotated_key_without_an_id_is_found_too() {
+    let host = host();
+    publish(&host, &[P256.jwk()]);
+    ask(&from_url(), &lasting(&P256, "a")).unwrap();
+    let new = mint::p256();
+    publish(&host, &[new.jwk()]);
+    assert_eq!(said(ask(&from_url(), &lasting(&new, "b"))), "alice");
+    assert_eq!(sent(&host).len(), 2);
+}
+
+/// Security case 34: old keys are used while the issuer is down, for a day.
+#[test]
+fn old_keys_are_used_while_the_issuer_is_down() {
+    let host = host();
+    publish(&host, &[P256.jwk_with_id("a")]);
+    let token = lasting(&P256, "a");
+    ask(&from_url(), &token).unwrap();
+    host.answer(JWKS, HttpError::TimedOut);
+    host.advance(Duration::from_secs(601));
+    for _ in 0..10 {
+        assert_eq!(said(ask(&from_url(), &token)), "alice");
+    }
+    assert_eq!(sent(&host).len(), 2, "one attempt per floor");
+    assert!(
+        host.log()
+            .iter()
+            .any(|(_, line)| line.contains("the old ones are used") && line.contains(JWKS))
+    );
+    expect(ask(&from_url(), &lasting(&P256, "b")), "401 invalid_token: no key");
+    host.advance(Duration::from_secs(30));
+    ask(&from_url(), &token).unwrap();
+    assert_eq!(sent(&host).len(), 3);
+    host.advance(Duration::from_secs(24 * 60 * 60));
+    expect(
+        ask(&from_url(), &token),
+        "503: https://id.example.org/jwks: no complete answer in time",
+    );
+    publish(&host, &[P256.jwk_with_id("a")]);
+    host.advance(Duration::from_secs(5));
+    assert_eq!(said(ask(&from_url(), &token)), "alice");
+}
+
+#[test]
+fn an_issuer_that_is_down_from_the_start_is_503_and_asked_every_five_seconds() {
+    let host = host();
+    host.answer(JWKS, HttpError::Unreachable("connection refused".to_owned()));
+    let token = lasting(&P256, "a");
+    for _ in 0..10 {
+        let expected = "503: https://id.example.org/jwks: the server can't be reached: connection refused";
+        assert_eq!(said(ask(&from_url(), &token)), expected);
+    }
+    assert_eq!(sent(&host).len(), 1);
+    publish(&host, &[P256.jwk_with_id("a")]);
+    expect(ask(&from_url(), &token), "503: ");
+    host.advance(Duration::from_secs(5));
+    assert_eq!(said(ask(&from_url(), &token)), "alice");
+    assert_eq!(sent(&host).len(), 2);
+}
+
+/// Security case 34: what an issuer answers is bounded and checked.
+#[test]
+fn an_answer_that_is_no_key_set_is_503() {
+    let many: Vec<_> = (0..101).map(|n| P256.jwk_with_id(&n.to_string())).collect();
+    let cases = [
+        (Response::new(500), "it answered 500, not 200"),
+        (
+            Response::redirect("https://evil.example/jwks"),
+            "it answered 302, not 200",
+        ),
+        (Response::new(204), "it answered 204, not 200"),
+        (Response::new(200), "not a JWK Set"),
+        (Response::new(200).with_body("<html>"), "not a JWK Set"),
+        (Response::new(200).with_body(b"\xff".to_vec()), "not UTF-8"),
+        (Response::new(200).with_body(r#"{"keys":[]}"#), "it has no keys"),
+        (
+            Response::new(200).with_body(json!({ "keys": many }).to_string()),
+            "it has 101 keys",
+        ),
+        (Response::new(200).with_body(vec![b' '; 1024 * 1024 + 1]), "too large"),
+    ];
+    for (answer, problem) in cases {
+        let host = host();
+        host.answer(JWKS, answer);
+        let said = said(ask(&from_url(), &lasting(&P256, "a")));
+        assert!(
+            said.starts_with("503: https://id.example.org/jwks: ") && said.contains(problem),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_bad_answer_does_not_replace_good_keys() {
+    let host = host();
+    publish(&host, &[P256.jwk_with_id("a")]);
+    ask(&from_url(), &lasting(&P256, "a")).unwrap();
+    for body in [
+        "{\"keys\":[]}",
+        "<html>",
+        "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\",\"kid\":\"a\"}]}",
+    ] {
+        host.answer(JWKS, Response::new(200).with_body(body));
+        host.advance(Duration::from_secs(700));
+        assert_eq!(said(ask(&from_url(), &lasting(&P256, "a"))), "alice", "{body}");
+    }
+}
+
+#[test]
+fn the_cache_holds_public_keys_only_and_no_more_of_them_than_is_needed() {
+    let host = host();
+    let mut key = P256.jwk_with_id("a");
+    key["x5c"] = json!(["certificate".repeat(1000)]);
+    key["d"] = "private".into();
+    publish(
+        &host,
+        &[
+            key,
+            json!({"kty": "oct", "k": "secret", "kid": "o"}),
+            with(RSA.jwk(), "use", "enc"),
+        ],
+    );
+    ask(&from_url(), &lasting(&P256, "a")).unwrap();
+    let stored: Vec<_> = host
+        .cache_entries()
+        .iter()
+        .filter_map(|(key, _)| portcullis_sdk::cache::get(key))
+        .collect();
+    let stored = stored
+        .iter()
+        .map(|value| String::from_utf8_lossy(value))
+        .collect::<String>();
+    assert!(stored.contains("P-256") && stored.len() < 300, "{stored}");
+    for absent in ["certificate", "private", "secret", "RSA"] {
+        assert!(!stored.contains(absent), "{absent}");
+    }
+}
+
+/// While one instance fetches, another one asks: it waits, and then it has what it needs or says that it has not.
+#[test]
+fn of_two_at_once_one_fetches() {
+    let host = host();
+    let settings = Rc::new(with(from_url(), "timeout", "100ms"));
+    let other = Rc::clone(&settings);
+    host.serve(move |request| {
+        assert_eq!(request.url, JWKS);
+        expect(
+            ask(&other, &lasting(&P256, "a")),
+            "503: another request is fetching the keys",
+        );
+        Ok(Response::new(200).with_body(json!({"keys": [P256.jwk_with_id("a")]}).to_string()))
+    });
+    assert_eq!(said(ask(&settings, &lasting(&P256, "a"))), "alice");
+    assert_eq!(sent(&host), [JWKS]);
+
+    // When the keys are only old, the other one goes on with them.
+    host.advance(Duration::from_secs(601));
+    let other = Rc::clone(&settings);
+    host.serve(move |_| {
+        assert_eq!(said(ask(&other, &lasting(&P256, "a"))), "alice");
+        Err(HttpError::TimedOut)
+    });
+    assert_eq!(said(ask(&settings, &lasting(&P256, "a"))), "alice");
+    assert_eq!(sent(&host).len(), 2);
+}
+
+#[test]
+fn two_issuers_do_not_share_keys() {
+    let host = host();
+    let other_keys = "https://other.example/jwks";
+    publish(&host, &[P256.jwk_with_id("k")]);
+    let thief = mint::p256();
+    host.answer(
+        other_keys,
+        Response::new(200).with_body(json!({"keys": [thief.jwk_with_id("k")]}).to_string()),
+    );
+    let mut settings = from_url();
+    settings["issuers"].as_array_mut().unwrap().push(
+        json!({"issuer": "https://other.example", "audiences": [AUDIENCE], "jwks_url": other_keys, "user_prefix": "other:"}),
+    );
+    let theirs = with(with(claims(), "iss", "https://other.example"), "exp", NOW + 1_000_000);
+    assert_eq!(
+        said(ask(
+            &settings,
+            &thief.token(&json!({"alg": "ES256", "kid": "k"}), &theirs)
+        )),
+        "other:alice"
+    );
+    assert_eq!(said(ask(&settings, &lasting(&P256, "k"))), "alice");
+    expect(ask(&settings, &lasting(&thief, "k")), "401 ");
+    expect(
+        ask(&settings, &P256.token(&json!({"alg": "ES256", "kid": "k"}), &theirs)),
+        "401 ",
+    );
+}
