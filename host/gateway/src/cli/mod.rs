@@ -125,3 +125,6 @@ fn wait_for<T>(future: impl Future<Output = T>) -> io::Result<T> {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 success; 1 a mistake in the configuration or a plugin, or a failure; 2 a mistake on the command line.";
+
+#[cfg(test)]
+mod tests;

@@ -51,14 +51,19 @@ impl Location {
         }
     }
 
-    /// What is wrong here.
+    /// What is wrong here. Parts of the message may be a plugin's words, so it is held to one line of bounded length.
     pub(crate) fn error(&self, message: impl Into<String>) -> ConfigError {
+        let mut message = message.into().replace(char::is_control, " ");
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
         ConfigError {
             location: self.clone(),
-            message: message.into(),
+            message,
         }
     }
 }
+
+/// In bytes.
+const MAX_MESSAGE: usize = 2048;
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,6 +147,11 @@ mod tests {
         assert_eq!(file.error("is empty").to_string(), "p.toml: is empty");
         let key = file.line(3).key("routes").index(1).key("path");
         assert_eq!(key.error("is wrong").to_string(), "p.toml:3: routes[1].path: is wrong");
+        assert_eq!(
+            key.error("a\nb\u{1b}[0m").to_string(),
+            "p.toml:3: routes[1].path: a b [0m"
+        );
+        assert_eq!(key.error("ä".repeat(2000)).to_string().chars().count(), 26 + 1024);
         assert_eq!(key.key("a b\n").to_string(), "p.toml:3: routes[1].path.\"a b\\n\"");
     }
 

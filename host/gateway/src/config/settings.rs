@@ -52,6 +52,18 @@ impl Settings {
             .fold(location.clone(), |location, key| location.key(key))
             .error(message)
     }
+
+    /// What a plugin says is wrong, in its own words. `limits.sizes[2]: too large` names a place, as plugins in Rust do.
+    pub(crate) fn rejected(&self, why: &str) -> ConfigError {
+        if let Some((place, reason)) = why.split_once(": ") {
+            let path = Vec::from_iter(place.split(['.', '[']).map(|key| key.trim_end_matches(']').to_owned()));
+            let outermost = path.get(..1).unwrap_or_default();
+            if self.places.iter().any(|(known, _)| known == outermost) {
+                return self.error(&path, reason);
+            }
+        }
+        self.error(&[], why)
+    }
 }
 
 impl std::fmt::Debug for Settings {

@@ -56,7 +56,7 @@ async fn build(config: &AuthenticatorConfig, component: &Component) -> Result<Au
 fn explain(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<ConfigError> {
     match error {
         ConfigureError::Settings(errors) => errors.iter().map(|error| explain_setting(config, error)).collect(),
-        ConfigureError::Rejected(why) => vec![config.settings.error(&[], why)],
+        ConfigureError::Rejected(why) => vec![config.settings.rejected(&why)],
         error => vec![config.location.error(error.to_string())],
     }
 }

@@ -126,3 +126,6 @@ fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
     let keys = KeyRing::new(session.keys.iter().cloned()).map_err(|problem| error(&problem.to_string()))?;
     Ok(Some(Sessions::new(keys, options)))
 }
+
+#[cfg(test)]
+mod tests;

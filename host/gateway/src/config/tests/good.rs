@@ -224,6 +224,33 @@ fn a_setting_is_found_by_its_path() {
 }
 
 #[test]
+fn what_a_plugin_rejects_is_found_by_the_place_that_it_names() {
+    let authenticators = full().config.authenticators;
+    let hub = &authenticators.first().unwrap().settings;
+    for (why, expected) in [
+        ("retries: too many", "23: authenticators.hub.settings.retries: too many"),
+        (
+            "issuers[0].keys[1]: no key",
+            "26: authenticators.hub.settings.issuers[0].keys[1]: no key",
+        ),
+        (
+            "issuers[0].name: missing",
+            "25: authenticators.hub.settings.issuers[0].name: missing",
+        ),
+        (
+            "realm: it is empty",
+            "21: authenticators.hub.settings: realm: it is empty",
+        ),
+        ("no", "21: authenticators.hub.settings: no"),
+    ] {
+        assert_eq!(
+            hub.rejected(why).to_string(),
+            format!("/etc/p/portcullis.toml:{expected}")
+        );
+    }
+}
+
+#[test]
 fn without_a_file_anybody_on_this_machine_may_say_who_they_are() {
     let Draft { config, errors } = Draft::built_in(&Environment::from([]));
     assert_eq!(errors, []);

@@ -1,0 +1,211 @@
+//! The commands as an operator gives them, with configurations and plugins on disk.
+
+use std::fs;
+
+use clap::Parser;
+use tempfile::TempDir;
+
+use super::CommandLine;
+use super::run;
+
+/// A folder with a configuration, and a plugin in it.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let config = r#"
+[plugins]
+cache_directory = "cache"
+[authenticators.keys]
+plugin = "simple.wasm"
+grants.headers = []
+[authenticators.people]
+plugin = "simple"
+[[routes]]
+path = "/"
+authenticators = ["keys", "people"]
+upstream = "http://127.0.0.1:9/base"
+identity.basic_password = "file:password"
+[[routes]]
+path = "/open"
+public = true
+upstream = "portcullis:whoami"
+[[routes]]
+path = "/half"
+authenticators = ["people"]
+optional = true
+upstream = "portcullis:whoami"
+"#;
+    fs::write(folder.path().join("portcullis.toml"), config).unwrap();
+    fs::write(
+        folder.path().join("simple.wasm"),
+        portcullis_plugins::find("simple").unwrap(),
+    )
+    .unwrap();
+    let password = folder.path().join("password");
+    fs::write(&password, "upstream-secret\n").unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    folder
+}
+
+/// Runs a command in a folder: what it prints, or the error. FOLDER stands for the folder.
+fn command(folder: &TempDir, arguments: &[&str]) -> Result<String, String> {
+    let path = folder.path().display().to_string();
+    let arguments = arguments.iter().map(|argument| argument.replace("FOLDER", &path));
+    let line = CommandLine::try_parse_from(["portcullis".to_owned()].into_iter().chain(arguments)).unwrap();
+    let mut output = Vec::new();
+    let result = run(line, &mut output);
+    let shown = |text: String| text.replace(&path, "FOLDER");
+    result
+        .map(|()| shown(String::from_utf8(output).unwrap()))
+        .map_err(|error| shown(error.to_string()))
+}
+
+fn explain(folder: &TempDir, arguments: &[&str]) -> String {
+    command(
+        folder,
+        &[&["explain", "--config", "FOLDER/portcullis.toml"], arguments].concat(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn check_counts_what_is_good() {
+    assert_eq!(
+        command(&folder(), &["check", "--config", "FOLDER/portcullis.toml"]).unwrap(),
+        "FOLDER/portcullis.toml: good: 3 routes, 2 authenticators, no sessions\n"
+    );
+}
+
+#[test]
+fn check_reports_every_mistake() {
+    let folder = folder();
+    let path = folder.path().join("portcullis.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        config
+            .replace("optional", "optionel")
+            .replace("plugin = \"simple\"", "plugin = \"simpel\""),
+    )
+    .unwrap();
+    let error = command(&folder, &["check", "--config", "FOLDER/portcullis.toml"]).unwrap_err();
+    assert_eq!(error.lines().count(), 2, "{error}");
+    assert!(
+        error.contains("FOLDER/portcullis.toml:8: authenticators.people.plugin: "),
+        "{error}"
+    );
+    assert!(
+        error.contains("FOLDER/portcullis.toml:21: routes[2].optionel: unknown key; did you mean \"optional\"?"),
+        "{error}"
+    );
+    let gone = command(&folder, &["check", "--config", "FOLDER/gone.toml"]).unwrap_err();
+    assert!(gone.starts_with("FOLDER/gone.toml: can't be opened: "), "{gone}");
+}
+
+#[test]
+fn explain_tells_who_was_asked_what_and_what_the_upstream_learns() {
+    let folder = folder();
+    let output = explain(
+        &folder,
+        &[
+            "GET",
+            "http://h/x?token=t",
+            "-H",
+            "Authorization: Basic YWxpY2U6cGFzc3dvcmQ=",
+        ],
+    );
+    for expected in [
+        "route       /, protected, to http://127.0.0.1:9/base\n",
+        "asks        keys people\n",
+        "keys        passes: no credentials of its kind",
+        "asked header authorization: not granted\n",
+        "people      grants user \"alice\"",
+        "asked header authorization: 26 bytes\n",
+        "goes on     with these headers\n",
+        "x-forwarded-user: alice\n",
+        "authorization: (not shown)\n",
+    ] {
+        assert!(output.contains(expected), "{expected}\n{output}");
+    }
+    for secret in ["YWxpY2U6", "cGFzc3dvcmQ", "token=t", "upstream-secret"] {
+        assert!(!output.contains(secret), "{output}");
+    }
+}
+
+#[test]
+fn explain_tells_how_a_request_ends() {
+    let folder = folder();
+    for (arguments, expected) in [
+        (
+            &["GET", "http://h/x"][..],
+            "answer      401 Unauthorized\n            www-authenticate: Basic ",
+        ),
+        (
+            &["GET", "https://h/open/x"],
+            "route       /open, public, to portcullis:whoami\ngoes on     without a user\n",
+        ),
+        (&["GET", "http://h/half"], "goes on     without a user\n"),
+        (
+            &["GET", "http://h/half", "-H", "authorization: Basic !"],
+            "answer      401 Unauthorized\n",
+        ),
+        (
+            &["GET", "http://h/open/../x"],
+            "answer      400 Bad Request: the path has ",
+        ),
+        (
+            &["GET", "http://h/x", "-H", "Host: a b"],
+            "answer      400 Bad Request: the Host header is no host",
+        ),
+        (
+            &["TRACE", "http://h/x"],
+            "answer      405 Method Not Allowed: the method is not served\n",
+        ),
+        (
+            &["POST", "http://h/.portcullis/logout"],
+            "answer      a page of the gateway's own\n",
+        ),
+    ] {
+        let output = explain(&folder, arguments);
+        assert!(output.contains(expected), "{arguments:?}\n{output}");
+    }
+}
+
+#[test]
+fn inspect_tells_what_a_component_is() {
+    let folder = folder();
+    let output = command(&folder, &["plugin", "inspect", "FOLDER/simple.wasm"]).unwrap();
+    let component = portcullis_plugins::find("simple").unwrap();
+    for expected in [
+        "contract  portcullis:auth@0.1.0\n",
+        &format!("sha256    {}\n", portcullis::Digest::of(component)),
+        &format!("size      {} bytes\n", component.len()),
+        "imports   ",
+        "portcullis:auth/types@0.1.0\n",
+        "\"password\"",
+    ] {
+        assert!(output.contains(expected), "{expected}\n{output}");
+    }
+    fs::write(folder.path().join("note.wasm"), "hello").unwrap();
+    for name in ["note.wasm", "gone.wasm"] {
+        let error = command(&folder, &["plugin", "inspect", &format!("FOLDER/{name}")]).unwrap_err();
+        assert!(error.starts_with(&format!("FOLDER/{name}: ")), "{error}");
+    }
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_told_without_the_credential() {
+    for arguments in [
+        &["sreve"][..],
+        &["serve", "--listen", "localhost"],
+        &["explain", "GET"],
+        &["explain", "GET", "/path"],
+        &["explain", "GET", "ftp://h/"],
+        &["check", "--log-level", "inof"],
+    ] {
+        let error = CommandLine::try_parse_from(["portcullis"].iter().chain(arguments)).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{arguments:?}");
+    }
+    let arguments = ["portcullis", "explain", "GET", "http://h/", "-H", "X-Key: the-secret"];
+    assert!(!format!("{:?}", CommandLine::try_parse_from(arguments).unwrap()).contains("the-secret"));
+}

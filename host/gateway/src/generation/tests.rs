@@ -1,0 +1,147 @@
+//! Whole configurations, loaded with the plugins that are built in.
+
+use std::fs;
+use std::path::Path;
+
+use portcullis::Digest;
+use portcullis::Engine;
+
+use super::Access;
+use super::Generation;
+use crate::config::Draft;
+use crate::config::Environment;
+use crate::serve::path::CanonicalPath;
+
+const ROUTE: &str = "[[routes]]\npath = \"/\"\npublic = true\nupstream = \"portcullis:whoami\"\n";
+
+fn simple() -> &'static [u8] {
+    portcullis_plugins::find("simple").unwrap()
+}
+
+/// Loads a text as `portcullis.toml` of a folder.
+async fn load(folder: &Path, text: &str) -> Result<Generation, String> {
+    let file = folder.join("portcullis.toml");
+    fs::write(&file, text).unwrap();
+    let engine = Engine::builder().build().unwrap();
+    let loaded = Generation::load(Draft::read(&file, &Environment::from([])), &engine).await;
+    loaded.map_err(|errors| errors.to_string().replace(&format!("{}/", folder.display()), ""))
+}
+
+#[tokio::test]
+async fn a_configuration_becomes_authenticators_and_routes() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("plugins")).unwrap();
+    fs::write(folder.path().join("plugins/dropped.wasm"), simple()).unwrap();
+    fs::write(
+        folder.path().join("plugins/dropped.toml"),
+        "[grants]\nheaders = [\"x-key\", \"host\"]\n",
+    )
+    .unwrap();
+    let pin = Digest::of(simple());
+    let text = format!(
+        r#"
+[plugins]
+directory = "plugins"
+[authenticators.people]
+plugin = "simple"
+sha256 = "{pin}"
+[[routes]]
+path = "/"
+authenticators = ["people", "dropped"]
+upstream = "http://127.0.0.1:9"
+identity.user = "X-User"
+[[routes]]
+path = "/open"
+public = true
+upstream = "portcullis:whoami"
+"#
+    );
+    let generation = load(folder.path(), &text).await.unwrap();
+    let names = Vec::from_iter(
+        generation
+            .authenticators()
+            .iter()
+            .map(|authenticator| authenticator.name()),
+    );
+    assert_eq!(names, ["dropped", "people"]);
+    let headers = Vec::from_iter(generation.identity_headers().iter().map(|name| name.as_str()));
+    assert_eq!(headers, ["x-forwarded-groups", "x-forwarded-user", "x-user"]);
+    assert!(generation.sessions().is_none());
+
+    let route = |path| generation.route(None, &CanonicalPath::parse(path).unwrap()).unwrap();
+    let Access::Protected(gate) = &route("/x").access else {
+        panic!()
+    };
+    let chain = Vec::from_iter(
+        gate.chain()
+            .authenticators()
+            .iter()
+            .map(|authenticator| authenticator.name()),
+    );
+    assert_eq!(chain, ["people", "dropped"]);
+    assert_eq!(route("/x").credentials.headers, ["authorization", "x-key"]);
+    assert!(matches!(route("/open/x").access, Access::Public));
+}
+
+#[tokio::test]
+async fn mistakes_of_the_file_and_of_the_plugins_are_reported_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("text.wasm"), "hello").unwrap();
+    fs::write(folder.path().join("simple.wasm"), simple()).unwrap();
+    let pin = "00".repeat(32);
+    let text = format!(
+        r#"
+[server]
+lisen = 1
+[authenticators.unknown]
+plugin = "simpel"
+[authenticators.misspelt]
+plugin = "simple"
+settings.pasword = "x"
+[authenticators.mistyped]
+plugin = "simple"
+settings = {{ realm = 1 }}
+[authenticators.gone]
+plugin = "./gone.wasm"
+[authenticators.text]
+plugin = "text.wasm"
+[authenticators.pinned]
+plugin = "simple.wasm"
+sha256 = "{pin}"
+{ROUTE}"#
+    );
+    let errors = load(folder.path(), &text).await.unwrap_err();
+    let digest = Digest::of(simple()).to_string();
+    for (line, expected) in errors.lines().zip([
+        "portcullis.toml:3: server.lisen: unknown key; did you mean \"listen\"?",
+        "portcullis.toml:5: authenticators.unknown.plugin: unknown built-in plugin; did you mean \"simple\"?",
+        "portcullis.toml:8: authenticators.misspelt.settings.pasword: unknown key; did you mean \"password\"?",
+        "portcullis.toml:11: authenticators.mistyped.settings.realm: ",
+        "portcullis.toml:13: authenticators.gone.plugin: ./gone.wasm: can't be opened: ",
+        "portcullis.toml:15: authenticators.text.plugin: text.wasm: ",
+        &format!("portcullis.toml:17: authenticators.pinned.plugin: simple.wasm: its SHA-256 is {digest}, and sha256 says {pin}"),
+    ]) {
+        assert!(line.starts_with(expected), "{line}");
+    }
+    assert_eq!(errors.lines().count(), 7, "{errors}");
+}
+
+#[tokio::test]
+async fn a_cookie_is_for_tls_only_unless_the_gateway_listens_on_this_machine_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    fs::write(&key, portcullis::session::Key::generate().unwrap().to_hex()).unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    for (listen, secure, name) in [
+        ("127.0.0.1:8000", "", "portcullis"),
+        ("[::1]:8000", "", "portcullis"),
+        ("127.0.0.1:8000", "secure = true", "__Host-portcullis"),
+        ("0.0.0.0:8000", "", "__Host-portcullis"),
+        ("0.0.0.0:8000", "secure = false", "portcullis"),
+    ] {
+        let text = format!("[server]\nlisten = \"{listen}\"\n[session]\nkeys = [\"file:key\"]\n{secure}\n{ROUTE}");
+        let generation = load(folder.path(), &text).await.unwrap();
+        assert_eq!(generation.sessions().unwrap().cookie_name(), name, "{listen} {secure}");
+    }
+}
