@@ -194,7 +194,7 @@ fn inspect_tells_what_a_component_is() {
 }
 
 #[test]
-fn a_mistake_on_the_command_line_is_told_without_the_credential() {
+fn a_mistake_on_the_command_line_is_one_of_usage() {
     for arguments in [
         &["sreve"][..],
         &["serve", "--listen", "localhost"],

@@ -64,7 +64,11 @@ impl File {
         let wasm: Arc<[u8]> = match source {
             PluginSource::BuiltIn(name) => portcullis_plugins::find(name)
                 .ok_or_else(|| {
-                    let message = unknown("built-in plugin", name, portcullis_plugins::names());
+                    let message = unknown(
+                        "built-in plugin",
+                        name,
+                        portcullis_plugins::ALL.iter().map(|(name, _)| *name),
+                    );
                     format!("{message} (a file's name ends in .wasm or has a slash)")
                 })?
                 .into(),
