@@ -167,14 +167,24 @@ impl Settings {
         if self.leeway > Span::seconds(3600) {
             return Err("leeway: it is more than one hour; clocks don't differ that much".into());
         }
-        if self.cache_ttl < second || self.min_refresh_interval < second {
-            return Err("cache_ttl, min_refresh_interval: they must be at least one second".into());
+        let spans = [
+            ("cache_ttl", self.cache_ttl),
+            ("max_lifetime", self.max_lifetime.unwrap_or(second)),
+            ("min_refresh_interval", self.min_refresh_interval),
+        ];
+        if let Some((name, _)) = spans.iter().find(|(_, span)| *span < second) {
+            return Err(format!("{name}: it must be at least one second").into());
         }
-        if self.timeout == Span::seconds(0) || self.max_lifetime.is_some_and(|span| span < second) {
-            return Err("timeout, max_lifetime: they must not be zero".into());
+        if self.timeout == Span::seconds(0) {
+            return Err("timeout: it must not be zero".into());
         }
-        if self.max_token_bytes == 0 || self.max_jwks_bytes == 0 {
-            return Err("max_token_bytes, max_jwks_bytes: they must not be zero".into());
+        for (name, bytes) in [
+            ("max_token_bytes", self.max_token_bytes),
+            ("max_jwks_bytes", self.max_jwks_bytes),
+        ] {
+            if bytes == 0 {
+                return Err(format!("{name}: it must not be zero").into());
+            }
         }
         Ok(())
     }

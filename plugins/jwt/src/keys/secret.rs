@@ -38,8 +38,7 @@ pub(crate) struct SharedSecret {
 
 impl SharedSecret {
     pub(crate) fn new(secret: &Secret, encoding: SecretEncoding) -> Result<Self, &'static str> {
-        // A file usually ends with a line end, which is not part of the secret.
-        let text = secret.expose().trim_end_matches(['\r', '\n']);
+        let text = secret.expose();
         // A public key taken for a secret is known to everybody (CVE-2026-34950).
         if text.contains(pem::MARK) || text.trim_ascii_start().starts_with('{') {
             return Err("secret: it is a key in PEM or JWK form, not a secret; use pem or jwks");
@@ -119,7 +118,7 @@ mod tests {
             let secret = secret(&"x".repeat(length), SecretEncoding::Text).unwrap();
             assert_eq!(secret.algorithms(), AlgorithmSet::of(&algorithms), "{length}");
         }
-        for text in ["x", &"x".repeat(31), &format!("{}\n\n", "x".repeat(31))] {
+        for text in ["x", &"x".repeat(31)] {
             assert!(
                 secret(text, SecretEncoding::Text).unwrap_err().contains("32 bytes"),
                 "{}",
@@ -138,7 +137,6 @@ mod tests {
             &url,
             plain.trim_end_matches('='),
             url.trim_end_matches('='),
-            &format!("{plain}\r\n"),
         ] {
             let jwk = secret(text, SecretEncoding::Base64).unwrap().jwk;
             assert_eq!(

@@ -85,10 +85,10 @@ fn a_secret_may_be_text_or_base64() {
     let _host = host();
     let bytes: Vec<u8> = (100..150).collect();
     let token = Signer::Secret(bytes.clone()).token(&json!({"alg": "HS256"}), &claims());
-    let encoded = with_source("secret", format!("{}\n", crate::mint::b64(&bytes)));
+    let encoded = with_source("secret", crate::mint::b64(&bytes));
     let encoded = with_issuer(encoded, "secret_encoding", "base64");
     assert_eq!(said(ask(&encoded, &token)), "alice");
-    let text = with_source("secret", "correct horse battery staple, and then some\n");
+    let text = with_source("secret", "correct horse battery staple, and then some");
     let shared = Signer::Secret(b"correct horse battery staple, and then some".to_vec());
     assert_eq!(
         said(ask(&text, &shared.token(&json!({"alg": "HS256"}), &claims()))),

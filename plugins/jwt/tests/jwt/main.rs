@@ -12,6 +12,7 @@
 mod algorithms;
 mod answers;
 mod claims;
+mod discovery;
 mod gateway;
 mod issuers;
 mod keys;

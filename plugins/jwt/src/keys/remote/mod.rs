@@ -27,6 +27,10 @@ use snapshot::Snapshot;
 /// How soon a first fetch that failed is tried again: until it succeeds nobody comes in.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How long a token with an unknown key waits for a fetch that another one has caused. Longer waits would let such tokens
+/// take up the calls that the authenticator may have at once.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// How long published keys are believed, and what a fetch may cost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Freshness {
@@ -130,7 +134,7 @@ impl Source<'_> {
         let fetched = self.refresh();
         if fetched.is_none() {
             // Perhaps another instance is at it: a token signed with a new key is worth that wait.
-            self.refreshing().wait(self.fetch_takes());
+            self.refreshing().wait(PATIENCE.min(self.fetch_takes()));
         }
         fetched
             .or_else(|| self.load())

@@ -1,0 +1,165 @@
+//! Where keys are looked for, and answers that are not believed.
+
+use std::time::Duration;
+
+use portcullis_sdk::Response;
+use portcullis_sdk::testing::FakeHost;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::gateway::*;
+use crate::mint::P256;
+use crate::mint::RSA;
+use crate::providers::JWKS;
+use crate::providers::from_url;
+use crate::providers::lasting;
+use crate::providers::publish;
+use crate::providers::sent;
+
+const METADATA: &str = "https://id.example.org/.well-known/openid-configuration";
+
+fn from_discovery() -> Value {
+    json!({"issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "discovery": true}]})
+}
+
+fn describe(host: &FakeHost, metadata: &Value) {
+    host.answer(METADATA, Response::new(200).with_body(metadata.to_string()));
+}
+
+#[test]
+fn discovery_finds_the_keys() {
+    let host = host();
+    describe(&host, &json!({"issuer": ISSUER, "jwks_uri": JWKS, "more": {"a": [1]}}));
+    publish(&host, &[RSA.jwk_with_id("r"), P256.jwk_with_id("a")]);
+    for _ in 0..3 {
+        assert_eq!(said(ask(&from_discovery(), &lasting(&P256, "a"))), "alice");
+    }
+    assert_eq!(sent(&host), [METADATA, JWKS]);
+}
+
+#[test]
+fn an_issuer_with_a_path_or_a_final_slash_has_its_metadata_below() {
+    let host = host();
+    for issuer in ["https://id.example.org/realms/a", "https://id.example.org/realms/a/"] {
+        let metadata = "https://id.example.org/realms/a/.well-known/openid-configuration";
+        host.answer(
+            metadata,
+            Response::new(200).with_body(json!({"issuer": issuer, "jwks_uri": JWKS}).to_string()),
+        );
+        publish(&host, &[P256.jwk_with_id("p256")]);
+        let settings = with_issuer(from_discovery(), "issuer", issuer);
+        assert_eq!(
+            said(ask(&settings, &P256.token(&header(), &with(claims(), "iss", issuer)))),
+            "alice"
+        );
+    }
+}
+
+/// Another issuer's metadata would let its keys vouch for this issuer's tokens.
+#[test]
+fn metadata_that_do_not_fit_are_refused() {
+    let cases = [
+        (
+            json!({"issuer": "https://id.example.org/", "jwks_uri": JWKS}),
+            "its issuer is not the configured one",
+        ),
+        (
+            json!({"issuer": "https://evil.example", "jwks_uri": JWKS}),
+            "its issuer is not the configured one",
+        ),
+        (
+            json!({"issuer": ISSUER, "jwks_uri": "http://id.example.org/jwks"}),
+            "must be https",
+        ),
+        (
+            json!({"issuer": ISSUER, "jwks_uri": "http://127.0.0.1/jwks"}),
+            "it is not https, though the issuer is",
+        ),
+        (
+            json!({"issuer": ISSUER, "jwks_uri": "file:///etc/passwd"}),
+            "must be an https URL",
+        ),
+        (json!({"issuer": ISSUER}), "no jwks_uri"),
+        (json!({"jwks_uri": JWKS}), "no issuer"),
+        (json!("hello"), "no issuer"),
+    ];
+    for (metadata, problem) in cases {
+        let host = host();
+        describe(&host, &metadata);
+        publish(&host, &[P256.jwk_with_id("a")]);
+        let said = said(ask(&from_discovery(), &lasting(&P256, "a")));
+        assert!(
+            said.starts_with("503: https://id.example.org/.well-known") && said.contains(problem),
+            "{metadata}: {said}"
+        );
+        assert_eq!(sent(&host), [METADATA]);
+    }
+}
+
+#[test]
+fn on_this_machine_metadata_and_keys_may_come_over_http() {
+    let host = host();
+    let issuer = "http://127.0.0.1:4000";
+    let jwks = "http://127.0.0.1:4000/jwks";
+    host.answer(
+        format!("{issuer}/.well-known/openid-configuration"),
+        Response::new(200).with_body(json!({"issuer": issuer, "jwks_uri": jwks}).to_string()),
+    );
+    host.answer(
+        jwks,
+        Response::new(200).with_body(json!({"keys": [P256.jwk_with_id("p256")]}).to_string()),
+    );
+    let settings = with_issuer(from_discovery(), "issuer", issuer);
+    assert_eq!(
+        said(ask(&settings, &P256.token(&header(), &with(claims(), "iss", issuer)))),
+        "alice"
+    );
+}
+
+/// Security case 34: what an issuer answers is bounded and checked.
+#[test]
+fn an_answer_that_is_no_key_set_is_503() {
+    let many: Vec<_> = (0..101).map(|n| P256.jwk_with_id(&n.to_string())).collect();
+    let cases = [
+        (Response::new(500), "it answered 500, not 200"),
+        (
+            Response::redirect("https://evil.example/jwks"),
+            "it answered 302, not 200",
+        ),
+        (Response::new(204), "it answered 204, not 200"),
+        (Response::new(200), "not a JWK Set"),
+        (Response::new(200).with_body("<html>"), "not a JWK Set"),
+        (Response::new(200).with_body(b"\xff".to_vec()), "not UTF-8"),
+        (Response::new(200).with_body(r#"{"keys":[]}"#), "it has no keys"),
+        (
+            Response::new(200).with_body(json!({ "keys": many }).to_string()),
+            "it has 101 keys",
+        ),
+        (Response::new(200).with_body(vec![b' '; 1024 * 1024 + 1]), "too large"),
+    ];
+    for (answer, problem) in cases {
+        let host = host();
+        host.answer(JWKS, answer);
+        let said = said(ask(&from_url(), &lasting(&P256, "a")));
+        assert!(
+            said.starts_with("503: https://id.example.org/jwks: ") && said.contains(problem),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_bad_answer_does_not_replace_good_keys() {
+    let host = host();
+    publish(&host, &[P256.jwk_with_id("a")]);
+    ask(&from_url(), &lasting(&P256, "a")).unwrap();
+    for body in [
+        "{\"keys\":[]}",
+        "<html>",
+        "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\",\"kid\":\"a\"}]}",
+    ] {
+        host.answer(JWKS, Response::new(200).with_body(body));
+        host.advance(Duration::from_secs(700));
+        assert_eq!(said(ask(&from_url(), &lasting(&P256, "a"))), "alice", "{body}");
+    }
+}
