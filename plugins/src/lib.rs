@@ -1,1 +1,89 @@
-//! The authenticators that come with Portcullis.
+//! The authenticators that come with Portcullis, compiled to components and embedded. They are as sandboxed as any other:
+//! a component from a file of the same name works alike.
+
+/// Name and component of every authenticator, in the order of their names.
+pub const ALL: &[(&str, &[u8])] = &[
+    (
+        "jupyterhub",
+        include_bytes!(concat!(env!("OUT_DIR"), "/jupyterhub.wasm")),
+    ),
+    ("jwt", include_bytes!(concat!(env!("OUT_DIR"), "/jwt.wasm"))),
+    ("simple", include_bytes!(concat!(env!("OUT_DIR"), "/simple.wasm"))),
+];
+
+/// The component of the authenticator of this name.
+pub fn find(name: &str) -> Option<&'static [u8]> {
+    ALL.iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, component)| *component)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use wasmparser::Parser;
+    use wasmparser::Payload;
+
+    use super::*;
+
+    /// What std imports in every guest; the gateway answers these with nothing.
+    const OF_STD: [&str; 2] = ["wasi:cli/", "wasi:io/"];
+
+    fn imports(component: &[u8]) -> BTreeSet<String> {
+        let outermost = Parser::new(0).parse_all(component).scan(0_usize, |depth, payload| {
+            let payload = payload.unwrap();
+            match payload {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => *depth += 1,
+                Payload::End(_) => *depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            Some((*depth, payload))
+        });
+        outermost
+            .filter_map(|(depth, payload)| match payload {
+                Payload::ComponentImportSection(section) if depth == 0 => Some(section),
+                _ => None,
+            })
+            .flat_map(|section| section.into_iter().map(|import| import.unwrap().name.name.to_owned()))
+            .map(|name| name.split('@').next().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn every_authenticator_is_a_component() {
+        for (name, component) in ALL {
+            assert_eq!(
+                component[..8],
+                *b"\0asm\x0d\0\x01\0",
+                "{name} starts as a component does"
+            );
+            assert_eq!(find(name), Some(*component));
+        }
+        assert_eq!(find("none"), None);
+    }
+
+    #[test]
+    fn an_authenticator_imports_what_it_needs_and_nothing_else() {
+        let fetches = [
+            "wasi:clocks/monotonic-clock",
+            "wasi:http/types",
+            "wasi:http/outgoing-handler",
+        ];
+        let hub = [
+            "portcullis:auth/types",
+            "portcullis:auth/cache",
+            "wasi:clocks/wall-clock",
+            "wasi:logging/logging",
+        ];
+        let cases = [
+            ("simple", vec!["portcullis:auth/types"]),
+            ("jupyterhub", [&hub[..], &fetches].concat()),
+        ];
+        for (name, expected) in cases {
+            let mut imports = imports(find(name).unwrap());
+            imports.retain(|import| !OF_STD.iter().any(|prefix| import.starts_with(prefix)));
+            assert_eq!(imports, expected.into_iter().map(str::to_owned).collect(), "{name}");
+        }
+    }
+}
