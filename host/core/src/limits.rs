@@ -8,7 +8,8 @@ use crate::engine::MAX_MEMORY;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "made by whoever configures an authenticator")]
 pub struct Limits {
-    /// How long a call may take, computing and waiting together. Default: 2 seconds.
+    /// How long a call may take, computing and waiting together. Default: 5 seconds, enough for two exchanges with an
+    /// identity provider.
     pub deadline: Duration,
     /// How much memory an instance may have, in bytes. Default: 64 MiB; at most 1 GiB.
     pub memory: usize,
@@ -26,7 +27,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            deadline: Duration::from_secs(2),
+            deadline: Duration::from_secs(5),
             memory: 64 << 20,
             concurrency: 64,
             cache: 16 << 20,

@@ -63,12 +63,20 @@ impl Bare {
         pool.linear_memory_keep_resident(512 << 10);
         pool.table_keep_resident(64 << 10);
         let mut config = Config::new();
-        config.concurrency_support(false).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        config
+            .concurrency_support(false)
+            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config).unwrap();
         let component = Component::new(&engine, portcullis_plugins::find(work.plugin()).unwrap()).unwrap();
         let pre = PluginPre::new(linker(&engine).instantiate_pre(&component).unwrap()).unwrap();
         let (settings, authorization) = (work.settings().to_string(), work.authorization().into_bytes());
-        Self { engine, pre, settings, authorization, key: work::public_key() }
+        Self {
+            engine,
+            pre,
+            settings,
+            authorization,
+            key: work::public_key(),
+        }
     }
 
     pub fn instance(&mut self) -> Instance {
@@ -81,13 +89,20 @@ impl Bare {
         };
         let mut store = Store::new(&self.engine, host);
         let plugin = self.pre.instantiate(&mut store).unwrap();
-        plugin.portcullis_auth_authenticator().call_configure(&mut store, &self.settings).unwrap().unwrap();
+        plugin
+            .portcullis_auth_authenticator()
+            .call_configure(&mut store, &self.settings)
+            .unwrap()
+            .unwrap();
         Instance { store, plugin }
     }
 
     pub fn authenticate(&self, Instance { store, plugin }: &mut Instance) {
         let handle = Resource::new_borrow(0);
-        let grant = plugin.portcullis_auth_authenticator().call_authenticate(store, handle).unwrap();
+        let grant = plugin
+            .portcullis_auth_authenticator()
+            .call_authenticate(store, handle)
+            .unwrap();
         assert!(grant.is_ok(), "not authenticated");
     }
 }
@@ -105,13 +120,20 @@ fn linker(engine: &Engine) -> Linker<Host> {
 
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
 impl wasmtime_wasi_http::p2::WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: Default::default() }
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: Default::default(),
+        }
     }
 }
 
@@ -141,7 +163,11 @@ impl types::HostRequest for Host {
     }
 
     fn header(&mut self, _: Handle, name: String) -> Vec<Vec<u8>> {
-        if name.eq_ignore_ascii_case("authorization") { vec![self.authorization.clone()] } else { Vec::new() }
+        if name.eq_ignore_ascii_case("authorization") {
+            vec![self.authorization.clone()]
+        } else {
+            Vec::new()
+        }
     }
 
     fn cookie(&mut self, _: Handle, _: String) -> Vec<Vec<u8>> {
@@ -162,7 +188,13 @@ impl types::HostRequest for Host {
 }
 
 impl crypto::Host for Host {
-    fn verify(&mut self, _: crypto::Algorithm, _: Vec<u8>, message: Vec<u8>, signature: Vec<u8>) -> Result<bool, String> {
+    fn verify(
+        &mut self,
+        _: crypto::Algorithm,
+        _: Vec<u8>,
+        message: Vec<u8>,
+        signature: Vec<u8>,
+    ) -> Result<bool, String> {
         let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.key);
         Ok(key.verify(&message, &signature).is_ok())
     }

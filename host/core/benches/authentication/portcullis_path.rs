@@ -20,14 +20,27 @@ pub struct Path {
 
 impl Path {
     pub fn new(work: Work) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let component = Engine::builder().build().unwrap().load(portcullis_plugins::find(work.plugin()).unwrap()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let component = Engine::builder()
+            .build()
+            .unwrap()
+            .load(portcullis_plugins::find(work.plugin()).unwrap())
+            .unwrap();
         let builder = Authenticator::builder(work.plugin(), &component).settings(work.settings());
         let chain = Chain::new([runtime.block_on(builder.build()).unwrap()]);
         let (parts, ()) = http::Request::get("http://app.test/").body(()).unwrap().into_parts();
         let mut request = AuthRequest::from_parts(&parts);
-        request.headers.insert("authorization", HeaderValue::try_from(work.authorization()).unwrap());
-        Self { runtime, chain, request: Arc::new(request) }
+        request
+            .headers
+            .insert("authorization", HeaderValue::try_from(work.authorization()).unwrap());
+        Self {
+            runtime,
+            chain,
+            request: Arc::new(request),
+        }
     }
 
     pub fn decide(&self) {

@@ -49,7 +49,9 @@ impl Work {
     pub fn settings(self) -> Value {
         match self {
             Self::Basic => json!({"password": "secret"}),
-            Self::Rs256 => json!({"issuers": [{"issuer": "https://idp.example", "audiences": ["bench"], "jwks": jwks()}]}),
+            Self::Rs256 => {
+                json!({"issuers": [{"issuer": "https://idp.example", "audiences": ["bench"], "jwks": jwks()}]})
+            }
         }
     }
 
@@ -61,7 +63,9 @@ impl Work {
     }
 
     pub fn sdk_request(self) -> Request {
-        RequestBuilder::get("/").header("authorization", self.authorization()).build()
+        RequestBuilder::get("/")
+            .header("authorization", self.authorization())
+            .build()
     }
 
     pub fn natively(self, request: &Request) {
@@ -93,7 +97,13 @@ fn token() -> String {
     let claims = json!({"iss": "https://idp.example", "aud": "bench", "sub": "alice", "iat": now, "exp": now + 3600});
     let message = format!("{header}.{}", part(claims));
     let mut signature = vec![0; KEY.public_modulus_len()];
-    KEY.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
+    KEY.sign(
+        &RSA_PKCS1_SHA256,
+        &SystemRandom::new(),
+        message.as_bytes(),
+        &mut signature,
+    )
+    .unwrap();
     format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
 }
 

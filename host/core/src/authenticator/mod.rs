@@ -193,8 +193,8 @@ impl AuthenticatorBuilder {
         let grants = Arc::new(self.grants);
         let tls = self.component.engine().shared().tls.as_ref();
         let surroundings = Surroundings {
-            authenticator: Arc::clone(&self.name),
-            egress: Egress::new(self.name, Arc::clone(&grants), tls),
+            authenticator: self.name,
+            egress: Egress::new(Arc::clone(&grants), tls),
             grants,
             limits: self.limits,
             cache: Some(Arc::new(Cache::new(self.limits.cache))),

@@ -3,6 +3,7 @@
 
 mod address;
 mod body;
+mod outbound;
 mod resolver;
 
 use std::error::Error as _;
@@ -21,12 +22,14 @@ use hyper_util::rt::TokioTimer;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::RequestOptions;
 use wasmtime_wasi_http::WasiBody;
-use wasmtime_wasi_http::WasiHttpHooks;
 
 use self::body::Bounded;
 use self::resolver::Prohibited;
 use self::resolver::Resolver;
 use crate::grants::Grants;
+use crate::sandbox::LogLines;
+
+pub(crate) use self::outbound::Outbound;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
@@ -42,13 +45,12 @@ type Pool = Client<HttpsConnector<HttpConnector<Resolver>>, WasiBody>;
 pub(crate) struct Egress(Arc<Shared>);
 
 struct Shared {
-    authenticator: Arc<str>,
     grants: Arc<Grants>,
     pool: Pool,
 }
 
 impl Egress {
-    pub(crate) fn new(authenticator: Arc<str>, grants: Arc<Grants>, tls: Option<&Arc<rustls::ClientConfig>>) -> Self {
+    pub(crate) fn new(grants: Arc<Grants>, tls: Option<&Arc<rustls::ClientConfig>>) -> Self {
         let mut http = HttpConnector::new_with_resolver(Resolver);
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -64,19 +66,16 @@ impl Egress {
             .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
             .pool_timer(TokioTimer::new())
             .build(https);
-        Self(Arc::new(Shared {
-            authenticator,
-            grants,
-            pool,
-        }))
+        Self(Arc::new(Shared { grants, pool }))
     }
 
     async fn send(
         self,
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
+        log: &LogLines,
     ) -> Result<Response<WasiBody>, Error> {
-        self.permit(request.uri())?;
+        self.permit(request.uri(), log)?;
         let head = self.0.pool.request(request);
         let response = match options.and_then(|options| options.first_byte_timeout) {
             Some(limit) => tokio::time::timeout(limit, head)
@@ -84,72 +83,45 @@ impl Egress {
                 .map_err(|_| Error::ConnectionReadTimeout)?,
             None => head.await,
         };
-        let response = response.map_err(|error| self.explain(&error))?;
+        let response = response.map_err(|error| explain(&error, log))?;
         Ok(response.map(|body| Bounded::new(body, MAX_RESPONSE).boxed_unsync()))
     }
 
-    fn permit(&self, uri: &http::Uri) -> Result<(), Error> {
-        let authenticator = &*self.0.authenticator;
+    fn permit(&self, uri: &http::Uri, log: &LogLines) -> Result<(), Error> {
         let host = uri.host().unwrap_or_default();
         let Some(grant) = self.0.grants.http.iter().find(|grant| grant.permits(uri)) else {
-            let server = format!("{}://{}", uri.scheme_str().unwrap_or_default(), host.escape_debug());
-            tracing::warn!(
-                authenticator,
-                server,
-                "a request to a server that is not granted (grants.http)"
-            );
+            let scheme = uri.scheme_str().unwrap_or_default();
+            log.warn(&format!("denied: {scheme}://{host} is not granted (grants.http)"));
             return Err(Error::HttpRequestDenied);
         };
         // The connector takes an address for what it is and asks no resolver, so the operator must have written it.
         if address::literal(host).is_some_and(address::special) && !grant.names_address(host) {
+            log.warn(&format!("denied: {host} is a special address, to be granted by itself"));
             return Err(Error::DestinationIpProhibited);
         }
         Ok(())
     }
-
-    fn explain(&self, error: &hyper_util::client::legacy::Error) -> Error {
-        let authenticator = &*self.0.authenticator;
-        let mut next = error.source();
-        while let Some(cause) = next {
-            next = cause.source();
-            if cause.is::<Prohibited>() {
-                tracing::warn!(
-                    authenticator,
-                    "a request to a name that resolves to a special address only"
-                );
-                return Error::DestinationIpProhibited;
-            }
-            if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-                tracing::warn!(authenticator, error = %tls, "an outbound TLS connection failed");
-                return Error::TlsCertificateError;
-            }
-        }
-        tracing::debug!(authenticator, %error, "an outbound request failed");
-        if error.is_connect() {
-            Error::ConnectionRefused
-        } else {
-            Error::ConnectionTerminated
-        }
-    }
 }
 
-impl WasiHttpHooks for Egress {
-    fn send_request(
-        &mut self,
-        request: Request<WasiBody>,
-        options: Option<RequestOptions>,
-        _processing: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        let egress = self.clone();
-        Box::new(async move {
-            let response = egress.send(request, options).await?;
-            let done: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
-            Ok((response, done))
-        })
+fn explain(error: &hyper_util::client::legacy::Error, log: &LogLines) -> Error {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        next = cause.source();
+        if cause.is::<Prohibited>() {
+            log.warn("denied: the host resolves to special addresses only; grant it by its address");
+            return Error::DestinationIpProhibited;
+        }
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            log.warn(&format!("an outbound TLS connection failed: {tls}"));
+            return Error::TlsCertificateError;
+        }
+    }
+    if error.is_connect() {
+        Error::ConnectionRefused
+    } else {
+        Error::ConnectionTerminated
     }
 }
-
-type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 /// A client that trusts nobody: https fails, and says so.
 fn no_roots() -> rustls::ClientConfig {

@@ -23,6 +23,7 @@ use crate::contract::portcullis::auth::types::Grant;
 use crate::contract::portcullis::auth::types::Refusal;
 use crate::decision::Asked;
 use crate::egress::Egress;
+use crate::egress::Outbound;
 use crate::engine::Component;
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -120,7 +121,7 @@ impl Surroundings {
             ..Grants::default()
         });
         let authenticator: Arc<str> = "settings-schema".into();
-        let egress = Egress::new(Arc::clone(&authenticator), Arc::clone(&grants), None);
+        let egress = Egress::new(Arc::clone(&grants), None);
         let limits = Limits {
             deadline: Duration::from_secs(10),
             ..Limits::default()
@@ -153,7 +154,7 @@ impl State {
             table,
             wasi: wasi(&log),
             http,
-            egress: surroundings.egress.clone(),
+            outbound: Outbound::new(surroundings.egress.clone(), log.clone()),
             clock,
             log,
             grants: Arc::clone(&surroundings.grants),

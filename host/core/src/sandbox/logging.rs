@@ -13,7 +13,7 @@ const MAX_LINE: usize = 4 * 1024;
 
 /// What one call may still write. A clone writes to the same log and counts with it.
 #[derive(Clone, Debug)]
-pub(super) struct LogLines {
+pub(crate) struct LogLines {
     authenticator: Arc<str>,
     left: Arc<Mutex<usize>>,
 }
@@ -24,6 +24,11 @@ impl LogLines {
             authenticator,
             left: Arc::new(Mutex::new(MAX_LINES)),
         }
+    }
+
+    /// A line of the host's own about this call.
+    pub(crate) fn warn(&self, message: &str) {
+        self.write(logging::Level::Warn, "", message);
     }
 
     pub(super) fn write(&self, level: logging::Level, context: &str, message: &str) {

@@ -27,11 +27,10 @@ use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use self::clock::Clock;
-use self::logging::LogLines;
 use crate::AuthRequest;
 use crate::contract;
 use crate::decision::Asked;
-use crate::egress::Egress;
+use crate::egress::Outbound;
 use crate::grants::Grants;
 
 pub(crate) use self::cache::Cache;
@@ -39,6 +38,7 @@ pub(crate) use self::clock::Stop;
 pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
 pub(crate) use self::instance::Surroundings;
+pub(crate) use self::logging::LogLines;
 
 /// The request as a plugin holds it. There is one to an instance, so the handle says nothing.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) struct State {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    egress: Egress,
+    outbound: Outbound,
     clock: Clock,
     log: LogLines,
     grants: Arc<Grants>,
@@ -110,7 +110,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
 impl State {
     fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
         wasmtime_wasi_http::WasiHttpCtxView {
-            hooks: &mut self.egress,
+            hooks: &mut self.outbound,
             table: &mut self.table,
             ctx: &mut self.http,
         }
