@@ -3,19 +3,15 @@
 use portcullis_sdk::prelude::*;
 
 settings! {
-    pub struct ApiKey {
-        /// The key that clients send in `X-Api-Key`.
-        key: Secret,
-    }
+    /// `key` is what clients send in `X-Api-Key`.
+    pub struct ApiKey { key: Secret }
 }
 
 impl Authenticator for ApiKey {
     type Settings = Self;
-
     fn new(settings: Self) -> Result<Self, SettingsError> {
         Ok(settings)
     }
-
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
         match request.header("x-api-key").as_slice() {
             [] => Err(Refusal::not_mine(None)),
