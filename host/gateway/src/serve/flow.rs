@@ -78,6 +78,28 @@ impl Gateway {
         self.proxy.close().await;
     }
 
+    /// Who sent a request with these headers over a connection from this peer.
+    pub(crate) fn client(&self, peer: SocketAddr, scheme: Scheme, headers: &HeaderMap) -> Client {
+        Client::of(peer, scheme, headers, &self.trusted_proxies)
+    }
+
+    /// What a request asks for, and the route that it leads to; none: a path of the gateway's own. What the client may
+    /// not say is removed from its headers.
+    pub(crate) fn destination(
+        &self,
+        client: &Client,
+        parts: &mut Parts,
+    ) -> Result<(Target, Option<&Arc<Route>>), Unserved> {
+        let target = Target::of(parts)?;
+        forwarded::remove_unbelieved(&mut parts.headers, client);
+        self.identity_names.remove_from(&mut parts.headers);
+        if own::covers(&target.path) {
+            return Ok((target, None));
+        }
+        let route = self.route(&target)?;
+        Ok((target, Some(route)))
+    }
+
     async fn serve(
         &self,
         connection: &Connection,
@@ -113,28 +135,6 @@ impl Gateway {
             }
         };
         Ok(pass.mark(response))
-    }
-
-    /// Who sent a request with these headers over a connection from this peer.
-    pub(crate) fn client(&self, peer: SocketAddr, scheme: Scheme, headers: &HeaderMap) -> Client {
-        Client::of(peer, scheme, headers, &self.trusted_proxies)
-    }
-
-    /// What a request asks for, and the route that it leads to; none: a path of the gateway's own. What the client may
-    /// not say is removed from its headers.
-    pub(crate) fn destination(
-        &self,
-        client: &Client,
-        parts: &mut Parts,
-    ) -> Result<(Target, Option<&Arc<Route>>), Unserved> {
-        let target = Target::of(parts)?;
-        forwarded::remove_unbelieved(&mut parts.headers, client);
-        self.identity_names.remove_from(&mut parts.headers);
-        if own::covers(&target.path) {
-            return Ok((target, None));
-        }
-        let route = self.route(&target)?;
-        Ok((target, Some(route)))
     }
 
     /// The route that a path leads to, however an upstream may read it.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::uri::Scheme;
 use hyper_util::server::graceful::GracefulShutdown;
+use socket2::SockRef;
+use socket2::TcpKeepalive;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -64,7 +66,7 @@ impl Listener {
         // The semaphore is never closed.
         while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
             let (stream, peer) = self.accept().await;
-            if let Err(error) = stream.set_nodelay(true) {
+            if let Err(error) = tune(&stream) {
                 tracing::debug!(error = %error, "a connection ended before it began");
                 continue;
             }
@@ -98,6 +100,15 @@ impl Listener {
     }
 }
 
+/// Small writes go out at once, and a peer that is gone without a word is noticed: its slot is needed.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let probes = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE_INTERVAL);
+    SockRef::from(stream).set_tcp_keepalive(&probes)
+}
+
 /// Why the gateway can't serve.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
@@ -129,4 +140,6 @@ fn is_the_clients(error: &io::Error) -> bool {
 const MAX_CONNECTIONS: usize = 10_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const CLOSING_TIME: Duration = Duration::from_secs(1);

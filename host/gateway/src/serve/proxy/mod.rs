@@ -44,6 +44,7 @@ impl Proxy {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
+        connector.set_keepalive(Some(KEEPALIVE));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -133,6 +134,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than the 5 seconds after which Node.js closes an idle connection: a request that meets the closing of its
 /// connection is lost, because it may have been acted on and is not tried twice.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long a connection is silent before the system asks whether the upstream is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 const MAX_IDLE: usize = 256;
 

@@ -1,0 +1,137 @@
+//! The header names that no client may send, because an upstream would take what stands there for its user's.
+
+use std::collections::HashSet;
+
+use http::HeaderMap;
+use http::HeaderName;
+
+use crate::serve::headers::fold;
+use crate::serve::headers::remove_where;
+
+/// The names that no client may send: those that any route sets, and those that upstreams are known to believe.
+#[derive(Debug)]
+pub(crate) struct IdentityNames(HashSet<String>);
+
+impl IdentityNames {
+    /// Takes the names that the routes of a gateway set.
+    pub(crate) fn new<'a>(configured: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        let configured = configured.into_iter().map(|name| fold(name).into_owned());
+        Self(configured.chain(WELL_KNOWN.map(str::to_owned)).collect())
+    }
+
+    /// Whether a header of this name is removed from every request.
+    pub(crate) fn contains(&self, name: &HeaderName) -> bool {
+        let folded = fold(name);
+        self.0.contains(folded.as_ref()) || WELL_KNOWN_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+    }
+
+    /// Removes every spelling of every name.
+    pub(crate) fn remove_from(&self, headers: &mut HeaderMap) {
+        remove_where(headers, |name| self.contains(name));
+    }
+}
+
+/// Names that some upstream takes for its user's when it runs behind an authenticating proxy, folded. Headers with
+/// signed content are not among them: an authenticator may verify those.
+const WELL_KNOWN: [&str; 32] = [
+    // Authelia; CGI
+    "remote-email",
+    "remote-group",
+    "remote-groups",
+    "remote-name",
+    "remote-user",
+    "x-remote-email",
+    "x-remote-group",
+    "x-remote-groups",
+    "x-remote-name",
+    "x-remote-user",
+    // oauth2-proxy, Traefik
+    "x-forwarded-access-token",
+    "x-forwarded-email",
+    "x-forwarded-group",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-roles",
+    "x-forwarded-user",
+    // dask-gateway's and others' own
+    "x-auth-admin",
+    "x-auth-email",
+    "x-auth-groups",
+    "x-auth-roles",
+    "x-auth-user",
+    "x-auth-username",
+    // Kong, APISIX
+    "x-anonymous-consumer",
+    "x-credential-identifier",
+    "x-userinfo",
+    // Cloudflare, Amazon, Google
+    "cf-access-authenticated-user-email",
+    "x-amzn-oidc-identity",
+    "x-goog-authenticated-user-email",
+    "x-goog-authenticated-user-id",
+    // nginx with client certificates
+    "ssl-client-s-dn",
+    "x-ssl-client-s-dn",
+];
+
+/// Beginnings of such names.
+const WELL_KNOWN_PREFIXES: [&str; 12] = [
+    "oidc-claim-",           // mod_auth_openidc
+    "tailscale-user-",       // Tailscale
+    "x-auth-request-",       // oauth2-proxy
+    "x-authenticated-",      // Kong
+    "x-authentik-",          // authentik
+    "x-consumer-",           // Kong, APISIX
+    "x-ms-client-principal", // Azure
+    "x-pomerium-claim-",     // Pomerium
+    "x-portcullis-",         // this gateway
+    "x-remote-extra-",       // Kubernetes
+    "x-vouch-",              // Vouch Proxy
+    "x-webauth-",            // Grafana
+];
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn no_spelling_of_an_identity_header_passes() {
+        let custom = HeaderName::from_static("x-my_user");
+        let removed = IdentityNames::new([&custom]);
+        for name in [
+            "X-My-User",
+            "x_my.user",
+            "Remote-User",
+            "Remote_User",
+            "X_Forwarded_User",
+            "X-Forwarded.Email",
+            "x-forwarded-groups",
+            "X-Auth_User",
+            "X-Auth-Request-Anything",
+            "X_Portcullis_Token",
+            "X-Ms-Client-Principal",
+            "X-Consumer-Username",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_static("mallory"));
+            headers.append(
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_static("mallory2"),
+            );
+            removed.remove_from(&mut headers);
+            assert!(headers.is_empty(), "{name}");
+        }
+        for name in [
+            "authorization",
+            "cookie",
+            "x-auth-token",
+            "x-api-key",
+            "x-user-agent",
+            "user-agent",
+        ] {
+            assert!(!removed.contains(&HeaderName::from_static(name)), "{name}");
+        }
+    }
+}
