@@ -30,8 +30,8 @@ settings! {
         /// asks the hub for every request.
         #[serde(default = "longest_cache")]
         pub cache: Span,
-        /// How long the hub may take to answer.
-        #[serde(default = "five_seconds")]
+        /// How long the hub may take to answer. Keep it below the deadline of the authenticator.
+        #[serde(default = "four_seconds")]
         pub timeout: Span,
         /// The realm that the challenge names. Without it the challenge is the bare scheme.
         pub realm: Option<String>,
@@ -105,6 +105,6 @@ const fn longest_cache() -> Span {
     Span::seconds(LONGEST_CACHE.as_secs())
 }
 
-const fn five_seconds() -> Span {
-    Span::seconds(5)
+const fn four_seconds() -> Span {
+    Span::seconds(4)
 }

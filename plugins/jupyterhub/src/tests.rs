@@ -68,7 +68,7 @@ fn a_token_for_the_service_lets_its_owner_in_under_every_scheme() {
         assert_eq!(sent.len(), 1);
         assert_eq!(sent[0].url, USER_URL);
         assert_eq!(sent[0].header("authorization").as_deref(), Some("token t0k"));
-        assert_eq!(sent[0].timeout, Duration::from_secs(5));
+        assert_eq!(sent[0].timeout, Duration::from_secs(4));
     }
 }
 

@@ -34,9 +34,15 @@ mod tests {
         let authenticator: ApiKey = configure(r#"{"key": "open sesame"}"#).unwrap();
         let ask = |request: RequestBuilder| authenticator.authenticate(&request.build());
         let request = || RequestBuilder::get("/");
-        assert_eq!(ask(request().header("x-api-key", "open sesame")), Ok(User::new("api").into()));
+        assert_eq!(
+            ask(request().header("x-api-key", "open sesame")),
+            Ok(User::new("api").into())
+        );
         assert_eq!(ask(request()), Err(Refusal::not_mine(None)));
-        assert!(matches!(ask(request().header("x-api-key", "guess")), Err(Refusal::Unauthenticated(..))));
+        assert!(matches!(
+            ask(request().header("x-api-key", "guess")),
+            Err(Refusal::Unauthenticated(..))
+        ));
     }
 
     #[test]
