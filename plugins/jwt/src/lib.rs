@@ -90,8 +90,10 @@ impl Jwt {
         claims.require(&self.required_claims)?;
         scope::check(&claims, &self.scopes)?;
         self.rules.iter().try_for_each(|rule| rule.check(&claims))?;
-        let grant = Grant::from(self.mapping.user(&claims, &issuer.user_prefix)?);
-        Ok(self.reusable(grant, remaining))
+        let user = self.mapping.user(&claims, &issuer.user_prefix)?;
+        // Nothing is left of a token that lives on the leeway: it is accepted, and looked at again the next time.
+        let reuse = remaining.map_or(self.reuse, |remaining| remaining.min(self.reuse));
+        Ok(Grant::from(user).valid_for(reuse))
     }
 
     fn issuer(&self, jws: &Jws<'_>) -> Result<&Issuer, Fault> {
@@ -100,12 +102,6 @@ impl Jwt {
             UnknownIssuer::Pass => Fault::UnknownIssuerPassed,
             UnknownIssuer::Refuse => Fault::UnknownIssuer,
         })
-    }
-
-    /// Lets the gateway reuse the decision, but not while the token lives on the leeway alone.
-    fn reusable(&self, grant: Grant, remaining: Option<Duration>) -> Grant {
-        let reuse = remaining.map_or(self.reuse, |remaining| remaining.min(self.reuse));
-        if reuse.is_zero() { grant } else { grant.valid_for(reuse) }
     }
 }
 

@@ -34,7 +34,13 @@ fn keys_in_pem_verify_whatever_id_the_token_names() {
         }
     }
     let token = RSA.token(&json!({"alg": "PS384"}), &claims());
-    assert_eq!(said(ask(&with_source("pem", RSA.pkcs1()), &token)), "alice");
+    assert_eq!(
+        said(ask(
+            &with_source("pem", pem("RSA PUBLIC KEY", &RSA.pkcs1_der())),
+            &token
+        )),
+        "alice"
+    );
 }
 
 #[test]
@@ -124,6 +130,14 @@ fn what_is_no_public_key_is_said_to_be_none() {
         (pem("PUBLIC KEY", &der[..40]), "not a public key of RSA"),
         (pem("PUBLIC KEY", b""), "malformed"),
         (pem("RSA PUBLIC KEY", &der), "not a public key of RSA"),
+        (
+            pem("RSA PUBLIC KEY", &[RSA.pkcs1_der(), vec![0]].concat()),
+            "not a public key of RSA",
+        ),
+        (
+            pem("PUBLIC KEY", &[der.clone(), vec![0]].concat()),
+            "not a public key of RSA",
+        ),
         (pem("DH PARAMETERS", &der), "not a public key of RSA"),
         (P256.pem().replace("MFk", "M!k"), "malformed"),
         (P256.pem().replace("-----END PUBLIC KEY-----", ""), "no end line"),

@@ -132,10 +132,10 @@ impl Signer {
         pem("PUBLIC KEY", &self.der())
     }
 
-    /// An RSA public key in the older PEM of PKCS #1.
-    pub(crate) fn pkcs1(&self) -> String {
+    /// An RSA public key as PKCS #1 has it.
+    pub(crate) fn pkcs1_der(&self) -> Vec<u8> {
         match self {
-            Self::Rsa(key) => pem("RSA PUBLIC KEY", key.public_key().as_ref()),
+            Self::Rsa(key) => key.public_key().as_ref().to_owned(),
             _ => panic!("not an RSA key"),
         }
     }

@@ -58,6 +58,18 @@ fn keys_are_fetched_once_and_used_until_they_are_old() {
     assert_eq!(sent(&host).len(), 2);
 }
 
+#[test]
+fn keys_that_the_cache_has_dropped_are_fetched_again_at_once() {
+    let host = host();
+    publish(&host, &[P256.jwk_with_id("a")]);
+    ask(&from_url(), &lasting(&P256, "a")).unwrap();
+    let entries = host.cache_entries();
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    portcullis_sdk::cache::delete(&entries[0].0);
+    assert_eq!(said(ask(&from_url(), &lasting(&P256, "a"))), "alice");
+    assert_eq!(sent(&host).len(), 2);
+}
+
 /// Security case 34: a new key is found at once, and then none is looked for until the floor has passed.
 #[test]
 fn a_new_key_is_found_at_once_and_the_old_one_goes() {
