@@ -38,6 +38,7 @@ pub use algorithm::Algorithm;
 pub use claims::audience::AudienceMatch;
 pub use claims::path::ClaimPath;
 pub use claims::rule::Rule;
+pub use claims::rule::Scalar;
 pub use identity::FirstOf;
 pub use issuer::Issuer;
 pub use keys::inline::InlineKeys;

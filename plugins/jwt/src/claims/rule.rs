@@ -3,6 +3,7 @@
 use portcullis_sdk::settings;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Number;
 use serde_json::Value;
 
 use super::Claims;
@@ -16,11 +17,11 @@ settings! {
         /// The claim, or the path to it: `email_verified`, `realm_access.roles`.
         pub claim: ClaimPath,
         /// The claim is this text, number or boolean.
-        pub equals: Option<Value>,
+        pub equals: Option<Scalar>,
         /// The claim is one of these.
-        pub one_of: Option<Vec<Value>>,
+        pub one_of: Option<Vec<Scalar>>,
         /// The claim is a list, and this is in it.
-        pub contains: Option<Value>,
+        pub contains: Option<Scalar>,
         /// The claim is text that starts with this.
         pub prefix: Option<String>,
         /// The claim is an e-mail address in one of these domains, subdomains not included. Add a rule
@@ -28,6 +29,30 @@ settings! {
         pub email_domain: Option<Vec<String>>,
         /// The claim is there (`true`), or is not (`false`). A `null` is not there.
         pub exists: Option<bool>,
+    }
+}
+
+/// What a claim can be compared with.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected text, a number or a boolean")]
+#[non_exhaustive]
+pub enum Scalar {
+    /// `true` or `false`, which are not the texts.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// Text.
+    Text(String),
+}
+
+impl Scalar {
+    fn is(&self, claim: &Value) -> bool {
+        match (self, claim) {
+            (Self::Bool(expected), Value::Bool(claim)) => expected == claim,
+            (Self::Number(expected), Value::Number(claim)) => expected == claim,
+            (Self::Text(expected), Value::String(claim)) => expected == claim,
+            _ => false,
+        }
     }
 }
 
@@ -42,10 +67,10 @@ pub struct Rule {
 
 #[derive(Clone, Debug)]
 enum Condition {
-    Contains(Value),
+    Contains(Scalar),
     EmailDomain(Vec<String>),
     Exists(bool),
-    OneOf(Vec<Value>),
+    OneOf(Vec<Scalar>),
     Prefix(String),
 }
 
@@ -66,10 +91,12 @@ impl Condition {
             return matches!(self, Self::Exists(false));
         };
         match self {
-            Self::Contains(value) => claim.as_array().is_some_and(|list| list.contains(value)),
+            Self::Contains(value) => claim
+                .as_array()
+                .is_some_and(|list| list.iter().any(|item| value.is(item))),
             Self::EmailDomain(domains) => claim.as_str().is_some_and(|email| is_in(email, domains)),
             Self::Exists(expected) => *expected,
-            Self::OneOf(values) => values.contains(claim),
+            Self::OneOf(values) => values.iter().any(|value| value.is(claim)),
             Self::Prefix(prefix) => claim.as_str().is_some_and(|text| text.starts_with(prefix)),
         }
     }
@@ -122,24 +149,19 @@ impl TryFrom<RuleSettings> for Rule {
 impl Condition {
     fn validate(&self) -> Result<(), &'static str> {
         let sound = match self {
-            Self::Contains(value) => is_scalar(value),
+            Self::Contains(_) | Self::Exists(_) => true,
             Self::EmailDomain(domains) => {
                 !domains.is_empty() && domains.iter().all(|domain| !domain.is_empty() && !domain.contains('@'))
             }
-            Self::Exists(_) => true,
-            Self::OneOf(values) => !values.is_empty() && values.iter().all(is_scalar),
+            Self::OneOf(values) => !values.is_empty(),
             Self::Prefix(prefix) => !prefix.is_empty(),
         };
         if sound {
             Ok(())
         } else {
-            Err("can hold for no claim, or for every one: compare with texts, numbers or booleans")
+            Err("holds for every claim or for none")
         }
     }
-}
-
-const fn is_scalar(value: &Value) -> bool {
-    matches!(value, Value::Bool(_) | Value::Number(_) | Value::String(_))
 }
 
 #[cfg(test)]
