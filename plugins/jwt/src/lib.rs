@@ -1,9 +1,9 @@
 //! The built-in authenticator `jwt`: it accepts JSON Web Tokens (RFC 7519) that configured issuers have signed, as bearer
 //! tokens (RFC 6750) or from a cookie or the query. The README beside this crate lists the settings.
 //!
-//! The modules in the order in which a request meets them: [`location`] finds the token, [`jws`] takes it apart,
-//! [`issuer`] says who is trusted, [`keys`] verify the signature, [`claims`] are checked, and [`identity`] makes the user
-//! of them. Whatever is wrong is a [`fault`].
+//! The modules in the order in which a request meets them: `location` finds the token, `jws` takes it apart, `issuer`
+//! says who is trusted, `keys` verify the signature, `claims` are checked, and `identity` makes the user of them. Whatever
+//! is wrong is a `fault`.
 
 mod algorithm;
 mod claims;
