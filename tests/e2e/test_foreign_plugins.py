@@ -11,6 +11,22 @@ CORE_MODULE = b"\0asm\1\0\0\0"
 EMPTY_COMPONENT = b"\0asm\x0d\0\1\0"
 
 
+def named(name):
+    return b"\0" + bytes([len(name)]) + name
+
+
+def section(number, content):
+    return bytes([number, len(content)]) + content
+
+
+def component_that_imports(name):
+    """The smallest component that imports an (empty) instance, and exports it as an authenticator."""
+    instance_type = section(7, b"\1\x42\0")
+    imported = section(10, b"\1" + named(name) + b"\5\0")
+    exported = section(11, b"\1" + named(b"portcullis:auth/authenticator@0.1.0") + b"\5\0\0")
+    return EMPTY_COMPONENT + instance_type + imported + exported
+
+
 @pytest.fixture
 def drop(tmp_path):
     """Puts bytes into the plugin directory as `guest.wasm`, and says what `check` says."""
@@ -35,8 +51,8 @@ def complaint(result):
 
 NO_COMPONENTS = {
     "nothing": (b"", "empty"),
-    "text": (b"#!/bin/sh\necho hello\n", "not a WebAssembly"),
-    "another program": (b"\x7fELF" + bytes(60), "not a WebAssembly"),
+    "text": (b"#!/bin/sh\necho hello\n", "no WebAssembly"),
+    "another program": (b"\x7fELF" + bytes(60), "no WebAssembly"),
     "a core module": (CORE_MODULE, "core module"),
     "a component that exports nothing": (EMPTY_COMPONENT, "portcullis:auth/authenticator@0.1.0"),
 }
@@ -77,3 +93,8 @@ def test_settings_that_the_plugin_refuses_are_named_with_their_line(drop, api_ke
     text = complaint(result)
     assert "guest.toml:3" in text
     assert '"key"' in text
+
+
+@pytest.mark.parametrize("wanted", [b"wasi:filesystem/types@0.2.9", b"wasi:sockets/tcp@0.2.9", b"vendor:x/y@1.0.0"])
+def test_an_import_that_no_plugin_is_given_is_named(drop, wanted):
+    assert wanted.decode() in complaint(drop(component_that_imports(wanted)))
