@@ -8,8 +8,8 @@ use crate::Response;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A known user who may not come in: 403.
-    Forbidden(String),
+    /// A known user who may not come in: 403. The challenge may say what else is needed (RFC 6750, section 3.1).
+    Forbidden(String, Option<Challenge>),
     /// The request carries no credentials of this authenticator's kind: the next one is asked. When all pass, the
     /// client gets 401 with every challenge.
     NotMine(Option<Challenge>),
@@ -33,8 +33,8 @@ impl Refusal {
     }
 
     /// The user may not come in; see [`Forbidden`](Self::Forbidden).
-    pub fn forbidden(reason: impl Into<String>) -> Self {
-        Self::Forbidden(reason.into())
+    pub fn forbidden(reason: impl Into<String>, challenge: impl Into<Option<Challenge>>) -> Self {
+        Self::Forbidden(reason.into(), challenge.into())
     }
 
     /// The client gets this answer; see [`Respond`](Self::Respond).

@@ -68,14 +68,12 @@ impl JupyterHub {
             ));
         };
         if let Some(needed) = self.needed.as_ref().filter(|needed| !owner.has_one_of(needed)) {
-            return Err(Refusal::forbidden(format!(
-                "the token of {:?} lacks the scope {needed}",
-                owner.full_name()
-            )));
+            let reason = format!("the token of {:?} lacks the scope {needed}", owner.full_name());
+            return Err(Refusal::forbidden(reason, None));
         }
         let user = owner
             .into_user()
-            .map_err(|why| Refusal::forbidden(format!("JupyterHub's user can't be named: {why}")))?;
+            .map_err(|why| Refusal::forbidden(format!("JupyterHub's user can't be named: {why}"), None))?;
         Ok(Grant::from(user).valid_for(remaining))
     }
 }

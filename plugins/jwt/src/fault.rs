@@ -55,7 +55,12 @@ impl Fault {
             Self::NotJws | Self::UnknownIssuerPassed => {
                 Refusal::not_mine(challenge.error("invalid_token", self.description()))
             }
-            Self::Rule(_) | Self::Scope(_) => Refusal::forbidden(self.to_string()),
+            // The rules on claims are the operator's own matter; scopes are what a client can ask its issuer for.
+            Self::Rule(_) => Refusal::forbidden(self.to_string(), None),
+            Self::Scope(_) => Refusal::forbidden(
+                self.to_string(),
+                challenge.error("insufficient_scope", self.description()),
+            ),
             Self::Unavailable(reason) => Refusal::unavailable(reason),
             Self::Malformed(_) => {
                 Refusal::unauthenticated(self.to_string(), challenge.error("invalid_request", self.description()))
@@ -73,6 +78,7 @@ impl Fault {
             Self::NotJws => "The token is not a signed JWT",
             Self::NotYet(_) => "The token is not valid yet",
             Self::Key { .. } | Self::Signature(_) => "The signature of the token does not verify",
+            Self::Scope(_) => "The token lacks a scope that is needed here",
             Self::UnknownIssuer | Self::UnknownIssuerPassed => "The issuer of the token is not known here",
             _ => "The token is not accepted here",
         }

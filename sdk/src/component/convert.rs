@@ -35,7 +35,7 @@ impl From<User> for wit::User {
 impl From<Refusal> for wit::Refusal {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Forbidden(reason) => Self::Forbidden(reason),
+            Refusal::Forbidden(reason, challenge) => Self::Forbidden((reason, challenge.map(Into::into))),
             Refusal::NotMine(challenge) => Self::NotMine(challenge.map(Into::into)),
             Refusal::Respond(response) => Self::Respond(response.into()),
             Refusal::Unauthenticated(reason, challenge) => Self::Unauthenticated((reason, challenge.map(Into::into))),

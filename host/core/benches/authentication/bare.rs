@@ -16,8 +16,6 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::WasiCtxView;
 use wasmtime_wasi::WasiView;
-use wasmtime_wasi_http::WasiHttpCtx;
-use wasmtime_wasi_http::WasiHttpCtxView;
 
 use self::portcullis::auth::cache;
 use self::portcullis::auth::crypto;
@@ -52,7 +50,6 @@ pub struct Instance {
 struct Host {
     wasi: WasiCtx,
     table: ResourceTable,
-    http: WasiHttpCtx,
     authorization: Vec<u8>,
     key: Vec<u8>,
 }
@@ -68,7 +65,7 @@ impl Bare {
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config).unwrap();
         let component = Component::new(&engine, portcullis_plugins::find(work.plugin()).unwrap()).unwrap();
-        let pre = PluginPre::new(linker(&engine).instantiate_pre(&component).unwrap()).unwrap();
+        let pre = PluginPre::new(linker(&engine, &component).instantiate_pre(&component).unwrap()).unwrap();
         let (settings, authorization) = (work.settings().to_string(), work.authorization().into_bytes());
         Self {
             engine,
@@ -83,7 +80,6 @@ impl Bare {
         let host = Host {
             wasi: WasiCtx::builder().build(),
             table: ResourceTable::new(),
-            http: WasiHttpCtx::new(),
             authorization: self.authorization.clone(),
             key: self.key.clone(),
         };
@@ -107,14 +103,15 @@ impl Bare {
     }
 }
 
-fn linker(engine: &Engine) -> Linker<Host> {
+/// Neither authentication asks another server, so `wasi:http` is there but must not be called.
+fn linker(engine: &Engine, component: &Component) -> Linker<Host> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker).unwrap();
-    wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker).unwrap();
     types::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).unwrap();
     crypto::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).unwrap();
     cache::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).unwrap();
     wasi::logging::logging::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).unwrap();
+    linker.define_unknown_imports_as_traps(component).unwrap();
     linker
 }
 
@@ -123,16 +120,6 @@ impl WasiView for Host {
         WasiCtxView {
             ctx: &mut self.wasi,
             table: &mut self.table,
-        }
-    }
-}
-
-impl wasmtime_wasi_http::p2::WasiHttpView for Host {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            ctx: &mut self.http,
-            table: &mut self.table,
-            hooks: Default::default(),
         }
     }
 }

@@ -77,7 +77,13 @@ pub(super) fn read(
             };
             (Outcome::Refuse(refusal), Verdict::Reject(bounded(&why)))
         }
-        Err(types::Refusal::Forbidden(why)) => (Outcome::Refuse(Refusal::Forbid), Verdict::Forbid(bounded(&why))),
+        Err(types::Refusal::Forbidden((why, offer))) => {
+            let challenge = challenge(offer)?;
+            (
+                Outcome::Refuse(Refusal::Forbid { challenge }),
+                Verdict::Forbid(bounded(&why)),
+            )
+        }
         Err(types::Refusal::Respond(response)) => {
             let response = respond(response)?;
             let verdict = Verdict::Respond(response.status.as_u16());

@@ -98,7 +98,10 @@ pub enum Refusal {
         challenges: Vec<Challenge>,
     },
     /// 403: a known user who may not come in.
-    Forbid,
+    Forbid {
+        /// The challenge to send, which may say what else is needed (RFC 6750, section 3.1).
+        challenge: Option<Challenge>,
+    },
     /// The authenticator's own answer.
     Respond(PluginResponse),
     /// 503: nobody could decide. No fallback.

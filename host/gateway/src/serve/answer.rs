@@ -11,7 +11,6 @@ use http::header;
 use http_body_util::Either;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use portcullis::decision::PluginResponse;
 use portcullis::decision::Refusal;
 
 /// A response's body: our own, or an upstream's as it streams in.
@@ -41,24 +40,7 @@ pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
 
 /// What a client hears when its request may not go on.
 pub(crate) fn refusal(refusal: &Refusal) -> Response<Body> {
-    match refusal {
-        Refusal::Unauthenticated { challenges, .. } => {
-            let mut response = error(StatusCode::UNAUTHORIZED, "Authentication required");
-            for challenge in challenges {
-                response
-                    .headers_mut()
-                    .append(header::WWW_AUTHENTICATE, challenge.as_header().clone());
-            }
-            response
-        }
-        Refusal::Forbid => error(StatusCode::FORBIDDEN, "Forbidden"),
-        Refusal::Respond(response) => plugin(response.clone()),
-        Refusal::Unavailable { retry_after } => {
-            let response = error(StatusCode::SERVICE_UNAVAILABLE, "Authentication is unavailable");
-            let seconds = retry_after.map_or(DEFAULT_RETRY_AFTER, |wait| wait.as_secs().max(1));
-            with(response, header::RETRY_AFTER, HeaderValue::from(seconds))
-        }
-    }
+    refusal.clone().into_response().map(body)
 }
 
 /// A response that must not be kept, and that differs with the credentials of its request.
@@ -86,20 +68,6 @@ pub(crate) fn for_method(method: &Method, response: Response<Body>) -> Response<
         }
         _ => response,
     }
-}
-
-/// In seconds.
-const DEFAULT_RETRY_AFTER: u64 = 5;
-
-fn plugin(answer: PluginResponse) -> Response<Body> {
-    let mut response = Response::new(body(answer.body));
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
-    response
-        .headers_mut()
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
-    response
 }
 
 fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> Response<Body> {
@@ -142,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_refusals_say_as_little_as_helps() {
-        let response = refusal(&Refusal::Forbid);
+        let response = refusal(&Refusal::Forbid { challenge: None });
         assert_eq!(response.status(), 403);
         assert_eq!(text(response).await, r#"{"error":"Forbidden"}"#);
 

@@ -91,7 +91,7 @@ fn outcome(outcome: &Outcome, status: Option<StatusCode>) -> &'static str {
         Outcome::Grant(_) => "grant",
         Outcome::Refuse(Refusal::Unauthenticated { .. }) if status.is_none() => "anonymous",
         Outcome::Refuse(Refusal::Unauthenticated { .. }) => "unauthenticated",
-        Outcome::Refuse(Refusal::Forbid) => "forbid",
+        Outcome::Refuse(Refusal::Forbid { .. }) => "forbid",
         Outcome::Refuse(Refusal::Respond(_)) => "respond",
         Outcome::Refuse(Refusal::Unavailable { .. }) => "unavailable",
     }

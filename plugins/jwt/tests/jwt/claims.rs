@@ -281,8 +281,16 @@ fn scopes_and_rules_say_who_may_come_in() {
     });
     expect_claims(&settings, &good, "alice");
     let cases = [
-        ("scope", json!("dask"), "403: the token lacks the scope read"),
-        ("scope", Value::Null, "403: the token lacks the scope dask"),
+        (
+            "scope",
+            json!("dask"),
+            "403 insufficient_scope: the token lacks the scope read",
+        ),
+        (
+            "scope",
+            Value::Null,
+            "403 insufficient_scope: the token lacks the scope dask",
+        ),
         (
             "email_verified",
             json!("true"),
