@@ -78,7 +78,7 @@ async fn a_session_ends_with_the_settings_that_admitted_it() {
 
 #[tokio::test]
 async fn no_session_is_made_of_a_decision_that_may_not_be_reused() {
-    let simple = simple(json!({"password": "secret"})).await;
+    let simple = simple(json!({"password": "secret", "valid_for": 0})).await;
     let gate = gate(&simple, &Key::generate().unwrap());
     let admission = gate
         .admit(&request(&[("authorization", &basic("alice", "secret"))]))

@@ -5,7 +5,11 @@ use std::process::Output;
 
 fn portcullis(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    command.args(arguments).env_remove("PORTCULLIS_CONFIG").output().unwrap()
+    command
+        .args(arguments)
+        .env_remove("PORTCULLIS_CONFIG")
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -16,7 +20,10 @@ fn text(bytes: &[u8]) -> String {
 fn every_key_is_another_one() {
     let keys = [(); 2].map(|()| text(&portcullis(&["keygen"]).stdout));
     for key in &keys {
-        assert!(key.trim().len() == 64 && key.trim().bytes().all(|byte| byte.is_ascii_hexdigit()), "{key}");
+        assert!(
+            key.trim().len() == 64 && key.trim().bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{key}"
+        );
     }
     assert_ne!(keys[0], keys[1]);
 }
@@ -30,7 +37,12 @@ fn a_mistake_on_the_command_line_is_exit_code_2_and_one_in_a_file_1() {
         (&["plugin", "inspect", "no/such/file.wasm"], 1),
     ] {
         let output = portcullis(arguments);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
         assert!(!output.stderr.is_empty(), "{arguments:?} says nothing");
     }
 }

@@ -73,7 +73,8 @@ pub fn basic(user: &str, password: &str) -> String {
 /// Builds a guest of the workspace's `tests/guests`, which stands outside of it like a third party's.
 fn guest(name: &str) -> Vec<u8> {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    // The end-to-end tests build theirs in the same place.
+    let target = guests.join("../.state/guests");
     let mut cargo = Command::new(env!("CARGO"));
     for inherited in [
         "RUSTFLAGS",

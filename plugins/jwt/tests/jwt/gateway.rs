@@ -87,9 +87,8 @@ pub(crate) fn send(settings: &Value, request: RequestBuilder) -> Result<Grant, R
 pub(crate) fn said(answer: Result<Grant, Refusal>) -> String {
     match answer {
         Ok(grant) => grant.user.name,
-        Err(Refusal::Forbidden(reason, challenge)) => {
-            format!("403 {}", error_code(challenge.as_ref())).trim_end().to_owned() + ": " + &reason
-        }
+        Err(Refusal::Forbidden(reason, None)) => format!("403: {reason}"),
+        Err(Refusal::Forbidden(reason, challenge)) => format!("403 {}: {reason}", error_code(challenge.as_ref())),
         Err(Refusal::NotMine(challenge)) => format!("pass {}", error_code(challenge.as_ref())).trim_end().to_owned(),
         Err(Refusal::Unauthenticated(reason, challenge)) => format!("401 {}: {reason}", error_code(challenge.as_ref())),
         Err(Refusal::Unavailable(reason)) => format!("503: {reason}"),
