@@ -3,6 +3,8 @@
 `check` says so with exit code 1, and `serve` before it opens a port.
 """
 
+import hashlib
+
 import pytest
 
 from harness.gateway import run
@@ -29,7 +31,9 @@ upstream = "{UPSTREAM}"
 [routes.identity]
 user = "X-Forwarded-User"
 """
-KEY = "ab" * 32
+KEY = hashlib.sha256(b"a key").hexdigest()
+
+GUARDED = '[[routes]]\npath = "/"\nauthenticators = ["people", "tokens"]'
 
 # What replaces a piece of the right configuration, and what the complaint about it must contain.
 WRONG = {
@@ -49,11 +53,11 @@ WRONG = {
     "an upstream that is none": (f'"{UPSTREAM}"', '"ftp://x"', ["routes[0].upstream"]),
     "a path that is none": ('path = "/"', 'path = "a/../b"', ["routes[0].path"]),
     "a header that is none": ('"X-Forwarded-User"', '"X Forwarded User"', ["routes[0].identity.user"]),
-    "a short key": ('"env:KEY"', '"env:SHORT"', ["session.keys[0]", "32 bytes"]),
+    "a short key": ('"env:KEY"', '"env:SHORT"', ["session.keys[0]", "64 hexadecimal digits"]),
     "a secret in the file": ('"env:KEY"', f'"{KEY}"', ["session.keys[0]", "env:"]),
     "a variable that isn't set": ('"env:KEY"', '"env:NOT_SET"', ["session.keys[0]", "NOT_SET"]),
     "a secret file that isn't there": ('"env:KEY"', '"file:gone.key"', ["session.keys[0]", "gone.key"]),
-    "a route that nobody guards": ('authenticators = ["people", "tokens"]', "", ["routes[0]", "public"]),
+    "a route that nobody guards": (GUARDED, GUARDED.splitlines()[0] + '\npath = "/"', ["routes[0]", "public"]),
     "no TOML": ("[server]", "[server", ["TOML"]),
 }
 

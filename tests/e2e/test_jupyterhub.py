@@ -111,9 +111,21 @@ def test_the_token_stays_at_the_gateway(gateway, hub):
     assert text not in gateway.child.output()
 
 
-def test_every_user_of_the_hub_comes_in_where_no_scope_is_asked(serve, upstream, hub):
-    gateway = serve(config(upstream, hub.public_api_url, "access_scopes = []"))
+def test_every_user_of_the_hub_comes_in_where_the_operator_says_so(serve, upstream, hub):
+    gateway = serve(config(upstream, hub.public_api_url, "allow_any_token = true"))
     assert user_headers(gateway, token(hub.token("bob"))) == ("bob", ["staff"], "false")
+
+
+def test_a_service_of_the_hub_takes_its_settings_from_the_hubs_environment(serve, upstream, hub):
+    settings = 'access_scopes = "env:JUPYTERHUB_OAUTH_ACCESS_SCOPES"'
+    written = config(upstream, "HUB/hub/api", settings).replace('"HUB/hub/api"', '"env:JUPYTERHUB_API_URL"')
+    gateway = serve(
+        written.replace('["HUB"]', '["env:JUPYTERHUB_API_URL"]'),
+        JUPYTERHUB_API_URL=hub.api_url,
+        JUPYTERHUB_OAUTH_ACCESS_SCOPES='["access:services", "access:services!service=dask-gateway"]',
+    )
+    assert user_headers(gateway, token(hub.token("alice")))[0] == "alice"
+    assert gateway.send("/", token(hub.token("bob"))).status == 403
 
 
 def test_a_hub_that_is_down_is_a_503_not_an_open_door(serve, upstream):

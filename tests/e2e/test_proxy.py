@@ -5,7 +5,7 @@
 
 import pytest
 
-from harness.client import basic, begin, connect, exchange
+from harness.client import basic, begin, connect, converse, exchange
 from harness.config import PEOPLE, protected, route
 from harness.process import free_ports
 from harness.upstream import values
@@ -138,6 +138,7 @@ def test_a_path_without_a_route_is_a_404(serve, upstream):
 
 def test_the_upstream_gets_the_user_with_its_own_password(serve, upstream, tmp_path):
     (tmp_path / "secret").write_text("open sesame\n")
+    (tmp_path / "secret").chmod(0o600)
     gateway = serve(protected(upstream, f'[routes.identity]\nbasic_password = "file:{tmp_path}/secret"'))
     seen = gateway.send("/", basic("alice", "what alice typed")).json()
     assert values(seen, "authorization") == [basic("alice", "open sesame")["Authorization"]]
@@ -254,7 +255,6 @@ def test_a_path_that_two_programs_may_read_in_two_ways_is_a_400(with_open_door, 
 
 HEAD = b"Host: x\r\nAuthorization: " + ALICE["Authorization"].encode() + b"\r\n"
 MALFORMED = {
-    "length and chunks": b"POST / HTTP/1.1\r\n%bContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "two lengths": b"POST / HTTP/1.1\r\n%bContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
     "a length that is no number": b"POST / HTTP/1.1\r\n%bContent-Length: +1\r\n\r\na",
     "an unknown coding": b"POST / HTTP/1.1\r\n%bTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
@@ -271,6 +271,16 @@ MALFORMED = {
 def test_malformed_http_is_a_400(gateway, upstream, case):
     assert exchange(gateway.url, MALFORMED[case].replace(b"%b", HEAD)) == 400
     assert upstream.seen == []
+
+
+def test_nothing_is_smuggled_behind_a_length_that_chunks_contradict(gateway, upstream):
+    """The length doesn't count and doesn't go on, and the connection ends (RFC 9112, section 6.1)."""
+    first = b"POST /first HTTP/1.1\r\n%bContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    second = b"GET /second HTTP/1.1\r\n%b\r\n"
+    answer = converse(gateway.url, (first + second).replace(b"%b", HEAD))
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert [seen["target"] for seen in upstream.seen] in ([], ["/first"])
+    assert all(values(seen, "content-length") == [] for seen in upstream.seen)
 
 
 # Streams

@@ -27,11 +27,11 @@ def test_messages_pass_both_ways(gateway):
             assert socket.recv(10) == message
 
 
-def test_both_ends_close_when_one_does(gateway):
+def test_the_upstream_hears_how_the_client_closes(gateway, upstream):
     with dial(gateway, basic("alice")) as socket:
         socket.recv(10)
         socket.close(4000, "enough")
-        assert socket.close_code == 4000
+    assert upstream.close_codes.get(timeout=10) == 4000
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic !!!"}, {"X-Forwarded-User": "mallory"}])

@@ -79,6 +79,14 @@ def exchange(base, request):
         return response.status
 
 
+def converse(base, request):
+    """Sends raw bytes and returns everything that comes until the other side ends the connection."""
+    address = urlsplit(base)
+    with socket.create_connection((address.hostname, address.port), timeout=TIMEOUT_SECONDS) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
 def basic(user, password="", encoding="utf-8"):
     """A header with Basic credentials."""
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode(encoding)).decode()}

@@ -22,7 +22,7 @@ class Gateway:
         command = [PORTCULLIS, "serve", "--log-format", "json"]
         command += ["--listen", "127.0.0.1:0"] if config is None else ["--config", write(folder, config)]
         self.child = Child(command, folder / "gateway.log", env=clean(environment), cwd=folder)
-        line = self.child.wait_until(lambda: self.logged(message="listening"), "listening", seconds=60)
+        line = self.child.wait_until(lambda: self.logged(message="listening"), "listening", seconds=150)
         self.url = f"http://{line[0]['address']}"
 
     def send(self, target="/", headers=(), method="GET", body=None):
@@ -53,7 +53,7 @@ def run(*arguments, folder, config=None, **environment):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
 
 

@@ -26,6 +26,8 @@ class Upstream:
         """What arrived at `/stream/up`, chunk by chunk as it came; `None` at the end."""
         self.may_go_on = threading.Event()
         """Set by a test when `/stream/down` may send its second half."""
+        self.close_codes = queue.Queue()
+        """With what each WebSocket was closed."""
 
     async def _listen(self):
         app = web.Application()
@@ -89,6 +91,7 @@ class Upstream:
                 await socket.send_str(message.data)
             elif message.type is WSMsgType.BINARY:
                 await socket.send_bytes(message.data)
+        self.close_codes.put(socket.close_code)
         return socket
 
     def _remember(self, request):
