@@ -68,7 +68,7 @@ impl JupyterHub {
             ));
         };
         if let Some(needed) = self.needed.as_ref().filter(|needed| !owner.has_one_of(needed)) {
-            let reason = format!("the token of {:?} lacks the scope {needed}", owner.full_name());
+            let reason = format!("the token of {} lacks the scope {needed}", owner.full_name());
             return Err(Refusal::forbidden(reason, None));
         }
         let user = owner

@@ -12,7 +12,7 @@ use crate::scope::AccessScopes;
 const LONGEST_CACHE: Duration = Duration::from_secs(300);
 
 settings! {
-    /// What the operator sets for [`JupyterHub`](crate::JupyterHub).
+    /// What the authenticator `jupyterhub` is set up with.
     #[non_exhaustive]
     pub struct Settings {
         /// The hub's API, as the gateway reaches it: "http://127.0.0.1:8081/hub/api" (JUPYTERHUB_API_URL).

@@ -5,7 +5,7 @@ use portcullis_sdk::prelude::*;
 use portcullis_sdk::settings::Span;
 
 settings! {
-    /// What the operator sets for [`Simple`].
+    /// What the authenticator `simple` is set up with.
     #[non_exhaustive]
     pub struct Settings {
         /// The password that all users share. Without it any password will do.

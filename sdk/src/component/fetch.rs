@@ -121,6 +121,6 @@ fn failure(code: &wasi::ErrorCode) -> HttpError {
         E::HttpRequestMethodInvalid | E::HttpRequestUriInvalid | E::HttpRequestUriTooLong => {
             HttpError::Invalid("the URL is malformed".to_owned())
         }
-        other => HttpError::Unreachable(format!("{other:?}")),
+        other => HttpError::Unreachable(format!("{other:?}").replace("ErrorCode::", "")),
     }
 }
