@@ -91,10 +91,11 @@ async fn load(server: &str, routes: &str) -> (Generation, ServerConfig) {
     let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
     let draft = Draft::read(&file, &Environment::from([("KEY", key), ("PASSWORD", "open sesame")]));
     let config = draft.config.server.clone();
-    (
-        Generation::load(draft, &Engine::builder().build().unwrap())
-            .await
-            .unwrap(),
-        config,
-    )
+    (Generation::load(draft, &engine()).await.unwrap(), config)
+}
+
+/// An engine that keeps compiled plugins beside the test's own executable, so that they are compiled once.
+fn engine() -> Engine {
+    let kept = std::env::current_exe().unwrap().with_file_name("compiled-plugins");
+    Engine::builder().cache_directory(kept).build().unwrap()
 }
