@@ -137,7 +137,7 @@ def portcullis(folder, binary):
     config = folder / "portcullis.toml"
     config.write_text(PORTCULLIS.format(issuer=ISSUER, audience=AUDIENCE, folder=folder))
     log = (folder / "portcullis.log").open("wb+")
-    command = [str(binary), "serve", "--config", str(config), "--log-format", "json", "--log-level", "warn,portcullis_gateway::serve::listener=info"]
+    command = [str(binary), "serve", "--config", str(config), "--log-format", "json", "--log-level", "warn,portcullis::serve=info"]
     with pinned(command, log) as pid:
         yield pid, listening(folder / "portcullis.log")
 

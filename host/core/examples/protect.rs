@@ -1,5 +1,7 @@
 //! An axum application behind the built-in authenticator `simple`: `cargo run -p portcullis --example protect`.
 
+#![expect(clippy::print_stdout, reason = "the reader looks there")]
+
 use std::error::Error;
 
 use axum::Extension;

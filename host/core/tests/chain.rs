@@ -1,5 +1,13 @@
 //! Who is asked, and what the client is told in the end.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what can't go on has failed"
+)]
+
 mod common;
 
 use http::StatusCode;

@@ -1,5 +1,13 @@
 //! The example of the README, built and run as a reader would.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what can't go on has failed"
+)]
+
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;

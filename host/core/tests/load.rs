@@ -1,5 +1,13 @@
 //! What is no plugin is told apart, in words that say what it is and what was expected.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what can't go on has failed"
+)]
+
 mod common;
 
 use portcullis::Authenticator;

@@ -1,5 +1,13 @@
 //! A session stands for the user whom its authenticator admitted, until there is any doubt.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what can't go on has failed"
+)]
+
 mod common;
 
 use std::sync::Arc;

@@ -1,5 +1,13 @@
 //! The binary itself, as an operator starts it. What it does behind real peers is tested in `tests/e2e`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what can't go on has failed"
+)]
+
 use std::process::Command;
 use std::process::Output;
 

@@ -1,6 +1,19 @@
 //! What one authentication costs: the plugin's own code compiled natively, the same code called through Wasmtime with
 //! nothing around it, and our whole path. `cargo bench -p portcullis` prints all of them from one run.
 
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::unwrap_used,
+    clippy::use_self,
+    unreachable_pub,
+    reason = "what can't go on has failed"
+)]
+
 mod bare;
 mod portcullis_path;
 mod work;
@@ -19,7 +32,7 @@ const WORKS: [Work; 2] = [Work::Basic, Work::Rs256];
 /// The plugin's Rust code in this very process, keys and settings read anew each time as a fresh instance does.
 #[divan::bench(args = WORKS)]
 fn native(bencher: Bencher<'_, '_>, work: Work) {
-    let _host = portcullis_sdk::testing::FakeHost::new();
+    let _host = portcullis_sdk::testing::FakeHost::start();
     let request = work.sdk_request();
     bencher.bench_local(|| work.natively(black_box(&request)));
 }

@@ -1,6 +1,10 @@
 //! What the tests of the core share: an engine, plugins, and requests to ask about.
 
-#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "no test uses all of it, and each is a crate of its own"
+)]
 
 use std::path::Path;
 use std::process::Command;

@@ -2,6 +2,7 @@
 //! has to search.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A place in a configuration.
@@ -20,6 +21,11 @@ impl Location {
             line: None,
             key: String::new(),
         }
+    }
+
+    /// Whether this is that file as a whole.
+    pub(crate) fn is_file(&self, path: &Path) -> bool {
+        self.key.is_empty() && Path::new(&*self.file) == path
     }
 
     /// The same place, but at this line, counted from 1.

@@ -53,16 +53,21 @@ impl Settings {
             .error(message)
     }
 
-    /// What a plugin says is wrong, in its own words. `limits.sizes[2]: too large` names a place, as plugins in Rust do.
+    /// What a plugin says is wrong, in its own words. `limits.sizes[2]: too large` names a place, and so does
+    /// `limits: sizes[2]: too large`: plugins in Rust write both.
     pub(crate) fn rejected(&self, why: &str) -> ConfigError {
-        if let Some((place, reason)) = why.split_once(": ") {
-            let path = Vec::from_iter(place.split(['.', '[']).map(|key| key.trim_end_matches(']').to_owned()));
-            let outermost = path.get(..1).unwrap_or_default();
-            if self.places.iter().any(|(known, _)| known == outermost) {
-                return self.error(&path, reason);
+        let mut path = Vec::new();
+        let mut reason = why;
+        while let Some((place, rest)) = reason.split_once(": ") {
+            let keys = place.split(['.', '[']).map(|key| key.trim_end_matches(']').to_owned());
+            let longer = Vec::from_iter(path.iter().cloned().chain(keys));
+            let outermost = longer.get(..=path.len()).unwrap_or_default();
+            if !self.places.iter().any(|(known, _)| known == outermost) {
+                break;
             }
+            (path, reason) = (longer, rest);
         }
-        self.error(&[], why)
+        self.error(&path, reason)
     }
 }
 

@@ -99,11 +99,12 @@ fn pinned(
     }
 }
 
-/// What is wrong, with the file's name unless the place has it already.
+/// What is wrong, with the file's name unless the place is that file.
 fn fault(authenticator: &AuthenticatorConfig, error: &str) -> ConfigError {
+    let location = &authenticator.location;
     match &authenticator.plugin {
-        PluginSource::BuiltIn(_) => authenticator.location.error(error),
-        PluginSource::File(path) => authenticator.location.error(format!("{}: {error}", path.display())),
+        PluginSource::File(path) if !location.is_file(path) => location.error(format!("{}: {error}", path.display())),
+        _ => location.error(error),
     }
 }
 

@@ -88,11 +88,15 @@ async fn mistakes_of_the_file_and_of_the_plugins_are_reported_at_once() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("text.wasm"), "hello").unwrap();
     fs::write(folder.path().join("simple.wasm"), simple()).unwrap();
+    fs::create_dir(folder.path().join("plugins")).unwrap();
+    fs::write(folder.path().join("plugins/empty.wasm"), "").unwrap();
     let pin = "00".repeat(32);
     let text = format!(
         r#"
 [server]
 lisen = 1
+[plugins]
+directory = "plugins"
 [authenticators.unknown]
 plugin = "simpel"
 [authenticators.misspelt]
@@ -114,16 +118,17 @@ sha256 = "{pin}"
     let digest = Digest::of(simple()).to_string();
     for (line, expected) in errors.lines().zip([
         "portcullis.toml:3: server.lisen: unknown key; did you mean \"listen\"?",
-        "portcullis.toml:5: authenticators.unknown.plugin: unknown built-in plugin; did you mean \"simple\"?",
-        "portcullis.toml:8: authenticators.misspelt.settings.pasword: unknown key; did you mean \"password\"?",
-        "portcullis.toml:11: authenticators.mistyped.settings.realm: ",
-        "portcullis.toml:13: authenticators.gone.plugin: ./gone.wasm: can't be opened: ",
-        "portcullis.toml:15: authenticators.text.plugin: text.wasm: ",
-        &format!("portcullis.toml:17: authenticators.pinned.plugin: simple.wasm: its SHA-256 is {digest}, and sha256 says {pin}"),
+        "portcullis.toml:7: authenticators.unknown.plugin: unknown built-in plugin; did you mean \"simple\"?",
+        "portcullis.toml:10: authenticators.misspelt.settings.pasword: unknown key; did you mean \"password\"?",
+        "portcullis.toml:13: authenticators.mistyped.settings.realm: ",
+        "portcullis.toml:15: authenticators.gone.plugin: ./gone.wasm: can't be opened: ",
+        "portcullis.toml:17: authenticators.text.plugin: text.wasm: ",
+        &format!("portcullis.toml:19: authenticators.pinned.plugin: simple.wasm: its SHA-256 is {digest}, and sha256 says {pin}"),
+        "plugins/empty.wasm: this is no WebAssembly: ",
     ]) {
         assert!(line.starts_with(expected), "{line}");
     }
-    assert_eq!(errors.lines().count(), 7, "{errors}");
+    assert_eq!(errors.lines().count(), 8, "{errors}");
 }
 
 #[tokio::test]
