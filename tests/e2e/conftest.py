@@ -21,7 +21,10 @@ def no_process_stays():
 
 @pytest.fixture
 def serve(tmp_path):
-    """Starts a gateway with a configuration (all but `[server]`), and in the end stops it and shows its log."""
+    """Starts a gateway with a configuration, and in the end stops it and shows its log.
+
+    `[server]` is there already; `server` has further lines of it.
+    """
     with gateways(tmp_path) as start:
         yield start
 
@@ -37,10 +40,10 @@ def serve_module(tmp_path_factory):
 def gateways(folder):
     running = []
 
-    def start(config="", **environment):
+    def start(config="", server="", **environment):
         own = folder / f"gateway-{len(running)}"
         own.mkdir()
-        running.append(Gateway(own, LISTEN_ANYWHERE + config, **environment))
+        running.append(Gateway(own, LISTEN_ANYWHERE + server + config, **environment))
         return running[-1]
 
     yield start

@@ -8,7 +8,7 @@ import pytest
 from dask_gateway.auth import BasicAuth, JupyterHubAuth
 
 from harness.client import basic, bearer, send
-from harness.config import PEOPLE
+from harness.config import PEOPLE, tokens
 from harness.dask_server import Bearer, compute_a_sum
 
 SUM = sum(range(1000))
@@ -25,17 +25,6 @@ basic_password = "env:DASK_PASSWORD"
 """
 
 
-def jwt(provider):
-    return f"""
-[authenticators.tokens]
-plugin = "jwt"
-[authenticators.tokens.settings]
-issuers = [{{ issuer = "{provider.issuer}", audiences = ["{provider.audience}"], discovery = true }}]
-[authenticators.tokens.grants]
-http = ["{provider.issuer}"]
-"""
-
-
 def jupyterhub(hub):
     return f"""
 [authenticators.hub]
@@ -48,7 +37,7 @@ grants = {{ http = ["{hub.api_url.removesuffix("/hub/api")}"] }}
 @pytest.fixture(scope="module")
 def gateway(serve_module, dask_server, provider, hub):
     """One gateway for users of every kind."""
-    config = jwt(provider) + jupyterhub(hub) + PEOPLE + route(dask_server, "tokens", "hub", "people")
+    config = tokens(provider) + jupyterhub(hub) + PEOPLE + route(dask_server, "tokens", "hub", "people")
     return serve_module(config, DASK_PASSWORD=dask_server.password)
 
 

@@ -64,6 +64,13 @@ def test_a_user_who_logged_in_comes_in_with_groups_and_mail(gateway, provider, a
     assert values(seen, "x-mail") == ["alice@example.test"]
 
 
+def test_no_group_passes_for_two(gateway, provider):
+    """Groups are joined by commas, so a comma in a group's name is encoded."""
+    seen = gateway.send("/", bearer(provider.sign(provider.claims(groups=["staff,admins", "ml"])))).json()
+    [groups] = values(seen, "x-forwarded-groups")
+    assert groups.split(",") == ["staff%2Cadmins", "ml"]
+
+
 def test_a_fact_that_the_token_lacks_is_nobodys_to_claim(gateway, provider):
     seen = gateway.send("/", bearer(provider.service_token()) | {"X-Mail": "mallory"}).json()
     assert "mallory" not in str(seen)

@@ -5,8 +5,8 @@
 
 import pytest
 
-from harness.client import basic, begin, connect, converse, exchange
-from harness.config import PEOPLE, protected, route
+from harness.client import basic, bearer, begin, connect, converse, exchange
+from harness.config import PEOPLE, protected, route, tokens
 from harness.process import free_ports
 from harness.upstream import values
 
@@ -28,6 +28,11 @@ def with_open_door(serve_module, shared_upstream):
 def test_the_upstream_learns_who_the_user_is(gateway):
     seen = gateway.send("/", ALICE).json()
     assert values(seen, "x-forwarded-user") == ["alice"]
+
+
+def test_a_name_arrives_in_utf_8(gateway):
+    [name] = values(gateway.send("/", basic("müller")).json(), "x-forwarded-user")
+    assert name.encode("latin-1").decode() == "müller"
 
 
 def test_the_credentials_stay_at_the_gateway(gateway):
@@ -146,8 +151,19 @@ def test_the_upstream_gets_the_user_with_its_own_password(serve, upstream, tmp_p
 
 def test_the_password_may_come_from_the_environment(serve, upstream):
     config = protected(upstream, '[routes.identity]\nbasic_password = "env:UPSTREAM_PASSWORD"')
-    seen = serve(config, UPSTREAM_PASSWORD="open sesame").send("/", ALICE).json()
-    assert values(seen, "authorization") == [basic("alice", "open sesame")["Authorization"]]
+    gateway = serve(config, UPSTREAM_PASSWORD="open sesame")
+    for name in ("alice", "müller"):
+        seen = gateway.send("/", basic(name)).json()
+        assert values(seen, "authorization") == [basic(name, "open sesame")["Authorization"]]
+
+
+def test_no_user_is_split_in_two_by_the_password(serve, upstream, provider):
+    """RFC 7617 ends the name at the first colon: `alice:x` would be alice for the upstream."""
+    more = '[routes.identity]\nbasic_password = "env:UPSTREAM_PASSWORD"'
+    gateway = serve(tokens(provider) + route(upstream, "tokens", more=more), UPSTREAM_PASSWORD="open sesame")
+    answer = gateway.send("/", bearer(provider.sign(provider.claims(sub="alice:x"))))
+    assert 400 <= answer.status < 600
+    assert upstream.seen == []
 
 
 @pytest.mark.parametrize(

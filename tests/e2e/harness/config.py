@@ -27,6 +27,18 @@ def protected(upstream, more=""):
     return PEOPLE + route(upstream, "people", more=more)
 
 
+def tokens(provider):
+    """The built-in `jwt` as `tokens`: whoever has a token of the provider is in."""
+    return f"""
+[authenticators.tokens]
+plugin = "jwt"
+[authenticators.tokens.settings]
+issuers = [{{ issuer = "{provider.issuer}", audiences = ["{provider.audience}"], discovery = true }}]
+[authenticators.tokens.grants]
+http = ["{provider.issuer}"]
+"""
+
+
 def drop(folder, name, component, description):
     """Puts a plugin into a directory, and returns the configuration that looks there."""
     shutil.copy(component, folder / f"{name}.wasm")
