@@ -117,6 +117,7 @@ sha256 = "{pin}"
     let errors = load(folder.path(), &text).await.unwrap_err();
     let digest = Digest::of(simple()).to_string();
     for (line, expected) in errors.lines().zip([
+        "plugins/empty.wasm: this is no WebAssembly: ",
         "portcullis.toml:3: server.lisen: unknown key; did you mean \"listen\"?",
         "portcullis.toml:7: authenticators.unknown.plugin: unknown built-in plugin; did you mean \"simple\"?",
         "portcullis.toml:10: authenticators.misspelt.settings.pasword: unknown key; did you mean \"password\"?",
@@ -124,7 +125,6 @@ sha256 = "{pin}"
         "portcullis.toml:15: authenticators.gone.plugin: ./gone.wasm: can't be opened: ",
         "portcullis.toml:17: authenticators.text.plugin: text.wasm: ",
         &format!("portcullis.toml:19: authenticators.pinned.plugin: simple.wasm: its SHA-256 is {digest}, and sha256 says {pin}"),
-        "plugins/empty.wasm: this is no WebAssembly: ",
     ]) {
         assert!(line.starts_with(expected), "{line}");
     }
