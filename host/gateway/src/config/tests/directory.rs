@@ -1,3 +1,5 @@
+//! Plugins that are dropped into the plugin directory, with their descriptions.
+
 use std::fs;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! Configurations without a mistake, and what they mean.
+
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Where secrets may come from, and where they never appear.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

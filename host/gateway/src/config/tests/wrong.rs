@@ -1,5 +1,16 @@
-use super::errors;
+//! Configurations with a mistake, and what is said about it. Each has one, unless it is about having several.
+
+use std::path::Path;
+
+use super::KEY;
+use super::errors_in;
 use super::good::FULL;
+use crate::config::Draft;
+use crate::config::Environment;
+
+fn errors(text: &str) -> Vec<String> {
+    errors_in(Path::new("portcullis.toml"), text, &Environment::from([("KEY", KEY)]))
+}
 
 /// What every configuration below needs to have no other mistake.
 const ROUTE: &str = r#"
@@ -7,10 +18,6 @@ const ROUTE: &str = r#"
 path = "/"
 public = true
 upstream = "portcullis:whoami"
-"#;
-
-const SIMPLE: &str = r#"[authenticators.simple]
-plugin = "simple"
 "#;
 
 #[test]
@@ -89,6 +96,11 @@ fn a_mistake_names_file_line_and_key() {
              PORTCULLIS_COOKIE_SECRET or DASK_GATEWAY_COOKIE_SECRET; `portcullis keygen` makes one",
         ),
         (
+            "[session]\nkeys = [\"env:KEY\"]\ncookie = \"__Host-x\"\n",
+            "portcullis.toml:3: session.cookie: \"__Host-x\" is not a name of letters, digits, - and _ that doesn't begin \
+             with __; the prefix __Host- is added by itself",
+        ),
+        (
             "[plugins]\ndirectory = \"nowhere/at/all\"\n",
             "portcullis.toml:2: plugins.directory: nowhere/at/all: No such file or directory (os error 2)",
         ),
@@ -161,67 +173,36 @@ fn a_mistake_in_an_authenticator_is_found() {
 }
 
 #[test]
-#[rustfmt::skip]
-fn a_mistake_in_a_route_is_found() {
-    let whoami = "upstream = \"portcullis:whoami\"\n";
-    for (text, expected) in [
-        (format!("public = true\n{whoami}"), "portcullis.toml:3: routes[0]: the key \"path\" is missing"),
-        (format!("path = \"a\"\npublic = true\n{whoami}"), "portcullis.toml:4: routes[0].path: must start with a slash"),
-        (format!("path = \"/a/../b\"\npublic = true\n{whoami}"),
-            "portcullis.toml:4: routes[0].path: the path has an empty segment or a dot segment"),
-        (format!("path = \"/.portcullis/x\"\npublic = true\n{whoami}"),
-            "portcullis.toml:4: routes[0].path: the gateway's own paths are under /.portcullis"),
-        (format!("path = \"/\"\nhosts = [\"a:80\"]\npublic = true\n{whoami}"),
-            "portcullis.toml:5: routes[0].hosts[0]: \"a:80\" is not a host name without a port, such as \"hub.example.org\""),
-        (format!("path = \"/\"\n{whoami}"),
-            "portcullis.toml:3: routes[0]: nobody is asked here: list authenticators, or say public = true"),
-        (format!("path = \"/\"\nauthenticators = []\n{whoami}"),
-            "portcullis.toml:5: routes[0].authenticators: the list is empty; say public = true where nobody is asked"),
-        (format!("path = \"/\"\nauthenticators = [\"simpel\"]\n{whoami}"),
-            "portcullis.toml:5: routes[0].authenticators[0]: unknown authenticator \"simpel\"; did you mean \"simple\"?"),
-        (format!("path = \"/\"\nauthenticators = [\"simple\", \"simple\"]\n{whoami}"),
-            "portcullis.toml:5: routes[0].authenticators[1]: \"simple\" is listed twice"),
-        (format!("path = \"/\"\npublic = true\nauthenticators = [\"simple\"]\n{whoami}"),
-            "portcullis.toml:3: routes[0]: public and authenticators contradict each other: a public route asks nobody"),
-        (format!("path = \"/\"\npublic = true\noptional = true\n{whoami}"),
-            "portcullis.toml:3: routes[0]: public and optional contradict each other: a public route asks nobody"),
-        ("path = \"/\"\npublic = true\n".to_owned(),
-            "portcullis.toml:3: routes[0]: the key \"upstream\" is missing: \"http://HOST:PORT\", or \"portcullis:whoami\" \
-             for a page that shows who you are; this version can't serve forward-auth alone"),
-        ("path = \"/\"\npublic = true\nupstream = \"https://x\"\n".to_owned(),
-            "portcullis.toml:6: routes[0].upstream: https upstreams are not served by this version; use http"),
-        (format!("path = \"/\"\npublic = true\ncookies = \"keep\"\n{whoami}"),
-            "portcullis.toml:6: routes[0].cookies: \"keep\" is not \"pass\" or \"drop\""),
-        (format!("path = \"/\"\npublic = true\ntimeout = \"2d\"\n{whoami}"),
-            "portcullis.toml:6: routes[0].timeout: must be 100ms to 1day"),
-        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"Host\"\n"),
-            "portcullis.toml:8: routes[0].identity.user: host means something else in HTTP"),
-        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nadmin = \"x_forwarded_for\"\n"),
-            "portcullis.toml:8: routes[0].identity.admin: x_forwarded_for means something else in HTTP"),
-        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"X-U\"\nadmin = \"x_u\"\n"),
-            "portcullis.toml:7: routes[0].identity: the header x_u carries two things"),
-    ] {
-        assert_eq!(errors(&format!("{SIMPLE}[[routes]]\n{text}")), [expected]);
+fn to_believe_everybody_takes_a_second_word() {
+    for network in ["0.0.0.0/0", "1.2.3.4/0", "::/0"] {
+        let text = format!("[server]\ntrusted_proxies = [\"{network}\"]\n");
+        assert_eq!(
+            errors(&format!("{text}{ROUTE}")),
+            [
+                "portcullis.toml:2: server.trusted_proxies[0]: this believes whoever connects, so that any client can pretend \
+                 to be another; list the addresses of your proxies, or say insecure_trust_all_proxies = true where only \
+                 proxies can connect"
+            ]
+        );
+        assert_eq!(
+            errors(&format!("{text}insecure_trust_all_proxies = true\n{ROUTE}")),
+            [""; 0]
+        );
     }
 }
 
 #[test]
-fn two_routes_for_the_same_requests_are_refused() {
-    let route = |path: &str, rest: &str| {
-        format!("[[routes]]\npath = \"{path}\"\npublic = true\nupstream = \"portcullis:whoami\"\n{rest}\n")
-    };
-    let same = |first: String, second: String| errors(&format!("{first}{second}"));
+fn an_authenticator_with_a_mistake_is_known_and_not_loaded() {
+    let text = "[authenticators.a]\nplugin = \"simple\"\nsettings.x = \"env:NOT_SET\"\nsettings.y = 1\n\
+                [[routes]]\npath = \"/\"\nauthenticators = [\"a\"]\nupstream = \"portcullis:whoami\"\n";
+    let draft = Draft::parse(Path::new("p.toml"), text, &Environment::from([]));
+    assert_eq!(draft.errors.len(), 1, "{:?}", draft.errors);
+    let text = text.replace("settings.x", "limits.x");
+    let Draft { config, errors } = Draft::parse(Path::new("p.toml"), &text, &Environment::from([]));
     assert_eq!(
-        same(route("/a", ""), route("/%61/", "")),
-        ["portcullis.toml:6: routes[1]: serves the same host and path as portcullis.toml:1: routes[0]"]
+        (errors.len(), config.authenticators.len(), config.routes.len()),
+        (1, 0, 1)
     );
-    let hosts = "hosts = [\"x\", \"Y\"]";
-    assert_eq!(
-        same(route("/", hosts), route("/", "hosts = [\"y\"]")),
-        ["portcullis.toml:6: routes[1]: serves the same host and path as portcullis.toml:1: routes[0]"]
-    );
-    assert_eq!(same(route("/", hosts), route("/", "")), [""; 0]);
-    assert_eq!(same(route("/", ""), route("/a", "")), [""; 0]);
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! Routes that can't be served as they are written, alone or beside another.
+
+use std::path::Path;
+
+use super::errors_in;
+use crate::config::Environment;
+
+const SIMPLE: &str = r#"[authenticators.simple]
+plugin = "simple"
+"#;
+
+fn errors(text: &str) -> Vec<String> {
+    errors_in(Path::new("portcullis.toml"), text, &Environment::from([]))
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_mistake_in_a_route_is_found() {
+    let whoami = "upstream = \"portcullis:whoami\"\n";
+    for (text, expected) in [
+        (format!("public = true\n{whoami}"), "portcullis.toml:3: routes[0]: the key \"path\" is missing"),
+        (format!("path = \"a\"\npublic = true\n{whoami}"), "portcullis.toml:4: routes[0].path: must start with a slash"),
+        (format!("path = \"/a/../b\"\npublic = true\n{whoami}"),
+            "portcullis.toml:4: routes[0].path: the path has an empty segment or a dot segment"),
+        (format!("path = \"/.portcullis/x\"\npublic = true\n{whoami}"),
+            "portcullis.toml:4: routes[0].path: the gateway's own paths are under /.portcullis"),
+        (format!("path = \"/\"\nhosts = [\"a:80\"]\npublic = true\n{whoami}"),
+            "portcullis.toml:5: routes[0].hosts[0]: \"a:80\" is not a host name without a port, such as \"hub.example.org\""),
+        (format!("path = \"/\"\n{whoami}"),
+            "portcullis.toml:3: routes[0]: nobody is asked here: list authenticators, or say public = true"),
+        (format!("path = \"/\"\nauthenticators = []\n{whoami}"),
+            "portcullis.toml:5: routes[0].authenticators: the list is empty; say public = true where nobody is asked"),
+        (format!("path = \"/\"\nauthenticators = [\"simpel\"]\n{whoami}"),
+            "portcullis.toml:5: routes[0].authenticators[0]: unknown authenticator \"simpel\"; did you mean \"simple\"?"),
+        (format!("path = \"/\"\nauthenticators = [\"simple\", \"simple\"]\n{whoami}"),
+            "portcullis.toml:5: routes[0].authenticators[1]: \"simple\" is listed twice"),
+        (format!("path = \"/\"\npublic = true\nauthenticators = [\"simple\"]\n{whoami}"),
+            "portcullis.toml:3: routes[0]: public and authenticators contradict each other: a public route asks nobody"),
+        (format!("path = \"/\"\npublic = true\noptional = true\n{whoami}"),
+            "portcullis.toml:3: routes[0]: public and optional contradict each other: a public route asks nobody"),
+        ("path = \"/\"\npublic = true\n".to_owned(),
+            "portcullis.toml:3: routes[0]: the key \"upstream\" is missing: \"http://HOST:PORT\", or \"portcullis:whoami\" \
+             for a page that shows who you are; this version can't serve forward-auth alone"),
+        ("path = \"/\"\npublic = true\nupstream = \"https://x\"\n".to_owned(),
+            "portcullis.toml:6: routes[0].upstream: https upstreams are not served by this version; use http"),
+        (format!("path = \"/\"\npublic = true\ncookies = \"keep\"\n{whoami}"),
+            "portcullis.toml:6: routes[0].cookies: \"keep\" is not \"pass\" or \"drop\""),
+        (format!("path = \"/\"\npublic = true\ntimeout = \"2d\"\n{whoami}"),
+            "portcullis.toml:6: routes[0].timeout: must be 100ms to 1day"),
+        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"Host\"\n"),
+            "portcullis.toml:8: routes[0].identity.user: host means something else in HTTP"),
+        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nadmin = \"x_forwarded_for\"\n"),
+            "portcullis.toml:8: routes[0].identity.admin: x_forwarded_for means something else in HTTP"),
+        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"X-U\"\nadmin = \"x_u\"\n"),
+            "portcullis.toml:7: routes[0].identity: the header x_u carries two things"),
+    ] {
+        assert_eq!(errors(&format!("{SIMPLE}[[routes]]\n{text}")), [expected]);
+    }
+}
+
+#[test]
+fn a_password_for_an_upstream_needs_a_user_an_upstream_and_the_header() {
+    let contradictions = |text: &str| {
+        let route = "[[routes]]\npath = \"/\"\nidentity.basic_password = \"env:PASSWORD\"";
+        let environment = Environment::from([("PASSWORD", "hunter2")]);
+        errors_in(Path::new("p.toml"), &format!("{SIMPLE}{route}\n{text}"), &environment)
+    };
+    for (text, expected) in [
+        (
+            "public = true\nupstream = \"http://x\"",
+            "p.toml:3: routes[0]: identity.basic_password needs a user, and a public route asks for none",
+        ),
+        (
+            "authenticators = [\"simple\"]\nupstream = \"portcullis:whoami\"",
+            "p.toml:3: routes[0]: identity.basic_password needs an upstream that it is sent to",
+        ),
+        (
+            "authenticators = [\"simple\"]\nupstream = \"http://x\"\nforward_authorization = true",
+            "p.toml:3: routes[0]: forward_authorization and identity.basic_password both want the Authorization header",
+        ),
+    ] {
+        assert_eq!(contradictions(text), [expected]);
+    }
+    assert_eq!(
+        contradictions("authenticators = [\"simple\"]\nupstream = \"http://x\""),
+        [""; 0]
+    );
+}
+
+#[test]
+fn two_routes_for_the_same_requests_are_refused() {
+    let route = |path: &str, rest: &str| {
+        format!("[[routes]]\npath = \"{path}\"\npublic = true\nupstream = \"portcullis:whoami\"\n{rest}\n")
+    };
+    let same = |first: String, second: String| errors(&format!("{first}{second}"));
+    assert_eq!(
+        same(route("/a", ""), route("/%61/", "")),
+        ["portcullis.toml:6: routes[1]: serves the same host and path as portcullis.toml:1: routes[0]"]
+    );
+    let hosts = "hosts = [\"x\", \"Y\"]";
+    assert_eq!(
+        same(route("/", hosts), route("/", "hosts = [\"y\"]")),
+        ["portcullis.toml:6: routes[1]: serves the same host and path as portcullis.toml:1: routes[0]"]
+    );
+    assert_eq!(same(route("/", hosts), route("/", "")), [""; 0]);
+    assert_eq!(same(route("/", ""), route("/a", "")), [""; 0]);
+}
