@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderName;
 use http::header;
 
 use crate::AuthRequest;
@@ -67,31 +66,14 @@ impl Chain {
 fn has_granted(authenticator: &Authenticator, request: &AuthRequest) -> bool {
     let grants = authenticator.grants();
     grants
-        .headers
-        .iter()
-        .any(|name| !harmless(name) && request.headers.contains_key(name))
+        .credential_headers()
+        .any(|name| request.headers.contains_key(name))
         || grants.cookies.iter().any(|name| request.cookies(name).next().is_some())
         || request
             .query
             .as_deref()
             .is_some_and(|query| grants.visible_query(query).is_some())
         || (grants.client_certificate && request.client_certificate.is_some())
-}
-
-/// Headers that every client sends and that say nothing of who it is.
-fn harmless(name: &HeaderName) -> bool {
-    const HARMLESS: &[HeaderName] = &[
-        header::ACCEPT,
-        header::ACCEPT_ENCODING,
-        header::ACCEPT_LANGUAGE,
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::HOST,
-        header::ORIGIN,
-        header::REFERER,
-        header::USER_AGENT,
-    ];
-    HARMLESS.contains(name)
 }
 
 /// Adds what those before had to offer to the challenge of the one that refused.

@@ -16,6 +16,13 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::WasiCtxView;
 use wasmtime_wasi::WasiView;
+use wasmtime_wasi_http::Error;
+use wasmtime_wasi_http::RequestOptions;
+use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::WasiHttpCtx;
+use wasmtime_wasi_http::WasiHttpCtxView;
+use wasmtime_wasi_http::WasiHttpHooks;
+use wasmtime_wasi_http::WasiHttpView;
 
 use self::portcullis::auth::cache;
 use self::portcullis::auth::crypto;
@@ -50,6 +57,8 @@ pub struct Instance {
 struct Host {
     wasi: WasiCtx,
     table: ResourceTable,
+    http: WasiHttpCtx,
+    hooks: NoServers,
     authorization: Vec<u8>,
     key: Vec<u8>,
 }
@@ -65,7 +74,7 @@ impl Bare {
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config).unwrap();
         let component = Component::new(&engine, portcullis_plugins::find(work.plugin()).unwrap()).unwrap();
-        let pre = PluginPre::new(linker(&engine, &component).instantiate_pre(&component).unwrap()).unwrap();
+        let pre = PluginPre::new(linker(&engine).instantiate_pre(&component).unwrap()).unwrap();
         let (settings, authorization) = (work.settings().to_string(), work.authorization().into_bytes());
         Self {
             engine,
@@ -80,6 +89,8 @@ impl Bare {
         let host = Host {
             wasi: WasiCtx::builder().build(),
             table: ResourceTable::new(),
+            http: WasiHttpCtx::new(),
+            hooks: NoServers,
             authorization: self.authorization.clone(),
             key: self.key.clone(),
         };
@@ -103,15 +114,14 @@ impl Bare {
     }
 }
 
-/// Neither authentication asks another server, so `wasi:http` is there but must not be called.
-fn linker(engine: &Engine, component: &Component) -> Linker<Host> {
+fn linker(engine: &Engine) -> Linker<Host> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker).unwrap();
+    wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker).unwrap();
     types::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).unwrap();
     crypto::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).unwrap();
     cache::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).unwrap();
     wasi::logging::logging::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).unwrap();
-    linker.define_unknown_imports_as_traps(component).unwrap();
     linker
 }
 
@@ -121,6 +131,33 @@ impl WasiView for Host {
             ctx: &mut self.wasi,
             table: &mut self.table,
         }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.hooks,
+        }
+    }
+}
+
+/// Neither authentication asks another server.
+struct NoServers;
+
+type Processing = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(http::Response<WasiBody>, Processing), Error>;
+
+impl WasiHttpHooks for NoServers {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _processing: Processing,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        Box::new(std::future::ready(Err(Error::HttpRequestDenied)))
     }
 }
 

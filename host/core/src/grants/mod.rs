@@ -3,7 +3,7 @@
 mod http;
 
 use ::http::HeaderName;
-use ::http::header::AUTHORIZATION;
+use ::http::header;
 
 pub use self::http::HttpGrant;
 pub use self::http::HttpGrantError;
@@ -12,7 +12,7 @@ pub use self::http::HttpGrantError;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "made by whoever configures an authenticator")]
 pub struct Grants {
-    /// Headers that it may read.
+    /// Headers that it may read. `Cookie` is never among them: cookies are granted by name.
     pub headers: Vec<HeaderName>,
     /// Cookies that it may read, by name.
     pub cookies: Vec<String>,
@@ -28,7 +28,7 @@ impl Default for Grants {
     /// The `Authorization` header and nothing else.
     fn default() -> Self {
         Self {
-            headers: vec![AUTHORIZATION],
+            headers: vec![header::AUTHORIZATION],
             cookies: Vec::new(),
             query: Vec::new(),
             http: Vec::new(),
@@ -38,8 +38,14 @@ impl Default for Grants {
 }
 
 impl Grants {
+    /// The granted headers that may carry a credential: all but those that describe the client or its request.
+    pub fn credential_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.headers.iter().filter(|name| !DESCRIPTIVE.contains(name))
+    }
+
     pub(crate) fn header(&self, name: &HeaderName) -> bool {
-        self.headers.contains(name)
+        // The whole header would show the gateway's own session, and the cookies of others.
+        *name != header::COOKIE && self.headers.contains(name)
     }
 
     pub(crate) fn cookie(&self, name: &str) -> bool {
@@ -58,6 +64,21 @@ impl Grants {
         (!visible.is_empty()).then(|| visible.join("&"))
     }
 }
+
+/// Headers that an authenticator may well read, that every client sends, and that say nothing of who it is.
+const DESCRIPTIVE: [HeaderName; 11] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::HOST,
+    header::ORIGIN,
+    header::REFERER,
+    header::UPGRADE,
+    header::USER_AGENT,
+];
 
 #[cfg(test)]
 mod tests {

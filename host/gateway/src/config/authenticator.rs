@@ -5,6 +5,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
+use http::header;
 use portcullis::Digest;
 use portcullis::Grants;
 use portcullis::HttpGrant;
@@ -161,7 +163,7 @@ impl PluginSource {
 fn grants(mut table: Table<'_>) -> Grants {
     let mut grants = Grants::default();
     if let Some(item) = table.take("headers") {
-        grants.headers = values::each(Some(item), values::header_name);
+        grants.headers = values::each(Some(item), granted_header);
     }
     grants.cookies = values::each(table.take("cookies"), values::cookie_name);
     grants.query = values::each(table.take("query"), Item::text);
@@ -172,6 +174,16 @@ fn grants(mut table: Table<'_>) -> Grants {
         .unwrap_or_default();
     table.finish();
     grants
+}
+
+fn granted_header(item: Item<'_>) -> Option<HeaderName> {
+    let place = item.place.clone();
+    let name = values::header_name(item)?;
+    if name == header::COOKIE {
+        place.report("a plugin sees no whole Cookie header; name the cookies in `cookies`");
+        return None;
+    }
+    Some(name)
 }
 
 fn http_grant(item: Item<'_>) -> Option<HttpGrant> {

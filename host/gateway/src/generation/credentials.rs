@@ -24,13 +24,7 @@ impl Credentials {
             ..Self::default()
         };
         for grants in grants {
-            all.headers.extend(
-                grants
-                    .headers
-                    .iter()
-                    .filter(|name| !DESCRIPTIVE.contains(name))
-                    .cloned(),
-            );
+            all.headers.extend(grants.credential_headers().cloned());
             all.cookies.extend(grants.cookies.iter().cloned());
             all.query
                 .extend(grants.query.iter().filter(|name| *name != "*").cloned());
@@ -44,17 +38,3 @@ impl Credentials {
         all
     }
 }
-
-/// Headers that an authenticator may well read and an upstream needs.
-const DESCRIPTIVE: [HeaderName; 10] = [
-    header::ACCEPT,
-    header::ACCEPT_LANGUAGE,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::COOKIE,
-    header::HOST,
-    header::ORIGIN,
-    header::REFERER,
-    header::UPGRADE,
-    header::USER_AGENT,
-];

@@ -144,6 +144,11 @@ fn a_mistake_in_an_authenticator_is_found() {
             "portcullis.toml:3: authenticators.a.grants.headers[0]: \"a b\" is not a header name",
         ),
         (
+            "plugin = \"x\"\ngrants.headers = [\"Cookie\"]",
+            "portcullis.toml:3: authenticators.a.grants.headers[0]: a plugin sees no whole Cookie header; name the \
+             cookies in `cookies`",
+        ),
+        (
             "plugin = \"x\"\ngrants.http = [\"idp.example\"]",
             "portcullis.toml:3: authenticators.a.grants.http[0]: it starts with neither http:// nor https://; expected a \
              server such as https://idp.example or http://127.0.0.1:8081/api",
