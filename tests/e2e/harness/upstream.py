@@ -6,6 +6,7 @@ It runs in a thread of the tests, so that a test can look inside and decide when
 import asyncio
 import queue
 import threading
+from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
@@ -14,6 +15,7 @@ class Upstream:
     """An HTTP server on `url`. `seen` has every request's head in order of arrival."""
 
     def __init__(self):
+        self.may_go_on = threading.Event()
         self.forget()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -21,6 +23,8 @@ class Upstream:
         self.url = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     def forget(self):
+        """Begins anew, and lets go of what still streams for an earlier test."""
+        self.may_go_on.set()
         self.seen = []
         self.chunks = queue.Queue()
         """What arrived at `/stream/up`, chunk by chunk as it came; `None` at the end."""
@@ -37,7 +41,7 @@ class Upstream:
         app.router.add_get("/status/{status}", self._status)
         app.router.add_get("/answer-headers", self._answer_headers)
         app.router.add_route("*", "/{rest:.*}", self._echo)
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         host, port = self._runner.addresses[0]
@@ -70,7 +74,8 @@ class Upstream:
         await response.prepare(request)
         await response.write(b"first\n")
         await asyncio.to_thread(self.may_go_on.wait, 20)
-        await response.write(b"second\n")
+        with suppress(ConnectionResetError):
+            await response.write(b"second\n")
         return response
 
     async def _stream_up(self, request):
