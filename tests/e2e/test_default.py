@@ -4,6 +4,7 @@ Whatever stands in the `Authorization` header, the answer is the page or 401.
 """
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -97,6 +98,13 @@ def test_one_connection_serves_many_users(gateway):
         assert json.loads(connection.getresponse().read())["name"] == name
     begin(connection, "GET", "/", {})
     assert connection.getresponse().status == 401
+
+
+def test_many_users_at_once_stay_themselves(gateway):
+    names = [f"user-{number}" for number in range(200)]
+    with ThreadPoolExecutor(16) as pool:
+        answers = pool.map(lambda name: gateway.send("/", basic(name)).json()["name"], names)
+        assert list(answers) == names
 
 
 def test_no_credential_reaches_the_log(gateway):

@@ -5,6 +5,7 @@ Refusals follow RFC 6750: 401 with a `Bearer` challenge, which has an error code
 
 import json
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import pytest
@@ -254,6 +255,15 @@ def test_a_flood_of_unknown_keys_is_one_question_to_the_provider(serve, upstream
         assert gateway.send("/", bearer(token)).status == 401
     assert own_provider.hits("/jwks") <= 2
     assert user(gateway, own_provider.user_token("alice")) == ["alice"]
+
+
+def test_many_clients_at_once_are_one_question_to_the_provider(serve, upstream, own_provider):
+    gateway = gateway_for(serve, upstream, own_provider)
+    token = own_provider.user_token("alice")
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: gateway.send("/", bearer(token)).status, range(20)))
+    assert answers == [200] * 20
+    assert own_provider.hits("/jwks") == 1
 
 
 def test_known_keys_outlast_the_provider(serve, upstream, own_provider):

@@ -121,9 +121,10 @@ def test_logging_out_takes_the_cookie_back(gateway):
     assert answer.set_cookies().popitem()[1] == ""
 
 
-def test_dasks_own_variable_gives_the_key(serve, upstream, gateway, key):
-    """`DASK_GATEWAY_COOKIE_SECRET` is what dask-gateway called it."""
-    other = serve(protected(upstream), DASK_GATEWAY_COOKIE_SECRET=key)
+@pytest.mark.parametrize("variable", ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"])
+def test_the_environment_gives_the_key(serve, upstream, gateway, key, variable):
+    """The second is what dask-gateway called it."""
+    other = serve(protected(upstream), **{variable: key})
     assert user(other, log_in(gateway)) == ["alice"]
 
 
