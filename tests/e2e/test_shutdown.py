@@ -12,10 +12,13 @@ ALICE = basic("alice")
 
 
 def is_listening(gateway):
+    connection = connect(gateway.url)
     try:
-        connect(gateway.url).connect()
-    except ConnectionRefusedError:
+        connection.connect()
+    except ConnectionError:
         return False
+    finally:
+        connection.close()
     return True
 
 
