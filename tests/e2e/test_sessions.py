@@ -107,10 +107,10 @@ def test_a_session_holds_at_every_gateway_with_the_key_and_at_no_other(serve, up
 
 
 def test_a_session_ends_in_time(serve, upstream, key):
-    gateway = serve(session("env:OURS", more='max_age = "1s"') + protected(upstream), OURS=key)
+    gateway = serve(session("env:OURS", more='max_age = "3s"') + protected(upstream), OURS=key)
     cookie = log_in(gateway)
     assert user(gateway, cookie) == ["alice"]
-    eventually(lambda: gateway.send("/", cookie).status == 401, "the session is over", seconds=5)
+    eventually(lambda: gateway.send("/", cookie).status == 401, "the session is over", seconds=10)
 
 
 def test_logging_out_takes_the_cookie_back(gateway):
