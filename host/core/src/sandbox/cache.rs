@@ -65,7 +65,8 @@ impl Cache {
         let Some(entry) = storable(&key, value, ttl) else {
             return true;
         };
-        self.0.entry(key).or_insert(entry).is_fresh()
+        // Not `or_insert`: that one looks and then inserts, and two callers could both be told that they were first.
+        self.0.entry(key).or_insert_with(|| entry).is_fresh()
     }
 
     fn delete(&self, key: &str) {
@@ -124,17 +125,23 @@ mod tests {
 
     #[test]
     fn of_many_that_add_at_once_one_is_told_that_it_did() {
-        let cache = Cache::new(1 << 20);
-        let told = std::thread::scope(|scope| {
-            let add = || cache.add("k".into(), b"v".to_vec(), HOUR);
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(add)).collect();
-            threads
-                .into_iter()
-                .filter_map(|thread| thread.join().ok())
-                .filter(|added| *added)
-                .count()
+        const CALLERS: usize = 4;
+        const ROUNDS: usize = 2000;
+        let cache = Cache::new(16 << 20);
+        let start = std::sync::Barrier::new(CALLERS);
+        let told: usize = std::thread::scope(|scope| {
+            let add_each_key_together = || {
+                (0..ROUNDS)
+                    .filter(|round| {
+                        start.wait();
+                        cache.add(format!("k{round}"), b"v".to_vec(), HOUR)
+                    })
+                    .count()
+            };
+            let threads: Vec<_> = (0..CALLERS).map(|_| scope.spawn(add_each_key_together)).collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).sum()
         });
-        assert_eq!(told, 1);
+        assert_eq!(told, ROUNDS);
     }
 
     #[test]
