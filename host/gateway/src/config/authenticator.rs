@@ -3,22 +3,17 @@
 use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use http::HeaderName;
-use http::header;
 use portcullis::Digest;
 use portcullis::Grants;
-use portcullis::HttpGrant;
 use portcullis::Limits;
 
-use crate::config::document::Document;
 use crate::config::error::Location;
+use crate::config::grants;
+use crate::config::limits;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
-use crate::config::secret::text_or_reference;
 use crate::config::settings::Settings;
-use crate::config::values;
 
 /// Most authenticators.
 pub(super) const MAX_AUTHENTICATORS: usize = 256;
@@ -117,12 +112,12 @@ impl AuthenticatorConfig {
         let grants = table
             .take("grants")
             .and_then(Item::table)
-            .map(grants)
+            .map(grants::read)
             .unwrap_or_default();
         let limits = table
             .take("limits")
             .and_then(Item::table)
-            .map(limits)
+            .map(limits::read)
             .unwrap_or_default();
         table.finish();
         Some(Self {
@@ -159,70 +154,3 @@ impl PluginSource {
         })
     }
 }
-
-fn grants(mut table: Table<'_>) -> Grants {
-    let mut grants = Grants::default();
-    if let Some(item) = table.take("headers") {
-        grants.headers = values::each(Some(item), granted_header);
-    }
-    grants.cookies = values::each(table.take("cookies"), values::cookie_name);
-    grants.query = values::each(table.take("query"), Item::text);
-    grants.http = values::each(table.take("http"), http_grant);
-    grants.client_certificate = table
-        .take("client_certificate")
-        .and_then(Item::boolean)
-        .unwrap_or_default();
-    table.finish();
-    grants
-}
-
-fn granted_header(item: Item<'_>) -> Option<HeaderName> {
-    let place = item.place.clone();
-    let name = values::header_name(item)?;
-    if name == header::COOKIE {
-        place.report("a plugin sees no whole Cookie header; name the cookies in `cookies`");
-        return None;
-    }
-    Some(name)
-}
-
-fn http_grant(item: Item<'_>) -> Option<HttpGrant> {
-    let place = item.place.clone();
-    let document: &Document<'_> = place.document();
-    let grant = text_or_reference(document, item.text()?)
-        .and_then(|text| text.parse::<HttpGrant>().map_err(|error| error.to_string()));
-    grant.map_err(|message| place.report(message)).ok()
-}
-
-fn limits(mut table: Table<'_>) -> Limits {
-    let mut limits = Limits::default();
-    if let Some(deadline) = table
-        .take("deadline")
-        .and_then(|item| values::duration(item, MIN_DEADLINE..=MAX_DEADLINE))
-    {
-        limits.deadline = deadline;
-    }
-    if let Some(memory) = table
-        .take("memory")
-        .and_then(|item| values::size(item, MIN_MEMORY..=Limits::MAX_MEMORY))
-    {
-        limits.memory = memory;
-    }
-    if let Some(cache) = table.take("cache").and_then(|item| values::size(item, 0..=MAX_CACHE)) {
-        limits.cache = cache;
-    }
-    if let Some(concurrency) = table
-        .take("concurrency")
-        .and_then(|item| item.number(1, MAX_CONCURRENCY))
-    {
-        limits.concurrency = concurrency;
-    }
-    table.finish();
-    limits
-}
-
-const MIN_DEADLINE: Duration = Duration::from_millis(10);
-const MAX_DEADLINE: Duration = Duration::from_secs(60);
-const MIN_MEMORY: usize = 1 << 20;
-const MAX_CACHE: usize = 1 << 30;
-const MAX_CONCURRENCY: usize = 10_000;

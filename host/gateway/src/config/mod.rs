@@ -4,7 +4,9 @@
 mod authenticator;
 mod document;
 mod error;
+mod grants;
 mod identity;
+mod limits;
 mod plugins;
 mod reader;
 mod route;

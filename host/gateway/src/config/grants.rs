@@ -1,0 +1,47 @@
+//! `[authenticators.NAME.grants]`: what a plugin may see and reach.
+
+use http::HeaderName;
+use http::header;
+use portcullis::Grants;
+use portcullis::HttpGrant;
+
+use crate::config::document::Document;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+use crate::config::secret::text_or_reference;
+use crate::config::values;
+
+/// Reads the table. What isn't said is not granted, but for the `Authorization` header.
+pub(super) fn read(mut table: Table<'_>) -> Grants {
+    let mut grants = Grants::default();
+    if let Some(item) = table.take("headers") {
+        grants.headers = values::each(Some(item), granted_header);
+    }
+    grants.cookies = values::each(table.take("cookies"), values::cookie_name);
+    grants.query = values::each(table.take("query"), Item::text);
+    grants.http = values::each(table.take("http"), http_grant);
+    grants.client_certificate = table
+        .take("client_certificate")
+        .and_then(Item::boolean)
+        .unwrap_or_default();
+    table.finish();
+    grants
+}
+
+fn granted_header(item: Item<'_>) -> Option<HeaderName> {
+    let place = item.place.clone();
+    let name = values::header_name(item)?;
+    if name == header::COOKIE {
+        place.report("a plugin sees no whole Cookie header; name the cookies in `cookies`");
+        return None;
+    }
+    Some(name)
+}
+
+fn http_grant(item: Item<'_>) -> Option<HttpGrant> {
+    let place = item.place.clone();
+    let document: &Document<'_> = place.document();
+    let grant = text_or_reference(document, item.text()?)
+        .and_then(|text| text.parse::<HttpGrant>().map_err(|error| error.to_string()));
+    grant.map_err(|message| place.report(message)).ok()
+}

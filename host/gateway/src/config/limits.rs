@@ -1,0 +1,42 @@
+//! `[authenticators.NAME.limits]`: what the calls of a plugin may cost.
+
+use std::time::Duration;
+
+use portcullis::Limits;
+
+use crate::config::reader::Table;
+use crate::config::values;
+
+/// Reads the table. What isn't said has its default.
+pub(super) fn read(mut table: Table<'_>) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(deadline) = table
+        .take("deadline")
+        .and_then(|item| values::duration(item, MIN_DEADLINE..=MAX_DEADLINE))
+    {
+        limits.deadline = deadline;
+    }
+    if let Some(memory) = table
+        .take("memory")
+        .and_then(|item| values::size(item, MIN_MEMORY..=Limits::MAX_MEMORY))
+    {
+        limits.memory = memory;
+    }
+    if let Some(cache) = table.take("cache").and_then(|item| values::size(item, 0..=MAX_CACHE)) {
+        limits.cache = cache;
+    }
+    if let Some(concurrency) = table
+        .take("concurrency")
+        .and_then(|item| item.number(1, MAX_CONCURRENCY))
+    {
+        limits.concurrency = concurrency;
+    }
+    table.finish();
+    limits
+}
+
+const MIN_DEADLINE: Duration = Duration::from_millis(10);
+const MAX_DEADLINE: Duration = Duration::from_secs(60);
+const MIN_MEMORY: usize = 1 << 20;
+const MAX_CACHE: usize = 1 << 30;
+const MAX_CONCURRENCY: usize = 10_000;
