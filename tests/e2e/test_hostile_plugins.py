@@ -82,6 +82,8 @@ def test_a_misdeed_is_a_503_and_goes_no_further(gateway, upstream, misdeed):
     [line] = [line for line in gateway.log()[before:] if line["message"] == "an authenticator could not decide"]
     assert (line["level"], line["authenticator"]) == ("WARN", "hostile")
     assert line["why"]
+    [decision] = [line for line in gateway.log()[before:] if line["message"] == "decision"]
+    assert "[header x-do]" in decision["steps"], "what it asked before it failed is known"
 
 
 def test_a_line_break_in_a_challenge_stays_a_challenge(gateway, upstream):

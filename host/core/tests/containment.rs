@@ -66,6 +66,11 @@ fn failure(decision: &Decision) -> Option<&str> {
     }
 }
 
+fn questions(decision: &Decision) -> Vec<String> {
+    let asked = decision.steps.iter().flat_map(|step| &step.asked);
+    asked.map(|asked| asked.question.to_string()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_plugin_does_is_a_503_for_its_request_alone() {
     let chain = Chain::new([hostile(limits()).await]);
@@ -75,6 +80,11 @@ async fn whatever_a_plugin_does_is_a_503_for_its_request_alone() {
         let (bad, good) = tokio::join!(chain.decide(&bad), chain.decide(&good));
         let failed = failure(&bad).unwrap_or_else(|| panic!("{told}: {bad:?}"));
         assert!(failed.contains(why), "{told}: {failed}");
+        assert_eq!(
+            questions(&bad),
+            ["header x-do"],
+            "{told}: what it asked before it failed is known"
+        );
         assert!(matches!(good.outcome, Outcome::Grant(_)), "beside {told}: {good:?}");
     }
 }

@@ -12,9 +12,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 
 use self::answer::Said;
+use self::error::bounded;
 use self::settings::check;
 use crate::AuthRequest;
-use crate::decision::Asked;
 use crate::decision::Outcome;
 use crate::decision::Refusal;
 use crate::decision::Step;
@@ -87,10 +87,13 @@ impl Authenticator {
     /// Asks about one request. Whoever asks may go away: the call still runs to its end.
     pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> Said {
         let start = Instant::now();
-        let (ending, verdict, asked) = match self.permits() {
+        let Reply { result, asked } = match self.permits() {
             Some(permits) => Detach::new(self.clone().call(Arc::clone(request), permits)).await,
-            None => fail(PluginError::Busy),
+            None => Reply::failure(PluginError::Busy),
         };
+        let (ending, verdict) = result
+            .and_then(|answered| answer::read(self, answered))
+            .unwrap_or_else(|error| fail(&error));
         let authenticator = Arc::clone(&self.0.surroundings.authenticator);
         Said {
             ending,
@@ -103,26 +106,21 @@ impl Authenticator {
         }
     }
 
-    async fn call(
-        self,
-        request: Arc<AuthRequest>,
-        _permits: [OwnedSemaphorePermit; 2],
-    ) -> (Ending, Verdict, Vec<Asked>) {
-        match self.run(request).await {
-            Ok(Reply { result, asked }) => match answer::read(&self, result) {
-                Ok((ending, verdict)) => (ending, verdict, asked),
-                Err(error) => fail(error),
-            },
-            Err(error) => fail(error),
+    async fn call(self, request: Arc<AuthRequest>, _permits: [OwnedSemaphorePermit; 2]) -> Reply {
+        match self.configured().await {
+            Ok(instance) => instance.authenticate(request).await,
+            Err(error) => Reply::failure(error),
         }
     }
 
-    async fn run(&self, request: Arc<AuthRequest>) -> Result<Reply, PluginError> {
+    /// A fresh instance that took its settings.
+    async fn configured(&self) -> Result<Instance, PluginError> {
         let mut instance = Instance::start(&self.0.component, &self.0.surroundings).await?;
-        match instance.configure(&self.0.settings).await? {
-            Ok(()) => instance.authenticate(request).await,
-            Err(why) => Err(PluginError::Settings(why)),
-        }
+        instance
+            .configure(&self.0.settings)
+            .await?
+            .map_err(|why| PluginError::Settings(bounded(&why)))?;
+        Ok(instance)
     }
 
     /// A place among the authenticator's calls and among the engine's, or none at once: a queue would only grow.
@@ -142,10 +140,10 @@ impl std::fmt::Debug for Authenticator {
     }
 }
 
-fn fail(error: PluginError) -> (Ending, Verdict, Vec<Asked>) {
+fn fail(error: &PluginError) -> (Ending, Verdict) {
     let retry_after = error.retry_after();
     let outcome = Outcome::Refuse(Refusal::Unavailable { retry_after });
-    (Ending::Done(outcome), Verdict::Fail(error.to_string()), Vec::new())
+    (Ending::Done(outcome), Verdict::Fail(error.to_string()))
 }
 
 /// What an [`Authenticator`] is made from.

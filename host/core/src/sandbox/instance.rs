@@ -40,10 +40,20 @@ const MAX_FIELDS: usize = 64 << 10;
 /// Most random bytes in one call.
 const MAX_RANDOM: u64 = 64 << 10;
 
-/// What an instance said about a request.
+/// What an instance said about a request, or how it failed; and what it asked on the way, in both cases.
 pub(crate) struct Reply {
-    pub(crate) result: Result<Grant, Refusal>,
+    pub(crate) result: Result<Result<Grant, Refusal>, PluginError>,
     pub(crate) asked: Vec<Asked>,
+}
+
+impl Reply {
+    /// No answer, and not one question.
+    pub(crate) const fn failure(error: PluginError) -> Self {
+        Self {
+            result: Err(error),
+            asked: Vec::new(),
+        }
+    }
 }
 
 /// A plugin in its sandbox.
@@ -89,18 +99,18 @@ impl Instance {
     }
 
     /// Asks who sent a request.
-    pub(crate) async fn authenticate(mut self, request: Arc<AuthRequest>) -> Result<Reply, PluginError> {
+    pub(crate) async fn authenticate(mut self, request: Arc<AuthRequest>) -> Reply {
         self.store.data_mut().request = Some(request);
         let exports = self.plugin.portcullis_auth_authenticator();
         let handle: Resource<RequestHandle> = Resource::new_borrow(0);
         let result = exports
             .call_authenticate(&mut self.store, handle)
             .await
-            .map_err(PluginError::trap)?;
-        Ok(Reply {
+            .map_err(PluginError::trap);
+        Reply {
             result,
             asked: std::mem::take(&mut self.store.data_mut().asked),
-        })
+        }
     }
 
     /// Asks a component that was given nothing for the schema of its settings.
