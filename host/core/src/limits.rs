@@ -1,8 +1,10 @@
 //! What one call of a plugin may cost. Every bound has a default that a good plugin never meets.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use crate::engine::MAX_MEMORY;
+use crate::overload::Rate;
 
 /// Bounds on the calls of one authenticator.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,6 +19,13 @@ pub struct Limits {
     pub concurrency: usize,
     /// How many bytes the authenticator's cache may hold. Default: 16 MiB.
     pub cache: usize,
+    /// How often one client may make it run; one more is answered 429. A client is an IPv4 address or an IPv6 network of
+    /// 64 bits, and all whose address is unknown are one. Default: as often as it likes.
+    pub rate: Option<Rate>,
+    /// How many calls for one client may fail in a row before it is answered 503 for a while without a call, at first for
+    /// a second and at most for a minute. When three clients were stopped so and nobody was answered since, all are.
+    /// Default: 5.
+    pub breaker: Option<NonZero<u32>>,
 }
 
 impl Limits {
@@ -31,6 +40,8 @@ impl Default for Limits {
             memory: 64 << 20,
             concurrency: 64,
             cache: 16 << 20,
+            rate: None,
+            breaker: NonZero::new(5),
         }
     }
 }

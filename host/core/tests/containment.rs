@@ -52,6 +52,8 @@ fn limits() -> Limits {
     Limits {
         deadline: Duration::from_millis(500),
         memory: 16 << 20,
+        // Here one client does every misdeed, one after the other.
+        breaker: None,
         ..Limits::default()
     }
 }

@@ -1,7 +1,5 @@
 //! How a plugin fails: what it did, in words for its operator and its author. None of it is ever told to a client.
 
-use std::time::Duration;
-
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
@@ -14,18 +12,21 @@ const MAX_TEXT: usize = 512;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PluginError {
-    /// More calls than may run at once.
-    #[error("too many calls at once (limits.concurrency)")]
-    Busy,
+    /// It was not done in time.
+    #[error("it was stopped: it was not done by its deadline (limits.deadline)")]
+    Deadline,
     /// Its answer is out of bounds.
     #[error("its answer can't be used: {0}")]
     Output(String),
     /// It refused settings that it had accepted before.
     #[error("it refused its settings: {0}")]
     Settings(String),
+    /// The sandboxes of the process are all taken.
+    #[error("there is no free sandbox")]
+    NoSandbox,
     /// It didn't run to its end.
     #[error("it was stopped: {0}")]
-    Stopped(String),
+    Trap(String),
 }
 
 impl PluginError {
@@ -36,25 +37,37 @@ impl PluginError {
     /// Says what ended a call. The cause is looked for by type, since texts change.
     pub(crate) fn trap(error: wasmtime::Error) -> Self {
         if let Some(stop) = error.downcast_ref::<Stop>() {
-            return Self::Stopped(stop.to_string());
+            return match stop {
+                Stop::Deadline => Self::Deadline,
+                Stop::Questions => Self::Trap(stop.to_string()),
+            };
         }
         if let Some(exit) = error.downcast_ref::<I32Exit>() {
-            return Self::Stopped(format!("it called exit({})", exit.0));
+            return Self::Trap(format!("it called exit({})", exit.0));
         }
         if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-            return Self::Busy;
+            return Self::NoSandbox;
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::UnreachableCodeReached) => {
-                Self::Stopped("it panicked or aborted; its last log lines may say why".to_owned())
+                Self::Trap("it panicked or aborted; its last log lines may say why".to_owned())
             }
-            Some(trap) => Self::Stopped(trap.to_string()),
-            None => Self::Stopped(bounded(&format!("{error:#}"))),
+            Some(trap) => Self::Trap(trap.to_string()),
+            None => Self::Trap(bounded(&format!("{error:#}"))),
         }
     }
 
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::Busy).then_some(Duration::from_secs(1))
+    pub(crate) const LABELS: [&str; 5] = ["deadline", "no_sandbox", "output", "settings", "trap"];
+
+    /// One word for a metric label.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::NoSandbox => "no_sandbox",
+            Self::Output(_) => "output",
+            Self::Settings(_) => "settings",
+            Self::Trap(_) => "trap",
+        }
     }
 }
 

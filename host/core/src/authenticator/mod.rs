@@ -8,13 +8,11 @@ mod settings;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
-
 use self::answer::Said;
 use self::error::bounded;
 use self::settings::check;
 use crate::AuthRequest;
+use crate::decision::Asked;
 use crate::decision::Outcome;
 use crate::decision::Refusal;
 use crate::decision::Step;
@@ -25,6 +23,10 @@ use crate::engine::Component;
 use crate::engine::Digest;
 use crate::grants::Grants;
 use crate::limits::Limits;
+use crate::metering::Meters;
+use crate::overload::Overload;
+use crate::overload::Place;
+use crate::overload::TurnedAway;
 use crate::sandbox::Cache;
 use crate::sandbox::Instance;
 use crate::sandbox::Reply;
@@ -44,7 +46,8 @@ struct Shared {
     settings: String,
     fingerprint: String,
     surroundings: Surroundings,
-    calls: Arc<Semaphore>,
+    overload: Arc<Overload>,
+    meters: Meters,
 }
 
 impl Authenticator {
@@ -87,30 +90,37 @@ impl Authenticator {
     /// Asks about one request. Whoever asks may go away: the call still runs to its end.
     pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> Said {
         let start = Instant::now();
-        let Reply { result, asked } = match self.permits() {
-            Some(permits) => Detach::new(self.clone().call(Arc::clone(request), permits)).await,
-            None => Reply::failure(PluginError::Busy),
+        let (ending, verdict, asked) = match self.0.overload.enter(request.client_address) {
+            Ok(place) => Detach::new(self.clone().call(Arc::clone(request), place)).await,
+            Err(why) => turned_away(why),
         };
-        let (ending, verdict) = result
-            .and_then(|answered| answer::read(self, answered))
-            .unwrap_or_else(|error| fail(&error));
-        let authenticator = Arc::clone(&self.0.surroundings.authenticator);
-        Said {
-            ending,
-            step: Step {
-                authenticator,
-                verdict,
-                asked,
-                elapsed: start.elapsed(),
-            },
-        }
+        let step = Step {
+            authenticator: Arc::clone(&self.0.surroundings.authenticator),
+            verdict,
+            asked,
+            elapsed: start.elapsed(),
+        };
+        self.0.meters.asked(&step);
+        Said { ending, step }
     }
 
-    async fn call(self, request: Arc<AuthRequest>, _permits: [OwnedSemaphorePermit; 2]) -> Reply {
-        match self.configured().await {
+    async fn call(self, request: Arc<AuthRequest>, place: Place) -> (Ending, Verdict, Vec<Asked>) {
+        let Reply { result, asked } = match self.configured().await {
             Ok(instance) => instance.authenticate(request).await,
             Err(error) => Reply::failure(error),
-        }
+        };
+        let (ending, verdict) = match result.and_then(|answered| answer::read(&self, answered)) {
+            Ok(read) => {
+                place.answered();
+                read
+            }
+            Err(error) => {
+                place.failed();
+                self.0.meters.failed(&error);
+                failed(&error)
+            }
+        };
+        (ending, verdict, asked)
     }
 
     /// A fresh instance that took its settings.
@@ -121,13 +131,6 @@ impl Authenticator {
             .await?
             .map_err(|why| PluginError::Settings(bounded(&why)))?;
         Ok(instance)
-    }
-
-    /// A place among the authenticator's calls and among the engine's, or none at once: a queue would only grow.
-    fn permits(&self) -> Option<[OwnedSemaphorePermit; 2]> {
-        let own = Arc::clone(&self.0.calls).try_acquire_owned().ok()?;
-        let engine = &self.0.component.engine().shared().calls;
-        Some([own, Arc::clone(engine).try_acquire_owned().ok()?])
     }
 }
 
@@ -140,10 +143,21 @@ impl std::fmt::Debug for Authenticator {
     }
 }
 
-fn fail(error: &PluginError) -> (Ending, Verdict) {
-    let retry_after = error.retry_after();
-    let outcome = Outcome::Refuse(Refusal::Unavailable { retry_after });
+fn failed(error: &PluginError) -> (Ending, Verdict) {
+    let outcome = Outcome::Refuse(Refusal::Unavailable { retry_after: None });
     (Ending::Done(outcome), Verdict::Fail(error.to_string()))
+}
+
+fn turned_away(why: TurnedAway) -> (Ending, Verdict, Vec<Asked>) {
+    let retry_after = why.retry_after();
+    let refusal = match why {
+        TurnedAway::Rate(_) => Refusal::TooManyRequests { retry_after },
+        TurnedAway::Breaker(_) | TurnedAway::Busy => Refusal::Unavailable {
+            retry_after: Some(retry_after),
+        },
+    };
+    let verdict = Verdict::TurnedAway(why.to_string());
+    (Ending::Done(Outcome::Refuse(refusal)), verdict, Vec::new())
 }
 
 /// What an [`Authenticator`] is made from.
@@ -200,13 +214,16 @@ impl AuthenticatorBuilder {
         let mut instance = Instance::start(&self.component, &surroundings).await?;
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
         let fingerprint = fingerprint(&self.component, &settings);
-        let calls = Arc::new(Semaphore::new(self.limits.concurrency.min(Semaphore::MAX_PERMITS)));
+        let meters = Meters::new(&surroundings.authenticator);
+        let engine_calls = &self.component.engine().shared().calls;
+        let overload = Overload::new(&surroundings.authenticator, &self.limits, engine_calls, &meters);
         Ok(Authenticator(Arc::new(Shared {
             component: self.component,
             settings,
             fingerprint,
             surroundings,
-            calls,
+            overload: Arc::new(overload),
+            meters,
         })))
     }
 }

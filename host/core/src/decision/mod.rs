@@ -104,6 +104,11 @@ pub enum Refusal {
     },
     /// The authenticator's own answer.
     Respond(PluginResponse),
+    /// 429: the client asks more often than it may (RFC 6585, section 4).
+    TooManyRequests {
+        /// How long the client should wait before it tries again.
+        retry_after: Duration,
+    },
     /// 503: nobody could decide. No fallback.
     Unavailable {
         /// How long the client should wait before it tries again, when that is known.
@@ -156,11 +161,24 @@ pub enum Verdict {
     Respond(u16),
     /// It said that it can't decide, and why.
     Unavailable(String),
-    /// It failed: a trap, a deadline, an answer out of bounds, too many calls at once.
+    /// It failed: a trap, a deadline, an answer out of bounds.
     Fail(String),
+    /// It was not asked: too many calls at once, too many of one client, or too many that failed.
+    TurnedAway(String),
 }
 
 impl Verdict {
+    pub(crate) const LABELS: [&str; 8] = [
+        "grant",
+        "pass",
+        "reject",
+        "forbid",
+        "respond",
+        "unavailable",
+        "fail",
+        "turned_away",
+    ];
+
     /// One word for a log field or a metric label.
     pub fn label(&self) -> &'static str {
         match self {
@@ -171,6 +189,7 @@ impl Verdict {
             Self::Respond(_) => "respond",
             Self::Unavailable(_) => "unavailable",
             Self::Fail(_) => "fail",
+            Self::TurnedAway(_) => "turned_away",
         }
     }
 }
@@ -185,6 +204,7 @@ impl fmt::Display for Verdict {
             Self::Respond(status) => write!(f, "answers the client itself with {status}"),
             Self::Unavailable(why) => write!(f, "can't decide: {why}"),
             Self::Fail(why) => write!(f, "failed: {why}"),
+            Self::TurnedAway(why) => write!(f, "was not asked: {why}"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a client is told when its request may not go on. It learns the status and the challenges, and nothing of why.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use http::HeaderName;
@@ -11,8 +13,8 @@ use http::header;
 use super::Challenge;
 use super::Refusal;
 
-/// When a client may try again, if nobody knows better. In seconds.
-const RETRY_AFTER: u64 = 5;
+/// When a client may try again, if nobody knows better.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Refusal {
     /// The status that the client gets.
@@ -21,6 +23,7 @@ impl Refusal {
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbid { .. } => StatusCode::FORBIDDEN,
             Self::Respond(response) => response.status,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -39,13 +42,10 @@ impl Refusal {
                 headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
                 respond(status, headers, own.body)
             }
+            Self::TooManyRequests { retry_after } => retrying(error(status, "Too many requests"), retry_after),
             Self::Unavailable { retry_after } => {
-                let seconds = retry_after.map_or(RETRY_AFTER, |wait| wait.as_secs().max(1));
-                let mut response = error(status, "Authentication is unavailable");
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-                response
+                let response = error(status, "Authentication is unavailable");
+                retrying(response, retry_after.unwrap_or(RETRY_AFTER))
             }
         }
     }
@@ -59,6 +59,15 @@ fn challenging(mut response: Response<Bytes>, challenges: impl IntoIterator<Item
             .headers_mut()
             .append(header::WWW_AUTHENTICATE, challenge.as_header().clone());
     }
+    response
+}
+
+/// Says when to try again, in whole seconds that are no less than the time (RFC 9110, section 10.2.3).
+fn retrying(mut response: Response<Bytes>, after: Duration) -> Response<Bytes> {
+    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     response
 }
 

@@ -21,6 +21,7 @@ use self::cache::CompileCache;
 use self::ticker::Ticker;
 use crate::sandbox;
 use crate::sandbox::State;
+use crate::sandbox::Turns;
 
 pub use self::cache::UnusableCache;
 pub use self::component::Component;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) linker: Linker<State>,
     pub(crate) calls: Arc<Semaphore>,
+    pub(crate) turns: Turns,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     cache: Option<CompileCache>,
     _ticker: Ticker,
@@ -122,6 +124,7 @@ impl EngineBuilder {
             wasmtime,
             linker,
             calls,
+            turns: Turns::new(),
             tls: self.tls,
             cache,
             _ticker: ticker,

@@ -22,6 +22,11 @@ impl Clock {
         Self(Instant::now() + deadline)
     }
 
+    /// When the call must have ended.
+    pub(super) const fn deadline(self) -> Instant {
+        self.0
+    }
+
     /// Waits for something, but not past the deadline.
     pub(super) async fn wait<T>(self, something: impl Future<Output = T>) -> wasmtime::Result<T> {
         Ok(timeout_at(self.0.into(), something).await.map_err(|_| Stop::Deadline)?)
@@ -30,9 +35,10 @@ impl Clock {
     /// Lets a plugin that computes give way to other requests at every epoch, and stops it at the deadline.
     pub(super) fn watch(self, store: &mut Store<State>) {
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(move |_| {
+        store.epoch_deadline_callback(move |store| {
             if Instant::now() < self.0 {
-                Ok(UpdateDeadline::Yield(1))
+                let turn = store.data().turn.clone();
+                Ok(UpdateDeadline::YieldCustom(1, Box::pin(turn.give_way())))
             } else {
                 Err(Stop::Deadline.into())
             }

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::Store;
-use wasmtime::StoreLimitsBuilder;
 use wasmtime::component::Resource;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::Cache;
+use super::Ceiling;
 use super::Clock;
 use super::LogLines;
 use super::RequestHandle;
 use super::State;
+use super::Turn;
 use super::stdio::Lines;
 use crate::AuthRequest;
 use crate::authenticator::PluginError;
@@ -76,26 +77,24 @@ impl Instance {
     /// A fresh instance, not configured yet. Its deadline starts to run.
     pub(crate) async fn start(component: &Component, surroundings: &Surroundings) -> Result<Self, PluginError> {
         let clock = Clock::start(surroundings.limits.deadline);
-        let mut store = Store::new(&component.engine().shared().wasmtime, State::new(surroundings, clock));
-        store.limiter(|state| &mut state.limits);
+        let engine = component.engine().shared();
+        let turn = Turn::start(&engine.turns, clock.deadline());
+        let mut store = Store::new(&engine.wasmtime, State::new(surroundings, clock, turn));
+        store.limiter(|state| &mut state.ceiling);
         store.set_hostcall_fuel(MAX_HANDED_OVER);
         store.set_max_component_handles(MAX_HANDLES);
         clock.watch(&mut store);
-        let plugin = component
-            .pre()
-            .instantiate_async(&mut store)
-            .await
-            .map_err(PluginError::trap)?;
-        Ok(Self { store, plugin })
+        match component.pre().instantiate_async(&mut store).await {
+            Ok(plugin) => Ok(Self { store, plugin }),
+            Err(error) => Err(stopped(&store, error)),
+        }
     }
 
     /// Hands the settings over. The inner error is the plugin's own word on them.
     pub(crate) async fn configure(&mut self, settings: &str) -> Result<Result<(), String>, PluginError> {
         let exports = self.plugin.portcullis_auth_authenticator();
-        exports
-            .call_configure(&mut self.store, settings)
-            .await
-            .map_err(PluginError::trap)
+        let answer = exports.call_configure(&mut self.store, settings).await;
+        answer.map_err(|error| stopped(&self.store, error))
     }
 
     /// Asks who sent a request.
@@ -103,12 +102,9 @@ impl Instance {
         self.store.data_mut().request = Some(request);
         let exports = self.plugin.portcullis_auth_authenticator();
         let handle: Resource<RequestHandle> = Resource::new_borrow(0);
-        let result = exports
-            .call_authenticate(&mut self.store, handle)
-            .await
-            .map_err(PluginError::trap);
+        let result = exports.call_authenticate(&mut self.store, handle).await;
         Reply {
-            result,
+            result: result.map_err(|error| stopped(&self.store, error)),
             asked: std::mem::take(&mut self.store.data_mut().asked),
         }
     }
@@ -117,10 +113,18 @@ impl Instance {
     pub(crate) async fn settings_schema(component: &Component) -> Result<String, PluginError> {
         let mut instance = Self::start(component, &Surroundings::nothing()).await?;
         let exports = instance.plugin.portcullis_auth_authenticator();
-        exports
-            .call_settings_schema(&mut instance.store)
-            .await
-            .map_err(PluginError::trap)
+        let schema = exports.call_settings_schema(&mut instance.store).await;
+        schema.map_err(|error| stopped(&instance.store, error))
+    }
+}
+
+/// What ended a call. Without this, a plugin that got no memory would only be said to have aborted.
+fn stopped(store: &Store<State>, error: wasmtime::Error) -> PluginError {
+    match PluginError::trap(error) {
+        PluginError::Trap(why) if store.data().ceiling.hit_memory() => {
+            PluginError::Trap(format!("{why}; before, it was refused more memory (limits.memory)"))
+        }
+        error => error,
     }
 }
 
@@ -147,25 +151,20 @@ impl Surroundings {
 }
 
 impl State {
-    fn new(surroundings: &Surroundings, clock: Clock) -> Self {
+    fn new(surroundings: &Surroundings, clock: Clock, turn: Turn) -> Self {
         let log = LogLines::new(Arc::clone(&surroundings.authenticator));
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(surroundings.limits.memory)
-            .memories(2)
-            .table_elements(100_000)
-            .trap_on_grow_failure(false)
-            .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_FIELDS);
         Self {
-            limits,
+            ceiling: Ceiling::new(surroundings.limits.memory),
             table,
             wasi: wasi(&log),
             http,
             outbound: Outbound::new(surroundings.egress.clone(), log.clone()),
             clock,
+            turn,
             log,
             grants: Arc::clone(&surroundings.grants),
             cache: surroundings.cache.clone(),

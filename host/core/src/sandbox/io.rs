@@ -16,6 +16,7 @@ use wasmtime_wasi::p2::bindings::io::streams;
 
 use super::Clock;
 use super::State;
+use super::Turn;
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     error::add_to_linker::<State, Table>(linker, |state| &mut state.table)?;
@@ -27,6 +28,7 @@ fn waiting(state: &mut State) -> Waiting<'_> {
     Waiting {
         table: &mut state.table,
         clock: state.clock,
+        turn: &state.turn,
     }
 }
 
@@ -45,6 +47,15 @@ impl HasData for Waits {
 struct Waiting<'a> {
     table: &'a mut ResourceTable,
     clock: Clock,
+    turn: &'a Turn,
+}
+
+/// Waits for something, without a turn on the processors and not past the deadline.
+async fn wait<T>(clock: Clock, turn: &Turn, something: impl Future<Output = T>) -> wasmtime::Result<T> {
+    turn.rest();
+    let result = clock.wait(something).await;
+    turn.resume().await;
+    result
 }
 
 type Pollable = Resource<DynPollable>;
@@ -53,17 +64,17 @@ type Output = Resource<DynOutputStream>;
 
 impl poll::Host for Waiting<'_> {
     async fn poll(&mut self, pollables: Vec<Pollable>) -> wasmtime::Result<Vec<u32>> {
-        self.clock.wait(poll::Host::poll(self.table, pollables)).await?
+        wait(self.clock, self.turn, poll::Host::poll(self.table, pollables)).await?
     }
 }
 
 impl poll::HostPollable for Waiting<'_> {
     async fn block(&mut self, pollable: Pollable) -> wasmtime::Result<()> {
-        self.clock.wait(poll::HostPollable::block(self.table, pollable)).await?
+        wait(self.clock, self.turn, poll::HostPollable::block(self.table, pollable)).await?
     }
 
     async fn ready(&mut self, pollable: Pollable) -> wasmtime::Result<bool> {
-        self.clock.wait(poll::HostPollable::ready(self.table, pollable)).await?
+        wait(self.clock, self.turn, poll::HostPollable::ready(self.table, pollable)).await?
     }
 
     fn drop(&mut self, pollable: Pollable) -> wasmtime::Result<()> {
@@ -79,9 +90,12 @@ impl streams::Host for Waiting<'_> {
 
 impl streams::HostInputStream for Waiting<'_> {
     async fn drop(&mut self, stream: Input) -> wasmtime::Result<()> {
-        self.clock
-            .wait(streams::HostInputStream::drop(self.table, stream))
-            .await?
+        wait(
+            self.clock,
+            self.turn,
+            streams::HostInputStream::drop(self.table, stream),
+        )
+        .await?
     }
 
     fn read(&mut self, stream: Input, len: u64) -> StreamResult<Vec<u8>> {
@@ -89,8 +103,7 @@ impl streams::HostInputStream for Waiting<'_> {
     }
 
     async fn blocking_read(&mut self, stream: Input, len: u64) -> StreamResult<Vec<u8>> {
-        self.clock
-            .wait(self.table.blocking_read(stream, len))
+        wait(self.clock, self.turn, self.table.blocking_read(stream, len))
             .await
             .map_err(StreamError::Trap)?
     }
@@ -100,8 +113,7 @@ impl streams::HostInputStream for Waiting<'_> {
     }
 
     async fn blocking_skip(&mut self, stream: Input, len: u64) -> StreamResult<u64> {
-        self.clock
-            .wait(self.table.blocking_skip(stream, len))
+        wait(self.clock, self.turn, self.table.blocking_skip(stream, len))
             .await
             .map_err(StreamError::Trap)?
     }
@@ -113,9 +125,12 @@ impl streams::HostInputStream for Waiting<'_> {
 
 impl streams::HostOutputStream for Waiting<'_> {
     async fn drop(&mut self, stream: Output) -> wasmtime::Result<()> {
-        self.clock
-            .wait(streams::HostOutputStream::drop(self.table, stream))
-            .await?
+        wait(
+            self.clock,
+            self.turn,
+            streams::HostOutputStream::drop(self.table, stream),
+        )
+        .await?
     }
 
     fn check_write(&mut self, stream: Output) -> StreamResult<u64> {
@@ -131,17 +146,23 @@ impl streams::HostOutputStream for Waiting<'_> {
     }
 
     async fn blocking_write_and_flush(&mut self, stream: Output, bytes: Vec<u8>) -> StreamResult<()> {
-        self.clock
-            .wait(self.table.blocking_write_and_flush(stream, bytes))
-            .await
-            .map_err(StreamError::Trap)?
+        wait(
+            self.clock,
+            self.turn,
+            self.table.blocking_write_and_flush(stream, bytes),
+        )
+        .await
+        .map_err(StreamError::Trap)?
     }
 
     async fn blocking_write_zeroes_and_flush(&mut self, stream: Output, len: u64) -> StreamResult<()> {
-        self.clock
-            .wait(self.table.blocking_write_zeroes_and_flush(stream, len))
-            .await
-            .map_err(StreamError::Trap)?
+        wait(
+            self.clock,
+            self.turn,
+            self.table.blocking_write_zeroes_and_flush(stream, len),
+        )
+        .await
+        .map_err(StreamError::Trap)?
     }
 
     fn write_zeroes(&mut self, stream: Output, len: u64) -> StreamResult<()> {
@@ -153,8 +174,7 @@ impl streams::HostOutputStream for Waiting<'_> {
     }
 
     async fn blocking_flush(&mut self, stream: Output) -> StreamResult<()> {
-        self.clock
-            .wait(self.table.blocking_flush(stream))
+        wait(self.clock, self.turn, self.table.blocking_flush(stream))
             .await
             .map_err(StreamError::Trap)?
     }
@@ -164,8 +184,7 @@ impl streams::HostOutputStream for Waiting<'_> {
     }
 
     async fn blocking_splice(&mut self, dest: Output, src: Input, len: u64) -> StreamResult<u64> {
-        self.clock
-            .wait(self.table.blocking_splice(dest, src, len))
+        wait(self.clock, self.turn, self.table.blocking_splice(dest, src, len))
             .await
             .map_err(StreamError::Trap)?
     }

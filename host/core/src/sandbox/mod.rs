@@ -2,6 +2,7 @@
 //! servers within its grants. Everything here is bounded, and all of it goes when the call ends.
 
 mod cache;
+mod ceiling;
 mod clock;
 mod crypto;
 mod instance;
@@ -9,10 +10,10 @@ mod io;
 mod logging;
 mod request;
 mod stdio;
+mod turn;
 
 use std::sync::Arc;
 
-use wasmtime::StoreLimits;
 use wasmtime::component::HasSelf;
 use wasmtime::component::Linker;
 use wasmtime::component::ResourceTable;
@@ -26,7 +27,9 @@ use wasmtime_wasi::clocks::WasiClocksView;
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi_http::WasiHttpCtx;
 
+use self::ceiling::Ceiling;
 use self::clock::Clock;
+use self::turn::Turn;
 use crate::AuthRequest;
 use crate::contract;
 use crate::decision::Asked;
@@ -39,6 +42,7 @@ pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
 pub(crate) use self::instance::Surroundings;
 pub(crate) use self::logging::LogLines;
+pub(crate) use self::turn::Turns;
 
 /// The request as a plugin holds it. There is one to an instance, so the handle says nothing.
 #[derive(Debug)]
@@ -47,12 +51,13 @@ pub struct RequestHandle;
 
 /// What one instance can reach.
 pub(crate) struct State {
-    limits: StoreLimits,
+    ceiling: Ceiling,
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: Outbound,
     clock: Clock,
+    turn: Turn,
     log: LogLines,
     grants: Arc<Grants>,
     cache: Option<Arc<Cache>>,

@@ -1,0 +1,139 @@
+//! What an authenticator counts, for whatever recorder the process has installed (crate `metrics`). Install it before
+//! authenticators are built: their counters are made once.
+
+use metrics::Counter;
+use metrics::Gauge;
+use metrics::Histogram;
+use metrics::counter;
+use metrics::describe_counter;
+use metrics::describe_gauge;
+use metrics::describe_histogram;
+use metrics::gauge;
+use metrics::histogram;
+
+use crate::authenticator::PluginError;
+use crate::decision::Asked;
+use crate::decision::Question;
+use crate::decision::Step;
+use crate::decision::Verdict;
+
+/// The counters of one authenticator.
+pub(crate) struct Meters {
+    authenticator: String,
+    verdicts: [Counter; Verdict::LABELS.len()],
+    seconds: Histogram,
+    errors: [Counter; PluginError::LABELS.len()],
+    denied: [Counter; DENIED.len()],
+}
+
+/// What can be denied: the questions that need a grant.
+const DENIED: [&str; 3] = ["header", "cookie", "client_certificate"];
+
+impl Meters {
+    pub(crate) fn new(authenticator: &str) -> Self {
+        describe();
+        let name = || authenticator.to_owned();
+        Self {
+            authenticator: name(),
+            verdicts: Verdict::LABELS.map(|verdict| {
+                counter!("portcullis_authenticator_calls_total", "authenticator" => name(), "verdict" => verdict)
+            }),
+            seconds: histogram!("portcullis_authenticator_call_seconds", "authenticator" => name()),
+            errors: PluginError::LABELS.map(|reason| {
+                counter!("portcullis_authenticator_errors_total", "authenticator" => name(), "reason" => reason)
+            }),
+            denied: DENIED.map(|kind| {
+                counter!("portcullis_authenticator_denied_total", "authenticator" => name(), "kind" => kind)
+            }),
+        }
+    }
+
+    /// Counts what an authenticator was asked and said.
+    pub(crate) fn asked(&self, step: &Step) {
+        increment(&self.verdicts, &Verdict::LABELS, step.verdict.label());
+        self.seconds.record(step.elapsed.as_secs_f64());
+        for kind in step.asked.iter().filter_map(denied) {
+            increment(&self.denied, &DENIED, kind);
+        }
+    }
+
+    /// Counts why a call gave no answer.
+    pub(crate) fn failed(&self, error: &PluginError) {
+        increment(&self.errors, &PluginError::LABELS, error.label());
+    }
+
+    pub(crate) fn breaker(&self) -> BreakerMeters {
+        let name = || self.authenticator.clone();
+        let openings = |scope: &'static str| counter!("portcullis_authenticator_breaker_openings_total", "authenticator" => name(), "scope" => scope);
+        BreakerMeters {
+            for_one: openings("client"),
+            for_all: openings("all"),
+            open: gauge!("portcullis_authenticator_breaker_open", "authenticator" => name()),
+        }
+    }
+}
+
+fn describe() {
+    describe_counter!(
+        "portcullis_authenticator_calls_total",
+        "Requests that an authenticator was asked about"
+    );
+    describe_histogram!("portcullis_authenticator_call_seconds", "How long the answers took");
+    describe_counter!(
+        "portcullis_authenticator_errors_total",
+        "Calls in which the plugin failed"
+    );
+    describe_counter!(
+        "portcullis_authenticator_denied_total",
+        "Questions of the plugin that no grant allows"
+    );
+    describe_counter!(
+        "portcullis_authenticator_breaker_openings_total",
+        "How often its breaker opened"
+    );
+    describe_gauge!(
+        "portcullis_authenticator_breaker_open",
+        "1 while its breaker is open for all clients"
+    );
+}
+
+fn denied(asked: &Asked) -> Option<&'static str> {
+    if asked.granted {
+        return None;
+    }
+    match asked.question {
+        Question::Header(_) => Some("header"),
+        Question::Cookie(_) => Some("cookie"),
+        Question::ClientCertificate => Some("client_certificate"),
+        _ => None,
+    }
+}
+
+fn increment(counters: &[Counter], labels: &[&str], label: &str) {
+    if let Some((_, counter)) = labels.iter().zip(counters).find(|(known, _)| **known == label) {
+        counter.increment(1);
+    }
+}
+
+/// The counters of a breaker.
+#[derive(Debug)]
+pub(crate) struct BreakerMeters {
+    for_one: Counter,
+    for_all: Counter,
+    open: Gauge,
+}
+
+impl BreakerMeters {
+    pub(crate) fn client_stopped(&self) {
+        self.for_one.increment(1);
+    }
+
+    pub(crate) fn all_stopped(&self) {
+        self.for_all.increment(1);
+        self.open.set(1);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.open.set(0);
+    }
+}

@@ -1,0 +1,244 @@
+//! Stops asking a plugin that keeps failing. Who makes it fail is stopped first and alone, since anybody may send what
+//! it can't stand; only when several clients had to be stopped and nobody was answered in between, all are.
+
+use std::collections::HashSet;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::circuit::Circuit;
+use super::client::Client;
+use crate::metering::BreakerMeters;
+use crate::metering::Meters;
+
+/// How many clients must have been stopped for all to be stopped.
+const CLIENTS: usize = 3;
+
+/// Most clients whose failures are remembered, and for how long after the last.
+const MAX_CLIENTS: u64 = 65_536;
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// The breaker of one authenticator.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    authenticator: Arc<str>,
+    threshold: u32,
+    /// Clients with failures since their last answer.
+    clients: moka::sync::Cache<Client, Arc<Mutex<Circuit>>>,
+    all: Mutex<All>,
+    /// Whether there is anything in `all`, so that calls that go well needn't look.
+    trouble: AtomicBool,
+    meters: BreakerMeters,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    stopped: HashSet<Client>,
+    circuit: Circuit,
+}
+
+/// A call that was let through, and what it stands for.
+#[derive(Debug)]
+pub(super) struct Trial {
+    client: Client,
+    own: Option<Arc<Mutex<Circuit>>>,
+    own_try: bool,
+    all_try: bool,
+}
+
+impl Breaker {
+    pub(super) fn new(authenticator: Arc<str>, failures: NonZero<u32>, meters: &Meters) -> Self {
+        Self {
+            authenticator,
+            threshold: failures.get(),
+            clients: moka::sync::Cache::builder()
+                .max_capacity(MAX_CLIENTS)
+                .time_to_idle(REMEMBERED)
+                .build(),
+            all: Mutex::default(),
+            trouble: AtomicBool::new(false),
+            meters: meters.breaker(),
+        }
+    }
+
+    /// Whether a call may be made for this client. The error is how long it should wait.
+    pub(super) fn enter(&self, client: Client, now: Instant) -> Result<Trial, Duration> {
+        let own = self.clients.get(&client);
+        let own_try = match &own {
+            Some(circuit) => lock(circuit).enter(now)?,
+            None => false,
+        };
+        let all_try = if self.trouble.load(Ordering::Relaxed) {
+            lock(&self.all).circuit.enter(now).inspect_err(|_| {
+                if let Some(circuit) = own.as_ref().filter(|_| own_try) {
+                    lock(circuit).untry(now);
+                }
+            })?
+        } else {
+            false
+        };
+        Ok(Trial {
+            client,
+            own,
+            own_try,
+            all_try,
+        })
+    }
+
+    /// Takes note of how a call went.
+    pub(super) fn settle(&self, trial: Trial, good: bool, now: Instant) {
+        if good {
+            self.reset(&trial);
+        } else {
+            self.fail(&trial, now);
+        }
+    }
+
+    fn reset(&self, trial: &Trial) {
+        if trial.own.is_some() {
+            self.clients.invalidate(&trial.client);
+        }
+        if self.trouble.swap(false, Ordering::Relaxed) {
+            let all = std::mem::take(&mut *lock(&self.all));
+            if !all.circuit.is_closed() {
+                self.meters.closed();
+                tracing::info!(authenticator = &*self.authenticator, "breaker closed for all clients");
+            }
+        }
+    }
+
+    fn fail(&self, trial: &Trial, now: Instant) {
+        let own = self.clients.get_with(trial.client, Arc::default);
+        if let Some(wait) = lock(&own).fail(self.threshold, trial.own_try, now) {
+            self.meters.client_stopped();
+            tracing::warn!(
+                authenticator = &*self.authenticator,
+                client = %trial.client,
+                seconds = wait.as_secs(),
+                "breaker opened for one client: its calls kept failing"
+            );
+            self.stop(trial.client, now);
+        }
+        if trial.all_try {
+            let wait = lock(&self.all).circuit.fail(0, true, now);
+            self.opened_for_all(wait);
+        }
+    }
+
+    fn stop(&self, client: Client, now: Instant) {
+        let mut all = lock(&self.all);
+        self.trouble.store(true, Ordering::Relaxed);
+        if all.stopped.len() < CLIENTS {
+            all.stopped.insert(client);
+        }
+        if all.circuit.is_closed() && all.stopped.len() == CLIENTS {
+            let wait = all.circuit.open(now);
+            drop(all);
+            self.opened_for_all(Some(wait));
+        }
+    }
+
+    fn opened_for_all(&self, wait: Option<Duration>) {
+        let Some(wait) = wait else { return };
+        self.meters.all_stopped();
+        tracing::warn!(
+            authenticator = &*self.authenticator,
+            seconds = wait.as_secs(),
+            "breaker opened for all clients: the calls of several kept failing, and none went well"
+        );
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THRESHOLD: u32 = 3;
+
+    fn breaker() -> Breaker {
+        let name: Arc<str> = "a".into();
+        let meters = Meters::new(&name);
+        Breaker::new(name, NonZero::new(THRESHOLD).unwrap(), &meters)
+    }
+
+    fn client(last: u8) -> Client {
+        Client::of(Some([192, 0, 2, last].into()))
+    }
+
+    fn call(breaker: &Breaker, last: u8, good: bool, now: Instant) -> bool {
+        match breaker.enter(client(last), now) {
+            Ok(trial) => {
+                breaker.settle(trial, good, now);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn stop(breaker: &Breaker, last: u8, now: Instant) {
+        for _ in 0..THRESHOLD {
+            assert!(call(breaker, last, false, now));
+        }
+        assert!(!call(breaker, last, true, now), "client {last} is stopped");
+    }
+
+    #[test]
+    fn a_client_that_makes_it_fail_stops_itself_only() {
+        let (breaker, now) = (breaker(), Instant::now());
+        stop(&breaker, 1, now);
+        assert!(call(&breaker, 2, true, now));
+        let later = now + Duration::from_secs(2);
+        assert!(call(&breaker, 1, true, later), "a good try");
+        assert!(call(&breaker, 1, false, later), "closes its circuit");
+        assert!(call(&breaker, 1, true, later));
+    }
+
+    #[test]
+    fn an_answer_in_between_starts_the_count_again() {
+        let (breaker, now) = (breaker(), Instant::now());
+        for good in [false, false, true, false, false, true, false] {
+            assert!(call(&breaker, 1, good, now));
+        }
+    }
+
+    #[test]
+    fn all_are_stopped_when_several_were_and_nobody_was_answered() {
+        let (breaker, now) = (breaker(), Instant::now());
+        stop(&breaker, 1, now);
+        stop(&breaker, 2, now);
+        assert!(call(&breaker, 9, true, now), "an answer in between");
+        stop(&breaker, 3, now);
+        assert!(call(&breaker, 9, false, now));
+        stop(&breaker, 4, now);
+        for last in [5, 6] {
+            for _ in 0..THRESHOLD {
+                call(&breaker, last, false, now);
+            }
+        }
+        assert!(!call(&breaker, 9, true, now));
+
+        let later = now + Duration::from_secs(2);
+        let tried = breaker.enter(client(9), later).unwrap();
+        assert!(breaker.enter(client(8), later).is_err(), "one try at a time");
+        breaker.settle(tried, false, later);
+        assert!(
+            breaker.enter(client(8), later + Duration::from_secs(1)).is_err(),
+            "for longer"
+        );
+        assert!(call(&breaker, 8, true, later + Duration::from_secs(3)));
+        assert!(
+            call(&breaker, 7, true, later + Duration::from_secs(3)),
+            "a good try opens it to all"
+        );
+    }
+}

@@ -1,0 +1,100 @@
+//! A circuit: closed while calls go well, open for a while when too many failed in a row, and then closed again by one
+//! good try. Each failed try doubles the while.
+
+use std::time::Duration;
+use std::time::Instant;
+
+/// How long a circuit is open at first, and at most.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How long to wait while another call is the try.
+const SOON: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Circuit {
+    failures: u32,
+    openings: u32,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    #[default]
+    Closed,
+    Open(Instant),
+    Trying,
+}
+
+impl Circuit {
+    /// Whether a call may be made; the answer says whether it is the try. The error is how long to wait.
+    pub(super) fn enter(&mut self, now: Instant) -> Result<bool, Duration> {
+        match self.state {
+            State::Closed => Ok(false),
+            State::Open(until) if now < until => Err(until - now),
+            State::Open(_) => {
+                self.state = State::Trying;
+                Ok(true)
+            }
+            State::Trying => Err(SOON),
+        }
+    }
+
+    /// A call failed. Some if that opened the circuit: for how long.
+    ///
+    /// The failure of a call that was on its way when the circuit opened says nothing new.
+    pub(super) fn fail(&mut self, threshold: u32, was_try: bool, now: Instant) -> Option<Duration> {
+        match self.state {
+            State::Closed => {
+                self.failures = self.failures.saturating_add(1);
+                (self.failures >= threshold).then(|| self.open(now))
+            }
+            State::Trying if was_try => Some(self.open(now)),
+            State::Open(_) | State::Trying => None,
+        }
+    }
+
+    /// Opens the circuit, for longer each time.
+    pub(super) fn open(&mut self, now: Instant) -> Duration {
+        let wait = SHORTEST
+            .saturating_mul(2_u32.saturating_pow(self.openings))
+            .min(LONGEST);
+        self.openings = self.openings.saturating_add(1);
+        self.state = State::Open(now + wait);
+        wait
+    }
+
+    /// Gives up on a try that was never made.
+    pub(super) const fn untry(&mut self, now: Instant) {
+        self.state = State::Open(now);
+    }
+
+    pub(super) const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failed_try_doubles_the_wait() {
+        let mut now = Instant::now();
+        let mut circuit = Circuit::default();
+        assert_eq!(circuit.fail(2, false, now), None);
+        let mut waits = vec![circuit.fail(2, false, now).unwrap()];
+        for _ in 0..7 {
+            assert!(circuit.enter(now).is_err());
+            now += LONGEST;
+            assert_eq!(circuit.enter(now), Ok(true));
+            assert_eq!(circuit.enter(now), Err(SOON), "one try at a time");
+            assert_eq!(circuit.fail(2, false, now), None, "an older call says nothing new");
+            waits.push(circuit.fail(2, true, now).unwrap());
+        }
+        assert_eq!(
+            waits.iter().map(Duration::as_secs).collect::<Vec<_>>(),
+            [1, 2, 4, 8, 16, 32, 60, 60]
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! What stands between anybody on the network and a plugin's costs: a rate for each client, a breaker for each client
+//! and for all, and a bound on the calls at once. Who is turned away is told so at once; nobody queues.
+
+mod breaker;
+mod circuit;
+mod client;
+mod rate;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+
+use self::breaker::Breaker;
+use self::breaker::Trial;
+use self::client::Client;
+use self::rate::Rates;
+use crate::limits::Limits;
+use crate::metering::Meters;
+
+pub use self::rate::Rate;
+pub use self::rate::RateError;
+
+/// How long a client should wait when all places are taken: most calls end much sooner.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// The guard of one authenticator.
+#[derive(Debug)]
+pub(crate) struct Overload {
+    rates: Option<Rates>,
+    breaker: Option<Breaker>,
+    calls: Arc<Semaphore>,
+    engine_calls: Arc<Semaphore>,
+}
+
+/// Why a call is not made, and when it may be tried again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum TurnedAway {
+    /// As many calls run as may.
+    #[error("too many calls at once (limits.concurrency)")]
+    Busy,
+    /// The client asks too often.
+    #[error("its client asks more often than it may (limits.rate)")]
+    Rate(Duration),
+    /// Calls keep failing.
+    #[error("its breaker is open, because calls kept failing (limits.breaker)")]
+    Breaker(Duration),
+}
+
+impl TurnedAway {
+    /// How long to wait before the next try.
+    pub(crate) const fn retry_after(self) -> Duration {
+        match self {
+            Self::Busy => BUSY,
+            Self::Rate(wait) | Self::Breaker(wait) => wait,
+        }
+    }
+}
+
+impl Overload {
+    pub(crate) fn new(
+        authenticator: &Arc<str>,
+        limits: &Limits,
+        engine_calls: &Arc<Semaphore>,
+        meters: &Meters,
+    ) -> Self {
+        Self {
+            rates: limits.rate.map(Rates::new),
+            breaker: limits
+                .breaker
+                .map(|failures| Breaker::new(Arc::clone(authenticator), failures, meters)),
+            calls: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
+            engine_calls: Arc::clone(engine_calls),
+        }
+    }
+
+    /// A place for a call on behalf of this client, or none at once.
+    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Place, TurnedAway> {
+        let client = Client::of(client);
+        if let Some(rates) = &self.rates {
+            rates.check(client).map_err(TurnedAway::Rate)?;
+        }
+        let permits = self.permits().ok_or(TurnedAway::Busy)?;
+        let trial = match &self.breaker {
+            Some(breaker) => Some(breaker.enter(client, Instant::now()).map_err(TurnedAway::Breaker)?),
+            None => None,
+        };
+        Ok(Place {
+            overload: Arc::clone(self),
+            trial,
+            _permits: permits,
+        })
+    }
+
+    fn permits(&self) -> Option<[OwnedSemaphorePermit; 2]> {
+        let own = Arc::clone(&self.calls).try_acquire_owned().ok()?;
+        Some([own, Arc::clone(&self.engine_calls).try_acquire_owned().ok()?])
+    }
+}
+
+/// A call that runs. It takes up its place until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    overload: Arc<Overload>,
+    trial: Option<Trial>,
+    _permits: [OwnedSemaphorePermit; 2],
+}
+
+impl Place {
+    /// The plugin answered.
+    pub(crate) fn answered(mut self) {
+        self.settle(true);
+    }
+
+    /// The plugin failed.
+    pub(crate) fn failed(mut self) {
+        self.settle(false);
+    }
+
+    fn settle(&mut self, good: bool) {
+        if let (Some(breaker), Some(trial)) = (&self.overload.breaker, self.trial.take()) {
+            breaker.settle(trial, good, Instant::now());
+        }
+    }
+}
+
+impl Drop for Place {
+    /// A call that came to no end is one that failed; else a breaker would wait for it for ever.
+    fn drop(&mut self) {
+        self.settle(false);
+    }
+}

@@ -1,0 +1,125 @@
+//! Who asks too much, or makes a plugin fail again and again, is turned away; everybody else is served.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what can't go on has failed"
+)]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis::Chain;
+use portcullis::Decision;
+use portcullis::Limits;
+use portcullis::Outcome;
+use portcullis::Refusal;
+use portcullis::decision::Verdict;
+
+use self::common::hostile;
+use self::common::request;
+
+async fn chain(limits: Limits) -> Chain {
+    let deadline = Duration::from_millis(500);
+    Chain::new([hostile(Limits { deadline, ..limits }).await])
+}
+
+/// What this client hears when it tells the guest to do something.
+async fn tell(chain: &Chain, client: &str, told: &str) -> Decision {
+    let mut request = request(&[("x-do", told)]);
+    Arc::make_mut(&mut request).client_address = Some(client.parse().unwrap());
+    chain.decide(&request).await
+}
+
+async fn is_served(chain: &Chain, client: &str) -> bool {
+    matches!(tell(chain, client, "nothing bad").await.outcome, Outcome::Grant(_))
+}
+
+async fn wait_until_served(chain: &Chain, client: &str) {
+    let served = async {
+        while !is_served(chain, client).await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), served)
+        .await
+        .expect("it is never tried again");
+}
+
+fn was_turned_away(decision: &Decision) -> bool {
+    matches!(&decision.steps[..], [step] if matches!(step.verdict, Verdict::TurnedAway(_)) && step.asked.is_empty())
+}
+
+#[tokio::test]
+async fn a_client_has_so_many_calls_and_another_has_its_own() {
+    let chain = chain(Limits {
+        rate: Some("3/h".parse().unwrap()),
+        ..Limits::default()
+    })
+    .await;
+    for (client, served) in [
+        ("192.0.2.1", true),
+        ("192.0.2.1", true),
+        ("192.0.2.1", true),
+        ("192.0.2.1", false),
+        ("::ffff:192.0.2.1", false),
+        ("192.0.2.2", true),
+        ("2001:db8::1", true),
+        ("2001:db8::2", true),
+        ("2001:db8::ffff", true),
+        ("2001:db8:0:0:8000::1", false),
+        ("2001:db8:0:1::1", true),
+    ] {
+        assert_eq!(is_served(&chain, client).await, served, "{client}");
+    }
+    let decision = tell(&chain, "192.0.2.1", "nothing bad").await;
+    assert!(was_turned_away(&decision), "{decision:?}");
+    match decision.outcome {
+        Outcome::Refuse(Refusal::TooManyRequests { retry_after }) => {
+            assert!((600..=1200).contains(&retry_after.as_secs()), "{retry_after:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn who_makes_a_plugin_fail_is_stopped_and_nobody_else() {
+    let chain = chain(Limits::default()).await;
+    for _ in 0..5 {
+        let decision = tell(&chain, "192.0.2.1", "panic").await;
+        assert!(matches!(decision.steps[0].verdict, Verdict::Fail(_)), "{decision:?}");
+    }
+    let decision = tell(&chain, "192.0.2.1", "nothing bad").await;
+    assert!(was_turned_away(&decision), "{decision:?}");
+    assert!(
+        matches!(
+            decision.outcome,
+            Outcome::Refuse(Refusal::Unavailable { retry_after: Some(wait) }) if wait <= Duration::from_secs(1)
+        ),
+        "{decision:?}"
+    );
+    assert!(is_served(&chain, "192.0.2.2").await);
+    wait_until_served(&chain, "192.0.2.1").await;
+    assert!(
+        is_served(&chain, "192.0.2.1").await,
+        "one good answer, and it is as if nothing had been"
+    );
+}
+
+#[tokio::test]
+async fn when_it_fails_for_everybody_nobody_waits_for_it() {
+    let chain = chain(Limits::default()).await;
+    for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        for _ in 0..5 {
+            tell(&chain, client, "panic").await;
+        }
+    }
+    let decision = tell(&chain, "192.0.2.9", "nothing bad").await;
+    assert!(was_turned_away(&decision), "{decision:?}");
+    wait_until_served(&chain, "192.0.2.9").await;
+    assert!(is_served(&chain, "192.0.2.8").await);
+}
