@@ -21,6 +21,7 @@ headers = ["x-do"]
 [limits]
 deadline = "500ms"
 memory = "16MiB"
+breaker = 0
 """
 
 

@@ -1,5 +1,6 @@
 //! An authenticating HTTP gateway whose authenticators are sandboxed WebAssembly components.
 
+mod admin;
 mod cli;
 mod config;
 mod generation;

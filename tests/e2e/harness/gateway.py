@@ -12,6 +12,7 @@ from . import client
 from .paths import PORTCULLIS, STATE
 from .process import Child
 
+ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n'
 LISTEN_ANYWHERE = '[server]\nlisten = "127.0.0.1:0"\n'
 
 
@@ -27,6 +28,22 @@ class Gateway:
 
     def send(self, target="/", headers=(), method="GET", body=None):
         return client.send(self.url, target, headers, method, body)
+
+    @property
+    def admin_url(self):
+        """Where the admin listener is, in a gateway whose configuration has `ADMIN`."""
+        [line] = self.logged(message="admin listening")
+        return f"http://{line['address']}"
+
+    def metric(self, name, **labels):
+        """The value of a metric; None when it was never counted."""
+        answer = client.send(self.admin_url, "/metrics")
+        assert answer.status == 200
+        for line in answer.body.decode().splitlines():
+            series, _, value = line.rpartition(" ")
+            if series.partition("{")[0] == name and all(f'{key}="{labels[key]}"' in series for key in labels):
+                return float(value)
+        return None
 
     def log(self):
         """Every line of the log; a line that is no JSON object is an error."""

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::admin::Admin;
+use crate::admin::Metrics;
 use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::cli::logging::Format;
@@ -29,8 +31,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         draft.config.server.listen = listen;
     }
     let server = draft.config.server.clone();
+    // Before the authenticators are made, so that they count.
+    let admin = match draft.config.admin {
+        Some(config) => Some(Admin::bind(config, Metrics::install()?).await?),
+        None => None,
+    };
     let generation = engine::load(draft).await?;
     generation.log();
-    crate::serve::run(Arc::new(generation), &server).await?;
+    crate::serve::run(Arc::new(generation), &server, admin).await?;
     Ok(())
 }

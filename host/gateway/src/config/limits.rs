@@ -1,5 +1,6 @@
 //! `[authenticators.NAME.limits]`: what the calls of a plugin may cost.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use portcullis::Limits;
@@ -31,6 +32,12 @@ pub(super) fn read(mut table: Table<'_>) -> Limits {
     {
         limits.concurrency = concurrency;
     }
+    limits.rate = table
+        .take("rate")
+        .and_then(|item| item.parse("a rate, such as \"20/s\" or \"300/m\"", |text| text.parse().ok()));
+    if let Some(failures) = table.take("breaker").and_then(|item| item.number(0, MAX_FAILURES)) {
+        limits.breaker = u32::try_from(failures).ok().and_then(NonZero::new);
+    }
     table.finish();
     limits
 }
@@ -40,3 +47,4 @@ const MAX_DEADLINE: Duration = Duration::from_secs(60);
 const MIN_MEMORY: usize = 1 << 20;
 const MAX_CACHE: usize = 1 << 30;
 const MAX_CONCURRENCY: usize = 10_000;
+const MAX_FAILURES: usize = 10_000;

@@ -1,6 +1,7 @@
 //! The gateway's configuration: one TOML file, and the files in the plugin directory. Every value is parsed into the
 //! type that the rest of the gateway uses, and everything that is wrong is reported at once, with its line.
 
+mod admin;
 mod authenticator;
 mod document;
 mod error;
@@ -20,6 +21,7 @@ mod values;
 use std::collections::HashMap;
 use std::path::Path;
 
+pub(crate) use admin::AdminConfig;
 pub(crate) use authenticator::AuthenticatorConfig;
 pub(crate) use authenticator::PluginSource;
 pub(crate) use document::Environment;
@@ -47,6 +49,8 @@ use reader::Table;
 pub(crate) struct Config {
     /// The public listener.
     pub(crate) server: ServerConfig,
+    /// Metrics and health; none: they are not served.
+    pub(crate) admin: Option<AdminConfig>,
     /// Session cookies; none: every request is authenticated by its own credentials.
     pub(crate) session: Option<SessionConfig>,
     /// Where the compiled form of plugins is kept.
@@ -109,6 +113,7 @@ impl Draft {
             .and_then(Item::table)
             .map(ServerConfig::read)
             .unwrap_or_default();
+        self.config.admin = root.take("admin").and_then(Item::table).and_then(AdminConfig::read);
         self.config.session = match root.take("session") {
             Some(item) => item.table().map(SessionConfig::read),
             None => SessionConfig::of_environment(&root.place),

@@ -2,6 +2,7 @@
 //! pass where.
 
 use std::fmt::Display;
+use std::num::NonZero;
 
 use crate::generation::Access;
 use crate::generation::Generation;
@@ -22,6 +23,8 @@ impl Generation {
                 deadline = ?limits.deadline,
                 memory = limits.memory,
                 concurrency = limits.concurrency,
+                rate = limits.rate.map(|rate| rate.to_string()),
+                breaker = limits.breaker.map(NonZero::get),
                 "authenticator loaded"
             );
         }

@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(response.status(), 403);
         assert_eq!(text(response).await, r#"{"error":"Forbidden"}"#);
 
-        for (retry_after, seconds) in [(None, "5"), (Some(30_500), "30"), (Some(10), "1")] {
+        for (retry_after, seconds) in [(None, "5"), (Some(30_500), "31"), (Some(10), "1")] {
             let retry_after = retry_after.map(Duration::from_millis);
             let response = refusal(&Refusal::Unavailable { retry_after });
             assert_eq!(

@@ -93,6 +93,7 @@ fn outcome(outcome: &Outcome, status: Option<StatusCode>) -> &'static str {
         Outcome::Refuse(Refusal::Unauthenticated { .. }) => "unauthenticated",
         Outcome::Refuse(Refusal::Forbid { .. }) => "forbid",
         Outcome::Refuse(Refusal::Respond(_)) => "respond",
+        Outcome::Refuse(Refusal::TooManyRequests { .. }) => "too_many_requests",
         Outcome::Refuse(Refusal::Unavailable { .. }) => "unavailable",
     }
 }
@@ -104,7 +105,7 @@ fn steps(steps: &[Step]) -> String {
         let separator = if text.is_empty() { "" } else { "; " };
         // Writing to a string can't fail.
         let _ = write!(text, "{separator}{}: {}", step.authenticator, step.verdict.label());
-        if let Verdict::Reject(why) | Verdict::Forbid(why) = &step.verdict {
+        if let Verdict::Reject(why) | Verdict::Forbid(why) | Verdict::TurnedAway(why) = &step.verdict {
             let _ = write!(text, " \"{}\"", why.escape_debug());
         }
         let questions = step.asked.iter().map(|asked| {

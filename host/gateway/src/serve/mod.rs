@@ -23,6 +23,8 @@ mod whoami;
 
 use std::sync::Arc;
 
+use crate::admin::Admin;
+use crate::admin::Readiness;
 use crate::config::ServerConfig;
 use crate::generation::Generation;
 
@@ -36,9 +38,17 @@ pub(crate) use shutdown::Shutdown;
 /// Serves a configuration on its public listener until the process is told to stop.
 ///
 /// The line `listening` in the log carries the address, with the port that the system chose when none was configured.
-pub(crate) async fn run(generation: Arc<Generation>, config: &ServerConfig) -> Result<(), ServeError> {
-    let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
+pub(crate) async fn run(
+    generation: Arc<Generation>,
+    config: &ServerConfig,
+    admin: Option<Admin>,
+) -> Result<(), ServeError> {
+    let readiness = Readiness::ready();
+    let stop = Shutdown::on_signals(readiness.clone()).map_err(ServeError::Signals)?;
     let listener = Listener::bind(config.listen).await?;
+    if let Some(admin) = admin {
+        admin.start(readiness);
+    }
     tracing::info!(address = %listener.address(), "listening");
     listener
         .serve(Arc::new(Gateway::new(generation, config)), config, stop)

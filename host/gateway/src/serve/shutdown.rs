@@ -4,18 +4,21 @@ use std::io;
 
 use tokio::sync::mpsc;
 
+use crate::admin::Readiness;
+
 /// A stream of requests to stop.
 #[derive(Debug)]
 pub(crate) struct Shutdown(mpsc::Receiver<()>);
 
 impl Shutdown {
-    /// Listens for signals from now on.
-    pub(crate) fn on_signals() -> io::Result<Self> {
+    /// Listens for signals from now on. The first ends the readiness.
+    pub(crate) fn on_signals(readiness: Readiness) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(1);
         let mut signals = Signals::listen()?;
         tokio::spawn(async move {
             loop {
                 signals.next().await;
+                readiness.end();
                 if sender.send(()).await.is_err() {
                     return;
                 }

@@ -51,6 +51,8 @@ deadline = "500ms"
 memory = "32MiB"
 concurrency = 8
 cache = "1MiB"
+rate = "20/s"
+breaker = 0
 
 [authenticators.mine]
 plugin = "plugins/mine.wasm"
@@ -141,6 +143,7 @@ fn an_authenticator_gets_its_settings_grants_and_limits() {
     assert!(hub.grants.client_certificate);
     assert_eq!((hub.limits.deadline.as_millis(), hub.limits.memory), (500, 32 << 20));
     assert_eq!((hub.limits.concurrency, hub.limits.cache), (8, 1 << 20));
+    assert_eq!((hub.limits.rate, hub.limits.breaker), ("20/s".parse().ok(), None));
 
     assert_eq!(mine.plugin, PluginSource::File("/etc/p/plugins/mine.wasm".into()));
     assert_eq!(
@@ -217,7 +220,7 @@ fn a_setting_is_found_by_its_path() {
         (
             mine,
             &["x"],
-            "/etc/p/portcullis.toml:39: authenticators.mine.settings.x: no",
+            "/etc/p/portcullis.toml:41: authenticators.mine.settings.x: no",
         ),
     ] {
         let path = Vec::from_iter(path.iter().map(|key| (*key).to_owned()));

@@ -37,7 +37,7 @@ fn a_mistake_names_file_line_and_key() {
         ),
         (
             "a = 1\n",
-            "portcullis.toml:1: a: unknown key; known are server, session, plugins, authenticators, routes",
+            "portcullis.toml:1: a: unknown key; known are server, admin, session, plugins, authenticators, routes",
         ),
         (
             "server = 1\n",
@@ -164,6 +164,14 @@ fn a_mistake_in_an_authenticator_is_found() {
         (
             "plugin = \"x\"\nlimits.concurrency = 0",
             "portcullis.toml:3: authenticators.a.limits.concurrency: must be 1 to 10000",
+        ),
+        (
+            "plugin = \"x\"\nlimits.rate = \"20\"",
+            "portcullis.toml:3: authenticators.a.limits.rate: \"20\" is not a rate, such as \"20/s\" or \"300/m\"",
+        ),
+        (
+            "plugin = \"x\"\nlimits.breaker = -1",
+            "portcullis.toml:3: authenticators.a.limits.breaker: must be 0 to 10000",
         ),
     ] {
         assert_eq!(errors(&format!("[authenticators.a]\n{text}\n{ROUTE}")), [expected]);

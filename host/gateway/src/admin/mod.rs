@@ -1,0 +1,121 @@
+//! The listener for whoever runs the gateway: metrics, and whether it lives and takes requests. It is never the public
+//! one, since it tells which authenticators there are and how they fare.
+
+mod answer;
+mod metrics;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::config::AdminConfig;
+use crate::serve::ServeError;
+
+pub(crate) use self::metrics::Metrics;
+
+/// The admin listener, before it serves.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    socket: TcpListener,
+    address: SocketAddr,
+    metrics: Metrics,
+}
+
+/// Whether the gateway takes requests. A clone says the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// The gateway takes requests.
+    pub(crate) fn ready() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
+    /// From now on it takes none.
+    pub(crate) fn end(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Admin {
+    /// Starts to listen.
+    pub(crate) async fn bind(config: AdminConfig, metrics: Metrics) -> Result<Self, ServeError> {
+        let address = config.listen;
+        let refused = |source| ServeError::Listen { address, source };
+        let socket = TcpListener::bind(address).await.map_err(refused)?;
+        let address = socket.local_addr().map_err(refused)?;
+        Ok(Self {
+            socket,
+            address,
+            metrics,
+        })
+    }
+
+    /// Serves for as long as the process lives, so that the end of the public listener can be watched.
+    ///
+    /// The line `admin listening` in the log carries the address.
+    pub(crate) fn start(self, readiness: Readiness) {
+        tracing::info!(address = %self.address, "admin listening");
+        tokio::spawn(self.metrics.clone().upkeep());
+        tokio::spawn(self.accept_all(readiness));
+    }
+
+    async fn accept_all(self, readiness: Readiness) {
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        // The semaphore is never closed.
+        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+            match self.socket.accept().await {
+                Ok((stream, _)) => {
+                    let served = serve(stream, self.metrics.clone(), readiness.clone());
+                    tokio::spawn(async move {
+                        if tokio::time::timeout(LONGEST, served).await.is_err() {
+                            tracing::debug!("an admin connection was cut off");
+                        }
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no admin connection can be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, metrics: Metrics, readiness: Readiness) {
+    let service = service_fn(|request| {
+        let response = answer::answer(&request, &metrics, &readiness);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "an admin connection broke");
+    }
+}
+
+const MAX_CONNECTIONS: usize = 64;
+const MAX_HEADERS: usize = 16 * 1024;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may be kept: a scraper makes a new one.
+const LONGEST: Duration = Duration::from_secs(600);
+const PAUSE: Duration = Duration::from_millis(100);

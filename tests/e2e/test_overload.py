@@ -1,0 +1,121 @@
+"""Too many requests of one client, and a plugin that fails again and again: who is turned away, who isn't, and how an
+operator sees it.
+"""
+
+import signal
+
+import pytest
+
+from harness.client import basic, begin, connect, send
+from harness.config import drop, protected, route
+from harness.gateway import ADMIN
+from harness.process import eventually
+
+TRUSTING = 'trusted_proxies = ["127.0.0.1"]\n'
+"""Then a test can be any client, by `X-Forwarded-For`."""
+
+DESCRIPTION = """
+[grants]
+headers = ["x-do"]
+[limits]
+deadline = "500ms"
+memory = "16MiB"
+"""
+
+
+def of(client, headers):
+    return headers | {"X-Forwarded-For": client}
+
+
+def told(what, client="192.0.2.1"):
+    return of(client, {"X-Do": what})
+
+
+@pytest.fixture
+def gateway(serve, upstream, tmp_path, hostile_component):
+    """A gateway that asks the hostile guest, with the breaker that is there by default."""
+    plugins = drop(tmp_path, "hostile", hostile_component, DESCRIPTION)
+    return serve(ADMIN + plugins + route(upstream, "hostile"), server=TRUSTING)
+
+
+def test_a_client_that_asks_too_often_is_answered_429(serve, upstream):
+    config = ADMIN + protected(upstream).replace('"simple"', '"simple"\nlimits.rate = "2/h"')
+    gateway = serve(config, server=TRUSTING)
+    alice = of("192.0.2.1", basic("alice"))
+    assert [gateway.send("/", alice).status for _ in range(2)] == [200, 200]
+    answer = gateway.send("/", alice)
+    assert (answer.status, answer.json()) == (429, {"error": "Too many requests"})
+    assert 900 < int(answer.header("retry-after")) <= 1800
+    assert len(upstream.seen) == 2
+    assert gateway.send("/", of("192.0.2.2", basic("alice"))).status == 200, "another client has its own"
+    assert gateway.metric("portcullis_authenticator_calls_total", authenticator="people", verdict="turned_away") == 1
+    last = gateway.logged(message="decision")[-2]
+    assert (last["outcome"], last["status"]) == ("too_many_requests", 429)
+    assert "limits.rate" in last["steps"]
+
+
+def test_a_breaker_opens_for_the_client_that_makes_a_plugin_fail_and_closes_again(gateway):
+    for _ in range(5):
+        assert gateway.send("/", told("panic")).status == 503
+    answer = gateway.send("/", told("nothing bad"))
+    assert (answer.status, answer.header("retry-after")) == (503, "1")
+    assert gateway.logged(message="decision")[-1]["steps"].startswith("hostile: turned_away")
+    assert gateway.send("/", told("nothing bad", client="192.0.2.2")).status == 200, "nobody else is stopped"
+
+    [opened] = [line for line in gateway.log() if line["message"].startswith("breaker opened")]
+    assert (opened["level"], opened["authenticator"], opened["client"]) == ("WARN", "hostile", "192.0.2.1")
+    opened = {"authenticator": "hostile", "scope": "client"}
+    assert gateway.metric("portcullis_authenticator_breaker_openings_total", **opened) == 1
+    assert gateway.metric("portcullis_authenticator_errors_total", authenticator="hostile", reason="trap") == 5
+    eventually(lambda: gateway.send("/", told("nothing bad")).status == 200, "a good try")
+    assert gateway.send("/", told("nothing bad")).status == 200
+
+
+def test_a_plugin_that_fails_for_everybody_is_left_alone_for_a_while(gateway):
+    for client in ["192.0.2.1", "192.0.2.2", "2001:db8::1"]:
+        for _ in range(5):
+            gateway.send("/", told("panic", client))
+    answer = gateway.send("/", told("nothing bad", client="192.0.2.9"))
+    assert answer.status == 503
+    assert int(answer.header("retry-after")) >= 1
+    assert [line["level"] for line in gateway.log() if "for all clients" in line["message"]] == ["WARN"]
+    assert gateway.metric("portcullis_authenticator_breaker_open", authenticator="hostile") == 1
+    eventually(lambda: gateway.send("/", told("nothing bad", client="192.0.2.9")).status == 200, "a good try")
+    assert gateway.metric("portcullis_authenticator_breaker_open", authenticator="hostile") == 0
+    assert gateway.logged(message="breaker closed for all clients")
+
+
+def test_what_a_plugin_may_not_see_is_counted(serve, upstream, tmp_path, hostile_component):
+    plugins = drop(tmp_path, "hostile", hostile_component, "")
+    gateway = serve(ADMIN + plugins + route(upstream, "hostile"))
+    assert gateway.send("/", told("nothing bad")).status == 401, "it was not granted x-do, so it sees none"
+    assert gateway.metric("portcullis_authenticator_denied_total", authenticator="hostile", kind="header") == 1
+    assert "header x-do (not granted)" in gateway.logged(message="decision")[-1]["steps"]
+
+
+def test_memory_is_named_when_it_was_what_a_plugin_lacked(gateway):
+    assert gateway.send("/", told("eat memory")).status == 503
+    [line] = gateway.logged(message="an authenticator could not decide")
+    assert "limits.memory" in line["why"]
+
+
+def test_the_admin_listener_tells_whether_the_gateway_is_alive_and_ready(serve, upstream):
+    gateway = serve(ADMIN + protected(upstream))
+    for path, status in [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/", 404), ("/metrics/x", 404)]:
+        assert send(gateway.admin_url, path).status == status, path
+    assert send(gateway.admin_url, "/livez", method="POST").status == 405
+    for path in ["/livez", "/readyz", "/metrics"]:
+        assert gateway.send(path).status == 401, "it is no business of the public listener"
+
+
+def test_a_gateway_that_is_stopping_is_alive_and_not_ready(serve, upstream):
+    gateway = serve(ADMIN + protected(upstream), server='shutdown_timeout = "20s"\n')
+    connection = connect(gateway.url)
+    begin(connection, "POST", "/", [*basic("alice").items(), ("Content-Length", "1")])
+    eventually(lambda: gateway.logged(message="decision"), "the request is on its way")
+    gateway.child.signal(signal.SIGTERM)
+    eventually(lambda: send(gateway.admin_url, "/readyz").status == 503, "not ready")
+    assert send(gateway.admin_url, "/livez").status == 200
+    connection.send(b"x")
+    assert connection.getresponse().status == 200, "what was accepted is answered"
+    connection.close()
