@@ -1,9 +1,8 @@
 //! `[routes.identity]`: what an upstream learns about the user, and in which headers.
 
-use std::collections::HashSet;
-
 use http::HeaderName;
 use http::header;
+use toml_span::value::ValueInner;
 
 use crate::config::Secret;
 use crate::config::reader::Item;
@@ -21,10 +20,21 @@ pub(crate) struct IdentityHeaders {
     pub(crate) groups: HeaderName,
     /// Carries `true` or `false`.
     pub(crate) admin: Option<HeaderName>,
-    /// An attribute's name, and the header that carries it.
-    pub(crate) attributes: Vec<(String, HeaderName)>,
+    /// The attributes that are sent.
+    pub(crate) attributes: Vec<AttributeHeader>,
     /// Sent with the user's name as `Authorization: Basic`.
     pub(crate) basic_password: Option<Secret>,
+}
+
+/// A header that carries an attribute.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct AttributeHeader {
+    /// Whose word the attribute is; none: whoever vouches for the user.
+    pub(crate) authenticator: Option<String>,
+    /// The attribute's name. Two authenticators may well mean different things by it.
+    pub(crate) attribute: String,
+    /// Carries its value.
+    pub(crate) header: HeaderName,
 }
 
 impl Default for IdentityHeaders {
@@ -42,7 +52,7 @@ impl Default for IdentityHeaders {
 impl IdentityHeaders {
     /// Every header name that carries identity.
     pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        let attributes = self.attributes.iter().map(|(_, header)| header);
+        let attributes = self.attributes.iter().map(|attribute| &attribute.header);
         [&self.user, &self.groups]
             .into_iter()
             .chain(&self.admin)
@@ -67,20 +77,50 @@ impl IdentityHeaders {
             attributes,
             basic_password,
         };
-        let mut seen = HashSet::new();
-        for name in headers.names().filter(|name| !seen.insert(fold(name))) {
+        for name in headers.doubled() {
             table.place.report(format!("the header {name} carries two things"));
         }
         table.finish();
         headers
     }
+
+    /// The headers that would carry two things at once. Attributes of two authenticators may share one: only one of them
+    /// vouches for a user.
+    fn doubled(&self) -> Vec<&HeaderName> {
+        let always = [&self.user, &self.groups].into_iter().chain(&self.admin);
+        let always = always.map(|header| (header, None));
+        let attributes = self.attributes.iter();
+        let attributes = attributes.map(|carried| (&carried.header, carried.authenticator.as_ref()));
+        let carried = Vec::from_iter(always.chain(attributes));
+        let clash = |(index, (header, whose)): &(usize, &(&HeaderName, Option<&String>))| {
+            carried.iter().take(*index).any(|(earlier, others)| {
+                fold(earlier) == fold(header) && (whose.is_none() || others.is_none() || whose == others)
+            })
+        };
+        let clashing = carried.iter().enumerate().filter(clash);
+        clashing.map(|(_, (header, _))| *header).collect()
+    }
 }
 
-fn attributes(table: Table<'_>) -> Vec<(String, HeaderName)> {
-    table
-        .into_entries()
-        .filter_map(|(attribute, item)| Some((attribute, header(item)?)))
-        .collect()
+/// `{ email = "X-Email" }` of whoever vouches, or `{ hub = { email = "X-Email" } }` of that authenticator only.
+fn attributes(table: Table<'_>) -> Vec<AttributeHeader> {
+    let mut attributes = Vec::new();
+    let mut add = |authenticator: Option<&String>, attribute, item| {
+        attributes.extend(header(item).map(|header| AttributeHeader {
+            authenticator: authenticator.cloned(),
+            attribute,
+            header,
+        }));
+    };
+    for (name, item) in table.into_entries() {
+        if matches!(item.value, ValueInner::Table(_)) {
+            let entries = item.table().into_iter().flat_map(Table::into_entries);
+            entries.for_each(|(attribute, item)| add(Some(&name), attribute, item));
+        } else {
+            add(None, name, item);
+        }
+    }
+    attributes
 }
 
 fn header(item: Item<'_>) -> Option<HeaderName> {

@@ -30,6 +30,7 @@ pub(crate) use error::ConfigError;
 pub(crate) use error::ConfigErrors;
 pub(crate) use error::Location;
 pub(crate) use error::unknown;
+pub(crate) use identity::AttributeHeader;
 pub(crate) use identity::IdentityHeaders;
 pub(crate) use plugins::PluginsConfig;
 pub(crate) use route::Cookies;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::AttributeHeader;
 use crate::config::IdentityHeaders;
 use crate::config::Upstream;
 use crate::config::error;
@@ -48,6 +49,16 @@ pub(crate) enum RouteAccess {
     Protected(Vec<String>),
     /// Everybody; nobody is asked.
     Public,
+}
+
+impl RouteAccess {
+    /// Who is asked, in order.
+    fn authenticators(&self) -> &[String] {
+        match self {
+            Self::Optional(names) | Self::Protected(names) => names,
+            Self::Public => &[],
+        }
+    }
 }
 
 /// Whether cookies pass between client and upstream. The gateway's own session cookie never does.
@@ -106,6 +117,7 @@ impl RouteConfig {
 
     /// Keys that are sound alone and make no sense together.
     fn report_contradictions(&self, place: &Place<'_>) {
+        self.report_strange_attributes(place);
         if self.identity.basic_password.is_none() {
             return;
         }
@@ -117,6 +129,32 @@ impl RouteConfig {
         }
         if self.forward_authorization {
             place.report("forward_authorization and identity.basic_password both want the Authorization header");
+        }
+    }
+}
+
+impl RouteConfig {
+    /// Two plugins may mean different things by the same word, and one of them may be less trusted than the other.
+    fn report_strange_attributes(&self, place: &Place<'_>) {
+        let asked = self.access.authenticators();
+        for AttributeHeader {
+            authenticator,
+            attribute,
+            ..
+        } in &self.identity.attributes
+        {
+            match authenticator {
+                None if asked.len() > 1 => place.report(format!(
+                    "identity.attributes.{attribute}: several authenticators are asked here; say whose it is: \
+                     attributes.NAME.{attribute}"
+                )),
+                Some(name) if !asked.contains(name) => {
+                    place.report(format!(
+                        "identity.attributes.{name}: no authenticator of that name is asked here"
+                    ));
+                }
+                _ => {}
+            }
         }
     }
 }

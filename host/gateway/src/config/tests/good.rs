@@ -68,7 +68,7 @@ timeout = "2h"
 [routes.identity]
 user = "X-User"
 admin = "X-Admin"
-attributes = { email = "X-Email" }
+attributes = { hub = { email = "X-Email" }, mine = { mail = "X-Email" } }
 
 [[routes]]
 path = "/api/"
@@ -170,7 +170,7 @@ fn a_route_knows_who_may_pass_and_what_the_upstream_learns() {
     );
     assert_eq!(root.timeout, Duration::from_secs(7200));
     let names = Vec::from_iter(root.identity.names().map(|name| name.as_str()));
-    assert_eq!(names, ["x-user", "x-forwarded-groups", "x-admin", "x-email"]);
+    assert_eq!(names, ["x-user", "x-forwarded-groups", "x-admin", "x-email", "x-email"]);
 
     assert_eq!(
         (api.path.as_str(), &api.access),

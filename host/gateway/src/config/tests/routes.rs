@@ -88,6 +88,34 @@ fn a_password_for_an_upstream_needs_a_user_an_upstream_and_the_header() {
 }
 
 #[test]
+#[rustfmt::skip]
+fn an_attribute_is_the_word_of_one_authenticator() {
+    let other = "[authenticators.other]\nplugin = \"simple\"\n";
+    for (asked, attributes, expected) in [
+        ("\"simple\"", "{ email = \"X-Mail\" }", None),
+        ("\"simple\"", "{ simple = { email = \"X-Mail\" } }", None),
+        ("\"simple\", \"other\"", "{ simple = { email = \"X-Mail\" }, other = { mail = \"X-Mail\" } }", None),
+        ("\"simple\", \"other\"", "{ email = \"X-Mail\" }",
+            Some("identity.attributes.email: several authenticators are asked here; say whose it is: attributes.NAME.email")),
+        ("\"simple\"", "{ other = { email = \"X-Mail\" } }",
+            Some("identity.attributes.other: no authenticator of that name is asked here")),
+        ("\"simple\"", "{ email = \"X-Mail\", simple = { mail = \"X_Mail\" } }",
+            Some("identity: the header x_mail carries two things")),
+    ] {
+        let route = format!(
+            "[[routes]]\npath = \"/\"\nauthenticators = [{asked}]\nupstream = \"portcullis:whoami\"\n\
+             identity.attributes = {attributes}\n"
+        );
+        let found = errors(&format!("{SIMPLE}{other}{route}"));
+        let place = |message: &str| match message.starts_with("identity: ") {
+            true => format!("portcullis.toml:9: routes[0].{message}"),
+            false => format!("portcullis.toml:5: routes[0]: {message}"),
+        };
+        assert_eq!(found, Vec::from_iter(expected.map(place)), "{attributes}");
+    }
+}
+
+#[test]
 fn two_routes_for_the_same_requests_are_refused() {
     let route = |path: &str, rest: &str| {
         format!("[[routes]]\npath = \"{path}\"\npublic = true\nupstream = \"portcullis:whoami\"\n{rest}\n")

@@ -24,7 +24,7 @@ pub(crate) use self::names::IdentityNames;
 /// `%`, commas and outer spaces are percent-encoded, so that no group can pass for another or for two. Without groups
 /// there is no header for them, and without an attribute none for it.
 pub(crate) fn set(headers: &mut HeaderMap, names: &IdentityHeaders, user: &Authenticated) -> Result<(), Unsendable> {
-    for (name, value) in values(names, user.identity())? {
+    for (name, value) in values(names, user.authenticator(), user.identity())? {
         headers.insert(name, value);
     }
     Ok(())
@@ -42,7 +42,11 @@ impl fmt::Display for Unsendable {
 
 impl std::error::Error for Unsendable {}
 
-fn values(names: &IdentityHeaders, user: &Identity) -> Result<Vec<(HeaderName, HeaderValue)>, Unsendable> {
+fn values(
+    names: &IdentityHeaders,
+    authenticator: &str,
+    user: &Identity,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Unsendable> {
     let name = text(user.name()).ok_or(Unsendable("the user's name begins or ends with a space"))?;
     let mut values = vec![(names.user.clone(), name)];
     if !user.groups().is_empty() {
@@ -63,10 +67,14 @@ fn values(names: &IdentityHeaders, user: &Identity) -> Result<Vec<(HeaderName, H
             HeaderValue::from_static(if user.admin() { "true" } else { "false" }),
         ));
     }
-    for (attribute, name) in &names.attributes {
-        if let Some(value) = user.attribute(attribute) {
+    let own = names.attributes.iter().filter(|carried| {
+        let whose = carried.authenticator.as_deref();
+        whose.is_none_or(|whose| whose == authenticator)
+    });
+    for carried in own {
+        if let Some(value) = user.attribute(&carried.attribute) {
             let value = text(value).ok_or(Unsendable("an attribute begins or ends with a space"))?;
-            values.push((name.clone(), value));
+            values.push((carried.header.clone(), value));
         }
     }
     if let Some(password) = &names.basic_password {
@@ -114,14 +122,27 @@ mod tests {
     use portcullis::decision::Claims;
 
     use super::*;
+    use crate::config::AttributeHeader;
 
     fn names() -> IdentityHeaders {
         IdentityHeaders {
             user: HeaderName::from_static("x-user"),
             groups: HeaderName::from_static("x-groups"),
             admin: Some(HeaderName::from_static("x-admin")),
-            attributes: vec![("email".into(), HeaderName::from_static("x-mail"))],
+            attributes: vec![
+                mail(None, "x-mail"),
+                mail(Some("hub"), "x-hub-mail"),
+                mail(Some("other"), "x-other-mail"),
+            ],
             basic_password: None,
+        }
+    }
+
+    fn mail(authenticator: Option<&str>, header: &'static str) -> AttributeHeader {
+        AttributeHeader {
+            authenticator: authenticator.map(str::to_owned),
+            attribute: "email".to_owned(),
+            header: HeaderName::from_static(header),
         }
     }
 
@@ -133,7 +154,7 @@ mod tests {
     }
 
     fn sent(names: &IdentityHeaders, claims: Claims) -> Result<Vec<(String, String)>, Unsendable> {
-        let values = values(names, &claims.try_into().unwrap())?;
+        let values = values(names, "hub", &claims.try_into().unwrap())?;
         let text = |value: HeaderValue| String::from_utf8(value.as_bytes().to_vec()).unwrap();
         Ok(values
             .into_iter()
@@ -164,6 +185,7 @@ mod tests {
             ("x-groups", "a,b c"),
             ("x-admin", "true"),
             ("x-mail", "m@example.com"),
+            ("x-hub-mail", "m@example.com"),
         ];
         assert_eq!(sent(&names(), user).unwrap(), pairs(&expected));
         assert_eq!(
