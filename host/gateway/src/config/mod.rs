@@ -147,6 +147,19 @@ impl Draft {
         }
         self.config.routes = routes(&mut root, &names);
         root.finish();
+        self.report_granted_sessions();
+    }
+
+    /// A plugin that reads the gateway's own cookie could pass as its owner.
+    fn report_granted_sessions(&mut self) {
+        let Some(session) = &self.config.session else { return };
+        let is_session = |cookie: &String| cookie.strip_prefix("__Host-").unwrap_or(cookie) == session.cookie;
+        let granted = self.config.authenticators.iter();
+        let granted = granted.filter(|authenticator| authenticator.grants.cookies.iter().any(is_session));
+        self.errors.extend(granted.map(|authenticator| {
+            let message = "grants.cookies names the gateway's own session cookie, which no plugin may see";
+            authenticator.location.error(message)
+        }));
     }
 }
 

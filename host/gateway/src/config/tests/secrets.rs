@@ -54,6 +54,28 @@ fn session_keys_default_to_the_environment() {
 }
 
 #[test]
+fn no_plugin_is_granted_the_session_cookie() {
+    for (session, cookie, refused) in [
+        ("", "portcullis", true),
+        ("", "__Host-portcullis", true),
+        ("cookie = \"who\"\n", "who", true),
+        ("cookie = \"who\"\n", "portcullis", false),
+    ] {
+        let text = format!(
+            "[session]\nkeys = [\"env:KEY\"]\n{session}[authenticators.a]\nplugin = \"x\"\n\
+             grants.cookies = [\"{cookie}\"]\n{ROUTE}"
+        );
+        let found = errors_in(Path::new("p.toml"), &text, &Environment::from([("KEY", KEY)]));
+        let is_that = |error: &String| error.contains("authenticators.a") && error.contains("session cookie");
+        assert_eq!(
+            (found.iter().any(is_that), found.len()),
+            (refused, usize::from(refused)),
+            "{cookie}: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn a_secret_that_others_may_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("cookie.key");
