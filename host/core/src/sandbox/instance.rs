@@ -69,7 +69,8 @@ pub(crate) struct Surroundings {
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
     pub(crate) cache: Option<Arc<Cache>>,
-    pub(crate) egress: Egress,
+    /// None: it reaches no server.
+    pub(crate) egress: Option<Egress>,
 }
 
 impl Instance {
@@ -131,7 +132,6 @@ impl Surroundings {
             ..Grants::default()
         });
         let authenticator: Arc<str> = "settings-schema".into();
-        let egress = Egress::new(Arc::clone(&grants), None);
         let limits = Limits {
             deadline: Duration::from_secs(10),
             ..Limits::default()
@@ -141,7 +141,7 @@ impl Surroundings {
             grants,
             limits,
             cache: None,
-            egress,
+            egress: None,
         }
     }
 }
