@@ -1,12 +1,18 @@
 //! Signatures, checked by the gateway: in the sandbox they cost tens of times more.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::host;
 
-/// The signature algorithms of JOSE (RFC 7518, section 3.1; RFC 8037), with Ed25519 for EdDSA.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// The signature algorithms of JOSE (RFC 7518, section 3.1; RFC 8037), with Ed25519 for EdDSA. `none` is not one. In
+/// settings they have the names that they have in a token.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq)]
+#[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names are those of RFC 7518")]
 pub enum Algorithm {
+    #[serde(rename = "EdDSA")]
     Ed25519,
     Es256,
     Es384,
@@ -21,6 +27,28 @@ pub enum Algorithm {
     Rs512,
 }
 
+impl Algorithm {
+    /// Reads the `alg` of a token or of a key. `Ed25519` is the newer name of what `EdDSA` means here (RFC 9864). None for
+    /// every other name: the cases count.
+    pub fn from_jose(name: &str) -> Option<Self> {
+        Some(match name {
+            "EdDSA" | "Ed25519" => Self::Ed25519,
+            "ES256" => Self::Es256,
+            "ES384" => Self::Es384,
+            "HS256" => Self::Hs256,
+            "HS384" => Self::Hs384,
+            "HS512" => Self::Hs512,
+            "PS256" => Self::Ps256,
+            "PS384" => Self::Ps384,
+            "PS512" => Self::Ps512,
+            "RS256" => Self::Rs256,
+            "RS384" => Self::Rs384,
+            "RS512" => Self::Rs512,
+            _ => return None,
+        })
+    }
+}
+
 /// Whether `signature` over `message` holds under `key`, a JWK as JSON (RFC 7517). ECDSA signatures are the two numbers
 /// side by side, as JWS has them (RFC 7518, section 3.4).
 ///
@@ -30,4 +58,25 @@ pub enum Algorithm {
 /// bits, HMAC keys at least as many bytes as the digest has.
 pub fn verify(algorithm: Algorithm, key: &str, message: &[u8], signature: &[u8]) -> Result<bool, String> {
     host::verify(algorithm, key, message, signature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_the_same_in_a_token_and_in_the_settings() {
+        let names = "EdDSA ES256 ES384 HS256 HS384 HS512 PS256 PS384 PS512 RS256 RS384 RS512";
+        for name in names.split(' ') {
+            let configured: Algorithm = serde_json::from_value(name.into()).unwrap();
+            assert_eq!(Algorithm::from_jose(name), Some(configured), "{name}");
+        }
+        assert_eq!(Algorithm::from_jose("Ed25519"), Some(Algorithm::Ed25519));
+        for name in [
+            "none", "None", "NONE", "", "rs256", "RS256 ", "ES512", "RS1", "Ed448", "ES256K", "dir", "RSA-OAEP",
+        ] {
+            assert_eq!(Algorithm::from_jose(name), None, "{name}");
+            assert!(serde_json::from_value::<Algorithm>(name.into()).is_err(), "{name}");
+        }
+    }
 }

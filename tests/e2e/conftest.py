@@ -102,6 +102,11 @@ def python_component():
 
 
 @pytest.fixture(scope="session")
+def javascript_component():
+    return build.javascript_component()
+
+
+@pytest.fixture(scope="session")
 def api_key_component():
     return build.example_component("api_key")
 

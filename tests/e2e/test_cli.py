@@ -10,6 +10,9 @@ from harness.config import protected, route
 from harness.gateway import LISTEN_ANYWHERE, run
 
 
+PUBLIC = '[[routes]]\npath = "/"\npublic = true\nupstream = "portcullis:whoami"\n'
+
+
 def test_keygen_makes_a_key_that_a_session_takes(tmp_path):
     keys = [run("keygen", folder=tmp_path).stdout for _ in range(2)]
     assert keys[0] != keys[1]
@@ -52,6 +55,18 @@ def test_inspect_says_what_a_plugin_is(tmp_path, api_key_component):
     assert hashlib.sha256(content).hexdigest() in result.stdout
     for expected in ("0.1.0", "portcullis:auth/types", '"key"', str(len(content))):
         assert expected in result.stdout
+
+
+def test_inspect_keeps_what_it_compiled_where_serve_finds_it(tmp_path, api_key_component):
+    compiled = tmp_path / "portcullis"
+    for _ in range(2):
+        run("plugin", "inspect", api_key_component, folder=tmp_path, XDG_CACHE_HOME=str(tmp_path))
+        assert len(list(compiled.iterdir())) == 1
+    (tmp_path / "keys.wasm").write_bytes(api_key_component.read_bytes())
+    config = f'[authenticators.keys]\nplugin = "./keys.wasm"\nsettings = {{ key = "k" }}\n{PUBLIC}'
+    result = run("check", folder=tmp_path, config=config, XDG_CACHE_HOME=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert len(list(compiled.iterdir())) == 1
 
 
 def test_inspect_says_what_a_file_is_not(tmp_path):

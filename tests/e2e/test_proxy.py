@@ -135,9 +135,10 @@ def test_a_path_without_a_route_is_a_404(serve, upstream):
 # The password that the upstream trusts
 
 
-def test_the_upstream_gets_the_user_with_its_own_password(serve, upstream, tmp_path):
+@pytest.mark.parametrize("mode", [0o600, 0o440])
+def test_the_upstream_gets_the_user_with_its_own_password(serve, upstream, tmp_path, mode):
     (tmp_path / "secret").write_text("open sesame\n")
-    (tmp_path / "secret").chmod(0o600)
+    (tmp_path / "secret").chmod(mode)
     gateway = serve(protected(upstream, f'[routes.identity]\nbasic_password = "file:{tmp_path}/secret"'))
     seen = gateway.send("/", basic("alice", "what alice typed")).json()
     assert values(seen, "authorization") == [basic("alice", "open sesame")["Authorization"]]

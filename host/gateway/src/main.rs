@@ -5,6 +5,12 @@ mod cli;
 mod config;
 mod generation;
 mod serve;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, which clippy only sees of functions"
+)]
+mod testing;
 
 use std::process::ExitCode;
 

@@ -1,11 +1,11 @@
 //! The issuers that are trusted: whose tokens are accepted, for which audience, and with which keys they are verified.
 
 use portcullis_sdk::Secret;
+use portcullis_sdk::crypto::Algorithm;
 use portcullis_sdk::settings;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::algorithm::Algorithm;
 use crate::algorithm::AlgorithmSet;
 use crate::claims::Claims;
 use crate::claims::audience;

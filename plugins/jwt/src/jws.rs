@@ -5,11 +5,11 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use portcullis_sdk::crypto::Algorithm;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::IgnoredAny;
 
-use crate::algorithm::Algorithm;
 use crate::fault::Fault;
 use crate::text::Text;
 use crate::text::shown;
@@ -42,7 +42,7 @@ impl<'t> Jws<'t> {
             .ok_or(Fault::NotJws)?;
         let header = Header::parse(&header)?;
         Ok(Self {
-            algorithm: Algorithm::from_name(&header.alg)
+            algorithm: Algorithm::from_jose(&header.alg)
                 .ok_or(Fault::Token("has an algorithm that is not supported"))?,
             key_id: header.kid.map(|id| id.to_string()),
             message: message.as_bytes(),

@@ -34,7 +34,6 @@ use jws::Jws;
 use keys::remote::Freshness;
 use verify::Verified;
 
-pub use algorithm::Algorithm;
 pub use claims::audience::AudienceMatch;
 pub use claims::path::ClaimPath;
 pub use claims::rule::Rule;

@@ -5,7 +5,7 @@ import hashlib
 import os
 import subprocess
 
-from .paths import ROOT, STATE, TESTS, VENV_BIN, WIT
+from .paths import PEERS, ROOT, STATE, TESTS, VENV_BIN, WIT
 
 TARGET = "wasm32-wasip2"
 
@@ -15,13 +15,27 @@ def python_component():
 
     `-s` replaces the imports of WASI, which a Python interpreter wants and this authenticator doesn't.
     """
-    source = TESTS / "plugins" / "python"
-    built = STATE / "plugins" / f"python-{_digest(source, WIT)}.wasm"
+    command = [VENV_BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-s", "-o"]
+    return _kept("python", command)
+
+
+def javascript_component():
+    """The JavaScript authenticator, by componentize-js against `wit/` alone.
+
+    `-d stdio` leaves out standard output, and with it the files that the interpreter would import for that.
+    """
+    program = PEERS / "node_modules" / ".bin" / "componentize-js"
+    return _kept("javascript", [program, "app.js", "-w", WIT, "-n", "plugin", "-d", "stdio", "-o"])
+
+
+def _kept(language, command):
+    """What `command` makes of the source in this language, its last word being the file to write."""
+    source = TESTS / "plugins" / language
+    built = STATE / "plugins" / f"{language}-{_digest(source, WIT)}.wasm"
     if not built.exists():
         built.parent.mkdir(parents=True, exist_ok=True)
         partial = built.with_suffix(".partial")
-        command = [VENV_BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-s", "-o", partial]
-        subprocess.run(command, cwd=source, check=True, timeout=170)
+        subprocess.run([*command, partial], cwd=source, check=True, timeout=170)
         partial.rename(built)
     return built
 
@@ -55,5 +69,5 @@ def _digest(*folders):
 
 
 if __name__ == "__main__":
-    for component in (python_component(), example_component("api_key"), guest_component("hostile")):
+    for component in (python_component(), javascript_component(), example_component("api_key"), guest_component("hostile")):
         print(component.relative_to(ROOT))

@@ -1,52 +1,42 @@
 """dask-gateway-server as the tests use it, and dask's own client: list clusters, compute on a new one, stop it."""
 
-import os
 import secrets
 
-import requests
 from dask_gateway import Gateway
 from dask_gateway.auth import GatewayAuth
 
 from .paths import PEERS, VENV_BIN
-from .process import Child, with_free_ports
+from .peer import Peer
 
 # Each client here is closed by a `with`. The original closes once more when it is collected, and raises then.
 Gateway.__del__ = lambda self: None
 
 
-class DaskServer:
+class DaskServer(Peer):
     """A running dask-gateway-server behind its own proxy, which takes any user with `password`."""
 
-    def __init__(self, folder):
-        self.folder = folder
-        self.password = secrets.token_hex(16)
-        self.child = with_free_ports(2, self._start)
+    NAME = "dask"
+    PORTS = 2
+    ENDS_WITHIN = 30
 
-    def _start(self, api, proxy):
+    def __init__(self, folder):
+        self.password = secrets.token_hex(16)
+        super().__init__(folder)
+
+    def _launch(self, api, proxy):
         self.url = f"http://127.0.0.1:{proxy}"
         self.scheduler_address = f"gateway://127.0.0.1:{proxy}"
-        environment = os.environ | {
+        environment = {
             "DASK_PORTS": f"{api} {proxy}",
             "DASK_PASSWORD": self.password,
             "DASK_COMMAND": str(VENV_BIN / "dask"),
         }
         command = [VENV_BIN / "dask-gateway-server", "-f", PEERS / "dask_gateway_config.py"]
-        child = Child(command, self.folder / f"dask-{proxy}.log", env=environment, cwd=self.folder)
-        child.wait_until(self._answers, "the API answers through the proxy", seconds=60)
-        return child
-
-    def _answers(self):
-        try:
-            return requests.get(f"{self.url}/api/health", timeout=2).ok
-        except requests.ConnectionError:
-            return False
+        return command, environment, f"{self.url}/api/health"
 
     def client(self, address, auth):
         """dask's client, which reaches the API at `address` and schedulers at this server's own proxy."""
         return Gateway(address, proxy_address=self.scheduler_address, auth=auth)
-
-    def stop(self):
-        self.child.stop(seconds=30)
 
 
 class Bearer(GatewayAuth):

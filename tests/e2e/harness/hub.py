@@ -1,42 +1,34 @@
 """JupyterHub as the tests use it: tokens for users and services, with scopes and without, and their revocation."""
 
-import os
 import secrets
 
 import requests
 
 from .paths import PEERS, VENV_BIN
-from .process import Child, with_free_ports
+from .peer import Peer
 
 SERVICES = ["dask-gateway", "etl", "stranger", "minter"]
 
 
-class Hub:
+class Hub(Peer):
     """A running hub with its proxy. `service_tokens` has the token of each service by name."""
 
-    def __init__(self, folder):
-        self.folder = folder
-        self.service_tokens = {name: secrets.token_hex(16) for name in SERVICES}
-        self.child = with_free_ports(3, self._start)
+    NAME = "hub"
+    PORTS = 3
 
-    def _start(self, public, api, proxy_api):
+    def __init__(self, folder):
+        self.service_tokens = {name: secrets.token_hex(16) for name in SERVICES}
+        super().__init__(folder)
+
+    def _launch(self, public, api, proxy_api):
         self.api_url = f"http://127.0.0.1:{api}/hub/api"
         self.public_api_url = f"http://127.0.0.1:{public}/hub/api"
-        environment = os.environ | {
+        environment = {
             "HUB_PORTS": f"{public} {api} {proxy_api}",
             "HUB_PROXY": str(PEERS / "node_modules" / ".bin" / "configurable-http-proxy"),
             **{f"TOKEN_{name}": token for name, token in self.service_tokens.items()},
         }
-        command = [VENV_BIN / "jupyterhub", "-f", PEERS / "jupyterhub_config.py"]
-        child = Child(command, self.folder / f"hub-{public}.log", env=environment, cwd=self.folder)
-        child.wait_until(self._answers, "the hub answers through its proxy", seconds=60)
-        return child
-
-    def _answers(self):
-        try:
-            return requests.get(f"{self.public_api_url}/", timeout=2).ok
-        except requests.ConnectionError:
-            return False
+        return [VENV_BIN / "jupyterhub", "-f", PEERS / "jupyterhub_config.py"], environment, f"{self.public_api_url}/"
 
     def mint(self, user, **wish):
         """A new token of `user`: its text and its id. `wish`: `scopes`, `expires_in`."""
@@ -53,9 +45,6 @@ class Hub:
         """The hub's own answer to a token: status and body."""
         answer = requests.get(f"{self.api_url}/user", headers={"Authorization": f"token {token}"})
         return answer.status_code, answer.json()
-
-    def stop(self):
-        self.child.stop()
 
     def _as_minter(self, method, path, **options):
         headers = {"Authorization": f"token {self.service_tokens['minter']}"}

@@ -206,7 +206,7 @@ impl AuthenticatorBuilder {
         let tls = self.component.engine().shared().tls.as_ref();
         let surroundings = Surroundings {
             authenticator: self.name,
-            egress: Egress::new(Arc::clone(&grants), tls),
+            egress: Some(Egress::new(Arc::clone(&grants), tls)),
             grants,
             limits: self.limits,
             cache: Some(Arc::new(Cache::new(self.limits.cache))),

@@ -1,10 +1,11 @@
 //! Settings, checked against a plugin's own JSON Schema before the plugin sees them. So a mistake is reported with its
 //! place and the nearest known name, and all mistakes at once.
 
+mod explain;
+
 use std::fmt;
 
-use jsonschema::error::ValidationErrorKind;
-
+use self::explain::explain;
 use super::error::PluginError;
 
 /// Why a component can't be configured.
@@ -54,43 +55,4 @@ pub(super) fn check(settings: &serde_json::Value, schema: &serde_json::Value) ->
     } else {
         Err(ConfigureError::Settings(errors))
     }
-}
-
-fn explain(error: &jsonschema::ValidationError<'_>, schema: &serde_json::Value) -> Vec<SettingsError> {
-    let path: Vec<String> = error
-        .instance_path()
-        .iter()
-        .map(|segment| segment.to_string())
-        .collect();
-    match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let known = known(schema, &error.schema_path().to_string());
-            let unknown = |name: &String| SettingsError {
-                path: path.iter().chain([name]).cloned().collect(),
-                message: "unknown key".to_owned(),
-                known: known.clone(),
-            };
-            unexpected.iter().map(unknown).collect()
-        }
-        _ => {
-            // The value may be a secret, so it is left out of the message.
-            let message = error.masked_with("the value").to_string();
-            vec![SettingsError {
-                path,
-                message,
-                known: Vec::new(),
-            }]
-        }
-    }
-}
-
-/// The properties beside the `additionalProperties` that a schema path leads to.
-fn known(schema: &serde_json::Value, path: &str) -> Vec<String> {
-    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    let properties = schema
-        .pointer(&format!("{parent}/properties"))
-        .and_then(serde_json::Value::as_object);
-    properties
-        .map(|properties| properties.keys().cloned().collect())
-        .unwrap_or_default()
 }

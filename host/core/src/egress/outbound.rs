@@ -15,7 +15,7 @@ const MAX_REQUESTS: u32 = 64;
 
 /// What one instance sends with.
 pub(crate) struct Outbound {
-    egress: Egress,
+    egress: Option<Egress>,
     log: LogLines,
     left: u32,
 }
@@ -24,7 +24,7 @@ type Processing = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(Response<WasiBody>, Processing), Error>;
 
 impl Outbound {
-    pub(crate) fn new(egress: Egress, log: LogLines) -> Self {
+    pub(crate) fn new(egress: Option<Egress>, log: LogLines) -> Self {
         Self {
             egress,
             log,
@@ -40,11 +40,14 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _processing: Processing,
     ) -> Box<dyn Future<Output = Sent> + Send> {
+        let Some(egress) = self.egress.clone() else {
+            return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
+        };
         let Some(left) = self.left.checked_sub(1) else {
             return Box::new(std::future::ready(Err(Error::ConnectionLimitReached)));
         };
         self.left = left;
-        let (egress, log) = (self.egress.clone(), self.log.clone());
+        let log = self.log.clone();
         Box::new(async move {
             let response = egress.send(request, options, &log).await?;
             let done: Processing = Box::new(std::future::ready(Ok(())));

@@ -76,7 +76,7 @@ pub enum LoadError {
         .0.join(", "),
         if .0.len() == 1 { "that" } else { "those" },
         if .0.iter().any(|name| name.starts_with("wasi:")) {
-            ": build it without (componentize-py: `--stub-wasi`)"
+            ": build it without (componentize-py: `-s`; componentize-js: `-d stdio`)"
         } else {
             ""
         },

@@ -70,7 +70,8 @@ pub(crate) struct Surroundings {
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
     pub(crate) cache: Option<Arc<Cache>>,
-    pub(crate) egress: Egress,
+    /// None: it reaches no server.
+    pub(crate) egress: Option<Egress>,
 }
 
 impl Instance {
@@ -135,7 +136,6 @@ impl Surroundings {
             ..Grants::default()
         });
         let authenticator: Arc<str> = "settings-schema".into();
-        let egress = Egress::new(Arc::clone(&grants), None);
         let limits = Limits {
             deadline: Duration::from_secs(10),
             ..Limits::default()
@@ -145,7 +145,7 @@ impl Surroundings {
             grants,
             limits,
             cache: None,
-            egress,
+            egress: None,
         }
     }
 }

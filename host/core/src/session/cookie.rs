@@ -43,7 +43,7 @@ impl Options {
         self.max_age
     }
 
-    pub(super) fn set(&self, value: &str, seconds: u64) -> Option<HeaderValue> {
+    pub(super) fn set(&self, value: &str, seconds: u128) -> Option<HeaderValue> {
         HeaderValue::try_from(self.written(value, seconds)).ok()
     }
 
@@ -51,7 +51,7 @@ impl Options {
         HeaderValue::try_from(self.written("", 0)).unwrap_or(HeaderValue::from_static(""))
     }
 
-    fn written(&self, value: &str, seconds: u64) -> String {
+    fn written(&self, value: &str, seconds: u128) -> String {
         let secure = if self.secure { "; Secure" } else { "" };
         format!(
             "{}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax{secure}",

@@ -17,7 +17,7 @@ const KEY: usize = 32;
 const ID: usize = 4;
 
 /// Changes with the format, so that a cookie of another one is not even tried.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Longest text that is decoded; no cookie of ours is longer.
 const MAX_TEXT: usize = 8 * 1024;

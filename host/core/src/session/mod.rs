@@ -43,9 +43,8 @@ struct Sealed {
     authenticator: Arc<str>,
     #[serde(rename = "f")]
     fingerprint: String,
-    /// Seconds since 1970.
     #[serde(rename = "e")]
-    expires: u64,
+    expires: Expiry,
 }
 
 impl Sessions {
@@ -75,7 +74,7 @@ impl Sessions {
         };
         let sealed = self.keys.open(self.cookie_name(), cookie)?;
         let session: Sealed = serde_json::from_slice(&sealed).ok()?;
-        let left = session.expires.checked_sub(now()).filter(|left| *left > 0)?;
+        let left = session.expires.left(now())?;
         let known = chain.authenticators().iter().any(|authenticator| {
             authenticator.name() == &*session.authenticator && authenticator.fingerprint() == session.fingerprint
         });
@@ -83,7 +82,7 @@ impl Sessions {
             identity: session.identity,
             authenticator: session.authenticator,
             fingerprint: session.fingerprint,
-            valid_for: Some(Duration::from_secs(left)),
+            valid_for: Some(left),
             response_headers: HeaderMap::new(),
         })
     }
@@ -93,12 +92,12 @@ impl Sessions {
     /// None when the authenticator didn't allow its decision to be reused, or the cookie would be longer than browsers
     /// keep: such a user is authenticated with every request.
     pub fn seal(&self, authenticated: &Authenticated) -> Option<HeaderValue> {
-        let lifetime = authenticated.valid_for?.min(self.options.max_age()).as_secs();
+        let lifetime = authenticated.valid_for?.min(self.options.max_age());
         let session = Sealed {
             identity: authenticated.identity.clone(),
             authenticator: Arc::clone(&authenticated.authenticator),
             fingerprint: authenticated.fingerprint.clone(),
-            expires: now().checked_add(lifetime).filter(|_| lifetime > 0)?,
+            expires: Expiry::after(lifetime, now())?,
         };
         let cookie = self
             .keys
@@ -110,12 +109,55 @@ impl Sessions {
             );
             return None;
         }
-        self.options.set(&cookie, lifetime)
+        // The seal says when the session is over; the browser, which knows whole seconds only, may keep it that long.
+        self.options.set(&cookie, lifetime.as_millis().div_ceil(1000))
     }
 }
 
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+/// When a session is over, in milliseconds since 1970: in seconds, one that is to last for a second could end at once.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+struct Expiry(u64);
+
+impl Expiry {
+    /// None when nothing is left of a lifetime.
+    fn after(lifetime: Duration, now: Duration) -> Option<Self> {
+        let lifetime = u64::try_from(lifetime.as_millis())
+            .ok()
+            .filter(|lifetime| *lifetime > 0)?;
+        u64::try_from(now.as_millis()).ok()?.checked_add(lifetime).map(Self)
+    }
+
+    /// How long it still is; none: it is over.
+    fn left(self, now: Duration) -> Option<Duration> {
+        Duration::from_millis(self.0)
+            .checked_sub(now)
+            .filter(|left| !left.is_zero())
+    }
+}
+
+/// Since 1970.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_lives_as_long_as_it_may_whenever_it_begins() {
+        let millis = Duration::from_millis;
+        for lifetime in [1, 999, 1000, 1500, 43_200_000].map(millis) {
+            for start in [0, 1, 500, 999, 1000, 1_800_000_000_999].map(millis) {
+                let expiry = Expiry::after(lifetime, start).unwrap();
+                assert_eq!(expiry.left(start), Some(lifetime), "{start:?}");
+                assert_eq!(expiry.left(start + lifetime - millis(1)), Some(millis(1)), "{start:?}");
+                assert_eq!(expiry.left(start + lifetime), None, "{start:?}");
+                assert_eq!(expiry.left(start + lifetime * 2), None, "{start:?}");
+            }
+        }
+        for nothing in [Duration::ZERO, Duration::from_micros(999), Duration::MAX] {
+            assert_eq!(Expiry::after(nothing, millis(1)), None, "{nothing:?}");
+        }
+    }
 }

@@ -24,7 +24,8 @@ pub(super) async fn load(draft: Draft) -> Result<Generation, Box<dyn Error>> {
     }
 }
 
-fn engine(plugins: &PluginsConfig) -> Result<Engine, Box<dyn Error>> {
+/// An engine that keeps compiled plugins where the configuration says, else where they are kept by default.
+pub(super) fn engine(plugins: &PluginsConfig) -> Result<Engine, Box<dyn Error>> {
     if let Some(directory) = &plugins.cache_directory {
         return Ok(builder()?.cache_directory(directory).build()?);
     }

@@ -1,5 +1,5 @@
-//! `portcullis plugin inspect`: what a component says of itself. It is compiled and asked for its schema, and given
-//! nothing.
+//! `portcullis plugin inspect`: what a component says of itself. It is compiled, or taken from the cache where `serve`
+//! keeps what it compiled, then asked for its schema, and given nothing.
 
 use std::error::Error;
 use std::io::Write;
@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use portcullis::Component;
-use portcullis::Engine;
 
+use crate::cli::ConfigFile;
+use crate::cli::engine;
 use crate::config::read_bytes;
 use crate::generation::MAX_COMPONENT;
 
@@ -18,6 +19,8 @@ pub(super) struct Arguments {
     /// The component
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
@@ -39,6 +42,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
 fn load(arguments: &Arguments) -> Result<Component, Box<dyn Error>> {
     let name = arguments.file.display();
     let wasm = read_bytes(&arguments.file, MAX_COMPONENT).map_err(|error| format!("{name}: {error}"))?;
-    let engine = Engine::builder().build()?;
+    // Mistakes of the configuration are not what was asked about: all that is taken from it is where the cache is.
+    let engine = engine::engine(&arguments.config.read().config.plugins)?;
     Ok(engine.load(&wasm).map_err(|error| format!("{name}: {error}"))?)
 }

@@ -72,7 +72,7 @@ enum PluginCommand {
 /// Where the configuration is.
 #[derive(Args, Debug)]
 struct ConfigFile {
-    /// The configuration; without one, anybody may say who they are on http://127.0.0.1:8000
+    /// The configuration; without it the built-in one, by which anybody may say who they are on http://127.0.0.1:8000
     #[arg(long = "config", env = "PORTCULLIS_CONFIG", value_name = "FILE")]
     path: Option<PathBuf>,
 }

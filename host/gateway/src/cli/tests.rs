@@ -7,11 +7,14 @@ use tempfile::TempDir;
 
 use super::CommandLine;
 use super::run;
+use crate::testing;
+use crate::testing::simple;
+use crate::testing::write;
 
 /// A folder with a configuration, and a plugin in it.
 fn folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let config = r#"
+    let folder = testing::folder(
+        r#"
 [plugins]
 cache_directory = "cache"
 [authenticators.keys]
@@ -33,17 +36,9 @@ path = "/half"
 authenticators = ["people"]
 optional = true
 upstream = "portcullis:whoami"
-"#;
-    fs::write(folder.path().join("portcullis.toml"), config).unwrap();
-    fs::write(
-        folder.path().join("simple.wasm"),
-        portcullis_plugins::find("simple").unwrap(),
-    )
-    .unwrap();
-    let password = folder.path().join("password");
-    fs::write(&password, "upstream-secret\n").unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+"#,
+    );
+    write(&folder.path().join("password"), "upstream-secret\n", 0o600);
     folder
 }
 
@@ -174,8 +169,19 @@ fn explain_tells_how_a_request_ends() {
 #[test]
 fn inspect_tells_what_a_component_is() {
     let folder = folder();
-    let output = command(&folder, &["plugin", "inspect", "FOLDER/simple.wasm"]).unwrap();
-    let component = portcullis_plugins::find("simple").unwrap();
+    let inspect = |name: &str| {
+        let file = format!("FOLDER/{name}");
+        command(
+            &folder,
+            &["plugin", "inspect", &file, "--config", "FOLDER/portcullis.toml"],
+        )
+    };
+    let output = inspect("simple.wasm").unwrap();
+    let compiled = || fs::read_dir(folder.path().join("cache")).unwrap().count();
+    assert_eq!(compiled(), 1, "what was compiled is kept");
+    assert_eq!(inspect("simple.wasm").unwrap(), output);
+    assert_eq!(compiled(), 1, "and found again");
+    let component = simple();
     for expected in [
         "contract  portcullis:auth@0.1.0\n",
         &format!("sha256    {}\n", portcullis::Digest::of(component)),
@@ -188,7 +194,7 @@ fn inspect_tells_what_a_component_is() {
     }
     fs::write(folder.path().join("note.wasm"), "hello").unwrap();
     for name in ["note.wasm", "gone.wasm"] {
-        let error = command(&folder, &["plugin", "inspect", &format!("FOLDER/{name}")]).unwrap_err();
+        let error = inspect(name).unwrap_err();
         assert!(error.starts_with(&format!("FOLDER/{name}: ")), "{error}");
     }
 }

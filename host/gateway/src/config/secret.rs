@@ -33,11 +33,11 @@ impl fmt::Debug for Secret {
 }
 
 /// Reads a secret from where a value refers to. The secret itself may not stand there, and its file may be read by
-/// its owner only.
+/// its owner and its group only.
 pub(super) fn secret(item: Item<'_>) -> Option<Secret> {
     let place = item.place.clone();
     let resolved = match Reference::parse(&item.text()?) {
-        Some(reference) => reference.resolve(place.document(), Privacy::Owner).map(Secret::new),
+        Some(reference) => reference.resolve(place.document(), Privacy::Group).map(Secret::new),
         None => Err("a secret doesn't stand in the configuration: write \"file:PATH\" or \"env:NAME\"".to_owned()),
     };
     resolved.map_err(|message| place.report(message)).ok()
@@ -61,7 +61,7 @@ enum Reference<'a> {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Privacy {
     Anyone,
-    Owner,
+    Group,
 }
 
 impl<'a> Reference<'a> {
@@ -74,7 +74,7 @@ impl<'a> Reference<'a> {
         match self {
             Self::File(path) => {
                 let path = document.path(path);
-                if privacy == Privacy::Owner {
+                if privacy == Privacy::Group {
                     require_private(&path)?;
                 }
                 let text = read_text(&path, MAX_TEXT).map_err(|error| format!("{} {error}", path.display()))?;
@@ -101,10 +101,12 @@ fn require_private(path: &Path) -> Result<(), String> {
     // A file that can't be looked at can't be read either, and reading says why.
     let Ok(metadata) = path.metadata() else { return Ok(()) };
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    // The group may read: so does Kubernetes hand a secret to a process that isn't root.
+    if mode & 0o027 != 0 {
         let path = path.display();
         return Err(format!(
-            "{path} is open to others (mode {mode:04o}); run: chmod 600 {path}"
+            "{path} is open to others (mode {mode:04o}); run: chmod 600 {path}, or 640 where its group reads it; in \
+             Kubernetes: defaultMode: 0440 for the secret, and an fsGroup for the pod"
         ));
     }
     Ok(())

@@ -11,12 +11,10 @@ use super::Generation;
 use crate::config::Draft;
 use crate::config::Environment;
 use crate::serve::path::CanonicalPath;
+use crate::testing::simple;
+use crate::testing::write;
 
 const ROUTE: &str = "[[routes]]\npath = \"/\"\npublic = true\nupstream = \"portcullis:whoami\"\n";
-
-fn simple() -> &'static [u8] {
-    portcullis_plugins::find("simple").unwrap()
-}
 
 /// Loads a text as `portcullis.toml` of a folder.
 async fn load(folder: &Path, text: &str) -> Result<Generation, String> {
@@ -134,10 +132,8 @@ sha256 = "{pin}"
 #[tokio::test]
 async fn a_cookie_is_for_tls_only_unless_the_gateway_listens_on_this_machine_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("key");
-    fs::write(&key, portcullis::session::Key::generate().unwrap().to_hex()).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let key = portcullis::session::Key::generate().unwrap().to_hex();
+    write(&folder.path().join("key"), &key, 0o600);
     for (listen, secure, name) in [
         ("127.0.0.1:8000", "", "portcullis"),
         ("[::1]:8000", "", "portcullis"),

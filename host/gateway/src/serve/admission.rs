@@ -45,7 +45,7 @@ pub(crate) async fn admit(
     route: &Route,
     client: &Client,
     target: &Target,
-    parts: &Parts,
+    parts: &mut Parts,
 ) -> Result<Pass, Box<Response<Body>>> {
     let asked = Instant::now();
     let Some(admission) = ask(route, client, target, parts).await else {
@@ -77,10 +77,14 @@ pub(crate) async fn admit(
     }
 }
 
-/// What the gate of a route says to a request; none: nobody is asked.
-pub(crate) async fn ask(route: &Route, client: &Client, target: &Target, parts: &Parts) -> Option<Admission> {
+/// What the gate of a route says to a request; none: nobody is asked. The headers are lent to the question and come back.
+pub(crate) async fn ask(route: &Route, client: &Client, target: &Target, parts: &mut Parts) -> Option<Admission> {
     let gate = route.access.gate()?;
-    Some(gate.admit(&Arc::new(question(client, target, parts))).await)
+    let question = Arc::new(question(client, target, parts));
+    let admission = gate.admit(&question).await;
+    // A call that was given up may still hold the question.
+    parts.headers = Arc::unwrap_or_clone(question).headers;
+    Some(admission)
 }
 
 /// The answer to a request that may not go on; none: it may.
@@ -92,14 +96,14 @@ pub(crate) fn refusal(access: &Access, outcome: &Outcome) -> Option<Response<Bod
     }
 }
 
-fn question(client: &Client, target: &Target, parts: &Parts) -> AuthRequest {
+fn question(client: &Client, target: &Target, parts: &mut Parts) -> AuthRequest {
     AuthRequest {
         method: parts.method.clone(),
         scheme: client.scheme.clone(),
         authority: target.authority.clone(),
         path: target.path.as_str().to_owned(),
         query: target.query.clone(),
-        headers: parts.headers.clone(),
+        headers: std::mem::take(&mut parts.headers),
         client_address: Some(client.address),
         client_certificate: None,
     }

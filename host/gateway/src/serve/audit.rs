@@ -46,7 +46,7 @@ impl Entry<'_> {
             client = %self.client.address,
             outcome = outcome(&decision.outcome, status),
             status = status.map(|status| status.as_u16()),
-            user = user.map(|user| user.identity().name().escape_debug().to_string()),
+            user = user.map(|user| one_line(user.identity().name())),
             authenticator = user.map(|user| user.authenticator()),
             session = admission.via_session,
             steps = steps(&decision.steps),
@@ -61,7 +61,7 @@ impl Entry<'_> {
                 target: "portcullis::audit",
                 authenticator = %step.authenticator,
                 verdict = step.verdict.label(),
-                why = %why.escape_debug(),
+                why = one_line(why),
                 route = self.route,
                 "an authenticator could not decide"
             );
@@ -74,7 +74,7 @@ pub(crate) fn unserved(client: &Client, method: &Method, path: &str, why: &Unser
     tracing::info!(
         target: "portcullis::audit",
         method = %method,
-        path = %path.chars().take(MAX_PATH).collect::<String>().escape_debug(),
+        path = one_line(&path.chars().take(MAX_PATH).collect::<String>()),
         client = %client.address,
         outcome = "unserved",
         status = status.as_u16(),
@@ -106,7 +106,8 @@ fn steps(steps: &[Step]) -> String {
         // Writing to a string can't fail.
         let _ = write!(text, "{separator}{}: {}", step.authenticator, step.verdict.label());
         if let Verdict::Reject(why) | Verdict::Forbid(why) | Verdict::TurnedAway(why) = &step.verdict {
-            let _ = write!(text, " \"{}\"", why.escape_debug());
+            // With no other quotation marks in it, nothing that a plugin says can pass for the end of it.
+            let _ = write!(text, " \"{}\"", one_line(why).replace('"', "'"));
         }
         let questions = step.asked.iter().map(|asked| {
             let denied = if asked.granted { "" } else { " (not granted)" };
@@ -115,4 +116,11 @@ fn steps(steps: &[Step]) -> String {
         let _ = write!(text, " [{}]", questions.collect::<Vec<_>>().join(", "));
     }
     text
+}
+
+/// A text that somebody else wrote, as a field that stays on its line. Quotation marks and backslashes are left to the
+/// log's format: it escapes the values of fields itself, and JSON would show them escaped twice.
+fn one_line(text: &str) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.replace(breaks, "\u{fffd}")
 }

@@ -116,7 +116,7 @@ impl Gateway {
                 self.generation.sessions(),
             ));
         };
-        let pass = match admission::admit(route, client, &target, &parts).await {
+        let pass = match admission::admit(route, client, &target, &mut parts).await {
             Ok(pass) => pass,
             Err(response) => return Ok(*response),
         };

@@ -63,7 +63,7 @@ impl Gateway {
             Ok((_, None)) => return ended(Ending::Own),
             Err(unserved) => return ended(Ending::answer(unserved.answer().status(), Some(unserved.to_string()))),
         };
-        let admission = admission::ask(route, &client, &target, &parts).await;
+        let admission = admission::ask(route, &client, &target, &mut parts).await;
         let ending = ending(route, admission.as_ref());
         Preview {
             route: Some(route),

@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::Claims;
 use crate::fault::Fault;
@@ -21,27 +20,15 @@ pub enum AudienceMatch {
 
 /// Refuses a token that is meant for somebody else, or that does not say.
 pub(crate) fn check(claims: &Claims, audiences: &[String], how: AudienceMatch) -> Result<(), Fault> {
-    let named = named(claims)?;
+    let named = claims
+        .texts("aud", |audience| vec![audience])?
+        .ok_or_else(|| Fault::Claim("aud".to_owned(), "is missing"))?;
     let mut expected = audiences.iter().map(|audience| named.contains(&audience.as_str()));
     let holds = match how {
         AudienceMatch::All => expected.all(|found| found),
         AudienceMatch::Any => expected.any(|found| found),
     };
     if holds { Ok(()) } else { Err(Fault::Audience) }
-}
-
-fn named(claims: &Claims) -> Result<Vec<&str>, Fault> {
-    let malformed = || Fault::Claim("aud".to_owned(), "is neither a string nor a list of strings");
-    match claims.registered("aud") {
-        None => Err(Fault::Claim("aud".to_owned(), "is missing")),
-        Some(Value::String(audience)) => Ok(vec![audience]),
-        Some(Value::Array(audiences)) => audiences
-            .iter()
-            .map(Value::as_str)
-            .collect::<Option<_>>()
-            .ok_or_else(malformed),
-        Some(_) => Err(malformed()),
-    }
 }
 
 #[cfg(test)]

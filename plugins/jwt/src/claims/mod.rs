@@ -37,6 +37,23 @@ impl Claims {
         self.0.get(name)
     }
 
+    /// A registered claim that is a text or a list of texts. `split` says what a text alone stands for. None: there is no
+    /// such claim, or it is `null`.
+    pub(crate) fn texts<'a>(
+        &'a self,
+        name: &str,
+        split: impl FnOnce(&'a str) -> Vec<&'a str>,
+    ) -> Result<Option<Vec<&'a str>>, Fault> {
+        let texts = match self.registered(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => Some(split(text)),
+            Some(Value::Array(items)) => items.iter().map(Value::as_str).collect(),
+            Some(_) => None,
+        };
+        let malformed = || Fault::Claim(name.to_owned(), "is neither text nor a list of texts");
+        texts.map(Some).ok_or_else(malformed)
+    }
+
     pub(crate) fn find(&self, path: &ClaimPath) -> Option<&Value> {
         path.find(&self.0)
     }

@@ -1,7 +1,5 @@
 //! The scopes of a token: what its holder may do (RFC 9068, section 2.2.3).
 
-use serde_json::Value;
-
 use super::Claims;
 use crate::fault::Fault;
 
@@ -11,28 +9,17 @@ pub(crate) fn check(claims: &Claims, required: &[String]) -> Result<(), Fault> {
     if required.is_empty() {
         return Ok(());
     }
-    let granted = granted(claims)?;
+    let name = if claims.registered("scope").is_some() {
+        "scope"
+    } else {
+        "scp"
+    };
+    let granted = claims
+        .texts(name, |scopes| scopes.split(' ').collect())?
+        .unwrap_or_default();
     match required.iter().find(|scope| !granted.contains(&scope.as_str())) {
         Some(missing) => Err(Fault::Scope(missing.clone())),
         None => Ok(()),
-    }
-}
-
-fn granted(claims: &Claims) -> Result<Vec<&str>, Fault> {
-    let (name, value) = match claims.registered("scope") {
-        Some(scope) => ("scope", Some(scope)),
-        None => ("scp", claims.registered("scp")),
-    };
-    let malformed = || Fault::Claim(name.to_owned(), "is neither text nor a list of texts");
-    match value {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::String(scopes)) => Ok(scopes.split(' ').collect()),
-        Some(Value::Array(scopes)) => scopes
-            .iter()
-            .map(Value::as_str)
-            .collect::<Option<_>>()
-            .ok_or_else(malformed),
-        Some(_) => Err(malformed()),
     }
 }
 

@@ -3,10 +3,10 @@
 //! A key is bound to algorithms by its type first, and by `alg`, `use` and `key_ops` after that. So no token turns a
 //! public key into a shared secret (CVE-2026-39999, CVE-2026-22817).
 
+use portcullis_sdk::crypto::Algorithm;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::algorithm::Algorithm;
 use crate::algorithm::AlgorithmSet;
 use crate::text::Text;
 
@@ -67,7 +67,7 @@ impl<'a> TryFrom<Jwk<'a>> for Key<'a> {
         let algorithms = match jwk.alg.as_deref() {
             None => by_type,
             Some(name) => {
-                let named = Algorithm::from_name(name).ok_or("has an algorithm that is not supported (alg)")?;
+                let named = Algorithm::from_jose(name).ok_or("has an algorithm that is not supported (alg)")?;
                 by_type.intersection(AlgorithmSet::of(&[named]))
             }
         };
@@ -96,7 +96,7 @@ impl Jwk<'_> {
                 AlgorithmSet::of(&[Algorithm::Es384]),
                 has_bytes(self.x.as_ref(), 48) && has_bytes(self.y.as_ref(), 48),
             ),
-            ("OKP", Some("Ed25519")) => (AlgorithmSet::of(&[Algorithm::EdDsa]), has_bytes(self.x.as_ref(), 32)),
+            ("OKP", Some("Ed25519")) => (AlgorithmSet::of(&[Algorithm::Ed25519]), has_bytes(self.x.as_ref(), 32)),
             // A secret that is published is none, and an HMAC key that could come by this way would let a token choose it.
             ("oct", _) => return Err("is a shared secret (kty oct); HMAC takes the setting secret"),
             _ => return Err("is of a type or curve that is not supported (kty, crv)"),
@@ -183,8 +183,8 @@ mod tests {
             (rsa(), AlgorithmSet::RSA),
             (p256(), AlgorithmSet::of(&[Algorithm::Es256])),
             (p384, AlgorithmSet::of(&[Algorithm::Es384])),
-            (ed25519.clone(), AlgorithmSet::of(&[Algorithm::EdDsa])),
-            (with(ed25519, "alg", "Ed25519"), AlgorithmSet::of(&[Algorithm::EdDsa])),
+            (ed25519.clone(), AlgorithmSet::of(&[Algorithm::Ed25519])),
+            (with(ed25519, "alg", "Ed25519"), AlgorithmSet::of(&[Algorithm::Ed25519])),
             (with(rsa(), "alg", "PS256"), AlgorithmSet::of(&[Algorithm::Ps256])),
             (
                 with(with(rsa(), "use", "sig"), "key_ops", json!(["sign", "verify"])),

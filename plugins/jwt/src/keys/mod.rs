@@ -87,7 +87,7 @@ impl Key<'_> {
 }
 
 fn holds(jws: &Jws<'_>, jwk: &str) -> bool {
-    crypto::verify(jws.algorithm.method(), jwk, jws.message, &jws.signature).unwrap_or_else(|reason| {
+    crypto::verify(jws.algorithm, jwk, jws.message, &jws.signature).unwrap_or_else(|reason| {
         log::warn(format!("a key can't be used: {reason}"));
         false
     })

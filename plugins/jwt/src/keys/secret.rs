@@ -10,11 +10,11 @@ use base64::engine::GeneralPurpose;
 use base64::engine::GeneralPurposeConfig;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use portcullis_sdk::Secret;
+use portcullis_sdk::crypto::Algorithm;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::pem;
-use crate::algorithm::Algorithm;
 use crate::algorithm::AlgorithmSet;
 
 /// How a secret is written.

@@ -63,14 +63,14 @@ fn keys_that_the_cache_has_dropped_are_fetched_again_at_once() {
     let host = host();
     publish(&host, &[P256.jwk_with_id("a")]);
     ask(&from_url(), &lasting(&P256, "a")).unwrap();
-    let entries = host.cache_entries();
-    assert_eq!(entries.len(), 1, "{entries:?}");
-    portcullis_sdk::cache::delete(&entries[0].0);
+    for (key, _) in host.cache_entries() {
+        portcullis_sdk::cache::delete(&key);
+    }
     assert_eq!(said(ask(&from_url(), &lasting(&P256, "a"))), "alice");
     assert_eq!(sent(&host).len(), 2);
 }
 
-/// Security case 34: a new key is found at once, and then none is looked for until the floor has passed.
+/// Security case 34: a new key is found by the first token that has it, unless keys were fetched a moment ago.
 #[test]
 fn a_new_key_is_found_at_once_and_the_old_one_goes() {
     let host = host();
@@ -78,6 +78,9 @@ fn a_new_key_is_found_at_once_and_the_old_one_goes() {
     ask(&from_url(), &lasting(&P256, "old")).unwrap();
     let new = mint::p256();
     publish(&host, &[new.jwk_with_id("new")]);
+    expect(ask(&from_url(), &lasting(&new, "new")), "401 invalid_token: no key");
+    assert_eq!(sent(&host).len(), 1);
+    host.advance(Duration::from_secs(30));
     assert_eq!(said(ask(&from_url(), &lasting(&new, "new"))), "alice");
     expect(
         ask(&from_url(), &lasting(&P256, "old")),
@@ -107,10 +110,10 @@ fn a_flood_of_unknown_ids_is_one_request_per_floor() {
         }
     };
     flood(0);
-    assert_eq!(sent(&host).len(), 2);
+    assert_eq!(sent(&host).len(), 1, "the first fetch counts");
     host.advance(Duration::from_secs(30));
     flood(5_000);
-    assert_eq!(sent(&host).len(), 3);
+    assert_eq!(sent(&host).len(), 2);
     assert!(host.cache_entries().len() < 5, "{:?}", host.cache_entries());
 }
 
@@ -126,7 +129,7 @@ fn tokens_without_an_id_are_one_request_per_floor_too() {
             "401 invalid_token: no key of https://id.example.org verifies the signature",
         );
     }
-    assert_eq!(sent(&host).len(), 2);
+    assert_eq!(sent(&host).len(), 1);
 }
 
 #[test]
@@ -149,6 +152,7 @@ fn a_rotated_key_without_an_id_is_found_too() {
     ask(&from_url(), &lasting(&P256, "a")).unwrap();
     let new = mint::p256();
     publish(&host, &[new.jwk()]);
+    host.advance(Duration::from_secs(30));
     assert_eq!(said(ask(&from_url(), &lasting(&new, "b"))), "alice");
     assert_eq!(sent(&host).len(), 2);
 }

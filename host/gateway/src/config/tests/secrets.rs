@@ -1,20 +1,15 @@
 //! Where secrets may come from, and where they never appear.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::KEY;
 use super::errors_in;
 use crate::config::Draft;
 use crate::config::Environment;
+use crate::testing::write;
 
 const ROUTE: &str = "[[routes]]\npath = \"/\"\npublic = true\nupstream = \"portcullis:whoami\"\n";
-
-fn write(path: &Path, text: &str, mode: u32) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
 
 #[test]
 fn a_secret_comes_from_a_file_beside_the_configuration_or_from_the_environment() {
@@ -76,18 +71,37 @@ fn no_plugin_is_granted_the_session_cookie() {
 }
 
 #[test]
+fn a_secret_may_be_read_by_its_owner_and_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    // As Kubernetes mounts it: a link to a link's file.
+    let data = folder.path().join("..data");
+    fs::create_dir(folder.path().join("..2026")).unwrap();
+    std::os::unix::fs::symlink("..2026", &data).unwrap();
+    std::os::unix::fs::symlink("..data/cookie.key", folder.path().join("cookie.key")).unwrap();
+    for mode in [0o400, 0o600, 0o440, 0o640] {
+        let key = data.join("cookie.key");
+        let _ = fs::remove_file(&key);
+        write(&key, KEY, mode);
+        let text = format!("[session]\nkeys = [\"file:cookie.key\"]\n{ROUTE}");
+        let errors = errors_in(&folder.path().join("p.toml"), &text, &Environment::from([]));
+        assert_eq!(errors, [""; 0], "{mode:04o}");
+    }
+}
+
+#[test]
 fn a_secret_that_others_may_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("cookie.key");
     let path = folder.path().join("p.toml");
-    for mode in [0o640, 0o604, 0o620, 0o666] {
+    for mode in [0o604, 0o620, 0o644, 0o660, 0o666] {
         write(&key, KEY, mode);
         let text = format!("[session]\nkeys = [\"file:cookie.key\"]\n{ROUTE}");
         let (path, key) = (path.display(), key.display());
         assert_eq!(
             errors_in(&folder.path().join("p.toml"), &text, &Environment::from([])),
             [format!(
-                "{path}:2: session.keys[0]: {key} is open to others (mode {mode:04o}); run: chmod 600 {key}"
+                "{path}:2: session.keys[0]: {key} is open to others (mode {mode:04o}); run: chmod 600 {key}, or 640 where \
+                 its group reads it; in Kubernetes: defaultMode: 0440 for the secret, and an fsGroup for the pod"
             )]
         );
     }

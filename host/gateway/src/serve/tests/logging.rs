@@ -47,6 +47,17 @@ fn collect() -> (Log, tracing::subscriber::DefaultGuard) {
     (log, guard)
 }
 
+/// The same in words for people.
+fn collect_text() -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let writer = log.clone();
+    let lines = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(LevelFilter::INFO);
+    let guard = tracing::subscriber::set_default(lines.with_writer(move || writer.clone()).finish());
+    (log, guard)
+}
+
 #[tokio::test]
 async fn every_decision_leaves_a_line() {
     let (log, _guard) = collect();
@@ -105,6 +116,95 @@ async fn a_request_that_is_refused_unasked_leaves_a_line_too() {
         (&"unserved".into(), &"/a/../b".into())
     );
     assert_eq!(line["status"], 400);
+}
+
+/// A gateway whose `keys` can't reach its provider, and whose `tokens` knows no key of the name that a token has.
+const QUARRELSOME: &str = r#"
+[authenticators.keys]
+plugin = "jwt"
+settings.issuers = [{ issuer = "a", audiences = ["b"], jwks_url = "http://127.0.0.1:1/\"keys\"" }]
+grants.http = ["http://127.0.0.1:1"]
+[authenticators.tokens]
+plugin = "jwt"
+settings.issuers = [{ issuer = "a", audiences = ["b"], jwks = { keys = [{ kty = "OKP", crv = "Ed25519", kid = "x", x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }] } }]
+"#;
+
+/// `{"alg":"EdDSA","kid":"say \"hi\""}`, then `{"iss":"a"}`, and no signature to speak of.
+const QUOTING: &str = "Authorization: Bearer eyJhbGciOiJFZERTQSIsImtpZCI6InNheSBcImhpXCIifQ.eyJpc3MiOiJhIn0.AAAA\r\n";
+
+/// What others wrote is in a line once, as they wrote it; and what could end the line is not.
+async fn quarrel() -> String {
+    let upstream = Upstream::start().await;
+    let routes = [("keys", "/keys"), ("tokens", "/tokens"), ("simple", "/simple")].map(|(name, path)| {
+        route(
+            path,
+            &upstream,
+            &format!("authenticators = [\"{name}\"]\ntimeout = \"100ms\""),
+        )
+    });
+    let gateway = Running::start("", &(QUARRELSOME.to_owned() + &routes.concat())).await;
+    assert!(gateway.ask("GET /keys", QUOTING).await.starts_with("http/1.1 503 "));
+    assert!(gateway.ask("GET /tokens", QUOTING).await.starts_with("http/1.1 401 "));
+    // The user `say "hi"\`.
+    gateway
+        .ask("GET /simple", "Authorization: Basic c2F5ICJoaSJcOng=\r\n")
+        .await;
+    gateway.ask("GET /../\"\u{2028}\u{9b}", ALICE).await;
+    upstream.address.to_string()
+}
+
+#[tokio::test]
+async fn json_has_the_words_of_others_as_they_wrote_them() {
+    let (log, _guard) = collect();
+    quarrel().await;
+    let of = |message: &str, field: &str| {
+        let lines = log.lines(message).into_iter();
+        lines
+            .filter_map(|line| Some(line.get(field)?.as_str()?.to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let [why] = &of("an authenticator could not decide", "why")[..] else {
+        panic!()
+    };
+    assert!(why.starts_with("http://127.0.0.1:1/\"keys\": "), "{why}");
+    assert_eq!(
+        of("decision", "steps")[1],
+        "tokens: reject \"no key of a has the id 'say \\'hi\\''\" [header authorization]"
+    );
+    assert_eq!(of("decision", "user"), ["say \"hi\"\\"]);
+    assert_eq!(of("request refused", "path"), ["/../\"\u{fffd}\u{fffd}"]);
+    for line in log
+        .text()
+        .lines()
+        .filter(|line| line.contains("\"target\":\"portcullis"))
+    {
+        assert!(
+            !line.contains(char::is_control) && !line.contains('\u{2028}'),
+            "{line:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn text_escapes_the_words_of_others_once() {
+    let (log, _guard) = collect_text();
+    quarrel().await;
+    let text = log.text();
+    for expected in [
+        r#" why="http://127.0.0.1:1/\"keys\": "#,
+        r#" steps="tokens: reject \"no key of a has the id 'say \\'hi\\''\" [header authorization]""#,
+        r#" user="say \"hi\"\\""#,
+        " path=\"/../\\\"\u{fffd}\u{fffd}\"",
+    ] {
+        assert!(text.contains(expected), "{expected}\n{text}");
+    }
+    for line in text.lines() {
+        assert!(
+            !line.contains(char::is_control) && !line.contains('\u{2028}'),
+            "{line:?}"
+        );
+        assert!(line.contains(" portcullis"), "every line is a whole one: {line}");
+    }
 }
 
 #[tokio::test]

@@ -176,7 +176,11 @@ impl Source<'_> {
         // Another instance may have got them since this one looked.
         let keys = self.load().map_or_else(|| self.fetch(), Ok);
         match &keys {
-            Ok(_) => claim.release(),
+            Ok(_) => {
+                // What was fetched just now is not worth a refresh yet, whatever tokens arrive.
+                self.refreshing().succeed(self.freshness.min_refresh_interval);
+                claim.release();
+            }
             Err(reason) => claim.fail(reason, RETRY.min(self.freshness.min_refresh_interval)),
         }
         keys.map_err(Fault::Unavailable)
