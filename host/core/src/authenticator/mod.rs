@@ -21,6 +21,7 @@ use crate::decision::Step;
 use crate::decision::Verdict;
 use crate::detach::Detach;
 use crate::egress::Egress;
+use crate::egress::Outbound;
 use crate::engine::Component;
 use crate::engine::Digest;
 use crate::grants::Grants;
@@ -56,6 +57,7 @@ impl Authenticator {
             settings: serde_json::Value::Object(serde_json::Map::new()),
             grants: Grants::default(),
             limits: Limits::default(),
+            outbound: Outbound::default(),
         }
     }
 
@@ -87,7 +89,7 @@ impl Authenticator {
     /// Asks about one request. Whoever asks may go away: the call still runs to its end.
     pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> Said {
         let start = Instant::now();
-        let Reply { result, asked } = match self.permits() {
+        let Reply { result, asked, denied } = match self.permits() {
             Some(permits) => Detach::new(self.clone().call(Arc::clone(request), permits)).await,
             None => Reply::failure(PluginError::Busy),
         };
@@ -101,6 +103,7 @@ impl Authenticator {
                 authenticator,
                 verdict,
                 asked,
+                denied,
                 elapsed: start.elapsed(),
             },
         }
@@ -153,6 +156,7 @@ pub struct AuthenticatorBuilder {
     settings: serde_json::Value,
     grants: Grants,
     limits: Limits,
+    outbound: Outbound,
 }
 
 impl AuthenticatorBuilder {
@@ -180,6 +184,13 @@ impl AuthenticatorBuilder {
         self
     }
 
+    /// How it asks the servers that it is granted.
+    #[must_use]
+    pub fn outbound(mut self, outbound: Outbound) -> Self {
+        self.outbound = outbound;
+        self
+    }
+
     /// Checks the settings against the plugin's schema, then lets the plugin check them.
     ///
     /// # Errors
@@ -191,8 +202,8 @@ impl AuthenticatorBuilder {
         let grants = Arc::new(self.grants);
         let tls = self.component.engine().shared().tls.as_ref();
         let surroundings = Surroundings {
+            egress: Egress::new(&self.name, Arc::clone(&grants), self.outbound, tls),
             authenticator: self.name,
-            egress: Egress::new(Arc::clone(&grants), tls),
             grants,
             limits: self.limits,
             cache: Some(Arc::new(Cache::new(self.limits.cache))),

@@ -22,8 +22,8 @@ use crate::contract::Plugin;
 use crate::contract::portcullis::auth::types::Grant;
 use crate::contract::portcullis::auth::types::Refusal;
 use crate::decision::Asked;
+use crate::egress::CallEgress;
 use crate::egress::Egress;
-use crate::egress::Outbound;
 use crate::engine::Component;
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -44,6 +44,8 @@ const MAX_RANDOM: u64 = 64 << 10;
 pub(crate) struct Reply {
     pub(crate) result: Result<Result<Grant, Refusal>, PluginError>,
     pub(crate) asked: Vec<Asked>,
+    /// How many requests to other servers were out of its grants.
+    pub(crate) denied: u32,
 }
 
 impl Reply {
@@ -52,6 +54,7 @@ impl Reply {
         Self {
             result: Err(error),
             asked: Vec::new(),
+            denied: 0,
         }
     }
 }
@@ -107,9 +110,11 @@ impl Instance {
             .call_authenticate(&mut self.store, handle)
             .await
             .map_err(PluginError::trap);
+        let state = self.store.data_mut();
         Reply {
             result,
-            asked: std::mem::take(&mut self.store.data_mut().asked),
+            asked: std::mem::take(&mut state.asked),
+            denied: state.outbound.denied(),
         }
     }
 
@@ -131,7 +136,6 @@ impl Surroundings {
             ..Grants::default()
         });
         let authenticator: Arc<str> = "settings-schema".into();
-        let egress = Egress::new(Arc::clone(&grants), None);
         let limits = Limits {
             deadline: Duration::from_secs(10),
             ..Limits::default()
@@ -141,7 +145,7 @@ impl Surroundings {
             grants,
             limits,
             cache: None,
-            egress,
+            egress: Egress::closed(),
         }
     }
 }
@@ -164,7 +168,7 @@ impl State {
             table,
             wasi: wasi(&log),
             http,
-            outbound: Outbound::new(surroundings.egress.clone(), log.clone()),
+            outbound: CallEgress::new(surroundings.egress.clone(), log.clone()),
             clock,
             log,
             grants: Arc::clone(&surroundings.grants),

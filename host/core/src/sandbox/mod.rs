@@ -30,7 +30,7 @@ use self::clock::Clock;
 use crate::AuthRequest;
 use crate::contract;
 use crate::decision::Asked;
-use crate::egress::Outbound;
+use crate::egress::CallEgress;
 use crate::grants::Grants;
 
 pub(crate) use self::cache::Cache;
@@ -51,7 +51,7 @@ pub(crate) struct State {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    outbound: Outbound,
+    outbound: CallEgress,
     clock: Clock,
     log: LogLines,
     grants: Arc<Grants>,
