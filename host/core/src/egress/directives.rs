@@ -12,7 +12,9 @@ const MAX_AGE: u64 = 1 << 31;
 /// The value of a directive, in either case; the inner none when it has none.
 pub(super) fn directive<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<Option<&'h str>> {
     let fields = headers.get_all(header::CACHE_CONTROL).iter();
-    let directives = fields.filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(','));
+    let directives = fields
+        .filter_map(|field| field.to_str().ok())
+        .flat_map(|field| field.split(','));
     directives
         .map(|directive| match directive.split_once('=') {
             Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
@@ -69,7 +71,10 @@ mod tests {
 
     #[test]
     fn directives_are_found_in_either_case_and_in_any_field() {
-        let read = headers(&[("cache-control", "Max-Age=60, public"), ("cache-control", "STALE-IF-ERROR=\"90\"")]);
+        let read = headers(&[
+            ("cache-control", "Max-Age=60, public"),
+            ("cache-control", "STALE-IF-ERROR=\"90\""),
+        ]);
         assert_eq!(seconds(&read, "max-age"), Some(Duration::from_secs(60)));
         assert_eq!(seconds(&read, "stale-if-error"), Some(Duration::from_secs(90)));
         assert!(has(&read, "public"));

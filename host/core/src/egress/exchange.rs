@@ -28,6 +28,7 @@ use super::body::beginning;
 use super::counters::Ending;
 use super::failure::Failure;
 use super::key::Key;
+use super::pool::MAX_HEAD;
 use super::store::MAX_BODY;
 use super::stored::Stored;
 use super::stored::Use;
@@ -47,7 +48,11 @@ pub(super) enum Landed {
 
 impl Egress {
     /// Asks the server and passes the answer on as it comes.
-    pub(super) async fn pass(&self, request: Request<Full<Bytes>>, patience: Duration) -> Result<Response<WasiBody>, Failure> {
+    pub(super) async fn pass(
+        &self,
+        request: Request<Full<Bytes>>,
+        patience: Duration,
+    ) -> Result<Response<WasiBody>, Failure> {
         let place = self.place()?;
         let now = Instant::now();
         let deadline = now + EXCHANGE;
@@ -60,7 +65,10 @@ impl Egress {
     pub(super) async fn fetch(self, request: Request<Full<Bytes>>, key: Key) -> Landed {
         let stored = self.0.store.get(&key);
         let mut sent = request.clone();
-        match stored.as_ref().map(|stored| stored.satisfies(&request, self.0.outbound.refresh_floor)) {
+        match stored
+            .as_ref()
+            .map(|stored| stored.satisfies(&request, self.0.outbound.refresh_floor))
+        {
             // Somebody else's exchange has just ended.
             Some(Use::Fresh(answer)) => return Landed::Answer(answer, Ending::Hit),
             Some(Use::Stale(answer)) => return Landed::Answer(answer, Ending::Stale),
@@ -76,7 +84,10 @@ impl Egress {
             Landed::Answer(answer, _) => is_failure(answer.status),
             Landed::Single(_) => false,
         };
-        let instead = stored.as_ref().filter(|_| failed).and_then(|stored| stored.instead(&request));
+        let instead = stored
+            .as_ref()
+            .filter(|_| failed)
+            .and_then(|stored| stored.instead(&request));
         if let Some(answer) = instead {
             return Landed::Answer(answer, Ending::Stale);
         }
@@ -107,8 +118,14 @@ impl Egress {
         let deadline = Instant::now() + EXCHANGE;
         let exchange = async {
             let mut response = self.ask(request).await?;
-            let limit = if response.headers().contains_key(header::SET_COOKIE) { 0 } else { MAX_BODY };
-            let beginning = beginning(response.body_mut(), limit).await.map_err(|_| Failure::Terminated)?;
+            let limit = if response.headers().contains_key(header::SET_COOKIE) {
+                0
+            } else {
+                MAX_BODY
+            };
+            let beginning = beginning(response.body_mut(), limit)
+                .await
+                .map_err(|_| Failure::Terminated)?;
             Ok((response, beginning))
         };
         let (response, beginning) = timeout_at(deadline, exchange).await.map_err(|_| Failure::Timeout)??;
@@ -126,7 +143,20 @@ impl Egress {
     }
 
     async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
-        let mut response = self.0.pool.request(request).await.map_err(|error| Failure::of(&error))?;
+        let mut response = self
+            .0
+            .pool
+            .request(request)
+            .await
+            .map_err(|error| Failure::of(&error))?;
+        let head: usize = response
+            .headers()
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
+        if head > MAX_HEAD {
+            return Err(Failure::Head);
+        }
         strip_hop_by_hop(response.headers_mut());
         Ok(response)
     }

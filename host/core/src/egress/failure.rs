@@ -12,6 +12,8 @@ use super::resolver::Prohibited;
 pub(super) enum Failure {
     /// No connection in time.
     ConnectTimeout,
+    /// The head of the answer is larger than allowed.
+    Head,
     /// More requests at once than may be.
     Limited,
     /// The name leads to addresses that it may not lead to.
@@ -64,7 +66,9 @@ impl Failure {
     /// What the operator is told, if anything but the plugin's own word is of use.
     pub(super) fn line(&self, server: &str) -> Option<String> {
         match self {
-            Self::Limited => Some(format!("{server}: not asked, since too many outbound requests are under way")),
+            Self::Limited => Some(format!(
+                "{server}: not asked, since too many outbound requests are under way"
+            )),
             Self::Prohibited(prohibited) => Some(format!("denied: {server}: {prohibited}")),
             Self::Tls(error) => Some(format!("{server}: TLS failed: {error}")),
             _ => None,
@@ -76,6 +80,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::ConnectTimeout => Self::ConnectionTimeout,
+            Failure::Head => Self::HttpResponseHeaderSectionSize(None),
             Failure::Limited => Self::ConnectionLimitReached,
             Failure::Prohibited(_) => Self::DestinationIpProhibited,
             Failure::Refused => Self::ConnectionRefused,

@@ -23,7 +23,9 @@ impl Key {
 
     /// The same for requests that one stored answer could satisfy; how fresh they want it to be is not part of it.
     pub(super) fn of_answer<B>(request: &Request<B>) -> Self {
-        Self::new(request, |name| *name != header::CACHE_CONTROL && *name != header::PRAGMA)
+        Self::new(request, |name| {
+            *name != header::CACHE_CONTROL && *name != header::PRAGMA
+        })
     }
 
     fn new<B>(request: &Request<B>, counts: impl Fn(&HeaderName) -> bool) -> Self {
@@ -52,7 +54,9 @@ mod tests {
 
     fn request(uri: &str, headers: &[(&'static str, &'static str)]) -> Request<()> {
         let builder = Request::get(uri);
-        let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
+        let builder = headers
+            .iter()
+            .fold(builder, |builder, (name, value)| builder.header(*name, *value));
         builder.body(()).unwrap()
     }
 
@@ -74,7 +78,10 @@ mod tests {
     #[test]
     fn the_wish_for_a_fresh_answer_is_part_of_the_exchange_only() {
         let one = request("http://a/", &[("x-a", "1")]);
-        let other = request("http://a/", &[("x-a", "1"), ("cache-control", "no-cache"), ("pragma", "no-cache")]);
+        let other = request(
+            "http://a/",
+            &[("x-a", "1"), ("cache-control", "no-cache"), ("pragma", "no-cache")],
+        );
         assert_eq!(Key::of_answer(&one), Key::of_answer(&other));
         assert_ne!(Key::of_exchange(&one), Key::of_exchange(&other));
     }

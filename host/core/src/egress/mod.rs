@@ -79,7 +79,13 @@ impl Egress {
         outbound: Outbound,
         tls: Option<&Arc<rustls::ClientConfig>>,
     ) -> Self {
-        Self::resolving(Resolver::system(), Counters::register(authenticator), grants, outbound, tls)
+        Self::resolving(
+            Resolver::system(),
+            Counters::register(authenticator),
+            grants,
+            outbound,
+            tls,
+        )
     }
 
     /// The outbound side of what is no authenticator: nothing is granted, and nothing counted.
@@ -127,7 +133,9 @@ impl Egress {
             }
         };
         let request = Request::from_parts(head, Full::new(body.clone()));
-        let patience = options.and_then(|options| options.first_byte_timeout).unwrap_or(PATIENCE);
+        let patience = options
+            .and_then(|options| options.first_byte_timeout)
+            .unwrap_or(PATIENCE);
         let result = if body.is_empty() && may_be_shared(&request) {
             self.get(request, patience.min(PATIENCE)).await
         } else {
@@ -159,7 +167,9 @@ impl Egress {
     ) -> Result<(Response<WasiBody>, Ending), Failure> {
         let changes = (!request.method().is_safe()).then(|| request.uri().clone());
         let response = self.pass(request, patience).await?;
-        if let Some(uri) = changes.filter(|_| !response.status().is_client_error() && !response.status().is_server_error()) {
+        if let Some(uri) =
+            changes.filter(|_| !response.status().is_client_error() && !response.status().is_server_error())
+        {
             self.0.store.forget(&uri);
         }
         Ok((response, Ending::Sent))
@@ -178,9 +188,10 @@ impl Egress {
             Some(Use::Stale(answer)) => return Ok((answer.into_response(), Ending::Stale)),
             Some(Use::Validate(_)) | None => {}
         }
-        let (flight, leads) = self.0.flights.join(Key::of_exchange(&request), || {
-            self.clone().fetch(request.clone(), key)
-        });
+        let (flight, leads) = self
+            .0
+            .flights
+            .join(Key::of_exchange(&request), || self.clone().fetch(request.clone(), key));
         let landed = tokio::time::timeout(patience, flight).await;
         let landed = landed.map_err(|_| Failure::Timeout)?;
         match landed.as_deref() {
@@ -202,7 +213,10 @@ impl Egress {
     /// Why a request may not be sent, if it may not.
     fn denial(&self, request: &Request<WasiBody>) -> Option<(String, Error)> {
         let uri = request.uri();
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
             let line = format!("denied: {}: a request has no user name in its URL", server(uri));
             return Some((line, Error::HttpRequestUriInvalid));
         }
@@ -243,7 +257,10 @@ fn may_be_shared<B>(request: &Request<B>) -> bool {
 fn server(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or_default();
     let host = uri.host().unwrap_or_default();
-    port(uri).map_or_else(|| format!("{scheme}://{host}"), |port| format!("{scheme}://{host}:{port}"))
+    port(uri).map_or_else(
+        || format!("{scheme}://{host}"),
+        |port| format!("{scheme}://{host}:{port}"),
+    )
 }
 
 #[cfg(test)]

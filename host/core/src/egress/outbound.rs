@@ -45,7 +45,12 @@ impl Outbound {
     /// # Errors
     ///
     /// When the server is a wildcard, or the header says how a message travels.
-    pub fn header(mut self, server: HttpGrant, name: HeaderName, mut value: HeaderValue) -> Result<Self, OutboundError> {
+    pub fn header(
+        mut self,
+        server: HttpGrant,
+        name: HeaderName,
+        mut value: HeaderValue,
+    ) -> Result<Self, OutboundError> {
         if server.is_wildcard() {
             return Err(OutboundError::Wildcard);
         }
@@ -101,7 +106,10 @@ impl Default for Outbound {
 /// Says which headers are added where, and never what is in them.
 impl fmt::Debug for Outbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers = self.headers.iter().map(|added| format!("{} for {}", added.name, added.server));
+        let headers = self
+            .headers
+            .iter()
+            .map(|added| format!("{} for {}", added.name, added.server));
         f.debug_struct("Outbound")
             .field("tls", &self.tls.is_some())
             .field("refresh_floor", &self.refresh_floor)
@@ -127,13 +135,15 @@ mod tests {
     use super::*;
 
     fn outbound(added: &[(&str, &'static str, &'static str)]) -> Result<Outbound, OutboundError> {
-        added.iter().try_fold(Outbound::default(), |outbound, (server, name, value)| {
-            outbound.header(
-                server.parse().unwrap(),
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
-        })
+        added
+            .iter()
+            .try_fold(Outbound::default(), |outbound, (server, name, value)| {
+                outbound.header(
+                    server.parse().unwrap(),
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
     }
 
     #[test]
@@ -173,7 +183,14 @@ mod tests {
             outbound(&[("https://*.example", "authorization", "x")]).unwrap_err(),
             OutboundError::Wildcard
         );
-        for name in ["host", "content-length", "transfer-encoding", "connection", "te", "proxy-authorization"] {
+        for name in [
+            "host",
+            "content-length",
+            "transfer-encoding",
+            "connection",
+            "te",
+            "proxy-authorization",
+        ] {
             let refused = outbound(&[("https://idp", name, "x")]).unwrap_err();
             assert_eq!(refused, OutboundError::Framing(HeaderName::from_static(name)));
         }

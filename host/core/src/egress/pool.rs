@@ -22,8 +22,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
 const MAX_IDLE_PER_HOST: usize = 32;
 
-/// Most bytes of a response's head, and most headers in it.
-const MAX_HEAD: usize = 64 << 10;
+/// Most bytes of a response's head. The parser reads up to twice as much before it gives up.
+pub(super) const MAX_HEAD: usize = 64 << 10;
+/// Most headers of a response.
 const MAX_HEADERS: usize = 100;
 
 pub(super) type Pool = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;

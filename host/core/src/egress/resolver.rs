@@ -65,7 +65,10 @@ impl Service<Name> for Resolver {
             );
             if dialled.is_empty() && !found.is_empty() {
                 let only_private = kinds.iter().all(|kind| *kind == Kind::Private);
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, Prohibited { only_private }));
+                return Err(io::Error::new(
+                    io::ErrorKind::PermissionDenied,
+                    Prohibited { only_private },
+                ));
             }
             Ok(dialled.into_iter())
         })
@@ -104,7 +107,14 @@ mod tests {
 
     #[tokio::test]
     async fn only_addresses_that_a_name_may_lead_to_are_dialled() {
-        let mixed = ["10.0.0.1", "1.1.1.1", "169.254.169.254", "::1", "fe80::1", "2606:4700::1111"];
+        let mixed = [
+            "10.0.0.1",
+            "1.1.1.1",
+            "169.254.169.254",
+            "::1",
+            "fe80::1",
+            "2606:4700::1111",
+        ];
         assert_eq!(dialled(false, &mixed).await.unwrap(), ["1.1.1.1", "2606:4700::1111"]);
         assert_eq!(
             dialled(true, &mixed).await.unwrap(),
@@ -130,7 +140,9 @@ mod tests {
     #[tokio::test]
     async fn numbers_that_the_system_takes_for_addresses_are_judged_as_those() {
         for name in ["localhost", "2130706433", "0x7f.1", "127.1", "017700000001", "0"] {
-            let result = Resolver::new(Resolver::system(), false).call(name.parse().unwrap()).await;
+            let result = Resolver::new(Resolver::system(), false)
+                .call(name.parse().unwrap())
+                .await;
             // A resolver that doesn't understand the spelling finds nothing, which is as good.
             let kind = result.map(|dialled| dialled.count()).unwrap_err().kind();
             assert_ne!(kind, io::ErrorKind::TimedOut, "{name}");

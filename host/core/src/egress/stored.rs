@@ -88,7 +88,10 @@ impl Stored {
             BeforeRequest::Stale { matches: false, .. } => HeaderMap::new(),
         };
         let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        match failed.filter(|failed| failed.elapsed() < floor).and_then(|_| self.stale(request)) {
+        match failed
+            .filter(|failed| failed.elapsed() < floor)
+            .and_then(|_| self.stale(request))
+        {
             Some(answer) => Use::Stale(answer),
             None => Use::Validate(validators),
         }
@@ -124,7 +127,9 @@ impl Stored {
     pub(super) fn size(&self) -> usize {
         let fields = self.answer.headers.iter();
         // The policy has a copy of these headers, and those of the request.
-        let head: usize = fields.map(|(name, value)| 2 * (name.as_str().len() + value.len() + 64)).sum();
+        let head: usize = fields
+            .map(|(name, value)| 2 * (name.as_str().len() + value.len() + 64))
+            .sum();
         self.answer.body.len() + head + 4096
     }
 
@@ -156,7 +161,13 @@ const OPTIONS: CacheOptions = CacheOptions {
 };
 
 /// Directives of a response that forbid its use once it is stale.
-const STRICT: [&str; 5] = ["must-revalidate", "no-cache", "no-store", "proxy-revalidate", "s-maxage"];
+const STRICT: [&str; 5] = [
+    "must-revalidate",
+    "no-cache",
+    "no-store",
+    "proxy-revalidate",
+    "s-maxage",
+];
 
 /// What a 304 says of the body that it doesn't have.
 const OF_THE_BODY: [HeaderName; 4] = [

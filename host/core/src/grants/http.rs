@@ -76,9 +76,11 @@ fn ambiguous(path: &str) -> bool {
         .split('/')
         .any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
         || lower.contains('\\')
-        || ["2e", "2f", "5c", "00"]
-            .iter()
-            .any(|code| [format!("%{code}"), format!("%25{code}")].iter().any(|spelling| lower.contains(spelling)))
+        || ["2e", "2f", "5c", "00"].iter().any(|code| {
+            [format!("%{code}"), format!("%25{code}")]
+                .iter()
+                .any(|spelling| lower.contains(spelling))
+        })
 }
 
 fn https(uri: &Uri) -> Option<bool> {
@@ -103,7 +105,9 @@ impl FromStr for HttpGrant {
             return Err(HttpGrantError("it has a query"));
         }
         if ambiguous(uri.path()) {
-            return Err(HttpGrantError("its path has dot segments, or slashes or dots that are encoded"));
+            return Err(HttpGrantError(
+                "its path has dot segments, or slashes or dots that are encoded",
+            ));
         }
         let host = Host::parse(authority.host()).map_err(HttpGrantError)?;
         let port = match authority.port_u16() {
