@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod generation;
 mod serve;
+mod trust;
 
 use std::process::ExitCode;
 
