@@ -3,6 +3,8 @@
 
 use metrics::Counter;
 
+const NAME: &str = "portcullis_outbound_requests_total";
+
 /// How one request of a plugin ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Ending {
@@ -38,9 +40,10 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn register(authenticator: &str) -> Self {
+        metrics::describe_counter!(NAME, "Requests of plugins to other servers, by how they ended.");
         Self::each(|outcome| {
             metrics::counter!(
-                "portcullis_outbound_requests_total",
+                NAME,
                 "authenticator" => authenticator.to_owned(),
                 "outcome" => outcome
             )

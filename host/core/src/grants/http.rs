@@ -111,7 +111,7 @@ impl FromStr for HttpGrant {
         }
         let host = Host::parse(authority.host()).map_err(HttpGrantError)?;
         let port = match authority.port_u16() {
-            Some(port) => port,
+            Some(port) if port > 0 => port,
             None if authority.as_str().ends_with(authority.host()) => {
                 if https {
                     443
@@ -119,7 +119,7 @@ impl FromStr for HttpGrant {
                     80
                 }
             }
-            None => return Err(HttpGrantError("its port is no number from 1 to 65535")),
+            _ => return Err(HttpGrantError("its port is no number from 1 to 65535")),
         };
         Ok(Self {
             https,
@@ -207,6 +207,7 @@ mod tests {
             "https://a.*.b",
             "https://u@h",
             "http://h:0x",
+            "http://h:0",
             "http://h?q",
             "http://h/a/../b",
             "http://h/%2e%2e/b",
