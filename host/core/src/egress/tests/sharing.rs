@@ -97,7 +97,7 @@ async fn the_others_get_the_answer_when_the_first_goes_away() {
 async fn a_failure_is_told_to_all_who_wait_and_to_nobody_later() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let side = Arc::new(Side::new(&[url.clone()]));
+    let side = Arc::new(Side::new(std::slice::from_ref(&url)));
     let requests = start(&side, &url, &[&[][..]; 5]);
     let (connection, _) = listener.accept().await.unwrap();
     // Once all of them wait: each has been polled by then, since this test's runtime has one thread.
