@@ -33,9 +33,6 @@ use super::store::MAX_BODY;
 use super::stored::Stored;
 use super::stored::Use;
 
-/// How long an exchange may take, from the look for a connection to the last byte.
-const EXCHANGE: Duration = Duration::from_secs(30);
-
 /// What an exchange led to, for all who wait for it.
 pub(super) enum Landed {
     /// An answer for all.
@@ -55,7 +52,7 @@ impl Egress {
     ) -> Result<Response<WasiBody>, Failure> {
         let place = self.place()?;
         let now = Instant::now();
-        let deadline = now + EXCHANGE;
+        let deadline = now + self.0.exchange;
         let response = timeout_at(deadline.min(now + patience), self.ask(request)).await;
         let response = response.map_err(|_| Failure::Timeout)??;
         Ok(passed_on(response, Bytes::new(), deadline, place))
@@ -103,6 +100,10 @@ impl Egress {
                 self.0.store.remove(&key);
                 self.keep(&request, key, answer, ending)
             }
+            (Landed::Single(single), _) => {
+                self.0.store.remove(&key);
+                Landed::Single(single)
+            }
             (landed, _) => landed,
         }
     }
@@ -115,18 +116,14 @@ impl Egress {
     }
 
     async fn read(&self, request: Request<Full<Bytes>>, place: OwnedSemaphorePermit) -> Result<Landed, Failure> {
-        let deadline = Instant::now() + EXCHANGE;
+        let deadline = Instant::now() + self.0.exchange;
         let exchange = async {
             let mut response = self.ask(request).await?;
-            let limit = if response.headers().contains_key(header::SET_COOKIE) {
-                0
-            } else {
-                MAX_BODY
-            };
-            let beginning = beginning(response.body_mut(), limit)
-                .await
-                .map_err(|_| Failure::Terminated)?;
-            Ok((response, beginning))
+            if response.headers().contains_key(header::SET_COOKIE) {
+                return Ok((response, Beginning::Part(Bytes::new())));
+            }
+            let beginning = beginning(response.body_mut(), MAX_BODY).await;
+            Ok((response, beginning.map_err(|_| Failure::Terminated)?))
         };
         let (response, beginning) = timeout_at(deadline, exchange).await.map_err(|_| Failure::Timeout)??;
         Ok(match beginning {

@@ -27,6 +27,9 @@ use crate::trust::ClientIdentity;
 /// Largest file with certificates or a key, in bytes.
 const MAX_PEM: u64 = 1024 * 1024;
 
+/// Longest secret in a header, in bytes; servers take about this much.
+const MAX_HEADER: usize = 8192;
+
 const MAX_FLOOR: Duration = Duration::from_secs(3600);
 
 /// Takes the keys out of an authenticator's table.
@@ -168,7 +171,12 @@ fn header(name: &str, item: Item<'_>) -> Option<(HeaderName, HeaderValue)> {
     if name.is_err() {
         place.report("is no header name");
     }
-    let value = HeaderValue::try_from(secret(item)?.expose());
+    let secret = secret(item)?;
+    if secret.expose().len() > MAX_HEADER {
+        place.report(format!("the secret is longer than {MAX_HEADER} bytes"));
+        return None;
+    }
+    let value = HeaderValue::try_from(secret.expose());
     if value.is_err() {
         place.report("the secret has characters that a header can't have, such as a line break");
     }

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request as Asked;
@@ -21,6 +22,7 @@ use http_body_util::BodyExt;
 use http_body_util::Full;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::Error;
+use wasmtime_wasi_http::RequestOptions;
 use wasmtime_wasi_http::WasiHttpHooks;
 
 use super::super::CallEgress;
@@ -92,9 +94,7 @@ impl Server {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(20), asked)
-            .await
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(20), asked).await.unwrap();
     }
 }
 
@@ -114,6 +114,11 @@ async fn answer(State(shared): State<Arc<Shared>>, asked: Asked) -> Answered {
     }
     if shared.failing.load(Ordering::SeqCst) {
         return http::StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if path.starts_with("/stalled") {
+        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let begun = futures_util::stream::once(std::future::ready(Ok(Bytes::from("begun"))));
+        return axum::body::Body::from_stream(futures_util::StreamExt::chain(begun, never)).into_response();
     }
     let mut response = match path.strip_prefix("/large/") {
         Some(size) => vec![b'x'; size.parse().unwrap()].into_response(),
@@ -157,7 +162,16 @@ impl Side {
         Self::with(grants, false, Outbound::default(), Resolver::system())
     }
 
+    /// One whose exchanges may take no longer than this.
+    pub(super) fn hurried(grants: &[String], exchange: Duration) -> Self {
+        Self::made(grants, false, Outbound::default(), Resolver::system(), exchange)
+    }
+
     pub(super) fn with(grants: &[String], private: bool, outbound: Outbound, lookup: Lookup) -> Self {
+        Self::made(grants, private, outbound, lookup, Duration::from_secs(20))
+    }
+
+    fn made(grants: &[String], private: bool, outbound: Outbound, lookup: Lookup, exchange: Duration) -> Self {
         let grants = Grants {
             http: grants.iter().map(|grant| grant.parse().unwrap()).collect(),
             private,
@@ -166,16 +180,29 @@ impl Side {
         let counts = Recorder::default();
         let counters = metrics::with_local_recorder(&counts, || Counters::register("tested"));
         Self {
-            egress: Egress::resolving(lookup, counters, Arc::new(grants), outbound, None),
+            egress: Egress::resolving(lookup, exchange, counters, Arc::new(grants), outbound, None),
             counts,
         }
     }
 
     /// What one call of a plugin gets for one request: status, headers, body.
     pub(super) async fn send(&self, request: Request<Bytes>) -> Result<(u16, HeaderMap, Bytes), Error> {
+        self.send_within(None, request).await
+    }
+
+    /// The same for a plugin that waits no longer than this for the first byte.
+    pub(super) async fn send_within(
+        &self,
+        patience: Option<Duration>,
+        request: Request<Bytes>,
+    ) -> Result<(u16, HeaderMap, Bytes), Error> {
+        let options = RequestOptions {
+            first_byte_timeout: patience,
+            ..RequestOptions::default()
+        };
         let request = request.map(|body| Full::new(body).map_err(Into::into).boxed_unsync());
         let mut call = CallEgress::new(self.egress.clone(), LogLines::new("tested".into()));
-        let sent = call.send_request(request, None, Box::new(std::future::ready(Ok(()))));
+        let sent = call.send_request(request, Some(options), Box::new(std::future::ready(Ok(()))));
         let (response, _) = Pin::from(sent).await?;
         let (head, body) = response.into_parts();
         Ok((head.status.as_u16(), head.headers, body.collect().await?.to_bytes()))

@@ -1,6 +1,7 @@
 //! Identical requests at the same time: one exchange, and none that ends for all because one caller ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -69,12 +70,12 @@ async fn what_differs_in_a_header_or_is_no_get_or_wants_its_own_is_not_shared() 
 
 #[tokio::test]
 async fn an_answer_that_sets_a_cookie_or_is_large_is_for_one_only() {
-    for path in ["/gated?set-cookie=a%3Db", "/large/2000000"] {
+    for path in ["/gated?set-cookie=a%3Db", "/large/0?set-cookie=a%3Db", "/large/2000000"] {
         let (server, side) = server_and_side().await;
         let requests = start(&side, &server.url(path), &[&[][..]; 3]);
         server.open();
         for body in requests.join_all().await {
-            assert!(!body.unwrap().is_empty());
+            assert_eq!(body.unwrap().is_empty(), path.starts_with("/large/0"));
         }
         assert_eq!(server.seen().len(), 3, "{path}");
         assert_eq!(side.counted(), counts(&[("sent", 3)]), "{path}");
@@ -88,6 +89,22 @@ async fn the_others_get_the_answer_when_the_first_goes_away() {
     server.until_asked(1).await;
     let mut second = start(&side, &server.url("/gated"), &[&[]]);
     first.shutdown().await;
+    server.open();
+    assert_eq!(second.join_next().await.unwrap().unwrap().unwrap(), "answer 1");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn who_has_no_patience_leaves_the_exchange_to_the_others() {
+    let (server, side) = server_and_side().await;
+    let request = Request::get(server.url("/gated")).body(Bytes::new()).unwrap();
+    let error = side
+        .send_within(Some(Duration::from_millis(1)), request)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::ConnectionReadTimeout), "{error}");
+    server.until_asked(1).await;
+    let mut second = start(&side, &server.url("/gated"), &[&[]]);
     server.open();
     assert_eq!(second.join_next().await.unwrap().unwrap().unwrap(), "answer 1");
     assert_eq!(server.seen().len(), 1);

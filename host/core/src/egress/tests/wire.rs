@@ -1,5 +1,7 @@
 //! What goes over the wire, and how much of it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Request;
 use wasmtime_wasi_http::Error;
@@ -49,6 +51,30 @@ async fn an_answer_within_its_bounds_arrives_and_one_beyond_does_not() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::HttpResponseBodySize(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_exchange_ends_in_time_whether_its_head_or_its_body_is_late() {
+    let server = Server::start().await;
+    let side = Side::hurried(&[server.url("")], Duration::from_millis(100));
+    for (method, path, late_head) in [
+        ("GET", "/gated", true),
+        ("POST", "/gated", true),
+        // What may be shared is read before it is passed on.
+        ("GET", "/stalled", true),
+        ("POST", "/stalled", false),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(server.url(path))
+            .body(Bytes::new());
+        let error = side.send(request.unwrap()).await.unwrap_err();
+        let expected = match late_head {
+            true => matches!(error, Error::ConnectionReadTimeout),
+            false => matches!(error, Error::HttpResponseTimeout),
+        };
+        assert!(expected, "{method} {path}: {error}");
+    }
 }
 
 #[tokio::test]
