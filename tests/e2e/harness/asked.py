@@ -12,6 +12,8 @@ class AskedServer:
     def __init__(self, authority=None, clients=None):
         self.seen = []
         """Method, target, headers (by lower-case name) and body of every request."""
+        self.answers = {}
+        """What to answer with, by path; else with the request's body, or with how many requests there were."""
         self.gate = threading.Event()
         """Requests for `/gated` are answered once it is set."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -46,7 +48,7 @@ def _handler(asked):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             asked.seen.append((self.command, self.path, headers, body))
-            answer = body or f"answer {len(asked.seen)}".encode()
+            answer = asked.answers.get(target.path, body) or f"answer {len(asked.seen)}".encode()
             if target.path == "/gated":
                 asked.gate.wait(20)
             query = dict(parse_qsl(target.query))
