@@ -67,13 +67,11 @@ impl Kind {
     }
 }
 
-/// The IPv4 address inside a compatible (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056) or ISATAP address (RFC 5214).
+/// The IPv4 address inside a NAT64 (RFC 6052), 6to4 (RFC 3056) or ISATAP address (RFC 5214).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let from = |high: u16, low: u16| Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match address.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x2002, high, low, ..]
         | [0x2000..=0x3fff, _, _, _, 0 | 0x200, 0x5efe, high, low] => from(high, low),
         _ => None,
@@ -113,6 +111,7 @@ mod tests {
                 "255.255.255.255",
                 "::",
                 "::127.0.0.1",
+                "::8.8.8.8",
                 "::10.0.0.1",
                 "::a9fe:a9fe",
                 "::ffff:0.0.0.0",

@@ -117,7 +117,7 @@ async fn what_changes_a_resource_forgets_what_was_stored_of_it() {
 }
 
 #[tokio::test]
-async fn a_newer_answer_that_is_not_to_be_stored_takes_the_place_of_the_old_one() {
+async fn a_request_that_is_not_to_be_stored_leaves_what_is_stored() {
     let (server, side) = server_and_side(NO_FLOOR).await;
     let url = server.url("/?cache-control=max-age%3D0,stale-if-error%3D60");
     side.get(&url, &[]).await.unwrap();
