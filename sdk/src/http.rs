@@ -1,5 +1,8 @@
-//! Requests to other servers, to those only that the operator granted. Everything is bounded: the time, the size of the
-//! answer; and no redirect is followed but to the same server, if you ask for that.
+//! Requests to other servers, to those only that the operator granted. Everything is bounded: the time, the size of what
+//! is sent and answered; and no redirect is followed but to the same server, if you ask for that.
+//!
+//! The gateway may answer a GET request from what it has stored, as the server's `Cache-Control` says, and identical ones
+//! at the same time with one answer; [`HttpRequest::fresh`] asks for a newer one.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), portcullis_sdk::http::HttpError> {
@@ -16,10 +19,33 @@ use crate::Response;
 use crate::host;
 use crate::url::Url;
 
+/// Largest body of a request, in bytes; the gateway sends none that is larger.
+const MAX_REQUEST: usize = 1024 * 1024;
+
 /// A GET request to this URL, to be completed and sent.
 pub fn get(url: impl Into<String>) -> HttpRequest {
+    request(Method::Get, url.into())
+}
+
+/// A POST request to this URL, to be completed and sent: for token introspection (RFC 7662), say.
+///
+/// ```no_run
+/// # fn main() -> Result<(), portcullis_sdk::http::HttpError> {
+/// let answer = portcullis_sdk::http::post("https://id.example.org/introspect")
+///     .body("token=abc", "application/x-www-form-urlencoded")
+///     .send()?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn post(url: impl Into<String>) -> HttpRequest {
+    request(Method::Post, url.into())
+}
+
+fn request(method: Method, url: String) -> HttpRequest {
     HttpRequest {
-        url: url.into(),
+        method,
+        url,
+        body: Vec::new(),
         headers: Vec::new(),
         timeout: Duration::from_secs(5),
         max_body: 1024 * 1024,
@@ -27,11 +53,30 @@ pub fn get(url: impl Into<String>) -> HttpRequest {
     }
 }
 
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+}
+
+impl Method {
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
 /// A request to another server.
 #[derive(Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct HttpRequest {
+    pub(crate) method: Method,
     pub(crate) url: String,
+    pub(crate) body: Vec<u8>,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) timeout: Duration,
     pub(crate) max_body: usize,
@@ -43,6 +88,18 @@ impl HttpRequest {
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+
+    /// Sends this with a POST request, at most 1 MiB, and says what it is: `application/x-www-form-urlencoded`, say.
+    pub fn body(mut self, body: impl Into<Vec<u8>>, content_type: impl Into<String>) -> Self {
+        self.body = body.into();
+        self.header("content-type", content_type.into())
+    }
+
+    /// Asks for an answer that is newer than what the gateway has stored. It has a floor between two such requests (the
+    /// operator's `http_refresh_floor`); below it the stored answer is given.
+    pub fn fresh(self) -> Self {
+        self.header("cache-control", "no-cache")
     }
 
     /// How long the whole exchange may take, redirects included, up to the last byte of the answer. Default: 5 seconds.
@@ -58,7 +115,7 @@ impl HttpRequest {
     }
 
     /// Follows so many redirects as long as they lead to the same server: scheme, host and port. Every header is sent
-    /// again. Default: none.
+    /// again; a POST request only where it may be sent again too (307 and 308). Default: none.
     pub const fn same_origin_redirects(mut self, redirects: u8) -> Self {
         self.redirects = redirects;
         self
@@ -74,10 +131,16 @@ impl HttpRequest {
         let deadline = host::Deadline::after(self.timeout);
         let invalid =
             || HttpError::Invalid("the URL must be absolute, of http or https, without a user name".to_owned());
+        if self.method == Method::Get && !self.body.is_empty() {
+            return Err(HttpError::Invalid("a GET request has no body".to_owned()));
+        }
+        if self.body.len() > MAX_REQUEST {
+            return Err(HttpError::Invalid("the body is larger than 1 MiB".to_owned()));
+        }
         let mut url = Url::parse(&self.url).ok_or_else(invalid)?;
         for _ in 0..self.redirects {
             let answer = host::send(&self, &url, &deadline)?;
-            match redirect(&url, &answer) {
+            match redirect(self.method, &url, &answer) {
                 Some(target) => url = target,
                 None => return Ok(answer),
             }
@@ -86,11 +149,13 @@ impl HttpRequest {
     }
 }
 
-/// Where an answer to a GET request sends us, if that is the same server (RFC 9110, section 15.4).
-fn redirect(url: &Url, answer: &Response) -> Option<Url> {
-    let location = answer
-        .header("location")
-        .filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308))?;
+/// Where an answer sends the same request, if that is the same server (RFC 9110, section 15.4).
+fn redirect(method: Method, url: &Url, answer: &Response) -> Option<Url> {
+    let again = match method {
+        Method::Get => matches!(answer.status, 301 | 302 | 303 | 307 | 308),
+        Method::Post => matches!(answer.status, 307 | 308),
+    };
+    let location = answer.header("location").filter(|_| again)?;
     url.same_origin_location(std::str::from_utf8(location).ok()?)
 }
 
@@ -166,6 +231,52 @@ mod tests {
         assert_eq!(host.requests().len(), 1);
         assert_eq!(get("http://a/1").same_origin_redirects(1).send().unwrap().status, 307);
         assert_eq!(host.requests().len(), 3);
+    }
+
+    #[test]
+    fn a_body_is_sent_with_its_type_and_only_where_it_may_be_again() {
+        let host = FakeHost::start();
+        host.answer("http://a/1", Response::new(308).with_header("Location", "/2"));
+        host.answer("http://a/2", Response::new(303).with_header("Location", "/3"));
+        let request = post("http://a/1").body("token=t", "application/x-www-form-urlencoded");
+        assert_eq!(request.same_origin_redirects(9).send().unwrap().status, 303);
+        let sent = host.requests();
+        assert_eq!(sent.len(), 2);
+        for request in sent {
+            assert_eq!(
+                (request.method.as_str(), request.body.as_slice()),
+                ("POST", &b"token=t"[..])
+            );
+            let kind = request.header("content-type");
+            assert_eq!(kind.as_deref(), Some("application/x-www-form-urlencoded"));
+        }
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_sent_is_not() {
+        let host = FakeHost::start();
+        host.serve(|_| Ok(Response::new(200)));
+        let large = vec![0; 1024 * 1024 + 1];
+        assert!(matches!(
+            post("http://a/").body(large, "x/y").send(),
+            Err(HttpError::Invalid(_))
+        ));
+        assert!(matches!(
+            get("http://a/").body("x", "x/y").send(),
+            Err(HttpError::Invalid(_))
+        ));
+        assert!(host.requests().is_empty());
+        assert!(post("http://a/").body(vec![0; 1024 * 1024], "x/y").send().is_ok());
+    }
+
+    #[test]
+    fn a_fresh_answer_is_asked_for_in_the_words_of_http() {
+        let host = FakeHost::start();
+        host.answer("http://a/", Response::new(200));
+        get("http://a/").fresh().send().unwrap();
+        let [sent] = host.requests().try_into().unwrap();
+        assert_eq!(sent.header("cache-control").as_deref(), Some("no-cache"));
+        assert_eq!(sent.method, "GET");
     }
 
     #[test]

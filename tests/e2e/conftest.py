@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from harness import build, process
+from harness.asked import AskedServer
 from harness.dask_server import DaskServer
 from harness.gateway import LISTEN_ANYWHERE, Gateway
 from harness.hub import Hub
@@ -114,3 +115,22 @@ def api_key_component():
 @pytest.fixture(scope="session")
 def hostile_component():
     return build.guest_component("hostile")
+
+
+@pytest.fixture(scope="session")
+def fetcher_component():
+    return build.guest_component("fetcher")
+
+
+@pytest.fixture
+def asked_servers():
+    """Starts servers that plugins may ask, and in the end stops them."""
+    running = []
+
+    def start(**options):
+        running.append(AskedServer(**options))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()

@@ -31,6 +31,8 @@ pub use decision::Authenticated;
 pub use decision::Decision;
 pub use decision::Outcome;
 pub use decision::Refusal;
+pub use egress::Outbound;
+pub use egress::OutboundError;
 pub use engine::CONTRACT;
 pub use engine::Component;
 pub use engine::Digest;

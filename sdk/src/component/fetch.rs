@@ -12,10 +12,11 @@ use super::bindings::wasi::io::streams::StreamError;
 use crate::Response;
 use crate::http::HttpError;
 use crate::http::HttpRequest;
+use crate::http::Method;
 use crate::url::Url;
 
-/// How much of a body is asked for at once, in bytes.
-const CHUNK: u64 = 16 * 1024;
+/// How much of a body is read or written at once, in bytes.
+const CHUNK: usize = 16 * 1024;
 
 pub(crate) fn send(request: &HttpRequest, url: &Url, deadline: &Deadline) -> Result<Response, HttpError> {
     let options = wasi::RequestOptions::new();
@@ -23,7 +24,15 @@ pub(crate) fn send(request: &HttpRequest, url: &Url, deadline: &Deadline) -> Res
     let _ = options.set_connect_timeout(Some(deadline.nanoseconds));
     let _ = options.set_first_byte_timeout(Some(deadline.nanoseconds));
     let _ = options.set_between_bytes_timeout(Some(deadline.nanoseconds));
-    let answer = outgoing_handler::handle(outgoing(request, url)?, Some(options)).map_err(|code| failure(&code))?;
+    let outgoing = outgoing(request, url)?;
+    let content = match request.body.as_slice() {
+        [] => None,
+        bytes => Some((outgoing.body().map_err(refused)?, bytes)),
+    };
+    let answer = outgoing_handler::handle(outgoing, Some(options)).map_err(|code| failure(&code))?;
+    if let Some((body, bytes)) = content {
+        write(body, bytes, deadline)?;
+    }
     deadline.wait(&answer.subscribe())?;
     let answer = match answer.get() {
         Some(Ok(answer)) => answer.map_err(|code| failure(&code))?,
@@ -72,13 +81,39 @@ fn outgoing(request: &HttpRequest, url: &Url) -> Result<wasi::OutgoingRequest, H
     } else {
         wasi::Scheme::Http
     };
+    let method = match request.method {
+        Method::Get => wasi::Method::Get,
+        Method::Post => wasi::Method::Post,
+    };
     let outgoing = wasi::OutgoingRequest::new(headers);
     outgoing
-        .set_scheme(Some(&scheme))
+        .set_method(&method)
+        .and_then(|()| outgoing.set_scheme(Some(&scheme)))
         .and_then(|()| outgoing.set_authority(Some(&url.authority)))
         .and_then(|()| outgoing.set_path_with_query(Some(&url.path_and_query)))
         .map_err(|()| HttpError::Invalid("the URL is malformed".to_owned()))?;
     Ok(outgoing)
+}
+
+/// Writes a request's body, as much at a time as there is room for.
+fn write(body: wasi::OutgoingBody, mut bytes: &[u8], deadline: &Deadline) -> Result<(), HttpError> {
+    let stream = body.write().map_err(refused)?;
+    let broken = |_: StreamError| HttpError::Unreachable("the request broke off".to_owned());
+    while !bytes.is_empty() {
+        deadline.wait(&stream.subscribe())?;
+        let room = usize::try_from(stream.check_write().map_err(broken)?).unwrap_or(usize::MAX);
+        let (now, later) = bytes.split_at(room.min(bytes.len()).min(CHUNK));
+        stream.write(now).map_err(broken)?;
+        bytes = later;
+    }
+    stream.flush().map_err(broken)?;
+    deadline.wait(&stream.subscribe())?;
+    drop(stream);
+    wasi::OutgoingBody::finish(body, None).map_err(|code| failure(&code))
+}
+
+fn refused(_: ()) -> HttpError {
+    HttpError::Invalid("the gateway takes no body".to_owned())
 }
 
 fn body(answer: &wasi::IncomingResponse, deadline: &Deadline, max: usize) -> Result<Vec<u8>, HttpError> {
@@ -98,7 +133,7 @@ fn body(answer: &wasi::IncomingResponse, deadline: &Deadline, max: usize) -> Res
 /// The next piece of the body; none at its end.
 fn chunk(stream: &InputStream, deadline: &Deadline) -> Result<Option<Vec<u8>>, HttpError> {
     deadline.wait(&stream.subscribe())?;
-    match stream.read(CHUNK) {
+    match stream.read(CHUNK as u64) {
         Ok(chunk) => Ok(Some(chunk)),
         Err(StreamError::Closed) => Ok(None),
         Err(StreamError::LastOperationFailed(error)) => Err(wasi::http_error_code(&error).map_or_else(

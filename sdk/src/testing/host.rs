@@ -97,10 +97,14 @@ impl From<HttpError> for Answer {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SentRequest {
+    /// `GET` or `POST`.
+    pub method: String,
     /// Where it was sent.
     pub url: String,
     /// Names and values as given.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// What was sent with it.
+    pub body: Vec<u8>,
     /// How long the exchange may take.
     pub timeout: Duration,
 }
@@ -184,8 +188,10 @@ fn normal(url: &str) -> String {
 /// Asks the servers for an answer. They run while the state is free, so that they may use the SDK themselves.
 pub(super) fn send(request: &HttpRequest, url: &Url) -> Result<Response, HttpError> {
     let sent = SentRequest {
+        method: request.method.name().to_owned(),
         url: url.to_string(),
         headers: request.headers.clone(),
+        body: request.body.clone(),
         timeout: request.timeout,
     };
     let servers = with(|state| {

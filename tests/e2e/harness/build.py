@@ -69,5 +69,6 @@ def _digest(*folders):
 
 
 if __name__ == "__main__":
-    for component in (python_component(), javascript_component(), example_component("api_key"), guest_component("hostile")):
+    guests = (guest_component(name) for name in ("hostile", "fetcher"))
+    for component in (python_component(), javascript_component(), example_component("api_key"), *guests):
         print(component.relative_to(ROOT))

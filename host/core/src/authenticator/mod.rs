@@ -19,6 +19,7 @@ use crate::decision::Step;
 use crate::decision::Verdict;
 use crate::detach::Detach;
 use crate::egress::Egress;
+use crate::egress::Outbound;
 use crate::engine::Component;
 use crate::engine::Digest;
 use crate::grants::Grants;
@@ -59,6 +60,7 @@ impl Authenticator {
             settings: serde_json::Value::Object(serde_json::Map::new()),
             grants: Grants::default(),
             limits: Limits::default(),
+            outbound: Outbound::default(),
         }
     }
 
@@ -90,26 +92,28 @@ impl Authenticator {
     /// Asks about one request. Whoever asks may go away: the call still runs to its end.
     pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> Said {
         let start = Instant::now();
-        let (ending, verdict, asked) = match self.0.overload.enter(request.client_address) {
+        let Called { read, asked, denied } = match self.0.overload.enter(request.client_address) {
             Ok(place) => Detach::new(self.clone().call(Arc::clone(request), place)).await,
-            Err(why) => turned_away(why),
+            Err(why) => Called::not(why),
         };
+        let (ending, verdict) = read;
         let step = Step {
             authenticator: Arc::clone(&self.0.surroundings.authenticator),
             verdict,
             asked,
+            denied,
             elapsed: start.elapsed(),
         };
         self.0.meters.asked(&step);
         Said { ending, step }
     }
 
-    async fn call(self, request: Arc<AuthRequest>, place: Place) -> (Ending, Verdict, Vec<Asked>) {
-        let Reply { result, asked } = match self.configured().await {
+    async fn call(self, request: Arc<AuthRequest>, place: Place) -> Called {
+        let Reply { result, asked, denied } = match self.configured().await {
             Ok(instance) => instance.authenticate(request).await,
             Err(error) => Reply::failure(error),
         };
-        let (ending, verdict) = match result.and_then(|answered| answer::read(&self, answered)) {
+        let read = match result.and_then(|answered| answer::read(&self, answered)) {
             Ok(read) => {
                 place.answered();
                 read
@@ -120,7 +124,7 @@ impl Authenticator {
                 failed(&error)
             }
         };
-        (ending, verdict, asked)
+        Called { read, asked, denied }
     }
 
     /// A fresh instance that took its settings.
@@ -148,16 +152,29 @@ fn failed(error: &PluginError) -> (Ending, Verdict) {
     (Ending::Done(outcome), Verdict::Fail(error.to_string()))
 }
 
-fn turned_away(why: TurnedAway) -> (Ending, Verdict, Vec<Asked>) {
-    let retry_after = why.retry_after();
-    let refusal = match why {
-        TurnedAway::Rate(_) => Refusal::TooManyRequests { retry_after },
-        TurnedAway::Breaker(_) | TurnedAway::Busy => Refusal::Unavailable {
-            retry_after: Some(retry_after),
-        },
-    };
-    let verdict = Verdict::TurnedAway(why.to_string());
-    (Ending::Done(Outcome::Refuse(refusal)), verdict, Vec::new())
+/// How a call went, or that there was none.
+struct Called {
+    read: (Ending, Verdict),
+    asked: Vec<Asked>,
+    denied: u32,
+}
+
+impl Called {
+    fn not(why: TurnedAway) -> Self {
+        let retry_after = why.retry_after();
+        let refusal = match why {
+            TurnedAway::Rate(_) => Refusal::TooManyRequests { retry_after },
+            TurnedAway::Breaker(_) | TurnedAway::Busy => Refusal::Unavailable {
+                retry_after: Some(retry_after),
+            },
+        };
+        let ending = Ending::Done(Outcome::Refuse(refusal));
+        Self {
+            read: (ending, Verdict::TurnedAway(why.to_string())),
+            asked: Vec::new(),
+            denied: 0,
+        }
+    }
 }
 
 /// What an [`Authenticator`] is made from.
@@ -167,6 +184,7 @@ pub struct AuthenticatorBuilder {
     settings: serde_json::Value,
     grants: Grants,
     limits: Limits,
+    outbound: Outbound,
 }
 
 impl AuthenticatorBuilder {
@@ -194,6 +212,13 @@ impl AuthenticatorBuilder {
         self
     }
 
+    /// How it asks the servers that it is granted.
+    #[must_use]
+    pub fn outbound(mut self, outbound: Outbound) -> Self {
+        self.outbound = outbound;
+        self
+    }
+
     /// Checks the settings against the plugin's schema, then lets the plugin check them.
     ///
     /// # Errors
@@ -205,8 +230,8 @@ impl AuthenticatorBuilder {
         let grants = Arc::new(self.grants);
         let tls = self.component.engine().shared().tls.as_ref();
         let surroundings = Surroundings {
+            egress: Egress::new(&self.name, Arc::clone(&grants), self.outbound, tls),
             authenticator: self.name,
-            egress: Some(Egress::new(Arc::clone(&grants), tls)),
             grants,
             limits: self.limits,
             cache: Some(Arc::new(Cache::new(self.limits.cache))),

@@ -138,6 +138,9 @@ pub struct Step {
     pub verdict: Verdict,
     /// The questions about the request that it asked, in order, each once.
     pub asked: Vec<Asked>,
+    /// How many requests to other servers it tried that are not granted. A name that leads to an address which it may
+    /// not lead to is not among them: that is known too late.
+    pub denied: u32,
     /// How long it took, from the semaphore to the answer.
     pub elapsed: Duration,
 }

@@ -1,22 +1,47 @@
-//! Names to addresses, less the special ones. The connector dials what this returns and resolves nothing again, so an
-//! answer that changes between check and use (DNS rebinding) changes nothing.
+//! Names to addresses, less those that a name may not lead to. The connector dials what this returns and resolves nothing
+//! again, so an answer that changes between check and use (DNS rebinding) changes nothing.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
+use std::time::Duration;
 
 use hyper_util::client::legacy::connect::dns::Name;
 use tower::Service;
 
-use super::address;
+use super::address::Kind;
 
-/// The system's resolver, filtered.
-#[derive(Clone, Debug)]
-pub(super) struct Resolver;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+type Found = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// What turns a name into addresses.
+pub(super) type Lookup = Arc<dyn Fn(String) -> Found + Send + Sync>;
+
+/// A resolver, filtered.
+#[derive(Clone)]
+pub(super) struct Resolver {
+    lookup: Lookup,
+    private: bool,
+}
+
+impl Resolver {
+    /// `private`: whether names may lead to this machine and to private networks.
+    pub(super) fn new(lookup: Lookup, private: bool) -> Self {
+        Self { lookup, private }
+    }
+
+    /// The system's own.
+    pub(super) fn system() -> Lookup {
+        Arc::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }))
+    }
+}
 
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -28,25 +53,99 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
+        let (found, private) = ((self.lookup)(name.as_str().to_owned()), self.private);
         Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let (special, public): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| address::special(found.ip()));
-            if public.is_empty() && !special.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, Prohibited));
+            let found = tokio::time::timeout(PATIENCE, found).await??;
+            let kinds = Vec::from_iter(found.iter().map(|found| Kind::of(found.ip())));
+            let allowed = |kind: Kind| kind == Kind::Public || (private && kind == Kind::Private);
+            let dialled = Vec::from_iter(
+                std::iter::zip(&found, &kinds)
+                    .filter(|(_, kind)| allowed(**kind))
+                    .map(|(found, _)| *found),
+            );
+            if dialled.is_empty() && !found.is_empty() {
+                let only_private = kinds.iter().all(|kind| *kind == Kind::Private);
+                return Err(io::Error::new(
+                    io::ErrorKind::PermissionDenied,
+                    Prohibited { only_private },
+                ));
             }
-            Ok(public.into_iter())
+            Ok(dialled.into_iter())
         })
     }
 }
 
-/// A name resolves to special addresses only.
-#[derive(Debug)]
-pub(super) struct Prohibited;
+/// A name leads to nothing but addresses that it may not lead to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Prohibited {
+    /// Leave for private addresses would be enough.
+    pub(super) only_private: bool,
+}
 
 impl fmt::Display for Prohibited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("the name resolves to a special address only")
+        f.pad(if self.only_private {
+            "the name leads to private addresses only; grant the address, or set grants.private"
+        } else {
+            "the name leads to special addresses only; if it is meant, grant the address itself"
+        })
     }
 }
 
 impl std::error::Error for Prohibited {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn dialled(private: bool, found: &[&str]) -> io::Result<Vec<String>> {
+        let found = Vec::from_iter(found.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)));
+        let lookup: Lookup = Arc::new(move |_| Box::pin(std::future::ready(Ok(found.clone()))));
+        let dialled = Resolver::new(lookup, private).call("name".parse().unwrap()).await?;
+        Ok(dialled.map(|address| address.ip().to_string()).collect())
+    }
+
+    #[tokio::test]
+    async fn only_addresses_that_a_name_may_lead_to_are_dialled() {
+        let mixed = [
+            "10.0.0.1",
+            "1.1.1.1",
+            "169.254.169.254",
+            "::1",
+            "fe80::1",
+            "2606:4700::1111",
+        ];
+        assert_eq!(dialled(false, &mixed).await.unwrap(), ["1.1.1.1", "2606:4700::1111"]);
+        assert_eq!(
+            dialled(true, &mixed).await.unwrap(),
+            ["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111"]
+        );
+        assert_eq!(dialled(false, &[]).await.unwrap(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_nowhere_else_is_prohibited() {
+        for (private, found, only_private) in [
+            (false, &["127.0.0.1", "::1"][..], true),
+            (false, &["127.0.0.1", "169.254.169.254"], false),
+            (true, &["169.254.169.254", "fd00:ec2::254"], false),
+        ] {
+            let error = dialled(private, found).await.unwrap_err();
+            let prohibited = error.get_ref().unwrap().downcast_ref::<Prohibited>();
+            assert_eq!(prohibited, Some(&Prohibited { only_private }), "{found:?}");
+        }
+    }
+
+    /// What a guest writes in a URL, and the system's resolver understands.
+    #[tokio::test]
+    async fn numbers_that_the_system_takes_for_addresses_are_judged_as_those() {
+        for name in ["localhost", "2130706433", "0x7f.1", "127.1", "017700000001", "0"] {
+            let result = Resolver::new(Resolver::system(), false)
+                .call(name.parse().unwrap())
+                .await;
+            // A resolver that doesn't understand the spelling finds nothing, which is as good.
+            let kind = result.map(|dialled| dialled.count()).unwrap_err().kind();
+            assert_ne!(kind, io::ErrorKind::TimedOut, "{name}");
+        }
+    }
+}

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use http::Uri;
 
+use super::host::Host;
+
 /// A server that an authenticator may ask: `https://idp.example`, `http://127.0.0.1:8081/hub/api`,
 /// `https://*.example.com:8443`.
 ///
@@ -18,32 +20,35 @@ pub struct HttpGrant {
     path: String,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Host {
-    Exact(String),
-    Below(String),
-}
-
 impl HttpGrant {
-    /// Whether a request to this URI is within the grant.
-    pub(crate) fn permits(&self, uri: &Uri) -> bool {
-        let Some(https) = https(uri) else { return false };
-        let Some(host) = uri.host().map(normalized) else {
-            return false;
-        };
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let host = match &self.host {
-            Host::Exact(granted) => host == *granted,
-            Host::Below(suffix) => host
-                .strip_suffix(suffix.as_str())
-                .is_some_and(|label| !label.is_empty()),
-        };
-        https == self.https && host && port == self.port && self.covers(uri.path())
+    /// Whether all that the other grants is within this one.
+    pub fn includes(&self, other: &Self) -> bool {
+        let path = if other.path.is_empty() { "/" } else { &other.path };
+        self.https == other.https && self.port == other.port && self.host.includes(&other.host) && self.covers(path)
     }
 
-    /// Whether the operator wrote the server's address itself, and so means it even where it is a special one.
-    pub(crate) fn names_address(&self, host: &str) -> bool {
-        matches!(&self.host, Host::Exact(granted) if *granted == normalized(host))
+    /// Whether it stands for several servers, as `https://*.example.com` does.
+    pub fn is_wildcard(&self) -> bool {
+        matches!(self.host, Host::Below(_))
+    }
+
+    /// Whether it names the machine itself, but not by an address: `localhost`, or a name below it (RFC 6761,
+    /// section 6.3). Without [`Grants::private`](super::Grants::private) such a grant permits nothing.
+    pub fn is_localhost(&self) -> bool {
+        self.host.is_localhost()
+    }
+
+    /// Whether a request to this URI is within the grant.
+    pub(crate) fn permits(&self, uri: &Uri) -> bool {
+        let (Some(https), Some(host)) = (https(uri), uri.host()) else {
+            return false;
+        };
+        https == self.https && port(uri) == Some(self.port) && self.host.permits(host) && self.covers(uri.path())
+    }
+
+    /// How narrow its path is. Of two grants that permit the same request, the longer path is the narrower.
+    pub(crate) fn path_length(&self) -> usize {
+        self.path.len()
     }
 
     fn covers(&self, path: &str) -> bool {
@@ -57,13 +62,25 @@ impl HttpGrant {
     }
 }
 
-/// Whether a server could read the path as another one: dot segments, and slashes or dots that are encoded.
+/// The port of a URI, or that of its scheme.
+pub(crate) fn port(uri: &Uri) -> Option<u16> {
+    let default = if https(uri)? { 443 } else { 80 };
+    Some(uri.port_u16().unwrap_or(default))
+}
+
+/// Whether a server could read the path as another one: dot segments, also with parameters (`..;`), and slashes, dots or
+/// ends of text that are encoded, once or twice.
 fn ambiguous(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
-    lower.split('/').any(|segment| matches!(segment, "." | ".."))
-        || ["%2e", "%2f", "%5c", "\\"]
-            .iter()
-            .any(|spelling| lower.contains(spelling))
+    lower
+        .split('/')
+        .any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
+        || lower.contains('\\')
+        || ["2e", "2f", "5c", "00"].iter().any(|code| {
+            [format!("%{code}"), format!("%25{code}")]
+                .iter()
+                .any(|spelling| lower.contains(spelling))
+        })
 }
 
 fn https(uri: &Uri) -> Option<bool> {
@@ -72,11 +89,6 @@ fn https(uri: &Uri) -> Option<bool> {
         "https" => Some(true),
         _ => None,
     }
-}
-
-/// Names are compared without case and without the root's dot (RFC 9110, section 4.2.3; RFC 1034, section 3.1).
-fn normalized(host: &str) -> String {
-    host.trim_end_matches('.').to_ascii_lowercase()
 }
 
 impl FromStr for HttpGrant {
@@ -92,21 +104,14 @@ impl FromStr for HttpGrant {
         if uri.query().is_some() {
             return Err(HttpGrantError("it has a query"));
         }
-        let host = normalized(authority.host());
-        let host = match host.strip_prefix('*') {
-            Some(suffix) if suffix.starts_with('.') && suffix.len() > 1 && !suffix.contains('*') => {
-                Host::Below(suffix.to_owned())
-            }
-            Some(_) => {
-                return Err(HttpGrantError(
-                    "`*` stands for a host's first labels only: *.example.com",
-                ));
-            }
-            None if host.is_empty() || host.contains('*') => return Err(HttpGrantError("it names no host")),
-            None => Host::Exact(host),
-        };
+        if ambiguous(uri.path()) {
+            return Err(HttpGrantError(
+                "its path has dot segments, or slashes or dots that are encoded",
+            ));
+        }
+        let host = Host::parse(authority.host()).map_err(HttpGrantError)?;
         let port = match authority.port_u16() {
-            Some(port) => port,
+            Some(port) if port > 0 => port,
             None if authority.as_str().ends_with(authority.host()) => {
                 if https {
                     443
@@ -114,7 +119,7 @@ impl FromStr for HttpGrant {
                     80
                 }
             }
-            None => return Err(HttpGrantError("its port is no number from 1 to 65535")),
+            _ => return Err(HttpGrantError("its port is no number from 1 to 65535")),
         };
         Ok(Self {
             https,
@@ -128,11 +133,7 @@ impl FromStr for HttpGrant {
 impl fmt::Display for HttpGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.https { "https" } else { "http" };
-        let (wildcard, host) = match &self.host {
-            Host::Exact(host) => ("", host),
-            Host::Below(suffix) => ("*", suffix),
-        };
-        write!(f, "{scheme}://{wildcard}{host}:{}{}", self.port, self.path)
+        write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path)
     }
 }
 
@@ -156,6 +157,8 @@ impl std::error::Error for HttpGrantError {}
 mod tests {
     use super::*;
 
+    const API: &str = "http://127.0.0.1:8081/hub/api";
+
     #[test]
     fn a_grant_permits_its_server_and_no_other() {
         for (grant, url, permitted) in [
@@ -168,29 +171,25 @@ mod tests {
             ("https://*.example.com", "https://a.b.example.com/", true),
             ("https://*.example.com", "https://example.com/", false),
             ("https://*.example.com", "https://evilexample.com/", false),
-            (
-                "http://127.0.0.1:8081/hub/api",
-                "http://127.0.0.1:8081/hub/api/user",
-                true,
-            ),
+            (API, "http://127.0.0.1:8081/hub/api/user", true),
             ("http://127.0.0.1:8081/hub/api/", "http://127.0.0.1:8081/hub/api", true),
-            (
-                "http://127.0.0.1:8081/hub/api",
-                "http://127.0.0.1:8081/hub/apiary",
-                false,
-            ),
-            (
-                "http://127.0.0.1:8081/hub/api",
-                "http://127.0.0.1:8081/hub/api/../token",
-                false,
-            ),
-            (
-                "http://127.0.0.1:8081/hub/api",
-                "http://127.0.0.1:8081/hub/api/%2e%2e/token",
-                false,
-            ),
+            (API, "http://127.0.0.1:8081/hub/apiary", false),
+            (API, "http://127.0.0.1:8081/hub/api/../token", false),
+            (API, "http://127.0.0.1:8081/hub/api/..;x/token", false),
+            (API, "http://127.0.0.1:8081/hub/api/%2e%2e/token", false),
+            (API, "http://127.0.0.1:8081/hub/api/%252E%252e/token", false),
+            (API, "http://127.0.0.1:8081/hub/api/..%2ftoken", false),
+            (API, "http://127.0.0.1:8081/hub/api%00/token", false),
             ("http://127.0.0.1/a%20b", "http://127.0.0.1/a%20b/user", true),
             ("http://[::1]:80", "http://[::1]/", true),
+            ("http://[::1]", "http://[0:0:0:0:0:0:0:1]/", true),
+            ("http://[0::1]", "http://[::1]/", true),
+            ("http://127.0.0.1", "http://[::ffff:127.0.0.1]/", false),
+            ("http://127.0.0.1", "http://127.0.0.1./", false),
+            ("http://127.0.0.1", "http://127.1/", false),
+            ("http://127.0.0.1", "http://2130706433/", false),
+            ("http://127.0.0.1", "http://0x7f.1/", false),
+            ("http://127.0.0.1", "http://0177.0.0.1/", false),
         ] {
             let parsed: HttpGrant = grant.parse().unwrap();
             assert_eq!(parsed.permits(&url.parse().unwrap()), permitted, "{grant} {url}");
@@ -208,7 +207,19 @@ mod tests {
             "https://a.*.b",
             "https://u@h",
             "http://h:0x",
+            "http://h:0",
             "http://h?q",
+            "http://h/a/../b",
+            "http://h/%2e%2e/b",
+            "http://2130706433",
+            "http://0x7f000001",
+            "http://0x7f.0.0.0x1",
+            "http://127.1",
+            "http://127.0.0.1.",
+            "http://0177.0.0.1",
+            "http://[::1%25eth0]",
+            "http://[fe80::1%eth0]",
+            "http://[::1",
         ] {
             assert!(text.parse::<HttpGrant>().is_err(), "{text}");
         }
@@ -216,8 +227,43 @@ mod tests {
 
     #[test]
     fn a_grant_reads_back_as_it_is_shown() {
-        for text in ["https://*.example.com:8443/a", "http://[::1]:80"] {
+        for text in ["https://*.example.com:8443/a", "http://[::1]:80", "http://10.0.0.1:80"] {
             assert_eq!(text.parse::<HttpGrant>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_grant_includes_what_is_within_it() {
+        for (outer, inner, included) in [
+            ("https://idp", "https://idp:443", true),
+            ("https://idp", "https://idp/oauth", true),
+            ("https://idp/oauth", "https://idp/oauth/token", true),
+            ("https://idp/oauth", "https://idp", false),
+            ("https://idp/oauth", "https://idp/oauth2", false),
+            ("https://idp", "http://idp:443", false),
+            ("https://idp", "https://idp:8443", false),
+            ("https://*.a", "https://idp.a", true),
+            ("https://*.a", "https://*.a", true),
+            ("https://*.a", "https://a", false),
+            ("https://idp.a", "https://*.a", false),
+            ("http://10.0.0.1", "http://10.0.0.2", false),
+        ] {
+            let [outer, inner] = [outer, inner].map(|text| text.parse::<HttpGrant>().unwrap());
+            assert_eq!(outer.includes(&inner), included, "{outer} {inner}");
+        }
+    }
+
+    #[test]
+    fn the_machine_itself_is_known_by_name() {
+        for (text, localhost) in [
+            ("http://localhost", true),
+            ("http://LocalHost.:8000", true),
+            ("http://app.localhost", true),
+            ("http://*.localhost", true),
+            ("http://127.0.0.1", false),
+            ("http://localhost.example", false),
+        ] {
+            assert_eq!(text.parse::<HttpGrant>().unwrap().is_localhost(), localhost, "{text}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What an operator lets an authenticator see and reach. All else is answered as if it weren't there.
 
+mod host;
 mod http;
 
 use ::http::HeaderName;
@@ -7,6 +8,7 @@ use ::http::header;
 
 pub use self::http::HttpGrant;
 pub use self::http::HttpGrantError;
+pub(crate) use self::http::port;
 
 /// The headers, cookies, parameters and servers that one authenticator is granted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,6 +22,9 @@ pub struct Grants {
     pub query: Vec<String>,
     /// Servers that it may ask.
     pub http: Vec<HttpGrant>,
+    /// Whether a server that is granted by name may have a loopback, private or unique-local address. An address that
+    /// is granted as such needs no leave, and link-local addresses and those of cloud metadata are only granted so.
+    pub private: bool,
     /// Whether it may read the client's TLS certificate.
     pub client_certificate: bool,
 }
@@ -32,6 +37,7 @@ impl Default for Grants {
             cookies: Vec::new(),
             query: Vec::new(),
             http: Vec::new(),
+            private: false,
             client_certificate: false,
         }
     }

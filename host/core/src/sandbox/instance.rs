@@ -23,8 +23,8 @@ use crate::contract::Plugin;
 use crate::contract::portcullis::auth::types::Grant;
 use crate::contract::portcullis::auth::types::Refusal;
 use crate::decision::Asked;
+use crate::egress::CallEgress;
 use crate::egress::Egress;
-use crate::egress::Outbound;
 use crate::engine::Component;
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -45,6 +45,8 @@ const MAX_RANDOM: u64 = 64 << 10;
 pub(crate) struct Reply {
     pub(crate) result: Result<Result<Grant, Refusal>, PluginError>,
     pub(crate) asked: Vec<Asked>,
+    /// How many requests to other servers were out of its grants.
+    pub(crate) denied: u32,
 }
 
 impl Reply {
@@ -53,6 +55,7 @@ impl Reply {
         Self {
             result: Err(error),
             asked: Vec::new(),
+            denied: 0,
         }
     }
 }
@@ -71,7 +74,7 @@ pub(crate) struct Surroundings {
     pub(crate) limits: Limits,
     pub(crate) cache: Option<Arc<Cache>>,
     /// None: it reaches no server.
-    pub(crate) egress: Option<Egress>,
+    pub(crate) egress: Egress,
 }
 
 impl Instance {
@@ -104,9 +107,12 @@ impl Instance {
         let exports = self.plugin.portcullis_auth_authenticator();
         let handle: Resource<RequestHandle> = Resource::new_borrow(0);
         let result = exports.call_authenticate(&mut self.store, handle).await;
+        let result = result.map_err(|error| stopped(&self.store, error));
+        let state = self.store.data_mut();
         Reply {
-            result: result.map_err(|error| stopped(&self.store, error)),
-            asked: std::mem::take(&mut self.store.data_mut().asked),
+            result,
+            asked: std::mem::take(&mut state.asked),
+            denied: state.outbound.denied(),
         }
     }
 
@@ -145,7 +151,7 @@ impl Surroundings {
             grants,
             limits,
             cache: None,
-            egress: None,
+            egress: Egress::closed(),
         }
     }
 }
@@ -162,7 +168,7 @@ impl State {
             table,
             wasi: wasi(&log),
             http,
-            outbound: Outbound::new(surroundings.egress.clone(), log.clone()),
+            outbound: CallEgress::new(surroundings.egress.clone(), log.clone()),
             clock,
             turn,
             log,

@@ -19,7 +19,7 @@ pub(crate) struct LogLines {
 }
 
 impl LogLines {
-    pub(super) fn new(authenticator: Arc<str>) -> Self {
+    pub(crate) fn new(authenticator: Arc<str>) -> Self {
         Self {
             authenticator,
             left: Arc::new(Mutex::new(MAX_LINES)),

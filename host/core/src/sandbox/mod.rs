@@ -33,7 +33,7 @@ use self::turn::Turn;
 use crate::AuthRequest;
 use crate::contract;
 use crate::decision::Asked;
-use crate::egress::Outbound;
+use crate::egress::CallEgress;
 use crate::grants::Grants;
 
 pub(crate) use self::cache::Cache;
@@ -55,7 +55,7 @@ pub(crate) struct State {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    outbound: Outbound,
+    outbound: CallEgress,
     clock: Clock,
     turn: Turn,
     log: LogLines,

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use portcullis::Engine;
 use portcullis::EngineBuilder;
-use rustls::ClientConfig;
-use rustls::RootCertStore;
-use rustls::crypto::aws_lc_rs;
 
 use crate::config::ConfigErrors;
 use crate::config::Draft;
 use crate::config::PluginsConfig;
 use crate::generation::Generation;
+use crate::trust;
 
 /// Loads a configuration with its plugins.
 pub(super) async fn load(draft: Draft) -> Result<Generation, Box<dyn Error>> {
@@ -41,21 +39,6 @@ pub(super) fn engine(plugins: &PluginsConfig) -> Result<Engine, Box<dyn Error>> 
 }
 
 fn builder() -> Result<EngineBuilder, Box<dyn Error>> {
-    Ok(Engine::builder().tls(Arc::new(tls()?)))
-}
-
-/// Whom plugins trust when they ask over https: the authorities that the system trusts.
-fn tls() -> Result<ClientConfig, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    for error in found.errors {
-        tracing::warn!(%error, "some of the system's certificate authorities can't be read");
-    }
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        tracing::warn!("the system trusts no certificate authority, so that plugins can't ask over https");
-    }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    let tls = trust::client(trust::system(), None)?;
+    Ok(Engine::builder().tls(Arc::new(tls)))
 }

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use portcullis::Digest;
 use portcullis::Grants;
 use portcullis::Limits;
+use portcullis::Outbound;
 
 use crate::config::error::Location;
 use crate::config::grants;
 use crate::config::limits;
+use crate::config::outbound;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::settings::Settings;
@@ -42,6 +44,8 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) settings: Settings,
     /// What it may see and reach.
     pub(crate) grants: Grants,
+    /// How it asks other servers.
+    pub(crate) outbound: Outbound,
     /// What one call may take.
     pub(crate) limits: Limits,
 }
@@ -97,6 +101,7 @@ impl AuthenticatorConfig {
             settings: Settings::none(location.clone()),
             location,
             grants: Grants::default(),
+            outbound: Outbound::default(),
             limits: Limits::default(),
         }
     }
@@ -114,6 +119,7 @@ impl AuthenticatorConfig {
             .and_then(Item::table)
             .map(grants::read)
             .unwrap_or_default();
+        let outbound = outbound::read(&mut table, &grants);
         let limits = table
             .take("limits")
             .and_then(Item::table)
@@ -127,6 +133,7 @@ impl AuthenticatorConfig {
             sha256,
             settings: settings?,
             grants,
+            outbound,
             limits,
         })
     }

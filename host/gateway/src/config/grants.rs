@@ -19,7 +19,8 @@ pub(super) fn read(mut table: Table<'_>) -> Grants {
     }
     grants.cookies = values::each(table.take("cookies"), values::cookie_name);
     grants.query = values::each(table.take("query"), Item::text);
-    grants.http = values::each(table.take("http"), http_grant);
+    grants.private = table.take("private").and_then(Item::boolean).unwrap_or_default();
+    grants.http = values::each(table.take("http"), |item| http_grant(item, grants.private));
     grants.client_certificate = table
         .take("client_certificate")
         .and_then(Item::boolean)
@@ -38,10 +39,19 @@ fn granted_header(item: Item<'_>) -> Option<HeaderName> {
     Some(name)
 }
 
-fn http_grant(item: Item<'_>) -> Option<HttpGrant> {
+fn http_grant(item: Item<'_>, private: bool) -> Option<HttpGrant> {
     let place = item.place.clone();
     let document: &Document<'_> = place.document();
     let grant = text_or_reference(document, item.text()?)
         .and_then(|text| text.parse::<HttpGrant>().map_err(|error| error.to_string()));
+    let grant = grant.and_then(|grant| {
+        if grant.is_localhost() && !private {
+            return Err(format!(
+                "{grant} is this machine by name, which is never reached so: write its address, such as 127.0.0.1, or \
+                 set private = true beside it"
+            ));
+        }
+        Ok(grant)
+    });
     grant.map_err(|message| place.report(message)).ok()
 }

@@ -8,6 +8,7 @@ mod error;
 mod grants;
 mod identity;
 mod limits;
+mod outbound;
 mod plugins;
 mod reader;
 mod route;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::config::document::Document;
+use crate::config::document::read_bytes;
 use crate::config::document::read_text;
 use crate::config::reader::Item;
 
@@ -49,6 +50,12 @@ pub(super) fn text_or_reference(document: &Document<'_>, text: String) -> Result
         Some(reference) => reference.resolve(document, Privacy::Anyone),
         None => Ok(text),
     }
+}
+
+/// The bytes of a file that only its owner may read.
+pub(super) fn private_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    require_private(path)?;
+    read_bytes(path, limit).map_err(|error| format!("{} {error}", path.display()))
 }
 
 /// Where a text comes from.

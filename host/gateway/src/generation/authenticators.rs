@@ -49,6 +49,7 @@ async fn build(config: &AuthenticatorConfig, component: &Component) -> Result<Au
     let builder = Authenticator::builder(&config.name, component)
         .settings(config.settings.value().clone())
         .grants(config.grants.clone())
+        .outbound(config.outbound.clone())
         .limits(config.limits);
     builder.build().await.map_err(|error| explain(config, error))
 }

@@ -19,6 +19,7 @@ impl Generation {
                 cookies = listed(&grants.cookies),
                 query = listed(&grants.query),
                 http = listed(&grants.http),
+                private = grants.private,
                 client_certificate = grants.client_certificate,
                 deadline = ?limits.deadline,
                 memory = limits.memory,

@@ -114,6 +114,9 @@ fn steps(steps: &[Step]) -> String {
             format!("{}{denied}", asked.question)
         });
         let _ = write!(text, " [{}]", questions.collect::<Vec<_>>().join(", "));
+        if step.denied > 0 {
+            let _ = write!(text, " (outbound requests denied: {})", step.denied);
+        }
     }
     text
 }

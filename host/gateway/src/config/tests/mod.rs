@@ -2,6 +2,7 @@
 
 mod directory;
 mod good;
+mod outbound;
 mod routes;
 mod secrets;
 mod wrong;

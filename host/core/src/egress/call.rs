@@ -1,0 +1,77 @@
+//! The outbound side of one call: it counts, and writes to the call's own log. What it sends is dropped with the instance.
+
+use http::Request;
+use http::Response;
+use wasmtime_wasi_http::Error;
+use wasmtime_wasi_http::RequestOptions;
+use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::WasiHttpHooks;
+
+use super::Egress;
+use super::counters::Ending;
+use crate::sandbox::LogLines;
+
+/// Most requests that one call may send.
+const MAX_REQUESTS: u32 = 64;
+
+/// What one instance sends with.
+pub(crate) struct CallEgress {
+    egress: Egress,
+    log: LogLines,
+    left: u32,
+    denied: u32,
+}
+
+type Processing = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(Response<WasiBody>, Processing), Error>;
+
+impl CallEgress {
+    pub(crate) fn new(egress: Egress, log: LogLines) -> Self {
+        Self {
+            egress,
+            log,
+            left: MAX_REQUESTS,
+            denied: 0,
+        }
+    }
+
+    /// How many requests were out of the grants so far.
+    pub(crate) fn denied(&self) -> u32 {
+        self.denied
+    }
+
+    /// Whether a request may be sent, as far as that is known before its host is looked up.
+    fn admit(&mut self, request: &Request<WasiBody>) -> Result<(), Error> {
+        let Some(left) = self.left.checked_sub(1) else {
+            self.egress.count(Ending::Limited);
+            return Err(Error::ConnectionLimitReached);
+        };
+        self.left = left;
+        let Some((line, error)) = self.egress.denial(request) else {
+            return Ok(());
+        };
+        self.denied += 1;
+        self.egress.count(Ending::Denied);
+        self.log.warn(&line);
+        Err(error)
+    }
+}
+
+impl WasiHttpHooks for CallEgress {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processing: Processing,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        if let Err(error) = self.admit(&request) {
+            return Box::new(std::future::ready(Err(error)));
+        }
+        let (egress, log) = (self.egress.clone(), self.log.clone());
+        Box::new(async move {
+            let response = egress.send(request, options, &log).await?;
+            let done: Processing = Box::new(std::future::ready(Ok(())));
+            Ok((response, done))
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! The connections of one authenticator. Nothing of them is another's: neither the connections nor the TLS sessions that
+//! a new one could resume.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_rustls::HttpsConnector;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioTimer;
+use rustls::ClientConfig;
+use rustls::RootCertStore;
+use rustls::client::Resumption;
+
+use super::resolver::Resolver;
+
+const CONNECT: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(60);
+const MAX_IDLE_PER_HOST: usize = 32;
+
+/// Most bytes of a response's head. The parser reads up to twice as much before it gives up.
+pub(super) const MAX_HEAD: usize = 64 << 10;
+/// Most headers of a response.
+const MAX_HEADERS: usize = 100;
+
+pub(super) type Pool = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
+
+/// A pool that dials what the resolver allows. Without `tls` nobody is trusted: https fails, and says so.
+pub(super) fn new(resolver: Resolver, tls: Option<&Arc<ClientConfig>>) -> Pool {
+    let mut http = HttpConnector::new_with_resolver(resolver);
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(CONNECT));
+    let mut tls = tls.map_or_else(trusting_nobody, |config| config.as_ref().clone());
+    tls.resumption = Resumption::default();
+    // The connector insists on choosing the protocols itself.
+    tls.alpn_protocols.clear();
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+        .pool_timer(TokioTimer::new())
+        .http1_max_buf_size(MAX_HEAD)
+        .http1_max_headers(MAX_HEADERS)
+        .build(https)
+}
+
+fn trusting_nobody() -> ClientConfig {
+    ClientConfig::builder()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth()
+}

@@ -1,0 +1,139 @@
+//! One request of a plugin, from what is stored, from an exchange that is under way, or from the server.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use http::Request;
+use http::Response;
+use http::header;
+use http_body_util::Full;
+use wasmtime_wasi_http::Error;
+use wasmtime_wasi_http::RequestOptions;
+use wasmtime_wasi_http::WasiBody;
+
+use super::Egress;
+use super::body;
+use super::counters::Ending;
+use super::directives;
+use super::exchange::Landed;
+use super::failure::Failure;
+use super::key::Key;
+use super::permit::server;
+use super::stored::Use;
+use crate::sandbox::LogLines;
+
+impl Egress {
+    /// Sends a request, or answers it from what is stored or under way. Each is counted once.
+    pub(super) async fn send(
+        self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        log: &LogLines,
+    ) -> Result<Response<WasiBody>, Error> {
+        let server = server(request.uri());
+        let (mut head, body) = request.into_parts();
+        // The length is that of the body, whatever the plugin said.
+        head.headers.remove(header::CONTENT_LENGTH);
+        self.0.outbound.complete(&head.uri, &mut head.headers);
+        let body = match body::taken_in(body).await {
+            Ok(body) => body,
+            Err(error) => {
+                self.count(Ending::Failed);
+                return Err(error);
+            }
+        };
+        let request = Request::from_parts(head, Full::new(body.clone()));
+        let patience = options
+            .and_then(|options| options.first_byte_timeout)
+            .unwrap_or(self.0.exchange);
+        let result = if body.is_empty() && may_be_shared(&request) {
+            self.get(request, patience).await
+        } else {
+            self.exchange(request, patience).await
+        };
+        let failure = match result {
+            Ok((response, ending)) => {
+                self.count(ending);
+                return Ok(response);
+            }
+            Err(failure) => failure,
+        };
+        self.count(match failure {
+            Failure::Limited => Ending::Limited,
+            Failure::Prohibited(_) => Ending::Denied,
+            _ => Ending::Failed,
+        });
+        if let Some(line) = failure.line(&server) {
+            log.warn(&line);
+        }
+        Err(failure.into())
+    }
+
+    /// One exchange for one request.
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        patience: Duration,
+    ) -> Result<(Response<WasiBody>, Ending), Failure> {
+        let changes = (!request.method().is_safe()).then(|| request.uri().clone());
+        let response = self.pass(request, patience).await?;
+        if let Some(uri) =
+            changes.filter(|_| !response.status().is_client_error() && !response.status().is_server_error())
+        {
+            self.0.store.forget(&uri);
+        }
+        Ok((response, Ending::Sent))
+    }
+
+    /// A stored answer, or that of an exchange which identical requests share.
+    async fn get(
+        &self,
+        request: Request<Full<Bytes>>,
+        patience: Duration,
+    ) -> Result<(Response<WasiBody>, Ending), Failure> {
+        let key = Key::of_answer(&request);
+        let stored = self.0.store.get(&key);
+        match stored.map(|stored| stored.satisfies(&request, self.0.outbound.refresh_floor)) {
+            Some(Use::Fresh(answer)) => return Ok((answer.into_response(), Ending::Hit)),
+            Some(Use::Stale(answer)) => return Ok((answer.into_response(), Ending::Stale)),
+            Some(Use::Validate(_)) | None => {}
+        }
+        let (flight, leads) = self
+            .0
+            .flights
+            .join(Key::of_exchange(&request), || self.clone().fetch(request.clone(), key));
+        let landed = tokio::time::timeout(patience, flight).await;
+        let landed = landed.map_err(|_| Failure::Timeout)?;
+        match landed.as_deref() {
+            Ok(Landed::Answer(answer, ending)) => {
+                let fetched = matches!(ending, Ending::Sent | Ending::Revalidated);
+                let ending = if fetched && !leads { Ending::Shared } else { *ending };
+                Ok((answer.clone().into_response(), ending))
+            }
+            Ok(Landed::Failure(failure)) => Err(failure.clone()),
+            Ok(Landed::Single(single)) => match Landed::take(single) {
+                Some(response) => Ok((response, Ending::Sent)),
+                None => self.exchange(request, patience).await,
+            },
+            // The task failed; its entry is gone, and this request is on its own.
+            Err(_) => self.exchange(request, patience).await,
+        }
+    }
+}
+
+/// Whether one answer may be given to several requests. A plugin that wants one of its own says `no-store`.
+fn may_be_shared<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let conditional = [
+        header::IF_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_NONE_MATCH,
+        header::IF_RANGE,
+        header::IF_UNMODIFIED_SINCE,
+        header::RANGE,
+    ];
+    request.method() == Method::GET
+        && !conditional.iter().any(|name| headers.contains_key(name))
+        && !directives::has(headers, "no-store")
+}

@@ -1,0 +1,49 @@
+//! The answers that one authenticator was given and may be given again, bounded in bytes. No other authenticator's
+//! requests are ever answered from here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use moka::sync::Cache;
+
+use super::key::Key;
+use super::stored::Stored;
+
+/// What all answers together may take up, in bytes.
+const CAPACITY: u64 = 8 << 20;
+
+/// Largest body that is kept, in bytes.
+pub(super) const MAX_BODY: usize = 1 << 20;
+
+/// How long an answer is kept, fresh or not.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) struct Store(Cache<Key, Arc<Stored>>);
+
+impl Store {
+    pub(super) fn new() -> Self {
+        let size = |_: &Key, stored: &Arc<Stored>| u32::try_from(stored.size()).unwrap_or(u32::MAX);
+        let cache = Cache::builder().max_capacity(CAPACITY).weigher(size).time_to_live(KEPT);
+        Self(cache.build())
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Stored>> {
+        self.0.get(key)
+    }
+
+    pub(super) fn put(&self, key: Key, stored: Stored) {
+        self.0.insert(key, Arc::new(stored));
+    }
+
+    pub(super) fn remove(&self, key: &Key) {
+        self.0.invalidate(key);
+    }
+
+    /// Forgets all answers for a URI that was changed (RFC 9111, section 4.4).
+    pub(super) fn forget(&self, uri: &Uri) {
+        for (key, _) in self.0.iter().filter(|(key, _)| key.uri == *uri) {
+            self.0.invalidate(&*key);
+        }
+    }
+}

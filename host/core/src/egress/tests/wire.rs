@@ -1,0 +1,148 @@
+//! What goes over the wire, and how much of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use wasmtime_wasi_http::Error;
+
+use super::super::Outbound;
+use super::super::resolver::Resolver;
+use super::counts;
+use super::server::Server;
+use super::server::Side;
+
+#[tokio::test]
+async fn a_body_arrives_with_its_own_length_up_to_the_bound() {
+    let server = Server::start().await;
+    let side = Side::new(&[server.url("")]);
+    let post = |size: usize| {
+        Request::post(server.url("/"))
+            .header("content-length", "7")
+            .body(Bytes::from(vec![b'x'; size]))
+    };
+    side.send(post(1 << 20).unwrap()).await.unwrap();
+    let (headers, body) = server.last();
+    assert_eq!(
+        (headers["content-length"].to_str().unwrap(), body.len()),
+        ("1048576", 1 << 20)
+    );
+    let error = side.send(post((1 << 20) + 1).unwrap()).await.unwrap_err();
+    assert!(matches!(error, Error::HttpRequestBodySize(_)), "{error}");
+    assert_eq!(side.counted(), counts(&[("sent", 1), ("failed", 1)]));
+}
+
+#[tokio::test]
+async fn an_answer_within_its_bounds_arrives_and_one_beyond_does_not() {
+    let server = Server::start().await;
+    let side = Side::new(&[server.url("")]);
+    for size in [0, 1 << 20, (1 << 20) + 1, 8 << 20] {
+        let url = server.url(&format!("/large/{size}?cache-control=max-age%3D60"));
+        assert_eq!(side.get(&url, &[]).await.unwrap().2.len(), size);
+        assert_eq!(side.get(&url, &[]).await.unwrap().2.len(), size);
+    }
+    assert_eq!(
+        side.counted(),
+        counts(&[("sent", 6), ("hit", 2)]),
+        "only what is small is stored"
+    );
+    let error = side
+        .get(&server.url(&format!("/large/{}", (8 << 20) + 1)), &[])
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::HttpResponseBodySize(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_exchange_ends_in_time_whether_its_head_or_its_body_is_late() {
+    let server = Server::start().await;
+    let side = Side::hurried(&[server.url("")], Duration::from_millis(100));
+    for (method, path, late_head) in [
+        ("GET", "/gated", true),
+        ("POST", "/gated", true),
+        // What may be shared is read before it is passed on.
+        ("GET", "/stalled", true),
+        ("POST", "/stalled", false),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(server.url(path))
+            .body(Bytes::new());
+        let error = side.send(request.unwrap()).await.unwrap_err();
+        let expected = match late_head {
+            true => matches!(error, Error::ConnectionReadTimeout),
+            false => matches!(error, Error::HttpResponseTimeout),
+        };
+        assert!(expected, "{method} {path}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_no_answer() {
+    let server = Server::start().await;
+    let side = Side::new(&[server.url("")]);
+    let many = vec!["x=1"; 101].join("&");
+    for query in ["x=%repeat", &many] {
+        let error = side.get(&server.url(&format!("/?{query}")), &[]).await.unwrap_err();
+        let refused = matches!(
+            error,
+            Error::ConnectionTerminated | Error::HttpResponseHeaderSectionSize(None)
+        );
+        assert!(refused, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_takes_the_place_of_the_plugins_own_header() {
+    let server = Server::start().await;
+    let outbound = Outbound::default()
+        .header(
+            server.url("/a").parse().unwrap(),
+            http::header::AUTHORIZATION,
+            "secret".parse().unwrap(),
+        )
+        .unwrap();
+    let side = Side::with(&[server.url("")], false, outbound, Resolver::system());
+    for (path, expected) in [("/a/b", "secret"), ("/b", "the plugin's")] {
+        side.get(&server.url(path), &[("authorization", "the plugin's")])
+            .await
+            .unwrap();
+        let (headers, _) = server.last();
+        assert_eq!(Vec::from_iter(headers.get_all("authorization")), [expected], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_sends_so_many_requests_and_no_more() {
+    use http_body_util::BodyExt;
+    use http_body_util::Empty;
+    use wasmtime_wasi_http::WasiHttpHooks;
+
+    use super::super::CallEgress;
+    use crate::sandbox::LogLines;
+
+    let server = Server::start().await;
+    let side = Side::new(&[server.url("")]);
+    let mut call = CallEgress::new(side.egress.clone(), LogLines::new("tested".into()));
+    for number in 0..66 {
+        let url = if number == 0 {
+            "http://other/".to_owned()
+        } else {
+            server.url("/")
+        };
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let sent = call.send_request(
+            Request::get(url).body(body).unwrap(),
+            None,
+            Box::new(std::future::ready(Ok(()))),
+        );
+        let error = std::pin::Pin::from(sent).await.err();
+        match number {
+            0 => assert!(matches!(error, Some(Error::HttpRequestDenied))),
+            64.. => assert!(matches!(error, Some(Error::ConnectionLimitReached))),
+            _ => assert!(error.is_none()),
+        }
+    }
+    assert_eq!(call.denied(), 1);
+    assert_eq!(side.counted(), counts(&[("denied", 1), ("sent", 63), ("limited", 2)]));
+}

@@ -1,0 +1,184 @@
+//! The keys `http_…` of `[authenticators.NAME]`: how a plugin's requests to other servers are sent. What they add is read
+//! here and handed to the sender, and never to the plugin.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use http::HeaderValue;
+use portcullis::Grants;
+use portcullis::HttpGrant;
+use portcullis::Outbound;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::config::document::read_bytes;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+use crate::config::secret::private_file;
+use crate::config::secret::secret;
+use crate::config::secret::text_or_reference;
+use crate::config::values;
+use crate::trust;
+use crate::trust::ClientIdentity;
+
+/// Largest file with certificates or a key, in bytes.
+const MAX_PEM: u64 = 1024 * 1024;
+
+/// Longest secret in a header, in bytes; servers take about this much.
+const MAX_HEADER: usize = 8192;
+
+const MAX_FLOOR: Duration = Duration::from_secs(3600);
+
+/// Takes the keys out of an authenticator's table.
+pub(super) fn read(table: &mut Table<'_>, grants: &Grants) -> Outbound {
+    let mut outbound = Outbound::default();
+    if let Some(floor) = table
+        .take("http_refresh_floor")
+        .and_then(|item| values::duration(item, Duration::ZERO..=MAX_FLOOR))
+    {
+        outbound = outbound.refresh_floor(floor);
+    }
+    let headers = table.take("http_headers").and_then(Item::table);
+    for (server, item) in headers.into_iter().flat_map(Table::into_entries) {
+        outbound = with_headers(outbound, &server, item, grants);
+    }
+    tls(table, outbound)
+}
+
+fn tls(table: &mut Table<'_>, outbound: Outbound) -> Outbound {
+    let roots = table.take("http_ca");
+    let (certificate, key) = (table.take("http_certificate"), table.take("http_key"));
+    let (roots_asked, place) = (roots.is_some(), key.as_ref().map(|key| key.place.clone()));
+    let identity = match (certificate, key) {
+        (Some(certificate), Some(key)) => identity(certificate, key),
+        (Some(lonely), None) => {
+            lonely.place.report("needs its key: set http_key");
+            None
+        }
+        (None, Some(lonely)) => {
+            lonely.place.report("needs its certificate: set http_certificate");
+            None
+        }
+        (None, None) => None,
+    };
+    let roots = roots.and_then(authorities);
+    // What is wrong is known by now, and the rest need not be made.
+    if roots_asked != roots.is_some() || (!roots_asked && identity.is_none()) {
+        return outbound;
+    }
+    match trust::client(roots.unwrap_or_else(trust::system), identity) {
+        Ok(config) => outbound.tls(Arc::new(config)),
+        Err(error) => {
+            let place = place.unwrap_or_else(|| table.place.clone());
+            place.report(format!("can't be used with http_certificate: {error}"));
+            outbound
+        }
+    }
+}
+
+/// The authorities of a bundle.
+fn authorities(item: Item<'_>) -> Option<RootCertStore> {
+    let place = item.place.clone();
+    let (path, certificates) = certificates(item)?;
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in certificates.into_iter().enumerate() {
+        if let Err(error) = roots.add(certificate) {
+            place.report(format!("{path}: certificate {} can't be used: {error}", index + 1));
+            return None;
+        }
+    }
+    Some(roots)
+}
+
+fn identity(certificate: Item<'_>, key: Item<'_>) -> Option<ClientIdentity> {
+    let certificates = certificates(certificate);
+    let (place, document) = (key.place.clone(), key.place.document());
+    let key = key.text().and_then(|path| {
+        let path = document.path(&path);
+        let key = private_file(&path, MAX_PEM).and_then(|pem| {
+            // The parser's own words could show what it read.
+            PrivateKeyDer::from_pem_slice(&pem).map_err(|_| format!("{} has no private key in PEM", path.display()))
+        });
+        key.map_err(|message| place.report(message)).ok()
+    });
+    Some((certificates?.1, key?))
+}
+
+/// The certificates in a PEM file, at least one, and the file's name.
+fn certificates(item: Item<'_>) -> Option<(String, Vec<CertificateDer<'static>>)> {
+    let place = item.place.clone();
+    let path = place.document().path(&item.text()?);
+    let name = path.display().to_string();
+    let certificates = read_bytes(&path, MAX_PEM)
+        .map_err(|error| format!("{name} {error}"))
+        .and_then(|pem| {
+            let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+            certificates.map_err(|error| format!("{name} is not PEM: {error}"))
+        });
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Some((name, certificates)),
+        Ok(_) => {
+            place.report(format!("{name} has no certificate in PEM"));
+            None
+        }
+        Err(message) => {
+            place.report(message);
+            None
+        }
+    }
+}
+
+/// Adds the headers for one server.
+fn with_headers(outbound: Outbound, server: &str, item: Item<'_>, grants: &Grants) -> Outbound {
+    let place = item.place.clone();
+    let server = text_or_reference(place.document(), server.to_owned())
+        .and_then(|text| text.parse::<HttpGrant>().map_err(|error| error.to_string()));
+    let server = match server {
+        Ok(server) if grants.http.iter().any(|grant| grant.includes(&server)) => Some(server),
+        Ok(server) => {
+            place.report(format!("{server} is not within grants.http"));
+            None
+        }
+        Err(message) => {
+            place.report(message);
+            None
+        }
+    };
+    let Some(headers) = item.table() else {
+        return outbound;
+    };
+    headers.into_entries().fold(outbound, |outbound, (name, item)| {
+        let place = item.place.clone();
+        let Some((name, value)) = header(&name, item) else {
+            return outbound;
+        };
+        let Some(server) = server.clone() else {
+            return outbound;
+        };
+        outbound.clone().header(server, name, value).unwrap_or_else(|error| {
+            place.report(error.to_string());
+            outbound
+        })
+    })
+}
+
+fn header(name: &str, item: Item<'_>) -> Option<(HeaderName, HeaderValue)> {
+    let place = item.place.clone();
+    let name = name.parse::<HeaderName>();
+    if name.is_err() {
+        place.report("is no header name");
+    }
+    let secret = secret(item)?;
+    if secret.expose().len() > MAX_HEADER {
+        place.report(format!("the secret is longer than {MAX_HEADER} bytes"));
+        return None;
+    }
+    let value = HeaderValue::try_from(secret.expose());
+    if value.is_err() {
+        place.report("the secret has characters that a header can't have, such as a line break");
+    }
+    name.ok().zip(value.ok())
+}

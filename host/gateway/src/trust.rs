@@ -1,0 +1,39 @@
+//! Whom plugins trust when they ask over https, and who they are there.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::Error;
+use rustls::RootCertStore;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+
+/// A client's certificate with those that vouch for it, and its key.
+pub(crate) type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The authorities that the system trusts.
+pub(crate) fn system() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in found.errors {
+        tracing::warn!(%error, "some of the system's certificate authorities can't be read");
+    }
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::warn!("the system trusts no certificate authority, so that plugins can't ask over https");
+    }
+    roots
+}
+
+/// A client that trusts these authorities.
+pub(crate) fn client(roots: RootCertStore, identity: Option<ClientIdentity>) -> Result<ClientConfig, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
+    match identity {
+        Some((certificates, key)) => config.with_client_auth_cert(certificates, key),
+        None => Ok(config.with_no_client_auth()),
+    }
+}
