@@ -28,9 +28,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(listen) = arguments.listen {
         draft.config.server.listen = listen;
     }
-    let server = draft.config.server.clone();
+    let listen = draft.config.listen();
     let generation = engine::load(draft).await?;
     generation.log();
-    crate::serve::run(Arc::new(generation), &server).await?;
+    crate::serve::run(Arc::new(generation), &listen).await?;
     Ok(())
 }

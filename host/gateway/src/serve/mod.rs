@@ -7,8 +7,10 @@ mod audit;
 mod client;
 mod connection;
 mod flow;
+mod forward_auth;
 pub(crate) mod headers;
 mod listener;
+mod listeners;
 mod outgoing;
 mod own;
 mod page;
@@ -23,8 +25,11 @@ mod whoami;
 
 use std::sync::Arc;
 
-use crate::config::ServerConfig;
+use crate::config::ListenConfig;
 use crate::generation::Generation;
+
+use self::forward_auth::Front;
+use self::listeners::Listeners;
 
 pub(crate) use flow::Gateway;
 pub(crate) use listener::Listener;
@@ -33,15 +38,21 @@ pub(crate) use preview::Ending;
 pub(crate) use preview::Preview;
 pub(crate) use shutdown::Shutdown;
 
-/// Serves a configuration on its public listener until the process is told to stop.
+/// Serves a configuration on its listeners until the process is told to stop.
 ///
 /// The line `listening` in the log carries the address, with the port that the system chose when none was configured.
-pub(crate) async fn run(generation: Arc<Generation>, config: &ServerConfig) -> Result<(), ServeError> {
+/// Lines for the other listeners come before it.
+pub(crate) async fn run(generation: Arc<Generation>, config: &ListenConfig) -> Result<(), ServeError> {
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
-    let listener = Listener::bind(config.listen).await?;
-    tracing::info!(address = %listener.address(), "listening");
-    listener
-        .serve(Arc::new(Gateway::new(generation, config)), config, stop)
-        .await;
+    let listeners = Listeners::bind(config).await?;
+    let trusted = &config.server.trusted_proxies;
+    let front = config
+        .forward_auth
+        .as_ref()
+        .map(|front| Front::new(front.proxy_token.clone(), trusted));
+    let on_public = front.clone().filter(|_| listeners.forward_auth.is_none());
+    let gateway = Arc::new(Gateway::new(generation, &config.server, on_public));
+    tracing::info!(address = %listeners.public.address(), "listening");
+    listeners.serve(gateway, front, config, stop).await;
     Ok(())
 }

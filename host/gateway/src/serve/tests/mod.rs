@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis::Engine;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::wire::Upstream;
@@ -21,9 +21,11 @@ use self::wire::Wire;
 use self::wire::soon;
 use crate::config::Draft;
 use crate::config::Environment;
+use crate::config::ListenConfig;
 use crate::config::ServerConfig;
 use crate::generation::Generation;
 use crate::serve::Listener;
+use crate::serve::Listeners;
 use crate::serve::Shutdown;
 use crate::serve::flow::Gateway;
 
@@ -33,7 +35,7 @@ const ALICE: &str = "Authorization: Basic YWxpY2U6eA==\r\n";
 /// A gateway that serves.
 struct Running {
     address: SocketAddr,
-    stop: mpsc::Sender<()>,
+    stop: watch::Sender<u64>,
     served: JoinHandle<()>,
 }
 
@@ -44,8 +46,16 @@ impl Running {
         let listener = Listener::bind(config.listen).await.unwrap();
         let (stop, requested) = Shutdown::by_hand();
         let address = listener.address();
-        let gateway = Arc::new(Gateway::new(Arc::new(generation), &config));
-        let served = tokio::spawn(async move { listener.serve(gateway, &config, requested).await });
+        let gateway = Arc::new(Gateway::new(Arc::new(generation), &config, None));
+        let config = ListenConfig {
+            server: config,
+            ..ListenConfig::default()
+        };
+        let listeners = Listeners {
+            public: listener,
+            forward_auth: None,
+        };
+        let served = tokio::spawn(async move { listeners.serve(gateway, None, &config, requested).await });
         Self { address, stop, served }
     }
 
