@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::ListenConfig;
+use crate::config::ProxyToken;
 use crate::config::ServerConfig;
+use crate::generation::Generation;
 use crate::serve::Gateway;
 use crate::serve::Listener;
 use crate::serve::ServeError;
@@ -32,15 +34,13 @@ impl Listeners {
     }
 
     /// Serves until the process is told to stop.
-    pub(super) async fn serve(
-        self,
-        gateway: Arc<Gateway>,
-        front: Option<Front>,
-        config: &ListenConfig,
-        stop: Shutdown,
-    ) {
+    pub(super) async fn serve(self, generation: Arc<Generation>, config: &ListenConfig, stop: Shutdown) {
         let server = &config.server;
-        let forward_auth = front.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
+        let front = |token: &Option<ProxyToken>| Front::new(token.clone(), &server.trusted_proxies);
+        let asking = config.forward_auth.as_ref().map(|asking| front(&asking.proxy_token));
+        let on_public = asking.clone().filter(|_| self.forward_auth.is_none());
+        let gateway = Arc::new(Gateway::new(generation, server, on_public));
+        let forward_auth = asking.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
         let mut asked = stop.clone();
         let said = async {
             asked.requested().await;

@@ -28,7 +28,6 @@ use std::sync::Arc;
 use crate::config::ListenConfig;
 use crate::generation::Generation;
 
-use self::forward_auth::Front;
 use self::listeners::Listeners;
 
 pub(crate) use flow::Gateway;
@@ -45,14 +44,7 @@ pub(crate) use shutdown::Shutdown;
 pub(crate) async fn run(generation: Arc<Generation>, config: &ListenConfig) -> Result<(), ServeError> {
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
     let listeners = Listeners::bind(config).await?;
-    let trusted = &config.server.trusted_proxies;
-    let front = config
-        .forward_auth
-        .as_ref()
-        .map(|front| Front::new(front.proxy_token.clone(), trusted));
-    let on_public = front.clone().filter(|_| listeners.forward_auth.is_none());
-    let gateway = Arc::new(Gateway::new(generation, &config.server, on_public));
     tracing::info!(address = %listeners.public.address(), "listening");
-    listeners.serve(gateway, front, config, stop).await;
+    listeners.serve(generation, config, stop).await;
     Ok(())
 }

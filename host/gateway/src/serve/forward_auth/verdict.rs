@@ -20,6 +20,7 @@ use crate::serve::answer::Body;
 use crate::serve::audit;
 use crate::serve::client::Client;
 use crate::serve::flow::Gateway;
+use crate::serve::headers::fold;
 use crate::serve::headers::forwarded;
 use crate::serve::outgoing::Outgoing;
 use crate::serve::own;
@@ -122,8 +123,10 @@ impl Gateway {
     async fn decide(&self, client: &Client, target: &Target, parts: &mut Parts) -> Result<Verdict, Unserved> {
         let headers = &mut parts.headers;
         require_one(headers)?;
-        forwarded::remove_unbelieved(headers, client);
-        let disguised = self.remove_identity(headers);
+        let mut disguised = self.remove_identity(headers);
+        // What the front itself says in these headers is its own matter; another spelling is none that a front uses.
+        let claims = forwarded::remove_unbelieved(headers, client).into_iter();
+        disguised.extend(claims.filter(|name| fold(name) != name.as_str()));
         if let Some(host) = target
             .authority
             .as_deref()

@@ -2,6 +2,7 @@
 
 mod answering;
 mod forwarding;
+mod fronts;
 mod limits;
 mod logging;
 mod stopping;
@@ -22,12 +23,10 @@ use self::wire::soon;
 use crate::config::Draft;
 use crate::config::Environment;
 use crate::config::ListenConfig;
-use crate::config::ServerConfig;
 use crate::generation::Generation;
 use crate::serve::Listener;
 use crate::serve::Listeners;
 use crate::serve::Shutdown;
-use crate::serve::flow::Gateway;
 
 /// `Authorization` of the user alice, whom `simple` believes.
 const ALICE: &str = "Authorization: Basic YWxpY2U6eA==\r\n";
@@ -43,19 +42,11 @@ impl Running {
     /// Serves what a configuration says. `[server]` and `[authenticators.simple]` are given.
     async fn start(server: &str, routes: &str) -> Self {
         let (generation, config) = load(server, routes).await;
-        let listener = Listener::bind(config.listen).await.unwrap();
+        let listeners = Listeners::bind(&config).await.unwrap();
         let (stop, requested) = Shutdown::by_hand();
-        let address = listener.address();
-        let gateway = Arc::new(Gateway::new(Arc::new(generation), &config, None));
-        let config = ListenConfig {
-            server: config,
-            ..ListenConfig::default()
-        };
-        let listeners = Listeners {
-            public: listener,
-            forward_auth: None,
-        };
-        let served = tokio::spawn(async move { listeners.serve(gateway, None, &config, requested).await });
+        let address = listeners.public.address();
+        let generation = Arc::new(generation);
+        let served = tokio::spawn(async move { listeners.serve(generation, &config, requested).await });
         Self { address, stop, served }
     }
 
@@ -92,7 +83,7 @@ fn route(path: &str, upstream: &Upstream, more: &str) -> String {
     )
 }
 
-async fn load(server: &str, routes: &str) -> (Generation, ServerConfig) {
+async fn load(server: &str, routes: &str) -> (Generation, ListenConfig) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("portcullis.toml");
     let text =
@@ -100,7 +91,7 @@ async fn load(server: &str, routes: &str) -> (Generation, ServerConfig) {
     std::fs::write(&file, text).unwrap();
     let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
     let draft = Draft::read(&file, &Environment::from([("KEY", key), ("PASSWORD", "open sesame")]));
-    let config = draft.config.server.clone();
+    let config = draft.config.listen();
     (Generation::load(draft, &engine()).await.unwrap(), config)
 }
 
