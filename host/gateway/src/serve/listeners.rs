@@ -13,6 +13,7 @@ use crate::serve::Listener;
 use crate::serve::ServeError;
 use crate::serve::Shutdown;
 use crate::serve::connection::Service;
+use crate::serve::ext_authz::ExtAuthz;
 use crate::serve::forward_auth::ForwardAuth;
 use crate::serve::forward_auth::Front;
 
@@ -21,15 +22,18 @@ use crate::serve::forward_auth::Front;
 pub(super) struct Listeners {
     pub(super) public: Listener,
     pub(super) forward_auth: Option<Listener>,
+    pub(super) ext_authz: Option<Listener>,
 }
 
 impl Listeners {
     /// Binds all of them, or none.
     pub(super) async fn bind(config: &ListenConfig) -> Result<Self, ServeError> {
         let forward_auth = config.forward_auth.as_ref().and_then(|front| front.listen);
+        let ext_authz = config.ext_authz.as_ref().map(|front| front.listen);
         Ok(Self {
             public: Listener::bind(config.server.listen).await?,
             forward_auth: bind(forward_auth, "listening for forward-auth").await?,
+            ext_authz: bind(ext_authz, "listening for ext_authz").await?,
         })
     }
 
@@ -41,6 +45,10 @@ impl Listeners {
         let on_public = asking.clone().filter(|_| self.forward_auth.is_none());
         let gateway = Arc::new(Gateway::new(generation, server, on_public));
         let forward_auth = asking.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
+        let ext_authz = config
+            .ext_authz
+            .as_ref()
+            .map(|asking| ExtAuthz::new(Arc::clone(&gateway), front(&asking.proxy_token), server.max_header_size));
         let mut asked = stop.clone();
         let said = async {
             asked.requested().await;
@@ -50,6 +58,7 @@ impl Listeners {
             tokio::join!(
                 self.public.serve(Arc::clone(&gateway), server, stop.clone()),
                 serve(self.forward_auth, forward_auth, server, stop.clone()),
+                serve(self.ext_authz, ext_authz, server, stop.clone()),
             );
             // Upgraded connections end by nobody's own accord, so they get the time of the others and no more.
             if tokio::time::timeout(CLOSING_TIME, gateway.close()).await.is_err() {

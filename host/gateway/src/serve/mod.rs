@@ -6,6 +6,7 @@ mod answer;
 mod audit;
 mod client;
 mod connection;
+mod ext_authz;
 mod flow;
 mod forward_auth;
 pub(crate) mod headers;

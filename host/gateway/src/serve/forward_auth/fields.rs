@@ -14,7 +14,7 @@ use crate::serve::target;
 use crate::serve::target::Unserved;
 
 /// The one value of a header.
-pub(super) fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Unserved> {
+pub(crate) fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Unserved> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Err(Unserved::malformed(format_args!("the front sends no {name}")));
@@ -28,14 +28,14 @@ pub(super) fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Uns
 }
 
 /// The method of the original request.
-pub(super) fn method(text: &str) -> Result<Method, Unserved> {
+pub(crate) fn method(text: &str) -> Result<Method, Unserved> {
     let method = Method::from_bytes(text.as_bytes()).map_err(|_| Unserved::malformed("the front names no method"))?;
     target::served_method(&method)?;
     Ok(method)
 }
 
 /// The scheme of the original request. A front may name that of a WebSocket, which is HTTP until it is upgraded.
-pub(super) fn scheme(text: &str) -> Result<Scheme, Unserved> {
+pub(crate) fn scheme(text: &str) -> Result<Scheme, Unserved> {
     let http = match text {
         "ws" => "http",
         "wss" => "https",
@@ -45,7 +45,7 @@ pub(super) fn scheme(text: &str) -> Result<Scheme, Unserved> {
 }
 
 /// The client as the front sees it: at the rightmost address of `X-Forwarded-For` that is no trusted proxy's.
-pub(super) fn client(headers: &HeaderMap, scheme: Scheme, peer: SocketAddr, front: &Front) -> Result<Client, Unserved> {
+pub(crate) fn client(headers: &HeaderMap, scheme: Scheme, peer: SocketAddr, front: &Front) -> Result<Client, Unserved> {
     let address = client::forwarded_address(headers, front.trusted_proxies())
         .ok_or_else(|| Unserved::malformed("the front names no client in X-Forwarded-For"))?;
     Ok(Client::behind(peer, scheme, address))

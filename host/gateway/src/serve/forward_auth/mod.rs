@@ -3,7 +3,7 @@
 
 mod changes;
 mod dialect;
-mod fields;
+pub(crate) mod fields;
 mod front;
 mod verdict;
 

@@ -6,6 +6,8 @@ use super::write;
 use crate::serve::answer::Body;
 use crate::serve::forward_auth::Allowed;
 
-pub(super) fn allow(allowed: Allowed) -> Response<Body> {
+/// A configuration can have one cookie at most copied to the client.
+pub(super) fn allow(mut allowed: Allowed) -> Response<Body> {
+    write::one_cookie(&mut allowed.for_client);
     write::allow_with_all(allowed)
 }

@@ -38,7 +38,7 @@ pub(super) fn read(headers: &HeaderMap, peer: SocketAddr, front: &Front) -> Resu
 
 /// nginx reads one cookie of a response: up to 1.22 the first, and later all in one line, which no browser reads.
 pub(super) fn allow(mut allowed: Allowed) -> Response<Body> {
-    one_cookie(&mut allowed.for_client);
+    write::one_cookie(&mut allowed.for_client);
     write::allow_with_all(allowed)
 }
 
@@ -55,23 +55,9 @@ pub(super) fn deny(denied: Denied) -> Response<Body> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(STATUS, HeaderValue::from(meant.as_u16()));
-    one_cookie(headers);
+    write::one_cookie(headers);
     one_challenge(headers);
     response
-}
-
-fn one_cookie(headers: &mut HeaderMap) {
-    // The gateway's own comes last: a session goes before whatever an authenticator sets besides.
-    let mut cookies = headers.get_all(header::SET_COOKIE).iter().rev().cloned();
-    let Some(cookie) = cookies.next() else { return };
-    let lost = cookies.count();
-    if lost > 0 {
-        tracing::warn!(
-            lost,
-            "nginx passes on one cookie of an authenticator's answer, and these are more"
-        );
-    }
-    headers.insert(header::SET_COOKIE, cookie);
 }
 
 /// Up to 1.22 nginx passes on the first field only, so that all challenges have to stand in it (RFC 9110, section 11.6.1).

@@ -51,6 +51,18 @@ pub(super) fn refusal(mut response: Response<Body>) -> Response<Body> {
     not_to_be_kept(response)
 }
 
+/// Leaves one cookie, for a front that passes on one at most.
+pub(super) fn one_cookie(headers: &mut HeaderMap) {
+    // The gateway's own comes last: a session goes before whatever an authenticator sets besides.
+    let mut cookies = headers.get_all(header::SET_COOKIE).iter().rev().cloned();
+    let Some(cookie) = cookies.next() else { return };
+    let lost = cookies.count();
+    if lost > 0 {
+        tracing::warn!(lost, "the front passes on one cookie of an answer, and these are more");
+    }
+    headers.insert(header::SET_COOKIE, cookie);
+}
+
 fn is_for_front(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.starts_with("x-envoy-") || name.starts_with("x-portcullis-")
