@@ -55,5 +55,5 @@ def _digest(*folders):
 
 
 if __name__ == "__main__":
-    for component in (python_component(), example_component("api_key"), guest_component("hostile")):
+    for component in (python_component(), example_component("api_key"), guest_component("hostile"), guest_component("scripted")):
         print(component.relative_to(ROOT))

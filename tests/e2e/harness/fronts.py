@@ -3,19 +3,21 @@
 Only the ports in it are replaced: those of the documentation are fixed, and those of a test are the system's choice.
 """
 
-import re
-import shutil
-from pathlib import Path
-
-from .client import Answer, begin
-from .gateway import Gateway
-from .paths import ROOT, VENV_BIN
-from .process import Child, eventually, with_free_ports
-from . import http2, traefik
-
 import http.client
 import os
+import re
+import shutil
 import socket
+from pathlib import Path
+
+from . import http2, traefik
+from .client import Answer, begin
+from .config import drop
+from .gateway import Gateway
+from .paths import ROOT, VENV_BIN
+from .process import Child, with_free_ports
+
+NAMES = ["nginx", "caddy", "haproxy", "envoy-http", "envoy-grpc", "traefik"]
 
 FILES = ROOT / "docs" / "fronts"
 
@@ -24,6 +26,37 @@ PAGES, UPSTREAM, FORWARD_AUTH, EXT_AUTHZ, HTTP1, HTTP2 = 8000, 8001, 8002, 8003,
 
 CLIENT = "127.0.0.2"
 """Where clients come from, so that they aren't taken for the front, which is a trusted proxy."""
+
+ROUTES = """
+[[routes]]
+path = "/open"
+public = true
+
+[[routes]]
+path = "/"
+hosts = ["open.example"]
+public = true
+
+[[routes]]
+path = "/maybe"
+authenticators = ["people"]
+optional = true
+
+[[routes]]
+path = "/kept"
+authenticators = ["people"]
+forward_authorization = true
+cookies = "drop"
+
+[[routes]]
+path = "/scripted"
+authenticators = ["scripted"]
+
+[[routes]]
+path = "/both"
+authenticators = ["people", "scripted"]
+"""
+"""What the tests have below the documentation's route, which protects all the rest."""
 
 NGINX_AROUND = """
 daemon off; master_process off; pid nginx.pid; error_log stderr info;
@@ -37,11 +70,19 @@ http {{
 """
 
 
+def routes(folder, scripted):
+    """The routes, and the authenticator `scripted` for some of them."""
+    plugins = folder / "plugins"
+    plugins.mkdir()
+    return ROUTES + drop(plugins, "scripted", scripted, "")
+
+
 class Beside(Gateway):
     """The gateway with `docs/fronts/portcullis.toml`, and with more below it."""
 
     def __init__(self, folder, more="", token=None, **environment):
         text = replace((FILES / "portcullis.toml").read_text(), {PAGES: 0, FORWARD_AUTH: 0, EXT_AUTHZ: 0})
+        self.token = token
         if token:
             text = text.replace('trusted_proxies = ["127.0.0.1"]', "")
             environment["DASK_GATEWAY_PROXY_TOKEN"] = token

@@ -45,7 +45,8 @@ class Replay:
         configuration = yaml.safe_load(file.read_text())["http"]
         self.log = log
         self.auth = configuration["middlewares"]["portcullis"]["forwardAuth"]
-        self.upstream = configuration["services"]["app"]["loadBalancer"]["servers"][0]["url"]
+        address = lambda service: configuration["services"][service]["loadBalancer"]["servers"][0]["url"]
+        self.upstream, self.pages = address("app"), address("portcullis-pages")
         replay = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -90,6 +91,8 @@ class Replay:
             if name.lower() not in {"host", "content-length"} | X_HEADERS
         ]
         peer = handler.client_address[0]
+        if target == "/.portcullis/logout":
+            return reply(handler, *send(self.pages, handler.command, target, headers, body, host))
         asked = [(name, value) for name, value in headers if name.lower() not in hop_by_hop]
         asked += [
             ("X-Forwarded-For", peer),
