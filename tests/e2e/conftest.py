@@ -132,10 +132,11 @@ def pytest_generate_tests(metafunc):
         ids = [f"{name}-http{version}" for name, version in pairs]
         metafunc.parametrize((fixture, "version"), pairs, ids=ids, indirect=[fixture], scope="session")
     else:
-        metafunc.parametrize(fixture, fronts.NAMES, indirect=True, scope="session")
+        names = fronts.PROGRAMS if fixture == "upgrading_front" else fronts.NAMES
+        metafunc.parametrize(fixture, names, indirect=True, scope="session")
 
 
-FRONT_FIXTURES = {"front", "front_with_token", "front_with_wrong_token", "front_without_gateway"}
+FRONT_FIXTURES = {"front", "front_with_token", "front_with_wrong_token", "front_without_gateway", "upgrading_front"}
 
 
 @pytest.fixture(scope="session")
@@ -159,6 +160,13 @@ def beside_with_token(tmp_path_factory, scripted_component):
 @pytest.fixture(scope="session")
 def front(request, tmp_path_factory, beside, shared_upstream):
     """A front with the configuration of the documentation."""
+    with running_front(request, tmp_path_factory, beside, shared_upstream) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def upgrading_front(request, tmp_path_factory, beside, shared_upstream):
+    """A front that is a program of its own, as the replay of Traefik upgrades nothing."""
     with running_front(request, tmp_path_factory, beside, shared_upstream) as running:
         yield running
 

@@ -171,13 +171,13 @@ def dial(front, headers=()):
     return connect(address, additional_headers=dict(headers), proxy=None, source_address=(CLIENT, 0))
 
 
-def test_a_websocket_is_asked_about_first(front, upstream):
+def test_a_websocket_is_asked_about_first(upgrading_front, upstream):
     for headers in ({}, {"X-Forwarded-User": "mallory"}, {"Authorization": "Basic !!!"}):
         with pytest.raises(InvalidStatus) as refusal:
-            dial(front, headers)
+            dial(upgrading_front, headers)
         assert refusal.value.response.status_code == 401
     assert upstream.seen == []
-    with dial(front, ALICE) as websocket:
+    with dial(upgrading_front, ALICE) as websocket:
         assert websocket.recv(10) == "alice"
         websocket.send("echo")
         assert websocket.recv(10) == "echo"

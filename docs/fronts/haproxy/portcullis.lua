@@ -21,11 +21,11 @@ local not_passed = {
 	["x-portcullis-token"] = true,
 }
 
--- HAProxy counts the values of a header from 0, and Lua from 1.
+-- The values of a header in order. HAProxy counts them from 0, and Lua from 1.
 local function listed(values)
 	local list = {}
-	for _, value in pairs(values) do
-		list[#list + 1] = value
+	for index = 0, #values do
+		list[#list + 1] = values[index]
 	end
 	return list
 end
@@ -51,7 +51,7 @@ local function question(txn)
 end
 
 local function names(value)
-	return string.gmatch(value and value[1] or "", "[^,]+")
+	return string.gmatch(value and value[0] or "", "[^,]+")
 end
 
 local function allow(txn, headers)
@@ -60,13 +60,13 @@ local function allow(txn, headers)
 	end
 	for name in names(headers["x-portcullis-set"]) do
 		txn.http:req_del_header(name)
-		for _, value in ipairs(headers[name] or {}) do
+		for _, value in ipairs(listed(headers[name] or {})) do
 			txn.http:req_add_header(name, value)
 		end
 	end
 	local for_client = {}
 	for name in names(headers["x-portcullis-client"]) do
-		for_client[name] = headers[name]
+		for_client[name] = listed(headers[name] or {})
 	end
 	txn:set_priv(for_client)
 	txn:set_var("txn.portcullis", "allow")
@@ -77,7 +77,7 @@ local function refuse(txn, answer)
 	reply:set_status(answer.status)
 	for name, values in pairs(answer.headers or {}) do
 		if name ~= "content-length" and name ~= "connection" and name ~= "transfer-encoding" then
-			for _, value in pairs(values) do
+			for _, value in ipairs(listed(values)) do
 				reply:add_header(name, value)
 			end
 		end

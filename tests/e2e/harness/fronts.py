@@ -17,7 +17,8 @@ from .gateway import Gateway
 from .paths import ROOT, VENV_BIN
 from .process import Child, with_free_ports
 
-NAMES = ["nginx", "caddy", "haproxy", "envoy-http", "envoy-grpc", "traefik"]
+PROGRAMS = ["nginx", "caddy", "haproxy", "envoy-http", "envoy-grpc"]
+NAMES = [*PROGRAMS, "traefik"]
 
 FILES = ROOT / "docs" / "fronts"
 
@@ -156,7 +157,6 @@ class Front:
         text = replace((FILES / name).read_text(), self.ports)
         if self.token:
             text = re.sub(r"(?m)^(\s*)# (.*TOKEN.*)$", lambda line: line[1] + line[2], text)
-            text = re.sub(r"(?m)^(\s*)# (authorization_request:|  headers_to_add:|initial_metadata:)$", r"\1\2", text)
             text = re.sub(r"\bTOKEN\b", self.token, text)
         return self._keep(Path(name).name, text)
 

@@ -44,7 +44,11 @@ class Replay:
     def __init__(self, file, port, log):
         configuration = yaml.safe_load(file.read_text())["http"]
         self.log = log
-        self.auth = configuration["middlewares"]["portcullis"]["forwardAuth"]
+        middlewares = configuration["middlewares"]
+        self.auth = middlewares["portcullis"]["forwardAuth"]
+        self.added = {}
+        for name in configuration["routers"]["app"]["middlewares"]:
+            self.added |= middlewares[name].get("headers", {}).get("customRequestHeaders", {})
         address = lambda service: configuration["services"][service]["loadBalancer"]["servers"][0]["url"]
         self.upstream, self.pages = address("app"), address("portcullis-pages")
         replay = self
@@ -79,21 +83,22 @@ class Replay:
         hosts = handler.headers.get_all("host") or []
         if len(hosts) != 1:
             return reply(handler, 400, [], b"")
-        address = urlsplit(handler.path) if handler.path.startswith("http://") else None
+        # `handler.path` has no two slashes at its beginning, whatever came.
+        target = handler.raw_requestline.decode("latin-1").split(" ")[1]
+        address = urlsplit(target) if target.startswith("http://") else None
         host = address.netloc if address else hosts[0]
-        target = handler.path.split(address.netloc, 1)[1] if address else handler.path
-        hop_by_hop = HOP_BY_HOP | {
+        target = target.split(address.netloc, 1)[1] if address else target
+        # The entry point drops what `Connection` names before anything is added.
+        named = {
             name.strip().lower() for value in handler.headers.get_all("connection") or [] for name in value.split(",")
         }
-        headers = [
-            (name, value)
-            for name, value in handler.headers.items()
-            if name.lower() not in {"host", "content-length"} | X_HEADERS
-        ]
+        dropped = {"host", "content-length", "connection"} | named | X_HEADERS | {name.lower() for name in self.added}
+        headers = [(name, value) for name, value in handler.headers.items() if name.lower() not in dropped]
+        headers += self.added.items()
         peer = handler.client_address[0]
         if target == "/.portcullis/logout":
             return reply(handler, *send(self.pages, handler.command, target, headers, body, host))
-        asked = [(name, value) for name, value in headers if name.lower() not in hop_by_hop]
+        asked = [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP]
         asked += [
             ("X-Forwarded-For", peer),
             ("X-Forwarded-Method", handler.command),
@@ -101,7 +106,10 @@ class Replay:
             ("X-Forwarded-Host", host),
             ("X-Forwarded-Uri", target),
         ]
-        status, said, said_body = send(self.auth["address"], "GET", None, asked, b"", None)
+        try:
+            status, said, said_body = send(self.auth["address"], "GET", None, asked, b"", None)
+        except OSError:
+            return reply(handler, 500, [], b"")
         if not 200 <= status < 300:
             # The response's own Location is resolved against the address that was asked.
             said = [
@@ -113,7 +121,7 @@ class Replay:
         copied = re.compile(self.auth["authResponseHeadersRegex"])
         headers = [(name, value) for name, value in headers if not copied.match(name)]
         headers += [(name, value) for name, value in said if copied.match(name)]
-        headers = [(name, value) for name, value in headers if name.lower() not in hop_by_hop]
+        headers = [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP]
         headers += [("X-Forwarded-For", peer), ("X-Forwarded-Host", host), ("X-Forwarded-Proto", "http")]
         status, answered, content = send(self.upstream, handler.command, target, headers, body, host)
         cookies = [

@@ -13,7 +13,7 @@ use crate::serve::forward_auth::Allowed;
 pub(super) fn allow(allowed: Allowed) -> Response<Body> {
     let set = names(allowed.changes.set.keys());
     let remove = names(&allowed.changes.remove);
-    let for_client = names(allowed.for_client.keys().filter(|name| !allowed.changes.covers(name)));
+    let for_client = names(write::for_client(&allowed).keys());
     let mut response = write::allow(allowed);
     let headers = response.headers_mut();
     insert(headers, SET, set);

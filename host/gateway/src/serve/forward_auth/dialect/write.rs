@@ -14,20 +14,25 @@ use crate::serve::forward_auth::Allowed;
 
 /// Yes, with what the upstream gets in place of the client's headers, for a front that changes nothing else.
 pub(super) fn allow(allowed: Allowed) -> Response<Body> {
-    let Allowed { changes, for_client } = allowed;
-    let mut headers = HeaderMap::new();
-    for (name, value) in &for_client {
-        // What an authenticator says to the client must not be taken for what the gateway says to the upstream or front.
-        if !changes.covers(name) && !is_for_front(name) {
-            headers.append(name, value.clone());
-        }
-    }
-    for (name, value) in &changes.set {
+    let mut headers = for_client(&allowed);
+    for (name, value) in &allowed.changes.set {
         headers.append(name, value.clone());
     }
     let mut response = Response::new(answer::body(""));
     *response.headers_mut() = headers;
     not_to_be_kept(response)
+}
+
+/// What is for the client. What an authenticator says to it must not be taken for what the gateway says to the upstream
+/// or to the front.
+pub(super) fn for_client(allowed: &Allowed) -> HeaderMap {
+    let said = allowed.for_client.iter();
+    let meant = said.filter(|(name, _)| !allowed.changes.covers(name) && !is_for_front(name));
+    let mut headers = HeaderMap::new();
+    for (name, value) in meant {
+        headers.append(name, value.clone());
+    }
+    headers
 }
 
 /// Yes, for a front that copies each header that it knows of from the answer, whether it was changed or not.
