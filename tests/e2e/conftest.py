@@ -126,17 +126,24 @@ def pytest_generate_tests(metafunc):
     [fixture] = {name for name in metafunc.fixturenames if name in FRONT_FIXTURES} or [None]
     if fixture is None:
         return
+    names = {"upgrading_front": fronts.PROGRAMS, "front_that_fails_open": fronts.ENVOYS}.get(fixture, fronts.NAMES)
     if "version" in metafunc.fixturenames:
         # The replay of Traefik speaks HTTP/1.1 alone.
-        pairs = [(name, version) for name in fronts.NAMES for version in (1, 2) if (name, version) != ("traefik", 2)]
+        pairs = [(name, version) for name in names for version in (1, 2) if (name, version) != ("traefik", 2)]
         ids = [f"{name}-http{version}" for name, version in pairs]
         metafunc.parametrize((fixture, "version"), pairs, ids=ids, indirect=[fixture], scope="session")
     else:
-        names = fronts.PROGRAMS if fixture == "upgrading_front" else fronts.NAMES
         metafunc.parametrize(fixture, names, indirect=True, scope="session")
 
 
-FRONT_FIXTURES = {"front", "front_with_token", "front_with_wrong_token", "front_without_gateway", "upgrading_front"}
+FRONT_FIXTURES = {
+    "front",
+    "front_that_fails_open",
+    "front_with_token",
+    "front_with_wrong_token",
+    "front_without_gateway",
+    "upgrading_front",
+}
 
 
 @pytest.fixture(scope="session")
@@ -172,6 +179,17 @@ def upgrading_front(request, tmp_path_factory, beside, shared_upstream):
 
 
 @pytest.fixture(scope="session")
+def front_that_fails_open(request, tmp_path_factory, beside, shared_upstream):
+    """A front whose operator said that whatever fails lets requests pass."""
+
+    def change(text):
+        return text.replace("failure_mode_allow: false", "failure_mode_allow: true")
+
+    with running_front(request, tmp_path_factory, beside, shared_upstream, change=change) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def front_with_token(request, tmp_path_factory, beside_with_token, shared_upstream):
     token = beside_with_token.token
     with running_front(request, tmp_path_factory, beside_with_token, shared_upstream, token) as running:
@@ -194,7 +212,8 @@ def front_without_gateway(request, tmp_path_factory, shared_upstream):
 
 
 @contextmanager
-def running_front(request, tmp_path_factory, gateway, upstream, token=None):
-    running = fronts.Front(request.param, tmp_path_factory.mktemp(request.param), gateway, upstream, token)
+def running_front(request, tmp_path_factory, gateway, upstream, *arguments, **options):
+    folder = tmp_path_factory.mktemp(request.param)
+    running = fronts.Front(request.param, folder, gateway, upstream, *arguments, **options)
     yield running
     running.stop()

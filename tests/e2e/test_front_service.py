@@ -200,6 +200,20 @@ def test_a_front_that_proves_nothing_lets_nobody_in(front_with_wrong_token, upst
     assert upstream.seen == []
 
 
+def test_no_answer_makes_a_front_fail_open(front_that_fails_open, version, upstream):
+    """The gateway answers before Envoy loses patience, and with nothing that Envoy takes for a failure."""
+    front = front_that_fails_open
+    assert front.send("/secret", ALICE, version=version).status == 200
+    upstream.forget()
+    for words in ("slow", "unavailable", "respond 500", "respond 503", "respond 599"):
+        answer = front.send("/scripted", script(words), version=version)
+        assert answer.status in (403, 500, 503, 599), words
+        assert upstream.seen == [], words
+    for path in ("/open/../secret%00", "/secret%2f", "//open"):
+        front.send(path, version=version)
+        assert upstream.seen == [], path
+
+
 def test_without_the_gateway_nobody_comes_in(front_without_gateway, upstream):
     for path in ("/secret", "/open"):
         assert 400 <= front_without_gateway.send(path, ALICE).status < 600

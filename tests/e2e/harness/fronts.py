@@ -17,7 +17,8 @@ from .gateway import Gateway
 from .paths import ROOT, VENV_BIN
 from .process import Child, with_free_ports
 
-PROGRAMS = ["nginx", "caddy", "haproxy", "envoy-http", "envoy-grpc"]
+ENVOYS = ["envoy-http", "envoy-grpc"]
+PROGRAMS = ["nginx", "caddy", "haproxy", *ENVOYS]
 NAMES = [*PROGRAMS, "traefik"]
 
 FILES = ROOT / "docs" / "fronts"
@@ -75,7 +76,7 @@ def routes(folder, scripted):
     """The routes, and the authenticator `scripted` for some of them."""
     plugins = folder / "plugins"
     plugins.mkdir()
-    return ROUTES + drop(plugins, "scripted", scripted, "")
+    return ROUTES + drop(plugins, "scripted", scripted, '[limits]\ndeadline = "2s"\n')
 
 
 class Beside(Gateway):
@@ -100,8 +101,9 @@ class Beside(Gateway):
 class Front:
     """A running proxy between clients and an upstream, which asks a gateway."""
 
-    def __init__(self, name, folder, gateway, upstream, token=None):
+    def __init__(self, name, folder, gateway, upstream, token=None, change=lambda text: text):
         self.name = name
+        self.change = change
         self.folder = folder
         self.ports = {
             PAGES: gateway.pages,
@@ -154,7 +156,7 @@ class Front:
 
     def _write(self, name):
         """The documentation's file, with this test's ports, and with the token where it says how to send one."""
-        text = replace((FILES / name).read_text(), self.ports)
+        text = replace(self.change((FILES / name).read_text()), self.ports)
         if self.token:
             text = re.sub(r"(?m)^(\s*)# (.*TOKEN.*)$", lambda line: line[1] + line[2], text)
             text = re.sub(r"\bTOKEN\b", self.token, text)

@@ -1,6 +1,7 @@
 //! The whole gateway over real sockets, between a client and an upstream that the tests play byte by byte.
 
 mod answering;
+mod ext_authz;
 mod forwarding;
 mod fronts;
 mod limits;
@@ -34,6 +35,7 @@ const ALICE: &str = "Authorization: Basic YWxpY2U6eA==\r\n";
 /// A gateway that serves.
 struct Running {
     address: SocketAddr,
+    ext_authz: Option<SocketAddr>,
     stop: watch::Sender<u64>,
     served: JoinHandle<()>,
 }
@@ -45,9 +47,15 @@ impl Running {
         let listeners = Listeners::bind(&config).await.unwrap();
         let (stop, requested) = Shutdown::by_hand();
         let address = listeners.public.address();
+        let ext_authz = listeners.ext_authz.as_ref().map(Listener::address);
         let generation = Arc::new(generation);
         let served = tokio::spawn(async move { listeners.serve(generation, &config, requested).await });
-        Self { address, stop, served }
+        Self {
+            address,
+            ext_authz,
+            stop,
+            served,
+        }
     }
 
     /// Serves one protected route to an upstream that the test plays.
