@@ -174,6 +174,16 @@ async fn envoy_hears_what_to_set_and_what_to_remove() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn parameters_with_credentials_go() {
+    let granted = "[authenticators.simple.grants]\nheaders = [\"authorization\"]\nquery = [\"token\"]\n";
+    let gateway = gateway("trusted_proxies = [\"127.0.0.1\"]", granted).await;
+    let ok = allowed(check(&gateway, asked("/a?token=x", &[PROTO, CREDENTIALS])).await);
+    assert_eq!(ok.query_parameters_to_remove, ["token"]);
+    let ok = allowed(check(&gateway, asked("/open?token=x", &[PROTO])).await);
+    assert_eq!(ok.query_parameters_to_remove, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_envoy_leaves_out_lets_nobody_in() {
     let gateway = trusting().await;
     let open = || asked("/open", &[PROTO]);
