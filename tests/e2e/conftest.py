@@ -1,10 +1,12 @@
 """What every test may ask for: a gateway, an upstream, and the real peers, which start once and only when needed."""
 
+import secrets
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
-from harness import build, process
+from harness import build, fronts, process
 from harness.asked import AskedServer
 from harness.dask_server import DaskServer
 from harness.gateway import LISTEN_ANYWHERE, Gateway
@@ -113,6 +115,11 @@ def api_key_component():
 
 
 @pytest.fixture(scope="session")
+def scripted_component():
+    return build.guest_component("scripted")
+
+
+@pytest.fixture(scope="session")
 def hostile_component():
     return build.guest_component("hostile")
 
@@ -134,3 +141,104 @@ def asked_servers():
     yield start
     for server in running:
         server.stop()
+
+
+# Fronts
+
+
+def pytest_generate_tests(metafunc):
+    """Each test of a front runs behind every one, and over HTTP/1.1 and HTTP/2 where it asks for a version."""
+    [fixture] = {name for name in metafunc.fixturenames if name in FRONT_FIXTURES} or [None]
+    if fixture is None:
+        return
+    names = {"upgrading_front": fronts.PROGRAMS, "front_that_fails_open": fronts.ENVOYS}.get(fixture, fronts.NAMES)
+    if "version" in metafunc.fixturenames:
+        # The replay of Traefik speaks HTTP/1.1 alone.
+        pairs = [(name, version) for name in names for version in (1, 2) if (name, version) != ("traefik", 2)]
+        ids = [f"{name}-http{version}" for name, version in pairs]
+        metafunc.parametrize((fixture, "version"), pairs, ids=ids, indirect=[fixture], scope="session")
+    else:
+        metafunc.parametrize(fixture, names, indirect=True, scope="session")
+
+
+FRONT_FIXTURES = {
+    "front",
+    "front_that_fails_open",
+    "front_with_token",
+    "front_with_wrong_token",
+    "front_without_gateway",
+    "upgrading_front",
+}
+
+
+@pytest.fixture(scope="session")
+def beside(tmp_path_factory, scripted_component):
+    """The gateway that all fronts ask, known to it by their address."""
+    folder = tmp_path_factory.mktemp("beside")
+    gateway = fronts.Beside(folder, fronts.routes(folder, scripted_component), PORTCULLIS_COOKIE_SECRET=secrets.token_hex(32))
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def beside_with_token(tmp_path_factory, scripted_component):
+    """A gateway that knows fronts by a token."""
+    folder = tmp_path_factory.mktemp("beside-with-token")
+    gateway = fronts.Beside(folder, fronts.routes(folder, scripted_component), token=secrets.token_hex(32))
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def front(request, tmp_path_factory, beside, shared_upstream):
+    """A front with the configuration of the documentation."""
+    with running_front(request, tmp_path_factory, beside, shared_upstream) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def upgrading_front(request, tmp_path_factory, beside, shared_upstream):
+    """A front that is a program of its own, as the replay of Traefik upgrades nothing."""
+    with running_front(request, tmp_path_factory, beside, shared_upstream) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def front_that_fails_open(request, tmp_path_factory, beside, shared_upstream):
+    """A front whose operator said that whatever fails lets requests pass."""
+
+    def change(text):
+        return text.replace("failure_mode_allow: false", "failure_mode_allow: true")
+
+    with running_front(request, tmp_path_factory, beside, shared_upstream, change=change) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def front_with_token(request, tmp_path_factory, beside_with_token, shared_upstream):
+    token = beside_with_token.token
+    with running_front(request, tmp_path_factory, beside_with_token, shared_upstream, token) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def front_with_wrong_token(request, tmp_path_factory, beside_with_token, shared_upstream):
+    token = secrets.token_hex(32)
+    with running_front(request, tmp_path_factory, beside_with_token, shared_upstream, token) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def front_without_gateway(request, tmp_path_factory, shared_upstream):
+    pages, forward_auth, ext_authz = process.free_ports(3)
+    nobody = SimpleNamespace(pages=pages, forward_auth=forward_auth, ext_authz=ext_authz)
+    with running_front(request, tmp_path_factory, nobody, shared_upstream) as running:
+        yield running
+
+
+@contextmanager
+def running_front(request, tmp_path_factory, gateway, upstream, *arguments, **options):
+    folder = tmp_path_factory.mktemp(request.param)
+    running = fronts.Front(request.param, folder, gateway, upstream, *arguments, **options)
+    yield running
+    running.stop()

@@ -69,6 +69,6 @@ def _digest(*folders):
 
 
 if __name__ == "__main__":
-    guests = (guest_component(name) for name in ("hostile", "fetcher"))
+    guests = (guest_component(name) for name in ("hostile", "fetcher", "scripted"))
     for component in (python_component(), javascript_component(), example_component("api_key"), *guests):
         print(component.relative_to(ROOT))

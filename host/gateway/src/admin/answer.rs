@@ -10,10 +10,10 @@ use http::header;
 use http_body_util::Full;
 
 use crate::admin::Metrics;
-use crate::admin::Readiness;
+use crate::serve::Shutdown;
 
 /// Answers one request.
-pub(super) fn answer<B>(request: &Request<B>, metrics: &Metrics, readiness: &Readiness) -> Response<Full<Bytes>> {
+pub(super) fn answer<B>(request: &Request<B>, metrics: &Metrics, stop: &Shutdown) -> Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
         response
@@ -23,8 +23,8 @@ pub(super) fn answer<B>(request: &Request<B>, metrics: &Metrics, readiness: &Rea
     }
     match request.uri().path() {
         "/livez" => text(StatusCode::OK, "alive\n"),
-        "/readyz" if readiness.is_ready() => text(StatusCode::OK, "ready\n"),
-        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        "/readyz" if stop.was_requested() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        "/readyz" => text(StatusCode::OK, "ready\n"),
         "/metrics" => {
             let mut response = text(StatusCode::OK, metrics.render());
             let headers = response.headers_mut();

@@ -7,8 +7,6 @@ mod metrics;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -21,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::AdminConfig;
 use crate::serve::ServeError;
+use crate::serve::Shutdown;
 
 pub(crate) use self::metrics::Metrics;
 
@@ -30,26 +29,6 @@ pub(crate) struct Admin {
     socket: TcpListener,
     address: SocketAddr,
     metrics: Metrics,
-}
-
-/// Whether the gateway takes requests. A clone says the same.
-#[derive(Clone, Debug)]
-pub(crate) struct Readiness(Arc<AtomicBool>);
-
-impl Readiness {
-    /// The gateway takes requests.
-    pub(crate) fn ready() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
-    }
-
-    /// From now on it takes none.
-    pub(crate) fn end(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-
-    fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl Admin {
@@ -69,19 +48,19 @@ impl Admin {
     /// Serves for as long as the process lives, so that the end of the public listener can be watched.
     ///
     /// The line `admin listening` in the log carries the address.
-    pub(crate) fn start(self, readiness: Readiness) {
+    pub(crate) fn start(self, stop: Shutdown) {
         tracing::info!(address = %self.address, "admin listening");
         tokio::spawn(self.metrics.clone().upkeep());
-        tokio::spawn(self.accept_all(readiness));
+        tokio::spawn(self.accept_all(stop));
     }
 
-    async fn accept_all(self, readiness: Readiness) {
+    async fn accept_all(self, stop: Shutdown) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         // The semaphore is never closed.
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
             match self.socket.accept().await {
                 Ok((stream, _)) => {
-                    let served = serve(stream, self.metrics.clone(), readiness.clone());
+                    let served = serve(stream, self.metrics.clone(), stop.clone());
                     tokio::spawn(async move {
                         if tokio::time::timeout(LONGEST, served).await.is_err() {
                             tracing::debug!("an admin connection was cut off");
@@ -98,9 +77,9 @@ impl Admin {
     }
 }
 
-async fn serve(stream: TcpStream, metrics: Metrics, readiness: Readiness) {
+async fn serve(stream: TcpStream, metrics: Metrics, stop: Shutdown) {
     let service = service_fn(|request| {
-        let response = answer::answer(&request, &metrics, &readiness);
+        let response = answer::answer(&request, &metrics, &stop);
         async move { Ok::<_, Infallible>(response) }
     });
     let served = http1::Builder::new()

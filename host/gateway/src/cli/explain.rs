@@ -56,7 +56,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     let generation = engine::load(draft).await?;
     let head = arguments.head()?;
     let peer = SocketAddr::new(arguments.client, 0);
-    let gateway = Gateway::new(Arc::new(generation), &server);
+    let gateway = Gateway::new(Arc::new(generation), &server, None);
     write(output, &gateway.preview(peer, arguments.url.scheme.clone(), head).await)?;
     Ok(())
 }
@@ -173,11 +173,18 @@ fn write_route(output: &mut impl Write, route: &Route) -> io::Result<()> {
     line(
         output,
         "route",
-        format_args!("{}, {}, to {}", route.name, route.access.label(), route.upstream),
+        format_args!("{}, {}, {}", route.name, route.access.label(), goal(route)),
     )?;
     match route.access.authenticators().as_str() {
         "" => Ok(()),
         authenticators => line(output, "asks", authenticators),
+    }
+}
+
+fn goal(route: &Route) -> String {
+    match &route.upstream {
+        Some(upstream) => format!("to {upstream}"),
+        None => "for a front that asks".to_owned(),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(listen) = arguments.listen {
         draft.config.server.listen = listen;
     }
-    let server = draft.config.server.clone();
+    let listen = draft.config.listen();
     // Before the authenticators are made, so that they count.
     let admin = match draft.config.admin {
         Some(config) => Some(Admin::bind(config, Metrics::install()?).await?),
@@ -38,6 +38,6 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     };
     let generation = engine::load(draft).await?;
     generation.log();
-    crate::serve::run(Arc::new(generation), &server, admin).await?;
+    crate::serve::run(Arc::new(generation), &listen, admin).await?;
     Ok(())
 }

@@ -5,6 +5,7 @@ mod admin;
 mod authenticator;
 mod document;
 mod error;
+mod front;
 mod grants;
 mod identity;
 mod limits;
@@ -31,6 +32,10 @@ pub(crate) use error::ConfigError;
 pub(crate) use error::ConfigErrors;
 pub(crate) use error::Location;
 pub(crate) use error::unknown;
+pub(crate) use front::ExtAuthzConfig;
+pub(crate) use front::ForwardAuthConfig;
+pub(crate) use front::ListenConfig;
+pub(crate) use front::ProxyToken;
 pub(crate) use identity::AttributeHeader;
 pub(crate) use identity::IdentityHeaders;
 pub(crate) use plugins::PluginsConfig;
@@ -53,6 +58,10 @@ pub(crate) struct Config {
     pub(crate) server: ServerConfig,
     /// Metrics and health; none: they are not served.
     pub(crate) admin: Option<AdminConfig>,
+    /// Subrequests of a front over HTTP; none: not served.
+    pub(crate) forward_auth: Option<ForwardAuthConfig>,
+    /// Subrequests of Envoy over gRPC; none: not served.
+    pub(crate) ext_authz: Option<ExtAuthzConfig>,
     /// Session cookies; none: every request is authenticated by its own credentials.
     pub(crate) session: Option<SessionConfig>,
     /// Where the compiled form of plugins is kept.
@@ -61,6 +70,17 @@ pub(crate) struct Config {
     pub(crate) authenticators: Vec<AuthenticatorConfig>,
     /// The routes, in the file's order.
     pub(crate) routes: Vec<RouteConfig>,
+}
+
+impl Config {
+    /// Where the gateway listens, and to whom.
+    pub(crate) fn listen(&self) -> ListenConfig {
+        ListenConfig {
+            server: self.server.clone(),
+            forward_auth: self.forward_auth.clone(),
+            ext_authz: self.ext_authz.clone(),
+        }
+    }
 }
 
 /// A configuration as far as it could be read, and what is wrong with it.
@@ -116,6 +136,12 @@ impl Draft {
             .map(ServerConfig::read)
             .unwrap_or_default();
         self.config.admin = root.take("admin").and_then(Item::table).and_then(AdminConfig::read);
+        let trusted = !self.config.server.trusted_proxies.is_empty();
+        let fronts = ["forward_auth", "ext_authz"].map(|key| root.take(key));
+        let has_front = fronts.iter().any(Option::is_some);
+        let [forward_auth, ext_authz] = fronts.map(|item| item.and_then(Item::table));
+        self.config.forward_auth = forward_auth.map(|table| ForwardAuthConfig::read(table, trusted));
+        self.config.ext_authz = ext_authz.and_then(|table| ExtAuthzConfig::read(table, trusted));
         self.config.session = match root.take("session") {
             Some(item) => item.table().map(SessionConfig::read),
             None => SessionConfig::of_environment(&root.place),
@@ -146,7 +172,7 @@ impl Draft {
             ));
             self.config.authenticators.truncate(authenticator::MAX_AUTHENTICATORS);
         }
-        self.config.routes = routes(&mut root, &names);
+        self.config.routes = routes(&mut root, &names, has_front);
         root.finish();
         self.report_granted_sessions();
     }
@@ -164,7 +190,7 @@ impl Draft {
     }
 }
 
-fn routes(root: &mut Table<'_>, authenticators: &[String]) -> Vec<RouteConfig> {
+fn routes(root: &mut Table<'_>, authenticators: &[String], has_front: bool) -> Vec<RouteConfig> {
     let Some(item) = root.take("routes") else {
         root.place.report("there is no route: add [[routes]]");
         return Vec::new();
@@ -180,7 +206,7 @@ fn routes(root: &mut Table<'_>, authenticators: &[String]) -> Vec<RouteConfig> {
     let routes = Vec::from_iter(
         items
             .into_iter()
-            .filter_map(|item| RouteConfig::read(item, authenticators)),
+            .filter_map(|item| RouteConfig::read(item, authenticators, has_front)),
     );
     let mut seen = HashMap::new();
     for route in &routes {

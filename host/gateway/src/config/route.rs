@@ -25,8 +25,8 @@ pub(crate) struct RouteConfig {
     pub(crate) hosts: Vec<String>,
     /// Who may pass.
     pub(crate) access: RouteAccess,
-    /// Where its requests go.
-    pub(crate) upstream: Upstream,
+    /// Where its requests go; none: it only answers fronts that ask about requests of their own.
+    pub(crate) upstream: Option<Upstream>,
     /// What the upstream learns about the user.
     pub(crate) identity: IdentityHeaders,
     /// Whether the client's cookies reach the upstream, and the upstream's the client.
@@ -71,15 +71,16 @@ pub(crate) enum Cookies {
 }
 
 impl RouteConfig {
-    /// One entry of `[[routes]]`. None when anything in it is wrong.
-    pub(super) fn read(item: Item<'_>, authenticators: &[String]) -> Option<Self> {
+    /// One entry of `[[routes]]`. None when anything in it is wrong. `has_front`: whether a front may ask about routes, so
+    /// that one makes sense without an upstream.
+    pub(super) fn read(item: Item<'_>, authenticators: &[String], has_front: bool) -> Option<Self> {
         let place = item.place.clone();
         let before = place.document().error_count();
         let mut table = item.table()?;
         let path = table.require("path").and_then(path);
         let hosts = values::each(table.take("hosts"), host);
         let access = access(&mut table, authenticators);
-        let upstream = upstream(&mut table);
+        let upstream = upstream(&mut table, has_front);
         let identity = table
             .take("identity")
             .and_then(Item::table)
@@ -104,7 +105,7 @@ impl RouteConfig {
             path: path?,
             hosts,
             access: access?,
-            upstream: upstream?,
+            upstream,
             identity,
             cookies,
             forward_authorization,
@@ -124,7 +125,7 @@ impl RouteConfig {
         if self.access == RouteAccess::Public {
             place.report("identity.basic_password needs a user, and a public route asks for none");
         }
-        if matches!(self.upstream, Upstream::WhoAmI) {
+        if self.upstream == Some(Upstream::WhoAmI) {
             place.report("identity.basic_password needs an upstream that it is sent to");
         }
         if self.forward_authorization {
@@ -238,12 +239,14 @@ fn authenticators(item: Item<'_>, known: &[String]) -> Vec<String> {
     names
 }
 
-fn upstream(table: &mut Table<'_>) -> Option<Upstream> {
+fn upstream(table: &mut Table<'_>, has_front: bool) -> Option<Upstream> {
     let Some(item) = table.take("upstream") else {
-        table.place.report(
-            "the key \"upstream\" is missing: \"http://HOST:PORT\", or \"portcullis:whoami\" for a page that shows who \
-             you are; this version can't serve forward-auth alone",
-        );
+        if !has_front {
+            table.place.report(
+                "the key \"upstream\" is missing: \"http://HOST:PORT\", or \"portcullis:whoami\" for a page that shows \
+                 who you are; only with [forward_auth] or [ext_authz] can a route do without",
+            );
+        }
         return None;
     };
     let place = item.place.clone();

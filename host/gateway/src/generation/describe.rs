@@ -34,7 +34,7 @@ impl Generation {
                 route = route.name,
                 access = route.access.label(),
                 authenticators = route.access.authenticators(),
-                upstream = %route.upstream,
+                upstream = route.upstream.as_ref().map(tracing::field::display),
                 "route loaded"
             );
         }

@@ -24,8 +24,8 @@ pub(crate) struct Route {
     pub(crate) name: String,
     /// Who may pass.
     pub(crate) access: Access,
-    /// Where its requests go.
-    pub(crate) upstream: Upstream,
+    /// Where its requests go; none: it only answers fronts that ask about requests of their own.
+    pub(crate) upstream: Option<Upstream>,
     /// What the upstream learns about the user.
     pub(crate) identity: IdentityHeaders,
     /// Whether cookies pass between client and upstream.

@@ -23,13 +23,22 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// The client of a front that was believed so far. What else its headers claim is the client's own word.
+    pub(crate) fn behind(front: SocketAddr, scheme: Scheme, address: IpAddr) -> Self {
+        Self {
+            address,
+            scheme,
+            peer: front.ip().to_canonical(),
+            peer_is_trusted: false,
+        }
+    }
+
     /// Looks past trusted proxies: the address is the rightmost of `X-Forwarded-For` that is not itself such a proxy's.
     ///
     /// `scheme` is the listener's. An entry that is no address ends the search at the last proxy that was one.
     pub(crate) fn of(peer: SocketAddr, scheme: Scheme, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let peer = peer.ip().to_canonical();
-        let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-        if !is_trusted(&peer) {
+        if !trusted.iter().any(|network| network.contains(&peer)) {
             return Self {
                 address: peer,
                 scheme,
@@ -37,14 +46,7 @@ impl Client {
                 peer_is_trusted: false,
             };
         }
-        let mut address = peer;
-        for hop in entries(headers, X_FORWARDED_FOR) {
-            let Some(hop) = parse_address(hop) else { break };
-            address = hop;
-            if !is_trusted(&hop) {
-                break;
-            }
-        }
+        let address = forwarded_address(headers, trusted).unwrap_or(peer);
         let scheme = entries(headers, X_FORWARDED_PROTO)
             .next()
             .and_then(parse_scheme)
@@ -56,6 +58,20 @@ impl Client {
             peer_is_trusted: true,
         }
     }
+}
+
+/// The rightmost address of `X-Forwarded-For` that is not a trusted proxy's, else the leftmost that was read; none: the
+/// last entry is no address, or there is none.
+pub(crate) fn forwarded_address(headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    let mut address = None;
+    for hop in entries(headers, X_FORWARDED_FOR) {
+        let Some(hop) = parse_address(hop) else { break };
+        address = Some(hop);
+        if !trusted.iter().any(|network| network.contains(&hop)) {
+            break;
+        }
+    }
+    address
 }
 
 /// The proxies that a request came through.
@@ -87,7 +103,8 @@ fn parse_address(text: &str) -> Option<IpAddr> {
         .map(|address: IpAddr| address.to_canonical())
 }
 
-fn parse_scheme(text: &str) -> Option<Scheme> {
+/// `http` or `https`, in any case.
+pub(crate) fn parse_scheme(text: &str) -> Option<Scheme> {
     [Scheme::HTTP, Scheme::HTTPS]
         .into_iter()
         .find(|scheme| text.eq_ignore_ascii_case(scheme.as_str()))

@@ -2,16 +2,19 @@
 //! and for how long.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http::Request;
 use http::Response;
-use http::StatusCode;
 use http::uri::Scheme;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
@@ -23,9 +26,6 @@ use tokio::sync::Notify;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::ServerConfig;
-use crate::serve::answer;
-use crate::serve::answer::Body;
-use crate::serve::flow::Gateway;
 
 /// A place among the connections that a server holds at most; free again when the last clone is gone.
 pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
@@ -39,6 +39,22 @@ pub(crate) struct Connection {
     pub(crate) scheme: Scheme,
     /// The place that it takes.
     pub(crate) slot: Slot,
+}
+
+/// What answers the requests of a listener.
+pub(crate) trait Service: Clone + Send + Sync + 'static {
+    /// The body of an answer.
+    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+
+    /// Answers one request.
+    fn answer(
+        &self,
+        connection: &Connection,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// What a client gets when answering it failed.
+    fn failure() -> Response<Self::Body>;
 }
 
 /// How connections are served.
@@ -73,13 +89,13 @@ impl Protocol {
     /// Serves one connection until it ends or the server stops.
     ///
     /// A client that sends no whole request in time is cut off, whichever protocol it was going to speak.
-    pub(crate) async fn serve(self, stream: TcpStream, connection: Connection, gateway: Arc<Gateway>, stop: Watcher) {
+    pub(crate) async fn serve(self, stream: TcpStream, connection: Connection, answers: impl Service, stop: Watcher) {
         let first_request = Arc::new(Notify::new());
         let spoken = Arc::clone(&first_request);
         let service = service_fn(move |request| {
             spoken.notify_one();
-            let (gateway, connection) = (Arc::clone(&gateway), connection.clone());
-            async move { Ok::<_, Infallible>(shielded(gateway.answer(&connection, request)).await) }
+            let (answers, connection) = (answers.clone(), connection.clone());
+            async move { Ok::<_, Infallible>(shielded(&answers, &connection, request).await) }
         });
         let served = self
             .builder
@@ -95,14 +111,20 @@ impl Protocol {
 }
 
 /// Turns a panic into an answer: one broken request doesn't take its connection along.
-async fn shielded(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
-    match AssertUnwindSafe(answer).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!("a request made the gateway panic; the message is on standard error");
-            answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
-        }
+async fn shielded<S: Service>(answers: &S, connection: &Connection, request: Request<Incoming>) -> Response<S::Body> {
+    match unless_it_panics(answers.answer(connection, request)).await {
+        Some(response) => response,
+        None => S::failure(),
     }
+}
+
+/// What a future returns; none, with an error in the log: it panicked.
+pub(crate) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Option<T> {
+    let output = AssertUnwindSafe(future).catch_unwind().await;
+    if output.is_err() {
+        tracing::error!("a request made the gateway panic; the message is on standard error");
+    }
+    output.ok()
 }
 
 /// Ends when no request came in time, and never once one did.
@@ -122,9 +144,11 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::flow::Gateway;
 
     #[tokio::test]
     async fn a_panic_is_a_500() {
-        assert_eq!(shielded(async { panic!("on purpose") }).await.status(), 500);
+        assert!(unless_it_panics(async { panic!("on purpose") }).await.is_none());
+        assert_eq!(Arc::<Gateway>::failure().status(), 500);
     }
 }

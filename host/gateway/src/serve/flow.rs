@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use http::HeaderName;
 use http::Request;
 use http::Response;
 use http::StatusCode;
@@ -25,6 +26,9 @@ use crate::serve::answer::Body;
 use crate::serve::audit;
 use crate::serve::client::Client;
 use crate::serve::connection::Connection;
+use crate::serve::connection::Service;
+use crate::serve::forward_auth::Endpoint;
+use crate::serve::forward_auth::Front;
 use crate::serve::headers::cookies;
 use crate::serve::headers::forwarded;
 use crate::serve::headers::identity::IdentityNames;
@@ -44,20 +48,35 @@ pub(crate) struct Gateway {
     identity_names: IdentityNames,
     trusted_proxies: Vec<IpNet>,
     proxy: Proxy,
+    front: Option<Front>,
+}
+
+impl Service for Arc<Gateway> {
+    type Body = Body;
+
+    async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
+        Gateway::answer(self, connection, request).await
+    }
+
+    fn failure() -> Response<Body> {
+        answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+    }
 }
 
 impl Gateway {
-    pub(crate) fn new(generation: Arc<Generation>, config: &ServerConfig) -> Self {
+    /// `front`: whoever may ask about requests of its own on the public listener.
+    pub(crate) fn new(generation: Arc<Generation>, config: &ServerConfig, front: Option<Front>) -> Self {
         let identity_names = IdentityNames::new(generation.identity_headers());
         Self {
             generation,
             identity_names,
             trusted_proxies: config.trusted_proxies.clone(),
             proxy: Proxy::new(),
+            front,
         }
     }
 
-    /// Answers one request.
+    /// Answers one request of the public listener.
     pub(crate) async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
@@ -92,7 +111,7 @@ impl Gateway {
     ) -> Result<(Target, Option<&Arc<Route>>), Unserved> {
         let target = Target::of(parts)?;
         forwarded::remove_unbelieved(&mut parts.headers, client);
-        self.identity_names.remove_from(&mut parts.headers);
+        self.remove_identity(&mut parts.headers);
         if own::covers(&target.path) {
             return Ok((target, None));
         }
@@ -107,6 +126,9 @@ impl Gateway {
         mut parts: Parts,
         body: Incoming,
     ) -> Result<Response<Body>, Unserved> {
+        if let (Some(front), Some(endpoint)) = (&self.front, Endpoint::at(&parts.uri)) {
+            return Ok(self.subrequest(front, &endpoint, connection, &parts).await);
+        }
         let (target, route) = self.destination(client, &mut parts)?;
         let Some(route) = route else {
             return Ok(own::answer(
@@ -116,12 +138,13 @@ impl Gateway {
                 self.generation.sessions(),
             ));
         };
+        let upstream = route.upstream.as_ref().ok_or(Unserved::Upstream)?;
         let pass = match admission::admit(route, client, &target, &mut parts).await {
             Ok(pass) => pass,
             Err(response) => return Ok(*response),
         };
         let user = pass.user.as_ref();
-        let response = match &route.upstream {
+        let response = match upstream {
             Upstream::WhoAmI => whoami::answer(&parts.method, &parts.headers, user),
             Upstream::Http { authority, base } => {
                 let outgoing = Outgoing {
@@ -137,8 +160,18 @@ impl Gateway {
         Ok(pass.mark(response))
     }
 
+    /// The configuration at work.
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// Removes identity headers in every spelling, and returns the names of those that were there.
+    pub(crate) fn remove_identity(&self, headers: &mut HeaderMap) -> Vec<HeaderName> {
+        self.identity_names.remove_from(headers)
+    }
+
     /// The route that a path leads to, however an upstream may read it.
-    fn route(&self, target: &Target) -> Result<&Arc<Route>, Unserved> {
+    pub(crate) fn route(&self, target: &Target) -> Result<&Arc<Route>, Unserved> {
         let host = target.authority.as_deref();
         let route = self.generation.route(host, &target.path).ok_or(Unserved::Route)?;
         let Some(loose) = target.path.loosely_read() else {
@@ -185,7 +218,8 @@ impl Gateway {
         response
     }
 
-    fn session_cookie(&self) -> Option<&str> {
+    /// The name of the gateway's own cookie; none: there are no sessions.
+    pub(crate) fn session_cookie(&self) -> Option<&str> {
         self.generation.sessions().map(|sessions| sessions.cookie_name())
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::config::ServerConfig;
 use crate::serve::connection::Connection;
 use crate::serve::connection::Protocol;
-use crate::serve::flow::Gateway;
+use crate::serve::connection::Service;
 use crate::serve::shutdown::Shutdown;
 
 /// A socket that listens.
@@ -41,12 +41,12 @@ impl Listener {
     }
 
     /// Serves until it is asked to stop; then takes no more connections, and gives running requests their time.
-    pub(crate) async fn serve(self, gateway: Arc<Gateway>, config: &ServerConfig, mut stop: Shutdown) {
+    pub(crate) async fn serve(self, answers: impl Service, config: &ServerConfig, mut stop: Shutdown) {
         let protocol = Protocol::new(config);
         let connections = GracefulShutdown::new();
         tokio::select! {
-            () = self.accept_all(&gateway, &protocol, &connections) => {}
-            () = stop.requested() => tracing::info!("stopping"),
+            () = self.accept_all(&answers, &protocol, &connections) => {}
+            () = stop.requested() => {}
         }
         drop(self);
         tokio::select! {
@@ -54,14 +54,9 @@ impl Listener {
             () = tokio::time::sleep(config.shutdown_timeout) => tracing::warn!("requests were cut off at the shutdown timeout"),
             () = stop.requested() => tracing::warn!("requests were cut off by a second signal"),
         }
-        // Upgraded connections end by nobody's own accord, so they get the time of the others and no more.
-        if tokio::time::timeout(CLOSING_TIME, gateway.close()).await.is_err() {
-            tracing::warn!("upgraded connections were cut off");
-        }
-        tracing::info!("stopped");
     }
 
-    async fn accept_all(&self, gateway: &Arc<Gateway>, protocol: &Protocol, connections: &GracefulShutdown) {
+    async fn accept_all(&self, answers: &impl Service, protocol: &Protocol, connections: &GracefulShutdown) {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         // The semaphore is never closed.
         while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
@@ -77,7 +72,7 @@ impl Listener {
             };
             let served = protocol
                 .clone()
-                .serve(stream, connection, Arc::clone(gateway), connections.watcher());
+                .serve(stream, connection, answers.clone(), connections.watcher());
             tokio::spawn(served);
         }
     }
@@ -142,4 +137,3 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const CLOSING_TIME: Duration = Duration::from_secs(1);

@@ -6,9 +6,12 @@ mod answer;
 mod audit;
 mod client;
 mod connection;
+mod ext_authz;
 mod flow;
+mod forward_auth;
 pub(crate) mod headers;
 mod listener;
+mod listeners;
 mod outgoing;
 mod own;
 mod page;
@@ -24,9 +27,10 @@ mod whoami;
 use std::sync::Arc;
 
 use crate::admin::Admin;
-use crate::admin::Readiness;
-use crate::config::ServerConfig;
+use crate::config::ListenConfig;
 use crate::generation::Generation;
+
+use self::listeners::Listeners;
 
 pub(crate) use flow::Gateway;
 pub(crate) use listener::Listener;
@@ -35,23 +39,21 @@ pub(crate) use preview::Ending;
 pub(crate) use preview::Preview;
 pub(crate) use shutdown::Shutdown;
 
-/// Serves a configuration on its public listener until the process is told to stop.
+/// Serves a configuration on its listeners until the process is told to stop.
 ///
 /// The line `listening` in the log carries the address, with the port that the system chose when none was configured.
+/// Lines for the other listeners come before it.
 pub(crate) async fn run(
     generation: Arc<Generation>,
-    config: &ServerConfig,
+    config: &ListenConfig,
     admin: Option<Admin>,
 ) -> Result<(), ServeError> {
-    let readiness = Readiness::ready();
-    let stop = Shutdown::on_signals(readiness.clone()).map_err(ServeError::Signals)?;
-    let listener = Listener::bind(config.listen).await?;
+    let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
+    let listeners = Listeners::bind(config).await?;
     if let Some(admin) = admin {
-        admin.start(readiness);
+        admin.start(stop.clone());
     }
-    tracing::info!(address = %listener.address(), "listening");
-    listener
-        .serve(Arc::new(Gateway::new(generation, config)), config, stop)
-        .await;
+    tracing::info!(address = %listeners.public.address(), "listening");
+    listeners.serve(generation, config, stop).await;
     Ok(())
 }

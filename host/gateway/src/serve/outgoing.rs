@@ -55,7 +55,8 @@ impl Outgoing<'_> {
         Ok(head)
     }
 
-    fn drop_cookies(&self, headers: &mut HeaderMap) {
+    /// Removes the cookies that the route drops, and always the gateway's own.
+    pub(crate) fn drop_cookies(&self, headers: &mut HeaderMap) {
         cookies::keep_sent(headers, |name| {
             self.route.cookies == Cookies::Pass && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
         });
@@ -71,13 +72,18 @@ impl Outgoing<'_> {
 
     /// Removes what the user proved their identity with, and returns the query without it. An anonymous request had
     /// nothing for the gateway, so what it carries is the upstream's.
-    fn drop_credentials(&self, headers: &mut HeaderMap) -> Option<String> {
+    pub(crate) fn drop_credentials(&self, headers: &mut HeaderMap) -> Option<String> {
         let query = self.target.query.as_deref();
-        if self.user.is_none() || self.route.forward_authorization {
+        if self.keeps_credentials() {
             return query.map(str::to_owned);
         }
         credentials::remove(headers, &self.route.credentials);
         credentials::without_parameters(query, &self.route.credentials)
+    }
+
+    /// Whether the client's credentials are for the upstream too.
+    pub(crate) fn keeps_credentials(&self) -> bool {
+        self.user.is_none() || self.route.forward_authorization
     }
 }
 

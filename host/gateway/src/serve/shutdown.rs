@@ -2,43 +2,49 @@
 
 use std::io;
 
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
-use crate::admin::Readiness;
-
-/// A stream of requests to stop.
-#[derive(Debug)]
-pub(crate) struct Shutdown(mpsc::Receiver<()>);
+/// A stream of requests to stop. Every clone has all that come after it was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Shutdown {
+    requests: watch::Receiver<u64>,
+    taken: u64,
+}
 
 impl Shutdown {
-    /// Listens for signals from now on. The first ends the readiness.
-    pub(crate) fn on_signals(readiness: Readiness) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(1);
+    /// Listens for signals from now on.
+    pub(crate) fn on_signals() -> io::Result<Self> {
+        let (sender, requests) = watch::channel(0);
         let mut signals = Signals::listen()?;
         tokio::spawn(async move {
-            loop {
+            while !sender.is_closed() {
                 signals.next().await;
-                readiness.end();
-                if sender.send(()).await.is_err() {
-                    return;
-                }
+                sender.send_modify(|count| *count += 1);
             }
         });
-        Ok(Self(receiver))
+        Ok(Self { requests, taken: 0 })
     }
 
     /// The next request to stop. It never comes once nobody can send one.
     pub(crate) async fn requested(&mut self) {
-        if self.0.recv().await.is_none() {
-            std::future::pending().await
+        let taken = self.taken;
+        let next = self.requests.wait_for(|count| *count > taken).await.map(|count| *count);
+        match next {
+            Ok(_) => self.taken += 1,
+            Err(_) => std::future::pending().await,
         }
     }
 
-    /// One that a test requests.
+    /// Whether there was one, even if nobody has waited for it.
+    pub(crate) fn was_requested(&self) -> bool {
+        *self.requests.borrow() > 0
+    }
+
+    /// One that a test requests, by counting up.
     #[cfg(test)]
-    pub(crate) fn by_hand() -> (mpsc::Sender<()>, Self) {
-        let (sender, receiver) = mpsc::channel(1);
-        (sender, Self(receiver))
+    pub(crate) fn by_hand() -> (watch::Sender<u64>, Self) {
+        let (sender, requests) = watch::channel(0);
+        (sender, Self { requests, taken: 0 })
     }
 }
 

@@ -31,9 +31,7 @@ pub(crate) struct Target {
 impl Target {
     /// Reads the head of a request. HTTP/2 gives the authority a place in the request line.
     pub(crate) fn of(parts: &Parts) -> Result<Self, Unserved> {
-        if parts.method == Method::CONNECT || parts.method == Method::TRACE {
-            return Err(Unserved::Method);
-        }
+        served_method(&parts.method)?;
         let scheme = parts.uri.scheme();
         if scheme.is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
             return Err(Unserved::malformed(
@@ -46,17 +44,54 @@ impl Target {
             query: parts.uri.query().map(str::to_owned),
         })
     }
+
+    /// Reads what a front says about a request of its own: the authority, and path and query as they stood in the request
+    /// line.
+    ///
+    /// A front names the authority always, so that no request reaches the routes of every host for want of one.
+    pub(crate) fn named(authority: &str, path_and_query: &str) -> Result<Self, Unserved> {
+        if !is_host_and_port(authority) {
+            return Err(Unserved::malformed("the front names no host"));
+        }
+        let (path, query) = match path_and_query.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path_and_query, None),
+        };
+        // Where a fragment begins is where one reader stops and another goes on (GHSA-pxq7-h93f-9jrg).
+        if query.is_some_and(|query| query.contains('#') || !query.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(Unserved::malformed(
+                "the query has a character that must be percent-encoded",
+            ));
+        }
+        Ok(Self {
+            authority: Some(authority.to_owned()),
+            path: CanonicalPath::parse(path).map_err(Unserved::malformed)?,
+            query: query.map(str::to_owned),
+        })
+    }
+}
+
+/// `CONNECT` would open a tunnel, and `TRACE` echoes the headers that the gateway adds.
+pub(crate) fn served_method(method: &Method) -> Result<(), Unserved> {
+    if *method == Method::CONNECT || *method == Method::TRACE {
+        return Err(Unserved::Method);
+    }
+    Ok(())
 }
 
 /// Why a request is not served, whoever sent it.
 #[derive(Debug)]
 pub(crate) enum Unserved {
+    /// 403: it asks in a front's name and isn't known as one.
+    Front(&'static str),
     /// 400, and what is wrong.
     Malformed(String),
-    /// 405: `CONNECT` would open a tunnel, and `TRACE` echoes the headers that the gateway adds.
+    /// 405.
     Method,
     /// 404: no route leads to it.
     Route,
+    /// 404: its route is for fronts that ask.
+    Upstream,
 }
 
 impl Unserved {
@@ -68,9 +103,10 @@ impl Unserved {
     /// What the client gets.
     pub(crate) fn answer(&self) -> Response<Body> {
         match self {
+            Self::Front(_) => answer::error(StatusCode::FORBIDDEN, "Forbidden"),
             Self::Malformed(_) => answer::error(StatusCode::BAD_REQUEST, &self.to_string()),
             Self::Method => answer::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            Self::Route => answer::error(StatusCode::NOT_FOUND, "Not found"),
+            Self::Route | Self::Upstream => answer::error(StatusCode::NOT_FOUND, "Not found"),
         }
     }
 }
@@ -78,14 +114,17 @@ impl Unserved {
 impl fmt::Display for Unserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Front(why) => f.write_str(why),
             Self::Malformed(why) => f.write_str(why),
             Self::Method => f.write_str("the method is not served"),
             Self::Route => f.write_str("no route leads to the path"),
+            Self::Upstream => f.write_str("the route has no upstream: it only answers a front that asks"),
         }
     }
 }
 
-fn authority(parts: &Parts) -> Result<Option<String>, Unserved> {
+/// The authority of a request; none: an HTTP/1.0 request without `Host`, or an empty `Host`.
+pub(crate) fn authority(parts: &Parts) -> Result<Option<String>, Unserved> {
     let host = host(&parts.headers)?;
     if parts.version == Version::HTTP_11 && host.is_none() {
         return Err(Unserved::malformed("the request has no Host header"));
@@ -174,6 +213,22 @@ mod tests {
             let target = target(uri, version, hosts).unwrap();
             assert_eq!(target.authority.as_deref(), authority, "{uri} {hosts:?}");
             assert_eq!((target.path.as_str(), target.query.as_deref()), ("/a", Some("b=c")));
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn what_a_front_names_is_read_as_the_request_line_is() {
+        let target = Target::named("App.example:8000", "/a/%62?b=%zz?c").unwrap();
+        assert_eq!(target.authority.as_deref(), Some("App.example:8000"));
+        assert_eq!((target.path.as_str(), target.query.as_deref()), ("/a/%62", Some("b=%zz?c")));
+        for (authority, path) in [
+            ("", "/"), ("a.example/x", "/"), ("user@a.example", "/"), ("a.example,b.example", "/"), ("a b", "/"),
+            ("a.example", ""), ("a.example", "*"), ("a.example", "a"), ("a.example", "http://a.example/"),
+            ("a.example", "//admin"), ("a.example", "/a/../b"), ("a.example", "/a%2fb"), ("a.example", "/a#b"),
+            ("a.example", "/a?b#c"), ("a.example", "/a?b c"), ("a.example", "/a?b\tc"), ("a.example", "?a"),
+        ] {
+            assert!(matches!(Target::named(authority, path), Err(Unserved::Malformed(_))), "{authority} {path}");
         }
     }
 

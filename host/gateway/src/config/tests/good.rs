@@ -160,10 +160,10 @@ fn a_route_knows_who_may_pass_and_what_the_upstream_learns() {
     };
     assert_eq!(root.hosts, ["hub.example.org", "[::1]"]);
     assert_eq!(root.access, RouteAccess::Protected(vec!["hub".into(), "mine".into()]));
-    let upstream = Upstream::Http {
+    let upstream = Some(Upstream::Http {
         authority: "127.0.0.1:8001".parse().unwrap(),
         base: "/base".into(),
-    };
+    });
     assert_eq!(
         (&root.upstream, root.cookies, root.forward_authorization),
         (&upstream, Cookies::Drop, true)
@@ -181,7 +181,7 @@ fn a_route_knows_who_may_pass_and_what_the_upstream_learns() {
 
     assert_eq!(
         (&about.access, &about.upstream),
-        (&RouteAccess::Public, &Upstream::WhoAmI)
+        (&RouteAccess::Public, &Some(Upstream::WhoAmI))
     );
     assert_eq!((about.cookies, about.timeout), (Cookies::Pass, Duration::from_secs(60)));
 }
@@ -269,7 +269,7 @@ fn without_a_file_anybody_on_this_machine_may_say_who_they_are() {
     let route = config.routes.first().unwrap();
     assert_eq!(
         (&route.upstream, &route.access),
-        (&Upstream::WhoAmI, &RouteAccess::Protected(vec!["simple".into()]))
+        (&Some(Upstream::WhoAmI), &RouteAccess::Protected(vec!["simple".into()]))
     );
 }
 

@@ -1,6 +1,7 @@
 //! Whole configurations, right and wrong.
 
 mod directory;
+mod fronts;
 mod good;
 mod outbound;
 mod routes;

@@ -15,14 +15,14 @@ use crate::serve::headers::remove_where;
 ///
 /// From an untrusted peer that is every header that some server takes for the client's address, scheme, host or path.
 /// From a trusted one it is only what no proxy sends: other spellings, and `Forwarded` (RFC 7239), which the gateway
-/// doesn't extend and which would contradict what it does send.
-pub(crate) fn remove_unbelieved(headers: &mut HeaderMap, client: &Client) {
+/// doesn't extend and which would contradict what it does send. Returns the names of what it removed.
+pub(crate) fn remove_unbelieved(headers: &mut HeaderMap, client: &Client) -> Vec<HeaderName> {
     remove_where(headers, |name| {
         let folded = fold(name);
         let disguised = folded != name.as_str();
         let claims = folded.starts_with("x-forwarded-") || CLAIMS.contains(&folded.as_ref());
         claims && (!client.peer_is_trusted || disguised || folded == "forwarded")
-    });
+    })
 }
 
 /// Says who asked, by which scheme and for which host.

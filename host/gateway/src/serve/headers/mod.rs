@@ -27,12 +27,13 @@ pub(crate) fn fold(name: &HeaderName) -> Cow<'_, str> {
     )
 }
 
-/// Removes every header whose name is chosen.
-fn remove_where(headers: &mut HeaderMap, chosen: impl Fn(&HeaderName) -> bool) {
+/// Removes every header whose name is chosen, and returns the names.
+fn remove_where(headers: &mut HeaderMap, chosen: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
     let names = headers.keys().filter(|name| chosen(name)).cloned().collect::<Vec<_>>();
-    for name in names {
+    for name in &names {
         headers.remove(name);
     }
+    names
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The whole gateway over real sockets, between a client and an upstream that the tests play byte by byte.
 
 mod answering;
+mod ext_authz;
 mod forwarding;
+mod fronts;
 mod limits;
 mod logging;
 mod stopping;
@@ -13,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis::Engine;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::wire::Upstream;
@@ -21,11 +23,11 @@ use self::wire::Wire;
 use self::wire::soon;
 use crate::config::Draft;
 use crate::config::Environment;
-use crate::config::ServerConfig;
+use crate::config::ListenConfig;
 use crate::generation::Generation;
 use crate::serve::Listener;
+use crate::serve::Listeners;
 use crate::serve::Shutdown;
-use crate::serve::flow::Gateway;
 
 /// `Authorization` of the user alice, whom `simple` believes.
 const ALICE: &str = "Authorization: Basic YWxpY2U6eA==\r\n";
@@ -33,7 +35,8 @@ const ALICE: &str = "Authorization: Basic YWxpY2U6eA==\r\n";
 /// A gateway that serves.
 struct Running {
     address: SocketAddr,
-    stop: mpsc::Sender<()>,
+    ext_authz: Option<SocketAddr>,
+    stop: watch::Sender<u64>,
     served: JoinHandle<()>,
 }
 
@@ -41,12 +44,18 @@ impl Running {
     /// Serves what a configuration says. `[server]` and `[authenticators.simple]` are given.
     async fn start(server: &str, routes: &str) -> Self {
         let (generation, config) = load(server, routes).await;
-        let listener = Listener::bind(config.listen).await.unwrap();
+        let listeners = Listeners::bind(&config).await.unwrap();
         let (stop, requested) = Shutdown::by_hand();
-        let address = listener.address();
-        let gateway = Arc::new(Gateway::new(Arc::new(generation), &config));
-        let served = tokio::spawn(async move { listener.serve(gateway, &config, requested).await });
-        Self { address, stop, served }
+        let address = listeners.public.address();
+        let ext_authz = listeners.ext_authz.as_ref().map(Listener::address);
+        let generation = Arc::new(generation);
+        let served = tokio::spawn(async move { listeners.serve(generation, &config, requested).await });
+        Self {
+            address,
+            ext_authz,
+            stop,
+            served,
+        }
     }
 
     /// Serves one protected route to an upstream that the test plays.
@@ -82,7 +91,7 @@ fn route(path: &str, upstream: &Upstream, more: &str) -> String {
     )
 }
 
-async fn load(server: &str, routes: &str) -> (Generation, ServerConfig) {
+async fn load(server: &str, routes: &str) -> (Generation, ListenConfig) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("portcullis.toml");
     let text =
@@ -90,7 +99,7 @@ async fn load(server: &str, routes: &str) -> (Generation, ServerConfig) {
     std::fs::write(&file, text).unwrap();
     let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
     let draft = Draft::read(&file, &Environment::from([("KEY", key), ("PASSWORD", "open sesame")]));
-    let config = draft.config.server.clone();
+    let config = draft.config.listen();
     (Generation::load(draft, &engine()).await.unwrap(), config)
 }
 

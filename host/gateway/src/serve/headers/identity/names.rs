@@ -25,9 +25,9 @@ impl IdentityNames {
         self.0.contains(folded.as_ref()) || WELL_KNOWN_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
     }
 
-    /// Removes every spelling of every name.
-    pub(crate) fn remove_from(&self, headers: &mut HeaderMap) {
-        remove_where(headers, |name| self.contains(name));
+    /// Removes every spelling of every name, and returns those that were there.
+    pub(crate) fn remove_from(&self, headers: &mut HeaderMap) -> Vec<HeaderName> {
+        remove_where(headers, |name| self.contains(name))
     }
 }
 

@@ -1,0 +1,182 @@
+//! `[forward_auth]` and `[ext_authz]`: the endpoints for a proxy that asks the gateway about its own requests, and by what
+//! the gateway knows that it is that proxy.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use http::HeaderValue;
+use subtle::ConstantTimeEq;
+
+use crate::config::ServerConfig;
+use crate::config::document::Environment;
+use crate::config::reader::Place;
+use crate::config::reader::Table;
+use crate::config::secret::secret;
+
+/// Where the gateway listens, and to whom.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ListenConfig {
+    /// The public listener.
+    pub(crate) server: ServerConfig,
+    /// Subrequests of a front over HTTP; none: not served.
+    pub(crate) forward_auth: Option<ForwardAuthConfig>,
+    /// Subrequests of Envoy over gRPC; none: not served.
+    pub(crate) ext_authz: Option<ExtAuthzConfig>,
+}
+
+/// Subrequests over HTTP.
+#[derive(Clone, Debug)]
+pub(crate) struct ForwardAuthConfig {
+    /// A listener of its own; none: the public one.
+    pub(crate) listen: Option<SocketAddr>,
+    /// What the front proves itself with; none: its address has to be a trusted proxy's.
+    pub(crate) proxy_token: Option<ProxyToken>,
+}
+
+/// Envoy's gRPC service `envoy.service.auth.v3.Authorization`.
+#[derive(Clone, Debug)]
+pub(crate) struct ExtAuthzConfig {
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// What the front proves itself with; none: its address has to be a trusted proxy's.
+    pub(crate) proxy_token: Option<ProxyToken>,
+}
+
+impl ForwardAuthConfig {
+    pub(super) fn read(mut table: Table<'_>, proxies_are_trusted: bool) -> Self {
+        let listen = listen(&mut table);
+        let proxy_token = proxy_token(&mut table, proxies_are_trusted);
+        table.finish();
+        Self { listen, proxy_token }
+    }
+}
+
+impl ExtAuthzConfig {
+    /// None when it can't be told where to listen.
+    pub(super) fn read(mut table: Table<'_>, proxies_are_trusted: bool) -> Option<Self> {
+        let before = table.place.document().error_count();
+        let listen = listen(&mut table);
+        if listen.is_none() && table.place.document().error_count() == before {
+            table
+                .place
+                .report("the key \"listen\" is missing: Envoy asks over HTTP/2 on an address of its own");
+        }
+        let proxy_token = proxy_token(&mut table, proxies_are_trusted);
+        table.finish();
+        Some(Self {
+            listen: listen?,
+            proxy_token,
+        })
+    }
+}
+
+/// A secret of 32 bytes that a front and the gateway share.
+#[derive(Clone)]
+pub(crate) struct ProxyToken([u8; TOKEN]);
+
+impl ProxyToken {
+    /// Reads 64 hexadecimal digits, as dask-gateway's `DASK_GATEWAY_PROXY_TOKEN` has them.
+    fn from_hex(text: &str) -> Result<Self, String> {
+        let token = decode(text.trim().as_bytes())
+            .ok_or("expected 32 random bytes as 64 hexadecimal digits: `portcullis keygen` makes them")?;
+        if token.iter().all(|byte| Some(byte) == token.first()) {
+            return Err("its bytes are all the same: `portcullis keygen` makes a random one".to_owned());
+        }
+        Ok(Self(token))
+    }
+
+    /// Whether a header's value is this token. The time that it takes says nothing about how much of it is right.
+    pub(crate) fn is(&self, value: &HeaderValue) -> bool {
+        decode(value.as_bytes()).is_some_and(|sent| self.0.ct_eq(&sent).into())
+    }
+}
+
+impl fmt::Debug for ProxyToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProxyToken(…)")
+    }
+}
+
+fn decode(text: &[u8]) -> Option<[u8; TOKEN]> {
+    let mut token = [0; TOKEN];
+    hex::decode_to_slice(text, &mut token).ok()?;
+    Some(token)
+}
+
+fn listen(table: &mut Table<'_>) -> Option<SocketAddr> {
+    table.take("listen").and_then(|item| {
+        item.parse("an address with a port, such as \"127.0.0.1:8002\"", |text| {
+            text.parse().ok()
+        })
+    })
+}
+
+/// The token that the section names, else the environment's. Without any, and without trusted proxies, whoever reaches
+/// the endpoint could say what a front says.
+fn proxy_token(table: &mut Table<'_>, proxies_are_trusted: bool) -> Option<ProxyToken> {
+    if let Some(item) = table.take("proxy_token") {
+        let place = item.place.clone();
+        return ProxyToken::from_hex(secret(item)?.expose())
+            .map_err(|message| place.report(message))
+            .ok();
+    }
+    let place = &table.place;
+    let Some((name, text)) = variable(place.document().environment()) else {
+        if !proxies_are_trusted {
+            report_nobody(place);
+        }
+        return None;
+    };
+    ProxyToken::from_hex(text)
+        .map_err(|message| place.report(format!("{name}: {message}")))
+        .ok()
+}
+
+fn report_nobody(place: &Place<'_>) {
+    let [ours, compatible] = VARIABLES;
+    place.report(format!(
+        "no front is known: list its address in server.trusted_proxies, or share a secret with it by proxy_token = \
+         \"file:PATH\", {ours} or {compatible}; otherwise anybody could ask in its name"
+    ));
+}
+
+fn variable(environment: &Environment) -> Option<(&'static str, &str)> {
+    VARIABLES
+        .iter()
+        .find_map(|name| Some((*name, environment.variable(name)?)))
+}
+
+const VARIABLES: [&str; 2] = ["PORTCULLIS_PROXY_TOKEN", "DASK_GATEWAY_PROXY_TOKEN"];
+const TOKEN: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    #[test]
+    fn only_the_whole_token_is_the_token() {
+        let token = ProxyToken::from_hex(&format!("{TEXT}\n")).unwrap();
+        let is = |text: &str| token.is(&HeaderValue::from_str(text).unwrap());
+        assert!(is(TEXT) && is(&TEXT.to_uppercase()));
+        for text in [
+            "",
+            "00",
+            &TEXT[..62],
+            &format!("{TEXT}00"),
+            &TEXT.replace("1f", "1e"),
+            &"zz".repeat(32),
+        ] {
+            assert!(!is(text), "{text}");
+        }
+        assert!(!format!("{token:?}").contains("0102"));
+    }
+
+    #[test]
+    fn weak_and_malformed_tokens_are_refused() {
+        for text in ["", "x", &TEXT[..62], &"00".repeat(32), &"zz".repeat(32)] {
+            assert!(ProxyToken::from_hex(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Envoy's question over gRPC: `envoy.service.auth.v3.Authorization/Check`. It says more than a subrequest can, so its
+//! answer can name every header that must go.
+
+mod read;
+mod write;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use http::HeaderMap;
+use http::Method;
+use http::Request;
+use http::Response;
+use hyper::body::Incoming;
+use tonic::Status;
+use tonic::codegen::Service as _;
+
+use crate::serve::audit;
+use crate::serve::client::Client;
+use crate::serve::connection::Connection;
+use crate::serve::connection::Service;
+use crate::serve::connection::unless_it_panics;
+use crate::serve::flow::Gateway;
+use crate::serve::forward_auth::Front;
+use crate::serve::forward_auth::Verdict;
+
+/// What a listener for Envoy serves.
+#[derive(Clone, Debug)]
+pub(crate) struct ExtAuthz(AuthorizationServer<Judge>);
+
+impl ExtAuthz {
+    /// `max_header_size` bounds the headers of a request that Envoy asks about, in bytes.
+    pub(crate) fn new(gateway: Arc<Gateway>, front: Front, max_header_size: usize) -> Self {
+        let judge = Judge {
+            gateway,
+            front,
+            max_header_size,
+        };
+        // Envoy may show a request's body, which nobody here reads; so much of it is let through.
+        Self(AuthorizationServer::new(judge).max_decoding_message_size(MAX_MESSAGE + 2 * max_header_size))
+    }
+}
+
+impl Service for ExtAuthz {
+    type Body = tonic::body::Body;
+
+    async fn answer(&self, connection: &Connection, mut request: Request<Incoming>) -> Response<Self::Body> {
+        request.extensions_mut().insert(connection.peer);
+        match self.0.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn failure() -> Response<Self::Body> {
+        Status::internal("the gateway failed").into_http()
+    }
+}
+
+#[derive(Debug)]
+struct Judge {
+    gateway: Arc<Gateway>,
+    front: Front,
+    max_header_size: usize,
+}
+
+#[tonic::async_trait]
+impl Authorization for Judge {
+    /// Answers every question. An error would leave it to `failure_mode_allow` whether the request may pass.
+    async fn check(&self, request: tonic::Request<CheckRequest>) -> Result<tonic::Response<CheckResponse>, Status> {
+        let (metadata, extensions, check) = request.into_parts();
+        let Some(peer) = extensions.get::<SocketAddr>() else {
+            return Err(Status::internal("nobody knows who asks"));
+        };
+        let verdict = unless_it_panics(self.judge(*peer, metadata.as_ref(), check)).await;
+        let response = match verdict {
+            Some(verdict) => write::response(verdict).await,
+            None => write::response(Verdict::deny(Arc::<Gateway>::failure())).await,
+        };
+        Ok(tonic::Response::new(response))
+    }
+}
+
+impl Judge {
+    async fn judge(&self, peer: SocketAddr, metadata: &HeaderMap, check: CheckRequest) -> Verdict {
+        let original = self
+            .front
+            .admit(peer, metadata)
+            .and_then(|()| read::original(check, peer, &self.front, self.max_header_size));
+        match original {
+            Ok(original) => self.gateway.judge(original, patience(metadata)).await,
+            Err(unserved) => {
+                let response = unserved.answer();
+                let front = Client::behind(peer, http::uri::Scheme::HTTP, peer.ip().to_canonical());
+                audit::unserved(&front, &Method::POST, "Check", &unserved, response.status());
+                Verdict::deny(response)
+            }
+        }
+    }
+}
+
+/// Most of the time that Envoy waits (gRPC over HTTP/2, `grpc-timeout`). When that is over Envoy goes by
+/// `failure_mode_allow`.
+fn patience(metadata: &HeaderMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let nanoseconds = match unit {
+        "H" => 3_600_000_000_000,
+        "M" => 60_000_000_000,
+        "S" => 1_000_000_000,
+        "m" => 1_000_000,
+        "u" => 1_000,
+        "n" => 1,
+        _ => return None,
+    };
+    let waits = digits.parse::<u32>().ok()?;
+    Some(Duration::from_nanos(nanoseconds).checked_mul(waits)? / 4 * 3)
+}
+
+const MAX_MESSAGE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envoys_patience_is_known_before_it_ends() {
+        for (text, expected) in [
+            ("200m", Some(Duration::from_millis(150))),
+            ("2S", Some(Duration::from_millis(1500))),
+            ("4000000u", Some(Duration::from_secs(3))),
+            ("1H", Some(Duration::from_secs(2700))),
+            ("", None),
+            ("S", None),
+            ("1", None),
+            ("-1S", None),
+            ("1x", None),
+            ("1ü", None),
+        ] {
+            let mut metadata = HeaderMap::new();
+            metadata.insert("grpc-timeout", http::HeaderValue::from_bytes(text.as_bytes()).unwrap());
+            assert_eq!(patience(&metadata), expected, "{text}");
+        }
+        assert_eq!(patience(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,112 @@
+//! What Envoy says about a request. An attribute that is missing or malformed is refused, as a header of a front is.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use envoy_types::pb::envoy::config::core::v3::address::Address;
+use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::Peer;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::header;
+
+use crate::serve::client;
+use crate::serve::client::Client;
+use crate::serve::forward_auth::Front;
+use crate::serve::forward_auth::Original;
+use crate::serve::forward_auth::fields;
+use crate::serve::target::Target;
+use crate::serve::target::Unserved;
+
+/// Reads the request that Envoy asks about.
+pub(super) fn original(
+    check: CheckRequest,
+    peer: SocketAddr,
+    front: &Front,
+    max_header_size: usize,
+) -> Result<Original, Unserved> {
+    let attributes = check.attributes.ok_or_else(|| missing("attributes"))?;
+    let http = attributes
+        .request
+        .and_then(|request| request.http)
+        .ok_or_else(|| missing("attributes.request.http"))?;
+    let source = attributes
+        .source
+        .and_then(address)
+        .ok_or_else(|| missing("attributes.source.address"))?;
+    let method = fields::method(&http.method)?;
+    let target = Target::named(&http.host, &http.path)?;
+    let headers = headers(http, max_header_size)?;
+    // `scheme` may be the client's own word over HTTP/2; Envoy overwrites this one.
+    let scheme = fields::scheme(fields::one(&headers, "x-forwarded-proto")?)?;
+    let seen = if front.trusts(&source) {
+        client::forwarded_address(&headers, front.trusted_proxies()).unwrap_or(source)
+    } else {
+        source
+    };
+    Ok(Original {
+        method,
+        target,
+        client: Client::behind(peer, scheme, seen),
+        headers,
+    })
+}
+
+fn missing(attribute: &str) -> Unserved {
+    Unserved::malformed(format_args!("Envoy sends no {attribute}"))
+}
+
+fn address(peer: Peer) -> Option<IpAddr> {
+    match peer.address?.address? {
+        Address::SocketAddress(socket) => socket
+            .address
+            .parse()
+            .ok()
+            .map(|address: IpAddr| address.to_canonical()),
+        Address::Pipe(_) | Address::EnvoyInternalAddress(_) => None,
+    }
+}
+
+/// The headers, one by one with `encode_raw_headers`. Without it Envoy joins what came twice by commas, and two
+/// credentials look like one.
+fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Unserved> {
+    let mut headers = HeaderMap::new();
+    let mut room = max_size;
+    let raw = http.header_map.into_iter().flat_map(|map| map.headers);
+    let raw = raw.map(|header| {
+        let value = if header.raw_value.is_empty() {
+            header.value.into_bytes()
+        } else {
+            header.raw_value
+        };
+        (header.key, value, true)
+    });
+    let joined = http
+        .headers
+        .into_iter()
+        .map(|(key, value)| (key, value.into_bytes(), false));
+    for (key, value, is_alone) in raw.chain(joined) {
+        let left = room.checked_sub(key.len() + value.len() + SEPARATORS);
+        room = left.ok_or_else(|| Unserved::malformed("the headers are larger than server.max_header_size"))?;
+        // Pseudo-headers are attributes too.
+        if key.starts_with(':') {
+            continue;
+        }
+        let malformed = || Unserved::malformed("Envoy sends a malformed header");
+        let name = HeaderName::from_bytes(key.as_bytes()).map_err(|_| malformed())?;
+        let value = HeaderValue::from_bytes(&value).map_err(|_| malformed())?;
+        let is_credential = name == header::AUTHORIZATION || name == header::PROXY_AUTHORIZATION;
+        if is_credential && !is_alone && value.as_bytes().contains(&b',') {
+            return Err(Unserved::malformed(
+                "the credentials have a comma, which may join two; say encode_raw_headers: true to Envoy",
+            ));
+        }
+        headers.try_append(name, value).map_err(|_| malformed())?;
+    }
+    Ok(headers)
+}
+
+/// What HTTP/1.1 puts around a field, in bytes: a colon, a space and a line break.
+const SEPARATORS: usize = 4;

@@ -1,0 +1,117 @@
+//! What Envoy hears: which headers to set and which to remove, or what the client gets.
+
+use envoy_types::pb::envoy::config::core::v3::HeaderValue as Field;
+use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use envoy_types::pb::envoy::service::auth::v3::DeniedHttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::OkHttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::envoy::r#type::v3::HttpStatus;
+use envoy_types::pb::google::rpc::Status;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::Response;
+use http::StatusCode;
+use http::header;
+use http_body_util::BodyExt;
+use tonic::Code;
+
+use crate::serve::answer::Body;
+use crate::serve::forward_auth::Allowed;
+use crate::serve::forward_auth::Verdict;
+
+/// Writes a verdict down.
+pub(super) async fn response(verdict: Verdict) -> CheckResponse {
+    match verdict {
+        Verdict::Allow(allowed) => allow(*allowed),
+        Verdict::Deny(denied) => deny(denied.response).await,
+    }
+}
+
+fn allow(allowed: Allowed) -> CheckResponse {
+    let Allowed { changes, for_client } = allowed;
+    let ok = OkHttpResponse {
+        headers: fields(&changes.set, first_overwrites),
+        headers_to_remove: changes.remove.iter().map(|name| name.as_str().to_owned()).collect(),
+        response_headers_to_add: fields(&for_client, appends),
+        query_parameters_to_remove: changes.remove_parameters,
+        ..OkHttpResponse::default()
+    };
+    check(Code::Ok, HttpResponse::OkResponse(ok))
+}
+
+/// A page of an authenticator's own may have any status here, as Envoy goes by the code beside it.
+async fn deny(response: Response<Body>) -> CheckResponse {
+    let (mut head, body) = response.into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => bytes::Bytes::new(),
+    };
+    let code = if head.status == StatusCode::UNAUTHORIZED {
+        Code::Unauthenticated
+    } else {
+        Code::PermissionDenied
+    };
+    let denied = DeniedHttpResponse {
+        status: Some(HttpStatus {
+            code: i32::from(head.status.as_u16()),
+        }),
+        headers: fields(&head.headers, appends),
+        // Pages are text; what is none would be changed, so the client gets the headers alone.
+        body: String::from_utf8(body.to_vec()).unwrap_or_default(),
+    };
+    check(code, HttpResponse::DeniedResponse(denied))
+}
+
+fn check(code: Code, response: HttpResponse) -> CheckResponse {
+    CheckResponse {
+        status: Some(Status {
+            code: code as i32,
+            ..Status::default()
+        }),
+        http_response: Some(response),
+        ..CheckResponse::default()
+    }
+}
+
+fn fields(headers: &HeaderMap, action: impl Fn(usize) -> HeaderAppendAction) -> Vec<HeaderValueOption> {
+    let mut fields = Vec::with_capacity(headers.len());
+    for name in headers.keys() {
+        for (index, value) in headers.get_all(name).iter().enumerate() {
+            fields.push(field(name, value, action(index)));
+        }
+    }
+    fields
+}
+
+fn first_overwrites(index: usize) -> HeaderAppendAction {
+    if index == 0 {
+        HeaderAppendAction::OverwriteIfExistsOrAdd
+    } else {
+        appends(index)
+    }
+}
+
+fn appends(_: usize) -> HeaderAppendAction {
+    HeaderAppendAction::AppendIfExistsOrAdd
+}
+
+fn field(name: &HeaderName, value: &HeaderValue, action: HeaderAppendAction) -> HeaderValueOption {
+    // Text goes where every Envoy reads it, and bytes where they fit.
+    let (value, raw_value) = match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => (text.to_owned(), Vec::new()),
+        Err(_) => (String::new(), value.as_bytes().to_vec()),
+    };
+    HeaderValueOption {
+        header: Some(Field {
+            key: name.as_str().to_owned(),
+            value,
+            raw_value,
+        }),
+        append_action: action.into(),
+        ..HeaderValueOption::default()
+    }
+}

@@ -1,0 +1,13 @@
+//! Caddy, `forward_auth`. It deletes every header that it is to copy, then copies those that the answer has.
+
+use http::Response;
+
+use super::write;
+use crate::serve::answer::Body;
+use crate::serve::forward_auth::Allowed;
+
+/// A configuration can have one cookie at most copied to the client.
+pub(super) fn allow(mut allowed: Allowed) -> Response<Body> {
+    write::one_cookie(&mut allowed.for_client);
+    write::allow_with_all(allowed)
+}

@@ -1,0 +1,110 @@
+//! One endpoint for each kind of front. Each reads only the headers that its front sets: to look for others would be to
+//! read what a client sent, because a front passes on what it doesn't know (CVE-2026-40575).
+
+mod caddy;
+mod envoy;
+mod forwarded;
+mod haproxy;
+mod nginx;
+mod traefik;
+mod write;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::Response;
+use http::Uri;
+use http::request::Parts;
+
+use super::Front;
+use super::Original;
+use super::Verdict;
+use crate::serve::answer::Body;
+use crate::serve::target::Unserved;
+
+/// How a front asks, and how it reads the answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dialect {
+    /// `forward_auth` of Caddy.
+    Caddy,
+    /// `ext_authz` of Envoy, over HTTP.
+    Envoy,
+    /// The Lua action of `docs/fronts/haproxy`, and others that ask like it.
+    Haproxy,
+    /// `auth_request` of nginx.
+    Nginx,
+    /// `forwardAuth` of Traefik.
+    Traefik,
+}
+
+/// Where a front asks.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(super) dialect: Dialect,
+    /// The path below the endpoint, and the query.
+    rest: String,
+}
+
+impl Endpoint {
+    /// The endpoint that a request line names, letter by letter; other spellings are none.
+    pub(crate) fn at(uri: &Uri) -> Option<Self> {
+        let name = uri.path().strip_prefix(PREFIX)?;
+        let (name, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
+        let dialect = match (name, rest) {
+            ("caddy", "") => Dialect::Caddy,
+            ("haproxy", "") => Dialect::Haproxy,
+            ("nginx", "") => Dialect::Nginx,
+            ("traefik", "") => Dialect::Traefik,
+            ("envoy", _) => Dialect::Envoy,
+            _ => return None,
+        };
+        let rest = match uri.query() {
+            Some(query) => format!("{rest}?{query}"),
+            None => rest.to_owned(),
+        };
+        Some(Self { dialect, rest })
+    }
+}
+
+impl Dialect {
+    /// Reads the request that the front asks about.
+    pub(super) fn read(
+        self,
+        endpoint: &Endpoint,
+        parts: &Parts,
+        peer: SocketAddr,
+        front: &Front,
+    ) -> Result<Original, Unserved> {
+        match self {
+            Self::Caddy | Self::Haproxy | Self::Traefik => forwarded::read(&parts.headers, peer, front),
+            Self::Envoy => envoy::read(parts, &endpoint.rest, peer, front),
+            Self::Nginx => nginx::read(&parts.headers, peer, front),
+        }
+    }
+
+    /// How long the front waits, when it says so.
+    pub(super) fn patience(self, headers: &HeaderMap) -> Option<Duration> {
+        match self {
+            Self::Envoy => envoy::patience(headers),
+            Self::Caddy | Self::Haproxy | Self::Nginx | Self::Traefik => None,
+        }
+    }
+
+    /// Writes the answer the way that the front reads it.
+    pub(super) fn write(self, verdict: Verdict) -> Response<Body> {
+        match (self, verdict) {
+            (Self::Caddy, Verdict::Allow(allowed)) => caddy::allow(*allowed),
+            (Self::Envoy, Verdict::Allow(allowed)) => envoy::allow(*allowed),
+            (Self::Haproxy, Verdict::Allow(allowed)) => haproxy::allow(*allowed),
+            (Self::Nginx, Verdict::Allow(allowed)) => nginx::allow(*allowed),
+            (Self::Traefik, Verdict::Allow(allowed)) => traefik::allow(*allowed),
+            (Self::Caddy | Self::Haproxy, Verdict::Deny(denied)) => write::refusal(denied.response),
+            (Self::Envoy, Verdict::Deny(denied)) => envoy::deny(denied.response),
+            (Self::Nginx, Verdict::Deny(denied)) => nginx::deny(*denied),
+            (Self::Traefik, Verdict::Deny(denied)) => traefik::deny(*denied),
+        }
+    }
+}
+
+const PREFIX: &str = "/.portcullis/auth/";

@@ -1,0 +1,81 @@
+//! What every answer to a front has in common: yes is exactly 200 without a body, no is never 2xx, and nobody keeps
+//! either.
+
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::Response;
+use http::StatusCode;
+use http::header;
+
+use crate::serve::answer;
+use crate::serve::answer::Body;
+use crate::serve::forward_auth::Allowed;
+
+/// Yes, with what the upstream gets in place of the client's headers, for a front that changes nothing else.
+pub(super) fn allow(allowed: Allowed) -> Response<Body> {
+    let mut headers = for_client(&allowed);
+    for (name, value) in &allowed.changes.set {
+        headers.append(name, value.clone());
+    }
+    let mut response = Response::new(answer::body(""));
+    *response.headers_mut() = headers;
+    not_to_be_kept(response)
+}
+
+/// What is for the client. What an authenticator says to it must not be taken for what the gateway says to the upstream
+/// or to the front.
+pub(super) fn for_client(allowed: &Allowed) -> HeaderMap {
+    let said = allowed.for_client.iter();
+    let meant = said.filter(|(name, _)| !allowed.changes.covers(name) && !is_for_front(name));
+    let mut headers = HeaderMap::new();
+    for (name, value) in meant {
+        headers.append(name, value.clone());
+    }
+    headers
+}
+
+/// Yes, for a front that copies each header that it knows of from the answer, whether it was changed or not.
+pub(super) fn allow_with_all(mut allowed: Allowed) -> Response<Body> {
+    let changes = &mut allowed.changes;
+    for (name, value) in &std::mem::take(&mut changes.keep) {
+        changes.set.append(name, value.clone());
+    }
+    allow(allowed)
+}
+
+/// No. An authenticator may answer with a page of its own at 200, which a front would take for yes.
+pub(super) fn refusal(mut response: Response<Body>) -> Response<Body> {
+    if !(response.status().is_redirection() || response.status().as_u16() >= 400) {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    }
+    let front = Vec::from_iter(response.headers().keys().filter(|name| is_for_front(name)).cloned());
+    for name in front {
+        response.headers_mut().remove(name);
+    }
+    not_to_be_kept(response)
+}
+
+/// Leaves one cookie, for a front that passes on one at most.
+pub(super) fn one_cookie(headers: &mut HeaderMap) {
+    // The gateway's own comes last: a session goes before whatever an authenticator sets besides.
+    let mut cookies = headers.get_all(header::SET_COOKIE).iter().rev().cloned();
+    let Some(cookie) = cookies.next() else { return };
+    let lost = cookies.count();
+    if lost > 0 {
+        tracing::warn!(lost, "the front passes on one cookie of an answer, and these are more");
+    }
+    headers.insert(header::SET_COOKIE, cookie);
+}
+
+fn is_for_front(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("x-envoy-") || name.starts_with("x-portcullis-")
+}
+
+fn not_to_be_kept(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization, Cookie"));
+    response
+}

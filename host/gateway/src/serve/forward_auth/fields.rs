@@ -1,0 +1,52 @@
+//! What a front says about a request, field by field. A field that is missing, said twice or malformed is refused: it
+//! could be the client's word, or half of the front's.
+
+use std::net::SocketAddr;
+
+use http::HeaderMap;
+use http::Method;
+use http::uri::Scheme;
+
+use crate::serve::client;
+use crate::serve::client::Client;
+use crate::serve::forward_auth::Front;
+use crate::serve::target;
+use crate::serve::target::Unserved;
+
+/// The one value of a header.
+pub(crate) fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Unserved> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Err(Unserved::malformed(format_args!("the front sends no {name}")));
+    };
+    if values.next().is_some() {
+        return Err(Unserved::malformed(format_args!("the front sends {name} twice")));
+    }
+    value
+        .to_str()
+        .map_err(|_| Unserved::malformed(format_args!("the front's {name} is not plain ASCII")))
+}
+
+/// The method of the original request.
+pub(crate) fn method(text: &str) -> Result<Method, Unserved> {
+    let method = Method::from_bytes(text.as_bytes()).map_err(|_| Unserved::malformed("the front names no method"))?;
+    target::served_method(&method)?;
+    Ok(method)
+}
+
+/// The scheme of the original request. A front may name that of a WebSocket, which is HTTP until it is upgraded.
+pub(crate) fn scheme(text: &str) -> Result<Scheme, Unserved> {
+    let http = match text {
+        "ws" => "http",
+        "wss" => "https",
+        other => other,
+    };
+    client::parse_scheme(http).ok_or_else(|| Unserved::malformed("the front names a scheme other than http and https"))
+}
+
+/// The client as the front sees it: at the rightmost address of `X-Forwarded-For` that is no trusted proxy's.
+pub(crate) fn client(headers: &HeaderMap, scheme: Scheme, peer: SocketAddr, front: &Front) -> Result<Client, Unserved> {
+    let address = client::forwarded_address(headers, front.trusted_proxies())
+        .ok_or_else(|| Unserved::malformed("the front names no client in X-Forwarded-For"))?;
+    Ok(Client::behind(peer, scheme, address))
+}

@@ -1,0 +1,60 @@
+//! Whether whoever asks is the front that it seems to be. What a front says about a request decides who comes in, so
+//! nobody else may say it: a client that reaches the endpoint by itself is refused.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::HeaderName;
+use ipnet::IpNet;
+
+use crate::config::ProxyToken;
+use crate::serve::target::Unserved;
+
+/// By what fronts are known.
+#[derive(Clone, Debug)]
+pub(crate) struct Front {
+    token: Option<ProxyToken>,
+    trusted_proxies: Arc<[IpNet]>,
+}
+
+impl Front {
+    pub(crate) fn new(token: Option<ProxyToken>, trusted_proxies: &[IpNet]) -> Self {
+        Self {
+            token,
+            trusted_proxies: trusted_proxies.into(),
+        }
+    }
+
+    /// The proxies that a client's address is looked for behind.
+    pub(crate) fn trusted_proxies(&self) -> &[IpNet] {
+        &self.trusted_proxies
+    }
+
+    /// Lets a front ask: with a token configured whoever sends it, once; without one a trusted proxy.
+    pub(crate) fn admit(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Unserved> {
+        let Some(token) = &self.token else {
+            let peer = peer.ip().to_canonical();
+            return if self.trusts(&peer) {
+                Ok(())
+            } else {
+                Err(Unserved::Front("whoever asks is no trusted proxy"))
+            };
+        };
+        let mut sent = headers.get_all(TOKEN).iter();
+        match (sent.next(), sent.next()) {
+            (Some(value), None) if token.is(value) => Ok(()),
+            (None, _) => Err(Unserved::Front("whoever asks sends no proxy token")),
+            _ => Err(Unserved::Front("whoever asks sends a wrong proxy token")),
+        }
+    }
+
+    /// Whether an address is a trusted proxy's.
+    pub(crate) fn trusts(&self, address: &IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+}
+
+/// Carries the proxy token as 64 hexadecimal digits. Like every header under `X-Portcullis-`, none goes on to an upstream.
+const TOKEN: HeaderName = HeaderName::from_static("x-portcullis-token");

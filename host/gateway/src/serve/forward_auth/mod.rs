@@ -1,0 +1,90 @@
+//! The gateway as the authenticator of a proxy in front: nginx, Traefik, Caddy, HAProxy or Envoy asks about each request
+//! of its own, and goes by the answer. A route means what it means where the gateway is the proxy itself.
+
+mod changes;
+mod dialect;
+pub(crate) mod fields;
+mod front;
+mod verdict;
+
+use std::sync::Arc;
+
+use http::Request;
+use http::Response;
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use crate::serve::answer;
+use crate::serve::answer::Body;
+use crate::serve::audit;
+use crate::serve::connection::Connection;
+use crate::serve::connection::Service;
+use crate::serve::flow::Gateway;
+use crate::serve::target::Unserved;
+
+pub(crate) use self::changes::Changes;
+pub(crate) use self::dialect::Endpoint;
+pub(crate) use self::front::Front;
+pub(crate) use self::verdict::Allowed;
+pub(crate) use self::verdict::Original;
+pub(crate) use self::verdict::Verdict;
+
+/// What a listener for fronts alone serves: the endpoints, and nothing else.
+#[derive(Clone, Debug)]
+pub(crate) struct ForwardAuth {
+    gateway: Arc<Gateway>,
+    front: Front,
+}
+
+impl ForwardAuth {
+    pub(crate) fn new(gateway: Arc<Gateway>, front: Front) -> Self {
+        Self { gateway, front }
+    }
+}
+
+impl Service for ForwardAuth {
+    type Body = Body;
+
+    async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
+        let (parts, _) = request.into_parts();
+        let response = match Endpoint::at(&parts.uri) {
+            Some(endpoint) => {
+                self.gateway
+                    .subrequest(&self.front, &endpoint, connection, &parts)
+                    .await
+            }
+            None => Unserved::Route.answer(),
+        };
+        answer::for_method(&parts.method, response)
+    }
+
+    fn failure() -> Response<Body> {
+        Arc::<Gateway>::failure()
+    }
+}
+
+impl Gateway {
+    /// Answers a front that asks about a request of its own. Whatever goes wrong, the front hears no.
+    pub(crate) async fn subrequest(
+        &self,
+        front: &Front,
+        endpoint: &Endpoint,
+        connection: &Connection,
+        parts: &Parts,
+    ) -> Response<Body> {
+        let dialect = endpoint.dialect;
+        let original = front
+            .admit(connection.peer, &parts.headers)
+            .and_then(|()| dialect.read(endpoint, parts, connection.peer, front));
+        let verdict = match original {
+            Ok(original) => self.judge(original, dialect.patience(&parts.headers)).await,
+            Err(unserved) => {
+                let response = unserved.answer();
+                let client = self.client(connection.peer, connection.scheme.clone(), &parts.headers);
+                audit::unserved(&client, &parts.method, parts.uri.path(), &unserved, response.status());
+                Verdict::deny(response)
+            }
+        };
+        dialect.write(verdict)
+    }
+}

@@ -1,0 +1,357 @@
+//! What fronts ask and what they hear, said by hand: each in its own words.
+
+use super::*;
+
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// A protected route, an open one, and one whose identity headers have other names.
+const ROUTES: &str = r#"
+[[routes]]
+path = "/"
+authenticators = ["simple"]
+[[routes]]
+path = "/open"
+public = true
+[[routes]]
+path = "/maybe"
+authenticators = ["simple"]
+optional = true
+[routes.identity]
+user = "X-Mail"
+[[routes]]
+path = "/kept"
+authenticators = ["simple"]
+forward_authorization = true
+cookies = "drop"
+"#;
+
+const SERVER: &str = "trusted_proxies = [\"127.0.0.1\"]";
+
+async fn gateway() -> Running {
+    Running::start(
+        SERVER,
+        &format!("[forward_auth]\n[session]\nkeys = [\"env:KEY\"]\n{ROUTES}"),
+    )
+    .await
+}
+
+/// What a front says about `METHOD PATH` for `app.example`.
+fn said(dialect: &str, method: &str, path: &str) -> (String, String) {
+    let endpoint = format!("/.portcullis/auth/{dialect}");
+    let client = "X-Forwarded-For: 6.6.6.6\r\n";
+    match dialect {
+        "nginx" => (
+            format!("GET {endpoint}"),
+            format!("X-Original-URL: http://app.example{path}\r\nX-Original-Method: {method}\r\n{client}"),
+        ),
+        "envoy" => (
+            format!("{method} {endpoint}{path}"),
+            format!("X-Forwarded-Proto: http\r\n{client}"),
+        ),
+        _ => (
+            format!("GET {endpoint}?x=1"),
+            format!(
+                "X-Forwarded-Method: {method}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: app.example\r\n\
+                 X-Forwarded-Uri: {path}\r\n{client}"
+            ),
+        ),
+    }
+}
+
+const DIALECTS: [&str; 5] = ["caddy", "envoy", "haproxy", "nginx", "traefik"];
+
+async fn asked(gateway: &Running, dialect: &str, method: &str, path: &str, more: &str) -> String {
+    let (line, headers) = said(dialect, method, path);
+    gateway.ask(&line, &format!("{headers}{more}")).await
+}
+
+fn status(head: &str) -> &str {
+    head.split(' ').nth(1).unwrap()
+}
+
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .map(str::trim)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_hears_who_asked() {
+    let gateway = gateway().await;
+    for dialect in DIALECTS {
+        for method in ["GET", "POST", "HEAD", "OPTIONS", "PROPFIND"] {
+            let head = asked(&gateway, dialect, method, "/a/%62?x=1", ALICE).await;
+            assert_eq!(status(&head), "200", "{dialect} {method} {head}");
+            assert_eq!(field(&head, "x-forwarded-user"), Some("alice"), "{dialect}");
+            assert_eq!(field(&head, "content-length"), Some("0"), "{dialect}");
+            assert_eq!(field(&head, "cache-control"), Some("no-store"), "{dialect}");
+            assert_eq!(field(&head, "authorization"), None, "{dialect}");
+            let cookie = field(&head, "set-cookie").unwrap();
+            assert!(cookie.starts_with("portcullis="), "{dialect} {cookie}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_credentials_is_challenged() {
+    let gateway = gateway().await;
+    for dialect in DIALECTS {
+        let head = asked(&gateway, dialect, "GET", "/a", "").await;
+        assert_eq!(status(&head), "401", "{dialect}");
+        assert!(
+            field(&head, "www-authenticate").unwrap().starts_with("basic "),
+            "{dialect}"
+        );
+        assert_eq!(field(&head, "x-forwarded-user"), None, "{dialect}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_speaks_through_a_front() {
+    let gateway = gateway().await;
+    for dialect in DIALECTS {
+        let (line, headers) = said(dialect, "GET", "/a");
+        let mut client = gateway.connect().await;
+        client.request(&line, &format!("{headers}{ALICE}")).await;
+        let head = client.raw_head().await;
+        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        let cookie = format!("Cookie: a=1; {}\r\n", cookie.split(';').next().unwrap());
+        let head = asked(&gateway, dialect, "GET", "/a", &cookie).await;
+        assert_eq!(
+            (status(&head), field(&head, "x-forwarded-user")),
+            ("200", Some("alice")),
+            "{dialect}"
+        );
+        assert_eq!(
+            field(&head, "cookie"),
+            Some("a=1"),
+            "{dialect}: the session itself stays here"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_means_what_it_means_to_the_proxy() {
+    let gateway = gateway().await;
+    for (path, expected) in [
+        ("/open", "200"),
+        ("/open/door?x=/a", "200"),
+        ("/opened", "401"),
+        ("/a?/open", "401"),
+        ("/%6fpen", "200"),
+        ("/open/../a", "400"),
+        ("/open/%2e%2e/a", "400"),
+        ("/open/..%2fa", "400"),
+        ("//open", "400"),
+        ("/open//a", "400"),
+        ("/open%00", "400"),
+        ("/open/..;/a", "400"),
+        ("/open/a;x", "200"),
+        ("/open/%23/a", "200"),
+        ("/open;x", "400"), // one reader sees /open, another a name of its own
+        ("/open%23/a", "400"),
+        ("/.portcullis/logout", "404"),
+        ("/%2eportcullis/logout", "404"),
+    ] {
+        for dialect in DIALECTS {
+            let head = asked(&gateway, dialect, "GET", path, "").await;
+            let expected = match (dialect, expected) {
+                ("nginx", "400" | "404") => "403",
+                _ => expected,
+            };
+            assert_eq!(status(&head), expected, "{dialect} {path} {head}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_front_must_say_is_said_once_or_nobody_comes_in() {
+    let gateway = gateway().await;
+    for dialect in DIALECTS {
+        let (line, headers) = said(dialect, "GET", "/open");
+        assert_eq!(status(&gateway.ask(&line, &headers).await), "200", "{dialect}");
+        let refused = if dialect == "nginx" { "403" } else { "400" };
+        let fields = headers.lines().collect::<Vec<_>>();
+        for left_out in &fields {
+            let others = fields.iter().filter(|field| *field != left_out);
+            let others = others.map(|field| format!("{field}\r\n")).collect::<String>();
+            let head = gateway.ask(&line, &others).await;
+            assert_eq!(status(&head), refused, "{dialect} without {left_out}");
+            let name = left_out.split(':').next().unwrap();
+            let malformed = gateway.ask(&line, &format!("{others}{name}: <>\r\n")).await;
+            assert_eq!(status(&malformed), refused, "{dialect} with a malformed {name}");
+            if name != "X-Forwarded-For" {
+                let head = gateway.ask(&line, &format!("{headers}{left_out}\r\n")).await;
+                assert_eq!(status(&head), refused, "{dialect} with {left_out} twice");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dialect_reads_no_others_headers() {
+    let gateway = gateway().await;
+    let claims = "X-Original-URI: /open\r\nX-Rewrite-URL: /open\r\nX_Forwarded_Uri: /open\r\nX.Forwarded.Uri: /open\r\n\
+                  X_Original_URL: http://app.example/open\r\nForwarded: for=1.1.1.1;host=evil\r\n";
+    let original = "X-Original-URL: http://app.example/open\r\nX-Original-Method: GET\r\n";
+    let forwarded = "X-Forwarded-Uri: /open\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Method: GET\r\n";
+    for dialect in DIALECTS {
+        let more = match dialect {
+            "nginx" => format!("{claims}{forwarded}X-Forwarded-Proto: https\r\n"),
+            "envoy" => format!("{claims}{original}{forwarded}"),
+            _ => format!("{claims}{original}"),
+        };
+        let head = asked(&gateway, dialect, "POST", "/a", &more).await;
+        assert_eq!(status(&head), "401", "{dialect}");
+        let (_, headers) = said(dialect, "GET", "/open");
+        let other = if dialect == "nginx" { "traefik" } else { "nginx" };
+        let refused = if other == "nginx" { "403" } else { "400" };
+        let head = gateway.ask(&format!("GET /.portcullis/auth/{other}"), &headers).await;
+        assert_eq!(status(&head), refused, "{dialect}'s words to {other}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_credentials_are_none() {
+    let gateway = gateway().await;
+    let bob = "Authorization: Basic Ym9iOng=\r\n";
+    for dialect in DIALECTS {
+        let refused = if dialect == "nginx" { "403" } else { "400" };
+        let head = asked(&gateway, dialect, "GET", "/a", &format!("{ALICE}{bob}")).await;
+        assert_eq!(status(&head), refused, "{dialect}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn methods_that_are_not_served_are_not_let_in() {
+    let gateway = gateway().await;
+    for dialect in ["caddy", "haproxy", "nginx", "traefik"] {
+        for method in ["CONNECT", "TRACE"] {
+            let head = asked(&gateway, dialect, method, "/open", "").await;
+            let refused = if dialect == "nginx" { "403" } else { "405" };
+            assert_eq!(status(&head), refused, "{dialect} {method}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_claims_goes_and_what_is_its_own_stays() {
+    let gateway = gateway().await;
+    let claims = "X-Forwarded-User: mallory\r\nX_Forwarded_User: mallory\r\nx.mail: mallory\r\nRemote-User: mallory\r\n\
+                  X-Mail: mallory\r\nX_Forwarded_For: mallory\r\n";
+    for path in ["/open", "/maybe"] {
+        let own = "Cookie: a=1\r\n";
+        for dialect in DIALECTS {
+            let head = asked(&gateway, dialect, "GET", path, &format!("{claims}{own}")).await;
+            assert_eq!(status(&head), "200", "{dialect}");
+            assert!(!head.contains("mallory"), "{dialect} {head}");
+            let removed = match dialect {
+                "envoy" => field(&head, "x-envoy-auth-headers-to-remove"),
+                "haproxy" => field(&head, "x-portcullis-remove"),
+                _ => {
+                    assert_eq!(field(&head, "cookie"), Some("a=1"), "{dialect}");
+                    continue;
+                }
+            };
+            let removed = removed.unwrap().split(',').collect::<Vec<_>>();
+            for name in [
+                "x-forwarded-user",
+                "x_forwarded_user",
+                "x.mail",
+                "remote-user",
+                "x-mail",
+                "x-forwarded-groups",
+            ] {
+                assert!(removed.contains(&name), "{dialect} {name} {removed:?}");
+            }
+            assert!(!removed.contains(&"cookie"), "{dialect} {removed:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_says_what_goes_on_to_the_upstream() {
+    let gateway = gateway().await;
+    for dialect in DIALECTS {
+        let head = asked(&gateway, dialect, "GET", "/kept", &format!("{ALICE}Cookie: a=1\r\n")).await;
+        let echoes = !matches!(dialect, "envoy" | "haproxy");
+        let kept = field(&head, "authorization");
+        assert_eq!(kept, echoes.then_some("basic ywxpy2u6ea=="), "{dialect}");
+        assert_eq!(field(&head, "cookie"), None, "{dialect}");
+        if dialect == "envoy" {
+            let removed = field(&head, "x-envoy-auth-headers-to-remove").unwrap();
+            assert!(removed.split(',').any(|name| name == "cookie"), "{removed}");
+            assert!(!removed.contains("authorization"), "{removed}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_front_may_ask() {
+    let token = format!("[forward_auth]\nproxy_token = \"env:KEY\"\n{ROUTES}");
+    let by_token = Running::start("", &token).await;
+    let by_address = Running::start("trusted_proxies = [\"10.0.0.1\"]", &format!("[forward_auth]\n{ROUTES}")).await;
+    let without = Running::start(
+        SERVER,
+        &ROUTES.replace("[[routes]]", "[[routes]]\nupstream = \"portcullis:whoami\""),
+    )
+    .await;
+    for dialect in DIALECTS {
+        for (more, expected) in [
+            (String::new(), "403"),
+            (format!("X-Portcullis-Token: {}\r\n", KEY.replace('0', "1")), "403"),
+            (
+                format!("X-Portcullis-Token: {KEY}\r\nX-Portcullis-Token: {KEY}\r\n"),
+                "403",
+            ),
+            (format!("X_Portcullis_Token: {KEY}\r\n"), "403"),
+            (format!("X-Portcullis-Token: {KEY}\r\n"), "200"),
+        ] {
+            let head = asked(&by_token, dialect, "GET", "/open", &more).await;
+            assert_eq!(status(&head), expected, "{dialect} {more}");
+            assert!(!head.contains(KEY), "{dialect}");
+        }
+        assert_eq!(
+            status(&asked(&by_address, dialect, "GET", "/open", "").await),
+            "403",
+            "{dialect}"
+        );
+        assert_eq!(
+            status(&asked(&without, dialect, "GET", "/open", "").await),
+            "404",
+            "{dialect}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_have_one_spelling() {
+    let gateway = gateway().await;
+    let (_, headers) = said("nginx", "GET", "/open");
+    for line in [
+        "GET /.portcullis/auth",
+        "GET /.portcullis/auth/",
+        "GET /.portcullis/auth/nginx/",
+        "GET /.portcullis/auth/nginx/x",
+        "GET /.portcullis/auth/NGINX",
+        "GET /.portcullis/auth/%6eginx",
+        "GET /.portcullis/auth/apache",
+        "GET /%2eportcullis/auth/nginx",
+    ] {
+        assert_eq!(status(&gateway.ask(line, &headers).await), "404", "{line}");
+    }
+    for line in ["POST /.portcullis/auth/nginx", "GET /.portcullis/auth/nginx?x=1"] {
+        assert_eq!(status(&gateway.ask(line, &headers).await), "200", "{line}");
+    }
+    let upgrade = format!("{headers}Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    let head = gateway.ask("GET /.portcullis/auth/nginx", &upgrade).await;
+    assert_eq!(status(&head), "200", "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_without_an_upstream_serves_nobody_directly() {
+    let gateway = gateway().await;
+    for (path, headers) in [("GET /open", ""), ("GET /", ALICE), ("GET /", "")] {
+        assert_eq!(status(&gateway.ask(path, headers).await), "404", "{path}");
+    }
+}

@@ -1,0 +1,248 @@
+"""Every front with its documented configuration, and everything that a client may send to be somebody else.
+
+The gateway decides, the front's own upstream serves; in between, each front passes on what it passes on.
+"""
+
+import pytest
+
+from harness.client import basic, exchange
+from harness.upstream import values
+
+ALICE = list(basic("alice").items())
+
+IDENTITY = {"x-forwarded-user", "x-forwarded-groups"}
+
+SPELLINGS = [
+    "X-Forwarded-User",
+    "x-forwarded-user",
+    "X-Forwarded-Groups",
+    "x_forwarded_user",
+    "X_FORWARDED_GROUPS",
+    "X.Forwarded.User",
+    "X-Forwarded_User",
+    "X_Forwarded-User",
+    "x-forwarded.groups",
+]
+
+CLAIMS = {
+    "X-Forwarded-Uri": "/open",
+    "X-Forwarded-URI": "/open",
+    "X-Forwarded-Method": "OPTIONS",
+    "X-Forwarded-Host": "open.example",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-For": "6.6.6.6",
+    "X-Forwarded-Prefix": "/open",
+    "X-Forwarded-Path": "/open",
+    "X-Original-URI": "/open",
+    "X-Original-URL": "http://app.example/open",
+    "X-Original-Method": "OPTIONS",
+    "X-Rewrite-URL": "/open",
+    "X_Forwarded_Uri": "/open",
+    "X.Forwarded.Uri": "/open",
+    "X_Original_URL": "http://app.example/open",
+    "Forwarded": "for=6.6.6.6;host=open.example",
+    "X-Real-IP": "6.6.6.6",
+    "X-Http-Method-Override": "OPTIONS",
+    "X-Portcullis-Token": "0" * 64,
+    "X-Portcullis-Set": "x-forwarded-user",
+    "X-Portcullis-Status": "200",
+    "X-Envoy-Auth-Headers-To-Remove": "x",
+    "X-Envoy-Original-Path": "/open",
+    "X-Envoy-Expected-Rq-Timeout-Ms": "1",
+    "User-Agent": "kube-probe/1.0",
+}
+"""One by one, and then all together."""
+
+CONNECTION = (
+    "X-Forwarded-For, X-Forwarded-Uri, X-Forwarded-Method, X-Forwarded-Host, X-Forwarded-Proto, X-Original-URL, "
+    "X-Original-Method, X-Forwarded-User, X-Forwarded-Groups, X-Portcullis-Token"
+)
+"""Names of headers that a front adds, as headers of one hop that it should drop (CVE-2025-48865)."""
+
+PATHS = [
+    "/open/../secret",
+    "/open/..",
+    "/open/./../secret",
+    "/open/%2e%2e/secret",
+    "/open/%2E./secret",
+    "/open/..%2fsecret",
+    "/open%2f..%2fsecret",
+    "/open/..%5csecret",
+    "/open/..\\secret",
+    "/open/..;/secret",
+    "/open;/../secret",
+    "/open;x=1",
+    "/open%00/secret",
+    "/open%23/secret",
+    "/open%3f/secret",
+    "/open./secret",
+    "/open%20",
+    "/open/%c0%ae%c0%ae/secret",
+    "/open/%252e%252e/secret",
+    "//open",
+    "//open/../secret",
+    "/x//open",
+    "/secret?/open",
+    "/secret?x=/../open",
+    "/secret#/open",
+    "/secret%23/open",
+    "/OPEN",
+    "/opened",
+    "/%2fopen",
+    "/.portcullis/auth/nginx",
+    "/.portcullis/auth/envoy/open",
+    "/_portcullis",
+]
+"""None of these is what is open."""
+
+
+def refused(answer):
+    """HTTP/2 has 0 here for a stream that the front reset."""
+    return answer.status == 0 or 400 <= answer.status < 600
+
+
+def nobody_came_in(upstream, answer, what):
+    assert upstream.seen == [], what
+    assert refused(answer), (what, answer.status)
+
+
+def claimed(seen):
+    """What an upstream that is careless about spelling takes for its user's."""
+    folded = lambda name: "".join(c if c.isalnum() else "-" for c in name.lower())
+    return [value for name, value in seen["headers"] if folded(name) in IDENTITY]
+
+
+def test_no_header_opens_a_door(front, version, upstream):
+    for name, value in CLAIMS.items():
+        nobody_came_in(upstream, front.send("/secret", [(name, value)], version=version), name)
+    nobody_came_in(upstream, front.send("/secret", list(CLAIMS.items()), version=version), "all")
+    for method in ("POST", "HEAD", "OPTIONS", "DELETE"):
+        answer = front.send("/secret", list(CLAIMS.items()), method=method, version=version)
+        nobody_came_in(upstream, answer, method)
+
+
+def test_no_name_for_oneself_is_believed(front, version, upstream):
+    for spelling in SPELLINGS:
+        nobody_came_in(upstream, front.send("/secret", [(spelling, "mallory")], version=version), spelling)
+
+
+def test_a_user_is_nobody_else(front, version, upstream):
+    for spelling in SPELLINGS:
+        upstream.forget()
+        answer = front.send("/secret", [*ALICE, (spelling, "mallory"), (spelling, "mallory2")], version=version)
+        if refused(answer):
+            assert upstream.seen == [], spelling
+        else:
+            assert claimed(upstream.seen[0]) == ["alice"], spelling
+    upstream.forget()
+    answer = front.send("/secret", [*ALICE, *CLAIMS.items()], version=version)
+    if not refused(answer):
+        assert claimed(upstream.seen[0]) == ["alice"]
+        assert values(upstream.seen[0], "authorization") == []
+        assert answer.json()["target"] == "/secret"
+
+
+@pytest.mark.parametrize("path", ["/open", "/maybe"])
+def test_where_nobody_is_asked_nobody_is_somebody(front, version, upstream, path):
+    for spelling in SPELLINGS:
+        upstream.forget()
+        answer = front.send(path, [(spelling, "mallory")], version=version)
+        if refused(answer):
+            assert upstream.seen == [], spelling
+        else:
+            assert claimed(upstream.seen[0]) == [], spelling
+
+
+def test_a_connection_header_takes_nothing_away(front, upstream):
+    answer = front.send("/secret", [("Connection", CONNECTION), *CLAIMS.items()])
+    nobody_came_in(upstream, answer, "without credentials")
+    answer = front.send("/secret", [*ALICE, ("Connection", CONNECTION), ("X-Forwarded-User", "mallory")])
+    if not refused(answer):
+        assert claimed(upstream.seen[0]) == ["alice"]
+
+
+def test_no_path_is_read_in_two_ways(front, version, upstream):
+    for path in PATHS:
+        nobody_came_in(upstream, front.send(path, version=version), path)
+
+
+def test_what_is_judged_is_what_the_upstream_gets(front, beside, version, upstream):
+    """A front may normalise a path, but before it asks."""
+    for path in ("/secret/door", "/secret/%61", "/secret/%7E%41", "/m%C3%BCller;x=1/y", "/a@b:c!d", "/a%20b"):
+        upstream.forget()
+        before = len(beside.logged(message="decision"))
+        answer = front.send(f"{path}?x=%2e%2e/y?z", ALICE, version=version)
+        [line] = beside.logged(message="decision")[before:]
+        assert answer.status == 200, path
+        assert answer.json()["target"] == line["path"] + "?x=%2e%2e/y?z", path
+
+
+@pytest.mark.parametrize("host", ["open.example", "OPEN.example:80", "open.example."])
+def test_a_host_has_routes_of_its_own(front, version, host):
+    assert front.send("/secret", version=version, host=host).status == 200
+    assert front.send("/secret", [("X-Forwarded-Host", host)], version=version).status == 401
+
+
+def test_no_request_has_two_hosts(front, upstream):
+    for request in (
+        b"GET /secret HTTP/1.1\r\nHost: app.example\r\nHost: open.example\r\n\r\n",
+        b"GET /secret HTTP/1.1\r\nHost: open.example\r\nHost: app.example\r\n\r\n",
+        b"GET /secret HTTP/1.1\r\nHost: app.example, open.example\r\n\r\n",
+        b"GET /secret HTTP/1.1\r\nHost: user@open.example\r\n\r\n",
+        b"GET /secret HTTP/1.1\r\nHost: app.example/open\r\n\r\n",
+        b"GET /secret HTTP/1.1\r\nHost:\r\n\r\n",
+        b"GET /secret HTTP/1.0\r\n\r\n",
+        b"GET http://app.example/secret HTTP/1.1\r\nHost: app.example\r\n\r\n",
+        b"GET http://app.example/open/../secret HTTP/1.1\r\nHost: app.example\r\n\r\n",
+    ):
+        status = exchange(f"http://127.0.0.1:{front.http1}", request)
+        assert 400 <= status < 600, request
+        assert upstream.seen == [], request
+
+
+def test_an_absolute_request_line_and_its_host_agree(front, upstream):
+    """Where they don't, the one that was judged is the one that the upstream gets."""
+    for line, host in (("open.example", "app.example"), ("app.example", "open.example")):
+        upstream.forget()
+        request = f"GET http://{line}/secret HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        status = exchange(f"http://127.0.0.1:{front.http1}", request)
+        if status == 200:
+            assert values(upstream.seen[0], "host") == ["open.example"], (line, host)
+        else:
+            assert upstream.seen == []
+
+
+def test_two_credentials_are_none(front, version, upstream):
+    bob = list(basic("bob").items())
+    for headers in (ALICE + bob, bob + ALICE, ALICE + [("authorization", "Bearer x")]):
+        answer = front.send("/secret", headers, version=version)
+        if not refused(answer):
+            # A front may drop one of them before anybody sees it, but must not judge one and send the other.
+            [user] = claimed(upstream.seen[0])
+            assert values(upstream.seen[0], "authorization") == [], user
+            upstream.forget()
+
+
+def test_the_client_is_whom_the_front_sees(front, beside, version, upstream):
+    for forwarded in ("6.6.6.6", "6.6.6.6, 127.0.0.1", "127.0.0.1", "unknown"):
+        before = len(beside.logged(message="decision"))
+        assert front.send("/secret", [*ALICE, ("X-Forwarded-For", forwarded)], version=version).status == 200
+        [line] = beside.logged(message="decision")[before:]
+        assert line["client"] == "127.0.0.2", forwarded
+        assert line["method"] == "GET"
+
+
+def test_body_framing_tells_nobody_two_things(front, upstream):
+    for framing in (
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+    ):
+        smuggled = b"0\r\n\r\nGET /secret HTTP/1.1\r\nHost: app.example\r\nX-Forwarded-User: mallory\r\n\r\n"
+        request = b"POST /open HTTP/1.1\r\nHost: app.example\r\n" + framing + b"\r\n" + smuggled
+        exchange(f"http://127.0.0.1:{front.http1}", request)
+        for seen in upstream.seen:
+            assert seen["target"] == "/open", framing
+            assert claimed(seen) == []
+        upstream.forget()
