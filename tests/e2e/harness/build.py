@@ -1,6 +1,7 @@
 """Components that the tests build for themselves, as somebody outside the project would, each kept until its source
 changes."""
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -35,13 +36,23 @@ def guest_component(name):
     return _cargo_component(TESTS / "guests" / name, name)
 
 
+@functools.cache
+def encoder():
+    """The program that turns WebAssembly's text format into binaries."""
+    return _cargo(TESTS / "guests" / "encode") / "encode"
+
+
 def _cargo_component(crate, name):
+    return _cargo(crate, TARGET) / f"{name}.wasm"
+
+
+def _cargo(crate, target=None):
     """Builds with cargo, which knows itself what has changed, in a target directory apart from the workspace's."""
-    target = STATE / "guests"
-    environment = os.environ | {"CARGO_TARGET_DIR": str(target)}
-    command = ["cargo", "build", "--quiet", "--release", "--target", TARGET]
+    folder = STATE / "guests"
+    environment = os.environ | {"CARGO_TARGET_DIR": str(folder)}
+    command = ["cargo", "build", "--quiet", "--release"] + (["--target", target] if target else [])
     subprocess.run(command, cwd=crate, env=environment, check=True, timeout=600)
-    return target / TARGET / "release" / f"{name}.wasm"
+    return folder / (target or "") / "release"
 
 
 def _digest(*folders):
@@ -55,5 +66,11 @@ def _digest(*folders):
 
 
 if __name__ == "__main__":
-    for component in (python_component(), example_component("api_key"), guest_component("hostile")):
-        print(component.relative_to(ROOT))
+    for built in (
+        python_component(),
+        example_component("api_key"),
+        guest_component("hostile"),
+        guest_component("prober"),
+        encoder(),
+    ):
+        print(built.relative_to(ROOT))
