@@ -36,7 +36,7 @@ def encode(source):
     if not built.exists():
         built.parent.mkdir(parents=True, exist_ok=True)
         made = subprocess.run([encoder()], input=source.encode(), capture_output=True, timeout=60)
-        assert made.returncode == 0, f"{made.stderr.decode()}\n{source}"
+        assert made.returncode == 0, made.stderr.decode()[:1000]
         partial = built.with_suffix(".partial")
         partial.write_bytes(made.stdout)
         partial.rename(built)
