@@ -92,7 +92,7 @@ BAD = {
     ),
     "settings refused at length": ("x{100}", refuses("x" * 100_000)),
     "schema that takes for ever": ("in time", says(DOUBLING)),
-    "schema that names everything": ("no JSON Schema|does not|not allowed|required", says(LENGTHY)),
+    "schema that names everything": (r"settings: .*1b\[31m", says(LENGTHY)),
     # What no plugin is given.
     "import of nothing known": ("evil:corp/backdoor@1.0.0.*" + GIVEN, importing("evil:corp/backdoor@1.0.0")),
     "import of files": (r"wasi:filesystem/types@0\.2\.12.*" + GIVEN, importing("wasi:filesystem/types@0.2.12")),
@@ -126,6 +126,7 @@ BAD = {
     "tables without number": (POOL, dict(module="(table 0 funcref)" * 150)),
     "table of a billion": (POOL + "|table", dict(module="(table 1000000000 funcref)")),
     "table of a million": (POOL + "|table", dict(module="(table 1000000 funcref)")),
+    "more instances than there are": (POOL, dict(components=modules(300))),
     "instances without number": (POOL, dict(components=modules(5000))),
     "locals without number": (INVALID, dict(module=f"(func {'(local i64)' * 60000})")),
     "parameters without number": (INVALID, dict(module=f"(func (param {'i32 ' * 2000}))")),
