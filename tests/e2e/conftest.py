@@ -109,3 +109,8 @@ def api_key_component():
 @pytest.fixture(scope="session")
 def hostile_component():
     return build.guest_component("hostile")
+
+
+@pytest.fixture(scope="session")
+def prober_component():
+    return build.guest_component("prober")

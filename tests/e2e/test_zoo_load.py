@@ -45,6 +45,18 @@ def importing(name, kind="(instance)"):
     return {"imports": f'(import "{name}" {kind})'}
 
 
+EXIT = {
+    "imports": """(import "wasi:cli/exit@0.2.12" (instance $cli
+        (export "exit" (func (param "status" (result))))))""",
+    "components": """(core func $exit (canon lower (func $cli "exit")))
+        (core module $quitter
+          (import "" "exit" (func $exit (param i32)))
+          (func $start (call $exit (i32.const 1)))
+          (start $start))
+        (core instance (instantiate $quitter (with "" (instance (export "exit" (func $exit))))))""",
+}
+
+
 def modules(count):
     """Core modules, each instantiated."""
     return "(core module $m)" + "(core instance (instantiate $m))" * count
@@ -75,6 +87,7 @@ BAD = {
     "trap at the start": (TRAP, dict(module="(func $start (unreachable)) (start $start)")),
     "trap in realloc": (TRAP, dict(realloc="(unreachable)")),
     "recursion at the start": ("stack", dict(module="(func $start (call $start)) (start $start)")),
+    "exit at the start": (r"exit\(1\)", EXIT),
     "data out of bounds": ("out of bounds", dict(module='(data (i32.const 131071) "ab")')),
     "schema beyond memory": (OUT, dict(schema="(return (i32.const 0x7ffffffc))")),
     "schema that is no text": ("utf-8", dict(module=r'(data (i32.const 520) "\ff\fe")')),

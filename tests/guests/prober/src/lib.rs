@@ -1,6 +1,7 @@
 //! An authenticator without the SDK, straight against the contract. It tries what the header `X-Do`, or without it
 //! `Authorization`, tells it: a word, and what the word needs.
 
+mod answer;
 mod flood;
 mod network;
 
@@ -30,6 +31,7 @@ impl Guest for Prober {
         let (word, rest) = told.split_once(' ').unwrap_or((&told, ""));
         match word {
             "nothing" => Ok(grant("alice", Vec::new())),
+            "answer" => answer::answer(rest),
             "fetch" => network::fetch_each(rest),
             "follow" => network::follow(rest),
             "upload" => network::upload(rest),
@@ -63,7 +65,14 @@ fn grant(name: &str, groups: Vec<String>) -> Grant {
 /// How many values of each header, cookie and so on it is shown, and what a request to `url` comes to.
 fn seen(request: &Request, url: &str) -> Vec<String> {
     let mut seen = Vec::new();
-    for name in ["authorization", "cookie", "x-secret", "x-forwarded-user", "host", "user-agent"] {
+    for name in [
+        "authorization",
+        "cookie",
+        "x-secret",
+        "x-forwarded-user",
+        "host",
+        "user-agent",
+    ] {
         seen.push(format!("header {name} {}", request.header(name).len()));
     }
     seen.push(format!("cookie a {}", request.cookie("a").len()));
@@ -71,7 +80,6 @@ fn seen(request: &Request, url: &str) -> Vec<String> {
     seen.push(format!("certificate {}", request.client_certificate().is_some()));
     let environment = std::env::vars().count() + std::env::args().count();
     seen.push(format!("environment {environment}"));
-    seen.push(format!("files {}", std::fs::read_dir("/").is_ok() || std::fs::read("/etc/passwd").is_ok()));
     seen.push(format!("http {}", network::fetch(url).unwrap_or_else(|error| error)));
     seen
 }

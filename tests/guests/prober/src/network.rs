@@ -16,7 +16,10 @@ use crate::wasi::http::types::Scheme;
 pub fn fetch_each(targets: &str) -> Result<Grant, Refusal> {
     let said: Vec<_> = targets.split(' ').map(fetch).collect();
     let any = said.iter().any(Result::is_ok);
-    let said: Vec<_> = said.into_iter().map(|said| said.unwrap_or_else(|error| error)).collect();
+    let said: Vec<_> = said
+        .into_iter()
+        .map(|said| said.unwrap_or_else(|error| error))
+        .collect();
     if any {
         Ok(grant("alice", said))
     } else {
@@ -60,8 +63,12 @@ pub fn follow(target: &str) -> Result<Grant, Refusal> {
 pub fn upload(target: &str) -> Result<Grant, Refusal> {
     let request = request(target).map_err(Refusal::Unavailable)?;
     let _ = request.set_method(&Method::Post);
-    let body = request.body().map_err(|()| Refusal::Unavailable("no body".to_owned()))?;
-    let stream = body.write().map_err(|()| Refusal::Unavailable("no stream".to_owned()))?;
+    let body = request
+        .body()
+        .map_err(|()| Refusal::Unavailable("no body".to_owned()))?;
+    let stream = body
+        .write()
+        .map_err(|()| Refusal::Unavailable("no stream".to_owned()))?;
     let _sent = send(request).map_err(Refusal::Unavailable)?;
     while stream.blocking_write_and_flush(&[b'x'; 4096]).is_ok() {}
     Err(Refusal::Unavailable("the other side had enough".to_owned()))
