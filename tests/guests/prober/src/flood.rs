@@ -24,7 +24,7 @@ pub fn flood(word: &str, request: &Request) -> Result<Grant, Refusal> {
             while !never.ready() {}
         }
         "poll-many" => {
-            let never: Vec<_> = (0..1000).map(|_| monotonic_clock::subscribe_duration(HOUR)).collect();
+            let never: Vec<_> = (0..400).map(|_| monotonic_clock::subscribe_duration(HOUR)).collect();
             let never: Vec<_> = never.iter().collect();
             poll(&never);
         }
@@ -49,10 +49,25 @@ pub fn flood(word: &str, request: &Request) -> Result<Grant, Refusal> {
         "hoard-fields" => {
             let many: Vec<_> = (0..1000).map(|_| Fields::new()).collect();
             for (n, fields) in many.iter().enumerate() {
-                while fields.append(&format!("x-{n}"), &[b'x'; 4096]).is_ok() {}
+                let _ = fields.set(&format!("x-{n}"), &vec![vec![b'x'; 4096]; 14]);
             }
             loop {
                 std::hint::black_box(&many);
+            }
+        }
+        "hoard-bodies" => {
+            let many: Vec<_> = (0..300).map(|_| OutgoingRequest::new(Fields::new())).collect();
+            let bodies: Vec<_> = many.iter().filter_map(|request| request.body().ok()).collect();
+            let streams: Vec<_> = bodies.iter().filter_map(|body| body.write().ok()).collect();
+            for stream in &streams {
+                while let Ok(room @ 1..) = stream.check_write() {
+                    if stream.write(&vec![b'x'; room.min(512 << 10) as usize]).is_err() {
+                        break;
+                    }
+                }
+            }
+            loop {
+                std::hint::black_box(&streams);
             }
         }
         "random-huge" => drop(random::get_random_bytes(u64::MAX)),
