@@ -13,6 +13,9 @@ use crate::sandbox::LogLines;
 /// Most requests that one call may send.
 const MAX_REQUESTS: u32 = 64;
 
+/// How much of a body waits in the host, in bytes, until the other side takes it. A call may hold many bodies.
+const BODY_CHUNK: usize = 16 << 10;
+
 /// What one instance sends with.
 pub(crate) struct Outbound {
     egress: Egress,
@@ -34,6 +37,10 @@ impl Outbound {
 }
 
 impl WasiHttpHooks for Outbound {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
