@@ -77,6 +77,12 @@ def resident_mib(gateway):
     return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
+def most_mib(gateway):
+    """The most resident memory that the gateway ever had."""
+    status = Path(f"/proc/{gateway.child.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
 def settles(gateway, most_mib):
     """Waits until the gateway holds no more than this."""
     try:
