@@ -66,7 +66,7 @@ pub fn answer(told: &str) -> Result<Grant, Refusal> {
     Ok(grant)
 }
 
-fn unhex(hex: &str) -> Vec<u8> {
+pub fn unhex(hex: &str) -> Vec<u8> {
     let digits = |at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     (0..hex.len()).step_by(2).filter_map(digits).collect()
 }

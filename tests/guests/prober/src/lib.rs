@@ -32,7 +32,11 @@ impl Guest for Prober {
         match word {
             "nothing" => Ok(grant("alice", Vec::new())),
             "answer" => answer::answer(rest),
-            "fetch" => network::fetch_each(rest),
+            "fetch-hex" => {
+                let target = String::from_utf8(answer::unhex(rest)).unwrap_or_default();
+                network::fetch_each(&[target.as_str()])
+            }
+            "fetch" => network::fetch_each(&rest.split(' ').collect::<Vec<_>>()),
             "follow" => network::follow(rest),
             "upload" => network::upload(rest),
             "fan-out" => network::fan_out(rest),

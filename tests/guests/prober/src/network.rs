@@ -13,8 +13,8 @@ use crate::wasi::http::types::OutgoingRequest;
 use crate::wasi::http::types::Scheme;
 
 /// Asks every target. One answer is enough to come in by; the groups say what each said.
-pub fn fetch_each(targets: &str) -> Result<Grant, Refusal> {
-    let said: Vec<_> = targets.split(' ').map(fetch).collect();
+pub fn fetch_each(targets: &[&str]) -> Result<Grant, Refusal> {
+    let said: Vec<_> = targets.iter().map(|target| fetch(target)).collect();
     let any = said.iter().any(Result::is_ok);
     let said: Vec<_> = said
         .into_iter()
@@ -89,12 +89,13 @@ fn request(target: &str) -> Result<OutgoingRequest, String> {
     let mut parts = target.splitn(3, '|');
     let (scheme, authority, path) = (parts.next(), parts.next(), parts.next());
     let scheme = match scheme.unwrap_or_default() {
-        "http" => Scheme::Http,
-        "https" => Scheme::Https,
-        other => Scheme::Other(other.to_owned()),
+        "" => None,
+        "http" => Some(Scheme::Http),
+        "https" => Some(Scheme::Https),
+        other => Some(Scheme::Other(other.to_owned())),
     };
     let request = OutgoingRequest::new(Fields::new());
-    request.set_scheme(Some(&scheme)).map_err(|()| "malformed scheme")?;
+    request.set_scheme(scheme.as_ref()).map_err(|()| "malformed scheme")?;
     request.set_authority(authority).map_err(|()| "malformed authority")?;
     request.set_path_with_query(path).map_err(|()| "malformed path")?;
     Ok(request)
