@@ -32,6 +32,10 @@ use crate::sandbox::LogLines;
 pub(crate) use self::outbound::Outbound;
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long a server may leave unread what it was sent, before the connection is given up. A call that ended leaves its
+/// connection to flush what it had begun to send, and no one else would end that.
+#[cfg(target_os = "linux")]
+const UNREAD: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(60);
 const MAX_IDLE_PER_HOST: usize = 32;
 
@@ -55,6 +59,8 @@ impl Egress {
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT));
+        #[cfg(target_os = "linux")]
+        http.set_tcp_user_timeout(Some(UNREAD));
         let tls = tls.map_or_else(no_roots, |config| config.as_ref().clone());
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
