@@ -33,15 +33,14 @@ class Trap:
 
 
 class Snares:
-    """A server on `authority`. `heard` has the first line of every request, `open` counts the connections."""
+    """A server on `authority`. `heard` has the first line of every request."""
 
     def __init__(self):
         self.server = socket.create_server(("127.0.0.1", 0))
-        self.authority = "127.0.0.1:{}".format(self.server.getsockname()[1])
+        self.port = self.server.getsockname()[1]
+        self.authority = f"127.0.0.1:{self.port}"
         self.heard = []
-        self.open = 0
         self.redirect = ""
-        self._count = threading.Lock()
         self._stopped = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -56,15 +55,9 @@ class Snares:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
-        with self._count:
-            self.open += 1
-        try:
-            with connection, suppress(OSError):
-                connection.settimeout(60)
-                self._answer(connection)
-        finally:
-            with self._count:
-                self.open -= 1
+        with connection, suppress(OSError):
+            connection.settimeout(60)
+            self._answer(connection)
 
     def _answer(self, connection):
         head = b""
@@ -94,9 +87,8 @@ class Snares:
     def _swallow(self, connection):
         yield from self._silent(connection)
 
-    def _deaf(self, connection):
-        while connection.recv(1, socket.MSG_PEEK):
-            time.sleep(0.05)
+    def _deaf(self, _):
+        while not self._stopped.wait(0.1):
             yield b""
 
     def _slow_head(self, _):
