@@ -117,10 +117,11 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
 }
 
 fn wait_for<T>(future: impl Future<Output = T>) -> io::Result<T> {
-    Ok(tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(future))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(future);
+    // A look-up of the system's resolver can't be ended, and one that hangs would keep the process from ending.
+    runtime.shutdown_background();
+    Ok(result)
 }
 
 const EXIT_CODES: &str = "\
