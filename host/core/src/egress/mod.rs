@@ -55,7 +55,7 @@ struct Shared {
 
 impl Egress {
     pub(crate) fn new(grants: Arc<Grants>, tls: Option<&Arc<rustls::ClientConfig>>) -> Self {
-        let mut http = HttpConnector::new_with_resolver(Resolver);
+        let mut http = HttpConnector::new_with_resolver(Resolver::new());
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT));
