@@ -100,15 +100,19 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 
 int connect(int descriptor, const struct sockaddr *address, socklen_t length) {
   connect_fn *next = (connect_fn *)dlsym(RTLD_NEXT, "connect");
-  char text[INET6_ADDRSTRLEN] = "";
+  char text[INET6_ADDRSTRLEN] = "", line[INET6_ADDRSTRLEN + 16];
+  const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
   if (address->sa_family == AF_INET)
-    inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text, sizeof text);
+    inet_ntop(AF_INET, &four->sin_addr, text, sizeof text);
   else if (address->sa_family == AF_INET6)
-    inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, text, sizeof text);
+    inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof text);
   else
     return next(descriptor, address, length);
+  /* The port lies at the same place in both. */
+  snprintf(line, sizeof line, "%s %d", text, ntohs(four->sin_port));
   pthread_mutex_lock(&lock);
-  note("connect", text);
+  note("connect", line);
   pthread_mutex_unlock(&lock);
   if (strcmp(text, getenv("REBIND_PUBLIC_ADDRESS")) == 0) {
     struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
