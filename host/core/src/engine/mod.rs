@@ -7,8 +7,10 @@ mod component;
 mod inspect;
 mod ticker;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use tokio::sync::Semaphore;
 use wasmtime::Config;
@@ -43,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) linker: Linker<State>,
     pub(crate) calls: Arc<Semaphore>,
+    pub(crate) turns: Arc<Semaphore>,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     cache: Option<CompileCache>,
     _ticker: Ticker,
@@ -118,10 +121,14 @@ impl EngineBuilder {
         let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError::Start(error.to_string()))?;
         let linker = sandbox::linker(&wasmtime).map_err(|error| EngineError::Start(format!("{error:#}")))?;
         let calls = Arc::new(Semaphore::new(MAX_CALLS as usize));
+        // One processor is always left for whoever isn't a plugin that computes without end.
+        let processors = available_parallelism().map_or(1, NonZero::get);
+        let turns = Arc::new(Semaphore::new(processors.saturating_sub(1).max(1)));
         Ok(Engine(Arc::new(Shared {
             wasmtime,
             linker,
             calls,
+            turns,
             tls: self.tls,
             cache,
             _ticker: ticker,

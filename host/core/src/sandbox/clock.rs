@@ -3,40 +3,72 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use wasmtime::Store;
 use wasmtime::UpdateDeadline;
 
 use super::State;
 
-/// When a call must have ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock(Instant);
+/// When a call must have ended, and its turn to compute.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    end: Instant,
+    turns: Arc<Semaphore>,
+    turn: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+}
 
 impl Clock {
-    /// Starts now.
-    pub(super) fn start(deadline: Duration) -> Self {
-        Self(Instant::now() + deadline)
+    /// Starts now. `turns` says how many calls may compute for longer than an epoch at the same time: the others wait
+    /// for their turn, and a processor stays free for the calls that are done sooner.
+    pub(super) fn start(deadline: Duration, turns: &Arc<Semaphore>) -> Self {
+        Self {
+            end: Instant::now() + deadline,
+            turns: Arc::clone(turns),
+            turn: Arc::default(),
+        }
     }
 
     /// Waits for something, but not past the deadline.
-    pub(super) async fn wait<T>(self, something: impl Future<Output = T>) -> wasmtime::Result<T> {
-        Ok(timeout_at(self.0.into(), something).await.map_err(|_| Stop::Deadline)?)
+    pub(super) async fn wait<T>(&self, something: impl Future<Output = T>) -> wasmtime::Result<T> {
+        self.take_turn(None);
+        Ok(timeout_at(self.end.into(), something)
+            .await
+            .map_err(|_| Stop::Deadline)?)
     }
 
     /// Lets a plugin that computes give way to other requests at every epoch, and stops it at the deadline.
-    pub(super) fn watch(self, store: &mut Store<State>) {
+    pub(super) fn watch(&self, store: &mut Store<State>) {
+        let clock = self.clone();
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
-            if Instant::now() < self.0 {
-                Ok(UpdateDeadline::Yield(1))
-            } else {
-                Err(Stop::Deadline.into())
+            clock.take_turn(None);
+            if Instant::now() >= clock.end {
+                return Err(Stop::Deadline.into());
             }
+            let clock = clock.clone();
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(clock.next_turn())))
         });
+    }
+
+    async fn next_turn(self) {
+        tokio::task::yield_now().await;
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        // Past the deadline it goes on, and the next epoch stops it.
+        if let Ok(Ok(turn)) = timeout_at(self.end.into(), turn).await {
+            self.take_turn(Some(turn));
+        }
+    }
+
+    fn take_turn(&self, turn: Option<OwnedSemaphorePermit>) {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
     }
 }
 

@@ -76,8 +76,9 @@ pub(crate) struct Surroundings {
 impl Instance {
     /// A fresh instance, not configured yet. Its deadline starts to run.
     pub(crate) async fn start(component: &Component, surroundings: &Surroundings) -> Result<Self, PluginError> {
-        let clock = Clock::start(surroundings.limits.deadline);
-        let mut store = Store::new(&component.engine().shared().wasmtime, State::new(surroundings, clock));
+        let engine = component.engine().shared();
+        let clock = Clock::start(surroundings.limits.deadline, &engine.turns);
+        let mut store = Store::new(&engine.wasmtime, State::new(surroundings, clock.clone()));
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(MAX_HANDED_OVER);
         store.set_max_component_handles(MAX_HANDLES);

@@ -26,7 +26,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 fn waiting(state: &mut State) -> Waiting<'_> {
     Waiting {
         table: &mut state.table,
-        clock: state.clock,
+        clock: &state.clock,
     }
 }
 
@@ -44,7 +44,7 @@ impl HasData for Waits {
 
 struct Waiting<'a> {
     table: &'a mut ResourceTable,
-    clock: Clock,
+    clock: &'a Clock,
 }
 
 type Pollable = Resource<DynPollable>;
