@@ -45,13 +45,19 @@ impl Clock {
     }
 
     /// Lets a plugin that computes give way to other requests at every epoch, and stops it at the deadline.
+    ///
+    /// Its first epoch may have begun just before the call did, so only the second one makes it wait for its turn.
     pub(super) fn watch(&self, store: &mut Store<State>) {
         let clock = self.clone();
+        let mut young = true;
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
             clock.take_turn(None);
             if Instant::now() >= clock.end {
                 return Err(Stop::Deadline.into());
+            }
+            if std::mem::take(&mut young) {
+                return Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())));
             }
             let clock = clock.clone();
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(clock.next_turn())))
