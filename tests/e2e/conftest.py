@@ -125,6 +125,11 @@ def hostile_component():
 
 
 @pytest.fixture(scope="session")
+def prober_component():
+    return build.guest_component("prober")
+
+
+@pytest.fixture(scope="session")
 def fetcher_component():
     return build.guest_component("fetcher")
 

@@ -12,6 +12,7 @@ from harness.client import basic, begin, connect
 from harness.config import PEOPLE, drop, route
 from harness.gateway import LISTEN_ANYWHERE, run
 from harness.upstream import values
+from harness.zoo import LIMITS
 
 DESCRIPTION = """
 [settings]
@@ -19,15 +20,12 @@ url = "{url}"
 [grants]
 headers = ["x-do"]
 [limits]
-deadline = "500ms"
-memory = "16MiB"
-breaker = 0
-"""
+""" + LIMITS.replace("400ms", "{deadline}")
 
 
-def hostile(folder, component, upstream, description=DESCRIPTION):
+def hostile(folder, component, upstream, description=DESCRIPTION, deadline="500ms"):
     """The hostile guest first, and then one that would let anybody in."""
-    plugins = drop(folder, "hostile", component, description.format(url=upstream.url))
+    plugins = drop(folder, "hostile", component, description.format(url=upstream.url, deadline=deadline))
     return plugins + PEOPLE + route(upstream, "hostile", "people")
 
 
@@ -106,6 +104,15 @@ def test_others_are_served_while_a_plugin_never_ends(gateway):
         endless = [pool.submit(gateway.send, "/", told("loop")) for _ in range(8)]
         assert gateway.send("/", told("nothing bad")).status == 200
         assert {each.result().status for each in endless} == {503}
+
+
+def test_plugins_that_never_end_leave_a_processor_to_others(serve, upstream, tmp_path, hostile_component):
+    """If each of those that compute had to be waited for, one good request alone would take as long as a few of these."""
+    gateway = serve(hostile(tmp_path, hostile_component, upstream, deadline="4s"))
+    with ThreadPoolExecutor(40) as pool:
+        endless = [pool.submit(gateway.send, "/", told("loop")) for _ in range(40)]
+        assert [gateway.send("/", basic("bob")).status for _ in range(50)] == [200] * 50
+        assert not any(each.done() for each in endless), "the good ones were not made to wait for the end of these"
 
 
 def test_a_client_that_leaves_harms_nobody(gateway):

@@ -156,7 +156,7 @@ def test_what_is_wrong_with_certificates_is_said_of_the_file(tmp_path, fetcher_c
     broken.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     open_key = tmp_path / "open.key"
     open_key.write_bytes(key.read_bytes())
-    open_key.chmod(0o640)
+    open_key.chmod(0o644)
     cases = [
         (f'http_ca = "{nothing}"', "http_ca", f"{nothing} has no certificate"),
         (f'http_ca = "{broken}"', "http_ca", f"{broken}: certificate 1 can't be used"),

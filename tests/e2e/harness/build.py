@@ -1,6 +1,7 @@
 """Components that the tests build for themselves, as somebody outside the project would, each kept until its source
 changes."""
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -49,13 +50,36 @@ def guest_component(name):
     return _cargo_component(TESTS / "guests" / name, name)
 
 
+@functools.cache
+def encoder():
+    """The program that turns WebAssembly's text format into binaries."""
+    return _cargo(TESTS / "guests" / "encode") / "encode"
+
+
+@functools.cache
+def rebinder():
+    """The library that answers the gateway's look-ups, for `LD_PRELOAD`."""
+    source = TESTS / "peers" / "rebind.c"
+    built = STATE / "plugins" / f"rebind-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}.so"
+    if not built.exists():
+        built.parent.mkdir(parents=True, exist_ok=True)
+        partial = built.with_suffix(".partial")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", partial, source, "-ldl"], check=True, timeout=60)
+        partial.rename(built)
+    return built
+
+
 def _cargo_component(crate, name):
+    return _cargo(crate, TARGET) / f"{name}.wasm"
+
+
+def _cargo(crate, target=None):
     """Builds with cargo, which knows itself what has changed, in a target directory apart from the workspace's."""
-    target = STATE / "guests"
-    environment = os.environ | {"CARGO_TARGET_DIR": str(target)}
-    command = ["cargo", "build", "--quiet", "--release", "--target", TARGET]
+    folder = STATE / "guests"
+    environment = os.environ | {"CARGO_TARGET_DIR": str(folder)}
+    command = ["cargo", "build", "--quiet", "--release"] + (["--target", target] if target else [])
     subprocess.run(command, cwd=crate, env=environment, check=True, timeout=600)
-    return target / TARGET / "release" / f"{name}.wasm"
+    return folder / (target or "") / "release"
 
 
 def _digest(*folders):
@@ -69,6 +93,6 @@ def _digest(*folders):
 
 
 if __name__ == "__main__":
-    guests = (guest_component(name) for name in ("hostile", "fetcher", "scripted"))
-    for component in (python_component(), javascript_component(), example_component("api_key"), *guests):
-        print(component.relative_to(ROOT))
+    guests = (guest_component(name) for name in ("hostile", "fetcher", "scripted", "prober"))
+    for built in (python_component(), javascript_component(), example_component("api_key"), *guests, encoder()):
+        print(built.relative_to(ROOT))

@@ -225,7 +225,7 @@ impl AuthenticatorBuilder {
     ///
     /// Every mistake that the schema shows, at once; else what the plugin says; else how it failed.
     pub async fn build(self) -> Result<Authenticator, ConfigureError> {
-        check(&self.settings, &self.component.settings_schema().await?)?;
+        check(&self.settings, self.component.settings_schema().await?).await?;
         let settings = self.settings.to_string();
         let grants = Arc::new(self.grants);
         let tls = self.component.engine().shared().tls.as_ref();

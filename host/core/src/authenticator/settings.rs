@@ -4,6 +4,11 @@
 mod explain;
 
 use std::fmt;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use self::explain::explain;
 use super::error::PluginError;
@@ -42,7 +47,25 @@ impl fmt::Display for SettingsError {
     }
 }
 
-pub(super) fn check(settings: &serde_json::Value, schema: &serde_json::Value) -> Result<(), ConfigureError> {
+/// Longest time for checking settings. A schema may be small to read and take for ever to check.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Checks settings against a plugin's schema, in a thread of its own: it can't be stopped, but nobody waits for it longer
+/// than this, and a process that ends takes it along.
+pub(super) async fn check(settings: &serde_json::Value, schema: serde_json::Value) -> Result<(), ConfigureError> {
+    let (done, checked) = oneshot::channel();
+    let settings = settings.clone();
+    thread::Builder::new()
+        .name("portcullis-schema".to_owned())
+        .spawn(move || done.send(compare(&settings, &schema)))
+        .map_err(|error| PluginError::output(format!("no thread to check its settings schema: {error}")))?;
+    match timeout(LONGEST, checked).await {
+        Ok(Ok(result)) => result,
+        _ => Err(PluginError::output("the settings can't be checked against the settings schema in time").into()),
+    }
+}
+
+fn compare(settings: &serde_json::Value, schema: &serde_json::Value) -> Result<(), ConfigureError> {
     let validator = jsonschema::validator_for(schema)
         .map_err(|_| PluginError::output("the settings schema is no JSON Schema of draft 2020-12"))?;
     let mut errors: Vec<_> = validator

@@ -14,6 +14,9 @@ use crate::sandbox::LogLines;
 /// Most requests that one call may send.
 const MAX_REQUESTS: u32 = 64;
 
+/// How much of a body waits in the host, in bytes, until the other side takes it. A call may hold many bodies.
+const BODY_CHUNK: usize = 16 << 10;
+
 /// What one instance sends with.
 pub(crate) struct CallEgress {
     egress: Egress,
@@ -58,6 +61,10 @@ impl CallEgress {
 }
 
 impl WasiHttpHooks for CallEgress {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,

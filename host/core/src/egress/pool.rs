@@ -19,6 +19,10 @@ use rustls::client::Resumption;
 use super::resolver::Resolver;
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long a server may leave unread what it was sent, before the connection is given up. A call that ended leaves its
+/// connection to flush what it had begun to send, and no one else would end that.
+#[cfg(target_os = "linux")]
+const UNREAD: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(60);
 const MAX_IDLE_PER_HOST: usize = 32;
 
@@ -35,6 +39,8 @@ pub(super) fn new(resolver: Resolver, tls: Option<&Arc<ClientConfig>>) -> Pool {
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_connect_timeout(Some(CONNECT));
+    #[cfg(target_os = "linux")]
+    http.set_tcp_user_timeout(Some(UNREAD));
     let mut tls = tls.map_or_else(trusting_nobody, |config| config.as_ref().clone());
     tls.resumption = Resumption::default();
     // The connector insists on choosing the protocols itself.

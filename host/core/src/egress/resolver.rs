@@ -12,9 +12,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper_util::client::legacy::connect::dns::Name;
+use tokio::sync::Semaphore;
 use tower::Service;
 
 use super::address::Kind;
+
+/// Most look-ups of one authenticator at once. A look-up holds a thread of the process until the system's resolver
+/// answers, long after the call that wanted it, and the threads are everybody's.
+const MAX_LOOK_UPS: usize = 8;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,9 +42,22 @@ impl Resolver {
         Self { lookup, private }
     }
 
-    /// The system's own.
+    /// The system's own. What one of them resolves counts against its places, and against no other's.
     pub(super) fn system() -> Lookup {
-        Arc::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }))
+        let places = Arc::new(Semaphore::new(MAX_LOOK_UPS));
+        Arc::new(move |name| {
+            let places = Arc::clone(&places);
+            Box::pin(async move {
+                let place = places.acquire_owned().await.map_err(io::Error::other)?;
+                // A task of its own, so that the place is taken for as long as the thread is.
+                let found = tokio::spawn(async move {
+                    let found = tokio::net::lookup_host((name, 0)).await?.collect();
+                    drop(place);
+                    io::Result::Ok(found)
+                });
+                found.await?
+            })
+        })
     }
 }
 

@@ -32,11 +32,12 @@ use crate::limits::Limits;
 /// Most bytes that a plugin may hand over in one call, its answer included. Texts count a little more than their size.
 const MAX_HANDED_OVER: usize = 1 << 20;
 
-/// Most handles of any kind that an instance may hold.
-const MAX_HANDLES: usize = 1024;
+/// Most handles of any kind that an instance may hold. Each may stand for as much of the host's memory as a message's
+/// headers, which no limit of the plugin's own memory counts.
+const MAX_HANDLES: usize = 256;
 
 /// Most bytes of headers in one outbound message, as the host keeps them.
-const MAX_FIELDS: usize = 64 << 10;
+const MAX_FIELDS: usize = 32 << 10;
 
 /// Most random bytes in one call.
 const MAX_RANDOM: u64 = 64 << 10;

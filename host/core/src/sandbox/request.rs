@@ -15,6 +15,9 @@ use crate::decision::Question;
 /// More questions than an authenticator can mean; each one that is remembered costs the host memory.
 const MAX_QUESTIONS: usize = 256;
 
+/// Longest name of a header or cookie that is looked for. Whatever is longer is absent, and not remembered.
+const MAX_NAME: usize = 256;
+
 type Handle = Resource<RequestHandle>;
 
 impl types::Host for State {}
@@ -48,7 +51,7 @@ impl types::HostRequest for State {
 
     fn header(&mut self, _: Handle, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
         // A name that no header can have is absent, like any other that wasn't sent.
-        let Ok(name) = HeaderName::try_from(name) else {
+        let Some(name) = bounded(name).and_then(|name| HeaderName::try_from(name).ok()) else {
             return Ok(Vec::new());
         };
         let granted = self.grants.header(&name);
@@ -63,6 +66,9 @@ impl types::HostRequest for State {
     }
 
     fn cookie(&mut self, _: Handle, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
+        let Some(name) = bounded(name) else {
+            return Ok(Vec::new());
+        };
         let granted = self.grants.cookie(&name);
         self.answer(Question::Cookie(name.clone()), granted, |request| {
             request.cookies(&name).map(<[u8]>::to_vec).collect()
@@ -86,6 +92,10 @@ impl types::HostRequest for State {
     fn drop(&mut self, _: Handle) -> wasmtime::Result<()> {
         Ok(())
     }
+}
+
+fn bounded(name: String) -> Option<String> {
+    (name.len() <= MAX_NAME).then_some(name)
 }
 
 impl State {

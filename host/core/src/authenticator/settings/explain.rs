@@ -168,7 +168,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::ConfigureError;
-    use super::super::check;
+    use super::super::compare;
     use super::*;
 
     fn schema() -> Value {
@@ -210,7 +210,7 @@ mod tests {
     fn mistakes(settings: Value) -> Vec<String> {
         let mut settings = settings;
         settings["must"] = 1.into();
-        match check(&settings, &schema()) {
+        match compare(&settings, &schema()) {
             Err(ConfigureError::Settings(errors)) => {
                 let shown = errors.iter().map(|error| match error.known.as_slice() {
                     [] => error.to_string(),
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_missing_is_named() {
-        let error = check(&json!({}), &schema()).unwrap_err();
+        let error = compare(&json!({}), &schema()).unwrap_err();
         assert_eq!(error.to_string(), "settings: the key \"must\" is missing");
     }
 

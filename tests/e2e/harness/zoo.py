@@ -1,0 +1,98 @@
+"""What the tests of hostile plugins share: their limits, who is asked after them, and what it means to be contained."""
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .client import basic
+from .config import PEOPLE, route
+from .process import eventually
+from .upstream import values
+
+LIMITS = """
+deadline = "400ms"
+memory = "16MiB"
+breaker = 0
+"""
+"""The keys of `[authenticators.X.limits]` of every hostile plugin."""
+
+ENOUGH_MIB = 96
+"""How much more the gateway may hold after many rounds than after the first. One leaked memory of every call would be
+hundreds of MiB; the allocator, the logs' buffers and the pool's resident pages are well below."""
+
+
+def authenticator(name, component, grants='headers = ["x-do"]', limits=LIMITS):
+    """A hostile plugin."""
+    return f"""
+[authenticators.{name}]
+plugin = "{component}"
+[authenticators.{name}.grants]
+{grants}
+[authenticators.{name}.limits]
+{limits}
+"""
+
+
+def zoo(upstream, plugins):
+    """A gateway's configuration: each plugin has the route of its name, and behind it one that lets anybody in."""
+    routes = [route(upstream, name, "people", path=f"/{name}") for name in plugins]
+    return "".join(plugins.values()) + PEOPLE + "".join(routes) + route(upstream, "people")
+
+
+def misbehave(gateway, upstream, path, headers=()):
+    """Sends a request that a plugin does its worst with, and meanwhile one to a good plugin, which must be served.
+
+    Returns the first one's answer, and the lines of the log about its authenticator.
+    """
+    upstream.forget()
+    before = len(gateway.log())
+    with ThreadPoolExecutor(1) as pool:
+        bad = pool.submit(gateway.send, path, dict(headers) | basic("bob"))
+        good = gateway.send("/elsewhere", basic("carol"))
+        answer = bad.result()
+    assert good.status == 200
+    assert values(good.json(), "x-forwarded-user") == ["carol"]
+    assert [seen["target"] for seen in upstream.seen] == ["/elsewhere"], "nobody came in, and nobody was asked"
+    name = path.strip("/")
+    return answer, [line for line in gateway.log()[before:] if line.get("authenticator") == name]
+
+
+def contained(gateway, upstream, path, headers=(), why=""):
+    """A misdeed is a 503 that says nothing; the log names the plugin and why."""
+    answer, lines = misbehave(gateway, upstream, path, headers)
+    assert answer.status == 503, answer
+    assert list(answer.json()) == ["error"]
+    assert answer.all("x-evil") == answer.all("set-cookie") == []
+    [line] = [line for line in lines if line["message"] == "an authenticator could not decide"]
+    assert line["level"] == "WARN"
+    assert re.search(why, line["why"]), line["why"]
+    assert len(line["why"]) < 2000
+    assert not any(ord(c) < 32 for c in line["why"])
+    return lines
+
+
+def resident_mib(gateway):
+    """The gateway's resident memory."""
+    statm = Path(f"/proc/{gateway.child.process.pid}/statm").read_text()
+    return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def most_mib(gateway):
+    """The most resident memory that the gateway ever had."""
+    status = Path(f"/proc/{gateway.child.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
+def settles(gateway, most_mib):
+    """Waits until the gateway holds no more than this."""
+    try:
+        eventually(lambda: resident_mib(gateway) <= most_mib, f"at most {most_mib:.0f} MiB", seconds=20)
+    except TimeoutError as late:
+        raise AssertionError(f"{late}: {resident_mib(gateway):.0f} MiB are held") from None
+
+
+def round_of(gateway, requests, at_once=16):
+    """Sends many requests, some at a time, and returns their statuses."""
+    with ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(lambda request: gateway.send(*request).status, requests))

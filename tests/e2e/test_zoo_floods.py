@@ -1,0 +1,168 @@
+"""Plugins that take more than their share: of time, of the gateway's handles and memory, of its cache and its log."""
+
+import json
+
+import pytest
+
+from harness import build
+from harness.client import basic, begin, connect
+from harness.config import PEOPLE, drop, route
+from harness.gateway import LISTEN_ANYWHERE
+from harness.upstream import values
+from harness.zoo import ENOUGH_MIB, LIMITS, authenticator, contained, misbehave, most_mib, resident_mib, round_of, settles, zoo
+
+DEADLINE = "deadline"
+
+FLOODS = {
+    "sleep": DEADLINE,
+    "watch-the-clock": DEADLINE,
+    "poll-in-circles": DEADLINE,
+    "poll-many": DEADLINE,
+    "poll-nothing": "empty|pollable|panicked",
+    "keep-pollables": "table|handle|limit|full|free",
+    "keep-fields": "table|handle|limit|full|free",
+    "keep-requests": "table|handle|limit|full|free",
+    "fatten-fields": "",
+    "hoard-fields": "",
+    "hoard-bodies": "",
+    "random-huge": "requested len",
+    "random-forever": DEADLINE,
+    "ask-everything": "256 different questions",
+    "ask-at-length": "done",
+    "ask-at-length-headers": "done",
+    "ask-forever": DEADLINE,
+    "fill-the-cache": "done|" + DEADLINE,
+    "crumble-the-cache": DEADLINE,
+    "log-forever": DEADLINE,
+    "log-rubbish": "done",
+    "exit": r"exit\(0\)",
+}
+"""What the guest is told, and why it ends."""
+
+
+@pytest.fixture(scope="module")
+def gateway(serve_module, shared_upstream, prober_component):
+    """Three authenticators of one component."""
+    names = ("prober", "twin", "other")
+    return serve_module(zoo(shared_upstream, {name: authenticator(name, prober_component) for name in names}))
+
+
+def told(what):
+    return {"X-Do": what}
+
+
+def test_the_guest_can_behave(gateway, upstream):
+    """Else the tests below would show nothing."""
+    assert gateway.send("/prober", told("nothing")).status == 200
+    assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_is_contained(gateway, upstream, flood):
+    before = len(gateway.child.output())
+    contained(gateway, upstream, "/prober", told(flood), "(?i)" + FLOODS[flood])
+    assert len(gateway.child.output()) - before < 300_000
+
+
+def test_no_line_of_a_plugin_is_taken_for_the_gateways(gateway, upstream):
+    before = len(gateway.child.output())
+    _, lines = misbehave(gateway, upstream, "/prober", told("log-rubbish"))
+    written = gateway.child.output()[before:]
+    assert not any(ord(c) < 32 and c != "\n" or 0x7F <= ord(c) < 0xA0 for c in written)
+    assert all("message" in json.loads(line) for line in written.splitlines())
+    own = [line for line in lines if line["target"] == "portcullis::plugin"]
+    assert len(own) >= 3, "one by the logger, the others printed"
+    assert all(line["authenticator"] == "prober" for line in own)
+    assert [line for line in gateway.log() if line["message"] == "forged"] == []
+
+
+def test_one_plugin_does_not_see_what_another_remembers(gateway, upstream):
+    """Not even one of the same component with the same settings and grants."""
+    assert gateway.send("/prober", told("remember it")).status == 200
+    assert gateway.send("/prober", told("recall it")).status == 200
+    assert gateway.send("/twin", told("recall it") | basic("bob")).status == 403
+
+
+@pytest.mark.parametrize("flood", ["fill-the-cache", "crumble-the-cache"])
+def test_a_full_cache_is_its_owners_alone(gateway, flood):
+    assert gateway.send("/other", told("remember it")).status == 200
+    assert set(round_of(gateway, [("/prober", told(flood))] * 4)) == {503}
+    assert gateway.send("/other", told("recall it")).status == 200
+
+
+def test_nothing_stays_when_clients_leave(gateway):
+    for flood in FLOODS:
+        for _ in range(3):
+            connection = connect(gateway.url)
+            begin(connection, "GET", "/prober", told(flood))
+            connection.close()
+    assert gateway.send("/other", told("nothing")).status == 200
+
+
+def test_memory_returns(gateway):
+    requests = [("/prober", told(flood)) for flood in FLOODS]
+    assert set(round_of(gateway, requests)) == {503}
+    warm = resident_mib(gateway)
+    for _ in range(3):
+        assert set(round_of(gateway, requests)) == {503}
+    settles(gateway, warm + ENOUGH_MIB)
+    assert gateway.send("/other", told("nothing")).status == 200
+
+
+HOARDS = ["hoard-fields", "hoard-bodies", "ask-at-length", "ask-at-length-headers", "crumble-the-cache"]
+
+
+@pytest.mark.parametrize("hoard", HOARDS)
+def test_what_the_host_keeps_for_a_plugin_is_bounded(serve, upstream, prober_component, hoard):
+    """What counts to no memory of the guest's: headers, bodies, questions, small entries of its cache."""
+    patient = LIMITS.replace("400ms", "3s")
+    gateway = serve(zoo(upstream, {"prober": authenticator("prober", prober_component, limits=patient)}))
+    assert gateway.send("/prober", told("nothing")).status == 200
+    before = most_mib(gateway)
+    assert set(round_of(gateway, [("/prober", told(hoard))] * 8)) == {503}
+    assert most_mib(gateway) - before < 128, "16 MiB for each call"
+
+
+SEE = "see http|{}|/"
+
+
+@pytest.mark.parametrize("described", [False, True])
+def test_a_plugin_without_a_description_sees_authorization_and_no_more(
+    serve, upstream, tmp_path, prober_component, described
+):
+    authority = upstream.url.removeprefix("http://")
+    config = drop(tmp_path, "prober", prober_component, "")
+    if described:
+        everything = f"""[grants]
+            headers = ["authorization", "x-secret", "x-forwarded-user", "host", "user-agent"]
+            cookies = ["a"]
+            query = ["*"]
+            http = ["{upstream.url}"]"""
+        (tmp_path / "prober.toml").write_text(everything)
+    else:
+        (tmp_path / "prober.toml").unlink()
+    gateway = serve(config + route(upstream, "prober", path="/"))
+    headers = {
+        "Authorization": SEE.format(authority),
+        "Cookie": "a=1; portcullis=2",
+        "X-Secret": "3",
+        "User-Agent": "4",
+    }
+    assert gateway.send("/?a=1", headers).status == 200
+    seen = upstream.seen[-1]
+    shown = dict(each.rsplit(" ", 1) for each in values(seen, "x-forwarded-groups")[0].split(","))
+    expected = {
+        "header authorization": "1",
+        "header cookie": "0",
+        "header x-secret": str(int(described)),
+        "header x-forwarded-user": "0",
+        "header host": str(int(described)),
+        "header user-agent": str(int(described)),
+        "cookie a": str(int(described)),
+        "query": str(described).lower(),
+        "certificate": "false",
+        "environment": "0",
+        "http answered" if described else "http": "200" if described else "HttpRequestDenied",
+    }
+    assert shown == expected
+    assert len(upstream.seen) == 1 + described

@@ -1,0 +1,91 @@
+//! An authenticator without the SDK, straight against the contract. It tries what the header `X-Do`, or without it
+//! `Authorization`, tells it: a word, and what the word needs.
+
+mod answer;
+mod flood;
+mod network;
+
+wit_bindgen::generate!({ path: "../../../wit", world: "plugin", generate_all });
+
+use exports::portcullis::auth::authenticator::Guest;
+use portcullis::auth::cache;
+use portcullis::auth::types::Grant;
+use portcullis::auth::types::Refusal;
+use portcullis::auth::types::Request;
+use portcullis::auth::types::User;
+
+struct Prober;
+
+impl Guest for Prober {
+    fn settings_schema() -> String {
+        "{}".to_owned()
+    }
+
+    fn configure(_: String) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn authenticate(request: &Request) -> Result<Grant, Refusal> {
+        let told = [request.header("x-do"), request.header("authorization")].concat();
+        let told = String::from_utf8(told.into_iter().next().unwrap_or_default()).unwrap_or_default();
+        let (word, rest) = told.split_once(' ').unwrap_or((&told, ""));
+        match word {
+            "nothing" => Ok(grant("alice", Vec::new())),
+            "answer" => answer::answer(rest),
+            "fetch-hex" => {
+                let target = String::from_utf8(answer::unhex(rest)).unwrap_or_default();
+                network::fetch_each(&[target.as_str()])
+            }
+            "fetch" => network::fetch_each(&rest.split(' ').collect::<Vec<_>>()),
+            "follow" => network::follow(rest),
+            "upload" => network::upload(rest),
+            "fan-out" => network::fan_out(rest),
+            "see" => Ok(grant("alice", seen(request, rest))),
+            "remember" => {
+                cache::set(rest, b"1", 3600);
+                Ok(grant("alice", Vec::new()))
+            }
+            "recall" if cache::get(rest).is_some() => Ok(grant("alice", Vec::new())),
+            "recall" => Err(Refusal::Forbidden((format!("{rest} is not there"), None))),
+            _ => flood::flood(word, request),
+        }
+    }
+}
+
+fn grant(name: &str, groups: Vec<String>) -> Grant {
+    let user = User {
+        name: name.to_owned(),
+        groups,
+        admin: false,
+        attributes: Vec::new(),
+    };
+    Grant {
+        user,
+        valid_for: None,
+        response_headers: Vec::new(),
+    }
+}
+
+/// How many values of each header, cookie and so on it is shown, and what a request to `url` comes to.
+fn seen(request: &Request, url: &str) -> Vec<String> {
+    let mut seen = Vec::new();
+    for name in [
+        "authorization",
+        "cookie",
+        "x-secret",
+        "x-forwarded-user",
+        "host",
+        "user-agent",
+    ] {
+        seen.push(format!("header {name} {}", request.header(name).len()));
+    }
+    seen.push(format!("cookie a {}", request.cookie("a").len()));
+    seen.push(format!("query {}", request.query().is_some()));
+    seen.push(format!("certificate {}", request.client_certificate().is_some()));
+    let environment = std::env::vars().count() + std::env::args().count();
+    seen.push(format!("environment {environment}"));
+    seen.push(format!("http {}", network::fetch(url).unwrap_or_else(|error| error)));
+    seen
+}
+
+export!(Prober);
