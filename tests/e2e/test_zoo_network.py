@@ -4,6 +4,7 @@ import psutil
 import pytest
 
 from harness.client import basic, begin, connect
+from harness.gateway import run
 from harness.process import eventually
 from harness.snares import Snares, Trap
 from harness.zoo import ENOUGH_MIB, authenticator, contained, resident_mib, round_of, settles, zoo
@@ -43,9 +44,12 @@ SCHEMES = """
 
 NAMES = """
     localhost localhost. LOCALHOST a.localhost 2130706433 0x7f000001 0x7f.0.0.1 0177.0.0.1 017700000001 127.1 127.0.1 0
-    127.000.000.001 ip6-localhost localhost.localdomain
+    127.000.000.001
 """.split()
-"""Granted by this very spelling, which is no address: what it resolves to is special, and stays refused."""
+"""This machine, in spellings that no grant may have."""
+
+GRANTED_NAMES = ["ip6-localhost", "localhost.localdomain"]
+"""Names that a grant may have: what they resolve to is special, and stays refused."""
 
 SNARES = """
     silent slow-head slow-body slow-length endless-body endless-chunk-line endless-head endless-line endless-trailers
@@ -79,7 +83,7 @@ def crowded():
 def gateway(serve_module, shared_upstream, prober_component, trap, snares, crowded):
     """`prober` is granted the snares by address; `named` the trap by names that lead there."""
     narrow = f'headers = ["x-do"]\nhttp = ["http://{snares.authority}", "http://{crowded.authority}"]'
-    names = ", ".join(f'"http://{name}:{trap.port}"' for name in NAMES + ["*.localhost"])
+    names = ", ".join(f'"http://{name}:{trap.port}"' for name in GRANTED_NAMES + ["*.localdomain"])
     below = f'headers = ["x-do"]\nhttp = ["http://{snares.authority}/api"]'
     plugins = {
         "prober": authenticator("prober", prober_component, narrow),
@@ -134,7 +138,16 @@ def test_no_other_scheme_leads_there(gateway, upstream, trap, snares, scheme):
     assert snares.heard == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_no_grant_spells_this_machine_in_another_way(prober_component, tmp_path):
+    names = ", ".join(f'"http://{name}"' for name in [*NAMES, "*.localhost"])
+    config = authenticator("named", prober_component, f"http = [{names}]")
+    result = run("check", folder=tmp_path, config=config)
+    assert result.returncode == 1
+    for index in range(len(NAMES) + 1):
+        assert f"authenticators.named.grants.http[{index}]: " in result.stderr, [*NAMES, "*.localhost"][index]
+
+
+@pytest.mark.parametrize("name", GRANTED_NAMES)
 def test_a_name_that_was_granted_leads_to_no_special_address(gateway, upstream, trap, name):
     contained(gateway, upstream, "/named", fetching("http", f"{name}:{trap.port}"))
     assert trap.sprung() is None

@@ -97,14 +97,14 @@ async fn the_others_get_the_answer_when_the_first_goes_away() {
 #[tokio::test]
 async fn who_has_no_patience_leaves_the_exchange_to_the_others() {
     let (server, side) = server_and_side().await;
+    let mut second = start(&side, &server.url("/gated"), &[&[]]);
+    server.until_asked(1).await;
     let request = Request::get(server.url("/gated")).body(Bytes::new()).unwrap();
     let error = side
         .send_within(Some(Duration::from_millis(1)), request)
         .await
         .unwrap_err();
     assert!(matches!(error, Error::ConnectionReadTimeout), "{error}");
-    server.until_asked(1).await;
-    let mut second = start(&side, &server.url("/gated"), &[&[]]);
     server.open();
     assert_eq!(second.join_next().await.unwrap().unwrap().unwrap(), "answer 1");
     assert_eq!(server.seen().len(), 1);
