@@ -69,6 +69,12 @@ def test_a_known_user_may_be_forbidden(front, version, upstream):
     assert upstream.seen == []
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_the_upstreams_own_refusals_pass(front, version, status):
+    answer = front.send(f"/status/{status}", ALICE, version=version)
+    assert (answer.status, answer.body) == (status, b"the upstream's own words")
+
+
 def test_a_public_route_leaves_the_client_its_own_headers(front, version):
     headers = [("Authorization", "Bearer its-own"), ("Cookie", "a=1; b=2"), ("X-Api-Key", "its-own")]
     seen = front.send("/open", headers, version=version).json()
