@@ -217,9 +217,14 @@ def test_no_answer_makes_a_front_fail_open(front_that_fails_open, version, upstr
         answer = front.send("/scripted", script(words), version=version)
         assert answer.status in (403, 500, 503, 599), words
         assert upstream.seen == [], words
-    for path in ("/open/../secret%00", "/secret%2f", "//open"):
+    front.send("/scripted", [*script("slow"), ("X-Envoy-Expected-Rq-Timeout-Ms", "100000")], version=version)
+    assert upstream.seen == [], "a client doesn't say how long Envoy waits"
+    for path in ("/open/../secret%00", "/secret%2f", "//open", "/secret?" + "x" * 50_000):
         front.send(path, version=version)
-        assert upstream.seen == [], path
+        assert upstream.seen == [], path[:20]
+    for headers in ([("X-Large", "x" * 50_000)], [("X-Many", "x")] * 85, [("X-Large", "x" * 8_000)] * 6):
+        assert front.send("/secret", headers, version=version).status in (0, 400, 401, 403, 431)
+        assert upstream.seen == [], headers[0][0]
 
 
 def test_without_the_gateway_nobody_comes_in(front_without_gateway, upstream):
