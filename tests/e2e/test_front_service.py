@@ -107,6 +107,16 @@ def test_the_upstreams_cookie_arrives_beside_the_sessions(front, version):
     assert "portcullis" in answer.set_cookies()
 
 
+def test_cookies_of_an_authenticator_arrive_as_far_as_the_front_can(front, version):
+    answer = front.send("/scripted", script("grant,set-cookie=a=1,set-cookie=b=2"), version=version)
+    assert answer.status == 200
+    fewer = {"nginx": {"b"}, "caddy": {"b"}, "traefik": set()}
+    assert set(answer.set_cookies()) == fewer.get(front.name, {"a", "b"})
+    answer = front.send("/scripted", script("respond 403,set-cookie=a=1,set-cookie=b=2"), version=version)
+    assert answer.status == 403
+    assert set(answer.set_cookies()) == ({"b"} if front.name == "nginx" else {"a", "b"})
+
+
 def test_a_large_cookie_passes(front, version):
     cookie = "a=" + "x" * 6000
     answer = front.send("/secret", [*ALICE, ("Cookie", cookie)], version=version)
