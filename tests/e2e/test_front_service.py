@@ -69,6 +69,12 @@ def test_a_known_user_may_be_forbidden(front, version, upstream):
     assert upstream.seen == []
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_the_upstreams_own_refusals_pass(front, version, status):
+    answer = front.send(f"/status/{status}", ALICE, version=version)
+    assert (answer.status, answer.body) == (status, b"the upstream's own words")
+
+
 def test_a_public_route_leaves_the_client_its_own_headers(front, version):
     headers = [("Authorization", "Bearer its-own"), ("Cookie", "a=1; b=2"), ("X-Api-Key", "its-own")]
     seen = front.send("/open", headers, version=version).json()
@@ -99,6 +105,16 @@ def test_the_upstreams_cookie_arrives_beside_the_sessions(front, version):
     answer = front.send("/answer-headers?Set-Cookie=theirs%3D1", ALICE, version=version)
     assert answer.set_cookies()["theirs"] == "1"
     assert "portcullis" in answer.set_cookies()
+
+
+def test_cookies_of_an_authenticator_arrive_as_far_as_the_front_can(front, version):
+    answer = front.send("/scripted", script("grant,set-cookie=a=1,set-cookie=b=2"), version=version)
+    assert answer.status == 200
+    fewer = {"nginx": {"b"}, "caddy": {"b"}, "traefik": set()}
+    assert set(answer.set_cookies()) == fewer.get(front.name, {"a", "b"})
+    answer = front.send("/scripted", script("respond 403,set-cookie=a=1,set-cookie=b=2"), version=version)
+    assert answer.status == 403
+    assert set(answer.set_cookies()) == ({"b"} if front.name == "nginx" else {"a", "b"})
 
 
 def test_a_large_cookie_passes(front, version):
@@ -211,9 +227,14 @@ def test_no_answer_makes_a_front_fail_open(front_that_fails_open, version, upstr
         answer = front.send("/scripted", script(words), version=version)
         assert answer.status in (403, 500, 503, 599), words
         assert upstream.seen == [], words
-    for path in ("/open/../secret%00", "/secret%2f", "//open"):
+    front.send("/scripted", [*script("slow"), ("X-Envoy-Expected-Rq-Timeout-Ms", "100000")], version=version)
+    assert upstream.seen == [], "a client doesn't say how long Envoy waits"
+    for path in ("/open/../secret%00", "/secret%2f", "//open", "/secret?" + "x" * 50_000):
         front.send(path, version=version)
-        assert upstream.seen == [], path
+        assert upstream.seen == [], path[:20]
+    for headers in ([("X-Large", "x" * 50_000)], [("X-Many", "x")] * 85, [("X-Large", "x" * 8_000)] * 6):
+        assert front.send("/secret", headers, version=version).status in (0, 400, 401, 403, 431)
+        assert upstream.seen == [], headers[0][0]
 
 
 def test_without_the_gateway_nobody_comes_in(front_without_gateway, upstream):

@@ -89,6 +89,8 @@ PATHS = [
     "/OPEN",
     "/opened",
     "/%2fopen",
+    "/../nginx",
+    "/../../../secret",
     "/.portcullis/auth/nginx",
     "/.portcullis/auth/envoy/open",
     "/_portcullis",
@@ -208,6 +210,17 @@ def test_an_absolute_request_line_and_its_host_agree(front, upstream):
         status = exchange(f"http://127.0.0.1:{front.http1}", request)
         if status == 200:
             assert values(upstream.seen[0], "host") == ["open.example"], (line, host)
+        else:
+            assert upstream.seen == []
+
+
+def test_two_hosts_of_http2_agree(upgrading_front, upstream):
+    """`:authority` and `Host`: the one that was judged is the one that the upstream gets."""
+    for authority, host in (("open.example", "app.example"), ("app.example", "open.example")):
+        upstream.forget()
+        answer = upgrading_front.send("/secret", [("host", host)], version=2, host=authority)
+        if answer.status == 200:
+            assert values(upstream.seen[0], "host") == ["open.example"], (authority, host)
         else:
             assert upstream.seen == []
 

@@ -23,7 +23,10 @@ impl Authenticator for Scripted {
 
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
         let values = request.header("authorization");
-        let told = values.first().map(|value| String::from_utf8_lossy(value)).unwrap_or_default();
+        let told = values
+            .first()
+            .map(|value| String::from_utf8_lossy(value))
+            .unwrap_or_default();
         let Some(script) = told.strip_prefix("Script ") else {
             return Err(Refusal::not_mine(Challenge::new("Script")));
         };
@@ -36,7 +39,9 @@ impl Authenticator for Scripted {
             })),
             ("respond", status) => {
                 let page = Response::new(status.parse().unwrap_or(500)).with_body("a page of its own");
-                Err(Refusal::respond(headers.fold(page, |page, (name, value)| page.with_header(name, value))))
+                Err(Refusal::respond(
+                    headers.fold(page, |page, (name, value)| page.with_header(name, value)),
+                ))
             }
             ("unavailable", _) => Err(Refusal::unavailable("told to")),
             ("forbid", _) => Err(Refusal::forbidden("told to", None)),

@@ -41,8 +41,9 @@ impl ExtAuthz {
             front,
             max_header_size,
         };
-        // Envoy may show a request's body, which nobody here reads; so much of it is let through.
-        Self(AuthorizationServer::new(judge).max_decoding_message_size(MAX_MESSAGE + 2 * max_header_size))
+        // What is larger is an error and no answer, so this is far above what Envoy says of the largest request. It may
+        // show a body too, which nobody here reads.
+        Self(AuthorizationServer::new(judge).max_decoding_message_size(MAX_MESSAGE + 4 * max_header_size))
     }
 }
 
@@ -122,7 +123,7 @@ fn patience(metadata: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_nanos(nanoseconds).checked_mul(waits)? / 4 * 3)
 }
 
-const MAX_MESSAGE: usize = 64 * 1024;
+const MAX_MESSAGE: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

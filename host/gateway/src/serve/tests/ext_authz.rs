@@ -286,10 +286,10 @@ async fn what_envoy_sends_is_bounded() {
             http.raw_body = vec![0; size];
         })
     };
-    assert_eq!(status(&check(&gateway, body(60 * 1024)).await), 200);
+    assert_eq!(status(&check(&gateway, body(1024 * 1024)).await), 200);
     let address = format!("http://{}", gateway.ext_authz.unwrap());
     let mut client = soon(AuthorizationClient::connect(address)).await.unwrap();
-    assert!(soon(client.check(body(1024 * 1024))).await.is_err());
+    assert!(soon(client.check(body(2 * 1024 * 1024))).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,3 +79,33 @@ fn not_to_be_kept(mut response: Response<Body>) -> Response<Body> {
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization, Cookie"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::forward_auth::Changes;
+
+    #[test]
+    fn yes_is_200_and_no_is_none() {
+        for (status, expected) in [(200, 403), (204, 403), (299, 403), (302, 302), (401, 401), (503, 503)] {
+            let mut response = Response::new(answer::body(""));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            assert_eq!(refusal(response).status(), expected, "{status}");
+        }
+        let allowed = Allowed {
+            changes: Changes::default(),
+            for_client: HeaderMap::new(),
+        };
+        assert_eq!(allow(allowed).status(), 200);
+    }
+
+    #[test]
+    fn of_many_cookies_the_last_goes_on() {
+        let mut headers = HeaderMap::new();
+        for cookie in ["a=1", "b=2", "session=3"] {
+            headers.append(header::SET_COOKIE, HeaderValue::from_static(cookie));
+        }
+        one_cookie(&mut headers);
+        assert_eq!(Vec::from_iter(headers.get_all(header::SET_COOKIE)), ["session=3"]);
+    }
+}
