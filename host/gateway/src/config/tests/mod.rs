@@ -2,6 +2,7 @@
 
 mod directory;
 mod good;
+mod mangled;
 mod routes;
 mod secrets;
 mod wrong;
