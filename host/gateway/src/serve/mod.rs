@@ -7,6 +7,7 @@ mod audit;
 mod client;
 mod connection;
 mod flow;
+mod framing;
 pub(crate) mod headers;
 mod listener;
 mod outgoing;

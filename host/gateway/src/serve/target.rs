@@ -15,6 +15,7 @@ use http::uri::Scheme;
 
 use crate::serve::answer;
 use crate::serve::answer::Body;
+use crate::serve::framing::Doubt;
 use crate::serve::path::CanonicalPath;
 
 /// What a request asks for.
@@ -31,6 +32,9 @@ pub(crate) struct Target {
 impl Target {
     /// Reads the head of a request. HTTP/2 gives the authority a place in the request line.
     pub(crate) fn of(parts: &Parts) -> Result<Self, Unserved> {
+        if let Some(Doubt(why)) = parts.extensions.get() {
+            return Err(Unserved::malformed(why));
+        }
         if parts.method == Method::CONNECT || parts.method == Method::TRACE {
             return Err(Unserved::Method);
         }
@@ -42,7 +46,7 @@ impl Target {
         }
         Ok(Self {
             authority: authority(parts)?,
-            path: CanonicalPath::parse(parts.uri.path()).map_err(Unserved::malformed)?,
+            path: CanonicalPath::parse_with_encoded_slashes(parts.uri.path()).map_err(Unserved::malformed)?,
             query: parts.uri.query().map(str::to_owned),
         })
     }
