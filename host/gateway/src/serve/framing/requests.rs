@@ -105,14 +105,14 @@ impl Head {
         match request.parse(bytes) {
             Ok(httparse::Status::Complete(length)) => {
                 let head = bytes.get(..length).unwrap_or(bytes);
-                Some(Self::parsed(head, request.headers))
+                Some(Self::parsed(head, request.path.unwrap_or_default(), request.headers))
             }
             Ok(httparse::Status::Partial) => None,
             Err(_) => Some(Err(Refused)),
         }
     }
 
-    fn parsed(head: &[u8], headers: &[Header<'_>]) -> Result<Self, Refused> {
+    fn parsed(head: &[u8], target: &str, headers: &[Header<'_>]) -> Result<Self, Refused> {
         let named = |name: &'static str| {
             let fields = headers
                 .iter()
@@ -128,6 +128,8 @@ impl Head {
             Some("the request has several Content-Length headers")
         } else if coding.is_some_and(|coding| !is_chunked(coding)) || codings.next().is_some() {
             Some("the request has a transfer coding other than chunked")
+        } else if target.contains('#') {
+            Some("the request line has a fragment, which no client sends")
         } else if has_bare_line_feed(head) {
             Some("a line of the request's head ends in LF without CR")
         } else {
@@ -212,6 +214,7 @@ mod tests {
             "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "GET /open#/admin HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET / HTTP/1.1\nHost: x\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: x\nX: 1\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: x\r\n\n",
