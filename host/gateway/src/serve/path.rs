@@ -45,7 +45,7 @@ impl CanonicalPath {
             decoded,
             slashes_kept,
         };
-        if parsed.inner_segments().any(|segment| loose(segment).is_empty()) {
+        if parsed.inner_segments().any(is_no_name) {
             return Err(PathError("the path has an empty segment or a dot segment"));
         }
         Ok(parsed)
@@ -177,6 +177,13 @@ fn keep_slashes(path: &str) -> Option<String> {
     (marked != path).then(|| percent_decode_str(&marked).decode_utf8_lossy().into_owned())
 }
 
+/// Whether a segment is empty or made of dots, also when it is cut at a decoded `#` or `?`: `..?x` climbs then. One
+/// that begins with such a character is a name all the same.
+fn is_no_name(segment: &str) -> bool {
+    let cut = segment.split(['#', '?']).next().unwrap_or(segment);
+    loose(cut).is_empty() && (!cut.is_empty() || cut == segment)
+}
+
 fn loose(segment: &str) -> &str {
     let name = segment.split(';').next().unwrap_or(segment);
     name.trim_end_matches(['.', ' '])
@@ -223,6 +230,7 @@ mod tests {
             "/%2e", "/%2E%2e/a", "/.%2e/a", "/a/%2e%2E", "/a/%2e%2e/", // encoded ones
             "/..;/a", "/..;x=1/a", "/.;/a", "/%2e%2e;a/b", "/;/a", "/;x=1", "/..%3b/a", // behind parameters
             "/.../a", "/..%20/a", "/.%20./a", "/a/%20", "/%20/a", "/.. ", // behind dots and spaces
+            "/a/..%3Fx", "/a/..%23/b", "/a/.%3f", "/a/..;%3f", "/a/..%20%23", // before what cuts them off
             "/a%2fb", "/a%2Fb", "/a%5cb", "/a%5Cb", "/a\\b", "/\\a", // slashes of another kind
             "/%00", "/a%0d%0ab", "/a%09", "/a%7f", "/a\u{7f}", "/a\nb", "/a%C2%85", // control characters
             "/%", "/%4", "/%zz", "/%u0041", "/a%%61", "/%+1", // broken encodings
