@@ -10,9 +10,11 @@ import pytest
 from harness.client import basic, converse, exchange
 from harness.config import PEOPLE, route
 from harness.gateway import ADMIN
+from harness.http2 import Http2
 from harness.raw import RawUpstream
 
 ALICE = basic("alice")
+ALICE_IN_HTTP_2 = [("authorization", ALICE["Authorization"])]
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +131,20 @@ CLIMBS = [
 def test_case_12_a_path_with_two_readings_is_a_400(gateway, open_side, closed_side, target):
     assert arrived(gateway, target) == 400
     assert open_side.seen == closed_side.seen == open_side.rest == []
+
+
+@pytest.mark.parametrize("target", [target for target in CLIMBS if target.startswith("/")])
+def test_case_12_and_over_http_2_too(gateway, open_side, closed_side, target):
+    """h2 drops a fragment before anybody sees it, so such a path is the one before it on both sides."""
+    with Http2(gateway.url) as client:
+        client.request(1, client.pairs(ALICE_IN_HTTP_2, path=target))
+        outcome = client.outcome(1)
+    if "#" in target:
+        assert [request.target for request in open_side.seen] in ([], ["/open"])
+    else:
+        assert outcome in (400, "reset", "ended")
+        assert open_side.seen == []
+    assert closed_side.seen == []
 
 
 # What the route is chosen by, what the upstream gets, and whether anybody is asked.

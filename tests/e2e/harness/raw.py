@@ -47,7 +47,10 @@ class RawUpstream:
     def _serve(self, connection):
         with connection, connection.makefile("rb") as stream:
             while head := _head(stream):
-                request = _read(head, stream)
+                try:
+                    request = _read(head, stream)
+                except EOFError:
+                    return
                 if request is None:
                     self.rest.append(b"".join(head))
                     return
@@ -75,11 +78,25 @@ def _read(head, stream):
     if len(lengths) + len(codings) > 1 or codings not in ([], [b"chunked"]):
         return None
     if lengths:
-        request.body = stream.read(int(lengths[0]))
+        request.body = _exactly(stream, int(lengths[0]))
     while codings:
-        size = int(stream.readline(), 16)
-        request.body += stream.read(size)
-        stream.readline()
+        size = int(_line(stream), 16)
+        request.body += _exactly(stream, size)
+        _line(stream)
         if size == 0:
             break
     return request
+
+
+def _line(stream):
+    line = stream.readline()
+    if not line.endswith(b"\r\n"):
+        raise EOFError
+    return line
+
+
+def _exactly(stream, length):
+    read = stream.read(length)
+    if len(read) < length:
+        raise EOFError
+    return read
