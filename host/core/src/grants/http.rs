@@ -1,6 +1,7 @@
 //! A grant to ask one server: scheme, host, port and the start of the path. It is read once and then only compared.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use http::Uri;
@@ -79,6 +80,16 @@ fn normalized(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
+/// Whether this is all of a host. `Uri` finds one in `x[::1]`, which no server has.
+fn is_name_or_address(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte)),
+    }
+}
+
 impl FromStr for HttpGrant {
     type Err = HttpGrantError;
 
@@ -93,6 +104,9 @@ impl FromStr for HttpGrant {
             return Err(HttpGrantError("it has a query"));
         }
         let host = normalized(authority.host());
+        if !is_name_or_address(host.strip_prefix('*').unwrap_or(&host)) {
+            return Err(HttpGrantError("its host is neither a name nor an address"));
+        }
         let host = match host.strip_prefix('*') {
             Some(suffix) if suffix.starts_with('.') && suffix.len() > 1 && !suffix.contains('*') => {
                 Host::Below(suffix.to_owned())
@@ -209,6 +223,10 @@ mod tests {
             "https://u@h",
             "http://h:0x",
             "http://h?q",
+            "http://x[::1]",
+            "http://-[::1]:840",
+            "http://[x]",
+            "http://%68",
         ] {
             assert!(text.parse::<HttpGrant>().is_err(), "{text}");
         }
