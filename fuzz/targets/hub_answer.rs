@@ -19,7 +19,8 @@ fuzz_target!(|body: &[u8]| {
     let (first, second) = (ask(), ask());
     assert_eq!(first.is_ok(), second.is_ok());
     if first.is_ok() {
-        let model: serde_json::Value = serde_json::from_slice(body).unwrap();
+        // The plugin leaves alone what it does not need, even where it is no text.
+        let model: serde_json::Value = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap();
         assert!(model["name"].as_str().is_some_and(|name| !name.is_empty()));
         assert!(model["scopes"].as_array().is_some_and(|scopes| {
             scopes.iter().filter_map(|scope| scope.as_str()).any(|scope| scope.starts_with("access:services"))
