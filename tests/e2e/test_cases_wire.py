@@ -164,7 +164,7 @@ def test_case_37_trailers_are_no_headers(gateway, raw):
     answer = converse(gateway.url, (first + LAST).encode())
     assert statuses(answer) == [200, 200]
     first, second = raw.seen
-    assert (first.body, second.target) == (b"ab", "/second")
+    assert (first.body, first.trailers, second.target) == (b"ab", b"", "/second")
     for request in raw.seen:
         assert request.all("x-forwarded-user") == [b"alice"]
         assert request.all("host") == [b"x"]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Request:
     line: bytes
     headers: list
-    body: bytes
+    body: bytes = b""
+    trailers: bytes = b""
 
     @property
     def target(self):
@@ -73,7 +74,7 @@ def _read(head, stream):
     if end != b"\r\n" or not line.endswith(b" HTTP/1.1\r\n") or not all(b":" in field for field in fields):
         return None
     pairs = [field.split(b":", 1) for field in fields]
-    request = Request(line.rstrip(b"\r\n"), [(name, value.strip()) for name, value in pairs], b"")
+    request = Request(line.rstrip(b"\r\n"), [(name, value.strip()) for name, value in pairs])
     lengths, codings = request.all("content-length"), request.all("transfer-encoding")
     if len(lengths) + len(codings) > 1 or codings not in ([], [b"chunked"]):
         return None
@@ -81,10 +82,11 @@ def _read(head, stream):
         request.body = _exactly(stream, int(lengths[0]))
     while codings:
         size = int(_line(stream), 16)
+        if size == 0:
+            request.trailers = b"".join(iter(lambda: _line(stream), b"\r\n"))
+            break
         request.body += _exactly(stream, size)
         _line(stream)
-        if size == 0:
-            break
     return request
 
 
