@@ -46,7 +46,7 @@ impl<'t> Jws<'t> {
                 .ok_or(Fault::Token("has an algorithm that is not supported"))?,
             key_id: header.kid.map(|id| id.to_string()),
             message: message.as_bytes(),
-            payload: decode(payload).ok_or(Fault::Token("has a payload that is not base64url"))?,
+            payload: text(decode(payload).ok_or(Fault::Token("has a payload that is not base64url"))?)?,
             signature: decode(signature).ok_or(Fault::Token("has a signature that is not base64url"))?,
             kind: header.typ.map(|typ| kind(&typ).to_owned()),
         })
@@ -88,6 +88,14 @@ fn decode(part: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE_NO_PAD.decode(part).ok()
 }
 
+/// RFC 7519, section 7.2: the claims are UTF-8, also where nobody reads them. Other parsers refuse them there too.
+fn text(payload: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    match std::str::from_utf8(&payload) {
+        Ok(_) => Ok(payload),
+        Err(_) => Err(Fault::Token("has a payload that is not UTF-8")),
+    }
+}
+
 fn kind(typ: &str) -> &str {
     match typ.split_at_checked(12) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
@@ -113,7 +121,12 @@ struct Header<'a> {
 
 impl<'a> Header<'a> {
     fn parse(json: &'a [u8]) -> Result<Self, Fault> {
-        let header: Self = serde_json::from_slice(json).map_err(|_| Fault::Token("has a malformed header"))?;
+        let malformed = Fault::Token("has a malformed header");
+        // serde_json lets bytes that are no UTF-8 pass in what is not read.
+        let Ok(json) = std::str::from_utf8(json) else {
+            return Err(malformed);
+        };
+        let header: Self = serde_json::from_str(json).map_err(|_| malformed)?;
         // RFC 7515, section 4.1.11: extensions that must be understood. None is.
         if header.crit {
             return Err(Fault::Token("has a header that asks for extensions (crit)"));
@@ -188,6 +201,21 @@ mod tests {
                 fault(token)
             );
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_also_where_nobody_reads_them() {
+        let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let (header, payload) = (&br#"{"alg":"RS256","x":"."}"#[..], &br#"{"iss":"i","x":"."}"#[..]);
+        let spoilt = |json: &[u8]| {
+            json.iter()
+                .map(|byte| if *byte == b'.' { 0xff } else { *byte })
+                .collect::<Vec<_>>()
+        };
+        let token = |header: &[u8], payload: &[u8]| format!("{}.{}.c2ln", encode(header), encode(payload));
+        assert_eq!(fault(&token(header, payload)), "none");
+        assert!(fault(&token(&spoilt(header), payload)).contains("malformed header"));
+        assert!(fault(&token(header, &spoilt(payload))).contains("not UTF-8"));
     }
 
     /// Security cases 8 and 9: the algorithm is ours to know, and nothing may ask for what we don't do.

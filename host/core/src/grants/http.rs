@@ -220,6 +220,10 @@ mod tests {
             "http://[::1%25eth0]",
             "http://[fe80::1%eth0]",
             "http://[::1",
+            "http://x[::1]",
+            "http://-[::1]:840",
+            "http://[x]",
+            "http://%68",
         ] {
             assert!(text.parse::<HttpGrant>().is_err(), "{text}");
         }

@@ -175,6 +175,9 @@ fn write_route(output: &mut impl Write, route: &Route) -> io::Result<()> {
         "route",
         format_args!("{}, {}, {}", route.name, route.access.label(), goal(route)),
     )?;
+    if route.allow_encoded_slash {
+        line(output, "path", "a slash may be encoded, where both readings lead here")?;
+    }
     match route.access.authenticators().as_str() {
         "" => Ok(()),
         authenticators => line(output, "asks", authenticators),

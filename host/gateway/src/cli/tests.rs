@@ -35,6 +35,7 @@ upstream = "portcullis:whoami"
 path = "/half"
 authenticators = ["people"]
 optional = true
+allow_encoded_slash = true
 upstream = "portcullis:whoami"
 "#,
     );
@@ -147,6 +148,18 @@ fn explain_tells_how_a_request_ends() {
         (
             &["GET", "http://h/open/../x"],
             "answer      400 Bad Request: the path has ",
+        ),
+        (
+            &["GET", "http://h/open/a%2Fb"],
+            "answer      400 Bad Request: the path has an encoded slash\n",
+        ),
+        (
+            &["GET", "http://h/half/a%2Fb"],
+            "path        a slash may be encoded, where both readings lead here\n",
+        ),
+        (
+            &["GET", "http://h/half%2Fb"],
+            "answer      400 Bad Request: the path leads to different routes, ",
         ),
         (
             &["GET", "http://h/x", "-H", "Host: a b"],

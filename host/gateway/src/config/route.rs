@@ -33,6 +33,8 @@ pub(crate) struct RouteConfig {
     pub(crate) cookies: Cookies,
     /// Whether the client's own credentials reach the upstream: every header that its authenticators may read.
     pub(crate) forward_authorization: bool,
+    /// Whether a slash in the path may be encoded, where both of its readings lead here.
+    pub(crate) allow_encoded_slash: bool,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
     /// Where it stands.
@@ -97,6 +99,10 @@ impl RouteConfig {
             .take("forward_authorization")
             .and_then(Item::boolean)
             .unwrap_or_default();
+        let allow_encoded_slash = table
+            .take("allow_encoded_slash")
+            .and_then(Item::boolean)
+            .unwrap_or_default();
         let timeout = table
             .take("timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
@@ -109,6 +115,7 @@ impl RouteConfig {
             identity,
             cookies,
             forward_authorization,
+            allow_encoded_slash,
             timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
             location: place.location().clone(),
         };

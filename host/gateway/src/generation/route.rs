@@ -34,6 +34,8 @@ pub(crate) struct Route {
     pub(crate) forward_authorization: bool,
     /// Where they stand in a request.
     pub(crate) credentials: Credentials,
+    /// Whether a slash in the path may be encoded, where both of its readings lead here.
+    pub(crate) allow_encoded_slash: bool,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
 }
@@ -87,6 +89,7 @@ impl Route {
             identity: config.identity,
             cookies: config.cookies,
             forward_authorization: config.forward_authorization,
+            allow_encoded_slash: config.allow_encoded_slash,
             timeout: config.timeout,
         })
     }

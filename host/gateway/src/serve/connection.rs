@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use http::HeaderValue;
 use http::Request;
 use http::Response;
+use http::header;
 use http::uri::Scheme;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -26,6 +28,7 @@ use tokio::sync::Notify;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::ServerConfig;
+use crate::serve::framing::Watched;
 
 /// A place among the connections that a server holds at most; free again when the last clone is gone.
 pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
@@ -62,16 +65,18 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
 pub(crate) struct Protocol {
     builder: auto::Builder<TokioExecutor>,
     header_timeout: Duration,
+    buffer_size: usize,
 }
 
 impl Protocol {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new());
+        let buffer_size = config.max_header_size.max(SMALLEST_BUFFER);
         builder
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(config.header_timeout)
-            .max_buf_size(config.max_header_size.max(SMALLEST_BUFFER));
+            .max_buf_size(buffer_size);
         // What it says of resets stays at its defaults: they end a flood of them (CVE-2023-44487).
         builder
             .http2()
@@ -83,6 +88,7 @@ impl Protocol {
         Self {
             builder,
             header_timeout: config.header_timeout,
+            buffer_size,
         }
     }
 
@@ -92,10 +98,23 @@ impl Protocol {
     pub(crate) async fn serve(self, stream: TcpStream, connection: Connection, answers: impl Service, stop: Watcher) {
         let first_request = Arc::new(Notify::new());
         let spoken = Arc::clone(&first_request);
-        let service = service_fn(move |request| {
+        let (stream, seen) = Watched::new(stream, self.buffer_size);
+        let service = service_fn(move |mut request: Request<Incoming>| {
             spoken.notify_one();
             let (answers, connection) = (answers.clone(), connection.clone());
-            async move { Ok::<_, Infallible>(shielded(&answers, &connection, request).await) }
+            let doubt = seen.next();
+            async move {
+                if let Some(doubt) = doubt {
+                    request.extensions_mut().insert(doubt);
+                }
+                let mut response = shielded(&answers, &connection, request).await;
+                if doubt.is_some() {
+                    // What comes after such a request may be a part of it.
+                    let headers = response.headers_mut();
+                    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let served = self
             .builder

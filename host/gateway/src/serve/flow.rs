@@ -34,6 +34,7 @@ use crate::serve::headers::forwarded;
 use crate::serve::headers::identity::IdentityNames;
 use crate::serve::outgoing::Outgoing;
 use crate::serve::own;
+use crate::serve::path::PathError;
 use crate::serve::proxy::Proxy;
 use crate::serve::proxy::ProxyError;
 use crate::serve::proxy::Upgrade;
@@ -113,7 +114,10 @@ impl Gateway {
         forwarded::remove_unbelieved(&mut parts.headers, client);
         self.remove_identity(&mut parts.headers);
         if own::covers(&target.path) {
-            return Ok((target, None));
+            return match target.path.has_encoded_slash() {
+                true => Err(Unserved::malformed(PathError::ENCODED_SLASH)),
+                false => Ok((target, None)),
+            };
         }
         let route = self.route(&target)?;
         Ok((target, Some(route)))
@@ -174,14 +178,20 @@ impl Gateway {
     pub(crate) fn route(&self, target: &Target) -> Result<&Arc<Route>, Unserved> {
         let host = target.authority.as_deref();
         let route = self.generation.route(host, &target.path).ok_or(Unserved::Route)?;
-        let Some(loose) = target.path.loosely_read() else {
-            return Ok(route);
+        if target.path.has_encoded_slash() && !route.allow_encoded_slash {
+            return Err(Unserved::malformed(PathError::ENCODED_SLASH));
+        }
+        let is_route = |reading| {
+            self.generation
+                .route(host, &reading)
+                .is_some_and(|other| Arc::ptr_eq(route, other))
         };
-        match self.generation.route(host, &loose) {
-            Some(other) if Arc::ptr_eq(route, other) => Ok(route),
-            _ => Err(Unserved::malformed(
+        if target.path.other_readings().all(is_route) {
+            Ok(route)
+        } else {
+            Err(Unserved::malformed(
                 "the path leads to different routes, depending on who reads it",
-            )),
+            ))
         }
     }
 

@@ -9,6 +9,7 @@ mod connection;
 mod ext_authz;
 mod flow;
 mod forward_auth;
+mod framing;
 pub(crate) mod headers;
 mod listener;
 mod listeners;

@@ -11,6 +11,8 @@ pub(crate) struct CanonicalPath {
     received: String,
     /// The path with its percent-encoding undone; none: there is none.
     decoded: Option<String>,
+    /// The same, but with encoded slashes left as they are; none: there are none.
+    slashes_kept: Option<String>,
 }
 
 impl CanonicalPath {
@@ -20,6 +22,16 @@ impl CanonicalPath {
     /// further encoded slashes (CVE-2026-42272), encodings that are broken, doubled or no UTF-8, and characters that
     /// RFC 3986 (section 3.3) forbids and servers read in different ways.
     pub(crate) fn parse(path: &str) -> Result<Self, PathError> {
+        let parsed = Self::parse_with_encoded_slashes(path)?;
+        match parsed.slashes_kept {
+            None => Ok(parsed),
+            Some(_) => Err(PathError::ENCODED_SLASH),
+        }
+    }
+
+    /// Reads a path in which slashes may be encoded. It has two readings then, and neither may have dot segments or
+    /// empty ones. Whoever takes it must look at [`Self::other_readings`] too.
+    pub(crate) fn parse_with_encoded_slashes(path: &str) -> Result<Self, PathError> {
         if !path.starts_with('/') {
             return Err(PathError("the path doesn't begin with a slash"));
         }
@@ -27,11 +39,13 @@ impl CanonicalPath {
             return Err(PathError("the path has a character that must be percent-encoded"));
         }
         let decoded = if path.contains('%') { Some(decode(path)?) } else { None };
+        let slashes_kept = keep_slashes(path);
         let parsed = Self {
             received: path.to_owned(),
             decoded,
+            slashes_kept,
         };
-        if parsed.inner_segments().any(|segment| loose(segment).is_empty()) {
+        if parsed.inner_segments().any(is_no_name) {
             return Err(PathError("the path has an empty segment or a dot segment"));
         }
         Ok(parsed)
@@ -42,9 +56,14 @@ impl CanonicalPath {
         &self.received
     }
 
-    /// The path with its percent-encoding undone. Slashes stand between segments only.
+    /// The path with its percent-encoding undone, that of slashes too.
     pub(crate) fn decoded(&self) -> &str {
         self.decoded.as_deref().unwrap_or(&self.received)
+    }
+
+    /// Whether a slash in it is encoded, so that servers disagree about its segments.
+    pub(crate) fn has_encoded_slash(&self) -> bool {
+        self.slashes_kept.is_some()
     }
 
     /// Whether `other` is this path or lies below it. Whole segments count, and a final slash of this path doesn't:
@@ -68,10 +87,24 @@ impl CanonicalPath {
         let whole = self.decoded();
         let cut = whole.split(['#', '?']).next().unwrap_or(whole);
         let read = cut.split('/').map(loose).collect::<Vec<_>>().join("/");
-        (read != whole).then_some(Self {
-            received: read,
+        (read != whole).then(|| Self::plain(read))
+    }
+
+    /// Every way to read it but the first, in which encoded slashes are slashes: as a careless server would, and with
+    /// encoded slashes as a part of their segments.
+    pub(crate) fn other_readings(&self) -> impl Iterator<Item = Self> {
+        let slashes_kept = self.slashes_kept.clone().map(Self::plain);
+        let loosely_kept = slashes_kept.as_ref().and_then(Self::loosely_read);
+        [self.loosely_read(), slashes_kept, loosely_kept].into_iter().flatten()
+    }
+
+    /// A reading, which is as it stands.
+    fn plain(reading: String) -> Self {
+        Self {
+            received: reading,
             decoded: None,
-        })
+            slashes_kept: None,
+        }
     }
 
     /// The segments between the first slash and a final one.
@@ -84,7 +117,7 @@ impl CanonicalPath {
 
 impl PartialEq for CanonicalPath {
     fn eq(&self, other: &Self) -> bool {
-        self.decoded() == other.decoded()
+        self.decoded() == other.decoded() && self.slashes_kept == other.slashes_kept
     }
 }
 
@@ -97,6 +130,11 @@ impl fmt::Display for CanonicalPath {
 /// Why a path has no single reading. It doesn't repeat the path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct PathError(&'static str);
+
+impl PathError {
+    /// Servers disagree about whether it ends a segment.
+    pub(crate) const ENCODED_SLASH: Self = Self("the path has an encoded slash");
+}
 
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,9 +152,7 @@ fn decode(path: &str) -> Result<String, PathError> {
             .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         match digits {
             None => return Err(PathError("the path has a broken percent-encoding")),
-            Some("2f" | "2F") => return Err(PathError("the path has an encoded slash")),
             Some("5c" | "5C") => return Err(PathError("the path has an encoded backslash")),
-            Some("25") if is_encoding(path, start + 3) => return Err(PathError("the path is percent-encoded twice")),
             Some(_) => {}
         }
     }
@@ -126,12 +162,26 @@ fn decode(path: &str) -> Result<String, PathError> {
     if decoded.chars().any(char::is_control) {
         return Err(PathError("the path has a control character"));
     }
+    // Looked for in what came out, as the digits may be encoded too: `%252%65` comes to `%2e`.
+    let is_encoding =
+        |after: &[u8]| matches!(after, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    if decoded.as_bytes().windows(3).any(is_encoding) {
+        return Err(PathError("the path is percent-encoded twice"));
+    }
     Ok(decoded.into_owned())
 }
 
-fn is_encoding(path: &str, start: usize) -> bool {
-    path.get(start..start + 2)
-        .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+/// The path with its percent-encoding undone but for slashes; none: no slash is encoded.
+fn keep_slashes(path: &str) -> Option<String> {
+    let marked = path.replace("%2f", "%252F").replace("%2F", "%252F");
+    (marked != path).then(|| percent_decode_str(&marked).decode_utf8_lossy().into_owned())
+}
+
+/// Whether a segment is empty or made of dots, also when it is cut at a decoded `#` or `?`: `..?x` climbs then. One
+/// that begins with such a character is a name all the same.
+fn is_no_name(segment: &str) -> bool {
+    let cut = segment.split(['#', '?']).next().unwrap_or(segment);
+    loose(cut).is_empty() && (!cut.is_empty() || cut == segment)
 }
 
 fn loose(segment: &str) -> &str {
@@ -180,15 +230,46 @@ mod tests {
             "/%2e", "/%2E%2e/a", "/.%2e/a", "/a/%2e%2E", "/a/%2e%2e/", // encoded ones
             "/..;/a", "/..;x=1/a", "/.;/a", "/%2e%2e;a/b", "/;/a", "/;x=1", "/..%3b/a", // behind parameters
             "/.../a", "/..%20/a", "/.%20./a", "/a/%20", "/%20/a", "/.. ", // behind dots and spaces
+            "/a/..%3Fx", "/a/..%23/b", "/a/.%3f", "/a/..;%3f", "/a/..%20%23", // before what cuts them off
             "/a%2fb", "/a%2Fb", "/a%5cb", "/a%5Cb", "/a\\b", "/\\a", // slashes of another kind
             "/%00", "/a%0d%0ab", "/a%09", "/a%7f", "/a\u{7f}", "/a\nb", "/a%C2%85", // control characters
             "/%", "/%4", "/%zz", "/%u0041", "/a%%61", "/%+1", // broken encodings
             "/%c0%ae%c0%ae/a", "/%c0%af", "/%e0%80%af", "/%ff", "/%ed%a0%80", // overlong and other non-UTF-8
             "/%252e%252e/a", "/%252fa", "/%2541", // encoded twice
+            "/%252%65%252%65/a", "/%25%32%66a", "/%25%34%31", // that, with digits encoded
             "/a#b", "/a?b", "/m\u{fc}ller", "/a b", // must be encoded
         ] {
             assert!(CanonicalPath::parse(refused).is_err(), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn an_encoded_slash_has_two_readings_and_neither_may_climb() {
+        for (text, kept) in [
+            ("/a%2Fb", "/a%2Fb"),
+            ("/a%2fb/%63", "/a%2Fb/c"),
+            ("/a%2F", "/a%2F"),
+            ("/group%2Fproject/raw/%3F", "/group%2Fproject/raw/?"),
+        ] {
+            assert_eq!(CanonicalPath::parse(text), Err(PathError::ENCODED_SLASH), "{text}");
+            let path = CanonicalPath::parse_with_encoded_slashes(text).unwrap();
+            assert!(path.has_encoded_slash() && path.as_str() == text);
+            assert!(path.other_readings().any(|reading| reading.as_str() == kept), "{text}");
+        }
+        for refused in [
+            "/a%2F..",
+            "/..%2fb",
+            "/a%2F.%2Fb",
+            "/a%2F%2Fb",
+            "/%2Fa",
+            "/a%2F/b",
+            "/a%2F;x",
+            "/a%252Fb",
+            "/a%2F%5c",
+        ] {
+            assert!(CanonicalPath::parse_with_encoded_slashes(refused).is_err(), "{refused}");
+        }
+        assert_eq!(path("/a").other_readings().count(), 0);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use http::uri::Scheme;
 
 use crate::serve::answer;
 use crate::serve::answer::Body;
+use crate::serve::framing::Doubt;
 use crate::serve::path::CanonicalPath;
 
 /// What a request asks for.
@@ -31,6 +32,9 @@ pub(crate) struct Target {
 impl Target {
     /// Reads the head of a request. HTTP/2 gives the authority a place in the request line.
     pub(crate) fn of(parts: &Parts) -> Result<Self, Unserved> {
+        if let Some(Doubt(why)) = parts.extensions.get() {
+            return Err(Unserved::malformed(why));
+        }
         served_method(&parts.method)?;
         let scheme = parts.uri.scheme();
         if scheme.is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
@@ -40,7 +44,7 @@ impl Target {
         }
         Ok(Self {
             authority: authority(parts)?,
-            path: CanonicalPath::parse(parts.uri.path()).map_err(Unserved::malformed)?,
+            path: CanonicalPath::parse_with_encoded_slashes(parts.uri.path()).map_err(Unserved::malformed)?,
             query: parts.uri.query().map(str::to_owned),
         })
     }

@@ -64,6 +64,7 @@ authenticators = ["hub", "mine"]
 upstream = "http://127.0.0.1:8001/base/"
 cookies = "drop"
 forward_authorization = true
+allow_encoded_slash = true
 timeout = "2h"
 [routes.identity]
 user = "X-User"
@@ -178,6 +179,7 @@ fn a_route_knows_who_may_pass_and_what_the_upstream_learns() {
     );
     assert_eq!(api.identity.basic_password.as_ref().unwrap().expose(), "hunter2");
     assert_eq!((api.cookies, api.forward_authorization), (Cookies::Drop, false));
+    assert_eq!((root.allow_encoded_slash, api.allow_encoded_slash), (true, false));
 
     assert_eq!(
         (&about.access, &about.upstream),

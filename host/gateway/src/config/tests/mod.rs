@@ -3,6 +3,7 @@
 mod directory;
 mod fronts;
 mod good;
+mod mangled;
 mod outbound;
 mod routes;
 mod secrets;

@@ -1,0 +1,36 @@
+//! Grants to ask a server: what is permitted is that scheme, host and port, and a path below the granted one.
+#![no_main]
+#![allow(dead_code, reason = "the module is the gateway's own, and not all of it is used here")]
+
+#[path = "../../host/core/src/grants/http.rs"]
+mod grant;
+
+use grant::HttpGrant;
+use http::Uri;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let (granted, asked) = text.split_once('\n').unwrap_or((text, text));
+    let Ok(grant) = granted.parse::<HttpGrant>() else { return };
+    let again = grant.to_string().parse::<HttpGrant>();
+    assert_eq!(again.as_ref().ok(), Some(&grant), "{grant}");
+    let Ok(uri) = asked.parse::<Uri>() else { return };
+    if !grant.permits(&uri) {
+        return;
+    }
+    let wanted = granted.parse::<Uri>().unwrap();
+    assert_eq!(wanted.scheme(), uri.scheme());
+    let port = |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    assert_eq!(port(&wanted), port(&uri));
+    let host = |uri: &Uri| uri.host().unwrap().trim_end_matches('.').to_ascii_lowercase();
+    match host(&wanted).strip_prefix('*') {
+        Some(suffix) => assert!(host(&uri).ends_with(suffix) && host(&uri).len() > suffix.len()),
+        None => assert_eq!(host(&wanted), host(&uri)),
+    }
+    let below = wanted.path().trim_end_matches('/');
+    let rest = uri.path().strip_prefix(below);
+    assert!(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')), "{granted} {asked}");
+    if !below.is_empty() {
+        assert!(!uri.path().split('/').any(|segment| segment == ".." || segment == "."));
+    }
+});

@@ -1,0 +1,37 @@
+//! What a provider publishes: discovery documents and key sets.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use portcullis_plugin_jwt::Jwt;
+use portcullis_sdk::Response;
+use portcullis_sdk::prelude::*;
+use portcullis_sdk::testing::FakeHost;
+use portcullis_sdk::testing::RequestBuilder;
+use portcullis_sdk::testing::configure;
+
+const ISSUER: &str = "https://idp.test";
+/// `{"alg":"RS256","kid":"k"}`, claims that are good until 2100, and a signature of nobody's.
+const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJodHRwczovL2lkcC50ZXN0IiwiYXVkIjoiYSIsInN1YiI6ImFsaWNlIiwiZXhwIjo0MTAyNDQ0ODAwfQ.c2lnbmF0dXJl";
+
+fuzz_target!(|input: &[u8]| {
+    let (document, keys) = match input.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (input[..end].to_vec(), &input[end + 1..]),
+        None => (format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"{ISSUER}/jwks"}}"#).into_bytes(), input),
+    };
+    let host = FakeHost::start();
+    host.set_unix_seconds(1_800_000_000);
+    host.answer(format!("{ISSUER}/.well-known/openid-configuration"), Response::new(200).with_body(document));
+    host.answer(format!("{ISSUER}/jwks"), Response::new(200).with_body(keys));
+    let settings = serde_json::json!({ "issuers": [{ "issuer": ISSUER, "audiences": ["a"], "discovery": true }] });
+    let plugin: Jwt = configure(&settings.to_string()).unwrap();
+    let request = || RequestBuilder::get("/").header("authorization", format!("Bearer {TOKEN}")).build();
+    assert!(plugin.authenticate(&request()).is_err(), "no key verifies that signature");
+    let asked = host.requests().len();
+    assert!(plugin.authenticate(&request()).is_err());
+    // The metadata and the keys, once when none are known and once more as the token's key is not among them.
+    assert!(asked <= 4);
+    assert_eq!(host.requests().len(), asked, "not again within the floor");
+    for request in host.requests() {
+        assert!(request.url.starts_with("https://"), "{}", request.url);
+    }
+});

@@ -1,0 +1,243 @@
+//! The requests of a connection, told apart by their heads and lengths as hyper does it, with `httparse` as its parser
+//! too. Where that can't be done any more, hyper refuses what comes.
+
+use httparse::Header;
+use httparse::Request;
+
+use super::chunks::Chunks;
+use super::chunks::Read;
+
+/// Where in its requests a connection is.
+#[derive(Debug)]
+pub(super) struct Requests {
+    place: Place,
+    /// How many heads were complete.
+    heads: u64,
+    longest: usize,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// In a body that ends itself.
+    Chunked(Chunks),
+    /// In a head, of which this has come.
+    Head(Vec<u8>),
+    /// Nowhere: another protocol is spoken, or hyper refuses what came.
+    Lost,
+    /// In a body of which so many bytes are to come.
+    Sized(u64),
+}
+
+impl Requests {
+    pub(super) fn new(longest: usize) -> Self {
+        Self {
+            place: Place::Head(Vec::new()),
+            heads: 0,
+            longest,
+        }
+    }
+
+    /// Goes on by these bytes. Returns the first request in them that could be read in two ways, counted from 1, and
+    /// why.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<(u64, &'static str)> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match &mut self.place {
+                Place::Chunked(chunks) => match chunks.read(rest) {
+                    Read::Ended(end) => {
+                        rest = rest.get(end..).unwrap_or_default();
+                        self.place = Place::Head(Vec::new());
+                    }
+                    Read::More => return None,
+                    Read::Wrong => self.place = Place::Lost,
+                },
+                Place::Head(begun) => {
+                    let known = begun.len();
+                    begun.extend_from_slice(rest);
+                    match Head::read(begun, known) {
+                        Some(Ok(head)) => {
+                            rest = rest.get(head.length.saturating_sub(known)..).unwrap_or_default();
+                            self.heads += 1;
+                            self.place = head.body;
+                            if let Some(why) = head.doubt {
+                                return Some((self.heads, why));
+                            }
+                        }
+                        Some(Err(Refused)) => self.place = Place::Lost,
+                        None if begun.len() > self.longest => self.place = Place::Lost,
+                        None => return None,
+                    }
+                }
+                Place::Lost => return None,
+                Place::Sized(left) => {
+                    let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    rest = rest.get(taken..).unwrap_or_default();
+                    *left -= u64::try_from(taken).unwrap_or(*left);
+                    if *left == 0 {
+                        self.place = Place::Head(Vec::new());
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+/// hyper refuses the request, and the connection ends.
+struct Refused;
+
+struct Head {
+    length: usize,
+    /// What follows.
+    body: Place,
+    doubt: Option<&'static str>,
+}
+
+impl Head {
+    /// Reads the head that the bytes begin with; none: it isn't complete. Of them, so many were `known` to be no head.
+    fn read(bytes: &[u8], known: usize) -> Option<Result<Self, Refused>> {
+        // To parse a head anew with each of its bytes would take the square of its length.
+        if !may_end(bytes.get(known.saturating_sub(2)..).unwrap_or(bytes)) {
+            return None;
+        }
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut request = Request::new(&mut headers);
+        match request.parse(bytes) {
+            Ok(httparse::Status::Complete(length)) => {
+                let head = bytes.get(..length).unwrap_or(bytes);
+                Some(Self::parsed(head, request.path.unwrap_or_default(), request.headers))
+            }
+            Ok(httparse::Status::Partial) => None,
+            Err(_) => Some(Err(Refused)),
+        }
+    }
+
+    fn parsed(head: &[u8], target: &str, headers: &[Header<'_>]) -> Result<Self, Refused> {
+        let named = |name: &'static str| {
+            let fields = headers
+                .iter()
+                .filter(move |header| header.name.eq_ignore_ascii_case(name));
+            fields.map(|header| header.value.trim_ascii())
+        };
+        let mut lengths = named("content-length");
+        let mut codings = named("transfer-encoding");
+        let (length, coding) = (lengths.next(), codings.next());
+        let doubt = if length.is_some() && coding.is_some() {
+            Some("the request has both Content-Length and Transfer-Encoding")
+        } else if lengths.next().is_some() {
+            Some("the request has several Content-Length headers")
+        } else if coding.is_some_and(|coding| !is_chunked(coding)) || codings.next().is_some() {
+            Some("the request has a transfer coding other than chunked")
+        } else if target.contains('#') {
+            Some("the request line has a fragment, which no client sends")
+        } else if has_bare_line_feed(head) {
+            Some("a line of the request's head ends in LF without CR")
+        } else {
+            None
+        };
+        let body = match (coding, length) {
+            (Some(_), _) => Place::Chunked(Chunks::default()),
+            (None, Some(length)) => match digits(length).ok_or(Refused)? {
+                0 => Place::Head(Vec::new()),
+                length => Place::Sized(length),
+            },
+            (None, None) => Place::Head(Vec::new()),
+        };
+        Ok(Self {
+            length: head.len(),
+            body,
+            doubt,
+        })
+    }
+}
+
+/// Whether an empty line is somewhere in the bytes.
+fn may_end(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
+}
+
+/// RFC 9112, section 2.2: a recipient may take a single LF for a line's end, and not all do.
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    head.first() == Some(&b'\n')
+        || head
+            .windows(2)
+            .any(|pair| matches!(pair, [before, b'\n'] if *before != b'\r'))
+}
+
+fn is_chunked(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"chunked")
+}
+
+fn digits(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())?
+}
+
+/// As many as hyper takes.
+const MAX_HEADERS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n\
+                        POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\n\r\nGET / TE\r\n\r\n\r\
+                        POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n7\r\nA: 1\n\n\r\r\n0\r\nX: 1\r\n\r\n\
+                        POST /d HTTP/1.0\r\nContent-Length: 0\r\n\r\n";
+
+    /// The request in doubt, however the bytes are cut.
+    fn doubt(bytes: &str) -> Option<u64> {
+        let whole = Requests::new(1000).read(bytes.as_bytes());
+        for size in [1, 2, 3, 7] {
+            let mut requests = Requests::new(1000);
+            let cut = bytes.as_bytes().chunks(size).find_map(|piece| requests.read(piece));
+            assert_eq!(cut, whole, "in pieces of {size}: {bytes:?}");
+        }
+        whole.map(|(request, _)| request)
+    }
+
+    #[test]
+    fn what_has_one_reading_is_in_no_doubt() {
+        assert_eq!(doubt(GOOD), None);
+        let mut requests = Requests::new(1000);
+        assert_eq!(requests.read(GOOD.as_bytes()), None);
+        assert_eq!(requests.heads, 4);
+    }
+
+    #[test]
+    fn a_request_that_hyper_would_repair_is_in_doubt_wherever_it_stands() {
+        for bad in [
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: x\r\nTRANSFER-ENCODING: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "GET /open#/admin HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET / HTTP/1.1\nHost: x\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: x\nX: 1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: x\r\n\n",
+            "\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        ] {
+            assert_eq!(doubt(bad), Some(1), "{bad:?}");
+            assert_eq!(doubt(&format!("{GOOD}{bad}")), Some(5), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_hyper_refuses_is_left_to_it() {
+        for refused in [
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "HELO gateway\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na",
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n",
+        ] {
+            let bad = "GET / HTTP/1.1\nHost: x\n\n";
+            assert_eq!(doubt(&format!("{refused}{bad}")), None, "{refused:?}");
+        }
+        let mut requests = Requests::new(1000);
+        assert_eq!(requests.read(&[b'x'; 2000]), None);
+        assert!(matches!(requests.place, Place::Lost), "{requests:?}");
+    }
+}

@@ -1,0 +1,104 @@
+"""An upstream that keeps every byte as it came, for tests about what no HTTP library would show."""
+
+import socket
+import threading
+from dataclasses import dataclass
+
+
+@dataclass
+class Request:
+    line: bytes
+    headers: list
+    body: bytes = b""
+    trailers: bytes = b""
+
+    @property
+    def target(self):
+        return self.line.split(b" ")[1].decode("latin-1")
+
+    def all(self, name):
+        """Every value of a header, in order."""
+        return [value for key, value in self.headers if key.lower() == name.encode()]
+
+
+class RawUpstream:
+    """A server on `url`. `seen` has every request; `rest` what came and was none."""
+
+    def __init__(self):
+        self.forget()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def forget(self):
+        self.seen = []
+        self.rest = []
+
+    def stop(self):
+        self._socket.close()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, connection):
+        with connection, connection.makefile("rb") as stream:
+            while head := _head(stream):
+                try:
+                    request = _read(head, stream)
+                except EOFError:
+                    return
+                if request is None:
+                    self.rest.append(b"".join(head))
+                    return
+                self.seen.append(request)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def _head(stream):
+    """The lines up to an empty one; fewer when the connection ends."""
+    lines = []
+    while line := stream.readline():
+        lines.append(line)
+        if line in (b"\r\n", b"\n"):
+            break
+    return lines
+
+
+def _read(head, stream):
+    line, *fields, end = head
+    if end != b"\r\n" or not line.endswith(b" HTTP/1.1\r\n") or not all(b":" in field for field in fields):
+        return None
+    pairs = [field.split(b":", 1) for field in fields]
+    request = Request(line.rstrip(b"\r\n"), [(name, value.strip()) for name, value in pairs])
+    lengths, codings = request.all("content-length"), request.all("transfer-encoding")
+    if len(lengths) + len(codings) > 1 or codings not in ([], [b"chunked"]):
+        return None
+    if lengths:
+        request.body = _exactly(stream, int(lengths[0]))
+    while codings:
+        size = int(_line(stream), 16)
+        if size == 0:
+            request.trailers = b"".join(iter(lambda: _line(stream), b"\r\n"))
+            break
+        request.body += _exactly(stream, size)
+        _line(stream)
+    return request
+
+
+def _line(stream):
+    line = stream.readline()
+    if not line.endswith(b"\r\n"):
+        raise EOFError
+    return line
+
+
+def _exactly(stream, length):
+    read = stream.read(length)
+    if len(read) < length:
+        raise EOFError
+    return read
