@@ -20,12 +20,13 @@ impl Host {
         }
         let name = normalized(text);
         match name.strip_prefix('*') {
-            Some(suffix) if suffix.starts_with('.') && suffix.len() > 1 && !suffix.contains('*') => {
+            Some(suffix) if suffix.starts_with('.') && suffix.len() > 1 && is_name(suffix) => {
                 Ok(Self::Below(suffix.to_owned()))
             }
             Some(_) => Err("`*` stands for a host's first labels only: *.example.com"),
             None if name.is_empty() || name.contains('*') => Err("it names no host"),
             None if name.starts_with('[') => Err("what is in brackets is no IPv6 address; a zone can't be granted"),
+            None if !is_name(&name) => Err("its host is neither a name nor an address"),
             None if ends_in_a_number(&name) => Err("write the address in its usual form, such as 127.0.0.1"),
             None => Ok(Self::Name(name)),
         }
@@ -66,6 +67,12 @@ fn address(host: &str) -> Option<IpAddr> {
         Some(bare) => bare.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
         None => host.parse().ok(),
     }
+}
+
+/// Whether this is all of a host. `Uri` finds one in `x[::1]`, which no server has.
+fn is_name(host: &str) -> bool {
+    host.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// Names are compared without case and without the root's dot (RFC 9110, section 4.2.3; RFC 1034, section 3.1).
