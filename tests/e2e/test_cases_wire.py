@@ -260,7 +260,8 @@ def test_case_37_a_malformed_request_of_http_2_reaches_nobody(gateway, raw, case
 @pytest.mark.parametrize("length, body", [("4", b"ab"), ("1", b"ab"), ("0", b"GET /second HTTP/1.1\r\nHost: x\r\n\r\n"), ("+2", b"ab")])
 def test_case_37_a_length_that_the_frames_contradict_is_an_error(gateway, raw, length, body):
     outcome, _ = ask(gateway, lambda client: client.pairs([*AS_ALICE, ("content-length", length)], method="POST"), body)
-    assert outcome in ("reset", "ended", 400, 502)
+    # A request of no length is whole with its head: it may be answered before the frame that contradicts it is there.
+    assert outcome in ("reset", "ended", 400, 502) or (outcome, length) == (200, "0")
     assert all(request.target in ("/", "/after") for request in raw.seen)
     assert b"/second" not in b"".join(raw.rest)
 
