@@ -12,8 +12,8 @@ use crate::contract::portcullis::auth::cache;
 const MAX_KEY: usize = 256;
 const MAX_VALUE: usize = 1 << 20;
 
-/// What an entry costs besides its key and value, roughly: an empty one isn't free.
-const OVERHEAD: usize = 128;
+/// What an entry costs besides its key and value, roughly: its places in the map, in two queues and in the timer.
+const OVERHEAD: usize = 512;
 
 /// Values with a time to live.
 #[derive(Debug)]
