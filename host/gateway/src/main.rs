@@ -11,6 +11,7 @@ mod serve;
     reason = "helpers of tests are tests, which clippy only sees of functions"
 )]
 mod testing;
+mod tls;
 mod trust;
 
 use std::process::ExitCode;

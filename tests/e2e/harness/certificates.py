@@ -20,10 +20,10 @@ class Authority:
         certificate = self._builder(self._name, self._key).add_extension(constraints, critical=True)
         self.ca = self._write(f"{name}.pem", certificate.sign(self._key, hashes.SHA256()))
 
-    def issue(self, name):
-        """A certificate for 127.0.0.1 and localhost, as a server or a client. Returns its file and that of its key."""
+    def issue(self, name, host="localhost"):
+        """A certificate for 127.0.0.1 and a host, as a server or a client. Returns its file and that of its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        hosts = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+        hosts = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(host)]
         certificate = self._builder(_named(name), key).add_extension(x509.SubjectAlternativeName(hosts), critical=False)
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

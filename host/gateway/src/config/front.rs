@@ -8,7 +8,9 @@ use http::HeaderValue;
 use subtle::ConstantTimeEq;
 
 use crate::config::ServerConfig;
+use crate::config::TlsConfig;
 use crate::config::document::Environment;
+use crate::config::reader::Item;
 use crate::config::reader::Place;
 use crate::config::reader::Table;
 use crate::config::secret::secret;
@@ -29,6 +31,8 @@ pub(crate) struct ListenConfig {
 pub(crate) struct ForwardAuthConfig {
     /// A listener of its own; none: the public one.
     pub(crate) listen: Option<SocketAddr>,
+    /// TLS of that listener; none: plain HTTP.
+    pub(crate) tls: Option<TlsConfig>,
     /// What the front proves itself with; none: its address has to be a trusted proxy's.
     pub(crate) proxy_token: Option<ProxyToken>,
 }
@@ -38,6 +42,8 @@ pub(crate) struct ForwardAuthConfig {
 pub(crate) struct ExtAuthzConfig {
     /// Where it listens.
     pub(crate) listen: SocketAddr,
+    /// TLS; none: HTTP/2 in plain text.
+    pub(crate) tls: Option<TlsConfig>,
     /// What the front proves itself with; none: its address has to be a trusted proxy's.
     pub(crate) proxy_token: Option<ProxyToken>,
 }
@@ -45,9 +51,18 @@ pub(crate) struct ExtAuthzConfig {
 impl ForwardAuthConfig {
     pub(super) fn read(mut table: Table<'_>, proxies_are_trusted: bool) -> Self {
         let listen = listen(&mut table);
+        let place = table.place.clone();
+        let tls = table.take("tls").and_then(Item::table).and_then(TlsConfig::read);
+        if tls.is_some() && listen.is_none() {
+            place.report("tls needs a listener of its own: set listen");
+        }
         let proxy_token = proxy_token(&mut table, proxies_are_trusted);
         table.finish();
-        Self { listen, proxy_token }
+        Self {
+            listen,
+            tls,
+            proxy_token,
+        }
     }
 }
 
@@ -61,10 +76,12 @@ impl ExtAuthzConfig {
                 .place
                 .report("the key \"listen\" is missing: Envoy asks over HTTP/2 on an address of its own");
         }
+        let tls = table.take("tls").and_then(Item::table).and_then(TlsConfig::read);
         let proxy_token = proxy_token(&mut table, proxies_are_trusted);
         table.finish();
         Some(Self {
             listen: listen?,
+            tls,
             proxy_token,
         })
     }

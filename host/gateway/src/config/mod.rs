@@ -10,6 +10,7 @@ mod grants;
 mod identity;
 mod limits;
 mod outbound;
+pub(crate) mod pem;
 mod plugins;
 mod reader;
 mod route;
@@ -17,6 +18,7 @@ mod secret;
 mod server;
 mod session;
 mod settings;
+mod tls;
 mod upstream;
 mod values;
 
@@ -45,6 +47,7 @@ pub(crate) use route::RouteConfig;
 pub(crate) use secret::Secret;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
+pub(crate) use tls::TlsConfig;
 pub(crate) use upstream::Upstream;
 
 use document::Document;

@@ -1,6 +1,7 @@
 //! The keys `http_…` of `[authenticators.NAME]`: how a plugin's requests to other servers are sent. What they add is read
 //! here and handed to the sender, and never to the plugin.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,22 +11,15 @@ use portcullis::Grants;
 use portcullis::HttpGrant;
 use portcullis::Outbound;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 
-use crate::config::document::read_bytes;
+use crate::config::pem;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
-use crate::config::secret::private_file;
 use crate::config::secret::secret;
 use crate::config::secret::text_or_reference;
 use crate::config::values;
 use crate::trust;
 use crate::trust::ClientIdentity;
-
-/// Largest file with certificates or a key, in bytes.
-const MAX_PEM: u64 = 1024 * 1024;
 
 /// Longest secret in a header, in bytes; servers take about this much.
 const MAX_HEADER: usize = 8192;
@@ -81,54 +75,19 @@ fn tls(table: &mut Table<'_>, outbound: Outbound) -> Outbound {
 
 /// The authorities of a bundle.
 fn authorities(item: Item<'_>) -> Option<RootCertStore> {
-    let place = item.place.clone();
-    let (path, certificates) = certificates(item)?;
-    let mut roots = RootCertStore::empty();
-    for (index, certificate) in certificates.into_iter().enumerate() {
-        if let Err(error) = roots.add(certificate) {
-            place.report(format!("{path}: certificate {} can't be used: {error}", index + 1));
-            return None;
-        }
-    }
-    Some(roots)
+    file(item, pem::authorities)
 }
 
 fn identity(certificate: Item<'_>, key: Item<'_>) -> Option<ClientIdentity> {
-    let certificates = certificates(certificate);
-    let (place, document) = (key.place.clone(), key.place.document());
-    let key = key.text().and_then(|path| {
-        let path = document.path(&path);
-        let key = private_file(&path, MAX_PEM).and_then(|pem| {
-            // The parser's own words could show what it read.
-            PrivateKeyDer::from_pem_slice(&pem).map_err(|_| format!("{} has no private key in PEM", path.display()))
-        });
-        key.map_err(|message| place.report(message)).ok()
-    });
-    Some((certificates?.1, key?))
+    let (certificates, key) = (file(certificate, pem::certificates), file(key, pem::private_key));
+    Some((certificates?, key?))
 }
 
-/// The certificates in a PEM file, at least one, and the file's name.
-fn certificates(item: Item<'_>) -> Option<(String, Vec<CertificateDer<'static>>)> {
+/// What a file holds that a value names.
+fn file<T>(item: Item<'_>, read: impl FnOnce(&Path) -> Result<T, String>) -> Option<T> {
     let place = item.place.clone();
     let path = place.document().path(&item.text()?);
-    let name = path.display().to_string();
-    let certificates = read_bytes(&path, MAX_PEM)
-        .map_err(|error| format!("{name} {error}"))
-        .and_then(|pem| {
-            let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-            certificates.map_err(|error| format!("{name} is not PEM: {error}"))
-        });
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Some((name, certificates)),
-        Ok(_) => {
-            place.report(format!("{name} has no certificate in PEM"));
-            None
-        }
-        Err(message) => {
-            place.report(message);
-            None
-        }
-    }
+    read(&path).map_err(|message| place.report(message)).ok()
 }
 
 /// Adds the headers for one server.

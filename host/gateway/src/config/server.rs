@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::config::TlsConfig;
+use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::values;
 
@@ -14,6 +16,8 @@ use crate::config::values;
 pub(crate) struct ServerConfig {
     /// Where it listens.
     pub(crate) listen: SocketAddr,
+    /// TLS; none: plain HTTP.
+    pub(crate) tls: Option<TlsConfig>,
     /// The peers whose `X-Forwarded-*` headers are believed.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Largest head of a request, request line and headers together, in bytes.
@@ -28,6 +32,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            tls: None,
             trusted_proxies: Vec::new(),
             max_header_size: 32 * 1024,
             header_timeout: Duration::from_secs(10),
@@ -44,6 +49,7 @@ impl ServerConfig {
                 text.parse().ok()
             })
         });
+        let tls = table.take("tls").and_then(Item::table).and_then(TlsConfig::read);
         let trusted_proxies = trusted_proxies(&mut table);
         let max_header_size = table
             .take("max_header_size")
@@ -57,6 +63,7 @@ impl ServerConfig {
         table.finish();
         Self {
             listen: listen.unwrap_or(default.listen),
+            tls,
             trusted_proxies,
             max_header_size: max_header_size.unwrap_or(default.max_header_size),
             header_timeout: header_timeout.unwrap_or(default.header_timeout),

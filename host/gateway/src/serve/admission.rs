@@ -105,7 +105,7 @@ fn question(client: &Client, target: &Target, parts: &mut Parts) -> AuthRequest 
         query: target.query.clone(),
         headers: std::mem::take(&mut parts.headers),
         client_address: Some(client.address),
-        client_certificate: None,
+        client_certificate: client.certificate.clone(),
     }
 }
 

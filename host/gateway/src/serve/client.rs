@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::HeaderName;
 use http::uri::Scheme;
@@ -20,9 +21,17 @@ pub(crate) struct Client {
     pub(crate) peer: IpAddr,
     /// Whether the peer is a proxy whose `X-Forwarded-*` headers are believed.
     pub(crate) peer_is_trusted: bool,
+    /// DER of the client's verified certificate. What a trusted proxy shows is the proxy's, so that its clients have none.
+    pub(crate) certificate: Option<Bytes>,
 }
 
 impl Client {
+    /// Adds the certificate that the peer of the connection showed, if the peer is the client.
+    pub(crate) fn with_certificate(mut self, certificate: Option<Bytes>) -> Self {
+        self.certificate = certificate.filter(|_| !self.peer_is_trusted);
+        self
+    }
+
     /// The client of a front that was believed so far. What else its headers claim is the client's own word.
     pub(crate) fn behind(front: SocketAddr, scheme: Scheme, address: IpAddr) -> Self {
         Self {
@@ -30,6 +39,7 @@ impl Client {
             scheme,
             peer: front.ip().to_canonical(),
             peer_is_trusted: false,
+            certificate: None,
         }
     }
 
@@ -44,6 +54,7 @@ impl Client {
                 scheme,
                 peer,
                 peer_is_trusted: false,
+                certificate: None,
             };
         }
         let address = forwarded_address(headers, trusted).unwrap_or(peer);
@@ -56,6 +67,7 @@ impl Client {
             scheme,
             peer,
             peer_is_trusted: true,
+            certificate: None,
         }
     }
 }

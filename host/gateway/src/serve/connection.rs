@@ -23,7 +23,8 @@ use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::Watcher;
-use tokio::net::TcpStream;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -40,6 +41,8 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     /// Whether the listener speaks TLS.
     pub(crate) scheme: Scheme,
+    /// DER of the certificate that the peer showed, verified; none: it showed none.
+    pub(crate) certificate: Option<Bytes>,
     /// The place that it takes.
     pub(crate) slot: Slot,
 }
@@ -92,10 +95,18 @@ impl Protocol {
         }
     }
 
+    /// How long a client may take to say what it wants.
+    pub(crate) fn header_timeout(&self) -> Duration {
+        self.header_timeout
+    }
+
     /// Serves one connection until it ends or the server stops.
     ///
     /// A client that sends no whole request in time is cut off, whichever protocol it was going to speak.
-    pub(crate) async fn serve(self, stream: TcpStream, connection: Connection, answers: impl Service, stop: Watcher) {
+    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, answers: impl Service, stop: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let first_request = Arc::new(Notify::new());
         let spoken = Arc::clone(&first_request);
         let (stream, seen) = Watched::new(stream, self.buffer_size);

@@ -82,6 +82,7 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let client = self.client(connection.peer, connection.scheme.clone(), &parts.headers);
+        let client = client.with_certificate(connection.certificate.clone());
         let response = match self.serve(connection, &client, parts, body).await {
             Ok(response) => response,
             Err(unserved) => {

@@ -5,34 +5,44 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::uri::Scheme;
 use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::Watcher;
 use socket2::SockRef;
 use socket2::TcpKeepalive;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::ServerConfig;
+use crate::config::TlsConfig;
 use crate::serve::connection::Connection;
 use crate::serve::connection::Protocol;
 use crate::serve::connection::Service;
+use crate::serve::connection::Slot;
 use crate::serve::shutdown::Shutdown;
+use crate::tls::Tls;
+use crate::tls::TlsError;
 
 /// A socket that listens.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    tls: Option<Tls>,
 }
 
 impl Listener {
     /// Starts to listen. A port of 0 lets the system choose one.
-    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, ServeError> {
+    pub(crate) async fn bind(address: SocketAddr, tls: Option<&TlsConfig>) -> Result<Self, ServeError> {
+        let tls = tls.map(|tls| Tls::new(tls.certificates.clone(), tls.clients.as_ref()));
+        let tls = tls.transpose()?;
         let refused = |source| ServeError::Listen { address, source };
         let socket = TcpListener::bind(address).await.map_err(refused)?;
         let address = socket.local_addr().map_err(refused)?;
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, tls })
     }
 
     /// Where it listens.
@@ -46,6 +56,7 @@ impl Listener {
         let connections = GracefulShutdown::new();
         tokio::select! {
             () = self.accept_all(&answers, &protocol, &connections) => {}
+            () = reload(self.tls.clone()) => {}
             () = stop.requested() => {}
         }
         drop(self);
@@ -65,15 +76,17 @@ impl Listener {
                 tracing::debug!(error = %error, "a connection ended before it began");
                 continue;
             }
-            let connection = Connection {
+            let accepted = Accepted {
+                stream,
                 peer,
-                scheme: Scheme::HTTP,
                 slot: Arc::new(slot),
             };
-            let served = protocol
-                .clone()
-                .serve(stream, connection, answers.clone(), connections.watcher());
-            tokio::spawn(served);
+            let (protocol, answers) = (protocol.clone(), answers.clone());
+            let watcher = connections.watcher();
+            match &self.tls {
+                None => _ = tokio::spawn(accepted.plain(protocol, answers, watcher)),
+                Some(tls) => _ = tokio::spawn(accepted.over_tls(tls.clone(), protocol, answers, watcher)),
+            }
         }
     }
 
@@ -92,6 +105,51 @@ impl Listener {
                 }
             }
         }
+    }
+}
+
+/// Takes up new certificates for as long as it is polled. It never ends.
+async fn reload(tls: Option<Tls>) {
+    match tls {
+        Some(tls) => tls.reload().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A connection that nobody has spoken on yet.
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    slot: Slot,
+}
+
+impl Accepted {
+    async fn plain(self, protocol: Protocol, answers: impl Service, watcher: Watcher) {
+        let connection = Connection {
+            peer: self.peer,
+            scheme: Scheme::HTTP,
+            certificate: None,
+            slot: self.slot,
+        };
+        protocol.serve(self.stream, connection, answers, watcher).await;
+    }
+
+    async fn over_tls(self, tls: Tls, protocol: Protocol, answers: impl Service, watcher: Watcher) {
+        let shaken = TlsAcceptor::from(Arc::clone(tls.config())).accept(self.stream);
+        let stream = match tokio::time::timeout(protocol.header_timeout(), shaken).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(error = %error, client = %self.peer, "no TLS connection was made"),
+            Err(_) => return tracing::debug!(client = %self.peer, "no TLS connection was made in time"),
+        };
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let connection = Connection {
+            peer: self.peer,
+            scheme: Scheme::HTTPS,
+            certificate: certificate.map(|leaf| Bytes::copy_from_slice(leaf)),
+            slot: self.slot,
+        };
+        protocol.serve(stream, connection, answers, watcher).await;
     }
 }
 
@@ -115,6 +173,9 @@ pub(crate) enum ServeError {
         /// What the system says.
         source: io::Error,
     },
+    /// TLS can't be served with what is configured.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The system gives no signals.
     #[error("can't listen for signals: {0}")]
     Signals(io::Error),

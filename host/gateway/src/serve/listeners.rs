@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::ListenConfig;
 use crate::config::ProxyToken;
 use crate::config::ServerConfig;
+use crate::config::TlsConfig;
 use crate::generation::Generation;
 use crate::serve::Gateway;
 use crate::serve::Listener;
@@ -28,10 +29,12 @@ pub(super) struct Listeners {
 impl Listeners {
     /// Binds all of them, or none.
     pub(super) async fn bind(config: &ListenConfig) -> Result<Self, ServeError> {
-        let forward_auth = config.forward_auth.as_ref().and_then(|front| front.listen);
-        let ext_authz = config.ext_authz.as_ref().map(|front| front.listen);
+        let forward_auth = config.forward_auth.as_ref();
+        let forward_auth = forward_auth.and_then(|front| Some((front.listen?, front.tls.as_ref())));
+        let ext_authz = config.ext_authz.as_ref();
+        let ext_authz = ext_authz.map(|front| (front.listen, front.tls.as_ref()));
         Ok(Self {
-            public: Listener::bind(config.server.listen).await?,
+            public: Listener::bind(config.server.listen, config.server.tls.as_ref()).await?,
             forward_auth: bind(forward_auth, "listening for forward-auth").await?,
             ext_authz: bind(ext_authz, "listening for ext_authz").await?,
         })
@@ -70,9 +73,12 @@ impl Listeners {
     }
 }
 
-async fn bind(address: Option<SocketAddr>, said: &'static str) -> Result<Option<Listener>, ServeError> {
-    let Some(address) = address else { return Ok(None) };
-    let listener = Listener::bind(address).await?;
+async fn bind(
+    place: Option<(SocketAddr, Option<&TlsConfig>)>,
+    said: &'static str,
+) -> Result<Option<Listener>, ServeError> {
+    let Some((address, tls)) = place else { return Ok(None) };
+    let listener = Listener::bind(address, tls).await?;
     tracing::info!(address = %listener.address(), "{said}");
     Ok(Some(listener))
 }

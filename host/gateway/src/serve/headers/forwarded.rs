@@ -108,6 +108,7 @@ mod tests {
             scheme,
             peer,
             peer_is_trusted,
+            certificate: None,
         };
         remove_unbelieved(&mut headers, &client);
         set(&mut headers, &client, Some("app.example:8000"));

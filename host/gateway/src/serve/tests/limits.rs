@@ -59,8 +59,8 @@ async fn malformed_http_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_in_use_is_named() {
-    let taken = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let error = Listener::bind(taken.address()).await.unwrap_err().to_string();
+    let taken = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
+    let error = Listener::bind(taken.address(), None).await.unwrap_err().to_string();
     assert!(
         error.starts_with(&format!("can't listen on {}: ", taken.address())),
         "{error}"

@@ -1,0 +1,105 @@
+//! `[server.tls]`: the certificates of the public listener, and whether clients show one.
+
+use std::sync::Arc;
+
+use crate::config::pem;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+use crate::tls::Certificate;
+use crate::tls::CertificateFiles;
+use crate::tls::ClientCertificates;
+
+/// Most certificates.
+const MAX_CERTIFICATES: usize = 256;
+
+/// TLS of the public listener.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsConfig {
+    /// The certificates, the default one first.
+    pub(crate) certificates: Vec<Certificate>,
+    /// Whether clients show certificates; none: they are not asked.
+    pub(crate) clients: Option<ClientCertificates>,
+}
+
+impl TlsConfig {
+    /// None when anything in it is wrong.
+    pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
+        let place = table.place.clone();
+        let before = place.document().error_count();
+        let mut certificates = Vec::from_iter(certificate(&mut table));
+        for item in table.take("certificates").map(Item::list).unwrap_or_default() {
+            let Some(mut entry) = item.table() else { continue };
+            let listed = certificate(&mut entry);
+            if listed.is_none() && place.document().error_count() == before {
+                entry.place.report("needs cert and key");
+            }
+            entry.finish();
+            certificates.extend(listed);
+        }
+        let clients = clients(&mut table);
+        table.finish();
+        if place.document().error_count() > before {
+            return None;
+        }
+        if certificates.is_empty() {
+            place.report("there is no certificate: set cert and key");
+            return None;
+        }
+        if certificates.len() > MAX_CERTIFICATES {
+            place.report(format!("more than {MAX_CERTIFICATES} certificates"));
+            return None;
+        }
+        Some(Self { certificates, clients })
+    }
+}
+
+/// `cert` and `key`; none when neither is there or anything is wrong.
+fn certificate(table: &mut Table<'_>) -> Option<Certificate> {
+    let (cert, key) = match (table.take("cert"), table.take("key")) {
+        (None, None) => return None,
+        (Some(cert), Some(key)) => (cert, key),
+        (Some(lonely), None) => {
+            lonely.place.report("needs its key: set key");
+            return None;
+        }
+        (None, Some(lonely)) => {
+            lonely.place.report("needs its certificate: set cert");
+            return None;
+        }
+    };
+    let place = cert.place.clone();
+    let files = CertificateFiles {
+        certificate: place.document().path(&cert.text()?),
+        key: place.document().path(&key.text()?),
+    };
+    files.load().map_err(|error| place.report(error)).ok()
+}
+
+/// `client_ca` and `client_certificates`.
+fn clients(table: &mut Table<'_>) -> Option<ClientCertificates> {
+    let demand = table.take("client_certificates");
+    let ca = table.take("client_ca");
+    let Some(ca) = ca else {
+        if let Some(demand) = demand {
+            demand
+                .place
+                .report("needs the authorities that issue them: set client_ca");
+        }
+        return None;
+    };
+    let required = match demand {
+        None => true,
+        Some(demand) => demand.parse("\"optional\" or \"required\"", |text| match text {
+            "optional" => Some(false),
+            "required" => Some(true),
+            _ => None,
+        })?,
+    };
+    let place = ca.place.clone();
+    let authorities = pem::authorities(&place.document().path(&ca.text()?));
+    let authorities = authorities.map_err(|error| place.report(error)).ok()?;
+    Some(ClientCertificates {
+        authorities: Arc::new(authorities),
+        required,
+    })
+}

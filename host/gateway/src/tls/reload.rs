@@ -1,0 +1,62 @@
+//! Looks at the files of certificates every few seconds. Reading them again is the one way that sees every kind of
+//! change: a file written over, a symbolic link of certbot's, a folder that Kubernetes swaps.
+
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+
+use super::certificate::Certificate;
+use super::store::Store;
+
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Replaces every certificate whose files have changed, for as long as it is polled.
+///
+/// A certificate and its key are two files, so for a moment they may not fit: only what is still wrong at the next look
+/// is worth a warning. Until it is mended, the old one is served.
+pub(super) async fn watch(store: &Store) {
+    let mut faults: Vec<Option<Fault>> = vec![None; store.current().len()];
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        for ((index, certificate), fault) in store.current().iter().enumerate().zip(&mut faults) {
+            let files = certificate.files.clone();
+            let loaded = tokio::task::spawn_blocking(move || files.load()).await;
+            match loaded.unwrap_or_else(|error| Err(error.to_string())) {
+                Ok(new) if is_same(certificate, &new) => *fault = None,
+                Ok(new) => {
+                    tracing::info!(certificate = %new.files.certificate.display(), "a new certificate is served");
+                    store.replace(index, new);
+                    *fault = None;
+                }
+                Err(error) => *fault = Some(Fault::seen(fault.take(), error)),
+            }
+        }
+    }
+}
+
+/// What is wrong with the files, and whether the operator was told.
+#[derive(Clone, Debug)]
+struct Fault {
+    error: String,
+    told: bool,
+}
+
+impl Fault {
+    fn seen(before: Option<Self>, error: String) -> Self {
+        let told = match before {
+            Some(before) if before.error == error => {
+                if !before.told {
+                    tracing::warn!(%error, "a certificate changed and can't be used; the old one is served");
+                }
+                true
+            }
+            _ => false,
+        };
+        Self { error, told }
+    }
+}
+
+fn is_same(old: &Certificate, new: &Certificate) -> bool {
+    let chain = |certificate: &Certificate| -> Vec<CertificateDer<'static>> { certificate.key.cert.clone() };
+    chain(old) == chain(new)
+}

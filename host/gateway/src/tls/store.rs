@@ -1,0 +1,49 @@
+//! The certificates that are served now, and which of them a client gets by the name that it asks for.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::ServerName;
+use rustls::server::ClientHello;
+use rustls::server::ResolvesServerCert;
+use rustls::sign::CertifiedKey;
+
+use super::certificate::Certificate;
+
+/// Certificates, the default one first.
+#[derive(Debug)]
+pub(super) struct Store(ArcSwap<Vec<Certificate>>);
+
+impl Store {
+    pub(super) fn new(certificates: Vec<Certificate>) -> Self {
+        Self(ArcSwap::from_pointee(certificates))
+    }
+
+    /// Those that are served now.
+    pub(super) fn current(&self) -> Arc<Vec<Certificate>> {
+        self.0.load_full()
+    }
+
+    /// Serves one of them anew. Connections that exist keep what they have.
+    pub(super) fn replace(&self, index: usize, certificate: Certificate) {
+        let mut certificates = Vec::clone(&self.0.load());
+        if let Some(place) = certificates.get_mut(index) {
+            *place = certificate;
+        }
+        self.0.store(Arc::new(certificates));
+    }
+
+    fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let certificates = self.0.load();
+        let host = name.and_then(|name| ServerName::try_from(name).ok());
+        let own = host.and_then(|host| certificates.iter().find(|certificate| certificate.is_for(&host)));
+        own.or_else(|| certificates.first())
+            .map(|certificate| Arc::clone(&certificate.key))
+    }
+}
+
+impl ResolvesServerCert for Store {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.find(hello.server_name())
+    }
+}
