@@ -206,7 +206,10 @@ def test_case_22_a_host_is_the_same_in_every_spelling(gateway, raw, host):
     assert [request.target for request in raw.seen] == ["/hub/x"]
 
 
-@pytest.mark.parametrize("host", ["hub.test.evil", "evil-hub.test", "hub.test@evil", "hub.test/", "hub.test, x", "hub.test\\"])
+OTHERS = ["hub.test.evil", "evil-hub.test", "hub.test@evil", "hub.test/", "hub.test, x", "hub.test\\"]
+
+
+@pytest.mark.parametrize("host", OTHERS)
 def test_case_22_and_no_other_host_is_it(gateway, raw, host):
     request = f"GET /x HTTP/1.1\r\nHost: {host}\r\nAuthorization: {ALICE['Authorization']}\r\n\r\n"
     assert exchange(gateway.url, request.encode()) in (200, 400)
@@ -254,7 +257,8 @@ def test_case_23_crumbs_of_cookies_are_one_field(gateway, raw):
     assert [request.all("cookie") for request in raw.seen] == [[b"a=1; b=2; c=3"]] * 2
 
 
-OURS = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-user", "host", "authorization", "cookie"]
+FORWARDED = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-user"]
+OURS = [*FORWARDED, "host", "authorization", "cookie"]
 
 
 @pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])

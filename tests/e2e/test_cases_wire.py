@@ -156,7 +156,8 @@ def test_case_37_a_broken_body_hides_no_request(gateway, raw, case):
     assert raw.rest in ([], [b""])
 
 
-TRAILERS = f"2\r\nab\r\n0\r\nX-Forwarded-User: mallory\r\nAuthorization: {basic('bob')['Authorization']}\r\nHost: y\r\n\r\n"
+BOB = basic("bob")["Authorization"]
+TRAILERS = f"2\r\nab\r\n0\r\nX-Forwarded-User: mallory\r\nAuthorization: {BOB}\r\nHost: y\r\n\r\n"
 
 
 def test_case_37_trailers_are_no_headers(gateway, raw):
@@ -231,7 +232,7 @@ MALFORMED = {
     "a method with a space": lambda client: client.pairs(AS_ALICE, method="GET /x HTTP/1.1"),
     "a method with a line break": lambda client: client.pairs(AS_ALICE, method="GET\r\n"),
     "a path with a space": lambda client: client.pairs(AS_ALICE, path="/ HTTP/1.1"),
-    "a path with line breaks": lambda client: client.pairs(AS_ALICE, path="/ HTTP/1.1\r\nX-Forwarded-User: mallory\r\n"),
+    "a path with line breaks": lambda client: client.pairs(AS_ALICE, path="/ HTTP/1.1\r\nX-Evil: 1\r\n"),
     "a name in capitals": lambda client: client.pairs([*AS_ALICE, ("X-Upper", "1")]),
     "a name with a colon": lambda client: client.pairs([*AS_ALICE, ("x:y", "1")]),
     "a name with a space": lambda client: client.pairs([*AS_ALICE, ("x y", "1")]),
@@ -257,7 +258,10 @@ def test_case_37_a_malformed_request_of_http_2_reaches_nobody(gateway, raw, case
     assert raw.rest == []
 
 
-@pytest.mark.parametrize("length, body", [("4", b"ab"), ("1", b"ab"), ("0", b"GET /second HTTP/1.1\r\nHost: x\r\n\r\n"), ("+2", b"ab")])
+LENGTHS = [("4", b"ab"), ("1", b"ab"), ("0", b"GET /second HTTP/1.1\r\nHost: x\r\n\r\n"), ("+2", b"ab")]
+
+
+@pytest.mark.parametrize("length, body", LENGTHS)
 def test_case_37_a_length_that_the_frames_contradict_is_an_error(gateway, raw, length, body):
     outcome, _ = ask(gateway, lambda client: client.pairs([*AS_ALICE, ("content-length", length)], method="POST"), body)
     # A request of no length is whole with its head: it may be answered before the frame that contradicts it is there.
