@@ -41,9 +41,9 @@ class Session:
         certificate = x509.load_der_x509_certificate(self._socket.getpeercert(binary_form=True))
         self.certificate = certificate.subject.rfc4514_string()
 
-    def get(self, headers=()):
+    def get(self, headers=(), path="/"):
         """The status of the answer, and everything that it says."""
-        lines = ["GET / HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in dict(headers).items())]
+        lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in dict(headers).items())]
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode())
         received = b""
         while not _is_whole(received):
@@ -191,6 +191,28 @@ def test_the_listeners_for_fronts_speak_tls_too(serve, upstream, authority):
         session = Session(gateway, authority, protocols=(protocol,), address=line["address"])
         assert (session.certificate, session.protocol) == ("CN=front", protocol)
         session.close()
+
+
+def test_a_front_may_be_known_by_its_certificate(serve, upstream, authority):
+    cert, key = authority.issue("server")
+    own = f'listen = "127.0.0.1:0"\ntls = {{ cert = "{cert}", key = "{key}", client_ca = "{authority.ca}" }}\n'
+    gateway = serve("[forward_auth]\n" + own + protected(upstream))
+    [line] = gateway.logged(message="listening for forward-auth")
+    asked = {
+        "X-Forwarded-Method": "GET",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "app.example",
+        "X-Forwarded-Uri": "/a",
+        "X-Forwarded-For": "192.0.2.1",
+    }
+    path = "/.portcullis/auth/caddy"
+    front = Session(gateway, authority, client=authority.issue("front"), address=line["address"])
+    assert front.get(asked, path)[0] == 401
+    status, answer = front.get(asked | basic("alice"), path)
+    assert (status, "x-forwarded-user: alice" in answer) == (200, True)
+    with pytest.raises((ssl.SSLError, ConnectionResetError, BrokenPipeError)):
+        Session(gateway, authority, address=line["address"]).get(asked | basic("alice"), path)
+    assert gateway.send(path, asked | basic("alice")).status in (403, 404), "the public listener has no such endpoint"
 
 
 def test_plain_http_on_a_tls_port_gets_nothing_and_harms_nobody(serve, upstream, authority):

@@ -56,7 +56,8 @@ impl ForwardAuthConfig {
         if tls.is_some() && listen.is_none() {
             place.report("tls needs a listener of its own: set listen");
         }
-        let proxy_token = proxy_token(&mut table, proxies_are_trusted);
+        let certified = tls.as_ref().is_some_and(TlsConfig::requires_certificates);
+        let proxy_token = proxy_token(&mut table, proxies_are_trusted || certified);
         table.finish();
         Self {
             listen,
@@ -77,7 +78,8 @@ impl ExtAuthzConfig {
                 .report("the key \"listen\" is missing: Envoy asks over HTTP/2 on an address of its own");
         }
         let tls = table.take("tls").and_then(Item::table).and_then(TlsConfig::read);
-        let proxy_token = proxy_token(&mut table, proxies_are_trusted);
+        let certified = tls.as_ref().is_some_and(TlsConfig::requires_certificates);
+        let proxy_token = proxy_token(&mut table, proxies_are_trusted || certified);
         table.finish();
         Some(Self {
             listen: listen?,
@@ -128,9 +130,9 @@ fn listen(table: &mut Table<'_>) -> Option<SocketAddr> {
     })
 }
 
-/// The token that the section names, else the environment's. Without any, and without trusted proxies, whoever reaches
-/// the endpoint could say what a front says.
-fn proxy_token(table: &mut Table<'_>, proxies_are_trusted: bool) -> Option<ProxyToken> {
+/// The token that the section names, else the environment's. Without any, and where a front is not known otherwise,
+/// whoever reaches the endpoint could say what a front says.
+fn proxy_token(table: &mut Table<'_>, fronts_are_known: bool) -> Option<ProxyToken> {
     if let Some(item) = table.take("proxy_token") {
         let place = item.place.clone();
         return ProxyToken::from_hex(secret(item)?.expose())
@@ -139,7 +141,7 @@ fn proxy_token(table: &mut Table<'_>, proxies_are_trusted: bool) -> Option<Proxy
     }
     let place = &table.place;
     let Some((name, text)) = variable(place.document().environment()) else {
-        if !proxies_are_trusted {
+        if !fronts_are_known {
             report_nobody(place);
         }
         return None;
@@ -152,8 +154,9 @@ fn proxy_token(table: &mut Table<'_>, proxies_are_trusted: bool) -> Option<Proxy
 fn report_nobody(place: &Place<'_>) {
     let [ours, compatible] = VARIABLES;
     place.report(format!(
-        "no front is known: list its address in server.trusted_proxies, or share a secret with it by proxy_token = \
-         \"file:PATH\", {ours} or {compatible}; otherwise anybody could ask in its name"
+        "no front is known: list its address in server.trusted_proxies, share a secret with it by proxy_token = \
+         \"file:PATH\", {ours} or {compatible}, or require its certificate by tls.client_ca; otherwise anybody could ask \
+         in its name"
     ));
 }
 

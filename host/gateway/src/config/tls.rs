@@ -22,6 +22,11 @@ pub(crate) struct TlsConfig {
 }
 
 impl TlsConfig {
+    /// Whether nobody connects without a certificate.
+    pub(crate) fn requires_certificates(&self) -> bool {
+        self.clients.as_ref().is_some_and(|clients| clients.required)
+    }
+
     /// None when anything in it is wrong.
     pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
         let place = table.place.clone();

@@ -43,15 +43,22 @@ impl Listeners {
     /// Serves until the process is told to stop.
     pub(super) async fn serve(self, generation: Arc<Generation>, config: &ListenConfig, stop: Shutdown) {
         let server = &config.server;
-        let front = |token: &Option<ProxyToken>| Front::new(token.clone(), &server.trusted_proxies);
-        let asking = config.forward_auth.as_ref().map(|asking| front(&asking.proxy_token));
+        let front = |token: &Option<ProxyToken>, tls: Option<&TlsConfig>| {
+            let certified = tls.is_some_and(TlsConfig::requires_certificates);
+            Front::new(token.clone(), certified, &server.trusted_proxies)
+        };
+        let asking = config.forward_auth.as_ref();
+        let asking = asking.map(|asking| front(&asking.proxy_token, asking.tls.as_ref()));
         let on_public = asking.clone().filter(|_| self.forward_auth.is_none());
         let gateway = Arc::new(Gateway::new(generation, server, on_public));
         let forward_auth = asking.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
-        let ext_authz = config
-            .ext_authz
-            .as_ref()
-            .map(|asking| ExtAuthz::new(Arc::clone(&gateway), front(&asking.proxy_token), server.max_header_size));
+        let ext_authz = config.ext_authz.as_ref().map(|asking| {
+            ExtAuthz::new(
+                Arc::clone(&gateway),
+                front(&asking.proxy_token, asking.tls.as_ref()),
+                server.max_header_size,
+            )
+        });
         let mut asked = stop.clone();
         let said = async {
             asked.requested().await;

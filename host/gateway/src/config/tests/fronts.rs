@@ -8,9 +8,9 @@ use crate::config::Draft;
 use crate::config::Environment;
 
 const ROUTE: &str = "[[routes]]\npath = \"/\"\npublic = true\n";
-const NOBODY: &str = "no front is known: list its address in server.trusted_proxies, or share a secret with it by \
-                      proxy_token = \"file:PATH\", PORTCULLIS_PROXY_TOKEN or DASK_GATEWAY_PROXY_TOKEN; otherwise anybody \
-                      could ask in its name";
+const NOBODY: &str = "no front is known: list its address in server.trusted_proxies, share a secret with it by \
+                      proxy_token = \"file:PATH\", PORTCULLIS_PROXY_TOKEN or DASK_GATEWAY_PROXY_TOKEN, or require its \
+                      certificate by tls.client_ca; otherwise anybody could ask in its name";
 
 fn draft(text: &str, environment: &Environment) -> Draft {
     let text = format!("{text}{ROUTE}");

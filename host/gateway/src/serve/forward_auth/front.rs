@@ -16,13 +16,16 @@ use crate::serve::target::Unserved;
 #[derive(Clone, Debug)]
 pub(crate) struct Front {
     token: Option<ProxyToken>,
+    certified: bool,
     trusted_proxies: Arc<[IpNet]>,
 }
 
 impl Front {
-    pub(crate) fn new(token: Option<ProxyToken>, trusted_proxies: &[IpNet]) -> Self {
+    /// `certified`: whether nobody can connect without a certificate that was made for this.
+    pub(crate) fn new(token: Option<ProxyToken>, certified: bool, trusted_proxies: &[IpNet]) -> Self {
         Self {
             token,
+            certified,
             trusted_proxies: trusted_proxies.into(),
         }
     }
@@ -32,11 +35,12 @@ impl Front {
         &self.trusted_proxies
     }
 
-    /// Lets a front ask: with a token configured whoever sends it, once; without one a trusted proxy.
+    /// Lets a front ask: with a token configured whoever sends it, once; without one whoever could connect where that
+    /// takes a certificate, and else a trusted proxy.
     pub(crate) fn admit(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Unserved> {
         let Some(token) = &self.token else {
             let peer = peer.ip().to_canonical();
-            return if self.trusts(&peer) {
+            return if self.certified || self.trusts(&peer) {
                 Ok(())
             } else {
                 Err(Unserved::Front("whoever asks is no trusted proxy"))
