@@ -3,6 +3,7 @@
 Every server checks the same things of a token: signature, issuer, audience, expiry and start of validity.
 """
 
+import argparse
 import base64
 import contextlib
 import json
@@ -72,6 +73,16 @@ request = function()
   return wrk.format("GET", "/", { Authorization = "Bearer " .. tokens[next_token] })
 end
 """
+
+
+def parse(about):
+    """The arguments of a benchmark whose module says this about itself."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--tokens", type=int, default=4000, help="distinct tokens (default 4000)")
+    parser.add_argument("--seconds", type=int, default=5, help="length of a round (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each (default 5)")
+    parser.add_argument("--portcullis", type=Path, default=BINARY)
+    return parser.parse_args()
 
 
 def needs(*tools):

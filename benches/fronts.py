@@ -4,7 +4,6 @@ The answer comes from Portcullis, from HAProxy, or from Envoy's own filter. Fron
 wrk sends many distinct tokens from another; the combinations run by turns. Run it by `benches/fronts`.
 """
 
-import argparse
 import contextlib
 import statistics
 import tempfile
@@ -14,13 +13,13 @@ from socket import socket
 from common import (
     AUDIENCE,
     AUTHENTICATOR,
-    BINARY,
     ISSUER,
     ROOT,
     connects,
     haproxy,
     load,
     needs,
+    parse,
     pinned,
     portcullis,
     processor_seconds,
@@ -146,7 +145,7 @@ OWN = """name: envoy.filters.http.jwt_authn
 
 
 def main():
-    arguments = parse()
+    arguments = parse(__doc__)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         folder = Path(folder)
         folder.chmod(0o755)
@@ -171,15 +170,6 @@ def main():
                 if turn > 0:  # the first turn warms up
                     rounds[name].append(measured)
         report(rounds)
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tokens", type=int, default=4000, help="distinct tokens (default 4000)")
-    parser.add_argument("--seconds", type=int, default=4, help="length of a round (default 4)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each (default 5)")
-    parser.add_argument("--portcullis", type=Path, default=BINARY)
-    return parser.parse_args()
 
 
 @contextlib.contextmanager

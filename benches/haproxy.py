@@ -4,13 +4,12 @@ Both check the token, then answer 200 themselves. They run by turns, pinned to o
 distinct tokens from another. Run it by `benches/haproxy`.
 """
 
-import argparse
 import contextlib
 import statistics
 import tempfile
 from pathlib import Path
 
-from common import AUTHENTICATOR, BINARY, haproxy, load, needs, portcullis, processor_seconds, refuses, write_tokens
+from common import AUTHENTICATOR, haproxy, load, needs, parse, portcullis, processor_seconds, refuses, write_tokens
 
 PORTCULLIS = f"""
 [server]
@@ -24,7 +23,7 @@ upstream = "portcullis:whoami"
 
 
 def main():
-    arguments = parse()
+    arguments = parse(__doc__)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         folder = Path(folder)
         bad = write_tokens(folder, arguments.tokens)
@@ -44,15 +43,6 @@ def main():
                 if turn > 0:  # the first turn warms up
                     rounds[name].append(measured)
         report(rounds)
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tokens", type=int, default=4000, help="distinct tokens (default 4000)")
-    parser.add_argument("--seconds", type=int, default=5, help="length of a round (default 5)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each (default 5)")
-    parser.add_argument("--portcullis", type=Path, default=BINARY)
-    return parser.parse_args()
 
 
 def report(rounds):
