@@ -48,6 +48,18 @@ def test_explain_says_what_would_happen(tmp_path, upstream, target, expected):
     assert expected in result.stdout
 
 
+def test_a_route_that_lets_in_more_than_the_one_around_it_is_said(tmp_path, upstream, serve):
+    config = protected(upstream) + route(upstream, path="/open", more="public = true")
+    said = "/open is public, and / is protected"
+    checked = run("check", folder=tmp_path, config=config)
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.splitlines()[1:] == [f"  {said}"]
+    for target, explained in [("/open/door", f"opening     {said}"), ("/in", None)]:
+        lines = explain(tmp_path, upstream, "GET", f"http://gateway.test{target}").stdout.splitlines()
+        assert [line for line in lines if line.startswith("opening")] == [explained] * bool(explained), target
+    assert serve(config).logged(message=said) != []
+
+
 def test_inspect_says_what_a_plugin_is(tmp_path, api_key_component):
     result = run("plugin", "inspect", api_key_component, folder=tmp_path)
     assert result.returncode == 0, result.stderr

@@ -17,5 +17,8 @@ pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<()
         "no sessions"
     };
     writeln!(output, "{}: good: {routes}, {authenticators}, {sessions}", file.name())?;
+    for opening in generation.openings() {
+        writeln!(output, "  {opening}")?;
+    }
     Ok(())
 }

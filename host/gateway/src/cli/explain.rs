@@ -143,6 +143,9 @@ fn write(output: &mut impl Write, preview: &Preview<'_>) -> io::Result<()> {
     if let Some(route) = preview.route {
         write_route(output, route)?;
     }
+    for opening in &preview.openings {
+        line(output, "opening", opening)?;
+    }
     if let Some(admission) = &preview.admission {
         write_admission(output, admission)?;
     }

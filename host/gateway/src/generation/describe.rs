@@ -8,7 +8,8 @@ use crate::generation::Access;
 use crate::generation::Generation;
 
 impl Generation {
-    /// Writes the grants of every authenticator and the access to every route to the log.
+    /// Writes the grants of every authenticator and the access to every route to the log, and where one lets in
+    /// more than the route around it.
     pub(crate) fn log(&self) {
         for authenticator in self.authenticators() {
             let (grants, limits) = (authenticator.grants(), authenticator.limits());
@@ -37,6 +38,9 @@ impl Generation {
                 upstream = route.upstream.as_ref().map(tracing::field::display),
                 "route loaded"
             );
+        }
+        for opening in self.openings() {
+            tracing::info!(route = opening.route.name, "{opening}");
         }
     }
 }

@@ -5,6 +5,7 @@ mod authenticators;
 mod components;
 mod credentials;
 mod describe;
+mod opening;
 mod route;
 mod table;
 
@@ -28,6 +29,7 @@ use crate::serve::path::CanonicalPath;
 
 pub(crate) use components::MAX_COMPONENT;
 pub(crate) use credentials::Credentials;
+pub(crate) use opening::Opening;
 pub(crate) use route::Access;
 pub(crate) use route::Route;
 
@@ -36,6 +38,7 @@ pub(crate) use route::Route;
 pub(crate) struct Generation {
     table: RouteTable<Arc<Route>>,
     routes: Vec<Arc<Route>>,
+    openings: Vec<Opening>,
     authenticators: Vec<Authenticator>,
     sessions: Option<Arc<Sessions>>,
     identity_headers: Vec<HeaderName>,
@@ -70,6 +73,11 @@ impl Generation {
         &self.routes
     }
 
+    /// The routes that let in whom the route around them would not, in the configuration's order.
+    pub(crate) fn openings(&self) -> &[Opening] {
+        &self.openings
+    }
+
     /// The authenticators, by name.
     pub(crate) fn authenticators(&self) -> &[Authenticator] {
         &self.authenticators
@@ -96,14 +104,17 @@ impl Generation {
             places.push((route.hosts.clone(), route.path.clone()));
             routes.push(Arc::new(Route::new(route, authenticators, sessions.as_ref())?));
         }
-        let placed = places
-            .iter()
-            .zip(&routes)
-            .map(|((hosts, path), route)| (&hosts[..], path.clone(), Arc::clone(route)));
+        let placed = places.iter().zip(&routes);
+        let placed = Vec::from_iter(placed.map(|((hosts, path), route)| (&hosts[..], path, route)));
+        let openings = Opening::among(&placed);
+        let placed = placed
+            .into_iter()
+            .map(|(hosts, path, route)| (hosts, path.clone(), Arc::clone(route)));
         let mut authenticators = Vec::from_iter(authenticators.values().cloned());
         authenticators.sort_by(|a, b| a.name().cmp(b.name()));
         Ok(Self {
             table: RouteTable::new(placed),
+            openings,
             routes,
             authenticators,
             sessions,

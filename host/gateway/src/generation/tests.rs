@@ -146,3 +146,56 @@ async fn a_cookie_is_for_tls_only_unless_the_gateway_listens_on_this_machine_alo
         assert_eq!(generation.sessions().unwrap().cookie_name(), name, "{listen} {secure}");
     }
 }
+
+#[tokio::test]
+async fn a_route_that_lets_in_more_than_the_one_around_it_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let authenticators = "[authenticators.people]\nplugin = \"simple\"\n[authenticators.staff]\nplugin = \"simple\"\n";
+    let protected = "authenticators = [\"people\"]";
+    let optional = "authenticators = [\"people\"]\noptional = true";
+    let both = "authenticators = [\"people\", \"staff\"]";
+    let staff = "authenticators = [\"staff\"]";
+    let hosted = "hosts = [\"a.example\"]\npublic = true";
+    for (routes, expected) in [
+        (&[("/", protected), ("/a", protected)][..], &[][..]),
+        (&[("/", "public = true"), ("/a", protected)], &[]),
+        (&[("/", both), ("/a", staff)], &[]),
+        (
+            &[("/", protected), ("/a", "public = true")],
+            &["/a is public, and / is protected"],
+        ),
+        (
+            &[("/a/b", "public = true"), ("/a", optional), ("/", protected)],
+            &[
+                "/a/b is public, and /a is optional",
+                "/a is optional, and / is protected",
+            ],
+        ),
+        (
+            &[("/", protected), ("/a", "public = true"), ("/a/b", protected)],
+            &["/a is public, and / is protected"],
+        ),
+        (
+            &[("/", protected), ("/a", both)],
+            &["/a lets in users of staff, and / doesn't"],
+        ),
+        (&[("/a", protected), ("/ab", "public = true")], &[]),
+        (
+            &[("/", protected), ("/", hosted)],
+            &["a.example/ is public, and / is protected"],
+        ),
+        (
+            &[("/x", protected), ("/", hosted)],
+            &["a.example/ is public, and /x is protected"],
+        ),
+        (&[("/x", hosted), ("/", "public = true")], &[]),
+    ] {
+        let routes = routes.iter().map(|(path, access)| {
+            format!("[[routes]]\npath = \"{path}\"\nupstream = \"portcullis:whoami\"\n{access}\n")
+        });
+        let text = format!("{authenticators}{}", String::from_iter(routes));
+        let generation = load(folder.path(), &text).await.unwrap();
+        let openings = Vec::from_iter(generation.openings().iter().map(ToString::to_string));
+        assert_eq!(openings, expected, "{text}");
+    }
+}

@@ -2,6 +2,7 @@
 //! where something would be sent.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use http::StatusCode;
@@ -12,6 +13,7 @@ use portcullis::Admission;
 use portcullis::decision::Authenticated;
 use portcullis::decision::Outcome;
 
+use crate::generation::Opening;
 use crate::generation::Route;
 use crate::serve::admission;
 use crate::serve::flow::Gateway;
@@ -22,6 +24,8 @@ use crate::serve::headers::identity;
 pub(crate) struct Preview<'a> {
     /// Its route; none: none serves it.
     pub(crate) route: Option<&'a Route>,
+    /// Where it lets in more than the route around it.
+    pub(crate) openings: Vec<&'a Opening>,
     /// What the route's gate says; none: nobody is asked.
     pub(crate) admission: Option<Admission>,
     /// How it ends.
@@ -55,6 +59,7 @@ impl Gateway {
         let client = self.client(peer, scheme, &parts.headers);
         let ended = |ending| Preview {
             route: None,
+            openings: Vec::new(),
             admission: None,
             ending,
         };
@@ -65,8 +70,10 @@ impl Gateway {
         };
         let admission = admission::ask(route, &client, &target, &mut parts).await;
         let ending = ending(route, admission.as_ref());
+        let openings = self.generation().openings();
         Preview {
             route: Some(route),
+            openings: Vec::from_iter(openings.iter().filter(|opening| Arc::ptr_eq(&opening.route, route))),
             admission,
             ending,
         }
