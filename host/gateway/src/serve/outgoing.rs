@@ -31,6 +31,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) user: Option<&'a Authenticated>,
     /// The name of the gateway's own cookie.
     pub(crate) session_cookie: Option<&'a str>,
+    /// Whether its `Authorization` is for the upstream alone, which goes by nothing else of the client's.
+    pub(crate) upstreams_own: bool,
 }
 
 impl Outgoing<'_> {
@@ -57,9 +59,13 @@ impl Outgoing<'_> {
 
     /// Removes the cookies that the route drops, and always the gateway's own.
     pub(crate) fn drop_cookies(&self, headers: &mut HeaderMap) {
-        cookies::keep_sent(headers, |name| {
-            self.route.cookies == Cookies::Pass && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
-        });
+        cookies::keep_sent(headers, |name| self.passes_cookie(name));
+    }
+
+    /// Whether a cookie of this name passes between client and upstream.
+    pub(crate) fn passes_cookie(&self, name: &[u8]) -> bool {
+        let route_passes = self.route.cookies == Cookies::Pass && !self.upstreams_own;
+        route_passes && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
     }
 
     /// `Host` is the client's, also where HTTP/2 or an absolute request line said it elsewhere.
@@ -77,13 +83,20 @@ impl Outgoing<'_> {
         if self.keeps_credentials() {
             return query.map(str::to_owned);
         }
+        let own = headers
+            .get(header::AUTHORIZATION)
+            .filter(|_| self.upstreams_own)
+            .cloned();
         credentials::remove(headers, &self.route.credentials);
+        if let Some(own) = own {
+            headers.insert(header::AUTHORIZATION, own);
+        }
         credentials::without_parameters(query, &self.route.credentials)
     }
 
     /// Whether the client's credentials are for the upstream too.
     pub(crate) fn keeps_credentials(&self) -> bool {
-        self.user.is_none() || self.route.forward_authorization
+        (self.user.is_none() && !self.upstreams_own) || self.route.forward_authorization
     }
 }
 
