@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::IdentityHeaders;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::values;
@@ -15,8 +16,12 @@ use crate::serve::upstream_credentials::UpstreamCredentials;
 /// Most requests that one list names.
 const MAX_REQUESTS: usize = 64;
 
-/// `authorize_with` and `authorize_cache`. None: the upstream isn't asked, or it is said wrong.
-pub(super) fn authorize(table: &mut Table<'_>, route: Option<&CanonicalPath>) -> Option<AuthorizeWith> {
+/// `authorize_with` and `authorize_cache` of a route with this path. None: the upstream isn't asked, or it is said wrong.
+pub(super) fn authorize(
+    table: &mut Table<'_>,
+    route: Option<&CanonicalPath>,
+    identity: &IdentityHeaders,
+) -> Option<AuthorizeWith> {
     let with = table.take("authorize_with");
     let kept = table.take("authorize_cache");
     let Some(with) = with else {
@@ -31,6 +36,7 @@ pub(super) fn authorize(table: &mut Table<'_>, route: Option<&CanonicalPath>) ->
     Some(AuthorizeWith {
         template: template.ok()?,
         kept: kept.unwrap_or(DEFAULT),
+        identity: identity.clone(),
     })
 }
 

@@ -114,7 +114,7 @@ impl RouteConfig {
         let timeout = table
             .take("timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
-        let authorize = authorize::authorize(&mut table, path.as_ref());
+        let authorize = authorize::authorize(&mut table, path.as_ref(), &identity);
         let upstream_credentials = authorize::upstream_credentials(&mut table, path.as_ref());
         table.finish();
         let route = Self {

@@ -92,7 +92,11 @@ impl Route {
             credentials: Credentials::of(asked.map(Authenticator::grants)),
             access,
             upstream: config.upstream,
-            identity: config.identity,
+            // What is behind such a route may be the users' own: a secret that it saw would make it anybody.
+            identity: match config.authorize {
+                Some(_) => config.identity.without_secrets(),
+                None => config.identity,
+            },
             cookies: config.cookies,
             forward_authorization: config.forward_authorization,
             allow_encoded_slash: config.allow_encoded_slash,

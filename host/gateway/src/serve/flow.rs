@@ -161,6 +161,7 @@ impl Gateway {
                     client,
                     target: &target,
                     user,
+                    identity: &route.identity,
                     session_cookie: self.session_cookie(),
                     upstreams_own: pass.upstreams_own,
                 };

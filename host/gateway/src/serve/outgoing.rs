@@ -12,6 +12,7 @@ use http::uri::Scheme;
 use portcullis::decision::Authenticated;
 
 use crate::config::Cookies;
+use crate::config::IdentityHeaders;
 use crate::generation::Route;
 use crate::serve::client::Client;
 use crate::serve::headers::cookies;
@@ -29,6 +30,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) target: &'a Target,
     /// Who sent it; none: anybody.
     pub(crate) user: Option<&'a Authenticated>,
+    /// What the upstream learns about them.
+    pub(crate) identity: &'a IdentityHeaders,
     /// The name of the gateway's own cookie.
     pub(crate) session_cookie: Option<&'a str>,
     /// Whether its `Authorization` is for the upstream alone, which goes by nothing else of the client's.
@@ -48,7 +51,7 @@ impl Outgoing<'_> {
         self.name_host(&mut headers)?;
         forwarded::set(&mut headers, self.client, self.target.authority.as_deref());
         if let Some(user) = self.user {
-            identity::set(&mut headers, &self.route.identity, user)?;
+            identity::set(&mut headers, self.identity, user)?;
         }
         let mut head = Request::new(()).into_parts().0;
         head.method = received.method;

@@ -21,6 +21,7 @@ use metrics::counter;
 use portcullis::decision::Authenticated;
 use tokio::sync::Semaphore;
 
+use crate::config::IdentityHeaders;
 use crate::config::Upstream;
 use crate::serve::answer;
 use crate::serve::answer::Body;
@@ -36,12 +37,14 @@ pub(crate) use self::template::Template;
 pub(crate) use self::template::Unbound;
 
 /// What a route asks its upstream about its users.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct AuthorizeWith {
     /// The question.
     pub(crate) template: Template,
     /// How long a yes counts.
     pub(crate) kept: Duration,
+    /// What the upstream learns about the user, and by which secrets it knows who says it.
+    pub(crate) identity: IdentityHeaders,
 }
 
 /// What an upstream says of a user.
@@ -143,6 +146,7 @@ impl Authorizer {
         };
         let question = Outgoing {
             target: &target,
+            identity: &with.identity,
             ..*outgoing
         };
         let mut received = Request::new(()).into_parts().0;

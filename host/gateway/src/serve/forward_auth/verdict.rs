@@ -147,6 +147,7 @@ impl Gateway {
             client,
             target,
             user: pass.user.as_ref(),
+            identity: &route.identity,
             session_cookie: self.session_cookie(),
             upstreams_own: pass.upstreams_own,
         };

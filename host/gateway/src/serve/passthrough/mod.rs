@@ -85,8 +85,8 @@ impl Passthrough {
             () = carried => {}
             _ = closing.wait_for(|closing| *closing) => line.cut(started.elapsed()),
         }
-        open.decrement(1);
         drop((place, slot));
+        open.decrement(1);
     }
 
     /// Ends every one of them, and waits until all are gone.
