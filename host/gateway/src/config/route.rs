@@ -95,14 +95,11 @@ impl RouteConfig {
             .and_then(Item::table)
             .map(IdentityHeaders::read)
             .unwrap_or_default();
-        let cookies = table
-            .take("cookies")
-            .and_then(cookies)
-            .unwrap_or(if identity.has_secret() {
-                Cookies::Drop
-            } else {
-                Cookies::Pass
-            });
+        let safe_cookies = match identity.has_secret() {
+            true => Cookies::Drop,
+            false => Cookies::Pass,
+        };
+        let cookies = table.take("cookies").and_then(cookies).unwrap_or(safe_cookies);
         let forward_authorization = table
             .take("forward_authorization")
             .and_then(Item::boolean)
