@@ -78,3 +78,26 @@ fn offer(acceptor: &mut Acceptor, mut bytes: &[u8]) -> Offered {
 const USUAL: usize = 2048;
 /// Largest ClientHello that is looked at, in bytes, with the records that it comes in.
 const MOST: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_hello_is_read_for_ever() {
+        // A handshake message of 16 million bytes, in records of 1 KiB.
+        let record = [&[22, 3, 1, 4, 0][..], &[1, 255, 255, 255], &[0; 1020]].concat();
+        let endless = record.repeat(100);
+        let hello = Hello::read(&mut endless.as_slice()).await.unwrap();
+        assert_eq!(hello.host, None);
+        assert!(hello.bytes.len() <= MOST && endless.starts_with(&hello.bytes));
+    }
+
+    #[tokio::test]
+    async fn what_was_read_is_kept_whatever_it_is() {
+        for sent in [&b""[..], b"GET / HTTP/1.1\r\n", &[22, 3, 1], &[22, 3, 1, 0, 1, 1]] {
+            let hello = Hello::read(&mut { sent }).await.unwrap();
+            assert_eq!((hello.host, hello.bytes.as_ref()), (None, sent));
+        }
+    }
+}
