@@ -24,7 +24,7 @@ TOKEN = {"Authorization": "token of-a-cluster"}
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream):
-    config = PEOPLE + route(shared_upstream, "people", more=LEFT + SECRETS)
+    config = PEOPLE + route(shared_upstream, "people", more='cookies = "pass"\n' + LEFT + SECRETS)
     return serve_module(config, PASSWORD="open sesame", SECRET="s" * 32, PORTCULLIS_COOKIE_SECRET="00112233" * 8)
 
 
