@@ -9,6 +9,7 @@ import pytest
 from harness import build, fronts, process
 from harness.asked import AskedServer
 from harness.dask_server import DaskServer
+from harness.dask_whole import DaskWhole
 from harness.gateway import LISTEN_ANYWHERE, Gateway
 from harness.hub import Hub
 from harness.idp import Provider
@@ -97,6 +98,14 @@ def dask_server(tmp_path_factory):
     peer = DaskServer(tmp_path_factory.mktemp("dask"))
     yield peer
     peer.stop()
+
+
+@pytest.fixture(scope="session")
+def dask_whole(tmp_path_factory, hub, provider):
+    """dask-gateway behind a Portcullis of its own, both as the documentation has them."""
+    whole = DaskWhole(tmp_path_factory.mktemp("dask-whole"), hub, provider)
+    yield whole
+    whole.stop()
 
 
 @pytest.fixture(scope="session")

@@ -40,8 +40,11 @@ class Answer:
         return dict(value.split(";")[0].split("=", 1) for value in self.all("set-cookie"))
 
 
-def connect(base):
+def connect(base, context=None):
+    """`context`: whom to trust over https."""
     address = urlsplit(base)
+    if address.scheme == "https":
+        return http.client.HTTPSConnection(address.hostname, address.port, timeout=TIMEOUT_SECONDS, context=context)
     return http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT_SECONDS)
 
 
@@ -53,9 +56,9 @@ def begin(connection, method, target, headers):
     connection.endheaders()
 
 
-def send(base, target="/", headers=(), method="GET", body=None):
+def send(base, target="/", headers=(), method="GET", body=None, context=None):
     """One request on a connection of its own, and the whole answer."""
-    connection = connect(base)
+    connection = connect(base, context)
     try:
         headers = _pairs(headers)
         if body is not None:

@@ -159,14 +159,15 @@ fn write(output: &mut impl Write, preview: &Preview<'_>) -> io::Result<()> {
             line(output, "answer", format_args!("{status}{why}"))?;
             write_headers(output, challenges)
         }
-        Ending::Forward { identity } => {
+        Ending::Forward { identity, proviso } => {
             let who = if identity.is_empty() {
                 "without a user"
             } else {
                 "with these headers"
             };
             line(output, "goes on", who)?;
-            write_headers(output, identity)
+            write_headers(output, identity)?;
+            proviso.as_ref().map_or(Ok(()), |proviso| line(output, "if", proviso))
         }
         Ending::Own => line(output, "answer", "a page of the gateway's own"),
     }

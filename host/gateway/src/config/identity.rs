@@ -1,11 +1,13 @@
 //! `[routes.identity]`: what an upstream learns about the user, and in which headers.
 
 use http::HeaderName;
+use http::HeaderValue;
 use http::header;
 use toml_span::value::ValueInner;
 
 use crate::config::Secret;
 use crate::config::reader::Item;
+use crate::config::reader::Place;
 use crate::config::reader::Table;
 use crate::config::secret::secret;
 use crate::config::values;
@@ -24,6 +26,8 @@ pub(crate) struct IdentityHeaders {
     pub(crate) attributes: Vec<AttributeHeader>,
     /// Sent with the user's name as `Authorization: Basic`.
     pub(crate) basic_password: Option<Secret>,
+    /// Sent beside the user's name, so that the upstream knows who says it. The values are marked as sensitive.
+    pub(crate) shared_secret: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A header that carries an attribute.
@@ -45,6 +49,7 @@ impl Default for IdentityHeaders {
             admin: None,
             attributes: Vec::new(),
             basic_password: None,
+            shared_secret: Vec::new(),
         }
     }
 }
@@ -53,10 +58,27 @@ impl IdentityHeaders {
     /// Every header name that carries identity.
     pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
         let attributes = self.attributes.iter().map(|attribute| &attribute.header);
-        [&self.user, &self.groups]
-            .into_iter()
-            .chain(&self.admin)
-            .chain(attributes)
+        self.always().chain(attributes)
+    }
+
+    /// Whether the upstream takes whoever has a secret for the gateway.
+    pub(crate) fn has_secret(&self) -> bool {
+        self.basic_password.is_some() || !self.shared_secret.is_empty()
+    }
+
+    /// The same, for an upstream that isn't trusted with secrets.
+    pub(crate) fn without_secrets(self) -> Self {
+        Self {
+            basic_password: None,
+            shared_secret: Vec::new(),
+            ..self
+        }
+    }
+
+    /// The headers that don't depend on who vouches for the user.
+    fn always(&self) -> impl Iterator<Item = &HeaderName> {
+        let secrets = self.shared_secret.iter().map(|(name, _)| name);
+        [&self.user, &self.groups].into_iter().chain(&self.admin).chain(secrets)
     }
 
     pub(super) fn read(mut table: Table<'_>) -> Self {
@@ -70,12 +92,14 @@ impl IdentityHeaders {
             .map(attributes)
             .unwrap_or_default();
         let basic_password = table.take("basic_password").and_then(secret);
+        let shared_secret = table.take("shared_secret").and_then(Item::table).map(shared_secret);
         let headers = Self {
             user: user.unwrap_or(default.user),
             groups: groups.unwrap_or(default.groups),
             admin,
             attributes,
             basic_password,
+            shared_secret: shared_secret.unwrap_or_default(),
         };
         for name in headers.doubled() {
             table.place.report(format!("the header {name} carries two things"));
@@ -87,8 +111,7 @@ impl IdentityHeaders {
     /// The headers that would carry two things at once. Attributes of two authenticators may share one: only one of them
     /// vouches for a user.
     fn doubled(&self) -> Vec<&HeaderName> {
-        let always = [&self.user, &self.groups].into_iter().chain(&self.admin);
-        let always = always.map(|header| (header, None));
+        let always = self.always().map(|header| (header, None));
         let attributes = self.attributes.iter();
         let attributes = attributes.map(|carried| (&carried.header, carried.authenticator.as_ref()));
         let carried = Vec::from_iter(always.chain(attributes));
@@ -123,15 +146,49 @@ fn attributes(table: Table<'_>) -> Vec<AttributeHeader> {
     attributes
 }
 
+/// `{ "X-Portcullis-Secret" = "file:secret" }`.
+fn shared_secret(table: Table<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let entry = |(name, item): (String, Item<'_>)| {
+        let place = item.place.clone();
+        let Ok(name) = name.parse::<HeaderName>() else {
+            place.report(format!("{name:?} is not a header name"));
+            return None;
+        };
+        let value = secret(item);
+        let name = unless_reserved(name, &place)?;
+        Some((name, sensitive(value?.expose(), &place)?))
+    };
+    table.into_entries().filter_map(entry).collect()
+}
+
+fn sensitive(secret: &str, place: &Place<'_>) -> Option<HeaderValue> {
+    if secret.len() < SHORTEST_SECRET || secret.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        place.report(format!(
+            "expected at least {SHORTEST_SECRET} letters, digits and signs without spaces: `portcullis keygen` makes a \
+             secret"
+        ));
+        return None;
+    }
+    let mut value = HeaderValue::from_str(secret).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 fn header(item: Item<'_>) -> Option<HeaderName> {
     let place = item.place.clone();
-    let name = values::header_name(item)?;
+    unless_reserved(values::header_name(item)?, &place)
+}
+
+fn unless_reserved(name: HeaderName, place: &Place<'_>) -> Option<HeaderName> {
     if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| fold(&name).starts_with(prefix)) {
         place.report(format!("{name} means something else in HTTP"));
         return None;
     }
     Some(name)
 }
+
+/// Whoever guesses the secret can say to be anybody.
+const SHORTEST_SECRET: usize = 16;
 
 const RESERVED: [HeaderName; 17] = [
     header::AUTHORIZATION,

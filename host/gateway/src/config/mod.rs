@@ -3,6 +3,7 @@
 
 mod admin;
 mod authenticator;
+mod authorize;
 mod document;
 mod error;
 mod front;
@@ -10,6 +11,7 @@ mod grants;
 mod identity;
 mod limits;
 mod outbound;
+mod passthrough;
 pub(crate) mod pem;
 mod plugins;
 mod reader;
@@ -40,6 +42,7 @@ pub(crate) use front::ListenConfig;
 pub(crate) use front::ProxyToken;
 pub(crate) use identity::AttributeHeader;
 pub(crate) use identity::IdentityHeaders;
+pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
 pub(crate) use route::Cookies;
 pub(crate) use route::RouteAccess;

@@ -5,13 +5,16 @@ use std::time::Duration;
 use crate::config::AttributeHeader;
 use crate::config::IdentityHeaders;
 use crate::config::Upstream;
+use crate::config::authorize;
 use crate::config::error;
 use crate::config::error::Location;
 use crate::config::reader::Item;
 use crate::config::reader::Place;
 use crate::config::reader::Table;
 use crate::config::values;
+use crate::serve::authorize::AuthorizeWith;
 use crate::serve::path::CanonicalPath;
+use crate::serve::upstream_credentials::UpstreamCredentials;
 
 /// Most routes.
 pub(super) const MAX_ROUTES: usize = 1000;
@@ -35,6 +38,10 @@ pub(crate) struct RouteConfig {
     pub(crate) forward_authorization: bool,
     /// Whether a slash in the path may be encoded, where both of its readings lead here.
     pub(crate) allow_encoded_slash: bool,
+    /// What the upstream is asked about a user before a request goes on; none: nothing.
+    pub(crate) authorize: Option<AuthorizeWith>,
+    /// Requests whose credentials the upstream verifies itself.
+    pub(crate) upstream_credentials: UpstreamCredentials,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
     /// Where it stands.
@@ -88,13 +95,11 @@ impl RouteConfig {
             .and_then(Item::table)
             .map(IdentityHeaders::read)
             .unwrap_or_default();
-        let cookies = table
-            .take("cookies")
-            .and_then(cookies)
-            .unwrap_or(match identity.basic_password {
-                Some(_) => Cookies::Drop,
-                None => Cookies::Pass,
-            });
+        let safe_cookies = match identity.has_secret() {
+            true => Cookies::Drop,
+            false => Cookies::Pass,
+        };
+        let cookies = table.take("cookies").and_then(cookies).unwrap_or(safe_cookies);
         let forward_authorization = table
             .take("forward_authorization")
             .and_then(Item::boolean)
@@ -106,6 +111,8 @@ impl RouteConfig {
         let timeout = table
             .take("timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
+        let authorize = authorize::authorize(&mut table, path.as_ref(), &identity);
+        let upstream_credentials = authorize::upstream_credentials(&mut table, path.as_ref());
         table.finish();
         let route = Self {
             path: path?,
@@ -116,6 +123,8 @@ impl RouteConfig {
             cookies,
             forward_authorization,
             allow_encoded_slash,
+            authorize,
+            upstream_credentials,
             timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
             location: place.location().clone(),
         };
@@ -126,17 +135,54 @@ impl RouteConfig {
     /// Keys that are sound alone and make no sense together.
     fn report_contradictions(&self, place: &Place<'_>) {
         self.report_strange_attributes(place);
-        if self.identity.basic_password.is_none() {
+        self.report_strange_questions(place);
+        self.report_strange_exceptions(place);
+        let secrets = [
+            ("identity.basic_password", self.identity.basic_password.is_some()),
+            ("identity.shared_secret", !self.identity.shared_secret.is_empty()),
+        ];
+        for (key, _) in secrets.into_iter().filter(|(_, is_set)| *is_set) {
+            if self.access == RouteAccess::Public {
+                place.report(format!("{key} needs a user, and a public route asks for none"));
+            }
+            if self.upstream == Some(Upstream::WhoAmI) {
+                place.report(format!("{key} needs an upstream that it is sent to"));
+            }
+        }
+        if self.forward_authorization && self.identity.basic_password.is_some() {
+            place.report("forward_authorization and identity.basic_password both want the Authorization header");
+        }
+    }
+
+    /// A question needs somebody to ask and somebody to ask about.
+    fn report_strange_questions(&self, place: &Place<'_>) {
+        if self.authorize.is_none() {
+            return;
+        }
+        if !matches!(self.access, RouteAccess::Protected(_)) {
+            place.report("authorize_with needs a user on every request: this route lets anonymous ones pass");
+        }
+        if !matches!(self.upstream, Some(Upstream::Http { .. })) {
+            place.report("authorize_with asks the route's upstream: set upstream to a URL");
+        }
+        if self.forward_authorization {
+            place.report(
+                "authorize_with asks in the gateway's own words, so the upstream has to know the user by identity \
+                 headers: forward_authorization can't stand beside it",
+            );
+        }
+    }
+
+    /// Where nobody is asked, there is nothing to make an exception from.
+    fn report_strange_exceptions(&self, place: &Place<'_>) {
+        if self.upstream_credentials.is_empty() {
             return;
         }
         if self.access == RouteAccess::Public {
-            place.report("identity.basic_password needs a user, and a public route asks for none");
+            place.report("upstream_credentials are exceptions from authentication, and a public route has none");
         }
-        if self.upstream == Some(Upstream::WhoAmI) {
-            place.report("identity.basic_password needs an upstream that it is sent to");
-        }
-        if self.forward_authorization {
-            place.report("forward_authorization and identity.basic_password both want the Authorization header");
+        if self.authorize.is_some() {
+            place.report("upstream_credentials would get past authorize_with: give them a route of their own");
         }
     }
 }

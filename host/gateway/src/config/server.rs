@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::config::PassthroughConfig;
 use crate::config::TlsConfig;
+use crate::config::passthrough;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::values;
@@ -18,6 +20,8 @@ pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     /// TLS; none: plain HTTP.
     pub(crate) tls: Option<TlsConfig>,
+    /// TLS connections that go on as they are.
+    pub(crate) passthrough: Vec<PassthroughConfig>,
     /// The peers whose `X-Forwarded-*` headers are believed.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Largest head of a request, request line and headers together, in bytes.
@@ -33,6 +37,7 @@ impl Default for ServerConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
             tls: None,
+            passthrough: Vec::new(),
             trusted_proxies: Vec::new(),
             max_header_size: 32 * 1024,
             header_timeout: Duration::from_secs(10),
@@ -49,7 +54,12 @@ impl ServerConfig {
                 text.parse().ok()
             })
         });
-        let tls = table.take("tls").and_then(Item::table).and_then(TlsConfig::read);
+        let listen = listen.unwrap_or(default.listen);
+        let tls = table.take("tls");
+        let has_tls = tls.is_some();
+        let tls = tls.and_then(Item::table).and_then(TlsConfig::read);
+        let passthrough = table.take("passthrough");
+        let passthrough = passthrough.map(|item| passthrough::rules(item, listen, has_tls));
         let trusted_proxies = trusted_proxies(&mut table);
         let max_header_size = table
             .take("max_header_size")
@@ -62,8 +72,9 @@ impl ServerConfig {
             .and_then(|item| values::duration(item, Duration::ZERO..=MAX_TIMEOUT));
         table.finish();
         Self {
-            listen: listen.unwrap_or(default.listen),
+            listen,
             tls,
+            passthrough: passthrough.unwrap_or_default(),
             trusted_proxies,
             max_header_size: max_header_size.unwrap_or(default.max_header_size),
             header_timeout: header_timeout.unwrap_or(default.header_timeout),

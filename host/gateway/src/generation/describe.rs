@@ -36,6 +36,9 @@ impl Generation {
                 access = route.access.label(),
                 authenticators = route.access.authenticators(),
                 upstream = route.upstream.as_ref().map(tracing::field::display),
+                authorize_with = route.authorize.as_ref().map(|with| with.template.to_string()),
+                upstream_credentials =
+                    (!route.upstream_credentials.is_empty()).then(|| route.upstream_credentials.to_string()),
                 "route loaded"
             );
         }

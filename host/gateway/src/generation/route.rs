@@ -16,6 +16,8 @@ use crate::config::RouteAccess;
 use crate::config::RouteConfig;
 use crate::config::Upstream;
 use crate::generation::Credentials;
+use crate::serve::authorize::AuthorizeWith;
+use crate::serve::upstream_credentials::UpstreamCredentials;
 
 /// One route.
 #[derive(Debug)]
@@ -36,6 +38,10 @@ pub(crate) struct Route {
     pub(crate) credentials: Credentials,
     /// Whether a slash in the path may be encoded, where both of its readings lead here.
     pub(crate) allow_encoded_slash: bool,
+    /// What the upstream is asked about a user before a request goes on; none: nothing.
+    pub(crate) authorize: Option<AuthorizeWith>,
+    /// Requests whose credentials the upstream verifies itself.
+    pub(crate) upstream_credentials: UpstreamCredentials,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
 }
@@ -86,10 +92,16 @@ impl Route {
             credentials: Credentials::of(asked.map(Authenticator::grants)),
             access,
             upstream: config.upstream,
-            identity: config.identity,
+            // What is behind such a route may be the users' own: a secret that it saw would make it anybody.
+            identity: match config.authorize {
+                Some(_) => config.identity.without_secrets(),
+                None => config.identity,
+            },
             cookies: config.cookies,
             forward_authorization: config.forward_authorization,
             allow_encoded_slash: config.allow_encoded_slash,
+            authorize: config.authorize,
+            upstream_credentials: config.upstream_credentials,
             timeout: config.timeout,
         })
     }

@@ -27,6 +27,8 @@ pub(crate) struct Pass {
     /// Who sent it; none: anybody.
     pub(crate) user: Option<Authenticated>,
     set_cookie: Option<HeaderValue>,
+    /// Whether nobody was asked, because the upstream verifies the request's credentials itself.
+    pub(crate) upstreams_own: bool,
 }
 
 impl Pass {
@@ -47,21 +49,24 @@ pub(crate) async fn admit(
     target: &Target,
     parts: &mut Parts,
 ) -> Result<Pass, Box<Response<Body>>> {
+    if let Some(scheme) = left_to_upstream(route, target, parts) {
+        entry(route, client, target, parts).passed_on(scheme);
+        return Ok(Pass {
+            user: None,
+            set_cookie: None,
+            upstreams_own: true,
+        });
+    }
     let asked = Instant::now();
     let Some(admission) = ask(route, client, target, parts).await else {
         return Ok(Pass {
             user: None,
             set_cookie: None,
+            upstreams_own: false,
         });
     };
     let answer = refusal(&route.access, &admission.decision.outcome);
-    let entry = audit::Entry {
-        client,
-        method: &parts.method,
-        route: &route.name,
-        target,
-    };
-    entry.decided(&admission, answer.as_ref().map(Response::status), asked.elapsed());
+    entry(route, client, target, parts).decided(&admission, answer.as_ref().map(Response::status), asked.elapsed());
     match answer {
         Some(response) => Err(Box::new(with_cookie(response, admission.set_cookie))),
         None => {
@@ -72,8 +77,24 @@ pub(crate) async fn admit(
             Ok(Pass {
                 user,
                 set_cookie: admission.set_cookie,
+                upstreams_own: false,
             })
         }
+    }
+}
+
+/// The scheme of credentials that the upstream verifies itself; none: they are the gateway's business.
+pub(crate) fn left_to_upstream<'a>(route: &'a Route, target: &Target, parts: &Parts) -> Option<&'a str> {
+    let exceptions = &route.upstream_credentials;
+    exceptions.scheme(&parts.method, &target.path, &parts.headers)
+}
+
+fn entry<'a>(route: &'a Route, client: &'a Client, target: &'a Target, parts: &'a Parts) -> audit::Entry<'a> {
+    audit::Entry {
+        client,
+        method: &parts.method,
+        route: &route.name,
+        target,
     }
 }
 

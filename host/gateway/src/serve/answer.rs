@@ -38,6 +38,12 @@ pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     with(response, header::ALLOW, HeaderValue::from_static(allowed))
 }
 
+/// 503 (RFC 9110, section 15.6.4), with a time to come again.
+pub(crate) fn unavailable(message: &str) -> Response<Body> {
+    let response = error(StatusCode::SERVICE_UNAVAILABLE, message);
+    with(response, header::RETRY_AFTER, HeaderValue::from_static("5"))
+}
+
 /// What a client hears when its request may not go on.
 pub(crate) fn refusal(refusal: &Refusal) -> Response<Body> {
     refusal.clone().into_response().map(body)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Method;
 use http::StatusCode;
 use portcullis::Admission;
+use portcullis::decision::Authenticated;
 use portcullis::decision::Outcome;
 use portcullis::decision::Refusal;
 use portcullis::decision::Step;
@@ -51,6 +52,37 @@ impl Entry<'_> {
             session = admission.via_session,
             steps = steps(&decision.steps),
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            "decision"
+        );
+    }
+
+    /// Writes down that the upstream, asked about the user, did not let the request go on. `asked` is the question.
+    pub(crate) fn unauthorized(self, user: &Authenticated, asked: &str, outcome: &'static str, status: StatusCode) {
+        tracing::info!(
+            target: "portcullis::audit",
+            method = %self.method,
+            path = %self.target.path,
+            route = self.route,
+            client = %self.client.address,
+            user = one_line(user.identity().name()),
+            authenticator = user.authenticator(),
+            asked,
+            outcome,
+            status = status.as_u16(),
+            "the upstream does not let the user in"
+        );
+    }
+
+    /// Writes down that a request goes on with credentials that the upstream verifies.
+    pub(crate) fn passed_on(self, scheme: &str) {
+        tracing::info!(
+            target: "portcullis::audit",
+            method = %self.method,
+            path = %self.target.path,
+            route = self.route,
+            client = %self.client.address,
+            outcome = "upstream_credentials",
+            scheme,
             "decision"
         );
     }

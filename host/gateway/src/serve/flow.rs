@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::HeaderName;
+use http::Method;
 use http::Request;
 use http::Response;
 use http::StatusCode;
 use http::request::Parts;
 use http::uri::Authority;
 use http::uri::Scheme;
+use http_body_util::Either;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
-use crate::config::Cookies;
 use crate::config::ServerConfig;
 use crate::config::Upstream;
 use crate::generation::Generation;
@@ -24,6 +25,7 @@ use crate::serve::admission;
 use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::audit;
+use crate::serve::authorize::Authorizer;
 use crate::serve::client::Client;
 use crate::serve::connection::Connection;
 use crate::serve::connection::Service;
@@ -50,6 +52,7 @@ pub(crate) struct Gateway {
     trusted_proxies: Vec<IpNet>,
     proxy: Proxy,
     front: Option<Front>,
+    authorizer: Authorizer,
 }
 
 impl Service for Arc<Gateway> {
@@ -74,6 +77,7 @@ impl Gateway {
             trusted_proxies: config.trusted_proxies.clone(),
             proxy: Proxy::new(),
             front,
+            authorizer: Authorizer::new(),
         }
     }
 
@@ -157,12 +161,23 @@ impl Gateway {
                     client,
                     target: &target,
                     user,
+                    identity: &route.identity,
                     session_cookie: self.session_cookie(),
+                    upstreams_own: pass.upstreams_own,
                 };
+                if let Err(refused) = self.authorize(&parts.method, &outgoing).await {
+                    return Ok(pass.mark(*refused));
+                }
                 self.forward(outgoing, authority, base, connection, parts, body).await
             }
         };
         Ok(pass.mark(response))
+    }
+
+    /// Asks the upstream about the user, where the route wants that. The error is the answer to a request that may not
+    /// go on.
+    pub(crate) async fn authorize(&self, method: &Method, outgoing: &Outgoing<'_>) -> Result<(), Box<Response<Body>>> {
+        self.authorizer.admit(&self.proxy, method, outgoing).await
     }
 
     /// The configuration at work.
@@ -215,18 +230,17 @@ impl Gateway {
             }
         };
         let slot = Arc::clone(&connection.slot);
-        match self.proxy.forward(head, body, upgrade, route.timeout, slot).await {
-            Ok(response) => self.without_foreign_cookies(route, response),
+        let answered = self
+            .proxy
+            .forward(head, Either::Left(body), upgrade, route.timeout, slot)
+            .await;
+        match answered {
+            Ok(mut response) => {
+                cookies::keep_set(response.headers_mut(), |name| outgoing.passes_cookie(name));
+                response
+            }
             Err(error) => unreachable_upstream(route, authority, &error),
         }
-    }
-
-    fn without_foreign_cookies(&self, route: &Route, mut response: Response<Body>) -> Response<Body> {
-        let session = self.session_cookie();
-        cookies::keep_set(response.headers_mut(), |name| {
-            route.cookies == Cookies::Pass && session.is_none_or(|session| session.as_bytes() != name)
-        });
-        response
     }
 
     /// The name of the gateway's own cookie; none: there are no sessions.

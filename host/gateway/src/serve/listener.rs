@@ -14,14 +14,19 @@ use socket2::TcpKeepalive;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use crate::config::PassthroughConfig;
 use crate::config::ServerConfig;
 use crate::config::TlsConfig;
 use crate::serve::connection::Connection;
 use crate::serve::connection::Protocol;
 use crate::serve::connection::Service;
 use crate::serve::connection::Slot;
+use crate::serve::passthrough::Hello;
+use crate::serve::passthrough::Passthrough;
+use crate::serve::passthrough::Replayed;
 use crate::serve::shutdown::Shutdown;
 use crate::tls::Tls;
 use crate::tls::TlsError;
@@ -32,6 +37,7 @@ pub(crate) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
+    passthrough: Option<Arc<Passthrough>>,
 }
 
 impl Listener {
@@ -42,7 +48,18 @@ impl Listener {
         let refused = |source| ServeError::Listen { address, source };
         let socket = TcpListener::bind(address).await.map_err(refused)?;
         let address = socket.local_addr().map_err(refused)?;
-        Ok(Self { socket, address, tls })
+        Ok(Self {
+            socket,
+            address,
+            tls,
+            passthrough: None,
+        })
+    }
+
+    /// The same, but TLS connections for other hosts go on to them.
+    pub(crate) fn with_passthrough(mut self, rules: &[PassthroughConfig]) -> Self {
+        self.passthrough = Passthrough::new(rules);
+        self
     }
 
     /// Where it listens.
@@ -59,11 +76,15 @@ impl Listener {
             () = reload(self.tls.clone()) => {}
             () = stop.requested() => {}
         }
+        let passthrough = self.passthrough.clone();
         drop(self);
         tokio::select! {
             () = connections.shutdown() => {}
             () = tokio::time::sleep(config.shutdown_timeout) => tracing::warn!("requests were cut off at the shutdown timeout"),
             () = stop.requested() => tracing::warn!("requests were cut off by a second signal"),
+        }
+        if let Some(passthrough) = passthrough {
+            passthrough.close().await;
         }
     }
 
@@ -85,7 +106,10 @@ impl Listener {
             let watcher = connections.watcher();
             match &self.tls {
                 None => _ = tokio::spawn(accepted.plain(protocol, answers, watcher)),
-                Some(tls) => _ = tokio::spawn(accepted.over_tls(tls.clone(), protocol, answers, watcher)),
+                Some(tls) => {
+                    let (tls, passthrough) = (tls.clone(), self.passthrough.clone());
+                    tokio::spawn(accepted.over_tls(tls, passthrough, protocol, answers, watcher));
+                }
             }
         }
     }
@@ -134,9 +158,32 @@ impl Accepted {
         protocol.serve(self.stream, connection, answers, watcher).await;
     }
 
-    async fn over_tls(self, tls: Tls, protocol: Protocol, answers: impl Service, watcher: Watcher) {
-        let shaken = TlsAcceptor::from(Arc::clone(tls.config())).accept(self.stream);
-        let stream = match tokio::time::timeout(protocol.header_timeout(), shaken).await {
+    async fn over_tls(
+        self,
+        tls: Tls,
+        passthrough: Option<Arc<Passthrough>>,
+        protocol: Protocol,
+        answers: impl Service,
+        watcher: Watcher,
+    ) {
+        let deadline = Instant::now() + protocol.header_timeout();
+        let (host, stream) = match &passthrough {
+            Some(_) => match tokio::time::timeout_at(deadline, greeted(self.stream)).await {
+                Ok(Ok(greeted)) => greeted,
+                Ok(Err(error)) => return tracing::debug!(%error, client = %self.peer, "no TLS connection was made"),
+                Err(_) => return tracing::debug!(client = %self.peer, "no TLS connection was made in time"),
+            },
+            None => (None, Replayed::new(Bytes::new(), self.stream)),
+        };
+        if let (Some(passthrough), Some(host)) = (&passthrough, &host)
+            && let Some(rule) = passthrough.rule(host)
+        {
+            // It isn't waited for when the gateway stops: it may never end.
+            drop(watcher);
+            return passthrough.carry(rule, host, stream, self.peer, self.slot).await;
+        }
+        let shaken = TlsAcceptor::from(Arc::clone(tls.config())).accept(stream);
+        let stream = match tokio::time::timeout_at(deadline, shaken).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(error = %error, client = %self.peer, "no TLS connection was made"),
             Err(_) => return tracing::debug!(client = %self.peer, "no TLS connection was made in time"),
@@ -153,8 +200,14 @@ impl Accepted {
     }
 }
 
+/// What a client says first: the host that it names, and the stream as if nobody had read it.
+async fn greeted(mut stream: TcpStream) -> io::Result<(Option<String>, Replayed<TcpStream>)> {
+    let hello = Hello::read(&mut stream).await?;
+    Ok((hello.host, Replayed::new(hello.bytes, stream)))
+}
+
 /// Small writes go out at once, and a peer that is gone without a word is noticed: its slot is needed.
-fn tune(stream: &TcpStream) -> io::Result<()> {
+pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let probes = TcpKeepalive::new()
         .with_time(KEEPALIVE)

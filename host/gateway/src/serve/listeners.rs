@@ -33,8 +33,9 @@ impl Listeners {
         let forward_auth = forward_auth.and_then(|front| Some((front.listen?, front.tls.as_ref())));
         let ext_authz = config.ext_authz.as_ref();
         let ext_authz = ext_authz.map(|front| (front.listen, front.tls.as_ref()));
+        let public = Listener::bind(config.server.listen, config.server.tls.as_ref()).await?;
         Ok(Self {
-            public: Listener::bind(config.server.listen, config.server.tls.as_ref()).await?,
+            public: public.with_passthrough(&config.server.passthrough),
             forward_auth: bind(forward_auth, "listening for forward-auth").await?,
             ext_authz: bind(ext_authz, "listening for ext_authz").await?,
         })

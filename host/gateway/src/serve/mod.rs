@@ -4,6 +4,7 @@
 mod admission;
 mod answer;
 mod audit;
+pub(crate) mod authorize;
 mod client;
 mod connection;
 mod ext_authz;
@@ -16,6 +17,7 @@ mod listeners;
 mod outgoing;
 mod own;
 mod page;
+mod passthrough;
 pub(crate) mod path;
 mod preview;
 mod proxy;
@@ -23,6 +25,7 @@ mod shutdown;
 mod target;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upstream_credentials;
 mod whoami;
 
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use http::uri::Scheme;
 use portcullis::decision::Authenticated;
 
 use crate::config::Cookies;
+use crate::config::IdentityHeaders;
 use crate::generation::Route;
 use crate::serve::client::Client;
 use crate::serve::headers::cookies;
@@ -29,8 +30,12 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) target: &'a Target,
     /// Who sent it; none: anybody.
     pub(crate) user: Option<&'a Authenticated>,
+    /// What the upstream learns about them.
+    pub(crate) identity: &'a IdentityHeaders,
     /// The name of the gateway's own cookie.
     pub(crate) session_cookie: Option<&'a str>,
+    /// Whether its `Authorization` is for the upstream alone, which goes by nothing else of the client's.
+    pub(crate) upstreams_own: bool,
 }
 
 impl Outgoing<'_> {
@@ -46,7 +51,7 @@ impl Outgoing<'_> {
         self.name_host(&mut headers)?;
         forwarded::set(&mut headers, self.client, self.target.authority.as_deref());
         if let Some(user) = self.user {
-            identity::set(&mut headers, &self.route.identity, user)?;
+            identity::set(&mut headers, self.identity, user)?;
         }
         let mut head = Request::new(()).into_parts().0;
         head.method = received.method;
@@ -57,9 +62,13 @@ impl Outgoing<'_> {
 
     /// Removes the cookies that the route drops, and always the gateway's own.
     pub(crate) fn drop_cookies(&self, headers: &mut HeaderMap) {
-        cookies::keep_sent(headers, |name| {
-            self.route.cookies == Cookies::Pass && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
-        });
+        cookies::keep_sent(headers, |name| self.passes_cookie(name));
+    }
+
+    /// Whether a cookie of this name passes between client and upstream.
+    pub(crate) fn passes_cookie(&self, name: &[u8]) -> bool {
+        let route_passes = self.route.cookies == Cookies::Pass && !self.upstreams_own;
+        route_passes && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
     }
 
     /// `Host` is the client's, also where HTTP/2 or an absolute request line said it elsewhere.
@@ -77,13 +86,20 @@ impl Outgoing<'_> {
         if self.keeps_credentials() {
             return query.map(str::to_owned);
         }
+        let own = headers
+            .get(header::AUTHORIZATION)
+            .filter(|_| self.upstreams_own)
+            .cloned();
         credentials::remove(headers, &self.route.credentials);
+        if let Some(own) = own {
+            headers.insert(header::AUTHORIZATION, own);
+        }
         credentials::without_parameters(query, &self.route.credentials)
     }
 
     /// Whether the client's credentials are for the upstream too.
     pub(crate) fn keeps_credentials(&self) -> bool {
-        self.user.is_none() || self.route.forward_authorization
+        (self.user.is_none() && !self.upstreams_own) || self.route.forward_authorization
     }
 }
 

@@ -45,7 +45,7 @@ impl CanonicalPath {
             decoded,
             slashes_kept,
         };
-        if parsed.inner_segments().any(is_no_name) {
+        if parsed.segments().any(is_no_name) {
             return Err(PathError("the path has an empty segment or a dot segment"));
         }
         Ok(parsed)
@@ -76,7 +76,7 @@ impl CanonicalPath {
 
     /// How many segments it has, a final slash not counted: of two paths that cover a third, the deeper is nearer.
     pub(crate) fn depth(&self) -> usize {
-        self.inner_segments().count()
+        self.segments().count()
     }
 
     /// What a careless server would read, when that differs: it ends at an encoded `#` or `?` (GHSA-7rh7-c77v-6434),
@@ -107,8 +107,8 @@ impl CanonicalPath {
         }
     }
 
-    /// The segments between the first slash and a final one.
-    fn inner_segments(&self) -> impl Iterator<Item = &str> {
+    /// The segments between the first slash and a final one, with their percent-encoding undone.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
         let path = self.decoded();
         let inner = path.strip_suffix('/').unwrap_or(path);
         inner.split('/').skip(1)

@@ -18,6 +18,7 @@ use crate::generation::Route;
 use crate::serve::admission;
 use crate::serve::flow::Gateway;
 use crate::serve::headers::identity;
+use crate::serve::target::Target;
 
 /// What would happen to a request.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub(crate) enum Ending {
     Forward {
         /// The headers that tell the upstream who the user is.
         identity: HeaderMap,
+        /// What has to be true besides, and isn't looked into.
+        proviso: Option<String>,
     },
     /// The gateway answers it with a page of its own.
     Own,
@@ -68,12 +71,26 @@ impl Gateway {
             Ok((_, None)) => return ended(Ending::Own),
             Err(unserved) => return ended(Ending::answer(unserved.answer().status(), Some(unserved.to_string()))),
         };
+        let openings = self.generation().openings().iter();
+        let openings = Vec::from_iter(openings.filter(|opening| Arc::ptr_eq(&opening.route, route)));
+        if let Some(scheme) = admission::left_to_upstream(route, &target, &parts) {
+            let proviso = format!("the upstream takes the credentials, whose scheme {scheme} is left to it");
+            let ending = Ending::Forward {
+                identity: HeaderMap::new(),
+                proviso: Some(proviso),
+            };
+            return Preview {
+                route: Some(route),
+                openings,
+                admission: None,
+                ending,
+            };
+        }
         let admission = admission::ask(route, &client, &target, &mut parts).await;
-        let ending = ending(route, admission.as_ref());
-        let openings = self.generation().openings();
+        let ending = ending(route, admission.as_ref()).authorized(route, &target);
         Preview {
             route: Some(route),
-            openings: Vec::from_iter(openings.iter().filter(|opening| Arc::ptr_eq(&opening.route, route))),
+            openings,
             admission,
             ending,
         }
@@ -81,6 +98,23 @@ impl Gateway {
 }
 
 impl Ending {
+    /// The same, with what the upstream would be asked before the request goes on.
+    fn authorized(self, route: &Route, target: &Target) -> Self {
+        match (self, &route.authorize, &route.upstream) {
+            (Self::Forward { identity, .. }, Some(with), Some(upstream)) => match with.template.bind(&target.path) {
+                Ok(path) => Self::Forward {
+                    identity,
+                    proviso: Some(format!(
+                        "{} {upstream}{path} is answered 2xx for this user",
+                        with.template.method()
+                    )),
+                },
+                Err(unbound) => Self::answer(unbound.answer().status(), Some(unbound.to_string())),
+            },
+            (ending, ..) => ending,
+        }
+    }
+
     fn answer(status: StatusCode, why: Option<String>) -> Self {
         Self::Answer {
             status,
@@ -88,13 +122,18 @@ impl Ending {
             challenges: HeaderMap::new(),
         }
     }
+
+    fn forward(identity: HeaderMap) -> Self {
+        Self::Forward {
+            identity,
+            proviso: None,
+        }
+    }
 }
 
 fn ending(route: &Route, admission: Option<&Admission>) -> Ending {
     let Some(admission) = admission else {
-        return Ending::Forward {
-            identity: HeaderMap::new(),
-        };
+        return Ending::forward(HeaderMap::new());
     };
     let outcome = &admission.decision.outcome;
     if let Some(response) = admission::refusal(&route.access, outcome) {
@@ -110,16 +149,14 @@ fn ending(route: &Route, admission: Option<&Admission>) -> Ending {
     }
     match outcome {
         Outcome::Grant(user) => as_user(route, user),
-        Outcome::Refuse(_) => Ending::Forward {
-            identity: HeaderMap::new(),
-        },
+        Outcome::Refuse(_) => Ending::forward(HeaderMap::new()),
     }
 }
 
 fn as_user(route: &Route, user: &Authenticated) -> Ending {
     let mut headers = HeaderMap::new();
     match identity::set(&mut headers, &route.identity, user) {
-        Ok(()) => Ending::Forward { identity: headers },
+        Ok(()) => Ending::forward(headers),
         Err(error) => Ending::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
     }
 }

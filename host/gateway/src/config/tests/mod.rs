@@ -1,5 +1,6 @@
 //! Whole configurations, right and wrong.
 
+mod delegated;
 mod directory;
 mod fronts;
 mod good;

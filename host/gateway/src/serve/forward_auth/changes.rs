@@ -40,7 +40,7 @@ impl Changes {
         outgoing.drop_cookies(&mut after);
         outgoing.drop_credentials(&mut after);
         if let Some(user) = outgoing.user {
-            identity::set(&mut after, &outgoing.route.identity, user)?;
+            identity::set(&mut after, outgoing.identity, user)?;
         }
         let mut changes = Self::default();
         for name in generation.identity_headers() {

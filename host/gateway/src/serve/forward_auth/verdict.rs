@@ -95,7 +95,7 @@ impl Gateway {
                         patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
                         "the front would not have waited for the decision"
                     );
-                    Ok(Verdict::deny(unavailable()))
+                    Ok(Verdict::deny(answer::unavailable("Authentication is unavailable")))
                 }
             },
         };
@@ -147,8 +147,13 @@ impl Gateway {
             client,
             target,
             user: pass.user.as_ref(),
+            identity: &route.identity,
             session_cookie: self.session_cookie(),
+            upstreams_own: pass.upstreams_own,
         };
+        if let Err(refused) = self.authorize(&parts.method, &outgoing).await {
+            return Ok(Verdict::deny(pass.mark(*refused)));
+        }
         let changes = match Changes::of(&outgoing, self.generation(), &parts.headers, disguised) {
             Ok(changes) => changes,
             Err(error) => {
@@ -172,14 +177,6 @@ fn require_one(headers: &HeaderMap) -> Result<(), Unserved> {
         }
     }
     Ok(())
-}
-
-fn unavailable() -> Response<Body> {
-    let mut response = answer::error(StatusCode::SERVICE_UNAVAILABLE, "Authentication is unavailable");
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    response
 }
 
 const ONCE: [HeaderName; 3] = [header::AUTHORIZATION, header::HOST, header::PROXY_AUTHORIZATION];

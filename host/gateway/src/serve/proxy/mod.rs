@@ -15,6 +15,7 @@ use http::header;
 use http::request;
 use http::response;
 use http_body_util::Either;
+use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -35,7 +36,7 @@ pub(crate) use self::upgrade::Upgrade;
 /// Connections to upstreams: a pool for each, and the upgraded ones.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    client: Client<HttpConnector, RequestBody>,
+    client: Client<HttpConnector, RequestBody<Either<Incoming, Empty<Bytes>>>>,
     tunnels: Tunnels,
 }
 
@@ -56,12 +57,13 @@ impl Proxy {
         }
     }
 
-    /// Sends a request on, and waits for the head of the response. The `timeout` runs while the request's body stands
-    /// still, so that a long upload takes the time that it needs.
+    /// Sends a request on, a client's or one of the gateway's own without a body, and waits for the head of the
+    /// response. The `timeout` runs while the request's body stands still, so that a long upload takes the time that it
+    /// needs.
     pub(crate) async fn forward(
         &self,
         head: request::Parts,
-        body: Incoming,
+        body: Either<Incoming, Empty<Bytes>>,
         upgrade: Option<Upgrade>,
         timeout: Duration,
         slot: Slot,

@@ -80,6 +80,7 @@ fn values(
     if let Some(password) = &names.basic_password {
         values.push((header::AUTHORIZATION, basic(user.name(), password.expose())?));
     }
+    values.extend(names.shared_secret.iter().cloned());
     Ok(values)
 }
 
@@ -135,6 +136,7 @@ mod tests {
                 mail(Some("other"), "x-other-mail"),
             ],
             basic_password: None,
+            shared_secret: vec![(HeaderName::from_static("x-secret"), HeaderValue::from_static("s3cret"))],
         }
     }
 
@@ -186,11 +188,12 @@ mod tests {
             ("x-admin", "true"),
             ("x-mail", "m@example.com"),
             ("x-hub-mail", "m@example.com"),
+            ("x-secret", "s3cret"),
         ];
         assert_eq!(sent(&names(), user).unwrap(), pairs(&expected));
         assert_eq!(
             sent(&names(), claims("bob")).unwrap(),
-            pairs(&[("x-user", "bob"), ("x-admin", "false")])
+            pairs(&[("x-user", "bob"), ("x-admin", "false"), ("x-secret", "s3cret")])
         );
     }
 

@@ -1,0 +1,48 @@
+"""dask-gateway behind Portcullis: who the user is comes in headers, from whoever knows the shared secret."""
+
+import hmac
+from pathlib import Path
+from urllib.parse import unquote
+
+from dask_gateway_server.auth import Authenticator, unauthorized
+from dask_gateway_server.models import User
+from traitlets import Bytes
+
+
+class PortcullisAuthenticator(Authenticator):
+    """Takes the user, the groups and whether they are an administrator from Portcullis.
+
+    Portcullis has looked at each request already, so there is no cookie: one would outlive the user that it was made for,
+    and would speak louder than the headers.
+    """
+
+    secret = Bytes(help="What Portcullis sends as X-Portcullis-Secret.", config=True)
+
+    async def authenticate_and_handle(self, request, handler):
+        request["user"] = self.user(request.headers)
+        return await handler(request)
+
+    def user(self, headers):
+        sent = [value.encode("utf-8", "surrogateescape") for value in headers.getall("X-Portcullis-Secret", [])]
+        names = headers.getall("X-Forwarded-User", [])
+        if len(sent) != 1 or len(names) != 1 or not self.secret or not hmac.compare_digest(sent[0], self.secret):
+            raise unauthorized("Portcullis")
+        groups = headers.get("X-Forwarded-Groups", "")
+        return User(
+            names[0],
+            groups=[unquote(group) for group in groups.split(",") if group],
+            admin=headers.get("X-Forwarded-Admin") == "true",
+        )
+
+
+c = get_config()  # noqa: F821 (dask-gateway gives it to its configuration files)
+c.DaskGateway.authenticator_class = PortcullisAuthenticator
+c.PortcullisAuthenticator.secret = Path("secrets/dask-gateway").read_bytes().strip()
+
+# Only Portcullis comes here. It speaks TLS with the world, so that these need none.
+c.DaskGateway.address = "127.0.0.1:8001"
+c.Proxy.address = "127.0.0.1:8786"
+
+# Schedulers report to the same address as everybody.
+c.DaskGateway.backend_class = "dask_gateway_server.backends.local.LocalBackend"
+c.Backend.api_url = "https://gateway.example/api"

@@ -1,0 +1,80 @@
+//! `authorize_with` and `upstream_credentials` of a route: what its upstream decides itself.
+
+use std::time::Duration;
+
+use crate::config::IdentityHeaders;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+use crate::config::values;
+use crate::serve::authorize::AuthorizeWith;
+use crate::serve::authorize::Template;
+use crate::serve::path::CanonicalPath;
+use crate::serve::upstream_credentials::Exception;
+use crate::serve::upstream_credentials::RequestPattern;
+use crate::serve::upstream_credentials::UpstreamCredentials;
+
+/// Most requests that one list names.
+const MAX_REQUESTS: usize = 64;
+
+/// `authorize_with` and `authorize_cache` of a route with this path. None: the upstream isn't asked, or it is said wrong.
+pub(super) fn authorize(
+    table: &mut Table<'_>,
+    route: Option<&CanonicalPath>,
+    identity: &IdentityHeaders,
+) -> Option<AuthorizeWith> {
+    let with = table.take("authorize_with");
+    let kept = table.take("authorize_cache");
+    let Some(with) = with else {
+        if let Some(kept) = kept {
+            kept.place.report("nothing is asked here: set authorize_with");
+        }
+        return None;
+    };
+    let kept = kept.and_then(|item| values::duration(item, Duration::ZERO..=LONGEST));
+    let place = with.place.clone();
+    let template = Template::parse(&with.text()?, route?).map_err(|message| place.report(message));
+    Some(AuthorizeWith {
+        template: template.ok()?,
+        kept: kept.unwrap_or(DEFAULT),
+        identity: identity.clone(),
+    })
+}
+
+/// `upstream_credentials`.
+pub(super) fn upstream_credentials(table: &mut Table<'_>, route: Option<&CanonicalPath>) -> UpstreamCredentials {
+    let (Some(item), Some(route)) = (table.take("upstream_credentials"), route) else {
+        return UpstreamCredentials::default();
+    };
+    let exceptions = item.list().into_iter().filter_map(|item| exception(item, route));
+    UpstreamCredentials::new(exceptions.collect())
+}
+
+fn exception(item: Item<'_>, route: &CanonicalPath) -> Option<Exception> {
+    let mut table = item.table()?;
+    let scheme = table.require("scheme").and_then(scheme);
+    let place = table.place.clone();
+    let requests = values::each(table.require("requests"), |item| {
+        let place = item.place.clone();
+        let pattern = RequestPattern::parse(&item.text()?, route);
+        pattern.map_err(|message| place.report(message)).ok()
+    });
+    if requests.len() > MAX_REQUESTS {
+        place.report(format!("more than {MAX_REQUESTS} requests"));
+    }
+    table.finish();
+    Some(Exception {
+        scheme: scheme?,
+        requests,
+    })
+}
+
+/// A token (RFC 9110, section 11.1).
+fn scheme(item: Item<'_>) -> Option<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    item.parse("a scheme of the Authorization header, such as \"token\"", |text| {
+        (!text.is_empty() && text.bytes().all(allowed)).then(|| text.to_owned())
+    })
+}
+
+const DEFAULT: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(60);

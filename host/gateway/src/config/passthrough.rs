@@ -1,0 +1,165 @@
+//! `[[server.passthrough]]`: TLS connections that are for somebody else, told by the host that they name.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use http::uri::Authority;
+
+use crate::config::reader::Item;
+use crate::config::reader::Place;
+
+/// Most rules.
+const MAX_RULES: usize = 64;
+
+/// Connections that go on as they are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct PassthroughConfig {
+    /// What their ClientHello names.
+    pub(crate) sni: SniPattern,
+    /// Where they go: host and port.
+    pub(crate) upstream: String,
+    /// How many there may be at once.
+    pub(crate) max_connections: usize,
+}
+
+/// Host names, in lower case.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum SniPattern {
+    /// `daskgateway-*`: whatever begins with this.
+    Beginning(String),
+    /// `*.example.com`: whatever ends with this dot and what follows.
+    Below(String),
+    /// This one.
+    Host(String),
+}
+
+impl SniPattern {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let is_part = |part: &str| !part.is_empty() && part.len() <= 253 && part.bytes().all(allowed);
+        if let Some(beginning) = text.strip_suffix('*') {
+            return is_part(beginning).then(|| Self::Beginning(beginning.to_owned()));
+        }
+        if let Some(end) = text.strip_prefix("*.") {
+            return (is_part(end) && !end.starts_with('.')).then(|| Self::Below(format!(".{end}")));
+        }
+        is_part(&text).then_some(Self::Host(text))
+    }
+
+    /// Whether a host, in lower case, is one of these.
+    pub(crate) fn covers(&self, host: &str) -> bool {
+        match self {
+            Self::Beginning(beginning) => host.len() > beginning.len() && host.starts_with(beginning),
+            Self::Below(end) => host.len() > end.len() && host.ends_with(end),
+            Self::Host(name) => host == name,
+        }
+    }
+}
+
+impl fmt::Display for SniPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Beginning(beginning) => write!(f, "{beginning}*"),
+            Self::Below(end) => write!(f, "*{end}"),
+            Self::Host(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The rules of a listener at this address, which speaks TLS or doesn't.
+pub(super) fn rules(item: Item<'_>, listen: SocketAddr, has_tls: bool) -> Vec<PassthroughConfig> {
+    let place = item.place.clone();
+    let items = item.list();
+    if !items.is_empty() && !has_tls {
+        place.report("tells connections apart by their TLS, which the listener doesn't speak: set server.tls");
+    }
+    if items.len() > MAX_RULES {
+        place.report(format!("more than {MAX_RULES} entries"));
+    }
+    let mut rules: Vec<PassthroughConfig> = Vec::with_capacity(items.len());
+    for item in items {
+        let place = item.place.clone();
+        let Some(rule) = rule(item, listen) else { continue };
+        if rules.iter().any(|earlier| earlier.sni == rule.sni) {
+            place.report(format!("{} is listed twice", rule.sni));
+        }
+        rules.push(rule);
+    }
+    rules
+}
+
+fn rule(item: Item<'_>, listen: SocketAddr) -> Option<PassthroughConfig> {
+    let mut table = item.table()?;
+    let sni = table.require("sni").and_then(|item| {
+        item.parse(
+            "a host name, its beginning such as \"daskgateway-*\", or \"*.example.com\"",
+            SniPattern::parse,
+        )
+    });
+    let upstream = table.require("upstream").and_then(|item| {
+        let place = item.place.clone();
+        let upstream = item.parse("a host and a port, such as \"127.0.0.1:8786\"", host_and_port)?;
+        report_circle(&place, &upstream, listen);
+        Some(upstream)
+    });
+    let max_connections = table.take("max_connections");
+    let max_connections = max_connections.and_then(|item| item.number(1, MAX_CONNECTIONS));
+    table.finish();
+    Some(PassthroughConfig {
+        sni: sni?,
+        upstream: upstream?,
+        max_connections: max_connections.unwrap_or(DEFAULT_CONNECTIONS),
+    })
+}
+
+fn host_and_port(text: &str) -> Option<String> {
+    let authority: Authority = text.parse().ok()?;
+    let is_whole = authority.port_u16().is_some_and(|port| port > 0) && !authority.host().is_empty();
+    (is_whole && !text.contains('@')).then(|| text.to_owned())
+}
+
+/// A connection that came back to the listener would be passed on again, until no more could be held.
+fn report_circle(place: &Place<'_>, upstream: &str, listen: SocketAddr) {
+    let Ok(upstream) = upstream.parse::<SocketAddr>() else {
+        return;
+    };
+    let same_machine = upstream.ip() == listen.ip() || (upstream.ip().is_loopback() && listen.ip().is_unspecified());
+    if upstream.port() == listen.port() && same_machine {
+        place.report("is where the gateway itself listens");
+    }
+}
+
+const DEFAULT_CONNECTIONS: usize = 1000;
+const MAX_CONNECTIONS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_pattern_covers_the_hosts_that_it_says() {
+        for (pattern, covered, others) in [
+            ("daskgateway-*", &["daskgateway-a", "daskgateway-a.b"][..], &["daskgateway-", "daskgateway", "x-daskgateway-a"][..]),
+            ("*.example.com", &["a.example.com", "a.b.example.com"], &["example.com", ".example.com", "aexample.com"]),
+            ("One.Example", &["one.example"], &["a.one.example", "one.example.a", "one"]),
+        ] {
+            let parsed = SniPattern::parse(pattern).unwrap();
+            assert_eq!(parsed.to_string(), pattern.to_ascii_lowercase());
+            for host in covered {
+                assert!(parsed.covers(host), "{pattern} {host}");
+            }
+            for host in others {
+                assert!(!parsed.covers(host), "{pattern} {host}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_cover_everything_or_nothing_is_no_pattern() {
+        for text in ["", "*", "**", "a*b", "*a", "*.", "*..a", "a.*.b", "a b", "a:443", "*.*"] {
+            assert!(SniPattern::parse(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What a route leaves to its upstream to decide, and by what the upstream knows the gateway.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::errors_in;
+use crate::config::Cookies;
+use crate::config::Draft;
+use crate::config::Environment;
+use crate::config::RouteConfig;
+
+const BEFORE: &str = "[authenticators.simple]\nplugin = \"simple\"\n[[routes]]\npath = \"/a\"\n";
+const USERS: &str = "authenticators = [\"simple\"]\n";
+const HTTP: &str = "upstream = \"http://x\"\n";
+const ASKS: &str = "authorize_with = \"GET /b/{1}\"\n";
+const LEAVES: &str = "upstream_credentials = [{ scheme = \"token\", requests = [\"DELETE /a/*\"] }]\n";
+const SECRET: &str = "identity.shared_secret = { X-Secret = \"env:SECRET\" }\n";
+
+fn environment() -> Environment {
+    Environment::from([
+        ("SECRET", "0123456789abcdef"),
+        ("SHORT", "0123456789abcde"),
+        ("SPACED", "0123456789 abcdef"),
+    ])
+}
+
+fn errors(route: &str) -> Vec<String> {
+    errors_in(Path::new("p.toml"), &format!("{BEFORE}{route}"), &environment())
+}
+
+fn route(text: &str) -> RouteConfig {
+    let text = format!("{BEFORE}{text}");
+    let Draft { mut config, errors } = Draft::parse(Path::new("p.toml"), &text, &environment());
+    assert_eq!(errors, [], "{text}");
+    config.routes.remove(0)
+}
+
+#[test]
+fn what_is_left_to_the_upstream_is_read() {
+    let read = route(&format!("{USERS}{HTTP}{ASKS}authorize_cache = \"2s\"\n{SECRET}"));
+    let asked = read.authorize.unwrap();
+    assert_eq!(
+        (asked.template.to_string().as_str(), asked.kept),
+        ("GET /b/{1}", Duration::from_secs(2))
+    );
+    assert_eq!(read.cookies, Cookies::Drop, "whoever has the secret is the gateway");
+    let [(name, value)] = read.identity.shared_secret.as_slice() else {
+        panic!("{:?}", read.identity)
+    };
+    assert_eq!(
+        (name.as_str(), value.as_bytes()),
+        ("x-secret", &b"0123456789abcdef"[..])
+    );
+    assert!(!format!("{:?}", read.identity).contains("0123456789"));
+
+    assert_eq!(
+        route(&format!("{USERS}{HTTP}{ASKS}")).authorize.unwrap().kept,
+        Duration::from_secs(10)
+    );
+    let left = route(&format!("{USERS}{HTTP}{LEAVES}")).upstream_credentials;
+    assert_eq!(left.to_string(), "token: DELETE /a/*");
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_can_not_be_left_to_the_upstream_is_refused() {
+    for (text, expected) in [
+        (format!("{USERS}{HTTP}authorize_cache = \"2s\"\n"), "p.toml:7: routes[0].authorize_cache: nothing is asked here: set authorize_with"),
+        (format!("{USERS}{HTTP}{ASKS}authorize_cache = \"2m\"\n"), "p.toml:8: routes[0].authorize_cache: must be 0s to 1m"),
+        (format!("{USERS}{HTTP}authorize_with = \"POST /b/{{1}}\"\n"),
+            "p.toml:7: routes[0].authorize_with: expected a method and a path, such as \"GET /api/v1/clusters/{1}\"; the method \
+             is GET or HEAD, because a question changes nothing"),
+        (format!("{USERS}{HTTP}authorize_with = \"GET /b/x{{1}}\"\n"),
+            "p.toml:7: routes[0].authorize_with: a place is a whole segment, {1} to {9}"),
+        (format!("public = true\n{HTTP}{ASKS}"),
+            "p.toml:3: routes[0]: authorize_with needs a user on every request: this route lets anonymous ones pass"),
+        (format!("{USERS}optional = true\n{HTTP}{ASKS}"),
+            "p.toml:3: routes[0]: authorize_with needs a user on every request: this route lets anonymous ones pass"),
+        (format!("{USERS}upstream = \"portcullis:whoami\"\n{ASKS}"),
+            "p.toml:3: routes[0]: authorize_with asks the route's upstream: set upstream to a URL"),
+        (format!("{USERS}{HTTP}{ASKS}forward_authorization = true\n"),
+            "p.toml:3: routes[0]: authorize_with asks in the gateway's own words, so the upstream has to know the user by \
+             identity headers: forward_authorization can't stand beside it"),
+        (format!("{USERS}{HTTP}{ASKS}{LEAVES}"),
+            "p.toml:3: routes[0]: upstream_credentials would get past authorize_with: give them a route of their own"),
+        (format!("public = true\n{HTTP}{LEAVES}"),
+            "p.toml:3: routes[0]: upstream_credentials are exceptions from authentication, and a public route has none"),
+        (format!("{USERS}{HTTP}upstream_credentials = [{{ scheme = \"a b\", requests = [] }}]\n"),
+            "p.toml:7: routes[0].upstream_credentials[0].scheme: \"a b\" is not a scheme of the Authorization header, such as \"token\""),
+        (format!("{USERS}{HTTP}upstream_credentials = [{{ scheme = \"token\" }}]\n"),
+            "p.toml:7: routes[0].upstream_credentials[0]: the key \"requests\" is missing"),
+        (format!("{USERS}{HTTP}upstream_credentials = [{{ scheme = \"token\", requests = [\"DELETE /b/*\"] }}]\n"),
+            "p.toml:7: routes[0].upstream_credentials[0].requests[0]: the path is not below the route's, /a"),
+        (format!("public = true\n{HTTP}{SECRET}"),
+            "p.toml:3: routes[0]: identity.shared_secret needs a user, and a public route asks for none"),
+        (format!("{USERS}upstream = \"portcullis:whoami\"\n{SECRET}"),
+            "p.toml:3: routes[0]: identity.shared_secret needs an upstream that it is sent to"),
+        (format!("{USERS}{HTTP}identity.shared_secret = {{ X-Secret = \"0123456789abcdef\" }}\n"),
+            "p.toml:7: routes[0].identity.shared_secret.X-Secret: a secret doesn't stand in the configuration: write \
+             \"file:PATH\" or \"env:NAME\""),
+        (format!("{USERS}{HTTP}identity.shared_secret = {{ Host = \"env:SECRET\" }}\n"),
+            "p.toml:7: routes[0].identity.shared_secret.Host: host means something else in HTTP"),
+        (format!("{USERS}{HTTP}identity.shared_secret = {{ x_forwarded_user = \"env:SECRET\" }}\n"),
+            "p.toml:7: routes[0].identity: the header x_forwarded_user carries two things"),
+    ] {
+        assert_eq!(errors(&text), [expected], "{text}");
+    }
+    for name in ["SHORT", "SPACED"] {
+        let [error] = <[String; 1]>::try_from(errors(&format!(
+            "{USERS}{HTTP}identity.shared_secret = {{ X-Secret = \"env:{name}\" }}\n"
+        ))).unwrap();
+        assert!(error.contains("expected at least 16 letters") && !error.contains("0123456789"), "{error}");
+    }
+}
+
+#[test]
+fn a_route_for_fronts_alone_has_nobody_to_ask() {
+    let text = format!(
+        "[forward_auth]\nlisten = \"127.0.0.1:1\"\n[server]\ntrusted_proxies = [\"::1\"]\n{BEFORE}{USERS}{ASKS}"
+    );
+    assert_eq!(
+        errors_in(Path::new("p.toml"), &text, &environment()),
+        ["p.toml:7: routes[0]: authorize_with asks the route's upstream: set upstream to a URL"]
+    );
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_rule_that_passes_connections_on_is_complete_and_leads_elsewhere() {
+    let tls = "p.toml:3: server.passthrough: tells connections apart by their TLS, which the listener doesn't speak: set server.tls";
+    for (rules, expected) in [
+        ("{ sni = \"a\", upstream = \"b:1\" }", vec![tls]),
+        ("{ sni = \"a\", upstream = \"127.0.0.1:8443\" }", vec![tls, "p.toml:3: server.passthrough[0].upstream: is where the gateway itself listens"]),
+        ("{ sni = \"a\" }", vec![tls, "p.toml:3: server.passthrough[0]: the key \"upstream\" is missing"]),
+        ("{ sni = \"a\", upstream = \"b:1\" }, { sni = \"A\", upstream = \"c:1\" }", vec![tls, "p.toml:3: server.passthrough[1]: a is listed twice"]),
+    ] {
+        let text = format!("[server]\nlisten = \"0.0.0.0:8443\"\npassthrough = [{rules}]\n{BEFORE}{USERS}{HTTP}");
+        assert_eq!(errors_in(Path::new("p.toml"), &text, &environment()), expected, "{rules}");
+    }
+}

@@ -1,0 +1,238 @@
+//! `authorize_with`: before a request goes on, its upstream is asked as that user whether it may. What the gateway can't
+//! learn is no: 503, never a way in.
+
+mod kept;
+mod template;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::HeaderValue;
+use http::Method;
+use http::Request;
+use http::Response;
+use http::StatusCode;
+use http::header;
+use http_body_util::Either;
+use http_body_util::Empty;
+use metrics::counter;
+use portcullis::decision::Authenticated;
+use tokio::sync::Semaphore;
+
+use crate::config::IdentityHeaders;
+use crate::config::Upstream;
+use crate::serve::answer;
+use crate::serve::answer::Body;
+use crate::serve::audit;
+use crate::serve::outgoing::Outgoing;
+use crate::serve::path::CanonicalPath;
+use crate::serve::proxy::Proxy;
+use crate::serve::target::Target;
+
+use self::kept::Answer;
+use self::kept::Kept;
+pub(crate) use self::template::Template;
+pub(crate) use self::template::Unbound;
+
+/// What a route asks its upstream about its users.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizeWith {
+    /// The question.
+    pub(crate) template: Template,
+    /// How long a yes counts.
+    pub(crate) kept: Duration,
+    /// What the upstream learns about the user, and by which secrets it knows who says it.
+    pub(crate) identity: IdentityHeaders,
+}
+
+/// What an upstream says of a user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    /// 2xx.
+    Allow,
+    /// 401 or 403.
+    Forbid,
+    /// 404.
+    NotFound,
+    /// Anything else, or nothing.
+    Unavailable,
+}
+
+/// Asks upstreams, not too many questions at once.
+#[derive(Debug)]
+pub(crate) struct Authorizer {
+    kept: Kept,
+    places: Arc<Semaphore>,
+}
+
+impl Authorizer {
+    pub(crate) fn new() -> Self {
+        Self {
+            kept: Kept::new(),
+            places: Arc::new(Semaphore::new(MAX_QUESTIONS)),
+        }
+    }
+
+    /// Asks whether a request may go on, where its route wants that. The error is the answer to one that may not.
+    pub(crate) async fn admit(
+        &self,
+        proxy: &Proxy,
+        method: &Method,
+        outgoing: &Outgoing<'_>,
+    ) -> Result<(), Box<Response<Body>>> {
+        let Some(with) = &outgoing.route.authorize else {
+            return Ok(());
+        };
+        let path = with
+            .template
+            .bind(&outgoing.target.path)
+            .map_err(|unbound| Box::new(unbound.answer()))?;
+        // Configurations in which nobody would be asked about are refused.
+        let Some(user) = outgoing.user else {
+            return Err(Box::new(unavailable()));
+        };
+        let asked = format!("{} {path}", with.template.method());
+        let key = key(outgoing, user, &asked).map_err(|_| Box::new(unavailable()))?;
+        let (verdict, was_kept) = self.kept.get(key, self.answer(proxy, with, outgoing, path)).await;
+        counter!("portcullis_route_authorizations_total",
+            "route" => outgoing.route.name.clone(), "verdict" => verdict.label(), "kept" => was_kept.to_string())
+        .increment(1);
+        let entry = audit::Entry {
+            client: outgoing.client,
+            method,
+            route: &outgoing.route.name,
+            target: outgoing.target,
+        };
+        match verdict.refusal() {
+            None => Ok(()),
+            Some(answer) => {
+                entry.unauthorized(user, &asked, verdict.label(), answer.status());
+                Err(Box::new(answer))
+            }
+        }
+    }
+
+    async fn answer(
+        &self,
+        proxy: &Proxy,
+        with: &AuthorizeWith,
+        outgoing: &Outgoing<'_>,
+        path: CanonicalPath,
+    ) -> Answer {
+        let verdict = match tokio::time::timeout(PATIENCE, self.ask(proxy, with, outgoing, path)).await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(why)) => unanswered(outgoing, &why),
+            Err(_) => unanswered(outgoing, "it did not answer in time"),
+        };
+        Answer::new(verdict, verdict.counts(with.kept))
+    }
+
+    async fn ask(
+        &self,
+        proxy: &Proxy,
+        with: &AuthorizeWith,
+        outgoing: &Outgoing<'_>,
+        path: CanonicalPath,
+    ) -> Result<Verdict, String> {
+        let Some(Upstream::Http { authority, base }) = &outgoing.route.upstream else {
+            return Err("there is no upstream".to_owned());
+        };
+        let target = Target {
+            authority: outgoing.target.authority.clone(),
+            path,
+            query: None,
+        };
+        let question = Outgoing {
+            target: &target,
+            identity: &with.identity,
+            ..*outgoing
+        };
+        let mut received = Request::new(()).into_parts().0;
+        received.method = with.template.method().clone();
+        received.headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("*/*"))]);
+        let head = question
+            .head(authority, base, received)
+            .map_err(|error| error.to_string())?;
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(|error| error.to_string())?;
+        let body = Either::Right(Empty::<Bytes>::new());
+        let response = proxy.forward(head, body, None, PATIENCE, Arc::new(place)).await;
+        Verdict::of(response.map_err(|error| error.to_string())?.status())
+    }
+}
+
+impl Verdict {
+    fn of(status: StatusCode) -> Result<Self, String> {
+        match status {
+            status if status.is_success() => Ok(Self::Allow),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Self::Forbid),
+            StatusCode::NOT_FOUND => Ok(Self::NotFound),
+            status => Err(format!("it answered {status}")),
+        }
+    }
+
+    /// How long it counts, where a yes counts this long.
+    fn counts(self, yes: Duration) -> Duration {
+        match self {
+            Self::Allow => yes,
+            Self::Forbid | Self::NotFound => yes.min(LONGEST_NO),
+            Self::Unavailable => Duration::ZERO,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Forbid => "forbid",
+            Self::NotFound => "not_found",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// What a client hears who may not go on.
+    fn refusal(self) -> Option<Response<Body>> {
+        match self {
+            Self::Allow => None,
+            Self::Forbid => Some(answer::error(StatusCode::FORBIDDEN, "Forbidden")),
+            Self::NotFound => Some(answer::error(StatusCode::NOT_FOUND, "Not found")),
+            Self::Unavailable => Some(unavailable()),
+        }
+    }
+}
+
+impl Unbound {
+    /// What a client hears whose path leads to no question.
+    pub(crate) fn answer(self) -> Response<Body> {
+        match self {
+            Self::Ambiguous => answer::error(StatusCode::BAD_REQUEST, &self.to_string()),
+            Self::Missing => answer::error(StatusCode::NOT_FOUND, "Not found"),
+        }
+    }
+}
+
+/// All that a question depends on, written so that no two questions look alike.
+fn key(outgoing: &Outgoing<'_>, user: &Authenticated, asked: &str) -> serde_json::Result<String> {
+    let host = outgoing.target.authority.as_deref();
+    serde_json::to_string(&(&outgoing.route.name, asked, host, user.authenticator(), user.identity()))
+}
+
+fn unavailable() -> Response<Body> {
+    answer::unavailable("Authorization is unavailable")
+}
+
+fn unanswered(outgoing: &Outgoing<'_>, why: &str) -> Verdict {
+    tracing::warn!(
+        route = outgoing.route.name,
+        why,
+        "the upstream can't be asked about a user"
+    );
+    Verdict::Unavailable
+}
+
+/// How long a question may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a no counts at most: somebody who was just let in shouldn't wait.
+const LONGEST_NO: Duration = Duration::from_secs(1);
+const MAX_QUESTIONS: usize = 256;

@@ -1,0 +1,175 @@
+//! Connections that are for somebody else: TLS whose ClientHello names a host of `[[server.passthrough]]` goes on to its
+//! address as it is. The gateway has no part in that TLS, so it knows nobody there; whoever ends it does.
+
+mod hello;
+mod replay;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use metrics::counter;
+use metrics::gauge;
+use tokio::io;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::sync::watch;
+
+use crate::config::PassthroughConfig;
+use crate::serve::connection::Slot;
+use crate::serve::listener;
+
+pub(crate) use self::hello::Hello;
+pub(crate) use self::replay::Replayed;
+
+/// Whose connections a listener passes on, and those that it does.
+#[derive(Debug)]
+pub(crate) struct Passthrough {
+    rules: Vec<Rule>,
+    closing: watch::Sender<bool>,
+}
+
+/// One host name or a kind of them, and its address.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    config: PassthroughConfig,
+    places: Arc<Semaphore>,
+}
+
+impl Passthrough {
+    /// None: there is nobody else.
+    pub(crate) fn new(rules: &[PassthroughConfig]) -> Option<Arc<Self>> {
+        let rules = rules.iter().map(|config| Rule {
+            places: Arc::new(Semaphore::new(config.max_connections)),
+            config: config.clone(),
+        });
+        let rules = Vec::from_iter(rules);
+        (!rules.is_empty()).then(|| {
+            Arc::new(Self {
+                rules,
+                closing: watch::Sender::new(false),
+            })
+        })
+    }
+
+    /// The first rule for this host.
+    pub(crate) fn rule(&self, host: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.config.sni.covers(host))
+    }
+
+    /// Carries bytes both ways until one side ends it or the gateway closes. The slot stays taken so long.
+    pub(crate) async fn carry<S>(&self, rule: &Rule, host: &str, stream: S, peer: SocketAddr, slot: Slot)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut closing = self.closing.subscribe();
+        let line = Line { rule, host, peer };
+        let Ok(place) = Arc::clone(&rule.places).try_acquire_owned() else {
+            return line.not_carried("full", "too many connections are open");
+        };
+        let started = Instant::now();
+        let open = gauge!("portcullis_passthrough_open", "sni" => rule.config.sni.to_string());
+        let carried = async {
+            let upstream = match connect(&rule.config.upstream).await {
+                Ok(upstream) => upstream,
+                Err(error) => return line.not_carried("unreachable", &error.to_string()),
+            };
+            line.opened();
+            line.closed(splice(stream, upstream).await, started.elapsed());
+        };
+        open.increment(1);
+        tokio::select! {
+            () = carried => {}
+            _ = closing.wait_for(|closing| *closing) => line.cut(started.elapsed()),
+        }
+        drop((place, slot));
+        open.decrement(1);
+    }
+
+    /// Ends every one of them, and waits until all are gone.
+    pub(crate) async fn close(&self) {
+        self.closing.send_replace(true);
+        self.closing.closed().await;
+    }
+}
+
+async fn connect(upstream: &str) -> io::Result<TcpStream> {
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(upstream)).await;
+    let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    listener::tune(&stream)?;
+    Ok(stream)
+}
+
+/// How many bytes went to the upstream, and how many came back.
+async fn splice(mut client: impl AsyncRead + AsyncWrite + Unpin, mut upstream: TcpStream) -> io::Result<(u64, u64)> {
+    io::copy_bidirectional(&mut client, &mut upstream).await
+}
+
+/// What the log says of one connection. A host that a ClientHello names is a DNS name, which rustls has checked: letters,
+/// digits, `-`, `_` and dots.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    rule: &'a Rule,
+    host: &'a str,
+    peer: SocketAddr,
+}
+
+impl Line<'_> {
+    fn opened(self) {
+        self.count("opened");
+        tracing::info!(
+            target: "portcullis::audit",
+            sni = self.host,
+            client = %self.peer.ip().to_canonical(),
+            port = self.peer.port(),
+            upstream = self.rule.config.upstream,
+            "passthrough opened"
+        );
+    }
+
+    fn closed(self, ended: io::Result<(u64, u64)>, after: Duration) {
+        let why = ended.as_ref().err().map(ToString::to_string);
+        let (sent, received) = ended.ok().unzip();
+        self.ended(sent, received, why.as_deref(), after);
+    }
+
+    fn cut(self, after: Duration) {
+        self.ended(None, None, Some("the gateway stops"), after);
+    }
+
+    fn ended(self, sent: Option<u64>, received: Option<u64>, why: Option<&str>, after: Duration) {
+        tracing::info!(
+            target: "portcullis::audit",
+            sni = self.host,
+            client = %self.peer.ip().to_canonical(),
+            port = self.peer.port(),
+            sent,
+            received,
+            why,
+            duration_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+            "passthrough closed"
+        );
+    }
+
+    fn not_carried(self, outcome: &'static str, why: &str) {
+        self.count(outcome);
+        tracing::warn!(
+            target: "portcullis::audit",
+            sni = self.host,
+            client = %self.peer.ip().to_canonical(),
+            upstream = self.rule.config.upstream,
+            why,
+            "a connection was not passed on"
+        );
+    }
+
+    fn count(self, outcome: &'static str) {
+        let sni = self.rule.config.sni.to_string();
+        counter!("portcullis_passthrough_connections_total", "sni" => sni, "outcome" => outcome).increment(1);
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,208 @@
+//! Requests whose credentials are the upstream's own business: a scheme of `Authorization` that it verifies itself, on the
+//! methods and paths that the route lists and nowhere else. Nobody is asked about them, and they go on as nobody's.
+
+use std::fmt;
+
+use http::HeaderMap;
+use http::Method;
+use http::header;
+
+use crate::serve::path::CanonicalPath;
+use crate::serve::target::served_method;
+
+/// What a route leaves to its upstream.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct UpstreamCredentials(Vec<Exception>);
+
+/// One scheme, and where it counts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Exception {
+    pub(crate) scheme: String,
+    pub(crate) requests: Vec<RequestPattern>,
+}
+
+impl UpstreamCredentials {
+    pub(crate) fn new(exceptions: Vec<Exception>) -> Self {
+        Self(exceptions)
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The scheme by which a request is one of these; none: it is like every other.
+    pub(crate) fn scheme(&self, method: &Method, path: &CanonicalPath, headers: &HeaderMap) -> Option<&str> {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return None;
+        };
+        let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
+        let is_one = |exception: &&Exception| {
+            exception.scheme.eq_ignore_ascii_case(scheme)
+                && exception.requests.iter().any(|pattern| pattern.covers(method, path))
+        };
+        let found = self.0.iter().find(is_one)?;
+        (!credentials.trim().is_empty()).then_some(found.scheme.as_str())
+    }
+}
+
+impl fmt::Display for UpstreamCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Exception { scheme, requests }) in self.0.iter().enumerate() {
+            let requests = Vec::from_iter(requests.iter().map(ToString::to_string)).join(", ");
+            write!(f, "{}{scheme}: {requests}", if index == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+/// A method and a path, in which `*` stands for one segment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RequestPattern {
+    method: Method,
+    /// None: any segment.
+    segments: Vec<Option<String>>,
+    /// Whether the path ends with a slash.
+    is_folder: bool,
+}
+
+impl RequestPattern {
+    /// Reads `DELETE /api/v1/clusters/*`, below a route of this path.
+    pub(crate) fn parse(text: &str, route: &CanonicalPath) -> Result<Self, String> {
+        let example = "expected a method and a path, such as \"DELETE /api/v1/clusters/*\"";
+        let (method, path) = text.split_once(' ').ok_or(example)?;
+        let method: Method = method.parse().map_err(|_| example)?;
+        let is_method = !method.as_str().is_empty() && method.as_str().bytes().all(|byte| byte.is_ascii_uppercase());
+        if !is_method || served_method(&method).is_err() {
+            return Err(format!("{example}; {method} is no method that is served"));
+        }
+        let path = CanonicalPath::parse(path).map_err(|error| error.to_string())?;
+        if !route.covers(&path) {
+            return Err(format!("the path is not below the route's, {route}"));
+        }
+        let segments = path.segments().map(|segment| match segment {
+            "*" => Ok(None),
+            segment if segment.contains('*') => Err("* stands for a whole segment".to_owned()),
+            segment => Ok(Some(segment.to_owned())),
+        });
+        Ok(Self {
+            method,
+            segments: segments.collect::<Result<_, _>>()?,
+            is_folder: path.decoded().ends_with('/'),
+        })
+    }
+
+    /// Whether a request is one of these, whoever reads its path.
+    fn covers(&self, method: &Method, path: &CanonicalPath) -> bool {
+        let mut segments = path.segments();
+        let mut expected = self.segments.iter();
+        let is_next = |segment: &str| {
+            let place = expected.next();
+            place.is_some_and(|fixed| fixed.as_ref().is_none_or(|fixed| fixed == segment))
+        };
+        *method == self.method
+            && path.other_readings().next().is_none()
+            && path.decoded().ends_with('/') == self.is_folder
+            && path.depth() == self.segments.len()
+            && segments.all(is_next)
+    }
+}
+
+impl fmt::Display for RequestPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.method)?;
+        for segment in &self.segments {
+            write!(f, "/{}", segment.as_deref().unwrap_or("*"))?;
+        }
+        f.write_str(if self.is_folder { "/" } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEARTBEAT: &str = "POST /api/v1/clusters/*/heartbeat";
+    const DELETE: &str = "DELETE /api/v1/clusters/*";
+
+    fn path(text: &str) -> CanonicalPath {
+        CanonicalPath::parse_with_encoded_slashes(text).unwrap()
+    }
+
+    fn passes(method: &Method, asked: &str, authorization: &[&str]) -> bool {
+        let pattern = |text| RequestPattern::parse(text, &path("/")).unwrap();
+        let exceptions = UpstreamCredentials::new(vec![Exception {
+            scheme: "token".to_owned(),
+            requests: vec![pattern(HEARTBEAT), pattern(DELETE)],
+        }]);
+        let mut headers = HeaderMap::new();
+        for value in authorization {
+            headers.append(
+                header::AUTHORIZATION,
+                http::HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
+        }
+        exceptions.scheme(method, &path(asked), &headers).is_some()
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn only_the_listed_methods_and_paths_are_the_upstreams() {
+        let token = &["token x"][..];
+        for (method, asked, expected) in [
+            (Method::POST, "/api/v1/clusters/a/heartbeat", true),
+            (Method::DELETE, "/api/v1/clusters/a", true),
+            (Method::DELETE, "/%61pi/v1/clusters/%61", true),
+            (Method::GET, "/api/v1/clusters/a/heartbeat", false),
+            (Method::GET, "/api/v1/clusters/a", false),
+            (Method::POST, "/api/v1/clusters/a", false),
+            (Method::DELETE, "/api/v1/clusters/a/heartbeat", false),
+            (Method::DELETE, "/api/v1/clusters/", false),
+            (Method::DELETE, "/api/v1/clusters", false),
+            (Method::DELETE, "/api/v1/clusters/a/", false),
+            (Method::DELETE, "/api/v1/clusters/a/b", false),
+            (Method::DELETE, "/API/v1/clusters/a", false),
+            (Method::POST, "/api/v1/clusters/a/scale", false),
+            (Method::POST, "/api/v1/clusters/a/b/heartbeat", false),
+            (Method::DELETE, "/x/api/v1/clusters/a", false),
+            // What two servers could read differently is nobody's exception.
+            (Method::DELETE, "/api/v1/clusters/a;b", false),
+            (Method::DELETE, "/api/v1/clusters/a%3Fb", false),
+            (Method::DELETE, "/api/v1/clusters/a.", false),
+            (Method::DELETE, "/api/v1/clusters/a%2Fb", false),
+            (Method::DELETE, "/api/v1%2Fclusters/a", false),
+            (Method::POST, "/api/v1/clusters/a/heartbeat;x", false),
+        ] {
+            assert_eq!(passes(&method, asked, token), expected, "{method} {asked}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn only_one_authorization_of_the_scheme_is_the_upstreams() {
+        for (sent, expected) in [
+            (&["token x"][..], true), (&["Token x"], true), (&["token  x"], true),
+            (&[], false), (&[""], false), (&["token"], false), (&["token "], false), (&["token   "], false),
+            (&["tokenx y"], false), (&["token\tx"], false), (&["Bearer x"], false), (&["Basic token"], false),
+            (&[" token x"], false), (&["token x", "token x"], false), (&["token x", "Bearer y"], false),
+            (&["token \u{fc}"], false), (&["Bearer x, token y"], false),
+        ] {
+            assert_eq!(passes(&Method::DELETE, "/api/v1/clusters/a", sent), expected, "{sent:?}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_pattern_that_is_none_is_refused() {
+        for text in [
+            "", "DELETE", "/a", "DELETE a", "delete /a/*", "CONNECT /a", "TRACE /a", "DELETE  /a", "DELETE /a*", "DELETE /a/**",
+            "DELETE /a/../b", "DELETE //a", "DELETE /a?b", "DELETE /a/%2F", " /a", "DELETE /b/*", "DELETE /ab", "* /a",
+        ] {
+            assert!(RequestPattern::parse(text, &path("/a")).is_err(), "{text}");
+        }
+        for text in [HEARTBEAT, DELETE, "GET /", "GET /a/"] {
+            assert_eq!(RequestPattern::parse(text, &path("/")).unwrap().to_string(), text);
+        }
+    }
+}
