@@ -4,6 +4,7 @@ mod admin;
 mod cli;
 mod config;
 mod generation;
+mod peer;
 mod serve;
 #[cfg(test)]
 #[allow(

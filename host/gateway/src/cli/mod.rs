@@ -21,6 +21,7 @@ use clap::Subcommand;
 use self::logging::Format;
 use crate::config::Draft;
 use crate::config::Environment;
+use crate::serve::Inherited;
 
 /// Runs the command that the process was started with.
 pub(crate) fn main() -> ExitCode {
@@ -98,7 +99,8 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
     match line.command {
         Command::Serve(arguments) => {
             logging::start(&line.log_level.unwrap_or_default(), arguments.log_format)?;
-            wait_for(serve::run(arguments))?
+            let inherited = Inherited::of_process();
+            wait_for(serve::run(arguments, inherited))?
         }
         command => {
             // What these commands have to say is their output, unless somebody asks for more.

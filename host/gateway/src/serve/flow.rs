@@ -1,7 +1,6 @@
 //! The way of one request: read its target, see its client, find its route, strip what it may not say, ask who sent it,
 //! then answer or forward it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -13,13 +12,14 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::uri::Scheme;
 use hyper::body::Incoming;
-use ipnet::IpNet;
 
 use crate::config::Cookies;
 use crate::config::ServerConfig;
 use crate::config::Upstream;
 use crate::generation::Generation;
 use crate::generation::Route;
+use crate::peer::Peer;
+use crate::peer::TrustedProxies;
 use crate::serve::admission;
 use crate::serve::answer;
 use crate::serve::answer::Body;
@@ -47,7 +47,7 @@ use crate::serve::whoami;
 pub(crate) struct Gateway {
     generation: Arc<Generation>,
     identity_names: IdentityNames,
-    trusted_proxies: Vec<IpNet>,
+    trusted_proxies: TrustedProxies,
     proxy: Proxy,
     front: Option<Front>,
 }
@@ -94,13 +94,18 @@ impl Gateway {
         answer::for_method(&method, response)
     }
 
-    /// Ends what outlives a request: upgraded connections.
+    /// Waits until nothing is left that outlives a request: upgraded connections.
+    pub(crate) async fn gone(&self) {
+        self.proxy.gone().await;
+    }
+
+    /// Ends what outlives a request.
     pub(crate) async fn close(&self) {
         self.proxy.close().await;
     }
 
     /// Who sent a request with these headers over a connection from this peer.
-    pub(crate) fn client(&self, peer: SocketAddr, scheme: Scheme, headers: &HeaderMap) -> Client {
+    pub(crate) fn client(&self, peer: Peer, scheme: Scheme, headers: &HeaderMap) -> Client {
         Client::of(peer, scheme, headers, &self.trusted_proxies)
     }
 

@@ -1,8 +1,10 @@
-//! All sockets that a configuration asks for: the public one, and those of fronts that ask. They stop together.
+//! All sockets that a configuration asks for: the public ones, those of fronts that ask, and the one that sends clients
+//! on to https. They stop together.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::config::ListenConfig;
 use crate::config::ProxyToken;
@@ -17,6 +19,7 @@ use crate::serve::connection::Service;
 use crate::serve::ext_authz::ExtAuthz;
 use crate::serve::forward_auth::ForwardAuth;
 use crate::serve::forward_auth::Front;
+use crate::serve::socket::Inherited;
 
 /// Sockets that listen.
 #[derive(Debug)]
@@ -28,16 +31,39 @@ pub(super) struct Listeners {
 
 impl Listeners {
     /// Binds all of them, or none.
-    pub(super) async fn bind(config: &ListenConfig) -> Result<Self, ServeError> {
-        let forward_auth = config.forward_auth.as_ref();
-        let forward_auth = forward_auth.and_then(|front| Some((front.listen?, front.tls.as_ref())));
-        let ext_authz = config.ext_authz.as_ref();
-        let ext_authz = ext_authz.map(|front| (front.listen, front.tls.as_ref()));
+    pub(super) fn bind(config: &ListenConfig, inherited: &mut Inherited) -> Result<Self, ServeError> {
+        let server = &config.server;
+        let public = Listener::bind(&server.listen, server.tls.as_ref(), inherited)?;
+        let forward_auth = match config.forward_auth.as_ref() {
+            Some(front) => match &front.listen {
+                Some(listen) => Some(Listener::bind(listen, front.tls.as_ref(), inherited)?),
+                None => None,
+            },
+            None => None,
+        };
+        let ext_authz = match &config.ext_authz {
+            Some(front) => Some(Listener::bind(&front.listen, front.tls.as_ref(), inherited)?),
+            None => None,
+        };
         Ok(Self {
-            public: Listener::bind(config.server.listen, config.server.tls.as_ref()).await?,
-            forward_auth: bind(forward_auth, "listening for forward-auth").await?,
-            ext_authz: bind(ext_authz, "listening for ext_authz").await?,
+            public: public.behind(server.proxy_protocol.clone()),
+            forward_auth,
+            ext_authz,
         })
+    }
+
+    /// Says where they listen, the public ones last. A line carries the port that the system chose when none was
+    /// configured.
+    pub(super) fn log(&self) {
+        for (listener, message) in [
+            (self.forward_auth.as_ref(), "listening for forward-auth"),
+            (self.ext_authz.as_ref(), "listening for ext_authz"),
+            (Some(&self.public), "listening"),
+        ] {
+            for place in listener.into_iter().flat_map(Listener::places) {
+                tracing::info!(address = %place, "{message}");
+            }
+        }
     }
 
     /// Serves until the process is told to stop.
@@ -59,18 +85,22 @@ impl Listeners {
                 server.max_header_size,
             )
         });
-        let mut asked = stop.clone();
         let said = async {
-            asked.requested().await;
+            stop.clone().requested().await;
             tracing::info!("stopping");
         };
         let served = async {
-            tokio::join!(
+            let ((mut stop, deadline), ..) = tokio::join!(
+                deadline(server, stop.clone()),
                 self.public.serve(Arc::clone(&gateway), server, stop.clone()),
                 serve(self.forward_auth, forward_auth, server, stop.clone()),
                 serve(self.ext_authz, ext_authz, server, stop.clone()),
             );
-            // Upgraded connections end by nobody's own accord, so they get the time of the others and no more.
+            tokio::select! {
+                () = gateway.gone() => {}
+                () = tokio::time::sleep_until(deadline) => {}
+                () = stop.requested() => {}
+            }
             if tokio::time::timeout(CLOSING_TIME, gateway.close()).await.is_err() {
                 tracing::warn!("upgraded connections were cut off");
             }
@@ -80,14 +110,10 @@ impl Listeners {
     }
 }
 
-async fn bind(
-    place: Option<(SocketAddr, Option<&TlsConfig>)>,
-    said: &'static str,
-) -> Result<Option<Listener>, ServeError> {
-    let Some((address, tls)) = place else { return Ok(None) };
-    let listener = Listener::bind(address, tls).await?;
-    tracing::info!(address = %listener.address(), "{said}");
-    Ok(Some(listener))
+/// When everything has to have ended: `shutdown_timeout` after nobody listens any more.
+async fn deadline(server: &ServerConfig, mut stop: Shutdown) -> (Shutdown, Instant) {
+    stop.closing(server.drain_delay).await;
+    (stop, Instant::now() + server.shutdown_timeout)
 }
 
 async fn serve(listener: Option<Listener>, answers: Option<impl Service>, server: &ServerConfig, stop: Shutdown) {
@@ -96,4 +122,5 @@ async fn serve(listener: Option<Listener>, answers: Option<impl Service>, server
     }
 }
 
+/// How long an upgraded connection may take to close.
 const CLOSING_TIME: Duration = Duration::from_secs(1);

@@ -5,7 +5,9 @@ mod admission;
 mod answer;
 mod audit;
 mod client;
+mod closing;
 mod connection;
+mod error;
 mod ext_authz;
 mod flow;
 mod forward_auth;
@@ -19,7 +21,9 @@ mod page;
 pub(crate) mod path;
 mod preview;
 mod proxy;
+mod proxy_protocol;
 mod shutdown;
+mod socket;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -33,28 +37,32 @@ use crate::generation::Generation;
 
 use self::listeners::Listeners;
 
+pub(crate) use error::ServeError;
 pub(crate) use flow::Gateway;
 pub(crate) use listener::Listener;
-pub(crate) use listener::ServeError;
 pub(crate) use preview::Ending;
 pub(crate) use preview::Preview;
 pub(crate) use shutdown::Shutdown;
+pub(crate) use socket::Inherited;
+pub(crate) use socket::Socket;
+pub(crate) use socket::Stream;
 
 /// Serves a configuration on its listeners until the process is told to stop.
 ///
-/// The line `listening` in the log carries the address, with the port that the system chose when none was configured.
-/// Lines for the other listeners come before it.
+/// A line `listening` in the log carries each address of the public listener. Lines for the others come before it.
 pub(crate) async fn run(
     generation: Arc<Generation>,
     config: &ListenConfig,
     admin: Option<Admin>,
+    mut inherited: Inherited,
 ) -> Result<(), ServeError> {
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
-    let listeners = Listeners::bind(config).await?;
+    let listeners = Listeners::bind(config, &mut inherited)?;
+    inherited.warn_of_rest();
     if let Some(admin) = admin {
         admin.start(stop.clone());
     }
-    tracing::info!(address = %listeners.public.address(), "listening");
+    listeners.log();
     listeners.serve(generation, config, stop).await;
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod directory;
 mod fronts;
 mod good;
+mod listening;
 mod mangled;
 mod outbound;
 mod routes;
