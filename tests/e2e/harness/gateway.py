@@ -70,9 +70,9 @@ class Gateway:
         assert self.child.stop() == 0, self.child.output()[-4000:]
 
 
-def run(*arguments, folder, config=None, **environment):
-    """Runs one of the gateway's other commands to its end."""
-    words = [PORTCULLIS, *arguments]
+def run(*arguments, folder, config=None, launcher=(), pass_fds=(), **environment):
+    """Runs one of the gateway's other commands to its end, or one that doesn't start."""
+    words = [*launcher, PORTCULLIS, *arguments]
     if config is not None:
         words += ["--config", write(folder, config)]
     return subprocess.run(
@@ -83,6 +83,7 @@ def run(*arguments, folder, config=None, **environment):
         capture_output=True,
         text=True,
         timeout=150,
+        pass_fds=tuple(pass_fds),
     )
 
 

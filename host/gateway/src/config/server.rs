@@ -8,6 +8,7 @@ use toml_span::value::ValueInner;
 
 use crate::config::Listen;
 use crate::config::ListenAddress;
+use crate::config::RedirectConfig;
 use crate::config::TlsConfig;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
@@ -21,6 +22,10 @@ pub(crate) struct ServerConfig {
     pub(crate) listen: Listen,
     /// TLS; none: plain HTTP.
     pub(crate) tls: Option<TlsConfig>,
+    /// How long browsers are told to come by https only; none: they aren't told.
+    pub(crate) hsts: Option<Duration>,
+    /// The listener for plain HTTP that leads to this one; none: there is none.
+    pub(crate) redirect: Option<RedirectConfig>,
     /// The peers whose `X-Forwarded-*` headers are believed.
     pub(crate) trusted_proxies: TrustedProxies,
     /// The proxies that begin every connection with whose it was before, by the PROXY protocol; none: nobody does.
@@ -42,6 +47,8 @@ impl Default for ServerConfig {
         Self {
             listen: Listen::at(ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)))),
             tls: None,
+            hsts: None,
+            redirect: None,
             trusted_proxies: TrustedProxies::default(),
             proxy_protocol: None,
             max_connections: 10_000,
@@ -57,7 +64,12 @@ impl ServerConfig {
     pub(super) fn read(mut table: Table<'_>) -> Self {
         let default = Self::default();
         let listen = Listen::read(&mut table, "127.0.0.1:8000");
-        let tls = table.take("tls").and_then(Item::table).and_then(TlsConfig::read);
+        let tls = table.take("tls");
+        let has_tls = tls.is_some();
+        let tls = tls.and_then(Item::table).and_then(TlsConfig::read);
+        let hsts = table.take("hsts").and_then(|item| hsts(item, has_tls));
+        let redirect = table.take("redirect").and_then(Item::table);
+        let redirect = redirect.and_then(|table| RedirectConfig::read(table, has_tls));
         let everybody = table
             .take("insecure_trust_all_proxies")
             .and_then(Item::boolean)
@@ -86,6 +98,8 @@ impl ServerConfig {
         Self {
             listen: listen.unwrap_or(default.listen),
             tls,
+            hsts,
+            redirect,
             trusted_proxies,
             proxy_protocol,
             max_connections: max_connections.unwrap_or(default.max_connections),
@@ -95,6 +109,13 @@ impl ServerConfig {
             shutdown_timeout: shutdown_timeout.unwrap_or(default.shutdown_timeout),
         }
     }
+}
+
+fn hsts(item: Item<'_>, has_tls: bool) -> Option<Duration> {
+    if !has_tls {
+        item.place.report("browsers take it over https only: set server.tls");
+    }
+    values::duration(item, Duration::ZERO..=MAX_HSTS)
 }
 
 /// Networks, addresses, and `"unix"` for whoever can open a Unix socket. `everybody`: even all addresses are allowed.
@@ -138,3 +159,4 @@ const MAX_HEADER_SIZE: usize = 1024 * 1024;
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 const MAX_CONNECTIONS: usize = 1_000_000;
+const MAX_HSTS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);

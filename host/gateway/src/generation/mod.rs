@@ -65,6 +65,11 @@ impl Generation {
         self.table.find(authority, path)
     }
 
+    /// Whether any route serves a host; a port is ignored.
+    pub(crate) fn serves_host(&self, authority: &str) -> bool {
+        self.table.serves_host(authority)
+    }
+
     /// The routes, in the configuration's order.
     pub(crate) fn routes(&self) -> &[Arc<Route>] {
         &self.routes

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::HeaderName;
+use http::HeaderValue;
 use http::Request;
 use http::Response;
 use http::StatusCode;
+use http::header;
 use http::request::Parts;
 use http::uri::Authority;
 use http::uri::Scheme;
@@ -50,6 +52,7 @@ pub(crate) struct Gateway {
     trusted_proxies: TrustedProxies,
     proxy: Proxy,
     front: Option<Front>,
+    hsts: Option<HeaderValue>,
 }
 
 impl Service for Arc<Gateway> {
@@ -74,6 +77,7 @@ impl Gateway {
             trusted_proxies: config.trusted_proxies.clone(),
             proxy: Proxy::new(),
             front,
+            hsts: config.hsts.and_then(answer::hsts),
         }
     }
 
@@ -91,7 +95,12 @@ impl Gateway {
                 response
             }
         };
-        answer::for_method(&method, response)
+        let mut response = answer::for_method(&method, response);
+        if let Some(hsts) = self.hsts.as_ref().filter(|_| connection.scheme == Scheme::HTTPS) {
+            let entry = response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY);
+            entry.or_insert_with(|| hsts.clone());
+        }
+        response
     }
 
     /// Waits until nothing is left that outlives a request: upgraded connections.

@@ -19,7 +19,9 @@ use crate::serve::connection::Service;
 use crate::serve::ext_authz::ExtAuthz;
 use crate::serve::forward_auth::ForwardAuth;
 use crate::serve::forward_auth::Front;
+use crate::serve::redirect::Redirect;
 use crate::serve::socket::Inherited;
+use crate::serve::socket::Place;
 
 /// Sockets that listen.
 #[derive(Debug)]
@@ -27,28 +29,30 @@ pub(super) struct Listeners {
     pub(super) public: Listener,
     pub(super) forward_auth: Option<Listener>,
     pub(super) ext_authz: Option<Listener>,
+    pub(super) redirect: Option<Listener>,
 }
 
 impl Listeners {
     /// Binds all of them, or none.
     pub(super) fn bind(config: &ListenConfig, inherited: &mut Inherited) -> Result<Self, ServeError> {
         let server = &config.server;
-        let public = Listener::bind(&server.listen, server.tls.as_ref(), inherited)?;
-        let forward_auth = match config.forward_auth.as_ref() {
-            Some(front) => match &front.listen {
-                Some(listen) => Some(Listener::bind(listen, front.tls.as_ref(), inherited)?),
-                None => None,
-            },
-            None => None,
-        };
-        let ext_authz = match &config.ext_authz {
-            Some(front) => Some(Listener::bind(&front.listen, front.tls.as_ref(), inherited)?),
-            None => None,
-        };
+        let mut bind = |listen, tls| Listener::bind(listen, tls, inherited);
+        let public = bind(&server.listen, server.tls.as_ref())?;
+        let asking = config.forward_auth.as_ref();
+        let asking = asking.and_then(|front| Some((front.listen.as_ref()?, front.tls.as_ref())));
+        let forward_auth = asking.map(|(listen, tls)| bind(listen, tls)).transpose()?;
+        let ext_authz = config.ext_authz.as_ref();
+        let ext_authz = ext_authz
+            .map(|front| bind(&front.listen, front.tls.as_ref()))
+            .transpose()?;
+        let redirect = server.redirect.as_ref();
+        let redirect = redirect.map(|redirect| bind(&redirect.listen, None)).transpose()?;
+        let behind = |listener: Listener| listener.behind(server.proxy_protocol.clone());
         Ok(Self {
-            public: public.behind(server.proxy_protocol.clone()),
+            public: behind(public),
             forward_auth,
             ext_authz,
+            redirect: redirect.map(behind),
         })
     }
 
@@ -58,12 +62,29 @@ impl Listeners {
         for (listener, message) in [
             (self.forward_auth.as_ref(), "listening for forward-auth"),
             (self.ext_authz.as_ref(), "listening for ext_authz"),
+            (self.redirect.as_ref(), "redirecting to https"),
             (Some(&self.public), "listening"),
         ] {
             for place in listener.into_iter().flat_map(Listener::places) {
                 tracing::info!(address = %place, "{message}");
             }
         }
+    }
+
+    /// Where clients are served, for people.
+    pub(super) fn status(&self) -> String {
+        let places = self.public.places().map(ToString::to_string);
+        format!("serving on {}", places.collect::<Vec<_>>().join(", "))
+    }
+
+    /// The port of https as clients see it.
+    fn https_port(&self, server: &ServerConfig) -> u16 {
+        let bound = self.public.places().find_map(|place| match place {
+            Place::Tcp(address) => Some(address.port()),
+            Place::Unix(_) => None,
+        });
+        let configured = server.redirect.as_ref().and_then(|redirect| redirect.https_port);
+        configured.or(bound).unwrap_or(443)
     }
 
     /// Serves until the process is told to stop.
@@ -76,6 +97,7 @@ impl Listeners {
         let asking = config.forward_auth.as_ref();
         let asking = asking.map(|asking| front(&asking.proxy_token, asking.tls.as_ref()));
         let on_public = asking.clone().filter(|_| self.forward_auth.is_none());
+        let redirect = Redirect::new(Arc::clone(&generation), self.https_port(server));
         let gateway = Arc::new(Gateway::new(generation, server, on_public));
         let forward_auth = asking.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
         let ext_authz = config.ext_authz.as_ref().map(|asking| {
@@ -95,6 +117,7 @@ impl Listeners {
                 self.public.serve(Arc::clone(&gateway), server, stop.clone()),
                 serve(self.forward_auth, forward_auth, server, stop.clone()),
                 serve(self.ext_authz, ext_authz, server, stop.clone()),
+                serve(self.redirect, Some(redirect), server, stop.clone()),
             );
             tokio::select! {
                 () = gateway.gone() => {}

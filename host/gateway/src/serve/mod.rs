@@ -15,6 +15,7 @@ mod framing;
 pub(crate) mod headers;
 mod listener;
 mod listeners;
+mod manager;
 mod outgoing;
 mod own;
 mod page;
@@ -22,6 +23,7 @@ pub(crate) mod path;
 mod preview;
 mod proxy;
 mod proxy_protocol;
+mod redirect;
 mod shutdown;
 mod socket;
 mod target;
@@ -63,6 +65,10 @@ pub(crate) async fn run(
         admin.start(stop.clone());
     }
     listeners.log();
-    listeners.serve(generation, config, stop).await;
+    let informed = manager::keep_informed(listeners.status(), stop.clone());
+    tokio::select! {
+        () = listeners.serve(generation, config, stop) => {}
+        () = informed => {}
+    }
     Ok(())
 }

@@ -138,6 +138,22 @@ fn a_mistake_about_listening_is_found() {
             "trusted_proxies = [\"unix:/run/s\"]",
             "2: server.trusted_proxies[0]: \"unix:/run/s\" is not a network",
         ),
+        (
+            "hsts = \"1y\"",
+            "2: server.hsts: browsers take it over https only: set server.tls",
+        ),
+        (
+            "redirect = { listen = \"[::]:80\" }",
+            "2: server.redirect: there is no https to lead to: set server.tls",
+        ),
+        (
+            "redirect = { https_port = 443 }",
+            "2: server.redirect: the key \"listen\" is missing",
+        ),
+        (
+            "redirect = { listen = \"[::]:80\", https_port = 0 }",
+            "2: server.redirect.https_port: must be 1 to 65535",
+        ),
         ("max_connections = 0", "2: server.max_connections: must be 1 to 1000000"),
     ] {
         let text = format!("[server]\n{lines}\n{ROUTE}");
