@@ -4,6 +4,7 @@ mod admin;
 mod cli;
 mod config;
 mod generation;
+mod machine;
 mod peer;
 mod serve;
 #[cfg(test)]

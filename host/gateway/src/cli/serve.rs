@@ -1,16 +1,20 @@
 //! `portcullis serve`: loads a configuration and serves it until the process is told to stop.
 
 use std::error::Error;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio::runtime::Handle;
 
 use crate::admin::Admin;
 use crate::admin::Metrics;
 use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::cli::logging::Format;
+use crate::config::Config;
 use crate::config::ListenAddress;
+use crate::machine;
 use crate::serve::Inherited;
 
 /// Arguments of `serve`.
@@ -24,6 +28,9 @@ pub(super) struct Arguments {
     /// How log lines look
     #[arg(long, env = "PORTCULLIS_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
     pub(super) log_format: Format,
+    /// How many threads serve requests, instead of as many as there are processors or the container has of their time
+    #[arg(long, env = "PORTCULLIS_WORKER_THREADS", value_name = "NUMBER")]
+    pub(super) worker_threads: Option<NonZero<usize>>,
 }
 
 pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Result<(), Box<dyn Error>> {
@@ -31,6 +38,7 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
     if !arguments.listen.is_empty() {
         draft.config.server.listen.addresses = arguments.listen;
     }
+    bound_connections(&mut draft.config);
     let listen = draft.config.listen();
     // Before the authenticators are made, so that they count.
     let admin = match &draft.config.admin {
@@ -41,4 +49,28 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
     generation.log();
     crate::serve::run(Arc::new(generation), &listen, admin, inherited).await?;
     Ok(())
+}
+
+/// Takes as many connections as there can be, and says what every bound is that the configuration leaves open.
+fn bound_connections(config: &mut Config) {
+    let files = machine::open_files();
+    let listen = config.listen();
+    let connections = config.server.max_connections;
+    if connections.is_some_and(|connections| !machine::allows(&listen, files, connections)) {
+        tracing::warn!(
+            open_files = files,
+            "server.max_connections is more than the process may have files open for, with one more for the upstream of \
+             each: raise the limit (ulimit -n, LimitNOFILE=)"
+        );
+    }
+    let connections = connections.unwrap_or_else(|| machine::connections(&listen, files));
+    config.server.max_connections = Some(connections);
+    tracing::info!(
+        worker_threads = Handle::current().metrics().num_workers(),
+        open_files = files,
+        max_connections = connections,
+        available_memory = machine::memory(),
+        plugin_memory = engine::memory(&config.plugins),
+        "bounds"
+    );
 }

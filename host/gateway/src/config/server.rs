@@ -30,8 +30,8 @@ pub(crate) struct ServerConfig {
     pub(crate) trusted_proxies: TrustedProxies,
     /// The proxies that begin every connection with whose it was before, by the PROXY protocol; none: nobody does.
     pub(crate) proxy_protocol: Option<TrustedProxies>,
-    /// Most connections of one listener.
-    pub(crate) max_connections: usize,
+    /// Most connections of one listener; none: as many as the system's files allow.
+    pub(crate) max_connections: Option<usize>,
     /// Largest head of a request, request line and headers together, in bytes.
     pub(crate) max_header_size: usize,
     /// How long a client may take to send the head of a request.
@@ -51,7 +51,7 @@ impl Default for ServerConfig {
             redirect: None,
             trusted_proxies: TrustedProxies::default(),
             proxy_protocol: None,
-            max_connections: 10_000,
+            max_connections: None,
             max_header_size: 32 * 1024,
             header_timeout: Duration::from_secs(10),
             drain_delay: Duration::ZERO,
@@ -102,7 +102,7 @@ impl ServerConfig {
             redirect,
             trusted_proxies,
             proxy_protocol,
-            max_connections: max_connections.unwrap_or(default.max_connections),
+            max_connections,
             max_header_size: max_header_size.unwrap_or(default.max_header_size),
             header_timeout: header_timeout.unwrap_or(default.header_timeout),
             drain_delay: drain_delay.unwrap_or(default.drain_delay),

@@ -86,7 +86,7 @@ impl Listener {
                 protocol: Protocol::new(config, stop.clone()),
                 answers,
             },
-            slots: Arc::new(Semaphore::new(config.max_connections)),
+            slots: Arc::new(Semaphore::new(config.max_connections.unwrap_or(MAX_CONNECTIONS))),
             connections: Closing::new(),
         };
         tokio::select! {
@@ -224,5 +224,6 @@ fn is_the_clients(error: &io::Error) -> bool {
     )
 }
 
+const MAX_CONNECTIONS: usize = 10_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

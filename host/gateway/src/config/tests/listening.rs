@@ -83,7 +83,7 @@ fn the_proxy_protocol_is_demanded_of_the_trusted_proxies_or_of_others() {
 #[test]
 fn the_bounds_of_a_listener_are_read() {
     let server = server("max_connections = 500\ndrain_delay = \"3s\"\nshutdown_timeout = \"0s\"");
-    assert_eq!(server.max_connections, 500);
+    assert_eq!(server.max_connections, Some(500));
     assert_eq!(
         [server.drain_delay, server.shutdown_timeout].map(|time| time.as_secs()),
         [3, 0]
