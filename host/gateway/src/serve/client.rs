@@ -68,7 +68,7 @@ impl Client {
                 certificate: None,
             };
         }
-        let address = forwarded_address(headers, trusted).or(peer.address());
+        let address = forwarded_address(headers, trusted).or_else(|| peer.address());
         let scheme = entries(headers, X_FORWARDED_PROTO)
             .next()
             .and_then(parse_scheme)

@@ -64,7 +64,7 @@ impl Drop for SocketFile {
 /// The folder's lock, until it is dropped.
 fn take_turn(path: &Path) -> io::Result<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = File::open(folder.unwrap_or(Path::new(".")))?;
+    let folder = File::open(folder.unwrap_or_else(|| Path::new(".")))?;
     for _ in 0..PATIENCE {
         match folder.try_lock() {
             Ok(()) => return Ok(folder),
