@@ -46,7 +46,7 @@ def gateways(folder):
 
     def start(config="", server="", listen='"127.0.0.1:0"', **options):
         own = folder / f"gateway-{len(running)}"
-        own.mkdir()
+        own.mkdir(exist_ok=True)
         running.append(Gateway(own, f"[server]\nlisten = {listen}\n" + server + config, **options))
         return running[-1]
 

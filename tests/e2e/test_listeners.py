@@ -9,7 +9,7 @@ import pytest
 from harness.client import basic, open_tcp, open_unix, send, send_over
 from harness.config import protected
 from harness.gateway import Gateway, run
-from harness.process import free_ports
+from harness.process import with_free_ports
 from harness.upstream import values
 
 ALICE = basic("alice")
@@ -42,8 +42,10 @@ def test_every_address_of_ipv6_is_every_address(serve, upstream):
 
 
 def test_ipv4_may_have_a_socket_of_its_own(serve, upstream):
-    [port] = free_ports(1)
-    gateway = serve(protected(upstream), listen=f'["[::]:{port}", "0.0.0.0:{port}"]')
+    def start(port):
+        return serve(protected(upstream), listen=f'["[::]:{port}", "0.0.0.0:{port}"]'), port
+
+    gateway, port = with_free_ports(1, start)
     assert gateway.addresses() == [f"[::]:{port}", f"0.0.0.0:{port}"]
     assert is_served(open_tcp(f"[::1]:{port}"))
     assert is_served(open_tcp(f"127.0.0.1:{port}"))

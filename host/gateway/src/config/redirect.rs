@@ -21,14 +21,14 @@ impl RedirectConfig {
         if listen.is_none() && place.document().error_count() == before {
             place.report("the key \"listen\" is missing");
         }
-        let https_port = table
-            .take("https_port")
-            .and_then(|item| item.number(1, usize::from(u16::MAX)))
-            .and_then(|port| u16::try_from(port).ok());
+        let https_port = table.take("https_port");
         if !has_tls && https_port.is_none() {
             place
                 .report("there is no https to lead to: set server.tls, or https_port where a proxy in front speaks it");
         }
+        let https_port = https_port
+            .and_then(|item| item.number(1, usize::from(u16::MAX)))
+            .and_then(|port| u16::try_from(port).ok());
         table.finish();
         Some(Self {
             listen: listen?,
