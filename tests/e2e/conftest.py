@@ -10,7 +10,7 @@ from harness import build, fronts, process
 from harness.asked import AskedServer
 from harness.dask_server import DaskServer
 from harness.dask_whole import DaskWhole
-from harness.gateway import LISTEN_ANYWHERE, Gateway
+from harness.gateway import Gateway
 from harness.hub import Hub
 from harness.idp import Provider
 from harness.upstream import Upstream
@@ -27,7 +27,8 @@ def no_process_stays():
 def serve(tmp_path):
     """Starts a gateway with a configuration, and in the end stops it and shows its log.
 
-    `[server]` is there already; `server` has further lines of it.
+    `[server]` is there already: `listen` is its key of that name, `server` has further lines. All else is an environment
+    variable, or an option of `Gateway`.
     """
     with gateways(tmp_path) as start:
         yield start
@@ -44,10 +45,10 @@ def serve_module(tmp_path_factory):
 def gateways(folder):
     running = []
 
-    def start(config="", server="", **environment):
+    def start(config="", server="", listen='"127.0.0.1:0"', **options):
         own = folder / f"gateway-{len(running)}"
-        own.mkdir()
-        running.append(Gateway(own, LISTEN_ANYWHERE + server + config, **environment))
+        own.mkdir(exist_ok=True)
+        running.append(Gateway(own, f"[server]\nlisten = {listen}\n" + server + config, **options))
         return running[-1]
 
     yield start

@@ -245,7 +245,7 @@ def test_no_more_are_passed_on_than_there_are_places(serve, upstream, server, au
 
 
 def test_it_ends_with_the_gateway(serve, upstream, server, other):
-    gateway = serve(protected(upstream), server=server + passes(other.address))
+    gateway = serve(protected(upstream), server='shutdown_timeout = "1s"\n' + server + passes(other.address))
     with dial(gateway) as client:
         client.sendall(hello(OTHER))
         eventually(lambda: other.connections, "it is passed on")

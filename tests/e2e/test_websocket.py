@@ -48,8 +48,8 @@ def test_an_upgrade_carries_no_identity_of_the_clients_making(gateway):
 
 
 def test_a_websocket_ends_with_the_gateway(serve, upstream):
-    """An open WebSocket doesn't keep the gateway from stopping."""
-    gateway = serve(protected(upstream))
+    """An open WebSocket doesn't keep the gateway from stopping for longer than requests do."""
+    gateway = serve(protected(upstream), server='shutdown_timeout = "1s"\n')
     with dial(gateway, basic("alice")) as socket:
         socket.recv(10)
         gateway.stop()

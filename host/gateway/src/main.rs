@@ -4,6 +4,8 @@ mod admin;
 mod cli;
 mod config;
 mod generation;
+mod machine;
+mod peer;
 mod serve;
 #[cfg(test)]
 #[allow(

@@ -72,6 +72,36 @@ def send(base, target="/", headers=(), method="GET", body=None, context=None):
         connection.close()
 
 
+def send_over(wire, target="/", headers=(), before=b""):
+    """One request over a socket that is connected already, and the whole answer. `before`: bytes that go first."""
+    with wire:
+        wire.settimeout(TIMEOUT_SECONDS)
+        wire.sendall(before)
+        connection = http.client.HTTPConnection("gateway.test")
+        connection.sock = wire
+        begin(connection, "GET", target, headers)
+        response = connection.getresponse()
+        return Answer(response.status, response.getheaders(), response.read())
+
+
+def open_unix(path):
+    """A connection to a Unix socket."""
+    wire = socket.socket(socket.AF_UNIX)
+    wire.settimeout(TIMEOUT_SECONDS)
+    try:
+        wire.connect(str(path))
+    except OSError:
+        wire.close()
+        raise
+    return wire
+
+
+def open_tcp(address):
+    """A connection to `HOST:PORT`, an IPv6 host in brackets."""
+    host, port = address.rsplit(":", 1)
+    return socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT_SECONDS)
+
+
 def exchange(base, request):
     """Sends raw bytes and returns the status of the answer, for requests that no client would send."""
     address = urlsplit(base)

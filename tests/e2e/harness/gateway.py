@@ -17,17 +17,29 @@ LISTEN_ANYWHERE = '[server]\nlisten = "127.0.0.1:0"\n'
 
 
 class Gateway:
-    """A running gateway on `url`. Without `config` it runs with none at all."""
+    """A running gateway on `url`. Without `config` it runs with none at all, by what `arguments` or the environment say.
+    `launcher`: a program that becomes it, with the files `pass_fds`.
+    """
 
-    def __init__(self, folder, config=None, **environment):
-        command = [PORTCULLIS, "serve", "--log-format", "json"]
-        command += ["--listen", "127.0.0.1:0"] if config is None else ["--config", write(folder, config)]
-        self.child = Child(command, folder / "gateway.log", env=clean(environment), cwd=folder)
+    def __init__(self, folder, config=None, arguments=None, launcher=(), pass_fds=(), **environment):
+        command = [*launcher, PORTCULLIS, "serve"]
+        if arguments is None:
+            arguments = ["--listen", "127.0.0.1:0"] if config is None else ["--config", write(folder, config)]
+        if "PORTCULLIS_LOG_FORMAT" not in environment:
+            command += ["--log-format", "json"]
+        command += arguments
+        self.child = Child(
+            command, folder / "gateway.log", env=clean(environment), cwd=folder, pass_fds=tuple(pass_fds)
+        )
         line = self.child.wait_until(lambda: self.logged(message="listening"), "listening", seconds=150)
         self.url = f"http://{line[0]['address']}"
 
     def send(self, target="/", headers=(), method="GET", body=None):
         return client.send(self.url, target, headers, method, body)
+
+    def addresses(self, message="listening"):
+        """Where it listens, in the order of its configuration."""
+        return [line["address"] for line in self.logged(message=message)]
 
     @property
     def admin_url(self):
@@ -58,9 +70,9 @@ class Gateway:
         assert self.child.stop() == 0, self.child.output()[-4000:]
 
 
-def run(*arguments, folder, config=None, **environment):
-    """Runs one of the gateway's other commands to its end."""
-    words = [PORTCULLIS, *arguments]
+def run(*arguments, folder, config=None, launcher=(), pass_fds=(), **environment):
+    """Runs one of the gateway's other commands to its end, or one that doesn't start."""
+    words = [*launcher, PORTCULLIS, *arguments]
     if config is not None:
         words += ["--config", write(folder, config)]
     return subprocess.run(
@@ -71,6 +83,7 @@ def run(*arguments, folder, config=None, **environment):
         capture_output=True,
         text=True,
         timeout=150,
+        pass_fds=tuple(pass_fds),
     )
 
 

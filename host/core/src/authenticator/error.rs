@@ -15,6 +15,9 @@ pub enum PluginError {
     /// It was not done in time.
     #[error("it was stopped: it was not done by its deadline (limits.deadline)")]
     Deadline,
+    /// All instances of the process together have the memory that they may have.
+    #[error("it was refused more memory: all plugins together have what they may have (plugins.memory)")]
+    Memory,
     /// Its answer is out of bounds.
     #[error("its answer can't be used: {0}")]
     Output(String),
@@ -57,12 +60,13 @@ impl PluginError {
         }
     }
 
-    pub(crate) const LABELS: [&str; 5] = ["deadline", "no_sandbox", "output", "settings", "trap"];
+    pub(crate) const LABELS: [&str; 6] = ["deadline", "memory", "no_sandbox", "output", "settings", "trap"];
 
     /// One word for a metric label.
     pub(crate) const fn label(&self) -> &'static str {
         match self {
             Self::Deadline => "deadline",
+            Self::Memory => "memory",
             Self::NoSandbox => "no_sandbox",
             Self::Output(_) => "output",
             Self::Settings(_) => "settings",

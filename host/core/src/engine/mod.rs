@@ -20,6 +20,7 @@ use wasmtime::component::Linker;
 use self::cache::CompileCache;
 use self::ticker::Ticker;
 use crate::sandbox;
+use crate::sandbox::Budget;
 use crate::sandbox::State;
 use crate::sandbox::Turns;
 
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) linker: Linker<State>,
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) turns: Turns,
+    pub(crate) memory: Arc<Budget>,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     cache: Option<CompileCache>,
     _ticker: Ticker,
@@ -56,6 +58,7 @@ impl Engine {
         EngineBuilder {
             cache_directory: None,
             tls: None,
+            memory: usize::MAX,
         }
     }
 
@@ -88,6 +91,7 @@ impl std::fmt::Debug for Engine {
 pub struct EngineBuilder {
     cache_directory: Option<PathBuf>,
     tls: Option<Arc<rustls::ClientConfig>>,
+    memory: usize,
 }
 
 impl EngineBuilder {
@@ -95,6 +99,14 @@ impl EngineBuilder {
     #[must_use]
     pub fn cache_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.cache_directory = Some(directory.into());
+        self
+    }
+
+    /// How many bytes of memory all instances may have together; one that gets no more fails. Without it there is no
+    /// bound but the limits of each.
+    #[must_use]
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
         self
     }
 
@@ -125,6 +137,7 @@ impl EngineBuilder {
             linker,
             calls,
             turns: Turns::new(),
+            memory: Arc::new(Budget::new(self.memory)),
             tls: self.tls,
             cache,
             _ticker: ticker,

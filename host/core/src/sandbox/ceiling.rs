@@ -3,6 +3,8 @@
 
 use wasmtime::ResourceLimiter;
 
+use super::budget::Share;
+
 /// Most table entries of one instance; an entry is eight bytes. Python's interpreter has about twenty thousand.
 const MAX_TABLE_ENTRIES: usize = 100_000;
 
@@ -21,16 +23,25 @@ pub(super) struct Ceiling {
     memory: usize,
     table_entries: usize,
     hit_memory: bool,
+    share: Share,
+    hit_budget: bool,
 }
 
 impl Ceiling {
-    /// A ceiling of so many bytes of memory.
-    pub(super) const fn new(memory: usize) -> Self {
+    /// A ceiling of so many bytes of memory, under that of all instances together.
+    pub(super) const fn new(memory: usize, share: Share) -> Self {
         Self {
             memory,
             table_entries: MAX_TABLE_ENTRIES,
             hit_memory: false,
+            share,
+            hit_budget: false,
         }
+    }
+
+    /// Whether the instance was refused memory because of what others have.
+    pub(super) const fn hit_budget(&self) -> bool {
+        self.hit_budget
     }
 
     /// Whether the instance was refused memory. A plugin then mostly aborts, and this says why.
@@ -41,9 +52,17 @@ impl Ceiling {
 
 impl ResourceLimiter for Ceiling {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let grown = take(&mut self.memory, current, desired, maximum);
-        self.hit_memory |= !grown;
-        Ok(grown)
+        let left = self.memory;
+        if !take(&mut self.memory, current, desired, maximum) {
+            self.hit_memory = true;
+            return Ok(false);
+        }
+        if !self.share.take(left - self.memory) {
+            self.memory = left;
+            self.hit_budget = true;
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
@@ -78,11 +97,28 @@ fn take(left: &mut usize, current: usize, desired: usize, maximum: Option<usize>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::budget::Budget;
     use super::*;
+
+    fn ceiling(memory: usize, budget: usize) -> Ceiling {
+        Ceiling::new(memory, Share::of(Arc::new(Budget::new(budget))))
+    }
+
+    #[test]
+    fn an_instance_that_gets_no_share_keeps_what_it_may_have() {
+        let mut ceiling = ceiling(100, 60);
+        for (current, desired, granted) in [(0, 50, true), (50, 90, false), (50, 60, true), (60, 61, false)] {
+            let grown = ceiling.memory_growing(current, desired, None).unwrap();
+            assert_eq!(grown, granted, "{current} {desired}");
+        }
+        assert!(ceiling.hit_budget() && !ceiling.hit_memory());
+    }
 
     #[test]
     fn all_memories_together_stay_below_the_ceiling() {
-        let mut ceiling = Ceiling::new(100);
+        let mut ceiling = ceiling(100, 1000);
         for (current, desired, maximum, granted) in [
             (0, 60, None, true),
             (0, 50, None, false),

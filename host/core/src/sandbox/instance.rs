@@ -9,6 +9,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
+use super::Budget;
 use super::Cache;
 use super::Ceiling;
 use super::Clock;
@@ -16,6 +17,7 @@ use super::LogLines;
 use super::RequestHandle;
 use super::State;
 use super::Turn;
+use super::budget::Share;
 use super::stdio::Lines;
 use crate::AuthRequest;
 use crate::authenticator::PluginError;
@@ -84,7 +86,10 @@ impl Instance {
         let clock = Clock::start(surroundings.limits.deadline);
         let engine = component.engine().shared();
         let turn = Turn::start(&engine.turns, clock.deadline());
-        let mut store = Store::new(&engine.wasmtime, State::new(surroundings, clock, turn));
+        let mut store = Store::new(
+            &engine.wasmtime,
+            State::new(surroundings, clock, turn, Arc::clone(&engine.memory)),
+        );
         store.limiter(|state| &mut state.ceiling);
         store.set_hostcall_fuel(MAX_HANDED_OVER);
         store.set_max_component_handles(MAX_HANDLES);
@@ -129,6 +134,7 @@ impl Instance {
 /// What ended a call. Without this, a plugin that got no memory would only be said to have aborted.
 fn stopped(store: &Store<State>, error: wasmtime::Error) -> PluginError {
     match PluginError::trap(error) {
+        PluginError::Trap(_) if store.data().ceiling.hit_budget() => PluginError::Memory,
         PluginError::Trap(why) if store.data().ceiling.hit_memory() => {
             PluginError::Trap(format!("{why}; before, it was refused more memory (limits.memory)"))
         }
@@ -158,14 +164,14 @@ impl Surroundings {
 }
 
 impl State {
-    fn new(surroundings: &Surroundings, clock: Clock, turn: Turn) -> Self {
+    fn new(surroundings: &Surroundings, clock: Clock, turn: Turn, memory: Arc<Budget>) -> Self {
         let log = LogLines::new(Arc::clone(&surroundings.authenticator));
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_FIELDS);
         Self {
-            ceiling: Ceiling::new(surroundings.limits.memory),
+            ceiling: Ceiling::new(surroundings.limits.memory, Share::of(memory)),
             table,
             wasi: wasi(&log),
             http,

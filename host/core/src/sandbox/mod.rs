@@ -1,6 +1,7 @@
 //! One plugin instance and all that it can reach: a request it may ask about, a cache, signatures, a clock, and other
 //! servers within its grants. Everything here is bounded, and all of it goes when the call ends.
 
+mod budget;
 mod cache;
 mod ceiling;
 mod clock;
@@ -36,6 +37,7 @@ use crate::decision::Asked;
 use crate::egress::CallEgress;
 use crate::grants::Grants;
 
+pub(crate) use self::budget::Budget;
 pub(crate) use self::cache::Cache;
 pub(crate) use self::clock::Stop;
 pub(crate) use self::instance::Instance;

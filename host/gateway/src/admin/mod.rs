@@ -5,42 +5,37 @@ mod answer;
 mod metrics;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::config::AdminConfig;
+use crate::serve::Inherited;
 use crate::serve::ServeError;
 use crate::serve::Shutdown;
+use crate::serve::Socket;
+use crate::serve::Stream;
 
 pub(crate) use self::metrics::Metrics;
 
 /// The admin listener, before it serves.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    socket: TcpListener,
-    address: SocketAddr,
+    sockets: Vec<Socket>,
     metrics: Metrics,
 }
 
 impl Admin {
     /// Starts to listen.
-    pub(crate) async fn bind(config: AdminConfig, metrics: Metrics) -> Result<Self, ServeError> {
-        let address = config.listen;
-        let refused = |source| ServeError::Listen { address, source };
-        let socket = TcpListener::bind(address).await.map_err(refused)?;
-        let address = socket.local_addr().map_err(refused)?;
+    pub(crate) fn bind(config: &AdminConfig, metrics: Metrics, inherited: &mut Inherited) -> Result<Self, ServeError> {
         Ok(Self {
-            socket,
-            address,
+            sockets: Socket::bind_all(&config.listen, inherited)?,
             metrics,
         })
     }
@@ -49,16 +44,23 @@ impl Admin {
     ///
     /// The line `admin listening` in the log carries the address.
     pub(crate) fn start(self, stop: Shutdown) {
-        tracing::info!(address = %self.address, "admin listening");
+        for socket in &self.sockets {
+            tracing::info!(address = %socket.place(), "admin listening");
+        }
         tokio::spawn(self.metrics.clone().upkeep());
         tokio::spawn(self.accept_all(stop));
     }
 
     async fn accept_all(self, stop: Shutdown) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let sockets = self.sockets.iter();
+        future::join_all(sockets.map(|socket| self.accept_from(socket, &places, &stop))).await;
+    }
+
+    async fn accept_from(&self, socket: &Socket, places: &Arc<Semaphore>, stop: &Shutdown) {
         // The semaphore is never closed.
-        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-            match self.socket.accept().await {
+        while let Ok(place) = Arc::clone(places).acquire_owned().await {
+            match socket.accept().await {
                 Ok((stream, _)) => {
                     let served = serve(stream, self.metrics.clone(), stop.clone());
                     tokio::spawn(async move {
@@ -77,7 +79,7 @@ impl Admin {
     }
 }
 
-async fn serve(stream: TcpStream, metrics: Metrics, stop: Shutdown) {
+async fn serve(stream: Stream, metrics: Metrics, stop: Shutdown) {
     let service = service_fn(|request| {
         let response = answer::answer(&request, &metrics, &stop);
         async move { Ok::<_, Infallible>(response) }

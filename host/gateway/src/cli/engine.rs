@@ -10,6 +10,7 @@ use crate::config::ConfigErrors;
 use crate::config::Draft;
 use crate::config::PluginsConfig;
 use crate::generation::Generation;
+use crate::machine;
 use crate::trust;
 
 /// Loads a configuration with its plugins.
@@ -25,20 +26,25 @@ pub(super) async fn load(draft: Draft) -> Result<Generation, Box<dyn Error>> {
 /// An engine that keeps compiled plugins where the configuration says, else where they are kept by default.
 pub(super) fn engine(plugins: &PluginsConfig) -> Result<Engine, Box<dyn Error>> {
     if let Some(directory) = &plugins.cache_directory {
-        return Ok(builder()?.cache_directory(directory).build()?);
+        return Ok(builder(plugins)?.cache_directory(directory).build()?);
     }
     if let Some(directory) = &plugins.default_cache_directory {
-        match builder()?.cache_directory(directory).build() {
+        match builder(plugins)?.cache_directory(directory).build() {
             Ok(engine) => return Ok(engine),
             Err(error) => {
                 tracing::warn!(%error, "compiled plugins are not kept, so that each start compiles them again")
             }
         }
     }
-    Ok(builder()?.build()?)
+    Ok(builder(plugins)?.build()?)
 }
 
-fn builder() -> Result<EngineBuilder, Box<dyn Error>> {
+/// How many bytes of memory all plugins may have together.
+pub(super) fn memory(plugins: &PluginsConfig) -> usize {
+    plugins.memory.or_else(machine::plugin_memory).unwrap_or(usize::MAX)
+}
+
+fn builder(plugins: &PluginsConfig) -> Result<EngineBuilder, Box<dyn Error>> {
     let tls = trust::client(trust::system(), None)?;
-    Ok(Engine::builder().tls(Arc::new(tls)))
+    Ok(Engine::builder().tls(Arc::new(tls)).memory(memory(plugins)))
 }

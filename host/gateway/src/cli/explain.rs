@@ -29,6 +29,7 @@ use portcullis::decision::Step;
 use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::generation::Route;
+use crate::peer::Peer;
 use crate::serve::Ending;
 use crate::serve::Gateway;
 use crate::serve::Preview;
@@ -55,7 +56,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     let server = draft.config.server.clone();
     let generation = engine::load(draft).await?;
     let head = arguments.head()?;
-    let peer = SocketAddr::new(arguments.client, 0);
+    let peer = Peer::from(SocketAddr::new(arguments.client, 0));
     let gateway = Gateway::new(Arc::new(generation), &server, None);
     write(output, &gateway.preview(peer, arguments.url.scheme.clone(), head).await)?;
     Ok(())

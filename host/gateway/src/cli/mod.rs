@@ -11,6 +11,7 @@ mod serve;
 use std::error::Error;
 use std::io;
 use std::io::Write;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ use clap::Subcommand;
 use self::logging::Format;
 use crate::config::Draft;
 use crate::config::Environment;
+use crate::machine;
+use crate::serve::Inherited;
 
 /// Runs the command that the process was started with.
 pub(crate) fn main() -> ExitCode {
@@ -98,7 +101,9 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
     match line.command {
         Command::Serve(arguments) => {
             logging::start(&line.log_level.unwrap_or_default(), arguments.log_format)?;
-            wait_for(serve::run(arguments))?
+            let inherited = Inherited::of_process();
+            let threads = arguments.worker_threads;
+            wait_for_with(threads, serve::run(arguments, inherited))?
         }
         command => {
             // What these commands have to say is their output, unless somebody asks for more.
@@ -121,7 +126,13 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
 const EVENT_INTERVAL: u32 = 4;
 
 fn wait_for<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    wait_for_with(None, future)
+}
+
+/// `threads`: how many work at once; none: one for each processor.
+fn wait_for_with<T>(threads: Option<NonZero<usize>>, future: impl Future<Output = T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.map_or_else(machine::processors, NonZero::get))
         .enable_all()
         .event_interval(EVENT_INTERVAL)
         .global_queue_interval(EVENT_INTERVAL)

@@ -1,43 +1,76 @@
 //! `portcullis serve`: loads a configuration and serves it until the process is told to stop.
 
 use std::error::Error;
-use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio::runtime::Handle;
 
 use crate::admin::Admin;
 use crate::admin::Metrics;
 use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::cli::logging::Format;
+use crate::config::Config;
+use crate::config::ListenAddress;
+use crate::machine;
+use crate::serve::Inherited;
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
-    /// Where to listen, instead of what the configuration says
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<SocketAddr>,
+    /// Where to listen, instead of what the configuration says: ADDRESS:PORT, unix:PATH or systemd:NAME; several with commas
+    #[arg(long, env = "PORTCULLIS_LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
+    listen: Vec<ListenAddress>,
     /// How log lines look
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, env = "PORTCULLIS_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
     pub(super) log_format: Format,
+    /// How many threads serve requests, instead of as many as there are processors or the container has of their time
+    #[arg(long, env = "PORTCULLIS_WORKER_THREADS", value_name = "NUMBER")]
+    pub(super) worker_threads: Option<NonZero<usize>>,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Result<(), Box<dyn Error>> {
     let mut draft = arguments.config.read();
-    if let Some(listen) = arguments.listen {
-        draft.config.server.listen = listen;
+    if !arguments.listen.is_empty() {
+        draft.config.server.listen.addresses = arguments.listen;
     }
+    bound_connections(&mut draft.config);
     let listen = draft.config.listen();
     // Before the authenticators are made, so that they count.
-    let admin = match draft.config.admin {
-        Some(config) => Some(Admin::bind(config, Metrics::install()?).await?),
+    let admin = match &draft.config.admin {
+        Some(config) => Some(Admin::bind(config, Metrics::install()?, &mut inherited)?),
         None => None,
     };
     let generation = engine::load(draft).await?;
     generation.log();
-    crate::serve::run(Arc::new(generation), &listen, admin).await?;
+    crate::serve::run(Arc::new(generation), &listen, admin, inherited).await?;
     Ok(())
+}
+
+/// Takes as many connections as there can be, and says what every bound is that the configuration leaves open.
+fn bound_connections(config: &mut Config) {
+    let files = machine::open_files();
+    let listen = config.listen();
+    let connections = config.server.max_connections;
+    if connections.is_some_and(|connections| !machine::allows(&listen, files, connections)) {
+        tracing::warn!(
+            open_files = files,
+            "server.max_connections is more than the process may have files open for, with one more for the upstream of \
+             each: raise the limit (ulimit -n, LimitNOFILE=)"
+        );
+    }
+    let connections = connections.unwrap_or_else(|| machine::connections(&listen, files));
+    config.server.max_connections = Some(connections);
+    tracing::info!(
+        worker_threads = Handle::current().metrics().num_workers(),
+        open_files = files,
+        max_connections = connections,
+        available_memory = machine::memory(),
+        plugin_memory = engine::memory(&config.plugins),
+        "bounds"
+    );
 }

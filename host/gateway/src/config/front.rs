@@ -2,11 +2,11 @@
 //! the gateway knows that it is that proxy.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use http::HeaderValue;
 use subtle::ConstantTimeEq;
 
+use crate::config::Listen;
 use crate::config::ServerConfig;
 use crate::config::TlsConfig;
 use crate::config::document::Environment;
@@ -30,7 +30,7 @@ pub(crate) struct ListenConfig {
 #[derive(Clone, Debug)]
 pub(crate) struct ForwardAuthConfig {
     /// A listener of its own; none: the public one.
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Listen>,
     /// TLS of that listener; none: plain HTTP.
     pub(crate) tls: Option<TlsConfig>,
     /// What the front proves itself with; none: its address has to be a trusted proxy's.
@@ -41,7 +41,7 @@ pub(crate) struct ForwardAuthConfig {
 #[derive(Clone, Debug)]
 pub(crate) struct ExtAuthzConfig {
     /// Where it listens.
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Listen,
     /// TLS; none: HTTP/2 in plain text.
     pub(crate) tls: Option<TlsConfig>,
     /// What the front proves itself with; none: its address has to be a trusted proxy's.
@@ -50,7 +50,7 @@ pub(crate) struct ExtAuthzConfig {
 
 impl ForwardAuthConfig {
     pub(super) fn read(mut table: Table<'_>, proxies_are_trusted: bool) -> Self {
-        let listen = listen(&mut table);
+        let listen = Listen::read(&mut table, "127.0.0.1:8002");
         let place = table.place.clone();
         let tls = table.take("tls").and_then(Item::table).and_then(TlsConfig::read);
         if tls.is_some() && listen.is_none() {
@@ -71,7 +71,7 @@ impl ExtAuthzConfig {
     /// None when it can't be told where to listen.
     pub(super) fn read(mut table: Table<'_>, proxies_are_trusted: bool) -> Option<Self> {
         let before = table.place.document().error_count();
-        let listen = listen(&mut table);
+        let listen = Listen::read(&mut table, "127.0.0.1:8002");
         if listen.is_none() && table.place.document().error_count() == before {
             table
                 .place
@@ -120,14 +120,6 @@ fn decode(text: &[u8]) -> Option<[u8; TOKEN]> {
     let mut token = [0; TOKEN];
     hex::decode_to_slice(text, &mut token).ok()?;
     Some(token)
-}
-
-fn listen(table: &mut Table<'_>) -> Option<SocketAddr> {
-    table.take("listen").and_then(|item| {
-        item.parse("an address with a port, such as \"127.0.0.1:8002\"", |text| {
-            text.parse().ok()
-        })
-    })
 }
 
 /// The token that the section names, else the environment's. Without any, and where a front is not known otherwise,

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use http::uri::Authority;
 
+use crate::config::Listen;
+use crate::config::ListenAddress;
 use crate::config::reader::Item;
 use crate::config::reader::Place;
 
@@ -67,8 +69,8 @@ impl fmt::Display for SniPattern {
     }
 }
 
-/// The rules of a listener at this address, which speaks TLS or doesn't.
-pub(super) fn rules(item: Item<'_>, listen: SocketAddr, has_tls: bool) -> Vec<PassthroughConfig> {
+/// The rules of a listener at these places, which speaks TLS or doesn't.
+pub(super) fn rules(item: Item<'_>, listen: &Listen, has_tls: bool) -> Vec<PassthroughConfig> {
     let place = item.place.clone();
     let items = item.list();
     if !items.is_empty() && !has_tls {
@@ -89,7 +91,7 @@ pub(super) fn rules(item: Item<'_>, listen: SocketAddr, has_tls: bool) -> Vec<Pa
     rules
 }
 
-fn rule(item: Item<'_>, listen: SocketAddr) -> Option<PassthroughConfig> {
+fn rule(item: Item<'_>, listen: &Listen) -> Option<PassthroughConfig> {
     let mut table = item.table()?;
     let sni = table.require("sni").and_then(|item| {
         item.parse(
@@ -120,12 +122,18 @@ fn host_and_port(text: &str) -> Option<String> {
 }
 
 /// A connection that came back to the listener would be passed on again, until no more could be held.
-fn report_circle(place: &Place<'_>, upstream: &str, listen: SocketAddr) {
+fn report_circle(place: &Place<'_>, upstream: &str, listen: &Listen) {
     let Ok(upstream) = upstream.parse::<SocketAddr>() else {
         return;
     };
-    let same_machine = upstream.ip() == listen.ip() || (upstream.ip().is_loopback() && listen.ip().is_unspecified());
-    if upstream.port() == listen.port() && same_machine {
+    let is_there = |address: &ListenAddress| match address {
+        ListenAddress::Tcp(here) => {
+            upstream.port() == here.port()
+                && (upstream.ip() == here.ip() || (upstream.ip().is_loopback() && here.ip().is_unspecified()))
+        }
+        ListenAddress::Systemd(_) | ListenAddress::Unix(_) => false,
+    };
+    if listen.addresses.iter().any(is_there) {
         place.report("is where the gateway itself listens");
     }
 }

@@ -12,6 +12,7 @@ use crate::config::document::MAX_FILE;
 use crate::config::document::read_text;
 use crate::config::error::Location;
 use crate::config::reader::Table;
+use crate::config::values;
 
 /// Where plugins come from and where their compiled form is kept.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(crate) struct PluginsConfig {
     pub(crate) cache_directory: Option<PathBuf>,
     /// Where they are kept otherwise, if the folder can be used.
     pub(crate) default_cache_directory: Option<PathBuf>,
+    /// Bytes of memory that all instances may have together; none: half of what there is.
+    pub(crate) memory: Option<usize>,
 }
 
 impl PluginsConfig {
@@ -28,6 +31,7 @@ impl PluginsConfig {
         let mut plugins = Self {
             cache_directory: None,
             default_cache_directory: default_cache_directory(environment),
+            memory: None,
         };
         let Some(mut table) = table else { return (plugins, None) };
         let directory = table.take("directory").and_then(|item| {
@@ -42,10 +46,16 @@ impl PluginsConfig {
             let document = item.place.document();
             plugins.cache_directory = item.text().map(|path| document.path(&path));
         }
+        plugins.memory = table
+            .take("memory")
+            .and_then(|item| values::size(item, MIN_MEMORY..=MAX_MEMORY));
         table.finish();
         (plugins, directory)
     }
 }
+
+const MIN_MEMORY: usize = 16 << 20;
+const MAX_MEMORY: usize = 1 << 40;
 
 /// A directory to search for plugins: `NAME.wasm`, and beside it `NAME.toml`.
 pub(super) struct Directory {

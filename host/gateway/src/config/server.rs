@@ -4,43 +4,62 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use toml_span::value::ValueInner;
 
+use crate::config::Listen;
+use crate::config::ListenAddress;
 use crate::config::PassthroughConfig;
+use crate::config::RedirectConfig;
 use crate::config::TlsConfig;
 use crate::config::passthrough;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::values;
+use crate::peer::TrustedProxies;
 
 /// The public listener.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerConfig {
     /// Where it listens.
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Listen,
     /// TLS; none: plain HTTP.
     pub(crate) tls: Option<TlsConfig>,
     /// TLS connections that go on as they are.
     pub(crate) passthrough: Vec<PassthroughConfig>,
+    /// How long browsers are told to come by https only; none: they aren't told.
+    pub(crate) hsts: Option<Duration>,
+    /// The listener for plain HTTP that leads to this one; none: there is none.
+    pub(crate) redirect: Option<RedirectConfig>,
     /// The peers whose `X-Forwarded-*` headers are believed.
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// The proxies that begin every connection with whose it was before, by the PROXY protocol; none: nobody does.
+    pub(crate) proxy_protocol: Option<TrustedProxies>,
+    /// Most connections of one listener; none: as many as the system's files allow.
+    pub(crate) max_connections: Option<usize>,
     /// Largest head of a request, request line and headers together, in bytes.
     pub(crate) max_header_size: usize,
     /// How long a client may take to send the head of a request.
     pub(crate) header_timeout: Duration,
-    /// How long running requests may take once the gateway was told to stop.
+    /// How long new connections are still taken once the gateway was told to stop, in which it is not ready any more.
+    pub(crate) drain_delay: Duration,
+    /// How long running requests may take once nobody listens any more.
     pub(crate) shutdown_timeout: Duration,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            listen: Listen::at(ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)))),
             tls: None,
             passthrough: Vec::new(),
-            trusted_proxies: Vec::new(),
+            hsts: None,
+            redirect: None,
+            trusted_proxies: TrustedProxies::default(),
+            proxy_protocol: None,
+            max_connections: None,
             max_header_size: 32 * 1024,
             header_timeout: Duration::from_secs(10),
+            drain_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(30),
         }
     }
@@ -49,24 +68,37 @@ impl Default for ServerConfig {
 impl ServerConfig {
     pub(super) fn read(mut table: Table<'_>) -> Self {
         let default = Self::default();
-        let listen = table.take("listen").and_then(|item| {
-            item.parse("an address with a port, such as \"127.0.0.1:8000\"", |text| {
-                text.parse().ok()
-            })
-        });
+        let listen = Listen::read(&mut table, "127.0.0.1:8000");
         let listen = listen.unwrap_or(default.listen);
         let tls = table.take("tls");
         let has_tls = tls.is_some();
         let tls = tls.and_then(Item::table).and_then(TlsConfig::read);
         let passthrough = table.take("passthrough");
-        let passthrough = passthrough.map(|item| passthrough::rules(item, listen, has_tls));
-        let trusted_proxies = trusted_proxies(&mut table);
+        let passthrough = passthrough.map(|item| passthrough::rules(item, &listen, has_tls));
+        let hsts = table.take("hsts").and_then(|item| hsts(item, has_tls));
+        let redirect = table.take("redirect").and_then(Item::table);
+        let redirect = redirect.and_then(|table| RedirectConfig::read(table, has_tls));
+        let everybody = table
+            .take("insecure_trust_all_proxies")
+            .and_then(Item::boolean)
+            .unwrap_or_default();
+        let trusted_proxies = table.take("trusted_proxies").map(|item| proxies(item, everybody));
+        let trusted_proxies = trusted_proxies.unwrap_or_default();
+        let proxy_protocol = table
+            .take("proxy_protocol")
+            .and_then(|item| proxy_protocol(item, everybody, &trusted_proxies));
+        let max_connections = table
+            .take("max_connections")
+            .and_then(|item| item.number(1, MAX_CONNECTIONS));
         let max_header_size = table
             .take("max_header_size")
             .and_then(|item| values::size(item, MIN_HEADER_SIZE..=MAX_HEADER_SIZE));
         let header_timeout = table
             .take("header_timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
+        let drain_delay = table
+            .take("drain_delay")
+            .and_then(|item| values::duration(item, Duration::ZERO..=MAX_TIMEOUT));
         let shutdown_timeout = table
             .take("shutdown_timeout")
             .and_then(|item| values::duration(item, Duration::ZERO..=MAX_TIMEOUT));
@@ -75,33 +107,65 @@ impl ServerConfig {
             listen,
             tls,
             passthrough: passthrough.unwrap_or_default(),
+            hsts,
+            redirect,
             trusted_proxies,
+            proxy_protocol,
+            max_connections,
             max_header_size: max_header_size.unwrap_or(default.max_header_size),
             header_timeout: header_timeout.unwrap_or(default.header_timeout),
+            drain_delay: drain_delay.unwrap_or(default.drain_delay),
             shutdown_timeout: shutdown_timeout.unwrap_or(default.shutdown_timeout),
         }
     }
 }
 
-fn trusted_proxies(table: &mut Table<'_>) -> Vec<IpNet> {
-    let everybody = table
-        .take("insecure_trust_all_proxies")
-        .and_then(|item| item.boolean())
-        .unwrap_or_default();
-    values::each(table.take("trusted_proxies"), |item| {
+fn hsts(item: Item<'_>, has_tls: bool) -> Option<Duration> {
+    if !has_tls {
+        item.place.report("browsers take it over https only: set server.tls");
+    }
+    values::duration(item, Duration::ZERO..=MAX_HSTS)
+}
+
+/// Networks, addresses, and `"unix"` for whoever can open a Unix socket. `everybody`: even all addresses are allowed.
+fn proxies(item: Item<'_>, everybody: bool) -> TrustedProxies {
+    let mut unix = false;
+    let mut networks = Vec::new();
+    for item in item.list() {
+        if matches!(&item.value, ValueInner::String(text) if text == "unix") {
+            unix = true;
+            continue;
+        }
         let place = item.place.clone();
-        let network = values::network(item)?;
+        let Some(network) = values::network(item) else { continue };
         if network.prefix_len() == 0 && !everybody {
             place.report(
                 "this believes whoever connects, so that any client can pretend to be another; list the addresses of \
                  your proxies, or say insecure_trust_all_proxies = true where only proxies can connect",
             );
         }
-        Some(network)
-    })
+        networks.push(network);
+    }
+    TrustedProxies::new(networks, unix)
+}
+
+/// `true` for the trusted proxies, or a list of others.
+fn proxy_protocol(item: Item<'_>, everybody: bool, trusted: &TrustedProxies) -> Option<TrustedProxies> {
+    let place = item.place.clone();
+    let senders = match item.value {
+        ValueInner::Array(_) => proxies(item, everybody),
+        _ if item.boolean()? => trusted.clone(),
+        _ => return None,
+    };
+    if senders.is_empty() {
+        place.report("nobody may connect: list your proxies here, or in trusted_proxies");
+    }
+    Some(senders)
 }
 
 const MIN_HEADER_SIZE: usize = 8 * 1024;
 const MAX_HEADER_SIZE: usize = 1024 * 1024;
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+const MAX_CONNECTIONS: usize = 1_000_000;
+const MAX_HSTS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);

@@ -68,6 +68,11 @@ impl Generation {
         self.table.find(authority, path)
     }
 
+    /// Whether any route serves a host; a port is ignored.
+    pub(crate) fn serves_host(&self, authority: &str) -> bool {
+        self.table.serves_host(authority)
+    }
+
     /// The routes, in the configuration's order.
     pub(crate) fn routes(&self) -> &[Arc<Route>] {
         &self.routes
@@ -129,9 +134,7 @@ fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
     };
     let error = |message: &str| Location::file("session").error(message);
     // Browsers take a secure cookie over plain HTTP from their own machine only, and not all of them do.
-    let secure = session
-        .secure
-        .unwrap_or_else(|| !config.server.listen.ip().is_loopback());
+    let secure = session.secure.unwrap_or_else(|| !config.server.listen.is_loopback());
     let options =
         Options::new(&session.cookie, secure, session.max_age).ok_or_else(|| error("the cookie has no usable name"))?;
     let keys = KeyRing::new(session.keys.iter().cloned()).map_err(|problem| error(&problem.to_string()))?;

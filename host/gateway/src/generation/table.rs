@@ -31,6 +31,11 @@ impl<T: Clone> RouteTable<T> {
         table
     }
 
+    /// Whether any route serves a host; `authority` may have a port, which is ignored.
+    pub(super) fn serves_host(&self, authority: &str) -> bool {
+        !self.every.0.is_empty() || self.named.contains_key(&host(authority))
+    }
+
     /// The route of a request; `authority` may have a port, which is ignored.
     pub(super) fn find(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<&T> {
         let named = authority.and_then(|authority| self.named.get(&host(authority)));

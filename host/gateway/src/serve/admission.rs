@@ -125,7 +125,7 @@ fn question(client: &Client, target: &Target, parts: &mut Parts) -> AuthRequest 
         path: target.path.as_str().to_owned(),
         query: target.query.clone(),
         headers: std::mem::take(&mut parts.headers),
-        client_address: Some(client.address),
+        client_address: client.address,
         client_certificate: client.certificate.clone(),
     }
 }

@@ -1,6 +1,8 @@
 //! What the gateway answers itself. Errors are JSON, `{"error": …}`, because clients of APIs read them; nothing here is
 //! a redirect, because such a client would follow it to a login page.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::HeaderName;
 use http::HeaderValue;
@@ -61,6 +63,11 @@ pub(crate) fn page(status: StatusCode, media_type: &'static str, content: impl I
     response
 }
 
+/// `Strict-Transport-Security` (RFC 6797, section 6.1): browsers are to come by https only, for so long.
+pub(crate) fn hsts(time: Duration) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("max-age={}", time.as_secs())).ok()
+}
+
 /// A response to HEAD has the headers of one to GET and no body (RFC 9110, section 9.3.2).
 pub(crate) fn for_method(method: &Method, response: Response<Body>) -> Response<Body> {
     match response.body() {
@@ -83,8 +90,6 @@ fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> R
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http_body_util::BodyExt;
     use portcullis::decision::Challenge;
 

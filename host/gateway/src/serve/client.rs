@@ -1,6 +1,8 @@
 //! Who is at the other end, seen past the proxies that the operator trusts. What any other peer says about itself in
 //! `X-Forwarded-*` is not believed (CVE-2026-40575).
 
+use std::fmt;
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
@@ -8,17 +10,19 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::HeaderName;
 use http::uri::Scheme;
-use ipnet::IpNet;
+
+use crate::peer::Peer;
+use crate::peer::TrustedProxies;
 
 /// The client of one request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Client {
-    /// The client's address.
-    pub(crate) address: IpAddr,
+    /// The client's address; none: nobody knows it.
+    pub(crate) address: Option<IpAddr>,
     /// The scheme that the client used.
     pub(crate) scheme: Scheme,
-    /// The address at the other end of the connection: the client's own, or a proxy's.
-    pub(crate) peer: IpAddr,
+    /// Who is at the other end of the connection: the client itself, or a proxy.
+    pub(crate) peer: Peer,
     /// Whether the peer is a proxy whose `X-Forwarded-*` headers are believed.
     pub(crate) peer_is_trusted: bool,
     /// DER of the client's verified certificate. What a trusted proxy shows is the proxy's, so that its clients have none.
@@ -33,31 +37,38 @@ impl Client {
     }
 
     /// The client of a front that was believed so far. What else its headers claim is the client's own word.
-    pub(crate) fn behind(front: SocketAddr, scheme: Scheme, address: IpAddr) -> Self {
+    pub(crate) fn behind(front: Peer, scheme: Scheme, address: impl Into<Option<IpAddr>>) -> Self {
         Self {
-            address,
+            address: address.into(),
             scheme,
-            peer: front.ip().to_canonical(),
+            peer: front,
             peer_is_trusted: false,
             certificate: None,
         }
     }
 
+    /// The address for people: `unknown` where nobody knows it.
+    pub(crate) fn shown_address(&self) -> impl Display {
+        fmt::from_fn(|f| match self.address {
+            Some(address) => address.fmt(f),
+            None => f.pad("unknown"),
+        })
+    }
+
     /// Looks past trusted proxies: the address is the rightmost of `X-Forwarded-For` that is not itself such a proxy's.
     ///
     /// `scheme` is the listener's. An entry that is no address ends the search at the last proxy that was one.
-    pub(crate) fn of(peer: SocketAddr, scheme: Scheme, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
-        let peer = peer.ip().to_canonical();
-        if !trusted.iter().any(|network| network.contains(&peer)) {
+    pub(crate) fn of(peer: Peer, scheme: Scheme, headers: &HeaderMap, trusted: &TrustedProxies) -> Self {
+        if !trusted.trust(&peer) {
             return Self {
-                address: peer,
+                address: peer.address(),
                 scheme,
                 peer,
                 peer_is_trusted: false,
                 certificate: None,
             };
         }
-        let address = forwarded_address(headers, trusted).unwrap_or(peer);
+        let address = forwarded_address(headers, trusted).or_else(|| peer.address());
         let scheme = entries(headers, X_FORWARDED_PROTO)
             .next()
             .and_then(parse_scheme)
@@ -74,12 +85,12 @@ impl Client {
 
 /// The rightmost address of `X-Forwarded-For` that is not a trusted proxy's, else the leftmost that was read; none: the
 /// last entry is no address, or there is none.
-pub(crate) fn forwarded_address(headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+pub(crate) fn forwarded_address(headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
     let mut address = None;
     for hop in entries(headers, X_FORWARDED_FOR) {
         let Some(hop) = parse_address(hop) else { break };
         address = Some(hop);
-        if !trusted.iter().any(|network| network.contains(&hop)) {
+        if !trusted.contain(&hop) {
             break;
         }
     }
@@ -128,12 +139,18 @@ mod tests {
 
     fn client(peer: &str, headers: &[(&'static str, &str)]) -> (String, String) {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        let trusted = TrustedProxies::new(trusted, peer == "unix");
+        let peer = match peer {
+            "unix" | "untrusted unix" => Peer::Unix,
+            "unknown" => Peer::Unknown,
+            address => SocketAddr::new(address.parse().unwrap(), 1).into(),
+        };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        let client = Client::of(SocketAddr::new(peer.parse().unwrap(), 1), Scheme::HTTP, &map, &trusted);
-        (client.address.to_string(), client.scheme.to_string())
+        let client = Client::of(peer, Scheme::HTTP, &map, &trusted);
+        (client.shown_address().to_string(), client.scheme.to_string())
     }
 
     #[test]
@@ -156,6 +173,12 @@ mod tests {
             ("10.0.0.1", &["6.6.6.6, unknown"], "10.0.0.1"),
             ("10.0.0.1", &["6.6.6.6, unknown, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &["6.6.6.6, "], "10.0.0.1"),
+            ("unix", &[], "unknown"),
+            ("unix", &["6.6.6.6"], "6.6.6.6"),
+            ("unix", &["9.9.9.9, 6.6.6.6, 10.0.0.2"], "6.6.6.6"),
+            ("unix", &["6.6.6.6, unknown"], "unknown"),
+            ("untrusted unix", &["6.6.6.6"], "unknown"),
+            ("unknown", &["6.6.6.6"], "unknown"),
         ] {
             let headers = forwarded.iter().map(|value| ("x-forwarded-for", *value)).collect::<Vec<_>>();
             assert_eq!(client(peer, &headers).0, address, "{peer} {forwarded:?}");

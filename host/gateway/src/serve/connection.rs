@@ -3,9 +3,9 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::future;
-use std::net::SocketAddr;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use http::HeaderValue;
 use http::Request;
 use http::Response;
+use http::Version;
 use http::header;
 use http::uri::Scheme;
 use hyper::body::Incoming;
@@ -22,14 +23,16 @@ use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::Watcher;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
-use tokio::sync::Notify;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::watch;
 
 use crate::config::ServerConfig;
+use crate::peer::Peer;
+use crate::serve::closing::Witness;
 use crate::serve::framing::Watched;
+use crate::serve::shutdown::Shutdown;
 
 /// A place among the connections that a server holds at most; free again when the last clone is gone.
 pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
@@ -37,8 +40,8 @@ pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
 /// A client's side of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
-    /// The address at the other end.
-    pub(crate) peer: SocketAddr,
+    /// Who is at the other end.
+    pub(crate) peer: Peer,
     /// Whether the listener speaks TLS.
     pub(crate) scheme: Scheme,
     /// DER of the certificate that the peer showed, verified; none: it showed none.
@@ -69,10 +72,12 @@ pub(crate) struct Protocol {
     builder: auto::Builder<TokioExecutor>,
     header_timeout: Duration,
     buffer_size: usize,
+    stop: Shutdown,
 }
 
 impl Protocol {
-    pub(crate) fn new(config: &ServerConfig) -> Self {
+    /// `stop`: from then on every response is the last of its connection.
+    pub(crate) fn new(config: &ServerConfig, stop: Shutdown) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         let buffer_size = config.max_header_size.max(SMALLEST_BUFFER);
         builder
@@ -92,6 +97,7 @@ impl Protocol {
             builder,
             header_timeout: config.header_timeout,
             buffer_size,
+            stop,
         }
     }
 
@@ -103,24 +109,27 @@ impl Protocol {
     /// Serves one connection until it ends or the server stops.
     ///
     /// A client that sends no whole request in time is cut off, whichever protocol it was going to speak.
-    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, answers: impl Service, stop: Watcher)
+    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, answers: impl Service, mut witness: Witness)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let first_request = Arc::new(Notify::new());
-        let spoken = Arc::clone(&first_request);
+        let (spoken, heard) = watch::channel(false);
+        let stop = self.stop.clone();
         let (stream, seen) = Watched::new(stream, self.buffer_size);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            spoken.notify_one();
+            spoken.send_replace(true);
             let (answers, connection) = (answers.clone(), connection.clone());
             let doubt = seen.next();
+            let stop = stop.clone();
             async move {
                 if let Some(doubt) = doubt {
                     request.extensions_mut().insert(doubt);
                 }
+                let version = request.version();
                 let mut response = shielded(&answers, &connection, request).await;
-                if doubt.is_some() {
-                    // What comes after such a request may be a part of it.
+                // What comes after a doubtful request may be a part of it. A gateway that is about to close says so, as
+                // a request that meets the closing of its connection is lost.
+                if doubt.is_some() || (stop.was_requested() && version < Version::HTTP_2) {
                     let headers = response.headers_mut();
                     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -131,12 +140,22 @@ impl Protocol {
             .builder
             .serve_connection_with_upgrades(TokioIo::new(stream), service)
             .into_owned();
+        let mut served = pin!(served);
         tokio::select! {
-            ended = stop.watch(served) => if let Err(error) = ended {
-                tracing::debug!(error = %error, "a connection broke");
+            // Whatever has arrived is read before a connection is closed over it.
+            biased;
+            ended = served.as_mut() => return note(ended),
+            came = first_request(heard, self.header_timeout, &mut witness) => if !came {
+                return tracing::debug!("a client sent no request in time");
             },
-            () = silence(&first_request, self.header_timeout) => tracing::debug!("a client sent no request in time"),
         }
+        tokio::select! {
+            biased;
+            ended = served.as_mut() => return note(ended),
+            () = witness.announced() => {}
+        }
+        served.as_mut().graceful_shutdown();
+        note(served.await);
     }
 }
 
@@ -157,16 +176,30 @@ pub(crate) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Opti
     output.ok()
 }
 
-/// Ends when no request came in time, and never once one did.
-async fn silence(first_request: &Notify, limit: Duration) {
-    if tokio::time::timeout(limit, first_request.notified()).await.is_ok() {
-        future::pending().await
+/// Waits for the first request of a connection. False: it didn't come in time. hyper would drop a connection of which it
+/// has read nothing when the server stops, so such a one is given a moment for a request that is on its way.
+async fn first_request(mut heard: watch::Receiver<bool>, limit: Duration, witness: &mut Witness) -> bool {
+    let last_call = async {
+        witness.announced().await;
+        tokio::time::sleep(LAST_CALL).await;
+    };
+    tokio::select! {
+        heard = heard.wait_for(|heard| *heard) => heard.is_ok(),
+        () = tokio::time::sleep(limit) => false,
+        () = last_call => false,
+    }
+}
+
+fn note<E: fmt::Display>(ended: Result<(), E>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
     }
 }
 
 /// hyper takes no smaller buffer for the head of a request.
 const SMALLEST_BUFFER: usize = 8 * 1024;
 
+const LAST_CALL: Duration = Duration::from_secs(1);
 const MAX_STREAMS: u32 = 128;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);

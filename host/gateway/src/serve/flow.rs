@@ -1,26 +1,28 @@
 //! The way of one request: read its target, see its client, find its route, strip what it may not say, ask who sent it,
 //! then answer or forward it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use http::HeaderName;
+use http::HeaderValue;
 use http::Method;
 use http::Request;
 use http::Response;
 use http::StatusCode;
+use http::header;
 use http::request::Parts;
 use http::uri::Authority;
 use http::uri::Scheme;
 use http_body_util::Either;
 use hyper::body::Incoming;
-use ipnet::IpNet;
 
 use crate::config::ServerConfig;
 use crate::config::Upstream;
 use crate::generation::Generation;
 use crate::generation::Route;
+use crate::peer::Peer;
+use crate::peer::TrustedProxies;
 use crate::serve::admission;
 use crate::serve::answer;
 use crate::serve::answer::Body;
@@ -49,10 +51,11 @@ use crate::serve::whoami;
 pub(crate) struct Gateway {
     generation: Arc<Generation>,
     identity_names: IdentityNames,
-    trusted_proxies: Vec<IpNet>,
+    trusted_proxies: TrustedProxies,
     proxy: Proxy,
     front: Option<Front>,
     authorizer: Authorizer,
+    hsts: Option<HeaderValue>,
 }
 
 impl Service for Arc<Gateway> {
@@ -78,6 +81,7 @@ impl Gateway {
             proxy: Proxy::new(),
             front,
             authorizer: Authorizer::new(),
+            hsts: config.hsts.and_then(answer::hsts),
         }
     }
 
@@ -95,16 +99,26 @@ impl Gateway {
                 response
             }
         };
-        answer::for_method(&method, response)
+        let mut response = answer::for_method(&method, response);
+        if let Some(hsts) = self.hsts.as_ref().filter(|_| connection.scheme == Scheme::HTTPS) {
+            let entry = response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY);
+            entry.or_insert_with(|| hsts.clone());
+        }
+        response
     }
 
-    /// Ends what outlives a request: upgraded connections.
+    /// Waits until nothing is left that outlives a request: upgraded connections.
+    pub(crate) async fn gone(&self) {
+        self.proxy.gone().await;
+    }
+
+    /// Ends what outlives a request.
     pub(crate) async fn close(&self) {
         self.proxy.close().await;
     }
 
     /// Who sent a request with these headers over a connection from this peer.
-    pub(crate) fn client(&self, peer: SocketAddr, scheme: Scheme, headers: &HeaderMap) -> Client {
+    pub(crate) fn client(&self, peer: Peer, scheme: Scheme, headers: &HeaderMap) -> Client {
         Client::of(peer, scheme, headers, &self.trusted_proxies)
     }
 

@@ -1,25 +1,25 @@
-//! The listening socket: it takes connections in up to a bound, and lets them finish when the gateway stops.
+//! A listener: it takes connections in up to a bound, and lets them finish when the gateway stops. The way of each is
+//! accept, PROXY protocol, passthrough, TLS, HTTP.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future;
 use http::uri::Scheme;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::server::graceful::Watcher;
-use socket2::SockRef;
-use socket2::TcpKeepalive;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::PassthroughConfig;
+use crate::config::Listen;
 use crate::config::ServerConfig;
 use crate::config::TlsConfig;
+use crate::peer::Peer;
+use crate::peer::TrustedProxies;
+use crate::serve::ServeError;
+use crate::serve::closing::Closing;
+use crate::serve::closing::Witness;
 use crate::serve::connection::Connection;
 use crate::serve::connection::Protocol;
 use crate::serve::connection::Service;
@@ -27,106 +27,140 @@ use crate::serve::connection::Slot;
 use crate::serve::passthrough::Hello;
 use crate::serve::passthrough::Passthrough;
 use crate::serve::passthrough::Replayed;
+use crate::serve::proxy_protocol;
 use crate::serve::shutdown::Shutdown;
+use crate::serve::socket;
+use crate::serve::socket::Inherited;
+use crate::serve::socket::Place;
+use crate::serve::socket::Socket;
+use crate::serve::socket::Stream;
 use crate::tls::Tls;
-use crate::tls::TlsError;
 
-/// A socket that listens.
+/// Sockets that listen, all for the same.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+    sockets: Vec<Socket>,
     tls: Option<Tls>,
+    proxy_protocol: Option<TrustedProxies>,
     passthrough: Option<Arc<Passthrough>>,
 }
 
 impl Listener {
-    /// Starts to listen. A port of 0 lets the system choose one.
-    pub(crate) async fn bind(address: SocketAddr, tls: Option<&TlsConfig>) -> Result<Self, ServeError> {
+    /// Starts to listen.
+    pub(crate) fn bind(
+        listen: &Listen,
+        tls: Option<&TlsConfig>,
+        inherited: &mut Inherited,
+    ) -> Result<Self, ServeError> {
         let tls = tls.map(|tls| Tls::new(tls.certificates.clone(), tls.clients.as_ref()));
-        let tls = tls.transpose()?;
-        let refused = |source| ServeError::Listen { address, source };
-        let socket = TcpListener::bind(address).await.map_err(refused)?;
-        let address = socket.local_addr().map_err(refused)?;
         Ok(Self {
-            socket,
-            address,
-            tls,
+            tls: tls.transpose()?,
+            sockets: Socket::bind_all(listen, inherited)?,
+            proxy_protocol: None,
             passthrough: None,
         })
     }
 
-    /// The same, but TLS connections for other hosts go on to them.
-    pub(crate) fn with_passthrough(mut self, rules: &[PassthroughConfig]) -> Self {
-        self.passthrough = Passthrough::new(rules);
+    /// Demands the PROXY protocol: every connection is one of these proxies', and begins with whose it was before.
+    pub(crate) fn behind(mut self, proxies: Option<TrustedProxies>) -> Self {
+        self.proxy_protocol = proxies;
+        self
+    }
+
+    /// Passes TLS connections for other hosts on to them.
+    pub(crate) fn beside(mut self, passthrough: Option<Arc<Passthrough>>) -> Self {
+        self.passthrough = passthrough;
         self
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.sockets.iter().map(Socket::place)
+    }
+
+    /// The TCP address of a listener that has one.
+    #[cfg(test)]
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        let mut places = self.places();
+        let Some(Place::Tcp(address)) = places.next() else {
+            panic!("no TCP address")
+        };
+        *address
     }
 
     /// Serves until it is asked to stop; then takes no more connections, and gives running requests their time.
     pub(crate) async fn serve(self, answers: impl Service, config: &ServerConfig, mut stop: Shutdown) {
-        let protocol = Protocol::new(config);
-        let connections = GracefulShutdown::new();
+        let tls = self.tls.clone();
+        let intake = Intake {
+            way: Way {
+                tls: self.tls,
+                proxy_protocol: self.proxy_protocol,
+                passthrough: self.passthrough,
+                protocol: Protocol::new(config, stop.clone()),
+                answers,
+            },
+            slots: Arc::new(Semaphore::new(config.max_connections.unwrap_or(MAX_CONNECTIONS))),
+            connections: Closing::new(),
+        };
         tokio::select! {
-            () = self.accept_all(&answers, &protocol, &connections) => {}
-            () = reload(self.tls.clone()) => {}
-            () = stop.requested() => {}
+            () = intake.accept_all(&self.sockets) => {}
+            () = reload(tls) => {}
+            () = stop.closing(config.drain_delay) => {}
         }
-        let passthrough = self.passthrough.clone();
-        drop(self);
+        for (stream, peer) in self.sockets.into_iter().flat_map(Socket::close) {
+            if let Ok(slot) = Arc::clone(&intake.slots).try_acquire_owned() {
+                intake.take(stream, peer, Arc::new(slot));
+            }
+        }
         tokio::select! {
-            () = connections.shutdown() => {}
+            () = intake.connections.end() => {}
             () = tokio::time::sleep(config.shutdown_timeout) => tracing::warn!("requests were cut off at the shutdown timeout"),
             () = stop.requested() => tracing::warn!("requests were cut off by a second signal"),
         }
-        if let Some(passthrough) = passthrough {
-            passthrough.close().await;
-        }
+    }
+}
+
+/// Takes connections in.
+struct Intake<S> {
+    way: Way<S>,
+    slots: Arc<Semaphore>,
+    connections: Closing,
+}
+
+impl<S: Service> Intake<S> {
+    async fn accept_all(&self, sockets: &[Socket]) {
+        future::join_all(sockets.iter().map(|socket| self.accept_from(socket))).await;
     }
 
-    async fn accept_all(&self, answers: &impl Service, protocol: &Protocol, connections: &GracefulShutdown) {
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    async fn accept_from(&self, socket: &Socket) {
         // The semaphore is never closed.
-        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
-            let (stream, peer) = self.accept().await;
-            if let Err(error) = tune(&stream) {
-                tracing::debug!(error = %error, "a connection ended before it began");
-                continue;
-            }
-            let accepted = Accepted {
-                stream,
-                peer,
-                slot: Arc::new(slot),
-            };
-            let (protocol, answers) = (protocol.clone(), answers.clone());
-            let watcher = connections.watcher();
-            match &self.tls {
-                None => _ = tokio::spawn(accepted.plain(protocol, answers, watcher)),
-                Some(tls) => {
-                    let (tls, passthrough) = (tls.clone(), self.passthrough.clone());
-                    tokio::spawn(accepted.over_tls(tls, passthrough, protocol, answers, watcher));
-                }
-            }
+        while let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await {
+            let (stream, peer) = accept(socket).await;
+            self.take(stream, peer, Arc::new(slot));
         }
     }
 
-    /// The next connection. When the system has none to give, because files or memory ran out, waits a little: to ask
-    /// again at once would take the processor from the requests that free them.
-    async fn accept(&self) -> (TcpStream, SocketAddr) {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match self.socket.accept().await {
-                Ok(accepted) => return accepted,
-                Err(error) if is_the_clients(&error) => {}
-                Err(error) => {
-                    tracing::warn!(error = %error, "no connection can be accepted");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
+    fn take(&self, stream: Stream, peer: Peer, slot: Slot) {
+        if let Err(error) = socket::tune(&stream) {
+            return tracing::debug!(%error, "a connection ended before it began");
+        }
+        let witness = self.connections.witness();
+        tokio::spawn(self.way.clone().go(stream, peer, slot, witness));
+    }
+}
+
+/// The next connection. When the system has none to give, because files or memory ran out, waits a little: to ask
+/// again at once would take the processor from the requests that free them.
+async fn accept(socket: &Socket) -> (Stream, Peer) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match socket.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) if is_the_clients(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
@@ -136,102 +170,82 @@ impl Listener {
 async fn reload(tls: Option<Tls>) {
     match tls {
         Some(tls) => tls.reload().await,
-        None => std::future::pending().await,
+        None => future::pending().await,
     }
 }
 
-/// A connection that nobody has spoken on yet.
-struct Accepted {
-    stream: TcpStream,
-    peer: SocketAddr,
-    slot: Slot,
+/// The way of a connection, from its first byte on.
+#[derive(Clone)]
+struct Way<S> {
+    proxy_protocol: Option<TrustedProxies>,
+    passthrough: Option<Arc<Passthrough>>,
+    tls: Option<Tls>,
+    protocol: Protocol,
+    answers: S,
 }
 
-impl Accepted {
-    async fn plain(self, protocol: Protocol, answers: impl Service, watcher: Watcher) {
-        let connection = Connection {
-            peer: self.peer,
-            scheme: Scheme::HTTP,
-            certificate: None,
-            slot: self.slot,
-        };
-        protocol.serve(self.stream, connection, answers, watcher).await;
+impl<S: Service> Way<S> {
+    async fn go(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, witness: Witness) {
+        if let Some(proxies) = &self.proxy_protocol {
+            let timeout = self.protocol.header_timeout();
+            match proxy_protocol::client(&mut stream, peer, proxies, timeout).await {
+                Ok(client) => peer = client,
+                Err(refused) => return refused.note(&peer),
+            }
+        }
+        match self.tls.take() {
+            None => {
+                let connection = Connection {
+                    peer,
+                    scheme: Scheme::HTTP,
+                    certificate: None,
+                    slot,
+                };
+                self.protocol.serve(stream, connection, self.answers, witness).await;
+            }
+            Some(tls) => self.over_tls(&tls, stream, peer, slot, witness).await,
+        }
     }
 
-    async fn over_tls(
-        self,
-        tls: Tls,
-        passthrough: Option<Arc<Passthrough>>,
-        protocol: Protocol,
-        answers: impl Service,
-        watcher: Watcher,
-    ) {
-        let deadline = Instant::now() + protocol.header_timeout();
-        let (host, stream) = match &passthrough {
-            Some(_) => match tokio::time::timeout_at(deadline, greeted(self.stream)).await {
+    async fn over_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, witness: Witness) {
+        let deadline = Instant::now() + self.protocol.header_timeout();
+        let (host, stream) = match &self.passthrough {
+            Some(_) => match tokio::time::timeout_at(deadline, greeted(stream)).await {
                 Ok(Ok(greeted)) => greeted,
-                Ok(Err(error)) => return tracing::debug!(%error, client = %self.peer, "no TLS connection was made"),
-                Err(_) => return tracing::debug!(client = %self.peer, "no TLS connection was made in time"),
+                Ok(Err(error)) => return tracing::debug!(%error, client = %peer, "no TLS connection was made"),
+                Err(_) => return tracing::debug!(client = %peer, "no TLS connection was made in time"),
             },
-            None => (None, Replayed::new(Bytes::new(), self.stream)),
+            None => (None, Replayed::new(Bytes::new(), stream)),
         };
-        if let (Some(passthrough), Some(host)) = (&passthrough, &host)
+        if let (Some(passthrough), Some(host)) = (&self.passthrough, &host)
             && let Some(rule) = passthrough.rule(host)
         {
-            // It isn't waited for when the gateway stops: it may never end.
-            drop(watcher);
-            return passthrough.carry(rule, host, stream, self.peer, self.slot).await;
+            // The passthrough itself is asked whether it is still there, and told when to end.
+            drop(witness);
+            return passthrough.carry(rule, host, stream, peer, slot).await;
         }
         let shaken = TlsAcceptor::from(Arc::clone(tls.config())).accept(stream);
         let stream = match tokio::time::timeout_at(deadline, shaken).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(error = %error, client = %self.peer, "no TLS connection was made"),
-            Err(_) => return tracing::debug!(client = %self.peer, "no TLS connection was made in time"),
+            Ok(Err(error)) => return tracing::debug!(%error, client = %peer, "no TLS connection was made"),
+            Err(_) => return tracing::debug!(client = %peer, "no TLS connection was made in time"),
         };
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let connection = Connection {
-            peer: self.peer,
+            peer,
             scheme: Scheme::HTTPS,
             certificate: certificate.map(|leaf| Bytes::copy_from_slice(leaf)),
-            slot: self.slot,
+            slot,
         };
-        protocol.serve(stream, connection, answers, watcher).await;
+        self.protocol.serve(stream, connection, self.answers, witness).await;
     }
 }
 
 /// What a client says first: the host that it names, and the stream as if nobody had read it.
-async fn greeted(mut stream: TcpStream) -> io::Result<(Option<String>, Replayed<TcpStream>)> {
+async fn greeted(mut stream: Stream) -> io::Result<(Option<String>, Replayed<Stream>)> {
     let hello = Hello::read(&mut stream).await?;
     Ok((hello.host, Replayed::new(hello.bytes, stream)))
-}
-
-/// Small writes go out at once, and a peer that is gone without a word is noticed: its slot is needed.
-pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let probes = TcpKeepalive::new()
-        .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE_INTERVAL);
-    SockRef::from(stream).set_tcp_keepalive(&probes)
-}
-
-/// Why the gateway can't serve.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ServeError {
-    /// The address is taken, not this machine's, or not allowed.
-    #[error("can't listen on {address}: {source}")]
-    Listen {
-        /// The address as configured.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// TLS can't be served with what is configured.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The system gives no signals.
-    #[error("can't listen for signals: {0}")]
-    Signals(io::Error),
 }
 
 fn is_the_clients(error: &io::Error) -> bool {
@@ -249,5 +263,3 @@ fn is_the_clients(error: &io::Error) -> bool {
 const MAX_CONNECTIONS: usize = 10_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-const KEEPALIVE: Duration = Duration::from_secs(60);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);

@@ -6,7 +6,9 @@ mod answer;
 mod audit;
 pub(crate) mod authorize;
 mod client;
+mod closing;
 mod connection;
+mod error;
 mod ext_authz;
 mod flow;
 mod forward_auth;
@@ -14,6 +16,7 @@ mod framing;
 pub(crate) mod headers;
 mod listener;
 mod listeners;
+mod manager;
 mod outgoing;
 mod own;
 mod page;
@@ -21,7 +24,10 @@ mod passthrough;
 pub(crate) mod path;
 mod preview;
 mod proxy;
+mod proxy_protocol;
+mod redirect;
 mod shutdown;
+mod socket;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -36,28 +42,36 @@ use crate::generation::Generation;
 
 use self::listeners::Listeners;
 
+pub(crate) use error::ServeError;
 pub(crate) use flow::Gateway;
 pub(crate) use listener::Listener;
-pub(crate) use listener::ServeError;
 pub(crate) use preview::Ending;
 pub(crate) use preview::Preview;
 pub(crate) use shutdown::Shutdown;
+pub(crate) use socket::Inherited;
+pub(crate) use socket::Socket;
+pub(crate) use socket::Stream;
 
 /// Serves a configuration on its listeners until the process is told to stop.
 ///
-/// The line `listening` in the log carries the address, with the port that the system chose when none was configured.
-/// Lines for the other listeners come before it.
+/// A line `listening` in the log carries each address of the public listener. Lines for the others come before it.
 pub(crate) async fn run(
     generation: Arc<Generation>,
     config: &ListenConfig,
     admin: Option<Admin>,
+    mut inherited: Inherited,
 ) -> Result<(), ServeError> {
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
-    let listeners = Listeners::bind(config).await?;
+    let listeners = Listeners::bind(config, &mut inherited)?;
+    inherited.warn_of_rest();
     if let Some(admin) = admin {
         admin.start(stop.clone());
     }
-    tracing::info!(address = %listeners.public.address(), "listening");
-    listeners.serve(generation, config, stop).await;
+    listeners.log();
+    let informed = manager::keep_informed(listeners.status(), stop.clone());
+    tokio::select! {
+        () = listeners.serve(generation, config, stop) => {}
+        () = informed => {}
+    }
     Ok(())
 }

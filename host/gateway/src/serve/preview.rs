@@ -1,7 +1,6 @@
 //! What would happen to a request, for an operator who asks before a client does. It takes the way of a real one, up to
 //! where something would be sent.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -15,6 +14,7 @@ use portcullis::decision::Outcome;
 
 use crate::generation::Opening;
 use crate::generation::Route;
+use crate::peer::Peer;
 use crate::serve::admission;
 use crate::serve::flow::Gateway;
 use crate::serve::headers::identity;
@@ -58,7 +58,7 @@ pub(crate) enum Ending {
 
 impl Gateway {
     /// Says what would happen to a request from this peer.
-    pub(crate) async fn preview(&self, peer: SocketAddr, scheme: Scheme, mut parts: Parts) -> Preview<'_> {
+    pub(crate) async fn preview(&self, peer: Peer, scheme: Scheme, mut parts: Parts) -> Preview<'_> {
         let client = self.client(peer, scheme, &parts.headers);
         let ended = |ending| Preview {
             route: None,

@@ -1,6 +1,7 @@
 //! When to stop: at SIGTERM or SIGINT, and the second of them means now.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -33,6 +34,19 @@ impl Shutdown {
             Ok(_) => self.taken += 1,
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// When to listen no more: `delay` after the first request to stop, or at the second.
+    pub(crate) async fn closing(&mut self, delay: Duration) {
+        self.requested().await;
+        let taken = self.taken;
+        let hurried = async {
+            if self.requests.wait_for(|count| *count > taken).await.is_err() {
+                std::future::pending().await
+            }
+        };
+        // The second is left for whoever waits for it next.
+        let _ = tokio::time::timeout(delay, hurried).await;
     }
 
     /// Whether there was one, even if nobody has waited for it.

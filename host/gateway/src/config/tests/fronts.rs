@@ -6,6 +6,7 @@ use super::KEY;
 use super::errors_in;
 use crate::config::Draft;
 use crate::config::Environment;
+use crate::config::Listen;
 
 const ROUTE: &str = "[[routes]]\npath = \"/\"\npublic = true\n";
 const NOBODY: &str = "no front is known: list its address in server.trusted_proxies, share a secret with it by \
@@ -47,7 +48,7 @@ fn a_front_is_known_by_its_address_or_by_a_token() {
         let text = format!("{text}listen = \"127.0.0.1:1\"\n").replace("forward_auth", "ext_authz");
         let front = draft(&text, &environment).config.ext_authz.unwrap();
         assert_eq!(front.proxy_token.is_some(), has_token, "{text}");
-        assert_eq!(front.listen, "127.0.0.1:1".parse().unwrap());
+        assert_eq!(front.listen, Listen::at("127.0.0.1:1".parse().unwrap()));
     }
 }
 
@@ -81,7 +82,9 @@ fn a_mistake_about_a_front_is_found() {
         (
             "[ext_authz]\nlisten = \"localhost\"\n",
             Environment::from([("PORTCULLIS_PROXY_TOKEN", KEY)]),
-            "2: ext_authz.listen: \"localhost\" is not an address with a port, such as \"127.0.0.1:8002\"".to_owned(),
+            "2: ext_authz.listen: \"localhost\" is not an address with a port, such as \"127.0.0.1:8002\", or \
+             \"unix:PATH\", or \"systemd:NAME\""
+                .to_owned(),
         ),
         (
             "[forward_auth]\nproxy_token = \"env:KEY\"\n",

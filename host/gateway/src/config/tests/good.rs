@@ -10,9 +10,11 @@ use super::KEY;
 use crate::config::Cookies;
 use crate::config::Draft;
 use crate::config::Environment;
+use crate::config::Listen;
 use crate::config::PluginSource;
 use crate::config::RouteAccess;
 use crate::config::Upstream;
+use crate::peer::TrustedProxies;
 
 pub(super) const FULL: &str = r#"
 [server]
@@ -100,10 +102,13 @@ fn every_key_is_understood() {
     assert_eq!(errors, []);
 
     let server = config.server;
-    assert_eq!(server.listen, "0.0.0.0:8443".parse().unwrap());
+    assert_eq!(server.listen, Listen::at("0.0.0.0:8443".parse().unwrap()));
     assert_eq!(
         server.trusted_proxies,
-        ["127.0.0.0/8", "10.0.0.0/8", "::1/128"].map(|text| text.parse().unwrap())
+        TrustedProxies::new(
+            ["127.0.0.0/8", "10.0.0.0/8", "::1/128"].map(|text| text.parse().unwrap()),
+            false
+        )
     );
     assert_eq!(server.max_header_size, 64 * 1024);
     assert_eq!(
@@ -261,7 +266,7 @@ fn what_a_plugin_rejects_is_found_by_the_place_that_it_names() {
 fn without_a_file_anybody_on_this_machine_may_say_who_they_are() {
     let Draft { config, errors } = Draft::built_in(&Environment::from([]));
     assert_eq!(errors, []);
-    assert_eq!(config.server.listen, "127.0.0.1:8000".parse().unwrap());
+    assert_eq!(config.server.listen, Listen::at("127.0.0.1:8000".parse().unwrap()));
     assert!(config.session.is_none());
     assert_eq!(config.plugins.default_cache_directory, None);
     assert_eq!(

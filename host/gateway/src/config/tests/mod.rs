@@ -4,6 +4,7 @@ mod delegated;
 mod directory;
 mod fronts;
 mod good;
+mod listening;
 mod mangled;
 mod outbound;
 mod routes;

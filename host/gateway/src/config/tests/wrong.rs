@@ -50,12 +50,13 @@ fn a_mistake_names_file_line_and_key() {
         ),
         (
             "[server]\nlisten = \"localhost\"\n",
-            "portcullis.toml:2: server.listen: \"localhost\" is not an address with a port, such as \"127.0.0.1:8000\"",
+            "portcullis.toml:2: server.listen: \"localhost\" is not an address with a port, such as \"127.0.0.1:8000\", \
+             or \"unix:PATH\", or \"systemd:NAME\"",
         ),
         (
             "[server]\nlisten = 8000\n",
-            "portcullis.toml:2: server.listen: expected an address with a port, such as \"127.0.0.1:8000\", found an \
-             integer",
+            "portcullis.toml:2: server.listen: expected an address with a port, such as \"127.0.0.1:8000\", or \
+             \"unix:PATH\", or \"systemd:NAME\", found an integer",
         ),
         (
             "[server]\ntrusted_proxies = [\n  \"10.0.0.0/8\",\n  \"10.0.0.0/33\",\n]\n",

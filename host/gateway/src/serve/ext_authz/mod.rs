@@ -4,7 +4,6 @@
 mod read;
 mod write;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use hyper::body::Incoming;
 use tonic::Status;
 use tonic::codegen::Service as _;
 
+use crate::peer::Peer;
 use crate::serve::audit;
 use crate::serve::client::Client;
 use crate::serve::connection::Connection;
@@ -75,7 +75,7 @@ impl Authorization for Judge {
     /// Answers every question. An error would leave it to `failure_mode_allow` whether the request may pass.
     async fn check(&self, request: tonic::Request<CheckRequest>) -> Result<tonic::Response<CheckResponse>, Status> {
         let (metadata, extensions, check) = request.into_parts();
-        let Some(peer) = extensions.get::<SocketAddr>() else {
+        let Some(peer) = extensions.get::<Peer>() else {
             return Err(Status::internal("nobody knows who asks"));
         };
         let verdict = unless_it_panics(self.judge(*peer, metadata.as_ref(), check)).await;
@@ -88,7 +88,7 @@ impl Authorization for Judge {
 }
 
 impl Judge {
-    async fn judge(&self, peer: SocketAddr, metadata: &HeaderMap, check: CheckRequest) -> Verdict {
+    async fn judge(&self, peer: Peer, metadata: &HeaderMap, check: CheckRequest) -> Verdict {
         let original = self
             .front
             .admit(peer, metadata)
@@ -97,7 +97,7 @@ impl Judge {
             Ok(original) => self.gateway.judge(original, patience(metadata)).await,
             Err(unserved) => {
                 let response = unserved.answer();
-                let front = Client::behind(peer, http::uri::Scheme::HTTP, peer.ip().to_canonical());
+                let front = Client::behind(peer, http::uri::Scheme::HTTP, peer.address());
                 audit::unserved(&front, &Method::POST, "Check", &unserved, response.status());
                 Verdict::deny(response)
             }

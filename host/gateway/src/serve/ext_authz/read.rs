@@ -1,7 +1,6 @@
 //! What Envoy says about a request. An attribute that is missing or malformed is refused, as a header of a front is.
 
 use std::net::IpAddr;
-use std::net::SocketAddr;
 
 use envoy_types::pb::envoy::config::core::v3::address::Address;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -12,6 +11,7 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::header;
 
+use crate::peer;
 use crate::serve::client;
 use crate::serve::client::Client;
 use crate::serve::forward_auth::Front;
@@ -23,7 +23,7 @@ use crate::serve::target::Unserved;
 /// Reads the request that Envoy asks about.
 pub(super) fn original(
     check: CheckRequest,
-    peer: SocketAddr,
+    peer: peer::Peer,
     front: &Front,
     max_header_size: usize,
 ) -> Result<Original, Unserved> {

@@ -1,12 +1,11 @@
 //! What a front says about a request, field by field. A field that is missing, said twice or malformed is refused: it
 //! could be the client's word, or half of the front's.
 
-use std::net::SocketAddr;
-
 use http::HeaderMap;
 use http::Method;
 use http::uri::Scheme;
 
+use crate::peer::Peer;
 use crate::serve::client;
 use crate::serve::client::Client;
 use crate::serve::forward_auth::Front;
@@ -45,7 +44,7 @@ pub(crate) fn scheme(text: &str) -> Result<Scheme, Unserved> {
 }
 
 /// The client as the front sees it: at the rightmost address of `X-Forwarded-For` that is no trusted proxy's.
-pub(crate) fn client(headers: &HeaderMap, scheme: Scheme, peer: SocketAddr, front: &Front) -> Result<Client, Unserved> {
+pub(crate) fn client(headers: &HeaderMap, scheme: Scheme, peer: Peer, front: &Front) -> Result<Client, Unserved> {
     let address = client::forwarded_address(headers, front.trusted_proxies())
         .ok_or_else(|| Unserved::malformed("the front names no client in X-Forwarded-For"))?;
     Ok(Client::behind(peer, scheme, address))

@@ -2,14 +2,13 @@
 //! nobody else may say it: a client that reaches the endpoint by itself is refused.
 
 use std::net::IpAddr;
-use std::net::SocketAddr;
-use std::sync::Arc;
 
 use http::HeaderMap;
 use http::HeaderName;
-use ipnet::IpNet;
 
 use crate::config::ProxyToken;
+use crate::peer::Peer;
+use crate::peer::TrustedProxies;
 use crate::serve::target::Unserved;
 
 /// By what fronts are known.
@@ -17,30 +16,29 @@ use crate::serve::target::Unserved;
 pub(crate) struct Front {
     token: Option<ProxyToken>,
     certified: bool,
-    trusted_proxies: Arc<[IpNet]>,
+    trusted_proxies: TrustedProxies,
 }
 
 impl Front {
     /// `certified`: whether nobody can connect without a certificate that was made for this.
-    pub(crate) fn new(token: Option<ProxyToken>, certified: bool, trusted_proxies: &[IpNet]) -> Self {
+    pub(crate) fn new(token: Option<ProxyToken>, certified: bool, trusted_proxies: &TrustedProxies) -> Self {
         Self {
             token,
             certified,
-            trusted_proxies: trusted_proxies.into(),
+            trusted_proxies: trusted_proxies.clone(),
         }
     }
 
     /// The proxies that a client's address is looked for behind.
-    pub(crate) fn trusted_proxies(&self) -> &[IpNet] {
+    pub(crate) fn trusted_proxies(&self) -> &TrustedProxies {
         &self.trusted_proxies
     }
 
     /// Lets a front ask: with a token configured whoever sends it, once; without one whoever could connect where that
     /// takes a certificate, and else a trusted proxy.
-    pub(crate) fn admit(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Unserved> {
+    pub(crate) fn admit(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Unserved> {
         let Some(token) = &self.token else {
-            let peer = peer.ip().to_canonical();
-            return if self.certified || self.trusts(&peer) {
+            return if self.certified || self.trusted_proxies.trust(&peer) {
                 Ok(())
             } else {
                 Err(Unserved::Front("whoever asks is no trusted proxy"))
@@ -56,7 +54,7 @@ impl Front {
 
     /// Whether an address is a trusted proxy's.
     pub(crate) fn trusts(&self, address: &IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|network| network.contains(address))
+        self.trusted_proxies.contain(address)
     }
 }
 

@@ -91,7 +91,7 @@ impl Gateway {
                     tracing::warn!(
                         target: "portcullis::audit",
                         path = %target.path,
-                        client = %client.address,
+                        client = %client.shown_address(),
                         patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
                         "the front would not have waited for the decision"
                     );

@@ -32,7 +32,8 @@ pub(crate) fn set(headers: &mut HeaderMap, client: &Client, authority: Option<&s
         hops.extend_from_slice(value.as_bytes());
         hops.extend_from_slice(b", ");
     }
-    hops.extend_from_slice(client.peer.to_string().as_bytes());
+    let peer = client.peer.address().map(|address| address.to_string());
+    hops.extend_from_slice(peer.as_deref().unwrap_or("unknown").as_bytes());
     insert(headers, X_FORWARDED_FOR, HeaderValue::from_bytes(&hops).ok());
     insert(
         headers,
@@ -82,6 +83,7 @@ mod tests {
     use http::uri::Scheme;
 
     use super::*;
+    use crate::peer::Peer;
 
     const SENT: [(&str, &str); 11] = [
         ("x-forwarded-for", "6.6.6.6"),
@@ -104,9 +106,9 @@ mod tests {
         }
         let peer: IpAddr = "10.0.0.1".parse().unwrap();
         let client = Client {
-            address: peer,
+            address: Some(peer),
             scheme,
-            peer,
+            peer: Peer::Ip(peer),
             peer_is_trusted,
             certificate: None,
         };

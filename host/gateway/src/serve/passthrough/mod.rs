@@ -4,7 +4,6 @@
 mod hello;
 mod replay;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -19,8 +18,9 @@ use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
 use crate::config::PassthroughConfig;
+use crate::peer::Peer;
 use crate::serve::connection::Slot;
-use crate::serve::listener;
+use crate::serve::socket;
 
 pub(crate) use self::hello::Hello;
 pub(crate) use self::replay::Replayed;
@@ -61,7 +61,7 @@ impl Passthrough {
     }
 
     /// Carries bytes both ways until one side ends it or the gateway closes. The slot stays taken so long.
-    pub(crate) async fn carry<S>(&self, rule: &Rule, host: &str, stream: S, peer: SocketAddr, slot: Slot)
+    pub(crate) async fn carry<S>(&self, rule: &Rule, host: &str, stream: S, peer: Peer, slot: Slot)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -89,6 +89,11 @@ impl Passthrough {
         open.decrement(1);
     }
 
+    /// Waits until all are gone of their own accord.
+    pub(crate) async fn gone(&self) {
+        self.closing.closed().await;
+    }
+
     /// Ends every one of them, and waits until all are gone.
     pub(crate) async fn close(&self) {
         self.closing.send_replace(true);
@@ -99,7 +104,7 @@ impl Passthrough {
 async fn connect(upstream: &str) -> io::Result<TcpStream> {
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(upstream)).await;
     let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    listener::tune(&stream)?;
+    socket::tune_tcp(&stream)?;
     Ok(stream)
 }
 
@@ -114,7 +119,7 @@ async fn splice(mut client: impl AsyncRead + AsyncWrite + Unpin, mut upstream: T
 struct Line<'a> {
     rule: &'a Rule,
     host: &'a str,
-    peer: SocketAddr,
+    peer: Peer,
 }
 
 impl Line<'_> {
@@ -123,8 +128,7 @@ impl Line<'_> {
         tracing::info!(
             target: "portcullis::audit",
             sni = self.host,
-            client = %self.peer.ip().to_canonical(),
-            port = self.peer.port(),
+            client = %self.peer,
             upstream = self.rule.config.upstream,
             "passthrough opened"
         );
@@ -144,8 +148,7 @@ impl Line<'_> {
         tracing::info!(
             target: "portcullis::audit",
             sni = self.host,
-            client = %self.peer.ip().to_canonical(),
-            port = self.peer.port(),
+            client = %self.peer,
             sent,
             received,
             why,
@@ -159,7 +162,7 @@ impl Line<'_> {
         tracing::warn!(
             target: "portcullis::audit",
             sni = self.host,
-            client = %self.peer.ip().to_canonical(),
+            client = %self.peer,
             upstream = self.rule.config.upstream,
             why,
             "a connection was not passed on"

@@ -81,6 +81,11 @@ impl Proxy {
         )
     }
 
+    /// Waits until no upgraded connection is left.
+    pub(crate) async fn gone(&self) {
+        self.tunnels.gone().await;
+    }
+
     /// Ends the upgraded connections.
     pub(crate) async fn close(&self) {
         self.tunnels.close().await;

@@ -78,6 +78,11 @@ impl Tunnels {
         });
     }
 
+    /// Waits until all are gone of their own accord.
+    pub(crate) async fn gone(&self) {
+        self.closing.closed().await;
+    }
+
     /// Ends every one of them, and waits until all are gone.
     pub(crate) async fn close(&self) {
         self.closing.send_replace(true);

@@ -1,6 +1,8 @@
 //! What a client may hold, and for how long.
 
 use super::*;
+use crate::config::Listen;
+use crate::config::ListenAddress;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_sends_no_request_is_cut_off() {
@@ -59,10 +61,14 @@ async fn malformed_http_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_in_use_is_named() {
-    let taken = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
-    let error = Listener::bind(taken.address(), None).await.unwrap_err().to_string();
+    let bind = |address| {
+        let listen = Listen::at(ListenAddress::Tcp(address));
+        Listener::bind(&listen, None, &mut Inherited::default())
+    };
+    let taken = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let error = bind(taken.address()).unwrap_err().to_string();
     assert!(
-        error.starts_with(&format!("can't listen on {}: ", taken.address())),
+        error.starts_with(&format!("can't listen on {}: ", taken.address())) && error.contains("another process"),
         "{error}"
     );
 }

@@ -25,6 +25,7 @@ use crate::config::Draft;
 use crate::config::Environment;
 use crate::config::ListenConfig;
 use crate::generation::Generation;
+use crate::serve::Inherited;
 use crate::serve::Listener;
 use crate::serve::Listeners;
 use crate::serve::Shutdown;
@@ -44,7 +45,7 @@ impl Running {
     /// Serves what a configuration says. `[server]` and `[authenticators.simple]` are given.
     async fn start(server: &str, routes: &str) -> Self {
         let (generation, config) = load(server, routes).await;
-        let listeners = Listeners::bind(&config).await.unwrap();
+        let listeners = Listeners::bind(&config, &mut Inherited::default()).unwrap();
         let (stop, requested) = Shutdown::by_hand();
         let address = listeners.public.address();
         let ext_authz = listeners.ext_authz.as_ref().map(Listener::address);

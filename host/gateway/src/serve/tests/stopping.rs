@@ -39,9 +39,38 @@ async fn running_requests_finish_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgraded_connection_keeps_nobody_waiting() {
+async fn an_upgraded_connection_has_its_time_and_then_ends() {
     let upstream = Upstream::start().await;
-    let gateway = Running::in_front_of(&upstream).await;
+    for (timeout, ends) in [("1h", Some("bye")), ("100ms", None)] {
+        let gateway = Running::start(
+            &format!("shutdown_timeout = \"{timeout}\""),
+            &protected("/", &upstream, ""),
+        )
+        .await;
+        let (client, server) = upgraded(&gateway, &upstream).await;
+        upgraded_ends(gateway, client, server, ends).await;
+    }
+}
+
+/// Stops a gateway with an upgraded connection, which the upstream ends with a last word, or nobody does.
+async fn upgraded_ends(gateway: Running, mut client: Wire, mut server: Wire, last: Option<&str>) {
+    stop(&gateway).await;
+    if let Some(last) = last {
+        assert!(!gateway.served.is_finished());
+        client.send("still").await;
+        assert_eq!(server.text(5).await, "still");
+        server.send(last).await;
+        drop(server);
+        assert_eq!(client.rest().await, last);
+        drop(client);
+        gateway.ends().await;
+    } else {
+        gateway.ends().await;
+        assert_eq!(client.rest().await, "");
+    }
+}
+
+async fn upgraded(gateway: &Running, upstream: &Upstream) -> (Wire, Wire) {
     let mut client = gateway.connect().await;
     client
         .request(
@@ -55,9 +84,53 @@ async fn an_upgraded_connection_keeps_nobody_waiting() {
         .send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
         .await;
     client.head().await;
+    (client, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_let_in_gets_an_answer() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::in_front_of(&upstream).await;
+    let mut early = gateway.connect().await;
+    stop(&gateway).await;
+    early.request("GET /.portcullis/logout", "").await;
+    let head = early.head().await;
+    assert!(
+        head.starts_with("http/1.1 405 ") && head.contains("connection: close"),
+        "{head}"
+    );
+    gateway.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_says_nothing_keeps_nobody_waiting() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start("header_timeout = \"1h\"", &protected("/", &upstream, "")).await;
+    let _silent = gateway.connect().await;
     stop(&gateway).await;
     gateway.ends().await;
-    assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_connections_are_taken_while_it_drains() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start("drain_delay = \"1h\"", &protected("/", &upstream, "")).await;
+    let mut kept = gateway.connect().await;
+    kept.request("GET /.portcullis/logout", "").await;
+    assert!(!kept.head().await.contains("connection: close"));
+    gateway.stop.send_modify(|count| *count += 1);
+    // A client that is told so goes elsewhere next time.
+    soon(async {
+        while !gateway
+            .ask("GET /.portcullis/logout", "")
+            .await
+            .contains("connection: close")
+        {}
+    })
+    .await;
+    assert!(!gateway.served.is_finished());
+    stop(&gateway).await;
+    gateway.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

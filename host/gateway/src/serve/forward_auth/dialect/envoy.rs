@@ -1,7 +1,6 @@
 //! Envoy, `ext_authz` over HTTP. It sends the request line itself below the endpoint, shows only the headers that its
 //! configuration allows, and lets a request pass at 200 alone.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -12,6 +11,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::write;
+use crate::peer::Peer;
 use crate::serve::answer::Body;
 use crate::serve::forward_auth::Allowed;
 use crate::serve::forward_auth::Front;
@@ -21,7 +21,7 @@ use crate::serve::target;
 use crate::serve::target::Target;
 use crate::serve::target::Unserved;
 
-pub(super) fn read(parts: &Parts, rest: &str, peer: SocketAddr, front: &Front) -> Result<Original, Unserved> {
+pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &Front) -> Result<Original, Unserved> {
     let authority = target::authority(parts)?.unwrap_or_default();
     let scheme = fields::scheme(fields::one(&parts.headers, "x-forwarded-proto")?)?;
     Ok(Original {

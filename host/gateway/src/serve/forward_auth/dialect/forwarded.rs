@@ -1,17 +1,16 @@
 //! What Traefik, Caddy and HAProxy say about a request: `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri` and `-For`. They
 //! overwrite what a client sent under these names, and all of them are required.
 
-use std::net::SocketAddr;
-
 use http::HeaderMap;
 
+use crate::peer::Peer;
 use crate::serve::forward_auth::Front;
 use crate::serve::forward_auth::Original;
 use crate::serve::forward_auth::fields;
 use crate::serve::target::Target;
 use crate::serve::target::Unserved;
 
-pub(super) fn read(headers: &HeaderMap, peer: SocketAddr, front: &Front) -> Result<Original, Unserved> {
+pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Unserved> {
     let scheme = fields::scheme(fields::one(headers, "x-forwarded-proto")?)?;
     Ok(Original {
         method: fields::method(fields::one(headers, "x-forwarded-method")?)?,

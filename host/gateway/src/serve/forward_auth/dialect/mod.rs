@@ -9,7 +9,6 @@ mod nginx;
 mod traefik;
 mod write;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -20,6 +19,7 @@ use http::request::Parts;
 use super::Front;
 use super::Original;
 use super::Verdict;
+use crate::peer::Peer;
 use crate::serve::answer::Body;
 use crate::serve::target::Unserved;
 
@@ -73,7 +73,7 @@ impl Dialect {
         self,
         endpoint: &Endpoint,
         parts: &Parts,
-        peer: SocketAddr,
+        peer: Peer,
         front: &Front,
     ) -> Result<Original, Unserved> {
         match self {

@@ -1,8 +1,6 @@
 //! nginx, `auth_request`. It takes 2xx, 401 and 403 and makes a 500 of everything else, drops what a refusal says but the
 //! challenge, and passes on every header of the client that its configuration doesn't set.
 
-use std::net::SocketAddr;
-
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -11,6 +9,7 @@ use http::StatusCode;
 use http::header;
 
 use super::write;
+use crate::peer::Peer;
 use crate::serve::answer::Body;
 use crate::serve::forward_auth::Allowed;
 use crate::serve::forward_auth::Front;
@@ -21,7 +20,7 @@ use crate::serve::target::Target;
 use crate::serve::target::Unserved;
 
 /// `X-Original-URL` is `$scheme://$http_host$request_uri`: one header, so that its parts can't come from two sides.
-pub(super) fn read(headers: &HeaderMap, peer: SocketAddr, front: &Front) -> Result<Original, Unserved> {
+pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Unserved> {
     let url = fields::one(headers, "x-original-url")?;
     let malformed = || Unserved::malformed("the front's x-original-url is no URL with a path");
     let (scheme, rest) = url.split_once("://").ok_or_else(malformed)?;

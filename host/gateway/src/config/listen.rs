@@ -1,0 +1,170 @@
+//! `listen` of every section: a TCP address, a Unix socket, or a socket that systemd opened; one of them or a list.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use toml_span::value::ValueInner;
+
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+
+/// Where a listener listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Listen {
+    /// All places, at least one.
+    pub(crate) addresses: Vec<ListenAddress>,
+    /// The permissions of the Unix sockets among them. Whoever may write to one may connect.
+    pub(crate) unix_mode: u32,
+}
+
+impl Listen {
+    /// One place.
+    pub(crate) fn at(address: ListenAddress) -> Self {
+        Self {
+            addresses: vec![address],
+            unix_mode: UNIX_MODE,
+        }
+    }
+
+    /// Whether only programs of this machine can connect, and by TCP.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let is_loopback = |address: &ListenAddress| match address {
+            ListenAddress::Tcp(address) => address.ip().is_loopback(),
+            ListenAddress::Systemd(_) | ListenAddress::Unix(_) => false,
+        };
+        self.addresses.iter().all(is_loopback)
+    }
+
+    /// `listen` and `unix_mode`; none: there is no `listen`, or it is wrong.
+    pub(super) fn read(table: &mut Table<'_>, example: &str) -> Option<Self> {
+        let mode = table.take("unix_mode");
+        let item = table.take("listen");
+        let addresses = item.map(|item| addresses(item, example)).unwrap_or_default();
+        let mut unix_mode = UNIX_MODE;
+        if let Some(item) = mode {
+            let is_unix = |address: &ListenAddress| matches!(address, ListenAddress::Unix(_));
+            if !addresses.iter().any(is_unix) {
+                item.place
+                    .report("there is no Unix socket in listen that it could be the mode of");
+            }
+            let read = item.parse("permissions as octal digits, such as \"0660\"", |text| {
+                u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777)
+            });
+            unix_mode = read.unwrap_or(UNIX_MODE);
+        }
+        if addresses.is_empty() {
+            return None;
+        }
+        Some(Self { addresses, unix_mode })
+    }
+}
+
+/// One place to listen at.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum ListenAddress {
+    /// The sockets that systemd passed under this name (`FileDescriptorName=`).
+    Systemd(String),
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl FromStr for ListenAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = "expected an address with a port, unix:PATH or systemd:NAME";
+        match text.split_once(':') {
+            Some(("unix", path)) if !path.is_empty() && !path.starts_with('@') => Ok(Self::Unix(path.into())),
+            Some(("systemd", name)) if !name.is_empty() => Ok(Self::Systemd(name.to_owned())),
+            _ => text.parse().map(Self::Tcp).map_err(|_| error),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+fn addresses(item: Item<'_>, example: &str) -> Vec<ListenAddress> {
+    let place = item.place.clone();
+    let items = match item.value {
+        ValueInner::Array(_) => item.list(),
+        _ => vec![item],
+    };
+    if items.is_empty() {
+        place.report("it has no address");
+    }
+    if items.len() > MAX_ADDRESSES {
+        place.report(format!("more than {MAX_ADDRESSES} addresses"));
+    }
+    let expected = format!("an address with a port, such as \"{example}\", or \"unix:PATH\", or \"systemd:NAME\"");
+    let mut seen = HashSet::new();
+    let mut addresses = Vec::new();
+    for item in items.into_iter().take(MAX_ADDRESSES) {
+        let place = item.place.clone();
+        let Some(address) = item.parse(&expected, |text| text.parse().ok()) else {
+            continue;
+        };
+        let address = match address {
+            ListenAddress::Unix(path) => ListenAddress::Unix(place.document().path(&path.to_string_lossy())),
+            other => other,
+        };
+        // A port of 0 is another one each time.
+        let is_any = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
+        if !is_any && !seen.insert(address.clone()) {
+            place.report(format!("{address} is there twice"));
+            continue;
+        }
+        addresses.push(address);
+    }
+    addresses
+}
+
+/// Open to nobody else.
+const UNIX_MODE: u32 = 0o600;
+const MAX_ADDRESSES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_what_it_is() {
+        for text in [
+            "127.0.0.1:8000",
+            "[::]:8000",
+            "unix:/run/portcullis.sock",
+            "unix:here.sock",
+            "systemd:https",
+        ] {
+            let address: ListenAddress = text.parse().unwrap();
+            assert_eq!(address.to_string(), text);
+        }
+        for text in [
+            "",
+            "8000",
+            ":8000",
+            "localhost:8000",
+            "::8000:",
+            "127.0.0.1",
+            "127.0.0.1:65536",
+            "unix:",
+            "unix:@abstract",
+            "systemd:",
+            "http://127.0.0.1:80",
+        ] {
+            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+        }
+    }
+}

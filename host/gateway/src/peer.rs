@@ -1,0 +1,110 @@
+//! Who is at the other end of a connection, and which of them are proxies that are believed. Whoever has no address is
+//! no proxy, unless the operator said so of everybody who can open a Unix socket.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Peer {
+    /// Whoever has this address, without IPv4 in the guise of IPv6.
+    Ip(IpAddr),
+    /// A process on this machine that opened a Unix socket of the gateway's.
+    Unix,
+    /// Somebody behind a proxy that doesn't tell the address.
+    Unknown,
+}
+
+impl Peer {
+    /// The address; none: it has none, or nobody tells.
+    pub(crate) const fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(address) => Some(*address),
+            Self::Unix | Self::Unknown => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self::Ip(address.ip().to_canonical())
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix => f.pad("unix"),
+            Self::Unknown => f.pad("unknown"),
+        }
+    }
+}
+
+/// The proxies that an operator trusts.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct TrustedProxies {
+    networks: Arc<[IpNet]>,
+    unix: bool,
+}
+
+impl TrustedProxies {
+    /// `unix`: whoever can open a Unix socket of the gateway's is one.
+    pub(crate) fn new(networks: impl IntoIterator<Item = IpNet>, unix: bool) -> Self {
+        Self {
+            networks: networks.into_iter().collect(),
+            unix,
+        }
+    }
+
+    /// Whether nobody is trusted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
+    }
+
+    /// Whether a peer is one of them.
+    pub(crate) fn trust(&self, peer: &Peer) -> bool {
+        match peer {
+            Peer::Ip(address) => self.contain(address),
+            Peer::Unix => self.unix,
+            Peer::Unknown => false,
+        }
+    }
+
+    /// Whether an address is one of theirs.
+    pub(crate) fn contain(&self, address: &IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_no_address_is_trusted_only_where_the_operator_says_so() {
+        let address = |text: &str| Peer::from(SocketAddr::new(text.parse().unwrap(), 1));
+        let networks = || ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        for (unix, peer, trusted) in [
+            (false, address("10.1.2.3"), true),
+            (false, address("::ffff:10.1.2.3"), true),
+            (false, address("fd00::1"), true),
+            (true, address("11.0.0.1"), false),
+            (false, Peer::Unix, false),
+            (true, Peer::Unix, true),
+            (true, Peer::Unknown, false),
+        ] {
+            assert_eq!(
+                TrustedProxies::new(networks(), unix).trust(&peer),
+                trusted,
+                "{unix} {peer}"
+            );
+        }
+        assert!(TrustedProxies::default().is_empty());
+        assert!(!TrustedProxies::new([], true).is_empty());
+    }
+}

@@ -1,0 +1,41 @@
+//! The end of many things at once: it is announced to all, and whoever announced it waits until they are gone.
+
+use tokio::sync::watch;
+
+/// Announces the end.
+#[derive(Debug)]
+pub(crate) struct Closing(watch::Sender<bool>);
+
+/// Something that ends. The wait for it is over when it is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Witness(watch::Receiver<bool>);
+
+impl Closing {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    /// One more to wait for.
+    pub(crate) fn witness(&self) -> Witness {
+        Witness(self.0.subscribe())
+    }
+
+    /// Announces the end, and waits until everybody is gone.
+    pub(crate) async fn end(&self) {
+        self.0.send_replace(true);
+        self.gone().await;
+    }
+
+    /// Waits until everybody is gone of their own accord.
+    pub(crate) async fn gone(&self) {
+        self.0.closed().await;
+    }
+}
+
+impl Witness {
+    /// Returns when the end is announced.
+    pub(crate) async fn announced(&mut self) {
+        // Without anybody to announce it, it has come.
+        let _ = self.0.wait_for(|end| *end).await;
+    }
+}

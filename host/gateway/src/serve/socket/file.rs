@@ -1,0 +1,150 @@
+//! The file of a Unix socket. One that a dead process left is replaced, one that somebody listens behind never is, and
+//! in the end it is removed.
+
+use std::fs;
+use std::fs::File;
+use std::fs::Permissions;
+use std::fs::TryLockError;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use socket2::Domain;
+use socket2::SockAddr;
+use socket2::Socket;
+use socket2::Type;
+
+use crate::serve::socket::BACKLOG;
+
+/// A file that was made for a socket, and goes with it.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: what stands there in the end may be somebody else's.
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    /// Listens at a path. Nobody can connect before the file has its mode.
+    pub(super) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, Self)> {
+        // Two processes that start together would each take the other's file for a dead one's.
+        let _turn = take_turn(path)?;
+        remove_if_dead(path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        let metadata = fs::symlink_metadata(path)?;
+        let file = Self {
+            path: path.to_owned(),
+            identity: (metadata.dev(), metadata.ino()),
+        };
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        socket.listen(BACKLOG)?;
+        Ok((socket.into(), file))
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let is_ours = |metadata: fs::Metadata| (metadata.dev(), metadata.ino()) == self.identity;
+        if fs::symlink_metadata(&self.path).is_ok_and(is_ours)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "the file of a socket stays behind");
+        }
+    }
+}
+
+/// The folder's lock, until it is dropped.
+fn take_turn(path: &Path) -> io::Result<File> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or_else(|| Path::new(".")))?;
+    for _ in 0..PATIENCE {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::other("somebody keeps the folder locked"))
+}
+
+fn remove_if_dead(path: &Path) -> io::Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !metadata.file_type().is_socket() {
+        let message = "there is a file that is no socket; remove it, or listen elsewhere";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        // Whoever can't be asked may be alive.
+        Err(error) => Err(error),
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+const PATIENCE: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_socket_has_its_mode_and_is_removed_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        for wanted in [0o600, 0o666] {
+            let (_listener, _file) = SocketFile::listen(&path, wanted).unwrap();
+            assert_eq!(mode(&path), wanted);
+            UnixStream::connect(&path).unwrap();
+        }
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_socket_of_a_dead_process_is_replaced_and_that_of_a_living_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let dead = UnixListener::bind(&path).unwrap();
+        let refused = SocketFile::listen(&path, 0o600).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        UnixStream::connect(&path).unwrap();
+        drop(dead);
+        let (_listener, _file) = SocketFile::listen(&path, 0o600).unwrap();
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn no_other_file_is_replaced_or_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("precious");
+        fs::write(&path, "content").unwrap();
+        assert_eq!(
+            SocketFile::listen(&path, 0o600).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), "content");
+        fs::remove_file(&path).unwrap();
+
+        let (listener, file) = SocketFile::listen(&path, 0o600).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "content").unwrap();
+        drop((listener, file));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "content");
+    }
+}

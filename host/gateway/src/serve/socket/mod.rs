@@ -1,0 +1,188 @@
+//! A socket that listens: over TCP or in the file system, opened here or by systemd. What comes out of it are streams,
+//! all of one type, and who is at their other end.
+
+mod file;
+mod inherited;
+mod tcp;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::SockRef;
+use socket2::TcpKeepalive;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::net::UnixListener;
+use tokio::net::UnixStream;
+use tokio_util::either::Either;
+
+use crate::config::Listen;
+use crate::config::ListenAddress;
+use crate::peer::Peer;
+use crate::serve::ServeError;
+
+use self::file::SocketFile;
+
+pub(crate) use self::inherited::Inherited;
+
+/// A connection that nobody has spoken on yet.
+pub(crate) type Stream = Either<TcpStream, UnixStream>;
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    listener: Listener,
+    /// Whether somebody else has the socket too, and goes on listening when it is closed here.
+    is_shared: bool,
+    place: Place,
+    /// Removes the file when it goes.
+    _file: Option<SocketFile>,
+}
+
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Where a socket listens, with the port that the system chose.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Tcp(SocketAddr),
+    Unix(String),
+}
+
+impl Socket {
+    /// Starts to listen at every place, or at none. A port of 0 lets the system choose one.
+    pub(crate) fn bind_all(listen: &Listen, inherited: &mut Inherited) -> Result<Vec<Self>, ServeError> {
+        let mut sockets = Vec::new();
+        for address in &listen.addresses {
+            let refused = |source| ServeError::Listen {
+                address: address.clone(),
+                source,
+            };
+            match address {
+                ListenAddress::Systemd(name) => sockets.extend(inherited.take(name).map_err(refused)?),
+                ListenAddress::Tcp(place) => {
+                    let listener = tcp::listen(*place, listen).map_err(refused)?;
+                    sockets.push(Self::tcp(listener, false).map_err(refused)?);
+                }
+                ListenAddress::Unix(path) => {
+                    let (listener, file) = SocketFile::listen(path, listen.unix_mode).map_err(refused)?;
+                    sockets.push(Self::unix(listener, Some(file)).map_err(refused)?);
+                }
+            }
+        }
+        Ok(sockets)
+    }
+
+    /// Where it listens.
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The next connection.
+    pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match &self.listener {
+            Listener::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Either::Left(stream), address.into()))
+            }
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Either::Right(stream), Peer::Unix))
+            }
+        }
+    }
+
+    /// Stops listening. Returns the connections that the system has accepted and nobody has taken yet: its own would be
+    /// reset. Those of a shared socket wait for whoever listens next.
+    pub(crate) fn close(self) -> Vec<(Stream, Peer)> {
+        if self.is_shared {
+            return Vec::new();
+        }
+        let waiting = match self.listener {
+            Listener::Tcp(listener) => waiting_tcp(listener),
+            Listener::Unix(listener) => waiting_unix(listener),
+        };
+        waiting.unwrap_or_default()
+    }
+
+    fn tcp(listener: std::net::TcpListener, is_shared: bool) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        Ok(Self {
+            is_shared,
+            place: Place::Tcp(listener.local_addr()?),
+            listener: Listener::Tcp(listener),
+            _file: None,
+        })
+    }
+
+    /// `file`: what to remove in the end; none: whoever opened the socket does.
+    fn unix(listener: std::os::unix::net::UnixListener, file: Option<SocketFile>) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
+        let path = listener.local_addr()?;
+        let path = path.as_pathname().map(|path| path.display().to_string());
+        Ok(Self {
+            is_shared: file.is_none(),
+            place: Place::Unix(path.unwrap_or_default()),
+            listener: Listener::Unix(listener),
+            _file: file,
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{path}"),
+        }
+    }
+}
+
+/// Small writes go out at once, and a peer that is gone without a word is noticed: its slot is needed.
+pub(crate) fn tune(stream: &Stream) -> io::Result<()> {
+    match stream {
+        Either::Left(stream) => tune_tcp(stream),
+        Either::Right(_) => Ok(()),
+    }
+}
+
+/// The same of a connection that is known to be TCP.
+pub(crate) fn tune_tcp(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let probes = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE_INTERVAL);
+    SockRef::from(stream).set_tcp_keepalive(&probes)
+}
+
+fn waiting_tcp(listener: TcpListener) -> io::Result<Vec<(Stream, Peer)>> {
+    let listener = listener.into_std()?;
+    let mut waiting = Vec::new();
+    while let Ok((stream, address)) = listener.accept() {
+        stream.set_nonblocking(true)?;
+        waiting.push((Either::Left(TcpStream::from_std(stream)?), address.into()));
+    }
+    Ok(waiting)
+}
+
+fn waiting_unix(listener: UnixListener) -> io::Result<Vec<(Stream, Peer)>> {
+    let listener = listener.into_std()?;
+    let mut waiting = Vec::new();
+    while let Ok((stream, _)) = listener.accept() {
+        stream.set_nonblocking(true)?;
+        waiting.push((Either::Right(UnixStream::from_std(stream)?), Peer::Unix));
+    }
+    Ok(waiting)
+}
+
+/// How many connections the system accepts for a socket while nobody takes them.
+const BACKLOG: i32 = 1024;
+const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,0 +1,60 @@
+//! Sockets over TCP. `[::]` takes IPv4 too, unless the same list has an IPv4 address with that port: what a system's
+//! setting would otherwise decide is the same everywhere.
+
+use std::io;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+
+use socket2::Domain;
+use socket2::Protocol;
+use socket2::Socket;
+use socket2::Type;
+
+use crate::config::Listen;
+use crate::config::ListenAddress;
+use crate::serve::socket::BACKLOG;
+
+/// Listens at one address of a list.
+pub(super) fn listen(address: SocketAddr, list: &Listen) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections that have ended a moment ago keep nobody from listening; another listener does.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!takes_ipv4(address, list))?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn takes_ipv4(address: SocketAddr, list: &Listen) -> bool {
+    let is_ipv4_of_port = |other: &ListenAddress| matches!(other, ListenAddress::Tcp(other) if other.is_ipv4() && other.port() == address.port() && other.port() != 0);
+    address.ip().is_unspecified() && !list.addresses.iter().any(is_ipv4_of_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_of_ipv6_takes_ipv4_unless_somebody_else_does() {
+        for (address, others, expected) in [
+            ("[::]:80", &["[::]:80"][..], true),
+            ("[::]:80", &["[::]:80", "0.0.0.0:80"], false),
+            ("[::]:80", &["127.0.0.1:80", "[::]:80"], false),
+            ("[::]:80", &["[::]:80", "0.0.0.0:81"], true),
+            ("[::]:0", &["[::]:0", "0.0.0.0:0"], true),
+            ("[::1]:80", &["[::1]:80"], false),
+        ] {
+            let list = Listen {
+                addresses: others.iter().map(|other| other.parse().unwrap()).collect(),
+                unix_mode: 0,
+            };
+            assert_eq!(
+                takes_ipv4(address.parse().unwrap(), &list),
+                expected,
+                "{address} {others:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,234 @@
+"""A gateway that is told to stop loses nothing that it let in, and doesn't wait for ever."""
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import h2.config
+import h2.connection
+import pytest
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, PingFrame
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as connect_websocket
+
+from harness.client import basic, begin, connect, open_tcp, open_unix, send, send_over
+from harness.config import protected
+from harness.gateway import ADMIN
+from harness.process import eventually
+
+ALICE = basic("alice")
+
+
+def terminate(gateway):
+    gateway.child.process.send_signal(signal.SIGTERM)
+
+
+def ends(gateway, seconds=10):
+    return gateway.child.process.wait(seconds) == 0
+
+
+def is_listening(gateway):
+    try:
+        open_tcp(gateway.addresses()[0]).close()
+    except ConnectionError:
+        return False
+    return True
+
+
+def stopped_listening(gateway):
+    return eventually(lambda: not is_listening(gateway), "nobody new comes in")
+
+
+def test_every_request_that_runs_gets_its_whole_response(serve, upstream):
+    gateway = serve(protected(upstream))
+    running = []
+    for _ in range(50):
+        connection = connect(gateway.url)
+        begin(connection, "GET", "/stream/down", ALICE)
+        response = connection.getresponse()
+        assert response.readline() == b"first\n"
+        running.append(response)
+    terminate(gateway)
+    stopped_listening(gateway)
+    upstream.may_go_on.set()
+    assert [response.read() for response in running] == [b"second\n"] * 50
+    assert ends(gateway)
+
+
+def test_an_upload_that_runs_arrives_whole(serve, upstream):
+    gateway = serve(protected(upstream))
+    connection = connect(gateway.url)
+    begin(connection, "POST", "/stream/up", ALICE | {"Content-Length": "8"})
+    connection.send(b"four")
+    assert upstream.chunks.get(timeout=10) == b"four"
+    terminate(gateway)
+    stopped_listening(gateway)
+    connection.send(b"more")
+    assert connection.getresponse().read() == b"got it all"
+    assert ends(gateway)
+
+
+def test_clients_that_never_pause_lose_nothing_while_it_drains(serve, upstream):
+    """Each goes on over its connection until it is told that this was the last response."""
+    gateway = serve(protected(upstream), server='drain_delay = "3s"\n')
+    busy = threading.Barrier(17)
+
+    def ask_until_the_last():
+        connection = connect(gateway.url)
+        for count in range(1, 100_000):
+            begin(connection, "GET", "/", ALICE)
+            response = connection.getresponse()
+            assert (response.status, len(response.read())) == (200, int(response.getheader("content-length")))
+            if count == 3:
+                busy.wait(30)
+            if response.getheader("connection") == "close":
+                return count
+        raise AssertionError("nobody said that the gateway stops")
+
+    with ThreadPoolExecutor(16) as pool:
+        counts = [pool.submit(ask_until_the_last) for _ in range(16)]
+        busy.wait(30)
+        terminate(gateway)
+        answered = sum(count.result(60) for count in counts)
+    assert answered == len(upstream.seen)
+    assert ends(gateway)
+
+
+def test_it_is_not_ready_at_once_and_listens_a_while(serve, upstream):
+    gateway = serve(ADMIN + protected(upstream), server='drain_delay = "1h"\n')
+    assert send(gateway.admin_url, "/readyz").status == 200
+    terminate(gateway)
+    eventually(lambda: send(gateway.admin_url, "/readyz").status == 503, "it is not ready")
+    assert gateway.send("/", ALICE).status == 200, "who doesn't know yet is served"
+    terminate(gateway)
+    assert ends(gateway), "the second signal ends it"
+
+
+def test_a_connection_that_has_said_nothing_yet_is_heard(serve, upstream):
+    gateway = serve(protected(upstream))
+    wires = [open_tcp(gateway.addresses()[0]) for _ in range(20)]
+    terminate(gateway)
+    stopped_listening(gateway)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda wire: send_over(wire, "/", ALICE), wires))
+    assert [answer.status for answer in answers] == [200] * 20
+    assert {answer.header("connection") for answer in answers} == {"close"}
+    assert ends(gateway)
+
+
+def test_a_connection_that_says_nothing_keeps_nobody(serve, upstream):
+    gateway = serve(protected(upstream), server='header_timeout = "1h"\n')
+    with open_tcp(gateway.addresses()[0]):
+        terminate(gateway)
+        assert ends(gateway)
+
+
+def test_connections_that_wait_for_a_slot_are_not_reset_before_their_turn(serve, upstream, tmp_path):
+    """One request takes the only slot; the other waits in the system's queue."""
+    path = tmp_path / "gateway.sock"
+    listen = f'["127.0.0.1:0", "unix:{path}"]'
+    gateway = serve(protected(upstream), listen=listen, server='max_connections = 1\n')
+    connection = connect(gateway.url)
+    begin(connection, "GET", "/stream/down", ALICE)
+    response = connection.getresponse()
+    assert response.readline() == b"first\n"
+    waiting = open_unix(path)
+    begun = threading.Thread(target=lambda: answers.append(send_over(waiting, "/", ALICE)))
+    answers = []
+    begun.start()
+    upstream.may_go_on.set()
+    assert response.read() == b"second\n"
+    connection.close()
+    begun.join(30)
+    assert [answer.status for answer in answers] == [200]
+    terminate(gateway)
+    assert ends(gateway)
+
+
+def test_http2_is_told_to_go_away_and_streams_end(serve, upstream):
+    gateway = serve(protected(upstream))
+    client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+    client.initiate_connection()
+    head = [(":method", "GET"), (":scheme", "http"), (":authority", "a.example"), (":path", "/stream/down")]
+    client.send_headers(1, [*head, ("authorization", ALICE["Authorization"])], end_stream=True)
+    with open_tcp(gateway.addresses()[0]) as wire:
+        wire.sendall(client.data_to_send())
+        frames = received_frames(wire)
+        assert next(frame for frame in frames if isinstance(frame, DataFrame)).data == b"first\n"
+        terminate(gateway)
+        warning = next(frame for frame in frames if isinstance(frame, GoAwayFrame))
+        assert warning.last_stream_id == 2**31 - 1, "streams that are on their way are taken"
+        client.send_headers(3, [*head[:3], (":path", "/late"), ("authorization", ALICE["Authorization"])], end_stream=True)
+        wire.sendall(client.data_to_send())
+        upstream.may_go_on.set()
+        rest = list(frames)
+    body = {stream: b"" for stream in (1, 3)}
+    for frame in rest:
+        if isinstance(frame, DataFrame):
+            body[frame.stream_id] += frame.data
+    assert body[1] == b"second\n"
+    assert b"/late" in body[3]
+    assert [frame.last_stream_id for frame in rest if isinstance(frame, GoAwayFrame)] == [3]
+    assert ends(gateway)
+
+
+def received_frames(wire):
+    """The frames that come, as an endless client reads them: h2's own gives up its streams at the first GOAWAY."""
+    stream = wire.makefile("rb")
+    while header := stream.read(9):
+        frame, length = Frame.parse_frame_header(memoryview(header))
+        frame.parse_body(memoryview(stream.read(length)))
+        if isinstance(frame, PingFrame) and "ACK" not in frame.flags:
+            # The last GOAWAY waits for the answer.
+            wire.sendall(PingFrame(0, frame.opaque_data, flags=["ACK"]).serialize())
+        yield frame
+
+
+def dial(gateway):
+    return connect_websocket(gateway.url.replace("http:", "ws:") + "/websocket", additional_headers=ALICE, proxy=None)
+
+
+def test_a_websocket_goes_on_until_its_ends_close_it(serve, upstream):
+    gateway = serve(protected(upstream))
+    with dial(gateway) as socket:
+        assert socket.recv(10) == "alice"
+        terminate(gateway)
+        stopped_listening(gateway)
+        for message in ("still", "there"):
+            socket.send(message)
+            assert socket.recv(10) == message
+    assert upstream.close_codes.get(timeout=10) == 1000
+    assert ends(gateway)
+
+
+@pytest.mark.parametrize("timeout, signals", [("1s", 1), ("1h", 2)])
+def test_a_websocket_ends_at_the_timeout_or_at_the_second_signal(serve, upstream, timeout, signals):
+    gateway = serve(protected(upstream), server=f'shutdown_timeout = "{timeout}"\n')
+    with dial(gateway) as socket:
+        assert socket.recv(10) == "alice"
+        terminate(gateway)
+        stopped_listening(gateway)
+        socket.send("still")
+        assert socket.recv(10) == "still"
+        if signals == 2:
+            terminate(gateway)
+        with pytest.raises(ConnectionClosed):
+            socket.recv(10)
+        assert ends(gateway)
+
+
+def test_another_gateway_takes_over_the_port(serve, upstream):
+    """The port is free as soon as nobody listens, while the first still finishes what it has begun."""
+    first = serve(protected(upstream))
+    [address] = first.addresses()
+    connection = connect(first.url)
+    begin(connection, "GET", "/stream/down", ALICE)
+    response = connection.getresponse()
+    assert response.readline() == b"first\n"
+    terminate(first)
+    stopped_listening(first)
+    second = serve(protected(upstream), listen=f'"{address}"')
+    assert second.send("/", ALICE).status == 200
+    upstream.may_go_on.set()
+    assert response.read() == b"second\n"
+    assert ends(first)

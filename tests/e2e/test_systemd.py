@@ -1,0 +1,150 @@
+"""systemd, played by the tests: sockets that it passes on, and what it is told."""
+
+import signal
+import socket
+
+import pytest
+
+from harness import systemd
+from harness.client import basic, begin, connect, open_tcp, open_unix, send_over
+from harness.config import protected
+from harness.gateway import run
+from harness.upstream import values
+
+ALICE = basic("alice")
+
+
+@pytest.fixture
+def manager(tmp_path):
+    manager = systemd.Manager(tmp_path / "notify")
+    yield manager
+    manager.close()
+
+
+def test_sockets_are_taken_by_name(serve, upstream, tmp_path):
+    path = str(tmp_path / "passed.sock")
+    with (
+        systemd.opened() as one,
+        systemd.opened(socket.AF_INET6, ("::1", 0)) as two,
+        systemd.opened(socket.AF_UNIX, path) as unix,
+        systemd.opened() as admin,
+    ):
+        gateway = serve(
+            protected(upstream) + '[admin]\nlisten = "systemd:admin"\n',
+            listen='["systemd:public", "systemd:local"]',
+            **systemd.activation(local=[unix], admin=[admin], public=[one, two]),
+        )
+        ports = [opened.getsockname()[1] for opened in (one, two, admin)]
+        assert gateway.addresses() == [f"127.0.0.1:{ports[0]}", f"[::1]:{ports[1]}", f"unix:{path}"]
+        assert gateway.addresses("admin listening") == [f"127.0.0.1:{ports[2]}"]
+        for wire in (open_tcp(f"127.0.0.1:{ports[0]}"), open_tcp(f"[::1]:{ports[1]}"), open_unix(path)):
+            assert send_over(wire, "/", ALICE).status == 200
+        assert [values(seen, "x-forwarded-for") for seen in upstream.seen] == [["127.0.0.1"], ["::1"], ["unknown"]]
+        gateway.stop()
+        assert (tmp_path / "passed.sock").exists(), "the file is systemd's"
+
+
+def test_a_restart_loses_nobody(serve, upstream):
+    """The socket is open all the time, so whoever comes between two gateways waits for the second."""
+    with systemd.opened() as passed:
+        options = {"listen": '"systemd:unknown"', **systemd.launcher("", [passed.fileno()])}
+        first = serve(protected(upstream), **options)
+        address = "127.0.0.1:%d" % passed.getsockname()[1]
+        assert send_over(open_tcp(address), "/", ALICE).status == 200
+        first.stop()
+        waiting = open_tcp(address)
+        serve(protected(upstream), **options)
+        assert send_over(waiting, "/", ALICE).status == 200
+
+
+@pytest.mark.parametrize(
+    "names, listen, environment, expected",
+    [
+        ("http", "systemd:https", {}, "systemd passed no socket of that name, it passed others: http"),
+        ("http", "systemd:http", {"OTHER_PID": "1"}, "it passed no socket at all"),
+    ],
+)
+def test_a_socket_that_was_not_passed_is_named(tmp_path, names, listen, environment, expected):
+    with systemd.opened() as passed:
+        options = systemd.launcher(names, [passed.fileno()])
+        result = run("serve", "--listen", listen, folder=tmp_path, **options, **environment)
+    assert result.returncode == 1
+    assert f"can't listen on {listen}: " in result.stderr and expected in result.stderr
+
+
+def test_without_systemd_there_are_none(tmp_path):
+    result = run("serve", "--listen", "systemd:http", folder=tmp_path)
+    assert result.returncode == 1
+    assert "start the gateway by its socket unit" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["connected", "datagrams", "file"])
+def test_a_file_that_is_no_listening_socket_is_refused(tmp_path, kind):
+    ours, other = socket.socketpair()
+    with ours, other, socket.socket(type=socket.SOCK_DGRAM) as datagrams, open(tmp_path / "file", "w") as file:
+        passed = {"connected": ours, "datagrams": datagrams, "file": file}[kind]
+        options = systemd.launcher("http", [passed.fileno()])
+        result = run("serve", "--listen", "systemd:http", folder=tmp_path, **options)
+    reason = "it doesn't listen" if kind == "connected" else "it is no stream socket"
+    assert result.returncode == 1
+    assert f"can't listen on systemd:http: {reason}" in result.stderr
+
+
+def test_a_socket_that_nobody_takes_is_warned_of(serve, upstream):
+    with systemd.opened() as one, systemd.opened() as two:
+        gateway = serve(protected(upstream), **systemd.activation(http=[one], other=[two]))
+    names = [line["name"] for line in gateway.logged(message="systemd passed a socket that no listen names")]
+    assert names == ["http", "other"]
+
+
+def test_systemd_is_told_when_it_serves_and_when_it_stops(serve, upstream, manager):
+    gateway = serve(protected(upstream), NOTIFY_SOCKET=manager.path)
+    [address] = gateway.addresses()
+    assert manager.hear() == ["READY=1", f"STATUS=serving on {address}"]
+    connection = connect(gateway.url)
+    begin(connection, "GET", "/stream/down", ALICE)
+    response = connection.getresponse()
+    assert response.readline() == b"first\n"
+    assert manager.is_silent(), "nobody asked for signs of life"
+    gateway.child.process.send_signal(signal.SIGTERM)
+    assert manager.hear() == ["STOPPING=1", "STATUS=stopping: running requests are finished"]
+    upstream.may_go_on.set()
+    assert response.read() == b"second\n"
+    assert gateway.child.process.wait(10) == 0
+
+
+def test_systemd_is_told_nothing_by_a_gateway_that_cant_serve(tmp_path, manager):
+    result = run("serve", "--listen", "[2001:db8::1]:1", folder=tmp_path, NOTIFY_SOCKET=manager.path)
+    assert result.returncode == 1
+    assert manager.is_silent()
+
+
+def test_systemd_gets_signs_of_life_until_the_end(serve, upstream, manager):
+    gateway = serve(protected(upstream), NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="200000")
+    manager.hear_until("READY=1")
+    for _ in range(3):
+        assert manager.hear_until("WATCHDOG=1")
+    connection = connect(gateway.url)
+    begin(connection, "GET", "/stream/down", ALICE)
+    response = connection.getresponse()
+    assert response.readline() == b"first\n"
+    gateway.child.process.send_signal(signal.SIGTERM)
+    manager.hear_until("STOPPING=1")
+    for _ in range(3):
+        assert manager.hear_until("WATCHDOG=1")
+    upstream.may_go_on.set()
+    assert response.read() == b"second\n"
+    assert gateway.child.process.wait(10) == 0
+
+
+def test_signs_of_life_are_for_the_process_that_was_asked(serve, upstream, manager):
+    gateway = serve(protected(upstream), NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="200000", WATCHDOG_PID="1")
+    assert manager.hear()[0] == "READY=1"
+    gateway.child.process.send_signal(signal.SIGTERM)
+    assert manager.hear()[0] == "STOPPING=1"
+
+
+def test_a_manager_that_is_gone_keeps_nobody(serve, upstream, tmp_path):
+    gateway = serve(protected(upstream), NOTIFY_SOCKET=str(tmp_path / "nobody"))
+    assert gateway.send("/", ALICE).status == 200
+    assert gateway.logged(message="systemd can't be told how the gateway is")
