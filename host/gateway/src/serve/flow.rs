@@ -12,6 +12,7 @@ use http::StatusCode;
 use http::request::Parts;
 use http::uri::Authority;
 use http::uri::Scheme;
+use http_body_util::Either;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
@@ -215,7 +216,11 @@ impl Gateway {
             }
         };
         let slot = Arc::clone(&connection.slot);
-        match self.proxy.forward(head, body, upgrade, route.timeout, slot).await {
+        match self
+            .proxy
+            .forward(head, Either::Left(body), upgrade, route.timeout, slot)
+            .await
+        {
             Ok(response) => self.without_foreign_cookies(route, response),
             Err(error) => unreachable_upstream(route, authority, &error),
         }

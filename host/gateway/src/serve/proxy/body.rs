@@ -11,12 +11,14 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body::Frame;
 use http_body::SizeHint;
+use http_body_util::Either;
+use http_body_util::Empty;
 use hyper::body::Incoming;
 
 /// A client's body without its trailers: those are headers that nobody looked at, and some upstreams merge them with
 /// the ones that the gateway has set (RFC 9110, section 6.5.1).
 #[derive(Debug)]
-pub(crate) struct RequestBody<B = Incoming> {
+pub(crate) struct RequestBody<B = Either<Incoming, Empty<Bytes>>> {
     incoming: B,
     progress: Progress,
 }

@@ -15,6 +15,7 @@ use http::header;
 use http::request;
 use http::response;
 use http_body_util::Either;
+use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -61,7 +62,7 @@ impl Proxy {
     pub(crate) async fn forward(
         &self,
         head: request::Parts,
-        body: Incoming,
+        body: Either<Incoming, Empty<Bytes>>,
         upgrade: Option<Upgrade>,
         timeout: Duration,
         slot: Slot,
