@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::HeaderName;
+use http::HeaderValue;
 use http::Request;
 use http::Response;
 use http::StatusCode;
+use http::header;
 use http::request::Parts;
-use http::uri::Authority;
 use http::uri::Scheme;
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -19,6 +20,7 @@ use ipnet::IpNet;
 use crate::config::Cookies;
 use crate::config::ServerConfig;
 use crate::config::Upstream;
+use crate::config::UpstreamConfig;
 use crate::generation::Generation;
 use crate::generation::Route;
 use crate::serve::admission;
@@ -37,7 +39,7 @@ use crate::serve::outgoing::Outgoing;
 use crate::serve::own;
 use crate::serve::path::PathError;
 use crate::serve::proxy::Proxy;
-use crate::serve::proxy::ProxyError;
+use crate::serve::proxy::Unanswered;
 use crate::serve::proxy::Upgrade;
 use crate::serve::target::Target;
 use crate::serve::target::Unserved;
@@ -70,10 +72,10 @@ impl Gateway {
     pub(crate) fn new(generation: Arc<Generation>, config: &ServerConfig, front: Option<Front>) -> Self {
         let identity_names = IdentityNames::new(generation.identity_headers());
         Self {
+            proxy: Proxy::new(&generation),
             generation,
             identity_names,
             trusted_proxies: config.trusted_proxies.clone(),
-            proxy: Proxy::new(),
             front,
         }
     }
@@ -93,6 +95,11 @@ impl Gateway {
             }
         };
         answer::for_method(&method, response)
+    }
+
+    /// Looks after the servers of upstreams from now on.
+    pub(crate) fn watch(&self) {
+        self.proxy.watch();
     }
 
     /// Ends what outlives a request: upgraded connections.
@@ -152,7 +159,7 @@ impl Gateway {
         let user = pass.user.as_ref();
         let response = match upstream {
             Upstream::WhoAmI => whoami::answer(&parts.method, &parts.headers, user),
-            Upstream::Http { authority, base } => {
+            Upstream::Http(upstream) => {
                 let outgoing = Outgoing {
                     route,
                     client,
@@ -160,7 +167,7 @@ impl Gateway {
                     user,
                     session_cookie: self.session_cookie(),
                 };
-                self.forward(outgoing, authority, base, connection, parts, body).await
+                self.forward(outgoing, upstream, connection, parts, body).await
             }
         };
         Ok(pass.mark(response))
@@ -200,15 +207,14 @@ impl Gateway {
     async fn forward(
         &self,
         outgoing: Outgoing<'_>,
-        authority: &Authority,
-        base: &str,
+        upstream: &Arc<UpstreamConfig>,
         connection: &Connection,
         mut parts: Parts,
         body: Incoming,
     ) -> Response<Body> {
         let route = outgoing.route;
         let upgrade = Upgrade::requested(&mut parts);
-        let head = match outgoing.head(authority, base, parts) {
+        let head = match outgoing.head(&upstream.base, parts) {
             Ok(head) => head,
             Err(error) => {
                 tracing::warn!(route = route.name, why = %error, "a user can't be sent to the upstream");
@@ -218,11 +224,11 @@ impl Gateway {
         let slot = Arc::clone(&connection.slot);
         match self
             .proxy
-            .forward(head, Either::Left(body), upgrade, route.timeout, slot)
+            .forward(upstream, head, Either::Left(body), upgrade, route.timeout, slot)
             .await
         {
             Ok(response) => self.without_foreign_cookies(route, response),
-            Err(error) => unreachable_upstream(route, authority, &error),
+            Err(unanswered) => unreachable_upstream(route, upstream, &unanswered),
         }
     }
 
@@ -240,11 +246,25 @@ impl Gateway {
     }
 }
 
-fn unreachable_upstream(route: &Route, authority: &Authority, error: &ProxyError) -> Response<Body> {
-    tracing::warn!(route = route.name, upstream = %authority, why = %error, "the upstream gave no response");
+fn unreachable_upstream(route: &Route, upstream: &UpstreamConfig, unanswered: &Unanswered) -> Response<Body> {
+    let Unanswered { server, error } = unanswered;
+    tracing::warn!(
+        route = route.name,
+        upstream = upstream.name,
+        server,
+        why = %error,
+        "the upstream gave no response"
+    );
     match error.status() {
         StatusCode::GATEWAY_TIMEOUT => {
             answer::error(StatusCode::GATEWAY_TIMEOUT, "The upstream did not answer in time")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            let mut response = answer::error(StatusCode::SERVICE_UNAVAILABLE, "The upstream is busy");
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            response
         }
         status => answer::error(status, "The upstream can't be reached"),
     }

@@ -51,6 +51,7 @@ impl Listeners {
         let asking = asking.map(|asking| front(&asking.proxy_token, asking.tls.as_ref()));
         let on_public = asking.clone().filter(|_| self.forward_auth.is_none());
         let gateway = Arc::new(Gateway::new(generation, server, on_public));
+        gateway.watch();
         let forward_auth = asking.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
         let ext_authz = config.ext_authz.as_ref().map(|asking| {
             ExtAuthz::new(
