@@ -11,8 +11,10 @@ from harness.asked import AskedServer
 from harness.dask_server import DaskServer
 from harness.dask_whole import DaskWhole
 from harness.gateway import Gateway
+from harness.http2_upstream import Http2Upstream
 from harness.hub import Hub
 from harness.idp import Provider
+from harness.played import Played
 from harness.upstream import Upstream
 
 
@@ -142,6 +144,34 @@ def prober_component():
 @pytest.fixture(scope="session")
 def fetcher_component():
     return build.guest_component("fetcher")
+
+
+@pytest.fixture
+def played():
+    """Starts upstreams that the test plays, and in the end stops them. None of their plays may have gone wrong."""
+    with upstreams(Played) as start:
+        yield start
+
+
+@pytest.fixture
+def http2_upstreams():
+    """Starts upstreams that speak HTTP/2, and in the end stops them."""
+    with upstreams(Http2Upstream) as start:
+        yield start
+
+
+@contextmanager
+def upstreams(kind):
+    running = []
+
+    def start(*arguments, **options):
+        running.append(kind(*arguments, **options))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()
+    assert [server.failures for server in running] == [[]] * len(running)
 
 
 @pytest.fixture

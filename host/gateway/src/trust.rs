@@ -1,4 +1,4 @@
-//! Whom plugins trust when they ask over https, and who they are there.
+//! Whom plugins and the proxy trust when they ask over https, and who they are there.
 
 use std::sync::Arc;
 
@@ -21,7 +21,9 @@ pub(crate) fn system() -> RootCertStore {
     }
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        tracing::warn!("the system trusts no certificate authority, so that plugins can't ask over https");
+        tracing::warn!(
+            "the system trusts no certificate authority, so that nothing can be asked over https without one of your own"
+        );
     }
     roots
 }

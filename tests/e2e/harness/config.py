@@ -27,6 +27,21 @@ def protected(upstream, more=""):
     return PEOPLE + route(upstream, "people", more=more)
 
 
+def upstream(*servers, more="", route_more=""):
+    """Everything behind `simple`, to the upstream `app` with these servers. `more`: further lines of its table."""
+    listed = ", ".join(f'"{server.url}"' for server in servers)
+    return PEOPLE + f"""
+[upstreams.app]
+servers = [{listed}]
+{more}
+[[routes]]
+path = "/"
+upstream = "app"
+authenticators = ["people"]
+{route_more}
+"""
+
+
 def tokens(provider):
     """The built-in `jwt` as `tokens`: whoever has a token of the provider is in."""
     return f"""

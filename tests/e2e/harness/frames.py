@@ -78,6 +78,10 @@ class Http2:
             if isinstance(frame, RstStreamFrame) and frame.stream_id == stream:
                 raise Reset(frame.error_code)
 
+    def decode(self, frame):
+        """The fields of a frame with headers. Frames are decoded in the order in which they came, and each once."""
+        return [tuple(pair) for pair in self._decoder.decode(frame.data)]
+
     def outcome(self, stream):
         """The status of the answer, "reset" or "ended"."""
         try:

@@ -47,19 +47,19 @@ class RawUpstream:
 
     def _serve(self, connection):
         with connection, connection.makefile("rb") as stream:
-            while head := _head(stream):
+            while lines := head(stream):
                 try:
-                    request = _read(head, stream)
+                    request = read(lines, stream)
                 except EOFError:
                     return
                 if request is None:
-                    self.rest.append(b"".join(head))
+                    self.rest.append(b"".join(lines))
                     return
                 self.seen.append(request)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
-def _head(stream):
+def head(stream):
     """The lines up to an empty one; fewer when the connection ends."""
     lines = []
     while line := stream.readline():
@@ -69,8 +69,9 @@ def _head(stream):
     return lines
 
 
-def _read(head, stream):
-    line, *fields, end = head
+def read(lines, stream):
+    """The request whose head these lines are; none when it is malformed."""
+    line, *fields, end = lines
     if end != b"\r\n" or not line.endswith(b" HTTP/1.1\r\n") or not all(b":" in field for field in fields):
         return None
     pairs = [field.split(b":", 1) for field in fields]

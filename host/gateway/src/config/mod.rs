@@ -56,11 +56,17 @@ pub(crate) use secret::Secret;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
 pub(crate) use tls::TlsConfig;
+pub(crate) use upstream::Address;
+pub(crate) use upstream::HealthConfig;
+pub(crate) use upstream::Protocol;
+pub(crate) use upstream::ServerConfig as UpstreamServerConfig;
 pub(crate) use upstream::Upstream;
+pub(crate) use upstream::UpstreamConfig;
 
 use document::Document;
 use reader::Item;
 use reader::Table;
+use upstream::Upstreams;
 
 /// What a configuration says.
 #[derive(Debug, Default)]
@@ -183,7 +189,8 @@ impl Draft {
             ));
             self.config.authenticators.truncate(authenticator::MAX_AUTHENTICATORS);
         }
-        self.config.routes = routes(&mut root, &names, has_front);
+        let upstreams = Upstreams::read(root.take("upstreams"));
+        self.config.routes = routes(&mut root, &names, &upstreams, has_front);
         root.finish();
         self.report_granted_sessions();
     }
@@ -201,7 +208,7 @@ impl Draft {
     }
 }
 
-fn routes(root: &mut Table<'_>, authenticators: &[String], has_front: bool) -> Vec<RouteConfig> {
+fn routes(root: &mut Table<'_>, authenticators: &[String], upstreams: &Upstreams, has_front: bool) -> Vec<RouteConfig> {
     let Some(item) = root.take("routes") else {
         root.place.report("there is no route: add [[routes]]");
         return Vec::new();
@@ -217,7 +224,7 @@ fn routes(root: &mut Table<'_>, authenticators: &[String], has_front: bool) -> V
     let routes = Vec::from_iter(
         items
             .into_iter()
-            .filter_map(|item| RouteConfig::read(item, authenticators, has_front)),
+            .filter_map(|item| RouteConfig::read(item, authenticators, upstreams, has_front)),
     );
     let mut seen = HashMap::new();
     for route in &routes {

@@ -11,6 +11,7 @@ use crate::config::error::Location;
 use crate::config::reader::Item;
 use crate::config::reader::Place;
 use crate::config::reader::Table;
+use crate::config::upstream::Upstreams;
 use crate::config::values;
 use crate::serve::authorize::AuthorizeWith;
 use crate::serve::path::CanonicalPath;
@@ -82,14 +83,19 @@ pub(crate) enum Cookies {
 impl RouteConfig {
     /// One entry of `[[routes]]`. None when anything in it is wrong. `has_front`: whether a front may ask about routes, so
     /// that one makes sense without an upstream.
-    pub(super) fn read(item: Item<'_>, authenticators: &[String], has_front: bool) -> Option<Self> {
+    pub(super) fn read(
+        item: Item<'_>,
+        authenticators: &[String],
+        upstreams: &Upstreams,
+        has_front: bool,
+    ) -> Option<Self> {
         let place = item.place.clone();
         let before = place.document().error_count();
         let mut table = item.table()?;
         let path = table.require("path").and_then(path);
         let hosts = values::each(table.take("hosts"), host);
         let access = access(&mut table, authenticators);
-        let upstream = upstream(&mut table, has_front);
+        let upstream = upstream(&mut table, upstreams, has_front);
         let identity = table
             .take("identity")
             .and_then(Item::table)
@@ -145,7 +151,7 @@ impl RouteConfig {
             if self.access == RouteAccess::Public {
                 place.report(format!("{key} needs a user, and a public route asks for none"));
             }
-            if self.upstream == Some(Upstream::WhoAmI) {
+            if matches!(self.upstream, Some(Upstream::WhoAmI)) {
                 place.report(format!("{key} needs an upstream that it is sent to"));
             }
         }
@@ -162,7 +168,7 @@ impl RouteConfig {
         if !matches!(self.access, RouteAccess::Protected(_)) {
             place.report("authorize_with needs a user on every request: this route lets anonymous ones pass");
         }
-        if !matches!(self.upstream, Some(Upstream::Http { .. })) {
+        if !matches!(self.upstream, Some(Upstream::Http(_))) {
             place.report("authorize_with asks the route's upstream: set upstream to a URL");
         }
         if self.forward_authorization {
@@ -292,20 +298,19 @@ fn authenticators(item: Item<'_>, known: &[String]) -> Vec<String> {
     names
 }
 
-fn upstream(table: &mut Table<'_>, has_front: bool) -> Option<Upstream> {
+fn upstream(table: &mut Table<'_>, upstreams: &Upstreams, has_front: bool) -> Option<Upstream> {
     let Some(item) = table.take("upstream") else {
         if !has_front {
             table.place.report(
-                "the key \"upstream\" is missing: \"http://HOST:PORT\", or \"portcullis:whoami\" for a page that shows \
-                 who you are; only with [forward_auth] or [ext_authz] can a route do without",
+                "the key \"upstream\" is missing: \"http://HOST:PORT\", the name of one of [upstreams], or \
+                 \"portcullis:whoami\" for a page that shows who you are; only with [forward_auth] or [ext_authz] can a \
+                 route do without",
             );
         }
         return None;
     };
     let place = item.place.clone();
-    Upstream::parse(&item.text()?)
-        .map_err(|message| place.report(message))
-        .ok()
+    upstreams.find(&place, &item.text()?)
 }
 
 fn cookies(item: Item<'_>) -> Option<Cookies> {

@@ -12,11 +12,12 @@ use http::StatusCode;
 use http::header;
 use http_body_util::Either;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use portcullis::decision::Refusal;
 
+use crate::serve::proxy::ResponseBody;
+
 /// A response's body: our own, or an upstream's as it streams in.
-pub(crate) type Body = Either<Full<Bytes>, Incoming>;
+pub(crate) type Body = Either<Full<Bytes>, ResponseBody>;
 
 /// A body of our own.
 pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {

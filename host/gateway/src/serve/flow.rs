@@ -12,13 +12,13 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 use http::request::Parts;
-use http::uri::Authority;
 use http::uri::Scheme;
 use http_body_util::Either;
 use hyper::body::Incoming;
 
 use crate::config::ServerConfig;
 use crate::config::Upstream;
+use crate::config::UpstreamConfig;
 use crate::generation::Generation;
 use crate::generation::Route;
 use crate::peer::Peer;
@@ -40,7 +40,7 @@ use crate::serve::outgoing::Outgoing;
 use crate::serve::own;
 use crate::serve::path::PathError;
 use crate::serve::proxy::Proxy;
-use crate::serve::proxy::ProxyError;
+use crate::serve::proxy::Unanswered;
 use crate::serve::proxy::Upgrade;
 use crate::serve::target::Target;
 use crate::serve::target::Unserved;
@@ -75,10 +75,10 @@ impl Gateway {
     pub(crate) fn new(generation: Arc<Generation>, config: &ServerConfig, front: Option<Front>) -> Self {
         let identity_names = IdentityNames::new(generation.identity_headers());
         Self {
+            proxy: Proxy::new(&generation),
             generation,
             identity_names,
             trusted_proxies: config.trusted_proxies.clone(),
-            proxy: Proxy::new(),
             front,
             authorizer: Authorizer::new(),
             hsts: config.hsts.and_then(answer::hsts),
@@ -105,6 +105,11 @@ impl Gateway {
             entry.or_insert_with(|| hsts.clone());
         }
         response
+    }
+
+    /// Looks after the servers of upstreams from now on.
+    pub(crate) fn watch(&self) {
+        self.proxy.watch();
     }
 
     /// Waits until nothing is left that outlives a request: upgraded connections.
@@ -169,7 +174,7 @@ impl Gateway {
         let user = pass.user.as_ref();
         let response = match upstream {
             Upstream::WhoAmI => whoami::answer(&parts.method, &parts.headers, user),
-            Upstream::Http { authority, base } => {
+            Upstream::Http(upstream) => {
                 let outgoing = Outgoing {
                     route,
                     client,
@@ -182,7 +187,7 @@ impl Gateway {
                 if let Err(refused) = self.authorize(&parts.method, &outgoing).await {
                     return Ok(pass.mark(*refused));
                 }
-                self.forward(outgoing, authority, base, connection, parts, body).await
+                self.forward(outgoing, upstream, connection, parts, body).await
             }
         };
         Ok(pass.mark(response))
@@ -228,15 +233,14 @@ impl Gateway {
     async fn forward(
         &self,
         outgoing: Outgoing<'_>,
-        authority: &Authority,
-        base: &str,
+        upstream: &Arc<UpstreamConfig>,
         connection: &Connection,
         mut parts: Parts,
         body: Incoming,
     ) -> Response<Body> {
         let route = outgoing.route;
         let upgrade = Upgrade::requested(&mut parts);
-        let head = match outgoing.head(authority, base, parts) {
+        let head = match outgoing.head(&upstream.base, parts) {
             Ok(head) => head,
             Err(error) => {
                 tracing::warn!(route = route.name, why = %error, "a user can't be sent to the upstream");
@@ -246,14 +250,14 @@ impl Gateway {
         let slot = Arc::clone(&connection.slot);
         let answered = self
             .proxy
-            .forward(head, Either::Left(body), upgrade, route.timeout, slot)
+            .forward(upstream, head, Either::Left(body), upgrade, route.timeout, slot)
             .await;
         match answered {
             Ok(mut response) => {
                 cookies::keep_set(response.headers_mut(), |name| outgoing.passes_cookie(name));
                 response
             }
-            Err(error) => unreachable_upstream(route, authority, &error),
+            Err(unanswered) => unreachable_upstream(route, upstream, &unanswered),
         }
     }
 
@@ -263,11 +267,25 @@ impl Gateway {
     }
 }
 
-fn unreachable_upstream(route: &Route, authority: &Authority, error: &ProxyError) -> Response<Body> {
-    tracing::warn!(route = route.name, upstream = %authority, why = %error, "the upstream gave no response");
+fn unreachable_upstream(route: &Route, upstream: &UpstreamConfig, unanswered: &Unanswered) -> Response<Body> {
+    let Unanswered { server, error } = unanswered;
+    tracing::warn!(
+        route = route.name,
+        upstream = upstream.name,
+        server,
+        why = %error,
+        "the upstream gave no response"
+    );
     match error.status() {
         StatusCode::GATEWAY_TIMEOUT => {
             answer::error(StatusCode::GATEWAY_TIMEOUT, "The upstream did not answer in time")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            let mut response = answer::error(StatusCode::SERVICE_UNAVAILABLE, "The upstream is busy");
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            response
         }
         status => answer::error(status, "The upstream can't be reached"),
     }

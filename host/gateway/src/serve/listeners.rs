@@ -104,6 +104,7 @@ impl Listeners {
         let on_public = asking.clone().filter(|_| self.forward_auth.is_none());
         let redirect = Redirect::new(Arc::clone(&generation), self.https_port(server));
         let gateway = Arc::new(Gateway::new(generation, server, on_public));
+        gateway.watch();
         let forward_auth = asking.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
         let ext_authz = config.ext_authz.as_ref().map(|asking| {
             ExtAuthz::new(

@@ -7,8 +7,6 @@ use http::Request;
 use http::Uri;
 use http::header;
 use http::request::Parts;
-use http::uri::Authority;
-use http::uri::Scheme;
 use portcullis::decision::Authenticated;
 
 use crate::config::Cookies;
@@ -20,6 +18,7 @@ use crate::serve::headers::credentials;
 use crate::serve::headers::forwarded;
 use crate::serve::headers::hop_by_hop;
 use crate::serve::headers::identity;
+use crate::serve::proxy::AcceptsTrailers;
 use crate::serve::target::Target;
 
 /// A request that may go to its upstream.
@@ -39,11 +38,13 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Writes the request's head for the upstream. The method and the path are the client's, byte for byte.
+    /// Writes the request's head for the upstream, whose path is put before the client's. The method and the path are the
+    /// client's, byte for byte.
     ///
     /// The order matters: no name in the client's `Connection` header may remove what is added after.
-    pub(crate) fn head(self, upstream: &Authority, base: &str, received: Parts) -> Result<Parts, SendError> {
+    pub(crate) fn head(self, base: &str, received: Parts) -> Result<Parts, SendError> {
         let mut headers = received.headers;
+        let accepts_trailers = hop_by_hop::accepts_trailers(&headers);
         hop_by_hop::remove(&mut headers);
         headers.remove(header::TRAILER);
         self.drop_cookies(&mut headers);
@@ -55,8 +56,11 @@ impl Outgoing<'_> {
         }
         let mut head = Request::new(()).into_parts().0;
         head.method = received.method;
-        head.uri = uri(upstream, base, self.target.path.as_str(), query.as_deref())?;
+        head.uri = uri(base, self.target.path.as_str(), query.as_deref())?;
         head.headers = headers;
+        if accepts_trailers {
+            head.extensions.insert(AcceptsTrailers);
+        }
         Ok(head)
     }
 
@@ -114,13 +118,10 @@ pub(crate) enum SendError {
     Uri(#[from] http::Error),
 }
 
-fn uri(upstream: &Authority, base: &str, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
+fn uri(base: &str, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
     let (mark, query) = query.map_or(("", ""), |query| ("?", query));
-    let target = format!("{base}{path}{mark}{query}");
     Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(upstream.clone())
-        .path_and_query(target)
+        .path_and_query(format!("{base}{path}{mark}{query}"))
         .build()
 }
 
@@ -130,23 +131,12 @@ mod tests {
 
     #[test]
     fn the_path_goes_on_byte_for_byte() {
-        let upstream = Authority::from_static("127.0.0.1:8001");
         for (base, path, query, expected) in [
-            ("", "/", None, "http://127.0.0.1:8001/"),
-            (
-                "",
-                "/%61/b;c=1/@/x%20y",
-                Some(""),
-                "http://127.0.0.1:8001/%61/b;c=1/@/x%20y?",
-            ),
-            (
-                "/base",
-                "/a",
-                Some("b=%zz&c?d"),
-                "http://127.0.0.1:8001/base/a?b=%zz&c?d",
-            ),
+            ("", "/", None, "/"),
+            ("", "/%61/b;c=1/@/x%20y", Some(""), "/%61/b;c=1/@/x%20y?"),
+            ("/base", "/a", Some("b=%zz&c?d"), "/base/a?b=%zz&c?d"),
         ] {
-            assert_eq!(uri(&upstream, base, path, query).unwrap().to_string(), expected);
+            assert_eq!(uri(base, path, query).unwrap().to_string(), expected);
         }
     }
 }

@@ -57,7 +57,7 @@ fn a_route_does_without_an_upstream_when_a_front_may_ask() {
     let environment = Environment::from([("PORTCULLIS_PROXY_TOKEN", KEY)]);
     for text in ["[forward_auth]\n", "[ext_authz]\nlisten = \"127.0.0.1:1\"\n"] {
         let routes = draft(text, &environment).config.routes;
-        assert_eq!(routes.first().unwrap().upstream, None);
+        assert!(routes.first().unwrap().upstream.is_none());
     }
 }
 

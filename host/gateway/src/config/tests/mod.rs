@@ -9,6 +9,7 @@ mod mangled;
 mod outbound;
 mod routes;
 mod secrets;
+mod upstreams;
 mod wrong;
 
 use std::path::Path;

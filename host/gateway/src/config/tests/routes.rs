@@ -39,10 +39,10 @@ fn a_mistake_in_a_route_is_found() {
         (format!("path = \"/\"\npublic = true\noptional = true\n{whoami}"),
             "portcullis.toml:3: routes[0]: public and optional contradict each other: a public route asks nobody"),
         ("path = \"/\"\npublic = true\n".to_owned(),
-            "portcullis.toml:3: routes[0]: the key \"upstream\" is missing: \"http://HOST:PORT\", or \"portcullis:whoami\" \
-             for a page that shows who you are; only with [forward_auth] or [ext_authz] can a route do without"),
-        ("path = \"/\"\npublic = true\nupstream = \"https://x\"\n".to_owned(),
-            "portcullis.toml:6: routes[0].upstream: https upstreams are not served by this version; use http"),
+            "portcullis.toml:3: routes[0]: the key \"upstream\" is missing: \"http://HOST:PORT\", the name of one of [upstreams], \
+             or \"portcullis:whoami\" for a page that shows who you are; only with [forward_auth] or [ext_authz] can a route do without"),
+        ("path = \"/\"\npublic = true\nupstream = \"ftp://x\"\n".to_owned(),
+            "portcullis.toml:6: routes[0].upstream: must start with http://, https:// or unix:/"),
         (format!("path = \"/\"\npublic = true\ncookies = \"keep\"\n{whoami}"),
             "portcullis.toml:6: routes[0].cookies: \"keep\" is not \"pass\" or \"drop\""),
         (format!("path = \"/\"\npublic = true\ntimeout = \"2d\"\n{whoami}"),

@@ -136,7 +136,7 @@ impl Authorizer {
         outgoing: &Outgoing<'_>,
         path: CanonicalPath,
     ) -> Result<Verdict, String> {
-        let Some(Upstream::Http { authority, base }) = &outgoing.route.upstream else {
+        let Some(Upstream::Http(upstream)) = &outgoing.route.upstream else {
             return Err("there is no upstream".to_owned());
         };
         let target = Target {
@@ -153,13 +153,15 @@ impl Authorizer {
         received.method = with.template.method().clone();
         received.headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("*/*"))]);
         let head = question
-            .head(authority, base, received)
+            .head(&upstream.base, received)
             .map_err(|error| error.to_string())?;
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.map_err(|error| error.to_string())?;
         let body = Either::Right(Empty::<Bytes>::new());
-        let response = proxy.forward(head, body, None, PATIENCE, Arc::new(place)).await;
-        Verdict::of(response.map_err(|error| error.to_string())?.status())
+        let response = proxy
+            .forward(upstream, head, body, None, PATIENCE, Arc::new(place))
+            .await;
+        Verdict::of(response.map_err(|unanswered| unanswered.error.to_string())?.status())
     }
 }
 

@@ -22,6 +22,13 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether the sender takes trailers after the response (RFC 9110, section 10.1.4). gRPC depends on them.
+pub(crate) fn accepts_trailers(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::TE).into_iter();
+    let mut codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
 static CONNECTION_HEADERS: [HeaderName; 9] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
@@ -37,6 +44,20 @@ static CONNECTION_HEADERS: [HeaderName; 9] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_says_whether_it_takes_trailers() {
+        for (te, expected) in [
+            ("trailers", true),
+            ("deflate;q=0.5, Trailers", true),
+            ("gzip", false),
+            ("x-trailers", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::TE, te.parse().unwrap())]);
+            assert_eq!(accepts_trailers(&headers), expected, "{te}");
+        }
+        assert!(!accepts_trailers(&HeaderMap::new()));
+    }
 
     #[test]
     fn connection_headers_go_and_the_rest_stays() {

@@ -9,4 +9,4 @@ pub(crate) mod identity;
 mod spelling;
 
 pub(crate) use self::spelling::fold;
-use self::spelling::remove_where;
+pub(crate) use self::spelling::remove_where;

@@ -21,7 +21,7 @@ pub(crate) fn fold(name: &HeaderName) -> Cow<'_, str> {
 }
 
 /// Removes every header whose name is chosen, and returns the names.
-pub(super) fn remove_where(headers: &mut HeaderMap, chosen: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
+pub(crate) fn remove_where(headers: &mut HeaderMap, chosen: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
     let names = headers.keys().filter(|name| chosen(name)).cloned().collect::<Vec<_>>();
     for name in &names {
         headers.remove(name);

@@ -7,29 +7,100 @@ use std::iter;
 
 use http::StatusCode;
 
+use super::connect::ConnectError;
+use super::server::Server;
+
 /// Why an upstream gave no response that could be passed on.
 #[derive(Debug)]
 pub(crate) enum ProxyError {
+    /// It broke the connection off, or what it said is no HTTP.
+    Broken(hyper::Error),
+    /// All connections that it may have are taken, and none became free in time.
+    Busy,
+    /// It can't be reached.
+    Connect(ConnectError),
+    /// No connection was made in time.
+    ConnectTimeout,
     /// It agreed to a protocol that the client didn't ask for.
     Protocol,
+    /// There is no server at all.
+    Nobody,
     /// Its response didn't begin in time.
     Timeout,
-    /// It can't be reached, or broke the connection off.
-    Unreachable(hyper_util::client::legacy::Error),
+    /// The request can't be written in the protocol that it speaks.
+    Unsendable(http::Error),
+}
+
+/// A request that no server answered.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    /// The server that was asked last.
+    pub(crate) server: String,
+    /// Why it didn't answer.
+    pub(crate) error: ProxyError,
+}
+
+impl Unanswered {
+    pub(super) fn new(server: &Server, error: ProxyError) -> Self {
+        Self {
+            server: server.name.clone(),
+            error,
+        }
+    }
+
+    /// `upstream` has no server.
+    pub(super) fn nobody(upstream: &str) -> Self {
+        Self {
+            server: upstream.to_owned(),
+            error: ProxyError::Nobody,
+        }
+    }
 }
 
 impl ProxyError {
-    /// What the client gets: 504 (RFC 9110, section 15.6.5) when time ran out, else 502.
+    pub(super) fn broken(error: hyper::Error) -> Self {
+        Self::Broken(error)
+    }
+
+    pub(super) fn connect(error: ConnectError) -> Self {
+        Self::Connect(error)
+    }
+
+    /// What the client gets: 504 (RFC 9110, section 15.6.5) when time ran out, 503 when there are too many requests
+    /// already, else 502.
     pub(crate) fn status(&self) -> StatusCode {
-        let timed_out = match self {
-            Self::Timeout => true,
-            Self::Unreachable(error) => causes(error).any(is_timeout),
-            Self::Protocol => false,
-        };
-        if timed_out {
-            StatusCode::GATEWAY_TIMEOUT
-        } else {
-            StatusCode::BAD_GATEWAY
+        match self {
+            Self::ConnectTimeout | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Connect(error) if causes(error).any(is_timeout) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Broken(_) | Self::Connect(_) | Self::Nobody | Self::Protocol | Self::Unsendable(_) => {
+                StatusCode::BAD_GATEWAY
+            }
+        }
+    }
+
+    /// Whether the server says that it did nothing about the request: it refused the stream, or said goodbye without having
+    /// come to it (RFC 9113, section 8.7).
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Broken(error) = self else { return false };
+        causes(error)
+            .filter_map(|error| error.downcast_ref::<h2::Error>())
+            .filter(|error| error.is_remote())
+            .any(|error| match error.reason() {
+                Some(h2::Reason::REFUSED_STREAM) => error.is_reset(),
+                // With another reason the streams that it came to are given the same error.
+                Some(h2::Reason::NO_ERROR) => error.is_go_away(),
+                _ => false,
+            })
+    }
+
+    /// Whether the server is to blame, so that another may do better.
+    pub(super) fn is_the_servers(&self) -> bool {
+        match self {
+            // What the client sent broke off, or it went away.
+            Self::Broken(error) => !error.is_user() && !error.is_body_write_aborted(),
+            Self::Busy | Self::Nobody | Self::Unsendable(_) => false,
+            Self::Connect(_) | Self::ConnectTimeout | Self::Protocol | Self::Timeout => true,
         }
     }
 }
@@ -37,17 +108,24 @@ impl ProxyError {
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Broken(error) => f.write_str(&texts(error)),
+            Self::Busy => f.write_str("all of its max_connections are taken"),
+            Self::Connect(error) => f.write_str(&texts(error)),
+            Self::ConnectTimeout => f.write_str("it can't be reached in time"),
+            Self::Nobody => f.write_str("it has no server"),
             Self::Protocol => f.write_str("it switched to a protocol that nobody asked for"),
             Self::Timeout => f.write_str("its response did not begin in time"),
-            Self::Unreachable(error) => {
-                let texts = causes(error).map(ToString::to_string).collect::<Vec<_>>();
-                f.write_str(&texts.join(": "))
-            }
+            Self::Unsendable(error) => write!(f, "the request can't be written: {error}"),
         }
     }
 }
 
 impl Error for ProxyError {}
+
+/// What an error and its causes say.
+pub(super) fn texts(error: &(dyn Error + 'static)) -> String {
+    Vec::from_iter(causes(error).map(ToString::to_string)).join(": ")
+}
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(Some(error), |&error| error.source())

@@ -1,14 +1,28 @@
-//! The upstream side: takes a finished request there and brings the response back. Bodies stream both ways; nothing is
-//! tried twice.
+//! The upstream side: takes a finished request there and brings the response back. Bodies stream both ways; a request is
+//! sent again only where no server can have acted on it, or where acting twice does no harm.
 
 mod body;
+mod check;
+mod connect;
+mod counters;
 mod error;
+mod expect;
+mod group;
+mod health;
+mod pool;
+mod retry;
+mod server;
+mod trailers;
 mod upgrade;
 
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
+use http::Request;
 use http::Response;
 use http::StatusCode;
 use http::header;
@@ -17,11 +31,11 @@ use http::response;
 use http_body_util::Either;
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use hyper_util::rt::TokioTimer;
 
+use crate::config::Protocol;
+use crate::config::Upstream;
+use crate::config::UpstreamConfig;
+use crate::generation::Generation;
 use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::connection::Slot;
@@ -29,56 +43,99 @@ use crate::serve::headers::hop_by_hop;
 
 use self::body::Progress;
 use self::body::RequestBody;
-pub(crate) use self::error::ProxyError;
+pub(crate) use self::body::ResponseBody;
+use self::error::ProxyError;
+pub(crate) use self::error::Unanswered;
+use self::expect::Leave;
+use self::group::Group;
+use self::retry::Attempts;
+pub(crate) use self::server::AcceptsTrailers;
+use self::server::Answered;
+use self::server::Held;
+use self::server::Terms;
+use self::server::Underway;
+use self::trailers::Forbidden;
 pub(crate) use self::upgrade::Tunnels;
 pub(crate) use self::upgrade::Upgrade;
 
-/// Connections to upstreams: a pool for each, and the upgraded ones.
-#[derive(Debug)]
+/// The servers of all upstreams with the connections to them, and the upgraded connections.
 pub(crate) struct Proxy {
-    client: Client<HttpConnector, RequestBody<Either<Incoming, Empty<Bytes>>>>,
+    groups: HashMap<String, Arc<Group>>,
+    trailers: Arc<Forbidden>,
     tunnels: Tunnels,
 }
 
 impl Proxy {
-    pub(crate) fn new() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
-        connector.set_keepalive(Some(KEEPALIVE));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .build(connector);
+    /// Knows the upstreams of all routes. Routes that name the same share its servers.
+    pub(crate) fn new(generation: &Generation) -> Self {
+        let mut groups = HashMap::new();
+        for route in generation.routes() {
+            if let Some(Upstream::Http(config)) = &route.upstream {
+                groups
+                    .entry(config.name.clone())
+                    .or_insert_with(|| Arc::new(Group::new(Arc::clone(config))));
+            }
+        }
         Self {
-            client,
+            groups,
+            trailers: Arc::new(Forbidden::new(generation)),
             tunnels: Tunnels::new(),
         }
     }
 
-    /// Sends a request on, a client's or one of the gateway's own without a body, and waits for the head of the
-    /// response. The `timeout` runs while the request's body stands still, so that a long upload takes the time that it
-    /// needs.
+    /// Looks after the servers from now on, where that is configured.
+    pub(crate) fn watch(&self) {
+        for group in self.groups.values() {
+            group.watch();
+        }
+    }
+
+    /// Sends a request on, and waits for the head of the response. The target of the `head` is a path, and its `Host` is
+    /// whom the client asked for. The `timeout` runs while the request's body stands still, so that a long upload takes
+    /// the time that it needs.
     pub(crate) async fn forward(
         &self,
+        upstream: &Arc<UpstreamConfig>,
         head: request::Parts,
         body: Either<Incoming, Empty<Bytes>>,
         upgrade: Option<Upgrade>,
         timeout: Duration,
         slot: Slot,
-    ) -> Result<Response<Body>, ProxyError> {
-        let (body, progress) = RequestBody::new(body);
-        let mut request = http::Request::from_parts(head, body);
+    ) -> Result<Response<Body>, Unanswered> {
+        let known = self.groups.get(&upstream.name).cloned();
+        let group = known.unwrap_or_else(|| Arc::new(Group::new(Arc::clone(upstream))));
+        // HTTP/2 has no upgrades: the request is served as if it hadn't asked for one.
+        let upgrade = upgrade.filter(|_| upstream.protocol != Protocol::Http2);
+        let terms = Terms {
+            timeout,
+            progress: Progress::default(),
+            upgrades: upgrade.is_some(),
+            trailers: Arc::clone(&self.trailers),
+        };
+        let mut request = Request::from_parts(head, RequestBody::new(body, terms.progress.clone()));
         if let Some(upgrade) = &upgrade {
             upgrade.ask(request.headers_mut());
         }
-        let response = while_moving(&progress, timeout, self.client.request(request)).await;
-        self.finish(
-            response.ok_or(ProxyError::Timeout)?.map_err(ProxyError::Unreachable)?,
-            upgrade,
-            slot,
-        )
+        let leave = expect::follow(&mut request);
+        let (answered, underway) = Attempts::new(&group, &terms).send(request).await?;
+        let Answered { response, held } = answered;
+        if let Some(leave) = leave.as_ref().filter(|_| response.status().is_success()) {
+            // It goes on without having said so before.
+            leave.give();
+        }
+        let server = Arc::clone(&underway.0);
+        let exchange = Exchange {
+            _underway: underway,
+            _held: held,
+            _leave: leave,
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let switched = self.switch(response, upgrade, slot, exchange, upstream.idle_timeout);
+            return switched.ok_or_else(|| Unanswered::new(&server, ProxyError::Protocol));
+        }
+        let (head, body) = response.into_parts();
+        let body = ResponseBody::new(body, terms.progress, upstream.idle_timeout, exchange).of_version(head.version);
+        Ok(clean(head, Either::Right(body)))
     }
 
     /// Waits until no upgraded connection is left.
@@ -91,30 +148,49 @@ impl Proxy {
         self.tunnels.close().await;
     }
 
-    fn finish(
+    /// Carries the upgraded connection. None: nobody asked for what the upstream agreed to.
+    fn switch(
         &self,
         mut response: Response<Incoming>,
         upgrade: Option<Upgrade>,
         slot: Slot,
-    ) -> Result<Response<Body>, ProxyError> {
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let (head, body) = response.into_parts();
-            return Ok(clean(head, Either::Right(body)));
-        }
-        let upgrade = upgrade.ok_or(ProxyError::Protocol)?;
-        let protocol = upgrade.agreed(response.headers()).ok_or(ProxyError::Protocol)?;
+        exchange: Exchange,
+        idle_timeout: Duration,
+    ) -> Option<Response<Body>> {
+        let upgrade = upgrade?;
+        let protocol = upgrade.agreed(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
-        self.tunnels.carry(upgrade, upstream, slot);
+        self.tunnels.carry(upgrade, upstream, (slot, exchange), idle_timeout);
         let mut response = clean(response.into_parts().0, answer::body(Bytes::new()));
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         response.headers_mut().insert(header::UPGRADE, protocol);
-        Ok(response)
+        Some(response)
     }
 }
 
-/// What a future comes to. None: it has come to nothing when, for as long as `limit`, the body has stood still.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("upstreams", &self.groups.keys()).finish()
+    }
+}
+
+/// What an exchange takes while its response is on its way.
+pub(crate) struct Exchange {
+    _underway: Underway,
+    _held: Held,
+    /// Nobody can give leave any more when it is gone, and then a body that still waits for it breaks off.
+    _leave: Option<Leave>,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exchange")
+    }
+}
+
+/// What a future comes to. None: it has come to nothing when, for as long as `limit`, nothing has moved.
 async fn while_moving<T>(progress: &Progress, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     loop {
@@ -135,17 +211,6 @@ fn clean(head: response::Parts, body: Body) -> Response<Body> {
     hop_by_hop::remove(response.headers_mut());
     response
 }
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Shorter than the 5 seconds after which Node.js closes an idle connection: a request that meets the closing of its
-/// connection is lost, because it may have been acted on and is not tried twice.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// How long a connection is silent before the system asks whether the upstream is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-
-const MAX_IDLE: usize = 256;
 
 #[cfg(test)]
 mod tests {

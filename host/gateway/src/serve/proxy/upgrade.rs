@@ -1,6 +1,13 @@
 //! WebSocket and other upgrades (RFC 9110, section 7.8). A client's request for one is authenticated like any other;
 //! bytes pass only after the upstream has agreed.
 
+use std::io;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+use std::time::Duration;
+
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -8,9 +15,15 @@ use http::header;
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::ReadBuf;
 use tokio::io::copy_bidirectional;
 use tokio::sync::watch;
 
+use super::Exchange;
+use super::body::Progress;
+use super::while_moving;
 use crate::serve::connection::Slot;
 
 /// A client's request to speak another protocol.
@@ -63,18 +76,19 @@ impl Tunnels {
         }
     }
 
-    /// Carries bytes both ways until one side ends it or the server closes. The slot stays taken so long.
-    pub(crate) fn carry(&self, upgrade: Upgrade, upstream: OnUpgrade, slot: Slot) {
+    /// Carries bytes both ways until one side ends it, nothing has moved for as long as `idle_timeout`, or the server
+    /// closes. What is `taken` stays so for as long.
+    pub(super) fn carry(&self, upgrade: Upgrade, upstream: OnUpgrade, taken: (Slot, Exchange), idle_timeout: Duration) {
         let mut closing = self.closing.subscribe();
         tokio::spawn(async move {
             let ended = tokio::select! {
-                ended = splice(upgrade.client, upstream) => ended,
+                ended = splice(upgrade.client, upstream, idle_timeout) => ended,
                 _ = closing.wait_for(|closing| *closing) => Ok(()),
             };
             if let Err(error) = ended {
                 tracing::debug!(error = %error, "an upgraded connection broke");
             }
-            drop(slot);
+            drop(taken);
         });
     }
 
@@ -90,11 +104,50 @@ impl Tunnels {
     }
 }
 
-async fn splice(client: OnUpgrade, upstream: OnUpgrade) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn splice(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    idle_timeout: Duration,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut client = TokioIo::new(client.await?);
-    let mut upstream = TokioIo::new(upstream.await?);
-    copy_bidirectional(&mut client, &mut upstream).await?;
+    let progress = Progress::default();
+    let mut upstream = Moving {
+        io: TokioIo::new(upstream.await?),
+        progress: progress.clone(),
+    };
+    let copied = while_moving(&progress, idle_timeout, copy_bidirectional(&mut client, &mut upstream));
+    copied.await.ok_or(io::ErrorKind::TimedOut).map_err(io::Error::from)??;
     Ok(())
+}
+
+/// A byte stream that shows that it moves.
+struct Moving<T> {
+    io: T,
+    progress: Progress,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Moving<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
+        self.progress.step();
+        Poll::Ready(read)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Moving<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes));
+        self.progress.step();
+        Poll::Ready(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
 }
 
 fn protocols(headers: &HeaderMap) -> Option<HeaderValue> {

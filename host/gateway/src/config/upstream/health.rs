@@ -1,0 +1,65 @@
+//! `[upstreams.NAME.health]`: how servers are looked after while nobody asks for anything.
+
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+use crate::config::values;
+
+/// Active health checks: a GET to each server every now and then.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct HealthConfig {
+    /// What is asked for.
+    pub(crate) path: PathAndQuery,
+    /// Time from the end of one check to the next.
+    pub(crate) interval: Duration,
+    /// How long one check may take, with its connection.
+    pub(crate) timeout: Duration,
+    /// Checks in a row that must go well before a server is healthy again.
+    pub(crate) healthy: usize,
+    /// Checks in a row that must fail before a server isn't.
+    pub(crate) unhealthy: usize,
+}
+
+impl HealthConfig {
+    /// None when its path is wrong or missing.
+    pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
+        let path = table.require("path").and_then(path);
+        let mut duration = |key, most| {
+            let item = table.take(key)?;
+            values::duration(item, SHORTEST..=most)
+        };
+        let interval = duration("interval", MAX_INTERVAL).unwrap_or(INTERVAL);
+        let timeout = duration("timeout", MAX_TIMEOUT).unwrap_or(TIMEOUT);
+        let mut number = |key| table.take(key).and_then(|item| item.number(1, MAX_STREAK));
+        let healthy = number("healthy").unwrap_or(HEALTHY);
+        let unhealthy = number("unhealthy").unwrap_or(UNHEALTHY);
+        table.finish();
+        Some(Self {
+            path: path?,
+            interval,
+            timeout,
+            healthy,
+            unhealthy,
+        })
+    }
+}
+
+fn path(item: Item<'_>) -> Option<PathAndQuery> {
+    item.parse("a path that starts with a slash, such as \"/healthz\"", |text| {
+        let path = text.parse::<PathAndQuery>().ok()?;
+        (text.starts_with('/') && !text.contains('#')).then_some(path)
+    })
+}
+
+const INTERVAL: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(2);
+const HEALTHY: usize = 2;
+const UNHEALTHY: usize = 3;
+
+const SHORTEST: Duration = Duration::from_millis(100);
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_STREAK: usize = 100;

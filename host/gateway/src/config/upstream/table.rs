@@ -1,0 +1,120 @@
+//! The keys of `[upstreams.NAME]`.
+
+use std::time::Duration;
+
+use super::HealthConfig;
+use super::Protocol;
+use super::ServerConfig;
+use super::SystemRoots;
+use super::UpstreamConfig;
+use super::tls;
+use super::url::Url;
+use crate::config::reader::Item;
+use crate::config::reader::Place;
+use crate::config::values;
+
+/// Most servers of one upstream.
+const MAX_SERVERS: usize = 64;
+
+/// None when anything in it is wrong.
+pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<UpstreamConfig> {
+    let place = item.place.clone();
+    let before = place.document().error_count();
+    let mut table = item.table()?;
+    let urls = table.require("servers").map(urls).unwrap_or_default();
+    let is_https = urls.first().is_some_and(|(_, url)| url.is_https);
+    let tls = tls::read(&mut table, is_https, roots);
+    let protocol = table
+        .take("protocol")
+        .and_then(protocol)
+        .unwrap_or_else(|| Protocol::usual(is_https));
+    let mut duration = |key, least, most| table.take(key).and_then(|item| values::duration(item, least..=most));
+    let connect_timeout = duration("connect_timeout", MIN_TIMEOUT, MAX_CONNECT_TIMEOUT);
+    let idle_timeout = duration("idle_timeout", MIN_TIMEOUT, MAX_IDLE_TIMEOUT);
+    let fail_timeout = duration("fail_timeout", MIN_TIMEOUT, MAX_FAIL_TIMEOUT);
+    let mut number = |key, least, most| table.take(key).and_then(|item| item.number(least, most));
+    let retries = number("retries", 0, MAX_RETRIES);
+    let max_connections = number("max_connections", 1, MOST_CONNECTIONS);
+    let max_fails = number("max_fails", 1, MOST_FAILS);
+    let health = table.take("health").and_then(Item::table).and_then(HealthConfig::read);
+    table.finish();
+    let base = urls.first().map(|(_, url)| url.base.clone()).unwrap_or_default();
+    let servers = urls.into_iter().filter_map(|(place, url)| {
+        let server = ServerConfig::new(url, tls.name.as_ref());
+        server.map_err(|message| place.report(message)).ok()
+    });
+    let upstream = UpstreamConfig {
+        name: name.to_owned(),
+        servers: servers.collect(),
+        base,
+        protocol,
+        tls: tls.config,
+        connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+        idle_timeout: idle_timeout.unwrap_or(IDLE_TIMEOUT),
+        retries: retries.unwrap_or(RETRIES),
+        max_connections: max_connections.unwrap_or(MAX_CONNECTIONS),
+        max_fails: max_fails.unwrap_or(MAX_FAILS),
+        fail_timeout: fail_timeout.unwrap_or(FAIL_TIMEOUT),
+        health,
+    };
+    (place.document().error_count() == before).then_some(upstream)
+}
+
+/// The servers' URLs. All serve the same, so that they differ in nothing but their addresses.
+fn urls(item: Item<'_>) -> Vec<(Place<'_>, Url)> {
+    let place = item.place.clone();
+    let items = item.list();
+    if items.is_empty() {
+        place.report("the list is empty; it needs a server, such as \"http://127.0.0.1:8001\"");
+    }
+    if items.len() > MAX_SERVERS {
+        place.report(format!("more than {MAX_SERVERS} servers"));
+    }
+    let mut urls: Vec<(Place<'_>, Url)> = Vec::new();
+    for item in items {
+        let place = item.place.clone();
+        let Some(text) = item.text() else { continue };
+        let url = match Url::parse(&text) {
+            Ok(url) => url,
+            Err(message) => {
+                place.report(message);
+                continue;
+            }
+        };
+        match urls.first() {
+            Some((_, first)) if first.is_https != url.is_https => {
+                place.report("all servers speak https, or none does");
+            }
+            Some((_, first)) if first.base != url.base => place.report("all servers need the same path"),
+            _ if urls.iter().any(|(_, other)| *other == url) => place.report("the server is listed twice"),
+            _ => {}
+        }
+        urls.push((place, url));
+    }
+    urls
+}
+
+fn protocol(item: Item<'_>) -> Option<Protocol> {
+    item.parse("\"http/1.1\" or \"h2\"", |text| match text {
+        "http/1.1" => Some(Protocol::Http1),
+        "h2" => Some(Protocol::Http2),
+        _ => None,
+    })
+}
+
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// As Envoy's: whoever streams without anything to say for longer is expected to say so.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+pub(super) const RETRIES: usize = 1;
+/// As many as the gateway takes of clients, so that the upstream is never what turns them away unless somebody said so.
+pub(super) const MAX_CONNECTIONS: usize = 10_000;
+pub(super) const MAX_FAILS: usize = 3;
+pub(super) const FAIL_TIMEOUT: Duration = Duration::from_secs(10);
+
+const MIN_TIMEOUT: Duration = Duration::from_millis(100);
+const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+const MAX_FAIL_TIMEOUT: Duration = Duration::from_secs(3600);
+const MAX_RETRIES: usize = 10;
+const MOST_CONNECTIONS: usize = 100_000;
+const MOST_FAILS: usize = 1000;

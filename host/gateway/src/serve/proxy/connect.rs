@@ -1,0 +1,215 @@
+//! Connections to one server: over TCP or a Unix socket, with TLS where its URL says https.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::pki_types::ServerName;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::ReadBuf;
+use tokio_rustls::TlsConnector;
+use tower::Service;
+
+use crate::config::Address;
+use crate::config::Protocol;
+use crate::config::UpstreamConfig;
+use crate::config::UpstreamServerConfig;
+
+/// How connections to one server are made.
+#[derive(Clone)]
+pub(super) struct Connector {
+    address: Address,
+    tcp: HttpConnector,
+    tls: Option<Tls>,
+    protocol: Protocol,
+}
+
+#[derive(Clone)]
+struct Tls {
+    usual: TlsConnector,
+    /// For upgrades, which HTTP/2 doesn't have.
+    http1: TlsConnector,
+    name: ServerName<'static>,
+}
+
+/// A new connection.
+pub(super) struct Connected {
+    pub(super) stream: Stream,
+    pub(super) is_http2: bool,
+}
+
+impl Connector {
+    pub(super) fn new(server: &UpstreamServerConfig, upstream: &UpstreamConfig) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(upstream.connect_timeout));
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(KEEPALIVE));
+        let tls = upstream
+            .tls
+            .as_ref()
+            .zip(server.tls_name.clone())
+            .map(|(config, name)| {
+                let offering = |protocols: &[&[u8]]| {
+                    let mut config = rustls::ClientConfig::clone(config);
+                    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+                    TlsConnector::from(Arc::new(config))
+                };
+                let usual = match upstream.protocol {
+                    Protocol::Http1 => &[HTTP1][..],
+                    Protocol::Http2 => &[HTTP2],
+                    Protocol::Negotiated => &[HTTP2, HTTP1],
+                };
+                Tls {
+                    usual: offering(usual),
+                    http1: offering(&[HTTP1]),
+                    name,
+                }
+            });
+        Self {
+            address: server.address.clone(),
+            tcp,
+            tls,
+            protocol: upstream.protocol,
+        }
+    }
+
+    /// Connects. `only_http1`: for an upgrade.
+    pub(super) async fn connect(mut self, only_http1: bool) -> Result<Connected, ConnectError> {
+        let stream: Box<dyn Io> = match &self.address {
+            Address::Tcp(authority) => {
+                let scheme = if self.tls.is_some() { "https" } else { "http" };
+                let uri = Uri::builder().scheme(scheme).authority(authority.clone());
+                let uri = uri.path_and_query("/").build().map_err(io::Error::other)?;
+                let connected = self.tcp.call(uri).await;
+                Box::new(connected.map_err(|error| ConnectError::Tcp(error.into()))?.into_inner())
+            }
+            Address::Unix(path) => unix(path).await?,
+        };
+        let Some(tls) = &self.tls else {
+            return Ok(Connected {
+                stream: Stream::new(stream),
+                is_http2: self.protocol == Protocol::Http2,
+            });
+        };
+        let connector = if only_http1 { &tls.http1 } else { &tls.usual };
+        let shaken = connector.connect(tls.name.clone(), stream).await;
+        let stream = shaken.map_err(ConnectError::Tls)?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+        // A server without ALPN is taken at the word of whoever wrote the configuration.
+        let is_http2 = is_http2 || (self.protocol == Protocol::Http2 && stream.get_ref().1.alpn_protocol().is_none());
+        Ok(Connected {
+            stream: Stream::new(Box::new(stream)),
+            is_http2,
+        })
+    }
+}
+
+#[cfg(unix)]
+async fn unix(path: &std::path::Path) -> io::Result<Box<dyn Io>> {
+    Ok(Box::new(tokio::net::UnixStream::connect(path).await?))
+}
+
+#[cfg(not(unix))]
+async fn unix(_path: &std::path::Path) -> io::Result<Box<dyn Io>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// RFC 7301.
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
+
+/// How long a connection is silent before the system asks whether the server is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    #[error(transparent)]
+    Tcp(Box<dyn std::error::Error + Send + Sync>),
+    #[error("no TLS connection")]
+    Tls(#[source] io::Error),
+}
+
+/// Both directions of a byte stream.
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A connection that remembers whether the server has said anything.
+pub(super) struct Stream {
+    io: Box<dyn Io>,
+    heard: Heard,
+}
+
+/// Whether the server has said anything since it was last asked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard(Arc<AtomicBool>);
+
+impl Heard {
+    pub(super) fn forget(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn anything(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Stream {
+    fn new(io: Box<dyn Io>) -> Self {
+        let heard = Heard::default();
+        Self { io, heard }
+    }
+
+    pub(super) fn heard(&self) -> Heard {
+        self.heard.clone()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.heard.0.store(true, Ordering::Relaxed);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}

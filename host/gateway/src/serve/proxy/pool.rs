@@ -1,0 +1,297 @@
+//! Connections to one server that are kept for the next request, and how many there may be. An HTTP/1.1 connection
+//! carries one request at a time, an HTTP/2 connection many.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::Weak;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper::client::conn::http1;
+use hyper::client::conn::http2;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use tokio::sync::Notify;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::body::RequestBody;
+use super::connect::Connector;
+use super::connect::Heard;
+use super::connect::Stream;
+use super::error::ProxyError;
+
+/// The connections to one server.
+pub(super) struct Pool {
+    connector: Connector,
+    connect_timeout: Duration,
+    kept: Mutex<Kept>,
+    places: Arc<Semaphore>,
+    /// Wakes who waits for a place: a connection, or a stream of one, is free.
+    freed: Notify,
+    /// Held while a connection is made that may turn out to be HTTP/2: others may share it.
+    joining: tokio::sync::Mutex<()>,
+    /// Whether the server is known to speak HTTP/1.1, so that nothing is to be shared.
+    speaks_http1: AtomicBool,
+    swept: AtomicBool,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Idle ones, the one last used at the end.
+    http1: Vec<(Instant, Http1)>,
+    /// All that live.
+    http2: Vec<Http2>,
+}
+
+/// An HTTP/1.1 connection.
+pub(super) struct Http1 {
+    pub(super) sender: http1::SendRequest<RequestBody>,
+    pub(super) heard: Heard,
+    _place: OwnedSemaphorePermit,
+}
+
+struct Http2 {
+    sender: http2::SendRequest<RequestBody>,
+    streams: Arc<AtomicUsize>,
+    used: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Room for one request on an HTTP/2 connection.
+pub(super) struct Http2Stream {
+    pub(super) sender: http2::SendRequest<RequestBody>,
+    streams: Arc<AtomicUsize>,
+    pool: Arc<Pool>,
+}
+
+impl Drop for Http2Stream {
+    fn drop(&mut self) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+        self.pool.freed.notify_one();
+    }
+}
+
+/// A connection for one request.
+pub(super) enum Lease {
+    Http1(Http1),
+    Http2(Http2Stream),
+}
+
+impl Pool {
+    pub(super) fn new(connector: Connector, connect_timeout: Duration, max_connections: usize) -> Self {
+        Self {
+            connector,
+            connect_timeout,
+            kept: Mutex::default(),
+            places: Arc::new(Semaphore::new(max_connections)),
+            freed: Notify::new(),
+            joining: tokio::sync::Mutex::new(()),
+            speaks_http1: AtomicBool::new(false),
+            swept: AtomicBool::new(false),
+        }
+    }
+
+    /// A connection that was kept, if there is one. `only_http1`: for an upgrade.
+    pub(super) fn kept(self: &Arc<Self>, only_http1: bool) -> Option<Lease> {
+        let mut kept = self.lock();
+        if !only_http1 {
+            kept.http2.retain(|connection| !connection.sender.is_closed());
+            let shared = kept
+                .http2
+                .iter_mut()
+                .find(|connection| connection.streams.load(Ordering::Relaxed) < MAX_STREAMS);
+            if let Some(connection) = shared {
+                connection.used = Instant::now();
+                return Some(Lease::Http2(connection.stream(self)));
+            }
+        }
+        while let Some((_, connection)) = kept.http1.pop() {
+            if connection.sender.is_ready() {
+                return Some(Lease::Http1(connection));
+            }
+        }
+        None
+    }
+
+    /// A connection that is made for this request, or one that others free meanwhile. Takes no longer than a connection
+    /// may take.
+    pub(super) async fn connect(self: &Arc<Self>, only_http1: bool) -> Result<Lease, ProxyError> {
+        let mut waits = false;
+        let connected = tokio::time::timeout(self.connect_timeout, async {
+            let joining = self.join(only_http1).await;
+            if joining.is_some()
+                && let Some(shared) = self.kept(only_http1)
+            {
+                return Ok(shared);
+            }
+            let place = loop {
+                let freed = self.freed.notified();
+                if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                    break place;
+                }
+                if let Some(kept) = self.kept(only_http1) {
+                    return Ok(kept);
+                }
+                waits = true;
+                tokio::select! {
+                    // The semaphore is never closed.
+                    place = Arc::clone(&self.places).acquire_owned() => if let Ok(place) = place { break place },
+                    () = freed => {}
+                }
+            };
+            waits = false;
+            self.make(only_http1, place).await
+        });
+        match connected.await {
+            Ok(connected) => connected,
+            Err(_) if waits => Err(ProxyError::Busy),
+            Err(_) => Err(ProxyError::ConnectTimeout),
+        }
+    }
+
+    /// Waits for others that make a connection which may turn out to be one to share. None: this one won't be.
+    async fn join(&self, only_http1: bool) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let shares = || !only_http1 && !self.speaks_http1.load(Ordering::Relaxed);
+        if !shares() {
+            return None;
+        }
+        let joining = self.joining.lock().await;
+        shares().then_some(joining)
+    }
+
+    /// Keeps an HTTP/1.1 connection once its last exchange is over, if it can carry another.
+    pub(super) fn keep(self: &Arc<Self>, mut connection: Http1) {
+        if connection.sender.is_ready() {
+            return self.put(connection);
+        }
+        let pool = Arc::clone(self);
+        tokio::spawn(async move {
+            match connection.sender.ready().await {
+                Ok(()) => pool.put(connection),
+                Err(_) => {
+                    drop(connection);
+                    pool.freed.notify_one();
+                }
+            }
+        });
+    }
+
+    fn put(self: &Arc<Self>, connection: Http1) {
+        let mut kept = self.lock();
+        if kept.http1.len() < MAX_IDLE {
+            kept.http1.push((Instant::now(), connection));
+        }
+        drop(kept);
+        self.freed.notify_one();
+        self.sweep();
+    }
+
+    async fn make(self: &Arc<Self>, only_http1: bool, place: OwnedSemaphorePermit) -> Result<Lease, ProxyError> {
+        let connected = self.connector.clone().connect(only_http1).await;
+        let connected = connected.map_err(ProxyError::connect)?;
+        let heard = connected.stream.heard();
+        if connected.is_http2 {
+            let connection = Http2::new(connected.stream, place).await?;
+            let lease = Lease::Http2(connection.stream(self));
+            self.lock().http2.push(connection);
+            self.sweep();
+            return Ok(lease);
+        }
+        if !only_http1 {
+            self.speaks_http1.store(true, Ordering::Relaxed);
+        }
+        let (sender, connection) = http1::Builder::new()
+            .max_header_size(MAX_HEADERS)
+            .handshake(TokioIo::new(connected.stream))
+            .await
+            .map_err(ProxyError::broken)?;
+        tokio::spawn(connection.with_upgrades());
+        Ok(Lease::Http1(Http1 {
+            sender,
+            heard,
+            _place: place,
+        }))
+    }
+
+    /// Closes what nobody uses any more, from now on and for as long as there is a pool.
+    fn sweep(self: &Arc<Self>) {
+        if self.swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let pool = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(IDLE_TIMEOUT / 4).await;
+                let Some(pool) = Weak::upgrade(&pool) else { return };
+                let mut kept = pool.lock();
+                kept.http1
+                    .retain(|(used, connection)| used.elapsed() < IDLE_TIMEOUT && connection.sender.is_ready());
+                kept.http2.retain(Http2::is_wanted);
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Http2 {
+    async fn new(stream: Stream, place: OwnedSemaphorePermit) -> Result<Self, ProxyError> {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEADER_LIST)
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT);
+        let shaken = builder.handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = shaken.map_err(ProxyError::broken)?;
+        tokio::spawn(connection);
+        Ok(Self {
+            sender,
+            streams: Arc::default(),
+            used: Instant::now(),
+            _place: place,
+        })
+    }
+
+    fn stream(&self, pool: &Arc<Pool>) -> Http2Stream {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        Http2Stream {
+            sender: self.sender.clone(),
+            streams: Arc::clone(&self.streams),
+            pool: Arc::clone(pool),
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        let is_used = self.streams.load(Ordering::Relaxed) > 0 || self.used.elapsed() < HTTP2_IDLE_TIMEOUT;
+        is_used && !self.sender.is_closed()
+    }
+}
+
+/// Shorter than the 5 seconds after which Node.js closes an idle connection: a request that meets the closing of its
+/// connection may have been acted on, and can be tried again only if that does no harm.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// HTTP/2 says which requests it took before it closed (RFC 9113, section 6.8).
+const HTTP2_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+const MAX_IDLE: usize = 256;
+
+/// As many as a server should allow at least (RFC 9113, section 6.5.2).
+const MAX_STREAMS: usize = 100;
+
+/// Largest head of a response.
+const MAX_HEADERS: usize = 64 * 1024;
+const MAX_HEADER_LIST: u32 = 64 * 1024;
+
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,134 @@
+//! When a request is sent again: if no server has seen it, always; if one may have acted on it, only where twice does no
+//! harm, nothing was answered, and not too many others are sent twice.
+
+use std::sync::Arc;
+
+use http::Method;
+use http::Request;
+use http::StatusCode;
+use http::request;
+use http_body::Body;
+use http_body_util::Either;
+use http_body_util::Empty;
+
+use super::body::RequestBody;
+use super::error::Unanswered;
+use super::group::Counted;
+use super::group::Group;
+use super::server::Answered;
+use super::server::Failure;
+use super::server::Server;
+use super::server::Terms;
+use super::server::Underway;
+
+/// The attempts to answer one request.
+pub(super) struct Attempts<'a> {
+    group: &'a Group,
+    terms: &'a Terms,
+    left: usize,
+    tried: Vec<Arc<Server>>,
+    /// The head of a request that has no body, so that it can be written again.
+    spare: Option<request::Parts>,
+    /// Leave to send it twice.
+    leave: Option<Counted>,
+}
+
+impl<'a> Attempts<'a> {
+    pub(super) fn new(group: &'a Group, terms: &'a Terms) -> Self {
+        Self {
+            group,
+            terms,
+            left: group.config.retries,
+            tried: Vec::new(),
+            spare: None,
+            leave: None,
+        }
+    }
+
+    /// Sends the request until a server answers or no further attempt may be made.
+    pub(super) async fn send(mut self, mut request: Request<RequestBody>) -> Result<(Answered, Underway), Unanswered> {
+        let _counted = self.group.enter();
+        if self.left > 0 && request.body().is_end_stream() && !self.terms.upgrades {
+            let (head, body) = request.into_parts();
+            self.spare = Some(head.clone());
+            request = Request::from_parts(head, body);
+        }
+        let mut server = match self.group.pick() {
+            Some(server) => Arc::clone(server),
+            None => return Err(Unanswered::nobody(&self.group.config.name)),
+        };
+        loop {
+            let underway = Underway::at(&server);
+            let mut failure = match server.exchange(request, self.terms).await {
+                Ok(answered) => {
+                    server.counters.answered();
+                    match answered.response.status() {
+                        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                            server.health.failed();
+                        }
+                        _ => server.health.succeeded(),
+                    }
+                    return Ok((answered, underway));
+                }
+                Err(failure) => failure,
+            };
+            drop(underway);
+            server.counters.failed(&failure.error);
+            if failure.blames_the_server(self.terms) {
+                server.health.failed();
+            }
+            let Some((next, again)) = self.again(&server, &mut failure) else {
+                return Err(Unanswered::new(&server, failure.error));
+            };
+            tracing::debug!(
+                upstream = self.group.config.name,
+                server = server.name,
+                why = %failure.error,
+                next = next.name,
+                "a request is sent again"
+            );
+            self.group.retries.increment(1);
+            (server, request) = (next, again);
+        }
+    }
+
+    /// The next server and the request for it, if there may be another attempt.
+    fn again(&mut self, server: &Arc<Server>, failure: &mut Failure) -> Option<(Arc<Server>, Request<RequestBody>)> {
+        self.left = self.left.checked_sub(1)?;
+        self.tried.push(Arc::clone(server));
+        let next = match self.group.other(&self.tried) {
+            Some(other) => Arc::clone(other),
+            // It closed a connection that it had kept open, and takes new ones.
+            None if failure.is_about_its_connection() => Arc::clone(server),
+            None => return None,
+        };
+        let request = match failure.unsent.take() {
+            Some(unsent) => unsent,
+            None => self.copy(failure)?,
+        };
+        Some((next, request))
+    }
+
+    /// The request once more, if no harm is done when both are acted on.
+    fn copy(&mut self, failure: &Failure) -> Option<Request<RequestBody>> {
+        let spare = self.spare.as_ref()?;
+        let is_harmless = failure.refused || (failure.unanswered && is_idempotent(&spare.method));
+        if !is_harmless {
+            return None;
+        }
+        if self.leave.is_none() {
+            self.leave = Some(self.group.repeat()?);
+        }
+        let body = RequestBody::new(Either::Right(Empty::new()), self.terms.progress.clone());
+        Some(Request::from_parts(spare.clone(), body))
+    }
+}
+
+/// RFC 9110, section 9.2.2. Other methods that are registered as idempotent are for few upstreams, and some of those
+/// take them otherwise.
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+    )
+}

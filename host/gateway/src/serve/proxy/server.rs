@@ -1,0 +1,310 @@
+//! One server of an upstream: takes a request to it over a connection that is there, or over a new one, and writes it in
+//! the protocol that the connection speaks.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::Request;
+use http::Response;
+use http::Uri;
+use http::header;
+use http::uri::Authority;
+use http::uri::PathAndQuery;
+use http::uri::Scheme;
+use hyper::body::Incoming;
+
+use super::body::Progress;
+use super::body::RequestBody;
+use super::connect::ConnectError;
+use super::connect::Connector;
+use super::counters::Counters;
+use super::error::ProxyError;
+use super::health::Health;
+use super::pool::Http1;
+use super::pool::Http2Stream;
+use super::pool::Lease;
+use super::pool::Pool;
+use super::trailers::Forbidden;
+use super::while_moving;
+use crate::config::Address;
+use crate::config::UpstreamConfig;
+use crate::config::UpstreamServerConfig;
+
+/// One server.
+pub(super) struct Server {
+    /// What logs and metrics call it.
+    pub(super) name: String,
+    pub(super) health: Health,
+    pub(super) counters: Counters,
+    /// Whom requests ask for that name nobody.
+    pub(super) authority: Authority,
+    pub(super) scheme: Scheme,
+    pub(super) connector: Connector,
+    pool: Arc<Pool>,
+    /// How many requests it has.
+    requests: AtomicUsize,
+}
+
+/// What is true of all attempts to answer one request.
+pub(super) struct Terms {
+    pub(super) timeout: Duration,
+    pub(super) progress: Progress,
+    /// The client asked for an upgrade.
+    pub(super) upgrades: bool,
+    pub(super) trailers: Arc<Forbidden>,
+}
+
+/// Why a server gave no response, and whether another may be asked.
+pub(super) struct Failure {
+    pub(super) error: ProxyError,
+    /// The request, of which the server has seen nothing.
+    pub(super) unsent: Option<Request<RequestBody>>,
+    /// Whether a request that does no harm twice may be sent twice: nothing was answered.
+    pub(super) unanswered: bool,
+    /// Whether the server says that it did nothing about the request.
+    pub(super) refused: bool,
+    /// Whether the connection had carried a request before.
+    pub(super) reused: bool,
+}
+
+impl Failure {
+    fn new(error: ProxyError) -> Self {
+        Self {
+            error,
+            unsent: None,
+            unanswered: false,
+            refused: false,
+            reused: false,
+        }
+    }
+
+    fn unsent(error: ProxyError, request: Request<RequestBody>) -> Self {
+        Self {
+            unsent: Some(request),
+            ..Self::new(error)
+        }
+    }
+
+    /// Whether the server ended a connection that it had kept open until then. That says little about the server.
+    pub(super) fn is_about_its_connection(&self) -> bool {
+        self.reused && matches!(self.error, ProxyError::Broken(_))
+    }
+
+    /// Whether it counts against the server.
+    pub(super) fn blames_the_server(&self, terms: &Terms) -> bool {
+        // A server of HTTP/2 alone needn't agree to what a client's upgrade needs.
+        let is_about_the_upgrade = terms.upgrades && matches!(self.error, ProxyError::Connect(ConnectError::Tls(_)));
+        self.error.is_the_servers() && !self.is_about_its_connection() && !is_about_the_upgrade
+    }
+}
+
+/// The head of a response, and the connection that it came over.
+pub(super) struct Answered {
+    pub(super) response: Response<Incoming>,
+    pub(super) held: Held,
+}
+
+/// A part of a connection that a response takes.
+pub(super) enum Held {
+    /// The whole of it, because it was upgraded.
+    Upgraded { _connection: Http1 },
+    /// Nothing that anybody would have to give back.
+    Nothing,
+    /// A stream of it.
+    Stream { _stream: Http2Stream },
+}
+
+impl Server {
+    pub(super) fn new(config: &UpstreamServerConfig, upstream: &UpstreamConfig) -> Self {
+        let name = config.address.to_string();
+        let connector = Connector::new(config, upstream);
+        let authority = match &config.address {
+            Address::Tcp(authority) => authority.clone(),
+            Address::Unix(_) => Authority::from_static("localhost"),
+        };
+        Self {
+            health: Health::new(upstream, &name),
+            counters: Counters::register(&upstream.name, &name),
+            scheme: if upstream.tls.is_some() {
+                Scheme::HTTPS
+            } else {
+                Scheme::HTTP
+            },
+            pool: Arc::new(Pool::new(
+                connector.clone(),
+                upstream.connect_timeout,
+                upstream.max_connections,
+            )),
+            connector,
+            authority,
+            name,
+            requests: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Sends a request, and waits for the head of the response.
+    ///
+    /// A connection that was kept may have been closed by the server at this very moment. Where it saw nothing of the
+    /// request, a new connection is made for it: that is no second try.
+    pub(super) async fn exchange(&self, request: Request<RequestBody>, terms: &Terms) -> Result<Answered, Failure> {
+        let mut request = request;
+        if let Some(lease) = self.pool.kept(terms.upgrades) {
+            match self.send(lease, request, terms).await {
+                Err(Failure {
+                    unsent: Some(unsent), ..
+                }) => request = unsent,
+                Err(failure) => {
+                    return Err(Failure {
+                        reused: true,
+                        ..failure
+                    });
+                }
+                Ok(answered) => return Ok(answered),
+            }
+        }
+        match self.pool.connect(terms.upgrades).await {
+            Ok(lease) => self.send(lease, request, terms).await,
+            Err(error) => Err(Failure::unsent(error, request)),
+        }
+    }
+
+    async fn send(&self, lease: Lease, request: Request<RequestBody>, terms: &Terms) -> Result<Answered, Failure> {
+        match lease {
+            Lease::Http1(connection) => self.send_http1(connection, request, terms).await,
+            Lease::Http2(stream) => self.send_http2(stream, request, terms).await,
+        }
+    }
+
+    async fn send_http1(
+        &self,
+        mut connection: Http1,
+        mut request: Request<RequestBody>,
+        terms: &Terms,
+    ) -> Result<Answered, Failure> {
+        if let Err(error) = self.write_http1(&mut request) {
+            return Err(Failure::new(ProxyError::Unsendable(error)));
+        }
+        connection.heard.forget();
+        let sent = connection.sender.try_send_request(request);
+        match while_moving(&terms.progress, terms.timeout, sent).await {
+            None => Err(Failure::new(ProxyError::Timeout)),
+            Some(Ok(response)) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => Ok(Answered {
+                response,
+                held: Held::Upgraded {
+                    _connection: connection,
+                },
+            }),
+            Some(Ok(response)) => {
+                self.pool.keep(connection);
+                Ok(Answered {
+                    response,
+                    held: Held::Nothing,
+                })
+            }
+            Some(Err(mut error)) => Err(Failure {
+                unsent: error.take_message(),
+                unanswered: !connection.heard.anything(),
+                ..Failure::new(ProxyError::broken(error.into_error()))
+            }),
+        }
+    }
+
+    async fn send_http2(
+        &self,
+        mut stream: Http2Stream,
+        mut request: Request<RequestBody>,
+        terms: &Terms,
+    ) -> Result<Answered, Failure> {
+        if let Err(error) = self.write_http2(&mut request, terms) {
+            return Err(Failure::new(ProxyError::Unsendable(error)));
+        }
+        let sent = stream.sender.try_send_request(request);
+        match while_moving(&terms.progress, terms.timeout, sent).await {
+            None => Err(Failure::new(ProxyError::Timeout)),
+            Some(Ok(response)) => Ok(Answered {
+                response,
+                held: Held::Stream { _stream: stream },
+            }),
+            Some(Err(mut error)) => {
+                let unsent = error.take_message();
+                let error = ProxyError::broken(error.into_error());
+                Err(Failure {
+                    unsent,
+                    unanswered: true,
+                    refused: error.is_refusal(),
+                    ..Failure::new(error)
+                })
+            }
+        }
+    }
+
+    /// The request as HTTP/1.1 has it: its target is the path, and `Host` says who is asked.
+    fn write_http1(&self, request: &mut Request<RequestBody>) -> Result<(), http::Error> {
+        let asked = request.uri().authority().cloned();
+        if asked.is_some() || !request.headers().contains_key(header::HOST) {
+            let host = asked.as_ref().unwrap_or(&self.authority);
+            let host = HeaderValue::from_str(host.as_str())?;
+            request.headers_mut().insert(header::HOST, host);
+        }
+        *request.uri_mut() = Uri::from(path(request.uri()));
+        *request.version_mut() = http::Version::HTTP_11;
+        request.headers_mut().remove(header::TE);
+        request.body_mut().trailers(None);
+        Ok(())
+    }
+
+    /// The request as HTTP/2 has it: `:authority` says who is asked, and never a second header (RFC 9113, section 8.3.1).
+    fn write_http2(&self, request: &mut Request<RequestBody>, terms: &Terms) -> Result<(), http::Error> {
+        let host = request.headers_mut().remove(header::HOST);
+        let asked = host.map(|host| Authority::try_from(host.as_bytes())).transpose()?;
+        let asked = asked.or_else(|| request.uri().authority().cloned());
+        *request.uri_mut() = Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(asked.unwrap_or_else(|| self.authority.clone()))
+            .path_and_query(path(request.uri()))
+            .build()?;
+        *request.version_mut() = http::Version::HTTP_2;
+        if request.extensions().get::<AcceptsTrailers>().is_some() {
+            // The one value that HTTP/2 allows (RFC 9113, section 8.2.2); gRPC demands it.
+            let headers = request.headers_mut();
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        // No 100 can be seen to come, so that nobody waits for it.
+        request.headers_mut().remove(header::EXPECT);
+        request.body_mut().hold(None);
+        request.body_mut().trailers(Some(Arc::clone(&terms.trailers)));
+        Ok(())
+    }
+}
+
+/// Says that the client takes trailers after the response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AcceptsTrailers;
+
+fn path(uri: &Uri) -> PathAndQuery {
+    let path = uri.path_and_query().cloned();
+    path.unwrap_or_else(|| PathAndQuery::from_static("/"))
+}
+
+/// A request that a server has, counted until it is dropped.
+pub(super) struct Underway(pub(super) Arc<Server>);
+
+impl Underway {
+    pub(super) fn at(server: &Arc<Server>) -> Self {
+        server.requests.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(server))
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,150 @@
+//! Trailers: headers after a body. Only those pass that change nothing about the message they came with, whoever merges
+//! them with its headers (RFC 9110, section 6.5.1).
+
+use std::collections::HashSet;
+
+use http::HeaderMap;
+use http::HeaderName;
+
+use crate::generation::Generation;
+use crate::serve::headers::fold;
+use crate::serve::headers::identity::IdentityNames;
+use crate::serve::headers::remove_where;
+
+/// What no client may send as a trailer: what says who the user is, or could have been asked about.
+#[derive(Debug)]
+pub(crate) struct Forbidden {
+    identity: IdentityNames,
+    credentials: HashSet<String>,
+}
+
+impl Forbidden {
+    pub(super) fn new(generation: &Generation) -> Self {
+        let routes = generation.routes().iter();
+        let credentials = routes.flat_map(|route| &route.credentials.headers);
+        Self {
+            identity: IdentityNames::new(generation.identity_headers()),
+            credentials: credentials.map(|name| fold(name).into_owned()).collect(),
+        }
+    }
+
+    /// Leaves the trailers of a request that may pass.
+    pub(super) fn clean_request(&self, trailers: &mut HeaderMap) {
+        remove_where(trailers, |name| {
+            self.identity.contains(name) || self.credentials.contains(fold(name).as_ref()) || says_more(name)
+        });
+    }
+}
+
+/// Leaves the trailers of a response that may pass.
+pub(super) fn clean_response(trailers: &mut HeaderMap) {
+    remove_where(trailers, says_more);
+}
+
+/// Whether a field frames, routes, authenticates, modifies or describes its message, in any spelling. A digest is made
+/// for trailers (RFC 9530, section 2).
+fn says_more(name: &HeaderName) -> bool {
+    let name = fold(name);
+    let describes = BEGINNINGS.iter().any(|beginning| name.starts_with(beginning));
+    NAMES.contains(&name.as_ref()) || (describes && name != "content-digest")
+}
+
+const NAMES: [&str; 34] = [
+    "accept",
+    "age",
+    "authorization",
+    "cache-control",
+    "connection",
+    "cookie",
+    "date",
+    "expect",
+    "expires",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "location",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "priority",
+    "range",
+    "referer",
+    "retry-after",
+    "set-cookie",
+    "set-cookie2",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "vary",
+    "via",
+    "warning",
+    "www-authenticate",
+    "x-real-ip",
+    "true-client-ip",
+];
+
+const BEGINNINGS: [&str; 12] = [
+    "accept-",
+    "access-control-",
+    "content-",
+    "if-",
+    "proxy-",
+    "sec-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-http-method",
+    "x-method-override",
+    "x-original-",
+    "x-rewrite-",
+];
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn left(forbidden: &Forbidden, names: &[&str]) -> Vec<String> {
+        let mut trailers = HeaderMap::new();
+        for name in names {
+            trailers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_static("x"));
+        }
+        forbidden.clean_request(&mut trailers);
+        trailers.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn trailers_that_would_be_headers_dont_pass() {
+        let forbidden = Forbidden {
+            identity: IdentityNames::new([&HeaderName::from_static("x-my-user")]),
+            credentials: HashSet::from(["x-api-key".to_owned()]),
+        };
+        let none = [
+            "x-my_user",
+            "x-forwarded-user",
+            "remote.user",
+            "x-api-key",
+            "x_api_key",
+            "authorization",
+            "cookie",
+            "host",
+            "content-length",
+            "transfer-encoding",
+            "te",
+            "trailer",
+            "x-forwarded-for",
+            "x_forwarded_host",
+            "forwarded",
+            "if-match",
+            "x-http-method-override",
+            "x-original-url",
+            "x-portcullis-token",
+        ];
+        assert_eq!(left(&forbidden, &none), [""; 0]);
+        let all = ["grpc-status", "grpc-message", "x-checksum", "etag", "content-digest"];
+        assert_eq!(left(&forbidden, &all), all);
+    }
+}

@@ -1,0 +1,97 @@
+"""An upstream that speaks HTTP/2 frame by frame, in plain text or over TLS, and answers as a test says."""
+
+import threading
+from dataclasses import dataclass, field
+
+import h2.config
+import h2.connection
+import h2.events
+from hyperframe.frame import GoAwayFrame
+
+from .played import Played
+
+
+@dataclass
+class Asked:
+    """A request as it came, pseudo-headers and all."""
+
+    fields: list
+    body: bytes = b""
+    trailers: list = field(default_factory=list)
+
+    def all(self, name):
+        return [value for key, value in self.fields if key == name]
+
+
+@dataclass
+class Answer:
+    """What to do about a request: answer it, or `reset` it with a code, or end the connection. What is `half` done is
+    ended after the body."""
+
+    status: int = 200
+    headers: list = field(default_factory=list)
+    body: bytes = b"ok"
+    trailers: list = field(default_factory=list)
+    reset: int | None = None
+    close: bool = False
+    half: bool = False
+    goodbye: int | None = None
+    """How many streams back the last is that a goodbye says was come to: 0 is this one."""
+
+
+class Http2Upstream(Played):
+    """A server on `url`. `seen` has every request; `answer` makes the answer to one."""
+
+    def __init__(self, answer=lambda asked: Answer(), tls=None):
+        self.answer = answer
+        self._lock = threading.Lock()
+        super().__init__(self._speak, tls=tls)
+
+    def _speak(self, line):
+        connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="latin-1"))
+        connection.initiate_connection()
+        line.send(connection.data_to_send())
+        streams = {}
+        while received := line.wire.recv(65536):
+            for event in connection.receive_data(received):
+                match event:
+                    case h2.events.RequestReceived():
+                        streams[event.stream_id] = Asked([tuple(pair) for pair in event.headers])
+                    case h2.events.DataReceived():
+                        streams[event.stream_id].body += event.data
+                        connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                    case h2.events.TrailersReceived():
+                        streams[event.stream_id].trailers = [tuple(pair) for pair in event.headers]
+                    case h2.events.StreamEnded():
+                        asked = streams.pop(event.stream_id)
+                        self.seen.append(asked)
+                        answer = self.answer(asked)
+                        if answer.goodbye is not None:
+                            last = max(event.stream_id - 2 * answer.goodbye, 0)
+                            line.send(GoAwayFrame(last_stream_id=last).serialize())
+                        goes_on = answer.goodbye or self._reply(connection, event.stream_id, answer)
+                        line.send(connection.data_to_send())
+                        if answer.goodbye is not None:
+                            line.rest()
+                        if not goes_on or answer.goodbye is not None:
+                            return
+            line.send(connection.data_to_send())
+
+    @staticmethod
+    def _reply(connection, stream, answer):
+        if not answer.half and (answer.close or answer.reset is not None):
+            return _end(connection, stream, answer)
+        connection.send_headers(stream, [(":status", str(answer.status)), *answer.headers])
+        connection.send_data(stream, answer.body, end_stream=not answer.trailers and not answer.half)
+        if answer.half:
+            return _end(connection, stream, answer)
+        if answer.trailers:
+            connection.send_headers(stream, answer.trailers, end_stream=True)
+        return True
+
+
+def _end(connection, stream, answer):
+    """Ends a stream, or the connection; says whether that goes on."""
+    if answer.reset is not None:
+        connection.reset_stream(stream, answer.reset)
+    return not answer.close

@@ -1,0 +1,224 @@
+"""Several servers: who gets the requests, and which of them is left alone because it fails, or because checks say so."""
+
+import socket
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from harness.certificates import Authority
+from harness.client import basic
+from harness.config import upstream
+from harness.gateway import ADMIN
+from harness.http2_upstream import Answer
+from harness.played import OK, answers, tls_context
+from harness.process import eventually, free_ports
+
+ALICE = basic("alice")
+DOWN = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\ndown"
+
+
+def named(name):
+    return answers(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(name), name))
+
+
+def who(gateway, times=1):
+    """Who answers how often."""
+    return Counter(gateway.send("/", ALICE).body for _ in range(times))
+
+
+def healthy(gateway, server):
+    name = server.url.split("://")[-1]
+    return gateway.metric("portcullis_upstream_healthy", upstream="app", server=name)
+
+
+def test_servers_take_turns(serve, played):
+    gateway = serve(upstream(*(played(named(name)) for name in (b"a", b"b", b"c"))))
+    assert who(gateway, 30) == {b"a": 10, b"b": 10, b"c": 10}
+
+
+def test_a_server_with_much_to_do_gets_less(serve, played):
+    let_go = threading.Event()
+
+    def slow(line):
+        while line.request():
+            assert let_go.wait(30)
+            line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")
+
+    first = played(slow)
+    gateway = serve(upstream(first, played(named(b"b"))))
+    with ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(who, gateway) for _ in range(4)]
+        eventually(lambda: first.lines, "one has come to the slow server")
+        assert who(gateway, 10) == {b"b": 10}
+        let_go.set()
+        assert sum((request.result() for request in waiting), Counter())[b"a"] >= 1
+
+
+# What requests show
+
+
+def test_a_server_that_dies_is_left_alone_and_one_that_comes_back_is_found(serve, played):
+    [port] = free_ports(1)
+    mortal, other = played(named(b"a"), address=("127.0.0.1", port)), played(named(b"b"))
+    gateway = serve(ADMIN + upstream(mortal, other, more='max_fails = 2\nfail_timeout = "300ms"'))
+    assert set(who(gateway, 4)) == {b"a", b"b"}
+    mortal.stop()
+    assert who(gateway, 12) == {b"b": 12}, "no client notices"
+    assert healthy(gateway, mortal) == 0
+    assert healthy(gateway, other) == 1
+    [line] = gateway.logged(message="a server fails and is left alone")[:1]
+    assert (line["upstream"], line["server"], line["level"]) == ("app", f"127.0.0.1:{port}", "WARN")
+    played(named(b"a"), address=("127.0.0.1", port))
+    eventually(lambda: b"a" in who(gateway), "the server is found again")
+    assert healthy(gateway, mortal) == 1
+    assert gateway.logged(message="a server answers again", server=f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_gateway_that_fails_is_left_alone(serve, played, status):
+    failing = played(answers(b"HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno" % status))
+    gateway = serve(ADMIN + upstream(failing, played(named(b"b")), more="max_fails = 2"))
+    found = who(gateway, 20)
+    assert found == {b"no": 2, b"b": 18}
+    assert healthy(gateway, failing) == 0
+
+
+@pytest.mark.parametrize("status", [404, 429, 500, 501])
+def test_an_answer_is_no_failure_of_its_server(serve, played, status):
+    strange = played(answers(b"HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno" % status))
+    gateway = serve(ADMIN + upstream(strange, played(named(b"b")), more="max_fails = 1"))
+    assert who(gateway, 20) == {b"no": 10, b"b": 10}
+    assert healthy(gateway, strange) == 1
+
+
+def test_when_every_server_fails_all_of_them_are_tried(serve, played):
+    servers = [played(answers(DOWN)) for _ in range(2)]
+    gateway = serve(ADMIN + upstream(*servers, more='max_fails = 1\nfail_timeout = "1h"'))
+    assert who(gateway, 10) == {b"down": 10}
+    assert [healthy(gateway, server) for server in servers] == [0, 0]
+
+
+def test_an_only_server_is_never_left_alone(serve, played):
+    answer = [DOWN]
+    server = played(lambda line: [line.send(answer[0]) for _ in iter(line.request, None)])
+    gateway = serve(ADMIN + upstream(server, more='max_fails = 1\nfail_timeout = "1h"'))
+    assert who(gateway, 5) == {b"down": 5}
+    answer[0] = OK
+    assert who(gateway) == {b"ok": 1}
+    assert healthy(gateway, server) == 1
+
+
+# What checks show
+
+HEALTH = 'health = { path = "/healthz?deep=1", interval = "100ms", timeout = "1s", healthy = 2, unhealthy = 2 }'
+
+
+class Patient:
+    """Answers checks with `status`, and requests with its name; counts both."""
+
+    def __init__(self, name):
+        self.name, self.status, self.checks, self.requests = name, 200, [], 0
+
+    def __call__(self, line):
+        while request := line.request():
+            if request.target.startswith("/healthz"):
+                self.checks.append(request)
+                line.send(b"HTTP/1.1 %d Now\r\nContent-Length: 0\r\n\r\n" % self.status)
+            else:
+                self.requests += 1
+                line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + self.name)
+
+
+def test_a_server_that_fails_its_checks_gets_nothing_until_it_passes_them(serve, played):
+    first, second = Patient(b"a"), Patient(b"b")
+    servers = [played(first), played(second)]
+    gateway = serve(ADMIN + upstream(*servers, more=HEALTH))
+    assert who(gateway, 10) == {b"a": 5, b"b": 5}
+    first.status = 500
+    eventually(lambda: healthy(gateway, servers[0]) == 0, "the checks have failed")
+    assert who(gateway, 10) == {b"b": 10}
+    [line] = gateway.logged(message="a server is not healthy")
+    assert line["why"] == "it answers 500"
+    first.status = 204
+    eventually(lambda: healthy(gateway, servers[0]) == 1, "the checks go well")
+    assert who(gateway, 10) == {b"a": 5, b"b": 5}
+    assert len(gateway.logged(message="a server is healthy again")) == 1
+    check = first.checks[0]
+    assert check.line == b"GET /healthz?deep=1 HTTP/1.1"
+    assert check.all("host") == [servers[0].url.removeprefix("http://").encode()]
+    assert check.all("user-agent") == [b"portcullis-health"]
+
+
+@pytest.mark.parametrize(
+    ("play", "why"),
+    [
+        (lambda line: line.rest(), "it does not answer in time"),
+        (lambda line: line.head(), "connection closed before message completed"),
+        (lambda line: (line.head(), line.send(b"SSH-2.0-x\r\n")), "invalid HTTP version parsed"),
+        (answers(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), "it answers 302"),
+        (answers(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"), "message head is too large"),
+    ],
+    ids=["silence", "an end", "garbage", "a redirect", "a huge header"],
+)
+def test_a_check_fails_when_no_good_answer_comes(serve, played, play, why):
+    server = played(play)
+    health = HEALTH.replace("1s", "200ms")
+    gateway = serve(ADMIN + upstream(server, played(named(b"b")), more=health))
+    eventually(lambda: healthy(gateway, server) == 0, "the checks have failed")
+    assert why in gateway.logged(message="a server is not healthy")[0]["why"]
+    assert who(gateway, 4) == {b"b": 4}
+
+
+def test_the_head_of_an_answer_to_a_check_is_enough(serve, played):
+    def endless(line):
+        line.head()
+        line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n")
+        line.rest()
+        server.seen.append("left")
+
+    server = played(endless)
+    gateway = serve(ADMIN + upstream(server, more=HEALTH))
+    eventually(lambda: len(server.seen) > 3, "checks have come and gone")
+    assert healthy(gateway, server) == 1
+
+
+def test_checks_speak_what_the_server_speaks(serve, http2_upstreams, tmp_path):
+    authority = Authority(tmp_path)
+    server = http2_upstreams(tls=tls_context(authority.issue("server"), ["h2"]))
+    gateway = serve(ADMIN + upstream(server, more=f'ca = "{authority.ca}"\n{HEALTH}'))
+    eventually(lambda: len(server.seen) > 1, "checks have come")
+    asked = server.seen[0]
+    assert (asked.all(":path"), asked.all(":scheme")) == (["/healthz?deep=1"], ["https"])
+    server.answer = lambda asked: Answer(status=500)
+    eventually(lambda: healthy(gateway, server) == 0, "the checks have failed")
+
+
+def test_when_no_server_passes_its_checks_all_of_them_are_tried(serve, played):
+    patients = [Patient(b"a"), Patient(b"b")]
+    servers = [played(patient) for patient in patients]
+    for patient in patients:
+        patient.status = 500
+    gateway = serve(ADMIN + upstream(*servers, more=HEALTH))
+    eventually(lambda: [healthy(gateway, server) for server in servers] == [0, 0], "the checks have failed")
+    assert who(gateway, 10) == {b"a": 5, b"b": 5}
+
+
+def test_a_client_cant_make_a_server_look_ill(serve, played):
+    """What a client breaks off or writes wrongly is not its upstream's fault."""
+    server = played(answers())
+    gateway = serve(ADMIN + upstream(server, played(answers()), more="max_fails = 1"))
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['Authorization']}\r\n"
+    for spoilt in ("Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\nno size\r\n", "Content-Length: 9\r\n\r\nhalf"):
+        for _ in range(4):
+            address = gateway.url.removeprefix("http://").split(":")
+            with socket.create_connection((address[0], int(address[1])), timeout=20) as connection:
+                connection.sendall((head + spoilt).encode())
+                connection.shutdown(socket.SHUT_WR)
+                with suppress(ConnectionResetError):
+                    while connection.recv(1000):
+                        pass
+    assert who(gateway, 4) == {b"ok": 4}
+    assert gateway.logged(message="a server fails and is left alone") == []
