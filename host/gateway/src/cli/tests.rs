@@ -68,7 +68,8 @@ fn explain(folder: &TempDir, arguments: &[&str]) -> String {
 fn check_counts_what_is_good() {
     assert_eq!(
         command(&folder(), &["check", "--config", "FOLDER/portcullis.toml"]).unwrap(),
-        "FOLDER/portcullis.toml: good: 3 routes, 2 authenticators, no sessions\n"
+        "FOLDER/portcullis.toml: good: 3 routes, 2 authenticators, no sessions\n  /open is public, and / is protected\n  \
+         /half is optional, and / is protected\n"
     );
 }
 
@@ -138,7 +139,8 @@ fn explain_tells_how_a_request_ends() {
         ),
         (
             &["GET", "https://h/open/x"],
-            "route       /open, public, to portcullis:whoami\ngoes on     without a user\n",
+            "route       /open, public, to portcullis:whoami\nopening     /open is public, and / is protected\ngoes on     \
+             without a user\n",
         ),
         (&["GET", "http://h/half"], "goes on     without a user\n"),
         (
