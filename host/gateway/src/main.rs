@@ -4,6 +4,7 @@ mod admin;
 mod cli;
 mod config;
 mod generation;
+mod negotiate;
 mod serve;
 #[cfg(test)]
 #[allow(

@@ -16,6 +16,7 @@ use super::LogLines;
 use super::RequestHandle;
 use super::State;
 use super::Turn;
+use super::negotiate::MAX_TOKENS;
 use super::stdio::Lines;
 use crate::AuthRequest;
 use crate::authenticator::PluginError;
@@ -28,6 +29,7 @@ use crate::egress::Egress;
 use crate::engine::Component;
 use crate::grants::Grants;
 use crate::limits::Limits;
+use crate::negotiate::Negotiator;
 
 /// Most bytes that a plugin may hand over in one call, its answer included. Texts count a little more than their size.
 const MAX_HANDED_OVER: usize = 1 << 20;
@@ -76,6 +78,8 @@ pub(crate) struct Surroundings {
     pub(crate) cache: Option<Arc<Cache>>,
     /// None: it reaches no server.
     pub(crate) egress: Egress,
+    /// Accepts the tokens that `grants.negotiate` is about.
+    pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
 }
 
 impl Instance {
@@ -153,6 +157,7 @@ impl Surroundings {
             limits,
             cache: None,
             egress: Egress::closed(),
+            negotiator: None,
         }
     }
 }
@@ -175,6 +180,8 @@ impl State {
             log,
             grants: Arc::clone(&surroundings.grants),
             cache: surroundings.cache.clone(),
+            negotiator: surroundings.negotiator.clone(),
+            tokens_left: MAX_TOKENS,
             request: None,
             asked: Vec::new(),
         }

@@ -129,6 +129,7 @@ impl Accepted {
             peer: self.peer,
             scheme: Scheme::HTTP,
             certificate: None,
+            channel_binding: None,
             slot: self.slot,
         };
         protocol.serve(self.stream, connection, answers, watcher).await;
@@ -147,6 +148,7 @@ impl Accepted {
             peer: self.peer,
             scheme: Scheme::HTTPS,
             certificate: certificate.map(|leaf| Bytes::copy_from_slice(leaf)),
+            channel_binding: tls.channel_binding(session.server_name()),
             slot: self.slot,
         };
         protocol.serve(stream, connection, answers, watcher).await;

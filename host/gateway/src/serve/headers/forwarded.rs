@@ -109,6 +109,7 @@ mod tests {
             peer,
             peer_is_trusted,
             certificate: None,
+            channel_binding: None,
         };
         remove_unbelieved(&mut headers, &client);
         set(&mut headers, &client, Some("app.example:8000"));
