@@ -12,6 +12,7 @@ from harness.dask_server import DaskServer
 from harness.gateway import LISTEN_ANYWHERE, Gateway
 from harness.hub import Hub
 from harness.idp import Provider
+from harness.kdc import Kdc
 from harness.upstream import Upstream
 
 
@@ -95,6 +96,13 @@ def hub(tmp_path_factory):
 @pytest.fixture(scope="session")
 def dask_server(tmp_path_factory):
     peer = DaskServer(tmp_path_factory.mktemp("dask"))
+    yield peer
+    peer.stop()
+
+
+@pytest.fixture(scope="session")
+def kdc(tmp_path_factory):
+    peer = Kdc(tmp_path_factory.mktemp("kdc"))
     yield peer
     peer.stop()
 

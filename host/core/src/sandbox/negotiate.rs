@@ -103,7 +103,8 @@ impl State {
     /// Tells the operator why; the plugin hears a word.
     fn note(&self, why: &str, failure: Failure) -> Result<Accepted, Failure> {
         // The text may quote what a client sent: nothing but visible ASCII goes on as it is.
-        let why: String = why.escape_default().take(MAX_REASON).collect();
+        let mut why: String = why.chars().map(visible).collect();
+        why.truncate(MAX_REASON);
         let level = match failure {
             Failure::Unavailable => Level::Warn,
             Failure::Denied | Failure::NeedsAnotherLeg | Failure::Rejected => Level::Info,
@@ -111,6 +112,10 @@ impl State {
         self.log.write(level, "negotiate", &why);
         Err(failure)
     }
+}
+
+const fn visible(c: char) -> char {
+    if matches!(c, ' '..='~') { c } else { '?' }
 }
 
 /// In bytes.

@@ -127,18 +127,16 @@ async fn last_words(words: pipe::Receiver) -> String {
     let mut said = Vec::new();
     let mut words = words.take(MAX_WORDS as u64);
     let _ = timeout(Duration::from_secs(1), words.read_to_end(&mut said)).await;
-    match printable(&String::from_utf8_lossy(&said)).trim() {
-        "" => "it gave no reason".to_owned(),
-        said => said.to_owned(),
+    match printable(&String::from_utf8_lossy(&said)) {
+        said if said.is_empty() => "it gave no reason".to_owned(),
+        said => said,
     }
 }
 
 /// One line of visible ASCII: what it says may quote what a client sent.
 fn printable(text: &str) -> String {
-    text.split_whitespace()
-        .map(|word| word.escape_default().to_string())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let visible = |c| if matches!(c, ' '..='~') { c } else { '?' };
+    text.trim().chars().map(visible).collect()
 }
 
 /// The library looks at its files before it is ready.
