@@ -16,6 +16,7 @@ const MAX_COMPILED: usize = 64 * 1024;
 
 settings! {
     /// Makes a user's name of the principals that an expression matches.
+    #[non_exhaustive]
     pub struct Rule {
         /// A regular expression. It must match the whole principal, realm included, as Kerberos displays it.
         pub principal: String,

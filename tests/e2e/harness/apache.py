@@ -55,7 +55,7 @@ class Apache:
 
 
 def _configuration(folder, port, keytab, account):
-    modules = ["mpm_event", "authn_core", "authz_core", "authz_user", "headers", "auth_gssapi"]
+    modules = ["mpm_event", "authn_core", "authz_core", "authz_user", "dir", "headers", "auth_gssapi"]
     load = "\n".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in modules)
     who = f"User {account}\nGroup {account}" if account else ""
     return f"""
@@ -68,6 +68,7 @@ Mutex file:{folder} default
 {load}
 {who}
 DocumentRoot {folder}/htdocs
+DirectoryIndex index.html
 StartServers 1
 KeepAlive On
 MaxKeepAliveRequests 0
