@@ -8,10 +8,9 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 import sys
 import threading
-import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -308,8 +307,38 @@ def test_an_authenticator_without_the_grant_is_a_503_and_counted(kdc, serve, ups
     assert any("set grants.negotiate" in str(line) for line in gateway.log())
 
 
-def test_the_helper_says_that_it_is_none_for_people(tmp_path):
-    import subprocess
+@pytest.mark.parametrize(
+    "acceptor_name, tokens, heard, reached",
+    [
+        ("http", [1], ["14"], 1),
+        ("http", [0, 65537, 1], ["Failure::Rejected", "Failure::Rejected", "14"], 1),
+        ("http", [65536], ["65549"], 1),
+        ("http", [1] * 6, ["14"] * 4 + ["Failure::Unavailable"] * 2, 4),
+        ("other", [1], ["Failure::Denied"], 0),
+        ("HTTP", [1], ["Failure::Denied"], 0),
+        ("", [1], ["Failure::Denied"], 0),
+    ],
+)
+def test_a_plugin_asks_within_its_grant_and_its_bounds(
+    serve, upstream, keytab, obedient, prober_component, tmp_path, acceptor_name, tokens, heard, reached
+):
+    """`other` is an acceptor, too, and not this plugin's."""
+    other = acceptor(keytab, helper=obedient).replace("[negotiate.http]", "[negotiate.other]")
+    config = acceptor(keytab, helper=obedient) + other + f"""
+[authenticators.prober]
+plugin = "{prober_component}"
+grants = {{ headers = ["x-do"], negotiate = "http" }}
+""" + route(upstream, "prober")
+    gateway = serve(config)
+    told = " ".join(["negotiate", acceptor_name.strip(), *map(str, tokens)])
+    answer = gateway.send("/", {"X-Do": told})
+    assert answer.status == 200, answer.body
+    assert values(answer.json(), "x-forwarded-groups") == [",".join(heard)]
+    assert len(noted(obedient)) == reached
+    [line] = gateway.logged(message="decision")
+    assert "negotiate" in line["steps"] and "xx" not in line["steps"]
 
+
+def test_the_helper_says_that_it_is_none_for_people(tmp_path):
     done = subprocess.run([negotiate_helper()], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1 and "[negotiate.NAME]" in done.stderr, done

@@ -1,6 +1,7 @@
 """Kerberos tokens that prove nobody. Each gets the very same 401, whatever is wrong with it, and nobody else notices."""
 
 import base64
+import datetime
 import glob
 import hashlib
 import http.client
@@ -11,7 +12,9 @@ from urllib.parse import urlsplit
 import gssapi
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from harness.build import negotiate_helper
 from harness.certificates import Authority
@@ -248,8 +251,52 @@ def test_a_token_may_be_bound_to_its_connection(kdc, serve, upstream, keytab, au
         assert status == (200 if accepted else 401), (policy, binding)
 
 
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC = ec.generate_private_key(ec.SECP384R1())
+
+
+@pytest.mark.parametrize(
+    "key, signed_with, padded, bound_with",
+    [
+        (EC, hashes.SHA256(), None, "sha256"),
+        (EC, hashes.SHA384(), None, "sha384"),
+        (EC, hashes.SHA512(), None, "sha512"),
+        (RSA, hashes.SHA256(), padding.PKCS1v15(), "sha256"),
+        (RSA, hashes.SHA384(), padding.PKCS1v15(), "sha384"),
+        (RSA, hashes.SHA512(), padding.PKCS1v15(), "sha512"),
+        (RSA, hashes.SHA256(), padding.PSS(padding.MGF1(hashes.SHA256()), 32), "sha256"),
+        (RSA, hashes.SHA384(), padding.PSS(padding.MGF1(hashes.SHA384()), 48), "sha384"),
+        (RSA, hashes.SHA512(), padding.PSS(padding.MGF1(hashes.SHA512()), 64), "sha512"),
+        (ed25519.Ed25519PrivateKey.generate(), None, None, None),
+    ],
+)
+def test_the_hash_is_that_of_the_certificates_signature(
+    kdc, serve, upstream, keytab, tmp_path, key, signed_with, padded, bound_with
+):
+    """RFC 5929, section 4.1; for a signature without a hash of its own there is no binding."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    certificate = builder.sign(key, signed_with, **({"rsa_padding": padded} if padded else {}))
+    files = tmp_path / "cert.pem", tmp_path / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    files[1].touch(mode=0o600)
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    gateway = serve(
+        acceptor(keytab, more='channel_bindings = "require"') + authenticator() + route(upstream, "kerberos"),
+        server=f'[server.tls]\ncert = "{files[0]}"\nkey = "{files[1]}"\n',
+    )
+    der = certificate.public_bytes(Encoding.DER)
+    for tried in ("sha256", "sha384", "sha512"):
+        binding = b"tls-server-end-point:" + hashlib.new(tried, der).digest()
+        status = status_over_tls(gateway, None, negotiate(kdc.token(binding=binding)))
+        assert status == (200 if tried == bound_with else 401), tried
+
+
 def status_over_tls(gateway, authority, headers):
-    context = ssl.create_default_context(cafile=authority.ca)
+    context = ssl.create_default_context(cafile=authority.ca) if authority else ssl._create_unverified_context()
     host, port = gateway.url.removeprefix("http://").split(":")
     connection = http.client.HTTPSConnection(host, int(port), context=context, timeout=30)
     try:

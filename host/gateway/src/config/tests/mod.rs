@@ -4,6 +4,7 @@ mod directory;
 mod fronts;
 mod good;
 mod mangled;
+mod negotiate;
 mod outbound;
 mod routes;
 mod secrets;
