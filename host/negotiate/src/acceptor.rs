@@ -73,8 +73,17 @@ impl Acceptor {
     }
 }
 
+/// What the library says. Where it says next to nothing in general, what it says of Kerberos alone.
 fn reason(error: Error) -> String {
-    let mut text = error.to_string();
-    text.truncate(text.floor_char_boundary(MAX_REASON));
-    text
+    let text = error.to_string();
+    let text = text.strip_suffix(" (Unknown error)").unwrap_or(&text);
+    let specific = text
+        .strip_prefix(UNSPECIFIED)
+        .and_then(|specific| specific.strip_suffix(')'));
+    let text = specific.unwrap_or(text);
+    text.get(..text.floor_char_boundary(MAX_REASON))
+        .unwrap_or_default()
+        .to_owned()
 }
+
+const UNSPECIFIED: &str = "Unspecified GSS failure.  Minor code may provide more information (";

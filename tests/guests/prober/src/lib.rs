@@ -76,7 +76,7 @@ fn negotiated(told: &str) -> Vec<String> {
     tokens
         .map(|token| match negotiate::accept(acceptor, &token) {
             Ok(accepted) => accepted.principal.len().to_string(),
-            Err(failure) => format!("{failure:?}"),
+            Err(failure) => failure.name().to_owned(),
         })
         .collect()
 }
