@@ -80,6 +80,26 @@ def test_a_helper_that_was_stopped_is_a_503_in_time_and_then_replaced(kdc, serve
     assert "wasn't done in time" in line["message"]
 
 
+def test_a_helper_that_is_busy_is_not_taken_for_one_that_hangs(serve, upstream, keytab, obedient):
+    gateway = serve(protected(keytab, upstream, helper=obedient, more='deadline = "1s"\nworkers = 1'))
+    waiting = [in_background(gateway, b"slow") for _ in range(10)]
+    for each in waiting:
+        each.join(20)
+    served = [user(each.answer) for each in waiting if not is_unavailable(each.answer)]
+    assert 1 <= len(served) < len(waiting) and set(map(str, served)) == {"['slow']"}
+    assert len(starts(obedient)) == 1, "who waited in vain ended no helper"
+    assert any("no helper was free in time" in line["message"] for line in gateway.logged(context="negotiate"))
+
+
+def test_a_helper_that_starts_slowly_is_waited_for_by_those_who_come_later(serve, upstream, keytab, obedient):
+    gateway = serve(protected(keytab, upstream, helper=obedient, more='deadline = "200ms"\nworkers = 1'))
+    (obedient.parent / "slow-start").touch()
+    assert is_unavailable(ask(gateway, b"crash"))
+    assert is_unavailable(ask(gateway, b"bob"))
+    eventually(lambda: user(ask(gateway, b"bob")) == ["bob"], "the second helper is ready")
+    assert len(starts(obedient)) == 2, "it was not ended for those who didn't wait"
+
+
 def test_a_helper_that_hangs_holds_up_its_own_request_alone(serve, upstream, keytab, obedient):
     gateway = serve(protected(keytab, upstream, helper=obedient, more='deadline = "30s"\nworkers = 2'))
     waiting = in_background(gateway, b"hang")

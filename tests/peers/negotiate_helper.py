@@ -42,6 +42,8 @@ note(f"started {sorted(os.environ)}")
 if os.path.exists(f"{FOLDER}/no-start"):
     print("cannot open shared object file\x1b[31m", file=sys.stderr, flush=True)
     raise SystemExit(127)
+if os.path.exists(f"{FOLDER}/slow-start"):
+    time.sleep(1)
 say(3)
 while True:
     frame = receive(*struct.unpack(">I", receive(4)))
@@ -52,6 +54,9 @@ while True:
         os.kill(os.getpid(), signal.SIGSEGV)
     elif word == "hang":
         time.sleep(3600)
+    elif word == "slow":
+        time.sleep(0.3)
+        say(0, field(b"slow@EXAMPLE.TEST") + struct.pack(">QB", 3600, 0) + b"\0")
     elif word == "garbage":
         say(77, b"\xff")
     elif word == "huge":

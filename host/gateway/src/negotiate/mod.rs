@@ -45,7 +45,7 @@ struct Shared {
     name: String,
     channel_bindings: ChannelBindings,
     deadline: Duration,
-    pool: Pool,
+    pool: Arc<Pool>,
 }
 
 impl Acceptor {
@@ -85,15 +85,11 @@ impl Acceptor {
             token: token.bytes,
         };
         let question = question.to_bytes().ok_or_else(|| reject("the token is too long"))?;
-        // The plugin needs a moment to make an answer of it.
-        let last = token.deadline.checked_sub(MARGIN).unwrap_or(token.deadline);
-        let deadline = last.min(Instant::now() + *deadline);
-        let answer = tokio::time::timeout_at(deadline.into(), pool.ask(&question)).await;
-        match answer {
-            Ok(Ok(answer)) => self.read(answer),
-            Ok(Err(why)) => Err(NegotiateError::Unavailable(why)),
-            Err(_) => Err(NegotiateError::Unavailable("the helper wasn't done in time".to_owned())),
-        }
+        // The plugin needs a moment to make an answer of it. A token waits for its turn as long as it may take then, so
+        // that no helper that works is ended because of those who waited before.
+        let left = token.deadline.saturating_duration_since(Instant::now() + MARGIN);
+        let answer = pool.ask(&question, left.div_f32(2.0).min(*deadline)).await;
+        self.read(answer.map_err(NegotiateError::Unavailable)?)
     }
 
     fn read(&self, answer: Answer) -> Result<Negotiated, NegotiateError> {

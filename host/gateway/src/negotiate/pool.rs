@@ -1,6 +1,7 @@
 //! The helpers of one acceptor: as many as may run at once, started when they are needed and again when one ended. One that
 //! ends again and again is given time.
 
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -8,6 +9,8 @@ use std::time::Duration;
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::frame::Answer;
 use super::launch::Launch;
@@ -16,7 +19,9 @@ use super::worker::Worker;
 /// Helpers, idle and busy.
 pub(super) struct Pool {
     launch: Launch,
+    workers: usize,
     places: Semaphore,
+    starts: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -28,32 +33,44 @@ struct State {
 }
 
 impl Pool {
-    pub(super) fn new(launch: Launch, workers: usize) -> Self {
-        Self {
+    pub(super) fn new(launch: Launch, workers: usize) -> Arc<Self> {
+        Arc::new(Self {
             launch,
+            workers,
             places: Semaphore::new(workers),
+            starts: Arc::new(Semaphore::new(workers)),
             state: Mutex::default(),
-        }
+        })
     }
 
     /// Starts the first helper.
     pub(super) async fn try_out(&self) -> Result<(), String> {
-        let worker = Worker::start(&self.launch).await?;
-        self.state().idle.push(worker);
+        self.keep(Worker::start(&self.launch).await?);
         Ok(())
     }
 
-    /// Asks a helper, when one is free. Whoever stops waiting ends the helper, too: it may be stuck.
-    pub(super) async fn ask(&self, question: &[u8]) -> Result<Answer, String> {
-        let _place = self.places.acquire().await.map_err(|error| error.to_string())?;
+    /// Asks a helper, when one is free: it is waited for so long, and its answer then so long again. A helper that isn't
+    /// done then is ended, as it may be stuck.
+    pub(super) async fn ask(self: &Arc<Self>, question: &[u8], patience: Duration) -> Result<Answer, String> {
+        let place = timeout(patience, self.places.acquire()).await;
+        let _place = place
+            .map_err(|_| "no helper was free in time")?
+            .map_err(|error| error.to_string())?;
+        match timeout(patience, self.ask_next(question)).await {
+            Ok(answer) => answer,
+            Err(_) => Err("the helper wasn't done in time".to_owned()),
+        }
+    }
+
+    async fn ask_next(self: &Arc<Self>, question: &[u8]) -> Result<Answer, String> {
         let mut worker = match self.idle() {
             Some(worker) => worker,
             None => self.start().await?,
         };
         match worker.exchange(question).await {
             Ok(answer) => {
+                self.keep(worker);
                 let mut state = self.state();
-                state.idle.push(worker);
                 (state.failures, state.again_at) = (0, None);
                 Ok(answer)
             }
@@ -78,16 +95,34 @@ impl Pool {
         None
     }
 
-    async fn start(&self) -> Result<Worker, String> {
+    /// Starts a helper. It is ready for the next token if nobody waits for it any more.
+    async fn start(self: &Arc<Self>) -> Result<Worker, String> {
         let again_at = self.state().again_at;
         if again_at.is_some_and(|again_at| Instant::now() < again_at) {
             return Err("helpers keep ending, and none is started for the moment".to_owned());
         }
-        let started = Worker::start(&self.launch).await;
-        if started.is_err() {
-            self.failed();
+        let start = Arc::clone(&self.starts).try_acquire_owned();
+        let start = start.map_err(|_| "the helpers are still starting")?;
+        let pool = Arc::clone(self);
+        let (sender, receiver) = oneshot::channel();
+        tokio::spawn(async move {
+            let started = Worker::start(&pool.launch).await;
+            drop(start);
+            if started.is_err() {
+                pool.failed();
+            }
+            if let Err(Ok(worker)) = sender.send(started) {
+                pool.keep(worker);
+            }
+        });
+        receiver.await.map_err(|error| error.to_string())?
+    }
+
+    fn keep(&self, worker: Worker) {
+        let mut state = self.state();
+        if state.idle.len() < self.workers {
+            state.idle.push(worker);
         }
-        started
     }
 
     /// The next helper is started at once, those after it later and later.
