@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 
-const PLUGINS: [&str; 3] = ["jupyterhub", "jwt", "simple"];
+const PLUGINS: [&str; 4] = ["jupyterhub", "jwt", "kerberos", "simple"];
 
 const TARGET: &str = "wasm32-wasip2";
 

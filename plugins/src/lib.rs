@@ -8,6 +8,7 @@ pub const ALL: &[(&str, &[u8])] = &[
         include_bytes!(concat!(env!("OUT_DIR"), "/jupyterhub.wasm")),
     ),
     ("jwt", include_bytes!(concat!(env!("OUT_DIR"), "/jwt.wasm"))),
+    ("kerberos", include_bytes!(concat!(env!("OUT_DIR"), "/kerberos.wasm"))),
     ("simple", include_bytes!(concat!(env!("OUT_DIR"), "/simple.wasm"))),
 ];
 
@@ -79,6 +80,15 @@ mod tests {
         let cases = [
             ("simple", vec!["portcullis:auth/types"]),
             ("jupyterhub", [&hub[..], &fetches].concat()),
+            // The seed is that of a hash map: of the names of groups in regular expressions.
+            (
+                "kerberos",
+                vec![
+                    "portcullis:auth/types",
+                    "portcullis:auth/negotiate",
+                    "wasi:random/insecure-seed",
+                ],
+            ),
         ];
         for (name, expected) in cases {
             let mut imports = imports(find(name).unwrap());

@@ -15,6 +15,10 @@ use crate::Refusal;
 /// A token is refused when it is longer than this, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
 
+/// A token of the scheme Negotiate is refused when it is longer than this, in bytes: the tickets of Active Directory
+/// list every group of a user.
+const MAX_NEGOTIATE: usize = 64 * 1024;
+
 /// User name and password (RFC 7617).
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
@@ -106,6 +110,20 @@ pub(crate) fn token(authorization: &[Vec<u8>], schemes: &[&str]) -> Result<Token
     Token::parse(token).ok_or(NoCredentials::Malformed(
         "the token is empty, too long or has characters that no token has",
     ))
+}
+
+/// Reads a token of the scheme Negotiate from the values of `Authorization`.
+pub(crate) fn negotiate(authorization: &[Vec<u8>]) -> Result<Vec<u8>, NoCredentials> {
+    let encoded = of_scheme(authorization, &["negotiate"])?;
+    // Its size is looked at first, so that nobody makes us decode what can't be a token.
+    if encoded.len() > MAX_NEGOTIATE.div_ceil(3) * 4 {
+        return Err(NoCredentials::Malformed("the Negotiate token is too long"));
+    }
+    match BASE64.decode(encoded) {
+        Ok(token) if token.is_empty() => Err(NoCredentials::Malformed("the Negotiate token is empty")),
+        Ok(token) => Ok(token),
+        Err(_) => Err(NoCredentials::Malformed("the Negotiate token is not base64")),
+    }
 }
 
 /// What follows the scheme. More than one `Authorization` is malformed whatever it says: somebody on the way may have
@@ -228,6 +246,38 @@ mod tests {
                 value.escape_ascii()
             );
         }
+    }
+
+    #[test]
+    fn negotiate_tokens_are_base64_of_bounded_length() {
+        let of = |value: &[u8]| negotiate(&[value.to_vec()]);
+        for value in [&b"Negotiate YAA="[..], b"NEGOTIATE  YAA= ", b"negotiate YAA"] {
+            assert_eq!(of(value), Ok(vec![0x60, 0]), "{}", value.escape_ascii());
+        }
+        let longest = [b"Negotiate ".to_vec(), BASE64.encode([0; MAX_NEGOTIATE]).into_bytes()].concat();
+        assert_eq!(of(&longest).unwrap().len(), MAX_NEGOTIATE);
+        let longer = [b"Negotiate ".to_vec(), vec![b'A'; 4 * (MAX_NEGOTIATE / 3 + 2)]].concat();
+        for value in [
+            &b"Negotiate"[..],
+            b"Negotiate ",
+            b"Negotiate !!!!",
+            b"Negotiate YAA= YAA=",
+            b"Negotiate YA==A",
+            b"Negotiate Y",
+            &longer,
+        ] {
+            let read = of(value);
+            assert!(
+                matches!(read, Err(NoCredentials::Malformed(_))),
+                "{}: {read:?}",
+                value.escape_ascii()
+            );
+        }
+        for value in [&b""[..], b"Negotiatex YAA=", b"NTLM TlRMTVNTUAAB", b"Kerberos YAA="] {
+            assert_eq!(of(value), Err(NoCredentials::Absent), "{}", value.escape_ascii());
+        }
+        let twice = [b"Negotiate YAA=".to_vec(), b"Negotiate YAA=".to_vec()];
+        assert!(matches!(negotiate(&twice), Err(NoCredentials::Malformed(_))));
     }
 
     #[test]

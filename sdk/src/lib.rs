@@ -59,6 +59,7 @@ pub mod http;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 pub mod log;
+pub mod negotiate;
 pub mod settings;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

@@ -36,6 +36,16 @@ impl Request {
         credentials::token(&self.header("authorization"), schemes)
     }
 
+    /// The token from `Authorization: Negotiate` (RFC 4559, section 4.2), the scheme in any case, for
+    /// [`negotiate::accept`](crate::negotiate::accept).
+    ///
+    /// # Errors
+    ///
+    /// When there is none, it is no base64, or it is longer than 64 KiB; [`NoCredentials::refuse`] makes a refusal of it.
+    pub fn negotiate(&self) -> Result<Vec<u8>, NoCredentials> {
+        credentials::negotiate(&self.header("authorization"))
+    }
+
     /// Every value of one parameter of the query, decoded, in order. Bytes that are not UTF-8 become U+FFFD.
     pub fn query_parameter(&self, name: &str) -> Vec<String> {
         let query = self.query().unwrap_or_default();

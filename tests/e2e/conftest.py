@@ -14,6 +14,7 @@ from harness.gateway import Gateway
 from harness.http2_upstream import Http2Upstream
 from harness.hub import Hub
 from harness.idp import Provider
+from harness.kdc import Kdc
 from harness.played import Played
 from harness.upstream import Upstream
 
@@ -109,6 +110,13 @@ def dask_whole(tmp_path_factory, hub, provider):
     whole = DaskWhole(tmp_path_factory.mktemp("dask-whole"), hub, provider)
     yield whole
     whole.stop()
+
+
+@pytest.fixture(scope="session")
+def kdc(tmp_path_factory):
+    peer = Kdc(tmp_path_factory.mktemp("kdc"))
+    yield peer
+    peer.stop()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,9 @@ wasmtime::component::bindgen!({
         "wasi:http": wasmtime_wasi_http::p2::bindings::http,
         "portcullis:auth/types.request": crate::sandbox::RequestHandle,
     },
-    imports: { default: trappable },
+    imports: {
+        "portcullis:auth/negotiate.accept": async | trappable,
+        default: trappable,
+    },
     exports: { default: async },
 });

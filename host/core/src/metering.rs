@@ -27,7 +27,7 @@ pub(crate) struct Meters {
 }
 
 /// What can be denied: the questions that need a grant.
-const DENIED: [&str; 3] = ["header", "cookie", "client_certificate"];
+const DENIED: [&str; 4] = ["header", "cookie", "client_certificate", "negotiate"];
 
 impl Meters {
     pub(crate) fn new(authenticator: &str) -> Self {
@@ -105,6 +105,7 @@ fn denied(asked: &Asked) -> Option<&'static str> {
         Question::Header(_) => Some("header"),
         Question::Cookie(_) => Some("cookie"),
         Question::ClientCertificate => Some("client_certificate"),
+        Question::Negotiate(_) => Some("negotiate"),
         _ => None,
     }
 }

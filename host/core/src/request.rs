@@ -29,6 +29,9 @@ pub struct AuthRequest {
     pub client_address: Option<IpAddr>,
     /// DER of the leaf certificate that the TLS listener verified.
     pub client_certificate: Option<Bytes>,
+    /// What a token is bound to that was made for this very TLS connection: `tls-server-end-point:` and a hash of the
+    /// certificate that the listener showed (RFC 5929, section 4). None without TLS, and where a proxy ended it.
+    pub channel_binding: Option<Bytes>,
 }
 
 impl AuthRequest {
@@ -51,6 +54,7 @@ impl AuthRequest {
             headers: parts.headers.clone(),
             client_address: None,
             client_certificate: None,
+            channel_binding: None,
         }
     }
 

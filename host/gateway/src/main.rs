@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod generation;
 mod machine;
+mod negotiate;
 mod peer;
 mod serve;
 #[cfg(test)]

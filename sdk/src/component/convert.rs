@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::bindings::portcullis::auth::crypto;
+use super::bindings::portcullis::auth::negotiate;
 use super::bindings::portcullis::auth::types as wit;
 use crate::Challenge;
 use crate::Grant;
@@ -10,6 +11,8 @@ use crate::Refusal;
 use crate::Response;
 use crate::User;
 use crate::crypto::Algorithm;
+use crate::negotiate::Accepted;
+use crate::negotiate::Failure;
 
 impl From<Grant> for wit::Grant {
     fn from(grant: Grant) -> Self {
@@ -78,6 +81,28 @@ impl From<Algorithm> for crypto::Algorithm {
             Algorithm::Rs256 => Self::Rs256,
             Algorithm::Rs384 => Self::Rs384,
             Algorithm::Rs512 => Self::Rs512,
+        }
+    }
+}
+
+impl From<negotiate::Accepted> for Accepted {
+    fn from(accepted: negotiate::Accepted) -> Self {
+        Self {
+            principal: accepted.principal,
+            reply: accepted.reply,
+            expires_in: accepted.expires_in,
+            channel_bound: accepted.channel_bound,
+        }
+    }
+}
+
+impl From<negotiate::Failure> for Failure {
+    fn from(failure: negotiate::Failure) -> Self {
+        match failure {
+            negotiate::Failure::Denied => Self::Denied,
+            negotiate::Failure::NeedsAnotherLeg => Self::NeedsAnotherLeg,
+            negotiate::Failure::Rejected => Self::Rejected,
+            negotiate::Failure::Unavailable => Self::Unavailable,
         }
     }
 }

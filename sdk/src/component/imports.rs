@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use super::bindings::portcullis::auth::cache;
 use super::bindings::portcullis::auth::crypto;
+use super::bindings::portcullis::auth::negotiate as wit;
 use super::bindings::wasi::clocks::wall_clock;
 use super::bindings::wasi::logging::logging;
 use crate::crypto::Algorithm;
 use crate::log::Level;
+use crate::negotiate::Accepted;
+use crate::negotiate::Failure;
 
 pub(crate) use super::fetch::Deadline;
 pub(crate) use super::fetch::send;
@@ -34,4 +37,8 @@ pub(crate) fn log(level: Level, message: &str) {
         Level::Error => logging::Level::Error,
     };
     logging::log(level, "", message);
+}
+
+pub(crate) fn negotiate(acceptor: &str, token: &[u8]) -> Result<Accepted, Failure> {
+    wit::accept(acceptor, token).map(Into::into).map_err(Into::into)
 }

@@ -12,6 +12,8 @@ use crate::Response;
 use crate::http::HttpError;
 use crate::http::HttpRequest;
 use crate::log::Level;
+use crate::negotiate::Accepted;
+use crate::negotiate::Failure;
 use crate::url::Url;
 
 /// A gateway for the authenticators of this thread, until it is dropped.
@@ -44,6 +46,15 @@ impl FakeHost {
     /// The requests sent to other servers, in order, answered or not.
     pub fn requests(&self) -> Vec<SentRequest> {
         with(|state| state.requests.clone()).unwrap_or_default()
+    }
+
+    /// Grants an acceptor of this name, and says what it makes of a token. The latest for a name counts.
+    pub fn negotiate(
+        &self,
+        acceptor: impl Into<String>,
+        accept: impl Fn(&[u8]) -> Result<Accepted, Failure> + 'static,
+    ) {
+        with(|state| state.acceptors.insert(acceptor.into(), Rc::new(accept)));
     }
 
     /// Sets the clock, in seconds since 1970-01-01 UTC, and stops it there.
@@ -117,11 +128,14 @@ impl SentRequest {
     }
 }
 
+type Acceptor = Rc<dyn Fn(&[u8]) -> Result<Accepted, Failure>>;
+
 type Server = Rc<dyn Fn(&SentRequest) -> Option<Result<Response, HttpError>>>;
 
 /// What the fake knows.
 #[derive(Default)]
 pub(super) struct State {
+    acceptors: HashMap<String, Acceptor>,
     cache: HashMap<String, (Vec<u8>, Duration)>,
     clock: Clock,
     log: Vec<(Level, String)>,
@@ -183,6 +197,12 @@ pub(super) fn with<T>(f: impl FnOnce(&mut State) -> T) -> Option<T> {
 /// The URL in the form in which it is sent, so that `http://h` is `http://h/`.
 fn normal(url: &str) -> String {
     Url::parse(url).map_or_else(|| url.to_owned(), |url| url.to_string())
+}
+
+/// What an acceptor makes of a token. It runs while the state is free, as servers do.
+pub(super) fn negotiate(acceptor: &str, token: &[u8]) -> Result<Accepted, Failure> {
+    let accept = with(|state| state.acceptors.get(acceptor).map(Rc::clone)).flatten();
+    accept.map_or(Err(Failure::Denied), |accept| accept(token))
 }
 
 /// Asks the servers for an answer. They run while the state is free, so that they may use the SDK themselves.

@@ -10,6 +10,8 @@ use crate::crypto::Algorithm;
 use crate::http::HttpError;
 use crate::http::HttpRequest;
 use crate::log::Level;
+use crate::negotiate::Accepted;
+use crate::negotiate::Failure;
 use crate::url::Url;
 
 pub(crate) fn cache_get(key: &str) -> Option<Vec<u8>> {
@@ -47,6 +49,10 @@ pub(crate) fn since_epoch() -> Duration {
 
 pub(crate) fn log(level: Level, message: &str) {
     host::with(|state| state.note(level, message));
+}
+
+pub(crate) fn negotiate(acceptor: &str, token: &[u8]) -> Result<Accepted, Failure> {
+    host::negotiate(acceptor, token)
 }
 
 #[cfg(feature = "testing")]

@@ -51,6 +51,12 @@ def guest_component(name):
 
 
 @functools.cache
+def negotiate_helper():
+    """The program that accepts Kerberos tokens: a crate of the gateway's outside of its workspace."""
+    return _cargo(ROOT / "host" / "negotiate") / "portcullis-negotiate"
+
+
+@functools.cache
 def encoder():
     """The program that turns WebAssembly's text format into binaries."""
     return _cargo(TESTS / "guests" / "encode") / "encode"
@@ -94,5 +100,5 @@ def _digest(*folders):
 
 if __name__ == "__main__":
     guests = (guest_component(name) for name in ("hostile", "fetcher", "scripted", "prober"))
-    for built in (python_component(), javascript_component(), example_component("api_key"), *guests, encoder()):
+    for built in (python_component(), javascript_component(), example_component("api_key"), *guests, encoder(), negotiate_helper()):
         print(built.relative_to(ROOT))

@@ -25,6 +25,7 @@ use crate::engine::Digest;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::metering::Meters;
+use crate::negotiate::Negotiator;
 use crate::overload::Overload;
 use crate::overload::Place;
 use crate::overload::TurnedAway;
@@ -61,6 +62,7 @@ impl Authenticator {
             grants: Grants::default(),
             limits: Limits::default(),
             outbound: Outbound::default(),
+            negotiator: None,
         }
     }
 
@@ -185,6 +187,7 @@ pub struct AuthenticatorBuilder {
     grants: Grants,
     limits: Limits,
     outbound: Outbound,
+    negotiator: Option<Arc<dyn Negotiator>>,
 }
 
 impl AuthenticatorBuilder {
@@ -219,6 +222,13 @@ impl AuthenticatorBuilder {
         self
     }
 
+    /// What accepts Negotiate tokens under the name that its grants have. Default: nothing does.
+    #[must_use]
+    pub fn negotiator(mut self, negotiator: Arc<dyn Negotiator>) -> Self {
+        self.negotiator = Some(negotiator);
+        self
+    }
+
     /// Checks the settings against the plugin's schema, then lets the plugin check them.
     ///
     /// # Errors
@@ -235,6 +245,7 @@ impl AuthenticatorBuilder {
             grants,
             limits: self.limits,
             cache: Some(Arc::new(Cache::new(self.limits.cache))),
+            negotiator: self.negotiator,
         };
         let mut instance = Instance::start(&self.component, &surroundings).await?;
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;

@@ -19,12 +19,22 @@ pub enum Question {
     Header(String),
     /// The method.
     Method,
+    /// Who made a token, of the acceptor of this name. It is answered with a word on how that ended.
+    Negotiate(String),
     /// The path, without the query.
     Path,
     /// The granted parameters of the query.
     Query,
     /// The scheme.
     Scheme,
+}
+
+impl Question {
+    /// Whether the same answer to it means the same decision. A token of Negotiate holds once, so that a decision which
+    /// rests on one is no other request's.
+    pub const fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Negotiate(_))
+    }
 }
 
 impl fmt::Display for Question {
@@ -36,6 +46,7 @@ impl fmt::Display for Question {
             Self::Cookie(name) => write!(f, "cookie {}", name.escape_debug()),
             Self::Header(name) => write!(f, "header {}", name.escape_debug()),
             Self::Method => f.write_str("method"),
+            Self::Negotiate(acceptor) => write!(f, "negotiate {}", acceptor.escape_debug()),
             Self::Path => f.write_str("path"),
             Self::Query => f.write_str("query"),
             Self::Scheme => f.write_str("scheme"),

@@ -15,6 +15,7 @@ const EXPORT: &str = "portcullis:auth/authenticator";
 const GIVEN: &[&str] = &[
     "portcullis:auth/cache",
     "portcullis:auth/crypto",
+    "portcullis:auth/negotiate",
     "portcullis:auth/types",
     "wasi:cli/environment",
     "wasi:cli/exit",

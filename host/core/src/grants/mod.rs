@@ -27,6 +27,8 @@ pub struct Grants {
     pub private: bool,
     /// Whether it may read the client's TLS certificate.
     pub client_certificate: bool,
+    /// The acceptor of Negotiate tokens that it may ask, by name.
+    pub negotiate: Option<String>,
 }
 
 impl Default for Grants {
@@ -39,6 +41,7 @@ impl Default for Grants {
             http: Vec::new(),
             private: false,
             client_certificate: false,
+            negotiate: None,
         }
     }
 }

@@ -18,6 +18,7 @@ use super::RequestHandle;
 use super::State;
 use super::Turn;
 use super::budget::Share;
+use super::negotiate::MAX_TOKENS;
 use super::stdio::Lines;
 use crate::AuthRequest;
 use crate::authenticator::PluginError;
@@ -30,6 +31,7 @@ use crate::egress::Egress;
 use crate::engine::Component;
 use crate::grants::Grants;
 use crate::limits::Limits;
+use crate::negotiate::Negotiator;
 
 /// Most bytes that a plugin may hand over in one call, its answer included. Texts count a little more than their size.
 const MAX_HANDED_OVER: usize = 1 << 20;
@@ -78,6 +80,8 @@ pub(crate) struct Surroundings {
     pub(crate) cache: Option<Arc<Cache>>,
     /// None: it reaches no server.
     pub(crate) egress: Egress,
+    /// Accepts the tokens that `grants.negotiate` is about.
+    pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
 }
 
 impl Instance {
@@ -159,6 +163,7 @@ impl Surroundings {
             limits,
             cache: None,
             egress: Egress::closed(),
+            negotiator: None,
         }
     }
 }
@@ -181,6 +186,8 @@ impl State {
             log,
             grants: Arc::clone(&surroundings.grants),
             cache: surroundings.cache.clone(),
+            negotiator: surroundings.negotiator.clone(),
+            tokens_left: MAX_TOKENS,
             request: None,
             asked: Vec::new(),
         }

@@ -1,5 +1,5 @@
-//! One plugin instance and all that it can reach: a request it may ask about, a cache, signatures, a clock, and other
-//! servers within its grants. Everything here is bounded, and all of it goes when the call ends.
+//! One plugin instance and all that it can reach: a request it may ask about, a cache, signatures, an acceptor of tokens,
+//! a clock, and other servers within its grants. Everything here is bounded, and all of it goes when the call ends.
 
 mod budget;
 mod cache;
@@ -9,6 +9,7 @@ mod crypto;
 mod instance;
 mod io;
 mod logging;
+mod negotiate;
 mod request;
 mod stdio;
 mod turn;
@@ -36,6 +37,7 @@ use crate::contract;
 use crate::decision::Asked;
 use crate::egress::CallEgress;
 use crate::grants::Grants;
+use crate::negotiate::Negotiator;
 
 pub(crate) use self::budget::Budget;
 pub(crate) use self::cache::Cache;
@@ -63,6 +65,8 @@ pub(crate) struct State {
     log: LogLines,
     grants: Arc<Grants>,
     cache: Option<Arc<Cache>>,
+    negotiator: Option<Arc<dyn Negotiator>>,
+    tokens_left: usize,
     request: Option<Arc<AuthRequest>>,
     asked: Vec<Asked>,
 }
@@ -88,6 +92,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     contract::portcullis::auth::types::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     contract::portcullis::auth::crypto::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     contract::portcullis::auth::cache::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    contract::portcullis::auth::negotiate::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     contract::wasi::logging::logging::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
     io::add_to_linker(l)?;
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;

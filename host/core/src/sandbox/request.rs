@@ -120,13 +120,18 @@ impl State {
             Some(request) if granted => values(request),
             _ => Vec::new(),
         };
+        self.remember(question, granted, Answer::new(values.clone()))?;
+        Ok(values)
+    }
+
+    /// Notes a question with its answer, if it is the first of its kind.
+    pub(super) fn remember(&mut self, question: Question, granted: bool, answer: Answer) -> wasmtime::Result<()> {
         if !self.asked.iter().any(|asked| asked.question == question) {
             if self.asked.len() == MAX_QUESTIONS {
                 return Err(Stop::Questions.into());
             }
-            self.asked
-                .push(Asked::new(question, granted, Answer::new(values.clone())));
+            self.asked.push(Asked::new(question, granted, answer));
         }
-        Ok(values)
+        Ok(())
     }
 }

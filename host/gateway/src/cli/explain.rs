@@ -24,6 +24,7 @@ use http::uri::Scheme;
 use portcullis::Admission;
 use portcullis::decision::Asked;
 use portcullis::decision::Outcome;
+use portcullis::decision::Question;
 use portcullis::decision::Step;
 
 use crate::cli::ConfigFile;
@@ -234,6 +235,10 @@ impl fmt::Display for Answered<'_> {
             answer,
             ..
         } = self.0;
+        // The one answer that is a word of the gateway's own.
+        if let (Question::Negotiate(_), [outcome]) = (question, answer.values()) {
+            return write!(f, "asked {question}: {}", String::from_utf8_lossy(outcome));
+        }
         match (granted, answer.count()) {
             (false, _) => write!(f, "asked {question}: not granted"),
             (true, 0) => write!(f, "asked {question}: absent"),

@@ -25,6 +25,7 @@ pub(super) fn read(mut table: Table<'_>) -> Grants {
         .take("client_certificate")
         .and_then(Item::boolean)
         .unwrap_or_default();
+    grants.negotiate = table.take("negotiate").and_then(Item::text);
     table.finish();
     grants
 }

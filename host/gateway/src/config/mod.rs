@@ -11,6 +11,7 @@ mod grants;
 mod identity;
 mod limits;
 mod listen;
+mod negotiate;
 mod outbound;
 mod passthrough;
 pub(crate) mod pem;
@@ -46,6 +47,7 @@ pub(crate) use identity::AttributeHeader;
 pub(crate) use identity::IdentityHeaders;
 pub(crate) use listen::Listen;
 pub(crate) use listen::ListenAddress;
+pub(crate) use negotiate::NegotiateConfig;
 pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
 pub(crate) use redirect::RedirectConfig;
@@ -83,6 +85,8 @@ pub(crate) struct Config {
     pub(crate) session: Option<SessionConfig>,
     /// Where the compiled form of plugins is kept.
     pub(crate) plugins: PluginsConfig,
+    /// The acceptors of Kerberos tokens.
+    pub(crate) negotiate: Vec<NegotiateConfig>,
     /// Every authenticator, those of the plugin directory included.
     pub(crate) authenticators: Vec<AuthenticatorConfig>,
     /// The routes, in the file's order.
@@ -166,6 +170,15 @@ impl Draft {
         let (plugins, directory) = PluginsConfig::read(root.take("plugins").and_then(Item::table), environment);
         self.config.plugins = plugins;
 
+        let acceptors = root.take("negotiate").and_then(Item::table);
+        let mut acceptor_names = Vec::new();
+        for (name, item) in acceptors.into_iter().flat_map(Table::into_entries) {
+            acceptor_names.push(name.clone());
+            self.config
+                .negotiate
+                .extend(NegotiateConfig::read(name, item, environment));
+        }
+
         let mut names = Vec::new();
         let mut dropped = directory
             .map(|directory| directory.search(environment))
@@ -193,6 +206,21 @@ impl Draft {
         self.config.routes = routes(&mut root, &names, &upstreams, has_front);
         root.finish();
         self.report_granted_sessions();
+        self.report_unknown_acceptors(&acceptor_names);
+    }
+
+    fn report_unknown_acceptors(&mut self, known: &[String]) {
+        let known = Vec::from_iter(known.iter().map(String::as_str));
+        for authenticator in &self.config.authenticators {
+            let granted = authenticator.grants.negotiate.as_deref();
+            if let Some(name) = granted.filter(|name| !known.contains(name)) {
+                let unknown = unknown("acceptor", name, known.iter().copied());
+                let message = format!(
+                    "grants.negotiate names {name:?}, and there is no [negotiate.NAME] of that name: {unknown}"
+                );
+                self.errors.push(authenticator.location.error(message));
+            }
+        }
     }
 
     /// A plugin that reads the gateway's own cookie could pass as its owner.

@@ -1,6 +1,7 @@
 //! Makes authenticators of components, and turns what plugins say about their settings into errors with a line.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -14,6 +15,7 @@ use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
 use crate::config::unknown;
 use crate::generation::components;
+use crate::negotiate::Acceptor;
 
 /// How many plugins are configured at once.
 const AT_ONCE: usize = 16;
@@ -21,12 +23,13 @@ const AT_ONCE: usize = 16;
 /// Every authenticator that can be made, by name, and all that is wrong with the others.
 pub(super) async fn load(
     configured: &[AuthenticatorConfig],
+    acceptors: &HashMap<String, Acceptor>,
     engine: &Engine,
 ) -> (HashMap<String, Authenticator>, Vec<ConfigError>) {
     let components = components::load(configured, engine).await;
     let build = |(config, component)| async move {
         match component {
-            Ok(component) => build(config, &component).await,
+            Ok(component) => build(config, acceptors, &component).await,
             Err(error) => Err(vec![error]),
         }
     };
@@ -45,12 +48,20 @@ pub(super) async fn load(
     (authenticators, errors)
 }
 
-async fn build(config: &AuthenticatorConfig, component: &Component) -> Result<Authenticator, Vec<ConfigError>> {
-    let builder = Authenticator::builder(&config.name, component)
+async fn build(
+    config: &AuthenticatorConfig,
+    acceptors: &HashMap<String, Acceptor>,
+    component: &Component,
+) -> Result<Authenticator, Vec<ConfigError>> {
+    let mut builder = Authenticator::builder(&config.name, component)
         .settings(config.settings.value().clone())
         .grants(config.grants.clone())
         .outbound(config.outbound.clone())
         .limits(config.limits);
+    let acceptor = config.grants.negotiate.as_ref().and_then(|name| acceptors.get(name));
+    if let Some(acceptor) = acceptor {
+        builder = builder.negotiator(Arc::new(acceptor.clone()));
+    }
     builder.build().await.map_err(|error| explain(config, error))
 }
 

@@ -22,6 +22,7 @@ impl Generation {
                 http = listed(&grants.http),
                 private = grants.private,
                 client_certificate = grants.client_certificate,
+                negotiate = grants.negotiate,
                 deadline = ?limits.deadline,
                 memory = limits.memory,
                 concurrency = limits.concurrency,

@@ -1,6 +1,7 @@
 //! One loaded configuration: its authenticators, ready to be asked, and its routes. It never changes; a new
 //! configuration makes the next one.
 
+mod acceptors;
 mod authenticators;
 mod components;
 mod credentials;
@@ -52,7 +53,9 @@ impl Generation {
     /// Every mistake at once: those of the file, and what the plugins say about their settings.
     pub(crate) async fn load(draft: Draft, engine: &Engine) -> Result<Self, ConfigErrors> {
         let Draft { config, mut errors } = draft;
-        let (authenticators, found) = authenticators::load(&config.authenticators, engine).await;
+        let (acceptors, found) = acceptors::start(&config.negotiate).await;
+        errors.extend(found);
+        let (authenticators, found) = authenticators::load(&config.authenticators, &acceptors, engine).await;
         errors.extend(found);
         if errors.is_empty() {
             Self::assemble(config, &authenticators).map_err(|error| ConfigErrors::new(vec![error]))

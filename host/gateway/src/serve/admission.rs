@@ -127,6 +127,7 @@ fn question(client: &Client, target: &Target, parts: &mut Parts) -> AuthRequest 
         headers: std::mem::take(&mut parts.headers),
         client_address: client.address,
         client_certificate: client.certificate.clone(),
+        channel_binding: client.channel_binding.clone(),
     }
 }
 

@@ -27,12 +27,20 @@ pub(crate) struct Client {
     pub(crate) peer_is_trusted: bool,
     /// DER of the client's verified certificate. What a trusted proxy shows is the proxy's, so that its clients have none.
     pub(crate) certificate: Option<Bytes>,
+    /// What the client may have bound a token to: this TLS connection. None where a trusted proxy ended the client's.
+    pub(crate) channel_binding: Option<Bytes>,
 }
 
 impl Client {
     /// Adds the certificate that the peer of the connection showed, if the peer is the client.
     pub(crate) fn with_certificate(mut self, certificate: Option<Bytes>) -> Self {
         self.certificate = certificate.filter(|_| !self.peer_is_trusted);
+        self
+    }
+
+    /// Adds what the connection of the peer can be bound to, if the peer is the client.
+    pub(crate) fn with_channel_binding(mut self, binding: Option<Bytes>) -> Self {
+        self.channel_binding = binding.filter(|_| !self.peer_is_trusted);
         self
     }
 
@@ -44,6 +52,7 @@ impl Client {
             peer: front,
             peer_is_trusted: false,
             certificate: None,
+            channel_binding: None,
         }
     }
 
@@ -66,6 +75,7 @@ impl Client {
                 peer,
                 peer_is_trusted: false,
                 certificate: None,
+                channel_binding: None,
             };
         }
         let address = forwarded_address(headers, trusted).or_else(|| peer.address());
@@ -79,6 +89,7 @@ impl Client {
             peer,
             peer_is_trusted: true,
             certificate: None,
+            channel_binding: None,
         }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) scheme: Scheme,
     /// DER of the certificate that the peer showed, verified; none: it showed none.
     pub(crate) certificate: Option<Bytes>,
+    /// What a token may be bound to that was made for this connection; none: nothing.
+    pub(crate) channel_binding: Option<Bytes>,
     /// The place that it takes.
     pub(crate) slot: Slot,
 }

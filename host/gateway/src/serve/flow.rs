@@ -91,6 +91,7 @@ impl Gateway {
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let client = self.client(connection.peer, connection.scheme.clone(), &parts.headers);
         let client = client.with_certificate(connection.certificate.clone());
+        let client = client.with_channel_binding(connection.channel_binding.clone());
         let response = match self.serve(connection, &client, parts, body).await {
             Ok(response) => response,
             Err(unserved) => {

@@ -199,6 +199,7 @@ impl<S: Service> Way<S> {
                     peer,
                     scheme: Scheme::HTTP,
                     certificate: None,
+                    channel_binding: None,
                     slot,
                 };
                 self.protocol.serve(stream, connection, self.answers, witness).await;
@@ -236,6 +237,7 @@ impl<S: Service> Way<S> {
             peer,
             scheme: Scheme::HTTPS,
             certificate: certificate.map(|leaf| Bytes::copy_from_slice(leaf)),
+            channel_binding: tls.channel_binding(session.server_name()),
             slot,
         };
         self.protocol.serve(stream, connection, self.answers, witness).await;

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 
+use super::end_point;
 use crate::config::pem;
 
 /// Where a certificate and its key are.
@@ -25,6 +27,8 @@ pub(crate) struct CertificateFiles {
 pub(crate) struct Certificate {
     pub(super) files: CertificateFiles,
     pub(super) key: Arc<CertifiedKey>,
+    /// What a token may be bound to.
+    pub(super) channel_binding: Option<Bytes>,
 }
 
 impl CertificateFiles {
@@ -45,8 +49,10 @@ impl CertificateFiles {
         if let Err(error) = own.and_then(|own| ParsedCertificate::try_from(own).map_err(|error| error.to_string())) {
             return Err(format!("{} can't be used: {error}", self.certificate.display()));
         }
+        let channel_binding = key.end_entity_cert().ok().and_then(|own| end_point::of(own));
         Ok(Certificate {
             files: self,
+            channel_binding,
             key: Arc::new(key),
         })
     }

@@ -2,11 +2,13 @@
 //! runs. Protocol versions and ciphers are rustls's defaults.
 
 mod certificate;
+mod end_point;
 mod reload;
 mod store;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -58,6 +60,12 @@ impl Tls {
     /// What connections are accepted with.
     pub(crate) fn config(&self) -> &Arc<ServerConfig> {
         &self.config
+    }
+
+    /// What a client that asked for this name may bind a token to (RFC 5929): the certificate that it was shown. In the
+    /// moment in which that one is replaced it may be the next one's, and a bound token is refused.
+    pub(crate) fn channel_binding(&self, name: Option<&str>) -> Option<Bytes> {
+        self.store.channel_binding(name)
     }
 
     /// Takes up new certificates whenever their files change, for as long as it is polled.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use rustls::pki_types::ServerName;
 use rustls::server::ClientHello;
 use rustls::server::ResolvesServerCert;
@@ -33,17 +34,22 @@ impl Store {
         self.0.store(Arc::new(certificates));
     }
 
-    fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+    /// What a token may be bound to that was made for a connection with this name.
+    pub(super) fn channel_binding(&self, name: Option<&str>) -> Option<Bytes> {
+        self.find(name, |certificate| certificate.channel_binding.clone())
+            .flatten()
+    }
+
+    fn find<T>(&self, name: Option<&str>, part: impl FnOnce(&Certificate) -> T) -> Option<T> {
         let certificates = self.0.load();
         let host = name.and_then(|name| ServerName::try_from(name).ok());
         let own = host.and_then(|host| certificates.iter().find(|certificate| certificate.is_for(&host)));
-        own.or_else(|| certificates.first())
-            .map(|certificate| Arc::clone(&certificate.key))
+        own.or_else(|| certificates.first()).map(part)
     }
 }
 
 impl ResolvesServerCert for Store {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.find(hello.server_name())
+        self.find(hello.server_name(), |certificate| Arc::clone(&certificate.key))
     }
 }

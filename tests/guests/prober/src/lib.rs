@@ -9,6 +9,7 @@ wit_bindgen::generate!({ path: "../../../wit", world: "plugin", generate_all });
 
 use exports::portcullis::auth::authenticator::Guest;
 use portcullis::auth::cache;
+use portcullis::auth::negotiate;
 use portcullis::auth::types::Grant;
 use portcullis::auth::types::Refusal;
 use portcullis::auth::types::Request;
@@ -41,6 +42,7 @@ impl Guest for Prober {
             "upload" => network::upload(rest),
             "fan-out" => network::fan_out(rest),
             "see" => Ok(grant("alice", seen(request, rest))),
+            "negotiate" => Ok(grant("alice", negotiated(rest))),
             "remember" => {
                 cache::set(rest, b"1", 3600);
                 Ok(grant("alice", Vec::new()))
@@ -64,6 +66,19 @@ fn grant(name: &str, groups: Vec<String>) -> Grant {
         valid_for: None,
         response_headers: Vec::new(),
     }
+}
+
+/// What an acceptor makes of each token: its name, then the tokens, each the same byte so many times.
+fn negotiated(told: &str) -> Vec<String> {
+    let mut words = told.split(' ');
+    let acceptor = words.next().unwrap_or_default();
+    let tokens = words.map(|count| vec![b'x'; count.parse().unwrap_or_default()]);
+    tokens
+        .map(|token| match negotiate::accept(acceptor, &token) {
+            Ok(accepted) => accepted.principal.len().to_string(),
+            Err(failure) => failure.name().to_owned(),
+        })
+        .collect()
 }
 
 /// How many values of each header, cookie and so on it is shown, and what a request to `url` comes to.

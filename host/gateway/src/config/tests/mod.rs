@@ -6,6 +6,7 @@ mod fronts;
 mod good;
 mod listening;
 mod mangled;
+mod negotiate;
 mod outbound;
 mod routes;
 mod secrets;

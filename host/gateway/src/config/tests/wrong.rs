@@ -38,7 +38,7 @@ fn a_mistake_names_file_line_and_key() {
         (
             "a = 1\n",
             "portcullis.toml:1: a: unknown key; known are server, admin, forward_auth, ext_authz, session, \
-             plugins, authenticators, upstreams, routes",
+             plugins, negotiate, authenticators, upstreams, routes",
         ),
         (
             "server = 1\n",

@@ -111,6 +111,7 @@ mod tests {
             peer: Peer::Ip(peer),
             peer_is_trusted,
             certificate: None,
+            channel_binding: None,
         };
         remove_unbelieved(&mut headers, &client);
         set(&mut headers, &client, Some("app.example:8000"));

@@ -1,0 +1,230 @@
+//! `[negotiate.NAME]`: the keys of a Kerberos service, and the helper that accepts tokens with them.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::authenticator::NAME;
+use crate::config::authenticator::is_name;
+use crate::config::document::Environment;
+use crate::config::error::Location;
+use crate::config::reader::Item;
+use crate::config::reader::Place;
+use crate::config::reader::Table;
+use crate::config::secret::private_file;
+use crate::config::values;
+use crate::negotiate::ChannelBindings;
+
+/// An acceptor of tokens.
+#[derive(Clone, Debug)]
+pub(crate) struct NegotiateConfig {
+    /// What grants and logs call it.
+    pub(crate) name: String,
+    /// Where the configuration names its keytab.
+    pub(crate) location: Location,
+    /// The keys, in a file that is closed to others.
+    pub(crate) keytab: PathBuf,
+    /// Whose keys of the keytab: `HTTP`, or `HTTP@gateway.example`.
+    pub(crate) service: String,
+    /// The program that accepts tokens.
+    pub(crate) helper: PathBuf,
+    /// How many helpers run at once.
+    pub(crate) workers: usize,
+    /// How long one token may take.
+    pub(crate) deadline: Duration,
+    /// What is made of a token's channel bindings.
+    pub(crate) channel_bindings: ChannelBindings,
+    /// The folder in which helpers remember the tokens that they accepted.
+    pub(crate) replay_cache: PathBuf,
+    /// Further settings of the Kerberos library.
+    pub(crate) krb5_config: Option<PathBuf>,
+}
+
+impl NegotiateConfig {
+    /// An entry of `[negotiate]`. None when anything in it is wrong.
+    pub(super) fn read(name: String, item: Item<'_>, environment: &Environment) -> Option<Self> {
+        let document = item.place.document();
+        let before = document.error_count();
+        if !is_name(&name) {
+            item.place.report(format!("an acceptor's name is {NAME}"));
+        }
+        let mut table = item.table()?;
+        let keytab = table.require("keytab");
+        let location = keytab
+            .as_ref()
+            .map_or(&table.place, |item| &item.place)
+            .location()
+            .clone();
+        let keytab = keytab.and_then(keytab_file);
+        let service = match table.take("service") {
+            Some(item) => item.parse("a service, such as \"HTTP\" or \"HTTP@gateway.example\"", service),
+            None => Some("HTTP".to_owned()),
+        };
+        let helper = helper(&mut table, environment);
+        let workers = table.take("workers").and_then(|item| item.number(1, MAX_WORKERS));
+        let deadline = table
+            .take("deadline")
+            .and_then(|item| values::duration(item, MIN_DEADLINE..=MAX_DEADLINE));
+        let channel_bindings = table.take("channel_bindings").and_then(channel_bindings);
+        let replay_cache = replay_cache(&mut table, environment);
+        let krb5_config = table.take("krb5_config").and_then(existing_file);
+        table.finish();
+        if document.error_count() > before {
+            return None;
+        }
+        Some(Self {
+            name,
+            location,
+            keytab: keytab?,
+            service: service?,
+            helper: helper?,
+            workers: workers.unwrap_or(DEFAULT_WORKERS),
+            deadline: deadline.unwrap_or(DEFAULT_DEADLINE),
+            channel_bindings: channel_bindings.unwrap_or_default(),
+            replay_cache: replay_cache?,
+            krb5_config,
+        })
+    }
+}
+
+/// The path of a file, absolute, as the helper runs in another folder.
+fn path(place: &Place<'_>, text: &str) -> Option<PathBuf> {
+    let absolute = std::path::absolute(place.document().path(text));
+    absolute.map_err(|error| place.report(error.to_string())).ok()
+}
+
+fn keytab_file(item: Item<'_>) -> Option<PathBuf> {
+    let place = item.place.clone();
+    let path = path(&place, &item.text()?)?;
+    match private_file(&path, MAX_KEYTAB) {
+        // MIT krb5, "The Kerberos keytab file format": 5, and then the version.
+        Ok(bytes) if matches!(*bytes, [5, 1 | 2, ..]) => Some(path),
+        Ok(_) => {
+            place.report(format!(
+                "{} is no keytab; `ktadd -k FILE PRINCIPAL` in kadmin makes one",
+                path.display()
+            ));
+            None
+        }
+        Err(message) => {
+            place.report(message);
+            None
+        }
+    }
+}
+
+/// RFC 2743, section 4.1: a service, with or without a host.
+fn service(text: &str) -> Option<String> {
+    let part = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    let sound = match text.split_once('@') {
+        Some((service, host)) => part(service) && part(host),
+        None => part(text),
+    };
+    (sound && text.len() <= 256).then(|| text.to_owned())
+}
+
+fn channel_bindings(item: Item<'_>) -> Option<ChannelBindings> {
+    item.parse("\"off\", \"if-sent\" or \"require\"", |text| match text {
+        "if-sent" => Some(ChannelBindings::IfSent),
+        "off" => Some(ChannelBindings::Off),
+        "require" => Some(ChannelBindings::Require),
+        _ => None,
+    })
+}
+
+fn existing_file(item: Item<'_>) -> Option<PathBuf> {
+    let place = item.place.clone();
+    let path = path(&place, &item.text()?)?;
+    if path.display().to_string().contains(':') {
+        place.report("can't have a colon in its path: the Kerberos library takes it for two files");
+        return None;
+    }
+    match std::fs::File::open(&path) {
+        Ok(_) => Some(path),
+        Err(error) => {
+            place.report(format!("{} can't be opened: {error}", path.display()));
+            None
+        }
+    }
+}
+
+/// The helper that is named, else the one beside this program, else the first that is found in PATH.
+fn helper(table: &mut Table<'_>, environment: &Environment) -> Option<PathBuf> {
+    if let Some(item) = table.take("helper") {
+        let place = item.place.clone();
+        let path = path(&place, &item.text()?)?;
+        return match is_program(&path) {
+            Ok(()) => Some(path),
+            Err(error) => {
+                place.report(format!("{} can't be run: {error}. {TO_BUILD}", path.display()));
+                None
+            }
+        };
+    }
+    let own = std::env::current_exe().ok();
+    let beside = own.iter().filter_map(|own| own.parent()).map(Path::to_owned);
+    let search = environment.variable("PATH").map(std::env::split_paths);
+    let found = beside
+        .chain(search.into_iter().flatten())
+        .map(|folder| folder.join(HELPER))
+        .find(|path| path.is_absolute() && is_program(path).is_ok());
+    if found.is_none() {
+        table.place.report(format!(
+            "there is no {HELPER} beside this program or in PATH, which alone knows Kerberos. {TO_BUILD}"
+        ));
+    }
+    found
+}
+
+fn is_program(path: &Path) -> io::Result<()> {
+    let metadata = path.metadata()?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        return Err(io::Error::other("it is no program"));
+    }
+    Ok(())
+}
+
+/// One folder for all gateways of a user on a machine, so that a token which one accepted is a replay to the next.
+fn replay_cache(table: &mut Table<'_>, environment: &Environment) -> Option<PathBuf> {
+    if let Some(item) = table.take("replay_cache") {
+        let place = item.place.clone();
+        return path(&place, &item.text()?).filter(|path| {
+            let colon = path.display().to_string().contains(':');
+            if colon {
+                place.report("can't have a colon in its path: the Kerberos library takes it for two");
+            }
+            !colon
+        });
+    }
+    let of = |name: &str, below: &str| Some(Path::new(environment.variable(name)?).join(below));
+    let folder = of("XDG_STATE_HOME", "portcullis/replay").or_else(|| of("HOME", ".local/state/portcullis/replay"));
+    let folder = folder.filter(|folder| folder.is_absolute());
+    if folder.is_none() {
+        table.place.report(
+            "there is no place to remember accepted tokens: set replay_cache to a folder of the gateway's own, or HOME",
+        );
+    }
+    folder
+}
+
+/// The helper's name.
+const HELPER: &str = "portcullis-negotiate";
+
+const TO_BUILD: &str = "Build it from Portcullis' sources, after `apt-get install libkrb5-dev libclang-dev pkg-config`: \
+                        `cargo build --release --manifest-path host/negotiate/Cargo.toml --target-dir target`; running it \
+                        takes libgssapi-krb5-2";
+
+/// Largest keytab, in bytes.
+const MAX_KEYTAB: u64 = 1 << 20;
+const DEFAULT_WORKERS: usize = 2;
+const MAX_WORKERS: usize = 64;
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(2);
+const MIN_DEADLINE: Duration = Duration::from_millis(10);
+const MAX_DEADLINE: Duration = Duration::from_secs(30);

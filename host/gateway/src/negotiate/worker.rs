@@ -1,0 +1,146 @@
+//! One helper process. It answers one question at a time, so that whatever a token does to it hurts that token's request
+//! alone; when it is dropped, the process is killed.
+
+use std::io;
+use std::process::Child;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use tokio::time::timeout;
+
+use super::frame::Answer;
+use super::frame::MAX_FRAME;
+use super::launch::Launch;
+
+/// A helper that is ready.
+#[derive(Debug)]
+pub(super) struct Worker {
+    socket: UnixStream,
+    _process: Process,
+}
+
+impl Worker {
+    /// Starts a helper and waits until it has its keys.
+    pub(super) async fn start(launch: &Launch) -> Result<Self, String> {
+        let failed = |error: io::Error| format!("a helper can't be started: {error}");
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
+        ours.set_nonblocking(true).map_err(failed)?;
+        let socket = UnixStream::from_std(ours).map_err(failed)?;
+        let mut process = Process(Some(launch.spawn(theirs)?));
+        let words = process.words().map_err(failed)?;
+        let pid = process.id();
+        let mut worker = Self {
+            socket,
+            _process: process,
+        };
+        match timeout(START_TIME, worker.receive()).await {
+            Ok(Ok(Answer::Ready)) => {
+                tracing::info!(acceptor = launch.acceptor, pid, "a helper accepts tokens");
+                tokio::spawn(tell(words, launch.acceptor.clone()));
+                Ok(worker)
+            }
+            Ok(Ok(Answer::Unusable(why))) => Err(format!("the keytab can't be used: {}", printable(&why))),
+            Ok(Ok(_)) => Err("the helper spoke out of turn: is it of another version?".to_owned()),
+            Ok(Err(_)) => Err(format!(
+                "the helper ended before it was ready: {}",
+                last_words(words).await
+            )),
+            Err(_) => Err(format!("the helper wasn't ready within {} s", START_TIME.as_secs())),
+        }
+    }
+
+    /// Asks, and waits for the answer. After an error, or when it is dropped before it ends, the helper is of no more use.
+    pub(super) async fn exchange(&mut self, question: &[u8]) -> io::Result<Answer> {
+        let length = u32::try_from(question.len()).map_err(io::Error::other)?;
+        self.socket.write_all(&length.to_be_bytes()).await?;
+        self.socket.write_all(question).await?;
+        self.receive().await
+    }
+
+    /// Whether the process is still there, and has nothing to say that nobody asked for.
+    pub(super) fn is_idle(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let peeked = SockRef::from(&self.socket).peek(&mut byte);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    async fn receive(&mut self) -> io::Result<Answer> {
+        let length = usize::try_from(self.socket.read_u32().await?).unwrap_or(usize::MAX);
+        if length > MAX_FRAME {
+            return Err(io::Error::other("its answer is too long"));
+        }
+        let mut bytes = vec![0; length];
+        self.socket.read_exact(&mut bytes).await?;
+        Answer::parse(&bytes).ok_or_else(|| io::Error::other("its answer can't be read"))
+    }
+}
+
+/// A process that ends with this value.
+#[derive(Debug)]
+struct Process(Option<Child>);
+
+impl Process {
+    fn id(&self) -> Option<u32> {
+        self.0.as_ref().map(Child::id)
+    }
+
+    /// What it writes to standard error.
+    fn words(&mut self) -> io::Result<pipe::Receiver> {
+        let words = self.0.as_mut().and_then(|child| child.stderr.take());
+        let words = words.ok_or_else(|| io::Error::other("it has no standard error"))?;
+        pipe::Receiver::from_owned_fd(words.into())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let Some(mut child) = self.0.take() else { return };
+        // It may have ended by itself.
+        let _ = child.kill();
+        let mut reap = move || _ = child.wait();
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => _ = runtime.spawn_blocking(reap),
+            Err(_) => reap(),
+        }
+    }
+}
+
+/// Writes what a helper has to say to the log, up to a bound; then it is read and not written.
+async fn tell(mut words: pipe::Receiver, acceptor: String) {
+    let mut left = MAX_WORDS;
+    let mut buffer = vec![0; 1024];
+    while let Ok(read @ 1..) = words.read(&mut buffer).await {
+        let said = buffer.get(..read.min(left)).unwrap_or_default();
+        left -= said.len();
+        if !said.is_empty() {
+            tracing::warn!(acceptor, "a helper says: {}", printable(&String::from_utf8_lossy(said)));
+        }
+    }
+}
+
+/// What a helper that ended had to say, such as which library it lacks.
+async fn last_words(words: pipe::Receiver) -> String {
+    let mut said = Vec::new();
+    let mut words = words.take(MAX_WORDS as u64);
+    let _ = timeout(Duration::from_secs(1), words.read_to_end(&mut said)).await;
+    match printable(&String::from_utf8_lossy(&said)) {
+        said if said.is_empty() => "it gave no reason".to_owned(),
+        said => said,
+    }
+}
+
+/// One line of visible ASCII: what it says may quote what a client sent.
+fn printable(text: &str) -> String {
+    let visible = |c| if matches!(c, ' '..='~') { c } else { '?' };
+    text.trim().chars().map(visible).collect()
+}
+
+/// The library looks at its files before it is ready.
+const START_TIME: Duration = Duration::from_secs(10);
+
+/// How much of a helper's own words goes to the log, in bytes.
+const MAX_WORDS: usize = 4096;

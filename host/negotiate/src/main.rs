@@ -1,0 +1,93 @@
+//! Accepts Kerberos tokens for Portcullis, in a process of its own: the C library that reads what anybody on the network
+//! sends can break no more than this. The gateway starts it, with a socket as standard input; nobody else has a use for it.
+
+mod acceptor;
+mod frame;
+
+use std::io;
+use std::io::Read;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use rustix::process::Resource;
+use rustix::process::Rlimit;
+
+use acceptor::Acceptor;
+use frame::Answer;
+use frame::MAX_FRAME;
+use frame::Question;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "portcullis-negotiate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Answers questions until the gateway closes the socket, or is gone.
+fn run() -> io::Result<()> {
+    confine()?;
+    let mut gateway = socket()?;
+    let service = std::env::args().nth(1).unwrap_or_else(|| "HTTP".to_owned());
+    let acceptor = match Acceptor::acquire(&service) {
+        Ok(acceptor) => acceptor,
+        Err(why) => return send(&mut gateway, &Answer::Unusable(why)),
+    };
+    send(&mut gateway, &Answer::Ready)?;
+    while let Some(bytes) = receive(&mut gateway)? {
+        let Some(question) = Question::parse(&bytes) else {
+            return Err(io::Error::other("the gateway's question can't be read"));
+        };
+        send(&mut gateway, &acceptor.accept(&question))?;
+    }
+    Ok(())
+}
+
+/// A core dump would have the service's key in it, and this process starts no other.
+fn confine() -> io::Result<()> {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    rustix::process::setrlimit(Resource::Core, none)?;
+    rustix::thread::set_no_new_privs(true)?;
+    Ok(())
+}
+
+fn socket() -> io::Result<UnixStream> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // Fails where standard input is something else, a terminal say.
+    socket.peer_addr().map_err(|_| {
+        io::Error::other("standard input is no socket: the gateway starts this program, see [negotiate.NAME]")
+    })?;
+    Ok(socket)
+}
+
+/// None: the gateway has no more questions.
+fn receive(gateway: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
+    let mut length = [0; 4];
+    match gateway.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if length > MAX_FRAME {
+        return Err(io::Error::other("the gateway's question is too long"));
+    }
+    let mut bytes = vec![0; length];
+    gateway.read_exact(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn send(gateway: &mut UnixStream, answer: &Answer) -> io::Result<()> {
+    let bytes = answer
+        .to_bytes()
+        .ok_or_else(|| io::Error::other("the answer is too long"))?;
+    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    gateway.write_all(&[&length.to_be_bytes()[..], &bytes].concat())
+}

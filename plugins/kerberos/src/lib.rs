@@ -1,0 +1,121 @@
+//! Whoever has a Kerberos ticket for this service, by HTTP's scheme Negotiate (RFC 4559). The gateway checks the ticket;
+//! here it is decided which user a principal is, if any.
+
+mod principal;
+mod rule;
+mod settings;
+
+use std::time::Duration;
+
+use portcullis_sdk::negotiate;
+use portcullis_sdk::negotiate::Accepted;
+use portcullis_sdk::negotiate::Failure;
+use portcullis_sdk::prelude::*;
+
+use principal::Principal;
+use rule::Rules;
+
+pub use rule::Rule;
+pub use settings::Settings;
+
+/// Lets in the principals of certain realms.
+#[derive(Debug)]
+pub struct Kerberos {
+    settings: Settings,
+    rules: Rules,
+}
+
+impl Authenticator for Kerberos {
+    type Settings = Settings;
+
+    fn new(settings: Settings) -> Result<Self, SettingsError> {
+        settings.check()?;
+        Ok(Self {
+            rules: Rules::new(&settings.rules)?,
+            settings,
+        })
+    }
+
+    fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
+        let token = request.negotiate().map_err(|none| none.refuse(challenge()))?;
+        let accepted = negotiate::accept(&self.settings.acceptor, &token).map_err(|failure| self.refuse(failure))?;
+        let user = self.user(&accepted.principal)?;
+        let grant = Grant::from(user).valid_for(self.lifetime(&accepted));
+        // The client checks this reply, whatever the response's status: dask's gives up without it.
+        Ok(match accepted.www_authenticate() {
+            Some(reply) => grant.with_response_header("www-authenticate", reply),
+            None => grant,
+        })
+    }
+}
+
+impl Kerberos {
+    /// The user that a principal is. Who is none gets the same answer as somebody without a valid ticket.
+    fn user(&self, principal: &str) -> Result<User, Refusal> {
+        let name = self.name(&Principal::parse(principal)).map_err(refused)?;
+        let user = User::parse(name).map_err(refused)?;
+        let groups = self.settings.groups.iter();
+        let groups = groups
+            .filter(|(_, members)| members.contains(&user.name))
+            .map(|(group, _)| group.clone());
+        let groups = Vec::from_iter(groups);
+        let admin = self.settings.admins.contains(&user.name);
+        Ok(user
+            .with_groups(groups)
+            .admin(admin)
+            .with_attribute("principal", principal))
+    }
+
+    fn name(&self, principal: &Principal<'_>) -> Result<String, &'static str> {
+        if let Some(user) = self.settings.users.get(principal.whole) {
+            return Ok(user.clone());
+        }
+        let realm = principal
+            .realm()
+            .ok_or("the principal's name is escaped, or has no realm")?;
+        if !self.settings.realms.iter().any(|allowed| allowed == realm) {
+            return Err("the principal's realm is not among those of the settings");
+        }
+        if let Some(user) = self.rules.name(principal.whole) {
+            return Ok(user);
+        }
+        let person = principal
+            .person()
+            .ok_or("the principal is a service or has a role, and no rule names it")?;
+        let bare = self.settings.strip_realm.as_deref() == Some(realm);
+        Ok(if bare { person } else { principal.whole }.to_owned())
+    }
+
+    fn lifetime(&self, accepted: &Accepted) -> Duration {
+        let ticket = Duration::from_secs(accepted.expires_in);
+        self.settings
+            .valid_for
+            .map_or(ticket, |longest| longest.duration().min(ticket))
+    }
+
+    fn refuse(&self, failure: Failure) -> Refusal {
+        match failure {
+            Failure::Rejected => refused("the token is not valid"),
+            Failure::NeedsAnotherLeg => refused("the client wants to exchange more tokens than one"),
+            Failure::Denied => Refusal::unavailable(format!(
+                "the acceptor {:?} is not granted: set grants.negotiate to it",
+                self.settings.acceptor
+            )),
+            _ => Refusal::unavailable("nobody can check tokens now"),
+        }
+    }
+}
+
+fn refused(why: &str) -> Refusal {
+    Refusal::unauthenticated(why, challenge())
+}
+
+/// RFC 4559, section 4.1: the scheme alone.
+fn challenge() -> Challenge {
+    Challenge::new("Negotiate")
+}
+
+portcullis_sdk::export!(Kerberos);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+"""Chromium without a screen, driven by its own protocol for developers."""
+
+import json
+import os
+from contextlib import contextmanager
+
+import requests
+from websockets.sync.client import connect
+
+from .process import Child, eventually
+
+
+@contextmanager
+def chromium(folder, *options, **environment):
+    """A browser with a profile of its own; what is yielded is its one page."""
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
+    command += ["--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}", *options, "about:blank"]
+    child = Child(command, folder / "chromium.log", env=os.environ | {"HOME": str(folder)} | environment)
+    try:
+        told = folder / "profile" / "DevToolsActivePort"
+        child.wait_until(lambda: told.exists() and told.read_text().count("\n"), "Chromium says where it listens")
+        address = f"http://127.0.0.1:{told.read_text().splitlines()[0]}/json"
+        pages = eventually(lambda: [each for each in requests.get(address).json() if each["type"] == "page"], "a page")
+        with connect(pages[0]["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
+            yield Page(socket)
+    finally:
+        child.kill()
+
+
+class Page:
+    def __init__(self, socket):
+        self._socket = socket
+        self._calls = 0
+
+    def visit(self, url):
+        """Goes to a page, and returns its text once it is loaded."""
+        self._call("Page.navigate", url=url)
+        return eventually(lambda: self._loaded(url), f"{url} is loaded")
+
+    def _loaded(self, url):
+        script = f"document.readyState == 'complete' && location.href == {json.dumps(url)} && document.body.innerText"
+        return self._call("Runtime.evaluate", expression=script)["result"].get("value")
+
+    def _call(self, method, **parameters):
+        self._calls += 1
+        self._socket.send(json.dumps({"id": self._calls, "method": method, "params": parameters}))
+        while True:
+            answer = json.loads(self._socket.recv(20))
+            if answer.get("id") == self._calls:
+                assert "error" not in answer, answer
+                return answer["result"]
