@@ -3,6 +3,7 @@
 
 mod admin;
 mod authenticator;
+mod bounds;
 mod document;
 mod error;
 mod front;
@@ -28,6 +29,7 @@ use std::path::Path;
 pub(crate) use admin::AdminConfig;
 pub(crate) use authenticator::AuthenticatorConfig;
 pub(crate) use authenticator::PluginSource;
+pub(crate) use bounds::Bounds;
 pub(crate) use document::Environment;
 pub(crate) use document::read_bytes;
 pub(crate) use error::ConfigError;

@@ -37,6 +37,8 @@ pub(crate) struct RouteConfig {
     pub(crate) allow_encoded_slash: bool,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
+    /// Most bytes of a request's body; none: as many as it likes.
+    pub(crate) max_body_size: Option<u64>,
     /// Where it stands.
     pub(crate) location: Location,
 }
@@ -106,6 +108,7 @@ impl RouteConfig {
         let timeout = table
             .take("timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
+        let max_body_size = table.take("max_body_size").and_then(max_body_size);
         table.finish();
         let route = Self {
             path: path?,
@@ -117,6 +120,7 @@ impl RouteConfig {
             forward_authorization,
             allow_encoded_slash,
             timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+            max_body_size: max_body_size.unwrap_or(Some(DEFAULT_BODY_SIZE)),
             location: place.location().clone(),
         };
         route.report_contradictions(&place);
@@ -270,6 +274,16 @@ fn cookies(item: Item<'_>) -> Option<Cookies> {
     })
 }
 
+/// A size, or `none` for no bound at all.
+fn max_body_size(item: Item<'_>) -> Option<Option<u64>> {
+    item.parse("a size, such as \"64KiB\" or \"32MiB\", or \"none\"", |text| match text {
+        "none" => Some(None),
+        size => size.parse::<bytesize::ByteSize>().ok().map(|size| Some(size.as_u64())),
+    })
+}
+
+/// A body streams, so that its size costs the gateway nothing; this is for the upstream, and as much as Apache's.
+const DEFAULT_BODY_SIZE: u64 = 1 << 30;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::config::Bounds;
 use crate::config::TlsConfig;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
@@ -24,6 +25,8 @@ pub(crate) struct ServerConfig {
     pub(crate) max_header_size: usize,
     /// How long a client may take to send the head of a request.
     pub(crate) header_timeout: Duration,
+    /// What it may hold after that, and for how long.
+    pub(crate) bounds: Bounds,
     /// How long running requests may take once the gateway was told to stop.
     pub(crate) shutdown_timeout: Duration,
 }
@@ -36,6 +39,7 @@ impl Default for ServerConfig {
             trusted_proxies: Vec::new(),
             max_header_size: 32 * 1024,
             header_timeout: Duration::from_secs(10),
+            bounds: Bounds::default(),
             shutdown_timeout: Duration::from_secs(30),
         }
     }
@@ -57,6 +61,7 @@ impl ServerConfig {
         let header_timeout = table
             .take("header_timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
+        let bounds = Bounds::take(&mut table);
         let shutdown_timeout = table
             .take("shutdown_timeout")
             .and_then(|item| values::duration(item, Duration::ZERO..=MAX_TIMEOUT));
@@ -67,6 +72,7 @@ impl ServerConfig {
             trusted_proxies,
             max_header_size: max_header_size.unwrap_or(default.max_header_size),
             header_timeout: header_timeout.unwrap_or(default.header_timeout),
+            bounds,
             shutdown_timeout: shutdown_timeout.unwrap_or(default.shutdown_timeout),
         }
     }

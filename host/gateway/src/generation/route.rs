@@ -38,6 +38,8 @@ pub(crate) struct Route {
     pub(crate) allow_encoded_slash: bool,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
+    /// Most bytes of a request's body; none: as many as it likes.
+    pub(crate) max_body_size: Option<u64>,
 }
 
 /// Who may pass.
@@ -91,6 +93,7 @@ impl Route {
             forward_authorization: config.forward_authorization,
             allow_encoded_slash: config.allow_encoded_slash,
             timeout: config.timeout,
+            max_body_size: config.max_body_size,
         })
     }
 }

@@ -1,11 +1,17 @@
 //! One connection of a client: HTTP/1.1 or HTTP/2, told apart by its first bytes, with bounds on what a client may hold
 //! and for how long.
 
+pub(crate) mod fault;
+mod pace;
+mod sent;
+mod streams;
+mod wire;
+
 use std::convert::Infallible;
 use std::error::Error;
-use std::future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,22 +20,28 @@ use futures_util::FutureExt;
 use http::HeaderValue;
 use http::Request;
 use http::Response;
+use http::StatusCode;
 use http::header;
 use http::uri::Scheme;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::Watcher;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
-use tokio::sync::Notify;
 use tokio::sync::OwnedSemaphorePermit;
 
+use self::pace::Late;
+use self::pace::Pace;
+use self::pace::Watch;
+use self::sent::Sent;
+use self::streams::Streams;
+use self::wire::Wire;
+use crate::config::Bounds;
 use crate::config::ServerConfig;
 use crate::serve::framing::Watched;
+use crate::serve::graceful::Watcher;
 
 /// A place among the connections that a server holds at most; free again when the last clone is gone.
 pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
@@ -50,7 +62,7 @@ pub(crate) struct Connection {
 /// What answers the requests of a listener.
 pub(crate) trait Service: Clone + Send + Sync + 'static {
     /// The body of an answer.
-    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static;
 
     /// Answers one request.
     fn answer(
@@ -66,31 +78,35 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
 /// How connections are served.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
-    builder: auto::Builder<TokioExecutor>,
+    builder: auto::Builder<Streams>,
     header_timeout: Duration,
+    bounds: Bounds,
     buffer_size: usize,
 }
 
 impl Protocol {
     pub(crate) fn new(config: &ServerConfig) -> Self {
-        let mut builder = auto::Builder::new(TokioExecutor::new());
+        let bounds = config.bounds;
+        let mut builder = auto::Builder::new(Streams {
+            send_timeout: bounds.send_timeout,
+        });
         let buffer_size = config.max_header_size.max(SMALLEST_BUFFER);
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(config.header_timeout)
-            .max_buf_size(buffer_size);
+        // How long a head may take is up to `Watch`: hyper doesn't tell one that is slow from a connection that waits.
+        builder.http1().header_read_timeout(None).max_buf_size(buffer_size);
         // What it says of resets stays at its defaults: they end a flood of them (CVE-2023-44487).
         builder
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
-            .max_concurrent_streams(MAX_STREAMS)
+            .max_concurrent_streams(bounds.max_streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(config.max_header_size).unwrap_or(u32::MAX));
         Self {
             builder,
             header_timeout: config.header_timeout,
+            bounds,
             buffer_size,
         }
     }
@@ -100,19 +116,20 @@ impl Protocol {
         self.header_timeout
     }
 
-    /// Serves one connection until it ends or the server stops.
-    ///
-    /// A client that sends no whole request in time is cut off, whichever protocol it was going to speak.
-    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, answers: impl Service, stop: Watcher)
+    /// Serves one connection until it ends or the server stops. A client that is late with anything is cut off.
+    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, answers: impl Service, mut stop: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let first_request = Arc::new(Notify::new());
-        let spoken = Arc::clone(&first_request);
+        let client = connection.peer.ip();
+        let pace = Arc::new(Pace::new());
         let (stream, seen) = Watched::new(stream, self.buffer_size);
+        let stream = Wire::new(stream, Arc::clone(&seen), Arc::clone(&pace));
+        let mut watch = Watch::new(Arc::clone(&pace), Arc::clone(&seen), self.bounds, self.header_timeout);
+        let looked = Arc::clone(&seen);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            spoken.notify_one();
-            let (answers, connection) = (answers.clone(), connection.clone());
+            let under_way = pace.request();
+            let (answers, connection, seen) = (answers.clone(), connection.clone(), Arc::clone(&looked));
             let doubt = seen.next();
             async move {
                 if let Some(doubt) = doubt {
@@ -124,18 +141,37 @@ impl Protocol {
                     let headers = response.headers_mut();
                     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response)
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    seen.upgrade();
+                }
+                Ok::<_, Infallible>(response.map(|body| Sent::new(body, under_way)))
             }
         });
-        let served = self
-            .builder
-            .serve_connection_with_upgrades(TokioIo::new(stream), service)
-            .into_owned();
-        tokio::select! {
-            ended = stop.watch(served) => if let Err(error) = ended {
-                tracing::debug!(error = %error, "a connection broke");
-            },
-            () = silence(&first_request, self.header_timeout) => tracing::debug!("a client sent no request in time"),
+        let served = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let (mut served, mut stopping) = (pin!(served), false);
+        loop {
+            tokio::select! {
+                biased;
+                ended = served.as_mut() => {
+                    match ended {
+                        Err(_) if seen.is_flooded() => fault::cut("frames", Some(client)),
+                        Err(error) => tracing::debug!(%error, %client, "a connection broke"),
+                        Ok(()) => {}
+                    }
+                    return;
+                }
+                () = stop.asked(), if !stopping => {
+                    stopping = true;
+                    served.as_mut().graceful_shutdown();
+                }
+                late = watch.late() => match late {
+                    Late::Idle => {
+                        served.as_mut().graceful_shutdown();
+                        watch.closes();
+                    }
+                    late => return late.note(client),
+                }
+            }
         }
     }
 }
@@ -157,17 +193,13 @@ pub(crate) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Opti
     output.ok()
 }
 
-/// Ends when no request came in time, and never once one did.
-async fn silence(first_request: &Notify, limit: Duration) {
-    if tokio::time::timeout(limit, first_request.notified()).await.is_ok() {
-        future::pending().await
-    }
-}
-
 /// hyper takes no smaller buffer for the head of a request.
 const SMALLEST_BUFFER: usize = 8 * 1024;
 
-const MAX_STREAMS: u32 = 128;
+/// What a client of HTTP/2 may send before it is read: of one body, and of all of a connection's together.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -1,6 +1,7 @@
 //! The way of one request: read its target, see its client, find its route, strip what it may not say, ask who sent it,
 //! then answer or forward it.
 
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,9 +13,11 @@ use http::StatusCode;
 use http::request::Parts;
 use http::uri::Authority;
 use http::uri::Scheme;
+use http_body::Body as _;
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
+use crate::config::Bounds;
 use crate::config::Cookies;
 use crate::config::ServerConfig;
 use crate::config::Upstream;
@@ -24,9 +27,12 @@ use crate::serve::admission;
 use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::audit;
+use crate::serve::body::BodyError;
+use crate::serve::body::ClientBody;
 use crate::serve::client::Client;
 use crate::serve::connection::Connection;
 use crate::serve::connection::Service;
+use crate::serve::connection::fault;
 use crate::serve::forward_auth::Endpoint;
 use crate::serve::forward_auth::Front;
 use crate::serve::headers::cookies;
@@ -48,6 +54,7 @@ pub(crate) struct Gateway {
     generation: Arc<Generation>,
     identity_names: IdentityNames,
     trusted_proxies: Vec<IpNet>,
+    bounds: Bounds,
     proxy: Proxy,
     front: Option<Front>,
 }
@@ -72,6 +79,7 @@ impl Gateway {
             generation,
             identity_names,
             trusted_proxies: config.trusted_proxies.clone(),
+            bounds: config.bounds,
             proxy: Proxy::new(),
             front,
         }
@@ -144,6 +152,10 @@ impl Gateway {
             ));
         };
         let upstream = route.upstream.as_ref().ok_or(Unserved::Upstream)?;
+        if route.max_body_size.is_some_and(|most| body.size_hint().lower() > most) {
+            fault::count("max_body_size");
+            return Err(Unserved::Size);
+        }
         let pass = match admission::admit(route, client, &target, &mut parts).await {
             Ok(pass) => pass,
             Err(response) => return Ok(*response),
@@ -215,9 +227,14 @@ impl Gateway {
             }
         };
         let slot = Arc::clone(&connection.slot);
+        let body = ClientBody::new(body, route.max_body_size, self.bounds.body_timeout);
+        let client = outgoing.client.address;
         match self.proxy.forward(head, body, upgrade, route.timeout, slot).await {
             Ok(response) => self.without_foreign_cookies(route, response),
-            Err(error) => unreachable_upstream(route, authority, &error),
+            Err(error) => match error.of_body() {
+                Some(why) => broken_body(route, client, why),
+                None => unreachable_upstream(route, authority, &error),
+            },
         }
     }
 
@@ -233,6 +250,18 @@ impl Gateway {
     pub(crate) fn session_cookie(&self) -> Option<&str> {
         self.generation.sessions().map(|sessions| sessions.cookie_name())
     }
+}
+
+/// The answer to a request whose body did not come as it should. Nobody waits for one whose client is gone.
+fn broken_body(route: &Route, client: IpAddr, why: &BodyError) -> Response<Body> {
+    tracing::info!(route = route.name, %client, %why, "a request's body ended early");
+    let (bound, status, message) = match why {
+        BodyError::Broken(_) => return answer::error(StatusCode::BAD_REQUEST, "The body is broken"),
+        BodyError::Size => ("max_body_size", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+        BodyError::Still => ("body_timeout", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"),
+    };
+    fault::count(bound);
+    answer::error(status, message)
 }
 
 fn unreachable_upstream(route: &Route, authority: &Authority, error: &ProxyError) -> Response<Body> {

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::Scheme;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::server::graceful::Watcher;
 use socket2::SockRef;
 use socket2::TcpKeepalive;
 use tokio::net::TcpListener;
@@ -22,6 +20,8 @@ use crate::serve::connection::Connection;
 use crate::serve::connection::Protocol;
 use crate::serve::connection::Service;
 use crate::serve::connection::Slot;
+use crate::serve::graceful::GracefulShutdown;
+use crate::serve::graceful::Watcher;
 use crate::serve::shutdown::Shutdown;
 use crate::tls::Tls;
 use crate::tls::TlsError;

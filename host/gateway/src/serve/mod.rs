@@ -4,12 +4,14 @@
 mod admission;
 mod answer;
 mod audit;
+mod body;
 mod client;
 mod connection;
 mod ext_authz;
 mod flow;
 mod forward_auth;
 mod framing;
+mod graceful;
 pub(crate) mod headers;
 mod listener;
 mod listeners;

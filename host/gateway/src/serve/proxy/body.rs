@@ -11,12 +11,13 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body::Frame;
 use http_body::SizeHint;
-use hyper::body::Incoming;
+
+use crate::serve::body::ClientBody;
 
 /// A client's body without its trailers: those are headers that nobody looked at, and some upstreams merge them with
 /// the ones that the gateway has set (RFC 9110, section 6.5.1).
 #[derive(Debug)]
-pub(crate) struct RequestBody<B = Incoming> {
+pub(crate) struct RequestBody<B = ClientBody> {
     incoming: B,
     progress: Progress,
 }

@@ -7,6 +7,8 @@ use std::iter;
 
 use http::StatusCode;
 
+use crate::serve::body::BodyError;
+
 /// Why an upstream gave no response that could be passed on.
 #[derive(Debug)]
 pub(crate) enum ProxyError {
@@ -19,6 +21,14 @@ pub(crate) enum ProxyError {
 }
 
 impl ProxyError {
+    /// What was wrong with the request's body, where that is why there is no response.
+    pub(crate) fn of_body(&self) -> Option<&BodyError> {
+        match self {
+            Self::Unreachable(error) => causes(error).find_map(|cause| cause.downcast_ref()),
+            Self::Protocol | Self::Timeout => None,
+        }
+    }
+
     /// What the client gets: 504 (RFC 9110, section 15.6.5) when time ran out, else 502.
     pub(crate) fn status(&self) -> StatusCode {
         let timed_out = match self {

@@ -23,6 +23,7 @@ use hyper_util::rt::TokioTimer;
 
 use crate::serve::answer;
 use crate::serve::answer::Body;
+use crate::serve::body::ClientBody;
 use crate::serve::connection::Slot;
 use crate::serve::headers::hop_by_hop;
 
@@ -61,7 +62,7 @@ impl Proxy {
     pub(crate) async fn forward(
         &self,
         head: request::Parts,
-        body: Incoming,
+        body: ClientBody,
         upgrade: Option<Upgrade>,
         timeout: Duration,
         slot: Slot,
