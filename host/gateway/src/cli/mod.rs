@@ -5,6 +5,7 @@ mod engine;
 mod explain;
 mod inspect;
 mod keygen;
+mod log_lines;
 mod logging;
 mod serve;
 
@@ -97,21 +98,26 @@ impl ConfigFile {
 fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     match line.command {
         Command::Serve(arguments) => {
-            logging::start(&line.log_level.unwrap_or_default(), arguments.log_format)?;
-            wait_for(serve::run(arguments))?
+            let log = logging::start(&line.log_level.unwrap_or_default(), arguments.log_format)?;
+            let outcome = wait_for(serve::run(arguments));
+            log.flush();
+            outcome?
         }
         command => {
             // What these commands have to say is their output, unless somebody asks for more.
-            if let Some(level) = &line.log_level {
-                logging::start(level, Format::Text)?;
-            }
-            match command {
+            let level = line.log_level.as_ref();
+            let log = level.map(|level| logging::start(level, Format::Text)).transpose()?;
+            let outcome = match command {
                 Command::Serve(_) => Ok(()),
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
                 Command::Keygen => keygen::run(output),
+            };
+            if let Some(log) = log {
+                log.flush();
             }
+            outcome
         }
     }
 }

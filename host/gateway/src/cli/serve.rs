@@ -10,6 +10,7 @@ use crate::admin::Admin;
 use crate::admin::Metrics;
 use crate::cli::ConfigFile;
 use crate::cli::engine;
+use crate::cli::log_lines;
 use crate::cli::logging::Format;
 
 /// Arguments of `serve`.
@@ -36,6 +37,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         Some(config) => Some(Admin::bind(config, Metrics::install()?).await?),
         None => None,
     };
+    log_lines::describe();
     let generation = engine::load(draft).await?;
     generation.log();
     crate::serve::run(Arc::new(generation), &listen, admin).await?;

@@ -51,6 +51,7 @@ pub(crate) async fn run(
     config: &ListenConfig,
     admin: Option<Admin>,
 ) -> Result<(), ServeError> {
+    connection::fault::describe();
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
     let listeners = Listeners::bind(config).await?;
     if let Some(admin) = admin {

@@ -4,6 +4,7 @@
 mod certificate;
 mod reload;
 mod store;
+mod validity;
 
 use std::sync::Arc;
 

@@ -29,7 +29,8 @@ impl ProxyError {
         }
     }
 
-    /// What the client gets: 504 (RFC 9110, section 15.6.5) when time ran out, else 502.
+    /// What the client gets: 504 (RFC 9110, section 15.6.5) when time ran out, 503 when it is the gateway that has no file
+    /// for a connection, else 502.
     pub(crate) fn status(&self) -> StatusCode {
         let timed_out = match self {
             Self::Timeout => true,
@@ -38,11 +39,29 @@ impl ProxyError {
         };
         if timed_out {
             StatusCode::GATEWAY_TIMEOUT
+        } else if self.is_for_want_of_files() {
+            StatusCode::SERVICE_UNAVAILABLE
         } else {
             StatusCode::BAD_GATEWAY
         }
     }
 }
+
+impl ProxyError {
+    fn is_for_want_of_files(&self) -> bool {
+        match self {
+            Self::Unreachable(error) => causes(error).any(|cause| {
+                let code = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+                cfg!(unix) && matches!(code, Some(EMFILE | ENFILE))
+            }),
+            Self::Protocol | Self::Timeout => false,
+        }
+    }
+}
+
+/// Too many open files, in the process and in the system: the same on every Unix.
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
 
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

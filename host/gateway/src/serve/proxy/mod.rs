@@ -46,6 +46,8 @@ impl Proxy {
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
         connector.set_keepalive(Some(KEEPALIVE));
+        #[cfg(target_os = "linux")]
+        connector.set_tcp_user_timeout(Some(UNREAD));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -138,6 +140,11 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long a connection is silent before the system asks whether the upstream is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// How long an upstream may leave unread what it was sent. A request that was given up leaves its connection to send what
+/// it had begun to, and no one else would end that.
+#[cfg(target_os = "linux")]
+const UNREAD: Duration = Duration::from_secs(120);
 
 const MAX_IDLE: usize = 256;
 
