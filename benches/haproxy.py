@@ -9,12 +9,7 @@ import base64
 import contextlib
 import json
 import os
-import re
-import shutil
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,9 +19,9 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-ROOT = Path(__file__).resolve().parent.parent
+from measure import ROOT, Server, connects, free_port, need, pinned, portcullis, spread, status_of, wrk
+
 ISSUER, AUDIENCE = "https://issuer.example", "bench"
-TICK = os.sysconf("SC_CLK_TCK")
 
 HAPROXY = """
 global
@@ -90,16 +85,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         folder = Path(folder)
         bad = write_tokens(folder, arguments.tokens)
+        config = PORTCULLIS.format(issuer=ISSUER, audience=AUDIENCE, folder=folder)
         servers = {
-            "portcullis": stack.enter_context(portcullis(folder, arguments.portcullis)),
+            "portcullis": stack.enter_context(portcullis(folder, arguments.portcullis, config)),
             "haproxy": stack.enter_context(haproxy(folder)),
         }
-        for name, (_, port) in servers.items():
-            refuses(name, port, bad)
+        for server in servers.values():
+            refuses(server, bad)
         rounds = {name: [] for name in servers}
         for turn in range(arguments.rounds + 1):
-            for name, (pid, port) in servers.items():
-                measured = load(folder, pid, port, arguments.seconds)
+            for name, server in servers.items():
+                measured = wrk(server, server.url(), arguments.seconds, script=folder / "load.lua")
                 if turn > 0:  # the first turn warms up
                     rounds[name].append(measured)
         report(rounds)
@@ -133,94 +129,31 @@ def write_tokens(folder, count):
 
 
 @contextlib.contextmanager
-def portcullis(folder, binary):
-    config = folder / "portcullis.toml"
-    config.write_text(PORTCULLIS.format(issuer=ISSUER, audience=AUDIENCE, folder=folder))
-    log = (folder / "portcullis.log").open("wb+")
-    command = [str(binary), "serve", "--config", str(config), "--log-format", "json", "--log-level", "warn,portcullis::serve=info"]
-    with pinned(command, log) as pid:
-        yield pid, listening(folder / "portcullis.log")
-
-
-@contextlib.contextmanager
 def haproxy(folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config = folder / "haproxy.cfg"
     config.write_text(HAPROXY.format(port=port, issuer=ISSUER, audience=AUDIENCE, folder=folder))
-    with pinned(["haproxy", "-f", str(config)], (folder / "haproxy.log").open("wb")) as pid:
-        connects(port)
-        yield pid, port
+    with pinned(["haproxy", "-f", config], folder / "haproxy.log") as pid:
+        connects("haproxy", port)
+        yield Server("haproxy", pid, port)
 
 
-@contextlib.contextmanager
-def pinned(command, log):
-    process = subprocess.Popen(["taskset", "-c", "0", *command], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    try:
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-
-
-def listening(log):
-    for _ in range(300):
-        found = re.search(r'"address":"127\.0\.0\.1:(\d+)"', log.read_text())
-        if found:
-            return int(found[1])
-        time.sleep(0.1)
-    sys.exit(f"portcullis didn't start:\n{log.read_text()}")
-
-
-def connects(port):
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    sys.exit("haproxy didn't start")
-
-
-def refuses(name, port, token):
+def refuses(server, token):
     """A server that lets a forged token in does not do the work."""
-    with socket.create_connection(("127.0.0.1", port), 5) as client:
-        client.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n".encode())
-        status = client.recv(64).split(b" ")[1]
-    if status != b"401":
-        sys.exit(f"{name} answers a forged token with {status.decode()}")
-
-
-def load(folder, pid, port, seconds):
-    """Requests per second and microseconds of processor time per request."""
-    command = ["taskset", "-c", "1", "wrk", "-t1", "-c32", f"-d{seconds}s", "-s", str(folder / "load.lua"), f"http://127.0.0.1:{port}/"]
-    before = processor_seconds(pid)
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    used = processor_seconds(pid) - before
-    if "Non-2xx" in output or "Socket errors" in output:
-        sys.exit(output)
-    requests = int(re.search(r"(\d+) requests in", output)[1])
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
-    return rate, used / requests * 1e6
-
-
-def processor_seconds(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    status = status_of(server.port, headers=[f"Authorization: Bearer {token}"])
+    if status != 401:
+        sys.exit(f"{server.name} answers a forged token with {status}")
 
 
 def report(rounds):
     print(f"{'':12}{'requests/s':>12}{'CPU µs/request (median, min … max)':>40}")
     for name, measured in rounds.items():
-        rates, costs = zip(*measured)
-        cost = f"{statistics.median(costs):.1f} ({min(costs):.1f} … {max(costs):.1f})"
-        print(f"{name:12}{statistics.median(rates):12.0f}{cost:>40}")
-    ratios = [ours[1] / theirs[1] for ours, theirs in zip(*rounds.values())]
-    print(f"CPU of portcullis / CPU of haproxy, round by round: median {statistics.median(ratios):.2f}"
-          f" ({min(ratios):.2f} … {max(ratios):.2f})")
+        rates, costs = [load.rate for load in measured], [load.cost for load in measured]
+        print(f"{name:12}{statistics.median(rates):12.0f}{spread(costs):>40}")
+    ratios = [ours.cost / theirs.cost for ours, theirs in zip(*rounds.values(), strict=True)]
+    print(f"CPU of portcullis / CPU of haproxy, round by round: {spread(ratios, 2)}")
 
 
 if __name__ == "__main__":
-    for tool in ("haproxy", "wrk", "taskset"):
-        if not shutil.which(tool):
-            sys.exit(f"{tool} is missing: apt-get install haproxy wrk util-linux")
+    need("haproxy", "wrk", "taskset")
     main()

@@ -22,7 +22,7 @@ SERVER, CLIENT = "0", "1"
 
 @dataclass
 class Server:
-    """A program that is measured. `paths`: what to ask it for, by the kind of work."""
+    """A program that is measured."""
 
     name: str
     pid: int
@@ -73,13 +73,15 @@ def portcullis(folder, binary, config, level="warn,portcullis::serve=info", **en
 
 
 @contextlib.contextmanager
-def nginx(folder, name, http, processor=SERVER):
-    """nginx with one process and the contents of an `http` block in which `{port}` is its own."""
+def nginx(folder, name, http, processor=SERVER, workers=False):
+    """nginx with the contents of an `http` block in which `{port}` is its own: one process, or with `workers` one and a
+    master that can be told to reload."""
     own, port = folder / name, free_port()
     own.mkdir()
     temporary = " ".join(f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (own / "nginx.conf").write_text(
-        "daemon off; master_process off; pid nginx.pid; error_log stderr warn; worker_rlimit_nofile 20000;\n"
+        f"daemon off; master_process {'on' if workers else 'off'}; worker_processes 1; pid nginx.pid;\n"
+        "user root; error_log stderr warn; worker_rlimit_nofile 20000;\n"
         "events { worker_connections 12000; }\n"
         f"http {{ access_log off; {temporary}\n{http.replace('{port}', str(port))} }}\n"
     )

@@ -115,10 +115,7 @@ impl State {
 
 /// Says what the metric means.
 pub(super) fn describe() {
-    metrics::describe_counter!(
-        "portcullis_log_lines_lost_total",
-        "Log lines that nobody took in time"
-    );
+    metrics::describe_counter!("portcullis_log_lines_lost_total", "Log lines that nobody took in time");
 }
 
 fn write_all(mut sink: impl Write, entries: &Receiver<Entry>, state: &State) {

@@ -276,10 +276,13 @@ fn cookies(item: Item<'_>) -> Option<Cookies> {
 
 /// A size, or `none` for no bound at all.
 fn max_body_size(item: Item<'_>) -> Option<Option<u64>> {
-    item.parse("a size, such as \"64KiB\" or \"32MiB\", or \"none\"", |text| match text {
-        "none" => Some(None),
-        size => size.parse::<bytesize::ByteSize>().ok().map(|size| Some(size.as_u64())),
-    })
+    item.parse(
+        "a size, such as \"64KiB\" or \"32MiB\", or \"none\"",
+        |text| match text {
+            "none" => Some(None),
+            size => size.parse::<bytesize::ByteSize>().ok().map(|size| Some(size.as_u64())),
+        },
+    )
 }
 
 /// A body streams, so that its size costs the gateway nothing; this is for the upstream, and as much as Apache's.

@@ -54,7 +54,10 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for ClientBody<B>
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
             return self.poll_still(context).map(|()| Some(Err(BodyError::Still)));
         };

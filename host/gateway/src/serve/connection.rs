@@ -147,7 +147,9 @@ impl Protocol {
                 Ok::<_, Infallible>(response.map(|body| Sent::new(body, under_way)))
             }
         });
-        let served = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let served = self
+            .builder
+            .serve_connection_with_upgrades(TokioIo::new(stream), service);
         let (mut served, mut stopping) = (pin!(served), false);
         loop {
             tokio::select! {

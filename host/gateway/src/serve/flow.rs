@@ -258,7 +258,11 @@ fn broken_body(route: &Route, client: IpAddr, why: &BodyError) -> Response<Body>
     let (bound, status, message) = match why {
         BodyError::Broken(_) => return answer::error(StatusCode::BAD_REQUEST, "The body is broken"),
         BodyError::Size => ("max_body_size", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-        BodyError::Still => ("body_timeout", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"),
+        BodyError::Still => (
+            "body_timeout",
+            StatusCode::REQUEST_TIMEOUT,
+            "The body did not arrive in time",
+        ),
     };
     fault::count(bound);
     answer::error(status, message)

@@ -49,7 +49,9 @@ pub(super) async fn watch(store: &Store) {
 /// Says when a certificate's standing changes, and always when it ends.
 fn tell_of_time(certificate: &Certificate, told: &mut Standing) {
     let own = certificate.key.cert.first();
-    let Some(validity) = own.and_then(Validity::of) else { return };
+    let Some(validity) = own.and_then(Validity::of) else {
+        return;
+    };
     let file = certificate.files.certificate.display();
     metrics::gauge!("portcullis_certificate_expires_at_seconds", "certificate" => file.to_string())
         .set(validity.until().as_secs_f64());

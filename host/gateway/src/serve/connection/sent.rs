@@ -32,7 +32,10 @@ impl<B: Body + Unpin> Body for Sent<B> {
     type Data = B::Data;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         waits_for_client(false);
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         waits_for_client(frame.is_some());

@@ -185,7 +185,9 @@ mod tests {
             filled: Instant::now(),
         };
         assert!(!allowance.take(1));
-        let Some(past) = allowance.filled.checked_sub(PERIOD * 5) else { return };
+        let Some(past) = allowance.filled.checked_sub(PERIOD * 5) else {
+            return;
+        };
         allowance.filled = past;
         assert!(allowance.take(5));
     }
