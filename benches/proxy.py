@@ -13,7 +13,6 @@ import re
 import resource
 import secrets
 import socket
-import statistics
 import sys
 import tempfile
 import time
@@ -174,13 +173,13 @@ def cookie(gateway):
 
 
 def report(rounds):
-    print(f"{'':22}{'requests/s':>26}{'CPU µs/request':>24}{'p50 ms':>22}{'p99 ms':>22}")
+    print(f"{'':22}{'requests/s':>24}{'CPU µs/request':>28}{'p50 ms':>25}{'p99 ms':>25}")
     for name, loads in rounds.items():
         columns = [
-            (spread([load.rate for load in loads], 0), 26),
-            (spread([load.cost for load in loads]), 24),
-            (spread([load.p50 for load in loads], 2), 22),
-            (spread([load.p99 for load in loads], 2), 22),
+            (spread([load.rate for load in loads], 0), 24),
+            (spread([load.cost for load in loads]), 28),
+            (spread([load.p50 for load in loads], 2), 25),
+            (spread([load.p99 for load in loads], 2), 25),
         ]
         print(f"{name:22}" + "".join(f"{text:>{width}}" for text, width in columns))
     for name in PATHS:

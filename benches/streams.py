@@ -8,8 +8,8 @@ by `benches/streams`, with a release build.
 import argparse
 import contextlib
 import multiprocessing
+import os
 import socket
-import statistics
 import tempfile
 import threading
 import time
@@ -43,7 +43,7 @@ upstream = "http://127.0.0.1:{upstream}"
 """
 
 PIECE = bytes(256 * 1024)
-MESSAGE = b"\x82\x80\0\0\0\0".replace(b"\x80", b"\xe4") + bytes(100)
+MESSAGE = b"\x82\xe4\0\0\0\0" + bytes(100)
 """A binary WebSocket message of 100 bytes from a client (RFC 6455, section 5.2), under a mask that changes nothing."""
 WINDOW = 64
 """Messages under way at once."""
@@ -52,7 +52,7 @@ UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 
 
 def main():
     arguments = parse()
-    pin()
+    os.sched_setaffinity(0, {int(CLIENT)})
     upstream = socket.create_server(("127.0.0.1", 0), backlog=64)
     serving = multiprocessing.Process(target=serve, args=[upstream], daemon=True)
     serving.start()
@@ -87,12 +87,6 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each (default 5)")
     parser.add_argument("--portcullis", type=Path, default=ROOT / "target/release/portcullis")
     return parser.parse_args()
-
-
-def pin():
-    import os
-
-    os.sched_setaffinity(0, {int(CLIENT)})
 
 
 def measure(server, work, amount, unit):
@@ -203,7 +197,6 @@ def report(name, rounds):
     costs = [a[1] / b[1] for a, b in zip(ours, theirs, strict=True) if b[1]]
     print(f"  portcullis / nginx, round by round: rate {spread(rates, 2)}", end="")
     print(f", CPU {spread(costs, 2)}" if costs else "")
-    assert statistics.median(rates) > 0
 
 
 if __name__ == "__main__":

@@ -20,10 +20,6 @@ listen = "0.0.0.0:8443"
 trusted_proxies = ["127.0.0.0/8", "10.1.2.3/8", "::1"]
 max_header_size = "64KiB"
 header_timeout = "5s"
-keepalive_timeout = "1m"
-body_timeout = "6s"
-send_timeout = "7s"
-max_streams = 8
 shutdown_timeout = "1m 30s"
 
 [session]
@@ -70,7 +66,6 @@ cookies = "drop"
 forward_authorization = true
 allow_encoded_slash = true
 timeout = "2h"
-max_body_size = "10MiB"
 [routes.identity]
 user = "X-User"
 admin = "X-Admin"
@@ -81,7 +76,6 @@ path = "/api/"
 authenticators = ["mine"]
 optional = true
 upstream = "http://[::1]"
-max_body_size = "none"
 identity.basic_password = "env:PASSWORD"
 
 [[routes]]
@@ -116,14 +110,6 @@ fn every_key_is_understood() {
         [server.header_timeout, server.shutdown_timeout],
         [5, 90].map(Duration::from_secs)
     );
-    let bounds = server.bounds;
-    assert_eq!(
-        [bounds.keepalive_timeout, bounds.body_timeout, bounds.send_timeout],
-        [60, 6, 7].map(Duration::from_secs)
-    );
-    assert_eq!(bounds.max_streams, 8);
-    let sizes = config.routes.iter().map(|route| route.max_body_size);
-    assert_eq!(sizes.collect::<Vec<_>>(), [Some(10 << 20), None, Some(1 << 30)]);
     assert_eq!(config.plugins.cache_directory, Some(PathBuf::from("/etc/p/cache")));
 
     let session = config.session.unwrap();
