@@ -97,8 +97,14 @@ def test_without_files_those_who_are_there_are_served_and_the_others_later(serve
     assert open_files(gateway) < FEW
 
 
-def test_a_request_that_finds_no_file_for_its_upstream_is_a_503(serve, upstream):
-    gateway = serve(protected(upstream))
+def test_a_request_that_finds_no_file_for_its_upstream_or_its_plugin_is_an_error(
+    serve, upstream, asked_servers, fetcher_component
+):
+    hub = asked_servers()
+    plugin = f'[authenticators.fetcher]\nplugin = "{fetcher_component}"\n[authenticators.fetcher.grants]\n'
+    plugin += f'headers = ["x-url"]\nhttp = ["{hub.url}"]\n'
+    gateway = serve(protected(upstream) + plugin + route(upstream, "fetcher", path="/plugin"))
+    asking = {"X-Url": f"{hub.url}/"}
     there = connect(gateway.url)
     begin(there, "GET", "/nowhere", {})
     assert there.getresponse().read()
@@ -111,6 +117,14 @@ def test_a_request_that_finds_no_file_for_its_upstream_is_a_503(serve, upstream)
     answer.read()
     [line] = gateway.logged(message="the upstream gave no response")
     assert "files" in line["why"]
+    begin(there, "GET", "/plugin", asking)
+    answer = there.getresponse()
+    assert answer.status == 502, "the plugin says that its request failed"
+    answer.read()
+    assert hub.seen == []
     process.rlimit(psutil.RLIMIT_NOFILE, before)
-    begin(there, "GET", "/", ALICE)
-    assert there.getresponse().status == 200
+    for path, headers in [("/", ALICE), ("/plugin", asking)]:
+        begin(there, "GET", path, headers)
+        answer = there.getresponse()
+        assert answer.status == 200
+        answer.read()

@@ -64,7 +64,7 @@ def resets(client):
 def resets_one_by_one(client):
     """The same, each only when its request is under way: what waits to be accepted never piles up."""
     for stream in range(1, FRAMES, 2):
-        client.request(stream, client.pairs(AS_ALICE, path="/stream/down"))
+        client.request(stream, client.pairs(AS_ALICE, method="POST", path="/stream/up"), end=False)
         client.send(PingFrame(0, opaque_data=b"12345678"))
         while not isinstance(client.frame(), PingFrame):
             pass

@@ -17,7 +17,7 @@ import pytest
 from harness import client
 from harness.certificates import Authority
 from harness.client import basic, bearer
-from harness.config import PEOPLE, protected, route, tokens
+from harness.config import protected, route, tokens
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, clean, write
 from harness.paths import PORTCULLIS
 from harness.process import eventually, free_ports

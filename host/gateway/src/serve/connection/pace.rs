@@ -188,16 +188,19 @@ impl Watch {
         let begun = self.pace.begun;
         let send = self.pace.blocked.get(begun);
         let send = send.map(|since| (since + self.bounds.send_timeout, Late::Send));
-        let closing = self.closing.or_else(|| self.pace.lingering.get(begun));
-        let closing = closing.map(|since| (since + FAREWELL, Late::Closing));
         let under_way = self.pace.requests.load(Ordering::Acquire) > 0;
+        let idle = self.pace.idle.get(begun).filter(|_| !under_way);
+        // A request that came before its client had read the farewell is answered all the same.
+        let closing = self.closing.filter(|_| !under_way).max(self.closing.and(idle));
+        let closing = closing.or_else(|| self.pace.lingering.get(begun));
+        let closing = closing.map(|since| (since + FAREWELL, Late::Closing));
         let reading = self.seen.reading();
         self.head = match self.head {
             _ if under_way || reading != Reading::Head => None,
             None => Some(Instant::now()),
             since => since,
         };
-        let idle = (!under_way && closing.is_none()).then(|| match (self.head, self.pace.idle.get(begun)) {
+        let idle = (!under_way && closing.is_none()).then(|| match (self.head, idle) {
             (Some(_), None) => (begun + self.header_timeout, Late::Head),
             (Some(since), Some(_)) => (since + self.header_timeout, Late::Head),
             (None, None) => (begun + self.header_timeout, Late::Silent),
