@@ -5,27 +5,12 @@ wrk sends many distinct tokens from another; the combinations run by turns. Run 
 """
 
 import contextlib
-import statistics
+import re
 import tempfile
 from pathlib import Path
-from socket import socket
 
-from common import (
-    AUDIENCE,
-    AUTHENTICATOR,
-    ISSUER,
-    ROOT,
-    connects,
-    haproxy,
-    load,
-    needs,
-    parse,
-    pinned,
-    portcullis,
-    processor_seconds,
-    refuses,
-    write_tokens,
-)
+from measure import ROOT, Server, connects, free_port, need, nginx, pinned, portcullis, processor_seconds, spread, wrk
+from tokens import AUDIENCE, AUTHENTICATOR, ISSUER, haproxy, parse, refuses, write_tokens
 
 ENVOY = ROOT / "tests/.state/venv/bin/envoy"
 
@@ -43,36 +28,29 @@ path = "/"
 authenticators = ["tokens"]
 """
 
-NGINX_CONF = """
-daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr error;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder};
-    scgi_temp_path {folder};
-    upstream service {{ server 127.0.0.1:{service}; keepalive 64; }}
-    server {{
-        listen 127.0.0.1:{port};
-        keepalive_requests 1000000;
-        location / {{
-            auth_request /_service;
-            auth_request_set $user $upstream_http_x_forwarded_user;
-            add_header X-User $user;
-            empty_gif;
-        }}
-        location = /_service {{
-            internal;
-            proxy_pass http://service/.portcullis/auth/nginx;
-            proxy_pass_request_body off;
-            proxy_http_version 1.1;
-            proxy_set_header Connection        "";
-            proxy_set_header Content-Length    "";
-            proxy_set_header X-Original-Method $request_method;
-            proxy_set_header X-Original-URL    $scheme://$http_host$request_uri;
-            proxy_set_header X-Forwarded-For   $remote_addr;
-        }}
-    }}
-}}
+NGINX = """
+upstream service { server 127.0.0.1:SERVICE; keepalive 64; }
+server {
+    listen 127.0.0.1:{port};
+    keepalive_requests 1000000;
+    location / {
+        auth_request /_service;
+        auth_request_set $user $upstream_http_x_forwarded_user;
+        add_header X-User $user;
+        empty_gif;
+    }
+    location = /_service {
+        internal;
+        proxy_pass http://service/.portcullis/auth/nginx;
+        proxy_pass_request_body off;
+        proxy_http_version 1.1;
+        proxy_set_header Connection        "";
+        proxy_set_header Content-Length    "";
+        proxy_set_header X-Original-Method $request_method;
+        proxy_set_header X-Original-URL    $scheme://$http_host$request_uri;
+        proxy_set_header X-Forwarded-For   $remote_addr;
+    }
+}
 """
 
 ENVOY_CONF = """
@@ -150,37 +128,37 @@ def main():
         folder = Path(folder)
         folder.chmod(0o755)
         bad = write_tokens(folder, arguments.tokens)
-        ours, ports = stack.enter_context(portcullis(folder, arguments.portcullis, PORTCULLIS))
-        theirs, port = stack.enter_context(haproxy(folder))
-        http, grpc = ports["listening for forward-auth"], ports["listening for ext_authz"]
+        config = PORTCULLIS.format(issuer=ISSUER, audience=AUDIENCE, folder=folder)
+        ours = stack.enter_context(portcullis(folder, arguments.portcullis, config))
+        theirs = stack.enter_context(haproxy(folder))
+        http, grpc = (logged_port(folder, f"listening for {what}") for what in ("forward-auth", "ext_authz"))
         own = OWN.format(issuer=ISSUER, audience=AUDIENCE, folder=folder)
         ways = {
-            "nginx, portcullis": (stack.enter_context(nginx(folder, http)), ours),
-            "nginx, haproxy": (stack.enter_context(nginx(folder, port)), theirs),
+            "nginx, portcullis": (stack.enter_context(asking_nginx(folder, "ours", http)), ours),
+            "nginx, haproxy": (stack.enter_context(asking_nginx(folder, "theirs", theirs.port)), theirs),
             "envoy gRPC, portcullis": (stack.enter_context(envoy(folder, grpc, GRPC, HTTP2)), ours),
-            "envoy HTTP, haproxy": (stack.enter_context(envoy(folder, port, HTTP)), theirs),
-            "envoy jwt_authn": (stack.enter_context(envoy(folder, port, own)), None),
+            "envoy HTTP, haproxy": (stack.enter_context(envoy(folder, theirs.port, HTTP)), theirs),
+            "envoy jwt_authn": (stack.enter_context(envoy(folder, theirs.port, own)), None),
         }
-        for name, ((_, port), _) in ways.items():
-            refuses(name, port, bad)
+        for name, (front, _) in ways.items():
+            refuses(name, front, bad)
         rounds = {name: [] for name in ways}
         for turn in range(arguments.rounds + 1):
-            for name, ((front, port), service) in ways.items():
-                measured = measure(folder, front, service, port, arguments.seconds)
+            for name, (front, service) in ways.items():
+                measured = measure(folder, front, service, arguments.seconds)
                 if turn > 0:  # the first turn warms up
                     rounds[name].append(measured)
         report(rounds)
 
 
-@contextlib.contextmanager
-def nginx(folder, service):
-    port = free_port()
-    config = folder / f"nginx-{port}.conf"
-    config.write_text(NGINX_CONF.format(folder=folder, port=port, service=service))
-    command = ["nginx", "-p", str(folder), "-c", str(config)]
-    with pinned(command, (folder / f"nginx-{port}.log").open("wb")) as pid:
-        connects(port)
-        yield pid, port
+def logged_port(folder, message):
+    """The port that the gateway's log has for one of its listeners."""
+    log = (folder / "portcullis.log").read_text()
+    return int(re.search(rf'"message":"{message}","address":"127\.0\.0\.1:(\d+)"', log)[1])
+
+
+def asking_nginx(folder, name, service):
+    return nginx(folder, f"nginx-{name}", NGINX.replace("SERVICE", str(service)))
 
 
 @contextlib.contextmanager
@@ -188,40 +166,33 @@ def envoy(folder, service, filter, protocol=""):
     port = free_port()
     config = folder / f"envoy-{port}.yaml"
     config.write_text(ENVOY_CONF.format(port=port, service=service, filter=filter, protocol=protocol))
-    command = [str(ENVOY), "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
-    with pinned(command, (folder / f"envoy-{port}.log").open("wb")) as pid:
-        connects(port)
-        yield pid, port
+    command = [ENVOY, "-c", config, "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
+    with pinned(command, folder / f"envoy-{port}.log") as pid:
+        connects("envoy", port)
+        yield Server("envoy", pid, port)
 
 
-def free_port():
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def measure(folder, front, service, port, seconds):
+def measure(folder, front, service, seconds):
     """Requests per second, and microseconds of processor time per request of the front and of the service."""
-    pids = [pid for pid in (front, service) if pid]
-    before = [processor_seconds(pid) for pid in pids]
-    rate, requests = load(folder, port, seconds)
-    return rate, *[(processor_seconds(pid) - then) / requests * 1e6 for pid, then in zip(pids, before)]
+    before = processor_seconds(service.pid) if service else 0
+    load = wrk(front, front.url(), seconds, script=folder / "load.lua")
+    if service is None:
+        return load.rate, load.cost
+    return load.rate, load.cost, (processor_seconds(service.pid) - before) / load.requests * 1e6
 
 
 def report(rounds):
     print(f"{'':24}{'requests/s':>12}{'front µs':>10}{'service µs (median, min … max)':>34}")
     for name, measured in rounds.items():
         rates, fronts, *services = zip(*measured)
-        services = [f"{statistics.median(costs):.1f} ({min(costs):.1f} … {max(costs):.1f})" for costs in services]
-        print(f"{name:24}{statistics.median(rates):12.0f}{statistics.median(fronts):10.1f}{''.join(services) or '-':>34}")
+        services = spread(*services) if services else "-"
+        print(f"{name:24}{spread(rates, 0).split()[0]:>12}{spread(fronts).split()[0]:>10}{services:>34}")
     for ours, theirs in [("nginx, portcullis", "nginx, haproxy"), ("envoy gRPC, portcullis", "envoy HTTP, haproxy")]:
         for what, part in [("service", 2), ("front and service", None)]:
             costs = [[m[part] if part else sum(m[1:]) for m in rounds[name]] for name in (ours, theirs)]
-            ratios = [a / b for a, b in zip(*costs)]
-            print(f"CPU of the {what}, {ours} / {theirs}: median {statistics.median(ratios):.2f}"
-                  f" ({min(ratios):.2f} … {max(ratios):.2f})")
+            print(f"CPU of the {what}, {ours} / {theirs}: median {spread([a / b for a, b in zip(*costs)], 2)}")
 
 
 if __name__ == "__main__":
-    needs("nginx", "haproxy", "wrk", "taskset")
+    need("nginx", "haproxy", "wrk", "taskset")
     main()

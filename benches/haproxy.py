@@ -5,11 +5,11 @@ distinct tokens from another. Run it by `benches/haproxy`.
 """
 
 import contextlib
-import statistics
 import tempfile
 from pathlib import Path
 
-from common import AUTHENTICATOR, haproxy, load, needs, parse, portcullis, processor_seconds, refuses, write_tokens
+from measure import need, portcullis, spread, wrk
+from tokens import AUDIENCE, AUTHENTICATOR, ISSUER, haproxy, parse, refuses, write_tokens
 
 PORTCULLIS = f"""
 [server]
@@ -27,35 +27,31 @@ def main():
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         folder = Path(folder)
         bad = write_tokens(folder, arguments.tokens)
-        ours, ports = stack.enter_context(portcullis(folder, arguments.portcullis, PORTCULLIS))
+        config = PORTCULLIS.format(issuer=ISSUER, audience=AUDIENCE, folder=folder)
         servers = {
-            "portcullis": (ours, ports["listening"]),
+            "portcullis": stack.enter_context(portcullis(folder, arguments.portcullis, config)),
             "haproxy": stack.enter_context(haproxy(folder)),
         }
-        for name, (_, port) in servers.items():
-            refuses(name, port, bad)
+        for name, server in servers.items():
+            refuses(name, server, bad)
         rounds = {name: [] for name in servers}
         for turn in range(arguments.rounds + 1):
-            for name, (pid, port) in servers.items():
-                before = processor_seconds(pid)
-                rate, requests = load(folder, port, arguments.seconds)
-                measured = rate, (processor_seconds(pid) - before) / requests * 1e6
+            for name, server in servers.items():
+                measured = wrk(server, server.url(), arguments.seconds, script=folder / "load.lua")
                 if turn > 0:  # the first turn warms up
                     rounds[name].append(measured)
         report(rounds)
 
 
 def report(rounds):
-    print(f"{'':12}{'requests/s':>12}{'CPU µs/request (median, min … max)':>40}")
+    print(f"{'':12}{'requests/s (median, min … max)':>34}{'CPU µs/request':>26}")
     for name, measured in rounds.items():
-        rates, costs = zip(*measured)
-        cost = f"{statistics.median(costs):.1f} ({min(costs):.1f} … {max(costs):.1f})"
-        print(f"{name:12}{statistics.median(rates):12.0f}{cost:>40}")
-    ratios = [ours[1] / theirs[1] for ours, theirs in zip(*rounds.values())]
-    print(f"CPU of portcullis / CPU of haproxy, round by round: median {statistics.median(ratios):.2f}"
-          f" ({min(ratios):.2f} … {max(ratios):.2f})")
+        rates, costs = spread([load.rate for load in measured], 0), spread([load.cost for load in measured])
+        print(f"{name:12}{rates:>34}{costs:>26}")
+    ratios = [ours.cost / theirs.cost for ours, theirs in zip(*rounds.values())]
+    print(f"CPU of portcullis / CPU of haproxy, round by round: median {spread(ratios, 2)}")
 
 
 if __name__ == "__main__":
-    needs("haproxy", "wrk", "taskset")
+    need("haproxy", "wrk", "taskset")
     main()

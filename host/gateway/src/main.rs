@@ -19,6 +19,10 @@ mod trust;
 
 use std::process::ExitCode;
 
+/// The system's own keeps what a crowd of connections has left behind, for as long as anything stands above it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::main()
 }

@@ -20,11 +20,14 @@ class Authority:
         certificate = self._builder(self._name, self._key).add_extension(constraints, critical=True)
         self.ca = self._write(f"{name}.pem", certificate.sign(self._key, hashes.SHA256()))
 
-    def issue(self, name, host="localhost"):
-        """A certificate for 127.0.0.1 and a host, as a server or a client. Returns its file and that of its key."""
+    def issue(self, name, host="localhost", between=None):
+        """A certificate for 127.0.0.1 and a host, as a server or a client. Returns its file and that of its key.
+
+        `between`: from when and until when it is valid.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         hosts = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(host)]
-        certificate = self._builder(_named(name), key).add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+        certificate = self._builder(_named(name), key, between).add_extension(x509.SubjectAlternativeName(hosts), critical=False)
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -33,16 +36,17 @@ class Authority:
         key_file.write_bytes(pem)
         return self._write(f"{name}.pem", certificate.sign(self._key, hashes.SHA256())), key_file
 
-    def _builder(self, subject, key):
+    def _builder(self, subject, key, between=None):
         now = datetime.datetime.now(datetime.UTC)
+        since, until = between or (now - datetime.timedelta(hours=1), now + datetime.timedelta(days=1))
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(since)
+            .not_valid_after(until)
         )
 
     def _write(self, name, certificate):

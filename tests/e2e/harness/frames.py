@@ -4,7 +4,15 @@ import socket
 from urllib.parse import urlsplit
 
 from hpack import Decoder, Encoder
-from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, RstStreamFrame, SettingsFrame
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    RstStreamFrame,
+    SettingsFrame,
+)
 
 from .client import TIMEOUT_SECONDS
 
@@ -28,6 +36,8 @@ class Http2:
         self._socket = socket.create_connection((address.hostname, address.port), timeout=TIMEOUT_SECONDS)
         self._encoder, self._decoder = Encoder(), Decoder()
         self._received = b""
+        self.farewell = False
+        """Whether the gateway said that it ends the connection."""
         self.send(PREFACE, SettingsFrame(0))
 
     def __enter__(self):
@@ -60,6 +70,9 @@ class Http2:
 
     def data(self, stream, data, *, end=True):
         self.send(DataFrame(stream, data=data, flags=["END_STREAM"] if end else []))
+
+    def settings(self, values):
+        self.send(SettingsFrame(0, settings=values))
 
     def reset(self, stream):
         self.send(RstStreamFrame(stream, error_code=8))
@@ -96,6 +109,7 @@ class Http2:
         head = self._take(9)
         frame, length = Frame.parse_frame_header(memoryview(head))
         frame.parse_body(memoryview(self._take(length)))
+        self.farewell |= isinstance(frame, GoAwayFrame)
         return frame
 
     def _take(self, length):

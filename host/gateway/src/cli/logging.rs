@@ -9,6 +9,8 @@ use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+use super::log_lines::LogLines;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(super) enum Format {
@@ -58,17 +60,21 @@ impl FromStr for Level {
     }
 }
 
-/// Starts to log. To be called once.
-pub(super) fn start(level: &Level, format: Format) -> Result<(), Box<dyn Error>> {
+/// Starts to log. To be called once. Whoever has what it returns flushes it at the end.
+pub(super) fn start(level: &Level, format: Format) -> Result<LogLines, Box<dyn Error>> {
     let filter = EnvFilter::builder().parse(&level.0)?;
+    let writer = LogLines::on_standard_error()?;
+    // Its own complaints about a writer that fails would go to standard error, which panics when that is closed.
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
+        .log_internal_errors(false)
+        .with_writer(writer.clone());
     let started = match format {
         Format::Json => lines.json().flatten_event(true).try_init(),
         Format::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
     };
-    started.map_err(|error| error as Box<dyn Error>)
+    started.map_err(|error| error as Box<dyn Error>)?;
+    Ok(writer)
 }
 
 #[cfg(test)]

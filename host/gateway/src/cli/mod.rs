@@ -5,6 +5,7 @@ mod engine;
 mod explain;
 mod inspect;
 mod keygen;
+mod log_lines;
 mod logging;
 mod serve;
 
@@ -100,23 +101,28 @@ impl ConfigFile {
 fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     match line.command {
         Command::Serve(arguments) => {
-            logging::start(&line.log_level.unwrap_or_default(), arguments.log_format)?;
+            let log = logging::start(&line.log_level.unwrap_or_default(), arguments.log_format)?;
             let inherited = Inherited::of_process();
             let threads = arguments.worker_threads;
-            wait_for_with(threads, serve::run(arguments, inherited))?
+            let outcome = wait_for_with(threads, serve::run(arguments, inherited));
+            log.flush();
+            outcome?
         }
         command => {
             // What these commands have to say is their output, unless somebody asks for more.
-            if let Some(level) = &line.log_level {
-                logging::start(level, Format::Text)?;
-            }
-            match command {
+            let level = line.log_level.as_ref();
+            let log = level.map(|level| logging::start(level, Format::Text)).transpose()?;
+            let outcome = match command {
                 Command::Serve(_) => Ok(()),
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
                 Command::Keygen => keygen::run(output),
+            };
+            if let Some(log) = log {
+                log.flush();
             }
+            outcome
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::admin::Admin;
 use crate::admin::Metrics;
 use crate::cli::ConfigFile;
 use crate::cli::engine;
+use crate::cli::log_lines;
 use crate::cli::logging::Format;
 use crate::config::Config;
 use crate::config::ListenAddress;
@@ -45,6 +46,7 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
         Some(config) => Some(Admin::bind(config, Metrics::install()?, &mut inherited)?),
         None => None,
     };
+    log_lines::describe();
     let generation = engine::load(draft).await?;
     generation.log();
     crate::serve::run(Arc::new(generation), &listen, admin, inherited).await?;

@@ -4,6 +4,7 @@
 mod admin;
 mod authenticator;
 mod authorize;
+mod bounds;
 mod document;
 mod error;
 mod front;
@@ -33,6 +34,7 @@ use std::path::Path;
 pub(crate) use admin::AdminConfig;
 pub(crate) use authenticator::AuthenticatorConfig;
 pub(crate) use authenticator::PluginSource;
+pub(crate) use bounds::Bounds;
 pub(crate) use document::Environment;
 pub(crate) use document::read_bytes;
 pub(crate) use error::ConfigError;

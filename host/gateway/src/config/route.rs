@@ -45,6 +45,8 @@ pub(crate) struct RouteConfig {
     pub(crate) upstream_credentials: UpstreamCredentials,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
+    /// Most bytes of a request's body; none: as many as it likes.
+    pub(crate) max_body_size: Option<u64>,
     /// Where it stands.
     pub(crate) location: Location,
 }
@@ -119,6 +121,7 @@ impl RouteConfig {
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
         let authorize = authorize::authorize(&mut table, path.as_ref(), &identity);
         let upstream_credentials = authorize::upstream_credentials(&mut table, path.as_ref());
+        let max_body_size = table.take("max_body_size").and_then(max_body_size);
         table.finish();
         let route = Self {
             path: path?,
@@ -132,6 +135,7 @@ impl RouteConfig {
             authorize,
             upstream_credentials,
             timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+            max_body_size: max_body_size.unwrap_or(Some(DEFAULT_BODY_SIZE)),
             location: place.location().clone(),
         };
         route.report_contradictions(&place);
@@ -321,6 +325,19 @@ fn cookies(item: Item<'_>) -> Option<Cookies> {
     })
 }
 
+/// A size, or `none` for no bound at all.
+fn max_body_size(item: Item<'_>) -> Option<Option<u64>> {
+    item.parse(
+        "a size, such as \"64KiB\" or \"32MiB\", or \"none\"",
+        |text| match text {
+            "none" => Some(None),
+            size => size.parse::<bytesize::ByteSize>().ok().map(|size| Some(size.as_u64())),
+        },
+    )
+}
+
+/// A body streams, so that its size costs the gateway nothing; this is for the upstream, and as much as Apache's.
+const DEFAULT_BODY_SIZE: u64 = 1 << 30;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml_span::value::ValueInner;
 
+use crate::config::Bounds;
 use crate::config::Listen;
 use crate::config::ListenAddress;
 use crate::config::PassthroughConfig;
@@ -40,6 +41,8 @@ pub(crate) struct ServerConfig {
     pub(crate) max_header_size: usize,
     /// How long a client may take to send the head of a request.
     pub(crate) header_timeout: Duration,
+    /// What it may hold after that, and for how long.
+    pub(crate) bounds: Bounds,
     /// How long new connections are still taken once the gateway was told to stop, in which it is not ready any more.
     pub(crate) drain_delay: Duration,
     /// How long running requests may take once nobody listens any more.
@@ -59,6 +62,7 @@ impl Default for ServerConfig {
             max_connections: None,
             max_header_size: 32 * 1024,
             header_timeout: Duration::from_secs(10),
+            bounds: Bounds::default(),
             drain_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(30),
         }
@@ -96,6 +100,7 @@ impl ServerConfig {
         let header_timeout = table
             .take("header_timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
+        let bounds = Bounds::take(&mut table);
         let drain_delay = table
             .take("drain_delay")
             .and_then(|item| values::duration(item, Duration::ZERO..=MAX_TIMEOUT));
@@ -114,6 +119,7 @@ impl ServerConfig {
             max_connections,
             max_header_size: max_header_size.unwrap_or(default.max_header_size),
             header_timeout: header_timeout.unwrap_or(default.header_timeout),
+            bounds,
             drain_delay: drain_delay.unwrap_or(default.drain_delay),
             shutdown_timeout: shutdown_timeout.unwrap_or(default.shutdown_timeout),
         }

@@ -44,6 +44,8 @@ pub(crate) struct Route {
     pub(crate) upstream_credentials: UpstreamCredentials,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
+    /// Most bytes of a request's body; none: as many as it likes.
+    pub(crate) max_body_size: Option<u64>,
 }
 
 /// Who may pass.
@@ -103,6 +105,7 @@ impl Route {
             authorize: config.authorize,
             upstream_credentials: config.upstream_credentials,
             timeout: config.timeout,
+            max_body_size: config.max_body_size,
         })
     }
 }

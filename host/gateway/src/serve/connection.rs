@@ -1,12 +1,19 @@
 //! One connection of a client: HTTP/1.1 or HTTP/2, told apart by its first bytes, with bounds on what a client may hold
 //! and for how long.
 
+pub(crate) mod fault;
+mod pace;
+mod sent;
+mod streams;
+mod wire;
+
 use std::convert::Infallible;
 use std::error::Error;
-use std::fmt;
+use std::future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,20 +21,26 @@ use futures_util::FutureExt;
 use http::HeaderValue;
 use http::Request;
 use http::Response;
+use http::StatusCode;
 use http::Version;
 use http::header;
 use http::uri::Scheme;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::watch;
 
+use self::pace::Late;
+use self::pace::Pace;
+use self::pace::Watch;
+use self::sent::Sent;
+use self::streams::Streams;
+use self::wire::Wire;
+use crate::config::Bounds;
 use crate::config::ServerConfig;
 use crate::peer::Peer;
 use crate::serve::closing::Witness;
@@ -55,7 +68,7 @@ pub(crate) struct Connection {
 /// What answers the requests of a listener.
 pub(crate) trait Service: Clone + Send + Sync + 'static {
     /// The body of an answer.
-    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static;
 
     /// Answers one request.
     fn answer(
@@ -71,8 +84,9 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
 /// How connections are served.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
-    builder: auto::Builder<TokioExecutor>,
+    builder: auto::Builder<Streams>,
     header_timeout: Duration,
+    bounds: Bounds,
     buffer_size: usize,
     stop: Shutdown,
 }
@@ -80,24 +94,27 @@ pub(crate) struct Protocol {
 impl Protocol {
     /// `stop`: from then on every response is the last of its connection.
     pub(crate) fn new(config: &ServerConfig, stop: Shutdown) -> Self {
-        let mut builder = auto::Builder::new(TokioExecutor::new());
+        let bounds = config.bounds;
+        let mut builder = auto::Builder::new(Streams {
+            send_timeout: bounds.send_timeout,
+        });
         let buffer_size = config.max_header_size.max(SMALLEST_BUFFER);
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(config.header_timeout)
-            .max_buf_size(buffer_size);
+        // How long a head may take is up to `Watch`: hyper doesn't tell one that is slow from a connection that waits.
+        builder.http1().header_read_timeout(None).max_buf_size(buffer_size);
         // What it says of resets stays at its defaults: they end a flood of them (CVE-2023-44487).
         builder
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
-            .max_concurrent_streams(MAX_STREAMS)
+            .max_concurrent_streams(bounds.max_streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(config.max_header_size).unwrap_or(u32::MAX));
         Self {
             builder,
             header_timeout: config.header_timeout,
+            bounds,
             buffer_size,
             stop,
         }
@@ -108,19 +125,22 @@ impl Protocol {
         self.header_timeout
     }
 
-    /// Serves one connection until it ends or the server stops.
-    ///
-    /// A client that sends no whole request in time is cut off, whichever protocol it was going to speak.
+    /// Serves one connection until it ends or the server stops. A client that is late with anything is cut off.
     pub(crate) async fn serve<S>(self, stream: S, connection: Connection, answers: impl Service, mut witness: Witness)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (spoken, heard) = watch::channel(false);
+        let client = connection.peer;
         let stop = self.stop.clone();
+        let pace = Arc::new(Pace::new());
+        let heard = Arc::clone(&pace);
         let (stream, seen) = Watched::new(stream, self.buffer_size);
+        let stream = Wire::new(stream, Arc::clone(&seen), Arc::clone(&pace));
+        let mut watch = Watch::new(Arc::clone(&pace), Arc::clone(&seen), self.bounds, self.header_timeout);
+        let looked = Arc::clone(&seen);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            spoken.send_replace(true);
-            let (answers, connection) = (answers.clone(), connection.clone());
+            let under_way = pace.request();
+            let (answers, connection, seen) = (answers.clone(), connection.clone(), Arc::clone(&looked));
             let doubt = seen.next();
             let stop = stop.clone();
             async move {
@@ -135,29 +155,41 @@ impl Protocol {
                     let headers = response.headers_mut();
                     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response)
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    seen.upgrade();
+                }
+                Ok::<_, Infallible>(response.map(|body| Sent::new(body, under_way)))
             }
         });
         let served = self
             .builder
-            .serve_connection_with_upgrades(TokioIo::new(stream), service)
-            .into_owned();
-        let mut served = pin!(served);
-        tokio::select! {
-            // Whatever has arrived is read before a connection is closed over it.
-            biased;
-            ended = served.as_mut() => return note(ended),
-            came = first_request(heard, self.header_timeout, &mut witness) => if !came {
-                return tracing::debug!("a client sent no request in time");
-            },
+            .serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let (mut served, mut stopping) = (pin!(served), false);
+        loop {
+            tokio::select! {
+                // Whatever has arrived is read before a connection is closed over it.
+                biased;
+                ended = served.as_mut() => {
+                    match ended {
+                        Err(_) if seen.is_flooded() => fault::cut("frames", Some(client)),
+                        Err(error) => tracing::debug!(%error, %client, "a connection broke"),
+                        Ok(()) => {}
+                    }
+                    return;
+                }
+                () = last_call(&heard, &mut witness), if !stopping => {
+                    stopping = true;
+                    served.as_mut().graceful_shutdown();
+                }
+                late = watch.late() => match late {
+                    Late::Idle => {
+                        served.as_mut().graceful_shutdown();
+                        watch.closes();
+                    }
+                    late => return late.note(client),
+                }
+            }
         }
-        tokio::select! {
-            biased;
-            ended = served.as_mut() => return note(ended),
-            () = witness.announced() => {}
-        }
-        served.as_mut().graceful_shutdown();
-        note(served.await);
     }
 }
 
@@ -178,31 +210,29 @@ pub(crate) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Opti
     output.ok()
 }
 
-/// Waits for the first request of a connection. False: it didn't come in time. hyper would drop a connection of which it
-/// has read nothing when the server stops, so such a one is given a moment for a request that is on its way.
-async fn first_request(mut heard: watch::Receiver<bool>, limit: Duration, witness: &mut Witness) -> bool {
-    let last_call = async {
-        witness.announced().await;
-        tokio::time::sleep(LAST_CALL).await;
-    };
-    tokio::select! {
-        heard = heard.wait_for(|heard| *heard) => heard.is_ok(),
-        () = tokio::time::sleep(limit) => false,
-        () = last_call => false,
-    }
-}
-
-fn note<E: fmt::Display>(ended: Result<(), E>) {
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
-    }
+/// Waits for the end to be announced. hyper would drop a connection of which it has read nothing then, so such a one is given
+/// a moment for a request that is on its way. To be polled whenever the connection was.
+async fn last_call(pace: &Pace, witness: &mut Witness) {
+    witness.announced().await;
+    let heard = future::poll_fn(|_| {
+        if pace.has_heard() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    });
+    // Nothing came: there is nothing to wait for.
+    let _ = tokio::time::timeout(LAST_CALL, heard).await;
 }
 
 /// hyper takes no smaller buffer for the head of a request.
 const SMALLEST_BUFFER: usize = 8 * 1024;
 
+/// What a client of HTTP/2 may send before it is read: of one body, and of all of a connection's together.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
 const LAST_CALL: Duration = Duration::from_secs(1);
-const MAX_STREAMS: u32 = 128;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -13,9 +13,11 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
+use http_body::Body as _;
 use http_body_util::Either;
 use hyper::body::Incoming;
 
+use crate::config::Bounds;
 use crate::config::ServerConfig;
 use crate::config::Upstream;
 use crate::config::UpstreamConfig;
@@ -28,9 +30,12 @@ use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::audit;
 use crate::serve::authorize::Authorizer;
+use crate::serve::body::BodyError;
+use crate::serve::body::ClientBody;
 use crate::serve::client::Client;
 use crate::serve::connection::Connection;
 use crate::serve::connection::Service;
+use crate::serve::connection::fault;
 use crate::serve::forward_auth::Endpoint;
 use crate::serve::forward_auth::Front;
 use crate::serve::headers::cookies;
@@ -52,6 +57,7 @@ pub(crate) struct Gateway {
     generation: Arc<Generation>,
     identity_names: IdentityNames,
     trusted_proxies: TrustedProxies,
+    bounds: Bounds,
     proxy: Proxy,
     front: Option<Front>,
     authorizer: Authorizer,
@@ -79,6 +85,7 @@ impl Gateway {
             generation,
             identity_names,
             trusted_proxies: config.trusted_proxies.clone(),
+            bounds: config.bounds,
             front,
             authorizer: Authorizer::new(),
             hsts: config.hsts.and_then(answer::hsts),
@@ -168,6 +175,10 @@ impl Gateway {
             ));
         };
         let upstream = route.upstream.as_ref().ok_or(Unserved::Upstream)?;
+        if route.max_body_size.is_some_and(|most| body.size_hint().lower() > most) {
+            fault::count("max_body_size");
+            return Err(Unserved::Size);
+        }
         let pass = match admission::admit(route, client, &target, &mut parts).await {
             Ok(pass) => pass,
             Err(response) => return Ok(*response),
@@ -249,6 +260,7 @@ impl Gateway {
             }
         };
         let slot = Arc::clone(&connection.slot);
+        let body = ClientBody::new(body, route.max_body_size, self.bounds.body_timeout);
         let answered = self
             .proxy
             .forward(upstream, head, Either::Left(body), upgrade, route.timeout, slot)
@@ -258,7 +270,10 @@ impl Gateway {
                 cookies::keep_set(response.headers_mut(), |name| outgoing.passes_cookie(name));
                 response
             }
-            Err(unanswered) => unreachable_upstream(route, upstream, &unanswered),
+            Err(unanswered) => match unanswered.error.of_body() {
+                Some(why) => broken_body(route, outgoing.client, why),
+                None => unreachable_upstream(route, upstream, &unanswered),
+            },
         }
     }
 
@@ -266,6 +281,22 @@ impl Gateway {
     pub(crate) fn session_cookie(&self) -> Option<&str> {
         self.generation.sessions().map(|sessions| sessions.cookie_name())
     }
+}
+
+/// The answer to a request whose body did not come as it should. Nobody waits for one whose client is gone.
+fn broken_body(route: &Route, client: &Client, why: &BodyError) -> Response<Body> {
+    tracing::info!(route = route.name, client = %client.shown_address(), %why, "a request's body ended early");
+    let (bound, status, message) = match why {
+        BodyError::Broken(_) => return answer::error(StatusCode::BAD_REQUEST, "The body is broken"),
+        BodyError::Size => ("max_body_size", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+        BodyError::Still => (
+            "body_timeout",
+            StatusCode::REQUEST_TIMEOUT,
+            "The body did not arrive in time",
+        ),
+    };
+    fault::count(bound);
+    answer::error(status, message)
 }
 
 fn unreachable_upstream(route: &Route, upstream: &UpstreamConfig, unanswered: &Unanswered) -> Response<Body> {

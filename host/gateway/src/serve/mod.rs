@@ -5,6 +5,7 @@ mod admission;
 mod answer;
 mod audit;
 pub(crate) mod authorize;
+mod body;
 mod client;
 mod closing;
 mod connection;
@@ -61,6 +62,7 @@ pub(crate) async fn run(
     admin: Option<Admin>,
     mut inherited: Inherited,
 ) -> Result<(), ServeError> {
+    connection::fault::describe();
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
     let listeners = Listeners::bind(config, &mut inherited)?;
     inherited.warn_of_rest();

@@ -94,6 +94,8 @@ pub(crate) enum Unserved {
     Method,
     /// 404: no route leads to it.
     Route,
+    /// 413: its body is larger than its route allows.
+    Size,
     /// 404: its route is for fronts that ask.
     Upstream,
 }
@@ -110,6 +112,7 @@ impl Unserved {
             Self::Front(_) => answer::error(StatusCode::FORBIDDEN, "Forbidden"),
             Self::Malformed(_) => answer::error(StatusCode::BAD_REQUEST, &self.to_string()),
             Self::Method => answer::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            Self::Size => answer::error(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::Route | Self::Upstream => answer::error(StatusCode::NOT_FOUND, "Not found"),
         }
     }
@@ -122,6 +125,7 @@ impl fmt::Display for Unserved {
             Self::Malformed(why) => f.write_str(why),
             Self::Method => f.write_str("the method is not served"),
             Self::Route => f.write_str("no route leads to the path"),
+            Self::Size => f.write_str("the body is larger than max_body_size"),
             Self::Upstream => f.write_str("the route has no upstream: it only answers a front that asks"),
         }
     }

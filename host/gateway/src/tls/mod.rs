@@ -5,6 +5,7 @@ mod certificate;
 mod end_point;
 mod reload;
 mod store;
+mod validity;
 
 use std::sync::Arc;
 

@@ -2,11 +2,14 @@
 //! change: a file written over, a symbolic link of certbot's, a folder that Kubernetes swaps.
 
 use std::time::Duration;
+use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 
 use super::certificate::Certificate;
 use super::store::Store;
+use super::validity::Standing;
+use super::validity::Validity;
 
 const INTERVAL: Duration = Duration::from_secs(2);
 
@@ -15,8 +18,17 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// A certificate and its key are two files, so for a moment they may not fit: only what is still wrong at the next look
 /// is worth a warning. Until it is mended, the old one is served.
 pub(super) async fn watch(store: &Store) {
+    metrics::describe_gauge!(
+        "portcullis_certificate_expires_at_seconds",
+        metrics::Unit::Seconds,
+        "When a certificate that is served expires, as a time after 1970"
+    );
     let mut faults: Vec<Option<Fault>> = vec![None; store.current().len()];
+    let mut told = vec![Standing::Valid; faults.len()];
     loop {
+        for (certificate, told) in store.current().iter().zip(&mut told) {
+            tell_of_time(certificate, told);
+        }
         tokio::time::sleep(INTERVAL).await;
         for ((index, certificate), fault) in store.current().iter().enumerate().zip(&mut faults) {
             let files = certificate.files.clone();
@@ -32,6 +44,24 @@ pub(super) async fn watch(store: &Store) {
             }
         }
     }
+}
+
+/// Says when a certificate's standing changes, and always when it ends.
+fn tell_of_time(certificate: &Certificate, told: &mut Standing) {
+    let own = certificate.key.cert.first();
+    let Some(validity) = own.and_then(Validity::of) else {
+        return;
+    };
+    let file = certificate.files.certificate.display();
+    metrics::gauge!("portcullis_certificate_expires_at_seconds", "certificate" => file.to_string())
+        .set(validity.until().as_secs_f64());
+    let standing = validity.standing(SystemTime::now());
+    match standing {
+        _ if standing == *told => {}
+        Standing::Valid => tracing::info!(certificate = %file, "a certificate is valid again"),
+        standing => tracing::warn!(certificate = %file, "a certificate {standing}"),
+    }
+    *told = standing;
 }
 
 /// What is wrong with the files, and whether the operator was told.

@@ -1,5 +1,6 @@
 //! Whole configurations, right and wrong.
 
+mod bounds;
 mod delegated;
 mod directory;
 mod fronts;

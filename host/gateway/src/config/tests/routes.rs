@@ -47,6 +47,8 @@ fn a_mistake_in_a_route_is_found() {
             "portcullis.toml:6: routes[0].cookies: \"keep\" is not \"pass\" or \"drop\""),
         (format!("path = \"/\"\npublic = true\ntimeout = \"2d\"\n{whoami}"),
             "portcullis.toml:6: routes[0].timeout: must be 100ms to 1day"),
+        (format!("path = \"/\"\npublic = true\nmax_body_size = \"all\"\n{whoami}"),
+            "portcullis.toml:6: routes[0].max_body_size: \"all\" is not a size, such as \"64KiB\" or \"32MiB\", or \"none\""),
         (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"Host\"\n"),
             "portcullis.toml:8: routes[0].identity.user: host means something else in HTTP"),
         (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nadmin = \"x_forwarded_for\"\n"),

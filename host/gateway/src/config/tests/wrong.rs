@@ -80,6 +80,14 @@ fn a_mistake_names_file_line_and_key() {
             "portcullis.toml:2: server.header_timeout: must be 100ms to 1h",
         ),
         (
+            "[server]\nsend_timeout = \"0s\"\n",
+            "portcullis.toml:2: server.send_timeout: must be 100ms to 1h",
+        ),
+        (
+            "[server]\nmax_streams = 0\n",
+            "portcullis.toml:2: server.max_streams: must be 1 to 1000",
+        ),
+        (
             "[server]\nheader_timeout = \"5\"\n",
             "portcullis.toml:2: server.header_timeout: \"5\" is not a duration, such as \"12h\", \"1h30m\" or \"150ms\"",
         ),

@@ -1,13 +1,17 @@
-//! A look at the heads of HTTP/1.1 requests before hyper reads them. hyper repairs what it can, and a program in front
-//! of the gateway that repairs differently would see other requests in the same bytes (RFC 9112, section 11.2).
+//! A look at what a client sends before hyper reads it. hyper repairs HTTP/1.1 requests where it can, and a program in
+//! front of the gateway that repairs differently would see other requests in the same bytes (RFC 9112, section 11.2); and
+//! it takes any number of frames of HTTP/2 that ask for nothing.
 
 mod chunks;
+mod frames;
 mod requests;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::task::Context;
@@ -17,6 +21,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 
+use self::frames::Frames;
 use self::requests::Requests;
 
 /// Why a request could be read in two ways. It travels with the request, for the way of every other to refuse it.
@@ -29,9 +34,49 @@ pub(crate) struct Seen {
     /// The first doubtful request, counted from 1. There is no second, as the connection ends with it.
     first: OnceLock<(u64, Doubt)>,
     served: AtomicU64,
+    reading: AtomicU8,
+    upgraded: AtomicBool,
+    flooded: AtomicBool,
+}
+
+/// What a client is in the middle of sending.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reading {
+    /// The body of a request of HTTP/1.1.
+    Body,
+    /// Frames of HTTP/2.
+    Frames,
+    /// The head of a request of HTTP/1.1.
+    Head,
+    /// Something that is no request, or one that is refused.
+    Lost,
+    /// Nothing: what it sent is whole.
+    Nothing,
 }
 
 impl Seen {
+    /// What the client is in the middle of sending.
+    pub(crate) fn reading(&self) -> Reading {
+        let reading = self.reading.load(Ordering::Relaxed);
+        let known = [Reading::Body, Reading::Frames, Reading::Head, Reading::Lost];
+        let known = known.into_iter().find(|known| *known as u8 == reading);
+        known.filter(|_| !self.is_upgraded()).unwrap_or(Reading::Nothing)
+    }
+
+    /// From now on another protocol is spoken, and nothing is looked at.
+    pub(crate) fn upgrade(&self) {
+        self.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection was ended because the client sent too many frames for nothing.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.flooded.load(Ordering::Relaxed)
+    }
+
     /// Whether the next request is in doubt. To be called once for each, in order.
     pub(crate) fn next(&self) -> Option<Doubt> {
         let request = self.served.fetch_add(1, Ordering::Relaxed) + 1;
@@ -44,20 +89,81 @@ impl Seen {
 #[derive(Debug)]
 pub(crate) struct Watched<S> {
     stream: S,
-    requests: Requests,
+    spoken: Spoken,
+    longest: usize,
     seen: Arc<Seen>,
 }
+
+/// What a client speaks.
+#[derive(Debug)]
+enum Spoken {
+    Http1(Requests),
+    Http2(Frames),
+    /// So many bytes have come of what HTTP/2 begins with.
+    Undecided(usize),
+}
+
+/// RFC 9113, section 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl<S> Watched<S> {
     /// Watches a stream. No head of more than `longest` bytes is looked at; hyper takes none.
     pub(crate) fn new(stream: S, longest: usize) -> (Self, Arc<Seen>) {
-        let seen = Arc::new(Seen::default());
+        let seen = Arc::new(Seen {
+            reading: AtomicU8::new(Reading::Nothing as u8),
+            ..Seen::default()
+        });
         let watched = Self {
             stream,
-            requests: Requests::new(longest),
+            spoken: Spoken::Undecided(0),
+            longest,
             seen: Arc::clone(&seen),
         };
         (watched, seen)
+    }
+
+    fn look(&mut self, mut received: &[u8]) -> io::Result<()> {
+        if let Spoken::Undecided(known) = &mut self.spoken {
+            let (begun, rest) = PREFACE.split_at_checked(*known).unwrap_or_default();
+            let same = received.iter().zip(rest).take_while(|(a, b)| a == b).count();
+            if same == rest.len() {
+                received = received.get(same..).unwrap_or_default();
+                self.spoken = Spoken::Http2(Frames::default());
+            } else if same == received.len() {
+                *known += same;
+            } else {
+                let mut requests = Requests::new(self.longest);
+                // A part of the preface is no whole head, so that nothing can be said of it.
+                requests.read(begun);
+                self.spoken = Spoken::Http1(requests);
+            }
+        }
+        let reading = match &mut self.spoken {
+            Spoken::Http1(requests) => {
+                if let Some((request, why)) = requests.read(received) {
+                    // Only the first counts.
+                    let _ = self.seen.first.set((request, Doubt(why)));
+                }
+                requests.reading()
+            }
+            Spoken::Http2(frames) => {
+                if !frames.read(received) {
+                    self.seen.flooded.store(true, Ordering::Relaxed);
+                    return Err(io::Error::other("too many frames that ask for nothing"));
+                }
+                Reading::Frames
+            }
+            Spoken::Undecided(_) => Reading::Head,
+        };
+        self.seen.reading.store(reading as u8, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// So many bytes went out.
+    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+        if let (Spoken::Http2(frames), Poll::Ready(Ok(written))) = (&mut self.spoken, written) {
+            frames.sent(*written);
+        }
     }
 }
 
@@ -70,17 +176,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let received = buffer.filled().get(before..).unwrap_or_default();
-        if let Some((request, why)) = self.requests.read(received) {
-            // Only the first counts.
-            let _ = self.seen.first.set((request, Doubt(why)));
+        if self.seen.is_upgraded() || received.is_empty() {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.look(received))
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(&written);
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -96,7 +203,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.wrote(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

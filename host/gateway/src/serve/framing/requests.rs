@@ -4,6 +4,7 @@
 use httparse::Header;
 use httparse::Request;
 
+use super::Reading;
 use super::chunks::Chunks;
 use super::chunks::Read;
 
@@ -34,6 +35,16 @@ impl Requests {
             place: Place::Head(Vec::new()),
             heads: 0,
             longest,
+        }
+    }
+
+    /// What the client is in the middle of.
+    pub(super) fn reading(&self) -> Reading {
+        match &self.place {
+            Place::Chunked(_) | Place::Sized(_) => Reading::Body,
+            Place::Head(begun) if begun.is_empty() => Reading::Nothing,
+            Place::Head(_) => Reading::Head,
+            Place::Lost => Reading::Lost,
         }
     }
 

@@ -23,6 +23,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
+use crate::serve::body::ClientBody;
+
 use super::expect::Hold;
 use super::trailers::Forbidden;
 use super::trailers::clean_response;
@@ -33,7 +35,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// headers that nobody looked at, and over HTTP/1.1 some upstreams merge them with the ones that the gateway has set
 /// (RFC 9110, section 6.5.1).
 #[derive(Debug)]
-pub(crate) struct RequestBody<B = Either<Incoming, Empty<Bytes>>> {
+pub(crate) struct RequestBody<B = Either<ClientBody, Empty<Bytes>>> {
     incoming: B,
     progress: Progress,
     /// The client waits for leave to send it.

@@ -53,6 +53,8 @@ impl Connector {
         tcp.set_connect_timeout(Some(upstream.connect_timeout));
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(UNREAD));
         let tls = upstream
             .tls
             .as_ref()
@@ -129,6 +131,11 @@ const HTTP2: &[u8] = b"h2";
 
 /// How long a connection is silent before the system asks whether the server is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// How long a server may leave unread what it was sent. A request that was given up leaves its connection to send what it
+/// had begun to, and no one else would end that.
+#[cfg(target_os = "linux")]
+const UNREAD: Duration = Duration::from_secs(120);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use super::connect::ConnectError;
 use super::server::Server;
+use crate::serve::body::BodyError;
 
 /// Why an upstream gave no response that could be passed on.
 #[derive(Debug)]
@@ -66,12 +67,21 @@ impl ProxyError {
         Self::Connect(error)
     }
 
+    /// What was wrong with the request's body, where that is why there is no response.
+    pub(crate) fn of_body(&self) -> Option<&BodyError> {
+        match self {
+            Self::Broken(error) => causes(error).find_map(|cause| cause.downcast_ref()),
+            _ => None,
+        }
+    }
+
     /// What the client gets: 504 (RFC 9110, section 15.6.5) when time ran out, 503 when there are too many requests
-    /// already, else 502.
+    /// already or the gateway has no file for a connection, else 502.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::ConnectTimeout | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Connect(error) if causes(error).any(is_timeout) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Connect(error) if is_for_want_of_files(error) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken(_) | Self::Connect(_) | Self::Nobody | Self::Protocol | Self::Unsendable(_) => {
                 StatusCode::BAD_GATEWAY
@@ -100,10 +110,22 @@ impl ProxyError {
             // What the client sent broke off, or it went away.
             Self::Broken(error) => !error.is_user() && !error.is_body_write_aborted(),
             Self::Busy | Self::Nobody | Self::Unsendable(_) => false,
-            Self::Connect(_) | Self::ConnectTimeout | Self::Protocol | Self::Timeout => true,
+            Self::Connect(error) => !is_for_want_of_files(error),
+            Self::ConnectTimeout | Self::Protocol | Self::Timeout => true,
         }
     }
 }
+
+fn is_for_want_of_files(error: &ConnectError) -> bool {
+    causes(error).any(|cause| {
+        let code = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        cfg!(unix) && matches!(code, Some(EMFILE | ENFILE))
+    })
+}
+
+/// Too many open files, in the process and in the system: the same on every Unix.
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
 
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

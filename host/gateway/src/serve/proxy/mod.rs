@@ -38,6 +38,7 @@ use crate::config::UpstreamConfig;
 use crate::generation::Generation;
 use crate::serve::answer;
 use crate::serve::answer::Body;
+use crate::serve::body::ClientBody;
 use crate::serve::connection::Slot;
 use crate::serve::headers::hop_by_hop;
 
@@ -97,7 +98,7 @@ impl Proxy {
         &self,
         upstream: &Arc<UpstreamConfig>,
         head: request::Parts,
-        body: Either<Incoming, Empty<Bytes>>,
+        body: Either<ClientBody, Empty<Bytes>>,
         upgrade: Option<Upgrade>,
         timeout: Duration,
         slot: Slot,

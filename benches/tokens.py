@@ -1,18 +1,10 @@
-"""What the benchmarks share: tokens, servers that are pinned to the first processor, and wrk on the second.
-
-Every server checks the same things of a token: signature, issuer, audience, expiry and start of validity.
-"""
+"""Tokens for benchmarks, and what checks them: signature, issuer, audience, expiry and start of validity."""
 
 import argparse
 import base64
 import contextlib
 import json
 import os
-import re
-import shutil
-import signal
-import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,10 +13,10 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-ROOT = Path(__file__).resolve().parent.parent
+from measure import ROOT, Server, connects, free_port, pinned, program, status_of
+
 BINARY = ROOT / "target/release/portcullis"
 ISSUER, AUDIENCE = "https://issuer.example", "bench"
-TICK = os.sysconf("SC_CLK_TCK")
 
 HAPROXY = """
 global
@@ -85,13 +77,6 @@ def parse(about):
     return parser.parse_args()
 
 
-def needs(*tools):
-    """Ends with a word on what to install, unless all programs are there."""
-    for tool in tools:
-        if not shutil.which(tool):
-            sys.exit(f"{tool} is missing: apt-get install nginx haproxy wrk util-linux")
-
-
 def write_tokens(folder, count):
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     public = key.public_key()
@@ -111,73 +96,17 @@ def write_tokens(folder, count):
 
 
 @contextlib.contextmanager
-def portcullis(folder, binary, config):
-    """Portcullis with a configuration; yields its process and the ports of its listeners by what the log says of each."""
-    file = folder / "portcullis.toml"
-    file.write_text(config.format(issuer=ISSUER, audience=AUDIENCE, folder=folder))
-    log = folder / "portcullis.log"
-    command = [str(binary), "serve", "--config", str(file), "--log-format", "json", "--log-level", "warn,portcullis::serve=info"]
-    with pinned(command, log.open("wb+")) as pid:
-        yield pid, listening(log)
-
-
-@contextlib.contextmanager
 def haproxy(folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config = folder / "haproxy.cfg"
     config.write_text(HAPROXY.format(port=port, issuer=ISSUER, audience=AUDIENCE, folder=folder))
-    with pinned(["haproxy", "-f", str(config)], (folder / "haproxy.log").open("wb")) as pid:
-        connects(port)
-        yield pid, port
+    with pinned([program("haproxy"), "-f", config], folder / "haproxy.log") as pid:
+        connects("haproxy", port)
+        yield Server("haproxy", pid, port)
 
 
-@contextlib.contextmanager
-def pinned(command, log):
-    process = subprocess.Popen(["taskset", "-c", "0", *command], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    try:
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-
-
-def listening(log):
-    for _ in range(300):
-        found = dict(re.findall(r'"message":"(listening[^"]*)","address":"127\.0\.0\.1:(\d+)"', log.read_text()))
-        if "listening" in found:
-            return {message: int(port) for message, port in found.items()}
-        time.sleep(0.1)
-    sys.exit(f"portcullis didn't start:\n{log.read_text()}")
-
-
-def connects(port):
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    sys.exit("haproxy didn't start")
-
-
-def refuses(name, port, token):
+def refuses(name, server, token):
     """A server that lets a forged token in does not do the work."""
-    with socket.create_connection(("127.0.0.1", port), 5) as client:
-        client.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n".encode())
-        status = client.recv(64).split(b" ")[1]
-    if status != b"401":
-        sys.exit(f"{name} answers a forged token with {status.decode()}")
-
-
-def load(folder, port, seconds):
-    """Requests per second, and how many there were."""
-    command = ["taskset", "-c", "1", "wrk", "-t1", "-c32", f"-d{seconds}s", "-s", str(folder / "load.lua"), f"http://127.0.0.1:{port}/"]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in output or "Socket errors" in output:
-        sys.exit(output)
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]), int(re.search(r"(\d+) requests in", output)[1])
-
-
-def processor_seconds(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    status = status_of(server.port, headers=[f"Authorization: Bearer {token}"])
+    if status != 401:
+        sys.exit(f"{name} answers a forged token with {status}")

@@ -1,0 +1,98 @@
+//! A request's body as the client sends it, held to its bounds: so many bytes, and no standing still while it is waited
+//! for.
+
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body::Frame;
+use http_body::SizeHint;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use tokio::time::Sleep;
+
+/// A client's body. Nothing is held back: what passes streams on.
+#[derive(Debug)]
+pub(crate) struct ClientBody<B = Incoming> {
+    incoming: B,
+    /// How many bytes may still come; none: any number.
+    left: Option<u64>,
+    timeout: Duration,
+    waits: bool,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> ClientBody<B> {
+    /// `limit`: most bytes; none: as many as it likes. `timeout`: how long it may stand still while it is waited for.
+    pub(crate) fn new(incoming: B, limit: Option<u64>, timeout: Duration) -> Self {
+        Self {
+            incoming,
+            left: limit,
+            timeout,
+            waits: false,
+            sleep: None,
+        }
+    }
+
+    fn poll_still(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let deadline = Instant::now() + self.timeout;
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if !self.waits {
+            sleep.as_mut().reset(deadline);
+            self.waits = true;
+        }
+        sleep.as_mut().poll(context)
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for ClientBody<B> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
+            return self.poll_still(context).map(|()| Some(Err(BodyError::Still)));
+        };
+        self.waits = false;
+        let frame = frame.map(|frame| {
+            let frame = frame.map_err(BodyError::Broken)?;
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            if let Some(left) = self.left {
+                let length = u64::try_from(length).unwrap_or(u64::MAX);
+                self.left = Some(left.checked_sub(length).ok_or(BodyError::Size)?);
+            }
+            Ok(frame)
+        });
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// Why a body didn't come whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The client ended it, or what it sent is no body.
+    #[error("the body broke off: {0}")]
+    Broken(hyper::Error),
+    /// It has more bytes than it may have.
+    #[error("the body is larger than max_body_size")]
+    Size,
+    /// Nothing of it came for too long.
+    #[error("the body stood still for body_timeout")]
+    Still,
+}

@@ -1,0 +1,65 @@
+//! Streams of HTTP/2 whose client doesn't take what it is sent: by flow control it can let an answer wait for ever while
+//! the connection itself goes on.
+
+use std::cell::Cell;
+use std::future;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use tokio::time::Instant;
+
+use super::fault;
+
+tokio::task_local! {
+    /// Since when a piece of the answer has waited for the client; none: it is the answer that is waited for.
+    static WAITS: Cell<Option<Instant>>;
+}
+
+/// Notes that a piece of an answer was handed over to be sent, or that the next one is asked for. For a request of
+/// HTTP/1.1 this does nothing: there the connection waits.
+pub(super) fn waits_for_client(waits: bool) {
+    // Without a stream there is nothing to note.
+    let _ = WAITS.try_with(|since| since.set(waits.then(Instant::now)));
+}
+
+/// Runs what belongs to a stream as a task of its own, and ends it when the client takes nothing for so long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Streams {
+    pub(super) send_timeout: Duration,
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let limit = self.send_timeout;
+        tokio::spawn(WAITS.scope(Cell::new(None), async move {
+            if patiently(stream, limit).await.is_none() {
+                fault::cut("send_timeout", None);
+            }
+        }));
+    }
+}
+
+/// What a stream comes to. None: its client took nothing for this long. Dropping the stream resets it.
+async fn patiently<F: Future>(stream: F, limit: Duration) -> Option<F::Output> {
+    let mut stream = pin!(stream);
+    let mut sleep = None;
+    future::poll_fn(|context| {
+        if let Poll::Ready(output) = stream.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let Some(since) = WAITS.with(Cell::get) else {
+            return Poll::Pending;
+        };
+        let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(since + limit)));
+        if sleep.deadline() != since + limit {
+            sleep.as_mut().reset(since + limit);
+        }
+        sleep.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}

@@ -1,0 +1,98 @@
+//! When a certificate is valid. Clients refuse one that isn't, so the operator hears of it before they do.
+
+use std::fmt;
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use rustls::pki_types::CertificateDer;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+
+/// How a certificate stands to the time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    /// It isn't valid yet.
+    Early,
+    /// Its time is over.
+    Expired,
+    /// It ends within two weeks.
+    Late,
+    /// It is valid.
+    Valid,
+}
+
+/// From when and until when a certificate is valid, as times after 1970.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Validity {
+    from: Duration,
+    until: Duration,
+}
+
+impl Validity {
+    /// What a certificate says of itself (RFC 5280, section 4.1.2.5); none: it says nothing that can be read.
+    pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let certificate = Certificate::from_der(certificate).ok()?;
+        let validity = certificate.tbs_certificate().validity();
+        Some(Self {
+            from: validity.not_before.to_unix_duration(),
+            until: validity.not_after.to_unix_duration(),
+        })
+    }
+
+    /// The end, in seconds after 1970.
+    pub(super) fn until(self) -> Duration {
+        self.until
+    }
+
+    pub(super) fn standing(self, now: SystemTime) -> Standing {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if now < self.from {
+            Standing::Early
+        } else if now > self.until {
+            Standing::Expired
+        } else if self.until - now < SOON {
+            Standing::Late
+        } else {
+            Standing::Valid
+        }
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Early => "isn't valid yet",
+            Self::Expired => "has expired",
+            Self::Late => "expires within two weeks",
+            Self::Valid => "is valid",
+        })
+    }
+}
+
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_has_its_time() {
+        let day = Duration::from_secs(24 * 3600);
+        let validity = Validity {
+            from: day * 10,
+            until: day * 100,
+        };
+        for (at, standing) in [
+            (day * 9, Standing::Early),
+            (day * 10, Standing::Valid),
+            (day * 86, Standing::Valid),
+            (day * 87, Standing::Late),
+            (day * 100, Standing::Late),
+            (day * 101, Standing::Expired),
+        ] {
+            assert_eq!(validity.standing(UNIX_EPOCH + at), standing, "{at:?}");
+        }
+        assert_eq!(Validity::of(&CertificateDer::from(vec![0x30, 0])), None);
+    }
+}

@@ -1,0 +1,182 @@
+"""Upstreams that are slow, end in the middle or answer garbage: the client never takes a part of an answer for the whole,
+and the next request is served.
+"""
+
+import contextlib
+import http.client
+
+import pytest
+
+from harness import http2
+from harness.client import basic, begin, connect, converse
+from harness.config import PEOPLE, protected, route
+from harness.process import eventually
+from harness.rude import RudeUpstream, repeats, says
+
+ALICE = basic("alice")
+OK = b"HTTP/1.1 200 OK\r\n"
+WELL = '[[routes]]\npath = "/well"\npublic = true\nupstream = "portcullis:whoami"\n'
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def through(serve, upstream, more=""):
+    """A gateway whose one route leads to a rude upstream, and beside it one that shows that the gateway is well."""
+    return serve(PEOPLE + WELL + route(upstream, "people", more=more))
+
+
+def is_well(gateway):
+    return gateway.send("/well").status == 200
+
+
+def port(gateway):
+    return int(gateway.url.rsplit(":", 1)[1])
+
+
+# Answers that no client may get as they are: a 502, or one that is clearly broken off.
+
+GARBAGE = {
+    "nothing": b"",
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "binary rubbish": bytes(range(256)) * 16,
+    "HTTP/0.9": b"<html>hello</html>\n",
+    "another version": b"HTTP/3.7 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "no status": b"HTTP/1.1\r\nContent-Length: 2\r\n\r\nok",
+    "a status of letters": b"HTTP/1.1 abc OK\r\nContent-Length: 2\r\n\r\nok",
+    "a status of four digits": b"HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok",
+    "a status of 99": b"HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nok",
+    "two lengths": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
+    "two lengths in one field": OK + b"Content-Length: 2, 3\r\n\r\nok!",
+    "a length of letters": OK + b"Content-Length: two\r\n\r\nok",
+    "a negative length": OK + b"Content-Length: -2\r\n\r\nok",
+    "a length that overflows": OK + b"Content-Length: 18446744073709551618\r\n\r\nok",
+    "NUL in a value": OK + b"X-A: a\0b\r\nContent-Length: 2\r\n\r\nok",
+    "NUL in a name": OK + b"X\0A: b\r\nContent-Length: 2\r\n\r\nok",
+    "a header without a colon": OK + b"X-A\r\nContent-Length: 2\r\n\r\nok",
+    "a space before the colon": OK + b"X-A : 1\r\nContent-Length: 2\r\n\r\nok",
+    "a folded header": OK + b"X-A: 1\r\n 2\r\nContent-Length: 2\r\n\r\nok",
+    "half a head": OK + b"Content-Len",
+    "a huge header": OK + b"X-A: " + b"x" * 1_000_000 + b"\r\nContent-Length: 2\r\n\r\nok",
+    "many headers": OK + b"X-A: 1\r\n" * 5000 + b"Content-Length: 2\r\n\r\nok",
+    "an upgrade that nobody asked for": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("case", GARBAGE)
+def test_garbage_is_a_502(serve, case):
+    with RudeUpstream(says(GARBAGE[case])) as upstream:
+        gateway = through(serve, upstream)
+        for version in (1, 2):
+            answer = gateway.send("/", ALICE) if version == 1 else http2.send(port(gateway), "/", ALICE.items())
+            assert answer.status == 502, answer
+            assert list(answer.json()) == ["error"]
+        [*_, line] = gateway.logged(message="the upstream gave no response")
+        assert (line["level"], line["route"]) == ("WARN", "/")
+        assert is_well(gateway)
+
+
+ENDLESS = {
+    "rubbish": (b"", bytes(range(256)) * 64),
+    "a line": (OK + b"X-A: ", b"x" * 65536),
+    "headers": (OK, b"X-A: 1\r\n" * 4096),
+    "hints": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 64),
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+def test_a_head_without_end_is_given_up(serve, case):
+    with RudeUpstream(repeats(*ENDLESS[case])) as upstream:
+        gateway = through(serve, upstream, 'timeout = "2s"')
+        answer = gateway.send("/", ALICE)
+        assert answer.status in (502, 504), answer
+        eventually(lambda: upstream.ended >= 1, "the upstream is left")
+        assert is_well(gateway)
+
+
+# Answers that end before they should
+
+HALVES = {
+    "of a length": OK + b"Content-Length: 10\r\n\r\nhello",
+    "in chunks": CHUNKED + b"5\r\nhello\r\n",
+    "in the middle of a chunk": CHUNKED + b"a\r\nhello",
+    "before the end of the trailers": CHUNKED + b"5\r\nhello\r\n0\r\nX-A: 1\r\n",
+    "with a chunk of rubbish": CHUNKED + b"5\r\nhello\r\nxyz\r\nhello\r\n0\r\n\r\n",
+    "with a chunk that overflows": CHUNKED + b"5\r\nhello\r\n10000000000000000\r\nx\r\n0\r\n\r\n",
+    "with a chunk longer than its size": CHUNKED + b"5\r\nhello world\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("case", HALVES)
+def test_half_an_answer_is_not_taken_for_the_whole(serve, case):
+    with RudeUpstream(says(HALVES[case])) as upstream:
+        gateway = through(serve, upstream)
+        connection = connect(gateway.url)
+        begin(connection, "GET", "/", ALICE)
+        with pytest.raises((http.client.IncompleteRead, ConnectionResetError, ValueError, http.client.BadStatusLine)):
+            response = connection.getresponse()
+            assert response.status in (200, 502)
+            if response.status == 502:
+                raise ValueError
+            response.read()
+        answer = http2.send(port(gateway), "/", ALICE.items())
+        assert answer.status in (0, 502), "the stream was reset"
+        assert is_well(gateway)
+
+
+def test_an_answer_of_http_1_0_ends_with_its_connection(serve):
+    with RudeUpstream(says(b"HTTP/1.0 200 OK\r\n\r\nhello")) as upstream:
+        answer = through(serve, upstream).send("/", ALICE)
+        assert (answer.status, answer.body) == (200, b"hello")
+
+
+# Slow
+
+
+def test_an_upstream_that_says_nothing_is_a_504(serve):
+    with RudeUpstream(says(b"", then_ends=False)) as upstream:
+        gateway = through(serve, upstream, 'timeout = "300ms"')
+        assert gateway.send("/", ALICE).status == 504
+        eventually(lambda: upstream.ended == 1, "the upstream is left")
+        assert gateway.logged(message="the upstream gave no response", level="WARN")
+        assert is_well(gateway)
+
+
+def test_an_upstream_that_reads_nothing_is_a_504(serve):
+    def deaf(upstream, _):
+        upstream.stopped.wait(60)
+
+    with RudeUpstream(deaf) as upstream:
+        config = PEOPLE + WELL + route(upstream, "people", more='timeout = "500ms"')
+        gateway = serve(config, server='keepalive_timeout = "1s"\n')
+        connection = connect(gateway.url)
+        begin(connection, "POST", "/", ALICE | {"Content-Length": "100000000"})
+        connection.sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            while True:
+                connection.sock.sendall(b"x" * 65536)
+        connection.sock.settimeout(20)
+        assert connection.getresponse().status == 504
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.sock.recv(1) == b"", "the connection ends"
+        assert is_well(gateway)
+
+
+def test_many_slow_requests_at_once_keep_nobody_else(serve, upstream):
+    with RudeUpstream(says(b"", then_ends=False)) as slow:
+        gateway = serve(PEOPLE + route(slow, "people", path="/slow") + route(upstream, "people"))
+        waiting = [connect(gateway.url) for _ in range(200)]
+        for connection in waiting:
+            begin(connection, "GET", "/slow", ALICE)
+        eventually(lambda: len(slow.heads) == 200, "all wait at once")
+        assert gateway.send("/", ALICE).status == 200
+        for connection in waiting:
+            connection.close()
+        eventually(lambda: slow.ended == 200, "the upstream is left")
+
+
+def test_an_upstream_that_answers_before_the_body_is_there_is_heard(serve):
+    """What it says may be that it wants no body."""
+    with RudeUpstream(says(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")) as upstream:
+        gateway = serve(protected(upstream))
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['Authorization']}\r\nContent-Length: 10000000\r\n\r\n"
+        answer = converse(gateway.url, head.encode() + b"x" * 100_000)
+        assert answer.startswith(b"HTTP/1.1 403 ") and answer.endswith(b"no"), answer
