@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psutil
 import pytest
@@ -159,6 +160,17 @@ def test_what_a_helper_says_is_harmless_in_the_log(serve, upstream, keytab, obed
     assert all(line["message"].isprintable() for line in gateway.log())
 
 
+def test_a_keytab_that_is_taken_away_is_a_503_until_it_is_back(kdc, serve, upstream, tmp_path):
+    keytab = kdc.keytab(tmp_path / "keytab", "HTTP/localhost")
+    gateway = serve(protected(keytab, upstream))
+    elsewhere = keytab.rename(tmp_path / "elsewhere")
+    assert is_unavailable(ask(gateway, kdc.token()))
+    elsewhere.rename(keytab)
+    assert user(ask(gateway, kdc.token())) == ["alice"]
+    [line] = gateway.logged(context="negotiate")
+    assert line["level"] == "WARN" and "can't be opened" in line["message"]
+
+
 # Its surroundings
 
 
@@ -169,6 +181,19 @@ def test_a_helper_gets_an_environment_of_the_gateways_making(serve, upstream, ke
     [started] = starts(obedient)
     names = [name for name in eval(started.removeprefix("started ")) if name not in ("LC_CTYPE", "PWD", "SHLVL", "_")]
     assert names == ENVIRONMENT
+
+
+def test_a_helper_holds_nothing_of_the_gateways_and_leaves_no_core(kdc, serve, upstream, keytab):
+    gateway = serve(protected(keytab, upstream))
+    ask(gateway, kdc.token())
+    [helper] = helpers(gateway)
+    proc = Path(f"/proc/{helper.pid}")
+    held = sorted(os.readlink(each).split(":")[0] for each in (proc / "fd").iterdir())
+    assert held == ["/dev/null", "pipe", "socket", "socket"], "its standard streams, and standard input once more"
+    assert helper.net_connections("inet") == []
+    assert "NoNewPrivs:\t1" in (proc / "status").read_text()
+    [core] = [line.split() for line in (proc / "limits").read_text().splitlines() if line.startswith("Max core")]
+    assert core[4:6] == ["0", "0"]
 
 
 def test_a_variable_of_the_gateways_changes_nothing(kdc, serve, upstream, keytab):

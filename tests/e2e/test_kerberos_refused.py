@@ -141,6 +141,40 @@ def test_clocks_may_differ_by_five_minutes(kdc, serve, upstream, keytab, tmp_pat
         assert any(word in line["message"] for word in ("skew", "expired", "not yet valid")), line
 
 
+def test_the_library_can_be_told_more_but_not_what_the_gateway_fixes(kdc, serve, upstream, tmp_path):
+    kdc.add_service("HTTP/weak.localhost", 17)
+    keytab = kdc.keytab(tmp_path / "keytab", "HTTP/weak.localhost")
+    told = tmp_path / "told.conf"
+    helper = tmp_path / "helper"
+    helper.write_text(f'#!/bin/sh\nLD_PRELOAD={FAKETIME} FAKETIME=+250s exec {negotiate_helper()} "$@"\n')
+    helper.chmod(0o700)
+    for text, accepted in [
+        ("[libdefaults]\n  clockskew = 5\n", True),
+        ("[libdefaults]\n  permitted_enctypes = aes256-cts-hmac-sha1-96\n", False),
+    ]:
+        told.write_text(text)
+        gateway = serve(protected(keytab, upstream, helper=helper, more=f'krb5_config = "{told}"'))
+        answer = ask(gateway, kdc.token(service="HTTP@weak.localhost"))
+        assert is_alice(answer) if accepted else is_refused(answer), text
+
+
+def test_a_service_may_be_one_hosts_alone(kdc, serve, upstream, tmp_path):
+    keytab = kdc.keytab(tmp_path / "keytab", "HTTP/localhost", "HTTP/other.localhost")
+    for service, others in [("HTTP", True), ("HTTP@localhost", False)]:
+        gateway = serve(protected(keytab, upstream, more=f'service = "{service}"'))
+        assert is_alice(ask(gateway, kdc.token()))
+        answer = ask(gateway, kdc.token(service="HTTP@other.localhost"))
+        assert is_alice(answer) if others else is_refused(answer), service
+
+
+def test_a_token_as_long_as_those_of_large_directories_is_looked_at(serve, upstream, keytab):
+    gateway = serve(protected(keytab, upstream), server='max_header_size = "96KiB"\n')
+    assert is_refused(ask(gateway, b"\x60\x82\xea\x5c\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02" + bytes(60_000)))
+    assert len(gateway.logged(context="negotiate")) == 1, "the helper said why not"
+    assert is_refused(ask(gateway, bytes(65_530)))
+    assert ask(gateway, bytes(80_000)).status in (400, 401, 431)
+
+
 def test_a_new_key_is_taken_up_and_the_old_one_stays(kdc, serve, upstream, tmp_path):
     service = "HTTP/rolled.localhost"
     kdc.add_service(service)

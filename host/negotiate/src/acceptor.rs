@@ -1,6 +1,8 @@
 //! Accepts tokens with MIT krb5. Keytab, replay cache and the list of mechanisms come from the environment, which the
 //! gateway sets.
 
+use std::fs::File;
+
 use libgssapi::context::CtxFlags;
 use libgssapi::context::SecurityContext;
 use libgssapi::context::ServerCtx;
@@ -46,8 +48,10 @@ impl Acceptor {
 
     /// Says who a token proves.
     pub(crate) fn accept(&self, question: &Question) -> Answer {
-        self.context(question)
-            .unwrap_or_else(|error| Answer::Reject(reason(error)))
+        self.context(question).unwrap_or_else(|error| match keytab_fault() {
+            Some(why) => Answer::Unusable(why),
+            None => Answer::Reject(reason(error)),
+        })
     }
 
     fn context(&self, question: &Question) -> Result<Answer, Error> {
@@ -71,6 +75,14 @@ impl Acceptor {
             reply: reply.map(|reply| reply.to_vec()).filter(|reply| !reply.is_empty()),
         })
     }
+}
+
+/// What makes a good token look like a bad one: a keytab that was taken away.
+fn keytab_fault() -> Option<String> {
+    let name = std::env::var_os("KRB5_KTNAME")?;
+    let path = name.to_str()?.strip_prefix("FILE:")?;
+    let error = File::open(path).err()?;
+    Some(format!("the keytab {path} can't be opened: {error}"))
 }
 
 /// What the library says. Where it says next to nothing in general, what it says of Kerberos alone.

@@ -12,7 +12,7 @@ pub(crate) struct Question {
     pub(crate) token: Vec<u8>,
 }
 
-/// What the helper says: once that it is ready, then once for each question.
+/// What the helper says: first whether it is ready, then something to each question.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Answer {
     /// The token is a valid one.

@@ -1,7 +1,7 @@
 //! `[negotiate.NAME]`: the keys of a Kerberos service, and the helper that accepts tokens with them.
 
-use std::io;
-use std::os::unix::fs::PermissionsExt;
+mod helper;
+
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl NegotiateConfig {
             Some(item) => item.parse("a service, such as \"HTTP\" or \"HTTP@gateway.example\"", service),
             None => Some("HTTP".to_owned()),
         };
-        let helper = helper(&mut table, environment);
+        let helper = helper::find(&mut table, environment);
         let workers = table.take("workers").and_then(|item| item.number(1, MAX_WORKERS));
         let deadline = table
             .take("deadline")
@@ -155,42 +155,6 @@ fn existing_file(item: Item<'_>) -> Option<PathBuf> {
     }
 }
 
-/// The helper that is named, else the one beside this program, else the first that is found in PATH.
-fn helper(table: &mut Table<'_>, environment: &Environment) -> Option<PathBuf> {
-    if let Some(item) = table.take("helper") {
-        let place = item.place.clone();
-        let path = path(&place, &item.text()?)?;
-        return match is_program(&path) {
-            Ok(()) => Some(path),
-            Err(error) => {
-                place.report(format!("{} can't be run: {error}. {TO_BUILD}", path.display()));
-                None
-            }
-        };
-    }
-    let own = std::env::current_exe().ok();
-    let beside = own.iter().filter_map(|own| own.parent()).map(Path::to_owned);
-    let search = environment.variable("PATH").map(std::env::split_paths);
-    let found = beside
-        .chain(search.into_iter().flatten())
-        .map(|folder| folder.join(HELPER))
-        .find(|path| path.is_absolute() && is_program(path).is_ok());
-    if found.is_none() {
-        table.place.report(format!(
-            "there is no {HELPER} beside this program or in PATH, which alone knows Kerberos. {TO_BUILD}"
-        ));
-    }
-    found
-}
-
-fn is_program(path: &Path) -> io::Result<()> {
-    let metadata = path.metadata()?;
-    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-        return Err(io::Error::other("it is no program"));
-    }
-    Ok(())
-}
-
 /// One folder for all gateways of a user on a machine, so that a token which one accepted is a replay to the next.
 fn replay_cache(table: &mut Table<'_>, environment: &Environment) -> Option<PathBuf> {
     if let Some(item) = table.take("replay_cache") {
@@ -213,13 +177,6 @@ fn replay_cache(table: &mut Table<'_>, environment: &Environment) -> Option<Path
     }
     folder
 }
-
-/// The helper's name.
-const HELPER: &str = "portcullis-negotiate";
-
-const TO_BUILD: &str = "Build it from Portcullis' sources, after `apt-get install libkrb5-dev libclang-dev pkg-config`: \
-                        `cargo build --release --manifest-path host/negotiate/Cargo.toml --target-dir target`; running it \
-                        takes libgssapi-krb5-2";
 
 /// Largest keytab, in bytes.
 const MAX_KEYTAB: u64 = 1 << 20;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use metrics::counter;
+use metrics::describe_counter;
 use portcullis::NegotiateError;
 use portcullis::NegotiateFuture;
 use portcullis::NegotiateToken;
@@ -55,6 +56,7 @@ impl Acceptor {
     ///
     /// Why no token could be accepted, for the operator.
     pub(crate) async fn start(config: &NegotiateConfig) -> Result<Self, String> {
+        describe_counter!(TOKENS, "Kerberos tokens, by what became of them");
         let pool = Pool::new(Launch::prepare(config)?, config.workers);
         pool.try_out().await?;
         Ok(Self(Arc::new(Shared {
@@ -111,7 +113,8 @@ impl Acceptor {
             }),
             Answer::AnotherLeg => Err(NegotiateError::NeedsAnotherLeg),
             Answer::Reject(why) => Err(NegotiateError::Reject(why)),
-            Answer::Ready | Answer::Unusable(_) => Err(NegotiateError::Unavailable(
+            Answer::Unusable(why) => Err(NegotiateError::Unavailable(why)),
+            Answer::Ready => Err(NegotiateError::Unavailable(
                 "the helper answered something else".to_owned(),
             )),
         }
@@ -131,8 +134,7 @@ impl Negotiator for Acceptor {
                 Err(NegotiateError::NeedsAnotherLeg | NegotiateError::Reject(_)) => "rejected",
                 Err(NegotiateError::Unavailable(_)) => "unavailable",
             };
-            counter!("portcullis_negotiate_tokens_total", "acceptor" => self.0.name.clone(), "outcome" => outcome)
-                .increment(1);
+            counter!(TOKENS, "acceptor" => self.0.name.clone(), "outcome" => outcome).increment(1);
             answer
         })
     }
@@ -145,5 +147,7 @@ impl fmt::Debug for Acceptor {
             .finish_non_exhaustive()
     }
 }
+
+const TOKENS: &str = "portcullis_negotiate_tokens_total";
 
 const MARGIN: Duration = Duration::from_millis(50);

@@ -1,0 +1,54 @@
+//! Where the helper is that accepts Kerberos tokens. It is built apart from the gateway, so that it may not be there, and
+//! then the operator is told how to get it.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use super::path;
+use crate::config::document::Environment;
+use crate::config::reader::Table;
+
+/// The helper that is named, else the one beside this program, else the first that is found in PATH.
+pub(super) fn find(table: &mut Table<'_>, environment: &Environment) -> Option<PathBuf> {
+    if let Some(item) = table.take("helper") {
+        let place = item.place.clone();
+        let path = path(&place, &item.text()?)?;
+        return match is_program(&path) {
+            Ok(()) => Some(path),
+            Err(error) => {
+                place.report(format!("{} can't be run: {error}. {TO_BUILD}", path.display()));
+                None
+            }
+        };
+    }
+    let own = std::env::current_exe().ok();
+    let beside = own.iter().filter_map(|own| own.parent()).map(Path::to_owned);
+    let search = environment.variable("PATH").map(std::env::split_paths);
+    let found = beside
+        .chain(search.into_iter().flatten())
+        .map(|folder| folder.join(HELPER))
+        .find(|path| path.is_absolute() && is_program(path).is_ok());
+    if found.is_none() {
+        table.place.report(format!(
+            "there is no {HELPER} beside this program or in PATH, which alone knows Kerberos. {TO_BUILD}"
+        ));
+    }
+    found
+}
+
+fn is_program(path: &Path) -> io::Result<()> {
+    let metadata = path.metadata()?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        return Err(io::Error::other("it is no program"));
+    }
+    Ok(())
+}
+
+/// The helper's name.
+const HELPER: &str = "portcullis-negotiate";
+
+const TO_BUILD: &str = "Build it from Portcullis' sources, after `apt-get install libkrb5-dev libclang-dev pkg-config`: \
+                        `cargo build --release --manifest-path host/negotiate/Cargo.toml --target-dir target`; running it \
+                        takes libgssapi-krb5-2";
