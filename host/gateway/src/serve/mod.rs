@@ -29,6 +29,7 @@ mod socket;
 mod target;
 #[cfg(test)]
 mod tests;
+mod way;
 mod whoami;
 
 use std::sync::Arc;

@@ -1,0 +1,77 @@
+//! The way of a connection: first the PROXY protocol, then TLS, then HTTP. Each has its time, and whatever doesn't come
+//! in it ends the connection.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::uri::Scheme;
+use tokio_rustls::TlsAcceptor;
+
+use crate::peer::Peer;
+use crate::peer::TrustedProxies;
+use crate::serve::closing::Witness;
+use crate::serve::connection::Connection;
+use crate::serve::connection::Protocol;
+use crate::serve::connection::Service;
+use crate::serve::connection::Slot;
+use crate::serve::proxy_protocol;
+use crate::serve::socket;
+use crate::serve::socket::Stream;
+use crate::tls::Tls;
+
+/// The way of a connection, from its first byte on.
+#[derive(Clone)]
+pub(crate) struct Way<S> {
+    /// Who begins it with the PROXY protocol; none: nobody does.
+    pub(crate) proxy_protocol: Option<TrustedProxies>,
+    /// TLS; none: plain HTTP.
+    pub(crate) tls: Option<Tls>,
+    pub(crate) protocol: Protocol,
+    pub(crate) answers: S,
+}
+
+impl<S: Service> Way<S> {
+    /// Goes it to its end.
+    pub(crate) async fn go(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, witness: Witness) {
+        if let Err(error) = socket::tune(&stream) {
+            return tracing::debug!(%error, "a connection ended before it began");
+        }
+        if let Some(proxies) = &self.proxy_protocol {
+            let timeout = self.protocol.header_timeout();
+            match proxy_protocol::client(&mut stream, peer, proxies, timeout).await {
+                Ok(client) => peer = client,
+                Err(refused) => return refused.note(&peer),
+            }
+        }
+        match self.tls.take() {
+            None => {
+                let connection = Connection {
+                    peer,
+                    scheme: Scheme::HTTP,
+                    certificate: None,
+                    slot,
+                };
+                self.protocol.serve(stream, connection, self.answers, witness).await;
+            }
+            Some(tls) => self.over_tls(&tls, stream, peer, slot, witness).await,
+        }
+    }
+
+    async fn over_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, witness: Witness) {
+        let shaken = TlsAcceptor::from(Arc::clone(tls.config())).accept(stream);
+        let stream = match tokio::time::timeout(self.protocol.header_timeout(), shaken).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(%error, client = %peer, "no TLS connection was made"),
+            Err(_) => return tracing::debug!(client = %peer, "no TLS connection was made in time"),
+        };
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let connection = Connection {
+            peer,
+            scheme: Scheme::HTTPS,
+            certificate: certificate.map(|leaf| Bytes::copy_from_slice(leaf)),
+            slot,
+        };
+        self.protocol.serve(stream, connection, self.answers, witness).await;
+    }
+}
