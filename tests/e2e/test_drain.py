@@ -11,6 +11,7 @@ from hyperframe.frame import DataFrame, Frame, GoAwayFrame, PingFrame
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_websocket
 
+from harness.certificates import Authority
 from harness.client import basic, begin, connect, open_tcp, open_unix, send, send_over
 from harness.config import protected
 from harness.gateway import ADMIN
@@ -99,7 +100,8 @@ def test_it_is_not_ready_at_once_and_listens_a_while(serve, upstream):
     assert send(gateway.admin_url, "/readyz").status == 200
     terminate(gateway)
     eventually(lambda: send(gateway.admin_url, "/readyz").status == 503, "it is not ready")
-    assert gateway.send("/", ALICE).status == 200, "who doesn't know yet is served"
+    statuses = [gateway.send("/", ALICE).status for _ in range(20)]
+    assert statuses == [200] * 20, "who doesn't know yet is served"
     terminate(gateway)
     assert ends(gateway), "the second signal ends it"
 
@@ -116,8 +118,15 @@ def test_a_connection_that_has_said_nothing_yet_is_heard(serve, upstream):
     assert ends(gateway)
 
 
-def test_a_connection_that_says_nothing_keeps_nobody(serve, upstream):
-    gateway = serve(protected(upstream), server='header_timeout = "1h"\n')
+@pytest.mark.parametrize("way", ["plain", "tls", "proxy"])
+def test_a_connection_that_says_nothing_keeps_nobody(serve, upstream, tmp_path, way):
+    cert, key = Authority(tmp_path).issue("server")
+    server = {
+        "plain": "",
+        "tls": f'tls = {{ cert = "{cert}", key = "{key}" }}\n',
+        "proxy": 'proxy_protocol = ["127.0.0.1"]\n',
+    }
+    gateway = serve(protected(upstream), server='header_timeout = "1h"\n' + server[way])
     with open_tcp(gateway.addresses()[0]):
         terminate(gateway)
         assert ends(gateway)

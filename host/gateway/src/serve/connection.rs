@@ -177,16 +177,11 @@ pub(crate) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Opti
 }
 
 /// Waits for the first request of a connection. False: it didn't come in time. hyper would drop a connection of which it
-/// has read nothing when the server stops, so such a one is given a moment for a request that is on its way.
+/// has read nothing when the server stops, so such a one is given its time.
 async fn first_request(mut heard: watch::Receiver<bool>, limit: Duration, witness: &mut Witness) -> bool {
-    let last_call = async {
-        witness.announced().await;
-        tokio::time::sleep(LAST_CALL).await;
-    };
     tokio::select! {
         heard = heard.wait_for(|heard| *heard) => heard.is_ok(),
-        () = tokio::time::sleep(limit) => false,
-        () = last_call => false,
+        () = witness.patience(limit) => false,
     }
 }
 
@@ -199,7 +194,6 @@ fn note<E: fmt::Display>(ended: Result<(), E>) {
 /// hyper takes no smaller buffer for the head of a request.
 const SMALLEST_BUFFER: usize = 8 * 1024;
 
-const LAST_CALL: Duration = Duration::from_secs(1);
 const MAX_STREAMS: u32 = 128;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);

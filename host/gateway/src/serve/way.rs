@@ -32,13 +32,13 @@ pub(crate) struct Way<S> {
 
 impl<S: Service> Way<S> {
     /// Goes it to its end.
-    pub(crate) async fn go(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, witness: Witness) {
+    pub(crate) async fn go(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, mut witness: Witness) {
         if let Err(error) = socket::tune(&stream) {
             return tracing::debug!(%error, "a connection ended before it began");
         }
         if let Some(proxies) = &self.proxy_protocol {
-            let timeout = self.protocol.header_timeout();
-            match proxy_protocol::client(&mut stream, peer, proxies, timeout).await {
+            let patience = witness.patience(self.protocol.header_timeout());
+            match proxy_protocol::client(&mut stream, peer, proxies, patience).await {
                 Ok(client) => peer = client,
                 Err(refused) => return refused.note(&peer),
             }
@@ -57,12 +57,16 @@ impl<S: Service> Way<S> {
         }
     }
 
-    async fn over_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, witness: Witness) {
-        let shaken = TlsAcceptor::from(Arc::clone(tls.config())).accept(stream);
-        let stream = match tokio::time::timeout(self.protocol.header_timeout(), shaken).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%error, client = %peer, "no TLS connection was made"),
-            Err(_) => return tracing::debug!(client = %peer, "no TLS connection was made in time"),
+    async fn over_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, mut witness: Witness) {
+        let shaken = tokio::select! {
+            shaken = TlsAcceptor::from(Arc::clone(tls.config())).accept(stream) => shaken,
+            () = witness.patience(self.protocol.header_timeout()) => {
+                return tracing::debug!(client = %peer, "no TLS connection was made in time");
+            }
+        };
+        let stream = match shaken {
+            Ok(stream) => stream,
+            Err(error) => return tracing::debug!(%error, client = %peer, "no TLS connection was made"),
         };
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);

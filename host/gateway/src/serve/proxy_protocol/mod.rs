@@ -4,7 +4,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use metrics::counter;
 use ppp::v1;
@@ -16,18 +15,20 @@ use crate::peer::Peer;
 use crate::peer::TrustedProxies;
 
 /// Takes the header off a connection. Returns who is at the other end of the proxy; not a byte after it is read.
+///
+/// `patience` is over when the header is late.
 pub(crate) async fn client(
     stream: &mut (impl AsyncRead + Unpin),
     peer: Peer,
     proxies: &TrustedProxies,
-    limit: Duration,
+    patience: impl Future<Output = ()>,
 ) -> Result<Peer, Refused> {
     if !proxies.trust(&peer) {
         return Err(Refused::Peer);
     }
-    match tokio::time::timeout(limit, header(stream)).await {
-        Ok(said) => Ok(said?.unwrap_or(peer)),
-        Err(_) => Err(Refused::Late),
+    tokio::select! {
+        said = header(stream) => Ok(said?.unwrap_or(peer)),
+        () = patience => Err(Refused::Late),
     }
 }
 
