@@ -47,6 +47,9 @@ pub(crate) enum Refused {
     /// It begins with something else.
     #[error("it begins with no PROXY header")]
     Missing,
+    /// The line of version 1 is longer than any that a proxy sends, or ends otherwise.
+    #[error("its PROXY line doesn't end as it has to")]
+    Unended,
     /// The header is larger than any that a proxy sends.
     #[error("its PROXY header is larger than {MAX_V2} bytes")]
     TooLong,
@@ -92,6 +95,10 @@ async fn text(stream: &mut (impl AsyncRead + Unpin), signature: &[u8]) -> Result
     // Its length is not known, and what follows it is for TLS or HTTP.
     while line.last() != Some(&b'\n') && line.len() < MAX_V1 {
         line.push(stream.read_u8().await?);
+    }
+    // ppp takes a space for the carriage return.
+    if !line.ends_with(v1::PROTOCOL_SUFFIX.as_bytes()) {
+        return Err(Refused::Unended);
     }
     let peer = match v1::Header::try_from(line.as_slice())?.addresses {
         v1::Addresses::Tcp4(ends) => from(ends.source_address.into(), ends.source_port),
