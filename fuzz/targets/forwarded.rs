@@ -2,16 +2,20 @@
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "the modules are the gateway's own, and not all of them is used here")]
 
+#[path = "../../host/gateway/src/peer.rs"]
+mod peer;
 #[path = "../mirror/serve.rs"]
 mod serve;
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::uri::Scheme;
 use libfuzzer_sys::fuzz_target;
+use peer::Peer;
+use peer::TrustedProxies;
 use serve::client::Client;
 use serve::headers::forwarded;
 
@@ -26,20 +30,26 @@ fuzz_target!(|lines: &[u8]| {
             received.append(name, value);
         }
     }
-    let peer: SocketAddr = ([10, 0, 0, 1], 4711).into();
-    for trusted in [None, Some("10.0.0.0/8")] {
-        let networks = trusted.map(|network| network.parse().unwrap()).into_iter().collect::<Vec<_>>();
-        let client = Client::of(peer, Scheme::HTTP, &received, &networks);
-        assert_eq!(client.peer, peer.ip());
+    let address = IpAddr::from([10, 0, 0, 1]);
+    for (peer, trusted) in [
+        (Peer::Ip(address), None),
+        (Peer::Ip(address), Some(TrustedProxies::new(["10.0.0.0/8".parse().unwrap()], false))),
+        (Peer::Unix, None),
+        (Peer::Unix, Some(TrustedProxies::new([], true))),
+        (Peer::Unknown, None),
+    ] {
+        let hop = peer.address().map_or("unknown".to_owned(), |address| address.to_string());
+        let client = Client::of(peer, Scheme::HTTP, &received, &trusted.clone().unwrap_or_default());
+        assert_eq!((client.peer, client.peer_is_trusted), (peer, trusted.is_some()));
         assert!([Scheme::HTTP, Scheme::HTTPS].contains(&client.scheme));
         let mut sent = received.clone();
         forwarded::remove_unbelieved(&mut sent, &client);
         forwarded::set(&mut sent, &client, Some("app.example"));
-        assert!(sent["x-forwarded-for"].as_bytes().ends_with(b"10.0.0.1"));
+        assert!(sent["x-forwarded-for"].as_bytes().ends_with(hop.as_bytes()));
         assert_eq!(sent["x-forwarded-proto"], client.scheme.as_str());
         if trusted.is_none() {
-            assert_eq!((client.address, client.scheme.as_str()), (peer.ip(), "http"));
-            assert_eq!(sent["x-forwarded-for"], "10.0.0.1");
+            assert_eq!((client.address, client.scheme.as_str()), (peer.address(), "http"));
+            assert_eq!(sent["x-forwarded-for"], hop.as_str());
             assert_eq!(sent["x-forwarded-host"], "app.example");
         }
         for name in sent.keys() {

@@ -11,6 +11,7 @@ from hyperframe.frame import DataFrame, Frame, GoAwayFrame, PingFrame
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_websocket
 
+from harness.certificates import Authority
 from harness.client import basic, begin, connect, open_tcp, open_unix, send, send_over
 from harness.config import protected
 from harness.gateway import ADMIN
@@ -99,7 +100,8 @@ def test_it_is_not_ready_at_once_and_listens_a_while(serve, upstream):
     assert send(gateway.admin_url, "/readyz").status == 200
     terminate(gateway)
     eventually(lambda: send(gateway.admin_url, "/readyz").status == 503, "it is not ready")
-    assert gateway.send("/", ALICE).status == 200, "who doesn't know yet is served"
+    statuses = [gateway.send("/", ALICE).status for _ in range(20)]
+    assert statuses == [200] * 20, "who doesn't know yet is served"
     terminate(gateway)
     assert ends(gateway), "the second signal ends it"
 
@@ -116,32 +118,38 @@ def test_a_connection_that_has_said_nothing_yet_is_heard(serve, upstream):
     assert ends(gateway)
 
 
-def test_a_connection_that_says_nothing_keeps_nobody(serve, upstream):
-    gateway = serve(protected(upstream), server='header_timeout = "1h"\n')
+@pytest.mark.parametrize("way", ["plain", "tls", "proxy"])
+def test_a_connection_that_says_nothing_keeps_nobody(serve, upstream, tmp_path, way):
+    cert, key = Authority(tmp_path).issue("server")
+    server = {
+        "plain": "",
+        "tls": f'tls = {{ cert = "{cert}", key = "{key}" }}\n',
+        "proxy": 'proxy_protocol = ["127.0.0.1"]\n',
+    }
+    gateway = serve(protected(upstream), server='header_timeout = "1h"\n' + server[way])
     with open_tcp(gateway.addresses()[0]):
         terminate(gateway)
         assert ends(gateway)
 
 
-def test_connections_that_wait_for_a_slot_are_not_reset_before_their_turn(serve, upstream, tmp_path):
-    """One request takes the only slot; the other waits in the system's queue."""
+@pytest.mark.parametrize("place", ["tcp", "unix"])
+def test_connections_that_wait_in_the_systems_queue_have_their_turn(serve, upstream, tmp_path, place):
+    """One request takes the only slot; others wait, and nobody has taken them when the gateway is told to stop."""
     path = tmp_path / "gateway.sock"
-    listen = f'["127.0.0.1:0", "unix:{path}"]'
-    gateway = serve(protected(upstream), listen=listen, server='max_connections = 1\n')
-    connection = connect(gateway.url)
-    begin(connection, "GET", "/stream/down", ALICE)
-    response = connection.getresponse()
+    gateway = serve(protected(upstream), listen=f'["127.0.0.1:0", "unix:{path}"]', server="max_connections = 1\n")
+    address, _ = gateway.addresses()
+    running = connect(gateway.url)
+    begin(running, "GET", "/stream/down", ALICE)
+    response = running.getresponse()
     assert response.readline() == b"first\n"
-    waiting = open_unix(path)
-    begun = threading.Thread(target=lambda: answers.append(send_over(waiting, "/", ALICE)))
-    answers = []
-    begun.start()
-    upstream.may_go_on.set()
-    assert response.read() == b"second\n"
-    connection.close()
-    begun.join(30)
-    assert [answer.status for answer in answers] == [200]
-    terminate(gateway)
+    waiting = [open_tcp(address) if place == "tcp" else open_unix(path) for _ in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        answers = [pool.submit(send_over, wire, "/", ALICE) for wire in waiting]
+        terminate(gateway)
+        stopped_listening(gateway)
+        upstream.may_go_on.set()
+        assert response.read() == b"second\n"
+        assert [answer.result(30).status for answer in answers] == [200] * 20
     assert ends(gateway)
 
 

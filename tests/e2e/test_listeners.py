@@ -31,6 +31,16 @@ def test_one_gateway_listens_in_several_places(serve, upstream, tmp_path):
     assert hops[:2] == [["127.0.0.1"], ["::1"]]
 
 
+def test_no_place_keeps_a_slot_from_the_others(serve, upstream, tmp_path):
+    path = tmp_path / "gateway.sock"
+    listen = f'["127.0.0.1:0", "127.0.0.2:0", "unix:{path}"]'
+    gateway = serve(protected(upstream), listen=listen, server="max_connections = 1\n")
+    one, two, _ = gateway.addresses()
+    for _ in range(3):
+        for wire in (open_tcp(one), open_tcp(two), open_unix(path)):
+            assert is_served(wire)
+
+
 def test_every_address_of_ipv6_is_every_address(serve, upstream):
     gateway = serve(protected(upstream), listen='"[::]:0"')
     [address] = gateway.addresses()

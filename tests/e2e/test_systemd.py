@@ -61,7 +61,8 @@ def test_a_restart_loses_nobody(serve, upstream):
     "names, listen, environment, expected",
     [
         ("http", "systemd:https", {}, "systemd passed no socket of that name, it passed others: http"),
-        ("http", "systemd:http", {"OTHER_PID": "1"}, "it passed no socket at all"),
+        ("http", "systemd:http", {"LISTEN_PID": "1"}, "it passed no socket at all"),
+        ("http", "systemd:http", {"LISTEN_PID": ""}, "it passed no socket at all"),
     ],
 )
 def test_a_socket_that_was_not_passed_is_named(tmp_path, names, listen, environment, expected):

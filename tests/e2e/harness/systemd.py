@@ -16,7 +16,9 @@ names, files, command = sys.argv[1], [int(file) for file in sys.argv[2].split(",
 files = [os.dup2(file, 100 + place, inheritable=False) for place, file in enumerate(files)]
 for place, file in enumerate(files):
     os.dup2(file, 3 + place)
-os.environ |= {"LISTEN_PID": str(os.getpid() + int(os.environ.pop("OTHER_PID", 0))), "LISTEN_FDS": str(len(files))}
+# By default the sockets are for the process that this one becomes.
+os.environ.setdefault("LISTEN_PID", str(os.getpid()))
+os.environ["LISTEN_FDS"] = str(len(files))
 if names:
     os.environ["LISTEN_FDNAMES"] = names
 os.execv(command[0], command)

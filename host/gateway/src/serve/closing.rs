@@ -1,5 +1,7 @@
 //! The end of many things at once: it is announced to all, and whoever announced it waits until they are gone.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 /// Announces the end.
@@ -38,4 +40,18 @@ impl Witness {
         // Without anybody to announce it, it has come.
         let _ = self.0.wait_for(|end| *end).await;
     }
+
+    /// Returns when a client that has asked for nothing yet has had its time: `limit`, or a moment after the end is
+    /// announced, for what is on its way.
+    pub(crate) async fn patience(&mut self, limit: Duration) {
+        let last_call = async {
+            self.announced().await;
+            tokio::time::sleep(LAST_CALL).await;
+        };
+        // Both are its end.
+        let _ = tokio::time::timeout(limit, last_call).await;
+    }
 }
+
+/// How long after the end was announced there is still time to ask for something.
+pub(crate) const LAST_CALL: Duration = Duration::from_secs(1);

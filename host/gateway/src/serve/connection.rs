@@ -43,6 +43,7 @@ use self::wire::Wire;
 use crate::config::Bounds;
 use crate::config::ServerConfig;
 use crate::peer::Peer;
+use crate::serve::closing::LAST_CALL;
 use crate::serve::closing::Witness;
 use crate::serve::framing::Watched;
 use crate::serve::shutdown::Shutdown;
@@ -232,7 +233,6 @@ const SMALLEST_BUFFER: usize = 8 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
-const LAST_CALL: Duration = Duration::from_secs(1);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 

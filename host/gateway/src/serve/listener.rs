@@ -1,16 +1,11 @@
-//! A listener: it takes connections in up to a bound, and lets them finish when the gateway stops. The way of each is
-//! accept, PROXY protocol, passthrough, TLS, HTTP.
+//! A listener: it takes connections in up to a bound, and lets them finish when the gateway stops.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future;
-use http::uri::Scheme;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 use crate::config::Listen;
 use crate::config::ServerConfig;
@@ -19,21 +14,16 @@ use crate::peer::Peer;
 use crate::peer::TrustedProxies;
 use crate::serve::ServeError;
 use crate::serve::closing::Closing;
-use crate::serve::closing::Witness;
-use crate::serve::connection::Connection;
 use crate::serve::connection::Protocol;
 use crate::serve::connection::Service;
 use crate::serve::connection::Slot;
-use crate::serve::passthrough::Hello;
 use crate::serve::passthrough::Passthrough;
-use crate::serve::passthrough::Replayed;
-use crate::serve::proxy_protocol;
 use crate::serve::shutdown::Shutdown;
-use crate::serve::socket;
 use crate::serve::socket::Inherited;
 use crate::serve::socket::Place;
 use crate::serve::socket::Socket;
 use crate::serve::socket::Stream;
+use crate::serve::way::Way;
 use crate::tls::Tls;
 
 /// Sockets that listen, all for the same.
@@ -108,9 +98,7 @@ impl Listener {
             () = stop.closing(config.drain_delay) => {}
         }
         for (stream, peer) in self.sockets.into_iter().flat_map(Socket::close) {
-            if let Ok(slot) = Arc::clone(&intake.slots).try_acquire_owned() {
-                intake.take(stream, peer, Arc::new(slot));
-            }
+            intake.take_in_turn(stream, peer);
         }
         tokio::select! {
             () = intake.connections.end() => {}
@@ -129,24 +117,40 @@ struct Intake<S> {
 
 impl<S: Service> Intake<S> {
     async fn accept_all(&self, sockets: &[Socket]) {
-        future::join_all(sockets.iter().map(|socket| self.accept_from(socket))).await;
-    }
-
-    async fn accept_from(&self, socket: &Socket) {
+        let mut turn = 0;
         // The semaphore is never closed.
         while let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await {
-            let (stream, peer) = accept(socket).await;
+            let (stream, peer) = accept_any(sockets, turn).await;
+            turn += 1;
             self.take(stream, peer, Arc::new(slot));
         }
     }
 
+    /// Takes a connection in as soon as there is a slot for it.
+    fn take_in_turn(&self, stream: Stream, peer: Peer) {
+        let (slots, way) = (Arc::clone(&self.slots), self.way.clone());
+        let witness = self.connections.witness();
+        tokio::spawn(async move {
+            // The semaphore is never closed.
+            if let Ok(slot) = slots.acquire_owned().await {
+                way.go(stream, peer, Arc::new(slot), witness).await;
+            }
+        });
+    }
+
     fn take(&self, stream: Stream, peer: Peer, slot: Slot) {
-        if let Err(error) = socket::tune(&stream) {
-            return tracing::debug!(%error, "a connection ended before it began");
-        }
         let witness = self.connections.witness();
         tokio::spawn(self.way.clone().go(stream, peer, slot, witness));
     }
+}
+
+/// The next connection to any socket. The one to ask first goes round, so that a busy one leaves others their turn.
+async fn accept_any(sockets: &[Socket], turn: usize) -> (Stream, Peer) {
+    // There is at least one: `Listen` has an address, and systemd passed a socket for each name.
+    let first = turn.checked_rem(sockets.len()).unwrap_or_default();
+    let sockets = sockets.iter().cycle().skip(first).take(sockets.len());
+    let accepted = sockets.map(|socket| Box::pin(accept(socket)));
+    future::select_all(accepted).await.0
 }
 
 /// The next connection. When the system has none to give, because files or memory ran out, waits a little: to ask
@@ -172,82 +176,6 @@ async fn reload(tls: Option<Tls>) {
         Some(tls) => tls.reload().await,
         None => future::pending().await,
     }
-}
-
-/// The way of a connection, from its first byte on.
-#[derive(Clone)]
-struct Way<S> {
-    proxy_protocol: Option<TrustedProxies>,
-    passthrough: Option<Arc<Passthrough>>,
-    tls: Option<Tls>,
-    protocol: Protocol,
-    answers: S,
-}
-
-impl<S: Service> Way<S> {
-    async fn go(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, witness: Witness) {
-        if let Some(proxies) = &self.proxy_protocol {
-            let timeout = self.protocol.header_timeout();
-            match proxy_protocol::client(&mut stream, peer, proxies, timeout).await {
-                Ok(client) => peer = client,
-                Err(refused) => return refused.note(&peer),
-            }
-        }
-        match self.tls.take() {
-            None => {
-                let connection = Connection {
-                    peer,
-                    scheme: Scheme::HTTP,
-                    certificate: None,
-                    channel_binding: None,
-                    slot,
-                };
-                self.protocol.serve(stream, connection, self.answers, witness).await;
-            }
-            Some(tls) => self.over_tls(&tls, stream, peer, slot, witness).await,
-        }
-    }
-
-    async fn over_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, witness: Witness) {
-        let deadline = Instant::now() + self.protocol.header_timeout();
-        let (host, stream) = match &self.passthrough {
-            Some(_) => match tokio::time::timeout_at(deadline, greeted(stream)).await {
-                Ok(Ok(greeted)) => greeted,
-                Ok(Err(error)) => return tracing::debug!(%error, client = %peer, "no TLS connection was made"),
-                Err(_) => return tracing::debug!(client = %peer, "no TLS connection was made in time"),
-            },
-            None => (None, Replayed::new(Bytes::new(), stream)),
-        };
-        if let (Some(passthrough), Some(host)) = (&self.passthrough, &host)
-            && let Some(rule) = passthrough.rule(host)
-        {
-            // The passthrough itself is asked whether it is still there, and told when to end.
-            drop(witness);
-            return passthrough.carry(rule, host, stream, peer, slot).await;
-        }
-        let shaken = TlsAcceptor::from(Arc::clone(tls.config())).accept(stream);
-        let stream = match tokio::time::timeout_at(deadline, shaken).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%error, client = %peer, "no TLS connection was made"),
-            Err(_) => return tracing::debug!(client = %peer, "no TLS connection was made in time"),
-        };
-        let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(<[_]>::first);
-        let connection = Connection {
-            peer,
-            scheme: Scheme::HTTPS,
-            certificate: certificate.map(|leaf| Bytes::copy_from_slice(leaf)),
-            channel_binding: tls.channel_binding(session.server_name()),
-            slot,
-        };
-        self.protocol.serve(stream, connection, self.answers, witness).await;
-    }
-}
-
-/// What a client says first: the host that it names, and the stream as if nobody had read it.
-async fn greeted(mut stream: Stream) -> io::Result<(Option<String>, Replayed<Stream>)> {
-    let hello = Hello::read(&mut stream).await?;
-    Ok((hello.host, Replayed::new(hello.bytes, stream)))
 }
 
 fn is_the_clients(error: &io::Error) -> bool {

@@ -33,6 +33,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 pub(crate) mod upstream_credentials;
+mod way;
 mod whoami;
 
 use std::sync::Arc;

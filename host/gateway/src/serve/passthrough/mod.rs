@@ -34,7 +34,7 @@ pub(crate) struct Passthrough {
 
 /// One host name or a kind of them, and its address.
 #[derive(Debug)]
-pub(crate) struct Rule {
+struct Rule {
     config: PassthroughConfig,
     places: Arc<Semaphore>,
 }
@@ -55,16 +55,22 @@ impl Passthrough {
         })
     }
 
-    /// The first rule for this host.
-    pub(crate) fn rule(&self, host: &str) -> Option<&Rule> {
+    /// Whether a rule is for this host.
+    pub(crate) fn covers(&self, host: &str) -> bool {
+        self.rule(host).is_some()
+    }
+
+    fn rule(&self, host: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.config.sni.covers(host))
     }
 
     /// Carries bytes both ways until one side ends it or the gateway closes. The slot stays taken so long.
-    pub(crate) async fn carry<S>(&self, rule: &Rule, host: &str, stream: S, peer: Peer, slot: Slot)
+    pub(crate) async fn carry<S>(&self, host: &str, stream: S, peer: Peer, slot: Slot)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        // The first one decides.
+        let Some(rule) = self.rule(host) else { return };
         let mut closing = self.closing.subscribe();
         let line = Line { rule, host, peer };
         let Ok(place) = Arc::clone(&rule.places).try_acquire_owned() else {

@@ -4,7 +4,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use metrics::counter;
 use ppp::v1;
@@ -16,18 +15,20 @@ use crate::peer::Peer;
 use crate::peer::TrustedProxies;
 
 /// Takes the header off a connection. Returns who is at the other end of the proxy; not a byte after it is read.
+///
+/// `patience` is over when the header is late.
 pub(crate) async fn client(
     stream: &mut (impl AsyncRead + Unpin),
     peer: Peer,
     proxies: &TrustedProxies,
-    limit: Duration,
+    patience: impl Future<Output = ()>,
 ) -> Result<Peer, Refused> {
     if !proxies.trust(&peer) {
         return Err(Refused::Peer);
     }
-    match tokio::time::timeout(limit, header(stream)).await {
-        Ok(said) => Ok(said?.unwrap_or(peer)),
-        Err(_) => Err(Refused::Late),
+    tokio::select! {
+        said = header(stream) => Ok(said?.unwrap_or(peer)),
+        () = patience => Err(Refused::Late),
     }
 }
 
@@ -46,6 +47,9 @@ pub(crate) enum Refused {
     /// It begins with something else.
     #[error("it begins with no PROXY header")]
     Missing,
+    /// The line of version 1 is longer than any that a proxy sends, or ends otherwise.
+    #[error("its PROXY line doesn't end as it has to")]
+    Unended,
     /// The header is larger than any that a proxy sends.
     #[error("its PROXY header is larger than {MAX_V2} bytes")]
     TooLong,
@@ -91,6 +95,10 @@ async fn text(stream: &mut (impl AsyncRead + Unpin), signature: &[u8]) -> Result
     // Its length is not known, and what follows it is for TLS or HTTP.
     while line.last() != Some(&b'\n') && line.len() < MAX_V1 {
         line.push(stream.read_u8().await?);
+    }
+    // ppp takes a space for the carriage return.
+    if !line.ends_with(v1::PROTOCOL_SUFFIX.as_bytes()) {
+        return Err(Refused::Unended);
     }
     let peer = match v1::Header::try_from(line.as_slice())?.addresses {
         v1::Addresses::Tcp4(ends) => from(ends.source_address.into(), ends.source_port),

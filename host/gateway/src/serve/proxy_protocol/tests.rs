@@ -1,5 +1,9 @@
 //! Headers as proxies send them, and as nobody should.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::*;
 
 const V4: &[u8] = &[1, 2, 3, 4, 10, 0, 0, 1, 0x12, 0x34, 0, 80];
@@ -17,7 +21,7 @@ async fn read(sent: &[u8], step: usize) -> (Result<Peer, Refused>, Vec<u8>) {
     let sending = tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut proxy, &sent).await });
     let me = "10.0.0.1".parse().unwrap();
     let proxies = TrustedProxies::new([ipnet::IpNet::from(me)], false);
-    let said = client(&mut gateway, Peer::Ip(me), &proxies, Duration::from_secs(5)).await;
+    let said = client(&mut gateway, Peer::Ip(me), &proxies, sleep(Duration::from_secs(5))).await;
     let mut rest = Vec::new();
     if said.is_ok() {
         gateway.read_to_end(&mut rest).await.unwrap();
@@ -78,6 +82,9 @@ async fn whatever_else_comes_first_is_refused() {
         b"PROXY tcp4 1.2.3.4 10.0.0.1 4711 80\r\n".to_vec(),
         b"PROXY TCP5 1.2.3.4 10.0.0.1 4711 80\r\n".to_vec(),
         b"PROXY TCP4 1.2.3.4 10.0.0.1 4711 80\n".to_vec(),
+        b"PROXY TCP4 1.2.3.4 10.0.0.1 4711 80 \n".to_vec(),
+        b"PROXY TCP4 1.2.3.4 10.0.0.1 4711 80\r \n".to_vec(),
+        b"PROXY UNKNOWN \n".to_vec(),
         b"PROXY TCP4 1.2.3.4 10.0.0.1 4711\r\n".to_vec(),
         b"PROXY TCP4 1.2.3.4 10.0.0.1 4711 80 \r\n".to_vec(),
         b"PROXY TCP4  1.2.3.4 10.0.0.1 4711 80\r\n".to_vec(),
@@ -125,7 +132,7 @@ async fn nobody_else_may_say_it() {
     let mut sent = &b"PROXY TCP4 1.2.3.4 10.0.0.1 4711 80\r\n"[..];
     let proxies = TrustedProxies::new(["10.0.0.0/8".parse().unwrap()], false);
     for peer in [Peer::Ip("11.0.0.1".parse().unwrap()), Peer::Unix, Peer::Unknown] {
-        let said = client(&mut sent, peer, &proxies, Duration::from_secs(5)).await;
+        let said = client(&mut sent, peer, &proxies, sleep(Duration::from_secs(5))).await;
         assert!(matches!(said, Err(Refused::Peer)), "{said:?}");
     }
 }
@@ -138,7 +145,7 @@ async fn a_header_that_never_ends_is_given_up() {
             .iter()
             .cycle()
         {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(1)).await;
             if tokio::io::AsyncWriteExt::write_all(&mut proxy, &[*byte]).await.is_err() {
                 break;
             }
@@ -146,7 +153,7 @@ async fn a_header_that_never_ends_is_given_up() {
     });
     let me = "10.0.0.1".parse().unwrap();
     let proxies = TrustedProxies::new([ipnet::IpNet::from(me)], false);
-    let said = client(&mut gateway, Peer::Ip(me), &proxies, Duration::from_secs(10)).await;
+    let said = client(&mut gateway, Peer::Ip(me), &proxies, sleep(Duration::from_secs(10))).await;
     assert!(matches!(said, Err(Refused::Late)), "{said:?}");
     drop(gateway);
     trickle.await.unwrap();

@@ -1,0 +1,122 @@
+//! The way of a connection: first the PROXY protocol, then TLS, then HTTP; or on to another host, whose TLS it is. Each has
+//! its time, and whatever doesn't come in it ends the connection.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::uri::Scheme;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::peer::Peer;
+use crate::peer::TrustedProxies;
+use crate::serve::closing::Witness;
+use crate::serve::connection::Connection;
+use crate::serve::connection::Protocol;
+use crate::serve::connection::Service;
+use crate::serve::connection::Slot;
+use crate::serve::passthrough::Hello;
+use crate::serve::passthrough::Passthrough;
+use crate::serve::passthrough::Replayed;
+use crate::serve::proxy_protocol;
+use crate::serve::socket;
+use crate::serve::socket::Stream;
+use crate::tls::Tls;
+
+/// The way of a connection, from its first byte on.
+#[derive(Clone)]
+pub(crate) struct Way<S> {
+    /// Who begins it with the PROXY protocol; none: nobody does.
+    pub(crate) proxy_protocol: Option<TrustedProxies>,
+    /// Whose TLS connections go on to them; none: nobody's do.
+    pub(crate) passthrough: Option<Arc<Passthrough>>,
+    /// TLS; none: plain HTTP.
+    pub(crate) tls: Option<Tls>,
+    pub(crate) protocol: Protocol,
+    pub(crate) answers: S,
+}
+
+impl<S: Service> Way<S> {
+    /// Goes it to its end.
+    pub(crate) async fn go(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, mut witness: Witness) {
+        if let Err(error) = socket::tune(&stream) {
+            return tracing::debug!(%error, "a connection ended before it began");
+        }
+        if let Some(proxies) = &self.proxy_protocol {
+            let patience = witness.patience(self.protocol.header_timeout());
+            match proxy_protocol::client(&mut stream, peer, proxies, patience).await {
+                Ok(client) => peer = client,
+                Err(refused) => return refused.note(&peer),
+            }
+        }
+        match self.tls.take() {
+            None => {
+                let connection = Connection {
+                    peer,
+                    scheme: Scheme::HTTP,
+                    certificate: None,
+                    channel_binding: None,
+                    slot,
+                };
+                self.protocol.serve(stream, connection, self.answers, witness).await;
+            }
+            Some(tls) => self.over_tls(&tls, stream, peer, slot, witness).await,
+        }
+    }
+
+    async fn over_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, mut witness: Witness) {
+        let opened = tokio::select! {
+            opened = self.open(tls, stream) => opened,
+            () = witness.patience(self.protocol.header_timeout()) => {
+                return tracing::debug!(client = %peer, "no TLS connection was made in time");
+            }
+        };
+        let stream = match opened {
+            Ok(Opened::Here(stream)) => stream,
+            Ok(Opened::Elsewhere { host, stream }) => {
+                if let Some(passthrough) = &self.passthrough {
+                    // The passthrough itself is asked whether it is still there, and told when to end.
+                    drop(witness);
+                    passthrough.carry(&host, stream, peer, slot).await;
+                }
+                return;
+            }
+            Err(error) => return tracing::debug!(%error, client = %peer, "no TLS connection was made"),
+        };
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let connection = Connection {
+            peer,
+            scheme: Scheme::HTTPS,
+            certificate: certificate.map(|leaf| Bytes::copy_from_slice(leaf)),
+            channel_binding: tls.channel_binding(session.server_name()),
+            slot,
+        };
+        self.protocol.serve(stream, connection, self.answers, witness).await;
+    }
+    /// Begins TLS, unless the host that the client names first is another's.
+    async fn open(&self, tls: &Tls, mut stream: Stream) -> io::Result<Opened> {
+        let acceptor = TlsAcceptor::from(Arc::clone(tls.config()));
+        let Some(passthrough) = &self.passthrough else {
+            return acceptor
+                .accept(Replayed::new(Bytes::new(), stream))
+                .await
+                .map(Opened::Here);
+        };
+        let Hello { host, bytes } = Hello::read(&mut stream).await?;
+        let stream = Replayed::new(bytes, stream);
+        match host.filter(|host| passthrough.covers(host)) {
+            Some(host) => Ok(Opened::Elsewhere { host, stream }),
+            None => acceptor.accept(stream).await.map(Opened::Here),
+        }
+    }
+}
+
+/// What a connection to a listener with TLS is.
+enum Opened {
+    /// TLS with the gateway.
+    Here(TlsStream<Replayed<Stream>>),
+    /// TLS with somebody else, of which nothing was taken.
+    Elsewhere { host: String, stream: Replayed<Stream> },
+}
