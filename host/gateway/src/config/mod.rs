@@ -4,6 +4,7 @@
 mod admin;
 mod authenticator;
 mod authorize;
+mod contradictions;
 mod document;
 mod error;
 mod front;

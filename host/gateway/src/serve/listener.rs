@@ -24,7 +24,7 @@ use crate::serve::connection::Connection;
 use crate::serve::connection::Protocol;
 use crate::serve::connection::Service;
 use crate::serve::connection::Slot;
-use crate::serve::passthrough::Hello;
+use crate::serve::passthrough;
 use crate::serve::passthrough::Passthrough;
 use crate::serve::passthrough::Replayed;
 use crate::serve::shutdown::Shutdown;
@@ -168,7 +168,7 @@ impl Accepted {
     ) {
         let deadline = Instant::now() + protocol.header_timeout();
         let (host, stream) = match &passthrough {
-            Some(_) => match tokio::time::timeout_at(deadline, greeted(self.stream)).await {
+            Some(_) => match tokio::time::timeout_at(deadline, passthrough::greeted(self.stream)).await {
                 Ok(Ok(greeted)) => greeted,
                 Ok(Err(error)) => return tracing::debug!(%error, client = %self.peer, "no TLS connection was made"),
                 Err(_) => return tracing::debug!(client = %self.peer, "no TLS connection was made in time"),
@@ -198,12 +198,6 @@ impl Accepted {
         };
         protocol.serve(stream, connection, answers, watcher).await;
     }
-}
-
-/// What a client says first: the host that it names, and the stream as if nobody had read it.
-async fn greeted(mut stream: TcpStream) -> io::Result<(Option<String>, Replayed<TcpStream>)> {
-    let hello = Hello::read(&mut stream).await?;
-    Ok((hello.host, Replayed::new(hello.bytes, stream)))
 }
 
 /// Small writes go out at once, and a peer that is gone without a word is noticed: its slot is needed.

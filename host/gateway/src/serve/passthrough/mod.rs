@@ -22,7 +22,7 @@ use crate::config::PassthroughConfig;
 use crate::serve::connection::Slot;
 use crate::serve::listener;
 
-pub(crate) use self::hello::Hello;
+use self::hello::Hello;
 pub(crate) use self::replay::Replayed;
 
 /// Whose connections a listener passes on, and those that it does.
@@ -94,6 +94,16 @@ impl Passthrough {
         self.closing.send_replace(true);
         self.closing.closed().await;
     }
+}
+
+/// What a client says first: the host that it names, if it does, and the stream as if nobody had read it.
+///
+/// # Errors
+///
+/// When the connection breaks.
+pub(crate) async fn greeted<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Option<String>, Replayed<S>)> {
+    let hello = Hello::read(&mut stream).await?;
+    Ok((hello.host, Replayed::new(hello.bytes, stream)))
 }
 
 async fn connect(upstream: &str) -> io::Result<TcpStream> {
