@@ -42,6 +42,9 @@ pub(crate) struct Rule {
 impl Passthrough {
     /// None: there is nobody else.
     pub(crate) fn new(rules: &[PassthroughConfig]) -> Option<Arc<Self>> {
+        for PassthroughConfig { sni, upstream, .. } in rules {
+            tracing::info!(%sni, upstream, "passthrough loaded");
+        }
         let rules = rules.iter().map(|config| Rule {
             places: Arc::new(Semaphore::new(config.max_connections)),
             config: config.clone(),
