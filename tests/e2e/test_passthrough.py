@@ -199,7 +199,6 @@ def test_who_goes_where_is_written_down_and_counted(gateway, other):
         eventually(lambda: gateway.metric("portcullis_passthrough_open", sni="daskgateway-*") == 1, "one is open")
         [opened] = gateway.logged(message="passthrough opened")
         assert opened["sni"] == OTHER and opened["client"] == "127.0.0.1" and opened["upstream"] == other.address
-        assert opened["port"] == client.getsockname()[1]
         other.connections[0].send(b"four")
         assert client.recv(4) == b"four"
         other.connections[0].half_close()

@@ -67,8 +67,8 @@ impl fmt::Display for SniPattern {
     }
 }
 
-/// The rules of a listener at this address, which speaks TLS or doesn't.
-pub(super) fn rules(item: Item<'_>, listen: SocketAddr, has_tls: bool) -> Vec<PassthroughConfig> {
+/// The rules of a listener at these addresses, which speaks TLS or doesn't.
+pub(super) fn rules(item: Item<'_>, listen: &[SocketAddr], has_tls: bool) -> Vec<PassthroughConfig> {
     let place = item.place.clone();
     let items = item.list();
     if !items.is_empty() && !has_tls {
@@ -89,7 +89,7 @@ pub(super) fn rules(item: Item<'_>, listen: SocketAddr, has_tls: bool) -> Vec<Pa
     rules
 }
 
-fn rule(item: Item<'_>, listen: SocketAddr) -> Option<PassthroughConfig> {
+fn rule(item: Item<'_>, listen: &[SocketAddr]) -> Option<PassthroughConfig> {
     let mut table = item.table()?;
     let sni = table.require("sni").and_then(|item| {
         item.parse(
@@ -120,12 +120,15 @@ fn host_and_port(text: &str) -> Option<String> {
 }
 
 /// A connection that came back to the listener would be passed on again, until no more could be held.
-fn report_circle(place: &Place<'_>, upstream: &str, listen: SocketAddr) {
+fn report_circle(place: &Place<'_>, upstream: &str, listen: &[SocketAddr]) {
     let Ok(upstream) = upstream.parse::<SocketAddr>() else {
         return;
     };
-    let same_machine = upstream.ip() == listen.ip() || (upstream.ip().is_loopback() && listen.ip().is_unspecified());
-    if upstream.port() == listen.port() && same_machine {
+    let leads_to = |own: &SocketAddr| {
+        let same_machine = upstream.ip() == own.ip() || (upstream.ip().is_loopback() && own.ip().is_unspecified());
+        upstream.port() == own.port() && same_machine
+    };
+    if listen.iter().any(leads_to) {
         place.report("is where the gateway itself listens");
     }
 }

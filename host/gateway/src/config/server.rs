@@ -59,7 +59,7 @@ impl ServerConfig {
         let has_tls = tls.is_some();
         let tls = tls.and_then(Item::table).and_then(TlsConfig::read);
         let passthrough = table.take("passthrough");
-        let passthrough = passthrough.map(|item| passthrough::rules(item, listen, has_tls));
+        let passthrough = passthrough.map(|item| passthrough::rules(item, &[listen], has_tls));
         let trusted_proxies = trusted_proxies(&mut table);
         let max_header_size = table
             .take("max_header_size")

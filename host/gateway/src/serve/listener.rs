@@ -180,7 +180,8 @@ impl Accepted {
         {
             // It isn't waited for when the gateway stops: it may never end.
             drop(watcher);
-            return passthrough.carry(rule, host, stream, self.peer, self.slot).await;
+            let client = self.peer.ip().to_canonical().to_string();
+            return passthrough.carry(rule, host, stream, &client, self.slot).await;
         }
         let shaken = TlsAcceptor::from(Arc::clone(tls.config())).accept(stream);
         let stream = match tokio::time::timeout_at(deadline, shaken).await {

@@ -4,7 +4,6 @@
 mod hello;
 mod replay;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -64,12 +63,12 @@ impl Passthrough {
     }
 
     /// Carries bytes both ways until one side ends it or the gateway closes. The slot stays taken so long.
-    pub(crate) async fn carry<S>(&self, rule: &Rule, host: &str, stream: S, peer: SocketAddr, slot: Slot)
+    pub(crate) async fn carry<S>(&self, rule: &Rule, host: &str, stream: S, client: &str, slot: Slot)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let mut closing = self.closing.subscribe();
-        let line = Line { rule, host, peer };
+        let line = Line { rule, host, client };
         let Ok(place) = Arc::clone(&rule.places).try_acquire_owned() else {
             return line.not_carried("full", "too many connections are open");
         };
@@ -127,7 +126,7 @@ async fn splice(mut client: impl AsyncRead + AsyncWrite + Unpin, mut upstream: T
 struct Line<'a> {
     rule: &'a Rule,
     host: &'a str,
-    peer: SocketAddr,
+    client: &'a str,
 }
 
 impl Line<'_> {
@@ -136,8 +135,7 @@ impl Line<'_> {
         tracing::info!(
             target: "portcullis::audit",
             sni = self.host,
-            client = %self.peer.ip().to_canonical(),
-            port = self.peer.port(),
+            client = self.client,
             upstream = self.rule.config.upstream,
             "passthrough opened"
         );
@@ -157,8 +155,7 @@ impl Line<'_> {
         tracing::info!(
             target: "portcullis::audit",
             sni = self.host,
-            client = %self.peer.ip().to_canonical(),
-            port = self.peer.port(),
+            client = self.client,
             sent,
             received,
             why,
@@ -172,7 +169,7 @@ impl Line<'_> {
         tracing::warn!(
             target: "portcullis::audit",
             sni = self.host,
-            client = %self.peer.ip().to_canonical(),
+            client = self.client,
             upstream = self.rule.config.upstream,
             why,
             "a connection was not passed on"
