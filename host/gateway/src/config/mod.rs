@@ -5,6 +5,7 @@ mod admin;
 mod authenticator;
 mod authorize;
 mod bounds;
+mod contradictions;
 mod document;
 mod error;
 mod front;

@@ -16,7 +16,7 @@ use crate::serve::connection::Connection;
 use crate::serve::connection::Protocol;
 use crate::serve::connection::Service;
 use crate::serve::connection::Slot;
-use crate::serve::passthrough::Hello;
+use crate::serve::passthrough;
 use crate::serve::passthrough::Passthrough;
 use crate::serve::passthrough::Replayed;
 use crate::serve::proxy_protocol;
@@ -96,7 +96,7 @@ impl<S: Service> Way<S> {
         self.protocol.serve(stream, connection, self.answers, witness).await;
     }
     /// Begins TLS, unless the host that the client names first is another's.
-    async fn open(&self, tls: &Tls, mut stream: Stream) -> io::Result<Opened> {
+    async fn open(&self, tls: &Tls, stream: Stream) -> io::Result<Opened> {
         let acceptor = TlsAcceptor::from(Arc::clone(tls.config()));
         let Some(passthrough) = &self.passthrough else {
             return acceptor
@@ -104,8 +104,7 @@ impl<S: Service> Way<S> {
                 .await
                 .map(Opened::Here);
         };
-        let Hello { host, bytes } = Hello::read(&mut stream).await?;
-        let stream = Replayed::new(bytes, stream);
+        let (host, stream) = passthrough::greeted(stream).await?;
         match host.filter(|host| passthrough.covers(host)) {
             Some(host) => Ok(Opened::Elsewhere { host, stream }),
             None => acceptor.accept(stream).await.map(Opened::Here),

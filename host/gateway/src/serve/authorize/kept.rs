@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::Verdict;
 
-/// Verdicts by what they depend on, the oldest forgotten first.
+/// Verdicts by what they depend on, within bounds.
 #[derive(Debug)]
 pub(super) struct Kept(Cache<String, Arc<OnceCell<Answer>>>);
 

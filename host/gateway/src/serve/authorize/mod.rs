@@ -3,6 +3,7 @@
 
 mod kept;
 mod template;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ use self::kept::Answer;
 use self::kept::Kept;
 pub(crate) use self::template::Template;
 pub(crate) use self::template::Unbound;
+use self::verdict::Verdict;
+use self::verdict::unavailable;
 
 /// What a route asks its upstream about its users.
 #[derive(Clone, Debug)]
@@ -45,19 +48,6 @@ pub(crate) struct AuthorizeWith {
     pub(crate) kept: Duration,
     /// What the upstream learns about the user, and by which secrets it knows who says it.
     pub(crate) identity: IdentityHeaders,
-}
-
-/// What an upstream says of a user.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Verdict {
-    /// 2xx.
-    Allow,
-    /// 401 or 403.
-    Forbid,
-    /// 404.
-    NotFound,
-    /// Anything else, or nothing.
-    Unavailable,
 }
 
 /// Asks upstreams, not too many questions at once.
@@ -165,45 +155,6 @@ impl Authorizer {
     }
 }
 
-impl Verdict {
-    fn of(status: StatusCode) -> Result<Self, String> {
-        match status {
-            status if status.is_success() => Ok(Self::Allow),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Self::Forbid),
-            StatusCode::NOT_FOUND => Ok(Self::NotFound),
-            status => Err(format!("it answered {status}")),
-        }
-    }
-
-    /// How long it counts, where a yes counts this long.
-    fn counts(self, yes: Duration) -> Duration {
-        match self {
-            Self::Allow => yes,
-            Self::Forbid | Self::NotFound => yes.min(LONGEST_NO),
-            Self::Unavailable => Duration::ZERO,
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Forbid => "forbid",
-            Self::NotFound => "not_found",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
-    /// What a client hears who may not go on.
-    fn refusal(self) -> Option<Response<Body>> {
-        match self {
-            Self::Allow => None,
-            Self::Forbid => Some(answer::error(StatusCode::FORBIDDEN, "Forbidden")),
-            Self::NotFound => Some(answer::error(StatusCode::NOT_FOUND, "Not found")),
-            Self::Unavailable => Some(unavailable()),
-        }
-    }
-}
-
 impl Unbound {
     /// What a client hears whose path leads to no question.
     pub(crate) fn answer(self) -> Response<Body> {
@@ -220,10 +171,6 @@ fn key(outgoing: &Outgoing<'_>, user: &Authenticated, asked: &str) -> serde_json
     serde_json::to_string(&(&outgoing.route.name, asked, host, user.authenticator(), user.identity()))
 }
 
-fn unavailable() -> Response<Body> {
-    answer::unavailable("Authorization is unavailable")
-}
-
 fn unanswered(outgoing: &Outgoing<'_>, why: &str) -> Verdict {
     tracing::warn!(
         route = outgoing.route.name,
@@ -235,6 +182,4 @@ fn unanswered(outgoing: &Outgoing<'_>, why: &str) -> Verdict {
 
 /// How long a question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a no counts at most: somebody who was just let in shouldn't wait.
-const LONGEST_NO: Duration = Duration::from_secs(1);
 const MAX_QUESTIONS: usize = 256;

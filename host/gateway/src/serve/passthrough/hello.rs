@@ -10,12 +10,12 @@ use tokio::io::AsyncReadExt;
 
 /// The first bytes of a connection.
 #[derive(Debug)]
-pub(crate) struct Hello {
+pub(super) struct Hello {
     /// The host that a ClientHello names (RFC 6066, section 3), in lower case; none: there is no ClientHello that rustls
     /// takes, or it names none.
-    pub(crate) host: Option<String>,
+    pub(super) host: Option<String>,
     /// All that was read, which may be more than the ClientHello.
-    pub(crate) bytes: Bytes,
+    pub(super) bytes: Bytes,
 }
 
 impl Hello {
@@ -24,7 +24,7 @@ impl Hello {
     /// # Errors
     ///
     /// When the connection breaks.
-    pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
+    pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let mut acceptor = Acceptor::default();
         let mut bytes = BytesMut::with_capacity(USUAL);
         let mut host = None;

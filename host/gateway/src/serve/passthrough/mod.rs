@@ -22,7 +22,7 @@ use crate::peer::Peer;
 use crate::serve::connection::Slot;
 use crate::serve::socket;
 
-pub(crate) use self::hello::Hello;
+use self::hello::Hello;
 pub(crate) use self::replay::Replayed;
 
 /// Whose connections a listener passes on, and those that it does.
@@ -42,6 +42,9 @@ struct Rule {
 impl Passthrough {
     /// None: there is nobody else.
     pub(crate) fn new(rules: &[PassthroughConfig]) -> Option<Arc<Self>> {
+        for PassthroughConfig { sni, upstream, .. } in rules {
+            tracing::info!(%sni, upstream, "passthrough loaded");
+        }
         let rules = rules.iter().map(|config| Rule {
             places: Arc::new(Semaphore::new(config.max_connections)),
             config: config.clone(),
@@ -105,6 +108,16 @@ impl Passthrough {
         self.closing.send_replace(true);
         self.closing.closed().await;
     }
+}
+
+/// What a client says first: the host that it names, if it does, and the stream as if nobody had read it.
+///
+/// # Errors
+///
+/// When the connection breaks.
+pub(crate) async fn greeted<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Option<String>, Replayed<S>)> {
+    let hello = Hello::read(&mut stream).await?;
+    Ok((hello.host, Replayed::new(hello.bytes, stream)))
 }
 
 async fn connect(upstream: &str) -> io::Result<TcpStream> {
