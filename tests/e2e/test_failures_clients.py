@@ -20,10 +20,10 @@ HEAD = f"Host: x\r\nAuthorization: {AUTHORIZATION}\r\n"
 AS_ALICE = [("authorization", AUTHORIZATION)]
 
 SHORT = """
-header_timeout = "300ms"
-keepalive_timeout = "600ms"
-body_timeout = "300ms"
-send_timeout = "500ms"
+header_timeout = "1s"
+keepalive_timeout = "1500ms"
+body_timeout = "1s"
+send_timeout = "1s"
 """
 LARGE = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"
 
@@ -34,14 +34,14 @@ def dial(gateway):
 
 
 def rest(connection):
-    """What comes until the other side ends it, and how long that took."""
-    began, received = time.monotonic(), b""
+    """What comes until the other side ends it."""
+    received = b""
     try:
         while more := connection.recv(65536):
             received += more
     except ConnectionResetError:
         pass
-    return received, time.monotonic() - began
+    return received
 
 
 def faults(gateway, bound):
@@ -75,7 +75,7 @@ def test_a_head_that_drips_is_cut_off(impatient, before):
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_connection_without_requests_ends_and_one_with_requests_stays(impatient, version):
     connection = connect(impatient.url) if version == 1 else Http2(impatient.url)
-    for turn in range(4):
+    for turn in range(8):  # longer than the time-out, with pauses that are far shorter
         if version == 1:
             begin(connection, "GET", "/", ALICE)
             assert connection.getresponse().read()
@@ -85,7 +85,7 @@ def test_a_connection_without_requests_ends_and_one_with_requests_stays(impatien
             assert connection.outcome(2 * turn + 1) == 200
         time.sleep(0.3)
     if version == 1:
-        assert rest(wire) == (b"", pytest.approx(0.3, abs=2))
+        assert rest(wire) == b""
     else:
         assert connection.outcome(99) == "ended"
         assert connection.farewell, "it was told before"
@@ -123,8 +123,8 @@ def test_a_body_of_http_2_that_stands_still_is_a_408_and_the_others_go_on(impati
 
 def test_a_body_that_moves_takes_the_time_that_it_needs(impatient, upstream):
     connection = connect(impatient.url)
-    begin(connection, "POST", "/stream/up", ALICE | {"Content-Length": "10"})
-    for _ in range(10):
+    begin(connection, "POST", "/stream/up", ALICE | {"Content-Length": "12"})
+    for _ in range(12):
         connection.send(b"x")
         time.sleep(0.15)
     assert connection.getresponse().read() == b"got it all"
@@ -154,6 +154,7 @@ def test_a_stream_that_is_not_read_is_reset_and_the_others_go_on(serve, shared_u
             assert client.outcome(1) == "reset"
             eventually(lambda: large.ended == 1, "the upstream needs not go on")
             assert faults(gateway, "send_timeout") == 1
+            assert gateway.logged(message="a client was cut off", bound="send_timeout", client="127.0.0.1")
             client.request(3, client.pairs(AS_ALICE, method="HEAD"))
             assert client.outcome(3) == 200
 
@@ -189,7 +190,7 @@ def test_a_body_that_grows_too_large_is_a_413_and_the_upstream_is_left(serve, ve
                 client.sendall(f"POST / HTTP/1.1\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + CHUNK * 8)
                 eventually(lambda: upstream.heads, "the request is there")
                 client.sendall(CHUNK * 12 + b"0\r\n\r\n")
-                assert rest(client)[0].startswith(b"HTTP/1.1 413 ")
+                assert rest(client).startswith(b"HTTP/1.1 413 ")
         else:
             with Http2(gateway.url) as client:
                 client.request(1, client.pairs(AS_ALICE, method="POST"), end=False)

@@ -82,7 +82,7 @@ def test_tokens_end_when_the_clock_says_so(serve, upstream, clock, provider):
 
 @pytest.mark.parametrize("step", ["+10d", "-10d"])
 def test_timers_go_by_no_clock_that_steps(serve, upstream, clock, step):
-    gateway = serve(protected(upstream), server='header_timeout = "1s"\nkeepalive_timeout = "2s"\n', **clock.environment)
+    gateway = serve(protected(upstream), server='header_timeout = "1s"\nkeepalive_timeout = "4s"\n', **clock.environment)
     idle = client.connect(gateway.url)
     client.begin(idle, "GET", "/", ALICE)
     assert idle.getresponse().read()

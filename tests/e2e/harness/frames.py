@@ -34,6 +34,7 @@ class Http2:
         address = urlsplit(base)
         self._authority = address.netloc
         self._socket = socket.create_connection((address.hostname, address.port), timeout=TIMEOUT_SECONDS)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._encoder, self._decoder = Encoder(), Decoder()
         self._received = b""
         self.farewell = False

@@ -133,7 +133,7 @@ impl Protocol {
     {
         let client = connection.peer;
         let stop = self.stop.clone();
-        let pace = Arc::new(Pace::new());
+        let pace = Arc::new(Pace::new(client));
         let heard = Arc::clone(&pace);
         let (stream, seen) = Watched::new(stream, self.buffer_size);
         let stream = Wire::new(stream, Arc::clone(&seen), Arc::clone(&pace));
@@ -172,7 +172,7 @@ impl Protocol {
                 biased;
                 ended = served.as_mut() => {
                     match ended {
-                        Err(_) if seen.is_flooded() => fault::cut("frames", Some(client)),
+                        Err(_) if seen.is_flooded() => fault::cut("frames", client),
                         Err(error) => tracing::debug!(%error, %client, "a connection broke"),
                         Ok(()) => {}
                     }

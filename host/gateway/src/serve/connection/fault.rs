@@ -2,11 +2,10 @@
 
 use crate::peer::Peer;
 
-/// Notes that a client was cut off. `bound`: which one it broke; `client`: who, if that is known here.
-pub(crate) fn cut(bound: &'static str, client: Option<Peer>) {
+/// Notes that a client was cut off. `bound`: which one it broke.
+pub(crate) fn cut(bound: &'static str, client: Peer) {
     count(bound);
-    let client = client.map(tracing::field::display);
-    tracing::info!(bound, client, "a client was cut off");
+    tracing::info!(bound, %client, "a client was cut off");
 }
 
 /// Counts a bound that a client broke.

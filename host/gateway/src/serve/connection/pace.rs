@@ -23,6 +23,7 @@ use crate::serve::framing::Seen;
 /// What a connection does, as seen by its stream and its requests.
 #[derive(Debug)]
 pub(super) struct Pace {
+    client: Peer,
     begun: Instant,
     requests: AtomicUsize,
     idle: Moment,
@@ -31,8 +32,9 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(client: Peer) -> Self {
         Self {
+            client,
             begun: Instant::now(),
             requests: AtomicUsize::new(0),
             idle: Moment::default(),
@@ -71,6 +73,13 @@ impl Pace {
 /// A request that isn't answered wholly yet.
 #[derive(Debug)]
 pub(super) struct UnderWay(Arc<Pace>);
+
+impl UnderWay {
+    /// Whose it is.
+    pub(super) fn client(&self) -> Peer {
+        self.0.client
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
@@ -123,8 +132,8 @@ impl Late {
     /// Notes that a client was cut off.
     pub(super) fn note(self, client: Peer) {
         match self {
-            Self::Head => fault::cut("header_timeout", Some(client)),
-            Self::Send => fault::cut("send_timeout", Some(client)),
+            Self::Head => fault::cut("header_timeout", client),
+            Self::Send => fault::cut("send_timeout", client),
             // Many a connection is made for nothing: by browsers ahead of time, by probes of a load balancer.
             Self::Silent => tracing::debug!(%client, "a client sent no request"),
             Self::Closing | Self::Idle => tracing::debug!(%client, "a connection was cut off at its end"),

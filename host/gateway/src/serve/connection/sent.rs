@@ -16,15 +16,12 @@ use super::streams::waits_for_client;
 #[derive(Debug)]
 pub(super) struct Sent<B> {
     body: B,
-    _under_way: UnderWay,
+    under_way: UnderWay,
 }
 
 impl<B> Sent<B> {
     pub(super) fn new(body: B, under_way: UnderWay) -> Self {
-        Self {
-            body,
-            _under_way: under_way,
-        }
+        Self { body, under_way }
     }
 }
 
@@ -36,9 +33,9 @@ impl<B: Body + Unpin> Body for Sent<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        waits_for_client(false);
+        waits_for_client(None);
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        waits_for_client(frame.is_some());
+        waits_for_client(frame.is_some().then(|| self.under_way.client()));
         Poll::Ready(frame)
     }
 

@@ -11,17 +11,19 @@ use hyper::rt::Executor;
 use tokio::time::Instant;
 
 use super::fault;
+use crate::peer::Peer;
 
 tokio::task_local! {
-    /// Since when a piece of the answer has waited for the client; none: it is the answer that is waited for.
-    static WAITS: Cell<Option<Instant>>;
+    /// Since when a piece of the answer has waited for the client, and which client that is; none: it is the answer that
+    /// is waited for.
+    static WAITS: Cell<Option<(Instant, Peer)>>;
 }
 
-/// Notes that a piece of an answer was handed over to be sent, or that the next one is asked for. For a request of
+/// Notes that a piece of an answer was handed over to be sent to a client, or that the next one is asked for. For a request of
 /// HTTP/1.1 this does nothing: there the connection waits.
-pub(super) fn waits_for_client(waits: bool) {
+pub(super) fn waits_for_client(client: Option<Peer>) {
     // Without a stream there is nothing to note.
-    let _ = WAITS.try_with(|since| since.set(waits.then(Instant::now)));
+    let _ = WAITS.try_with(|since| since.set(client.map(|client| (Instant::now(), client))));
 }
 
 /// Runs what belongs to a stream as a task of its own, and ends it when the client takes nothing for so long.
@@ -37,29 +39,29 @@ where
     fn execute(&self, stream: F) {
         let limit = self.send_timeout;
         tokio::spawn(WAITS.scope(Cell::new(None), async move {
-            if patiently(stream, limit).await.is_none() {
-                fault::cut("send_timeout", None);
+            if let Err(client) = patiently(stream, limit).await {
+                fault::cut("send_timeout", client);
             }
         }));
     }
 }
 
-/// What a stream comes to. None: its client took nothing for this long. Dropping the stream resets it.
-async fn patiently<F: Future>(stream: F, limit: Duration) -> Option<F::Output> {
+/// What a stream comes to. The error is the client that took nothing for this long. Dropping the stream resets it.
+async fn patiently<F: Future>(stream: F, limit: Duration) -> Result<F::Output, Peer> {
     let mut stream = pin!(stream);
     let mut sleep = None;
     future::poll_fn(|context| {
         if let Poll::Ready(output) = stream.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
+            return Poll::Ready(Ok(output));
         }
-        let Some(since) = WAITS.with(Cell::get) else {
+        let Some((since, client)) = WAITS.with(Cell::get) else {
             return Poll::Pending;
         };
         let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(since + limit)));
         if sleep.deadline() != since + limit {
             sleep.as_mut().reset(since + limit);
         }
-        sleep.as_mut().poll(context).map(|()| None)
+        sleep.as_mut().poll(context).map(|()| Err(client))
     })
     .await
 }
