@@ -6,6 +6,7 @@ test says so to show what would be without Portcullis.
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -165,6 +166,20 @@ def test_a_dashboard_is_its_owners_alone(dask_whole, cluster, alice, bob):
     assert dask_whole.send(page.replace(cluster.name, "0" * 32), alice).status == 404
     direct = send(dask_whole.server.url, page)
     assert direct.status == 200, "without Portcullis everybody sees it: else this test shows nothing"
+
+
+def test_a_page_whose_name_is_an_address_opens_by_its_link(dask_whole, cluster, alice, bob):
+    pages = f"/clusters/{cluster.name}/info"
+    cluster.scale(1)
+
+    def link():
+        workers = dask_whole.send(f"{pages}/main/workers.html", alice).body.decode()
+        return re.search(r'href="\.\.(/worker/[^"]+)"', workers)
+
+    page = pages + eventually(link, "the scheduler's page links to its worker's", seconds=60)[1]
+    assert "%2F%2F" in page
+    assert (dask_whole.send(page, alice).status, dask_whole.send(page, bob).status) == (200, 403)
+    assert dask_whole.send(page.replace(cluster.name, cluster.name + "%2F"), alice).status == 400
 
 
 def test_an_owner_of_one_cluster_sees_no_other_by_it(dask_whole, cluster, bob, provider):

@@ -14,8 +14,7 @@ from harness.process import eventually
 from harness.zoo import resident_mib
 
 ALICE = basic("alice")
-IDLE = 9_900
-"""Of the 10,000 connections that the gateway takes at most."""
+IDLE = 10_000
 GET = b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -54,7 +53,7 @@ def crowd(gateway, held):
 def test_ten_thousand_idle_connections_keep_nobody_and_give_their_memory_back(serve, upstream):
     who = '[[routes]]\npath = "/who"\npublic = true\nupstream = "portcullis:whoami"\n'
     with files(all_files()):
-        gateway = serve(PEOPLE + who + route(upstream, "people"), server='keepalive_timeout = "10m"\n')
+        gateway = serve(PEOPLE + who + route(upstream, "people"), server='keepalive_timeout = "10m"\nmax_connections = 10100\n')
         alone, files_alone = resident_mib(gateway), open_files(gateway)
         most = []
         for _ in range(2):

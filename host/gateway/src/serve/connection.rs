@@ -144,7 +144,8 @@ impl Protocol {
             let (answers, connection, seen) = (answers.clone(), connection.clone(), Arc::clone(&looked));
             let doubt = seen.next();
             let stop = stop.clone();
-            async move {
+            // hyper keeps room for it in the connection, which most of the time has no request.
+            Box::pin(async move {
                 if let Some(doubt) = doubt {
                     request.extensions_mut().insert(doubt);
                 }
@@ -160,7 +161,7 @@ impl Protocol {
                     seen.upgrade();
                 }
                 Ok::<_, Infallible>(response.map(|body| Sent::new(body, under_way)))
-            }
+            })
         });
         let served = self
             .builder

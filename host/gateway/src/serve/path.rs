@@ -29,8 +29,9 @@ impl CanonicalPath {
         }
     }
 
-    /// Reads a path in which slashes may be encoded. It has two readings then, and neither may have dot segments or
-    /// empty ones. Whoever takes it must look at [`Self::other_readings`] too.
+    /// Reads a path in which slashes may be encoded. It has several readings then, and none may have dot segments or
+    /// empty ones, but for those between encoded slashes that follow each other, as in the name `tls%3A%2F%2Fhost`: some
+    /// servers merge such slashes. Whoever takes it must look at [`Self::other_readings`] too.
     pub(crate) fn parse_with_encoded_slashes(path: &str) -> Result<Self, PathError> {
         if !path.starts_with('/') {
             return Err(PathError("the path doesn't begin with a slash"));
@@ -45,10 +46,12 @@ impl CanonicalPath {
             decoded,
             slashes_kept,
         };
-        if parsed.segments().any(is_no_name) {
-            return Err(PathError("the path has an empty segment or a dot segment"));
+        let names = |reading: &Self| !reading.segments().any(is_no_name);
+        if names(&parsed) || parsed.with_slashes_merged().as_ref().is_some_and(names) {
+            Ok(parsed)
+        } else {
+            Err(PathError("the path has an empty segment or a dot segment"))
         }
-        Ok(parsed)
     }
 
     /// The path as received, byte for byte.
@@ -90,12 +93,23 @@ impl CanonicalPath {
         (read != whole).then(|| Self::plain(read))
     }
 
-    /// Every way to read it but the first, in which encoded slashes are slashes: as a careless server would, and with
-    /// encoded slashes as a part of their segments.
+    /// Every way to read it but the first, in which encoded slashes are slashes: as a careless server would, with encoded
+    /// slashes as a part of their segments, and with slashes that follow each other as one.
     pub(crate) fn other_readings(&self) -> impl Iterator<Item = Self> {
         let slashes_kept = self.slashes_kept.clone().map(Self::plain);
-        let loosely_kept = slashes_kept.as_ref().and_then(Self::loosely_read);
-        [self.loosely_read(), slashes_kept, loosely_kept].into_iter().flatten()
+        let merged = self.with_slashes_merged();
+        let loosely = [Some(self), slashes_kept.as_ref(), merged.as_ref()].map(|reading| reading?.loosely_read());
+        loosely.into_iter().chain([slashes_kept, merged]).flatten()
+    }
+
+    /// The reading of a server that takes encoded slashes which follow each other for one; none: there are no such.
+    fn with_slashes_merged(&self) -> Option<Self> {
+        let mut kept = self.slashes_kept.clone()?;
+        let before = kept.len();
+        while kept.contains("%2F%2F") {
+            kept = kept.replace("%2F%2F", "%2F");
+        }
+        (kept.len() < before).then(|| Self::plain(kept.replace("%2F", "/")))
     }
 
     /// A reading, which is as it stands.
@@ -260,9 +274,16 @@ mod tests {
             "/a%2F..",
             "/..%2fb",
             "/a%2F.%2Fb",
-            "/a%2F%2Fb",
+            "/a%2F%2F..",
+            "/a%2F%2F%2e%2fb",
             "/%2Fa",
+            "/%2F%2Fa",
             "/a%2F/b",
+            "/a/%2F",
+            "/a%2F%2F/b",
+            "/a%2F%2F..;",
+            "/a%2Fb//c",
+            "/a%2F%2F//c",
             "/a%2F;x",
             "/a%252Fb",
             "/a%2F%5c",
@@ -270,6 +291,25 @@ mod tests {
             assert!(CanonicalPath::parse_with_encoded_slashes(refused).is_err(), "{refused}");
         }
         assert_eq!(path("/a").other_readings().count(), 0);
+    }
+
+    #[test]
+    fn slashes_that_follow_each_other_may_be_one_where_they_are_encoded() {
+        for (text, expected) in [
+            ("/a%2F%2Fb", &["/a%2F%2Fb", "/a/b"][..]),
+            ("/a%2F%2f%2Fb/", &["/a%2F%2F%2Fb/", "/a/b/"]),
+            ("/a%2F%2F", &["/a%2F%2F", "/a/"]),
+            (
+                "/x/tls%3A%2F%2F[::1]:1.html",
+                &["/x/tls:%2F%2F[::1]:1.html", "/x/tls:/[::1]:1.html"],
+            ),
+            ("/a;v%2F%2Fb", &["/a//b", "/a", "/a/b", "/a;v%2F%2Fb", "/a;v/b"]),
+        ] {
+            let text = text.replace('[', "%5B").replace(']', "%5D");
+            let path = CanonicalPath::parse_with_encoded_slashes(&text).unwrap();
+            let readings = Vec::from_iter(path.other_readings().map(|reading| reading.as_str().to_owned()));
+            assert_eq!(readings, expected, "{text}");
+        }
     }
 
     #[test]
