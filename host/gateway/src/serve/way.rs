@@ -102,12 +102,12 @@ impl<S: Service> Way<S> {
             return acceptor
                 .accept(Replayed::new(Bytes::new(), stream))
                 .await
-                .map(Opened::Here);
+                .map(Opened::here);
         };
         let (host, stream) = passthrough::greeted(stream).await?;
         match host.filter(|host| passthrough.covers(host)) {
             Some(host) => Ok(Opened::Elsewhere { host, stream }),
-            None => acceptor.accept(stream).await.map(Opened::Here),
+            None => acceptor.accept(stream).await.map(Opened::here),
         }
     }
 }
@@ -115,7 +115,13 @@ impl<S: Service> Way<S> {
 /// What a connection to a listener with TLS is.
 enum Opened {
     /// TLS with the gateway.
-    Here(TlsStream<Replayed<Stream>>),
+    Here(Box<TlsStream<Replayed<Stream>>>),
     /// TLS with somebody else, of which nothing was taken.
     Elsewhere { host: String, stream: Replayed<Stream> },
+}
+
+impl Opened {
+    fn here(stream: TlsStream<Replayed<Stream>>) -> Self {
+        Self::Here(Box::new(stream))
+    }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::task::Context;
@@ -77,7 +78,9 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for RequestBody<
                 return Poll::Ready(Some(Err(error.into())));
             }
         }
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
+        let frame = Pin::new(&mut self.incoming).poll_frame(context);
+        self.progress.waits_for_client(frame.is_pending());
+        let frame = ready!(frame);
         self.progress.step();
         let forbidden = self.trailers.as_ref();
         Poll::Ready(match frame {
@@ -170,19 +173,35 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin, G: Unpin> Body for Re
     }
 }
 
-/// How far bodies have come.
+/// How far bodies have come, and whose turn it is.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<AtomicUsize>);
+pub(crate) struct Progress(Arc<Moves>);
+
+#[derive(Debug, Default)]
+struct Moves {
+    count: AtomicUsize,
+    client_is_next: AtomicBool,
+}
 
 impl Progress {
     /// Says that something moved.
     pub(super) fn step(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A number that changes when something moves.
     pub(crate) fn mark(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0.count.load(Ordering::Relaxed)
+    }
+
+    /// Says whether it is the client that is waited for. Its body has a time of its own then.
+    fn waits_for_client(&self, waits: bool) {
+        self.0.client_is_next.store(waits, Ordering::Relaxed);
+    }
+
+    /// Whether it is the client that is waited for.
+    pub(super) fn is_the_clients(&self) -> bool {
+        self.0.client_is_next.load(Ordering::Relaxed)
     }
 }
 

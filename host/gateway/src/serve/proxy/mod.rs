@@ -92,8 +92,8 @@ impl Proxy {
     }
 
     /// Sends a request on, and waits for the head of the response. The target of the `head` is a path, and its `Host` is
-    /// whom the client asked for. The `timeout` runs while the request's body stands still, so that a long upload takes
-    /// the time that it needs.
+    /// whom the client asked for. The `timeout` runs while the upstream is waited for, so that a long upload takes the
+    /// time that it needs.
     pub(crate) async fn forward(
         &self,
         upstream: &Arc<UpstreamConfig>,
@@ -198,7 +198,7 @@ async fn while_moving<T>(progress: &Progress, limit: Duration, future: impl Futu
         let before = progress.mark();
         match tokio::time::timeout(limit, &mut future).await {
             Ok(outcome) => return Some(outcome),
-            Err(_) if progress.mark() == before => return None,
+            Err(_) if progress.mark() == before && !progress.is_the_clients() => return None,
             Err(_) => {}
         }
     }
