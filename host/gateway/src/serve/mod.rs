@@ -12,6 +12,7 @@ mod connection;
 mod error;
 mod ext_authz;
 mod flow;
+mod forward;
 mod forward_auth;
 mod framing;
 pub(crate) mod headers;

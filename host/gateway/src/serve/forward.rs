@@ -1,0 +1,105 @@
+//! The last part of a request's way: to its upstream, and what the client hears when there is no response. What its own
+//! body did wrong is told apart from what the upstream did.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::Response;
+use http::StatusCode;
+use http::header;
+use http::request::Parts;
+use http_body_util::Either;
+use hyper::body::Incoming;
+
+use crate::config::UpstreamConfig;
+use crate::generation::Route;
+use crate::serve::answer;
+use crate::serve::answer::Body;
+use crate::serve::body::BodyError;
+use crate::serve::body::ClientBody;
+use crate::serve::client::Client;
+use crate::serve::connection::Connection;
+use crate::serve::connection::fault;
+use crate::serve::flow::Gateway;
+use crate::serve::headers::cookies;
+use crate::serve::outgoing::Outgoing;
+use crate::serve::proxy::Unanswered;
+use crate::serve::proxy::Upgrade;
+
+impl Gateway {
+    /// Sends a request on that may go on.
+    pub(super) async fn forward(
+        &self,
+        outgoing: Outgoing<'_>,
+        upstream: &Arc<UpstreamConfig>,
+        connection: &Connection,
+        mut parts: Parts,
+        body: Incoming,
+    ) -> Response<Body> {
+        let route = outgoing.route;
+        let upgrade = Upgrade::requested(&mut parts);
+        let head = match outgoing.head(&upstream.base, parts) {
+            Ok(head) => head,
+            Err(error) => {
+                tracing::warn!(route = route.name, why = %error, "a user can't be sent to the upstream");
+                return answer::error(StatusCode::FORBIDDEN, "Forbidden");
+            }
+        };
+        let slot = Arc::clone(&connection.slot);
+        let body = ClientBody::new(body, route.max_body_size, self.bounds.body_timeout);
+        let answered = self
+            .proxy
+            .forward(upstream, head, Either::Left(body), upgrade, route.timeout, slot)
+            .await;
+        match answered {
+            Ok(mut response) => {
+                cookies::keep_set(response.headers_mut(), |name| outgoing.passes_cookie(name));
+                response
+            }
+            Err(unanswered) => match unanswered.error.of_body() {
+                Some(why) => broken_body(route, outgoing.client, why),
+                None => unreachable_upstream(route, upstream, &unanswered),
+            },
+        }
+    }
+}
+
+/// The answer to a request whose body did not come as it should. Nobody waits for one whose client is gone.
+fn broken_body(route: &Route, client: &Client, why: &BodyError) -> Response<Body> {
+    tracing::info!(route = route.name, client = %client.shown_address(), %why, "a request's body ended early");
+    let (bound, status, message) = match why {
+        BodyError::Broken(_) => return answer::error(StatusCode::BAD_REQUEST, "The body is broken"),
+        BodyError::Size => ("max_body_size", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+        BodyError::Still => (
+            "body_timeout",
+            StatusCode::REQUEST_TIMEOUT,
+            "The body did not arrive in time",
+        ),
+    };
+    fault::count(bound);
+    answer::error(status, message)
+}
+
+fn unreachable_upstream(route: &Route, upstream: &UpstreamConfig, unanswered: &Unanswered) -> Response<Body> {
+    let Unanswered { server, error } = unanswered;
+    tracing::warn!(
+        route = route.name,
+        upstream = upstream.name,
+        server,
+        why = %error,
+        "the upstream gave no response"
+    );
+    match error.status() {
+        StatusCode::GATEWAY_TIMEOUT => {
+            answer::error(StatusCode::GATEWAY_TIMEOUT, "The upstream did not answer in time")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            let mut response = answer::error(StatusCode::SERVICE_UNAVAILABLE, "The upstream is busy");
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            response
+        }
+        status => answer::error(status, "The upstream can't be reached"),
+    }
+}

@@ -1,0 +1,82 @@
+//! Whether an exchange moves. Both of its bodies count, so that a response may wait while its request is still on its way.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio::time::Sleep;
+
+/// How far bodies have come, and whose turn it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(Arc<Moves>);
+
+#[derive(Debug, Default)]
+struct Moves {
+    count: AtomicUsize,
+    client_is_next: AtomicBool,
+}
+
+impl Progress {
+    /// Says that something moved.
+    pub(crate) fn step(&self) {
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A number that changes when something moves.
+    pub(crate) fn mark(&self) -> usize {
+        self.0.count.load(Ordering::Relaxed)
+    }
+
+    /// Says whether it is the client that is waited for. Its body has a time of its own then.
+    pub(super) fn waits_for_client(&self, waits: bool) {
+        self.0.client_is_next.store(waits, Ordering::Relaxed);
+    }
+
+    /// Whether it is the client that is waited for.
+    pub(crate) fn is_the_clients(&self) -> bool {
+        self.0.client_is_next.load(Ordering::Relaxed)
+    }
+}
+
+/// Ready once nothing has moved for as long as a limit.
+#[derive(Debug)]
+pub(super) struct Stillness {
+    pub(super) progress: Progress,
+    limit: Duration,
+    seen: usize,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stillness {
+    pub(super) fn new(progress: Progress, limit: Duration) -> Self {
+        Self {
+            seen: progress.mark(),
+            progress,
+            limit,
+            timer: None,
+        }
+    }
+
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        loop {
+            let mark = self.progress.mark();
+            if mark != self.seen {
+                self.seen = mark;
+                timer.as_mut().reset(Instant::now() + limit);
+            }
+            ready!(timer.as_mut().poll(context));
+            if self.progress.mark() == self.seen {
+                return Poll::Ready(());
+            }
+        }
+    }
+}

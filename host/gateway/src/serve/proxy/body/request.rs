@@ -1,0 +1,118 @@
+//! A client's body, on its way to an upstream. It may be held back until the upstream wants it, and shows whose turn it is.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body::Frame;
+use http_body::SizeHint;
+use http_body_util::Either;
+use http_body_util::Empty;
+
+use super::BoxError;
+use super::Progress;
+use super::pass;
+use crate::serve::body::ClientBody;
+use crate::serve::proxy::expect::Hold;
+use crate::serve::proxy::trailers::Forbidden;
+
+/// A client's body, on its way to an upstream. Its trailers are left out unless the connection is for them: they are
+/// headers that nobody looked at, and over HTTP/1.1 some upstreams merge them with the ones that the gateway has set
+/// (RFC 9110, section 6.5.1).
+#[derive(Debug)]
+pub(crate) struct RequestBody<B = Either<ClientBody, Empty<Bytes>>> {
+    incoming: B,
+    progress: Progress,
+    /// The client waits for leave to send it.
+    hold: Option<Hold>,
+    /// What no trailer may be; none: none passes.
+    trailers: Option<Arc<Forbidden>>,
+}
+
+impl<B> RequestBody<B> {
+    pub(crate) fn new(incoming: B, progress: Progress) -> Self {
+        Self {
+            incoming,
+            progress,
+            hold: None,
+            trailers: None,
+        }
+    }
+
+    /// Holds it back until the upstream wants it. None: it is not held back any more.
+    pub(crate) fn hold(&mut self, hold: Option<Hold>) {
+        self.hold = hold;
+    }
+
+    /// Says which trailers may not pass. None: none may.
+    pub(crate) fn trailers(&mut self, forbidden: Option<Arc<Forbidden>>) {
+        self.trailers = forbidden;
+    }
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for RequestBody<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(hold) = &mut self.hold {
+            let leave = ready!(Pin::new(hold).poll(context));
+            self.hold = None;
+            if let Err(error) = leave {
+                return Poll::Ready(Some(Err(error.into())));
+            }
+        }
+        let frame = Pin::new(&mut self.incoming).poll_frame(context);
+        self.progress.waits_for_client(frame.is_pending());
+        let frame = ready!(frame);
+        self.progress.step();
+        let forbidden = self.trailers.as_ref();
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => pass(frame, |trailers| match forbidden {
+                Some(forbidden) => forbidden.clean_request(trailers),
+                None => trailers.clear(),
+            })
+            .map(Ok),
+            Some(Err(error)) => Some(Err(error.into())),
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+    use http::HeaderMap;
+    use http_body_util::BodyExt;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_arrives_without_its_trailers_and_is_seen_to_move() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-forwarded-user", "mallory".parse().unwrap());
+        let frames = [Frame::data(Bytes::from("hello")), Frame::trailers(trailers)].map(Ok::<_, Infallible>);
+        let progress = Progress::default();
+        let body = RequestBody::new(StreamBody::new(stream::iter(frames)), progress.clone());
+        let before = progress.mark();
+        let arrived = body.collect().await.unwrap();
+        assert_eq!(arrived.trailers(), None);
+        assert_eq!(arrived.to_bytes(), "hello");
+        assert_ne!(progress.mark(), before);
+    }
+}

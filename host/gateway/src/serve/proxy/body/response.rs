@@ -1,0 +1,129 @@
+//! An upstream's body, on its way to a client. It breaks off where it would end too early or stands still for too long.
+
+use std::io;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Version;
+use http_body::Body;
+use http_body::Frame;
+use http_body::SizeHint;
+use hyper::body::Incoming;
+
+use super::BoxError;
+use super::Progress;
+use super::pass;
+use super::progress::Stillness;
+use crate::serve::proxy::Exchange;
+use crate::serve::proxy::trailers::clean_response;
+
+/// An upstream's body, on its way to a client. It breaks off when neither body has moved for too long.
+#[derive(Debug)]
+pub(crate) struct ResponseBody<B = Incoming, G = Exchange> {
+    incoming: B,
+    stillness: Stillness,
+    /// Whether it says that it is whole, so that it isn't where it doesn't say so: hyper takes a stream of HTTP/2 that is
+    /// reset without an error for one that ended.
+    says_its_end: bool,
+    /// What the exchange takes; given back with the body.
+    _exchange: G,
+}
+
+impl<B, G> ResponseBody<B, G> {
+    pub(crate) fn new(incoming: B, progress: Progress, limit: Duration, exchange: G) -> Self {
+        Self {
+            incoming,
+            stillness: Stillness::new(progress, limit),
+            says_its_end: false,
+            _exchange: exchange,
+        }
+    }
+
+    /// As it came in a response of this version.
+    pub(crate) fn of_version(mut self, version: Version) -> Self {
+        self.says_its_end = version == Version::HTTP_2;
+        self
+    }
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin, G: Unpin> Body for ResponseBody<B, G> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
+            ready!(self.stillness.poll(context));
+            tracing::warn!("an exchange was broken off: nothing moved for the idle_timeout of its upstream");
+            return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())));
+        };
+        self.stillness.progress.step();
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => pass(frame, clean_response).map(Ok),
+            Some(Err(error)) => Some(Err(error.into())),
+            None if self.says_its_end && !self.incoming.is_end_stream() => {
+                Some(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()))
+            }
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::StreamExt;
+    use futures_util::stream;
+    use http_body_util::BodyExt;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// A body of ten frames with these pauses, and how many of them arrive.
+    async fn arrive(pause: Duration, progress: Progress) -> usize {
+        let frames = stream::iter(0..10).then(move |_| async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, Infallible>(Frame::data(Bytes::from("x")))
+        });
+        let mut body = ResponseBody::new(StreamBody::new(Box::pin(frames)), progress, LIMIT, ());
+        let mut count = 0;
+        while let Some(Ok(_)) = body.frame().await {
+            count += 1;
+        }
+        count
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_takes_the_time_that_it_needs_and_breaks_off_when_it_stands_still() {
+        assert_eq!(arrive(LIMIT * 9 / 10, Progress::default()).await, 10);
+        assert_eq!(arrive(LIMIT * 11 / 10, Progress::default()).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_may_wait_while_its_request_moves() {
+        let progress = Progress::default();
+        let uploading = progress.clone();
+        tokio::spawn(async move {
+            for _ in 0..6 {
+                tokio::time::sleep(LIMIT / 2).await;
+                uploading.step();
+            }
+        });
+        // One arrives while the request still moves, and the next would after it has stood still for too long.
+        assert_eq!(arrive(LIMIT * 5 / 2, progress).await, 1);
+    }
+}
