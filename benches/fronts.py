@@ -9,10 +9,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from measure import ROOT, Server, connects, free_port, need, nginx, pinned, portcullis, processor_seconds, spread, wrk
+from measure import envoy, need, nginx, portcullis, processor_seconds, spread, wrk
 from tokens import AUDIENCE, AUTHENTICATOR, ISSUER, haproxy, parse, refuses, write_tokens
-
-ENVOY = ROOT / "tests/.state/venv/bin/envoy"
 
 PORTCULLIS = f"""
 [server]
@@ -53,46 +51,14 @@ server {
 }
 """
 
-ENVOY_CONF = """
-static_resources:
-  listeners:
-    - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
-      filter_chains:
-        - filters:
-            - name: envoy.filters.network.http_connection_manager
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: app
-                use_remote_address: true
-                route_config:
-                  virtual_hosts:
-                    - name: app
-                      domains: ["*"]
-                      routes:
-                        - match: {{ prefix: / }}
-                          direct_response: {{ status: 200, body: {{ inline_string: ok }} }}
-                http_filters:
-                  - {filter}
-                  - name: envoy.filters.http.router
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
-  clusters:
-    - name: service
-      connect_timeout: 1s
-      {protocol}
-      load_assignment:
-        cluster_name: service
-        endpoints:
-          - lb_endpoints:
-              - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {service} }} }} }}
-"""
-
 HTTP2 = """typed_extension_protocol_options:
         envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
           "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
           explicit_http_config: { http2_protocol_options: {} }"""
 
-ASKS = """name: envoy.filters.http.ext_authz
+DIRECT = "direct_response: { status: 200, body: { inline_string: ok } }"
+
+ASKS = """- name: envoy.filters.http.ext_authz
                     typed_config:
                       "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
                       transport_api_version: V3
@@ -108,7 +74,7 @@ HTTP = (
                           allowed_upstream_headers: { patterns: [{ exact: x-forwarded-user }] }"""
 )
 
-OWN = """name: envoy.filters.http.jwt_authn
+OWN = """- name: envoy.filters.http.jwt_authn
                     typed_config:
                       "@type": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication
                       providers:
@@ -136,9 +102,9 @@ def main():
         ways = {
             "nginx, portcullis": (stack.enter_context(asking_nginx(folder, "ours", http)), ours),
             "nginx, haproxy": (stack.enter_context(asking_nginx(folder, "theirs", theirs.port)), theirs),
-            "envoy gRPC, portcullis": (stack.enter_context(envoy(folder, grpc, GRPC, HTTP2)), ours),
-            "envoy HTTP, haproxy": (stack.enter_context(envoy(folder, theirs.port, HTTP)), theirs),
-            "envoy jwt_authn": (stack.enter_context(envoy(folder, theirs.port, own)), None),
+            "envoy gRPC, portcullis": (stack.enter_context(envoy(folder, grpc, DIRECT, GRPC, HTTP2)), ours),
+            "envoy HTTP, haproxy": (stack.enter_context(envoy(folder, theirs.port, DIRECT, HTTP)), theirs),
+            "envoy jwt_authn": (stack.enter_context(envoy(folder, theirs.port, DIRECT, own)), None),
         }
         for name, (front, _) in ways.items():
             refuses(name, front, bad)
@@ -159,17 +125,6 @@ def logged_port(folder, message):
 
 def asking_nginx(folder, name, service):
     return nginx(folder, f"nginx-{name}", NGINX.replace("SERVICE", str(service)))
-
-
-@contextlib.contextmanager
-def envoy(folder, service, filter, protocol=""):
-    port = free_port()
-    config = folder / f"envoy-{port}.yaml"
-    config.write_text(ENVOY_CONF.format(port=port, service=service, filter=filter, protocol=protocol))
-    command = [ENVOY, "-c", config, "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
-    with pinned(command, folder / f"envoy-{port}.log") as pid:
-        connects("envoy", port)
-        yield Server("envoy", pid, port)
 
 
 def measure(folder, front, service, seconds):

@@ -90,6 +90,52 @@ def nginx(folder, name, http, processor=SERVER, workers=False):
         yield Server(name, pid, port)
 
 
+ENVOY = """
+static_resources:
+  listeners:
+    - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: bench
+                use_remote_address: true
+                route_config:
+                  virtual_hosts:
+                    - name: all
+                      domains: ["*"]
+                      routes: [{{ match: {{ prefix: / }}, {action} }}]
+                http_filters:
+                  {filter}
+                  - name: envoy.filters.http.router
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+  clusters:
+    - name: service
+      connect_timeout: 1s
+      {protocol}
+      load_assignment:
+        cluster_name: service
+        endpoints:
+          - lb_endpoints:
+              - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {service} }} }} }}
+"""
+
+
+@contextlib.contextmanager
+def envoy(folder, service, action, filter="", protocol=""):
+    """Envoy with one worker before one service, which is its cluster `service`. `action`: what it does with a request;
+    `filter`: one that comes before that."""
+    port = free_port()
+    config = folder / f"envoy-{port}.yaml"
+    config.write_text(ENVOY.format(port=port, service=service, action=action, filter=filter, protocol=protocol))
+    command = [ROOT / "tests/.state/venv/bin/envoy", "-c", config, "--concurrency", "1", "--disable-hot-restart"]
+    with pinned([*command, "--log-level", "error"], folder / f"envoy-{port}.log") as pid:
+        connects("envoy", port)
+        yield Server("envoy", pid, port)
+
+
 def listening(log):
     """The port that the gateway's log names."""
     for _ in range(600):

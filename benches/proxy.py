@@ -8,7 +8,6 @@ the public route, which is the work that the others do, Portcullis has one for t
 
 import argparse
 import contextlib
-import json
 import re
 import resource
 import secrets
@@ -18,12 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
-
-from measure import ROOT, Server, connects, free_port, need, nginx, pinned, portcullis, resident_bytes, spread, status_of, wrk
-
-ISSUER, AUDIENCE = "https://issuer.example", "bench"
+from measure import envoy, need, nginx, portcullis, resident_bytes, spread, status_of, wrk
+from tokens import AUDIENCE, AUTHENTICATOR, BINARY, ISSUER, write_tokens
 
 UPSTREAM = 'server { listen 127.0.0.1:{port}; keepalive_requests 1000000000; return 200 "ok"; }'
 
@@ -43,60 +38,27 @@ server {
 }
 """
 
-ENVOY = """
-static_resources:
-  listeners:
-  - address: { socket_address: { address: 127.0.0.1, port_value: PORT } }
-    filter_chains:
-    - filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: bench
-          use_remote_address: true
-          http_filters:
-          - name: envoy.filters.http.router
-            typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }
-          route_config:
-            virtual_hosts:
-            - name: all
-              domains: ["*"]
-              routes: [{ match: { prefix: / }, route: { cluster: behind } }]
-  clusters:
-  - name: behind
-    type: STATIC
-    load_assignment:
-      cluster_name: behind
-      endpoints:
-      - lb_endpoints:
-        - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: UPSTREAM } } }
-"""
-
-PORTCULLIS = """
+PORTCULLIS = f"""
 [server]
 listen = "127.0.0.1:0"
 keepalive_timeout = "10m"
 [session]
 keys = ["env:KEY"]
 secure = false
-[authenticators.tokens]
-plugin = "jwt"
-[authenticators.tokens.settings]
-issuers = [{{ issuer = "{issuer}", audiences = ["{audience}"], algorithms = ["RS256"], jwks = "file:{folder}/jwks.json" }}]
-[authenticators.people]
+{AUTHENTICATOR}[authenticators.people]
 plugin = "simple"
 [[routes]]
 path = "/public"
 public = true
-upstream = "http://127.0.0.1:{upstream}"
+upstream = "http://127.0.0.1:{{upstream}}"
 [[routes]]
 path = "/token"
 authenticators = ["tokens"]
-upstream = "http://127.0.0.1:{upstream}"
+upstream = "http://127.0.0.1:{{upstream}}"
 [[routes]]
 path = "/session"
 authenticators = ["people"]
-upstream = "http://127.0.0.1:{upstream}"
+upstream = "http://127.0.0.1:{{upstream}}"
 """
 
 BASIC = "Authorization: Basic YWxpY2U6"
@@ -109,13 +71,14 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         folder = Path(folder)
-        token = write_token(folder)
+        write_tokens(folder, 1)
+        token = (folder / "tokens").read_text().strip()
         upstream = stack.enter_context(nginx(folder, "upstream", UPSTREAM, processor="1"))
         config = PORTCULLIS.format(issuer=ISSUER, audience=AUDIENCE, folder=folder, upstream=upstream.port)
         gateway = stack.enter_context(portcullis(folder, arguments.portcullis, config, KEY=secrets.token_hex(32)))
         servers = {
             "nginx": stack.enter_context(nginx(folder, "nginx", NGINX % upstream.port)),
-            "envoy": stack.enter_context(envoy(folder, upstream.port)),
+            "envoy": stack.enter_context(envoy(folder, upstream.port, "route: { cluster: service }")),
             **dict.fromkeys(PATHS, gateway),
         }
         for path in ("/token", "/session"):
@@ -140,28 +103,8 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each (default 5)")
     parser.add_argument("--connections", type=int, default=32, help="connections at once (default 32)")
     parser.add_argument("--idle", type=int, default=5000, help="idle connections for their memory; 0: not measured (default 5000)")
-    parser.add_argument("--portcullis", type=Path, default=ROOT / "target/release/portcullis")
+    parser.add_argument("--portcullis", type=Path, default=BINARY)
     return parser.parse_args()
-
-
-def write_token(folder):
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) | {"kid": "k", "alg": "RS256", "use": "sig"}
-    (folder / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
-    now = int(time.time())
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "nbf": now - 10, "exp": now + 86400, "sub": "alice"}
-    return jwt.encode(claims, key, "RS256", {"kid": "k"})
-
-
-@contextlib.contextmanager
-def envoy(folder, upstream):
-    port = free_port()
-    config = folder / "envoy.yaml"
-    config.write_text(ENVOY.replace("PORT", str(port)).replace("UPSTREAM", str(upstream)))
-    command = [Path(sys.executable).parent / "envoy", "-c", config, "--concurrency", "1", "--use-dynamic-base-id"]
-    with pinned([*command, "--log-level", "warning"], folder / "envoy.log") as pid:
-        connects("envoy", port)
-        yield Server("envoy", pid, port)
 
 
 def cookie(gateway):
