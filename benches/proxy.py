@@ -14,7 +14,6 @@ import secrets
 import socket
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from measure import envoy, need, nginx, portcullis, resident_bytes, spread, status_of, wrk
