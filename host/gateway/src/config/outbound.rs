@@ -1,7 +1,6 @@
 //! The keys `http_…` of `[authenticators.NAME]`: how a plugin's requests to other servers are sent. What they add is read
 //! here and handed to the sender, and never to the plugin.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use http::HeaderValue;
 use portcullis::Grants;
 use portcullis::HttpGrant;
 use portcullis::Outbound;
-use rustls::RootCertStore;
 
 use crate::config::pem;
 use crate::config::reader::Item;
@@ -19,7 +17,6 @@ use crate::config::secret::secret;
 use crate::config::secret::text_or_reference;
 use crate::config::values;
 use crate::trust;
-use crate::trust::ClientIdentity;
 
 /// Longest secret in a header, in bytes; servers take about this much.
 const MAX_HEADER: usize = 8192;
@@ -44,21 +41,10 @@ pub(super) fn read(table: &mut Table<'_>, grants: &Grants) -> Outbound {
 
 fn tls(table: &mut Table<'_>, outbound: Outbound) -> Outbound {
     let roots = table.take("http_ca");
-    let (certificate, key) = (table.take("http_certificate"), table.take("http_key"));
-    let (roots_asked, place) = (roots.is_some(), key.as_ref().map(|key| key.place.clone()));
-    let identity = match (certificate, key) {
-        (Some(certificate), Some(key)) => identity(certificate, key),
-        (Some(lonely), None) => {
-            lonely.place.report("needs its key: set http_key");
-            None
-        }
-        (None, Some(lonely)) => {
-            lonely.place.report("needs its certificate: set http_certificate");
-            None
-        }
-        (None, None) => None,
-    };
-    let roots = roots.and_then(authorities);
+    let pair = pem::pair(table, "http_certificate", "http_key");
+    let (roots_asked, place) = (roots.is_some(), pair.as_ref().map(|(_, key)| key.place.clone()));
+    let identity = pair.and_then(pem::identity);
+    let roots = roots.and_then(|item| pem::file(item, pem::authorities));
     // What is wrong is known by now, and the rest need not be made.
     if roots_asked != roots.is_some() || (!roots_asked && identity.is_none()) {
         return outbound;
@@ -71,23 +57,6 @@ fn tls(table: &mut Table<'_>, outbound: Outbound) -> Outbound {
             outbound
         }
     }
-}
-
-/// The authorities of a bundle.
-fn authorities(item: Item<'_>) -> Option<RootCertStore> {
-    file(item, pem::authorities)
-}
-
-fn identity(certificate: Item<'_>, key: Item<'_>) -> Option<ClientIdentity> {
-    let (certificates, key) = (file(certificate, pem::certificates), file(key, pem::private_key));
-    Some((certificates?, key?))
-}
-
-/// What a file holds that a value names.
-fn file<T>(item: Item<'_>, read: impl FnOnce(&Path) -> Result<T, String>) -> Option<T> {
-    let place = item.place.clone();
-    let path = place.document().path(&item.text()?);
-    read(&path).map_err(|message| place.report(message)).ok()
 }
 
 /// Adds the headers for one server.

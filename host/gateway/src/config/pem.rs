@@ -9,7 +9,10 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::config::document::read_bytes;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
 use crate::config::secret::private_file;
+use crate::trust::ClientIdentity;
 
 /// Largest file, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -43,4 +46,38 @@ pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, String> {
         })?;
     }
     Ok(roots)
+}
+
+/// The items of a certificate and of its key, by their names. Neither makes sense alone: none also where one is missing,
+/// which is reported.
+pub(super) fn pair<'a>(
+    table: &mut Table<'a>,
+    certificate: &'static str,
+    key: &'static str,
+) -> Option<(Item<'a>, Item<'a>)> {
+    match (table.take(certificate), table.take(key)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (Some(lonely), None) => {
+            lonely.place.report(format!("needs its key: set {key}"));
+            None
+        }
+        (None, Some(lonely)) => {
+            lonely.place.report(format!("needs its certificate: set {certificate}"));
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+/// What the files hold that name a client's certificate and key.
+pub(super) fn identity((certificate, key): (Item<'_>, Item<'_>)) -> Option<ClientIdentity> {
+    let (certificates, key) = (file(certificate, certificates), file(key, private_key));
+    Some((certificates?, key?))
+}
+
+/// What a file holds that a value names.
+pub(super) fn file<T>(item: Item<'_>, read: impl FnOnce(&Path) -> Result<T, String>) -> Option<T> {
+    let place = item.place.clone();
+    let path = place.document().path(&item.text()?);
+    read(&path).map_err(|message| place.report(message)).ok()
 }

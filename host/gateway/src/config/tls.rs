@@ -60,18 +60,7 @@ impl TlsConfig {
 
 /// `cert` and `key`; none when neither is there or anything is wrong.
 fn certificate(table: &mut Table<'_>) -> Option<Certificate> {
-    let (cert, key) = match (table.take("cert"), table.take("key")) {
-        (None, None) => return None,
-        (Some(cert), Some(key)) => (cert, key),
-        (Some(lonely), None) => {
-            lonely.place.report("needs its key: set key");
-            return None;
-        }
-        (None, Some(lonely)) => {
-            lonely.place.report("needs its certificate: set cert");
-            return None;
-        }
-    };
+    let (cert, key) = pem::pair(table, "cert", "key")?;
     let place = cert.place.clone();
     let files = CertificateFiles {
         certificate: place.document().path(&cert.text()?),
@@ -100,11 +89,8 @@ fn clients(table: &mut Table<'_>) -> Option<ClientCertificates> {
             _ => None,
         })?,
     };
-    let place = ca.place.clone();
-    let authorities = pem::authorities(&place.document().path(&ca.text()?));
-    let authorities = authorities.map_err(|error| place.report(error)).ok()?;
     Some(ClientCertificates {
-        authorities: Arc::new(authorities),
+        authorities: Arc::new(pem::file(ca, pem::authorities)?),
         required,
     })
 }

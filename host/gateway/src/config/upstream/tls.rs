@@ -1,6 +1,5 @@
 //! The keys of `[upstreams.NAME]` for https: whom the gateway trusts there, and who it is.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -8,10 +7,8 @@ use rustls::pki_types::ServerName;
 
 use super::SystemRoots;
 use crate::config::pem;
-use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::trust;
-use crate::trust::ClientIdentity;
 
 /// TLS towards the servers of one upstream.
 #[derive(Default)]
@@ -25,32 +22,24 @@ pub(super) struct UpstreamTls {
 pub(super) fn read(table: &mut Table<'_>, is_https: bool, roots: &SystemRoots) -> UpstreamTls {
     let place = table.place.clone();
     let before = place.document().error_count();
-    let [ca, certificate, key, name] = ["ca", "certificate", "key", "server_name"].map(|key| table.take(key));
     if !is_https {
-        for item in [ca, certificate, key, name].into_iter().flatten() {
+        for item in ["ca", "certificate", "key", "server_name"]
+            .into_iter()
+            .filter_map(|key| table.take(key))
+        {
             item.place.report("is for servers that speak https");
         }
         return UpstreamTls::default();
     }
-    let name = name.and_then(|item| {
+    let name = table.take("server_name").and_then(|item| {
         item.parse("the name of a host, such as \"hub.example\"", |text| {
             ServerName::try_from(text.to_owned()).ok()
         })
     });
-    let key_place = key.as_ref().map(|key| key.place.clone());
-    let identity = match (certificate, key) {
-        (Some(certificate), Some(key)) => identity(certificate, key),
-        (Some(lonely), None) => {
-            lonely.place.report("needs its key: set key");
-            None
-        }
-        (None, Some(lonely)) => {
-            lonely.place.report("needs its certificate: set certificate");
-            None
-        }
-        (None, None) => None,
-    };
-    let authorities = ca.map(|item| file(item, pem::authorities));
+    let pair = pem::pair(table, "certificate", "key");
+    let key_place = pair.as_ref().map(|(_, key)| key.place.clone());
+    let identity = pair.and_then(pem::identity);
+    let authorities = table.take("ca").map(|item| pem::file(item, pem::authorities));
     if place.document().error_count() > before {
         return UpstreamTls::default();
     }
@@ -63,16 +52,4 @@ pub(super) fn read(table: &mut Table<'_>, is_https: bool, roots: &SystemRoots) -
         config: config.ok().map(Arc::new),
         name,
     }
-}
-
-fn identity(certificate: Item<'_>, key: Item<'_>) -> Option<ClientIdentity> {
-    let (certificates, key) = (file(certificate, pem::certificates), file(key, pem::private_key));
-    Some((certificates?, key?))
-}
-
-/// What a file holds that a value names.
-fn file<T>(item: Item<'_>, read: impl FnOnce(&Path) -> Result<T, String>) -> Option<T> {
-    let place = item.place.clone();
-    let path = place.document().path(&item.text()?);
-    read(&path).map_err(|message| place.report(message)).ok()
 }
