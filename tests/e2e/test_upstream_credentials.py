@@ -100,6 +100,17 @@ def test_a_front_hears_the_same(serve, upstream):
             assert answer.all("cookie") == [] and answer.all("x-forwarded-user") == []
 
 
+def test_envoy_is_told_to_drop_cookies_that_it_did_not_show(serve, upstream):
+    config = "[forward_auth]\n" + PEOPLE + route(upstream, "people", more=LEFT)
+    gateway = serve(config, server='trusted_proxies = ["127.0.0.1"]\n')
+    asked = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
+    for method, credentials, dropped in [("DELETE", TOKEN, True), ("GET", basic("alice"), False)]:
+        answer = gateway.send("/.portcullis/auth/envoy/api/clusters/a", asked | credentials, method=method)
+        assert answer.status == 200, method
+        removed = (answer.header("x-envoy-auth-headers-to-remove") or "").lower().split(",")
+        assert ("cookie" in [name.strip() for name in removed]) == dropped, method
+
+
 def test_explain_says_whose_business_it_is(upstream, tmp_path):
     config = PEOPLE + route(upstream, "people", more=LEFT)
     words = ["explain", "DELETE", "http://app.example/api/clusters/a", "-H", f"Authorization: {TOKEN['Authorization']}"]

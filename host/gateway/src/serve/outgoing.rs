@@ -71,8 +71,12 @@ impl Outgoing<'_> {
 
     /// Whether a cookie of this name passes between client and upstream.
     pub(crate) fn passes_cookie(&self, name: &[u8]) -> bool {
-        let route_passes = self.route.cookies == Cookies::Pass && !self.upstreams_own;
-        route_passes && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
+        !self.drops_all_cookies() && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
+    }
+
+    /// Whether no cookie passes at all, not even one that the gateway hasn't been shown.
+    pub(crate) fn drops_all_cookies(&self) -> bool {
+        self.route.cookies == Cookies::Drop || self.upstreams_own
     }
 
     /// `Host` is the client's, also where HTTP/2 or an absolute request line said it elsewhere.

@@ -5,7 +5,6 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::header;
 
-use crate::config::Cookies;
 use crate::generation::Generation;
 use crate::serve::headers::fold;
 use crate::serve::headers::identity;
@@ -51,8 +50,7 @@ impl Changes {
         for name in credentials.chain([&header::AUTHORIZATION, &header::PROXY_AUTHORIZATION]) {
             changes.compare(name, headers, &after, drops_credentials);
         }
-        let drops_cookies = outgoing.route.cookies == Cookies::Drop;
-        changes.compare(&header::COOKIE, headers, &after, drops_cookies);
+        changes.compare(&header::COOKIE, headers, &after, outgoing.drops_all_cookies());
         changes.remove.extend(disguised);
         changes.remove.retain(|name| !changes.set.contains_key(name));
         changes.remove.sort_by(|a, b| a.as_str().cmp(b.as_str()));
