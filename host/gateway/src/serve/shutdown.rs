@@ -39,14 +39,8 @@ impl Shutdown {
     /// When to listen no more: `delay` after the first request to stop, or at the second.
     pub(crate) async fn closing(&mut self, delay: Duration) {
         self.requested().await;
-        let taken = self.taken;
-        let hurried = async {
-            if self.requests.wait_for(|count| *count > taken).await.is_err() {
-                std::future::pending().await
-            }
-        };
         // The second is left for whoever waits for it next.
-        let _ = tokio::time::timeout(delay, hurried).await;
+        let _ = tokio::time::timeout(delay, self.clone().requested()).await;
     }
 
     /// Whether there was one, even if nobody has waited for it.

@@ -15,10 +15,10 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::sync::watch;
 
 use crate::config::PassthroughConfig;
 use crate::peer::Peer;
+use crate::serve::closing::Closing;
 use crate::serve::connection::Slot;
 use crate::serve::socket;
 
@@ -29,7 +29,7 @@ pub(crate) use self::replay::Replayed;
 #[derive(Debug)]
 pub(crate) struct Passthrough {
     rules: Vec<Rule>,
-    closing: watch::Sender<bool>,
+    closing: Closing,
 }
 
 /// One host name or a kind of them, and its address.
@@ -53,7 +53,7 @@ impl Passthrough {
         (!rules.is_empty()).then(|| {
             Arc::new(Self {
                 rules,
-                closing: watch::Sender::new(false),
+                closing: Closing::new(),
             })
         })
     }
@@ -74,7 +74,7 @@ impl Passthrough {
     {
         // The first one decides.
         let Some(rule) = self.rule(host) else { return };
-        let mut closing = self.closing.subscribe();
+        let mut witness = self.closing.witness();
         let line = Line { rule, host, peer };
         let Ok(place) = Arc::clone(&rule.places).try_acquire_owned() else {
             return line.not_carried("full", "too many connections are open");
@@ -92,7 +92,7 @@ impl Passthrough {
         open.increment(1);
         tokio::select! {
             () = carried => {}
-            _ = closing.wait_for(|closing| *closing) => line.cut(started.elapsed()),
+            () = witness.announced() => line.cut(started.elapsed()),
         }
         drop((place, slot));
         open.decrement(1);
@@ -100,13 +100,12 @@ impl Passthrough {
 
     /// Waits until all are gone of their own accord.
     pub(crate) async fn gone(&self) {
-        self.closing.closed().await;
+        self.closing.gone().await;
     }
 
     /// Ends every one of them, and waits until all are gone.
     pub(crate) async fn close(&self) {
-        self.closing.send_replace(true);
-        self.closing.closed().await;
+        self.closing.end().await;
     }
 }
 

@@ -19,11 +19,11 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::io::copy_bidirectional;
-use tokio::sync::watch;
 
 use super::Exchange;
 use super::body::Progress;
 use super::while_moving;
+use crate::serve::closing::Closing;
 use crate::serve::connection::Slot;
 
 /// A client's request to speak another protocol.
@@ -66,24 +66,24 @@ impl Upgrade {
 /// The upgraded connections of a server.
 #[derive(Debug)]
 pub(crate) struct Tunnels {
-    closing: watch::Sender<bool>,
+    closing: Closing,
 }
 
 impl Tunnels {
     pub(crate) fn new() -> Self {
         Self {
-            closing: watch::Sender::new(false),
+            closing: Closing::new(),
         }
     }
 
     /// Carries bytes both ways until one side ends it, nothing has moved for as long as `idle_timeout`, or the server
     /// closes. What is `taken` stays so for as long.
     pub(super) fn carry(&self, upgrade: Upgrade, upstream: OnUpgrade, taken: (Slot, Exchange), idle_timeout: Duration) {
-        let mut closing = self.closing.subscribe();
+        let mut witness = self.closing.witness();
         tokio::spawn(async move {
             let ended = tokio::select! {
                 ended = splice(upgrade.client, upstream, idle_timeout) => ended,
-                _ = closing.wait_for(|closing| *closing) => Ok(()),
+                () = witness.announced() => Ok(()),
             };
             if let Err(error) = ended {
                 tracing::debug!(error = %error, "an upgraded connection broke");
@@ -94,13 +94,12 @@ impl Tunnels {
 
     /// Waits until all are gone of their own accord.
     pub(crate) async fn gone(&self) {
-        self.closing.closed().await;
+        self.closing.gone().await;
     }
 
     /// Ends every one of them, and waits until all are gone.
     pub(crate) async fn close(&self) {
-        self.closing.send_replace(true);
-        self.closing.closed().await;
+        self.closing.end().await;
     }
 }
 
