@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
 use http::Response;
 use http::StatusCode;
-use http::header;
 use http::request::Parts;
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -93,13 +91,7 @@ fn unreachable_upstream(route: &Route, upstream: &UpstreamConfig, unanswered: &U
         StatusCode::GATEWAY_TIMEOUT => {
             answer::error(StatusCode::GATEWAY_TIMEOUT, "The upstream did not answer in time")
         }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            let mut response = answer::error(StatusCode::SERVICE_UNAVAILABLE, "The upstream is busy");
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-            response
-        }
+        StatusCode::SERVICE_UNAVAILABLE => answer::unavailable("The upstream is busy"),
         status => answer::error(status, "The upstream can't be reached"),
     }
 }

@@ -33,6 +33,10 @@ impl UpstreamCredentials {
 
     /// The scheme by which a request is one of these; none: it is like every other.
     pub(crate) fn scheme(&self, method: &Method, path: &CanonicalPath, headers: &HeaderMap) -> Option<&str> {
+        // Most routes have none, and every request comes by here.
+        if self.is_empty() {
+            return None;
+        }
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return None;
@@ -102,10 +106,10 @@ impl RequestPattern {
             place.is_some_and(|fixed| fixed.as_ref().is_none_or(|fixed| fixed == segment))
         };
         *method == self.method
-            && path.other_readings().next().is_none()
             && path.decoded().ends_with('/') == self.is_folder
             && path.depth() == self.segments.len()
             && segments.all(is_next)
+            && path.other_readings().next().is_none()
     }
 }
 
