@@ -11,10 +11,14 @@ use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
+use portcullis_wire::TolerantWrites;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::client::Resumption;
+use tokio::net::TcpStream;
+use tower::util::MapResponse;
 
 use super::resolver::Resolver;
 
@@ -31,7 +35,10 @@ pub(super) const MAX_HEAD: usize = 64 << 10;
 /// Most headers of a response.
 const MAX_HEADERS: usize = 100;
 
-pub(super) type Pool = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
+pub(super) type Pool = Client<HttpsConnector<Dialer>, Full<Bytes>>;
+
+/// Dials TCP. A server that answers before it has read the whole request is heard, also if it closes then.
+type Dialer = MapResponse<HttpConnector<Resolver>, fn(TokioIo<TcpStream>) -> TokioIo<TolerantWrites<TcpStream>>>;
 
 /// A pool that dials what the resolver allows. Without `tls` nobody is trusted: https fails, and says so.
 pub(super) fn new(resolver: Resolver, tls: Option<&Arc<ClientConfig>>) -> Pool {
@@ -49,7 +56,9 @@ pub(super) fn new(resolver: Resolver, tls: Option<&Arc<ClientConfig>>) -> Pool {
         .with_tls_config(tls)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http);
+        .wrap_connector(Dialer::new(http, |stream| {
+            TokioIo::new(TolerantWrites::new(stream.into_inner()))
+        }));
     Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(MAX_IDLE_PER_HOST)

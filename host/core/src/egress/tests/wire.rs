@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use wasmtime_wasi_http::Error;
 
 use super::super::Outbound;
@@ -145,4 +148,25 @@ async fn a_call_sends_so_many_requests_and_no_more() {
     }
     assert_eq!(call.denied(), 1);
     assert_eq!(side.counted(), counts(&[("denied", 1), ("sent", 63), ("limited", 2)]));
+}
+
+#[tokio::test]
+async fn a_server_that_answers_before_it_has_read_the_body_is_heard() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 16]).await.unwrap();
+            let answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+            stream.write_all(answer).await.unwrap();
+            // It is dropped with most of the body unread, so that the system resets the connection.
+        }
+    });
+    let side = Side::new(std::slice::from_ref(&url));
+    for _ in 0..100 {
+        let request = Request::post(&url).body(Bytes::from(vec![b'x'; 1 << 20])).unwrap();
+        let (status, _, body) = side.send(request).await.unwrap();
+        assert_eq!((status, &body[..]), (413, &b"no"[..]));
+    }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
+use portcullis_wire::TolerantWrites;
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
@@ -96,9 +97,11 @@ impl Connector {
             }
             Address::Unix(path) => unix(path).await?,
         };
+        // A server that answers before it has read the whole request is heard, also if it closes then.
+        let stream = TolerantWrites::new(stream);
         let Some(tls) = &self.tls else {
             return Ok(Connected {
-                stream: Stream::new(stream),
+                stream: Stream::new(Box::new(stream)),
                 is_http2: self.protocol == Protocol::Http2,
             });
         };
