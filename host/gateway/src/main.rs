@@ -6,7 +6,6 @@ mod config;
 mod generation;
 mod machine;
 mod negotiate;
-mod peer;
 mod serve;
 #[cfg(test)]
 #[allow(

@@ -1,6 +1,19 @@
-//! What the gateway and its plugins read from and write to connections. Nothing here needs a server or a WebAssembly
+//! What the gateway and its plugins read from and write to connections. Nothing here needs an HTTP server or a WebAssembly
 //! engine, so that every reader of outside bytes can be tested and fuzzed by itself.
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "the gateway is the one user of this crate and handles every case"
+)]
 
+pub mod client;
+pub mod cookies;
+pub mod forwarded;
+pub mod framing;
+pub mod header_names;
+pub mod path;
+pub mod peer;
+pub mod proxy_protocol;
 mod tolerant_writes;
 
 pub use self::tolerant_writes::TolerantWrites;

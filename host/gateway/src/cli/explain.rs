@@ -26,11 +26,11 @@ use portcullis::decision::Asked;
 use portcullis::decision::Outcome;
 use portcullis::decision::Question;
 use portcullis::decision::Step;
+use portcullis_wire::peer::Peer;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::generation::Route;
-use crate::peer::Peer;
 use crate::serve::Ending;
 use crate::serve::Gateway;
 use crate::serve::Preview;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use portcullis_wire::path::CanonicalPath;
+
 use crate::config::IdentityHeaders;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::values;
 use crate::serve::authorize::AuthorizeWith;
 use crate::serve::authorize::Template;
-use crate::serve::path::CanonicalPath;
 use crate::serve::upstream_credentials::Exception;
 use crate::serve::upstream_credentials::RequestPattern;
 use crate::serve::upstream_credentials::UpstreamCredentials;

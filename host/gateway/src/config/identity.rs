@@ -4,6 +4,7 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::header;
 use toml_span::value::ValueInner;
+use portcullis_wire::header_names::fold;
 
 use crate::config::Secret;
 use crate::config::reader::Item;
@@ -11,7 +12,6 @@ use crate::config::reader::Place;
 use crate::config::reader::Table;
 use crate::config::secret::secret;
 use crate::config::values;
-use crate::serve::headers::fold;
 
 /// What an upstream learns about the user. No client may send one of these headers itself.
 #[derive(Clone, Debug)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use portcullis_wire::path::CanonicalPath;
+
 use crate::config::IdentityHeaders;
 use crate::config::Upstream;
 use crate::config::authorize;
@@ -12,7 +14,6 @@ use crate::config::reader::Table;
 use crate::config::upstream::Upstreams;
 use crate::config::values;
 use crate::serve::authorize::AuthorizeWith;
-use crate::serve::path::CanonicalPath;
 use crate::serve::upstream_credentials::UpstreamCredentials;
 
 /// Most routes.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use toml_span::value::ValueInner;
+use portcullis_wire::peer::TrustedProxies;
 
 use crate::config::Bounds;
 use crate::config::Listen;
@@ -16,7 +17,6 @@ use crate::config::passthrough;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::values;
-use crate::peer::TrustedProxies;
 
 /// The public listener.
 #[derive(Clone, Debug)]

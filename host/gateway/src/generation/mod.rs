@@ -19,6 +19,7 @@ use portcullis::Engine;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
 use portcullis::session::Sessions;
+use portcullis_wire::path::CanonicalPath;
 
 use self::table::RouteTable;
 use crate::config::Config;
@@ -26,7 +27,6 @@ use crate::config::ConfigError;
 use crate::config::ConfigErrors;
 use crate::config::Draft;
 use crate::config::Location;
-use crate::serve::path::CanonicalPath;
 
 pub(crate) use components::MAX_COMPONENT;
 pub(crate) use credentials::Credentials;

@@ -4,9 +4,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use portcullis_wire::path::CanonicalPath;
+
 use crate::generation::Access;
 use crate::generation::Route;
-use crate::serve::path::CanonicalPath;
 
 /// A route with the place it serves: its hosts, none for every one, and its path.
 pub(super) type Placed<'a> = (&'a [String], &'a CanonicalPath, &'a Arc<Route>);

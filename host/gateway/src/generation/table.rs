@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::serve::path::CanonicalPath;
+use portcullis_wire::path::CanonicalPath;
 
 /// Routes by host and path.
 #[derive(Debug)]

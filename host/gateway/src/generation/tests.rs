@@ -5,12 +5,12 @@ use std::path::Path;
 
 use portcullis::Digest;
 use portcullis::Engine;
+use portcullis_wire::path::CanonicalPath;
 
 use super::Access;
 use super::Generation;
 use crate::config::Draft;
 use crate::config::Environment;
-use crate::serve::path::CanonicalPath;
 use crate::testing::simple;
 use crate::testing::write;
 

@@ -12,13 +12,13 @@ use portcullis::AuthRequest;
 use portcullis::decision::Authenticated;
 use portcullis::decision::Outcome;
 use portcullis::decision::Refusal;
+use portcullis_wire::client::Client;
 
 use crate::generation::Access;
 use crate::generation::Route;
 use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::audit;
-use crate::serve::client::Client;
 use crate::serve::target::Target;
 
 /// A request that may go on, and what its response will carry.

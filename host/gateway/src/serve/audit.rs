@@ -12,8 +12,8 @@ use portcullis::decision::Outcome;
 use portcullis::decision::Refusal;
 use portcullis::decision::Step;
 use portcullis::decision::Verdict;
+use portcullis_wire::client::Client;
 
-use crate::serve::client::Client;
 use crate::serve::target::Target;
 use crate::serve::target::Unserved;
 

@@ -33,6 +33,8 @@ use hyper_util::server::conn::auto;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::OwnedSemaphorePermit;
+use portcullis_wire::peer::Peer;
+use portcullis_wire::framing::Watched;
 
 use self::pace::Late;
 use self::pace::Pace;
@@ -42,10 +44,8 @@ use self::streams::Streams;
 use self::wire::Wire;
 use crate::config::Bounds;
 use crate::config::ServerConfig;
-use crate::peer::Peer;
 use crate::serve::closing::LAST_CALL;
 use crate::serve::closing::Witness;
-use crate::serve::framing::Watched;
 use crate::serve::shutdown::Shutdown;
 
 /// A place among the connections that a server holds at most; free again when the last clone is gone.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures_util::future;
 use tokio::sync::Semaphore;
+use portcullis_wire::peer::Peer;
+use portcullis_wire::peer::TrustedProxies;
 
 use crate::config::Listen;
 use crate::config::ServerConfig;
 use crate::config::TlsConfig;
-use crate::peer::Peer;
-use crate::peer::TrustedProxies;
 use crate::serve::ServeError;
 use crate::serve::closing::Closing;
 use crate::serve::connection::Protocol;

@@ -8,14 +8,14 @@ use http::Uri;
 use http::header;
 use http::request::Parts;
 use portcullis::decision::Authenticated;
+use portcullis_wire::client::Client;
+use portcullis_wire::cookies;
+use portcullis_wire::forwarded;
 
 use crate::config::Cookies;
 use crate::config::IdentityHeaders;
 use crate::generation::Route;
-use crate::serve::client::Client;
-use crate::serve::headers::cookies;
 use crate::serve::headers::credentials;
-use crate::serve::headers::forwarded;
 use crate::serve::headers::hop_by_hop;
 use crate::serve::headers::identity;
 use crate::serve::proxy::AcceptsTrailers;

@@ -9,11 +9,11 @@ use http::StatusCode;
 use http::header;
 use portcullis::session::Sessions;
 use serde_json::json;
+use portcullis_wire::path::CanonicalPath;
 
 use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::page;
-use crate::serve::path::CanonicalPath;
 
 /// Whether a path is the gateway's own, also when it only looks so to a careless reader.
 pub(crate) fn covers(path: &CanonicalPath) -> bool {

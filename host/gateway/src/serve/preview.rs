@@ -11,10 +11,10 @@ use http::uri::Scheme;
 use portcullis::Admission;
 use portcullis::decision::Authenticated;
 use portcullis::decision::Outcome;
+use portcullis_wire::peer::Peer;
 
 use crate::generation::Opening;
 use crate::generation::Route;
-use crate::peer::Peer;
 use crate::serve::admission;
 use crate::serve::flow::Gateway;
 use crate::serve::headers::identity;

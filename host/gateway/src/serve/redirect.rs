@@ -11,13 +11,13 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use hyper::body::Incoming;
+use portcullis_wire::peer::TrustedProxies;
+use portcullis_wire::client::Client;
 
 use crate::generation::Generation;
-use crate::peer::TrustedProxies;
 use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::audit;
-use crate::serve::client::Client;
 use crate::serve::connection::Connection;
 use crate::serve::connection::Service;
 use crate::serve::target::Target;

@@ -12,11 +12,11 @@ use http::header;
 use http::request::Parts;
 use http::uri::Authority;
 use http::uri::Scheme;
+use portcullis_wire::framing::Doubt;
+use portcullis_wire::path::CanonicalPath;
 
 use crate::serve::answer;
 use crate::serve::answer::Body;
-use crate::serve::framing::Doubt;
-use crate::serve::path::CanonicalPath;
 
 /// What a request asks for.
 #[derive(Debug)]

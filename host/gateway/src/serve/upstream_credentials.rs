@@ -6,8 +6,8 @@ use std::fmt;
 use http::HeaderMap;
 use http::Method;
 use http::header;
+use portcullis_wire::path::CanonicalPath;
 
-use crate::serve::path::CanonicalPath;
 use crate::serve::target::served_method;
 
 /// What a route leaves to its upstream.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
+use portcullis_wire::peer::TrustedProxies;
 
 use super::KEY;
 use crate::config::Cookies;
@@ -14,7 +15,6 @@ use crate::config::Listen;
 use crate::config::PluginSource;
 use crate::config::RouteAccess;
 use crate::config::Upstream;
-use crate::peer::TrustedProxies;
 
 pub(super) const FULL: &str = r#"
 [server]

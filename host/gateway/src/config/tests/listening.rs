@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use portcullis_wire::peer::Peer;
+use portcullis_wire::peer::TrustedProxies;
+
 use super::errors_in;
 use crate::config::Draft;
 use crate::config::Environment;
 use crate::config::ListenAddress;
 use crate::config::ServerConfig;
-use crate::peer::Peer;
-use crate::peer::TrustedProxies;
 
 const ROUTE: &str = "[authenticators.simple]\nplugin = \"simple\"\n[[routes]]\npath = \"/\"\nauthenticators = \
                      [\"simple\"]\nupstream = \"portcullis:whoami\"\n";

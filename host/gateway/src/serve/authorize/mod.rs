@@ -21,6 +21,7 @@ use http_body_util::Empty;
 use metrics::counter;
 use portcullis::decision::Authenticated;
 use tokio::sync::Semaphore;
+use portcullis_wire::path::CanonicalPath;
 
 use crate::config::IdentityHeaders;
 use crate::config::Upstream;
@@ -28,10 +29,8 @@ use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::audit;
 use crate::serve::outgoing::Outgoing;
-use crate::serve::path::CanonicalPath;
 use crate::serve::proxy::Proxy;
 use crate::serve::target::Target;
-
 use self::kept::Answer;
 use self::kept::Kept;
 pub(crate) use self::template::Template;

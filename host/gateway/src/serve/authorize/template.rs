@@ -7,8 +7,7 @@ use http::Method;
 use percent_encoding::AsciiSet;
 use percent_encoding::NON_ALPHANUMERIC;
 use percent_encoding::utf8_percent_encode;
-
-use crate::serve::path::CanonicalPath;
+use portcullis_wire::path::CanonicalPath;
 
 /// A method, and a path with places in it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,6 +1,6 @@
 //! What clients are cut off for, as lines in the log and as a metric. The name of each is the key that bounds it.
 
-use crate::peer::Peer;
+use portcullis_wire::peer::Peer;
 
 /// Notes that a client was cut off. `bound`: which one it broke.
 pub(crate) fn cut(bound: &'static str, client: Peer) {

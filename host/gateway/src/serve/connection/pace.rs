@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio::time::Sleep;
+use portcullis_wire::peer::Peer;
+use portcullis_wire::framing::Reading;
+use portcullis_wire::framing::Seen;
 
 use super::fault;
 use crate::config::Bounds;
-use crate::peer::Peer;
-use crate::serve::framing::Reading;
-use crate::serve::framing::Seen;
 
 /// What a connection does, as seen by its stream and its requests.
 #[derive(Debug)]

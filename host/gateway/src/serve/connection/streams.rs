@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use hyper::rt::Executor;
 use tokio::time::Instant;
+use portcullis_wire::peer::Peer;
 
 use super::fault;
-use crate::peer::Peer;
 
 tokio::task_local! {
     /// Since when a piece of the answer has waited for the client, and which client that is; none: it is the answer that

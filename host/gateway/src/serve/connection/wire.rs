@@ -11,11 +11,11 @@ use std::task::ready;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
+use portcullis_wire::framing::Reading;
+use portcullis_wire::framing::Seen;
+use portcullis_wire::framing::Watched;
 
 use super::pace::Pace;
-use crate::serve::framing::Reading;
-use crate::serve::framing::Seen;
-use crate::serve::framing::Watched;
 
 /// A stream that is looked at as it is read and written.
 #[derive(Debug)]

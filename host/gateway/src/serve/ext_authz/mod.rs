@@ -18,10 +18,10 @@ use http::Response;
 use hyper::body::Incoming;
 use tonic::Status;
 use tonic::codegen::Service as _;
+use portcullis_wire::peer::Peer;
+use portcullis_wire::client::Client;
 
-use crate::peer::Peer;
 use crate::serve::audit;
-use crate::serve::client::Client;
 use crate::serve::connection::Connection;
 use crate::serve::connection::Service;
 use crate::serve::connection::unless_it_panics;

@@ -10,10 +10,10 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::header;
+use portcullis_wire::peer;
+use portcullis_wire::client;
+use portcullis_wire::client::Client;
 
-use crate::peer;
-use crate::serve::client;
-use crate::serve::client::Client;
 use crate::serve::forward_auth::Front;
 use crate::serve::forward_auth::Original;
 use crate::serve::forward_auth::fields;

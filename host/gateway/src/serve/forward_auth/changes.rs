@@ -4,9 +4,9 @@
 use http::HeaderMap;
 use http::HeaderName;
 use http::header;
+use portcullis_wire::header_names::fold;
 
 use crate::generation::Generation;
-use crate::serve::headers::fold;
 use crate::serve::headers::identity;
 use crate::serve::outgoing::Outgoing;
 use crate::serve::outgoing::SendError;

@@ -4,10 +4,10 @@
 use http::HeaderMap;
 use http::Method;
 use http::uri::Scheme;
+use portcullis_wire::peer::Peer;
+use portcullis_wire::client;
+use portcullis_wire::client::Client;
 
-use crate::peer::Peer;
-use crate::serve::client;
-use crate::serve::client::Client;
 use crate::serve::forward_auth::Front;
 use crate::serve::target;
 use crate::serve::target::Unserved;

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 use http::HeaderName;
+use portcullis_wire::peer::Peer;
+use portcullis_wire::peer::TrustedProxies;
 
 use crate::config::ProxyToken;
-use crate::peer::Peer;
-use crate::peer::TrustedProxies;
 use crate::serve::target::Unserved;
 
 /// By what fronts are known.

@@ -4,9 +4,9 @@
 use http::HeaderMap;
 use http::header;
 use percent_encoding::percent_decode_str;
+use portcullis_wire::cookies;
 
 use crate::generation::Credentials;
-use crate::serve::headers::cookies;
 
 /// Removes the headers and cookies that carry credentials.
 pub(crate) fn remove(headers: &mut HeaderMap, credentials: &Credentials) {

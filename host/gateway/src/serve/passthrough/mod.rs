@@ -15,13 +15,12 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use portcullis_wire::peer::Peer;
 
 use crate::config::PassthroughConfig;
-use crate::peer::Peer;
 use crate::serve::closing::Closing;
 use crate::serve::connection::Slot;
 use crate::serve::socket;
-
 use self::hello::Hello;
 pub(crate) use self::replay::Replayed;
 

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use http::HeaderMap;
 use http::HeaderName;
+use portcullis_wire::header_names::fold;
+use portcullis_wire::header_names::remove_where;
 
 use crate::generation::Generation;
-use crate::serve::headers::fold;
 use crate::serve::headers::identity::IdentityNames;
-use crate::serve::headers::remove_where;
 
 /// What no client may send as a trailer: what says who the user is, or could have been asked about.
 #[derive(Debug)]

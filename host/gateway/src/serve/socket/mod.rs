@@ -17,12 +17,11 @@ use tokio::net::TcpStream;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
 use tokio_util::either::Either;
+use portcullis_wire::peer::Peer;
 
 use crate::config::Listen;
 use crate::config::ListenAddress;
-use crate::peer::Peer;
 use crate::serve::ServeError;
-
 use self::file::SocketFile;
 
 pub(crate) use self::inherited::Inherited;

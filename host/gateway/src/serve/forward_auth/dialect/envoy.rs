@@ -9,9 +9,9 @@ use http::HeaderValue;
 use http::Response;
 use http::StatusCode;
 use http::request::Parts;
+use portcullis_wire::peer::Peer;
 
 use super::write;
-use crate::peer::Peer;
 use crate::serve::answer::Body;
 use crate::serve::forward_auth::Allowed;
 use crate::serve::forward_auth::Front;

@@ -2,8 +2,8 @@
 //! overwrite what a client sent under these names, and all of them are required.
 
 use http::HeaderMap;
+use portcullis_wire::peer::Peer;
 
-use crate::peer::Peer;
 use crate::serve::forward_auth::Front;
 use crate::serve::forward_auth::Original;
 use crate::serve::forward_auth::fields;

@@ -15,11 +15,11 @@ use http::HeaderMap;
 use http::Response;
 use http::Uri;
 use http::request::Parts;
+use portcullis_wire::peer::Peer;
 
 use super::Front;
 use super::Original;
 use super::Verdict;
-use crate::peer::Peer;
 use crate::serve::answer::Body;
 use crate::serve::target::Unserved;
 

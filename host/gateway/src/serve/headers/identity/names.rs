@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use http::HeaderMap;
 use http::HeaderName;
-
-use crate::serve::headers::fold;
-use crate::serve::headers::remove_where;
+use portcullis_wire::header_names::fold;
+use portcullis_wire::header_names::remove_where;
 
 /// The names that no client may send: those that any route sets, and those that upstreams are known to believe.
 #[derive(Debug)]

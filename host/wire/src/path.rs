@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 /// An absolute path with one reading. It keeps the bytes as received, and compares by what they mean: `/%61` is `/a`.
 #[derive(Clone, Debug, Eq)]
-pub(crate) struct CanonicalPath {
+pub struct CanonicalPath {
     received: String,
     /// The path with its percent-encoding undone; none: there is none.
     decoded: Option<String>,
@@ -21,7 +21,7 @@ impl CanonicalPath {
     /// Refused are, encoded or not: dot segments (CVE-2026-42274), empty segments, backslashes, control characters;
     /// further encoded slashes (CVE-2026-42272), encodings that are broken, doubled or no UTF-8, and characters that
     /// RFC 3986 (section 3.3) forbids and servers read in different ways.
-    pub(crate) fn parse(path: &str) -> Result<Self, PathError> {
+    pub fn parse(path: &str) -> Result<Self, PathError> {
         let parsed = Self::parse_with_encoded_slashes(path)?;
         match parsed.slashes_kept {
             None => Ok(parsed),
@@ -32,7 +32,7 @@ impl CanonicalPath {
     /// Reads a path in which slashes may be encoded. It has several readings then, and none may have dot segments or
     /// empty ones, but for those between encoded slashes that follow each other, as in the name `tls%3A%2F%2Fhost`: some
     /// servers merge such slashes. Whoever takes it must look at [`Self::other_readings`] too.
-    pub(crate) fn parse_with_encoded_slashes(path: &str) -> Result<Self, PathError> {
+    pub fn parse_with_encoded_slashes(path: &str) -> Result<Self, PathError> {
         if !path.starts_with('/') {
             return Err(PathError("the path doesn't begin with a slash"));
         }
@@ -55,30 +55,30 @@ impl CanonicalPath {
     }
 
     /// The path as received, byte for byte.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.received
     }
 
     /// The path with its percent-encoding undone, that of slashes too.
-    pub(crate) fn decoded(&self) -> &str {
+    pub fn decoded(&self) -> &str {
         self.decoded.as_deref().unwrap_or(&self.received)
     }
 
     /// Whether a slash in it is encoded, so that servers disagree about its segments.
-    pub(crate) fn has_encoded_slash(&self) -> bool {
+    pub fn has_encoded_slash(&self) -> bool {
         self.slashes_kept.is_some()
     }
 
     /// Whether `other` is this path or lies below it. Whole segments count, and a final slash of this path doesn't:
     /// `/api` and `/api/` cover `/api` and `/api/v1`, not `/apis`.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
+    pub fn covers(&self, other: &Self) -> bool {
         let prefix = self.decoded().trim_end_matches('/');
         let rest = other.decoded().strip_prefix(prefix);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// How many segments it has, a final slash not counted: of two paths that cover a third, the deeper is nearer.
-    pub(crate) fn depth(&self) -> usize {
+    pub fn depth(&self) -> usize {
         self.segments().count()
     }
 
@@ -86,7 +86,7 @@ impl CanonicalPath {
     /// drops path parameters (`;x=1`), and drops dots and spaces at the end of a segment as file systems do.
     ///
     /// Such a path is a valid name, so it may pass, but only where both readings lead to the same route.
-    pub(crate) fn loosely_read(&self) -> Option<Self> {
+    pub fn loosely_read(&self) -> Option<Self> {
         let whole = self.decoded();
         let cut = whole.split(['#', '?']).next().unwrap_or(whole);
         let read = cut.split('/').map(loose).collect::<Vec<_>>().join("/");
@@ -95,7 +95,7 @@ impl CanonicalPath {
 
     /// Every way to read it but the first, in which encoded slashes are slashes: as a careless server would, with encoded
     /// slashes as a part of their segments, and with slashes that follow each other as one.
-    pub(crate) fn other_readings(&self) -> impl Iterator<Item = Self> {
+    pub fn other_readings(&self) -> impl Iterator<Item = Self> {
         let slashes_kept = self.slashes_kept.clone().map(Self::plain);
         let merged = self.with_slashes_merged();
         let loosely = [Some(self), slashes_kept.as_ref(), merged.as_ref()].map(|reading| reading?.loosely_read());
@@ -122,7 +122,7 @@ impl CanonicalPath {
     }
 
     /// The segments between the first slash and a final one, with their percent-encoding undone.
-    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
         let path = self.decoded();
         let inner = path.strip_suffix('/').unwrap_or(path);
         inner.split('/').skip(1)
@@ -143,11 +143,11 @@ impl fmt::Display for CanonicalPath {
 
 /// Why a path has no single reading. It doesn't repeat the path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct PathError(&'static str);
+pub struct PathError(&'static str);
 
 impl PathError {
     /// Servers disagree about whether it ends a segment.
-    pub(crate) const ENCODED_SLASH: Self = Self("the path has an encoded slash");
+    pub const ENCODED_SLASH: Self = Self("the path has an encoded slash");
 }
 
 impl fmt::Display for PathError {

@@ -7,7 +7,7 @@ use http::header;
 
 /// Keeps the client's cookies whose name is chosen, in one `Cookie` field: HTTP/2 may send several, HTTP/1.1 may not
 /// (RFC 9113, section 8.2.3).
-pub(crate) fn keep_sent(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool) {
+pub fn keep_sent(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool) {
     let pairs = headers
         .get_all(header::COOKIE)
         .iter()
@@ -23,7 +23,7 @@ pub(crate) fn keep_sent(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool)
 }
 
 /// Keeps the cookies that an upstream sets and whose name is chosen.
-pub(crate) fn keep_set(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool) {
+pub fn keep_set(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool) {
     let header::Entry::Occupied(entry) = headers.entry(header::SET_COOKIE) else {
         return;
     };

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Peer {
+pub enum Peer {
     /// Whoever has this address, without IPv4 in the guise of IPv6.
     Ip(IpAddr),
     /// A process on this machine that opened a Unix socket of the gateway's.
@@ -21,7 +21,7 @@ pub(crate) enum Peer {
 
 impl Peer {
     /// The address; none: it has none, or nobody tells.
-    pub(crate) const fn address(&self) -> Option<IpAddr> {
+    pub const fn address(&self) -> Option<IpAddr> {
         match self {
             Self::Ip(address) => Some(*address),
             Self::Unix | Self::Unknown => None,
@@ -47,14 +47,14 @@ impl fmt::Display for Peer {
 
 /// The proxies that an operator trusts.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct TrustedProxies {
+pub struct TrustedProxies {
     networks: Arc<[IpNet]>,
     unix: bool,
 }
 
 impl TrustedProxies {
     /// `unix`: whoever can open a Unix socket of the gateway's is one.
-    pub(crate) fn new(networks: impl IntoIterator<Item = IpNet>, unix: bool) -> Self {
+    pub fn new(networks: impl IntoIterator<Item = IpNet>, unix: bool) -> Self {
         Self {
             networks: networks.into_iter().collect(),
             unix,
@@ -62,12 +62,12 @@ impl TrustedProxies {
     }
 
     /// Whether nobody is trusted.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix
     }
 
     /// Whether a peer is one of them.
-    pub(crate) fn trust(&self, peer: &Peer) -> bool {
+    pub fn trust(&self, peer: &Peer) -> bool {
         match peer {
             Peer::Ip(address) => self.contain(address),
             Peer::Unix => self.unix,
@@ -76,7 +76,7 @@ impl TrustedProxies {
     }
 
     /// Whether an address is one of theirs.
-    pub(crate) fn contain(&self, address: &IpAddr) -> bool {
+    pub fn contain(&self, address: &IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(address))
     }
 }

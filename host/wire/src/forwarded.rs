@@ -5,18 +5,18 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 
-use crate::serve::client::Client;
-use crate::serve::client::X_FORWARDED_FOR;
-use crate::serve::client::X_FORWARDED_PROTO;
-use crate::serve::headers::fold;
-use crate::serve::headers::remove_where;
+use crate::client::Client;
+use crate::client::X_FORWARDED_FOR;
+use crate::client::X_FORWARDED_PROTO;
+use crate::header_names::fold;
+use crate::header_names::remove_where;
 
 /// Removes what the peer may not say about itself, before anybody reads it.
 ///
 /// From an untrusted peer that is every header that some server takes for the client's address, scheme, host or path.
 /// From a trusted one it is only what no proxy sends: other spellings, and `Forwarded` (RFC 7239), which the gateway
 /// doesn't extend and which would contradict what it does send. Returns the names of what it removed.
-pub(crate) fn remove_unbelieved(headers: &mut HeaderMap, client: &Client) -> Vec<HeaderName> {
+pub fn remove_unbelieved(headers: &mut HeaderMap, client: &Client) -> Vec<HeaderName> {
     remove_where(headers, |name| {
         let folded = fold(name);
         let disguised = folded != name.as_str();
@@ -26,7 +26,7 @@ pub(crate) fn remove_unbelieved(headers: &mut HeaderMap, client: &Client) -> Vec
 }
 
 /// Says who asked, by which scheme and for which host.
-pub(crate) fn set(headers: &mut HeaderMap, client: &Client, authority: Option<&str>) {
+pub fn set(headers: &mut HeaderMap, client: &Client, authority: Option<&str>) {
     let mut hops = Vec::new();
     for value in headers.get_all(X_FORWARDED_FOR) {
         hops.extend_from_slice(value.as_bytes());

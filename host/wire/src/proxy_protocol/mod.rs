@@ -17,7 +17,7 @@ use crate::peer::TrustedProxies;
 /// Takes the header off a connection. Returns who is at the other end of the proxy; not a byte after it is read.
 ///
 /// `patience` is over when the header is late.
-pub(crate) async fn client(
+pub async fn client(
     stream: &mut (impl AsyncRead + Unpin),
     peer: Peer,
     proxies: &TrustedProxies,
@@ -34,7 +34,7 @@ pub(crate) async fn client(
 
 /// Why a connection is closed unanswered.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// The peer is none of the proxies.
     #[error("it is not listed in proxy_protocol")]
     Peer,
@@ -66,7 +66,7 @@ pub(crate) enum Refused {
 
 impl Refused {
     /// Writes it down, for an operator who looks for it, and counts it.
-    pub(crate) fn note(&self, peer: &Peer) {
+    pub fn note(&self, peer: &Peer) {
         tracing::debug!(%peer, why = %self, "a connection was refused");
         let reason = match self {
             Self::Peer => "peer",

@@ -16,36 +16,36 @@ use crate::peer::TrustedProxies;
 
 /// The client of one request.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Client {
+pub struct Client {
     /// The client's address; none: nobody knows it.
-    pub(crate) address: Option<IpAddr>,
+    pub address: Option<IpAddr>,
     /// The scheme that the client used.
-    pub(crate) scheme: Scheme,
+    pub scheme: Scheme,
     /// Who is at the other end of the connection: the client itself, or a proxy.
-    pub(crate) peer: Peer,
+    pub peer: Peer,
     /// Whether the peer is a proxy whose `X-Forwarded-*` headers are believed.
-    pub(crate) peer_is_trusted: bool,
+    pub peer_is_trusted: bool,
     /// DER of the client's verified certificate. What a trusted proxy shows is the proxy's, so that its clients have none.
-    pub(crate) certificate: Option<Bytes>,
+    pub certificate: Option<Bytes>,
     /// What the client may have bound a token to: this TLS connection. None where a trusted proxy ended the client's.
-    pub(crate) channel_binding: Option<Bytes>,
+    pub channel_binding: Option<Bytes>,
 }
 
 impl Client {
     /// Adds the certificate that the peer of the connection showed, if the peer is the client.
-    pub(crate) fn with_certificate(mut self, certificate: Option<Bytes>) -> Self {
+    pub fn with_certificate(mut self, certificate: Option<Bytes>) -> Self {
         self.certificate = certificate.filter(|_| !self.peer_is_trusted);
         self
     }
 
     /// Adds what the connection of the peer can be bound to, if the peer is the client.
-    pub(crate) fn with_channel_binding(mut self, binding: Option<Bytes>) -> Self {
+    pub fn with_channel_binding(mut self, binding: Option<Bytes>) -> Self {
         self.channel_binding = binding.filter(|_| !self.peer_is_trusted);
         self
     }
 
     /// The client of a front that was believed so far. What else its headers claim is the client's own word.
-    pub(crate) fn behind(front: Peer, scheme: Scheme, address: impl Into<Option<IpAddr>>) -> Self {
+    pub fn behind(front: Peer, scheme: Scheme, address: impl Into<Option<IpAddr>>) -> Self {
         Self {
             address: address.into(),
             scheme,
@@ -57,7 +57,7 @@ impl Client {
     }
 
     /// The address for people: `unknown` where nobody knows it.
-    pub(crate) fn shown_address(&self) -> impl Display {
+    pub fn shown_address(&self) -> impl Display {
         fmt::from_fn(|f| match self.address {
             Some(address) => address.fmt(f),
             None => f.pad("unknown"),
@@ -67,7 +67,7 @@ impl Client {
     /// Looks past trusted proxies: the address is the rightmost of `X-Forwarded-For` that is not itself such a proxy's.
     ///
     /// `scheme` is the listener's. An entry that is no address ends the search at the last proxy that was one.
-    pub(crate) fn of(peer: Peer, scheme: Scheme, headers: &HeaderMap, trusted: &TrustedProxies) -> Self {
+    pub fn of(peer: Peer, scheme: Scheme, headers: &HeaderMap, trusted: &TrustedProxies) -> Self {
         if !trusted.trust(&peer) {
             return Self {
                 address: peer.address(),
@@ -96,7 +96,7 @@ impl Client {
 
 /// The rightmost address of `X-Forwarded-For` that is not a trusted proxy's, else the leftmost that was read; none: the
 /// last entry is no address, or there is none.
-pub(crate) fn forwarded_address(headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
+pub fn forwarded_address(headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
     let mut address = None;
     for hop in entries(headers, X_FORWARDED_FOR) {
         let Some(hop) = parse_address(hop) else { break };
@@ -109,9 +109,9 @@ pub(crate) fn forwarded_address(headers: &HeaderMap, trusted: &TrustedProxies) -
 }
 
 /// The proxies that a request came through.
-pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The scheme that the client used.
-pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The entries of a list, last first: the nearest proxy added the last.
 fn entries(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
@@ -138,7 +138,7 @@ fn parse_address(text: &str) -> Option<IpAddr> {
 }
 
 /// `http` or `https`, in any case.
-pub(crate) fn parse_scheme(text: &str) -> Option<Scheme> {
+pub fn parse_scheme(text: &str) -> Option<Scheme> {
     [Scheme::HTTP, Scheme::HTTPS]
         .into_iter()
         .find(|scheme| text.eq_ignore_ascii_case(scheme.as_str()))

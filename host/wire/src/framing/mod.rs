@@ -26,11 +26,11 @@ use self::requests::Requests;
 
 /// Why a request could be read in two ways. It travels with the request, for the way of every other to refuse it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Doubt(pub(crate) &'static str);
+pub struct Doubt(pub(crate) &'static str);
 
 /// What was seen on one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// The first doubtful request, counted from 1. There is no second, as the connection ends with it.
     first: OnceLock<(u64, Doubt)>,
     served: AtomicU64,
@@ -41,7 +41,7 @@ pub(crate) struct Seen {
 
 /// What a client is in the middle of sending.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Reading {
+pub enum Reading {
     /// The body of a request of HTTP/1.1.
     Body,
     /// Frames of HTTP/2.
@@ -56,7 +56,7 @@ pub(crate) enum Reading {
 
 impl Seen {
     /// What the client is in the middle of sending.
-    pub(crate) fn reading(&self) -> Reading {
+    pub fn reading(&self) -> Reading {
         let reading = self.reading.load(Ordering::Relaxed);
         let known = [Reading::Body, Reading::Frames, Reading::Head, Reading::Lost];
         let known = known.into_iter().find(|known| *known as u8 == reading);
@@ -64,7 +64,7 @@ impl Seen {
     }
 
     /// From now on another protocol is spoken, and nothing is looked at.
-    pub(crate) fn upgrade(&self) {
+    pub fn upgrade(&self) {
         self.upgraded.store(true, Ordering::Relaxed);
     }
 
@@ -73,12 +73,12 @@ impl Seen {
     }
 
     /// Whether the connection was ended because the client sent too many frames for nothing.
-    pub(crate) fn is_flooded(&self) -> bool {
+    pub fn is_flooded(&self) -> bool {
         self.flooded.load(Ordering::Relaxed)
     }
 
     /// Whether the next request is in doubt. To be called once for each, in order.
-    pub(crate) fn next(&self) -> Option<Doubt> {
+    pub fn next(&self) -> Option<Doubt> {
         let request = self.served.fetch_add(1, Ordering::Relaxed) + 1;
         let (first, doubt) = self.first.get()?;
         (*first <= request).then_some(*doubt)
@@ -87,7 +87,7 @@ impl Seen {
 
 /// A client's stream whose requests are looked at as they come. Nothing is changed or held back.
 #[derive(Debug)]
-pub(crate) struct Watched<S> {
+pub struct Watched<S> {
     stream: S,
     spoken: Spoken,
     longest: usize,
@@ -108,7 +108,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl<S> Watched<S> {
     /// Watches a stream. No head of more than `longest` bytes is looked at; hyper takes none.
-    pub(crate) fn new(stream: S, longest: usize) -> (Self, Arc<Seen>) {
+    pub fn new(stream: S, longest: usize) -> (Self, Arc<Seen>) {
         let seen = Arc::new(Seen {
             reading: AtomicU8::new(Reading::Nothing as u8),
             ..Seen::default()

@@ -8,7 +8,7 @@ use http::HeaderName;
 /// The name as a careless upstream reads it. CGI and its descendants make a variable of every header and turn what is
 /// no letter or digit into an underscore, so `X_Forwarded.User` arrives as `X-Forwarded-User` does (CVE-2025-64484,
 /// CVE-2026-52845). Names of headers are in lower case already.
-pub(crate) fn fold(name: &HeaderName) -> Cow<'_, str> {
+pub fn fold(name: &HeaderName) -> Cow<'_, str> {
     let name = name.as_str();
     if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Cow::Borrowed(name);
@@ -21,7 +21,7 @@ pub(crate) fn fold(name: &HeaderName) -> Cow<'_, str> {
 }
 
 /// Removes every header whose name is chosen, and returns the names.
-pub(crate) fn remove_where(headers: &mut HeaderMap, chosen: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
+pub fn remove_where(headers: &mut HeaderMap, chosen: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
     let names = headers.keys().filter(|name| chosen(name)).cloned().collect::<Vec<_>>();
     for name in &names {
         headers.remove(name);
