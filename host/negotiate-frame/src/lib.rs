@@ -1,20 +1,25 @@
-//! What the gateway and its helper say to each other: frames of a length and so many bytes, one question at a time. The
-//! gateway compiles this file too, so that there is one reading of it.
+//! The protocol between the gateway and its Kerberos helper: frames with a length and so many bytes, one question at a
+//! time. It is a crate of its own because both sides need it, and the helper shall depend on little else.
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "both users of this crate handle every case"
+)]
 
 /// Longest frame, in bytes without its length. A token has at most 64 KiB, a reply far less.
-pub(crate) const MAX_FRAME: usize = 128 << 10;
+pub const MAX_FRAME: usize = 128 << 10;
 
 /// A token to be accepted.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Question {
+pub struct Question {
     /// The channel bindings that it must have if it has any (RFC 2743, section 1.1.6); none: whatever it has is ignored.
-    pub(crate) binding: Option<Vec<u8>>,
-    pub(crate) token: Vec<u8>,
+    pub binding: Option<Vec<u8>>,
+    pub token: Vec<u8>,
 }
 
 /// What the helper says: first whether it is ready, then something to each question.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// The token is a valid one.
     Accept {
         principal: String,
@@ -35,16 +40,14 @@ pub(crate) enum Answer {
 
 impl Question {
     /// The frame without its length; none: it would be too long.
-    #[allow(dead_code, reason = "the gateway asks, the helper doesn't")]
-    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         put_optional(&mut bytes, self.binding.as_deref())?;
         put(&mut bytes, &self.token)?;
         within(bytes)
     }
 
-    #[allow(dead_code, reason = "the helper is asked, the gateway isn't")]
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let binding = take_optional(&mut rest)?;
         let token = take(&mut rest)?.to_vec();
@@ -54,8 +57,7 @@ impl Question {
 
 impl Answer {
     /// The frame without its length; none: it would be too long.
-    #[allow(dead_code, reason = "the helper answers, the gateway doesn't")]
-    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = vec![self.kind()];
         match self {
             Self::Accept {
@@ -75,8 +77,7 @@ impl Answer {
         within(bytes)
     }
 
-    #[allow(dead_code, reason = "the gateway reads answers, the helper doesn't")]
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (kind, mut rest) = bytes.split_first()?;
         let answer = match kind {
             0 => Self::Accept {

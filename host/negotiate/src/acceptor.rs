@@ -14,9 +14,8 @@ use libgssapi::oid::GSS_MECH_KRB5;
 use libgssapi::oid::GSS_MECH_SPNEGO;
 use libgssapi::oid::GSS_NT_HOSTBASED_SERVICE;
 use libgssapi::oid::OidSet;
-
-use crate::frame::Answer;
-use crate::frame::Question;
+use portcullis_negotiate_frame::Answer;
+use portcullis_negotiate_frame::Question;
 
 /// `GSS_C_CHANNEL_BOUND_FLAG` of MIT krb5 1.19 and later: the client sent bindings, and they are ours.
 const CHANNEL_BOUND: CtxFlags = CtxFlags::from_bits_retain(0x800);

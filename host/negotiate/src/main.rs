@@ -2,7 +2,6 @@
 //! sends can break no more than this. The gateway starts it, with a socket as standard input; nobody else has a use for it.
 
 mod acceptor;
-mod frame;
 
 use std::io;
 use std::io::Read;
@@ -11,13 +10,13 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
+use portcullis_negotiate_frame::Answer;
+use portcullis_negotiate_frame::MAX_FRAME;
+use portcullis_negotiate_frame::Question;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
 
 use acceptor::Acceptor;
-use frame::Answer;
-use frame::MAX_FRAME;
-use frame::Question;
 
 fn main() -> ExitCode {
     match run() {

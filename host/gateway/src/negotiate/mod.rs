@@ -1,8 +1,6 @@
 //! Kerberos tokens (HTTP Negotiate, RFC 4559), accepted by helper processes with the service's keys. What parses them is a
 //! C library that anybody on the network can talk to, so it runs neither here nor in the sandbox.
 
-#[path = "../../../negotiate/src/frame.rs"]
-mod frame;
 mod launch;
 mod pool;
 mod worker;
@@ -19,9 +17,9 @@ use portcullis::NegotiateFuture;
 use portcullis::NegotiateToken;
 use portcullis::Negotiated;
 use portcullis::Negotiator;
+use portcullis_negotiate_frame::Answer;
+use portcullis_negotiate_frame::Question;
 
-use self::frame::Answer;
-use self::frame::Question;
 use self::launch::Launch;
 use self::pool::Pool;
 use crate::config::NegotiateConfig;

@@ -11,8 +11,8 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use portcullis_negotiate_frame::Answer;
 
-use super::frame::Answer;
 use super::launch::Launch;
 use super::worker::Worker;
 

@@ -11,9 +11,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
+use portcullis_negotiate_frame::Answer;
+use portcullis_negotiate_frame::MAX_FRAME;
 
-use super::frame::Answer;
-use super::frame::MAX_FRAME;
 use super::launch::Launch;
 
 /// A helper that is ready.
