@@ -3,9 +3,11 @@
 mod admin;
 mod cli;
 mod config;
+mod files;
 mod generation;
+mod kerberos;
 mod machine;
-mod negotiate;
+mod routing;
 mod serve;
 #[cfg(test)]
 #[allow(
@@ -14,7 +16,6 @@ mod serve;
 )]
 mod testing;
 mod tls;
-mod trust;
 
 use std::process::ExitCode;
 

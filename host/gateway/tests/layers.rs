@@ -30,7 +30,9 @@ fn layers(page: &str, root: &Path) -> Vec<Layers> {
         let row = line.strip_prefix('|').and_then(|line| line.split('|').next());
         if let (true, Some(row), Some(layers)) = (is_listed, row, crates.last_mut()) {
             let number = layers.rows.values().max().map_or(0, |last| last + 1);
-            layers.rows.extend(quoted(row).map(|module| (module.to_owned(), number)));
+            layers
+                .rows
+                .extend(quoted(row).map(|module| (module.to_owned(), number)));
         }
     }
     crates
@@ -83,7 +85,9 @@ fn wrong_imports(layers: &Layers) -> Vec<String> {
         for (number, line) in (1..).zip(fs::read_to_string(&file).unwrap().lines()) {
             for other in imported(line).filter(|other| *other != own) {
                 match layers.rows.get(other) {
-                    None => wrong.push(format!("{place}:{number}: {other:?} is no layer of docs/architecture.md")),
+                    None => wrong.push(format!(
+                        "{place}:{number}: {other:?} is no layer of docs/architecture.md"
+                    )),
                     Some(below) if below > row => {}
                     Some(_) => wrong.push(format!("{place}:{number}: {own} imports {other}, which isn't below it")),
                 }
@@ -98,7 +102,11 @@ fn no_import_runs_up_the_layers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let page = fs::read_to_string(root.join("docs/architecture.md")).unwrap();
     let crates = layers(&page, root);
-    assert_eq!(crates.len(), 2, "the page lists the layers of the core and of the gateway");
+    assert_eq!(
+        crates.len(),
+        2,
+        "the page lists the layers of the core and of the gateway"
+    );
     for layers in &crates {
         assert!(!files(&layers.sources).is_empty(), "{}", layers.sources.display());
         let wrong = wrong_imports(layers);
@@ -113,7 +121,10 @@ fn an_import_that_runs_up_is_found_with_its_line() {
     fs::create_dir_all(sources.join("low")).unwrap();
     for (file, text) in [
         ("high.rs", "use crate::low::Low;\n"),
-        ("low/mod.rs", "use std::fmt;\n\nuse crate::high::High;\n// crate::high is above\n"),
+        (
+            "low/mod.rs",
+            "use std::fmt;\n\nuse crate::high::High;\n// crate::high is above\n",
+        ),
         ("beside.rs", "fn f() { crate::low::f(); }\n"),
         ("unknown.rs", ""),
     ] {

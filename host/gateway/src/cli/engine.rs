@@ -11,7 +11,7 @@ use crate::config::Draft;
 use crate::config::PluginsConfig;
 use crate::generation::Generation;
 use crate::machine;
-use crate::trust;
+use crate::tls::trust;
 
 /// Loads a configuration with its plugins.
 pub(super) async fn load(draft: Draft) -> Result<Generation, Box<dyn Error>> {

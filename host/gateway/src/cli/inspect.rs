@@ -10,7 +10,7 @@ use portcullis::Component;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
-use crate::config::read_bytes;
+use crate::files::read_bytes;
 use crate::generation::MAX_COMPONENT;
 
 /// Arguments of `plugin inspect`.

@@ -4,25 +4,28 @@ use std::time::Duration;
 
 use portcullis_wire::path::CanonicalPath;
 
-use crate::config::IdentityHeaders;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::values;
-use crate::serve::authorize::AuthorizeWith;
-use crate::serve::authorize::Template;
-use crate::serve::upstream_credentials::Exception;
-use crate::serve::upstream_credentials::RequestPattern;
-use crate::serve::upstream_credentials::UpstreamCredentials;
+use crate::routing::exceptions::Exception;
+use crate::routing::exceptions::RequestPattern;
+use crate::routing::exceptions::UpstreamCredentials;
+use crate::routing::template::Template;
+
+/// What a route asks its upstream about its users.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizeWith {
+    /// The question.
+    pub(crate) template: Template,
+    /// How long a yes counts.
+    pub(crate) kept: Duration,
+}
 
 /// Most requests that one list names.
 const MAX_REQUESTS: usize = 64;
 
 /// `authorize_with` and `authorize_cache` of a route with this path. None: the upstream isn't asked, or it is said wrong.
-pub(super) fn authorize(
-    table: &mut Table<'_>,
-    route: Option<&CanonicalPath>,
-    identity: &IdentityHeaders,
-) -> Option<AuthorizeWith> {
+pub(super) fn authorize(table: &mut Table<'_>, route: Option<&CanonicalPath>) -> Option<AuthorizeWith> {
     let with = table.take("authorize_with");
     let kept = table.take("authorize_cache");
     let Some(with) = with else {
@@ -37,7 +40,6 @@ pub(super) fn authorize(
     Some(AuthorizeWith {
         template: template.ok()?,
         kept: kept.unwrap_or(DEFAULT),
-        identity: identity.clone(),
     })
 }
 

@@ -3,8 +3,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -97,22 +95,4 @@ impl<'a> Document<'a> {
     pub(super) fn into_errors(self) -> Vec<ConfigError> {
         self.errors.into_inner()
     }
-}
-
-/// Reads a file of at most `limit` bytes. The error completes a sentence that names the file.
-pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| format!("can't be opened: {error}"))?;
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("can't be read: {error}"))?;
-    if bytes.len() as u64 > limit {
-        return Err(format!("is larger than {limit} bytes"));
-    }
-    Ok(bytes)
-}
-
-/// Reads a text file of at most `limit` bytes. The error completes a sentence that names the file.
-pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
-    String::from_utf8(read_bytes(path, limit)?).map_err(|_| "is not UTF-8".to_owned())
 }

@@ -3,8 +3,8 @@
 use http::HeaderName;
 use http::HeaderValue;
 use http::header;
-use toml_span::value::ValueInner;
 use portcullis_wire::header_names::fold;
+use toml_span::value::ValueInner;
 
 use crate::config::Secret;
 use crate::config::reader::Item;

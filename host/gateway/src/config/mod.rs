@@ -16,7 +16,7 @@ mod listen;
 mod negotiate;
 mod outbound;
 mod passthrough;
-pub(crate) mod pem;
+mod pem;
 mod plugins;
 mod reader;
 mod redirect;
@@ -35,9 +35,9 @@ use std::path::Path;
 pub(crate) use admin::AdminConfig;
 pub(crate) use authenticator::AuthenticatorConfig;
 pub(crate) use authenticator::PluginSource;
+pub(crate) use authorize::AuthorizeWith;
 pub(crate) use bounds::Bounds;
 pub(crate) use document::Environment;
-pub(crate) use document::read_bytes;
 pub(crate) use error::ConfigError;
 pub(crate) use error::ConfigErrors;
 pub(crate) use error::Location;
@@ -50,6 +50,7 @@ pub(crate) use identity::AttributeHeader;
 pub(crate) use identity::IdentityHeaders;
 pub(crate) use listen::Listen;
 pub(crate) use listen::ListenAddress;
+pub(crate) use negotiate::ChannelBindings;
 pub(crate) use negotiate::NegotiateConfig;
 pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
@@ -122,7 +123,7 @@ pub(crate) struct Draft {
 impl Draft {
     /// Reads a configuration file, and the plugin directory that it names.
     pub(crate) fn read(path: &Path, environment: &Environment) -> Self {
-        match document::read_text(path, document::MAX_FILE) {
+        match read_text(path, document::MAX_FILE) {
             Ok(text) => Self::parse(path, &text, environment),
             Err(error) => {
                 let error = Location::file(path.display().to_string()).error(error);

@@ -13,9 +13,8 @@ use crate::config::error::Location;
 use crate::config::reader::Item;
 use crate::config::reader::Place;
 use crate::config::reader::Table;
-use crate::config::secret::private_file;
 use crate::config::values;
-use crate::negotiate::ChannelBindings;
+use crate::files::private_file;
 
 /// An acceptor of tokens.
 #[derive(Clone, Debug)]
@@ -40,6 +39,18 @@ pub(crate) struct NegotiateConfig {
     pub(crate) replay_cache: PathBuf,
     /// Further settings of the Kerberos library.
     pub(crate) krb5_config: Option<PathBuf>,
+}
+
+/// What is made of the channel bindings that a token has (RFC 5056, RFC 5929).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum ChannelBindings {
+    /// A token that is bound to something must be bound to its connection.
+    #[default]
+    IfSent,
+    /// Nobody looks at them.
+    Off,
+    /// A token must be bound to its connection.
+    Require,
 }
 
 impl NegotiateConfig {

@@ -16,7 +16,8 @@ use crate::config::reader::Table;
 use crate::config::secret::secret;
 use crate::config::secret::text_or_reference;
 use crate::config::values;
-use crate::trust;
+use crate::tls::pem::authorities;
+use crate::tls::trust;
 
 /// Longest secret in a header, in bytes; servers take about this much.
 const MAX_HEADER: usize = 8192;
@@ -44,7 +45,7 @@ fn tls(table: &mut Table<'_>, outbound: Outbound) -> Outbound {
     let pair = pem::pair(table, "http_certificate", "http_key");
     let (roots_asked, place) = (roots.is_some(), pair.as_ref().map(|(_, key)| key.place.clone()));
     let identity = pair.and_then(pem::identity);
-    let roots = roots.and_then(|item| pem::file(item, pem::authorities));
+    let roots = roots.and_then(|item| pem::file(item, authorities));
     // What is wrong is known by now, and the rest need not be made.
     if roots_asked != roots.is_some() || (!roots_asked && identity.is_none()) {
         return outbound;

@@ -9,10 +9,10 @@ use crate::config::authenticator;
 use crate::config::document::Document;
 use crate::config::document::Environment;
 use crate::config::document::MAX_FILE;
-use crate::config::document::read_text;
 use crate::config::error::Location;
 use crate::config::reader::Table;
 use crate::config::values;
+use crate::files::read_text;
 
 /// Where plugins come from and where their compiled form is kept.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use portcullis_wire::path::CanonicalPath;
 
+use crate::config::AuthorizeWith;
 use crate::config::IdentityHeaders;
 use crate::config::Upstream;
 use crate::config::authorize;
@@ -13,8 +14,7 @@ use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::upstream::Upstreams;
 use crate::config::values;
-use crate::serve::authorize::AuthorizeWith;
-use crate::serve::upstream_credentials::UpstreamCredentials;
+use crate::routing::exceptions::UpstreamCredentials;
 
 /// Most routes.
 pub(super) const MAX_ROUTES: usize = 1000;
@@ -118,7 +118,7 @@ impl RouteConfig {
         let timeout = table
             .take("timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
-        let authorize = authorize::authorize(&mut table, path.as_ref(), &identity);
+        let authorize = authorize::authorize(&mut table, path.as_ref());
         let upstream_credentials = authorize::upstream_credentials(&mut table, path.as_ref());
         let max_body_size = table.take("max_body_size").and_then(max_body_size);
         table.finish();

@@ -2,12 +2,11 @@
 //! never in a log.
 
 use std::fmt;
-use std::path::Path;
 
 use crate::config::document::Document;
-use crate::config::document::read_bytes;
-use crate::config::document::read_text;
 use crate::config::reader::Item;
+use crate::files::read_text;
+use crate::files::require_private;
 
 /// Largest secret, and largest text that a setting takes from a file, in bytes.
 const MAX_TEXT: u64 = 1024 * 1024;
@@ -52,12 +51,6 @@ pub(super) fn text_or_reference(document: &Document<'_>, text: String) -> Result
     }
 }
 
-/// The bytes of a file that only its owner may read.
-pub(super) fn private_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    require_private(path)?;
-    read_bytes(path, limit).map_err(|error| format!("{} {error}", path.display()))
-}
-
 /// Where a text comes from.
 enum Reference<'a> {
     File(&'a str),
@@ -99,27 +92,4 @@ impl<'a> Reference<'a> {
             }
         }
     }
-}
-
-#[cfg(unix)]
-fn require_private(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::PermissionsExt;
-
-    // A file that can't be looked at can't be read either, and reading says why.
-    let Ok(metadata) = path.metadata() else { return Ok(()) };
-    let mode = metadata.permissions().mode() & 0o777;
-    // The group may read: so does Kubernetes hand a secret to a process that isn't root.
-    if mode & 0o027 != 0 {
-        let path = path.display();
-        return Err(format!(
-            "{path} is open to others (mode {mode:04o}); run: chmod 600 {path}, or 640 where its group reads it; in \
-             Kubernetes: defaultMode: 0440 for the secret, and an fsGroup for the pod"
-        ));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn require_private(_path: &Path) -> Result<(), String> {
-    Ok(())
 }

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use toml_span::value::ValueInner;
 use portcullis_wire::peer::TrustedProxies;
+use toml_span::value::ValueInner;
 
 use crate::config::Bounds;
 use crate::config::Listen;

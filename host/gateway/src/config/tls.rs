@@ -8,6 +8,7 @@ use crate::config::reader::Table;
 use crate::tls::Certificate;
 use crate::tls::CertificateFiles;
 use crate::tls::ClientCertificates;
+use crate::tls::pem::authorities;
 
 /// Most certificates.
 const MAX_CERTIFICATES: usize = 256;
@@ -90,7 +91,7 @@ fn clients(table: &mut Table<'_>) -> Option<ClientCertificates> {
         })?,
     };
     Some(ClientCertificates {
-        authorities: Arc::new(pem::file(ca, pem::authorities)?),
+        authorities: Arc::new(pem::file(ca, authorities)?),
         required,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::ConfigError;
 use crate::config::NegotiateConfig;
-use crate::negotiate::Acceptor;
+use crate::kerberos::Acceptor;
 
 /// Every acceptor that can be made, by name, and all that is wrong with the others.
 pub(super) async fn start(configured: &[NegotiateConfig]) -> (HashMap<String, Acceptor>, Vec<ConfigError>) {

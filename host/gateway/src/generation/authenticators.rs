@@ -15,7 +15,7 @@ use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
 use crate::config::unknown;
 use crate::generation::components;
-use crate::negotiate::Acceptor;
+use crate::kerberos::Acceptor;
 
 /// How many plugins are configured at once.
 const AT_ONCE: usize = 16;

@@ -17,8 +17,8 @@ use portcullis::Engine;
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
 use crate::config::PluginSource;
-use crate::config::read_bytes;
 use crate::config::unknown;
+use crate::files::read_bytes;
 
 /// Largest component, in bytes.
 pub(crate) const MAX_COMPONENT: u64 = 256 << 20;

@@ -8,7 +8,6 @@ mod credentials;
 mod describe;
 mod opening;
 mod route;
-mod table;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,12 +20,12 @@ use portcullis::session::Options;
 use portcullis::session::Sessions;
 use portcullis_wire::path::CanonicalPath;
 
-use self::table::RouteTable;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ConfigErrors;
 use crate::config::Draft;
 use crate::config::Location;
+use crate::routing::table::RouteTable;
 
 pub(crate) use components::MAX_COMPONENT;
 pub(crate) use credentials::Credentials;

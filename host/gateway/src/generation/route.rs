@@ -9,6 +9,7 @@ use portcullis::Chain;
 use portcullis::Gate;
 use portcullis::session::Sessions;
 
+use crate::config::AuthorizeWith;
 use crate::config::ConfigError;
 use crate::config::Cookies;
 use crate::config::IdentityHeaders;
@@ -16,8 +17,7 @@ use crate::config::RouteAccess;
 use crate::config::RouteConfig;
 use crate::config::Upstream;
 use crate::generation::Credentials;
-use crate::serve::authorize::AuthorizeWith;
-use crate::serve::upstream_credentials::UpstreamCredentials;
+use crate::routing::exceptions::UpstreamCredentials;
 
 /// One route.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub(crate) struct Route {
     pub(crate) allow_encoded_slash: bool,
     /// What the upstream is asked about a user before a request goes on; none: nothing.
     pub(crate) authorize: Option<AuthorizeWith>,
+    /// What the upstream learns about the user when it is asked, and by which secrets it knows who asks.
+    pub(crate) identity_of_checks: IdentityHeaders,
     /// Requests whose credentials the upstream verifies itself.
     pub(crate) upstream_credentials: UpstreamCredentials,
     /// How long the upstream may take to begin its response.
@@ -97,8 +99,9 @@ impl Route {
             // What is behind such a route may be the users' own: a secret that it saw would make it anybody.
             identity: match config.authorize {
                 Some(_) => config.identity.without_secrets(),
-                None => config.identity,
+                None => config.identity.clone(),
             },
+            identity_of_checks: config.identity,
             cookies: config.cookies,
             forward_authorization: config.forward_authorization,
             allow_encoded_slash: config.allow_encoded_slash,

@@ -30,11 +30,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
+use portcullis_wire::framing::Watched;
+use portcullis_wire::peer::Peer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::OwnedSemaphorePermit;
-use portcullis_wire::peer::Peer;
-use portcullis_wire::framing::Watched;
 
 use self::pace::Late;
 use self::pace::Pace;

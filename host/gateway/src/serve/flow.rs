@@ -15,11 +15,11 @@ use http::request::Parts;
 use http::uri::Scheme;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use portcullis_wire::peer::Peer;
-use portcullis_wire::peer::TrustedProxies;
 use portcullis_wire::client::Client;
 use portcullis_wire::forwarded;
 use portcullis_wire::path::PathError;
+use portcullis_wire::peer::Peer;
+use portcullis_wire::peer::TrustedProxies;
 
 use crate::config::Bounds;
 use crate::config::ServerConfig;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future;
-use tokio::sync::Semaphore;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
+use tokio::sync::Semaphore;
 
 use crate::config::Listen;
 use crate::config::ServerConfig;

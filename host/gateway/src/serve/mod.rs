@@ -29,7 +29,6 @@ mod socket;
 mod target;
 #[cfg(test)]
 mod tests;
-pub(crate) mod upstream_credentials;
 mod way;
 mod whoami;
 

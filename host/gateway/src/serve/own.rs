@@ -8,8 +8,8 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 use portcullis::session::Sessions;
-use serde_json::json;
 use portcullis_wire::path::CanonicalPath;
+use serde_json::json;
 
 use crate::serve::answer;
 use crate::serve::answer::Body;

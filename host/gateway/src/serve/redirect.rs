@@ -11,8 +11,8 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use hyper::body::Incoming;
-use portcullis_wire::peer::TrustedProxies;
 use portcullis_wire::client::Client;
+use portcullis_wire::peer::TrustedProxies;
 
 use crate::generation::Generation;
 use crate::serve::answer;

@@ -4,7 +4,6 @@
 use std::fmt;
 
 use http::HeaderMap;
-use http::Method;
 use http::Response;
 use http::StatusCode;
 use http::Version;
@@ -15,6 +14,7 @@ use http::uri::Scheme;
 use portcullis_wire::framing::Doubt;
 use portcullis_wire::path::CanonicalPath;
 
+use crate::routing::is_served;
 use crate::serve::answer;
 use crate::serve::answer::Body;
 
@@ -35,7 +35,9 @@ impl Target {
         if let Some(Doubt(why)) = parts.extensions.get() {
             return Err(Unserved::malformed(why));
         }
-        served_method(&parts.method)?;
+        if !is_served(&parts.method) {
+            return Err(Unserved::Method);
+        }
         let scheme = parts.uri.scheme();
         if scheme.is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
             return Err(Unserved::malformed(
@@ -73,14 +75,6 @@ impl Target {
             query: query.map(str::to_owned),
         })
     }
-}
-
-/// `CONNECT` would open a tunnel, and `TRACE` echoes the headers that the gateway adds.
-pub(crate) fn served_method(method: &Method) -> Result<(), Unserved> {
-    if *method == Method::CONNECT || *method == Method::TRACE {
-        return Err(Unserved::Method);
-    }
-    Ok(())
 }
 
 /// Why a request is not served, whoever sent it.
@@ -187,6 +181,8 @@ fn is_host_and_port(authority: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
 
     fn target(uri: &str, version: Version, hosts: &[&str]) -> Result<Target, Unserved> {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::uri::Scheme;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 use portcullis_wire::proxy_protocol;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::serve::closing::Witness;
 use crate::serve::connection::Connection;

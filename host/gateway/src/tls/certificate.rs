@@ -11,7 +11,7 @@ use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 
 use super::end_point;
-use crate::config::pem;
+use crate::tls::pem;
 
 /// Where a certificate and its key are.
 #[derive(Clone, Debug, Eq, PartialEq)]

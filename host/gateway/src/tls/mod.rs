@@ -3,8 +3,10 @@
 
 mod certificate;
 mod end_point;
+pub(crate) mod pem;
 mod reload;
 mod store;
+pub(crate) mod trust;
 mod validity;
 
 use std::sync::Arc;

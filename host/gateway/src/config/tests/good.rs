@@ -4,8 +4,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
 use portcullis_wire::peer::TrustedProxies;
+use serde_json::json;
 
 use super::KEY;
 use crate::config::Cookies;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::config::ChannelBindings;
 use crate::config::Draft;
 use crate::config::Environment;
-use crate::negotiate::ChannelBindings;
 use crate::testing::write;
 
 const REST: &str = "\n[[routes]]\npath = \"/\"\npublic = true\nupstream = \"portcullis:whoami\"\n";

@@ -20,7 +20,7 @@ use crate::config::error;
 use crate::config::reader::Item;
 use crate::config::reader::Place;
 use crate::config::reader::Table;
-use crate::trust;
+use crate::tls::trust;
 
 pub(crate) use self::health::HealthConfig;
 pub(crate) use self::url::Address;

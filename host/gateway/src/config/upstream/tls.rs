@@ -8,7 +8,8 @@ use rustls::pki_types::ServerName;
 use super::SystemRoots;
 use crate::config::pem;
 use crate::config::reader::Table;
-use crate::trust;
+use crate::tls::pem::authorities;
+use crate::tls::trust;
 
 /// TLS towards the servers of one upstream.
 #[derive(Default)]
@@ -39,7 +40,7 @@ pub(super) fn read(table: &mut Table<'_>, is_https: bool, roots: &SystemRoots) -
     let pair = pem::pair(table, "certificate", "key");
     let key_place = pair.as_ref().map(|(_, key)| key.place.clone());
     let identity = pair.and_then(pem::identity);
-    let authorities = table.take("ca").map(|item| pem::file(item, pem::authorities));
+    let authorities = table.take("ca").map(|item| pem::file(item, authorities));
     if place.document().error_count() > before {
         return UpstreamTls::default();
     }

@@ -2,7 +2,6 @@
 //! learn is no: 503, never a way in.
 
 mod kept;
-mod template;
 mod verdict;
 
 use std::sync::Arc;
@@ -20,34 +19,22 @@ use http_body_util::Either;
 use http_body_util::Empty;
 use metrics::counter;
 use portcullis::decision::Authenticated;
-use tokio::sync::Semaphore;
 use portcullis_wire::path::CanonicalPath;
+use tokio::sync::Semaphore;
 
-use crate::config::IdentityHeaders;
+use self::kept::Answer;
+use self::kept::Kept;
+use self::verdict::Verdict;
+use self::verdict::unavailable;
+use crate::config::AuthorizeWith;
 use crate::config::Upstream;
+use crate::routing::template::Unbound;
 use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::audit;
 use crate::serve::outgoing::Outgoing;
 use crate::serve::proxy::Proxy;
 use crate::serve::target::Target;
-use self::kept::Answer;
-use self::kept::Kept;
-pub(crate) use self::template::Template;
-pub(crate) use self::template::Unbound;
-use self::verdict::Verdict;
-use self::verdict::unavailable;
-
-/// What a route asks its upstream about its users.
-#[derive(Clone, Debug)]
-pub(crate) struct AuthorizeWith {
-    /// The question.
-    pub(crate) template: Template,
-    /// How long a yes counts.
-    pub(crate) kept: Duration,
-    /// What the upstream learns about the user, and by which secrets it knows who says it.
-    pub(crate) identity: IdentityHeaders,
-}
 
 /// Asks upstreams, not too many questions at once.
 #[derive(Debug)]
@@ -135,7 +122,7 @@ impl Authorizer {
         };
         let question = Outgoing {
             target: &target,
-            identity: &with.identity,
+            identity: &outgoing.route.identity_of_checks,
             ..*outgoing
         };
         let mut received = Request::new(()).into_parts().0;

@@ -11,11 +11,11 @@ use std::task::Poll;
 use std::task::ready;
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tokio::time::Sleep;
-use portcullis_wire::peer::Peer;
 use portcullis_wire::framing::Reading;
 use portcullis_wire::framing::Seen;
+use portcullis_wire::peer::Peer;
+use tokio::time::Instant;
+use tokio::time::Sleep;
 
 use super::fault;
 use crate::config::Bounds;

@@ -8,8 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::rt::Executor;
-use tokio::time::Instant;
 use portcullis_wire::peer::Peer;
+use tokio::time::Instant;
 
 use super::fault;
 

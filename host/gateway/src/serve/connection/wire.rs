@@ -8,12 +8,12 @@ use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
 
-use tokio::io::AsyncRead;
-use tokio::io::AsyncWrite;
-use tokio::io::ReadBuf;
 use portcullis_wire::framing::Reading;
 use portcullis_wire::framing::Seen;
 use portcullis_wire::framing::Watched;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::ReadBuf;
 
 use super::pace::Pace;
 

@@ -16,10 +16,10 @@ use http::Method;
 use http::Request;
 use http::Response;
 use hyper::body::Incoming;
+use portcullis_wire::client::Client;
+use portcullis_wire::peer::Peer;
 use tonic::Status;
 use tonic::codegen::Service as _;
-use portcullis_wire::peer::Peer;
-use portcullis_wire::client::Client;
 
 use crate::serve::audit;
 use crate::serve::connection::Connection;

@@ -10,9 +10,9 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::header;
-use portcullis_wire::peer;
 use portcullis_wire::client;
 use portcullis_wire::client::Client;
+use portcullis_wire::peer;
 
 use crate::serve::forward_auth::Front;
 use crate::serve::forward_auth::Original;

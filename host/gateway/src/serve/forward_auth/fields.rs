@@ -4,9 +4,9 @@
 use http::HeaderMap;
 use http::Method;
 use http::uri::Scheme;
-use portcullis_wire::peer::Peer;
 use portcullis_wire::client;
 use portcullis_wire::client::Client;
+use portcullis_wire::peer::Peer;
 
 use crate::serve::forward_auth::Front;
 use crate::serve::target;

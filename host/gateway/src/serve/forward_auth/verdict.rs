@@ -13,8 +13,8 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use portcullis_wire::client::Client;
-use portcullis_wire::header_names::fold;
 use portcullis_wire::forwarded;
+use portcullis_wire::header_names::fold;
 
 use super::Changes;
 use crate::serve::admission;

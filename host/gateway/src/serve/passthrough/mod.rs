@@ -10,19 +10,19 @@ use std::time::Instant;
 
 use metrics::counter;
 use metrics::gauge;
+use portcullis_wire::peer::Peer;
 use tokio::io;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use portcullis_wire::peer::Peer;
 
+use self::hello::Hello;
+pub(crate) use self::replay::Replayed;
 use crate::config::PassthroughConfig;
 use crate::serve::closing::Closing;
 use crate::serve::connection::Slot;
 use crate::serve::socket;
-use self::hello::Hello;
-pub(crate) use self::replay::Replayed;
 
 /// Whose connections a listener passes on, and those that it does.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use portcullis_wire::peer::Peer;
 use socket2::SockRef;
 use socket2::TcpKeepalive;
 use tokio::net::TcpListener;
@@ -17,12 +18,11 @@ use tokio::net::TcpStream;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
 use tokio_util::either::Either;
-use portcullis_wire::peer::Peer;
 
+use self::file::SocketFile;
 use crate::config::Listen;
 use crate::config::ListenAddress;
 use crate::serve::ServeError;
-use self::file::SocketFile;
 
 pub(crate) use self::inherited::Inherited;
 

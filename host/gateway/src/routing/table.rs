@@ -6,14 +6,14 @@ use portcullis_wire::path::CanonicalPath;
 
 /// Routes by host and path.
 #[derive(Debug)]
-pub(super) struct RouteTable<T> {
+pub(crate) struct RouteTable<T> {
     named: HashMap<String, Prefixes<T>>,
     every: Prefixes<T>,
 }
 
 impl<T: Clone> RouteTable<T> {
     /// Takes each route with its hosts, in lower case and without a port, and its path. Without hosts it serves all.
-    pub(super) fn new<'a>(routes: impl IntoIterator<Item = (&'a [String], CanonicalPath, T)>) -> Self {
+    pub(crate) fn new<'a>(routes: impl IntoIterator<Item = (&'a [String], CanonicalPath, T)>) -> Self {
         let mut table = Self {
             named: HashMap::new(),
             every: Prefixes(Vec::new()),
@@ -32,12 +32,12 @@ impl<T: Clone> RouteTable<T> {
     }
 
     /// Whether any route serves a host; `authority` may have a port, which is ignored.
-    pub(super) fn serves_host(&self, authority: &str) -> bool {
+    pub(crate) fn serves_host(&self, authority: &str) -> bool {
         !self.every.0.is_empty() || self.named.contains_key(&host(authority))
     }
 
     /// The route of a request; `authority` may have a port, which is ignored.
-    pub(super) fn find(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<&T> {
+    pub(crate) fn find(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<&T> {
         let named = authority.and_then(|authority| self.named.get(&host(authority)));
         named
             .and_then(|prefixes| prefixes.find(path))

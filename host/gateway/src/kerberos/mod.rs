@@ -22,19 +22,8 @@ use portcullis_negotiate_frame::Question;
 
 use self::launch::Launch;
 use self::pool::Pool;
+use crate::config::ChannelBindings;
 use crate::config::NegotiateConfig;
-
-/// What is made of the channel bindings that a token has (RFC 5056, RFC 5929).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum ChannelBindings {
-    /// A token that is bound to something must be bound to its connection.
-    #[default]
-    IfSent,
-    /// Nobody looks at them.
-    Off,
-    /// A token must be bound to its connection.
-    Require,
-}
 
 /// Accepts tokens for one service. A clone is the same.
 #[derive(Clone)]

@@ -5,14 +5,14 @@ use std::io;
 use std::process::Child;
 use std::time::Duration;
 
+use portcullis_negotiate_frame::Answer;
+use portcullis_negotiate_frame::MAX_FRAME;
 use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
-use portcullis_negotiate_frame::Answer;
-use portcullis_negotiate_frame::MAX_FRAME;
 
 use super::launch::Launch;
 

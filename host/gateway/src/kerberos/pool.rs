@@ -8,10 +8,10 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
+use portcullis_negotiate_frame::Answer;
 use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use portcullis_negotiate_frame::Answer;
 
 use super::launch::Launch;
 use super::worker::Worker;

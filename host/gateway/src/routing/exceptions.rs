@@ -8,7 +8,7 @@ use http::Method;
 use http::header;
 use portcullis_wire::path::CanonicalPath;
 
-use crate::serve::target::served_method;
+use crate::routing::is_served;
 
 /// What a route leaves to its upstream.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -78,7 +78,7 @@ impl RequestPattern {
         let (method, path) = text.split_once(' ').ok_or(example)?;
         let method: Method = method.parse().map_err(|_| example)?;
         let is_method = !method.as_str().is_empty() && method.as_str().bytes().all(|byte| byte.is_ascii_uppercase());
-        if !is_method || served_method(&method).is_err() {
+        if !is_method || !is_served(&method) {
             return Err(format!("{example}; {method} is no method that is served"));
         }
         let path = CanonicalPath::parse(path).map_err(|error| error.to_string())?;
