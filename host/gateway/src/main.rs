@@ -16,6 +16,7 @@ mod serve;
 )]
 mod testing;
 mod tls;
+mod transport;
 
 use std::process::ExitCode;
 

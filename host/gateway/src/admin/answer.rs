@@ -10,7 +10,7 @@ use http::header;
 use http_body_util::Full;
 
 use crate::admin::Metrics;
-use crate::serve::Shutdown;
+use crate::transport::Shutdown;
 
 /// Answers one request.
 pub(super) fn answer<B>(request: &Request<B>, metrics: &Metrics, stop: &Shutdown) -> Response<Full<Bytes>> {

@@ -16,11 +16,11 @@ use hyper_util::rt::TokioTimer;
 use tokio::sync::Semaphore;
 
 use crate::config::AdminConfig;
-use crate::serve::Inherited;
-use crate::serve::ServeError;
-use crate::serve::Shutdown;
-use crate::serve::Socket;
-use crate::serve::Stream;
+use crate::transport::Inherited;
+use crate::transport::ServeError;
+use crate::transport::Shutdown;
+use crate::transport::Socket;
+use crate::transport::Stream;
 
 pub(crate) use self::metrics::Metrics;
 

@@ -24,7 +24,7 @@ use self::logging::Format;
 use crate::config::Draft;
 use crate::config::Environment;
 use crate::machine;
-use crate::serve::Inherited;
+use crate::transport::Inherited;
 
 /// Runs the command that the process was started with.
 pub(crate) fn main() -> ExitCode {

@@ -16,7 +16,7 @@ use crate::cli::logging::Format;
 use crate::config::Config;
 use crate::config::ListenAddress;
 use crate::machine;
-use crate::serve::Inherited;
+use crate::transport::Inherited;
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]

@@ -31,9 +31,6 @@ use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::audit;
 use crate::serve::authorize::Authorizer;
-use crate::serve::connection::Connection;
-use crate::serve::connection::Service;
-use crate::serve::connection::fault;
 use crate::serve::forward_auth::Endpoint;
 use crate::serve::forward_auth::Front;
 use crate::serve::headers::identity::IdentityNames;
@@ -43,6 +40,9 @@ use crate::serve::proxy::Proxy;
 use crate::serve::target::Target;
 use crate::serve::target::Unserved;
 use crate::serve::whoami;
+use crate::transport::connection::Connection;
+use crate::transport::connection::Service;
+use crate::transport::connection::fault;
 
 /// A configuration at work.
 #[derive(Debug)]

@@ -17,12 +17,12 @@ use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::body::BodyError;
 use crate::serve::body::ClientBody;
-use crate::serve::connection::Connection;
-use crate::serve::connection::fault;
 use crate::serve::flow::Gateway;
 use crate::serve::outgoing::Outgoing;
 use crate::serve::proxy::Unanswered;
 use crate::serve::proxy::Upgrade;
+use crate::transport::connection::Connection;
+use crate::transport::connection::fault;
 
 impl Gateway {
     /// Sends a request on that may go on.

@@ -13,17 +13,17 @@ use crate::config::ServerConfig;
 use crate::config::TlsConfig;
 use crate::generation::Generation;
 use crate::serve::Gateway;
-use crate::serve::Listener;
-use crate::serve::ServeError;
-use crate::serve::Shutdown;
-use crate::serve::connection::Service;
 use crate::serve::ext_authz::ExtAuthz;
 use crate::serve::forward_auth::ForwardAuth;
 use crate::serve::forward_auth::Front;
-use crate::serve::passthrough::Passthrough;
 use crate::serve::redirect::Redirect;
-use crate::serve::socket::Inherited;
-use crate::serve::socket::Place;
+use crate::transport::Listener;
+use crate::transport::ServeError;
+use crate::transport::Shutdown;
+use crate::transport::connection::Service;
+use crate::transport::passthrough::Passthrough;
+use crate::transport::socket::Inherited;
+use crate::transport::socket::Place;
 
 /// Sockets that listen.
 #[derive(Debug)]

@@ -6,30 +6,21 @@ mod answer;
 mod audit;
 pub(crate) mod authorize;
 mod body;
-mod closing;
-mod connection;
-mod error;
 mod ext_authz;
 mod flow;
 mod forward;
 mod forward_auth;
 pub(crate) mod headers;
-mod listener;
 mod listeners;
-mod manager;
 mod outgoing;
 mod own;
 mod page;
-mod passthrough;
 mod preview;
 mod proxy;
 mod redirect;
-mod shutdown;
-mod socket;
 mod target;
 #[cfg(test)]
 mod tests;
-mod way;
 mod whoami;
 
 use std::sync::Arc;
@@ -37,18 +28,17 @@ use std::sync::Arc;
 use crate::admin::Admin;
 use crate::config::ListenConfig;
 use crate::generation::Generation;
+use crate::transport::Inherited;
+use crate::transport::ServeError;
+use crate::transport::Shutdown;
+use crate::transport::connection::fault;
+use crate::transport::systemd;
 
 use self::listeners::Listeners;
 
-pub(crate) use error::ServeError;
 pub(crate) use flow::Gateway;
-pub(crate) use listener::Listener;
 pub(crate) use preview::Ending;
 pub(crate) use preview::Preview;
-pub(crate) use shutdown::Shutdown;
-pub(crate) use socket::Inherited;
-pub(crate) use socket::Socket;
-pub(crate) use socket::Stream;
 
 /// Serves a configuration on its listeners until the process is told to stop.
 ///
@@ -59,7 +49,7 @@ pub(crate) async fn run(
     admin: Option<Admin>,
     mut inherited: Inherited,
 ) -> Result<(), ServeError> {
-    connection::fault::describe();
+    fault::describe();
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
     let listeners = Listeners::bind(config, &mut inherited)?;
     inherited.warn_of_rest();
@@ -67,7 +57,7 @@ pub(crate) async fn run(
         admin.start(stop.clone());
     }
     listeners.log();
-    let informed = manager::keep_informed(listeners.status(), stop.clone());
+    let informed = systemd::keep_informed(listeners.status(), stop.clone());
     tokio::select! {
         () = listeners.serve(generation, config, stop) => {}
         () = informed => {}

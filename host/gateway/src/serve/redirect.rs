@@ -18,10 +18,10 @@ use crate::generation::Generation;
 use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::audit;
-use crate::serve::connection::Connection;
-use crate::serve::connection::Service;
 use crate::serve::target::Target;
 use crate::serve::target::Unserved;
+use crate::transport::connection::Connection;
+use crate::transport::connection::Service;
 
 /// What a listener for plain HTTP answers.
 #[derive(Clone, Debug)]

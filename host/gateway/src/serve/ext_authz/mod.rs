@@ -22,12 +22,12 @@ use tonic::Status;
 use tonic::codegen::Service as _;
 
 use crate::serve::audit;
-use crate::serve::connection::Connection;
-use crate::serve::connection::Service;
-use crate::serve::connection::unless_it_panics;
 use crate::serve::flow::Gateway;
 use crate::serve::forward_auth::Front;
 use crate::serve::forward_auth::Verdict;
+use crate::transport::connection::Connection;
+use crate::transport::connection::Service;
+use crate::transport::connection::unless_it_panics;
 
 /// What a listener for Envoy serves.
 #[derive(Clone, Debug)]

@@ -17,10 +17,10 @@ use hyper::body::Incoming;
 use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::audit;
-use crate::serve::connection::Connection;
-use crate::serve::connection::Service;
 use crate::serve::flow::Gateway;
 use crate::serve::target::Unserved;
+use crate::transport::connection::Connection;
+use crate::transport::connection::Service;
 
 pub(crate) use self::changes::Changes;
 pub(crate) use self::dialect::Endpoint;

@@ -39,8 +39,8 @@ use crate::generation::Generation;
 use crate::serve::answer;
 use crate::serve::answer::Body;
 use crate::serve::body::ClientBody;
-use crate::serve::connection::Slot;
 use crate::serve::headers::hop_by_hop;
+use crate::transport::connection::Slot;
 
 use self::body::Progress;
 use self::body::RequestBody;

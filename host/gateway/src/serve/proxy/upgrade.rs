@@ -23,8 +23,8 @@ use tokio::io::copy_bidirectional;
 use super::Exchange;
 use super::body::Progress;
 use super::while_moving;
-use crate::serve::closing::Closing;
-use crate::serve::connection::Slot;
+use crate::transport::closing::Closing;
+use crate::transport::connection::Slot;
 
 /// A client's request to speak another protocol.
 #[derive(Debug)]

@@ -25,10 +25,10 @@ use crate::config::Draft;
 use crate::config::Environment;
 use crate::config::ListenConfig;
 use crate::generation::Generation;
-use crate::serve::Inherited;
-use crate::serve::Listener;
 use crate::serve::Listeners;
-use crate::serve::Shutdown;
+use crate::transport::Inherited;
+use crate::transport::Listener;
+use crate::transport::Shutdown;
 
 /// `Authorization` of the user alice, whom `simple` believes.
 const ALICE: &str = "Authorization: Basic YWxpY2U6eA==\r\n";

@@ -10,7 +10,7 @@ use std::process;
 use listenfd::ListenFd;
 use socket2::SockRef;
 
-use crate::serve::socket::Socket;
+use crate::transport::socket::Socket;
 
 /// Sockets that were passed and nobody has taken yet.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 
 use sd_notify::NotifyState;
 
-use crate::serve::shutdown::Shutdown;
+use crate::transport::shutdown::Shutdown;
 
 /// Says that the gateway serves, and goes on to tell what becomes of it until it stops.
 pub(crate) async fn keep_informed(status: String, mut stop: Shutdown) {

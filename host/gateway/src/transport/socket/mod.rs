@@ -22,7 +22,7 @@ use tokio_util::either::Either;
 use self::file::SocketFile;
 use crate::config::Listen;
 use crate::config::ListenAddress;
-use crate::serve::ServeError;
+use crate::transport::ServeError;
 
 pub(crate) use self::inherited::Inherited;
 

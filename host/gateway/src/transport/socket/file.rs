@@ -21,7 +21,7 @@ use socket2::SockAddr;
 use socket2::Socket;
 use socket2::Type;
 
-use crate::serve::socket::BACKLOG;
+use crate::transport::socket::BACKLOG;
 
 /// A file that was made for a socket, and goes with it.
 #[derive(Debug)]

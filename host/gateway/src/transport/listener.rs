@@ -12,19 +12,19 @@ use tokio::sync::Semaphore;
 use crate::config::Listen;
 use crate::config::ServerConfig;
 use crate::config::TlsConfig;
-use crate::serve::ServeError;
-use crate::serve::closing::Closing;
-use crate::serve::connection::Protocol;
-use crate::serve::connection::Service;
-use crate::serve::connection::Slot;
-use crate::serve::passthrough::Passthrough;
-use crate::serve::shutdown::Shutdown;
-use crate::serve::socket::Inherited;
-use crate::serve::socket::Place;
-use crate::serve::socket::Socket;
-use crate::serve::socket::Stream;
-use crate::serve::way::Way;
 use crate::tls::Tls;
+use crate::transport::ServeError;
+use crate::transport::closing::Closing;
+use crate::transport::connection::Protocol;
+use crate::transport::connection::Service;
+use crate::transport::connection::Slot;
+use crate::transport::handler::Way;
+use crate::transport::passthrough::Passthrough;
+use crate::transport::shutdown::Shutdown;
+use crate::transport::socket::Inherited;
+use crate::transport::socket::Place;
+use crate::transport::socket::Socket;
+use crate::transport::socket::Stream;
 
 /// Sockets that listen, all for the same.
 #[derive(Debug)]

@@ -20,9 +20,9 @@ use tokio::sync::Semaphore;
 use self::hello::Hello;
 pub(crate) use self::replay::Replayed;
 use crate::config::PassthroughConfig;
-use crate::serve::closing::Closing;
-use crate::serve::connection::Slot;
-use crate::serve::socket;
+use crate::transport::closing::Closing;
+use crate::transport::connection::Slot;
+use crate::transport::socket;
 
 /// Whose connections a listener passes on, and those that it does.
 #[derive(Debug)]

@@ -12,17 +12,17 @@ use portcullis_wire::proxy_protocol;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::serve::closing::Witness;
-use crate::serve::connection::Connection;
-use crate::serve::connection::Protocol;
-use crate::serve::connection::Service;
-use crate::serve::connection::Slot;
-use crate::serve::passthrough;
-use crate::serve::passthrough::Passthrough;
-use crate::serve::passthrough::Replayed;
-use crate::serve::socket;
-use crate::serve::socket::Stream;
 use crate::tls::Tls;
+use crate::transport::closing::Witness;
+use crate::transport::connection::Connection;
+use crate::transport::connection::Protocol;
+use crate::transport::connection::Service;
+use crate::transport::connection::Slot;
+use crate::transport::passthrough;
+use crate::transport::passthrough::Passthrough;
+use crate::transport::passthrough::Replayed;
+use crate::transport::socket;
+use crate::transport::socket::Stream;
 
 /// The way of a connection, from its first byte on.
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use socket2::Type;
 
 use crate::config::Listen;
 use crate::config::ListenAddress;
-use crate::serve::socket::BACKLOG;
+use crate::transport::socket::BACKLOG;
 
 /// Listens at one address of a list.
 pub(super) fn listen(address: SocketAddr, list: &Listen) -> io::Result<TcpListener> {
