@@ -1,12 +1,15 @@
 //! An authenticating HTTP gateway whose authenticators are sandboxed WebAssembly components.
 
 mod admin;
+mod answers;
 mod cli;
 mod config;
 mod files;
 mod generation;
+mod headers;
 mod kerberos;
 mod machine;
+mod proxy;
 mod routing;
 mod serve;
 #[cfg(test)]

@@ -11,6 +11,8 @@ pub mod cookies;
 pub mod forwarded;
 pub mod framing;
 pub mod header_names;
+pub mod hop_by_hop;
+pub mod identity_names;
 pub mod path;
 pub mod peer;
 pub mod proxy_protocol;

@@ -14,10 +14,10 @@ use portcullis::decision::Outcome;
 use portcullis::decision::Refusal;
 use portcullis_wire::client::Client;
 
+use crate::answers::response;
 use crate::generation::Access;
 use crate::generation::Route;
-use crate::serve::answer;
-use crate::serve::answer::Body;
+use crate::proxy::body::Body;
 use crate::serve::audit;
 use crate::serve::target::Target;
 
@@ -113,7 +113,7 @@ pub(crate) fn refusal(access: &Access, outcome: &Outcome) -> Option<Response<Bod
     match (outcome, access) {
         (Outcome::Grant(_), _) => None,
         (Outcome::Refuse(Refusal::Unauthenticated { credentials: false, .. }), Access::Optional(_)) => None,
-        (Outcome::Refuse(refusal), _) => Some(answer::refusal(refusal)),
+        (Outcome::Refuse(refusal), _) => Some(response::refusal(refusal)),
     }
 }
 

@@ -17,29 +17,29 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use portcullis_wire::client::Client;
 use portcullis_wire::forwarded;
+use portcullis_wire::identity_names::IdentityNames;
 use portcullis_wire::path::PathError;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 
+use crate::answers::internal_pages;
+use crate::answers::response;
+use crate::answers::whoami;
 use crate::config::Bounds;
 use crate::config::ServerConfig;
 use crate::config::Upstream;
 use crate::generation::Generation;
 use crate::generation::Route;
+use crate::proxy::Proxy;
+use crate::proxy::body::Body;
 use crate::serve::admission;
-use crate::serve::answer;
-use crate::serve::answer::Body;
 use crate::serve::audit;
 use crate::serve::authorize::Authorizer;
 use crate::serve::forward_auth::Endpoint;
 use crate::serve::forward_auth::Front;
-use crate::serve::headers::identity::IdentityNames;
 use crate::serve::outgoing::Outgoing;
-use crate::serve::own;
-use crate::serve::proxy::Proxy;
 use crate::serve::target::Target;
 use crate::serve::target::Unserved;
-use crate::serve::whoami;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
 use crate::transport::connection::fault;
@@ -65,7 +65,7 @@ impl Service for Arc<Gateway> {
     }
 
     fn failure() -> Response<Body> {
-        answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+        response::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
     }
 }
 
@@ -81,7 +81,7 @@ impl Gateway {
             bounds: config.bounds,
             front,
             authorizer: Authorizer::new(),
-            hsts: config.hsts.and_then(answer::hsts),
+            hsts: config.hsts.and_then(response::hsts),
         }
     }
 
@@ -100,7 +100,7 @@ impl Gateway {
                 response
             }
         };
-        let mut response = answer::for_method(&method, response);
+        let mut response = response::for_method(&method, response);
         if let Some(hsts) = self.hsts.as_ref().filter(|_| connection.scheme == Scheme::HTTPS) {
             let entry = response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY);
             entry.or_insert_with(|| hsts.clone());
@@ -138,7 +138,7 @@ impl Gateway {
         let target = Target::of(parts)?;
         forwarded::remove_unbelieved(&mut parts.headers, client);
         self.remove_identity(&mut parts.headers);
-        if own::covers(&target.path) {
+        if internal_pages::covers(&target.path) {
             return match target.path.has_encoded_slash() {
                 true => Err(Unserved::malformed(PathError::ENCODED_SLASH)),
                 false => Ok((target, None)),
@@ -160,7 +160,7 @@ impl Gateway {
         }
         let (target, route) = self.destination(client, &mut parts)?;
         let Some(route) = route else {
-            return Ok(own::answer(
+            return Ok(internal_pages::answer(
                 &target.path,
                 &parts.method,
                 &parts.headers,

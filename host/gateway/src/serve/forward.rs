@@ -11,16 +11,16 @@ use hyper::body::Incoming;
 use portcullis_wire::client::Client;
 use portcullis_wire::cookies;
 
+use crate::answers::response;
 use crate::config::UpstreamConfig;
 use crate::generation::Route;
-use crate::serve::answer;
-use crate::serve::answer::Body;
-use crate::serve::body::BodyError;
-use crate::serve::body::ClientBody;
+use crate::proxy::Unanswered;
+use crate::proxy::Upgrade;
+use crate::proxy::body::Body;
+use crate::proxy::body::BodyError;
+use crate::proxy::body::ClientBody;
 use crate::serve::flow::Gateway;
 use crate::serve::outgoing::Outgoing;
-use crate::serve::proxy::Unanswered;
-use crate::serve::proxy::Upgrade;
 use crate::transport::connection::Connection;
 use crate::transport::connection::fault;
 
@@ -40,7 +40,7 @@ impl Gateway {
             Ok(head) => head,
             Err(error) => {
                 tracing::warn!(route = route.name, why = %error, "a user can't be sent to the upstream");
-                return answer::error(StatusCode::FORBIDDEN, "Forbidden");
+                return response::error(StatusCode::FORBIDDEN, "Forbidden");
             }
         };
         let slot = Arc::clone(&connection.slot);
@@ -66,7 +66,7 @@ impl Gateway {
 fn broken_body(route: &Route, client: &Client, why: &BodyError) -> Response<Body> {
     tracing::info!(route = route.name, client = %client.shown_address(), %why, "a request's body ended early");
     let (bound, status, message) = match why {
-        BodyError::Broken(_) => return answer::error(StatusCode::BAD_REQUEST, "The body is broken"),
+        BodyError::Broken(_) => return response::error(StatusCode::BAD_REQUEST, "The body is broken"),
         BodyError::Size => ("max_body_size", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
         BodyError::Still => (
             "body_timeout",
@@ -75,7 +75,7 @@ fn broken_body(route: &Route, client: &Client, why: &BodyError) -> Response<Body
         ),
     };
     fault::count(bound);
-    answer::error(status, message)
+    response::error(status, message)
 }
 
 fn unreachable_upstream(route: &Route, upstream: &UpstreamConfig, unanswered: &Unanswered) -> Response<Body> {
@@ -89,9 +89,9 @@ fn unreachable_upstream(route: &Route, upstream: &UpstreamConfig, unanswered: &U
     );
     match error.status() {
         StatusCode::GATEWAY_TIMEOUT => {
-            answer::error(StatusCode::GATEWAY_TIMEOUT, "The upstream did not answer in time")
+            response::error(StatusCode::GATEWAY_TIMEOUT, "The upstream did not answer in time")
         }
-        StatusCode::SERVICE_UNAVAILABLE => answer::unavailable("The upstream is busy"),
-        status => answer::error(status, "The upstream can't be reached"),
+        StatusCode::SERVICE_UNAVAILABLE => response::unavailable("The upstream is busy"),
+        status => response::error(status, "The upstream can't be reached"),
     }
 }

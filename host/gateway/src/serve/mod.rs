@@ -2,26 +2,19 @@
 //! them. The way of one request is in `flow`.
 
 mod admission;
-mod answer;
 mod audit;
 pub(crate) mod authorize;
-mod body;
 mod ext_authz;
 mod flow;
 mod forward;
 mod forward_auth;
-pub(crate) mod headers;
 mod listeners;
 mod outgoing;
-mod own;
-mod page;
 mod preview;
-mod proxy;
 mod redirect;
 mod target;
 #[cfg(test)]
 mod tests;
-mod whoami;
 
 use std::sync::Arc;
 

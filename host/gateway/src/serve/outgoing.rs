@@ -11,14 +11,14 @@ use portcullis::decision::Authenticated;
 use portcullis_wire::client::Client;
 use portcullis_wire::cookies;
 use portcullis_wire::forwarded;
+use portcullis_wire::hop_by_hop;
 
 use crate::config::Cookies;
 use crate::config::IdentityHeaders;
 use crate::generation::Route;
-use crate::serve::headers::credentials;
-use crate::serve::headers::hop_by_hop;
-use crate::serve::headers::identity;
-use crate::serve::proxy::AcceptsTrailers;
+use crate::headers::credentials;
+use crate::headers::identity;
+use crate::proxy::AcceptsTrailers;
 use crate::serve::target::Target;
 
 /// A request that may go to its upstream.

@@ -15,9 +15,9 @@ use portcullis_wire::peer::Peer;
 
 use crate::generation::Opening;
 use crate::generation::Route;
+use crate::headers::identity;
 use crate::serve::admission;
 use crate::serve::flow::Gateway;
-use crate::serve::headers::identity;
 use crate::serve::target::Target;
 
 /// What would happen to a request.

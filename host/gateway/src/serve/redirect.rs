@@ -14,9 +14,10 @@ use hyper::body::Incoming;
 use portcullis_wire::client::Client;
 use portcullis_wire::peer::TrustedProxies;
 
+use crate::answers::response;
 use crate::generation::Generation;
-use crate::serve::answer;
-use crate::serve::answer::Body;
+use crate::proxy::body;
+use crate::proxy::body::Body;
 use crate::serve::audit;
 use crate::serve::target::Target;
 use crate::serve::target::Unserved;
@@ -72,17 +73,17 @@ impl Service for Redirect {
                 response
             }
         };
-        answer::for_method(&parts.method, response)
+        response::for_method(&parts.method, response)
     }
 
     fn failure() -> Response<Body> {
-        answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+        response::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
     }
 }
 
 /// 308 keeps the method and the body (RFC 9110, section 15.4.9). Browsers would keep the answer for ever if they might.
 fn moved(location: HeaderValue) -> Response<Body> {
-    let mut response = Response::new(answer::body(Bytes::new()));
+    let mut response = Response::new(body::full(Bytes::new()));
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, location);

@@ -14,9 +14,9 @@ use http::uri::Scheme;
 use portcullis_wire::framing::Doubt;
 use portcullis_wire::path::CanonicalPath;
 
+use crate::answers::response;
+use crate::proxy::body::Body;
 use crate::routing::is_served;
-use crate::serve::answer;
-use crate::serve::answer::Body;
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -103,11 +103,11 @@ impl Unserved {
     /// What the client gets.
     pub(crate) fn answer(&self) -> Response<Body> {
         match self {
-            Self::Front(_) => answer::error(StatusCode::FORBIDDEN, "Forbidden"),
-            Self::Malformed(_) => answer::error(StatusCode::BAD_REQUEST, &self.to_string()),
-            Self::Method => answer::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            Self::Size => answer::error(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::Route | Self::Upstream => answer::error(StatusCode::NOT_FOUND, "Not found"),
+            Self::Front(_) => response::error(StatusCode::FORBIDDEN, "Forbidden"),
+            Self::Malformed(_) => response::error(StatusCode::BAD_REQUEST, &self.to_string()),
+            Self::Method => response::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            Self::Size => response::error(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::Route | Self::Upstream => response::error(StatusCode::NOT_FOUND, "Not found"),
         }
     }
 }

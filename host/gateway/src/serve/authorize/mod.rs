@@ -26,14 +26,14 @@ use self::kept::Answer;
 use self::kept::Kept;
 use self::verdict::Verdict;
 use self::verdict::unavailable;
+use crate::answers::response;
 use crate::config::AuthorizeWith;
 use crate::config::Upstream;
+use crate::proxy::Proxy;
+use crate::proxy::body::Body;
 use crate::routing::template::Unbound;
-use crate::serve::answer;
-use crate::serve::answer::Body;
 use crate::serve::audit;
 use crate::serve::outgoing::Outgoing;
-use crate::serve::proxy::Proxy;
 use crate::serve::target::Target;
 
 /// Asks upstreams, not too many questions at once.
@@ -145,8 +145,8 @@ impl Unbound {
     /// What a client hears whose path leads to no question.
     pub(crate) fn answer(self) -> Response<Body> {
         match self {
-            Self::Ambiguous => answer::error(StatusCode::BAD_REQUEST, &self.to_string()),
-            Self::Missing => answer::error(StatusCode::NOT_FOUND, "Not found"),
+            Self::Ambiguous => response::error(StatusCode::BAD_REQUEST, &self.to_string()),
+            Self::Missing => response::error(StatusCode::NOT_FOUND, "Not found"),
         }
     }
 }

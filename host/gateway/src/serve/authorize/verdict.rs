@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::Response;
 use http::StatusCode;
 
-use crate::serve::answer;
-use crate::serve::answer::Body;
+use crate::answers::response;
+use crate::proxy::body::Body;
 
 /// What an upstream says of a user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,8 +53,8 @@ impl Verdict {
     pub(super) fn refusal(self) -> Option<Response<Body>> {
         match self {
             Self::Allow => None,
-            Self::Forbid => Some(answer::error(StatusCode::FORBIDDEN, "Forbidden")),
-            Self::NotFound => Some(answer::error(StatusCode::NOT_FOUND, "Not found")),
+            Self::Forbid => Some(response::error(StatusCode::FORBIDDEN, "Forbidden")),
+            Self::NotFound => Some(response::error(StatusCode::NOT_FOUND, "Not found")),
             Self::Unavailable => Some(unavailable()),
         }
     }
@@ -62,7 +62,7 @@ impl Verdict {
 
 /// What a client hears while nobody knows.
 pub(super) fn unavailable() -> Response<Body> {
-    answer::unavailable("Authorization is unavailable")
+    response::unavailable("Authorization is unavailable")
 }
 
 /// How long a no counts at most: somebody who was just let in shouldn't wait.

@@ -18,7 +18,7 @@ use http::header;
 use http_body_util::BodyExt;
 use tonic::Code;
 
-use crate::serve::answer::Body;
+use crate::proxy::body::Body;
 use crate::serve::forward_auth::Allowed;
 use crate::serve::forward_auth::Verdict;
 

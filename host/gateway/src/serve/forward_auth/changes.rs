@@ -7,7 +7,7 @@ use http::header;
 use portcullis_wire::header_names::fold;
 
 use crate::generation::Generation;
-use crate::serve::headers::identity;
+use crate::headers::identity;
 use crate::serve::outgoing::Outgoing;
 use crate::serve::outgoing::SendError;
 

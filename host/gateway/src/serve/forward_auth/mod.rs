@@ -14,8 +14,8 @@ use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
 
-use crate::serve::answer;
-use crate::serve::answer::Body;
+use crate::answers::response;
+use crate::proxy::body::Body;
 use crate::serve::audit;
 use crate::serve::flow::Gateway;
 use crate::serve::target::Unserved;
@@ -55,7 +55,7 @@ impl Service for ForwardAuth {
             }
             None => Unserved::Route.answer(),
         };
-        answer::for_method(&parts.method, response)
+        response::for_method(&parts.method, response)
     }
 
     fn failure() -> Response<Body> {

@@ -17,13 +17,14 @@ use portcullis_wire::forwarded;
 use portcullis_wire::header_names::fold;
 
 use super::Changes;
+use crate::answers::internal_pages;
+use crate::answers::response;
+use crate::proxy::body;
+use crate::proxy::body::Body;
 use crate::serve::admission;
-use crate::serve::answer;
-use crate::serve::answer::Body;
 use crate::serve::audit;
 use crate::serve::flow::Gateway;
 use crate::serve::outgoing::Outgoing;
-use crate::serve::own;
 use crate::serve::target::Target;
 use crate::serve::target::Unserved;
 
@@ -95,7 +96,7 @@ impl Gateway {
                         patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
                         "the front would not have waited for the decision"
                     );
-                    Ok(Verdict::deny(answer::unavailable("Authentication is unavailable")))
+                    Ok(Verdict::deny(response::unavailable("Authentication is unavailable")))
                 }
             },
         };
@@ -134,7 +135,7 @@ impl Gateway {
         {
             headers.insert(header::HOST, host);
         }
-        if own::covers(&target.path) {
+        if internal_pages::covers(&target.path) {
             return Err(Unserved::Route);
         }
         let route = self.route(target)?;
@@ -158,11 +159,11 @@ impl Gateway {
             Ok(changes) => changes,
             Err(error) => {
                 tracing::warn!(route = route.name, why = %error, "a user can't be sent to the upstream");
-                let refused = answer::error(StatusCode::FORBIDDEN, "Forbidden");
+                let refused = response::error(StatusCode::FORBIDDEN, "Forbidden");
                 return Ok(Verdict::deny(pass.mark(refused)));
             }
         };
-        let for_client = pass.mark(Response::new(answer::body(""))).into_parts().0.headers;
+        let for_client = pass.mark(Response::new(body::full(""))).into_parts().0.headers;
         Ok(Verdict::Allow(Box::new(Allowed { changes, for_client })))
     }
 }

@@ -3,7 +3,7 @@
 use http::Response;
 
 use super::write;
-use crate::serve::answer::Body;
+use crate::proxy::body::Body;
 use crate::serve::forward_auth::Allowed;
 
 /// A configuration can have one cookie at most copied to the client.

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use http::Response;
 
 use super::write;
-use crate::serve::answer::Body;
+use crate::proxy::body::Body;
 use crate::serve::forward_auth::Allowed;
 
 pub(super) fn allow(allowed: Allowed) -> Response<Body> {

@@ -20,7 +20,7 @@ use portcullis_wire::peer::Peer;
 use super::Front;
 use super::Original;
 use super::Verdict;
-use crate::serve::answer::Body;
+use crate::proxy::body::Body;
 use crate::serve::target::Unserved;
 
 /// How a front asks, and how it reads the answer.

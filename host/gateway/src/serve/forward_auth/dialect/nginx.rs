@@ -10,7 +10,7 @@ use http::header;
 use portcullis_wire::peer::Peer;
 
 use super::write;
-use crate::serve::answer::Body;
+use crate::proxy::body::Body;
 use crate::serve::forward_auth::Allowed;
 use crate::serve::forward_auth::Front;
 use crate::serve::forward_auth::Original;

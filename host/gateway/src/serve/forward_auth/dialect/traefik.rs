@@ -6,7 +6,7 @@ use http::Response;
 use http::header;
 
 use super::write;
-use crate::serve::answer::Body;
+use crate::proxy::body::Body;
 use crate::serve::forward_auth::Allowed;
 use crate::serve::forward_auth::verdict::Denied;
 

@@ -8,8 +8,9 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 
-use crate::serve::answer;
-use crate::serve::answer::Body;
+use crate::answers::response;
+use crate::proxy::body;
+use crate::proxy::body::Body;
 use crate::serve::forward_auth::Allowed;
 
 /// Yes, with what the upstream gets in place of the client's headers, for a front that changes nothing else.
@@ -18,7 +19,7 @@ pub(super) fn allow(allowed: Allowed) -> Response<Body> {
     for (name, value) in &allowed.changes.set {
         headers.append(name, value.clone());
     }
-    let mut response = Response::new(answer::body(""));
+    let mut response = Response::new(body::full(""));
     *response.headers_mut() = headers;
     not_to_be_kept(response)
 }
@@ -88,7 +89,7 @@ mod tests {
     #[test]
     fn yes_is_200_and_no_is_none() {
         for (status, expected) in [(200, 403), (204, 403), (299, 403), (302, 302), (401, 401), (503, 503)] {
-            let mut response = Response::new(answer::body(""));
+            let mut response = Response::new(body::full(""));
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
             assert_eq!(refusal(response).status(), expected, "{status}");
         }

@@ -16,9 +16,9 @@ use http_body_util::Empty;
 use super::BoxError;
 use super::Progress;
 use super::pass;
-use crate::serve::body::ClientBody;
-use crate::serve::proxy::expect::Hold;
-use crate::serve::proxy::trailers::Forbidden;
+use crate::proxy::body::ClientBody;
+use crate::proxy::expect::Hold;
+use crate::proxy::trailers::Forbidden;
 
 /// A client's body, on its way to an upstream. Its trailers are left out unless the connection is for them: they are
 /// headers that nobody looked at, and over HTTP/1.1 some upstreams merge them with the ones that the gateway has set

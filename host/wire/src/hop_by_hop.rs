@@ -9,7 +9,7 @@ use http::header;
 ///
 /// `Host` stays even when it is named: without it the upstream would be asked for another host than the route was
 /// chosen by.
-pub(crate) fn remove(headers: &mut HeaderMap) {
+pub fn remove(headers: &mut HeaderMap) {
     let named = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -23,7 +23,7 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
 }
 
 /// Whether the sender takes trailers after the response (RFC 9110, section 10.1.4). gRPC depends on them.
-pub(crate) fn accepts_trailers(headers: &HeaderMap) -> bool {
+pub fn accepts_trailers(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::TE).into_iter();
     let mut codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))

@@ -8,20 +8,20 @@ use portcullis::decision::Authenticated;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::serve::answer;
-use crate::serve::answer::Body;
-use crate::serve::page;
-use crate::serve::page::escape;
+use crate::answers::html;
+use crate::answers::html::escape;
+use crate::answers::response;
+use crate::proxy::body::Body;
 
 /// Shows the user: to a browser as a page, to everybody else as JSON.
 pub(crate) fn answer(method: &Method, headers: &HeaderMap, user: Option<&Authenticated>) -> Response<Body> {
     if method != Method::GET && method != Method::HEAD {
-        return answer::method_not_allowed("GET, HEAD");
+        return response::method_not_allowed("GET, HEAD");
     }
-    if page::wants_html(headers) {
-        page::html(&title(user), &rows(user))
+    if html::wants_html(headers) {
+        html::html(&title(user), &rows(user))
     } else {
-        answer::json(&facts(user))
+        response::json(&facts(user))
     }
 }
 

@@ -1,8 +1,6 @@
 //! The headers by which an upstream knows its user. Whatever a client sends under such a name is removed, on every
 //! route and in every spelling; only an [`Authenticated`] user's are set.
 
-mod names;
-
 use std::fmt;
 
 use base64::Engine as _;
@@ -15,8 +13,6 @@ use portcullis::decision::Authenticated;
 use portcullis::decision::Identity;
 
 use crate::config::IdentityHeaders;
-
-pub(crate) use self::names::IdentityNames;
 
 /// Tells the upstream who the user is.
 ///

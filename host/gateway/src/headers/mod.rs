@@ -2,5 +2,4 @@
 //! say comes. Each module is one rule; `flow` and `proxy` apply them in order.
 
 pub(crate) mod credentials;
-pub(crate) mod hop_by_hop;
 pub(crate) mod identity;

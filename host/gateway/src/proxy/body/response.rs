@@ -18,8 +18,8 @@ use super::BoxError;
 use super::Progress;
 use super::pass;
 use super::progress::Stillness;
-use crate::serve::proxy::Exchange;
-use crate::serve::proxy::trailers::clean_response;
+use crate::proxy::Exchange;
+use crate::proxy::trailers::clean_response;
 
 /// An upstream's body, on its way to a client. It breaks off when neither body has moved for too long.
 #[derive(Debug)]

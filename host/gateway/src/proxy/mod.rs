@@ -1,7 +1,7 @@
 //! The upstream side: takes a finished request there and brings the response back. Bodies stream both ways; a request is
 //! sent again only where no server can have acted on it, or where acting twice does no harm.
 
-mod body;
+pub(crate) mod body;
 mod check;
 mod connect;
 mod counters;
@@ -31,16 +31,7 @@ use http::response;
 use http_body_util::Either;
 use http_body_util::Empty;
 use hyper::body::Incoming;
-
-use crate::config::Protocol;
-use crate::config::Upstream;
-use crate::config::UpstreamConfig;
-use crate::generation::Generation;
-use crate::serve::answer;
-use crate::serve::answer::Body;
-use crate::serve::body::ClientBody;
-use crate::serve::headers::hop_by_hop;
-use crate::transport::connection::Slot;
+use portcullis_wire::hop_by_hop;
 
 use self::body::Progress;
 use self::body::RequestBody;
@@ -58,6 +49,14 @@ use self::server::Underway;
 use self::trailers::Forbidden;
 pub(crate) use self::upgrade::Tunnels;
 pub(crate) use self::upgrade::Upgrade;
+use crate::config::Protocol;
+use crate::config::Upstream;
+use crate::config::UpstreamConfig;
+use crate::generation::Generation;
+use crate::proxy::body;
+use crate::proxy::body::Body;
+use crate::proxy::body::ClientBody;
+use crate::transport::connection::Slot;
 
 /// The servers of all upstreams with the connections to them, and the upgraded connections.
 pub(crate) struct Proxy {
@@ -162,7 +161,7 @@ impl Proxy {
         let protocol = upgrade.agreed(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
         self.tunnels.carry(upgrade, upstream, (slot, exchange), idle_timeout);
-        let mut response = clean(response.into_parts().0, answer::body(Bytes::new()));
+        let mut response = clean(response.into_parts().0, body::full(Bytes::new()));
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));

@@ -2,30 +2,30 @@
 
 use std::collections::HashSet;
 
+use crate::header_names::fold;
+use crate::header_names::remove_where;
 use http::HeaderMap;
 use http::HeaderName;
-use portcullis_wire::header_names::fold;
-use portcullis_wire::header_names::remove_where;
 
 /// The names that no client may send: those that any route sets, and those that upstreams are known to believe.
 #[derive(Debug)]
-pub(crate) struct IdentityNames(HashSet<String>);
+pub struct IdentityNames(HashSet<String>);
 
 impl IdentityNames {
     /// Takes the names that the routes of a gateway set.
-    pub(crate) fn new<'a>(configured: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+    pub fn new<'a>(configured: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         let configured = configured.into_iter().map(|name| fold(name).into_owned());
         Self(configured.chain(WELL_KNOWN.map(str::to_owned)).collect())
     }
 
     /// Whether a header of this name is removed from every request.
-    pub(crate) fn contains(&self, name: &HeaderName) -> bool {
+    pub fn contains(&self, name: &HeaderName) -> bool {
         let folded = fold(name);
         self.0.contains(folded.as_ref()) || WELL_KNOWN_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
     }
 
     /// Removes every spelling of every name, and returns those that were there.
-    pub(crate) fn remove_from(&self, headers: &mut HeaderMap) -> Vec<HeaderName> {
+    pub fn remove_from(&self, headers: &mut HeaderMap) -> Vec<HeaderName> {
         remove_where(headers, |name| self.contains(name))
     }
 }

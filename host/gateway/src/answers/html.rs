@@ -6,8 +6,8 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 
-use crate::serve::answer;
-use crate::serve::answer::Body;
+use crate::answers::response;
+use crate::proxy::body::Body;
 
 /// Whether the client is a browser that shows pages: it names HTML, where a client of an API names `*/*` or JSON.
 pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
@@ -31,7 +31,7 @@ pub(crate) fn html(title: &str, body: &str) -> Response<Body> {
          <meta name=\"viewport\" content=\"width=device-width\">\n<style>{STYLE}</style>\n\
          <main>\n<h1>{title}</h1>\n{body}</main>\n</html>\n"
     );
-    let mut response = answer::page(StatusCode::OK, "text/html; charset=utf-8", page);
+    let mut response = response::page(StatusCode::OK, "text/html; charset=utf-8", page);
     response
         .headers_mut()
         .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

@@ -7,9 +7,9 @@ use http::HeaderMap;
 use http::HeaderName;
 use portcullis_wire::header_names::fold;
 use portcullis_wire::header_names::remove_where;
+use portcullis_wire::identity_names::IdentityNames;
 
 use crate::generation::Generation;
-use crate::serve::headers::identity::IdentityNames;
 
 /// What no client may send as a trailer: what says who the user is, or could have been asked about.
 #[derive(Debug)]

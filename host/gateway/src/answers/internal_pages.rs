@@ -11,9 +11,9 @@ use portcullis::session::Sessions;
 use portcullis_wire::path::CanonicalPath;
 use serde_json::json;
 
-use crate::serve::answer;
-use crate::serve::answer::Body;
-use crate::serve::page;
+use crate::answers::html;
+use crate::answers::response;
+use crate::proxy::body::Body;
 
 /// Whether a path is the gateway's own, also when it only looks so to a careless reader.
 pub(crate) fn covers(path: &CanonicalPath) -> bool {
@@ -29,7 +29,7 @@ pub(crate) fn answer(
 ) -> Response<Body> {
     match path.decoded() {
         "/.portcullis/logout" => logout(method, headers, sessions),
-        _ => answer::error(StatusCode::NOT_FOUND, "Not found"),
+        _ => response::error(StatusCode::NOT_FOUND, "Not found"),
     }
 }
 
@@ -41,19 +41,19 @@ fn is_own(path: &CanonicalPath) -> bool {
 /// may post here. The cookie is all that there is of a session, so a copy of it lives until it expires.
 fn logout(method: &Method, headers: &HeaderMap, sessions: Option<&Arc<Sessions>>) -> Response<Body> {
     let reads = method == Method::GET || method == Method::HEAD;
-    if reads && page::wants_html(headers) {
-        return page::html("Sign out?", "<form method=\"post\"><button>Sign out</button></form>\n");
+    if reads && html::wants_html(headers) {
+        return html::html("Sign out?", "<form method=\"post\"><button>Sign out</button></form>\n");
     }
     if method != Method::POST {
-        return answer::method_not_allowed("POST");
+        return response::method_not_allowed("POST");
     }
     if headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site") {
-        return answer::error(StatusCode::FORBIDDEN, "Forbidden");
+        return response::error(StatusCode::FORBIDDEN, "Forbidden");
     }
-    let mut response = if page::wants_html(headers) {
-        page::html("You are signed out", "")
+    let mut response = if html::wants_html(headers) {
+        html::html("You are signed out", "")
     } else {
-        answer::json(&json!({ "session": null }))
+        response::json(&json!({ "session": null }))
     };
     if let Some(sessions) = sessions {
         response.headers_mut().append(header::SET_COOKIE, sessions.clear());

@@ -11,18 +11,10 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 use http_body_util::Either;
-use http_body_util::Full;
 use portcullis::decision::Refusal;
 
-use crate::serve::proxy::ResponseBody;
-
-/// A response's body: our own, or an upstream's as it streams in.
-pub(crate) type Body = Either<Full<Bytes>, ResponseBody>;
-
-/// A body of our own.
-pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {
-    Either::Left(Full::new(bytes.into()))
-}
+use crate::proxy::body;
+use crate::proxy::body::Body;
 
 /// An error for the client to read: what is wrong on its side, never why the gateway decided so.
 pub(crate) fn error(status: StatusCode, message: &str) -> Response<Body> {
@@ -49,12 +41,12 @@ pub(crate) fn unavailable(message: &str) -> Response<Body> {
 
 /// What a client hears when its request may not go on.
 pub(crate) fn refusal(refusal: &Refusal) -> Response<Body> {
-    refusal.clone().into_response().map(body)
+    refusal.clone().into_response().map(body::full)
 }
 
 /// A response that must not be kept, and that differs with the credentials of its request.
 pub(crate) fn page(status: StatusCode, media_type: &'static str, content: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(body(content));
+    let mut response = Response::new(body::full(content));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -75,7 +67,7 @@ pub(crate) fn for_method(method: &Method, response: Response<Body>) -> Response<
         Either::Left(content) if method == Method::HEAD => {
             let length = http_body::Body::size_hint(content).lower();
             with(
-                response.map(|_| body(Bytes::new())),
+                response.map(|_| body::full(Bytes::new())),
                 header::CONTENT_LENGTH,
                 HeaderValue::from(length),
             )

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::connect::ConnectError;
 use super::server::Server;
-use crate::serve::body::BodyError;
+use crate::proxy::body::BodyError;
 
 /// Why an upstream gave no response that could be passed on.
 #[derive(Debug)]
