@@ -31,9 +31,9 @@ use portcullis_wire::peer::Peer;
 use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::generation::Route;
-use crate::serve::Ending;
-use crate::serve::Gateway;
-use crate::serve::Preview;
+use crate::pipeline::Ending;
+use crate::pipeline::Gateway;
+use crate::pipeline::Preview;
 
 /// Arguments of `explain`.
 #[derive(Args, Debug)]

@@ -1,18 +1,8 @@
 //! The gateway's public listener: it takes requests in, asks the authenticators of their route, and answers or forwards
 //! them. The way of one request is in `flow`.
 
-mod admission;
-mod audit;
-pub(crate) mod authorize;
-mod ext_authz;
-mod flow;
-mod forward;
-mod forward_auth;
 mod listeners;
-mod outgoing;
-mod preview;
 mod redirect;
-mod target;
 #[cfg(test)]
 mod tests;
 
@@ -28,10 +18,6 @@ use crate::transport::connection::fault;
 use crate::transport::systemd;
 
 use self::listeners::Listeners;
-
-pub(crate) use flow::Gateway;
-pub(crate) use preview::Ending;
-pub(crate) use preview::Preview;
 
 /// Serves a configuration on its listeners until the process is told to stop.
 ///

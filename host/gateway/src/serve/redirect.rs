@@ -16,11 +16,11 @@ use portcullis_wire::peer::TrustedProxies;
 
 use crate::answers::response;
 use crate::generation::Generation;
+use crate::pipeline::audit;
+use crate::pipeline::target::Target;
+use crate::pipeline::target::Unserved;
 use crate::proxy::body;
 use crate::proxy::body::Body;
-use crate::serve::audit;
-use crate::serve::target::Target;
-use crate::serve::target::Unserved;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
 

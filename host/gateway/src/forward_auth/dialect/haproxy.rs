@@ -7,8 +7,8 @@ use http::HeaderValue;
 use http::Response;
 
 use super::write;
+use crate::forward_auth::Allowed;
 use crate::proxy::body::Body;
-use crate::serve::forward_auth::Allowed;
 
 pub(super) fn allow(allowed: Allowed) -> Response<Body> {
     let set = names(allowed.changes.set.keys());

@@ -18,8 +18,8 @@ use crate::config::IdentityHeaders;
 use crate::generation::Route;
 use crate::headers::credentials;
 use crate::headers::identity;
+use crate::pipeline::target::Target;
 use crate::proxy::AcceptsTrailers;
-use crate::serve::target::Target;
 
 /// A request that may go to its upstream.
 #[derive(Clone, Copy, Debug)]

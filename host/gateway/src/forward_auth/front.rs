@@ -9,7 +9,7 @@ use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 
 use crate::config::ProxyToken;
-use crate::serve::target::Unserved;
+use crate::pipeline::target::Unserved;
 
 /// By what fronts are known.
 #[derive(Clone, Debug)]

@@ -4,11 +4,11 @@
 use http::HeaderMap;
 use portcullis_wire::peer::Peer;
 
-use crate::serve::forward_auth::Front;
-use crate::serve::forward_auth::Original;
-use crate::serve::forward_auth::fields;
-use crate::serve::target::Target;
-use crate::serve::target::Unserved;
+use crate::forward_auth::Front;
+use crate::forward_auth::Original;
+use crate::forward_auth::fields;
+use crate::pipeline::target::Target;
+use crate::pipeline::target::Unserved;
 
 pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Unserved> {
     let scheme = fields::scheme(fields::one(headers, "x-forwarded-proto")?)?;

@@ -14,8 +14,8 @@ use portcullis::decision::Step;
 use portcullis::decision::Verdict;
 use portcullis_wire::client::Client;
 
-use crate::serve::target::Target;
-use crate::serve::target::Unserved;
+use crate::pipeline::target::Target;
+use crate::pipeline::target::Unserved;
 
 /// The request that a line is about.
 #[derive(Clone, Copy, Debug)]

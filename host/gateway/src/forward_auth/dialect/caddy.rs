@@ -3,8 +3,8 @@
 use http::Response;
 
 use super::write;
+use crate::forward_auth::Allowed;
 use crate::proxy::body::Body;
-use crate::serve::forward_auth::Allowed;
 
 /// A configuration can have one cookie at most copied to the client.
 pub(super) fn allow(mut allowed: Allowed) -> Response<Body> {

@@ -14,13 +14,13 @@ use portcullis_wire::cookies;
 use crate::answers::response;
 use crate::config::UpstreamConfig;
 use crate::generation::Route;
+use crate::pipeline::flow::Gateway;
+use crate::pipeline::outgoing::Outgoing;
 use crate::proxy::Unanswered;
 use crate::proxy::Upgrade;
 use crate::proxy::body::Body;
 use crate::proxy::body::BodyError;
 use crate::proxy::body::ClientBody;
-use crate::serve::flow::Gateway;
-use crate::serve::outgoing::Outgoing;
 use crate::transport::connection::Connection;
 use crate::transport::connection::fault;
 

@@ -6,9 +6,9 @@ use http::Response;
 use http::header;
 
 use super::write;
+use crate::forward_auth::Allowed;
+use crate::forward_auth::verdict::Denied;
 use crate::proxy::body::Body;
-use crate::serve::forward_auth::Allowed;
-use crate::serve::forward_auth::verdict::Denied;
 
 pub(super) fn allow(allowed: Allowed) -> Response<Body> {
     write::allow_with_all(allowed)

@@ -19,14 +19,14 @@ use portcullis_wire::header_names::fold;
 use super::Changes;
 use crate::answers::internal_pages;
 use crate::answers::response;
+use crate::pipeline::admission;
+use crate::pipeline::audit;
+use crate::pipeline::flow::Gateway;
+use crate::pipeline::outgoing::Outgoing;
+use crate::pipeline::target::Target;
+use crate::pipeline::target::Unserved;
 use crate::proxy::body;
 use crate::proxy::body::Body;
-use crate::serve::admission;
-use crate::serve::audit;
-use crate::serve::flow::Gateway;
-use crate::serve::outgoing::Outgoing;
-use crate::serve::target::Target;
-use crate::serve::target::Unserved;
 
 /// The request that a front asks about.
 #[derive(Debug)]

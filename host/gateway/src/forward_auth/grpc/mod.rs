@@ -21,10 +21,10 @@ use portcullis_wire::peer::Peer;
 use tonic::Status;
 use tonic::codegen::Service as _;
 
-use crate::serve::audit;
-use crate::serve::flow::Gateway;
-use crate::serve::forward_auth::Front;
-use crate::serve::forward_auth::Verdict;
+use crate::forward_auth::Front;
+use crate::forward_auth::Verdict;
+use crate::pipeline::audit;
+use crate::pipeline::flow::Gateway;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
 use crate::transport::connection::unless_it_panics;

@@ -1,7 +1,7 @@
 //! `authorize_with`: before a request goes on, its upstream is asked as that user whether it may. What the gateway can't
 //! learn is no: 503, never a way in.
 
-mod kept;
+mod decision_cache;
 mod verdict;
 
 use std::sync::Arc;
@@ -22,19 +22,19 @@ use portcullis::decision::Authenticated;
 use portcullis_wire::path::CanonicalPath;
 use tokio::sync::Semaphore;
 
-use self::kept::Answer;
-use self::kept::Kept;
+use self::decision_cache::Answer;
+use self::decision_cache::Kept;
 use self::verdict::Verdict;
 use self::verdict::unavailable;
 use crate::answers::response;
 use crate::config::AuthorizeWith;
 use crate::config::Upstream;
+use crate::pipeline::audit;
+use crate::pipeline::outgoing::Outgoing;
+use crate::pipeline::target::Target;
 use crate::proxy::Proxy;
 use crate::proxy::body::Body;
 use crate::routing::template::Unbound;
-use crate::serve::audit;
-use crate::serve::outgoing::Outgoing;
-use crate::serve::target::Target;
 
 /// Asks upstreams, not too many questions at once.
 #[derive(Debug)]

@@ -20,8 +20,8 @@ use portcullis_wire::peer::Peer;
 use super::Front;
 use super::Original;
 use super::Verdict;
+use crate::pipeline::target::Unserved;
 use crate::proxy::body::Body;
-use crate::serve::target::Unserved;
 
 /// How a front asks, and how it reads the answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -5,6 +5,7 @@ mod changes;
 mod dialect;
 pub(crate) mod fields;
 mod front;
+pub(crate) mod grpc;
 mod verdict;
 
 use std::sync::Arc;
@@ -15,10 +16,10 @@ use http::request::Parts;
 use hyper::body::Incoming;
 
 use crate::answers::response;
+use crate::pipeline::audit;
+use crate::pipeline::flow::Gateway;
+use crate::pipeline::target::Unserved;
 use crate::proxy::body::Body;
-use crate::serve::audit;
-use crate::serve::flow::Gateway;
-use crate::serve::target::Unserved;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
 

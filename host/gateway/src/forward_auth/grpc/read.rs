@@ -14,11 +14,11 @@ use portcullis_wire::client;
 use portcullis_wire::client::Client;
 use portcullis_wire::peer;
 
-use crate::serve::forward_auth::Front;
-use crate::serve::forward_auth::Original;
-use crate::serve::forward_auth::fields;
-use crate::serve::target::Target;
-use crate::serve::target::Unserved;
+use crate::forward_auth::Front;
+use crate::forward_auth::Original;
+use crate::forward_auth::fields;
+use crate::pipeline::target::Target;
+use crate::pipeline::target::Unserved;
 
 /// Reads the request that Envoy asks about.
 pub(super) fn original(

@@ -18,9 +18,9 @@ use http::header;
 use http_body_util::BodyExt;
 use tonic::Code;
 
+use crate::forward_auth::Allowed;
+use crate::forward_auth::Verdict;
 use crate::proxy::body::Body;
-use crate::serve::forward_auth::Allowed;
-use crate::serve::forward_auth::Verdict;
 
 /// Writes a verdict down.
 pub(super) async fn response(verdict: Verdict) -> CheckResponse {

@@ -12,14 +12,14 @@ use http::request::Parts;
 use portcullis_wire::peer::Peer;
 
 use super::write;
+use crate::forward_auth::Allowed;
+use crate::forward_auth::Front;
+use crate::forward_auth::Original;
+use crate::forward_auth::fields;
+use crate::pipeline::target;
+use crate::pipeline::target::Target;
+use crate::pipeline::target::Unserved;
 use crate::proxy::body::Body;
-use crate::serve::forward_auth::Allowed;
-use crate::serve::forward_auth::Front;
-use crate::serve::forward_auth::Original;
-use crate::serve::forward_auth::fields;
-use crate::serve::target;
-use crate::serve::target::Target;
-use crate::serve::target::Unserved;
 
 pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &Front) -> Result<Original, Unserved> {
     let authority = target::authority(parts)?.unwrap_or_default();

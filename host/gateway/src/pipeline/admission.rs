@@ -17,9 +17,9 @@ use portcullis_wire::client::Client;
 use crate::answers::response;
 use crate::generation::Access;
 use crate::generation::Route;
+use crate::pipeline::audit;
+use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
-use crate::serve::audit;
-use crate::serve::target::Target;
 
 /// A request that may go on, and what its response will carry.
 #[derive(Debug)]

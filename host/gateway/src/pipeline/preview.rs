@@ -16,9 +16,9 @@ use portcullis_wire::peer::Peer;
 use crate::generation::Opening;
 use crate::generation::Route;
 use crate::headers::identity;
-use crate::serve::admission;
-use crate::serve::flow::Gateway;
-use crate::serve::target::Target;
+use crate::pipeline::admission;
+use crate::pipeline::flow::Gateway;
+use crate::pipeline::target::Target;
 
 /// What would happen to a request.
 #[derive(Debug)]

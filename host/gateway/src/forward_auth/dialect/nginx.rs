@@ -10,14 +10,14 @@ use http::header;
 use portcullis_wire::peer::Peer;
 
 use super::write;
+use crate::forward_auth::Allowed;
+use crate::forward_auth::Front;
+use crate::forward_auth::Original;
+use crate::forward_auth::fields;
+use crate::forward_auth::verdict::Denied;
+use crate::pipeline::target::Target;
+use crate::pipeline::target::Unserved;
 use crate::proxy::body::Body;
-use crate::serve::forward_auth::Allowed;
-use crate::serve::forward_auth::Front;
-use crate::serve::forward_auth::Original;
-use crate::serve::forward_auth::fields;
-use crate::serve::forward_auth::verdict::Denied;
-use crate::serve::target::Target;
-use crate::serve::target::Unserved;
 
 /// `X-Original-URL` is `$scheme://$http_host$request_uri`: one header, so that its parts can't come from two sides.
 pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Unserved> {

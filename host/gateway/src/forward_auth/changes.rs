@@ -8,8 +8,8 @@ use portcullis_wire::header_names::fold;
 
 use crate::generation::Generation;
 use crate::headers::identity;
-use crate::serve::outgoing::Outgoing;
-use crate::serve::outgoing::SendError;
+use crate::pipeline::outgoing::Outgoing;
+use crate::pipeline::outgoing::SendError;
 
 /// Changes of a request that goes on to a front's upstream.
 ///

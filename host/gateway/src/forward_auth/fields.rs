@@ -8,9 +8,9 @@ use portcullis_wire::client;
 use portcullis_wire::client::Client;
 use portcullis_wire::peer::Peer;
 
-use crate::serve::forward_auth::Front;
-use crate::serve::target;
-use crate::serve::target::Unserved;
+use crate::forward_auth::Front;
+use crate::pipeline::target;
+use crate::pipeline::target::Unserved;
 
 /// The one value of a header.
 pub(crate) fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Unserved> {

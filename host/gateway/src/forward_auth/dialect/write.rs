@@ -9,9 +9,9 @@ use http::StatusCode;
 use http::header;
 
 use crate::answers::response;
+use crate::forward_auth::Allowed;
 use crate::proxy::body;
 use crate::proxy::body::Body;
-use crate::serve::forward_auth::Allowed;
 
 /// Yes, with what the upstream gets in place of the client's headers, for a front that changes nothing else.
 pub(super) fn allow(allowed: Allowed) -> Response<Body> {
@@ -84,7 +84,7 @@ fn not_to_be_kept(mut response: Response<Body>) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::forward_auth::Changes;
+    use crate::forward_auth::Changes;
 
     #[test]
     fn yes_is_200_and_no_is_none() {
