@@ -11,7 +11,7 @@ use metrics::describe_histogram;
 use metrics::gauge;
 use metrics::histogram;
 
-use crate::authenticator::PluginError;
+use crate::sandbox::PluginError;
 use crate::decision::Asked;
 use crate::decision::Question;
 use crate::decision::Step;

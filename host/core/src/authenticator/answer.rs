@@ -11,8 +11,6 @@ use http::HeaderValue;
 use http::StatusCode;
 
 use super::Authenticator;
-use super::error::PluginError;
-use super::error::bounded;
 use crate::contract::portcullis::auth::types;
 use crate::decision::Authenticated;
 use crate::decision::Challenge;
@@ -23,6 +21,8 @@ use crate::decision::PluginResponse;
 use crate::decision::Refusal;
 use crate::decision::Step;
 use crate::decision::Verdict;
+use crate::sandbox::PluginError;
+use crate::sandbox::bounded;
 
 const MAX_HEADERS: usize = 32;
 const MAX_HEADER_BYTES: usize = 16 * 1024;

@@ -2,14 +2,12 @@
 //! each in a fresh instance, and whatever the plugin does ends as a verdict.
 
 mod answer;
-mod error;
 mod settings;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use self::answer::Said;
-use self::error::bounded;
 use self::settings::check;
 use crate::AuthRequest;
 use crate::decision::Asked;
@@ -31,11 +29,13 @@ use crate::overload::Place;
 use crate::overload::TurnedAway;
 use crate::sandbox::Cache;
 use crate::sandbox::Instance;
+use crate::sandbox::PluginError;
 use crate::sandbox::Reply;
 use crate::sandbox::Surroundings;
+use crate::sandbox::bounded;
+use crate::sandbox::error;
 
 pub(crate) use self::answer::Ending;
-pub use self::error::PluginError;
 pub use self::settings::ConfigureError;
 pub use self::settings::SettingsError;
 

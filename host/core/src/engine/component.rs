@@ -9,7 +9,7 @@ use super::Engine;
 use super::LoadError;
 use super::compile::compile;
 use super::inspect::Inspection;
-use crate::authenticator::PluginError;
+use crate::sandbox::PluginError;
 use crate::contract::PluginPre;
 use crate::sandbox::Instance;
 use crate::sandbox::State;

@@ -21,7 +21,7 @@ use super::budget::Share;
 use super::negotiate::MAX_TOKENS;
 use super::stdio::Lines;
 use crate::AuthRequest;
-use crate::authenticator::PluginError;
+use super::error::PluginError;
 use crate::contract::Plugin;
 use crate::contract::portcullis::auth::types::Grant;
 use crate::contract::portcullis::auth::types::Refusal;

@@ -6,6 +6,7 @@ mod cache;
 mod ceiling;
 mod clock;
 mod crypto;
+pub(crate) mod error;
 mod instance;
 mod io;
 mod logging;
@@ -41,7 +42,8 @@ use crate::negotiate::Negotiator;
 
 pub(crate) use self::budget::Budget;
 pub(crate) use self::cache::Cache;
-pub(crate) use self::clock::Stop;
+pub use self::error::PluginError;
+pub(crate) use self::error::bounded;
 pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
 pub(crate) use self::instance::Surroundings;
