@@ -19,6 +19,7 @@ use wasmtime::component::Linker;
 
 use self::cache::CompileCache;
 use self::ticker::Ticker;
+use crate::limits::Limits;
 use crate::sandbox;
 use crate::sandbox::Budget;
 use crate::sandbox::State;
@@ -33,9 +34,6 @@ pub use self::inspect::LoadError;
 
 /// Most plugin calls at once in one process.
 const MAX_CALLS: u32 = 256;
-
-/// Largest memory that any plugin may be given, in bytes.
-pub(crate) const MAX_MEMORY: usize = 1 << 30;
 
 /// Compiles components and runs them. A clone is the same engine.
 #[derive(Clone)]
@@ -185,7 +183,7 @@ fn pooled() -> wasmtime::Result<wasmtime::Engine> {
         .table_elements(100_000)
         .max_core_instance_size(8 << 20)
         .max_component_instance_size(8 << 20)
-        .max_memory_size(MAX_MEMORY)
+        .max_memory_size(Limits::MAX_MEMORY)
         // Clearing a small memory by hand is faster than giving its pages back and faulting them in again.
         .linear_memory_keep_resident(512 << 10)
         .table_keep_resident(64 << 10);
