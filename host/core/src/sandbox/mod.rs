@@ -50,11 +50,6 @@ pub(crate) use self::instance::Surroundings;
 pub(crate) use self::logging::LogLines;
 pub(crate) use self::turn::Turns;
 
-/// The request as a plugin holds it. There is one to an instance, so the handle says nothing.
-#[derive(Debug)]
-#[expect(unreachable_pub, reason = "the generated contract re-exports it")]
-pub struct RequestHandle;
-
 /// What one instance can reach.
 pub(crate) struct State {
     ceiling: Ceiling,

@@ -3,10 +3,10 @@
 use http::HeaderName;
 use wasmtime::component::Resource;
 
-use super::RequestHandle;
 use super::State;
 use super::clock::Stop;
 use crate::AuthRequest;
+use crate::contract::RequestHandle;
 use crate::contract::portcullis::auth::types;
 use crate::decision::Answer;
 use crate::decision::Asked;
