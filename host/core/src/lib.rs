@@ -18,6 +18,7 @@ mod limits;
 mod metering;
 mod negotiate;
 mod overload;
+mod plugin_log;
 mod request;
 mod sandbox;
 pub mod session;

@@ -13,7 +13,6 @@ use super::Budget;
 use super::Cache;
 use super::Ceiling;
 use super::Clock;
-use super::LogLines;
 use super::State;
 use super::Turn;
 use super::budget::Share;
@@ -32,6 +31,7 @@ use crate::engine::Component;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
+use crate::plugin_log::LogLines;
 
 /// Most bytes that a plugin may hand over in one call, its answer included. Texts count a little more than their size.
 const MAX_HANDED_OVER: usize = 1 << 20;

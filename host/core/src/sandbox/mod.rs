@@ -39,6 +39,7 @@ use crate::decision::Asked;
 use crate::egress::CallEgress;
 use crate::grants::Grants;
 use crate::negotiate::Negotiator;
+use crate::plugin_log::LogLines;
 
 pub(crate) use self::budget::Budget;
 pub(crate) use self::cache::Cache;
@@ -47,7 +48,6 @@ pub(crate) use self::error::bounded;
 pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
 pub(crate) use self::instance::Surroundings;
-pub(crate) use self::logging::LogLines;
 pub(crate) use self::turn::Turns;
 
 /// What one instance can reach.
