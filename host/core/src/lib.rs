@@ -1,11 +1,12 @@
 //! Ask sandboxed WebAssembly components who sent an HTTP request.
 //!
-//! A [`Component`] is compiled by an [`Engine`], becomes an [`Authenticator`] with settings and grants, and is asked in
+//! A [`Component`] is compiled for an [`Engine`], becomes an [`Authenticator`] with settings and grants, and is asked in
 //! a [`Chain`]. A [`Gate`] adds sessions, and [`AuthenticateLayer`] puts a gate in front of any `tower` service. The
 //! crate opens no port, and reads no file but its own cache of compiled components.
 
 mod authenticator;
 mod chain;
+mod component;
 mod contract;
 pub mod decision;
 mod detach;
@@ -28,20 +29,20 @@ pub use authenticator::AuthenticatorBuilder;
 pub use authenticator::ConfigureError;
 pub use authenticator::SettingsError;
 pub use chain::Chain;
+pub use component::CONTRACT;
+pub use component::Component;
+pub use component::Digest;
+pub use component::DigestError;
+pub use component::LoadError;
 pub use decision::Authenticated;
 pub use decision::Decision;
 pub use decision::Outcome;
 pub use decision::Refusal;
 pub use egress::Outbound;
 pub use egress::OutboundError;
-pub use engine::CONTRACT;
-pub use engine::Component;
-pub use engine::Digest;
-pub use engine::DigestError;
 pub use engine::Engine;
 pub use engine::EngineBuilder;
 pub use engine::EngineError;
-pub use engine::LoadError;
 pub use engine::UnusableCache;
 pub use gate::Admission;
 pub use gate::Gate;

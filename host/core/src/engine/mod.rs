@@ -2,9 +2,6 @@
 //! is visible to them.
 
 mod cache;
-mod compile;
-mod component;
-mod inspect;
 mod ticker;
 
 use std::path::PathBuf;
@@ -26,11 +23,6 @@ use crate::sandbox::State;
 use crate::sandbox::Turns;
 
 pub use self::cache::UnusableCache;
-pub use self::component::Component;
-pub use self::component::Digest;
-pub use self::component::DigestError;
-pub use self::inspect::CONTRACT;
-pub use self::inspect::LoadError;
 
 /// Most plugin calls at once in one process.
 const MAX_CALLS: u32 = 256;
@@ -46,7 +38,7 @@ pub(crate) struct Shared {
     pub(crate) turns: Turns,
     pub(crate) memory: Arc<Budget>,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
-    cache: Option<CompileCache>,
+    pub(crate) cache: Option<CompileCache>,
     _ticker: Ticker,
 }
 
@@ -58,17 +50,6 @@ impl Engine {
             tls: None,
             memory: usize::MAX,
         }
-    }
-
-    /// Reads and compiles a component, or takes it from the cache.
-    ///
-    /// It keeps a processor busy for tens of milliseconds to seconds: call it where blocking is fine.
-    ///
-    /// # Errors
-    ///
-    /// When the bytes are no component, or none that speaks this contract: [`LoadError`] says what they are.
-    pub fn load(&self, wasm: &[u8]) -> Result<Component, LoadError> {
-        Component::load(self, wasm)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

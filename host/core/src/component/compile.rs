@@ -5,8 +5,8 @@
 
 use wasmtime::component::Component;
 
-use super::Digest;
-use super::Shared;
+use super::digest::Digest;
+use crate::engine::Shared;
 
 /// Compiles a component, or takes its machine code from the cache.
 pub(super) fn compile(engine: &Shared, digest: &Digest, wasm: &[u8]) -> wasmtime::Result<Component> {
@@ -14,7 +14,7 @@ pub(super) fn compile(engine: &Shared, digest: &Digest, wasm: &[u8]) -> wasmtime
         return Component::from_binary(&engine.wasmtime, wasm);
     };
     if let Some(component) = cache
-        .find(digest, &engine.wasmtime)
+        .find(digest.as_bytes(), &engine.wasmtime)
         .and_then(|code| map(&engine.wasmtime, &code))
     {
         tracing::debug!(%digest, "component taken from the cache");
@@ -23,7 +23,7 @@ pub(super) fn compile(engine: &Shared, digest: &Digest, wasm: &[u8]) -> wasmtime
     let component = Component::from_binary(&engine.wasmtime, wasm)?;
     if let Err(error) = component
         .serialize()
-        .and_then(|code| Ok(cache.store(digest, &engine.wasmtime, &code)?))
+        .and_then(|code| Ok(cache.store(digest.as_bytes(), &engine.wasmtime, &code)?))
     {
         tracing::warn!(%digest, %error, "the compiled component isn't cached: the next start compiles it again");
     }
