@@ -131,7 +131,7 @@ impl Authenticator {
 
     /// A fresh instance that took its settings.
     async fn configured(&self) -> Result<Instance, PluginError> {
-        let mut instance = Instance::start(&self.0.component, &self.0.surroundings).await?;
+        let mut instance = self.0.component.start(&self.0.surroundings).await?;
         instance
             .configure(&self.0.settings)
             .await?
@@ -247,7 +247,7 @@ impl AuthenticatorBuilder {
             cache: Some(Arc::new(Cache::new(self.limits.cache))),
             negotiator: self.negotiator,
         };
-        let mut instance = Instance::start(&self.component, &surroundings).await?;
+        let mut instance = self.component.start(&surroundings).await?;
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
         let fingerprint = fingerprint(&self.component, &settings);
         let meters = Meters::new(&surroundings.authenticator);

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::sandbox::Instance;
 use crate::sandbox::PluginError;
 use crate::sandbox::State;
+use crate::sandbox::Surroundings;
 
 pub use self::digest::Digest;
 pub use self::digest::DigestError;
@@ -82,7 +83,7 @@ impl Component {
     ///
     /// When the plugin fails, or what it says is no JSON object.
     pub async fn settings_schema(&self) -> Result<serde_json::Value, PluginError> {
-        let schema = Instance::settings_schema(self).await?;
+        let schema = Instance::settings_schema(&self.engine.shared().runtime, &self.pre).await?;
         match serde_json::from_str(&schema) {
             Ok(schema @ serde_json::Value::Object(_)) => Ok(schema),
             Ok(_) => Err(PluginError::output("the settings schema is no JSON object")),
@@ -94,8 +95,9 @@ impl Component {
         &self.engine
     }
 
-    pub(crate) fn pre(&self) -> &PluginPre<State> {
-        &self.pre
+    /// A fresh instance, not configured yet. Its deadline starts to run.
+    pub(crate) async fn start(&self, surroundings: &Surroundings) -> Result<Instance, PluginError> {
+        Instance::start(&self.engine.shared().runtime, &self.pre, surroundings).await
     }
 }
 

@@ -19,6 +19,7 @@ use self::ticker::Ticker;
 use crate::limits::Limits;
 use crate::sandbox;
 use crate::sandbox::Budget;
+use crate::sandbox::Runtime;
 use crate::sandbox::State;
 use crate::sandbox::Turns;
 
@@ -32,11 +33,9 @@ const MAX_CALLS: u32 = 256;
 pub struct Engine(Arc<Shared>);
 
 pub(crate) struct Shared {
-    pub(crate) wasmtime: wasmtime::Engine,
+    pub(crate) runtime: Runtime,
     pub(crate) linker: Linker<State>,
     pub(crate) calls: Arc<Semaphore>,
-    pub(crate) turns: Turns,
-    pub(crate) memory: Arc<Budget>,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) cache: Option<CompileCache>,
     _ticker: Ticker,
@@ -112,11 +111,13 @@ impl EngineBuilder {
         let linker = sandbox::linker(&wasmtime).map_err(|error| EngineError::Start(format!("{error:#}")))?;
         let calls = Arc::new(Semaphore::new(MAX_CALLS as usize));
         Ok(Engine(Arc::new(Shared {
-            wasmtime,
+            runtime: Runtime {
+                wasmtime,
+                turns: Turns::new(),
+                memory: Arc::new(Budget::new(self.memory)),
+            },
             linker,
             calls,
-            turns: Turns::new(),
-            memory: Arc::new(Budget::new(self.memory)),
             tls: self.tls,
             cache,
             _ticker: ticker,

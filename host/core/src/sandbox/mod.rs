@@ -5,6 +5,7 @@ mod budget;
 mod cache;
 mod ceiling;
 mod clock;
+mod config;
 mod crypto;
 pub(crate) mod error;
 mod instance;
@@ -43,11 +44,12 @@ use crate::plugin_log::LogLines;
 
 pub(crate) use self::budget::Budget;
 pub(crate) use self::cache::Cache;
+pub(crate) use self::config::Runtime;
+pub(crate) use self::config::Surroundings;
 pub use self::error::PluginError;
 pub(crate) use self::error::bounded;
 pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
-pub(crate) use self::instance::Surroundings;
 pub(crate) use self::turn::Turns;
 
 /// What one instance can reach.
