@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use crate::AuthRequest;
-use crate::Chain;
+use crate::chain::Chain;
+use crate::decision::Authenticated;
 use crate::decision::Decision;
 use crate::decision::Outcome;
+use crate::request::AuthRequest;
 use crate::session::Sessions;
 
 /// A chain with the sessions that it made. A clone is the same gate.
@@ -71,7 +72,7 @@ impl Gate {
         }
     }
 
-    fn session(&self, request: &AuthRequest) -> Option<crate::Authenticated> {
+    fn session(&self, request: &AuthRequest) -> Option<Authenticated> {
         let sessions = self.sessions.as_ref()?;
         if self.chain.has_credentials(request) {
             None

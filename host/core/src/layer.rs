@@ -14,9 +14,9 @@ use http::header;
 use tower::Layer;
 use tower::Service;
 
-use crate::AuthRequest;
-use crate::Gate;
-use crate::Outcome;
+use crate::decision::Outcome;
+use crate::gate::Gate;
+use crate::request::AuthRequest;
 
 /// Puts a [`Gate`] in front of a service.
 ///

@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use self::answer::Said;
 use self::settings::check;
-use crate::AuthRequest;
 use crate::component::Component;
 use crate::component::Digest;
 use crate::decision::Asked;
@@ -27,6 +26,7 @@ use crate::negotiate::Negotiator;
 use crate::overload::Overload;
 use crate::overload::Place;
 use crate::overload::TurnedAway;
+use crate::request::AuthRequest;
 use crate::sandbox::Cache;
 use crate::sandbox::Instance;
 use crate::sandbox::PluginError;

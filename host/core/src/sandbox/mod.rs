@@ -34,13 +34,13 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use self::ceiling::Ceiling;
 use self::clock::Clock;
 use self::turn::Turn;
-use crate::AuthRequest;
 use crate::contract;
 use crate::decision::Asked;
 use crate::egress::CallEgress;
 use crate::grants::Grants;
 use crate::negotiate::Negotiator;
 use crate::plugin_log::LogLines;
+use crate::request::AuthRequest;
 
 pub(crate) use self::budget::Budget;
 pub(crate) use self::cache::Cache;
