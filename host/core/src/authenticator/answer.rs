@@ -19,7 +19,6 @@ use crate::decision::Identity;
 use crate::decision::Outcome;
 use crate::decision::PluginResponse;
 use crate::decision::Refusal;
-use crate::decision::Step;
 use crate::decision::Verdict;
 use crate::sandbox::PluginError;
 use crate::sandbox::bounded;
@@ -50,12 +49,6 @@ pub(crate) enum Ending {
     Next(Option<Challenge>),
     /// Nowhere further.
     Done(Outcome),
-}
-
-/// One authenticator's word on one request.
-pub(crate) struct Said {
-    pub(crate) ending: Ending,
-    pub(crate) step: Step,
 }
 
 pub(super) fn read(

@@ -18,8 +18,8 @@ use self::breaker::Breaker;
 use self::breaker::Trial;
 use self::client::Client;
 use self::rates::Rates;
+use super::meters::Meters;
 use crate::limits::Limits;
-use crate::metering::Meters;
 
 /// How long a client should wait when all places are taken: most calls end much sooner.
 const BUSY: Duration = Duration::from_secs(1);
