@@ -11,6 +11,7 @@ use portcullis::AuthenticateLayer;
 use portcullis::Authenticated;
 use portcullis::Authenticator;
 use portcullis::Chain;
+use portcullis::Component;
 use portcullis::Engine;
 use portcullis::Gate;
 use tokio::net::TcpListener;
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::builder().build()?;
-    let component = engine.load(portcullis_plugins::find("simple").ok_or("no such plugin")?)?;
+    let component = Component::new(&engine, portcullis_plugins::find("simple").ok_or("no such plugin")?)?;
     let simple = Authenticator::builder("simple", &component).build().await?;
     let gate = Gate::new(Chain::new([simple]), None);
 

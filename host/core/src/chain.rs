@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use http::header;
 
-use crate::AuthRequest;
-use crate::Authenticator;
+use crate::authenticator::Authenticator;
 use crate::authenticator::Ending;
 use crate::decision::Challenge;
 use crate::decision::Decision;
 use crate::decision::Outcome;
 use crate::decision::Refusal;
+use crate::request::AuthRequest;
 
 /// Authenticators in the order in which they are asked.
 #[derive(Clone, Debug)]

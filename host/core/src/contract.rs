@@ -19,7 +19,7 @@ wasmtime::component::bindgen!({
         "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
         "wasi:random": wasmtime_wasi::p2::bindings::random,
         "wasi:http": wasmtime_wasi_http::p2::bindings::http,
-        "portcullis:auth/types.request": crate::sandbox::RequestHandle,
+        "portcullis:auth/types.request": crate::contract::RequestHandle,
     },
     imports: {
         "portcullis:auth/negotiate.accept": async | trappable,
@@ -27,3 +27,7 @@ wasmtime::component::bindgen!({
     },
     exports: { default: async },
 });
+
+/// The request as a plugin holds it. There is one to an instance, so the handle says nothing.
+#[derive(Debug)]
+pub struct RequestHandle;

@@ -1,23 +1,23 @@
 //! Ask sandboxed WebAssembly components who sent an HTTP request.
 //!
-//! A [`Component`] is compiled by an [`Engine`], becomes an [`Authenticator`] with settings and grants, and is asked in
+//! A [`Component`] is compiled for an [`Engine`], becomes an [`Authenticator`] with settings and grants, and is asked in
 //! a [`Chain`]. A [`Gate`] adds sessions, and [`AuthenticateLayer`] puts a gate in front of any `tower` service. The
 //! crate opens no port, and reads no file but its own cache of compiled components.
 
 mod authenticator;
 mod chain;
+mod component;
 mod contract;
 pub mod decision;
-mod detach;
 mod egress;
 mod engine;
 mod gate;
 mod grants;
 mod layer;
 mod limits;
-mod metering;
 mod negotiate;
-mod overload;
+mod plugin;
+mod plugin_log;
 mod request;
 mod sandbox;
 pub mod session;
@@ -25,38 +25,39 @@ pub mod session;
 pub use authenticator::Authenticator;
 pub use authenticator::AuthenticatorBuilder;
 pub use authenticator::ConfigureError;
-pub use authenticator::PluginError;
 pub use authenticator::SettingsError;
 pub use chain::Chain;
+pub use component::CONTRACT;
+pub use component::Component;
+pub use component::Digest;
+pub use component::DigestError;
+pub use component::LoadError;
 pub use decision::Authenticated;
 pub use decision::Decision;
 pub use decision::Outcome;
 pub use decision::Refusal;
 pub use egress::Outbound;
 pub use egress::OutboundError;
-pub use engine::CONTRACT;
-pub use engine::Component;
-pub use engine::Digest;
-pub use engine::DigestError;
 pub use engine::Engine;
 pub use engine::EngineBuilder;
 pub use engine::EngineError;
-pub use engine::LoadError;
 pub use engine::UnusableCache;
 pub use gate::Admission;
 pub use gate::Gate;
+pub use gate::ResponseHeaders;
 pub use grants::Grants;
 pub use grants::HttpGrant;
 pub use grants::HttpGrantError;
 pub use layer::Authenticate;
 pub use layer::AuthenticateLayer;
 pub use limits::Limits;
+pub use limits::Rate;
+pub use limits::RateError;
 pub use negotiate::MAX_NEGOTIATE_TOKEN;
 pub use negotiate::NegotiateError;
 pub use negotiate::NegotiateFuture;
 pub use negotiate::NegotiateToken;
 pub use negotiate::Negotiated;
 pub use negotiate::Negotiator;
-pub use overload::Rate;
-pub use overload::RateError;
 pub use request::AuthRequest;
+pub use sandbox::PluginError;

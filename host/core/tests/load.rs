@@ -11,6 +11,7 @@
 mod common;
 
 use portcullis::Authenticator;
+use portcullis::Component;
 use portcullis::ConfigureError;
 use portcullis::Engine;
 use serde_json::json;
@@ -40,7 +41,7 @@ fn a_file_that_is_no_plugin_is_named_for_what_it_is() {
         ("another version", &later, "0.2.0"),
         ("another contract", &foreign, "no authenticator"),
     ] {
-        let error = ENGINE.load(bytes).expect_err(what).to_string();
+        let error = Component::new(&ENGINE, bytes).expect_err(what).to_string();
         assert!(error.contains(words), "{what}: {error}");
     }
 }
@@ -54,7 +55,7 @@ fn a_cached_component_is_the_same_as_a_compiled_one() {
             .cache_directory(folder.path().join("cache"))
             .build()
             .unwrap();
-        let component = engine.load(portcullis_plugins::find("simple").unwrap()).unwrap();
+        let component = Component::new(&engine, portcullis_plugins::find("simple").unwrap()).unwrap();
         assert_eq!(component.contract(), portcullis::CONTRACT);
         assert_eq!(entries(), 1);
     }

@@ -6,6 +6,7 @@ use http::HeaderValue;
 use portcullis::AuthRequest;
 use portcullis::Authenticator;
 use portcullis::Chain;
+use portcullis::Component;
 use portcullis::Engine;
 use portcullis::Outcome;
 use tokio::runtime::Runtime;
@@ -24,11 +25,8 @@ impl Path {
             .enable_all()
             .build()
             .unwrap();
-        let component = Engine::builder()
-            .build()
-            .unwrap()
-            .load(portcullis_plugins::find(work.plugin()).unwrap())
-            .unwrap();
+        let engine = Engine::builder().build().unwrap();
+        let component = Component::new(&engine, portcullis_plugins::find(work.plugin()).unwrap()).unwrap();
         let builder = Authenticator::builder(work.plugin(), &component).settings(work.settings());
         let chain = Chain::new([runtime.block_on(builder.build()).unwrap()]);
         let (parts, ()) = http::Request::get("http://app.test/").body(()).unwrap().into_parts();

@@ -11,8 +11,6 @@ use http::HeaderValue;
 use http::StatusCode;
 
 use super::Authenticator;
-use super::error::PluginError;
-use super::error::bounded;
 use crate::contract::portcullis::auth::types;
 use crate::decision::Authenticated;
 use crate::decision::Challenge;
@@ -21,8 +19,9 @@ use crate::decision::Identity;
 use crate::decision::Outcome;
 use crate::decision::PluginResponse;
 use crate::decision::Refusal;
-use crate::decision::Step;
 use crate::decision::Verdict;
+use crate::sandbox::PluginError;
+use crate::sandbox::bounded;
 
 const MAX_HEADERS: usize = 32;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -50,12 +49,6 @@ pub(crate) enum Ending {
     Next(Option<Challenge>),
     /// Nowhere further.
     Done(Outcome),
-}
-
-/// One authenticator's word on one request.
-pub(crate) struct Said {
-    pub(crate) ending: Ending,
-    pub(crate) step: Step,
 }
 
 pub(super) fn read(

@@ -9,7 +9,7 @@ use wasmtime_wasi_http::WasiHttpHooks;
 
 use super::Egress;
 use super::counters::Ending;
-use crate::sandbox::LogLines;
+use crate::plugin_log::LogLines;
 
 /// Most requests that one call may send.
 const MAX_REQUESTS: u32 = 64;

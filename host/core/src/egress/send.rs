@@ -21,7 +21,7 @@ use super::failure::Failure;
 use super::key::Key;
 use super::permit::server;
 use super::stored::Use;
-use crate::sandbox::LogLines;
+use crate::plugin_log::LogLines;
 
 impl Egress {
     /// Sends a request, or answers it from what is stored or under way. Each is counted once.

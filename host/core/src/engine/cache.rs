@@ -15,13 +15,12 @@ use std::path::PathBuf;
 use aws_lc_rs::digest;
 use tempfile::NamedTempFile;
 
-use super::Digest;
-
+/// Length of a SHA-256, in bytes.
 const DIGEST: usize = 32;
 
 /// A folder of compiled components.
 #[derive(Debug)]
-pub(super) struct CompileCache {
+pub(crate) struct CompileCache {
     directory: PathBuf,
 }
 
@@ -34,16 +33,16 @@ impl CompileCache {
         }
     }
 
-    /// The machine code for a component, if it was stored whole.
-    pub(super) fn find(&self, wasm: &Digest, engine: &wasmtime::Engine) -> Option<Vec<u8>> {
+    /// The machine code for the component with this SHA-256, if it was stored whole.
+    pub(crate) fn find(&self, wasm: &[u8; DIGEST], engine: &wasmtime::Engine) -> Option<Vec<u8>> {
         let entry = fs::read(self.path(wasm, engine)).ok()?;
         let (expected, code) = entry.split_at_checked(DIGEST)?;
         let whole = digest::digest(&digest::SHA256, code).as_ref() == expected;
         whole.then(|| code.to_vec())
     }
 
-    /// Stores the machine code for a component. A reader sees the whole entry or none.
-    pub(super) fn store(&self, wasm: &Digest, engine: &wasmtime::Engine, code: &[u8]) -> io::Result<()> {
+    /// Stores the machine code for the component with this SHA-256. A reader sees the whole entry or none.
+    pub(crate) fn store(&self, wasm: &[u8; DIGEST], engine: &wasmtime::Engine, code: &[u8]) -> io::Result<()> {
         let mut file = NamedTempFile::new_in(&self.directory)?;
         file.write_all(digest::digest(&digest::SHA256, code).as_ref())?;
         file.write_all(code)?;
@@ -52,10 +51,10 @@ impl CompileCache {
         Ok(())
     }
 
-    fn path(&self, wasm: &Digest, engine: &wasmtime::Engine) -> PathBuf {
+    fn path(&self, wasm: &[u8; DIGEST], engine: &wasmtime::Engine) -> PathBuf {
         let mut compatibility = Sha256(digest::Context::new(&digest::SHA256));
         engine.precompile_compatibility_hash().hash(&mut compatibility);
-        let compatibility = hex::encode(compatibility.0.finish());
+        let (wasm, compatibility) = (hex::encode(wasm), hex::encode(compatibility.0.finish()));
         self.directory
             .join(format!("{wasm}-{}.bin", compatibility.get(..16).unwrap_or_default()))
     }
@@ -144,11 +143,11 @@ mod tests {
     fn an_entry_is_found_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let cache = CompileCache::open(folder.path().join("made/on/demand")).unwrap();
-        let (engine, wasm) = (engine(), Digest::of(b"wasm"));
+        let (engine, wasm) = (engine(), [1; DIGEST]);
         assert_eq!(cache.find(&wasm, &engine), None);
         cache.store(&wasm, &engine, b"code").unwrap();
         assert_eq!(cache.find(&wasm, &engine).as_deref(), Some(&b"code"[..]));
-        assert_eq!(cache.find(&Digest::of(b"other"), &engine), None);
+        assert_eq!(cache.find(&[2; DIGEST], &engine), None);
 
         let path = cache.path(&wasm, &engine);
         for damaged in [&b""[..], b"short", &[0; 64]] {

@@ -2,9 +2,6 @@
 //! is visible to them.
 
 mod cache;
-mod compile;
-mod component;
-mod inspect;
 mod ticker;
 
 use std::path::PathBuf;
@@ -19,36 +16,28 @@ use wasmtime::component::Linker;
 
 use self::cache::CompileCache;
 use self::ticker::Ticker;
+use crate::limits::Limits;
 use crate::sandbox;
 use crate::sandbox::Budget;
+use crate::sandbox::Runtime;
 use crate::sandbox::State;
 use crate::sandbox::Turns;
 
 pub use self::cache::UnusableCache;
-pub use self::component::Component;
-pub use self::component::Digest;
-pub use self::component::DigestError;
-pub use self::inspect::CONTRACT;
-pub use self::inspect::LoadError;
 
 /// Most plugin calls at once in one process.
 const MAX_CALLS: u32 = 256;
-
-/// Largest memory that any plugin may be given, in bytes.
-pub(crate) const MAX_MEMORY: usize = 1 << 30;
 
 /// Compiles components and runs them. A clone is the same engine.
 #[derive(Clone)]
 pub struct Engine(Arc<Shared>);
 
 pub(crate) struct Shared {
-    pub(crate) wasmtime: wasmtime::Engine,
+    pub(crate) runtime: Runtime,
     pub(crate) linker: Linker<State>,
     pub(crate) calls: Arc<Semaphore>,
-    pub(crate) turns: Turns,
-    pub(crate) memory: Arc<Budget>,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
-    cache: Option<CompileCache>,
+    pub(crate) cache: Option<CompileCache>,
     _ticker: Ticker,
 }
 
@@ -60,17 +49,6 @@ impl Engine {
             tls: None,
             memory: usize::MAX,
         }
-    }
-
-    /// Reads and compiles a component, or takes it from the cache.
-    ///
-    /// It keeps a processor busy for tens of milliseconds to seconds: call it where blocking is fine.
-    ///
-    /// # Errors
-    ///
-    /// When the bytes are no component, or none that speaks this contract: [`LoadError`] says what they are.
-    pub fn load(&self, wasm: &[u8]) -> Result<Component, LoadError> {
-        Component::load(self, wasm)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -133,11 +111,13 @@ impl EngineBuilder {
         let linker = sandbox::linker(&wasmtime).map_err(|error| EngineError::Start(format!("{error:#}")))?;
         let calls = Arc::new(Semaphore::new(MAX_CALLS as usize));
         Ok(Engine(Arc::new(Shared {
-            wasmtime,
+            runtime: Runtime {
+                wasmtime,
+                turns: Turns::new(),
+                memory: Arc::new(Budget::new(self.memory)),
+            },
             linker,
             calls,
-            turns: Turns::new(),
-            memory: Arc::new(Budget::new(self.memory)),
             tls: self.tls,
             cache,
             _ticker: ticker,
@@ -185,7 +165,7 @@ fn pooled() -> wasmtime::Result<wasmtime::Engine> {
         .table_elements(100_000)
         .max_core_instance_size(8 << 20)
         .max_component_instance_size(8 << 20)
-        .max_memory_size(MAX_MEMORY)
+        .max_memory_size(Limits::MAX_MEMORY)
         // Clearing a small memory by hand is faster than giving its pages back and faulting them in again.
         .linear_memory_keep_resident(512 << 10)
         .table_keep_resident(64 << 10);

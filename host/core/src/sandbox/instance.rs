@@ -1,7 +1,6 @@
 //! One instance from start to end: made fresh, configured, asked once, gone. Users never share a memory.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime::Store;
 use wasmtime::component::Resource;
@@ -9,29 +8,26 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
-use super::Budget;
-use super::Cache;
-use super::Ceiling;
-use super::Clock;
-use super::LogLines;
-use super::RequestHandle;
 use super::State;
-use super::Turn;
+use super::budget::Budget;
 use super::budget::Share;
+use super::ceiling::Ceiling;
+use super::clock::Clock;
+use super::config::Runtime;
+use super::config::Surroundings;
+use super::error::PluginError;
 use super::negotiate::MAX_TOKENS;
 use super::stdio::Lines;
-use crate::AuthRequest;
-use crate::authenticator::PluginError;
+use super::turn::Turn;
 use crate::contract::Plugin;
+use crate::contract::PluginPre;
+use crate::contract::RequestHandle;
 use crate::contract::portcullis::auth::types::Grant;
 use crate::contract::portcullis::auth::types::Refusal;
 use crate::decision::Asked;
 use crate::egress::CallEgress;
-use crate::egress::Egress;
-use crate::engine::Component;
-use crate::grants::Grants;
-use crate::limits::Limits;
-use crate::negotiate::Negotiator;
+use crate::plugin_log::LogLines;
+use crate::request::AuthRequest;
 
 /// Most bytes that a plugin may hand over in one call, its answer included. Texts count a little more than their size.
 const MAX_HANDED_OVER: usize = 1 << 20;
@@ -71,34 +67,24 @@ pub(crate) struct Instance {
     plugin: Plugin,
 }
 
-/// What an instance gets besides the component.
-#[derive(Clone)]
-pub(crate) struct Surroundings {
-    pub(crate) authenticator: Arc<str>,
-    pub(crate) grants: Arc<Grants>,
-    pub(crate) limits: Limits,
-    pub(crate) cache: Option<Arc<Cache>>,
-    /// None: it reaches no server.
-    pub(crate) egress: Egress,
-    /// Accepts the tokens that `grants.negotiate` is about.
-    pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
-}
-
 impl Instance {
     /// A fresh instance, not configured yet. Its deadline starts to run.
-    pub(crate) async fn start(component: &Component, surroundings: &Surroundings) -> Result<Self, PluginError> {
+    pub(crate) async fn start(
+        runtime: &Runtime,
+        plugin: &PluginPre<State>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, PluginError> {
         let clock = Clock::start(surroundings.limits.deadline);
-        let engine = component.engine().shared();
-        let turn = Turn::start(&engine.turns, clock.deadline());
+        let turn = Turn::start(&runtime.turns, clock.deadline());
         let mut store = Store::new(
-            &engine.wasmtime,
-            State::new(surroundings, clock, turn, Arc::clone(&engine.memory)),
+            &runtime.wasmtime,
+            State::new(surroundings, clock, turn, Arc::clone(&runtime.memory)),
         );
         store.limiter(|state| &mut state.ceiling);
         store.set_hostcall_fuel(MAX_HANDED_OVER);
         store.set_max_component_handles(MAX_HANDLES);
         clock.watch(&mut store);
-        match component.pre().instantiate_async(&mut store).await {
+        match plugin.instantiate_async(&mut store).await {
             Ok(plugin) => Ok(Self { store, plugin }),
             Err(error) => Err(stopped(&store, error)),
         }
@@ -127,8 +113,8 @@ impl Instance {
     }
 
     /// Asks a component that was given nothing for the schema of its settings.
-    pub(crate) async fn settings_schema(component: &Component) -> Result<String, PluginError> {
-        let mut instance = Self::start(component, &Surroundings::nothing()).await?;
+    pub(crate) async fn settings_schema(runtime: &Runtime, plugin: &PluginPre<State>) -> Result<String, PluginError> {
+        let mut instance = Self::start(runtime, plugin, &Surroundings::nothing()).await?;
         let exports = instance.plugin.portcullis_auth_authenticator();
         let schema = exports.call_settings_schema(&mut instance.store).await;
         schema.map_err(|error| stopped(&instance.store, error))
@@ -143,28 +129,6 @@ fn stopped(store: &Store<State>, error: wasmtime::Error) -> PluginError {
             PluginError::Trap(format!("{why}; before, it was refused more memory (limits.memory)"))
         }
         error => error,
-    }
-}
-
-impl Surroundings {
-    fn nothing() -> Self {
-        let grants = Arc::new(Grants {
-            headers: Vec::new(),
-            ..Grants::default()
-        });
-        let authenticator: Arc<str> = "settings-schema".into();
-        let limits = Limits {
-            deadline: Duration::from_secs(10),
-            ..Limits::default()
-        };
-        Self {
-            authenticator,
-            grants,
-            limits,
-            cache: None,
-            egress: Egress::closed(),
-            negotiator: None,
-        }
     }
 }
 

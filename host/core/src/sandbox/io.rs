@@ -14,9 +14,9 @@ use wasmtime_wasi::p2::bindings::io::error;
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi::p2::bindings::io::streams;
 
-use super::Clock;
 use super::State;
-use super::Turn;
+use super::clock::Clock;
+use super::turn::Turn;
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     error::add_to_linker::<State, Table>(linker, |state| &mut state.table)?;

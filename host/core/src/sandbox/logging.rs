@@ -1,72 +1,7 @@
-//! A plugin's lines for the operator's log: bounded in number and size, and free of control characters. What a plugin
-//! prints to stdout and stderr ends here too, so that a panic message isn't lost.
-
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+//! `wasi:logging` for a plugin: its lines go to the operator's log, within the bounds of its call.
 
 use super::State;
 use crate::contract::wasi::logging::logging;
-
-const MAX_LINES: usize = 32;
-const MAX_LINE: usize = 4 * 1024;
-
-/// What one call may still write. A clone writes to the same log and counts with it.
-#[derive(Clone, Debug)]
-pub(crate) struct LogLines {
-    authenticator: Arc<str>,
-    left: Arc<Mutex<usize>>,
-}
-
-impl LogLines {
-    pub(crate) fn new(authenticator: Arc<str>) -> Self {
-        Self {
-            authenticator,
-            left: Arc::new(Mutex::new(MAX_LINES)),
-        }
-    }
-
-    /// A line of the host's own about this call.
-    pub(crate) fn warn(&self, message: &str) {
-        self.write(logging::Level::Warn, "", message);
-    }
-
-    pub(super) fn write(&self, level: logging::Level, context: &str, message: &str) {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        if *left == 0 {
-            return;
-        }
-        *left -= 1;
-        let cut = if *left == 0 {
-            " (its last line: no more of this call is written)"
-        } else {
-            ""
-        };
-        let authenticator = &*self.authenticator;
-        let (context, message) = (escaped(context), escaped(message) + cut);
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(target: "portcullis::plugin", authenticator, context, "{message}")
-            };
-        }
-        match level {
-            logging::Level::Trace => line!(trace),
-            logging::Level::Debug => line!(debug),
-            logging::Level::Info => line!(info),
-            logging::Level::Warn => line!(warn),
-            logging::Level::Error | logging::Level::Critical => line!(error),
-        }
-    }
-}
-
-fn escaped(text: &str) -> String {
-    let end = text.floor_char_boundary(MAX_LINE);
-    text.get(..end)
-        .unwrap_or_default()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
 
 impl logging::Host for State {
     fn log(&mut self, level: logging::Level, context: String, message: String) -> wasmtime::Result<()> {

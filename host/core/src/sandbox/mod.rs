@@ -5,7 +5,9 @@ mod budget;
 mod cache;
 mod ceiling;
 mod clock;
+mod config;
 mod crypto;
+pub(crate) mod error;
 mod instance;
 mod io;
 mod logging;
@@ -32,26 +34,23 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use self::ceiling::Ceiling;
 use self::clock::Clock;
 use self::turn::Turn;
-use crate::AuthRequest;
 use crate::contract;
 use crate::decision::Asked;
 use crate::egress::CallEgress;
 use crate::grants::Grants;
 use crate::negotiate::Negotiator;
+use crate::plugin_log::LogLines;
+use crate::request::AuthRequest;
 
 pub(crate) use self::budget::Budget;
 pub(crate) use self::cache::Cache;
-pub(crate) use self::clock::Stop;
+pub(crate) use self::config::Runtime;
+pub(crate) use self::config::Surroundings;
+pub use self::error::PluginError;
+pub(crate) use self::error::bounded;
 pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
-pub(crate) use self::instance::Surroundings;
-pub(crate) use self::logging::LogLines;
 pub(crate) use self::turn::Turns;
-
-/// The request as a plugin holds it. There is one to an instance, so the handle says nothing.
-#[derive(Debug)]
-#[expect(unreachable_pub, reason = "the generated contract re-exports it")]
-pub struct RequestHandle;
 
 /// What one instance can reach.
 pub(crate) struct State {

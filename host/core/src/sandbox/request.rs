@@ -3,14 +3,14 @@
 use http::HeaderName;
 use wasmtime::component::Resource;
 
-use super::RequestHandle;
 use super::State;
 use super::clock::Stop;
-use crate::AuthRequest;
+use crate::contract::RequestHandle;
 use crate::contract::portcullis::auth::types;
 use crate::decision::Answer;
 use crate::decision::Asked;
 use crate::decision::Question;
+use crate::request::AuthRequest;
 
 /// More questions than an authenticator can mean; each one that is remembered costs the host memory.
 const MAX_QUESTIONS: usize = 256;

@@ -9,8 +9,8 @@ use wasmtime_wasi::p2::OutputStream;
 use wasmtime_wasi::p2::Pollable;
 use wasmtime_wasi::p2::StreamResult;
 
-use super::logging::LogLines;
 use crate::contract::wasi::logging::logging::Level;
+use crate::plugin_log::LogLines;
 
 const MAX_PENDING: usize = 4 * 1024;
 

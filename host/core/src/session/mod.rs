@@ -14,10 +14,10 @@ use http::HeaderValue;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::AuthRequest;
-use crate::Authenticated;
-use crate::Chain;
+use crate::chain::Chain;
+use crate::decision::Authenticated;
 use crate::decision::Identity;
+use crate::request::AuthRequest;
 
 pub use self::cookie::Options;
 pub use self::key::Key;

@@ -24,10 +24,13 @@ use serde_json::Value;
 pub static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::builder().build().unwrap());
 
 /// The guest of `tests/guests/hostile`, which does what the header `X-Do` says.
-pub static HOSTILE: LazyLock<Component> = LazyLock::new(|| ENGINE.load(&guest("hostile")).unwrap());
+pub static HOSTILE: LazyLock<Component> = LazyLock::new(|| Component::new(&ENGINE, guest("hostile")).unwrap());
+
+/// The guest of `tests/guests/scripted`, which answers as the header `Authorization` says.
+pub static SCRIPTED: LazyLock<Component> = LazyLock::new(|| Component::new(&ENGINE, guest("scripted")).unwrap());
 
 pub fn built_in(name: &str) -> Component {
-    ENGINE.load(portcullis_plugins::find(name).unwrap()).unwrap()
+    Component::new(&ENGINE, portcullis_plugins::find(name).unwrap()).unwrap()
 }
 
 pub async fn simple(settings: Value) -> Authenticator {

@@ -44,5 +44,5 @@ fn load(arguments: &Arguments) -> Result<Component, Box<dyn Error>> {
     let wasm = read_bytes(&arguments.file, MAX_COMPONENT).map_err(|error| format!("{name}: {error}"))?;
     // Mistakes of the configuration are not what was asked about: all that is taken from it is where the cache is.
     let engine = engine::engine(&arguments.config.read().config.plugins)?;
-    Ok(engine.load(&wasm).map_err(|error| format!("{name}: {error}"))?)
+    Ok(Component::new(&engine, &wasm).map_err(|error| format!("{name}: {error}"))?)
 }

@@ -37,7 +37,7 @@ pub(super) async fn load(
     let (digests, engine) = (Vec::from_iter(wanted.keys().copied()), engine.clone());
     let compiled = on_blocking_threads(digests, move |digest| {
         let file = wanted.get(digest).ok_or("the file is gone")?;
-        engine.load(&file.wasm).map_err(|error| error.to_string())
+        Component::new(&engine, &file.wasm).map_err(|error| error.to_string())
     });
     let compiled = compiled.await;
 

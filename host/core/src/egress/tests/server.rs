@@ -32,7 +32,7 @@ use super::super::counters::Counters;
 use super::super::resolver::Lookup;
 use super::super::resolver::Resolver;
 use crate::grants::Grants;
-use crate::sandbox::LogLines;
+use crate::plugin_log::LogLines;
 
 pub(super) struct Server {
     pub(super) address: SocketAddr,

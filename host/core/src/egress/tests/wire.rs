@@ -122,7 +122,7 @@ async fn a_call_sends_so_many_requests_and_no_more() {
     use wasmtime_wasi_http::WasiHttpHooks;
 
     use super::super::CallEgress;
-    use crate::sandbox::LogLines;
+    use crate::plugin_log::LogLines;
 
     let server = Server::start().await;
     let side = Side::new(&[server.url("")]);

@@ -1,18 +1,24 @@
 //! A compiled plugin, ready to be given settings and grants. Several authenticators may share one.
 
+mod compile;
+mod digest;
+mod inspect;
+
 use std::fmt;
-use std::str::FromStr;
 
-use aws_lc_rs::digest;
-
-use super::Engine;
-use super::LoadError;
-use super::compile::compile;
-use super::inspect::Inspection;
-use crate::authenticator::PluginError;
+use self::compile::compile;
+use self::inspect::Inspection;
 use crate::contract::PluginPre;
+use crate::engine::Engine;
 use crate::sandbox::Instance;
+use crate::sandbox::PluginError;
 use crate::sandbox::State;
+use crate::sandbox::Surroundings;
+
+pub use self::digest::Digest;
+pub use self::digest::DigestError;
+pub use self::inspect::CONTRACT;
+pub use self::inspect::LoadError;
 
 /// A compiled component that speaks the contract. A clone is the same component.
 #[derive(Clone)]
@@ -26,7 +32,15 @@ pub struct Component {
 }
 
 impl Component {
-    pub(super) fn load(engine: &Engine, wasm: &[u8]) -> Result<Self, LoadError> {
+    /// Reads and compiles a component, or takes it from the cache.
+    ///
+    /// It keeps a processor busy for tens of milliseconds to seconds: call it where blocking is fine.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no component, or none that speaks this contract: [`LoadError`] says what they are.
+    pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self, LoadError> {
+        let wasm = bytes.as_ref();
         let Inspection { contract, imports } = Inspection::of(wasm)?;
         let digest = Digest::of(wasm);
         let shared = engine.shared();
@@ -69,7 +83,7 @@ impl Component {
     ///
     /// When the plugin fails, or what it says is no JSON object.
     pub async fn settings_schema(&self) -> Result<serde_json::Value, PluginError> {
-        let schema = Instance::settings_schema(self).await?;
+        let schema = Instance::settings_schema(&self.engine.shared().runtime, &self.pre).await?;
         match serde_json::from_str(&schema) {
             Ok(schema @ serde_json::Value::Object(_)) => Ok(schema),
             Ok(_) => Err(PluginError::output("the settings schema is no JSON object")),
@@ -81,8 +95,9 @@ impl Component {
         &self.engine
     }
 
-    pub(crate) fn pre(&self) -> &PluginPre<State> {
-        &self.pre
+    /// A fresh instance, not configured yet. Its deadline starts to run.
+    pub(crate) async fn start(&self, surroundings: &Surroundings) -> Result<Instance, PluginError> {
+        Instance::start(&self.engine.shared().runtime, &self.pre, surroundings).await
     }
 }
 
@@ -93,55 +108,3 @@ impl fmt::Debug for Component {
             .finish_non_exhaustive()
     }
 }
-
-/// SHA-256 of a component's bytes, written as 64 hexadecimal digits.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// The digest of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        let mut sum = [0; 32];
-        sum.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-        Self(sum)
-    }
-
-    /// The digest as bytes.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = DigestError;
-
-    fn from_str(text: &str) -> Result<Self, DigestError> {
-        let mut sum = [0; 32];
-        hex::decode_to_slice(text.strip_prefix("sha256:").unwrap_or(text), &mut sum).map_err(|_| DigestError(()))?;
-        Ok(Self(sum))
-    }
-}
-
-/// A text is no SHA-256 digest.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct DigestError(());
-
-impl fmt::Display for DigestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("expected 64 hexadecimal digits")
-    }
-}
-
-impl std::error::Error for DigestError {}

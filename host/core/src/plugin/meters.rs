@@ -11,11 +11,11 @@ use metrics::describe_histogram;
 use metrics::gauge;
 use metrics::histogram;
 
-use crate::authenticator::PluginError;
 use crate::decision::Asked;
 use crate::decision::Question;
 use crate::decision::Step;
 use crate::decision::Verdict;
+use crate::sandbox::PluginError;
 
 /// The counters of one authenticator.
 pub(crate) struct Meters {

@@ -1,10 +1,12 @@
 //! What one call of a plugin may cost. Every bound has a default that a good plugin never meets.
 
+mod rate;
+
 use std::num::NonZero;
 use std::time::Duration;
 
-use crate::engine::MAX_MEMORY;
-use crate::overload::Rate;
+pub use self::rate::Rate;
+pub use self::rate::RateError;
 
 /// Bounds on the calls of one authenticator.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,7 +32,7 @@ pub struct Limits {
 
 impl Limits {
     /// The most memory that any plugin may be given, in bytes.
-    pub const MAX_MEMORY: usize = MAX_MEMORY;
+    pub const MAX_MEMORY: usize = 1 << 30;
 }
 
 impl Default for Limits {

@@ -4,7 +4,7 @@
 mod breaker;
 mod circuit;
 mod client;
-mod rate;
+mod rates;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,12 +17,9 @@ use tokio::sync::Semaphore;
 use self::breaker::Breaker;
 use self::breaker::Trial;
 use self::client::Client;
-use self::rate::Rates;
+use self::rates::Rates;
+use super::meters::Meters;
 use crate::limits::Limits;
-use crate::metering::Meters;
-
-pub use self::rate::Rate;
-pub use self::rate::RateError;
 
 /// How long a client should wait when all places are taken: most calls end much sooner.
 const BUSY: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
-use crate::sandbox::Stop;
+use super::clock::Stop;
 
 /// Longest text of a plugin's that is kept in an error, in bytes.
 const MAX_TEXT: usize = 512;

@@ -12,10 +12,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
+use super::super::meters::BreakerMeters;
+use super::super::meters::Meters;
 use super::circuit::Circuit;
 use super::client::Client;
-use crate::metering::BreakerMeters;
-use crate::metering::Meters;
 
 /// How many clients must have been stopped for all to be stopped.
 const CLIENTS: usize = 3;

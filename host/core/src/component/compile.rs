@@ -5,25 +5,25 @@
 
 use wasmtime::component::Component;
 
-use super::Digest;
-use super::Shared;
+use super::digest::Digest;
+use crate::engine::Shared;
 
 /// Compiles a component, or takes its machine code from the cache.
 pub(super) fn compile(engine: &Shared, digest: &Digest, wasm: &[u8]) -> wasmtime::Result<Component> {
     let Some(cache) = &engine.cache else {
-        return Component::from_binary(&engine.wasmtime, wasm);
+        return Component::from_binary(&engine.runtime.wasmtime, wasm);
     };
     if let Some(component) = cache
-        .find(digest, &engine.wasmtime)
-        .and_then(|code| map(&engine.wasmtime, &code))
+        .find(digest.as_bytes(), &engine.runtime.wasmtime)
+        .and_then(|code| map(&engine.runtime.wasmtime, &code))
     {
         tracing::debug!(%digest, "component taken from the cache");
         return Ok(component);
     }
-    let component = Component::from_binary(&engine.wasmtime, wasm)?;
+    let component = Component::from_binary(&engine.runtime.wasmtime, wasm)?;
     if let Err(error) = component
         .serialize()
-        .and_then(|code| Ok(cache.store(digest, &engine.wasmtime, &code)?))
+        .and_then(|code| Ok(cache.store(digest.as_bytes(), &engine.runtime.wasmtime, &code)?))
     {
         tracing::warn!(%digest, %error, "the compiled component isn't cached: the next start compiles it again");
     }

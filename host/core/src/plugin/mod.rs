@@ -1,0 +1,119 @@
+//! A component with settings, grants and limits, under guard: each call gets a fresh instance, within its bounds, and
+//! nothing that the plugin does reaches another call.
+
+mod call;
+mod detach;
+mod meters;
+mod overload;
+
+use std::sync::Arc;
+
+use self::meters::Meters;
+use self::overload::Overload;
+use crate::component::Component;
+use crate::component::Digest;
+use crate::egress::Egress;
+use crate::egress::Outbound;
+use crate::grants::Grants;
+use crate::limits::Limits;
+use crate::negotiate::Negotiator;
+use crate::sandbox::Cache;
+use crate::sandbox::PluginError;
+use crate::sandbox::Surroundings;
+
+pub(crate) use self::call::Call;
+pub(crate) use self::overload::TurnedAway;
+
+/// A configured component. A clone is the same plugin.
+#[derive(Clone)]
+pub(crate) struct ConfiguredPlugin(Arc<Shared>);
+
+struct Shared {
+    component: Component,
+    settings: String,
+    fingerprint: String,
+    surroundings: Surroundings,
+    overload: Arc<Overload>,
+    meters: Meters,
+}
+
+impl ConfiguredPlugin {
+    /// The operator's name for it.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.0.surroundings.authenticator
+    }
+
+    /// What it runs.
+    pub(crate) fn component(&self) -> &Component {
+        &self.0.component
+    }
+
+    /// What it may see and reach.
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.0.surroundings.grants
+    }
+
+    /// What its calls may cost.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.surroundings.limits
+    }
+
+    /// A short text that is another one for another component or other settings.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.0.fingerprint
+    }
+
+    /// What is counted about it.
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.0.meters
+    }
+}
+
+/// What a [`ConfiguredPlugin`] is made from.
+pub(crate) struct PluginConfig {
+    pub(crate) name: Arc<str>,
+    pub(crate) component: Component,
+    pub(crate) settings: serde_json::Value,
+    pub(crate) grants: Grants,
+    pub(crate) limits: Limits,
+    pub(crate) outbound: Outbound,
+    pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
+}
+
+impl PluginConfig {
+    /// Lets the plugin check its settings. The inner error is its own word on them.
+    pub(crate) async fn configure(self) -> Result<Result<ConfiguredPlugin, String>, PluginError> {
+        let settings = self.settings.to_string();
+        let grants = Arc::new(self.grants);
+        let engine = self.component.engine().shared();
+        let surroundings = Surroundings {
+            egress: Egress::new(&self.name, Arc::clone(&grants), self.outbound, engine.tls.as_ref()),
+            authenticator: self.name,
+            grants,
+            limits: self.limits,
+            cache: Some(Arc::new(Cache::new(self.limits.cache))),
+            negotiator: self.negotiator,
+        };
+        let mut instance = self.component.start(&surroundings).await?;
+        if let Err(rejected) = instance.configure(&settings).await? {
+            return Ok(Err(rejected));
+        }
+        let fingerprint = fingerprint(&self.component, &settings);
+        let meters = Meters::new(&surroundings.authenticator);
+        let overload = Overload::new(&surroundings.authenticator, &self.limits, &engine.calls, &meters);
+        Ok(Ok(ConfiguredPlugin(Arc::new(Shared {
+            settings,
+            fingerprint,
+            surroundings,
+            overload: Arc::new(overload),
+            meters,
+            component: self.component,
+        }))))
+    }
+}
+
+/// Settings may be guessed from their digest, so this is only ever shown inside a sealed session.
+fn fingerprint(component: &Component, settings: &str) -> String {
+    let bytes = [component.digest().as_bytes().as_slice(), settings.as_bytes()].concat();
+    Digest::of(&bytes).to_string().chars().take(16).collect()
+}
