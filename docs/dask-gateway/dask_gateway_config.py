@@ -1,4 +1,4 @@
-"""dask-gateway behind Portcullis: who the user is comes in headers, from whoever knows the shared secret."""
+"""dask-gateway behind Portcullis: it takes the user from headers, if the request has the shared secret."""
 
 import hmac
 from pathlib import Path
@@ -10,13 +10,13 @@ from traitlets import Bytes
 
 
 class PortcullisAuthenticator(Authenticator):
-    """Takes the user, the groups and whether they are an administrator from Portcullis.
+    """Takes the user's name, groups and administrator flag from Portcullis.
 
-    Portcullis has looked at each request already, so there is no cookie: one would outlive the user that it was made for,
-    and would speak louder than the headers.
+    Portcullis authenticates every request, so there is no cookie here. A cookie could outlive the user that it was made
+    for, and would take precedence over the headers.
     """
 
-    secret = Bytes(help="What Portcullis sends as X-Portcullis-Secret.", config=True)
+    secret = Bytes(help="The secret that Portcullis sends as X-Portcullis-Secret.", config=True)
 
     async def authenticate_and_handle(self, request, handler):
         request["user"] = self.user(request.headers)
@@ -39,10 +39,10 @@ c = get_config()  # noqa: F821 (dask-gateway gives it to its configuration files
 c.DaskGateway.authenticator_class = PortcullisAuthenticator
 c.PortcullisAuthenticator.secret = Path("secrets/dask-gateway").read_bytes().strip()
 
-# Only Portcullis comes here. It speaks TLS with the world, so that these need none.
+# Only Portcullis connects to these addresses. It serves TLS to the outside, so they don't need it.
 c.DaskGateway.address = "127.0.0.1:8001"
 c.Proxy.address = "127.0.0.1:8786"
 
-# Schedulers report to the same address as everybody.
+# Schedulers report to the same address that clients use.
 c.DaskGateway.backend_class = "dask_gateway_server.backends.local.LocalBackend"
 c.Backend.api_url = "https://gateway.example/api"

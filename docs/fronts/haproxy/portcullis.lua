@@ -1,9 +1,10 @@
--- Asks Portcullis about a request, and does what the answer says. It needs HAProxy 2.6 or later, and nothing else.
+-- Asks Portcullis about a request and applies the answer. It needs HAProxy 2.6 or later, and no other Lua module.
 
 local url = os.getenv("PORTCULLIS_URL")
 local token = os.getenv("PORTCULLIS_TOKEN")
 
--- Headers of this connection alone, and those that say something to Portcullis: no client may say them.
+-- Headers of a client that are not sent to Portcullis: those about the connection, and those that this script sets
+-- itself.
 local not_passed = {
 	["connection"] = true,
 	["content-length"] = true,
@@ -21,7 +22,7 @@ local not_passed = {
 	["x-portcullis-token"] = true,
 }
 
--- The values of a header in order. HAProxy counts them from 0, and Lua from 1.
+-- The values of a header, in order. HAProxy counts them from 0, Lua from 1.
 local function listed(values)
 	local list = {}
 	for index = 0, #values do
@@ -45,7 +46,7 @@ local function question(txn)
 	if token then
 		headers["x-portcullis-token"] = { token }
 	end
-	-- The request to Portcullis has a Host of its own.
+	-- The HTTP client sets the Host of the request to Portcullis.
 	headers["host"] = nil
 	return headers
 end
@@ -94,7 +95,7 @@ core.register_action("portcullis", { "http-req" }, function(txn)
 	elseif answer and answer.status >= 300 and answer.status < 600 then
 		refuse(txn, answer)
 	end
-	-- Otherwise Portcullis gave no answer, and the configuration denies the request.
+	-- Otherwise there is no valid answer, and haproxy.cfg denies the request.
 end)
 
 core.register_action("portcullis-answer", { "http-res" }, function(txn)
