@@ -1,16 +1,9 @@
 //! What a plugin says of a user and how it challenges: whatever is accepted fits a header and a log line.
 #![no_main]
-#![allow(dead_code, unused_imports, reason = "the modules are the gateway's own, and not all of them is used here")]
 
-#[path = "../../host/core/src/decision/challenge.rs"]
-mod challenge;
-#[path = "../../host/core/src/decision/identity.rs"]
-mod identity;
-
-use challenge::Challenge;
-use identity::Claims;
-use identity::Identity;
 use libfuzzer_sys::fuzz_target;
+use portcullis::decision::Challenge;
+use portcullis::decision::Identity;
 
 fuzz_target!(|text: &str| {
     if let Ok(user) = serde_json::from_str::<Identity>(text) {

@@ -1,15 +1,12 @@
 //! Cookies: one that may not pass doesn't, however the header is written.
 #![no_main]
-#![allow(dead_code, reason = "the modules are the gateway's own, and not all of them is used here")]
-
-#[path = "../../host/gateway/src/serve/headers/cookies.rs"]
-mod cookies;
 
 use http::HeaderMap;
 use http::HeaderValue;
 use http::header::COOKIE;
 use http::header::SET_COOKIE;
 use libfuzzer_sys::fuzz_target;
+use portcullis_wire::cookies;
 
 fn headers(name: &http::HeaderName, fields: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();

@@ -1,11 +1,5 @@
 //! `X-Forwarded-*` and its like: an untrusted peer changes nothing, a trusted one only what it may.
 #![no_main]
-#![allow(dead_code, unused_imports, reason = "the modules are the gateway's own, and not all of them is used here")]
-
-#[path = "../../host/gateway/src/peer.rs"]
-mod peer;
-#[path = "../mirror/serve.rs"]
-mod serve;
 
 use std::net::IpAddr;
 
@@ -14,10 +8,10 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::uri::Scheme;
 use libfuzzer_sys::fuzz_target;
-use peer::Peer;
-use peer::TrustedProxies;
-use serve::client::Client;
-use serve::headers::forwarded;
+use portcullis_wire::client::Client;
+use portcullis_wire::forwarded;
+use portcullis_wire::peer::Peer;
+use portcullis_wire::peer::TrustedProxies;
 
 fuzz_target!(|lines: &[u8]| {
     let mut received = HeaderMap::new();

@@ -1,16 +1,11 @@
 //! The bytes of a connection: what is looked at before hyper is what hyper then reads, in whatever pieces it comes.
 #![no_main]
-#![allow(dead_code, reason = "the modules are the gateway's own, and not all of them is used here")]
-
-#[path = "../../host/gateway/src/serve/framing/mod.rs"]
-mod framing;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use framing::Watched;
 use http::HeaderMap;
 use http::Request;
 use http::Response;
@@ -21,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use libfuzzer_sys::fuzz_target;
+use portcullis_wire::framing::Watched;
 use tokio::io::AsyncWriteExt;
 
 /// What hyper makes of a connection: of each request whether it was in doubt, and its headers.

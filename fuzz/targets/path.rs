@@ -1,13 +1,9 @@
 //! Paths: whatever is taken has no reading that climbs, and goes on byte for byte.
 #![no_main]
-#![allow(dead_code, reason = "the module is the gateway's own, and not all of it is used here")]
-
-#[path = "../../host/gateway/src/serve/path.rs"]
-mod path;
 
 use libfuzzer_sys::fuzz_target;
-use path::CanonicalPath;
 use percent_encoding::percent_decode_str;
+use portcullis_wire::path::CanonicalPath;
 
 /// What the most careless server makes of a path: decodes until nothing changes, takes backslashes for slashes, drops
 /// parameters, and walks.

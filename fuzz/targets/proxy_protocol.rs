@@ -1,11 +1,5 @@
 //! The PROXY protocol: a header means the same in whatever pieces it comes, and not a byte after it is touched.
 #![no_main]
-#![allow(dead_code, unused_imports, reason = "the modules are the gateway's own, and not all of them is used here")]
-
-#[path = "../../host/gateway/src/peer.rs"]
-mod peer;
-#[path = "../../host/gateway/src/serve/proxy_protocol/mod.rs"]
-mod proxy_protocol;
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -13,8 +7,9 @@ use std::task::Context;
 use std::task::Poll;
 
 use libfuzzer_sys::fuzz_target;
-use peer::Peer;
-use peer::TrustedProxies;
+use portcullis_wire::peer::Peer;
+use portcullis_wire::peer::TrustedProxies;
+use portcullis_wire::proxy_protocol;
 use ppp::HeaderResult;
 use tokio::io::AsyncRead;
 use tokio::io::ReadBuf;

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::HeaderName;
 
 /// The names that no client may send: those that any route sets, and those that upstreams are known to believe.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct IdentityNames(HashSet<String>);
 
 impl IdentityNames {

@@ -1,8 +1,6 @@
 //! What the gateway answers itself. Errors are JSON, `{"error": …}`, because clients of APIs read them; nothing here is
 //! a redirect, because such a client would follow it to a login page.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::HeaderName;
 use http::HeaderValue;
@@ -33,6 +31,11 @@ pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     with(response, header::ALLOW, HeaderValue::from_static(allowed))
 }
 
+/// What a client gets when answering it failed.
+pub(crate) fn failure() -> Response<Body> {
+    error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+}
+
 /// 503 (RFC 9110, section 15.6.4), with a time to come again.
 pub(crate) fn unavailable(message: &str) -> Response<Body> {
     let response = error(StatusCode::SERVICE_UNAVAILABLE, message);
@@ -54,11 +57,6 @@ pub(crate) fn page(status: StatusCode, media_type: &'static str, content: impl I
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization, Cookie"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
-}
-
-/// `Strict-Transport-Security` (RFC 6797, section 6.1): browsers are to come by https only, for so long.
-pub(crate) fn hsts(time: Duration) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("max-age={}", time.as_secs())).ok()
 }
 
 /// A response to HEAD has the headers of one to GET and no body (RFC 9110, section 9.3.2).
@@ -83,6 +81,8 @@ fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> R
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http_body_util::BodyExt;
     use portcullis::decision::Challenge;
 
@@ -126,6 +126,7 @@ mod tests {
                 (503, &seconds.parse().unwrap())
             );
         }
+        assert_eq!(failure().status(), 500);
         assert_eq!(method_not_allowed("GET, HEAD").headers()["allow"], "GET, HEAD");
     }
 

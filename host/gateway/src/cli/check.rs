@@ -5,9 +5,10 @@ use std::io::Write;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
+use crate::proxy::Proxy;
 
 pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    let generation = engine::load(file.read()).await?;
+    let generation = engine::load(file.read(), &Proxy::idle()).await?;
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let routes = count(generation.routes().len(), "route");
     let authenticators = count(generation.authenticators().len(), "authenticator");

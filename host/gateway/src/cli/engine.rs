@@ -11,12 +11,13 @@ use crate::config::Draft;
 use crate::config::PluginsConfig;
 use crate::generation::Generation;
 use crate::machine;
+use crate::proxy::Proxy;
 use crate::tls::trust;
 
-/// Loads a configuration with its plugins.
-pub(super) async fn load(draft: Draft) -> Result<Generation, Box<dyn Error>> {
+/// Loads a configuration with its plugins. Its routes share the upstreams of the proxy.
+pub(super) async fn load(draft: Draft, proxy: &Proxy) -> Result<Generation, Box<dyn Error>> {
     match engine(&draft.config.plugins) {
-        Ok(engine) => Ok(Generation::load(draft, &engine).await?),
+        Ok(engine) => Ok(Generation::load(draft, &engine, proxy).await?),
         // Without an engine the plugins can't be asked about their settings, but the file's mistakes are known.
         Err(_) if !draft.errors.is_empty() => Err(ConfigErrors::new(draft.errors).into()),
         Err(error) => Err(error),

@@ -21,8 +21,8 @@ use http::Uri;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
-use portcullis::Admission;
 use portcullis::decision::Asked;
+use portcullis::decision::Decision;
 use portcullis::decision::Outcome;
 use portcullis::decision::Question;
 use portcullis::decision::Step;
@@ -30,10 +30,13 @@ use portcullis_wire::peer::Peer;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
+use crate::generation::Generation;
 use crate::generation::Route;
 use crate::pipeline::Ending;
 use crate::pipeline::Gateway;
 use crate::pipeline::Preview;
+use crate::pipeline::Sender;
+use crate::proxy::Proxy;
 
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
@@ -54,12 +57,13 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let draft = arguments.config.read();
-    let server = draft.config.server.clone();
-    let generation = engine::load(draft).await?;
+    let proxy = Proxy::idle();
+    let generation = engine::load(draft, &proxy).await?;
     let head = arguments.head()?;
     let peer = Peer::from(SocketAddr::new(arguments.client, 0));
-    let gateway = Gateway::new(Arc::new(generation), &server, None);
-    write(output, &gateway.preview(peer, arguments.url.scheme.clone(), head).await)?;
+    let gateway = Gateway::new(generation, proxy);
+    let preview = gateway.preview(peer, arguments.url.scheme.clone(), head).await;
+    write(output, &gateway.generation(), &preview)?;
     Ok(())
 }
 
@@ -141,15 +145,16 @@ impl fmt::Debug for Header {
     }
 }
 
-fn write(output: &mut impl Write, preview: &Preview<'_>) -> io::Result<()> {
-    if let Some(route) = preview.route {
+fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) -> io::Result<()> {
+    if let Some(route) = &preview.route {
         write_route(output, route)?;
+        let openings = generation.openings().iter();
+        for opening in openings.filter(|opening| Arc::ptr_eq(&opening.route, route)) {
+            line(output, "opening", opening)?;
+        }
     }
-    for opening in &preview.openings {
-        line(output, "opening", opening)?;
-    }
-    if let Some(admission) = &preview.admission {
-        write_admission(output, admission)?;
+    if let Some(Sender::Judged { decision, via_session }) = &preview.sender {
+        write_decision(output, decision, *via_session)?;
     }
     match &preview.ending {
         Ending::Answer {
@@ -171,7 +176,7 @@ fn write(output: &mut impl Write, preview: &Preview<'_>) -> io::Result<()> {
             write_headers(output, identity)?;
             proviso.as_ref().map_or(Ok(()), |proviso| line(output, "if", proviso))
         }
-        Ending::Own => line(output, "answer", "a page of the gateway's own"),
+        Ending::Internal => line(output, "answer", "a page of the gateway's own"),
     }
 }
 
@@ -181,7 +186,7 @@ fn write_route(output: &mut impl Write, route: &Route) -> io::Result<()> {
         "route",
         format_args!("{}, {}, {}", route.name, route.access.label(), goal(route)),
     )?;
-    if route.allow_encoded_slash {
+    if route.config.allow_encoded_slash {
         line(output, "path", "a slash may be encoded, where both readings lead here")?;
     }
     match route.access.authenticators().as_str() {
@@ -191,28 +196,28 @@ fn write_route(output: &mut impl Write, route: &Route) -> io::Result<()> {
 }
 
 fn goal(route: &Route) -> String {
-    match &route.upstream {
+    match &route.config.upstream {
         Some(upstream) => format!("to {upstream}"),
         None => "for a front that asks".to_owned(),
     }
 }
 
-fn write_admission(output: &mut impl Write, admission: &Admission) -> io::Result<()> {
+fn write_decision(output: &mut impl Write, decision: &Decision, via_session: bool) -> io::Result<()> {
     for Step {
         authenticator,
         verdict,
         asked,
         elapsed,
         ..
-    } in &admission.decision.steps
+    } in &decision.steps
     {
         line(output, authenticator, format_args!("{verdict} ({elapsed:.1?})"))?;
         for asked in asked {
             line(output, "", Answered(asked))?;
         }
     }
-    match &admission.decision.outcome {
-        Outcome::Grant(user) if admission.via_session => {
+    match &decision.outcome {
+        Outcome::Grant(user) if via_session => {
             let (name, authenticator) = (user.identity().name(), user.authenticator());
             line(
                 output,

@@ -16,6 +16,8 @@ use crate::cli::logging::Format;
 use crate::config::Config;
 use crate::config::ListenAddress;
 use crate::machine;
+use crate::pipeline::Gateway;
+use crate::proxy::Proxy;
 use crate::transport::Inherited;
 
 /// Arguments of `serve`.
@@ -47,9 +49,11 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
         None => None,
     };
     log_lines::describe();
-    let generation = engine::load(draft).await?;
+    let proxy = Proxy::new();
+    let generation = engine::load(draft, &proxy).await?;
     generation.log();
-    crate::serve::run(Arc::new(generation), &listen, admin, inherited).await?;
+    let gateway = Arc::new(Gateway::new(generation, proxy));
+    crate::serve::run(gateway, &listen, admin, inherited).await?;
     Ok(())
 }
 

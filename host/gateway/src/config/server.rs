@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http::HeaderValue;
 use portcullis_wire::peer::TrustedProxies;
 use toml_span::value::ValueInner;
 
@@ -27,8 +28,8 @@ pub(crate) struct ServerConfig {
     pub(crate) tls: Option<TlsConfig>,
     /// TLS connections that go on as they are.
     pub(crate) passthrough: Vec<PassthroughConfig>,
-    /// How long browsers are told to come by https only; none: they aren't told.
-    pub(crate) hsts: Option<Duration>,
+    /// `Strict-Transport-Security` (RFC 6797, section 6.1). `None` if browsers aren't told to come by https only.
+    pub(crate) hsts: Option<HeaderValue>,
     /// The listener for plain HTTP that leads to this one; none: there is none.
     pub(crate) redirect: Option<RedirectConfig>,
     /// The peers whose `X-Forwarded-*` headers are believed.
@@ -126,11 +127,12 @@ impl ServerConfig {
     }
 }
 
-fn hsts(item: Item<'_>, has_tls: bool) -> Option<Duration> {
+fn hsts(item: Item<'_>, has_tls: bool) -> Option<HeaderValue> {
     if !has_tls {
         item.place.report("browsers take it over https only: set server.tls");
     }
-    values::duration(item, Duration::ZERO..=MAX_HSTS)
+    let time = values::duration(item, Duration::ZERO..=MAX_HSTS)?;
+    HeaderValue::try_from(format!("max-age={}", time.as_secs())).ok()
 }
 
 /// Networks, addresses, and `"unix"` for whoever can open a Unix socket. `everybody`: even all addresses are allowed.

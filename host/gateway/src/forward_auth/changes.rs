@@ -6,10 +6,9 @@ use http::HeaderName;
 use http::header;
 use portcullis_wire::header_names::fold;
 
-use crate::generation::Generation;
 use crate::headers::identity;
-use crate::pipeline::outgoing::Outgoing;
-use crate::pipeline::outgoing::SendError;
+use crate::pipeline::Outgoing;
+use crate::pipeline::SendError;
 
 /// Changes of a request that goes on to a front's upstream.
 ///
@@ -27,36 +26,31 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Compares what the client sent with what the upstream may get. `headers` are the client's without identity headers;
-    /// `disguised` are the names of those.
-    pub(super) fn of(
-        outgoing: &Outgoing<'_>,
-        generation: &Generation,
-        headers: &HeaderMap,
-        disguised: Vec<HeaderName>,
-    ) -> Result<Self, SendError> {
+    /// Compares what the client sent with what the upstream may get.
+    pub(super) fn of(outgoing: &Outgoing) -> Result<Self, SendError> {
+        let (head, route, headers) = (outgoing.head(), outgoing.route(), outgoing.headers());
         let mut after = headers.clone();
-        outgoing.drop_cookies(&mut after);
-        outgoing.drop_credentials(&mut after);
-        if let Some(user) = outgoing.user {
-            identity::set(&mut after, outgoing.identity, user)?;
+        head.drop_cookies(&mut after);
+        head.drop_credentials(&mut after);
+        if let Some(user) = outgoing.user() {
+            identity::set(&mut after, &route.identity, user)?;
         }
         let mut changes = Self::default();
-        for name in generation.identity_headers() {
+        for name in outgoing.generation().identity_headers() {
             changes.compare(name, headers, &after, true);
         }
-        let drops_credentials = !outgoing.keeps_credentials();
-        let credentials = outgoing.route.credentials.headers.iter();
+        let drops_credentials = !head.keeps_credentials();
+        let credentials = route.credentials.headers.iter();
         for name in credentials.chain([&header::AUTHORIZATION, &header::PROXY_AUTHORIZATION]) {
             changes.compare(name, headers, &after, drops_credentials);
         }
-        changes.compare(&header::COOKIE, headers, &after, outgoing.drops_all_cookies());
-        changes.remove.extend(disguised);
+        changes.compare(&header::COOKIE, headers, &after, head.drops_all_cookies());
+        changes.remove.extend_from_slice(outgoing.removed());
         changes.remove.retain(|name| !changes.set.contains_key(name));
         changes.remove.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         changes.remove.dedup();
         if drops_credentials {
-            changes.remove_parameters.clone_from(&outgoing.route.credentials.query);
+            changes.remove_parameters.clone_from(&route.credentials.query);
         }
         Ok(changes)
     }

@@ -9,43 +9,46 @@ use portcullis_wire::client::Client;
 use portcullis_wire::peer::Peer;
 
 use crate::forward_auth::Front;
-use crate::pipeline::target;
-use crate::pipeline::target::Unserved;
+use crate::pipeline::Rejection;
+use crate::routing::is_served;
 
 /// The one value of a header.
-pub(crate) fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Unserved> {
+pub(crate) fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Rejection> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
-        return Err(Unserved::malformed(format_args!("the front sends no {name}")));
+        return Err(Rejection::malformed(format_args!("the front sends no {name}")));
     };
     if values.next().is_some() {
-        return Err(Unserved::malformed(format_args!("the front sends {name} twice")));
+        return Err(Rejection::malformed(format_args!("the front sends {name} twice")));
     }
     value
         .to_str()
-        .map_err(|_| Unserved::malformed(format_args!("the front's {name} is not plain ASCII")))
+        .map_err(|_| Rejection::malformed(format_args!("the front's {name} is not plain ASCII")))
 }
 
 /// The method of the original request.
-pub(crate) fn method(text: &str) -> Result<Method, Unserved> {
-    let method = Method::from_bytes(text.as_bytes()).map_err(|_| Unserved::malformed("the front names no method"))?;
-    target::served_method(&method)?;
-    Ok(method)
+pub(crate) fn method(text: &str) -> Result<Method, Rejection> {
+    let method = Method::from_bytes(text.as_bytes()).map_err(|_| Rejection::malformed("the front names no method"))?;
+    if is_served(&method) {
+        Ok(method)
+    } else {
+        Err(Rejection::Method)
+    }
 }
 
 /// The scheme of the original request. A front may name that of a WebSocket, which is HTTP until it is upgraded.
-pub(crate) fn scheme(text: &str) -> Result<Scheme, Unserved> {
+pub(crate) fn scheme(text: &str) -> Result<Scheme, Rejection> {
     let http = match text {
         "ws" => "http",
         "wss" => "https",
         other => other,
     };
-    client::parse_scheme(http).ok_or_else(|| Unserved::malformed("the front names a scheme other than http and https"))
+    client::parse_scheme(http).ok_or_else(|| Rejection::malformed("the front names a scheme other than http and https"))
 }
 
 /// The client as the front sees it: at the rightmost address of `X-Forwarded-For` that is no trusted proxy's.
-pub(crate) fn client(headers: &HeaderMap, scheme: Scheme, peer: Peer, front: &Front) -> Result<Client, Unserved> {
+pub(crate) fn client(headers: &HeaderMap, scheme: Scheme, peer: Peer, front: &Front) -> Result<Client, Rejection> {
     let address = client::forwarded_address(headers, front.trusted_proxies())
-        .ok_or_else(|| Unserved::malformed("the front names no client in X-Forwarded-For"))?;
+        .ok_or_else(|| Rejection::malformed("the front names no client in X-Forwarded-For"))?;
     Ok(Client::behind(peer, scheme, address))
 }

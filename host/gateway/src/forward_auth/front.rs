@@ -9,7 +9,7 @@ use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 
 use crate::config::ProxyToken;
-use crate::pipeline::target::Unserved;
+use crate::pipeline::Rejection;
 
 /// By what fronts are known.
 #[derive(Clone, Debug)]
@@ -36,19 +36,19 @@ impl Front {
 
     /// Lets a front ask: with a token configured whoever sends it, once; without one whoever could connect where that
     /// takes a certificate, and else a trusted proxy.
-    pub(crate) fn admit(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Unserved> {
+    pub(crate) fn admit(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Rejection> {
         let Some(token) = &self.token else {
             return if self.certified || self.trusted_proxies.trust(&peer) {
                 Ok(())
             } else {
-                Err(Unserved::Front("whoever asks is no trusted proxy"))
+                Err(Rejection::Front("whoever asks is no trusted proxy"))
             };
         };
         let mut sent = headers.get_all(TOKEN).iter();
         match (sent.next(), sent.next()) {
             (Some(value), None) if token.is(value) => Ok(()),
-            (None, _) => Err(Unserved::Front("whoever asks sends no proxy token")),
-            _ => Err(Unserved::Front("whoever asks sends a wrong proxy token")),
+            (None, _) => Err(Rejection::Front("whoever asks sends no proxy token")),
+            _ => Err(Rejection::Front("whoever asks sends a wrong proxy token")),
         }
     }
 

@@ -16,9 +16,9 @@ use http::request::Parts;
 use hyper::body::Incoming;
 
 use crate::answers::response;
+use crate::pipeline::Gateway;
+use crate::pipeline::Rejection;
 use crate::pipeline::audit;
-use crate::pipeline::flow::Gateway;
-use crate::pipeline::target::Unserved;
 use crate::proxy::body::Body;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
@@ -54,13 +54,13 @@ impl Service for ForwardAuth {
                     .subrequest(&self.front, &endpoint, connection, &parts)
                     .await
             }
-            None => Unserved::Route.answer(),
+            None => Rejection::Route.into_response(),
         };
         response::for_method(&parts.method, response)
     }
 
     fn failure() -> Response<Body> {
-        Arc::<Gateway>::failure()
+        response::failure()
     }
 }
 
@@ -78,12 +78,11 @@ impl Gateway {
             .admit(connection.peer, &parts.headers)
             .and_then(|()| dialect.read(endpoint, parts, connection.peer, front));
         let verdict = match original {
-            Ok(original) => self.judge(original, dialect.patience(&parts.headers)).await,
-            Err(unserved) => {
-                let response = unserved.answer();
+            Ok(original) => self.judge(original, dialect.timeout(&parts.headers)).await,
+            Err(rejection) => {
                 let client = self.client(connection.peer, connection.scheme.clone(), &parts.headers);
-                audit::unserved(&client, &parts.method, parts.uri.path(), &unserved, response.status());
-                Verdict::deny(response)
+                audit::rejected(&client, &parts.method, parts.uri.path(), &rejection);
+                Verdict::deny(rejection.into_response())
             }
         };
         dialect.write(verdict)

@@ -1,31 +1,27 @@
-//! Whether a front's request may go on. The way is that of a request to the gateway itself: the same path, the same
-//! routes, the same gate, and only then what the front needs to know.
+//! Whether a front's request may go on. It is decided about as a request to the gateway itself is, and only then written
+//! down what the front needs to know.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::HeaderName;
-use http::HeaderValue;
 use http::Method;
 use http::Request;
 use http::Response;
 use http::StatusCode;
 use http::header;
-use http::request::Parts;
 use portcullis_wire::client::Client;
-use portcullis_wire::forwarded;
-use portcullis_wire::header_names::fold;
 
 use super::Changes;
-use crate::answers::internal_pages;
 use crate::answers::response;
-use crate::pipeline::admission;
+use crate::pipeline;
+use crate::pipeline::Entrance;
+use crate::pipeline::Gateway;
+use crate::pipeline::Outgoing;
+use crate::pipeline::Received;
+use crate::pipeline::Rejection;
 use crate::pipeline::audit;
-use crate::pipeline::flow::Gateway;
-use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::target::Target;
-use crate::pipeline::target::Unserved;
-use crate::proxy::body;
 use crate::proxy::body::Body;
 
 /// The request that a front asks about.
@@ -69,110 +65,89 @@ impl Verdict {
     pub(crate) fn deny(response: Response<Body>) -> Self {
         Self::Deny(Box::new(Denied { response, origin: None }))
     }
+
+    /// The same for a client that asked for something at this origin.
+    fn from(mut self, origin: Option<String>) -> Self {
+        if let Self::Deny(denied) = &mut self {
+            denied.origin = origin;
+        }
+        self
+    }
 }
 
 impl Gateway {
-    /// Decides about the request of a front. `patience`: how long the front waits before it decides by itself.
-    pub(crate) async fn judge(&self, original: Original, patience: Option<Duration>) -> Verdict {
+    /// Decides about the request of a front, as about one of the gateway's own. `timeout` is how long the front waits
+    /// before it decides by itself. `None` if it waits for ever.
+    pub(crate) async fn judge(&self, original: Original, timeout: Option<Duration>) -> Verdict {
         let Original {
             method,
             target,
             client,
             headers,
         } = original;
+        let origin = target.authority.as_deref();
+        let origin = origin.map(|authority| format!("{}://{authority}", client.scheme));
+        if let Err(rejection) = require_one(&headers) {
+            audit::rejected(&client, &method, target.path.as_str(), &rejection);
+            return Verdict::deny(rejection.into_response()).from(origin);
+        }
         let mut parts = Request::new(()).into_parts().0;
-        parts.method = method;
-        parts.headers = headers;
-        let decided = match patience {
-            None => self.decide(&client, &target, &mut parts).await,
-            // Some fronts let a request pass when they lost patience, so that none may lose it.
-            Some(patience) => match tokio::time::timeout(patience, self.decide(&client, &target, &mut parts)).await {
+        (parts.method, parts.headers) = (method, headers);
+        let waiting = timeout.map(|limit| (limit, target.path.to_string(), client.clone()));
+        let decided = self.decide(Entrance::Front, Received { client, target, parts });
+        let decided = match waiting {
+            None => decided.await,
+            // Some fronts let a request pass once they have waited for too long, so that none may wait so long.
+            Some((limit, path, client)) => match tokio::time::timeout(limit, decided).await {
                 Ok(decided) => decided,
                 Err(_) => {
-                    tracing::warn!(
-                        target: "portcullis::audit",
-                        path = %target.path,
-                        client = %client.shown_address(),
-                        patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
-                        "the front would not have waited for the decision"
-                    );
-                    Ok(Verdict::deny(response::unavailable("Authentication is unavailable")))
+                    timed_out(limit, &path, &client);
+                    return Verdict::deny(response::unavailable("Authentication is unavailable")).from(origin);
                 }
             },
         };
-        let verdict = decided.unwrap_or_else(|unserved| {
-            let response = unserved.answer();
-            audit::unserved(
-                &client,
-                &parts.method,
-                target.path.as_str(),
-                &unserved,
-                response.status(),
-            );
-            Verdict::deny(response)
-        });
-        match verdict {
-            Verdict::Deny(mut denied) => {
-                let authority = target.authority.as_deref();
-                denied.origin = authority.map(|authority| format!("{}://{authority}", client.scheme));
-                Verdict::Deny(denied)
-            }
-            allow => allow,
-        }
-    }
-
-    async fn decide(&self, client: &Client, target: &Target, parts: &mut Parts) -> Result<Verdict, Unserved> {
-        let headers = &mut parts.headers;
-        require_one(headers)?;
-        let mut disguised = self.remove_identity(headers);
-        // What the front itself says in these headers is its own matter; another spelling is none that a front uses.
-        let claims = forwarded::remove_unbelieved(headers, client).into_iter();
-        disguised.extend(claims.filter(|name| fold(name) != name.as_str()));
-        if let Some(host) = target
-            .authority
-            .as_deref()
-            .and_then(|host| HeaderValue::from_str(host).ok())
-        {
-            headers.insert(header::HOST, host);
-        }
-        if internal_pages::covers(&target.path) {
-            return Err(Unserved::Route);
-        }
-        let route = self.route(target)?;
-        let pass = match admission::admit(route, client, target, parts).await {
-            Ok(pass) => pass,
-            Err(response) => return Ok(Verdict::deny(*response)),
+        let verdict = match decided {
+            Ok(pipeline::Verdict::Forward(outgoing)) => allow(*outgoing),
+            // Not even a front is shown the gateway's own pages.
+            Ok(pipeline::Verdict::Internal(_)) => Verdict::deny(Rejection::Route.into_response()),
+            Err(rejection) => Verdict::deny(rejection.into_response()),
         };
-        let outgoing = Outgoing {
-            route,
-            client,
-            target,
-            user: pass.user.as_ref(),
-            identity: &route.identity,
-            session_cookie: self.session_cookie(),
-            upstreams_own: pass.upstreams_own,
-        };
-        if let Err(refused) = self.authorize(&parts.method, &outgoing).await {
-            return Ok(Verdict::deny(pass.mark(*refused)));
-        }
-        let changes = match Changes::of(&outgoing, self.generation(), &parts.headers, disguised) {
-            Ok(changes) => changes,
-            Err(error) => {
-                tracing::warn!(route = route.name, why = %error, "a user can't be sent to the upstream");
-                let refused = response::error(StatusCode::FORBIDDEN, "Forbidden");
-                return Ok(Verdict::deny(pass.mark(refused)));
-            }
-        };
-        let for_client = pass.mark(Response::new(body::full(""))).into_parts().0.headers;
-        Ok(Verdict::Allow(Box::new(Allowed { changes, for_client })))
+        verdict.from(origin)
     }
 }
 
+fn timed_out(limit: Duration, path: &str, client: &Client) {
+    tracing::warn!(
+        target: "portcullis::audit",
+        path,
+        client = %client.shown_address(),
+        patience_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+        "the front would not have waited for the decision"
+    );
+}
+
+/// What a front does with a request that may go on.
+fn allow(outgoing: Outgoing) -> Verdict {
+    let changes = Changes::of(&outgoing);
+    let mut for_client = HeaderMap::new();
+    let changes = match changes {
+        Ok(changes) => changes,
+        Err(error) => {
+            tracing::warn!(route = outgoing.route().name, why = %error, "a user can't be sent to the upstream");
+            let mut refused = response::error(StatusCode::FORBIDDEN, "Forbidden");
+            outgoing.into_response_headers().apply(refused.headers_mut());
+            return Verdict::deny(refused);
+        }
+    };
+    outgoing.into_response_headers().apply(&mut for_client);
+    Verdict::Allow(Box::new(Allowed { changes, for_client }))
+}
+
 /// A client that sends two of these means to be read in two ways.
-fn require_one(headers: &HeaderMap) -> Result<(), Unserved> {
+fn require_one(headers: &HeaderMap) -> Result<(), Rejection> {
     for name in ONCE {
         if headers.get_all(&name).iter().count() > 1 {
-            return Err(Unserved::malformed(format_args!(
+            return Err(Rejection::malformed(format_args!(
                 "the request has several {name} headers"
             )));
         }

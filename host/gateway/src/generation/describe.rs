@@ -36,10 +36,10 @@ impl Generation {
                 route = route.name,
                 access = route.access.label(),
                 authenticators = route.access.authenticators(),
-                upstream = route.upstream.as_ref().map(tracing::field::display),
-                authorize_with = route.authorize.as_ref().map(|with| with.template.to_string()),
-                upstream_credentials =
-                    (!route.upstream_credentials.is_empty()).then(|| route.upstream_credentials.to_string()),
+                upstream = route.config.upstream.as_ref().map(tracing::field::display),
+                authorize_with = route.config.authorize.as_ref().map(|with| with.template.to_string()),
+                upstream_credentials = (!route.config.upstream_credentials.is_empty())
+                    .then(|| route.config.upstream_credentials.to_string()),
                 "route loaded"
             );
         }

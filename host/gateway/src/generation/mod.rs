@@ -11,26 +11,33 @@ mod route;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
+use http::HeaderValue;
 use portcullis::Authenticator;
 use portcullis::Engine;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
 use portcullis::session::Sessions;
+use portcullis_wire::identity_names::IdentityNames;
 use portcullis_wire::path::CanonicalPath;
+use portcullis_wire::peer::TrustedProxies;
 
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ConfigErrors;
 use crate::config::Draft;
 use crate::config::Location;
+use crate::proxy::ForbiddenTrailers;
+use crate::proxy::Proxy;
 use crate::routing::table::RouteTable;
 
 pub(crate) use components::MAX_COMPONENT;
 pub(crate) use credentials::Credentials;
 pub(crate) use opening::Opening;
 pub(crate) use route::Access;
+pub(crate) use route::Destination;
 pub(crate) use route::Route;
 
 /// One loaded configuration.
@@ -42,22 +49,27 @@ pub(crate) struct Generation {
     authenticators: Vec<Authenticator>,
     sessions: Option<Arc<Sessions>>,
     identity_headers: Vec<HeaderName>,
+    identity_names: IdentityNames,
+    trailers: Arc<ForbiddenTrailers>,
+    trusted_proxies: TrustedProxies,
+    hsts: Option<HeaderValue>,
+    body_timeout: Duration,
 }
 
 impl Generation {
-    /// Loads and configures every plugin of a configuration.
+    /// Loads and configures every plugin of a configuration. The routes share the upstreams of the proxy.
     ///
     /// # Errors
     ///
     /// Every mistake at once: those of the file, and what the plugins say about their settings.
-    pub(crate) async fn load(draft: Draft, engine: &Engine) -> Result<Self, ConfigErrors> {
+    pub(crate) async fn load(draft: Draft, engine: &Engine, proxy: &Proxy) -> Result<Self, ConfigErrors> {
         let Draft { config, mut errors } = draft;
         let (acceptors, found) = acceptors::start(&config.negotiate).await;
         errors.extend(found);
         let (authenticators, found) = authenticators::load(&config.authenticators, &acceptors, engine).await;
         errors.extend(found);
         if errors.is_empty() {
-            Self::assemble(config, &authenticators).map_err(|error| ConfigErrors::new(vec![error]))
+            Self::assemble(config, &authenticators, proxy).map_err(|error| ConfigErrors::new(vec![error]))
         } else {
             Err(ConfigErrors::new(errors))
         }
@@ -100,7 +112,41 @@ impl Generation {
         &self.identity_headers
     }
 
-    fn assemble(config: Config, authenticators: &HashMap<String, Authenticator>) -> Result<Self, ConfigError> {
+    /// What no client may send in a header, in any spelling.
+    pub(crate) fn identity_names(&self) -> &IdentityNames {
+        &self.identity_names
+    }
+
+    /// What no client may send in a trailer.
+    pub(crate) fn trailers(&self) -> &Arc<ForbiddenTrailers> {
+        &self.trailers
+    }
+
+    /// The name of the gateway's own cookie. `None` without sessions.
+    pub(crate) fn session_cookie(&self) -> Option<&str> {
+        self.sessions().map(|sessions| sessions.cookie_name())
+    }
+
+    /// The peers whose `X-Forwarded-*` headers are believed.
+    pub(crate) fn trusted_proxies(&self) -> &TrustedProxies {
+        &self.trusted_proxies
+    }
+
+    /// `Strict-Transport-Security`. `None` if browsers aren't told to come by https only.
+    pub(crate) fn hsts(&self) -> Option<&HeaderValue> {
+        self.hsts.as_ref()
+    }
+
+    /// How long the body of a request may stand still while it is waited for.
+    pub(crate) fn body_timeout(&self) -> Duration {
+        self.body_timeout
+    }
+
+    fn assemble(
+        config: Config,
+        authenticators: &HashMap<String, Authenticator>,
+        proxy: &Proxy,
+    ) -> Result<Self, ConfigError> {
         let sessions = sessions(&config)?.map(Arc::new);
         let mut names = Vec::from_iter(config.routes.iter().flat_map(|route| route.identity.names()).cloned());
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
@@ -109,7 +155,7 @@ impl Generation {
         let mut places = Vec::with_capacity(config.routes.len());
         for route in config.routes {
             places.push((route.hosts.clone(), route.path.clone()));
-            routes.push(Arc::new(Route::new(route, authenticators, sessions.as_ref())?));
+            routes.push(Arc::new(Route::new(route, authenticators, sessions.as_ref(), proxy)?));
         }
         let placed = places.iter().zip(&routes);
         let placed = Vec::from_iter(placed.map(|((hosts, path), route)| (&hosts[..], path, route)));
@@ -117,6 +163,8 @@ impl Generation {
         let placed = placed
             .into_iter()
             .map(|(hosts, path, route)| (hosts, path.clone(), Arc::clone(route)));
+        let credentials = routes.iter().flat_map(|route| &route.credentials.headers);
+        let trailers = ForbiddenTrailers::new(IdentityNames::new(&names), credentials);
         let mut authenticators = Vec::from_iter(authenticators.values().cloned());
         authenticators.sort_by(|a, b| a.name().cmp(b.name()));
         Ok(Self {
@@ -125,7 +173,12 @@ impl Generation {
             routes,
             authenticators,
             sessions,
+            identity_names: IdentityNames::new(&names),
+            trailers: Arc::new(trailers),
             identity_headers: names,
+            trusted_proxies: config.server.trusted_proxies,
+            hsts: config.server.hsts,
+            body_timeout: config.server.bounds.body_timeout,
         })
     }
 }

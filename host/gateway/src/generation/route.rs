@@ -1,68 +1,62 @@
-//! A route with its gate: what a server needs to answer one request.
+//! A route with its gate and its upstream: what a server needs to answer one request.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use portcullis::Authenticator;
 use portcullis::Chain;
 use portcullis::Gate;
 use portcullis::session::Sessions;
 
-use crate::config::AuthorizeWith;
 use crate::config::ConfigError;
-use crate::config::Cookies;
 use crate::config::IdentityHeaders;
 use crate::config::RouteAccess;
 use crate::config::RouteConfig;
 use crate::config::Upstream;
 use crate::generation::Credentials;
-use crate::routing::exceptions::UpstreamCredentials;
+use crate::proxy::Proxy;
+use crate::proxy::UpstreamGroup;
 
 /// One route.
 #[derive(Debug)]
 pub(crate) struct Route {
     /// How logs call it: its path, after its first host if it names one.
     pub(crate) name: String,
+    /// What the configuration says of it.
+    pub(crate) config: RouteConfig,
     /// Who may pass.
     pub(crate) access: Access,
-    /// Where its requests go; none: it only answers fronts that ask about requests of their own.
-    pub(crate) upstream: Option<Upstream>,
-    /// What the upstream learns about the user.
+    /// Where its requests go. `None` if it only answers fronts that ask about requests of their own.
+    pub(crate) upstream: Option<Destination>,
+    /// What the upstream learns about the user of a request: without secrets where `authorize_with` asks first, since what
+    /// is behind such a route may be the users' own programs.
     pub(crate) identity: IdentityHeaders,
-    /// Whether cookies pass between client and upstream.
-    pub(crate) cookies: Cookies,
-    /// Whether the client's credentials reach the upstream.
-    pub(crate) forward_authorization: bool,
-    /// Where they stand in a request.
+    /// Where the client's credentials stand in a request.
     pub(crate) credentials: Credentials,
-    /// Whether a slash in the path may be encoded, where both of its readings lead here.
-    pub(crate) allow_encoded_slash: bool,
-    /// What the upstream is asked about a user before a request goes on; none: nothing.
-    pub(crate) authorize: Option<AuthorizeWith>,
-    /// What the upstream learns about the user when it is asked, and by which secrets it knows who asks.
-    pub(crate) identity_of_checks: IdentityHeaders,
-    /// Requests whose credentials the upstream verifies itself.
-    pub(crate) upstream_credentials: UpstreamCredentials,
-    /// How long the upstream may take to begin its response.
-    pub(crate) timeout: Duration,
-    /// Most bytes of a request's body; none: as many as it likes.
-    pub(crate) max_body_size: Option<u64>,
+}
+
+/// Where the requests of a route go.
+#[derive(Clone, Debug)]
+pub(crate) enum Destination {
+    /// To HTTP servers.
+    Upstream(Arc<UpstreamGroup>),
+    /// To the built-in page that shows who you are.
+    WhoAmI,
 }
 
 /// Who may pass.
 #[derive(Debug)]
 pub(crate) enum Access {
-    /// Whoever the gate admits, and anonymous requests that carry no credentials.
+    /// Users whom the gate admits, and anonymous requests that carry no credentials.
     Optional(Gate),
-    /// Whoever the gate admits.
+    /// Users whom the gate admits.
     Protected(Gate),
-    /// Everybody; nobody is asked.
+    /// Everybody. No authenticator is asked.
     Public,
 }
 
 impl Access {
-    /// What guards the route; none: nobody is asked.
+    /// What guards the route. `None` for public routes.
     pub(crate) fn gate(&self) -> Option<&Gate> {
         match self {
             Self::Optional(gate) | Self::Protected(gate) => Some(gate),
@@ -76,6 +70,7 @@ impl Route {
         config: RouteConfig,
         authenticators: &HashMap<String, Authenticator>,
         sessions: Option<&Arc<Sessions>>,
+        proxy: &Proxy,
     ) -> Result<Self, ConfigError> {
         let gate = |names: &[String]| {
             let chain = names
@@ -94,21 +89,16 @@ impl Route {
         Ok(Self {
             name: format!("{}{}", config.hosts.first().map_or("", String::as_str), config.path),
             credentials: Credentials::of(asked.map(Authenticator::grants)),
-            access,
-            upstream: config.upstream,
-            // What is behind such a route may be the users' own: a secret that it saw would make it anybody.
+            upstream: config.upstream.as_ref().map(|upstream| match upstream {
+                Upstream::Http(config) => Destination::Upstream(proxy.upstream(config)),
+                Upstream::WhoAmI => Destination::WhoAmI,
+            }),
             identity: match config.authorize {
                 Some(_) => config.identity.without_secrets(),
                 None => config.identity.clone(),
             },
-            identity_of_checks: config.identity,
-            cookies: config.cookies,
-            forward_authorization: config.forward_authorization,
-            allow_encoded_slash: config.allow_encoded_slash,
-            authorize: config.authorize,
-            upstream_credentials: config.upstream_credentials,
-            timeout: config.timeout,
-            max_body_size: config.max_body_size,
+            access,
+            config,
         })
     }
 }

@@ -21,7 +21,7 @@ async fn load(folder: &Path, text: &str) -> Result<Generation, String> {
     let file = folder.join("portcullis.toml");
     fs::write(&file, text).unwrap();
     let engine = Engine::builder().build().unwrap();
-    let loaded = Generation::load(Draft::read(&file, &Environment::from([])), &engine).await;
+    let loaded = Generation::load(Draft::read(&file, &Environment::from([])), &engine, &Proxy::idle()).await;
     loaded.map_err(|errors| errors.to_string().replace(&format!("{}/", folder.display()), ""))
 }
 

@@ -1,161 +1,144 @@
-//! Whether a request may go on, by what its route says: everybody, whoever its gate admits, or those and the anonymous.
+//! Who sent a request: its route's gate is asked, unless everybody may pass or the upstream verifies the credentials itself.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::HeaderValue;
+use http::HeaderName;
 use http::Response;
-use http::header;
 use http::request::Parts;
-use portcullis::Admission;
 use portcullis::AuthRequest;
-use portcullis::decision::Authenticated;
+use portcullis::ResponseHeaders;
 use portcullis::decision::Outcome;
 use portcullis::decision::Refusal;
-use portcullis_wire::client::Client;
 
 use crate::answers::response;
 use crate::generation::Access;
 use crate::generation::Route;
 use crate::pipeline::audit;
+use crate::pipeline::entrance::Entrance;
+use crate::pipeline::rejection::Denied;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::request::Received;
+use crate::pipeline::sender::Sender;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
 
-/// A request that may go on, and what its response will carry.
+/// A request whose route lets its sender pass. Only [`admit`] makes one.
 #[derive(Debug)]
-pub(crate) struct Pass {
-    /// Who sent it; none: anybody.
-    pub(crate) user: Option<Authenticated>,
-    set_cookie: Option<HeaderValue>,
-    /// Whether nobody was asked, because the upstream verifies the request's credentials itself.
-    pub(crate) upstreams_own: bool,
+pub(crate) struct Admitted {
+    pub(super) route: Arc<Route>,
+    pub(super) request: Received,
+    /// Headers that a front has to remove.
+    pub(super) removed: Vec<HeaderName>,
+    pub(super) sender: Sender,
+    /// What authenticator and session add to the response, whatever it is.
+    pub(super) for_client: ResponseHeaders,
 }
 
-impl Pass {
-    /// Adds what the authenticator and the session say to the client, whatever the response is.
-    pub(crate) fn mark(self, response: Response<Body>) -> Response<Body> {
-        let response = match &self.user {
-            Some(user) => with_headers(response, user),
-            None => response,
-        };
-        with_cookie(response, self.set_cookie)
+impl Admitted {
+    /// The request for a line of the audit log.
+    pub(super) fn entry(&self) -> audit::Entry<'_> {
+        entry(&self.route, &self.request)
     }
-}
 
-/// Asks the gate of a route. The error is the answer to a request that may not go on.
-pub(crate) async fn admit(
-    route: &Route,
-    client: &Client,
-    target: &Target,
-    parts: &mut Parts,
-) -> Result<Pass, Box<Response<Body>>> {
-    if let Some(scheme) = left_to_upstream(route, target, parts) {
-        entry(route, client, target, parts).passed_on(scheme);
-        return Ok(Pass {
-            user: None,
-            set_cookie: None,
-            upstreams_own: true,
-        });
+    /// Turns the request away after all. `why` is for the operator.
+    pub(super) fn deny(self, mut response: Response<Body>, why: Option<String>) -> Rejection {
+        self.for_client.apply(response.headers_mut());
+        Rejection::Denied(Box::new(Denied {
+            route: self.route,
+            sender: self.sender,
+            response,
+            why,
+        }))
     }
-    let asked = Instant::now();
-    let Some(admission) = ask(route, client, target, parts).await else {
-        return Ok(Pass {
-            user: None,
-            set_cookie: None,
-            upstreams_own: false,
-        });
-    };
-    let answer = refusal(&route.access, &admission.decision.outcome);
-    entry(route, client, target, parts).decided(&admission, answer.as_ref().map(Response::status), asked.elapsed());
-    match answer {
-        Some(response) => Err(Box::new(with_cookie(response, admission.set_cookie))),
-        None => {
-            let user = match admission.decision.outcome {
-                Outcome::Grant(user) => Some(user),
-                Outcome::Refuse(_) => None,
-            };
-            Ok(Pass {
-                user,
-                set_cookie: admission.set_cookie,
-                upstreams_own: false,
-            })
+
+    fn unasked(route: Arc<Route>, request: Received, removed: Vec<HeaderName>, sender: Sender) -> Self {
+        Self {
+            route,
+            request,
+            removed,
+            sender,
+            for_client: ResponseHeaders::default(),
         }
     }
 }
 
-/// The scheme of credentials that the upstream verifies itself; none: they are the gateway's business.
-pub(crate) fn left_to_upstream<'a>(route: &'a Route, target: &Target, parts: &Parts) -> Option<&'a str> {
-    let exceptions = &route.upstream_credentials;
-    exceptions.scheme(&parts.method, &target.path, &parts.headers)
-}
-
-fn entry<'a>(route: &'a Route, client: &'a Client, target: &'a Target, parts: &'a Parts) -> audit::Entry<'a> {
-    audit::Entry {
-        client,
-        method: &parts.method,
-        route: &route.name,
-        target,
+/// Asks the gate of a route who sent a request. `removed` are the headers that a front has to remove.
+pub(super) async fn admit(
+    entrance: Entrance,
+    route: Arc<Route>,
+    mut request: Received,
+    removed: Vec<HeaderName>,
+) -> Result<Admitted, Rejection> {
+    let Some(gate) = route.access.gate() else {
+        return Ok(Admitted::unasked(route, request, removed, Sender::Anybody));
+    };
+    let (parts, target) = (&request.parts, &request.target);
+    let exceptions = &route.config.upstream_credentials;
+    if let Some(scheme) = exceptions.scheme(&parts.method, &target.path, &parts.headers) {
+        let scheme = scheme.to_owned();
+        if entrance.serves() {
+            entry(&route, &request).passed_on(&scheme);
+        }
+        return Ok(Admitted::unasked(route, request, removed, Sender::Upstream { scheme }));
+    }
+    let started = Instant::now();
+    let question = Arc::new(question(&mut request));
+    let admission = gate.admit(&question).await;
+    // A call that was given up may still hold the question.
+    request.parts.headers = Arc::unwrap_or_clone(question).headers;
+    let via_session = admission.via_session;
+    let (decision, for_client) = admission.into_parts();
+    let refusal = refusal(&route.access, &decision.outcome).map(response::refusal);
+    if entrance.serves() {
+        let status = refusal.as_ref().map(Response::status);
+        entry(&route, &request).decided(&decision, via_session, status, started.elapsed());
+    }
+    let admitted = Admitted {
+        route,
+        request,
+        removed,
+        sender: Sender::Judged { decision, via_session },
+        for_client,
+    };
+    match refusal {
+        Some(response) => Err(admitted.deny(response, None)),
+        None => Ok(admitted),
     }
 }
 
-/// What the gate of a route says to a request; none: nobody is asked. The headers are lent to the question and come back.
-pub(crate) async fn ask(route: &Route, client: &Client, target: &Target, parts: &mut Parts) -> Option<Admission> {
-    let gate = route.access.gate()?;
-    let question = Arc::new(question(client, target, parts));
-    let admission = gate.admit(&question).await;
-    // A call that was given up may still hold the question.
-    parts.headers = Arc::unwrap_or_clone(question).headers;
-    Some(admission)
-}
-
-/// The answer to a request that may not go on; none: it may.
-pub(crate) fn refusal(access: &Access, outcome: &Outcome) -> Option<Response<Body>> {
+/// Why the sender of a request may not pass. An optional route lets requests without credentials pass.
+fn refusal<'a>(access: &Access, outcome: &'a Outcome) -> Option<&'a Refusal> {
     match (outcome, access) {
         (Outcome::Grant(_), _) => None,
         (Outcome::Refuse(Refusal::Unauthenticated { credentials: false, .. }), Access::Optional(_)) => None,
-        (Outcome::Refuse(refusal), _) => Some(response::refusal(refusal)),
+        (Outcome::Refuse(refusal), _) => Some(refusal),
     }
 }
 
-fn question(client: &Client, target: &Target, parts: &mut Parts) -> AuthRequest {
+fn entry<'a>(route: &'a Route, request: &'a Received) -> audit::Entry<'a> {
+    audit::Entry {
+        client: &request.client,
+        method: &request.parts.method,
+        route: &route.name,
+        target: &request.target,
+    }
+}
+
+/// What authenticators are asked. The headers are lent to the question.
+fn question(request: &mut Received) -> AuthRequest {
+    let Received { client, target, parts } = request;
+    let Target { authority, path, query } = target;
+    let Parts { method, headers, .. } = parts;
     AuthRequest {
-        method: parts.method.clone(),
+        method: method.clone(),
         scheme: client.scheme.clone(),
-        authority: target.authority.clone(),
-        path: target.path.as_str().to_owned(),
-        query: target.query.clone(),
-        headers: std::mem::take(&mut parts.headers),
+        authority: authority.clone(),
+        path: path.as_str().to_owned(),
+        query: query.clone(),
+        headers: std::mem::take(headers),
         client_address: client.address,
         client_certificate: client.certificate.clone(),
         channel_binding: client.channel_binding.clone(),
     }
-}
-
-/// A header that an authenticator sends takes the place of the upstream's, unless both may stand side by side.
-fn with_headers(mut response: Response<Body>, user: &Authenticated) -> Response<Body> {
-    let headers = response.headers_mut();
-    for name in user.response_headers().keys() {
-        if *name != header::SET_COOKIE && *name != header::WWW_AUTHENTICATE {
-            headers.remove(name);
-        }
-    }
-    for (name, value) in user.response_headers() {
-        headers.append(name, value.clone());
-    }
-    response
-}
-
-/// A response that hands out a session is for one client only: no cache on the way may give it to the next.
-fn with_cookie(mut response: Response<Body>, cookie: Option<HeaderValue>) -> Response<Body> {
-    if let Some(cookie) = cookie {
-        let headers = response.headers_mut();
-        headers.append(header::SET_COOKIE, cookie);
-        if headers
-            .get(header::CACHE_CONTROL)
-            .is_none_or(|stored| stored != "no-store")
-        {
-            headers.append(header::CACHE_CONTROL, HeaderValue::from_static("private"));
-        }
-    }
-    response
 }

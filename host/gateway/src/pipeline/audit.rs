@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use http::Method;
 use http::StatusCode;
-use portcullis::Admission;
 use portcullis::decision::Authenticated;
+use portcullis::decision::Decision;
 use portcullis::decision::Outcome;
 use portcullis::decision::Refusal;
 use portcullis::decision::Step;
 use portcullis::decision::Verdict;
 use portcullis_wire::client::Client;
 
+use crate::pipeline::rejection::Rejection;
 use crate::pipeline::target::Target;
-use crate::pipeline::target::Unserved;
 
 /// The request that a line is about.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +30,7 @@ impl Entry<'_> {
     /// Writes down a decision; failures of authenticators get a warning each.
     ///
     /// `status` is the gateway's own answer; none: the request goes on. `elapsed` is how long the decision took.
-    pub(crate) fn decided(self, admission: &Admission, status: Option<StatusCode>, elapsed: Duration) {
-        let decision = &admission.decision;
+    pub(crate) fn decided(self, decision: &Decision, via_session: bool, status: Option<StatusCode>, elapsed: Duration) {
         for step in &decision.steps {
             self.warn_of_failure(step);
         }
@@ -49,7 +48,7 @@ impl Entry<'_> {
             status = status.map(|status| status.as_u16()),
             user = user.map(|user| one_line(user.identity().name())),
             authenticator = user.map(|user| user.authenticator()),
-            session = admission.via_session,
+            session = via_session,
             steps = steps(&decision.steps),
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             "decision"
@@ -101,15 +100,15 @@ impl Entry<'_> {
     }
 }
 
-/// Writes down a request that was refused before anybody was asked.
-pub(crate) fn unserved(client: &Client, method: &Method, path: &str, why: &Unserved, status: StatusCode) {
+/// Writes down a request that was rejected before any authenticator was asked.
+pub(crate) fn rejected(client: &Client, method: &Method, path: &str, why: &Rejection) {
     tracing::info!(
         target: "portcullis::audit",
         method = %method,
         path = one_line(&path.chars().take(MAX_PATH).collect::<String>()),
         client = %client.shown_address(),
         outcome = "unserved",
-        status = status.as_u16(),
+        status = why.status().as_u16(),
         why = %why,
         "request refused"
     );

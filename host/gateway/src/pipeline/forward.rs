@@ -1,23 +1,26 @@
-//! The last part of a request's way: to its upstream, and what the client hears when there is no response. What its own
-//! body did wrong is told apart from what the upstream did.
+//! The last step of a request on the public listener: to its upstream, and what the client gets when no response comes back.
+//! What the client's own body did wrong is told apart from what the upstream did.
 
 use std::sync::Arc;
 
 use http::Response;
 use http::StatusCode;
-use http::request::Parts;
 use http_body_util::Either;
 use hyper::body::Incoming;
 use portcullis_wire::client::Client;
 use portcullis_wire::cookies;
 
 use crate::answers::response;
+use crate::answers::whoami;
 use crate::config::UpstreamConfig;
+use crate::generation::Destination;
 use crate::generation::Route;
-use crate::pipeline::flow::Gateway;
+use crate::pipeline::Gateway;
 use crate::pipeline::outgoing::Outgoing;
+use crate::proxy;
 use crate::proxy::Unanswered;
 use crate::proxy::Upgrade;
+use crate::proxy::UpstreamGroup;
 use crate::proxy::body::Body;
 use crate::proxy::body::BodyError;
 use crate::proxy::body::ClientBody;
@@ -25,38 +28,60 @@ use crate::transport::connection::Connection;
 use crate::transport::connection::fault;
 
 impl Gateway {
-    /// Sends a request on that may go on.
-    pub(super) async fn forward(
+    /// Sends a request on, and brings the response back with what authenticator and session add to it.
+    pub(crate) async fn forward(
         &self,
-        outgoing: Outgoing<'_>,
-        upstream: &Arc<UpstreamConfig>,
+        mut outgoing: Outgoing,
         connection: &Connection,
-        mut parts: Parts,
         body: Incoming,
     ) -> Response<Body> {
-        let route = outgoing.route;
-        let upgrade = Upgrade::requested(&mut parts);
-        let head = match outgoing.head(&upstream.base, parts) {
-            Ok(head) => head,
+        let route = Arc::clone(outgoing.route());
+        let mut response = match &route.upstream {
+            Some(Destination::Upstream(upstream)) => self.exchange(&mut outgoing, upstream, connection, body).await,
+            Some(Destination::WhoAmI) => {
+                let parts = outgoing.parts();
+                whoami::answer(&parts.method, &parts.headers, outgoing.user())
+            }
+            None => response::error(StatusCode::NOT_FOUND, "Not found"),
+        };
+        outgoing.into_response_headers().apply(response.headers_mut());
+        response
+    }
+
+    async fn exchange(
+        &self,
+        outgoing: &mut Outgoing,
+        upstream: &Arc<UpstreamGroup>,
+        connection: &Connection,
+        body: Incoming,
+    ) -> Response<Body> {
+        let mut received = outgoing.take_parts();
+        let upgrade = Upgrade::requested(&mut received);
+        let (head, route) = (outgoing.head(), outgoing.route());
+        let written = match head.write(&upstream.config.base, received) {
+            Ok(written) => written,
             Err(error) => {
                 tracing::warn!(route = route.name, why = %error, "a user can't be sent to the upstream");
                 return response::error(StatusCode::FORBIDDEN, "Forbidden");
             }
         };
-        let slot = Arc::clone(&connection.slot);
-        let body = ClientBody::new(body, route.max_body_size, self.bounds.body_timeout);
-        let answered = self
-            .proxy
-            .forward(upstream, head, Either::Left(body), upgrade, route.timeout, slot)
-            .await;
-        match answered {
+        let body = ClientBody::new(body, route.config.max_body_size, outgoing.generation().body_timeout());
+        let request = proxy::Forward {
+            head: written,
+            body: Either::Left(body),
+            upgrade,
+            timeout: route.config.timeout,
+            slot: Arc::clone(&connection.slot),
+            trailers: Arc::clone(outgoing.generation().trailers()),
+        };
+        match self.proxy.forward(upstream, request).await {
             Ok(mut response) => {
-                cookies::keep_set(response.headers_mut(), |name| outgoing.passes_cookie(name));
+                cookies::keep_set(response.headers_mut(), |name| head.passes_cookie(name));
                 response
             }
             Err(unanswered) => match unanswered.error.of_body() {
-                Some(why) => broken_body(route, outgoing.client, why),
-                None => unreachable_upstream(route, upstream, &unanswered),
+                Some(why) => broken_body(route, outgoing.client(), why),
+                None => unreachable_upstream(route, &upstream.config, &unanswered),
             },
         }
     }

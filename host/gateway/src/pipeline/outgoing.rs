@@ -1,146 +1,109 @@
-//! The request that an upstream gets: what belongs to the client's connection and to the gateway goes, then what only
-//! the gateway may say comes.
+//! A request that may go on to its upstream. It can't be had without authentication and authorization: the driver is the
+//! only code that makes one.
+
+use std::sync::Arc;
 
 use http::HeaderMap;
-use http::HeaderValue;
+use http::HeaderName;
 use http::Request;
-use http::Uri;
-use http::header;
 use http::request::Parts;
+use portcullis::ResponseHeaders;
 use portcullis::decision::Authenticated;
 use portcullis_wire::client::Client;
-use portcullis_wire::cookies;
-use portcullis_wire::forwarded;
-use portcullis_wire::hop_by_hop;
 
-use crate::config::Cookies;
-use crate::config::IdentityHeaders;
+use crate::generation::Generation;
 use crate::generation::Route;
-use crate::headers::credentials;
-use crate::headers::identity;
-use crate::pipeline::target::Target;
-use crate::proxy::AcceptsTrailers;
+use crate::pipeline::admission::Admitted;
+use crate::pipeline::head::UpstreamHead;
+use crate::pipeline::sender::Sender;
 
-/// A request that may go to its upstream.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Outgoing<'a> {
-    pub(crate) route: &'a Route,
-    pub(crate) client: &'a Client,
-    pub(crate) target: &'a Target,
-    /// Who sent it; none: anybody.
-    pub(crate) user: Option<&'a Authenticated>,
-    /// What the upstream learns about them.
-    pub(crate) identity: &'a IdentityHeaders,
-    /// The name of the gateway's own cookie.
-    pub(crate) session_cookie: Option<&'a str>,
-    /// Whether its `Authorization` is for the upstream alone, which goes by nothing else of the client's.
-    pub(crate) upstreams_own: bool,
+/// A request that may go on to its upstream.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(super) admitted: Admitted,
+    pub(super) generation: Arc<Generation>,
+    /// What has to hold besides, which was not looked into. Only `explain` leaves anything open.
+    pub(super) proviso: Option<String>,
 }
 
-impl Outgoing<'_> {
-    /// Writes the request's head for the upstream, whose path is put before the client's. The method and the path are the
-    /// client's, byte for byte.
-    ///
-    /// The order matters: no name in the client's `Connection` header may remove what is added after.
-    pub(crate) fn head(self, base: &str, received: Parts) -> Result<Parts, SendError> {
-        let mut headers = received.headers;
-        let accepts_trailers = hop_by_hop::accepts_trailers(&headers);
-        hop_by_hop::remove(&mut headers);
-        headers.remove(header::TRAILER);
-        self.drop_cookies(&mut headers);
-        let query = self.drop_credentials(&mut headers);
-        self.name_host(&mut headers)?;
-        forwarded::set(&mut headers, self.client, self.target.authority.as_deref());
-        if let Some(user) = self.user {
-            identity::set(&mut headers, self.identity, user)?;
-        }
-        let mut head = Request::new(()).into_parts().0;
-        head.method = received.method;
-        head.uri = uri(base, self.target.path.as_str(), query.as_deref())?;
-        head.headers = headers;
-        if accepts_trailers {
-            head.extensions.insert(AcceptsTrailers);
-        }
-        Ok(head)
+impl Outgoing {
+    /// The configuration that it was decided by.
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.generation
     }
 
-    /// Removes the cookies that the route drops, and always the gateway's own.
-    pub(crate) fn drop_cookies(&self, headers: &mut HeaderMap) {
-        cookies::keep_sent(headers, |name| self.passes_cookie(name));
+    /// Its route.
+    pub(crate) fn route(&self) -> &Arc<Route> {
+        &self.admitted.route
     }
 
-    /// Whether a cookie of this name passes between client and upstream.
-    pub(crate) fn passes_cookie(&self, name: &[u8]) -> bool {
-        !self.drops_all_cookies() && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
+    /// What is known of who sent it.
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.admitted.sender
     }
 
-    /// Whether no cookie passes at all, not even one that the gateway hasn't been shown.
-    pub(crate) fn drops_all_cookies(&self) -> bool {
-        self.route.cookies == Cookies::Drop || self.upstreams_own
+    /// The user. `None` for anonymous requests.
+    pub(crate) fn user(&self) -> Option<&Authenticated> {
+        self.admitted.sender.user()
     }
 
-    /// `Host` is the client's, also where HTTP/2 or an absolute request line said it elsewhere.
-    fn name_host(&self, headers: &mut HeaderMap) -> Result<(), http::Error> {
-        if let Some(authority) = &self.target.authority {
-            headers.insert(header::HOST, HeaderValue::from_str(authority)?);
-        }
-        Ok(())
+    /// Its method and headers, without those that only the gateway may set.
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.admitted.request.parts
     }
 
-    /// Removes what the user proved their identity with, and returns the query without it. An anonymous request had
-    /// nothing for the gateway, so what it carries is the upstream's.
-    pub(crate) fn drop_credentials(&self, headers: &mut HeaderMap) -> Option<String> {
-        let query = self.target.query.as_deref();
-        if self.keeps_credentials() {
-            return query.map(str::to_owned);
-        }
-        let own = headers
-            .get(header::AUTHORIZATION)
-            .filter(|_| self.upstreams_own)
-            .cloned();
-        credentials::remove(headers, &self.route.credentials);
-        if let Some(own) = own {
-            headers.insert(header::AUTHORIZATION, own);
-        }
-        credentials::without_parameters(query, &self.route.credentials)
+    /// The client's headers, without those that only the gateway may set.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.admitted.request.parts.headers
     }
 
-    /// Whether the client's credentials are for the upstream too.
-    pub(crate) fn keeps_credentials(&self) -> bool {
-        (self.user.is_none() && !self.upstreams_own) || self.route.forward_authorization
+    /// Takes the method and headers out, to write the upstream's head from.
+    pub(super) fn take_parts(&mut self) -> Parts {
+        std::mem::replace(&mut self.admitted.request.parts, Request::new(()).into_parts().0)
+    }
+
+    /// Who sent it, seen past trusted proxies.
+    pub(crate) fn client(&self) -> &Client {
+        &self.admitted.request.client
+    }
+
+    /// Names of headers that were removed, as far as a front has to remove them as well.
+    pub(crate) fn removed(&self) -> &[HeaderName] {
+        &self.admitted.removed
+    }
+
+    /// What has to hold besides. `None` unless the request is only explained.
+    pub(crate) fn proviso(&self) -> Option<&str> {
+        self.proviso.as_deref()
+    }
+
+    /// What its head for the upstream is made of.
+    pub(crate) fn head(&self) -> UpstreamHead<'_> {
+        self.admitted.head(&self.generation)
+    }
+
+    /// What is known of who sent it.
+    pub(super) fn into_sender(self) -> Sender {
+        self.admitted.sender
+    }
+
+    /// What the response carries, whatever it is.
+    pub(crate) fn into_response_headers(self) -> ResponseHeaders {
+        self.admitted.for_client
     }
 }
 
-/// Why a request can't be written down for its upstream.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SendError {
-    /// Headers would change who the user is.
-    #[error(transparent)]
-    Identity(#[from] identity::Unsendable),
-    /// The path and the upstream's own make no URL.
-    #[error("the upstream's address and the path make no URL: {0}")]
-    Uri(#[from] http::Error),
-}
-
-fn uri(base: &str, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
-    let (mark, query) = query.map_or(("", ""), |query| ("?", query));
-    Uri::builder()
-        .path_and_query(format!("{base}{path}{mark}{query}"))
-        .build()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_path_goes_on_byte_for_byte() {
-        for (base, path, query, expected) in [
-            ("", "/", None, "/"),
-            ("", "/%61/b;c=1/@/x%20y", Some(""), "/%61/b;c=1/@/x%20y?"),
-            ("/base", "/a", Some("b=%zz&c?d"), "/base/a?b=%zz&c?d"),
-        ] {
-            assert_eq!(uri(base, path, query).unwrap().to_string(), expected);
+impl Admitted {
+    /// What its head for the upstream is made of.
+    pub(super) fn head<'a>(&'a self, generation: &'a Generation) -> UpstreamHead<'a> {
+        UpstreamHead {
+            route: &self.route,
+            client: &self.request.client,
+            target: &self.request.target,
+            user: self.sender.user(),
+            identity: &self.route.identity,
+            session_cookie: generation.session_cookie(),
+            upstreams_own: matches!(self.sender, Sender::Upstream { .. }),
         }
     }
 }

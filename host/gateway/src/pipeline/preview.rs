@@ -1,5 +1,4 @@
-//! What would happen to a request, for an operator who asks before a client does. It takes the way of a real one, up to
-//! where something would be sent.
+//! The last step of a request that is only explained: what would happen to it, for an operator who asks before a client does.
 
 use std::sync::Arc;
 
@@ -8,27 +7,24 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
-use portcullis::Admission;
-use portcullis::decision::Authenticated;
-use portcullis::decision::Outcome;
 use portcullis_wire::peer::Peer;
 
-use crate::generation::Opening;
 use crate::generation::Route;
 use crate::headers::identity;
-use crate::pipeline::admission;
-use crate::pipeline::flow::Gateway;
-use crate::pipeline::target::Target;
+use crate::pipeline::Gateway;
+use crate::pipeline::Verdict;
+use crate::pipeline::entrance::Entrance;
+use crate::pipeline::outgoing::Outgoing;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::sender::Sender;
 
 /// What would happen to a request.
 #[derive(Debug)]
-pub(crate) struct Preview<'a> {
-    /// Its route; none: none serves it.
-    pub(crate) route: Option<&'a Route>,
-    /// Where it lets in more than the route around it.
-    pub(crate) openings: Vec<&'a Opening>,
-    /// What the route's gate says; none: nobody is asked.
-    pub(crate) admission: Option<Admission>,
+pub(crate) struct Preview {
+    /// Its route. `None` if it leads to none.
+    pub(crate) route: Option<Arc<Route>>,
+    /// What is known of who sent it. `None` if it comes to no route.
+    pub(crate) sender: Option<Sender>,
     /// How it ends.
     pub(crate) ending: Ending,
 }
@@ -40,7 +36,7 @@ pub(crate) enum Ending {
     Answer {
         /// With this status.
         status: StatusCode,
-        /// Because of this; none: the gate says so.
+        /// Because of this. `None` if the authenticators say so.
         why: Option<String>,
         /// And with these challenges.
         challenges: HeaderMap,
@@ -53,110 +49,79 @@ pub(crate) enum Ending {
         proviso: Option<String>,
     },
     /// The gateway answers it with a page of its own.
-    Own,
+    Internal,
 }
 
 impl Gateway {
     /// Says what would happen to a request from this peer.
-    pub(crate) async fn preview(&self, peer: Peer, scheme: Scheme, mut parts: Parts) -> Preview<'_> {
+    pub(crate) async fn preview(&self, peer: Peer, scheme: Scheme, parts: Parts) -> Preview {
         let client = self.client(peer, scheme, &parts.headers);
-        let ended = |ending| Preview {
-            route: None,
-            openings: Vec::new(),
-            admission: None,
-            ending,
-        };
-        let (target, route) = match self.destination(&client, &mut parts) {
-            Ok((target, Some(route))) => (target, route),
-            Ok((_, None)) => return ended(Ending::Own),
-            Err(unserved) => return ended(Ending::answer(unserved.answer().status(), Some(unserved.to_string()))),
-        };
-        let openings = self.generation().openings().iter();
-        let openings = Vec::from_iter(openings.filter(|opening| Arc::ptr_eq(&opening.route, route)));
-        if let Some(scheme) = admission::left_to_upstream(route, &target, &parts) {
-            let proviso = format!("the upstream takes the credentials, whose scheme {scheme} is left to it");
-            let ending = Ending::Forward {
-                identity: HeaderMap::new(),
-                proviso: Some(proviso),
-            };
-            return Preview {
-                route: Some(route),
-                openings,
-                admission: None,
-                ending,
-            };
+        match self.read_and_decide(Entrance::Explain, client, parts).await {
+            Ok(Verdict::Forward(outgoing)) => Preview::forward(*outgoing),
+            Ok(Verdict::Internal(_)) => Preview {
+                route: None,
+                sender: None,
+                ending: Ending::Internal,
+            },
+            Err(rejection) => Preview::reject(rejection),
         }
-        let admission = admission::ask(route, &client, &target, &mut parts).await;
-        let ending = ending(route, admission.as_ref()).authorized(route, &target);
-        Preview {
-            route: Some(route),
-            openings,
-            admission,
+    }
+}
+
+impl Preview {
+    fn forward(outgoing: Outgoing) -> Self {
+        let mut headers = HeaderMap::new();
+        let set = match outgoing.user() {
+            Some(user) => identity::set(&mut headers, &outgoing.route().identity, user),
+            None => Ok(()),
+        };
+        let ending = match set {
+            Ok(()) => Ending::Forward {
+                identity: headers,
+                proviso: match outgoing.sender() {
+                    Sender::Upstream { scheme } => Some(format!(
+                        "the upstream takes the credentials, whose scheme {scheme} is left to it"
+                    )),
+                    Sender::Anybody | Sender::Judged { .. } => outgoing.proviso().map(str::to_owned),
+                },
+            },
+            Err(error) => Ending::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
+        };
+        Self {
+            route: Some(Arc::clone(outgoing.route())),
+            sender: Some(outgoing.into_sender()),
             ending,
+        }
+    }
+
+    fn reject(rejection: Rejection) -> Self {
+        let Rejection::Denied(denied) = rejection else {
+            return Self {
+                route: None,
+                sender: None,
+                ending: Ending::answer(rejection.status(), Some(rejection.to_string())),
+            };
+        };
+        let challenges = denied.response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+        let challenges = challenges.map(|challenge| (header::WWW_AUTHENTICATE, challenge.clone()));
+        Self {
+            ending: Ending::Answer {
+                status: denied.response.status(),
+                why: denied.why,
+                challenges: challenges.collect(),
+            },
+            route: Some(denied.route),
+            sender: Some(denied.sender),
         }
     }
 }
 
 impl Ending {
-    /// The same, with what the upstream would be asked before the request goes on.
-    fn authorized(self, route: &Route, target: &Target) -> Self {
-        match (self, &route.authorize, &route.upstream) {
-            (Self::Forward { identity, .. }, Some(with), Some(upstream)) => match with.template.bind(&target.path) {
-                Ok(path) => Self::Forward {
-                    identity,
-                    proviso: Some(format!(
-                        "{} {upstream}{path} is answered 2xx for this user",
-                        with.template.method()
-                    )),
-                },
-                Err(unbound) => Self::answer(unbound.answer().status(), Some(unbound.to_string())),
-            },
-            (ending, ..) => ending,
-        }
-    }
-
     fn answer(status: StatusCode, why: Option<String>) -> Self {
         Self::Answer {
             status,
             why,
             challenges: HeaderMap::new(),
         }
-    }
-
-    fn forward(identity: HeaderMap) -> Self {
-        Self::Forward {
-            identity,
-            proviso: None,
-        }
-    }
-}
-
-fn ending(route: &Route, admission: Option<&Admission>) -> Ending {
-    let Some(admission) = admission else {
-        return Ending::forward(HeaderMap::new());
-    };
-    let outcome = &admission.decision.outcome;
-    if let Some(response) = admission::refusal(&route.access, outcome) {
-        let challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
-        let challenges = challenges
-            .map(|challenge| (header::WWW_AUTHENTICATE, challenge.clone()))
-            .collect();
-        return Ending::Answer {
-            status: response.status(),
-            why: None,
-            challenges,
-        };
-    }
-    match outcome {
-        Outcome::Grant(user) => as_user(route, user),
-        Outcome::Refuse(_) => Ending::forward(HeaderMap::new()),
-    }
-}
-
-fn as_user(route: &Route, user: &Authenticated) -> Ending {
-    let mut headers = HeaderMap::new();
-    match identity::set(&mut headers, &route.identity, user) {
-        Ok(()) => Ending::forward(headers),
-        Err(error) => Ending::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
     }
 }

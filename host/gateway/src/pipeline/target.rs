@@ -1,11 +1,7 @@
 //! What a request asks for: host, path and query, from the request line and `Host` (RFC 9112, section 3.2). Where the
 //! two could be read differently, the request is refused.
 
-use std::fmt;
-
 use http::HeaderMap;
-use http::Response;
-use http::StatusCode;
 use http::Version;
 use http::header;
 use http::request::Parts;
@@ -14,8 +10,7 @@ use http::uri::Scheme;
 use portcullis_wire::framing::Doubt;
 use portcullis_wire::path::CanonicalPath;
 
-use crate::answers::response;
-use crate::proxy::body::Body;
+use crate::pipeline::rejection::Rejection;
 use crate::routing::is_served;
 
 /// What a request asks for.
@@ -31,22 +26,22 @@ pub(crate) struct Target {
 
 impl Target {
     /// Reads the head of a request. HTTP/2 gives the authority a place in the request line.
-    pub(crate) fn of(parts: &Parts) -> Result<Self, Unserved> {
+    pub(crate) fn of(parts: &Parts) -> Result<Self, Rejection> {
         if let Some(Doubt(why)) = parts.extensions.get() {
-            return Err(Unserved::malformed(why));
+            return Err(Rejection::malformed(why));
         }
         if !is_served(&parts.method) {
-            return Err(Unserved::Method);
+            return Err(Rejection::Method);
         }
         let scheme = parts.uri.scheme();
         if scheme.is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
-            return Err(Unserved::malformed(
+            return Err(Rejection::malformed(
                 "the request line names a scheme other than http and https",
             ));
         }
         Ok(Self {
             authority: authority(parts)?,
-            path: CanonicalPath::parse_with_encoded_slashes(parts.uri.path()).map_err(Unserved::malformed)?,
+            path: CanonicalPath::parse_with_encoded_slashes(parts.uri.path()).map_err(Rejection::malformed)?,
             query: parts.uri.query().map(str::to_owned),
         })
     }
@@ -55,9 +50,9 @@ impl Target {
     /// line.
     ///
     /// A front names the authority always, so that no request reaches the routes of every host for want of one.
-    pub(crate) fn named(authority: &str, path_and_query: &str) -> Result<Self, Unserved> {
+    pub(crate) fn named(authority: &str, path_and_query: &str) -> Result<Self, Rejection> {
         if !is_host_and_port(authority) {
-            return Err(Unserved::malformed("the front names no host"));
+            return Err(Rejection::malformed("the front names no host"));
         }
         let (path, query) = match path_and_query.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -65,97 +60,49 @@ impl Target {
         };
         // Where a fragment begins is where one reader stops and another goes on (GHSA-pxq7-h93f-9jrg).
         if query.is_some_and(|query| query.contains('#') || !query.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(Unserved::malformed(
+            return Err(Rejection::malformed(
                 "the query has a character that must be percent-encoded",
             ));
         }
         Ok(Self {
             authority: Some(authority.to_owned()),
-            path: CanonicalPath::parse(path).map_err(Unserved::malformed)?,
+            path: CanonicalPath::parse_with_encoded_slashes(path).map_err(Rejection::malformed)?,
             query: query.map(str::to_owned),
         })
     }
 }
 
-/// Why a request is not served, whoever sent it.
-#[derive(Debug)]
-pub(crate) enum Unserved {
-    /// 403: it asks in a front's name and isn't known as one.
-    Front(&'static str),
-    /// 400, and what is wrong.
-    Malformed(String),
-    /// 405.
-    Method,
-    /// 404: no route leads to it.
-    Route,
-    /// 413: its body is larger than its route allows.
-    Size,
-    /// 404: its route is for fronts that ask.
-    Upstream,
-}
-
-impl Unserved {
-    /// A request that says two things, or nothing.
-    pub(crate) fn malformed(why: impl fmt::Display) -> Self {
-        Self::Malformed(why.to_string())
-    }
-
-    /// What the client gets.
-    pub(crate) fn answer(&self) -> Response<Body> {
-        match self {
-            Self::Front(_) => response::error(StatusCode::FORBIDDEN, "Forbidden"),
-            Self::Malformed(_) => response::error(StatusCode::BAD_REQUEST, &self.to_string()),
-            Self::Method => response::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            Self::Size => response::error(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::Route | Self::Upstream => response::error(StatusCode::NOT_FOUND, "Not found"),
-        }
-    }
-}
-
-impl fmt::Display for Unserved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Front(why) => f.write_str(why),
-            Self::Malformed(why) => f.write_str(why),
-            Self::Method => f.write_str("the method is not served"),
-            Self::Route => f.write_str("no route leads to the path"),
-            Self::Size => f.write_str("the body is larger than max_body_size"),
-            Self::Upstream => f.write_str("the route has no upstream: it only answers a front that asks"),
-        }
-    }
-}
-
 /// The authority of a request; none: an HTTP/1.0 request without `Host`, or an empty `Host`.
-pub(crate) fn authority(parts: &Parts) -> Result<Option<String>, Unserved> {
+pub(crate) fn authority(parts: &Parts) -> Result<Option<String>, Rejection> {
     let host = host(&parts.headers)?;
     if parts.version == Version::HTTP_11 && host.is_none() {
-        return Err(Unserved::malformed("the request has no Host header"));
+        return Err(Rejection::malformed("the request has no Host header"));
     }
     let line = parts.uri.authority().map(Authority::as_str);
     if let (Some(line), Some(host)) = (line, host)
         && !line.eq_ignore_ascii_case(host)
     {
-        return Err(Unserved::malformed("the Host header differs from the request line"));
+        return Err(Rejection::malformed("the Host header differs from the request line"));
     }
     match line.or(host) {
         None | Some("") => Ok(None),
         Some(authority) if is_host_and_port(authority) => Ok(Some(authority.to_owned())),
-        Some(_) => Err(Unserved::malformed(
+        Some(_) => Err(Rejection::malformed(
             "the Host header is no host name with an optional port",
         )),
     }
 }
 
-fn host(headers: &HeaderMap) -> Result<Option<&str>, Unserved> {
+fn host(headers: &HeaderMap) -> Result<Option<&str>, Rejection> {
     let mut values = headers.get_all(header::HOST).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Unserved::malformed("the request has several Host headers"));
+        return Err(Rejection::malformed("the request has several Host headers"));
     }
     value
         .to_str()
         .map(Some)
-        .map_err(|_| Unserved::malformed("the Host header is not plain ASCII"))
+        .map_err(|_| Rejection::malformed("the Host header is not plain ASCII"))
 }
 
 /// RFC 3986, section 3.2, without user information, and without the percent-encoding that no client uses in a host.
@@ -185,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    fn target(uri: &str, version: Version, hosts: &[&str]) -> Result<Target, Unserved> {
+    fn target(uri: &str, version: Version, hosts: &[&str]) -> Result<Target, Rejection> {
         let mut request = http::Request::builder().uri(uri).version(version);
         for host in hosts {
             request = request.header("host", *host);
@@ -232,7 +179,7 @@ mod tests {
             ("a.example", "//admin"), ("a.example", "/a/../b"), ("a.example", "/a%2fb"), ("a.example", "/a#b"),
             ("a.example", "/a?b#c"), ("a.example", "/a?b c"), ("a.example", "/a?b\tc"), ("a.example", "?a"),
         ] {
-            assert!(matches!(Target::named(authority, path), Err(Unserved::Malformed(_))), "{authority} {path}");
+            assert!(matches!(Target::named(authority, path), Err(Rejection::Malformed(_))), "{authority} {path}");
         }
     }
 
@@ -260,7 +207,7 @@ mod tests {
         ] {
             let refused = target(uri, version, hosts);
             assert!(
-                matches!(refused, Err(Unserved::Malformed(_))),
+                matches!(refused, Err(Rejection::Malformed(_))),
                 "{uri} {hosts:?} {refused:?}"
             );
         }
@@ -274,7 +221,7 @@ mod tests {
                 .uri("a.example:80")
                 .body(())
                 .unwrap();
-            assert!(matches!(Target::of(&request.into_parts().0), Err(Unserved::Method)));
+            assert!(matches!(Target::of(&request.into_parts().0), Err(Rejection::Method)));
         }
     }
 }

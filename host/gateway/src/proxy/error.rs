@@ -8,7 +8,6 @@ use std::iter;
 use http::StatusCode;
 
 use super::connect::ConnectError;
-use super::server::Server;
 use crate::proxy::body::BodyError;
 
 /// Why an upstream gave no response that could be passed on.
@@ -42,9 +41,9 @@ pub(crate) struct Unanswered {
 }
 
 impl Unanswered {
-    pub(super) fn new(server: &Server, error: ProxyError) -> Self {
+    pub(super) fn new(server: &str, error: ProxyError) -> Self {
         Self {
-            server: server.name.clone(),
+            server: server.to_owned(),
             error,
         }
     }

@@ -1,5 +1,6 @@
 //! The servers of one upstream: which of them gets a request, and how many requests may be sent twice at once.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -12,8 +13,8 @@ use super::server::Server;
 use crate::config::UpstreamConfig;
 
 /// The servers of one upstream.
-pub(super) struct Group {
-    pub(super) config: Arc<UpstreamConfig>,
+pub(crate) struct UpstreamGroup {
+    pub(crate) config: Arc<UpstreamConfig>,
     pub(super) retries: Counter,
     servers: Vec<Arc<Server>>,
     turn: AtomicUsize,
@@ -21,7 +22,7 @@ pub(super) struct Group {
     repeated: Arc<AtomicUsize>,
 }
 
-impl Group {
+impl UpstreamGroup {
     pub(super) fn new(config: Arc<UpstreamConfig>) -> Self {
         let servers = config
             .servers
@@ -88,6 +89,12 @@ impl Group {
         let most = (self.requests.load(Ordering::Relaxed) / 5).max(ALWAYS_REPEATED);
         let counted = Counted::new(&self.repeated);
         (self.repeated.load(Ordering::Relaxed) <= most).then_some(counted)
+    }
+}
+
+impl fmt::Debug for UpstreamGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UpstreamGroup").field(&self.config.name).finish()
     }
 }
 

@@ -18,6 +18,9 @@ mod upgrade;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::Weak;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,105 +36,134 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use portcullis_wire::hop_by_hop;
 
+use self::body::ContinueSignal;
 use self::body::Progress;
 use self::body::RequestBody;
 pub(crate) use self::body::ResponseBody;
 use self::error::ProxyError;
 pub(crate) use self::error::Unanswered;
-use self::expect::Leave;
-use self::group::Group;
+pub(crate) use self::group::UpstreamGroup;
 use self::retry::Attempts;
 pub(crate) use self::server::AcceptsTrailers;
 use self::server::Answered;
 use self::server::Held;
 use self::server::Terms;
 use self::server::Underway;
-use self::trailers::Forbidden;
+pub(crate) use self::trailers::ForbiddenTrailers;
 pub(crate) use self::upgrade::Tunnels;
 pub(crate) use self::upgrade::Upgrade;
 use crate::config::Protocol;
-use crate::config::Upstream;
 use crate::config::UpstreamConfig;
-use crate::generation::Generation;
 use crate::proxy::body;
 use crate::proxy::body::Body;
 use crate::proxy::body::ClientBody;
 use crate::transport::connection::Slot;
 
-/// The servers of all upstreams with the connections to them, and the upgraded connections.
+/// The servers of all upstreams with the connections to them, and the upgraded connections. It outlives a generation of
+/// the configuration.
+#[derive(Debug)]
 pub(crate) struct Proxy {
-    groups: HashMap<String, Arc<Group>>,
-    trailers: Arc<Forbidden>,
+    /// By name, for as long as a generation uses them.
+    upstreams: Mutex<HashMap<String, Weak<UpstreamGroup>>>,
+    checks_health: bool,
     tunnels: Tunnels,
 }
 
+/// One request on its way to an upstream.
+pub(crate) struct Forward {
+    /// Its target is a path, and its `Host` is whom the client asked for.
+    pub(crate) head: request::Parts,
+    /// The client's body, or none.
+    pub(crate) body: Either<ClientBody, Empty<Bytes>>,
+    /// `None` if the client asks for no upgrade.
+    pub(crate) upgrade: Option<Upgrade>,
+    /// How long the upstream may be waited for. It runs while the upstream's turn it is, so that a long upload takes the
+    /// time that it needs.
+    pub(crate) timeout: Duration,
+    /// The client's place, which an upgraded connection goes on to take.
+    pub(crate) slot: Slot,
+    /// What the client may not send in a trailer.
+    pub(crate) trailers: Arc<ForbiddenTrailers>,
+}
+
 impl Proxy {
-    /// Knows the upstreams of all routes. Routes that name the same share its servers.
-    pub(crate) fn new(generation: &Generation) -> Self {
-        let mut groups = HashMap::new();
-        for route in generation.routes() {
-            if let Some(Upstream::Http(config)) = &route.upstream {
-                groups
-                    .entry(config.name.clone())
-                    .or_insert_with(|| Arc::new(Group::new(Arc::clone(config))));
-            }
-        }
+    /// A proxy that checks the health of servers, where that is configured.
+    pub(crate) fn new() -> Self {
         Self {
-            groups,
-            trailers: Arc::new(Forbidden::new(generation)),
+            upstreams: Mutex::default(),
+            checks_health: true,
             tunnels: Tunnels::new(),
         }
     }
 
-    /// Looks after the servers from now on, where that is configured.
-    pub(crate) fn watch(&self) {
-        for group in self.groups.values() {
-            group.watch();
+    /// A proxy that sends nothing of its own accord, for commands that only look at a configuration.
+    pub(crate) fn idle() -> Self {
+        Self {
+            checks_health: false,
+            ..Self::new()
         }
     }
 
-    /// Sends a request on, and waits for the head of the response. The target of the `head` is a path, and its `Host` is
-    /// whom the client asked for. The `timeout` runs while the upstream is waited for, so that a long upload takes the
-    /// time that it needs.
+    /// The handle of an upstream. One that is in use already and configured the same keeps its connections, and what is
+    /// known of its servers.
+    pub(crate) fn upstream(&self, config: &Arc<UpstreamConfig>) -> Arc<UpstreamGroup> {
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        upstreams.retain(|_, upstream| upstream.strong_count() > 0);
+        let known = upstreams.get(&config.name).and_then(Weak::upgrade);
+        if let Some(known) = known.filter(|known| known.config.is_the_same(config)) {
+            return known;
+        }
+        let upstream = Arc::new(UpstreamGroup::new(Arc::clone(config)));
+        if self.checks_health {
+            upstream.watch();
+        }
+        upstreams.insert(config.name.clone(), Arc::downgrade(&upstream));
+        upstream
+    }
+
+    /// Sends a request on, and waits for the head of the response.
     pub(crate) async fn forward(
         &self,
-        upstream: &Arc<UpstreamConfig>,
-        head: request::Parts,
-        body: Either<ClientBody, Empty<Bytes>>,
-        upgrade: Option<Upgrade>,
-        timeout: Duration,
-        slot: Slot,
+        upstream: &UpstreamGroup,
+        request: Forward,
     ) -> Result<Response<Body>, Unanswered> {
-        let known = self.groups.get(&upstream.name).cloned();
-        let group = known.unwrap_or_else(|| Arc::new(Group::new(Arc::clone(upstream))));
+        let Forward {
+            head,
+            body,
+            upgrade,
+            timeout,
+            slot,
+            trailers,
+        } = request;
+        let config = &upstream.config;
         // HTTP/2 has no upgrades: the request is served as if it hadn't asked for one.
-        let upgrade = upgrade.filter(|_| upstream.protocol != Protocol::Http2);
+        let upgrade = upgrade.filter(|_| config.protocol != Protocol::Http2);
         let terms = Terms {
             timeout,
             progress: Progress::default(),
             upgrades: upgrade.is_some(),
-            trailers: Arc::clone(&self.trailers),
+            trailers,
         };
         let mut request = Request::from_parts(head, RequestBody::new(body, terms.progress.clone()));
         if let Some(upgrade) = &upgrade {
             upgrade.ask(request.headers_mut());
         }
-        let leave = expect::follow(&mut request);
-        let (answered, underway) = Attempts::new(&group, &terms).send(request).await?;
+        let signal = expect::follow(&mut request);
+        let (answered, underway) = Attempts::new(upstream, &terms).send(request).await?;
         let Answered { response, held } = answered;
-        if let Some(leave) = leave.as_ref().filter(|_| response.status().is_success()) {
-            // It goes on without having said so before.
-            leave.give();
+        if let Some(signal) = signal.as_ref().filter(|_| response.status().is_success()) {
+            // The upstream wants the body without having said so before.
+            signal.open();
         }
         let server = Arc::clone(&underway.0);
         let exchange = Exchange {
             _underway: underway,
             _held: held,
-            _leave: leave,
+            _signal: signal,
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let switched = self.switch(response, upgrade, slot, exchange, upstream.idle_timeout);
-            return switched.ok_or_else(|| Unanswered::new(&server, ProxyError::Protocol));
+            let switched = self.switch(response, upgrade, slot, exchange, config.idle_timeout);
+            return switched.ok_or_else(|| Unanswered::new(&server.name, ProxyError::Protocol));
         }
         let (head, body) = response.into_parts();
         let body = ResponseBody::new(body, terms.progress, upstream.idle_timeout, exchange).of_version(head.version);
@@ -170,18 +202,12 @@ impl Proxy {
     }
 }
 
-impl fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy").field("upstreams", &self.groups.keys()).finish()
-    }
-}
-
 /// What an exchange takes while its response is on its way.
 pub(crate) struct Exchange {
     _underway: Underway,
     _held: Held,
-    /// Nobody can give leave any more when it is gone, and then a body that still waits for it breaks off.
-    _leave: Option<Leave>,
+    /// When it is dropped, a body that still waits for it breaks off.
+    _signal: Option<ContinueSignal>,
 }
 
 impl fmt::Debug for Exchange {

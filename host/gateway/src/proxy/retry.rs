@@ -14,7 +14,7 @@ use http_body_util::Empty;
 use super::body::RequestBody;
 use super::error::Unanswered;
 use super::group::Counted;
-use super::group::Group;
+use super::group::UpstreamGroup;
 use super::server::Answered;
 use super::server::Failure;
 use super::server::Server;
@@ -23,7 +23,7 @@ use super::server::Underway;
 
 /// The attempts to answer one request.
 pub(super) struct Attempts<'a> {
-    group: &'a Group,
+    group: &'a UpstreamGroup,
     terms: &'a Terms,
     left: usize,
     tried: Vec<Arc<Server>>,
@@ -34,7 +34,7 @@ pub(super) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(group: &'a Group, terms: &'a Terms) -> Self {
+    pub(super) fn new(group: &'a UpstreamGroup, terms: &'a Terms) -> Self {
         Self {
             group,
             terms,
@@ -78,7 +78,7 @@ impl<'a> Attempts<'a> {
                 server.health.failed();
             }
             let Some((next, again)) = self.again(&server, &mut failure) else {
-                return Err(Unanswered::new(&server, failure.error));
+                return Err(Unanswered::new(&server.name, failure.error));
             };
             tracing::debug!(
                 upstream = self.group.config.name,

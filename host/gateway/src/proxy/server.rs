@@ -27,7 +27,7 @@ use super::pool::Http1;
 use super::pool::Http2Stream;
 use super::pool::Lease;
 use super::pool::Pool;
-use super::trailers::Forbidden;
+use super::trailers::ForbiddenTrailers;
 use super::while_moving;
 use crate::config::Address;
 use crate::config::UpstreamConfig;
@@ -54,7 +54,7 @@ pub(super) struct Terms {
     pub(super) progress: Progress,
     /// The client asked for an upgrade.
     pub(super) upgrades: bool,
-    pub(super) trailers: Arc<Forbidden>,
+    pub(super) trailers: Arc<ForbiddenTrailers>,
 }
 
 /// Why a server gave no response, and whether another may be asked.
@@ -278,7 +278,7 @@ impl Server {
         }
         // No 100 can be seen to come, so that nobody waits for it.
         request.headers_mut().remove(header::EXPECT);
-        request.body_mut().hold(None);
+        request.body_mut().gate(None);
         request.body_mut().trailers(Some(Arc::clone(&terms.trailers)));
         Ok(())
     }

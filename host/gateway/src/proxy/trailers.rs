@@ -9,21 +9,19 @@ use portcullis_wire::header_names::fold;
 use portcullis_wire::header_names::remove_where;
 use portcullis_wire::identity_names::IdentityNames;
 
-use crate::generation::Generation;
-
 /// What no client may send as a trailer: what says who the user is, or could have been asked about.
-#[derive(Debug)]
-pub(crate) struct Forbidden {
+#[derive(Debug, Default)]
+pub(crate) struct ForbiddenTrailers {
     identity: IdentityNames,
     credentials: HashSet<String>,
 }
 
-impl Forbidden {
-    pub(super) fn new(generation: &Generation) -> Self {
-        let routes = generation.routes().iter();
-        let credentials = routes.flat_map(|route| &route.credentials.headers);
+impl ForbiddenTrailers {
+    /// Forbids identity headers, and the headers in which any route's credentials stand.
+    pub(crate) fn new<'a>(identity: IdentityNames, credentials: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        let credentials = credentials.into_iter();
         Self {
-            identity: IdentityNames::new(generation.identity_headers()),
+            identity,
             credentials: credentials.map(|name| fold(name).into_owned()).collect(),
         }
     }
@@ -107,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    fn left(forbidden: &Forbidden, names: &[&str]) -> Vec<String> {
+    fn left(forbidden: &ForbiddenTrailers, names: &[&str]) -> Vec<String> {
         let mut trailers = HeaderMap::new();
         for name in names {
             trailers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_static("x"));
@@ -118,7 +116,7 @@ mod tests {
 
     #[test]
     fn trailers_that_would_be_headers_dont_pass() {
-        let forbidden = Forbidden {
+        let forbidden = ForbiddenTrailers {
             identity: IdentityNames::new([&HeaderName::from_static("x-my-user")]),
             credentials: HashSet::from(["x-api-key".to_owned()]),
         };

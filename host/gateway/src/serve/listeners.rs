@@ -14,8 +14,8 @@ use crate::config::TlsConfig;
 use crate::forward_auth::ForwardAuth;
 use crate::forward_auth::Front;
 use crate::forward_auth::grpc::ExtAuthz;
-use crate::generation::Generation;
 use crate::pipeline::Gateway;
+use crate::serve::public::Public;
 use crate::serve::redirect::Redirect;
 use crate::transport::Listener;
 use crate::transport::ServeError;
@@ -93,7 +93,7 @@ impl Listeners {
     }
 
     /// Serves until the process is told to stop.
-    pub(super) async fn serve(self, generation: Arc<Generation>, config: &ListenConfig, stop: Shutdown) {
+    pub(super) async fn serve(self, gateway: Arc<Gateway>, config: &ListenConfig, stop: Shutdown) {
         let server = &config.server;
         let front = |token: &Option<ProxyToken>, tls: Option<&TlsConfig>| {
             let certified = tls.is_some_and(TlsConfig::requires_certificates);
@@ -102,9 +102,8 @@ impl Listeners {
         let asking = config.forward_auth.as_ref();
         let asking = asking.map(|asking| front(&asking.proxy_token, asking.tls.as_ref()));
         let on_public = asking.clone().filter(|_| self.forward_auth.is_none());
-        let redirect = Redirect::new(Arc::clone(&generation), self.https_port(server));
-        let gateway = Arc::new(Gateway::new(generation, server, on_public));
-        gateway.watch();
+        let redirect = Redirect::new(Arc::clone(&gateway), self.https_port(server));
+        let public = Public::new(Arc::clone(&gateway), on_public);
         let forward_auth = asking.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
         let ext_authz = config.ext_authz.as_ref().map(|asking| {
             ExtAuthz::new(
@@ -120,7 +119,7 @@ impl Listeners {
         let served = async {
             let ((mut stop, deadline), ..) = tokio::join!(
                 deadline(server, stop.clone()),
-                self.public.serve(Arc::clone(&gateway), server, stop.clone()),
+                self.public.serve(public, server, stop.clone()),
                 serve(self.forward_auth, forward_auth, server, stop.clone()),
                 serve(self.ext_authz, ext_authz, server, stop.clone()),
                 serve(self.redirect, Some(redirect), server, stop.clone()),

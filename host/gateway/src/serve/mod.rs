@@ -1,7 +1,8 @@
-//! The gateway's public listener: it takes requests in, asks the authenticators of their route, and answers or forwards
-//! them. The way of one request is in `flow`.
+//! What each listener serves: requests of clients, questions of fronts, and the way from plain HTTP to https. All of them
+//! start and stop together.
 
 mod listeners;
+mod public;
 mod redirect;
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use crate::admin::Admin;
 use crate::config::ListenConfig;
-use crate::generation::Generation;
+use crate::pipeline::Gateway;
 use crate::transport::Inherited;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
@@ -23,7 +24,7 @@ use self::listeners::Listeners;
 ///
 /// A line `listening` in the log carries each address of the public listener. Lines for the others come before it.
 pub(crate) async fn run(
-    generation: Arc<Generation>,
+    gateway: Arc<Gateway>,
     config: &ListenConfig,
     admin: Option<Admin>,
     mut inherited: Inherited,
@@ -38,7 +39,7 @@ pub(crate) async fn run(
     listeners.log();
     let informed = systemd::keep_informed(listeners.status(), stop.clone());
     tokio::select! {
-        () = listeners.serve(generation, config, stop) => {}
+        () = listeners.serve(gateway, config, stop) => {}
         () = informed => {}
     }
     Ok(())

@@ -15,10 +15,10 @@ use portcullis_wire::client::Client;
 use portcullis_wire::peer::TrustedProxies;
 
 use crate::answers::response;
-use crate::generation::Generation;
+use crate::pipeline::Gateway;
+use crate::pipeline::Rejection;
 use crate::pipeline::audit;
 use crate::pipeline::target::Target;
-use crate::pipeline::target::Unserved;
 use crate::proxy::body;
 use crate::proxy::body::Body;
 use crate::transport::connection::Connection;
@@ -27,24 +27,24 @@ use crate::transport::connection::Service;
 /// What a listener for plain HTTP answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Redirect {
-    generation: Arc<Generation>,
+    gateway: Arc<Gateway>,
     https_port: u16,
 }
 
 impl Redirect {
     /// `https_port`: where clients find https.
-    pub(crate) fn new(generation: Arc<Generation>, https_port: u16) -> Self {
-        Self { generation, https_port }
+    pub(crate) fn new(gateway: Arc<Gateway>, https_port: u16) -> Self {
+        Self { gateway, https_port }
     }
 
     /// Where a request should have gone. A host that no route serves is refused, so that nobody is led elsewhere by the
     /// gateway's word.
-    fn location(&self, parts: &Parts) -> Result<HeaderValue, Unserved> {
+    fn location(&self, parts: &Parts) -> Result<HeaderValue, Rejection> {
         let target = Target::of(parts)?;
         let authority = target.authority.as_deref();
-        let authority = authority.ok_or_else(|| Unserved::malformed("the request names no host to lead to"))?;
-        if !self.generation.serves_host(authority) {
-            return Err(Unserved::malformed("no route serves the host"));
+        let authority = authority.ok_or_else(|| Rejection::malformed("the request names no host to lead to"))?;
+        if !self.gateway.generation().serves_host(authority) {
+            return Err(Rejection::malformed("no route serves the host"));
         }
         let host = without_port(authority);
         let port = match self.https_port {
@@ -54,7 +54,7 @@ impl Redirect {
         let path = target.path.as_str();
         let query = target.query.map(|query| format!("?{query}")).unwrap_or_default();
         HeaderValue::try_from(format!("https://{host}{port}{path}{query}"))
-            .map_err(|_| Unserved::malformed("the query has a character that must be percent-encoded"))
+            .map_err(|_| Rejection::malformed("the query has a character that must be percent-encoded"))
     }
 }
 
@@ -65,19 +65,18 @@ impl Service for Redirect {
         let (parts, _) = request.into_parts();
         let response = match self.location(&parts) {
             Ok(location) => moved(location),
-            Err(unserved) => {
-                let response = unserved.answer();
+            Err(rejection) => {
                 let nobody = TrustedProxies::default();
                 let client = Client::of(connection.peer, connection.scheme.clone(), &parts.headers, &nobody);
-                audit::unserved(&client, &parts.method, parts.uri.path(), &unserved, response.status());
-                response
+                audit::rejected(&client, &parts.method, parts.uri.path(), &rejection);
+                rejection.into_response()
             }
         };
         response::for_method(&parts.method, response)
     }
 
     fn failure() -> Response<Body> {
-        response::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+        response::failure()
     }
 }
 

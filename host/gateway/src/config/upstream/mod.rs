@@ -6,6 +6,7 @@ mod tls;
 mod url;
 
 use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -68,7 +69,7 @@ pub(crate) struct UpstreamConfig {
 }
 
 /// One server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ServerConfig {
     /// Where it is.
     pub(crate) address: Address,
@@ -88,6 +89,28 @@ pub(crate) enum Protocol {
 }
 
 impl UpstreamConfig {
+    /// Whether another configuration says the same. TLS settings count as the same only if they are one and the same
+    /// value, since keys can't be compared.
+    pub(crate) fn is_the_same(&self, other: &Self) -> bool {
+        let same_tls = match (&self.tls, &other.tls) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        same_tls
+            && self.name == other.name
+            && self.servers == other.servers
+            && self.base == other.base
+            && self.protocol == other.protocol
+            && self.connect_timeout == other.connect_timeout
+            && self.idle_timeout == other.idle_timeout
+            && self.retries == other.retries
+            && self.max_connections == other.max_connections
+            && self.max_fails == other.max_fails
+            && self.fail_timeout == other.fail_timeout
+            && self.health == other.health
+    }
+
     /// One server, with what holds when nothing is said.
     fn of_url(name: &str, url: Url, roots: &SystemRoots) -> Result<Self, String> {
         let tls = url.is_https.then(|| trust::client(roots.get(), None)).transpose();
@@ -152,6 +175,8 @@ const WHO_AM_I: &str = "portcullis:whoami";
 pub(super) struct Upstreams {
     /// By name; none: something in it is wrong, and was reported.
     named: BTreeMap<String, Option<Arc<UpstreamConfig>>>,
+    /// By URL, so that routes with the same URL share its servers.
+    of_urls: RefCell<BTreeMap<String, Arc<UpstreamConfig>>>,
     roots: SystemRoots,
 }
 
@@ -188,9 +213,13 @@ impl Upstreams {
             }
             return known?.clone().map(Upstream::Http);
         }
+        if let Some(known) = self.of_urls.borrow().get(text) {
+            return Some(Upstream::Http(Arc::clone(known)));
+        }
         let config = Url::parse(text).and_then(|url| UpstreamConfig::of_url(text, url, &self.roots));
-        let config = config.map_err(|message| place.report(message)).ok()?;
-        Some(Upstream::Http(Arc::new(config)))
+        let config = Arc::new(config.map_err(|message| place.report(message)).ok()?);
+        self.of_urls.borrow_mut().insert(text.to_owned(), Arc::clone(&config));
+        Some(Upstream::Http(config))
     }
 }
 

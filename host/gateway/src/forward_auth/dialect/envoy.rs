@@ -16,12 +16,12 @@ use crate::forward_auth::Allowed;
 use crate::forward_auth::Front;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
+use crate::pipeline::Rejection;
 use crate::pipeline::target;
 use crate::pipeline::target::Target;
-use crate::pipeline::target::Unserved;
 use crate::proxy::body::Body;
 
-pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &Front) -> Result<Original, Unserved> {
+pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &Front) -> Result<Original, Rejection> {
     let authority = target::authority(parts)?.unwrap_or_default();
     let scheme = fields::scheme(fields::one(&parts.headers, "x-forwarded-proto")?)?;
     Ok(Original {
@@ -33,7 +33,7 @@ pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &Front) -> Resu
 }
 
 /// Most of the time that Envoy waits. When that is over Envoy goes by `failure_mode_allow`, which may let the request in.
-pub(super) fn patience(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let waits = headers.get(EXPECTED_TIMEOUT)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_millis(waits) / 4 * 3)
 }

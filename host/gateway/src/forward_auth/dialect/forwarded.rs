@@ -7,10 +7,10 @@ use portcullis_wire::peer::Peer;
 use crate::forward_auth::Front;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
+use crate::pipeline::Rejection;
 use crate::pipeline::target::Target;
-use crate::pipeline::target::Unserved;
 
-pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Unserved> {
+pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Rejection> {
     let scheme = fields::scheme(fields::one(headers, "x-forwarded-proto")?)?;
     Ok(Original {
         method: fields::method(fields::one(headers, "x-forwarded-method")?)?,

@@ -20,7 +20,7 @@ use portcullis_wire::peer::Peer;
 use super::Front;
 use super::Original;
 use super::Verdict;
-use crate::pipeline::target::Unserved;
+use crate::pipeline::Rejection;
 use crate::proxy::body::Body;
 
 /// How a front asks, and how it reads the answer.
@@ -75,7 +75,7 @@ impl Dialect {
         parts: &Parts,
         peer: Peer,
         front: &Front,
-    ) -> Result<Original, Unserved> {
+    ) -> Result<Original, Rejection> {
         match self {
             Self::Caddy | Self::Haproxy | Self::Traefik => forwarded::read(&parts.headers, peer, front),
             Self::Envoy => envoy::read(parts, &endpoint.rest, peer, front),
@@ -84,9 +84,9 @@ impl Dialect {
     }
 
     /// How long the front waits, when it says so.
-    pub(super) fn patience(self, headers: &HeaderMap) -> Option<Duration> {
+    pub(super) fn timeout(self, headers: &HeaderMap) -> Option<Duration> {
         match self {
-            Self::Envoy => envoy::patience(headers),
+            Self::Envoy => envoy::timeout(headers),
             Self::Caddy | Self::Haproxy | Self::Nginx | Self::Traefik => None,
         }
     }

@@ -15,14 +15,14 @@ use crate::forward_auth::Front;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
 use crate::forward_auth::verdict::Denied;
+use crate::pipeline::Rejection;
 use crate::pipeline::target::Target;
-use crate::pipeline::target::Unserved;
 use crate::proxy::body::Body;
 
 /// `X-Original-URL` is `$scheme://$http_host$request_uri`: one header, so that its parts can't come from two sides.
-pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Unserved> {
+pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Rejection> {
     let url = fields::one(headers, "x-original-url")?;
-    let malformed = || Unserved::malformed("the front's x-original-url is no URL with a path");
+    let malformed = || Rejection::malformed("the front's x-original-url is no URL with a path");
     let (scheme, rest) = url.split_once("://").ok_or_else(malformed)?;
     let (authority, _) = rest.split_once('/').ok_or_else(malformed)?;
     let path_and_query = rest.strip_prefix(authority).ok_or_else(malformed)?;

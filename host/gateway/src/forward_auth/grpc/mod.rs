@@ -21,10 +21,11 @@ use portcullis_wire::peer::Peer;
 use tonic::Status;
 use tonic::codegen::Service as _;
 
+use crate::answers::response;
 use crate::forward_auth::Front;
 use crate::forward_auth::Verdict;
+use crate::pipeline::Gateway;
 use crate::pipeline::audit;
-use crate::pipeline::flow::Gateway;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
 use crate::transport::connection::unless_it_panics;
@@ -81,7 +82,7 @@ impl Authorization for Judge {
         let verdict = unless_it_panics(self.judge(*peer, metadata.as_ref(), check)).await;
         let response = match verdict {
             Some(verdict) => write::response(verdict).await,
-            None => write::response(Verdict::deny(Arc::<Gateway>::failure())).await,
+            None => write::response(Verdict::deny(response::failure())).await,
         };
         Ok(tonic::Response::new(response))
     }
@@ -94,12 +95,11 @@ impl Judge {
             .admit(peer, metadata)
             .and_then(|()| read::original(check, peer, &self.front, self.max_header_size));
         match original {
-            Ok(original) => self.gateway.judge(original, patience(metadata)).await,
-            Err(unserved) => {
-                let response = unserved.answer();
+            Ok(original) => self.gateway.judge(original, timeout(metadata)).await,
+            Err(rejection) => {
                 let front = Client::behind(peer, http::uri::Scheme::HTTP, peer.address());
-                audit::unserved(&front, &Method::POST, "Check", &unserved, response.status());
-                Verdict::deny(response)
+                audit::rejected(&front, &Method::POST, "Check", &rejection);
+                Verdict::deny(rejection.into_response())
             }
         }
     }
@@ -107,7 +107,7 @@ impl Judge {
 
 /// Most of the time that Envoy waits (gRPC over HTTP/2, `grpc-timeout`). When that is over Envoy goes by
 /// `failure_mode_allow`.
-fn patience(metadata: &HeaderMap) -> Option<Duration> {
+fn timeout(metadata: &HeaderMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let nanoseconds = match unit {
@@ -145,8 +145,8 @@ mod tests {
         ] {
             let mut metadata = HeaderMap::new();
             metadata.insert("grpc-timeout", http::HeaderValue::from_bytes(text.as_bytes()).unwrap());
-            assert_eq!(patience(&metadata), expected, "{text}");
+            assert_eq!(timeout(&metadata), expected, "{text}");
         }
-        assert_eq!(patience(&HeaderMap::new()), None);
+        assert_eq!(timeout(&HeaderMap::new()), None);
     }
 }

@@ -17,8 +17,8 @@ use portcullis_wire::peer;
 use crate::forward_auth::Front;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
+use crate::pipeline::Rejection;
 use crate::pipeline::target::Target;
-use crate::pipeline::target::Unserved;
 
 /// Reads the request that Envoy asks about.
 pub(super) fn original(
@@ -26,7 +26,7 @@ pub(super) fn original(
     peer: peer::Peer,
     front: &Front,
     max_header_size: usize,
-) -> Result<Original, Unserved> {
+) -> Result<Original, Rejection> {
     let attributes = check.attributes.ok_or_else(|| missing("attributes"))?;
     let http = attributes
         .request
@@ -54,8 +54,8 @@ pub(super) fn original(
     })
 }
 
-fn missing(attribute: &str) -> Unserved {
-    Unserved::malformed(format_args!("Envoy sends no {attribute}"))
+fn missing(attribute: &str) -> Rejection {
+    Rejection::malformed(format_args!("Envoy sends no {attribute}"))
 }
 
 fn address(peer: Peer) -> Option<IpAddr> {
@@ -71,7 +71,7 @@ fn address(peer: Peer) -> Option<IpAddr> {
 
 /// The headers, one by one with `encode_raw_headers`. Without it Envoy joins what came twice by commas, and two
 /// credentials look like one.
-fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Unserved> {
+fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
     let mut headers = HeaderMap::new();
     let mut room = max_size;
     let raw = http.header_map.into_iter().flat_map(|map| map.headers);
@@ -89,17 +89,17 @@ fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Unserved> {
         .map(|(key, value)| (key, value.into_bytes(), false));
     for (key, value, is_alone) in raw.chain(joined) {
         let left = room.checked_sub(key.len() + value.len() + SEPARATORS);
-        room = left.ok_or_else(|| Unserved::malformed("the headers are larger than server.max_header_size"))?;
+        room = left.ok_or_else(|| Rejection::malformed("the headers are larger than server.max_header_size"))?;
         // Pseudo-headers are attributes too.
         if key.starts_with(':') {
             continue;
         }
-        let malformed = || Unserved::malformed("Envoy sends a malformed header");
+        let malformed = || Rejection::malformed("Envoy sends a malformed header");
         let name = HeaderName::from_bytes(key.as_bytes()).map_err(|_| malformed())?;
         let value = HeaderValue::from_bytes(&value).map_err(|_| malformed())?;
         let is_credential = name == header::AUTHORIZATION || name == header::PROXY_AUTHORIZATION;
         if is_credential && !is_alone && value.as_bytes().contains(&b',') {
-            return Err(Unserved::malformed(
+            return Err(Rejection::malformed(
                 "the credentials have a comma, which may join two; say encode_raw_headers: true to Envoy",
             ));
         }

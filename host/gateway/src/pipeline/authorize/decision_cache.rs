@@ -12,7 +12,7 @@ use super::Verdict;
 
 /// Verdicts by what they depend on, within bounds.
 #[derive(Debug)]
-pub(super) struct Kept(Cache<String, Arc<OnceCell<Answer>>>);
+pub(super) struct DecisionCache(Cache<String, Arc<OnceCell<Answer>>>);
 
 /// What was answered, and how long it counts.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ impl Answer {
     }
 }
 
-impl Kept {
+impl DecisionCache {
     pub(super) fn new() -> Self {
         let weight = |key: &String, _: &Arc<OnceCell<Answer>>| u32::try_from(key.len() + OVERHEAD).unwrap_or(u32::MAX);
         let cache = Cache::builder()
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    async fn asked(kept: &Kept, count: &AtomicUsize, key: &str, span: Duration) -> bool {
+    async fn asked(kept: &DecisionCache, count: &AtomicUsize, key: &str, span: Duration) -> bool {
         let ask = async {
             count.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -86,7 +86,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_who_ask_at_once_are_one_question() {
-        let (kept, count) = (Kept::new(), AtomicUsize::new(0));
+        let (kept, count) = (DecisionCache::new(), AtomicUsize::new(0));
         let many = (0..20).map(|_| asked(&kept, &count, "a", Duration::ZERO));
         let fresh = futures_util::future::join_all(many).await;
         assert_eq!(fresh.iter().filter(|fresh| **fresh).count(), 1);
@@ -99,7 +99,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_counts_as_long_as_it_says() {
-        let (kept, count) = (Kept::new(), AtomicUsize::new(0));
+        let (kept, count) = (DecisionCache::new(), AtomicUsize::new(0));
         assert!(asked(&kept, &count, "a", Duration::from_secs(60)).await);
         assert!(!asked(&kept, &count, "a", Duration::from_secs(60)).await);
         assert!(
@@ -110,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_gives_up_leaves_the_question_to_the_next() {
-        let (kept, count) = (Arc::new(Kept::new()), Arc::new(AtomicUsize::new(0)));
+        let (kept, count) = (Arc::new(DecisionCache::new()), Arc::new(AtomicUsize::new(0)));
         let hanging = kept.get("a".to_owned(), std::future::pending());
         assert!(tokio::time::timeout(Duration::from_millis(20), hanging).await.is_err());
         assert!(asked(&kept, &count, "a", Duration::from_secs(60)).await);

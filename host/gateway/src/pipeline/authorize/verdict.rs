@@ -55,14 +55,9 @@ impl Verdict {
             Self::Allow => None,
             Self::Forbid => Some(response::error(StatusCode::FORBIDDEN, "Forbidden")),
             Self::NotFound => Some(response::error(StatusCode::NOT_FOUND, "Not found")),
-            Self::Unavailable => Some(unavailable()),
+            Self::Unavailable => Some(response::unavailable("Authorization is unavailable")),
         }
     }
-}
-
-/// What a client hears while nobody knows.
-pub(super) fn unavailable() -> Response<Body> {
-    response::unavailable("Authorization is unavailable")
 }
 
 /// How long a no counts at most: somebody who was just let in shouldn't wait.

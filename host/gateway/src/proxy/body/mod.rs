@@ -1,6 +1,7 @@
 //! Bodies on their way through the proxy. They stream as the other side sends them, and show that they move.
 
 mod client;
+mod gate;
 mod progress;
 mod request;
 mod response;
@@ -15,6 +16,8 @@ use http_body_util::Full;
 
 pub(crate) use self::client::BodyError;
 pub(crate) use self::client::ClientBody;
+pub(super) use self::gate::ContinueSignal;
+pub(super) use self::gate::closed;
 pub(crate) use self::progress::Progress;
 pub(crate) use self::request::RequestBody;
 pub(crate) use self::response::ResponseBody;

@@ -15,10 +15,10 @@ use http_body_util::Empty;
 
 use super::BoxError;
 use super::Progress;
+use super::gate::BodyGate;
 use super::pass;
 use crate::proxy::body::ClientBody;
-use crate::proxy::expect::Hold;
-use crate::proxy::trailers::Forbidden;
+use crate::proxy::trailers::ForbiddenTrailers;
 
 /// A client's body, on its way to an upstream. Its trailers are left out unless the connection is for them: they are
 /// headers that nobody looked at, and over HTTP/1.1 some upstreams merge them with the ones that the gateway has set
@@ -27,10 +27,10 @@ use crate::proxy::trailers::Forbidden;
 pub(crate) struct RequestBody<B = Either<ClientBody, Empty<Bytes>>> {
     incoming: B,
     progress: Progress,
-    /// The client waits for leave to send it.
-    hold: Option<Hold>,
+    /// Closed while the client waits to be told to send it. `None` if the client doesn't wait.
+    gate: Option<BodyGate>,
     /// What no trailer may be; none: none passes.
-    trailers: Option<Arc<Forbidden>>,
+    trailers: Option<Arc<ForbiddenTrailers>>,
 }
 
 impl<B> RequestBody<B> {
@@ -38,18 +38,18 @@ impl<B> RequestBody<B> {
         Self {
             incoming,
             progress,
-            hold: None,
+            gate: None,
             trailers: None,
         }
     }
 
-    /// Holds it back until the upstream wants it. None: it is not held back any more.
-    pub(crate) fn hold(&mut self, hold: Option<Hold>) {
-        self.hold = hold;
+    /// Holds it back until the gate opens. `None` lets it go on at once.
+    pub(crate) fn gate(&mut self, gate: Option<BodyGate>) {
+        self.gate = gate;
     }
 
     /// Says which trailers may not pass. None: none may.
-    pub(crate) fn trailers(&mut self, forbidden: Option<Arc<Forbidden>>) {
+    pub(crate) fn trailers(&mut self, forbidden: Option<Arc<ForbiddenTrailers>>) {
         self.trailers = forbidden;
     }
 }
@@ -59,10 +59,10 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for RequestBody<
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(hold) = &mut self.hold {
-            let leave = ready!(Pin::new(hold).poll(context));
-            self.hold = None;
-            if let Err(error) = leave {
+        if let Some(gate) = &mut self.gate {
+            let opened = ready!(Pin::new(gate).poll(context));
+            self.gate = None;
+            if let Err(error) = opened {
                 return Poll::Ready(Some(Err(error.into())));
             }
         }

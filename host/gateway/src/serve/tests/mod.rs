@@ -25,6 +25,8 @@ use crate::config::Draft;
 use crate::config::Environment;
 use crate::config::ListenConfig;
 use crate::generation::Generation;
+use crate::pipeline::Gateway;
+use crate::proxy::Proxy;
 use crate::serve::Listeners;
 use crate::transport::Inherited;
 use crate::transport::Listener;
@@ -44,13 +46,14 @@ struct Running {
 impl Running {
     /// Serves what a configuration says. `[server]` and `[authenticators.simple]` are given.
     async fn start(server: &str, routes: &str) -> Self {
-        let (generation, config) = load(server, routes).await;
+        let proxy = Proxy::new();
+        let (generation, config) = load(server, routes, &proxy).await;
         let listeners = Listeners::bind(&config, &mut Inherited::default()).unwrap();
         let (stop, requested) = Shutdown::by_hand();
         let address = listeners.public.address();
         let ext_authz = listeners.ext_authz.as_ref().map(Listener::address);
-        let generation = Arc::new(generation);
-        let served = tokio::spawn(async move { listeners.serve(generation, &config, requested).await });
+        let gateway = Arc::new(Gateway::new(generation, proxy));
+        let served = tokio::spawn(async move { listeners.serve(gateway, &config, requested).await });
         Self {
             address,
             ext_authz,
@@ -92,7 +95,7 @@ fn route(path: &str, upstream: &Upstream, more: &str) -> String {
     )
 }
 
-async fn load(server: &str, routes: &str) -> (Generation, ListenConfig) {
+async fn load(server: &str, routes: &str, proxy: &Proxy) -> (Generation, ListenConfig) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("portcullis.toml");
     let text =
@@ -101,7 +104,7 @@ async fn load(server: &str, routes: &str) -> (Generation, ListenConfig) {
     let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
     let draft = Draft::read(&file, &Environment::from([("KEY", key), ("PASSWORD", "open sesame")]));
     let config = draft.config.listen();
-    (Generation::load(draft, &engine()).await.unwrap(), config)
+    (Generation::load(draft, &engine(), proxy).await.unwrap(), config)
 }
 
 /// An engine that keeps compiled plugins beside the test's own executable, so that they are compiled once.

@@ -1,0 +1,89 @@
+//! Why a request goes no further, and what its client gets.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Response;
+use http::StatusCode;
+
+use crate::answers::response;
+use crate::generation::Route;
+use crate::pipeline::sender::Sender;
+use crate::proxy::body::Body;
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub(crate) enum Rejection {
+    /// Its route's authenticators refuse it, or the upstream that was asked about its user does.
+    Denied(Box<Denied>),
+    /// 403: it asks in a front's name and isn't known as one.
+    Front(&'static str),
+    /// 400, and what is wrong.
+    Malformed(String),
+    /// 405.
+    Method,
+    /// 404: no route leads to it.
+    Route,
+    /// 413: its body is larger than its route allows.
+    Size,
+    /// 404: its route is for fronts that ask.
+    Upstream,
+}
+
+/// A request that its route turns away for who sent it.
+#[derive(Debug)]
+pub(crate) struct Denied {
+    /// The route.
+    pub(crate) route: Arc<Route>,
+    /// What is known of who sent it.
+    pub(crate) sender: Sender,
+    /// What the client gets.
+    pub(crate) response: Response<Body>,
+    /// Why. `None` if the authenticators say so: the decision's steps have their reasons.
+    pub(crate) why: Option<String>,
+}
+
+impl Rejection {
+    /// A request that can be read in two ways, or in none.
+    pub(crate) fn malformed(why: impl fmt::Display) -> Self {
+        Self::Malformed(why.to_string())
+    }
+
+    /// What the client gets.
+    pub(crate) fn into_response(self) -> Response<Body> {
+        match self {
+            Self::Denied(denied) => denied.response,
+            Self::Front(_) => response::error(StatusCode::FORBIDDEN, "Forbidden"),
+            Self::Malformed(why) => response::error(StatusCode::BAD_REQUEST, &why),
+            Self::Method => response::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            Self::Size => response::error(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::Route | Self::Upstream => response::error(StatusCode::NOT_FOUND, "Not found"),
+        }
+    }
+
+    /// The status of the response.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Denied(denied) => denied.response.status(),
+            Self::Front(_) => StatusCode::FORBIDDEN,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Size => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Route | Self::Upstream => StatusCode::NOT_FOUND,
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied(denied) => f.write_str(denied.why.as_deref().unwrap_or("its authenticators refuse it")),
+            Self::Front(why) => f.write_str(why),
+            Self::Malformed(why) => f.write_str(why),
+            Self::Method => f.write_str("the method is not served"),
+            Self::Route => f.write_str("no route leads to the path"),
+            Self::Size => f.write_str("the body is larger than max_body_size"),
+            Self::Upstream => f.write_str("the route has no upstream: it only answers a front that asks"),
+        }
+    }
+}

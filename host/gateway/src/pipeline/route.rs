@@ -1,0 +1,57 @@
+//! The route of a request. A path that servers could read in several ways has one only if all readings lead to it.
+
+use std::sync::Arc;
+
+use portcullis_wire::path::PathError;
+
+use crate::answers::internal_pages;
+use crate::generation::Generation;
+use crate::generation::Route;
+use crate::pipeline::audit;
+use crate::pipeline::entrance::Entrance;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::request::Received;
+use crate::pipeline::target::Target;
+
+/// The route of a request that came in here. `None` for a path of the gateway's own.
+pub(super) fn find(
+    generation: &Generation,
+    entrance: Entrance,
+    request: &Received,
+) -> Result<Option<Arc<Route>>, Rejection> {
+    let found = served(generation, entrance, &request.target);
+    if let (Err(rejection), true) = (&found, entrance.serves()) {
+        let (client, method) = (&request.client, &request.parts.method);
+        audit::rejected(client, method, request.target.path.as_str(), rejection);
+    }
+    found
+}
+
+fn served(generation: &Generation, entrance: Entrance, target: &Target) -> Result<Option<Arc<Route>>, Rejection> {
+    if internal_pages::covers(&target.path) {
+        return entrance.admits_internal(&target.path).map(|()| None);
+    }
+    let route = unambiguous(generation, target)?;
+    entrance.admits(route)?;
+    Ok(Some(Arc::clone(route)))
+}
+
+/// The route that a path leads to, however an upstream may read it.
+fn unambiguous<'a>(generation: &'a Generation, target: &Target) -> Result<&'a Arc<Route>, Rejection> {
+    let host = target.authority.as_deref();
+    let route = generation.route(host, &target.path).ok_or(Rejection::Route)?;
+    if target.path.has_encoded_slash() && !route.config.allow_encoded_slash {
+        return Err(Rejection::malformed(PathError::ENCODED_SLASH));
+    }
+    let is_route = |reading| {
+        let other = generation.route(host, &reading);
+        other.is_some_and(|other| Arc::ptr_eq(route, other))
+    };
+    if target.path.other_readings().all(is_route) {
+        Ok(route)
+    } else {
+        Err(Rejection::malformed(
+            "the path leads to different routes, depending on who reads it",
+        ))
+    }
+}
