@@ -72,7 +72,7 @@ impl AuthenticatorBuilder {
     ///
     /// Every mistake that the schema shows, at once; else what the plugin says; else how it failed.
     pub async fn build(self) -> Result<Authenticator, ConfigureError> {
-        check(&self.0.settings, self.0.component.settings_schema().await?).await?;
+        check(&self.0.settings, &self.0.component.settings_schema().await?)?;
         let plugin = self.0.configure().await?.map_err(ConfigureError::Rejected)?;
         Ok(Authenticator(plugin))
     }

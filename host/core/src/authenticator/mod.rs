@@ -20,7 +20,6 @@ use crate::plugin::ConfiguredPlugin;
 use crate::plugin::TurnedAway;
 use crate::request::AuthRequest;
 use crate::sandbox::PluginError;
-use crate::sandbox::error;
 
 pub(crate) use self::answer::Ending;
 pub use self::builder::AuthenticatorBuilder;

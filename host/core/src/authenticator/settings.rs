@@ -2,16 +2,18 @@
 //! place and the nearest known name, and all mistakes at once.
 
 mod explain;
+mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
-use std::thread;
-use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use serde_json::Value;
 
 use self::explain::explain;
-use super::error::PluginError;
+use self::schema::Exhausted;
+use self::schema::Schema;
+use crate::sandbox::PluginError;
 
 /// Why a component can't be configured.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -47,35 +49,24 @@ impl fmt::Display for SettingsError {
     }
 }
 
-/// Longest time for checking settings. A schema may be small to read and take for ever to check.
-const LONGEST: Duration = Duration::from_secs(5);
+/// The most mistakes that are told at once.
+const MAX_MISTAKES: usize = 1000;
 
-/// Checks settings against a plugin's schema, in a thread of its own: it can't be stopped, but nobody waits for it longer
-/// than this, and a process that ends takes it along.
-pub(super) async fn check(settings: &serde_json::Value, schema: serde_json::Value) -> Result<(), ConfigureError> {
-    let (done, checked) = oneshot::channel();
-    let settings = settings.clone();
-    thread::Builder::new()
-        .name("portcullis-schema".to_owned())
-        .spawn(move || done.send(compare(&settings, &schema)))
-        .map_err(|error| PluginError::output(format!("no thread to check its settings schema: {error}")))?;
-    match timeout(LONGEST, checked).await {
-        Ok(Ok(result)) => result,
-        _ => Err(PluginError::output("the settings can't be checked against the settings schema in time").into()),
+/// Checks settings against a plugin's schema.
+pub(super) fn check(settings: &Value, schema: &Value) -> Result<(), ConfigureError> {
+    let schema = Schema::parse(schema).map_err(|why| {
+        PluginError::output(format!(
+            "the settings schema is no JSON Schema that can be checked: {why}"
+        ))
+    })?;
+    let mut complaints = schema.check(settings).map_err(|Exhausted| {
+        PluginError::output("the settings can't be checked against the settings schema in time")
+    })?;
+    if complaints.is_empty() {
+        return Ok(());
     }
-}
-
-fn compare(settings: &serde_json::Value, schema: &serde_json::Value) -> Result<(), ConfigureError> {
-    let validator = jsonschema::validator_for(schema)
-        .map_err(|_| PluginError::output("the settings schema is no JSON Schema of draft 2020-12"))?;
-    let mut errors: Vec<_> = validator
-        .iter_errors(settings)
-        .flat_map(|error| explain(&error, schema))
-        .collect();
+    complaints.truncate(MAX_MISTAKES);
+    let mut errors: Vec<_> = complaints.into_iter().flat_map(explain).collect();
     errors.sort_by(|one, other| one.path.cmp(&other.path));
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(ConfigureError::Settings(errors))
-    }
+    Err(ConfigureError::Settings(errors))
 }

@@ -1,0 +1,133 @@
+//! JSON Schemas of draft 2020-12, as plugins write them for their settings. A plugin may be hostile, so the work that a
+//! schema can cause is bounded, and a schema with a keyword that isn't supported is an error.
+
+mod bounds;
+mod budget;
+mod check;
+mod complaint;
+mod number;
+mod parse;
+mod pattern;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use std::collections::BTreeMap;
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use self::bounds::Bound;
+use self::bounds::Limit;
+pub(super) use self::budget::Exhausted;
+pub(super) use self::complaint::Complaint;
+pub(super) use self::complaint::Expected;
+pub(super) use self::complaint::Fault;
+use self::pattern::Pattern;
+use self::types::Types;
+
+/// Why a schema can't be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct SchemaError(String);
+
+/// A schema, ready to check values. It borrows from the document that it was parsed from.
+#[derive(Debug)]
+pub(super) struct Schema<'s> {
+    nodes: Vec<Node<'s>>,
+}
+
+/// One schema of the document: the root or a subschema.
+#[derive(Debug)]
+enum Node<'s> {
+    /// `true` or `false`.
+    Always(bool),
+    Keywords(Vec<Keyword<'s>>),
+}
+
+/// The number of a node. A reference is a number too, so schemas may refer to each other in circles.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct NodeId(usize);
+
+/// What a schema demands. Keywords that depend on each other are one demand.
+#[derive(Debug)]
+enum Keyword<'s> {
+    AllOf(Vec<NodeId>),
+    AnyOf(Vec<NodeId>),
+    Conditional(Conditional),
+    DependentRequired(BTreeMap<&'s str, Vec<&'s str>>),
+    ItemCount(Bound),
+    Items { first: Vec<NodeId>, rest: Option<NodeId> },
+    Length(Bound),
+    Limit(Limit<'s>),
+    Listed(Listed<'s>),
+    MultipleOf(u64),
+    Not(NodeId),
+    OneOf(Vec<NodeId>),
+    Pattern(Pattern<'s>),
+    Properties(Properties<'s>),
+    PropertyCount(Bound),
+    PropertyNames(NodeId),
+    Reference(NodeId),
+    Required(Vec<&'s str>),
+    Type(Types),
+    UniqueItems,
+}
+
+/// `if`, `then` and `else`.
+#[derive(Clone, Copy, Debug)]
+struct Conditional {
+    condition: NodeId,
+    then: Option<NodeId>,
+    otherwise: Option<NodeId>,
+}
+
+/// `enum`, or `const` as the list of one value.
+#[derive(Debug)]
+struct Listed<'s> {
+    values: &'s [Value],
+    /// The same values in the form of [`number::canonical`].
+    canonical: HashSet<Value>,
+    is_const: bool,
+}
+
+/// `properties`, `patternProperties` and `additionalProperties`.
+#[derive(Debug)]
+struct Properties<'s> {
+    named: BTreeMap<&'s str, NodeId>,
+    patterns: Vec<(Pattern<'s>, NodeId)>,
+    rest: Rest,
+}
+
+/// What `additionalProperties` says.
+#[derive(Clone, Copy, Debug)]
+enum Rest {
+    Anything,
+    Nothing,
+    Schema(NodeId),
+}
+
+impl<'s> Schema<'s> {
+    /// Reads a schema.
+    ///
+    /// # Errors
+    ///
+    /// When it isn't a schema, has a keyword that isn't supported, or refers to something outside of itself.
+    pub(super) fn parse(document: &'s Value) -> Result<Self, SchemaError> {
+        parse::parse(document).map(|nodes| Self { nodes })
+    }
+
+    /// Everything that is wrong with a value; empty if it fits.
+    ///
+    /// # Errors
+    ///
+    /// When the check takes too many steps, or the schema refers to itself for ever.
+    pub(super) fn check(&self, value: &Value) -> Result<Vec<Complaint<'s>>, Exhausted> {
+        check::check(self, value)
+    }
+
+    /// The node of this number. Every number has one; if not, nothing fits.
+    fn node(&self, id: NodeId) -> &Node<'s> {
+        self.nodes.get(id.0).unwrap_or(&Node::Always(false))
+    }
+}
