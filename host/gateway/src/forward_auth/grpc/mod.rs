@@ -7,19 +7,18 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
-use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use http::HeaderMap;
 use http::Method;
 use http::Request;
 use http::Response;
 use hyper::body::Incoming;
+use portcullis_envoy::Authorization;
+use portcullis_envoy::AuthorizationServer;
+use portcullis_envoy::CheckRequest;
+use portcullis_envoy::CheckResponse;
 use portcullis_wire::client::Client;
 use portcullis_wire::peer::Peer;
 use tonic::Status;
-use tonic::codegen::Service as _;
 
 use crate::answers::response;
 use crate::forward_auth::Front;
@@ -44,7 +43,7 @@ impl ExtAuthz {
         };
         // What is larger is an error and no answer, so this is far above what Envoy says of the largest request. It may
         // show a body too, which nobody here reads.
-        Self(AuthorizationServer::new(judge).max_decoding_message_size(MAX_MESSAGE + 4 * max_header_size))
+        Self(AuthorizationServer::new(judge, MAX_MESSAGE + 4 * max_header_size))
     }
 }
 
@@ -53,10 +52,7 @@ impl Service for ExtAuthz {
 
     async fn answer(&self, connection: &Connection, mut request: Request<Incoming>) -> Response<Self::Body> {
         request.extensions_mut().insert(connection.peer);
-        match self.0.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        }
+        self.0.answer(request).await
     }
 
     fn failure() -> Response<Self::Body> {
@@ -71,7 +67,6 @@ struct Judge {
     max_header_size: usize,
 }
 
-#[tonic::async_trait]
 impl Authorization for Judge {
     /// Answers every question. An error would leave it to `failure_mode_allow` whether the request may pass.
     async fn check(&self, request: tonic::Request<CheckRequest>) -> Result<tonic::Response<CheckResponse>, Status> {

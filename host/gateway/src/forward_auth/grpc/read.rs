@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use envoy_types::pb::envoy::config::core::v3::address::Address;
-use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::Peer;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::header;
+use portcullis_envoy::AddressKind;
+use portcullis_envoy::CheckRequest;
+use portcullis_envoy::HttpRequest;
+use portcullis_envoy::Peer;
 use portcullis_wire::client;
 use portcullis_wire::client::Client;
 use portcullis_wire::peer;
@@ -60,12 +60,12 @@ fn missing(attribute: &str) -> Rejection {
 
 fn address(peer: Peer) -> Option<IpAddr> {
     match peer.address?.address? {
-        Address::SocketAddress(socket) => socket
+        AddressKind::SocketAddress(socket) => socket
             .address
             .parse()
             .ok()
             .map(|address: IpAddr| address.to_canonical()),
-        Address::Pipe(_) | Address::EnvoyInternalAddress(_) => None,
+        AddressKind::Pipe(_) => None,
     }
 }
 

@@ -1,14 +1,5 @@
 //! What Envoy hears: which headers to set and which to remove, or what the client gets.
 
-use envoy_types::pb::envoy::config::core::v3::HeaderValue as Field;
-use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
-use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
-use envoy_types::pb::envoy::service::auth::v3::DeniedHttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::OkHttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::r#type::v3::HttpStatus;
-use envoy_types::pb::google::rpc::Status;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -16,6 +7,15 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 use http_body_util::BodyExt;
+use portcullis_envoy::CheckResponse;
+use portcullis_envoy::DeniedHttpResponse;
+use portcullis_envoy::HeaderAppendAction;
+use portcullis_envoy::HeaderValue as Field;
+use portcullis_envoy::HeaderValueOption;
+use portcullis_envoy::HttpResponse;
+use portcullis_envoy::HttpStatus;
+use portcullis_envoy::OkHttpResponse;
+use portcullis_envoy::RpcStatus;
 use tonic::Code;
 
 use crate::forward_auth::Allowed;
@@ -37,7 +37,6 @@ fn allow(allowed: Allowed) -> CheckResponse {
         headers_to_remove: changes.remove.iter().map(|name| name.as_str().to_owned()).collect(),
         response_headers_to_add: fields(&for_client, appends),
         query_parameters_to_remove: changes.remove_parameters,
-        ..OkHttpResponse::default()
     };
     check(Code::Ok, HttpResponse::OkResponse(ok))
 }
@@ -68,12 +67,8 @@ async fn deny(response: Response<Body>) -> CheckResponse {
 
 fn check(code: Code, response: HttpResponse) -> CheckResponse {
     CheckResponse {
-        status: Some(Status {
-            code: code as i32,
-            ..Status::default()
-        }),
+        status: Some(RpcStatus { code: code as i32 }),
         http_response: Some(response),
-        ..CheckResponse::default()
     }
 }
 
@@ -112,6 +107,5 @@ fn field(name: &HeaderName, value: &HeaderValue, action: HeaderAppendAction) -> 
             raw_value,
         }),
         append_action: action.into(),
-        ..HeaderValueOption::default()
     }
 }

@@ -2,21 +2,23 @@
 
 use std::collections::HashMap;
 
-use envoy_types::pb::envoy::config::core::v3::Address;
-use envoy_types::pb::envoy::config::core::v3::HeaderMap;
-use envoy_types::pb::envoy::config::core::v3::HeaderValue;
-use envoy_types::pb::envoy::config::core::v3::Pipe;
-use envoy_types::pb::envoy::config::core::v3::SocketAddress;
-use envoy_types::pb::envoy::config::core::v3::address;
-use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
-use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
-use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
-use envoy_types::pb::envoy::service::auth::v3::OkHttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::Peer;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::Request;
-use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
-use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use portcullis_envoy::Address;
+use portcullis_envoy::AddressKind;
+use portcullis_envoy::AttributeContext;
+use portcullis_envoy::CHECK;
+use portcullis_envoy::CheckRequest;
+use portcullis_envoy::CheckResponse;
+use portcullis_envoy::HeaderMap;
+use portcullis_envoy::HeaderValue;
+use portcullis_envoy::HttpRequest;
+use portcullis_envoy::HttpResponse;
+use portcullis_envoy::OkHttpResponse;
+use portcullis_envoy::Peer;
+use portcullis_envoy::Pipe;
+use portcullis_envoy::Request;
+use portcullis_envoy::SocketAddress;
 
 use super::*;
 
@@ -85,30 +87,41 @@ fn with_http(change: impl FnOnce(&mut HttpRequest)) -> CheckRequest {
         attributes: Some(AttributeContext {
             source: Some(Peer {
                 address: Some(socket("6.6.6.6")),
-                ..Peer::default()
             }),
-            request: Some(Request {
-                http: Some(http),
-                ..Request::default()
-            }),
-            ..AttributeContext::default()
+            request: Some(Request { http: Some(http) }),
         }),
     }
 }
 
 fn socket(address: &str) -> Address {
     Address {
-        address: Some(address::Address::SocketAddress(SocketAddress {
+        address: Some(AddressKind::SocketAddress(SocketAddress {
             address: address.to_owned(),
-            ..SocketAddress::default()
         })),
     }
 }
 
 async fn check(gateway: &Running, request: impl tonic::IntoRequest<CheckRequest>) -> CheckResponse {
-    let address = format!("http://{}", gateway.ext_authz.unwrap());
-    let mut client = soon(AuthorizationClient::connect(address)).await.unwrap();
-    soon(client.check(request)).await.unwrap().into_inner()
+    soon(answered(gateway, request)).await.unwrap()
+}
+
+/// The answer, or the error for which Envoy would go by `failure_mode_allow`.
+async fn answered(
+    gateway: &Running,
+    request: impl tonic::IntoRequest<CheckRequest>,
+) -> Result<CheckResponse, tonic::Status> {
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let origin = format!("http://{}", gateway.ext_authz.unwrap()).parse().unwrap();
+    let mut client = tonic::client::Grpc::with_origin(client, origin);
+    client.ready().await.unwrap();
+    let response = client
+        .unary(
+            request.into_request(),
+            CHECK.parse().unwrap(),
+            tonic_prost::ProstCodec::default(),
+        )
+        .await?;
+    Ok(response.into_inner())
 }
 
 /// The status of a refusal, or 200.
@@ -123,7 +136,6 @@ fn status(response: &CheckResponse) -> i32 {
             assert!([7, 16].contains(&code), "{code}");
             denied.status.as_ref().unwrap().code
         }
-        HttpResponse::ErrorResponse(_) => panic!("Envoy would go by failure_mode_allow"),
     }
 }
 
@@ -201,7 +213,7 @@ async fn what_envoy_leaves_out_lets_nobody_in() {
         request
     };
     let pipe = Address {
-        address: Some(address::Address::Pipe(Pipe::default())),
+        address: Some(AddressKind::Pipe(Pipe::default())),
     };
     for (what, request) in [
         ("everything", CheckRequest::default()),
@@ -287,9 +299,7 @@ async fn what_envoy_sends_is_bounded() {
         })
     };
     assert_eq!(status(&check(&gateway, body(1024 * 1024)).await), 200);
-    let address = format!("http://{}", gateway.ext_authz.unwrap());
-    let mut client = soon(AuthorizationClient::connect(address)).await.unwrap();
-    assert!(soon(client.check(body(2 * 1024 * 1024))).await.is_err());
+    assert!(soon(answered(&gateway, body(2 * 1024 * 1024))).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
