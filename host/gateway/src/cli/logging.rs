@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::log_lines::LogLines;
 
@@ -55,25 +57,29 @@ impl FromStr for Level {
                 "expected off, error, warn, info, debug, trace, or a filter such as warn,portcullis=debug".to_owned(),
             );
         }
-        EnvFilter::builder().parse(text).map_err(|error| error.to_string())?;
+        text.parse::<Targets>().map_err(|error| error.to_string())?;
         Ok(Self(text.to_owned()))
     }
 }
 
 /// Starts to log. To be called once. Whoever has what it returns flushes it at the end.
 pub(super) fn start(level: &Level, format: Format) -> Result<LogLines, Box<dyn Error>> {
-    let filter = EnvFilter::builder().parse(&level.0)?;
+    let filter: Targets = level.0.parse()?;
     let writer = LogLines::on_standard_error()?;
     // Its own complaints about a writer that fails would go to standard error, which panics when that is closed.
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .log_internal_errors(false)
         .with_writer(writer.clone());
     let started = match format {
-        Format::Json => lines.json().flatten_event(true).try_init(),
-        Format::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
+        Format::Json => lines.json().flatten_event(true).finish().with(filter).try_init(),
+        Format::Text => lines
+            .with_ansi(io::stderr().is_terminal())
+            .finish()
+            .with(filter)
+            .try_init(),
     };
-    started.map_err(|error| error as Box<dyn Error>)?;
+    started?;
     Ok(writer)
 }
 
