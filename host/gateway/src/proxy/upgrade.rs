@@ -19,11 +19,12 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::io::copy_bidirectional;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::Exchange;
 use super::body::Progress;
 use super::while_moving;
-use crate::transport::closing::Closing;
 use crate::transport::connection::Slot;
 
 /// A client's request to speak another protocol.
@@ -66,24 +67,26 @@ impl Upgrade {
 /// The upgraded connections of a server.
 #[derive(Debug)]
 pub(crate) struct Tunnels {
-    closing: Closing,
+    connections: TaskTracker,
+    closing: CancellationToken,
 }
 
 impl Tunnels {
     pub(crate) fn new() -> Self {
         Self {
-            closing: Closing::new(),
+            connections: TaskTracker::new(),
+            closing: CancellationToken::new(),
         }
     }
 
     /// Carries bytes both ways until one side ends it, nothing has moved for as long as `idle_timeout`, or the server
     /// closes. What is `taken` stays so for as long.
     pub(super) fn carry(&self, upgrade: Upgrade, upstream: OnUpgrade, taken: (Slot, Exchange), idle_timeout: Duration) {
-        let mut witness = self.closing.witness();
-        tokio::spawn(async move {
+        let closing = self.closing.clone();
+        self.connections.spawn(async move {
             let ended = tokio::select! {
                 ended = splice(upgrade.client, upstream, idle_timeout) => ended,
-                () = witness.announced() => Ok(()),
+                () = closing.cancelled() => Ok(()),
             };
             if let Err(error) = ended {
                 tracing::debug!(error = %error, "an upgraded connection broke");
@@ -94,12 +97,14 @@ impl Tunnels {
 
     /// Waits until all are gone of their own accord.
     pub(crate) async fn gone(&self) {
-        self.closing.gone().await;
+        self.connections.close();
+        self.connections.wait().await;
     }
 
     /// Ends every one of them, and waits until all are gone.
     pub(crate) async fn close(&self) {
-        self.closing.end().await;
+        self.closing.cancel();
+        self.gone().await;
     }
 }
 

@@ -11,9 +11,9 @@ use portcullis_wire::peer::TrustedProxies;
 use portcullis_wire::proxy_protocol;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::tls::Tls;
-use crate::transport::closing::Witness;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Protocol;
 use crate::transport::connection::Service;
@@ -38,14 +38,14 @@ pub(crate) struct Way<S> {
 }
 
 impl<S: Service> Way<S> {
-    /// Goes it to its end.
-    pub(crate) async fn go(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, mut witness: Witness) {
+    /// Serves the connection to its end. While `tracked` exists, the listener waits for the connection.
+    pub(crate) async fn run(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
         if let Err(error) = socket::tune(&stream) {
             return tracing::debug!(%error, "a connection ended before it began");
         }
         if let Some(proxies) = &self.proxy_protocol {
-            let patience = witness.patience(self.protocol.header_timeout());
-            match proxy_protocol::client(&mut stream, peer, proxies, patience).await {
+            let deadline = self.protocol.header_deadline();
+            match proxy_protocol::client(&mut stream, peer, proxies, deadline).await {
                 Ok(client) => peer = client,
                 Err(refused) => return refused.note(&peer),
             }
@@ -59,16 +59,16 @@ impl<S: Service> Way<S> {
                     channel_binding: None,
                     slot,
                 };
-                self.protocol.serve(stream, connection, self.answers, witness).await;
+                self.protocol.serve(stream, connection, self.answers).await;
             }
-            Some(tls) => self.over_tls(&tls, stream, peer, slot, witness).await,
+            Some(tls) => self.over_tls(&tls, stream, peer, slot, tracked).await,
         }
     }
 
-    async fn over_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, mut witness: Witness) {
+    async fn over_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
         let opened = tokio::select! {
             opened = self.open(tls, stream) => opened,
-            () = witness.patience(self.protocol.header_timeout()) => {
+            () = self.protocol.header_deadline() => {
                 return tracing::debug!(client = %peer, "no TLS connection was made in time");
             }
         };
@@ -76,8 +76,8 @@ impl<S: Service> Way<S> {
             Ok(Opened::Here(stream)) => stream,
             Ok(Opened::Elsewhere { host, stream }) => {
                 if let Some(passthrough) = &self.passthrough {
-                    // The passthrough itself is asked whether it is still there, and told when to end.
-                    drop(witness);
+                    // `Passthrough` tracks and ends its connections itself.
+                    drop(tracked);
                     passthrough.carry(&host, stream, peer, slot).await;
                 }
                 return;
@@ -93,7 +93,7 @@ impl<S: Service> Way<S> {
             channel_binding: tls.channel_binding(session.server_name()),
             slot,
         };
-        self.protocol.serve(stream, connection, self.answers, witness).await;
+        self.protocol.serve(stream, connection, self.answers).await;
     }
     /// Begins TLS, unless the host that the client names first is another's.
     async fn open(&self, tls: &Tls, stream: Stream) -> io::Result<Opened> {

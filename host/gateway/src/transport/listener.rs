@@ -8,13 +8,14 @@ use futures_util::future;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Listen;
 use crate::config::ServerConfig;
 use crate::config::TlsConfig;
 use crate::tls::Tls;
 use crate::transport::ServeError;
-use crate::transport::closing::Closing;
 use crate::transport::connection::Protocol;
 use crate::transport::connection::Service;
 use crate::transport::connection::Slot;
@@ -81,16 +82,17 @@ impl Listener {
     /// Serves until it is asked to stop; then takes no more connections, and gives running requests their time.
     pub(crate) async fn serve(self, answers: impl Service, config: &ServerConfig, mut stop: Shutdown) {
         let tls = self.tls.clone();
+        let closing = CancellationToken::new();
         let intake = Intake {
             way: Way {
                 tls: self.tls,
                 proxy_protocol: self.proxy_protocol,
                 passthrough: self.passthrough,
-                protocol: Protocol::new(config, stop.clone()),
+                protocol: Protocol::new(config, stop.clone(), closing.clone()),
                 answers,
             },
             slots: Arc::new(Semaphore::new(config.max_connections.unwrap_or(MAX_CONNECTIONS))),
-            connections: Closing::new(),
+            connections: TaskTracker::new(),
         };
         tokio::select! {
             () = intake.accept_all(&self.sockets) => {}
@@ -100,8 +102,10 @@ impl Listener {
         for (stream, peer) in self.sockets.into_iter().flat_map(Socket::close) {
             intake.take_in_turn(stream, peer);
         }
+        closing.cancel();
+        intake.connections.close();
         tokio::select! {
-            () = intake.connections.end() => {}
+            () = intake.connections.wait() => {}
             () = tokio::time::sleep(config.shutdown_timeout) => tracing::warn!("requests were cut off at the shutdown timeout"),
             () = stop.requested() => tracing::warn!("requests were cut off by a second signal"),
         }
@@ -112,7 +116,7 @@ impl Listener {
 struct Intake<S> {
     way: Way<S>,
     slots: Arc<Semaphore>,
-    connections: Closing,
+    connections: TaskTracker,
 }
 
 impl<S: Service> Intake<S> {
@@ -129,18 +133,18 @@ impl<S: Service> Intake<S> {
     /// Takes a connection in as soon as there is a slot for it.
     fn take_in_turn(&self, stream: Stream, peer: Peer) {
         let (slots, way) = (Arc::clone(&self.slots), self.way.clone());
-        let witness = self.connections.witness();
+        let tracked = self.connections.token();
         tokio::spawn(async move {
             // The semaphore is never closed.
             if let Ok(slot) = slots.acquire_owned().await {
-                way.go(stream, peer, Arc::new(slot), witness).await;
+                way.run(stream, peer, Arc::new(slot), tracked).await;
             }
         });
     }
 
     fn take(&self, stream: Stream, peer: Peer, slot: Slot) {
-        let witness = self.connections.witness();
-        tokio::spawn(self.way.clone().go(stream, peer, slot, witness));
+        let tracked = self.connections.token();
+        tokio::spawn(self.way.clone().run(stream, peer, slot, tracked));
     }
 }
 

@@ -1,7 +1,6 @@
 //! Everything between a socket and a request: listening, the PROXY protocol, TLS, HTTP/1.1 and HTTP/2, and the way in which
 //! all of it ends. What answers the requests is a [`connection::Service`].
 
-pub(crate) mod closing;
 pub(crate) mod connection;
 mod error;
 mod handler;

@@ -35,6 +35,7 @@ use portcullis_wire::peer::Peer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use self::pace::Late;
 use self::pace::Pace;
@@ -44,8 +45,6 @@ use self::streams::Streams;
 use self::wire::Wire;
 use crate::config::Bounds;
 use crate::config::ServerConfig;
-use crate::transport::closing::LAST_CALL;
-use crate::transport::closing::Witness;
 use crate::transport::shutdown::Shutdown;
 
 /// A place among the connections that a server holds at most; free again when the last clone is gone.
@@ -90,11 +89,13 @@ pub(crate) struct Protocol {
     bounds: Bounds,
     buffer_size: usize,
     stop: Shutdown,
+    closing: CancellationToken,
 }
 
 impl Protocol {
-    /// `stop`: from then on every response is the last of its connection.
-    pub(crate) fn new(config: &ServerConfig, stop: Shutdown) -> Self {
+    /// After `stop` was requested, every response is the last one on its connection. Once `closing` is cancelled, idle
+    /// connections are closed, and other connections after their current request.
+    pub(crate) fn new(config: &ServerConfig, stop: Shutdown, closing: CancellationToken) -> Self {
         let bounds = config.bounds;
         let mut builder = auto::Builder::new(Streams {
             send_timeout: bounds.send_timeout,
@@ -118,21 +119,28 @@ impl Protocol {
             bounds,
             buffer_size,
             stop,
+            closing,
         }
     }
 
-    /// How long a client may take to say what it wants.
-    pub(crate) fn header_timeout(&self) -> Duration {
-        self.header_timeout
+    /// Completes when a client that hasn't sent a request yet is out of time: after `header_timeout`, or shortly after the
+    /// listener closes, so that bytes on their way still arrive.
+    pub(crate) async fn header_deadline(&self) {
+        let last_call = async {
+            self.closing.cancelled().await;
+            tokio::time::sleep(LAST_CALL).await;
+        };
+        // Either one is the deadline.
+        let _ = tokio::time::timeout(self.header_timeout, last_call).await;
     }
 
     /// Serves one connection until it ends or the server stops. A client that is late with anything is cut off.
-    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, answers: impl Service, mut witness: Witness)
+    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, answers: impl Service)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let client = connection.peer;
-        let stop = self.stop.clone();
+        let (stop, closing) = (self.stop.clone(), self.closing.clone());
         let pace = Arc::new(Pace::new(client));
         let heard = Arc::clone(&pace);
         let (stream, seen) = Watched::new(stream, self.buffer_size);
@@ -179,7 +187,7 @@ impl Protocol {
                     }
                     return;
                 }
-                () = last_call(&heard, &mut witness), if !stopping => {
+                () = last_call(&heard, &closing), if !stopping => {
                     stopping = true;
                     served.as_mut().graceful_shutdown();
                 }
@@ -214,8 +222,8 @@ pub(crate) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Opti
 
 /// Waits for the end to be announced. hyper would drop a connection of which it has read nothing then, so such a one is given
 /// a moment for a request that is on its way. To be polled whenever the connection was.
-async fn last_call(pace: &Pace, witness: &mut Witness) {
-    witness.announced().await;
+async fn last_call(pace: &Pace, closing: &CancellationToken) {
+    closing.cancelled().await;
     let heard = future::poll_fn(|_| {
         if pace.has_heard() {
             Poll::Ready(())
@@ -226,6 +234,9 @@ async fn last_call(pace: &Pace, witness: &mut Witness) {
     // Nothing came: there is nothing to wait for.
     let _ = tokio::time::timeout(LAST_CALL, heard).await;
 }
+
+/// How long a client may still send a request after the listener closed.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// hyper takes no smaller buffer for the head of a request.
 const SMALLEST_BUFFER: usize = 8 * 1024;

@@ -16,11 +16,12 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::hello::Hello;
 pub(crate) use self::replay::Replayed;
 use crate::config::PassthroughConfig;
-use crate::transport::closing::Closing;
 use crate::transport::connection::Slot;
 use crate::transport::socket;
 
@@ -28,7 +29,8 @@ use crate::transport::socket;
 #[derive(Debug)]
 pub(crate) struct Passthrough {
     rules: Vec<Rule>,
-    closing: Closing,
+    connections: TaskTracker,
+    closing: CancellationToken,
 }
 
 /// One host name or a kind of them, and its address.
@@ -52,7 +54,8 @@ impl Passthrough {
         (!rules.is_empty()).then(|| {
             Arc::new(Self {
                 rules,
-                closing: Closing::new(),
+                connections: TaskTracker::new(),
+                closing: CancellationToken::new(),
             })
         })
     }
@@ -73,7 +76,7 @@ impl Passthrough {
     {
         // The first one decides.
         let Some(rule) = self.rule(host) else { return };
-        let mut witness = self.closing.witness();
+        let _tracked = self.connections.token();
         let line = Line { rule, host, peer };
         let Ok(place) = Arc::clone(&rule.places).try_acquire_owned() else {
             return line.not_carried("full", "too many connections are open");
@@ -91,7 +94,7 @@ impl Passthrough {
         open.increment(1);
         tokio::select! {
             () = carried => {}
-            () = witness.announced() => line.cut(started.elapsed()),
+            () = self.closing.cancelled() => line.cut(started.elapsed()),
         }
         drop((place, slot));
         open.decrement(1);
@@ -99,12 +102,14 @@ impl Passthrough {
 
     /// Waits until all are gone of their own accord.
     pub(crate) async fn gone(&self) {
-        self.closing.gone().await;
+        self.connections.close();
+        self.connections.wait().await;
     }
 
     /// Ends every one of them, and waits until all are gone.
     pub(crate) async fn close(&self) {
-        self.closing.end().await;
+        self.closing.cancel();
+        self.gone().await;
     }
 }
 
