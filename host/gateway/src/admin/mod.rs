@@ -45,7 +45,7 @@ impl Admin {
     /// The line `admin listening` in the log carries the address.
     pub(crate) fn start(self, stop: Shutdown) {
         for socket in &self.sockets {
-            tracing::info!(address = %socket.place(), "admin listening");
+            tracing::info!(address = %socket.address(), "admin listening");
         }
         tokio::spawn(self.metrics.clone().upkeep());
         tokio::spawn(self.accept_all(stop));

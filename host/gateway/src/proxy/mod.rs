@@ -172,7 +172,7 @@ impl Proxy {
 
     /// Waits until no upgraded connection is left.
     pub(crate) async fn gone(&self) {
-        self.tunnels.gone().await;
+        self.tunnels.finished().await;
     }
 
     /// Ends the upgraded connections.

@@ -96,7 +96,7 @@ impl Tunnels {
     }
 
     /// Waits until all are gone of their own accord.
-    pub(crate) async fn gone(&self) {
+    pub(crate) async fn finished(&self) {
         self.connections.close();
         self.connections.wait().await;
     }
@@ -104,7 +104,7 @@ impl Tunnels {
     /// Ends every one of them, and waits until all are gone.
     pub(crate) async fn close(&self) {
         self.closing.cancel();
-        self.gone().await;
+        self.finished().await;
     }
 }
 

@@ -22,8 +22,8 @@ use crate::transport::ServeError;
 use crate::transport::Shutdown;
 use crate::transport::connection::Service;
 use crate::transport::passthrough::Passthrough;
+use crate::transport::socket::BoundAddress;
 use crate::transport::socket::Inherited;
-use crate::transport::socket::Place;
 
 /// Sockets that listen.
 #[derive(Debug)]
@@ -50,10 +50,10 @@ impl Listeners {
             .transpose()?;
         let redirect = server.redirect.as_ref();
         let redirect = redirect.map(|redirect| bind(&redirect.listen, None)).transpose()?;
-        let behind = |listener: Listener| listener.behind(server.proxy_protocol.clone());
+        let behind = |listener: Listener| listener.require_proxy_protocol(server.proxy_protocol.clone());
         let passthrough = Passthrough::new(&server.passthrough);
         Ok(Self {
-            public: behind(public).beside(passthrough.clone()),
+            public: behind(public).with_passthrough(passthrough.clone()),
             passthrough,
             forward_auth,
             ext_authz,
@@ -70,7 +70,7 @@ impl Listeners {
             (self.redirect.as_ref(), "redirecting to https"),
             (Some(&self.public), "listening"),
         ] {
-            for place in listener.into_iter().flat_map(Listener::places) {
+            for place in listener.into_iter().flat_map(Listener::addresses) {
                 tracing::info!(address = %place, "{message}");
             }
         }
@@ -78,15 +78,15 @@ impl Listeners {
 
     /// Where clients are served, for people.
     pub(super) fn status(&self) -> String {
-        let places = self.public.places().map(ToString::to_string);
+        let places = self.public.addresses().map(ToString::to_string);
         format!("serving on {}", places.collect::<Vec<_>>().join(", "))
     }
 
     /// The port of https as clients see it.
     fn https_port(&self, server: &ServerConfig) -> u16 {
-        let bound = self.public.places().find_map(|place| match place {
-            Place::Tcp(address) => Some(address.port()),
-            Place::Unix(_) => None,
+        let bound = self.public.addresses().find_map(|place| match place {
+            BoundAddress::Tcp(address) => Some(address.port()),
+            BoundAddress::Unix(_) => None,
         });
         let configured = server.redirect.as_ref().and_then(|redirect| redirect.https_port);
         configured.or(bound).unwrap_or(443)
@@ -126,7 +126,7 @@ impl Listeners {
             );
             let passthrough = self.passthrough.as_deref();
             tokio::select! {
-                _ = future::join(gateway.gone(), future::join_all(passthrough.map(Passthrough::gone))) => {}
+                _ = future::join(gateway.gone(), future::join_all(passthrough.map(Passthrough::finished))) => {}
                 () = tokio::time::sleep_until(deadline) => {}
                 () = stop.requested() => {}
             }
@@ -142,7 +142,7 @@ impl Listeners {
 
 /// When everything has to have ended: `shutdown_timeout` after nobody listens any more.
 async fn deadline(server: &ServerConfig, mut stop: Shutdown) -> (Shutdown, Instant) {
-    stop.closing(server.drain_delay).await;
+    stop.drained(server.drain_delay).await;
     (stop, Instant::now() + server.shutdown_timeout)
 }
 

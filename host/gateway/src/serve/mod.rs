@@ -32,12 +32,12 @@ pub(crate) async fn run(
     fault::describe();
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
     let listeners = Listeners::bind(config, &mut inherited)?;
-    inherited.warn_of_rest();
+    inherited.warn_about_unused();
     if let Some(admin) = admin {
         admin.start(stop.clone());
     }
     listeners.log();
-    let informed = systemd::keep_informed(listeners.status(), stop.clone());
+    let informed = systemd::report_status(listeners.status(), stop.clone());
     tokio::select! {
         () = listeners.serve(gateway, config, stop) => {}
         () = informed => {}

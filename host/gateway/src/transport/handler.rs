@@ -20,13 +20,13 @@ use crate::transport::connection::Service;
 use crate::transport::connection::Slot;
 use crate::transport::passthrough;
 use crate::transport::passthrough::Passthrough;
-use crate::transport::passthrough::Replayed;
+use crate::transport::passthrough::Rewind;
 use crate::transport::socket;
 use crate::transport::socket::Stream;
 
 /// The way of a connection, from its first byte on.
 #[derive(Clone)]
-pub(crate) struct Way<S> {
+pub(crate) struct ConnectionHandler<S> {
     /// Who begins it with the PROXY protocol; none: nobody does.
     pub(crate) proxy_protocol: Option<TrustedProxies>,
     /// Whose TLS connections go on to them; none: nobody's do.
@@ -34,10 +34,10 @@ pub(crate) struct Way<S> {
     /// TLS; none: plain HTTP.
     pub(crate) tls: Option<Tls>,
     pub(crate) protocol: Protocol,
-    pub(crate) answers: S,
+    pub(crate) service: S,
 }
 
-impl<S: Service> Way<S> {
+impl<S: Service> ConnectionHandler<S> {
     /// Serves the connection to its end. While `tracked` exists, the listener waits for the connection.
     pub(crate) async fn run(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
         if let Err(error) = socket::tune(&stream) {
@@ -59,26 +59,26 @@ impl<S: Service> Way<S> {
                     channel_binding: None,
                     slot,
                 };
-                self.protocol.serve(stream, connection, self.answers).await;
+                self.protocol.serve(stream, connection, self.service).await;
             }
-            Some(tls) => self.over_tls(&tls, stream, peer, slot, tracked).await,
+            Some(tls) => self.run_tls(&tls, stream, peer, slot, tracked).await,
         }
     }
 
-    async fn over_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
-        let opened = tokio::select! {
-            opened = self.open(tls, stream) => opened,
+    async fn run_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
+        let handshake = tokio::select! {
+            handshake = self.accept(tls, stream) => handshake,
             () = self.protocol.header_deadline() => {
                 return tracing::debug!(client = %peer, "no TLS connection was made in time");
             }
         };
-        let stream = match opened {
-            Ok(Opened::Here(stream)) => stream,
-            Ok(Opened::Elsewhere { host, stream }) => {
+        let stream = match handshake {
+            Ok(Handshake::Terminated(stream)) => stream,
+            Ok(Handshake::Passthrough { host, stream }) => {
                 if let Some(passthrough) = &self.passthrough {
                     // `Passthrough` tracks and ends its connections itself.
                     drop(tracked);
-                    passthrough.carry(&host, stream, peer, slot).await;
+                    passthrough.forward(&host, stream, peer, slot).await;
                 }
                 return;
             }
@@ -93,35 +93,35 @@ impl<S: Service> Way<S> {
             channel_binding: tls.channel_binding(session.server_name()),
             slot,
         };
-        self.protocol.serve(stream, connection, self.answers).await;
+        self.protocol.serve(stream, connection, self.service).await;
     }
     /// Begins TLS, unless the host that the client names first is another's.
-    async fn open(&self, tls: &Tls, stream: Stream) -> io::Result<Opened> {
+    async fn accept(&self, tls: &Tls, stream: Stream) -> io::Result<Handshake> {
         let acceptor = TlsAcceptor::from(Arc::clone(tls.config()));
         let Some(passthrough) = &self.passthrough else {
             return acceptor
-                .accept(Replayed::new(Bytes::new(), stream))
+                .accept(Rewind::new(Bytes::new(), stream))
                 .await
-                .map(Opened::here);
+                .map(Handshake::terminated);
         };
-        let (host, stream) = passthrough::greeted(stream).await?;
+        let (host, stream) = passthrough::read_client_hello(stream).await?;
         match host.filter(|host| passthrough.covers(host)) {
-            Some(host) => Ok(Opened::Elsewhere { host, stream }),
-            None => acceptor.accept(stream).await.map(Opened::here),
+            Some(host) => Ok(Handshake::Passthrough { host, stream }),
+            None => acceptor.accept(stream).await.map(Handshake::terminated),
         }
     }
 }
 
 /// What a connection to a listener with TLS is.
-enum Opened {
+enum Handshake {
     /// TLS with the gateway.
-    Here(Box<TlsStream<Replayed<Stream>>>),
+    Terminated(Box<TlsStream<Rewind<Stream>>>),
     /// TLS with somebody else, of which nothing was taken.
-    Elsewhere { host: String, stream: Replayed<Stream> },
+    Passthrough { host: String, stream: Rewind<Stream> },
 }
 
-impl Opened {
-    fn here(stream: TlsStream<Replayed<Stream>>) -> Self {
-        Self::Here(Box::new(stream))
+impl Handshake {
+    fn terminated(stream: TlsStream<Rewind<Stream>>) -> Self {
+        Self::Terminated(Box::new(stream))
     }
 }

@@ -19,11 +19,11 @@ use crate::transport::ServeError;
 use crate::transport::connection::Protocol;
 use crate::transport::connection::Service;
 use crate::transport::connection::Slot;
-use crate::transport::handler::Way;
+use crate::transport::handler::ConnectionHandler;
 use crate::transport::passthrough::Passthrough;
 use crate::transport::shutdown::Shutdown;
+use crate::transport::socket::BoundAddress;
 use crate::transport::socket::Inherited;
-use crate::transport::socket::Place;
 use crate::transport::socket::Socket;
 use crate::transport::socket::Stream;
 
@@ -53,59 +53,59 @@ impl Listener {
     }
 
     /// Demands the PROXY protocol: every connection is one of these proxies', and begins with whose it was before.
-    pub(crate) fn behind(mut self, proxies: Option<TrustedProxies>) -> Self {
+    pub(crate) fn require_proxy_protocol(mut self, proxies: Option<TrustedProxies>) -> Self {
         self.proxy_protocol = proxies;
         self
     }
 
     /// Passes TLS connections for other hosts on to them.
-    pub(crate) fn beside(mut self, passthrough: Option<Arc<Passthrough>>) -> Self {
+    pub(crate) fn with_passthrough(mut self, passthrough: Option<Arc<Passthrough>>) -> Self {
         self.passthrough = passthrough;
         self
     }
 
     /// Where it listens.
-    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
-        self.sockets.iter().map(Socket::place)
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &BoundAddress> {
+        self.sockets.iter().map(Socket::address)
     }
 
     /// The TCP address of a listener that has one.
     #[cfg(test)]
-    pub(crate) fn address(&self) -> std::net::SocketAddr {
-        let mut places = self.places();
-        let Some(Place::Tcp(address)) = places.next() else {
+    pub(crate) fn tcp_address(&self) -> std::net::SocketAddr {
+        let mut addresses = self.addresses();
+        let Some(BoundAddress::Tcp(address)) = addresses.next() else {
             panic!("no TCP address")
         };
         *address
     }
 
     /// Serves until it is asked to stop; then takes no more connections, and gives running requests their time.
-    pub(crate) async fn serve(self, answers: impl Service, config: &ServerConfig, mut stop: Shutdown) {
+    pub(crate) async fn serve(self, service: impl Service, config: &ServerConfig, mut stop: Shutdown) {
         let tls = self.tls.clone();
         let closing = CancellationToken::new();
-        let intake = Intake {
-            way: Way {
+        let accept_loop = AcceptLoop {
+            handler: ConnectionHandler {
                 tls: self.tls,
                 proxy_protocol: self.proxy_protocol,
                 passthrough: self.passthrough,
                 protocol: Protocol::new(config, stop.clone(), closing.clone()),
-                answers,
+                service,
             },
             slots: Arc::new(Semaphore::new(config.max_connections.unwrap_or(MAX_CONNECTIONS))),
             connections: TaskTracker::new(),
         };
         tokio::select! {
-            () = intake.accept_all(&self.sockets) => {}
+            () = accept_loop.accept_all(&self.sockets) => {}
             () = reload(tls) => {}
-            () = stop.closing(config.drain_delay) => {}
+            () = stop.drained(config.drain_delay) => {}
         }
         for (stream, peer) in self.sockets.into_iter().flat_map(Socket::close) {
-            intake.take_in_turn(stream, peer);
+            accept_loop.handle_when_free(stream, peer);
         }
         closing.cancel();
-        intake.connections.close();
+        accept_loop.connections.close();
         tokio::select! {
-            () = intake.connections.wait() => {}
+            () = accept_loop.connections.wait() => {}
             () = tokio::time::sleep(config.shutdown_timeout) => tracing::warn!("requests were cut off at the shutdown timeout"),
             () = stop.requested() => tracing::warn!("requests were cut off by a second signal"),
         }
@@ -113,38 +113,38 @@ impl Listener {
 }
 
 /// Takes connections in.
-struct Intake<S> {
-    way: Way<S>,
+struct AcceptLoop<S> {
+    handler: ConnectionHandler<S>,
     slots: Arc<Semaphore>,
     connections: TaskTracker,
 }
 
-impl<S: Service> Intake<S> {
+impl<S: Service> AcceptLoop<S> {
     async fn accept_all(&self, sockets: &[Socket]) {
         let mut turn = 0;
         // The semaphore is never closed.
         while let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await {
             let (stream, peer) = accept_any(sockets, turn).await;
             turn += 1;
-            self.take(stream, peer, Arc::new(slot));
+            self.handle(stream, peer, Arc::new(slot));
         }
     }
 
     /// Takes a connection in as soon as there is a slot for it.
-    fn take_in_turn(&self, stream: Stream, peer: Peer) {
-        let (slots, way) = (Arc::clone(&self.slots), self.way.clone());
+    fn handle_when_free(&self, stream: Stream, peer: Peer) {
+        let (slots, handler) = (Arc::clone(&self.slots), self.handler.clone());
         let tracked = self.connections.token();
         tokio::spawn(async move {
             // The semaphore is never closed.
             if let Ok(slot) = slots.acquire_owned().await {
-                way.run(stream, peer, Arc::new(slot), tracked).await;
+                handler.run(stream, peer, Arc::new(slot), tracked).await;
             }
         });
     }
 
-    fn take(&self, stream: Stream, peer: Peer, slot: Slot) {
+    fn handle(&self, stream: Stream, peer: Peer, slot: Slot) {
         let tracked = self.connections.token();
-        tokio::spawn(self.way.clone().run(stream, peer, slot, tracked));
+        tokio::spawn(self.handler.clone().run(stream, peer, slot, tracked));
     }
 }
 
@@ -164,7 +164,7 @@ async fn accept(socket: &Socket) -> (Stream, Peer) {
     loop {
         match socket.accept().await {
             Ok(accepted) => return accepted,
-            Err(error) if is_the_clients(&error) => {}
+            Err(error) if is_client_error(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
                 tokio::time::sleep(pause).await;
@@ -182,7 +182,7 @@ async fn reload(tls: Option<Tls>) {
     }
 }
 
-fn is_the_clients(error: &io::Error) -> bool {
+fn is_client_error(error: &io::Error) -> bool {
     use io::ErrorKind;
 
     matches!(

@@ -13,7 +13,7 @@ pub(crate) mod systemd;
 pub(crate) use self::error::ServeError;
 pub(crate) use self::listener::Listener;
 pub(crate) use self::shutdown::Shutdown;
+pub(crate) use self::socket::BoundAddress;
 pub(crate) use self::socket::Inherited;
-pub(crate) use self::socket::Place;
 pub(crate) use self::socket::Socket;
 pub(crate) use self::socket::Stream;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub(crate) struct Shutdown {
     requests: watch::Receiver<u64>,
-    taken: u64,
+    seen: u64,
 }
 
 impl Shutdown {
@@ -23,21 +23,21 @@ impl Shutdown {
                 sender.send_modify(|count| *count += 1);
             }
         });
-        Ok(Self { requests, taken: 0 })
+        Ok(Self { requests, seen: 0 })
     }
 
     /// The next request to stop. It never comes once nobody can send one.
     pub(crate) async fn requested(&mut self) {
-        let taken = self.taken;
-        let next = self.requests.wait_for(|count| *count > taken).await.map(|count| *count);
+        let seen = self.seen;
+        let next = self.requests.wait_for(|count| *count > seen).await.map(|count| *count);
         match next {
-            Ok(_) => self.taken += 1,
+            Ok(_) => self.seen += 1,
             Err(_) => std::future::pending().await,
         }
     }
 
     /// When to listen no more: `delay` after the first request to stop, or at the second.
-    pub(crate) async fn closing(&mut self, delay: Duration) {
+    pub(crate) async fn drained(&mut self, delay: Duration) {
         self.requested().await;
         // The second is left for whoever waits for it next.
         let _ = tokio::time::timeout(delay, self.clone().requested()).await;
@@ -50,9 +50,9 @@ impl Shutdown {
 
     /// One that a test requests, by counting up.
     #[cfg(test)]
-    pub(crate) fn by_hand() -> (watch::Sender<u64>, Self) {
+    pub(crate) fn manual() -> (watch::Sender<u64>, Self) {
         let (sender, requests) = watch::channel(0);
-        (sender, Self { requests, taken: 0 })
+        (sender, Self { requests, seen: 0 })
     }
 }
 

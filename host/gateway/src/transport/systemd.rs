@@ -6,14 +6,14 @@ use sd_notify::NotifyState;
 use crate::transport::shutdown::Shutdown;
 
 /// Says that the gateway serves, and goes on to tell what becomes of it until it stops.
-pub(crate) async fn keep_informed(status: String, mut stop: Shutdown) {
-    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+pub(crate) async fn report_status(status: String, mut stop: Shutdown) {
+    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
     tokio::select! {
         () = keep_alive() => {}
         () = stop.requested() => {}
     }
     let stopping = "stopping: running requests are finished";
-    tell(&[NotifyState::Stopping, NotifyState::Status(stopping)]);
+    notify(&[NotifyState::Stopping, NotifyState::Status(stopping)]);
     // Who stops slowly is still alive.
     keep_alive().await;
 }
@@ -25,12 +25,12 @@ async fn keep_alive() {
         return std::future::pending().await;
     };
     loop {
-        tell(&[NotifyState::Watchdog]);
+        notify(&[NotifyState::Watchdog]);
         tokio::time::sleep(limit / 2).await;
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "systemd can't be told how the gateway is");
     }

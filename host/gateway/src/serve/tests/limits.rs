@@ -66,9 +66,9 @@ async fn an_address_in_use_is_named() {
         Listener::bind(&listen, None, &mut Inherited::default())
     };
     let taken = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let error = bind(taken.address()).unwrap_err().to_string();
+    let error = bind(taken.tcp_address()).unwrap_err().to_string();
     assert!(
-        error.starts_with(&format!("can't listen on {}: ", taken.address())) && error.contains("another process"),
+        error.starts_with(&format!("can't listen on {}: ", taken.tcp_address())) && error.contains("another process"),
         "{error}"
     );
 }

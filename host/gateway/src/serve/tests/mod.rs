@@ -49,9 +49,9 @@ impl Running {
         let proxy = Proxy::new();
         let (generation, config) = load(server, routes, &proxy).await;
         let listeners = Listeners::bind(&config, &mut Inherited::default()).unwrap();
-        let (stop, requested) = Shutdown::by_hand();
-        let address = listeners.public.address();
-        let ext_authz = listeners.ext_authz.as_ref().map(Listener::address);
+        let (stop, requested) = Shutdown::manual();
+        let address = listeners.public.tcp_address();
+        let ext_authz = listeners.ext_authz.as_ref().map(Listener::tcp_address);
         let gateway = Arc::new(Gateway::new(generation, proxy));
         let served = tokio::spawn(async move { listeners.serve(gateway, &config, requested).await });
         Self {

@@ -3,7 +3,7 @@
 use portcullis_wire::peer::Peer;
 
 /// Notes that a client was cut off. `bound`: which one it broke.
-pub(crate) fn cut(bound: &'static str, client: Peer) {
+pub(crate) fn report(bound: &'static str, client: Peer) {
     count(bound);
     tracing::info!(bound, %client, "a client was cut off");
 }

@@ -1,11 +1,11 @@
 //! One connection of a client: HTTP/1.1 or HTTP/2, told apart by its first bytes, with bounds on what a client may hold
 //! and for how long.
 
+mod activity;
+mod client_stream;
 pub(crate) mod fault;
-mod pace;
-mod sent;
 mod streams;
-mod wire;
+mod tracked_body;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -37,12 +37,12 @@ use tokio::io::AsyncWrite;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use self::pace::Late;
-use self::pace::Pace;
-use self::pace::Watch;
-use self::sent::Sent;
-use self::streams::Streams;
-use self::wire::Wire;
+use self::activity::Activity;
+use self::activity::Timeout;
+use self::activity::Watchdog;
+use self::client_stream::ClientStream;
+use self::streams::StreamExecutor;
+use self::tracked_body::TrackedBody;
 use crate::config::Bounds;
 use crate::config::ServerConfig;
 use crate::transport::shutdown::Shutdown;
@@ -65,7 +65,7 @@ pub(crate) struct Connection {
     pub(crate) slot: Slot,
 }
 
-/// What answers the requests of a listener.
+/// What service the requests of a listener.
 pub(crate) trait Service: Clone + Send + Sync + 'static {
     /// The body of an answer.
     type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static;
@@ -84,7 +84,7 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
 /// How connections are served.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
-    builder: auto::Builder<Streams>,
+    builder: auto::Builder<StreamExecutor>,
     header_timeout: Duration,
     bounds: Bounds,
     buffer_size: usize,
@@ -97,11 +97,11 @@ impl Protocol {
     /// connections are closed, and other connections after their current request.
     pub(crate) fn new(config: &ServerConfig, stop: Shutdown, closing: CancellationToken) -> Self {
         let bounds = config.bounds;
-        let mut builder = auto::Builder::new(Streams {
+        let mut builder = auto::Builder::new(StreamExecutor {
             send_timeout: bounds.send_timeout,
         });
         let buffer_size = config.max_header_size.max(SMALLEST_BUFFER);
-        // How long a head may take is up to `Watch`: hyper doesn't tell one that is slow from a connection that waits.
+        // How long a head may take is up to `Watchdog`: hyper doesn't tell one that is slow from a connection that waits.
         builder.http1().header_read_timeout(None).max_buf_size(buffer_size);
         // What it says of resets stays at its defaults: they end a flood of them (CVE-2023-44487).
         builder
@@ -135,21 +135,26 @@ impl Protocol {
     }
 
     /// Serves one connection until it ends or the server stops. A client that is late with anything is cut off.
-    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, answers: impl Service)
+    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, service: impl Service)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let client = connection.peer;
         let (stop, closing) = (self.stop.clone(), self.closing.clone());
-        let pace = Arc::new(Pace::new(client));
-        let heard = Arc::clone(&pace);
+        let activity = Arc::new(Activity::new(client));
+        let heard = Arc::clone(&activity);
         let (stream, seen) = Watched::new(stream, self.buffer_size);
-        let stream = Wire::new(stream, Arc::clone(&seen), Arc::clone(&pace));
-        let mut watch = Watch::new(Arc::clone(&pace), Arc::clone(&seen), self.bounds, self.header_timeout);
+        let stream = ClientStream::new(stream, Arc::clone(&seen), Arc::clone(&activity));
+        let mut watchdog = Watchdog::new(
+            Arc::clone(&activity),
+            Arc::clone(&seen),
+            self.bounds,
+            self.header_timeout,
+        );
         let looked = Arc::clone(&seen);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let under_way = pace.request();
-            let (answers, connection, seen) = (answers.clone(), connection.clone(), Arc::clone(&looked));
+            let active_request = activity.request();
+            let (service, connection, seen) = (service.clone(), connection.clone(), Arc::clone(&looked));
             let doubt = seen.next();
             let stop = stop.clone();
             // hyper keeps room for it in the connection, which most of the time has no request.
@@ -158,7 +163,7 @@ impl Protocol {
                     request.extensions_mut().insert(doubt);
                 }
                 let version = request.version();
-                let mut response = shielded(&answers, &connection, request).await;
+                let mut response = answer_or_failure(&service, &connection, request).await;
                 // What comes after a doubtful request may be a part of it. A gateway that is about to close says so, as
                 // a request that meets the closing of its connection is lost.
                 if doubt.is_some() || (stop.was_requested() && version < Version::HTTP_2) {
@@ -168,7 +173,7 @@ impl Protocol {
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     seen.upgrade();
                 }
-                Ok::<_, Infallible>(response.map(|body| Sent::new(body, under_way)))
+                Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, active_request)))
             })
         });
         let served = self
@@ -181,7 +186,7 @@ impl Protocol {
                 biased;
                 ended = served.as_mut() => {
                     match ended {
-                        Err(_) if seen.is_flooded() => fault::cut("frames", client),
+                        Err(_) if seen.is_flooded() => fault::report("frames", client),
                         Err(error) => tracing::debug!(%error, %client, "a connection broke"),
                         Ok(()) => {}
                     }
@@ -191,12 +196,12 @@ impl Protocol {
                     stopping = true;
                     served.as_mut().graceful_shutdown();
                 }
-                late = watch.late() => match late {
-                    Late::Idle => {
+                timeout = watchdog.expired() => match timeout {
+                    Timeout::KeepAlive => {
                         served.as_mut().graceful_shutdown();
-                        watch.closes();
+                        watchdog.start_closing();
                     }
-                    late => return late.note(client),
+                    timeout => return timeout.log(client),
                 }
             }
         }
@@ -204,15 +209,19 @@ impl Protocol {
 }
 
 /// Turns a panic into an answer: one broken request doesn't take its connection along.
-async fn shielded<S: Service>(answers: &S, connection: &Connection, request: Request<Incoming>) -> Response<S::Body> {
-    match unless_it_panics(answers.answer(connection, request)).await {
+async fn answer_or_failure<S: Service>(
+    service: &S,
+    connection: &Connection,
+    request: Request<Incoming>,
+) -> Response<S::Body> {
+    match catch_panic(service.answer(connection, request)).await {
         Some(response) => response,
         None => S::failure(),
     }
 }
 
 /// What a future returns; none, with an error in the log: it panicked.
-pub(crate) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
     let output = AssertUnwindSafe(future).catch_unwind().await;
     if output.is_err() {
         tracing::error!("a request made the gateway panic; the message is on standard error");
@@ -222,10 +231,10 @@ pub(crate) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Opti
 
 /// Waits for the end to be announced. hyper would drop a connection of which it has read nothing then, so such a one is given
 /// a moment for a request that is on its way. To be polled whenever the connection was.
-async fn last_call(pace: &Pace, closing: &CancellationToken) {
+async fn last_call(activity: &Activity, closing: &CancellationToken) {
     closing.cancelled().await;
     let heard = future::poll_fn(|_| {
-        if pace.has_heard() {
+        if activity.has_had_request() {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -254,6 +263,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_caught() {
-        assert!(unless_it_panics(async { panic!("on purpose") }).await.is_none());
+        assert!(catch_panic(async { panic!("on purpose") }).await.is_none());
     }
 }

@@ -1,8 +1,8 @@
 //! Connections that are for somebody else: TLS whose ClientHello names a host of `[[server.passthrough]]` goes on to its
 //! address as it is. The gateway has no part in that TLS, so it knows nobody there; whoever ends it does.
 
-mod hello;
-mod replay;
+mod client_hello;
+mod rewind;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::hello::Hello;
-pub(crate) use self::replay::Replayed;
+use self::client_hello::ClientHello;
+pub(crate) use self::rewind::Rewind;
 use crate::config::PassthroughConfig;
 use crate::transport::connection::Slot;
 use crate::transport::socket;
@@ -37,7 +37,7 @@ pub(crate) struct Passthrough {
 #[derive(Debug)]
 struct Rule {
     config: PassthroughConfig,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Passthrough {
@@ -47,7 +47,7 @@ impl Passthrough {
             tracing::info!(%sni, upstream, "passthrough loaded");
         }
         let rules = rules.iter().map(|config| Rule {
-            places: Arc::new(Semaphore::new(config.max_connections)),
+            permits: Arc::new(Semaphore::new(config.max_connections)),
             config: config.clone(),
         });
         let rules = Vec::from_iter(rules);
@@ -70,38 +70,38 @@ impl Passthrough {
     }
 
     /// Carries bytes both ways until one side ends it or the gateway closes. The slot stays taken so long.
-    pub(crate) async fn carry<S>(&self, host: &str, stream: S, peer: Peer, slot: Slot)
+    pub(crate) async fn forward<S>(&self, host: &str, stream: S, peer: Peer, slot: Slot)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         // The first one decides.
         let Some(rule) = self.rule(host) else { return };
         let _tracked = self.connections.token();
-        let line = Line { rule, host, peer };
-        let Ok(place) = Arc::clone(&rule.places).try_acquire_owned() else {
-            return line.not_carried("full", "too many connections are open");
+        let line = AuditLine { rule, host, peer };
+        let Ok(permit) = Arc::clone(&rule.permits).try_acquire_owned() else {
+            return line.not_forwarded("full", "too many connections are open");
         };
         let started = Instant::now();
         let open = gauge!("portcullis_passthrough_open", "sni" => rule.config.sni.to_string());
-        let carried = async {
+        let forwarded = async {
             let upstream = match connect(&rule.config.upstream).await {
                 Ok(upstream) => upstream,
-                Err(error) => return line.not_carried("unreachable", &error.to_string()),
+                Err(error) => return line.not_forwarded("unreachable", &error.to_string()),
             };
             line.opened();
             line.closed(splice(stream, upstream).await, started.elapsed());
         };
         open.increment(1);
         tokio::select! {
-            () = carried => {}
+            () = forwarded => {}
             () = self.closing.cancelled() => line.cut(started.elapsed()),
         }
-        drop((place, slot));
+        drop((permit, slot));
         open.decrement(1);
     }
 
     /// Waits until all are gone of their own accord.
-    pub(crate) async fn gone(&self) {
+    pub(crate) async fn finished(&self) {
         self.connections.close();
         self.connections.wait().await;
     }
@@ -109,7 +109,7 @@ impl Passthrough {
     /// Ends every one of them, and waits until all are gone.
     pub(crate) async fn close(&self) {
         self.closing.cancel();
-        self.gone().await;
+        self.finished().await;
     }
 }
 
@@ -118,9 +118,9 @@ impl Passthrough {
 /// # Errors
 ///
 /// When the connection breaks.
-pub(crate) async fn greeted<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Option<String>, Replayed<S>)> {
-    let hello = Hello::read(&mut stream).await?;
-    Ok((hello.host, Replayed::new(hello.bytes, stream)))
+pub(crate) async fn read_client_hello<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Option<String>, Rewind<S>)> {
+    let hello = ClientHello::read(&mut stream).await?;
+    Ok((hello.host, Rewind::new(hello.bytes, stream)))
 }
 
 async fn connect(upstream: &str) -> io::Result<TcpStream> {
@@ -138,13 +138,13 @@ async fn splice(mut client: impl AsyncRead + AsyncWrite + Unpin, mut upstream: T
 /// What the log says of one connection. A host that a ClientHello names is a DNS name, which rustls has checked: letters,
 /// digits, `-`, `_` and dots.
 #[derive(Clone, Copy)]
-struct Line<'a> {
+struct AuditLine<'a> {
     rule: &'a Rule,
     host: &'a str,
     peer: Peer,
 }
 
-impl Line<'_> {
+impl AuditLine<'_> {
     fn opened(self) {
         self.count("opened");
         tracing::info!(
@@ -179,7 +179,7 @@ impl Line<'_> {
         );
     }
 
-    fn not_carried(self, outcome: &'static str, why: &str) {
+    fn not_forwarded(self, outcome: &'static str, why: &str) {
         self.count(outcome);
         tracing::warn!(
             target: "portcullis::audit",

@@ -35,7 +35,7 @@ impl SocketFile {
     /// Listens at a path. Nobody can connect before the file has its mode.
     pub(super) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, Self)> {
         // Two processes that start together would each take the other's file for a dead one's.
-        let _turn = take_turn(path)?;
+        let _lock = lock_folder(path)?;
         remove_if_dead(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
@@ -62,10 +62,10 @@ impl Drop for SocketFile {
 }
 
 /// The folder's lock, until it is dropped.
-fn take_turn(path: &Path) -> io::Result<File> {
+fn lock_folder(path: &Path) -> io::Result<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or_else(|| Path::new(".")))?;
-    for _ in 0..PATIENCE {
+    for _ in 0..LOCK_ATTEMPTS {
         match folder.try_lock() {
             Ok(()) => return Ok(folder),
             Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
@@ -93,7 +93,7 @@ fn remove_if_dead(path: &Path) -> io::Result<()> {
     }
 }
 
-const PATIENCE: u32 = 100;
+const LOCK_ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

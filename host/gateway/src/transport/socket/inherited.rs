@@ -14,10 +14,10 @@ use crate::transport::socket::Socket;
 
 /// Sockets that were passed and nobody has taken yet.
 #[derive(Debug, Default)]
-pub(crate) struct Inherited(Vec<(String, Passed)>);
+pub(crate) struct Inherited(Vec<(String, InheritedSocket)>);
 
 #[derive(Debug)]
-enum Passed {
+enum InheritedSocket {
     Tcp(TcpListener),
     Unix(UnixListener),
     Unusable(io::Error),
@@ -37,7 +37,7 @@ impl Inherited {
         let mut passed = ListenFd::from_env();
         let sockets = (0..passed.len()).map(|index| {
             let name = names.next().unwrap_or(UNNAMED).to_owned();
-            (name, Passed::take(&mut passed, index))
+            (name, InheritedSocket::take(&mut passed, index))
         });
         Self(sockets.collect())
     }
@@ -47,9 +47,9 @@ impl Inherited {
         let named = self.0.extract_if(.., |(other, _)| other == name);
         let sockets = named
             .map(|(_, passed)| match passed {
-                Passed::Tcp(listener) => Socket::tcp(listener, true),
-                Passed::Unix(listener) => Socket::unix(listener, None),
-                Passed::Unusable(error) => Err(error),
+                InheritedSocket::Tcp(listener) => Socket::tcp(listener, true),
+                InheritedSocket::Unix(listener) => Socket::unix(listener, None),
+                InheritedSocket::Unusable(error) => Err(error),
             })
             .collect::<io::Result<Vec<_>>>()?;
         if !sockets.is_empty() {
@@ -66,14 +66,14 @@ impl Inherited {
     }
 
     /// Warns of sockets that nobody has taken: whoever connects to one waits for ever.
-    pub(crate) fn warn_of_rest(&self) {
+    pub(crate) fn warn_about_unused(&self) {
         for (name, _) in &self.0 {
             tracing::warn!(name, "systemd passed a socket that no listen names");
         }
     }
 }
 
-impl Passed {
+impl InheritedSocket {
     fn take(passed: &mut ListenFd, index: usize) -> Self {
         let socket = match passed.take_tcp_listener(index) {
             Ok(Some(listener)) => Ok(Self::Tcp(listener)),

@@ -35,7 +35,7 @@ pub(crate) struct Socket {
     listener: Listener,
     /// Whether somebody else has the socket too, and goes on listening when it is closed here.
     is_shared: bool,
-    place: Place,
+    address: BoundAddress,
     /// Removes the file when it goes.
     _file: Option<SocketFile>,
 }
@@ -48,13 +48,13 @@ enum Listener {
 
 /// Where a socket listens, with the port that the system chose.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum BoundAddress {
     Tcp(SocketAddr),
     Unix(String),
 }
 
 impl Socket {
-    /// Starts to listen at every place, or at none. A port of 0 lets the system choose one.
+    /// Starts to listen at every address, or at none. A port of 0 lets the system choose one.
     pub(crate) fn bind_all(listen: &Listen, inherited: &mut Inherited) -> Result<Vec<Self>, ServeError> {
         let mut sockets = Vec::new();
         for address in &listen.addresses {
@@ -64,8 +64,8 @@ impl Socket {
             };
             match address {
                 ListenAddress::Systemd(name) => sockets.extend(inherited.take(name).map_err(refused)?),
-                ListenAddress::Tcp(place) => {
-                    let listener = tcp::listen(*place, listen).map_err(refused)?;
+                ListenAddress::Tcp(socket) => {
+                    let listener = tcp::listen(*socket, listen).map_err(refused)?;
                     sockets.push(Self::tcp(listener, false).map_err(refused)?);
                 }
                 ListenAddress::Unix(path) => {
@@ -78,8 +78,8 @@ impl Socket {
     }
 
     /// Where it listens.
-    pub(crate) const fn place(&self) -> &Place {
-        &self.place
+    pub(crate) const fn address(&self) -> &BoundAddress {
+        &self.address
     }
 
     /// The next connection.
@@ -114,7 +114,7 @@ impl Socket {
         let listener = TcpListener::from_std(listener)?;
         Ok(Self {
             is_shared,
-            place: Place::Tcp(listener.local_addr()?),
+            address: BoundAddress::Tcp(listener.local_addr()?),
             listener: Listener::Tcp(listener),
             _file: None,
         })
@@ -128,14 +128,14 @@ impl Socket {
         let path = path.as_pathname().map(|path| path.display().to_string());
         Ok(Self {
             is_shared: file.is_none(),
-            place: Place::Unix(path.unwrap_or_default()),
+            address: BoundAddress::Unix(path.unwrap_or_default()),
             listener: Listener::Unix(listener),
             _file: file,
         })
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for BoundAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),

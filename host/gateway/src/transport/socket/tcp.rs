@@ -20,14 +20,14 @@ pub(super) fn listen(address: SocketAddr, list: &Listen) -> io::Result<TcpListen
     // Connections that have ended a moment ago keep nobody from listening; another listener does.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        socket.set_only_v6(!takes_ipv4(address, list))?;
+        socket.set_only_v6(!accepts_ipv4(address, list))?;
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-fn takes_ipv4(address: SocketAddr, list: &Listen) -> bool {
+fn accepts_ipv4(address: SocketAddr, list: &Listen) -> bool {
     let is_ipv4_of_port = |other: &ListenAddress| matches!(other, ListenAddress::Tcp(other) if other.is_ipv4() && other.port() == address.port() && other.port() != 0);
     address.ip().is_unspecified() && !list.addresses.iter().any(is_ipv4_of_port)
 }
@@ -51,7 +51,7 @@ mod tests {
                 unix_mode: 0,
             };
             assert_eq!(
-                takes_ipv4(address.parse().unwrap(), &list),
+                accepts_ipv4(address.parse().unwrap(), &list),
                 expected,
                 "{address} {others:?}"
             );

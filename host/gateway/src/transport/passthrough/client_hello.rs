@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 
 /// The first bytes of a connection.
 #[derive(Debug)]
-pub(super) struct Hello {
+pub(super) struct ClientHello {
     /// The host that a ClientHello names (RFC 6066, section 3), in lower case; none: there is no ClientHello that rustls
     /// takes, or it names none.
     pub(super) host: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct Hello {
     pub(super) bytes: Bytes,
 }
 
-impl Hello {
+impl ClientHello {
     /// Reads until a ClientHello is whole, can't become one, or is too large to go on.
     ///
     /// # Errors
@@ -26,18 +26,18 @@ impl Hello {
     /// When the connection breaks.
     pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let mut acceptor = Acceptor::default();
-        let mut bytes = BytesMut::with_capacity(USUAL);
+        let mut bytes = BytesMut::with_capacity(TYPICAL_SIZE);
         let mut host = None;
-        while bytes.len() < MOST {
+        while bytes.len() < MAX_SIZE {
             let before = bytes.len();
-            let left = u64::try_from(MOST - before).unwrap_or(u64::MAX);
+            let left = u64::try_from(MAX_SIZE - before).unwrap_or(u64::MAX);
             if (&mut *stream).take(left).read_buf(&mut bytes).await? == 0 {
                 break;
             }
-            match offer(&mut acceptor, bytes.get(before..).unwrap_or_default()) {
-                Offered::Incomplete => {}
-                Offered::Unusable => break,
-                Offered::Named(name) => {
+            match parse(&mut acceptor, bytes.get(before..).unwrap_or_default()) {
+                Parsed::Incomplete => {}
+                Parsed::Unusable => break,
+                Parsed::Named(name) => {
                     host = name;
                     break;
                 }
@@ -50,34 +50,34 @@ impl Hello {
     }
 }
 
-enum Offered {
+enum Parsed {
     Incomplete,
     Named(Option<String>),
     Unusable,
 }
 
-fn offer(acceptor: &mut Acceptor, mut bytes: &[u8]) -> Offered {
+fn parse(acceptor: &mut Acceptor, mut bytes: &[u8]) -> Parsed {
     while !bytes.is_empty() {
         if !matches!(acceptor.read_tls(&mut bytes), Ok(1..)) {
-            return Offered::Unusable;
+            return Parsed::Unusable;
         }
         match acceptor.accept() {
             Ok(None) => {}
             Ok(Some(accepted)) => {
                 let host = accepted.client_hello().server_name().map(str::to_ascii_lowercase);
-                return Offered::Named(host);
+                return Parsed::Named(host);
             }
             // The alert that belongs to it is sent by whoever reads the same bytes next.
-            Err(_) => return Offered::Unusable,
+            Err(_) => return Parsed::Unusable,
         }
     }
-    Offered::Incomplete
+    Parsed::Incomplete
 }
 
 /// Enough for a ClientHello with a post-quantum key share.
-const USUAL: usize = 2048;
+const TYPICAL_SIZE: usize = 2048;
 /// Largest ClientHello that is looked at, in bytes, with the records that it comes in.
-const MOST: usize = 16 * 1024;
+const MAX_SIZE: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -88,15 +88,15 @@ mod tests {
         // A ClientHello of 60,000 bytes, in records of 1 KiB: rustls takes one of 65,535.
         let record = [&[22, 3, 1, 4, 0][..], &[1, 0, 0xea, 0x60], &[0; 1020]].concat();
         let endless = record.repeat(100);
-        let hello = Hello::read(&mut endless.as_slice()).await.unwrap();
+        let hello = ClientHello::read(&mut endless.as_slice()).await.unwrap();
         assert_eq!(hello.host, None);
-        assert!(hello.bytes.len() <= MOST && endless.starts_with(&hello.bytes));
+        assert!(hello.bytes.len() <= MAX_SIZE && endless.starts_with(&hello.bytes));
     }
 
     #[tokio::test]
     async fn what_was_read_is_kept_whatever_it_is() {
         for sent in [&b""[..], b"GET / HTTP/1.1\r\n", &[22, 3, 1], &[22, 3, 1, 0, 1, 1]] {
-            let hello = Hello::read(&mut { sent }).await.unwrap();
+            let hello = ClientHello::read(&mut { sent }).await.unwrap();
             assert_eq!((hello.host, hello.bytes.as_ref()), (None, sent));
         }
     }

@@ -22,66 +22,66 @@ use crate::config::Bounds;
 
 /// What a connection does, as seen by its stream and its requests.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Activity {
     client: Peer,
     begun: Instant,
     requests: AtomicUsize,
-    idle: Moment,
-    blocked: Moment,
-    lingering: Moment,
+    idle: AtomicInstant,
+    blocked: AtomicInstant,
+    draining: AtomicInstant,
 }
 
-impl Pace {
+impl Activity {
     pub(super) fn new(client: Peer) -> Self {
         Self {
             client,
             begun: Instant::now(),
             requests: AtomicUsize::new(0),
-            idle: Moment::default(),
-            blocked: Moment::default(),
-            lingering: Moment::default(),
+            idle: AtomicInstant::default(),
+            blocked: AtomicInstant::default(),
+            draining: AtomicInstant::default(),
         }
     }
 
     /// A request is under way until this is dropped.
-    pub(super) fn request(self: &Arc<Self>) -> UnderWay {
+    pub(super) fn request(self: &Arc<Self>) -> ActiveRequest {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        UnderWay(Arc::clone(self))
+        ActiveRequest(Arc::clone(self))
     }
 
     /// Whether a request ever came.
-    pub(super) fn has_heard(&self) -> bool {
+    pub(super) fn has_had_request(&self) -> bool {
         self.requests.load(Ordering::Acquire) > 0 || self.idle.get(self.begun).is_some()
     }
 
     /// The client takes nothing now.
-    pub(super) fn is_blocked(&self) {
+    pub(super) fn write_blocked(&self) {
         self.blocked.begin(self.begun);
     }
 
     /// The client took something.
-    pub(super) fn moves(&self) {
+    pub(super) fn write_progressed(&self) {
         self.blocked.end();
     }
 
     /// The last answer is sent, and what the client still sends is only waited for.
-    pub(super) fn lingers(&self) {
-        self.lingering.begin(self.begun);
+    pub(super) fn draining_started(&self) {
+        self.draining.begin(self.begun);
     }
 }
 
 /// A request that isn't answered wholly yet.
 #[derive(Debug)]
-pub(super) struct UnderWay(Arc<Pace>);
+pub(super) struct ActiveRequest(Arc<Activity>);
 
-impl UnderWay {
+impl ActiveRequest {
     /// Whose it is.
     pub(super) fn client(&self) -> Peer {
         self.0.client
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         // Whoever sees the last request gone must see since when.
         self.0.idle.end();
@@ -92,9 +92,9 @@ impl Drop for UnderWay {
 
 /// A time in milliseconds after the connection's beginning, plus one; 0: none.
 #[derive(Debug, Default)]
-struct Moment(AtomicU64);
+struct AtomicInstant(AtomicU64);
 
-impl Moment {
+impl AtomicInstant {
     /// Sets it to now, unless it is set.
     fn begin(&self, begun: Instant) {
         if self.0.load(Ordering::Relaxed) == 0 {
@@ -115,36 +115,36 @@ impl Moment {
 
 /// What took too long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Late {
+pub(super) enum Timeout {
     /// A farewell: the client was told that the connection ends.
     Closing,
     /// The head of a request.
-    Head,
+    Header,
     /// The next request.
-    Idle,
+    KeepAlive,
     /// The client's taking of what it is sent.
     Send,
     /// Anything at all from a client that never sent a request.
-    Silent,
+    NoRequest,
 }
 
-impl Late {
+impl Timeout {
     /// Notes that a client was cut off.
-    pub(super) fn note(self, client: Peer) {
+    pub(super) fn log(self, client: Peer) {
         match self {
-            Self::Head => fault::cut("header_timeout", client),
-            Self::Send => fault::cut("send_timeout", client),
+            Self::Header => fault::report("header_timeout", client),
+            Self::Send => fault::report("send_timeout", client),
             // Many a connection is made for nothing: by browsers ahead of time, by probes of a load balancer.
-            Self::Silent => tracing::debug!(%client, "a client sent no request"),
-            Self::Closing | Self::Idle => tracing::debug!(%client, "a connection was cut off at its end"),
+            Self::NoRequest => tracing::debug!(%client, "a client sent no request"),
+            Self::Closing | Self::KeepAlive => tracing::debug!(%client, "a connection was cut off at its end"),
         }
     }
 }
 
 /// Waits for a connection to be late.
 #[derive(Debug)]
-pub(super) struct Watch {
-    pace: Arc<Pace>,
+pub(super) struct Watchdog {
+    activity: Arc<Activity>,
     seen: Arc<Seen>,
     bounds: Bounds,
     header_timeout: Duration,
@@ -155,11 +155,11 @@ pub(super) struct Watch {
     sleep: Pin<Box<Sleep>>,
 }
 
-impl Watch {
-    pub(super) fn new(pace: Arc<Pace>, seen: Arc<Seen>, bounds: Bounds, header_timeout: Duration) -> Self {
-        let sleep = Box::pin(tokio::time::sleep_until(pace.begun + header_timeout));
+impl Watchdog {
+    pub(super) fn new(activity: Arc<Activity>, seen: Arc<Seen>, bounds: Bounds, header_timeout: Duration) -> Self {
+        let sleep = Box::pin(tokio::time::sleep_until(activity.begun + header_timeout));
         Self {
-            pace,
+            activity,
             seen,
             bounds,
             header_timeout,
@@ -170,17 +170,17 @@ impl Watch {
     }
 
     /// From now on the connection has only a little time left.
-    pub(super) fn closes(&mut self) {
+    pub(super) fn start_closing(&mut self) {
         self.closing = Some(Instant::now());
     }
 
     /// Waits for something to be late. To be polled whenever the connection was, because nobody else wakes it when a
     /// deadline changes.
-    pub(super) async fn late(&mut self) -> Late {
+    pub(super) async fn expired(&mut self) -> Timeout {
         std::future::poll_fn(|context| self.poll(context)).await
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Late> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Timeout> {
         loop {
             let Some((deadline, what)) = self.next() else {
                 return Poll::Pending;
@@ -198,27 +198,27 @@ impl Watch {
     }
 
     /// What is late next, and when.
-    fn next(&mut self) -> Option<(Instant, Late)> {
-        let begun = self.pace.begun;
-        let send = self.pace.blocked.get(begun);
-        let send = send.map(|since| (since + self.bounds.send_timeout, Late::Send));
-        let under_way = self.pace.requests.load(Ordering::Acquire) > 0;
-        let idle = self.pace.idle.get(begun).filter(|_| !under_way);
+    fn next(&mut self) -> Option<(Instant, Timeout)> {
+        let begun = self.activity.begun;
+        let send = self.activity.blocked.get(begun);
+        let send = send.map(|since| (since + self.bounds.send_timeout, Timeout::Send));
+        let is_active = self.activity.requests.load(Ordering::Acquire) > 0;
+        let idle = self.activity.idle.get(begun).filter(|_| !is_active);
         // A request that came before its client had read the farewell is answered all the same.
-        let closing = self.closing.filter(|_| !under_way).max(self.closing.and(idle));
-        let closing = closing.or_else(|| self.pace.lingering.get(begun));
-        let closing = closing.map(|since| (since + FAREWELL, Late::Closing));
+        let closing = self.closing.filter(|_| !is_active).max(self.closing.and(idle));
+        let closing = closing.or_else(|| self.activity.draining.get(begun));
+        let closing = closing.map(|since| (since + CLOSING_TIMEOUT, Timeout::Closing));
         let reading = self.seen.reading();
         self.head = match self.head {
-            _ if under_way || reading != Reading::Head => None,
+            _ if is_active || reading != Reading::Head => None,
             None => Some(Instant::now()),
             since => since,
         };
-        let idle = (!under_way && closing.is_none()).then(|| match (self.head, idle) {
-            (Some(_), None) => (begun + self.header_timeout, Late::Head),
-            (Some(since), Some(_)) => (since + self.header_timeout, Late::Head),
-            (None, None) => (begun + self.header_timeout, Late::Silent),
-            (None, Some(since)) => (since + self.bounds.keepalive_timeout, Late::Idle),
+        let idle = (!is_active && closing.is_none()).then(|| match (self.head, idle) {
+            (Some(_), None) => (begun + self.header_timeout, Timeout::Header),
+            (Some(since), Some(_)) => (since + self.header_timeout, Timeout::Header),
+            (None, None) => (begun + self.header_timeout, Timeout::NoRequest),
+            (None, Some(since)) => (since + self.bounds.keepalive_timeout, Timeout::KeepAlive),
         });
         [send, closing, idle]
             .into_iter()
@@ -228,4 +228,4 @@ impl Watch {
 }
 
 /// How long a connection may take to end once that is settled.
-const FAREWELL: Duration = Duration::from_secs(5);
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(5);

@@ -14,18 +14,18 @@ use tokio::io::ReadBuf;
 
 /// A stream that begins with bytes that were taken off it before.
 #[derive(Debug)]
-pub(crate) struct Replayed<S> {
+pub(crate) struct Rewind<S> {
     first: Bytes,
     rest: S,
 }
 
-impl<S> Replayed<S> {
+impl<S> Rewind<S> {
     pub(crate) fn new(first: Bytes, rest: S) -> Self {
         Self { first, rest }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Replayed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -41,7 +41,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Replayed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Replayed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Rewind<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.rest).poll_write(context, bytes)
     }
