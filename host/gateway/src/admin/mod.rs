@@ -52,27 +52,27 @@ impl Admin {
     }
 
     async fn accept_all(self, stop: Shutdown) {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let sockets = self.sockets.iter();
-        future::join_all(sockets.map(|socket| self.accept_from(socket, &places, &stop))).await;
+        future::join_all(sockets.map(|socket| self.accept_from(socket, &permits, &stop))).await;
     }
 
-    async fn accept_from(&self, socket: &Socket, places: &Arc<Semaphore>, stop: &Shutdown) {
+    async fn accept_from(&self, socket: &Socket, permits: &Arc<Semaphore>, stop: &Shutdown) {
         // The semaphore is never closed.
-        while let Ok(place) = Arc::clone(places).acquire_owned().await {
+        while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
             match socket.accept().await {
                 Ok((stream, _)) => {
                     let served = serve(stream, self.metrics.clone(), stop.clone());
                     tokio::spawn(async move {
-                        if tokio::time::timeout(LONGEST, served).await.is_err() {
+                        if tokio::time::timeout(MAX_CONNECTION_AGE, served).await.is_err() {
                             tracing::debug!("an admin connection was cut off");
                         }
-                        drop(place);
+                        drop(permit);
                     });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "no admin connection can be accepted");
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -98,5 +98,5 @@ const MAX_CONNECTIONS: usize = 64;
 const MAX_HEADERS: usize = 16 * 1024;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may be kept: a scraper makes a new one.
-const LONGEST: Duration = Duration::from_secs(600);
-const PAUSE: Duration = Duration::from_millis(100);
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(600);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

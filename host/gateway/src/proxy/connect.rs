@@ -35,7 +35,7 @@ pub(super) struct Connector {
 
 #[derive(Clone)]
 struct Tls {
-    usual: TlsConnector,
+    default: TlsConnector,
     /// For upgrades, which HTTP/2 doesn't have.
     http1: TlsConnector,
     name: ServerName<'static>,
@@ -55,7 +55,7 @@ impl Connector {
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
         #[cfg(target_os = "linux")]
-        tcp.set_tcp_user_timeout(Some(UNREAD));
+        tcp.set_tcp_user_timeout(Some(USER_TIMEOUT));
         let tls = upstream
             .tls
             .as_ref()
@@ -66,13 +66,13 @@ impl Connector {
                     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
                     TlsConnector::from(Arc::new(config))
                 };
-                let usual = match upstream.protocol {
+                let default = match upstream.protocol {
                     Protocol::Http1 => &[HTTP1][..],
                     Protocol::Http2 => &[HTTP2],
                     Protocol::Negotiated => &[HTTP2, HTTP1],
                 };
                 Tls {
-                    usual: offering(usual),
+                    default: offering(default),
                     http1: offering(&[HTTP1]),
                     name,
                 }
@@ -97,7 +97,7 @@ impl Connector {
             }
             Address::Unix(path) => unix(path).await?,
         };
-        // A server that answers before it has read the whole request is heard, also if it closes then.
+        // A server that answers before it has read the whole request is received, also if it closes then.
         let stream = TolerantWrites::new(stream);
         let Some(tls) = &self.tls else {
             return Ok(Connected {
@@ -105,9 +105,9 @@ impl Connector {
                 is_http2: self.protocol == Protocol::Http2,
             });
         };
-        let connector = if only_http1 { &tls.http1 } else { &tls.usual };
-        let shaken = connector.connect(tls.name.clone(), stream).await;
-        let stream = shaken.map_err(ConnectError::Tls)?;
+        let connector = if only_http1 { &tls.http1 } else { &tls.default };
+        let handshake = connector.connect(tls.name.clone(), stream).await;
+        let stream = handshake.map_err(ConnectError::Tls)?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
         // A server without ALPN is taken at the word of whoever wrote the configuration.
         let is_http2 = is_http2 || (self.protocol == Protocol::Http2 && stream.get_ref().1.alpn_protocol().is_none());
@@ -138,7 +138,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How long a server may leave unread what it was sent. A request that was given up leaves its connection to send what it
 /// had begun to, and no one else would end that.
 #[cfg(target_os = "linux")]
-const UNREAD: Duration = Duration::from_secs(120);
+const USER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -159,31 +159,31 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 /// A connection that remembers whether the server has said anything.
 pub(super) struct Stream {
     io: Box<dyn Io>,
-    heard: Heard,
+    received: ReceivedFlag,
 }
 
 /// Whether the server has said anything since it was last asked.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<AtomicBool>);
+pub(super) struct ReceivedFlag(Arc<AtomicBool>);
 
-impl Heard {
-    pub(super) fn forget(&self) {
+impl ReceivedFlag {
+    pub(super) fn clear(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    pub(super) fn anything(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Stream {
     fn new(io: Box<dyn Io>) -> Self {
-        let heard = Heard::default();
-        Self { io, heard }
+        let received = ReceivedFlag::default();
+        Self { io, received }
     }
 
-    pub(super) fn heard(&self) -> Heard {
-        self.heard.clone()
+    pub(super) fn received(&self) -> ReceivedFlag {
+        self.received.clone()
     }
 }
 
@@ -192,7 +192,7 @@ impl AsyncRead for Stream {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.heard.0.store(true, Ordering::Relaxed);
+            self.received.0.store(true, Ordering::Relaxed);
         }
         read
     }

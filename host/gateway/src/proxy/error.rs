@@ -24,7 +24,7 @@ pub(crate) enum ProxyError {
     /// It agreed to a protocol that the client didn't ask for.
     Protocol,
     /// There is no server at all.
-    Nobody,
+    NoServer,
     /// Its response didn't begin in time.
     Timeout,
     /// The request can't be written in the protocol that it speaks.
@@ -49,10 +49,10 @@ impl Unanswered {
     }
 
     /// `upstream` has no server.
-    pub(super) fn nobody(upstream: &str) -> Self {
+    pub(super) fn no_server(upstream: &str) -> Self {
         Self {
             server: upstream.to_owned(),
-            error: ProxyError::Nobody,
+            error: ProxyError::NoServer,
         }
     }
 }
@@ -67,7 +67,7 @@ impl ProxyError {
     }
 
     /// What was wrong with the request's body, where that is why there is no response.
-    pub(crate) fn of_body(&self) -> Option<&BodyError> {
+    pub(crate) fn body_error(&self) -> Option<&BodyError> {
         match self {
             Self::Broken(error) => causes(error).find_map(|cause| cause.downcast_ref()),
             _ => None,
@@ -80,9 +80,9 @@ impl ProxyError {
         match self {
             Self::ConnectTimeout | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Connect(error) if causes(error).any(is_timeout) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Connect(error) if is_for_want_of_files(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connect(error) if is_out_of_files(error) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Broken(_) | Self::Connect(_) | Self::Nobody | Self::Protocol | Self::Unsendable(_) => {
+            Self::Broken(_) | Self::Connect(_) | Self::NoServer | Self::Protocol | Self::Unsendable(_) => {
                 StatusCode::BAD_GATEWAY
             }
         }
@@ -104,18 +104,18 @@ impl ProxyError {
     }
 
     /// Whether the server is to blame, so that another may do better.
-    pub(super) fn is_the_servers(&self) -> bool {
+    pub(super) fn is_server_fault(&self) -> bool {
         match self {
             // What the client sent broke off, or it went away.
             Self::Broken(error) => !error.is_user() && !error.is_body_write_aborted(),
-            Self::Busy | Self::Nobody | Self::Unsendable(_) => false,
-            Self::Connect(error) => !is_for_want_of_files(error),
+            Self::Busy | Self::NoServer | Self::Unsendable(_) => false,
+            Self::Connect(error) => !is_out_of_files(error),
             Self::ConnectTimeout | Self::Protocol | Self::Timeout => true,
         }
     }
 }
 
-fn is_for_want_of_files(error: &ConnectError) -> bool {
+fn is_out_of_files(error: &ConnectError) -> bool {
     causes(error).any(|cause| {
         let code = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
         cfg!(unix) && matches!(code, Some(EMFILE | ENFILE))
@@ -129,11 +129,11 @@ const ENFILE: i32 = 23;
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Broken(error) => f.write_str(&texts(error)),
+            Self::Broken(error) => f.write_str(&error_chain(error)),
             Self::Busy => f.write_str("all of its max_connections are taken"),
-            Self::Connect(error) => f.write_str(&texts(error)),
+            Self::Connect(error) => f.write_str(&error_chain(error)),
             Self::ConnectTimeout => f.write_str("it can't be reached in time"),
-            Self::Nobody => f.write_str("it has no server"),
+            Self::NoServer => f.write_str("it has no server"),
             Self::Protocol => f.write_str("it switched to a protocol that nobody asked for"),
             Self::Timeout => f.write_str("its response did not begin in time"),
             Self::Unsendable(error) => write!(f, "the request can't be written: {error}"),
@@ -144,7 +144,7 @@ impl fmt::Display for ProxyError {
 impl Error for ProxyError {}
 
 /// What an error and its causes say.
-pub(super) fn texts(error: &(dyn Error + 'static)) -> String {
+pub(super) fn error_chain(error: &(dyn Error + 'static)) -> String {
     Vec::from_iter(causes(error).map(ToString::to_string)).join(": ")
 }
 

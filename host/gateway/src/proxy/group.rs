@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 
 use metrics::Counter;
 
-use super::check;
 use super::counters;
+use super::health_check;
 use super::server::Server;
 use crate::config::UpstreamConfig;
 
@@ -39,10 +39,10 @@ impl UpstreamGroup {
     }
 
     /// Looks after the servers from now on, if that is configured.
-    pub(super) fn watch(&self) {
+    pub(super) fn start_health_checks(&self) {
         let Some(health) = &self.config.health else { return };
         for server in &self.servers {
-            check::start(server, health.clone());
+            health_check::start(server, health.clone());
         }
     }
 
@@ -52,7 +52,7 @@ impl UpstreamGroup {
     }
 
     /// One that wasn't tried. It takes no turn: else a server that fails would always be the next one's first.
-    pub(super) fn other(&self, tried: &[Arc<Server>]) -> Option<&Arc<Server>> {
+    pub(super) fn pick_other(&self, tried: &[Arc<Server>]) -> Option<&Arc<Server>> {
         self.choose(self.turn.load(Ordering::Relaxed), tried)
     }
 
@@ -69,7 +69,7 @@ impl UpstreamGroup {
         if servers.is_empty() {
             servers = self.servers.iter().filter(untried).collect();
         }
-        let [first, second] = two(turn, servers.len())?.map(|index| servers.get(index).copied());
+        let [first, second] = two_candidates(turn, servers.len())?.map(|index| servers.get(index).copied());
         let (first, second) = (first?, second?);
         Some(if second.requests() < first.requests() {
             second
@@ -79,15 +79,15 @@ impl UpstreamGroup {
     }
 
     /// Counts a request of a client, for as long as it waits for its response.
-    pub(super) fn enter(&self) -> Counted {
-        Counted::new(&self.requests)
+    pub(super) fn count_request(&self) -> CountGuard {
+        CountGuard::new(&self.requests)
     }
 
     /// Leave to send a request that a server may have acted on to another one. None when more than a fifth of all are
     /// sent twice already: then the servers need less to do and not more.
-    pub(super) fn repeat(&self) -> Option<Counted> {
-        let most = (self.requests.load(Ordering::Relaxed) / 5).max(ALWAYS_REPEATED);
-        let counted = Counted::new(&self.repeated);
+    pub(super) fn try_repeat(&self) -> Option<CountGuard> {
+        let most = (self.requests.load(Ordering::Relaxed) / 5).max(MIN_REPEATED);
+        let counted = CountGuard::new(&self.repeated);
         (self.repeated.load(Ordering::Relaxed) <= most).then_some(counted)
     }
 }
@@ -99,7 +99,7 @@ impl fmt::Debug for UpstreamGroup {
 }
 
 /// Two of `count` places: one after the other by turns, and any other one. The same twice where there is only one.
-fn two(turn: usize, count: usize) -> Option<[usize; 2]> {
+fn two_candidates(turn: usize, count: usize) -> Option<[usize; 2]> {
     let first = turn.checked_rem(count)?;
     let others = count - 1;
     // Spreads consecutive numbers evenly (D. Knuth, The Art of Computer Programming, section 6.4).
@@ -112,19 +112,19 @@ fn two(turn: usize, count: usize) -> Option<[usize; 2]> {
 }
 
 /// How many may always be.
-const ALWAYS_REPEATED: usize = 10;
+const MIN_REPEATED: usize = 10;
 
 /// One of a number that goes down again when it is dropped.
-pub(super) struct Counted(Arc<AtomicUsize>);
+pub(super) struct CountGuard(Arc<AtomicUsize>);
 
-impl Counted {
+impl CountGuard {
     fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(count))
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -136,11 +136,11 @@ mod tests {
 
     #[test]
     fn everybody_has_a_turn_beside_everybody_else() {
-        assert_eq!(two(7, 0), None);
-        assert_eq!(two(7, 1), Some([0, 0]));
+        assert_eq!(two_candidates(7, 0), None);
+        assert_eq!(two_candidates(7, 1), Some([0, 0]));
         let mut pairs = [[0; 5]; 5];
         for turn in 0..1000 {
-            let [first, second] = two(turn, 5).unwrap();
+            let [first, second] = two_candidates(turn, 5).unwrap();
             pairs[first][second] += 1;
         }
         for (first, row) in pairs.iter().enumerate() {

@@ -20,7 +20,7 @@ pub(super) struct Health {
     /// None: it is the only server, and nobody is helped by leaving it alone.
     passive: Option<Passive>,
     active: Option<HealthConfig>,
-    state: Mutex<State>,
+    state: Mutex<HealthState>,
 }
 
 /// When a server is left alone because of its requests.
@@ -30,17 +30,17 @@ struct Passive {
 }
 
 #[derive(Default)]
-struct State {
+struct HealthState {
     /// Requests that failed in a row.
     fails: usize,
     /// It is left alone until then, and under suspicion until a request goes well.
-    ejected: Option<Instant>,
+    ejected_until: Option<Instant>,
     /// How often in a row.
     ejections: u32,
     /// Checks say that it is down.
     is_down: bool,
     /// Checks in a row that said otherwise.
-    against: usize,
+    contradicting: usize,
 }
 
 impl Health {
@@ -62,16 +62,16 @@ impl Health {
     /// that fails.
     pub(super) fn is_available(&self) -> bool {
         let state = self.state();
-        !state.is_down && state.ejected.is_none_or(|until| until <= Instant::now())
+        !state.is_down && state.ejected_until.is_none_or(|until| until <= Instant::now())
     }
 
     /// A request went well.
     pub(super) fn succeeded(&self) {
         let mut state = self.state();
         state.fails = 0;
-        if state.ejected.take().is_some() {
+        if state.ejected_until.take().is_some() {
             state.ejections = 0;
-            self.show(&state);
+            self.update_gauge(&state);
             tracing::info!(upstream = self.upstream, server = self.server, "a server answers again");
         }
     }
@@ -82,23 +82,23 @@ impl Health {
         let now = Instant::now();
         let mut state = self.state();
         state.fails = state.fails.saturating_add(1);
-        let is_alone = state.ejected.is_some_and(|until| until > now);
-        if state.fails < passive.max_fails || is_alone {
+        let is_ejected = state.ejected_until.is_some_and(|until| until > now);
+        if state.fails < passive.max_fails || is_ejected {
             return;
         }
-        let longest = LONGEST.max(passive.fail_timeout);
-        let alone = passive
+        let longest = MAX_EJECTION.max(passive.fail_timeout);
+        let period = passive
             .fail_timeout
             .saturating_mul(1 << state.ejections.min(16))
             .min(longest);
-        state.ejected = Some(now + alone);
+        state.ejected_until = Some(now + period);
         state.ejections = state.ejections.saturating_add(1);
-        self.show(&state);
+        self.update_gauge(&state);
         tracing::warn!(
             upstream = self.upstream,
             server = self.server,
             fails = state.fails,
-            "for" = ?alone,
+            "for" = ?period,
             "a server fails and is left alone"
         );
     }
@@ -108,24 +108,24 @@ impl Health {
         let Some(active) = &self.active else { return };
         let mut state = self.state();
         if outcome.is_ok() != state.is_down {
-            state.against = 0;
+            state.contradicting = 0;
             return;
         }
-        state.against += 1;
+        state.contradicting += 1;
         let enough = if state.is_down {
             active.healthy
         } else {
             active.unhealthy
         };
-        if state.against < enough {
+        if state.contradicting < enough {
             return;
         }
-        state.against = 0;
+        state.contradicting = 0;
         state.is_down = outcome.is_err();
         match outcome {
             // What its requests said before is out of date.
             Ok(()) => {
-                (state.fails, state.ejected, state.ejections) = (0, None, 0);
+                (state.fails, state.ejected_until, state.ejections) = (0, None, 0);
                 tracing::info!(
                     upstream = self.upstream,
                     server = self.server,
@@ -136,21 +136,21 @@ impl Health {
                 tracing::warn!(upstream = self.upstream, server = self.server, %why, "a server is not healthy");
             }
         }
-        self.show(&state);
+        self.update_gauge(&state);
     }
 
-    fn show(&self, state: &State) {
-        let healthy = !state.is_down && state.ejected.is_none();
+    fn update_gauge(&self, state: &HealthState) {
+        let healthy = !state.is_down && state.ejected_until.is_none();
         self.gauge.set(if healthy { 1.0 } else { 0.0 });
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HealthState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Longest time that a server is left alone, unless more was configured.
-const LONGEST: Duration = Duration::from_secs(300);
+const MAX_EJECTION: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    const ALONE: Duration = Duration::from_secs(10);
+    const PERIOD: Duration = Duration::from_secs(10);
 
     fn health(passive: bool) -> Health {
         Health {
@@ -167,12 +167,12 @@ mod tests {
             gauge: Gauge::noop(),
             passive: passive.then_some(Passive {
                 max_fails: 2,
-                fail_timeout: ALONE,
+                fail_timeout: PERIOD,
             }),
             active: Some(HealthConfig {
                 path: PathAndQuery::from_static("/"),
-                interval: ALONE,
-                timeout: ALONE,
+                interval: PERIOD,
+                timeout: PERIOD,
                 healthy: 2,
                 unhealthy: 3,
             }),
@@ -189,9 +189,9 @@ mod tests {
         assert!(health.is_available(), "not two in a row");
         for factor in [1, 2, 4, 8, 16, 30, 30] {
             health.failed();
-            let alone = ALONE * factor - Duration::from_millis(1);
+            let period = PERIOD * factor - Duration::from_millis(1);
             health.failed();
-            tokio::time::advance(alone).await;
+            tokio::time::advance(period).await;
             assert!(!health.is_available(), "{factor}");
             tokio::time::advance(Duration::from_millis(1)).await;
             assert!(health.is_available(), "{factor}");
@@ -200,7 +200,7 @@ mod tests {
         health.failed();
         assert!(health.is_available());
         health.failed();
-        tokio::time::advance(ALONE).await;
+        tokio::time::advance(PERIOD).await;
         assert!(health.is_available());
     }
 

@@ -2,13 +2,13 @@
 //! sent again only where no server can have acted on it, or where acting twice does no harm.
 
 pub(crate) mod body;
-mod check;
 mod connect;
 mod counters;
 mod error;
 mod expect;
 mod group;
 mod health;
+mod health_check;
 mod pool;
 mod retry;
 mod server;
@@ -45,10 +45,10 @@ pub(crate) use self::error::Unanswered;
 pub(crate) use self::group::UpstreamGroup;
 use self::retry::Attempts;
 pub(crate) use self::server::AcceptsTrailers;
-use self::server::Answered;
-use self::server::Held;
-use self::server::Terms;
-use self::server::Underway;
+use self::server::ConnectionLease;
+use self::server::ExchangeContext;
+use self::server::InFlight;
+use self::server::ServerResponse;
 pub(crate) use self::trailers::ForbiddenTrailers;
 pub(crate) use self::upgrade::Tunnels;
 pub(crate) use self::upgrade::Upgrade;
@@ -115,7 +115,7 @@ impl Proxy {
         }
         let upstream = Arc::new(UpstreamGroup::new(Arc::clone(config)));
         if self.checks_health {
-            upstream.watch();
+            upstream.start_health_checks();
         }
         upstreams.insert(config.name.clone(), Arc::downgrade(&upstream));
         upstream
@@ -138,27 +138,27 @@ impl Proxy {
         let config = &upstream.config;
         // HTTP/2 has no upgrades: the request is served as if it hadn't asked for one.
         let upgrade = upgrade.filter(|_| config.protocol != Protocol::Http2);
-        let terms = Terms {
+        let context = ExchangeContext {
             timeout,
             progress: Progress::default(),
             upgrades: upgrade.is_some(),
             trailers,
         };
-        let mut request = Request::from_parts(head, RequestBody::new(body, terms.progress.clone()));
+        let mut request = Request::from_parts(head, RequestBody::new(body, context.progress.clone()));
         if let Some(upgrade) = &upgrade {
-            upgrade.ask(request.headers_mut());
+            upgrade.write_request(request.headers_mut());
         }
         let signal = expect::follow(&mut request);
-        let (answered, underway) = Attempts::new(upstream, &terms).send(request).await?;
-        let Answered { response, held } = answered;
+        let (answered, in_flight) = Attempts::new(upstream, &context).send(request).await?;
+        let ServerResponse { response, lease } = answered;
         if let Some(signal) = signal.as_ref().filter(|_| response.status().is_success()) {
             // The upstream wants the body without having said so before.
             signal.open();
         }
-        let server = Arc::clone(&underway.0);
+        let server = Arc::clone(&in_flight.0);
         let exchange = Exchange {
-            _underway: underway,
-            _held: held,
+            _in_flight: in_flight,
+            _lease: lease,
             _signal: signal,
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -166,7 +166,7 @@ impl Proxy {
             return switched.ok_or_else(|| Unanswered::new(&server.name, ProxyError::Protocol));
         }
         let (head, body) = response.into_parts();
-        let body = ResponseBody::new(body, terms.progress, upstream.idle_timeout, exchange).of_version(head.version);
+        let body = ResponseBody::new(body, context.progress, config.idle_timeout, exchange).from_version(head.version);
         Ok(clean(head, Either::Right(body)))
     }
 
@@ -192,7 +192,7 @@ impl Proxy {
         let upgrade = upgrade?;
         let protocol = upgrade.agreed(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
-        self.tunnels.carry(upgrade, upstream, (slot, exchange), idle_timeout);
+        self.tunnels.spawn(upgrade, upstream, (slot, exchange), idle_timeout);
         let mut response = clean(response.into_parts().0, body::full(Bytes::new()));
         response
             .headers_mut()
@@ -204,8 +204,8 @@ impl Proxy {
 
 /// What an exchange takes while its response is on its way.
 pub(crate) struct Exchange {
-    _underway: Underway,
-    _held: Held,
+    _in_flight: InFlight,
+    _lease: ConnectionLease,
     /// When it is dropped, a body that still waits for it breaks off.
     _signal: Option<ContinueSignal>,
 }
@@ -217,13 +217,13 @@ impl fmt::Debug for Exchange {
 }
 
 /// What a future comes to. None: it has come to nothing when, for as long as `limit`, nothing has moved.
-async fn while_moving<T>(progress: &Progress, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+async fn with_idle_timeout<T>(progress: &Progress, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     loop {
         let before = progress.mark();
         match tokio::time::timeout(limit, &mut future).await {
             Ok(outcome) => return Some(outcome),
-            Err(_) if progress.mark() == before && !progress.is_the_clients() => return None,
+            Err(_) if progress.mark() == before && !progress.waits_for_client() => return None,
             Err(_) => {}
         }
     }
@@ -254,7 +254,7 @@ mod tests {
             }
             "uploaded"
         };
-        assert_eq!(while_moving(&progress, LIMIT, upload).await, Some("uploaded"));
+        assert_eq!(with_idle_timeout(&progress, LIMIT, upload).await, Some("uploaded"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -265,7 +265,7 @@ mod tests {
             std::future::pending::<()>().await;
         };
         let started = tokio::time::Instant::now();
-        assert_eq!(while_moving(&progress, LIMIT, upload).await, None);
+        assert_eq!(with_idle_timeout(&progress, LIMIT, upload).await, None);
         assert!(started.elapsed() <= LIMIT * 2);
     }
 }

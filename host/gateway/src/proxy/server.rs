@@ -25,10 +25,10 @@ use super::error::ProxyError;
 use super::health::Health;
 use super::pool::Http1;
 use super::pool::Http2Stream;
-use super::pool::Lease;
 use super::pool::Pool;
+use super::pool::PooledConnection;
 use super::trailers::ForbiddenTrailers;
-use super::while_moving;
+use super::with_idle_timeout;
 use crate::config::Address;
 use crate::config::UpstreamConfig;
 use crate::config::UpstreamServerConfig;
@@ -49,7 +49,7 @@ pub(super) struct Server {
 }
 
 /// What is true of all attempts to answer one request.
-pub(super) struct Terms {
+pub(super) struct ExchangeContext {
     pub(super) timeout: Duration,
     pub(super) progress: Progress,
     /// The client asked for an upgrade.
@@ -89,26 +89,26 @@ impl Failure {
     }
 
     /// Whether the server ended a connection that it had kept open until then. That says little about the server.
-    pub(super) fn is_about_its_connection(&self) -> bool {
+    pub(super) fn is_stale_connection(&self) -> bool {
         self.reused && matches!(self.error, ProxyError::Broken(_))
     }
 
     /// Whether it counts against the server.
-    pub(super) fn blames_the_server(&self, terms: &Terms) -> bool {
+    pub(super) fn is_server_fault(&self, context: &ExchangeContext) -> bool {
         // A server of HTTP/2 alone needn't agree to what a client's upgrade needs.
-        let is_about_the_upgrade = terms.upgrades && matches!(self.error, ProxyError::Connect(ConnectError::Tls(_)));
-        self.error.is_the_servers() && !self.is_about_its_connection() && !is_about_the_upgrade
+        let is_about_the_upgrade = context.upgrades && matches!(self.error, ProxyError::Connect(ConnectError::Tls(_)));
+        self.error.is_server_fault() && !self.is_stale_connection() && !is_about_the_upgrade
     }
 }
 
 /// The head of a response, and the connection that it came over.
-pub(super) struct Answered {
+pub(super) struct ServerResponse {
     pub(super) response: Response<Incoming>,
-    pub(super) held: Held,
+    pub(super) lease: ConnectionLease,
 }
 
 /// A part of a connection that a response takes.
-pub(super) enum Held {
+pub(super) enum ConnectionLease {
     /// The whole of it, because it was upgraded.
     Upgraded { _connection: Http1 },
     /// Nothing that anybody would have to give back.
@@ -153,10 +153,14 @@ impl Server {
     ///
     /// A connection that was kept may have been closed by the server at this very moment. Where it saw nothing of the
     /// request, a new connection is made for it: that is no second try.
-    pub(super) async fn exchange(&self, request: Request<RequestBody>, terms: &Terms) -> Result<Answered, Failure> {
+    pub(super) async fn exchange(
+        &self,
+        request: Request<RequestBody>,
+        context: &ExchangeContext,
+    ) -> Result<ServerResponse, Failure> {
         let mut request = request;
-        if let Some(lease) = self.pool.kept(terms.upgrades) {
-            match self.send(lease, request, terms).await {
+        if let Some(connection) = self.pool.checkout(context.upgrades) {
+            match self.send(connection, request, context).await {
                 Err(Failure {
                     unsent: Some(unsent), ..
                 }) => request = unsent,
@@ -169,16 +173,21 @@ impl Server {
                 Ok(answered) => return Ok(answered),
             }
         }
-        match self.pool.connect(terms.upgrades).await {
-            Ok(lease) => self.send(lease, request, terms).await,
+        match self.pool.connect(context.upgrades).await {
+            Ok(connection) => self.send(connection, request, context).await,
             Err(error) => Err(Failure::unsent(error, request)),
         }
     }
 
-    async fn send(&self, lease: Lease, request: Request<RequestBody>, terms: &Terms) -> Result<Answered, Failure> {
-        match lease {
-            Lease::Http1(connection) => self.send_http1(connection, request, terms).await,
-            Lease::Http2(stream) => self.send_http2(stream, request, terms).await,
+    async fn send(
+        &self,
+        connection: PooledConnection,
+        request: Request<RequestBody>,
+        context: &ExchangeContext,
+    ) -> Result<ServerResponse, Failure> {
+        match connection {
+            PooledConnection::Http1(connection) => self.send_http1(connection, request, context).await,
+            PooledConnection::Http2(stream) => self.send_http2(stream, request, context).await,
         }
     }
 
@@ -186,31 +195,31 @@ impl Server {
         &self,
         mut connection: Http1,
         mut request: Request<RequestBody>,
-        terms: &Terms,
-    ) -> Result<Answered, Failure> {
+        context: &ExchangeContext,
+    ) -> Result<ServerResponse, Failure> {
         if let Err(error) = self.write_http1(&mut request) {
             return Err(Failure::new(ProxyError::Unsendable(error)));
         }
-        connection.heard.forget();
+        connection.received.clear();
         let sent = connection.sender.try_send_request(request);
-        match while_moving(&terms.progress, terms.timeout, sent).await {
+        match with_idle_timeout(&context.progress, context.timeout, sent).await {
             None => Err(Failure::new(ProxyError::Timeout)),
-            Some(Ok(response)) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => Ok(Answered {
+            Some(Ok(response)) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => Ok(ServerResponse {
                 response,
-                held: Held::Upgraded {
+                lease: ConnectionLease::Upgraded {
                     _connection: connection,
                 },
             }),
             Some(Ok(response)) => {
-                self.pool.keep(connection);
-                Ok(Answered {
+                self.pool.give_back(connection);
+                Ok(ServerResponse {
                     response,
-                    held: Held::Nothing,
+                    lease: ConnectionLease::Nothing,
                 })
             }
             Some(Err(mut error)) => Err(Failure {
                 unsent: error.take_message(),
-                unanswered: !connection.heard.anything(),
+                unanswered: !connection.received.is_set(),
                 ..Failure::new(ProxyError::broken(error.into_error()))
             }),
         }
@@ -220,17 +229,17 @@ impl Server {
         &self,
         mut stream: Http2Stream,
         mut request: Request<RequestBody>,
-        terms: &Terms,
-    ) -> Result<Answered, Failure> {
-        if let Err(error) = self.write_http2(&mut request, terms) {
+        context: &ExchangeContext,
+    ) -> Result<ServerResponse, Failure> {
+        if let Err(error) = self.write_http2(&mut request, context) {
             return Err(Failure::new(ProxyError::Unsendable(error)));
         }
         let sent = stream.sender.try_send_request(request);
-        match while_moving(&terms.progress, terms.timeout, sent).await {
+        match with_idle_timeout(&context.progress, context.timeout, sent).await {
             None => Err(Failure::new(ProxyError::Timeout)),
-            Some(Ok(response)) => Ok(Answered {
+            Some(Ok(response)) => Ok(ServerResponse {
                 response,
-                held: Held::Stream { _stream: stream },
+                lease: ConnectionLease::Stream { _stream: stream },
             }),
             Some(Err(mut error)) => {
                 let unsent = error.take_message();
@@ -261,7 +270,7 @@ impl Server {
     }
 
     /// The request as HTTP/2 has it: `:authority` says who is asked, and never a second header (RFC 9113, section 8.3.1).
-    fn write_http2(&self, request: &mut Request<RequestBody>, terms: &Terms) -> Result<(), http::Error> {
+    fn write_http2(&self, request: &mut Request<RequestBody>, context: &ExchangeContext) -> Result<(), http::Error> {
         let host = request.headers_mut().remove(header::HOST);
         let asked = host.map(|host| Authority::try_from(host.as_bytes())).transpose()?;
         let asked = asked.or_else(|| request.uri().authority().cloned());
@@ -279,7 +288,7 @@ impl Server {
         // No 100 can be seen to come, so that nobody waits for it.
         request.headers_mut().remove(header::EXPECT);
         request.body_mut().gate(None);
-        request.body_mut().trailers(Some(Arc::clone(&terms.trailers)));
+        request.body_mut().trailers(Some(Arc::clone(&context.trailers)));
         Ok(())
     }
 }
@@ -294,16 +303,16 @@ fn path(uri: &Uri) -> PathAndQuery {
 }
 
 /// A request that a server has, counted until it is dropped.
-pub(super) struct Underway(pub(super) Arc<Server>);
+pub(super) struct InFlight(pub(super) Arc<Server>);
 
-impl Underway {
-    pub(super) fn at(server: &Arc<Server>) -> Self {
+impl InFlight {
+    pub(super) fn new(server: &Arc<Server>) -> Self {
         server.requests.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(server))
     }
 }
 
-impl Drop for Underway {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }

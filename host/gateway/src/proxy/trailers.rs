@@ -29,22 +29,22 @@ impl ForbiddenTrailers {
     /// Leaves the trailers of a request that may pass.
     pub(super) fn clean_request(&self, trailers: &mut HeaderMap) {
         remove_where(trailers, |name| {
-            self.identity.contains(name) || self.credentials.contains(fold(name).as_ref()) || says_more(name)
+            self.identity.contains(name) || self.credentials.contains(fold(name).as_ref()) || is_forbidden(name)
         });
     }
 }
 
 /// Leaves the trailers of a response that may pass.
 pub(super) fn clean_response(trailers: &mut HeaderMap) {
-    remove_where(trailers, says_more);
+    remove_where(trailers, is_forbidden);
 }
 
-/// Whether a field frames, routes, authenticates, modifies or describes its message, in any spelling. A digest is made
+/// Whether a field frames, routes, authenticates, modifies or has_prefix its message, in any spelling. A digest is made
 /// for trailers (RFC 9530, section 2).
-fn says_more(name: &HeaderName) -> bool {
+fn is_forbidden(name: &HeaderName) -> bool {
     let name = fold(name);
-    let describes = BEGINNINGS.iter().any(|beginning| name.starts_with(beginning));
-    NAMES.contains(&name.as_ref()) || (describes && name != "content-digest")
+    let has_prefix = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    NAMES.contains(&name.as_ref()) || (has_prefix && name != "content-digest")
 }
 
 const NAMES: [&str; 34] = [
@@ -84,7 +84,7 @@ const NAMES: [&str; 34] = [
     "true-client-ip",
 ];
 
-const BEGINNINGS: [&str; 12] = [
+const PREFIXES: [&str; 12] = [
     "accept-",
     "access-control-",
     "content-",

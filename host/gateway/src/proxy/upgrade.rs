@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Exchange;
 use super::body::Progress;
-use super::while_moving;
+use super::with_idle_timeout;
 use crate::transport::connection::Slot;
 
 /// A client's request to speak another protocol.
@@ -46,7 +46,7 @@ impl Upgrade {
     }
 
     /// Asks the upstream for it.
-    pub(crate) fn ask(&self, headers: &mut HeaderMap) {
+    pub(crate) fn write_request(&self, headers: &mut HeaderMap) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, self.protocols.clone());
     }
@@ -80,8 +80,8 @@ impl Tunnels {
     }
 
     /// Carries bytes both ways until one side ends it, nothing has moved for as long as `idle_timeout`, or the server
-    /// closes. What is `taken` stays so for as long.
-    pub(super) fn carry(&self, upgrade: Upgrade, upstream: OnUpgrade, taken: (Slot, Exchange), idle_timeout: Duration) {
+    /// closes. What is `held` stays so for as long.
+    pub(super) fn spawn(&self, upgrade: Upgrade, upstream: OnUpgrade, held: (Slot, Exchange), idle_timeout: Duration) {
         let closing = self.closing.clone();
         self.connections.spawn(async move {
             let ended = tokio::select! {
@@ -91,7 +91,7 @@ impl Tunnels {
             if let Err(error) = ended {
                 tracing::debug!(error = %error, "an upgraded connection broke");
             }
-            drop(taken);
+            drop(held);
         });
     }
 
@@ -115,22 +115,22 @@ async fn splice(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut client = TokioIo::new(client.await?);
     let progress = Progress::default();
-    let mut upstream = Moving {
+    let mut upstream = WithProgress {
         io: TokioIo::new(upstream.await?),
         progress: progress.clone(),
     };
-    let copied = while_moving(&progress, idle_timeout, copy_bidirectional(&mut client, &mut upstream));
+    let copied = with_idle_timeout(&progress, idle_timeout, copy_bidirectional(&mut client, &mut upstream));
     copied.await.ok_or(io::ErrorKind::TimedOut).map_err(io::Error::from)??;
     Ok(())
 }
 
 /// A byte stream that shows that it moves.
-struct Moving<T> {
+struct WithProgress<T> {
     io: T,
     progress: Progress,
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Moving<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for WithProgress<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
         self.progress.step();
@@ -138,7 +138,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Moving<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Moving<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for WithProgress<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes));
         self.progress.step();

@@ -19,9 +19,9 @@ use tokio::time::Sleep;
 pub(crate) struct ClientBody<B = Incoming> {
     incoming: B,
     /// How many bytes may still come; none: any number.
-    left: Option<u64>,
+    remaining: Option<u64>,
     timeout: Duration,
-    waits: bool,
+    is_waiting: bool,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -30,21 +30,21 @@ impl<B: Body<Data = Bytes> + Unpin> ClientBody<B> {
     pub(crate) fn new(incoming: B, limit: Option<u64>, timeout: Duration) -> Self {
         Self {
             incoming,
-            left: limit,
+            remaining: limit,
             timeout,
-            waits: false,
+            is_waiting: false,
             sleep: None,
         }
     }
 
-    fn poll_still(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let deadline = Instant::now() + self.timeout;
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if !self.waits {
+        if !self.is_waiting {
             sleep.as_mut().reset(deadline);
-            self.waits = true;
+            self.is_waiting = true;
         }
         sleep.as_mut().poll(context)
     }
@@ -59,15 +59,15 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for ClientBody<B>
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
-            return self.poll_still(context).map(|()| Some(Err(BodyError::Still)));
+            return self.poll_timeout(context).map(|()| Some(Err(BodyError::Timeout)));
         };
-        self.waits = false;
+        self.is_waiting = false;
         let frame = frame.map(|frame| {
             let frame = frame.map_err(BodyError::Broken)?;
             let length = frame.data_ref().map_or(0, Bytes::len);
-            if let Some(left) = self.left {
+            if let Some(remaining) = self.remaining {
                 let length = u64::try_from(length).unwrap_or(u64::MAX);
-                self.left = Some(left.checked_sub(length).ok_or(BodyError::Size)?);
+                self.remaining = Some(remaining.checked_sub(length).ok_or(BodyError::Size)?);
             }
             Ok(frame)
         });
@@ -94,5 +94,5 @@ pub(crate) enum BodyError {
     Size,
     /// Nothing of it came for too long.
     #[error("the body stood still for body_timeout")]
-    Still,
+    Timeout,
 }

@@ -33,7 +33,7 @@ pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A frame with clean trailers. None: there are none left, and that is the end.
-fn pass(frame: Frame<Bytes>, clean: impl FnOnce(&mut HeaderMap)) -> Option<Frame<Bytes>> {
+fn filter_trailers(frame: Frame<Bytes>, clean: impl FnOnce(&mut HeaderMap)) -> Option<Frame<Bytes>> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
             clean(&mut trailers);

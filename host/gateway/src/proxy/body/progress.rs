@@ -15,12 +15,12 @@ use tokio::time::Sleep;
 
 /// How far bodies have come, and whose turn it is.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<Moves>);
+pub(crate) struct Progress(Arc<ProgressState>);
 
 #[derive(Debug, Default)]
-struct Moves {
+struct ProgressState {
     count: AtomicUsize,
-    client_is_next: AtomicBool,
+    waits_for_client: AtomicBool,
 }
 
 impl Progress {
@@ -35,26 +35,26 @@ impl Progress {
     }
 
     /// Says whether it is the client that is waited for. Its body has a time of its own then.
-    pub(super) fn waits_for_client(&self, waits: bool) {
-        self.0.client_is_next.store(waits, Ordering::Relaxed);
+    pub(super) fn set_waits_for_client(&self, waits: bool) {
+        self.0.waits_for_client.store(waits, Ordering::Relaxed);
     }
 
     /// Whether it is the client that is waited for.
-    pub(crate) fn is_the_clients(&self) -> bool {
-        self.0.client_is_next.load(Ordering::Relaxed)
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.0.waits_for_client.load(Ordering::Relaxed)
     }
 }
 
 /// Ready once nothing has moved for as long as a limit.
 #[derive(Debug)]
-pub(super) struct Stillness {
+pub(super) struct IdleTimer {
     pub(super) progress: Progress,
     limit: Duration,
     seen: usize,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stillness {
+impl IdleTimer {
     pub(super) fn new(progress: Progress, limit: Duration) -> Self {
         Self {
             seen: progress.mark(),

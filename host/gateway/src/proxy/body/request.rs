@@ -15,8 +15,8 @@ use http_body_util::Empty;
 
 use super::BoxError;
 use super::Progress;
+use super::filter_trailers;
 use super::gate::BodyGate;
-use super::pass;
 use crate::proxy::body::ClientBody;
 use crate::proxy::trailers::ForbiddenTrailers;
 
@@ -67,12 +67,12 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for RequestBody<
             }
         }
         let frame = Pin::new(&mut self.incoming).poll_frame(context);
-        self.progress.waits_for_client(frame.is_pending());
+        self.progress.set_waits_for_client(frame.is_pending());
         let frame = ready!(frame);
         self.progress.step();
         let forbidden = self.trailers.as_ref();
         Poll::Ready(match frame {
-            Some(Ok(frame)) => pass(frame, |trailers| match forbidden {
+            Some(Ok(frame)) => filter_trailers(frame, |trailers| match forbidden {
                 Some(forbidden) => forbidden.clean_request(trailers),
                 None => trailers.clear(),
             })

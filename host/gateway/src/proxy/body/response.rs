@@ -16,8 +16,8 @@ use hyper::body::Incoming;
 
 use super::BoxError;
 use super::Progress;
-use super::pass;
-use super::progress::Stillness;
+use super::filter_trailers;
+use super::progress::IdleTimer;
 use crate::proxy::Exchange;
 use crate::proxy::trailers::clean_response;
 
@@ -25,10 +25,10 @@ use crate::proxy::trailers::clean_response;
 #[derive(Debug)]
 pub(crate) struct ResponseBody<B = Incoming, G = Exchange> {
     incoming: B,
-    stillness: Stillness,
+    idle_timer: IdleTimer,
     /// Whether it says that it is whole, so that it isn't where it doesn't say so: hyper takes a stream of HTTP/2 that is
     /// reset without an error for one that ended.
-    says_its_end: bool,
+    marks_end: bool,
     /// What the exchange takes; given back with the body.
     _exchange: G,
 }
@@ -37,15 +37,15 @@ impl<B, G> ResponseBody<B, G> {
     pub(crate) fn new(incoming: B, progress: Progress, limit: Duration, exchange: G) -> Self {
         Self {
             incoming,
-            stillness: Stillness::new(progress, limit),
-            says_its_end: false,
+            idle_timer: IdleTimer::new(progress, limit),
+            marks_end: false,
             _exchange: exchange,
         }
     }
 
     /// As it came in a response of this version.
-    pub(crate) fn of_version(mut self, version: Version) -> Self {
-        self.says_its_end = version == Version::HTTP_2;
+    pub(crate) fn from_version(mut self, version: Version) -> Self {
+        self.marks_end = version == Version::HTTP_2;
         self
     }
 }
@@ -56,15 +56,15 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin, G: Unpin> Body for Re
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
-            ready!(self.stillness.poll(context));
+            ready!(self.idle_timer.poll(context));
             tracing::warn!("an exchange was broken off: nothing moved for the idle_timeout of its upstream");
             return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())));
         };
-        self.stillness.progress.step();
+        self.idle_timer.progress.step();
         Poll::Ready(match frame {
-            Some(Ok(frame)) => pass(frame, clean_response).map(Ok),
+            Some(Ok(frame)) => filter_trailers(frame, clean_response).map(Ok),
             Some(Err(error)) => Some(Err(error.into())),
-            None if self.says_its_end && !self.incoming.is_end_stream() => {
+            None if self.marks_end && !self.incoming.is_end_stream() => {
                 Some(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()))
             }
             None => None,
