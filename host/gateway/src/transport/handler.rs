@@ -1,5 +1,5 @@
-//! The way of a connection: first the PROXY protocol, then TLS, then HTTP; or on to another host, whose TLS it is. Each has
-//! its time, and whatever doesn't come in it ends the connection.
+//! Handles an accepted connection: first the PROXY protocol, then TLS, then HTTP. A TLS connection for a passthrough
+//! host is forwarded instead. Each step has a timeout, which ends the connection.
 
 use std::io;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ use crate::transport::passthrough::Rewind;
 use crate::transport::socket;
 use crate::transport::socket::Stream;
 
-/// The way of a connection, from its first byte on.
+/// Handles connections from their first byte on.
 #[derive(Clone)]
 pub(crate) struct ConnectionHandler<S> {
-    /// Who begins it with the PROXY protocol; none: nobody does.
+    /// The proxies that send the PROXY protocol. `None` if connections don't begin with it.
     pub(crate) proxy_protocol: Option<TrustedProxies>,
-    /// Whose TLS connections go on to them; none: nobody's do.
+    /// The hosts whose TLS connections are forwarded. `None` if there are none.
     pub(crate) passthrough: Option<Arc<Passthrough>>,
-    /// TLS; none: plain HTTP.
+    /// `None` for plain HTTP.
     pub(crate) tls: Option<Tls>,
     pub(crate) protocol: Protocol,
     pub(crate) service: S,
@@ -41,7 +41,7 @@ impl<S: Service> ConnectionHandler<S> {
     /// Serves the connection to its end. While `tracked` exists, the listener waits for the connection.
     pub(crate) async fn run(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
         if let Err(error) = socket::tune(&stream) {
-            return tracing::debug!(%error, "a connection ended before it began");
+            return tracing::debug!(%error, "a connection ended before it could be configured");
         }
         if let Some(proxies) = &self.proxy_protocol {
             let deadline = self.protocol.header_deadline();
@@ -69,7 +69,7 @@ impl<S: Service> ConnectionHandler<S> {
         let handshake = tokio::select! {
             handshake = self.accept(tls, stream) => handshake,
             () = self.protocol.header_deadline() => {
-                return tracing::debug!(client = %peer, "no TLS connection was made in time");
+                return tracing::debug!(client = %peer, "a TLS handshake timed out");
             }
         };
         let stream = match handshake {
@@ -82,7 +82,7 @@ impl<S: Service> ConnectionHandler<S> {
                 }
                 return;
             }
-            Err(error) => return tracing::debug!(%error, client = %peer, "no TLS connection was made"),
+            Err(error) => return tracing::debug!(%error, client = %peer, "a TLS handshake failed"),
         };
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);
@@ -95,7 +95,8 @@ impl<S: Service> ConnectionHandler<S> {
         };
         self.protocol.serve(stream, connection, self.service).await;
     }
-    /// Begins TLS, unless the host that the client names first is another's.
+
+    /// Performs the TLS handshake, unless the ClientHello names a passthrough host.
     async fn accept(&self, tls: &Tls, stream: Stream) -> io::Result<Handshake> {
         let acceptor = TlsAcceptor::from(Arc::clone(tls.config()));
         let Some(passthrough) = &self.passthrough else {
@@ -112,11 +113,11 @@ impl<S: Service> ConnectionHandler<S> {
     }
 }
 
-/// What a connection to a listener with TLS is.
+/// The outcome of accepting a connection on a TLS listener.
 enum Handshake {
-    /// TLS with the gateway.
+    /// The gateway terminates TLS.
     Terminated(Box<TlsStream<Rewind<Stream>>>),
-    /// TLS with somebody else, of which nothing was taken.
+    /// Another server terminates TLS. The stream still yields every byte.
     Passthrough { host: String, stream: Rewind<Stream> },
 }
 

@@ -1,4 +1,4 @@
-//! A listener: it takes connections in up to a bound, and lets them finish when the gateway stops.
+//! Accepts connections up to a limit. When the gateway stops, running requests may finish.
 
 use std::io;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::transport::socket::Inherited;
 use crate::transport::socket::Socket;
 use crate::transport::socket::Stream;
 
-/// Sockets that listen, all for the same.
+/// A group of sockets with the same service.
 #[derive(Debug)]
 pub(crate) struct Listener {
     sockets: Vec<Socket>,
@@ -37,7 +37,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Starts to listen.
+    /// Binds the sockets.
     pub(crate) fn bind(
         listen: &Listen,
         tls: Option<&TlsConfig>,
@@ -52,24 +52,24 @@ impl Listener {
         })
     }
 
-    /// Demands the PROXY protocol: every connection is one of these proxies', and begins with whose it was before.
+    /// Requires that every connection comes from one of `proxies` and begins with the PROXY protocol.
     pub(crate) fn require_proxy_protocol(mut self, proxies: Option<TrustedProxies>) -> Self {
         self.proxy_protocol = proxies;
         self
     }
 
-    /// Passes TLS connections for other hosts on to them.
+    /// Forwards TLS connections for passthrough hosts.
     pub(crate) fn with_passthrough(mut self, passthrough: Option<Arc<Passthrough>>) -> Self {
         self.passthrough = passthrough;
         self
     }
 
-    /// Where it listens.
+    /// The addresses of the sockets.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &BoundAddress> {
         self.sockets.iter().map(Socket::address)
     }
 
-    /// The TCP address of a listener that has one.
+    /// The address of the first socket, which is a TCP socket.
     #[cfg(test)]
     pub(crate) fn tcp_address(&self) -> std::net::SocketAddr {
         let mut addresses = self.addresses();
@@ -79,7 +79,8 @@ impl Listener {
         *address
     }
 
-    /// Serves until it is asked to stop; then takes no more connections, and gives running requests their time.
+    /// Serves until a stop is requested. Then no more connections are accepted, and running requests may finish within
+    /// `shutdown_timeout`.
     pub(crate) async fn serve(self, service: impl Service, config: &ServerConfig, mut stop: Shutdown) {
         let tls = self.tls.clone();
         let closing = CancellationToken::new();
@@ -112,7 +113,7 @@ impl Listener {
     }
 }
 
-/// Takes connections in.
+/// Spawns a handler for each accepted connection.
 struct AcceptLoop<S> {
     handler: ConnectionHandler<S>,
     slots: Arc<Semaphore>,
@@ -130,7 +131,7 @@ impl<S: Service> AcceptLoop<S> {
         }
     }
 
-    /// Takes a connection in as soon as there is a slot for it.
+    /// Handles a connection as soon as there is a free slot.
     fn handle_when_free(&self, stream: Stream, peer: Peer) {
         let (slots, handler) = (Arc::clone(&self.slots), self.handler.clone());
         let tracked = self.connections.token();
@@ -148,17 +149,18 @@ impl<S: Service> AcceptLoop<S> {
     }
 }
 
-/// The next connection to any socket. The one to ask first goes round, so that a busy one leaves others their turn.
+/// The next connection of any socket. The socket that is polled first rotates, so that a busy one doesn't starve
+/// others.
 async fn accept_any(sockets: &[Socket], turn: usize) -> (Stream, Peer) {
-    // There is at least one: `Listen` has an address, and systemd passed a socket for each name.
+    // There is at least one socket: `Listen` has an address, and systemd passed a socket for each name.
     let first = turn.checked_rem(sockets.len()).unwrap_or_default();
     let sockets = sockets.iter().cycle().skip(first).take(sockets.len());
     let accepted = sockets.map(|socket| Box::pin(accept(socket)));
     future::select_all(accepted).await.0
 }
 
-/// The next connection. When the system has none to give, because files or memory ran out, waits a little: to ask
-/// again at once would take the processor from the requests that free them.
+/// The next connection of a socket. If the system runs out of files or memory, this pauses before it tries again: a
+/// busy loop would take the processor from the requests that free them.
 async fn accept(socket: &Socket) -> (Stream, Peer) {
     let mut pause = FIRST_PAUSE;
     loop {
@@ -166,7 +168,7 @@ async fn accept(socket: &Socket) -> (Stream, Peer) {
             Ok(accepted) => return accepted,
             Err(error) if is_client_error(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted");
+                tracing::warn!(%error, "connections can't be accepted");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -174,7 +176,7 @@ async fn accept(socket: &Socket) -> (Stream, Peer) {
     }
 }
 
-/// Takes up new certificates for as long as it is polled. It never ends.
+/// Reloads the certificates when they change. This never completes.
 async fn reload(tls: Option<Tls>) {
     match tls {
         Some(tls) => tls.reload().await,

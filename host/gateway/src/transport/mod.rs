@@ -1,5 +1,5 @@
-//! Everything between a socket and a request: listening, the PROXY protocol, TLS, HTTP/1.1 and HTTP/2, and the way in which
-//! all of it ends. What answers the requests is a [`connection::Service`].
+//! Everything between a socket and a request: listening, the PROXY protocol, TLS, HTTP/1.1 and HTTP/2, and graceful
+//! shutdown. A [`connection::Service`] answers the requests.
 
 pub(crate) mod connection;
 mod error;

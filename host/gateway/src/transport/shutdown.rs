@@ -1,11 +1,11 @@
-//! When to stop: at SIGTERM or SIGINT, and the second of them means now.
+//! Requests to stop: the first SIGTERM or SIGINT stops the gateway gracefully, the second one at once.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// A stream of requests to stop. Every clone has all that come after it was made.
+/// A stream of requests to stop. Every clone yields all requests that the original hadn't yielded yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Shutdown {
     requests: watch::Receiver<u64>,
@@ -13,7 +13,7 @@ pub(crate) struct Shutdown {
 }
 
 impl Shutdown {
-    /// Listens for signals from now on.
+    /// Starts to listen for signals.
     pub(crate) fn on_signals() -> io::Result<Self> {
         let (sender, requests) = watch::channel(0);
         let mut signals = Signals::listen()?;
@@ -26,7 +26,7 @@ impl Shutdown {
         Ok(Self { requests, seen: 0 })
     }
 
-    /// The next request to stop. It never comes once nobody can send one.
+    /// Waits for the next request to stop. If no sender is left, this never completes.
     pub(crate) async fn requested(&mut self) {
         let seen = self.seen;
         let next = self.requests.wait_for(|count| *count > seen).await.map(|count| *count);
@@ -36,19 +36,19 @@ impl Shutdown {
         }
     }
 
-    /// When to listen no more: `delay` after the first request to stop, or at the second.
+    /// Waits until the listeners should close: `delay` after the first request to stop, or at the second one.
     pub(crate) async fn drained(&mut self, delay: Duration) {
         self.requested().await;
-        // The second is left for whoever waits for it next.
+        // The second request isn't consumed, so that the next caller sees it.
         let _ = tokio::time::timeout(delay, self.clone().requested()).await;
     }
 
-    /// Whether there was one, even if nobody has waited for it.
+    /// Whether a stop was requested, also if no caller has waited for the request yet.
     pub(crate) fn was_requested(&self) -> bool {
         *self.requests.borrow() > 0
     }
 
-    /// One that a test requests, by counting up.
+    /// A `Shutdown` that a test controls: each increment of the counter is a request to stop.
     #[cfg(test)]
     pub(crate) fn manual() -> (watch::Sender<u64>, Self) {
         let (sender, requests) = watch::channel(0);

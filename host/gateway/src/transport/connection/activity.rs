@@ -1,5 +1,5 @@
-//! How a connection gets on: whether a request is under way, whether the client takes what it is sent. Whatever stands
-//! still has a time when it is cut off.
+//! The activity of a connection: whether a request is in progress, and whether the client reads what it is sent. A
+//! watchdog enforces the timeouts that follow from it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio::time::Sleep;
 use super::fault;
 use crate::config::Bounds;
 
-/// What a connection does, as seen by its stream and its requests.
+/// The activity of a connection, recorded by its stream and by its requests.
 #[derive(Debug)]
 pub(super) struct Activity {
     client: Peer,
@@ -43,39 +43,39 @@ impl Activity {
         }
     }
 
-    /// A request is under way until this is dropped.
+    /// Records a request, which is active until the returned guard is dropped.
     pub(super) fn request(self: &Arc<Self>) -> ActiveRequest {
         self.requests.fetch_add(1, Ordering::Relaxed);
         ActiveRequest(Arc::clone(self))
     }
 
-    /// Whether a request ever came.
+    /// Whether the client has sent a request.
     pub(super) fn has_had_request(&self) -> bool {
         self.requests.load(Ordering::Acquire) > 0 || self.idle.get(self.begun).is_some()
     }
 
-    /// The client takes nothing now.
+    /// Records that a write is waiting for the client.
     pub(super) fn write_blocked(&self) {
         self.blocked.begin(self.begun);
     }
 
-    /// The client took something.
+    /// Records that a write made progress.
     pub(super) fn write_progressed(&self) {
         self.blocked.end();
     }
 
-    /// The last answer is sent, and what the client still sends is only waited for.
+    /// Records that the last response is sent, and that only the rest of the client's request is read and dropped.
     pub(super) fn draining_started(&self) {
         self.draining.begin(self.begun);
     }
 }
 
-/// A request that isn't answered wholly yet.
+/// A request whose response isn't complete yet.
 #[derive(Debug)]
 pub(super) struct ActiveRequest(Arc<Activity>);
 
 impl ActiveRequest {
-    /// Whose it is.
+    /// The client that sent the request.
     pub(super) fn client(&self) -> Peer {
         self.0.client
     }
@@ -83,19 +83,19 @@ impl ActiveRequest {
 
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        // Whoever sees the last request gone must see since when.
+        // A thread that sees no active request must also see since when the connection is idle.
         self.0.idle.end();
         self.0.idle.begin(self.0.begun);
         self.0.requests.fetch_sub(1, Ordering::Release);
     }
 }
 
-/// A time in milliseconds after the connection's beginning, plus one; 0: none.
+/// An optional instant, stored as the milliseconds since the connection began plus one. 0 means that there is none.
 #[derive(Debug, Default)]
 struct AtomicInstant(AtomicU64);
 
 impl AtomicInstant {
-    /// Sets it to now, unless it is set.
+    /// Sets the instant to now, unless it is already set.
     fn begin(&self, begun: Instant) {
         if self.0.load(Ordering::Relaxed) == 0 {
             let elapsed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -113,44 +113,46 @@ impl AtomicInstant {
     }
 }
 
-/// What took too long.
+/// A timeout that expired.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Timeout {
-    /// A farewell: the client was told that the connection ends.
+    /// The connection was shut down, but the client didn't close it.
     Closing,
-    /// The head of a request.
+    /// A request head wasn't complete in time.
     Header,
-    /// The next request.
+    /// The next request didn't begin in time.
     KeepAlive,
-    /// The client's taking of what it is sent.
+    /// The client read nothing of the response.
     Send,
-    /// Anything at all from a client that never sent a request.
+    /// The client never began a request.
     NoRequest,
 }
 
 impl Timeout {
-    /// Notes that a client was cut off.
+    /// Logs the timeout, and counts it if the client exceeded a configured limit.
     pub(super) fn log(self, client: Peer) {
         match self {
             Self::Header => fault::report("header_timeout", client),
             Self::Send => fault::report("send_timeout", client),
-            // Many a connection is made for nothing: by browsers ahead of time, by probes of a load balancer.
+            // Browsers connect ahead of time, and load balancers probe the port.
             Self::NoRequest => tracing::debug!(%client, "a client sent no request"),
-            Self::Closing | Self::KeepAlive => tracing::debug!(%client, "a connection was cut off at its end"),
+            Self::Closing | Self::KeepAlive => {
+                tracing::debug!(%client, "a connection wasn't closed by its client in time")
+            }
         }
     }
 }
 
-/// Waits for a connection to be late.
+/// Waits for a timeout of a connection to expire.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     activity: Arc<Activity>,
     seen: Arc<Seen>,
     bounds: Bounds,
     header_timeout: Duration,
-    /// Since when the head of a request is being read.
+    /// When the request head that is being read began.
     head: Option<Instant>,
-    /// When the client was told that the connection ends.
+    /// When the graceful shutdown of the connection began.
     closing: Option<Instant>,
     sleep: Pin<Box<Sleep>>,
 }
@@ -169,13 +171,13 @@ impl Watchdog {
         }
     }
 
-    /// From now on the connection has only a little time left.
+    /// Starts the timeout of a graceful shutdown.
     pub(super) fn start_closing(&mut self) {
         self.closing = Some(Instant::now());
     }
 
-    /// Waits for something to be late. To be polled whenever the connection was, because nobody else wakes it when a
-    /// deadline changes.
+    /// Completes when a timeout expires. It must be polled after every poll of the connection, because a deadline that
+    /// changes doesn't wake it.
     pub(super) async fn expired(&mut self) -> Timeout {
         std::future::poll_fn(|context| self.poll(context)).await
     }
@@ -188,7 +190,7 @@ impl Watchdog {
             if deadline < self.sleep.deadline() {
                 self.sleep.as_mut().reset(deadline);
             }
-            // To wake too early and look costs less than to set the timer anew with every byte.
+            // Waking too early is cheaper than resetting the timer with every byte.
             ready!(self.sleep.as_mut().poll(context));
             if deadline <= Instant::now() {
                 return Poll::Ready(what);
@@ -197,14 +199,14 @@ impl Watchdog {
         }
     }
 
-    /// What is late next, and when.
+    /// The next deadline, and the timeout that it belongs to.
     fn next(&mut self) -> Option<(Instant, Timeout)> {
         let begun = self.activity.begun;
         let send = self.activity.blocked.get(begun);
         let send = send.map(|since| (since + self.bounds.send_timeout, Timeout::Send));
         let is_active = self.activity.requests.load(Ordering::Acquire) > 0;
         let idle = self.activity.idle.get(begun).filter(|_| !is_active);
-        // A request that came before its client had read the farewell is answered all the same.
+        // A request that the client sent before it noticed the shutdown is still answered.
         let closing = self.closing.filter(|_| !is_active).max(self.closing.and(idle));
         let closing = closing.or_else(|| self.activity.draining.get(begun));
         let closing = closing.map(|since| (since + CLOSING_TIMEOUT, Timeout::Closing));
@@ -227,5 +229,5 @@ impl Watchdog {
     }
 }
 
-/// How long a connection may take to end once that is settled.
+/// How long a client may take to close the connection after its shutdown.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(5);

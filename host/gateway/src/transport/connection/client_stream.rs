@@ -1,5 +1,5 @@
-//! A client's stream: it notes whether the client takes what it is sent, and ends so that the client can read the last
-//! answer.
+//! The byte stream of a client. It records whether the client reads what it is sent, and it closes in a way that lets
+//! the client read the last response.
 
 use std::io;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tokio::io::ReadBuf;
 
 use super::activity::Activity;
 
-/// A stream that is looked at as it is read and written.
+/// A stream that records its activity.
 #[derive(Debug)]
 pub(super) struct ClientStream<S> {
     stream: Watched<S>,
@@ -66,8 +66,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         self.record(outcome)
     }
 
-    /// A socket that is closed while the client still sends is reset, and with the reset goes the answer that the client
-    /// hasn't read yet (RFC 9112, section 9.6). So what belongs to a request that was given up is read and forgotten.
+    /// Closes the sending side, then reads and drops the rest of an unfinished request. If the socket were closed while
+    /// the client is still sending, it would be reset, and the client could lose the response (RFC 9112, section 9.6).
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ended {
             let outcome = Pin::new(&mut self.stream).poll_shutdown(context);
@@ -76,10 +76,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         }
         while matches!(self.seen.reading(), Reading::Body | Reading::Head | Reading::Lost) {
             self.activity.draining_started();
-            let mut forgotten = [0; 8192];
-            let mut forgotten = ReadBuf::new(&mut forgotten);
-            let outcome = ready!(Pin::new(&mut self.stream).poll_read(context, &mut forgotten));
-            if outcome.is_err() || forgotten.filled().is_empty() {
+            let mut discarded = [0; 8192];
+            let mut discarded = ReadBuf::new(&mut discarded);
+            let outcome = ready!(Pin::new(&mut self.stream).poll_read(context, &mut discarded));
+            if outcome.is_err() || discarded.filled().is_empty() {
                 break;
             }
         }

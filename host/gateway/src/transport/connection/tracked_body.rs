@@ -1,4 +1,4 @@
-//! An answer's body as it is sent: its request is under way until it ends, and it shows when it waits for the client.
+//! A response body that keeps its request active until the body ends. It also records when HTTP/2 waits for the client.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -12,7 +12,7 @@ use http_body::SizeHint;
 use super::activity::ActiveRequest;
 use super::streams::mark_waiting;
 
-/// A body on its way to the client.
+/// The body of a response that is being sent to the client.
 #[derive(Debug)]
 pub(super) struct TrackedBody<B> {
     body: B,

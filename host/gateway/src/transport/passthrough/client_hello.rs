@@ -1,5 +1,5 @@
-//! What a client says first. It is read by the parser that the gateway's own TLS reads it with, and kept, because whoever
-//! it is for has to read it too.
+//! Reads the ClientHello of a connection with rustls's parser, which the gateway's own TLS uses as well. The bytes are
+//! kept for the server that terminates TLS.
 
 use bytes::Bytes;
 use bytes::BytesMut;
@@ -11,19 +11,19 @@ use tokio::io::AsyncReadExt;
 /// The first bytes of a connection.
 #[derive(Debug)]
 pub(super) struct ClientHello {
-    /// The host that a ClientHello names (RFC 6066, section 3), in lower case; none: there is no ClientHello that rustls
-    /// takes, or it names none.
+    /// The host that the ClientHello names (RFC 6066, section 3), in lower case. `None` if it names none, or if rustls
+    /// doesn't accept it.
     pub(super) host: Option<String>,
-    /// All that was read, which may be more than the ClientHello.
+    /// All bytes that were read, which may be more than the ClientHello.
     pub(super) bytes: Bytes,
 }
 
 impl ClientHello {
-    /// Reads until a ClientHello is whole, can't become one, or is too large to go on.
+    /// Reads until the ClientHello is complete, malformed or too large.
     ///
     /// # Errors
     ///
-    /// When the connection breaks.
+    /// Fails if the connection fails.
     pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let mut acceptor = Acceptor::default();
         let mut bytes = BytesMut::with_capacity(TYPICAL_SIZE);
@@ -67,7 +67,7 @@ fn parse(acceptor: &mut Acceptor, mut bytes: &[u8]) -> Parsed {
                 let host = accepted.client_hello().server_name().map(str::to_ascii_lowercase);
                 return Parsed::Named(host);
             }
-            // The alert that belongs to it is sent by whoever reads the same bytes next.
+            // The TLS server that reads the same bytes next sends the alert.
             Err(_) => return Parsed::Unusable,
         }
     }
@@ -76,7 +76,7 @@ fn parse(acceptor: &mut Acceptor, mut bytes: &[u8]) -> Parsed {
 
 /// Enough for a ClientHello with a post-quantum key share.
 const TYPICAL_SIZE: usize = 2048;
-/// Largest ClientHello that is looked at, in bytes, with the records that it comes in.
+/// The largest ClientHello that is read, in bytes, including the record headers.
 const MAX_SIZE: usize = 16 * 1024;
 
 #[cfg(test)]
@@ -84,8 +84,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn no_hello_is_read_for_ever() {
-        // A ClientHello of 60,000 bytes, in records of 1 KiB: rustls takes one of 65,535.
+    async fn an_endless_client_hello_is_given_up() {
+        // A ClientHello of 60,000 bytes in records of 1 KiB. rustls accepts up to 65,535.
         let record = [&[22, 3, 1, 4, 0][..], &[1, 0, 0xea, 0x60], &[0; 1020]].concat();
         let endless = record.repeat(100);
         let hello = ClientHello::read(&mut endless.as_slice()).await.unwrap();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_read_is_kept_whatever_it_is() {
+    async fn all_bytes_are_kept_even_if_they_are_not_tls() {
         for sent in [&b""[..], b"GET / HTTP/1.1\r\n", &[22, 3, 1], &[22, 3, 1, 0, 1, 1]] {
             let hello = ClientHello::read(&mut { sent }).await.unwrap();
             assert_eq!((hello.host, hello.bytes.as_ref()), (None, sent));

@@ -1,5 +1,5 @@
-//! Connections that are for somebody else: TLS whose ClientHello names a host of `[[server.passthrough]]` goes on to its
-//! address as it is. The gateway has no part in that TLS, so it knows nobody there; whoever ends it does.
+//! Forwards TLS connections whose ClientHello names a host of `[[server.passthrough]]`, without decrypting them. The
+//! gateway authenticates none of their users: that is up to the server that terminates TLS.
 
 mod client_hello;
 mod rewind;
@@ -25,7 +25,7 @@ use crate::config::PassthroughConfig;
 use crate::transport::connection::Slot;
 use crate::transport::socket;
 
-/// Whose connections a listener passes on, and those that it does.
+/// The passthrough rules of a listener, and the connections that it forwards.
 #[derive(Debug)]
 pub(crate) struct Passthrough {
     rules: Vec<Rule>,
@@ -33,7 +33,7 @@ pub(crate) struct Passthrough {
     closing: CancellationToken,
 }
 
-/// One host name or a kind of them, and its address.
+/// A pattern of host names, and the address that their connections go to.
 #[derive(Debug)]
 struct Rule {
     config: PassthroughConfig,
@@ -41,7 +41,7 @@ struct Rule {
 }
 
 impl Passthrough {
-    /// None: there is nobody else.
+    /// Returns `None` if there are no rules.
     pub(crate) fn new(rules: &[PassthroughConfig]) -> Option<Arc<Self>> {
         for PassthroughConfig { sni, upstream, .. } in rules {
             tracing::info!(%sni, upstream, "passthrough loaded");
@@ -60,7 +60,7 @@ impl Passthrough {
         })
     }
 
-    /// Whether a rule is for this host.
+    /// Whether a rule matches this host.
     pub(crate) fn covers(&self, host: &str) -> bool {
         self.rule(host).is_some()
     }
@@ -69,12 +69,13 @@ impl Passthrough {
         self.rules.iter().find(|rule| rule.config.sni.covers(host))
     }
 
-    /// Carries bytes both ways until one side ends it or the gateway closes. The slot stays taken so long.
+    /// Forwards bytes in both directions until one side closes or the gateway stops. The slot stays occupied until
+    /// then.
     pub(crate) async fn forward<S>(&self, host: &str, stream: S, peer: Peer, slot: Slot)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        // The first one decides.
+        // The first matching rule applies.
         let Some(rule) = self.rule(host) else { return };
         let _tracked = self.connections.token();
         let line = AuditLine { rule, host, peer };
@@ -100,24 +101,24 @@ impl Passthrough {
         open.decrement(1);
     }
 
-    /// Waits until all are gone of their own accord.
+    /// Waits until all connections have ended by themselves.
     pub(crate) async fn finished(&self) {
         self.connections.close();
         self.connections.wait().await;
     }
 
-    /// Ends every one of them, and waits until all are gone.
+    /// Ends all connections, and waits until they have ended.
     pub(crate) async fn close(&self) {
         self.closing.cancel();
         self.finished().await;
     }
 }
 
-/// What a client says first: the host that it names, if it does, and the stream as if nobody had read it.
+/// Reads the ClientHello. Returns the host that it names, if any, and a stream that yields the same bytes again.
 ///
 /// # Errors
 ///
-/// When the connection breaks.
+/// Fails if the connection fails.
 pub(crate) async fn read_client_hello<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Option<String>, Rewind<S>)> {
     let hello = ClientHello::read(&mut stream).await?;
     Ok((hello.host, Rewind::new(hello.bytes, stream)))
@@ -130,12 +131,12 @@ async fn connect(upstream: &str) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// How many bytes went to the upstream, and how many came back.
+/// Returns how many bytes were sent to the upstream, and how many were received from it.
 async fn splice(mut client: impl AsyncRead + AsyncWrite + Unpin, mut upstream: TcpStream) -> io::Result<(u64, u64)> {
     io::copy_bidirectional(&mut client, &mut upstream).await
 }
 
-/// What the log says of one connection. A host that a ClientHello names is a DNS name, which rustls has checked: letters,
+/// The audit log lines of one connection. rustls has checked that the host of a ClientHello is a DNS name: letters,
 /// digits, `-`, `_` and dots.
 #[derive(Clone, Copy)]
 struct AuditLine<'a> {
@@ -163,7 +164,7 @@ impl AuditLine<'_> {
     }
 
     fn cut(self, after: Duration) {
-        self.ended(None, None, Some("the gateway stops"), after);
+        self.ended(None, None, Some("the gateway is stopping"), after);
     }
 
     fn ended(self, sent: Option<u64>, received: Option<u64>, why: Option<&str>, after: Duration) {
@@ -187,7 +188,7 @@ impl AuditLine<'_> {
             client = %self.peer,
             upstream = self.rule.config.upstream,
             why,
-            "a connection was not passed on"
+            "a connection was not forwarded"
         );
     }
 

@@ -1,4 +1,4 @@
-//! A connection whose first bytes were read, for somebody who must read them too.
+//! A stream whose first bytes were already read, and are yielded again to the next reader.
 
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 
-/// A stream that begins with bytes that were taken off it before.
+/// A stream that yields `first` before the bytes of `rest`.
 #[derive(Debug)]
 pub(crate) struct Rewind<S> {
     first: Bytes,
@@ -35,8 +35,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
             return Pin::new(&mut self.rest).poll_read(context, buffer);
         }
         let length = self.first.len().min(buffer.remaining());
-        let taken = self.first.split_to(length);
-        buffer.put_slice(taken.chunk());
+        let bytes = self.first.split_to(length);
+        buffer.put_slice(bytes.chunk());
         Poll::Ready(Ok(()))
     }
 }
