@@ -1,4 +1,4 @@
-//! Whether a server is healthy: as far as its requests show, and as far as checks do.
+//! The health of a server, as shown by its requests (passively) and by health checks (actively).
 
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -12,18 +12,18 @@ use super::counters;
 use crate::config::HealthConfig;
 use crate::config::UpstreamConfig;
 
-/// What is known of one server's health.
+/// The health of one server.
 pub(super) struct Health {
     upstream: String,
     server: String,
     gauge: Gauge,
-    /// None: it is the only server, and nobody is helped by leaving it alone.
+    /// `None` for the only server of an upstream, which ejecting wouldn't help.
     passive: Option<Passive>,
     active: Option<HealthConfig>,
     state: Mutex<HealthState>,
 }
 
-/// When a server is left alone because of its requests.
+/// When a server is ejected because its requests fail.
 struct Passive {
     max_fails: usize,
     fail_timeout: Duration,
@@ -31,15 +31,15 @@ struct Passive {
 
 #[derive(Default)]
 struct HealthState {
-    /// Requests that failed in a row.
+    /// How many requests failed in a row.
     fails: usize,
-    /// It is left alone until then, and under suspicion until a request goes well.
+    /// Until when the server gets no requests. It stays set after that until a request succeeds.
     ejected_until: Option<Instant>,
-    /// How often in a row.
+    /// How often the server was ejected without a success in between.
     ejections: u32,
-    /// Checks say that it is down.
+    /// Whether the server is down according to the checks.
     is_down: bool,
-    /// Checks in a row that said otherwise.
+    /// How many checks in a row contradict `is_down`.
     contradicting: usize,
 }
 
@@ -58,14 +58,14 @@ impl Health {
         }
     }
 
-    /// Whether it should get requests. One whose time alone is over gets them again, and is left alone anew at the first
-    /// that fails.
+    /// Whether the server should get requests. A server gets them again after its ejection, but the first failure
+    /// ejects it again.
     pub(super) fn is_available(&self) -> bool {
         let state = self.state();
         !state.is_down && state.ejected_until.is_none_or(|until| until <= Instant::now())
     }
 
-    /// A request went well.
+    /// Records a request that succeeded.
     pub(super) fn succeeded(&self) {
         let mut state = self.state();
         state.fails = 0;
@@ -76,7 +76,7 @@ impl Health {
         }
     }
 
-    /// A request failed, and the server is to blame.
+    /// Records a request that failed by the fault of the server.
     pub(super) fn failed(&self) {
         let Some(passive) = &self.passive else { return };
         let now = Instant::now();
@@ -99,11 +99,11 @@ impl Health {
             server = self.server,
             fails = state.fails,
             "for" = ?period,
-            "a server fails and is left alone"
+            "a server fails and gets no requests for a while"
         );
     }
 
-    /// A check was made. The text says why it failed.
+    /// Records the outcome of a check. The error says why it failed.
     pub(super) fn checked(&self, outcome: Result<(), String>) {
         let Some(active) = &self.active else { return };
         let mut state = self.state();
@@ -123,7 +123,7 @@ impl Health {
         state.contradicting = 0;
         state.is_down = outcome.is_err();
         match outcome {
-            // What its requests said before is out of date.
+            // The failures of earlier requests are out of date.
             Ok(()) => {
                 (state.fails, state.ejected_until, state.ejections) = (0, None, 0);
                 tracing::info!(
@@ -149,7 +149,7 @@ impl Health {
     }
 }
 
-/// Longest time that a server is left alone, unless more was configured.
+/// The longest ejection, unless `fail_timeout` is longer.
 const MAX_EJECTION: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
@@ -181,12 +181,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_is_left_alone_longer_each_time_until_it_answers() {
+    async fn each_ejection_of_a_failing_server_is_longer_until_a_request_succeeds() {
         let health = health(true);
         health.failed();
         health.succeeded();
         health.failed();
-        assert!(health.is_available(), "not two in a row");
+        assert!(health.is_available(), "the failures are not in a row");
         for factor in [1, 2, 4, 8, 16, 30, 30] {
             health.failed();
             let period = PERIOD * factor - Duration::from_millis(1);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_only_server_is_never_left_alone() {
+    async fn the_only_server_is_never_ejected() {
         let health = health(false);
         for _ in 0..100 {
             health.failed();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn checks_decide_when_enough_of_them_agree() {
+    async fn enough_checks_in_a_row_change_the_health() {
         let health = health(true);
         let failed = || Err("no".to_owned());
         for (outcome, available) in [

@@ -1,5 +1,5 @@
-//! Active health checks: a GET to each server every now and then, over a connection of its own, so that it shows whether
-//! one can be made.
+//! Active health checks: a periodic GET request to each server. Each check makes a new connection, so that it also
+//! shows whether the server accepts connections.
 
 use std::sync::Arc;
 use std::sync::Weak;
@@ -21,13 +21,13 @@ use tokio_util::task::AbortOnDropHandle;
 use super::server::Server;
 use crate::config::HealthConfig;
 
-/// Checks a server for as long as there is one.
+/// Checks a server until it is dropped.
 pub(super) fn start(server: &Arc<Server>, config: HealthConfig) {
     let server = Arc::downgrade(server);
     tokio::spawn(async move {
         while let Some(server) = Weak::upgrade(&server) {
             let outcome = tokio::time::timeout(config.timeout, check(&server, &config.path)).await;
-            let outcome = outcome.unwrap_or_else(|_| Err("it does not answer in time".to_owned()));
+            let outcome = outcome.unwrap_or_else(|_| Err("it didn't answer in time".to_owned()));
             server.health.checked(outcome);
             drop(server);
             tokio::time::sleep(config.interval).await;
@@ -35,7 +35,7 @@ pub(super) fn start(server: &Arc<Server>, config: HealthConfig) {
     });
 }
 
-/// Asks once. Only the head of the answer is read.
+/// Makes one check. Only the head of the response is read.
 async fn check(server: &Server, path: &PathAndQuery) -> Result<(), String> {
     let connected = server.connector.clone().connect(false).await;
     let connected = connected.map_err(|error| super::error::error_chain(&error))?;
@@ -72,7 +72,7 @@ fn body(request: http::request::Builder) -> Result<Request<Empty<Bytes>>, String
 }
 
 fn unexpected_status(status: StatusCode) -> String {
-    format!("it answers {}", status.as_u16())
+    format!("it answered {}", status.as_u16())
 }
 
 const USER_AGENT: &str = "portcullis-health";

@@ -1,5 +1,5 @@
-//! The upstream side: takes a finished request there and brings the response back. Bodies stream both ways; a request is
-//! sent again only where no server can have acted on it, or where acting twice does no harm.
+//! Forwards requests to upstreams and returns their responses. Bodies are streamed in both directions. A failed request
+//! is repeated only if no server has processed it, or if processing it twice is harmless.
 
 pub(crate) mod body;
 mod connect;
@@ -59,35 +59,35 @@ use crate::proxy::body::Body;
 use crate::proxy::body::ClientBody;
 use crate::transport::connection::Slot;
 
-/// The servers of all upstreams with the connections to them, and the upgraded connections. It outlives a generation of
-/// the configuration.
+/// The servers of all upstreams with their connections, and the upgraded connections. A `Proxy` outlives a generation
+/// of the configuration.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    /// By name, for as long as a generation uses them.
+    /// The upstreams by name, while a generation uses them.
     upstreams: Mutex<HashMap<String, Weak<UpstreamGroup>>>,
     checks_health: bool,
     tunnels: Tunnels,
 }
 
-/// One request on its way to an upstream.
+/// A request to forward.
 pub(crate) struct Forward {
-    /// Its target is a path, and its `Host` is whom the client asked for.
+    /// The target is a path. `Host` is the host that the client requested.
     pub(crate) head: request::Parts,
-    /// The client's body, or none.
+    /// The client's body, or an empty one.
     pub(crate) body: Either<ClientBody, Empty<Bytes>>,
-    /// `None` if the client asks for no upgrade.
+    /// `None` if the client requests no upgrade.
     pub(crate) upgrade: Option<Upgrade>,
-    /// How long the upstream may be waited for. It runs while the upstream's turn it is, so that a long upload takes the
-    /// time that it needs.
+    /// How long the response may take to begin. The time doesn't run while the client sends its body, so a long upload
+    /// doesn't count.
     pub(crate) timeout: Duration,
-    /// The client's place, which an upgraded connection goes on to take.
+    /// The slot of the client's connection, which an upgraded connection keeps.
     pub(crate) slot: Slot,
-    /// What the client may not send in a trailer.
+    /// The trailers that the client may not send.
     pub(crate) trailers: Arc<ForbiddenTrailers>,
 }
 
 impl Proxy {
-    /// A proxy that checks the health of servers, where that is configured.
+    /// A proxy that runs the configured health checks.
     pub(crate) fn new() -> Self {
         Self {
             upstreams: Mutex::default(),
@@ -96,7 +96,7 @@ impl Proxy {
         }
     }
 
-    /// A proxy that sends nothing of its own accord, for commands that only look at a configuration.
+    /// A proxy without health checks, for commands that only examine a configuration.
     pub(crate) fn idle() -> Self {
         Self {
             checks_health: false,
@@ -104,8 +104,8 @@ impl Proxy {
         }
     }
 
-    /// The handle of an upstream. One that is in use already and configured the same keeps its connections, and what is
-    /// known of its servers.
+    /// The handle of an upstream. If the upstream is in use already with the same configuration, it keeps its
+    /// connections and the health of its servers.
     pub(crate) fn upstream(&self, config: &Arc<UpstreamConfig>) -> Arc<UpstreamGroup> {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         upstreams.retain(|_, upstream| upstream.strong_count() > 0);
@@ -121,7 +121,7 @@ impl Proxy {
         upstream
     }
 
-    /// Sends a request on, and waits for the head of the response.
+    /// Forwards a request, and waits for the head of the response.
     pub(crate) async fn forward(
         &self,
         upstream: &UpstreamGroup,
@@ -136,7 +136,7 @@ impl Proxy {
             trailers,
         } = request;
         let config = &upstream.config;
-        // HTTP/2 has no upgrades: the request is served as if it hadn't asked for one.
+        // HTTP/2 has no upgrades, so the request is forwarded as an ordinary one.
         let upgrade = upgrade.filter(|_| config.protocol != Protocol::Http2);
         let context = ExchangeContext {
             timeout,
@@ -152,7 +152,7 @@ impl Proxy {
         let (answered, in_flight) = Attempts::new(upstream, &context).send(request).await?;
         let ServerResponse { response, lease } = answered;
         if let Some(signal) = signal.as_ref().filter(|_| response.status().is_success()) {
-            // The upstream wants the body without having said so before.
+            // The upstream accepted the request without a 100 response.
             signal.open();
         }
         let server = Arc::clone(&in_flight.0);
@@ -170,17 +170,17 @@ impl Proxy {
         Ok(clean(head, Either::Right(body)))
     }
 
-    /// Waits until no upgraded connection is left.
+    /// Waits until all upgraded connections have ended by themselves.
     pub(crate) async fn gone(&self) {
         self.tunnels.finished().await;
     }
 
-    /// Ends the upgraded connections.
+    /// Ends all upgraded connections.
     pub(crate) async fn close(&self) {
         self.tunnels.close().await;
     }
 
-    /// Carries the upgraded connection. None: nobody asked for what the upstream agreed to.
+    /// Starts the upgraded connection. `None` if the client didn't offer the protocol that the upstream chose.
     fn switch(
         &self,
         mut response: Response<Incoming>,
@@ -202,11 +202,11 @@ impl Proxy {
     }
 }
 
-/// What an exchange takes while its response is on its way.
+/// What an exchange occupies until the end of its response.
 pub(crate) struct Exchange {
     _in_flight: InFlight,
     _lease: ConnectionLease,
-    /// When it is dropped, a body that still waits for it breaks off.
+    /// A body that is still waiting for the signal ends with an error when the signal is dropped.
     _signal: Option<ContinueSignal>,
 }
 
@@ -216,7 +216,8 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// What a future comes to. None: it has come to nothing when, for as long as `limit`, nothing has moved.
+/// Drives a future to completion. Returns `None` if there is no progress for `limit` while the exchange isn't waiting
+/// for the client.
 async fn with_idle_timeout<T>(progress: &Progress, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     loop {
@@ -229,7 +230,7 @@ async fn with_idle_timeout<T>(progress: &Progress, limit: Duration, future: impl
     }
 }
 
-/// A response without what belongs to the upstream's connection: its version, extensions and hop-by-hop headers.
+/// Removes what belongs to the upstream's connection: the version, the extensions and the hop-by-hop headers.
 fn clean(head: response::Parts, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
@@ -245,7 +246,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
 
     #[tokio::test(start_paused = true)]
-    async fn an_upload_takes_the_time_that_it_needs() {
+    async fn a_slow_upload_may_take_longer_than_the_limit() {
         let progress = Progress::default();
         let upload = async {
             for _ in 0..10 {
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upstream_that_says_nothing_is_given_up() {
+    async fn an_upstream_that_sends_nothing_is_given_up() {
         let progress = Progress::default();
         let upload = async {
             progress.step();

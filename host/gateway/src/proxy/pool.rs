@@ -1,5 +1,5 @@
-//! Connections to one server that are kept for the next request, and how many there may be. An HTTP/1.1 connection
-//! carries one request at a time, an HTTP/2 connection many.
+//! The connection pool of one server, with its limit on connections. An HTTP/1.1 connection carries one request at a
+//! time, an HTTP/2 connection carries many.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -33,20 +33,21 @@ pub(super) struct Pool {
     connect_timeout: Duration,
     idle: Mutex<IdleConnections>,
     permits: Arc<Semaphore>,
-    /// Wakes who waits for a place: a connection, or a stream of one, is free.
+    /// Wakes a task that waits for a connection, when a connection or a stream becomes free.
     freed: Notify,
-    /// Held while a connection is made that may turn out to be HTTP/2: others may share it.
+    /// Locked while a connection is made that may turn out to be HTTP/2, so that other requests can share it.
     connecting: tokio::sync::Mutex<()>,
-    /// Whether the server is known to speak HTTP/1.1, so that nothing is to be shared.
+    /// Whether the server is known to speak HTTP/1.1, whose connections can't be shared.
     speaks_http1: AtomicBool,
     reaper_started: AtomicBool,
 }
 
+/// The connections that the next request can use.
 #[derive(Default)]
 struct IdleConnections {
-    /// Idle ones, the one last used at the end.
+    /// Idle HTTP/1.1 connections, the most recently used one last.
     http1: Vec<(Instant, Http1)>,
-    /// All that live.
+    /// All HTTP/2 connections, since they can be shared while they carry requests.
     http2: Vec<Http2>,
 }
 
@@ -64,7 +65,7 @@ struct Http2 {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Room for one request on an HTTP/2 connection.
+/// A stream of an HTTP/2 connection, for one request.
 pub(super) struct Http2Stream {
     pub(super) sender: http2::SendRequest<RequestBody>,
     streams: Arc<AtomicUsize>,
@@ -98,7 +99,7 @@ impl Pool {
         }
     }
 
-    /// A connection that was kept, if there is one. `only_http1`: for an upgrade.
+    /// Takes a connection that is already open, if there is one. `only_http1` is set for an upgrade.
     pub(super) fn checkout(self: &Arc<Self>, only_http1: bool) -> Option<PooledConnection> {
         let mut idle = self.lock();
         if !only_http1 {
@@ -120,8 +121,7 @@ impl Pool {
         None
     }
 
-    /// A connection that is made for this request, or one that others free meanwhile. Takes no longer than a connection
-    /// may take.
+    /// Makes a connection, or takes one that becomes free meanwhile. Either must happen within `connect_timeout`.
     pub(super) async fn connect(self: &Arc<Self>, only_http1: bool) -> Result<PooledConnection, ProxyError> {
         let mut waits = false;
         let connected = tokio::time::timeout(self.connect_timeout, async {
@@ -156,7 +156,8 @@ impl Pool {
         }
     }
 
-    /// Waits for others that make a connection which may turn out to be one to share. None: this one won't be.
+    /// Waits while another task makes a connection that may turn out to be shareable. Returns `None` if the connection
+    /// of this request can't be shared.
     async fn lock_connecting(&self, only_http1: bool) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         let shares = || !only_http1 && !self.speaks_http1.load(Ordering::Relaxed);
         if !shares() {
@@ -166,7 +167,7 @@ impl Pool {
         shares().then_some(connecting)
     }
 
-    /// Keeps an HTTP/1.1 connection once its last exchange is over, if it can carry another.
+    /// Returns an HTTP/1.1 connection to the pool after its exchange is over, if it can carry another one.
     pub(super) fn give_back(self: &Arc<Self>, mut connection: Http1) {
         if connection.sender.is_ready() {
             return self.put_idle(connection);
@@ -224,7 +225,7 @@ impl Pool {
         }))
     }
 
-    /// Closes what nobody uses any more, from now on and for as long as there is a pool.
+    /// Starts to close connections that were idle for too long, until the pool is dropped.
     fn start_reaper(self: &Arc<Self>) {
         if self.reaper_started.swap(true, Ordering::Relaxed) {
             return;
@@ -281,19 +282,19 @@ impl Http2 {
     }
 }
 
-/// Shorter than the 5 seconds after which Node.js closes an idle connection: a request that meets the closing of its
-/// connection may have been acted on, and can be tried again only if that does no harm.
+/// Shorter than the 5 seconds after which Node.js closes an idle connection. If a connection closes while a request is
+/// sent, the server may have processed the request, and it can be repeated only if that is harmless.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// HTTP/2 says which requests it took before it closed (RFC 9113, section 6.8).
+/// Longer, because an HTTP/2 server that closes declares which requests it has processed (RFC 9113, section 6.8).
 const HTTP2_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MAX_IDLE: usize = 256;
 
-/// As many as a server should allow at least (RFC 9113, section 6.5.2).
+/// The minimum that a server should allow (RFC 9113, section 6.5.2).
 const MAX_STREAMS: usize = 100;
 
-/// Largest head of a response.
+/// The largest head of a response.
 const MAX_HEADERS: usize = 64 * 1024;
 const MAX_HEADER_LIST: u32 = 64 * 1024;
 

@@ -1,5 +1,6 @@
-//! When a request is sent again: if no server has seen it, always; if one may have acted on it, only where twice does no
-//! harm, nothing was answered, and not too many others are sent twice.
+//! Retries. A request that no server has seen can always be sent again. A request that a server may have processed is
+//! repeated only if that is harmless, no part of a response arrived, and not too many other requests are being
+//! repeated.
 
 use std::sync::Arc;
 
@@ -27,9 +28,9 @@ pub(super) struct Attempts<'a> {
     context: &'a ExchangeContext,
     retries_left: usize,
     tried: Vec<Arc<Server>>,
-    /// The head of a request that has no body, so that it can be written again.
+    /// The head of a request without a body, which can be sent again.
     bodiless: Option<request::Parts>,
-    /// Leave to send it twice.
+    /// The permit to repeat the request.
     permit: Option<CountGuard>,
 }
 
@@ -45,7 +46,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Sends the request until a server answers or no further attempt may be made.
+    /// Sends the request until a server answers or no further attempt is allowed.
     pub(super) async fn send(
         mut self,
         mut request: Request<RequestBody>,
@@ -95,7 +96,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// The next server and the request for it, if there may be another attempt.
+    /// The next server and the request for it, if another attempt is allowed.
     fn next_attempt(
         &mut self,
         server: &Arc<Server>,
@@ -105,7 +106,7 @@ impl<'a> Attempts<'a> {
         self.tried.push(Arc::clone(server));
         let next = match self.group.pick_other(&self.tried) {
             Some(other) => Arc::clone(other),
-            // It closed a connection that it had kept open, and takes new ones.
+            // The server closed an idle connection, and still accepts new ones.
             None if failure.is_stale_connection() => Arc::clone(server),
             None => return None,
         };
@@ -116,7 +117,7 @@ impl<'a> Attempts<'a> {
         Some((next, request))
     }
 
-    /// The request once more, if no harm is done when both are acted on.
+    /// The request once more, if it is harmless that both are processed.
     fn rebuild(&mut self, failure: &Failure) -> Option<Request<RequestBody>> {
         let bodiless = self.bodiless.as_ref()?;
         let is_harmless = failure.refused || (failure.unanswered && is_idempotent(&bodiless.method));
@@ -131,8 +132,8 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// RFC 9110, section 9.2.2. Other methods that are registered as idempotent are for few upstreams, and some of those
-/// take them otherwise.
+/// RFC 9110, section 9.2.2. Few upstreams implement the other registered idempotent methods, and some of those aren't
+/// idempotent in practice.
 fn is_idempotent(method: &Method) -> bool {
     matches!(
         *method,

@@ -1,5 +1,4 @@
-//! One server of an upstream: takes a request to it over a connection that is there, or over a new one, and writes it in
-//! the protocol that the connection speaks.
+//! One server of an upstream. A request is sent over an open or a new connection, in the protocol of that connection.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -35,36 +34,36 @@ use crate::config::UpstreamServerConfig;
 
 /// One server.
 pub(super) struct Server {
-    /// What logs and metrics call it.
+    /// The name of the server in logs and metrics.
     pub(super) name: String,
     pub(super) health: Health,
     pub(super) counters: Counters,
-    /// Whom requests ask for that name nobody.
+    /// The host for requests that name none.
     pub(super) authority: Authority,
     pub(super) scheme: Scheme,
     pub(super) connector: Connector,
     pool: Arc<Pool>,
-    /// How many requests it has.
+    /// How many requests are in flight.
     requests: AtomicUsize,
 }
 
-/// What is true of all attempts to answer one request.
+/// What all attempts to answer one request have in common.
 pub(super) struct ExchangeContext {
     pub(super) timeout: Duration,
     pub(super) progress: Progress,
-    /// The client asked for an upgrade.
+    /// Whether the client requested an upgrade.
     pub(super) upgrades: bool,
     pub(super) trailers: Arc<ForbiddenTrailers>,
 }
 
-/// Why a server gave no response, and whether another may be asked.
+/// Why a server gave no response, and whether another one may be tried.
 pub(super) struct Failure {
     pub(super) error: ProxyError,
-    /// The request, of which the server has seen nothing.
+    /// The request, if the server has seen nothing of it.
     pub(super) unsent: Option<Request<RequestBody>>,
-    /// Whether a request that does no harm twice may be sent twice: nothing was answered.
+    /// Whether no part of a response arrived, so that an idempotent request may be repeated.
     pub(super) unanswered: bool,
-    /// Whether the server says that it did nothing about the request.
+    /// Whether the server declared the request unprocessed.
     pub(super) refused: bool,
     /// Whether the connection had carried a request before.
     pub(super) reused: bool,
@@ -88,32 +87,32 @@ impl Failure {
         }
     }
 
-    /// Whether the server ended a connection that it had kept open until then. That says little about the server.
+    /// Whether the server closed a reused connection, which says little about the health of the server.
     pub(super) fn is_stale_connection(&self) -> bool {
         self.reused && matches!(self.error, ProxyError::Broken(_))
     }
 
-    /// Whether it counts against the server.
+    /// Whether the failure counts against the server.
     pub(super) fn is_server_fault(&self, context: &ExchangeContext) -> bool {
-        // A server of HTTP/2 alone needn't agree to what a client's upgrade needs.
+        // A server that speaks only HTTP/2 rejects the ALPN protocol that an upgrade needs.
         let is_about_the_upgrade = context.upgrades && matches!(self.error, ProxyError::Connect(ConnectError::Tls(_)));
         self.error.is_server_fault() && !self.is_stale_connection() && !is_about_the_upgrade
     }
 }
 
-/// The head of a response, and the connection that it came over.
+/// A response, and the part of the connection that it occupies.
 pub(super) struct ServerResponse {
     pub(super) response: Response<Incoming>,
     pub(super) lease: ConnectionLease,
 }
 
-/// A part of a connection that a response takes.
+/// The part of a connection that a response occupies.
 pub(super) enum ConnectionLease {
-    /// The whole of it, because it was upgraded.
+    /// The whole connection, which was upgraded.
     Upgraded { _connection: Http1 },
-    /// Nothing that anybody would have to give back.
+    /// Nothing, because the pool takes the connection back by itself.
     Nothing,
-    /// A stream of it.
+    /// One stream of the connection.
     Stream { _stream: Http2Stream },
 }
 
@@ -151,8 +150,8 @@ impl Server {
 
     /// Sends a request, and waits for the head of the response.
     ///
-    /// A connection that was kept may have been closed by the server at this very moment. Where it saw nothing of the
-    /// request, a new connection is made for it: that is no second try.
+    /// The server may close an open connection at any moment. If it has seen nothing of the request, the request is
+    /// sent over a new connection, which doesn't count as a retry.
     pub(super) async fn exchange(
         &self,
         request: Request<RequestBody>,
@@ -254,11 +253,11 @@ impl Server {
         }
     }
 
-    /// The request as HTTP/1.1 has it: its target is the path, and `Host` says who is asked.
+    /// Converts the request to HTTP/1.1: the target is the path, and `Host` names the host.
     fn write_http1(&self, request: &mut Request<RequestBody>) -> Result<(), http::Error> {
-        let asked = request.uri().authority().cloned();
-        if asked.is_some() || !request.headers().contains_key(header::HOST) {
-            let host = asked.as_ref().unwrap_or(&self.authority);
+        let requested = request.uri().authority().cloned();
+        if requested.is_some() || !request.headers().contains_key(header::HOST) {
+            let host = requested.as_ref().unwrap_or(&self.authority);
             let host = HeaderValue::from_str(host.as_str())?;
             request.headers_mut().insert(header::HOST, host);
         }
@@ -269,23 +268,24 @@ impl Server {
         Ok(())
     }
 
-    /// The request as HTTP/2 has it: `:authority` says who is asked, and never a second header (RFC 9113, section 8.3.1).
+    /// Converts the request to HTTP/2: only `:authority` names the host, and `Host` is removed (RFC 9113, section
+    /// 8.3.1).
     fn write_http2(&self, request: &mut Request<RequestBody>, context: &ExchangeContext) -> Result<(), http::Error> {
         let host = request.headers_mut().remove(header::HOST);
-        let asked = host.map(|host| Authority::try_from(host.as_bytes())).transpose()?;
-        let asked = asked.or_else(|| request.uri().authority().cloned());
+        let requested = host.map(|host| Authority::try_from(host.as_bytes())).transpose()?;
+        let requested = requested.or_else(|| request.uri().authority().cloned());
         *request.uri_mut() = Uri::builder()
             .scheme(self.scheme.clone())
-            .authority(asked.unwrap_or_else(|| self.authority.clone()))
+            .authority(requested.unwrap_or_else(|| self.authority.clone()))
             .path_and_query(path(request.uri()))
             .build()?;
         *request.version_mut() = http::Version::HTTP_2;
         if request.extensions().get::<AcceptsTrailers>().is_some() {
-            // The one value that HTTP/2 allows (RFC 9113, section 8.2.2); gRPC demands it.
+            // HTTP/2 allows no other value (RFC 9113, section 8.2.2), and gRPC requires this one.
             let headers = request.headers_mut();
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        // No 100 can be seen to come, so that nobody waits for it.
+        // hyper doesn't report interim responses over HTTP/2, so the body doesn't wait for one.
         request.headers_mut().remove(header::EXPECT);
         request.body_mut().gate(None);
         request.body_mut().trailers(Some(Arc::clone(&context.trailers)));
@@ -293,7 +293,7 @@ impl Server {
     }
 }
 
-/// Says that the client takes trailers after the response.
+/// Marks a request whose client accepts trailers in the response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AcceptsTrailers;
 
@@ -302,7 +302,7 @@ fn path(uri: &Uri) -> PathAndQuery {
     path.unwrap_or_else(|| PathAndQuery::from_static("/"))
 }
 
-/// A request that a server has, counted until it is dropped.
+/// A request in flight at a server, counted until it is dropped.
 pub(super) struct InFlight(pub(super) Arc<Server>);
 
 impl InFlight {

@@ -1,5 +1,5 @@
-//! A request's body as the client sends it, held to its bounds: so many bytes, and no standing still while it is waited
-//! for.
+//! The body of a request as the client sends it, within two limits: how large it is, and how long it pauses while the
+//! gateway waits for it.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -14,11 +14,11 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
-/// A client's body. Nothing is held back: what passes streams on.
+/// The body of a client's request. Its frames are passed on as they arrive.
 #[derive(Debug)]
 pub(crate) struct ClientBody<B = Incoming> {
     incoming: B,
-    /// How many bytes may still come; none: any number.
+    /// How many more bytes are allowed. `None` if the size isn't limited.
     remaining: Option<u64>,
     timeout: Duration,
     is_waiting: bool,
@@ -26,7 +26,8 @@ pub(crate) struct ClientBody<B = Incoming> {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> ClientBody<B> {
-    /// `limit`: most bytes; none: as many as it likes. `timeout`: how long it may stand still while it is waited for.
+    /// Limits the body to `limit` bytes, or not at all for `None`. The body may pause for `timeout` while the gateway
+    /// waits for it.
     pub(crate) fn new(incoming: B, limit: Option<u64>, timeout: Duration) -> Self {
         Self {
             incoming,
@@ -83,16 +84,16 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for ClientBody<B>
     }
 }
 
-/// Why a body didn't come whole.
+/// Why a body isn't complete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// The client ended it, or what it sent is no body.
+    /// The client closed the connection, or sent a malformed body.
     #[error("the body broke off: {0}")]
     Broken(hyper::Error),
-    /// It has more bytes than it may have.
+    /// The body is larger than the limit.
     #[error("the body is larger than max_body_size")]
     Size,
-    /// Nothing of it came for too long.
-    #[error("the body stood still for body_timeout")]
+    /// No byte of the body arrived in time.
+    #[error("the body paused for longer than body_timeout")]
     Timeout,
 }

@@ -155,18 +155,18 @@ impl Protocol {
         let service = service_fn(move |mut request: Request<Incoming>| {
             let active_request = activity.request();
             let (service, connection, seen) = (service.clone(), connection.clone(), Arc::clone(&framing));
-            let doubt = seen.next();
+            let ambiguity = seen.next();
             let stop = stop.clone();
             // Boxed because hyper reserves room for the future in each connection, and most connections are idle.
             Box::pin(async move {
-                if let Some(doubt) = doubt {
-                    request.extensions_mut().insert(doubt);
+                if let Some(ambiguity) = ambiguity {
+                    request.extensions_mut().insert(ambiguity);
                 }
                 let version = request.version();
                 let mut response = answer_or_failure(&service, &connection, request).await;
                 // Bytes after an ambiguous request may be a part of it. Before a shutdown the client is told too, since
                 // a request that is sent while its connection closes is lost.
-                if doubt.is_some() || (stop.was_requested() && version < Version::HTTP_2) {
+                if ambiguity.is_some() || (stop.was_requested() && version < Version::HTTP_2) {
                     let headers = response.headers_mut();
                     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }

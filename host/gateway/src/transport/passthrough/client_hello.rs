@@ -23,7 +23,7 @@ impl ClientHello {
     ///
     /// # Errors
     ///
-    /// Fails if the connection fails.
+    /// If the connection fails.
     pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let mut acceptor = Acceptor::default();
         let mut bytes = BytesMut::with_capacity(TYPICAL_SIZE);

@@ -118,7 +118,7 @@ impl Passthrough {
 ///
 /// # Errors
 ///
-/// Fails if the connection fails.
+/// If the connection fails.
 pub(crate) async fn read_client_hello<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Option<String>, Rewind<S>)> {
     let hello = ClientHello::read(&mut stream).await?;
     Ok((hello.host, Rewind::new(hello.bytes, stream)))
