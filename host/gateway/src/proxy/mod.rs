@@ -166,7 +166,7 @@ impl Proxy {
             return switched.ok_or_else(|| Unanswered::new(&server.name, ProxyError::Protocol));
         }
         let (head, body) = response.into_parts();
-        let body = ResponseBody::new(body, context.progress, config.idle_timeout, exchange).from_version(head.version);
+        let body = ResponseBody::new(body, context.progress, config.idle_timeout, exchange).with_version(head.version);
         Ok(clean(head, Either::Right(body)))
     }
 

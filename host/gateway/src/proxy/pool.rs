@@ -204,10 +204,10 @@ impl Pool {
         let received = connected.stream.received();
         if connected.is_http2 {
             let connection = Http2::new(connected.stream, permit).await?;
-            let lease = PooledConnection::Http2(connection.stream(self));
+            let pooled = PooledConnection::Http2(connection.stream(self));
             self.lock().http2.push(connection);
             self.start_reaper();
-            return Ok(lease);
+            return Ok(pooled);
         }
         if !only_http1 {
             self.speaks_http1.store(true, Ordering::Relaxed);

@@ -44,7 +44,7 @@ impl<B, G> ResponseBody<B, G> {
     }
 
     /// Sets the HTTP version of the response that the body belongs to.
-    pub(crate) fn from_version(mut self, version: Version) -> Self {
+    pub(crate) fn with_version(mut self, version: Version) -> Self {
         self.marks_end = version == Version::HTTP_2;
         self
     }
