@@ -54,7 +54,6 @@ pub(crate) use self::upgrade::Tunnels;
 pub(crate) use self::upgrade::Upgrade;
 use crate::config::Protocol;
 use crate::config::UpstreamConfig;
-use crate::proxy::body;
 use crate::proxy::body::Body;
 use crate::proxy::body::ClientBody;
 use crate::transport::connection::Slot;

@@ -17,13 +17,13 @@ use crate::forward_auth::grpc::ExtAuthz;
 use crate::pipeline::Gateway;
 use crate::serve::public::Public;
 use crate::serve::redirect::Redirect;
+use crate::transport::BoundAddress;
+use crate::transport::Inherited;
 use crate::transport::Listener;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
 use crate::transport::connection::Service;
 use crate::transport::passthrough::Passthrough;
-use crate::transport::socket::BoundAddress;
-use crate::transport::socket::Inherited;
 
 /// The bound listeners.
 #[derive(Debug)]
