@@ -219,7 +219,7 @@ def test_an_upstream_that_is_gone_ends_the_connection(serve, upstream, server, a
         client.sendall(hello(OTHER))
         assert client.recv(100) == b""
     assert gateway.metric("portcullis_passthrough_connections_total", outcome="unreachable") == 1
-    assert gateway.logged(message="a connection was not passed on")
+    assert gateway.logged(message="a connection was not forwarded")
     assert own(gateway, authority, "localhost") == 401
 
 

@@ -148,4 +148,4 @@ def test_signs_of_life_are_for_the_process_that_was_asked(serve, upstream, manag
 def test_a_manager_that_is_gone_keeps_nobody(serve, upstream, tmp_path):
     gateway = serve(protected(upstream), NOTIFY_SOCKET=str(tmp_path / "nobody"))
     assert gateway.send("/", ALICE).status == 200
-    assert gateway.logged(message="systemd can't be told how the gateway is")
+    assert gateway.logged(message="the state can't be reported to systemd")

@@ -69,7 +69,7 @@ def test_a_server_that_dies_is_left_alone_and_one_that_comes_back_is_found(serve
     assert who(gateway, 12) == {b"b": 12}, "no client notices"
     assert healthy(gateway, mortal) == 0
     assert healthy(gateway, other) == 1
-    [line] = gateway.logged(message="a server fails and is left alone")[:1]
+    [line] = gateway.logged(message="a server fails and gets no requests for a while")[:1]
     assert (line["upstream"], line["server"], line["level"]) == ("app", f"127.0.0.1:{port}", "WARN")
     played(named(b"a"), address=("127.0.0.1", port))
     eventually(lambda: b"a" in who(gateway), "the server is found again")
@@ -141,7 +141,7 @@ def test_a_server_that_fails_its_checks_gets_nothing_until_it_passes_them(serve,
     eventually(lambda: healthy(gateway, servers[0]) == 0, "the checks have failed")
     assert who(gateway, 10) == {b"b": 10}
     [line] = gateway.logged(message="a server is not healthy")
-    assert line["why"] == "it answers 500"
+    assert line["why"] == "it answered 500"
     first.status = 204
     eventually(lambda: healthy(gateway, servers[0]) == 1, "the checks go well")
     assert who(gateway, 10) == {b"a": 5, b"b": 5}
@@ -155,10 +155,10 @@ def test_a_server_that_fails_its_checks_gets_nothing_until_it_passes_them(serve,
 @pytest.mark.parametrize(
     ("play", "why"),
     [
-        (lambda line: line.rest(), "it does not answer in time"),
+        (lambda line: line.rest(), "it didn't answer in time"),
         (lambda line: line.head(), "connection closed before message completed"),
         (lambda line: (line.head(), line.send(b"SSH-2.0-x\r\n")), "invalid HTTP version parsed"),
-        (answers(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), "it answers 302"),
+        (answers(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), "it answered 302"),
         (answers(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"), "message head is too large"),
     ],
     ids=["silence", "an end", "garbage", "a redirect", "a huge header"],
@@ -221,4 +221,4 @@ def test_a_client_cant_make_a_server_look_ill(serve, played):
                     while connection.recv(1000):
                         pass
     assert who(gateway, 4) == {b"ok": 4}
-    assert gateway.logged(message="a server fails and is left alone") == []
+    assert gateway.logged(message="a server fails and gets no requests for a while") == []

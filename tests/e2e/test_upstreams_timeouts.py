@@ -52,7 +52,7 @@ def test_a_response_that_never_begins_is_a_504(serve, played):
     gateway = serve(upstream(server, route_more='timeout = "300ms"'))
     answer = gateway.send("/", ALICE)
     assert (answer.status, answer.json()) == (504, LATE)
-    assert why(gateway) == "its response did not begin in time"
+    assert why(gateway) == "its response didn't begin in time"
 
 
 def test_a_response_that_never_begins_is_a_504_over_http_2(serve, http2_upstreams):
@@ -70,7 +70,7 @@ def test_a_response_that_stands_still_is_broken_off(serve, played, head):
     with pytest.raises(Exception, match="IncompleteRead"):
         gateway.send("/", ALICE)
     eventually(lambda: server.seen, "the upstream is told")
-    assert gateway.logged(message="an exchange was broken off: nothing moved for the idle_timeout of its upstream")
+    assert gateway.logged(message="an exchange was cut off: there was no progress for the idle_timeout of its upstream")
 
 
 def test_a_response_that_moves_takes_its_time(serve, played):

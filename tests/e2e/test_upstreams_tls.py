@@ -120,7 +120,7 @@ def test_a_handshake_that_never_ends_is_a_504(serve, played):
     server.url = server.url.replace("http:", "https:")
     gateway = serve(upstream(server, more='connect_timeout = "300ms"'))
     assert gateway.send("/", ALICE).status == 504
-    assert why(gateway) == "it can't be reached in time"
+    assert why(gateway) == "it couldn't be reached in time"
 
 
 def test_a_body_that_ends_with_its_connection_is_whole_only_if_tls_says_so(serve, played, authority):

@@ -1,4 +1,4 @@
-//! The answers of the admin listener. All of them are for programs: a prober and a scraper.
+//! The responses of the admin listener: health probes and metrics. All of them are plain text for programs.
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -35,7 +35,7 @@ pub(super) fn answer<B>(request: &Request<B>, metrics: &Metrics, stop: &Shutdown
     }
 }
 
-/// Prometheus's text format.
+/// The text format of Prometheus.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 fn text(status: StatusCode, content: impl Into<Bytes>) -> Response<Full<Bytes>> {

@@ -1,5 +1,5 @@
-//! What the gateway and its authenticators count, kept for a Prometheus that comes and asks. Without an admin listener
-//! nothing is kept, since nobody would ever take it away.
+//! The metrics of the process, in Prometheus's format. Without an admin listener none are recorded, since they couldn't
+//! be scraped.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use metrics_exporter_prometheus::Matcher;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-/// The recorder of the process.
+/// The metrics recorder of the process.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics(PrometheusHandle);
 
 impl Metrics {
-    /// Makes whatever is counted from now on count here.
+    /// Installs the recorder of the process.
     pub(crate) fn install() -> Result<Self, MetricsError> {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
@@ -28,7 +28,7 @@ impl Metrics {
         self.0.render()
     }
 
-    /// Folds what was recorded into its buckets every now and then, so that it doesn't pile up between two scrapes.
+    /// Moves recorded values into their buckets periodically, so that they don't accumulate between two scrapes.
     pub(super) async fn upkeep(self) {
         loop {
             tokio::time::sleep(UPKEEP).await;
@@ -37,18 +37,18 @@ impl Metrics {
     }
 }
 
-/// Why nothing can be counted.
+/// Why metrics can't be recorded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MetricsError {
-    #[error("metrics don't start: {0}")]
+    #[error("metrics can't be recorded: {0}")]
     Build(#[from] BuildError),
-    #[error("metrics are recorded already")]
+    #[error("a metrics recorder is already installed")]
     Installed,
 }
 
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// From a plugin in Rust to one that waits for an identity provider, in seconds.
+/// Seconds, from a call of a plugin in Rust to one that waits for an identity provider.
 const BUCKETS: [f64; 14] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];

@@ -1,5 +1,5 @@
-//! The listener for whoever runs the gateway: metrics, and whether it lives and takes requests. It is never the public
-//! one, since it tells which authenticators there are and how they fare.
+//! The operator's listener: metrics, liveness and readiness. It is separate from the public listener, since the metrics
+//! reveal the authenticators.
 
 mod answer;
 mod metrics;
@@ -24,7 +24,7 @@ use crate::transport::Stream;
 
 pub(crate) use self::metrics::Metrics;
 
-/// The admin listener, before it serves.
+/// The bound admin listener.
 #[derive(Debug)]
 pub(crate) struct Admin {
     sockets: Vec<Socket>,
@@ -32,7 +32,7 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// Starts to listen.
+    /// Binds the sockets.
     pub(crate) fn bind(config: &AdminConfig, metrics: Metrics, inherited: &mut Inherited) -> Result<Self, ServeError> {
         Ok(Self {
             sockets: Socket::bind_all(&config.listen, inherited)?,
@@ -40,39 +40,39 @@ impl Admin {
         })
     }
 
-    /// Serves for as long as the process lives, so that the end of the public listener can be watched.
+    /// Serves until the process ends, so that the shutdown of the public listener can be observed.
     ///
     /// The line `admin listening` in the log carries the address.
     pub(crate) fn start(self, stop: Shutdown) {
         for socket in &self.sockets {
-            tracing::info!(address = %socket.place(), "admin listening");
+            tracing::info!(address = %socket.address(), "admin listening");
         }
         tokio::spawn(self.metrics.clone().upkeep());
         tokio::spawn(self.accept_all(stop));
     }
 
     async fn accept_all(self, stop: Shutdown) {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let sockets = self.sockets.iter();
-        future::join_all(sockets.map(|socket| self.accept_from(socket, &places, &stop))).await;
+        future::join_all(sockets.map(|socket| self.accept_from(socket, &permits, &stop))).await;
     }
 
-    async fn accept_from(&self, socket: &Socket, places: &Arc<Semaphore>, stop: &Shutdown) {
+    async fn accept_from(&self, socket: &Socket, permits: &Arc<Semaphore>, stop: &Shutdown) {
         // The semaphore is never closed.
-        while let Ok(place) = Arc::clone(places).acquire_owned().await {
+        while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
             match socket.accept().await {
                 Ok((stream, _)) => {
                     let served = serve(stream, self.metrics.clone(), stop.clone());
                     tokio::spawn(async move {
-                        if tokio::time::timeout(LONGEST, served).await.is_err() {
-                            tracing::debug!("an admin connection was cut off");
+                        if tokio::time::timeout(MAX_CONNECTION_AGE, served).await.is_err() {
+                            tracing::debug!("an admin connection was open for too long and was closed");
                         }
-                        drop(place);
+                        drop(permit);
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "no admin connection can be accepted");
-                    tokio::time::sleep(PAUSE).await;
+                    tracing::warn!(%error, "admin connections can't be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -90,13 +90,13 @@ async fn serve(stream: Stream, metrics: Metrics, stop: Shutdown) {
         .max_buf_size(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = served.await {
-        tracing::debug!(%error, "an admin connection broke");
+        tracing::debug!(%error, "an admin connection failed");
     }
 }
 
 const MAX_CONNECTIONS: usize = 64;
 const MAX_HEADERS: usize = 16 * 1024;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may be kept: a scraper makes a new one.
-const LONGEST: Duration = Duration::from_secs(600);
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection may stay open. A scraper can make a new one.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(600);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

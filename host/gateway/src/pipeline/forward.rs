@@ -79,7 +79,7 @@ impl Gateway {
                 cookies::keep_set(response.headers_mut(), |name| head.passes_cookie(name));
                 response
             }
-            Err(unanswered) => match unanswered.error.of_body() {
+            Err(unanswered) => match unanswered.error.body_error() {
                 Some(why) => broken_body(route, outgoing.client(), why),
                 None => unreachable_upstream(route, &upstream.config, &unanswered),
             },
@@ -93,7 +93,7 @@ fn broken_body(route: &Route, client: &Client, why: &BodyError) -> Response<Body
     let (bound, status, message) = match why {
         BodyError::Broken(_) => return response::error(StatusCode::BAD_REQUEST, "The body is broken"),
         BodyError::Size => ("max_body_size", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-        BodyError::Still => (
+        BodyError::Timeout => (
             "body_timeout",
             StatusCode::REQUEST_TIMEOUT,
             "The body did not arrive in time",

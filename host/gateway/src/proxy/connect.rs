@@ -1,4 +1,4 @@
-//! Connections to one server: over TCP or a Unix socket, with TLS where its URL says https.
+//! Connects to one server, over TCP or a Unix socket, and with TLS if its URL is https.
 
 use std::io;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ use crate::config::Protocol;
 use crate::config::UpstreamConfig;
 use crate::config::UpstreamServerConfig;
 
-/// How connections to one server are made.
+/// Makes connections to one server.
 #[derive(Clone)]
 pub(super) struct Connector {
     address: Address,
@@ -35,8 +35,8 @@ pub(super) struct Connector {
 
 #[derive(Clone)]
 struct Tls {
-    usual: TlsConnector,
-    /// For upgrades, which HTTP/2 doesn't have.
+    default: TlsConnector,
+    /// For upgrades, which HTTP/2 doesn't support.
     http1: TlsConnector,
     name: ServerName<'static>,
 }
@@ -55,7 +55,7 @@ impl Connector {
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
         #[cfg(target_os = "linux")]
-        tcp.set_tcp_user_timeout(Some(UNREAD));
+        tcp.set_tcp_user_timeout(Some(USER_TIMEOUT));
         let tls = upstream
             .tls
             .as_ref()
@@ -66,13 +66,13 @@ impl Connector {
                     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
                     TlsConnector::from(Arc::new(config))
                 };
-                let usual = match upstream.protocol {
+                let default = match upstream.protocol {
                     Protocol::Http1 => &[HTTP1][..],
                     Protocol::Http2 => &[HTTP2],
                     Protocol::Negotiated => &[HTTP2, HTTP1],
                 };
                 Tls {
-                    usual: offering(usual),
+                    default: offering(default),
                     http1: offering(&[HTTP1]),
                     name,
                 }
@@ -85,7 +85,7 @@ impl Connector {
         }
     }
 
-    /// Connects. `only_http1`: for an upgrade.
+    /// Connects. `only_http1` is set for an upgrade.
     pub(super) async fn connect(mut self, only_http1: bool) -> Result<Connected, ConnectError> {
         let stream: Box<dyn Io> = match &self.address {
             Address::Tcp(authority) => {
@@ -97,7 +97,7 @@ impl Connector {
             }
             Address::Unix(path) => unix(path).await?,
         };
-        // A server that answers before it has read the whole request is heard, also if it closes then.
+        // Keeps the response of a server that answers and closes before it has read the whole request.
         let stream = TolerantWrites::new(stream);
         let Some(tls) = &self.tls else {
             return Ok(Connected {
@@ -105,11 +105,11 @@ impl Connector {
                 is_http2: self.protocol == Protocol::Http2,
             });
         };
-        let connector = if only_http1 { &tls.http1 } else { &tls.usual };
-        let shaken = connector.connect(tls.name.clone(), stream).await;
-        let stream = shaken.map_err(ConnectError::Tls)?;
+        let connector = if only_http1 { &tls.http1 } else { &tls.default };
+        let handshake = connector.connect(tls.name.clone(), stream).await;
+        let stream = handshake.map_err(ConnectError::Tls)?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
-        // A server without ALPN is taken at the word of whoever wrote the configuration.
+        // For a server without ALPN the configuration decides.
         let is_http2 = is_http2 || (self.protocol == Protocol::Http2 && stream.get_ref().1.alpn_protocol().is_none());
         Ok(Connected {
             stream: Stream::new(Box::new(stream)),
@@ -128,62 +128,62 @@ async fn unix(_path: &std::path::Path) -> io::Result<Box<dyn Io>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// RFC 7301.
+/// ALPN protocol names (RFC 7301).
 const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
 
-/// How long a connection is silent before the system asks whether the server is still there.
+/// How long a connection may be silent before the system sends a keepalive probe.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// How long a server may leave unread what it was sent. A request that was given up leaves its connection to send what it
-/// had begun to, and no one else would end that.
+/// How long sent data may stay unacknowledged. After a request was given up, its connection still sends the rest of it,
+/// and no other timeout would end that.
 #[cfg(target_os = "linux")]
-const UNREAD: Duration = Duration::from_secs(120);
+const USER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Why there is no connection.
+/// Why a connection couldn't be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     #[error(transparent)]
     Socket(#[from] io::Error),
     #[error(transparent)]
     Tcp(Box<dyn std::error::Error + Send + Sync>),
-    #[error("no TLS connection")]
+    #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
 }
 
-/// Both directions of a byte stream.
+/// A byte stream in both directions.
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// A connection that remembers whether the server has said anything.
+/// A connection that records whether the server has sent anything.
 pub(super) struct Stream {
     io: Box<dyn Io>,
-    heard: Heard,
+    received: ReceivedFlag,
 }
 
-/// Whether the server has said anything since it was last asked.
+/// Whether the server has sent anything since the flag was cleared.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<AtomicBool>);
+pub(super) struct ReceivedFlag(Arc<AtomicBool>);
 
-impl Heard {
-    pub(super) fn forget(&self) {
+impl ReceivedFlag {
+    pub(super) fn clear(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    pub(super) fn anything(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Stream {
     fn new(io: Box<dyn Io>) -> Self {
-        let heard = Heard::default();
-        Self { io, heard }
+        let received = ReceivedFlag::default();
+        Self { io, received }
     }
 
-    pub(super) fn heard(&self) -> Heard {
-        self.heard.clone()
+    pub(super) fn received(&self) -> ReceivedFlag {
+        self.received.clone()
     }
 }
 
@@ -192,7 +192,7 @@ impl AsyncRead for Stream {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.heard.0.store(true, Ordering::Relaxed);
+            self.received.0.store(true, Ordering::Relaxed);
         }
         read
     }

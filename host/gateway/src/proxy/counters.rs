@@ -1,4 +1,4 @@
-//! How requests to servers ended, and which servers are healthy, for Prometheus.
+//! Metrics of upstreams: how requests to their servers ended, and which servers are healthy.
 
 use metrics::Counter;
 use metrics::Gauge;
@@ -9,7 +9,7 @@ const REQUESTS: &str = "portcullis_upstream_requests_total";
 const RETRIES: &str = "portcullis_upstream_retries_total";
 const HEALTHY: &str = "portcullis_upstream_healthy";
 
-/// What one server's requests came to.
+/// Counts the requests to one server by their outcome.
 pub(super) struct Counters {
     answered: Counter,
     busy: Counter,
@@ -19,7 +19,7 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn register(upstream: &str, server: &str) -> Self {
-        metrics::describe_counter!(REQUESTS, "Requests to servers of upstreams, by how they ended.");
+        metrics::describe_counter!(REQUESTS, "Requests to the servers of upstreams, by outcome.");
         let counter = |outcome: &'static str| {
             metrics::counter!(
                 REQUESTS,
@@ -56,9 +56,9 @@ pub(super) fn retries(upstream: &str) -> Counter {
     metrics::counter!(RETRIES, "upstream" => upstream.to_owned())
 }
 
-/// `portcullis_upstream_healthy` of one server, which is 1 to begin with.
+/// `portcullis_upstream_healthy` of one server, initially 1.
 pub(super) fn healthy(upstream: &str, server: &str) -> Gauge {
-    metrics::describe_gauge!(HEALTHY, "1 while a server gets requests, 0 while it is left alone.");
+    metrics::describe_gauge!(HEALTHY, "1 while a server is healthy, 0 while it gets no requests.");
     let gauge = metrics::gauge!(
         HEALTHY,
         "upstream" => upstream.to_owned(),

@@ -1,4 +1,4 @@
-//! Why an upstream gave no response that could be passed on.
+//! Errors of requests to upstreams, and the status that the client gets for each.
 
 use std::error::Error;
 use std::fmt;
@@ -10,33 +10,33 @@ use http::StatusCode;
 use super::connect::ConnectError;
 use crate::proxy::body::BodyError;
 
-/// Why an upstream gave no response that could be passed on.
+/// Why an upstream gave no usable response.
 #[derive(Debug)]
 pub(crate) enum ProxyError {
-    /// It broke the connection off, or what it said is no HTTP.
+    /// The server closed the connection, or violated the HTTP protocol.
     Broken(hyper::Error),
-    /// All connections that it may have are taken, and none became free in time.
+    /// All `max_connections` are in use, and none became free in time.
     Busy,
-    /// It can't be reached.
+    /// The connection failed.
     Connect(ConnectError),
-    /// No connection was made in time.
+    /// No connection could be made in time.
     ConnectTimeout,
-    /// It agreed to a protocol that the client didn't ask for.
+    /// The server switched to a protocol that the client didn't offer.
     Protocol,
-    /// There is no server at all.
-    Nobody,
-    /// Its response didn't begin in time.
+    /// The upstream has no servers.
+    NoServer,
+    /// The response didn't begin in time.
     Timeout,
-    /// The request can't be written in the protocol that it speaks.
+    /// The request can't be represented in the server's protocol.
     Unsendable(http::Error),
 }
 
 /// A request that no server answered.
 #[derive(Debug)]
 pub(crate) struct Unanswered {
-    /// The server that was asked last.
+    /// The server that was tried last.
     pub(crate) server: String,
-    /// Why it didn't answer.
+    /// Why that server didn't answer.
     pub(crate) error: ProxyError,
 }
 
@@ -48,11 +48,11 @@ impl Unanswered {
         }
     }
 
-    /// `upstream` has no server.
-    pub(super) fn nobody(upstream: &str) -> Self {
+    /// The error of an upstream without servers.
+    pub(super) fn no_server(upstream: &str) -> Self {
         Self {
             server: upstream.to_owned(),
-            error: ProxyError::Nobody,
+            error: ProxyError::NoServer,
         }
     }
 }
@@ -66,30 +66,30 @@ impl ProxyError {
         Self::Connect(error)
     }
 
-    /// What was wrong with the request's body, where that is why there is no response.
-    pub(crate) fn of_body(&self) -> Option<&BodyError> {
+    /// The error of the request's body, if that is the reason.
+    pub(crate) fn body_error(&self) -> Option<&BodyError> {
         match self {
             Self::Broken(error) => causes(error).find_map(|cause| cause.downcast_ref()),
             _ => None,
         }
     }
 
-    /// What the client gets: 504 (RFC 9110, section 15.6.5) when time ran out, 503 when there are too many requests
-    /// already or the gateway has no file for a connection, else 502.
+    /// The status for the client: 504 (RFC 9110, section 15.6.5) after a timeout, 503 if there are too many requests or
+    /// too many open files, else 502.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::ConnectTimeout | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Connect(error) if causes(error).any(is_timeout) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Connect(error) if is_for_want_of_files(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connect(error) if is_out_of_files(error) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Broken(_) | Self::Connect(_) | Self::Nobody | Self::Protocol | Self::Unsendable(_) => {
+            Self::Broken(_) | Self::Connect(_) | Self::NoServer | Self::Protocol | Self::Unsendable(_) => {
                 StatusCode::BAD_GATEWAY
             }
         }
     }
 
-    /// Whether the server says that it did nothing about the request: it refused the stream, or said goodbye without having
-    /// come to it (RFC 9113, section 8.7).
+    /// Whether the server declared the request unprocessed: it refused the stream, or it sent GOAWAY before it
+    /// processed the stream (RFC 9113, section 8.7).
     pub(super) fn is_refusal(&self) -> bool {
         let Self::Broken(error) = self else { return false };
         causes(error)
@@ -97,54 +97,54 @@ impl ProxyError {
             .filter(|error| error.is_remote())
             .any(|error| match error.reason() {
                 Some(h2::Reason::REFUSED_STREAM) => error.is_reset(),
-                // With another reason the streams that it came to are given the same error.
+                // With any other reason, streams that were processed fail with the same error.
                 Some(h2::Reason::NO_ERROR) => error.is_go_away(),
                 _ => false,
             })
     }
 
-    /// Whether the server is to blame, so that another may do better.
-    pub(super) fn is_the_servers(&self) -> bool {
+    /// Whether the server is at fault, so that another one may succeed.
+    pub(super) fn is_server_fault(&self) -> bool {
         match self {
-            // What the client sent broke off, or it went away.
+            // The client's body failed, or the client closed the connection.
             Self::Broken(error) => !error.is_user() && !error.is_body_write_aborted(),
-            Self::Busy | Self::Nobody | Self::Unsendable(_) => false,
-            Self::Connect(error) => !is_for_want_of_files(error),
+            Self::Busy | Self::NoServer | Self::Unsendable(_) => false,
+            Self::Connect(error) => !is_out_of_files(error),
             Self::ConnectTimeout | Self::Protocol | Self::Timeout => true,
         }
     }
 }
 
-fn is_for_want_of_files(error: &ConnectError) -> bool {
+fn is_out_of_files(error: &ConnectError) -> bool {
     causes(error).any(|cause| {
         let code = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
         cfg!(unix) && matches!(code, Some(EMFILE | ENFILE))
     })
 }
 
-/// Too many open files, in the process and in the system: the same on every Unix.
+/// Too many open files in the process and in the system. Every Unix has the same numbers.
 const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;
 
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Broken(error) => f.write_str(&texts(error)),
-            Self::Busy => f.write_str("all of its max_connections are taken"),
-            Self::Connect(error) => f.write_str(&texts(error)),
-            Self::ConnectTimeout => f.write_str("it can't be reached in time"),
-            Self::Nobody => f.write_str("it has no server"),
-            Self::Protocol => f.write_str("it switched to a protocol that nobody asked for"),
-            Self::Timeout => f.write_str("its response did not begin in time"),
-            Self::Unsendable(error) => write!(f, "the request can't be written: {error}"),
+            Self::Broken(error) => f.write_str(&error_chain(error)),
+            Self::Busy => f.write_str("all of its max_connections are in use"),
+            Self::Connect(error) => f.write_str(&error_chain(error)),
+            Self::ConnectTimeout => f.write_str("it couldn't be reached in time"),
+            Self::NoServer => f.write_str("it has no servers"),
+            Self::Protocol => f.write_str("it switched to a protocol that the client didn't offer"),
+            Self::Timeout => f.write_str("its response didn't begin in time"),
+            Self::Unsendable(error) => write!(f, "the request can't be sent: {error}"),
         }
     }
 }
 
 impl Error for ProxyError {}
 
-/// What an error and its causes say.
-pub(super) fn texts(error: &(dyn Error + 'static)) -> String {
+/// The messages of an error and of its sources.
+pub(super) fn error_chain(error: &(dyn Error + 'static)) -> String {
     Vec::from_iter(causes(error).map(ToString::to_string)).join(": ")
 }
 

@@ -1,5 +1,5 @@
-//! `Expect: 100-continue` (RFC 9110, section 10.1.1): a client that asks before it sends a large body is asking the
-//! upstream.
+//! `Expect: 100-continue` (RFC 9110, section 10.1.1). The upstream decides whether a client that waits may send its
+//! body.
 
 use http::HeaderMap;
 use http::Request;
@@ -11,8 +11,8 @@ use super::body::ContinueSignal;
 use super::body::RequestBody;
 use super::body::closed;
 
-/// Holds a request's body back until the upstream wants it, if its client waits for that. Returns what lets the body go
-/// on without the upstream's word. `None` if the client doesn't wait.
+/// Holds the body of a request back until the upstream asks for it. Returns the signal that releases the body before
+/// that, or `None` if the client doesn't wait.
 pub(super) fn follow(request: &mut Request<RequestBody>) -> Option<ContinueSignal> {
     if request.body().is_end_stream() || !is_expected(request.headers()) {
         return None;

@@ -1,4 +1,4 @@
-//! The servers of one upstream: which of them gets a request, and how many requests may be sent twice at once.
+//! The servers of one upstream: load balancing, and the limit on repeated requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 
 use metrics::Counter;
 
-use super::check;
 use super::counters;
+use super::health_check;
 use super::server::Server;
 use crate::config::UpstreamConfig;
 
@@ -38,26 +38,27 @@ impl UpstreamGroup {
         }
     }
 
-    /// Looks after the servers from now on, if that is configured.
-    pub(super) fn watch(&self) {
+    /// Starts the health checks, if they are configured.
+    pub(super) fn start_health_checks(&self) {
         let Some(health) = &self.config.health else { return };
         for server in &self.servers {
-            check::start(server, health.clone());
+            health_check::start(server, health.clone());
         }
     }
 
-    /// A server for a request: of two healthy ones, the one with fewer requests.
+    /// Picks a server for a request: the less busy one of two healthy servers.
     pub(super) fn pick(&self) -> Option<&Arc<Server>> {
         self.choose(self.turn.fetch_add(1, Ordering::Relaxed), &[])
     }
 
-    /// One that wasn't tried. It takes no turn: else a server that fails would always be the next one's first.
-    pub(super) fn other(&self, tried: &[Arc<Server>]) -> Option<&Arc<Server>> {
+    /// Picks a server that wasn't tried. This doesn't advance the rotation, or a server after a failing one would
+    /// always be its replacement.
+    pub(super) fn pick_other(&self, tried: &[Arc<Server>]) -> Option<&Arc<Server>> {
         self.choose(self.turn.load(Ordering::Relaxed), tried)
     }
 
-    /// When none is healthy, one that isn't: what is known of them may be wrong, and if it is right the request fails all
-    /// the same.
+    /// If no server is healthy, an unhealthy one is chosen: the gateway's view may be out of date, and the request
+    /// would fail anyway.
     fn choose(&self, turn: usize, tried: &[Arc<Server>]) -> Option<&Arc<Server>> {
         let untried = |server: &&Arc<Server>| !tried.iter().any(|tried| Arc::ptr_eq(tried, server));
         let mut servers = Vec::from_iter(
@@ -69,7 +70,7 @@ impl UpstreamGroup {
         if servers.is_empty() {
             servers = self.servers.iter().filter(untried).collect();
         }
-        let [first, second] = two(turn, servers.len())?.map(|index| servers.get(index).copied());
+        let [first, second] = two_candidates(turn, servers.len())?.map(|index| servers.get(index).copied());
         let (first, second) = (first?, second?);
         Some(if second.requests() < first.requests() {
             second
@@ -78,16 +79,16 @@ impl UpstreamGroup {
         })
     }
 
-    /// Counts a request of a client, for as long as it waits for its response.
-    pub(super) fn enter(&self) -> Counted {
-        Counted::new(&self.requests)
+    /// Counts a client's request while it waits for its response.
+    pub(super) fn count_request(&self) -> CountGuard {
+        CountGuard::new(&self.requests)
     }
 
-    /// Leave to send a request that a server may have acted on to another one. None when more than a fifth of all are
-    /// sent twice already: then the servers need less to do and not more.
-    pub(super) fn repeat(&self) -> Option<Counted> {
-        let most = (self.requests.load(Ordering::Relaxed) / 5).max(ALWAYS_REPEATED);
-        let counted = Counted::new(&self.repeated);
+    /// A permit to repeat a request that a server may have processed. `None` if a fifth of all requests are being
+    /// repeated, since more requests would make an overload worse.
+    pub(super) fn try_repeat(&self) -> Option<CountGuard> {
+        let most = (self.requests.load(Ordering::Relaxed) / 5).max(MIN_REPEATED);
+        let counted = CountGuard::new(&self.repeated);
         (self.repeated.load(Ordering::Relaxed) <= most).then_some(counted)
     }
 }
@@ -98,11 +99,11 @@ impl fmt::Debug for UpstreamGroup {
     }
 }
 
-/// Two of `count` places: one after the other by turns, and any other one. The same twice where there is only one.
-fn two(turn: usize, count: usize) -> Option<[usize; 2]> {
+/// Two of `count` indices: the next one in rotation, and any other one. Both are the same if there is only one.
+fn two_candidates(turn: usize, count: usize) -> Option<[usize; 2]> {
     let first = turn.checked_rem(count)?;
     let others = count - 1;
-    // Spreads consecutive numbers evenly (D. Knuth, The Art of Computer Programming, section 6.4).
+    // Fibonacci hashing spreads consecutive numbers evenly (D. Knuth, The Art of Computer Programming, section 6.4).
     let spread = (turn as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
     let ahead = usize::try_from(spread)
         .ok()?
@@ -111,20 +112,20 @@ fn two(turn: usize, count: usize) -> Option<[usize; 2]> {
     Some([first, (first + ahead) % count])
 }
 
-/// How many may always be.
-const ALWAYS_REPEATED: usize = 10;
+/// How many requests may always be repeated at once.
+const MIN_REPEATED: usize = 10;
 
-/// One of a number that goes down again when it is dropped.
-pub(super) struct Counted(Arc<AtomicUsize>);
+/// Decrements a counter on drop.
+pub(super) struct CountGuard(Arc<AtomicUsize>);
 
-impl Counted {
+impl CountGuard {
     fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(count))
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -135,12 +136,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_has_a_turn_beside_everybody_else() {
-        assert_eq!(two(7, 0), None);
-        assert_eq!(two(7, 1), Some([0, 0]));
+    fn every_pair_of_servers_is_considered_equally_often() {
+        assert_eq!(two_candidates(7, 0), None);
+        assert_eq!(two_candidates(7, 1), Some([0, 0]));
         let mut pairs = [[0; 5]; 5];
         for turn in 0..1000 {
-            let [first, second] = two(turn, 5).unwrap();
+            let [first, second] = two_candidates(turn, 5).unwrap();
             pairs[first][second] += 1;
         }
         for (first, row) in pairs.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Whether a server is healthy: as far as its requests show, and as far as checks do.
+//! The health of a server, as shown by its requests (passively) and by health checks (actively).
 
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -12,35 +12,35 @@ use super::counters;
 use crate::config::HealthConfig;
 use crate::config::UpstreamConfig;
 
-/// What is known of one server's health.
+/// The health of one server.
 pub(super) struct Health {
     upstream: String,
     server: String,
     gauge: Gauge,
-    /// None: it is the only server, and nobody is helped by leaving it alone.
+    /// `None` for the only server of an upstream, which ejecting wouldn't help.
     passive: Option<Passive>,
     active: Option<HealthConfig>,
-    state: Mutex<State>,
+    state: Mutex<HealthState>,
 }
 
-/// When a server is left alone because of its requests.
+/// When a server is ejected because its requests fail.
 struct Passive {
     max_fails: usize,
     fail_timeout: Duration,
 }
 
 #[derive(Default)]
-struct State {
-    /// Requests that failed in a row.
+struct HealthState {
+    /// How many requests failed in a row.
     fails: usize,
-    /// It is left alone until then, and under suspicion until a request goes well.
-    ejected: Option<Instant>,
-    /// How often in a row.
+    /// Until when the server gets no requests. It stays set after that until a request succeeds.
+    ejected_until: Option<Instant>,
+    /// How often the server was ejected without a success in between.
     ejections: u32,
-    /// Checks say that it is down.
+    /// Whether the server is down according to the checks.
     is_down: bool,
-    /// Checks in a row that said otherwise.
-    against: usize,
+    /// How many checks in a row contradict `is_down`.
+    contradicting: usize,
 }
 
 impl Health {
@@ -58,74 +58,74 @@ impl Health {
         }
     }
 
-    /// Whether it should get requests. One whose time alone is over gets them again, and is left alone anew at the first
-    /// that fails.
+    /// Whether the server should get requests. A server gets them again after its ejection, but the first failure
+    /// ejects it again.
     pub(super) fn is_available(&self) -> bool {
         let state = self.state();
-        !state.is_down && state.ejected.is_none_or(|until| until <= Instant::now())
+        !state.is_down && state.ejected_until.is_none_or(|until| until <= Instant::now())
     }
 
-    /// A request went well.
+    /// Records a request that succeeded.
     pub(super) fn succeeded(&self) {
         let mut state = self.state();
         state.fails = 0;
-        if state.ejected.take().is_some() {
+        if state.ejected_until.take().is_some() {
             state.ejections = 0;
-            self.show(&state);
+            self.update_gauge(&state);
             tracing::info!(upstream = self.upstream, server = self.server, "a server answers again");
         }
     }
 
-    /// A request failed, and the server is to blame.
+    /// Records a request that failed by the fault of the server.
     pub(super) fn failed(&self) {
         let Some(passive) = &self.passive else { return };
         let now = Instant::now();
         let mut state = self.state();
         state.fails = state.fails.saturating_add(1);
-        let is_alone = state.ejected.is_some_and(|until| until > now);
-        if state.fails < passive.max_fails || is_alone {
+        let is_ejected = state.ejected_until.is_some_and(|until| until > now);
+        if state.fails < passive.max_fails || is_ejected {
             return;
         }
-        let longest = LONGEST.max(passive.fail_timeout);
-        let alone = passive
+        let longest = MAX_EJECTION.max(passive.fail_timeout);
+        let period = passive
             .fail_timeout
             .saturating_mul(1 << state.ejections.min(16))
             .min(longest);
-        state.ejected = Some(now + alone);
+        state.ejected_until = Some(now + period);
         state.ejections = state.ejections.saturating_add(1);
-        self.show(&state);
+        self.update_gauge(&state);
         tracing::warn!(
             upstream = self.upstream,
             server = self.server,
             fails = state.fails,
-            "for" = ?alone,
-            "a server fails and is left alone"
+            "for" = ?period,
+            "a server fails and gets no requests for a while"
         );
     }
 
-    /// A check was made. The text says why it failed.
+    /// Records the outcome of a check. The error says why it failed.
     pub(super) fn checked(&self, outcome: Result<(), String>) {
         let Some(active) = &self.active else { return };
         let mut state = self.state();
         if outcome.is_ok() != state.is_down {
-            state.against = 0;
+            state.contradicting = 0;
             return;
         }
-        state.against += 1;
+        state.contradicting += 1;
         let enough = if state.is_down {
             active.healthy
         } else {
             active.unhealthy
         };
-        if state.against < enough {
+        if state.contradicting < enough {
             return;
         }
-        state.against = 0;
+        state.contradicting = 0;
         state.is_down = outcome.is_err();
         match outcome {
-            // What its requests said before is out of date.
+            // The failures of earlier requests are out of date.
             Ok(()) => {
-                (state.fails, state.ejected, state.ejections) = (0, None, 0);
+                (state.fails, state.ejected_until, state.ejections) = (0, None, 0);
                 tracing::info!(
                     upstream = self.upstream,
                     server = self.server,
@@ -136,21 +136,21 @@ impl Health {
                 tracing::warn!(upstream = self.upstream, server = self.server, %why, "a server is not healthy");
             }
         }
-        self.show(&state);
+        self.update_gauge(&state);
     }
 
-    fn show(&self, state: &State) {
-        let healthy = !state.is_down && state.ejected.is_none();
+    fn update_gauge(&self, state: &HealthState) {
+        let healthy = !state.is_down && state.ejected_until.is_none();
         self.gauge.set(if healthy { 1.0 } else { 0.0 });
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HealthState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Longest time that a server is left alone, unless more was configured.
-const LONGEST: Duration = Duration::from_secs(300);
+/// The longest ejection, unless `fail_timeout` is longer.
+const MAX_EJECTION: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    const ALONE: Duration = Duration::from_secs(10);
+    const PERIOD: Duration = Duration::from_secs(10);
 
     fn health(passive: bool) -> Health {
         Health {
@@ -167,12 +167,12 @@ mod tests {
             gauge: Gauge::noop(),
             passive: passive.then_some(Passive {
                 max_fails: 2,
-                fail_timeout: ALONE,
+                fail_timeout: PERIOD,
             }),
             active: Some(HealthConfig {
                 path: PathAndQuery::from_static("/"),
-                interval: ALONE,
-                timeout: ALONE,
+                interval: PERIOD,
+                timeout: PERIOD,
                 healthy: 2,
                 unhealthy: 3,
             }),
@@ -181,17 +181,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_is_left_alone_longer_each_time_until_it_answers() {
+    async fn each_ejection_of_a_failing_server_is_longer_until_a_request_succeeds() {
         let health = health(true);
         health.failed();
         health.succeeded();
         health.failed();
-        assert!(health.is_available(), "not two in a row");
+        assert!(health.is_available(), "the failures are not in a row");
         for factor in [1, 2, 4, 8, 16, 30, 30] {
             health.failed();
-            let alone = ALONE * factor - Duration::from_millis(1);
+            let period = PERIOD * factor - Duration::from_millis(1);
             health.failed();
-            tokio::time::advance(alone).await;
+            tokio::time::advance(period).await;
             assert!(!health.is_available(), "{factor}");
             tokio::time::advance(Duration::from_millis(1)).await;
             assert!(health.is_available(), "{factor}");
@@ -200,12 +200,12 @@ mod tests {
         health.failed();
         assert!(health.is_available());
         health.failed();
-        tokio::time::advance(ALONE).await;
+        tokio::time::advance(PERIOD).await;
         assert!(health.is_available());
     }
 
     #[tokio::test]
-    async fn an_only_server_is_never_left_alone() {
+    async fn the_only_server_is_never_ejected() {
         let health = health(false);
         for _ in 0..100 {
             health.failed();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn checks_decide_when_enough_of_them_agree() {
+    async fn enough_checks_in_a_row_change_the_health() {
         let health = health(true);
         let failed = || Err("no".to_owned());
         for (outcome, available) in [

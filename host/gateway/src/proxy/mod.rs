@@ -1,14 +1,14 @@
-//! The upstream side: takes a finished request there and brings the response back. Bodies stream both ways; a request is
-//! sent again only where no server can have acted on it, or where acting twice does no harm.
+//! Forwards requests to upstreams and returns their responses. Bodies are streamed in both directions. A failed request
+//! is repeated only if no server has processed it, or if processing it twice is harmless.
 
 pub(crate) mod body;
-mod check;
 mod connect;
 mod counters;
 mod error;
 mod expect;
 mod group;
 mod health;
+mod health_check;
 mod pool;
 mod retry;
 mod server;
@@ -45,49 +45,48 @@ pub(crate) use self::error::Unanswered;
 pub(crate) use self::group::UpstreamGroup;
 use self::retry::Attempts;
 pub(crate) use self::server::AcceptsTrailers;
-use self::server::Answered;
-use self::server::Held;
-use self::server::Terms;
-use self::server::Underway;
+use self::server::ConnectionLease;
+use self::server::ExchangeContext;
+use self::server::InFlight;
+use self::server::ServerResponse;
 pub(crate) use self::trailers::ForbiddenTrailers;
 pub(crate) use self::upgrade::Tunnels;
 pub(crate) use self::upgrade::Upgrade;
 use crate::config::Protocol;
 use crate::config::UpstreamConfig;
-use crate::proxy::body;
 use crate::proxy::body::Body;
 use crate::proxy::body::ClientBody;
 use crate::transport::connection::Slot;
 
-/// The servers of all upstreams with the connections to them, and the upgraded connections. It outlives a generation of
-/// the configuration.
+/// The servers of all upstreams with their connections, and the upgraded connections. A `Proxy` outlives a generation
+/// of the configuration.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    /// By name, for as long as a generation uses them.
+    /// The upstreams by name, while a generation uses them.
     upstreams: Mutex<HashMap<String, Weak<UpstreamGroup>>>,
     checks_health: bool,
     tunnels: Tunnels,
 }
 
-/// One request on its way to an upstream.
+/// A request to forward.
 pub(crate) struct Forward {
-    /// Its target is a path, and its `Host` is whom the client asked for.
+    /// The target is a path. `Host` is the host that the client requested.
     pub(crate) head: request::Parts,
-    /// The client's body, or none.
+    /// The client's body, or an empty one.
     pub(crate) body: Either<ClientBody, Empty<Bytes>>,
-    /// `None` if the client asks for no upgrade.
+    /// `None` if the client requests no upgrade.
     pub(crate) upgrade: Option<Upgrade>,
-    /// How long the upstream may be waited for. It runs while the upstream's turn it is, so that a long upload takes the
-    /// time that it needs.
+    /// How long the response may take to begin. The time doesn't run while the client sends its body, so a long upload
+    /// doesn't count.
     pub(crate) timeout: Duration,
-    /// The client's place, which an upgraded connection goes on to take.
+    /// The slot of the client's connection, which an upgraded connection keeps.
     pub(crate) slot: Slot,
-    /// What the client may not send in a trailer.
+    /// The trailers that the client may not send.
     pub(crate) trailers: Arc<ForbiddenTrailers>,
 }
 
 impl Proxy {
-    /// A proxy that checks the health of servers, where that is configured.
+    /// A proxy that runs the configured health checks.
     pub(crate) fn new() -> Self {
         Self {
             upstreams: Mutex::default(),
@@ -96,7 +95,7 @@ impl Proxy {
         }
     }
 
-    /// A proxy that sends nothing of its own accord, for commands that only look at a configuration.
+    /// A proxy without health checks, for commands that only examine a configuration.
     pub(crate) fn idle() -> Self {
         Self {
             checks_health: false,
@@ -104,8 +103,8 @@ impl Proxy {
         }
     }
 
-    /// The handle of an upstream. One that is in use already and configured the same keeps its connections, and what is
-    /// known of its servers.
+    /// The handle of an upstream. If the upstream is in use already with the same configuration, it keeps its
+    /// connections and the health of its servers.
     pub(crate) fn upstream(&self, config: &Arc<UpstreamConfig>) -> Arc<UpstreamGroup> {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         upstreams.retain(|_, upstream| upstream.strong_count() > 0);
@@ -115,13 +114,13 @@ impl Proxy {
         }
         let upstream = Arc::new(UpstreamGroup::new(Arc::clone(config)));
         if self.checks_health {
-            upstream.watch();
+            upstream.start_health_checks();
         }
         upstreams.insert(config.name.clone(), Arc::downgrade(&upstream));
         upstream
     }
 
-    /// Sends a request on, and waits for the head of the response.
+    /// Forwards a request, and waits for the head of the response.
     pub(crate) async fn forward(
         &self,
         upstream: &UpstreamGroup,
@@ -136,29 +135,29 @@ impl Proxy {
             trailers,
         } = request;
         let config = &upstream.config;
-        // HTTP/2 has no upgrades: the request is served as if it hadn't asked for one.
+        // HTTP/2 has no upgrades, so the request is forwarded as an ordinary one.
         let upgrade = upgrade.filter(|_| config.protocol != Protocol::Http2);
-        let terms = Terms {
+        let context = ExchangeContext {
             timeout,
             progress: Progress::default(),
             upgrades: upgrade.is_some(),
             trailers,
         };
-        let mut request = Request::from_parts(head, RequestBody::new(body, terms.progress.clone()));
+        let mut request = Request::from_parts(head, RequestBody::new(body, context.progress.clone()));
         if let Some(upgrade) = &upgrade {
-            upgrade.ask(request.headers_mut());
+            upgrade.write_request(request.headers_mut());
         }
         let signal = expect::follow(&mut request);
-        let (answered, underway) = Attempts::new(upstream, &terms).send(request).await?;
-        let Answered { response, held } = answered;
+        let (answered, in_flight) = Attempts::new(upstream, &context).send(request).await?;
+        let ServerResponse { response, lease } = answered;
         if let Some(signal) = signal.as_ref().filter(|_| response.status().is_success()) {
-            // The upstream wants the body without having said so before.
+            // The upstream accepted the request without a 100 response.
             signal.open();
         }
-        let server = Arc::clone(&underway.0);
+        let server = Arc::clone(&in_flight.0);
         let exchange = Exchange {
-            _underway: underway,
-            _held: held,
+            _in_flight: in_flight,
+            _lease: lease,
             _signal: signal,
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -166,21 +165,21 @@ impl Proxy {
             return switched.ok_or_else(|| Unanswered::new(&server.name, ProxyError::Protocol));
         }
         let (head, body) = response.into_parts();
-        let body = ResponseBody::new(body, terms.progress, upstream.idle_timeout, exchange).of_version(head.version);
+        let body = ResponseBody::new(body, context.progress, config.idle_timeout, exchange).with_version(head.version);
         Ok(clean(head, Either::Right(body)))
     }
 
-    /// Waits until no upgraded connection is left.
+    /// Waits until all upgraded connections have ended by themselves.
     pub(crate) async fn gone(&self) {
-        self.tunnels.gone().await;
+        self.tunnels.finished().await;
     }
 
-    /// Ends the upgraded connections.
+    /// Ends all upgraded connections.
     pub(crate) async fn close(&self) {
         self.tunnels.close().await;
     }
 
-    /// Carries the upgraded connection. None: nobody asked for what the upstream agreed to.
+    /// Starts the upgraded connection. `None` if the client didn't offer the protocol that the upstream chose.
     fn switch(
         &self,
         mut response: Response<Incoming>,
@@ -192,7 +191,7 @@ impl Proxy {
         let upgrade = upgrade?;
         let protocol = upgrade.agreed(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
-        self.tunnels.carry(upgrade, upstream, (slot, exchange), idle_timeout);
+        self.tunnels.spawn(upgrade, upstream, (slot, exchange), idle_timeout);
         let mut response = clean(response.into_parts().0, body::full(Bytes::new()));
         response
             .headers_mut()
@@ -202,11 +201,11 @@ impl Proxy {
     }
 }
 
-/// What an exchange takes while its response is on its way.
+/// What an exchange occupies until the end of its response.
 pub(crate) struct Exchange {
-    _underway: Underway,
-    _held: Held,
-    /// When it is dropped, a body that still waits for it breaks off.
+    _in_flight: InFlight,
+    _lease: ConnectionLease,
+    /// A body that is still waiting for the signal ends with an error when the signal is dropped.
     _signal: Option<ContinueSignal>,
 }
 
@@ -216,20 +215,21 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// What a future comes to. None: it has come to nothing when, for as long as `limit`, nothing has moved.
-async fn while_moving<T>(progress: &Progress, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+/// Drives a future to completion. Returns `None` if there is no progress for `limit` while the exchange isn't waiting
+/// for the client.
+async fn with_idle_timeout<T>(progress: &Progress, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     loop {
         let before = progress.mark();
         match tokio::time::timeout(limit, &mut future).await {
             Ok(outcome) => return Some(outcome),
-            Err(_) if progress.mark() == before && !progress.is_the_clients() => return None,
+            Err(_) if progress.mark() == before && !progress.waits_for_client() => return None,
             Err(_) => {}
         }
     }
 }
 
-/// A response without what belongs to the upstream's connection: its version, extensions and hop-by-hop headers.
+/// Removes what belongs to the upstream's connection: the version, the extensions and the hop-by-hop headers.
 fn clean(head: response::Parts, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
@@ -245,7 +245,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
 
     #[tokio::test(start_paused = true)]
-    async fn an_upload_takes_the_time_that_it_needs() {
+    async fn a_slow_upload_may_take_longer_than_the_limit() {
         let progress = Progress::default();
         let upload = async {
             for _ in 0..10 {
@@ -254,18 +254,18 @@ mod tests {
             }
             "uploaded"
         };
-        assert_eq!(while_moving(&progress, LIMIT, upload).await, Some("uploaded"));
+        assert_eq!(with_idle_timeout(&progress, LIMIT, upload).await, Some("uploaded"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upstream_that_says_nothing_is_given_up() {
+    async fn an_upstream_that_sends_nothing_is_given_up() {
         let progress = Progress::default();
         let upload = async {
             progress.step();
             std::future::pending::<()>().await;
         };
         let started = tokio::time::Instant::now();
-        assert_eq!(while_moving(&progress, LIMIT, upload).await, None);
+        assert_eq!(with_idle_timeout(&progress, LIMIT, upload).await, None);
         assert!(started.elapsed() <= LIMIT * 2);
     }
 }

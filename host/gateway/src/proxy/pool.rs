@@ -1,5 +1,5 @@
-//! Connections to one server that are kept for the next request, and how many there may be. An HTTP/1.1 connection
-//! carries one request at a time, an HTTP/2 connection many.
+//! The connection pool of one server, with its limit on connections. An HTTP/1.1 connection carries one request at a
+//! time, an HTTP/2 connection carries many.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use super::body::RequestBody;
 use super::connect::Connector;
-use super::connect::Heard;
+use super::connect::ReceivedFlag;
 use super::connect::Stream;
 use super::error::ProxyError;
 
@@ -31,40 +31,41 @@ use super::error::ProxyError;
 pub(super) struct Pool {
     connector: Connector,
     connect_timeout: Duration,
-    kept: Mutex<Kept>,
-    places: Arc<Semaphore>,
-    /// Wakes who waits for a place: a connection, or a stream of one, is free.
+    idle: Mutex<IdleConnections>,
+    permits: Arc<Semaphore>,
+    /// Wakes a task that waits for a connection, when a connection or a stream becomes free.
     freed: Notify,
-    /// Held while a connection is made that may turn out to be HTTP/2: others may share it.
-    joining: tokio::sync::Mutex<()>,
-    /// Whether the server is known to speak HTTP/1.1, so that nothing is to be shared.
+    /// Locked while a connection is made that may turn out to be HTTP/2, so that other requests can share it.
+    connecting: tokio::sync::Mutex<()>,
+    /// Whether the server is known to speak HTTP/1.1, whose connections can't be shared.
     speaks_http1: AtomicBool,
-    swept: AtomicBool,
+    reaper_started: AtomicBool,
 }
 
+/// The connections that the next request can use.
 #[derive(Default)]
-struct Kept {
-    /// Idle ones, the one last used at the end.
+struct IdleConnections {
+    /// Idle HTTP/1.1 connections, the most recently used one last.
     http1: Vec<(Instant, Http1)>,
-    /// All that live.
+    /// All HTTP/2 connections, since they can be shared while they carry requests.
     http2: Vec<Http2>,
 }
 
 /// An HTTP/1.1 connection.
 pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<RequestBody>,
-    pub(super) heard: Heard,
-    _place: OwnedSemaphorePermit,
+    pub(super) received: ReceivedFlag,
+    _permit: OwnedSemaphorePermit,
 }
 
 struct Http2 {
     sender: http2::SendRequest<RequestBody>,
     streams: Arc<AtomicUsize>,
     used: Instant,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// Room for one request on an HTTP/2 connection.
+/// A stream of an HTTP/2 connection, for one request.
 pub(super) struct Http2Stream {
     pub(super) sender: http2::SendRequest<RequestBody>,
     streams: Arc<AtomicUsize>,
@@ -79,7 +80,7 @@ impl Drop for Http2Stream {
 }
 
 /// A connection for one request.
-pub(super) enum Lease {
+pub(super) enum PooledConnection {
     Http1(Http1),
     Http2(Http2Stream),
 }
@@ -89,65 +90,64 @@ impl Pool {
         Self {
             connector,
             connect_timeout,
-            kept: Mutex::default(),
-            places: Arc::new(Semaphore::new(max_connections)),
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(max_connections)),
             freed: Notify::new(),
-            joining: tokio::sync::Mutex::new(()),
+            connecting: tokio::sync::Mutex::new(()),
             speaks_http1: AtomicBool::new(false),
-            swept: AtomicBool::new(false),
+            reaper_started: AtomicBool::new(false),
         }
     }
 
-    /// A connection that was kept, if there is one. `only_http1`: for an upgrade.
-    pub(super) fn kept(self: &Arc<Self>, only_http1: bool) -> Option<Lease> {
-        let mut kept = self.lock();
+    /// Takes a connection that is already open, if there is one. `only_http1` is set for an upgrade.
+    pub(super) fn checkout(self: &Arc<Self>, only_http1: bool) -> Option<PooledConnection> {
+        let mut idle = self.lock();
         if !only_http1 {
-            kept.http2.retain(|connection| !connection.sender.is_closed());
-            let shared = kept
+            idle.http2.retain(|connection| !connection.sender.is_closed());
+            let shared = idle
                 .http2
                 .iter_mut()
                 .find(|connection| connection.streams.load(Ordering::Relaxed) < MAX_STREAMS);
             if let Some(connection) = shared {
                 connection.used = Instant::now();
-                return Some(Lease::Http2(connection.stream(self)));
+                return Some(PooledConnection::Http2(connection.stream(self)));
             }
         }
-        while let Some((_, connection)) = kept.http1.pop() {
+        while let Some((_, connection)) = idle.http1.pop() {
             if connection.sender.is_ready() {
-                return Some(Lease::Http1(connection));
+                return Some(PooledConnection::Http1(connection));
             }
         }
         None
     }
 
-    /// A connection that is made for this request, or one that others free meanwhile. Takes no longer than a connection
-    /// may take.
-    pub(super) async fn connect(self: &Arc<Self>, only_http1: bool) -> Result<Lease, ProxyError> {
+    /// Makes a connection, or takes one that becomes free meanwhile. Either must happen within `connect_timeout`.
+    pub(super) async fn connect(self: &Arc<Self>, only_http1: bool) -> Result<PooledConnection, ProxyError> {
         let mut waits = false;
         let connected = tokio::time::timeout(self.connect_timeout, async {
-            let joining = self.join(only_http1).await;
-            if joining.is_some()
-                && let Some(shared) = self.kept(only_http1)
+            let connecting = self.lock_connecting(only_http1).await;
+            if connecting.is_some()
+                && let Some(shared) = self.checkout(only_http1)
             {
                 return Ok(shared);
             }
-            let place = loop {
+            let permit = loop {
                 let freed = self.freed.notified();
-                if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-                    break place;
+                if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+                    break permit;
                 }
-                if let Some(kept) = self.kept(only_http1) {
-                    return Ok(kept);
+                if let Some(idle) = self.checkout(only_http1) {
+                    return Ok(idle);
                 }
                 waits = true;
                 tokio::select! {
                     // The semaphore is never closed.
-                    place = Arc::clone(&self.places).acquire_owned() => if let Ok(place) = place { break place },
+                    permit = Arc::clone(&self.permits).acquire_owned() => if let Ok(permit) = permit { break permit },
                     () = freed => {}
                 }
             };
             waits = false;
-            self.make(only_http1, place).await
+            self.open(only_http1, permit).await
         });
         match connected.await {
             Ok(connected) => connected,
@@ -156,25 +156,26 @@ impl Pool {
         }
     }
 
-    /// Waits for others that make a connection which may turn out to be one to share. None: this one won't be.
-    async fn join(&self, only_http1: bool) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+    /// Waits while another task makes a connection that may turn out to be shareable. Returns `None` if the connection
+    /// of this request can't be shared.
+    async fn lock_connecting(&self, only_http1: bool) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         let shares = || !only_http1 && !self.speaks_http1.load(Ordering::Relaxed);
         if !shares() {
             return None;
         }
-        let joining = self.joining.lock().await;
-        shares().then_some(joining)
+        let connecting = self.connecting.lock().await;
+        shares().then_some(connecting)
     }
 
-    /// Keeps an HTTP/1.1 connection once its last exchange is over, if it can carry another.
-    pub(super) fn keep(self: &Arc<Self>, mut connection: Http1) {
+    /// Returns an HTTP/1.1 connection to the pool after its exchange is over, if it can carry another one.
+    pub(super) fn give_back(self: &Arc<Self>, mut connection: Http1) {
         if connection.sender.is_ready() {
-            return self.put(connection);
+            return self.put_idle(connection);
         }
         let pool = Arc::clone(self);
         tokio::spawn(async move {
             match connection.sender.ready().await {
-                Ok(()) => pool.put(connection),
+                Ok(()) => pool.put_idle(connection),
                 Err(_) => {
                     drop(connection);
                     pool.freed.notify_one();
@@ -183,26 +184,30 @@ impl Pool {
         });
     }
 
-    fn put(self: &Arc<Self>, connection: Http1) {
-        let mut kept = self.lock();
-        if kept.http1.len() < MAX_IDLE {
-            kept.http1.push((Instant::now(), connection));
+    fn put_idle(self: &Arc<Self>, connection: Http1) {
+        let mut idle = self.lock();
+        if idle.http1.len() < MAX_IDLE {
+            idle.http1.push((Instant::now(), connection));
         }
-        drop(kept);
+        drop(idle);
         self.freed.notify_one();
-        self.sweep();
+        self.start_reaper();
     }
 
-    async fn make(self: &Arc<Self>, only_http1: bool, place: OwnedSemaphorePermit) -> Result<Lease, ProxyError> {
+    async fn open(
+        self: &Arc<Self>,
+        only_http1: bool,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<PooledConnection, ProxyError> {
         let connected = self.connector.clone().connect(only_http1).await;
         let connected = connected.map_err(ProxyError::connect)?;
-        let heard = connected.stream.heard();
+        let received = connected.stream.received();
         if connected.is_http2 {
-            let connection = Http2::new(connected.stream, place).await?;
-            let lease = Lease::Http2(connection.stream(self));
+            let connection = Http2::new(connected.stream, permit).await?;
+            let pooled = PooledConnection::Http2(connection.stream(self));
             self.lock().http2.push(connection);
-            self.sweep();
-            return Ok(lease);
+            self.start_reaper();
+            return Ok(pooled);
         }
         if !only_http1 {
             self.speaks_http1.store(true, Ordering::Relaxed);
@@ -213,16 +218,16 @@ impl Pool {
             .await
             .map_err(ProxyError::broken)?;
         tokio::spawn(connection.with_upgrades());
-        Ok(Lease::Http1(Http1 {
+        Ok(PooledConnection::Http1(Http1 {
             sender,
-            heard,
-            _place: place,
+            received,
+            _permit: permit,
         }))
     }
 
-    /// Closes what nobody uses any more, from now on and for as long as there is a pool.
-    fn sweep(self: &Arc<Self>) {
-        if self.swept.swap(true, Ordering::Relaxed) {
+    /// Starts to close connections that were idle for too long, until the pool is dropped.
+    fn start_reaper(self: &Arc<Self>) {
+        if self.reaper_started.swap(true, Ordering::Relaxed) {
             return;
         }
         let pool = Arc::downgrade(self);
@@ -230,35 +235,35 @@ impl Pool {
             loop {
                 tokio::time::sleep(IDLE_TIMEOUT / 4).await;
                 let Some(pool) = Weak::upgrade(&pool) else { return };
-                let mut kept = pool.lock();
-                kept.http1
+                let mut idle = pool.lock();
+                idle.http1
                     .retain(|(used, connection)| used.elapsed() < IDLE_TIMEOUT && connection.sender.is_ready());
-                kept.http2.retain(Http2::is_wanted);
+                idle.http2.retain(Http2::should_stay_open);
             }
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, IdleConnections> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Http2 {
-    async fn new(stream: Stream, place: OwnedSemaphorePermit) -> Result<Self, ProxyError> {
+    async fn new(stream: Stream, permit: OwnedSemaphorePermit) -> Result<Self, ProxyError> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEADER_LIST)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT);
-        let shaken = builder.handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = shaken.map_err(ProxyError::broken)?;
+        let handshake = builder.handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(ProxyError::broken)?;
         tokio::spawn(connection);
         Ok(Self {
             sender,
             streams: Arc::default(),
             used: Instant::now(),
-            _place: place,
+            _permit: permit,
         })
     }
 
@@ -271,25 +276,25 @@ impl Http2 {
         }
     }
 
-    fn is_wanted(&self) -> bool {
+    fn should_stay_open(&self) -> bool {
         let is_used = self.streams.load(Ordering::Relaxed) > 0 || self.used.elapsed() < HTTP2_IDLE_TIMEOUT;
         is_used && !self.sender.is_closed()
     }
 }
 
-/// Shorter than the 5 seconds after which Node.js closes an idle connection: a request that meets the closing of its
-/// connection may have been acted on, and can be tried again only if that does no harm.
+/// Shorter than the 5 seconds after which Node.js closes an idle connection. If a connection closes while a request is
+/// sent, the server may have processed the request, and it can be repeated only if that is harmless.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// HTTP/2 says which requests it took before it closed (RFC 9113, section 6.8).
+/// Longer, because an HTTP/2 server that closes declares which requests it has processed (RFC 9113, section 6.8).
 const HTTP2_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MAX_IDLE: usize = 256;
 
-/// As many as a server should allow at least (RFC 9113, section 6.5.2).
+/// The minimum that a server should allow (RFC 9113, section 6.5.2).
 const MAX_STREAMS: usize = 100;
 
-/// Largest head of a response.
+/// The largest head of a response.
 const MAX_HEADERS: usize = 64 * 1024;
 const MAX_HEADER_LIST: u32 = 64 * 1024;
 

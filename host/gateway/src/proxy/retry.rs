@@ -1,5 +1,6 @@
-//! When a request is sent again: if no server has seen it, always; if one may have acted on it, only where twice does no
-//! harm, nothing was answered, and not too many others are sent twice.
+//! Retries. A request that no server has seen can always be sent again. A request that a server may have processed is
+//! repeated only if that is harmless, no part of a response arrived, and not too many other requests are being
+//! repeated.
 
 use std::sync::Arc;
 
@@ -13,53 +14,56 @@ use http_body_util::Empty;
 
 use super::body::RequestBody;
 use super::error::Unanswered;
-use super::group::Counted;
+use super::group::CountGuard;
 use super::group::UpstreamGroup;
-use super::server::Answered;
+use super::server::ExchangeContext;
 use super::server::Failure;
+use super::server::InFlight;
 use super::server::Server;
-use super::server::Terms;
-use super::server::Underway;
+use super::server::ServerResponse;
 
 /// The attempts to answer one request.
 pub(super) struct Attempts<'a> {
     group: &'a UpstreamGroup,
-    terms: &'a Terms,
-    left: usize,
+    context: &'a ExchangeContext,
+    retries_left: usize,
     tried: Vec<Arc<Server>>,
-    /// The head of a request that has no body, so that it can be written again.
-    spare: Option<request::Parts>,
-    /// Leave to send it twice.
-    leave: Option<Counted>,
+    /// The head of a request without a body, which can be sent again.
+    bodiless: Option<request::Parts>,
+    /// The permit to repeat the request.
+    permit: Option<CountGuard>,
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(group: &'a UpstreamGroup, terms: &'a Terms) -> Self {
+    pub(super) fn new(group: &'a UpstreamGroup, context: &'a ExchangeContext) -> Self {
         Self {
             group,
-            terms,
-            left: group.config.retries,
+            context,
+            retries_left: group.config.retries,
             tried: Vec::new(),
-            spare: None,
-            leave: None,
+            bodiless: None,
+            permit: None,
         }
     }
 
-    /// Sends the request until a server answers or no further attempt may be made.
-    pub(super) async fn send(mut self, mut request: Request<RequestBody>) -> Result<(Answered, Underway), Unanswered> {
-        let _counted = self.group.enter();
-        if self.left > 0 && request.body().is_end_stream() && !self.terms.upgrades {
+    /// Sends the request until a server answers or no further attempt is allowed.
+    pub(super) async fn send(
+        mut self,
+        mut request: Request<RequestBody>,
+    ) -> Result<(ServerResponse, InFlight), Unanswered> {
+        let _counted = self.group.count_request();
+        if self.retries_left > 0 && request.body().is_end_stream() && !self.context.upgrades {
             let (head, body) = request.into_parts();
-            self.spare = Some(head.clone());
+            self.bodiless = Some(head.clone());
             request = Request::from_parts(head, body);
         }
         let mut server = match self.group.pick() {
             Some(server) => Arc::clone(server),
-            None => return Err(Unanswered::nobody(&self.group.config.name)),
+            None => return Err(Unanswered::no_server(&self.group.config.name)),
         };
         loop {
-            let underway = Underway::at(&server);
-            let mut failure = match server.exchange(request, self.terms).await {
+            let in_flight = InFlight::new(&server);
+            let mut failure = match server.exchange(request, self.context).await {
                 Ok(answered) => {
                     server.counters.answered();
                     match answered.response.status() {
@@ -68,16 +72,16 @@ impl<'a> Attempts<'a> {
                         }
                         _ => server.health.succeeded(),
                     }
-                    return Ok((answered, underway));
+                    return Ok((answered, in_flight));
                 }
                 Err(failure) => failure,
             };
-            drop(underway);
+            drop(in_flight);
             server.counters.failed(&failure.error);
-            if failure.blames_the_server(self.terms) {
+            if failure.is_server_fault(self.context) {
                 server.health.failed();
             }
-            let Some((next, again)) = self.again(&server, &mut failure) else {
+            let Some((next, again)) = self.next_attempt(&server, &mut failure) else {
                 return Err(Unanswered::new(&server.name, failure.error));
             };
             tracing::debug!(
@@ -92,40 +96,44 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// The next server and the request for it, if there may be another attempt.
-    fn again(&mut self, server: &Arc<Server>, failure: &mut Failure) -> Option<(Arc<Server>, Request<RequestBody>)> {
-        self.left = self.left.checked_sub(1)?;
+    /// The next server and the request for it, if another attempt is allowed.
+    fn next_attempt(
+        &mut self,
+        server: &Arc<Server>,
+        failure: &mut Failure,
+    ) -> Option<(Arc<Server>, Request<RequestBody>)> {
+        self.retries_left = self.retries_left.checked_sub(1)?;
         self.tried.push(Arc::clone(server));
-        let next = match self.group.other(&self.tried) {
+        let next = match self.group.pick_other(&self.tried) {
             Some(other) => Arc::clone(other),
-            // It closed a connection that it had kept open, and takes new ones.
-            None if failure.is_about_its_connection() => Arc::clone(server),
+            // The server closed an idle connection, and still accepts new ones.
+            None if failure.is_stale_connection() => Arc::clone(server),
             None => return None,
         };
         let request = match failure.unsent.take() {
             Some(unsent) => unsent,
-            None => self.copy(failure)?,
+            None => self.rebuild(failure)?,
         };
         Some((next, request))
     }
 
-    /// The request once more, if no harm is done when both are acted on.
-    fn copy(&mut self, failure: &Failure) -> Option<Request<RequestBody>> {
-        let spare = self.spare.as_ref()?;
-        let is_harmless = failure.refused || (failure.unanswered && is_idempotent(&spare.method));
+    /// The request once more, if it is harmless that both are processed.
+    fn rebuild(&mut self, failure: &Failure) -> Option<Request<RequestBody>> {
+        let bodiless = self.bodiless.as_ref()?;
+        let is_harmless = failure.refused || (failure.unanswered && is_idempotent(&bodiless.method));
         if !is_harmless {
             return None;
         }
-        if self.leave.is_none() {
-            self.leave = Some(self.group.repeat()?);
+        if self.permit.is_none() {
+            self.permit = Some(self.group.try_repeat()?);
         }
-        let body = RequestBody::new(Either::Right(Empty::new()), self.terms.progress.clone());
-        Some(Request::from_parts(spare.clone(), body))
+        let body = RequestBody::new(Either::Right(Empty::new()), self.context.progress.clone());
+        Some(Request::from_parts(bodiless.clone(), body))
     }
 }
 
-/// RFC 9110, section 9.2.2. Other methods that are registered as idempotent are for few upstreams, and some of those
-/// take them otherwise.
+/// RFC 9110, section 9.2.2. Few upstreams implement the other registered idempotent methods, and some of those aren't
+/// idempotent in practice.
 fn is_idempotent(method: &Method) -> bool {
     matches!(
         *method,

@@ -1,5 +1,4 @@
-//! One server of an upstream: takes a request to it over a connection that is there, or over a new one, and writes it in
-//! the protocol that the connection speaks.
+//! One server of an upstream. A request is sent over an open or a new connection, in the protocol of that connection.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -25,46 +24,46 @@ use super::error::ProxyError;
 use super::health::Health;
 use super::pool::Http1;
 use super::pool::Http2Stream;
-use super::pool::Lease;
 use super::pool::Pool;
+use super::pool::PooledConnection;
 use super::trailers::ForbiddenTrailers;
-use super::while_moving;
+use super::with_idle_timeout;
 use crate::config::Address;
 use crate::config::UpstreamConfig;
 use crate::config::UpstreamServerConfig;
 
 /// One server.
 pub(super) struct Server {
-    /// What logs and metrics call it.
+    /// The name of the server in logs and metrics.
     pub(super) name: String,
     pub(super) health: Health,
     pub(super) counters: Counters,
-    /// Whom requests ask for that name nobody.
+    /// The host for requests that name none.
     pub(super) authority: Authority,
     pub(super) scheme: Scheme,
     pub(super) connector: Connector,
     pool: Arc<Pool>,
-    /// How many requests it has.
+    /// How many requests are in flight.
     requests: AtomicUsize,
 }
 
-/// What is true of all attempts to answer one request.
-pub(super) struct Terms {
+/// What all attempts to answer one request have in common.
+pub(super) struct ExchangeContext {
     pub(super) timeout: Duration,
     pub(super) progress: Progress,
-    /// The client asked for an upgrade.
+    /// Whether the client requested an upgrade.
     pub(super) upgrades: bool,
     pub(super) trailers: Arc<ForbiddenTrailers>,
 }
 
-/// Why a server gave no response, and whether another may be asked.
+/// Why a server gave no response, and whether another one may be tried.
 pub(super) struct Failure {
     pub(super) error: ProxyError,
-    /// The request, of which the server has seen nothing.
+    /// The request, if the server has seen nothing of it.
     pub(super) unsent: Option<Request<RequestBody>>,
-    /// Whether a request that does no harm twice may be sent twice: nothing was answered.
+    /// Whether no part of a response arrived, so that an idempotent request may be repeated.
     pub(super) unanswered: bool,
-    /// Whether the server says that it did nothing about the request.
+    /// Whether the server declared the request unprocessed.
     pub(super) refused: bool,
     /// Whether the connection had carried a request before.
     pub(super) reused: bool,
@@ -88,32 +87,32 @@ impl Failure {
         }
     }
 
-    /// Whether the server ended a connection that it had kept open until then. That says little about the server.
-    pub(super) fn is_about_its_connection(&self) -> bool {
+    /// Whether the server closed a reused connection, which says little about the health of the server.
+    pub(super) fn is_stale_connection(&self) -> bool {
         self.reused && matches!(self.error, ProxyError::Broken(_))
     }
 
-    /// Whether it counts against the server.
-    pub(super) fn blames_the_server(&self, terms: &Terms) -> bool {
-        // A server of HTTP/2 alone needn't agree to what a client's upgrade needs.
-        let is_about_the_upgrade = terms.upgrades && matches!(self.error, ProxyError::Connect(ConnectError::Tls(_)));
-        self.error.is_the_servers() && !self.is_about_its_connection() && !is_about_the_upgrade
+    /// Whether the failure counts against the server.
+    pub(super) fn is_server_fault(&self, context: &ExchangeContext) -> bool {
+        // A server that speaks only HTTP/2 rejects the ALPN protocol that an upgrade needs.
+        let is_about_the_upgrade = context.upgrades && matches!(self.error, ProxyError::Connect(ConnectError::Tls(_)));
+        self.error.is_server_fault() && !self.is_stale_connection() && !is_about_the_upgrade
     }
 }
 
-/// The head of a response, and the connection that it came over.
-pub(super) struct Answered {
+/// A response, and the part of the connection that it occupies.
+pub(super) struct ServerResponse {
     pub(super) response: Response<Incoming>,
-    pub(super) held: Held,
+    pub(super) lease: ConnectionLease,
 }
 
-/// A part of a connection that a response takes.
-pub(super) enum Held {
-    /// The whole of it, because it was upgraded.
+/// The part of a connection that a response occupies.
+pub(super) enum ConnectionLease {
+    /// The whole connection, which was upgraded.
     Upgraded { _connection: Http1 },
-    /// Nothing that anybody would have to give back.
+    /// Nothing, because the pool takes the connection back by itself.
     Nothing,
-    /// A stream of it.
+    /// One stream of the connection.
     Stream { _stream: Http2Stream },
 }
 
@@ -151,12 +150,16 @@ impl Server {
 
     /// Sends a request, and waits for the head of the response.
     ///
-    /// A connection that was kept may have been closed by the server at this very moment. Where it saw nothing of the
-    /// request, a new connection is made for it: that is no second try.
-    pub(super) async fn exchange(&self, request: Request<RequestBody>, terms: &Terms) -> Result<Answered, Failure> {
+    /// The server may close an open connection at any moment. If it has seen nothing of the request, the request is
+    /// sent over a new connection, which doesn't count as a retry.
+    pub(super) async fn exchange(
+        &self,
+        request: Request<RequestBody>,
+        context: &ExchangeContext,
+    ) -> Result<ServerResponse, Failure> {
         let mut request = request;
-        if let Some(lease) = self.pool.kept(terms.upgrades) {
-            match self.send(lease, request, terms).await {
+        if let Some(connection) = self.pool.checkout(context.upgrades) {
+            match self.send(connection, request, context).await {
                 Err(Failure {
                     unsent: Some(unsent), ..
                 }) => request = unsent,
@@ -169,16 +172,21 @@ impl Server {
                 Ok(answered) => return Ok(answered),
             }
         }
-        match self.pool.connect(terms.upgrades).await {
-            Ok(lease) => self.send(lease, request, terms).await,
+        match self.pool.connect(context.upgrades).await {
+            Ok(connection) => self.send(connection, request, context).await,
             Err(error) => Err(Failure::unsent(error, request)),
         }
     }
 
-    async fn send(&self, lease: Lease, request: Request<RequestBody>, terms: &Terms) -> Result<Answered, Failure> {
-        match lease {
-            Lease::Http1(connection) => self.send_http1(connection, request, terms).await,
-            Lease::Http2(stream) => self.send_http2(stream, request, terms).await,
+    async fn send(
+        &self,
+        connection: PooledConnection,
+        request: Request<RequestBody>,
+        context: &ExchangeContext,
+    ) -> Result<ServerResponse, Failure> {
+        match connection {
+            PooledConnection::Http1(connection) => self.send_http1(connection, request, context).await,
+            PooledConnection::Http2(stream) => self.send_http2(stream, request, context).await,
         }
     }
 
@@ -186,31 +194,31 @@ impl Server {
         &self,
         mut connection: Http1,
         mut request: Request<RequestBody>,
-        terms: &Terms,
-    ) -> Result<Answered, Failure> {
+        context: &ExchangeContext,
+    ) -> Result<ServerResponse, Failure> {
         if let Err(error) = self.write_http1(&mut request) {
             return Err(Failure::new(ProxyError::Unsendable(error)));
         }
-        connection.heard.forget();
+        connection.received.clear();
         let sent = connection.sender.try_send_request(request);
-        match while_moving(&terms.progress, terms.timeout, sent).await {
+        match with_idle_timeout(&context.progress, context.timeout, sent).await {
             None => Err(Failure::new(ProxyError::Timeout)),
-            Some(Ok(response)) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => Ok(Answered {
+            Some(Ok(response)) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => Ok(ServerResponse {
                 response,
-                held: Held::Upgraded {
+                lease: ConnectionLease::Upgraded {
                     _connection: connection,
                 },
             }),
             Some(Ok(response)) => {
-                self.pool.keep(connection);
-                Ok(Answered {
+                self.pool.give_back(connection);
+                Ok(ServerResponse {
                     response,
-                    held: Held::Nothing,
+                    lease: ConnectionLease::Nothing,
                 })
             }
             Some(Err(mut error)) => Err(Failure {
                 unsent: error.take_message(),
-                unanswered: !connection.heard.anything(),
+                unanswered: !connection.received.is_set(),
                 ..Failure::new(ProxyError::broken(error.into_error()))
             }),
         }
@@ -220,17 +228,17 @@ impl Server {
         &self,
         mut stream: Http2Stream,
         mut request: Request<RequestBody>,
-        terms: &Terms,
-    ) -> Result<Answered, Failure> {
-        if let Err(error) = self.write_http2(&mut request, terms) {
+        context: &ExchangeContext,
+    ) -> Result<ServerResponse, Failure> {
+        if let Err(error) = self.write_http2(&mut request, context) {
             return Err(Failure::new(ProxyError::Unsendable(error)));
         }
         let sent = stream.sender.try_send_request(request);
-        match while_moving(&terms.progress, terms.timeout, sent).await {
+        match with_idle_timeout(&context.progress, context.timeout, sent).await {
             None => Err(Failure::new(ProxyError::Timeout)),
-            Some(Ok(response)) => Ok(Answered {
+            Some(Ok(response)) => Ok(ServerResponse {
                 response,
-                held: Held::Stream { _stream: stream },
+                lease: ConnectionLease::Stream { _stream: stream },
             }),
             Some(Err(mut error)) => {
                 let unsent = error.take_message();
@@ -245,11 +253,11 @@ impl Server {
         }
     }
 
-    /// The request as HTTP/1.1 has it: its target is the path, and `Host` says who is asked.
+    /// Converts the request to HTTP/1.1: the target is the path, and `Host` names the host.
     fn write_http1(&self, request: &mut Request<RequestBody>) -> Result<(), http::Error> {
-        let asked = request.uri().authority().cloned();
-        if asked.is_some() || !request.headers().contains_key(header::HOST) {
-            let host = asked.as_ref().unwrap_or(&self.authority);
+        let requested = request.uri().authority().cloned();
+        if requested.is_some() || !request.headers().contains_key(header::HOST) {
+            let host = requested.as_ref().unwrap_or(&self.authority);
             let host = HeaderValue::from_str(host.as_str())?;
             request.headers_mut().insert(header::HOST, host);
         }
@@ -260,31 +268,32 @@ impl Server {
         Ok(())
     }
 
-    /// The request as HTTP/2 has it: `:authority` says who is asked, and never a second header (RFC 9113, section 8.3.1).
-    fn write_http2(&self, request: &mut Request<RequestBody>, terms: &Terms) -> Result<(), http::Error> {
+    /// Converts the request to HTTP/2: only `:authority` names the host, and `Host` is removed (RFC 9113, section
+    /// 8.3.1).
+    fn write_http2(&self, request: &mut Request<RequestBody>, context: &ExchangeContext) -> Result<(), http::Error> {
         let host = request.headers_mut().remove(header::HOST);
-        let asked = host.map(|host| Authority::try_from(host.as_bytes())).transpose()?;
-        let asked = asked.or_else(|| request.uri().authority().cloned());
+        let requested = host.map(|host| Authority::try_from(host.as_bytes())).transpose()?;
+        let requested = requested.or_else(|| request.uri().authority().cloned());
         *request.uri_mut() = Uri::builder()
             .scheme(self.scheme.clone())
-            .authority(asked.unwrap_or_else(|| self.authority.clone()))
+            .authority(requested.unwrap_or_else(|| self.authority.clone()))
             .path_and_query(path(request.uri()))
             .build()?;
         *request.version_mut() = http::Version::HTTP_2;
         if request.extensions().get::<AcceptsTrailers>().is_some() {
-            // The one value that HTTP/2 allows (RFC 9113, section 8.2.2); gRPC demands it.
+            // HTTP/2 allows no other value (RFC 9113, section 8.2.2), and gRPC requires this one.
             let headers = request.headers_mut();
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        // No 100 can be seen to come, so that nobody waits for it.
+        // hyper doesn't report interim responses over HTTP/2, so the body doesn't wait for one.
         request.headers_mut().remove(header::EXPECT);
         request.body_mut().gate(None);
-        request.body_mut().trailers(Some(Arc::clone(&terms.trailers)));
+        request.body_mut().trailers(Some(Arc::clone(&context.trailers)));
         Ok(())
     }
 }
 
-/// Says that the client takes trailers after the response.
+/// Marks a request whose client accepts trailers in the response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AcceptsTrailers;
 
@@ -293,17 +302,17 @@ fn path(uri: &Uri) -> PathAndQuery {
     path.unwrap_or_else(|| PathAndQuery::from_static("/"))
 }
 
-/// A request that a server has, counted until it is dropped.
-pub(super) struct Underway(pub(super) Arc<Server>);
+/// A request in flight at a server, counted until it is dropped.
+pub(super) struct InFlight(pub(super) Arc<Server>);
 
-impl Underway {
-    pub(super) fn at(server: &Arc<Server>) -> Self {
+impl InFlight {
+    pub(super) fn new(server: &Arc<Server>) -> Self {
         server.requests.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(server))
     }
 }
 
-impl Drop for Underway {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! Trailers: headers after a body. Only those pass that change nothing about the message they came with, whoever merges
-//! them with its headers (RFC 9110, section 6.5.1).
+//! Trailers, which are fields after a body. A trailer is passed on only if it can't change the meaning of the message,
+//! even if a recipient merges it with the headers (RFC 9110, section 6.5.1).
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use portcullis_wire::header_names::fold;
 use portcullis_wire::header_names::remove_where;
 use portcullis_wire::identity_names::IdentityNames;
 
-/// What no client may send as a trailer: what says who the user is, or could have been asked about.
+/// Fields that a client may not send as trailers, because they name the user or can carry credentials.
 #[derive(Debug, Default)]
 pub(crate) struct ForbiddenTrailers {
     identity: IdentityNames,
@@ -17,7 +17,7 @@ pub(crate) struct ForbiddenTrailers {
 }
 
 impl ForbiddenTrailers {
-    /// Forbids identity headers, and the headers in which any route's credentials stand.
+    /// Forbids identity headers, and the headers that carry the credentials of any route.
     pub(crate) fn new<'a>(identity: IdentityNames, credentials: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         let credentials = credentials.into_iter();
         Self {
@@ -26,25 +26,25 @@ impl ForbiddenTrailers {
         }
     }
 
-    /// Leaves the trailers of a request that may pass.
+    /// Removes the forbidden trailers of a request.
     pub(super) fn clean_request(&self, trailers: &mut HeaderMap) {
         remove_where(trailers, |name| {
-            self.identity.contains(name) || self.credentials.contains(fold(name).as_ref()) || says_more(name)
+            self.identity.contains(name) || self.credentials.contains(fold(name).as_ref()) || is_forbidden(name)
         });
     }
 }
 
-/// Leaves the trailers of a response that may pass.
+/// Removes the forbidden trailers of a response.
 pub(super) fn clean_response(trailers: &mut HeaderMap) {
-    remove_where(trailers, says_more);
+    remove_where(trailers, is_forbidden);
 }
 
-/// Whether a field frames, routes, authenticates, modifies or describes its message, in any spelling. A digest is made
-/// for trailers (RFC 9530, section 2).
-fn says_more(name: &HeaderName) -> bool {
+/// Whether a field frames, routes, authenticates, modifies or describes its message, in any spelling. `Content-Digest`
+/// is allowed, since it is designed for trailers (RFC 9530, section 2).
+fn is_forbidden(name: &HeaderName) -> bool {
     let name = fold(name);
-    let describes = BEGINNINGS.iter().any(|beginning| name.starts_with(beginning));
-    NAMES.contains(&name.as_ref()) || (describes && name != "content-digest")
+    let has_prefix = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    NAMES.contains(&name.as_ref()) || (has_prefix && name != "content-digest")
 }
 
 const NAMES: [&str; 34] = [
@@ -84,7 +84,7 @@ const NAMES: [&str; 34] = [
     "true-client-ip",
 ];
 
-const BEGINNINGS: [&str; 12] = [
+const PREFIXES: [&str; 12] = [
     "accept-",
     "access-control-",
     "content-",
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn trailers_that_would_be_headers_dont_pass() {
+    fn trailers_that_belong_in_the_head_are_removed() {
         let forbidden = ForbiddenTrailers {
             identity: IdentityNames::new([&HeaderName::from_static("x-my-user")]),
             credentials: HashSet::from(["x-api-key".to_owned()]),

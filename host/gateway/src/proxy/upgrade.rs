@@ -1,5 +1,5 @@
-//! WebSocket and other upgrades (RFC 9110, section 7.8). A client's request for one is authenticated like any other;
-//! bytes pass only after the upstream has agreed.
+//! WebSocket and other upgrades (RFC 9110, section 7.8). A request for an upgrade is authenticated like any other
+//! request, and bytes are forwarded only after the upstream has accepted it.
 
 use std::io;
 use std::pin::Pin;
@@ -19,14 +19,15 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::io::copy_bidirectional;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::Exchange;
 use super::body::Progress;
-use super::while_moving;
-use crate::transport::closing::Closing;
+use super::with_idle_timeout;
 use crate::transport::connection::Slot;
 
-/// A client's request to speak another protocol.
+/// A client's request to switch protocols.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
     client: OnUpgrade,
@@ -34,23 +35,23 @@ pub(crate) struct Upgrade {
 }
 
 impl Upgrade {
-    /// Takes the request for an upgrade out of a request's head, if there is one that may pass.
+    /// Takes the upgrade out of the head of a request, if there is one that is allowed.
     ///
-    /// Protocols that carry HTTP requests may not: what came after the first would be seen by nobody. Such a request is
-    /// served as if it hadn't asked.
+    /// Protocols that carry HTTP requests aren't allowed, because the gateway wouldn't see the requests after the first
+    /// one. Such an upgrade is ignored.
     pub(crate) fn requested(parts: &mut Parts) -> Option<Self> {
         let client = parts.extensions.remove::<OnUpgrade>()?;
         let protocols = protocols(&parts.headers)?;
         Some(Self { client, protocols })
     }
 
-    /// Asks the upstream for it.
-    pub(crate) fn ask(&self, headers: &mut HeaderMap) {
+    /// Adds the upgrade to the headers of the upstream's request.
+    pub(crate) fn write_request(&self, headers: &mut HeaderMap) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, self.protocols.clone());
     }
 
-    /// The protocol that the upstream agreed to, if it is one that the client asked for.
+    /// The protocol that the upstream chose, if the client offered it.
     pub(crate) fn agreed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let agreed = headers.get(header::UPGRADE)?;
         let named = |protocol: &[u8]| protocol.eq_ignore_ascii_case(agreed.as_bytes().trim_ascii());
@@ -63,43 +64,47 @@ impl Upgrade {
     }
 }
 
-/// The upgraded connections of a server.
+/// All upgraded connections.
 #[derive(Debug)]
 pub(crate) struct Tunnels {
-    closing: Closing,
+    connections: TaskTracker,
+    closing: CancellationToken,
 }
 
 impl Tunnels {
     pub(crate) fn new() -> Self {
         Self {
-            closing: Closing::new(),
+            connections: TaskTracker::new(),
+            closing: CancellationToken::new(),
         }
     }
 
-    /// Carries bytes both ways until one side ends it, nothing has moved for as long as `idle_timeout`, or the server
-    /// closes. What is `taken` stays so for as long.
-    pub(super) fn carry(&self, upgrade: Upgrade, upstream: OnUpgrade, taken: (Slot, Exchange), idle_timeout: Duration) {
-        let mut witness = self.closing.witness();
-        tokio::spawn(async move {
+    /// Forwards bytes in both directions until one side closes, there is no progress for `idle_timeout`, or the gateway
+    /// stops. `held` is dropped then.
+    pub(super) fn spawn(&self, upgrade: Upgrade, upstream: OnUpgrade, held: (Slot, Exchange), idle_timeout: Duration) {
+        let closing = self.closing.clone();
+        self.connections.spawn(async move {
             let ended = tokio::select! {
                 ended = splice(upgrade.client, upstream, idle_timeout) => ended,
-                () = witness.announced() => Ok(()),
+                () = closing.cancelled() => Ok(()),
             };
             if let Err(error) = ended {
-                tracing::debug!(error = %error, "an upgraded connection broke");
+                tracing::debug!(error = %error, "an upgraded connection failed");
             }
-            drop(taken);
+            drop(held);
         });
     }
 
-    /// Waits until all are gone of their own accord.
-    pub(crate) async fn gone(&self) {
-        self.closing.gone().await;
+    /// Waits until all connections have ended by themselves.
+    pub(crate) async fn finished(&self) {
+        self.connections.close();
+        self.connections.wait().await;
     }
 
-    /// Ends every one of them, and waits until all are gone.
+    /// Ends all connections, and waits until they have ended.
     pub(crate) async fn close(&self) {
-        self.closing.end().await;
+        self.closing.cancel();
+        self.finished().await;
     }
 }
 
@@ -110,22 +115,22 @@ async fn splice(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut client = TokioIo::new(client.await?);
     let progress = Progress::default();
-    let mut upstream = Moving {
+    let mut upstream = WithProgress {
         io: TokioIo::new(upstream.await?),
         progress: progress.clone(),
     };
-    let copied = while_moving(&progress, idle_timeout, copy_bidirectional(&mut client, &mut upstream));
+    let copied = with_idle_timeout(&progress, idle_timeout, copy_bidirectional(&mut client, &mut upstream));
     copied.await.ok_or(io::ErrorKind::TimedOut).map_err(io::Error::from)??;
     Ok(())
 }
 
-/// A byte stream that shows that it moves.
-struct Moving<T> {
+/// A byte stream that records its progress.
+struct WithProgress<T> {
     io: T,
     progress: Progress,
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Moving<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for WithProgress<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
         self.progress.step();
@@ -133,7 +138,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Moving<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Moving<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for WithProgress<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes));
         self.progress.step();
@@ -186,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn only_protocols_without_http_in_them_pass() {
+    fn only_protocols_that_carry_no_http_are_allowed() {
         for (connection, upgrades, expected) in [
             ("Upgrade", &["websocket"][..], true),
             ("keep-alive, UPGRADE", &["WebSocket"], true),

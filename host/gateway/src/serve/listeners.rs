@@ -1,5 +1,5 @@
-//! All sockets that a configuration asks for: the public ones, those of fronts that ask, and the one that sends clients
-//! on to https. They stop together.
+//! All listeners of a configuration: the public one, those for fronts, and the one that redirects to https. They stop
+//! together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use crate::forward_auth::grpc::ExtAuthz;
 use crate::pipeline::Gateway;
 use crate::serve::public::Public;
 use crate::serve::redirect::Redirect;
+use crate::transport::BoundAddress;
+use crate::transport::Inherited;
 use crate::transport::Listener;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
 use crate::transport::connection::Service;
 use crate::transport::passthrough::Passthrough;
-use crate::transport::socket::Inherited;
-use crate::transport::socket::Place;
 
-/// Sockets that listen.
+/// The bound listeners.
 #[derive(Debug)]
 pub(super) struct Listeners {
     pub(super) public: Listener,
@@ -41,28 +41,27 @@ impl Listeners {
         let server = &config.server;
         let mut bind = |listen, tls| Listener::bind(listen, tls, inherited);
         let public = bind(&server.listen, server.tls.as_ref())?;
-        let asking = config.forward_auth.as_ref();
-        let asking = asking.and_then(|front| Some((front.listen.as_ref()?, front.tls.as_ref())));
-        let forward_auth = asking.map(|(listen, tls)| bind(listen, tls)).transpose()?;
+        let front = config.forward_auth.as_ref();
+        let front = front.and_then(|front| Some((front.listen.as_ref()?, front.tls.as_ref())));
+        let forward_auth = front.map(|(listen, tls)| bind(listen, tls)).transpose()?;
         let ext_authz = config.ext_authz.as_ref();
         let ext_authz = ext_authz
             .map(|front| bind(&front.listen, front.tls.as_ref()))
             .transpose()?;
         let redirect = server.redirect.as_ref();
         let redirect = redirect.map(|redirect| bind(&redirect.listen, None)).transpose()?;
-        let behind = |listener: Listener| listener.behind(server.proxy_protocol.clone());
+        let with_proxies = |listener: Listener| listener.require_proxy_protocol(server.proxy_protocol.clone());
         let passthrough = Passthrough::new(&server.passthrough);
         Ok(Self {
-            public: behind(public).beside(passthrough.clone()),
+            public: with_proxies(public).with_passthrough(passthrough.clone()),
             passthrough,
             forward_auth,
             ext_authz,
-            redirect: redirect.map(behind),
+            redirect: redirect.map(with_proxies),
         })
     }
 
-    /// Says where they listen, the public ones last. A line carries the port that the system chose when none was
-    /// configured.
+    /// Logs the addresses, those of the public listener last. For port 0, the line has the port that the system chose.
     pub(super) fn log(&self) {
         for (listener, message) in [
             (self.forward_auth.as_ref(), "listening for forward-auth"),
@@ -70,49 +69,49 @@ impl Listeners {
             (self.redirect.as_ref(), "redirecting to https"),
             (Some(&self.public), "listening"),
         ] {
-            for place in listener.into_iter().flat_map(Listener::places) {
-                tracing::info!(address = %place, "{message}");
+            for address in listener.into_iter().flat_map(Listener::addresses) {
+                tracing::info!(%address, "{message}");
             }
         }
     }
 
-    /// Where clients are served, for people.
+    /// The public addresses, as a status line for people.
     pub(super) fn status(&self) -> String {
-        let places = self.public.places().map(ToString::to_string);
-        format!("serving on {}", places.collect::<Vec<_>>().join(", "))
+        let addresses = self.public.addresses().map(ToString::to_string);
+        format!("serving on {}", addresses.collect::<Vec<_>>().join(", "))
     }
 
-    /// The port of https as clients see it.
+    /// The port at which clients reach https.
     fn https_port(&self, server: &ServerConfig) -> u16 {
-        let bound = self.public.places().find_map(|place| match place {
-            Place::Tcp(address) => Some(address.port()),
-            Place::Unix(_) => None,
+        let bound = self.public.addresses().find_map(|address| match address {
+            BoundAddress::Tcp(address) => Some(address.port()),
+            BoundAddress::Unix(_) => None,
         });
         let configured = server.redirect.as_ref().and_then(|redirect| redirect.https_port);
         configured.or(bound).unwrap_or(443)
     }
 
-    /// Serves until the process is told to stop.
+    /// Serves until a stop is requested.
     pub(super) async fn serve(self, gateway: Arc<Gateway>, config: &ListenConfig, stop: Shutdown) {
         let server = &config.server;
         let front = |token: &Option<ProxyToken>, tls: Option<&TlsConfig>| {
             let certified = tls.is_some_and(TlsConfig::requires_certificates);
             Front::new(token.clone(), certified, &server.trusted_proxies)
         };
-        let asking = config.forward_auth.as_ref();
-        let asking = asking.map(|asking| front(&asking.proxy_token, asking.tls.as_ref()));
-        let on_public = asking.clone().filter(|_| self.forward_auth.is_none());
+        let auth_front = config.forward_auth.as_ref();
+        let auth_front = auth_front.map(|config| front(&config.proxy_token, config.tls.as_ref()));
+        let on_public = auth_front.clone().filter(|_| self.forward_auth.is_none());
         let redirect = Redirect::new(Arc::clone(&gateway), self.https_port(server));
         let public = Public::new(Arc::clone(&gateway), on_public);
-        let forward_auth = asking.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
-        let ext_authz = config.ext_authz.as_ref().map(|asking| {
+        let forward_auth = auth_front.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
+        let ext_authz = config.ext_authz.as_ref().map(|config| {
             ExtAuthz::new(
                 Arc::clone(&gateway),
-                front(&asking.proxy_token, asking.tls.as_ref()),
+                front(&config.proxy_token, config.tls.as_ref()),
                 server.max_header_size,
             )
         });
-        let said = async {
+        let announced = async {
             stop.clone().requested().await;
             tracing::info!("stopping");
         };
@@ -126,7 +125,7 @@ impl Listeners {
             );
             let passthrough = self.passthrough.as_deref();
             tokio::select! {
-                _ = future::join(gateway.gone(), future::join_all(passthrough.map(Passthrough::gone))) => {}
+                _ = future::join(gateway.gone(), future::join_all(passthrough.map(Passthrough::finished))) => {}
                 () = tokio::time::sleep_until(deadline) => {}
                 () = stop.requested() => {}
             }
@@ -135,20 +134,20 @@ impl Listeners {
                 tracing::warn!("upgraded connections were cut off");
             }
         };
-        tokio::join!(said, served);
+        tokio::join!(announced, served);
         tracing::info!("stopped");
     }
 }
 
-/// When everything has to have ended: `shutdown_timeout` after nobody listens any more.
+/// The deadline of the shutdown: `shutdown_timeout` after the listeners closed.
 async fn deadline(server: &ServerConfig, mut stop: Shutdown) -> (Shutdown, Instant) {
-    stop.closing(server.drain_delay).await;
+    stop.drained(server.drain_delay).await;
     (stop, Instant::now() + server.shutdown_timeout)
 }
 
-async fn serve(listener: Option<Listener>, answers: Option<impl Service>, server: &ServerConfig, stop: Shutdown) {
-    if let (Some(listener), Some(answers)) = (listener, answers) {
-        listener.serve(answers, server, stop).await;
+async fn serve(listener: Option<Listener>, service: Option<impl Service>, server: &ServerConfig, stop: Shutdown) {
+    if let (Some(listener), Some(service)) = (listener, service) {
+        listener.serve(service, server, stop).await;
     }
 }
 

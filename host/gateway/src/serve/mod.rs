@@ -1,5 +1,5 @@
-//! What each listener serves: requests of clients, questions of fronts, and the way from plain HTTP to https. All of them
-//! start and stop together.
+//! The services of the listeners: requests of clients, questions of fronts, and redirects to https. All listeners start
+//! and stop together.
 
 mod listeners;
 mod public;
@@ -20,9 +20,9 @@ use crate::transport::systemd;
 
 use self::listeners::Listeners;
 
-/// Serves a configuration on its listeners until the process is told to stop.
+/// Serves a configuration on its listeners until a stop is requested.
 ///
-/// A line `listening` in the log carries each address of the public listener. Lines for the others come before it.
+/// A log line `listening` has each address of the public listener. The lines of the other listeners come before it.
 pub(crate) async fn run(
     gateway: Arc<Gateway>,
     config: &ListenConfig,
@@ -32,15 +32,15 @@ pub(crate) async fn run(
     fault::describe();
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
     let listeners = Listeners::bind(config, &mut inherited)?;
-    inherited.warn_of_rest();
+    inherited.warn_about_unused();
     if let Some(admin) = admin {
         admin.start(stop.clone());
     }
     listeners.log();
-    let informed = systemd::keep_informed(listeners.status(), stop.clone());
+    let reported = systemd::report_status(listeners.status(), stop.clone());
     tokio::select! {
         () = listeners.serve(gateway, config, stop) => {}
-        () = informed => {}
+        () = reported => {}
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The public listener: requests of clients, and where no listener of their own is configured, those of fronts that ask.
+//! The service of the public listener: requests of clients, and questions of fronts that have no listener of their own.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::proxy::body::Body;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
 
-/// What the public listener serves.
+/// The service of the public listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Public {
     gateway: Arc<Gateway>,
@@ -29,7 +29,7 @@ pub(crate) struct Public {
 }
 
 impl Public {
-    /// `front`: how fronts are known that may ask here. `None` if they ask elsewhere, or not at all.
+    /// `front` recognises the fronts that may ask here. `None` if they have their own listener, or if there are none.
     pub(crate) fn new(gateway: Arc<Gateway>, front: Option<Front>) -> Self {
         Self { gateway, front }
     }

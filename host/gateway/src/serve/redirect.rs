@@ -1,5 +1,5 @@
-//! From plain HTTP to https: the same host, path and query, and nothing else. Nobody is asked who the client is, and no
-//! cookie is set where everybody could read it.
+//! Redirects plain HTTP to https, with the same host, path and query. Requests aren't authenticated, and no cookie is
+//! sent in plain text.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::proxy::body::Body;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
 
-/// What a listener for plain HTTP answers.
+/// The service of the listener that redirects to https.
 #[derive(Clone, Debug)]
 pub(crate) struct Redirect {
     gateway: Arc<Gateway>,
@@ -32,17 +32,17 @@ pub(crate) struct Redirect {
 }
 
 impl Redirect {
-    /// `https_port`: where clients find https.
+    /// `https_port` is the port at which clients reach https.
     pub(crate) fn new(gateway: Arc<Gateway>, https_port: u16) -> Self {
         Self { gateway, https_port }
     }
 
-    /// Where a request should have gone. A host that no route serves is refused, so that nobody is led elsewhere by the
-    /// gateway's word.
+    /// The https URL of a request. A host that no route serves is refused, so that the gateway can't be used to
+    /// redirect clients to other sites.
     fn location(&self, parts: &Parts) -> Result<HeaderValue, Rejection> {
         let target = Target::of(parts)?;
         let authority = target.authority.as_deref();
-        let authority = authority.ok_or_else(|| Rejection::malformed("the request names no host to lead to"))?;
+        let authority = authority.ok_or_else(|| Rejection::malformed("the request names no host to redirect to"))?;
         if !self.gateway.generation().serves_host(authority) {
             return Err(Rejection::malformed("no route serves the host"));
         }
@@ -66,8 +66,8 @@ impl Service for Redirect {
         let response = match self.location(&parts) {
             Ok(location) => moved(location),
             Err(rejection) => {
-                let nobody = TrustedProxies::default();
-                let client = Client::of(connection.peer, connection.scheme.clone(), &parts.headers, &nobody);
+                let no_proxies = TrustedProxies::default();
+                let client = Client::of(connection.peer, connection.scheme.clone(), &parts.headers, &no_proxies);
                 audit::rejected(&client, &parts.method, parts.uri.path(), &rejection);
                 rejection.into_response()
             }
@@ -80,7 +80,7 @@ impl Service for Redirect {
     }
 }
 
-/// 308 keeps the method and the body (RFC 9110, section 15.4.9). Browsers would keep the answer for ever if they might.
+/// 308 keeps the method and the body (RFC 9110, section 15.4.9). Without `no-store`, browsers would cache it for ever.
 fn moved(location: HeaderValue) -> Response<Body> {
     let mut response = Response::new(body::full(Bytes::new()));
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_keeps_its_brackets_and_loses_its_port() {
+    fn the_port_of_a_host_is_removed_and_its_brackets_are_kept() {
         for (authority, host) in [
             ("app.example", "app.example"),
             ("app.example:80", "app.example"),

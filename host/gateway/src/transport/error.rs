@@ -1,4 +1,4 @@
-//! Why the gateway can't serve. Each says what to do where that is not plain.
+//! Errors that keep the gateway from serving. Where the remedy isn't obvious, the message says what to do.
 
 use std::io;
 
@@ -8,33 +8,33 @@ use crate::tls::TlsError;
 /// Why the gateway can't serve.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
-    /// The address is taken, not this machine's, or not allowed.
+    /// The address is in use, doesn't belong to this machine, or isn't permitted.
     #[error("can't listen on {address}: {source}{}", advice(address, source))]
     Listen {
         /// The address as configured.
         address: ListenAddress,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// TLS can't be served with what is configured.
+    /// The TLS configuration can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The system gives no signals.
+    /// The signal handlers can't be installed.
     #[error("can't listen for signals: {0}")]
     Signals(io::Error),
 }
 
-/// What to do about a socket that the system refuses.
+/// What to do if the system refuses a socket.
 fn advice(address: &ListenAddress, source: &io::Error) -> &'static str {
     match (address, source.kind()) {
         (ListenAddress::Tcp(_), io::ErrorKind::AddrInUse) => {
-            "; another process listens there, perhaps a gateway that still runs: `ss -ltnp` names it"
+            "; another process listens there, perhaps a gateway that is still running: `ss -ltnp` shows it"
         }
         (ListenAddress::Unix(_), io::ErrorKind::AddrInUse) => {
-            "; another process listens there, perhaps a gateway that still runs: `ss -lxp` names it"
+            "; another process listens there, perhaps a gateway that is still running: `ss -lxp` shows it"
         }
         (ListenAddress::Tcp(_), io::ErrorKind::PermissionDenied) => {
-            "; ports below 1024 take the capability CAP_NET_BIND_SERVICE, or a socket that systemd opens"
+            "; ports below 1024 need the capability CAP_NET_BIND_SERVICE, or a socket that systemd opens"
         }
         _ => "",
     }

@@ -1,5 +1,5 @@
-//! The way of a connection: first the PROXY protocol, then TLS, then HTTP; or on to another host, whose TLS it is. Each has
-//! its time, and whatever doesn't come in it ends the connection.
+//! Handles an accepted connection: first the PROXY protocol, then TLS, then HTTP. A TLS connection for a passthrough
+//! host is forwarded instead. Each step has a timeout, which ends the connection.
 
 use std::io;
 use std::sync::Arc;
@@ -11,41 +11,41 @@ use portcullis_wire::peer::TrustedProxies;
 use portcullis_wire::proxy_protocol;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::tls::Tls;
-use crate::transport::closing::Witness;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Protocol;
 use crate::transport::connection::Service;
 use crate::transport::connection::Slot;
 use crate::transport::passthrough;
 use crate::transport::passthrough::Passthrough;
-use crate::transport::passthrough::Replayed;
+use crate::transport::passthrough::Rewind;
 use crate::transport::socket;
 use crate::transport::socket::Stream;
 
-/// The way of a connection, from its first byte on.
+/// Handles connections from their first byte on.
 #[derive(Clone)]
-pub(crate) struct Way<S> {
-    /// Who begins it with the PROXY protocol; none: nobody does.
+pub(crate) struct ConnectionHandler<S> {
+    /// The proxies that send the PROXY protocol. `None` if connections don't begin with it.
     pub(crate) proxy_protocol: Option<TrustedProxies>,
-    /// Whose TLS connections go on to them; none: nobody's do.
+    /// The hosts whose TLS connections are forwarded. `None` if there are none.
     pub(crate) passthrough: Option<Arc<Passthrough>>,
-    /// TLS; none: plain HTTP.
+    /// `None` for plain HTTP.
     pub(crate) tls: Option<Tls>,
     pub(crate) protocol: Protocol,
-    pub(crate) answers: S,
+    pub(crate) service: S,
 }
 
-impl<S: Service> Way<S> {
-    /// Goes it to its end.
-    pub(crate) async fn go(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, mut witness: Witness) {
+impl<S: Service> ConnectionHandler<S> {
+    /// Serves the connection to its end. While `tracked` exists, the listener waits for the connection.
+    pub(crate) async fn run(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
         if let Err(error) = socket::tune(&stream) {
-            return tracing::debug!(%error, "a connection ended before it began");
+            return tracing::debug!(%error, "a connection ended before it could be configured");
         }
         if let Some(proxies) = &self.proxy_protocol {
-            let patience = witness.patience(self.protocol.header_timeout());
-            match proxy_protocol::client(&mut stream, peer, proxies, patience).await {
+            let deadline = self.protocol.header_deadline();
+            match proxy_protocol::client(&mut stream, peer, proxies, deadline).await {
                 Ok(client) => peer = client,
                 Err(refused) => return refused.note(&peer),
             }
@@ -59,30 +59,30 @@ impl<S: Service> Way<S> {
                     channel_binding: None,
                     slot,
                 };
-                self.protocol.serve(stream, connection, self.answers, witness).await;
+                self.protocol.serve(stream, connection, self.service).await;
             }
-            Some(tls) => self.over_tls(&tls, stream, peer, slot, witness).await,
+            Some(tls) => self.run_tls(&tls, stream, peer, slot, tracked).await,
         }
     }
 
-    async fn over_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, mut witness: Witness) {
-        let opened = tokio::select! {
-            opened = self.open(tls, stream) => opened,
-            () = witness.patience(self.protocol.header_timeout()) => {
-                return tracing::debug!(client = %peer, "no TLS connection was made in time");
+    async fn run_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
+        let handshake = tokio::select! {
+            handshake = self.accept(tls, stream) => handshake,
+            () = self.protocol.header_deadline() => {
+                return tracing::debug!(client = %peer, "a TLS handshake timed out");
             }
         };
-        let stream = match opened {
-            Ok(Opened::Here(stream)) => stream,
-            Ok(Opened::Elsewhere { host, stream }) => {
+        let stream = match handshake {
+            Ok(Handshake::Terminated(stream)) => stream,
+            Ok(Handshake::Passthrough { host, stream }) => {
                 if let Some(passthrough) = &self.passthrough {
-                    // The passthrough itself is asked whether it is still there, and told when to end.
-                    drop(witness);
-                    passthrough.carry(&host, stream, peer, slot).await;
+                    // `Passthrough` tracks and ends its connections itself.
+                    drop(tracked);
+                    passthrough.forward(&host, stream, peer, slot).await;
                 }
                 return;
             }
-            Err(error) => return tracing::debug!(%error, client = %peer, "no TLS connection was made"),
+            Err(error) => return tracing::debug!(%error, client = %peer, "a TLS handshake failed"),
         };
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);
@@ -93,35 +93,36 @@ impl<S: Service> Way<S> {
             channel_binding: tls.channel_binding(session.server_name()),
             slot,
         };
-        self.protocol.serve(stream, connection, self.answers, witness).await;
+        self.protocol.serve(stream, connection, self.service).await;
     }
-    /// Begins TLS, unless the host that the client names first is another's.
-    async fn open(&self, tls: &Tls, stream: Stream) -> io::Result<Opened> {
+
+    /// Performs the TLS handshake, unless the ClientHello names a passthrough host.
+    async fn accept(&self, tls: &Tls, stream: Stream) -> io::Result<Handshake> {
         let acceptor = TlsAcceptor::from(Arc::clone(tls.config()));
         let Some(passthrough) = &self.passthrough else {
             return acceptor
-                .accept(Replayed::new(Bytes::new(), stream))
+                .accept(Rewind::new(Bytes::new(), stream))
                 .await
-                .map(Opened::here);
+                .map(Handshake::terminated);
         };
-        let (host, stream) = passthrough::greeted(stream).await?;
+        let (host, stream) = passthrough::read_client_hello(stream).await?;
         match host.filter(|host| passthrough.covers(host)) {
-            Some(host) => Ok(Opened::Elsewhere { host, stream }),
-            None => acceptor.accept(stream).await.map(Opened::here),
+            Some(host) => Ok(Handshake::Passthrough { host, stream }),
+            None => acceptor.accept(stream).await.map(Handshake::terminated),
         }
     }
 }
 
-/// What a connection to a listener with TLS is.
-enum Opened {
-    /// TLS with the gateway.
-    Here(Box<TlsStream<Replayed<Stream>>>),
-    /// TLS with somebody else, of which nothing was taken.
-    Elsewhere { host: String, stream: Replayed<Stream> },
+/// The outcome of accepting a connection on a TLS listener.
+enum Handshake {
+    /// The gateway terminates TLS.
+    Terminated(Box<TlsStream<Rewind<Stream>>>),
+    /// Another server terminates TLS. The stream still yields every byte.
+    Passthrough { host: String, stream: Rewind<Stream> },
 }
 
-impl Opened {
-    fn here(stream: TlsStream<Replayed<Stream>>) -> Self {
-        Self::Here(Box::new(stream))
+impl Handshake {
+    fn terminated(stream: TlsStream<Rewind<Stream>>) -> Self {
+        Self::Terminated(Box::new(stream))
     }
 }

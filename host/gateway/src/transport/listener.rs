@@ -1,4 +1,4 @@
-//! A listener: it takes connections in up to a bound, and lets them finish when the gateway stops.
+//! Accepts connections up to a limit. When the gateway stops, running requests may finish.
 
 use std::io;
 use std::sync::Arc;
@@ -8,25 +8,26 @@ use futures_util::future;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Listen;
 use crate::config::ServerConfig;
 use crate::config::TlsConfig;
 use crate::tls::Tls;
 use crate::transport::ServeError;
-use crate::transport::closing::Closing;
 use crate::transport::connection::Protocol;
 use crate::transport::connection::Service;
 use crate::transport::connection::Slot;
-use crate::transport::handler::Way;
+use crate::transport::handler::ConnectionHandler;
 use crate::transport::passthrough::Passthrough;
 use crate::transport::shutdown::Shutdown;
+use crate::transport::socket::BoundAddress;
 use crate::transport::socket::Inherited;
-use crate::transport::socket::Place;
 use crate::transport::socket::Socket;
 use crate::transport::socket::Stream;
 
-/// Sockets that listen, all for the same.
+/// A group of sockets with the same service.
 #[derive(Debug)]
 pub(crate) struct Listener {
     sockets: Vec<Socket>,
@@ -36,7 +37,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Starts to listen.
+    /// Binds the sockets.
     pub(crate) fn bind(
         listen: &Listen,
         tls: Option<&TlsConfig>,
@@ -51,118 +52,123 @@ impl Listener {
         })
     }
 
-    /// Demands the PROXY protocol: every connection is one of these proxies', and begins with whose it was before.
-    pub(crate) fn behind(mut self, proxies: Option<TrustedProxies>) -> Self {
+    /// Requires that every connection comes from one of `proxies` and begins with the PROXY protocol.
+    pub(crate) fn require_proxy_protocol(mut self, proxies: Option<TrustedProxies>) -> Self {
         self.proxy_protocol = proxies;
         self
     }
 
-    /// Passes TLS connections for other hosts on to them.
-    pub(crate) fn beside(mut self, passthrough: Option<Arc<Passthrough>>) -> Self {
+    /// Forwards TLS connections for passthrough hosts.
+    pub(crate) fn with_passthrough(mut self, passthrough: Option<Arc<Passthrough>>) -> Self {
         self.passthrough = passthrough;
         self
     }
 
-    /// Where it listens.
-    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
-        self.sockets.iter().map(Socket::place)
+    /// The addresses of the sockets.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &BoundAddress> {
+        self.sockets.iter().map(Socket::address)
     }
 
-    /// The TCP address of a listener that has one.
+    /// The address of the first socket, which is a TCP socket.
     #[cfg(test)]
-    pub(crate) fn address(&self) -> std::net::SocketAddr {
-        let mut places = self.places();
-        let Some(Place::Tcp(address)) = places.next() else {
+    pub(crate) fn tcp_address(&self) -> std::net::SocketAddr {
+        let mut addresses = self.addresses();
+        let Some(BoundAddress::Tcp(address)) = addresses.next() else {
             panic!("no TCP address")
         };
         *address
     }
 
-    /// Serves until it is asked to stop; then takes no more connections, and gives running requests their time.
-    pub(crate) async fn serve(self, answers: impl Service, config: &ServerConfig, mut stop: Shutdown) {
+    /// Serves until a stop is requested. Then no more connections are accepted, and running requests may finish within
+    /// `shutdown_timeout`.
+    pub(crate) async fn serve(self, service: impl Service, config: &ServerConfig, mut stop: Shutdown) {
         let tls = self.tls.clone();
-        let intake = Intake {
-            way: Way {
+        let closing = CancellationToken::new();
+        let accept_loop = AcceptLoop {
+            handler: ConnectionHandler {
                 tls: self.tls,
                 proxy_protocol: self.proxy_protocol,
                 passthrough: self.passthrough,
-                protocol: Protocol::new(config, stop.clone()),
-                answers,
+                protocol: Protocol::new(config, stop.clone(), closing.clone()),
+                service,
             },
             slots: Arc::new(Semaphore::new(config.max_connections.unwrap_or(MAX_CONNECTIONS))),
-            connections: Closing::new(),
+            connections: TaskTracker::new(),
         };
         tokio::select! {
-            () = intake.accept_all(&self.sockets) => {}
+            () = accept_loop.accept_all(&self.sockets) => {}
             () = reload(tls) => {}
-            () = stop.closing(config.drain_delay) => {}
+            () = stop.drained(config.drain_delay) => {}
         }
         for (stream, peer) in self.sockets.into_iter().flat_map(Socket::close) {
-            intake.take_in_turn(stream, peer);
+            accept_loop.handle_when_free(stream, peer);
         }
+        closing.cancel();
+        accept_loop.connections.close();
         tokio::select! {
-            () = intake.connections.end() => {}
+            () = accept_loop.connections.wait() => {}
             () = tokio::time::sleep(config.shutdown_timeout) => tracing::warn!("requests were cut off at the shutdown timeout"),
             () = stop.requested() => tracing::warn!("requests were cut off by a second signal"),
         }
     }
 }
 
-/// Takes connections in.
-struct Intake<S> {
-    way: Way<S>,
+/// Spawns a handler for each accepted connection.
+struct AcceptLoop<S> {
+    handler: ConnectionHandler<S>,
     slots: Arc<Semaphore>,
-    connections: Closing,
+    connections: TaskTracker,
 }
 
-impl<S: Service> Intake<S> {
+impl<S: Service> AcceptLoop<S> {
     async fn accept_all(&self, sockets: &[Socket]) {
         let mut turn = 0;
         // The semaphore is never closed.
         while let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await {
             let (stream, peer) = accept_any(sockets, turn).await;
             turn += 1;
-            self.take(stream, peer, Arc::new(slot));
+            self.handle(stream, peer, Arc::new(slot));
         }
     }
 
-    /// Takes a connection in as soon as there is a slot for it.
-    fn take_in_turn(&self, stream: Stream, peer: Peer) {
-        let (slots, way) = (Arc::clone(&self.slots), self.way.clone());
-        let witness = self.connections.witness();
+    /// Handles a connection as soon as there is a free slot.
+    fn handle_when_free(&self, stream: Stream, peer: Peer) {
+        let (slots, handler) = (Arc::clone(&self.slots), self.handler.clone());
+        let tracked = self.connections.token();
         tokio::spawn(async move {
             // The semaphore is never closed.
             if let Ok(slot) = slots.acquire_owned().await {
-                way.go(stream, peer, Arc::new(slot), witness).await;
+                handler.run(stream, peer, Arc::new(slot), tracked).await;
             }
         });
     }
 
-    fn take(&self, stream: Stream, peer: Peer, slot: Slot) {
-        let witness = self.connections.witness();
-        tokio::spawn(self.way.clone().go(stream, peer, slot, witness));
+    fn handle(&self, stream: Stream, peer: Peer, slot: Slot) {
+        let tracked = self.connections.token();
+        tokio::spawn(self.handler.clone().run(stream, peer, slot, tracked));
     }
 }
 
-/// The next connection to any socket. The one to ask first goes round, so that a busy one leaves others their turn.
+/// The next connection of any socket. The socket that is polled first rotates, so that a busy one doesn't starve
+/// others.
 async fn accept_any(sockets: &[Socket], turn: usize) -> (Stream, Peer) {
-    // There is at least one: `Listen` has an address, and systemd passed a socket for each name.
+    // There is at least one socket: `Listen` has an address, and systemd passed a socket for each name.
     let first = turn.checked_rem(sockets.len()).unwrap_or_default();
     let sockets = sockets.iter().cycle().skip(first).take(sockets.len());
     let accepted = sockets.map(|socket| Box::pin(accept(socket)));
     future::select_all(accepted).await.0
 }
 
-/// The next connection. When the system has none to give, because files or memory ran out, waits a little: to ask
-/// again at once would take the processor from the requests that free them.
+/// The next connection of a socket. If the system runs out of files or memory, this pauses before it tries again: a
+/// busy loop would take the processor from the requests that free them.
 async fn accept(socket: &Socket) -> (Stream, Peer) {
     let mut pause = FIRST_PAUSE;
     loop {
         match socket.accept().await {
             Ok(accepted) => return accepted,
-            Err(error) if is_the_clients(&error) => {}
+            Err(error) if is_client_error(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted");
+                tracing::warn!(%error, "connections can't be accepted");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -170,7 +176,7 @@ async fn accept(socket: &Socket) -> (Stream, Peer) {
     }
 }
 
-/// Takes up new certificates for as long as it is polled. It never ends.
+/// Reloads the certificates when they change. This never completes.
 async fn reload(tls: Option<Tls>) {
     match tls {
         Some(tls) => tls.reload().await,
@@ -178,7 +184,7 @@ async fn reload(tls: Option<Tls>) {
     }
 }
 
-fn is_the_clients(error: &io::Error) -> bool {
+fn is_client_error(error: &io::Error) -> bool {
     use io::ErrorKind;
 
     matches!(

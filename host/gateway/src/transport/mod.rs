@@ -1,7 +1,6 @@
-//! Everything between a socket and a request: listening, the PROXY protocol, TLS, HTTP/1.1 and HTTP/2, and the way in which
-//! all of it ends. What answers the requests is a [`connection::Service`].
+//! Everything between a socket and a request: listening, the PROXY protocol, TLS, HTTP/1.1 and HTTP/2, and graceful
+//! shutdown. A [`connection::Service`] answers the requests.
 
-pub(crate) mod closing;
 pub(crate) mod connection;
 mod error;
 mod handler;
@@ -14,7 +13,7 @@ pub(crate) mod systemd;
 pub(crate) use self::error::ServeError;
 pub(crate) use self::listener::Listener;
 pub(crate) use self::shutdown::Shutdown;
+pub(crate) use self::socket::BoundAddress;
 pub(crate) use self::socket::Inherited;
-pub(crate) use self::socket::Place;
 pub(crate) use self::socket::Socket;
 pub(crate) use self::socket::Stream;

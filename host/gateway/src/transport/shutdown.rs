@@ -1,19 +1,19 @@
-//! When to stop: at SIGTERM or SIGINT, and the second of them means now.
+//! Requests to stop: the first SIGTERM or SIGINT stops the gateway gracefully, the second one at once.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// A stream of requests to stop. Every clone has all that come after it was made.
+/// A stream of requests to stop. Every clone yields all requests that the original hadn't yielded yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Shutdown {
     requests: watch::Receiver<u64>,
-    taken: u64,
+    seen: u64,
 }
 
 impl Shutdown {
-    /// Listens for signals from now on.
+    /// Starts to listen for signals.
     pub(crate) fn on_signals() -> io::Result<Self> {
         let (sender, requests) = watch::channel(0);
         let mut signals = Signals::listen()?;
@@ -23,36 +23,36 @@ impl Shutdown {
                 sender.send_modify(|count| *count += 1);
             }
         });
-        Ok(Self { requests, taken: 0 })
+        Ok(Self { requests, seen: 0 })
     }
 
-    /// The next request to stop. It never comes once nobody can send one.
+    /// Waits for the next request to stop. If no sender is left, this never completes.
     pub(crate) async fn requested(&mut self) {
-        let taken = self.taken;
-        let next = self.requests.wait_for(|count| *count > taken).await.map(|count| *count);
+        let seen = self.seen;
+        let next = self.requests.wait_for(|count| *count > seen).await.map(|count| *count);
         match next {
-            Ok(_) => self.taken += 1,
+            Ok(_) => self.seen += 1,
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// When to listen no more: `delay` after the first request to stop, or at the second.
-    pub(crate) async fn closing(&mut self, delay: Duration) {
+    /// Waits until the listeners should close: `delay` after the first request to stop, or at the second one.
+    pub(crate) async fn drained(&mut self, delay: Duration) {
         self.requested().await;
-        // The second is left for whoever waits for it next.
+        // The second request isn't consumed, so that the next caller sees it.
         let _ = tokio::time::timeout(delay, self.clone().requested()).await;
     }
 
-    /// Whether there was one, even if nobody has waited for it.
+    /// Whether a stop was requested, also if no caller has waited for the request yet.
     pub(crate) fn was_requested(&self) -> bool {
         *self.requests.borrow() > 0
     }
 
-    /// One that a test requests, by counting up.
+    /// A `Shutdown` that a test controls: each increment of the counter is a request to stop.
     #[cfg(test)]
-    pub(crate) fn by_hand() -> (watch::Sender<u64>, Self) {
+    pub(crate) fn manual() -> (watch::Sender<u64>, Self) {
         let (sender, requests) = watch::channel(0);
-        (sender, Self { requests, taken: 0 })
+        (sender, Self { requests, seen: 0 })
     }
 }
 

@@ -1,37 +1,37 @@
-//! What systemd hears of the gateway (sd_notify(3)): when it serves, that it stops, and that it is alive. Without
-//! systemd, which says where it listens in `NOTIFY_SOCKET`, nobody is told.
+//! Tells systemd when the gateway is ready, that it is stopping, and that it is alive (sd_notify(3)). Without
+//! `NOTIFY_SOCKET`, which systemd sets, this does nothing.
 
 use sd_notify::NotifyState;
 
 use crate::transport::shutdown::Shutdown;
 
-/// Says that the gateway serves, and goes on to tell what becomes of it until it stops.
-pub(crate) async fn keep_informed(status: String, mut stop: Shutdown) {
-    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+/// Reports that the gateway is ready, and then its state until it stops.
+pub(crate) async fn report_status(status: String, mut stop: Shutdown) {
+    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
     tokio::select! {
         () = keep_alive() => {}
         () = stop.requested() => {}
     }
     let stopping = "stopping: running requests are finished";
-    tell(&[NotifyState::Stopping, NotifyState::Status(stopping)]);
-    // Who stops slowly is still alive.
+    notify(&[NotifyState::Stopping, NotifyState::Status(stopping)]);
+    // A gateway that stops slowly is still alive.
     keep_alive().await;
 }
 
-/// Sends a sign of life twice in the time after which systemd takes the gateway for hung. It comes from where requests
-/// are served, so that none comes when nothing is.
+/// Pings systemd's watchdog twice per period. The ping comes from the runtime that serves requests, so that it stops if
+/// the runtime hangs.
 async fn keep_alive() {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return std::future::pending().await;
     };
     loop {
-        tell(&[NotifyState::Watchdog]);
+        notify(&[NotifyState::Watchdog]);
         tokio::time::sleep(limit / 2).await;
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "systemd can't be told how the gateway is");
+        tracing::warn!(%error, "the state can't be reported to systemd");
     }
 }

@@ -27,7 +27,7 @@ use crate::pipeline::Gateway;
 use crate::pipeline::audit;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
-use crate::transport::connection::unless_it_panics;
+use crate::transport::connection::catch_panic;
 
 /// What a listener for Envoy serves.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl Authorization for Judge {
         let Some(peer) = extensions.get::<Peer>() else {
             return Err(Status::internal("nobody knows who asks"));
         };
-        let verdict = unless_it_panics(self.judge(*peer, metadata.as_ref(), check)).await;
+        let verdict = catch_panic(self.judge(*peer, metadata.as_ref(), check)).await;
         let response = match verdict {
             Some(verdict) => write::response(verdict).await,
             None => write::response(Verdict::deny(response::failure())).await,

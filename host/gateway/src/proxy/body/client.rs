@@ -1,5 +1,5 @@
-//! A request's body as the client sends it, held to its bounds: so many bytes, and no standing still while it is waited
-//! for.
+//! The body of a request as the client sends it, within two limits: how large it is, and how long it pauses while the
+//! gateway waits for it.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -14,37 +14,38 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
-/// A client's body. Nothing is held back: what passes streams on.
+/// The body of a client's request. Its frames are passed on as they arrive.
 #[derive(Debug)]
 pub(crate) struct ClientBody<B = Incoming> {
     incoming: B,
-    /// How many bytes may still come; none: any number.
-    left: Option<u64>,
+    /// How many more bytes are allowed. `None` if the size isn't limited.
+    remaining: Option<u64>,
     timeout: Duration,
-    waits: bool,
+    is_waiting: bool,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> ClientBody<B> {
-    /// `limit`: most bytes; none: as many as it likes. `timeout`: how long it may stand still while it is waited for.
+    /// Limits the body to `limit` bytes, or not at all for `None`. The body may pause for `timeout` while the gateway
+    /// waits for it.
     pub(crate) fn new(incoming: B, limit: Option<u64>, timeout: Duration) -> Self {
         Self {
             incoming,
-            left: limit,
+            remaining: limit,
             timeout,
-            waits: false,
+            is_waiting: false,
             sleep: None,
         }
     }
 
-    fn poll_still(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let deadline = Instant::now() + self.timeout;
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if !self.waits {
+        if !self.is_waiting {
             sleep.as_mut().reset(deadline);
-            self.waits = true;
+            self.is_waiting = true;
         }
         sleep.as_mut().poll(context)
     }
@@ -59,15 +60,15 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for ClientBody<B>
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
-            return self.poll_still(context).map(|()| Some(Err(BodyError::Still)));
+            return self.poll_timeout(context).map(|()| Some(Err(BodyError::Timeout)));
         };
-        self.waits = false;
+        self.is_waiting = false;
         let frame = frame.map(|frame| {
             let frame = frame.map_err(BodyError::Broken)?;
             let length = frame.data_ref().map_or(0, Bytes::len);
-            if let Some(left) = self.left {
+            if let Some(remaining) = self.remaining {
                 let length = u64::try_from(length).unwrap_or(u64::MAX);
-                self.left = Some(left.checked_sub(length).ok_or(BodyError::Size)?);
+                self.remaining = Some(remaining.checked_sub(length).ok_or(BodyError::Size)?);
             }
             Ok(frame)
         });
@@ -83,16 +84,16 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for ClientBody<B>
     }
 }
 
-/// Why a body didn't come whole.
+/// Why a body isn't complete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// The client ended it, or what it sent is no body.
+    /// The client closed the connection, or sent a malformed body.
     #[error("the body broke off: {0}")]
     Broken(hyper::Error),
-    /// It has more bytes than it may have.
+    /// The body is larger than the limit.
     #[error("the body is larger than max_body_size")]
     Size,
-    /// Nothing of it came for too long.
-    #[error("the body stood still for body_timeout")]
-    Still,
+    /// No byte of the body arrived in time.
+    #[error("the body paused for longer than body_timeout")]
+    Timeout,
 }

@@ -1,5 +1,5 @@
-//! A gate before a body: it isn't read before the upstream has said that it wants it (`Expect: 100-continue`, RFC 9110,
-//! section 10.1.1).
+//! Holds a request body back until the upstream asks for it (`Expect: 100-continue`, RFC 9110, section 10.1.1). After a
+//! timeout the body is sent without being asked for.
 
 use std::io;
 use std::pin::Pin;
@@ -13,18 +13,18 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-/// Resolves once a body may be read, and to an error once it is certain that the upstream doesn't want it.
+/// Completes when the body may be read, or with an error when the upstream can no longer ask for it.
 #[derive(Debug)]
 pub(crate) struct BodyGate {
     signal: oneshot::Receiver<()>,
     timeout: Option<Pin<Box<Sleep>>>,
 }
 
-/// Opens the gate of a body. When the last clone is dropped, the gate can't open any more, and the body breaks off.
+/// Opens the gate of a body. If the last clone is dropped before, the body ends with an error.
 #[derive(Clone, Debug)]
 pub(crate) struct ContinueSignal(Arc<Mutex<Option<oneshot::Sender<()>>>>);
 
-/// A closed gate, and what opens it.
+/// A closed gate, and the signal that opens it.
 pub(crate) fn closed() -> (BodyGate, ContinueSignal) {
     let (sender, signal) = oneshot::channel();
     let gate = BodyGate { signal, timeout: None };
@@ -35,7 +35,7 @@ impl ContinueSignal {
     /// Opens the gate. A second call does nothing.
     pub(crate) fn open(&self) {
         if let Some(sender) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // The body may be gone already.
+            // The body may already be dropped.
             _ = sender.send(());
         }
     }
@@ -55,7 +55,7 @@ impl Future for BodyGate {
     }
 }
 
-/// How long an upstream is waited for: many never heard of the expectation. Clients wait about as long by themselves.
+/// How long to wait for the upstream, since many ignore the expectation. Clients wait about as long by themselves.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -63,17 +63,17 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_waits_for_the_signal_but_not_for_ever() {
+    async fn a_body_waits_for_the_signal_until_the_timeout() {
         let (gate, signal) = closed();
         signal.open();
         signal.open();
         assert!(gate.await.is_ok());
 
-        let (waiting, kept) = closed();
+        let (waiting, signal) = closed();
         let started = tokio::time::Instant::now();
         assert!(waiting.await.is_ok());
         assert_eq!(started.elapsed(), TIMEOUT);
-        drop(kept);
+        drop(signal);
 
         let (refused, signal) = closed();
         drop(signal);

@@ -1,4 +1,4 @@
-//! Bodies on their way through the proxy. They stream as the other side sends them, and show that they move.
+//! Bodies of requests and responses. They are streamed, and record their progress for the timeouts.
 
 mod client;
 mod gate;
@@ -22,18 +22,18 @@ pub(crate) use self::progress::Progress;
 pub(crate) use self::request::RequestBody;
 pub(crate) use self::response::ResponseBody;
 
-/// A response's body: the gateway's own, or an upstream's as it streams in.
+/// The body of a response: the gateway's own, or the stream of an upstream.
 pub(crate) type Body = Either<Full<Bytes>, ResponseBody>;
 
-/// A body of the gateway's own.
+/// A body that the gateway itself produces.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Either::Left(Full::new(bytes.into()))
 }
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A frame with clean trailers. None: there are none left, and that is the end.
-fn pass(frame: Frame<Bytes>, clean: impl FnOnce(&mut HeaderMap)) -> Option<Frame<Bytes>> {
+/// Applies `clean` to the trailers of a frame. `None` if no trailers are left, so that the body ends.
+fn filter_trailers(frame: Frame<Bytes>, clean: impl FnOnce(&mut HeaderMap)) -> Option<Frame<Bytes>> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
             clean(&mut trailers);

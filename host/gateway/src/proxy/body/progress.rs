@@ -1,4 +1,4 @@
-//! Whether an exchange moves. Both of its bodies count, so that a response may wait while its request is still on its way.
+//! The progress of an exchange. Both bodies count, so that a response may pause while its request is still being sent.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,48 +13,48 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
-/// How far bodies have come, and whose turn it is.
+/// The progress of the bodies of an exchange, and whether the client is the one to continue.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<Moves>);
+pub(crate) struct Progress(Arc<ProgressState>);
 
 #[derive(Debug, Default)]
-struct Moves {
+struct ProgressState {
     count: AtomicUsize,
-    client_is_next: AtomicBool,
+    waits_for_client: AtomicBool,
 }
 
 impl Progress {
-    /// Says that something moved.
+    /// Records progress.
     pub(crate) fn step(&self) {
         self.0.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A number that changes when something moves.
+    /// A number that changes with every step.
     pub(crate) fn mark(&self) -> usize {
         self.0.count.load(Ordering::Relaxed)
     }
 
-    /// Says whether it is the client that is waited for. Its body has a time of its own then.
-    pub(super) fn waits_for_client(&self, waits: bool) {
-        self.0.client_is_next.store(waits, Ordering::Relaxed);
+    /// Records whether the exchange waits for the client, which has a timeout of its own.
+    pub(super) fn set_waits_for_client(&self, waits: bool) {
+        self.0.waits_for_client.store(waits, Ordering::Relaxed);
     }
 
-    /// Whether it is the client that is waited for.
-    pub(crate) fn is_the_clients(&self) -> bool {
-        self.0.client_is_next.load(Ordering::Relaxed)
+    /// Whether the exchange waits for the client.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.0.waits_for_client.load(Ordering::Relaxed)
     }
 }
 
-/// Ready once nothing has moved for as long as a limit.
+/// Completes when there was no progress for `limit`.
 #[derive(Debug)]
-pub(super) struct Stillness {
+pub(super) struct IdleTimer {
     pub(super) progress: Progress,
     limit: Duration,
     seen: usize,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stillness {
+impl IdleTimer {
     pub(super) fn new(progress: Progress, limit: Duration) -> Self {
         Self {
             seen: progress.mark(),

@@ -1,4 +1,5 @@
-//! A client's body, on its way to an upstream. It may be held back until the upstream wants it, and shows whose turn it is.
+//! The body of a request on its way to an upstream. It can be held back until the upstream asks for it, and it records
+//! whether the client is the one to continue.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,21 +16,21 @@ use http_body_util::Empty;
 
 use super::BoxError;
 use super::Progress;
+use super::filter_trailers;
 use super::gate::BodyGate;
-use super::pass;
 use crate::proxy::body::ClientBody;
 use crate::proxy::trailers::ForbiddenTrailers;
 
-/// A client's body, on its way to an upstream. Its trailers are left out unless the connection is for them: they are
-/// headers that nobody looked at, and over HTTP/1.1 some upstreams merge them with the ones that the gateway has set
-/// (RFC 9110, section 6.5.1).
+/// The body of a request on its way to an upstream. Trailers are passed on over HTTP/2 only: the gateway hasn't checked
+/// them, and over HTTP/1.1 some upstreams merge them with the headers that the gateway has set (RFC 9110, section
+/// 6.5.1).
 #[derive(Debug)]
 pub(crate) struct RequestBody<B = Either<ClientBody, Empty<Bytes>>> {
     incoming: B,
     progress: Progress,
     /// Closed while the client waits to be told to send it. `None` if the client doesn't wait.
     gate: Option<BodyGate>,
-    /// What no trailer may be; none: none passes.
+    /// The trailers that are removed. `None` if all are.
     trailers: Option<Arc<ForbiddenTrailers>>,
 }
 
@@ -43,12 +44,12 @@ impl<B> RequestBody<B> {
         }
     }
 
-    /// Holds it back until the gate opens. `None` lets it go on at once.
+    /// Holds the body back until the gate opens. `None` releases it at once.
     pub(crate) fn gate(&mut self, gate: Option<BodyGate>) {
         self.gate = gate;
     }
 
-    /// Says which trailers may not pass. None: none may.
+    /// Sets the trailers that are removed. `None` removes all.
     pub(crate) fn trailers(&mut self, forbidden: Option<Arc<ForbiddenTrailers>>) {
         self.trailers = forbidden;
     }
@@ -67,12 +68,12 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for RequestBody<
             }
         }
         let frame = Pin::new(&mut self.incoming).poll_frame(context);
-        self.progress.waits_for_client(frame.is_pending());
+        self.progress.set_waits_for_client(frame.is_pending());
         let frame = ready!(frame);
         self.progress.step();
         let forbidden = self.trailers.as_ref();
         Poll::Ready(match frame {
-            Some(Ok(frame)) => pass(frame, |trailers| match forbidden {
+            Some(Ok(frame)) => filter_trailers(frame, |trailers| match forbidden {
                 Some(forbidden) => forbidden.clean_request(trailers),
                 None => trailers.clear(),
             })
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_arrives_without_its_trailers_and_is_seen_to_move() {
+    async fn a_body_arrives_without_its_trailers_and_records_its_progress() {
         let mut trailers = HeaderMap::new();
         trailers.insert("x-forwarded-user", "mallory".parse().unwrap());
         let frames = [Frame::data(Bytes::from("hello")), Frame::trailers(trailers)].map(Ok::<_, Infallible>);

@@ -1,4 +1,4 @@
-//! An upstream's body, on its way to a client. It breaks off where it would end too early or stands still for too long.
+//! The body of a response on its way to a client. It ends with an error if it is incomplete or makes no progress.
 
 use std::io;
 use std::pin::Pin;
@@ -16,20 +16,20 @@ use hyper::body::Incoming;
 
 use super::BoxError;
 use super::Progress;
-use super::pass;
-use super::progress::Stillness;
+use super::filter_trailers;
+use super::progress::IdleTimer;
 use crate::proxy::Exchange;
 use crate::proxy::trailers::clean_response;
 
-/// An upstream's body, on its way to a client. It breaks off when neither body has moved for too long.
+/// The body of a response on its way to a client. It ends with an error if neither body of the exchange makes progress.
 #[derive(Debug)]
 pub(crate) struct ResponseBody<B = Incoming, G = Exchange> {
     incoming: B,
-    stillness: Stillness,
-    /// Whether it says that it is whole, so that it isn't where it doesn't say so: hyper takes a stream of HTTP/2 that is
-    /// reset without an error for one that ended.
-    says_its_end: bool,
-    /// What the exchange takes; given back with the body.
+    idle_timer: IdleTimer,
+    /// Whether a complete body is marked as such, so that an unmarked end is an error. hyper treats an HTTP/2 stream
+    /// that was reset with `NO_ERROR` as complete.
+    marks_end: bool,
+    /// What the exchange occupies. It is released with the body.
     _exchange: G,
 }
 
@@ -37,15 +37,15 @@ impl<B, G> ResponseBody<B, G> {
     pub(crate) fn new(incoming: B, progress: Progress, limit: Duration, exchange: G) -> Self {
         Self {
             incoming,
-            stillness: Stillness::new(progress, limit),
-            says_its_end: false,
+            idle_timer: IdleTimer::new(progress, limit),
+            marks_end: false,
             _exchange: exchange,
         }
     }
 
-    /// As it came in a response of this version.
-    pub(crate) fn of_version(mut self, version: Version) -> Self {
-        self.says_its_end = version == Version::HTTP_2;
+    /// Sets the HTTP version of the response that the body belongs to.
+    pub(crate) fn with_version(mut self, version: Version) -> Self {
+        self.marks_end = version == Version::HTTP_2;
         self
     }
 }
@@ -56,15 +56,15 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin, G: Unpin> Body for Re
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
-            ready!(self.stillness.poll(context));
-            tracing::warn!("an exchange was broken off: nothing moved for the idle_timeout of its upstream");
+            ready!(self.idle_timer.poll(context));
+            tracing::warn!("an exchange was cut off: there was no progress for the idle_timeout of its upstream");
             return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())));
         };
-        self.stillness.progress.step();
+        self.idle_timer.progress.step();
         Poll::Ready(match frame {
-            Some(Ok(frame)) => pass(frame, clean_response).map(Ok),
+            Some(Ok(frame)) => filter_trailers(frame, clean_response).map(Ok),
             Some(Err(error)) => Some(Err(error.into())),
-            None if self.says_its_end && !self.incoming.is_end_stream() => {
+            None if self.marks_end && !self.incoming.is_end_stream() => {
                 Some(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()))
             }
             None => None,
@@ -93,7 +93,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(10);
 
-    /// A body of ten frames with these pauses, and how many of them arrive.
+    /// How many frames arrive of a body that has ten, with these pauses between them.
     async fn arrive(pause: Duration, progress: Progress) -> usize {
         let frames = stream::iter(0..10).then(move |_| async move {
             tokio::time::sleep(pause).await;
@@ -108,13 +108,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_takes_the_time_that_it_needs_and_breaks_off_when_it_stands_still() {
+    async fn a_body_may_be_slow_but_ends_without_progress() {
         assert_eq!(arrive(LIMIT * 9 / 10, Progress::default()).await, 10);
         assert_eq!(arrive(LIMIT * 11 / 10, Progress::default()).await, 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_response_may_wait_while_its_request_moves() {
+    async fn a_response_may_pause_while_its_request_makes_progress() {
         let progress = Progress::default();
         let uploading = progress.clone();
         tokio::spawn(async move {
@@ -123,7 +123,7 @@ mod tests {
                 uploading.step();
             }
         });
-        // One arrives while the request still moves, and the next would after it has stood still for too long.
+        // The first frame arrives while the request still makes progress. The next one would arrive after the limit.
         assert_eq!(arrive(LIMIT * 5 / 2, progress).await, 1);
     }
 }

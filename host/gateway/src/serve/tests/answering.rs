@@ -1,4 +1,4 @@
-//! What the gateway answers itself.
+//! Responses that the gateway itself produces.
 
 use super::*;
 
@@ -23,7 +23,7 @@ async fn nobody_gets_past_without_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_to_head_has_no_body() {
+async fn the_response_to_head_has_no_body() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut client = gateway.connect().await;
@@ -33,7 +33,7 @@ async fn the_answer_to_head_has_no_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_could_be_read_differently_is_refused() {
+async fn an_ambiguous_request_is_refused() {
     let upstream = Upstream::start().await;
     let routes = protected("/", &upstream, "") + &route("/open", &upstream, "public = true");
     let gateway = Running::start("", &routes).await;
@@ -57,7 +57,7 @@ async fn a_request_that_could_be_read_differently_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_built_in_page_says_who_you_are() {
+async fn the_built_in_page_shows_the_user() {
     let routes = "[[routes]]\npath = \"/\"\nauthenticators = [\"simple\"]\nupstream = \"portcullis:whoami\"\n";
     let gateway = Running::start("", routes).await;
     let mut client = gateway.connect().await;
@@ -79,7 +79,7 @@ async fn the_built_in_page_says_who_you_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_lasts_until_it_is_ended() {
+async fn a_session_lasts_until_logout() {
     let upstream = Upstream::start().await;
     let routes = protected("/", &upstream, "") + "[session]\nkeys = [\"env:KEY\"]\n";
     let gateway = Running::start("", &routes).await;
@@ -91,7 +91,7 @@ async fn a_session_lasts_until_it_is_ended() {
     server
         .send("HTTP/1.1 404 Not Found\r\nCache-Control: public\r\nContent-Length: 0\r\n\r\n")
         .await;
-    // The head is in lower case, and the cookie must not be.
+    // `head` would lower-case the value of the cookie.
     let head = client.raw_head().await;
     let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
     let cookie = cookie.split(';').next().unwrap().to_owned();
@@ -100,9 +100,9 @@ async fn a_session_lasts_until_it_is_ended() {
     client
         .request("GET /", &format!("Cookie: {cookie}; theirs=1\r\n"))
         .await;
-    let seen = server.head().await;
-    assert!(seen.contains("\r\nx-forwarded-user: alice\r\n"), "{seen}");
-    assert!(seen.contains("\r\ncookie: theirs=1\r\n"), "{seen}");
+    let received = server.head().await;
+    assert!(received.contains("\r\nx-forwarded-user: alice\r\n"), "{received}");
+    assert!(received.contains("\r\ncookie: theirs=1\r\n"), "{received}");
     let name = cookie.split('=').next().unwrap();
     server
         .send(&format!(

@@ -1,4 +1,5 @@
-//! What Envoy asks over gRPC and what it hears, said by a client that can leave out what Envoy never does.
+//! Envoy's Check requests over gRPC, and the responses to them. The client of the tests can also leave out what Envoy
+//! always sends.
 
 use std::collections::HashMap;
 
@@ -45,12 +46,12 @@ async fn gateway(server: &str, section: &str) -> Running {
     .await
 }
 
-async fn trusting() -> Running {
+async fn trusting_gateway() -> Running {
     gateway("trusted_proxies = [\"127.0.0.1\"]", "").await
 }
 
-/// A request from 6.6.6.6, with its headers one by one.
-fn asked(path: &str, headers: &[(&str, &str)]) -> CheckRequest {
+/// A Check request about a request from 6.6.6.6, with its headers one by one.
+fn check_request(path: &str, headers: &[(&str, &str)]) -> CheckRequest {
     let headers = headers.iter().map(|(key, value)| HeaderValue {
         key: (*key).to_owned(),
         raw_value: value.as_bytes().to_vec(),
@@ -64,8 +65,8 @@ fn asked(path: &str, headers: &[(&str, &str)]) -> CheckRequest {
     })
 }
 
-/// The same, with the headers as Envoy joins them.
-fn joined(path: &str, headers: &[(&str, &str)]) -> CheckRequest {
+/// The same, with repeated headers joined as Envoy joins them.
+fn joined_check_request(path: &str, headers: &[(&str, &str)]) -> CheckRequest {
     let headers = headers
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -146,7 +147,7 @@ fn allowed(response: CheckResponse) -> OkHttpResponse {
     }
 }
 
-fn set(ok: &OkHttpResponse) -> Vec<(&str, &str)> {
+fn headers_set(ok: &OkHttpResponse) -> Vec<(&str, &str)> {
     let headers = ok.headers.iter().map(|option| option.header.as_ref().unwrap());
     headers
         .map(|header| (header.key.as_str(), header.value.as_str()))
@@ -154,8 +155,8 @@ fn set(ok: &OkHttpResponse) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn envoy_hears_what_to_set_and_what_to_remove() {
-    let gateway = trusting().await;
+async fn envoy_is_told_which_headers_to_set_and_remove() {
+    let gateway = trusting_gateway().await;
     let sent = [
         PROTO,
         CREDENTIALS,
@@ -166,9 +167,9 @@ async fn envoy_hears_what_to_set_and_what_to_remove() {
         ("cookie", "a=1"),
         (":path", "/open"),
     ];
-    for request in [asked("/a?b=c", &sent), joined("/a?b=c", &sent)] {
+    for request in [check_request("/a?b=c", &sent), joined_check_request("/a?b=c", &sent)] {
         let ok = allowed(check(&gateway, request).await);
-        assert_eq!(set(&ok), [("x-admin", "false"), ("x-forwarded-user", "alice")]);
+        assert_eq!(headers_set(&ok), [("x-admin", "false"), ("x-forwarded-user", "alice")]);
         for name in ["x_forwarded.user", "x-forwarded-groups", "remote-user", "authorization"] {
             assert!(ok.headers_to_remove.iter().any(|removed| removed == name), "{name}");
         }
@@ -178,27 +179,27 @@ async fn envoy_hears_what_to_set_and_what_to_remove() {
                 .any(|name| name == "cookie" || name == "x-forwarded-user")
         );
     }
-    let ok = allowed(check(&gateway, asked("/open", &[PROTO, CREDENTIALS])).await);
-    assert_eq!(set(&ok), []);
+    let ok = allowed(check(&gateway, check_request("/open", &[PROTO, CREDENTIALS])).await);
+    assert_eq!(headers_set(&ok), []);
     let mut removed = ok.headers_to_remove;
     removed.sort();
     assert_eq!(removed, ["x-admin", "x-forwarded-groups", "x-forwarded-user"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parameters_with_credentials_go() {
+async fn query_parameters_with_credentials_are_removed() {
     let granted = "[authenticators.simple.grants]\nheaders = [\"authorization\"]\nquery = [\"token\"]\n";
     let gateway = gateway("trusted_proxies = [\"127.0.0.1\"]", granted).await;
-    let ok = allowed(check(&gateway, asked("/a?token=x", &[PROTO, CREDENTIALS])).await);
+    let ok = allowed(check(&gateway, check_request("/a?token=x", &[PROTO, CREDENTIALS])).await);
     assert_eq!(ok.query_parameters_to_remove, ["token"]);
-    let ok = allowed(check(&gateway, asked("/open?token=x", &[PROTO])).await);
+    let ok = allowed(check(&gateway, check_request("/open?token=x", &[PROTO])).await);
     assert_eq!(ok.query_parameters_to_remove, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_envoy_leaves_out_lets_nobody_in() {
-    let gateway = trusting().await;
-    let open = || asked("/open", &[PROTO]);
+async fn an_incomplete_check_request_is_refused() {
+    let gateway = trusting_gateway().await;
+    let open = || check_request("/open", &[PROTO]);
     assert_eq!(status(&check(&gateway, open()).await), 200);
 
     let change = |change: &dyn Fn(&mut AttributeContext)| {
@@ -262,12 +263,12 @@ async fn what_envoy_leaves_out_lets_nobody_in() {
         ),
     ] {
         assert_eq!(
-            status(&check(&gateway, asked("/open", headers)).await),
+            status(&check(&gateway, check_request("/open", headers)).await),
             400,
             "without {what}"
         );
     }
-    let two = joined("/a", &[PROTO, ("authorization", "Basic YWxpY2U6eA==,Basic Ym9iOng=")]);
+    let two = joined_check_request("/a", &[PROTO, ("authorization", "Basic YWxpY2U6eA==,Basic Ym9iOng=")]);
     assert_eq!(status(&check(&gateway, two).await), 400);
     for method in ["CONNECT", "TRACE"] {
         assert_eq!(
@@ -279,16 +280,16 @@ async fn what_envoy_leaves_out_lets_nobody_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_envoy_sends_is_bounded() {
-    let gateway = trusting().await;
+async fn the_size_of_a_check_request_is_limited() {
+    let gateway = trusting_gateway().await;
     let long = "x".repeat(33 * 1024);
     assert_eq!(
-        status(&check(&gateway, asked("/open", &[PROTO, ("a", &long)])).await),
+        status(&check(&gateway, check_request("/open", &[PROTO, ("a", &long)])).await),
         400
     );
     let many = vec![("a", ""); 10_000];
     assert_eq!(
-        status(&check(&gateway, asked("/open", &[&[PROTO][..], &many].concat())).await),
+        status(&check(&gateway, check_request("/open", &[&[PROTO][..], &many].concat())).await),
         400
     );
     let body = |size| {
@@ -303,9 +304,9 @@ async fn what_envoy_sends_is_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_says_what_the_client_gets() {
-    let gateway = trusting().await;
-    let response = check(&gateway, asked("/a", &[PROTO])).await;
+async fn a_refusal_carries_the_response_for_the_client() {
+    let gateway = trusting_gateway().await;
+    let response = check(&gateway, check_request("/a", &[PROTO])).await;
     assert_eq!((status(&response), response.status.as_ref().unwrap().code), (401, 16));
     let Some(HttpResponse::DeniedResponse(denied)) = response.http_response else {
         panic!()
@@ -324,12 +325,12 @@ async fn a_refusal_says_what_the_client_gets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_front_may_ask() {
+async fn only_a_front_may_send_check_requests() {
     let by_address = gateway("trusted_proxies = [\"10.0.0.1\"]", "").await;
-    assert_eq!(status(&check(&by_address, asked("/open", &[PROTO])).await), 403);
+    assert_eq!(status(&check(&by_address, check_request("/open", &[PROTO])).await), 403);
     let by_token = gateway("", "proxy_token = \"env:KEY\"\n").await;
     for (token, expected) in [(None, 403), (Some("00"), 403), (Some(KEY), 200)] {
-        let mut request = tonic::Request::new(asked("/open", &[PROTO, ("x-portcullis-token", KEY)]));
+        let mut request = tonic::Request::new(check_request("/open", &[PROTO, ("x-portcullis-token", KEY)]));
         if let Some(token) = token {
             request
                 .metadata_mut()

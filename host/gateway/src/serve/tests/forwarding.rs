@@ -1,4 +1,4 @@
-//! What an upstream gets, and what a client gets of its response.
+//! What the upstream receives, and which parts of its response the client receives.
 
 use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
@@ -8,8 +8,8 @@ use super::*;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
-/// The head of a request as the upstream gets it, when the client sends it with these headers.
-async fn arrives(gateway: &Running, upstream: &Upstream, line: &str, headers: &str) -> String {
+/// Sends a request with these headers. Returns its head as the upstream receives it.
+async fn forwarded(gateway: &Running, upstream: &Upstream, line: &str, headers: &str) -> String {
     let mut client = gateway.connect().await;
     client.request(line, headers).await;
     let mut server = upstream.accept().await;
@@ -20,13 +20,13 @@ async fn arrives(gateway: &Running, upstream: &Upstream, line: &str, headers: &s
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_upstream_learns_who_the_user_is_and_not_how_it_was_proved() {
+async fn the_upstream_receives_the_user_but_not_the_credentials() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
-    let invented = "X_Forwarded_User: mallory\r\nX-Forwarded-Groups: admin\r\nRemote-User: mallory\r\n\
+    let forged = "X_Forwarded_User: mallory\r\nX-Forwarded-Groups: admin\r\nRemote-User: mallory\r\n\
                     X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nConnection: x-forwarded-user, x-mine\r\n\
                     X-Mine: 1\r\nKeep-Alive: timeout=5\r\nX-Kept: 1\r\n";
-    let head = arrives(&gateway, &upstream, "GET /%61/b?c=%zz", &format!("{ALICE}{invented}")).await;
+    let head = forwarded(&gateway, &upstream, "GET /%61/b?c=%zz", &format!("{ALICE}{forged}")).await;
     let mut lines = head.trim_end().lines().collect::<Vec<_>>();
     lines.sort_unstable();
     let address = "x-forwarded-for: 127.0.0.1";
@@ -43,7 +43,7 @@ async fn the_upstream_learns_who_the_user_is_and_not_how_it_was_proved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_that_trusts_us_gets_its_own_password_and_no_cookies() {
+async fn an_upstream_with_a_basic_password_gets_it_and_no_cookies() {
     let upstream = Upstream::start().await;
     let identity = "[routes.identity]\nbasic_password = \"env:PASSWORD\"";
     let gateway = Running::start("", &protected("/", &upstream, identity)).await;
@@ -63,7 +63,7 @@ async fn an_upstream_that_trusts_us_gets_its_own_password_and_no_cookies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_a_header_would_change_lets_nobody_in() {
+async fn a_user_name_that_a_header_would_change_is_refused() {
     let upstream = Upstream::start().await;
     let identity = "[routes.identity]\nuser = \"X-User\"";
     let gateway = Running::start("", &protected("/", &upstream, identity)).await;
@@ -74,22 +74,22 @@ async fn a_name_that_a_header_would_change_lets_nobody_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_was_asked_about_keeps_its_credentials_and_no_identity() {
+async fn an_anonymous_request_keeps_its_credentials_but_no_identity_headers() {
     let upstream = Upstream::start().await;
     let routes = route("/open", &upstream, "public = true") + &protected("/maybe", &upstream, "optional = true");
     let gateway = Running::start("", &routes).await;
     for line in ["GET /open", "GET /maybe"] {
         let headers = "X-Token: cluster\r\nCookie: a=1\r\nX.Forwarded.User: mallory\r\n";
-        let head = arrives(&gateway, &upstream, line, headers).await;
+        let head = forwarded(&gateway, &upstream, line, headers).await;
         assert!(
             head.contains("\r\nx-token: cluster\r\n") && head.contains("\r\ncookie: a=1\r\n"),
             "{head}"
         );
         assert!(!head.contains("mallory"), "{head}");
     }
-    let head = arrives(&gateway, &upstream, "GET /open", "Authorization: token cluster\r\n").await;
+    let head = forwarded(&gateway, &upstream, "GET /open", "Authorization: token cluster\r\n").await;
     assert!(head.contains("\r\nauthorization: token cluster\r\n"), "{head}");
-    let head = arrives(&gateway, &upstream, "GET /maybe", ALICE).await;
+    let head = forwarded(&gateway, &upstream, "GET /maybe", ALICE).await;
     assert!(
         head.contains("\r\nx-forwarded-user: alice\r\n") && !head.contains("authorization"),
         "{head}"
@@ -103,19 +103,19 @@ async fn what_nobody_was_asked_about_keeps_its_credentials_and_no_identity() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trusted_proxys_word_is_carried_on() {
+async fn the_forwarded_headers_of_a_trusted_proxy_are_passed_on() {
     let upstream = Upstream::start().await;
     let server = "trusted_proxies = [\"127.0.0.1/32\"]";
     let gateway = Running::start(server, &protected("/", &upstream, "")).await;
-    let forwarded = "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-User: mallory\r\n";
-    let head = arrives(&gateway, &upstream, "GET /", &format!("{ALICE}{forwarded}")).await;
+    let headers = "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-User: mallory\r\n";
+    let head = forwarded(&gateway, &upstream, "GET /", &format!("{ALICE}{headers}")).await;
     assert!(head.contains("\r\nx-forwarded-for: 6.6.6.6, 127.0.0.1\r\n"), "{head}");
     assert!(head.contains("\r\nx-forwarded-proto: https\r\n"), "{head}");
     assert!(head.contains("\r\nx-forwarded-user: alice\r\n"), "{head}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_response_leaves_the_upstreams_connection_behind() {
+async fn the_hop_by_hop_headers_of_a_response_are_removed() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut client = gateway.connect().await;
@@ -140,7 +140,7 @@ async fn a_response_leaves_the_upstreams_connection_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn http_2_arrives_as_http_1_1() {
+async fn a_request_over_http_2_is_forwarded_as_http_1_1() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let client = Client::builder(TokioExecutor::new())
@@ -170,7 +170,7 @@ async fn http_2_arrives_as_http_1_1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_that_cant_answer_is_a_502_or_a_504() {
+async fn an_upstream_without_a_response_is_a_502_or_a_504() {
     let upstream = Upstream::start().await;
     let gateway = Running::start("", &protected("/", &upstream, "timeout = \"100ms\"")).await;
     let mut client = gateway.connect().await;

@@ -1,10 +1,10 @@
-//! What fronts ask and what they hear, said by hand: each in its own words.
+//! Forward-auth requests of every dialect, written by hand, and the responses to them.
 
 use super::*;
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// A protected route, an open one, and one whose identity headers have other names.
+/// Routes that are protected, public or optional, with different identity headers and credentials.
 const ROUTES: &str = r#"
 [[routes]]
 path = "/"
@@ -35,8 +35,8 @@ async fn gateway() -> Running {
     .await
 }
 
-/// What a front says about `METHOD PATH` for `app.example`.
-fn said(dialect: &str, method: &str, path: &str) -> (String, String) {
+/// The request by which a front asks about `METHOD PATH` for `app.example`: its request line and its headers.
+fn subrequest(dialect: &str, method: &str, path: &str) -> (String, String) {
     let endpoint = format!("/.portcullis/auth/{dialect}");
     let client = "X-Forwarded-For: 6.6.6.6\r\n";
     match dialect {
@@ -60,8 +60,8 @@ fn said(dialect: &str, method: &str, path: &str) -> (String, String) {
 
 const DIALECTS: [&str; 5] = ["caddy", "envoy", "haproxy", "nginx", "traefik"];
 
-async fn asked(gateway: &Running, dialect: &str, method: &str, path: &str, more: &str) -> String {
-    let (line, headers) = said(dialect, method, path);
+async fn ask(gateway: &Running, dialect: &str, method: &str, path: &str, more: &str) -> String {
+    let (line, headers) = subrequest(dialect, method, path);
     gateway.ask(&line, &format!("{headers}{more}")).await
 }
 
@@ -76,11 +76,11 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_front_hears_who_asked() {
+async fn a_front_is_told_who_the_user_is() {
     let gateway = gateway().await;
     for dialect in DIALECTS {
         for method in ["GET", "POST", "HEAD", "OPTIONS", "PROPFIND"] {
-            let head = asked(&gateway, dialect, method, "/a/%62?x=1", ALICE).await;
+            let head = ask(&gateway, dialect, method, "/a/%62?x=1", ALICE).await;
             assert_eq!(status(&head), "200", "{dialect} {method} {head}");
             assert_eq!(field(&head, "x-forwarded-user"), Some("alice"), "{dialect}");
             assert_eq!(field(&head, "content-length"), Some("0"), "{dialect}");
@@ -96,7 +96,7 @@ async fn a_front_hears_who_asked() {
 async fn a_client_without_credentials_is_challenged() {
     let gateway = gateway().await;
     for dialect in DIALECTS {
-        let head = asked(&gateway, dialect, "GET", "/a", "").await;
+        let head = ask(&gateway, dialect, "GET", "/a", "").await;
         assert_eq!(status(&head), "401", "{dialect}");
         assert!(
             field(&head, "www-authenticate").unwrap().starts_with("basic "),
@@ -107,16 +107,16 @@ async fn a_client_without_credentials_is_challenged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_speaks_through_a_front() {
+async fn a_session_works_through_a_front() {
     let gateway = gateway().await;
     for dialect in DIALECTS {
-        let (line, headers) = said(dialect, "GET", "/a");
+        let (line, headers) = subrequest(dialect, "GET", "/a");
         let mut client = gateway.connect().await;
         client.request(&line, &format!("{headers}{ALICE}")).await;
         let head = client.raw_head().await;
         let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
         let cookie = format!("Cookie: a=1; {}\r\n", cookie.split(';').next().unwrap());
-        let head = asked(&gateway, dialect, "GET", "/a", &cookie).await;
+        let head = ask(&gateway, dialect, "GET", "/a", &cookie).await;
         assert_eq!(
             (status(&head), field(&head, "x-forwarded-user")),
             ("200", Some("alice")),
@@ -125,13 +125,13 @@ async fn a_session_speaks_through_a_front() {
         assert_eq!(
             field(&head, "cookie"),
             Some("a=1"),
-            "{dialect}: the session itself stays here"
+            "{dialect}: the session cookie isn't passed on"
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_path_means_what_it_means_to_the_proxy() {
+async fn a_path_is_read_as_it_is_on_the_public_listener() {
     let gateway = gateway().await;
     for (path, expected) in [
         ("/open", "200"),
@@ -149,13 +149,13 @@ async fn a_path_means_what_it_means_to_the_proxy() {
         ("/open/..;/a", "400"),
         ("/open/a;x", "200"),
         ("/open/%23/a", "200"),
-        ("/open;x", "400"), // one reader sees /open, another a name of its own
+        ("/open;x", "400"), // one reader sees /open, another one a different name
         ("/open%23/a", "400"),
         ("/.portcullis/logout", "404"),
         ("/%2eportcullis/logout", "404"),
     ] {
         for dialect in DIALECTS {
-            let head = asked(&gateway, dialect, "GET", path, "").await;
+            let head = ask(&gateway, dialect, "GET", path, "").await;
             let expected = match (dialect, expected) {
                 ("nginx", "400" | "404") => "403",
                 _ => expected,
@@ -166,31 +166,31 @@ async fn a_path_means_what_it_means_to_the_proxy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_front_must_say_is_said_once_or_nobody_comes_in() {
+async fn a_missing_or_repeated_header_of_the_front_is_refused() {
     let gateway = gateway().await;
     for dialect in DIALECTS {
-        let (line, headers) = said(dialect, "GET", "/open");
+        let (line, headers) = subrequest(dialect, "GET", "/open");
         assert_eq!(status(&gateway.ask(&line, &headers).await), "200", "{dialect}");
         let refused = if dialect == "nginx" { "403" } else { "400" };
         let fields = headers.lines().collect::<Vec<_>>();
-        for left_out in &fields {
-            let others = fields.iter().filter(|field| *field != left_out);
+        for omitted in &fields {
+            let others = fields.iter().filter(|field| *field != omitted);
             let others = others.map(|field| format!("{field}\r\n")).collect::<String>();
             let head = gateway.ask(&line, &others).await;
-            assert_eq!(status(&head), refused, "{dialect} without {left_out}");
-            let name = left_out.split(':').next().unwrap();
+            assert_eq!(status(&head), refused, "{dialect} without {omitted}");
+            let name = omitted.split(':').next().unwrap();
             let malformed = gateway.ask(&line, &format!("{others}{name}: <>\r\n")).await;
             assert_eq!(status(&malformed), refused, "{dialect} with a malformed {name}");
             if name != "X-Forwarded-For" {
-                let head = gateway.ask(&line, &format!("{headers}{left_out}\r\n")).await;
-                assert_eq!(status(&head), refused, "{dialect} with {left_out} twice");
+                let head = gateway.ask(&line, &format!("{headers}{omitted}\r\n")).await;
+                assert_eq!(status(&head), refused, "{dialect} with {omitted} twice");
             }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dialect_reads_no_others_headers() {
+async fn a_dialect_ignores_the_headers_of_other_dialects() {
     let gateway = gateway().await;
     let claims = "X-Original-URI: /open\r\nX-Rewrite-URL: /open\r\nX_Forwarded_Uri: /open\r\nX.Forwarded.Uri: /open\r\n\
                   X_Original_URL: http://app.example/open\r\nForwarded: for=1.1.1.1;host=evil\r\n";
@@ -202,33 +202,33 @@ async fn a_dialect_reads_no_others_headers() {
             "envoy" => format!("{claims}{original}{forwarded}"),
             _ => format!("{claims}{original}"),
         };
-        let head = asked(&gateway, dialect, "POST", "/a", &more).await;
+        let head = ask(&gateway, dialect, "POST", "/a", &more).await;
         assert_eq!(status(&head), "401", "{dialect}");
-        let (_, headers) = said(dialect, "GET", "/open");
+        let (_, headers) = subrequest(dialect, "GET", "/open");
         let other = if dialect == "nginx" { "traefik" } else { "nginx" };
         let refused = if other == "nginx" { "403" } else { "400" };
         let head = gateway.ask(&format!("GET /.portcullis/auth/{other}"), &headers).await;
-        assert_eq!(status(&head), refused, "{dialect}'s words to {other}");
+        assert_eq!(status(&head), refused, "{dialect}'s headers sent to {other}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_credentials_are_none() {
+async fn two_credentials_are_refused() {
     let gateway = gateway().await;
     let bob = "Authorization: Basic Ym9iOng=\r\n";
     for dialect in DIALECTS {
         let refused = if dialect == "nginx" { "403" } else { "400" };
-        let head = asked(&gateway, dialect, "GET", "/a", &format!("{ALICE}{bob}")).await;
+        let head = ask(&gateway, dialect, "GET", "/a", &format!("{ALICE}{bob}")).await;
         assert_eq!(status(&head), refused, "{dialect}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn methods_that_are_not_served_are_not_let_in() {
+async fn methods_that_are_not_served_are_refused() {
     let gateway = gateway().await;
     for dialect in ["caddy", "haproxy", "nginx", "traefik"] {
         for method in ["CONNECT", "TRACE"] {
-            let head = asked(&gateway, dialect, method, "/open", "").await;
+            let head = ask(&gateway, dialect, method, "/open", "").await;
             let refused = if dialect == "nginx" { "403" } else { "405" };
             assert_eq!(status(&head), refused, "{dialect} {method}");
         }
@@ -236,14 +236,14 @@ async fn methods_that_are_not_served_are_not_let_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_client_claims_goes_and_what_is_its_own_stays() {
+async fn identity_headers_of_a_client_are_removed_and_its_cookies_are_kept() {
     let gateway = gateway().await;
     let claims = "X-Forwarded-User: mallory\r\nX_Forwarded_User: mallory\r\nx.mail: mallory\r\nRemote-User: mallory\r\n\
                   X-Mail: mallory\r\nX_Forwarded_For: mallory\r\n";
     for path in ["/open", "/maybe"] {
         let own = "Cookie: a=1\r\n";
         for dialect in DIALECTS {
-            let head = asked(&gateway, dialect, "GET", path, &format!("{claims}{own}")).await;
+            let head = ask(&gateway, dialect, "GET", path, &format!("{claims}{own}")).await;
             assert_eq!(status(&head), "200", "{dialect}");
             assert!(!head.contains("mallory"), "{dialect} {head}");
             let removed = match dialect {
@@ -271,10 +271,10 @@ async fn what_a_client_claims_goes_and_what_is_its_own_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_route_says_what_goes_on_to_the_upstream() {
+async fn a_route_decides_which_credentials_reach_the_upstream() {
     let gateway = gateway().await;
     for dialect in DIALECTS {
-        let head = asked(&gateway, dialect, "GET", "/kept", &format!("{ALICE}Cookie: a=1\r\n")).await;
+        let head = ask(&gateway, dialect, "GET", "/kept", &format!("{ALICE}Cookie: a=1\r\n")).await;
         let echoes = !matches!(dialect, "envoy" | "haproxy");
         let kept = field(&head, "authorization");
         assert_eq!(kept, echoes.then_some("basic ywxpy2u6ea=="), "{dialect}");
@@ -308,17 +308,17 @@ async fn only_a_front_may_ask() {
             (format!("X_Portcullis_Token: {KEY}\r\n"), "403"),
             (format!("X-Portcullis-Token: {KEY}\r\n"), "200"),
         ] {
-            let head = asked(&by_token, dialect, "GET", "/open", &more).await;
+            let head = ask(&by_token, dialect, "GET", "/open", &more).await;
             assert_eq!(status(&head), expected, "{dialect} {more}");
             assert!(!head.contains(KEY), "{dialect}");
         }
         assert_eq!(
-            status(&asked(&by_address, dialect, "GET", "/open", "").await),
+            status(&ask(&by_address, dialect, "GET", "/open", "").await),
             "403",
             "{dialect}"
         );
         assert_eq!(
-            status(&asked(&without, dialect, "GET", "/open", "").await),
+            status(&ask(&without, dialect, "GET", "/open", "").await),
             "404",
             "{dialect}"
         );
@@ -328,7 +328,7 @@ async fn only_a_front_may_ask() {
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_have_one_spelling() {
     let gateway = gateway().await;
-    let (_, headers) = said("nginx", "GET", "/open");
+    let (_, headers) = subrequest("nginx", "GET", "/open");
     for line in [
         "GET /.portcullis/auth",
         "GET /.portcullis/auth/",
@@ -350,7 +350,7 @@ async fn endpoints_have_one_spelling() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_route_without_an_upstream_serves_nobody_directly() {
+async fn a_route_without_an_upstream_serves_no_requests() {
     let gateway = gateway().await;
     for (path, headers) in [("GET /open", ""), ("GET /", ALICE), ("GET /", "")] {
         assert_eq!(status(&gateway.ask(path, headers).await), "404", "{path}");

@@ -1,4 +1,4 @@
-//! What a client may hold, and for how long.
+//! Limits on clients: how much they may send, and how long they may take.
 
 use super::*;
 use crate::config::Listen;
@@ -23,7 +23,7 @@ async fn a_client_that_sends_no_request_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_out_of_bounds_is_refused() {
+async fn a_head_over_the_limits_is_refused() {
     let upstream = Upstream::start().await;
     let gateway = Running::start("max_header_size = \"8KiB\"", &protected("/", &upstream, "")).await;
     let large = format!("X-Large: {}\r\n", "x".repeat(9 * 1024));
@@ -65,10 +65,10 @@ async fn an_address_in_use_is_named() {
         let listen = Listen::at(ListenAddress::Tcp(address));
         Listener::bind(&listen, None, &mut Inherited::default())
     };
-    let taken = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let error = bind(taken.address()).unwrap_err().to_string();
+    let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let error = bind(first.tcp_address()).unwrap_err().to_string();
     assert!(
-        error.starts_with(&format!("can't listen on {}: ", taken.address())) && error.contains("another process"),
+        error.starts_with(&format!("can't listen on {}: ", first.tcp_address())) && error.contains("another process"),
         "{error}"
     );
 }

@@ -1,4 +1,4 @@
-//! What the log says of a request, and what it never says.
+//! What the log shows of a request, and what it never shows.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::*;
 
-/// A log that the test reads. It takes the lines of its own thread, so these tests run on one.
+/// A log that the test reads. It receives only the lines of its own thread, so these tests run on one thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -36,7 +36,7 @@ impl io::Write for Log {
     }
 }
 
-fn collect() -> (Log, tracing::subscriber::DefaultGuard) {
+fn collect_json() -> (Log, tracing::subscriber::DefaultGuard) {
     let log = Log::default();
     let writer = log.clone();
     let lines = tracing_subscriber::fmt()
@@ -47,7 +47,7 @@ fn collect() -> (Log, tracing::subscriber::DefaultGuard) {
     (log, guard)
 }
 
-/// The same in words for people.
+/// Collects the log in its text format.
 fn collect_text() -> (Log, tracing::subscriber::DefaultGuard) {
     let log = Log::default();
     let writer = log.clone();
@@ -59,8 +59,8 @@ fn collect_text() -> (Log, tracing::subscriber::DefaultGuard) {
 }
 
 #[tokio::test]
-async fn every_decision_leaves_a_line() {
-    let (log, _guard) = collect();
+async fn every_decision_is_logged() {
+    let (log, _guard) = collect_json();
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut client = gateway.connect().await;
@@ -91,7 +91,7 @@ async fn every_decision_leaves_a_line() {
     }
     assert_eq!(granted["session"], false);
     assert!(granted["duration_us"].is_u64());
-    assert_eq!(granted.get("status"), None, "the upstream answers");
+    assert_eq!(granted.get("status"), None, "the status is up to the upstream");
     for (field, value) in [
         ("method", "POST"),
         ("outcome", "unauthenticated"),
@@ -104,8 +104,8 @@ async fn every_decision_leaves_a_line() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_unasked_leaves_a_line_too() {
-    let (log, _guard) = collect();
+async fn a_request_that_is_refused_before_authentication_is_logged_too() {
+    let (log, _guard) = collect_json();
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     gateway.ask("GET /a/../b", ALICE).await;
@@ -118,8 +118,8 @@ async fn a_request_that_is_refused_unasked_leaves_a_line_too() {
     assert_eq!(line["status"], 400);
 }
 
-/// A gateway whose `keys` can't reach its provider, and whose `tokens` knows no key of the name that a token has.
-const QUARRELSOME: &str = r#"
+/// The authenticator `keys` can't reach its provider, and `tokens` doesn't know the key of the token.
+const FAILING: &str = r#"
 [authenticators.keys]
 plugin = "jwt"
 settings.issuers = [{ issuer = "a", audiences = ["b"], jwks_url = "http://127.0.0.1:1/\"keys\"" }]
@@ -129,11 +129,13 @@ plugin = "jwt"
 settings.issuers = [{ issuer = "a", audiences = ["b"], jwks = { keys = [{ kty = "OKP", crv = "Ed25519", kid = "x", x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }] } }]
 "#;
 
-/// `{"alg":"EdDSA","kid":"say \"hi\""}`, then `{"iss":"a"}`, and no signature to speak of.
-const QUOTING: &str = "Authorization: Bearer eyJhbGciOiJFZERTQSIsImtpZCI6InNheSBcImhpXCIifQ.eyJpc3MiOiJhIn0.AAAA\r\n";
+/// A token with the header `{"alg":"EdDSA","kid":"say \"hi\""}`, the claims `{"iss":"a"}` and an invalid signature.
+const TOKEN_WITH_QUOTES: &str =
+    "Authorization: Bearer eyJhbGciOiJFZERTQSIsImtpZCI6InNheSBcImhpXCIifQ.eyJpc3MiOiJhIn0.AAAA\r\n";
 
-/// What others wrote is in a line once, as they wrote it; and what could end the line is not.
-async fn quarrel() -> String {
+/// Sends requests whose paths, names and errors contain quotes and line separators. Returns the address of the
+/// upstream.
+async fn send_quoted_texts() -> String {
     let upstream = Upstream::start().await;
     let routes = [("keys", "/keys"), ("tokens", "/tokens"), ("simple", "/simple")].map(|(name, path)| {
         route(
@@ -142,9 +144,19 @@ async fn quarrel() -> String {
             &format!("authenticators = [\"{name}\"]\ntimeout = \"100ms\""),
         )
     });
-    let gateway = Running::start("", &(QUARRELSOME.to_owned() + &routes.concat())).await;
-    assert!(gateway.ask("GET /keys", QUOTING).await.starts_with("http/1.1 503 "));
-    assert!(gateway.ask("GET /tokens", QUOTING).await.starts_with("http/1.1 401 "));
+    let gateway = Running::start("", &(FAILING.to_owned() + &routes.concat())).await;
+    assert!(
+        gateway
+            .ask("GET /keys", TOKEN_WITH_QUOTES)
+            .await
+            .starts_with("http/1.1 503 ")
+    );
+    assert!(
+        gateway
+            .ask("GET /tokens", TOKEN_WITH_QUOTES)
+            .await
+            .starts_with("http/1.1 401 ")
+    );
     // The user `say "hi"\`.
     gateway
         .ask("GET /simple", "Authorization: Basic c2F5ICJoaSJcOng=\r\n")
@@ -154,9 +166,9 @@ async fn quarrel() -> String {
 }
 
 #[tokio::test]
-async fn json_has_the_words_of_others_as_they_wrote_them() {
-    let (log, _guard) = collect();
-    quarrel().await;
+async fn json_lines_contain_foreign_texts_unchanged() {
+    let (log, _guard) = collect_json();
+    send_quoted_texts().await;
     let of = |message: &str, field: &str| {
         let lines = log.lines(message).into_iter();
         lines
@@ -186,9 +198,9 @@ async fn json_has_the_words_of_others_as_they_wrote_them() {
 }
 
 #[tokio::test]
-async fn text_escapes_the_words_of_others_once() {
+async fn text_lines_escape_foreign_texts_once() {
     let (log, _guard) = collect_text();
-    quarrel().await;
+    send_quoted_texts().await;
     let text = log.text();
     for expected in [
         r#" why="http://127.0.0.1:1/\"keys\": "#,
@@ -203,13 +215,13 @@ async fn text_escapes_the_words_of_others_once() {
             !line.contains(char::is_control) && !line.contains('\u{2028}'),
             "{line:?}"
         );
-        assert!(line.contains(" portcullis"), "every line is a whole one: {line}");
+        assert!(line.contains(" portcullis"), "every line is complete: {line}");
     }
 }
 
 #[tokio::test]
 async fn no_credential_reaches_the_log() {
-    let (log, _guard) = collect();
+    let (log, _guard) = collect_json();
     let upstream = Upstream::start().await;
     let identity = "timeout = \"100ms\"\n[routes.identity]\nbasic_password = \"env:PASSWORD\"";
     let gateway = Running::start("", &protected("/", &upstream, identity)).await;
@@ -221,9 +233,9 @@ async fn no_credential_reaches_the_log() {
         gateway.ask("GET /?token=the-secret", credentials).await;
         gateway.ask("GET /../?token=the-secret", credentials).await;
     }
-    let ours = log.text();
-    // What libraries trace at their own targets is off unless an operator asks for it.
-    for line in ours.lines().filter(|line| line.contains("\"target\":\"portcullis")) {
+    let text = log.text();
+    // The targets of libraries are off unless the operator enables them.
+    for line in text.lines().filter(|line| line.contains("\"target\":\"portcullis")) {
         for secret in ["the-secret", "YWxpY2U6dGhlLXNlY3JldA==", "open sesame"] {
             assert!(!line.contains(secret), "{line}");
         }

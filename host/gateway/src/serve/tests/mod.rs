@@ -1,4 +1,4 @@
-//! The whole gateway over real sockets, between a client and an upstream that the tests play byte by byte.
+//! Tests of the whole gateway over real sockets. The tests act as the client and as the upstream, byte by byte.
 
 mod answering;
 mod ext_authz;
@@ -32,10 +32,10 @@ use crate::transport::Inherited;
 use crate::transport::Listener;
 use crate::transport::Shutdown;
 
-/// `Authorization` of the user alice, whom `simple` believes.
+/// The credentials of the user alice, which `simple` accepts.
 const ALICE: &str = "Authorization: Basic YWxpY2U6eA==\r\n";
 
-/// A gateway that serves.
+/// A running gateway.
 struct Running {
     address: SocketAddr,
     ext_authz: Option<SocketAddr>,
@@ -44,14 +44,14 @@ struct Running {
 }
 
 impl Running {
-    /// Serves what a configuration says. `[server]` and `[authenticators.simple]` are given.
+    /// Serves a configuration. `[server]` and `[authenticators.simple]` are provided.
     async fn start(server: &str, routes: &str) -> Self {
         let proxy = Proxy::new();
         let (generation, config) = load(server, routes, &proxy).await;
         let listeners = Listeners::bind(&config, &mut Inherited::default()).unwrap();
-        let (stop, requested) = Shutdown::by_hand();
-        let address = listeners.public.address();
-        let ext_authz = listeners.ext_authz.as_ref().map(Listener::address);
+        let (stop, requested) = Shutdown::manual();
+        let address = listeners.public.tcp_address();
+        let ext_authz = listeners.ext_authz.as_ref().map(Listener::tcp_address);
         let gateway = Arc::new(Gateway::new(generation, proxy));
         let served = tokio::spawn(async move { listeners.serve(gateway, &config, requested).await });
         Self {
@@ -62,7 +62,7 @@ impl Running {
         }
     }
 
-    /// Serves one protected route to an upstream that the test plays.
+    /// Serves one protected route in front of an upstream.
     async fn in_front_of(upstream: &Upstream) -> Self {
         Self::start("", &protected("/", upstream, "")).await
     }
@@ -71,14 +71,14 @@ impl Running {
         Wire::connect(self.address).await
     }
 
-    /// Sends a request with a `Host` of its own, and returns the head of the answer.
+    /// Sends a request over a new connection, and returns the head of the response.
     async fn ask(&self, line: &str, headers: &str) -> String {
         let mut client = self.connect().await;
         client.request(line, headers).await;
         client.head().await
     }
 
-    async fn ends(self) {
+    async fn stopped(self) {
         soon(self.served).await.unwrap();
     }
 }
@@ -107,8 +107,8 @@ async fn load(server: &str, routes: &str, proxy: &Proxy) -> (Generation, ListenC
     (Generation::load(draft, &engine(), proxy).await.unwrap(), config)
 }
 
-/// An engine that keeps compiled plugins beside the test's own executable, so that they are compiled once.
+/// An engine that caches compiled plugins beside the test executable, so that they are compiled once.
 fn engine() -> Engine {
-    let kept = std::env::current_exe().unwrap().with_file_name("compiled-plugins");
-    Engine::builder().cache_directory(kept).build().unwrap()
+    let cache = std::env::current_exe().unwrap().with_file_name("compiled-plugins");
+    Engine::builder().cache_directory(cache).build().unwrap()
 }

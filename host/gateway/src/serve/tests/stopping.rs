@@ -1,10 +1,10 @@
-//! A gateway that is told to stop lets requests finish, and waits for nothing else.
+//! A gateway that is told to stop lets running requests finish, and doesn't wait for anything else.
 
 use super::*;
 
 const BEGIN: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// A request that is running: the client's end and the upstream's.
+/// Starts a request. Returns the client's connection and the upstream's.
 async fn running(gateway: &Running, upstream: &Upstream) -> (Wire, Wire) {
     let mut client = gateway.connect().await;
     client.request("GET /", ALICE).await;
@@ -15,14 +15,14 @@ async fn running(gateway: &Running, upstream: &Upstream) -> (Wire, Wire) {
     (client, server)
 }
 
-/// Asks a gateway to stop, and waits until it listens no more.
+/// Requests a stop, and waits until the gateway has closed its listener.
 async fn stop(gateway: &Running) {
     gateway.stop.send_modify(|count| *count += 1);
     soon(async { while tokio::net::TcpStream::connect(gateway.address).await.is_ok() {} }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn running_requests_finish_first() {
+async fn running_requests_finish_before_the_gateway_stops() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut idle = gateway.connect().await;
@@ -35,11 +35,11 @@ async fn running_requests_finish_first() {
     server.send_chunk("").await;
     assert_eq!(client.chunk().await, "last");
     assert_eq!(client.chunk().await, "");
-    gateway.ends().await;
+    gateway.stopped().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgraded_connection_has_its_time_and_then_ends() {
+async fn an_upgraded_connection_may_finish_within_the_shutdown_timeout() {
     let upstream = Upstream::start().await;
     for (timeout, ends) in [("1h", Some("bye")), ("100ms", None)] {
         let gateway = Running::start(
@@ -52,7 +52,7 @@ async fn an_upgraded_connection_has_its_time_and_then_ends() {
     }
 }
 
-/// Stops a gateway with an upgraded connection, which the upstream ends with a last word, or nobody does.
+/// Stops a gateway with an upgraded connection. The upstream ends it with `last`, or for `None` the gateway does.
 async fn upgraded_ends(gateway: Running, mut client: Wire, mut server: Wire, last: Option<&str>) {
     stop(&gateway).await;
     if let Some(last) = last {
@@ -63,9 +63,9 @@ async fn upgraded_ends(gateway: Running, mut client: Wire, mut server: Wire, las
         drop(server);
         assert_eq!(client.rest().await, last);
         drop(client);
-        gateway.ends().await;
+        gateway.stopped().await;
     } else {
-        gateway.ends().await;
+        gateway.stopped().await;
         assert_eq!(client.rest().await, "");
     }
 }
@@ -88,7 +88,7 @@ async fn upgraded(gateway: &Running, upstream: &Upstream) -> (Wire, Wire) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_let_in_gets_an_answer() {
+async fn an_accepted_connection_gets_a_response() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut early = gateway.connect().await;
@@ -99,27 +99,27 @@ async fn whoever_is_let_in_gets_an_answer() {
         head.starts_with("http/1.1 405 ") && head.contains("connection: close"),
         "{head}"
     );
-    gateway.ends().await;
+    gateway.stopped().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_says_nothing_keeps_nobody_waiting() {
+async fn a_silent_client_does_not_delay_the_stop() {
     let upstream = Upstream::start().await;
     let gateway = Running::start("header_timeout = \"1h\"", &protected("/", &upstream, "")).await;
     let _silent = gateway.connect().await;
     stop(&gateway).await;
-    gateway.ends().await;
+    gateway.stopped().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_connections_are_taken_while_it_drains() {
+async fn new_connections_are_accepted_during_the_drain_delay() {
     let upstream = Upstream::start().await;
     let gateway = Running::start("drain_delay = \"1h\"", &protected("/", &upstream, "")).await;
-    let mut kept = gateway.connect().await;
-    kept.request("GET /.portcullis/logout", "").await;
-    assert!(!kept.head().await.contains("connection: close"));
+    let mut idle = gateway.connect().await;
+    idle.request("GET /.portcullis/logout", "").await;
+    assert!(!idle.head().await.contains("connection: close"));
     gateway.stop.send_modify(|count| *count += 1);
-    // A client that is told so goes elsewhere next time.
+    // `Connection: close` makes the client connect elsewhere next time.
     soon(async {
         while !gateway
             .ask("GET /.portcullis/logout", "")
@@ -130,7 +130,7 @@ async fn new_connections_are_taken_while_it_drains() {
     .await;
     assert!(!gateway.served.is_finished());
     stop(&gateway).await;
-    gateway.ends().await;
+    gateway.stopped().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,15 +139,15 @@ async fn requests_are_cut_off_at_the_timeout() {
     let gateway = Running::start("shutdown_timeout = \"100ms\"", &protected("/", &upstream, "")).await;
     let (_client, _server) = running(&gateway, &upstream).await;
     stop(&gateway).await;
-    gateway.ends().await;
+    gateway.stopped().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_request_to_stop_means_now() {
+async fn a_second_request_to_stop_stops_at_once() {
     let upstream = Upstream::start().await;
     let gateway = Running::start("shutdown_timeout = \"1h\"", &protected("/", &upstream, "")).await;
     let (_client, _server) = running(&gateway, &upstream).await;
     stop(&gateway).await;
     gateway.stop.send_modify(|count| *count += 1);
-    gateway.ends().await;
+    gateway.stopped().await;
 }

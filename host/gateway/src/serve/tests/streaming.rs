@@ -1,9 +1,9 @@
-//! Bodies stream both ways, and end when either side does.
+//! Bodies are streamed in both directions, and end when either side does.
 
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_response_arrives_as_it_is_sent() {
+async fn a_response_is_streamed() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut client = gateway.connect().await;
@@ -23,7 +23,7 @@ async fn a_response_arrives_as_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_arrives_as_it_is_sent() {
+async fn a_request_is_streamed() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut client = gateway.connect().await;
@@ -41,7 +41,7 @@ async fn a_request_arrives_as_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clients_trailers_dont_arrive() {
+async fn the_trailers_of_a_request_are_removed() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut client = gateway.connect().await;
@@ -55,7 +55,7 @@ async fn a_clients_trailers_dont_arrive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstreams_trailers_arrive() {
+async fn the_trailers_of_a_response_are_passed_on() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut client = gateway.connect().await;
@@ -74,7 +74,7 @@ async fn an_upstreams_trailers_arrive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_is_told_when_its_client_leaves() {
+async fn the_request_to_the_upstream_ends_when_the_client_disconnects() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut client = gateway.connect().await;

@@ -1,4 +1,4 @@
-//! Upgrades: authenticated first, then a tunnel.
+//! Upgrades are authenticated first, and are then tunnelled.
 
 use super::*;
 
@@ -6,14 +6,14 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocke
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_pass_both_ways_once_the_upstream_agrees() {
+async fn bytes_are_forwarded_both_ways_once_the_upstream_accepts() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut client = gateway.connect().await;
     client
         .request("GET /socket", &format!("{ALICE}{UPGRADE}X_Forwarded_User: mallory\r\n"))
         .await;
-    // A client may be hasty; nothing of it arrives before the upstream has agreed.
+    // Bytes that the client sends early are held back until the upstream has accepted.
     client.send("early ").await;
     let mut server = upstream.accept().await;
     let head = server.head().await;
@@ -49,7 +49,7 @@ async fn an_upgrade_without_a_user_never_reaches_the_upstream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_may_decline() {
+async fn an_upstream_may_refuse_the_upgrade() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     let mut client = gateway.connect().await;
@@ -64,7 +64,7 @@ async fn an_upstream_may_decline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_protocol_that_nobody_asked_for_is_a_502() {
+async fn a_protocol_that_the_client_did_not_offer_is_a_502() {
     let upstream = Upstream::start().await;
     let gateway = Running::in_front_of(&upstream).await;
     for headers in [

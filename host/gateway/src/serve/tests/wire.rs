@@ -1,4 +1,5 @@
-//! Both ends of a connection, spoken by hand. Whatever doesn't come within the deadline fails the test.
+//! Both ends of a connection, written and read by hand. Anything that doesn't arrive within the deadline fails the
+//! test.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::io::BufReader;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 
-/// Waits for something that must happen.
+/// Waits for something that must happen soon.
 pub(super) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future)
         .await
@@ -36,17 +37,17 @@ impl Wire {
             .await;
     }
 
-    /// Sends one chunk of a body; an empty one ends it.
+    /// Sends one chunk of a body. An empty chunk ends the body.
     pub(super) async fn send_chunk(&mut self, text: &str) {
         self.send(&format!("{:x}\r\n{text}\r\n", text.len())).await;
     }
 
-    /// Everything up to an empty line, in lower case.
+    /// Reads up to an empty line. The result is in lower case.
     pub(super) async fn head(&mut self) -> String {
         self.raw_head().await.to_ascii_lowercase()
     }
 
-    /// Everything up to an empty line.
+    /// Reads up to an empty line.
     pub(super) async fn raw_head(&mut self) -> String {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -73,27 +74,27 @@ impl Wire {
         chunk.trim_end_matches("\r\n").to_owned()
     }
 
-    /// Whether nothing has arrived that wasn't read yet.
+    /// Whether there are no unread bytes.
     pub(super) fn is_silent(&self) -> bool {
         let unread = self.0.get_ref().try_read(&mut [0]);
         self.0.buffer().is_empty() && unread.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
-    /// Waits until the other end has closed, and returns what came before.
+    /// Reads until the other end closes.
     pub(super) async fn rest(&mut self) -> String {
         String::from_utf8(self.bytes().await).unwrap()
     }
 
-    /// The same for what is no text.
+    /// The same for bytes that aren't text.
     pub(super) async fn bytes(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        // A reset is an end too.
+        // A reset counts as an end too.
         let _ = soon(self.0.read_to_end(&mut rest)).await;
         rest
     }
 }
 
-/// An upstream whose connections the test takes one by one.
+/// An upstream whose connections the test accepts one by one.
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
     listener: TcpListener,
@@ -112,7 +113,7 @@ impl Upstream {
         Wire(BufReader::new(soon(self.listener.accept()).await.unwrap().0))
     }
 
-    /// Whether nobody has connected.
+    /// Whether no connection was made.
     pub(super) fn is_unvisited(&self) -> bool {
         self.listener.accept().now_or_never().is_none()
     }

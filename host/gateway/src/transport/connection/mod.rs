@@ -1,11 +1,11 @@
-//! One connection of a client: HTTP/1.1 or HTTP/2, told apart by its first bytes, with bounds on what a client may hold
-//! and for how long.
+//! Serves one client connection over HTTP/1.1 or HTTP/2, which its first bytes tell apart. Limits bound how much a
+//! client may hold, and for how long.
 
+mod activity;
+mod client_stream;
 pub(crate) mod fault;
-mod pace;
-mod sent;
 mod streams;
-mod wire;
+mod tracked_body;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -35,40 +35,39 @@ use portcullis_wire::peer::Peer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
-use self::pace::Late;
-use self::pace::Pace;
-use self::pace::Watch;
-use self::sent::Sent;
-use self::streams::Streams;
-use self::wire::Wire;
+use self::activity::Activity;
+use self::activity::Timeout;
+use self::activity::Watchdog;
+use self::client_stream::ClientStream;
+use self::streams::StreamExecutor;
+use self::tracked_body::TrackedBody;
 use crate::config::Bounds;
 use crate::config::ServerConfig;
-use crate::transport::closing::LAST_CALL;
-use crate::transport::closing::Witness;
 use crate::transport::shutdown::Shutdown;
 
-/// A place among the connections that a server holds at most; free again when the last clone is gone.
+/// One of the `max_connections` of a listener. It becomes free when the last clone is dropped.
 pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
 
-/// A client's side of a connection.
+/// What is known about a connection and its client.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
-    /// Who is at the other end.
+    /// The address of the peer.
     pub(crate) peer: Peer,
-    /// Whether the listener speaks TLS.
+    /// `https` if the listener serves TLS.
     pub(crate) scheme: Scheme,
-    /// DER of the certificate that the peer showed, verified; none: it showed none.
+    /// The verified certificate of the peer in DER. `None` if the peer sent none.
     pub(crate) certificate: Option<Bytes>,
-    /// What a token may be bound to that was made for this connection; none: nothing.
+    /// The channel binding to which a token for this connection may be bound. `None` without TLS.
     pub(crate) channel_binding: Option<Bytes>,
-    /// The place that it takes.
+    /// The slot that the connection occupies.
     pub(crate) slot: Slot,
 }
 
-/// What answers the requests of a listener.
+/// Answers the requests of a listener.
 pub(crate) trait Service: Clone + Send + Sync + 'static {
-    /// The body of an answer.
+    /// The body of a response.
     type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static;
 
     /// Answers one request.
@@ -78,31 +77,33 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
-    /// What a client gets when answering it failed.
+    /// The response to a request whose handling panicked.
     fn failure() -> Response<Self::Body>;
 }
 
-/// How connections are served.
+/// Serves connections within the configured limits.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
-    builder: auto::Builder<Streams>,
+    builder: auto::Builder<StreamExecutor>,
     header_timeout: Duration,
     bounds: Bounds,
     buffer_size: usize,
     stop: Shutdown,
+    closing: CancellationToken,
 }
 
 impl Protocol {
-    /// `stop`: from then on every response is the last of its connection.
-    pub(crate) fn new(config: &ServerConfig, stop: Shutdown) -> Self {
+    /// After `stop` was requested, every response is the last one on its connection. Once `closing` is cancelled, idle
+    /// connections are closed, and other connections after their current request.
+    pub(crate) fn new(config: &ServerConfig, stop: Shutdown, closing: CancellationToken) -> Self {
         let bounds = config.bounds;
-        let mut builder = auto::Builder::new(Streams {
+        let mut builder = auto::Builder::new(StreamExecutor {
             send_timeout: bounds.send_timeout,
         });
         let buffer_size = config.max_header_size.max(SMALLEST_BUFFER);
-        // How long a head may take is up to `Watch`: hyper doesn't tell one that is slow from a connection that waits.
+        // `Watchdog` bounds the time of a head, because hyper doesn't distinguish a slow head from an idle connection.
         builder.http1().header_read_timeout(None).max_buf_size(buffer_size);
-        // What it says of resets stays at its defaults: they end a flood of them (CVE-2023-44487).
+        // The defaults for stream resets stay: they end a flood of resets (CVE-2023-44487).
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -118,49 +119,61 @@ impl Protocol {
             bounds,
             buffer_size,
             stop,
+            closing,
         }
     }
 
-    /// How long a client may take to say what it wants.
-    pub(crate) fn header_timeout(&self) -> Duration {
-        self.header_timeout
+    /// Completes when a client that hasn't sent a request yet is out of time: after `header_timeout`, or shortly after
+    /// the listener closes, so that bytes on their way still arrive.
+    pub(crate) async fn header_deadline(&self) {
+        let last_call = async {
+            self.closing.cancelled().await;
+            tokio::time::sleep(LAST_CALL).await;
+        };
+        // Either one is the deadline.
+        let _ = tokio::time::timeout(self.header_timeout, last_call).await;
     }
 
-    /// Serves one connection until it ends or the server stops. A client that is late with anything is cut off.
-    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, answers: impl Service, mut witness: Witness)
+    /// Serves one connection until it ends or the listener closes. A client that exceeds a timeout is cut off.
+    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, service: impl Service)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let client = connection.peer;
-        let stop = self.stop.clone();
-        let pace = Arc::new(Pace::new(client));
-        let heard = Arc::clone(&pace);
+        let (stop, closing) = (self.stop.clone(), self.closing.clone());
+        let activity = Arc::new(Activity::new(client));
+        let requests = Arc::clone(&activity);
         let (stream, seen) = Watched::new(stream, self.buffer_size);
-        let stream = Wire::new(stream, Arc::clone(&seen), Arc::clone(&pace));
-        let mut watch = Watch::new(Arc::clone(&pace), Arc::clone(&seen), self.bounds, self.header_timeout);
-        let looked = Arc::clone(&seen);
+        let stream = ClientStream::new(stream, Arc::clone(&seen), Arc::clone(&activity));
+        let mut watchdog = Watchdog::new(
+            Arc::clone(&activity),
+            Arc::clone(&seen),
+            self.bounds,
+            self.header_timeout,
+        );
+        let framing = Arc::clone(&seen);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let under_way = pace.request();
-            let (answers, connection, seen) = (answers.clone(), connection.clone(), Arc::clone(&looked));
-            let doubt = seen.next();
+            let active_request = activity.request();
+            let (service, connection, seen) = (service.clone(), connection.clone(), Arc::clone(&framing));
+            let ambiguity = seen.next();
             let stop = stop.clone();
-            // hyper keeps room for it in the connection, which most of the time has no request.
+            // Boxed because hyper reserves room for the future in each connection, and most connections are idle.
             Box::pin(async move {
-                if let Some(doubt) = doubt {
-                    request.extensions_mut().insert(doubt);
+                if let Some(ambiguity) = ambiguity {
+                    request.extensions_mut().insert(ambiguity);
                 }
                 let version = request.version();
-                let mut response = shielded(&answers, &connection, request).await;
-                // What comes after a doubtful request may be a part of it. A gateway that is about to close says so, as
-                // a request that meets the closing of its connection is lost.
-                if doubt.is_some() || (stop.was_requested() && version < Version::HTTP_2) {
+                let mut response = answer_or_failure(&service, &connection, request).await;
+                // Bytes after an ambiguous request may be a part of it. Before a shutdown the client is told too, since
+                // a request that is sent while its connection closes is lost.
+                if ambiguity.is_some() || (stop.was_requested() && version < Version::HTTP_2) {
                     let headers = response.headers_mut();
                     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     seen.upgrade();
                 }
-                Ok::<_, Infallible>(response.map(|body| Sent::new(body, under_way)))
+                Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, active_request)))
             })
         });
         let served = self
@@ -169,68 +182,76 @@ impl Protocol {
         let (mut served, mut stopping) = (pin!(served), false);
         loop {
             tokio::select! {
-                // Whatever has arrived is read before a connection is closed over it.
+                // Bytes that have already arrived are processed before a timeout can close the connection.
                 biased;
-                ended = served.as_mut() => {
-                    match ended {
-                        Err(_) if seen.is_flooded() => fault::cut("frames", client),
-                        Err(error) => tracing::debug!(%error, %client, "a connection broke"),
+                outcome = served.as_mut() => {
+                    match outcome {
+                        Err(_) if seen.is_flooded() => fault::report("frames", client),
+                        Err(error) => tracing::debug!(%error, %client, "a connection failed"),
                         Ok(()) => {}
                     }
                     return;
                 }
-                () = last_call(&heard, &mut witness), if !stopping => {
+                () = last_call(&requests, &closing), if !stopping => {
                     stopping = true;
                     served.as_mut().graceful_shutdown();
                 }
-                late = watch.late() => match late {
-                    Late::Idle => {
+                timeout = watchdog.expired() => match timeout {
+                    Timeout::KeepAlive => {
                         served.as_mut().graceful_shutdown();
-                        watch.closes();
+                        watchdog.start_closing();
                     }
-                    late => return late.note(client),
+                    timeout => return timeout.log(client),
                 }
             }
         }
     }
 }
 
-/// Turns a panic into an answer: one broken request doesn't take its connection along.
-async fn shielded<S: Service>(answers: &S, connection: &Connection, request: Request<Incoming>) -> Response<S::Body> {
-    match unless_it_panics(answers.answer(connection, request)).await {
+/// Turns a panic into a response, so that one failed request doesn't end the other requests of its connection.
+async fn answer_or_failure<S: Service>(
+    service: &S,
+    connection: &Connection,
+    request: Request<Incoming>,
+) -> Response<S::Body> {
+    match catch_panic(service.answer(connection, request)).await {
         Some(response) => response,
         None => S::failure(),
     }
 }
 
-/// What a future returns; none, with an error in the log: it panicked.
-pub(crate) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Option<T> {
+/// The output of a future. `None` if it panicked, which is logged.
+pub(crate) async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
     let output = AssertUnwindSafe(future).catch_unwind().await;
     if output.is_err() {
-        tracing::error!("a request made the gateway panic; the message is on standard error");
+        tracing::error!("handling a request panicked; standard error has the message");
     }
     output.ok()
 }
 
-/// Waits for the end to be announced. hyper would drop a connection of which it has read nothing then, so such a one is given
-/// a moment for a request that is on its way. To be polled whenever the connection was.
-async fn last_call(pace: &Pace, witness: &mut Witness) {
-    witness.announced().await;
-    let heard = future::poll_fn(|_| {
-        if pace.has_heard() {
+/// Completes when the connection should shut down gracefully, after the listener closed. hyper would drop a connection
+/// on which it has read nothing, so a request that is still on its way gets `LAST_CALL` to arrive. It must be polled
+/// after every poll of the connection.
+async fn last_call(activity: &Activity, closing: &CancellationToken) {
+    closing.cancelled().await;
+    let request = future::poll_fn(|_| {
+        if activity.has_had_request() {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
     });
-    // Nothing came: there is nothing to wait for.
-    let _ = tokio::time::timeout(LAST_CALL, heard).await;
+    // If no request arrived in time, there is nothing to wait for.
+    let _ = tokio::time::timeout(LAST_CALL, request).await;
 }
 
-/// hyper takes no smaller buffer for the head of a request.
+/// How long a client may still send a request after the listener closed.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// The smallest buffer for a request head that hyper accepts.
 const SMALLEST_BUFFER: usize = 8 * 1024;
 
-/// What a client of HTTP/2 may send before it is read: of one body, and of all of a connection's together.
+/// How much an HTTP/2 client may send before it is read, per stream and per connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
@@ -243,6 +264,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_caught() {
-        assert!(unless_it_panics(async { panic!("on purpose") }).await.is_none());
+        assert!(catch_panic(async { panic!("on purpose") }).await.is_none());
     }
 }

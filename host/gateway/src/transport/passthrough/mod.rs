@@ -1,8 +1,8 @@
-//! Connections that are for somebody else: TLS whose ClientHello names a host of `[[server.passthrough]]` goes on to its
-//! address as it is. The gateway has no part in that TLS, so it knows nobody there; whoever ends it does.
+//! Forwards TLS connections whose ClientHello names a host of `[[server.passthrough]]`, without decrypting them. The
+//! gateway authenticates none of their users: that is up to the server that terminates TLS.
 
-mod hello;
-mod replay;
+mod client_hello;
+mod rewind;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,48 +16,51 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use self::hello::Hello;
-pub(crate) use self::replay::Replayed;
+use self::client_hello::ClientHello;
+pub(crate) use self::rewind::Rewind;
 use crate::config::PassthroughConfig;
-use crate::transport::closing::Closing;
 use crate::transport::connection::Slot;
 use crate::transport::socket;
 
-/// Whose connections a listener passes on, and those that it does.
+/// The passthrough rules of a listener, and the connections that it forwards.
 #[derive(Debug)]
 pub(crate) struct Passthrough {
     rules: Vec<Rule>,
-    closing: Closing,
+    connections: TaskTracker,
+    closing: CancellationToken,
 }
 
-/// One host name or a kind of them, and its address.
+/// A pattern of host names, and the address that their connections go to.
 #[derive(Debug)]
 struct Rule {
     config: PassthroughConfig,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Passthrough {
-    /// None: there is nobody else.
+    /// Returns `None` if there are no rules.
     pub(crate) fn new(rules: &[PassthroughConfig]) -> Option<Arc<Self>> {
         for PassthroughConfig { sni, upstream, .. } in rules {
             tracing::info!(%sni, upstream, "passthrough loaded");
         }
         let rules = rules.iter().map(|config| Rule {
-            places: Arc::new(Semaphore::new(config.max_connections)),
+            permits: Arc::new(Semaphore::new(config.max_connections)),
             config: config.clone(),
         });
         let rules = Vec::from_iter(rules);
         (!rules.is_empty()).then(|| {
             Arc::new(Self {
                 rules,
-                closing: Closing::new(),
+                connections: TaskTracker::new(),
+                closing: CancellationToken::new(),
             })
         })
     }
 
-    /// Whether a rule is for this host.
+    /// Whether a rule matches this host.
     pub(crate) fn covers(&self, host: &str) -> bool {
         self.rule(host).is_some()
     }
@@ -66,56 +69,59 @@ impl Passthrough {
         self.rules.iter().find(|rule| rule.config.sni.covers(host))
     }
 
-    /// Carries bytes both ways until one side ends it or the gateway closes. The slot stays taken so long.
-    pub(crate) async fn carry<S>(&self, host: &str, stream: S, peer: Peer, slot: Slot)
+    /// Forwards bytes in both directions until one side closes or the gateway stops. The slot stays occupied until
+    /// then.
+    pub(crate) async fn forward<S>(&self, host: &str, stream: S, peer: Peer, slot: Slot)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        // The first one decides.
+        // The first matching rule applies.
         let Some(rule) = self.rule(host) else { return };
-        let mut witness = self.closing.witness();
-        let line = Line { rule, host, peer };
-        let Ok(place) = Arc::clone(&rule.places).try_acquire_owned() else {
-            return line.not_carried("full", "too many connections are open");
+        let _tracked = self.connections.token();
+        let line = AuditLine { rule, host, peer };
+        let Ok(permit) = Arc::clone(&rule.permits).try_acquire_owned() else {
+            return line.not_forwarded("full", "too many connections are open");
         };
         let started = Instant::now();
         let open = gauge!("portcullis_passthrough_open", "sni" => rule.config.sni.to_string());
-        let carried = async {
+        let forwarded = async {
             let upstream = match connect(&rule.config.upstream).await {
                 Ok(upstream) => upstream,
-                Err(error) => return line.not_carried("unreachable", &error.to_string()),
+                Err(error) => return line.not_forwarded("unreachable", &error.to_string()),
             };
             line.opened();
             line.closed(splice(stream, upstream).await, started.elapsed());
         };
         open.increment(1);
         tokio::select! {
-            () = carried => {}
-            () = witness.announced() => line.cut(started.elapsed()),
+            () = forwarded => {}
+            () = self.closing.cancelled() => line.cut(started.elapsed()),
         }
-        drop((place, slot));
+        drop((permit, slot));
         open.decrement(1);
     }
 
-    /// Waits until all are gone of their own accord.
-    pub(crate) async fn gone(&self) {
-        self.closing.gone().await;
+    /// Waits until all connections have ended by themselves.
+    pub(crate) async fn finished(&self) {
+        self.connections.close();
+        self.connections.wait().await;
     }
 
-    /// Ends every one of them, and waits until all are gone.
+    /// Ends all connections, and waits until they have ended.
     pub(crate) async fn close(&self) {
-        self.closing.end().await;
+        self.closing.cancel();
+        self.finished().await;
     }
 }
 
-/// What a client says first: the host that it names, if it does, and the stream as if nobody had read it.
+/// Reads the ClientHello. Returns the host that it names, if any, and a stream that yields the same bytes again.
 ///
 /// # Errors
 ///
-/// When the connection breaks.
-pub(crate) async fn greeted<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Option<String>, Replayed<S>)> {
-    let hello = Hello::read(&mut stream).await?;
-    Ok((hello.host, Replayed::new(hello.bytes, stream)))
+/// If the connection fails.
+pub(crate) async fn read_client_hello<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Option<String>, Rewind<S>)> {
+    let hello = ClientHello::read(&mut stream).await?;
+    Ok((hello.host, Rewind::new(hello.bytes, stream)))
 }
 
 async fn connect(upstream: &str) -> io::Result<TcpStream> {
@@ -125,21 +131,21 @@ async fn connect(upstream: &str) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// How many bytes went to the upstream, and how many came back.
+/// Returns how many bytes were sent to the upstream, and how many were received from it.
 async fn splice(mut client: impl AsyncRead + AsyncWrite + Unpin, mut upstream: TcpStream) -> io::Result<(u64, u64)> {
     io::copy_bidirectional(&mut client, &mut upstream).await
 }
 
-/// What the log says of one connection. A host that a ClientHello names is a DNS name, which rustls has checked: letters,
+/// The audit log lines of one connection. rustls has checked that the host of a ClientHello is a DNS name: letters,
 /// digits, `-`, `_` and dots.
 #[derive(Clone, Copy)]
-struct Line<'a> {
+struct AuditLine<'a> {
     rule: &'a Rule,
     host: &'a str,
     peer: Peer,
 }
 
-impl Line<'_> {
+impl AuditLine<'_> {
     fn opened(self) {
         self.count("opened");
         tracing::info!(
@@ -158,7 +164,7 @@ impl Line<'_> {
     }
 
     fn cut(self, after: Duration) {
-        self.ended(None, None, Some("the gateway stops"), after);
+        self.ended(None, None, Some("the gateway is stopping"), after);
     }
 
     fn ended(self, sent: Option<u64>, received: Option<u64>, why: Option<&str>, after: Duration) {
@@ -174,7 +180,7 @@ impl Line<'_> {
         );
     }
 
-    fn not_carried(self, outcome: &'static str, why: &str) {
+    fn not_forwarded(self, outcome: &'static str, why: &str) {
         self.count(outcome);
         tracing::warn!(
             target: "portcullis::audit",
@@ -182,7 +188,7 @@ impl Line<'_> {
             client = %self.peer,
             upstream = self.rule.config.upstream,
             why,
-            "a connection was not passed on"
+            "a connection was not forwarded"
         );
     }
 

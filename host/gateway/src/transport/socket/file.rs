@@ -1,5 +1,5 @@
-//! The file of a Unix socket. One that a dead process left is replaced, one that somebody listens behind never is, and
-//! in the end it is removed.
+//! The file of a Unix socket. A file that a dead process left behind is replaced, a file of a live process never is.
+//! The file is removed when the gateway stops.
 
 use std::fs;
 use std::fs::File;
@@ -23,19 +23,19 @@ use socket2::Type;
 
 use crate::transport::socket::BACKLOG;
 
-/// A file that was made for a socket, and goes with it.
+/// The file of a socket, which is removed on drop.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: what stands there in the end may be somebody else's.
+    /// Device and inode. At the end, the path may belong to another process's file.
     identity: (u64, u64),
 }
 
 impl SocketFile {
-    /// Listens at a path. Nobody can connect before the file has its mode.
+    /// Listens at a path. No client can connect before the file has its mode.
     pub(super) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, Self)> {
-        // Two processes that start together would each take the other's file for a dead one's.
-        let _turn = take_turn(path)?;
+        // Two processes that start together could each mistake the other's file for one of a dead process.
+        let _lock = lock_folder(path)?;
         remove_if_dead(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
@@ -56,23 +56,23 @@ impl Drop for SocketFile {
         if fs::symlink_metadata(&self.path).is_ok_and(is_ours)
             && let Err(error) = fs::remove_file(&self.path)
         {
-            tracing::warn!(path = %self.path.display(), %error, "the file of a socket stays behind");
+            tracing::warn!(path = %self.path.display(), %error, "the file of a socket can't be removed");
         }
     }
 }
 
-/// The folder's lock, until it is dropped.
-fn take_turn(path: &Path) -> io::Result<File> {
+/// Locks the folder until the returned file is dropped.
+fn lock_folder(path: &Path) -> io::Result<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or_else(|| Path::new(".")))?;
-    for _ in 0..PATIENCE {
+    for _ in 0..LOCK_ATTEMPTS {
         match folder.try_lock() {
             Ok(()) => return Ok(folder),
             Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    Err(io::Error::other("somebody keeps the folder locked"))
+    Err(io::Error::other("another process keeps the folder locked"))
 }
 
 fn remove_if_dead(path: &Path) -> io::Result<()> {
@@ -82,18 +82,18 @@ fn remove_if_dead(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if !metadata.file_type().is_socket() {
-        let message = "there is a file that is no socket; remove it, or listen elsewhere";
+        let message = "the path exists and is no socket; remove it, or listen elsewhere";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     match UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        // Whoever can't be asked may be alive.
+        // A process that can't be reached may still be alive.
         Err(error) => Err(error),
         Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
     }
 }
 
-const PATIENCE: u32 = 100;
+const LOCK_ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_has_its_mode_and_is_removed_in_the_end() {
+    fn a_socket_file_has_its_mode_and_is_removed_on_drop() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         for wanted in [0o600, 0o666] {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_of_a_dead_process_is_replaced_and_that_of_a_living_one_is_not() {
+    fn the_socket_of_a_dead_process_is_replaced_but_not_that_of_a_live_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let dead = UnixListener::bind(&path).unwrap();

@@ -1,5 +1,5 @@
-//! Sockets that systemd opened and passed on (sd_listen_fds(3)), by name. Its queue of connections outlives the gateway,
-//! so that a restart loses none.
+//! Sockets that systemd opened and passed to the gateway by name (sd_listen_fds(3)). Their queues outlive the gateway,
+//! so that a restart loses no connections.
 
 use std::env;
 use std::io;
@@ -12,22 +12,22 @@ use socket2::SockRef;
 
 use crate::transport::socket::Socket;
 
-/// Sockets that were passed and nobody has taken yet.
+/// Inherited sockets that no listener has taken yet.
 #[derive(Debug, Default)]
-pub(crate) struct Inherited(Vec<(String, Passed)>);
+pub(crate) struct Inherited(Vec<(String, InheritedSocket)>);
 
 #[derive(Debug)]
-enum Passed {
+enum InheritedSocket {
     Tcp(TcpListener),
     Unix(UnixListener),
     Unusable(io::Error),
 }
 
 impl Inherited {
-    /// Takes what this process was passed. To be called once, before there are threads: it changes the environment, so
-    /// that no child believes the sockets to be its own.
+    /// Takes the sockets that were passed to this process. Call it once, before any thread starts: it changes the
+    /// environment, so that no child process mistakes the sockets for its own.
     pub(crate) fn of_process() -> Self {
-        // listenfd would take what was meant for a parent that forgot to clear the variable.
+        // listenfd would also take sockets for a parent process that didn't clear the variable.
         let is_ours = |pid: String| pid.parse() == Ok(process::id());
         if !env::var("LISTEN_PID").is_ok_and(is_ours) {
             return Self::default();
@@ -37,19 +37,19 @@ impl Inherited {
         let mut passed = ListenFd::from_env();
         let sockets = (0..passed.len()).map(|index| {
             let name = names.next().unwrap_or(UNNAMED).to_owned();
-            (name, Passed::take(&mut passed, index))
+            (name, InheritedSocket::take(&mut passed, index))
         });
         Self(sockets.collect())
     }
 
-    /// The sockets of a name: a socket unit may open several.
+    /// Takes the sockets with a name. A socket unit may open several.
     pub(super) fn take(&mut self, name: &str) -> io::Result<Vec<Socket>> {
         let named = self.0.extract_if(.., |(other, _)| other == name);
         let sockets = named
             .map(|(_, passed)| match passed {
-                Passed::Tcp(listener) => Socket::tcp(listener, true),
-                Passed::Unix(listener) => Socket::unix(listener, None),
-                Passed::Unusable(error) => Err(error),
+                InheritedSocket::Tcp(listener) => Socket::tcp(listener, true),
+                InheritedSocket::Unix(listener) => Socket::unix(listener, None),
+                InheritedSocket::Unusable(error) => Err(error),
             })
             .collect::<io::Result<Vec<_>>>()?;
         if !sockets.is_empty() {
@@ -65,15 +65,15 @@ impl Inherited {
         )))
     }
 
-    /// Warns of sockets that nobody has taken: whoever connects to one waits for ever.
-    pub(crate) fn warn_of_rest(&self) {
+    /// Warns about sockets that no listener has taken: a client that connects to one waits for ever.
+    pub(crate) fn warn_about_unused(&self) {
         for (name, _) in &self.0 {
             tracing::warn!(name, "systemd passed a socket that no listen names");
         }
     }
 }
 
-impl Passed {
+impl InheritedSocket {
     fn take(passed: &mut ListenFd, index: usize) -> Self {
         let socket = match passed.take_tcp_listener(index) {
             Ok(Some(listener)) => Ok(Self::Tcp(listener)),
@@ -85,7 +85,7 @@ impl Passed {
         };
         match socket {
             Ok(socket) if socket.listens() => socket,
-            Ok(_) => Self::Unusable(io::Error::other("it doesn't listen: Accept=no is needed")),
+            Ok(_) => Self::Unusable(io::Error::other("it isn't listening: Accept=no is needed")),
             Err(_) => Self::Unusable(io::Error::other("it is no stream socket: use ListenStream=")),
         }
     }

@@ -1,5 +1,5 @@
-//! A socket that listens: over TCP or in the file system, opened here or by systemd. What comes out of it are streams,
-//! all of one type, and who is at their other end.
+//! Listening sockets, over TCP or in the file system, opened by the gateway or by systemd. All of them accept
+//! connections as one type of stream, together with the address of the peer.
 
 mod file;
 mod inherited;
@@ -26,17 +26,17 @@ use crate::transport::ServeError;
 
 pub(crate) use self::inherited::Inherited;
 
-/// A connection that nobody has spoken on yet.
+/// An accepted connection.
 pub(crate) type Stream = Either<TcpStream, UnixStream>;
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
     listener: Listener,
-    /// Whether somebody else has the socket too, and goes on listening when it is closed here.
+    /// Whether another process has the socket too, and continues to listen after the gateway closes it.
     is_shared: bool,
-    place: Place,
-    /// Removes the file when it goes.
+    address: BoundAddress,
+    /// Removes the file on drop.
     _file: Option<SocketFile>,
 }
 
@@ -46,15 +46,15 @@ enum Listener {
     Unix(UnixListener),
 }
 
-/// Where a socket listens, with the port that the system chose.
+/// The address of a listening socket, with the port that the system chose.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum BoundAddress {
     Tcp(SocketAddr),
     Unix(String),
 }
 
 impl Socket {
-    /// Starts to listen at every place, or at none. A port of 0 lets the system choose one.
+    /// Binds every address of the list, or none. For port 0 the system chooses a port.
     pub(crate) fn bind_all(listen: &Listen, inherited: &mut Inherited) -> Result<Vec<Self>, ServeError> {
         let mut sockets = Vec::new();
         for address in &listen.addresses {
@@ -64,8 +64,8 @@ impl Socket {
             };
             match address {
                 ListenAddress::Systemd(name) => sockets.extend(inherited.take(name).map_err(refused)?),
-                ListenAddress::Tcp(place) => {
-                    let listener = tcp::listen(*place, listen).map_err(refused)?;
+                ListenAddress::Tcp(socket) => {
+                    let listener = tcp::listen(*socket, listen).map_err(refused)?;
                     sockets.push(Self::tcp(listener, false).map_err(refused)?);
                 }
                 ListenAddress::Unix(path) => {
@@ -77,12 +77,12 @@ impl Socket {
         Ok(sockets)
     }
 
-    /// Where it listens.
-    pub(crate) const fn place(&self) -> &Place {
-        &self.place
+    /// The address of the socket.
+    pub(crate) const fn address(&self) -> &BoundAddress {
+        &self.address
     }
 
-    /// The next connection.
+    /// Accepts the next connection.
     pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match &self.listener {
             Listener::Tcp(listener) => {
@@ -96,8 +96,8 @@ impl Socket {
         }
     }
 
-    /// Stops listening. Returns the connections that the system has accepted and nobody has taken yet: its own would be
-    /// reset. Those of a shared socket wait for whoever listens next.
+    /// Stops listening. Returns the connections that are waiting in the queue of the system, which would be reset
+    /// otherwise. Connections of a shared socket stay in the queue for the next process that listens.
     pub(crate) fn close(self) -> Vec<(Stream, Peer)> {
         if self.is_shared {
             return Vec::new();
@@ -114,13 +114,13 @@ impl Socket {
         let listener = TcpListener::from_std(listener)?;
         Ok(Self {
             is_shared,
-            place: Place::Tcp(listener.local_addr()?),
+            address: BoundAddress::Tcp(listener.local_addr()?),
             listener: Listener::Tcp(listener),
             _file: None,
         })
     }
 
-    /// `file`: what to remove in the end; none: whoever opened the socket does.
+    /// `file` is `None` if systemd opened the socket and removes the file.
     fn unix(listener: std::os::unix::net::UnixListener, file: Option<SocketFile>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
@@ -128,14 +128,14 @@ impl Socket {
         let path = path.as_pathname().map(|path| path.display().to_string());
         Ok(Self {
             is_shared: file.is_none(),
-            place: Place::Unix(path.unwrap_or_default()),
+            address: BoundAddress::Unix(path.unwrap_or_default()),
             listener: Listener::Unix(listener),
             _file: file,
         })
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for BoundAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
@@ -144,7 +144,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Small writes go out at once, and a peer that is gone without a word is noticed: its slot is needed.
+/// Sends small writes at once, and detects a peer that vanished, so that its slot becomes free.
 pub(crate) fn tune(stream: &Stream) -> io::Result<()> {
     match stream {
         Either::Left(stream) => tune_tcp(stream),
@@ -152,7 +152,7 @@ pub(crate) fn tune(stream: &Stream) -> io::Result<()> {
     }
 }
 
-/// The same of a connection that is known to be TCP.
+/// The same for a TCP connection.
 pub(crate) fn tune_tcp(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let probes = TcpKeepalive::new()
@@ -181,7 +181,7 @@ fn waiting_unix(listener: UnixListener) -> io::Result<Vec<(Stream, Peer)>> {
     Ok(waiting)
 }
 
-/// How many connections the system accepts for a socket while nobody takes them.
+/// How many connections the system queues for a socket.
 const BACKLOG: i32 = 1024;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);

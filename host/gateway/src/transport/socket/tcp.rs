@@ -1,5 +1,5 @@
-//! Sockets over TCP. `[::]` takes IPv4 too, unless the same list has an IPv4 address with that port: what a system's
-//! setting would otherwise decide is the same everywhere.
+//! TCP sockets. `[::]` also accepts IPv4, unless the same list has an IPv4 address with that port. This doesn't depend
+//! on the setting of the system.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,17 +17,17 @@ use crate::transport::socket::BACKLOG;
 /// Listens at one address of a list.
 pub(super) fn listen(address: SocketAddr, list: &Listen) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections that have ended a moment ago keep nobody from listening; another listener does.
+    // Lets the gateway restart while old connections are in TIME_WAIT. A second listener still gets an error.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        socket.set_only_v6(!takes_ipv4(address, list))?;
+        socket.set_only_v6(!accepts_ipv4(address, list))?;
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-fn takes_ipv4(address: SocketAddr, list: &Listen) -> bool {
+fn accepts_ipv4(address: SocketAddr, list: &Listen) -> bool {
     let is_ipv4_of_port = |other: &ListenAddress| matches!(other, ListenAddress::Tcp(other) if other.is_ipv4() && other.port() == address.port() && other.port() != 0);
     address.ip().is_unspecified() && !list.addresses.iter().any(is_ipv4_of_port)
 }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_address_of_ipv6_takes_ipv4_unless_somebody_else_does() {
+    fn the_unspecified_ipv6_address_accepts_ipv4_unless_another_address_does() {
         for (address, others, expected) in [
             ("[::]:80", &["[::]:80"][..], true),
             ("[::]:80", &["[::]:80", "0.0.0.0:80"], false),
@@ -51,7 +51,7 @@ mod tests {
                 unix_mode: 0,
             };
             assert_eq!(
-                takes_ipv4(address.parse().unwrap(), &list),
+                accepts_ipv4(address.parse().unwrap(), &list),
                 expected,
                 "{address} {others:?}"
             );

@@ -1,4 +1,4 @@
-//! An answer's body as it is sent: its request is under way until it ends, and it shows when it waits for the client.
+//! A response body that keeps its request active until the body ends. It also records when HTTP/2 waits for the client.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -9,23 +9,23 @@ use http_body::Body;
 use http_body::Frame;
 use http_body::SizeHint;
 
-use super::pace::UnderWay;
-use super::streams::waits_for_client;
+use super::activity::ActiveRequest;
+use super::streams::mark_waiting;
 
-/// A body on its way to the client.
+/// The body of a response that is being sent to the client.
 #[derive(Debug)]
-pub(super) struct Sent<B> {
+pub(super) struct TrackedBody<B> {
     body: B,
-    under_way: UnderWay,
+    active_request: ActiveRequest,
 }
 
-impl<B> Sent<B> {
-    pub(super) fn new(body: B, under_way: UnderWay) -> Self {
-        Self { body, under_way }
+impl<B> TrackedBody<B> {
+    pub(super) fn new(body: B, active_request: ActiveRequest) -> Self {
+        Self { body, active_request }
     }
 }
 
-impl<B: Body + Unpin> Body for Sent<B> {
+impl<B: Body + Unpin> Body for TrackedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -33,9 +33,9 @@ impl<B: Body + Unpin> Body for Sent<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        waits_for_client(None);
+        mark_waiting(None);
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        waits_for_client(frame.is_some().then(|| self.under_way.client()));
+        mark_waiting(frame.is_some().then(|| self.active_request.client()));
         Poll::Ready(frame)
     }
 

@@ -1,5 +1,5 @@
-//! A client's stream: it notes whether the client takes what it is sent, and ends so that the client can read the last
-//! answer.
+//! The byte stream of a client. It records whether the client reads what it is sent, and it closes in a way that lets
+//! the client read the last response.
 
 use std::io;
 use std::pin::Pin;
@@ -15,37 +15,37 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 
-use super::pace::Pace;
+use super::activity::Activity;
 
-/// A stream that is looked at as it is read and written.
+/// A stream that records its activity.
 #[derive(Debug)]
-pub(super) struct Wire<S> {
+pub(super) struct ClientStream<S> {
     stream: Watched<S>,
     seen: Arc<Seen>,
-    pace: Arc<Pace>,
+    activity: Arc<Activity>,
     ended: bool,
 }
 
-impl<S> Wire<S> {
-    pub(super) fn new(stream: Watched<S>, seen: Arc<Seen>, pace: Arc<Pace>) -> Self {
+impl<S> ClientStream<S> {
+    pub(super) fn new(stream: Watched<S>, seen: Arc<Seen>, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             seen,
-            pace,
+            activity,
             ended: false,
         }
     }
 
-    fn noted<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn record<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match outcome {
-            Poll::Pending => self.pace.is_blocked(),
-            Poll::Ready(_) => self.pace.moves(),
+            Poll::Pending => self.activity.write_blocked(),
+            Poll::Ready(_) => self.activity.write_progressed(),
         }
         outcome
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -55,31 +55,31 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.noted(outcome)
+        self.record(outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(context);
-        self.noted(outcome)
+        self.record(outcome)
     }
 
-    /// A socket that is closed while the client still sends is reset, and with the reset goes the answer that the client
-    /// hasn't read yet (RFC 9112, section 9.6). So what belongs to a request that was given up is read and forgotten.
+    /// Closes the sending side, then reads and drops the rest of an unfinished request. If the socket were closed while
+    /// the client is still sending, it would be reset, and the client could lose the response (RFC 9112, section 9.6).
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ended {
             let outcome = Pin::new(&mut self.stream).poll_shutdown(context);
-            ready!(self.noted(outcome))?;
+            ready!(self.record(outcome))?;
             self.ended = true;
         }
         while matches!(self.seen.reading(), Reading::Body | Reading::Head | Reading::Lost) {
-            self.pace.lingers();
-            let mut forgotten = [0; 8192];
-            let mut forgotten = ReadBuf::new(&mut forgotten);
-            let outcome = ready!(Pin::new(&mut self.stream).poll_read(context, &mut forgotten));
-            if outcome.is_err() || forgotten.filled().is_empty() {
+            self.activity.draining_started();
+            let mut discarded = [0; 8192];
+            let mut discarded = ReadBuf::new(&mut discarded);
+            let outcome = ready!(Pin::new(&mut self.stream).poll_read(context, &mut discarded));
+            if outcome.is_err() || discarded.filled().is_empty() {
                 break;
             }
         }
@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.noted(outcome)
+        self.record(outcome)
     }
 
     fn is_write_vectored(&self) -> bool {

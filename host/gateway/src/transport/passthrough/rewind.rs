@@ -1,4 +1,4 @@
-//! A connection whose first bytes were read, for somebody who must read them too.
+//! A stream whose first bytes were already read, and are yielded again to the next reader.
 
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -12,20 +12,20 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 
-/// A stream that begins with bytes that were taken off it before.
+/// A stream that yields `first` before the bytes of `rest`.
 #[derive(Debug)]
-pub(crate) struct Replayed<S> {
+pub(crate) struct Rewind<S> {
     first: Bytes,
     rest: S,
 }
 
-impl<S> Replayed<S> {
+impl<S> Rewind<S> {
     pub(crate) fn new(first: Bytes, rest: S) -> Self {
         Self { first, rest }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Replayed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -35,13 +35,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Replayed<S> {
             return Pin::new(&mut self.rest).poll_read(context, buffer);
         }
         let length = self.first.len().min(buffer.remaining());
-        let taken = self.first.split_to(length);
-        buffer.put_slice(taken.chunk());
+        let bytes = self.first.split_to(length);
+        buffer.put_slice(bytes.chunk());
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Replayed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Rewind<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.rest).poll_write(context, bytes)
     }

@@ -1,5 +1,5 @@
-//! Active health checks: a GET to each server every now and then, over a connection of its own, so that it shows whether
-//! one can be made.
+//! Active health checks: a periodic GET request to each server. Each check makes a new connection, so that it also
+//! shows whether the server accepts connections.
 
 use std::sync::Arc;
 use std::sync::Weak;
@@ -16,17 +16,18 @@ use hyper::client::conn::http1;
 use hyper::client::conn::http2;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::server::Server;
 use crate::config::HealthConfig;
 
-/// Checks a server for as long as there is one.
+/// Checks a server until it is dropped.
 pub(super) fn start(server: &Arc<Server>, config: HealthConfig) {
     let server = Arc::downgrade(server);
     tokio::spawn(async move {
         while let Some(server) = Weak::upgrade(&server) {
-            let outcome = tokio::time::timeout(config.timeout, ask(&server, &config.path)).await;
-            let outcome = outcome.unwrap_or_else(|_| Err("it does not answer in time".to_owned()));
+            let outcome = tokio::time::timeout(config.timeout, check(&server, &config.path)).await;
+            let outcome = outcome.unwrap_or_else(|_| Err("it didn't answer in time".to_owned()));
             server.health.checked(outcome);
             drop(server);
             tokio::time::sleep(config.interval).await;
@@ -34,10 +35,10 @@ pub(super) fn start(server: &Arc<Server>, config: HealthConfig) {
     });
 }
 
-/// Asks once. Only the head of the answer is read.
-async fn ask(server: &Server, path: &PathAndQuery) -> Result<(), String> {
+/// Makes one check. Only the head of the response is read.
+async fn check(server: &Server, path: &PathAndQuery) -> Result<(), String> {
     let connected = server.connector.clone().connect(false).await;
-    let connected = connected.map_err(|error| super::error::texts(&error))?;
+    let connected = connected.map_err(|error| super::error::error_chain(&error))?;
     let io = TokioIo::new(connected.stream);
     let request = Request::get(path.clone()).header(header::USER_AGENT, USER_AGENT);
     let response = if connected.is_http2 {
@@ -48,20 +49,21 @@ async fn ask(server: &Server, path: &PathAndQuery) -> Result<(), String> {
         let request = request
             .uri(uri.map_err(|error| error.to_string())?)
             .version(Version::HTTP_2);
-        let shaken = http2::handshake(TokioExecutor::new(), io).await;
-        let (mut sender, connection) = shaken.map_err(|error| super::error::texts(&error))?;
-        let _ends = Ends(tokio::spawn(connection));
+        let handshake = http2::handshake(TokioExecutor::new(), io).await;
+        let (mut sender, connection) = handshake.map_err(|error| super::error::error_chain(&error))?;
+        // The connection ends with the check.
+        let _task = AbortOnDropHandle::new(tokio::spawn(connection));
         sender.send_request(body(request)?).await
     } else {
         let request = request.header(header::HOST, server.authority.as_str());
-        let shaken = http1::Builder::new().max_header_size(MAX_HEADERS).handshake(io).await;
-        let (mut sender, connection) = shaken.map_err(|error| super::error::texts(&error))?;
-        let _ends = Ends(tokio::spawn(connection));
+        let handshake = http1::Builder::new().max_header_size(MAX_HEADERS).handshake(io).await;
+        let (mut sender, connection) = handshake.map_err(|error| super::error::error_chain(&error))?;
+        let _task = AbortOnDropHandle::new(tokio::spawn(connection));
         sender.send_request(body(request)?).await
     };
-    match response.map_err(|error| super::error::texts(&error))?.status() {
+    match response.map_err(|error| super::error::error_chain(&error))?.status() {
         status if status.is_success() => Ok(()),
-        status => Err(says(status)),
+        status => Err(unexpected_status(status)),
     }
 }
 
@@ -69,17 +71,8 @@ fn body(request: http::request::Builder) -> Result<Request<Empty<Bytes>>, String
     request.body(Empty::new()).map_err(|error| error.to_string())
 }
 
-fn says(status: StatusCode) -> String {
-    format!("it answers {}", status.as_u16())
-}
-
-/// A task that ends with this, so that no check leaves a connection behind.
-struct Ends<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Drop for Ends<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+fn unexpected_status(status: StatusCode) -> String {
+    format!("it answered {}", status.as_u16())
 }
 
 const USER_AGENT: &str = "portcullis-health";
