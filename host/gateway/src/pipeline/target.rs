@@ -7,7 +7,7 @@ use http::header;
 use http::request::Parts;
 use http::uri::Authority;
 use http::uri::Scheme;
-use portcullis_wire::framing::Doubt;
+use portcullis_wire::framing::AmbiguousFraming;
 use portcullis_wire::path::CanonicalPath;
 
 use crate::pipeline::rejection::Rejection;
@@ -27,7 +27,7 @@ pub(crate) struct Target {
 impl Target {
     /// Reads the head of a request. HTTP/2 gives the authority a place in the request line.
     pub(crate) fn of(parts: &Parts) -> Result<Self, Rejection> {
-        if let Some(Doubt(why)) = parts.extensions.get() {
+        if let Some(AmbiguousFraming(why)) = parts.extensions.get() {
             return Err(Rejection::malformed(why));
         }
         if !is_served(&parts.method) {

@@ -26,13 +26,13 @@ use self::requests::Requests;
 
 /// Why a request could be read in two ways. It travels with the request, for the way of every other to refuse it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Doubt(pub(crate) &'static str);
+pub struct AmbiguousFraming(pub(crate) &'static str);
 
 /// What was seen on one connection.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// The first doubtful request, counted from 1. There is no second, as the connection ends with it.
-    first: OnceLock<(u64, Doubt)>,
+    first: OnceLock<(u64, AmbiguousFraming)>,
     served: AtomicU64,
     reading: AtomicU8,
     upgraded: AtomicBool,
@@ -78,7 +78,7 @@ impl Seen {
     }
 
     /// Whether the next request is in doubt. To be called once for each, in order.
-    pub fn next(&self) -> Option<Doubt> {
+    pub fn next(&self) -> Option<AmbiguousFraming> {
         let request = self.served.fetch_add(1, Ordering::Relaxed) + 1;
         let (first, doubt) = self.first.get()?;
         (*first <= request).then_some(*doubt)
@@ -142,7 +142,7 @@ impl<S> Watched<S> {
             Spoken::Http1(requests) => {
                 if let Some((request, why)) = requests.read(received) {
                     // Only the first counts.
-                    let _ = self.seen.first.set((request, Doubt(why)));
+                    let _ = self.seen.first.set((request, AmbiguousFraming(why)));
                 }
                 requests.reading()
             }
