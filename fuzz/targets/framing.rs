@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use libfuzzer_sys::fuzz_target;
-use portcullis_wire::framing::Watched;
+use portcullis_wire::framing::ObservedStream;
 use tokio::io::AsyncWriteExt;
 
 /// What hyper makes of a connection: of each request whether it was in doubt, and its headers.
@@ -25,10 +25,10 @@ fn served(pieces: &[&[u8]]) -> Vec<(bool, HeaderMap)> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (mut client, server) = tokio::io::duplex(1 << 20);
-        let (stream, seen) = Watched::new(server, 8 * 1024);
+        let (stream, seen) = ObservedStream::new(server, 8 * 1024);
         let log = Arc::clone(&served);
         let service = service_fn(move |request: Request<Incoming>| {
-            let doubt = seen.next().is_some();
+            let doubt = seen.next_request().is_some();
             log.lock().unwrap().push((doubt, request.headers().clone()));
             async {
                 let _ = request.into_body().collect().await;

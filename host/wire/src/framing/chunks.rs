@@ -4,13 +4,13 @@
 /// A chunked body as it comes.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
-    part: Part,
+    state: ChunkState,
     /// The size of the chunk that begins, or how much of it is still to come.
-    left: u64,
+    remaining: u64,
 }
 
 #[derive(Debug, Default)]
-enum Part {
+enum ChunkState {
     #[default]
     Size,
     /// After the size: spaces, extensions, the end of the line.
@@ -25,55 +25,55 @@ enum Part {
 
 /// What the bytes of a body amount to.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Read {
+pub(super) enum Progress {
     /// The body ended after this many of them.
     Ended(usize),
     /// It goes on.
-    More,
+    Incomplete,
     /// It is no chunked body.
-    Wrong,
+    Invalid,
 }
 
 impl Chunks {
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Read {
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Progress {
         let mut at = 0;
         while let Some(byte) = bytes.get(at).copied() {
-            if let Part::Data = self.part {
+            if let ChunkState::Data = self.state {
                 let rest = u64::try_from(bytes.len() - at).unwrap_or(u64::MAX);
-                let taken = rest.min(self.left);
-                self.left -= taken;
+                let taken = rest.min(self.remaining);
+                self.remaining -= taken;
                 at += usize::try_from(taken).unwrap_or(usize::MAX);
-                if self.left == 0 {
-                    self.part = Part::DataEnd;
+                if self.remaining == 0 {
+                    self.state = ChunkState::DataEnd;
                 }
                 continue;
             }
             at += 1;
             match self.step(byte) {
                 Some(false) => {}
-                Some(true) => return Read::Ended(at),
-                None => return Read::Wrong,
+                Some(true) => return Progress::Ended(at),
+                None => return Progress::Invalid,
             }
         }
-        Read::More
+        Progress::Incomplete
     }
 
     /// Takes a byte that is no data, and says whether it was the last; none: it can't stand here.
     fn step(&mut self, byte: u8) -> Option<bool> {
-        self.part = match (&self.part, byte) {
-            (Part::Size | Part::Extension, b'\n') if self.left == 0 => Part::TrailerStart,
-            (Part::Size | Part::Extension, b'\n') => Part::Data,
-            (Part::Size, digit) if digit.is_ascii_hexdigit() => {
+        self.state = match (&self.state, byte) {
+            (ChunkState::Size | ChunkState::Extension, b'\n') if self.remaining == 0 => ChunkState::TrailerStart,
+            (ChunkState::Size | ChunkState::Extension, b'\n') => ChunkState::Data,
+            (ChunkState::Size, digit) if digit.is_ascii_hexdigit() => {
                 let digit = char::from(digit).to_digit(16)?;
-                self.left = self.left.checked_mul(16)?.checked_add(digit.into())?;
-                Part::Size
+                self.remaining = self.remaining.checked_mul(16)?.checked_add(digit.into())?;
+                ChunkState::Size
             }
-            (Part::Size | Part::Extension, _) => Part::Extension,
-            (Part::Data | Part::DataEnd, b'\n') => Part::Size,
-            (Part::Data | Part::DataEnd, _) => Part::DataEnd,
-            (Part::TrailerStart, b'\n') => return Some(true),
-            (Part::Trailer, b'\n') | (Part::TrailerStart, b'\r') => Part::TrailerStart,
-            (Part::TrailerStart | Part::Trailer, _) => Part::Trailer,
+            (ChunkState::Size | ChunkState::Extension, _) => ChunkState::Extension,
+            (ChunkState::Data | ChunkState::DataEnd, b'\n') => ChunkState::Size,
+            (ChunkState::Data | ChunkState::DataEnd, _) => ChunkState::DataEnd,
+            (ChunkState::TrailerStart, b'\n') => return Some(true),
+            (ChunkState::Trailer, b'\n') | (ChunkState::TrailerStart, b'\r') => ChunkState::TrailerStart,
+            (ChunkState::TrailerStart | ChunkState::Trailer, _) => ChunkState::Trailer,
         };
         Some(false)
     }
@@ -91,12 +91,16 @@ mod tests {
             ("A;x=5\r\n0123\n\r\n\r\n9\r\n0 \t;y\r\nX: 1\r\nY: 2\r\n\r\nrest", 40),
             ("00000a\r\n0123456789\r\n000\r\n\r\n", 27),
         ] {
-            assert_eq!(Chunks::default().read(body.as_bytes()), Read::Ended(end), "{body:?}");
+            assert_eq!(
+                Chunks::default().read(body.as_bytes()),
+                Progress::Ended(end),
+                "{body:?}"
+            );
             let mut chunks = Chunks::default();
-            let ended = body.bytes().position(|byte| chunks.read(&[byte]) == Read::Ended(1));
+            let ended = body.bytes().position(|byte| chunks.read(&[byte]) == Progress::Ended(1));
             assert_eq!(ended, Some(end - 1), "{body:?}");
         }
-        assert_eq!(Chunks::default().read(b"5\r\nhello\r\n"), Read::More);
-        assert_eq!(Chunks::default().read(b"10000000000000000\r\n"), Read::Wrong);
+        assert_eq!(Chunks::default().read(b"5\r\nhello\r\n"), Progress::Incomplete);
+        assert_eq!(Chunks::default().read(b"10000000000000000\r\n"), Progress::Invalid);
     }
 }

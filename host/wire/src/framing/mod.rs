@@ -30,9 +30,9 @@ pub struct AmbiguousFraming(pub(crate) &'static str);
 
 /// What was seen on one connection.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ConnectionState {
     /// The first doubtful request, counted from 1. There is no second, as the connection ends with it.
-    first: OnceLock<(u64, AmbiguousFraming)>,
+    first_ambiguous: OnceLock<(u64, AmbiguousFraming)>,
     served: AtomicU64,
     reading: AtomicU8,
     upgraded: AtomicBool,
@@ -54,7 +54,7 @@ pub enum Reading {
     Nothing,
 }
 
-impl Seen {
+impl ConnectionState {
     /// What the client is in the middle of sending.
     pub fn reading(&self) -> Reading {
         let reading = self.reading.load(Ordering::Relaxed);
@@ -63,7 +63,7 @@ impl Seen {
         known.filter(|_| !self.is_upgraded()).unwrap_or(Reading::Nothing)
     }
 
-    /// From now on another protocol is spoken, and nothing is looked at.
+    /// From now on another protocol is protocol, and nothing is looked at.
     pub fn upgrade(&self) {
         self.upgraded.store(true, Ordering::Relaxed);
     }
@@ -78,25 +78,25 @@ impl Seen {
     }
 
     /// Whether the next request is in doubt. To be called once for each, in order.
-    pub fn next(&self) -> Option<AmbiguousFraming> {
+    pub fn next_request(&self) -> Option<AmbiguousFraming> {
         let request = self.served.fetch_add(1, Ordering::Relaxed) + 1;
-        let (first, doubt) = self.first.get()?;
-        (*first <= request).then_some(*doubt)
+        let (first, ambiguity) = self.first_ambiguous.get()?;
+        (*first <= request).then_some(*ambiguity)
     }
 }
 
 /// A client's stream whose requests are looked at as they come. Nothing is changed or held back.
 #[derive(Debug)]
-pub struct Watched<S> {
+pub struct ObservedStream<S> {
     stream: S,
-    spoken: Spoken,
-    longest: usize,
-    seen: Arc<Seen>,
+    protocol: Protocol,
+    max_head_size: usize,
+    state: Arc<ConnectionState>,
 }
 
 /// What a client speaks.
 #[derive(Debug)]
-enum Spoken {
+enum Protocol {
     Http1(Requests),
     Http2(Frames),
     /// So many bytes have come of what HTTP/2 begins with.
@@ -106,68 +106,68 @@ enum Spoken {
 /// RFC 9113, section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-impl<S> Watched<S> {
-    /// Watches a stream. No head of more than `longest` bytes is looked at; hyper takes none.
-    pub fn new(stream: S, longest: usize) -> (Self, Arc<Seen>) {
-        let seen = Arc::new(Seen {
+impl<S> ObservedStream<S> {
+    /// Watches a stream. No head of more than `max_head_size` bytes is looked at; hyper takes none.
+    pub fn new(stream: S, max_head_size: usize) -> (Self, Arc<ConnectionState>) {
+        let state = Arc::new(ConnectionState {
             reading: AtomicU8::new(Reading::Nothing as u8),
-            ..Seen::default()
+            ..ConnectionState::default()
         });
-        let watched = Self {
+        let observed = Self {
             stream,
-            spoken: Spoken::Undecided(0),
-            longest,
-            seen: Arc::clone(&seen),
+            protocol: Protocol::Undecided(0),
+            max_head_size,
+            state: Arc::clone(&state),
         };
-        (watched, seen)
+        (observed, state)
     }
 
-    fn look(&mut self, mut received: &[u8]) -> io::Result<()> {
-        if let Spoken::Undecided(known) = &mut self.spoken {
+    fn inspect(&mut self, mut received: &[u8]) -> io::Result<()> {
+        if let Protocol::Undecided(known) = &mut self.protocol {
             let (begun, rest) = PREFACE.split_at_checked(*known).unwrap_or_default();
             let same = received.iter().zip(rest).take_while(|(a, b)| a == b).count();
             if same == rest.len() {
                 received = received.get(same..).unwrap_or_default();
-                self.spoken = Spoken::Http2(Frames::default());
+                self.protocol = Protocol::Http2(Frames::default());
             } else if same == received.len() {
                 *known += same;
             } else {
-                let mut requests = Requests::new(self.longest);
+                let mut requests = Requests::new(self.max_head_size);
                 // A part of the preface is no whole head, so that nothing can be said of it.
                 requests.read(begun);
-                self.spoken = Spoken::Http1(requests);
+                self.protocol = Protocol::Http1(requests);
             }
         }
-        let reading = match &mut self.spoken {
-            Spoken::Http1(requests) => {
+        let reading = match &mut self.protocol {
+            Protocol::Http1(requests) => {
                 if let Some((request, why)) = requests.read(received) {
                     // Only the first counts.
-                    let _ = self.seen.first.set((request, AmbiguousFraming(why)));
+                    let _ = self.state.first_ambiguous.set((request, AmbiguousFraming(why)));
                 }
                 requests.reading()
             }
-            Spoken::Http2(frames) => {
+            Protocol::Http2(frames) => {
                 if !frames.read(received) {
-                    self.seen.flooded.store(true, Ordering::Relaxed);
+                    self.state.flooded.store(true, Ordering::Relaxed);
                     return Err(io::Error::other("too many frames that ask for nothing"));
                 }
                 Reading::Frames
             }
-            Spoken::Undecided(_) => Reading::Head,
+            Protocol::Undecided(_) => Reading::Head,
         };
-        self.seen.reading.store(reading as u8, Ordering::Relaxed);
+        self.state.reading.store(reading as u8, Ordering::Relaxed);
         Ok(())
     }
 
     /// So many bytes went out.
-    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
-        if let (Spoken::Http2(frames), Poll::Ready(Ok(written))) = (&mut self.spoken, written) {
+    fn on_written(&mut self, written: &Poll<io::Result<usize>>) {
+        if let (Protocol::Http2(frames), Poll::Ready(Ok(written))) = (&mut self.protocol, written) {
             frames.sent(*written);
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -176,17 +176,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let received = buffer.filled().get(before..).unwrap_or_default();
-        if self.seen.is_upgraded() || received.is_empty() {
+        if self.state.is_upgraded() || received.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(self.look(received))
+        Poll::Ready(self.inspect(received))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.wrote(&written);
+        self.on_written(&written);
         written
     }
 
@@ -204,7 +204,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.wrote(&written);
+        self.on_written(&written);
         written
     }
 

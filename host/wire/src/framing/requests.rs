@@ -6,45 +6,45 @@ use httparse::Request;
 
 use super::Reading;
 use super::chunks::Chunks;
-use super::chunks::Read;
+use super::chunks::Progress;
 
 /// Where in its requests a connection is.
 #[derive(Debug)]
 pub(super) struct Requests {
-    place: Place,
+    position: Position,
     /// How many heads were complete.
-    heads: u64,
-    longest: usize,
+    complete_heads: u64,
+    max_head_size: usize,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Position {
     /// In a body that ends itself.
-    Chunked(Chunks),
+    ChunkedBody(Chunks),
     /// In a head, of which this has come.
     Head(Vec<u8>),
     /// Nowhere: another protocol is spoken, or hyper refuses what came.
     Lost,
     /// In a body of which so many bytes are to come.
-    Sized(u64),
+    SizedBody(u64),
 }
 
 impl Requests {
-    pub(super) fn new(longest: usize) -> Self {
+    pub(super) fn new(max_head_size: usize) -> Self {
         Self {
-            place: Place::Head(Vec::new()),
-            heads: 0,
-            longest,
+            position: Position::Head(Vec::new()),
+            complete_heads: 0,
+            max_head_size,
         }
     }
 
     /// What the client is in the middle of.
     pub(super) fn reading(&self) -> Reading {
-        match &self.place {
-            Place::Chunked(_) | Place::Sized(_) => Reading::Body,
-            Place::Head(begun) if begun.is_empty() => Reading::Nothing,
-            Place::Head(_) => Reading::Head,
-            Place::Lost => Reading::Lost,
+        match &self.position {
+            Position::ChunkedBody(_) | Position::SizedBody(_) => Reading::Body,
+            Position::Head(buffered) if buffered.is_empty() => Reading::Nothing,
+            Position::Head(_) => Reading::Head,
+            Position::Lost => Reading::Lost,
         }
     }
 
@@ -53,39 +53,39 @@ impl Requests {
     pub(super) fn read(&mut self, bytes: &[u8]) -> Option<(u64, &'static str)> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            match &mut self.place {
-                Place::Chunked(chunks) => match chunks.read(rest) {
-                    Read::Ended(end) => {
+            match &mut self.position {
+                Position::ChunkedBody(chunks) => match chunks.read(rest) {
+                    Progress::Ended(end) => {
                         rest = rest.get(end..).unwrap_or_default();
-                        self.place = Place::Head(Vec::new());
+                        self.position = Position::Head(Vec::new());
                     }
-                    Read::More => return None,
-                    Read::Wrong => self.place = Place::Lost,
+                    Progress::Incomplete => return None,
+                    Progress::Invalid => self.position = Position::Lost,
                 },
-                Place::Head(begun) => {
-                    let known = begun.len();
-                    begun.extend_from_slice(rest);
-                    match Head::read(begun, known) {
+                Position::Head(buffered) => {
+                    let known = buffered.len();
+                    buffered.extend_from_slice(rest);
+                    match Head::read(buffered, known) {
                         Some(Ok(head)) => {
                             rest = rest.get(head.length.saturating_sub(known)..).unwrap_or_default();
-                            self.heads += 1;
-                            self.place = head.body;
-                            if let Some(why) = head.doubt {
-                                return Some((self.heads, why));
+                            self.complete_heads += 1;
+                            self.position = head.body;
+                            if let Some(why) = head.ambiguity {
+                                return Some((self.complete_heads, why));
                             }
                         }
-                        Some(Err(Refused)) => self.place = Place::Lost,
-                        None if begun.len() > self.longest => self.place = Place::Lost,
+                        Some(Err(Refused)) => self.position = Position::Lost,
+                        None if buffered.len() > self.max_head_size => self.position = Position::Lost,
                         None => return None,
                     }
                 }
-                Place::Lost => return None,
-                Place::Sized(left) => {
+                Position::Lost => return None,
+                Position::SizedBody(left) => {
                     let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     rest = rest.get(taken..).unwrap_or_default();
                     *left -= u64::try_from(taken).unwrap_or(*left);
                     if *left == 0 {
-                        self.place = Place::Head(Vec::new());
+                        self.position = Position::Head(Vec::new());
                     }
                 }
             }
@@ -100,15 +100,15 @@ struct Refused;
 struct Head {
     length: usize,
     /// What follows.
-    body: Place,
-    doubt: Option<&'static str>,
+    body: Position,
+    ambiguity: Option<&'static str>,
 }
 
 impl Head {
     /// Reads the head that the bytes begin with; none: it isn't complete. Of them, so many were `known` to be no head.
     fn read(bytes: &[u8], known: usize) -> Option<Result<Self, Refused>> {
         // To parse a head anew with each of its bytes would take the square of its length.
-        if !may_end(bytes.get(known.saturating_sub(2)..).unwrap_or(bytes)) {
+        if !has_empty_line(bytes.get(known.saturating_sub(2)..).unwrap_or(bytes)) {
             return None;
         }
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -133,7 +133,7 @@ impl Head {
         let mut lengths = named("content-length");
         let mut codings = named("transfer-encoding");
         let (length, coding) = (lengths.next(), codings.next());
-        let doubt = if length.is_some() && coding.is_some() {
+        let ambiguity = if length.is_some() && coding.is_some() {
             Some("the request has both Content-Length and Transfer-Encoding")
         } else if lengths.next().is_some() {
             Some("the request has several Content-Length headers")
@@ -147,23 +147,23 @@ impl Head {
             None
         };
         let body = match (coding, length) {
-            (Some(_), _) => Place::Chunked(Chunks::default()),
+            (Some(_), _) => Position::ChunkedBody(Chunks::default()),
             (None, Some(length)) => match digits(length).ok_or(Refused)? {
-                0 => Place::Head(Vec::new()),
-                length => Place::Sized(length),
+                0 => Position::Head(Vec::new()),
+                length => Position::SizedBody(length),
             },
-            (None, None) => Place::Head(Vec::new()),
+            (None, None) => Position::Head(Vec::new()),
         };
         Ok(Self {
             length: head.len(),
             body,
-            doubt,
+            ambiguity,
         })
     }
 }
 
 /// Whether an empty line is somewhere in the bytes.
-fn may_end(bytes: &[u8]) -> bool {
+fn has_empty_line(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
 
@@ -199,7 +199,7 @@ mod tests {
                         POST /d HTTP/1.0\r\nContent-Length: 0\r\n\r\n";
 
     /// The request in doubt, however the bytes are cut.
-    fn doubt(bytes: &str) -> Option<u64> {
+    fn first_ambiguous(bytes: &str) -> Option<u64> {
         let whole = Requests::new(1000).read(bytes.as_bytes());
         for size in [1, 2, 3, 7] {
             let mut requests = Requests::new(1000);
@@ -211,10 +211,10 @@ mod tests {
 
     #[test]
     fn what_has_one_reading_is_in_no_doubt() {
-        assert_eq!(doubt(GOOD), None);
+        assert_eq!(first_ambiguous(GOOD), None);
         let mut requests = Requests::new(1000);
         assert_eq!(requests.read(GOOD.as_bytes()), None);
-        assert_eq!(requests.heads, 4);
+        assert_eq!(requests.complete_heads, 4);
     }
 
     #[test]
@@ -231,8 +231,8 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: x\r\n\n",
             "\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
         ] {
-            assert_eq!(doubt(bad), Some(1), "{bad:?}");
-            assert_eq!(doubt(&format!("{GOOD}{bad}")), Some(5), "{bad:?}");
+            assert_eq!(first_ambiguous(bad), Some(1), "{bad:?}");
+            assert_eq!(first_ambiguous(&format!("{GOOD}{bad}")), Some(5), "{bad:?}");
         }
     }
 
@@ -245,10 +245,10 @@ mod tests {
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n",
         ] {
             let bad = "GET / HTTP/1.1\nHost: x\n\n";
-            assert_eq!(doubt(&format!("{refused}{bad}")), None, "{refused:?}");
+            assert_eq!(first_ambiguous(&format!("{refused}{bad}")), None, "{refused:?}");
         }
         let mut requests = Requests::new(1000);
         assert_eq!(requests.read(&[b'x'; 2000]), None);
-        assert!(matches!(requests.place, Place::Lost), "{requests:?}");
+        assert!(matches!(requests.position, Position::Lost), "{requests:?}");
     }
 }

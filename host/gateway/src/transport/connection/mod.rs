@@ -30,7 +30,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
-use portcullis_wire::framing::Watched;
+use portcullis_wire::framing::ObservedStream;
 use portcullis_wire::peer::Peer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
@@ -135,14 +135,14 @@ impl Protocol {
         let stop = self.stop.clone();
         let pace = Arc::new(Pace::new(client));
         let heard = Arc::clone(&pace);
-        let (stream, seen) = Watched::new(stream, self.buffer_size);
+        let (stream, seen) = ObservedStream::new(stream, self.buffer_size);
         let stream = Wire::new(stream, Arc::clone(&seen), Arc::clone(&pace));
         let mut watch = Watch::new(Arc::clone(&pace), Arc::clone(&seen), self.bounds, self.header_timeout);
         let looked = Arc::clone(&seen);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let under_way = pace.request();
             let (answers, connection, seen) = (answers.clone(), connection.clone(), Arc::clone(&looked));
-            let doubt = seen.next();
+            let doubt = seen.next_request();
             let stop = stop.clone();
             // hyper keeps room for it in the connection, which most of the time has no request.
             Box::pin(async move {

@@ -11,8 +11,8 @@ use std::task::Poll;
 use std::task::ready;
 use std::time::Duration;
 
+use portcullis_wire::framing::ConnectionState;
 use portcullis_wire::framing::Reading;
-use portcullis_wire::framing::Seen;
 use portcullis_wire::peer::Peer;
 use tokio::time::Instant;
 use tokio::time::Sleep;
@@ -145,7 +145,7 @@ impl Late {
 #[derive(Debug)]
 pub(super) struct Watch {
     pace: Arc<Pace>,
-    seen: Arc<Seen>,
+    seen: Arc<ConnectionState>,
     bounds: Bounds,
     header_timeout: Duration,
     /// Since when the head of a request is being read.
@@ -156,7 +156,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(pace: Arc<Pace>, seen: Arc<Seen>, bounds: Bounds, header_timeout: Duration) -> Self {
+    pub(super) fn new(pace: Arc<Pace>, seen: Arc<ConnectionState>, bounds: Bounds, header_timeout: Duration) -> Self {
         let sleep = Box::pin(tokio::time::sleep_until(pace.begun + header_timeout));
         Self {
             pace,

@@ -8,9 +8,9 @@ use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
 
+use portcullis_wire::framing::ConnectionState;
+use portcullis_wire::framing::ObservedStream;
 use portcullis_wire::framing::Reading;
-use portcullis_wire::framing::Seen;
-use portcullis_wire::framing::Watched;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
@@ -20,14 +20,14 @@ use super::pace::Pace;
 /// A stream that is looked at as it is read and written.
 #[derive(Debug)]
 pub(super) struct Wire<S> {
-    stream: Watched<S>,
-    seen: Arc<Seen>,
+    stream: ObservedStream<S>,
+    seen: Arc<ConnectionState>,
     pace: Arc<Pace>,
     ended: bool,
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(stream: Watched<S>, seen: Arc<Seen>, pace: Arc<Pace>) -> Self {
+    pub(super) fn new(stream: ObservedStream<S>, seen: Arc<ConnectionState>, pace: Arc<Pace>) -> Self {
         Self {
             stream,
             seen,
