@@ -5,15 +5,15 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::header;
 
-/// Keeps the client's cookies whose name is chosen, in one `Cookie` field: HTTP/2 may send several, HTTP/1.1 may not
+/// Keeps the client's cookies whose name is keep, in one `Cookie` field: HTTP/2 may send several, HTTP/1.1 may not
 /// (RFC 9113, section 8.2.3).
-pub fn keep_sent(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool) {
+pub fn retain_request_cookies(headers: &mut HeaderMap, keep: impl Fn(&[u8]) -> bool) {
     let pairs = headers
         .get_all(header::COOKIE)
         .iter()
         .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
         .map(<[u8]>::trim_ascii)
-        .filter(|pair| !pair.is_empty() && chosen(name(pair)))
+        .filter(|pair| !pair.is_empty() && keep(name(pair)))
         .collect::<Vec<_>>()
         .join(&b"; "[..]);
     headers.remove(header::COOKIE);
@@ -22,15 +22,13 @@ pub fn keep_sent(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool) {
     }
 }
 
-/// Keeps the cookies that an upstream sets and whose name is chosen.
-pub fn keep_set(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool) {
+/// Keeps the cookies that an upstream sets and whose name is keep.
+pub fn retain_response_cookies(headers: &mut HeaderMap, keep: impl Fn(&[u8]) -> bool) {
     let header::Entry::Occupied(entry) = headers.entry(header::SET_COOKIE) else {
         return;
     };
     let (name_of_header, fields) = entry.remove_entry_mult();
-    let kept = fields
-        .filter(|field| chosen(name(field.as_bytes())))
-        .collect::<Vec<_>>();
+    let kept = fields.filter(|field| keep(name(field.as_bytes()))).collect::<Vec<_>>();
     for field in kept {
         headers.append(name_of_header.clone(), field);
     }
@@ -77,7 +75,7 @@ mod tests {
             (&["a=ü"], &["a=ü"]),
         ] {
             let mut headers = fields("cookie", sent);
-            keep_sent(&mut headers, |name| name != b"sid");
+            retain_request_cookies(&mut headers, |name| name != b"sid");
             assert_eq!(values(&headers, "cookie"), kept, "{sent:?}");
         }
     }
@@ -88,7 +86,7 @@ mod tests {
             "set-cookie",
             &["a=1; Path=/", "sid=2; Path=/", " sid = 3", "b=sid", "sid"],
         );
-        keep_set(&mut headers, |name| name != b"sid");
+        retain_response_cookies(&mut headers, |name| name != b"sid");
         assert_eq!(values(&headers, "set-cookie"), ["a=1; Path=/", "b=sid"]);
     }
 }

@@ -16,7 +16,7 @@ use crate::header_names::remove_where;
 /// From an untrusted peer that is every header that some server takes for the client's address, scheme, host or path.
 /// From a trusted one it is only what no proxy sends: other spellings, and `Forwarded` (RFC 7239), which the gateway
 /// doesn't extend and which would contradict what it does send. Returns the names of what it removed.
-pub fn remove_unbelieved(headers: &mut HeaderMap, client: &Client) -> Vec<HeaderName> {
+pub fn remove_untrusted(headers: &mut HeaderMap, client: &Client) -> Vec<HeaderName> {
     remove_where(headers, |name| {
         let folded = fold(name);
         let disguised = folded != name.as_str();
@@ -113,7 +113,7 @@ mod tests {
             certificate: None,
             channel_binding: None,
         };
-        remove_unbelieved(&mut headers, &client);
+        remove_untrusted(&mut headers, &client);
         set(&mut headers, &client, Some("app.example:8000"));
         let mut left = headers
             .iter()

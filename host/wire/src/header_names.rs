@@ -21,8 +21,12 @@ pub fn fold(name: &HeaderName) -> Cow<'_, str> {
 }
 
 /// Removes every header whose name is chosen, and returns the names.
-pub fn remove_where(headers: &mut HeaderMap, chosen: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
-    let names = headers.keys().filter(|name| chosen(name)).cloned().collect::<Vec<_>>();
+pub fn remove_where(headers: &mut HeaderMap, predicate: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
+    let names = headers
+        .keys()
+        .filter(|name| predicate(name))
+        .cloned()
+        .collect::<Vec<_>>();
     for name in &names {
         headers.remove(name);
     }

@@ -46,8 +46,8 @@ impl CanonicalPath {
             decoded,
             slashes_kept,
         };
-        let names = |reading: &Self| !reading.segments().any(is_no_name);
-        if names(&parsed) || parsed.with_slashes_merged().as_ref().is_some_and(names) {
+        let is_valid = |reading: &Self| !reading.segments().any(is_empty_or_dots);
+        if is_valid(&parsed) || parsed.with_slashes_merged().as_ref().is_some_and(is_valid) {
             Ok(parsed)
         } else {
             Err(PathError("the path has an empty segment or a dot segment"))
@@ -86,10 +86,10 @@ impl CanonicalPath {
     /// drops path parameters (`;x=1`), and drops dots and spaces at the end of a segment as file systems do.
     ///
     /// Such a path is a valid name, so it may pass, but only where both readings lead to the same route.
-    pub fn loosely_read(&self) -> Option<Self> {
+    pub fn lenient_reading(&self) -> Option<Self> {
         let whole = self.decoded();
         let cut = whole.split(['#', '?']).next().unwrap_or(whole);
-        let read = cut.split('/').map(loose).collect::<Vec<_>>().join("/");
+        let read = cut.split('/').map(lenient).collect::<Vec<_>>().join("/");
         (read != whole).then(|| Self::plain(read))
     }
 
@@ -98,8 +98,8 @@ impl CanonicalPath {
     pub fn other_readings(&self) -> impl Iterator<Item = Self> {
         let slashes_kept = self.slashes_kept.clone().map(Self::plain);
         let merged = self.with_slashes_merged();
-        let loosely = [Some(self), slashes_kept.as_ref(), merged.as_ref()].map(|reading| reading?.loosely_read());
-        loosely.into_iter().chain([slashes_kept, merged]).flatten()
+        let lenient = [Some(self), slashes_kept.as_ref(), merged.as_ref()].map(|reading| reading?.lenient_reading());
+        lenient.into_iter().chain([slashes_kept, merged]).flatten()
     }
 
     /// The reading of a server that takes encoded slashes which follow each other for one; none: there are no such.
@@ -193,12 +193,12 @@ fn keep_slashes(path: &str) -> Option<String> {
 
 /// Whether a segment is empty or made of dots, also when it is cut at a decoded `#` or `?`: `..?x` climbs then. One
 /// that begins with such a character is a name all the same.
-fn is_no_name(segment: &str) -> bool {
+fn is_empty_or_dots(segment: &str) -> bool {
     let cut = segment.split(['#', '?']).next().unwrap_or(segment);
-    loose(cut).is_empty() && (!cut.is_empty() || cut == segment)
+    lenient(cut).is_empty() && (!cut.is_empty() || cut == segment)
 }
 
-fn loose(segment: &str) -> &str {
+fn lenient(segment: &str) -> &str {
     let name = segment.split(';').next().unwrap_or(segment);
     name.trim_end_matches(['.', ' '])
 }
@@ -344,10 +344,10 @@ mod tests {
             ("/admin./a", "/admin/a"),
             ("/admin%20.", "/admin"),
         ] {
-            assert_eq!(path(text).loosely_read().unwrap().as_str(), read, "{text}");
+            assert_eq!(path(text).lenient_reading().unwrap().as_str(), read, "{text}");
         }
         for text in ["/", "/a", "/a/", "/%61", "/m%C3%BCller", "/.hidden"] {
-            assert_eq!(path(text).loosely_read(), None, "{text}");
+            assert_eq!(path(text).lenient_reading(), None, "{text}");
         }
     }
 }

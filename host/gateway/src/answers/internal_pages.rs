@@ -17,7 +17,7 @@ use crate::proxy::body::Body;
 
 /// Whether a path is the gateway's own, also when it only looks so to a careless reader.
 pub(crate) fn covers(path: &CanonicalPath) -> bool {
-    is_own(path) || path.loosely_read().is_some_and(|path| is_own(&path))
+    is_own(path) || path.lenient_reading().is_some_and(|path| is_own(&path))
 }
 
 /// Answers a request to a path of the gateway's own.

@@ -8,7 +8,7 @@ use portcullis_wire::client;
 use portcullis_wire::client::Client;
 use portcullis_wire::peer::Peer;
 
-use crate::forward_auth::Front;
+use crate::forward_auth::FrontProxy;
 use crate::pipeline::Rejection;
 use crate::routing::is_served;
 
@@ -47,7 +47,7 @@ pub(crate) fn scheme(text: &str) -> Result<Scheme, Rejection> {
 }
 
 /// The client as the front sees it: at the rightmost address of `X-Forwarded-For` that is no trusted proxy's.
-pub(crate) fn client(headers: &HeaderMap, scheme: Scheme, peer: Peer, front: &Front) -> Result<Client, Rejection> {
+pub(crate) fn client(headers: &HeaderMap, scheme: Scheme, peer: Peer, front: &FrontProxy) -> Result<Client, Rejection> {
     let address = client::forwarded_address(headers, front.trusted_proxies())
         .ok_or_else(|| Rejection::malformed("the front names no client in X-Forwarded-For"))?;
     Ok(Client::behind(peer, scheme, address))

@@ -13,13 +13,13 @@ use crate::pipeline::Rejection;
 
 /// By what fronts are known.
 #[derive(Clone, Debug)]
-pub(crate) struct Front {
+pub(crate) struct FrontProxy {
     token: Option<ProxyToken>,
     certified: bool,
     trusted_proxies: TrustedProxies,
 }
 
-impl Front {
+impl FrontProxy {
     /// `certified`: whether nobody can connect without a certificate that was made for this.
     pub(crate) fn new(token: Option<ProxyToken>, certified: bool, trusted_proxies: &TrustedProxies) -> Self {
         Self {

@@ -36,7 +36,7 @@ pub(crate) struct Original {
 
 /// The answer to a front, before it is written the way that the front reads it.
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum FrontVerdict {
     /// The request may go on.
     Allow(Box<Allowed>),
     /// The client gets this.
@@ -61,13 +61,13 @@ pub(crate) struct Denied {
     pub(crate) origin: Option<String>,
 }
 
-impl Verdict {
+impl FrontVerdict {
     pub(crate) fn deny(response: Response<Body>) -> Self {
         Self::Deny(Box::new(Denied { response, origin: None }))
     }
 
     /// The same for a client that asked for something at this origin.
-    fn from(mut self, origin: Option<String>) -> Self {
+    fn with_origin(mut self, origin: Option<String>) -> Self {
         if let Self::Deny(denied) = &mut self {
             denied.origin = origin;
         }
@@ -78,7 +78,7 @@ impl Verdict {
 impl Gateway {
     /// Decides about the request of a front, as about one of the gateway's own. `timeout` is how long the front waits
     /// before it decides by itself. `None` if it waits for ever.
-    pub(crate) async fn judge(&self, original: Original, timeout: Option<Duration>) -> Verdict {
+    pub(crate) async fn decide_for_front(&self, original: Original, timeout: Option<Duration>) -> FrontVerdict {
         let Original {
             method,
             target,
@@ -87,9 +87,9 @@ impl Gateway {
         } = original;
         let origin = target.authority.as_deref();
         let origin = origin.map(|authority| format!("{}://{authority}", client.scheme));
-        if let Err(rejection) = require_one(&headers) {
+        if let Err(rejection) = reject_duplicates(&headers) {
             audit::rejected(&client, &method, target.path.as_str(), &rejection);
-            return Verdict::deny(rejection.into_response()).from(origin);
+            return FrontVerdict::deny(rejection.into_response()).with_origin(origin);
         }
         let mut parts = Request::new(()).into_parts().0;
         (parts.method, parts.headers) = (method, headers);
@@ -102,17 +102,17 @@ impl Gateway {
                 Ok(decided) => decided,
                 Err(_) => {
                     timed_out(limit, &path, &client);
-                    return Verdict::deny(response::unavailable("Authentication is unavailable")).from(origin);
+                    return FrontVerdict::deny(response::unavailable("Authentication is unavailable")).with_origin(origin);
                 }
             },
         };
         let verdict = match decided {
-            Ok(pipeline::Verdict::Forward(outgoing)) => allow(*outgoing),
+            Ok(pipeline::Accepted::Forward(outgoing)) => allow(*outgoing),
             // Not even a front is shown the gateway's own pages.
-            Ok(pipeline::Verdict::Internal(_)) => Verdict::deny(Rejection::Route.into_response()),
-            Err(rejection) => Verdict::deny(rejection.into_response()),
+            Ok(pipeline::Accepted::Internal(_)) => FrontVerdict::deny(Rejection::Route.into_response()),
+            Err(rejection) => FrontVerdict::deny(rejection.into_response()),
         };
-        verdict.from(origin)
+        verdict.with_origin(origin)
     }
 }
 
@@ -121,13 +121,13 @@ fn timed_out(limit: Duration, path: &str, client: &Client) {
         target: "portcullis::audit",
         path,
         client = %client.shown_address(),
-        patience_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+        timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
         "the front would not have waited for the decision"
     );
 }
 
 /// What a front does with a request that may go on.
-fn allow(outgoing: Outgoing) -> Verdict {
+fn allow(outgoing: Outgoing) -> FrontVerdict {
     let changes = Changes::of(&outgoing);
     let mut for_client = HeaderMap::new();
     let changes = match changes {
@@ -136,16 +136,16 @@ fn allow(outgoing: Outgoing) -> Verdict {
             tracing::warn!(route = outgoing.route().name, why = %error, "a user can't be sent to the upstream");
             let mut refused = response::error(StatusCode::FORBIDDEN, "Forbidden");
             outgoing.into_response_headers().apply(refused.headers_mut());
-            return Verdict::deny(refused);
+            return FrontVerdict::deny(refused);
         }
     };
     outgoing.into_response_headers().apply(&mut for_client);
-    Verdict::Allow(Box::new(Allowed { changes, for_client }))
+    FrontVerdict::Allow(Box::new(Allowed { changes, for_client }))
 }
 
 /// A client that sends two of these means to be read in two ways.
-fn require_one(headers: &HeaderMap) -> Result<(), Rejection> {
-    for name in ONCE {
+fn reject_duplicates(headers: &HeaderMap) -> Result<(), Rejection> {
+    for name in SINGLETONS {
         if headers.get_all(&name).iter().count() > 1 {
             return Err(Rejection::malformed(format_args!(
                 "the request has several {name} headers"
@@ -155,4 +155,4 @@ fn require_one(headers: &HeaderMap) -> Result<(), Rejection> {
     Ok(())
 }
 
-const ONCE: [HeaderName; 3] = [header::AUTHORIZATION, header::HOST, header::PROXY_AUTHORIZATION];
+const SINGLETONS: [HeaderName; 3] = [header::AUTHORIZATION, header::HOST, header::PROXY_AUTHORIZATION];

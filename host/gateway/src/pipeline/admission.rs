@@ -52,7 +52,7 @@ impl Admitted {
         }))
     }
 
-    fn unasked(route: Arc<Route>, request: Received, removed: Vec<HeaderName>, sender: Sender) -> Self {
+    fn without_decision(route: Arc<Route>, request: Received, removed: Vec<HeaderName>, sender: Sender) -> Self {
         Self {
             route,
             request,
@@ -71,22 +71,27 @@ pub(super) async fn admit(
     removed: Vec<HeaderName>,
 ) -> Result<Admitted, Rejection> {
     let Some(gate) = route.access.gate() else {
-        return Ok(Admitted::unasked(route, request, removed, Sender::Anybody));
+        return Ok(Admitted::without_decision(route, request, removed, Sender::Public));
     };
     let (parts, target) = (&request.parts, &request.target);
     let exceptions = &route.config.upstream_credentials;
     if let Some(scheme) = exceptions.scheme(&parts.method, &target.path, &parts.headers) {
         let scheme = scheme.to_owned();
         if entrance.serves() {
-            entry(&route, &request).passed_on(&scheme);
+            entry(&route, &request).forwarded_unverified(&scheme);
         }
-        return Ok(Admitted::unasked(route, request, removed, Sender::Upstream { scheme }));
+        return Ok(Admitted::without_decision(
+            route,
+            request,
+            removed,
+            Sender::Upstream { scheme },
+        ));
     }
     let started = Instant::now();
-    let question = Arc::new(question(&mut request));
-    let admission = gate.admit(&question).await;
-    // A call that was given up may still hold the question.
-    request.parts.headers = Arc::unwrap_or_clone(question).headers;
+    let auth_request = Arc::new(auth_request(&mut request));
+    let admission = gate.admit(&auth_request).await;
+    // A call that was given up may still hold the auth_request.
+    request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;
     let via_session = admission.via_session;
     let (decision, for_client) = admission.into_parts();
     let refusal = refusal(&route.access, &decision.outcome).map(response::refusal);
@@ -98,7 +103,7 @@ pub(super) async fn admit(
         route,
         request,
         removed,
-        sender: Sender::Judged { decision, via_session },
+        sender: Sender::Decided { decision, via_session },
         for_client,
     };
     match refusal {
@@ -125,8 +130,8 @@ fn entry<'a>(route: &'a Route, request: &'a Received) -> audit::Entry<'a> {
     }
 }
 
-/// What authenticators are asked. The headers are lent to the question.
-fn question(request: &mut Received) -> AuthRequest {
+/// What authenticators are asked. The headers are lent to the auth_request.
+fn auth_request(request: &mut Received) -> AuthRequest {
     let Received { client, target, parts } = request;
     let Target { authority, path, query } = target;
     let Parts { method, headers, .. } = parts;

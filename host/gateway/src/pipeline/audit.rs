@@ -73,7 +73,7 @@ impl Entry<'_> {
     }
 
     /// Writes down that a request goes on with credentials that the upstream verifies.
-    pub(crate) fn passed_on(self, scheme: &str) {
+    pub(crate) fn forwarded_unverified(self, scheme: &str) {
         tracing::info!(
             target: "portcullis::audit",
             method = %self.method,

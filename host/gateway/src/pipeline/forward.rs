@@ -76,7 +76,7 @@ impl Gateway {
         };
         match self.proxy.forward(upstream, request).await {
             Ok(mut response) => {
-                cookies::keep_set(response.headers_mut(), |name| head.passes_cookie(name));
+                cookies::retain_response_cookies(response.headers_mut(), |name| head.passes_cookie(name));
                 response
             }
             Err(unanswered) => match unanswered.error.of_body() {

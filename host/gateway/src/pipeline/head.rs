@@ -35,7 +35,7 @@ pub(crate) struct UpstreamHead<'a> {
     pub(super) session_cookie: Option<&'a str>,
     /// Whether the upstream verifies the credentials itself: then it gets `Authorization`, and no cookie and no other
     /// credentials beside it.
-    pub(super) upstreams_own: bool,
+    pub(super) upstream_verifies: bool,
 }
 
 impl UpstreamHead<'_> {
@@ -67,7 +67,7 @@ impl UpstreamHead<'_> {
 
     /// Removes the cookies that the route drops, and always the gateway's own.
     pub(crate) fn drop_cookies(&self, headers: &mut HeaderMap) {
-        cookies::keep_sent(headers, |name| self.passes_cookie(name));
+        cookies::retain_request_cookies(headers, |name| self.passes_cookie(name));
     }
 
     /// Whether a cookie of this name passes between client and upstream.
@@ -77,7 +77,7 @@ impl UpstreamHead<'_> {
 
     /// Whether no cookie passes at all, not even one that the gateway hasn't been shown.
     pub(crate) fn drops_all_cookies(&self) -> bool {
-        self.route.config.cookies == Cookies::Drop || self.upstreams_own
+        self.route.config.cookies == Cookies::Drop || self.upstream_verifies
     }
 
     /// `Host` is the client's, also where HTTP/2 or an absolute request line said it elsewhere.
@@ -97,7 +97,7 @@ impl UpstreamHead<'_> {
         }
         let own = headers
             .get(header::AUTHORIZATION)
-            .filter(|_| self.upstreams_own)
+            .filter(|_| self.upstream_verifies)
             .cloned();
         credentials::remove(headers, &self.route.credentials);
         if let Some(own) = own {
@@ -108,7 +108,7 @@ impl UpstreamHead<'_> {
 
     /// Whether the client's credentials are for the upstream too.
     pub(crate) fn keeps_credentials(&self) -> bool {
-        (self.user.is_none() && !self.upstreams_own) || self.route.config.forward_authorization
+        (self.user.is_none() && !self.upstream_verifies) || self.route.config.forward_authorization
     }
 }
 

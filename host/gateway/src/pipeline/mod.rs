@@ -31,8 +31,8 @@ use self::authorize::Authorizer;
 pub(crate) use self::entrance::Entrance;
 pub(crate) use self::head::SendError;
 pub(crate) use self::outgoing::Outgoing;
-pub(crate) use self::preview::Ending;
 pub(crate) use self::preview::Preview;
+pub(crate) use self::preview::PreviewOutcome;
 pub(crate) use self::rejection::Rejection;
 pub(crate) use self::request::Received;
 pub(crate) use self::sender::Sender;
@@ -48,7 +48,7 @@ pub(crate) struct Gateway {
 
 /// What becomes of a request that is not rejected.
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum Accepted {
     /// It goes on to its upstream.
     Forward(Box<Outgoing>),
     /// The gateway answers it itself: its path is below `/.portcullis/`.
@@ -74,17 +74,17 @@ impl Gateway {
     /// 4. *Authorize.* The upstream lets the user go on, where the route asks it: else 403, 404 or 503.
     ///
     /// Every rejection is written to the audit log by the step that it comes from.
-    pub(crate) async fn decide(&self, entrance: Entrance, mut request: Received) -> Result<Verdict, Rejection> {
+    pub(crate) async fn decide(&self, entrance: Entrance, mut request: Received) -> Result<Accepted, Rejection> {
         let generation = self.generation();
         let removed = request.sanitize(generation.identity_names());
         let Some(route) = route::find(&generation, entrance, &request)? else {
-            return Ok(Verdict::Internal(Box::new(request)));
+            return Ok(Accepted::Internal(Box::new(request)));
         };
         let admitted = admission::admit(entrance, route, request, removed).await?;
         let outgoing = admitted
             .authorize(entrance, &self.authorizer, &self.proxy, generation)
             .await?;
-        Ok(Verdict::Forward(Box::new(outgoing)))
+        Ok(Accepted::Forward(Box::new(outgoing)))
     }
 
     /// Reads what a request asks for from its own head, and decides about it.
@@ -93,7 +93,7 @@ impl Gateway {
         entrance: Entrance,
         client: Client,
         parts: Parts,
-    ) -> Result<Verdict, Rejection> {
+    ) -> Result<Accepted, Rejection> {
         match Target::of(&parts) {
             Ok(target) => self.decide(entrance, Received { client, target, parts }).await,
             Err(rejection) => {

@@ -23,7 +23,7 @@ pub(crate) struct Outgoing {
     pub(super) admitted: Admitted,
     pub(super) generation: Arc<Generation>,
     /// What has to hold besides, which was not looked into. Only `explain` leaves anything open.
-    pub(super) proviso: Option<String>,
+    pub(super) condition: Option<String>,
 }
 
 impl Outgoing {
@@ -73,8 +73,8 @@ impl Outgoing {
     }
 
     /// What has to hold besides. `None` unless the request is only explained.
-    pub(crate) fn proviso(&self) -> Option<&str> {
-        self.proviso.as_deref()
+    pub(crate) fn condition(&self) -> Option<&str> {
+        self.condition.as_deref()
     }
 
     /// What its head for the upstream is made of.
@@ -103,7 +103,7 @@ impl Admitted {
             user: self.sender.user(),
             identity: &self.route.identity,
             session_cookie: generation.session_cookie(),
-            upstreams_own: matches!(self.sender, Sender::Upstream { .. }),
+            upstream_verifies: matches!(self.sender, Sender::Upstream { .. }),
         }
     }
 }

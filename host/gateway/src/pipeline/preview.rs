@@ -11,8 +11,8 @@ use portcullis_wire::peer::Peer;
 
 use crate::generation::Route;
 use crate::headers::identity;
+use crate::pipeline::Accepted;
 use crate::pipeline::Gateway;
-use crate::pipeline::Verdict;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::rejection::Rejection;
@@ -26,12 +26,12 @@ pub(crate) struct Preview {
     /// What is known of who sent it. `None` if it comes to no route.
     pub(crate) sender: Option<Sender>,
     /// How it ends.
-    pub(crate) ending: Ending,
+    pub(crate) outcome: PreviewOutcome,
 }
 
 /// How a request would end.
 #[derive(Debug)]
-pub(crate) enum Ending {
+pub(crate) enum PreviewOutcome {
     /// The gateway answers.
     Answer {
         /// With this status.
@@ -46,7 +46,7 @@ pub(crate) enum Ending {
         /// The headers that tell the upstream who the user is.
         identity: HeaderMap,
         /// What has to be true besides, and isn't looked into.
-        proviso: Option<String>,
+        condition: Option<String>,
     },
     /// The gateway answers it with a page of its own.
     Internal,
@@ -57,11 +57,11 @@ impl Gateway {
     pub(crate) async fn preview(&self, peer: Peer, scheme: Scheme, parts: Parts) -> Preview {
         let client = self.client(peer, scheme, &parts.headers);
         match self.read_and_decide(Entrance::Explain, client, parts).await {
-            Ok(Verdict::Forward(outgoing)) => Preview::forward(*outgoing),
-            Ok(Verdict::Internal(_)) => Preview {
+            Ok(Accepted::Forward(outgoing)) => Preview::forward(*outgoing),
+            Ok(Accepted::Internal(_)) => Preview {
                 route: None,
                 sender: None,
-                ending: Ending::Internal,
+                outcome: PreviewOutcome::Internal,
             },
             Err(rejection) => Preview::reject(rejection),
         }
@@ -75,22 +75,22 @@ impl Preview {
             Some(user) => identity::set(&mut headers, &outgoing.route().identity, user),
             None => Ok(()),
         };
-        let ending = match set {
-            Ok(()) => Ending::Forward {
+        let outcome = match set {
+            Ok(()) => PreviewOutcome::Forward {
                 identity: headers,
-                proviso: match outgoing.sender() {
+                condition: match outgoing.sender() {
                     Sender::Upstream { scheme } => Some(format!(
                         "the upstream takes the credentials, whose scheme {scheme} is left to it"
                     )),
-                    Sender::Anybody | Sender::Judged { .. } => outgoing.proviso().map(str::to_owned),
+                    Sender::Public | Sender::Decided { .. } => outgoing.condition().map(str::to_owned),
                 },
             },
-            Err(error) => Ending::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
+            Err(error) => PreviewOutcome::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
         };
         Self {
             route: Some(Arc::clone(outgoing.route())),
             sender: Some(outgoing.into_sender()),
-            ending,
+            outcome,
         }
     }
 
@@ -99,13 +99,13 @@ impl Preview {
             return Self {
                 route: None,
                 sender: None,
-                ending: Ending::answer(rejection.status(), Some(rejection.to_string())),
+                outcome: PreviewOutcome::answer(rejection.status(), Some(rejection.to_string())),
             };
         };
         let challenges = denied.response.headers().get_all(header::WWW_AUTHENTICATE).iter();
         let challenges = challenges.map(|challenge| (header::WWW_AUTHENTICATE, challenge.clone()));
         Self {
-            ending: Ending::Answer {
+            outcome: PreviewOutcome::Answer {
                 status: denied.response.status(),
                 why: denied.why,
                 challenges: challenges.collect(),
@@ -116,7 +116,7 @@ impl Preview {
     }
 }
 
-impl Ending {
+impl PreviewOutcome {
     fn answer(status: StatusCode, why: Option<String>) -> Self {
         Self::Answer {
             status,

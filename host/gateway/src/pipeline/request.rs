@@ -31,7 +31,7 @@ impl Received {
     pub(super) fn sanitize(&mut self, identity: &IdentityNames) -> Vec<HeaderName> {
         let headers = &mut self.parts.headers;
         let mut removed = identity.remove_from(headers);
-        let claims = forwarded::remove_unbelieved(headers, &self.client);
+        let claims = forwarded::remove_untrusted(headers, &self.client);
         removed.extend(claims.into_iter().filter(|name| fold(name) != name.as_str()));
         let host = self.target.authority.as_deref().map(HeaderValue::from_str);
         if let Some(Ok(host)) = host {

@@ -8,9 +8,9 @@ use portcullis::decision::Outcome;
 #[derive(Debug)]
 pub(crate) enum Sender {
     /// Nothing: the route is public.
-    Anybody,
+    Public,
     /// What the route's gate decided.
-    Judged {
+    Decided {
         /// The decision.
         decision: Decision,
         /// Whether a session spoke for the request, so that no authenticator was asked.
@@ -27,11 +27,11 @@ impl Sender {
     /// The user. `None` for anonymous requests, and where the gateway doesn't know.
     pub(crate) fn user(&self) -> Option<&Authenticated> {
         match self {
-            Self::Judged { decision, .. } => match &decision.outcome {
+            Self::Decided { decision, .. } => match &decision.outcome {
                 Outcome::Grant(user) => Some(user),
                 Outcome::Refuse(_) => None,
             },
-            Self::Anybody | Self::Upstream { .. } => None,
+            Self::Public | Self::Upstream { .. } => None,
         }
     }
 }

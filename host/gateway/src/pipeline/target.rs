@@ -50,7 +50,7 @@ impl Target {
     /// line.
     ///
     /// A front names the authority always, so that no request reaches the routes of every host for want of one.
-    pub(crate) fn named(authority: &str, path_and_query: &str) -> Result<Self, Rejection> {
+    pub(crate) fn from_front(authority: &str, path_and_query: &str) -> Result<Self, Rejection> {
         if !is_host_and_port(authority) {
             return Err(Rejection::malformed("the front names no host"));
         }
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     #[rustfmt::skip]
     fn what_a_front_names_is_read_as_the_request_line_is() {
-        let target = Target::named("App.example:8000", "/a/%62?b=%zz?c").unwrap();
+        let target = Target::from_front("App.example:8000", "/a/%62?b=%zz?c").unwrap();
         assert_eq!(target.authority.as_deref(), Some("App.example:8000"));
         assert_eq!((target.path.as_str(), target.query.as_deref()), ("/a/%62", Some("b=%zz?c")));
         for (authority, path) in [
@@ -179,7 +179,7 @@ mod tests {
             ("a.example", "//admin"), ("a.example", "/a/../b"), ("a.example", "/a%2fb"), ("a.example", "/a#b"),
             ("a.example", "/a?b#c"), ("a.example", "/a?b c"), ("a.example", "/a?b\tc"), ("a.example", "?a"),
         ] {
-            assert!(matches!(Target::named(authority, path), Err(Rejection::Malformed(_))), "{authority} {path}");
+            assert!(matches!(Target::from_front(authority, path), Err(Rejection::Malformed(_))), "{authority} {path}");
         }
     }
 

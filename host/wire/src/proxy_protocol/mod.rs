@@ -16,19 +16,19 @@ use crate::peer::TrustedProxies;
 
 /// Takes the header off a connection. Returns who is at the other end of the proxy; not a byte after it is read.
 ///
-/// `patience` is over when the header is late.
+/// `timeout` is over when the header is late.
 pub async fn client(
     stream: &mut (impl AsyncRead + Unpin),
     peer: Peer,
     proxies: &TrustedProxies,
-    patience: impl Future<Output = ()>,
+    timeout: impl Future<Output = ()>,
 ) -> Result<Peer, Refused> {
     if !proxies.trust(&peer) {
         return Err(Refused::Peer);
     }
     tokio::select! {
-        said = header(stream) => Ok(said?.unwrap_or(peer)),
-        () = patience => Err(Refused::Late),
+        client = header(stream) => Ok(client?.unwrap_or(peer)),
+        () = timeout => Err(Refused::Late),
     }
 }
 

@@ -21,14 +21,14 @@ async fn read(sent: &[u8], step: usize) -> (Result<Peer, Refused>, Vec<u8>) {
     let sending = tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut proxy, &sent).await });
     let me = "10.0.0.1".parse().unwrap();
     let proxies = TrustedProxies::new([ipnet::IpNet::from(me)], false);
-    let said = client(&mut gateway, Peer::Ip(me), &proxies, sleep(Duration::from_secs(5))).await;
+    let result = client(&mut gateway, Peer::Ip(me), &proxies, sleep(Duration::from_secs(5))).await;
     let mut rest = Vec::new();
-    if said.is_ok() {
+    if result.is_ok() {
         gateway.read_to_end(&mut rest).await.unwrap();
     }
     drop(gateway);
     let _ = sending.await.unwrap();
-    (said, rest)
+    (result, rest)
 }
 
 #[tokio::test]
@@ -61,8 +61,8 @@ async fn the_client_is_whom_the_proxy_names() {
         (v2(0x20, 0x11, V4), "10.0.0.1"),
     ] {
         for (step, next) in [(1, &b"GET"[..]), (7, b""), (65536, b"\x16\x03\x01 and more")] {
-            let (said, rest) = read(&[&header, next].concat(), step).await;
-            assert_eq!(said.unwrap().to_string(), client, "{}", header.escape_ascii());
+            let (result, rest) = read(&[&header, next].concat(), step).await;
+            assert_eq!(result.unwrap().to_string(), client, "{}", header.escape_ascii());
             assert_eq!(rest, next, "{}", header.escape_ascii());
         }
     }
@@ -114,9 +114,9 @@ async fn whatever_else_comes_first_is_refused() {
     cases.extend((0..line.len()).map(|end| line[..end].to_vec()));
     for sent in cases {
         for step in [1, 65536] {
-            let (said, _) = read(&sent, step).await;
-            let Err(refused) = said else {
-                panic!("{} {said:?}", sent.escape_ascii())
+            let (result, _) = read(&sent, step).await;
+            let Err(refused) = result else {
+                panic!("{} {result:?}", sent.escape_ascii())
             };
             assert!(
                 !matches!(refused, Refused::Peer | Refused::Late),
@@ -132,8 +132,8 @@ async fn nobody_else_may_say_it() {
     let mut sent = &b"PROXY TCP4 1.2.3.4 10.0.0.1 4711 80\r\n"[..];
     let proxies = TrustedProxies::new(["10.0.0.0/8".parse().unwrap()], false);
     for peer in [Peer::Ip("11.0.0.1".parse().unwrap()), Peer::Unix, Peer::Unknown] {
-        let said = client(&mut sent, peer, &proxies, sleep(Duration::from_secs(5))).await;
-        assert!(matches!(said, Err(Refused::Peer)), "{said:?}");
+        let result = client(&mut sent, peer, &proxies, sleep(Duration::from_secs(5))).await;
+        assert!(matches!(result, Err(Refused::Peer)), "{result:?}");
     }
 }
 
@@ -153,8 +153,8 @@ async fn a_header_that_never_ends_is_given_up() {
     });
     let me = "10.0.0.1".parse().unwrap();
     let proxies = TrustedProxies::new([ipnet::IpNet::from(me)], false);
-    let said = client(&mut gateway, Peer::Ip(me), &proxies, sleep(Duration::from_secs(10))).await;
-    assert!(matches!(said, Err(Refused::Late)), "{said:?}");
+    let result = client(&mut gateway, Peer::Ip(me), &proxies, sleep(Duration::from_secs(10))).await;
+    assert!(matches!(result, Err(Refused::Late)), "{result:?}");
     drop(gateway);
     trickle.await.unwrap();
 }

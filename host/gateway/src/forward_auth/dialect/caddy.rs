@@ -8,6 +8,6 @@ use crate::proxy::body::Body;
 
 /// A configuration can have one cookie at most copied to the client.
 pub(super) fn allow(mut allowed: Allowed) -> Response<Body> {
-    write::one_cookie(&mut allowed.for_client);
-    write::allow_with_all(allowed)
+    write::keep_last_cookie(&mut allowed.for_client);
+    write::allow_with_unchanged(allowed)
 }

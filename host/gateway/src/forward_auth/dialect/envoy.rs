@@ -13,7 +13,7 @@ use portcullis_wire::peer::Peer;
 
 use super::write;
 use crate::forward_auth::Allowed;
-use crate::forward_auth::Front;
+use crate::forward_auth::FrontProxy;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
 use crate::pipeline::Rejection;
@@ -21,12 +21,12 @@ use crate::pipeline::target;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
 
-pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &Front) -> Result<Original, Rejection> {
+pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &FrontProxy) -> Result<Original, Rejection> {
     let authority = target::authority(parts)?.unwrap_or_default();
     let scheme = fields::scheme(fields::one(&parts.headers, "x-forwarded-proto")?)?;
     Ok(Original {
         method: fields::method(parts.method.as_str())?,
-        target: Target::named(&authority, rest)?,
+        target: Target::from_front(&authority, rest)?,
         client: fields::client(&parts.headers, scheme, peer, front)?,
         headers: parts.headers.clone(),
     })

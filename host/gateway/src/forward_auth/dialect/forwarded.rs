@@ -4,17 +4,17 @@
 use http::HeaderMap;
 use portcullis_wire::peer::Peer;
 
-use crate::forward_auth::Front;
+use crate::forward_auth::FrontProxy;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
 use crate::pipeline::Rejection;
 use crate::pipeline::target::Target;
 
-pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Rejection> {
+pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &FrontProxy) -> Result<Original, Rejection> {
     let scheme = fields::scheme(fields::one(headers, "x-forwarded-proto")?)?;
     Ok(Original {
         method: fields::method(fields::one(headers, "x-forwarded-method")?)?,
-        target: Target::named(
+        target: Target::from_front(
             fields::one(headers, "x-forwarded-host")?,
             fields::one(headers, "x-forwarded-uri")?,
         )?,

@@ -17,9 +17,9 @@ use http::Uri;
 use http::request::Parts;
 use portcullis_wire::peer::Peer;
 
-use super::Front;
+use super::FrontProxy;
+use super::FrontVerdict;
 use super::Original;
-use super::Verdict;
 use crate::pipeline::Rejection;
 use crate::proxy::body::Body;
 
@@ -74,7 +74,7 @@ impl Dialect {
         endpoint: &Endpoint,
         parts: &Parts,
         peer: Peer,
-        front: &Front,
+        front: &FrontProxy,
     ) -> Result<Original, Rejection> {
         match self {
             Self::Caddy | Self::Haproxy | Self::Traefik => forwarded::read(&parts.headers, peer, front),
@@ -92,17 +92,17 @@ impl Dialect {
     }
 
     /// Writes the answer the way that the front reads it.
-    pub(super) fn write(self, verdict: Verdict) -> Response<Body> {
+    pub(super) fn write(self, verdict: FrontVerdict) -> Response<Body> {
         match (self, verdict) {
-            (Self::Caddy, Verdict::Allow(allowed)) => caddy::allow(*allowed),
-            (Self::Envoy, Verdict::Allow(allowed)) => envoy::allow(*allowed),
-            (Self::Haproxy, Verdict::Allow(allowed)) => haproxy::allow(*allowed),
-            (Self::Nginx, Verdict::Allow(allowed)) => nginx::allow(*allowed),
-            (Self::Traefik, Verdict::Allow(allowed)) => traefik::allow(*allowed),
-            (Self::Caddy | Self::Haproxy, Verdict::Deny(denied)) => write::refusal(denied.response),
-            (Self::Envoy, Verdict::Deny(denied)) => envoy::deny(denied.response),
-            (Self::Nginx, Verdict::Deny(denied)) => nginx::deny(*denied),
-            (Self::Traefik, Verdict::Deny(denied)) => traefik::deny(*denied),
+            (Self::Caddy, FrontVerdict::Allow(allowed)) => caddy::allow(*allowed),
+            (Self::Envoy, FrontVerdict::Allow(allowed)) => envoy::allow(*allowed),
+            (Self::Haproxy, FrontVerdict::Allow(allowed)) => haproxy::allow(*allowed),
+            (Self::Nginx, FrontVerdict::Allow(allowed)) => nginx::allow(*allowed),
+            (Self::Traefik, FrontVerdict::Allow(allowed)) => traefik::allow(*allowed),
+            (Self::Caddy | Self::Haproxy, FrontVerdict::Deny(denied)) => write::refusal(denied.response),
+            (Self::Envoy, FrontVerdict::Deny(denied)) => envoy::deny(denied.response),
+            (Self::Nginx, FrontVerdict::Deny(denied)) => nginx::deny(*denied),
+            (Self::Traefik, FrontVerdict::Deny(denied)) => traefik::deny(*denied),
         }
     }
 }

@@ -11,7 +11,7 @@ use portcullis_wire::peer::Peer;
 
 use super::write;
 use crate::forward_auth::Allowed;
-use crate::forward_auth::Front;
+use crate::forward_auth::FrontProxy;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
 use crate::forward_auth::verdict::Denied;
@@ -20,7 +20,7 @@ use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
 
 /// `X-Original-URL` is `$scheme://$http_host$request_uri`: one header, so that its parts can't come from two sides.
-pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Rejection> {
+pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &FrontProxy) -> Result<Original, Rejection> {
     let url = fields::one(headers, "x-original-url")?;
     let malformed = || Rejection::malformed("the front's x-original-url is no URL with a path");
     let (scheme, rest) = url.split_once("://").ok_or_else(malformed)?;
@@ -29,7 +29,7 @@ pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Ori
     let scheme = fields::scheme(scheme)?;
     Ok(Original {
         method: fields::method(fields::one(headers, "x-original-method")?)?,
-        target: Target::named(authority, path_and_query)?,
+        target: Target::from_front(authority, path_and_query)?,
         client: fields::client(headers, scheme, peer, front)?,
         headers: headers.clone(),
     })
@@ -37,8 +37,8 @@ pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Ori
 
 /// nginx reads one cookie of a response: up to 1.22 the first, and later all in one line, which no browser reads.
 pub(super) fn allow(mut allowed: Allowed) -> Response<Body> {
-    write::one_cookie(&mut allowed.for_client);
-    write::allow_with_all(allowed)
+    write::keep_last_cookie(&mut allowed.for_client);
+    write::allow_with_unchanged(allowed)
 }
 
 /// 401 or 403, whatever the refusal was. What it was stands in `X-Portcullis-Status`, and a redirect's goal in `Location`,
@@ -54,13 +54,13 @@ pub(super) fn deny(denied: Denied) -> Response<Body> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(STATUS, HeaderValue::from(meant.as_u16()));
-    write::one_cookie(headers);
-    one_challenge(headers);
+    write::keep_last_cookie(headers);
+    merge_challenges(headers);
     response
 }
 
 /// Up to 1.22 nginx passes on the first field only, so that all challenges have to stand in it (RFC 9110, section 11.6.1).
-fn one_challenge(headers: &mut HeaderMap) {
+fn merge_challenges(headers: &mut HeaderMap) {
     let challenges = headers.get_all(header::WWW_AUTHENTICATE).iter();
     let joined = challenges
         .map(HeaderValue::as_bytes)

@@ -11,7 +11,7 @@ use crate::forward_auth::verdict::Denied;
 use crate::proxy::body::Body;
 
 pub(super) fn allow(allowed: Allowed) -> Response<Body> {
-    write::allow_with_all(allowed)
+    write::allow_with_unchanged(allowed)
 }
 
 /// Traefik takes a relative `Location` for one below the address that it asked, where no client can go.

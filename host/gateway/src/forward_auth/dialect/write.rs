@@ -21,7 +21,7 @@ pub(super) fn allow(allowed: Allowed) -> Response<Body> {
     }
     let mut response = Response::new(body::full(""));
     *response.headers_mut() = headers;
-    not_to_be_kept(response)
+    forbid_caching(response)
 }
 
 /// What is for the client. What an authenticator says to it must not be taken for what the gateway says to the upstream
@@ -37,7 +37,7 @@ pub(super) fn for_client(allowed: &Allowed) -> HeaderMap {
 }
 
 /// Yes, for a front that copies each header that it knows of from the answer, whether it was changed or not.
-pub(super) fn allow_with_all(mut allowed: Allowed) -> Response<Body> {
+pub(super) fn allow_with_unchanged(mut allowed: Allowed) -> Response<Body> {
     let changes = &mut allowed.changes;
     for (name, value) in &std::mem::take(&mut changes.keep) {
         changes.set.append(name, value.clone());
@@ -54,11 +54,11 @@ pub(super) fn refusal(mut response: Response<Body>) -> Response<Body> {
     for name in front {
         response.headers_mut().remove(name);
     }
-    not_to_be_kept(response)
+    forbid_caching(response)
 }
 
 /// Leaves one cookie, for a front that passes on one at most.
-pub(super) fn one_cookie(headers: &mut HeaderMap) {
+pub(super) fn keep_last_cookie(headers: &mut HeaderMap) {
     // The gateway's own comes last: a session goes before whatever an authenticator sets besides.
     let mut cookies = headers.get_all(header::SET_COOKIE).iter().rev().cloned();
     let Some(cookie) = cookies.next() else { return };
@@ -74,7 +74,7 @@ fn is_for_front(name: &HeaderName) -> bool {
     name.starts_with("x-envoy-") || name.starts_with("x-portcullis-")
 }
 
-fn not_to_be_kept(mut response: Response<Body>) -> Response<Body> {
+fn forbid_caching(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization, Cookie"));
@@ -106,7 +106,7 @@ mod tests {
         for cookie in ["a=1", "b=2", "session=3"] {
             headers.append(header::SET_COOKIE, HeaderValue::from_static(cookie));
         }
-        one_cookie(&mut headers);
+        keep_last_cookie(&mut headers);
         assert_eq!(Vec::from_iter(headers.get_all(header::SET_COOKIE)), ["session=3"]);
     }
 }

@@ -22,8 +22,8 @@ use tonic::Status;
 use tonic::codegen::Service as _;
 
 use crate::answers::response;
-use crate::forward_auth::Front;
-use crate::forward_auth::Verdict;
+use crate::forward_auth::FrontProxy;
+use crate::forward_auth::FrontVerdict;
 use crate::pipeline::Gateway;
 use crate::pipeline::audit;
 use crate::transport::connection::Connection;
@@ -32,19 +32,19 @@ use crate::transport::connection::unless_it_panics;
 
 /// What a listener for Envoy serves.
 #[derive(Clone, Debug)]
-pub(crate) struct ExtAuthz(AuthorizationServer<Judge>);
+pub(crate) struct ExtAuthz(AuthorizationServer<CheckService>);
 
 impl ExtAuthz {
     /// `max_header_size` bounds the headers of a request that Envoy asks about, in bytes.
-    pub(crate) fn new(gateway: Arc<Gateway>, front: Front, max_header_size: usize) -> Self {
-        let judge = Judge {
+    pub(crate) fn new(gateway: Arc<Gateway>, front: FrontProxy, max_header_size: usize) -> Self {
+        let service = CheckService {
             gateway,
             front,
             max_header_size,
         };
         // What is larger is an error and no answer, so this is far above what Envoy says of the largest request. It may
         // show a body too, which nobody here reads.
-        Self(AuthorizationServer::new(judge).max_decoding_message_size(MAX_MESSAGE + 4 * max_header_size))
+        Self(AuthorizationServer::new(service).max_decoding_message_size(MAX_MESSAGE + 4 * max_header_size))
     }
 }
 
@@ -65,41 +65,41 @@ impl Service for ExtAuthz {
 }
 
 #[derive(Debug)]
-struct Judge {
+struct CheckService {
     gateway: Arc<Gateway>,
-    front: Front,
+    front: FrontProxy,
     max_header_size: usize,
 }
 
 #[tonic::async_trait]
-impl Authorization for Judge {
+impl Authorization for CheckService {
     /// Answers every question. An error would leave it to `failure_mode_allow` whether the request may pass.
     async fn check(&self, request: tonic::Request<CheckRequest>) -> Result<tonic::Response<CheckResponse>, Status> {
         let (metadata, extensions, check) = request.into_parts();
         let Some(peer) = extensions.get::<Peer>() else {
             return Err(Status::internal("nobody knows who asks"));
         };
-        let verdict = unless_it_panics(self.judge(*peer, metadata.as_ref(), check)).await;
+        let verdict = unless_it_panics(self.decide(*peer, metadata.as_ref(), check)).await;
         let response = match verdict {
             Some(verdict) => write::response(verdict).await,
-            None => write::response(Verdict::deny(response::failure())).await,
+            None => write::response(FrontVerdict::deny(response::failure())).await,
         };
         Ok(tonic::Response::new(response))
     }
 }
 
-impl Judge {
-    async fn judge(&self, peer: Peer, metadata: &HeaderMap, check: CheckRequest) -> Verdict {
+impl CheckService {
+    async fn decide(&self, peer: Peer, metadata: &HeaderMap, check: CheckRequest) -> FrontVerdict {
         let original = self
             .front
             .admit(peer, metadata)
             .and_then(|()| read::original(check, peer, &self.front, self.max_header_size));
         match original {
-            Ok(original) => self.gateway.judge(original, timeout(metadata)).await,
+            Ok(original) => self.gateway.decide_for_front(original, timeout(metadata)).await,
             Err(rejection) => {
                 let front = Client::behind(peer, http::uri::Scheme::HTTP, peer.address());
                 audit::rejected(&front, &Method::POST, "Check", &rejection);
-                Verdict::deny(rejection.into_response())
+                FrontVerdict::deny(rejection.into_response())
             }
         }
     }

@@ -14,7 +14,7 @@ use portcullis_wire::client;
 use portcullis_wire::client::Client;
 use portcullis_wire::peer;
 
-use crate::forward_auth::Front;
+use crate::forward_auth::FrontProxy;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
 use crate::pipeline::Rejection;
@@ -24,7 +24,7 @@ use crate::pipeline::target::Target;
 pub(super) fn original(
     check: CheckRequest,
     peer: peer::Peer,
-    front: &Front,
+    front: &FrontProxy,
     max_header_size: usize,
 ) -> Result<Original, Rejection> {
     let attributes = check.attributes.ok_or_else(|| missing("attributes"))?;
@@ -37,7 +37,7 @@ pub(super) fn original(
         .and_then(address)
         .ok_or_else(|| missing("attributes.source.address"))?;
     let method = fields::method(&http.method)?;
-    let target = Target::named(&http.host, &http.path)?;
+    let target = Target::from_front(&http.host, &http.path)?;
     let headers = headers(http, max_header_size)?;
     // `scheme` may be the client's own word over HTTP/2; Envoy overwrites this one.
     let scheme = fields::scheme(fields::one(&headers, "x-forwarded-proto")?)?;
@@ -73,7 +73,7 @@ fn address(peer: Peer) -> Option<IpAddr> {
 /// credentials look like one.
 fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
     let mut headers = HeaderMap::new();
-    let mut room = max_size;
+    let mut remaining = max_size;
     let raw = http.header_map.into_iter().flat_map(|map| map.headers);
     let raw = raw.map(|header| {
         let value = if header.raw_value.is_empty() {
@@ -87,9 +87,9 @@ fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
         .headers
         .into_iter()
         .map(|(key, value)| (key, value.into_bytes(), false));
-    for (key, value, is_alone) in raw.chain(joined) {
-        let left = room.checked_sub(key.len() + value.len() + SEPARATORS);
-        room = left.ok_or_else(|| Rejection::malformed("the headers are larger than server.max_header_size"))?;
+    for (key, value, is_separate) in raw.chain(joined) {
+        let left = remaining.checked_sub(key.len() + value.len() + SEPARATORS);
+        remaining = left.ok_or_else(|| Rejection::malformed("the headers are larger than server.max_header_size"))?;
         // Pseudo-headers are attributes too.
         if key.starts_with(':') {
             continue;
@@ -98,7 +98,7 @@ fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
         let name = HeaderName::from_bytes(key.as_bytes()).map_err(|_| malformed())?;
         let value = HeaderValue::from_bytes(&value).map_err(|_| malformed())?;
         let is_credential = name == header::AUTHORIZATION || name == header::PROXY_AUTHORIZATION;
-        if is_credential && !is_alone && value.as_bytes().contains(&b',') {
+        if is_credential && !is_separate && value.as_bytes().contains(&b',') {
             return Err(Rejection::malformed(
                 "the credentials have a comma, which may join two; say encode_raw_headers: true to Envoy",
             ));

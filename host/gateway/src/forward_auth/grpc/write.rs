@@ -19,14 +19,14 @@ use http_body_util::BodyExt;
 use tonic::Code;
 
 use crate::forward_auth::Allowed;
-use crate::forward_auth::Verdict;
+use crate::forward_auth::FrontVerdict;
 use crate::proxy::body::Body;
 
 /// Writes a verdict down.
-pub(super) async fn response(verdict: Verdict) -> CheckResponse {
+pub(super) async fn response(verdict: FrontVerdict) -> CheckResponse {
     match verdict {
-        Verdict::Allow(allowed) => allow(*allowed),
-        Verdict::Deny(denied) => deny(denied.response).await,
+        FrontVerdict::Allow(allowed) => allow(*allowed),
+        FrontVerdict::Deny(denied) => deny(denied.response).await,
     }
 }
 

@@ -37,9 +37,9 @@ use crate::proxy::Proxy;
 use crate::proxy::body::Body;
 use crate::routing::template::Unbound;
 
-use self::decision_cache::Answer;
+use self::decision_cache::CachedVerdict;
 use self::decision_cache::DecisionCache;
-use self::verdict::Verdict;
+use self::verdict::UpstreamVerdict;
 
 /// Asks upstreams about users, a bounded number of questions at once.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) struct Authorizer {
 impl Admitted {
     /// Asks the upstream whether the request may go on, where its route wants that. Without an answer it may not.
     ///
-    /// An explained request is not asked about: the question becomes its proviso.
+    /// An explained request is not asked about: the question becomes its condition.
     pub(super) async fn authorize(
         self,
         entrance: Entrance,
@@ -60,7 +60,7 @@ impl Admitted {
         generation: Arc<Generation>,
     ) -> Result<Outgoing, Rejection> {
         let Some(with) = &self.route.config.authorize else {
-            return Ok(self.goes_on(generation, None));
+            return Ok(self.into_outgoing(generation, None));
         };
         let path = match with.template.bind(&self.request.target.path) {
             Ok(path) => path,
@@ -70,11 +70,11 @@ impl Admitted {
         if !entrance.serves() {
             let upstream = self.route.config.upstream.as_ref();
             let upstream = upstream.map(ToString::to_string).unwrap_or_default();
-            let proviso = format!(
+            let condition = format!(
                 "{} {upstream}{path} is answered 2xx for this user",
                 with.template.method()
             );
-            return Ok(self.goes_on(generation, Some(proviso)));
+            return Ok(self.into_outgoing(generation, Some(condition)));
         }
         let verdict = match self.sender.user() {
             Some(user) => {
@@ -83,10 +83,10 @@ impl Admitted {
                     .await
             }
             // Configurations in which an anonymous request comes here are refused.
-            None => Verdict::Unavailable,
+            None => UpstreamVerdict::Unavailable,
         };
         let Some(refusal) = verdict.refusal() else {
-            return Ok(self.goes_on(generation, None));
+            return Ok(self.into_outgoing(generation, None));
         };
         if let Some(user) = self.sender.user() {
             let entry = self.entry();
@@ -95,11 +95,11 @@ impl Admitted {
         Err(self.deny(refusal, None))
     }
 
-    fn goes_on(self, generation: Arc<Generation>, proviso: Option<String>) -> Outgoing {
+    fn into_outgoing(self, generation: Arc<Generation>, condition: Option<String>) -> Outgoing {
         Outgoing {
             admitted: self,
             generation,
-            proviso,
+            condition,
         }
     }
 }
@@ -121,39 +121,39 @@ impl Authorizer {
         user: &Authenticated,
         path: CanonicalPath,
         question: &str,
-    ) -> Verdict {
+    ) -> UpstreamVerdict {
         let Ok(key) = key(head, user, question) else {
-            return Verdict::Unavailable;
+            return UpstreamVerdict::Unavailable;
         };
-        let (verdict, was_cached) = self.cache.get(key, self.answer(proxy, with, head, path)).await;
+        let (verdict, was_cached) = self.cache.get(key, self.check_upstream(proxy, with, head, path)).await;
         counter!("portcullis_route_authorizations_total",
             "route" => head.route.name.clone(), "verdict" => verdict.label(), "kept" => was_cached.to_string())
         .increment(1);
         verdict
     }
 
-    async fn answer(
+    async fn check_upstream(
         &self,
         proxy: &Proxy,
         with: &AuthorizeWith,
         head: &UpstreamHead<'_>,
         path: CanonicalPath,
-    ) -> Answer {
-        let verdict = match tokio::time::timeout(TIMEOUT, self.ask(proxy, with, head, path)).await {
+    ) -> CachedVerdict {
+        let verdict = match tokio::time::timeout(TIMEOUT, self.send_check(proxy, with, head, path)).await {
             Ok(Ok(verdict)) => verdict,
-            Ok(Err(why)) => unanswered(head.route, &why),
-            Err(_) => unanswered(head.route, "it did not answer in time"),
+            Ok(Err(why)) => check_failed(head.route, &why),
+            Err(_) => check_failed(head.route, "it did not answer in time"),
         };
-        Answer::new(verdict, verdict.counts(with.kept))
+        CachedVerdict::new(verdict, verdict.lifetime(with.kept))
     }
 
-    async fn ask(
+    async fn send_check(
         &self,
         proxy: &Proxy,
         with: &AuthorizeWith,
         head: &UpstreamHead<'_>,
         path: CanonicalPath,
-    ) -> Result<Verdict, String> {
+    ) -> Result<UpstreamVerdict, String> {
         let Some(Destination::Upstream(upstream)) = &head.route.upstream else {
             return Err("there is no upstream".to_owned());
         };
@@ -185,7 +185,7 @@ impl Authorizer {
             trailers: Arc::default(),
         };
         let response = proxy.forward(upstream, request).await;
-        Verdict::of(response.map_err(|unanswered| unanswered.error.to_string())?.status())
+        UpstreamVerdict::of(response.map_err(|unanswered| unanswered.error.to_string())?.status())
     }
 }
 
@@ -205,9 +205,9 @@ fn key(head: &UpstreamHead<'_>, user: &Authenticated, question: &str) -> serde_j
     serde_json::to_string(&(&head.route.name, question, host, user.authenticator(), user.identity()))
 }
 
-fn unanswered(route: &Route, why: &str) -> Verdict {
+fn check_failed(route: &Route, why: &str) -> UpstreamVerdict {
     tracing::warn!(route = route.name, why, "the upstream can't be asked about a user");
-    Verdict::Unavailable
+    UpstreamVerdict::Unavailable
 }
 
 /// How long an upstream may take to answer.

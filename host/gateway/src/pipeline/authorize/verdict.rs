@@ -10,7 +10,7 @@ use crate::proxy::body::Body;
 
 /// What an upstream says of a user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum UpstreamVerdict {
     /// 2xx.
     Allow,
     /// 401 or 403.
@@ -21,7 +21,7 @@ pub(super) enum Verdict {
     Unavailable,
 }
 
-impl Verdict {
+impl UpstreamVerdict {
     pub(super) fn of(status: StatusCode) -> Result<Self, String> {
         match status {
             status if status.is_success() => Ok(Self::Allow),
@@ -31,11 +31,11 @@ impl Verdict {
         }
     }
 
-    /// How long it counts, where a yes counts this long.
-    pub(super) fn counts(self, yes: Duration) -> Duration {
+    /// How long it counts, where a allowed counts this long.
+    pub(super) fn lifetime(self, allowed: Duration) -> Duration {
         match self {
-            Self::Allow => yes,
-            Self::Forbid | Self::NotFound => yes.min(LONGEST_NO),
+            Self::Allow => allowed,
+            Self::Forbid | Self::NotFound => allowed.min(MAX_DENIAL_LIFETIME),
             Self::Unavailable => Duration::ZERO,
         }
     }
@@ -61,4 +61,4 @@ impl Verdict {
 }
 
 /// How long a no counts at most: somebody who was just let in shouldn't wait.
-const LONGEST_NO: Duration = Duration::from_secs(1);
+const MAX_DENIAL_LIFETIME: Duration = Duration::from_secs(1);
