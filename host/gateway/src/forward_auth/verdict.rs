@@ -1,5 +1,5 @@
-//! Whether a front's request may go on. It is decided about as a request to the gateway itself is, and only then written
-//! down what the front needs to know.
+//! Whether a front's request may go on. It is decided about as a request to the gateway itself is, and only then
+//! written down what the front needs to know.
 
 use std::time::Duration;
 
@@ -102,7 +102,8 @@ impl Gateway {
                 Ok(decided) => decided,
                 Err(_) => {
                     timed_out(limit, &path, &client);
-                    return FrontVerdict::deny(response::unavailable("Authentication is unavailable")).with_origin(origin);
+                    return FrontVerdict::deny(response::unavailable("Authentication is unavailable"))
+                        .with_origin(origin);
                 }
             },
         };
@@ -133,7 +134,7 @@ fn allow(outgoing: Outgoing) -> FrontVerdict {
     let changes = match changes {
         Ok(changes) => changes,
         Err(error) => {
-            tracing::warn!(route = outgoing.route().name, why = %error, "a user can't be sent to the upstream");
+            tracing::warn!(route = outgoing.route().name, why = %error, "the request can't be written for the upstream");
             let mut refused = response::error(StatusCode::FORBIDDEN, "Forbidden");
             outgoing.into_response_headers().apply(refused.headers_mut());
             return FrontVerdict::deny(refused);

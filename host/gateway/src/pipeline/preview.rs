@@ -1,4 +1,4 @@
-//! The last step of a request that is only explained: what would happen to it, for an operator who asks before a client does.
+//! The last step of `explain`: describes what would happen to a request, without sending it to an upstream.
 
 use std::sync::Arc;
 
@@ -21,39 +21,39 @@ use crate::pipeline::sender::Sender;
 /// What would happen to a request.
 #[derive(Debug)]
 pub(crate) struct Preview {
-    /// Its route. `None` if it leads to none.
+    /// The route. `None` if no route matches.
     pub(crate) route: Option<Arc<Route>>,
-    /// What is known of who sent it. `None` if it comes to no route.
+    /// What is known about the sender. `None` if no route matches.
     pub(crate) sender: Option<Sender>,
-    /// How it ends.
+    /// How the request would end.
     pub(crate) outcome: PreviewOutcome,
 }
 
 /// How a request would end.
 #[derive(Debug)]
 pub(crate) enum PreviewOutcome {
-    /// The gateway answers.
+    /// The gateway would answer the request itself.
     Answer {
-        /// With this status.
+        /// The status of the response.
         status: StatusCode,
-        /// Because of this. `None` if the authenticators say so.
+        /// The reason. `None` if an authenticator decided: the steps of its decision have the reasons.
         why: Option<String>,
-        /// And with these challenges.
+        /// The challenges of the response.
         challenges: HeaderMap,
     },
-    /// It goes on to the route's upstream.
+    /// The request would be forwarded to the route's upstream.
     Forward {
         /// The headers that tell the upstream who the user is.
         identity: HeaderMap,
-        /// What has to be true besides, and isn't looked into.
+        /// A further condition that was not checked.
         condition: Option<String>,
     },
-    /// The gateway answers it with a page of its own.
+    /// The gateway would answer with a page of its own.
     Internal,
 }
 
 impl Gateway {
-    /// Says what would happen to a request from this peer.
+    /// Describes what would happen to a request of this peer.
     pub(crate) async fn preview(&self, peer: Peer, scheme: Scheme, parts: Parts) -> Preview {
         let client = self.client(peer, scheme, &parts.headers);
         match self.read_and_decide(Entrance::Explain, client, parts).await {
@@ -80,7 +80,7 @@ impl Preview {
                 identity: headers,
                 condition: match outgoing.sender() {
                     Sender::Upstream { scheme } => Some(format!(
-                        "the upstream takes the credentials, whose scheme {scheme} is left to it"
+                        "the upstream accepts the credentials, whose scheme {scheme} it verifies itself"
                     )),
                     Sender::Public | Sender::Decided { .. } => outgoing.condition().map(str::to_owned),
                 },

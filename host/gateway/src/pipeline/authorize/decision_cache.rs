@@ -1,5 +1,4 @@
-//! Answers that upstreams gave about users, cache for a short while. Whoever asks what is being asked already waits for
-//! that answer.
+//! A cache of the upstreams' verdicts about users. Concurrent identical checks share one request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +9,11 @@ use tokio::sync::OnceCell;
 
 use super::UpstreamVerdict;
 
-/// Verdicts by what they depend on, within bounds.
+/// Verdicts by everything that they depend on, up to a total size.
 #[derive(Debug)]
 pub(super) struct DecisionCache(Cache<String, Arc<OnceCell<CachedVerdict>>>);
 
-/// What was answered, and how long it counts.
+/// A verdict, and when it expires.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CachedVerdict {
     pub(super) verdict: UpstreamVerdict,
@@ -46,8 +45,9 @@ impl DecisionCache {
         Self(cache)
     }
 
-    /// The verdict that is cache, or else the one that `ask` comes to, and whether it was cache. An answer that doesn't last
-    /// serves those who wait for it, and nobody after.
+    /// Returns the cached verdict for `key`, or else the result of `check`, and whether the verdict was cached.
+    ///
+    /// A verdict without a lifetime is shared with the requests that already wait for it, but not with later ones.
     pub(super) async fn get(&self, key: String, check: impl Future<Output = CachedVerdict>) -> (UpstreamVerdict, bool) {
         let is_expired = |cell: &Arc<OnceCell<CachedVerdict>>| cell.get().is_some_and(CachedVerdict::is_expired);
         let cell = self
@@ -66,11 +66,11 @@ impl DecisionCache {
     }
 }
 
-/// What an entry takes beside its key, in bytes.
+/// The size of an entry without its key, in bytes.
 const OVERHEAD: usize = 256;
-/// All entries together, in bytes.
+/// The size of all entries together, in bytes.
 const CAPACITY: u64 = 16 * 1024 * 1024;
-/// Longer than any answer counts.
+/// Longer than the lifetime of any verdict.
 const MAX_LIFETIME: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_who_ask_at_once_are_one_question() {
+    async fn concurrent_identical_checks_share_one_request() {
         let (cache, count) = (DecisionCache::new(), AtomicUsize::new(0));
         let many = (0..20).map(|_| runs_check(&cache, &count, "a", Duration::ZERO));
         let fresh = futures_util::future::join_all(many).await;
@@ -98,23 +98,23 @@ mod tests {
         assert_eq!(count.load(Ordering::SeqCst), 1);
         assert!(
             runs_check(&cache, &count, "a", Duration::ZERO).await,
-            "the answer was for those who waited"
+            "a verdict without a lifetime must not be cached"
         );
     }
 
     #[tokio::test]
-    async fn an_answer_counts_as_long_as_it_says() {
+    async fn a_verdict_is_cached_for_its_lifetime() {
         let (cache, count) = (DecisionCache::new(), AtomicUsize::new(0));
         assert!(runs_check(&cache, &count, "a", Duration::from_secs(60)).await);
         assert!(!runs_check(&cache, &count, "a", Duration::from_secs(60)).await);
         assert!(
             runs_check(&cache, &count, "b", Duration::from_secs(60)).await,
-            "another question is another entry"
+            "another key has its own entry"
         );
     }
 
     #[tokio::test]
-    async fn who_gives_up_leaves_the_question_to_the_next() {
+    async fn a_check_that_was_cancelled_is_repeated_by_the_next_request() {
         let (cache, count) = (Arc::new(DecisionCache::new()), Arc::new(AtomicUsize::new(0)));
         let hanging = cache.get("a".to_owned(), std::future::pending());
         assert!(tokio::time::timeout(Duration::from_millis(20), hanging).await.is_err());

@@ -1,4 +1,4 @@
-//! What an upstream's answer to a question means, how long it counts, and what the client hears.
+//! What an upstream's answer to an authorization request means: how long it is cached, and what the client gets.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::answers::response;
 use crate::proxy::body::Body;
 
-/// What an upstream says of a user.
+/// An upstream's verdict about a user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum UpstreamVerdict {
     /// 2xx.
@@ -17,7 +17,7 @@ pub(super) enum UpstreamVerdict {
     Forbid,
     /// 404.
     NotFound,
-    /// Anything else, or nothing.
+    /// Any other status, or no response.
     Unavailable,
 }
 
@@ -31,7 +31,7 @@ impl UpstreamVerdict {
         }
     }
 
-    /// How long it counts, where a allowed counts this long.
+    /// How long the verdict is cached, if [`Self::Allow`] is cached for `allowed`.
     pub(super) fn lifetime(self, allowed: Duration) -> Duration {
         match self {
             Self::Allow => allowed,
@@ -49,7 +49,7 @@ impl UpstreamVerdict {
         }
     }
 
-    /// What a client hears who may not go on.
+    /// The response to the client. `None` for [`Self::Allow`].
     pub(super) fn refusal(self) -> Option<Response<Body>> {
         match self {
             Self::Allow => None,
@@ -60,5 +60,5 @@ impl UpstreamVerdict {
     }
 }
 
-/// How long a no counts at most: somebody who was just let in shouldn't wait.
+/// How long a denial is cached at most. A user who has just been given access should not have to wait.
 const MAX_DENIAL_LIFETIME: Duration = Duration::from_secs(1);
