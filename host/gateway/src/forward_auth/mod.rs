@@ -1,5 +1,5 @@
-//! The gateway as the authenticator of a proxy in front: nginx, Traefik, Caddy, HAProxy or Envoy asks about each request
-//! of its own, and goes by the answer. A route means what it means where the gateway is the proxy itself.
+//! Forward auth: a front (nginx, Traefik, Caddy, HAProxy or Envoy) asks the gateway about each of its requests, and
+//! acts on the response. A route has the same meaning as when the gateway itself is the proxy.
 
 mod changes;
 mod dialect;
@@ -30,7 +30,7 @@ pub(crate) use self::verdict::Allowed;
 pub(crate) use self::verdict::FrontVerdict;
 pub(crate) use self::verdict::Original;
 
-/// What a listener for fronts alone serves: the endpoints, and nothing else.
+/// The service of a listener for fronts. It has the endpoints only.
 #[derive(Clone, Debug)]
 pub(crate) struct ForwardAuth {
     gateway: Arc<Gateway>,
@@ -65,7 +65,7 @@ impl Service for ForwardAuth {
 }
 
 impl Gateway {
-    /// Answers a front that asks about a request of its own. Whatever goes wrong, the front hears no.
+    /// Answers a front that asks about one of its requests. Any error is answered with a denial.
     pub(crate) async fn subrequest(
         &self,
         front: &FrontProxy,

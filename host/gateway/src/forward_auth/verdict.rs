@@ -1,5 +1,5 @@
-//! Whether a front's request may go on. It is decided about as a request to the gateway itself is, and only then
-//! written down what the front needs to know.
+//! Decides whether a front may forward its request. The decision is the same as for a request to the gateway itself;
+//! only the last step differs.
 
 use std::time::Duration;
 
@@ -30,34 +30,34 @@ pub(crate) struct Original {
     pub(crate) method: Method,
     pub(crate) target: Target,
     pub(crate) client: Client,
-    /// As the front passes them on; what stands there for the front's own use is removed later.
+    /// The headers that the front passes on. Those that the front added for the gateway are removed later.
     pub(crate) headers: HeaderMap,
 }
 
-/// The answer to a front, before it is written the way that the front reads it.
+/// The verdict for a front, before it is written in the front's protocol.
 #[derive(Debug)]
 pub(crate) enum FrontVerdict {
-    /// The request may go on.
+    /// The front may forward the request.
     Allow(Box<Allowed>),
-    /// The client gets this.
+    /// The front must deny the request.
     Deny(Box<Denied>),
 }
 
-/// A request that may go on.
+/// A request that the front may forward.
 #[derive(Debug)]
 pub(crate) struct Allowed {
-    /// What the front has to change in it.
+    /// The changes that the front has to make to the request.
     pub(crate) changes: Changes,
-    /// What belongs on the response to the client.
+    /// The headers for the response to the client.
     pub(crate) for_client: HeaderMap,
 }
 
-/// A request that may not go on.
+/// A request that the front must deny.
 #[derive(Debug)]
 pub(crate) struct Denied {
-    /// What the client would get from the gateway itself.
+    /// The response that the client would get from the gateway itself.
     pub(crate) response: Response<Body>,
-    /// The URL that the client asked for, without path; none: it isn't known.
+    /// The origin of the URL that the client requested. `None` if it isn't known.
     pub(crate) origin: Option<String>,
 }
 
@@ -66,7 +66,7 @@ impl FrontVerdict {
         Self::Deny(Box::new(Denied { response, origin: None }))
     }
 
-    /// The same for a client that asked for something at this origin.
+    /// Adds the origin of the URL that the client requested.
     fn with_origin(mut self, origin: Option<String>) -> Self {
         if let Self::Deny(denied) = &mut self {
             denied.origin = origin;
@@ -76,8 +76,9 @@ impl FrontVerdict {
 }
 
 impl Gateway {
-    /// Decides about the request of a front, as about one of the gateway's own. `timeout` is how long the front waits
-    /// before it decides by itself. `None` if it waits for ever.
+    /// Decides about a front's request as about a request to the gateway itself.
+    ///
+    /// `timeout` is how long the decision may take. `None` if there is no limit.
     pub(crate) async fn decide_for_front(&self, original: Original, timeout: Option<Duration>) -> FrontVerdict {
         let Original {
             method,
@@ -97,7 +98,7 @@ impl Gateway {
         let decided = self.decide(Entrance::Front, Received { client, target, parts });
         let decided = match waiting {
             None => decided.await,
-            // Some fronts let a request pass once they have waited for too long, so that none may wait so long.
+            // After their own timeout some fronts let a request pass, so the verdict must come earlier.
             Some((limit, path, client)) => match tokio::time::timeout(limit, decided).await {
                 Ok(decided) => decided,
                 Err(_) => {
@@ -109,7 +110,7 @@ impl Gateway {
         };
         let verdict = match decided {
             Ok(pipeline::Accepted::Forward(outgoing)) => allow(*outgoing),
-            // Not even a front is shown the gateway's own pages.
+            // The gateway's own pages aren't available through a front.
             Ok(pipeline::Accepted::Internal(_)) => FrontVerdict::deny(Rejection::Route.into_response()),
             Err(rejection) => FrontVerdict::deny(rejection.into_response()),
         };
@@ -123,11 +124,11 @@ fn timed_out(limit: Duration, path: &str, client: &Client) {
         path,
         client = %client.shown_address(),
         timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-        "the front would not have waited for the decision"
+        "the decision took longer than the front waits"
     );
 }
 
-/// What a front does with a request that may go on.
+/// The verdict for a request that was accepted.
 fn allow(outgoing: Outgoing) -> FrontVerdict {
     let changes = Changes::of(&outgoing);
     let mut for_client = HeaderMap::new();
@@ -144,7 +145,7 @@ fn allow(outgoing: Outgoing) -> FrontVerdict {
     FrontVerdict::Allow(Box::new(Allowed { changes, for_client }))
 }
 
-/// A client that sends two of these means to be read in two ways.
+/// Rejects repeated fields that must be single: two programs could read different ones.
 fn reject_duplicates(headers: &HeaderMap) -> Result<(), Rejection> {
     for name in SINGLETONS {
         if headers.get_all(&name).iter().count() > 1 {

@@ -1,5 +1,5 @@
-//! Envoy, `ext_authz` over HTTP. It sends the request line itself below the endpoint, shows only the headers that its
-//! configuration allows, and lets a request pass at 200 alone.
+//! Envoy's `ext_authz` over HTTP. Envoy appends the original path to the endpoint, sends only the headers that its
+//! configuration allows, and accepts a request only if the response is 200.
 
 use std::time::Duration;
 
@@ -32,13 +32,14 @@ pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &FrontProxy) ->
     })
 }
 
-/// Most of the time that Envoy waits. When that is over Envoy goes by `failure_mode_allow`, which may let the request in.
+/// Three quarters of Envoy's own timeout. After that timeout, Envoy applies `failure_mode_allow`, which may let the
+/// request pass.
 pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    let waits = headers.get(EXPECTED_TIMEOUT)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_millis(waits) / 4 * 3)
+    let timeout = headers.get(EXPECTED_TIMEOUT)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_millis(timeout) / 4 * 3)
 }
 
-/// What is not set is removed by name: Envoy keeps what the client sent, unless it is told.
+/// Headers are removed by name, because Envoy keeps the client's headers otherwise.
 pub(super) fn allow(allowed: Allowed) -> Response<Body> {
     let names = Vec::from_iter(allowed.changes.remove.iter().map(HeaderName::as_str)).join(",");
     let mut response = write::allow(allowed);
@@ -48,7 +49,7 @@ pub(super) fn allow(allowed: Allowed) -> Response<Body> {
     response
 }
 
-/// Envoy takes 5xx for a failure and goes by `failure_mode_allow`, so a refusal is none.
+/// Envoy treats 5xx as a failure and applies `failure_mode_allow`, so a denial must have another status.
 pub(super) fn deny(response: Response<Body>) -> Response<Body> {
     let mut response = write::refusal(response);
     if response.status().is_server_error() {

@@ -1,5 +1,5 @@
-//! What Traefik, Caddy and HAProxy say about a request: `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri` and `-For`. They
-//! overwrite what a client sent under these names, and all of them are required.
+//! The headers by which Traefik, Caddy and HAProxy describe a request: `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`
+//! and `-For`. All are required, and these fronts overwrite what the client sent with the same names.
 
 use http::HeaderMap;
 use portcullis_wire::peer::Peer;

@@ -1,5 +1,5 @@
-//! Envoy's question over gRPC: `envoy.service.auth.v3.Authorization/Check`. It says more than a subrequest can, so its
-//! answer can name every header that must go.
+//! Envoy's `ext_authz` over gRPC: `envoy.service.auth.v3.Authorization/Check`. It describes a request completely, so
+//! the response can name every header that Envoy must remove.
 
 mod read;
 mod write;
@@ -30,20 +30,20 @@ use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
 use crate::transport::connection::unless_it_panics;
 
-/// What a listener for Envoy serves.
+/// The service of a listener for Envoy.
 #[derive(Clone, Debug)]
 pub(crate) struct ExtAuthz(AuthorizationServer<CheckService>);
 
 impl ExtAuthz {
-    /// `max_header_size` bounds the headers of a request that Envoy asks about, in bytes.
+    /// `max_header_size` limits the headers of a request that Envoy asks about, in bytes.
     pub(crate) fn new(gateway: Arc<Gateway>, front: FrontProxy, max_header_size: usize) -> Self {
         let service = CheckService {
             gateway,
             front,
             max_header_size,
         };
-        // What is larger is an error and no answer, so this is far above what Envoy says of the largest request. It may
-        // show a body too, which nobody here reads.
+        // A larger message fails without a verdict, so the limit is far above the largest message that Envoy sends.
+        // Envoy may also send the body, which the gateway doesn't read.
         Self(AuthorizationServer::new(service).max_decoding_message_size(MAX_MESSAGE + 4 * max_header_size))
     }
 }
@@ -73,11 +73,12 @@ struct CheckService {
 
 #[tonic::async_trait]
 impl Authorization for CheckService {
-    /// Answers every question. An error would leave it to `failure_mode_allow` whether the request may pass.
+    /// Always returns a verdict. After an error, Envoy would apply `failure_mode_allow`, which may let the request
+    /// pass.
     async fn check(&self, request: tonic::Request<CheckRequest>) -> Result<tonic::Response<CheckResponse>, Status> {
         let (metadata, extensions, check) = request.into_parts();
         let Some(peer) = extensions.get::<Peer>() else {
-            return Err(Status::internal("nobody knows who asks"));
+            return Err(Status::internal("the peer is unknown"));
         };
         let verdict = unless_it_panics(self.decide(*peer, metadata.as_ref(), check)).await;
         let response = match verdict {
@@ -105,7 +106,7 @@ impl CheckService {
     }
 }
 
-/// Most of the time that Envoy waits (gRPC over HTTP/2, `grpc-timeout`). When that is over Envoy goes by
+/// Three quarters of Envoy's own timeout (gRPC over HTTP/2, `grpc-timeout`). After that timeout, Envoy applies
 /// `failure_mode_allow`.
 fn timeout(metadata: &HeaderMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
@@ -119,8 +120,8 @@ fn timeout(metadata: &HeaderMap) -> Option<Duration> {
         "n" => 1,
         _ => return None,
     };
-    let waits = digits.parse::<u32>().ok()?;
-    Some(Duration::from_nanos(nanoseconds).checked_mul(waits)? / 4 * 3)
+    let timeout = digits.parse::<u32>().ok()?;
+    Some(Duration::from_nanos(nanoseconds).checked_mul(timeout)? / 4 * 3)
 }
 
 const MAX_MESSAGE: usize = 1024 * 1024;
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn envoys_patience_is_known_before_it_ends() {
+    fn the_verdict_is_due_before_envoys_timeout() {
         for (text, expected) in [
             ("200m", Some(Duration::from_millis(150))),
             ("2S", Some(Duration::from_millis(1500))),

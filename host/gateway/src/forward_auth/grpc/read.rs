@@ -1,4 +1,5 @@
-//! What Envoy says about a request. An attribute that is missing or malformed is refused, as a header of a front is.
+//! Reads Envoy's description of a request. A missing or malformed attribute is rejected, like a header of another
+//! front.
 
 use std::net::IpAddr;
 
@@ -39,9 +40,9 @@ pub(super) fn original(
     let method = fields::method(&http.method)?;
     let target = Target::from_front(&http.host, &http.path)?;
     let headers = headers(http, max_header_size)?;
-    // `scheme` may be the client's own word over HTTP/2; Envoy overwrites this one.
+    // Over HTTP/2 the client chooses `scheme`, but Envoy overwrites this header.
     let scheme = fields::scheme(fields::one(&headers, "x-forwarded-proto")?)?;
-    let seen = if front.trusts(&source) {
+    let address = if front.trusts(&source) {
         client::forwarded_address(&headers, front.trusted_proxies()).unwrap_or(source)
     } else {
         source
@@ -49,13 +50,13 @@ pub(super) fn original(
     Ok(Original {
         method,
         target,
-        client: Client::behind(peer, scheme, seen),
+        client: Client::behind(peer, scheme, address),
         headers,
     })
 }
 
 fn missing(attribute: &str) -> Rejection {
-    Rejection::malformed(format_args!("Envoy sends no {attribute}"))
+    Rejection::malformed(format_args!("Envoy doesn't send {attribute}"))
 }
 
 fn address(peer: Peer) -> Option<IpAddr> {
@@ -69,8 +70,8 @@ fn address(peer: Peer) -> Option<IpAddr> {
     }
 }
 
-/// The headers, one by one with `encode_raw_headers`. Without it Envoy joins what came twice by commas, and two
-/// credentials look like one.
+/// The headers. With `encode_raw_headers`, Envoy sends each field by itself. Without it, Envoy joins repeated fields by
+/// commas, so that two credentials look like one.
 fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
     let mut headers = HeaderMap::new();
     let mut remaining = max_size;
@@ -90,7 +91,7 @@ fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
     for (key, value, is_separate) in raw.chain(joined) {
         let left = remaining.checked_sub(key.len() + value.len() + SEPARATORS);
         remaining = left.ok_or_else(|| Rejection::malformed("the headers are larger than server.max_header_size"))?;
-        // Pseudo-headers are attributes too.
+        // Pseudo-headers are sent as attributes, too.
         if key.starts_with(':') {
             continue;
         }
@@ -100,7 +101,7 @@ fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
         let is_credential = name == header::AUTHORIZATION || name == header::PROXY_AUTHORIZATION;
         if is_credential && !is_separate && value.as_bytes().contains(&b',') {
             return Err(Rejection::malformed(
-                "the credentials have a comma, which may join two; say encode_raw_headers: true to Envoy",
+                "the credentials contain a comma, which may join two fields; set encode_raw_headers: true in Envoy",
             ));
         }
         headers.try_append(name, value).map_err(|_| malformed())?;
@@ -108,5 +109,5 @@ fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
     Ok(headers)
 }
 
-/// What HTTP/1.1 puts around a field, in bytes: a colon, a space and a line break.
+/// The size of what HTTP/1.1 adds to a field, in bytes: a colon, a space and a line break.
 const SEPARATORS: usize = 4;
