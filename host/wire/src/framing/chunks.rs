@@ -1,11 +1,11 @@
-//! Where a chunked body ends (RFC 9112, section 7.1). What is wrong in it hyper refuses; here it only must not lead
-//! past the end that hyper sees.
+//! Finds the end of a chunked body (RFC 9112, section 7.1). hyper rejects invalid bodies; this parser must only never
+//! read past the end that hyper sees.
 
-/// A chunked body as it comes.
+/// A parser for a chunked body that arrives in pieces.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     state: ChunkState,
-    /// The size of the chunk that begins, or how much of it is still to come.
+    /// The size of the chunk as far as it is known, and then how many bytes of the chunk are missing.
     remaining: u64,
 }
 
@@ -13,24 +13,24 @@ pub(super) struct Chunks {
 enum ChunkState {
     #[default]
     Size,
-    /// After the size: spaces, extensions, the end of the line.
+    /// After the size: spaces, extensions, and the end of the line.
     Extension,
     Data,
-    /// The line end after a chunk.
+    /// The end of the line after a chunk.
     DataEnd,
-    /// A line after the last chunk, empty so far.
+    /// The beginning of a line after the last chunk.
     TrailerStart,
     Trailer,
 }
 
-/// What the bytes of a body amount to.
+/// The result of reading some bytes of a body.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Progress {
-    /// The body ended after this many of them.
+    /// The body ends after this many of the bytes.
     Ended(usize),
-    /// It goes on.
+    /// The body doesn't end in these bytes.
     Incomplete,
-    /// It is no chunked body.
+    /// The bytes aren't a valid chunked body.
     Invalid,
 }
 
@@ -58,7 +58,7 @@ impl Chunks {
         Progress::Incomplete
     }
 
-    /// Takes a byte that is no data, and says whether it was the last; none: it can't stand here.
+    /// Reads a byte that isn't data, and returns whether it was the last one of the body. `None` if it is invalid here.
     fn step(&mut self, byte: u8) -> Option<bool> {
         self.state = match (&self.state, byte) {
             (ChunkState::Size | ChunkState::Extension, b'\n') if self.remaining == 0 => ChunkState::TrailerStart,
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_ends_where_it_says_in_whatever_pieces_it_comes() {
+    fn the_end_of_a_body_doesnt_depend_on_how_it_is_split() {
         for (body, end) in [
             ("0\r\n\r\n", 5),
             ("5\r\nhello\r\n0\r\n\r\nGET", 15),

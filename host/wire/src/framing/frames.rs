@@ -1,16 +1,16 @@
-//! Frames of HTTP/2 that carry no request and no body. The protocol allows any number of them, each is work for the
-//! gateway, and a client may send nothing else (CVE-2019-9512, 9514, 9515, 9518; CVE-2023-44487).
+//! A limit on the control frames of HTTP/2, which carry neither a request nor a body. The protocol allows any number of
+//! them, and each costs work (CVE-2019-9512, 9514, 9515, 9518; CVE-2023-44487).
 
 use std::time::Duration;
 use std::time::Instant;
 
-/// The frames of a connection as they come.
+/// A parser for the frame heads of a connection that arrives in pieces. It charges control frames to a token bucket.
 #[derive(Debug)]
 pub(super) struct Frames {
     head: [u8; HEAD_SIZE],
-    /// How much of the head is there.
+    /// How many bytes of the head have arrived.
     head_length: usize,
-    /// How much of the frame is still to come.
+    /// How many bytes of the frame's payload are missing.
     remaining: usize,
     bucket: TokenBucket,
 }
@@ -30,7 +30,7 @@ impl Default for Frames {
 }
 
 impl Frames {
-    /// Goes on by these bytes. False: there are too many frames for nothing.
+    /// Reads the next bytes. Returns `false` if the client has sent too many control frames.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let skipped = self.remaining.min(bytes.len());
@@ -40,8 +40,8 @@ impl Frames {
                 && let [first, rest @ ..] = bytes
             {
                 bytes = rest;
-                if let Some(place) = self.head.get_mut(self.head_length) {
-                    *place = *first;
+                if let Some(byte) = self.head.get_mut(self.head_length) {
+                    *byte = *first;
                 }
                 self.head_length += 1;
                 if self.head_length == HEAD_SIZE {
@@ -55,13 +55,13 @@ impl Frames {
         true
     }
 
-    /// So many bytes went to the client. They are worth what it says of them: that there is room again, say.
+    /// Gives tokens back for bytes that were sent to the client, so that it may acknowledge them.
     pub(super) fn sent(&mut self, bytes: usize) {
         let earned = u32::try_from(bytes / BYTES_PER_TOKEN).unwrap_or(u32::MAX);
         self.bucket.tokens = self.bucket.tokens.saturating_add(earned).min(BURST);
     }
 
-    /// Takes a frame by its head (RFC 9113, section 4.1).
+    /// Begins the frame whose head is complete (RFC 9113, section 4.1), and charges it.
     fn begin_frame(&mut self) -> bool {
         let [high, middle, low, kind, flags, ..] = self.head;
         self.remaining = (usize::from(high) << 16) | (usize::from(middle) << 8) | usize::from(low);
@@ -75,7 +75,7 @@ impl Frames {
     }
 }
 
-/// What a client has left of frames for nothing.
+/// The token bucket for a client's control frames.
 #[derive(Debug)]
 struct TokenBucket {
     tokens: u32,
@@ -100,7 +100,7 @@ impl TokenBucket {
     }
 }
 
-/// Bytes of a frame's head.
+/// The size of a frame's head, in bytes.
 const HEAD_SIZE: usize = 9;
 
 const DATA: u8 = 0;
@@ -109,14 +109,14 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const END_STREAM: u8 = 1;
 
-/// So many frames may come at once, and one more after each period.
+/// The bucket holds this many tokens, and gets one more in each period.
 const BURST: u32 = 10_000;
 const REFILL_PERIOD: Duration = Duration::from_millis(10);
 
-/// A reset throws away a request, and settings may change every stream.
+/// A reset discards a request, and settings may change every stream.
 const EXPENSIVE: u32 = 10;
 
-/// More than the answer to a ping, which must not pay for the next one.
+/// More than the size of the response to a ping, so that no ping pays for the next one.
 const BYTES_PER_TOKEN: usize = 64;
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_for_nothing_come_to_an_end() {
+    fn control_frames_are_limited() {
         for (name, kind, length, cost) in [
             ("PING", 6, 8, 1),
             ("PRIORITY", 2, 5, 1),
@@ -147,13 +147,13 @@ mod tests {
         ] {
             let expected = 10_000 / cost;
             let most = most(kind, 0, length);
-            // A slow machine earns some more meanwhile.
+            // On a slow machine, the bucket is refilled meanwhile.
             assert!((expected..expected + 1000).contains(&most), "{name}: {most}");
         }
     }
 
     #[test]
-    fn requests_and_bodies_cost_nothing_however_they_are_cut() {
+    fn requests_and_bodies_cost_nothing_however_they_are_split() {
         assert_eq!(most(HEADERS, 0, 20), 50_000);
         assert_eq!(most(DATA, 0, 1), 50_000);
         assert_eq!(most(DATA, END_STREAM, 0), 50_000);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_pays_for_what_is_said_of_it_but_no_pong_for_a_ping() {
+    fn sent_bytes_give_tokens_back_but_the_response_to_a_ping_doesnt() {
         let mut frames = Frames::default();
         let (ping, pong) = (frame(6, 0, 8), frame(6, 1, 8).len());
         for _ in 0..1000 {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn time_brings_some_back() {
+    fn the_bucket_is_refilled_over_time() {
         let mut bucket = TokenBucket {
             tokens: 0,
             refilled_at: Instant::now(),

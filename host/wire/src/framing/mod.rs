@@ -1,6 +1,6 @@
-//! A look at what a client sends before hyper reads it. hyper repairs HTTP/1.1 requests where it can, and a program in
-//! front of the gateway that repairs differently would see other requests in the same bytes (RFC 9112, section 11.2); and
-//! it takes any number of frames of HTTP/2 that ask for nothing.
+//! Inspects what a client sends, before hyper reads it. hyper repairs ambiguous HTTP/1.1 requests, so a proxy in front
+//! that repairs differently would see other requests in the same bytes (RFC 9112, section 11.2). And hyper accepts any
+//! number of HTTP/2 control frames.
 
 mod chunks;
 mod frames;
@@ -24,14 +24,14 @@ use tokio::io::ReadBuf;
 use self::frames::Frames;
 use self::requests::Requests;
 
-/// Why a request could be read in two ways. It travels with the request, for the way of every other to refuse it.
+/// Why the framing of a request is ambiguous. It is attached to the request, so that the pipeline rejects it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AmbiguousFraming(pub(crate) &'static str);
 
-/// What was seen on one connection.
+/// What was observed on one connection.
 #[derive(Debug, Default)]
 pub struct ConnectionState {
-    /// The first doubtful request, counted from 1. There is no second, as the connection ends with it.
+    /// The first ambiguous request, counted from 1. The connection ends with it, so there is only one.
     first_ambiguous: OnceLock<(u64, AmbiguousFraming)>,
     served: AtomicU64,
     reading: AtomicU8,
@@ -39,23 +39,23 @@ pub struct ConnectionState {
     flooded: AtomicBool,
 }
 
-/// What a client is in the middle of sending.
+/// What a client is sending.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reading {
-    /// The body of a request of HTTP/1.1.
+    /// The body of an HTTP/1.1 request.
     Body,
-    /// Frames of HTTP/2.
+    /// HTTP/2 frames.
     Frames,
-    /// The head of a request of HTTP/1.1.
+    /// The head of an HTTP/1.1 request.
     Head,
-    /// Something that is no request, or one that is refused.
+    /// Something that isn't a request, or a request that hyper rejects.
     Lost,
-    /// Nothing: what it sent is whole.
+    /// Nothing: everything that it has sent is complete.
     Nothing,
 }
 
 impl ConnectionState {
-    /// What the client is in the middle of sending.
+    /// What the client is sending.
     pub fn reading(&self) -> Reading {
         let reading = self.reading.load(Ordering::Relaxed);
         let known = [Reading::Body, Reading::Frames, Reading::Head, Reading::Lost];
@@ -63,7 +63,7 @@ impl ConnectionState {
         known.filter(|_| !self.is_upgraded()).unwrap_or(Reading::Nothing)
     }
 
-    /// From now on another protocol is protocol, and nothing is looked at.
+    /// Ends the inspection, because the connection was upgraded to another protocol.
     pub fn upgrade(&self) {
         self.upgraded.store(true, Ordering::Relaxed);
     }
@@ -72,12 +72,13 @@ impl ConnectionState {
         self.upgraded.load(Ordering::Relaxed)
     }
 
-    /// Whether the connection was ended because the client sent too many frames for nothing.
+    /// Whether the connection was ended because the client sent too many control frames.
     pub fn is_flooded(&self) -> bool {
         self.flooded.load(Ordering::Relaxed)
     }
 
-    /// Whether the next request is in doubt. To be called once for each, in order.
+    /// Returns why the next request is ambiguous, or `None` if it isn't. Must be called once for each request, in
+    /// order.
     pub fn next_request(&self) -> Option<AmbiguousFraming> {
         let request = self.served.fetch_add(1, Ordering::Relaxed) + 1;
         let (first, ambiguity) = self.first_ambiguous.get()?;
@@ -85,7 +86,7 @@ impl ConnectionState {
     }
 }
 
-/// A client's stream whose requests are looked at as they come. Nothing is changed or held back.
+/// A client's stream that is inspected while it is read. Nothing is changed or held back.
 #[derive(Debug)]
 pub struct ObservedStream<S> {
     stream: S,
@@ -94,20 +95,20 @@ pub struct ObservedStream<S> {
     state: Arc<ConnectionState>,
 }
 
-/// What a client speaks.
+/// The protocol of a connection.
 #[derive(Debug)]
 enum Protocol {
     Http1(Requests),
     Http2(Frames),
-    /// So many bytes have come of what HTTP/2 begins with.
+    /// This many bytes of the HTTP/2 preface have arrived.
     Undecided(usize),
 }
 
-/// RFC 9113, section 3.4.
+/// The beginning of every HTTP/2 connection (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl<S> ObservedStream<S> {
-    /// Watches a stream. No head of more than `max_head_size` bytes is looked at; hyper takes none.
+    /// Wraps a stream. Heads of more than `max_head_size` bytes aren't inspected, because hyper rejects them.
     pub fn new(stream: S, max_head_size: usize) -> (Self, Arc<ConnectionState>) {
         let state = Arc::new(ConnectionState {
             reading: AtomicU8::new(Reading::Nothing as u8),
@@ -133,7 +134,7 @@ impl<S> ObservedStream<S> {
                 *known += same;
             } else {
                 let mut requests = Requests::new(self.max_head_size);
-                // A part of the preface is no whole head, so that nothing can be said of it.
+                // The begun preface can't contain a complete head, so this finds no ambiguity.
                 requests.read(begun);
                 self.protocol = Protocol::Http1(requests);
             }
@@ -141,7 +142,7 @@ impl<S> ObservedStream<S> {
         let reading = match &mut self.protocol {
             Protocol::Http1(requests) => {
                 if let Some((request, why)) = requests.read(received) {
-                    // Only the first counts.
+                    // Only the first one counts.
                     let _ = self.state.first_ambiguous.set((request, AmbiguousFraming(why)));
                 }
                 requests.reading()
@@ -149,7 +150,7 @@ impl<S> ObservedStream<S> {
             Protocol::Http2(frames) => {
                 if !frames.read(received) {
                     self.state.flooded.store(true, Ordering::Relaxed);
-                    return Err(io::Error::other("too many frames that ask for nothing"));
+                    return Err(io::Error::other("too many control frames"));
                 }
                 Reading::Frames
             }
@@ -159,7 +160,7 @@ impl<S> ObservedStream<S> {
         Ok(())
     }
 
-    /// So many bytes went out.
+    /// Called after a write.
     fn on_written(&mut self, written: &Poll<io::Result<usize>>) {
         if let (Protocol::Http2(frames), Poll::Ready(Ok(written))) = (&mut self.protocol, written) {
             frames.sent(*written);

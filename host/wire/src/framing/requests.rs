@@ -1,5 +1,5 @@
-//! The requests of a connection, told apart by their heads and lengths as hyper does it, with `httparse` as its parser
-//! too. Where that can't be done any more, hyper refuses what comes.
+//! Finds the requests of a connection by their heads and lengths, with `httparse`, as hyper does. When this parser
+//! loses track, hyper rejects the request, too.
 
 use httparse::Header;
 use httparse::Request;
@@ -8,24 +8,25 @@ use super::Reading;
 use super::chunks::Chunks;
 use super::chunks::Progress;
 
-/// Where in its requests a connection is.
+/// A parser for the requests of a connection that arrives in pieces.
 #[derive(Debug)]
 pub(super) struct Requests {
     position: Position,
-    /// How many heads were complete.
+    /// How many heads have been complete.
     complete_heads: u64,
     max_head_size: usize,
 }
 
+/// The parser's position in the connection.
 #[derive(Debug)]
 enum Position {
-    /// In a body that ends itself.
+    /// In a chunked body.
     ChunkedBody(Chunks),
-    /// In a head, of which this has come.
+    /// In a head, of which these bytes have arrived.
     Head(Vec<u8>),
-    /// Nowhere: another protocol is spoken, or hyper refuses what came.
+    /// Unknown: the bytes are another protocol, or hyper rejects them.
     Lost,
-    /// In a body of which so many bytes are to come.
+    /// In a body of which this many bytes are missing.
     SizedBody(u64),
 }
 
@@ -38,7 +39,7 @@ impl Requests {
         }
     }
 
-    /// What the client is in the middle of.
+    /// What the client is sending.
     pub(super) fn reading(&self) -> Reading {
         match &self.position {
             Position::ChunkedBody(_) | Position::SizedBody(_) => Reading::Body,
@@ -48,8 +49,7 @@ impl Requests {
         }
     }
 
-    /// Goes on by these bytes. Returns the first request in them that could be read in two ways, counted from 1, and
-    /// why.
+    /// Reads the next bytes. Returns the first ambiguous request in them, counted from 1, with the reason.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Option<(u64, &'static str)> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -94,20 +94,21 @@ impl Requests {
     }
 }
 
-/// hyper refuses the request, and the connection ends.
+/// hyper rejects the request, and the connection ends.
 struct Refused;
 
 struct Head {
     length: usize,
-    /// What follows.
+    /// What follows the head.
     body: Position,
     ambiguity: Option<&'static str>,
 }
 
 impl Head {
-    /// Reads the head that the bytes begin with; none: it isn't complete. Of them, so many were `known` to be no head.
+    /// Reads the head at the beginning of the bytes. `None` if it isn't complete. The first `known` bytes have been
+    /// read before, and weren't a complete head.
     fn read(bytes: &[u8], known: usize) -> Option<Result<Self, Refused>> {
-        // To parse a head anew with each of its bytes would take the square of its length.
+        // Without this check, a head that arrives byte by byte would take quadratic time.
         if !has_empty_line(bytes.get(known.saturating_sub(2)..).unwrap_or(bytes)) {
             return None;
         }
@@ -140,7 +141,7 @@ impl Head {
         } else if coding.is_some_and(|coding| !is_chunked(coding)) || codings.next().is_some() {
             Some("the request has a transfer coding other than chunked")
         } else if target.contains('#') {
-            Some("the request line has a fragment, which no client sends")
+            Some("the request line has a fragment")
         } else if has_bare_line_feed(head) {
             Some("a line of the request's head ends in LF without CR")
         } else {
@@ -162,12 +163,12 @@ impl Head {
     }
 }
 
-/// Whether an empty line is somewhere in the bytes.
+/// Whether the bytes contain an empty line.
 fn has_empty_line(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
 
-/// RFC 9112, section 2.2: a recipient may take a single LF for a line's end, and not all do.
+/// RFC 9112, section 2.2: a recipient may accept a bare LF as the end of a line, but not all do.
 fn has_bare_line_feed(head: &[u8]) -> bool {
     head.first() == Some(&b'\n')
         || head
@@ -186,7 +187,7 @@ fn digits(text: &[u8]) -> Option<u64> {
         .then(|| text.parse().ok())?
 }
 
-/// As many as hyper takes.
+/// As many as hyper accepts.
 const MAX_HEADERS: usize = 100;
 
 #[cfg(test)]
@@ -198,7 +199,7 @@ mod tests {
                         POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n7\r\nA: 1\n\n\r\r\n0\r\nX: 1\r\n\r\n\
                         POST /d HTTP/1.0\r\nContent-Length: 0\r\n\r\n";
 
-    /// The request in doubt, however the bytes are cut.
+    /// The first ambiguous request, which must not depend on how the bytes are split.
     fn first_ambiguous(bytes: &str) -> Option<u64> {
         let whole = Requests::new(1000).read(bytes.as_bytes());
         for size in [1, 2, 3, 7] {
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_one_reading_is_in_no_doubt() {
+    fn requests_with_one_reading_are_not_ambiguous() {
         assert_eq!(first_ambiguous(GOOD), None);
         let mut requests = Requests::new(1000);
         assert_eq!(requests.read(GOOD.as_bytes()), None);
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_hyper_would_repair_is_in_doubt_wherever_it_stands() {
+    fn a_request_that_hyper_would_repair_is_ambiguous() {
         for bad in [
             "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: x\r\nTRANSFER-ENCODING: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n",
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hyper_refuses_is_left_to_it() {
+    fn requests_that_hyper_rejects_are_left_to_hyper() {
         for refused in [
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             "HELO gateway\r\n\r\n",
