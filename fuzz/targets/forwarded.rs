@@ -1,4 +1,4 @@
-//! `X-Forwarded-*` and its like: an untrusted peer changes nothing, a trusted one only what it may.
+//! `X-Forwarded-*` and similar headers: an untrusted peer changes nothing, and a trusted one only what it may.
 #![no_main]
 
 use std::net::IpAddr;
