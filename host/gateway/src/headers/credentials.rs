@@ -15,9 +15,7 @@ pub(crate) fn remove(headers: &mut HeaderMap, credentials: &Credentials) {
         headers.remove(name);
     }
     if !credentials.cookies.is_empty() {
-        cookies::retain_request_cookies(headers, |name| {
-            credentials.cookies.iter().all(|cookie| cookie.as_bytes() != name)
-        });
+        cookies::retain_request_cookies(headers, |name| credentials.cookies.iter().all(|cookie| cookie != name));
     }
 }
 

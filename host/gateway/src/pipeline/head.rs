@@ -71,8 +71,8 @@ impl UpstreamHead<'_> {
     }
 
     /// Whether a cookie with this name passes between client and upstream.
-    pub(crate) fn passes_cookie(&self, name: &[u8]) -> bool {
-        !self.drops_all_cookies() && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
+    pub(crate) fn passes_cookie(&self, name: &str) -> bool {
+        !self.drops_all_cookies() && self.session_cookie.is_none_or(|own| own != name)
     }
 
     /// Whether no cookie passes, not even one that a front didn't show to the gateway.
