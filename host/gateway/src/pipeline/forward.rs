@@ -87,7 +87,7 @@ impl Gateway {
     }
 }
 
-/// The response to a request whose body is broken, too large or late. If the client is gone, it is dropped.
+/// The response to a request whose body is broken, too large or late. If the client is gone, the response is dropped.
 fn broken_body(route: &Route, client: &Client, why: &BodyError) -> Response<Body> {
     tracing::info!(route = route.name, client = %client.shown_address(), %why, "a request's body ended early");
     let (bound, status, message) = match why {

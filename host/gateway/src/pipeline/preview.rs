@@ -79,9 +79,9 @@ impl Preview {
             Ok(()) => PreviewOutcome::Forward {
                 identity: headers,
                 condition: match outgoing.sender() {
-                    Sender::Upstream { scheme } => Some(format!(
-                        "the upstream accepts the credentials, whose scheme {scheme} it verifies itself"
-                    )),
+                    Sender::Upstream { scheme } => {
+                        Some(format!("the upstream accepts the credentials (scheme {scheme})"))
+                    }
                     Sender::Public | Sender::Decided { .. } => outgoing.condition().map(str::to_owned),
                 },
             },
