@@ -1,4 +1,4 @@
-//! What a plugin says of a user and how it challenges: whatever is accepted fits a header and a log line.
+//! A plugin's users and challenges: everything that is accepted fits into a header and a log line.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! `X-Forwarded-*` and its like: an untrusted peer changes nothing, a trusted one only what it may.
+//! `X-Forwarded-*` and similar headers: an untrusted peer changes nothing, and a trusted one only what it may.
 #![no_main]
 
 use std::net::IpAddr;
@@ -37,7 +37,7 @@ fuzz_target!(|lines: &[u8]| {
         assert_eq!((client.peer, client.peer_is_trusted), (peer, trusted.is_some()));
         assert!([Scheme::HTTP, Scheme::HTTPS].contains(&client.scheme));
         let mut sent = received.clone();
-        forwarded::remove_unbelieved(&mut sent, &client);
+        forwarded::remove_untrusted(&mut sent, &client);
         forwarded::set(&mut sent, &client, Some("app.example"));
         assert!(sent["x-forwarded-for"].as_bytes().ends_with(hop.as_bytes()));
         assert_eq!(sent["x-forwarded-proto"], client.scheme.as_str());

@@ -1,4 +1,4 @@
-//! Grants to ask a server: what is permitted is that scheme, host and port, and a path below the granted one.
+//! Grants for servers: only the granted scheme, host and port are permitted, and only paths below the granted one.
 #![no_main]
 
 use http::Uri;
@@ -31,7 +31,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// One spelling of an address, so that two of them compare as equal; a name as it is.
+/// Normalizes an address, so that all spellings compare as equal. A name is returned as it is.
 fn address(host: &str) -> String {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.parse::<std::net::IpAddr>().map_or_else(|_| host.to_owned(), |address| address.to_string())

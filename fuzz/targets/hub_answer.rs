@@ -1,4 +1,4 @@
-//! What a JupyterHub answers: it makes a user only of what the model says, and remembers nothing that it can't read.
+//! A JupyterHub's response: a user comes only from the user model, and nothing unreadable is cached.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +19,7 @@ fuzz_target!(|body: &[u8]| {
     let (first, second) = (ask(), ask());
     assert_eq!(first.is_ok(), second.is_ok());
     if first.is_ok() {
-        // The plugin leaves alone what it does not need, even where it is no text.
+        // The plugin ignores fields that it doesn't need, even if they aren't UTF-8.
         let model: serde_json::Value = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap();
         assert!(model["name"].as_str().is_some_and(|name| !name.is_empty()));
         assert!(model["scopes"].as_array().is_some_and(|scopes| {

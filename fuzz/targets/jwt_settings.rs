@@ -1,4 +1,4 @@
-//! Settings of an authenticator: wrong ones are an error that names the place, never a panic.
+//! Settings of an authenticator: wrong ones cause an error that says where they are, and never a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,13 +1,13 @@
-//! Paths: whatever is taken has no reading that climbs, and goes on byte for byte.
+//! Paths: an accepted path has no reading with a dot segment, and is forwarded byte for byte.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use percent_encoding::percent_decode_str;
 use portcullis_wire::path::CanonicalPath;
 
-/// What the most careless server makes of a path: decodes until nothing changes, takes backslashes for slashes, drops
-/// parameters, and walks.
-fn walked(path: &str) -> Vec<String> {
+/// The segments that the most lenient server resolves a path to: it decodes the path until nothing changes, treats
+/// backslashes as slashes, drops parameters, and resolves dot segments.
+fn resolve(path: &str) -> Vec<String> {
     let mut read = path.to_owned();
     loop {
         let decoded = percent_decode_str(&read).decode_utf8_lossy().into_owned();
@@ -17,16 +17,16 @@ fn walked(path: &str) -> Vec<String> {
         read = decoded;
     }
     let read = read.split(['?', '#']).next().unwrap_or_default().replace('\\', "/");
-    let mut walked = Vec::new();
+    let mut resolved = Vec::new();
     for segment in read.split('/') {
         match segment.split(';').next().unwrap_or_default().trim_end_matches(['.', ' ']) {
-            // Dots alone come out empty too.
-            "" if segment.starts_with("..") => drop(walked.pop()),
+            // A segment of dots alone is empty here, too.
+            "" if segment.starts_with("..") => drop(resolved.pop()),
             "" => {}
-            name => walked.push(name.to_owned()),
+            name => resolved.push(name.to_owned()),
         }
     }
-    walked
+    resolved
 }
 
 fn segments(path: &str) -> Vec<String> {
@@ -46,8 +46,8 @@ fuzz_target!(|text: &str| {
         assert!(decoded.starts_with('/') && !decoded.chars().any(char::is_control), "{decoded:?}");
         assert!(!decoded.split('/').any(|segment| segment == "." || segment == ".."), "{decoded:?}");
     }
-    // The careless server goes where one of the readings goes: the first, or the loose one of it.
-    let loose = path.loosely_read();
-    let careless = segments(loose.as_ref().unwrap_or(&path).decoded());
-    assert_eq!(walked(text), careless, "{text:?}");
+    // The most lenient server finds what one of the readings says: the first one, or its lenient reading.
+    let lenient = path.lenient_reading();
+    let expected = segments(lenient.as_ref().unwrap_or(&path).decoded());
+    assert_eq!(resolve(text), expected, "{text:?}");
 });

@@ -1,4 +1,4 @@
-//! Session cookies: nothing opens but what was sealed, under the same name.
+//! Session cookies: a cookie opens only if it was sealed under the same name.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -13,12 +13,12 @@ static RING: LazyLock<KeyRing> = LazyLock::new(|| {
 });
 
 fuzz_target!(|input: &[u8]| {
-    assert_eq!(RING.open("c", input), None, "nobody can seal without the key");
+    assert_eq!(RING.open("c", input), None, "a cookie can't be sealed without the key");
     if let Ok(text) = std::str::from_utf8(input) {
         let _ = Key::from_hex(text);
     }
     let sealed = RING.seal("c", input).unwrap();
-    // A cookie of any size that the gateway would send, as far as it is decoded.
+    // Every cookie opens that isn't larger than the limit for decoding.
     let opened = RING.open("c", sealed.as_bytes());
     assert_eq!(opened.as_deref(), (sealed.len() <= 8 * 1024).then_some(input));
     assert_eq!(RING.open("d", sealed.as_bytes()), None);

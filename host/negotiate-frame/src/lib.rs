@@ -1,45 +1,46 @@
-//! The protocol between the gateway and its Kerberos helper: frames with a length and so many bytes, one question at a
-//! time. It is a crate of its own because both sides need it, and the helper shall depend on little else.
+//! The protocol between the gateway and its Kerberos helper: length-prefixed frames, and one question at a time. It is
+//! a separate crate because both sides use it, and the helper should have few dependencies.
 #![allow(
     clippy::exhaustive_enums,
     clippy::exhaustive_structs,
     reason = "both users of this crate handle every case"
 )]
 
-/// Longest frame, in bytes without its length. A token has at most 64 KiB, a reply far less.
+/// The size of the largest frame in bytes, without its length prefix. A token has at most 64 KiB, and a reply far less.
 pub const MAX_FRAME: usize = 128 << 10;
 
-/// A token to be accepted.
+/// A token that the helper should verify.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Question {
-    /// The channel bindings that it must have if it has any (RFC 2743, section 1.1.6); none: whatever it has is ignored.
+    /// The channel bindings that the token must have if it has any (RFC 2743, section 1.1.6). `None` if channel
+    /// bindings are ignored.
     pub binding: Option<Vec<u8>>,
     pub token: Vec<u8>,
 }
 
-/// What the helper says: first whether it is ready, then something to each question.
+/// A message of the helper: first whether it is ready, and then the answer to each question.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Answer {
-    /// The token is a valid one.
+    /// The token is valid.
     Accept {
         principal: String,
-        /// Seconds that the ticket holds.
+        /// How long the ticket is valid, in seconds.
         expires_in: u64,
         channel_bound: bool,
         reply: Option<Vec<u8>>,
     },
-    /// The client wants to exchange more tokens than one.
+    /// The client wants to exchange more than one token.
     AnotherLeg,
-    /// The token is not valid, and why. The text may quote the token.
+    /// The token is invalid. The text is the reason, which may quote the token.
     Reject(String),
-    /// There are keys to accept tokens with.
+    /// The helper has keys to verify tokens.
     Ready,
-    /// There are none, and why.
+    /// The helper has no keys. The text is the reason.
     Unusable(String),
 }
 
 impl Question {
-    /// The frame without its length; none: it would be too long.
+    /// The frame without its length prefix. `None` if it would be too large.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         put_optional(&mut bytes, self.binding.as_deref())?;
@@ -56,7 +57,7 @@ impl Question {
 }
 
 impl Answer {
-    /// The frame without its length; none: it would be too long.
+    /// The frame without its length prefix. `None` if it would be too large.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = vec![self.kind()];
         match self {
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_what_is_understood() {
+    fn messages_survive_a_round_trip_and_truncated_ones_are_rejected() {
         for binding in [None, Some(vec![]), Some(b"tls-server-end-point:x".to_vec())] {
             let question = Question {
                 binding,
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_is_none() {
+    fn malformed_messages_are_rejected() {
         let huge = [&[2][..], &u32::MAX.to_be_bytes(), b"x"].concat();
         for bytes in [&b""[..], &[5], &[255], &[0], &[2, 0, 0, 0, 1, 0xff], &huge] {
             assert_eq!(Answer::parse(bytes), None, "{bytes:?}");

@@ -1,5 +1,5 @@
-//! Who is at the other end, seen past the proxies that the operator trusts. What any other peer says about itself in
-//! `X-Forwarded-*` is not believed (CVE-2026-40575).
+//! The client of a request, as seen past trusted proxies. The `X-Forwarded-*` headers of any other peer are not
+//! believed (CVE-2026-40575).
 
 use std::fmt;
 use std::fmt::Display;
@@ -17,34 +17,34 @@ use crate::peer::TrustedProxies;
 /// The client of one request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Client {
-    /// The client's address; none: nobody knows it.
+    /// The client's address. `None` if it isn't known.
     pub address: Option<IpAddr>,
     /// The scheme that the client used.
     pub scheme: Scheme,
-    /// Who is at the other end of the connection: the client itself, or a proxy.
+    /// The other end of the connection: the client itself, or a proxy.
     pub peer: Peer,
     /// Whether the peer is a proxy whose `X-Forwarded-*` headers are believed.
     pub peer_is_trusted: bool,
-    /// DER of the client's verified certificate. What a trusted proxy shows is the proxy's, so that its clients have none.
+    /// The client's verified certificate, in DER. `None` behind a trusted proxy, whose certificate is its own.
     pub certificate: Option<Bytes>,
-    /// What the client may have bound a token to: this TLS connection. None where a trusted proxy ended the client's.
+    /// The channel binding of the client's TLS connection. `None` behind a trusted proxy, which ends that connection.
     pub channel_binding: Option<Bytes>,
 }
 
 impl Client {
-    /// Adds the certificate that the peer of the connection showed, if the peer is the client.
+    /// Adds the certificate of the peer, if the peer is the client.
     pub fn with_certificate(mut self, certificate: Option<Bytes>) -> Self {
         self.certificate = certificate.filter(|_| !self.peer_is_trusted);
         self
     }
 
-    /// Adds what the connection of the peer can be bound to, if the peer is the client.
+    /// Adds the channel binding of the connection, if the peer is the client.
     pub fn with_channel_binding(mut self, binding: Option<Bytes>) -> Self {
         self.channel_binding = binding.filter(|_| !self.peer_is_trusted);
         self
     }
 
-    /// The client of a front that was believed so far. What else its headers claim is the client's own word.
+    /// A client of a front. The headers of its request are not believed: the front passes on what the client sent.
     pub fn behind(front: Peer, scheme: Scheme, address: impl Into<Option<IpAddr>>) -> Self {
         Self {
             address: address.into(),
@@ -56,7 +56,7 @@ impl Client {
         }
     }
 
-    /// The address for people: `unknown` where nobody knows it.
+    /// The address for people: `unknown` if it isn't known.
     pub fn shown_address(&self) -> impl Display {
         fmt::from_fn(|f| match self.address {
             Some(address) => address.fmt(f),
@@ -64,9 +64,11 @@ impl Client {
         })
     }
 
-    /// Looks past trusted proxies: the address is the rightmost of `X-Forwarded-For` that is not itself such a proxy's.
+    /// Finds the client behind trusted proxies. Its address is the rightmost one in `X-Forwarded-For` that isn't a
+    /// trusted proxy.
     ///
-    /// `scheme` is the listener's. An entry that is no address ends the search at the last proxy that was one.
+    /// `scheme` is the listener's. The search ends at an entry that isn't an address; the entry to the right of it, or
+    /// else the peer, is then the client.
     pub fn of(peer: Peer, scheme: Scheme, headers: &HeaderMap, trusted: &TrustedProxies) -> Self {
         if !trusted.trust(&peer) {
             return Self {
@@ -94,8 +96,8 @@ impl Client {
     }
 }
 
-/// The rightmost address of `X-Forwarded-For` that is not a trusted proxy's, else the leftmost that was read; none: the
-/// last entry is no address, or there is none.
+/// The rightmost address in `X-Forwarded-For` that isn't a trusted proxy, or else the leftmost address that was read.
+/// `None` if there is no entry, or if the last one isn't an address.
 pub fn forwarded_address(headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
     let mut address = None;
     for hop in entries(headers, X_FORWARDED_FOR) {
@@ -108,14 +110,14 @@ pub fn forwarded_address(headers: &HeaderMap, trusted: &TrustedProxies) -> Optio
     address
 }
 
-/// The proxies that a request came through.
+/// The addresses of the client and of the proxies that a request came through.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The scheme that the client used.
 pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The entries of a list, last first: the nearest proxy added the last.
+/// The entries of a list header, last first. The nearest proxy added the last entry.
 fn entries(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    // A value that is no text is no address either, so it stays in the list to end the search.
+    // A value that isn't text must end the search like any other entry that isn't an address, so it isn't skipped.
     let fields = headers
         .get_all(name)
         .into_iter()
@@ -124,7 +126,7 @@ fn entries(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> 
     fields.flat_map(|field| field.rsplit(',')).map(str::trim)
 }
 
-/// An address with or without a port; some proxies add one.
+/// An address with or without a port, which some proxies add.
 fn parse_address(text: &str) -> Option<IpAddr> {
     let bare = text
         .strip_prefix('[')
@@ -137,7 +139,7 @@ fn parse_address(text: &str) -> Option<IpAddr> {
         .map(|address: IpAddr| address.to_canonical())
 }
 
-/// `http` or `https`, in any case.
+/// Reads `http` or `https`, ignoring case.
 pub fn parse_scheme(text: &str) -> Option<Scheme> {
     [Scheme::HTTP, Scheme::HTTPS]
         .into_iter()
@@ -166,7 +168,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn the_client_is_the_rightmost_address_that_is_no_trusted_proxy() {
+    fn the_client_is_the_rightmost_address_that_isnt_a_trusted_proxy() {
         for (peer, forwarded, address) in [
             ("1.1.1.1", &[][..], "1.1.1.1"),
             ("1.1.1.1", &["6.6.6.6"], "1.1.1.1"),
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_a_trusted_proxys_word_or_the_listeners() {
+    fn the_scheme_comes_from_a_trusted_proxy_or_the_listener() {
         for (peer, forwarded, scheme) in [
             ("1.1.1.1", "https", "http"),
             ("10.0.0.1", "https", "https"),
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn other_headers_say_nothing() {
+    fn other_headers_are_ignored() {
         for name in ["forwarded", "x-real-ip", "x_forwarded_for", "x-client-ip"] {
             assert_eq!(client("10.0.0.1", &[(name, "for=6.6.6.6")]).0, "10.0.0.1", "{name}");
         }

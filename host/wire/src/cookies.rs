@@ -1,19 +1,21 @@
-//! Cookies that pass, and cookies that don't. The gateway's own session cookie never reaches an upstream, and no
-//! upstream can set it.
+//! Removes cookies from requests and responses. The gateway's session cookie never reaches an upstream, and no upstream
+//! can set it.
 
+use cookie::Cookie;
+use cookie::ParseError;
 use http::HeaderMap;
 use http::HeaderValue;
 use http::header;
 
-/// Keeps the client's cookies whose name is chosen, in one `Cookie` field: HTTP/2 may send several, HTTP/1.1 may not
-/// (RFC 9113, section 8.2.3).
-pub fn keep_sent(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool) {
+/// Keeps the cookies of a request whose names match the predicate, byte for byte, and joins them in one `Cookie` field:
+/// HTTP/2 allows several, HTTP/1.1 doesn't (RFC 9113, section 8.2.3).
+pub fn retain_request_cookies(headers: &mut HeaderMap, keep: impl Fn(&str) -> bool) {
     let pairs = headers
         .get_all(header::COOKIE)
         .iter()
         .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
         .map(<[u8]>::trim_ascii)
-        .filter(|pair| !pair.is_empty() && chosen(name(pair)))
+        .filter(|pair| !pair.is_empty() && keep(&name(pair)))
         .collect::<Vec<_>>()
         .join(&b"; "[..]);
     headers.remove(header::COOKIE);
@@ -22,26 +24,28 @@ pub fn keep_sent(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool) {
     }
 }
 
-/// Keeps the cookies that an upstream sets and whose name is chosen.
-pub fn keep_set(headers: &mut HeaderMap, chosen: impl Fn(&[u8]) -> bool) {
+/// Keeps the `Set-Cookie` fields of a response whose cookie names match the predicate, byte for byte.
+pub fn retain_response_cookies(headers: &mut HeaderMap, keep: impl Fn(&str) -> bool) {
     let header::Entry::Occupied(entry) = headers.entry(header::SET_COOKIE) else {
         return;
     };
     let (name_of_header, fields) = entry.remove_entry_mult();
-    let kept = fields
-        .filter(|field| chosen(name(field.as_bytes())))
-        .collect::<Vec<_>>();
+    let kept = fields.filter(|field| keep(&name(field.as_bytes()))).collect::<Vec<_>>();
     for field in kept {
         headers.append(name_of_header.clone(), field);
     }
 }
 
-/// The name in `name=value; …`. A cookie without an equals sign is compared as if it were all name.
-fn name(pair: &[u8]) -> &[u8] {
-    pair.split(|byte| matches!(byte, b'=' | b';'))
-        .next()
-        .unwrap_or(pair)
-        .trim_ascii()
+/// The name of a cookie, from `name=value` or a `Set-Cookie` field. Bytes that aren't UTF-8 are replaced.
+fn name(cookie: &[u8]) -> String {
+    let text = String::from_utf8_lossy(cookie);
+    match Cookie::parse(&*text) {
+        Ok(cookie) => cookie.name().to_owned(),
+        Err(ParseError::EmptyName) => String::new(),
+        // Some servers read a pair without an equals sign as a name with an empty value, so all of it counts as the
+        // name.
+        Err(_) => text.split(';').next().unwrap_or_default().trim().to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -65,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_that_is_not_chosen_doesnt_reach_the_upstream() {
+    fn a_removed_cookie_never_reaches_the_upstream() {
         for (sent, kept) in [
             (&["sid=1"][..], &[][..]),
             (&["a=1; sid=2; b=3"], &["a=1; b=3"]),
@@ -77,18 +81,36 @@ mod tests {
             (&["a=ü"], &["a=ü"]),
         ] {
             let mut headers = fields("cookie", sent);
-            keep_sent(&mut headers, |name| name != b"sid");
+            retain_request_cookies(&mut headers, |name| name != "sid");
             assert_eq!(values(&headers, "cookie"), kept, "{sent:?}");
         }
     }
 
     #[test]
-    fn an_upstream_cant_set_a_cookie_that_is_not_chosen() {
+    fn an_upstream_cant_set_a_removed_cookie() {
         let mut headers = fields(
             "set-cookie",
             &["a=1; Path=/", "sid=2; Path=/", " sid = 3", "b=sid", "sid"],
         );
-        keep_set(&mut headers, |name| name != b"sid");
+        retain_response_cookies(&mut headers, |name| name != "sid");
         assert_eq!(values(&headers, "set-cookie"), ["a=1; Path=/", "b=sid"]);
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_kept_as_received() {
+        let sent = HeaderValue::from_bytes(b"\xffsid=1; a=\xff; sid=\xff; b\xff").unwrap();
+        let mut headers = HeaderMap::from_iter([(header::COOKIE, sent)]);
+        retain_request_cookies(&mut headers, |name| name != "sid");
+        assert_eq!(headers[header::COOKIE].as_bytes(), b"\xffsid=1; a=\xff; b\xff");
+
+        let set = [&b"sid=\xff; Path=/"[..], b"a\xff=\xff; Path=/\xff"];
+        let set = set.map(|field| (header::SET_COOKIE, HeaderValue::from_bytes(field).unwrap()));
+        let mut headers = HeaderMap::new();
+        for (name, field) in set {
+            headers.append(name, field);
+        }
+        retain_response_cookies(&mut headers, |name| name != "sid");
+        let kept = headers.get_all(header::SET_COOKIE).iter().map(HeaderValue::as_bytes);
+        assert_eq!(kept.collect::<Vec<_>>(), [b"a\xff=\xff; Path=/\xff"]);
     }
 }

@@ -1,5 +1,5 @@
-//! `X-Forwarded-*`: what the upstream learns about the client's side of the connection. A trusted proxy's word is
-//! carried on; everybody else's is replaced.
+//! `X-Forwarded-*`, which tells the upstream about the client's side of the connection. The headers of a trusted proxy
+//! are extended; those of any other peer are replaced.
 
 use http::HeaderMap;
 use http::HeaderName;
@@ -11,12 +11,12 @@ use crate::client::X_FORWARDED_PROTO;
 use crate::header_names::fold;
 use crate::header_names::remove_where;
 
-/// Removes what the peer may not say about itself, before anybody reads it.
+/// Removes the proxy headers that the peer may not send, before any other code reads them. Returns the removed names.
 ///
-/// From an untrusted peer that is every header that some server takes for the client's address, scheme, host or path.
-/// From a trusted one it is only what no proxy sends: other spellings, and `Forwarded` (RFC 7239), which the gateway
-/// doesn't extend and which would contradict what it does send. Returns the names of what it removed.
-pub fn remove_unbelieved(headers: &mut HeaderMap, client: &Client) -> Vec<HeaderName> {
+/// For an untrusted peer these are all headers that some server reads as the client's address, scheme, host or path.
+/// For a trusted proxy they are only other spellings, which no proxy sends, and `Forwarded` (RFC 7239), which the
+/// gateway doesn't extend, so that it would contradict the headers of the gateway.
+pub fn remove_untrusted(headers: &mut HeaderMap, client: &Client) -> Vec<HeaderName> {
     remove_where(headers, |name| {
         let folded = fold(name);
         let disguised = folded != name.as_str();
@@ -25,7 +25,7 @@ pub fn remove_unbelieved(headers: &mut HeaderMap, client: &Client) -> Vec<Header
     })
 }
 
-/// Says who asked, by which scheme and for which host.
+/// Sets the client's address, the scheme and the host.
 pub fn set(headers: &mut HeaderMap, client: &Client, authority: Option<&str>) {
     let mut hops = Vec::new();
     for value in headers.get_all(X_FORWARDED_FOR) {
@@ -51,7 +51,8 @@ pub fn set(headers: &mut HeaderMap, client: &Client, authority: Option<&str>) {
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Further headers that some server reads as the client's address or as the request's path, folded.
+/// Further headers that some server reads as the client's address, or as the host, method or path of the request. The
+/// names are folded.
 const CLAIMS: [&str; 14] = [
     "client-ip",
     "fastly-client-ip",
@@ -113,7 +114,7 @@ mod tests {
             certificate: None,
             channel_binding: None,
         };
-        remove_unbelieved(&mut headers, &client);
+        remove_untrusted(&mut headers, &client);
         set(&mut headers, &client, Some("app.example:8000"));
         let mut left = headers
             .iter()
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_untrusted_peers_word_is_replaced() {
+    fn headers_of_an_untrusted_peer_are_replaced() {
         let expected = pairs(&[
             ("x-forwarded-for", "10.0.0.1"),
             ("x-forwarded-host", "app.example:8000"),
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_peers_word_is_carried_on() {
+    fn headers_of_a_trusted_peer_are_extended() {
         let expected = pairs(&[
             ("x-forwarded-for", "6.6.6.6, 7.7.7.7, 10.0.0.1"),
             ("x-forwarded-host", "evil.example"),

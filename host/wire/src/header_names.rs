@@ -1,13 +1,15 @@
-//! Spellings of a header's name that some upstream takes for the same header.
+//! Spellings of a header name that some upstreams treat as the same header.
 
 use std::borrow::Cow;
 
 use http::HeaderMap;
 use http::HeaderName;
 
-/// The name as a careless upstream reads it. CGI and its descendants make a variable of every header and turn what is
-/// no letter or digit into an underscore, so `X_Forwarded.User` arrives as `X-Forwarded-User` does (CVE-2025-64484,
-/// CVE-2026-52845). Names of headers are in lower case already.
+/// Folds all spellings of a name into one, with `-` for every character that isn't a letter or digit.
+///
+/// CGI and its descendants turn headers into variables and replace these characters by underscores, so that
+/// `X_Forwarded.User` and `X-Forwarded-User` become the same variable (CVE-2025-64484, CVE-2026-52845). A
+/// [`HeaderName`] is already in lower case.
 pub fn fold(name: &HeaderName) -> Cow<'_, str> {
     let name = name.as_str();
     if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
@@ -20,9 +22,13 @@ pub fn fold(name: &HeaderName) -> Cow<'_, str> {
     )
 }
 
-/// Removes every header whose name is chosen, and returns the names.
-pub fn remove_where(headers: &mut HeaderMap, chosen: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
-    let names = headers.keys().filter(|name| chosen(name)).cloned().collect::<Vec<_>>();
+/// Removes every header whose name matches the predicate, and returns the names.
+pub fn remove_where(headers: &mut HeaderMap, predicate: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
+    let names = headers
+        .keys()
+        .filter(|name| predicate(name))
+        .cloned()
+        .collect::<Vec<_>>();
     for name in &names {
         headers.remove(name);
     }
@@ -34,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_folds_into_one() {
+    fn all_spellings_of_a_name_fold_into_one() {
         for spelling in [
             "X-Auth-User",
             "x_auth_user",

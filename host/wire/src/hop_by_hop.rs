@@ -1,14 +1,14 @@
-//! Headers that belong to one connection and never pass a proxy (RFC 9110, section 7.6.1). They go before the gateway
-//! adds its own, so that no client can have those removed by naming them in `Connection` (CVE-2025-48865).
+//! Hop-by-hop headers, which belong to one connection and never pass a proxy (RFC 9110, section 7.6.1). They are
+//! removed before the gateway adds its own headers, so that `Connection` can't name the latter (CVE-2025-48865).
 
 use http::HeaderMap;
 use http::HeaderName;
 use http::header;
 
-/// Removes what `Connection` names, and what belongs to a connection whether named or not.
+/// Removes the headers that `Connection` names, and all other hop-by-hop headers.
 ///
-/// `Host` stays even when it is named: without it the upstream would be asked for another host than the route was
-/// chosen by.
+/// `Host` is kept even if it is named. Without it, the upstream could see another host than the one that chose the
+/// route.
 pub fn remove(headers: &mut HeaderMap) {
     let named = headers
         .get_all(header::CONNECTION)
@@ -22,7 +22,7 @@ pub fn remove(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether the sender takes trailers after the response (RFC 9110, section 10.1.4). gRPC depends on them.
+/// Whether the sender accepts trailers after the response (RFC 9110, section 10.1.4). gRPC depends on them.
 pub fn accepts_trailers(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::TE).into_iter();
     let mut codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_says_whether_it_takes_trailers() {
+    fn trailers_are_accepted_only_if_te_says_so() {
         for (te, expected) in [
             ("trailers", true),
             ("deflate;q=0.5, Trailers", true),
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_headers_go_and_the_rest_stays() {
+    fn hop_by_hop_headers_are_removed_and_others_are_kept() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("connection", "close, X-Drop"),

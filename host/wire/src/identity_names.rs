@@ -1,4 +1,4 @@
-//! The header names that no client may send, because an upstream would take what stands there for its user's.
+//! The header names that no client may send, because some upstream reads the user's identity from them.
 
 use std::collections::HashSet;
 
@@ -7,31 +7,32 @@ use crate::header_names::remove_where;
 use http::HeaderMap;
 use http::HeaderName;
 
-/// The names that no client may send: those that any route sets, and those that upstreams are known to believe.
+/// The header names that no client may send: those that any route sets, and those that some upstreams are known to
+/// believe.
 #[derive(Debug, Default)]
 pub struct IdentityNames(HashSet<String>);
 
 impl IdentityNames {
-    /// Takes the names that the routes of a gateway set.
+    /// Collects the well-known names, and the names that the routes of a gateway set.
     pub fn new<'a>(configured: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         let configured = configured.into_iter().map(|name| fold(name).into_owned());
         Self(configured.chain(WELL_KNOWN.map(str::to_owned)).collect())
     }
 
-    /// Whether a header of this name is removed from every request.
+    /// Whether headers with this name are removed from every request.
     pub fn contains(&self, name: &HeaderName) -> bool {
         let folded = fold(name);
         self.0.contains(folded.as_ref()) || WELL_KNOWN_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
     }
 
-    /// Removes every spelling of every name, and returns those that were there.
+    /// Removes these headers in every spelling, and returns the removed names.
     pub fn remove_from(&self, headers: &mut HeaderMap) -> Vec<HeaderName> {
         remove_where(headers, |name| self.contains(name))
     }
 }
 
-/// Names that some upstream takes for its user's when it runs behind an authenticating proxy, folded. Headers with
-/// signed content are not among them: an authenticator may verify those.
+/// Names by which some upstream learns its user from an authenticating proxy, folded. Headers with signed content are
+/// not included, because an authenticator may verify them.
 const WELL_KNOWN: [&str; 32] = [
     // Authelia; CGI
     "remote-email",
@@ -52,7 +53,7 @@ const WELL_KNOWN: [&str; 32] = [
     "x-forwarded-preferred-username",
     "x-forwarded-roles",
     "x-forwarded-user",
-    // dask-gateway's and others' own
+    // dask-gateway and others
     "x-auth-admin",
     "x-auth-email",
     "x-auth-groups",
@@ -73,7 +74,7 @@ const WELL_KNOWN: [&str; 32] = [
     "x-ssl-client-s-dn",
 ];
 
-/// Beginnings of such names.
+/// Prefixes of such names, folded.
 const WELL_KNOWN_PREFIXES: [&str; 12] = [
     "oidc-claim-",           // mod_auth_openidc
     "tailscale-user-",       // Tailscale
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_spelling_of_an_identity_header_passes() {
+    fn identity_headers_are_removed_in_every_spelling() {
         let custom = HeaderName::from_static("x-my_user");
         let removed = IdentityNames::new([&custom]);
         for name in [

@@ -1,9 +1,9 @@
-//! What the gateway and its plugins read from and write to connections. Nothing here needs an HTTP server or a WebAssembly
-//! engine, so that every reader of outside bytes can be tested and fuzzed by itself.
+//! Parsers and rules for what the gateway reads from and writes to connections. Nothing here needs an HTTP server or a
+//! WebAssembly engine, so every parser of outside input can be tested and fuzzed by itself.
 #![allow(
     clippy::exhaustive_enums,
     clippy::exhaustive_structs,
-    reason = "the gateway is the one user of this crate and handles every case"
+    reason = "the gateway is the only user of this crate and handles every case"
 )]
 
 pub mod client;

@@ -1,26 +1,26 @@
-//! The path of a request, read once: what chooses the route is what the upstream gets. A path that two programs could
-//! read differently is refused, because one of them would be the gateway and the other the upstream.
+//! The path of a request. It is read once: the same path chooses the route and is sent to the upstream, so a path that
+//! two programs could read differently is rejected.
 
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
-/// An absolute path with one reading. It keeps the bytes as received, and compares by what they mean: `/%61` is `/a`.
+/// An absolute path with one reading. It keeps the bytes as received, but compares their meaning: `/%61` equals `/a`.
 #[derive(Clone, Debug, Eq)]
 pub struct CanonicalPath {
     received: String,
-    /// The path with its percent-encoding undone; none: there is none.
+    /// The path after percent-decoding. `None` if nothing is encoded.
     decoded: Option<String>,
-    /// The same, but with encoded slashes left as they are; none: there are none.
+    /// The same, but with encoded slashes left as they are. `None` if no slash is encoded.
     slashes_kept: Option<String>,
 }
 
 impl CanonicalPath {
-    /// Reads a path, without query.
+    /// Parses a path without a query.
     ///
-    /// Refused are, encoded or not: dot segments (CVE-2026-42274), empty segments, backslashes, control characters;
-    /// further encoded slashes (CVE-2026-42272), encodings that are broken, doubled or no UTF-8, and characters that
-    /// RFC 3986 (section 3.3) forbids and servers read in different ways.
+    /// Rejects, encoded or not: dot segments (CVE-2026-42274), empty segments, backslashes and control characters. Also
+    /// rejects encoded slashes (CVE-2026-42272), encodings that are broken, doubled or not UTF-8, and characters that
+    /// RFC 3986 (section 3.3) forbids and that servers read differently.
     pub fn parse(path: &str) -> Result<Self, PathError> {
         let parsed = Self::parse_with_encoded_slashes(path)?;
         match parsed.slashes_kept {
@@ -29,9 +29,11 @@ impl CanonicalPath {
         }
     }
 
-    /// Reads a path in which slashes may be encoded. It has several readings then, and none may have dot segments or
-    /// empty ones, but for those between encoded slashes that follow each other, as in the name `tls%3A%2F%2Fhost`: some
-    /// servers merge such slashes. Whoever takes it must look at [`Self::other_readings`] too.
+    /// Parses a path in which slashes may be encoded. Such a path has several readings, so callers must check
+    /// [`Self::other_readings`], too.
+    ///
+    /// No reading may have a dot segment or an empty segment. Consecutive encoded slashes are allowed, as in the name
+    /// `tls%3A%2F%2Fhost`, because some servers merge them.
     pub fn parse_with_encoded_slashes(path: &str) -> Result<Self, PathError> {
         if !path.starts_with('/') {
             return Err(PathError("the path doesn't begin with a slash"));
@@ -46,8 +48,8 @@ impl CanonicalPath {
             decoded,
             slashes_kept,
         };
-        let names = |reading: &Self| !reading.segments().any(is_no_name);
-        if names(&parsed) || parsed.with_slashes_merged().as_ref().is_some_and(names) {
+        let is_valid = |reading: &Self| !reading.segments().any(is_empty_or_dots);
+        if is_valid(&parsed) || parsed.with_slashes_merged().as_ref().is_some_and(is_valid) {
             Ok(parsed)
         } else {
             Err(PathError("the path has an empty segment or a dot segment"))
@@ -59,50 +61,52 @@ impl CanonicalPath {
         &self.received
     }
 
-    /// The path with its percent-encoding undone, that of slashes too.
+    /// The path after percent-decoding, including slashes.
     pub fn decoded(&self) -> &str {
         self.decoded.as_deref().unwrap_or(&self.received)
     }
 
-    /// Whether a slash in it is encoded, so that servers disagree about its segments.
+    /// Whether a slash is encoded, so that servers disagree about the segments.
     pub fn has_encoded_slash(&self) -> bool {
         self.slashes_kept.is_some()
     }
 
-    /// Whether `other` is this path or lies below it. Whole segments count, and a final slash of this path doesn't:
-    /// `/api` and `/api/` cover `/api` and `/api/v1`, not `/apis`.
+    /// Whether `other` is this path or a path below it, compared by whole segments. A final slash of this path is
+    /// ignored: `/api` and `/api/` cover `/api` and `/api/v1`, but not `/apis`.
     pub fn covers(&self, other: &Self) -> bool {
         let prefix = self.decoded().trim_end_matches('/');
         let rest = other.decoded().strip_prefix(prefix);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// How many segments it has, a final slash not counted: of two paths that cover a third, the deeper is nearer.
+    /// The number of segments, ignoring a final slash. Of two paths that cover a third one, the deeper is more
+    /// specific.
     pub fn depth(&self) -> usize {
         self.segments().count()
     }
 
-    /// What a careless server would read, when that differs: it ends at an encoded `#` or `?` (GHSA-7rh7-c77v-6434),
-    /// drops path parameters (`;x=1`), and drops dots and spaces at the end of a segment as file systems do.
+    /// The reading of a lenient server. `None` if it is the same.
     ///
-    /// Such a path is a valid name, so it may pass, but only where both readings lead to the same route.
-    pub fn loosely_read(&self) -> Option<Self> {
+    /// A lenient server ends the path at an encoded `#` or `?` (GHSA-7rh7-c77v-6434), drops path parameters (`;x=1`),
+    /// and drops dots and spaces at the end of a segment, as file systems do. Such a path is valid, so it may pass, but
+    /// only if both readings lead to the same route.
+    pub fn lenient_reading(&self) -> Option<Self> {
         let whole = self.decoded();
         let cut = whole.split(['#', '?']).next().unwrap_or(whole);
-        let read = cut.split('/').map(loose).collect::<Vec<_>>().join("/");
+        let read = cut.split('/').map(lenient).collect::<Vec<_>>().join("/");
         (read != whole).then(|| Self::plain(read))
     }
 
-    /// Every way to read it but the first, in which encoded slashes are slashes: as a careless server would, with encoded
-    /// slashes as a part of their segments, and with slashes that follow each other as one.
+    /// All readings except the first one, in which encoded slashes are slashes. The others are: encoded slashes as part
+    /// of their segment, consecutive encoded slashes as one, and the reading of a lenient server in all three cases.
     pub fn other_readings(&self) -> impl Iterator<Item = Self> {
         let slashes_kept = self.slashes_kept.clone().map(Self::plain);
         let merged = self.with_slashes_merged();
-        let loosely = [Some(self), slashes_kept.as_ref(), merged.as_ref()].map(|reading| reading?.loosely_read());
-        loosely.into_iter().chain([slashes_kept, merged]).flatten()
+        let lenient = [Some(self), slashes_kept.as_ref(), merged.as_ref()].map(|reading| reading?.lenient_reading());
+        lenient.into_iter().chain([slashes_kept, merged]).flatten()
     }
 
-    /// The reading of a server that takes encoded slashes which follow each other for one; none: there are no such.
+    /// The reading of a server that merges consecutive encoded slashes. `None` if there are none.
     fn with_slashes_merged(&self) -> Option<Self> {
         let mut kept = self.slashes_kept.clone()?;
         let before = kept.len();
@@ -112,7 +116,7 @@ impl CanonicalPath {
         (kept.len() < before).then(|| Self::plain(kept.replace("%2F", "/")))
     }
 
-    /// A reading, which is as it stands.
+    /// A reading, in which nothing is encoded.
     fn plain(reading: String) -> Self {
         Self {
             received: reading,
@@ -121,7 +125,7 @@ impl CanonicalPath {
         }
     }
 
-    /// The segments between the first slash and a final one, with their percent-encoding undone.
+    /// The percent-decoded segments, without the empty one after a final slash.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         let path = self.decoded();
         let inner = path.strip_suffix('/').unwrap_or(path);
@@ -141,12 +145,12 @@ impl fmt::Display for CanonicalPath {
     }
 }
 
-/// Why a path has no single reading. It doesn't repeat the path.
+/// Why a path is rejected. The text doesn't contain the path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PathError(&'static str);
 
 impl PathError {
-    /// Servers disagree about whether it ends a segment.
+    /// Servers disagree about whether an encoded slash ends a segment.
     pub const ENCODED_SLASH: Self = Self("the path has an encoded slash");
 }
 
@@ -158,7 +162,7 @@ impl fmt::Display for PathError {
 
 impl std::error::Error for PathError {}
 
-/// Undoes percent-encoding once, and refuses what would read differently if it were undone twice or not at all.
+/// Decodes percent-encoding once. Rejects paths that would read differently if they were decoded twice, or not at all.
 fn decode(path: &str) -> Result<String, PathError> {
     for (start, _) in path.match_indices('%') {
         let digits = path
@@ -171,12 +175,12 @@ fn decode(path: &str) -> Result<String, PathError> {
         }
     }
     let Ok(decoded) = percent_decode_str(path).decode_utf8() else {
-        return Err(PathError("the path is no UTF-8"));
+        return Err(PathError("the path is not UTF-8"));
     };
     if decoded.chars().any(char::is_control) {
         return Err(PathError("the path has a control character"));
     }
-    // Looked for in what came out, as the digits may be encoded too: `%252%65` comes to `%2e`.
+    // Checked after decoding, because the digits may be encoded, too: `%252%65` decodes to `%2e`.
     let is_encoding =
         |after: &[u8]| matches!(after, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
     if decoded.as_bytes().windows(3).any(is_encoding) {
@@ -185,20 +189,20 @@ fn decode(path: &str) -> Result<String, PathError> {
     Ok(decoded.into_owned())
 }
 
-/// The path with its percent-encoding undone but for slashes; none: no slash is encoded.
+/// The path after percent-decoding, except for slashes. `None` if no slash is encoded.
 fn keep_slashes(path: &str) -> Option<String> {
     let marked = path.replace("%2f", "%252F").replace("%2F", "%252F");
     (marked != path).then(|| percent_decode_str(&marked).decode_utf8_lossy().into_owned())
 }
 
-/// Whether a segment is empty or made of dots, also when it is cut at a decoded `#` or `?`: `..?x` climbs then. One
-/// that begins with such a character is a name all the same.
-fn is_no_name(segment: &str) -> bool {
+/// Whether a segment is empty or consists of dots, also if a server cuts it at a decoded `#` or `?`, as in `..?x`. A
+/// segment that begins with such a character is valid.
+fn is_empty_or_dots(segment: &str) -> bool {
     let cut = segment.split(['#', '?']).next().unwrap_or(segment);
-    loose(cut).is_empty() && (!cut.is_empty() || cut == segment)
+    lenient(cut).is_empty() && (!cut.is_empty() || cut == segment)
 }
 
-fn loose(segment: &str) -> &str {
+fn lenient(segment: &str) -> &str {
     let name = segment.split(';').next().unwrap_or(segment);
     name.trim_end_matches(['.', ' '])
 }
@@ -212,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_with_one_reading_is_kept_byte_for_byte() {
+    fn an_unambiguous_path_is_kept_byte_for_byte() {
         for received in [
             "/",
             "/a",
@@ -236,29 +240,29 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn a_path_that_two_programs_could_read_differently_is_refused() {
+    fn an_ambiguous_path_is_rejected() {
         for refused in [
-            "", "*", "a", "http://x/", // no absolute path
+            "", "*", "a", "http://x/", // not absolute paths
             "//", "//admin", "/a//b", "/a//", // empty segments (CVE-2026-26205)
             "/.", "/..", "/./a", "/a/../b", "/a/..", "/a/.", "/a/./", // dot segments
             "/%2e", "/%2E%2e/a", "/.%2e/a", "/a/%2e%2E", "/a/%2e%2e/", // encoded ones
             "/..;/a", "/..;x=1/a", "/.;/a", "/%2e%2e;a/b", "/;/a", "/;x=1", "/..%3b/a", // behind parameters
             "/.../a", "/..%20/a", "/.%20./a", "/a/%20", "/%20/a", "/.. ", // behind dots and spaces
             "/a/..%3Fx", "/a/..%23/b", "/a/.%3f", "/a/..;%3f", "/a/..%20%23", // before what cuts them off
-            "/a%2fb", "/a%2Fb", "/a%5cb", "/a%5Cb", "/a\\b", "/\\a", // slashes of another kind
+            "/a%2fb", "/a%2Fb", "/a%5cb", "/a%5Cb", "/a\\b", "/\\a", // encoded slashes and backslashes
             "/%00", "/a%0d%0ab", "/a%09", "/a%7f", "/a\u{7f}", "/a\nb", "/a%C2%85", // control characters
             "/%", "/%4", "/%zz", "/%u0041", "/a%%61", "/%+1", // broken encodings
             "/%c0%ae%c0%ae/a", "/%c0%af", "/%e0%80%af", "/%ff", "/%ed%a0%80", // overlong and other non-UTF-8
             "/%252e%252e/a", "/%252fa", "/%2541", // encoded twice
-            "/%252%65%252%65/a", "/%25%32%66a", "/%25%34%31", // that, with digits encoded
-            "/a#b", "/a?b", "/m\u{fc}ller", "/a b", // must be encoded
+            "/%252%65%252%65/a", "/%25%32%66a", "/%25%34%31", // the same with encoded digits
+            "/a#b", "/a?b", "/m\u{fc}ller", "/a b", // characters that must be encoded
         ] {
             assert!(CanonicalPath::parse(refused).is_err(), "{refused:?}");
         }
     }
 
     #[test]
-    fn an_encoded_slash_has_two_readings_and_neither_may_climb() {
+    fn an_encoded_slash_has_two_readings_without_dot_segments() {
         for (text, kept) in [
             ("/a%2Fb", "/a%2Fb"),
             ("/a%2fb/%63", "/a%2Fb/c"),
@@ -294,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn slashes_that_follow_each_other_may_be_one_where_they_are_encoded() {
+    fn consecutive_encoded_slashes_may_be_merged() {
         for (text, expected) in [
             ("/a%2F%2Fb", &["/a%2F%2Fb", "/a/b"][..]),
             ("/a%2F%2f%2Fb/", &["/a%2F%2F%2Fb/", "/a/b/"]),
@@ -334,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_careless_server_would_read_is_known() {
+    fn the_reading_of_a_lenient_server_is_known() {
         for (text, read) in [
             ("/admin;x=1/a", "/admin/a"),
             ("/admin%3bx/a", "/admin/a"),
@@ -344,10 +348,10 @@ mod tests {
             ("/admin./a", "/admin/a"),
             ("/admin%20.", "/admin"),
         ] {
-            assert_eq!(path(text).loosely_read().unwrap().as_str(), read, "{text}");
+            assert_eq!(path(text).lenient_reading().unwrap().as_str(), read, "{text}");
         }
         for text in ["/", "/a", "/a/", "/%61", "/m%C3%BCller", "/.hidden"] {
-            assert_eq!(path(text).loosely_read(), None, "{text}");
+            assert_eq!(path(text).lenient_reading(), None, "{text}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Who is at the other end of a connection, and which of them are proxies that are believed. Whoever has no address is
-//! no proxy, unless the operator said so of everybody who can open a Unix socket.
+//! The other end of a connection, and the proxies that the operator trusts. A peer without an address is never trusted,
+//! except for clients of Unix sockets if the operator says so.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,16 +11,16 @@ use ipnet::IpNet;
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Peer {
-    /// Whoever has this address, without IPv4 in the guise of IPv6.
+    /// A peer with this address. An IPv4-mapped IPv6 address is written as IPv4.
     Ip(IpAddr),
-    /// A process on this machine that opened a Unix socket of the gateway's.
+    /// A process on this machine that connected to a Unix socket of the gateway.
     Unix,
-    /// Somebody behind a proxy that doesn't tell the address.
+    /// A peer behind a proxy that doesn't send its address.
     Unknown,
 }
 
 impl Peer {
-    /// The address; none: it has none, or nobody tells.
+    /// The address. `None` if the peer has none, or if it isn't known.
     pub const fn address(&self) -> Option<IpAddr> {
         match self {
             Self::Ip(address) => Some(*address),
@@ -53,7 +53,7 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// `unix`: whoever can open a Unix socket of the gateway's is one.
+    /// With `unix`, all clients of Unix sockets are trusted.
     pub fn new(networks: impl IntoIterator<Item = IpNet>, unix: bool) -> Self {
         Self {
             networks: networks.into_iter().collect(),
@@ -61,12 +61,12 @@ impl TrustedProxies {
         }
     }
 
-    /// Whether nobody is trusted.
+    /// Whether no peer is trusted.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix
     }
 
-    /// Whether a peer is one of them.
+    /// Whether a peer is trusted.
     pub fn trust(&self, peer: &Peer) -> bool {
         match peer {
             Peer::Ip(address) => self.contain(address),
@@ -75,7 +75,7 @@ impl TrustedProxies {
         }
     }
 
-    /// Whether an address is one of theirs.
+    /// Whether an address belongs to a trusted proxy.
     pub fn contain(&self, address: &IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(address))
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_has_no_address_is_trusted_only_where_the_operator_says_so() {
+    fn a_peer_without_an_address_is_trusted_only_if_configured() {
         let address = |text: &str| Peer::from(SocketAddr::new(text.parse().unwrap(), 1));
         let networks = || ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
         for (unix, peer, trusted) in [

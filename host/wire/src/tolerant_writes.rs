@@ -1,5 +1,5 @@
-//! A client's connection whose reading side has the last word. A server may answer early and close with the rest of the
-//! request unread: the next write then fails, while the answer lies in the socket, waiting to be read.
+//! A client stream that still reads the response after a write has failed. A server may respond early and close the
+//! connection without reading the rest of the request: the next write then fails, although the response has arrived.
 
 use std::io;
 use std::pin::Pin;
@@ -13,14 +13,14 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 
-/// A stream that remembers its first failed write instead of reporting it. From then on writes are dropped, and reading
-/// decides: what the server sent is read, and where that ends the error of the write is reported.
+/// A stream that remembers its first write error instead of returning it. Later writes are dropped. Reads return what
+/// the server has sent, and at the end of that the error of the write.
 ///
 /// RFC 9112, section 9.5: a client that sees the connection close while it sends a request should look for a response.
 #[derive(Debug)]
 pub struct TolerantWrites<S> {
     stream: S,
-    /// The first error of a write. `None` if all went well, or if reading has reported it.
+    /// The first write error. `None` if no write failed, or if a read has returned the error.
     failed: Option<io::Error>,
     drops_writes: bool,
 }
@@ -35,7 +35,7 @@ impl<S> TolerantWrites<S> {
         }
     }
 
-    /// Reports `result`, or `instead` where it is an error or an earlier write failed.
+    /// Returns `result`, or `instead` if it is an error, which is remembered.
     fn tolerate<T>(&mut self, result: io::Result<T>, instead: T) -> io::Result<T> {
         match result {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
@@ -107,7 +107,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TolerantWrites<S> {
     }
 }
 
-/// What a pool asks about a connection is the stream's to answer.
+/// The connection's properties, which a pool asks for, are those of the stream.
 impl<S: Connection> Connection for TolerantWrites<S> {
     fn connected(&self) -> Connected {
         self.stream.connected()
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection over which the server has sent `answer`, and of which every write after the first fails.
+    /// A connection on which the server has sent `answer`. Every write after the first one fails.
     struct Reset {
         answer: &'static [u8],
         writes: usize,
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_read_after_a_write_failed() {
+    async fn the_response_is_read_after_a_write_has_failed() {
         let mut stream = reset(b"403");
         for _ in 0..3 {
             stream.write_all(b"body").await.unwrap();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_an_answer_the_error_of_the_write_is_reported_once() {
+    async fn without_a_response_the_write_error_is_returned_once() {
         let mut stream = reset(b"");
         stream.write_all(b"head").await.unwrap();
         stream.write_all(b"body").await.unwrap();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_whose_writes_go_well_ends_without_an_error() {
+    async fn a_stream_without_write_errors_ends_without_an_error() {
         let mut stream = reset(b"200");
         stream.write_all(b"head").await.unwrap();
         let mut answer = Vec::new();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropped_writes_count_as_written_whole() {
+    async fn dropped_writes_count_as_complete() {
         let mut stream = reset(b"");
         stream.write_all(b"head").await.unwrap();
         let parts = [io::IoSlice::new(b"ab"), io::IoSlice::new(b"cde")];

@@ -1,4 +1,4 @@
-//! Small HTML pages of the gateway's own, for the browsers among its clients. They have no scripts and load nothing.
+//! The gateway's own HTML pages, for browsers. They contain no scripts and load nothing.
 
 use http::HeaderMap;
 use http::HeaderValue;
@@ -9,7 +9,7 @@ use http::header;
 use crate::answers::response;
 use crate::proxy::body::Body;
 
-/// Whether the client is a browser that shows pages: it names HTML, where a client of an API names `*/*` or JSON.
+/// Whether the client wants a page. Browsers accept `text/html` explicitly, while API clients accept `*/*` or JSON.
 pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
     let accepted = headers
         .get_all(header::ACCEPT)
@@ -23,7 +23,7 @@ pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
     })
 }
 
-/// A small page without scripts. `body` is HTML; `title` is text.
+/// A page. `body` is HTML and `title` is text.
 pub(crate) fn html(title: &str, body: &str) -> Response<Body> {
     let title = escape(title);
     let page = format!(
@@ -38,7 +38,7 @@ pub(crate) fn html(title: &str, body: &str) -> Response<Body> {
     response
 }
 
-/// Text as HTML.
+/// Escapes text for HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_is_told_from_a_client_of_an_api() {
+    fn only_browsers_want_html() {
         for (accept, expected) in [
             (Some("text/html,application/xhtml+xml,*/*;q=0.8"), true),
             (Some("application/json, TEXT/HTML;q=0.5"), true),
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_becomes_markup() {
+    fn markup_is_escaped() {
         assert_eq!(
             escape(r#"<a href='x'>"&"</a>"#),
             "&lt;a href=&#39;x&#39;&gt;&quot;&amp;&quot;&lt;/a&gt;"

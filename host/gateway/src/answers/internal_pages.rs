@@ -1,4 +1,4 @@
-//! The gateway's own paths, all below `/.portcullis/`. None of them is ever forwarded.
+//! The gateway's own pages. All their paths are below `/.portcullis/`, and none of them is ever forwarded.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::answers::html;
 use crate::answers::response;
 use crate::proxy::body::Body;
 
-/// Whether a path is the gateway's own, also when it only looks so to a careless reader.
+/// Whether a path is one of the gateway's own, in the strict or in the lenient reading.
 pub(crate) fn covers(path: &CanonicalPath) -> bool {
-    is_own(path) || path.loosely_read().is_some_and(|path| is_own(&path))
+    is_own(path) || path.lenient_reading().is_some_and(|path| is_own(&path))
 }
 
-/// Answers a request to a path of the gateway's own.
+/// Answers a request for one of the gateway's own paths.
 pub(crate) fn answer(
     path: &CanonicalPath,
     method: &Method,
@@ -37,11 +37,11 @@ fn is_own(path: &CanonicalPath) -> bool {
     path.decoded().split('/').nth(1) == Some(".portcullis")
 }
 
-/// Ends the session of a browser, by POST only: any page can make a browser fetch an address, but none of another site
-/// may post here. The cookie is all that there is of a session, so a copy of it lives until it expires.
+/// Deletes the session cookie of a browser. Only POST does so, because any site can make a browser send GET, and POST
+/// from another site is rejected. The gateway stores no sessions, so a copy of the cookie stays valid until it expires.
 fn logout(method: &Method, headers: &HeaderMap, sessions: Option<&Arc<Sessions>>) -> Response<Body> {
-    let reads = method == Method::GET || method == Method::HEAD;
-    if reads && html::wants_html(headers) {
+    let is_read = method == Method::GET || method == Method::HEAD;
+    if is_read && html::wants_html(headers) {
         return html::html("Sign out?", "<form method=\"post\"><button>Sign out</button></form>\n");
     }
     if method != Method::POST {
@@ -61,7 +61,7 @@ fn logout(method: &Method, headers: &HeaderMap, sessions: Option<&Arc<Sessions>>
     response
 }
 
-/// W3C Fetch Metadata: which site's page made the browser send this.
+/// W3C Fetch Metadata: the relation of the page that sent the request to this site.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_an_own_path_is_known() {
+    fn own_paths_are_recognised_in_every_spelling() {
         for own in [
             "/.portcullis",
             "/.portcullis/",
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_post_of_our_own_page_ends_a_session() {
+    fn a_session_ends_by_post_but_not_from_another_site() {
         let browser = ("accept", "text/html");
         for (method, headers, expected) in [
             (Method::POST, &[][..], 200),

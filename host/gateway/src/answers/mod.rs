@@ -1,4 +1,4 @@
-//! What the gateway answers itself: errors and refusals for clients of APIs, and small pages for people.
+//! The gateway's own responses: errors and refusals for API clients, and small pages for browsers.
 
 pub(crate) mod html;
 pub(crate) mod internal_pages;

@@ -1,5 +1,5 @@
-//! What the gateway answers itself. Errors are JSON, `{"error": …}`, because clients of APIs read them; nothing here is
-//! a redirect, because such a client would follow it to a login page.
+//! Responses of the gateway itself. Errors are JSON, `{"error": …}`, for API clients. There are no redirects, because
+//! an API client would follow them to a login page.
 
 use bytes::Bytes;
 use http::HeaderName;
@@ -14,13 +14,13 @@ use portcullis::decision::Refusal;
 use crate::proxy::body;
 use crate::proxy::body::Body;
 
-/// An error for the client to read: what is wrong on its side, never why the gateway decided so.
+/// An error. The message tells the client what it can change, and never why the gateway decided so.
 pub(crate) fn error(status: StatusCode, message: &str) -> Response<Body> {
     let json = serde_json::json!({ "error": message }).to_string();
     page(status, "application/json", json)
 }
 
-/// Facts for a client to read.
+/// A JSON object with status 200.
 pub(crate) fn json(facts: &serde_json::Value) -> Response<Body> {
     page(StatusCode::OK, "application/json", format!("{facts}\n"))
 }
@@ -31,23 +31,23 @@ pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     with(response, header::ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// What a client gets when answering it failed.
+/// The response if the gateway itself failed.
 pub(crate) fn failure() -> Response<Body> {
     error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
 }
 
-/// 503 (RFC 9110, section 15.6.4), with a time to come again.
+/// 503 (RFC 9110, section 15.6.4) with `Retry-After`.
 pub(crate) fn unavailable(message: &str) -> Response<Body> {
     let response = error(StatusCode::SERVICE_UNAVAILABLE, message);
     with(response, header::RETRY_AFTER, HeaderValue::from_static("5"))
 }
 
-/// What a client hears when its request may not go on.
+/// The response to a request that was refused.
 pub(crate) fn refusal(refusal: &Refusal) -> Response<Body> {
     refusal.clone().into_response().map(body::full)
 }
 
-/// A response that must not be kept, and that differs with the credentials of its request.
+/// A response that must not be cached, and that depends on the credentials of the request.
 pub(crate) fn page(status: StatusCode, media_type: &'static str, content: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(body::full(content));
     *response.status_mut() = status;
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_challenge_is_a_field_of_its_own() {
+    async fn every_challenge_has_its_own_header_field() {
         let challenges = ["Basic", "Bearer"].map(|scheme| Challenge::new(scheme, [("realm", "a, b")]).unwrap());
         let response = refusal(&Refusal::Unauthenticated {
             credentials: false,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_refusals_say_as_little_as_helps() {
+    async fn other_refusals_reveal_no_reason() {
         let response = refusal(&Refusal::Forbid { challenge: None });
         assert_eq!(response.status(), 403);
         assert_eq!(text(response).await, r#"{"error":"Forbidden"}"#);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_response_to_head_keeps_its_length_only() {
+    async fn a_response_to_head_has_a_length_and_no_body() {
         let response = for_method(&Method::HEAD, error(StatusCode::NOT_FOUND, "Not found"));
         assert_eq!(response.headers()["content-length"], "21");
         assert_eq!(text(response).await, "");

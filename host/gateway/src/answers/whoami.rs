@@ -1,5 +1,5 @@
-//! The upstream `portcullis:whoami`: a page that shows who you are. It is what a gateway without configuration serves,
-//! and a way to try an authenticator.
+//! The upstream `portcullis:whoami`, a page that shows who the user is. A gateway without configuration serves it, and
+//! it is useful for trying an authenticator.
 
 use http::HeaderMap;
 use http::Method;
@@ -13,7 +13,7 @@ use crate::answers::html::escape;
 use crate::answers::response;
 use crate::proxy::body::Body;
 
-/// Shows the user: to a browser as a page, to everybody else as JSON.
+/// Shows the user, as a page to browsers and as JSON to all other clients.
 pub(crate) fn answer(method: &Method, headers: &HeaderMap, user: Option<&Authenticated>) -> Response<Body> {
     if method != Method::GET && method != Method::HEAD {
         return response::method_not_allowed("GET, HEAD");
@@ -28,7 +28,7 @@ pub(crate) fn answer(method: &Method, headers: &HeaderMap, user: Option<&Authent
 fn title(user: Option<&Authenticated>) -> String {
     match user {
         Some(user) => format!("You are {}", user.identity().name()),
-        None => "Nobody is signed in".to_owned(),
+        None => "You are not signed in".to_owned(),
     }
 }
 
@@ -51,7 +51,7 @@ fn facts(user: Option<&Authenticated>) -> Value {
 
 fn rows(user: Option<&Authenticated>) -> String {
     let Some(user) = user else {
-        return "<p>This address is open to everybody.</p>\n".to_owned();
+        return "<p>This page is public.</p>\n".to_owned();
     };
     let identity = user.identity();
     let groups = if identity.groups().is_empty() {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_only_answers_reads() {
+    fn only_get_and_head_are_answered() {
         let status = |method| answer(&method, &HeaderMap::new(), None).status().as_u16();
         assert_eq!(
             (status(Method::GET), status(Method::HEAD), status(Method::POST)),

@@ -32,9 +32,9 @@ use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::generation::Generation;
 use crate::generation::Route;
-use crate::pipeline::Ending;
 use crate::pipeline::Gateway;
 use crate::pipeline::Preview;
+use crate::pipeline::PreviewOutcome;
 use crate::pipeline::Sender;
 use crate::proxy::Proxy;
 
@@ -153,11 +153,11 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
             line(output, "opening", opening)?;
         }
     }
-    if let Some(Sender::Judged { decision, via_session }) = &preview.sender {
+    if let Some(Sender::Decided { decision, via_session }) = &preview.sender {
         write_decision(output, decision, *via_session)?;
     }
-    match &preview.ending {
-        Ending::Answer {
+    match &preview.outcome {
+        PreviewOutcome::Answer {
             status,
             why,
             challenges,
@@ -166,7 +166,7 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
             line(output, "answer", format_args!("{status}{why}"))?;
             write_headers(output, challenges)
         }
-        Ending::Forward { identity, proviso } => {
+        PreviewOutcome::Forward { identity, condition } => {
             let who = if identity.is_empty() {
                 "without a user"
             } else {
@@ -174,9 +174,11 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
             };
             line(output, "goes on", who)?;
             write_headers(output, identity)?;
-            proviso.as_ref().map_or(Ok(()), |proviso| line(output, "if", proviso))
+            condition
+                .as_ref()
+                .map_or(Ok(()), |condition| line(output, "if", condition))
         }
-        Ending::Internal => line(output, "answer", "a page of the gateway's own"),
+        PreviewOutcome::Internal => line(output, "answer", "a page of the gateway's own"),
     }
 }
 

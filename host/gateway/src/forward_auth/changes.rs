@@ -1,5 +1,5 @@
-//! What a front has to change in its request, so that its upstream gets what it would get from the gateway: identity
-//! headers that only the gateway sets, and none of the credentials that were for the gateway.
+//! The changes that a front has to make to a request, so that the upstream gets the same headers as from the gateway:
+//! the identity headers are set by the gateway only, and the credentials for the gateway are removed.
 
 use http::HeaderMap;
 use http::HeaderName;
@@ -10,18 +10,19 @@ use crate::headers::identity;
 use crate::pipeline::Outgoing;
 use crate::pipeline::SendError;
 
-/// Changes of a request that goes on to a front's upstream.
+/// The changes that a front has to make to a request.
 ///
-/// Every identity header of every route is in exactly one of the three, so that none of a client's own survives.
+/// Every identity header of every route is in exactly one of `set`, `keep` and `remove`, so that no identity header of
+/// a client survives.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// In place of what the client sent under these names.
+    /// Headers that replace those that the client sent with the same name.
     pub(crate) set: HeaderMap,
-    /// What goes on as the client sent it, for fronts that copy what they are told and nothing else.
+    /// Headers that stay as the client sent them, for fronts that copy only the headers of the response.
     pub(crate) keep: HeaderMap,
-    /// Not for the upstream, in every spelling that came.
+    /// Headers that must not reach the upstream, in every spelling that the client sent.
     pub(crate) remove: Vec<HeaderName>,
-    /// Parameters of the query that are not for the upstream.
+    /// Query parameters that must not reach the upstream.
     pub(crate) remove_parameters: Vec<String>,
 }
 
@@ -55,14 +56,14 @@ impl Changes {
         Ok(changes)
     }
 
-    /// Whether a response header of this name would be taken for the upstream's.
+    /// Whether the front would mistake a response header with this name for one of the changes.
     pub(crate) fn covers(&self, name: &HeaderName) -> bool {
         let folded = fold(name);
         let mut names = self.set.keys().chain(self.keep.keys()).chain(&self.remove);
         names.any(|other| fold(other) == folded)
     }
 
-    /// Notes what becomes of one header. `always`: it goes even where the front hasn't shown it.
+    /// Adds the change of one header. With `always`, the header is removed even if the front didn't send it.
     fn compare(&mut self, name: &HeaderName, before: &HeaderMap, after: &HeaderMap, always: bool) {
         if self.set.contains_key(name) || self.keep.contains_key(name) {
             return;
@@ -75,13 +76,13 @@ impl Changes {
             return;
         }
         let values = after.get_all(name);
-        let goal = if values == before.get_all(name) {
+        let target = if values == before.get_all(name) {
             &mut self.keep
         } else {
             &mut self.set
         };
         for value in values {
-            goal.append(name, value.clone());
+            target.append(name, value.clone());
         }
     }
 }

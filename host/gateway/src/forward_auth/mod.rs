@@ -1,5 +1,5 @@
-//! The gateway as the authenticator of a proxy in front: nginx, Traefik, Caddy, HAProxy or Envoy asks about each request
-//! of its own, and goes by the answer. A route means what it means where the gateway is the proxy itself.
+//! Forward auth: a front (nginx, Traefik, Caddy, HAProxy or Envoy) asks the gateway about each of its requests, and
+//! acts on the response. A route has the same meaning as when the gateway itself is the proxy.
 
 mod changes;
 mod dialect;
@@ -25,20 +25,20 @@ use crate::transport::connection::Service;
 
 pub(crate) use self::changes::Changes;
 pub(crate) use self::dialect::Endpoint;
-pub(crate) use self::front::Front;
+pub(crate) use self::front::FrontProxy;
 pub(crate) use self::verdict::Allowed;
+pub(crate) use self::verdict::FrontVerdict;
 pub(crate) use self::verdict::Original;
-pub(crate) use self::verdict::Verdict;
 
-/// What a listener for fronts alone serves: the endpoints, and nothing else.
+/// The service of a listener for fronts. It has the endpoints only.
 #[derive(Clone, Debug)]
 pub(crate) struct ForwardAuth {
     gateway: Arc<Gateway>,
-    front: Front,
+    front: FrontProxy,
 }
 
 impl ForwardAuth {
-    pub(crate) fn new(gateway: Arc<Gateway>, front: Front) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, front: FrontProxy) -> Self {
         Self { gateway, front }
     }
 }
@@ -65,10 +65,10 @@ impl Service for ForwardAuth {
 }
 
 impl Gateway {
-    /// Answers a front that asks about a request of its own. Whatever goes wrong, the front hears no.
+    /// Answers a front that asks about one of its requests. Any error is answered with a denial.
     pub(crate) async fn subrequest(
         &self,
-        front: &Front,
+        front: &FrontProxy,
         endpoint: &Endpoint,
         connection: &Connection,
         parts: &Parts,
@@ -78,11 +78,11 @@ impl Gateway {
             .admit(connection.peer, &parts.headers)
             .and_then(|()| dialect.read(endpoint, parts, connection.peer, front));
         let verdict = match original {
-            Ok(original) => self.judge(original, dialect.timeout(&parts.headers)).await,
+            Ok(original) => self.decide_for_front(original, dialect.timeout(&parts.headers)).await,
             Err(rejection) => {
                 let client = self.client(connection.peer, connection.scheme.clone(), &parts.headers);
                 audit::rejected(&client, &parts.method, parts.uri.path(), &rejection);
-                Verdict::deny(rejection.into_response())
+                FrontVerdict::deny(rejection.into_response())
             }
         };
         dialect.write(verdict)

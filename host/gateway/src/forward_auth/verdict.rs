@@ -1,5 +1,5 @@
-//! Whether a front's request may go on. It is decided about as a request to the gateway itself is, and only then written
-//! down what the front needs to know.
+//! Decides whether a front may forward its request. The decision is the same as for a request to the gateway itself;
+//! only the last step differs.
 
 use std::time::Duration;
 
@@ -30,44 +30,44 @@ pub(crate) struct Original {
     pub(crate) method: Method,
     pub(crate) target: Target,
     pub(crate) client: Client,
-    /// As the front passes them on; what stands there for the front's own use is removed later.
+    /// The headers that the front passes on. Those that the front added for the gateway are removed later.
     pub(crate) headers: HeaderMap,
 }
 
-/// The answer to a front, before it is written the way that the front reads it.
+/// The verdict for a front, before it is written in the front's protocol.
 #[derive(Debug)]
-pub(crate) enum Verdict {
-    /// The request may go on.
+pub(crate) enum FrontVerdict {
+    /// The front may forward the request.
     Allow(Box<Allowed>),
-    /// The client gets this.
+    /// The front must deny the request.
     Deny(Box<Denied>),
 }
 
-/// A request that may go on.
+/// A request that the front may forward.
 #[derive(Debug)]
 pub(crate) struct Allowed {
-    /// What the front has to change in it.
+    /// The changes that the front has to make to the request.
     pub(crate) changes: Changes,
-    /// What belongs on the response to the client.
+    /// The headers for the response to the client.
     pub(crate) for_client: HeaderMap,
 }
 
-/// A request that may not go on.
+/// A request that the front must deny.
 #[derive(Debug)]
 pub(crate) struct Denied {
-    /// What the client would get from the gateway itself.
+    /// The response that the client would get from the gateway itself.
     pub(crate) response: Response<Body>,
-    /// The URL that the client asked for, without path; none: it isn't known.
+    /// The origin of the URL that the client requested. `None` if it isn't known.
     pub(crate) origin: Option<String>,
 }
 
-impl Verdict {
+impl FrontVerdict {
     pub(crate) fn deny(response: Response<Body>) -> Self {
         Self::Deny(Box::new(Denied { response, origin: None }))
     }
 
-    /// The same for a client that asked for something at this origin.
-    fn from(mut self, origin: Option<String>) -> Self {
+    /// Adds the origin of the URL that the client requested.
+    fn with_origin(mut self, origin: Option<String>) -> Self {
         if let Self::Deny(denied) = &mut self {
             denied.origin = origin;
         }
@@ -76,9 +76,10 @@ impl Verdict {
 }
 
 impl Gateway {
-    /// Decides about the request of a front, as about one of the gateway's own. `timeout` is how long the front waits
-    /// before it decides by itself. `None` if it waits for ever.
-    pub(crate) async fn judge(&self, original: Original, timeout: Option<Duration>) -> Verdict {
+    /// Decides about a front's request as about a request to the gateway itself.
+    ///
+    /// `timeout` is how long the decision may take. `None` if there is no limit.
+    pub(crate) async fn decide_for_front(&self, original: Original, timeout: Option<Duration>) -> FrontVerdict {
         let Original {
             method,
             target,
@@ -87,9 +88,9 @@ impl Gateway {
         } = original;
         let origin = target.authority.as_deref();
         let origin = origin.map(|authority| format!("{}://{authority}", client.scheme));
-        if let Err(rejection) = require_one(&headers) {
+        if let Err(rejection) = reject_duplicates(&headers) {
             audit::rejected(&client, &method, target.path.as_str(), &rejection);
-            return Verdict::deny(rejection.into_response()).from(origin);
+            return FrontVerdict::deny(rejection.into_response()).with_origin(origin);
         }
         let mut parts = Request::new(()).into_parts().0;
         (parts.method, parts.headers) = (method, headers);
@@ -97,22 +98,23 @@ impl Gateway {
         let decided = self.decide(Entrance::Front, Received { client, target, parts });
         let decided = match waiting {
             None => decided.await,
-            // Some fronts let a request pass once they have waited for too long, so that none may wait so long.
+            // After their own timeout some fronts let a request pass, so the verdict must come earlier.
             Some((limit, path, client)) => match tokio::time::timeout(limit, decided).await {
                 Ok(decided) => decided,
                 Err(_) => {
                     timed_out(limit, &path, &client);
-                    return Verdict::deny(response::unavailable("Authentication is unavailable")).from(origin);
+                    return FrontVerdict::deny(response::unavailable("Authentication is unavailable"))
+                        .with_origin(origin);
                 }
             },
         };
         let verdict = match decided {
-            Ok(pipeline::Verdict::Forward(outgoing)) => allow(*outgoing),
-            // Not even a front is shown the gateway's own pages.
-            Ok(pipeline::Verdict::Internal(_)) => Verdict::deny(Rejection::Route.into_response()),
-            Err(rejection) => Verdict::deny(rejection.into_response()),
+            Ok(pipeline::Accepted::Forward(outgoing)) => allow(*outgoing),
+            // The gateway's own pages aren't available through a front.
+            Ok(pipeline::Accepted::Internal(_)) => FrontVerdict::deny(Rejection::Route.into_response()),
+            Err(rejection) => FrontVerdict::deny(rejection.into_response()),
         };
-        verdict.from(origin)
+        verdict.with_origin(origin)
     }
 }
 
@@ -121,31 +123,31 @@ fn timed_out(limit: Duration, path: &str, client: &Client) {
         target: "portcullis::audit",
         path,
         client = %client.shown_address(),
-        patience_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-        "the front would not have waited for the decision"
+        timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+        "the decision took longer than the front waits"
     );
 }
 
-/// What a front does with a request that may go on.
-fn allow(outgoing: Outgoing) -> Verdict {
+/// The verdict for a request that was accepted.
+fn allow(outgoing: Outgoing) -> FrontVerdict {
     let changes = Changes::of(&outgoing);
     let mut for_client = HeaderMap::new();
     let changes = match changes {
         Ok(changes) => changes,
         Err(error) => {
-            tracing::warn!(route = outgoing.route().name, why = %error, "a user can't be sent to the upstream");
+            tracing::warn!(route = outgoing.route().name, why = %error, "the request can't be written for the upstream");
             let mut refused = response::error(StatusCode::FORBIDDEN, "Forbidden");
             outgoing.into_response_headers().apply(refused.headers_mut());
-            return Verdict::deny(refused);
+            return FrontVerdict::deny(refused);
         }
     };
     outgoing.into_response_headers().apply(&mut for_client);
-    Verdict::Allow(Box::new(Allowed { changes, for_client }))
+    FrontVerdict::Allow(Box::new(Allowed { changes, for_client }))
 }
 
-/// A client that sends two of these means to be read in two ways.
-fn require_one(headers: &HeaderMap) -> Result<(), Rejection> {
-    for name in ONCE {
+/// Rejects repeated fields that must be single: two programs could read different ones.
+fn reject_duplicates(headers: &HeaderMap) -> Result<(), Rejection> {
+    for name in SINGLETONS {
         if headers.get_all(&name).iter().count() > 1 {
             return Err(Rejection::malformed(format_args!(
                 "the request has several {name} headers"
@@ -155,4 +157,4 @@ fn require_one(headers: &HeaderMap) -> Result<(), Rejection> {
     Ok(())
 }
 
-const ONCE: [HeaderName; 3] = [header::AUTHORIZATION, header::HOST, header::PROXY_AUTHORIZATION];
+const SINGLETONS: [HeaderName; 3] = [header::AUTHORIZATION, header::HOST, header::PROXY_AUTHORIZATION];

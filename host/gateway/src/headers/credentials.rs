@@ -1,5 +1,5 @@
-//! The client's credentials are for the gateway. They go before the request goes on, unless the route says that its
-//! upstream wants them too.
+//! Removes the client's credentials before a request is forwarded. They are meant for the gateway, unless the route
+//! says that the upstream gets them, too (`forward_authorization`).
 
 use http::HeaderMap;
 use http::header;
@@ -15,13 +15,11 @@ pub(crate) fn remove(headers: &mut HeaderMap, credentials: &Credentials) {
         headers.remove(name);
     }
     if !credentials.cookies.is_empty() {
-        cookies::keep_sent(headers, |name| {
-            credentials.cookies.iter().all(|cookie| cookie.as_bytes() != name)
-        });
+        cookies::retain_request_cookies(headers, |name| credentials.cookies.iter().all(|cookie| cookie != name));
     }
 }
 
-/// The query without the parameters that carry credentials; what is left stays as received. None: nothing is left.
+/// The query without the parameters that carry credentials, and otherwise as received. `None` if nothing is left.
 pub(crate) fn without_parameters(query: Option<&str>, credentials: &Credentials) -> Option<String> {
     let query = query?;
     if credentials.query.is_empty() {
@@ -36,7 +34,7 @@ pub(crate) fn without_parameters(query: Option<&str>, credentials: &Credentials)
     (!kept.is_empty()).then_some(kept)
 }
 
-/// The name of `name=value`, as a form is encoded: a plus sign is a space.
+/// The name in `name=value`, decoded like a form: a plus sign is a space.
 fn parameter_name(pair: &str) -> String {
     let name = pair.split('=').next().unwrap_or(pair).replace('+', " ");
     percent_decode_str(&name).decode_utf8_lossy().into_owned()
@@ -57,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_and_cookies_with_credentials_go() {
+    fn headers_and_cookies_with_credentials_are_removed() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("authorization", "Bearer x"),
@@ -79,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_with_credentials_go_and_the_others_stay_as_received() {
+    fn parameters_with_credentials_are_removed_and_others_are_kept_as_received() {
         for (query, left) in [
             (None, None),
             (Some(""), None),

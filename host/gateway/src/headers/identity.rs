@@ -1,5 +1,5 @@
-//! The headers by which an upstream knows its user. Whatever a client sends under such a name is removed, on every
-//! route and in every spelling; only an [`Authenticated`] user's are set.
+//! The identity headers, which tell the upstream who the user is. They are set for [`Authenticated`] users only; the
+//! same headers from a client are removed, on every route and in every spelling.
 
 use std::fmt;
 
@@ -14,11 +14,11 @@ use portcullis::decision::Identity;
 
 use crate::config::IdentityHeaders;
 
-/// Tells the upstream who the user is.
+/// Sets the identity headers of a user.
 ///
-/// A name or an attribute is sent as UTF-8, as the gateway's peers do. Groups are joined by commas; within a group,
-/// `%`, commas and outer spaces are percent-encoded, so that no group can pass for another or for two. Without groups
-/// there is no header for them, and without an attribute none for it.
+/// Names and attributes are sent as UTF-8, as other authenticating proxies do. Groups are joined by commas. Within a
+/// group, `%`, commas and outer spaces are percent-encoded, so that no group can imitate another group or several ones.
+/// A user without groups gets no header for groups, and likewise for attributes.
 pub(crate) fn set(headers: &mut HeaderMap, names: &IdentityHeaders, user: &Authenticated) -> Result<(), Unsendable> {
     for (name, value) in values(names, user.authenticator(), user.identity())? {
         headers.insert(name, value);
@@ -26,7 +26,7 @@ pub(crate) fn set(headers: &mut HeaderMap, names: &IdentityHeaders, user: &Authe
     Ok(())
 }
 
-/// A user that headers can't carry without changing them: 403, because the upstream would take them for another.
+/// A user who can't be sent in headers unchanged. The response is 403, because the upstream might see another user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Unsendable(&'static str);
 
@@ -63,11 +63,11 @@ fn values(
             HeaderValue::from_static(if user.admin() { "true" } else { "false" }),
         ));
     }
-    let own = names.attributes.iter().filter(|carried| {
+    let attributes = names.attributes.iter().filter(|carried| {
         let whose = carried.authenticator.as_deref();
         whose.is_none_or(|whose| whose == authenticator)
     });
-    for carried in own {
+    for carried in attributes {
         if let Some(value) = user.attribute(&carried.attribute) {
             let value = text(value).ok_or(Unsendable("an attribute begins or ends with a space"))?;
             values.push((carried.header.clone(), value));
@@ -80,10 +80,10 @@ fn values(
     Ok(values)
 }
 
-/// A field value that arrives as it was sent: recipients drop the spaces around it (RFC 9110, section 5.5).
+/// A field value. `None` if it wouldn't arrive unchanged: recipients drop outer spaces (RFC 9110, section 5.5).
 fn text(text: &str) -> Option<HeaderValue> {
-    let survives = text == text.trim();
-    HeaderValue::from_bytes(text.as_bytes()).ok().filter(|_| survives)
+    let is_trimmed = text == text.trim();
+    HeaderValue::from_bytes(text.as_bytes()).ok().filter(|_| is_trimmed)
 }
 
 fn encode_group(group: &str) -> String {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_upstream_learns_who_the_user_is() {
+    fn the_identity_headers_describe_the_user() {
         let user = Claims {
             groups: vec!["a".into(), "b c".into()],
             admin: true,
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn no_group_can_pass_for_another_or_for_two() {
+    fn no_group_can_imitate_other_groups() {
         for (group, encoded) in [
             ("a,admin", "a%2Cadmin"),
             ("cn=a,ou=b c", "cn=a%2Cou=b c"),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_upstreams_password_comes_with_the_users_name() {
+    fn the_basic_password_is_sent_with_the_users_name() {
         for (user, credentials) in [
             ("alice", "Basic YWxpY2U6czNjcmV0"),
             ("müller", "Basic bcO8bGxlcjpzM2NyZXQ="),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_whom_headers_would_change_is_not_sent() {
+    fn a_user_who_cant_be_sent_unchanged_is_rejected() {
         for name in [" alice", "alice ", "\u{3000}alice", "alice\u{a0}"] {
             assert!(sent(&names(), claims(name)).is_err(), "{name:?}");
         }

@@ -1,5 +1,5 @@
-//! What happens to the headers between a client and an upstream: what a client may not claim goes, what a proxy must
-//! say comes. Each module is one rule; `flow` and `proxy` apply them in order.
+//! Rules for the headers between client and upstream: which ones are removed, and which ones the gateway sets. The
+//! `pipeline` applies the rules in order.
 
 pub(crate) mod credentials;
 pub(crate) mod identity;

@@ -1,4 +1,5 @@
-//! Who sent a request: its route's gate is asked, unless everybody may pass or the upstream verifies the credentials itself.
+//! Authentication. The gate of a request's route decides who sent it, unless the route is public or the upstream
+//! verifies the credentials itself.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,25 +24,25 @@ use crate::pipeline::sender::Sender;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
 
-/// A request whose route lets its sender pass. Only [`admit`] makes one.
+/// A request that has passed authentication. Only [`admit`] makes one.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(super) route: Arc<Route>,
     pub(super) request: Received,
-    /// Headers that a front has to remove.
+    /// The headers that a front has to remove.
     pub(super) removed: Vec<HeaderName>,
     pub(super) sender: Sender,
-    /// What authenticator and session add to the response, whatever it is.
+    /// What the authenticator and the session add to the response, whatever its status.
     pub(super) for_client: ResponseHeaders,
 }
 
 impl Admitted {
-    /// The request for a line of the audit log.
+    /// The request, for a line of the audit log.
     pub(super) fn entry(&self) -> audit::Entry<'_> {
         entry(&self.route, &self.request)
     }
 
-    /// Turns the request away after all. `why` is for the operator.
+    /// Rejects the request after authentication. `why` is for the operator.
     pub(super) fn deny(self, mut response: Response<Body>, why: Option<String>) -> Rejection {
         self.for_client.apply(response.headers_mut());
         Rejection::Denied(Box::new(Denied {
@@ -52,7 +53,7 @@ impl Admitted {
         }))
     }
 
-    fn unasked(route: Arc<Route>, request: Received, removed: Vec<HeaderName>, sender: Sender) -> Self {
+    fn without_decision(route: Arc<Route>, request: Received, removed: Vec<HeaderName>, sender: Sender) -> Self {
         Self {
             route,
             request,
@@ -63,7 +64,7 @@ impl Admitted {
     }
 }
 
-/// Asks the gate of a route who sent a request. `removed` are the headers that a front has to remove.
+/// Asks the gate of the route who sent the request. `removed` are the headers that a front has to remove.
 pub(super) async fn admit(
     entrance: Entrance,
     route: Arc<Route>,
@@ -71,22 +72,27 @@ pub(super) async fn admit(
     removed: Vec<HeaderName>,
 ) -> Result<Admitted, Rejection> {
     let Some(gate) = route.access.gate() else {
-        return Ok(Admitted::unasked(route, request, removed, Sender::Anybody));
+        return Ok(Admitted::without_decision(route, request, removed, Sender::Public));
     };
     let (parts, target) = (&request.parts, &request.target);
     let exceptions = &route.config.upstream_credentials;
     if let Some(scheme) = exceptions.scheme(&parts.method, &target.path, &parts.headers) {
         let scheme = scheme.to_owned();
         if entrance.serves() {
-            entry(&route, &request).passed_on(&scheme);
+            entry(&route, &request).forwarded_unverified(&scheme);
         }
-        return Ok(Admitted::unasked(route, request, removed, Sender::Upstream { scheme }));
+        return Ok(Admitted::without_decision(
+            route,
+            request,
+            removed,
+            Sender::Upstream { scheme },
+        ));
     }
     let started = Instant::now();
-    let question = Arc::new(question(&mut request));
-    let admission = gate.admit(&question).await;
-    // A call that was given up may still hold the question.
-    request.parts.headers = Arc::unwrap_or_clone(question).headers;
+    let auth_request = Arc::new(auth_request(&mut request));
+    let admission = gate.admit(&auth_request).await;
+    // A call that timed out may still hold a reference.
+    request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;
     let via_session = admission.via_session;
     let (decision, for_client) = admission.into_parts();
     let refusal = refusal(&route.access, &decision.outcome).map(response::refusal);
@@ -98,7 +104,7 @@ pub(super) async fn admit(
         route,
         request,
         removed,
-        sender: Sender::Judged { decision, via_session },
+        sender: Sender::Decided { decision, via_session },
         for_client,
     };
     match refusal {
@@ -107,7 +113,7 @@ pub(super) async fn admit(
     }
 }
 
-/// Why the sender of a request may not pass. An optional route lets requests without credentials pass.
+/// Why a request is refused. `None` if it may pass: an optional route accepts requests without credentials.
 fn refusal<'a>(access: &Access, outcome: &'a Outcome) -> Option<&'a Refusal> {
     match (outcome, access) {
         (Outcome::Grant(_), _) => None,
@@ -125,8 +131,8 @@ fn entry<'a>(route: &'a Route, request: &'a Received) -> audit::Entry<'a> {
     }
 }
 
-/// What authenticators are asked. The headers are lent to the question.
-fn question(request: &mut Received) -> AuthRequest {
+/// What the authenticators get. It borrows the request's headers by taking them; [`admit`] puts them back.
+fn auth_request(request: &mut Received) -> AuthRequest {
     let Received { client, target, parts } = request;
     let Target { authority, path, query } = target;
     let Parts { method, headers, .. } = parts;

@@ -1,5 +1,5 @@
-//! One line for every decision, for the operator who asks later who came in and why. It names what was asked and never
-//! what was answered: no header, cookie or token is in it.
+//! The audit log: one line for every decision, so that an operator can find out later who was admitted and why. A line
+//! names the facts that a plugin has read, but never their values: it contains no header, cookie or token.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -27,9 +27,10 @@ pub(crate) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Writes down a decision; failures of authenticators get a warning each.
+    /// Logs a decision. Each failure of an authenticator gets a warning of its own.
     ///
-    /// `status` is the gateway's own answer; none: the request goes on. `elapsed` is how long the decision took.
+    /// `status` is the status of the gateway's own response, `None` if the request is forwarded. `elapsed` is how long
+    /// the decision took.
     pub(crate) fn decided(self, decision: &Decision, via_session: bool, status: Option<StatusCode>, elapsed: Duration) {
         for step in &decision.steps {
             self.warn_of_failure(step);
@@ -55,7 +56,7 @@ impl Entry<'_> {
         );
     }
 
-    /// Writes down that the upstream, asked about the user, did not let the request go on. `asked` is the question.
+    /// Logs that the upstream denied the user by its answer to an authorization request. `asked` is that request.
     pub(crate) fn unauthorized(self, user: &Authenticated, asked: &str, outcome: &'static str, status: StatusCode) {
         tracing::info!(
             target: "portcullis::audit",
@@ -68,12 +69,12 @@ impl Entry<'_> {
             asked,
             outcome,
             status = status.as_u16(),
-            "the upstream does not let the user in"
+            "the upstream denied the user"
         );
     }
 
-    /// Writes down that a request goes on with credentials that the upstream verifies.
-    pub(crate) fn passed_on(self, scheme: &str) {
+    /// Logs that a request is forwarded with credentials that the upstream verifies.
+    pub(crate) fn forwarded_unverified(self, scheme: &str) {
         tracing::info!(
             target: "portcullis::audit",
             method = %self.method,
@@ -100,7 +101,7 @@ impl Entry<'_> {
     }
 }
 
-/// Writes down a request that was rejected before any authenticator was asked.
+/// Logs a request that was rejected before any authenticator was asked.
 pub(crate) fn rejected(client: &Client, method: &Method, path: &str, why: &Rejection) {
     tracing::info!(
         target: "portcullis::audit",
@@ -114,7 +115,7 @@ pub(crate) fn rejected(client: &Client, method: &Method, path: &str, why: &Rejec
     );
 }
 
-/// How much of a path that was refused is shown, in characters.
+/// How much of a rejected path is logged, in characters.
 const MAX_PATH: usize = 256;
 
 fn outcome(outcome: &Outcome, status: Option<StatusCode>) -> &'static str {
@@ -129,7 +130,7 @@ fn outcome(outcome: &Outcome, status: Option<StatusCode>) -> &'static str {
     }
 }
 
-/// Every authenticator with its verdict and its questions: `hub: reject "unknown token" [header authorization]`.
+/// Every authenticator with its verdict and what it has read: `hub: reject "unknown token" [header authorization]`.
 fn steps(steps: &[Step]) -> String {
     let mut text = String::new();
     for step in steps {
@@ -137,7 +138,7 @@ fn steps(steps: &[Step]) -> String {
         // Writing to a string can't fail.
         let _ = write!(text, "{separator}{}: {}", step.authenticator, step.verdict.label());
         if let Verdict::Reject(why) | Verdict::Forbid(why) | Verdict::TurnedAway(why) = &step.verdict {
-            // With no other quotation marks in it, nothing that a plugin says can pass for the end of it.
+            // Without quotation marks inside, no text of a plugin can imitate the closing one.
             let _ = write!(text, " \"{}\"", one_line(why).replace('"', "'"));
         }
         let questions = step.asked.iter().map(|asked| {
@@ -152,8 +153,8 @@ fn steps(steps: &[Step]) -> String {
     text
 }
 
-/// A text that somebody else wrote, as a field that stays on its line. Quotation marks and backslashes are left to the
-/// log's format: it escapes the values of fields itself, and JSON would show them escaped twice.
+/// Keeps a foreign text on one line. Quotation marks and backslashes are left to the log's format, which escapes the
+/// values of fields itself: JSON would show them escaped twice.
 fn one_line(text: &str) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     text.replace(breaks, "\u{fffd}")

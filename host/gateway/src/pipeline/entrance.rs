@@ -1,4 +1,4 @@
-//! Where a request comes in. All that the entrances do differently before a request goes on is here.
+//! The entrances of the pipeline. Everything that differs between them before a request is forwarded is here.
 
 use portcullis_wire::path::CanonicalPath;
 use portcullis_wire::path::PathError;
@@ -7,27 +7,27 @@ use crate::generation::Route;
 use crate::pipeline::rejection::Rejection;
 use crate::transport::connection::fault;
 
-/// Where a request comes in.
+/// Where a request entered the gateway.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Entrance {
-    /// `portcullis explain`. Authenticators are asked, but no upstream is, and nothing is logged.
+    /// `portcullis explain`. The authenticators are asked, but no upstream is, and nothing is logged.
     Explain,
-    /// A proxy in front that asks about a request of its own.
+    /// A front that asks about one of its requests.
     Front,
     /// The public listener.
     Public {
-        /// The length of the body in bytes, as far as the head of the request tells it.
+        /// The length of the body in bytes, or 0 if the head of the request doesn't tell.
         body: u64,
     },
 }
 
 impl Entrance {
-    /// Whether the request is served, and not only explained.
+    /// Whether the request is served, rather than only explained.
     pub(super) fn serves(self) -> bool {
         self != Self::Explain
     }
 
-    /// Whether a path below `/.portcullis/` may be asked for. A front has none of the gateway's pages.
+    /// Checks whether a path below `/.portcullis/` can be requested here. Fronts get none of the gateway's pages.
     pub(super) fn admits_internal(self, path: &CanonicalPath) -> Result<(), Rejection> {
         if self == Self::Front {
             return Err(Rejection::Route);
@@ -38,8 +38,8 @@ impl Entrance {
         Ok(())
     }
 
-    /// Whether this entrance can serve a route: behind the public listener it needs an upstream, which takes bodies up to
-    /// `max_body_size`. A front has both itself.
+    /// Checks whether a route can be served here. The public listener requires an upstream and enforces
+    /// `max_body_size`; a front has its own upstream and its own limit.
     pub(super) fn admits(self, route: &Route) -> Result<(), Rejection> {
         let Self::Public { body } = self else { return Ok(()) };
         if route.upstream.is_none() {

@@ -1,5 +1,5 @@
-//! The last step of a request on the public listener: to its upstream, and what the client gets when no response comes back.
-//! What the client's own body did wrong is told apart from what the upstream did.
+//! The last step on the public listener: sends a request to its upstream, and answers the client if no response
+//! arrives. Errors of the client's body are told apart from errors of the upstream.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::transport::connection::Connection;
 use crate::transport::connection::fault;
 
 impl Gateway {
-    /// Sends a request on, and brings the response back with what authenticator and session add to it.
+    /// Forwards a request. The response carries what the authenticator and the session add to it.
     pub(crate) async fn forward(
         &self,
         mut outgoing: Outgoing,
@@ -61,7 +61,7 @@ impl Gateway {
         let written = match head.write(&upstream.config.base, received) {
             Ok(written) => written,
             Err(error) => {
-                tracing::warn!(route = route.name, why = %error, "a user can't be sent to the upstream");
+                tracing::warn!(route = route.name, why = %error, "the request can't be written for the upstream");
                 return response::error(StatusCode::FORBIDDEN, "Forbidden");
             }
         };
@@ -76,7 +76,7 @@ impl Gateway {
         };
         match self.proxy.forward(upstream, request).await {
             Ok(mut response) => {
-                cookies::keep_set(response.headers_mut(), |name| head.passes_cookie(name));
+                cookies::retain_response_cookies(response.headers_mut(), |name| head.passes_cookie(name));
                 response
             }
             Err(unanswered) => match unanswered.error.body_error() {
@@ -87,7 +87,7 @@ impl Gateway {
     }
 }
 
-/// The answer to a request whose body did not come as it should. Nobody waits for one whose client is gone.
+/// The response to a request whose body is broken, too large or late. If the client is gone, the response is dropped.
 fn broken_body(route: &Route, client: &Client, why: &BodyError) -> Response<Body> {
     tracing::info!(route = route.name, client = %client.shown_address(), %why, "a request's body ended early");
     let (bound, status, message) = match why {

@@ -1,5 +1,5 @@
-//! The request that an upstream gets: what belongs to the client's connection and to the gateway goes, then what only
-//! the gateway may say comes.
+//! The head of the request that an upstream gets. Headers that concern only the client's connection or the gateway are
+//! removed first; then the headers that only the gateway may set are added.
 
 use http::HeaderMap;
 use http::HeaderValue;
@@ -21,7 +21,7 @@ use crate::headers::identity;
 use crate::pipeline::target::Target;
 use crate::proxy::AcceptsTrailers;
 
-/// What the head of a request to the upstream is made of, beside the client's own head.
+/// What the head of a request to the upstream is made of, besides the client's own head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UpstreamHead<'a> {
     pub(super) route: &'a Route,
@@ -29,20 +29,20 @@ pub(crate) struct UpstreamHead<'a> {
     pub(super) target: &'a Target,
     /// The user. `None` for anonymous requests.
     pub(super) user: Option<&'a Authenticated>,
-    /// The headers by which the upstream knows the user.
+    /// The headers that tell the upstream who the user is.
     pub(super) identity: &'a IdentityHeaders,
-    /// The name of the gateway's own cookie. `None` without sessions.
+    /// The name of the session cookie. `None` without `[session]`.
     pub(super) session_cookie: Option<&'a str>,
-    /// Whether the upstream verifies the credentials itself: then it gets `Authorization`, and no cookie and no other
-    /// credentials beside it.
-    pub(super) upstreams_own: bool,
+    /// Whether the upstream verifies the credentials itself. It then gets `Authorization`, but no cookies and no other
+    /// credentials.
+    pub(super) upstream_verifies: bool,
 }
 
 impl UpstreamHead<'_> {
-    /// Writes the request's head for the upstream, whose path is put before the client's. The method and the path are the
-    /// client's, byte for byte.
+    /// Writes the head of the request for the upstream. The method and the path are the client's, byte for byte; `base`
+    /// is put in front of the path.
     ///
-    /// The order matters: no name in the client's `Connection` header may remove what is added after.
+    /// The order matters: the client's `Connection` header must not be able to remove headers that the gateway adds.
     pub(crate) fn write(self, base: &str, received: Parts) -> Result<Parts, SendError> {
         let mut headers = received.headers;
         let accepts_trailers = hop_by_hop::accepts_trailers(&headers);
@@ -65,22 +65,22 @@ impl UpstreamHead<'_> {
         Ok(head)
     }
 
-    /// Removes the cookies that the route drops, and always the gateway's own.
+    /// Removes the cookies that the route drops, and in any case the session cookie.
     pub(crate) fn drop_cookies(&self, headers: &mut HeaderMap) {
-        cookies::keep_sent(headers, |name| self.passes_cookie(name));
+        cookies::retain_request_cookies(headers, |name| self.passes_cookie(name));
     }
 
-    /// Whether a cookie of this name passes between client and upstream.
-    pub(crate) fn passes_cookie(&self, name: &[u8]) -> bool {
-        !self.drops_all_cookies() && self.session_cookie.is_none_or(|own| own.as_bytes() != name)
+    /// Whether a cookie with this name passes between client and upstream.
+    pub(crate) fn passes_cookie(&self, name: &str) -> bool {
+        !self.drops_all_cookies() && self.session_cookie.is_none_or(|own| own != name)
     }
 
-    /// Whether no cookie passes at all, not even one that the gateway hasn't been shown.
+    /// Whether no cookie passes, not even one that a front didn't show to the gateway.
     pub(crate) fn drops_all_cookies(&self) -> bool {
-        self.route.config.cookies == Cookies::Drop || self.upstreams_own
+        self.route.config.cookies == Cookies::Drop || self.upstream_verifies
     }
 
-    /// `Host` is the client's, also where HTTP/2 or an absolute request line said it elsewhere.
+    /// Sets `Host` to the client's, even if it came in `:authority` or in an absolute request line.
     fn name_host(&self, headers: &mut HeaderMap) -> Result<(), http::Error> {
         if let Some(authority) = &self.target.authority {
             headers.insert(header::HOST, HeaderValue::from_str(authority)?);
@@ -88,8 +88,8 @@ impl UpstreamHead<'_> {
         Ok(())
     }
 
-    /// Removes what the user proved their identity with, and returns the query without it. An anonymous request had
-    /// nothing for the gateway, so what it carries is the upstream's.
+    /// Removes the credentials that authenticated the user, and returns the query without them. An anonymous request
+    /// keeps its credentials: they weren't for the gateway, so they may be for the upstream.
     pub(crate) fn drop_credentials(&self, headers: &mut HeaderMap) -> Option<String> {
         let query = self.target.query.as_deref();
         if self.keeps_credentials() {
@@ -97,7 +97,7 @@ impl UpstreamHead<'_> {
         }
         let own = headers
             .get(header::AUTHORIZATION)
-            .filter(|_| self.upstreams_own)
+            .filter(|_| self.upstream_verifies)
             .cloned();
         credentials::remove(headers, &self.route.credentials);
         if let Some(own) = own {
@@ -106,20 +106,20 @@ impl UpstreamHead<'_> {
         credentials::without_parameters(query, &self.route.credentials)
     }
 
-    /// Whether the client's credentials are for the upstream too.
+    /// Whether the upstream gets the client's credentials.
     pub(crate) fn keeps_credentials(&self) -> bool {
-        (self.user.is_none() && !self.upstreams_own) || self.route.config.forward_authorization
+        (self.user.is_none() && !self.upstream_verifies) || self.route.config.forward_authorization
     }
 }
 
-/// Why a request can't be written down for its upstream.
+/// Why the head for the upstream can't be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    /// Headers would change who the user is.
+    /// The user can't be sent in headers unchanged.
     #[error(transparent)]
     Identity(#[from] identity::Unsendable),
-    /// The path and the upstream's own make no URL.
-    #[error("the upstream's address and the path make no URL: {0}")]
+    /// The base and the path don't form a valid URL.
+    #[error("the upstream's address and the path don't form a valid URL: {0}")]
     Uri(#[from] http::Error),
 }
 
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_goes_on_byte_for_byte() {
+    fn the_path_is_forwarded_byte_for_byte() {
         for (base, path, query, expected) in [
             ("", "/", None, "/"),
             ("", "/%61/b;c=1/@/x%20y", Some(""), "/%61/b;c=1/@/x%20y?"),

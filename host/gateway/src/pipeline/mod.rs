@@ -1,5 +1,5 @@
-//! One request, step by step: what it asks for, who sent it, whether they may, and what its upstream gets. The public
-//! listener, the fronts and `explain` all drive it through [`Gateway::decide`], and differ in what they do last.
+//! The steps of one request: its target, its sender, the sender's permission, and the request that the upstream gets.
+//! The public listener, the fronts and `explain` all call [`Gateway::decide`]; only their last step differs.
 
 mod admission;
 pub(crate) mod audit;
@@ -31,14 +31,14 @@ use self::authorize::Authorizer;
 pub(crate) use self::entrance::Entrance;
 pub(crate) use self::head::SendError;
 pub(crate) use self::outgoing::Outgoing;
-pub(crate) use self::preview::Ending;
 pub(crate) use self::preview::Preview;
+pub(crate) use self::preview::PreviewOutcome;
 pub(crate) use self::rejection::Rejection;
 pub(crate) use self::request::Received;
 pub(crate) use self::sender::Sender;
 use self::target::Target;
 
-/// A configuration at work. The proxy, with its connections and what it knows of servers, outlives the generation.
+/// The running gateway. The proxy, with its connections and the health of its servers, outlives a generation.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     generation: ArcSwap<Generation>,
@@ -46,17 +46,17 @@ pub(crate) struct Gateway {
     authorizer: Authorizer,
 }
 
-/// What becomes of a request that is not rejected.
+/// A request that was not rejected.
 #[derive(Debug)]
-pub(crate) enum Verdict {
-    /// It goes on to its upstream.
+pub(crate) enum Accepted {
+    /// It may be forwarded to its upstream.
     Forward(Box<Outgoing>),
-    /// The gateway answers it itself: its path is below `/.portcullis/`.
+    /// The gateway answers it itself, because its path is below `/.portcullis/`.
     Internal(Box<Received>),
 }
 
 impl Gateway {
-    /// The proxy is the one that made the handles in the generation's routes.
+    /// Creates a gateway. `proxy` must be the proxy that made the upstream handles in the generation's routes.
     pub(crate) fn new(generation: Generation, proxy: Proxy) -> Self {
         Self {
             generation: ArcSwap::from_pointee(generation),
@@ -65,35 +65,37 @@ impl Gateway {
         }
     }
 
-    /// Decides about one request. This is the only way to an [`Outgoing`] request.
+    /// Decides about one request. Only this function makes an [`Outgoing`] request.
     ///
-    /// 1. *Sanitize.* Headers that only the gateway may set are removed, so that nothing after this reads them. Can't fail.
-    /// 2. *Route.* The path leads to one route, however an upstream may read it, and the route can be served where the
-    ///    request came in: else 400, 404 or 413. Paths of the gateway's own end here.
-    /// 3. *Authenticate.* The route's gate says who sent it: else 401, 403, 429, 503, or an authenticator's own response.
-    /// 4. *Authorize.* The upstream lets the user go on, where the route asks it: else 403, 404 or 503.
+    /// 1. *Sanitize.* Removes the headers that only the gateway may set, so that no later step reads them. Can't fail.
+    /// 2. *Route.* Finds the one route that every reading of the path leads to, and checks that the entrance can serve
+    ///    it. Fails with 400, 404 or 413. The gateway's own paths leave the pipeline here.
+    /// 3. *Authenticate.* The route's gate decides who sent the request. Fails with 401, 403, 429, 503, or with an
+    ///    authenticator's own response.
+    /// 4. *Authorize.* If the route is configured so, asks the upstream whether the user may send the request. Fails
+    ///    with 400, 403, 404 or 503.
     ///
-    /// Every rejection is written to the audit log by the step that it comes from.
-    pub(crate) async fn decide(&self, entrance: Entrance, mut request: Received) -> Result<Verdict, Rejection> {
+    /// The step that rejects a request writes the audit log.
+    pub(crate) async fn decide(&self, entrance: Entrance, mut request: Received) -> Result<Accepted, Rejection> {
         let generation = self.generation();
         let removed = request.sanitize(generation.identity_names());
         let Some(route) = route::find(&generation, entrance, &request)? else {
-            return Ok(Verdict::Internal(Box::new(request)));
+            return Ok(Accepted::Internal(Box::new(request)));
         };
         let admitted = admission::admit(entrance, route, request, removed).await?;
         let outgoing = admitted
             .authorize(entrance, &self.authorizer, &self.proxy, generation)
             .await?;
-        Ok(Verdict::Forward(Box::new(outgoing)))
+        Ok(Accepted::Forward(Box::new(outgoing)))
     }
 
-    /// Reads what a request asks for from its own head, and decides about it.
+    /// Reads the target of a request from its head, and decides about the request.
     pub(crate) async fn read_and_decide(
         &self,
         entrance: Entrance,
         client: Client,
         parts: Parts,
-    ) -> Result<Verdict, Rejection> {
+    ) -> Result<Accepted, Rejection> {
         match Target::of(&parts) {
             Ok(target) => self.decide(entrance, Received { client, target, parts }).await,
             Err(rejection) => {
@@ -105,17 +107,17 @@ impl Gateway {
         }
     }
 
-    /// The configuration at work.
+    /// The current generation.
     pub(crate) fn generation(&self) -> Arc<Generation> {
         self.generation.load_full()
     }
 
-    /// Who sent a request with these headers over a connection from this peer.
+    /// The client that sent a request with these headers over a connection of this peer.
     pub(crate) fn client(&self, peer: Peer, scheme: Scheme, headers: &HeaderMap) -> Client {
         Client::of(peer, scheme, headers, self.generation.load().trusted_proxies())
     }
 
-    /// Waits until no upgraded connection is left.
+    /// Waits until all upgraded connections have ended.
     pub(crate) async fn gone(&self) {
         self.proxy.gone().await;
     }

@@ -1,5 +1,5 @@
-//! A request that may go on to its upstream. It can't be had without authentication and authorization: the driver is the
-//! only code that makes one.
+//! A request that may be forwarded to its upstream. Only [`Gateway::decide`](super::Gateway::decide) makes one, after
+//! authentication and authorization.
 
 use std::sync::Arc;
 
@@ -17,27 +17,27 @@ use crate::pipeline::admission::Admitted;
 use crate::pipeline::head::UpstreamHead;
 use crate::pipeline::sender::Sender;
 
-/// A request that may go on to its upstream.
+/// A request that may be forwarded to its upstream.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(super) admitted: Admitted,
     pub(super) generation: Arc<Generation>,
-    /// What has to hold besides, which was not looked into. Only `explain` leaves anything open.
-    pub(super) proviso: Option<String>,
+    /// A further condition that was not checked. `None` except for `explain`.
+    pub(super) condition: Option<String>,
 }
 
 impl Outgoing {
-    /// The configuration that it was decided by.
+    /// The generation that decided about the request.
     pub(crate) fn generation(&self) -> &Generation {
         &self.generation
     }
 
-    /// Its route.
+    /// The route of the request.
     pub(crate) fn route(&self) -> &Arc<Route> {
         &self.admitted.route
     }
 
-    /// What is known of who sent it.
+    /// What is known about the sender.
     pub(crate) fn sender(&self) -> &Sender {
         &self.admitted.sender
     }
@@ -47,7 +47,7 @@ impl Outgoing {
         self.admitted.sender.user()
     }
 
-    /// Its method and headers, without those that only the gateway may set.
+    /// The method, and the client's headers without those that only the gateway may set.
     pub(crate) fn parts(&self) -> &Parts {
         &self.admitted.request.parts
     }
@@ -57,44 +57,44 @@ impl Outgoing {
         &self.admitted.request.parts.headers
     }
 
-    /// Takes the method and headers out, to write the upstream's head from.
+    /// Takes the method and the headers out, for the head that the upstream gets.
     pub(super) fn take_parts(&mut self) -> Parts {
         std::mem::replace(&mut self.admitted.request.parts, Request::new(()).into_parts().0)
     }
 
-    /// Who sent it, seen past trusted proxies.
+    /// The client, as seen past trusted proxies.
     pub(crate) fn client(&self) -> &Client {
         &self.admitted.request.client
     }
 
-    /// Names of headers that were removed, as far as a front has to remove them as well.
+    /// The names of the removed headers that a front has to remove as well.
     pub(crate) fn removed(&self) -> &[HeaderName] {
         &self.admitted.removed
     }
 
-    /// What has to hold besides. `None` unless the request is only explained.
-    pub(crate) fn proviso(&self) -> Option<&str> {
-        self.proviso.as_deref()
+    /// A further condition that was not checked. `None` except for `explain`.
+    pub(crate) fn condition(&self) -> Option<&str> {
+        self.condition.as_deref()
     }
 
-    /// What its head for the upstream is made of.
+    /// What the head for the upstream is made of.
     pub(crate) fn head(&self) -> UpstreamHead<'_> {
         self.admitted.head(&self.generation)
     }
 
-    /// What is known of who sent it.
+    /// What is known about the sender.
     pub(super) fn into_sender(self) -> Sender {
         self.admitted.sender
     }
 
-    /// What the response carries, whatever it is.
+    /// What the authenticator and the session add to the response, whatever its status.
     pub(crate) fn into_response_headers(self) -> ResponseHeaders {
         self.admitted.for_client
     }
 }
 
 impl Admitted {
-    /// What its head for the upstream is made of.
+    /// What the head for the upstream is made of.
     pub(super) fn head<'a>(&'a self, generation: &'a Generation) -> UpstreamHead<'a> {
         UpstreamHead {
             route: &self.route,
@@ -103,7 +103,7 @@ impl Admitted {
             user: self.sender.user(),
             identity: &self.route.identity,
             session_cookie: generation.session_cookie(),
-            upstreams_own: matches!(self.sender, Sender::Upstream { .. }),
+            upstream_verifies: matches!(self.sender, Sender::Upstream { .. }),
         }
     }
 }

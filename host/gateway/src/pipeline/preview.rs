@@ -1,4 +1,4 @@
-//! The last step of a request that is only explained: what would happen to it, for an operator who asks before a client does.
+//! The last step of `explain`: describes what would happen to a request, without sending it to an upstream.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use portcullis_wire::peer::Peer;
 
 use crate::generation::Route;
 use crate::headers::identity;
+use crate::pipeline::Accepted;
 use crate::pipeline::Gateway;
-use crate::pipeline::Verdict;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::rejection::Rejection;
@@ -21,47 +21,47 @@ use crate::pipeline::sender::Sender;
 /// What would happen to a request.
 #[derive(Debug)]
 pub(crate) struct Preview {
-    /// Its route. `None` if it leads to none.
+    /// The route. `None` if no route matches.
     pub(crate) route: Option<Arc<Route>>,
-    /// What is known of who sent it. `None` if it comes to no route.
+    /// What is known about the sender. `None` if no route matches.
     pub(crate) sender: Option<Sender>,
-    /// How it ends.
-    pub(crate) ending: Ending,
+    /// How the request would end.
+    pub(crate) outcome: PreviewOutcome,
 }
 
 /// How a request would end.
 #[derive(Debug)]
-pub(crate) enum Ending {
-    /// The gateway answers.
+pub(crate) enum PreviewOutcome {
+    /// The gateway would answer the request itself.
     Answer {
-        /// With this status.
+        /// The status of the response.
         status: StatusCode,
-        /// Because of this. `None` if the authenticators say so.
+        /// The reason. `None` if an authenticator decided: the steps of its decision have the reasons.
         why: Option<String>,
-        /// And with these challenges.
+        /// The challenges of the response.
         challenges: HeaderMap,
     },
-    /// It goes on to the route's upstream.
+    /// The request would be forwarded to the route's upstream.
     Forward {
         /// The headers that tell the upstream who the user is.
         identity: HeaderMap,
-        /// What has to be true besides, and isn't looked into.
-        proviso: Option<String>,
+        /// A further condition that was not checked.
+        condition: Option<String>,
     },
-    /// The gateway answers it with a page of its own.
+    /// The gateway would answer with a page of its own.
     Internal,
 }
 
 impl Gateway {
-    /// Says what would happen to a request from this peer.
+    /// Describes what would happen to a request of this peer.
     pub(crate) async fn preview(&self, peer: Peer, scheme: Scheme, parts: Parts) -> Preview {
         let client = self.client(peer, scheme, &parts.headers);
         match self.read_and_decide(Entrance::Explain, client, parts).await {
-            Ok(Verdict::Forward(outgoing)) => Preview::forward(*outgoing),
-            Ok(Verdict::Internal(_)) => Preview {
+            Ok(Accepted::Forward(outgoing)) => Preview::forward(*outgoing),
+            Ok(Accepted::Internal(_)) => Preview {
                 route: None,
                 sender: None,
-                ending: Ending::Internal,
+                outcome: PreviewOutcome::Internal,
             },
             Err(rejection) => Preview::reject(rejection),
         }
@@ -75,22 +75,22 @@ impl Preview {
             Some(user) => identity::set(&mut headers, &outgoing.route().identity, user),
             None => Ok(()),
         };
-        let ending = match set {
-            Ok(()) => Ending::Forward {
+        let outcome = match set {
+            Ok(()) => PreviewOutcome::Forward {
                 identity: headers,
-                proviso: match outgoing.sender() {
-                    Sender::Upstream { scheme } => Some(format!(
-                        "the upstream takes the credentials, whose scheme {scheme} is left to it"
-                    )),
-                    Sender::Anybody | Sender::Judged { .. } => outgoing.proviso().map(str::to_owned),
+                condition: match outgoing.sender() {
+                    Sender::Upstream { scheme } => {
+                        Some(format!("the upstream accepts the credentials (scheme {scheme})"))
+                    }
+                    Sender::Public | Sender::Decided { .. } => outgoing.condition().map(str::to_owned),
                 },
             },
-            Err(error) => Ending::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
+            Err(error) => PreviewOutcome::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
         };
         Self {
             route: Some(Arc::clone(outgoing.route())),
             sender: Some(outgoing.into_sender()),
-            ending,
+            outcome,
         }
     }
 
@@ -99,13 +99,13 @@ impl Preview {
             return Self {
                 route: None,
                 sender: None,
-                ending: Ending::answer(rejection.status(), Some(rejection.to_string())),
+                outcome: PreviewOutcome::answer(rejection.status(), Some(rejection.to_string())),
             };
         };
         let challenges = denied.response.headers().get_all(header::WWW_AUTHENTICATE).iter();
         let challenges = challenges.map(|challenge| (header::WWW_AUTHENTICATE, challenge.clone()));
         Self {
-            ending: Ending::Answer {
+            outcome: PreviewOutcome::Answer {
                 status: denied.response.status(),
                 why: denied.why,
                 challenges: challenges.collect(),
@@ -116,7 +116,7 @@ impl Preview {
     }
 }
 
-impl Ending {
+impl PreviewOutcome {
     fn answer(status: StatusCode, why: Option<String>) -> Self {
         Self::Answer {
             status,

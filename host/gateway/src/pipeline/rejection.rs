@@ -1,4 +1,4 @@
-//! Why a request goes no further, and what its client gets.
+//! Rejected requests: the reason, and the response that the client gets.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,45 +11,45 @@ use crate::generation::Route;
 use crate::pipeline::sender::Sender;
 use crate::proxy::body::Body;
 
-/// Why a request goes no further.
+/// Why a request is rejected.
 #[derive(Debug)]
 pub(crate) enum Rejection {
-    /// Its route's authenticators refuse it, or the upstream that was asked about its user does.
+    /// The authenticators refuse it, or the upstream that was asked about the user does.
     Denied(Box<Denied>),
-    /// 403: it asks in a front's name and isn't known as one.
+    /// 403, and the reason: it was sent to an endpoint for fronts, but not by a front.
     Front(&'static str),
-    /// 400, and what is wrong.
+    /// 400, and the reason.
     Malformed(String),
     /// 405.
     Method,
-    /// 404: no route leads to it.
+    /// 404: no route matches.
     Route,
-    /// 413: its body is larger than its route allows.
+    /// 413: its body is larger than the route allows.
     Size,
-    /// 404: its route is for fronts that ask.
+    /// 404: the route has no upstream, so it only serves fronts.
     Upstream,
 }
 
-/// A request that its route turns away for who sent it.
+/// A request that is rejected because of who sent it.
 #[derive(Debug)]
 pub(crate) struct Denied {
     /// The route.
     pub(crate) route: Arc<Route>,
-    /// What is known of who sent it.
+    /// What is known about the sender.
     pub(crate) sender: Sender,
-    /// What the client gets.
+    /// The response that the client gets.
     pub(crate) response: Response<Body>,
-    /// Why. `None` if the authenticators say so: the decision's steps have their reasons.
+    /// The reason. `None` if an authenticator decided: the steps of its decision have the reasons.
     pub(crate) why: Option<String>,
 }
 
 impl Rejection {
-    /// A request that can be read in two ways, or in none.
+    /// A request that has several readings, or none.
     pub(crate) fn malformed(why: impl fmt::Display) -> Self {
         Self::Malformed(why.to_string())
     }
 
-    /// What the client gets.
+    /// The response that the client gets.
     pub(crate) fn into_response(self) -> Response<Body> {
         match self {
             Self::Denied(denied) => denied.response,
@@ -77,13 +77,15 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Denied(denied) => f.write_str(denied.why.as_deref().unwrap_or("its authenticators refuse it")),
+            Self::Denied(denied) => {
+                f.write_str(denied.why.as_deref().unwrap_or("the authenticators refuse the request"))
+            }
             Self::Front(why) => f.write_str(why),
             Self::Malformed(why) => f.write_str(why),
             Self::Method => f.write_str("the method is not served"),
-            Self::Route => f.write_str("no route leads to the path"),
+            Self::Route => f.write_str("no route matches the path"),
             Self::Size => f.write_str("the body is larger than max_body_size"),
-            Self::Upstream => f.write_str("the route has no upstream: it only answers a front that asks"),
+            Self::Upstream => f.write_str("the route has no upstream, so it only serves fronts"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A request as one of the entrances received it, and what is removed from it before anybody reads it.
+//! A request as it was received, and what is removed from it before any other code reads it.
 
 use http::HeaderName;
 use http::HeaderValue;
@@ -14,24 +14,24 @@ use crate::pipeline::target::Target;
 /// A request as it was received.
 #[derive(Debug)]
 pub(crate) struct Received {
-    /// Who sent it.
+    /// The client that sent it.
     pub(crate) client: Client,
     /// What it asks for.
     pub(crate) target: Target,
-    /// Its method and headers. The URI is the entrance's own affair: `target` has what it means.
+    /// The method and the headers. Use `target` instead of the URI, which differs between entrances.
     pub(crate) parts: Parts,
 }
 
 impl Received {
-    /// Removes the headers that only the gateway may set, in every spelling, and what a client claims in the name of a
-    /// proxy. `Host` becomes what the request asks for, wherever it said so.
+    /// Removes the headers that only the gateway may set, in every spelling, and the proxy headers that the client may
+    /// not send. Sets `Host` to the authority of the target.
     ///
-    /// Returns the names of removed headers that a front has to remove as well. A front sets `X-Forwarded-*` itself, so of
-    /// these only other spellings are among them.
+    /// Returns the names of the removed headers that a front has to remove as well. A front sets `X-Forwarded-*`
+    /// itself, so the names include only other spellings of these.
     pub(super) fn sanitize(&mut self, identity: &IdentityNames) -> Vec<HeaderName> {
         let headers = &mut self.parts.headers;
         let mut removed = identity.remove_from(headers);
-        let claims = forwarded::remove_unbelieved(headers, &self.client);
+        let claims = forwarded::remove_untrusted(headers, &self.client);
         removed.extend(claims.into_iter().filter(|name| fold(name) != name.as_str()));
         let host = self.target.authority.as_deref().map(HeaderValue::from_str);
         if let Some(Ok(host)) = host {

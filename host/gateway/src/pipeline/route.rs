@@ -1,4 +1,4 @@
-//! The route of a request. A path that servers could read in several ways has one only if all readings lead to it.
+//! Finds the route of a request. A path with several readings has a route only if all readings lead to the same one.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::pipeline::rejection::Rejection;
 use crate::pipeline::request::Received;
 use crate::pipeline::target::Target;
 
-/// The route of a request that came in here. `None` for a path of the gateway's own.
+/// Finds the route of a request. `None` for the gateway's own paths.
 pub(super) fn find(
     generation: &Generation,
     entrance: Entrance,
@@ -36,7 +36,7 @@ fn served(generation: &Generation, entrance: Entrance, target: &Target) -> Resul
     Ok(Some(Arc::clone(route)))
 }
 
-/// The route that a path leads to, however an upstream may read it.
+/// The route that every reading of the path leads to.
 fn unambiguous<'a>(generation: &'a Generation, target: &Target) -> Result<&'a Arc<Route>, Rejection> {
     let host = target.authority.as_deref();
     let route = generation.route(host, &target.path).ok_or(Rejection::Route)?;
@@ -51,7 +51,7 @@ fn unambiguous<'a>(generation: &'a Generation, target: &Target) -> Result<&'a Ar
         Ok(route)
     } else {
         Err(Rejection::malformed(
-            "the path leads to different routes, depending on who reads it",
+            "the path leads to different routes, depending on how it is read",
         ))
     }
 }

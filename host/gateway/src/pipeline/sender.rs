@@ -1,22 +1,22 @@
-//! Who sent a request, as far as its route wants to know.
+//! What the gateway knows about the sender of a request.
 
 use portcullis::decision::Authenticated;
 use portcullis::decision::Decision;
 use portcullis::decision::Outcome;
 
-/// What is known of who sent a request.
+/// What is known about the sender of a request.
 #[derive(Debug)]
 pub(crate) enum Sender {
-    /// Nothing: the route is public.
-    Anybody,
-    /// What the route's gate decided.
-    Judged {
+    /// Nothing, because the route is public.
+    Public,
+    /// The route's gate has decided.
+    Decided {
         /// The decision.
         decision: Decision,
-        /// Whether a session spoke for the request, so that no authenticator was asked.
+        /// Whether the request was admitted by its session, without asking an authenticator.
         via_session: bool,
     },
-    /// Nothing: the upstream verifies the credentials itself.
+    /// Nothing, because the upstream verifies the credentials itself.
     Upstream {
         /// The scheme of the credentials.
         scheme: String,
@@ -24,14 +24,14 @@ pub(crate) enum Sender {
 }
 
 impl Sender {
-    /// The user. `None` for anonymous requests, and where the gateway doesn't know.
+    /// The user. `None` for anonymous requests, and for requests whose credentials the upstream verifies.
     pub(crate) fn user(&self) -> Option<&Authenticated> {
         match self {
-            Self::Judged { decision, .. } => match &decision.outcome {
+            Self::Decided { decision, .. } => match &decision.outcome {
                 Outcome::Grant(user) => Some(user),
                 Outcome::Refuse(_) => None,
             },
-            Self::Anybody | Self::Upstream { .. } => None,
+            Self::Public | Self::Upstream { .. } => None,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a request asks for: host, path and query, from the request line and `Host` (RFC 9112, section 3.2). Where the
-//! two could be read differently, the request is refused.
+//! The target of a request: host, path and query, from the request line and `Host` (RFC 9112, section 3.2). An
+//! ambiguous target is rejected.
 
 use http::HeaderMap;
 use http::Version;
@@ -7,16 +7,16 @@ use http::header;
 use http::request::Parts;
 use http::uri::Authority;
 use http::uri::Scheme;
-use portcullis_wire::framing::Doubt;
+use portcullis_wire::framing::AmbiguousFraming;
 use portcullis_wire::path::CanonicalPath;
 
 use crate::pipeline::rejection::Rejection;
 use crate::routing::is_served;
 
-/// What a request asks for.
+/// The target of a request.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// Host and port as sent; none: an HTTP/1.0 request without `Host`, or an empty `Host`.
+    /// Host and port as sent. `None` for an empty `Host`, and for an HTTP/1.0 request without `Host`.
     pub(crate) authority: Option<String>,
     /// The path.
     pub(crate) path: CanonicalPath,
@@ -25,9 +25,9 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Reads the head of a request. HTTP/2 gives the authority a place in the request line.
+    /// Reads the target from the head of a request.
     pub(crate) fn of(parts: &Parts) -> Result<Self, Rejection> {
-        if let Some(Doubt(why)) = parts.extensions.get() {
+        if let Some(AmbiguousFraming(why)) = parts.extensions.get() {
             return Err(Rejection::malformed(why));
         }
         if !is_served(&parts.method) {
@@ -46,19 +46,18 @@ impl Target {
         })
     }
 
-    /// Reads what a front says about a request of its own: the authority, and path and query as they stood in the request
-    /// line.
+    /// Reads the target that a front asks about: the authority, and the path with the query as in the request line.
     ///
-    /// A front names the authority always, so that no request reaches the routes of every host for want of one.
-    pub(crate) fn named(authority: &str, path_and_query: &str) -> Result<Self, Rejection> {
+    /// The authority is required. Without it, the request would match only routes for every host.
+    pub(crate) fn from_front(authority: &str, path_and_query: &str) -> Result<Self, Rejection> {
         if !is_host_and_port(authority) {
-            return Err(Rejection::malformed("the front names no host"));
+            return Err(Rejection::malformed("the front sends no valid host"));
         }
         let (path, query) = match path_and_query.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (path_and_query, None),
         };
-        // Where a fragment begins is where one reader stops and another goes on (GHSA-pxq7-h93f-9jrg).
+        // Some programs end the query at a `#`, and others don't (GHSA-pxq7-h93f-9jrg).
         if query.is_some_and(|query| query.contains('#') || !query.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(Rejection::malformed(
                 "the query has a character that must be percent-encoded",
@@ -72,7 +71,7 @@ impl Target {
     }
 }
 
-/// The authority of a request; none: an HTTP/1.0 request without `Host`, or an empty `Host`.
+/// The authority of a request. `None` for an empty `Host`, and for an HTTP/1.0 request without `Host`.
 pub(crate) fn authority(parts: &Parts) -> Result<Option<String>, Rejection> {
     let host = host(&parts.headers)?;
     if parts.version == Version::HTTP_11 && host.is_none() {
@@ -88,7 +87,7 @@ pub(crate) fn authority(parts: &Parts) -> Result<Option<String>, Rejection> {
         None | Some("") => Ok(None),
         Some(authority) if is_host_and_port(authority) => Ok(Some(authority.to_owned())),
         Some(_) => Err(Rejection::malformed(
-            "the Host header is no host name with an optional port",
+            "the Host header is not a host name with an optional port",
         )),
     }
 }
@@ -105,7 +104,7 @@ fn host(headers: &HeaderMap) -> Result<Option<&str>, Rejection> {
         .map_err(|_| Rejection::malformed("the Host header is not plain ASCII"))
 }
 
-/// RFC 3986, section 3.2, without user information, and without the percent-encoding that no client uses in a host.
+/// RFC 3986, section 3.2, but without user information and percent-encoding, which no client uses in a host.
 fn is_host_and_port(authority: &str) -> bool {
     let end = match authority.strip_prefix('[') {
         Some(address) => address.find(']').map(|end| end + 2),
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn host_and_path_come_from_every_form_of_request_line() {
+    fn every_form_of_request_line_has_a_host_and_a_path() {
         for (uri, version, hosts, authority) in [
             (
                 "/a?b=c",
@@ -169,8 +168,8 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn what_a_front_names_is_read_as_the_request_line_is() {
-        let target = Target::named("App.example:8000", "/a/%62?b=%zz?c").unwrap();
+    fn the_target_that_a_front_sends_is_checked_like_a_request_line() {
+        let target = Target::from_front("App.example:8000", "/a/%62?b=%zz?c").unwrap();
         assert_eq!(target.authority.as_deref(), Some("App.example:8000"));
         assert_eq!((target.path.as_str(), target.query.as_deref()), ("/a/%62", Some("b=%zz?c")));
         for (authority, path) in [
@@ -179,12 +178,12 @@ mod tests {
             ("a.example", "//admin"), ("a.example", "/a/../b"), ("a.example", "/a%2fb"), ("a.example", "/a#b"),
             ("a.example", "/a?b#c"), ("a.example", "/a?b c"), ("a.example", "/a?b\tc"), ("a.example", "?a"),
         ] {
-            assert!(matches!(Target::named(authority, path), Err(Rejection::Malformed(_))), "{authority} {path}");
+            assert!(matches!(Target::from_front(authority, path), Err(Rejection::Malformed(_))), "{authority} {path}");
         }
     }
 
     #[test]
-    fn a_request_without_one_host_is_malformed() {
+    fn a_request_must_have_exactly_one_valid_host() {
         for (uri, version, hosts) in [
             ("/", Version::HTTP_11, &[][..]),
             ("/", Version::HTTP_11, &["a.example", "a.example"]),
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_that_a_proxy_of_credentials_must_not_serve_are_refused() {
+    fn connect_and_trace_are_rejected() {
         for method in [Method::CONNECT, Method::TRACE] {
             let request = http::Request::builder()
                 .method(method)

@@ -12,7 +12,7 @@ use crate::config::ProxyToken;
 use crate::config::ServerConfig;
 use crate::config::TlsConfig;
 use crate::forward_auth::ForwardAuth;
-use crate::forward_auth::Front;
+use crate::forward_auth::FrontProxy;
 use crate::forward_auth::grpc::ExtAuthz;
 use crate::pipeline::Gateway;
 use crate::serve::public::Public;
@@ -96,7 +96,7 @@ impl Listeners {
         let server = &config.server;
         let front = |token: &Option<ProxyToken>, tls: Option<&TlsConfig>| {
             let certified = tls.is_some_and(TlsConfig::requires_certificates);
-            Front::new(token.clone(), certified, &server.trusted_proxies)
+            FrontProxy::new(token.clone(), certified, &server.trusted_proxies)
         };
         let auth_front = config.forward_auth.as_ref();
         let auth_front = auth_front.map(|config| front(&config.proxy_token, config.tls.as_ref()));

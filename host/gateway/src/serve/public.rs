@@ -13,10 +13,10 @@ use hyper::body::Incoming;
 use crate::answers::internal_pages;
 use crate::answers::response;
 use crate::forward_auth::Endpoint;
-use crate::forward_auth::Front;
+use crate::forward_auth::FrontProxy;
+use crate::pipeline::Accepted;
 use crate::pipeline::Entrance;
 use crate::pipeline::Gateway;
-use crate::pipeline::Verdict;
 use crate::proxy::body::Body;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
@@ -25,12 +25,12 @@ use crate::transport::connection::Service;
 #[derive(Clone, Debug)]
 pub(crate) struct Public {
     gateway: Arc<Gateway>,
-    front: Option<Front>,
+    front: Option<FrontProxy>,
 }
 
 impl Public {
     /// `front` recognises the fronts that may ask here. `None` if they have their own listener, or if there are none.
-    pub(crate) fn new(gateway: Arc<Gateway>, front: Option<Front>) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, front: Option<FrontProxy>) -> Self {
         Self { gateway, front }
     }
 
@@ -44,8 +44,8 @@ impl Public {
             body: body.size_hint().lower(),
         };
         match self.gateway.read_and_decide(entrance, client, parts).await {
-            Ok(Verdict::Forward(outgoing)) => self.gateway.forward(*outgoing, connection, body).await,
-            Ok(Verdict::Internal(request)) => {
+            Ok(Accepted::Forward(outgoing)) => self.gateway.forward(*outgoing, connection, body).await,
+            Ok(Accepted::Internal(request)) => {
                 let generation = self.gateway.generation();
                 let (path, parts) = (&request.target.path, &request.parts);
                 internal_pages::answer(path, &parts.method, &parts.headers, generation.sessions())

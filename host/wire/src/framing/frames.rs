@@ -1,52 +1,52 @@
-//! Frames of HTTP/2 that carry no request and no body. The protocol allows any number of them, each is work for the
-//! gateway, and a client may send nothing else (CVE-2019-9512, 9514, 9515, 9518; CVE-2023-44487).
+//! A limit on the control frames of HTTP/2, which carry neither a request nor a body. The protocol allows any number of
+//! them, and each costs work (CVE-2019-9512, 9514, 9515, 9518; CVE-2023-44487).
 
 use std::time::Duration;
 use std::time::Instant;
 
-/// The frames of a connection as they come.
+/// A parser for the frame heads of a connection that arrives in pieces. It charges control frames to a token bucket.
 #[derive(Debug)]
 pub(super) struct Frames {
-    head: [u8; HEAD],
-    /// How much of the head is there.
-    known: usize,
-    /// How much of the frame is still to come.
-    left: usize,
-    allowance: Allowance,
+    head: [u8; HEAD_SIZE],
+    /// How many bytes of the head have arrived.
+    head_length: usize,
+    /// How many bytes of the frame's payload are missing.
+    remaining: usize,
+    bucket: TokenBucket,
 }
 
 impl Default for Frames {
     fn default() -> Self {
         Self {
-            head: [0; HEAD],
-            known: 0,
-            left: 0,
-            allowance: Allowance {
-                left: BURST,
-                filled: Instant::now(),
+            head: [0; HEAD_SIZE],
+            head_length: 0,
+            remaining: 0,
+            bucket: TokenBucket {
+                tokens: BURST,
+                refilled_at: Instant::now(),
             },
         }
     }
 }
 
 impl Frames {
-    /// Goes on by these bytes. False: there are too many frames for nothing.
+    /// Reads the next bytes. Returns `false` if the client has sent too many control frames.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
-            let skipped = self.left.min(bytes.len());
-            self.left -= skipped;
+            let skipped = self.remaining.min(bytes.len());
+            self.remaining -= skipped;
             bytes = bytes.get(skipped..).unwrap_or_default();
-            while self.left == 0
+            while self.remaining == 0
                 && let [first, rest @ ..] = bytes
             {
                 bytes = rest;
-                if let Some(place) = self.head.get_mut(self.known) {
-                    *place = *first;
+                if let Some(byte) = self.head.get_mut(self.head_length) {
+                    *byte = *first;
                 }
-                self.known += 1;
-                if self.known == HEAD {
-                    self.known = 0;
-                    if !self.frame() {
+                self.head_length += 1;
+                if self.head_length == HEAD_SIZE {
+                    self.head_length = 0;
+                    if !self.begin_frame() {
                         return false;
                     }
                 }
@@ -55,53 +55,53 @@ impl Frames {
         true
     }
 
-    /// So many bytes went to the client. They are worth what it says of them: that there is room again, say.
+    /// Gives tokens back for bytes that were sent to the client, so that it may acknowledge them.
     pub(super) fn sent(&mut self, bytes: usize) {
-        let earned = u32::try_from(bytes / BYTES_A_FRAME).unwrap_or(u32::MAX);
-        self.allowance.left = self.allowance.left.saturating_add(earned).min(BURST);
+        let earned = u32::try_from(bytes / BYTES_PER_TOKEN).unwrap_or(u32::MAX);
+        self.bucket.tokens = self.bucket.tokens.saturating_add(earned).min(BURST);
     }
 
-    /// Takes a frame by its head (RFC 9113, section 4.1).
-    fn frame(&mut self) -> bool {
+    /// Begins the frame whose head is complete (RFC 9113, section 4.1), and charges it.
+    fn begin_frame(&mut self) -> bool {
         let [high, middle, low, kind, flags, ..] = self.head;
-        self.left = (usize::from(high) << 16) | (usize::from(middle) << 8) | usize::from(low);
+        self.remaining = (usize::from(high) << 16) | (usize::from(middle) << 8) | usize::from(low);
         let cost = match kind {
-            DATA if self.left > 0 || flags & END_STREAM != 0 => 0,
+            DATA if self.remaining > 0 || flags & END_STREAM != 0 => 0,
             HEADERS => 0,
-            RST_STREAM | SETTINGS => COSTLY,
+            RST_STREAM | SETTINGS => EXPENSIVE,
             _ => 1,
         };
-        self.allowance.take(cost)
+        self.bucket.take(cost)
     }
 }
 
-/// What a client has left of frames for nothing.
+/// The token bucket for a client's control frames.
 #[derive(Debug)]
-struct Allowance {
-    left: u32,
-    filled: Instant,
+struct TokenBucket {
+    tokens: u32,
+    refilled_at: Instant,
 }
 
-impl Allowance {
+impl TokenBucket {
     fn take(&mut self, cost: u32) -> bool {
-        if self.left < cost {
-            let elapsed = self.filled.elapsed();
-            let earned = u32::try_from(elapsed.as_millis() / PERIOD.as_millis()).unwrap_or(BURST);
+        if self.tokens < cost {
+            let elapsed = self.refilled_at.elapsed();
+            let earned = u32::try_from(elapsed.as_millis() / REFILL_PERIOD.as_millis()).unwrap_or(BURST);
             if earned > 0 {
-                self.filled = Instant::now();
+                self.refilled_at = Instant::now();
             }
-            self.left = self.left.saturating_add(earned).min(BURST);
+            self.tokens = self.tokens.saturating_add(earned).min(BURST);
         }
-        match self.left.checked_sub(cost) {
-            Some(left) => self.left = left,
+        match self.tokens.checked_sub(cost) {
+            Some(tokens) => self.tokens = tokens,
             None => return false,
         }
         true
     }
 }
 
-/// Bytes of a frame's head.
-const HEAD: usize = 9;
+/// The size of a frame's head, in bytes.
+const HEAD_SIZE: usize = 9;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -109,15 +109,15 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const END_STREAM: u8 = 1;
 
-/// So many frames may come at once, and one more after each period.
+/// The bucket holds this many tokens, and gets one more in each period.
 const BURST: u32 = 10_000;
-const PERIOD: Duration = Duration::from_millis(10);
+const REFILL_PERIOD: Duration = Duration::from_millis(10);
 
-/// A reset throws away a request, and settings may change every stream.
-const COSTLY: u32 = 10;
+/// A reset discards a request, and settings may change every stream.
+const EXPENSIVE: u32 = 10;
 
-/// More than the answer to a ping, which must not pay for the next one.
-const BYTES_A_FRAME: usize = 64;
+/// More than the size of the response to a ping, so that no ping pays for the next one.
+const BYTES_PER_TOKEN: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -125,7 +125,7 @@ mod tests {
 
     fn frame(kind: u8, flags: u8, length: u8) -> Vec<u8> {
         let mut frame = vec![0, 0, length, kind, flags, 0, 0, 0, 1];
-        frame.resize(HEAD + usize::from(length), 0);
+        frame.resize(HEAD_SIZE + usize::from(length), 0);
         frame
     }
 
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_for_nothing_come_to_an_end() {
+    fn control_frames_are_limited() {
         for (name, kind, length, cost) in [
             ("PING", 6, 8, 1),
             ("PRIORITY", 2, 5, 1),
@@ -147,13 +147,13 @@ mod tests {
         ] {
             let expected = 10_000 / cost;
             let most = most(kind, 0, length);
-            // A slow machine earns some more meanwhile.
+            // On a slow machine, the bucket is refilled meanwhile.
             assert!((expected..expected + 1000).contains(&most), "{name}: {most}");
         }
     }
 
     #[test]
-    fn requests_and_bodies_cost_nothing_however_they_are_cut() {
+    fn requests_and_bodies_cost_nothing_however_they_are_split() {
         assert_eq!(most(HEADERS, 0, 20), 50_000);
         assert_eq!(most(DATA, 0, 1), 50_000);
         assert_eq!(most(DATA, END_STREAM, 0), 50_000);
@@ -162,33 +162,33 @@ mod tests {
         for byte in ping.repeat(100) {
             assert!(frames.read(&[byte]));
         }
-        assert_eq!(frames.allowance.left, BURST - 100);
+        assert_eq!(frames.bucket.tokens, BURST - 100);
     }
 
     #[test]
-    fn what_is_sent_pays_for_what_is_said_of_it_but_no_pong_for_a_ping() {
+    fn sent_bytes_give_tokens_back_but_the_response_to_a_ping_doesnt() {
         let mut frames = Frames::default();
         let (ping, pong) = (frame(6, 0, 8), frame(6, 1, 8).len());
         for _ in 0..1000 {
             assert!(frames.read(&ping));
             frames.sent(pong);
         }
-        assert_eq!(frames.allowance.left, BURST - 1000);
+        assert_eq!(frames.bucket.tokens, BURST - 1000);
         frames.sent(16 * 1024);
-        assert_eq!(frames.allowance.left, BURST - 1000 + 256);
+        assert_eq!(frames.bucket.tokens, BURST - 1000 + 256);
     }
 
     #[test]
-    fn time_brings_some_back() {
-        let mut allowance = Allowance {
-            left: 0,
-            filled: Instant::now(),
+    fn the_bucket_is_refilled_over_time() {
+        let mut bucket = TokenBucket {
+            tokens: 0,
+            refilled_at: Instant::now(),
         };
-        assert!(!allowance.take(1));
-        let Some(past) = allowance.filled.checked_sub(PERIOD * 5) else {
+        assert!(!bucket.take(1));
+        let Some(past) = bucket.refilled_at.checked_sub(REFILL_PERIOD * 5) else {
             return;
         };
-        allowance.filled = past;
-        assert!(allowance.take(5));
+        bucket.refilled_at = past;
+        assert!(bucket.take(5));
     }
 }

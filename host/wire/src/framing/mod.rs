@@ -1,6 +1,6 @@
-//! A look at what a client sends before hyper reads it. hyper repairs HTTP/1.1 requests where it can, and a program in
-//! front of the gateway that repairs differently would see other requests in the same bytes (RFC 9112, section 11.2); and
-//! it takes any number of frames of HTTP/2 that ask for nothing.
+//! Inspects what a client sends, before hyper reads it. hyper repairs ambiguous HTTP/1.1 requests, so a proxy in front
+//! that repairs differently would see other requests in the same bytes (RFC 9112, section 11.2). And hyper accepts any
+//! number of HTTP/2 control frames.
 
 mod chunks;
 mod frames;
@@ -24,38 +24,38 @@ use tokio::io::ReadBuf;
 use self::frames::Frames;
 use self::requests::Requests;
 
-/// Why a request could be read in two ways. It travels with the request, for the way of every other to refuse it.
+/// Why the framing of a request is ambiguous. It is attached to the request, so that the pipeline rejects it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Doubt(pub(crate) &'static str);
+pub struct AmbiguousFraming(pub(crate) &'static str);
 
-/// What was seen on one connection.
+/// What was observed on one connection.
 #[derive(Debug, Default)]
-pub struct Seen {
-    /// The first doubtful request, counted from 1. There is no second, as the connection ends with it.
-    first: OnceLock<(u64, Doubt)>,
+pub struct ConnectionState {
+    /// The first ambiguous request, counted from 1. The connection ends with it, so there is only one.
+    first_ambiguous: OnceLock<(u64, AmbiguousFraming)>,
     served: AtomicU64,
     reading: AtomicU8,
     upgraded: AtomicBool,
     flooded: AtomicBool,
 }
 
-/// What a client is in the middle of sending.
+/// What a client is sending.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reading {
-    /// The body of a request of HTTP/1.1.
+    /// The body of an HTTP/1.1 request.
     Body,
-    /// Frames of HTTP/2.
+    /// HTTP/2 frames.
     Frames,
-    /// The head of a request of HTTP/1.1.
+    /// The head of an HTTP/1.1 request.
     Head,
-    /// Something that is no request, or one that is refused.
+    /// Something that isn't a request, or a request that hyper rejects.
     Lost,
-    /// Nothing: what it sent is whole.
+    /// Nothing: everything that it has sent is complete.
     Nothing,
 }
 
-impl Seen {
-    /// What the client is in the middle of sending.
+impl ConnectionState {
+    /// What the client is sending.
     pub fn reading(&self) -> Reading {
         let reading = self.reading.load(Ordering::Relaxed);
         let known = [Reading::Body, Reading::Frames, Reading::Head, Reading::Lost];
@@ -63,7 +63,7 @@ impl Seen {
         known.filter(|_| !self.is_upgraded()).unwrap_or(Reading::Nothing)
     }
 
-    /// From now on another protocol is spoken, and nothing is looked at.
+    /// Ends the inspection, because the connection was upgraded to another protocol.
     pub fn upgrade(&self) {
         self.upgraded.store(true, Ordering::Relaxed);
     }
@@ -72,102 +72,103 @@ impl Seen {
         self.upgraded.load(Ordering::Relaxed)
     }
 
-    /// Whether the connection was ended because the client sent too many frames for nothing.
+    /// Whether the connection was ended because the client sent too many control frames.
     pub fn is_flooded(&self) -> bool {
         self.flooded.load(Ordering::Relaxed)
     }
 
-    /// Whether the next request is in doubt. To be called once for each, in order.
-    pub fn next(&self) -> Option<Doubt> {
+    /// Returns why the next request is ambiguous, or `None` if it isn't. Must be called once for each request, in
+    /// order.
+    pub fn next_request(&self) -> Option<AmbiguousFraming> {
         let request = self.served.fetch_add(1, Ordering::Relaxed) + 1;
-        let (first, doubt) = self.first.get()?;
-        (*first <= request).then_some(*doubt)
+        let (first, ambiguity) = self.first_ambiguous.get()?;
+        (*first <= request).then_some(*ambiguity)
     }
 }
 
-/// A client's stream whose requests are looked at as they come. Nothing is changed or held back.
+/// A client's stream that is inspected while it is read. Nothing is changed or held back.
 #[derive(Debug)]
-pub struct Watched<S> {
+pub struct ObservedStream<S> {
     stream: S,
-    spoken: Spoken,
-    longest: usize,
-    seen: Arc<Seen>,
+    protocol: Protocol,
+    max_head_size: usize,
+    state: Arc<ConnectionState>,
 }
 
-/// What a client speaks.
+/// The protocol of a connection.
 #[derive(Debug)]
-enum Spoken {
+enum Protocol {
     Http1(Requests),
     Http2(Frames),
-    /// So many bytes have come of what HTTP/2 begins with.
+    /// This many bytes of the HTTP/2 preface have arrived.
     Undecided(usize),
 }
 
-/// RFC 9113, section 3.4.
+/// The beginning of every HTTP/2 connection (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-impl<S> Watched<S> {
-    /// Watches a stream. No head of more than `longest` bytes is looked at; hyper takes none.
-    pub fn new(stream: S, longest: usize) -> (Self, Arc<Seen>) {
-        let seen = Arc::new(Seen {
+impl<S> ObservedStream<S> {
+    /// Wraps a stream. Heads of more than `max_head_size` bytes aren't inspected, because hyper rejects them.
+    pub fn new(stream: S, max_head_size: usize) -> (Self, Arc<ConnectionState>) {
+        let state = Arc::new(ConnectionState {
             reading: AtomicU8::new(Reading::Nothing as u8),
-            ..Seen::default()
+            ..ConnectionState::default()
         });
-        let watched = Self {
+        let observed = Self {
             stream,
-            spoken: Spoken::Undecided(0),
-            longest,
-            seen: Arc::clone(&seen),
+            protocol: Protocol::Undecided(0),
+            max_head_size,
+            state: Arc::clone(&state),
         };
-        (watched, seen)
+        (observed, state)
     }
 
-    fn look(&mut self, mut received: &[u8]) -> io::Result<()> {
-        if let Spoken::Undecided(known) = &mut self.spoken {
+    fn inspect(&mut self, mut received: &[u8]) -> io::Result<()> {
+        if let Protocol::Undecided(known) = &mut self.protocol {
             let (begun, rest) = PREFACE.split_at_checked(*known).unwrap_or_default();
             let same = received.iter().zip(rest).take_while(|(a, b)| a == b).count();
             if same == rest.len() {
                 received = received.get(same..).unwrap_or_default();
-                self.spoken = Spoken::Http2(Frames::default());
+                self.protocol = Protocol::Http2(Frames::default());
             } else if same == received.len() {
                 *known += same;
             } else {
-                let mut requests = Requests::new(self.longest);
-                // A part of the preface is no whole head, so that nothing can be said of it.
+                let mut requests = Requests::new(self.max_head_size);
+                // The begun preface can't contain a complete head, so this finds no ambiguity.
                 requests.read(begun);
-                self.spoken = Spoken::Http1(requests);
+                self.protocol = Protocol::Http1(requests);
             }
         }
-        let reading = match &mut self.spoken {
-            Spoken::Http1(requests) => {
+        let reading = match &mut self.protocol {
+            Protocol::Http1(requests) => {
                 if let Some((request, why)) = requests.read(received) {
-                    // Only the first counts.
-                    let _ = self.seen.first.set((request, Doubt(why)));
+                    // Only the first one counts.
+                    let _ = self.state.first_ambiguous.set((request, AmbiguousFraming(why)));
                 }
                 requests.reading()
             }
-            Spoken::Http2(frames) => {
+            Protocol::Http2(frames) => {
                 if !frames.read(received) {
-                    self.seen.flooded.store(true, Ordering::Relaxed);
-                    return Err(io::Error::other("too many frames that ask for nothing"));
+                    self.state.flooded.store(true, Ordering::Relaxed);
+                    return Err(io::Error::other("too many control frames"));
                 }
                 Reading::Frames
             }
-            Spoken::Undecided(_) => Reading::Head,
+            Protocol::Undecided(_) => Reading::Head,
         };
-        self.seen.reading.store(reading as u8, Ordering::Relaxed);
+        self.state.reading.store(reading as u8, Ordering::Relaxed);
         Ok(())
     }
 
-    /// So many bytes went out.
-    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
-        if let (Spoken::Http2(frames), Poll::Ready(Ok(written))) = (&mut self.spoken, written) {
+    /// Called after a write.
+    fn on_written(&mut self, written: &Poll<io::Result<usize>>) {
+        if let (Protocol::Http2(frames), Poll::Ready(Ok(written))) = (&mut self.protocol, written) {
             frames.sent(*written);
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -176,17 +177,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let received = buffer.filled().get(before..).unwrap_or_default();
-        if self.seen.is_upgraded() || received.is_empty() {
+        if self.state.is_upgraded() || received.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(self.look(received))
+        Poll::Ready(self.inspect(received))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.wrote(&written);
+        self.on_written(&written);
         written
     }
 
@@ -204,7 +205,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.wrote(&written);
+        self.on_written(&written);
         written
     }
 

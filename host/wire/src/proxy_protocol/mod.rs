@@ -1,6 +1,6 @@
-//! The PROXY protocol, versions 1 and 2: what a proxy that passes bytes on says about a connection before its first byte
-//! (HAProxy's `proxy-protocol.txt`). It is demanded of the proxies that are configured, and nobody else may connect:
-//! whether a connection begins with it is never guessed.
+//! The PROXY protocol, versions 1 and 2, by which a TCP proxy describes a connection before its first byte (HAProxy's
+//! `proxy-protocol.txt`). The configured proxies must send it and no other client may connect, so the gateway never
+//! guesses whether a connection begins with it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,58 +14,58 @@ use tokio::io::AsyncReadExt;
 use crate::peer::Peer;
 use crate::peer::TrustedProxies;
 
-/// Takes the header off a connection. Returns who is at the other end of the proxy; not a byte after it is read.
+/// Reads the header of a connection, and returns the peer that it describes. No byte after the header is read.
 ///
-/// `patience` is over when the header is late.
+/// The header must arrive before `timeout` completes.
 pub async fn client(
     stream: &mut (impl AsyncRead + Unpin),
     peer: Peer,
     proxies: &TrustedProxies,
-    patience: impl Future<Output = ()>,
+    timeout: impl Future<Output = ()>,
 ) -> Result<Peer, Refused> {
     if !proxies.trust(&peer) {
         return Err(Refused::Peer);
     }
     tokio::select! {
-        said = header(stream) => Ok(said?.unwrap_or(peer)),
-        () = patience => Err(Refused::Late),
+        client = header(stream) => Ok(client?.unwrap_or(peer)),
+        () = timeout => Err(Refused::Late),
     }
 }
 
-/// Why a connection is closed unanswered.
+/// Why a connection is closed without a response.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// The peer is none of the proxies.
-    #[error("it is not listed in proxy_protocol")]
+    /// The peer is not one of the configured proxies.
+    #[error("the peer is not listed in proxy_protocol")]
     Peer,
-    /// The header did not come in time.
-    #[error("its PROXY header did not come in time")]
+    /// The header didn't arrive in time.
+    #[error("the PROXY header did not arrive in time")]
     Late,
-    /// The connection broke, or ended in the header.
-    #[error("its PROXY header is not whole: {0}")]
+    /// The connection ended before the end of the header.
+    #[error("the PROXY header is incomplete: {0}")]
     Broken(#[from] io::Error),
-    /// It begins with something else.
-    #[error("it begins with no PROXY header")]
+    /// The connection doesn't begin with a header.
+    #[error("the connection doesn't begin with a PROXY header")]
     Missing,
-    /// The line of version 1 is longer than any that a proxy sends, or ends otherwise.
-    #[error("its PROXY line doesn't end as it has to")]
+    /// The line of version 1 is too long, or doesn't end in CR LF.
+    #[error("the PROXY line is too long or doesn't end in CR LF")]
     Unended,
-    /// The header is larger than any that a proxy sends.
-    #[error("its PROXY header is larger than {MAX_V2} bytes")]
+    /// The header of version 2 is too large.
+    #[error("the PROXY header is larger than {MAX_V2} bytes")]
     TooLong,
-    /// The header is of version 1 and wrong.
-    #[error("its PROXY header is malformed: {0}")]
+    /// The header of version 1 is malformed.
+    #[error("the PROXY header is malformed: {0}")]
     Text(#[from] v1::BinaryParseError),
-    /// The header is of version 2 and wrong.
-    #[error("its PROXY header is malformed: {0}")]
+    /// The header of version 2 is malformed.
+    #[error("the PROXY header is malformed: {0}")]
     Binary(#[from] v2::ParseError),
-    /// It tells of something other than a stream.
-    #[error("its PROXY header tells of datagrams")]
+    /// The header describes datagrams instead of a stream.
+    #[error("the PROXY header describes datagrams")]
     Datagrams,
 }
 
 impl Refused {
-    /// Writes it down, for an operator who looks for it, and counts it.
+    /// Logs the refusal at `debug`, and counts it.
     pub fn note(&self, peer: &Peer) {
         tracing::debug!(%peer, why = %self, "a connection was refused");
         let reason = match self {
@@ -77,7 +77,7 @@ impl Refused {
     }
 }
 
-/// Reads the header. None: the proxy speaks for itself.
+/// Reads the header. `None` if the proxy made the connection for itself (`LOCAL`).
 async fn header(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<Peer>, Refused> {
     let mut signature = [0; SIGNATURE];
     stream.read_exact(&mut signature).await?;
@@ -92,11 +92,11 @@ async fn header(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<Peer>, R
 
 async fn text(stream: &mut (impl AsyncRead + Unpin), signature: &[u8]) -> Result<Peer, Refused> {
     let mut line = signature.to_vec();
-    // Its length is not known, and what follows it is for TLS or HTTP.
+    // The length isn't known, and the bytes that follow are TLS or HTTP, so the line is read byte by byte.
     while line.last() != Some(&b'\n') && line.len() < MAX_V1 {
         line.push(stream.read_u8().await?);
     }
-    // ppp takes a space for the carriage return.
+    // ppp also accepts a space instead of the carriage return.
     if !line.ends_with(v1::PROTOCOL_SUFFIX.as_bytes()) {
         return Err(Refused::Unended);
     }
@@ -140,14 +140,14 @@ fn from(address: std::net::IpAddr, port: u16) -> Peer {
 
 const V1_PREFIX: &[u8] = b"PROXY ";
 
-/// As many bytes as the signature of version 2 has. The shortest header of version 1 has more.
+/// The size of the signature of version 2, in bytes. The shortest header of version 1 is longer.
 const SIGNATURE: usize = v2::PROTOCOL_PREFIX.len();
 
-/// The longest header of version 1, by its specification.
+/// The size of the longest header of version 1, by its specification.
 const MAX_V1: usize = 107;
 
-/// The longest header of version 2 that is taken. Addresses have 216 bytes at most; the rest is extensions, a client
-/// certificate among them.
+/// The size of the largest header of version 2 that is accepted. Addresses have at most 216 bytes; the rest are
+/// extensions, such as a client certificate.
 const MAX_V2: usize = 4096;
 
 #[cfg(test)]

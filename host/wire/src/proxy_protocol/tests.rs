@@ -1,4 +1,4 @@
-//! Headers as proxies send them, and as nobody should.
+//! Valid headers as proxies send them, and invalid ones.
 
 use std::time::Duration;
 
@@ -8,31 +8,31 @@ use super::*;
 
 const V4: &[u8] = &[1, 2, 3, 4, 10, 0, 0, 1, 0x12, 0x34, 0, 80];
 
-/// A header of version 2: version and command, family and protocol, and what comes after the length.
+/// A header of version 2 from its version and command, its family and protocol, and what follows the length.
 fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
     [v2::PROTOCOL_PREFIX, &[command, family], &length, rest].concat()
 }
 
-/// What a connection's beginning comes to, when each read brings `step` bytes, and what is left of it.
+/// The result of reading the beginning of a connection in reads of `step` bytes, and the bytes that are left.
 async fn read(sent: &[u8], step: usize) -> (Result<Peer, Refused>, Vec<u8>) {
     let (mut proxy, mut gateway) = tokio::io::duplex(step);
     let sent = sent.to_vec();
     let sending = tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut proxy, &sent).await });
     let me = "10.0.0.1".parse().unwrap();
     let proxies = TrustedProxies::new([ipnet::IpNet::from(me)], false);
-    let said = client(&mut gateway, Peer::Ip(me), &proxies, sleep(Duration::from_secs(5))).await;
+    let result = client(&mut gateway, Peer::Ip(me), &proxies, sleep(Duration::from_secs(5))).await;
     let mut rest = Vec::new();
-    if said.is_ok() {
+    if result.is_ok() {
         gateway.read_to_end(&mut rest).await.unwrap();
     }
     drop(gateway);
     let _ = sending.await.unwrap();
-    (said, rest)
+    (result, rest)
 }
 
 #[tokio::test]
-async fn the_client_is_whom_the_proxy_names() {
+async fn the_header_names_the_client() {
     let mut v6 = [0; 36];
     v6[..2].copy_from_slice(&[0x20, 0x01]);
     v6[15] = 9;
@@ -50,26 +50,26 @@ async fn the_client_is_whom_the_proxy_names() {
         (v2(0x21, 0x21, &v6), "2001::9"),
         (v2(0x21, 0x21, &mapped), "1.2.3.4"),
         (v2(0x21, 0x11, &tlvs), "1.2.3.4"),
-        // Extensions are skipped, whatever is in them.
+        // Extensions are skipped, even invalid ones.
         (v2(0x21, 0x11, &nonsense), "1.2.3.4"),
         (v2(0x21, 0x11, &[V4, &[0; 4000]].concat()), "1.2.3.4"),
         (v2(0x21, 0x31, &[0; 216]), "unknown"),
         (v2(0x21, 0x00, &[]), "unknown"),
         (v2(0x21, 0x00, V4), "unknown"),
-        // The proxy itself.
+        // Connections that the proxy makes for itself.
         (v2(0x20, 0x00, &[]), "10.0.0.1"),
         (v2(0x20, 0x11, V4), "10.0.0.1"),
     ] {
         for (step, next) in [(1, &b"GET"[..]), (7, b""), (65536, b"\x16\x03\x01 and more")] {
-            let (said, rest) = read(&[&header, next].concat(), step).await;
-            assert_eq!(said.unwrap().to_string(), client, "{}", header.escape_ascii());
+            let (result, rest) = read(&[&header, next].concat(), step).await;
+            assert_eq!(result.unwrap().to_string(), client, "{}", header.escape_ascii());
             assert_eq!(rest, next, "{}", header.escape_ascii());
         }
     }
 }
 
 #[tokio::test]
-async fn whatever_else_comes_first_is_refused() {
+async fn a_connection_without_a_valid_header_is_refused() {
     let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(200));
     let whole = v2(0x21, 0x11, V4);
     let mut cases = vec![
@@ -108,15 +108,15 @@ async fn whatever_else_comes_first_is_refused() {
         v2(0x21, 0x11, &[0; 65535]),
         v2(0x20, 0x00, &[0; 65535]),
     ];
-    // One that ends too early, wherever.
+    // Headers that end too early, at every byte.
     cases.extend((0..whole.len()).map(|end| whole[..end].to_vec()));
     let line = b"PROXY TCP4 1.2.3.4 10.0.0.1 4711 80\r\n";
     cases.extend((0..line.len()).map(|end| line[..end].to_vec()));
     for sent in cases {
         for step in [1, 65536] {
-            let (said, _) = read(&sent, step).await;
-            let Err(refused) = said else {
-                panic!("{} {said:?}", sent.escape_ascii())
+            let (result, _) = read(&sent, step).await;
+            let Err(refused) = result else {
+                panic!("{} {result:?}", sent.escape_ascii())
             };
             assert!(
                 !matches!(refused, Refused::Peer | Refused::Late),
@@ -128,17 +128,17 @@ async fn whatever_else_comes_first_is_refused() {
 }
 
 #[tokio::test]
-async fn nobody_else_may_say_it() {
+async fn only_configured_proxies_may_connect() {
     let mut sent = &b"PROXY TCP4 1.2.3.4 10.0.0.1 4711 80\r\n"[..];
     let proxies = TrustedProxies::new(["10.0.0.0/8".parse().unwrap()], false);
     for peer in [Peer::Ip("11.0.0.1".parse().unwrap()), Peer::Unix, Peer::Unknown] {
-        let said = client(&mut sent, peer, &proxies, sleep(Duration::from_secs(5))).await;
-        assert!(matches!(said, Err(Refused::Peer)), "{said:?}");
+        let result = client(&mut sent, peer, &proxies, sleep(Duration::from_secs(5))).await;
+        assert!(matches!(result, Err(Refused::Peer)), "{result:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_header_that_never_ends_is_given_up() {
+async fn a_header_that_never_ends_times_out() {
     let (mut proxy, mut gateway) = tokio::io::duplex(64);
     let trickle = tokio::spawn(async move {
         for byte in b"PROXY UNKNOWN ffff:f..f:ffff ffff:f..f:ffff 65535 65535"
@@ -153,8 +153,8 @@ async fn a_header_that_never_ends_is_given_up() {
     });
     let me = "10.0.0.1".parse().unwrap();
     let proxies = TrustedProxies::new([ipnet::IpNet::from(me)], false);
-    let said = client(&mut gateway, Peer::Ip(me), &proxies, sleep(Duration::from_secs(10))).await;
-    assert!(matches!(said, Err(Refused::Late)), "{said:?}");
+    let result = client(&mut gateway, Peer::Ip(me), &proxies, sleep(Duration::from_secs(10))).await;
+    assert!(matches!(result, Err(Refused::Late)), "{result:?}");
     drop(gateway);
     trickle.await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Caddy, `forward_auth`. It deletes every header that it is to copy, then copies those that the answer has.
+//! Caddy's `forward_auth`. It deletes every header in `copy_headers`, and then copies those that the response has.
 
 use http::Response;
 
@@ -6,8 +6,8 @@ use super::write;
 use crate::forward_auth::Allowed;
 use crate::proxy::body::Body;
 
-/// A configuration can have one cookie at most copied to the client.
+/// A Caddy configuration can copy at most one cookie to the client.
 pub(super) fn allow(mut allowed: Allowed) -> Response<Body> {
-    write::one_cookie(&mut allowed.for_client);
-    write::allow_with_all(allowed)
+    write::keep_last_cookie(&mut allowed.for_client);
+    write::allow_with_unchanged(allowed)
 }

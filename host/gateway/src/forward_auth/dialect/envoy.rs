@@ -1,5 +1,5 @@
-//! Envoy, `ext_authz` over HTTP. It sends the request line itself below the endpoint, shows only the headers that its
-//! configuration allows, and lets a request pass at 200 alone.
+//! Envoy's `ext_authz` over HTTP. Envoy appends the original path to the endpoint, sends only the headers that its
+//! configuration allows, and accepts a request only if the response is 200.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use portcullis_wire::peer::Peer;
 
 use super::write;
 use crate::forward_auth::Allowed;
-use crate::forward_auth::Front;
+use crate::forward_auth::FrontProxy;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
 use crate::pipeline::Rejection;
@@ -21,24 +21,25 @@ use crate::pipeline::target;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
 
-pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &Front) -> Result<Original, Rejection> {
+pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &FrontProxy) -> Result<Original, Rejection> {
     let authority = target::authority(parts)?.unwrap_or_default();
     let scheme = fields::scheme(fields::one(&parts.headers, "x-forwarded-proto")?)?;
     Ok(Original {
         method: fields::method(parts.method.as_str())?,
-        target: Target::named(&authority, rest)?,
+        target: Target::from_front(&authority, rest)?,
         client: fields::client(&parts.headers, scheme, peer, front)?,
         headers: parts.headers.clone(),
     })
 }
 
-/// Most of the time that Envoy waits. When that is over Envoy goes by `failure_mode_allow`, which may let the request in.
+/// Three quarters of Envoy's own timeout. After that timeout, Envoy applies `failure_mode_allow`, which may let the
+/// request pass.
 pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    let waits = headers.get(EXPECTED_TIMEOUT)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_millis(waits) / 4 * 3)
+    let timeout = headers.get(EXPECTED_TIMEOUT)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_millis(timeout) / 4 * 3)
 }
 
-/// What is not set is removed by name: Envoy keeps what the client sent, unless it is told.
+/// Headers are removed by name, because Envoy keeps the client's headers otherwise.
 pub(super) fn allow(allowed: Allowed) -> Response<Body> {
     let names = Vec::from_iter(allowed.changes.remove.iter().map(HeaderName::as_str)).join(",");
     let mut response = write::allow(allowed);
@@ -48,7 +49,7 @@ pub(super) fn allow(allowed: Allowed) -> Response<Body> {
     response
 }
 
-/// Envoy takes 5xx for a failure and goes by `failure_mode_allow`, so a refusal is none.
+/// Envoy treats 5xx as a failure and applies `failure_mode_allow`, so a denial must have another status.
 pub(super) fn deny(response: Response<Body>) -> Response<Body> {
     let mut response = write::refusal(response);
     if response.status().is_server_error() {

@@ -1,5 +1,5 @@
-//! HAProxy. It has no such thing built in, so the action in `docs/fronts/haproxy` does what the answer tells it: which
-//! headers to set, which to remove in the spelling that came, and which are for the client.
+//! HAProxy. It has no built-in forward auth, so the Lua action in `docs/fronts/haproxy` follows the response, which
+//! names the headers to set, the headers to remove as the client spelled them, and the headers for the client.
 
 use http::HeaderMap;
 use http::HeaderName;

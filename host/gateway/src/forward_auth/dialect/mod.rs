@@ -1,5 +1,5 @@
-//! One endpoint for each kind of front. Each reads only the headers that its front sets: to look for others would be to
-//! read what a client sent, because a front passes on what it doesn't know (CVE-2026-40575).
+//! One endpoint for each kind of front. An endpoint reads only the headers that its front sets. A front passes on
+//! headers that it doesn't know, so all other headers may be the client's (CVE-2026-40575).
 
 mod caddy;
 mod envoy;
@@ -17,20 +17,20 @@ use http::Uri;
 use http::request::Parts;
 use portcullis_wire::peer::Peer;
 
-use super::Front;
+use super::FrontProxy;
+use super::FrontVerdict;
 use super::Original;
-use super::Verdict;
 use crate::pipeline::Rejection;
 use crate::proxy::body::Body;
 
-/// How a front asks, and how it reads the answer.
+/// The protocol of a front: how it describes a request, and how it reads the response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Dialect {
     /// `forward_auth` of Caddy.
     Caddy,
     /// `ext_authz` of Envoy, over HTTP.
     Envoy,
-    /// The Lua action of `docs/fronts/haproxy`, and others that ask like it.
+    /// The Lua action in `docs/fronts/haproxy`, and fronts that behave like it.
     Haproxy,
     /// `auth_request` of nginx.
     Nginx,
@@ -38,16 +38,16 @@ pub(crate) enum Dialect {
     Traefik,
 }
 
-/// Where a front asks.
+/// The endpoint that a front calls.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(super) dialect: Dialect,
-    /// The path below the endpoint, and the query.
+    /// The path below the endpoint, with the query.
     rest: String,
 }
 
 impl Endpoint {
-    /// The endpoint that a request line names, letter by letter; other spellings are none.
+    /// The endpoint at this URI. `None` unless the path matches byte for byte.
     pub(crate) fn at(uri: &Uri) -> Option<Self> {
         let name = uri.path().strip_prefix(PREFIX)?;
         let (name, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
@@ -74,7 +74,7 @@ impl Dialect {
         endpoint: &Endpoint,
         parts: &Parts,
         peer: Peer,
-        front: &Front,
+        front: &FrontProxy,
     ) -> Result<Original, Rejection> {
         match self {
             Self::Caddy | Self::Haproxy | Self::Traefik => forwarded::read(&parts.headers, peer, front),
@@ -83,7 +83,7 @@ impl Dialect {
         }
     }
 
-    /// How long the front waits, when it says so.
+    /// How long the front waits. `None` if it doesn't say.
     pub(super) fn timeout(self, headers: &HeaderMap) -> Option<Duration> {
         match self {
             Self::Envoy => envoy::timeout(headers),
@@ -91,18 +91,18 @@ impl Dialect {
         }
     }
 
-    /// Writes the answer the way that the front reads it.
-    pub(super) fn write(self, verdict: Verdict) -> Response<Body> {
+    /// Writes the response in the form that the front expects.
+    pub(super) fn write(self, verdict: FrontVerdict) -> Response<Body> {
         match (self, verdict) {
-            (Self::Caddy, Verdict::Allow(allowed)) => caddy::allow(*allowed),
-            (Self::Envoy, Verdict::Allow(allowed)) => envoy::allow(*allowed),
-            (Self::Haproxy, Verdict::Allow(allowed)) => haproxy::allow(*allowed),
-            (Self::Nginx, Verdict::Allow(allowed)) => nginx::allow(*allowed),
-            (Self::Traefik, Verdict::Allow(allowed)) => traefik::allow(*allowed),
-            (Self::Caddy | Self::Haproxy, Verdict::Deny(denied)) => write::refusal(denied.response),
-            (Self::Envoy, Verdict::Deny(denied)) => envoy::deny(denied.response),
-            (Self::Nginx, Verdict::Deny(denied)) => nginx::deny(*denied),
-            (Self::Traefik, Verdict::Deny(denied)) => traefik::deny(*denied),
+            (Self::Caddy, FrontVerdict::Allow(allowed)) => caddy::allow(*allowed),
+            (Self::Envoy, FrontVerdict::Allow(allowed)) => envoy::allow(*allowed),
+            (Self::Haproxy, FrontVerdict::Allow(allowed)) => haproxy::allow(*allowed),
+            (Self::Nginx, FrontVerdict::Allow(allowed)) => nginx::allow(*allowed),
+            (Self::Traefik, FrontVerdict::Allow(allowed)) => traefik::allow(*allowed),
+            (Self::Caddy | Self::Haproxy, FrontVerdict::Deny(denied)) => write::refusal(denied.response),
+            (Self::Envoy, FrontVerdict::Deny(denied)) => envoy::deny(denied.response),
+            (Self::Nginx, FrontVerdict::Deny(denied)) => nginx::deny(*denied),
+            (Self::Traefik, FrontVerdict::Deny(denied)) => traefik::deny(*denied),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! nginx, `auth_request`. It takes 2xx, 401 and 403 and makes a 500 of everything else, drops what a refusal says but the
-//! challenge, and passes on every header of the client that its configuration doesn't set.
+//! nginx's `auth_request`. nginx accepts 2xx, 401 and 403, and turns any other status into 500. Of a denial it keeps
+//! only the challenge, and it passes on all headers of the client that its configuration doesn't set.
 
 use http::HeaderMap;
 use http::HeaderName;
@@ -11,7 +11,7 @@ use portcullis_wire::peer::Peer;
 
 use super::write;
 use crate::forward_auth::Allowed;
-use crate::forward_auth::Front;
+use crate::forward_auth::FrontProxy;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
 use crate::forward_auth::verdict::Denied;
@@ -19,48 +19,49 @@ use crate::pipeline::Rejection;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
 
-/// `X-Original-URL` is `$scheme://$http_host$request_uri`: one header, so that its parts can't come from two sides.
-pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &Front) -> Result<Original, Rejection> {
+/// `X-Original-URL` is `$scheme://$http_host$request_uri`. It is one header, so that all its parts come from nginx.
+pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &FrontProxy) -> Result<Original, Rejection> {
     let url = fields::one(headers, "x-original-url")?;
-    let malformed = || Rejection::malformed("the front's x-original-url is no URL with a path");
+    let malformed = || Rejection::malformed("the front's x-original-url is not a URL with a path");
     let (scheme, rest) = url.split_once("://").ok_or_else(malformed)?;
     let (authority, _) = rest.split_once('/').ok_or_else(malformed)?;
     let path_and_query = rest.strip_prefix(authority).ok_or_else(malformed)?;
     let scheme = fields::scheme(scheme)?;
     Ok(Original {
         method: fields::method(fields::one(headers, "x-original-method")?)?,
-        target: Target::named(authority, path_and_query)?,
+        target: Target::from_front(authority, path_and_query)?,
         client: fields::client(headers, scheme, peer, front)?,
         headers: headers.clone(),
     })
 }
 
-/// nginx reads one cookie of a response: up to 1.22 the first, and later all in one line, which no browser reads.
+/// nginx passes on one cookie of a response: up to 1.22 the first, and since then all of them joined in one line, which
+/// no browser can read.
 pub(super) fn allow(mut allowed: Allowed) -> Response<Body> {
-    write::one_cookie(&mut allowed.for_client);
-    write::allow_with_all(allowed)
+    write::keep_last_cookie(&mut allowed.for_client);
+    write::allow_with_unchanged(allowed)
 }
 
-/// 401 or 403, whatever the refusal was. What it was stands in `X-Portcullis-Status`, and a redirect's goal in `Location`,
-/// for a configuration that makes more of it.
+/// Answers 401 or 403. The original status is in `X-Portcullis-Status`, and the target of a redirect in `Location`, for
+/// configurations that use them.
 pub(super) fn deny(denied: Denied) -> Response<Body> {
     let mut response = write::refusal(denied.response);
-    let meant = response.status();
-    let status = match meant {
+    let original = response.status();
+    let status = match original {
         StatusCode::UNAUTHORIZED => StatusCode::UNAUTHORIZED,
-        _ if meant.is_redirection() => StatusCode::UNAUTHORIZED,
+        _ if original.is_redirection() => StatusCode::UNAUTHORIZED,
         _ => StatusCode::FORBIDDEN,
     };
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(STATUS, HeaderValue::from(meant.as_u16()));
-    write::one_cookie(headers);
-    one_challenge(headers);
+    headers.insert(STATUS, HeaderValue::from(original.as_u16()));
+    write::keep_last_cookie(headers);
+    merge_challenges(headers);
     response
 }
 
-/// Up to 1.22 nginx passes on the first field only, so that all challenges have to stand in it (RFC 9110, section 11.6.1).
-fn one_challenge(headers: &mut HeaderMap) {
+/// Joins all challenges in one field (RFC 9110, section 11.6.1), because nginx passes on only the first one up to 1.22.
+fn merge_challenges(headers: &mut HeaderMap) {
     let challenges = headers.get_all(header::WWW_AUTHENTICATE).iter();
     let joined = challenges
         .map(HeaderValue::as_bytes)

@@ -1,5 +1,5 @@
-//! Traefik, `forwardAuth`. It deletes every header that it is to copy, then copies those that the answer has, also when
-//! empty; so what the upstream must not see is left out.
+//! Traefik's `forwardAuth`. It deletes every header in `authResponseHeaders`, and then copies those that the response
+//! has, even if they are empty. Headers that the upstream must not get are therefore left out.
 
 use http::HeaderValue;
 use http::Response;
@@ -11,10 +11,11 @@ use crate::forward_auth::verdict::Denied;
 use crate::proxy::body::Body;
 
 pub(super) fn allow(allowed: Allowed) -> Response<Body> {
-    write::allow_with_all(allowed)
+    write::allow_with_unchanged(allowed)
 }
 
-/// Traefik takes a relative `Location` for one below the address that it asked, where no client can go.
+/// Makes `Location` absolute. Traefik resolves a relative one against the endpoint's address, which no client can
+/// reach.
 pub(super) fn deny(denied: Denied) -> Response<Body> {
     let mut response = write::refusal(denied.response);
     let headers = response.headers_mut();

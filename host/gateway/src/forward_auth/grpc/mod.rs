@@ -1,5 +1,5 @@
-//! Envoy's question over gRPC: `envoy.service.auth.v3.Authorization/Check`. It says more than a subrequest can, so its
-//! answer can name every header that must go.
+//! Envoy's `ext_authz` over gRPC: `envoy.service.auth.v3.Authorization/Check`. It describes a request completely, so
+//! the response can name every header that Envoy must remove.
 
 mod read;
 mod write;
@@ -21,29 +21,29 @@ use portcullis_wire::peer::Peer;
 use tonic::Status;
 
 use crate::answers::response;
-use crate::forward_auth::Front;
-use crate::forward_auth::Verdict;
+use crate::forward_auth::FrontProxy;
+use crate::forward_auth::FrontVerdict;
 use crate::pipeline::Gateway;
 use crate::pipeline::audit;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
 use crate::transport::connection::catch_panic;
 
-/// What a listener for Envoy serves.
+/// The service of a listener for Envoy.
 #[derive(Clone, Debug)]
-pub(crate) struct ExtAuthz(AuthorizationServer<Judge>);
+pub(crate) struct ExtAuthz(AuthorizationServer<CheckService>);
 
 impl ExtAuthz {
-    /// `max_header_size` bounds the headers of a request that Envoy asks about, in bytes.
-    pub(crate) fn new(gateway: Arc<Gateway>, front: Front, max_header_size: usize) -> Self {
-        let judge = Judge {
+    /// `max_header_size` limits the headers of a request that Envoy asks about, in bytes.
+    pub(crate) fn new(gateway: Arc<Gateway>, front: FrontProxy, max_header_size: usize) -> Self {
+        let service = CheckService {
             gateway,
             front,
             max_header_size,
         };
-        // What is larger is an error and no answer, so this is far above what Envoy says of the largest request. It may
-        // show a body too, which nobody here reads.
-        Self(AuthorizationServer::new(judge, MAX_MESSAGE + 4 * max_header_size))
+        // A larger message fails without a verdict, so the limit is far above the largest message that Envoy sends.
+        // Envoy may also send the body, which the gateway doesn't read.
+        Self(AuthorizationServer::new(service, MAX_MESSAGE + 4 * max_header_size))
     }
 }
 
@@ -61,46 +61,47 @@ impl Service for ExtAuthz {
 }
 
 #[derive(Debug)]
-struct Judge {
+struct CheckService {
     gateway: Arc<Gateway>,
-    front: Front,
+    front: FrontProxy,
     max_header_size: usize,
 }
 
-impl Authorization for Judge {
-    /// Answers every question. An error would leave it to `failure_mode_allow` whether the request may pass.
+impl Authorization for CheckService {
+    /// Always returns a verdict. After an error, Envoy would apply `failure_mode_allow`, which may let the request
+    /// pass.
     async fn check(&self, request: tonic::Request<CheckRequest>) -> Result<tonic::Response<CheckResponse>, Status> {
         let (metadata, extensions, check) = request.into_parts();
         let Some(peer) = extensions.get::<Peer>() else {
-            return Err(Status::internal("nobody knows who asks"));
+            return Err(Status::internal("the peer is unknown"));
         };
-        let verdict = catch_panic(self.judge(*peer, metadata.as_ref(), check)).await;
+        let verdict = catch_panic(self.decide(*peer, metadata.as_ref(), check)).await;
         let response = match verdict {
             Some(verdict) => write::response(verdict).await,
-            None => write::response(Verdict::deny(response::failure())).await,
+            None => write::response(FrontVerdict::deny(response::failure())).await,
         };
         Ok(tonic::Response::new(response))
     }
 }
 
-impl Judge {
-    async fn judge(&self, peer: Peer, metadata: &HeaderMap, check: CheckRequest) -> Verdict {
+impl CheckService {
+    async fn decide(&self, peer: Peer, metadata: &HeaderMap, check: CheckRequest) -> FrontVerdict {
         let original = self
             .front
             .admit(peer, metadata)
             .and_then(|()| read::original(check, peer, &self.front, self.max_header_size));
         match original {
-            Ok(original) => self.gateway.judge(original, timeout(metadata)).await,
+            Ok(original) => self.gateway.decide_for_front(original, timeout(metadata)).await,
             Err(rejection) => {
                 let front = Client::behind(peer, http::uri::Scheme::HTTP, peer.address());
                 audit::rejected(&front, &Method::POST, "Check", &rejection);
-                Verdict::deny(rejection.into_response())
+                FrontVerdict::deny(rejection.into_response())
             }
         }
     }
 }
 
-/// Most of the time that Envoy waits (gRPC over HTTP/2, `grpc-timeout`). When that is over Envoy goes by
+/// Three quarters of Envoy's own timeout (gRPC over HTTP/2, `grpc-timeout`). After that timeout, Envoy applies
 /// `failure_mode_allow`.
 fn timeout(metadata: &HeaderMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
@@ -114,8 +115,8 @@ fn timeout(metadata: &HeaderMap) -> Option<Duration> {
         "n" => 1,
         _ => return None,
     };
-    let waits = digits.parse::<u32>().ok()?;
-    Some(Duration::from_nanos(nanoseconds).checked_mul(waits)? / 4 * 3)
+    let timeout = digits.parse::<u32>().ok()?;
+    Some(Duration::from_nanos(nanoseconds).checked_mul(timeout)? / 4 * 3)
 }
 
 const MAX_MESSAGE: usize = 1024 * 1024;
@@ -125,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn envoys_patience_is_known_before_it_ends() {
+    fn the_verdict_is_due_before_envoys_timeout() {
         for (text, expected) in [
             ("200m", Some(Duration::from_millis(150))),
             ("2S", Some(Duration::from_millis(1500))),

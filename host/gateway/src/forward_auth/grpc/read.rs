@@ -1,4 +1,5 @@
-//! What Envoy says about a request. An attribute that is missing or malformed is refused, as a header of a front is.
+//! Reads Envoy's description of a request. A missing or malformed attribute is rejected, like a header of another
+//! front.
 
 use std::net::IpAddr;
 
@@ -14,7 +15,7 @@ use portcullis_wire::client;
 use portcullis_wire::client::Client;
 use portcullis_wire::peer;
 
-use crate::forward_auth::Front;
+use crate::forward_auth::FrontProxy;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
 use crate::pipeline::Rejection;
@@ -24,7 +25,7 @@ use crate::pipeline::target::Target;
 pub(super) fn original(
     check: CheckRequest,
     peer: peer::Peer,
-    front: &Front,
+    front: &FrontProxy,
     max_header_size: usize,
 ) -> Result<Original, Rejection> {
     let attributes = check.attributes.ok_or_else(|| missing("attributes"))?;
@@ -37,11 +38,11 @@ pub(super) fn original(
         .and_then(address)
         .ok_or_else(|| missing("attributes.source.address"))?;
     let method = fields::method(&http.method)?;
-    let target = Target::named(&http.host, &http.path)?;
+    let target = Target::from_front(&http.host, &http.path)?;
     let headers = headers(http, max_header_size)?;
-    // `scheme` may be the client's own word over HTTP/2; Envoy overwrites this one.
+    // Over HTTP/2 the client chooses `scheme`, but Envoy overwrites this header.
     let scheme = fields::scheme(fields::one(&headers, "x-forwarded-proto")?)?;
-    let seen = if front.trusts(&source) {
+    let address = if front.trusts(&source) {
         client::forwarded_address(&headers, front.trusted_proxies()).unwrap_or(source)
     } else {
         source
@@ -49,13 +50,13 @@ pub(super) fn original(
     Ok(Original {
         method,
         target,
-        client: Client::behind(peer, scheme, seen),
+        client: Client::behind(peer, scheme, address),
         headers,
     })
 }
 
 fn missing(attribute: &str) -> Rejection {
-    Rejection::malformed(format_args!("Envoy sends no {attribute}"))
+    Rejection::malformed(format_args!("Envoy doesn't send {attribute}"))
 }
 
 fn address(peer: Peer) -> Option<IpAddr> {
@@ -69,11 +70,11 @@ fn address(peer: Peer) -> Option<IpAddr> {
     }
 }
 
-/// The headers, one by one with `encode_raw_headers`. Without it Envoy joins what came twice by commas, and two
-/// credentials look like one.
+/// The headers. With `encode_raw_headers`, Envoy sends each field by itself. Without it, Envoy joins repeated fields by
+/// commas, so that two credentials look like one.
 fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
     let mut headers = HeaderMap::new();
-    let mut room = max_size;
+    let mut remaining = max_size;
     let raw = http.header_map.into_iter().flat_map(|map| map.headers);
     let raw = raw.map(|header| {
         let value = if header.raw_value.is_empty() {
@@ -87,10 +88,10 @@ fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
         .headers
         .into_iter()
         .map(|(key, value)| (key, value.into_bytes(), false));
-    for (key, value, is_alone) in raw.chain(joined) {
-        let left = room.checked_sub(key.len() + value.len() + SEPARATORS);
-        room = left.ok_or_else(|| Rejection::malformed("the headers are larger than server.max_header_size"))?;
-        // Pseudo-headers are attributes too.
+    for (key, value, is_separate) in raw.chain(joined) {
+        let left = remaining.checked_sub(key.len() + value.len() + SEPARATORS);
+        remaining = left.ok_or_else(|| Rejection::malformed("the headers are larger than server.max_header_size"))?;
+        // Pseudo-headers are sent as attributes, too.
         if key.starts_with(':') {
             continue;
         }
@@ -98,9 +99,9 @@ fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
         let name = HeaderName::from_bytes(key.as_bytes()).map_err(|_| malformed())?;
         let value = HeaderValue::from_bytes(&value).map_err(|_| malformed())?;
         let is_credential = name == header::AUTHORIZATION || name == header::PROXY_AUTHORIZATION;
-        if is_credential && !is_alone && value.as_bytes().contains(&b',') {
+        if is_credential && !is_separate && value.as_bytes().contains(&b',') {
             return Err(Rejection::malformed(
-                "the credentials have a comma, which may join two; say encode_raw_headers: true to Envoy",
+                "the credentials contain a comma, which may join two fields; set encode_raw_headers: true in Envoy",
             ));
         }
         headers.try_append(name, value).map_err(|_| malformed())?;
@@ -108,5 +109,5 @@ fn headers(http: HttpRequest, max_size: usize) -> Result<HeaderMap, Rejection> {
     Ok(headers)
 }
 
-/// What HTTP/1.1 puts around a field, in bytes: a colon, a space and a line break.
+/// The size of what HTTP/1.1 adds to a field, in bytes: a colon, a space and a line break.
 const SEPARATORS: usize = 4;

@@ -1,4 +1,4 @@
-//! What Envoy hears: which headers to set and which to remove, or what the client gets.
+//! Writes the response to Envoy: the headers to set and to remove, or the response that the client gets.
 
 use http::HeaderMap;
 use http::HeaderName;
@@ -19,14 +19,14 @@ use portcullis_envoy::RpcStatus;
 use tonic::Code;
 
 use crate::forward_auth::Allowed;
-use crate::forward_auth::Verdict;
+use crate::forward_auth::FrontVerdict;
 use crate::proxy::body::Body;
 
-/// Writes a verdict down.
-pub(super) async fn response(verdict: Verdict) -> CheckResponse {
+/// Writes a verdict as Envoy's message.
+pub(super) async fn response(verdict: FrontVerdict) -> CheckResponse {
     match verdict {
-        Verdict::Allow(allowed) => allow(*allowed),
-        Verdict::Deny(denied) => deny(denied.response).await,
+        FrontVerdict::Allow(allowed) => allow(*allowed),
+        FrontVerdict::Deny(denied) => deny(denied.response).await,
     }
 }
 
@@ -41,7 +41,7 @@ fn allow(allowed: Allowed) -> CheckResponse {
     check(Code::Ok, HttpResponse::OkResponse(ok))
 }
 
-/// A page of an authenticator's own may have any status here, as Envoy goes by the code beside it.
+/// An authenticator's own page may have any status here, because Envoy decides by the gRPC code.
 async fn deny(response: Response<Body>) -> CheckResponse {
     let (mut head, body) = response.into_parts();
     head.headers.remove(header::CONTENT_LENGTH);
@@ -59,7 +59,7 @@ async fn deny(response: Response<Body>) -> CheckResponse {
             code: i32::from(head.status.as_u16()),
         }),
         headers: fields(&head.headers, appends),
-        // Pages are text; what is none would be changed, so the client gets the headers alone.
+        // The field is a string. A body that isn't UTF-8 would be changed, so the client gets the headers only.
         body: String::from_utf8(body.to_vec()).unwrap_or_default(),
     };
     check(code, HttpResponse::DeniedResponse(denied))
@@ -95,7 +95,7 @@ fn appends(_: usize) -> HeaderAppendAction {
 }
 
 fn field(name: &HeaderName, value: &HeaderValue, action: HeaderAppendAction) -> HeaderValueOption {
-    // Text goes where every Envoy reads it, and bytes where they fit.
+    // Every version of Envoy reads `value`, but only `raw_value` can carry bytes that aren't UTF-8.
     let (value, raw_value) = match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => (text.to_owned(), Vec::new()),
         Err(_) => (String::new(), value.as_bytes().to_vec()),

@@ -1,5 +1,4 @@
-//! Answers that upstreams gave about users, kept for a short while. Whoever asks what is being asked already waits for
-//! that answer.
+//! A cache of the upstreams' verdicts about users. Concurrent identical checks share one request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,65 +7,71 @@ use std::time::Instant;
 use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
-use super::Verdict;
+use super::UpstreamVerdict;
 
-/// Verdicts by what they depend on, within bounds.
+/// Verdicts by everything that they depend on, up to a total size.
 #[derive(Debug)]
-pub(super) struct DecisionCache(Cache<String, Arc<OnceCell<Answer>>>);
+pub(super) struct DecisionCache(Cache<String, Arc<OnceCell<CachedVerdict>>>);
 
-/// What was answered, and how long it counts.
+/// A verdict, and when it expires.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer {
-    pub(super) verdict: Verdict,
-    until: Instant,
+pub(super) struct CachedVerdict {
+    pub(super) verdict: UpstreamVerdict,
+    expires: Instant,
 }
 
-impl Answer {
-    pub(super) fn new(verdict: Verdict, kept: Duration) -> Self {
+impl CachedVerdict {
+    pub(super) fn new(verdict: UpstreamVerdict, lifetime: Duration) -> Self {
         Self {
             verdict,
-            until: Instant::now() + kept,
+            expires: Instant::now() + lifetime,
         }
     }
 
-    fn is_over(&self) -> bool {
-        self.until <= Instant::now()
+    fn is_expired(&self) -> bool {
+        self.expires <= Instant::now()
     }
 }
 
 impl DecisionCache {
     pub(super) fn new() -> Self {
-        let weight = |key: &String, _: &Arc<OnceCell<Answer>>| u32::try_from(key.len() + OVERHEAD).unwrap_or(u32::MAX);
+        let weight =
+            |key: &String, _: &Arc<OnceCell<CachedVerdict>>| u32::try_from(key.len() + OVERHEAD).unwrap_or(u32::MAX);
         let cache = Cache::builder()
             .weigher(weight)
             .max_capacity(CAPACITY)
-            .time_to_live(LONGEST)
+            .time_to_live(MAX_LIFETIME)
             .build();
         Self(cache)
     }
 
-    /// The verdict that is kept, or else the one that `ask` comes to, and whether it was kept. An answer that doesn't last
-    /// serves those who wait for it, and nobody after.
-    pub(super) async fn get(&self, key: String, ask: impl Future<Output = Answer>) -> (Verdict, bool) {
-        let is_over = |cell: &Arc<OnceCell<Answer>>| cell.get().is_some_and(Answer::is_over);
-        let cell = self.0.entry(key).or_insert_with_if(Arc::default, is_over).into_value();
-        let mut asked = false;
+    /// Returns the cached verdict for `key`, or else the result of `check`, and whether the verdict was cached.
+    ///
+    /// A verdict without a lifetime is shared with the requests that already wait for it, but not with later ones.
+    pub(super) async fn get(&self, key: String, check: impl Future<Output = CachedVerdict>) -> (UpstreamVerdict, bool) {
+        let is_expired = |cell: &Arc<OnceCell<CachedVerdict>>| cell.get().is_some_and(CachedVerdict::is_expired);
+        let cell = self
+            .0
+            .entry(key)
+            .or_insert_with_if(Arc::default, is_expired)
+            .into_value();
+        let mut is_new = false;
         let answer = cell
             .get_or_init(|| {
-                asked = true;
-                ask
+                is_new = true;
+                check
             })
             .await;
-        (answer.verdict, !asked)
+        (answer.verdict, !is_new)
     }
 }
 
-/// What an entry takes beside its key, in bytes.
+/// The size of an entry without its key, in bytes.
 const OVERHEAD: usize = 256;
-/// All entries together, in bytes.
+/// The size of all entries together, in bytes.
 const CAPACITY: u64 = 16 * 1024 * 1024;
-/// Longer than any answer counts.
-const LONGEST: Duration = Duration::from_secs(120);
+/// Longer than the lifetime of any verdict.
+const MAX_LIFETIME: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
 mod tests {
@@ -75,44 +80,44 @@ mod tests {
 
     use super::*;
 
-    async fn asked(kept: &DecisionCache, count: &AtomicUsize, key: &str, span: Duration) -> bool {
-        let ask = async {
+    async fn runs_check(cache: &DecisionCache, count: &AtomicUsize, key: &str, span: Duration) -> bool {
+        let check = async {
             count.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(20)).await;
-            Answer::new(Verdict::Allow, span)
+            CachedVerdict::new(UpstreamVerdict::Allow, span)
         };
-        !kept.get(key.to_owned(), ask).await.1
+        !cache.get(key.to_owned(), check).await.1
     }
 
     #[tokio::test]
-    async fn many_who_ask_at_once_are_one_question() {
-        let (kept, count) = (DecisionCache::new(), AtomicUsize::new(0));
-        let many = (0..20).map(|_| asked(&kept, &count, "a", Duration::ZERO));
+    async fn concurrent_identical_checks_share_one_request() {
+        let (cache, count) = (DecisionCache::new(), AtomicUsize::new(0));
+        let many = (0..20).map(|_| runs_check(&cache, &count, "a", Duration::ZERO));
         let fresh = futures_util::future::join_all(many).await;
         assert_eq!(fresh.iter().filter(|fresh| **fresh).count(), 1);
         assert_eq!(count.load(Ordering::SeqCst), 1);
         assert!(
-            asked(&kept, &count, "a", Duration::ZERO).await,
-            "the answer was for those who waited"
+            runs_check(&cache, &count, "a", Duration::ZERO).await,
+            "a verdict without a lifetime must not be cached"
         );
     }
 
     #[tokio::test]
-    async fn an_answer_counts_as_long_as_it_says() {
-        let (kept, count) = (DecisionCache::new(), AtomicUsize::new(0));
-        assert!(asked(&kept, &count, "a", Duration::from_secs(60)).await);
-        assert!(!asked(&kept, &count, "a", Duration::from_secs(60)).await);
+    async fn a_verdict_is_cached_for_its_lifetime() {
+        let (cache, count) = (DecisionCache::new(), AtomicUsize::new(0));
+        assert!(runs_check(&cache, &count, "a", Duration::from_secs(60)).await);
+        assert!(!runs_check(&cache, &count, "a", Duration::from_secs(60)).await);
         assert!(
-            asked(&kept, &count, "b", Duration::from_secs(60)).await,
-            "another question is another entry"
+            runs_check(&cache, &count, "b", Duration::from_secs(60)).await,
+            "another key has its own entry"
         );
     }
 
     #[tokio::test]
-    async fn who_gives_up_leaves_the_question_to_the_next() {
-        let (kept, count) = (Arc::new(DecisionCache::new()), Arc::new(AtomicUsize::new(0)));
-        let hanging = kept.get("a".to_owned(), std::future::pending());
+    async fn a_check_that_was_cancelled_is_repeated_by_the_next_request() {
+        let (cache, count) = (Arc::new(DecisionCache::new()), Arc::new(AtomicUsize::new(0)));
+        let hanging = cache.get("a".to_owned(), std::future::pending());
         assert!(tokio::time::timeout(Duration::from_millis(20), hanging).await.is_err());
-        assert!(asked(&kept, &count, "a", Duration::from_secs(60)).await);
+        assert!(runs_check(&cache, &count, "a", Duration::from_secs(60)).await);
     }
 }

@@ -1,5 +1,5 @@
-//! `authorize_with`: before a request goes on, its upstream is asked as that user whether it may. What the gateway can't
-//! learn is no: 503, never a way in.
+//! `authorize_with`: before a request is forwarded, its upstream is asked whether the user may send it. Any error is
+//! answered with a denial, 503.
 
 mod decision_cache;
 mod verdict;
@@ -37,11 +37,11 @@ use crate::proxy::Proxy;
 use crate::proxy::body::Body;
 use crate::routing::template::Unbound;
 
-use self::decision_cache::Answer;
+use self::decision_cache::CachedVerdict;
 use self::decision_cache::DecisionCache;
-use self::verdict::Verdict;
+use self::verdict::UpstreamVerdict;
 
-/// Asks upstreams about users, a bounded number of questions at once.
+/// Sends authorization requests to upstreams, a bounded number at once.
 #[derive(Debug)]
 pub(crate) struct Authorizer {
     cache: DecisionCache,
@@ -49,9 +49,10 @@ pub(crate) struct Authorizer {
 }
 
 impl Admitted {
-    /// Asks the upstream whether the request may go on, where its route wants that. Without an answer it may not.
+    /// Asks the upstream whether the request may be forwarded, if the route is configured so. Without an answer the
+    /// request is rejected.
     ///
-    /// An explained request is not asked about: the question becomes its proviso.
+    /// For `explain` no upstream is asked. The authorization request becomes the condition of the [`Outgoing`] request.
     pub(super) async fn authorize(
         self,
         entrance: Entrance,
@@ -60,46 +61,46 @@ impl Admitted {
         generation: Arc<Generation>,
     ) -> Result<Outgoing, Rejection> {
         let Some(with) = &self.route.config.authorize else {
-            return Ok(self.goes_on(generation, None));
+            return Ok(self.into_outgoing(generation, None));
         };
         let path = match with.template.bind(&self.request.target.path) {
             Ok(path) => path,
             Err(unbound) => return Err(self.deny(unbound.response(), Some(unbound.to_string()))),
         };
-        let question = format!("{} {path}", with.template.method());
+        let check = format!("{} {path}", with.template.method());
         if !entrance.serves() {
             let upstream = self.route.config.upstream.as_ref();
             let upstream = upstream.map(ToString::to_string).unwrap_or_default();
-            let proviso = format!(
+            let condition = format!(
                 "{} {upstream}{path} is answered 2xx for this user",
                 with.template.method()
             );
-            return Ok(self.goes_on(generation, Some(proviso)));
+            return Ok(self.into_outgoing(generation, Some(condition)));
         }
         let verdict = match self.sender.user() {
             Some(user) => {
                 authorizer
-                    .check(proxy, with, &self.head(&generation), user, path, &question)
+                    .check(proxy, with, &self.head(&generation), user, path, &check)
                     .await
             }
-            // Configurations in which an anonymous request comes here are refused.
-            None => Verdict::Unavailable,
+            // A route with `authorize_with` authenticates every request; the configuration is rejected otherwise.
+            None => UpstreamVerdict::Unavailable,
         };
         let Some(refusal) = verdict.refusal() else {
-            return Ok(self.goes_on(generation, None));
+            return Ok(self.into_outgoing(generation, None));
         };
         if let Some(user) = self.sender.user() {
             let entry = self.entry();
-            entry.unauthorized(user, &question, verdict.label(), refusal.status());
+            entry.unauthorized(user, &check, verdict.label(), refusal.status());
         }
         Err(self.deny(refusal, None))
     }
 
-    fn goes_on(self, generation: Arc<Generation>, proviso: Option<String>) -> Outgoing {
+    fn into_outgoing(self, generation: Arc<Generation>, condition: Option<String>) -> Outgoing {
         Outgoing {
             admitted: self,
             generation,
-            proviso,
+            condition,
         }
     }
 }
@@ -112,7 +113,7 @@ impl Authorizer {
         }
     }
 
-    /// What the upstream says about a user. Concurrent identical checks share one request.
+    /// The upstream's verdict about a user. Concurrent identical checks share one request.
     async fn check(
         &self,
         proxy: &Proxy,
@@ -120,40 +121,40 @@ impl Authorizer {
         head: &UpstreamHead<'_>,
         user: &Authenticated,
         path: CanonicalPath,
-        question: &str,
-    ) -> Verdict {
-        let Ok(key) = key(head, user, question) else {
-            return Verdict::Unavailable;
+        check: &str,
+    ) -> UpstreamVerdict {
+        let Ok(key) = key(head, user, check) else {
+            return UpstreamVerdict::Unavailable;
         };
-        let (verdict, was_cached) = self.cache.get(key, self.answer(proxy, with, head, path)).await;
+        let (verdict, was_cached) = self.cache.get(key, self.check_upstream(proxy, with, head, path)).await;
         counter!("portcullis_route_authorizations_total",
             "route" => head.route.name.clone(), "verdict" => verdict.label(), "kept" => was_cached.to_string())
         .increment(1);
         verdict
     }
 
-    async fn answer(
+    async fn check_upstream(
         &self,
         proxy: &Proxy,
         with: &AuthorizeWith,
         head: &UpstreamHead<'_>,
         path: CanonicalPath,
-    ) -> Answer {
-        let verdict = match tokio::time::timeout(TIMEOUT, self.ask(proxy, with, head, path)).await {
+    ) -> CachedVerdict {
+        let verdict = match tokio::time::timeout(TIMEOUT, self.send_check(proxy, with, head, path)).await {
             Ok(Ok(verdict)) => verdict,
-            Ok(Err(why)) => unanswered(head.route, &why),
-            Err(_) => unanswered(head.route, "it did not answer in time"),
+            Ok(Err(why)) => check_failed(head.route, &why),
+            Err(_) => check_failed(head.route, "it did not answer in time"),
         };
-        Answer::new(verdict, verdict.counts(with.kept))
+        CachedVerdict::new(verdict, verdict.lifetime(with.kept))
     }
 
-    async fn ask(
+    async fn send_check(
         &self,
         proxy: &Proxy,
         with: &AuthorizeWith,
         head: &UpstreamHead<'_>,
         path: CanonicalPath,
-    ) -> Result<Verdict, String> {
+    ) -> Result<UpstreamVerdict, String> {
         let Some(Destination::Upstream(upstream)) = &head.route.upstream else {
             return Err("there is no upstream".to_owned());
         };
@@ -162,16 +163,16 @@ impl Authorizer {
             path,
             query: None,
         };
-        let question = UpstreamHead {
+        let check = UpstreamHead {
             target: &target,
-            // The secrets go with the question alone: what is behind the route may be the users' own.
+            // Only the authorization request carries the secrets: the program behind the route may belong to a user.
             identity: &head.route.config.identity,
             ..*head
         };
         let mut received = Request::new(()).into_parts().0;
         received.method = with.template.method().clone();
         received.headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("*/*"))]);
-        let head = question
+        let head = check
             .write(&upstream.config.base, received)
             .map_err(|error| error.to_string())?;
         let permit = Arc::clone(&self.permits).acquire_owned().await;
@@ -185,12 +186,12 @@ impl Authorizer {
             trailers: Arc::default(),
         };
         let response = proxy.forward(upstream, request).await;
-        Verdict::of(response.map_err(|unanswered| unanswered.error.to_string())?.status())
+        UpstreamVerdict::of(response.map_err(|unanswered| unanswered.error.to_string())?.status())
     }
 }
 
 impl Unbound {
-    /// What a client gets whose path leads to no question.
+    /// The response if no authorization request can be made for the path.
     fn response(self) -> Response<Body> {
         match self {
             Self::Ambiguous => response::error(StatusCode::BAD_REQUEST, &self.to_string()),
@@ -199,15 +200,15 @@ impl Unbound {
     }
 }
 
-/// All that an answer depends on, written so that no two questions look alike.
-fn key(head: &UpstreamHead<'_>, user: &Authenticated, question: &str) -> serde_json::Result<String> {
+/// Everything that a verdict depends on, serialized so that different checks never share a key.
+fn key(head: &UpstreamHead<'_>, user: &Authenticated, check: &str) -> serde_json::Result<String> {
     let host = head.target.authority.as_deref();
-    serde_json::to_string(&(&head.route.name, question, host, user.authenticator(), user.identity()))
+    serde_json::to_string(&(&head.route.name, check, host, user.authenticator(), user.identity()))
 }
 
-fn unanswered(route: &Route, why: &str) -> Verdict {
-    tracing::warn!(route = route.name, why, "the upstream can't be asked about a user");
-    Verdict::Unavailable
+fn check_failed(route: &Route, why: &str) -> UpstreamVerdict {
+    tracing::warn!(route = route.name, why, "the authorization request failed");
+    UpstreamVerdict::Unavailable
 }
 
 /// How long an upstream may take to answer.

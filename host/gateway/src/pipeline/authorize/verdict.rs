@@ -1,4 +1,4 @@
-//! What an upstream's answer to a question means, how long it counts, and what the client hears.
+//! What an upstream's answer to an authorization request means: how long it is cached, and what the client gets.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use http::StatusCode;
 use crate::answers::response;
 use crate::proxy::body::Body;
 
-/// What an upstream says of a user.
+/// An upstream's verdict about a user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum UpstreamVerdict {
     /// 2xx.
     Allow,
     /// 401 or 403.
     Forbid,
     /// 404.
     NotFound,
-    /// Anything else, or nothing.
+    /// Any other status, or no response.
     Unavailable,
 }
 
-impl Verdict {
+impl UpstreamVerdict {
     pub(super) fn of(status: StatusCode) -> Result<Self, String> {
         match status {
             status if status.is_success() => Ok(Self::Allow),
@@ -31,11 +31,11 @@ impl Verdict {
         }
     }
 
-    /// How long it counts, where a yes counts this long.
-    pub(super) fn counts(self, yes: Duration) -> Duration {
+    /// How long the verdict is cached, if [`Self::Allow`] is cached for `allowed`.
+    pub(super) fn lifetime(self, allowed: Duration) -> Duration {
         match self {
-            Self::Allow => yes,
-            Self::Forbid | Self::NotFound => yes.min(LONGEST_NO),
+            Self::Allow => allowed,
+            Self::Forbid | Self::NotFound => allowed.min(MAX_DENIAL_LIFETIME),
             Self::Unavailable => Duration::ZERO,
         }
     }
@@ -49,7 +49,7 @@ impl Verdict {
         }
     }
 
-    /// What a client hears who may not go on.
+    /// The response to the client. `None` for [`Self::Allow`].
     pub(super) fn refusal(self) -> Option<Response<Body>> {
         match self {
             Self::Allow => None,
@@ -60,5 +60,5 @@ impl Verdict {
     }
 }
 
-/// How long a no counts at most: somebody who was just let in shouldn't wait.
-const LONGEST_NO: Duration = Duration::from_secs(1);
+/// How long a denial is cached at most. A user who has just been given access should not have to wait.
+const MAX_DENIAL_LIFETIME: Duration = Duration::from_secs(1);

@@ -11,8 +11,8 @@ use std::task::Poll;
 use std::task::ready;
 use std::time::Duration;
 
+use portcullis_wire::framing::ConnectionState;
 use portcullis_wire::framing::Reading;
-use portcullis_wire::framing::Seen;
 use portcullis_wire::peer::Peer;
 use tokio::time::Instant;
 use tokio::time::Sleep;
@@ -147,7 +147,7 @@ impl Timeout {
 #[derive(Debug)]
 pub(super) struct Watchdog {
     activity: Arc<Activity>,
-    seen: Arc<Seen>,
+    seen: Arc<ConnectionState>,
     bounds: Bounds,
     header_timeout: Duration,
     /// When the request head that is being read began.
@@ -158,7 +158,12 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    pub(super) fn new(activity: Arc<Activity>, seen: Arc<Seen>, bounds: Bounds, header_timeout: Duration) -> Self {
+    pub(super) fn new(
+        activity: Arc<Activity>,
+        seen: Arc<ConnectionState>,
+        bounds: Bounds,
+        header_timeout: Duration,
+    ) -> Self {
         let sleep = Box::pin(tokio::time::sleep_until(activity.begun + header_timeout));
         Self {
             activity,

@@ -8,9 +8,9 @@ use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
 
+use portcullis_wire::framing::ConnectionState;
+use portcullis_wire::framing::ObservedStream;
 use portcullis_wire::framing::Reading;
-use portcullis_wire::framing::Seen;
-use portcullis_wire::framing::Watched;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
@@ -20,14 +20,14 @@ use super::activity::Activity;
 /// A stream that records its activity.
 #[derive(Debug)]
 pub(super) struct ClientStream<S> {
-    stream: Watched<S>,
-    seen: Arc<Seen>,
+    stream: ObservedStream<S>,
+    seen: Arc<ConnectionState>,
     activity: Arc<Activity>,
     ended: bool,
 }
 
 impl<S> ClientStream<S> {
-    pub(super) fn new(stream: Watched<S>, seen: Arc<Seen>, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: ObservedStream<S>, seen: Arc<ConnectionState>, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             seen,

@@ -30,7 +30,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
-use portcullis_wire::framing::Watched;
+use portcullis_wire::framing::ObservedStream;
 use portcullis_wire::peer::Peer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
@@ -143,7 +143,7 @@ impl Protocol {
         let (stop, closing) = (self.stop.clone(), self.closing.clone());
         let activity = Arc::new(Activity::new(client));
         let requests = Arc::clone(&activity);
-        let (stream, seen) = Watched::new(stream, self.buffer_size);
+        let (stream, seen) = ObservedStream::new(stream, self.buffer_size);
         let stream = ClientStream::new(stream, Arc::clone(&seen), Arc::clone(&activity));
         let mut watchdog = Watchdog::new(
             Arc::clone(&activity),
@@ -155,7 +155,7 @@ impl Protocol {
         let service = service_fn(move |mut request: Request<Incoming>| {
             let active_request = activity.request();
             let (service, connection, seen) = (service.clone(), connection.clone(), Arc::clone(&framing));
-            let ambiguity = seen.next();
+            let ambiguity = seen.next_request();
             let stop = stop.clone();
             // Boxed because hyper reserves room for the future in each connection, and most connections are idle.
             Box::pin(async move {
