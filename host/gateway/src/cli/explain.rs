@@ -148,9 +148,9 @@ impl fmt::Debug for Header {
 fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) -> io::Result<()> {
     if let Some(route) = &preview.route {
         write_route(output, route)?;
-        let openings = generation.openings().iter();
-        for opening in openings.filter(|opening| Arc::ptr_eq(&opening.route, route)) {
-            line(output, "opening", opening)?;
+        let widenings = generation.widenings().iter();
+        for widening in widenings.filter(|widening| Arc::ptr_eq(&widening.route, route)) {
+            line(output, "warning", widening)?;
         }
     }
     if let Some(Sender::Judged { decision, via_session }) = &preview.sender {

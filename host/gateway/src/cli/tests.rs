@@ -139,7 +139,7 @@ fn explain_tells_how_a_request_ends() {
         ),
         (
             &["GET", "https://h/open/x"],
-            "route       /open, public, to portcullis:whoami\nopening     /open is public, and / is protected\ngoes on     \
+            "route       /open, public, to portcullis:whoami\nwarning     /open is public, and / is protected\ngoes on     \
              without a user\n",
         ),
         (&["GET", "http://h/half"], "goes on     without a user\n"),

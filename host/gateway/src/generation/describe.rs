@@ -43,8 +43,8 @@ impl Generation {
                 "route loaded"
             );
         }
-        for opening in self.openings() {
-            tracing::info!(route = opening.route.name, "{opening}");
+        for widening in self.widenings() {
+            tracing::info!(route = widening.route.name, "{widening}");
         }
     }
 }

@@ -6,8 +6,8 @@ mod authenticators;
 mod components;
 mod credentials;
 mod describe;
-mod opening;
 mod route;
+mod widening;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,17 +35,17 @@ use crate::routing::table::RouteTable;
 
 pub(crate) use components::MAX_COMPONENT;
 pub(crate) use credentials::Credentials;
-pub(crate) use opening::Opening;
 pub(crate) use route::Access;
 pub(crate) use route::Destination;
 pub(crate) use route::Route;
+pub(crate) use widening::AccessWidening;
 
 /// One loaded configuration.
 #[derive(Debug)]
 pub(crate) struct Generation {
     table: RouteTable<Arc<Route>>,
     routes: Vec<Arc<Route>>,
-    openings: Vec<Opening>,
+    widenings: Vec<AccessWidening>,
     authenticators: Vec<Authenticator>,
     sessions: Option<Arc<Sessions>>,
     identity_headers: Vec<HeaderName>,
@@ -93,8 +93,8 @@ impl Generation {
     }
 
     /// The routes that let in whom the route around them would not, in the configuration's order.
-    pub(crate) fn openings(&self) -> &[Opening] {
-        &self.openings
+    pub(crate) fn widenings(&self) -> &[AccessWidening] {
+        &self.widenings
     }
 
     /// The authenticators, by name.
@@ -159,7 +159,7 @@ impl Generation {
         }
         let placed = places.iter().zip(&routes);
         let placed = Vec::from_iter(placed.map(|((hosts, path), route)| (&hosts[..], path, route)));
-        let openings = Opening::among(&placed);
+        let widenings = AccessWidening::among(&placed);
         let placed = placed
             .into_iter()
             .map(|(hosts, path, route)| (hosts, path.clone(), Arc::clone(route)));
@@ -169,7 +169,7 @@ impl Generation {
         authenticators.sort_by(|a, b| a.name().cmp(b.name()));
         Ok(Self {
             table: RouteTable::new(placed),
-            openings,
+            widenings,
             routes,
             authenticators,
             sessions,

@@ -195,7 +195,7 @@ async fn a_route_that_lets_in_more_than_the_one_around_it_is_said() {
         });
         let text = format!("{authenticators}{}", String::from_iter(routes));
         let generation = load(folder.path(), &text).await.unwrap();
-        let openings = Vec::from_iter(generation.openings().iter().map(ToString::to_string));
-        assert_eq!(openings, expected, "{text}");
+        let widenings = Vec::from_iter(generation.widenings().iter().map(ToString::to_string));
+        assert_eq!(widenings, expected, "{text}");
     }
 }
