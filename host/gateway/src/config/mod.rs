@@ -5,7 +5,6 @@ mod admin;
 mod authenticator;
 mod authorize;
 mod bounds;
-mod contradictions;
 mod document;
 mod error;
 mod front;
@@ -27,6 +26,7 @@ mod session;
 mod settings;
 mod tls;
 mod upstream;
+mod validate;
 mod values;
 
 use std::collections::HashMap;

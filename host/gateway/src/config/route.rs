@@ -137,7 +137,7 @@ impl RouteConfig {
             max_body_size: max_body_size.unwrap_or(Some(DEFAULT_BODY_SIZE)),
             location: place.location().clone(),
         };
-        route.report_contradictions(&place);
+        route.validate(&place);
         (place.document().error_count() == before).then_some(route)
     }
 }

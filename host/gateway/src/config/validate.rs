@@ -8,10 +8,10 @@ use crate::config::reader::Place;
 
 impl RouteConfig {
     /// Reports all of them.
-    pub(super) fn report_contradictions(&self, place: &Place<'_>) {
-        self.report_strange_attributes(place);
-        self.report_strange_questions(place);
-        self.report_strange_exceptions(place);
+    pub(super) fn validate(&self, place: &Place<'_>) {
+        self.validate_attributes(place);
+        self.validate_authorize_with(place);
+        self.validate_upstream_credentials(place);
         let secrets = [
             ("identity.basic_password", self.identity.basic_password.is_some()),
             ("identity.shared_secret", !self.identity.shared_secret.is_empty()),
@@ -30,7 +30,7 @@ impl RouteConfig {
     }
 
     /// A question needs somebody to ask and somebody to ask about.
-    fn report_strange_questions(&self, place: &Place<'_>) {
+    fn validate_authorize_with(&self, place: &Place<'_>) {
         if self.authorize.is_none() {
             return;
         }
@@ -49,7 +49,7 @@ impl RouteConfig {
     }
 
     /// Where nobody is asked, there is nothing to make an exception from.
-    fn report_strange_exceptions(&self, place: &Place<'_>) {
+    fn validate_upstream_credentials(&self, place: &Place<'_>) {
         if self.upstream_credentials.is_empty() {
             return;
         }
@@ -62,7 +62,7 @@ impl RouteConfig {
     }
 
     /// Two plugins may mean different things by the same word, and one of them may be less trusted than the other.
-    fn report_strange_attributes(&self, place: &Place<'_>) {
+    fn validate_attributes(&self, place: &Place<'_>) {
         let asked = self.access.authenticators();
         for AttributeHeader {
             authenticator,
