@@ -21,19 +21,19 @@ use portcullis_negotiate_frame::Answer;
 use portcullis_negotiate_frame::Question;
 
 use self::launch::Launch;
-use self::pool::Pool;
+use self::pool::HelperPool;
 use crate::config::ChannelBindings;
 use crate::config::NegotiateConfig;
 
 /// Accepts tokens for one service. A clone is the same.
 #[derive(Clone)]
-pub(crate) struct Acceptor(Arc<Shared>);
+pub(crate) struct Acceptor(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     name: String,
     channel_bindings: ChannelBindings,
     deadline: Duration,
-    pool: Arc<Pool>,
+    pool: Arc<HelperPool>,
 }
 
 impl Acceptor {
@@ -44,9 +44,9 @@ impl Acceptor {
     /// Why no token could be accepted, for the operator.
     pub(crate) async fn start(config: &NegotiateConfig) -> Result<Self, String> {
         describe_counter!(TOKENS, "Kerberos tokens, by what became of them");
-        let pool = Pool::new(Launch::prepare(config)?, config.workers);
-        pool.try_out().await?;
-        Ok(Self(Arc::new(Shared {
+        let pool = HelperPool::new(Launch::prepare(config)?, config.workers);
+        pool.start_first().await?;
+        Ok(Self(Arc::new(Inner {
             name: config.name.clone(),
             channel_bindings: config.channel_bindings,
             deadline: config.deadline,
@@ -55,7 +55,7 @@ impl Acceptor {
     }
 
     async fn ask(&self, token: NegotiateToken) -> Result<Negotiated, NegotiateError> {
-        let Shared {
+        let Inner {
             channel_bindings,
             deadline,
             pool,
@@ -76,7 +76,7 @@ impl Acceptor {
         let question = question.to_bytes().ok_or_else(|| reject("the token is too long"))?;
         // The plugin needs a moment to make an answer of it. A token waits for its turn as long as it may take then, so
         // that no helper that works is ended because of those who waited before.
-        let left = token.deadline.saturating_duration_since(Instant::now() + MARGIN);
+        let left = token.deadline.saturating_duration_since(Instant::now() + REPLY_MARGIN);
         let answer = pool.ask(&question, left.div_f32(2.0).min(*deadline)).await;
         self.read(answer.map_err(NegotiateError::Unavailable)?)
     }
@@ -137,4 +137,4 @@ impl fmt::Debug for Acceptor {
 
 const TOKENS: &str = "portcullis_negotiate_tokens_total";
 
-const MARGIN: Duration = Duration::from_millis(50);
+const REPLY_MARGIN: Duration = Duration::from_millis(50);

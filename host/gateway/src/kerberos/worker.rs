@@ -31,25 +31,25 @@ impl Worker {
         ours.set_nonblocking(true).map_err(failed)?;
         let socket = UnixStream::from_std(ours).map_err(failed)?;
         let mut process = Process(Some(launch.spawn(theirs)?));
-        let words = process.words().map_err(failed)?;
+        let stderr = process.stderr().map_err(failed)?;
         let pid = process.id();
         let mut worker = Self {
             socket,
             _process: process,
         };
-        match timeout(START_TIME, worker.receive()).await {
+        match timeout(START_TIMEOUT, worker.receive()).await {
             Ok(Ok(Answer::Ready)) => {
                 tracing::info!(acceptor = launch.acceptor, pid, "a helper accepts tokens");
-                tokio::spawn(tell(words, launch.acceptor.clone()));
+                tokio::spawn(log_stderr(stderr, launch.acceptor.clone()));
                 Ok(worker)
             }
             Ok(Ok(Answer::Unusable(why))) => Err(format!("the keytab can't be used: {}", printable(&why))),
             Ok(Ok(_)) => Err("the helper spoke out of turn: is it of another version?".to_owned()),
             Ok(Err(_)) => Err(format!(
                 "the helper ended before it was ready: {}",
-                last_words(words).await
+                last_stderr(stderr).await
             )),
-            Err(_) => Err(format!("the helper wasn't ready within {} s", START_TIME.as_secs())),
+            Err(_) => Err(format!("the helper wasn't ready within {} s", START_TIMEOUT.as_secs())),
         }
     }
 
@@ -89,10 +89,10 @@ impl Process {
     }
 
     /// What it writes to standard error.
-    fn words(&mut self) -> io::Result<pipe::Receiver> {
-        let words = self.0.as_mut().and_then(|child| child.stderr.take());
-        let words = words.ok_or_else(|| io::Error::other("it has no standard error"))?;
-        pipe::Receiver::from_owned_fd(words.into())
+    fn stderr(&mut self) -> io::Result<pipe::Receiver> {
+        let stderr = self.0.as_mut().and_then(|child| child.stderr.take());
+        let stderr = stderr.ok_or_else(|| io::Error::other("it has no standard error"))?;
+        pipe::Receiver::from_owned_fd(stderr.into())
     }
 }
 
@@ -110,26 +110,26 @@ impl Drop for Process {
 }
 
 /// Writes what a helper has to say to the log, up to a bound; then it is read and not written.
-async fn tell(mut words: pipe::Receiver, acceptor: String) {
-    let mut left = MAX_WORDS;
+async fn log_stderr(mut stderr: pipe::Receiver, acceptor: String) {
+    let mut left = MAX_STDERR;
     let mut buffer = vec![0; 1024];
-    while let Ok(read @ 1..) = words.read(&mut buffer).await {
-        let said = buffer.get(..read.min(left)).unwrap_or_default();
-        left -= said.len();
-        if !said.is_empty() {
-            tracing::warn!(acceptor, "a helper says: {}", printable(&String::from_utf8_lossy(said)));
+    while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
+        let text = buffer.get(..read.min(left)).unwrap_or_default();
+        left -= text.len();
+        if !text.is_empty() {
+            tracing::warn!(acceptor, "a helper says: {}", printable(&String::from_utf8_lossy(text)));
         }
     }
 }
 
 /// What a helper that ended had to say, such as which library it lacks.
-async fn last_words(words: pipe::Receiver) -> String {
-    let mut said = Vec::new();
-    let mut words = words.take(MAX_WORDS as u64);
-    let _ = timeout(Duration::from_secs(1), words.read_to_end(&mut said)).await;
-    match printable(&String::from_utf8_lossy(&said)) {
-        said if said.is_empty() => "it gave no reason".to_owned(),
-        said => said,
+async fn last_stderr(stderr: pipe::Receiver) -> String {
+    let mut text = Vec::new();
+    let mut stderr = stderr.take(MAX_STDERR as u64);
+    let _ = timeout(Duration::from_secs(1), stderr.read_to_end(&mut text)).await;
+    match printable(&String::from_utf8_lossy(&text)) {
+        text if text.is_empty() => "it gave no reason".to_owned(),
+        text => text,
     }
 }
 
@@ -140,7 +140,7 @@ fn printable(text: &str) -> String {
 }
 
 /// The library looks at its files before it is ready.
-const START_TIME: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much of a helper's own words goes to the log, in bytes.
-const MAX_WORDS: usize = 4096;
+/// How much of a helper's own stderr goes to the log, in bytes.
+const MAX_STDERR: usize = 4096;
