@@ -28,15 +28,17 @@ pub(crate) fn plugin_memory() -> Option<usize> {
 /// system need comes first.
 pub(crate) fn connections(config: &ListenConfig, files: Option<u64>) -> usize {
     let shares = listeners(config) + 1;
-    let files = files.unwrap_or(u64::MAX).saturating_sub(RESERVE) / shares;
-    usize::try_from(files).unwrap_or(usize::MAX).clamp(FEWEST, MOST)
+    let files = files.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES) / shares;
+    usize::try_from(files)
+        .unwrap_or(usize::MAX)
+        .clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
 }
 
 /// Whether so many connections to each listener can be open at once.
 pub(crate) fn allows(config: &ListenConfig, files: Option<u64>, connections: usize) -> bool {
     let shares = listeners(config) + 1;
     let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_mul(shares);
-    needed.saturating_add(RESERVE) <= files.unwrap_or(u64::MAX)
+    needed.saturating_add(RESERVED_FILES) <= files.unwrap_or(u64::MAX)
 }
 
 /// How many threads serve requests by default: as many as there are processors, or as the container's quota of their time
@@ -46,15 +48,19 @@ pub(crate) fn processors() -> usize {
 }
 
 fn listeners(config: &ListenConfig) -> u64 {
-    let asking = config.forward_auth.as_ref().is_some_and(|front| front.listen.is_some());
-    let others = [asking, config.ext_authz.is_some(), config.server.redirect.is_some()];
+    let forward_auth = config.forward_auth.as_ref().is_some_and(|front| front.listen.is_some());
+    let others = [
+        forward_auth,
+        config.ext_authz.is_some(),
+        config.server.redirect.is_some(),
+    ];
     others.into_iter().map(u64::from).sum::<u64>() + 1
 }
 
 /// Files that are kept for what is no client's connection and no upstream's.
-const RESERVE: u64 = 256;
-const FEWEST: usize = 16;
-const MOST: usize = 10_000;
+const RESERVED_FILES: u64 = 256;
+const MIN_CONNECTIONS: usize = 16;
+const MAX_CONNECTIONS: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
