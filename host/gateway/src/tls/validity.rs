@@ -11,13 +11,13 @@ use x509_cert::der::Decode;
 
 /// How a certificate stands to the time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Standing {
+pub(super) enum Status {
     /// It isn't valid yet.
-    Early,
+    NotYetValid,
     /// Its time is over.
     Expired,
     /// It ends within two weeks.
-    Late,
+    ExpiresSoon,
     /// It is valid.
     Valid,
 }
@@ -45,32 +45,32 @@ impl Validity {
         self.until
     }
 
-    pub(super) fn standing(self, now: SystemTime) -> Standing {
+    pub(super) fn status(self, now: SystemTime) -> Status {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         if now < self.from {
-            Standing::Early
+            Status::NotYetValid
         } else if now > self.until {
-            Standing::Expired
-        } else if self.until - now < SOON {
-            Standing::Late
+            Status::Expired
+        } else if self.until - now < WARNING_PERIOD {
+            Status::ExpiresSoon
         } else {
-            Standing::Valid
+            Status::Valid
         }
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Early => "isn't valid yet",
+            Self::NotYetValid => "isn't valid yet",
             Self::Expired => "has expired",
-            Self::Late => "expires within two weeks",
+            Self::ExpiresSoon => "expires within two weeks",
             Self::Valid => "is valid",
         })
     }
 }
 
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+const WARNING_PERIOD: Duration = Duration::from_secs(14 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
@@ -83,15 +83,15 @@ mod tests {
             from: day * 10,
             until: day * 100,
         };
-        for (at, standing) in [
-            (day * 9, Standing::Early),
-            (day * 10, Standing::Valid),
-            (day * 86, Standing::Valid),
-            (day * 87, Standing::Late),
-            (day * 100, Standing::Late),
-            (day * 101, Standing::Expired),
+        for (at, status) in [
+            (day * 9, Status::NotYetValid),
+            (day * 10, Status::Valid),
+            (day * 86, Status::Valid),
+            (day * 87, Status::ExpiresSoon),
+            (day * 100, Status::ExpiresSoon),
+            (day * 101, Status::Expired),
         ] {
-            assert_eq!(validity.standing(UNIX_EPOCH + at), standing, "{at:?}");
+            assert_eq!(validity.status(UNIX_EPOCH + at), status, "{at:?}");
         }
         assert_eq!(Validity::of(&CertificateDer::from(vec![0x30, 0])), None);
     }
