@@ -18,7 +18,7 @@ pub(crate) struct AuthorizeWith {
     /// The question.
     pub(crate) template: Template,
     /// How long a yes counts.
-    pub(crate) kept: Duration,
+    pub(crate) cached_for: Duration,
 }
 
 /// Most requests that one list names.
@@ -27,19 +27,19 @@ const MAX_REQUESTS: usize = 64;
 /// `authorize_with` and `authorize_cache` of a route with this path. None: the upstream isn't asked, or it is said wrong.
 pub(super) fn authorize(table: &mut Table<'_>, route: Option<&CanonicalPath>) -> Option<AuthorizeWith> {
     let with = table.take("authorize_with");
-    let kept = table.take("authorize_cache");
+    let cached_for = table.take("authorize_cache");
     let Some(with) = with else {
-        if let Some(kept) = kept {
-            kept.place.report("nothing is asked here: set authorize_with");
+        if let Some(cached_for) = cached_for {
+            cached_for.place.report("nothing is asked here: set authorize_with");
         }
         return None;
     };
-    let kept = kept.and_then(|item| values::duration(item, Duration::ZERO..=LONGEST));
+    let cached_for = cached_for.and_then(|item| values::duration(item, Duration::ZERO..=MAX_CACHE));
     let place = with.place.clone();
     let template = Template::parse(&with.text()?, route?).map_err(|message| place.report(message));
     Some(AuthorizeWith {
         template: template.ok()?,
-        kept: kept.unwrap_or(DEFAULT),
+        cached_for: cached_for.unwrap_or(DEFAULT_CACHE),
     })
 }
 
@@ -79,5 +79,5 @@ fn scheme(item: Item<'_>) -> Option<String> {
     })
 }
 
-const DEFAULT: Duration = Duration::from_secs(10);
-const LONGEST: Duration = Duration::from_secs(60);
+const DEFAULT_CACHE: Duration = Duration::from_secs(10);
+const MAX_CACHE: Duration = Duration::from_secs(60);

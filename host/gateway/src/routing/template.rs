@@ -61,19 +61,19 @@ impl Template {
     ///
     /// Where a careless server would read another segment there than the gateway does, it would be asked about one thing
     /// and serve another.
-    pub(crate) fn bind(&self, path: &CanonicalPath) -> Result<CanonicalPath, Unbound> {
+    pub(crate) fn bind(&self, path: &CanonicalPath) -> Result<CanonicalPath, BindError> {
         let readings = Vec::from_iter(path.other_readings());
         for number in self.numbers() {
-            let bound = self.segment(path, number).ok_or(Unbound::Missing)?;
+            let bound = self.segment(path, number).ok_or(BindError::Missing)?;
             if readings.iter().any(|other| self.segment(other, number) != Some(bound)) {
-                return Err(Unbound::Ambiguous);
+                return Err(BindError::Ambiguous);
             }
         }
         let written = self.written(|number| {
             let segment = self.segment(path, number).unwrap_or_default();
-            utf8_percent_encode(segment, ESCAPED).to_string()
+            utf8_percent_encode(segment, RESERVED).to_string()
         });
-        CanonicalPath::parse(&written).map_err(|_| Unbound::Ambiguous)
+        CanonicalPath::parse(&written).map_err(|_| BindError::Ambiguous)
     }
 
     fn numbers(&self) -> impl Iterator<Item = usize> {
@@ -105,14 +105,14 @@ impl fmt::Display for Template {
 
 /// Why a path leads to no question.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Unbound {
+pub(crate) enum BindError {
     /// Two servers could read different segments there.
     Ambiguous,
     /// The path is too short.
     Missing,
 }
 
-impl fmt::Display for Unbound {
+impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ambiguous => "the path names two things, depending on who reads it",
@@ -133,7 +133,7 @@ fn part(text: &str) -> Result<Part, String> {
 }
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]
 mod tests {
@@ -143,7 +143,7 @@ mod tests {
         CanonicalPath::parse_with_encoded_slashes(text).unwrap()
     }
 
-    fn bound(template: &str, route: &str, asked: &str) -> Result<String, Unbound> {
+    fn bound(template: &str, route: &str, asked: &str) -> Result<String, BindError> {
         let template = Template::parse(template, &path(route)).unwrap();
         template.bind(&path(asked)).map(|path| path.as_str().to_owned())
     }
@@ -172,20 +172,20 @@ mod tests {
     #[rustfmt::skip]
     fn a_path_that_asks_about_nothing_or_two_things_is_refused() {
         for (asked, expected) in [
-            ("/clusters", Unbound::Missing),
-            ("/clusters/", Unbound::Missing),
-            ("/clusters/a;b", Unbound::Ambiguous),
-            ("/clusters/a;b/status", Unbound::Ambiguous),
-            ("/clusters/a%3Fb/status", Unbound::Ambiguous),
-            ("/clusters/a%23/status", Unbound::Ambiguous),
-            ("/clusters/a./status", Unbound::Ambiguous),
-            ("/clusters/a%20/status", Unbound::Ambiguous),
-            ("/clusters/a%2Fb/status", Unbound::Ambiguous),
-            ("/clusters%2Fa/b", Unbound::Ambiguous),
+            ("/clusters", BindError::Missing),
+            ("/clusters/", BindError::Missing),
+            ("/clusters/a;b", BindError::Ambiguous),
+            ("/clusters/a;b/status", BindError::Ambiguous),
+            ("/clusters/a%3Fb/status", BindError::Ambiguous),
+            ("/clusters/a%23/status", BindError::Ambiguous),
+            ("/clusters/a./status", BindError::Ambiguous),
+            ("/clusters/a%20/status", BindError::Ambiguous),
+            ("/clusters/a%2Fb/status", BindError::Ambiguous),
+            ("/clusters%2Fa/b", BindError::Ambiguous),
         ] {
             assert_eq!(bound("GET /api/{1}", "/clusters", asked), Err(expected), "{asked}");
         }
-        assert_eq!(bound("GET /api/{1}/{2}", "/clusters", "/clusters/a"), Err(Unbound::Missing));
+        assert_eq!(bound("GET /api/{1}/{2}", "/clusters", "/clusters/a"), Err(BindError::Missing));
     }
 
     #[test]

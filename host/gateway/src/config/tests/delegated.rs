@@ -40,7 +40,7 @@ fn what_is_left_to_the_upstream_is_read() {
     let read = route(&format!("{USERS}{HTTP}{ASKS}authorize_cache = \"2s\"\n{SECRET}"));
     let asked = read.authorize.unwrap();
     assert_eq!(
-        (asked.template.to_string().as_str(), asked.kept),
+        (asked.template.to_string().as_str(), asked.cached_for),
         ("GET /b/{1}", Duration::from_secs(2))
     );
     assert_eq!(read.cookies, Cookies::Drop, "whoever has the secret is the gateway");
@@ -54,7 +54,7 @@ fn what_is_left_to_the_upstream_is_read() {
     assert!(!format!("{:?}", read.identity).contains("0123456789"));
 
     assert_eq!(
-        route(&format!("{USERS}{HTTP}{ASKS}")).authorize.unwrap().kept,
+        route(&format!("{USERS}{HTTP}{ASKS}")).authorize.unwrap().cached_for,
         Duration::from_secs(10)
     );
     let left = route(&format!("{USERS}{HTTP}{LEAVES}")).upstream_credentials;

@@ -35,7 +35,7 @@ use crate::pipeline::target::Target;
 use crate::proxy;
 use crate::proxy::Proxy;
 use crate::proxy::body::Body;
-use crate::routing::template::Unbound;
+use crate::routing::template::BindError;
 
 use self::decision_cache::Answer;
 use self::decision_cache::DecisionCache;
@@ -144,7 +144,7 @@ impl Authorizer {
             Ok(Err(why)) => unanswered(head.route, &why),
             Err(_) => unanswered(head.route, "it did not answer in time"),
         };
-        Answer::new(verdict, verdict.counts(with.kept))
+        Answer::new(verdict, verdict.counts(with.cached_for))
     }
 
     async fn ask(
@@ -189,7 +189,7 @@ impl Authorizer {
     }
 }
 
-impl Unbound {
+impl BindError {
     /// What a client gets whose path leads to no question.
     fn response(self) -> Response<Body> {
         match self {
