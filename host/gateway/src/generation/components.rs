@@ -47,7 +47,7 @@ pub(super) async fn load(
             .get(&digest)
             .cloned()
             .unwrap_or_else(|| Err("was not compiled".to_owned()));
-        component.map_err(|error| fault(authenticator, &error))
+        component.map_err(|error| error_at(authenticator, &error))
     };
     authenticators.iter().zip(pinned).map(component).collect()
 }
@@ -89,18 +89,18 @@ fn pinned(
         .get(&authenticator.plugin)
         .cloned()
         .unwrap_or_else(|| Err("was not looked for".to_owned()));
-    let file = file.map_err(|error| fault(authenticator, &error))?;
+    let file = file.map_err(|error| error_at(authenticator, &error))?;
     match authenticator.sha256 {
         Some(pin) if pin != file.digest => {
             let message = format!("its SHA-256 is {}, and sha256 says {pin}", file.digest);
-            Err(fault(authenticator, &message))
+            Err(error_at(authenticator, &message))
         }
         _ => Ok(file),
     }
 }
 
 /// What is wrong, with the file's name unless the place is that file.
-fn fault(authenticator: &AuthenticatorConfig, error: &str) -> ConfigError {
+fn error_at(authenticator: &AuthenticatorConfig, error: &str) -> ConfigError {
     let location = &authenticator.location;
     match &authenticator.plugin {
         PluginSource::File(path) if !location.is_file(path) => location.error(format!("{}: {error}", path.display())),
