@@ -20,7 +20,7 @@ use tracing_subscriber::fmt::MakeWriter;
 #[derive(Clone, Debug)]
 pub(super) struct LogLines {
     sink: Sink,
-    state: Arc<State>,
+    counters: Arc<Counters>,
 }
 
 #[derive(Clone, Debug)]
@@ -28,19 +28,19 @@ enum Sink {
     /// A file on a disk, where no reader is waited for.
     File(Arc<File>),
     /// A thread that waits for the reader.
-    Thread(SyncSender<Entry>),
+    Thread(SyncSender<Message>),
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Counters {
     /// Bytes that are in the queue.
-    waiting: AtomicUsize,
+    queued_bytes: AtomicUsize,
     /// Lines that were lost since somebody was last told.
     lost: AtomicU64,
 }
 
 #[derive(Debug)]
-enum Entry {
+enum Message {
     /// Says that all lines before are written.
     Flush(SyncSender<()>),
     Line(Vec<u8>),
@@ -56,8 +56,8 @@ impl LogLines {
         let file = standard_error()?;
         if file.metadata()?.is_file() {
             let sink = Sink::File(Arc::new(file));
-            let state = Arc::default();
-            return Ok(Self { sink, state });
+            let counters = Arc::default();
+            return Ok(Self { sink, counters });
         }
         Self::new(file)
     }
@@ -68,46 +68,46 @@ impl LogLines {
     ///
     /// When the system has no thread to give.
     fn new(sink: impl Write + Send + 'static) -> io::Result<Self> {
-        let (queue, entries) = mpsc::sync_channel(MOST_LINES);
-        let state = Arc::new(State::default());
-        let shared = Arc::clone(&state);
+        let (queue, messages) = mpsc::sync_channel(MAX_LINES);
+        let counters = Arc::new(Counters::default());
+        let shared = Arc::clone(&counters);
         thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_all(sink, &entries, &shared))?;
+            .spawn(move || write_all(sink, &messages, &shared))?;
         let sink = Sink::Thread(queue);
-        Ok(Self { sink, state })
+        Ok(Self { sink, counters })
     }
 
     /// Waits until all lines so far are written, but not for a reader that takes none.
     pub(super) fn flush(&self) {
         let Sink::Thread(queue) = &self.sink else { return };
         let (written, all) = mpsc::sync_channel(1);
-        if queue.try_send(Entry::Flush(written)).is_ok() {
+        if queue.try_send(Message::Flush(written)).is_ok() {
             // Too late or not at all: nobody is left to be told.
-            let _ = all.recv_timeout(PATIENCE);
+            let _ = all.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 
-    fn put(&self, line: &[u8]) {
+    fn enqueue(&self, line: &[u8]) {
         let queue = match &self.sink {
             Sink::File(file) => {
                 if file.as_ref().write_all(line).is_err() {
-                    self.state.lose();
+                    self.counters.count_lost();
                 }
                 return;
             }
             Sink::Thread(queue) => queue,
         };
-        let waiting = self.state.waiting.fetch_add(line.len(), Ordering::Relaxed);
-        if waiting >= MOST_BYTES || queue.try_send(Entry::Line(line.to_vec())).is_err() {
-            self.state.waiting.fetch_sub(line.len(), Ordering::Relaxed);
-            self.state.lose();
+        let queued_bytes = self.counters.queued_bytes.fetch_add(line.len(), Ordering::Relaxed);
+        if queued_bytes >= MAX_BYTES || queue.try_send(Message::Line(line.to_vec())).is_err() {
+            self.counters.queued_bytes.fetch_sub(line.len(), Ordering::Relaxed);
+            self.counters.count_lost();
         }
     }
 }
 
-impl State {
-    fn lose(&self) {
+impl Counters {
+    fn count_lost(&self) {
         self.lost.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("portcullis_log_lines_lost_total").increment(1);
     }
@@ -118,18 +118,18 @@ pub(super) fn describe() {
     metrics::describe_counter!("portcullis_log_lines_lost_total", "Log lines that nobody took in time");
 }
 
-fn write_all(mut sink: impl Write, entries: &Receiver<Entry>, state: &State) {
-    for entry in entries {
-        match entry {
+fn write_all(mut sink: impl Write, messages: &Receiver<Message>, counters: &Counters) {
+    for message in messages {
+        match message {
             // Whoever asked may have gone.
-            Entry::Flush(written) => _ = written.try_send(()),
-            Entry::Line(line) => {
-                state.waiting.fetch_sub(line.len(), Ordering::Relaxed);
+            Message::Flush(written) => _ = written.try_send(()),
+            Message::Line(line) => {
+                counters.queued_bytes.fetch_sub(line.len(), Ordering::Relaxed);
                 if sink.write_all(&line).is_err() {
-                    state.lose();
+                    counters.count_lost();
                     continue;
                 }
-                let lost = state.lost.swap(0, Ordering::Relaxed);
+                let lost = counters.lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
                     tracing::warn!(lost, "log lines were lost: nobody took them");
                 }
@@ -176,7 +176,7 @@ pub(super) struct Line<'a>(&'a LogLines);
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.put(bytes);
+        self.0.enqueue(bytes);
         Ok(bytes.len())
     }
 
@@ -185,11 +185,11 @@ impl Write for Line<'_> {
     }
 }
 
-const MOST_LINES: usize = 16 * 1024;
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MAX_LINES: usize = 16 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long the end of the process waits for the reader of its log.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -200,36 +200,36 @@ mod tests {
 
     /// A reader that takes lines only while it is open, and fails when it is gone.
     #[derive(Clone, Default)]
-    struct Reader(Arc<(Mutex<Held>, Condvar)>);
+    struct Reader(Arc<(Mutex<ReaderState>, Condvar)>);
 
     #[derive(Default)]
-    struct Held {
+    struct ReaderState {
         open: bool,
         gone: bool,
-        taken: Vec<u8>,
+        received: Vec<u8>,
     }
 
     impl Reader {
-        fn set(&self, change: impl FnOnce(&mut Held)) {
+        fn set(&self, change: impl FnOnce(&mut ReaderState)) {
             change(&mut self.0.0.lock().unwrap());
             self.0.1.notify_all();
         }
 
-        fn taken(&self) -> String {
-            String::from_utf8(self.0.0.lock().unwrap().taken.clone()).unwrap()
+        fn received(&self) -> String {
+            String::from_utf8(self.0.0.lock().unwrap().received.clone()).unwrap()
         }
     }
 
     impl Write for Reader {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut held = self.0.0.lock().unwrap();
-            while !held.open {
-                held = self.0.1.wait(held).unwrap();
+            let mut state = self.0.0.lock().unwrap();
+            while !state.open {
+                state = self.0.1.wait(state).unwrap();
             }
-            if held.gone {
+            if state.gone {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            held.taken.extend_from_slice(bytes);
+            state.received.extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -241,14 +241,14 @@ mod tests {
     #[test]
     fn lines_arrive_in_order() {
         let reader = Reader::default();
-        reader.set(|held| held.open = true);
+        reader.set(|state| state.open = true);
         let lines = LogLines::new(reader.clone()).unwrap();
         for number in 0..100 {
             writeln!(lines.make_writer(), "{number}").unwrap();
         }
         lines.flush();
         let expected: String = (0..100).map(|number| format!("{number}\n")).collect();
-        assert_eq!(reader.taken(), expected);
+        assert_eq!(reader.received(), expected);
     }
 
     #[test]
@@ -257,28 +257,28 @@ mod tests {
         let lines = LogLines::new(reader.clone()).unwrap();
         let long = vec![b'x'; 64 * 1024];
         for _ in 0..200 {
-            lines.put(&long);
+            lines.enqueue(&long);
         }
-        let lost = lines.state.lost.load(Ordering::Relaxed);
+        let lost = lines.counters.lost.load(Ordering::Relaxed);
         assert!((100..200).contains(&lost), "{lost}");
-        reader.set(|held| held.open = true);
+        reader.set(|state| state.open = true);
         lines.flush();
-        assert_eq!(reader.taken().len() as u64, (200 - lost) * 64 * 1024);
-        lines.put(b"again");
+        assert_eq!(reader.received().len() as u64, (200 - lost) * 64 * 1024);
+        lines.enqueue(b"again");
         lines.flush();
-        assert!(reader.taken().ends_with("again"));
-        assert_eq!(lines.state.lost.load(Ordering::Relaxed), 0, "somebody was told");
+        assert!(reader.received().ends_with("again"));
+        assert_eq!(lines.counters.lost.load(Ordering::Relaxed), 0, "somebody was told");
     }
 
     #[test]
     fn a_reader_that_is_gone_keeps_nobody() {
         let reader = Reader::default();
-        reader.set(|held| (held.open, held.gone) = (true, true));
+        reader.set(|state| (state.open, state.gone) = (true, true));
         let lines = LogLines::new(reader.clone()).unwrap();
-        lines.put(b"one");
-        lines.put(b"two");
+        lines.enqueue(b"one");
+        lines.enqueue(b"two");
         lines.flush();
-        assert_eq!(reader.taken(), "");
-        assert_eq!(lines.state.lost.load(Ordering::Relaxed), 2);
+        assert_eq!(reader.received(), "");
+        assert_eq!(lines.counters.lost.load(Ordering::Relaxed), 2);
     }
 }
