@@ -21,9 +21,9 @@ use crate::config::settings::Settings;
 pub(super) const MAX_AUTHENTICATORS: usize = 256;
 
 /// What an authenticator's name must be.
-pub(super) const NAME: &str = "1 to 64 letters, digits, - and _, the first a letter or digit";
+pub(super) const NAME_RULE: &str = "1 to 64 letters, digits, - and _, the first a letter or digit";
 
-/// Whether a text is what [`NAME`] says: safe as it stands in logs, metrics and file names.
+/// Whether a text is what [`NAME_RULE`] says: safe as it stands in logs, metrics and file names.
 pub(super) fn is_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     text.len() <= 64 && text.bytes().all(allowed) && text.starts_with(|first: char| first.is_ascii_alphanumeric())
@@ -65,7 +65,7 @@ impl AuthenticatorConfig {
         let document = item.place.document();
         let before = document.error_count();
         if !is_name(&name) {
-            item.place.report(format!("an authenticator's name is {NAME}"));
+            item.place.report(format!("an authenticator's name is {NAME_RULE}"));
         }
         let mut table = item.table()?;
         let plugin = table.require("plugin");
@@ -79,7 +79,7 @@ impl AuthenticatorConfig {
     }
 
     /// The description of a plugin in the plugin directory. None when anything in it is wrong.
-    pub(super) fn read_dropped(name: &str, wasm: &Path, mut table: Table<'_>) -> Option<Self> {
+    pub(super) fn from_directory(name: &str, wasm: &Path, mut table: Table<'_>) -> Option<Self> {
         let document = table.place.document();
         let before = document.error_count();
         if let Some(item) = table.take("plugin") {

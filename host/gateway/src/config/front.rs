@@ -134,7 +134,7 @@ fn proxy_token(table: &mut Table<'_>, fronts_are_known: bool) -> Option<ProxyTok
     let place = &table.place;
     let Some((name, text)) = variable(place.document().environment()) else {
         if !fronts_are_known {
-            report_nobody(place);
+            report_unknown_front(place);
         }
         return None;
     };
@@ -143,7 +143,7 @@ fn proxy_token(table: &mut Table<'_>, fronts_are_known: bool) -> Option<ProxyTok
         .ok()
 }
 
-fn report_nobody(place: &Place<'_>) {
+fn report_unknown_front(place: &Place<'_>) {
     let [ours, compatible] = VARIABLES;
     place.report(format!(
         "no front is known: list its address in server.trusted_proxies, share a secret with it by proxy_token = \

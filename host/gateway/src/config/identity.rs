@@ -58,7 +58,7 @@ impl IdentityHeaders {
     /// Every header name that carries identity.
     pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
         let attributes = self.attributes.iter().map(|attribute| &attribute.header);
-        self.always().chain(attributes)
+        self.common().chain(attributes)
     }
 
     /// Whether the upstream takes whoever has a secret for the gateway.
@@ -76,7 +76,7 @@ impl IdentityHeaders {
     }
 
     /// The headers that don't depend on who vouches for the user.
-    fn always(&self) -> impl Iterator<Item = &HeaderName> {
+    fn common(&self) -> impl Iterator<Item = &HeaderName> {
         let secrets = self.shared_secret.iter().map(|(name, _)| name);
         [&self.user, &self.groups].into_iter().chain(&self.admin).chain(secrets)
     }
@@ -101,7 +101,7 @@ impl IdentityHeaders {
             basic_password,
             shared_secret: shared_secret.unwrap_or_default(),
         };
-        for name in headers.doubled() {
+        for name in headers.duplicates() {
             table.place.report(format!("the header {name} carries two things"));
         }
         table.finish();
@@ -110,11 +110,11 @@ impl IdentityHeaders {
 
     /// The headers that would carry two things at once. Attributes of two authenticators may share one: only one of them
     /// vouches for a user.
-    fn doubled(&self) -> Vec<&HeaderName> {
-        let always = self.always().map(|header| (header, None));
+    fn duplicates(&self) -> Vec<&HeaderName> {
+        let common = self.common().map(|header| (header, None));
         let attributes = self.attributes.iter();
         let attributes = attributes.map(|carried| (&carried.header, carried.authenticator.as_ref()));
-        let carried = Vec::from_iter(always.chain(attributes));
+        let carried = Vec::from_iter(common.chain(attributes));
         let clash = |(index, (header, whose)): &(usize, &(&HeaderName, Option<&String>))| {
             carried.iter().take(*index).any(|(earlier, others)| {
                 fold(earlier) == fold(header) && (whose.is_none() || others.is_none() || whose == others)
@@ -155,16 +155,16 @@ fn shared_secret(table: Table<'_>) -> Vec<(HeaderName, HeaderValue)> {
             return None;
         };
         let value = secret(item);
-        let name = unless_reserved(name, &place)?;
-        Some((name, sensitive(value?.expose(), &place)?))
+        let name = unreserved(name, &place)?;
+        Some((name, secret_value(value?.expose(), &place)?))
     };
     table.into_entries().filter_map(entry).collect()
 }
 
-fn sensitive(secret: &str, place: &Place<'_>) -> Option<HeaderValue> {
-    if secret.len() < SHORTEST_SECRET || secret.bytes().any(|byte| !byte.is_ascii_graphic()) {
+fn secret_value(secret: &str, place: &Place<'_>) -> Option<HeaderValue> {
+    if secret.len() < MIN_SECRET || secret.bytes().any(|byte| !byte.is_ascii_graphic()) {
         place.report(format!(
-            "expected at least {SHORTEST_SECRET} letters, digits and signs without spaces: `portcullis keygen` makes a \
+            "expected at least {MIN_SECRET} letters, digits and signs without spaces: `portcullis keygen` makes a \
              secret"
         ));
         return None;
@@ -176,10 +176,10 @@ fn sensitive(secret: &str, place: &Place<'_>) -> Option<HeaderValue> {
 
 fn header(item: Item<'_>) -> Option<HeaderName> {
     let place = item.place.clone();
-    unless_reserved(values::header_name(item)?, &place)
+    unreserved(values::header_name(item)?, &place)
 }
 
-fn unless_reserved(name: HeaderName, place: &Place<'_>) -> Option<HeaderName> {
+fn unreserved(name: HeaderName, place: &Place<'_>) -> Option<HeaderName> {
     if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| fold(&name).starts_with(prefix)) {
         place.report(format!("{name} means something else in HTTP"));
         return None;
@@ -188,7 +188,7 @@ fn unless_reserved(name: HeaderName, place: &Place<'_>) -> Option<HeaderName> {
 }
 
 /// Whoever guesses the secret can say to be anybody.
-const SHORTEST_SECRET: usize = 16;
+const MIN_SECRET: usize = 16;
 
 const RESERVED: [HeaderName; 17] = [
     header::AUTHORIZATION,

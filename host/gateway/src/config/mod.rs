@@ -184,21 +184,21 @@ impl Draft {
         }
 
         let mut names = Vec::new();
-        let mut dropped = directory
+        let mut found = directory
             .map(|directory| directory.search(environment))
             .unwrap_or_default();
         let configured = root.take("authenticators").and_then(Item::table);
         for (name, item) in configured.into_iter().flat_map(Table::into_entries) {
-            if let Some((_, wasm)) = dropped.names.iter().find(|(dropped, _)| *dropped == name) {
+            if let Some((_, wasm)) = found.names.iter().find(|(other, _)| *other == name) {
                 item.place
                     .report(format!("{} in the plugin directory has the same name", wasm.display()));
             }
             names.push(name.clone());
             self.config.authenticators.extend(AuthenticatorConfig::read(name, item));
         }
-        names.extend(dropped.names.into_iter().map(|(name, _)| name));
-        self.config.authenticators.append(&mut dropped.authenticators);
-        self.errors.append(&mut dropped.errors);
+        names.extend(found.names.into_iter().map(|(name, _)| name));
+        self.config.authenticators.append(&mut found.authenticators);
+        self.errors.append(&mut found.errors);
         if names.len() > authenticator::MAX_AUTHENTICATORS {
             root.place.report(format!(
                 "more than {} authenticators",
@@ -209,11 +209,11 @@ impl Draft {
         let upstreams = Upstreams::read(root.take("upstreams"));
         self.config.routes = routes(&mut root, &names, &upstreams, has_front);
         root.finish();
-        self.report_granted_sessions();
-        self.report_unknown_acceptors(&acceptor_names);
+        self.validate_granted_cookies();
+        self.validate_granted_acceptors(&acceptor_names);
     }
 
-    fn report_unknown_acceptors(&mut self, known: &[String]) {
+    fn validate_granted_acceptors(&mut self, known: &[String]) {
         let known = Vec::from_iter(known.iter().map(String::as_str));
         for authenticator in &self.config.authenticators {
             let granted = authenticator.grants.negotiate.as_deref();
@@ -228,7 +228,7 @@ impl Draft {
     }
 
     /// A plugin that reads the gateway's own cookie could pass as its owner.
-    fn report_granted_sessions(&mut self) {
+    fn validate_granted_cookies(&mut self) {
         let Some(session) = &self.config.session else { return };
         let is_session = |cookie: &String| cookie.strip_prefix("__Host-").unwrap_or(cookie) == session.cookie;
         let granted = self.config.authenticators.iter();

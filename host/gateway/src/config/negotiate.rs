@@ -6,7 +6,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::authenticator::NAME;
+use crate::config::authenticator::NAME_RULE;
 use crate::config::authenticator::is_name;
 use crate::config::document::Environment;
 use crate::config::error::Location;
@@ -59,7 +59,7 @@ impl NegotiateConfig {
         let document = item.place.document();
         let before = document.error_count();
         if !is_name(&name) {
-            item.place.report(format!("an acceptor's name is {NAME}"));
+            item.place.report(format!("an acceptor's name is {NAME_RULE}"));
         }
         let mut table = item.table()?;
         let keytab = table.require("keytab");

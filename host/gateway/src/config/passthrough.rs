@@ -102,7 +102,7 @@ fn rule(item: Item<'_>, listen: &Listen) -> Option<PassthroughConfig> {
     let upstream = table.require("upstream").and_then(|item| {
         let place = item.place.clone();
         let upstream = item.parse("a host and a port, such as \"127.0.0.1:8786\"", host_and_port)?;
-        report_circle(&place, &upstream, listen);
+        report_loop(&place, &upstream, listen);
         Some(upstream)
     });
     let max_connections = table.take("max_connections");
@@ -122,7 +122,7 @@ fn host_and_port(text: &str) -> Option<String> {
 }
 
 /// A connection that came back to the listener would be passed on again, until no more could be held.
-fn report_circle(place: &Place<'_>, upstream: &str, listen: &Listen) {
+fn report_loop(place: &Place<'_>, upstream: &str, listen: &Listen) {
     let Ok(upstream) = upstream.parse::<SocketAddr>() else {
         return;
     };

@@ -17,12 +17,12 @@ pub(super) fn pair<'a>(
 ) -> Option<(Item<'a>, Item<'a>)> {
     match (table.take(certificate), table.take(key)) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
-        (Some(lonely), None) => {
-            lonely.place.report(format!("needs its key: set {key}"));
+        (Some(item), None) => {
+            item.place.report(format!("needs its key: set {key}"));
             None
         }
-        (None, Some(lonely)) => {
-            lonely.place.report(format!("needs its certificate: set {certificate}"));
+        (None, Some(item)) => {
+            item.place.report(format!("needs its certificate: set {certificate}"));
             None
         }
         (None, None) => None,

@@ -1,4 +1,4 @@
-//! `[plugins]`: the directory that plugins are dropped into, and the one that keeps their compiled form.
+//! `[plugins]`: the directory that plugins are found into, and the one that keeps their compiled form.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -65,32 +65,32 @@ pub(super) struct Directory {
 
 impl Directory {
     /// Every plugin by name, in the order of their names.
-    pub(super) fn search(&self, environment: &Environment) -> Dropped {
-        let mut dropped = Dropped::default();
+    pub(super) fn search(&self, environment: &Environment) -> DirectoryPlugins {
+        let mut found = DirectoryPlugins::default();
         let mut files = match self.files() {
             Ok(files) => files,
             Err(error) => {
-                dropped
+                found
                     .errors
                     .push(self.location.error(format!("{}: {error}", self.path.display())));
-                return dropped;
+                return found;
             }
         };
         files.sort();
         for file in &files {
             match file.extension().and_then(|extension| extension.to_str()) {
-                Some("wasm") => dropped.add(file, environment),
+                Some("wasm") => found.add(file, environment),
                 Some("toml") if !files.contains(&file.with_extension("wasm")) => {
                     let wasm = file.with_extension("wasm");
                     let message = format!("describes a plugin that isn't there: {}", wasm.display());
-                    dropped
+                    found
                         .errors
                         .push(Location::file(file.display().to_string()).error(message));
                 }
                 _ => {}
             }
         }
-        dropped
+        found
     }
 
     fn files(&self) -> std::io::Result<Vec<PathBuf>> {
@@ -105,7 +105,7 @@ impl Directory {
 
 /// What was found in the plugin directory.
 #[derive(Default)]
-pub(super) struct Dropped {
+pub(super) struct DirectoryPlugins {
     /// The plugins whose description could be read.
     pub(super) authenticators: Vec<AuthenticatorConfig>,
     /// The name and file of every plugin.
@@ -113,7 +113,7 @@ pub(super) struct Dropped {
     pub(super) errors: Vec<ConfigError>,
 }
 
-impl Dropped {
+impl DirectoryPlugins {
     fn add(&mut self, wasm: &Path, environment: &Environment) {
         let location = Location::file(wasm.display().to_string());
         let Some(name) = wasm
@@ -122,28 +122,28 @@ impl Dropped {
             .filter(|name| authenticator::is_name(name))
         else {
             self.errors
-                .push(location.error(format!("its name must be {}", authenticator::NAME)));
+                .push(location.error(format!("its name must be {}", authenticator::NAME_RULE)));
             return;
         };
         self.names.push((name.to_owned(), wasm.to_owned()));
-        let described = wasm.with_extension("toml");
-        if !described.exists() {
+        let description = wasm.with_extension("toml");
+        if !description.exists() {
             self.authenticators
                 .push(AuthenticatorConfig::bare(name, wasm, location));
             return;
         }
-        let text = match read_text(&described, MAX_FILE) {
+        let text = match read_text(&description, MAX_FILE) {
             Ok(text) => text,
             Err(error) => {
                 self.errors
-                    .push(Location::file(described.display().to_string()).error(error));
+                    .push(Location::file(description.display().to_string()).error(error));
                 return;
             }
         };
-        let document = Document::new(&described, &text, environment);
+        let document = Document::new(&description, &text, environment);
         if let Some(table) = Table::parse(&document, &text) {
             self.authenticators
-                .extend(AuthenticatorConfig::read_dropped(name, wasm, table));
+                .extend(AuthenticatorConfig::from_directory(name, wasm, table));
         }
         self.errors.extend(document.into_errors());
     }

@@ -83,15 +83,15 @@ impl ServerConfig {
         let hsts = table.take("hsts").and_then(|item| hsts(item, has_tls));
         let redirect = table.take("redirect").and_then(Item::table);
         let redirect = redirect.and_then(|table| RedirectConfig::read(table, has_tls));
-        let everybody = table
+        let allow_all = table
             .take("insecure_trust_all_proxies")
             .and_then(Item::boolean)
             .unwrap_or_default();
-        let trusted_proxies = table.take("trusted_proxies").map(|item| proxies(item, everybody));
+        let trusted_proxies = table.take("trusted_proxies").map(|item| proxies(item, allow_all));
         let trusted_proxies = trusted_proxies.unwrap_or_default();
         let proxy_protocol = table
             .take("proxy_protocol")
-            .and_then(|item| proxy_protocol(item, everybody, &trusted_proxies));
+            .and_then(|item| proxy_protocol(item, allow_all, &trusted_proxies));
         let max_connections = table
             .take("max_connections")
             .and_then(|item| item.number(1, MAX_CONNECTIONS));
@@ -135,8 +135,8 @@ fn hsts(item: Item<'_>, has_tls: bool) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("max-age={}", time.as_secs())).ok()
 }
 
-/// Networks, addresses, and `"unix"` for whoever can open a Unix socket. `everybody`: even all addresses are allowed.
-fn proxies(item: Item<'_>, everybody: bool) -> TrustedProxies {
+/// Networks, addresses, and `"unix"` for whoever can open a Unix socket. `allow_all`: even all addresses are allowed.
+fn proxies(item: Item<'_>, allow_all: bool) -> TrustedProxies {
     let mut unix = false;
     let mut networks = Vec::new();
     for item in item.list() {
@@ -146,7 +146,7 @@ fn proxies(item: Item<'_>, everybody: bool) -> TrustedProxies {
         }
         let place = item.place.clone();
         let Some(network) = values::network(item) else { continue };
-        if network.prefix_len() == 0 && !everybody {
+        if network.prefix_len() == 0 && !allow_all {
             place.report(
                 "this believes whoever connects, so that any client can pretend to be another; list the addresses of \
                  your proxies, or say insecure_trust_all_proxies = true where only proxies can connect",
@@ -158,10 +158,10 @@ fn proxies(item: Item<'_>, everybody: bool) -> TrustedProxies {
 }
 
 /// `true` for the trusted proxies, or a list of others.
-fn proxy_protocol(item: Item<'_>, everybody: bool, trusted: &TrustedProxies) -> Option<TrustedProxies> {
+fn proxy_protocol(item: Item<'_>, allow_all: bool, trusted: &TrustedProxies) -> Option<TrustedProxies> {
     let place = item.place.clone();
     let senders = match item.value {
-        ValueInner::Array(_) => proxies(item, everybody),
+        ValueInner::Array(_) => proxies(item, allow_all),
         _ if item.boolean()? => trusted.clone(),
         _ => return None,
     };

@@ -9,7 +9,7 @@ use crate::config::Environment;
 use crate::config::Listen;
 
 const ROUTE: &str = "[[routes]]\npath = \"/\"\npublic = true\n";
-const NOBODY: &str = "no front is known: list its address in server.trusted_proxies, share a secret with it by \
+const UNKNOWN_FRONT: &str = "no front is known: list its address in server.trusted_proxies, share a secret with it by \
                       proxy_token = \"file:PATH\", PORTCULLIS_PROXY_TOKEN or DASK_GATEWAY_PROXY_TOKEN, or require its \
                       certificate by tls.client_ca; otherwise anybody could ask in its name";
 
@@ -67,12 +67,12 @@ fn a_mistake_about_a_front_is_found() {
         (
             "[forward_auth]\n",
             Environment::from([]),
-            format!("1: forward_auth: {NOBODY}"),
+            format!("1: forward_auth: {UNKNOWN_FRONT}"),
         ),
         (
             "[ext_authz]\nlisten = \"127.0.0.1:1\"\n",
             Environment::from([]),
-            format!("1: ext_authz: {NOBODY}"),
+            format!("1: ext_authz: {UNKNOWN_FRONT}"),
         ),
         (
             "[ext_authz]\n",

@@ -29,13 +29,13 @@ impl HealthConfig {
         let path = table.require("path").and_then(path);
         let mut duration = |key, most| {
             let item = table.take(key)?;
-            values::duration(item, SHORTEST..=most)
+            values::duration(item, MIN_PERIOD..=most)
         };
-        let interval = duration("interval", MAX_INTERVAL).unwrap_or(INTERVAL);
-        let timeout = duration("timeout", MAX_TIMEOUT).unwrap_or(TIMEOUT);
+        let interval = duration("interval", MAX_INTERVAL).unwrap_or(DEFAULT_INTERVAL);
+        let timeout = duration("timeout", MAX_TIMEOUT).unwrap_or(DEFAULT_TIMEOUT);
         let mut number = |key| table.take(key).and_then(|item| item.number(1, MAX_STREAK));
-        let healthy = number("healthy").unwrap_or(HEALTHY);
-        let unhealthy = number("unhealthy").unwrap_or(UNHEALTHY);
+        let healthy = number("healthy").unwrap_or(DEFAULT_HEALTHY);
+        let unhealthy = number("unhealthy").unwrap_or(DEFAULT_UNHEALTHY);
         table.finish();
         Some(Self {
             path: path?,
@@ -54,12 +54,12 @@ fn path(item: Item<'_>) -> Option<PathAndQuery> {
     })
 }
 
-const INTERVAL: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_secs(2);
-const HEALTHY: usize = 2;
-const UNHEALTHY: usize = 3;
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+const DEFAULT_HEALTHY: usize = 2;
+const DEFAULT_UNHEALTHY: usize = 3;
 
-const SHORTEST: Duration = Duration::from_millis(100);
+const MIN_PERIOD: Duration = Duration::from_millis(100);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_STREAK: usize = 100;

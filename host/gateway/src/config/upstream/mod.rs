@@ -91,7 +91,7 @@ pub(crate) enum Protocol {
 impl UpstreamConfig {
     /// Whether another configuration says the same. TLS settings count as the same only if they are one and the same
     /// value, since keys can't be compared.
-    pub(crate) fn is_the_same(&self, other: &Self) -> bool {
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
         let same_tls = match (&self.tls, &other.tls) {
             (None, None) => true,
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
@@ -112,22 +112,22 @@ impl UpstreamConfig {
     }
 
     /// One server, with what holds when nothing is said.
-    fn of_url(name: &str, url: Url, roots: &SystemRoots) -> Result<Self, String> {
+    fn from_url(name: &str, url: Url, roots: &SystemRoots) -> Result<Self, String> {
         let tls = url.is_https.then(|| trust::client(roots.get(), None)).transpose();
         let tls = tls.map_err(|error| error.to_string())?;
-        let protocol = Protocol::usual(tls.is_some());
+        let protocol = Protocol::default_for(tls.is_some());
         Ok(Self {
             name: name.to_owned(),
             base: url.base.clone(),
             servers: vec![ServerConfig::new(url, None)?],
             protocol,
             tls: tls.map(Arc::new),
-            connect_timeout: table::CONNECT_TIMEOUT,
-            idle_timeout: table::IDLE_TIMEOUT,
-            retries: table::RETRIES,
-            max_connections: table::MAX_CONNECTIONS,
-            max_fails: table::MAX_FAILS,
-            fail_timeout: table::FAIL_TIMEOUT,
+            connect_timeout: table::DEFAULT_CONNECT_TIMEOUT,
+            idle_timeout: table::DEFAULT_IDLE_TIMEOUT,
+            retries: table::DEFAULT_RETRIES,
+            max_connections: table::DEFAULT_MAX_CONNECTIONS,
+            max_fails: table::DEFAULT_MAX_FAILS,
+            fail_timeout: table::DEFAULT_FAIL_TIMEOUT,
             health: None,
         })
     }
@@ -150,7 +150,7 @@ impl ServerConfig {
 const NO_NAME: &str = "no certificate can be for this host";
 
 impl Protocol {
-    fn usual(is_https: bool) -> Self {
+    fn default_for(is_https: bool) -> Self {
         if is_https { Self::Negotiated } else { Self::Http1 }
     }
 }
@@ -189,7 +189,7 @@ impl Upstreams {
         for (name, item) in item.table().into_iter().flat_map(Table::into_entries) {
             if !authenticator::is_name(&name) {
                 item.place
-                    .report(format!("an upstream's name is {}", authenticator::NAME));
+                    .report(format!("an upstream's name is {}", authenticator::NAME_RULE));
             }
             let read = table::read(&name, item, &upstreams.roots).map(Arc::new);
             upstreams.named.insert(name, read);
@@ -216,7 +216,7 @@ impl Upstreams {
         if let Some(known) = self.of_urls.borrow().get(text) {
             return Some(Upstream::Http(Arc::clone(known)));
         }
-        let config = Url::parse(text).and_then(|url| UpstreamConfig::of_url(text, url, &self.roots));
+        let config = Url::parse(text).and_then(|url| UpstreamConfig::from_url(text, url, &self.roots));
         let config = Arc::new(config.map_err(|message| place.report(message)).ok()?);
         self.of_urls.borrow_mut().insert(text.to_owned(), Arc::clone(&config));
         Some(Upstream::Http(config))
