@@ -1,4 +1,4 @@
-//! Makes authenticators of components, and turns what plugins say about their settings into errors with a line.
+//! Builds authenticators from components. Errors that plugins report about their settings get a file, a line and a key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::config::unknown;
 use crate::generation::components;
 use crate::kerberos::Acceptor;
 
-/// How many plugins are configured at once.
+/// How many authenticators are configured at the same time.
 const CONCURRENCY: usize = 16;
 
-/// Every authenticator that can be made, by name, and all that is wrong with the others.
+/// Builds every authenticator. Returns those that work, by name, and the errors of the others.
 pub(super) async fn load(
     configured: &[AuthenticatorConfig],
     acceptors: &HashMap<String, Acceptor>,

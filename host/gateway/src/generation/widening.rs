@@ -1,5 +1,5 @@
-//! Routes that let in whom the route enclosing them would not. Each is said aloud, by `check`, `explain` and the log: whoever
-//! reads that `/` is protected takes it for all that is below.
+//! Finds routes that are more permissive than the route that would match without them. `check`, `explain` and the log at
+//! the start warn about each, because an operator who protects `/` may expect everything below it to be protected too.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,30 +9,30 @@ use portcullis_wire::path::CanonicalPath;
 use crate::generation::Access;
 use crate::generation::Route;
 
-/// A route with the place it serves: its hosts, none for every one, and its path.
+/// The hosts, the path and the route itself. Without hosts, the route serves every host.
 pub(super) type Placed<'a> = (&'a [String], &'a CanonicalPath, &'a Arc<Route>);
 
-/// A route that lets in whom another would not, on requests that the other would serve without it.
+/// A route that is more permissive than the route that would serve its requests without it.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessWidening {
-    /// The route that serves them.
+    /// The more permissive route.
     pub(crate) route: Arc<Route>,
-    /// The one that would.
+    /// The route that would serve its requests without it.
     pub(crate) enclosing: Arc<Route>,
     admitted: Admitted,
 }
 
-/// What a route lets in that the one enclosing it doesn't.
+/// What a route admits and its enclosing route doesn't.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Admitted {
     /// Requests without credentials.
     Anonymous,
-    /// Whoever these authenticators vouch for.
+    /// Users of these authenticators.
     UsersOf(Vec<String>),
 }
 
 impl AccessWidening {
-    /// All widenings among the routes, in their order.
+    /// Returns all widenings, in the order of the routes.
     pub(super) fn among(routes: &[Placed<'_>]) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
         for place in routes {
@@ -89,8 +89,8 @@ impl fmt::Display for AccessWidening {
     }
 }
 
-/// The routes that would serve requests of this one if it weren't there: for each host the one enclosing it, and where it
-/// names a host all below its path that name none.
+/// Returns the routes that would serve requests of this route if it didn't exist. For each host that is the route with
+/// the longest matching path. If this route lists hosts, the routes for every host below its path are replaced too.
 fn replaced<'a>((hosts, path, route): &Placed<'_>, routes: &'a [Placed<'a>]) -> impl Iterator<Item = &'a Placed<'a>> {
     let others = || routes.iter().filter(|(_, _, other)| !Arc::ptr_eq(other, route));
     let enclosing = |host: Option<&String>| {
@@ -116,7 +116,7 @@ fn names(access: &Access) -> impl Iterator<Item = &str> {
     asked.map(|authenticator| authenticator.name())
 }
 
-/// How much is asked of a request.
+/// A higher value means that fewer requests are admitted.
 fn strictness(access: &Access) -> u8 {
     match access {
         Access::Public => 0,
