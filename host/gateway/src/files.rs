@@ -40,8 +40,8 @@ pub(crate) fn require_private(path: &Path) -> Result<(), String> {
     if mode & 0o027 != 0 {
         let path = path.display();
         return Err(format!(
-            "{path} is open to others (mode {mode:04o}); run: chmod 600 {path}, or 640 if its group needs to read it; in \
-             Kubernetes, set defaultMode: 0440 on the secret and an fsGroup on the pod"
+            "{path} is accessible to other users (mode {mode:04o}); run: chmod 600 {path}, or 640 if its group needs to \
+             read it; in Kubernetes, set defaultMode: 0440 on the secret and an fsGroup on the pod"
         ));
     }
     Ok(())

@@ -100,8 +100,9 @@ fn a_secret_that_others_may_read_is_refused() {
         assert_eq!(
             errors_in(&folder.path().join("p.toml"), &text, &Environment::from([])),
             [format!(
-                "{path}:2: session.keys[0]: {key} is open to others (mode {mode:04o}); run: chmod 600 {key}, or 640 if its \
-                 group needs to read it; in Kubernetes, set defaultMode: 0440 on the secret and an fsGroup on the pod"
+                "{path}:2: session.keys[0]: {key} is accessible to other users (mode {mode:04o}); run: chmod 600 {key}, or \
+                 640 if its group needs to read it; in Kubernetes, set defaultMode: 0440 on the secret and an fsGroup on the \
+                 pod"
             )]
         );
     }
