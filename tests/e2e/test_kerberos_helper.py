@@ -78,7 +78,7 @@ def test_a_helper_that_was_stopped_is_a_503_in_time_and_then_replaced(kdc, serve
     assert user(ask(gateway, kdc.token())) == ["alice"]
     eventually(lambda: helper.pid not in [each.pid for each in helpers(gateway)], "the stopped one is gone")
     [line] = gateway.logged(context="negotiate")
-    assert "wasn't done in time" in line["message"]
+    assert "didn't answer in time" in line["message"]
 
 
 def test_a_helper_that_is_busy_is_not_taken_for_one_that_hangs(serve, upstream, keytab, obedient):

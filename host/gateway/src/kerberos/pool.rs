@@ -1,5 +1,5 @@
-//! The helpers of one acceptor: as many as may run at once, started when they are needed and again when one ended. One that
-//! ends again and again is given time.
+//! The helpers of one acceptor. They are started on demand up to a maximum, and restarted with exponential backoff if they
+//! keep failing.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::launch::Launch;
 use super::worker::Worker;
 
-/// Helpers, idle and busy.
+/// The idle and busy helpers.
 pub(super) struct HelperPool {
     launch: Launch,
     workers: usize,
@@ -43,14 +43,14 @@ impl HelperPool {
         })
     }
 
-    /// Starts the first helper.
+    /// Starts the first helper, so that its errors are known before the first request.
     pub(super) async fn start_first(&self) -> Result<(), String> {
         self.put_back(Worker::start(&self.launch).await?);
         Ok(())
     }
 
-    /// Asks a helper, when one is free: it is waited for so long, and its answer then so long again. A helper that isn't
-    /// done then is ended, as it may be stuck.
+    /// Asks a helper. `limit` applies twice: to the wait for a free helper, and to its answer. A helper that exceeds the
+    /// limit may be stuck, so it is killed.
     pub(super) async fn ask(self: &Arc<Self>, question: &[u8], limit: Duration) -> Result<Answer, String> {
         let permit = timeout(limit, self.permits.acquire()).await;
         let _permit = permit
@@ -58,7 +58,7 @@ impl HelperPool {
             .map_err(|error| error.to_string())?;
         match timeout(limit, self.ask_worker(question)).await {
             Ok(answer) => answer,
-            Err(_) => Err("the helper wasn't done in time".to_owned()),
+            Err(_) => Err("the helper didn't answer in time".to_owned()),
         }
     }
 
@@ -78,13 +78,13 @@ impl HelperPool {
                 drop(worker);
                 self.record_failure();
                 let acceptor = &self.launch.acceptor;
-                tracing::warn!(acceptor, why = %error, "a helper ended while it was asked about a token");
-                Err("the helper ended".to_owned())
+                tracing::warn!(acceptor, why = %error, "a helper failed while it checked a token");
+                Err("the helper failed".to_owned())
             }
         }
     }
 
-    /// A helper that waits for a question. Those that ended meanwhile are dropped.
+    /// Takes an idle helper. Helpers that have exited are dropped.
     fn take_idle(&self) -> Option<Worker> {
         let mut state = self.state();
         while let Some(worker) = state.idle.pop() {
@@ -95,14 +95,14 @@ impl HelperPool {
         None
     }
 
-    /// Starts a helper. It is ready for the next token if nobody waits for it any more.
+    /// Starts a helper. If the caller gives up meanwhile, the helper is kept for the next token.
     async fn start(self: &Arc<Self>) -> Result<Worker, String> {
         let retry_at = self.state().retry_at;
         if retry_at.is_some_and(|retry_at| Instant::now() < retry_at) {
-            return Err("helpers keep ending, and none is started for the moment".to_owned());
+            return Err("helpers keep failing, so no new one is started for the moment".to_owned());
         }
         let start = Arc::clone(&self.starts).try_acquire_owned();
-        let start = start.map_err(|_| "the helpers are still starting")?;
+        let start = start.map_err(|_| "all helpers are still starting")?;
         let pool = Arc::clone(self);
         let (sender, receiver) = oneshot::channel();
         tokio::spawn(async move {
@@ -125,7 +125,7 @@ impl HelperPool {
         }
     }
 
-    /// The next helper is started at once, those after it later and later.
+    /// The first failures have no consequence. After that, each failure in a row doubles the delay before the next start.
     fn record_failure(&self) {
         let mut state = self.state();
         state.failures = state.failures.saturating_add(1);
@@ -140,7 +140,7 @@ impl HelperPool {
     }
 }
 
-/// How many failures in a row have no consequence.
+/// After this many failures in a row, starts are delayed.
 const FREE_FAILURES: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
