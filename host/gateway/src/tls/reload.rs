@@ -1,5 +1,5 @@
-//! Looks at the files of certificates every few seconds. Reading them again is the one way that sees every kind of
-//! change: a file written over, a symbolic link of certbot's, a folder that Kubernetes swaps.
+//! Hot reload of certificates: their files are read again every few seconds. Unlike file system notifications, this sees
+//! every kind of change: an overwritten file, a symbolic link that certbot changed, a folder that Kubernetes swapped.
 
 use std::time::Duration;
 use std::time::SystemTime;
@@ -13,15 +13,15 @@ use super::validity::Validity;
 
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Replaces every certificate whose files have changed, for as long as it is polled.
+/// Replaces every certificate whose files have changed. The future never completes.
 ///
-/// A certificate and its key are two files, so for a moment they may not fit: only what is still wrong at the next look
-/// is worth a warning. Until it is mended, the old one is served.
+/// A certificate and its key are two files, so they may not match for a moment while they are replaced. Therefore an error
+/// is logged only if it is still there the next time. Until it is fixed, the old certificate is served.
 pub(super) async fn watch(store: &Store) {
     metrics::describe_gauge!(
         "portcullis_certificate_expires_at_seconds",
         metrics::Unit::Seconds,
-        "When a certificate that is served expires, as a time after 1970"
+        "When each served certificate expires, as Unix time"
     );
     let mut failures: Vec<Option<Failure>> = vec![None; store.current().len()];
     let mut reported = vec![Status::Valid; failures.len()];
@@ -46,7 +46,7 @@ pub(super) async fn watch(store: &Store) {
     }
 }
 
-/// Says when a certificate's status changes, and always when it ends.
+/// Logs a change of a certificate's status, and updates the metric of its expiry.
 fn report_status(certificate: &Certificate, reported: &mut Status) {
     let own = certificate.key.cert.first();
     let Some(validity) = own.and_then(Validity::of) else {
@@ -64,7 +64,7 @@ fn report_status(certificate: &Certificate, reported: &mut Status) {
     *reported = status;
 }
 
-/// What is wrong with the files, and whether the operator was reported.
+/// An error that occurred while a certificate was reloaded, and whether it has been logged.
 #[derive(Clone, Debug)]
 struct Failure {
     error: String,

@@ -1,4 +1,4 @@
-//! When a certificate is valid. Clients refuse one that isn't, so the operator hears of it before they do.
+//! The validity period of a certificate. Clients reject an expired certificate, so the operator is warned two weeks before.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use rustls::pki_types::CertificateDer;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-/// How a certificate stands to the time.
+/// The status of a certificate at a point in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Status {
-    /// It isn't valid yet.
+    /// The validity period hasn't begun.
     NotYetValid,
-    /// Its time is over.
+    /// The validity period is over.
     Expired,
-    /// It ends within two weeks.
+    /// The certificate is valid, but expires within two weeks.
     ExpiresSoon,
-    /// It is valid.
+    /// The certificate is valid.
     Valid,
 }
 
-/// From when and until when a certificate is valid, as times after 1970.
+/// The validity period of a certificate, as Unix times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Validity {
     from: Duration,
@@ -30,7 +30,7 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// What a certificate says of itself (RFC 5280, section 4.1.2.5); none: it says nothing that can be read.
+    /// Parses the validity period (RFC 5280, section 4.1.2.5). `None` if the certificate can't be parsed.
     pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = Certificate::from_der(certificate).ok()?;
         let validity = certificate.tbs_certificate().validity();
@@ -40,7 +40,7 @@ impl Validity {
         })
     }
 
-    /// The end, in seconds after 1970.
+    /// The end of the validity period, as Unix time.
     pub(super) fn until(self) -> Duration {
         self.until
     }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_has_its_time() {
+    fn the_status_follows_the_validity_period() {
         let day = Duration::from_secs(24 * 3600);
         let validity = Validity {
             from: day * 10,
