@@ -1,4 +1,4 @@
-//! `portcullis check`: reads a configuration as `serve` would, and opens no port.
+//! `portcullis check`: loads a configuration as `serve` would, and reports its mistakes and warnings. It opens no port.
 
 use std::error::Error;
 use std::io::Write;

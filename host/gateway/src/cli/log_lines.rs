@@ -1,5 +1,5 @@
-//! Where log lines go. Nobody who answers requests waits for whoever reads them: a reader that is slow or gone costs
-//! lines, which are counted, and never a request.
+//! Writes log lines to standard error without ever blocking a request. If the reader is too slow or gone, lines are dropped
+//! and counted.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// A place for log lines. A clone is the same.
+/// A non-blocking writer of log lines. Clones share the queue.
 #[derive(Clone, Debug)]
 pub(super) struct LogLines {
     sink: Sink,
@@ -25,23 +25,23 @@ pub(super) struct LogLines {
 
 #[derive(Clone, Debug)]
 enum Sink {
-    /// A file on a disk, where no reader is waited for.
+    /// A file on disk. Writing to it doesn't wait for a reader.
     File(Arc<File>),
-    /// A thread that waits for the reader.
+    /// The queue of a thread that waits for the reader.
     Thread(SyncSender<Message>),
 }
 
 #[derive(Debug, Default)]
 struct Counters {
-    /// Bytes that are in the queue.
+    /// The number of bytes in the queue.
     queued_bytes: AtomicUsize,
-    /// Lines that were lost since somebody was last told.
+    /// The number of lines that were dropped since the last line about it.
     lost: AtomicU64,
 }
 
 #[derive(Debug)]
 enum Message {
-    /// Says that all lines before are written.
+    /// Signals that all earlier lines have been written.
     Flush(SyncSender<()>),
     Line(Vec<u8>),
 }
@@ -51,7 +51,7 @@ impl LogLines {
     ///
     /// # Errors
     ///
-    /// When the system has no file or thread to give.
+    /// Returns an error if the system can't duplicate the file descriptor or start a thread.
     pub(super) fn on_standard_error() -> io::Result<Self> {
         let file = standard_error()?;
         if file.metadata()?.is_file() {
@@ -62,11 +62,11 @@ impl LogLines {
         Self::new(file)
     }
 
-    /// Writes to a sink, on a thread of its own.
+    /// Writes to a sink on a separate thread.
     ///
     /// # Errors
     ///
-    /// When the system has no thread to give.
+    /// Returns an error if the system can't start a thread.
     fn new(sink: impl Write + Send + 'static) -> io::Result<Self> {
         let (queue, messages) = mpsc::sync_channel(MAX_LINES);
         let counters = Arc::new(Counters::default());
@@ -78,12 +78,12 @@ impl LogLines {
         Ok(Self { sink, counters })
     }
 
-    /// Waits until all lines so far are written, but not for a reader that takes none.
+    /// Waits until all lines so far are written, or until the timeout if the reader is stuck.
     pub(super) fn flush(&self) {
         let Sink::Thread(queue) = &self.sink else { return };
         let (written, all) = mpsc::sync_channel(1);
         if queue.try_send(Message::Flush(written)).is_ok() {
-            // Too late or not at all: nobody is left to be told.
+            // If this fails, the lines can't be written, so there is no way to report it.
             let _ = all.recv_timeout(FLUSH_TIMEOUT);
         }
     }
@@ -113,15 +113,18 @@ impl Counters {
     }
 }
 
-/// Says what the metric means.
+/// Describes the metric.
 pub(super) fn describe() {
-    metrics::describe_counter!("portcullis_log_lines_lost_total", "Log lines that nobody took in time");
+    metrics::describe_counter!(
+        "portcullis_log_lines_lost_total",
+        "Log lines that were dropped because they couldn't be written in time"
+    );
 }
 
 fn write_all(mut sink: impl Write, messages: &Receiver<Message>, counters: &Counters) {
     for message in messages {
         match message {
-            // Whoever asked may have gone.
+            // The receiver is gone if `flush` timed out.
             Message::Flush(written) => _ = written.try_send(()),
             Message::Line(line) => {
                 counters.queued_bytes.fetch_sub(line.len(), Ordering::Relaxed);
@@ -131,18 +134,18 @@ fn write_all(mut sink: impl Write, messages: &Receiver<Message>, counters: &Coun
                 }
                 let lost = counters.lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
-                    tracing::warn!(lost, "log lines were lost: nobody took them");
+                    tracing::warn!(lost, "log lines were dropped because they couldn't be written in time");
                 }
             }
         }
     }
 }
 
-/// Standard error without its lock, which a thread that panics takes too.
+/// Duplicates standard error, to write without its lock. A thread that panics needs the lock too.
 ///
 /// # Errors
 ///
-/// When the process has no file left for it.
+/// Returns an error if the process can't open more files.
 #[cfg(unix)]
 fn standard_error() -> io::Result<File> {
     use std::os::fd::AsFd;
@@ -150,11 +153,11 @@ fn standard_error() -> io::Result<File> {
     Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-/// Standard error without its lock, which a thread that panics takes too.
+/// Duplicates standard error, to write without its lock. A thread that panics needs the lock too.
 ///
 /// # Errors
 ///
-/// When the process has no handle left for it.
+/// Returns an error if the process can't open more handles.
 #[cfg(windows)]
 fn standard_error() -> io::Result<File> {
     use std::os::windows::io::AsHandle;
@@ -170,7 +173,7 @@ impl<'a> MakeWriter<'a> for LogLines {
     }
 }
 
-/// One line, which is written at once.
+/// Writes one log line.
 #[derive(Debug)]
 pub(super) struct Line<'a>(&'a LogLines);
 
@@ -188,7 +191,7 @@ impl Write for Line<'_> {
 const MAX_LINES: usize = 16 * 1024;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long the end of the process waits for the reader of its log.
+/// How long the process waits at its end until the log is written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -198,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that takes lines only while it is open, and fails when it is gone.
+    /// A reader that blocks until it is open, and fails if it is gone.
     #[derive(Clone, Default)]
     struct Reader(Arc<(Mutex<ReaderState>, Condvar)>);
 
@@ -252,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_takes_nothing_keeps_nobody_and_costs_lines() {
+    fn a_stuck_reader_blocks_no_writer_and_lines_are_dropped() {
         let reader = Reader::default();
         let lines = LogLines::new(reader.clone()).unwrap();
         let long = vec![b'x'; 64 * 1024];
@@ -267,11 +270,11 @@ mod tests {
         lines.enqueue(b"again");
         lines.flush();
         assert!(reader.received().ends_with("again"));
-        assert_eq!(lines.counters.lost.load(Ordering::Relaxed), 0, "somebody was told");
+        assert_eq!(lines.counters.lost.load(Ordering::Relaxed), 0, "the loss was reported");
     }
 
     #[test]
-    fn a_reader_that_is_gone_keeps_nobody() {
+    fn a_reader_that_is_gone_blocks_no_writer() {
         let reader = Reader::default();
         reader.set(|state| (state.open, state.gone) = (true, true));
         let lines = LogLines::new(reader.clone()).unwrap();
