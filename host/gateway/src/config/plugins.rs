@@ -1,4 +1,5 @@
-//! `[plugins]`: the directory that plugins are found into, and the one that keeps their compiled form.
+//! `[plugins]`: the plugin directory, the cache of compiled plugins, and their memory. Every component in the plugin
+//! directory becomes an authenticator with the name of its file.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -14,19 +15,19 @@ use crate::config::reader::Table;
 use crate::config::values;
 use crate::files::read_text;
 
-/// Where plugins come from and where their compiled form is kept.
+/// The cache of compiled plugins, and the memory that plugins may use.
 #[derive(Debug, Default)]
 pub(crate) struct PluginsConfig {
-    /// Where compiled components are kept, if the configuration says so.
+    /// The configured cache directory. `None` if the default one is used.
     pub(crate) cache_directory: Option<PathBuf>,
-    /// Where they are kept otherwise, if the folder can be used.
+    /// The default cache directory. `None` if the environment names none.
     pub(crate) default_cache_directory: Option<PathBuf>,
-    /// Bytes of memory that all instances may have together; none: half of what there is.
+    /// How many bytes of memory all plugin instances together may use. `None` for half of the available memory.
     pub(crate) memory: Option<usize>,
 }
 
 impl PluginsConfig {
-    /// The section, and the directory that is to be searched for plugins.
+    /// Reads the section. Returns the plugin directory separately, because it is searched later.
     pub(super) fn read(table: Option<Table<'_>>, environment: &Environment) -> (Self, Option<Directory>) {
         let mut plugins = Self {
             cache_directory: None,
@@ -57,14 +58,14 @@ impl PluginsConfig {
 const MIN_MEMORY: usize = 16 << 20;
 const MAX_MEMORY: usize = 1 << 40;
 
-/// A directory to search for plugins: `NAME.wasm`, and beside it `NAME.toml`.
+/// A plugin directory, which contains `NAME.wasm` files, each with an optional `NAME.toml`.
 pub(super) struct Directory {
     path: PathBuf,
     location: Location,
 }
 
 impl Directory {
-    /// Every plugin by name, in the order of their names.
+    /// Finds all plugins, sorted by name.
     pub(super) fn search(&self, environment: &Environment) -> DirectoryPlugins {
         let mut found = DirectoryPlugins::default();
         let mut files = match self.files() {
@@ -82,7 +83,7 @@ impl Directory {
                 Some("wasm") => found.add(file, environment),
                 Some("toml") if !files.contains(&file.with_extension("wasm")) => {
                     let wasm = file.with_extension("wasm");
-                    let message = format!("describes a plugin that isn't there: {}", wasm.display());
+                    let message = format!("describes a plugin that doesn't exist: {}", wasm.display());
                     found
                         .errors
                         .push(Location::file(file.display().to_string()).error(message));
@@ -103,12 +104,12 @@ impl Directory {
     }
 }
 
-/// What was found in the plugin directory.
+/// The contents of the plugin directory.
 #[derive(Default)]
 pub(super) struct DirectoryPlugins {
-    /// The plugins whose description could be read.
+    /// The plugins without mistakes in their configuration.
     pub(super) authenticators: Vec<AuthenticatorConfig>,
-    /// The name and file of every plugin.
+    /// The name and the file of every plugin, including those with mistakes.
     pub(super) names: Vec<(String, PathBuf)>,
     pub(super) errors: Vec<ConfigError>,
 }
@@ -122,7 +123,7 @@ impl DirectoryPlugins {
             .filter(|name| authenticator::is_name(name))
         else {
             self.errors
-                .push(location.error(format!("its name must be {}", authenticator::NAME_RULE)));
+                .push(location.error(format!("the plugin's name must be {}", authenticator::NAME_RULE)));
             return;
         };
         self.names.push((name.to_owned(), wasm.to_owned()));
@@ -149,7 +150,7 @@ impl DirectoryPlugins {
     }
 }
 
-/// Where programs keep what they can make again (XDG Base Directory Specification). A relative path there is ignored.
+/// Returns the cache directory of the XDG Base Directory Specification, which says that relative paths are ignored.
 fn default_cache_directory(environment: &Environment) -> Option<PathBuf> {
     let absolute = |name| {
         environment

@@ -1,4 +1,4 @@
-//! `[upstreams.NAME.health]`: how servers are looked after while nobody asks for anything.
+//! `[upstreams.NAME.health]`: active health checks. Without the section, only failed requests show that a server is down.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::values;
 
-/// Active health checks: a GET to each server every now and then.
+/// Active health checks, which send GET requests to each server at regular intervals.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct HealthConfig {
-    /// What is asked for.
+    /// The path that is requested.
     pub(crate) path: PathAndQuery,
-    /// Time from the end of one check to the next.
+    /// The time from the end of one check to the next.
     pub(crate) interval: Duration,
-    /// How long one check may take, with its connection.
+    /// How long one check may take, including its connection.
     pub(crate) timeout: Duration,
-    /// Checks in a row that must go well before a server is healthy again.
+    /// After how many successful checks in a row a server counts as healthy.
     pub(crate) healthy: usize,
-    /// Checks in a row that must fail before a server isn't.
+    /// After how many failed checks in a row a server counts as unhealthy.
     pub(crate) unhealthy: usize,
 }
 
 impl HealthConfig {
-    /// None when its path is wrong or missing.
+    /// Returns `None` if `path` is missing or wrong.
     pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
         let path = table.require("path").and_then(path);
         let mut duration = |key, most| {

@@ -1,4 +1,4 @@
-//! The keys of `[upstreams.NAME]`.
+//! Reads the keys of `[upstreams.NAME]`, and defines their defaults and bounds.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::config::reader::Item;
 use crate::config::reader::Place;
 use crate::config::values;
 
-/// Most servers of one upstream.
+/// The maximum number of servers of an upstream.
 const MAX_SERVERS: usize = 64;
 
-/// None when anything in it is wrong.
+/// Returns `None` if the table has any mistake.
 pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<UpstreamConfig> {
     let place = item.place.clone();
     let before = place.document().error_count();
@@ -60,12 +60,12 @@ pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<Up
     (place.document().error_count() == before).then_some(upstream)
 }
 
-/// The servers' URLs. All serve the same, so that they differ in nothing but their addresses.
+/// Reads the URLs of the servers. Since all servers have the same content, the URLs may differ only in their addresses.
 fn urls(item: Item<'_>) -> Vec<(Place<'_>, Url)> {
     let place = item.place.clone();
     let items = item.list();
     if items.is_empty() {
-        place.report("the list is empty; it needs a server, such as \"http://127.0.0.1:8001\"");
+        place.report("the list is empty; it needs at least one server, such as \"http://127.0.0.1:8001\"");
     }
     if items.len() > MAX_SERVERS {
         place.report(format!("more than {MAX_SERVERS} servers"));
@@ -83,9 +83,9 @@ fn urls(item: Item<'_>) -> Vec<(Place<'_>, Url)> {
         };
         match urls.first() {
             Some((_, first)) if first.is_https != url.is_https => {
-                place.report("all servers speak https, or none does");
+                place.report("either all servers or none must use https");
             }
-            Some((_, first)) if first.base != url.base => place.report("all servers need the same path"),
+            Some((_, first)) if first.base != url.base => place.report("all servers must have the same path"),
             _ if urls.iter().any(|(_, other)| *other == url) => place.report("the server is listed twice"),
             _ => {}
         }
@@ -103,10 +103,10 @@ fn protocol(item: Item<'_>) -> Option<Protocol> {
 }
 
 pub(super) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// As Envoy's: whoever streams without anything to say for longer is expected to say so.
+/// The default of Envoy. Streams that pause for longer need a larger value.
 pub(super) const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) const DEFAULT_RETRIES: usize = 1;
-/// As many as the gateway takes of clients, so that the upstream is never what turns them away unless somebody said so.
+/// The same as the maximum number of client connections, so that this limit rejects no request unless it is lowered.
 pub(super) const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 pub(super) const DEFAULT_MAX_FAILS: usize = 3;
 pub(super) const DEFAULT_FAIL_TIMEOUT: Duration = Duration::from_secs(10);
