@@ -65,7 +65,7 @@ fn explain(folder: &TempDir, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn check_summarizes_a_valid_configuration() {
+fn check_counts_routes_and_authenticators() {
     assert_eq!(
         command(&folder(), &["check", "--config", "FOLDER/portcullis.toml"]).unwrap(),
         "FOLDER/portcullis.toml: good: 3 routes, 2 authenticators, no sessions\n  /open is public, and / is protected\n  \

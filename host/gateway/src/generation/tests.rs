@@ -177,7 +177,7 @@ async fn a_route_that_is_more_permissive_than_the_enclosing_route_is_reported() 
         ),
         (
             &[("/", protected), ("/a", both)],
-            &["/a lets in users of staff, and / doesn't"],
+            &["/a admits users of staff, and / doesn't"],
         ),
         (&[("/a", protected), ("/ab", "public = true")], &[]),
         (

@@ -81,7 +81,7 @@ impl fmt::Display for AccessWidening {
             Admitted::UsersOf(others) => {
                 write!(
                     f,
-                    "{name} lets in users of {}, and {enclosing} doesn't",
+                    "{name} admits users of {}, and {enclosing} doesn't",
                     others.join(", ")
                 )
             }
