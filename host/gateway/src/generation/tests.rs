@@ -11,6 +11,7 @@ use super::Access;
 use super::Generation;
 use crate::config::Draft;
 use crate::config::Environment;
+use crate::proxy::Proxy;
 use crate::testing::simple;
 use crate::testing::write;
 
