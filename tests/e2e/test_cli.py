@@ -54,9 +54,9 @@ def test_a_route_that_lets_in_more_than_the_one_around_it_is_said(tmp_path, upst
     checked = run("check", folder=tmp_path, config=config)
     assert checked.returncode == 0, checked.stderr
     assert checked.stdout.splitlines()[1:] == [f"  {said}"]
-    for target, explained in [("/open/door", f"opening     {said}"), ("/in", None)]:
+    for target, explained in [("/open/door", f"warning     {said}"), ("/in", None)]:
         lines = explain(tmp_path, upstream, "GET", f"http://gateway.test{target}").stdout.splitlines()
-        assert [line for line in lines if line.startswith("opening")] == [explained] * bool(explained), target
+        assert [line for line in lines if line.startswith("warning")] == [explained] * bool(explained), target
     assert serve(config).logged(message=said) != []
 
 

@@ -78,7 +78,7 @@ def test_a_helper_that_was_stopped_is_a_503_in_time_and_then_replaced(kdc, serve
     assert user(ask(gateway, kdc.token())) == ["alice"]
     eventually(lambda: helper.pid not in [each.pid for each in helpers(gateway)], "the stopped one is gone")
     [line] = gateway.logged(context="negotiate")
-    assert "wasn't done in time" in line["message"]
+    assert "didn't answer in time" in line["message"]
 
 
 def test_a_helper_that_is_busy_is_not_taken_for_one_that_hangs(serve, upstream, keytab, obedient):
@@ -267,8 +267,8 @@ WRONG_KEYTABS = {
     "missing": (lambda path: path.unlink(), "can't be opened"),
     "open to all": (lambda path: path.chmod(0o644), "chmod 600"),
     "writable for its group": (lambda path: path.chmod(0o660), "chmod 600"),
-    "empty": (lambda path: path.write_bytes(b""), "is no keytab"),
-    "something else": (lambda path: path.write_bytes(b"-----BEGIN PRIVATE KEY-----"), "is no keytab"),
+    "empty": (lambda path: path.write_bytes(b""), "is not a keytab"),
+    "something else": (lambda path: path.write_bytes(b"-----BEGIN PRIVATE KEY-----"), "is not a keytab"),
     "without a key": (lambda path: path.write_bytes(b"\x05\x02"), "the keytab can't be used"),
     "a folder": (lambda path: (path.unlink(), path.mkdir(0o700)), "can't be read"),
 }
@@ -296,7 +296,7 @@ def test_a_keytab_for_another_service_fails_the_check(kdc, tmp_path):
 
 
 def test_without_the_helper_the_check_says_what_to_install(keytab, tmp_path):
-    for helper, words in [("/nowhere/helper", "/nowhere/helper can't be run"), (str(tmp_path), "it is no program")]:
+    for helper, words in [("/nowhere/helper", "/nowhere/helper can't be run"), (str(tmp_path), "it is not an executable file")]:
         code, said = check(tmp_path, everything(keytab, helper=helper))
         assert code == 1 and words in said and "libkrb5-dev" in said, said
     config = everything(keytab).replace(f'helper = "{negotiate_helper()}"', "")

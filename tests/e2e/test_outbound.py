@@ -160,7 +160,7 @@ def test_what_is_wrong_with_certificates_is_said_of_the_file(tmp_path, fetcher_c
     cases = [
         (f'http_ca = "{nothing}"', "http_ca", f"{nothing} has no certificate"),
         (f'http_ca = "{broken}"', "http_ca", f"{broken}: certificate 1 can't be used"),
-        (f'http_certificate = "{certificate}"\nhttp_key = "{certificate}"', "http_key", "is open to others"),
+        (f'http_certificate = "{certificate}"\nhttp_key = "{certificate}"', "http_key", "is accessible to other users"),
         (f'http_certificate = "{certificate}"\nhttp_key = "{nothing}"', "http_key", f"{nothing} has no private key"),
         (f'http_certificate = "{certificate}"\nhttp_key = "{open_key}"', "http_key", "chmod 600"),
         (f'http_certificate = "{certificate}"\nhttp_key = "{other}"', "http_key", "can't be used with http_certificate"),

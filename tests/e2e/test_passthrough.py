@@ -267,7 +267,7 @@ def test_the_bytes_are_nobodys_to_the_gateway(serve, upstream, authority, other)
 
 
 MISTAKES = [
-    ("", "tells connections apart by their TLS"),
+    ("", "needs TLS on the listener"),
     ('sni = "*"', 'is not a host name, its beginning such as "daskgateway-*"'),
     ('upstream = "127.0.0.1"', "is not a host and a port"),
     ('upstream = "http://127.0.0.1:1"', "is not a host and a port"),

@@ -115,6 +115,6 @@ def test_explain_says_whose_business_it_is(upstream, tmp_path):
     config = PEOPLE + route(upstream, "people", more=LEFT)
     words = ["explain", "DELETE", "http://app.example/api/clusters/a", "-H", f"Authorization: {TOKEN['Authorization']}"]
     said = run(*words, folder=tmp_path, config=config).stdout
-    assert "goes on     without a user" in said
+    assert "forwarded   without a user" in said
     assert "if          the upstream accepts the credentials (scheme token)" in said
     assert "of-a-cluster" not in said and upstream.seen == []

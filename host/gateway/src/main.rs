@@ -17,7 +17,7 @@ mod serve;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
-    reason = "helpers of tests are tests, which clippy only sees of functions"
+    reason = "clippy's allow-unwrap-in-tests covers test functions, but not the helpers that they call"
 )]
 mod testing;
 mod tls;
@@ -25,7 +25,8 @@ mod transport;
 
 use std::process::ExitCode;
 
-/// The system's own keeps what a crowd of connections has left behind, for as long as anything stands above it.
+/// The system's allocator can't return freed memory while an allocation above it is in use, so the process would stay
+/// large after a burst of connections.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! `portcullis check`: reads a configuration as `serve` would, and opens no port.
+//! `portcullis check`: loads a configuration as `serve` would, and reports its mistakes and warnings. It opens no port.
 
 use std::error::Error;
 use std::io::Write;
@@ -18,8 +18,8 @@ pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<()
         "no sessions"
     };
     writeln!(output, "{}: good: {routes}, {authenticators}, {sessions}", file.name())?;
-    for opening in generation.openings() {
-        writeln!(output, "  {opening}")?;
+    for widening in generation.widenings() {
+        writeln!(output, "  {widening}")?;
     }
     Ok(())
 }

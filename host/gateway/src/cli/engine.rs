@@ -1,4 +1,4 @@
-//! The engine that the configuration asks for, and the generation that it loads.
+//! Makes the engine that the configuration describes, and loads a generation with it. All commands that run plugins do so.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::machine;
 use crate::proxy::Proxy;
 use crate::tls::trust;
 
-/// Loads a configuration with its plugins. Its routes share the upstreams of the proxy.
+/// Loads a configuration and its plugins. The routes share the upstreams of the proxy.
 pub(super) async fn load(draft: Draft, proxy: &Proxy) -> Result<Generation, Box<dyn Error>> {
     match engine(&draft.config.plugins) {
         Ok(engine) => Ok(Generation::load(draft, &engine, proxy).await?),
-        // Without an engine the plugins can't be asked about their settings, but the file's mistakes are known.
+        // Plugins can't check their settings without an engine, but the mistakes in the file are known.
         Err(_) if !draft.errors.is_empty() => Err(ConfigErrors::new(draft.errors).into()),
         Err(error) => Err(error),
     }
 }
 
-/// An engine that keeps compiled plugins where the configuration says, else where they are kept by default.
+/// Makes an engine that caches compiled plugins in the configured directory, or in the default one if it can be used.
 pub(super) fn engine(plugins: &PluginsConfig) -> Result<Engine, Box<dyn Error>> {
     if let Some(directory) = &plugins.cache_directory {
         return Ok(builder(plugins)?.cache_directory(directory).build()?);
@@ -33,14 +33,14 @@ pub(super) fn engine(plugins: &PluginsConfig) -> Result<Engine, Box<dyn Error>> 
         match builder(plugins)?.cache_directory(directory).build() {
             Ok(engine) => return Ok(engine),
             Err(error) => {
-                tracing::warn!(%error, "compiled plugins are not kept, so that each start compiles them again")
+                tracing::warn!(%error, "compiled plugins can't be cached, so each start compiles them again")
             }
         }
     }
     Ok(builder(plugins)?.build()?)
 }
 
-/// How many bytes of memory all plugins may have together.
+/// Returns how many bytes of memory all plugins together may use.
 pub(super) fn memory(plugins: &PluginsConfig) -> usize {
     plugins.memory.or_else(machine::plugin_memory).unwrap_or(usize::MAX)
 }

@@ -1,5 +1,5 @@
-//! `portcullis explain`: what a request would meet, step by step. Authenticators are asked as they would be; nothing is
-//! sent to an upstream, and no value of a credential is shown.
+//! `portcullis explain`: shows step by step how a request would be handled. Authenticators are called as for a real request;
+//! nothing is sent to an upstream, and credentials are never printed.
 
 use std::error::Error;
 use std::fmt;
@@ -43,12 +43,12 @@ use crate::proxy::Proxy;
 pub(super) struct Arguments {
     /// The request's method
     method: Method,
-    /// What the client asks for, such as http://gateway.example/api
+    /// The URL that the client requests, such as http://gateway.example/api
     url: Url,
-    /// A header of the request; may be given more than once
+    /// A header of the request; can be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<Header>,
-    /// Where the connection comes from
+    /// The client's IP address
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     client: IpAddr,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
 }
 
 impl Arguments {
-    /// The head of the request as the gateway would receive it over HTTP/1.1.
+    /// Builds the head of the request as the gateway would receive it over HTTP/1.1.
     fn head(&self) -> Result<Parts, http::Error> {
         let mut head = Request::builder()
             .method(self.method.clone())
@@ -88,7 +88,7 @@ impl Arguments {
     }
 }
 
-/// A URL with what HTTP/1.1 says about it in three places.
+/// A URL, split into the parts that HTTP/1.1 transmits separately.
 #[derive(Clone, Debug)]
 struct Url {
     scheme: Scheme,
@@ -118,7 +118,7 @@ impl FromStr for Url {
     }
 }
 
-/// `NAME: VALUE`. The value may be a credential, so nothing shows it.
+/// `NAME: VALUE`. The value may be a credential, so `Debug` doesn't show it.
 #[derive(Clone)]
 struct Header(HeaderName, HeaderValue);
 
@@ -130,11 +130,11 @@ impl FromStr for Header {
         let name = name
             .trim()
             .parse()
-            .map_err(|_| "the name is no header name".to_owned())?;
+            .map_err(|_| "the name is not a valid header name".to_owned())?;
         let value = HeaderValue::from_bytes(value.trim().as_bytes());
         Ok(Self(
             name,
-            value.map_err(|_| "the value has a control character".to_owned())?,
+            value.map_err(|_| "the value contains a control character".to_owned())?,
         ))
     }
 }
@@ -148,9 +148,9 @@ impl fmt::Debug for Header {
 fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) -> io::Result<()> {
     if let Some(route) = &preview.route {
         write_route(output, route)?;
-        let openings = generation.openings().iter();
-        for opening in openings.filter(|opening| Arc::ptr_eq(&opening.route, route)) {
-            line(output, "opening", opening)?;
+        let widenings = generation.widenings().iter();
+        for widening in widenings.filter(|widening| Arc::ptr_eq(&widening.route, route)) {
+            line(output, "warning", widening)?;
         }
     }
     if let Some(Sender::Decided { decision, via_session }) = &preview.sender {
@@ -172,13 +172,13 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
             } else {
                 "with these headers"
             };
-            line(output, "goes on", who)?;
+            line(output, "forwarded", who)?;
             write_headers(output, identity)?;
             condition
                 .as_ref()
                 .map_or(Ok(()), |condition| line(output, "if", condition))
         }
-        PreviewOutcome::Internal => line(output, "answer", "a page of the gateway's own"),
+        PreviewOutcome::Internal => line(output, "answer", "one of the gateway's own pages"),
     }
 }
 
@@ -189,7 +189,11 @@ fn write_route(output: &mut impl Write, route: &Route) -> io::Result<()> {
         format_args!("{}, {}, {}", route.name, route.access.label(), goal(route)),
     )?;
     if route.config.allow_encoded_slash {
-        line(output, "path", "a slash may be encoded, where both readings lead here")?;
+        line(
+            output,
+            "path",
+            "an encoded slash is accepted if every reading of the path leads to this route",
+        )?;
     }
     match route.access.authenticators().as_str() {
         "" => Ok(()),
@@ -200,7 +204,7 @@ fn write_route(output: &mut impl Write, route: &Route) -> io::Result<()> {
 fn goal(route: &Route) -> String {
     match &route.config.upstream {
         Some(upstream) => format!("to {upstream}"),
-        None => "for a front that asks".to_owned(),
+        None => "for fronts only, without an upstream".to_owned(),
     }
 }
 
@@ -224,14 +228,14 @@ fn write_decision(output: &mut impl Write, decision: &Decision, via_session: boo
             line(
                 output,
                 "session",
-                format_args!("speaks for user {name:?}, whom {authenticator} admitted"),
+                format_args!("of user {name:?}, whom {authenticator} admitted"),
             )
         }
         _ => Ok(()),
     }
 }
 
-/// What an authenticator asked, and how much it was told.
+/// Shows what an authenticator read, and the size of the values that it got.
 struct Answered<'a>(&'a Asked);
 
 impl fmt::Display for Answered<'_> {
@@ -242,7 +246,7 @@ impl fmt::Display for Answered<'_> {
             answer,
             ..
         } = self.0;
-        // The one answer that is a word of the gateway's own.
+        // This is the only value that the gateway makes itself, so it is not a credential.
         if let (Question::Negotiate(_), [outcome]) = (question, answer.values()) {
             return write!(f, "asked {question}: {}", String::from_utf8_lossy(outcome));
         }
@@ -268,7 +272,7 @@ fn write_headers(output: &mut impl Write, headers: &HeaderMap) -> io::Result<()>
     Ok(())
 }
 
-/// One line, with what it is about before it. A plugin's words can't break it up or move the cursor.
+/// Writes one line, beginning with a label. Control characters are replaced, because the text may come from a plugin.
 fn line(output: &mut impl Write, about: &str, text: impl fmt::Display) -> io::Result<()> {
     let text = text.to_string().replace(char::is_control, " ");
     writeln!(output, "{about:12}{text}")

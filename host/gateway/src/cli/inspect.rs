@@ -1,5 +1,5 @@
-//! `portcullis plugin inspect`: what a component says of itself. It is compiled, or taken from the cache where `serve`
-//! keeps what it compiled, then asked for its schema, and given nothing.
+//! `portcullis plugin inspect`: describes a component. The component is compiled, or loaded from the same cache that `serve`
+//! uses, and asked for the schema of its settings. It gets no grants.
 
 use std::error::Error;
 use std::io::Write;
@@ -16,7 +16,7 @@ use crate::generation::MAX_COMPONENT;
 /// Arguments of `plugin inspect`.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// The component
+    /// The component file
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
 fn load(arguments: &Arguments) -> Result<Component, Box<dyn Error>> {
     let name = arguments.file.display();
     let wasm = read_bytes(&arguments.file, MAX_COMPONENT).map_err(|error| format!("{name}: {error}"))?;
-    // Mistakes of the configuration are not what was asked about: all that is taken from it is where the cache is.
+    // Only the cache directory is used, so other mistakes in the configuration are ignored.
     let engine = engine::engine(&arguments.config.read().config.plugins)?;
     Ok(Component::new(&engine, &wasm).map_err(|error| format!("{name}: {error}"))?)
 }

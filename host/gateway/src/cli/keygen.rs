@@ -1,4 +1,4 @@
-//! `portcullis keygen`: a fresh secret for session cookies.
+//! `portcullis keygen`: prints a new random secret, for session cookies or for fronts.
 
 use std::error::Error;
 use std::io::Write;
@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_is_another_and_can_be_read_back() {
+    fn every_key_is_new_and_can_be_parsed() {
         let fresh = || {
             let mut output = Vec::new();
             run(&mut output).unwrap();

@@ -1,5 +1,5 @@
-//! Where log lines go. Nobody who answers requests waits for whoever reads them: a reader that is slow or gone costs
-//! lines, which are counted, and never a request.
+//! Writes log lines to standard error without ever blocking a request. If the reader is too slow or gone, lines are dropped
+//! and counted.
 
 use std::fs::File;
 use std::io;
@@ -16,32 +16,32 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// A place for log lines. A clone is the same.
+/// A non-blocking writer of log lines. Clones share the queue.
 #[derive(Clone, Debug)]
 pub(super) struct LogLines {
     sink: Sink,
-    state: Arc<State>,
+    counters: Arc<Counters>,
 }
 
 #[derive(Clone, Debug)]
 enum Sink {
-    /// A file on a disk, where no reader is waited for.
+    /// A file on disk. Writing to it doesn't wait for a reader.
     File(Arc<File>),
-    /// A thread that waits for the reader.
-    Thread(SyncSender<Entry>),
+    /// The queue of a thread that waits for the reader.
+    Thread(SyncSender<Message>),
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// Bytes that are in the queue.
-    waiting: AtomicUsize,
-    /// Lines that were lost since somebody was last told.
+struct Counters {
+    /// The number of bytes in the queue.
+    queued_bytes: AtomicUsize,
+    /// The number of lines that were dropped since the last line about it.
     lost: AtomicU64,
 }
 
 #[derive(Debug)]
-enum Entry {
-    /// Says that all lines before are written.
+enum Message {
+    /// Signals that all earlier lines have been written.
     Flush(SyncSender<()>),
     Line(Vec<u8>),
 }
@@ -51,98 +51,101 @@ impl LogLines {
     ///
     /// # Errors
     ///
-    /// When the system has no file or thread to give.
+    /// Returns an error if the system can't duplicate the file descriptor or start a thread.
     pub(super) fn on_standard_error() -> io::Result<Self> {
         let file = standard_error()?;
         if file.metadata()?.is_file() {
             let sink = Sink::File(Arc::new(file));
-            let state = Arc::default();
-            return Ok(Self { sink, state });
+            let counters = Arc::default();
+            return Ok(Self { sink, counters });
         }
         Self::new(file)
     }
 
-    /// Writes to a sink, on a thread of its own.
+    /// Writes to a sink on a separate thread.
     ///
     /// # Errors
     ///
-    /// When the system has no thread to give.
+    /// Returns an error if the system can't start a thread.
     fn new(sink: impl Write + Send + 'static) -> io::Result<Self> {
-        let (queue, entries) = mpsc::sync_channel(MOST_LINES);
-        let state = Arc::new(State::default());
-        let shared = Arc::clone(&state);
+        let (queue, messages) = mpsc::sync_channel(MAX_LINES);
+        let counters = Arc::new(Counters::default());
+        let shared = Arc::clone(&counters);
         thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_all(sink, &entries, &shared))?;
+            .spawn(move || write_all(sink, &messages, &shared))?;
         let sink = Sink::Thread(queue);
-        Ok(Self { sink, state })
+        Ok(Self { sink, counters })
     }
 
-    /// Waits until all lines so far are written, but not for a reader that takes none.
+    /// Waits until all lines so far are written, or until the timeout if the reader is stuck.
     pub(super) fn flush(&self) {
         let Sink::Thread(queue) = &self.sink else { return };
         let (written, all) = mpsc::sync_channel(1);
-        if queue.try_send(Entry::Flush(written)).is_ok() {
-            // Too late or not at all: nobody is left to be told.
-            let _ = all.recv_timeout(PATIENCE);
+        if queue.try_send(Message::Flush(written)).is_ok() {
+            // If this fails, the lines can't be written, so there is no way to report it.
+            let _ = all.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 
-    fn put(&self, line: &[u8]) {
+    fn enqueue(&self, line: &[u8]) {
         let queue = match &self.sink {
             Sink::File(file) => {
                 if file.as_ref().write_all(line).is_err() {
-                    self.state.lose();
+                    self.counters.count_lost();
                 }
                 return;
             }
             Sink::Thread(queue) => queue,
         };
-        let waiting = self.state.waiting.fetch_add(line.len(), Ordering::Relaxed);
-        if waiting >= MOST_BYTES || queue.try_send(Entry::Line(line.to_vec())).is_err() {
-            self.state.waiting.fetch_sub(line.len(), Ordering::Relaxed);
-            self.state.lose();
+        let queued_bytes = self.counters.queued_bytes.fetch_add(line.len(), Ordering::Relaxed);
+        if queued_bytes >= MAX_BYTES || queue.try_send(Message::Line(line.to_vec())).is_err() {
+            self.counters.queued_bytes.fetch_sub(line.len(), Ordering::Relaxed);
+            self.counters.count_lost();
         }
     }
 }
 
-impl State {
-    fn lose(&self) {
+impl Counters {
+    fn count_lost(&self) {
         self.lost.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("portcullis_log_lines_lost_total").increment(1);
     }
 }
 
-/// Says what the metric means.
+/// Describes the metric.
 pub(super) fn describe() {
-    metrics::describe_counter!("portcullis_log_lines_lost_total", "Log lines that nobody took in time");
+    metrics::describe_counter!(
+        "portcullis_log_lines_lost_total",
+        "Log lines that were dropped because they couldn't be written in time"
+    );
 }
 
-fn write_all(mut sink: impl Write, entries: &Receiver<Entry>, state: &State) {
-    for entry in entries {
-        match entry {
-            // Whoever asked may have gone.
-            Entry::Flush(written) => _ = written.try_send(()),
-            Entry::Line(line) => {
-                state.waiting.fetch_sub(line.len(), Ordering::Relaxed);
+fn write_all(mut sink: impl Write, messages: &Receiver<Message>, counters: &Counters) {
+    for message in messages {
+        match message {
+            // The receiver is gone if `flush` timed out.
+            Message::Flush(written) => _ = written.try_send(()),
+            Message::Line(line) => {
+                counters.queued_bytes.fetch_sub(line.len(), Ordering::Relaxed);
                 if sink.write_all(&line).is_err() {
-                    state.lose();
+                    counters.count_lost();
                     continue;
                 }
-                let lost = state.lost.swap(0, Ordering::Relaxed);
+                let lost = counters.lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
-                    tracing::warn!(lost, "log lines were lost: nobody took them");
+                    tracing::warn!(lost, "log lines were dropped because they couldn't be written in time");
                 }
             }
         }
     }
 }
 
-/// Standard error without its lock, which a thread that panics takes too.
+/// Duplicates standard error, to write without its lock. A thread that panics needs the lock too.
 ///
 /// # Errors
 ///
-/// When the process has no file left for it.
+/// Returns an error if the process can't open more files.
 #[cfg(unix)]
 fn standard_error() -> io::Result<File> {
     use std::os::fd::AsFd;
@@ -150,11 +153,11 @@ fn standard_error() -> io::Result<File> {
     Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-/// Standard error without its lock, which a thread that panics takes too.
+/// Duplicates standard error, to write without its lock. A thread that panics needs the lock too.
 ///
 /// # Errors
 ///
-/// When the process has no handle left for it.
+/// Returns an error if the process can't open more handles.
 #[cfg(windows)]
 fn standard_error() -> io::Result<File> {
     use std::os::windows::io::AsHandle;
@@ -170,13 +173,13 @@ impl<'a> MakeWriter<'a> for LogLines {
     }
 }
 
-/// One line, which is written at once.
+/// Writes one log line.
 #[derive(Debug)]
 pub(super) struct Line<'a>(&'a LogLines);
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.put(bytes);
+        self.0.enqueue(bytes);
         Ok(bytes.len())
     }
 
@@ -185,11 +188,11 @@ impl Write for Line<'_> {
     }
 }
 
-const MOST_LINES: usize = 16 * 1024;
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MAX_LINES: usize = 16 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long the end of the process waits for the reader of its log.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the process waits at its end until the log is written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -198,38 +201,38 @@ mod tests {
 
     use super::*;
 
-    /// A reader that takes lines only while it is open, and fails when it is gone.
+    /// A reader that blocks until it is open, and fails if it is gone.
     #[derive(Clone, Default)]
-    struct Reader(Arc<(Mutex<Held>, Condvar)>);
+    struct Reader(Arc<(Mutex<ReaderState>, Condvar)>);
 
     #[derive(Default)]
-    struct Held {
+    struct ReaderState {
         open: bool,
         gone: bool,
-        taken: Vec<u8>,
+        received: Vec<u8>,
     }
 
     impl Reader {
-        fn set(&self, change: impl FnOnce(&mut Held)) {
+        fn set(&self, change: impl FnOnce(&mut ReaderState)) {
             change(&mut self.0.0.lock().unwrap());
             self.0.1.notify_all();
         }
 
-        fn taken(&self) -> String {
-            String::from_utf8(self.0.0.lock().unwrap().taken.clone()).unwrap()
+        fn received(&self) -> String {
+            String::from_utf8(self.0.0.lock().unwrap().received.clone()).unwrap()
         }
     }
 
     impl Write for Reader {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut held = self.0.0.lock().unwrap();
-            while !held.open {
-                held = self.0.1.wait(held).unwrap();
+            let mut state = self.0.0.lock().unwrap();
+            while !state.open {
+                state = self.0.1.wait(state).unwrap();
             }
-            if held.gone {
+            if state.gone {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            held.taken.extend_from_slice(bytes);
+            state.received.extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -241,44 +244,44 @@ mod tests {
     #[test]
     fn lines_arrive_in_order() {
         let reader = Reader::default();
-        reader.set(|held| held.open = true);
+        reader.set(|state| state.open = true);
         let lines = LogLines::new(reader.clone()).unwrap();
         for number in 0..100 {
             writeln!(lines.make_writer(), "{number}").unwrap();
         }
         lines.flush();
         let expected: String = (0..100).map(|number| format!("{number}\n")).collect();
-        assert_eq!(reader.taken(), expected);
+        assert_eq!(reader.received(), expected);
     }
 
     #[test]
-    fn a_reader_that_takes_nothing_keeps_nobody_and_costs_lines() {
+    fn a_stuck_reader_blocks_no_writer_and_lines_are_dropped() {
         let reader = Reader::default();
         let lines = LogLines::new(reader.clone()).unwrap();
         let long = vec![b'x'; 64 * 1024];
         for _ in 0..200 {
-            lines.put(&long);
+            lines.enqueue(&long);
         }
-        let lost = lines.state.lost.load(Ordering::Relaxed);
+        let lost = lines.counters.lost.load(Ordering::Relaxed);
         assert!((100..200).contains(&lost), "{lost}");
-        reader.set(|held| held.open = true);
+        reader.set(|state| state.open = true);
         lines.flush();
-        assert_eq!(reader.taken().len() as u64, (200 - lost) * 64 * 1024);
-        lines.put(b"again");
+        assert_eq!(reader.received().len() as u64, (200 - lost) * 64 * 1024);
+        lines.enqueue(b"again");
         lines.flush();
-        assert!(reader.taken().ends_with("again"));
-        assert_eq!(lines.state.lost.load(Ordering::Relaxed), 0, "somebody was told");
+        assert!(reader.received().ends_with("again"));
+        assert_eq!(lines.counters.lost.load(Ordering::Relaxed), 0, "the loss was reported");
     }
 
     #[test]
-    fn a_reader_that_is_gone_keeps_nobody() {
+    fn a_reader_that_is_gone_blocks_no_writer() {
         let reader = Reader::default();
-        reader.set(|held| (held.open, held.gone) = (true, true));
+        reader.set(|state| (state.open, state.gone) = (true, true));
         let lines = LogLines::new(reader.clone()).unwrap();
-        lines.put(b"one");
-        lines.put(b"two");
+        lines.enqueue(b"one");
+        lines.enqueue(b"two");
         lines.flush();
-        assert_eq!(reader.taken(), "");
-        assert_eq!(lines.state.lost.load(Ordering::Relaxed), 2);
+        assert_eq!(reader.received(), "");
+        assert_eq!(lines.counters.lost.load(Ordering::Relaxed), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Log lines on standard error, as words for people or as JSON for programs.
+//! Sets up logging to standard error, as text or as JSON. The level applies to the gateway; libraries log only warnings.
 
 use std::error::Error;
 use std::io;
@@ -13,17 +13,17 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::log_lines::LogLines;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(super) enum Format {
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
-    /// Words for people
+    /// Human-readable text
     #[default]
     Text,
 }
 
-/// What is logged, as a filter of `tracing`.
+/// A log level or filter, in the syntax of `tracing`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Level(String);
 
@@ -34,7 +34,7 @@ impl Default for Level {
 }
 
 impl Level {
-    /// Libraries stay at warnings: what they have to tell beyond is about bytes, and those may be credentials.
+    /// Libraries log at most warnings, because their lower levels show raw bytes, which may contain credentials.
     fn of_gateway(level: LevelFilter) -> Self {
         Self(format!("{},portcullis={level}", level.min(LevelFilter::WARN)))
     }
@@ -50,7 +50,7 @@ impl FromStr for Level {
         if let Ok(level) = text.parse::<LevelFilter>() {
             return Ok(Self::of_gateway(level));
         }
-        // A filter takes any word for a module, so a level that is misspelt would switch everything off.
+        // A filter treats any word as a module name, so a misspelled level would turn off all logging.
         let is_level = |directive: &str| directive.contains('=') || directive.parse::<LevelFilter>().is_ok();
         if !text.split(',').all(is_level) {
             return Err(
@@ -62,11 +62,11 @@ impl FromStr for Level {
     }
 }
 
-/// Starts to log. To be called once. Whoever has what it returns flushes it at the end.
+/// Starts logging. Must be called only once. The caller flushes the returned writer before the process ends.
 pub(super) fn start(level: &Level, format: Format) -> Result<LogLines, Box<dyn Error>> {
     let filter: Targets = level.0.parse()?;
     let writer = LogLines::on_standard_error()?;
-    // Its own complaints about a writer that fails would go to standard error, which panics when that is closed.
+    // tracing-subscriber would report a failed write to standard error, which panics if standard error is closed.
     let lines = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE)
         .log_internal_errors(false)
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_is_the_gateways_and_a_filter_is_taken_as_it_is() {
+    fn a_level_applies_to_the_gateway_and_a_filter_is_used_unchanged() {
         for (text, filter) in [
             ("info", "warn,portcullis=info"),
             ("TRACE", "warn,portcullis=trace"),

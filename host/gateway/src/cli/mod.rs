@@ -1,4 +1,4 @@
-//! The command line. Each command writes its result to standard output and what went wrong to standard error.
+//! The command line. Each command writes its result to standard output, and errors to standard error.
 
 mod check;
 mod engine;
@@ -30,7 +30,7 @@ use crate::transport::Inherited;
 pub(crate) fn main() -> ExitCode {
     let outcome = run(CommandLine::parse(), &mut io::stdout().lock());
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    // Nobody is left to be told when this fails too.
+    // If this fails too, there is nowhere to report it.
     let _ = writeln!(io::stderr(), "{error}");
     ExitCode::FAILURE
 }
@@ -41,7 +41,7 @@ pub(crate) fn main() -> ExitCode {
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
-    /// What to log on standard error: error, warn, info, debug, trace, or a filter such as "info,portcullis=debug"
+    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as "info,portcullis=debug"
     #[arg(long, global = true, env = "PORTCULLIS_LOG", value_name = "LEVEL")]
     log_level: Option<logging::Level>,
 }
@@ -51,32 +51,32 @@ enum Command {
     /// Serve requests until SIGTERM or SIGINT
     #[command(after_help = EXIT_CODES)]
     Serve(serve::Arguments),
-    /// Read the configuration and its plugins as `serve` would, and report every mistake
+    /// Load the configuration and its plugins as `serve` would, and report every mistake
     #[command(after_help = EXIT_CODES)]
     Check(ConfigFile),
-    /// Show what a request would meet: its route, the authenticators, what each was asked and said
+    /// Show how a request would be handled: its route, and what each authenticator reads and decides
     ///
-    /// The authenticators really are asked, and may ask their identity providers. Nothing is sent upstream.
+    /// The authenticators are actually called, and may contact their identity providers. Nothing is sent to an upstream.
     #[command(after_help = EXIT_CODES)]
     Explain(explain::Arguments),
-    /// Look at plugins
+    /// Commands for plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Print a fresh secret: 32 random bytes as 64 hexadecimal digits
+    /// Print a new secret: 32 random bytes as 64 hexadecimal digits
     Keygen,
 }
 
 #[derive(Debug, Subcommand)]
 enum PluginCommand {
-    /// Say what a component is: contract, imports, settings, digest, size
+    /// Describe a component: contract, digest, size, imports, schema of the settings
     #[command(after_help = EXIT_CODES)]
     Inspect(inspect::Arguments),
 }
 
-/// Where the configuration is.
+/// The configuration file to read.
 #[derive(Args, Debug)]
 struct ConfigFile {
-    /// The configuration; without it the built-in one, by which anybody may say who they are on http://127.0.0.1:8000
+    /// The configuration file. Without one, the gateway listens on http://127.0.0.1:8000 and accepts any user name
     #[arg(long = "config", env = "PORTCULLIS_CONFIG", value_name = "FILE")]
     path: Option<PathBuf>,
 }
@@ -109,7 +109,7 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
             outcome?
         }
         command => {
-            // What these commands have to say is their output, unless somebody asks for more.
+            // The result of these commands is their output, so they log only if --log-level is given.
             let level = line.log_level.as_ref();
             let log = level.map(|level| logging::start(level, Format::Text)).transpose()?;
             let outcome = match command {
@@ -127,15 +127,15 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
     }
 }
 
-/// How many tasks a busy thread runs before it looks for new events. A plugin that computes without end runs for some
-/// milliseconds each time, and with tokio's own 61 everybody else would wait that long sixty times.
+/// How many tasks a busy thread polls before it checks for new events. A plugin in an endless loop runs for some
+/// milliseconds per poll; with tokio's default of 61, all other requests would wait for up to 61 such polls.
 const EVENT_INTERVAL: u32 = 4;
 
 fn wait_for<T>(future: impl Future<Output = T>) -> io::Result<T> {
     wait_for_with(None, future)
 }
 
-/// `threads`: how many work at once; none: one for each processor.
+/// Runs a future to completion. `threads` is the number of worker threads, or `None` for one per processor.
 fn wait_for_with<T>(threads: Option<NonZero<usize>>, future: impl Future<Output = T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.map_or_else(machine::processors, NonZero::get))
@@ -144,13 +144,13 @@ fn wait_for_with<T>(threads: Option<NonZero<usize>>, future: impl Future<Output 
         .global_queue_interval(EVENT_INTERVAL)
         .build()?;
     let result = runtime.block_on(future);
-    // A look-up of the system's resolver can't be ended, and one that hangs would keep the process from ending.
+    // A lookup by the system's resolver can't be cancelled, and one that hangs would keep the process from exiting.
     runtime.shutdown_background();
     Ok(result)
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 success; 1 a mistake in the configuration or a plugin, or a failure; 2 a mistake on the command line.";
+Exit codes: 0 success; 1 an error, for example in the configuration or a plugin; 2 a mistake on the command line.";
 
 #[cfg(test)]
 mod tests;

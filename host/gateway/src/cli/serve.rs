@@ -25,13 +25,13 @@ use crate::transport::Inherited;
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
-    /// Where to listen, instead of what the configuration says: ADDRESS:PORT, unix:PATH or systemd:NAME; several with commas
+    /// Where to listen, overriding the configuration: ADDRESS:PORT, unix:PATH or systemd:NAME, separated by commas
     #[arg(long, env = "PORTCULLIS_LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
     listen: Vec<ListenAddress>,
-    /// How log lines look
+    /// The format of log lines
     #[arg(long, env = "PORTCULLIS_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
     pub(super) log_format: Format,
-    /// How many threads serve requests, instead of as many as there are processors or the container has of their time
+    /// How many threads serve requests; by default one per processor, or as many as the container's CPU quota allows
     #[arg(long, env = "PORTCULLIS_WORKER_THREADS", value_name = "NUMBER")]
     pub(super) worker_threads: Option<NonZero<usize>>,
 }
@@ -43,7 +43,7 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
     }
     bound_connections(&mut draft.config);
     let listen = draft.config.listen();
-    // Before the authenticators are made, so that they count.
+    // The metrics must be installed before the authenticators are built, because these register their counters then.
     let admin = match &draft.config.admin {
         Some(config) => Some(Admin::bind(config, Metrics::install()?, &mut inherited)?),
         None => None,
@@ -57,7 +57,7 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
     Ok(())
 }
 
-/// Takes as many connections as there can be, and says what every bound is that the configuration leaves open.
+/// Sets the maximum number of connections if it isn't configured, and logs the limits that come from the environment.
 fn bound_connections(config: &mut Config) {
     let files = machine::open_files();
     let listen = config.listen();
@@ -65,8 +65,8 @@ fn bound_connections(config: &mut Config) {
     if connections.is_some_and(|connections| !machine::allows(&listen, files, connections)) {
         tracing::warn!(
             open_files = files,
-            "server.max_connections is more than the process may have files open for, with one more for the upstream of \
-             each: raise the limit (ulimit -n, LimitNOFILE=)"
+            "server.max_connections needs more open files than the process may have, because each connection may need a \
+             second one to the upstream: raise the limit (ulimit -n, LimitNOFILE=)"
         );
     }
     let connections = connections.unwrap_or_else(|| machine::connections(&listen, files));

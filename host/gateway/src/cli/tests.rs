@@ -1,4 +1,4 @@
-//! The commands as an operator gives them, with configurations and plugins on disk.
+//! Runs the commands as an operator would, with configurations and plugins on disk.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::testing;
 use crate::testing::simple;
 use crate::testing::write;
 
-/// A folder with a configuration, and a plugin in it.
+/// Makes a folder with a configuration, a plugin and a secret.
 fn folder() -> TempDir {
     let folder = testing::folder(
         r#"
@@ -43,7 +43,7 @@ upstream = "portcullis:whoami"
     folder
 }
 
-/// Runs a command in a folder: what it prints, or the error. FOLDER stands for the folder.
+/// Runs a command and returns its output or its error. In the arguments and the result, FOLDER stands for the folder.
 fn command(folder: &TempDir, arguments: &[&str]) -> Result<String, String> {
     let path = folder.path().display().to_string();
     let arguments = arguments.iter().map(|argument| argument.replace("FOLDER", &path));
@@ -65,7 +65,7 @@ fn explain(folder: &TempDir, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn check_counts_what_is_good() {
+fn check_counts_routes_and_authenticators() {
     assert_eq!(
         command(&folder(), &["check", "--config", "FOLDER/portcullis.toml"]).unwrap(),
         "FOLDER/portcullis.toml: good: 3 routes, 2 authenticators, no sessions\n  /open is public, and / is protected\n  \
@@ -100,7 +100,7 @@ fn check_reports_every_mistake() {
 }
 
 #[test]
-fn explain_tells_who_was_asked_what_and_what_the_upstream_learns() {
+fn explain_shows_what_each_authenticator_read_and_what_the_upstream_gets() {
     let folder = folder();
     let output = explain(
         &folder,
@@ -118,7 +118,7 @@ fn explain_tells_who_was_asked_what_and_what_the_upstream_learns() {
         "asked header authorization: not granted\n",
         "people      grants user \"alice\"",
         "asked header authorization: 26 bytes\n",
-        "goes on     with these headers\n",
+        "forwarded   with these headers\n",
         "x-forwarded-user: alice\n",
         "authorization: (not shown)\n",
     ] {
@@ -130,7 +130,7 @@ fn explain_tells_who_was_asked_what_and_what_the_upstream_learns() {
 }
 
 #[test]
-fn explain_tells_how_a_request_ends() {
+fn explain_shows_the_result_of_a_request() {
     let folder = folder();
     for (arguments, expected) in [
         (
@@ -139,10 +139,10 @@ fn explain_tells_how_a_request_ends() {
         ),
         (
             &["GET", "https://h/open/x"],
-            "route       /open, public, to portcullis:whoami\nopening     /open is public, and / is protected\ngoes on     \
+            "route       /open, public, to portcullis:whoami\nwarning     /open is public, and / is protected\nforwarded   \
              without a user\n",
         ),
-        (&["GET", "http://h/half"], "goes on     without a user\n"),
+        (&["GET", "http://h/half"], "forwarded   without a user\n"),
         (
             &["GET", "http://h/half", "-H", "authorization: Basic !"],
             "answer      401 Unauthorized\n",
@@ -157,7 +157,7 @@ fn explain_tells_how_a_request_ends() {
         ),
         (
             &["GET", "http://h/half/a%2Fb"],
-            "path        a slash may be encoded, where both readings lead here\n",
+            "path        an encoded slash is accepted if every reading of the path leads to this route\n",
         ),
         (
             &["GET", "http://h/half%2Fb"],
@@ -173,7 +173,7 @@ fn explain_tells_how_a_request_ends() {
         ),
         (
             &["POST", "http://h/.portcullis/logout"],
-            "answer      a page of the gateway's own\n",
+            "answer      one of the gateway's own pages\n",
         ),
     ] {
         let output = explain(&folder, arguments);
@@ -182,7 +182,7 @@ fn explain_tells_how_a_request_ends() {
 }
 
 #[test]
-fn inspect_tells_what_a_component_is() {
+fn inspect_describes_a_component() {
     let folder = folder();
     let inspect = |name: &str| {
         let file = format!("FOLDER/{name}");
@@ -193,9 +193,9 @@ fn inspect_tells_what_a_component_is() {
     };
     let output = inspect("simple.wasm").unwrap();
     let compiled = || fs::read_dir(folder.path().join("cache")).unwrap().count();
-    assert_eq!(compiled(), 1, "what was compiled is kept");
+    assert_eq!(compiled(), 1, "the compiled component is cached");
     assert_eq!(inspect("simple.wasm").unwrap(), output);
-    assert_eq!(compiled(), 1, "and found again");
+    assert_eq!(compiled(), 1, "the cached component is used again");
     let component = simple();
     for expected in [
         "contract  portcullis:auth@0.1.0\n",
@@ -215,7 +215,7 @@ fn inspect_tells_what_a_component_is() {
 }
 
 #[test]
-fn a_mistake_on_the_command_line_is_one_of_usage() {
+fn a_mistake_on_the_command_line_is_a_usage_error() {
     for arguments in [
         &["sreve"][..],
         &["serve", "--listen", "localhost"],

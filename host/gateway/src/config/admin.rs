@@ -1,17 +1,17 @@
-//! `[admin]`: the listener for whoever runs the gateway.
+//! `[admin]`: the operator's listener, for metrics and health. Without the section there is no such listener.
 
 use crate::config::Listen;
 use crate::config::reader::Table;
 
-/// The listener for metrics and health.
+/// The settings of the admin listener.
 #[derive(Clone, Debug)]
 pub(crate) struct AdminConfig {
-    /// Where it listens.
+    /// Where to listen.
     pub(crate) listen: Listen,
 }
 
 impl AdminConfig {
-    /// None when the address is missing or wrong.
+    /// Returns `None` if `listen` is missing or wrong.
     pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
         let before = table.place.document().error_count();
         let listen = Listen::read(&mut table, "127.0.0.1:9090");

@@ -1,4 +1,5 @@
-//! `[authenticators.NAME]`: a plugin with its settings, and what it is allowed.
+//! `[authenticators.NAME]`: a plugin with its settings, grants and limits. Plugins in the plugin directory have the same
+//! keys in a file of their own.
 
 use std::fmt;
 use std::path::Path;
@@ -17,13 +18,13 @@ use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::settings::Settings;
 
-/// Most authenticators.
+/// The maximum number of authenticators.
 pub(super) const MAX_AUTHENTICATORS: usize = 256;
 
-/// What an authenticator's name must be.
-pub(super) const NAME: &str = "1 to 64 letters, digits, - and _, the first a letter or digit";
+/// The rule for names, for error messages.
+pub(super) const NAME_RULE: &str = "1 to 64 letters, digits, - and _, beginning with a letter or digit";
 
-/// Whether a text is what [`NAME`] says: safe as it stands in logs, metrics and file names.
+/// Whether a text follows [`NAME_RULE`]. Such a name needs no escaping in logs, metrics and file names.
 pub(super) fn is_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     text.len() <= 64 && text.bytes().all(allowed) && text.starts_with(|first: char| first.is_ascii_alphanumeric())
@@ -32,40 +33,41 @@ pub(super) fn is_name(text: &str) -> bool {
 /// An authenticator.
 #[derive(Debug)]
 pub(crate) struct AuthenticatorConfig {
-    /// What routes and logs call it.
+    /// The name, for routes and logs.
     pub(crate) name: String,
-    /// Where its component comes from.
+    /// Where the component comes from.
     pub(crate) plugin: PluginSource,
-    /// Where the configuration says so.
+    /// The location of `plugin` in the configuration.
     pub(crate) location: Location,
-    /// What the component's SHA-256 must be.
+    /// The required SHA-256 of the component. `None` if any component is accepted.
     pub(crate) sha256: Option<Digest>,
-    /// What the plugin is configured with.
+    /// The settings of the plugin.
     pub(crate) settings: Settings,
-    /// What it may see and reach.
+    /// What the plugin may see and reach.
     pub(crate) grants: Grants,
-    /// How it asks other servers.
+    /// How the plugin's requests to other servers are sent.
     pub(crate) outbound: Outbound,
-    /// What one call may take.
+    /// What the calls of the plugin may cost.
     pub(crate) limits: Limits,
 }
 
 /// Where a component comes from.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum PluginSource {
-    /// The binary, under this name.
+    /// The built-in plugin with this name.
     BuiltIn(String),
-    /// A file.
+    /// A component file.
     File(PathBuf),
 }
 
 impl AuthenticatorConfig {
-    /// An entry of `[authenticators]`. None when anything in it is wrong.
+    /// Reads an entry of `[authenticators]`. Returns `None` if it has any mistake.
     pub(super) fn read(name: String, item: Item<'_>) -> Option<Self> {
         let document = item.place.document();
         let before = document.error_count();
         if !is_name(&name) {
-            item.place.report(format!("an authenticator's name is {NAME}"));
+            item.place
+                .report(format!("an authenticator's name must be {NAME_RULE}"));
         }
         let mut table = item.table()?;
         let plugin = table.require("plugin");
@@ -78,13 +80,13 @@ impl AuthenticatorConfig {
         read.filter(|_| document.error_count() == before)
     }
 
-    /// The description of a plugin in the plugin directory. None when anything in it is wrong.
-    pub(super) fn read_dropped(name: &str, wasm: &Path, mut table: Table<'_>) -> Option<Self> {
+    /// Reads `NAME.toml` of a plugin in the plugin directory. Returns `None` if it has any mistake.
+    pub(super) fn from_directory(name: &str, wasm: &Path, mut table: Table<'_>) -> Option<Self> {
         let document = table.place.document();
         let before = document.error_count();
         if let Some(item) = table.take("plugin") {
             item.place
-                .report(format!("doesn't belong here: the plugin is {}", wasm.display()));
+                .report(format!("isn't allowed here: the plugin is {}", wasm.display()));
         }
         let location = table.place.location().clone();
         let plugin = Some(PluginSource::File(wasm.to_owned()));
@@ -92,7 +94,7 @@ impl AuthenticatorConfig {
         read.filter(|_| document.error_count() == before)
     }
 
-    /// A plugin in the plugin directory that nothing describes.
+    /// Makes the configuration of a plugin in the plugin directory that has no `NAME.toml`.
     pub(super) fn bare(name: &str, wasm: &Path, location: Location) -> Self {
         Self {
             name: name.to_owned(),
@@ -149,7 +151,7 @@ impl fmt::Display for PluginSource {
 }
 
 impl PluginSource {
-    /// A text with a slash, or one that ends in `.wasm`, is a file.
+    /// A value that contains a slash or ends in `.wasm` is the path of a file.
     fn parse(item: Item<'_>) -> Option<Self> {
         let document = item.place.document();
         let text = item.text()?;

@@ -1,4 +1,5 @@
-//! `authorize_with` and `upstream_credentials` of a route: what its upstream decides itself.
+//! `authorize_with` and `upstream_credentials` of a route, which leave decisions to the upstream: whether a user may make a
+//! request, and whether certain credentials are valid.
 
 use std::time::Duration;
 
@@ -12,38 +13,39 @@ use crate::routing::exceptions::RequestPattern;
 use crate::routing::exceptions::UpstreamCredentials;
 use crate::routing::template::Template;
 
-/// What a route asks its upstream about its users.
+/// The authorization request that a route sends to its upstream.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizeWith {
-    /// The question.
+    /// The method and path of the request.
     pub(crate) template: Template,
-    /// How long a yes counts.
-    pub(crate) kept: Duration,
+    /// How long a positive answer is reused.
+    pub(crate) cached_for: Duration,
 }
 
-/// Most requests that one list names.
+/// The maximum number of request patterns in a list.
 const MAX_REQUESTS: usize = 64;
 
-/// `authorize_with` and `authorize_cache` of a route with this path. None: the upstream isn't asked, or it is said wrong.
+/// Reads `authorize_with` and `authorize_cache` of a route with this path. Returns `None` if `authorize_with` isn't set, or
+/// if it is wrong.
 pub(super) fn authorize(table: &mut Table<'_>, route: Option<&CanonicalPath>) -> Option<AuthorizeWith> {
     let with = table.take("authorize_with");
-    let kept = table.take("authorize_cache");
+    let cached_for = table.take("authorize_cache");
     let Some(with) = with else {
-        if let Some(kept) = kept {
-            kept.place.report("nothing is asked here: set authorize_with");
+        if let Some(cached_for) = cached_for {
+            cached_for.place.report("has no effect without authorize_with");
         }
         return None;
     };
-    let kept = kept.and_then(|item| values::duration(item, Duration::ZERO..=LONGEST));
+    let cached_for = cached_for.and_then(|item| values::duration(item, Duration::ZERO..=MAX_CACHE));
     let place = with.place.clone();
     let template = Template::parse(&with.text()?, route?).map_err(|message| place.report(message));
     Some(AuthorizeWith {
         template: template.ok()?,
-        kept: kept.unwrap_or(DEFAULT),
+        cached_for: cached_for.unwrap_or(DEFAULT_CACHE),
     })
 }
 
-/// `upstream_credentials`.
+/// Reads `upstream_credentials`.
 pub(super) fn upstream_credentials(table: &mut Table<'_>, route: Option<&CanonicalPath>) -> UpstreamCredentials {
     let (Some(item), Some(route)) = (table.take("upstream_credentials"), route) else {
         return UpstreamCredentials::default();
@@ -71,7 +73,7 @@ fn exception(item: Item<'_>, route: &CanonicalPath) -> Option<Exception> {
     })
 }
 
-/// A token (RFC 9110, section 11.1).
+/// An authentication scheme (RFC 9110, section 11.1).
 fn scheme(item: Item<'_>) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     item.parse("a scheme of the Authorization header, such as \"token\"", |text| {
@@ -79,5 +81,5 @@ fn scheme(item: Item<'_>) -> Option<String> {
     })
 }
 
-const DEFAULT: Duration = Duration::from_secs(10);
-const LONGEST: Duration = Duration::from_secs(60);
+const DEFAULT_CACHE: Duration = Duration::from_secs(10);
+const MAX_CACHE: Duration = Duration::from_secs(60);

@@ -1,21 +1,21 @@
-//! Bounds of `[server]` on what a client may hold and for how long. A client that keeps to them costs memory that can be
-//! told beforehand; one that doesn't is cut off.
+//! The keys of `[server]` that limit what a client may use and for how long. They bound the memory that a client can take;
+//! a client that exceeds them is cut off.
 
 use std::time::Duration;
 
 use crate::config::reader::Table;
 use crate::config::values;
 
-/// Bounds on a client's connection, once the head of its first request is there.
+/// The limits on a client's connection after it has sent the head of its first request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// How long a connection may be without a request.
+    /// How long a connection may be idle.
     pub(crate) keepalive_timeout: Duration,
-    /// How long a request's body may stand still while it is waited for.
+    /// How long the body of a request may pause.
     pub(crate) body_timeout: Duration,
-    /// How long a client may take nothing of what it is sent.
+    /// How long a client may read nothing of a response.
     pub(crate) send_timeout: Duration,
-    /// Most requests at once on a connection of HTTP/2.
+    /// The maximum number of concurrent requests on an HTTP/2 connection.
     pub(crate) max_streams: u32,
 }
 
@@ -31,7 +31,7 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// Takes its keys out of `[server]`. What isn't said has its default.
+    /// Takes the keys out of `[server]`. Missing keys have their defaults.
     pub(super) fn take(table: &mut Table<'_>) -> Self {
         let mut bounds = Self::default();
         for (key, bound) in [
@@ -39,9 +39,9 @@ impl Bounds {
             ("body_timeout", &mut bounds.body_timeout),
             ("send_timeout", &mut bounds.send_timeout),
         ] {
-            let said = table.take(key);
-            if let Some(said) = said.and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT)) {
-                *bound = said;
+            let item = table.take(key);
+            if let Some(duration) = item.and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT)) {
+                *bound = duration;
             }
         }
         let streams = table.take("max_streams").and_then(|item| item.number(1, MAX_STREAMS));

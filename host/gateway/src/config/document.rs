@@ -1,4 +1,4 @@
-//! One file of a configuration while it is read: its text, the folder that its relative paths start at, and the
+//! One file of a configuration while it is read. It knows the lines of the text, the folder for relative paths, and the
 //! mistakes found so far.
 
 use std::cell::RefCell;
@@ -12,10 +12,10 @@ use toml_span::Span;
 use crate::config::ConfigError;
 use crate::config::error::Location;
 
-/// Largest configuration file, in bytes.
+/// The maximum size of a configuration file, in bytes.
 pub(crate) const MAX_FILE: u64 = 1024 * 1024;
 
-/// The variables that a configuration may refer to. A variable that isn't UTF-8 counts as not set.
+/// The environment variables that a configuration may refer to. A variable that isn't UTF-8 counts as not set.
 pub(crate) struct Environment(HashMap<String, String>);
 
 impl Environment {
@@ -27,7 +27,7 @@ impl Environment {
         Self(std::env::vars_os().filter_map(unicode).collect())
     }
 
-    /// One variable.
+    /// The value of a variable. `None` if it isn't set.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -44,10 +44,10 @@ impl<const N: usize> From<[(&str, &str); N]> for Environment {
     }
 }
 
-/// One file while it is read.
+/// A configuration file while it is read.
 pub(super) struct Document<'a> {
     file: Arc<str>,
-    /// The offset at which each line but the first begins.
+    /// The offset of the beginning of each line, except the first.
     lines: Vec<usize>,
     folder: PathBuf,
     environment: &'a Environment,
@@ -69,7 +69,7 @@ impl<'a> Document<'a> {
         self.environment
     }
 
-    /// A path as the file means it: relative to the folder that the file is in.
+    /// Resolves a path relative to the folder of the file.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
@@ -78,7 +78,7 @@ impl<'a> Document<'a> {
         Location::file(Arc::clone(&self.file))
     }
 
-    /// The line that a span starts at, counted from 1.
+    /// The line at which a span starts, counted from 1.
     pub(super) fn line(&self, span: Span) -> usize {
         self.lines.partition_point(|begin| *begin <= span.start) + 1
     }
@@ -87,7 +87,7 @@ impl<'a> Document<'a> {
         self.errors.borrow_mut().push(error);
     }
 
-    /// How many mistakes there are so far. Where it hasn't grown, what was read in between is sound.
+    /// The number of mistakes found so far. If it hasn't grown, everything that was read in between is valid.
     pub(super) fn error_count(&self) -> usize {
         self.errors.borrow().len()
     }

@@ -1,11 +1,11 @@
-//! What is wrong with a configuration, and where. An error names the file, the line and the whole key, so that nobody
-//! has to search.
+//! Errors in a configuration and their locations. An error names the file, the line and the full key, so that the operator
+//! finds the mistake at once.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A place in a configuration.
+/// A location in a configuration.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Location {
     file: Arc<str>,
@@ -14,7 +14,7 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    /// A file as a whole.
+    /// The location of a whole file.
     pub(crate) fn file(file: impl Into<Arc<str>>) -> Self {
         Self {
             file: file.into(),
@@ -23,18 +23,18 @@ impl Location {
         }
     }
 
-    /// Whether this is that file as a whole.
+    /// Whether this is the location of that whole file.
     pub(crate) fn is_file(&self, path: &Path) -> bool {
         self.key.is_empty() && Path::new(&*self.file) == path
     }
 
-    /// The same place, but at this line, counted from 1.
+    /// The same location with this line, counted from 1.
     pub(crate) fn line(mut self, line: usize) -> Self {
         self.line = Some(line);
         self
     }
 
-    /// A key below this one.
+    /// The location of a key below this one.
     pub(crate) fn key(&self, key: &str) -> Self {
         let bare = !key.is_empty()
             && key
@@ -49,7 +49,7 @@ impl Location {
         Self { key, ..self.clone() }
     }
 
-    /// An item of the list that stands here, counted from 0.
+    /// The location of an item of the list at this location, counted from 0.
     pub(crate) fn index(&self, index: usize) -> Self {
         Self {
             key: format!("{}[{index}]", self.key),
@@ -57,7 +57,8 @@ impl Location {
         }
     }
 
-    /// What is wrong here. Parts of the message may be a plugin's words, so it is held to one line of bounded length.
+    /// Makes an error at this location. A part of the message may come from a plugin, so the message is limited to one line
+    /// of bounded length.
     pub(crate) fn error(&self, message: impl Into<String>) -> ConfigError {
         let mut message = message.into().replace(char::is_control, " ");
         message.truncate(message.floor_char_boundary(MAX_MESSAGE));
@@ -68,7 +69,7 @@ impl Location {
     }
 }
 
-/// In bytes.
+/// The maximum length of a message, in bytes.
 const MAX_MESSAGE: usize = 2048;
 
 impl fmt::Display for Location {
@@ -84,7 +85,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// One mistake: `portcullis.toml:12: server.lisen: unknown key; did you mean "listen"?`
+/// One mistake, such as `portcullis.toml:12: server.lisen: unknown key; did you mean "listen"?`
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct ConfigError {
     location: Location,
@@ -97,12 +98,12 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Every mistake of a configuration, by file and line.
+/// All mistakes of a configuration, sorted by file and line.
 #[derive(Debug)]
 pub(crate) struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// Sorts the mistakes and leaves out what is said twice.
+    /// Sorts the mistakes and removes duplicates.
     pub(crate) fn new(mut errors: Vec<ConfigError>) -> Self {
         errors.sort();
         errors.dedup();
@@ -124,7 +125,7 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// What to say about a name that nobody knows: the nearest known one, or all of them.
+/// Makes the message for an unknown name. It suggests the nearest known name, or lists all of them.
 pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known = Vec::from_iter(known);
     if let Some(nearest) = nearest(name, &known) {
@@ -133,10 +134,10 @@ pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item 
     if known.is_empty() {
         return format!("unknown {what}; there are none");
     }
-    format!("unknown {what}; known are {}", known.join(", "))
+    format!("unknown {what}; expected one of {}", known.join(", "))
 }
 
-/// A known name that is at most a third of its letters away, ignoring case.
+/// Returns the nearest known name, if at most a third of its letters differ, ignoring case.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |known: &str| strsim::osa_distance(&name.to_lowercase(), &known.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known))?;
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_location_names_file_line_and_whole_key() {
+    fn a_location_names_the_file_the_line_and_the_full_key() {
         let file = Location::file("p.toml");
         assert_eq!(file.error("is empty").to_string(), "p.toml: is empty");
         let key = file.line(3).key("routes").index(1).key("path");
@@ -162,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_nearest() {
+    fn the_nearest_known_name_is_suggested() {
         let known = ["listen", "trusted_proxies", "max_age"];
         for (name, expected) in [
             ("lisen", "unknown key; did you mean \"listen\"?"),
             ("Listen", "unknown key; did you mean \"listen\"?"),
             ("max-age", "unknown key; did you mean \"max_age\"?"),
             ("trusted_proxy", "unknown key; did you mean \"trusted_proxies\"?"),
-            ("port", "unknown key; known are listen, trusted_proxies, max_age"),
+            ("port", "unknown key; expected one of listen, trusted_proxies, max_age"),
         ] {
             assert_eq!(unknown("key", name, known), expected);
         }

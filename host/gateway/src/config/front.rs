@@ -1,5 +1,5 @@
-//! `[forward_auth]` and `[ext_authz]`: the endpoints for a proxy that asks the gateway about its own requests, and by what
-//! the gateway knows that it is that proxy.
+//! `[forward_auth]` and `[ext_authz]`: the endpoints for fronts, which are proxies that ask the gateway about their requests.
+//! The gateway recognises a front by its address, its client certificate or a shared token.
 
 use std::fmt;
 
@@ -15,36 +15,36 @@ use crate::config::reader::Place;
 use crate::config::reader::Table;
 use crate::config::secret::secret;
 
-/// Where the gateway listens, and to whom.
+/// The settings of all listeners for clients and fronts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ListenConfig {
     /// The public listener.
     pub(crate) server: ServerConfig,
-    /// Subrequests of a front over HTTP; none: not served.
+    /// The endpoints for fronts over HTTP. `None` if they aren't served.
     pub(crate) forward_auth: Option<ForwardAuthConfig>,
-    /// Subrequests of Envoy over gRPC; none: not served.
+    /// The gRPC endpoint for Envoy. `None` if it isn't served.
     pub(crate) ext_authz: Option<ExtAuthzConfig>,
 }
 
-/// Subrequests over HTTP.
+/// The endpoints for fronts that ask over HTTP.
 #[derive(Clone, Debug)]
 pub(crate) struct ForwardAuthConfig {
-    /// A listener of its own; none: the public one.
+    /// Where the separate listener listens. `None` if the public listener serves the endpoints.
     pub(crate) listen: Option<Listen>,
-    /// TLS of that listener; none: plain HTTP.
+    /// TLS of the separate listener. `None` for plain HTTP.
     pub(crate) tls: Option<TlsConfig>,
-    /// What the front proves itself with; none: its address has to be a trusted proxy's.
+    /// The token by which fronts are recognised. `None` if a front must be a trusted proxy or show a certificate.
     pub(crate) proxy_token: Option<ProxyToken>,
 }
 
 /// Envoy's gRPC service `envoy.service.auth.v3.Authorization`.
 #[derive(Clone, Debug)]
 pub(crate) struct ExtAuthzConfig {
-    /// Where it listens.
+    /// Where to listen.
     pub(crate) listen: Listen,
-    /// TLS; none: HTTP/2 in plain text.
+    /// TLS of the listener. `None` for HTTP/2 in plain text.
     pub(crate) tls: Option<TlsConfig>,
-    /// What the front proves itself with; none: its address has to be a trusted proxy's.
+    /// The token by which fronts are recognised. `None` if a front must be a trusted proxy or show a certificate.
     pub(crate) proxy_token: Option<ProxyToken>,
 }
 
@@ -54,7 +54,7 @@ impl ForwardAuthConfig {
         let place = table.place.clone();
         let tls = table.take("tls").and_then(Item::table).and_then(TlsConfig::read);
         if tls.is_some() && listen.is_none() {
-            place.report("tls needs a listener of its own: set listen");
+            place.report("tls needs a separate listener: set listen");
         }
         let certified = tls.as_ref().is_some_and(TlsConfig::requires_certificates);
         let proxy_token = proxy_token(&mut table, proxies_are_trusted || certified);
@@ -68,14 +68,14 @@ impl ForwardAuthConfig {
 }
 
 impl ExtAuthzConfig {
-    /// None when it can't be told where to listen.
+    /// Returns `None` if `listen` is missing or wrong.
     pub(super) fn read(mut table: Table<'_>, proxies_are_trusted: bool) -> Option<Self> {
         let before = table.place.document().error_count();
         let listen = Listen::read(&mut table, "127.0.0.1:8002");
         if listen.is_none() && table.place.document().error_count() == before {
             table
                 .place
-                .report("the key \"listen\" is missing: Envoy asks over HTTP/2 on an address of its own");
+                .report("the key \"listen\" is missing: the endpoint for Envoy needs a separate listener");
         }
         let tls = table.take("tls").and_then(Item::table).and_then(TlsConfig::read);
         let certified = tls.as_ref().is_some_and(TlsConfig::requires_certificates);
@@ -89,12 +89,12 @@ impl ExtAuthzConfig {
     }
 }
 
-/// A secret of 32 bytes that a front and the gateway share.
+/// A secret of 32 bytes that the gateway shares with its fronts.
 #[derive(Clone)]
 pub(crate) struct ProxyToken([u8; TOKEN]);
 
 impl ProxyToken {
-    /// Reads 64 hexadecimal digits, as dask-gateway's `DASK_GATEWAY_PROXY_TOKEN` has them.
+    /// Parses 64 hexadecimal digits, the format of dask-gateway's `DASK_GATEWAY_PROXY_TOKEN`.
     fn from_hex(text: &str) -> Result<Self, String> {
         let token = decode(text.trim().as_bytes())
             .ok_or("expected 32 random bytes as 64 hexadecimal digits: `portcullis keygen` makes them")?;
@@ -104,7 +104,7 @@ impl ProxyToken {
         Ok(Self(token))
     }
 
-    /// Whether a header's value is this token. The time that it takes says nothing about how much of it is right.
+    /// Whether a header's value is this token. The comparison takes constant time.
     pub(crate) fn is(&self, value: &HeaderValue) -> bool {
         decode(value.as_bytes()).is_some_and(|sent| self.0.ct_eq(&sent).into())
     }
@@ -122,8 +122,8 @@ fn decode(text: &[u8]) -> Option<[u8; TOKEN]> {
     Some(token)
 }
 
-/// The token that the section names, else the environment's. Without any, and where a front is not known otherwise,
-/// whoever reaches the endpoint could say what a front says.
+/// Reads the token from the section, or else from the environment. It is an error if there is none and fronts aren't
+/// recognised in another way, because any client could then use the endpoint.
 fn proxy_token(table: &mut Table<'_>, fronts_are_known: bool) -> Option<ProxyToken> {
     if let Some(item) = table.take("proxy_token") {
         let place = item.place.clone();
@@ -134,7 +134,7 @@ fn proxy_token(table: &mut Table<'_>, fronts_are_known: bool) -> Option<ProxyTok
     let place = &table.place;
     let Some((name, text)) = variable(place.document().environment()) else {
         if !fronts_are_known {
-            report_nobody(place);
+            report_unknown_front(place);
         }
         return None;
     };
@@ -143,12 +143,12 @@ fn proxy_token(table: &mut Table<'_>, fronts_are_known: bool) -> Option<ProxyTok
         .ok()
 }
 
-fn report_nobody(place: &Place<'_>) {
+fn report_unknown_front(place: &Place<'_>) {
     let [ours, compatible] = VARIABLES;
     place.report(format!(
-        "no front is known: list its address in server.trusted_proxies, share a secret with it by proxy_token = \
-         \"file:PATH\", {ours} or {compatible}, or require its certificate by tls.client_ca; otherwise anybody could ask \
-         in its name"
+        "the gateway couldn't recognise a front: list its address in server.trusted_proxies, share a secret with it by \
+         proxy_token = \"file:PATH\", {ours} or {compatible}, or require its certificate by tls.client_ca; otherwise any \
+         client could pretend to be a front"
     ));
 }
 
@@ -168,7 +168,7 @@ mod tests {
     const TEXT: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
     #[test]
-    fn only_the_whole_token_is_the_token() {
+    fn only_the_complete_token_matches() {
         let token = ProxyToken::from_hex(&format!("{TEXT}\n")).unwrap();
         let is = |text: &str| token.is(&HeaderValue::from_str(text).unwrap());
         assert!(is(TEXT) && is(&TEXT.to_uppercase()));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_and_malformed_tokens_are_refused() {
+    fn weak_and_malformed_tokens_are_rejected() {
         for text in ["", "x", &TEXT[..62], &"00".repeat(32), &"zz".repeat(32)] {
             assert!(ProxyToken::from_hex(text).is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! `[authenticators.NAME.grants]`: what a plugin may see and reach.
+//! `[authenticators.NAME.grants]`: what a plugin may see and reach. By default, it sees only the `Authorization` header.
 
 use http::HeaderName;
 use http::header;
@@ -11,7 +11,7 @@ use crate::config::reader::Table;
 use crate::config::secret::text_or_reference;
 use crate::config::values;
 
-/// Reads the table. What isn't said is not granted, but for the `Authorization` header.
+/// Reads the table. Only the `Authorization` header is granted by default.
 pub(super) fn read(mut table: Table<'_>) -> Grants {
     let mut grants = Grants::default();
     if let Some(item) = table.take("headers") {
@@ -34,7 +34,7 @@ fn granted_header(item: Item<'_>) -> Option<HeaderName> {
     let place = item.place.clone();
     let name = values::header_name(item)?;
     if name == header::COOKIE {
-        place.report("a plugin sees no whole Cookie header; name the cookies in `cookies`");
+        place.report("the whole Cookie header can't be granted; list the cookies in `cookies`");
         return None;
     }
     Some(name)
@@ -48,8 +48,8 @@ fn http_grant(item: Item<'_>, private: bool) -> Option<HttpGrant> {
     let grant = grant.and_then(|grant| {
         if grant.is_localhost() && !private {
             return Err(format!(
-                "{grant} is this machine by name, which is never reached so: write its address, such as 127.0.0.1, or \
-                 set private = true beside it"
+                "{grant} names this machine, which can't be reached by name: write its address, such as 127.0.0.1, or \
+                 set private = true in the same grants"
             ));
         }
         Ok(grant)

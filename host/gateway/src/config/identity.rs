@@ -1,4 +1,5 @@
-//! `[routes.identity]`: what an upstream learns about the user, and in which headers.
+//! `[routes.identity]`: the identity headers, which tell an upstream who the user is. The gateway removes them from every
+//! request of a client.
 
 use http::HeaderName;
 use http::HeaderValue;
@@ -13,7 +14,7 @@ use crate::config::reader::Table;
 use crate::config::secret::secret;
 use crate::config::values;
 
-/// What an upstream learns about the user. No client may send one of these headers itself.
+/// The identity headers of a route.
 #[derive(Clone, Debug)]
 pub(crate) struct IdentityHeaders {
     /// Carries the user's name.
@@ -22,22 +23,22 @@ pub(crate) struct IdentityHeaders {
     pub(crate) groups: HeaderName,
     /// Carries `true` or `false`.
     pub(crate) admin: Option<HeaderName>,
-    /// The attributes that are sent.
+    /// Carry the attributes.
     pub(crate) attributes: Vec<AttributeHeader>,
-    /// Sent with the user's name as `Authorization: Basic`.
+    /// The password that is sent with the user's name as `Authorization: Basic`.
     pub(crate) basic_password: Option<Secret>,
-    /// Sent beside the user's name, so that the upstream knows who says it. The values are marked as sensitive.
+    /// Prove to the upstream that the identity comes from the gateway. The values are marked as sensitive.
     pub(crate) shared_secret: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// A header that carries an attribute.
+/// An attribute and the header that carries it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct AttributeHeader {
-    /// Whose word the attribute is; none: whoever vouches for the user.
+    /// The authenticator that the attribute comes from. `None` for the only authenticator of the route.
     pub(crate) authenticator: Option<String>,
-    /// The attribute's name. Two authenticators may well mean different things by it.
+    /// The name of the attribute. Its meaning may differ between authenticators.
     pub(crate) attribute: String,
-    /// Carries its value.
+    /// Carries the value of the attribute.
     pub(crate) header: HeaderName,
 }
 
@@ -55,18 +56,18 @@ impl Default for IdentityHeaders {
 }
 
 impl IdentityHeaders {
-    /// Every header name that carries identity.
+    /// The names of all identity headers.
     pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
         let attributes = self.attributes.iter().map(|attribute| &attribute.header);
-        self.always().chain(attributes)
+        self.common().chain(attributes)
     }
 
-    /// Whether the upstream takes whoever has a secret for the gateway.
+    /// Whether the upstream recognises the gateway by a secret.
     pub(crate) fn has_secret(&self) -> bool {
         self.basic_password.is_some() || !self.shared_secret.is_empty()
     }
 
-    /// The same, for an upstream that isn't trusted with secrets.
+    /// Removes the secrets, for an upstream that isn't trusted with them.
     pub(crate) fn without_secrets(self) -> Self {
         Self {
             basic_password: None,
@@ -75,8 +76,8 @@ impl IdentityHeaders {
         }
     }
 
-    /// The headers that don't depend on who vouches for the user.
-    fn always(&self) -> impl Iterator<Item = &HeaderName> {
+    /// The headers that don't depend on the authenticator.
+    fn common(&self) -> impl Iterator<Item = &HeaderName> {
         let secrets = self.shared_secret.iter().map(|(name, _)| name);
         [&self.user, &self.groups].into_iter().chain(&self.admin).chain(secrets)
     }
@@ -101,20 +102,20 @@ impl IdentityHeaders {
             basic_password,
             shared_secret: shared_secret.unwrap_or_default(),
         };
-        for name in headers.doubled() {
-            table.place.report(format!("the header {name} carries two things"));
+        for name in headers.duplicates() {
+            table.place.report(format!("the header {name} is used twice"));
         }
         table.finish();
         headers
     }
 
-    /// The headers that would carry two things at once. Attributes of two authenticators may share one: only one of them
-    /// vouches for a user.
-    fn doubled(&self) -> Vec<&HeaderName> {
-        let always = self.always().map(|header| (header, None));
+    /// Returns the headers that are used twice. Attributes of different authenticators may share a header, because a user is
+    /// authenticated by only one of them.
+    fn duplicates(&self) -> Vec<&HeaderName> {
+        let common = self.common().map(|header| (header, None));
         let attributes = self.attributes.iter();
         let attributes = attributes.map(|carried| (&carried.header, carried.authenticator.as_ref()));
-        let carried = Vec::from_iter(always.chain(attributes));
+        let carried = Vec::from_iter(common.chain(attributes));
         let clash = |(index, (header, whose)): &(usize, &(&HeaderName, Option<&String>))| {
             carried.iter().take(*index).any(|(earlier, others)| {
                 fold(earlier) == fold(header) && (whose.is_none() || others.is_none() || whose == others)
@@ -125,7 +126,7 @@ impl IdentityHeaders {
     }
 }
 
-/// `{ email = "X-Email" }` of whoever vouches, or `{ hub = { email = "X-Email" } }` of that authenticator only.
+/// Reads `{ email = "X-Email" }`, or `{ hub = { email = "X-Email" } }` for the attributes of one authenticator.
 fn attributes(table: Table<'_>) -> Vec<AttributeHeader> {
     let mut attributes = Vec::new();
     let mut add = |authenticator: Option<&String>, attribute, item| {
@@ -146,7 +147,7 @@ fn attributes(table: Table<'_>) -> Vec<AttributeHeader> {
     attributes
 }
 
-/// `{ "X-Portcullis-Secret" = "file:secret" }`.
+/// Reads `{ "X-Portcullis-Secret" = "file:secret" }`.
 fn shared_secret(table: Table<'_>) -> Vec<(HeaderName, HeaderValue)> {
     let entry = |(name, item): (String, Item<'_>)| {
         let place = item.place.clone();
@@ -155,16 +156,16 @@ fn shared_secret(table: Table<'_>) -> Vec<(HeaderName, HeaderValue)> {
             return None;
         };
         let value = secret(item);
-        let name = unless_reserved(name, &place)?;
-        Some((name, sensitive(value?.expose(), &place)?))
+        let name = unreserved(name, &place)?;
+        Some((name, secret_value(value?.expose(), &place)?))
     };
     table.into_entries().filter_map(entry).collect()
 }
 
-fn sensitive(secret: &str, place: &Place<'_>) -> Option<HeaderValue> {
-    if secret.len() < SHORTEST_SECRET || secret.bytes().any(|byte| !byte.is_ascii_graphic()) {
+fn secret_value(secret: &str, place: &Place<'_>) -> Option<HeaderValue> {
+    if secret.len() < MIN_SECRET || secret.bytes().any(|byte| !byte.is_ascii_graphic()) {
         place.report(format!(
-            "expected at least {SHORTEST_SECRET} letters, digits and signs without spaces: `portcullis keygen` makes a \
+            "expected at least {MIN_SECRET} printable ASCII characters without spaces: `portcullis keygen` makes a \
              secret"
         ));
         return None;
@@ -176,19 +177,19 @@ fn sensitive(secret: &str, place: &Place<'_>) -> Option<HeaderValue> {
 
 fn header(item: Item<'_>) -> Option<HeaderName> {
     let place = item.place.clone();
-    unless_reserved(values::header_name(item)?, &place)
+    unreserved(values::header_name(item)?, &place)
 }
 
-fn unless_reserved(name: HeaderName, place: &Place<'_>) -> Option<HeaderName> {
+fn unreserved(name: HeaderName, place: &Place<'_>) -> Option<HeaderName> {
     if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| fold(&name).starts_with(prefix)) {
-        place.report(format!("{name} means something else in HTTP"));
+        place.report(format!("{name} has another meaning in HTTP"));
         return None;
     }
     Some(name)
 }
 
-/// Whoever guesses the secret can say to be anybody.
-const SHORTEST_SECRET: usize = 16;
+/// The minimum length of a shared secret. A client that guesses it can pretend to be any user.
+const MIN_SECRET: usize = 16;
 
 const RESERVED: [HeaderName; 17] = [
     header::AUTHORIZATION,

@@ -1,4 +1,4 @@
-//! `[authenticators.NAME.limits]`: what the calls of a plugin may cost.
+//! `[authenticators.NAME.limits]`: the resources that the calls of a plugin may use, and how often it is called.
 
 use std::num::NonZero;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use portcullis::Limits;
 use crate::config::reader::Table;
 use crate::config::values;
 
-/// Reads the table. What isn't said has its default.
+/// Reads the table. Missing keys have their defaults.
 pub(super) fn read(mut table: Table<'_>) -> Limits {
     let mut limits = Limits::default();
     if let Some(deadline) = table

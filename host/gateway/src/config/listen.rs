@@ -1,4 +1,5 @@
-//! `listen` of every section: a TCP address, a Unix socket, or a socket that systemd opened; one of them or a list.
+//! `listen` of every section: one value or a list. Each value is a TCP address, a Unix socket, or the name of sockets that
+//! systemd opened.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,17 +12,17 @@ use toml_span::value::ValueInner;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
 
-/// Where a listener listens.
+/// The addresses of a listener.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Listen {
-    /// All places, at least one.
+    /// All addresses, at least one.
     pub(crate) addresses: Vec<ListenAddress>,
-    /// The permissions of the Unix sockets among them. Whoever may write to one may connect.
+    /// The permissions of the Unix sockets among them. A process that may write to a socket may connect to it.
     pub(crate) unix_mode: u32,
 }
 
 impl Listen {
-    /// One place.
+    /// Listens on a single address.
     pub(crate) fn at(address: ListenAddress) -> Self {
         Self {
             addresses: vec![address],
@@ -29,7 +30,7 @@ impl Listen {
         }
     }
 
-    /// Whether only programs of this machine can connect, and by TCP.
+    /// Whether all addresses are loopback addresses. Unix sockets and sockets from systemd don't count as loopback.
     pub(crate) fn is_loopback(&self) -> bool {
         let is_loopback = |address: &ListenAddress| match address {
             ListenAddress::Tcp(address) => address.ip().is_loopback(),
@@ -38,7 +39,7 @@ impl Listen {
         self.addresses.iter().all(is_loopback)
     }
 
-    /// `listen` and `unix_mode`; none: there is no `listen`, or it is wrong.
+    /// Reads `listen` and `unix_mode`. Returns `None` if `listen` is missing or wrong.
     pub(super) fn read(table: &mut Table<'_>, example: &str) -> Option<Self> {
         let mode = table.take("unix_mode");
         let item = table.take("listen");
@@ -47,8 +48,7 @@ impl Listen {
         if let Some(item) = mode {
             let is_unix = |address: &ListenAddress| matches!(address, ListenAddress::Unix(_));
             if !addresses.iter().any(is_unix) {
-                item.place
-                    .report("there is no Unix socket in listen that it could be the mode of");
+                item.place.report("applies to Unix sockets, and listen has none");
             }
             let read = item.parse("permissions as octal digits, such as \"0660\"", |text| {
                 u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777)
@@ -62,7 +62,7 @@ impl Listen {
     }
 }
 
-/// One place to listen at.
+/// One address to listen on.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum ListenAddress {
     /// The sockets that systemd passed under this name (`FileDescriptorName=`).
@@ -103,7 +103,7 @@ fn addresses(item: Item<'_>, example: &str) -> Vec<ListenAddress> {
         _ => vec![item],
     };
     if items.is_empty() {
-        place.report("it has no address");
+        place.report("the list is empty; it needs at least one address");
     }
     if items.len() > MAX_ADDRESSES {
         place.report(format!("more than {MAX_ADDRESSES} addresses"));
@@ -120,10 +120,10 @@ fn addresses(item: Item<'_>, example: &str) -> Vec<ListenAddress> {
             ListenAddress::Unix(path) => ListenAddress::Unix(place.document().path(&path.to_string_lossy())),
             other => other,
         };
-        // A port of 0 is another one each time.
+        // With port 0, the system chooses a different port for each address.
         let is_any = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
         if !is_any && !seen.insert(address.clone()) {
-            place.report(format!("{address} is there twice"));
+            place.report(format!("{address} is listed twice"));
             continue;
         }
         addresses.push(address);
@@ -131,7 +131,7 @@ fn addresses(item: Item<'_>, example: &str) -> Vec<ListenAddress> {
     addresses
 }
 
-/// Open to nobody else.
+/// Only the gateway's own user may connect.
 const UNIX_MODE: u32 = 0o600;
 const MAX_ADDRESSES: usize = 16;
 
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_says_what_it_is() {
+    fn an_address_is_parsed_and_displayed() {
         for text in [
             "127.0.0.1:8000",
             "[::]:8000",

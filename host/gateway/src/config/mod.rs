@@ -1,11 +1,10 @@
-//! The gateway's configuration: one TOML file, and the files in the plugin directory. Every value is parsed into the
-//! type that the rest of the gateway uses, and everything that is wrong is reported at once, with its line.
+//! The gateway's configuration: one TOML file, and the files in the plugin directory. Every value is parsed into the type
+//! that the rest of the gateway uses, and all mistakes are reported together, each with its file, line and key.
 
 mod admin;
 mod authenticator;
 mod authorize;
 mod bounds;
-mod contradictions;
 mod document;
 mod error;
 mod front;
@@ -27,6 +26,7 @@ mod session;
 mod settings;
 mod tls;
 mod upstream;
+mod validate;
 mod values;
 
 use std::collections::HashMap;
@@ -74,31 +74,31 @@ use reader::Item;
 use reader::Table;
 use upstream::Upstreams;
 
-/// What a configuration says.
+/// A complete configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     /// The public listener.
     pub(crate) server: ServerConfig,
-    /// Metrics and health; none: they are not served.
+    /// The listener for metrics and health. `None` if they aren't served.
     pub(crate) admin: Option<AdminConfig>,
-    /// Subrequests of a front over HTTP; none: not served.
+    /// The endpoints for fronts over HTTP. `None` if they aren't served.
     pub(crate) forward_auth: Option<ForwardAuthConfig>,
-    /// Subrequests of Envoy over gRPC; none: not served.
+    /// The gRPC endpoint for Envoy. `None` if it isn't served.
     pub(crate) ext_authz: Option<ExtAuthzConfig>,
-    /// Session cookies; none: every request is authenticated by its own credentials.
+    /// Session cookies. `None` if every request is authenticated by its own credentials.
     pub(crate) session: Option<SessionConfig>,
-    /// Where the compiled form of plugins is kept.
+    /// The cache of compiled plugins, and the memory that plugins may use.
     pub(crate) plugins: PluginsConfig,
     /// The acceptors of Kerberos tokens.
     pub(crate) negotiate: Vec<NegotiateConfig>,
-    /// Every authenticator, those of the plugin directory included.
+    /// All authenticators, including those of the plugin directory.
     pub(crate) authenticators: Vec<AuthenticatorConfig>,
-    /// The routes, in the file's order.
+    /// The routes, in the order of the file.
     pub(crate) routes: Vec<RouteConfig>,
 }
 
 impl Config {
-    /// Where the gateway listens, and to whom.
+    /// The settings of all listeners for clients and fronts.
     pub(crate) fn listen(&self) -> ListenConfig {
         ListenConfig {
             server: self.server.clone(),
@@ -108,20 +108,20 @@ impl Config {
     }
 }
 
-/// A configuration as far as it could be read, and what is wrong with it.
+/// The valid parts of a configuration, and its mistakes.
 ///
-/// Whoever loads the plugins adds what they say about their settings, so that the operator sees all mistakes at once.
-/// What is wrong is left out of `config`, or stands there with its default.
+/// The mistakes that plugins find in their settings are added later, so that the operator sees all mistakes together. A
+/// value with a mistake is missing from `config`, or has its default there.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    /// What could be read.
+    /// The valid parts.
     pub(crate) config: Config,
-    /// What could not.
+    /// The mistakes.
     pub(crate) errors: Vec<ConfigError>,
 }
 
 impl Draft {
-    /// Reads a configuration file, and the plugin directory that it names.
+    /// Reads a configuration file and its plugin directory.
     pub(crate) fn read(path: &Path, environment: &Environment) -> Self {
         match read_text(path, document::MAX_FILE) {
             Ok(text) => Self::parse(path, &text, environment),
@@ -135,7 +135,7 @@ impl Draft {
         }
     }
 
-    /// What holds when there is no configuration file.
+    /// The configuration that is used without a configuration file.
     pub(crate) fn built_in(environment: &Environment) -> Self {
         Self::parse(
             Path::new("built-in configuration"),
@@ -184,21 +184,21 @@ impl Draft {
         }
 
         let mut names = Vec::new();
-        let mut dropped = directory
+        let mut found = directory
             .map(|directory| directory.search(environment))
             .unwrap_or_default();
         let configured = root.take("authenticators").and_then(Item::table);
         for (name, item) in configured.into_iter().flat_map(Table::into_entries) {
-            if let Some((_, wasm)) = dropped.names.iter().find(|(dropped, _)| *dropped == name) {
+            if let Some((_, wasm)) = found.names.iter().find(|(other, _)| *other == name) {
                 item.place
                     .report(format!("{} in the plugin directory has the same name", wasm.display()));
             }
             names.push(name.clone());
             self.config.authenticators.extend(AuthenticatorConfig::read(name, item));
         }
-        names.extend(dropped.names.into_iter().map(|(name, _)| name));
-        self.config.authenticators.append(&mut dropped.authenticators);
-        self.errors.append(&mut dropped.errors);
+        names.extend(found.names.into_iter().map(|(name, _)| name));
+        self.config.authenticators.append(&mut found.authenticators);
+        self.errors.append(&mut found.errors);
         if names.len() > authenticator::MAX_AUTHENTICATORS {
             root.place.report(format!(
                 "more than {} authenticators",
@@ -209,32 +209,32 @@ impl Draft {
         let upstreams = Upstreams::read(root.take("upstreams"));
         self.config.routes = routes(&mut root, &names, &upstreams, has_front);
         root.finish();
-        self.report_granted_sessions();
-        self.report_unknown_acceptors(&acceptor_names);
+        self.validate_granted_cookies();
+        self.validate_granted_acceptors(&acceptor_names);
     }
 
-    fn report_unknown_acceptors(&mut self, known: &[String]) {
+    fn validate_granted_acceptors(&mut self, known: &[String]) {
         let known = Vec::from_iter(known.iter().map(String::as_str));
         for authenticator in &self.config.authenticators {
             let granted = authenticator.grants.negotiate.as_deref();
             if let Some(name) = granted.filter(|name| !known.contains(name)) {
                 let unknown = unknown("acceptor", name, known.iter().copied());
                 let message = format!(
-                    "grants.negotiate names {name:?}, and there is no [negotiate.NAME] of that name: {unknown}"
+                    "grants.negotiate names {name:?}, but there is no [negotiate.NAME] of that name: {unknown}"
                 );
                 self.errors.push(authenticator.location.error(message));
             }
         }
     }
 
-    /// A plugin that reads the gateway's own cookie could pass as its owner.
-    fn report_granted_sessions(&mut self) {
+    /// A plugin that can read session cookies could impersonate their users.
+    fn validate_granted_cookies(&mut self) {
         let Some(session) = &self.config.session else { return };
         let is_session = |cookie: &String| cookie.strip_prefix("__Host-").unwrap_or(cookie) == session.cookie;
         let granted = self.config.authenticators.iter();
         let granted = granted.filter(|authenticator| authenticator.grants.cookies.iter().any(is_session));
         self.errors.extend(granted.map(|authenticator| {
-            let message = "grants.cookies names the gateway's own session cookie, which no plugin may see";
+            let message = "grants.cookies names the gateway's own session cookie, which can't be granted to a plugin";
             authenticator.location.error(message)
         }));
     }

@@ -1,4 +1,5 @@
-//! `[negotiate.NAME]`: the keys of a Kerberos service, and the helper that accepts tokens with them.
+//! `[negotiate.NAME]`: an acceptor of Kerberos tokens, with the keys of the service and the helper program that uses them.
+//! Authenticators refer to it by name in `grants.negotiate`.
 
 mod helper;
 
@@ -6,7 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::authenticator::NAME;
+use crate::config::authenticator::NAME_RULE;
 use crate::config::authenticator::is_name;
 use crate::config::document::Environment;
 use crate::config::error::Location;
@@ -16,50 +17,50 @@ use crate::config::reader::Table;
 use crate::config::values;
 use crate::files::private_file;
 
-/// An acceptor of tokens.
+/// An acceptor of Kerberos tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct NegotiateConfig {
-    /// What grants and logs call it.
+    /// The name, for grants and logs.
     pub(crate) name: String,
-    /// Where the configuration names its keytab.
+    /// The location of `keytab` in the configuration.
     pub(crate) location: Location,
-    /// The keys, in a file that is closed to others.
+    /// The file with the keys. Other users can't access it.
     pub(crate) keytab: PathBuf,
-    /// Whose keys of the keytab: `HTTP`, or `HTTP@gateway.example`.
+    /// The service whose keys are used, such as `HTTP` or `HTTP@gateway.example`.
     pub(crate) service: String,
-    /// The program that accepts tokens.
+    /// The helper program, which accepts tokens.
     pub(crate) helper: PathBuf,
-    /// How many helpers run at once.
+    /// The maximum number of helper processes.
     pub(crate) workers: usize,
-    /// How long one token may take.
+    /// How long a helper may take for one token.
     pub(crate) deadline: Duration,
-    /// What is made of a token's channel bindings.
+    /// Whether tokens must be bound to their TLS connection.
     pub(crate) channel_bindings: ChannelBindings,
-    /// The folder in which helpers remember the tokens that they accepted.
+    /// The folder in which helpers record the tokens that they have accepted.
     pub(crate) replay_cache: PathBuf,
-    /// Further settings of the Kerberos library.
+    /// A file with further settings of the Kerberos library.
     pub(crate) krb5_config: Option<PathBuf>,
 }
 
-/// What is made of the channel bindings that a token has (RFC 5056, RFC 5929).
+/// How the channel bindings of a token are checked (RFC 5056, RFC 5929).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum ChannelBindings {
-    /// A token that is bound to something must be bound to its connection.
+    /// If a token has channel bindings, they must be those of its connection.
     #[default]
     IfSent,
-    /// Nobody looks at them.
+    /// Channel bindings are ignored.
     Off,
-    /// A token must be bound to its connection.
+    /// A token must have the channel bindings of its connection.
     Require,
 }
 
 impl NegotiateConfig {
-    /// An entry of `[negotiate]`. None when anything in it is wrong.
+    /// Reads an entry of `[negotiate]`. Returns `None` if it has any mistake.
     pub(super) fn read(name: String, item: Item<'_>, environment: &Environment) -> Option<Self> {
         let document = item.place.document();
         let before = document.error_count();
         if !is_name(&name) {
-            item.place.report(format!("an acceptor's name is {NAME}"));
+            item.place.report(format!("an acceptor's name must be {NAME_RULE}"));
         }
         let mut table = item.table()?;
         let keytab = table.require("keytab");
@@ -100,7 +101,7 @@ impl NegotiateConfig {
     }
 }
 
-/// The path of a file, absolute, as the helper runs in another folder.
+/// Returns an absolute path, because the helper runs in another folder.
 fn path(place: &Place<'_>, text: &str) -> Option<PathBuf> {
     let absolute = std::path::absolute(place.document().path(text));
     absolute.map_err(|error| place.report(error.to_string())).ok()
@@ -110,11 +111,11 @@ fn keytab_file(item: Item<'_>) -> Option<PathBuf> {
     let place = item.place.clone();
     let path = path(&place, &item.text()?)?;
     match private_file(&path, MAX_KEYTAB) {
-        // MIT krb5, "The Kerberos keytab file format": 5, and then the version.
+        // MIT krb5, "The Kerberos keytab file format": the first byte is 5, the second is the version.
         Ok(bytes) if matches!(*bytes, [5, 1 | 2, ..]) => Some(path),
         Ok(_) => {
             place.report(format!(
-                "{} is no keytab; `ktadd -k FILE PRINCIPAL` in kadmin makes one",
+                "{} is not a keytab; `ktadd -k FILE PRINCIPAL` in kadmin makes one",
                 path.display()
             ));
             None
@@ -126,7 +127,7 @@ fn keytab_file(item: Item<'_>) -> Option<PathBuf> {
     }
 }
 
-/// RFC 2743, section 4.1: a service, with or without a host.
+/// A service name with an optional host (RFC 2743, section 4.1).
 fn service(text: &str) -> Option<String> {
     let part = |text: &str| {
         !text.is_empty()
@@ -154,7 +155,7 @@ fn existing_file(item: Item<'_>) -> Option<PathBuf> {
     let place = item.place.clone();
     let path = path(&place, &item.text()?)?;
     if path.display().to_string().contains(':') {
-        place.report("can't have a colon in its path: the Kerberos library takes it for two files");
+        place.report("the path can't contain a colon, because the Kerberos library treats it as a separator");
         return None;
     }
     match std::fs::File::open(&path) {
@@ -166,14 +167,14 @@ fn existing_file(item: Item<'_>) -> Option<PathBuf> {
     }
 }
 
-/// One folder for all gateways of a user on a machine, so that a token which one accepted is a replay to the next.
+/// By default, all gateways of a user on a machine share one folder, so that a token is accepted by only one of them.
 fn replay_cache(table: &mut Table<'_>, environment: &Environment) -> Option<PathBuf> {
     if let Some(item) = table.take("replay_cache") {
         let place = item.place.clone();
         return path(&place, &item.text()?).filter(|path| {
             let colon = path.display().to_string().contains(':');
             if colon {
-                place.report("can't have a colon in its path: the Kerberos library takes it for two");
+                place.report("the path can't contain a colon, because the Kerberos library treats it as a separator");
             }
             !colon
         });
@@ -183,13 +184,13 @@ fn replay_cache(table: &mut Table<'_>, environment: &Environment) -> Option<Path
     let folder = folder.filter(|folder| folder.is_absolute());
     if folder.is_none() {
         table.place.report(
-            "there is no place to remember accepted tokens: set replay_cache to a folder of the gateway's own, or HOME",
+            "there is no folder for the replay cache: set replay_cache to a folder that only the gateway uses, or set HOME",
         );
     }
     folder
 }
 
-/// Largest keytab, in bytes.
+/// The maximum size of a keytab, in bytes.
 const MAX_KEYTAB: u64 = 1 << 20;
 const DEFAULT_WORKERS: usize = 2;
 const MAX_WORKERS: usize = 64;

@@ -1,5 +1,5 @@
-//! The keys `http_…` of `[authenticators.NAME]`: how a plugin's requests to other servers are sent. What they add is read
-//! here and handed to the sender, and never to the plugin.
+//! The keys `http_…` of `[authenticators.NAME]`: how a plugin's requests to other servers are sent. The plugin never sees the
+//! headers and certificates that are added to its requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::config::values;
 use crate::tls::pem::authorities;
 use crate::tls::trust;
 
-/// Longest secret in a header, in bytes; servers take about this much.
+/// The maximum length of a secret in a header, in bytes. Most servers accept headers of about this size.
 const MAX_HEADER: usize = 8192;
 
 const MAX_FLOOR: Duration = Duration::from_secs(3600);
@@ -46,7 +46,7 @@ fn tls(table: &mut Table<'_>, outbound: Outbound) -> Outbound {
     let (roots_asked, place) = (roots.is_some(), pair.as_ref().map(|(_, key)| key.place.clone()));
     let identity = pair.and_then(pem::identity);
     let roots = roots.and_then(|item| pem::file(item, authorities));
-    // What is wrong is known by now, and the rest need not be made.
+    // There is nothing to configure, or a mistake has been reported already.
     if roots_asked != roots.is_some() || (!roots_asked && identity.is_none()) {
         return outbound;
     }
@@ -98,7 +98,7 @@ fn header(name: &str, item: Item<'_>) -> Option<(HeaderName, HeaderValue)> {
     let place = item.place.clone();
     let name = name.parse::<HeaderName>();
     if name.is_err() {
-        place.report("is no header name");
+        place.report("is not a header name");
     }
     let secret = secret(item)?;
     if secret.expose().len() > MAX_HEADER {
@@ -107,7 +107,7 @@ fn header(name: &str, item: Item<'_>) -> Option<(HeaderName, HeaderValue)> {
     }
     let value = HeaderValue::try_from(secret.expose());
     if value.is_err() {
-        place.report("the secret has characters that a header can't have, such as a line break");
+        place.report("the secret contains a character that isn't allowed in a header, such as a line break");
     }
     name.ok().zip(value.ok())
 }

@@ -1,4 +1,5 @@
-//! `[[server.passthrough]]`: TLS connections that are for somebody else, told by the host that they name.
+//! `[[server.passthrough]]`: TLS connections that are forwarded without being decrypted. Rules match the host name in the
+//! first TLS message (SNI).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,28 +11,28 @@ use crate::config::ListenAddress;
 use crate::config::reader::Item;
 use crate::config::reader::Place;
 
-/// Most rules.
+/// The maximum number of rules.
 const MAX_RULES: usize = 64;
 
-/// Connections that go on as they are.
+/// A rule for connections that are forwarded without being decrypted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PassthroughConfig {
-    /// What their ClientHello names.
+    /// The host names to which the rule applies.
     pub(crate) sni: SniPattern,
-    /// Where they go: host and port.
+    /// The host and port to which the connections are forwarded.
     pub(crate) upstream: String,
-    /// How many there may be at once.
+    /// The maximum number of concurrent connections.
     pub(crate) max_connections: usize,
 }
 
-/// Host names, in lower case.
+/// A pattern for host names, in lower case.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum SniPattern {
-    /// `daskgateway-*`: whatever begins with this.
+    /// All names that begin with this text, written `daskgateway-*`.
     Beginning(String),
-    /// `*.example.com`: whatever ends with this dot and what follows.
+    /// All names that end with this text, which begins with a dot, written `*.example.com`.
     Below(String),
-    /// This one.
+    /// Exactly this name.
     Host(String),
 }
 
@@ -49,7 +50,7 @@ impl SniPattern {
         is_part(&text).then_some(Self::Host(text))
     }
 
-    /// Whether a host, in lower case, is one of these.
+    /// Whether the pattern matches a host name, which must be in lower case.
     pub(crate) fn covers(&self, host: &str) -> bool {
         match self {
             Self::Beginning(beginning) => host.len() > beginning.len() && host.starts_with(beginning),
@@ -69,12 +70,12 @@ impl fmt::Display for SniPattern {
     }
 }
 
-/// The rules of a listener at these places, which speaks TLS or doesn't.
+/// Reads the rules of the listener on these addresses. They need a listener with TLS.
 pub(super) fn rules(item: Item<'_>, listen: &Listen, has_tls: bool) -> Vec<PassthroughConfig> {
     let place = item.place.clone();
     let items = item.list();
     if !items.is_empty() && !has_tls {
-        place.report("tells connections apart by their TLS, which the listener doesn't speak: set server.tls");
+        place.report("needs TLS on the listener: set server.tls");
     }
     if items.len() > MAX_RULES {
         place.report(format!("more than {MAX_RULES} entries"));
@@ -102,7 +103,7 @@ fn rule(item: Item<'_>, listen: &Listen) -> Option<PassthroughConfig> {
     let upstream = table.require("upstream").and_then(|item| {
         let place = item.place.clone();
         let upstream = item.parse("a host and a port, such as \"127.0.0.1:8786\"", host_and_port)?;
-        report_circle(&place, &upstream, listen);
+        report_loop(&place, &upstream, listen);
         Some(upstream)
     });
     let max_connections = table.take("max_connections");
@@ -121,8 +122,8 @@ fn host_and_port(text: &str) -> Option<String> {
     (is_whole && !text.contains('@')).then(|| text.to_owned())
 }
 
-/// A connection that came back to the listener would be passed on again, until no more could be held.
-fn report_circle(place: &Place<'_>, upstream: &str, listen: &Listen) {
+/// A connection that is forwarded to the same listener would be forwarded again, until no more connections can be opened.
+fn report_loop(place: &Place<'_>, upstream: &str, listen: &Listen) {
     let Ok(upstream) = upstream.parse::<SocketAddr>() else {
         return;
     };
@@ -134,7 +135,7 @@ fn report_circle(place: &Place<'_>, upstream: &str, listen: &Listen) {
         ListenAddress::Systemd(_) | ListenAddress::Unix(_) => false,
     };
     if listen.addresses.iter().any(is_there) {
-        place.report("is where the gateway itself listens");
+        place.report("is an address on which the gateway itself listens");
     }
 }
 
@@ -147,7 +148,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn a_pattern_covers_the_hosts_that_it_says() {
+    fn a_pattern_covers_matching_hosts_only() {
         for (pattern, covered, others) in [
             ("daskgateway-*", &["daskgateway-a", "daskgateway-a.b"][..], &["daskgateway-", "daskgateway", "x-daskgateway-a"][..]),
             ("*.example.com", &["a.example.com", "a.b.example.com"], &["example.com", ".example.com", "aexample.com"]),
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_cover_everything_or_nothing_is_no_pattern() {
+    fn a_pattern_that_would_cover_all_hosts_or_none_is_rejected() {
         for text in ["", "*", "**", "a*b", "*a", "*.", "*..a", "a.*.b", "a b", "a:443", "*.*"] {
             assert!(SniPattern::parse(text).is_none(), "{text}");
         }

@@ -1,4 +1,5 @@
-//! Keys that name PEM files: a certificate with its key, or authorities.
+//! Reads keys whose values are PEM files: a certificate with its private key, or certificate authorities. A certificate and
+//! its key must be set together.
 
 use std::path::Path;
 
@@ -8,8 +9,7 @@ use crate::tls::pem::certificates;
 use crate::tls::pem::private_key;
 use crate::tls::trust::ClientIdentity;
 
-/// The items of a certificate and of its key, by their names. Neither makes sense alone: none also where one is missing,
-/// which is reported.
+/// Takes the items of a certificate and of its key. Returns `None` if both are missing, or if one is, which is an error.
 pub(super) fn pair<'a>(
     table: &mut Table<'a>,
     certificate: &'static str,
@@ -17,25 +17,25 @@ pub(super) fn pair<'a>(
 ) -> Option<(Item<'a>, Item<'a>)> {
     match (table.take(certificate), table.take(key)) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
-        (Some(lonely), None) => {
-            lonely.place.report(format!("needs its key: set {key}"));
+        (Some(item), None) => {
+            item.place.report(format!("needs its key: set {key}"));
             None
         }
-        (None, Some(lonely)) => {
-            lonely.place.report(format!("needs its certificate: set {certificate}"));
+        (None, Some(item)) => {
+            item.place.report(format!("needs its certificate: set {certificate}"));
             None
         }
         (None, None) => None,
     }
 }
 
-/// What the files hold that name a client's certificate and key.
+/// Loads a client's certificate and key from the files that the items name.
 pub(super) fn identity((certificate, key): (Item<'_>, Item<'_>)) -> Option<ClientIdentity> {
     let (certificates, key) = (file(certificate, certificates), file(key, private_key));
     Some((certificates?, key?))
 }
 
-/// What a file holds that a value names.
+/// Loads the file that an item names.
 pub(super) fn file<T>(item: Item<'_>, read: impl FnOnce(&Path) -> Result<T, String>) -> Option<T> {
     let place = item.place.clone();
     let path = place.document().path(&item.text()?);

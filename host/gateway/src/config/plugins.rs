@@ -1,4 +1,5 @@
-//! `[plugins]`: the directory that plugins are dropped into, and the one that keeps their compiled form.
+//! `[plugins]`: the plugin directory, the cache of compiled plugins, and their memory. Every component in the plugin
+//! directory becomes an authenticator with the name of its file.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -14,19 +15,19 @@ use crate::config::reader::Table;
 use crate::config::values;
 use crate::files::read_text;
 
-/// Where plugins come from and where their compiled form is kept.
+/// The cache of compiled plugins, and the memory that plugins may use.
 #[derive(Debug, Default)]
 pub(crate) struct PluginsConfig {
-    /// Where compiled components are kept, if the configuration says so.
+    /// The configured cache directory. `None` if the default one is used.
     pub(crate) cache_directory: Option<PathBuf>,
-    /// Where they are kept otherwise, if the folder can be used.
+    /// The default cache directory. `None` if the environment names none.
     pub(crate) default_cache_directory: Option<PathBuf>,
-    /// Bytes of memory that all instances may have together; none: half of what there is.
+    /// How many bytes of memory all plugin instances together may use. `None` for half of the available memory.
     pub(crate) memory: Option<usize>,
 }
 
 impl PluginsConfig {
-    /// The section, and the directory that is to be searched for plugins.
+    /// Reads the section. Returns the plugin directory separately, because it is searched later.
     pub(super) fn read(table: Option<Table<'_>>, environment: &Environment) -> (Self, Option<Directory>) {
         let mut plugins = Self {
             cache_directory: None,
@@ -57,40 +58,40 @@ impl PluginsConfig {
 const MIN_MEMORY: usize = 16 << 20;
 const MAX_MEMORY: usize = 1 << 40;
 
-/// A directory to search for plugins: `NAME.wasm`, and beside it `NAME.toml`.
+/// A plugin directory, which contains `NAME.wasm` files, each with an optional `NAME.toml`.
 pub(super) struct Directory {
     path: PathBuf,
     location: Location,
 }
 
 impl Directory {
-    /// Every plugin by name, in the order of their names.
-    pub(super) fn search(&self, environment: &Environment) -> Dropped {
-        let mut dropped = Dropped::default();
+    /// Finds all plugins, sorted by name.
+    pub(super) fn search(&self, environment: &Environment) -> DirectoryPlugins {
+        let mut found = DirectoryPlugins::default();
         let mut files = match self.files() {
             Ok(files) => files,
             Err(error) => {
-                dropped
+                found
                     .errors
                     .push(self.location.error(format!("{}: {error}", self.path.display())));
-                return dropped;
+                return found;
             }
         };
         files.sort();
         for file in &files {
             match file.extension().and_then(|extension| extension.to_str()) {
-                Some("wasm") => dropped.add(file, environment),
+                Some("wasm") => found.add(file, environment),
                 Some("toml") if !files.contains(&file.with_extension("wasm")) => {
                     let wasm = file.with_extension("wasm");
-                    let message = format!("describes a plugin that isn't there: {}", wasm.display());
-                    dropped
+                    let message = format!("describes a plugin that doesn't exist: {}", wasm.display());
+                    found
                         .errors
                         .push(Location::file(file.display().to_string()).error(message));
                 }
                 _ => {}
             }
         }
-        dropped
+        found
     }
 
     fn files(&self) -> std::io::Result<Vec<PathBuf>> {
@@ -103,17 +104,17 @@ impl Directory {
     }
 }
 
-/// What was found in the plugin directory.
+/// The contents of the plugin directory.
 #[derive(Default)]
-pub(super) struct Dropped {
-    /// The plugins whose description could be read.
+pub(super) struct DirectoryPlugins {
+    /// The plugins without mistakes in their configuration.
     pub(super) authenticators: Vec<AuthenticatorConfig>,
-    /// The name and file of every plugin.
+    /// The name and the file of every plugin, including those with mistakes.
     pub(super) names: Vec<(String, PathBuf)>,
     pub(super) errors: Vec<ConfigError>,
 }
 
-impl Dropped {
+impl DirectoryPlugins {
     fn add(&mut self, wasm: &Path, environment: &Environment) {
         let location = Location::file(wasm.display().to_string());
         let Some(name) = wasm
@@ -122,34 +123,34 @@ impl Dropped {
             .filter(|name| authenticator::is_name(name))
         else {
             self.errors
-                .push(location.error(format!("its name must be {}", authenticator::NAME)));
+                .push(location.error(format!("the plugin's name must be {}", authenticator::NAME_RULE)));
             return;
         };
         self.names.push((name.to_owned(), wasm.to_owned()));
-        let described = wasm.with_extension("toml");
-        if !described.exists() {
+        let description = wasm.with_extension("toml");
+        if !description.exists() {
             self.authenticators
                 .push(AuthenticatorConfig::bare(name, wasm, location));
             return;
         }
-        let text = match read_text(&described, MAX_FILE) {
+        let text = match read_text(&description, MAX_FILE) {
             Ok(text) => text,
             Err(error) => {
                 self.errors
-                    .push(Location::file(described.display().to_string()).error(error));
+                    .push(Location::file(description.display().to_string()).error(error));
                 return;
             }
         };
-        let document = Document::new(&described, &text, environment);
+        let document = Document::new(&description, &text, environment);
         if let Some(table) = Table::parse(&document, &text) {
             self.authenticators
-                .extend(AuthenticatorConfig::read_dropped(name, wasm, table));
+                .extend(AuthenticatorConfig::from_directory(name, wasm, table));
         }
         self.errors.extend(document.into_errors());
     }
 }
 
-/// Where programs keep what they can make again (XDG Base Directory Specification). A relative path there is ignored.
+/// Returns the cache directory of the XDG Base Directory Specification, which says that relative paths are ignored.
 fn default_cache_directory(environment: &Environment) -> Option<PathBuf> {
     let absolute = |name| {
         environment

@@ -1,5 +1,5 @@
-//! Walks a TOML document key by key. A mistake is noted with its place and the walk goes on, so that one look finds
-//! all of them; what could be read is returned, what could not is `None`.
+//! Reads a TOML document key by key. A mistake is reported with its location, and reading continues, so that all mistakes
+//! are found together. A value with a mistake is read as `None`.
 
 use toml_span::Span;
 use toml_span::value;
@@ -9,7 +9,7 @@ use crate::config::document::Document;
 use crate::config::error;
 use crate::config::error::Location;
 
-/// A place in a document where something may turn out to be wrong.
+/// A location in a document, at which mistakes can be reported.
 #[derive(Clone)]
 pub(super) struct Place<'a> {
     document: &'a Document<'a>,
@@ -46,14 +46,14 @@ impl<'a> Place<'a> {
     }
 }
 
-/// One value.
+/// A value and its place in the document.
 pub(super) struct Item<'a> {
     pub(super) place: Place<'a>,
     pub(super) value: ValueInner<'a>,
 }
 
 impl<'a> Item<'a> {
-    /// The text as it stands.
+    /// Reads a string.
     pub(super) fn text(self) -> Option<String> {
         match self.value {
             ValueInner::String(text) => Some(text.into_owned()),
@@ -61,7 +61,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// A text that `parse` understands. `expected` is what to say when it doesn't: "an address, such as …".
+    /// Reads a string and parses it. `expected` describes the value for the error, such as "an address, such as …".
     pub(super) fn parse<T>(self, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let ValueInner::String(text) = &self.value else {
             return mismatch(&self.place, expected, &self.value);
@@ -80,7 +80,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// A whole number from `least` to `most`.
+    /// Reads a whole number from `least` to `most`.
     pub(super) fn number(self, least: usize, most: usize) -> Option<usize> {
         let ValueInner::Integer(number) = self.value else {
             return mismatch(&self.place, "a whole number", &self.value);
@@ -94,7 +94,7 @@ impl<'a> Item<'a> {
         number
     }
 
-    /// The items of a list; none when it is none.
+    /// Reads the items of a list. Returns an empty list if the value isn't a list.
     pub(super) fn list(self) -> Vec<Self> {
         let ValueInner::Array(items) = self.value else {
             return mismatch(&self.place, "a list", &self.value).unwrap_or_default();
@@ -131,7 +131,7 @@ fn mismatch<T>(place: &Place<'_>, expected: &str, found: &ValueInner<'_>) -> Opt
     None
 }
 
-/// A table whose keys are taken one by one; [`Table::finish`] notes those that nobody asked for.
+/// A table whose keys are taken one by one. [`Table::finish`] reports the keys that are left.
 pub(super) struct Table<'a> {
     pub(super) place: Place<'a>,
     entries: value::Table<'a>,
@@ -139,7 +139,7 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Parses a whole document. A syntax error is noted, and there is nothing to walk.
+    /// Parses a document. Reports a syntax error and returns `None` if it isn't valid TOML.
     pub(super) fn parse(document: &'a Document<'a>, text: &'a str) -> Option<Self> {
         let place = Place {
             document,
@@ -169,7 +169,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// Like [`Table::take`], for a key that has no default.
+    /// Like [`Table::take`], for a required key. It is an error if the key is missing.
     pub(super) fn require(&mut self, key: &'static str) -> Option<Item<'a>> {
         let item = self.take(key);
         if item.is_none() {
@@ -178,7 +178,7 @@ impl<'a> Table<'a> {
         item
     }
 
-    /// Every entry, in the order of the document, for a table whose keys are names.
+    /// Returns all entries in the order of the document, for a table whose keys are names.
     pub(super) fn into_entries(self) -> impl Iterator<Item = (String, Item<'a>)> {
         let mut entries = Vec::from_iter(self.entries);
         entries.sort_by_key(|(key, _)| key.span.start);
@@ -194,6 +194,7 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// Reports all keys that weren't taken as unknown.
     pub(super) fn finish(self) {
         for key in self.entries.into_keys() {
             let message = error::unknown("key", &key.name, self.known.iter().copied());

@@ -1,19 +1,20 @@
-//! `[server.redirect]`: the listener that leads clients from plain HTTP to https.
+//! `[server.redirect]`: the listener that redirects plain HTTP to https. It needs TLS on the public listener, or the port of
+//! https.
 
 use crate::config::Listen;
 use crate::config::reader::Table;
 
-/// A listener for plain HTTP that answers nothing but where https is.
+/// The settings of the listener that redirects plain HTTP to https.
 #[derive(Clone, Debug)]
 pub(crate) struct RedirectConfig {
-    /// Where it listens.
+    /// Where to listen.
     pub(crate) listen: Listen,
-    /// The port of https as clients see it; none: the one that the public listener has.
+    /// The port at which clients reach https. `None` for the port of the public listener.
     pub(crate) https_port: Option<u16>,
 }
 
 impl RedirectConfig {
-    /// None when anything in it is wrong. `has_tls`: whether the public listener speaks https.
+    /// Returns `None` if `listen` is missing or wrong. `has_tls` is whether the public listener has TLS.
     pub(super) fn read(mut table: Table<'_>, has_tls: bool) -> Option<Self> {
         let place = table.place.clone();
         let before = place.document().error_count();
@@ -23,8 +24,9 @@ impl RedirectConfig {
         }
         let https_port = table.take("https_port");
         if !has_tls && https_port.is_none() {
-            place
-                .report("there is no https to lead to: set server.tls, or https_port where a proxy in front speaks it");
+            place.report(
+                "there is no https to redirect to: set server.tls, or https_port if a proxy in front serves it",
+            );
         }
         let https_port = https_port
             .and_then(|item| item.number(1, usize::from(u16::MAX)))

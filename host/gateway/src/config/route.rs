@@ -1,4 +1,5 @@
-//! `[[routes]]`: which requests go where, and who may pass.
+//! `[[routes]]`: which requests a route matches, who has access, and where requests are forwarded. Contradictions between
+//! its keys are found in `validate.rs`.
 
 use std::time::Duration;
 
@@ -16,54 +17,54 @@ use crate::config::upstream::Upstreams;
 use crate::config::values;
 use crate::routing::exceptions::UpstreamCredentials;
 
-/// Most routes.
+/// The maximum number of routes.
 pub(super) const MAX_ROUTES: usize = 1000;
 
-/// One route.
+/// A route.
 #[derive(Debug)]
 pub(crate) struct RouteConfig {
-    /// The prefix, which matches whole segments only.
+    /// The path prefix, which matches whole segments only.
     pub(crate) path: CanonicalPath,
-    /// The hosts that it serves, in lower case and without a port; empty: every host.
+    /// The hosts, in lower case and without a port. Empty for every host.
     pub(crate) hosts: Vec<String>,
-    /// Who may pass.
+    /// Who has access.
     pub(crate) access: RouteAccess,
-    /// Where its requests go; none: it only answers fronts that ask about requests of their own.
+    /// Where requests are forwarded. `None` if the route only answers the questions of fronts.
     pub(crate) upstream: Option<Upstream>,
-    /// What the upstream learns about the user.
+    /// The identity headers for the upstream.
     pub(crate) identity: IdentityHeaders,
-    /// Whether the client's cookies reach the upstream, and the upstream's the client.
+    /// Whether cookies pass between the client and the upstream.
     pub(crate) cookies: Cookies,
-    /// Whether the client's own credentials reach the upstream: every header that its authenticators may read.
+    /// Whether the upstream receives the client's credentials: `Authorization`, and everything else that the route's
+    /// authenticators may read.
     pub(crate) forward_authorization: bool,
-    /// Whether a slash in the path may be encoded, where both of its readings lead here.
+    /// Whether the path may contain an encoded slash if every reading of it leads to this route.
     pub(crate) allow_encoded_slash: bool,
-    /// What the upstream is asked about a user before a request goes on; none: nothing.
+    /// The request by which the upstream authorizes the user first. `None` if it isn't asked.
     pub(crate) authorize: Option<AuthorizeWith>,
     /// Requests whose credentials the upstream verifies itself.
     pub(crate) upstream_credentials: UpstreamCredentials,
     /// How long the upstream may take to begin its response.
     pub(crate) timeout: Duration,
-    /// Most bytes of a request's body; none: as many as it likes.
+    /// The maximum size of a request's body, in bytes. `None` for no limit.
     pub(crate) max_body_size: Option<u64>,
-    /// Where it stands.
+    /// The location of the route in the configuration.
     pub(crate) location: Location,
 }
 
-/// Who may pass.
+/// Who has access to a route.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum RouteAccess {
-    /// Whoever one of these authenticators vouches for, asked in order; and anonymous requests that carry no
-    /// credentials.
+    /// Users of these authenticators, which are asked in order, and requests without credentials.
     Optional(Vec<String>),
-    /// Whoever one of these authenticators vouches for, asked in order.
+    /// Users of these authenticators, which are asked in order.
     Protected(Vec<String>),
-    /// Everybody; nobody is asked.
+    /// Every client. No authenticator is asked.
     Public,
 }
 
 impl RouteAccess {
-    /// Who is asked, in order.
+    /// The authenticators, in the order in which they are asked.
     pub(super) fn authenticators(&self) -> &[String] {
         match self {
             Self::Optional(names) | Self::Protected(names) => names,
@@ -72,18 +73,18 @@ impl RouteAccess {
     }
 }
 
-/// Whether cookies pass between client and upstream. The gateway's own session cookie never does.
+/// Whether cookies pass between the client and the upstream. The gateway's own session cookie never does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Cookies {
-    /// Neither the client's cookies nor the upstream's pass.
+    /// Cookies are removed in both directions.
     Drop,
-    /// Both pass.
+    /// Cookies pass in both directions.
     Pass,
 }
 
 impl RouteConfig {
-    /// One entry of `[[routes]]`. None when anything in it is wrong. `has_front`: whether a front may ask about routes, so
-    /// that one makes sense without an upstream.
+    /// Reads an entry of `[[routes]]`. Returns `None` if it has any mistake. `has_front` is whether fronts are served, so
+    /// that a route doesn't need an upstream.
     pub(super) fn read(
         item: Item<'_>,
         authenticators: &[String],
@@ -137,7 +138,7 @@ impl RouteConfig {
             max_body_size: max_body_size.unwrap_or(Some(DEFAULT_BODY_SIZE)),
             location: place.location().clone(),
         };
-        route.report_contradictions(&place);
+        route.validate(&place);
         (place.document().error_count() == before).then_some(route)
     }
 }
@@ -149,7 +150,7 @@ fn path(item: Item<'_>) -> Option<CanonicalPath> {
         place.report("must start with a slash");
         return None;
     }
-    // `/app/` and `/app` are one route: a prefix of whole segments.
+    // A prefix matches whole segments, so `/app/` and `/app` are the same route.
     let trimmed = if text == "/" {
         "/"
     } else {
@@ -163,7 +164,7 @@ fn path(item: Item<'_>) -> Option<CanonicalPath> {
         }
     };
     if path.decoded() == "/.portcullis" || path.decoded().starts_with("/.portcullis/") {
-        place.report("the gateway's own paths are under /.portcullis");
+        place.report("paths under /.portcullis belong to the gateway itself");
     }
     Some(path)
 }
@@ -188,9 +189,9 @@ fn access(table: &mut Table<'_>, known: &[String]) -> Option<RouteAccess> {
     let public = table.take("public").and_then(Item::boolean).unwrap_or_default();
     let optional = table.take("optional").and_then(Item::boolean).unwrap_or_default();
     let problem = match (is_listed, public, optional) {
-        (_, true, true) => "public and optional contradict each other: a public route asks nobody",
-        (true, true, false) => "public and authenticators contradict each other: a public route asks nobody",
-        (false, false, _) => "nobody is asked here: list authenticators, or say public = true",
+        (_, true, true) => "public and optional contradict each other: a public route asks no authenticator",
+        (true, true, false) => "public and authenticators contradict each other: a public route asks no authenticator",
+        (false, false, _) => "the key \"authenticators\" is missing: list authenticators, or set public = true",
         (false, true, false) => return Some(RouteAccess::Public),
         (true, false, true) => return Some(RouteAccess::Optional(names)),
         (true, false, false) => return Some(RouteAccess::Protected(names)),
@@ -203,7 +204,7 @@ fn authenticators(item: Item<'_>, known: &[String]) -> Vec<String> {
     let place = item.place.clone();
     let items = item.list();
     if items.is_empty() {
-        place.report("the list is empty; say public = true where nobody is asked");
+        place.report("the list is empty; set public = true for a route without authentication");
     }
     let mut names = Vec::with_capacity(items.len());
     for item in items {
@@ -225,9 +226,9 @@ fn upstream(table: &mut Table<'_>, upstreams: &Upstreams, has_front: bool) -> Op
     let Some(item) = table.take("upstream") else {
         if !has_front {
             table.place.report(
-                "the key \"upstream\" is missing: \"http://HOST:PORT\", the name of one of [upstreams], or \
-                 \"portcullis:whoami\" for a page that shows who you are; only with [forward_auth] or [ext_authz] can a \
-                 route do without",
+                "the key \"upstream\" is missing: set it to \"http://HOST:PORT\", the name of one of [upstreams], or \
+                 \"portcullis:whoami\" for a page that shows who the user is; it is optional only with [forward_auth] or \
+                 [ext_authz]",
             );
         }
         return None;
@@ -244,7 +245,7 @@ fn cookies(item: Item<'_>) -> Option<Cookies> {
     })
 }
 
-/// A size, or `none` for no bound at all.
+/// Reads a size, or `none` for no limit.
 fn max_body_size(item: Item<'_>) -> Option<Option<u64>> {
     item.parse(
         "a size, such as \"64KiB\" or \"32MiB\", or \"none\"",
@@ -255,7 +256,7 @@ fn max_body_size(item: Item<'_>) -> Option<Option<u64>> {
     )
 }
 
-/// A body streams, so that its size costs the gateway nothing; this is for the upstream, and as much as Apache's.
+/// Bodies are streamed, so this limit protects the upstream and not the gateway. It is the default of Apache, too.
 const DEFAULT_BODY_SIZE: u64 = 1 << 30;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);

@@ -1,5 +1,5 @@
-//! Secrets, and where they come from: a file, or the environment. They never stand in the configuration itself, and
-//! never in a log.
+//! References to files and environment variables (`file:PATH`, `env:NAME`). A secret must be such a reference, so that it
+//! is never part of the configuration itself, and it is never logged.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use crate::config::reader::Item;
 use crate::files::read_text;
 use crate::files::require_private;
 
-/// Largest secret, and largest text that a setting takes from a file, in bytes.
+/// The maximum size of a referenced file, in bytes.
 const MAX_TEXT: u64 = 1024 * 1024;
 
-/// A secret text. `Debug` doesn't show it.
+/// A secret, which `Debug` doesn't show.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Secret(String);
 
@@ -20,7 +20,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself. Never log it.
+    /// Returns the secret itself. Never log it.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -32,18 +32,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Reads a secret from where a value refers to. The secret itself may not stand there, and its file may be read by
-/// its owner and its group only.
+/// Reads a secret from the file or variable to which a value refers. It is an error if the value is not a reference, or if
+/// other users can access the file.
 pub(super) fn secret(item: Item<'_>) -> Option<Secret> {
     let place = item.place.clone();
     let resolved = match Reference::parse(&item.text()?) {
         Some(reference) => reference.resolve(place.document(), Privacy::Group).map(Secret::new),
-        None => Err("a secret doesn't stand in the configuration: write \"file:PATH\" or \"env:NAME\"".to_owned()),
+        None => Err("a secret can't be written in the configuration: use \"file:PATH\" or \"env:NAME\"".to_owned()),
     };
     resolved.map_err(|message| place.report(message)).ok()
 }
 
-/// A text that may stand for what a file or a variable holds: `file:PATH`, `env:NAME`, or itself.
+/// Replaces a reference, `file:PATH` or `env:NAME`, by its content. Other text is returned unchanged.
 pub(super) fn text_or_reference(document: &Document<'_>, text: String) -> Result<String, String> {
     match Reference::parse(&text) {
         Some(reference) => reference.resolve(document, Privacy::Anyone),
@@ -51,13 +51,13 @@ pub(super) fn text_or_reference(document: &Document<'_>, text: String) -> Result
     }
 }
 
-/// Where a text comes from.
+/// A reference to the content of a file or an environment variable.
 enum Reference<'a> {
     File(&'a str),
     Variable(&'a str),
 }
 
-/// Who may read a file that a text comes from.
+/// Who may have read access to a referenced file.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Privacy {
     Anyone,

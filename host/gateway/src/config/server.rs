@@ -1,4 +1,5 @@
-//! `[server]`: the public listener, and what it believes.
+//! `[server]`: the public listener, its limits, and the proxies that it trusts. The listeners for fronts and for the
+//! operator have sections of their own.
 
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -19,34 +20,34 @@ use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::values;
 
-/// The public listener.
+/// The settings of the public listener.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerConfig {
-    /// Where it listens.
+    /// Where to listen.
     pub(crate) listen: Listen,
-    /// TLS; none: plain HTTP.
+    /// TLS of the listener. `None` for plain HTTP.
     pub(crate) tls: Option<TlsConfig>,
-    /// TLS connections that go on as they are.
+    /// Rules for TLS connections that are forwarded without being decrypted.
     pub(crate) passthrough: Vec<PassthroughConfig>,
-    /// `Strict-Transport-Security` (RFC 6797, section 6.1). `None` if browsers aren't told to come by https only.
+    /// The value of `Strict-Transport-Security` (RFC 6797, section 6.1). `None` if the header isn't sent.
     pub(crate) hsts: Option<HeaderValue>,
-    /// The listener for plain HTTP that leads to this one; none: there is none.
+    /// The listener that redirects plain HTTP to https. `None` if there is no such listener.
     pub(crate) redirect: Option<RedirectConfig>,
     /// The peers whose `X-Forwarded-*` headers are believed.
     pub(crate) trusted_proxies: TrustedProxies,
-    /// The proxies that begin every connection with whose it was before, by the PROXY protocol; none: nobody does.
+    /// The proxies that begin every connection with the PROXY protocol. `None` if the protocol isn't used.
     pub(crate) proxy_protocol: Option<TrustedProxies>,
-    /// Most connections of one listener; none: as many as the system's files allow.
+    /// The maximum number of connections of each listener. `None` for as many as the limit on open files allows.
     pub(crate) max_connections: Option<usize>,
-    /// Largest head of a request, request line and headers together, in bytes.
+    /// The maximum size of a request's head, which is its request line and headers, in bytes.
     pub(crate) max_header_size: usize,
     /// How long a client may take to send the head of a request.
     pub(crate) header_timeout: Duration,
-    /// What it may hold after that, and for how long.
+    /// The limits after the head of the first request.
     pub(crate) bounds: Bounds,
-    /// How long new connections are still taken once the gateway was told to stop, in which it is not ready any more.
+    /// How long new connections are still accepted after the gateway was told to stop. It isn't ready during that time.
     pub(crate) drain_delay: Duration,
-    /// How long running requests may take once nobody listens any more.
+    /// How long running requests may take after the listeners are closed.
     pub(crate) shutdown_timeout: Duration,
 }
 
@@ -83,15 +84,15 @@ impl ServerConfig {
         let hsts = table.take("hsts").and_then(|item| hsts(item, has_tls));
         let redirect = table.take("redirect").and_then(Item::table);
         let redirect = redirect.and_then(|table| RedirectConfig::read(table, has_tls));
-        let everybody = table
+        let allow_all = table
             .take("insecure_trust_all_proxies")
             .and_then(Item::boolean)
             .unwrap_or_default();
-        let trusted_proxies = table.take("trusted_proxies").map(|item| proxies(item, everybody));
+        let trusted_proxies = table.take("trusted_proxies").map(|item| proxies(item, allow_all));
         let trusted_proxies = trusted_proxies.unwrap_or_default();
         let proxy_protocol = table
             .take("proxy_protocol")
-            .and_then(|item| proxy_protocol(item, everybody, &trusted_proxies));
+            .and_then(|item| proxy_protocol(item, allow_all, &trusted_proxies));
         let max_connections = table
             .take("max_connections")
             .and_then(|item| item.number(1, MAX_CONNECTIONS));
@@ -129,14 +130,15 @@ impl ServerConfig {
 
 fn hsts(item: Item<'_>, has_tls: bool) -> Option<HeaderValue> {
     if !has_tls {
-        item.place.report("browsers take it over https only: set server.tls");
+        item.place.report("browsers accept it over https only: set server.tls");
     }
     let time = values::duration(item, Duration::ZERO..=MAX_HSTS)?;
     HeaderValue::try_from(format!("max-age={}", time.as_secs())).ok()
 }
 
-/// Networks, addresses, and `"unix"` for whoever can open a Unix socket. `everybody`: even all addresses are allowed.
-fn proxies(item: Item<'_>, everybody: bool) -> TrustedProxies {
+/// Reads a list of networks, addresses, and `"unix"` for every client of a Unix socket. `allow_all` allows networks that
+/// contain all addresses.
+fn proxies(item: Item<'_>, allow_all: bool) -> TrustedProxies {
     let mut unix = false;
     let mut networks = Vec::new();
     for item in item.list() {
@@ -146,10 +148,10 @@ fn proxies(item: Item<'_>, everybody: bool) -> TrustedProxies {
         }
         let place = item.place.clone();
         let Some(network) = values::network(item) else { continue };
-        if network.prefix_len() == 0 && !everybody {
+        if network.prefix_len() == 0 && !allow_all {
             place.report(
-                "this believes whoever connects, so that any client can pretend to be another; list the addresses of \
-                 your proxies, or say insecure_trust_all_proxies = true where only proxies can connect",
+                "this trusts every client, so any client can pretend to be another one; list the addresses of your \
+                 proxies, or set insecure_trust_all_proxies = true if only proxies can connect",
             );
         }
         networks.push(network);
@@ -157,16 +159,16 @@ fn proxies(item: Item<'_>, everybody: bool) -> TrustedProxies {
     TrustedProxies::new(networks, unix)
 }
 
-/// `true` for the trusted proxies, or a list of others.
-fn proxy_protocol(item: Item<'_>, everybody: bool, trusted: &TrustedProxies) -> Option<TrustedProxies> {
+/// Reads `true` for the trusted proxies, or a list of other proxies.
+fn proxy_protocol(item: Item<'_>, allow_all: bool, trusted: &TrustedProxies) -> Option<TrustedProxies> {
     let place = item.place.clone();
     let senders = match item.value {
-        ValueInner::Array(_) => proxies(item, everybody),
+        ValueInner::Array(_) => proxies(item, allow_all),
         _ if item.boolean()? => trusted.clone(),
         _ => return None,
     };
     if senders.is_empty() {
-        place.report("nobody may connect: list your proxies here, or in trusted_proxies");
+        place.report("no proxy could connect: list your proxies here, or in trusted_proxies");
     }
     Some(senders)
 }

@@ -1,4 +1,5 @@
-//! `[session]`: the cookie that carries an authenticated user from one request to the next.
+//! `[session]`: the cookie that says who the user is, so that later requests need no credentials. Without the section,
+//! sessions are enabled if the environment has a key.
 
 use std::time::Duration;
 
@@ -11,16 +12,16 @@ use crate::config::reader::Table;
 use crate::config::secret::secret;
 use crate::config::values;
 
-/// Session cookies.
+/// The settings for session cookies.
 #[derive(Debug)]
 pub(crate) struct SessionConfig {
-    /// The first seals, all open.
+    /// The first key seals new sessions; all keys can open existing ones.
     pub(crate) keys: Vec<Key>,
-    /// How long a session lasts at most.
+    /// The maximum age of a session.
     pub(crate) max_age: Duration,
-    /// The cookie's name.
+    /// The name of the cookie.
     pub(crate) cookie: String,
-    /// Whether the cookie is for HTTPS only; none: unless the gateway listens on a loopback address.
+    /// Whether the cookie is sent over https only. `None` if that depends on whether the gateway listens on loopback only.
     pub(crate) secure: Option<bool>,
 }
 
@@ -32,8 +33,8 @@ impl SessionConfig {
                 if variable(table.place.document().environment()).is_none() {
                     let [ours, compatible] = VARIABLES;
                     table.place.report(format!(
-                        "there is no key: list some as keys = [\"file:PATH\"], or set {ours} or {compatible}; `portcullis \
-                         keygen` makes one"
+                        "there is no key: set keys = [\"file:PATH\"], {ours} or {compatible}; `portcullis keygen` makes a \
+                         key"
                     ));
                 }
                 Vec::from_iter(key_of_environment(&table.place))
@@ -53,7 +54,7 @@ impl SessionConfig {
         }
     }
 
-    /// What holds without the section: sessions when the environment has a key for them.
+    /// The settings without the section. `None` if the environment has no key either.
     pub(super) fn of_environment(place: &Place<'_>) -> Option<Self> {
         let key = key_of_environment(place)?;
         Some(Self {
@@ -65,13 +66,13 @@ impl SessionConfig {
     }
 }
 
-/// Browsers treat names with two leading underscores in their own ways (RFC 6265bis, section 4.1.3), so whether one is
-/// needed is decided with `secure`.
+/// Browsers have special rules for names that begin with two underscores (RFC 6265bis, section 4.1.3). The prefix `__Host-`
+/// is added later, if the cookie is secure.
 fn cookie(item: Item<'_>) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let name = |text: &str| !text.is_empty() && text.bytes().all(allowed) && !text.starts_with("__");
     item.parse(
-        "a name of letters, digits, - and _ that doesn't begin with __; the prefix __Host- is added by itself",
+        "a name of letters, digits, - and _ that doesn't begin with __; the prefix __Host- is added automatically",
         |text| name(text).then(|| text.to_owned()),
     )
 }
@@ -80,7 +81,7 @@ fn listed_keys(item: Item<'_>) -> Vec<Key> {
     let place = item.place.clone();
     let items = item.list();
     if items.is_empty() {
-        place.report("at least one key is needed; `portcullis keygen` makes one");
+        place.report("the list is empty; it needs at least one key, which `portcullis keygen` makes");
     }
     items.into_iter().filter_map(listed_key).collect()
 }
@@ -93,7 +94,7 @@ fn listed_key(item: Item<'_>) -> Option<Key> {
         .ok()
 }
 
-/// The key that a variable holds; none when no variable is set or its value is reported as wrong.
+/// Returns the key from the environment. `None` if no variable is set, or if its value is wrong, which is reported.
 fn key_of_environment(place: &Place<'_>) -> Option<Key> {
     let (name, value) = variable(place.document().environment())?;
     Key::from_hex(value)
@@ -111,5 +112,5 @@ const VARIABLES: [&str; 2] = ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_S
 const DEFAULT_COOKIE: &str = "portcullis";
 const DEFAULT_AGE: Duration = Duration::from_secs(12 * 3600);
 const MIN_AGE: Duration = Duration::from_secs(1);
-/// What browsers keep a cookie for at most (RFC 6265bis, section 5.5).
+/// The maximum time for which browsers keep a cookie (RFC 6265bis, section 5.5).
 const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 3600);

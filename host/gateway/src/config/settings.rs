@@ -1,5 +1,5 @@
-//! The settings of an authenticator: a free table that its plugin knows how to read, handed over as JSON. Each value's
-//! line is kept, so that what the plugin's schema complains about can be found.
+//! The settings of an authenticator: a table that only its plugin understands, passed to the plugin as JSON. The location of
+//! each value is kept for errors from the plugin or its schema.
 
 use serde_json::Map;
 use serde_json::Value;
@@ -10,14 +10,14 @@ use crate::config::error::Location;
 use crate::config::reader::Item;
 use crate::config::secret::text_or_reference;
 
-/// Settings with their places. They may hold secrets, so there is no `Debug` that shows them.
+/// Settings with their locations. They may contain secrets, which `Debug` doesn't show.
 pub(crate) struct Settings {
     value: Value,
     places: Vec<(Vec<String>, Location)>,
 }
 
 impl Settings {
-    /// No settings; `location` is where they would stand.
+    /// Empty settings. `location` is where they would be.
     pub(super) fn none(location: Location) -> Self {
         Self {
             value: Value::Object(Map::new()),
@@ -35,12 +35,12 @@ impl Settings {
         Some(Self { value, places })
     }
 
-    /// The settings as a JSON object, every reference replaced by what it refers to.
+    /// The settings as a JSON object, in which every reference is replaced by its content.
     pub(crate) fn value(&self) -> &Value {
         &self.value
     }
 
-    /// What is wrong with the value at these keys, or with what should be there.
+    /// Makes an error about the value at this path, or about a value that is missing there.
     pub(crate) fn error(&self, path: &[String], message: impl Into<String>) -> ConfigError {
         let known = |(known, _): &&(Vec<String>, Location)| path.starts_with(known);
         let nearest = self.places.iter().filter(known).max_by_key(|(known, _)| known.len());
@@ -53,8 +53,8 @@ impl Settings {
             .error(message)
     }
 
-    /// What a plugin says is wrong, in its own words. `limits.sizes[2]: too large` names a place, and so does
-    /// `limits: sizes[2]: too large`: plugins in Rust write both.
+    /// Makes an error from the message of a plugin. Both `limits.sizes[2]: too large` and `limits: sizes[2]: too large` name
+    /// a setting, because plugins in Rust produce both forms.
     pub(crate) fn rejected(&self, why: &str) -> ConfigError {
         let mut path = Vec::new();
         let mut reason = why;
@@ -77,7 +77,7 @@ impl std::fmt::Debug for Settings {
     }
 }
 
-/// Reads all of a value, and goes on after a mistake to find the others.
+/// Reads a value and everything in it. Reading continues after a mistake, so that all mistakes are found.
 fn read(item: Item<'_>, path: &mut Vec<String>, places: &mut Vec<(Vec<String>, Location)>) -> Option<Value> {
     places.push((path.clone(), item.place.location().clone()));
     let place = item.place.clone();

@@ -1,4 +1,5 @@
-//! `[server.tls]`: the certificates of the public listener, and whether clients show one.
+//! `[server.tls]`, and `tls` in the sections of other listeners: the certificates of a listener, and whether clients are
+//! asked for certificates.
 
 use std::sync::Arc;
 
@@ -10,25 +11,25 @@ use crate::tls::CertificateFiles;
 use crate::tls::ClientCertificates;
 use crate::tls::pem::authorities;
 
-/// Most certificates.
+/// The maximum number of certificates.
 const MAX_CERTIFICATES: usize = 256;
 
-/// TLS of the public listener.
+/// The TLS settings of a listener.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsConfig {
-    /// The certificates, the default one first.
+    /// The certificates, beginning with the default one.
     pub(crate) certificates: Vec<Certificate>,
-    /// Whether clients show certificates; none: they are not asked.
+    /// The settings for client certificates. `None` if clients aren't asked for them.
     pub(crate) clients: Option<ClientCertificates>,
 }
 
 impl TlsConfig {
-    /// Whether nobody connects without a certificate.
+    /// Whether clients without a certificate are rejected.
     pub(crate) fn requires_certificates(&self) -> bool {
         self.clients.as_ref().is_some_and(|clients| clients.required)
     }
 
-    /// None when anything in it is wrong.
+    /// Returns `None` if the table has any mistake.
     pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
         let place = table.place.clone();
         let before = place.document().error_count();
@@ -59,7 +60,7 @@ impl TlsConfig {
     }
 }
 
-/// `cert` and `key`; none when neither is there or anything is wrong.
+/// Reads `cert` and `key`. Returns `None` if both are missing or anything is wrong.
 fn certificate(table: &mut Table<'_>) -> Option<Certificate> {
     let (cert, key) = pem::pair(table, "cert", "key")?;
     let place = cert.place.clone();
@@ -70,7 +71,7 @@ fn certificate(table: &mut Table<'_>) -> Option<Certificate> {
     files.load().map_err(|error| place.report(error)).ok()
 }
 
-/// `client_ca` and `client_certificates`.
+/// Reads `client_ca` and `client_certificates`.
 fn clients(table: &mut Table<'_>) -> Option<ClientCertificates> {
     let demand = table.take("client_certificates");
     let ca = table.take("client_ca");
@@ -78,7 +79,7 @@ fn clients(table: &mut Table<'_>) -> Option<ClientCertificates> {
         if let Some(demand) = demand {
             demand
                 .place
-                .report("needs the authorities that issue them: set client_ca");
+                .report("needs the authorities that issue the certificates: set client_ca");
         }
         return None;
     };

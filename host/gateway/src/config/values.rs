@@ -1,5 +1,5 @@
-//! The kinds of values that a configuration is made of: durations, sizes, networks, header names. Each is parsed into
-//! its type and held to its bounds.
+//! Reads common kinds of values: durations, sizes, networks, and names of headers and cookies. Each is parsed into its type
+//! and checked against its bounds.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -10,10 +10,10 @@ use ipnet::IpNet;
 
 use crate::config::reader::Item;
 
-/// A time span such as `12h`, `150ms` or `1h30m`.
+/// Reads a duration such as `12h`, `150ms` or `1h30m`.
 pub(super) fn duration(item: Item<'_>, bounds: RangeInclusive<Duration>) -> Option<Duration> {
     let place = item.place.clone();
-    // Where seconds and nanoseconds overflow together, humantime 2.4 panics; that takes more than 20 bytes.
+    // humantime 2.4 panics if seconds and nanoseconds overflow together, which takes more than 20 bytes.
     let parse = |text: &str| {
         if text.len() > 20 {
             None
@@ -30,7 +30,7 @@ pub(super) fn duration(item: Item<'_>, bounds: RangeInclusive<Duration>) -> Opti
     Some(duration)
 }
 
-/// A number of bytes such as `32MiB`.
+/// Reads a number of bytes such as `32MiB`.
 pub(super) fn size(item: Item<'_>, bounds: RangeInclusive<usize>) -> Option<usize> {
     let place = item.place.clone();
     let parse = |text: &str| text.parse::<bytesize::ByteSize>().ok();
@@ -43,7 +43,7 @@ pub(super) fn size(item: Item<'_>, bounds: RangeInclusive<usize>) -> Option<usiz
     size
 }
 
-/// A network in CIDR notation, or one address.
+/// Reads a network in CIDR notation, or a single address.
 pub(super) fn network(item: Item<'_>) -> Option<IpNet> {
     let one = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
     item.parse("a network, such as \"10.0.0.0/8\" or \"::1\"", |text| {
@@ -54,19 +54,19 @@ pub(super) fn network(item: Item<'_>) -> Option<IpNet> {
     })
 }
 
-/// The name of an HTTP header.
+/// Reads the name of an HTTP header.
 pub(super) fn header_name(item: Item<'_>) -> Option<HeaderName> {
     item.parse("a header name", |text| text.parse().ok())
 }
 
-/// The name of a cookie: a token (RFC 6265, section 4.1.1; RFC 9110, section 5.6.2).
+/// Reads the name of a cookie, which is a token (RFC 6265, section 4.1.1; RFC 9110, section 5.6.2).
 pub(super) fn cookie_name(item: Item<'_>) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let parse = |text: &str| (!text.is_empty() && text.bytes().all(allowed)).then(|| text.to_owned());
     item.parse("a cookie name", parse)
 }
 
-/// Texts that all parse; those that don't are left out.
+/// Reads the items of a list. Items with a mistake are left out.
 pub(super) fn each<'a, T>(item: Option<Item<'a>>, parse: impl Fn(Item<'a>) -> Option<T>) -> Vec<T> {
     item.map(Item::list)
         .unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The acceptors of Kerberos tokens, each tried out before anybody depends on it.
+//! Starts the acceptors of Kerberos tokens. Each starts a helper at once, so that a bad keytab is an error at load time.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use crate::config::ConfigError;
 use crate::config::NegotiateConfig;
 use crate::kerberos::Acceptor;
 
-/// Every acceptor that can be made, by name, and all that is wrong with the others.
+/// Starts every acceptor. Returns those that work, by name, and an error for each of the others.
 pub(super) async fn start(configured: &[NegotiateConfig]) -> (HashMap<String, Acceptor>, Vec<ConfigError>) {
     let (mut acceptors, mut errors) = (HashMap::new(), Vec::new());
     for config in configured {
         match Acceptor::start(config).await {
             Ok(acceptor) => _ = acceptors.insert(config.name.clone(), acceptor),
-            Err(why) => errors.push(config.location.error(why)),
+            Err(error) => errors.push(config.location.error(error)),
         }
     }
     (acceptors, errors)

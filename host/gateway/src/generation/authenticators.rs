@@ -1,4 +1,4 @@
-//! Makes authenticators of components, and turns what plugins say about their settings into errors with a line.
+//! Builds authenticators from components. Errors that plugins report about their settings get a file, a line and a key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::config::unknown;
 use crate::generation::components;
 use crate::kerberos::Acceptor;
 
-/// How many plugins are configured at once.
-const AT_ONCE: usize = 16;
+/// How many authenticators are configured at the same time.
+const CONCURRENCY: usize = 16;
 
-/// Every authenticator that can be made, by name, and all that is wrong with the others.
+/// Builds every authenticator. Returns those that work, by name, and the errors of the others.
 pub(super) async fn load(
     configured: &[AuthenticatorConfig],
     acceptors: &HashMap<String, Acceptor>,
@@ -35,7 +35,7 @@ pub(super) async fn load(
     };
     let built = stream::iter(configured.iter().zip(components))
         .map(build)
-        .buffered(AT_ONCE)
+        .buffered(CONCURRENCY)
         .collect::<Vec<_>>()
         .await;
     let (mut authenticators, mut errors) = (HashMap::new(), Vec::new());
@@ -62,18 +62,18 @@ async fn build(
     if let Some(acceptor) = acceptor {
         builder = builder.negotiator(Arc::new(acceptor.clone()));
     }
-    builder.build().await.map_err(|error| explain(config, error))
+    builder.build().await.map_err(|error| config_errors(config, error))
 }
 
-fn explain(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<ConfigError> {
+fn config_errors(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<ConfigError> {
     match error {
-        ConfigureError::Settings(errors) => errors.iter().map(|error| explain_setting(config, error)).collect(),
+        ConfigureError::Settings(errors) => errors.iter().map(|error| setting_error(config, error)).collect(),
         ConfigureError::Rejected(why) => vec![config.settings.rejected(&why)],
         error => vec![config.location.error(error.to_string())],
     }
 }
 
-fn explain_setting(config: &AuthenticatorConfig, error: &SettingsError) -> ConfigError {
+fn setting_error(config: &AuthenticatorConfig, error: &SettingsError) -> ConfigError {
     let message = match error.path.last() {
         Some(name) if !error.known.is_empty() => unknown("key", name, error.known.iter().map(String::as_str)),
         _ => error.message.clone(),

@@ -1,5 +1,5 @@
-//! Finds the component of every authenticator, checks its pin and compiles it. What several authenticators share is
-//! compiled once.
+//! Finds the component of every authenticator, checks its SHA-256 and compiles it. A component that several authenticators
+//! use is compiled once.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -20,10 +20,10 @@ use crate::config::PluginSource;
 use crate::config::unknown;
 use crate::files::read_bytes;
 
-/// Largest component, in bytes.
+/// The maximum size of a component, in bytes.
 pub(crate) const MAX_COMPONENT: u64 = 256 << 20;
 
-/// The component of each authenticator, in their order, or what is wrong with it.
+/// Loads the component of each authenticator. The results are in the order of the authenticators.
 pub(super) async fn load(
     authenticators: &[AuthenticatorConfig],
     engine: &Engine,
@@ -36,7 +36,7 @@ pub(super) async fn load(
     let wanted: Arc<HashMap<Digest, File>> = Arc::new(wanted.collect());
     let (digests, engine) = (Vec::from_iter(wanted.keys().copied()), engine.clone());
     let compiled = on_blocking_threads(digests, move |digest| {
-        let file = wanted.get(digest).ok_or("the file is gone")?;
+        let file = wanted.get(digest).ok_or("the file wasn't read")?;
         Component::new(&engine, &file.wasm).map_err(|error| error.to_string())
     });
     let compiled = compiled.await;
@@ -46,8 +46,8 @@ pub(super) async fn load(
         let component = compiled
             .get(&digest)
             .cloned()
-            .unwrap_or_else(|| Err("was not compiled".to_owned()));
-        component.map_err(|error| fault(authenticator, &error))
+            .unwrap_or_else(|| Err("the component wasn't compiled".to_owned()));
+        component.map_err(|error| error_at(authenticator, &error))
     };
     authenticators.iter().zip(pinned).map(component).collect()
 }
@@ -69,7 +69,7 @@ impl File {
                         name,
                         portcullis_plugins::ALL.iter().map(|(name, _)| *name),
                     );
-                    format!("{message} (a file's name ends in .wasm or has a slash)")
+                    format!("{message} (the path of a file must end in .wasm or contain a slash)")
                 })?
                 .into(),
             PluginSource::File(path) => read_bytes(path, MAX_COMPONENT)?.into(),
@@ -88,19 +88,19 @@ fn pinned(
     let file = files
         .get(&authenticator.plugin)
         .cloned()
-        .unwrap_or_else(|| Err("was not looked for".to_owned()));
-    let file = file.map_err(|error| fault(authenticator, &error))?;
+        .unwrap_or_else(|| Err("the component wasn't read".to_owned()));
+    let file = file.map_err(|error| error_at(authenticator, &error))?;
     match authenticator.sha256 {
         Some(pin) if pin != file.digest => {
-            let message = format!("its SHA-256 is {}, and sha256 says {pin}", file.digest);
-            Err(fault(authenticator, &message))
+            let message = format!("its SHA-256 is {}, but sha256 is set to {pin}", file.digest);
+            Err(error_at(authenticator, &message))
         }
         _ => Ok(file),
     }
 }
 
-/// What is wrong, with the file's name unless the place is that file.
-fn fault(authenticator: &AuthenticatorConfig, error: &str) -> ConfigError {
+/// Makes an error at the authenticator's location. The message names the component's file unless the location does.
+fn error_at(authenticator: &AuthenticatorConfig, error: &str) -> ConfigError {
     let location = &authenticator.location;
     match &authenticator.plugin {
         PluginSource::File(path) if !location.is_file(path) => location.error(format!("{}: {error}", path.display())),
@@ -108,7 +108,7 @@ fn fault(authenticator: &AuthenticatorConfig, error: &str) -> ConfigError {
     }
 }
 
-/// Does blocking work for each distinct key, as many at once as there are processors.
+/// Runs blocking work for each distinct key, on as many threads as there are processors.
 async fn on_blocking_threads<K, T>(
     keys: impl IntoIterator<Item = K>,
     work: impl Fn(&K) -> Result<T, String> + Clone + Send + 'static,

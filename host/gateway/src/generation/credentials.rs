@@ -1,23 +1,23 @@
-//! Where a client's credentials stand in a request to one route. They are the gateway's business: unless a route says
-//! `forward_authorization`, its upstream gets none of them.
+//! The parts of a request that carry the client's credentials on one route. The upstream gets none of them, unless the
+//! route sets `forward_authorization`.
 
 use http::HeaderName;
 use http::header;
 use portcullis::Grants;
 
-/// Headers, cookies and parameters that carry credentials, because authenticators may read them.
+/// The headers, cookies and query parameters that carry credentials because the route's authenticators may read them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Credentials {
     /// `Authorization`, and the other granted headers. Headers that describe the client or its request are left out.
     pub(crate) headers: Vec<HeaderName>,
     /// The granted cookies.
     pub(crate) cookies: Vec<String>,
-    /// The granted parameters of the query, by name. A grant of all parameters names none of them.
+    /// The names of the granted query parameters. A grant of all parameters (`*`) adds no names.
     pub(crate) query: Vec<String>,
 }
 
 impl Credentials {
-    /// What the authenticators of a route may read, taken together.
+    /// Combines the grants of all authenticators of a route.
     pub(crate) fn of<'a>(grants: impl IntoIterator<Item = &'a Grants>) -> Self {
         let mut all = Self {
             headers: vec![header::AUTHORIZATION],

@@ -1,5 +1,5 @@
-//! What an operator should see of a generation when it starts: what each authenticator may see and reach, and who may
-//! pass where.
+//! Logs a generation when it starts: what each authenticator may see and reach, and who has access to each route.
+//! Routes that are more permissive than the enclosing route are logged too.
 
 use std::fmt::Display;
 use std::num::NonZero;
@@ -8,8 +8,9 @@ use crate::generation::Access;
 use crate::generation::Generation;
 
 impl Generation {
-    /// Writes the grants of every authenticator and the access to every route to the log, and where one lets in
-    /// more than the route around it.
+    /// Logs the grants of every authenticator, the access to every route, and every [`AccessWidening`].
+    ///
+    /// [`AccessWidening`]: crate::generation::AccessWidening
     pub(crate) fn log(&self) {
         for authenticator in self.authenticators() {
             let (grants, limits) = (authenticator.grants(), authenticator.limits());
@@ -43,14 +44,14 @@ impl Generation {
                 "route loaded"
             );
         }
-        for opening in self.openings() {
-            tracing::info!(route = opening.route.name, "{opening}");
+        for widening in self.widenings() {
+            tracing::info!(route = widening.route.name, "{widening}");
         }
     }
 }
 
 impl Access {
-    /// One word for a log field.
+    /// Returns the value of the log field `access`.
     pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::Optional(_) => "optional",
@@ -59,7 +60,7 @@ impl Access {
         }
     }
 
-    /// The names of the authenticators that are asked, in order.
+    /// Returns the names of the route's authenticators, in the order in which they are asked.
     pub(crate) fn authenticators(&self) -> String {
         let asked = self.gate().into_iter().flat_map(|gate| gate.chain().authenticators());
         listed(asked.map(|authenticator| authenticator.name()))

@@ -1,13 +1,13 @@
-//! One loaded configuration: its authenticators, ready to be asked, and its routes. It never changes; a new
-//! configuration makes the next one.
+//! One loaded configuration, with its authenticators and its routes. A generation never changes; a new configuration
+//! becomes the next generation.
 
 mod acceptors;
 mod authenticators;
 mod components;
 mod credentials;
 mod describe;
-mod opening;
 mod route;
+mod widening;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,17 +35,17 @@ use crate::routing::table::RouteTable;
 
 pub(crate) use components::MAX_COMPONENT;
 pub(crate) use credentials::Credentials;
-pub(crate) use opening::Opening;
 pub(crate) use route::Access;
 pub(crate) use route::Destination;
 pub(crate) use route::Route;
+pub(crate) use widening::AccessWidening;
 
 /// One loaded configuration.
 #[derive(Debug)]
 pub(crate) struct Generation {
     table: RouteTable<Arc<Route>>,
     routes: Vec<Arc<Route>>,
-    openings: Vec<Opening>,
+    widenings: Vec<AccessWidening>,
     authenticators: Vec<Authenticator>,
     sessions: Option<Arc<Sessions>>,
     identity_headers: Vec<HeaderName>,
@@ -61,7 +61,7 @@ impl Generation {
     ///
     /// # Errors
     ///
-    /// Every mistake at once: those of the file, and what the plugins say about their settings.
+    /// Returns all mistakes together: those in the file, and those that plugins report about their settings.
     pub(crate) async fn load(draft: Draft, engine: &Engine, proxy: &Proxy) -> Result<Self, ConfigErrors> {
         let Draft { config, mut errors } = draft;
         let (acceptors, found) = acceptors::start(&config.negotiate).await;
@@ -75,54 +75,54 @@ impl Generation {
         }
     }
 
-    /// The route that serves a request. `authority` is what the client asked for; a port is ignored.
+    /// Returns the route of a request. `authority` is the host that the client asked for; a port is ignored.
     ///
-    /// A route that names the host wins over one that names none; then the longest path wins.
+    /// A route that lists the host wins over a route for every host; then the longest path wins.
     pub(crate) fn route(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<&Arc<Route>> {
         self.table.find(authority, path)
     }
 
-    /// Whether any route serves a host; a port is ignored.
+    /// Whether any route serves this host. A port is ignored.
     pub(crate) fn serves_host(&self, authority: &str) -> bool {
         self.table.serves_host(authority)
     }
 
-    /// The routes, in the configuration's order.
+    /// The routes, in the order of the configuration.
     pub(crate) fn routes(&self) -> &[Arc<Route>] {
         &self.routes
     }
 
-    /// The routes that let in whom the route around them would not, in the configuration's order.
-    pub(crate) fn openings(&self) -> &[Opening] {
-        &self.openings
+    /// The routes that are more permissive than the route that encloses them, in the order of the configuration.
+    pub(crate) fn widenings(&self) -> &[AccessWidening] {
+        &self.widenings
     }
 
-    /// The authenticators, by name.
+    /// The authenticators, sorted by name.
     pub(crate) fn authenticators(&self) -> &[Authenticator] {
         &self.authenticators
     }
 
-    /// What opens and clears session cookies; none when sessions are off.
+    /// Opens and clears session cookies. `None` if sessions are disabled.
     pub(crate) fn sessions(&self) -> Option<&Arc<Sessions>> {
         self.sessions.as_ref()
     }
 
-    /// The identity headers of all routes, each once: no client may send any of them to any upstream.
+    /// The identity headers of all routes, without duplicates. They are removed from every request of a client.
     pub(crate) fn identity_headers(&self) -> &[HeaderName] {
         &self.identity_headers
     }
 
-    /// What no client may send in a header, in any spelling.
+    /// The names of the identity headers, in every spelling. They are removed from every request of a client.
     pub(crate) fn identity_names(&self) -> &IdentityNames {
         &self.identity_names
     }
 
-    /// What no client may send in a trailer.
+    /// The trailer fields that are removed from every request of a client.
     pub(crate) fn trailers(&self) -> &Arc<ForbiddenTrailers> {
         &self.trailers
     }
 
-    /// The name of the gateway's own cookie. `None` without sessions.
+    /// The name of the session cookie. `None` if sessions are disabled.
     pub(crate) fn session_cookie(&self) -> Option<&str> {
         self.sessions().map(|sessions| sessions.cookie_name())
     }
@@ -132,12 +132,12 @@ impl Generation {
         &self.trusted_proxies
     }
 
-    /// `Strict-Transport-Security`. `None` if browsers aren't told to come by https only.
+    /// The value of `Strict-Transport-Security`. `None` if the header isn't sent.
     pub(crate) fn hsts(&self) -> Option<&HeaderValue> {
         self.hsts.as_ref()
     }
 
-    /// How long the body of a request may stand still while it is waited for.
+    /// How long the body of a request may pause.
     pub(crate) fn body_timeout(&self) -> Duration {
         self.body_timeout
     }
@@ -159,7 +159,7 @@ impl Generation {
         }
         let placed = places.iter().zip(&routes);
         let placed = Vec::from_iter(placed.map(|((hosts, path), route)| (&hosts[..], path, route)));
-        let openings = Opening::among(&placed);
+        let widenings = AccessWidening::among(&placed);
         let placed = placed
             .into_iter()
             .map(|(hosts, path, route)| (hosts, path.clone(), Arc::clone(route)));
@@ -169,7 +169,7 @@ impl Generation {
         authenticators.sort_by(|a, b| a.name().cmp(b.name()));
         Ok(Self {
             table: RouteTable::new(placed),
-            openings,
+            widenings,
             routes,
             authenticators,
             sessions,
@@ -188,7 +188,7 @@ fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
         return Ok(None);
     };
     let error = |message: &str| Location::file("session").error(message);
-    // Browsers take a secure cookie over plain HTTP from their own machine only, and not all of them do.
+    // Over plain HTTP, browsers accept a secure cookie only from their own machine, and some don't accept it even then.
     let secure = session.secure.unwrap_or_else(|| !config.server.listen.is_loopback());
     let options =
         Options::new(&session.cookie, secure, session.max_age).ok_or_else(|| error("the cookie has no usable name"))?;

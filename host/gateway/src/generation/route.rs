@@ -1,4 +1,5 @@
-//! A route with its gate and its upstream: what a server needs to answer one request.
+//! A route with everything that is needed to serve a request: its gate, its upstream and its settings.
+//! The upstream's connections are shared with the other routes that use it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,46 +18,46 @@ use crate::generation::Credentials;
 use crate::proxy::Proxy;
 use crate::proxy::UpstreamGroup;
 
-/// One route.
+/// A route.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// How logs call it: its path, after its first host if it names one.
+    /// The name for logs: the first host, if the route lists hosts, and the path.
     pub(crate) name: String,
-    /// What the configuration says of it.
+    /// The route's configuration.
     pub(crate) config: RouteConfig,
-    /// Who may pass.
+    /// Who has access.
     pub(crate) access: Access,
-    /// Where its requests go. `None` if it only answers fronts that ask about requests of their own.
+    /// Where requests are forwarded. `None` if the route only answers the questions of fronts.
     pub(crate) upstream: Option<Destination>,
-    /// What the upstream learns about the user of a request: without secrets where `authorize_with` asks first, since what
-    /// is behind such a route may be the users' own programs.
+    /// The identity headers of a forwarded request. They have no secrets if the route has `authorize_with`, because the
+    /// program behind such a route often belongs to a user.
     pub(crate) identity: IdentityHeaders,
-    /// Where the client's credentials stand in a request.
+    /// The parts of a request that carry the client's credentials.
     pub(crate) credentials: Credentials,
 }
 
-/// Where the requests of a route go.
+/// Where the requests of a route are forwarded.
 #[derive(Clone, Debug)]
 pub(crate) enum Destination {
-    /// To HTTP servers.
+    /// HTTP servers.
     Upstream(Arc<UpstreamGroup>),
-    /// To the built-in page that shows who you are.
+    /// The built-in page that shows who the user is.
     WhoAmI,
 }
 
-/// Who may pass.
+/// Who has access to a route.
 #[derive(Debug)]
 pub(crate) enum Access {
-    /// Users whom the gate admits, and anonymous requests that carry no credentials.
+    /// Users that the gate admits, and requests without credentials.
     Optional(Gate),
-    /// Users whom the gate admits.
+    /// Users that the gate admits.
     Protected(Gate),
-    /// Everybody. No authenticator is asked.
+    /// Every client. No authenticator is asked.
     Public,
 }
 
 impl Access {
-    /// What guards the route. `None` for public routes.
+    /// The gate that authenticates requests. `None` for public routes.
     pub(crate) fn gate(&self) -> Option<&Gate> {
         match self {
             Self::Optional(gate) | Self::Protected(gate) => Some(gate),
@@ -77,7 +78,7 @@ impl Route {
                 .iter()
                 .map(|name| authenticators.get(name).cloned())
                 .collect::<Option<Vec<_>>>();
-            let chain = chain.ok_or_else(|| config.location.error("one of its authenticators isn't loaded"))?;
+            let chain = chain.ok_or_else(|| config.location.error("an authenticator of this route isn't loaded"))?;
             Ok(Gate::new(Chain::new(chain), sessions.cloned()))
         };
         let access = match &config.access {

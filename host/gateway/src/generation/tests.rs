@@ -1,4 +1,4 @@
-//! Whole configurations, loaded with the plugins that are built in.
+//! Loads complete configurations with the built-in plugins.
 
 use std::fs;
 use std::path::Path;
@@ -11,12 +11,13 @@ use super::Access;
 use super::Generation;
 use crate::config::Draft;
 use crate::config::Environment;
+use crate::proxy::Proxy;
 use crate::testing::simple;
 use crate::testing::write;
 
 const ROUTE: &str = "[[routes]]\npath = \"/\"\npublic = true\nupstream = \"portcullis:whoami\"\n";
 
-/// Loads a text as `portcullis.toml` of a folder.
+/// Writes the text to `portcullis.toml` in the folder and loads it.
 async fn load(folder: &Path, text: &str) -> Result<Generation, String> {
     let file = folder.join("portcullis.toml");
     fs::write(&file, text).unwrap();
@@ -26,7 +27,7 @@ async fn load(folder: &Path, text: &str) -> Result<Generation, String> {
 }
 
 #[tokio::test]
-async fn a_configuration_becomes_authenticators_and_routes() {
+async fn a_configuration_is_loaded_with_its_authenticators_and_routes() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("plugins")).unwrap();
     fs::write(folder.path().join("plugins/dropped.wasm"), simple()).unwrap();
@@ -82,7 +83,7 @@ upstream = "portcullis:whoami"
 }
 
 #[tokio::test]
-async fn mistakes_of_the_file_and_of_the_plugins_are_reported_at_once() {
+async fn mistakes_in_the_file_and_in_plugin_settings_are_reported_together() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("text.wasm"), "hello").unwrap();
     fs::write(folder.path().join("simple.wasm"), simple()).unwrap();
@@ -122,7 +123,7 @@ sha256 = "{pin}"
         "portcullis.toml:13: authenticators.mistyped.settings.realm: ",
         "portcullis.toml:15: authenticators.gone.plugin: ./gone.wasm: can't be opened: ",
         "portcullis.toml:17: authenticators.text.plugin: text.wasm: ",
-        &format!("portcullis.toml:19: authenticators.pinned.plugin: simple.wasm: its SHA-256 is {digest}, and sha256 says {pin}"),
+        &format!("portcullis.toml:19: authenticators.pinned.plugin: simple.wasm: its SHA-256 is {digest}, but sha256 is set to {pin}"),
     ]) {
         assert!(line.starts_with(expected), "{line}");
     }
@@ -130,7 +131,7 @@ sha256 = "{pin}"
 }
 
 #[tokio::test]
-async fn a_cookie_is_for_tls_only_unless_the_gateway_listens_on_this_machine_alone() {
+async fn the_session_cookie_is_secure_unless_the_gateway_listens_on_loopback_only() {
     let folder = tempfile::tempdir().unwrap();
     let key = portcullis::session::Key::generate().unwrap().to_hex();
     write(&folder.path().join("key"), &key, 0o600);
@@ -148,7 +149,7 @@ async fn a_cookie_is_for_tls_only_unless_the_gateway_listens_on_this_machine_alo
 }
 
 #[tokio::test]
-async fn a_route_that_lets_in_more_than_the_one_around_it_is_said() {
+async fn a_route_that_is_more_permissive_than_the_enclosing_route_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let authenticators = "[authenticators.people]\nplugin = \"simple\"\n[authenticators.staff]\nplugin = \"simple\"\n";
     let protected = "authenticators = [\"people\"]";
@@ -177,7 +178,7 @@ async fn a_route_that_lets_in_more_than_the_one_around_it_is_said() {
         ),
         (
             &[("/", protected), ("/a", both)],
-            &["/a lets in users of staff, and / doesn't"],
+            &["/a admits users of staff, and / doesn't"],
         ),
         (&[("/a", protected), ("/ab", "public = true")], &[]),
         (
@@ -195,7 +196,7 @@ async fn a_route_that_lets_in_more_than_the_one_around_it_is_said() {
         });
         let text = format!("{authenticators}{}", String::from_iter(routes));
         let generation = load(folder.path(), &text).await.unwrap();
-        let openings = Vec::from_iter(generation.openings().iter().map(ToString::to_string));
-        assert_eq!(openings, expected, "{text}");
+        let widenings = Vec::from_iter(generation.widenings().iter().map(ToString::to_string));
+        assert_eq!(widenings, expected, "{text}");
     }
 }

@@ -1,5 +1,5 @@
-//! How a helper is started: with an environment of our own making, in which no variable of the gateway's says anything,
-//! and a folder in which helpers remember what they accepted.
+//! Starts helper processes. A helper inherits no environment variable of the gateway, and it has a folder for the replay
+//! cache, in which helpers record the tokens that they have accepted.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 
 use crate::config::NegotiateConfig;
 
-/// What all helpers of one acceptor are started with.
+/// The settings with which all helpers of an acceptor are started.
 #[derive(Debug)]
 pub(super) struct Launch {
     pub(super) acceptor: String,
@@ -29,7 +29,7 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// Makes what helpers need on disk.
+    /// Creates the replay cache and the Kerberos configuration on disk.
     pub(super) fn prepare(config: &NegotiateConfig) -> Result<Self, String> {
         let folder = &config.replay_cache;
         let unusable =
@@ -53,21 +53,21 @@ impl Launch {
                 ("KRB5CCNAME", "MEMORY:".into()),
                 ("KRB5RCACHENAME", "dfl:".into()),
                 ("KRB5RCACHEDIR", folder.clone().into_os_string()),
-                // No mechanism but those that the library has built in.
+                // Load no mechanisms besides the built-in ones.
                 ("GSS_MECH_CONFIG", "/dev/null".into()),
             ],
         })
     }
 
-    /// Starts one, with this end of a socket as its standard input.
+    /// Starts a helper with this end of a socket as its standard input.
     pub(super) fn spawn(&self, socket: UnixStream) -> Result<Child, String> {
         let spawned = Command::new(&self.helper)
             .arg(&self.service)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
-            // A group of its own: Ctrl-C is for the gateway, which needs its helpers until its last request. And when the
-            // gateway is gone, the system hangs up on a group that has a stopped process and no parent (POSIX, 3.264).
+            // In a process group of its own, a helper isn't ended by Ctrl-C while the gateway still serves its last
+            // requests. If the gateway dies while a helper is stopped, the group is orphaned and gets SIGHUP (POSIX, 3.264).
             .process_group(0)
             .stdin(OwnedFd::from(socket))
             .stdout(Stdio::null())
@@ -77,26 +77,26 @@ impl Launch {
     }
 }
 
-/// A folder in which nobody else can forget for us what was accepted.
+/// Creates the folder of the replay cache, or checks that no other user can change what it records.
 fn make_private(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let metadata = fs::metadata(folder)?;
     if metadata.mode() & 0o077 != 0 {
         let mode = metadata.mode() & 0o7777;
         let message = format!(
-            "it is open to others (mode {mode:04o}); run: chmod 700 {}",
+            "it is accessible to other users (mode {mode:04o}); run: chmod 700 {}",
             folder.display()
         );
         return Err(io::Error::other(message));
     }
-    // A file of ours tells our user without asking the system by an unsafe call.
+    // The owner of a new file is this process's user. The system call that returns it directly needs unsafe code.
     if NamedTempFile::new_in(folder)?.as_file().metadata()?.uid() != metadata.uid() {
         return Err(io::Error::other("it belongs to another user"));
     }
     Ok(())
 }
 
-/// Writes what goes before every other setting of the library. A helper sees the whole file or none.
+/// Writes the settings that take precedence over all others of the library. The file is replaced atomically.
 fn write_krb5_config(folder: &Path) -> io::Result<PathBuf> {
     let path = folder.join("krb5.conf");
     let file = NamedTempFile::new_in(folder)?;
@@ -105,7 +105,7 @@ fn write_krb5_config(folder: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// The helper asks nobody on the network, and knows by how much clocks may differ.
+/// Turns off DNS lookups, so that helpers need no network, and sets by how much clocks may differ.
 const KRB5_CONFIG: &str = "\
 # Written by Portcullis at every start.
 [libdefaults]

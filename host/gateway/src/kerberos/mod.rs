@@ -1,5 +1,5 @@
-//! Kerberos tokens (HTTP Negotiate, RFC 4559), accepted by helper processes with the service's keys. What parses them is a
-//! C library that anybody on the network can talk to, so it runs neither here nor in the sandbox.
+//! Accepts Kerberos tokens (HTTP Negotiate, RFC 4559) in helper processes that have the service's keys. Tokens are parsed
+//! by a C library and come from any client on the network, so the library runs neither in this process nor in the sandbox.
 
 mod launch;
 mod pool;
@@ -21,32 +21,32 @@ use portcullis_negotiate_frame::Answer;
 use portcullis_negotiate_frame::Question;
 
 use self::launch::Launch;
-use self::pool::Pool;
+use self::pool::HelperPool;
 use crate::config::ChannelBindings;
 use crate::config::NegotiateConfig;
 
-/// Accepts tokens for one service. A clone is the same.
+/// Accepts tokens for one service. Clones share the helpers.
 #[derive(Clone)]
-pub(crate) struct Acceptor(Arc<Shared>);
+pub(crate) struct Acceptor(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     name: String,
     channel_bindings: ChannelBindings,
     deadline: Duration,
-    pool: Arc<Pool>,
+    pool: Arc<HelperPool>,
 }
 
 impl Acceptor {
-    /// Starts a helper, to see whether there are keys.
+    /// Starts the first helper, which checks that the keytab can be used.
     ///
     /// # Errors
     ///
-    /// Why no token could be accepted, for the operator.
+    /// Returns a message for the operator if the helper can't accept tokens.
     pub(crate) async fn start(config: &NegotiateConfig) -> Result<Self, String> {
-        describe_counter!(TOKENS, "Kerberos tokens, by what became of them");
-        let pool = Pool::new(Launch::prepare(config)?, config.workers);
-        pool.try_out().await?;
-        Ok(Self(Arc::new(Shared {
+        describe_counter!(TOKENS, "Kerberos tokens, by outcome");
+        let pool = HelperPool::new(Launch::prepare(config)?, config.workers);
+        pool.start_first().await?;
+        Ok(Self(Arc::new(Inner {
             name: config.name.clone(),
             channel_bindings: config.channel_bindings,
             deadline: config.deadline,
@@ -55,7 +55,7 @@ impl Acceptor {
     }
 
     async fn ask(&self, token: NegotiateToken) -> Result<Negotiated, NegotiateError> {
-        let Shared {
+        let Inner {
             channel_bindings,
             deadline,
             pool,
@@ -65,7 +65,7 @@ impl Acceptor {
             ChannelBindings::IfSent => token.channel_binding,
             ChannelBindings::Off => None,
             ChannelBindings::Require => {
-                let unbound = || reject("the client's connection has nothing that a token could be bound to");
+                let unbound = || reject("the client's connection has no channel binding");
                 Some(token.channel_binding.ok_or_else(unbound)?)
             }
         };
@@ -74,9 +74,9 @@ impl Acceptor {
             token: token.bytes,
         };
         let question = question.to_bytes().ok_or_else(|| reject("the token is too long"))?;
-        // The plugin needs a moment to make an answer of it. A token waits for its turn as long as it may take then, so
-        // that no helper that works is ended because of those who waited before.
-        let left = token.deadline.saturating_duration_since(Instant::now() + MARGIN);
+        // The margin leaves the plugin time to use the answer. Waiting for a free helper may take half of the rest, and the
+        // exchange the other half, so that a long wait never ends a helper that works.
+        let left = token.deadline.saturating_duration_since(Instant::now() + REPLY_MARGIN);
         let answer = pool.ask(&question, left.div_f32(2.0).min(*deadline)).await;
         self.read(answer.map_err(NegotiateError::Unavailable)?)
     }
@@ -86,7 +86,7 @@ impl Acceptor {
         match answer {
             Answer::Accept {
                 channel_bound: false, ..
-            } if required => Err(reject("the token is not bound to its TLS connection")),
+            } if required => Err(reject("the token isn't bound to its TLS connection")),
             Answer::Accept {
                 principal,
                 expires_in,
@@ -102,14 +102,14 @@ impl Acceptor {
             Answer::Reject(why) => Err(NegotiateError::Reject(why)),
             Answer::Unusable(why) => Err(NegotiateError::Unavailable(why)),
             Answer::Ready => Err(NegotiateError::Unavailable(
-                "the helper answered something else".to_owned(),
+                "the helper sent an unexpected answer".to_owned(),
             )),
         }
     }
 }
 
-fn reject(why: &str) -> NegotiateError {
-    NegotiateError::Reject(why.to_owned())
+fn reject(reason: &str) -> NegotiateError {
+    NegotiateError::Reject(reason.to_owned())
 }
 
 impl Negotiator for Acceptor {
@@ -137,4 +137,4 @@ impl fmt::Debug for Acceptor {
 
 const TOKENS: &str = "portcullis_negotiate_tokens_total";
 
-const MARGIN: Duration = Duration::from_millis(50);
+const REPLY_MARGIN: Duration = Duration::from_millis(50);

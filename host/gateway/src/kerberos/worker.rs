@@ -1,5 +1,5 @@
-//! One helper process. It answers one question at a time, so that whatever a token does to it hurts that token's request
-//! alone; when it is dropped, the process is killed.
+//! One helper process. It handles one token at a time, so a token that crashes it affects only its own request. The process
+//! is killed when the value is dropped.
 
 use std::io;
 use std::process::Child;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::launch::Launch;
 
-/// A helper that is ready.
+/// A helper that is ready for tokens.
 #[derive(Debug)]
 pub(super) struct Worker {
     socket: UnixStream,
@@ -24,36 +24,39 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts a helper and waits until it has its keys.
+    /// Starts a helper and waits until it has loaded its keys.
     pub(super) async fn start(launch: &Launch) -> Result<Self, String> {
         let failed = |error: io::Error| format!("a helper can't be started: {error}");
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
         ours.set_nonblocking(true).map_err(failed)?;
         let socket = UnixStream::from_std(ours).map_err(failed)?;
         let mut process = Process(Some(launch.spawn(theirs)?));
-        let words = process.words().map_err(failed)?;
+        let stderr = process.stderr().map_err(failed)?;
         let pid = process.id();
         let mut worker = Self {
             socket,
             _process: process,
         };
-        match timeout(START_TIME, worker.receive()).await {
+        match timeout(START_TIMEOUT, worker.receive()).await {
             Ok(Ok(Answer::Ready)) => {
-                tracing::info!(acceptor = launch.acceptor, pid, "a helper accepts tokens");
-                tokio::spawn(tell(words, launch.acceptor.clone()));
+                tracing::info!(acceptor = launch.acceptor, pid, "a helper is ready");
+                tokio::spawn(log_stderr(stderr, launch.acceptor.clone()));
                 Ok(worker)
             }
             Ok(Ok(Answer::Unusable(why))) => Err(format!("the keytab can't be used: {}", printable(&why))),
-            Ok(Ok(_)) => Err("the helper spoke out of turn: is it of another version?".to_owned()),
+            Ok(Ok(_)) => {
+                Err("the helper sent an unexpected message; is it from another version of Portcullis?".to_owned())
+            }
             Ok(Err(_)) => Err(format!(
-                "the helper ended before it was ready: {}",
-                last_words(words).await
+                "the helper exited before it was ready: {}",
+                last_stderr(stderr).await
             )),
-            Err(_) => Err(format!("the helper wasn't ready within {} s", START_TIME.as_secs())),
+            Err(_) => Err(format!("the helper wasn't ready within {} s", START_TIMEOUT.as_secs())),
         }
     }
 
-    /// Asks, and waits for the answer. After an error, or when it is dropped before it ends, the helper is of no more use.
+    /// Sends a question and waits for the answer. After an error, or if the future is dropped early, the helper must not be
+    /// used again.
     pub(super) async fn exchange(&mut self, question: &[u8]) -> io::Result<Answer> {
         let length = u32::try_from(question.len()).map_err(io::Error::other)?;
         self.socket.write_all(&length.to_be_bytes()).await?;
@@ -61,7 +64,7 @@ impl Worker {
         self.receive().await
     }
 
-    /// Whether the process is still there, and has nothing to say that nobody asked for.
+    /// Whether the process is running and has sent nothing unexpected.
     pub(super) fn is_idle(&self) -> bool {
         let mut byte = [std::mem::MaybeUninit::uninit()];
         let peeked = SockRef::from(&self.socket).peek(&mut byte);
@@ -79,7 +82,7 @@ impl Worker {
     }
 }
 
-/// A process that ends with this value.
+/// A process that is killed when the value is dropped.
 #[derive(Debug)]
 struct Process(Option<Child>);
 
@@ -88,18 +91,18 @@ impl Process {
         self.0.as_ref().map(Child::id)
     }
 
-    /// What it writes to standard error.
-    fn words(&mut self) -> io::Result<pipe::Receiver> {
-        let words = self.0.as_mut().and_then(|child| child.stderr.take());
-        let words = words.ok_or_else(|| io::Error::other("it has no standard error"))?;
-        pipe::Receiver::from_owned_fd(words.into())
+    /// Takes the pipe from the standard error of the process.
+    fn stderr(&mut self) -> io::Result<pipe::Receiver> {
+        let stderr = self.0.as_mut().and_then(|child| child.stderr.take());
+        let stderr = stderr.ok_or_else(|| io::Error::other("it has no standard error"))?;
+        pipe::Receiver::from_owned_fd(stderr.into())
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         let Some(mut child) = self.0.take() else { return };
-        // It may have ended by itself.
+        // This fails if the process has already exited.
         let _ = child.kill();
         let mut reap = move || _ = child.wait();
         match tokio::runtime::Handle::try_current() {
@@ -109,38 +112,39 @@ impl Drop for Process {
     }
 }
 
-/// Writes what a helper has to say to the log, up to a bound; then it is read and not written.
-async fn tell(mut words: pipe::Receiver, acceptor: String) {
-    let mut left = MAX_WORDS;
+/// Logs the first bytes that a helper writes to standard error. The rest is read and discarded, so that the helper never
+/// blocks.
+async fn log_stderr(mut stderr: pipe::Receiver, acceptor: String) {
+    let mut left = MAX_STDERR;
     let mut buffer = vec![0; 1024];
-    while let Ok(read @ 1..) = words.read(&mut buffer).await {
-        let said = buffer.get(..read.min(left)).unwrap_or_default();
-        left -= said.len();
-        if !said.is_empty() {
-            tracing::warn!(acceptor, "a helper says: {}", printable(&String::from_utf8_lossy(said)));
+    while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
+        let text = buffer.get(..read.min(left)).unwrap_or_default();
+        left -= text.len();
+        if !text.is_empty() {
+            tracing::warn!(acceptor, "a helper says: {}", printable(&String::from_utf8_lossy(text)));
         }
     }
 }
 
-/// What a helper that ended had to say, such as which library it lacks.
-async fn last_words(words: pipe::Receiver) -> String {
-    let mut said = Vec::new();
-    let mut words = words.take(MAX_WORDS as u64);
-    let _ = timeout(Duration::from_secs(1), words.read_to_end(&mut said)).await;
-    match printable(&String::from_utf8_lossy(&said)) {
-        said if said.is_empty() => "it gave no reason".to_owned(),
-        said => said,
+/// Returns what a helper wrote to standard error before it exited, such as the name of a missing library.
+async fn last_stderr(stderr: pipe::Receiver) -> String {
+    let mut text = Vec::new();
+    let mut stderr = stderr.take(MAX_STDERR as u64);
+    let _ = timeout(Duration::from_secs(1), stderr.read_to_end(&mut text)).await;
+    match printable(&String::from_utf8_lossy(&text)) {
+        text if text.is_empty() => "it gave no reason".to_owned(),
+        text => text,
     }
 }
 
-/// One line of visible ASCII: what it says may quote what a client sent.
+/// Returns one line of printable ASCII, because the text may quote what a client sent.
 fn printable(text: &str) -> String {
     let visible = |c| if matches!(c, ' '..='~') { c } else { '?' };
     text.trim().chars().map(visible).collect()
 }
 
-/// The library looks at its files before it is ready.
-const START_TIME: Duration = Duration::from_secs(10);
+/// Long enough for the Kerberos library to read its files.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much of a helper's own words goes to the log, in bytes.
-const MAX_WORDS: usize = 4096;
+/// How much of a helper's standard error is logged, in bytes.
+const MAX_STDERR: usize = 4096;

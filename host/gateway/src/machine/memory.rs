@@ -1,9 +1,10 @@
-//! How much memory there is: the machine's, or as much of it as the process's control group may have (cgroups(7)).
+//! How much memory is available: that of the machine, or the limit of the process's control group if it is lower.
+//! See cgroups(7).
 
 use std::fs;
 use std::path::Path;
 
-/// Bytes of memory that the process may have at most; none: the system doesn't say.
+/// Returns how many bytes of memory the process may use. `None` if the system doesn't report it.
 pub(crate) fn available() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok();
     let machine = machine.and_then(|text| total(&text));
@@ -12,14 +13,15 @@ pub(crate) fn available() -> Option<u64> {
     machine.into_iter().chain(group).min()
 }
 
-/// What `/proc/meminfo` has as the machine's memory.
+/// Parses the total memory of the machine from the text of `/proc/meminfo`.
 fn total(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kilobytes.checked_mul(1024)
 }
 
-/// The least limit of the process's group and those that it is in. `groups` is what `/proc/self/cgroup` has.
+/// Returns the lowest limit of the process's control group and its ancestors. `groups` is the text of
+/// `/proc/self/cgroup`.
 fn limit(groups: &str, root: &Path) -> Option<u64> {
     let limits = groups.lines().flat_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);
@@ -31,7 +33,7 @@ fn limit(groups: &str, root: &Path) -> Option<u64> {
         } else {
             return Vec::new();
         };
-        // In a container the path may be the host's, of which only the root can be seen.
+        // In a container the path may be the one on the host, of which only the root is visible here.
         let within = Path::new(path.trim_start_matches('/'));
         let groups = within.ancestors().map(|group| root.join(group).join(file));
         groups.filter_map(|file| bytes(&file)).collect()
@@ -39,7 +41,7 @@ fn limit(groups: &str, root: &Path) -> Option<u64> {
     limits.min()
 }
 
-/// What a file has as a limit. `max` is none.
+/// Reads a limit from a file. `None` if there is no limit, which is written as `max`.
 fn bytes(file: &Path) -> Option<u64> {
     fs::read_to_string(file).ok()?.trim().parse().ok()
 }
@@ -55,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_limit_of_a_group_and_its_parents_holds() {
+    fn the_lowest_limit_of_a_group_and_its_ancestors_applies() {
         for (groups, files, expected) in [
             ("0::/\n", &[][..], None),
             ("0::/\n", &[("memory.max", "max\n")], None),
@@ -76,7 +78,7 @@ mod tests {
                 ],
                 Some(400),
             ),
-            // What the host calls it is not there in a container.
+            // In a container, the path on the host doesn't exist.
             ("0::/docker/abc\n", &[("memory.max", "300\n")], Some(300)),
             (
                 "5:cpu,cpuacct:/x\n4:memory:/a\n1:name=systemd:/y\n",
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machines_memory_is_read() {
+    fn the_memory_of_the_machine_is_read() {
         assert_eq!(
             total("MemTotal:       16303428 kB\nMemFree: 1 kB\n"),
             Some(16_303_428 * 1024)

@@ -1,5 +1,5 @@
-//! What the machine, or the container on it, gives to the gateway. Every number that is made from it can be configured
-//! instead, and all of them stand in the log.
+//! The resources of the machine or container, and the defaults that are derived from them. Each default can be overridden
+//! by the configuration or the command line, and is logged at the start.
 
 mod memory;
 
@@ -9,52 +9,60 @@ use crate::config::ListenConfig;
 
 pub(crate) use self::memory::available as memory;
 
-/// How many files the process may have open, connections included; as many as it may ask for itself. None: nobody says.
+/// Raises the limit on open files, connections included, as far as the process may. Returns the new limit, or `None` if
+/// the system doesn't report it.
 pub(crate) fn open_files() -> Option<u64> {
-    // What the system allows is enough where nothing can be asked for.
+    // If the limit can't be raised, the current one applies.
     rlimit::increase_nofile_limit(u64::MAX)
         .or_else(|_| rlimit::Resource::NOFILE.get_soft())
         .ok()
 }
 
-/// How many bytes of memory all plugins may have together by default: half of what there is. None: nobody says.
+/// Returns the default for the memory of all plugins together, in bytes: half of the available memory. `None` if the
+/// system doesn't report it.
 pub(crate) fn plugin_memory() -> Option<usize> {
     usize::try_from(memory()? / 2).ok()
 }
 
-/// How many connections a listener takes by default.
+/// Returns how many connections a listener accepts by default.
 ///
-/// Each may need one more to an upstream, so each listener has a share, and so do upstreams. What plugins, files and the
-/// system need comes first.
+/// Some open files are reserved for plugins, files and the system. The others are divided equally among the listeners and
+/// the upstreams, because a request may need a second connection to its upstream.
 pub(crate) fn connections(config: &ListenConfig, files: Option<u64>) -> usize {
     let shares = listeners(config) + 1;
-    let files = files.unwrap_or(u64::MAX).saturating_sub(RESERVE) / shares;
-    usize::try_from(files).unwrap_or(usize::MAX).clamp(FEWEST, MOST)
+    let files = files.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES) / shares;
+    usize::try_from(files)
+        .unwrap_or(usize::MAX)
+        .clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
 }
 
-/// Whether so many connections to each listener can be open at once.
+/// Whether each listener can have this many connections open at the same time.
 pub(crate) fn allows(config: &ListenConfig, files: Option<u64>, connections: usize) -> bool {
     let shares = listeners(config) + 1;
     let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_mul(shares);
-    needed.saturating_add(RESERVE) <= files.unwrap_or(u64::MAX)
+    needed.saturating_add(RESERVED_FILES) <= files.unwrap_or(u64::MAX)
 }
 
-/// How many threads serve requests by default: as many as there are processors, or as the container's quota of their time
-/// comes to.
+/// Returns how many threads serve requests by default: the number of processors, or the container's CPU quota if it is
+/// lower.
 pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn listeners(config: &ListenConfig) -> u64 {
-    let asking = config.forward_auth.as_ref().is_some_and(|front| front.listen.is_some());
-    let others = [asking, config.ext_authz.is_some(), config.server.redirect.is_some()];
+    let forward_auth = config.forward_auth.as_ref().is_some_and(|front| front.listen.is_some());
+    let others = [
+        forward_auth,
+        config.ext_authz.is_some(),
+        config.server.redirect.is_some(),
+    ];
     others.into_iter().map(u64::from).sum::<u64>() + 1
 }
 
-/// Files that are kept for what is no client's connection and no upstream's.
-const RESERVE: u64 = 256;
-const FEWEST: usize = 16;
-const MOST: usize = 10_000;
+/// Open files that aren't available for connections to clients and upstreams.
+const RESERVED_FILES: u64 = 256;
+const MIN_CONNECTIONS: usize = 16;
+const MAX_CONNECTIONS: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

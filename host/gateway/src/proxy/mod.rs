@@ -109,7 +109,7 @@ impl Proxy {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         upstreams.retain(|_, upstream| upstream.strong_count() > 0);
         let known = upstreams.get(&config.name).and_then(Weak::upgrade);
-        if let Some(known) = known.filter(|known| known.config.is_the_same(config)) {
+        if let Some(known) = known.filter(|known| known.config.same_as(config)) {
             return known;
         }
         let upstream = Arc::new(UpstreamGroup::new(Arc::clone(config)));

@@ -1,5 +1,5 @@
-//! Requests whose credentials are the upstream's own business: a scheme of `Authorization` that it verifies itself, on the
-//! methods and paths that the route lists and nowhere else. Nobody is asked about them, and they go on as nobody's.
+//! Requests whose credentials the upstream verifies itself: those with a configured `Authorization` scheme, on the methods
+//! and paths that the route lists. No authenticator is asked, and the request is forwarded anonymously.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use portcullis_wire::path::CanonicalPath;
 
 use crate::routing::is_served;
 
-/// What a route leaves to its upstream.
+/// The exceptions from authentication that a route lists.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct UpstreamCredentials(Vec<Exception>);
 
-/// One scheme, and where it counts.
+/// A scheme, and the requests on which the upstream verifies it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Exception {
     pub(crate) scheme: String,
@@ -26,14 +26,14 @@ impl UpstreamCredentials {
         Self(exceptions)
     }
 
-    /// Whether there is none.
+    /// Whether the route has no exceptions.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The scheme by which a request is one of these; none: it is like every other.
+    /// Returns the scheme of the exception that a request matches. `None` if the request has to be authenticated.
     pub(crate) fn scheme(&self, method: &Method, path: &CanonicalPath, headers: &HeaderMap) -> Option<&str> {
-        // Most routes have none, and every request comes by here.
+        // This runs on every request, and most routes have no exceptions.
         if self.is_empty() {
             return None;
         }
@@ -61,33 +61,33 @@ impl fmt::Display for UpstreamCredentials {
     }
 }
 
-/// A method and a path, in which `*` stands for one segment.
+/// A method and a path in which `*` stands for one segment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct RequestPattern {
     method: Method,
-    /// None: any segment.
+    /// `None` matches any segment.
     segments: Vec<Option<String>>,
     /// Whether the path ends with a slash.
     is_folder: bool,
 }
 
 impl RequestPattern {
-    /// Reads `DELETE /api/v1/clusters/*`, below a route of this path.
+    /// Parses a pattern such as `DELETE /api/v1/clusters/*`. Its path must be below the route's path.
     pub(crate) fn parse(text: &str, route: &CanonicalPath) -> Result<Self, String> {
         let example = "expected a method and a path, such as \"DELETE /api/v1/clusters/*\"";
         let (method, path) = text.split_once(' ').ok_or(example)?;
         let method: Method = method.parse().map_err(|_| example)?;
         let is_method = !method.as_str().is_empty() && method.as_str().bytes().all(|byte| byte.is_ascii_uppercase());
         if !is_method || !is_served(&method) {
-            return Err(format!("{example}; {method} is no method that is served"));
+            return Err(format!("{example}; the method {method} isn't supported"));
         }
         let path = CanonicalPath::parse(path).map_err(|error| error.to_string())?;
         if !route.covers(&path) {
-            return Err(format!("the path is not below the route's, {route}"));
+            return Err(format!("the path isn't below the route's path, {route}"));
         }
         let segments = path.segments().map(|segment| match segment {
             "*" => Ok(None),
-            segment if segment.contains('*') => Err("* stands for a whole segment".to_owned()),
+            segment if segment.contains('*') => Err("* can only stand for a whole segment".to_owned()),
             segment => Ok(Some(segment.to_owned())),
         });
         Ok(Self {
@@ -97,7 +97,7 @@ impl RequestPattern {
         })
     }
 
-    /// Whether a request is one of these, whoever reads its path.
+    /// Whether a request matches. A path that could be read in two ways never matches.
     fn covers(&self, method: &Method, path: &CanonicalPath) -> bool {
         let mut segments = path.segments();
         let mut expected = self.segments.iter();
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn only_the_listed_methods_and_paths_are_the_upstreams() {
+    fn only_the_listed_methods_and_paths_are_exceptions() {
         let token = &["token x"][..];
         for (method, asked, expected) in [
             (Method::POST, "/api/v1/clusters/a/heartbeat", true),
@@ -170,7 +170,7 @@ mod tests {
             (Method::POST, "/api/v1/clusters/a/scale", false),
             (Method::POST, "/api/v1/clusters/a/b/heartbeat", false),
             (Method::DELETE, "/x/api/v1/clusters/a", false),
-            // What two servers could read differently is nobody's exception.
+            // A path that two servers could read differently is never an exception.
             (Method::DELETE, "/api/v1/clusters/a;b", false),
             (Method::DELETE, "/api/v1/clusters/a%3Fb", false),
             (Method::DELETE, "/api/v1/clusters/a.", false),
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn only_one_authorization_of_the_scheme_is_the_upstreams() {
+    fn only_a_single_authorization_header_with_the_scheme_is_an_exception() {
         for (sent, expected) in [
             (&["token x"][..], true), (&["Token x"], true), (&["token  x"], true),
             (&[], false), (&[""], false), (&["token"], false), (&["token "], false), (&["token   "], false),
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn a_pattern_that_is_none_is_refused() {
+    fn an_invalid_pattern_is_rejected() {
         for text in [
             "", "DELETE", "/a", "DELETE a", "delete /a/*", "CONNECT /a", "TRACE /a", "DELETE  /a", "DELETE /a*", "DELETE /a/**",
             "DELETE /a/../b", "DELETE //a", "DELETE /a?b", "DELETE /a/%2F", " /a", "DELETE /b/*", "DELETE /ab", "* /a",

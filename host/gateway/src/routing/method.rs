@@ -1,9 +1,9 @@
-//! The methods that the gateway serves.
+//! The request methods that the gateway serves. CONNECT and TRACE are rejected on every route.
 
 use http::Method;
 
-/// Whether the gateway serves requests of a method. `CONNECT` would open a tunnel, and `TRACE` echoes the headers that the
-/// gateway adds (RFC 9110, section 9.3.8).
+/// Whether the gateway serves requests with this method. `CONNECT` would open a tunnel, and the response to `TRACE` would
+/// show the client the headers that the gateway adds (RFC 9110, section 9.3.8).
 pub(crate) fn is_served(method: &Method) -> bool {
     *method != Method::CONNECT && *method != Method::TRACE
 }

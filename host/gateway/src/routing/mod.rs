@@ -1,5 +1,5 @@
-//! What a request's method and path lead to: the route that serves it, and what its segments are bound to. Paths themselves
-//! are read in `portcullis_wire::path`.
+//! Decides by method, host and path: which route serves a request, and which patterns and templates apply to it. Paths are
+//! parsed in `portcullis_wire::path`.
 
 pub(crate) mod exceptions;
 mod method;

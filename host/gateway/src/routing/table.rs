@@ -1,10 +1,10 @@
-//! Which route serves a request: by host first, then by the longest path.
+//! Finds the route of a request. A route that lists the host wins over a route for every host; then the longest path wins.
 
 use std::collections::HashMap;
 
 use portcullis_wire::path::CanonicalPath;
 
-/// Routes by host and path.
+/// The routes by host and path.
 #[derive(Debug)]
 pub(crate) struct RouteTable<T> {
     named: HashMap<String, Prefixes<T>>,
@@ -12,7 +12,8 @@ pub(crate) struct RouteTable<T> {
 }
 
 impl<T: Clone> RouteTable<T> {
-    /// Takes each route with its hosts, in lower case and without a port, and its path. Without hosts it serves all.
+    /// Makes a table from the hosts, the path and the value of each route. Hosts are in lower case and without a port. A
+    /// route without hosts serves every host.
     pub(crate) fn new<'a>(routes: impl IntoIterator<Item = (&'a [String], CanonicalPath, T)>) -> Self {
         let mut table = Self {
             named: HashMap::new(),
@@ -31,12 +32,12 @@ impl<T: Clone> RouteTable<T> {
         table
     }
 
-    /// Whether any route serves a host; `authority` may have a port, which is ignored.
+    /// Whether any route serves this host. A port in `authority` is ignored.
     pub(crate) fn serves_host(&self, authority: &str) -> bool {
         !self.every.0.is_empty() || self.named.contains_key(&host(authority))
     }
 
-    /// The route of a request; `authority` may have a port, which is ignored.
+    /// Returns the route of a request. A port in `authority` is ignored.
     pub(crate) fn find(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<&T> {
         let named = authority.and_then(|authority| self.named.get(&host(authority)));
         named
@@ -45,7 +46,7 @@ impl<T: Clone> RouteTable<T> {
     }
 }
 
-/// Routes of one host, the deepest first.
+/// The routes of one host, sorted by the number of path segments in descending order.
 #[derive(Debug)]
 struct Prefixes<T>(Vec<(CanonicalPath, T)>);
 
@@ -63,7 +64,8 @@ impl<T> Prefixes<T> {
     }
 }
 
-/// A host as routes write it (RFC 3986, section 3.2.2: case doesn't matter; RFC 1034, section 3.1: nor does a final dot).
+/// Returns the host in the form that routes use: in lower case (RFC 3986, section 3.2.2), without a final dot (RFC 1034,
+/// section 3.1) and without a port.
 fn host(authority: &str) -> String {
     let end = match authority.find(']') {
         Some(bracket) => bracket + 1,
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_that_names_the_host_wins() {
+    fn a_route_that_lists_the_host_wins() {
         for (authority, asked, route) in [
             ("hub.example.org", "/a/b", "hub"),
             ("HUB.Example.ORG:8000", "/a", "hub"),
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_no_route_covers_has_none() {
+    fn a_request_that_matches_no_route_has_no_route() {
         let table = RouteTable::new([(&["a".to_owned()][..], path("/"), "a"), (&[][..], path("/x"), "x")]);
         assert_eq!(table.find(Some("b"), &path("/y")), None);
         assert_eq!(table.find(None, &path("/")), None);

@@ -1,5 +1,5 @@
-//! The question of `authorize_with`: `GET /api/v1/clusters/{1}`, where `{1}` is the first segment of a request's path below
-//! its route. A segment is bound as what it means and written anew, so that nothing in it can lead elsewhere.
+//! The template of `authorize_with`, such as `GET /api/v1/clusters/{1}`, where `{1}` is the first segment of a request's path
+//! below its route. Segments are decoded and encoded again, so that a segment can't change the rest of the path.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use percent_encoding::NON_ALPHANUMERIC;
 use percent_encoding::utf8_percent_encode;
 use portcullis_wire::path::CanonicalPath;
 
-/// A method, and a path with places in it.
+/// A method and a path with placeholders.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Template {
     method: Method,
     parts: Vec<Part>,
-    /// How many segments the route's own path has.
+    /// The number of segments in the route's path.
     depth: usize,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Part {
-    /// This segment, as it stands.
+    /// A literal segment.
     Fixed(String),
-    /// The segment of this number below the route, from 1.
+    /// A placeholder for the segment with this number below the route, counted from 1.
     Bound(usize),
 }
 
 impl Template {
-    /// Reads `GET /path/{1}`, for a route of this path. What is asked again and again must change nothing, so the method
-    /// is GET or HEAD.
+    /// Parses a template such as `GET /path/{1}` for the route with this path. The method is GET or HEAD, because the
+    /// authorization request is sent any number of times and must not change anything.
     pub(crate) fn parse(text: &str, route: &CanonicalPath) -> Result<Self, String> {
         let example = "expected a method and a path, such as \"GET /api/v1/clusters/{1}\"";
         let (method, path) = text.split_once(' ').ok_or(example)?;
@@ -37,7 +37,7 @@ impl Template {
             "HEAD" => Method::HEAD,
             _ => {
                 return Err(format!(
-                    "{example}; the method is GET or HEAD, because a question changes nothing"
+                    "{example}; the method must be GET or HEAD, because authorization requests must not change anything"
                 ));
             }
         };
@@ -52,28 +52,28 @@ impl Template {
         Ok(template)
     }
 
-    /// The method of the question.
+    /// The method of the authorization request.
     pub(crate) fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The path of the question that a request's path leads to.
+    /// Returns the path of the authorization request for a request's path.
     ///
-    /// Where a careless server would read another segment there than the gateway does, it would be asked about one thing
-    /// and serve another.
-    pub(crate) fn bind(&self, path: &CanonicalPath) -> Result<CanonicalPath, Unbound> {
+    /// If a careless server could read a segment differently from the gateway, the result is an error. Otherwise the
+    /// upstream would authorize one resource and serve another.
+    pub(crate) fn bind(&self, path: &CanonicalPath) -> Result<CanonicalPath, BindError> {
         let readings = Vec::from_iter(path.other_readings());
         for number in self.numbers() {
-            let bound = self.segment(path, number).ok_or(Unbound::Missing)?;
+            let bound = self.segment(path, number).ok_or(BindError::Missing)?;
             if readings.iter().any(|other| self.segment(other, number) != Some(bound)) {
-                return Err(Unbound::Ambiguous);
+                return Err(BindError::Ambiguous);
             }
         }
         let written = self.written(|number| {
             let segment = self.segment(path, number).unwrap_or_default();
-            utf8_percent_encode(segment, ESCAPED).to_string()
+            utf8_percent_encode(segment, RESERVED).to_string()
         });
-        CanonicalPath::parse(&written).map_err(|_| Unbound::Ambiguous)
+        CanonicalPath::parse(&written).map_err(|_| BindError::Ambiguous)
     }
 
     fn numbers(&self) -> impl Iterator<Item = usize> {
@@ -103,20 +103,20 @@ impl fmt::Display for Template {
     }
 }
 
-/// Why a path leads to no question.
+/// Why no authorization request can be made for a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Unbound {
-    /// Two servers could read different segments there.
+pub(crate) enum BindError {
+    /// Two servers could read a segment differently.
     Ambiguous,
-    /// The path is too short.
+    /// The path has fewer segments than the template needs.
     Missing,
 }
 
-impl fmt::Display for Unbound {
+impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Ambiguous => "the path names two things, depending on who reads it",
-            Self::Missing => "the path names nothing that the upstream could be asked about",
+            Self::Ambiguous => "the path can be read in two ways",
+            Self::Missing => "the path is shorter than authorize_with needs",
         })
     }
 }
@@ -128,12 +128,12 @@ fn part(text: &str) -> Result<Part, String> {
     let number = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
     match number.and_then(|number| number.parse().ok()) {
         Some(number @ 1..=9) => Ok(Part::Bound(number)),
-        _ => Err("a place is a whole segment, {1} to {9}".to_owned()),
+        _ => Err("a placeholder is a whole segment, {1} to {9}".to_owned()),
     }
 }
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]
 mod tests {
@@ -143,14 +143,14 @@ mod tests {
         CanonicalPath::parse_with_encoded_slashes(text).unwrap()
     }
 
-    fn bound(template: &str, route: &str, asked: &str) -> Result<String, Unbound> {
+    fn bound(template: &str, route: &str, asked: &str) -> Result<String, BindError> {
         let template = Template::parse(template, &path(route)).unwrap();
         template.bind(&path(asked)).map(|path| path.as_str().to_owned())
     }
 
     #[test]
     #[rustfmt::skip]
-    fn a_segment_below_the_route_is_bound_and_written_anew() {
+    fn a_segment_below_the_route_is_decoded_and_encoded_again() {
         for (template, route, asked, expected) in [
             ("GET /api/{1}", "/clusters", "/clusters/a", "/api/a"),
             ("GET /api/{1}", "/clusters", "/clusters/a/", "/api/a"),
@@ -170,27 +170,27 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn a_path_that_asks_about_nothing_or_two_things_is_refused() {
+    fn a_short_or_ambiguous_path_is_rejected() {
         for (asked, expected) in [
-            ("/clusters", Unbound::Missing),
-            ("/clusters/", Unbound::Missing),
-            ("/clusters/a;b", Unbound::Ambiguous),
-            ("/clusters/a;b/status", Unbound::Ambiguous),
-            ("/clusters/a%3Fb/status", Unbound::Ambiguous),
-            ("/clusters/a%23/status", Unbound::Ambiguous),
-            ("/clusters/a./status", Unbound::Ambiguous),
-            ("/clusters/a%20/status", Unbound::Ambiguous),
-            ("/clusters/a%2Fb/status", Unbound::Ambiguous),
-            ("/clusters%2Fa/b", Unbound::Ambiguous),
+            ("/clusters", BindError::Missing),
+            ("/clusters/", BindError::Missing),
+            ("/clusters/a;b", BindError::Ambiguous),
+            ("/clusters/a;b/status", BindError::Ambiguous),
+            ("/clusters/a%3Fb/status", BindError::Ambiguous),
+            ("/clusters/a%23/status", BindError::Ambiguous),
+            ("/clusters/a./status", BindError::Ambiguous),
+            ("/clusters/a%20/status", BindError::Ambiguous),
+            ("/clusters/a%2Fb/status", BindError::Ambiguous),
+            ("/clusters%2Fa/b", BindError::Ambiguous),
         ] {
             assert_eq!(bound("GET /api/{1}", "/clusters", asked), Err(expected), "{asked}");
         }
-        assert_eq!(bound("GET /api/{1}/{2}", "/clusters", "/clusters/a"), Err(Unbound::Missing));
+        assert_eq!(bound("GET /api/{1}/{2}", "/clusters", "/clusters/a"), Err(BindError::Missing));
     }
 
     #[test]
     #[rustfmt::skip]
-    fn a_question_that_is_none_is_refused() {
+    fn an_invalid_template_is_rejected() {
         for text in [
             "", "GET", "/api/{1}", "POST /api/{1}", "get /api/{1}", "GET api/{1}", "GET  /api/{1}", "GET /api/{1}?a=b",
             "GET /api/{0}", "GET /api/{10}", "GET /api/{}", "GET /api/{x}", "GET /api/a{1}", "GET /api/{1}{2}", "GET /{1",

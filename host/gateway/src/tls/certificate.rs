@@ -1,4 +1,4 @@
-//! A certificate with its key, from two PEM files.
+//! Loads a certificate chain and its private key from two PEM files. The pair is checked before it is served.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use rustls::sign::CertifiedKey;
 use super::end_point;
 use crate::tls::pem;
 
-/// Where a certificate and its key are.
+/// The files of a certificate and its key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct CertificateFiles {
-    /// The chain in PEM, the server's own certificate first.
+    /// The chain in PEM, beginning with the server's own certificate.
     pub(crate) certificate: PathBuf,
     /// The private key in PEM: PKCS #8, PKCS #1 or SEC 1.
     pub(crate) key: PathBuf,
 }
 
-/// A certificate that can be served.
+/// A loaded certificate with its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Certificate {
     pub(super) files: CertificateFiles,
     pub(super) key: Arc<CertifiedKey>,
-    /// What a token may be bound to.
+    /// The `tls-server-end-point` channel binding. `None` if the certificate has none.
     pub(super) channel_binding: Option<Bytes>,
 }
 
@@ -36,7 +36,7 @@ impl CertificateFiles {
     ///
     /// # Errors
     ///
-    /// What is wrong with which file; never anything that stands in them.
+    /// The message names the file, and contains nothing from either file.
     pub(crate) fn load(self) -> Result<Certificate, String> {
         let chain = pem::certificates(&self.certificate)?;
         let key = pem::private_key(&self.key)?;
@@ -59,7 +59,7 @@ impl CertificateFiles {
 }
 
 impl Certificate {
-    /// Whether it is for this host: one of its alternative names says so (RFC 9525).
+    /// Whether the certificate is valid for this host, by its subject alternative names (RFC 9525).
     pub(super) fn is_for(&self, host: &ServerName<'_>) -> bool {
         let own = self.key.end_entity_cert().ok();
         let own = own.and_then(|own| ParsedCertificate::try_from(own).ok());

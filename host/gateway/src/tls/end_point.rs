@@ -1,5 +1,5 @@
-//! What a client may bind a token to that is for this TLS server alone: a hash of the server's certificate, the channel
-//! binding `tls-server-end-point` (RFC 5929, section 4).
+//! The channel binding `tls-server-end-point`, a hash of the server's certificate (RFC 5929, section 4). A token that is
+//! bound to it can't be used at another TLS server.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::digest::Algorithm;
@@ -15,8 +15,8 @@ use der::asn1::ObjectIdentifier;
 use der::asn1::SequenceRef;
 use spki::AlgorithmIdentifierRef;
 
-/// The binding of a certificate, as DER; none: its signature has no hash function, as with Ed25519, and then RFC 5929 has
-/// no binding.
+/// Returns the channel binding of a certificate in DER. `None` if the signature algorithm has no hash function, as with
+/// Ed25519, because RFC 5929 then defines no binding.
 pub(super) fn of(certificate: &[u8]) -> Option<Bytes> {
     let hash = hash(&signature_algorithm(certificate)?)?;
     let mut binding = PREFIX.to_vec();
@@ -24,7 +24,7 @@ pub(super) fn of(certificate: &[u8]) -> Option<Bytes> {
     Some(binding.into())
 }
 
-/// RFC 5280, section 4.1: what was signed, how, and the signature.
+/// RFC 5280, section 4.1: the second field of a certificate is the signature algorithm.
 fn signature_algorithm(certificate: &[u8]) -> Option<AlgorithmIdentifierRef<'_>> {
     let outer = <&SequenceRef>::from_der(certificate).ok()?;
     let mut fields = SliceReader::new(outer.as_bytes()).ok()?;
@@ -32,7 +32,7 @@ fn signature_algorithm(certificate: &[u8]) -> Option<AlgorithmIdentifierRef<'_>>
     AlgorithmIdentifierRef::decode(&mut fields).ok()
 }
 
-/// The hash of a signature, and SHA-256 in place of MD5 and SHA-1 (RFC 5929, section 4.1).
+/// Returns the hash function of a signature algorithm, with SHA-256 in place of MD5 and SHA-1 (RFC 5929, section 4.1).
 fn hash(signature: &AlgorithmIdentifierRef<'_>) -> Option<&'static Algorithm> {
     match signature.oid {
         MD5_RSA | SHA1_RSA | SHA1_ECDSA | SHA256_RSA | SHA256_ECDSA => Some(&SHA256),
@@ -43,7 +43,7 @@ fn hash(signature: &AlgorithmIdentifierRef<'_>) -> Option<&'static Algorithm> {
     }
 }
 
-/// RFC 4055, section 3.1: the hash is the field [0], and SHA-1 without it.
+/// RFC 4055, section 3.1: the hash function is the field [0], which defaults to SHA-1.
 fn pss_hash(parameters: Option<AnyRef<'_>>) -> Option<&'static Algorithm> {
     let parameters = parameters?;
     let mut fields = SliceReader::new(parameters.value()).ok()?;

@@ -1,5 +1,5 @@
-//! TLS towards clients: which certificate a name gets, whether clients show one, and new certificates while the gateway
-//! runs. Protocol versions and ciphers are rustls's defaults.
+//! TLS on the gateway's listeners: certificate selection by host name, client certificates, and hot reload. Protocol
+//! versions and cipher suites are rustls's defaults.
 
 mod certificate;
 mod end_point;
@@ -22,16 +22,16 @@ pub(crate) use self::certificate::Certificate;
 pub(crate) use self::certificate::CertificateFiles;
 use self::store::Store;
 
-/// Whether clients show certificates.
+/// The settings for client certificates.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientCertificates {
-    /// Who issues them.
+    /// The certificate authorities that issue them.
     pub(crate) authorities: Arc<RootCertStore>,
-    /// Whether a client without one is turned away.
+    /// Whether a client without a certificate is rejected.
     pub(crate) required: bool,
 }
 
-/// The server's side of TLS. A clone is the same.
+/// The server side of TLS. Clones share the certificates.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     config: Arc<ServerConfig>,
@@ -39,11 +39,11 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Serves the first certificate to clients that name no host or one that no certificate is for.
+    /// Clients get the first certificate if they send no host name (SNI), or if no certificate is valid for it.
     ///
     /// # Errors
     ///
-    /// When the authorities for client certificates can't be used.
+    /// Returns an error if the authorities for client certificates can't be used.
     pub(crate) fn new(certificates: Vec<Certificate>, clients: Option<&ClientCertificates>) -> Result<Self, TlsError> {
         let store = Arc::new(Store::new(certificates));
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -60,24 +60,26 @@ impl Tls {
         })
     }
 
-    /// What connections are accepted with.
+    /// The configuration for accepting connections.
     pub(crate) fn config(&self) -> &Arc<ServerConfig> {
         &self.config
     }
 
-    /// What a client that asked for this name may bind a token to (RFC 5929): the certificate that it was shown. In the
-    /// moment in which that one is replaced it may be the next one's, and a bound token is refused.
+    /// Returns the channel binding (RFC 5929) of the certificate that is served for this host name.
+    ///
+    /// If the certificate was replaced after the handshake, this is the binding of the new one, and a token that is bound
+    /// to the old one is refused.
     pub(crate) fn channel_binding(&self, name: Option<&str>) -> Option<Bytes> {
         self.store.channel_binding(name)
     }
 
-    /// Takes up new certificates whenever their files change, for as long as it is polled.
+    /// Reloads certificates when their files change. The future never completes.
     pub(crate) async fn reload(self) {
         reload::watch(&self.store).await;
     }
 }
 
-/// RFC 7301: what the gateway speaks, the better one first.
+/// The protocols that are offered by ALPN (RFC 7301), in order of preference.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 fn verifier(clients: &ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {

@@ -1,5 +1,4 @@
-//! Certificates and keys in PEM files (RFC 7468). What is wrong is said with the file's name, and never with what stands
-//! in it.
+//! Reads certificates and keys from PEM files (RFC 7468). Error messages name the file, and never contain anything from it.
 
 use std::path::Path;
 
@@ -11,10 +10,10 @@ use rustls::pki_types::pem::PemObject;
 use crate::files::private_file;
 use crate::files::read_bytes;
 
-/// Largest file, in bytes.
+/// The maximum size of a file, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// The certificates of a file, at least one, in its order.
+/// Reads the certificates of a file, in order. A file without a certificate is an error.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let name = path.display();
     let pem = read_bytes(path, MAX_FILE).map_err(|error| format!("{name} {error}"))?;
@@ -26,14 +25,14 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     }
 }
 
-/// The first private key of a file that is closed to others.
+/// Reads the first private key of a file. Other users must not be able to access the file.
 pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let pem = private_file(path, MAX_FILE)?;
-    // The parser's own words could show what it read.
+    // The parser's error is dropped, because it could contain a part of the key.
     PrivateKeyDer::from_pem_slice(&pem).map_err(|_| format!("{} has no private key in PEM", path.display()))
 }
 
-/// The certificates of a file as authorities.
+/// Reads the certificates of a file as trusted authorities.
 pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for (index, certificate) in certificates(path)?.into_iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Looks at the files of certificates every few seconds. Reading them again is the one way that sees every kind of
-//! change: a file written over, a symbolic link of certbot's, a folder that Kubernetes swaps.
+//! Hot reload of certificates: their files are read again every few seconds. Unlike file system notifications, this sees
+//! every kind of change: an overwritten file, a symbolic link that certbot changed, a folder that Kubernetes swapped.
 
 use std::time::Duration;
 use std::time::SystemTime;
@@ -8,46 +8,46 @@ use rustls::pki_types::CertificateDer;
 
 use super::certificate::Certificate;
 use super::store::Store;
-use super::validity::Standing;
+use super::validity::Status;
 use super::validity::Validity;
 
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Replaces every certificate whose files have changed, for as long as it is polled.
+/// Replaces every certificate whose files have changed. The future never completes.
 ///
-/// A certificate and its key are two files, so for a moment they may not fit: only what is still wrong at the next look
-/// is worth a warning. Until it is mended, the old one is served.
+/// A certificate and its key are two files, so they may not match for a moment while they are replaced. Therefore an error
+/// is logged only if it is still there the next time. Until it is fixed, the old certificate is served.
 pub(super) async fn watch(store: &Store) {
     metrics::describe_gauge!(
         "portcullis_certificate_expires_at_seconds",
         metrics::Unit::Seconds,
-        "When a certificate that is served expires, as a time after 1970"
+        "When each served certificate expires, as Unix time"
     );
-    let mut faults: Vec<Option<Fault>> = vec![None; store.current().len()];
-    let mut told = vec![Standing::Valid; faults.len()];
+    let mut failures: Vec<Option<Failure>> = vec![None; store.current().len()];
+    let mut reported = vec![Status::Valid; failures.len()];
     loop {
-        for (certificate, told) in store.current().iter().zip(&mut told) {
-            tell_of_time(certificate, told);
+        for (certificate, reported) in store.current().iter().zip(&mut reported) {
+            report_status(certificate, reported);
         }
         tokio::time::sleep(INTERVAL).await;
-        for ((index, certificate), fault) in store.current().iter().enumerate().zip(&mut faults) {
+        for ((index, certificate), failure) in store.current().iter().enumerate().zip(&mut failures) {
             let files = certificate.files.clone();
             let loaded = tokio::task::spawn_blocking(move || files.load()).await;
             match loaded.unwrap_or_else(|error| Err(error.to_string())) {
-                Ok(new) if is_same(certificate, &new) => *fault = None,
+                Ok(new) if is_same(certificate, &new) => *failure = None,
                 Ok(new) => {
                     tracing::info!(certificate = %new.files.certificate.display(), "a new certificate is served");
                     store.replace(index, new);
-                    *fault = None;
+                    *failure = None;
                 }
-                Err(error) => *fault = Some(Fault::seen(fault.take(), error)),
+                Err(error) => *failure = Some(Failure::seen(failure.take(), error)),
             }
         }
     }
 }
 
-/// Says when a certificate's standing changes, and always when it ends.
-fn tell_of_time(certificate: &Certificate, told: &mut Standing) {
+/// Logs a change of a certificate's status, and updates the metric of its expiry.
+fn report_status(certificate: &Certificate, reported: &mut Status) {
     let own = certificate.key.cert.first();
     let Some(validity) = own.and_then(Validity::of) else {
         return;
@@ -55,34 +55,34 @@ fn tell_of_time(certificate: &Certificate, told: &mut Standing) {
     let file = certificate.files.certificate.display();
     metrics::gauge!("portcullis_certificate_expires_at_seconds", "certificate" => file.to_string())
         .set(validity.until().as_secs_f64());
-    let standing = validity.standing(SystemTime::now());
-    match standing {
-        _ if standing == *told => {}
-        Standing::Valid => tracing::info!(certificate = %file, "a certificate is valid again"),
-        standing => tracing::warn!(certificate = %file, "a certificate {standing}"),
+    let status = validity.status(SystemTime::now());
+    match status {
+        _ if status == *reported => {}
+        Status::Valid => tracing::info!(certificate = %file, "a certificate is valid again"),
+        status => tracing::warn!(certificate = %file, "a certificate {status}"),
     }
-    *told = standing;
+    *reported = status;
 }
 
-/// What is wrong with the files, and whether the operator was told.
+/// An error that occurred while a certificate was reloaded, and whether it has been logged.
 #[derive(Clone, Debug)]
-struct Fault {
+struct Failure {
     error: String,
-    told: bool,
+    reported: bool,
 }
 
-impl Fault {
+impl Failure {
     fn seen(before: Option<Self>, error: String) -> Self {
-        let told = match before {
+        let reported = match before {
             Some(before) if before.error == error => {
-                if !before.told {
+                if !before.reported {
                     tracing::warn!(%error, "a certificate changed and can't be used; the old one is served");
                 }
                 true
             }
             _ => false,
         };
-        Self { error, told }
+        Self { error, reported }
     }
 }
 

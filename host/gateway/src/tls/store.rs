@@ -1,4 +1,4 @@
-//! The certificates that are served now, and which of them a client gets by the name that it asks for.
+//! The certificates that are currently served. A client gets the first one that is valid for the host name it sent (SNI).
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 
 use super::certificate::Certificate;
 
-/// Certificates, the default one first.
+/// The certificates, beginning with the default one.
 #[derive(Debug)]
 pub(super) struct Store(ArcSwap<Vec<Certificate>>);
 
@@ -20,12 +20,12 @@ impl Store {
         Self(ArcSwap::from_pointee(certificates))
     }
 
-    /// Those that are served now.
+    /// The certificates that are currently served.
     pub(super) fn current(&self) -> Arc<Vec<Certificate>> {
         self.0.load_full()
     }
 
-    /// Serves one of them anew. Connections that exist keep what they have.
+    /// Replaces a certificate. Existing connections aren't affected.
     pub(super) fn replace(&self, index: usize, certificate: Certificate) {
         let mut certificates = Vec::clone(&self.0.load());
         if let Some(place) = certificates.get_mut(index) {
@@ -34,7 +34,7 @@ impl Store {
         self.0.store(Arc::new(certificates));
     }
 
-    /// What a token may be bound to that was made for a connection with this name.
+    /// Returns the channel binding of the certificate for this host name.
     pub(super) fn channel_binding(&self, name: Option<&str>) -> Option<Bytes> {
         self.find(name, |certificate| certificate.channel_binding.clone())
             .flatten()

@@ -1,4 +1,5 @@
-//! Whom plugins and the proxy trust when they ask over https, and who they are there.
+//! TLS for outbound requests of plugins and of the proxy: the trusted authorities, and an optional client certificate.
+//! Protocol versions and cipher suites are rustls's defaults.
 
 use std::sync::Arc;
 
@@ -9,26 +10,26 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
 
-/// A client's certificate with those that vouch for it, and its key.
+/// A client's certificate chain and private key.
 pub(crate) type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// The authorities that the system trusts.
+/// Loads the certificate authorities that the system trusts.
 pub(crate) fn system() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in found.errors {
-        tracing::warn!(%error, "some of the system's certificate authorities can't be read");
+        tracing::warn!(%error, "some certificate authorities of the system can't be read");
     }
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         tracing::warn!(
-            "the system trusts no certificate authority, so that nothing can be asked over https without one of your own"
+            "the system has no trusted certificate authorities; https requests need a configured one, such as http_ca or ca"
         );
     }
     roots
 }
 
-/// A client that trusts these authorities.
+/// Makes the TLS settings of a client that trusts these authorities.
 pub(crate) fn client(roots: RootCertStore, identity: Option<ClientIdentity>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

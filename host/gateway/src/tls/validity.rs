@@ -1,4 +1,4 @@
-//! When a certificate is valid. Clients refuse one that isn't, so the operator hears of it before they do.
+//! The validity period of a certificate. Clients reject an expired certificate, so the operator is warned two weeks before.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use rustls::pki_types::CertificateDer;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-/// How a certificate stands to the time.
+/// The status of a certificate at a point in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Standing {
-    /// It isn't valid yet.
-    Early,
-    /// Its time is over.
+pub(super) enum Status {
+    /// The validity period hasn't begun.
+    NotYetValid,
+    /// The validity period is over.
     Expired,
-    /// It ends within two weeks.
-    Late,
-    /// It is valid.
+    /// The certificate is valid, but expires within two weeks.
+    ExpiresSoon,
+    /// The certificate is valid.
     Valid,
 }
 
-/// From when and until when a certificate is valid, as times after 1970.
+/// The validity period of a certificate, as Unix times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Validity {
     from: Duration,
@@ -30,7 +30,7 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// What a certificate says of itself (RFC 5280, section 4.1.2.5); none: it says nothing that can be read.
+    /// Parses the validity period (RFC 5280, section 4.1.2.5). `None` if the certificate can't be parsed.
     pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = Certificate::from_der(certificate).ok()?;
         let validity = certificate.tbs_certificate().validity();
@@ -40,58 +40,58 @@ impl Validity {
         })
     }
 
-    /// The end, in seconds after 1970.
+    /// The end of the validity period, as Unix time.
     pub(super) fn until(self) -> Duration {
         self.until
     }
 
-    pub(super) fn standing(self, now: SystemTime) -> Standing {
+    pub(super) fn status(self, now: SystemTime) -> Status {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         if now < self.from {
-            Standing::Early
+            Status::NotYetValid
         } else if now > self.until {
-            Standing::Expired
-        } else if self.until - now < SOON {
-            Standing::Late
+            Status::Expired
+        } else if self.until - now < WARNING_PERIOD {
+            Status::ExpiresSoon
         } else {
-            Standing::Valid
+            Status::Valid
         }
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Early => "isn't valid yet",
+            Self::NotYetValid => "isn't valid yet",
             Self::Expired => "has expired",
-            Self::Late => "expires within two weeks",
+            Self::ExpiresSoon => "expires within two weeks",
             Self::Valid => "is valid",
         })
     }
 }
 
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+const WARNING_PERIOD: Duration = Duration::from_secs(14 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_has_its_time() {
+    fn the_status_follows_the_validity_period() {
         let day = Duration::from_secs(24 * 3600);
         let validity = Validity {
             from: day * 10,
             until: day * 100,
         };
-        for (at, standing) in [
-            (day * 9, Standing::Early),
-            (day * 10, Standing::Valid),
-            (day * 86, Standing::Valid),
-            (day * 87, Standing::Late),
-            (day * 100, Standing::Late),
-            (day * 101, Standing::Expired),
+        for (at, status) in [
+            (day * 9, Status::NotYetValid),
+            (day * 10, Status::Valid),
+            (day * 86, Status::Valid),
+            (day * 87, Status::ExpiresSoon),
+            (day * 100, Status::ExpiresSoon),
+            (day * 101, Status::Expired),
         ] {
-            assert_eq!(validity.standing(UNIX_EPOCH + at), standing, "{at:?}");
+            assert_eq!(validity.status(UNIX_EPOCH + at), status, "{at:?}");
         }
         assert_eq!(Validity::of(&CertificateDer::from(vec![0x30, 0])), None);
     }

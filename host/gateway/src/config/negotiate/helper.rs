@@ -1,5 +1,5 @@
-//! Where the helper is that accepts Kerberos tokens. It is built apart from the gateway, so that it may not be there, and
-//! then the operator is told how to get it.
+//! Finds the helper program that accepts Kerberos tokens. It is built separately from the gateway, so it may be missing;
+//! the error then says how to build it.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use super::path;
 use crate::config::document::Environment;
 use crate::config::reader::Table;
 
-/// The helper that is named, else the one beside this program, else the first that is found in PATH.
+/// Returns the configured helper, or else the one next to this program, or else the first one in PATH.
 pub(super) fn find(table: &mut Table<'_>, environment: &Environment) -> Option<PathBuf> {
     if let Some(item) = table.take("helper") {
         let place = item.place.clone();
@@ -32,7 +32,7 @@ pub(super) fn find(table: &mut Table<'_>, environment: &Environment) -> Option<P
         .find(|path| path.is_absolute() && is_program(path).is_ok());
     if found.is_none() {
         table.place.report(format!(
-            "there is no {HELPER} beside this program or in PATH, which alone knows Kerberos. {TO_BUILD}"
+            "there is no {HELPER} next to this program or in PATH, which Kerberos needs. {TO_BUILD}"
         ));
     }
     found
@@ -41,14 +41,14 @@ pub(super) fn find(table: &mut Table<'_>, environment: &Environment) -> Option<P
 fn is_program(path: &Path) -> io::Result<()> {
     let metadata = path.metadata()?;
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-        return Err(io::Error::other("it is no program"));
+        return Err(io::Error::other("it is not an executable file"));
     }
     Ok(())
 }
 
-/// The helper's name.
+/// The file name of the helper.
 const HELPER: &str = "portcullis-negotiate";
 
-const TO_BUILD: &str = "Build it from Portcullis' sources, after `apt-get install libkrb5-dev libclang-dev pkg-config`: \
+const TO_BUILD: &str = "Build it from the sources of Portcullis, after `apt-get install libkrb5-dev libclang-dev pkg-config`: \
                         `cargo build --release --manifest-path host/negotiate/Cargo.toml --target-dir target`; running it \
-                        takes libgssapi-krb5-2";
+                        needs libgssapi-krb5-2";

@@ -1,4 +1,4 @@
-//! What clients may hold, and for how long.
+//! The limits on clients.
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +32,7 @@ max_body_size = "none"
 "#;
 
 #[test]
-fn the_bounds_on_clients_are_understood() {
+fn the_limits_on_clients_are_read() {
     let Draft { config, errors } = Draft::parse(Path::new("portcullis.toml"), BOUNDED, &Environment::from([]));
     assert_eq!(errors, []);
     let bounds = config.server.bounds;

@@ -1,4 +1,4 @@
-//! Plugins that are dropped into the plugin directory, with their descriptions.
+//! Plugins in the plugin directory, with and without a `NAME.toml`.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ authenticators = ["a", "hub"]
 upstream = "portcullis:whoami"
 "#;
 
-/// A folder with a plugin directory that has these files.
+/// Makes a folder with a plugin directory that contains these files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("plugins")).unwrap();
@@ -38,7 +38,7 @@ fn errors(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_dropped_plugin_is_an_authenticator_of_its_name() {
+fn a_plugin_in_the_directory_is_an_authenticator_with_the_name_of_its_file() {
     let folder = folder(&[
         ("hub.wasm", ""),
         (
@@ -72,12 +72,12 @@ fn a_dropped_plugin_is_an_authenticator_of_its_name() {
 }
 
 #[test]
-fn a_mistake_names_the_file_that_it_is_in() {
+fn a_mistake_names_its_file() {
     for (files, expected) in [
         (
             &[("hub.wasm", ""), ("hub.toml", "plugin = \"x\"\n[grant]\n")][..],
             &[
-                "plugins/hub.toml:1: plugin: doesn't belong here: the plugin is plugins/hub.wasm",
+                "plugins/hub.toml:1: plugin: isn't allowed here: the plugin is plugins/hub.wasm",
                 "plugins/hub.toml:2: grant: unknown key; did you mean \"grants\"?",
             ][..],
         ),
@@ -87,11 +87,13 @@ fn a_mistake_names_the_file_that_it_is_in() {
         ),
         (
             &[("hub.wasm", ""), ("hob.toml", "")],
-            &["plugins/hob.toml: describes a plugin that isn't there: plugins/hob.wasm"],
+            &["plugins/hob.toml: describes a plugin that doesn't exist: plugins/hob.wasm"],
         ),
         (
             &[("hub.wasm", ""), ("a b.wasm", "")],
-            &["plugins/a b.wasm: its name must be 1 to 64 letters, digits, - and _, the first a letter or digit"],
+            &[
+                "plugins/a b.wasm: the plugin's name must be 1 to 64 letters, digits, - and _, beginning with a letter or digit",
+            ],
         ),
         (
             &[("hub.wasm", ""), ("a.wasm", "")],

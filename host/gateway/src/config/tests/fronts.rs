@@ -1,4 +1,4 @@
-//! What a configuration says about the fronts that ask the gateway.
+//! The endpoints for fronts, and how a front is recognised.
 
 use std::path::Path;
 
@@ -9,9 +9,10 @@ use crate::config::Environment;
 use crate::config::Listen;
 
 const ROUTE: &str = "[[routes]]\npath = \"/\"\npublic = true\n";
-const NOBODY: &str = "no front is known: list its address in server.trusted_proxies, share a secret with it by \
-                      proxy_token = \"file:PATH\", PORTCULLIS_PROXY_TOKEN or DASK_GATEWAY_PROXY_TOKEN, or require its \
-                      certificate by tls.client_ca; otherwise anybody could ask in its name";
+const UNKNOWN_FRONT: &str = "the gateway couldn't recognise a front: list its address in server.trusted_proxies, share a \
+                             secret with it by proxy_token = \"file:PATH\", PORTCULLIS_PROXY_TOKEN or \
+                             DASK_GATEWAY_PROXY_TOKEN, or require its certificate by tls.client_ca; otherwise any client \
+                             could pretend to be a front";
 
 fn draft(text: &str, environment: &Environment) -> Draft {
     let text = format!("{text}{ROUTE}");
@@ -21,7 +22,7 @@ fn draft(text: &str, environment: &Environment) -> Draft {
 }
 
 #[test]
-fn a_front_is_known_by_its_address_or_by_a_token() {
+fn a_front_is_recognised_by_its_address_or_a_token() {
     let trusted = "[server]\ntrusted_proxies = [\"10.0.0.1\"]\n";
     let token = "proxy_token = \"env:KEY\"\n";
     for (text, environment, has_token) in [
@@ -53,7 +54,7 @@ fn a_front_is_known_by_its_address_or_by_a_token() {
 }
 
 #[test]
-fn a_route_does_without_an_upstream_when_a_front_may_ask() {
+fn a_route_needs_no_upstream_if_fronts_are_served() {
     let environment = Environment::from([("PORTCULLIS_PROXY_TOKEN", KEY)]);
     for text in ["[forward_auth]\n", "[ext_authz]\nlisten = \"127.0.0.1:1\"\n"] {
         let routes = draft(text, &environment).config.routes;
@@ -62,22 +63,22 @@ fn a_route_does_without_an_upstream_when_a_front_may_ask() {
 }
 
 #[test]
-fn a_mistake_about_a_front_is_found() {
+fn a_mistake_about_a_front_is_reported() {
     for (text, environment, expected) in [
         (
             "[forward_auth]\n",
             Environment::from([]),
-            format!("1: forward_auth: {NOBODY}"),
+            format!("1: forward_auth: {UNKNOWN_FRONT}"),
         ),
         (
             "[ext_authz]\nlisten = \"127.0.0.1:1\"\n",
             Environment::from([]),
-            format!("1: ext_authz: {NOBODY}"),
+            format!("1: ext_authz: {UNKNOWN_FRONT}"),
         ),
         (
             "[ext_authz]\n",
             Environment::from([("PORTCULLIS_PROXY_TOKEN", KEY)]),
-            "1: ext_authz: the key \"listen\" is missing: Envoy asks over HTTP/2 on an address of its own".to_owned(),
+            "1: ext_authz: the key \"listen\" is missing: the endpoint for Envoy needs a separate listener".to_owned(),
         ),
         (
             "[ext_authz]\nlisten = \"localhost\"\n",
@@ -96,7 +97,7 @@ fn a_mistake_about_a_front_is_found() {
         (
             "[forward_auth]\nproxy_token = \"0102\"\n",
             Environment::from([]),
-            "2: forward_auth.proxy_token: a secret doesn't stand in the configuration: write \"file:PATH\" or \
+            "2: forward_auth.proxy_token: a secret can't be written in the configuration: use \"file:PATH\" or \
              \"env:NAME\""
                 .to_owned(),
         ),

@@ -1,4 +1,4 @@
-//! Configurations without a mistake, and what they mean.
+//! Configurations without mistakes, and their values.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -97,7 +97,7 @@ fn full() -> Draft {
 }
 
 #[test]
-fn every_key_is_understood() {
+fn every_key_is_read() {
     let Draft { config, errors } = full();
     assert_eq!(errors, []);
 
@@ -159,7 +159,7 @@ fn an_authenticator_gets_its_settings_grants_and_limits() {
 }
 
 #[test]
-fn a_route_knows_who_may_pass_and_what_the_upstream_learns() {
+fn a_route_has_its_access_upstream_and_identity_headers() {
     let routes = full().config.routes;
     let [root, api, about] = routes.as_slice() else {
         panic!("{routes:?}")
@@ -195,7 +195,7 @@ fn a_route_knows_who_may_pass_and_what_the_upstream_learns() {
 }
 
 #[test]
-fn a_setting_is_found_by_its_path() {
+fn an_error_about_a_setting_has_its_location() {
     let authenticators = full().config.authenticators;
     let hub = &authenticators.first().unwrap().settings;
     let mine = &authenticators.last().unwrap().settings;
@@ -237,7 +237,7 @@ fn a_setting_is_found_by_its_path() {
 }
 
 #[test]
-fn what_a_plugin_rejects_is_found_by_the_place_that_it_names() {
+fn an_error_from_a_plugin_has_the_location_of_the_setting_that_it_names() {
     let authenticators = full().config.authenticators;
     let hub = &authenticators.first().unwrap().settings;
     for (why, expected) in [
@@ -264,7 +264,7 @@ fn what_a_plugin_rejects_is_found_by_the_place_that_it_names() {
 }
 
 #[test]
-fn without_a_file_anybody_on_this_machine_may_say_who_they_are() {
+fn the_built_in_configuration_accepts_any_user_name_on_loopback() {
     let Draft { config, errors } = Draft::built_in(&Environment::from([]));
     assert_eq!(errors, []);
     assert_eq!(config.server.listen, Listen::at("127.0.0.1:8000".parse().unwrap()));
@@ -280,7 +280,7 @@ fn without_a_file_anybody_on_this_machine_may_say_who_they_are() {
 }
 
 #[test]
-fn the_cache_of_compiled_plugins_follows_the_xdg_specification() {
+fn the_default_cache_directory_follows_the_xdg_specification() {
     for (environment, expected) in [
         (
             Environment::from([("XDG_CACHE_HOME", "/c"), ("HOME", "/h")]),
@@ -298,7 +298,7 @@ fn the_cache_of_compiled_plugins_follows_the_xdg_specification() {
 }
 
 #[test]
-fn the_example_of_the_reference_is_understood() {
+fn the_example_in_the_reference_is_valid() {
     let reference = include_str!("../../../../../docs/configuration.md");
     let example = reference
         .split("```toml")

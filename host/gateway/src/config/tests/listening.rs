@@ -1,4 +1,4 @@
-//! Where a gateway listens, and whom it believes there.
+//! The addresses of the listeners, and the proxies that are trusted there.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ fn server(lines: &str) -> ServerConfig {
 }
 
 #[test]
-fn one_address_is_a_list_of_one() {
+fn one_address_or_a_list_is_read() {
     let tcp = |text: &str| ListenAddress::Tcp(text.parse().unwrap());
     let unix = |path: &str| ListenAddress::Unix(PathBuf::from(path));
     for (lines, expected, mode) in [
@@ -61,7 +61,7 @@ fn one_address_is_a_list_of_one() {
 }
 
 #[test]
-fn the_proxy_protocol_is_demanded_of_the_trusted_proxies_or_of_others() {
+fn the_proxy_protocol_is_expected_from_the_trusted_proxies_or_a_list() {
     let ours = TrustedProxies::new(["10.0.0.0/8".parse().unwrap()], true);
     let others = TrustedProxies::new(["10.1.0.0/16".parse().unwrap()], false);
     for (line, expected) in [
@@ -82,7 +82,7 @@ fn the_proxy_protocol_is_demanded_of_the_trusted_proxies_or_of_others() {
 }
 
 #[test]
-fn the_bounds_of_a_listener_are_read() {
+fn the_limits_of_a_listener_are_read() {
     let server = server("max_connections = 500\ndrain_delay = \"3s\"\nshutdown_timeout = \"0s\"");
     assert_eq!(server.max_connections, Some(500));
     assert_eq!(
@@ -92,16 +92,19 @@ fn the_bounds_of_a_listener_are_read() {
 }
 
 #[test]
-fn a_mistake_about_listening_is_found() {
+fn a_mistake_about_a_listener_is_reported() {
     for (lines, expected) in [
-        ("listen = []", "2: server.listen: it has no address"),
+        (
+            "listen = []",
+            "2: server.listen: the list is empty; it needs at least one address",
+        ),
         (
             "listen = [\"[::]:1\", 2]",
             "2: server.listen[1]: expected an address with a port, such as",
         ),
         (
             "listen = [\"[::]:1\", \"[::]:1\"]",
-            "2: server.listen[1]: [::]:1 is there twice",
+            "2: server.listen[1]: [::]:1 is listed twice",
         ),
         (
             "listen = \"unix:\"",
@@ -109,7 +112,7 @@ fn a_mistake_about_listening_is_found() {
         ),
         (
             "unix_mode = \"0660\"",
-            "2: server.unix_mode: there is no Unix socket in listen",
+            "2: server.unix_mode: applies to Unix sockets, and listen has none",
         ),
         (
             "listen = \"unix:s\"\nunix_mode = \"rw\"",
@@ -121,15 +124,15 @@ fn a_mistake_about_listening_is_found() {
         ),
         (
             "proxy_protocol = true",
-            "2: server.proxy_protocol: nobody may connect: list your proxies here",
+            "2: server.proxy_protocol: no proxy could connect: list your proxies here",
         ),
         (
             "proxy_protocol = []",
-            "2: server.proxy_protocol: nobody may connect: list your proxies here",
+            "2: server.proxy_protocol: no proxy could connect: list your proxies here",
         ),
         (
             "proxy_protocol = [\"::/0\"]",
-            "2: server.proxy_protocol[0]: this believes whoever connects",
+            "2: server.proxy_protocol[0]: this trusts every client",
         ),
         (
             "proxy_protocol = \"yes\"",
@@ -141,11 +144,11 @@ fn a_mistake_about_listening_is_found() {
         ),
         (
             "hsts = \"1y\"",
-            "2: server.hsts: browsers take it over https only: set server.tls",
+            "2: server.hsts: browsers accept it over https only: set server.tls",
         ),
         (
             "redirect = { listen = \"[::]:80\" }",
-            "2: server.redirect: there is no https to lead to: set server.tls",
+            "2: server.redirect: there is no https to redirect to: set server.tls",
         ),
         (
             "redirect = { https_port = 443 }",

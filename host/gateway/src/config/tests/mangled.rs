@@ -1,4 +1,4 @@
-//! Configurations that somebody has sat on: thousands of good ones with pieces cut, doubled and swapped.
+//! Thousands of variants of a valid configuration in which random pieces are removed, duplicated or replaced.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use super::good::FULL;
 use crate::config::Draft;
 use crate::config::Environment;
 
-/// Numbers that look random and are the same each time (Marsaglia's xorshift), so that a failure can be seen again.
+/// Pseudorandom numbers with a fixed seed (Marsaglia's xorshift), so that a failure can be reproduced.
 struct Numbers(u64);
 
 impl Numbers {
@@ -18,7 +18,7 @@ impl Numbers {
         usize::try_from(self.0 % u64::try_from(bound.max(1)).unwrap()).unwrap()
     }
 
-    /// A place in a text of ASCII.
+    /// Returns a random range of a text.
     fn range(&mut self, text: &str) -> std::ops::Range<usize> {
         let start = self.below(text.len());
         start..(start + self.below(12)).min(text.len())
@@ -26,9 +26,9 @@ impl Numbers {
 }
 
 #[test]
-fn a_mangled_configuration_is_read_or_its_mistakes_have_a_place() {
+fn a_mangled_configuration_is_valid_or_its_mistakes_have_a_location() {
     let environment = Environment::from([("KEY", KEY), ("API", "http://hub"), ("PASSWORD", "hunter2")]);
-    let strange = [
+    let tokens = [
         "\"", "'''", "[[", "]", "=", ".", "\n", "-", "9e99", "0x7f", "{", "}", "\u{0}", "\u{fc}", "nan", "#",
     ];
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
@@ -38,7 +38,7 @@ fn a_mangled_configuration_is_read_or_its_mistakes_have_a_place() {
         for _ in 0..=numbers.below(4) {
             let piece = match numbers.below(3) {
                 0 => String::new(),
-                1 => strange[numbers.below(strange.len())].to_owned(),
+                1 => tokens[numbers.below(tokens.len())].to_owned(),
                 _ => {
                     let range = numbers.range(&text);
                     text.get(range).unwrap_or_default().to_owned()

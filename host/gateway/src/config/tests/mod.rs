@@ -1,4 +1,4 @@
-//! Whole configurations, right and wrong.
+//! Tests with complete configurations, valid and invalid.
 
 mod bounds;
 mod delegated;
@@ -21,7 +21,7 @@ use super::Environment;
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// What is wrong with a text, read as this file.
+/// Parses the text as the content of this file and returns the errors.
 fn errors_in(path: &Path, text: &str, environment: &Environment) -> Vec<String> {
     let mut errors = Draft::parse(path, text, environment).errors;
     errors.sort();

@@ -1,4 +1,4 @@
-//! `[negotiate.NAME]`, right and wrong.
+//! Valid and invalid `[negotiate.NAME]` sections.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn draft(folder: &Path, text: &str, home: &str) -> Draft {
 }
 
 #[test]
-fn every_key_is_understood_and_all_but_one_have_a_default() {
+fn every_key_is_read_and_only_the_keytab_is_required() {
     let folder = tempfile::tempdir().unwrap();
     let full = "[negotiate.http]\nkeytab = \"http.keytab\"\nservice = \"HTTP@gateway.example\"\nhelper = \"/bin/sh\"\n\
                 workers = 5\ndeadline = \"1s\"\nchannel_bindings = \"require\"\nreplay_cache = \"replay\"\n\
@@ -45,24 +45,24 @@ fn every_key_is_understood_and_all_but_one_have_a_default() {
 }
 
 #[test]
-fn what_only_an_environment_or_a_name_can_spoil_is_found() {
+fn mistakes_in_names_paths_and_the_environment_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let least = "keytab = \"http.keytab\"\nhelper = \"/bin/sh\"\n";
     for (text, home, expected) in [
         (
             format!("[negotiate.http]\n{least}"),
             "",
-            "there is no place to remember accepted tokens",
+            "there is no folder for the replay cache",
         ),
         (
             format!("[negotiate.\"a b\"]\n{least}"),
             "/home/p",
-            "an acceptor's name is",
+            "an acceptor's name must be",
         ),
         (
             format!("[negotiate.http]\n{least}replay_cache = \"a:b\""),
             "/home/p",
-            "can't have a colon in its path",
+            "the path can't contain a colon",
         ),
         (
             format!("[negotiate.http]\n{least}[authenticators.a]\nplugin = \"kerberos\"\ngrants.negotiate = \"x\""),

@@ -1,5 +1,5 @@
-//! How requests of plugins are sent: what a configuration may say of it, and what is said about a mistake. Certificates
-//! are left to the end-to-end tests, which make some.
+//! The settings for outbound requests of plugins, valid and invalid. Certificates are tested end to end, where they are
+//! generated.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn environment() -> Environment {
     ])
 }
 
-/// An authenticator with a grant in line 2 and these lines from 3 on.
+/// Returns an authenticator with its grants in line 2, followed by these lines.
 fn authenticator(lines: &str) -> String {
     format!(
         "[authenticators.a]\ngrants.http = [\"https://idp.example\", \"https://*.wild.example\"]\n{lines}\nplugin = \"x\"\n{ROUTE}"
@@ -25,7 +25,7 @@ fn authenticator(lines: &str) -> String {
 }
 
 #[test]
-fn secrets_are_added_to_requests_to_servers_that_are_granted_and_never_shown() {
+fn secret_headers_for_granted_servers_are_accepted_and_never_shown() {
     for server in [
         "https://idp.example",
         "https://idp.example:443/path",
@@ -44,7 +44,7 @@ fn secrets_are_added_to_requests_to_servers_that_are_granted_and_never_shown() {
 }
 
 #[test]
-fn a_mistake_names_the_header_and_repeats_no_secret() {
+fn a_mistake_names_the_key_and_does_not_repeat_the_secret() {
     for (line, expected) in [
         (
             "http_headers = { \"https://other.example\" = { Authorization = \"env:SECRET\" } }",
@@ -65,13 +65,13 @@ fn a_mistake_names_the_header_and_repeats_no_secret() {
         ),
         (
             "http_headers = { \"https://idp.example\" = { Authorization = \"hunter2\" } }",
-            "http_headers.\"https://idp.example\".Authorization: a secret doesn't stand in the configuration: write \
+            "http_headers.\"https://idp.example\".Authorization: a secret can't be written in the configuration: use \
              \"file:PATH\" or \"env:NAME\"",
         ),
         (
             "http_headers = { \"https://idp.example\" = { Authorization = \"env:BROKEN\" } }",
-            "http_headers.\"https://idp.example\".Authorization: the secret has characters that a header can't have, such as \
-             a line break",
+            "http_headers.\"https://idp.example\".Authorization: the secret contains a character that isn't allowed in a \
+             header, such as a line break",
         ),
         (
             "http_headers = { \"https://idp.example\" = { Host = \"env:SECRET\" } }",
@@ -79,7 +79,7 @@ fn a_mistake_names_the_header_and_repeats_no_secret() {
         ),
         (
             "http_headers = { \"https://idp.example\" = { \"a b\" = \"env:SECRET\" } }",
-            "http_headers.\"https://idp.example\".\"a b\": is no header name",
+            "http_headers.\"https://idp.example\".\"a b\": is not a header name",
         ),
         (
             "http_key = \"key.pem\"",
@@ -105,7 +105,7 @@ fn a_mistake_names_the_header_and_repeats_no_secret() {
 }
 
 #[test]
-fn this_machine_is_granted_by_its_address_or_by_leave() {
+fn this_machine_is_granted_by_address_or_with_private() {
     let text = |grants: &str| format!("[authenticators.a]\nplugin = \"x\"\ngrants = {{ {grants} }}\n{ROUTE}");
     for grants in [
         "http = [\"http://127.0.0.1:8081\"]",
@@ -122,8 +122,8 @@ fn this_machine_is_granted_by_its_address_or_by_leave() {
             &environment()
         ),
         [
-            "p.toml:3: authenticators.a.grants.http[0]: http://localhost:8081 is this machine by name, which is never reached \
-             so: write its address, such as 127.0.0.1, or set private = true beside it"
+            "p.toml:3: authenticators.a.grants.http[0]: http://localhost:8081 names this machine, which can't be reached by \
+             name: write its address, such as 127.0.0.1, or set private = true in the same grants"
         ]
     );
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Routes that can't be served as they are written, alone or beside another.
+//! Routes with mistakes, and routes that contradict each other.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn errors(text: &str) -> Vec<String> {
 
 #[test]
 #[rustfmt::skip]
-fn a_mistake_in_a_route_is_found() {
+fn a_mistake_in_a_route_is_reported() {
     let whoami = "upstream = \"portcullis:whoami\"\n";
     for (text, expected) in [
         (format!("public = true\n{whoami}"), "portcullis.toml:3: routes[0]: the key \"path\" is missing"),
@@ -23,24 +23,25 @@ fn a_mistake_in_a_route_is_found() {
         (format!("path = \"/a/../b\"\npublic = true\n{whoami}"),
             "portcullis.toml:4: routes[0].path: the path has an empty segment or a dot segment"),
         (format!("path = \"/.portcullis/x\"\npublic = true\n{whoami}"),
-            "portcullis.toml:4: routes[0].path: the gateway's own paths are under /.portcullis"),
+            "portcullis.toml:4: routes[0].path: paths under /.portcullis belong to the gateway itself"),
         (format!("path = \"/\"\nhosts = [\"a:80\"]\npublic = true\n{whoami}"),
             "portcullis.toml:5: routes[0].hosts[0]: \"a:80\" is not a host name without a port, such as \"hub.example.org\""),
         (format!("path = \"/\"\n{whoami}"),
-            "portcullis.toml:3: routes[0]: nobody is asked here: list authenticators, or say public = true"),
+            "portcullis.toml:3: routes[0]: the key \"authenticators\" is missing: list authenticators, or set public = true"),
         (format!("path = \"/\"\nauthenticators = []\n{whoami}"),
-            "portcullis.toml:5: routes[0].authenticators: the list is empty; say public = true where nobody is asked"),
+            "portcullis.toml:5: routes[0].authenticators: the list is empty; set public = true for a route without authentication"),
         (format!("path = \"/\"\nauthenticators = [\"simpel\"]\n{whoami}"),
             "portcullis.toml:5: routes[0].authenticators[0]: unknown authenticator \"simpel\"; did you mean \"simple\"?"),
         (format!("path = \"/\"\nauthenticators = [\"simple\", \"simple\"]\n{whoami}"),
             "portcullis.toml:5: routes[0].authenticators[1]: \"simple\" is listed twice"),
         (format!("path = \"/\"\npublic = true\nauthenticators = [\"simple\"]\n{whoami}"),
-            "portcullis.toml:3: routes[0]: public and authenticators contradict each other: a public route asks nobody"),
+            "portcullis.toml:3: routes[0]: public and authenticators contradict each other: a public route asks no authenticator"),
         (format!("path = \"/\"\npublic = true\noptional = true\n{whoami}"),
-            "portcullis.toml:3: routes[0]: public and optional contradict each other: a public route asks nobody"),
+            "portcullis.toml:3: routes[0]: public and optional contradict each other: a public route asks no authenticator"),
         ("path = \"/\"\npublic = true\n".to_owned(),
-            "portcullis.toml:3: routes[0]: the key \"upstream\" is missing: \"http://HOST:PORT\", the name of one of [upstreams], \
-             or \"portcullis:whoami\" for a page that shows who you are; only with [forward_auth] or [ext_authz] can a route do without"),
+            "portcullis.toml:3: routes[0]: the key \"upstream\" is missing: set it to \"http://HOST:PORT\", the name of one of \
+             [upstreams], or \"portcullis:whoami\" for a page that shows who the user is; it is optional only with \
+             [forward_auth] or [ext_authz]"),
         ("path = \"/\"\npublic = true\nupstream = \"ftp://x\"\n".to_owned(),
             "portcullis.toml:6: routes[0].upstream: must start with http://, https:// or unix:/"),
         (format!("path = \"/\"\npublic = true\ncookies = \"keep\"\n{whoami}"),
@@ -50,18 +51,18 @@ fn a_mistake_in_a_route_is_found() {
         (format!("path = \"/\"\npublic = true\nmax_body_size = \"all\"\n{whoami}"),
             "portcullis.toml:6: routes[0].max_body_size: \"all\" is not a size, such as \"64KiB\" or \"32MiB\", or \"none\""),
         (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"Host\"\n"),
-            "portcullis.toml:8: routes[0].identity.user: host means something else in HTTP"),
+            "portcullis.toml:8: routes[0].identity.user: host has another meaning in HTTP"),
         (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nadmin = \"x_forwarded_for\"\n"),
-            "portcullis.toml:8: routes[0].identity.admin: x_forwarded_for means something else in HTTP"),
+            "portcullis.toml:8: routes[0].identity.admin: x_forwarded_for has another meaning in HTTP"),
         (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"X-U\"\nadmin = \"x_u\"\n"),
-            "portcullis.toml:7: routes[0].identity: the header x_u carries two things"),
+            "portcullis.toml:7: routes[0].identity: the header x_u is used twice"),
     ] {
         assert_eq!(errors(&format!("{SIMPLE}[[routes]]\n{text}")), [expected]);
     }
 }
 
 #[test]
-fn a_password_for_an_upstream_needs_a_user_an_upstream_and_the_header() {
+fn basic_password_needs_a_user_an_upstream_and_the_authorization_header() {
     let contradictions = |text: &str| {
         let route = "[[routes]]\npath = \"/\"\nidentity.basic_password = \"env:PASSWORD\"";
         let environment = Environment::from([("PASSWORD", "hunter2")]);
@@ -70,15 +71,15 @@ fn a_password_for_an_upstream_needs_a_user_an_upstream_and_the_header() {
     for (text, expected) in [
         (
             "public = true\nupstream = \"http://x\"",
-            "p.toml:3: routes[0]: identity.basic_password needs a user, and a public route asks for none",
+            "p.toml:3: routes[0]: identity.basic_password needs a user, and a public route has none",
         ),
         (
             "authenticators = [\"simple\"]\nupstream = \"portcullis:whoami\"",
-            "p.toml:3: routes[0]: identity.basic_password needs an upstream that it is sent to",
+            "p.toml:3: routes[0]: identity.basic_password needs an upstream to which it can be sent",
         ),
         (
             "authenticators = [\"simple\"]\nupstream = \"http://x\"\nforward_authorization = true",
-            "p.toml:3: routes[0]: forward_authorization and identity.basic_password both want the Authorization header",
+            "p.toml:3: routes[0]: forward_authorization and identity.basic_password both use the Authorization header",
         ),
     ] {
         assert_eq!(contradictions(text), [expected]);
@@ -91,18 +92,18 @@ fn a_password_for_an_upstream_needs_a_user_an_upstream_and_the_header() {
 
 #[test]
 #[rustfmt::skip]
-fn an_attribute_is_the_word_of_one_authenticator() {
+fn an_attribute_comes_from_one_authenticator() {
     let other = "[authenticators.other]\nplugin = \"simple\"\n";
     for (asked, attributes, expected) in [
         ("\"simple\"", "{ email = \"X-Mail\" }", None),
         ("\"simple\"", "{ simple = { email = \"X-Mail\" } }", None),
         ("\"simple\", \"other\"", "{ simple = { email = \"X-Mail\" }, other = { mail = \"X-Mail\" } }", None),
         ("\"simple\", \"other\"", "{ email = \"X-Mail\" }",
-            Some("identity.attributes.email: several authenticators are asked here; say whose it is: attributes.NAME.email")),
+            Some("identity.attributes.email: the route has several authenticators; name the one that provides the attribute: attributes.NAME.email")),
         ("\"simple\"", "{ other = { email = \"X-Mail\" } }",
-            Some("identity.attributes.other: no authenticator of that name is asked here")),
+            Some("identity.attributes.other: the route has no authenticator of that name")),
         ("\"simple\"", "{ email = \"X-Mail\", simple = { mail = \"X_Mail\" } }",
-            Some("identity: the header x_mail carries two things")),
+            Some("identity: the header x_mail is used twice")),
     ] {
         let route = format!(
             "[[routes]]\npath = \"/\"\nauthenticators = [{asked}]\nupstream = \"portcullis:whoami\"\n\
@@ -118,7 +119,7 @@ fn an_attribute_is_the_word_of_one_authenticator() {
 }
 
 #[test]
-fn two_routes_for_the_same_requests_are_refused() {
+fn two_routes_for_the_same_host_and_path_are_rejected() {
     let route = |path: &str, rest: &str| {
         format!("[[routes]]\npath = \"{path}\"\npublic = true\nupstream = \"portcullis:whoami\"\n{rest}\n")
     };

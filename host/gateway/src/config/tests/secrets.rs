@@ -1,4 +1,4 @@
-//! Where secrets may come from, and where they never appear.
+//! References to files and variables, and secrets, which never appear in errors or logs.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::testing::write;
 const ROUTE: &str = "[[routes]]\npath = \"/\"\npublic = true\nupstream = \"portcullis:whoami\"\n";
 
 #[test]
-fn a_secret_comes_from_a_file_beside_the_configuration_or_from_the_environment() {
+fn a_secret_is_read_from_a_file_or_the_environment() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("cookie.key"), &format!("{KEY}\n"), 0o600);
     let text = format!("[session]\nkeys = [\"file:cookie.key\", \"env:OLD\"]\n{ROUTE}");
@@ -49,7 +49,7 @@ fn session_keys_default_to_the_environment() {
 }
 
 #[test]
-fn no_plugin_is_granted_the_session_cookie() {
+fn the_session_cookie_can_not_be_granted() {
     for (session, cookie, refused) in [
         ("", "portcullis", true),
         ("", "__Host-portcullis", true),
@@ -73,7 +73,7 @@ fn no_plugin_is_granted_the_session_cookie() {
 #[test]
 fn a_secret_may_be_read_by_its_owner_and_its_group() {
     let folder = tempfile::tempdir().unwrap();
-    // As Kubernetes mounts it: a link to a link's file.
+    // Kubernetes mounts secrets in this way, as a link to a file behind another link.
     let data = folder.path().join("..data");
     fs::create_dir(folder.path().join("..2026")).unwrap();
     std::os::unix::fs::symlink("..2026", &data).unwrap();
@@ -89,7 +89,7 @@ fn a_secret_may_be_read_by_its_owner_and_its_group() {
 }
 
 #[test]
-fn a_secret_that_others_may_read_is_refused() {
+fn a_secret_file_that_is_accessible_to_others_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("cookie.key");
     let path = folder.path().join("p.toml");
@@ -100,29 +100,30 @@ fn a_secret_that_others_may_read_is_refused() {
         assert_eq!(
             errors_in(&folder.path().join("p.toml"), &text, &Environment::from([])),
             [format!(
-                "{path}:2: session.keys[0]: {key} is open to others (mode {mode:04o}); run: chmod 600 {key}, or 640 where \
-                 its group reads it; in Kubernetes: defaultMode: 0440 for the secret, and an fsGroup for the pod"
+                "{path}:2: session.keys[0]: {key} is accessible to other users (mode {mode:04o}); run: chmod 600 {key}, or \
+                 640 if its group needs to read it; in Kubernetes, set defaultMode: 0440 on the secret and an fsGroup on the \
+                 pod"
             )]
         );
     }
 }
 
 #[test]
-fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
+fn a_secret_in_the_configuration_is_rejected_and_not_repeated() {
     let text = format!("[session]\nkeys = [\"{KEY}\"]\n{ROUTE}identity.basic_password = \"hunter2\"\n");
     let errors = errors_in(Path::new("p.toml"), &text, &Environment::from([]));
     assert_eq!(
         errors,
         [
-            "p.toml:2: session.keys[0]: a secret doesn't stand in the configuration: write \"file:PATH\" or \"env:NAME\"",
-            "p.toml:7: routes[0].identity.basic_password: a secret doesn't stand in the configuration: write \"file:PATH\" \
+            "p.toml:2: session.keys[0]: a secret can't be written in the configuration: use \"file:PATH\" or \"env:NAME\"",
+            "p.toml:7: routes[0].identity.basic_password: a secret can't be written in the configuration: use \"file:PATH\" \
              or \"env:NAME\"",
         ]
     );
 }
 
 #[test]
-fn what_a_reference_leads_to_must_be_there() {
+fn a_broken_reference_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("binary"), [0xff]).unwrap();
     fs::write(folder.path().join("large"), vec![b'x'; (1 << 20) + 1]).unwrap();
@@ -157,7 +158,7 @@ grants.http = ["env:ABSENT"]
 }
 
 #[test]
-fn settings_take_a_public_file_as_it_is() {
+fn settings_may_refer_to_a_public_file() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("keys.json"), "{\"keys\": []}\r\n", 0o644);
     let text = format!("[authenticators.a]\nplugin = \"x\"\nsettings.jwks = \"file:keys.json\"\n{ROUTE}");
@@ -171,7 +172,7 @@ fn settings_take_a_public_file_as_it_is() {
 }
 
 #[test]
-fn no_secret_is_shown_by_debug() {
+fn debug_shows_no_secret() {
     let text = r#"
 [session]
 keys = ["env:KEY"]

@@ -1,5 +1,4 @@
-//! `[upstreams.NAME]`: what may be said of servers, and what is said about a mistake. Certificates are left to the
-//! end-to-end tests, which make some.
+//! Valid and invalid `[upstreams.NAME]` sections. Certificates are tested end to end, where they are generated.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ fn route(upstream: &str) -> String {
     format!("[[routes]]\npath = \"/\"\npublic = true\nupstream = \"{upstream}\"\n")
 }
 
-/// A table of these lines, from line 2 on, and a route that names it.
+/// Returns a table with these lines, beginning at line 2, and a route that uses it.
 fn table(lines: &str) -> String {
     format!("[upstreams.app]\n{lines}\n{}", route("app"))
 }
@@ -35,7 +34,7 @@ fn read(text: &str) -> Arc<UpstreamConfig> {
 }
 
 #[test]
-fn everything_that_may_be_said_is_understood() {
+fn every_key_is_read() {
     let upstream = read(&table(
         r#"
         servers = ["http://127.0.0.1:8001/base", "http://127.0.0.1:8002/base/"]
@@ -77,7 +76,7 @@ fn everything_that_may_be_said_is_understood() {
 }
 
 #[test]
-fn what_is_spoken_follows_from_the_url_unless_it_is_said() {
+fn the_protocol_follows_from_the_url_unless_it_is_configured() {
     for (text, protocol, is_tls) in [
         (route("http://app"), Protocol::Http1, false),
         (route("https://app:8443/base"), Protocol::Negotiated, true),
@@ -116,7 +115,7 @@ fn a_mistake_names_the_key() {
         ("retries = 1", "1: upstreams.app: the key \"servers\" is missing"),
         (
             "servers = []",
-            "2: upstreams.app.servers: the list is empty; it needs a server, such as \"http://127.0.0.1:8001\"",
+            "2: upstreams.app.servers: the list is empty; it needs at least one server, such as \"http://127.0.0.1:8001\"",
         ),
         (
             "servers = [\"app:80\"]",
@@ -124,11 +123,11 @@ fn a_mistake_names_the_key() {
         ),
         (
             "servers = [\"http://app\", \"https://other\"]",
-            "2: upstreams.app.servers[1]: all servers speak https, or none does",
+            "2: upstreams.app.servers[1]: either all servers or none must use https",
         ),
         (
             "servers = [\"http://app/a\", \"http://other\"]",
-            "2: upstreams.app.servers[1]: all servers need the same path",
+            "2: upstreams.app.servers[1]: all servers must have the same path",
         ),
         (
             "servers = [\"http://app\", \"http://app/\"]",
@@ -136,7 +135,7 @@ fn a_mistake_names_the_key() {
         ),
         (
             "servers = [\"https://a..b\"]",
-            "2: upstreams.app.servers[0]: no certificate can be for this host",
+            "2: upstreams.app.servers[0]: no certificate can be valid for this host",
         ),
         (
             &format!("{server}protocol = \"h3\""),
@@ -144,7 +143,7 @@ fn a_mistake_names_the_key() {
         ),
         (
             &format!("{server}ca = \"ca.pem\""),
-            "3: upstreams.app.ca: is for servers that speak https",
+            "3: upstreams.app.ca: applies only to servers with https",
         ),
         (
             &format!("{https}ca = \"/absent.pem\""),
@@ -196,14 +195,14 @@ fn a_mistake_names_the_key() {
     assert_eq!(
         errors(&format!("[upstreams.\"a b\"]\n{server}{}", route("http://app"))),
         [
-            "p.toml:1: upstreams.\"a b\": an upstream's name is 1 to 64 letters, digits, - and _, the first a letter or \
-             digit"
+            "p.toml:1: upstreams.\"a b\": an upstream's name must be 1 to 64 letters, digits, - and _, beginning with a \
+             letter or digit"
         ]
     );
 }
 
 #[test]
-fn the_example_of_the_reference_is_understood() {
+fn the_example_in_the_reference_is_valid() {
     let reference = include_str!("../../../../../docs/configuration.md");
     let section = reference.split("## `[upstreams.NAME]`").nth(1).unwrap();
     let example = section

@@ -1,4 +1,4 @@
-//! Configurations with a mistake, and what is said about it. Each has one, unless it is about having several.
+//! Configurations with a mistake, and the errors that are reported. Each has one mistake, unless the test is about several.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ fn errors(text: &str) -> Vec<String> {
     errors_in(Path::new("portcullis.toml"), text, &Environment::from([("KEY", KEY)]))
 }
 
-/// What every configuration below needs to have no other mistake.
+/// The route that every configuration below needs to have no other mistake.
 const ROUTE: &str = r#"
 [[routes]]
 path = "/"
@@ -21,7 +21,7 @@ upstream = "portcullis:whoami"
 "#;
 
 #[test]
-fn a_mistake_names_file_line_and_key() {
+fn a_mistake_names_the_file_the_line_and_the_key() {
     for (text, expected) in [
         (
             "[server\n",
@@ -37,7 +37,7 @@ fn a_mistake_names_file_line_and_key() {
         ),
         (
             "a = 1\n",
-            "portcullis.toml:1: a: unknown key; known are server, admin, forward_auth, ext_authz, session, \
+            "portcullis.toml:1: a: unknown key; expected one of server, admin, forward_auth, ext_authz, session, \
              plugins, negotiate, authenticators, upstreams, routes",
         ),
         (
@@ -98,17 +98,17 @@ fn a_mistake_names_file_line_and_key() {
         ),
         (
             "[session]\nkeys = []\n",
-            "portcullis.toml:2: session.keys: at least one key is needed; `portcullis keygen` makes one",
+            "portcullis.toml:2: session.keys: the list is empty; it needs at least one key, which `portcullis keygen` makes",
         ),
         (
             "[session]\n",
-            "portcullis.toml:1: session: there is no key: list some as keys = [\"file:PATH\"], or set \
-             PORTCULLIS_COOKIE_SECRET or DASK_GATEWAY_COOKIE_SECRET; `portcullis keygen` makes one",
+            "portcullis.toml:1: session: there is no key: set keys = [\"file:PATH\"], PORTCULLIS_COOKIE_SECRET or \
+             DASK_GATEWAY_COOKIE_SECRET; `portcullis keygen` makes a key",
         ),
         (
             "[session]\nkeys = [\"env:KEY\"]\ncookie = \"__Host-x\"\n",
             "portcullis.toml:3: session.cookie: \"__Host-x\" is not a name of letters, digits, - and _ that doesn't begin \
-             with __; the prefix __Host- is added by itself",
+             with __; the prefix __Host- is added automatically",
         ),
         (
             "[plugins]\ndirectory = \"nowhere/at/all\"\n",
@@ -126,7 +126,7 @@ fn a_mistake_names_file_line_and_key() {
 }
 
 #[test]
-fn a_mistake_in_an_authenticator_is_found() {
+fn a_mistake_in_an_authenticator_is_reported() {
     for (text, expected) in [
         ("", "portcullis.toml:1: authenticators.a: the key \"plugin\" is missing"),
         (
@@ -155,8 +155,8 @@ fn a_mistake_in_an_authenticator_is_found() {
         ),
         (
             "plugin = \"x\"\ngrants.headers = [\"Cookie\"]",
-            "portcullis.toml:3: authenticators.a.grants.headers[0]: a plugin sees no whole Cookie header; name the \
-             cookies in `cookies`",
+            "portcullis.toml:3: authenticators.a.grants.headers[0]: the whole Cookie header can't be granted; list \
+             the cookies in `cookies`",
         ),
         (
             "plugin = \"x\"\ngrants.http = [\"idp.example\"]",
@@ -189,22 +189,22 @@ fn a_mistake_in_an_authenticator_is_found() {
     assert_eq!(
         errors(&format!("[authenticators.\"a\\n\"]\nplugin = \"x\"\n{ROUTE}")),
         [
-            "portcullis.toml:1: authenticators.\"a\\n\": an authenticator's name is 1 to 64 letters, digits, - and _, the \
-             first a letter or digit"
+            "portcullis.toml:1: authenticators.\"a\\n\": an authenticator's name must be 1 to 64 letters, digits, - and _, \
+             beginning with a letter or digit"
         ]
     );
 }
 
 #[test]
-fn to_believe_everybody_takes_a_second_word() {
+fn trusting_all_proxies_must_be_confirmed() {
     for network in ["0.0.0.0/0", "1.2.3.4/0", "::/0"] {
         let text = format!("[server]\ntrusted_proxies = [\"{network}\"]\n");
         assert_eq!(
             errors(&format!("{text}{ROUTE}")),
             [
-                "portcullis.toml:2: server.trusted_proxies[0]: this believes whoever connects, so that any client can pretend \
-                 to be another; list the addresses of your proxies, or say insecure_trust_all_proxies = true where only \
-                 proxies can connect"
+                "portcullis.toml:2: server.trusted_proxies[0]: this trusts every client, so any client can pretend to be \
+                 another one; list the addresses of your proxies, or set insecure_trust_all_proxies = true if only proxies \
+                 can connect"
             ]
         );
         assert_eq!(
@@ -215,7 +215,7 @@ fn to_believe_everybody_takes_a_second_word() {
 }
 
 #[test]
-fn an_authenticator_with_a_mistake_is_known_and_not_loaded() {
+fn an_authenticator_with_a_mistake_is_a_known_name_but_is_not_loaded() {
     let text = "[authenticators.a]\nplugin = \"simple\"\nsettings.x = \"env:NOT_SET\"\nsettings.y = 1\n\
                 [[routes]]\npath = \"/\"\nauthenticators = [\"a\"]\nupstream = \"portcullis:whoami\"\n";
     let draft = Draft::parse(Path::new("p.toml"), text, &Environment::from([]));
@@ -229,7 +229,7 @@ fn an_authenticator_with_a_mistake_is_known_and_not_loaded() {
 }
 
 #[test]
-fn every_mistake_is_reported_at_once() {
+fn all_mistakes_are_reported_together() {
     let text = r#"
 lisen = 1
 [server]
@@ -262,7 +262,7 @@ authenticators = ["hub", "hob"]
 }
 
 #[test]
-fn nothing_to_serve_is_a_mistake() {
+fn a_configuration_without_routes_is_rejected() {
     assert_eq!(errors(""), ["portcullis.toml: there is no route: add [[routes]]"]);
     assert_eq!(
         errors("routes = []"),
@@ -271,7 +271,7 @@ fn nothing_to_serve_is_a_mistake() {
 }
 
 #[test]
-fn too_many_routes_and_authenticators_are_refused() {
+fn too_many_routes_or_authenticators_are_rejected() {
     let route =
         |index: usize| format!("[[routes]]\npath = \"/{index}\"\npublic = true\nupstream = \"portcullis:whoami\"\n");
     let routes = |count: usize| (0..count).map(route).collect::<String>();
@@ -289,7 +289,7 @@ fn too_many_routes_and_authenticators_are_refused() {
 }
 
 #[test]
-fn a_damaged_configuration_is_a_mistake_and_never_a_panic() {
+fn a_damaged_configuration_never_causes_a_panic() {
     for (at, c) in FULL.char_indices() {
         let (before, after) = (&FULL[..at], &FULL[at + c.len_utf8()..]);
         errors(before);

@@ -1,4 +1,4 @@
-//! `[upstreams.NAME.health]`: how servers are looked after while nobody asks for anything.
+//! `[upstreams.NAME.health]`: active health checks. Without the section, only failed requests show that a server is down.
 
 use std::time::Duration;
 
@@ -8,34 +8,34 @@ use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::values;
 
-/// Active health checks: a GET to each server every now and then.
+/// Active health checks, which send GET requests to each server at regular intervals.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct HealthConfig {
-    /// What is asked for.
+    /// The path that is requested.
     pub(crate) path: PathAndQuery,
-    /// Time from the end of one check to the next.
+    /// The time from the end of one check to the next.
     pub(crate) interval: Duration,
-    /// How long one check may take, with its connection.
+    /// How long one check may take, including its connection.
     pub(crate) timeout: Duration,
-    /// Checks in a row that must go well before a server is healthy again.
+    /// After how many successful checks in a row a server counts as healthy.
     pub(crate) healthy: usize,
-    /// Checks in a row that must fail before a server isn't.
+    /// After how many failed checks in a row a server counts as unhealthy.
     pub(crate) unhealthy: usize,
 }
 
 impl HealthConfig {
-    /// None when its path is wrong or missing.
+    /// Returns `None` if `path` is missing or wrong.
     pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
         let path = table.require("path").and_then(path);
         let mut duration = |key, most| {
             let item = table.take(key)?;
-            values::duration(item, SHORTEST..=most)
+            values::duration(item, MIN_PERIOD..=most)
         };
-        let interval = duration("interval", MAX_INTERVAL).unwrap_or(INTERVAL);
-        let timeout = duration("timeout", MAX_TIMEOUT).unwrap_or(TIMEOUT);
+        let interval = duration("interval", MAX_INTERVAL).unwrap_or(DEFAULT_INTERVAL);
+        let timeout = duration("timeout", MAX_TIMEOUT).unwrap_or(DEFAULT_TIMEOUT);
         let mut number = |key| table.take(key).and_then(|item| item.number(1, MAX_STREAK));
-        let healthy = number("healthy").unwrap_or(HEALTHY);
-        let unhealthy = number("unhealthy").unwrap_or(UNHEALTHY);
+        let healthy = number("healthy").unwrap_or(DEFAULT_HEALTHY);
+        let unhealthy = number("unhealthy").unwrap_or(DEFAULT_UNHEALTHY);
         table.finish();
         Some(Self {
             path: path?,
@@ -54,12 +54,12 @@ fn path(item: Item<'_>) -> Option<PathAndQuery> {
     })
 }
 
-const INTERVAL: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_secs(2);
-const HEALTHY: usize = 2;
-const UNHEALTHY: usize = 3;
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+const DEFAULT_HEALTHY: usize = 2;
+const DEFAULT_UNHEALTHY: usize = 3;
 
-const SHORTEST: Duration = Duration::from_millis(100);
+const MIN_PERIOD: Duration = Duration::from_millis(100);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_STREAK: usize = 100;

@@ -1,4 +1,5 @@
-//! `[upstreams.NAME]`, and `upstream` in a route: where requests go, and what holds on the way there.
+//! `[upstreams.NAME]`, and `upstream` in a route: the servers to which requests are forwarded. Routes with the same upstream
+//! share its configuration, and so its connections.
 
 mod health;
 mod table;
@@ -27,71 +28,72 @@ pub(crate) use self::health::HealthConfig;
 pub(crate) use self::url::Address;
 use self::url::Url;
 
-/// Most tables.
+/// The maximum number of upstreams.
 const MAX_UPSTREAMS: usize = 256;
 
-/// Where a route's requests go.
+/// Where the requests of a route are forwarded.
 #[derive(Clone, Debug)]
 pub(crate) enum Upstream {
-    /// To HTTP servers.
+    /// HTTP servers.
     Http(Arc<UpstreamConfig>),
-    /// To the built-in page that shows who you are.
+    /// The built-in page that shows who the user is.
     WhoAmI,
 }
 
-/// HTTP servers of which each serves the same, and how they are asked.
+/// A group of HTTP servers that all serve the same content.
 #[derive(Debug)]
 pub(crate) struct UpstreamConfig {
-    /// What logs and metrics call it: the name of its table, or its URL. No two that differ have the same.
+    /// The name for logs and metrics: the name of the table, or the URL. It is unique.
     pub(crate) name: String,
-    /// At least one.
+    /// The servers, at least one.
     pub(crate) servers: Vec<ServerConfig>,
-    /// Prepended to a request's path; empty, or starts with a slash and doesn't end with one.
+    /// Prepended to the path of a request. It is empty, or starts with a slash and doesn't end with one.
     pub(crate) base: String,
-    /// What is spoken.
+    /// The HTTP version for the servers.
     pub(crate) protocol: Protocol,
-    /// Whom it trusts and who the gateway is there, without protocols for ALPN; none: plain text.
+    /// The trusted authorities and the client certificate, without ALPN protocols. `None` for plain text.
     pub(crate) tls: Option<Arc<ClientConfig>>,
-    /// How long a connection may take, its TLS included, and the wait for a place among the connections.
+    /// How long it may take to connect, TLS included, or to wait for a free connection.
     pub(crate) connect_timeout: Duration,
-    /// How long neither body, or neither side of an upgraded connection, may move.
+    /// How long the bodies of a request and its response, or both directions of an upgraded connection, may pause at the
+    /// same time.
     pub(crate) idle_timeout: Duration,
-    /// How often a request is tried again at most.
+    /// The maximum number of retries of a request.
     pub(crate) retries: usize,
-    /// Most connections to one server.
+    /// The maximum number of connections to one server.
     pub(crate) max_connections: usize,
-    /// Failures in a row after which one of several servers is left alone.
+    /// After how many failed requests in a row one of several servers gets no more requests.
     pub(crate) max_fails: usize,
-    /// For how long at first.
+    /// How long such a server gets no requests, the first time.
     pub(crate) fail_timeout: Duration,
-    /// How servers are looked after; none: requests show whether they live.
+    /// Active health checks. `None` if only failed requests show that a server is down.
     pub(crate) health: Option<HealthConfig>,
 }
 
-/// One server.
+/// A server of an upstream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ServerConfig {
-    /// Where it is.
+    /// The address of the server.
     pub(crate) address: Address,
-    /// The name that its certificate must be for; none: plain text.
+    /// The name for which the server's certificate must be valid. `None` for plain text.
     pub(crate) tls_name: Option<ServerName<'static>>,
 }
 
-/// What is spoken to servers.
+/// The HTTP version that is used for servers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Protocol {
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2, also in plain text: with prior knowledge (RFC 9113, section 3.3).
+    /// HTTP/2. In plain text, prior knowledge is assumed (RFC 9113, section 3.3).
     Http2,
-    /// HTTP/2 where the server agrees by ALPN, else HTTP/1.1.
+    /// HTTP/2 if the server selects it by ALPN, or else HTTP/1.1.
     Negotiated,
 }
 
 impl UpstreamConfig {
-    /// Whether another configuration says the same. TLS settings count as the same only if they are one and the same
-    /// value, since keys can't be compared.
-    pub(crate) fn is_the_same(&self, other: &Self) -> bool {
+    /// Whether two configurations are the same. TLS settings are the same only if they are the same allocation, because keys
+    /// can't be compared.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
         let same_tls = match (&self.tls, &other.tls) {
             (None, None) => true,
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
@@ -111,30 +113,30 @@ impl UpstreamConfig {
             && self.health == other.health
     }
 
-    /// One server, with what holds when nothing is said.
-    fn of_url(name: &str, url: Url, roots: &SystemRoots) -> Result<Self, String> {
+    /// An upstream with a single server and the default settings.
+    fn from_url(name: &str, url: Url, roots: &SystemRoots) -> Result<Self, String> {
         let tls = url.is_https.then(|| trust::client(roots.get(), None)).transpose();
         let tls = tls.map_err(|error| error.to_string())?;
-        let protocol = Protocol::usual(tls.is_some());
+        let protocol = Protocol::default_for(tls.is_some());
         Ok(Self {
             name: name.to_owned(),
             base: url.base.clone(),
             servers: vec![ServerConfig::new(url, None)?],
             protocol,
             tls: tls.map(Arc::new),
-            connect_timeout: table::CONNECT_TIMEOUT,
-            idle_timeout: table::IDLE_TIMEOUT,
-            retries: table::RETRIES,
-            max_connections: table::MAX_CONNECTIONS,
-            max_fails: table::MAX_FAILS,
-            fail_timeout: table::FAIL_TIMEOUT,
+            connect_timeout: table::DEFAULT_CONNECT_TIMEOUT,
+            idle_timeout: table::DEFAULT_IDLE_TIMEOUT,
+            retries: table::DEFAULT_RETRIES,
+            max_connections: table::DEFAULT_MAX_CONNECTIONS,
+            max_fails: table::DEFAULT_MAX_FAILS,
+            fail_timeout: table::DEFAULT_FAIL_TIMEOUT,
             health: None,
         })
     }
 }
 
 impl ServerConfig {
-    /// `name` is what its certificate must be for, instead of its host.
+    /// `name` replaces the host as the name for which the certificate must be valid.
     fn new(url: Url, name: Option<&ServerName<'static>>) -> Result<Self, String> {
         let tls_name = match url.is_https {
             true => Some(name.cloned().or_else(|| url.tls_name()).ok_or(NO_NAME)?),
@@ -147,10 +149,10 @@ impl ServerConfig {
     }
 }
 
-const NO_NAME: &str = "no certificate can be for this host";
+const NO_NAME: &str = "no certificate can be valid for this host";
 
 impl Protocol {
-    fn usual(is_https: bool) -> Self {
+    fn default_for(is_https: bool) -> Self {
         if is_https { Self::Negotiated } else { Self::Http1 }
     }
 }
@@ -170,18 +172,18 @@ impl fmt::Display for Upstream {
 
 const WHO_AM_I: &str = "portcullis:whoami";
 
-/// The tables of a configuration, for the routes that name them.
+/// All upstreams of a configuration, for the routes that use them.
 #[derive(Default)]
 pub(super) struct Upstreams {
-    /// By name; none: something in it is wrong, and was reported.
+    /// The upstreams by name. `None` for one with a mistake, which has been reported.
     named: BTreeMap<String, Option<Arc<UpstreamConfig>>>,
-    /// By URL, so that routes with the same URL share its servers.
+    /// The upstreams by URL, so that routes with the same URL share one.
     of_urls: RefCell<BTreeMap<String, Arc<UpstreamConfig>>>,
     roots: SystemRoots,
 }
 
 impl Upstreams {
-    /// `[upstreams]`.
+    /// Reads `[upstreams]`.
     pub(super) fn read(item: Option<Item<'_>>) -> Self {
         let mut upstreams = Self::default();
         let Some(item) = item else { return upstreams };
@@ -189,7 +191,7 @@ impl Upstreams {
         for (name, item) in item.table().into_iter().flat_map(Table::into_entries) {
             if !authenticator::is_name(&name) {
                 item.place
-                    .report(format!("an upstream's name is {}", authenticator::NAME));
+                    .report(format!("an upstream's name must be {}", authenticator::NAME_RULE));
             }
             let read = table::read(&name, item, &upstreams.roots).map(Arc::new);
             upstreams.named.insert(name, read);
@@ -200,7 +202,7 @@ impl Upstreams {
         upstreams
     }
 
-    /// What a route's `upstream` means: the name of a table, a URL, or `portcullis:whoami`.
+    /// Finds the upstream for the `upstream` of a route: the name of a table, a URL, or `portcullis:whoami`.
     pub(super) fn find(&self, place: &Place<'_>, text: &str) -> Option<Upstream> {
         if text == WHO_AM_I {
             return Some(Upstream::WhoAmI);
@@ -216,14 +218,14 @@ impl Upstreams {
         if let Some(known) = self.of_urls.borrow().get(text) {
             return Some(Upstream::Http(Arc::clone(known)));
         }
-        let config = Url::parse(text).and_then(|url| UpstreamConfig::of_url(text, url, &self.roots));
+        let config = Url::parse(text).and_then(|url| UpstreamConfig::from_url(text, url, &self.roots));
         let config = Arc::new(config.map_err(|message| place.report(message)).ok()?);
         self.of_urls.borrow_mut().insert(text.to_owned(), Arc::clone(&config));
         Some(Upstream::Http(config))
     }
 }
 
-/// The authorities that the system trusts, looked for once and only when they are needed.
+/// The authorities that the system trusts. They are loaded once, when they are first needed.
 #[derive(Default)]
 struct SystemRoots(OnceCell<RootCertStore>);
 

@@ -1,4 +1,4 @@
-//! The keys of `[upstreams.NAME]`.
+//! Reads the keys of `[upstreams.NAME]`, and defines their defaults and bounds.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::config::reader::Item;
 use crate::config::reader::Place;
 use crate::config::values;
 
-/// Most servers of one upstream.
+/// The maximum number of servers of an upstream.
 const MAX_SERVERS: usize = 64;
 
-/// None when anything in it is wrong.
+/// Returns `None` if the table has any mistake.
 pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<UpstreamConfig> {
     let place = item.place.clone();
     let before = place.document().error_count();
@@ -27,15 +27,15 @@ pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<Up
     let protocol = table
         .take("protocol")
         .and_then(protocol)
-        .unwrap_or_else(|| Protocol::usual(is_https));
+        .unwrap_or_else(|| Protocol::default_for(is_https));
     let mut duration = |key, least, most| table.take(key).and_then(|item| values::duration(item, least..=most));
     let connect_timeout = duration("connect_timeout", MIN_TIMEOUT, MAX_CONNECT_TIMEOUT);
     let idle_timeout = duration("idle_timeout", MIN_TIMEOUT, MAX_IDLE_TIMEOUT);
     let fail_timeout = duration("fail_timeout", MIN_TIMEOUT, MAX_FAIL_TIMEOUT);
     let mut number = |key, least, most| table.take(key).and_then(|item| item.number(least, most));
     let retries = number("retries", 0, MAX_RETRIES);
-    let max_connections = number("max_connections", 1, MOST_CONNECTIONS);
-    let max_fails = number("max_fails", 1, MOST_FAILS);
+    let max_connections = number("max_connections", 1, MAX_CONNECTIONS);
+    let max_fails = number("max_fails", 1, MAX_FAILS);
     let health = table.take("health").and_then(Item::table).and_then(HealthConfig::read);
     table.finish();
     let base = urls.first().map(|(_, url)| url.base.clone()).unwrap_or_default();
@@ -49,23 +49,23 @@ pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<Up
         base,
         protocol,
         tls: tls.config,
-        connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-        idle_timeout: idle_timeout.unwrap_or(IDLE_TIMEOUT),
-        retries: retries.unwrap_or(RETRIES),
-        max_connections: max_connections.unwrap_or(MAX_CONNECTIONS),
-        max_fails: max_fails.unwrap_or(MAX_FAILS),
-        fail_timeout: fail_timeout.unwrap_or(FAIL_TIMEOUT),
+        connect_timeout: connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+        idle_timeout: idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
+        retries: retries.unwrap_or(DEFAULT_RETRIES),
+        max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
+        max_fails: max_fails.unwrap_or(DEFAULT_MAX_FAILS),
+        fail_timeout: fail_timeout.unwrap_or(DEFAULT_FAIL_TIMEOUT),
         health,
     };
     (place.document().error_count() == before).then_some(upstream)
 }
 
-/// The servers' URLs. All serve the same, so that they differ in nothing but their addresses.
+/// Reads the URLs of the servers. Since all servers have the same content, the URLs may differ only in their addresses.
 fn urls(item: Item<'_>) -> Vec<(Place<'_>, Url)> {
     let place = item.place.clone();
     let items = item.list();
     if items.is_empty() {
-        place.report("the list is empty; it needs a server, such as \"http://127.0.0.1:8001\"");
+        place.report("the list is empty; it needs at least one server, such as \"http://127.0.0.1:8001\"");
     }
     if items.len() > MAX_SERVERS {
         place.report(format!("more than {MAX_SERVERS} servers"));
@@ -83,9 +83,9 @@ fn urls(item: Item<'_>) -> Vec<(Place<'_>, Url)> {
         };
         match urls.first() {
             Some((_, first)) if first.is_https != url.is_https => {
-                place.report("all servers speak https, or none does");
+                place.report("either all servers or none must use https");
             }
-            Some((_, first)) if first.base != url.base => place.report("all servers need the same path"),
+            Some((_, first)) if first.base != url.base => place.report("all servers must have the same path"),
             _ if urls.iter().any(|(_, other)| *other == url) => place.report("the server is listed twice"),
             _ => {}
         }
@@ -102,19 +102,19 @@ fn protocol(item: Item<'_>) -> Option<Protocol> {
     })
 }
 
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// As Envoy's: whoever streams without anything to say for longer is expected to say so.
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
-pub(super) const RETRIES: usize = 1;
-/// As many as the gateway takes of clients, so that the upstream is never what turns them away unless somebody said so.
-pub(super) const MAX_CONNECTIONS: usize = 10_000;
-pub(super) const MAX_FAILS: usize = 3;
-pub(super) const FAIL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The default of Envoy. Streams that pause for longer need a larger value.
+pub(super) const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+pub(super) const DEFAULT_RETRIES: usize = 1;
+/// The same as the maximum number of client connections, so that this limit rejects no request unless it is lowered.
+pub(super) const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
+pub(super) const DEFAULT_MAX_FAILS: usize = 3;
+pub(super) const DEFAULT_FAIL_TIMEOUT: Duration = Duration::from_secs(10);
 
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 const MAX_FAIL_TIMEOUT: Duration = Duration::from_secs(3600);
 const MAX_RETRIES: usize = 10;
-const MOST_CONNECTIONS: usize = 100_000;
-const MOST_FAILS: usize = 1000;
+const MAX_CONNECTIONS: usize = 100_000;
+const MAX_FAILS: usize = 1000;

@@ -1,4 +1,5 @@
-//! The keys of `[upstreams.NAME]` for https: whom the gateway trusts there, and who it is.
+//! The keys of `[upstreams.NAME]` for https: the trusted authorities, the expected name, and the gateway's own certificate.
+//! It is an error to set them for servers without https.
 
 use std::sync::Arc;
 
@@ -11,12 +12,12 @@ use crate::config::reader::Table;
 use crate::tls::pem::authorities;
 use crate::tls::trust;
 
-/// TLS towards the servers of one upstream.
+/// The TLS settings for the servers of an upstream.
 #[derive(Default)]
 pub(super) struct UpstreamTls {
-    /// None: plain text, or something is wrong.
+    /// `None` for plain text, or if there is a mistake.
     pub(super) config: Option<Arc<ClientConfig>>,
-    /// The name that certificates must be for; none: each server's host.
+    /// The name for which certificates must be valid. `None` for the host of each server.
     pub(super) name: Option<ServerName<'static>>,
 }
 
@@ -28,7 +29,7 @@ pub(super) fn read(table: &mut Table<'_>, is_https: bool, roots: &SystemRoots) -
             .into_iter()
             .filter_map(|key| table.take(key))
         {
-            item.place.report("is for servers that speak https");
+            item.place.report("applies only to servers with https");
         }
         return UpstreamTls::default();
     }

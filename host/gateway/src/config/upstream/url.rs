@@ -1,5 +1,5 @@
-//! The URL of one server: `http://HOST[:PORT][/BASE]`, `https://HOST[:PORT][/BASE]`, or `unix:/PATH` for a socket in the
-//! file system.
+//! Parses the URL of a server: `http://HOST[:PORT][/BASE]`, `https://HOST[:PORT][/BASE]`, or `unix:/PATH` for a Unix socket.
+//! Error messages don't contain the URL.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use http::Uri;
 use http::uri::Authority;
 use rustls::pki_types::ServerName;
 
-/// Where a server is.
+/// The address of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Address {
-    /// At a host and port.
+    /// A host and port.
     Tcp(Authority),
-    /// At a socket in the file system.
+    /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
@@ -26,17 +26,17 @@ impl fmt::Display for Address {
     }
 }
 
-/// A server's URL.
+/// The URL of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Url {
     pub(super) address: Address,
     pub(super) is_https: bool,
-    /// Prepended to a request's path; empty, or starts with a slash and doesn't end with one.
+    /// Prepended to the path of a request. It is empty, or starts with a slash and doesn't end with one.
     pub(super) base: String,
 }
 
 impl Url {
-    /// What is wrong is said without the text, since a URL may have a password in it.
+    /// The error doesn't contain the URL, because a URL may contain a password.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix(UNIX) {
             if !path.starts_with('/') || path.contains(char::is_control) {
@@ -61,7 +61,7 @@ impl Url {
             .filter(|authority| !authority.host().is_empty())
             .ok_or("has no host")?;
         if authority.as_str().contains('@') {
-            return Err("has credentials in it; for a password, see identity.basic_password".to_owned());
+            return Err("contains credentials; to send a password, set identity.basic_password".to_owned());
         }
         if text.contains(['?', '#']) {
             return Err("must have no query and no fragment".to_owned());
@@ -73,7 +73,7 @@ impl Url {
         })
     }
 
-    /// The name that its certificate must be for; none: it has no host that a certificate could be for.
+    /// The name for which the server's certificate must be valid. `None` if no certificate can be valid for the host.
     pub(super) fn tls_name(&self) -> Option<ServerName<'static>> {
         let Address::Tcp(authority) = &self.address else {
             return None;
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_an_address_and_a_base() {
+    fn a_url_is_parsed_into_an_address_and_a_base() {
         for (text, address, is_https, base) in [
             ("http://127.0.0.1:8001", "127.0.0.1:8001", false, ""),
             ("http://hub:8000/", "hub:8000", false, ""),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_and_never_repeated() {
+    fn an_invalid_url_is_rejected_and_never_repeated() {
         for text in [
             "",
             "127.0.0.1:8001",
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_for_the_urls_host() {
+    fn the_certificate_must_be_valid_for_the_host_of_the_url() {
         for (text, name) in [
             ("https://hub.example:8443", Some("hub.example")),
             ("https://127.0.0.1", Some("127.0.0.1")),

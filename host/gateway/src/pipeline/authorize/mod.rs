@@ -35,7 +35,7 @@ use crate::pipeline::target::Target;
 use crate::proxy;
 use crate::proxy::Proxy;
 use crate::proxy::body::Body;
-use crate::routing::template::Unbound;
+use crate::routing::template::BindError;
 
 use self::decision_cache::CachedVerdict;
 use self::decision_cache::DecisionCache;
@@ -145,7 +145,7 @@ impl Authorizer {
             Ok(Err(why)) => check_failed(head.route, &why),
             Err(_) => check_failed(head.route, "it did not answer in time"),
         };
-        CachedVerdict::new(verdict, verdict.lifetime(with.kept))
+        CachedVerdict::new(verdict, verdict.lifetime(with.cached_for))
     }
 
     async fn send_check(
@@ -190,7 +190,7 @@ impl Authorizer {
     }
 }
 
-impl Unbound {
+impl BindError {
     /// The response if no authorization request can be made for the path.
     fn response(self) -> Response<Body> {
         match self {

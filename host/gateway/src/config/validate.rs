@@ -1,0 +1,88 @@
+//! Finds keys of a route that contradict each other, although each is valid on its own. It runs after all keys of the route
+//! have been read.
+
+use crate::config::AttributeHeader;
+use crate::config::RouteAccess;
+use crate::config::RouteConfig;
+use crate::config::Upstream;
+use crate::config::reader::Place;
+
+impl RouteConfig {
+    /// Reports all contradictions.
+    pub(super) fn validate(&self, place: &Place<'_>) {
+        self.validate_attributes(place);
+        self.validate_authorize_with(place);
+        self.validate_upstream_credentials(place);
+        let secrets = [
+            ("identity.basic_password", self.identity.basic_password.is_some()),
+            ("identity.shared_secret", !self.identity.shared_secret.is_empty()),
+        ];
+        for (key, _) in secrets.into_iter().filter(|(_, is_set)| *is_set) {
+            if self.access == RouteAccess::Public {
+                place.report(format!("{key} needs a user, and a public route has none"));
+            }
+            if matches!(self.upstream, Some(Upstream::WhoAmI)) {
+                place.report(format!("{key} needs an upstream to which it can be sent"));
+            }
+        }
+        if self.forward_authorization && self.identity.basic_password.is_some() {
+            place.report("forward_authorization and identity.basic_password both use the Authorization header");
+        }
+    }
+
+    /// An authorization request needs an upstream that answers it, and a user.
+    fn validate_authorize_with(&self, place: &Place<'_>) {
+        if self.authorize.is_none() {
+            return;
+        }
+        if !matches!(self.access, RouteAccess::Protected(_)) {
+            place.report("authorize_with needs a user on every request, but this route accepts anonymous requests");
+        }
+        if matches!(self.upstream, None | Some(Upstream::WhoAmI)) {
+            place.report("authorize_with needs an upstream to ask: set upstream to a URL or the name of an upstream");
+        }
+        if self.forward_authorization {
+            place.report(
+                "authorize_with can't be combined with forward_authorization, because the authorization request has \
+                 identity headers instead of the client's credentials",
+            );
+        }
+    }
+
+    /// An exception needs something that it is an exception from.
+    fn validate_upstream_credentials(&self, place: &Place<'_>) {
+        if self.upstream_credentials.is_empty() {
+            return;
+        }
+        if self.access == RouteAccess::Public {
+            place.report("upstream_credentials are exceptions from authentication, and a public route has none");
+        }
+        if self.authorize.is_some() {
+            place.report("upstream_credentials would bypass authorize_with: use a separate route for them");
+        }
+    }
+
+    /// Two plugins may use the same name for different attributes, and one plugin may be less trusted than the other.
+    fn validate_attributes(&self, place: &Place<'_>) {
+        let asked = self.access.authenticators();
+        for AttributeHeader {
+            authenticator,
+            attribute,
+            ..
+        } in &self.identity.attributes
+        {
+            match authenticator {
+                None if asked.len() > 1 => place.report(format!(
+                    "identity.attributes.{attribute}: the route has several authenticators; name the one that provides \
+                     the attribute: attributes.NAME.{attribute}"
+                )),
+                Some(name) if !asked.contains(name) => {
+                    place.report(format!(
+                        "identity.attributes.{name}: the route has no authenticator of that name"
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+}
