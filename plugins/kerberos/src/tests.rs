@@ -224,5 +224,5 @@ fn only_the_authorization_header_is_read() {
         .header("authorization", "Negotiate YAA=")
         .build();
     plugin(json!({})).authenticate(&request).unwrap();
-    assert_eq!(request.asked(), ["header authorization"]);
+    assert_eq!(request.attributes_read(), ["header authorization"]);
 }

@@ -133,5 +133,5 @@ fn only_the_authorization_header_is_read() {
         .unwrap()
         .authenticate(&request)
         .unwrap();
-    assert_eq!(request.asked(), ["header authorization"]);
+    assert_eq!(request.attributes_read(), ["header authorization"]);
 }

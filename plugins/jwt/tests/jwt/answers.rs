@@ -245,5 +245,5 @@ fn only_the_configured_places_are_looked_at() {
     let jwt = portcullis_sdk::testing::configure::<portcullis_plugin_jwt::Jwt>(&settings().to_string()).unwrap();
     let request = get().header("authorization", format!("Bearer {}", token())).build();
     portcullis_sdk::Authenticator::authenticate(&jwt, &request).unwrap();
-    assert_eq!(request.asked(), ["header authorization"]);
+    assert_eq!(request.attributes_read(), ["header authorization"]);
 }
