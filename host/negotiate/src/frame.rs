@@ -1,41 +1,42 @@
-//! What the gateway and its helper say to each other: frames of a length and so many bytes, one question at a time. The
-//! gateway compiles this file too, so that there is one reading of it.
+//! The protocol between the gateway and its helper: frames with a length and that many bytes, one question at a time.
+//! The gateway compiles this file too, so that both sides parse frames in the same way.
 
-/// Longest frame, in bytes without its length. A token has at most 64 KiB, a reply far less.
+/// The longest frame, in bytes without its length. A token has at most 64 KiB, and replies are much shorter.
 pub(crate) const MAX_FRAME: usize = 128 << 10;
 
-/// A token to be accepted.
+/// A token to verify.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Question {
-    /// The channel bindings that it must have if it has any (RFC 2743, section 1.1.6); none: whatever it has is ignored.
+    /// The channel bindings that the token must have if it has any (RFC 2743, section 1.1.6). `None` ignores those of
+    /// the token.
     pub(crate) binding: Option<Vec<u8>>,
     pub(crate) token: Vec<u8>,
 }
 
-/// What the helper says: first whether it is ready, then something to each question.
+/// A message from the helper. The first one says whether it is ready; each later one answers a question.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Answer {
-    /// The token is a valid one.
+    /// The token is valid.
     Accept {
         principal: String,
-        /// Seconds that the ticket holds.
+        /// The remaining lifetime of the ticket, in seconds.
         expires_in: u64,
         channel_bound: bool,
         reply: Option<Vec<u8>>,
     },
-    /// The client wants to exchange more tokens than one.
+    /// The client wants to exchange more than one token.
     AnotherLeg,
-    /// The token is not valid, and why. The text may quote the token.
+    /// The token is not valid, for this reason. The text may quote the token.
     Reject(String),
-    /// There are keys to accept tokens with.
+    /// The helper has keys to verify tokens with.
     Ready,
-    /// There are none, and why.
+    /// The helper has no keys, for this reason.
     Unusable(String),
 }
 
 impl Question {
-    /// The frame without its length; none: it would be too long.
-    #[allow(dead_code, reason = "the gateway asks, the helper doesn't")]
+    /// The frame without its length, or `None` if it would be too long.
+    #[allow(dead_code, reason = "only the gateway sends questions")]
     pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         put_optional(&mut bytes, self.binding.as_deref())?;
@@ -43,7 +44,7 @@ impl Question {
         within(bytes)
     }
 
-    #[allow(dead_code, reason = "the helper is asked, the gateway isn't")]
+    #[allow(dead_code, reason = "only the helper receives questions")]
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let binding = take_optional(&mut rest)?;
@@ -53,8 +54,8 @@ impl Question {
 }
 
 impl Answer {
-    /// The frame without its length; none: it would be too long.
-    #[allow(dead_code, reason = "the helper answers, the gateway doesn't")]
+    /// The frame without its length, or `None` if it would be too long.
+    #[allow(dead_code, reason = "only the helper sends answers")]
     pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = vec![self.kind()];
         match self {
@@ -75,7 +76,7 @@ impl Answer {
         within(bytes)
     }
 
-    #[allow(dead_code, reason = "the gateway reads answers, the helper doesn't")]
+    #[allow(dead_code, reason = "only the gateway receives answers")]
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (kind, mut rest) = bytes.split_first()?;
         let answer = match kind {
@@ -158,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_what_is_understood() {
+    fn frames_survive_encoding_and_parsing() {
         for binding in [None, Some(vec![]), Some(b"tls-server-end-point:x".to_vec())] {
             let question = Question {
                 binding,
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_is_none() {
+    fn malformed_frames_are_rejected() {
         let huge = [&[2][..], &u32::MAX.to_be_bytes(), b"x"].concat();
         for bytes in [&b""[..], &[5], &[255], &[0], &[2, 0, 0, 0, 1, 0xff], &huge] {
             assert_eq!(Answer::parse(bytes), None, "{bytes:?}");
