@@ -1,4 +1,4 @@
-//! What a plugin says of a user and how it challenges: whatever is accepted fits a header and a log line.
+//! The users and challenges that plugins return. Whatever is accepted must be valid in a header and in a log line.
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "the modules are the gateway's own, and not all of them is used here")]
 

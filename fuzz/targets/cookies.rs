@@ -1,4 +1,4 @@
-//! Cookies: one that may not pass doesn't, however the header is written.
+//! The removal of cookies. A removed cookie must not pass in any spelling of the header.
 #![no_main]
 #![allow(dead_code, reason = "the modules are the gateway's own, and not all of them is used here")]
 
@@ -21,7 +21,7 @@ fn headers(name: &http::HeaderName, fields: &[u8]) -> HeaderMap {
     headers
 }
 
-/// The names that some server would read: split at semicolons and commas, ended by the equals sign.
+/// The cookie names that a server might read: pairs are split at semicolons, and a name ends at the equals sign.
 fn names<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Vec<&'a [u8]> {
     let pairs = headers.get_all(name).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     pairs.map(|pair| pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()).collect()
@@ -34,7 +34,7 @@ fuzz_target!(|fields: &[u8]| {
     assert!(sent.get_all(COOKIE).iter().count() <= 1);
     assert!(!names(&sent, &COOKIE).contains(&&b"sid"[..]));
     let after = names(&sent, &COOKIE).iter().filter(|name| !name.is_empty()).count();
-    assert_eq!(before, after, "no other cookie goes");
+    assert_eq!(before, after, "no other cookie is removed");
 
     let mut set = headers(&SET_COOKIE, fields);
     cookies::keep_set(&mut set, |name| name != b"sid");

@@ -1,4 +1,4 @@
-//! Credentials of the `Authorization` header, as an authenticator gets them from the SDK.
+//! The credentials in an `Authorization` header, as the SDK parses them for an authenticator.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! `X-Forwarded-*` and its like: an untrusted peer changes nothing, a trusted one only what it may.
+//! `X-Forwarded-*` and similar headers. An untrusted peer must change nothing, and a trusted one only what it may.
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "the modules are the gateway's own, and not all of them is used here")]
 

@@ -1,4 +1,5 @@
-//! The bytes of a connection: what is looked at before hyper is what hyper then reads, in whatever pieces it comes.
+//! The check of HTTP/1 framing before hyper. It must not depend on how the bytes are split, and must find every message
+//! that hyper repairs.
 #![no_main]
 #![allow(dead_code, reason = "the modules are the gateway's own, and not all of them is used here")]
 
@@ -23,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use libfuzzer_sys::fuzz_target;
 use tokio::io::AsyncWriteExt;
 
-/// What hyper makes of a connection: of each request whether it was in doubt, and its headers.
+/// Serves a connection with hyper. Returns the headers of each request, and whether its framing was ambiguous.
 fn served(pieces: &[&[u8]]) -> Vec<(bool, HeaderMap)> {
     let served = Arc::new(Mutex::new(Vec::new()));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -32,8 +33,8 @@ fn served(pieces: &[&[u8]]) -> Vec<(bool, HeaderMap)> {
         let (stream, seen) = Watched::new(server, 8 * 1024);
         let log = Arc::clone(&served);
         let service = service_fn(move |request: Request<Incoming>| {
-            let doubt = seen.next().is_some();
-            log.lock().unwrap().push((doubt, request.headers().clone()));
+            let ambiguous = seen.next().is_some();
+            log.lock().unwrap().push((ambiguous, request.headers().clone()));
             async {
                 let _ = request.into_body().collect().await;
                 Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
@@ -48,7 +49,7 @@ fn served(pieces: &[&[u8]]) -> Vec<(bool, HeaderMap)> {
                 tokio::task::yield_now().await;
             }
             let _ = client.shutdown().await;
-            // The answers are read to their end, so that no write of hyper's waits.
+            // The responses are read to the end, so that hyper never waits for a write.
             let _ = tokio::io::copy(&mut client, &mut tokio::io::sink()).await;
         };
         futures_join(async { drop(connection.await) }, send).await;
@@ -80,21 +81,21 @@ fuzz_target!(|bytes: &[u8]| {
     let halves = bytes.split_at(bytes.len() / 2);
     let pieces = bytes.chunks(5).collect::<Vec<_>>();
     for other in [served(&[halves.0, halves.1]), served(&pieces)] {
-        let doubts = |served: &[(bool, HeaderMap)]| served.iter().map(|(doubt, _)| *doubt).collect::<Vec<_>>();
-        assert_eq!(doubts(&whole), doubts(&other));
+        let ambiguous = |served: &[(bool, HeaderMap)]| served.iter().map(|(found, _)| *found).collect::<Vec<_>>();
+        assert_eq!(ambiguous(&whole), ambiguous(&other));
     }
-    // hyper passes on no two lengths; what it repaired must have been in doubt. One head alone can be compared with
-    // what came, as it is all that came.
+    // hyper never passes on two lengths, so whatever it repaired must have been found ambiguous. Only the first head
+    // can be compared, since only its bytes are known.
     let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(bytes.len(), |end| end + 4);
     let (mut headers, mut request) = ([httparse::EMPTY_HEADER; 100], None);
     let mut parsed = httparse::Request::new(&mut headers);
     if parsed.parse(&bytes[..head]).is_ok_and(|status| status.is_complete()) {
         request = Some(parsed.headers.iter().map(|header| header.name.to_ascii_lowercase()).collect::<Vec<_>>());
     }
-    if let (Some(names), Some((doubt, seen))) = (request, whole.first()) {
+    if let (Some(names), Some((ambiguous, seen))) = (request, whole.first()) {
         let sent = |name: &str| names.iter().filter(|sent| *sent == name).count();
         let both = sent("content-length") > 0 && sent("transfer-encoding") > 0;
         let lost = sent("content-length") != seen.get_all("content-length").iter().count();
-        assert!(*doubt || !(both || lost), "{names:?}");
+        assert!(*ambiguous || !(both || lost), "{names:?}");
     }
 });

@@ -1,4 +1,5 @@
-//! Grants to ask a server: what is permitted is that scheme, host and port, and a path below the granted one.
+//! Grants for outbound HTTP. A permitted URL must have the granted scheme, host and port, and a path below the granted
+//! one.
 #![no_main]
 #![allow(dead_code, reason = "the module is the gateway's own, and not all of it is used here")]
 
@@ -12,11 +13,11 @@ use http::Uri;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let (granted, asked) = text.split_once('\n').unwrap_or((text, text));
+    let (granted, requested) = text.split_once('\n').unwrap_or((text, text));
     let Ok(grant) = granted.parse::<HttpGrant>() else { return };
     let again = grant.to_string().parse::<HttpGrant>();
     assert_eq!(again.as_ref().ok(), Some(&grant), "{grant}");
-    let Ok(uri) = asked.parse::<Uri>() else { return };
+    let Ok(uri) = requested.parse::<Uri>() else { return };
     if !grant.permits(&uri) {
         return;
     }
@@ -31,13 +32,13 @@ fuzz_target!(|text: &str| {
     }
     let below = wanted.path().trim_end_matches('/');
     let rest = uri.path().strip_prefix(below);
-    assert!(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')), "{granted} {asked}");
+    assert!(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')), "{granted} {requested}");
     if !below.is_empty() {
         assert!(!uri.path().split('/').any(|segment| segment == ".." || segment == "."));
     }
 });
 
-/// One spelling of an address, so that two of them compare as equal; a name as it is.
+/// Normalizes an address, so that equal ones compare as equal. Names are returned unchanged.
 fn address(host: &str) -> String {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.parse::<std::net::IpAddr>().map_or_else(|_| host.to_owned(), |address| address.to_string())

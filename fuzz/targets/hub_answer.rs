@@ -1,4 +1,5 @@
-//! What a JupyterHub answers: it makes a user only of what the model says, and remembers nothing that it can't read.
+//! The responses of a JupyterHub. A user must come from the model in the response, and a malformed response must not be
+//! cached.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +20,7 @@ fuzz_target!(|body: &[u8]| {
     let (first, second) = (ask(), ask());
     assert_eq!(first.is_ok(), second.is_ok());
     if first.is_ok() {
-        // The plugin leaves alone what it does not need, even where it is no text.
+        // The plugin ignores what it does not need, even if it is not valid UTF-8.
         let model: serde_json::Value = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap();
         assert!(model["name"].as_str().is_some_and(|name| !name.is_empty()));
         assert!(model["scopes"].as_array().is_some_and(|scopes| {

@@ -1,4 +1,4 @@
-//! What a provider publishes: discovery documents and key sets.
+//! The responses of an OpenID provider: discovery documents and key sets.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ use portcullis_sdk::testing::RequestBuilder;
 use portcullis_sdk::testing::configure;
 
 const ISSUER: &str = "https://idp.test";
-/// `{"alg":"RS256","kid":"k"}`, claims that are good until 2100, and a signature of nobody's.
+/// `{"alg":"RS256","kid":"k"}`, claims that are valid until 2100, and a signature that no key made.
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJodHRwczovL2lkcC50ZXN0IiwiYXVkIjoiYSIsInN1YiI6ImFsaWNlIiwiZXhwIjo0MTAyNDQ0ODAwfQ.c2lnbmF0dXJl";
 
 fuzz_target!(|input: &[u8]| {
@@ -26,11 +26,12 @@ fuzz_target!(|input: &[u8]| {
     let plugin: Jwt = configure(&settings.to_string()).unwrap();
     let request = || RequestBuilder::get("/").header("authorization", format!("Bearer {TOKEN}")).build();
     assert!(plugin.authenticate(&request()).is_err(), "no key verifies that signature");
-    let asked = host.requests().len();
+    let sent = host.requests().len();
     assert!(plugin.authenticate(&request()).is_err());
-    // The metadata and the keys, once when none are known and once more as the token's key is not among them.
-    assert!(asked <= 4);
-    assert_eq!(host.requests().len(), asked, "not again within the floor");
+    // The metadata and the keys are fetched once when no keys are known, and once more because the token's key is not
+    // among them.
+    assert!(sent <= 4);
+    assert_eq!(host.requests().len(), sent, "not again within min_refresh_interval");
     for request in host.requests() {
         assert!(request.url.starts_with("https://"), "{}", request.url);
     }

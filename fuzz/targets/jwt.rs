@@ -1,4 +1,5 @@
-//! Tokens: as they come, where none is good, and with any header and claims under a good signature.
+//! Tokens from the fuzzer, none of which may be accepted, and tokens with any header and claims under a valid
+//! signature.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -47,13 +48,13 @@ fuzz_target!(|input: &[u8]| {
         let value = [b"Bearer ", token].concat();
         plugin.authenticate(&RequestBuilder::get("/").header("authorization", value).build())
     };
-    assert!(ask(input).is_err(), "nobody can sign without the secret");
+    assert!(ask(input).is_err(), "a token can't be signed without the secret");
     let (header, claims) = match input.iter().position(|byte| *byte == b'\n') {
         Some(end) => (&input[..end], &input[end + 1..]),
         None => (&br#"{"alg":"HS256"}"#[..], input),
     };
     if let Ok(grant) = ask(signed(header, claims).as_bytes()) {
-        // Read by another parser than the plugin's.
+        // Parsed by another parser than the plugin's.
         let header: serde_json::Value = serde_json::from_slice(header).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(claims).unwrap();
         assert!(header["alg"] == "HS256" && header.get("crit").is_none() && header.get("b64").is_none());
@@ -62,5 +63,5 @@ fuzz_target!(|input: &[u8]| {
         assert!(claims["exp"].as_f64().unwrap() + 61.0 > NOW as f64, "{grant:?}");
         assert!(claims["sub"].is_string());
     }
-    assert!(host.requests().is_empty(), "no token makes the plugin ask anybody");
+    assert!(host.requests().is_empty(), "no token makes the plugin send a request");
 });

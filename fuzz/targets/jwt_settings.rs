@@ -1,4 +1,4 @@
-//! Settings of an authenticator: wrong ones are an error that names the place, never a panic.
+//! The settings of authenticators. Wrong ones must be an error with a text, never a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Paths: whatever is taken has no reading that climbs, and goes on byte for byte.
+//! Canonical paths. An accepted path must have no reading that climbs to a parent, and is forwarded byte for byte.
 #![no_main]
 #![allow(dead_code, reason = "the module is the gateway's own, and not all of it is used here")]
 
@@ -9,9 +9,9 @@ use libfuzzer_sys::fuzz_target;
 use path::CanonicalPath;
 use percent_encoding::percent_decode_str;
 
-/// What the most careless server makes of a path: decodes until nothing changes, takes backslashes for slashes, drops
-/// parameters, and walks.
-fn walked(path: &str) -> Vec<String> {
+/// How the most careless server reads a path: it decodes until nothing changes, treats backslashes as slashes, drops
+/// parameters, and resolves dots.
+fn resolved(path: &str) -> Vec<String> {
     let mut read = path.to_owned();
     loop {
         let decoded = percent_decode_str(&read).decode_utf8_lossy().into_owned();
@@ -21,16 +21,16 @@ fn walked(path: &str) -> Vec<String> {
         read = decoded;
     }
     let read = read.split(['?', '#']).next().unwrap_or_default().replace('\\', "/");
-    let mut walked = Vec::new();
+    let mut resolved = Vec::new();
     for segment in read.split('/') {
         match segment.split(';').next().unwrap_or_default().trim_end_matches(['.', ' ']) {
-            // Dots alone come out empty too.
-            "" if segment.starts_with("..") => drop(walked.pop()),
+            // Segments of dots alone are empty here too.
+            "" if segment.starts_with("..") => drop(resolved.pop()),
             "" => {}
-            name => walked.push(name.to_owned()),
+            name => resolved.push(name.to_owned()),
         }
     }
-    walked
+    resolved
 }
 
 fn segments(path: &str) -> Vec<String> {
@@ -50,8 +50,8 @@ fuzz_target!(|text: &str| {
         assert!(decoded.starts_with('/') && !decoded.chars().any(char::is_control), "{decoded:?}");
         assert!(!decoded.split('/').any(|segment| segment == "." || segment == ".."), "{decoded:?}");
     }
-    // The careless server goes where one of the readings goes: the first, or the loose one of it.
+    // The careless server must end up where one of the readings does: the first one, or its loose one.
     let loose = path.loosely_read();
     let careless = segments(loose.as_ref().unwrap_or(&path).decoded());
-    assert_eq!(walked(text), careless, "{text:?}");
+    assert_eq!(resolved(text), careless, "{text:?}");
 });

@@ -1,4 +1,4 @@
-//! The PROXY protocol: a header means the same in whatever pieces it comes, and not a byte after it is touched.
+//! The PROXY protocol. A header must mean the same however its bytes are split, and no byte after it may be consumed.
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "the modules are the gateway's own, and not all of them is used here")]
 
@@ -19,7 +19,7 @@ use ppp::HeaderResult;
 use tokio::io::AsyncRead;
 use tokio::io::ReadBuf;
 
-/// A connection whose every read brings so many bytes.
+/// A connection that returns `size` bytes with each read.
 struct Pieces<'a> {
     rest: &'a [u8],
     size: usize,
@@ -41,14 +41,14 @@ fuzz_target!(|sent: &[u8]| {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let read = |size| {
         let mut stream = Pieces { rest: sent, size };
-        let said = runtime.block_on(proxy_protocol::client(&mut stream, proxy, &proxies, std::future::pending()));
-        said.ok().map(|peer| (peer, sent.len() - stream.rest.len()))
+        let client = runtime.block_on(proxy_protocol::client(&mut stream, proxy, &proxies, std::future::pending()));
+        client.ok().map(|peer| (peer, sent.len() - stream.rest.len()))
     };
     let whole = read(usize::MAX);
     assert_eq!(whole, read(1));
     let Some((peer, length)) = whole else { return };
     let header = &sent[..length];
-    // Whoever reads all of it at once finds the same header.
+    // A parser that sees all bytes at once finds the same header.
     match HeaderResult::parse(sent) {
         HeaderResult::V1(found) => assert_eq!(found.unwrap().header.as_bytes(), header),
         HeaderResult::V2(found) => assert_eq!(found.unwrap().as_bytes(), header),

@@ -1,4 +1,4 @@
-//! Session cookies: nothing opens but what was sealed, under the same name.
+//! Session cookies. Only a sealed value must open, and only under the same name.
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "the modules are the gateway's own, and not all of them is used here")]
 
@@ -17,12 +17,12 @@ static RING: LazyLock<KeyRing> = LazyLock::new(|| {
 });
 
 fuzz_target!(|input: &[u8]| {
-    assert_eq!(session::open(&RING, "c", input), None, "nobody can seal without the key");
+    assert_eq!(session::open(&RING, "c", input), None, "a cookie can't be sealed without the key");
     if let Ok(text) = std::str::from_utf8(input) {
         let _ = Key::from_hex(text);
     }
     let sealed = session::seal(&RING, "c", input).unwrap();
-    // A cookie of any size that the gateway would send, as far as it is decoded.
+    // A value of any size can be sealed, but one that is too long is not opened.
     let opened = session::open(&RING, "c", sealed.as_bytes());
     assert_eq!(opened.as_deref(), (sealed.len() <= 8 * 1024).then_some(input));
     assert_eq!(session::open(&RING, "d", sealed.as_bytes()), None);
