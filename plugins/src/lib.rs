@@ -1,7 +1,7 @@
-//! The authenticators that come with Portcullis, compiled to components and embedded. They are as sandboxed as any other:
-//! a component from a file of the same name works alike.
+//! The built-in authenticators, compiled to components and embedded. They run in the same sandbox as components from
+//! files.
 
-/// Name and component of every authenticator, in the order of their names.
+/// The names and components of the built-in authenticators, sorted by name.
 pub const ALL: &[(&str, &[u8])] = &[
     (
         "jupyterhub",
@@ -12,7 +12,7 @@ pub const ALL: &[(&str, &[u8])] = &[
     ("simple", include_bytes!(concat!(env!("OUT_DIR"), "/simple.wasm"))),
 ];
 
-/// The component of the authenticator of this name.
+/// Returns the component of the built-in authenticator with this name.
 pub fn find(name: &str) -> Option<&'static [u8]> {
     ALL.iter()
         .find(|(known, _)| *known == name)
@@ -28,7 +28,7 @@ mod tests {
 
     use super::*;
 
-    /// What std imports in every guest; the gateway answers these with nothing.
+    /// The imports that the standard library adds to every guest. The gateway gives them access to nothing.
     const OF_STD: [&str; 2] = ["wasi:cli/", "wasi:io/"];
 
     fn imports(component: &[u8]) -> BTreeSet<String> {
@@ -80,7 +80,7 @@ mod tests {
         let cases = [
             ("simple", vec!["portcullis:auth/types"]),
             ("jupyterhub", [&hub[..], &fetches].concat()),
-            // The seed is that of a hash map: of the names of groups in regular expressions.
+            // The seed is for the hash map of group names in regular expressions.
             (
                 "kerberos",
                 vec![

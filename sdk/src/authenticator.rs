@@ -1,5 +1,5 @@
-//! The trait that every authenticator implements. The gateway makes one from its settings and then asks it, for each
-//! request, who sent it.
+//! The trait that every authenticator implements. The gateway makes an authenticator from its settings and asks it who
+//! sent each request.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -8,33 +8,33 @@ use crate::Grant;
 use crate::Refusal;
 use crate::Request;
 
-/// Says who sent a request.
+/// Identifies the user who sent a request.
 ///
 /// By default the gateway makes a fresh instance for every request, so [`new`](Self::new) runs as often as
-/// [`authenticate`](Self::authenticate): keep it cheap, and keep nothing in the value that the next request would need.
-/// What must outlive a request belongs in the [`cache`](crate::cache).
+/// [`authenticate`](Self::authenticate). Keep it cheap, and keep nothing in the value that the next request needs.
+/// State that must outlive a request belongs in the [`cache`](crate::cache).
 pub trait Authenticator: Sized {
-    /// What the operator writes in the configuration. `#[serde(deny_unknown_fields)]` turns a misspelt name into an
-    /// error; [`settings!`](crate::settings!) derives everything that is needed.
+    /// The settings in the configuration. [`settings!`](crate::settings!) derives everything that they need, and adds
+    /// `#[serde(deny_unknown_fields)]`, which turns a misspelt name into an error.
     type Settings: DeserializeOwned + JsonSchema;
 
-    /// Takes the settings.
+    /// Makes an authenticator from its settings.
     ///
     /// # Errors
     ///
-    /// When the settings contradict each other or can't work. The text is for the operator: name the setting that is
-    /// wrong and say what would be right.
+    /// Returns an error if the settings contradict each other or can't work. The operator reads the text: name the
+    /// setting that is wrong and say what would be right.
     fn new(settings: Self::Settings) -> Result<Self, SettingsError>;
 
-    /// Says who sent the request.
+    /// Identifies the user who sent the request.
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] says why there is no user, and with that what the gateway does next.
+    /// Returns a [`Refusal`] if there is no such user. It decides what the gateway does next.
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal>;
 }
 
-/// What is wrong with the settings, in words for the operator.
+/// A description of what is wrong with the settings, for the operator.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingsError(String);
@@ -57,8 +57,8 @@ pub(crate) fn configured<A: Authenticator>(settings: &str) -> Result<A, String> 
     A::new(settings).map_err(|error| error.to_string())
 }
 
-/// Reads wrong settings a second time to say where they are wrong. The first time doesn't keep track, as it happens for
-/// every request.
+/// Deserializes wrong settings a second time to find out where they are wrong. The first time runs for every request,
+/// so it doesn't keep track of that.
 fn located<S: DeserializeOwned>(settings: &str) -> String {
     let mut json = serde_json::Deserializer::from_str(settings);
     match serde_path_to_error::deserialize::<_, S>(&mut json) {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_settings_are_reported_with_their_place() {
+    fn wrong_settings_are_reported_with_their_path() {
         let cases = [
             (
                 r#"{"limits": {"sizes": [1, 2, 300]}}"#,

@@ -1,15 +1,15 @@
-//! A bounded cache that outlives the instance, kept by the gateway for this authenticator alone. An entry may be gone
-//! before its time.
+//! A bounded cache that outlives the instance. The gateway keeps one for each authenticator and may evict entries
+//! early.
 //!
-//! Keys have at most 256 bytes and values at most 1 MiB; larger ones are not stored. Never store a credential: [`key`]
-//! makes a hash that can stand for one.
+//! Keys have at most 256 bytes and values at most 1 MiB; larger entries are not stored. Never store a credential:
+//! [`key`] makes a hash that can replace it.
 
 use std::time::Duration;
 
 use crate::digest;
 use crate::host;
 
-/// A key that stands for all of these byte strings and reveals none.
+/// Makes a key from these byte strings. The key is a hash and reveals none of them.
 pub fn key(parts: &[&[u8]]) -> String {
     digest::sha256_hex(parts)
 }
@@ -19,13 +19,13 @@ pub fn get(key: &str) -> Option<Vec<u8>> {
     host::cache_get(key)
 }
 
-/// Stores a value over any other, for at most `ttl`, counted in whole seconds and at least one.
+/// Stores a value, replacing any other, for at most `ttl`. The time is counted in whole seconds, at least one.
 pub fn set(key: &str, value: &[u8], ttl: Duration) {
     host::cache_set(key, value, seconds(ttl));
 }
 
-/// Stores a value if there is none, in one step, and says whether it did. Of many instances that need the same thing at
-/// once, the one that is told true fetches it.
+/// Stores a value if the key has none, in one step, and returns whether it did. When several instances need the same
+/// thing at once, the one that gets `true` fetches it.
 pub fn add(key: &str, value: &[u8], ttl: Duration) -> bool {
     host::cache_add(key, value, seconds(ttl))
 }

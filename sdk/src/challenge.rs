@@ -1,4 +1,4 @@
-//! Challenges: what the gateway puts into `WWW-Authenticate` to say which credentials it would take.
+//! Challenges for the `WWW-Authenticate` header. They tell the client which credentials the gateway accepts.
 
 /// One challenge of a `WWW-Authenticate` header (RFC 9110, section 11.6.1). The gateway quotes the values.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -6,12 +6,12 @@
 pub struct Challenge {
     /// The authentication scheme, such as `Bearer`.
     pub scheme: String,
-    /// Names and values, in the order in which they are sent.
+    /// The parameters as names and values, in the order in which they are sent.
     pub parameters: Vec<(String, String)>,
 }
 
 impl Challenge {
-    /// A challenge of this scheme without parameters.
+    /// Makes a challenge of this scheme without parameters.
     pub fn new(scheme: impl Into<String>) -> Self {
         Self {
             scheme: scheme.into(),
@@ -35,8 +35,9 @@ impl Challenge {
         self
     }
 
-    /// Says why the token was refused: `invalid_request`, `invalid_token` or `insufficient_scope` (RFC 6750, section
-    /// 3.1), and a description for developers. Characters that the section forbids in a description become spaces.
+    /// Adds the reason why the token was refused: `invalid_request`, `invalid_token` or `insufficient_scope` (RFC 6750,
+    /// section 3.1), and a description for developers. Characters that the section forbids in a description become
+    /// spaces.
     pub fn error(self, code: impl Into<String>, description: &str) -> Self {
         let description: String = description
             .chars()
@@ -45,14 +46,14 @@ impl Challenge {
         self.with("error", code).with("error_description", description)
     }
 
-    /// Says which scopes a token needs.
+    /// Adds the scopes that a token needs.
     pub fn scope(self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let scopes: Vec<String> = scopes.into_iter().map(|scope| scope.as_ref().to_owned()).collect();
         self.with("scope", scopes.join(" "))
     }
 }
 
-/// RFC 6750, section 3: `%x20-21 / %x23-5B / %x5D-7E`, so neither quotes nor backslashes.
+/// RFC 6750, section 3, allows `%x20-21 / %x23-5B / %x5D-7E`: no quotes and no backslashes.
 const fn allowed_in_description(c: char) -> bool {
     matches!(c, ' '..='~') && !matches!(c, '"' | '\\')
 }

@@ -1,5 +1,5 @@
-//! Credentials out of the `Authorization` header (RFC 9110, section 11.6.2). What can't be read is told apart from what
-//! isn't there, because the gateway asks the next authenticator only in the second case.
+//! Reads credentials from the `Authorization` header (RFC 9110, section 11.6.2). Malformed credentials are told apart
+//! from absent ones, because the gateway asks the next authenticator only if there are none.
 
 use std::fmt;
 
@@ -12,20 +12,19 @@ use base64::engine::GeneralPurposeConfig;
 use crate::Challenge;
 use crate::Refusal;
 
-/// A token is refused when it is longer than this, in bytes.
+/// The longest accepted token, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
 
-/// A token of the scheme Negotiate is refused when it is longer than this, in bytes: the tickets of Active Directory
-/// list every group of a user.
+/// The longest accepted token of the Negotiate scheme, in bytes. Active Directory tickets list every group of a user.
 const MAX_NEGOTIATE: usize = 64 * 1024;
 
-/// User name and password (RFC 7617).
+/// A user name and a password (RFC 7617).
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct BasicCredentials {
-    /// Up to the first colon; may be empty.
+    /// The part before the first colon. It may be empty.
     pub user: String,
-    /// After the first colon; may be empty and may hold colons.
+    /// The part after the first colon. It may be empty and may contain colons.
     pub password: String,
 }
 
@@ -37,19 +36,19 @@ impl fmt::Debug for BasicCredentials {
     }
 }
 
-/// An opaque token: visible ASCII characters, at most 8 KiB, so that it can be sent on in a header.
+/// An opaque token of at most 8 KiB of visible ASCII characters, so that it can be sent on in a header.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Token(String);
 
 impl Token {
-    /// Reads a token from wherever a client may put one, a cookie say. None when it is empty, longer than 8 KiB or has
-    /// other than visible ASCII characters.
+    /// Validates a token from any part of a request, such as a cookie. Returns `None` if it is empty, longer than 8
+    /// KiB, or contains anything but visible ASCII characters.
     pub fn parse(value: &[u8]) -> Option<Self> {
-        let sound = (1..=MAX_TOKEN).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
-        sound.then(|| Self(String::from_utf8_lossy(value).into_owned()))
+        let valid = (1..=MAX_TOKEN).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
+        valid.then(|| Self(String::from_utf8_lossy(value).into_owned()))
     }
 
-    /// The token itself.
+    /// The token as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -65,14 +64,14 @@ impl fmt::Debug for Token {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum NoCredentials {
-    /// There are none, or they are of another scheme.
+    /// There are no credentials, or they are of another scheme.
     Absent,
-    /// There are some, and they can't be read. The text says why, without quoting them.
+    /// There are credentials of the scheme, but they can't be read. The text says why, without quoting them.
     Malformed(&'static str),
 }
 
 impl NoCredentials {
-    /// The refusal that this calls for: [`Refusal::NotMine`] without credentials, [`Refusal::Unauthenticated`] with
+    /// Converts this into a refusal: [`Refusal::NotMine`] for absent credentials, [`Refusal::Unauthenticated`] for
     /// malformed ones.
     pub fn refuse(self, challenge: Challenge) -> Refusal {
         match self {
@@ -82,10 +81,10 @@ impl NoCredentials {
     }
 }
 
-/// Reads user name and password from the values of `Authorization`.
+/// Reads a user name and a password from the values of `Authorization`.
 ///
-/// RFC 7617 leaves the encoding open: UTF-8 is tried first, as the challenge asks for it, then Latin-1, which older
-/// clients send.
+/// RFC 7617 leaves the encoding open. UTF-8 is tried first, because the challenge asks for it, then Latin-1, which
+/// older clients send.
 pub(crate) fn basic(authorization: &[Vec<u8>]) -> Result<BasicCredentials, NoCredentials> {
     let encoded = of_scheme(authorization, &["basic"])?;
     let decoded = BASE64
@@ -108,14 +107,14 @@ pub(crate) fn basic(authorization: &[Vec<u8>]) -> Result<BasicCredentials, NoCre
 pub(crate) fn token(authorization: &[Vec<u8>], schemes: &[&str]) -> Result<Token, NoCredentials> {
     let token = of_scheme(authorization, schemes)?;
     Token::parse(token).ok_or(NoCredentials::Malformed(
-        "the token is empty, too long or has characters that no token has",
+        "the token is empty, too long or contains invalid characters",
     ))
 }
 
-/// Reads a token of the scheme Negotiate from the values of `Authorization`.
+/// Reads a token of the Negotiate scheme from the values of `Authorization`.
 pub(crate) fn negotiate(authorization: &[Vec<u8>]) -> Result<Vec<u8>, NoCredentials> {
     let encoded = of_scheme(authorization, &["negotiate"])?;
-    // Its size is looked at first, so that nobody makes us decode what can't be a token.
+    // The size is checked before decoding, so that an oversized token costs no work.
     if encoded.len() > MAX_NEGOTIATE.div_ceil(3) * 4 {
         return Err(NoCredentials::Malformed("the Negotiate token is too long"));
     }
@@ -126,8 +125,8 @@ pub(crate) fn negotiate(authorization: &[Vec<u8>]) -> Result<Vec<u8>, NoCredenti
     }
 }
 
-/// What follows the scheme. More than one `Authorization` is malformed whatever it says: somebody on the way may have
-/// looked at the other one.
+/// Returns the credentials after the scheme. More than one `Authorization` header is always malformed, because a proxy
+/// on the way may have checked another one.
 fn of_scheme<'a>(authorization: &'a [Vec<u8>], schemes: &[&str]) -> Result<&'a [u8], NoCredentials> {
     let value = match authorization {
         [] => return Err(NoCredentials::Absent),
@@ -145,7 +144,7 @@ fn of_scheme<'a>(authorization: &'a [Vec<u8>], schemes: &[&str]) -> Result<&'a [
     Ok(credentials.trim_ascii_start())
 }
 
-/// The standard alphabet (RFC 4648, section 4); padding may be missing, as some clients leave it out.
+/// The standard alphabet (RFC 4648, section 4). Padding is optional, since some clients omit it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn basic_credentials_that_cannot_be_read_are_malformed() {
+    fn unreadable_basic_credentials_are_malformed() {
         let cases: [&[u8]; 9] = [
             b"Basic",
             b"Basic ",
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_absent() {
+    fn credentials_of_another_scheme_are_absent() {
         for value in [
             &b""[..],
             b" ",
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_passwords_nor_tokens_are_shown() {
+    fn debug_output_shows_neither_passwords_nor_tokens() {
         let shown = format!(
             "{:?} {:?}",
             basic(&[b"Basic YWxpY2U6aHVudGVyMg==".to_vec()]),

@@ -1,12 +1,12 @@
-//! Signatures, checked by the gateway: in the sandbox they cost tens of times more.
+//! Verifies signatures with the gateway's native code. The same work would take tens of times longer in the sandbox.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::host;
 
-/// The signature algorithms of JOSE (RFC 7518, section 3.1; RFC 8037), with Ed25519 for EdDSA. `none` is not one. In
-/// settings they have the names that they have in a token.
+/// The signature algorithms of JOSE (RFC 7518, section 3.1; RFC 8037). `EdDSA` stands for Ed25519, and `none` is not
+/// supported. The names in settings are the same as in tokens.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
@@ -28,8 +28,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Reads the `alg` of a token or of a key. `Ed25519` is the newer name of what `EdDSA` means here (RFC 9864). None for
-    /// every other name: the cases count.
+    /// Parses the `alg` of a token or a key. `Ed25519` is the newer name of what `EdDSA` means here (RFC 9864). Returns
+    /// `None` for any other name; names are case-sensitive.
     pub fn from_jose(name: &str) -> Option<Self> {
         Some(match name {
             "EdDSA" | "Ed25519" => Self::Ed25519,
@@ -49,13 +49,13 @@ impl Algorithm {
     }
 }
 
-/// Whether `signature` over `message` holds under `key`, a JWK as JSON (RFC 7517). ECDSA signatures are the two numbers
-/// side by side, as JWS has them (RFC 7518, section 3.4).
+/// Returns whether `signature` over `message` is valid under `key`, a JWK as JSON (RFC 7517). An ECDSA signature is its
+/// two numbers side by side, as in a JWS (RFC 7518, section 3.4).
 ///
 /// # Errors
 ///
-/// When the key can't be read, is not of the algorithm's type, or is too weak or too large: RSA keys have 2048 to 8192
-/// bits, HMAC keys at least as many bytes as the digest has.
+/// Returns an error if the key can't be read, is not of the algorithm's type, or is too weak or too large: RSA keys
+/// have 2048 to 8192 bits, HMAC keys at least as many bytes as the digest.
 pub fn verify(algorithm: Algorithm, key: &str, message: &[u8], signature: &[u8]) -> Result<bool, String> {
     host::verify(algorithm, key, message, signature)
 }

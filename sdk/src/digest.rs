@@ -1,16 +1,17 @@
-//! Comparison that doesn't tell where two secrets differ, and the hashes that stand for credentials.
+//! Compares secrets in constant time and hashes credentials. The hashes replace credentials in cache keys.
 
 use sha2::Digest;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-/// Whether two secrets are equal, in a time that depends neither on where they differ nor on the length of `expected`.
+/// Returns whether two secrets are equal. The time it takes depends neither on where they differ nor on the length of
+/// `expected`.
 pub fn constant_time_eq(given: &[u8], expected: &[u8]) -> bool {
     Sha256::digest(given).ct_eq(&Sha256::digest(expected)).into()
 }
 
-/// The SHA-256 of several byte strings as hexadecimal. Each goes in with its length, so that `["ab", "c"]` and
-/// `["a", "bc"]` differ.
+/// The SHA-256 of several byte strings, in hexadecimal. The length of each string is hashed too, so that `["ab", "c"]`
+/// and `["a", "bc"]` differ.
 pub(crate) fn sha256_hex(parts: &[&[u8]]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -1,8 +1,9 @@
-//! The macro that makes a component of an authenticator. What it expands to only connects the generated bindings with
-//! functions of this crate, so that there is nothing to read in it.
+//! The macro that exports an authenticator as a component. Its expansion only connects the generated bindings with
+//! functions of this crate.
 
-/// Exports an [`Authenticator`](crate::Authenticator) as the component that the gateway loads. Once per crate, whose
-/// `crate-type` is `cdylib`. Natively it only checks that the type is an authenticator.
+/// Exports an [`Authenticator`](crate::Authenticator) as the component that the gateway loads. Call it once in a crate,
+/// and set the `crate-type` of the crate to `cdylib`. In native builds it only checks that the type is an
+/// authenticator.
 #[macro_export]
 macro_rules! export {
     ($authenticator:ty) => {

@@ -1,23 +1,25 @@
-//! A user, and how to go on from there.
+//! The positive outcome of an authenticator. A grant names the user and says how long the gateway may reuse the
+//! decision.
 
 use std::time::Duration;
 
 use crate::User;
 
-/// A user, and how to go on. Made from a [`User`]: `Ok(User::new("alice").into())`.
+/// An authenticated user, and how the gateway may proceed. It is made from a [`User`]: `Ok(User::new("alice").into())`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Grant {
-    /// Who sent the request.
+    /// The user who sent the request.
     pub user: User,
-    /// How long the gateway may reuse this decision, in a cache or in a session cookie; none: not at all.
+    /// How long the gateway may reuse this decision, for example in a session cookie. `None` forbids reuse.
     pub valid_for: Option<Duration>,
-    /// Added to the response, whatever its status: Kerberos answers with a token of its own.
+    /// Headers that are added to the response, whatever its status. Kerberos sends a token back in one.
     pub response_headers: Vec<(String, Vec<u8>)>,
 }
 
 impl Grant {
-    /// Lets the gateway reuse this decision for so long, counted in whole seconds; for less than one, not at all.
+    /// Lets the gateway reuse this decision for `duration`, in whole seconds. A duration below one second forbids
+    /// reuse.
     pub const fn valid_for(mut self, duration: Duration) -> Self {
         self.valid_for = if duration.as_secs() == 0 { None } else { Some(duration) };
         self

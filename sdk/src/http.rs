@@ -1,13 +1,15 @@
-//! Requests to other servers, to those only that the operator granted. Everything is bounded: the time, the size of what
-//! is sent and answered; and no redirect is followed but to the same server, if you ask for that.
+//! Sends requests to the servers that the operator granted. Their duration and the sizes of requests and responses are
+//! limited, and redirects are followed only on request and only to the same server.
 //!
-//! The gateway may answer a GET request from what it has stored, as the server's `Cache-Control` says, and identical ones
-//! at the same time with one answer; [`HttpRequest::fresh`] asks for a newer one.
+//! The gateway may answer a GET request from its cache, as the server's `Cache-Control` allows, and concurrent
+//! identical requests share one response. [`HttpRequest::fresh`] asks for a newer response.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), portcullis_sdk::http::HttpError> {
-//! let answer = portcullis_sdk::http::get("https://id.example.org/keys").header("accept", "application/json").send()?;
-//! assert_eq!(answer.status, 200);
+//! let response = portcullis_sdk::http::get("https://id.example.org/keys")
+//!     .header("accept", "application/json")
+//!     .send()?;
+//! assert_eq!(response.status, 200);
 //! # Ok(())
 //! # }
 //! ```
@@ -19,19 +21,19 @@ use crate::Response;
 use crate::host;
 use crate::url::Url;
 
-/// Largest body of a request, in bytes; the gateway sends none that is larger.
+/// The largest body of a request, in bytes. The gateway sends no larger ones.
 const MAX_REQUEST: usize = 1024 * 1024;
 
-/// A GET request to this URL, to be completed and sent.
+/// Starts a GET request to this URL.
 pub fn get(url: impl Into<String>) -> HttpRequest {
     request(Method::Get, url.into())
 }
 
-/// A POST request to this URL, to be completed and sent: for token introspection (RFC 7662), say.
+/// Starts a POST request to this URL, for example for token introspection (RFC 7662).
 ///
 /// ```no_run
 /// # fn main() -> Result<(), portcullis_sdk::http::HttpError> {
-/// let answer = portcullis_sdk::http::post("https://id.example.org/introspect")
+/// let response = portcullis_sdk::http::post("https://id.example.org/introspect")
 ///     .body("token=abc", "application/x-www-form-urlencoded")
 ///     .send()?;
 /// # Ok(())
@@ -53,7 +55,7 @@ fn request(method: Method, url: String) -> HttpRequest {
     }
 }
 
-/// What a request asks for.
+/// The method of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Method {
     Get,
@@ -90,47 +92,49 @@ impl HttpRequest {
         self
     }
 
-    /// Sends this with a POST request, at most 1 MiB, and says what it is: `application/x-www-form-urlencoded`, say.
+    /// Sets the body, at most 1 MiB, and its content type, such as `application/x-www-form-urlencoded`. Only POST
+    /// requests have a body.
     pub fn body(mut self, body: impl Into<Vec<u8>>, content_type: impl Into<String>) -> Self {
         self.body = body.into();
         self.header("content-type", content_type.into())
     }
 
-    /// Asks for an answer that is newer than what the gateway has stored. It has a floor between two such requests (the
-    /// operator's `http_refresh_floor`); below it the stored answer is given.
+    /// Asks for a response that is newer than the one in the gateway's cache. The operator's `http_refresh_floor` is
+    /// the minimum interval between two such requests; within it, the cached response is returned.
     pub fn fresh(self) -> Self {
         self.header("cache-control", "no-cache")
     }
 
-    /// How long the whole exchange may take, redirects included, up to the last byte of the answer. Default: 5 seconds.
+    /// Limits the duration of the whole exchange, redirects included, up to the last byte of the response. Default: 5
+    /// seconds.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How many bytes the body of the answer may have. Default: 1 MiB.
+    /// Limits the size of the response body. Default: 1 MiB.
     pub const fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
     }
 
-    /// Follows so many redirects as long as they lead to the same server: scheme, host and port. Every header is sent
-    /// again; a POST request only where it may be sent again too (307 and 308). Default: none.
+    /// Follows up to `redirects` redirects to the same server, that is, the same scheme, host and port. Every header is
+    /// sent again. A POST request follows only 307 and 308, which allow it to be sent again. Default: 0.
     pub const fn same_origin_redirects(mut self, redirects: u8) -> Self {
         self.redirects = redirects;
         self
     }
 
-    /// Sends the request and waits for the whole answer, whatever its status. A redirect that isn't followed is an
-    /// answer too.
+    /// Sends the request and waits for the complete response, whatever its status. A redirect that isn't followed is
+    /// returned as the response.
     ///
     /// # Errors
     ///
-    /// When there is no complete answer within the bounds; see [`HttpError`].
+    /// Returns an error if there is no complete response within the limits; see [`HttpError`].
     pub fn send(self) -> Result<Response, HttpError> {
         let deadline = host::Deadline::after(self.timeout);
         let invalid =
-            || HttpError::Invalid("the URL must be absolute, of http or https, without a user name".to_owned());
+            || HttpError::Invalid("the URL must be an absolute http or https URL without a user name".to_owned());
         if self.method == Method::Get && !self.body.is_empty() {
             return Err(HttpError::Invalid("a GET request has no body".to_owned()));
         }
@@ -149,7 +153,7 @@ impl HttpRequest {
     }
 }
 
-/// Where an answer sends the same request, if that is the same server (RFC 9110, section 15.4).
+/// The target of a redirect, if it is on the same server (RFC 9110, section 15.4).
 fn redirect(method: Method, url: &Url, answer: &Response) -> Option<Url> {
     let again = match method {
         Method::Get => matches!(answer.status, 301 | 302 | 303 | 307 | 308),
@@ -159,7 +163,7 @@ fn redirect(method: Method, url: &Url, answer: &Response) -> Option<Url> {
     url.same_origin_location(std::str::from_utf8(location).ok()?)
 }
 
-/// Headers may hold a token, so they are left out.
+/// Omits the headers, since they may contain a token.
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpRequest")
@@ -168,23 +172,23 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
-/// Why another server gave no answer. None of the texts holds a header or a body.
+/// Why there is no response from another server. No text contains a header or a body.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The operator did not grant this server, or it resolves to an address that is forbidden.
+    /// The operator has not granted this server, or it resolves to a forbidden address.
     #[error("the operator has not granted access to this server")]
     Denied,
     /// The URL or a header can't be sent.
     #[error("the request can't be sent: {0}")]
     Invalid(String),
-    /// The answer was not complete in time.
+    /// The response was not complete in time.
     #[error("no complete answer in time")]
     TimedOut,
-    /// The body of the answer is larger than allowed.
+    /// The body of the response is larger than allowed.
     #[error("the answer is too large")]
     TooLarge,
-    /// The server can't be reached, or broke off.
+    /// The server can't be reached, or the connection was lost.
     #[error("the server can't be reached: {0}")]
     Unreachable(String),
 }
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_sent_with_its_type_and_only_where_it_may_be_again() {
+    fn a_body_is_sent_again_only_by_redirects_that_allow_it() {
         let host = FakeHost::start();
         host.answer("http://a/1", Response::new(308).with_header("Location", "/2"));
         host.answer("http://a/2", Response::new(303).with_header("Location", "/3"));
@@ -253,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_cannot_be_sent_is_not() {
+    fn a_body_that_is_not_allowed_is_not_sent() {
         let host = FakeHost::start();
         host.serve(|_| Ok(Response::new(200)));
         let large = vec![0; 1024 * 1024 + 1];
@@ -270,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_answer_is_asked_for_in_the_words_of_http() {
+    fn fresh_sends_cache_control_no_cache() {
         let host = FakeHost::start();
         host.answer("http://a/", Response::new(200));
         get("http://a/").fresh().send().unwrap();
@@ -280,14 +284,14 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_is_none_is_not_sent() {
+    fn a_request_to_a_malformed_url_is_not_sent() {
         let host = FakeHost::start();
         assert!(matches!(get("hub/api").send(), Err(HttpError::Invalid(_))));
         assert!(host.requests().is_empty());
     }
 
     #[test]
-    fn a_request_does_not_show_its_headers() {
+    fn debug_output_of_a_request_omits_its_headers() {
         let shown = format!("{:?}", get("http://a/").header("authorization", "token hunter2"));
         assert!(!shown.contains("hunter2"), "{shown}");
     }

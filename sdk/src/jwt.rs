@@ -1,10 +1,9 @@
-//! Lets the `jsonwebtoken` crate verify signatures through the gateway. It does all the rest itself: it reads the
-//! token, binds the algorithm to the key and validates the claims; [`crypto::verify`] answers for the signature alone.
+//! Lets the `jsonwebtoken` crate verify signatures through the gateway. The crate still reads the token, binds the
+//! algorithm to the key and validates the claims; [`crypto::verify`] only checks the signature.
 //!
-//! Call [`install`], then use `jsonwebtoken` as ever:
-//! `decode(token, &DecodingKey::from_jwk(&jwk)?, &validation)`. Keys come as JWKs, as RSA modulus and exponent, as points
-//! of P-256 and P-384, as Ed25519 keys or as HMAC secrets; a key in DER or PEM is not supported, because the gateway
-//! takes JWKs.
+//! Call [`install`], then use `jsonwebtoken` as usual:
+//! `decode(token, &DecodingKey::from_jwk(&jwk)?, &validation)`. Keys can be JWKs, RSA moduli with exponents, points on
+//! P-256 and P-384, Ed25519 keys and HMAC secrets. Keys in DER or PEM are not supported, as the gateway takes JWKs.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -28,10 +27,10 @@ use crate::log;
 
 pub use jsonwebtoken;
 
-/// Makes the gateway verify what `jsonwebtoken` decodes, in this process from now on. Signing is not possible. It may be
-/// called any number of times.
+/// Makes `jsonwebtoken` verify signatures through the gateway for the rest of the process. Signing is not supported.
+/// Further calls have no effect.
 pub fn install() {
-    // An error says that a provider is already there: it is ours, as the crate is built without another.
+    // An error means that a provider is already installed. It is this one, since the crate is built without any other.
     let _ = PROVIDER.install_default();
 }
 
@@ -74,7 +73,7 @@ impl Verifier<Vec<u8>> for GatewayVerifier {
             Ok(true) => Ok(()),
             Ok(false) => Err(signature::Error::new()),
             Err(reason) => {
-                // `jsonwebtoken` drops the reason, and a key that can't be used is worth knowing of.
+                // `jsonwebtoken` drops the reason, but the operator has to know about a key that can't be used.
                 log::warn(format!("the key can't verify {:?}: {reason}", self.algorithm));
                 Err(signature::Error::from_source(reason))
             }
@@ -100,7 +99,7 @@ fn method(algorithm: Algorithm) -> Result<crypto::Algorithm> {
     })
 }
 
-/// The key as a JWK again (RFC 7518, section 6; RFC 8037, section 2).
+/// Converts the key back into a JWK (RFC 7518, section 6; RFC 8037, section 2).
 fn jwk(key: &DecodingKey) -> Result<String> {
     let b64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let jwk = match (key.family(), key.kind()) {
@@ -120,7 +119,7 @@ fn jwk(key: &DecodingKey) -> Result<String> {
     Ok(jwk.to_string())
 }
 
-/// Curve and coordinates of an uncompressed point (SEC 1, section 2.3.3). Its length says which curve it is on.
+/// The curve and the coordinates of an uncompressed point (SEC 1, section 2.3.3). Its length identifies the curve.
 fn coordinates(point: &[u8]) -> Option<(&'static str, &[u8], &[u8])> {
     let (curve, size) = match point.len() {
         65 => ("P-256", 32),

@@ -4,7 +4,7 @@
 //! ```
 //! use portcullis_sdk::prelude::*;
 //!
-//! /// Lets in whoever knows the key.
+//! /// Accepts requests that carry the key.
 //! pub struct ApiKey(Settings);
 //!
 //! settings! {
@@ -33,7 +33,7 @@
 //! portcullis_sdk::export!(ApiKey);
 //! ```
 //!
-//! Natively the same code runs against a fake gateway: see [`testing`].
+//! In native tests, the same code runs against a fake gateway: see [`testing`].
 
 extern crate self as portcullis_sdk;
 
@@ -90,7 +90,7 @@ use component::imports as host;
 #[cfg(not(target_arch = "wasm32"))]
 use testing::imports as host;
 
-/// What nearly every authenticator uses: `use portcullis_sdk::prelude::*;`.
+/// The items that nearly every authenticator uses: `use portcullis_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::Authenticator;
     pub use crate::Challenge;

@@ -1,45 +1,45 @@
-//! Lines for the operator's log. The gateway adds the authenticator's name and bounds their number and size; never write
-//! a credential.
+//! Writes lines to the operator's log. The gateway adds the authenticator's name and limits the number and the size of
+//! lines; never log a credential.
 
 use crate::host;
 
-/// How much a line matters, least first.
+/// The severity of a line, least severe first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Level {
-    /// Every step; for the author.
+    /// Single steps, for the author of the authenticator.
     Trace,
-    /// What explains a decision.
+    /// Explanations of a decision.
     Debug,
-    /// What happened.
+    /// Normal events.
     Info,
-    /// Something is wrong and was coped with.
+    /// Problems that were handled.
     Warn,
-    /// Something is wrong and somebody has to act.
+    /// Problems that someone has to act on.
     Error,
 }
 
-/// Writes a line that traces steps.
+/// Logs a single step.
 pub fn trace(message: impl AsRef<str>) {
     host::log(Level::Trace, message.as_ref());
 }
 
-/// Writes a line that explains a decision.
+/// Logs an explanation of a decision.
 pub fn debug(message: impl AsRef<str>) {
     host::log(Level::Debug, message.as_ref());
 }
 
-/// Writes a line that says what happened.
+/// Logs a normal event.
 pub fn info(message: impl AsRef<str>) {
     host::log(Level::Info, message.as_ref());
 }
 
-/// Writes a line about something wrong that was coped with.
+/// Logs a problem that was handled.
 pub fn warn(message: impl AsRef<str>) {
     host::log(Level::Warn, message.as_ref());
 }
 
-/// Writes a line about something that somebody has to act on.
+/// Logs a problem that someone has to act on.
 pub fn error(message: impl AsRef<str>) {
     host::log(Level::Error, message.as_ref());
 }

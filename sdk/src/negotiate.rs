@@ -1,28 +1,28 @@
-//! Kerberos over HTTP (scheme Negotiate, RFC 4559). The gateway checks the token with a key that no plugin sees; what the
-//! principal means is the plugin's to say.
+//! Kerberos over HTTP (the Negotiate scheme, RFC 4559). The gateway verifies the token with a key that no plugin sees;
+//! the plugin decides which user the principal is.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::host;
 
-/// Who made a token, proven by Kerberos.
+/// The client that a valid token identifies.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Accepted {
     /// The client's principal with its realm, as MIT krb5 displays it: `alice@EXAMPLE.ORG`. A slash, an at sign or a
-    /// backslash inside a component has a backslash before it.
+    /// backslash inside a component is escaped with a backslash.
     pub principal: String,
-    /// The answer to the client, if it wants one.
+    /// The token to send back to the client. `None` if the client needs none.
     pub reply: Option<Vec<u8>>,
-    /// How many more seconds the client's ticket holds. No session should outlast it.
+    /// The remaining lifetime of the client's ticket, in seconds. No session should outlast it.
     pub expires_in: u64,
-    /// Whether the token was made for this very TLS connection (RFC 5929, `tls-server-end-point`).
+    /// Whether the token is bound to this TLS connection (RFC 5929, `tls-server-end-point`).
     pub channel_bound: bool,
 }
 
 impl Accepted {
-    /// Somebody with a ticket that holds for so many seconds, and no reply; for tests.
+    /// A client whose ticket is valid for `expires_in` seconds, without a reply. For tests.
     pub fn new(principal: impl Into<String>, expires_in: u64) -> Self {
         Self {
             principal: principal.into(),
@@ -32,40 +32,41 @@ impl Accepted {
         }
     }
 
-    /// Adds an answer to the client; for tests.
+    /// Adds a token to send back to the client. For tests.
     pub fn with_reply(mut self, reply: impl Into<Vec<u8>>) -> Self {
         self.reply = Some(reply.into());
         self
     }
 
-    /// The answer as the value of `WWW-Authenticate`; none: the client wants none. It belongs on the response to this
-    /// very request, whatever its status.
+    /// The reply as the value of a `WWW-Authenticate` header, or `None` if there is no reply. It belongs on the
+    /// response to this request, whatever the status.
     pub fn www_authenticate(&self) -> Option<String> {
         let reply = self.reply.as_ref()?;
         Some(format!("Negotiate {}", BASE64_STANDARD.encode(reply)))
     }
 }
 
-/// Why nobody was proven. The gateway's log says more.
+/// Why a token was not accepted. The gateway's log has the details.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Failure {
     /// The operator didn't grant this acceptor (`grants.negotiate`).
     Denied,
-    /// The client wants to exchange more tokens than one.
+    /// The client wants to exchange more than one token.
     NeedsAnotherLeg,
-    /// The token isn't a valid one for this service, now.
+    /// The token is not valid for this service at this time.
     Rejected,
-    /// It can't be said now.
+    /// The token can't be checked at the moment.
     Unavailable,
 }
 
-/// Accepts a token with the keys of the acceptor that the operator configured under this name, at most four times in a
-/// call. [`Request::negotiate`](crate::Request::negotiate) reads the token.
+/// Verifies a token with the keys of the acceptor that the operator configured under this name. Each call of an
+/// authenticator may verify up to four tokens. [`Request::negotiate`](crate::Request::negotiate) reads the token from
+/// the request.
 ///
 /// # Errors
 ///
-/// When the token proves nobody, or nobody can say.
+/// Returns a [`Failure`] if the token is not accepted or can't be checked.
 pub fn accept(acceptor: &str, token: &[u8]) -> Result<Accepted, Failure> {
     host::negotiate(acceptor, token)
 }
@@ -76,7 +77,7 @@ mod tests {
     use crate::testing::FakeHost;
 
     #[test]
-    fn without_a_gateway_nothing_is_granted() {
+    fn only_a_granted_acceptor_verifies_tokens() {
         assert_eq!(accept("http", b"token"), Err(Failure::Denied));
         let host = FakeHost::start();
         assert_eq!(accept("http", b"token"), Err(Failure::Denied));

@@ -1,23 +1,24 @@
-//! Why there is no user. Which refusal an authenticator gives decides whether the next one is asked, so each variant
-//! says when it is the right one.
+//! Reasons why a request has no user. They decide whether the next authenticator is asked, so each variant says when to
+//! use it.
 
 use crate::Challenge;
 use crate::Response;
 
-/// Why there is no user. Every text is for the operator's log: the client sees the status and the challenge.
+/// Why a request has no user. The texts go to the operator's log; the client only sees the status and the challenge.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A known user who may not come in: 403. The challenge may say what else is needed (RFC 6750, section 3.1).
+    /// The user is known but not allowed in: 403. The challenge may say what else is needed (RFC 6750, section 3.1).
     Forbidden(String, Option<Challenge>),
-    /// The request carries no credentials of this authenticator's kind: the next one is asked. When all pass, the
-    /// client gets 401 with every challenge.
+    /// The request carries no credentials of this authenticator's kind, so the next authenticator is asked. If all of
+    /// them return this, the client gets 401 with every challenge.
     NotMine(Option<Challenge>),
-    /// The authenticator answers the client itself: a redirect to a login page, say.
+    /// The authenticator answers the client itself, for example with a redirect to a login page.
     Respond(Response),
-    /// Credentials of this kind, and they don't hold: 401. No later authenticator is asked.
+    /// The request carries credentials of this kind, but they are not valid: 401. No later authenticator is asked.
     Unauthenticated(String, Option<Challenge>),
-    /// It could not decide, because its identity provider is down, say: 503, and never a fallback.
+    /// The authenticator could not decide, for example because its identity provider is down: 503. No later
+    /// authenticator is asked.
     Unavailable(String),
 }
 
@@ -27,22 +28,22 @@ impl Refusal {
         Self::NotMine(challenge.into())
     }
 
-    /// The credentials don't hold; see [`Unauthenticated`](Self::Unauthenticated).
+    /// The credentials are not valid; see [`Unauthenticated`](Self::Unauthenticated).
     pub fn unauthenticated(reason: impl Into<String>, challenge: impl Into<Option<Challenge>>) -> Self {
         Self::Unauthenticated(reason.into(), challenge.into())
     }
 
-    /// The user may not come in; see [`Forbidden`](Self::Forbidden).
+    /// The user is not allowed in; see [`Forbidden`](Self::Forbidden).
     pub fn forbidden(reason: impl Into<String>, challenge: impl Into<Option<Challenge>>) -> Self {
         Self::Forbidden(reason.into(), challenge.into())
     }
 
-    /// The client gets this answer; see [`Respond`](Self::Respond).
+    /// The client gets this response; see [`Respond`](Self::Respond).
     pub const fn respond(response: Response) -> Self {
         Self::Respond(response)
     }
 
-    /// It can't be decided now; see [`Unavailable`](Self::Unavailable).
+    /// The authenticator can't decide at the moment; see [`Unavailable`](Self::Unavailable).
     pub fn unavailable(reason: impl Into<String>) -> Self {
         Self::Unavailable(reason.into())
     }

@@ -1,4 +1,4 @@
-//! An HTTP response: what an authenticator answers a client with, and what another server answered it.
+//! HTTP responses. An authenticator sends them to clients and receives them from other servers.
 
 /// An HTTP response.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -6,14 +6,14 @@
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// Names and values in order; a name may come more than once.
+    /// Names and values in order. A name may occur more than once.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The whole body.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// A response of this status without headers or body.
+    /// Makes a response with this status, without headers or body.
     pub const fn new(status: u16) -> Self {
         Self {
             status,
@@ -22,7 +22,7 @@ impl Response {
         }
     }
 
-    /// Sends the client elsewhere: 302 with this `Location`.
+    /// Makes a redirect: 302 with this `Location`.
     pub fn redirect(location: impl Into<String>) -> Self {
         Self::new(302).with_header("location", location.into())
     }
@@ -39,7 +39,7 @@ impl Response {
         self
     }
 
-    /// The first value of a header, the name in any case.
+    /// The first value of a header. The name is case-insensitive.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers
             .iter()

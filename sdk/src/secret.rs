@@ -1,4 +1,5 @@
-//! Settings that must not be read by anybody else: passwords, keys, tokens.
+//! Settings that must stay secret, such as passwords, keys and tokens. Neither debug output nor an error shows their
+//! values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,17 +14,17 @@ use serde::de::IgnoredAny;
 
 use crate::constant_time_eq;
 
-/// A secret among the settings. It is never empty, and neither its `Debug` form nor an error about it shows it.
+/// A secret in the settings. It is never empty, and neither its `Debug` output nor an error about it shows the value.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Whether this is the secret, in constant time.
+    /// Returns whether `given` is the secret. The comparison takes constant time.
     pub fn matches(&self, given: impl AsRef<[u8]>) -> bool {
         constant_time_eq(given.as_ref(), self.0.as_bytes())
     }
 
-    /// The secret itself, to be sent where it belongs.
+    /// The secret in plain text, to be sent where it belongs.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -37,7 +38,7 @@ impl fmt::Debug for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Of a value of another type, serde's own error would quote the value.
+        // For a value of another type, serde's own error would quote the value.
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Written {
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_shown_nowhere() {
+    fn a_secret_is_never_shown() {
         let secret: Secret = serde_json::from_str(r#""hunter2""#).unwrap();
         assert_eq!(format!("{secret:?}"), "[secret]");
         assert!(secret.matches("hunter2"));

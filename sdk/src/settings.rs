@@ -1,4 +1,5 @@
-//! Settings: what the operator writes under `[authenticators.NAME.settings]`, as types that can be wrong in few ways.
+//! Types for the settings that the operator writes under `[authenticators.NAME.settings]`. They validate their values
+//! when they are read.
 
 mod http_url;
 mod span;
@@ -6,10 +7,10 @@ mod span;
 pub use http_url::HttpUrl;
 pub use span::Span;
 
-/// Defines settings: a struct that can be read from the configuration, whose JSON Schema is known, and in which an
-/// unknown name is an error. Fields without a default are `Option`s or have `#[serde(default)]`.
+/// Defines settings: structs that can be read from the configuration, have a JSON Schema and reject unknown names.
+/// Optional fields are `Option`s or have `#[serde(default)]`.
 ///
-/// It saves a crate from depending on `serde` and `schemars` itself. The derives may as well be written out.
+/// The macro saves a crate from depending on `serde` and `schemars` itself. You can also write the derives yourself.
 #[macro_export]
 macro_rules! settings {
     ($($item:item)+) => {

@@ -1,16 +1,16 @@
-//! The wall clock, as the gateway sees it.
+//! The gateway's wall clock. In tests, the fake gateway sets it.
 
 use std::time::Duration;
 use std::time::SystemTime;
 
 use crate::host;
 
-/// The time now.
+/// The current time.
 pub fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + since_epoch()
 }
 
-/// The time now in whole seconds since 1970-01-01 UTC: the `NumericDate` of RFC 7519, section 2.
+/// The current time in whole seconds since 1970-01-01 UTC: the `NumericDate` of RFC 7519, section 2.
 pub fn unix_seconds() -> u64 {
     since_epoch().as_secs()
 }

@@ -1,5 +1,5 @@
-//! Absolute URLs, as far as sending a request and staying with the same server need them. The gateway reads them again
-//! and decides; this only refuses what can't be meant.
+//! Absolute URLs, parsed as far as sending a request and following a redirect to the same server require. The gateway
+//! parses them again and decides; this module only rejects what can't be a URL.
 
 /// Scheme, authority, and path with query of an `http` or `https` URL.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -10,8 +10,8 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    /// Reads an absolute URL and drops its fragment. None without a host, with a user name, or with characters that no
-    /// URL has.
+    /// Parses an absolute URL and drops its fragment. Returns `None` if it has no host, has a user name, or contains
+    /// characters that no URL may contain.
     pub(crate) fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let https = scheme.eq_ignore_ascii_case("https");
@@ -20,9 +20,9 @@ impl Url {
         }
         let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let sound =
+        let valid =
             !authority.is_empty() && !authority.contains('@') && url.bytes().all(|byte| byte.is_ascii_graphic());
-        sound.then(|| Self {
+        valid.then(|| Self {
             https,
             authority: authority.to_owned(),
             path_and_query: if path.starts_with('/') {
@@ -33,8 +33,8 @@ impl Url {
         })
     }
 
-    /// Where a `Location` leads, if that is the same server: an absolute URL, or an absolute path. A path relative to
-    /// this one, which servers of APIs don't send, leads nowhere.
+    /// The target of a `Location` header, if it is on the same server. Absolute URLs and absolute paths are supported.
+    /// Relative paths, which API servers don't send, return `None`.
     pub(crate) fn same_origin_location(&self, location: &str) -> Option<Self> {
         let absolute = match location {
             path if path.starts_with('/') && !path.starts_with("//") => format!("{}{path}", self.origin_prefix()),
@@ -47,7 +47,7 @@ impl Url {
         format!("{}://{}", if self.https { "https" } else { "http" }, self.authority)
     }
 
-    /// RFC 6454, section 4: scheme, host and port, the port of the scheme when none is written.
+    /// The origin (RFC 6454, section 4): scheme, host and port. A missing port is the default of the scheme.
     fn origin(&self) -> (bool, String, String) {
         let written = self
             .authority
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_taken_apart() {
+    fn a_url_is_split_into_its_parts() {
         let cases = [
             ("http://h/a?b", "http://h/a?b"),
             ("HTTPS://H:8443", "https://H:8443/"),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_no_url() {
+    fn malformed_urls_are_rejected() {
         for url in [
             "",
             "h/a",

@@ -1,5 +1,5 @@
-//! Accepts tokens with MIT krb5. Keytab, replay cache and the list of mechanisms come from the environment, which the
-//! gateway sets.
+//! Accepts tokens with MIT krb5. The keytab, the replay cache and the list of mechanisms come from the environment,
+//! which the gateway sets.
 
 use std::fs::File;
 
@@ -17,13 +17,13 @@ use libgssapi::oid::OidSet;
 use portcullis_negotiate_frame::Answer;
 use portcullis_negotiate_frame::Question;
 
-/// `GSS_C_CHANNEL_BOUND_FLAG` of MIT krb5 1.19 and later: the client sent bindings, and they are ours.
+/// `GSS_C_CHANNEL_BOUND_FLAG` of MIT krb5 1.19 and later: the client sent channel bindings, and they match.
 const CHANNEL_BOUND: CtxFlags = CtxFlags::from_bits_retain(0x800);
 
-/// By how much an acceptor's context outlives the ticket: the clock skew, which the gateway's krb5.conf pins.
+/// How long an acceptor's context outlives the ticket: the clock skew, which the gateway's krb5.conf sets.
 const SKEW_SECONDS: u64 = 300;
 
-/// Longest text of an error that goes on, in bytes.
+/// The longest error text that is passed on, in bytes.
 const MAX_REASON: usize = 1024;
 
 /// The keys of a service.
@@ -31,10 +31,10 @@ const MAX_REASON: usize = 1024;
 pub(crate) struct Acceptor(Cred);
 
 impl Acceptor {
-    /// Takes the keys of a service, such as `HTTP` or `HTTP@gateway.example`, out of the keytab.
+    /// Loads the keys of a service, such as `HTTP` or `HTTP@gateway.example`, from the keytab.
     ///
-    /// The mechanisms are Kerberos and SPNEGO around it: the library's default set has IAKERB, too, which would have this
-    /// process talk to a KDC on behalf of whoever asks.
+    /// The mechanisms are Kerberos and SPNEGO, which wraps it. The library's default set includes IAKERB as well, with
+    /// which any client could make this process talk to a KDC.
     pub(crate) fn acquire(service: &str) -> Result<Self, String> {
         let acquire = || {
             let name = Name::new(service.as_bytes(), Some(GSS_NT_HOSTBASED_SERVICE))?;
@@ -45,16 +45,16 @@ impl Acceptor {
         acquire().map(Self).map_err(reason)
     }
 
-    /// Says who a token proves.
+    /// Verifies a token and returns its principal.
     pub(crate) fn accept(&self, question: &Question) -> Answer {
-        self.context(question).unwrap_or_else(|error| match keytab_fault() {
-            Some(why) => Answer::Unusable(why),
+        self.context(question).unwrap_or_else(|error| match keytab_error() {
+            Some(reason) => Answer::Unusable(reason),
             None => Answer::Reject(reason(error)),
         })
     }
 
     fn context(&self, question: &Question) -> Result<Answer, Error> {
-        // What a client delegates lies in the context's memory and goes with it.
+        // Delegated credentials are in the memory of the context and are dropped with it.
         let mut context = ServerCtx::new(Some(self.0.clone()));
         let reply = context.step(&question.token, question.binding.as_deref())?;
         if !context.is_complete() {
@@ -76,15 +76,15 @@ impl Acceptor {
     }
 }
 
-/// What makes a good token look like a bad one: a keytab that was taken away.
-fn keytab_fault() -> Option<String> {
+/// Returns an error if the keytab can't be opened, which makes valid tokens look invalid.
+fn keytab_error() -> Option<String> {
     let name = std::env::var_os("KRB5_KTNAME")?;
     let path = name.to_str()?.strip_prefix("FILE:")?;
     let error = File::open(path).err()?;
     Some(format!("the keytab {path} can't be opened: {error}"))
 }
 
-/// What the library says. Where it says next to nothing in general, what it says of Kerberos alone.
+/// The error text of the library. If its general part says nothing, only the part about Kerberos.
 fn reason(error: Error) -> String {
     let text = error.to_string();
     let text = text.strip_suffix(" (Unknown error)").unwrap_or(&text);

@@ -1,5 +1,6 @@
-//! Accepts Kerberos tokens for Portcullis, in a process of its own: the C library that reads what anybody on the network
-//! sends can break no more than this. The gateway starts it, with a socket as standard input; nobody else has a use for it.
+//! Verifies Kerberos tokens for Portcullis in a separate process, so that a fault in the C library that parses
+//! untrusted tokens affects nothing else. The gateway starts this program with a socket as its standard input; it has
+//! no other use.
 
 mod acceptor;
 
@@ -28,14 +29,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Answers questions until the gateway closes the socket, or is gone.
+/// Answers questions until the gateway closes the socket or exits.
 fn run() -> io::Result<()> {
     confine()?;
     let mut gateway = socket()?;
     let service = std::env::args().nth(1).unwrap_or_else(|| "HTTP".to_owned());
     let acceptor = match Acceptor::acquire(&service) {
         Ok(acceptor) => acceptor,
-        Err(why) => return send(&mut gateway, &Answer::Unusable(why)),
+        Err(reason) => return send(&mut gateway, &Answer::Unusable(reason)),
     };
     send(&mut gateway, &Answer::Ready)?;
     while let Some(bytes) = receive(&mut gateway)? {
@@ -47,7 +48,7 @@ fn run() -> io::Result<()> {
     Ok(())
 }
 
-/// A core dump would have the service's key in it, and this process starts no other.
+/// Disables core dumps, which would contain the service's key, and gives up the right to gain privileges.
 fn confine() -> io::Result<()> {
     let none = Rlimit {
         current: Some(0),
@@ -60,14 +61,14 @@ fn confine() -> io::Result<()> {
 
 fn socket() -> io::Result<UnixStream> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    // Fails where standard input is something else, a terminal say.
+    // This fails if standard input is something else, such as a terminal.
     socket.peer_addr().map_err(|_| {
-        io::Error::other("standard input is no socket: the gateway starts this program, see [negotiate.NAME]")
+        io::Error::other("standard input is not a socket: the gateway starts this program, see [negotiate.NAME]")
     })?;
     Ok(socket)
 }
 
-/// None: the gateway has no more questions.
+/// Reads a frame. Returns `None` if the gateway has closed the socket.
 fn receive(gateway: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
     match gateway.read_exact(&mut length) {

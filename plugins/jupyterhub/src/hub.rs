@@ -1,4 +1,4 @@
-//! The hub: one question to its API, and what its answers mean.
+//! Asks the hub who owns a token. That takes one request to its API.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use portcullis_sdk::settings::HttpUrl;
 
 use crate::identity::Identity;
 
-/// How many redirects are followed. An `api_url` without the hub's prefix is redirected once.
+/// The maximum number of redirects. An `api_url` without the hub's prefix is redirected once.
 const REDIRECTS: u8 = 3;
 
 /// A JupyterHub.
@@ -21,11 +21,12 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// Asks whose token this is, with the token itself; none if the hub doesn't know it.
+    /// Returns the owner of a token, or `None` if the hub doesn't know the token. The token itself authorizes the
+    /// request.
     ///
     /// # Errors
     ///
-    /// When the hub can't say, in words for the operator.
+    /// Returns a text for the operator if the hub can't answer.
     pub(crate) fn owner_of(&self, token: &Token) -> Result<Option<Identity>, String> {
         let answer = http::get(self.api_url.below("user"))
             .header("authorization", format!("token {}", token.as_str()))
@@ -33,7 +34,7 @@ impl Hub {
             .timeout(self.timeout)
             .same_origin_redirects(REDIRECTS)
             .send()
-            .map_err(|error| format!("asking JupyterHub: {error}"))?;
+            .map_err(|error| format!("the request to JupyterHub failed: {error}"))?;
         self.read(&answer)
     }
 
@@ -46,12 +47,14 @@ impl Hub {
             401 | 403 => Ok(None),
             404 => {
                 log::warn(format!(
-                    "{} is not there (404): is api_url that of a JupyterHub?",
+                    "{} does not exist (404): check that api_url is the API of a JupyterHub",
                     self.api_url.below("user")
                 ));
                 Ok(None)
             }
-            300..=399 => Err("JupyterHub redirects elsewhere or in circles; api_url must be where it ends".to_owned()),
+            300..=399 => {
+                Err("JupyterHub redirects in a loop or to another server; set api_url to the final URL".to_owned())
+            }
             status => Err(format!("JupyterHub answered with status {status}")),
         }
     }

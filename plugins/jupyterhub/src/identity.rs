@@ -1,4 +1,4 @@
-//! What the hub says about the owner of a token, and the user that we make of it.
+//! The owner of a token, as the hub describes it. It becomes the user of the request.
 
 use portcullis_sdk::User;
 use serde::Deserialize;
@@ -6,41 +6,41 @@ use serde::Serialize;
 
 use crate::scope::AccessScopes;
 
-/// The hub's answer to `GET /user` (JupyterHub's REST API, the models of user and service).
+/// The hub's response to `GET /user` (JupyterHub's REST API, the models of user and service).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Identity {
     name: String,
     #[serde(default = "user")]
     kind: String,
-    /// The model of a service has none.
+    /// Absent in the model of a service.
     #[serde(default)]
     groups: Vec<String>,
     #[serde(default)]
     admin: bool,
-    /// What the token may do, with `inherit` and `self` resolved by the hub.
+    /// The scopes of the token. The hub has already resolved `inherit` and `self`.
     #[serde(default)]
     scopes: Vec<String>,
 }
 
 impl Identity {
-    /// Whether the token has one of these scopes.
+    /// Returns whether the token has one of these scopes.
     pub(crate) fn has_one_of(&self, needed: &AccessScopes) -> bool {
         needed.satisfied_by(&self.scopes)
     }
 
-    /// The user of the hub's name.
+    /// Converts this into a user.
     ///
     /// # Errors
     ///
-    /// When the name is none that the gateway takes.
+    /// Returns an error if the gateway would reject the name.
     pub(crate) fn into_user(self) -> Result<User, &'static str> {
         Ok(User::parse(self.full_name())?
             .with_groups(self.groups)
             .admin(self.admin))
     }
 
-    /// The name, with the kind before it if it is no user's: `service:nightly`. A user whose name has a colon is written
-    /// `user:service:nightly`, so that nobody can be named like a service. dask-gateway names them alike.
+    /// The name. Names of services have their kind in front: `service:nightly`. So do names of users with a colon,
+    /// `user:service:nightly`, so that no user can have the name of a service. dask-gateway uses the same names.
     pub(crate) fn full_name(&self) -> String {
         if self.name.is_empty() || (self.kind == "user" && !self.name.contains(':')) {
             self.name.clone()
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_be_named_like_a_service() {
+    fn no_user_can_have_the_name_of_a_service() {
         let cases = [
             ("user", "alice", "alice"),
             ("service", "nightly", "service:nightly"),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_and_the_administrator_are_taken_over() {
+    fn groups_and_the_admin_flag_are_copied() {
         let json = r#"{"name": "alice", "kind": "user", "groups": ["ml", "staff"], "admin": true, "roles": [{}]}"#;
         let user = serde_json::from_str::<Identity>(json).unwrap().into_user();
         assert_eq!(user, Ok(User::new("alice").with_groups(["ml", "staff"]).admin(true)));

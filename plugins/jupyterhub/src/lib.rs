@@ -1,30 +1,30 @@
-//! Users and services of a JupyterHub, known by their tokens. The hub is asked whose a token is; the token must have been
-//! made for the service that the gateway stands before.
+//! Authenticates users and services of a JupyterHub by their tokens. The plugin asks the hub who owns a token, and the
+//! token must be meant for the service behind the gateway.
 
+mod cache;
 mod hub;
 mod identity;
-mod memory;
 mod scope;
 mod settings;
 
 use portcullis_sdk::prelude::*;
 
+use cache::CachedAnswer;
+use cache::TokenCache;
 use hub::Hub;
-use memory::Answer;
-use memory::Memory;
 
 pub use scope::AccessScopes;
 pub use settings::Settings;
 
-/// `jupyterhub` is what dask's client says, `token` and `bearer` are what JupyterHub itself takes.
+/// The accepted schemes: dask's client sends `jupyterhub`, and JupyterHub itself accepts `token` and `bearer`.
 const SCHEMES: [&str; 3] = ["jupyterhub", "token", "bearer"];
 
-/// Lets in who has a token that the hub knows and that is for this service.
+/// Accepts tokens that the hub knows and that are meant for this service.
 #[derive(Debug)]
 pub struct JupyterHub {
     challenge: Challenge,
     hub: Hub,
-    memory: Memory,
+    cache: TokenCache,
     needed: Option<AccessScopes>,
 }
 
@@ -34,8 +34,8 @@ impl Authenticator for JupyterHub {
     fn new(settings: Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             challenge: settings.challenge(),
-            memory: Memory {
-                longest: settings.cache()?,
+            cache: TokenCache {
+                max_age: settings.cache()?,
             },
             needed: settings.needed_scopes()?,
             hub: Hub {
@@ -48,10 +48,10 @@ impl Authenticator for JupyterHub {
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
         let token = request
             .token(&SCHEMES)
-            .map_err(|none| none.refuse(self.challenge.clone()))?;
+            .map_err(|error| error.refuse(self.challenge.clone()))?;
         let ask = || self.hub.owner_of(&token);
         let answer = self
-            .memory
+            .cache
             .answer(&self.hub.api_url, &token, ask)
             .map_err(Refusal::unavailable)?;
         self.decide(answer)
@@ -59,8 +59,8 @@ impl Authenticator for JupyterHub {
 }
 
 impl JupyterHub {
-    fn decide(&self, answer: Answer) -> Result<Grant, Refusal> {
-        let remaining = self.memory.remaining(&answer);
+    fn decide(&self, answer: CachedAnswer) -> Result<Grant, Refusal> {
+        let remaining = self.cache.remaining(&answer);
         let Some(owner) = answer.owner else {
             return Err(Refusal::unauthenticated(
                 "JupyterHub doesn't know the token",
@@ -71,9 +71,9 @@ impl JupyterHub {
             let reason = format!("the token of {} lacks the scope {needed}", owner.full_name());
             return Err(Refusal::forbidden(reason, None));
         }
-        let user = owner
-            .into_user()
-            .map_err(|why| Refusal::forbidden(format!("JupyterHub's user can't be named: {why}"), None))?;
+        let user = owner.into_user().map_err(|reason| {
+            Refusal::forbidden(format!("the user name from JupyterHub is invalid: {reason}"), None)
+        })?;
         Ok(Grant::from(user).valid_for(remaining))
     }
 }

@@ -1,5 +1,5 @@
-//! JupyterHub's access scopes. A scope is a name, `access:services`, and may have a filter that makes it narrower,
-//! `access:services!service=dask-gateway`.
+//! JupyterHub's access scopes. A scope is a name, such as `access:services`, and may have a filter that narrows it, as
+//! in `access:services!service=dask-gateway`.
 
 use std::borrow::Cow;
 
@@ -11,18 +11,18 @@ use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Error;
 
-/// Scopes of which a token needs one. The operator writes a list, or a string that holds a JSON list, as JupyterHub puts
-/// it into `JUPYTERHUB_OAUTH_ACCESS_SCOPES`.
+/// Scopes of which a token needs at least one. The operator writes a list, or a string that contains a JSON list, which
+/// is the form of `JUPYTERHUB_OAUTH_ACCESS_SCOPES`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccessScopes(Vec<String>);
 
 impl AccessScopes {
-    /// What JupyterHub asks of a token for the service of this name.
+    /// The scope that JupyterHub requires of a token for this service.
     pub fn of_service(name: &str) -> Self {
         Self(vec![format!("access:services!service={name}")])
     }
 
-    /// Whether a token with these scopes has one that is needed, or a wider one.
+    /// Returns whether a token with the scopes `held` has one of these scopes, or a wider one.
     pub fn satisfied_by(&self, held: &[String]) -> bool {
         self.0.iter().any(|needed| held.iter().any(|held| covers(held, needed)))
     }
@@ -42,13 +42,13 @@ impl<'de> Deserialize<'de> for AccessScopes {
             List(Vec<String>),
             Json(String),
         }
-        let wrong = || D::Error::custom("expected a list of scopes, or a string that holds one as JSON");
+        let wrong = || D::Error::custom("expected a list of scopes, or a string that contains one as JSON");
         let scopes = match Written::deserialize(deserializer).map_err(|_| wrong())? {
             Written::List(scopes) => scopes,
             Written::Json(text) => serde_json::from_str(&text).map_err(|_| wrong())?,
         };
         if scopes.is_empty() || scopes.iter().any(String::is_empty) {
-            return Err(D::Error::custom("expected at least one scope, and none that is empty"));
+            return Err(D::Error::custom("expected at least one scope, and no empty ones"));
         }
         Ok(Self(scopes))
     }
@@ -73,9 +73,10 @@ impl JsonSchema for AccessScopes {
     }
 }
 
-/// Whether one scope allows all that another does: it is the same, the same without a filter, or has a filter for a user
-/// whose server the other's filter names (`!user=alice` and `!server=alice/lab`). JupyterHub's `check_scopes` decides
-/// the same, and like it this doesn't look up the members of a group.
+/// Returns whether the scope `held` allows everything that the scope `needed` does. It does if the two are equal, if it
+/// has no filter, or if its filter is for the user whose server the other filter names (`!user=alice` and
+/// `!server=alice/lab`). JupyterHub's `check_scopes` decides the same way; like it, this function doesn't look up the
+/// members of a group.
 fn covers(held: &str, needed: &str) -> bool {
     let (held_name, held_filter) = split(held);
     let (needed_name, needed_filter) = split(needed);
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scope_covers_itself_and_what_is_narrower() {
+    fn a_scope_covers_itself_and_narrower_scopes() {
         let cases = [
             ("access:services", "access:services", true),
             ("access:services", "access:services!service=x", true),

@@ -1,4 +1,4 @@
-//! What the operator sets, and what of it goes together.
+//! The settings of the authenticator. Settings that contradict each other are errors.
 
 use std::time::Duration;
 
@@ -8,42 +8,43 @@ use portcullis_sdk::settings::Span;
 
 use crate::scope::AccessScopes;
 
-/// JupyterHub's own services keep a user no longer, and so do we: a token that was revoked is refused after this.
+/// The longest time for which answers are cached, as in JupyterHub's own services. A revoked token is refused after
+/// this time at the latest.
 const LONGEST_CACHE: Duration = Duration::from_secs(300);
 
 settings! {
-    /// What the authenticator `jupyterhub` is set up with.
+    /// The settings of the authenticator `jupyterhub`.
     #[non_exhaustive]
     pub struct Settings {
-        /// The hub's API, as the gateway reaches it: "http://127.0.0.1:8081/hub/api" (JUPYTERHUB_API_URL).
+        /// The URL of the hub's API, as the gateway reaches it: "http://127.0.0.1:8081/hub/api" (JUPYTERHUB_API_URL).
         pub api_url: HttpUrl,
-        /// The name under which the hub knows the service behind the gateway (JUPYTERHUB_SERVICE_NAME): a token needs
-        /// the scope "access:services!service=NAME".
+        /// The name of the service behind the gateway, as the hub knows it (JUPYTERHUB_SERVICE_NAME). A token needs the
+        /// scope "access:services!service=NAME".
         pub service_name: Option<String>,
-        /// Scopes of which a token needs one, in place of the one for `service_name`: a list, or a string that holds a
-        /// JSON list (JUPYTERHUB_OAUTH_ACCESS_SCOPES).
+        /// Scopes of which a token needs at least one, instead of the one for `service_name`: a list, or a string that
+        /// contains a JSON list (JUPYTERHUB_OAUTH_ACCESS_SCOPES).
         pub access_scopes: Option<AccessScopes>,
-        /// Lets in every user and service of the hub, whatever their token is for.
+        /// Accepts the tokens of every user and service of the hub, whatever they are meant for.
         #[serde(default)]
         pub allow_any_token: bool,
-        /// How long the hub's answer about a token is reused, at most 5 minutes: seconds, or a number with a unit. 0
-        /// asks the hub for every request.
+        /// How long the hub's answer about a token is cached, at most 5 minutes: seconds, or a number with a unit. With
+        /// 0, the hub is asked for every request.
         #[serde(default = "longest_cache")]
         pub cache: Span,
-        /// How long the hub may take to answer. Keep it below the deadline of the authenticator.
+        /// How long the hub may take to answer. Keep this below the deadline of the authenticator.
         #[serde(default = "four_seconds")]
         pub timeout: Span,
-        /// The realm that the challenge names. Without it the challenge is the bare scheme.
+        /// The realm in the challenge. Without it, the challenge is only the scheme.
         pub realm: Option<String>,
     }
 }
 
 impl Settings {
-    /// The scopes of which a token needs one; none if any token will do.
+    /// The scopes of which a token needs at least one, or `None` if any token is accepted.
     ///
     /// # Errors
     ///
-    /// When it isn't said which tokens are let in, or two settings say different things.
+    /// Returns an error if no setting says which tokens are accepted, or if two settings contradict each other.
     pub(crate) fn needed_scopes(&self) -> Result<Option<AccessScopes>, SettingsError> {
         let needed = match (&self.access_scopes, self.service_name.as_deref()) {
             (_, Some("")) => return Err("service_name: it must not be empty".into()),
@@ -53,23 +54,22 @@ impl Settings {
         };
         match (&needed, self.allow_any_token) {
             (Some(_), true) => {
-                Err("allow_any_token: it contradicts service_name and access_scopes; leave one out".into())
+                Err("allow_any_token: it contradicts service_name and access_scopes; remove one of them".into())
             }
             (None, false) => Err(
-                "service_name: set it, or access_scopes, to say which tokens are let in. Without them \
-                every token of the hub would do, also one that was made for something else; if that is meant, set \
-                allow_any_token = true"
+                "service_name: set it, or access_scopes, to say which tokens are accepted. Without them every token of \
+                the hub would be accepted, even one for another service; to allow that, set allow_any_token = true"
                     .into(),
             ),
             _ => Ok(needed),
         }
     }
 
-    /// How long an answer is reused.
+    /// How long an answer is cached.
     ///
     /// # Errors
     ///
-    /// When that is longer than 5 minutes.
+    /// Returns an error if that is longer than 5 minutes.
     pub(crate) fn cache(&self) -> Result<Duration, SettingsError> {
         let cache = self.cache.duration();
         if cache > LONGEST_CACHE {
@@ -82,7 +82,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// When it may take no time at all.
+    /// Returns an error if that is zero.
     pub(crate) fn timeout(&self) -> Result<Duration, SettingsError> {
         let timeout = self.timeout.duration();
         if timeout.is_zero() {
@@ -91,7 +91,7 @@ impl Settings {
         Ok(timeout)
     }
 
-    /// The challenge that stands for all schemes.
+    /// The challenge, which is the same for all schemes.
     pub(crate) fn challenge(&self) -> Challenge {
         let challenge = Challenge::new("jupyterhub");
         match &self.realm {

@@ -1,14 +1,14 @@
-//! Sets of signature algorithms, and which of them a type of key works with. A set is a bit mask, because what a key, an
-//! issuer and a token allow is intersected for every request.
+//! Sets of signature algorithms. They are bit masks, because the sets of a key, an issuer and a token are intersected
+//! for every request.
 
 use portcullis_sdk::crypto::Algorithm;
 
-/// Some of the algorithms.
+/// A set of algorithms.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct AlgorithmSet(u16);
 
 impl AlgorithmSet {
-    /// What an RSA key can do.
+    /// The algorithms of RSA keys.
     pub(crate) const RSA: Self = Self::of(&[
         Algorithm::Ps256,
         Algorithm::Ps384,
@@ -18,7 +18,7 @@ impl AlgorithmSet {
         Algorithm::Rs512,
     ]);
 
-    /// What can be verified with a public key, which is everything but HMAC.
+    /// The algorithms of public keys, which are all but HMAC.
     pub(crate) const PUBLIC_KEY: Self =
         Self(Self::RSA.0 | Self::of(&[Algorithm::Ed25519, Algorithm::Es256, Algorithm::Es384]).0);
 
@@ -44,7 +44,7 @@ impl AlgorithmSet {
         self.0 == 0
     }
 
-    /// Whether every one of these is in `other`.
+    /// Returns whether every algorithm of this set is in `other`.
     pub(crate) const fn is_subset(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }

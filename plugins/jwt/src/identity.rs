@@ -1,4 +1,4 @@
-//! From claims to a user: the name, the groups, whether it is an administrator, and further facts.
+//! Makes a user from claims. They give the name, the groups, the attributes, and whether the user is an administrator.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use crate::claims::Claims;
 use crate::claims::path::ClaimPath;
-use crate::fault::Fault;
+use crate::error::TokenError;
 
-/// What the gateway takes as a name, in bytes.
+/// The longest name that the gateway accepts, in bytes.
 const MAX_NAME: usize = 256;
 
-/// What the gateway takes as the value of an attribute, in bytes.
+/// The longest value of an attribute that the gateway accepts, in bytes.
 const MAX_ATTRIBUTE: usize = 4096;
 
-/// One claim, or several of which the first that is there counts.
+/// One claim, or several of which the first that is present is used.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(
     untagged,
@@ -25,9 +25,9 @@ const MAX_ATTRIBUTE: usize = 4096;
 )]
 #[non_exhaustive]
 pub enum FirstOf {
-    /// Several.
+    /// Several claims.
     Many(Vec<ClaimPath>),
-    /// One.
+    /// One claim.
     One(ClaimPath),
 }
 
@@ -40,7 +40,7 @@ impl FirstOf {
     }
 }
 
-/// Which claims make a user.
+/// The claims that a user is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Mapping {
     pub(crate) user: FirstOf,
@@ -51,9 +51,9 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// The user that the claims describe. A claim that can't be what it is meant for refuses the token: half a user is
-    /// none.
-    pub(crate) fn user(&self, claims: &Claims, prefix: &str) -> Result<User, Fault> {
+    /// Returns the user that the claims describe. If a claim has an unsuitable value, the token is refused, since the
+    /// user would be incomplete.
+    pub(crate) fn user(&self, claims: &Claims, prefix: &str) -> Result<User, TokenError> {
         let groups = self.groups(claims)?;
         let admin = self.is_admin(claims) || groups.iter().any(|group| self.admin_groups.contains(group));
         let mut user = User::new(self.name(claims, prefix)?).with_groups(groups).admin(admin);
@@ -65,25 +65,25 @@ impl Mapping {
         Ok(user)
     }
 
-    fn name(&self, claims: &Claims, prefix: &str) -> Result<String, Fault> {
+    fn name(&self, claims: &Claims, prefix: &str) -> Result<String, TokenError> {
         let paths = self.user.paths();
         let Some((path, value)) = paths.iter().find_map(|path| Some((path, claims.find(path)?))) else {
             let last = paths.last().map(ClaimPath::to_string).unwrap_or_default();
-            return Err(Fault::Claim(last, "is missing (settings: user_claim)"));
+            return Err(TokenError::Claim(last, "is missing (settings: user_claim)"));
         };
         match value.as_str() {
             Some(name) if !name.is_empty() && prefix.len() + name.len() <= MAX_NAME && is_printable(name) => {
                 Ok(format!("{prefix}{name}"))
             }
-            _ => Err(Fault::Claim(
+            _ => Err(TokenError::Claim(
                 path.to_string(),
-                "is not a name: text of 1 to 256 bytes without control characters",
+                "is not a name: a string of 1 to 256 bytes without control characters",
             )),
         }
     }
 
-    /// One group as text, or a list of them.
-    fn groups(&self, claims: &Claims) -> Result<Vec<String>, Fault> {
+    /// The groups, from a string or a list of strings.
+    fn groups(&self, claims: &Claims) -> Result<Vec<String>, TokenError> {
         let Some((path, value)) = self.groups.as_ref().and_then(|path| Some((path, claims.find(path)?))) else {
             return Ok(Vec::new());
         };
@@ -91,10 +91,10 @@ impl Mapping {
             Value::Array(groups) => groups.iter().map(group).collect(),
             one => group(one).map(|one| vec![one]),
         };
-        groups.ok_or_else(|| Fault::Claim(path.to_string(), "is neither a group nor a list of groups"))
+        groups.ok_or_else(|| TokenError::Claim(path.to_string(), "is neither a group nor a list of groups"))
     }
 
-    /// Only `true` makes an administrator, not the text `"true"`.
+    /// Only `true` makes an administrator, not the string `"true"`.
     fn is_admin(&self, claims: &Claims) -> bool {
         self.admin.as_ref().and_then(|path| claims.find(path)) == Some(&Value::Bool(true))
     }
@@ -107,28 +107,29 @@ fn group(value: &Value) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn attribute(path: &ClaimPath, value: &Value) -> Result<String, Fault> {
+fn attribute(path: &ClaimPath, value: &Value) -> Result<String, TokenError> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         _ => {
-            return Err(Fault::Claim(
+            return Err(TokenError::Claim(
                 path.to_string(),
-                "is neither text nor a number nor a boolean",
+                "is neither a string, a number nor a boolean",
             ));
         }
     };
     if text.len() <= MAX_ATTRIBUTE && is_printable(&text) {
         Ok(text)
     } else {
-        Err(Fault::Claim(
+        Err(TokenError::Claim(
             path.to_string(),
             "is longer than 4 KiB or has control characters",
         ))
     }
 }
 
-/// Whether a text can become a header for the upstream: no line ends and no other control characters.
+/// Returns whether a text can become a header for the upstream: it must have no line breaks and no other control
+/// characters.
 fn is_printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
@@ -151,8 +152,8 @@ mod tests {
             admin_groups: vec!["root".to_owned()],
             attributes: [("mail".to_owned(), path("email")), ("level".to_owned(), path("level"))].into(),
         };
-        let claims = Claims::of_verified(claims.to_string().as_bytes()).unwrap();
-        mapping.user(&claims, "corp:").map_err(|fault| fault.to_string())
+        let claims = Claims::from_verified(claims.to_string().as_bytes()).unwrap();
+        mapping.user(&claims, "corp:").map_err(|error| error.to_string())
     }
 
     #[test]
@@ -191,9 +192,9 @@ mod tests {
         }
     }
 
-    /// Security case 44: what a claim says may end up in a header.
+    /// Security case 44: the value of a claim may end up in a header.
     #[test]
-    fn claims_that_make_no_user_refuse_the_token() {
+    fn a_token_with_unsuitable_claims_is_refused() {
         let cases = [
             json!({}),
             json!({"sub": ""}),

@@ -1,4 +1,4 @@
-//! The issuers that are trusted: whose tokens are accepted, for which audience, and with which keys they are verified.
+//! The trusted issuers. Each has its audiences, and the keys that verify its tokens.
 
 use portcullis_sdk::Secret;
 use portcullis_sdk::crypto::Algorithm;
@@ -10,7 +10,7 @@ use crate::algorithm::AlgorithmSet;
 use crate::claims::Claims;
 use crate::claims::audience;
 use crate::claims::audience::AudienceMatch;
-use crate::fault::Fault;
+use crate::error::TokenError;
 use crate::keys::Keys;
 use crate::keys::inline;
 use crate::keys::inline::InlineKeys;
@@ -22,21 +22,23 @@ settings! {
     /// One issuer. Its keys come from exactly one of `discovery`, `jwks_url`, `jwks`, `pem` and `secret`.
     #[non_exhaustive]
     pub struct IssuerSettings {
-        /// The issuer, exactly as it stands in the claim `iss` of its tokens.
+        /// The issuer, exactly as in the claim `iss` of its tokens.
         pub issuer: Option<String>,
-        /// Accept a token of any issuer, or of none, that these keys verify. Only without `issuer`, and only once.
+        /// Accept tokens of any issuer, or without one, if these keys verify them. Excludes `issuer`, and only one
+        /// entry may have it.
         #[serde(default)]
         pub insecure_any_issuer: bool,
-        /// Whom tokens are meant for: the claim `aud` names one of these.
+        /// The audiences for which tokens are accepted: the claim `aud` must name one of them.
         #[serde(default)]
         pub audiences: Vec<String>,
         /// Whether `aud` must name one of the audiences (`any`) or every one (`all`).
         #[serde(default)]
         pub audience_match: AudienceMatch,
-        /// Accept tokens that are meant for somebody else, who could use them here. Only without `audiences`.
+        /// Accept tokens for any audience. Other services that receive such tokens can then use them here. Excludes
+        /// `audiences`.
         #[serde(default)]
         pub insecure_any_audience: bool,
-        /// Find the keys through the issuer's metadata, at `/.well-known/openid-configuration` below the issuer.
+        /// Find the keys through the issuer's metadata, at `/.well-known/openid-configuration` below the issuer's URL.
         #[serde(default)]
         pub discovery: bool,
         /// The URL of a JWK Set.
@@ -45,21 +47,22 @@ settings! {
         pub jwks: Option<InlineKeys>,
         /// Public keys in PEM, or a JWK Set as JSON; `file:…` takes a file.
         pub pem: Option<String>,
-        /// A secret that the issuer and this gateway share, for HS256, HS384 and HS512: at least 32, 48 or 64 bytes. Who
-        /// has it can make tokens.
+        /// A secret shared by the issuer and this gateway, for HS256, HS384 and HS512: at least 32, 48 or 64 bytes.
+        /// Anyone who has it can make tokens.
         pub secret: Option<Secret>,
         /// How the secret is written: `text` or `base64`.
         #[serde(default)]
         pub secret_encoding: SecretEncoding,
-        /// The algorithms that are accepted. Default: all that the keys are for. HS256, HS384 and HS512 need a `secret`.
+        /// The accepted algorithms. Default: all that the keys support. HS256, HS384 and HS512 need a `secret`.
         pub algorithms: Option<Vec<Algorithm>>,
-        /// Fetch keys over `http` from another machine, where anybody on the way can replace them.
+        /// Fetch keys over `http` from another machine, although anyone on the network path can replace them.
         #[serde(default)]
         pub insecure_http: bool,
-        /// Accept tokens without `exp`, which are valid for ever.
+        /// Accept tokens without `exp`, which never expire.
         #[serde(default)]
         pub insecure_no_expiry: bool,
-        /// Put in front of the name of each user of this issuer, so that two issuers can't name the same one: `corp:`.
+        /// A prefix for the name of each user of this issuer, such as `corp:`, so that no two issuers can name the same
+        /// user.
         #[serde(default)]
         pub user_prefix: String,
     }
@@ -70,9 +73,9 @@ settings! {
 #[serde(try_from = "IssuerSettings")]
 #[schemars(with = "IssuerSettings")]
 pub struct Issuer {
-    /// None: any issuer.
+    /// `None` accepts any issuer.
     pub(crate) name: Option<String>,
-    /// None: any audience.
+    /// `None` accepts any audience.
     audiences: Option<Vec<String>>,
     audience_match: AudienceMatch,
     pub(crate) keys: Keys,
@@ -82,18 +85,18 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The issuer as a log line names it.
+    /// The name of the issuer in log lines.
     pub(crate) fn label(&self) -> &str {
         self.name.as_deref().unwrap_or("the issuer")
     }
 
     /// Refuses a token of another issuer or for another audience.
-    pub(crate) fn check(&self, claims: &Claims) -> Result<(), Fault> {
-        // The issuer was chosen by what the token said before it was verified. This is the check.
+    pub(crate) fn check(&self, claims: &Claims) -> Result<(), TokenError> {
+        // The issuer was chosen by the unverified claim. This is the check of the verified one.
         if let Some(name) = self.name.as_deref()
             && claims.registered("iss").and_then(|iss| iss.as_str()) != Some(name)
         {
-            return Err(Fault::UnknownIssuer);
+            return Err(TokenError::UnknownIssuer);
         }
         match &self.audiences {
             Some(audiences) => audience::check(claims, audiences, self.audience_match),
@@ -102,8 +105,8 @@ impl Issuer {
     }
 }
 
-/// The issuer that a token says it is of. Each is compared: a table to look it up in would have to be built for every
-/// request, which costs more.
+/// Returns the issuer that a token claims to be from. They are compared one by one: a lookup table would have to be
+/// built for every request, which costs more.
 pub(crate) fn choose<'i>(issuers: &'i [Issuer], named: Option<&str>) -> Option<&'i Issuer> {
     let by_name = issuers
         .iter()
@@ -141,7 +144,7 @@ fn name(issuer: Option<&str>, insecure_any_issuer: bool) -> Result<Option<&str>,
         (Some(""), _) => Err("issuer: it is empty"),
         (Some(issuer), false) => Ok(Some(issuer)),
         (None, true) => Ok(None),
-        (Some(_), true) => Err("insecure_any_issuer: it contradicts issuer; leave one of them out"),
+        (Some(_), true) => Err("insecure_any_issuer: it contradicts issuer; remove one of them"),
         (None, false) => Err("issuer: it is missing; to accept tokens of any issuer, set insecure_any_issuer = true"),
     }
 }
@@ -149,10 +152,10 @@ fn name(issuer: Option<&str>, insecure_any_issuer: bool) -> Result<Option<&str>,
 fn audiences(settings: &IssuerSettings) -> Result<Option<&[String]>, &'static str> {
     match (settings.audiences.as_slice(), settings.insecure_any_audience) {
         ([], true) => Ok(None),
-        ([], false) => Err(
-            "audiences: they are missing; to accept tokens that are meant for others, set insecure_any_audience = true",
-        ),
-        (_, true) => Err("insecure_any_audience: it contradicts audiences; leave one of them out"),
+        ([], false) => {
+            Err("audiences: they are missing; to accept tokens for any audience, set insecure_any_audience = true")
+        }
+        (_, true) => Err("insecure_any_audience: it contradicts audiences; remove one of them"),
         (audiences, false) if audiences.iter().any(String::is_empty) => Err("audiences: one of them is empty"),
         (audiences, false) => Ok(Some(audiences)),
     }
@@ -201,8 +204,8 @@ fn algorithms(keys: &Keys, listed: Option<&[Algorithm]>) -> Result<AlgorithmSet,
     }
     if !listed.is_subset(possible) {
         return Err(
-            "algorithms: one of them is not for these keys; HS256, HS384 and HS512 are for a secret of at least \
-            32, 48 or 64 bytes, the others for public keys",
+            "algorithms: one of them is not for these keys; HS256, HS384 and HS512 need a secret of at least 32, 48 or \
+            64 bytes, the others need public keys",
         );
     }
     Ok(listed)

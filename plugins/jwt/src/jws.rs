@@ -1,7 +1,7 @@
-//! A signed token in compact form (RFC 7515, section 7.1), taken apart. Nothing in it is to be believed yet.
+//! A signed token in compact form (RFC 7515, section 7.1), parsed but not verified. Nothing in it is trusted yet.
 //!
-//! It is read here rather than by the `jsonwebtoken` crate, which ignores `crit` and `b64`, collects every unknown
-//! header in a tree of values before the signature is looked at, and reads the header twice.
+//! The parser is not that of the `jsonwebtoken` crate, which ignores `crit` and `b64`, collects every unknown header in
+//! a tree of values before the signature is checked, and parses the header twice.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -10,15 +10,15 @@ use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::IgnoredAny;
 
-use crate::fault::Fault;
+use crate::error::TokenError;
 use crate::text::Text;
-use crate::text::shown;
+use crate::text::quoted;
 
-/// A token, decoded and not verified.
+/// A token, decoded but not verified.
 pub(crate) struct Jws<'t> {
     pub(crate) algorithm: Algorithm,
     pub(crate) key_id: Option<String>,
-    /// What the signature is over.
+    /// The bytes that are signed.
     pub(crate) message: &'t [u8],
     pub(crate) payload: Vec<u8>,
     pub(crate) signature: Vec<u8>,
@@ -27,51 +27,53 @@ pub(crate) struct Jws<'t> {
 }
 
 impl<'t> Jws<'t> {
-    /// Takes a token apart.
+    /// Parses a token.
     ///
     /// It is a JWS if it has three parts and the first is an encoded JSON object. A token of five parts is encrypted
-    /// (RFC 7516), and one without such an object is some provider's own; neither is ours to judge.
-    pub(crate) fn parse(token: &'t str) -> Result<Self, Fault> {
-        let (message, signature) = token.rsplit_once('.').ok_or(Fault::NotJws)?;
-        let (header, payload) = message.split_once('.').ok_or(Fault::NotJws)?;
+    /// (RFC 7516), and one without such an object is in a format of its provider. Both are left to other
+    /// authenticators.
+    pub(crate) fn parse(token: &'t str) -> Result<Self, TokenError> {
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::NotJws)?;
+        let (header, payload) = message.split_once('.').ok_or(TokenError::NotJws)?;
         if payload.contains('.') {
-            return Err(Fault::NotJws);
+            return Err(TokenError::NotJws);
         }
         let header = decode(header)
             .filter(|json| json.trim_ascii_start().starts_with(b"{"))
-            .ok_or(Fault::NotJws)?;
+            .ok_or(TokenError::NotJws)?;
         let header = Header::parse(&header)?;
         Ok(Self {
             algorithm: Algorithm::from_jose(&header.alg)
-                .ok_or(Fault::Token("has an algorithm that is not supported"))?,
+                .ok_or(TokenError::Token("has an algorithm that is not supported"))?,
             key_id: header.kid.map(|id| id.to_string()),
             message: message.as_bytes(),
-            payload: text(decode(payload).ok_or(Fault::Token("has a payload that is not base64url"))?)?,
-            signature: decode(signature).ok_or(Fault::Token("has a signature that is not base64url"))?,
+            payload: utf8(decode(payload).ok_or(TokenError::Token("has a payload that is not base64url"))?)?,
+            signature: decode(signature).ok_or(TokenError::Token("has a signature that is not base64url"))?,
             kind: header.typ.map(|typ| kind(&typ).to_owned()),
         })
     }
 
-    /// The `iss` that the token claims, to choose among the configured issuers and for nothing else.
-    pub(crate) fn unverified_issuer(&self) -> Result<Option<Text<'_>>, Fault> {
+    /// The `iss` that the token claims. It is used to choose among the configured issuers and for nothing else.
+    pub(crate) fn unverified_issuer(&self) -> Result<Option<Text<'_>>, TokenError> {
         #[derive(Deserialize)]
         struct Payload<'a> {
             #[serde(borrow)]
             iss: Option<Text<'a>>,
         }
-        let payload: Payload<'_> = serde_json::from_slice(&self.payload)
-            .map_err(|_| Fault::Token("has a payload that is not a JSON object, or an iss that is not one text"))?;
+        let payload: Payload<'_> = serde_json::from_slice(&self.payload).map_err(|_| {
+            TokenError::Token("has a payload that is not a JSON object, or an iss that is not a string")
+        })?;
         Ok(payload.iss)
     }
 
-    /// Refuses a token of a type that is not listed: one made for another purpose (RFC 8725, section 3.11). Without a
-    /// list it may say nothing, or that it is a JWT or an access token (RFC 9068, section 2.1).
-    pub(crate) fn check_type(&self, listed: Option<&[String]>) -> Result<(), Fault> {
+    /// Refuses a token of a type that is not listed, which may have been issued for another purpose (RFC 8725, section
+    /// 3.11). Without a list, the type may be missing, or that of a JWT or an access token (RFC 9068, section 2.1).
+    pub(crate) fn check_type(&self, listed: Option<&[String]>) -> Result<(), TokenError> {
         let Some(typ) = self.kind.as_deref() else {
             return if listed.is_none() {
                 Ok(())
             } else {
-                Err(Fault::Type("none".to_owned()))
+                Err(TokenError::Type("none".to_owned()))
             };
         };
         let accepted = match listed {
@@ -80,7 +82,11 @@ impl<'t> Jws<'t> {
                 .iter()
                 .any(|known| known.eq_ignore_ascii_case(typ)),
         };
-        if accepted { Ok(()) } else { Err(Fault::Type(shown(typ))) }
+        if accepted {
+            Ok(())
+        } else {
+            Err(TokenError::Type(quoted(typ)))
+        }
     }
 }
 
@@ -88,11 +94,12 @@ fn decode(part: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE_NO_PAD.decode(part).ok()
 }
 
-/// RFC 7519, section 7.2: the claims are UTF-8, also where nobody reads them. Other parsers refuse them there too.
-fn text(payload: Vec<u8>) -> Result<Vec<u8>, Fault> {
+/// RFC 7519, section 7.2: the claims are UTF-8. This holds even for claims that are not read, since other parsers
+/// refuse them there too.
+fn utf8(payload: Vec<u8>) -> Result<Vec<u8>, TokenError> {
     match std::str::from_utf8(&payload) {
         Ok(_) => Ok(payload),
-        Err(_) => Err(Fault::Token("has a payload that is not UTF-8")),
+        Err(_) => Err(TokenError::Token("has a payload that is not UTF-8")),
     }
 }
 
@@ -103,7 +110,7 @@ fn kind(typ: &str) -> &str {
     }
 }
 
-/// The JOSE header. `jwk`, `jku`, `x5u` and `x5c` are not in it: a token doesn't say which key to trust
+/// The JOSE header. It has no `jwk`, `jku`, `x5u` and `x5c`, since a token must not say which key to trust
 /// (CVE-2026-27962).
 #[derive(Deserialize)]
 struct Header<'a> {
@@ -120,26 +127,26 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    fn parse(json: &'a [u8]) -> Result<Self, Fault> {
-        let malformed = Fault::Token("has a malformed header");
-        // serde_json lets bytes that are no UTF-8 pass in what is not read.
+    fn parse(json: &'a [u8]) -> Result<Self, TokenError> {
+        let malformed = TokenError::Token("has a malformed header");
+        // serde_json does not check the encoding of values that it skips.
         let Ok(json) = std::str::from_utf8(json) else {
             return Err(malformed);
         };
         let header: Self = serde_json::from_str(json).map_err(|_| malformed)?;
-        // RFC 7515, section 4.1.11: extensions that must be understood. None is.
+        // RFC 7515, section 4.1.11: extensions that must be understood. None is supported.
         if header.crit {
-            return Err(Fault::Token("has a header that asks for extensions (crit)"));
+            return Err(TokenError::Token("has a header that asks for extensions (crit)"));
         }
-        // RFC 7797: an unencoded payload. It has to be listed in crit, and some libraries obey it without.
+        // RFC 7797: an unencoded payload. It must be listed in crit, but some libraries apply it without that.
         if header.b64 {
-            return Err(Fault::Token("has a header that asks for another encoding (b64)"));
+            return Err(TokenError::Token("has a header that asks for another encoding (b64)"));
         }
         Ok(header)
     }
 }
 
-/// True whatever the value is, `null` too.
+/// Returns true for any value, including `null`.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
@@ -153,15 +160,15 @@ mod tests {
         format!("{}.{}.c2ln", encode(header), encode(payload))
     }
 
-    fn fault(token: &str) -> String {
+    fn error(token: &str) -> String {
         match Jws::parse(token) {
             Ok(_) => "none".to_owned(),
-            Err(fault) => fault.to_string(),
+            Err(error) => error.to_string(),
         }
     }
 
     #[test]
-    fn a_token_is_taken_apart() {
+    fn a_token_is_parsed_into_its_parts() {
         let token = token(
             r#" {"alg":"ES256","kid":"a\/b","typ":"application/AT+JWT","x":[{}]}"#,
             r#"{"iss":"i"}"#,
@@ -176,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_jws_is_left_to_others() {
+    fn what_is_not_a_jws_is_left_to_other_authenticators() {
         let five_parts = format!(
             "{}..a.b.c",
             BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"dir","enc":"A256GCM"}"#)
@@ -196,31 +203,31 @@ mod tests {
         ];
         for token in cases.into_iter().chain([five_parts.as_str()]) {
             assert!(
-                matches!(Jws::parse(token), Err(Fault::NotJws)),
+                matches!(Jws::parse(token), Err(TokenError::NotJws)),
                 "{token}: {}",
-                fault(token)
+                error(token)
             );
         }
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_refused_also_where_nobody_reads_them() {
+    fn invalid_utf8_is_refused_even_in_values_that_are_not_read() {
         let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let (header, payload) = (&br#"{"alg":"RS256","x":"."}"#[..], &br#"{"iss":"i","x":"."}"#[..]);
-        let spoilt = |json: &[u8]| {
+        let corrupted = |json: &[u8]| {
             json.iter()
                 .map(|byte| if *byte == b'.' { 0xff } else { *byte })
                 .collect::<Vec<_>>()
         };
         let token = |header: &[u8], payload: &[u8]| format!("{}.{}.c2ln", encode(header), encode(payload));
-        assert_eq!(fault(&token(header, payload)), "none");
-        assert!(fault(&token(&spoilt(header), payload)).contains("malformed header"));
-        assert!(fault(&token(header, &spoilt(payload))).contains("not UTF-8"));
+        assert_eq!(error(&token(header, payload)), "none");
+        assert!(error(&token(&corrupted(header), payload)).contains("malformed header"));
+        assert!(error(&token(header, &corrupted(payload))).contains("not UTF-8"));
     }
 
-    /// Security cases 8 and 9: the algorithm is ours to know, and nothing may ask for what we don't do.
+    /// Security cases 8 and 9: a token can neither choose any algorithm nor ask for extensions.
     #[test]
-    fn a_header_that_is_not_plain_is_refused() {
+    fn a_header_with_a_bad_algorithm_or_an_extension_is_refused() {
         let cases = [
             r#"{}"#,
             r#"{"alg":null}"#,
@@ -242,14 +249,14 @@ mod tests {
             r#"{"alg":"RS256""#,
         ];
         for header in cases {
-            let fault = fault(&token(header, "{}"));
+            let error = error(&token(header, "{}"));
             assert!(
-                fault.contains("header") || fault.contains("algorithm"),
-                "{header}: {fault}"
+                error.contains("header") || error.contains("algorithm"),
+                "{header}: {error}"
             );
         }
         assert_eq!(
-            fault(&token(
+            error(&token(
                 r#"{"alg":"RS256","jwk":{"kty":"oct"},"jku":"http://x","x5u":1,"x5c":[]}"#,
                 "{}"
             )),
@@ -258,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_strict_base64url() {
+    fn parts_must_be_strict_base64url() {
         let good = token(r#"{"alg":"RS256"}"#, r#"{"a":1}"#);
         for (part, bad) in [
             ("c2ln", "c2ln="),
@@ -266,19 +273,19 @@ mod tests {
             ("c2ln", "c2l+"),
             ("eyJhIjoxfQ", "eyJhIjoxfR"),
         ] {
-            assert_ne!(fault(&good.replace(part, bad)), "none", "{bad}");
+            assert_ne!(error(&good.replace(part, bad)), "none", "{bad}");
         }
-        assert_eq!(fault(&good), "none");
+        assert_eq!(error(&good), "none");
     }
 
     #[test]
-    fn an_issuer_is_one_text() {
+    fn an_issuer_is_a_single_string() {
         let unverified = |payload: &str| {
             let token = token(r#"{"alg":"RS256"}"#, payload);
             let jws = Jws::parse(&token).unwrap();
             jws.unverified_issuer()
                 .map(|issuer| issuer.map(|issuer| issuer.to_string()))
-                .map_err(|fault| fault.to_string())
+                .map_err(|error| error.to_string())
         };
         assert_eq!(unverified(r#"{"iss":"https:\/\/a"}"#), Ok(Some("https://a".to_owned())));
         assert_eq!(unverified(r#"{"a":1}"#), Ok(None));
@@ -295,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_must_be_listed_or_usual() {
+    fn a_type_must_be_listed_or_a_default() {
         let check = |typ: Option<&str>, listed: Option<&[String]>| {
             let typ = typ.map(|typ| format!(r#","typ":"{typ}""#)).unwrap_or_default();
             let token = token(&format!(r#"{{"alg":"RS256"{typ}}}"#), "{}");

@@ -1,13 +1,13 @@
-//! The built-in authenticator `jwt`: it accepts JSON Web Tokens (RFC 7519) that configured issuers have signed, as bearer
-//! tokens (RFC 6750) or from a cookie or the query. The README beside this crate lists the settings.
+//! The built-in authenticator `jwt`. It accepts JSON Web Tokens (RFC 7519) that are signed by configured issuers, sent
+//! as bearer tokens (RFC 6750), in a cookie or in the query. The README of this crate lists the settings.
 //!
-//! The modules in the order in which a request meets them: `location` finds the token, `jws` takes it apart, `issuer`
-//! says who is trusted, `keys` verify the signature, `claims` are checked, and `identity` makes the user of them. Whatever
-//! is wrong is a `fault`.
+//! The modules, in the order in which a request passes them: `location` finds the token, `jws` parses it, `issuer`
+//! chooses the issuer, `keys` verify the signature, `claims` are checked, and `identity` makes the user of them. Any
+//! failure is an `error`.
 
 mod algorithm;
 mod claims;
-mod fault;
+mod error;
 mod identity;
 mod issuer;
 mod jws;
@@ -28,10 +28,10 @@ use portcullis_sdk::time;
 
 use claims::scope;
 use claims::times::TimeRules;
-use fault::Fault;
+use error::TokenError;
 use identity::Mapping;
 use jws::Jws;
-use keys::remote::Freshness;
+use keys::remote::RefreshPolicy;
 use verify::Verified;
 
 pub use claims::audience::AudienceMatch;
@@ -54,7 +54,7 @@ pub struct Jwt {
     typ: Option<Vec<String>>,
     issuers: Vec<Issuer>,
     unknown_issuer: UnknownIssuer,
-    freshness: Freshness,
+    refresh_policy: RefreshPolicy,
     times: TimeRules,
     required_claims: Vec<ClaimPath>,
     scopes: Vec<String>,
@@ -73,34 +73,34 @@ impl Authenticator for Jwt {
     }
 
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
-        self.decide(request).map_err(|fault| fault.refuse(&self.realm))
+        self.decide(request).map_err(|error| error.refuse(&self.realm))
     }
 }
 
 portcullis_sdk::export!(Jwt);
 
 impl Jwt {
-    fn decide(&self, request: &Request) -> Result<Grant, Fault> {
+    fn decide(&self, request: &Request) -> Result<Grant, TokenError> {
         let token = location::find(&self.token_from, request, self.max_token_bytes)?;
         let jws = Jws::parse(&token)?;
         let issuer = self.issuer(&jws)?;
         jws.check_type(self.typ.as_deref())?;
         let Verified { claims, remaining } =
-            verify::verify(&jws, issuer, self.times, &self.freshness, time::unix_seconds())?;
+            verify::verify(&jws, issuer, self.times, &self.refresh_policy, time::unix_seconds())?;
         claims.require(&self.required_claims)?;
         scope::check(&claims, &self.scopes)?;
         self.rules.iter().try_for_each(|rule| rule.check(&claims))?;
         let user = self.mapping.user(&claims, &issuer.user_prefix)?;
-        // Nothing is left of a token that lives on the leeway: it is accepted, and looked at again the next time.
+        // A token within the leeway has no remaining lifetime: it is accepted, but its decision is not reused.
         let reuse = remaining.map_or(self.reuse, |remaining| remaining.min(self.reuse));
         Ok(Grant::from(user).valid_for(reuse))
     }
 
-    fn issuer(&self, jws: &Jws<'_>) -> Result<&Issuer, Fault> {
-        let named = jws.unverified_issuer()?;
-        issuer::choose(&self.issuers, named.as_deref()).ok_or(match self.unknown_issuer {
-            UnknownIssuer::Pass => Fault::UnknownIssuerPassed,
-            UnknownIssuer::Refuse => Fault::UnknownIssuer,
+    fn issuer(&self, jws: &Jws<'_>) -> Result<&Issuer, TokenError> {
+        let claimed = jws.unverified_issuer()?;
+        issuer::choose(&self.issuers, claimed.as_deref()).ok_or(match self.unknown_issuer {
+            UnknownIssuer::Pass => TokenError::UnknownIssuerPassed,
+            UnknownIssuer::Refuse => TokenError::UnknownIssuer,
         })
     }
 }
@@ -113,7 +113,7 @@ impl From<Settings> for Jwt {
             typ: settings.typ,
             issuers: settings.issuers,
             unknown_issuer: settings.unknown_issuer,
-            freshness: Freshness {
+            refresh_policy: RefreshPolicy {
                 cache_ttl: settings.cache_ttl.into(),
                 min_refresh_interval: settings.min_refresh_interval.into(),
                 stale_if_error: settings.stale_if_error.into(),

@@ -1,24 +1,25 @@
-//! Where in a request the token is. A request that brings several is refused: which one counts would depend on who looks
-//! (RFC 6750, section 2, forbids it to clients).
+//! Finds the token of a request. A request with several tokens is refused, since different readers could pick different
+//! ones (RFC 6750, section 2, forbids clients to send them).
 
 use portcullis_sdk::Request;
 use portcullis_sdk::settings;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::fault::Fault;
+use crate::error::TokenError;
 
 settings! {
-    /// A place in the request: a header, a cookie or a parameter of the query. The authenticator must be granted it.
+    /// A place in the request: a header, a cookie or a query parameter. The authenticator must also be granted it.
     #[non_exhaustive]
     pub struct LocationSettings {
         /// A header.
         pub header: Option<String>,
-        /// What stands before the token in the header, such as `Bearer`. Without it the header is the token alone.
+        /// The scheme in front of the token in the header, such as `Bearer`. Without it, the header contains the token
+        /// alone.
         pub scheme: Option<String>,
         /// A cookie.
         pub cookie: Option<String>,
-        /// A parameter of the query. It ends up in histories and logs; RFC 6750, section 5.3, advises against it.
+        /// A query parameter. It ends up in browser histories and logs; RFC 6750, section 5.3, advises against it.
         pub query: Option<String>,
     }
 }
@@ -33,13 +34,13 @@ pub enum Location {
     Cookie(String),
     /// A header whose value is the token.
     Header(String),
-    /// A parameter of the query.
+    /// A query parameter.
     Query(String),
-    /// A header in which a scheme stands before the token.
+    /// A header with a scheme in front of the token.
     Scheme {
         /// The name of the header.
         header: String,
-        /// What stands before the token, in any case.
+        /// The scheme, which is case-insensitive.
         scheme: String,
     },
 }
@@ -53,8 +54,8 @@ impl Location {
         }
     }
 
-    /// What is there, as far as it looks like a token.
-    fn tokens(&self, request: &Request) -> Result<Vec<Vec<u8>>, Fault> {
+    /// Returns the tokens in this place, as far as they look like tokens.
+    fn tokens(&self, request: &Request) -> Result<Vec<Vec<u8>>, TokenError> {
         let tokens = match self {
             Self::Cookie(name) => request.cookie(name),
             Self::Header(name) => request.header(name),
@@ -72,27 +73,27 @@ impl Location {
     }
 }
 
-/// The one token of a request, at most `limit` bytes long.
-pub(crate) fn find(locations: &[Location], request: &Request, limit: usize) -> Result<String, Fault> {
+/// Returns the token of a request. It must be the only one and have at most `limit` bytes.
+pub(crate) fn find(locations: &[Location], request: &Request, limit: usize) -> Result<String, TokenError> {
     let mut found = Vec::new();
     for location in locations {
         found.extend(location.tokens(request)?);
     }
     let mut found = found.into_iter();
     let token = match (found.next(), found.next()) {
-        (None, _) => return Err(Fault::Absent),
-        (Some(_), Some(_)) => return Err(Fault::Malformed("The request has more than one token")),
+        (None, _) => return Err(TokenError::Absent),
+        (Some(_), Some(_)) => return Err(TokenError::Malformed("The request has more than one token")),
         (Some(token), None) => token,
     };
     if token.len() > limit {
-        return Err(Fault::Malformed("The token is too long"));
+        return Err(TokenError::Malformed("The token is too long"));
     }
-    let token = String::from_utf8(token).map_err(|_| Fault::NotJws)?;
+    let token = String::from_utf8(token).map_err(|_| TokenError::NotJws)?;
     Ok(token.trim_ascii().to_owned())
 }
 
-/// The tokens of a scheme. A header that comes twice is refused as soon as one of its values is of the scheme.
-fn of_scheme(values: &[Vec<u8>], scheme: &str) -> Result<Vec<Vec<u8>>, Fault> {
+/// Returns the token after a scheme. A header that is sent twice is refused if one of its values has the scheme.
+fn of_scheme(values: &[Vec<u8>], scheme: &str) -> Result<Vec<Vec<u8>>, TokenError> {
     let mut tokens = values
         .iter()
         .filter_map(|value| strip_scheme(value.trim_ascii(), scheme.as_bytes()));
@@ -100,16 +101,16 @@ fn of_scheme(values: &[Vec<u8>], scheme: &str) -> Result<Vec<Vec<u8>>, Fault> {
         return Ok(Vec::new());
     };
     if values.len() > 1 {
-        return Err(Fault::Malformed("The request has more than one token"));
+        return Err(TokenError::Malformed("The request has more than one token"));
     }
-    // RFC 9110, section 11.2: token68, which has every character that a token can have.
+    // RFC 9110, section 11.2: token68, which has all characters that occur in tokens.
     if token.is_empty()
         || !token
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte))
     {
-        return Err(Fault::Malformed(
-            "The token is empty or has characters that no token has",
+        return Err(TokenError::Malformed(
+            "The token is empty or contains invalid characters",
         ));
     }
     Ok(vec![token.to_owned()])
@@ -153,14 +154,14 @@ impl TryFrom<LocationSettings> for Location {
                 cookie: None,
                 query: Some(query),
             } => Self::Query(query),
-            _ => return Err("needs exactly one of header, cookie and query; scheme goes with header"),
+            _ => return Err("needs exactly one of header, cookie and query; only header can have a scheme"),
         };
         if location
             .names()
             .iter()
             .any(|name| name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()))
         {
-            return Err("a name must not be empty and has visible ASCII characters only");
+            return Err("a name must not be empty and must have visible ASCII characters only");
         }
         Ok(location)
     }
@@ -199,14 +200,14 @@ mod tests {
         let request = request.build();
         let shown = format!("{request:?}");
         match (find(&locations, &request, 20), expected) {
-            (Err(Fault::Absent), Found::Absent) | (Err(Fault::Malformed(_)), Found::Malformed) => {}
+            (Err(TokenError::Absent), Found::Absent) | (Err(TokenError::Malformed(_)), Found::Malformed) => {}
             (Ok(token), Found::Token(expected)) => assert_eq!(token, expected, "{shown}"),
             (result, expected) => panic!("{shown}: {result:?}, not {expected:?}"),
         }
     }
 
     #[test]
-    fn a_token_is_found_in_each_place() {
+    fn a_token_is_found_in_every_place() {
         let get = || RequestBuilder::get("/");
         check(get(), Found::Absent);
         check(get().header("Authorization", "Bearer a.b.c"), Found::Token("a.b.c"));
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_token_is_malformed() {
+    fn what_cannot_be_a_token_is_malformed() {
         for value in [
             "Bearer",
             "Bearer ",
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_one_of_three() {
+    fn a_place_is_a_header_a_cookie_or_a_query_parameter() {
         let good = [
             json!({"header": "authorization", "scheme": "Bearer"}),
             json!({"header": "x"}),

@@ -1,5 +1,5 @@
-//! What the operator writes under `[authenticators.NAME.settings]`. Single settings are read into types that can't be
-//! wrong; what two of them together can get wrong is checked here.
+//! The settings that the operator writes under `[authenticators.NAME.settings]`. Types validate single settings; this
+//! module checks settings that depend on each other.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::identity::FirstOf;
 use crate::issuer::Issuer;
 use crate::location::Location;
 
-/// As many attributes as a user may have.
+/// The maximum number of attributes of a user.
 const MAX_ATTRIBUTES: usize = 64;
 
-/// What becomes of a token whose issuer is not configured.
+/// What happens to a token whose issuer is not configured.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -34,75 +34,77 @@ settings! {
     /// The settings of the JWT authenticator.
     #[non_exhaustive]
     pub struct Settings {
-        /// Whose tokens are accepted.
+        /// The issuers whose tokens are accepted.
         pub issuers: Vec<Issuer>,
-        /// What becomes of a token of another issuer: `refuse`, or `pass` to leave it to the next authenticator.
+        /// What happens to a token of another issuer: `refuse` refuses it, `pass` leaves it to the next authenticator.
         #[serde(default)]
         pub unknown_issuer: UnknownIssuer,
-        /// Where the token is looked for. Each place has to be granted as well. Default: `Authorization: Bearer`.
+        /// The places where the token is looked for. Each must be granted as well. Default: `Authorization: Bearer`.
         #[serde(default = "bearer")]
         pub token_from: Vec<Location>,
-        /// The longest token that is read, in bytes. Default: 16384.
+        /// The longest accepted token, in bytes. Default: 16384.
         #[serde(default = "max_token_bytes")]
         pub max_token_bytes: usize,
-        /// The types of token that are accepted, by `typ` of its header: `["at+jwt"]` for access tokens of RFC 9068.
-        /// Default: none, `JWT`, `at+jwt` or `JOSE`.
+        /// The accepted types of token, by the `typ` in the header: `["at+jwt"]` for access tokens of RFC 9068.
+        /// Default: no type, `JWT`, `at+jwt` or `JOSE`.
         pub typ: Option<Vec<String>>,
-        /// How far the clocks of the issuers may be from the gateway's. Default: 60 seconds; at most one hour.
+        /// The largest difference between the clocks of an issuer and the gateway. Default: 60 seconds; at most one
+        /// hour.
         #[serde(default = "leeway")]
         pub leeway: Span,
-        /// The longest time that a token may be valid, from its issue (`iat`) and from now. Default: not limited.
+        /// The longest time for which a token may be valid, both from its issue (`iat`) and from now. Default: no
+        /// limit.
         pub max_lifetime: Option<Span>,
-        /// Claims that a token must have besides `exp`, `iss` and `aud`.
+        /// Claims that a token must have, besides `exp`, `iss` and `aud`.
         #[serde(default)]
         pub required_claims: Vec<ClaimPath>,
-        /// Scopes that a token must have, all of them; without one it is 403.
+        /// Scopes that a token must have. If one is missing, the response is 403.
         #[serde(default)]
         pub scopes: Vec<String>,
-        /// Rules that the claims must satisfy, all of them; otherwise it is 403.
+        /// Rules that the claims must satisfy. If one is broken, the response is 403.
         #[serde(default)]
         pub claims: Vec<Rule>,
-        /// The claim that is the user's name, or several of which the first that is there counts. Default: `sub`.
+        /// The claim with the user name, or several claims of which the first that is present is used. Default: `sub`.
         #[serde(default = "sub")]
         pub user_claim: FirstOf,
         /// The claim that lists the user's groups.
         pub groups_claim: Option<ClaimPath>,
         /// The claim that is `true` for an administrator.
         pub admin_claim: Option<ClaimPath>,
-        /// Groups whose members are administrators. They need `groups_claim`.
+        /// Groups whose members are administrators. Requires `groups_claim`.
         #[serde(default)]
         pub admin_groups: Vec<String>,
-        /// Further facts about the user: names, and the claims that they come from.
+        /// Further attributes of the user: their names, and the claims that they are read from.
         #[serde(default)]
         pub attributes: BTreeMap<String, ClaimPath>,
-        /// The realm in the challenge that a client gets. Default: `portcullis`.
+        /// The realm in the challenge to the client. Default: `portcullis`.
         #[serde(default = "realm")]
         pub realm: String,
-        /// How long a decision may be reused, and never beyond the token's `exp`. A key that the issuer withdraws is
-        /// believed that much longer. `0` forbids it. Default: 5 minutes.
+        /// How long a decision may be reused, but never beyond the token's `exp`. A key that the issuer withdraws is
+        /// trusted for that much longer. `0` forbids reuse. Default: 5 minutes.
         #[serde(default = "reuse")]
         pub reuse: Span,
         /// How long published keys are used before they are fetched again. Default: 10 minutes.
         #[serde(default = "cache_ttl")]
         pub cache_ttl: Span,
-        /// How long published keys are not fetched again, whatever tokens arrive. Default: 30 seconds.
+        /// The minimum time between two fetches of published keys, whatever tokens arrive. Default: 30 seconds.
         #[serde(default = "min_refresh_interval")]
         pub min_refresh_interval: Span,
-        /// How long published keys are used after `cache_ttl` while they can't be fetched. Default: 24 hours.
+        /// How long after `cache_ttl` published keys are still used while they can't be fetched. Default: 24 hours.
         #[serde(default = "stale_if_error")]
         pub stale_if_error: Span,
-        /// How long one exchange with an issuer may take. Keep it below half of the authenticator's deadline, as
-        /// discovery has two of them. Default: 2 seconds.
+        /// The time limit of one request to an issuer. Keep it below half of the authenticator's deadline, since
+        /// discovery takes two requests. Default: 2 seconds.
         #[serde(default = "timeout")]
         pub timeout: Span,
-        /// The longest answer of an issuer that is read, in bytes. Default: 1048576.
+        /// The longest accepted response of an issuer, in bytes. Default: 1048576.
         #[serde(default = "max_jwks_bytes")]
         pub max_jwks_bytes: usize,
     }
 }
 
 impl Settings {
-    /// Finds what contradicts itself. The error names the setting.
+    /// Returns an error if settings contradict each other. The error names the setting.
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         self.check_issuers()?;
         self.check_lists()?;
@@ -121,7 +123,7 @@ impl Settings {
                 .any(|earlier| earlier.name == issuer.name)
             {
                 let name = issuer.name.as_deref().unwrap_or("any issuer (insecure_any_issuer)");
-                return Err(format!("issuers: {name} stands twice; give it all its audiences in one place").into());
+                return Err(format!("issuers: {name} is listed twice; put all its audiences in one entry").into());
             }
         }
         Ok(())
@@ -132,19 +134,19 @@ impl Settings {
             return Err("token_from: the list is empty; leave it out for Authorization: Bearer".into());
         }
         if has_twice(&self.token_from) {
-            return Err("token_from: a place stands twice, so every token would be found twice".into());
+            return Err("token_from: a place is listed twice, so every token would be found twice".into());
         }
         if self.typ.as_ref().is_some_and(Vec::is_empty) {
             return Err("typ: the list is empty, so no token could be accepted".into());
         }
         if self.scopes.iter().any(|scope| scope.is_empty() || scope.contains(' ')) {
-            return Err("scopes: a scope must not be empty or have spaces; write a list".into());
+            return Err("scopes: a scope must not be empty or contain spaces; write a list".into());
         }
         if self.user_claim.paths().is_empty() {
             return Err("user_claim: the list is empty".into());
         }
         if self.groups_claim.is_none() && !self.admin_groups.is_empty() {
-            return Err("admin_groups: without groups_claim there are no groups".into());
+            return Err("admin_groups: without groups_claim, users have no groups".into());
         }
         if self.attributes.len() > MAX_ATTRIBUTES {
             return Err(format!("attributes: a user has at most {MAX_ATTRIBUTES}").into());
@@ -154,7 +156,7 @@ impl Settings {
             .keys()
             .any(|name| name.is_empty() || name.len() > 256 || name.chars().any(char::is_control))
         {
-            return Err("attributes: a name has 1 to 256 bytes without control characters".into());
+            return Err("attributes: a name must have 1 to 256 bytes and no control characters".into());
         }
         if self.realm.chars().any(char::is_control) {
             return Err("realm: it has control characters".into());

@@ -1,4 +1,4 @@
-//! Text that came from somewhere else: how it is kept while JSON is read, and how much of it a log line may show.
+//! Text from untrusted sources. It is borrowed while JSON is parsed, and quoted safely in log lines.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -29,8 +29,8 @@ impl Deref for Text<'_> {
     }
 }
 
-/// The form in which a log line may quote what a client sent: in quotes, escaped, and no longer than 64 characters.
-pub(crate) fn shown(text: &str) -> String {
+/// Quotes a text that a client sent for a log line: in quotes, escaped and cut to 64 characters.
+pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(64) {
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
         None => format!("{text:?}"),
@@ -42,20 +42,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_is_escaped_and_short() {
+    fn what_is_quoted_is_escaped_and_short() {
         let cases = [
             ("key-1", "\"key-1\""),
             ("a\r\nb\u{1b}[31m", r#""a\r\nb\u{1b}[31m""#),
             ("'; DROP", "\"'; DROP\""),
         ];
         for (text, expected) in cases {
-            assert_eq!(shown(text), expected);
+            assert_eq!(quoted(text), expected);
         }
-        assert_eq!(shown(&"ä".repeat(10_000)), format!("\"{}\"…", "ä".repeat(64)));
+        assert_eq!(quoted(&"ä".repeat(10_000)), format!("\"{}\"…", "ä".repeat(64)));
     }
 
     #[test]
-    fn text_is_borrowed_where_it_can_be() {
+    fn text_without_escapes_is_borrowed() {
         let plain: Option<Text<'_>> = serde_json::from_str(r#""abc""#).unwrap();
         let escaped: Option<Text<'_>> = serde_json::from_str(r#""a\/c""#).unwrap();
         assert!(matches!(plain, Some(Text(Cow::Borrowed("abc")))));

@@ -1,37 +1,37 @@
-//! From a token to claims, in one way only: the issuer is chosen, its keys hold the signature, and then the claims are
-//! read and must be of this issuer, for this audience and of this time.
+//! Verifies a token and returns its claims. This is the only way to get claims: the keys of the chosen issuer must
+//! verify the signature, and then the claims must name this issuer and audience and be valid at this time.
 
 use std::time::Duration;
 
 use crate::claims::Claims;
 use crate::claims::times::TimeRules;
-use crate::fault::Fault;
+use crate::error::TokenError;
 use crate::issuer::Issuer;
 use crate::jws::Jws;
-use crate::keys::remote::Freshness;
+use crate::keys::remote::RefreshPolicy;
 
-/// What a token that holds gives.
+/// A verified token.
 pub(crate) struct Verified {
     pub(crate) claims: Claims,
-    /// How long it is still valid; none: for ever.
+    /// How long the token is still valid. `None` if it never expires.
     pub(crate) remaining: Option<Duration>,
 }
 
-/// Verifies a token of this issuer at `now`, in seconds since 1970.
+/// Verifies a token of this issuer at the time `now`, in seconds since 1970.
 pub(crate) fn verify(
     jws: &Jws<'_>,
     issuer: &Issuer,
     times: TimeRules,
-    freshness: &Freshness,
+    policy: &RefreshPolicy,
     now: u64,
-) -> Result<Verified, Fault> {
+) -> Result<Verified, TokenError> {
     if !issuer.algorithms.contains(jws.algorithm) {
-        return Err(Fault::Token(
+        return Err(TokenError::Token(
             "has an algorithm that is not accepted from its issuer (settings: algorithms)",
         ));
     }
-    issuer.keys.verify(jws, issuer.label(), freshness)?;
-    let claims = Claims::of_verified(&jws.payload)?;
+    issuer.keys.verify(jws, issuer.label(), policy)?;
+    let claims = Claims::from_verified(&jws.payload)?;
     issuer.check(&claims)?;
     let remaining = times.check(&claims, issuer.allow_no_expiry, now)?;
     Ok(Verified { claims, remaining })

@@ -1,5 +1,5 @@
-//! Whoever has a Kerberos ticket for this service, by HTTP's scheme Negotiate (RFC 4559). The gateway checks the ticket;
-//! here it is decided which user a principal is, if any.
+//! Authenticates Kerberos principals over HTTP Negotiate (RFC 4559). The gateway verifies the ticket; the plugin
+//! decides which user the principal is, if any.
 
 mod principal;
 mod rule;
@@ -18,7 +18,7 @@ use rule::Rules;
 pub use rule::Rule;
 pub use settings::Settings;
 
-/// Lets in the principals of certain realms.
+/// Accepts the principals of certain realms.
 #[derive(Debug)]
 pub struct Kerberos {
     settings: Settings,
@@ -37,11 +37,11 @@ impl Authenticator for Kerberos {
     }
 
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
-        let token = request.negotiate().map_err(|none| none.refuse(challenge()))?;
+        let token = request.negotiate().map_err(|error| error.refuse(challenge()))?;
         let accepted = negotiate::accept(&self.settings.acceptor, &token).map_err(|failure| self.refuse(failure))?;
         let user = self.user(&accepted.principal)?;
         let grant = Grant::from(user).valid_for(self.lifetime(&accepted));
-        // The client checks this reply, whatever the response's status: dask's gives up without it.
+        // The client checks this reply, whatever the status of the response. Dask's client gives up without it.
         Ok(match accepted.www_authenticate() {
             Some(reply) => grant.with_response_header("www-authenticate", reply),
             None => grant,
@@ -50,7 +50,8 @@ impl Authenticator for Kerberos {
 }
 
 impl Kerberos {
-    /// The user that a principal is. Who is none gets the same answer as somebody without a valid ticket.
+    /// The user that a principal is. For a principal that is no user, the client gets the same response as for an
+    /// invalid ticket.
     fn user(&self, principal: &str) -> Result<User, Refusal> {
         let name = self.name(&Principal::parse(principal)).map_err(refused)?;
         let user = User::parse(name).map_err(refused)?;
@@ -82,32 +83,32 @@ impl Kerberos {
         let person = principal
             .person()
             .ok_or("the principal is a service or has a role, and no rule names it")?;
-        let bare = self.settings.strip_realm.as_deref() == Some(realm);
-        Ok(if bare { person } else { principal.whole }.to_owned())
+        let stripped = self.settings.strip_realm.as_deref() == Some(realm);
+        Ok(if stripped { person } else { principal.whole }.to_owned())
     }
 
     fn lifetime(&self, accepted: &Accepted) -> Duration {
         let ticket = Duration::from_secs(accepted.expires_in);
         self.settings
             .valid_for
-            .map_or(ticket, |longest| longest.duration().min(ticket))
+            .map_or(ticket, |limit| limit.duration().min(ticket))
     }
 
     fn refuse(&self, failure: Failure) -> Refusal {
         match failure {
             Failure::Rejected => refused("the token is not valid"),
-            Failure::NeedsAnotherLeg => refused("the client wants to exchange more tokens than one"),
+            Failure::NeedsAnotherLeg => refused("the client wants to exchange more than one token"),
             Failure::Denied => Refusal::unavailable(format!(
-                "the acceptor {:?} is not granted: set grants.negotiate to it",
+                "the acceptor {:?} is not granted: set grants.negotiate to its name",
                 self.settings.acceptor
             )),
-            _ => Refusal::unavailable("nobody can check tokens now"),
+            _ => Refusal::unavailable("tokens can't be checked at the moment"),
         }
     }
 }
 
-fn refused(why: &str) -> Refusal {
-    Refusal::unauthenticated(why, challenge())
+fn refused(reason: &str) -> Refusal {
+    Refusal::unauthenticated(reason, challenge())
 }
 
 /// RFC 4559, section 4.1: the scheme alone.

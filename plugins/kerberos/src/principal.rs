@@ -1,10 +1,10 @@
-//! Kerberos principals as MIT krb5 displays them (`krb5_unparse_name`): components with slashes between them, an at sign,
-//! the realm. Inside of these a slash, an at sign or a backslash has a backslash before it.
+//! Kerberos principals as MIT krb5 displays them (`krb5_unparse_name`): components separated by slashes, an at sign,
+//! and the realm. A slash, an at sign or a backslash within one of these is escaped with a backslash.
 
-/// A principal, taken apart.
+/// A parsed principal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Principal<'a> {
-    /// As it is displayed.
+    /// The principal as displayed.
     pub(crate) whole: &'a str,
     parts: Option<Parts<'a>>,
 }
@@ -16,12 +16,13 @@ struct Parts<'a> {
 }
 
 impl<'a> Principal<'a> {
-    /// Takes a principal apart, unless anything in it is escaped: then it can only be compared as a whole. An escaped at
-    /// sign makes somebody of a name of another realm (`alice\@EXAMPLE.ORG@ELSEWHERE`), and no real name needs one.
+    /// Splits a principal into its name and its realm, unless anything in it is escaped: then it can only be compared
+    /// as a whole. An escaped at sign makes a name from another realm look like a local one
+    /// (`alice\@EXAMPLE.ORG@ELSEWHERE`), and no real name needs one.
     pub(crate) fn parse(whole: &'a str) -> Self {
         let parts = whole.split_once('@').filter(|(name, realm)| {
-            let sound = !whole.contains('\\') && !whole.chars().any(char::is_control);
-            sound && !name.is_empty() && !realm.is_empty() && !realm.contains(['@', '/'])
+            let plain = !whole.contains('\\') && !whole.chars().any(char::is_control);
+            plain && !name.is_empty() && !realm.is_empty() && !realm.contains(['@', '/'])
         });
         Self {
             whole,
@@ -29,13 +30,13 @@ impl<'a> Principal<'a> {
         }
     }
 
-    /// The realm; none: it can't be told for sure.
+    /// The realm, or `None` if it can't be determined for certain.
     pub(crate) fn realm(&self) -> Option<&'a str> {
         self.parts.map(|parts| parts.realm)
     }
 
-    /// The name without the realm, if it is one of a person: a second component makes it a service's (`HTTP/host`), or one
-    /// of somebody in a certain role (`alice/admin`).
+    /// The name without the realm, if it is that of a person. A second component makes it the name of a service
+    /// (`HTTP/host`) or of a person in a role (`alice/admin`).
     pub(crate) fn person(&self) -> Option<&'a str> {
         self.parts.map(|parts| parts.name).filter(|name| !name.contains('/'))
     }
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_principal_is_taken_apart_or_not_at_all() {
+    fn a_principal_is_split_completely_or_not_at_all() {
         let cases = [
             ("alice@EXAMPLE.TEST", Some("EXAMPLE.TEST"), Some("alice")),
             ("alice@example.test", Some("example.test"), Some("alice")),

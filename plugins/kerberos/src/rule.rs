@@ -1,26 +1,27 @@
-//! Rules that make a user's name of a principal, by a regular expression.
+//! Rules that turn principals into user names. A rule has a regular expression for the principal and a template for the
+//! name.
 
 use portcullis_sdk::prelude::*;
 use regex_lite::Captures;
 use regex_lite::Regex;
 use regex_lite::RegexBuilder;
 
-/// Most rules: each is compiled for every request.
+/// The maximum number of rules. Each is compiled for every request.
 const MAX_RULES: usize = 32;
 
-/// Longest expression, in bytes.
+/// The longest expression, in bytes.
 const MAX_PATTERN: usize = 512;
 
-/// What an expression may take when it is compiled, in bytes.
+/// The maximum size of a compiled expression, in bytes.
 const MAX_COMPILED: usize = 64 * 1024;
 
 settings! {
-    /// Makes a user's name of the principals that an expression matches.
+    /// Turns the principals that an expression matches into user names.
     #[non_exhaustive]
     pub struct Rule {
-        /// A regular expression. It must match the whole principal, realm included, as Kerberos displays it.
+        /// A regular expression. It must match the whole principal, including the realm, as Kerberos displays it.
         pub principal: String,
-        /// The user's name; $1 or ${name} stands for what a group of the expression matched.
+        /// The user name. $1 or ${name} stands for what a group of the expression matched.
         pub user: String,
     }
 }
@@ -30,24 +31,25 @@ settings! {
 pub(crate) struct Rules(Vec<(Regex, String)>);
 
 impl Rules {
-    /// Compiles them.
+    /// Compiles the rules.
     ///
     /// # Errors
     ///
-    /// When an expression is none, too long, or asks for a group that it doesn't have.
+    /// Returns an error if there are too many rules, an expression is invalid or too long, or a user name is empty.
     pub(crate) fn new(rules: &[Rule]) -> Result<Self, SettingsError> {
         if rules.len() > MAX_RULES {
             return Err(format!("rules: at most {MAX_RULES}").into());
         }
         let compiled = rules.iter().enumerate().map(|(index, rule)| {
-            let wrong = |what: &str| SettingsError::from(format!("rules[{index}].principal: {what}"));
+            let wrong = |problem: &str| SettingsError::from(format!("rules[{index}].principal: {problem}"));
             if rule.principal.len() > MAX_PATTERN {
                 return Err(wrong("longer than 512 bytes"));
             }
-            let alone = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_COMPILED).build();
-            // By itself first: a parenthesis that closes ours would loosen it from the principal's ends.
-            let sound = alone(&rule.principal).and_then(|_| alone(&format!("^(?:{})$", rule.principal)));
-            let regex = sound.map_err(|error| wrong(&error.to_string()))?;
+            let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_COMPILED).build();
+            // The expression is compiled compile first: an unbalanced parenthesis in it could close the group below, and
+            // the expression would no longer be anchored at both ends.
+            let anchored = compile(&rule.principal).and_then(|_| compile(&format!("^(?:{})$", rule.principal)));
+            let regex = anchored.map_err(|error| wrong(&error.to_string()))?;
             if rule.user.is_empty() {
                 return Err(format!("rules[{index}].user: it must not be empty").into());
             }
@@ -56,7 +58,7 @@ impl Rules {
         compiled.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The name by the first rule that matches.
+    /// The user name by the first rule that matches.
     pub(crate) fn name(&self, principal: &str) -> Option<String> {
         let first = self
             .0
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_cannot_work_is_an_error() {
+    fn an_invalid_rule_is_an_error() {
         let long = "a".repeat(MAX_PATTERN + 1);
         for (pattern, user, expected) in [
             ("(", "x", "rules[0].principal: "),

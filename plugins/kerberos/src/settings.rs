@@ -1,4 +1,4 @@
-//! What the operator sets.
+//! The settings of the authenticator. Settings that contradict each other are errors.
 
 use std::collections::BTreeMap;
 
@@ -8,54 +8,55 @@ use portcullis_sdk::settings::Span;
 use crate::rule::Rule;
 
 settings! {
-    /// What the authenticator `kerberos` is set up with.
+    /// The settings of the authenticator `kerberos`.
     #[non_exhaustive]
     pub struct Settings {
-        /// The acceptor that checks tokens: the NAME of [negotiate.NAME], which grants.negotiate must name, too.
+        /// The acceptor that verifies tokens: the NAME of [negotiate.NAME]. grants.negotiate must name it as well.
         pub acceptor: String,
-        /// The realms whose principals may come in. The case counts.
+        /// The realms whose principals are accepted. They are case-sensitive.
         pub realms: Vec<String>,
-        /// The one of them whose principals go by their names without the realm. Those of other realms keep theirs, so
-        /// that alice@OTHER is never taken for alice.
+        /// The realm whose principals are named without it; it must be one of `realms`. Principals of other realms keep
+        /// their realm, so that alice@OTHER is never mistaken for alice.
         pub strip_realm: Option<String>,
-        /// Principals, and the users that they are, whatever else holds for them.
+        /// Principals and their user names. An entry applies whatever the other settings say, even if its realm is not
+        /// in `realms`.
         #[serde(default)]
         pub users: BTreeMap<String, String>,
-        /// Rules for the other principals of these realms; the first that matches counts.
+        /// Rules for the other principals of these realms. The first rule that matches applies.
         #[serde(default)]
         pub rules: Vec<Rule>,
-        /// Groups, and the users that are in them.
+        /// Groups and the users in them.
         #[serde(default)]
         pub groups: BTreeMap<String, Vec<String>>,
-        /// The users that are administrators.
+        /// The users who are administrators.
         #[serde(default)]
         pub admins: Vec<String>,
-        /// How long a session may last at most: seconds, or a number with a unit. It never outlasts the ticket. 0 asks
-        /// for a token with every request.
+        /// The longest time that a session may last: seconds, or a number with a unit. A session never outlasts the
+        /// ticket. With 0, every request needs a token.
         pub valid_for: Option<Span>,
     }
 }
 
 impl Settings {
-    /// Looks for what contradicts itself.
+    /// Returns an error if settings contradict each other.
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         if self.acceptor.is_empty() {
             return Err("acceptor: it must not be empty".into());
         }
         if self.realms.is_empty() && self.users.is_empty() {
-            return Err("realms: name at least one; nobody could come in".into());
+            return Err("realms: name at least one, or no request can be accepted".into());
         }
-        let odd =
+        let invalid =
             |realm: &&String| realm.is_empty() || realm.contains(['@', '/', '\\']) || realm.contains(char::is_control);
-        if let Some(realm) = self.realms.iter().find(odd) {
-            return Err(format!("realms: {realm:?} is no realm").into());
+        if let Some(realm) = self.realms.iter().find(invalid) {
+            return Err(format!("realms: {realm:?} is not a realm").into());
         }
         if let Some(realm) = self.strip_realm.as_ref().filter(|realm| !self.realms.contains(realm)) {
             return Err(format!("strip_realm: {realm:?} is not among realms").into());
         }
         let unusable = |(_, user): &(&String, &String)| User::parse(user.as_str()).is_err();
         if let Some((principal, _)) = self.users.iter().find(unusable) {
-            return Err(format!("users: the user for {principal:?} can't be named so").into());
+            return Err(format!("users: the user name for {principal:?} is invalid").into());
         }
         let incomplete = |principal: &&String| !principal.contains('@');
         if let Some(principal) = self.users.keys().find(incomplete) {

@@ -1,4 +1,4 @@
-//! What the plugin makes of tokens and principals, before an acceptor that is made up.
+//! Tests of the plugin with a fake acceptor. They cover the settings, the tokens and the principals.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn settings(more: Value) -> Value {
     all
 }
 
-/// What the plugin says to a good token of this principal.
+/// Returns the decision about a valid token of this principal.
 fn as_principal(plugin: &Kerberos, principal: &str) -> Result<Grant, Refusal> {
     let host = FakeHost::start();
     let accepted = Accepted::new(principal, TEN_HOURS).with_reply(*b"\x60\x00");
@@ -37,12 +37,12 @@ fn ask(plugin: &Kerberos, authorization: &str) -> Result<Grant, Refusal> {
     plugin.authenticate(&RequestBuilder::get("/").header("authorization", authorization).build())
 }
 
-fn is_uniform(refusal: &Result<Grant, Refusal>) -> bool {
+fn is_plain_401(refusal: &Result<Grant, Refusal>) -> bool {
     matches!(refusal, Err(Refusal::Unauthenticated(_, Some(c))) if *c == Challenge::new("Negotiate"))
 }
 
 #[test]
-fn a_principal_is_a_user_by_the_settings() {
+fn the_settings_decide_which_user_a_principal_is() {
     let more = json!({
         "realms": ["EXAMPLE.TEST", "OTHER.TEST"],
         "users": {
@@ -63,11 +63,11 @@ fn a_principal_is_a_user_by_the_settings() {
         ("bob@EXAMPLE.TEST", Some("robert")),
         ("bob@OTHER.TEST", Some("bob@OTHER.TEST")),
         ("carol@OTHER.TEST", Some("the-carol")),
-        ("carol@FAR.TEST", None), // no rule opens a realm
+        ("carol@FAR.TEST", None), // a rule does not allow another realm
         ("alice/admin@EXAMPLE.TEST", Some("alice-admin")),
         ("HTTP/probe.example.test@EXAMPLE.TEST", Some("probe")),
         (r"odd\@name@EXAMPLE.TEST", Some("odd")),
-        // Nobody whom nothing names.
+        // Principals that nothing names.
         ("alice/root@EXAMPLE.TEST", None),
         ("alice/admin@OTHER.TEST", None),
         ("HTTP/localhost@EXAMPLE.TEST", None),
@@ -83,10 +83,10 @@ fn a_principal_is_a_user_by_the_settings() {
     ];
     let plugin = plugin(more);
     for (principal, name) in cases {
-        let said = as_principal(&plugin, principal);
+        let decision = as_principal(&plugin, principal);
         match name {
-            Some(name) => assert_eq!(said.unwrap().user.name, name, "{principal}"),
-            None => assert!(is_uniform(&said), "{principal}: {said:?}"),
+            Some(name) => assert_eq!(decision.unwrap().user.name, name, "{principal}"),
+            None => assert!(is_plain_401(&decision), "{principal}: {decision:?}"),
         }
     }
 }
@@ -99,7 +99,7 @@ fn a_realm_is_kept_unless_it_is_stripped() {
 }
 
 #[test]
-fn groups_and_administrators_are_users_by_their_final_names() {
+fn groups_and_admins_name_users_by_their_final_names() {
     let plugin = plugin(json!({
         "users": { "bob@EXAMPLE.TEST": "robert" },
         "groups": { "staff": ["alice", "robert"], "ml": ["alice"], "none": [], "b": ["bob"] },
@@ -117,7 +117,7 @@ fn groups_and_administrators_are_users_by_their_final_names() {
 }
 
 #[test]
-fn the_reply_goes_out_and_a_session_ends_with_the_ticket() {
+fn the_reply_is_sent_and_a_session_ends_with_the_ticket() {
     for (more, seconds) in [
         (json!({}), Some(TEN_HOURS)),
         (json!({ "valid_for": "1h" }), Some(3600)),
@@ -136,7 +136,7 @@ fn the_reply_goes_out_and_a_session_ends_with_the_ticket() {
 }
 
 #[test]
-fn what_proves_nobody_is_refused_alike_and_what_cannot_be_said_is_unavailable() {
+fn invalid_tokens_are_refused_alike_and_a_failed_check_is_unavailable() {
     let plugin = plugin(json!({}));
     for (failure, unavailable) in [
         (Failure::Rejected, false),
@@ -146,29 +146,29 @@ fn what_proves_nobody_is_refused_alike_and_what_cannot_be_said_is_unavailable() 
     ] {
         let host = FakeHost::start();
         host.negotiate("http", move |_| Err(failure));
-        let said = ask(&plugin, "Negotiate YAA=");
+        let decision = ask(&plugin, "Negotiate YAA=");
         let expected = if unavailable {
-            matches!(said, Err(Refusal::Unavailable(_)))
+            matches!(decision, Err(Refusal::Unavailable(_)))
         } else {
-            is_uniform(&said)
+            is_plain_401(&decision)
         };
-        assert!(expected, "{failure:?}: {said:?}");
+        assert!(expected, "{failure:?}: {decision:?}");
     }
 }
 
 #[test]
-fn the_scheme_has_no_case_and_what_is_no_token_is_not_asked_about() {
+fn the_scheme_is_case_insensitive_and_malformed_tokens_are_not_checked() {
     let plugin = plugin(json!({}));
     let host = FakeHost::start();
     host.negotiate("http", |token| match token {
         b"\x60\x00" => Ok(Accepted::new("alice@EXAMPLE.TEST", 60)),
-        token => panic!("asked about {token:?}"),
+        token => panic!("checked {token:?}"),
     });
     for header in ["Negotiate YAA=", "negotiate YAA=", "NEGOTIATE  YAA="] {
         assert!(ask(&plugin, header).is_ok(), "{header}");
     }
     for header in ["Negotiate", "Negotiate ", "Negotiate !!!", "Negotiate YAA= x"] {
-        assert!(is_uniform(&ask(&plugin, header)), "{header}");
+        assert!(is_plain_401(&ask(&plugin, header)), "{header}");
     }
     for header in ["", "Basic YTpi", "NTLM YAA=", "Bearer YAA=", "Kerberos YAA="] {
         assert_eq!(
@@ -189,15 +189,15 @@ fn wrong_settings_are_errors_that_name_the_setting() {
         ),
         (
             json!({ "realms": ["A@B"], "strip_realm": null }),
-            "realms: \"A@B\" is no realm",
+            "realms: \"A@B\" is not a realm",
         ),
         (
             json!({ "realms": [""], "strip_realm": null }),
-            "realms: \"\" is no realm",
+            "realms: \"\" is not a realm",
         ),
         (json!({ "strip_realm": "X" }), "strip_realm: \"X\" is not among realms"),
         (json!({ "users": { "alice": "a" } }), "users: \"alice\" has no realm"),
-        (json!({ "users": { "a@X": "" } }), "users: the user for \"a@X\""),
+        (json!({ "users": { "a@X": "" } }), "users: the user name for \"a@X\""),
         (
             json!({ "rules": [{ "principal": "(", "user": "x" }] }),
             "rules[0].principal: ",
@@ -224,5 +224,5 @@ fn only_the_authorization_header_is_read() {
         .header("authorization", "Negotiate YAA=")
         .build();
     plugin(json!({})).authenticate(&request).unwrap();
-    assert_eq!(request.asked(), ["header authorization"]);
+    assert_eq!(request.attributes_read(), ["header authorization"]);
 }

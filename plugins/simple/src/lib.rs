@@ -1,26 +1,26 @@
-//! Basic credentials of any user, with one password that all share or with none at all. It knows nobody: whoever has
-//! the password is who they say they are.
+//! Accepts Basic credentials with any user name, and with one shared password or none. There is no list of users:
+//! anyone who has the password can use any name.
 
 use portcullis_sdk::prelude::*;
 use portcullis_sdk::settings::Span;
 
 settings! {
-    /// What the authenticator `simple` is set up with.
+    /// The settings of the authenticator `simple`.
     #[non_exhaustive]
     pub struct Settings {
-        /// The password that all users share. Without it any password will do.
+        /// The password that all users share. Without it, any password is accepted.
         pub password: Option<Secret>,
-        /// What a browser names when it asks for the credentials.
+        /// The realm, which browsers show when they ask for the credentials.
         #[serde(default = "portcullis")]
         pub realm: String,
-        /// How long the gateway may reuse a decision, in a cache or a session cookie: seconds, or a number with a unit
-        /// such as "12h". 0 asks for the credentials with every request.
+        /// How long the gateway may reuse a decision, for example in a session cookie: seconds, or a number with a unit
+        /// such as "12h". With 0, every request needs the credentials.
         #[serde(default = "five_minutes")]
         pub valid_for: Span,
     }
 }
 
-/// Lets in everybody who sends Basic credentials (RFC 7617) with the shared password.
+/// Accepts everyone who sends Basic credentials (RFC 7617) with the shared password.
 #[derive(Debug)]
 pub struct Simple {
     settings: Settings,
@@ -37,7 +37,7 @@ impl Authenticator for Simple {
     }
 
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
-        let credentials = request.basic().map_err(|none| none.refuse(self.challenge()))?;
+        let credentials = request.basic().map_err(|error| error.refuse(self.challenge()))?;
         if self
             .settings
             .password
@@ -46,7 +46,8 @@ impl Authenticator for Simple {
         {
             return Err(Refusal::unauthenticated("wrong password", self.challenge()));
         }
-        let user = User::parse(credentials.user).map_err(|why| Refusal::unauthenticated(why, self.challenge()))?;
+        let user =
+            User::parse(credentials.user).map_err(|reason| Refusal::unauthenticated(reason, self.challenge()))?;
         Ok(Grant::from(user).valid_for(self.settings.valid_for.duration()))
     }
 }
@@ -63,7 +64,7 @@ fn portcullis() -> String {
     "Portcullis".to_owned()
 }
 
-/// As long as dask-gateway's own server keeps a user.
+/// The same time as in dask-gateway's own server.
 const fn five_minutes() -> Span {
     Span::seconds(300)
 }

@@ -1,4 +1,4 @@
-//! What the plugin makes of what clients send, right and wrong.
+//! Tests of the plugin with valid and invalid credentials. Each one builds a request and asks the authenticator.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn challenge() -> Challenge {
 }
 
 #[test]
-fn whoever_sends_basic_credentials_is_let_in_when_no_password_is_set() {
+fn any_basic_credentials_are_accepted_when_no_password_is_set() {
     let cases: [(&[u8], &str); 6] = [
         (b"Basic YWxpY2U6cHc=", "alice"),
         (b"Basic YWxpY2U6", "alice"),     // no password
@@ -42,7 +42,7 @@ fn whoever_sends_basic_credentials_is_let_in_when_no_password_is_set() {
 }
 
 #[test]
-fn only_the_shared_password_lets_in_when_one_is_set() {
+fn only_the_shared_password_is_accepted_when_one_is_set() {
     assert_eq!(
         ask(SHARED, &[b"Basic YWxpY2U6czM6Y3JldA=="]).unwrap().user,
         User::new("alice")
@@ -57,7 +57,7 @@ fn only_the_shared_password_lets_in_when_one_is_set() {
 }
 
 #[test]
-fn requests_without_basic_credentials_are_left_to_others() {
+fn requests_without_basic_credentials_are_left_to_other_authenticators() {
     let cases: [&[&[u8]]; 5] = [&[], &[b""], &[b"Bearer x"], &[b"Basicx YWxpY2U6"], &[b"\xff\xfe"]];
     for headers in cases {
         assert_eq!(
@@ -96,7 +96,7 @@ fn malformed_credentials_are_refused() {
 }
 
 #[test]
-fn a_decision_is_reused_for_as_long_as_the_operator_says() {
+fn valid_for_sets_how_long_a_decision_is_reused() {
     for (settings, seconds) in [(r#"{"valid_for": "12h"}"#, Some(43_200)), (r#"{"valid_for": 0}"#, None)] {
         let grant = ask(settings, &[b"Basic YWxpY2U6"]).unwrap();
         assert_eq!(grant.valid_for, seconds.map(Duration::from_secs), "{settings}");
@@ -104,7 +104,7 @@ fn a_decision_is_reused_for_as_long_as_the_operator_says() {
 }
 
 #[test]
-fn the_operator_names_the_realm() {
+fn the_realm_is_configurable() {
     let refusal = ask(r#"{"realm": "the lab"}"#, &[]);
     assert_eq!(refusal, Err(Refusal::not_mine(Challenge::basic("the lab"))));
 }
@@ -133,5 +133,5 @@ fn only_the_authorization_header_is_read() {
         .unwrap()
         .authenticate(&request)
         .unwrap();
-    assert_eq!(request.asked(), ["header authorization"]);
+    assert_eq!(request.attributes_read(), ["header authorization"]);
 }

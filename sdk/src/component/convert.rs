@@ -1,4 +1,4 @@
-//! Between the types that authors use and those that the contract generates.
+//! Conversions between the SDK's types and the generated ones. Authors use the former; the contract defines the latter.
 
 use std::time::Duration;
 

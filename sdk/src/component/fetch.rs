@@ -1,4 +1,5 @@
-//! A request over `wasi:http`, from the first byte sent to the last one received, within one deadline.
+//! Sends a request over `wasi:http`. One deadline covers the exchange, from the first byte sent to the last byte
+//! received.
 
 use std::time::Duration;
 
@@ -15,12 +16,12 @@ use crate::http::HttpRequest;
 use crate::http::Method;
 use crate::url::Url;
 
-/// How much of a body is read or written at once, in bytes.
+/// How many bytes of a body are read or written at once.
 const CHUNK: usize = 16 * 1024;
 
 pub(crate) fn send(request: &HttpRequest, url: &Url, deadline: &Deadline) -> Result<Response, HttpError> {
     let options = wasi::RequestOptions::new();
-    // A host that doesn't know one of these refuses it; the deadline holds all the same.
+    // A host may not support these options; the deadline applies all the same.
     let _ = options.set_connect_timeout(Some(deadline.nanoseconds));
     let _ = options.set_first_byte_timeout(Some(deadline.nanoseconds));
     let _ = options.set_between_bytes_timeout(Some(deadline.nanoseconds));
@@ -46,7 +47,7 @@ pub(crate) fn send(request: &HttpRequest, url: &Url, deadline: &Deadline) -> Res
     })
 }
 
-/// One point in time for the whole exchange.
+/// The deadline of the whole exchange.
 pub(crate) struct Deadline {
     timer: Pollable,
     nanoseconds: u64,
@@ -61,9 +62,9 @@ impl Deadline {
         }
     }
 
-    /// Waits until something is ready; an error when the time is up first.
+    /// Waits until `pollable` is ready. Returns an error if the deadline passes first.
     fn wait(&self, pollable: &Pollable) -> Result<(), HttpError> {
-        // Index 0 is what we wait for: when both are ready the answer counts.
+        // Index 0 is `pollable`; if both are ready, the response counts.
         if poll::poll(&[pollable, &self.timer]).contains(&0) {
             Ok(())
         } else {
@@ -72,7 +73,7 @@ impl Deadline {
     }
 }
 
-/// The same request in the words of `wasi:http`.
+/// Converts the request to the types of `wasi:http`.
 fn outgoing(request: &HttpRequest, url: &Url) -> Result<wasi::OutgoingRequest, HttpError> {
     let headers = wasi::Fields::from_list(&request.headers)
         .map_err(|_| HttpError::Invalid("a header has a name or a value that can't be sent".to_owned()))?;
@@ -95,7 +96,7 @@ fn outgoing(request: &HttpRequest, url: &Url) -> Result<wasi::OutgoingRequest, H
     Ok(outgoing)
 }
 
-/// Writes a request's body, as much at a time as there is room for.
+/// Writes the body of a request, as much at a time as the stream accepts.
 fn write(body: wasi::OutgoingBody, mut bytes: &[u8], deadline: &Deadline) -> Result<(), HttpError> {
     let stream = body.write().map_err(refused)?;
     let broken = |_: StreamError| HttpError::Unreachable("the request broke off".to_owned());
@@ -113,7 +114,7 @@ fn write(body: wasi::OutgoingBody, mut bytes: &[u8], deadline: &Deadline) -> Res
 }
 
 fn refused(_: ()) -> HttpError {
-    HttpError::Invalid("the gateway takes no body".to_owned())
+    HttpError::Invalid("the gateway does not accept a body".to_owned())
 }
 
 fn body(answer: &wasi::IncomingResponse, deadline: &Deadline, max: usize) -> Result<Vec<u8>, HttpError> {
@@ -130,7 +131,7 @@ fn body(answer: &wasi::IncomingResponse, deadline: &Deadline, max: usize) -> Res
     Ok(body)
 }
 
-/// The next piece of the body; none at its end.
+/// The next chunk of the body, or `None` at its end.
 fn chunk(stream: &InputStream, deadline: &Deadline) -> Result<Option<Vec<u8>>, HttpError> {
     deadline.wait(&stream.subscribe())?;
     match stream.read(CHUNK as u64) {

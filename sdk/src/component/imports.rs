@@ -1,4 +1,4 @@
-//! What the SDK asks of the gateway, under the names that the native fake has too.
+//! The host functions that the SDK calls. The native fake gateway provides the same names.
 
 use std::time::Duration;
 

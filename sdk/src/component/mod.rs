@@ -1,4 +1,5 @@
-//! The component side: the generated bindings, and what `export!` connects them with. Nothing here is for authors.
+//! The component side of the SDK: the generated bindings, and the functions that connect them with an authenticator.
+//! Authors use it through `export!` only.
 
 mod convert;
 mod fetch;
@@ -49,15 +50,13 @@ pub fn configure<A: Authenticator>(instance: &OnceCell<A>, settings: &str) -> Re
     let authenticator = crate::authenticator::configured(settings)?;
     instance
         .set(authenticator)
-        .map_err(|_| "the settings were already given".to_owned())
+        .map_err(|_| "the authenticator is already configured".to_owned())
 }
 
-/// Asks the authenticator.
+/// Lets the authenticator decide about a request.
 pub fn authenticate<A: Authenticator>(instance: &OnceCell<A>, request: &Request) -> Result<Grant, Refusal> {
     let Some(authenticator) = instance.get() else {
-        return Err(Refusal::Unavailable(
-            "asked before it was given its settings".to_owned(),
-        ));
+        return Err(Refusal::Unavailable("the authenticator is not configured".to_owned()));
     };
     authenticator.authenticate(request).map(Into::into).map_err(Into::into)
 }

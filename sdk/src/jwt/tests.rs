@@ -1,4 +1,4 @@
-//! Tokens of every kind, signed here and verified through the fake gateway.
+//! Signatures of every key type, verified through the fake gateway. The tokens are signed here.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -74,8 +74,8 @@ fn hmac(secret: &[u8]) -> (String, Value) {
     (signed, json!({ "kty": "oct", "k": b64(secret) }))
 }
 
-fn every_kind() -> Vec<(Algorithm, String, Value)> {
-    let kinds = [
+fn every_key_type() -> Vec<(Algorithm, String, Value)> {
+    let pairs = [
         (Algorithm::RS256, rsa("RS256", &RSA_PKCS1_SHA256)),
         (Algorithm::PS384, rsa("PS384", &RSA_PSS_SHA384)),
         (
@@ -89,7 +89,7 @@ fn every_kind() -> Vec<(Algorithm, String, Value)> {
         (Algorithm::EdDSA, ed25519()),
         (Algorithm::HS256, hmac(&[7; 32])),
     ];
-    kinds
+    pairs
         .into_iter()
         .map(|(algorithm, (token, jwk))| (algorithm, token, jwk))
         .collect()
@@ -102,8 +102,8 @@ fn decoded(token: &str, jwk: &Value, algorithm: Algorithm) -> Result<Value> {
 }
 
 #[test]
-fn tokens_of_every_kind_of_key_are_verified() {
-    for (algorithm, token, jwk) in every_kind() {
+fn tokens_of_every_key_type_are_verified() {
+    for (algorithm, token, jwk) in every_key_type() {
         assert_eq!(
             decoded(&token, &jwk, algorithm).unwrap()["sub"],
             "alice",
@@ -113,8 +113,8 @@ fn tokens_of_every_kind_of_key_are_verified() {
 }
 
 #[test]
-fn a_changed_token_and_a_foreign_key_are_refused() {
-    for ((algorithm, token, jwk), (_, _, other)) in every_kind().into_iter().zip(every_kind()) {
+fn a_changed_token_or_another_key_is_refused() {
+    for ((algorithm, token, jwk), (_, _, other)) in every_key_type().into_iter().zip(every_key_type()) {
         let (message, signature) = token.rsplit_once('.').unwrap();
         for changed in [
             format!("{message}.{}", b64([0; 64])),
@@ -133,10 +133,10 @@ fn a_changed_token_and_a_foreign_key_are_refused() {
 }
 
 #[test]
-fn no_algorithm_takes_a_key_of_another_type() {
-    let every = every_kind();
-    for (algorithm, token, _) in &every {
-        for (_, _, jwk) in every.iter().filter(|(other, ..)| other.family() != algorithm.family()) {
+fn no_algorithm_accepts_a_key_of_another_type() {
+    let all = every_key_type();
+    for (algorithm, token, _) in &all {
+        for (_, _, jwk) in all.iter().filter(|(other, ..)| other.family() != algorithm.family()) {
             assert!(
                 decoded(token, jwk, *algorithm).is_err(),
                 "{algorithm:?} with {}",

@@ -1,4 +1,4 @@
-//! Addresses of other servers among the settings.
+//! URLs of other servers in settings. They are validated when the settings are read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,18 +12,18 @@ use serde::de::Error;
 
 use crate::url::Url;
 
-/// The address of a server's interface: an absolute `http` or `https` URL without user name, query or fragment. A slash
-/// at its end makes no difference.
+/// The base URL of a server's API: an absolute `http` or `https` URL without user name, query or fragment. A trailing
+/// slash makes no difference.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpUrl(String);
 
 impl HttpUrl {
-    /// The URL without a slash at its end.
+    /// The URL without a trailing slash.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What lies below this URL, under a path that is already encoded and has no slash before it.
+    /// Appends a path to the URL. The path must be percent-encoded and have no leading slash.
     pub fn below(&self, path: &str) -> String {
         format!("{}/{path}", self.0)
     }
@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for HttpUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = String::deserialize(deserializer)?;
         let plain = !written.contains(['?', '#', '\\']);
-        // The text is not quoted: what is wrong with it may be a password in it.
+        // The text is not quoted, since it may contain a password.
         let url = Url::parse(&written)
             .filter(|_| plain)
             .ok_or_else(|| Error::custom("expected an http or https URL without user name, query or fragment"))?;
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slash_at_the_end_makes_no_difference() {
+    fn a_trailing_slash_makes_no_difference() {
         for written in [
             "http://hub:8081/hub/api",
             "http://hub:8081/hub/api/",
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_an_error_that_does_not_quote_it() {
+    fn an_invalid_url_is_an_error_that_does_not_quote_it() {
         for written in [
             "",
             "hub/api",

@@ -1,4 +1,4 @@
-//! Lengths of time among the settings.
+//! Durations in settings. They are written as seconds or as numbers with units.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,17 +13,17 @@ use serde::Serialize;
 use serde::Serializer;
 use serde::de;
 
-/// A length of time: whole seconds (`300`), or a number with a unit (`"5m"`, `"1h 30m"`).
+/// A duration: whole seconds (`300`), or a number with a unit (`"5m"`, `"1h 30m"`).
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Span(Duration);
 
 impl Span {
-    /// So many seconds; for defaults.
+    /// Makes a span of this many seconds, for use as a default.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
-    /// The same as the standard library has it.
+    /// The span as the standard library's type.
     pub const fn duration(self) -> Duration {
         self.0
     }
@@ -35,7 +35,7 @@ impl From<Span> for Duration {
     }
 }
 
-/// For the default that a JSON Schema names.
+/// Serializes the span for the defaults in a JSON Schema.
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(self.0))
@@ -68,7 +68,7 @@ impl de::Visitor<'_> for SpanVisitor {
     type Value = Duration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a length of time, such as 300 (seconds) or \"5m\"")
+        f.write_str("a duration, such as 300 (seconds) or \"5m\"")
     }
 
     fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Duration, E> {
@@ -102,7 +102,7 @@ mod tests {
         }
         for json in ["-1", "1.5", r#""""#, r#""5""#, r#""five""#, "null", "true"] {
             let error = serde_json::from_str::<Span>(json).unwrap_err().to_string();
-            assert!(error.contains("a length of time"), "{json}: {error}");
+            assert!(error.contains("a duration, such as"), "{json}: {error}");
         }
     }
 }

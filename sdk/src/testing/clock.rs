@@ -1,9 +1,9 @@
-//! A clock that a test sets.
+//! A clock that tests can set. Until then it shows the real time.
 
 use std::time::Duration;
 use std::time::SystemTime;
 
-/// Runs with the real clock until it is set; stands still from then on.
+/// Shows the real time until it is set. From then on it stands still.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     set: Option<Duration>,

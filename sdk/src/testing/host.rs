@@ -1,5 +1,5 @@
-//! The fake gateway. It belongs to the thread that started it, so that tests run side by side, and it ends when it is
-//! dropped.
+//! The fake gateway. It belongs to the thread that started it, so that tests can run in parallel, and it ends when it
+//! is dropped.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,39 +16,40 @@ use crate::negotiate::Accepted;
 use crate::negotiate::Failure;
 use crate::url::Url;
 
-/// A gateway for the authenticators of this thread, until it is dropped.
+/// A fake gateway for the authenticators on this thread, until it is dropped.
 #[derive(Debug)]
 pub struct FakeHost {
-    /// Dropped on another thread it would end that thread's fake.
+    /// Keeps the value on its thread: dropped on another one, it would end that thread's fake gateway.
     this_thread: PhantomData<Rc<()>>,
 }
 
 impl FakeHost {
-    /// Starts a gateway with an empty cache, no server to talk to and the real clock, in place of the one before.
+    /// Starts a gateway with an empty cache, no servers and the real clock. It replaces the previous one of this
+    /// thread.
     pub fn start() -> Self {
-        STATE.set(Some(State::default()));
+        STATE.set(Some(HostState::default()));
         Self {
             this_thread: PhantomData,
         }
     }
 
-    /// Answers requests for this very URL. The latest answer for a URL counts.
+    /// Answers requests for exactly this URL. The latest answer for a URL counts.
     pub fn answer(&self, url: impl Into<String>, answer: impl Into<Answer>) {
-        let (url, answer) = (normal(&url.into()), answer.into().0);
+        let (url, answer) = (normalized(&url.into()), answer.into().0);
         self.add_server(move |request| (request.url == url).then(|| answer.clone()));
     }
 
-    /// Answers every request that no later answer is for.
+    /// Answers every request that has no later answer.
     pub fn serve(&self, server: impl Fn(&SentRequest) -> Result<Response, HttpError> + 'static) {
         self.add_server(move |request| Some(server(request)));
     }
 
-    /// The requests sent to other servers, in order, answered or not.
+    /// The requests sent to other servers, in order, including those without an answer.
     pub fn requests(&self) -> Vec<SentRequest> {
         with(|state| state.requests.clone()).unwrap_or_default()
     }
 
-    /// Grants an acceptor of this name, and says what it makes of a token. The latest for a name counts.
+    /// Grants an acceptor of this name and sets how it verifies tokens. The latest one of a name counts.
     pub fn negotiate(
         &self,
         acceptor: impl Into<String>,
@@ -62,7 +63,7 @@ impl FakeHost {
         with(|state| state.clock.set(Duration::from_secs(seconds)));
     }
 
-    /// Moves the clock on, and stops it there. Entries of the cache grow old by it.
+    /// Moves the clock forward and stops it there. Cache entries expire accordingly.
     pub fn advance(&self, by: Duration) {
         with(|state| state.clock.advance(by));
     }
@@ -72,7 +73,7 @@ impl FakeHost {
         with(|state| state.log.clone()).unwrap_or_default()
     }
 
-    /// The keys in the cache that are not too old, with the seconds that each has left, in the order of the keys.
+    /// The keys in the cache that have not expired, with the seconds that each has left, sorted by key.
     pub fn cache_entries(&self) -> Vec<(String, u64)> {
         with(|state| state.entries()).unwrap_or_default()
     }
@@ -110,18 +111,18 @@ impl From<HttpError> for Answer {
 pub struct SentRequest {
     /// `GET` or `POST`.
     pub method: String,
-    /// Where it was sent.
+    /// The URL of the request.
     pub url: String,
-    /// Names and values as given.
+    /// The headers as names and values, as given.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// What was sent with it.
+    /// The body.
     pub body: Vec<u8>,
-    /// How long the exchange may take.
+    /// The time limit of the exchange.
     pub timeout: Duration,
 }
 
 impl SentRequest {
-    /// The first value of a header as text, the name in any case.
+    /// The first value of a header as text. The name is case-insensitive.
     pub fn header(&self, name: &str) -> Option<String> {
         let value = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
         value.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
@@ -132,9 +133,9 @@ type Acceptor = Rc<dyn Fn(&[u8]) -> Result<Accepted, Failure>>;
 
 type Server = Rc<dyn Fn(&SentRequest) -> Option<Result<Response, HttpError>>>;
 
-/// What the fake knows.
+/// The state of the fake gateway.
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct HostState {
     acceptors: HashMap<String, Acceptor>,
     cache: HashMap<String, (Vec<u8>, Duration)>,
     clock: Clock,
@@ -143,7 +144,7 @@ pub(super) struct State {
     servers: Vec<Server>,
 }
 
-impl State {
+impl HostState {
     pub(super) fn cached(&self, key: &str) -> Option<Vec<u8>> {
         self.cache
             .get(key)
@@ -160,7 +161,7 @@ impl State {
         true
     }
 
-    pub(super) fn forget(&mut self, key: &str) {
+    pub(super) fn remove(&mut self, key: &str) {
         self.cache.remove(key);
     }
 
@@ -168,7 +169,7 @@ impl State {
         self.clock.since_epoch()
     }
 
-    pub(super) fn note(&mut self, level: Level, message: &str) {
+    pub(super) fn record(&mut self, level: Level, message: &str) {
         self.log.push((level, message.to_owned()));
     }
 
@@ -186,26 +187,27 @@ impl State {
 }
 
 thread_local! {
-    static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
+    static STATE: RefCell<Option<HostState>> = const { RefCell::new(None) };
 }
 
-/// Does something with the fake of this thread; none if there is no fake.
-pub(super) fn with<T>(f: impl FnOnce(&mut State) -> T) -> Option<T> {
+/// Runs `f` on the state of this thread's fake gateway. Returns `None` if there is none.
+pub(super) fn with<T>(f: impl FnOnce(&mut HostState) -> T) -> Option<T> {
     STATE.with_borrow_mut(|state| state.as_mut().map(f))
 }
 
-/// The URL in the form in which it is sent, so that `http://h` is `http://h/`.
-fn normal(url: &str) -> String {
+/// The URL in the form in which it is sent, so that `http://h` equals `http://h/`.
+fn normalized(url: &str) -> String {
     Url::parse(url).map_or_else(|| url.to_owned(), |url| url.to_string())
 }
 
-/// What an acceptor makes of a token. It runs while the state is free, as servers do.
+/// Verifies a token with a fake acceptor. The acceptor runs while the state is not borrowed, as servers do.
 pub(super) fn negotiate(acceptor: &str, token: &[u8]) -> Result<Accepted, Failure> {
     let accept = with(|state| state.acceptors.get(acceptor).map(Rc::clone)).flatten();
     accept.map_or(Err(Failure::Denied), |accept| accept(token))
 }
 
-/// Asks the servers for an answer. They run while the state is free, so that they may use the SDK themselves.
+/// Sends a request to the fake servers. They run while the state is not borrowed, so that they can use the SDK
+/// themselves.
 pub(super) fn send(request: &HttpRequest, url: &Url) -> Result<Response, HttpError> {
     let sent = SentRequest {
         method: request.method.name().to_owned(),
@@ -240,7 +242,7 @@ mod tests {
     use crate::time;
 
     #[test]
-    fn entries_of_the_cache_grow_old_by_the_clock() {
+    fn cache_entries_expire_by_the_clock() {
         let host = FakeHost::start();
         host.set_unix_seconds(1000);
         cache::set("k", b"v", Duration::from_secs(10));
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_gateway_would_not_store_is_not_stored() {
+    fn oversized_cache_entries_are_not_stored() {
         let _host = FakeHost::start();
         cache::set(&"k".repeat(257), b"v", Duration::from_secs(10));
         assert_eq!(cache::get(&"k".repeat(257)), None);
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fake_ends_when_it_is_dropped() {
+    fn a_fake_gateway_ends_when_it_is_dropped() {
         let host = FakeHost::start();
         cache::set("k", b"v", Duration::from_secs(10));
         log::warn("careful");

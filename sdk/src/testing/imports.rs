@@ -1,5 +1,5 @@
-//! What the SDK asks of the gateway, answered natively by the fake of this thread. Without one there is no gateway: the
-//! cache is empty, no server is granted, and the clock is the real one.
+//! The host functions that the SDK calls in native builds. The fake gateway of the thread provides them; without one,
+//! the cache is empty, no server is granted, and the clock is the real one.
 
 use std::time::Duration;
 
@@ -27,14 +27,14 @@ pub(crate) fn cache_add(key: &str, value: &[u8], ttl_seconds: u32) -> bool {
 }
 
 pub(crate) fn cache_delete(key: &str) {
-    host::with(|state| state.forget(key));
+    host::with(|state| state.remove(key));
 }
 
 pub(crate) fn send(request: &HttpRequest, url: &Url, _: &Deadline) -> Result<Response, HttpError> {
     host::send(request, url)
 }
 
-/// The fake answers at once, so there is no time to be up.
+/// The fake gateway answers at once, so its deadline never passes.
 pub(crate) struct Deadline;
 
 impl Deadline {
@@ -48,7 +48,7 @@ pub(crate) fn since_epoch() -> Duration {
 }
 
 pub(crate) fn log(level: Level, message: &str) {
-    host::with(|state| state.note(level, message));
+    host::with(|state| state.record(level, message));
 }
 
 pub(crate) fn negotiate(acceptor: &str, token: &[u8]) -> Result<Accepted, Failure> {

@@ -1,5 +1,5 @@
-//! Tests of an authenticator without a gateway: requests are built, and a fake gateway answers what the authenticator
-//! asks of its surroundings.
+//! Tests an authenticator without a gateway. The test builds the requests, and a fake gateway takes the place of the
+//! cache, the clock, the log and other servers.
 //!
 //! ```
 //! use std::time::Duration;
@@ -17,7 +17,7 @@
 //! assert_eq!(request.bearer().unwrap().as_str(), "abc");
 //! ```
 //!
-//! With the feature `testing` signatures are verified for real.
+//! With the feature `testing`, the fake gateway verifies signatures.
 
 mod clock;
 mod host;
@@ -34,11 +34,11 @@ pub use host::SentRequest;
 pub use request::Request;
 pub use request::RequestBuilder;
 
-/// Makes an authenticator as the gateway does, from settings in JSON.
+/// Makes an authenticator from settings in JSON, as the gateway does.
 ///
 /// # Errors
 ///
-/// The text that the operator would read.
+/// Returns the text that the operator would read.
 pub fn configure<A: Authenticator>(settings: &str) -> Result<A, String> {
     crate::authenticator::configured(settings)
 }

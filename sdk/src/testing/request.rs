@@ -1,84 +1,86 @@
-//! A request that a test makes up. It answers like the gateway does, and keeps a list of what it was asked.
+//! Requests that tests build. They return what the gateway would return, and record what was read.
 
 use std::cell::RefCell;
 
-/// One HTTP request. An authenticator holds a handle, not a copy: each method is a question to the gateway, which
-/// answers within what the operator granted and remembers what was asked. Two requests that answer the same questions
-/// alike get the same decision, so ask only what you need.
+/// One HTTP request. An authenticator holds a handle, not a copy: each method reads an attribute from the gateway,
+/// which returns only what the operator granted and records what was read. The gateway may reuse a decision for
+/// requests in which all of that is the same, so read only what you need.
 #[derive(Debug, Default)]
 pub struct Request {
     parts: Parts,
-    asked: RefCell<Vec<String>>,
+    read: RefCell<Vec<String>>,
 }
 
 impl Request {
-    /// The method as sent: `GET`, `POST`.
+    /// The method as sent, such as `GET`.
     pub fn method(&self) -> String {
-        self.note("method");
+        self.record("method");
         self.parts.method.clone()
     }
 
-    /// `http` or `https`, as the client used it.
+    /// The scheme that the client used: `http` or `https`.
     pub fn scheme(&self) -> String {
-        self.note("scheme");
+        self.record("scheme");
         self.parts.scheme.clone()
     }
 
-    /// Host and port that the client asked for; none when an HTTP/1.0 client sent none.
+    /// The host and the port that the client asked for. `None` if an HTTP/1.0 client sent none.
     pub fn authority(&self) -> Option<String> {
-        self.note("authority");
+        self.record("authority");
         self.parts.authority.clone()
     }
 
-    /// The path as sent, percent-encoding included, without the query.
+    /// The path as sent, with percent-encoding and without the query.
     pub fn path(&self) -> String {
-        self.note("path");
+        self.record("path");
         self.parts.path.clone()
     }
 
-    /// The granted parameters of the query, as sent and in order, joined by `&`. None when there are none.
+    /// The granted query parameters, as sent and in order, joined by `&`. `None` if there are none.
     pub fn query(&self) -> Option<String> {
-        self.note("query");
+        self.record("query");
         self.parts.query.clone()
     }
 
-    /// Every value of one header, in order of arrival; the name in any case. Empty when it is absent or not granted.
+    /// Every value of a header, in order of arrival. The name is case-insensitive. Empty if the header is absent or not
+    /// granted.
     pub fn header(&self, name: &str) -> Vec<Vec<u8>> {
         let name = name.to_ascii_lowercase();
-        self.note(&format!("header {name}"));
+        self.record(&format!("header {name}"));
         values(&self.parts.headers, &name)
     }
 
-    /// Every value of one cookie, in order of arrival. Empty when it is absent or not granted. More than one value means
-    /// that somebody else could have set one of them: refuse, don't choose.
+    /// Every value of a cookie, in order of arrival. Empty if the cookie is absent or not granted. If there is more
+    /// than one value, someone else may have set one of them: refuse the request instead of choosing.
     pub fn cookie(&self, name: &str) -> Vec<Vec<u8>> {
-        self.note(&format!("cookie {name}"));
+        self.record(&format!("cookie {name}"));
         values(&self.parts.cookies, name)
     }
 
-    /// The client's IP address, seen past trusted proxies only.
+    /// The client's IP address. A forwarded address counts only if it comes from a trusted proxy.
     pub fn client_address(&self) -> Option<String> {
-        self.note("client-address");
+        self.record("client-address");
         self.parts.client_address.clone()
     }
 
-    /// DER of the leaf certificate that the TLS listener verified.
+    /// The client certificate that the TLS listener verified, in DER.
     pub fn client_certificate(&self) -> Option<Vec<u8>> {
-        self.note("client-certificate");
+        self.record("client-certificate");
         self.parts.client_certificate.clone()
     }
 
-    /// What was asked so far, in order: `method`, `header authorization`, `cookie session`. For tests only.
-    pub fn asked(&self) -> Vec<String> {
-        self.asked.borrow().clone()
+    /// The attributes that were read so far, in order, such as `method`, `header authorization` or `cookie session`.
+    /// For tests only.
+    pub fn attributes_read(&self) -> Vec<String> {
+        self.read.borrow().clone()
     }
 
-    fn note(&self, question: &str) {
-        self.asked.borrow_mut().push(question.to_owned());
+    fn record(&self, attribute: &str) {
+        self.read.borrow_mut().push(attribute.to_owned());
     }
 }
 
-/// Makes a [`Request`], part by part.
+/// Builds a [`Request`].
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct RequestBuilder {
@@ -86,12 +88,12 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// A GET request for this path, sent to `https://gateway.test`.
+    /// Starts a GET request for this path, sent to `https://gateway.test`.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new("GET", path)
     }
 
-    /// A request of any method for this path, sent to `https://gateway.test`.
+    /// Starts a request of any method for this path, sent to `https://gateway.test`.
     pub fn new(method: impl Into<String>, path: impl Into<String>) -> Self {
         Self {
             parts: Parts {
@@ -104,19 +106,19 @@ impl RequestBuilder {
         }
     }
 
-    /// Replaces `https`.
+    /// Sets the scheme. Default: `https`.
     pub fn scheme(mut self, scheme: impl Into<String>) -> Self {
         self.parts.scheme = scheme.into();
         self
     }
 
-    /// Replaces `gateway.test`; none for a client that sent none.
+    /// Sets the host and the port, or `None` for a client that sent none. Default: `gateway.test`.
     pub fn authority(mut self, authority: impl Into<Option<String>>) -> Self {
         self.parts.authority = authority.into();
         self
     }
 
-    /// Sets the query, encoded and without the question mark.
+    /// Sets the query, percent-encoded and without the question mark.
     pub fn query(mut self, query: impl Into<String>) -> Self {
         self.parts.query = Some(query.into());
         self
@@ -142,17 +144,17 @@ impl RequestBuilder {
         self
     }
 
-    /// Sets the client's certificate, as DER.
+    /// Sets the client's certificate, in DER.
     pub fn client_certificate(mut self, der: impl Into<Vec<u8>>) -> Self {
         self.parts.client_certificate = Some(der.into());
         self
     }
 
-    /// The request.
+    /// Builds the request.
     pub fn build(self) -> Request {
         Request {
             parts: self.parts,
-            asked: RefCell::default(),
+            read: RefCell::default(),
         }
     }
 }
@@ -183,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_answers_what_it_was_built_with_and_remembers_the_questions() {
+    fn a_request_returns_its_attributes_and_records_what_was_read() {
         let request = RequestBuilder::new("POST", "/a%20b")
             .header("X-Key", "1")
             .header("x-key", "2")
@@ -192,11 +194,11 @@ mod tests {
             .build();
         assert_eq!(request.method(), "POST");
         assert_eq!(request.header("X-KEY"), [b"1", b"2"]);
-        assert!(request.cookie("session").is_empty(), "the names of cookies have case");
+        assert!(request.cookie("session").is_empty(), "cookie names are case-sensitive");
         assert_eq!(request.cookie("Session"), [b"s"]);
         assert_eq!(request.query(), None);
         assert_eq!(
-            request.asked(),
+            request.attributes_read(),
             ["method", "header x-key", "cookie session", "cookie Session", "query"]
         );
     }

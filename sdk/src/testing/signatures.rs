@@ -1,4 +1,5 @@
-//! Signatures, verified as the gateway does: the same library, and the same rules on which key an algorithm takes.
+//! Verifies signatures as the gateway does. The library is the same, and so are the rules on which key an algorithm
+//! accepts.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::PublicKeyComponents;

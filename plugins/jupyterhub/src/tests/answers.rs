@@ -1,4 +1,4 @@
-//! What the hub answers, and what that makes of the request.
+//! How the hub's answers decide about a request. Only a complete and valid answer lets it in.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn a_token_that_the_hub_does_not_know_is_refused() {
 }
 
 #[test]
-fn a_token_that_was_made_for_something_else_is_forbidden() {
+fn a_token_for_another_service_is_forbidden() {
     let cases: [&[&str]; 5] = [
         &[],
         &["access:services!service=other"],
@@ -36,13 +36,13 @@ fn a_token_that_was_made_for_something_else_is_forbidden() {
 }
 
 #[test]
-fn a_wider_scope_lets_in_as_well() {
+fn a_wider_scope_is_accepted() {
     let _host = hub_that_answers(alice(&["access:services"]));
     assert!(ask(&scoped(), "token t0k").is_ok());
 }
 
 #[test]
-fn the_operator_may_name_the_scopes_or_let_every_token_in() {
+fn the_operator_can_name_the_scopes_or_accept_every_token() {
     let _host = hub_that_answers(alice(&["custom:lab!user=alice"]));
     let cases = [
         (json!({ "access_scopes": ["custom:lab!user=alice"] }), true),
@@ -65,7 +65,7 @@ fn the_operator_may_name_the_scopes_or_let_every_token_in() {
 }
 
 #[test]
-fn a_service_is_named_so_that_no_user_can_be_taken_for_it() {
+fn no_user_can_be_mistaken_for_a_service() {
     let cases = [
         ("service", "nightly", "service:nightly"),
         ("user", "service:nightly", "user:service:nightly"),
@@ -78,7 +78,7 @@ fn a_service_is_named_so_that_no_user_can_be_taken_for_it() {
 }
 
 #[test]
-fn a_hub_that_cannot_say_makes_nobody_anybody() {
+fn a_failing_hub_makes_the_authenticator_unavailable() {
     let answers: [Result<Response, HttpError>; 11] = [
         Ok(Response::new(500)),
         Ok(Response::new(503)),
@@ -102,20 +102,20 @@ fn a_hub_that_cannot_say_makes_nobody_anybody() {
         );
         assert!(
             host.cache_entries().is_empty(),
-            "it is asked again next time: {answer:?}"
+            "the hub is asked again next time: {answer:?}"
         );
     }
 }
 
 #[test]
-fn a_name_that_no_header_can_carry_is_forbidden() {
+fn a_user_name_that_is_invalid_in_a_header_is_forbidden() {
     let model = json!({ "kind": "user", "name": "a\nb", "scopes": ["access:services"] });
     let _host = hub_that_answers(Response::new(200).with_body(model.to_string()));
     assert!(matches!(ask(&scoped(), "token t0k"), Err(Refusal::Forbidden(..))));
 }
 
 #[test]
-fn a_redirect_is_followed_with_the_token_on_the_hub_only() {
+fn a_redirect_is_followed_on_the_hub_only() {
     let host = hub_with_alice();
     host.answer(
         "http://hub:8081/api/user",

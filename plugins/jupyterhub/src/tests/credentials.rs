@@ -1,9 +1,9 @@
-//! What clients send, and whether the hub hears of it.
+//! Which credentials are sent to the hub. It is not asked about anything that can't be a token.
 
 use super::*;
 
 #[test]
-fn a_token_for_the_service_lets_its_owner_in_under_every_scheme() {
+fn a_token_for_the_service_is_accepted_under_every_scheme() {
     for authorization in [
         "jupyterhub t0k",
         "JupyterHub t0k",
@@ -24,7 +24,7 @@ fn a_token_for_the_service_lets_its_owner_in_under_every_scheme() {
 }
 
 #[test]
-fn requests_without_a_token_are_left_to_others_and_the_hub_is_not_asked() {
+fn requests_without_a_token_are_left_to_other_authenticators() {
     let host = hub_with_alice();
     for authorization in ["", "Basic YWxpY2U6", "jupyterhubs t0k"] {
         assert_eq!(
@@ -38,7 +38,7 @@ fn requests_without_a_token_are_left_to_others_and_the_hub_is_not_asked() {
 }
 
 #[test]
-fn what_cannot_be_a_token_is_refused_and_never_sent() {
+fn a_malformed_token_is_refused_and_not_sent() {
     let host = hub_with_alice();
     for authorization in [
         "jupyterhub",

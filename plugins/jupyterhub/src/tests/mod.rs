@@ -1,8 +1,8 @@
-//! The plugin before a hub that is made up: what it asks, what it makes of the answers, how long it remembers them.
+//! Tests of the plugin with a fake hub. They cover what it asks, how it decides, and how long it caches the answers.
 
 mod answers;
+mod cache;
 mod credentials;
-mod memory;
 mod settings;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the operator may not write.
+//! Wrong settings. Each error names the setting.
 
 use super::*;
 

@@ -1,34 +1,34 @@
-//! The audience: whom a token is meant for (RFC 7519, section 4.1.3).
+//! Checks the audience of a token (RFC 7519, section 4.1.3). It names the services that the token was issued for.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Claims;
-use crate::fault::Fault;
+use crate::error::TokenError;
 
-/// How many of the configured audiences a token has to name.
+/// How many of the configured audiences a token must name.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AudienceMatch {
-    /// Every one.
+    /// All of them.
     All,
-    /// At least one.
+    /// At least one of them.
     #[default]
     Any,
 }
 
-/// Refuses a token that is meant for somebody else, or that does not say.
-pub(crate) fn check(claims: &Claims, audiences: &[String], how: AudienceMatch) -> Result<(), Fault> {
+/// Refuses a token that has another audience or none.
+pub(crate) fn check(claims: &Claims, audiences: &[String], how: AudienceMatch) -> Result<(), TokenError> {
     let named = claims
-        .texts("aud", |audience| vec![audience])?
-        .ok_or_else(|| Fault::Claim("aud".to_owned(), "is missing"))?;
+        .strings("aud", |audience| vec![audience])?
+        .ok_or_else(|| TokenError::Claim("aud".to_owned(), "is missing"))?;
     let mut expected = audiences.iter().map(|audience| named.contains(&audience.as_str()));
     let holds = match how {
         AudienceMatch::All => expected.all(|found| found),
         AudienceMatch::Any => expected.any(|found| found),
     };
-    if holds { Ok(()) } else { Err(Fault::Audience) }
+    if holds { Ok(()) } else { Err(TokenError::Audience) }
 }
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_names_one_or_all_of_the_audiences() {
+    fn a_token_must_name_one_or_all_of_the_audiences() {
         let cases = [
             (json!({"aud": "a"}), true, false),
             (json!({"aud": ["x", "b"]}), true, false),
@@ -54,7 +54,7 @@ mod tests {
         ];
         let audiences = ["a".to_owned(), "b".to_owned()];
         for (claims, any, all) in cases {
-            let claims = Claims::of_verified(claims.to_string().as_bytes()).unwrap();
+            let claims = Claims::from_verified(claims.to_string().as_bytes()).unwrap();
             let check = |how| check(&claims, &audiences, how).is_ok();
             assert_eq!(
                 (check(AudienceMatch::Any), check(AudienceMatch::All)),

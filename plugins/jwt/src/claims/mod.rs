@@ -1,9 +1,8 @@
-//! The claims of a token whose signature has been verified, read strictly: what has the wrong type is refused, not
-//! skipped.
+//! The claims of a verified token. They are read strictly: a value of the wrong type is refused, not skipped.
 //!
-//! The `Validation` of the `jsonwebtoken` crate is not used here: it takes `iss` as a list, does not look at `iat`, lets
-//! the last of two equal names win, and skipped a time of the wrong type until version 10.3 (CVE-2026-25537). The tests
-//! hold this crate against it instead.
+//! The `Validation` of the `jsonwebtoken` crate is not used here: it takes `iss` as a list, does not check `iat`, lets
+//! the last of two equal names win, and skipped a time of the wrong type until version 10.3 (CVE-2026-25537). Tests
+//! compare this crate with it instead.
 
 pub(crate) mod audience;
 pub(crate) mod path;
@@ -19,39 +18,40 @@ use serde::de;
 use serde_json::Map;
 use serde_json::Value;
 
-use crate::fault::Fault;
+use crate::error::TokenError;
 use path::ClaimPath;
 
 /// The claims of a verified token.
 pub(crate) struct Claims(Map<String, Value>);
 
 impl Claims {
-    /// Reads the payload of a token. Only [`verify`](crate::verify::verify) calls it, once the signature holds.
-    pub(crate) fn of_verified(payload: &[u8]) -> Result<Self, Fault> {
+    /// Parses the payload of a token. Only [`verify`](crate::verify::verify) calls this, after it has verified the
+    /// signature.
+    pub(crate) fn from_verified(payload: &[u8]) -> Result<Self, TokenError> {
         serde_json::from_slice(payload)
-            .map_err(|_| Fault::Token("has a payload that is not a JSON object with distinct names"))
+            .map_err(|_| TokenError::Token("has a payload that is not a JSON object with distinct names"))
     }
 
-    /// A registered claim (RFC 7519, section 4.1), as it is: `null` is a value here.
+    /// The value of a registered claim (RFC 7519, section 4.1). `null` counts as a value here.
     pub(crate) fn registered(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
-    /// A registered claim that is a text or a list of texts. `split` says what a text alone stands for. None: there is no
-    /// such claim, or it is `null`.
-    pub(crate) fn texts<'a>(
+    /// The value of a registered claim that is a string or a list of strings. `split` splits a single string into its
+    /// parts. Returns `None` if the claim is missing or `null`.
+    pub(crate) fn strings<'a>(
         &'a self,
         name: &str,
         split: impl FnOnce(&'a str) -> Vec<&'a str>,
-    ) -> Result<Option<Vec<&'a str>>, Fault> {
-        let texts = match self.registered(name) {
+    ) -> Result<Option<Vec<&'a str>>, TokenError> {
+        let strings = match self.registered(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::String(text)) => Some(split(text)),
             Some(Value::Array(items)) => items.iter().map(Value::as_str).collect(),
             Some(_) => None,
         };
-        let malformed = || Fault::Claim(name.to_owned(), "is neither text nor a list of texts");
-        texts.map(Some).ok_or_else(malformed)
+        let malformed = || TokenError::Claim(name.to_owned(), "is neither a string nor a list of strings");
+        strings.map(Some).ok_or_else(malformed)
     }
 
     pub(crate) fn find(&self, path: &ClaimPath) -> Option<&Value> {
@@ -59,9 +59,12 @@ impl Claims {
     }
 
     /// Refuses a token that lacks one of these claims.
-    pub(crate) fn require(&self, paths: &[ClaimPath]) -> Result<(), Fault> {
+    pub(crate) fn require(&self, paths: &[ClaimPath]) -> Result<(), TokenError> {
         match paths.iter().find(|path| self.find(path).is_none()) {
-            Some(path) => Err(Fault::Claim(path.to_string(), "is missing (settings: required_claims)")),
+            Some(path) => Err(TokenError::Claim(
+                path.to_string(),
+                "is missing (settings: required_claims)",
+            )),
             None => Ok(()),
         }
     }
@@ -85,9 +88,9 @@ impl<'de> de::Visitor<'de> for ClaimsVisitor {
     fn visit_map<A: de::MapAccess<'de>>(self, mut access: A) -> Result<Claims, A::Error> {
         let mut claims = Map::new();
         while let Some((name, value)) = access.next_entry()? {
-            // RFC 7519, section 4, leaves a choice: refuse, or take the last. Another reader may take the first.
+            // RFC 7519, section 4, leaves a choice: refuse them, or use the last one. Another reader may use the first.
             if claims.insert(name, value).is_some() {
-                return Err(de::Error::custom("a claim stands twice"));
+                return Err(de::Error::custom("a claim occurs twice"));
             }
         }
         Ok(Claims(claims))
@@ -101,7 +104,7 @@ mod tests {
     #[test]
     fn claims_are_one_object_with_distinct_names() {
         for payload in [r#"{}"#, r#"{"a":{"b":1,"b":2}}"#, " {\"sub\":\"a\"}\n"] {
-            assert!(Claims::of_verified(payload.as_bytes()).is_ok(), "{payload}");
+            assert!(Claims::from_verified(payload.as_bytes()).is_ok(), "{payload}");
         }
         for payload in [
             "",
@@ -114,9 +117,9 @@ mod tests {
             r#"{"a":1e999}"#,
             "{\"a\":\"\u{0}\"}",
         ] {
-            assert!(Claims::of_verified(payload.as_bytes()).is_err(), "{payload}");
+            assert!(Claims::from_verified(payload.as_bytes()).is_err(), "{payload}");
         }
-        assert!(Claims::of_verified(b"{\"a\":\"\xff\"}").is_err());
-        assert!(Claims::of_verified(&[b"{\"a\":".as_slice(), &[b'['; 1000]].concat()).is_err());
+        assert!(Claims::from_verified(b"{\"a\":\"\xff\"}").is_err());
+        assert!(Claims::from_verified(&[b"{\"a\":".as_slice(), &[b'['; 1000]].concat()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Where a claim stands in a token: a name, or names joined by dots for a claim within a claim.
+//! Paths to claims. A path is a name, or several names joined by dots for a claim within another claim.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::Map;
 use serde_json::Value;
 
-/// The place of a claim, such as `email` or `realm_access.roles`.
+/// A path to a claim, such as `email` or `realm_access.roles`.
 ///
-/// A claim whose own name has dots is found first (`https://example.org/groups`); within a path, `\.` is a dot that
-/// belongs to the name.
+/// A claim whose own name contains dots is found first (`https://example.org/groups`). In a path, `\.` is a dot that
+/// belongs to a name.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
@@ -20,7 +20,7 @@ pub struct ClaimPath {
 }
 
 impl ClaimPath {
-    /// The claim there. `null` says that there is none.
+    /// Returns the claim at this path. `null` counts as missing.
     pub(crate) fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
         let found = claims.get(&self.written).or_else(|| self.descend(claims));
         found.filter(|value| !value.is_null())
@@ -47,7 +47,7 @@ impl TryFrom<String> for ClaimPath {
     fn try_from(written: String) -> Result<Self, Self::Error> {
         let names = names(&written);
         if names.iter().any(String::is_empty) {
-            return Err("a claim must have a name, and each part between dots too");
+            return Err("a claim must have a name, and so must each part between dots");
         }
         Ok(Self { written, names })
     }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn claims_are_found_by_name_by_path_and_by_names_with_dots() {
+    fn claims_are_found_by_name_path_and_dotted_name() {
         let claims = json!({
             "sub": "a",
             "none": null,
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_has_no_empty_name() {
+    fn a_path_must_not_have_empty_names() {
         for path in ["", ".", "a.", ".a", "a..b"] {
             assert!(ClaimPath::try_from(path.to_owned()).is_err(), "{path}");
         }

@@ -1,4 +1,4 @@
-//! Rules on claims: who, of all that an issuer vouches for, may come in.
+//! Rules on claims. They decide which of an issuer's users are allowed in.
 
 use portcullis_sdk::settings;
 use schemars::JsonSchema;
@@ -8,40 +8,40 @@ use serde_json::Value;
 
 use super::Claims;
 use super::path::ClaimPath;
-use crate::fault::Fault;
+use crate::error::TokenError;
 
 settings! {
-    /// A rule on one claim. It has exactly one of the conditions.
+    /// A rule on one claim. It must have exactly one of the conditions.
     #[non_exhaustive]
     pub struct RuleSettings {
-        /// The claim, or the path to it: `email_verified`, `realm_access.roles`.
+        /// The claim, or its path: `email_verified`, `realm_access.roles`.
         pub claim: ClaimPath,
-        /// The claim is this text, number or boolean.
+        /// The claim equals this string, number or boolean.
         pub equals: Option<Scalar>,
-        /// The claim is one of these.
+        /// The claim equals one of these.
         pub one_of: Option<Vec<Scalar>>,
-        /// The claim is a list, and this is in it.
+        /// The claim is a list that contains this.
         pub contains: Option<Scalar>,
-        /// The claim is text that starts with this.
+        /// The claim is a string that starts with this.
         pub prefix: Option<String>,
         /// The claim is an e-mail address in one of these domains, subdomains not included. Add a rule
         /// `{ claim = "email_verified", equals = true }` unless the provider verifies every address.
         pub email_domain: Option<Vec<String>>,
-        /// The claim is there (`true`), or is not (`false`). A `null` is not there.
+        /// The claim is present (`true`) or missing (`false`). `null` counts as missing.
         pub exists: Option<bool>,
     }
 }
 
-/// What a claim can be compared with.
+/// A value that a claim is compared with.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected text, a number or a boolean")]
+#[serde(untagged, expecting = "expected a string, a number or a boolean")]
 #[non_exhaustive]
 pub enum Scalar {
-    /// `true` or `false`, which are not the texts.
+    /// `true` or `false`, which differ from the strings.
     Bool(bool),
     /// A number.
     Number(Number),
-    /// Text.
+    /// A string.
     Text(String),
 }
 
@@ -76,11 +76,11 @@ enum Condition {
 
 impl Rule {
     /// Refuses a token that breaks the rule.
-    pub(crate) fn check(&self, claims: &Claims) -> Result<(), Fault> {
+    pub(crate) fn check(&self, claims: &Claims) -> Result<(), TokenError> {
         if self.condition.holds(claims.find(&self.claim)) {
             Ok(())
         } else {
-            Err(Fault::Rule(self.claim.to_string()))
+            Err(TokenError::Rule(self.claim.to_string()))
         }
     }
 }
@@ -102,8 +102,8 @@ impl Condition {
     }
 }
 
-/// Whether an address has one `@` and is in one of the domains. With two, readers disagree on where the domain starts
-/// (GHSA-c5c4-8r6x-56w3 in oauth2-proxy).
+/// Returns whether an address has exactly one `@` and is in one of the domains. With two, readers disagree about where
+/// the domain starts (GHSA-c5c4-8r6x-56w3 in oauth2-proxy).
 fn is_in(email: &str, domains: &[String]) -> bool {
     email.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain))
@@ -148,7 +148,7 @@ impl TryFrom<RuleSettings> for Rule {
 
 impl Condition {
     fn validate(&self) -> Result<(), &'static str> {
-        let sound = match self {
+        let valid = match self {
             Self::Contains(_) | Self::Exists(_) => true,
             Self::EmailDomain(domains) => {
                 !domains.is_empty() && domains.iter().all(|domain| !domain.is_empty() && !domain.contains('@'))
@@ -156,10 +156,10 @@ impl Condition {
             Self::OneOf(values) => !values.is_empty(),
             Self::Prefix(prefix) => !prefix.is_empty(),
         };
-        if sound {
+        if valid {
             Ok(())
         } else {
-            Err("holds for every claim or for none")
+            Err("matches every claim or none")
         }
     }
 }
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_holds_for_what_it_says_and_for_nothing_near_it() {
+    fn a_rule_matches_exactly_what_it_says() {
         let cases = [
             (json!({"claim": "v", "equals": true}), json!(true), true),
             (json!({"claim": "v", "equals": true}), json!("true"), false),
@@ -196,14 +196,14 @@ mod tests {
         for (rule, value, holds) in cases {
             let shown = format!("{rule} {value}");
             let rule: Rule = serde_json::from_value(rule).unwrap();
-            let claims = Claims::of_verified(json!({ "v": value }).to_string().as_bytes()).unwrap();
+            let claims = Claims::from_verified(json!({ "v": value }).to_string().as_bytes()).unwrap();
             assert_eq!(rule.check(&claims).is_ok(), holds, "{shown}");
         }
     }
 
     /// Security case 31.
     #[test]
-    fn an_e_mail_address_has_one_at_sign_and_the_very_domain() {
+    fn an_email_address_must_have_one_at_sign_and_exactly_the_domain() {
         let rule: Rule =
             serde_json::from_value(json!({"claim": "email", "email_domain": ["allowed.com", "b.org"]})).unwrap();
         let cases = [
@@ -220,13 +220,13 @@ mod tests {
             ("a@allowed.com\n", false),
         ];
         for (email, holds) in cases {
-            let claims = Claims::of_verified(json!({ "email": email }).to_string().as_bytes()).unwrap();
+            let claims = Claims::from_verified(json!({ "email": email }).to_string().as_bytes()).unwrap();
             assert_eq!(rule.check(&claims).is_ok(), holds, "{email}");
         }
     }
 
     #[test]
-    fn a_rule_has_exactly_one_condition_that_can_hold() {
+    fn a_rule_must_have_exactly_one_condition_that_can_match() {
         let cases = [
             json!({"claim": "a"}),
             json!({"claim": "a", "equals": 1, "exists": true}),

@@ -1,11 +1,11 @@
-//! The scopes of a token: what its holder may do (RFC 9068, section 2.2.3).
+//! Checks the scopes of a token (RFC 9068, section 2.2.3). They say what the client may do.
 
 use super::Claims;
-use crate::fault::Fault;
+use crate::error::TokenError;
 
-/// Refuses a token that lacks one of these scopes. They stand in `scope`, joined by spaces (RFC 8693, section 4.2), or
-/// in `scp`, where some providers put them; either may be a list instead.
-pub(crate) fn check(claims: &Claims, required: &[String]) -> Result<(), Fault> {
+/// Refuses a token that lacks one of these scopes. They are in `scope`, joined by spaces (RFC 8693, section 4.2), or in
+/// `scp`, which some providers use; either may be a list instead.
+pub(crate) fn check(claims: &Claims, required: &[String]) -> Result<(), TokenError> {
     if required.is_empty() {
         return Ok(());
     }
@@ -15,10 +15,10 @@ pub(crate) fn check(claims: &Claims, required: &[String]) -> Result<(), Fault> {
         "scp"
     };
     let granted = claims
-        .texts(name, |scopes| scopes.split(' ').collect())?
+        .strings(name, |scopes| scopes.split(' ').collect())?
         .unwrap_or_default();
     match required.iter().find(|scope| !granted.contains(&scope.as_str())) {
-        Some(missing) => Err(Fault::Scope(missing.clone())),
+        Some(missing) => Err(TokenError::Scope(missing.clone())),
         None => Ok(()),
     }
 }
@@ -48,7 +48,7 @@ mod tests {
         ];
         for (claims, enough) in cases {
             let text = claims.to_string();
-            let claims = Claims::of_verified(text.as_bytes()).unwrap();
+            let claims = Claims::from_verified(text.as_bytes()).unwrap();
             assert_eq!(
                 check(&claims, &["read".to_owned(), "write".to_owned()]).is_ok(),
                 enough,

@@ -1,4 +1,5 @@
-//! When a token is valid: `exp`, `nbf` and `iat` against the clock, with a leeway for clocks that differ.
+//! Checks when a token is valid: `exp`, `nbf` and `iat` are compared with the clock. A leeway allows for clocks that
+//! differ.
 
 use std::time::Duration;
 
@@ -6,40 +7,45 @@ use serde_json::Number;
 use serde_json::Value;
 
 use super::Claims;
-use crate::fault::Fault;
+use crate::error::TokenError;
 
 /// The last second of the year 9999. A later time is a mistake, such as milliseconds for seconds.
 const LATEST: u64 = 253_402_300_799;
 
-/// What the settings say about times.
+/// The settings about times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimeRules {
-    /// How far the issuer's clock may be from ours.
+    /// The largest difference between the issuer's clock and ours.
     pub(crate) leeway: Duration,
-    /// How long a token may be valid, from `iat` and from now.
+    /// The longest time for which a token may be valid, from `iat` and from now.
     pub(crate) max_lifetime: Option<Duration>,
 }
 
 impl TimeRules {
-    /// Refuses a token that is not valid at `now`, in seconds since 1970, and says for how long the others still are,
-    /// without leeway. None: they don't expire, which has to be allowed.
-    pub(crate) fn check(self, claims: &Claims, allow_no_expiry: bool, now: u64) -> Result<Option<Duration>, Fault> {
+    /// Refuses a token that is not valid at `now`, in seconds since 1970. Returns its remaining lifetime, without
+    /// leeway, or `None` if it never expires, which must be allowed.
+    pub(crate) fn check(
+        self,
+        claims: &Claims,
+        allow_no_expiry: bool,
+        now: u64,
+    ) -> Result<Option<Duration>, TokenError> {
         let expiry = date(claims, "exp")?;
         let issued = date(claims, "iat")?;
         let not_before = date(claims, "nbf")?;
         let leeway = self.leeway.as_secs();
         if expiry.is_none() && !allow_no_expiry {
-            return Err(Fault::Claim("exp".to_owned(), "is missing"));
+            return Err(TokenError::Claim("exp".to_owned(), "is missing"));
         }
         // RFC 7519, section 4.1.4: not accepted "on or after" that time.
         if expiry.is_some_and(|expiry| now >= expiry.saturating_add(leeway)) {
-            return Err(Fault::Expired);
+            return Err(TokenError::Expired);
         }
         if not_before.is_some_and(|start| start > now.saturating_add(leeway)) {
-            return Err(Fault::NotYet("nbf"));
+            return Err(TokenError::NotYet("nbf"));
         }
         if issued.is_some_and(|issued| issued > now.saturating_add(leeway)) {
-            return Err(Fault::NotYet("iat"));
+            return Err(TokenError::NotYet("iat"));
         }
         if let Some(max) = self.max_lifetime {
             self.check_lifetime(max.as_secs(), issued, expiry, now)?;
@@ -47,25 +53,27 @@ impl TimeRules {
         Ok(expiry.map(|expiry| Duration::from_secs(expiry.saturating_sub(now))))
     }
 
-    fn check_lifetime(self, max: u64, issued: Option<u64>, expiry: Option<u64>, now: u64) -> Result<(), Fault> {
+    fn check_lifetime(self, max: u64, issued: Option<u64>, expiry: Option<u64>, now: u64) -> Result<(), TokenError> {
         let Some(expiry) = expiry else {
-            return Err(Fault::Token("never expires (settings: max_lifetime)"));
+            return Err(TokenError::Token("never expires (settings: max_lifetime)"));
         };
         if issued.is_some_and(|issued| expiry.saturating_sub(issued) > max) {
-            return Err(Fault::Token("was issued for too long a time (settings: max_lifetime)"));
+            return Err(TokenError::Token(
+                "was issued for too long a time (settings: max_lifetime)",
+            ));
         }
         if expiry.saturating_sub(now) > max.saturating_add(self.leeway.as_secs()) {
-            return Err(Fault::Token("expires too late (settings: max_lifetime)"));
+            return Err(TokenError::Token("expires too late (settings: max_lifetime)"));
         }
         Ok(())
     }
 }
 
-/// A `NumericDate` (RFC 7519, section 2) in whole seconds. A fraction is allowed and cut off, which ends a token early.
-/// Text, `null`, a negative number or one past the year 9999 is refused: skipping it would skip the check
+/// Reads a `NumericDate` (RFC 7519, section 2) in whole seconds. A fraction is cut off, so that a token ends early. A
+/// string, `null`, a negative number or a time past the year 9999 is refused, since skipping it would skip the check
 /// (CVE-2026-25537).
-fn date(claims: &Claims, name: &str) -> Result<Option<u64>, Fault> {
-    let malformed = || Fault::Claim(name.to_owned(), "is not a number of seconds since 1970");
+fn date(claims: &Claims, name: &str) -> Result<Option<u64>, TokenError> {
+    let malformed = || TokenError::Claim(name.to_owned(), "is not a number of seconds since 1970");
     match claims.registered(name) {
         None => Ok(None),
         Some(Value::Number(number)) => seconds(number).map(Some).ok_or_else(malformed),
@@ -94,11 +102,11 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
 
     fn check(rules: TimeRules, claims: &str) -> Result<Option<u64>, String> {
-        let claims = Claims::of_verified(claims.as_bytes()).unwrap();
+        let claims = Claims::from_verified(claims.as_bytes()).unwrap();
         rules
             .check(&claims, false, NOW)
             .map(|left| left.map(|left| left.as_secs()))
-            .map_err(|fault| fault.to_string())
+            .map_err(|error| error.to_string())
     }
 
     const RULES: TimeRules = TimeRules {
@@ -107,7 +115,7 @@ mod tests {
     };
 
     #[test]
-    fn times_hold_up_to_the_leeway_and_not_a_second_longer() {
+    fn times_are_valid_up_to_the_leeway_and_not_a_second_longer() {
         let cases = [
             (r#"{"exp": 1800000100}"#, Some(100)),
             (r#"{"exp": 1800000100.75}"#, Some(100)),
@@ -130,7 +138,7 @@ mod tests {
 
     /// Security case 10.
     #[test]
-    fn what_is_no_numeric_date_is_refused_wherever_it_stands() {
+    fn a_time_that_is_not_a_numeric_date_is_refused_in_every_claim() {
         let bad = [
             "\"1800000100\"",
             "\"999999999999\"",
@@ -184,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_expiry_is_accepted_only_where_the_settings_say_so() {
-        let none = Claims::of_verified(b"{}").unwrap();
-        let null = Claims::of_verified(br#"{"exp": null}"#).unwrap();
+    fn a_token_without_expiry_is_accepted_only_if_the_settings_allow_it() {
+        let none = Claims::from_verified(b"{}").unwrap();
+        let null = Claims::from_verified(br#"{"exp": null}"#).unwrap();
         assert!(matches!(RULES.check(&none, true, NOW), Ok(None)));
         assert!(RULES.check(&null, true, NOW).is_err());
         assert!(RULES.check(&none, false, NOW).is_err());

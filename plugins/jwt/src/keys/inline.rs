@@ -1,5 +1,5 @@
-//! Keys that stand in the settings: a JWK Set, one JWK, or PEM, whichever the text turns out to be. A setting that names
-//! a file arrives as the file's content.
+//! Keys in the settings: a JWK Set, a JWK or PEM, whichever the text contains. A setting that names a file arrives as
+//! the content of the file.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,12 +29,12 @@ impl InlineKeys {
     }
 }
 
-/// Reads keys from a text. What is neither JSON nor PEM is an error and never a secret.
+/// Reads keys from a text. Anything but JSON and PEM is an error, and is never used as a secret.
 pub(crate) fn parse(text: &str) -> Result<KeySet<'static>, String> {
     if text.trim_ascii_start().starts_with('{') {
         return jwks(text);
     }
-    if text.contains(pem::MARK) {
+    if text.contains(pem::BEGIN) {
         return pem::parse(text).map(KeySet::of);
     }
     Err("it is neither a JWK Set nor public keys in PEM".to_owned())
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_recognised_in_each_form() {
+    fn keys_are_recognised_in_every_form() {
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": "x".repeat(43), "kid": "a"});
         let set = json!({"keys": [jwk, jwk]});
         assert_eq!(count(set.clone()), Ok(2));

@@ -1,6 +1,6 @@
-//! One public key: what a JWK says (RFC 7517), and which algorithms it may verify for that reason.
+//! A single public key. Its JWK (RFC 7517) decides which algorithms it may verify.
 //!
-//! A key is bound to algorithms by its type first, and by `alg`, `use` and `key_ops` after that. So no token turns a
+//! A key is bound to algorithms by its type first, and then by `alg`, `use` and `key_ops`. Thus no token can turn a
 //! public key into a shared secret (CVE-2026-39999, CVE-2026-22817).
 
 use portcullis_sdk::crypto::Algorithm;
@@ -10,10 +10,11 @@ use serde::Serialize;
 use crate::algorithm::AlgorithmSet;
 use crate::text::Text;
 
-/// How long an id may be. It is kept in the gateway's cache and compared with the id that a token names.
+/// The longest key id, in bytes. It is kept in the gateway's cache and compared with the id that a token names.
 const MAX_ID: usize = 256;
 
-/// The members of a JWK that matter. Private parts and certificates are not among them, and so go no further.
+/// The relevant members of a JWK. Private parts and certificates are not among them, so they are never stored or passed
+/// on.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Jwk<'a> {
     #[serde(borrow)]
@@ -46,7 +47,7 @@ pub(crate) struct Key<'a> {
 }
 
 impl<'a> TryFrom<Jwk<'a>> for Key<'a> {
-    /// Why it can't verify a signature here.
+    /// The reason why the key can't verify signatures here.
     type Error = &'static str;
 
     fn try_from(jwk: Jwk<'a>) -> Result<Self, Self::Error> {
@@ -61,7 +62,7 @@ impl<'a> TryFrom<Jwk<'a>> for Key<'a> {
             return Err("is not for verifying (key_ops)");
         }
         if jwk.kid.as_deref().is_some_and(|id| id.len() > MAX_ID) {
-            return Err("has too long an id (kid)");
+            return Err("has an id that is too long (kid)");
         }
         let by_type = jwk.algorithms_by_type()?;
         let algorithms = match jwk.alg.as_deref() {
@@ -79,11 +80,11 @@ impl<'a> TryFrom<Jwk<'a>> for Key<'a> {
 }
 
 impl Jwk<'_> {
-    /// What the key's type and curve allow (RFC 7518, section 3.1; RFC 8037, section 3.1), if its numbers have the length
-    /// of the type.
+    /// The algorithms that the type and the curve of the key allow (RFC 7518, section 3.1; RFC 8037, section 3.1), if
+    /// its numbers have the right lengths.
     fn algorithms_by_type(&self) -> Result<AlgorithmSet, &'static str> {
         let crv = self.crv.as_deref();
-        let (algorithms, whole) = match (&*self.kty, crv) {
+        let (algorithms, complete) = match (&*self.kty, crv) {
             ("RSA", _) => (
                 AlgorithmSet::RSA,
                 is_modulus(self.n.as_ref()) && is_exponent(self.e.as_ref()),
@@ -97,14 +98,14 @@ impl Jwk<'_> {
                 has_bytes(self.x.as_ref(), 48) && has_bytes(self.y.as_ref(), 48),
             ),
             ("OKP", Some("Ed25519")) => (AlgorithmSet::of(&[Algorithm::Ed25519]), has_bytes(self.x.as_ref(), 32)),
-            // A secret that is published is none, and an HMAC key that could come by this way would let a token choose it.
-            ("oct", _) => return Err("is a shared secret (kty oct); HMAC takes the setting secret"),
+            // A published secret is not secret, and an HMAC key from here would let a token choose HMAC.
+            ("oct", _) => return Err("is a shared secret (kty oct); for HMAC, use the setting secret"),
             _ => return Err("is of a type or curve that is not supported (kty, crv)"),
         };
-        if whole {
+        if complete {
             Ok(algorithms)
         } else {
-            Err("lacks a number of its type, or has one of the wrong length")
+            Err("lacks a number that its type needs, or has one of the wrong length")
         }
     }
 
@@ -127,24 +128,24 @@ impl Jwk<'_> {
     }
 }
 
-/// Whether this is base64url of so many bytes, by its length; the gateway reads the number itself.
+/// Returns whether this is base64url of `bytes` bytes, judged by its length. The gateway decodes the number.
 fn has_bytes(number: Option<&Text<'_>>, bytes: usize) -> bool {
-    number.is_some_and(|number| number.len() == encoded(bytes))
+    number.is_some_and(|number| number.len() == encoded_len(bytes))
 }
 
-/// Whether this is a modulus of 2048 to 8192 bits, which is what the gateway takes.
+/// Returns whether this is a modulus of 2048 to 8192 bits, the sizes that the gateway accepts.
 fn is_modulus(number: Option<&Text<'_>>) -> bool {
-    // Some providers put a zero byte in front.
-    number.is_some_and(|number| (encoded(256)..=encoded(1025)).contains(&number.len()))
+    // Some providers add a zero byte in front.
+    number.is_some_and(|number| (encoded_len(256)..=encoded_len(1025)).contains(&number.len()))
 }
 
-/// Whether this is an exponent of up to 64 bits; 65537 is the usual one.
+/// Returns whether this is an exponent of up to 64 bits; the usual one is 65537.
 fn is_exponent(number: Option<&Text<'_>>) -> bool {
-    number.is_some_and(|number| (1..=encoded(8)).contains(&number.len()))
+    number.is_some_and(|number| (1..=encoded_len(8)).contains(&number.len()))
 }
 
-/// How long so many bytes are in base64url without padding.
-const fn encoded(bytes: usize) -> usize {
+/// The length of `bytes` bytes in base64url without padding.
+const fn encoded_len(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
 
@@ -176,7 +177,7 @@ mod tests {
 
     /// Security cases 7 and 8.
     #[test]
-    fn the_type_of_a_key_says_what_it_verifies() {
+    fn the_type_of_a_key_decides_what_it_verifies() {
         let p384 = json!({"kty": "EC", "crv": "P-384", "x": "x".repeat(64), "y": "y".repeat(64)});
         let ed25519 = json!({"kty": "OKP", "crv": "Ed25519", "x": "x".repeat(43)});
         let cases = [
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_for_verifying_signatures_is_none() {
+    fn a_key_that_is_not_for_verifying_signatures_is_an_error() {
         let cases = [
             with(rsa(), "alg", "HS256"),
             with(rsa(), "alg", "ES256"),
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn private_parts_and_certificates_go_no_further() {
+    fn private_parts_and_certificates_are_dropped() {
         let jwk = with(with(with(rsa(), "d", "private"), "x5c", json!(["cert"])), "use", "sig").to_string();
         let jwk: Jwk<'_> = serde_json::from_str(&jwk).unwrap();
         let names = serde_json::to_value(jwk.into_owned()).unwrap();

@@ -1,5 +1,5 @@
-//! Where an issuer's keys come from, and whether one of them signed a token. The gateway does the arithmetic
-//! (`crypto.verify`); which key may be asked for which token is decided here.
+//! The keys of an issuer. The gateway verifies signatures (`crypto.verify`); this module decides which key is used for
+//! which token.
 
 pub(crate) mod inline;
 pub(crate) mod jwk;
@@ -11,12 +11,12 @@ pub(crate) mod set;
 use portcullis_sdk::crypto;
 use portcullis_sdk::log;
 
-use crate::fault::Fault;
+use crate::error::TokenError;
 use crate::jws::Jws;
-use crate::text::shown;
+use crate::text::quoted;
 use jwk::Key;
-use remote::Freshness;
 use remote::Provider;
+use remote::RefreshPolicy;
 use secret::SharedSecret;
 use set::Candidates;
 use set::KeySet;
@@ -24,69 +24,69 @@ use set::KeySet;
 /// The keys of one issuer.
 #[derive(Clone, Debug)]
 pub(crate) enum Keys {
-    /// They stand in the settings.
+    /// Keys in the settings.
     Inline(KeySet<'static>),
-    /// The issuer publishes them.
+    /// Keys that the issuer publishes.
     Remote(Provider),
-    /// One secret, shared with the issuer.
+    /// A secret that is shared with the issuer.
     Secret(SharedSecret),
 }
 
 impl Keys {
-    /// Refuses a token that none of the keys signed. `issuer` is for the log.
-    pub(crate) fn verify(&self, jws: &Jws<'_>, issuer: &str, freshness: &Freshness) -> Result<(), Fault> {
+    /// Refuses a token that none of the keys signed. The name of the issuer is for the log.
+    pub(crate) fn verify(&self, jws: &Jws<'_>, issuer: &str, policy: &RefreshPolicy) -> Result<(), TokenError> {
         match self {
-            Self::Inline(keys) => signed_by(keys, jws, issuer).map_err(|unsigned| unsigned.fault),
-            Self::Remote(provider) => provider.verify(jws, issuer, freshness),
-            Self::Secret(secret) if holds(jws, secret.jwk()) => Ok(()),
-            Self::Secret(_) => Err(Fault::Signature(issuer.to_owned())),
+            Self::Inline(keys) => signed_by(keys, jws, issuer).map_err(|failed| failed.error),
+            Self::Remote(provider) => provider.verify(jws, issuer, policy),
+            Self::Secret(secret) if verifies(jws, secret.jwk()) => Ok(()),
+            Self::Secret(_) => Err(TokenError::Signature(issuer.to_owned())),
         }
     }
 }
 
-/// Why none of the keys signed a token, and whether newer keys might have.
-struct Unsigned {
-    fault: Fault,
-    keys_may_be_old: bool,
+/// Why no key verified a token, and whether newer keys might.
+struct NotVerified {
+    error: TokenError,
+    keys_may_be_stale: bool,
 }
 
-fn signed_by(keys: &KeySet<'_>, jws: &Jws<'_>, issuer: &str) -> Result<(), Unsigned> {
+fn signed_by(keys: &KeySet<'_>, jws: &Jws<'_>, issuer: &str) -> Result<(), NotVerified> {
     let (candidates, named) = match keys.candidates(jws) {
-        Candidates::Misused => {
-            let fault = Fault::Token("has an algorithm that its key is not for");
-            return Err(Unsigned {
-                fault,
-                keys_may_be_old: false,
+        Candidates::WrongAlgorithm => {
+            let error = TokenError::Token("has an algorithm that its key is not for");
+            return Err(NotVerified {
+                error,
+                keys_may_be_stale: false,
             });
         }
         Candidates::Named(keys) => (keys, true),
         Candidates::Possible(keys) => (keys, false),
     };
-    if candidates.iter().any(|key| holds(jws, &key.json())) {
+    if candidates.iter().any(|key| verifies(jws, &key.json())) {
         return Ok(());
     }
-    let fault = match &jws.key_id {
-        Some(id) if candidates.is_empty() => Fault::Key {
+    let error = match &jws.key_id {
+        Some(id) if candidates.is_empty() => TokenError::Key {
             issuer: issuer.to_owned(),
-            kid: shown(id),
+            kid: quoted(id),
         },
-        _ => Fault::Signature(issuer.to_owned()),
+        _ => TokenError::Signature(issuer.to_owned()),
     };
-    Err(Unsigned {
-        fault,
-        keys_may_be_old: !named,
+    Err(NotVerified {
+        error,
+        keys_may_be_stale: !named,
     })
 }
 
 impl Key<'_> {
-    /// The key as the gateway takes it.
+    /// The key as JSON, as the gateway takes it.
     fn json(&self) -> String {
-        // A struct of texts has a JSON form; an empty key would verify nothing.
+        // A struct of strings can always be serialized. An empty key would verify nothing.
         serde_json::to_string(&self.jwk).unwrap_or_default()
     }
 }
 
-fn holds(jws: &Jws<'_>, jwk: &str) -> bool {
+fn verifies(jws: &Jws<'_>, jwk: &str) -> bool {
     crypto::verify(jws.algorithm, jwk, jws.message, &jws.signature).unwrap_or_else(|reason| {
         log::warn(format!("a key can't be used: {reason}"));
         false

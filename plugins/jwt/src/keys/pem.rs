@@ -1,4 +1,5 @@
-//! Public keys in PEM, turned into JWKs: RSA, P-256, P-384 and Ed25519 (RFC 7468, section 13; RFC 8017, appendix A.1.1).
+//! Converts public keys in PEM into JWKs: RSA, P-256, P-384 and Ed25519 (RFC 7468, section 13; RFC 8017, appendix
+//! A.1.1). Certificates and private keys are errors that say how to extract the public key.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -14,18 +15,18 @@ use super::jwk::Jwk;
 use super::jwk::Key;
 use crate::text::Text;
 
-/// What every PEM text has, and no JWK Set and no sensible secret.
-pub(crate) const MARK: &str = "-----BEGIN ";
+/// The beginning of every PEM block, which no JWK Set and no reasonable secret contains.
+pub(crate) const BEGIN: &str = "-----BEGIN ";
 
-/// Reads every public key of a PEM text. They have no ids, so a token's id says nothing about them.
+/// Reads every public key of a PEM text. The keys have no ids, so they are tried for tokens with any id.
 pub(crate) fn parse(text: &str) -> Result<Vec<Key<'static>>, String> {
     let blocks = text
-        .match_indices(MARK)
+        .match_indices(BEGIN)
         .map(|(start, _)| text.get(start..).unwrap_or_default());
     blocks.map(key).collect()
 }
 
-/// The key in the block that starts here.
+/// Reads the key in the PEM block at the start of `text`.
 fn key(text: &str) -> Result<Key<'static>, String> {
     let end = text
         .find("-----END ")

@@ -1,5 +1,5 @@
-//! A secret shared with the issuer, the one kind of key that HMAC is verified with. Nothing becomes one unless the
-//! operator wrote it as the setting `secret`.
+//! A secret that is shared with the issuer, which is the only kind of key for HMAC. Only the setting `secret` makes
+//! one.
 
 use std::fmt;
 
@@ -17,14 +17,14 @@ use serde::Deserialize;
 use super::pem;
 use crate::algorithm::AlgorithmSet;
 
-/// How a secret is written.
+/// How a secret is encoded.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SecretEncoding {
     /// In base64 or base64url, with or without padding.
     Base64,
-    /// As it is.
+    /// As plain text.
     #[default]
     Text,
 }
@@ -39,8 +39,8 @@ pub(crate) struct SharedSecret {
 impl SharedSecret {
     pub(crate) fn new(secret: &Secret, encoding: SecretEncoding) -> Result<Self, &'static str> {
         let text = secret.expose();
-        // A public key taken for a secret is known to everybody (CVE-2026-34950).
-        if text.contains(pem::MARK) || text.trim_ascii_start().starts_with('{') {
+        // A public key used as a secret would be known to everyone (CVE-2026-34950).
+        if text.contains(pem::BEGIN) || text.trim_ascii_start().starts_with('{') {
             return Err("secret: it is a key in PEM or JWK form, not a secret; use pem or jwks");
         }
         let bytes = match encoding {
@@ -55,12 +55,12 @@ impl SharedSecret {
         Ok(Self { jwk, algorithms })
     }
 
-    /// What the secret is long enough for.
+    /// The algorithms for which the secret is long enough.
     pub(crate) const fn algorithms(&self) -> AlgorithmSet {
         self.algorithms
     }
 
-    /// The secret as the gateway takes it.
+    /// The secret as a JWK, as the gateway takes it.
     pub(crate) fn jwk(&self) -> &str {
         &self.jwk
     }
@@ -155,7 +155,7 @@ mod tests {
 
     /// Security cases 7 and 8.
     #[test]
-    fn a_public_key_is_no_secret() {
+    fn a_public_key_is_not_accepted_as_a_secret() {
         let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n";
         let indented = format!("\n \t{pem}");
         for text in [pem, &indented, r#" {"keys":[],"padding":"xxxxxxxxxxxxxxxxxxxxxxxx"}"#] {

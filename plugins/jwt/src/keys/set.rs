@@ -1,4 +1,4 @@
-//! The public keys of an issuer, and which of them may have signed a token.
+//! The public keys of an issuer. A token is verified only with keys of its id and its algorithm.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -7,29 +7,29 @@ use super::jwk::Jwk;
 use super::jwk::Key;
 use crate::jws::Jws;
 
-/// How many keys an issuer may have.
+/// The maximum number of keys of an issuer.
 const MAX_KEYS: usize = 100;
 
-/// How many keys are tried for a token that doesn't say which: each try is a signature to verify.
+/// The maximum number of keys that are tried for a token that names none. Each try verifies a signature.
 const MAX_TRIES: usize = 5;
 
-/// Some public keys.
+/// A set of public keys.
 #[derive(Clone, Debug)]
 pub(crate) struct KeySet<'a>(Vec<Key<'a>>);
 
 /// The keys that may have signed a token.
 pub(crate) enum Candidates<'k> {
-    /// The key that the token names is not for its algorithm.
-    Misused,
-    /// These, by the id that the token names.
+    /// The key that the token names is for another algorithm.
+    WrongAlgorithm,
+    /// The keys that the token names by their id.
     Named(Vec<&'k Key<'k>>),
-    /// Perhaps these, since the token names none or keys have no id; there may be none at all.
+    /// Keys that are possible because the token names none, or because they have no id. There may be none.
     Possible(Vec<&'k Key<'k>>),
 }
 
 impl<'a> KeySet<'a> {
-    /// Reads a JWK Set (RFC 7517, section 5). A key that is not for verifying signatures is left out, as the section
-    /// asks; a set in which no key is left is an error.
+    /// Parses a JWK Set (RFC 7517, section 5). Keys that are not for verifying signatures are left out, as that section
+    /// asks. A set without any other keys is an error.
     pub(crate) fn parse(json: &'a str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct JwkSet<'a> {
@@ -39,7 +39,10 @@ impl<'a> KeySet<'a> {
         let set: JwkSet<'a> =
             serde_json::from_str(json).map_err(|_| "it is not a JWK Set, an object with a list of keys".to_owned())?;
         if set.keys.len() > MAX_KEYS {
-            return Err(format!("it has {} keys; at most {MAX_KEYS} are taken", set.keys.len()));
+            return Err(format!(
+                "it has {} keys; at most {MAX_KEYS} are allowed",
+                set.keys.len()
+            ));
         }
         let (mut keys, mut reason) = (Vec::new(), "");
         for key in set.keys {
@@ -48,7 +51,7 @@ impl<'a> KeySet<'a> {
                 .and_then(Key::try_from)
             {
                 Ok(key) => keys.push(key),
-                Err(unfit) => reason = unfit,
+                Err(problem) => reason = problem,
             }
         }
         match (keys.is_empty(), reason) {
@@ -58,7 +61,7 @@ impl<'a> KeySet<'a> {
         }
     }
 
-    /// Takes keys that are known to verify signatures.
+    /// Makes a set of keys that are known to verify signatures.
     pub(crate) fn of(keys: Vec<Key<'a>>) -> Self {
         Self(keys)
     }
@@ -79,27 +82,20 @@ impl<'a> KeySet<'a> {
         )
     }
 
-    /// The keys that may have signed this token. An id is compared and never used for anything else.
+    /// The keys that may have signed this token. An id is compared with known ids and never used for anything else.
     pub(crate) fn candidates(&self, jws: &Jws<'_>) -> Candidates<'_> {
         let fits = |key: &&Key<'_>| key.algorithms.contains(jws.algorithm);
         let has_id = |key: &&Key<'_>| jws.key_id.is_some() && key.jwk.kid.as_deref() == jws.key_id.as_deref();
         if self.0.iter().any(|key| has_id(&key)) {
             let named: Vec<_> = self.0.iter().filter(has_id).filter(fits).take(MAX_TRIES).collect();
             return if named.is_empty() {
-                Candidates::Misused
+                Candidates::WrongAlgorithm
             } else {
                 Candidates::Named(named)
             };
         }
-        let may_be_meant = |key: &&Key<'_>| jws.key_id.is_none() || key.jwk.kid.is_none();
-        Candidates::Possible(
-            self.0
-                .iter()
-                .filter(may_be_meant)
-                .filter(fits)
-                .take(MAX_TRIES)
-                .collect(),
-        )
+        let is_possible = |key: &&Key<'_>| jws.key_id.is_none() || key.jwk.kid.is_none();
+        Candidates::Possible(self.0.iter().filter(is_possible).filter(fits).take(MAX_TRIES).collect())
     }
 }
 
@@ -125,7 +121,7 @@ mod tests {
         format!(r#"{{"keys":[{}],"more":1}}"#, keys.join(","))
     }
 
-    /// What is found for a token: `named 0`, `possible 1 2`, `misused`.
+    /// The keys that are found for a token: `named 0`, `possible 1 2`, `wrong algorithm`.
     fn found(set: &KeySet<'_>, header: &str) -> String {
         let token = format!("{}.e30.", BASE64_URL_SAFE_NO_PAD.encode(header));
         let places = |keys: Vec<&Key<'_>>| {
@@ -133,7 +129,7 @@ mod tests {
             keys.iter().map(|key| format!(" {}", place(key))).collect::<String>()
         };
         match set.candidates(&Jws::parse(&token).unwrap()) {
-            Candidates::Misused => "misused".to_owned(),
+            Candidates::WrongAlgorithm => "wrong algorithm".to_owned(),
             Candidates::Named(keys) => format!("named{}", places(keys)),
             Candidates::Possible(keys) => format!("possible{}", places(keys)),
         }
@@ -154,8 +150,8 @@ mod tests {
             (r#"{"alg":"PS512","kid":"a"}"#, "named 0"),
             (r#"{"alg":"ES256","kid":"a"}"#, "named 2"),
             (r#"{"alg":"ES256","kid":"..\/..\/dev\/null"}"#, "named 3"),
-            (r#"{"alg":"PS256","kid":"b"}"#, "misused"),
-            (r#"{"alg":"HS256","kid":"b"}"#, "misused"),
+            (r#"{"alg":"PS256","kid":"b"}"#, "wrong algorithm"),
+            (r#"{"alg":"HS256","kid":"b"}"#, "wrong algorithm"),
             (r#"{"alg":"RS256"}"#, "possible 0 1 4"),
             (r#"{"alg":"ES256"}"#, "possible 2 3"),
             (r#"{"alg":"ES384"}"#, "possible"),
@@ -170,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_handful_of_keys_is_tried() {
+    fn only_a_few_keys_are_tried() {
         let set = set(&vec![ec(""); 20]);
         assert_eq!(
             found(&KeySet::parse(&set).unwrap(), r#"{"alg":"ES256"}"#),
@@ -179,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_other_kinds_are_left_out() {
+    fn unusable_keys_are_left_out() {
         let oct = r#"{"kty":"oct","k":"c2VjcmV0","alg":"HS256","kid":"a"}"#.to_owned();
         let keys = [
             oct,

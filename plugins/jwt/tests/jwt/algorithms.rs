@@ -1,4 +1,4 @@
-//! Which signatures hold, and that nothing but the key's own algorithm makes one hold.
+//! Which signatures are valid. Only the algorithm of the key itself can make one valid.
 
 use serde_json::Value;
 use serde_json::json;
@@ -37,14 +37,14 @@ fn every_algorithm_verifies_with_and_without_a_key_id() {
         for algorithm in algorithms {
             for header in [json!({"alg": algorithm, "kid": kid}), json!({"alg": algorithm})] {
                 let token = signer.token(&header, &claims());
-                assert_eq!(said(ask(&with_keys(every_key()), &token)), "alice", "{header}");
+                assert_eq!(summary(ask(&with_keys(every_key()), &token)), "alice", "{header}");
             }
         }
     }
     let shared = Signer::Secret(SECRET.into());
     for algorithm in ["HS256", "HS384", "HS512"] {
         let token = shared.token(&json!({"alg": algorithm, "kid": "any"}), &claims());
-        assert_eq!(said(ask(&with_secret(SECRET), &token)), "alice", "{algorithm}");
+        assert_eq!(summary(ask(&with_secret(SECRET), &token)), "alice", "{algorithm}");
     }
 }
 
@@ -69,7 +69,7 @@ fn a_changed_token_does_not_verify() {
     }
 }
 
-/// Security case 7: the public key, which everybody has, taken for an HMAC secret (CVE-2026-39999 in APISIX).
+/// Security case 7: the public key, which everyone has, is used as an HMAC secret (CVE-2026-39999 in APISIX).
 #[test]
 fn a_public_key_is_never_an_hmac_secret() {
     let _host = host();
@@ -100,9 +100,9 @@ fn a_public_key_is_never_an_hmac_secret() {
     }
 }
 
-/// Security case 8: a key without `alg` has what its type allows, and a shared secret that a JWK Set holds is none.
+/// Security case 8: a key without `alg` has the algorithms of its type, and a shared secret in a JWK Set is ignored.
 #[test]
-fn a_key_without_alg_is_bound_by_its_type_and_a_published_secret_is_none() {
+fn a_key_without_alg_is_bound_by_its_type_and_a_published_secret_is_ignored() {
     let _host = host();
     let oct = Signer::Secret(SECRET.into());
     let mut published = oct.jwk_with_id("oct");
@@ -166,7 +166,7 @@ fn unsigned_tokens_are_refused() {
     expect(ask(&settings(), &unsigned), "401 invalid_token: no key");
 }
 
-/// Security case 33: signatures that are no two numbers of the curve's size, or are zero (CVE-2022-21449).
+/// Security case 33: signatures that are not two numbers of the curve's size, or that are zero (CVE-2022-21449).
 #[test]
 fn ecdsa_signatures_of_a_wrong_length_or_of_zeros_do_not_verify() {
     let _host = host();
@@ -196,11 +196,11 @@ fn only_listed_algorithms_are_accepted() {
     let _host = host();
     let settings = with_issuer(with_keys(every_key()), "algorithms", json!(["ES256", "EdDSA"]));
     assert_eq!(
-        said(ask(&settings, &P256.token(&json!({"alg": "ES256"}), &claims()))),
+        summary(ask(&settings, &P256.token(&json!({"alg": "ES256"}), &claims()))),
         "alice"
     );
     assert_eq!(
-        said(ask(&settings, &ED25519.token(&json!({"alg": "EdDSA"}), &claims()))),
+        summary(ask(&settings, &ED25519.token(&json!({"alg": "EdDSA"}), &claims()))),
         "alice"
     );
     for algorithm in ["RS256", "PS256", "RS512"] {
@@ -213,11 +213,11 @@ fn only_listed_algorithms_are_accepted() {
 }
 
 #[test]
-fn a_key_is_used_for_the_purpose_that_it_states() {
+fn a_key_is_used_only_for_its_stated_purpose() {
     let _host = host();
     let rsa = |name, value| with_keys(json!({"keys": [with(RSA.jwk_with_id("rsa"), name, value), P256.jwk()]}));
     let ask_with = |settings: &Value, algorithm| {
-        said(ask(
+        summary(ask(
             settings,
             &RSA.token(&json!({"alg": algorithm, "kid": "rsa"}), &claims()),
         ))

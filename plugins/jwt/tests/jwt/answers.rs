@@ -1,4 +1,5 @@
-//! What the client and the operator's log hear (RFC 6750, section 3), and what neither ever hears.
+//! What the client and the operator's log are told (RFC 6750, section 3). The tests also cover what neither may ever
+//! contain.
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ fn without_a_token_the_challenge_has_no_error() {
 }
 
 #[test]
-fn a_bad_token_is_told_what_was_wrong_in_fixed_words() {
+fn the_client_is_told_what_was_wrong_in_fixed_words() {
     let _host = host();
     let cases = [
         (with(claims(), "exp", NOW - 100), "The token has expired"),
@@ -107,7 +108,7 @@ fn a_token_is_taken_from_the_configured_places_only() {
         get().query(format!("a=b&access_token={}", token())),
     ];
     for request in found {
-        assert_eq!(said(send(&settings, request)), "alice");
+        assert_eq!(summary(send(&settings, request)), "alice");
     }
     let elsewhere = [
         get().header("Authorization", format!("Bearer {}", token())),
@@ -115,7 +116,7 @@ fn a_token_is_taken_from_the_configured_places_only() {
         get().query(format!("token={}", token())),
     ];
     for request in elsewhere {
-        assert_eq!(said(send(&settings, request)), "pass");
+        assert_eq!(summary(send(&settings, request)), "pass");
     }
 }
 
@@ -130,7 +131,7 @@ fn a_token_that_is_not_a_jwt_is_left_to_the_next_authenticator() {
         "a.b.c",
         &encrypted,
     ] {
-        assert_eq!(said(ask(&settings(), opaque)), "pass invalid_token", "{opaque}");
+        assert_eq!(summary(ask(&settings(), opaque)), "pass invalid_token", "{opaque}");
     }
 }
 
@@ -148,7 +149,7 @@ fn a_token_of_another_issuer_is_refused_or_left_to_the_next_authenticator() {
             ask(&settings(), &token),
             "401 invalid_token: the token is of an issuer that is not configured",
         );
-        assert_eq!(said(ask(&passing, &token)), "pass invalid_token");
+        assert_eq!(summary(ask(&passing, &token)), "pass invalid_token");
     }
     let expired = P256.token(&header(), &with(claims(), "exp", 1));
     expect(ask(&passing, &expired), "401 invalid_token: the token has expired");
@@ -156,7 +157,7 @@ fn a_token_of_another_issuer_is_refused_or_left_to_the_next_authenticator() {
     expect(ask(&passing, &forged), "401 invalid_token: no key");
 }
 
-/// Security case 9: a token does not bring its own key (CVE-2026-27962), and asks for nothing that is not understood.
+/// Security case 9: a token can't bring its own key (CVE-2026-27962), nor ask for extensions that are not supported.
 #[test]
 fn keys_and_extensions_in_the_header_are_not_used() {
     let host = host();
@@ -173,7 +174,7 @@ fn keys_and_extensions_in_the_header_are_not_used() {
         let forged = thief.token(&without(with(header(), name, value.clone()), "kid"), &claims());
         expect(ask(&settings(), &forged), "401 invalid_token: no key");
         assert_eq!(
-            said(ask(&settings(), &P256.token(&with(header(), name, value), &claims()))),
+            summary(ask(&settings(), &P256.token(&with(header(), name, value), &claims()))),
             "alice"
         );
     }
@@ -195,7 +196,7 @@ fn keys_and_extensions_in_the_header_are_not_used() {
 
 /// Security cases 35, 40 and 26.
 #[test]
-fn nothing_of_a_token_is_written_down() {
+fn no_part_of_a_token_is_logged_or_returned() {
     let host = host();
     let kids = [
         "../../../../dev/null",
@@ -208,7 +209,7 @@ fn nothing_of_a_token_is_written_down() {
         let token = P256.token(&with(header(), "kid", kid), &with(claims(), "sub", "root-of-all"));
         let answer = ask(&settings(), &token);
         let shown = format!("{answer:?} {:?}", host.log());
-        let reason = said(answer);
+        let reason = summary(answer);
         assert!(
             reason.starts_with("401 invalid_token: no key of https://id.example.org has the id \""),
             "{reason}"
@@ -232,18 +233,18 @@ fn a_decision_is_reused_for_five_minutes_at_most_and_not_beyond_the_token() {
     assert_eq!(valid_for(&settings(), &with(claims(), "exp", NOW + 3600)), seconds(300));
     assert_eq!(valid_for(&with(settings(), "reuse", "20s"), &claims()), seconds(20));
     assert_eq!(valid_for(&with(settings(), "reuse", 0), &claims()), None);
-    // On the leeway alone: accepted, and asked again each time.
+    // Within the leeway the token is accepted, but the decision is not reused.
     assert_eq!(valid_for(&settings(), &with(claims(), "exp", NOW)), None);
     assert_eq!(valid_for(&settings(), &with(claims(), "exp", NOW - 30)), None);
-    let for_ever = with_issuer(settings(), "insecure_no_expiry", true);
-    assert_eq!(valid_for(&for_ever, &without(claims(), "exp")), seconds(300));
+    let without_expiry = with_issuer(settings(), "insecure_no_expiry", true);
+    assert_eq!(valid_for(&without_expiry, &without(claims(), "exp")), seconds(300));
 }
 
 #[test]
-fn only_the_configured_places_are_looked_at() {
+fn only_the_configured_places_are_read() {
     let _host = host();
     let jwt = portcullis_sdk::testing::configure::<portcullis_plugin_jwt::Jwt>(&settings().to_string()).unwrap();
     let request = get().header("authorization", format!("Bearer {}", token())).build();
     portcullis_sdk::Authenticator::authenticate(&jwt, &request).unwrap();
-    assert_eq!(request.asked(), ["header authorization"]);
+    assert_eq!(request.attributes_read(), ["header authorization"]);
 }

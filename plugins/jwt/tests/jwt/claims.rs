@@ -1,4 +1,4 @@
-//! What claims a token must have, and what becomes of them.
+//! Which claims a token must have, and what their values lead to. The signatures are valid throughout.
 
 use portcullis_sdk::User;
 use serde_json::Value;
@@ -12,7 +12,7 @@ fn expect_claims(settings: &Value, claims: &Value, expected: &str) {
     expect(ask(settings, &P256.token(&header(), claims)), expected);
 }
 
-/// A token whose payload is this very text.
+/// Makes a token whose payload is exactly this text.
 fn raw(payload: &str) -> String {
     P256.sign("ES256", &header().to_string(), payload.as_bytes())
 }
@@ -110,7 +110,7 @@ fn any_or_every_audience_must_be_named() {
     }
 }
 
-/// Security case 10: a time of the wrong type is no missing time (CVE-2026-25537).
+/// Security case 10: a time of the wrong type must not count as missing (CVE-2026-25537).
 #[test]
 fn times_of_the_wrong_type_are_refused() {
     let _host = host();
@@ -140,13 +140,13 @@ fn times_of_the_wrong_type_are_refused() {
     }
 }
 
-/// Security case 11: fractions are times, and numbers at the edge of a type are no panic.
+/// Security case 11: times may have fractions, and numbers at the limits of a type cause no panic.
 #[test]
 fn times_may_have_fractions_and_any_size() {
     let _host = host();
     for value in ["1800000050.9", "1.80000005e9", "1800000050.0"] {
         let payload = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"alice","exp":{value}}}"#);
-        assert_eq!(said(ask(&settings(), &raw(&payload))), "alice", "{value}");
+        assert_eq!(summary(ask(&settings(), &raw(&payload))), "alice", "{value}");
     }
     for value in [
         "9223372036854775807",
@@ -163,7 +163,7 @@ fn times_may_have_fractions_and_any_size() {
 }
 
 #[test]
-fn times_hold_within_the_leeway() {
+fn times_are_valid_within_the_leeway() {
     let _host = host();
     let strict = with(settings(), "leeway", 0);
     let wide = with(settings(), "leeway", "5m");
@@ -204,7 +204,7 @@ fn times_hold_within_the_leeway() {
 }
 
 #[test]
-fn a_token_that_lives_too_long_is_refused() {
+fn a_token_with_too_long_a_lifetime_is_refused() {
     let _host = host();
     let settings = with(settings(), "max_lifetime", "1h");
     expect_claims(&settings, &claims(), "alice");
@@ -223,7 +223,7 @@ fn a_token_that_lives_too_long_is_refused() {
 }
 
 #[test]
-fn required_claims_must_be_there() {
+fn required_claims_must_be_present() {
     let _host = host();
     let settings = with(settings(), "required_claims", json!(["jti", "realm_access.roles"]));
     expect_claims(&settings, &claims(), "401 invalid_token: the claim jti is missing");
@@ -246,7 +246,7 @@ fn a_token_of_another_type_is_refused() {
     let _host = host();
     let only_access_tokens = with(settings(), "typ", json!(["at+jwt"]));
     let ask_with =
-        |settings: &Value, typ: Value| said(ask(settings, &P256.token(&with(header(), "typ", typ), &claims())));
+        |settings: &Value, typ: Value| summary(ask(settings, &P256.token(&with(header(), "typ", typ), &claims())));
     for typ in ["at+jwt", "application/at+jwt", "AT+JWT"] {
         assert_eq!(ask_with(&only_access_tokens, json!(typ)), "alice");
     }
@@ -261,9 +261,9 @@ fn a_token_of_another_type_is_refused() {
     assert!(ask_with(&settings(), json!("logout+jwt")).starts_with("401 invalid_token: the type"));
 }
 
-/// A known user who lacks a right is 403, not 401.
+/// A known user without a permission gets 403, not 401.
 #[test]
-fn scopes_and_rules_say_who_may_come_in() {
+fn scopes_and_rules_decide_who_is_allowed_in() {
     let _host = host();
     let settings = with(settings(), "scopes", json!(["dask", "read"]));
     let settings = with(
@@ -335,7 +335,7 @@ fn claims_become_name_groups_admin_and_attributes() {
 }
 
 #[test]
-fn a_payload_that_is_no_object_with_distinct_names_is_refused() {
+fn a_payload_must_be_an_object_with_distinct_names() {
     let _host = host();
     let nested = format!(r#"{{"iss":"{ISSUER}","x":{}}}"#, "[".repeat(5000));
     let double = format!(

@@ -1,4 +1,4 @@
-//! Where keys are looked for, and answers that are not believed.
+//! Where keys are looked for. Malformed or mismatched responses are not used.
 
 use std::time::Duration;
 
@@ -22,23 +22,23 @@ fn from_discovery() -> Value {
     json!({"issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "discovery": true}]})
 }
 
-fn describe(host: &FakeHost, metadata: &Value) {
+fn publish_metadata(host: &FakeHost, metadata: &Value) {
     host.answer(METADATA, Response::new(200).with_body(metadata.to_string()));
 }
 
 #[test]
 fn discovery_finds_the_keys() {
     let host = host();
-    describe(&host, &json!({"issuer": ISSUER, "jwks_uri": JWKS, "more": {"a": [1]}}));
+    publish_metadata(&host, &json!({"issuer": ISSUER, "jwks_uri": JWKS, "more": {"a": [1]}}));
     publish(&host, &[RSA.jwk_with_id("r"), P256.jwk_with_id("a")]);
     for _ in 0..3 {
-        assert_eq!(said(ask(&from_discovery(), &lasting(&P256, "a"))), "alice");
+        assert_eq!(summary(ask(&from_discovery(), &lasting(&P256, "a"))), "alice");
     }
     assert_eq!(sent(&host), [METADATA, JWKS]);
 }
 
 #[test]
-fn an_issuer_with_a_path_or_a_final_slash_has_its_metadata_below() {
+fn metadata_is_below_an_issuer_with_a_path_or_a_trailing_slash() {
     let host = host();
     for issuer in ["https://id.example.org/realms/a", "https://id.example.org/realms/a/"] {
         let metadata = "https://id.example.org/realms/a/.well-known/openid-configuration";
@@ -49,15 +49,15 @@ fn an_issuer_with_a_path_or_a_final_slash_has_its_metadata_below() {
         publish(&host, &[P256.jwk_with_id("p256")]);
         let settings = with_issuer(from_discovery(), "issuer", issuer);
         assert_eq!(
-            said(ask(&settings, &P256.token(&header(), &with(claims(), "iss", issuer)))),
+            summary(ask(&settings, &P256.token(&header(), &with(claims(), "iss", issuer)))),
             "alice"
         );
     }
 }
 
-/// Another issuer's metadata would let its keys vouch for this issuer's tokens.
+/// The metadata of another issuer would let its keys sign this issuer's tokens.
 #[test]
-fn metadata_that_do_not_fit_are_refused() {
+fn metadata_that_does_not_match_is_refused() {
     let cases = [
         (
             json!({"issuer": "https://id.example.org/", "jwks_uri": JWKS}),
@@ -85,12 +85,12 @@ fn metadata_that_do_not_fit_are_refused() {
     ];
     for (metadata, problem) in cases {
         let host = host();
-        describe(&host, &metadata);
+        publish_metadata(&host, &metadata);
         publish(&host, &[P256.jwk_with_id("a")]);
-        let said = said(ask(&from_discovery(), &lasting(&P256, "a")));
+        let outcome = summary(ask(&from_discovery(), &lasting(&P256, "a")));
         assert!(
-            said.starts_with("503: https://id.example.org/.well-known") && said.contains(problem),
-            "{metadata}: {said}"
+            outcome.starts_with("503: https://id.example.org/.well-known") && outcome.contains(problem),
+            "{metadata}: {outcome}"
         );
         assert_eq!(sent(&host), [METADATA]);
     }
@@ -111,14 +111,14 @@ fn on_this_machine_metadata_and_keys_may_come_over_http() {
     );
     let settings = with_issuer(from_discovery(), "issuer", issuer);
     assert_eq!(
-        said(ask(&settings, &P256.token(&header(), &with(claims(), "iss", issuer)))),
+        summary(ask(&settings, &P256.token(&header(), &with(claims(), "iss", issuer)))),
         "alice"
     );
 }
 
-/// Security case 34: what an issuer answers is bounded and checked.
+/// Security case 34: the responses of an issuer are limited and checked.
 #[test]
-fn an_answer_that_is_no_key_set_is_503() {
+fn a_response_that_is_not_a_key_set_is_503() {
     let many: Vec<_> = (0..101).map(|n| P256.jwk_with_id(&n.to_string())).collect();
     let cases = [
         (Response::new(500), "it answered 500, not 200"),
@@ -140,16 +140,16 @@ fn an_answer_that_is_no_key_set_is_503() {
     for (answer, problem) in cases {
         let host = host();
         host.answer(JWKS, answer);
-        let said = said(ask(&from_url(), &lasting(&P256, "a")));
+        let outcome = summary(ask(&from_url(), &lasting(&P256, "a")));
         assert!(
-            said.starts_with("503: https://id.example.org/jwks: ") && said.contains(problem),
-            "{said}"
+            outcome.starts_with("503: https://id.example.org/jwks: ") && outcome.contains(problem),
+            "{outcome}"
         );
     }
 }
 
 #[test]
-fn a_bad_answer_does_not_replace_good_keys() {
+fn a_bad_response_does_not_replace_good_keys() {
     let host = host();
     publish(&host, &[P256.jwk_with_id("a")]);
     ask(&from_url(), &lasting(&P256, "a")).unwrap();
@@ -160,6 +160,6 @@ fn a_bad_answer_does_not_replace_good_keys() {
     ] {
         host.answer(JWKS, Response::new(200).with_body(body));
         host.advance(Duration::from_secs(700));
-        assert_eq!(said(ask(&from_url(), &lasting(&P256, "a"))), "alice", "{body}");
+        assert_eq!(summary(ask(&from_url(), &lasting(&P256, "a"))), "alice", "{body}");
     }
 }

@@ -1,4 +1,4 @@
-//! What every test does: make an authenticator from settings, ask it about a token, and look at what it says.
+//! Helpers of every test. They make an authenticator from settings, ask it about a token, and check its decision.
 
 use portcullis_plugin_jwt::Jwt;
 use portcullis_sdk::Authenticator;
@@ -16,22 +16,22 @@ use crate::mint::P256;
 pub(crate) const ISSUER: &str = "https://id.example.org";
 pub(crate) const AUDIENCE: &str = "https://gateway.example.org";
 
-/// The time of every test that doesn't set another.
+/// The time in every test that doesn't set another.
 pub(crate) const NOW: u64 = 1_800_000_000;
 
-/// A gateway at [`NOW`].
+/// Starts a fake gateway at [`NOW`].
 pub(crate) fn host() -> FakeHost {
     let host = FakeHost::start();
     host.set_unix_seconds(NOW);
     host
 }
 
-/// Settings of one issuer whose keys are the P-256 key with the id `p256`.
+/// Settings with one issuer whose only key is the P-256 key with the id `p256`.
 pub(crate) fn settings() -> Value {
     with_keys(json!({"keys": [P256.jwk_with_id("p256")]}))
 }
 
-/// Settings of one issuer with these keys.
+/// Settings with one issuer and these keys.
 pub(crate) fn with_keys(jwks: Value) -> Value {
     json!({"issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": jwks}]})
 }
@@ -51,25 +51,25 @@ pub(crate) fn token() -> String {
     P256.token(&header(), &claims())
 }
 
-/// A JSON object with one more member, or another value of one.
+/// Returns the JSON object with a member added or replaced.
 pub(crate) fn with(mut object: Value, name: &str, value: impl Into<Value>) -> Value {
     object[name] = value.into();
     object
 }
 
-/// A JSON object without a member.
+/// Returns the JSON object without a member.
 pub(crate) fn without(mut object: Value, name: &str) -> Value {
     object.as_object_mut().unwrap().remove(name);
     object
 }
 
-/// Settings with one member of the issuer changed.
+/// Returns the settings with one member of the issuer replaced.
 pub(crate) fn with_issuer(mut settings: Value, name: &str, value: impl Into<Value>) -> Value {
     settings["issuers"][0][name] = value.into();
     settings
 }
 
-/// Makes the authenticator anew, as the gateway does for every request, and asks it about a bearer token.
+/// Makes a new authenticator, as the gateway does for every request, and asks it about a bearer token.
 pub(crate) fn ask(settings: &Value, token: &str) -> Result<Grant, Refusal> {
     send(
         settings,
@@ -77,14 +77,15 @@ pub(crate) fn ask(settings: &Value, token: &str) -> Result<Grant, Refusal> {
     )
 }
 
-/// The same for any request.
+/// Makes a new authenticator and asks it about any request.
 pub(crate) fn send(settings: &Value, request: RequestBuilder) -> Result<Grant, Refusal> {
     let jwt = testing::configure::<Jwt>(&settings.to_string()).unwrap_or_else(|error| panic!("{error}"));
     jwt.authenticate(&request.build())
 }
 
-/// The answer in a few words: `alice`, `401 invalid_token: the token has expired`, `403: …`, `403 insufficient_scope: …`, `503: …`, `pass`.
-pub(crate) fn said(answer: Result<Grant, Refusal>) -> String {
+/// Summarizes a decision: `alice`, `401 invalid_token: the token has expired`, `403: …`, `403 insufficient_scope: …`,
+/// `503: …`, `pass`.
+pub(crate) fn summary(answer: Result<Grant, Refusal>) -> String {
     match answer {
         Ok(grant) => grant.user.name,
         Err(Refusal::Forbidden(reason, None)) => format!("403: {reason}"),
@@ -96,11 +97,11 @@ pub(crate) fn said(answer: Result<Grant, Refusal>) -> String {
     }
 }
 
-/// Checks that the answer starts like this.
+/// Asserts that the summary of a decision starts with this text.
 #[track_caller]
 pub(crate) fn expect(answer: Result<Grant, Refusal>, expected: &str) {
-    let said = said(answer);
-    assert!(said.starts_with(expected), "{said}, not {expected}");
+    let outcome = summary(answer);
+    assert!(outcome.starts_with(expected), "{outcome}, not {expected}");
 }
 
 fn error_code(challenge: Option<&Challenge>) -> String {
@@ -109,7 +110,7 @@ fn error_code(challenge: Option<&Challenge>) -> String {
     parameter(challenge, "error").unwrap_or_default()
 }
 
-/// A parameter of a challenge.
+/// The value of a parameter of a challenge.
 pub(crate) fn parameter(challenge: &Challenge, name: &str) -> Option<String> {
     challenge
         .parameters

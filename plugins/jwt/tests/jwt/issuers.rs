@@ -1,4 +1,4 @@
-//! Several issuers side by side: each vouches for its own tokens and for no others.
+//! Several issuers in one configuration. Each can sign its own tokens and no others.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::mint::ED25519;
 use crate::mint::P256;
 use crate::mint::P384;
 
-fn two() -> serde_json::Value {
+fn two_issuers() -> serde_json::Value {
     json!({"issuers": [
         {"issuer": "https://a", "audiences": ["api"], "jwks": P256.jwk_with_id("k"), "user_prefix": "a:"},
         {"issuer": "https://b", "audiences": ["other"], "pem": P384.pem(), "user_prefix": "b:"},
@@ -19,8 +19,8 @@ fn each_issuer_has_its_own_keys_and_audiences() {
     let _host = host();
     let token = |signer: &crate::mint::Signer, algorithm: &str, issuer: &str, audience: &str| {
         let claims = with(with(claims(), "iss", issuer), "aud", audience);
-        said(ask(
-            &two(),
+        summary(ask(
+            &two_issuers(),
             &signer.token(&json!({"alg": algorithm, "kid": "k"}), &claims),
         ))
     };
@@ -41,15 +41,15 @@ fn each_issuer_has_its_own_keys_and_audiences() {
 }
 
 #[test]
-fn one_entry_may_stand_for_every_other_issuer() {
+fn one_entry_can_accept_every_other_issuer() {
     let _host = host();
-    let mut settings = two();
+    let mut settings = two_issuers();
     settings["issuers"].as_array_mut().unwrap().push(json!({
         "insecure_any_issuer": true, "audiences": ["api"], "jwks": ED25519.jwk(), "user_prefix": "any:",
     }));
     let token = |issuer: serde_json::Value| {
         let claims = with(with(claims(), "iss", issuer), "aud", "api");
-        said(ask(&settings, &ED25519.token(&json!({"alg": "EdDSA"}), &claims)))
+        summary(ask(&settings, &ED25519.token(&json!({"alg": "EdDSA"}), &claims)))
     };
     assert_eq!(token(json!("https://c")), "any:alice");
     assert_eq!(token(json!(null)), "any:alice");
@@ -69,7 +69,7 @@ fn many_issuers_are_told_apart() {
     for n in [0, 6, 59] {
         let claims = with(claims(), "iss", format!("https://i{n}"));
         assert_eq!(
-            said(ask(&settings, &P256.token(&json!({"alg": "ES256"}), &claims))),
+            summary(ask(&settings, &P256.token(&json!({"alg": "ES256"}), &claims))),
             format!("{n}:alice")
         );
     }

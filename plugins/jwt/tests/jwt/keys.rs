@@ -1,4 +1,4 @@
-//! Keys in the settings, in every form in which they are handed out.
+//! Keys in the settings. They may have any of the forms in which issuers hand them out.
 
 use serde_json::Value;
 use serde_json::json;
@@ -28,14 +28,14 @@ fn keys_in_pem_verify_whatever_id_the_token_names() {
             for source in ["pem", "jwks"] {
                 for header in [json!({"alg": algorithm}), json!({"alg": algorithm, "kid": "2026"})] {
                     let answer = ask(&with_source(source, pem.as_str()), &signer.token(&header, &claims()));
-                    assert_eq!(said(answer), "alice", "{header} {pem}");
+                    assert_eq!(summary(answer), "alice", "{header} {pem}");
                 }
             }
         }
     }
     let token = RSA.token(&json!({"alg": "PS384"}), &claims());
     assert_eq!(
-        said(ask(
+        summary(ask(
             &with_source("pem", pem("RSA PUBLIC KEY", &RSA.pkcs1_der())),
             &token
         )),
@@ -51,11 +51,11 @@ fn several_keys_in_one_pem_are_all_used() {
         format!("the old key\n{}\nand the new one\n{}", P256.pem(), ED25519.pem()),
     );
     assert_eq!(
-        said(ask(&settings, &P256.token(&json!({"alg": "ES256"}), &claims()))),
+        summary(ask(&settings, &P256.token(&json!({"alg": "ES256"}), &claims()))),
         "alice"
     );
     assert_eq!(
-        said(ask(&settings, &ED25519.token(&json!({"alg": "EdDSA"}), &claims()))),
+        summary(ask(&settings, &ED25519.token(&json!({"alg": "EdDSA"}), &claims()))),
         "alice"
     );
     expect(ask(&settings, &RSA.token(&json!({"alg": "RS256"}), &claims())), "401 ");
@@ -78,7 +78,7 @@ fn a_jwk_set_may_be_a_table_or_text_or_one_key() {
                 continue;
             }
             assert_eq!(
-                said(ask(&with_source(source, form.clone()), &token())),
+                summary(ask(&with_source(source, form.clone()), &token())),
                 "alice",
                 "{form}"
             );
@@ -93,11 +93,11 @@ fn a_secret_may_be_text_or_base64() {
     let token = Signer::Secret(bytes.clone()).token(&json!({"alg": "HS256"}), &claims());
     let encoded = with_source("secret", crate::mint::b64(&bytes));
     let encoded = with_issuer(encoded, "secret_encoding", "base64");
-    assert_eq!(said(ask(&encoded, &token)), "alice");
+    assert_eq!(summary(ask(&encoded, &token)), "alice");
     let text = with_source("secret", "correct horse battery staple, and then some");
     let shared = Signer::Secret(b"correct horse battery staple, and then some".to_vec());
     assert_eq!(
-        said(ask(&text, &shared.token(&json!({"alg": "HS256"}), &claims()))),
+        summary(ask(&text, &shared.token(&json!({"alg": "HS256"}), &claims()))),
         "alice"
     );
 }
@@ -120,7 +120,7 @@ YpRHEkAa88iAeiFMBwIDAQAB
 }
 
 #[test]
-fn what_is_no_public_key_is_said_to_be_none() {
+fn anything_but_a_public_key_is_an_error_that_says_what_it_is() {
     let _host = host();
     let der = P256.der();
     let cases = [

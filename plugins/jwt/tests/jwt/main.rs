@@ -1,12 +1,12 @@
-//! The authenticator as the gateway sees it: settings and a request go in, a user or a refusal comes out. The gateway is
-//! the SDK's fake one, which verifies signatures for real.
+//! Tests of the authenticator as the gateway sees it: settings and a request go in, a user or a refusal comes out. The
+//! gateway is the fake one of the SDK, with the feature that verifies signatures.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "helpers of tests are tests, which clippy only sees of functions"
+    reason = "clippy recognizes test functions, but not their helpers"
 )]
 
 mod algorithms;

@@ -1,4 +1,5 @@
-//! An issuer of tokens: it has keys of every kind, publishes them as JWKs and signs whatever a test makes up.
+//! An issuer of tokens for tests. It has keys of every type, publishes them as JWKs, and signs any token that a test
+//! makes.
 
 use std::sync::LazyLock;
 
@@ -18,7 +19,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
 use serde_json::json;
 
-/// A key that signs.
+/// A signing key.
 pub(crate) enum Signer {
     Ed25519(Ed25519KeyPair),
     P256(EcdsaKeyPair),
@@ -34,13 +35,13 @@ pub(crate) static P384: LazyLock<Signer> =
 pub(crate) static RSA: LazyLock<Signer> =
     LazyLock::new(|| Signer::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()));
 
-/// A new key each time.
+/// Generates a new key each time.
 pub(crate) fn p256() -> Signer {
     Signer::P256(EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
 }
 
 impl Signer {
-    /// A token with this header and these claims, signed as the header says.
+    /// Makes a token with this header and these claims, signed with the algorithm in the header.
     pub(crate) fn token(&self, header: &Value, claims: &Value) -> String {
         self.sign(
             header["alg"].as_str().unwrap(),
@@ -49,7 +50,7 @@ impl Signer {
         )
     }
 
-    /// A token of this very header and payload, signed with this algorithm.
+    /// Makes a token of exactly this header and payload, signed with this algorithm.
     pub(crate) fn sign(&self, algorithm: &str, header: &str, payload: &[u8]) -> String {
         let message = format!("{}.{}", b64(header.as_bytes()), b64(payload));
         let signature = b64(&self.signature(algorithm, message.as_bytes()));
@@ -87,7 +88,7 @@ impl Signer {
         }
     }
 
-    /// The public key, without id and algorithm.
+    /// The public key as a JWK, without an id or an algorithm.
     pub(crate) fn jwk(&self) -> Value {
         let point = |key: &EcdsaKeyPair, crv: &str| {
             let point = &key.public_key().as_ref()[1..];
@@ -107,7 +108,7 @@ impl Signer {
         }
     }
 
-    /// The public key with this id.
+    /// The public key as a JWK with this id.
     pub(crate) fn jwk_with_id(&self, kid: &str) -> Value {
         let mut jwk = self.jwk();
         jwk["kid"] = kid.into();
@@ -132,7 +133,7 @@ impl Signer {
         pem("PUBLIC KEY", &self.der())
     }
 
-    /// An RSA public key as PKCS #1 has it.
+    /// The RSA public key in the format of PKCS #1.
     pub(crate) fn pkcs1_der(&self) -> Vec<u8> {
         match self {
             Self::Rsa(key) => key.public_key().as_ref().to_owned(),
@@ -141,7 +142,7 @@ impl Signer {
     }
 }
 
-/// A PEM block.
+/// Encodes a PEM block.
 pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(der);
     let lines: Vec<_> = text
@@ -152,7 +153,7 @@ pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// base64url without padding.
+/// Encodes bytes in base64url without padding.
 pub(crate) fn b64(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -1,5 +1,5 @@
-//! The same tokens judged by the `jsonwebtoken` crate: what is accepted here is accepted there. Where that crate is more
-//! lenient, the case says why.
+//! Compares decisions with those of the `jsonwebtoken` crate: every token that is accepted here is accepted there.
+//! Where that crate is more lenient, the test says why.
 
 use std::collections::HashSet;
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::gateway::*;
 use crate::mint::P256;
 
-fn judged_by_jsonwebtoken(token: &str) -> bool {
+fn accepted_by_jsonwebtoken(token: &str) -> bool {
     let jwk: Jwk = serde_json::from_value(P256.jwk()).unwrap();
     let mut validation = Validation::new(Algorithm::ES256);
     validation.set_issuer(&[ISSUER]);
@@ -60,16 +60,16 @@ fn nothing_is_accepted_that_jsonwebtoken_refuses() {
     for name in ["iss", "aud", "exp", "nbf", "iat", "other"] {
         for value in &values {
             let token = P256.token(&header(), &with(claims.clone(), name, value.clone()));
-            match (ask(&settings(), &token).is_ok(), judged_by_jsonwebtoken(&token)) {
+            match (ask(&settings(), &token).is_ok(), accepted_by_jsonwebtoken(&token)) {
                 (true, true) => both += 1,
-                (true, false) => panic!("only here: {name} {value}"),
+                (true, false) => panic!("accepted only here: {name} {value}"),
                 (false, true) => only_there.push(name),
                 (false, false) => {}
             }
         }
     }
     assert!(both > 30, "{both}");
-    // There a time may be past the year 9999, iat is not looked at, and iss may be a list.
+    // That crate accepts times past the year 9999, does not check iat, and takes iss as a list.
     let only_there: HashSet<_> = only_there.into_iter().collect();
     assert_eq!(only_there, HashSet::from(["exp", "iat", "iss"]));
 }

@@ -1,5 +1,5 @@
-//! Keys that an issuer publishes: how long they are used, rotation, an issuer that is down, and tokens that try to make
-//! the gateway send requests.
+//! Keys that an issuer publishes. The tests cover how long they are used, rotation, an issuer that is down, and tokens
+//! that try to make the gateway send requests.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) fn publish(host: &FakeHost, keys: &[Value]) {
     host.answer(JWKS, Response::new(200).with_body(json!({ "keys": keys }).to_string()));
 }
 
-/// A token that stays valid through a test that moves the clock.
+/// Makes a token that remains valid while a test moves the clock.
 pub(crate) fn lasting(signer: &Signer, kid: &str) -> String {
     signer.token(
         &json!({"alg": "ES256", "kid": kid}),
@@ -39,12 +39,12 @@ pub(crate) fn sent(host: &FakeHost) -> Vec<String> {
 }
 
 #[test]
-fn keys_are_fetched_once_and_used_until_they_are_old() {
+fn keys_are_fetched_once_and_used_for_cache_ttl() {
     let host = host();
     publish(&host, &[P256.jwk_with_id("a")]);
     let token = lasting(&P256, "a");
     for _ in 0..10 {
-        assert_eq!(said(ask(&from_url(), &token)), "alice");
+        assert_eq!(summary(ask(&from_url(), &token)), "alice");
     }
     assert_eq!(sent(&host), [JWKS]);
     assert_eq!(host.requests()[0].timeout, Duration::from_secs(2));
@@ -66,13 +66,13 @@ fn keys_that_the_cache_has_dropped_are_fetched_again_at_once() {
     for (key, _) in host.cache_entries() {
         portcullis_sdk::cache::delete(&key);
     }
-    assert_eq!(said(ask(&from_url(), &lasting(&P256, "a"))), "alice");
+    assert_eq!(summary(ask(&from_url(), &lasting(&P256, "a"))), "alice");
     assert_eq!(sent(&host).len(), 2);
 }
 
-/// Security case 34: a new key is found by the first token that has it, unless keys were fetched a moment ago.
+/// Security case 34: a new key is found with the first token that uses it, unless keys were fetched a moment ago.
 #[test]
-fn a_new_key_is_found_at_once_and_the_old_one_goes() {
+fn a_new_key_is_found_at_once_and_replaces_the_old_one() {
     let host = host();
     publish(&host, &[P256.jwk_with_id("old")]);
     ask(&from_url(), &lasting(&P256, "old")).unwrap();
@@ -81,7 +81,7 @@ fn a_new_key_is_found_at_once_and_the_old_one_goes() {
     expect(ask(&from_url(), &lasting(&new, "new")), "401 invalid_token: no key");
     assert_eq!(sent(&host).len(), 1);
     host.advance(Duration::from_secs(30));
-    assert_eq!(said(ask(&from_url(), &lasting(&new, "new"))), "alice");
+    assert_eq!(summary(ask(&from_url(), &lasting(&new, "new"))), "alice");
     expect(
         ask(&from_url(), &lasting(&P256, "old")),
         "401 invalid_token: no key of https://id.example.org has the id \"old\"",
@@ -89,9 +89,9 @@ fn a_new_key_is_found_at_once_and_the_old_one_goes() {
     assert_eq!(sent(&host).len(), 2);
 }
 
-/// Security case 34: ten thousand random ids are one request per floor.
+/// Security case 34: ten thousand random ids cause one request in each `min_refresh_interval`.
 #[test]
-fn a_flood_of_unknown_ids_is_one_request_per_floor() {
+fn a_flood_of_unknown_ids_causes_one_request_per_interval() {
     let host = host();
     publish(&host, &[P256.jwk_with_id("a")]);
     ask(&from_url(), &lasting(&P256, "a")).unwrap();
@@ -118,7 +118,7 @@ fn a_flood_of_unknown_ids_is_one_request_per_floor() {
 }
 
 #[test]
-fn tokens_without_an_id_are_one_request_per_floor_too() {
+fn tokens_without_an_id_cause_one_request_per_interval() {
     let host = host();
     publish(&host, &[P256.jwk_with_id("a")]);
     let forger = mint::p256();
@@ -153,11 +153,11 @@ fn a_rotated_key_without_an_id_is_found_too() {
     let new = mint::p256();
     publish(&host, &[new.jwk()]);
     host.advance(Duration::from_secs(30));
-    assert_eq!(said(ask(&from_url(), &lasting(&new, "b"))), "alice");
+    assert_eq!(summary(ask(&from_url(), &lasting(&new, "b"))), "alice");
     assert_eq!(sent(&host).len(), 2);
 }
 
-/// Security case 34: old keys are used while the issuer is down, for a day.
+/// Security case 34: old keys are used while the issuer is down, for up to a day.
 #[test]
 fn old_keys_are_used_while_the_issuer_is_down() {
     let host = host();
@@ -167,13 +167,13 @@ fn old_keys_are_used_while_the_issuer_is_down() {
     host.answer(JWKS, HttpError::TimedOut);
     host.advance(Duration::from_secs(601));
     for _ in 0..10 {
-        assert_eq!(said(ask(&from_url(), &token)), "alice");
+        assert_eq!(summary(ask(&from_url(), &token)), "alice");
     }
-    assert_eq!(sent(&host).len(), 2, "one attempt per floor");
+    assert_eq!(sent(&host).len(), 2, "one attempt per interval");
     assert!(
         host.log()
             .iter()
-            .any(|(_, line)| line.contains("the old ones are used") && line.contains(JWKS))
+            .any(|(_, line)| line.contains("so the old ones are used") && line.contains(JWKS))
     );
     expect(ask(&from_url(), &lasting(&P256, "b")), "401 invalid_token: no key");
     host.advance(Duration::from_secs(30));
@@ -186,28 +186,28 @@ fn old_keys_are_used_while_the_issuer_is_down() {
     );
     publish(&host, &[P256.jwk_with_id("a")]);
     host.advance(Duration::from_secs(5));
-    assert_eq!(said(ask(&from_url(), &token)), "alice");
+    assert_eq!(summary(ask(&from_url(), &token)), "alice");
 }
 
 #[test]
-fn an_issuer_that_is_down_from_the_start_is_503_and_asked_every_five_seconds() {
+fn an_issuer_that_is_down_from_the_start_is_503_and_retried_every_five_seconds() {
     let host = host();
     host.answer(JWKS, HttpError::Unreachable("connection refused".to_owned()));
     let token = lasting(&P256, "a");
     for _ in 0..10 {
         let expected = "503: https://id.example.org/jwks: the server can't be reached: connection refused";
-        assert_eq!(said(ask(&from_url(), &token)), expected);
+        assert_eq!(summary(ask(&from_url(), &token)), expected);
     }
     assert_eq!(sent(&host).len(), 1);
     publish(&host, &[P256.jwk_with_id("a")]);
     expect(ask(&from_url(), &token), "503: ");
     host.advance(Duration::from_secs(5));
-    assert_eq!(said(ask(&from_url(), &token)), "alice");
+    assert_eq!(summary(ask(&from_url(), &token)), "alice");
     assert_eq!(sent(&host).len(), 2);
 }
 
 #[test]
-fn the_cache_holds_public_keys_only_and_no_more_of_them_than_is_needed() {
+fn the_cache_contains_only_the_necessary_parts_of_public_keys() {
     let host = host();
     let mut key = P256.jwk_with_id("a");
     key["x5c"] = json!(["certificate".repeat(1000)]);
@@ -236,9 +236,9 @@ fn the_cache_holds_public_keys_only_and_no_more_of_them_than_is_needed() {
     }
 }
 
-/// While one instance fetches, another one asks: it waits, and then it has what it needs or says that it has not.
+/// Another instance asks while one is fetching. It waits, and then it has the keys or reports that it has none.
 #[test]
-fn of_two_at_once_one_fetches() {
+fn of_two_concurrent_instances_one_fetches() {
     let host = host();
     let settings = Rc::new(with(from_url(), "timeout", "100ms"));
     let other = Rc::clone(&settings);
@@ -250,17 +250,17 @@ fn of_two_at_once_one_fetches() {
         );
         Ok(Response::new(200).with_body(json!({"keys": [P256.jwk_with_id("a")]}).to_string()))
     });
-    assert_eq!(said(ask(&settings, &lasting(&P256, "a"))), "alice");
+    assert_eq!(summary(ask(&settings, &lasting(&P256, "a"))), "alice");
     assert_eq!(sent(&host), [JWKS]);
 
-    // When the keys are only old, the other one goes on with them.
+    // If the keys are only old, the other instance uses them.
     host.advance(Duration::from_secs(601));
     let other = Rc::clone(&settings);
     host.serve(move |_| {
-        assert_eq!(said(ask(&other, &lasting(&P256, "a"))), "alice");
+        assert_eq!(summary(ask(&other, &lasting(&P256, "a"))), "alice");
         Err(HttpError::TimedOut)
     });
-    assert_eq!(said(ask(&settings, &lasting(&P256, "a"))), "alice");
+    assert_eq!(summary(ask(&settings, &lasting(&P256, "a"))), "alice");
     assert_eq!(sent(&host).len(), 2);
 }
 
@@ -280,13 +280,13 @@ fn two_issuers_do_not_share_keys() {
     );
     let theirs = with(with(claims(), "iss", "https://other.example"), "exp", NOW + 1_000_000);
     assert_eq!(
-        said(ask(
+        summary(ask(
             &settings,
             &thief.token(&json!({"alg": "ES256", "kid": "k"}), &theirs)
         )),
         "other:alice"
     );
-    assert_eq!(said(ask(&settings, &lasting(&P256, "k"))), "alice");
+    assert_eq!(summary(ask(&settings, &lasting(&P256, "k"))), "alice");
     expect(ask(&settings, &lasting(&thief, "k")), "401 ");
     expect(
         ask(&settings, &P256.token(&json!({"alg": "ES256", "kid": "k"}), &theirs)),

@@ -1,4 +1,4 @@
-//! Mistakes in the settings, and what the operator reads about them.
+//! Wrong settings. Each error names the setting and says what is wrong.
 
 use portcullis_plugin_jwt::Jwt;
 use portcullis_plugin_jwt::Settings;
@@ -22,9 +22,9 @@ fn expect_error(settings: &Value, problem: &str) {
     assert!(error.contains(problem), "{settings}: {error}");
 }
 
-/// Security case 11: what would accept other people's tokens is an error until it is asked for by name.
+/// Security case 11: a setting that accepts tokens for other services must be enabled explicitly.
 #[test]
-fn issuer_and_audience_can_only_be_left_out_on_purpose() {
+fn issuer_and_audience_can_only_be_omitted_explicitly() {
     let issuer = |issuer: Value| json!({ "issuers": [issuer] });
     let jwks = settings()["issuers"][0]["jwks"].clone();
     let no_audience = json!({"issuer": ISSUER, "jwks": jwks});
@@ -53,7 +53,7 @@ fn issuer_and_audience_can_only_be_left_out_on_purpose() {
     );
     expect_error(
         &json!({"issuers": [any, any]}),
-        "any issuer (insecure_any_issuer) stands twice",
+        "any issuer (insecure_any_issuer) is listed twice",
     );
 }
 
@@ -119,7 +119,7 @@ fn a_secret_must_be_long_and_secret() {
 }
 
 #[test]
-fn algorithms_must_be_for_the_keys() {
+fn algorithms_must_match_the_keys() {
     for listed in [json!(["HS256"]), json!(["RS256", "HS256"])] {
         expect_error(
             &with_issuer(settings(), "algorithms", listed),
@@ -142,7 +142,7 @@ fn keys_must_be_usable() {
         (json!({"keys": []}), "issuers[0]: jwks: it has no keys"),
         (
             json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}),
-            "HMAC takes the setting secret",
+            "for HMAC, use the setting secret",
         ),
         (
             json!({"keys": [{"kty": "EC", "crv": "P-521"}]}),
@@ -155,7 +155,7 @@ fn keys_must_be_usable() {
 }
 
 #[test]
-fn other_mistakes_are_named() {
+fn other_errors_name_the_setting() {
     let cases = [
         (json!({"issuers": []}), "issuers: there are none"),
         (json!({}), "missing field `issuers`"),
@@ -167,11 +167,11 @@ fn other_mistakes_are_named() {
         ),
         (
             with(settings(), "token_from", json!([{"cookie": "a"}, {"cookie": "a"}])),
-            "token_from: a place stands twice",
+            "token_from: a place is listed twice",
         ),
         (
             with(settings(), "token_from", json!([{"header": "A"}, {"header": "a"}])),
-            "token_from: a place stands twice",
+            "token_from: a place is listed twice",
         ),
         (
             with(settings(), "token_from", json!([{"scheme": "Bearer"}])),
@@ -218,7 +218,7 @@ fn other_mistakes_are_named() {
     let mut twice = settings();
     let issuer = twice["issuers"][0].clone();
     twice["issuers"].as_array_mut().unwrap().push(issuer);
-    expect_error(&twice, "issuers: https://id.example.org stands twice");
+    expect_error(&twice, "issuers: https://id.example.org is listed twice");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Turns the text format of WebAssembly on stdin into a binary on stdout. What is invalid is encoded too: to judge it is
-//! the gateway's task.
+//! Converts the text format of WebAssembly on stdin into the binary format on stdout. Invalid modules are converted
+//! too, since the gateway has to reject them.
 
 use std::io;
 use std::io::Read;

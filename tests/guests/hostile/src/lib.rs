@@ -1,5 +1,5 @@
-//! An authenticator that misbehaves as the request tells it. The tests see that the gateway stands it, and that nobody
-//! comes in by it.
+//! An authenticator that misbehaves as the request says. The tests check that the gateway survives it and lets no
+//! request in.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use portcullis_sdk::Response;
 use portcullis_sdk::http;
 use portcullis_sdk::prelude::*;
 
-/// Does what `X-Do` says.
+/// Does what the header `X-Do` says.
 pub struct Hostile(Settings);
 
 settings! {
     pub struct Settings {
-        /// Asked for by `egress`.
+        /// The URL that `egress` fetches.
         #[serde(default)]
         pub url: String,
-        /// Panics before the first request.
+        /// Whether to panic before the first request.
         #[serde(default)]
         pub panic: bool,
     }
@@ -25,17 +25,17 @@ impl Authenticator for Hostile {
     type Settings = Settings;
 
     fn new(settings: Settings) -> Result<Self, SettingsError> {
-        assert!(!settings.panic, "told to");
+        assert!(!settings.panic, "requested by the test");
         Ok(Self(settings))
     }
 
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
         let alice = User::new("alice");
         let values = request.header("x-do");
-        let told = values.first().map(|value| String::from_utf8_lossy(value)).unwrap_or_default();
-        match told.as_ref() {
+        let command = values.first().map(|value| String::from_utf8_lossy(value)).unwrap_or_default();
+        match command.as_ref() {
             "nothing bad" => Ok(alice.into()),
-            "panic" => panic!("told to"),
+            "panic" => panic!("requested by the test"),
             "loop" => loop {
                 std::hint::black_box(());
             },
@@ -77,7 +77,7 @@ impl Authenticator for Hostile {
     }
 }
 
-#[allow(unconditional_recursion, reason = "it is what this is for")]
+#[allow(unconditional_recursion, reason = "it exhausts the stack")]
 fn recurse(depth: u64) -> u64 {
     std::hint::black_box(recurse(std::hint::black_box(depth + 1)) + 1)
 }

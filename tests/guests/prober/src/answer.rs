@@ -1,4 +1,5 @@
-//! Answers with one field spoilt: `FIELD HEX COUNT`, the field's bytes and how often they are repeated.
+//! Answers with one invalid field: `FIELD HEX COUNT`, where the bytes of the field are given in hexadecimal and
+//! repeated.
 
 use crate::grant;
 use crate::portcullis::auth::types::Challenge;
@@ -6,16 +7,16 @@ use crate::portcullis::auth::types::Grant;
 use crate::portcullis::auth::types::Refusal;
 use crate::portcullis::auth::types::Response;
 
-pub fn answer(told: &str) -> Result<Grant, Refusal> {
-    let mut told = told.split(' ');
-    let field = told.next().unwrap_or_default();
-    let bytes = unhex(told.next().unwrap_or_default());
-    let count = told.next().and_then(|count| count.parse().ok()).unwrap_or(1);
+pub fn answer(arguments: &str) -> Result<Grant, Refusal> {
+    let mut arguments = arguments.split(' ');
+    let field = arguments.next().unwrap_or_default();
+    let bytes = decode_hex(arguments.next().unwrap_or_default());
+    let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1);
     let bytes = bytes.repeat(count);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut grant = grant("alice", vec!["staff".to_owned()]);
     let x = || "x".to_owned();
-    let offer = |scheme, name, value| {
+    let challenge = |scheme, name, value| {
         Some(Challenge {
             scheme,
             parameters: vec![(name, value)],
@@ -53,11 +54,11 @@ pub fn answer(told: &str) -> Result<Grant, Refusal> {
                 ..respond(x(), b"x".to_vec())
             }));
         }
-        "scheme" => return Err(Refusal::Unauthenticated((x(), offer(text, x(), x())))),
-        "parameter-name" => return Err(Refusal::Unauthenticated((x(), offer(x(), text, x())))),
-        "parameter-value" => return Err(Refusal::Forbidden((x(), offer(x(), x(), text)))),
-        "not-mine-scheme" => return Err(Refusal::NotMine(offer(text, x(), x()))),
-        "not-mine-value" => return Err(Refusal::NotMine(offer(x(), x(), text))),
+        "scheme" => return Err(Refusal::Unauthenticated((x(), challenge(text, x(), x())))),
+        "parameter-name" => return Err(Refusal::Unauthenticated((x(), challenge(x(), text, x())))),
+        "parameter-value" => return Err(Refusal::Forbidden((x(), challenge(x(), x(), text)))),
+        "not-mine-scheme" => return Err(Refusal::NotMine(challenge(text, x(), x()))),
+        "not-mine-value" => return Err(Refusal::NotMine(challenge(x(), x(), text))),
         "why-unauthenticated" => return Err(Refusal::Unauthenticated((text, None))),
         "why-forbidden" => return Err(Refusal::Forbidden((text, None))),
         "why-unavailable" => return Err(Refusal::Unavailable(text)),
@@ -66,7 +67,7 @@ pub fn answer(told: &str) -> Result<Grant, Refusal> {
     Ok(grant)
 }
 
-pub fn unhex(hex: &str) -> Vec<u8> {
+pub fn decode_hex(hex: &str) -> Vec<u8> {
     let digits = |at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     (0..hex.len()).step_by(2).filter_map(digits).collect()
 }

@@ -1,4 +1,4 @@
-//! Takes more than its share: time, handles, memory of the host, lines of the log.
+//! Uses more than its share of time, handles, host memory or log lines. The gateway has to stop it.
 
 use crate::portcullis::auth::cache;
 use crate::portcullis::auth::types::Grant;
@@ -13,8 +13,8 @@ use crate::wasi::random::random;
 
 const HOUR: u64 = 3600 * 1_000_000_000;
 
-pub fn flood(word: &str, request: &Request) -> Result<Grant, Refusal> {
-    match word {
+pub fn flood(command: &str, request: &Request) -> Result<Grant, Refusal> {
+    match command {
         "sleep" => monotonic_clock::subscribe_duration(HOUR).block(),
         "watch-the-clock" => loop {
             std::hint::black_box(monotonic_clock::now());

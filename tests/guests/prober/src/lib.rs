@@ -1,5 +1,5 @@
-//! An authenticator without the SDK, straight against the contract. It tries what the header `X-Do`, or without it
-//! `Authorization`, tells it: a word, and what the word needs.
+//! An authenticator without the SDK, which uses the contract directly. It does what the header `X-Do`, or else
+//! `Authorization`, says: a command and its arguments.
 
 mod answer;
 mod flood;
@@ -27,14 +27,14 @@ impl Guest for Prober {
     }
 
     fn authenticate(request: &Request) -> Result<Grant, Refusal> {
-        let told = [request.header("x-do"), request.header("authorization")].concat();
-        let told = String::from_utf8(told.into_iter().next().unwrap_or_default()).unwrap_or_default();
-        let (word, rest) = told.split_once(' ').unwrap_or((&told, ""));
-        match word {
+        let input = [request.header("x-do"), request.header("authorization")].concat();
+        let input = String::from_utf8(input.into_iter().next().unwrap_or_default()).unwrap_or_default();
+        let (command, rest) = input.split_once(' ').unwrap_or((&input, ""));
+        match command {
             "nothing" => Ok(grant("alice", Vec::new())),
             "answer" => answer::answer(rest),
             "fetch-hex" => {
-                let target = String::from_utf8(answer::unhex(rest)).unwrap_or_default();
+                let target = String::from_utf8(answer::decode_hex(rest)).unwrap_or_default();
                 network::fetch_each(&[target.as_str()])
             }
             "fetch" => network::fetch_each(&rest.split(' ').collect::<Vec<_>>()),
@@ -49,7 +49,7 @@ impl Guest for Prober {
             }
             "recall" if cache::get(rest).is_some() => Ok(grant("alice", Vec::new())),
             "recall" => Err(Refusal::Forbidden((format!("{rest} is not there"), None))),
-            _ => flood::flood(word, request),
+            _ => flood::flood(command, request),
         }
     }
 }
@@ -68,9 +68,9 @@ fn grant(name: &str, groups: Vec<String>) -> Grant {
     }
 }
 
-/// What an acceptor makes of each token: its name, then the tokens, each the same byte so many times.
-fn negotiated(told: &str) -> Vec<String> {
-    let mut words = told.split(' ');
+/// Returns the result of each token. The arguments are the name of an acceptor and the lengths of the tokens.
+fn negotiated(arguments: &str) -> Vec<String> {
+    let mut words = arguments.split(' ');
     let acceptor = words.next().unwrap_or_default();
     let tokens = words.map(|count| vec![b'x'; count.parse().unwrap_or_default()]);
     tokens
@@ -81,7 +81,7 @@ fn negotiated(told: &str) -> Vec<String> {
         .collect()
 }
 
-/// How many values of each header, cookie and so on it is shown, and what a request to `url` comes to.
+/// Counts the values that the plugin can see of each header, cookie and so on, and fetches `url`.
 fn seen(request: &Request, url: &str) -> Vec<String> {
     let mut seen = Vec::new();
     for name in [

@@ -1,4 +1,4 @@
-//! Requests to other servers, in any spelling. A target is `SCHEME|AUTHORITY|PATH`.
+//! Requests to other servers, in any spelling. A target has the form `SCHEME|AUTHORITY|PATH`.
 
 use crate::grant;
 use crate::portcullis::auth::types::Grant;
@@ -12,22 +12,22 @@ use crate::wasi::http::types::Method;
 use crate::wasi::http::types::OutgoingRequest;
 use crate::wasi::http::types::Scheme;
 
-/// Asks every target. One answer is enough to come in by; the groups say what each said.
+/// Fetches every target. One response is enough for a grant; the groups contain all results.
 pub fn fetch_each(targets: &[&str]) -> Result<Grant, Refusal> {
-    let said: Vec<_> = targets.iter().map(|target| fetch(target)).collect();
-    let any = said.iter().any(Result::is_ok);
-    let said: Vec<_> = said
+    let results: Vec<_> = targets.iter().map(|target| fetch(target)).collect();
+    let any = results.iter().any(Result::is_ok);
+    let results: Vec<_> = results
         .into_iter()
-        .map(|said| said.unwrap_or_else(|error| error))
+        .map(|result| result.unwrap_or_else(|error| error))
         .collect();
     if any {
-        Ok(grant("alice", said))
+        Ok(grant("alice", results))
     } else {
-        Err(Refusal::Unavailable(said.join(", ")))
+        Err(Refusal::Unavailable(results.join(", ")))
     }
 }
 
-/// Asks one target and reads all that it says.
+/// Fetches one target and reads the whole response.
 pub fn fetch(target: &str) -> Result<String, String> {
     let response = answer(&send(request(target)?)?)?;
     let status = response.status();
@@ -42,7 +42,7 @@ pub fn fetch(target: &str) -> Result<String, String> {
     }
 }
 
-/// Goes wherever a `Location` leads, as no host would for it.
+/// Follows every `Location`, which the host would not do by itself.
 pub fn follow(target: &str) -> Result<Grant, Refusal> {
     let mut next = target.to_owned();
     for _ in 0..10 {
@@ -74,7 +74,7 @@ pub fn upload(target: &str) -> Result<Grant, Refusal> {
     Err(Refusal::Unavailable("the other side had enough".to_owned()))
 }
 
-/// Sends as many requests as it may, and then waits for the last.
+/// Sends as many requests as possible, then waits for their responses, last one first.
 pub fn fan_out(target: &str) -> Result<Grant, Refusal> {
     let mut sent = Vec::new();
     while let Ok(one) = send(request(target).map_err(Refusal::Unavailable)?) {

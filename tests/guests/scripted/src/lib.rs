@@ -1,8 +1,8 @@
-//! An authenticator that answers as the request tells it, for what the built-in ones never answer: pages and redirects of
-//! their own, and headers for the client.
+//! An authenticator that answers as the request says, with what the built-in ones never send: pages and redirects of
+//! its own, and headers for the client.
 //!
-//! `Authorization: Script VERB[,NAME=VALUE]…`, where the rest are headers: `respond 302,location=/login`, `grant`,
-//! `unavailable`, `slow`.
+//! The format is `Authorization: Script VERB[,NAME=VALUE]…`, where the names and values are headers: `respond
+//! 302,location=/login`, `grant`, `unavailable`, `slow`.
 
 use portcullis_sdk::Response;
 use portcullis_sdk::prelude::*;
@@ -23,11 +23,11 @@ impl Authenticator for Scripted {
 
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
         let values = request.header("authorization");
-        let told = values
+        let command = values
             .first()
             .map(|value| String::from_utf8_lossy(value))
             .unwrap_or_default();
-        let Some(script) = told.strip_prefix("Script ") else {
+        let Some(script) = command.strip_prefix("Script ") else {
             return Err(Refusal::not_mine(Challenge::new("Script")));
         };
         let mut words = script.split(',');
@@ -43,8 +43,8 @@ impl Authenticator for Scripted {
                     headers.fold(page, |page, (name, value)| page.with_header(name, value)),
                 ))
             }
-            ("unavailable", _) => Err(Refusal::unavailable("told to")),
-            ("forbid", _) => Err(Refusal::forbidden("told to", None)),
+            ("unavailable", _) => Err(Refusal::unavailable("requested by the test")),
+            ("forbid", _) => Err(Refusal::forbidden("requested by the test", None)),
             ("slow", _) => loop {
                 std::hint::black_box(());
             },

@@ -1,39 +1,39 @@
-//! Fetching an issuer's keys: its metadata first where they say where the keys are, then the keys. Everything about the
-//! answers is checked, as a wrong one would decide who comes in.
+//! Fetches the keys of an issuer. With discovery, the issuer's metadata is fetched first, to find their URL. The
+//! responses are checked strictly, since a wrong one would decide who is let in.
 
 use portcullis_sdk::http;
 use serde::Deserialize;
 
-use super::Freshness;
 use super::Origin;
 use super::Provider;
+use super::RefreshPolicy;
 use super::url;
 use crate::keys::set::KeySet;
 
-/// Fetches the keys. The error says which URL failed and why.
-pub(super) fn key_set(provider: &Provider, freshness: &Freshness) -> Result<KeySet<'static>, String> {
+/// Fetches the keys. An error names the URL that failed and the reason.
+pub(super) fn key_set(provider: &Provider, policy: &RefreshPolicy) -> Result<KeySet<'static>, String> {
     let jwks_url = match &provider.origin {
-        Origin::Discovery(issuer) => discover(issuer, provider.insecure_http, freshness)?,
+        Origin::Discovery(issuer) => discover(issuer, provider.insecure_http, policy)?,
         Origin::Url(url) => url.clone(),
     };
-    let body = get(&jwks_url, freshness)?;
+    let body = get(&jwks_url, policy)?;
     KeySet::parse(&body)
         .map(KeySet::into_owned)
         .map_err(|problem| format!("{jwks_url}: {problem}"))
 }
 
-/// Where the issuer's metadata say that the keys are (OpenID Connect Discovery 1.0, section 4).
-fn discover(issuer: &str, insecure_http: bool, freshness: &Freshness) -> Result<String, String> {
+/// Reads the URL of the keys from the issuer's metadata (OpenID Connect Discovery 1.0, section 4).
+fn discover(issuer: &str, insecure_http: bool, policy: &RefreshPolicy) -> Result<String, String> {
     #[derive(Deserialize)]
     struct Metadata {
         issuer: String,
         jwks_uri: String,
     }
     let metadata_url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    let body = get(&metadata_url, freshness)?;
+    let body = get(&metadata_url, policy)?;
     let metadata: Metadata =
         serde_json::from_str(&body).map_err(|_| format!("{metadata_url}: it has no issuer or no jwks_uri"))?;
-    // Section 4.3: they must be identical, or one issuer's keys would vouch for another's tokens.
+    // Section 4.3: the two must be identical, or the keys of one issuer would verify the tokens of another.
     if metadata.issuer != issuer {
         return Err(format!("{metadata_url}: its issuer is not the configured one"));
     }
@@ -46,17 +46,17 @@ fn discover(issuer: &str, insecure_http: bool, freshness: &Freshness) -> Result<
     Ok(metadata.jwks_uri)
 }
 
-fn get(url: &str, freshness: &Freshness) -> Result<String, String> {
-    // The keys have a cache of their own here: whoever comes this far needs newer ones than any other cache has.
+fn get(url: &str, policy: &RefreshPolicy) -> Result<String, String> {
+    // The keys are already cached by this plugin: a fetch needs newer ones than any other cache has.
     let request = http::get(url)
         .fresh()
         .header("accept", "application/json")
-        .timeout(freshness.timeout);
+        .timeout(policy.timeout);
     let answer = request
-        .max_body(freshness.max_bytes)
+        .max_body(policy.max_bytes)
         .send()
         .map_err(|error| format!("{url}: {error}"))?;
-    // A redirect is not followed: it could lead to a place that the settings don't name.
+    // Redirects are not followed, since they could lead to a server that the settings don't name.
     if answer.status != 200 {
         return Err(format!("{url}: it answered {}, not 200", answer.status));
     }

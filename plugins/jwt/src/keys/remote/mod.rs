@@ -1,12 +1,12 @@
-//! The keys that an issuer publishes. They are kept in the gateway's cache, so that no instance fetches what another has
-//! fetched, and they are used beyond their time while the issuer can't be reached.
+//! The keys that an issuer publishes. They are kept in the gateway's cache, where all instances share them, and are
+//! used beyond their time while the issuer can't be reached.
 //!
-//! What is sent to the issuer is bounded, whatever tokens arrive: one fetch when `cache_ttl` has passed or when a token
-//! names a key that is not known, and then none for `min_refresh_interval`. Of many instances at once one fetches; the
-//! others go on with the keys they have, or wait for those that are on their way.
+//! Requests to the issuer are limited, whatever tokens arrive: keys are fetched when `cache_ttl` has passed or when a
+//! token names an unknown key, and then not again for `min_refresh_interval`. Of several instances at once, one
+//! fetches; the others use the keys they have, or wait for the first ones.
 
-mod claim;
 mod fetch;
+mod lease;
 mod snapshot;
 mod url;
 
@@ -16,28 +16,28 @@ use portcullis_sdk::cache;
 use portcullis_sdk::log;
 use portcullis_sdk::time;
 
-use super::Unsigned;
+use super::NotVerified;
 use super::signed_by;
-use crate::fault::Fault;
+use crate::error::TokenError;
 use crate::jws::Jws;
-use claim::Claim;
-use claim::Outcome;
+use lease::FetchState;
+use lease::Lease;
 use snapshot::Snapshot;
 
-/// How soon a first fetch that failed is tried again: until it succeeds nobody comes in.
+/// How soon a failed first fetch is tried again. Until it succeeds, no token is accepted.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How long a token with an unknown key waits for a fetch that another one has caused. Longer waits would let such tokens
-/// take up the calls that the authenticator may have at once.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a token with an unknown key waits for a fetch that another token has started. A longer wait would let such
+/// tokens use up the authenticator's concurrent calls.
+const UNKNOWN_KEY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long published keys are believed, and what a fetch may cost.
+/// How long published keys are used, and the limits of a fetch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Freshness {
+pub(crate) struct RefreshPolicy {
     pub(crate) cache_ttl: Duration,
     pub(crate) min_refresh_interval: Duration,
     pub(crate) stale_if_error: Duration,
-    /// Of one exchange; with discovery a fetch has two.
+    /// The limit of one request; with discovery a fetch takes two.
     pub(crate) timeout: Duration,
     pub(crate) max_bytes: usize,
 }
@@ -51,14 +51,14 @@ pub(crate) struct Provider {
 
 #[derive(Clone, Debug)]
 enum Origin {
-    /// This issuer's metadata names the place.
+    /// The URL is in the metadata of this issuer.
     Discovery(String),
-    /// At this URL.
+    /// The URL of the keys.
     Url(String),
 }
 
 impl Provider {
-    /// Keys at a place that the issuer's metadata names (OpenID Connect Discovery 1.0, section 4).
+    /// Makes a provider whose keys are at the URL in the issuer's metadata (OpenID Connect Discovery 1.0, section 4).
     pub(crate) fn discovered(issuer: &str, insecure_http: bool) -> Result<Self, String> {
         url::check(issuer, insecure_http).map_err(|problem| format!("issuer: {problem}"))?;
         if issuer.contains(['?', '#']) {
@@ -70,7 +70,7 @@ impl Provider {
         })
     }
 
-    /// Keys at this URL.
+    /// Makes a provider whose keys are at this URL.
     pub(crate) fn at(url: String, insecure_http: bool) -> Result<Self, String> {
         url::check(&url, insecure_http).map_err(|problem| format!("jwks_url: {problem}"))?;
         Ok(Self {
@@ -79,31 +79,28 @@ impl Provider {
         })
     }
 
-    /// Refuses a token that no key signed, after it has looked for newer keys if they may be the reason.
-    pub(super) fn verify(&self, jws: &Jws<'_>, issuer: &str, freshness: &Freshness) -> Result<(), Fault> {
-        let source = Source {
-            provider: self,
-            freshness,
-        };
+    /// Refuses a token that no key signed. If newer keys could change that, it fetches them first.
+    pub(super) fn verify(&self, jws: &Jws<'_>, issuer: &str, policy: &RefreshPolicy) -> Result<(), TokenError> {
+        let source = Source { provider: self, policy };
         let current = source.current()?;
-        let fault = match signed_by(&current.keys()?, jws, issuer) {
+        let error = match signed_by(&current.keys()?, jws, issuer) {
             Ok(()) => return Ok(()),
-            Err(Unsigned {
-                fault,
-                keys_may_be_old: false,
-            }) => return Err(fault),
-            Err(Unsigned {
-                fault,
-                keys_may_be_old: true,
-            }) => fault,
+            Err(NotVerified {
+                error,
+                keys_may_be_stale: false,
+            }) => return Err(error),
+            Err(NotVerified {
+                error,
+                keys_may_be_stale: true,
+            }) => error,
         };
         match source.newer(&current) {
-            Some(newer) => signed_by(&newer.keys()?, jws, issuer).map_err(|unsigned| unsigned.fault),
-            None => Err(fault),
+            Some(newer) => signed_by(&newer.keys()?, jws, issuer).map_err(|failed| failed.error),
+            None => Err(error),
         }
     }
 
-    /// The name of something about these keys in the cache.
+    /// The cache key for `what` about this provider.
     fn cache_key(&self, what: &str) -> String {
         let (kind, place) = match &self.origin {
             Origin::Discovery(issuer) => ("discovery", issuer),
@@ -113,83 +110,81 @@ impl Provider {
     }
 }
 
-/// A provider's keys, in the cache or fetched.
+/// Gets a provider's keys from the cache or from the issuer.
 struct Source<'s> {
     provider: &'s Provider,
-    freshness: &'s Freshness,
+    policy: &'s RefreshPolicy,
 }
 
 impl Source<'_> {
-    /// The keys to start with, as fresh as they can be had.
-    fn current(&self) -> Result<Snapshot, Fault> {
+    /// Returns the keys, refreshed if they are old.
+    fn current(&self) -> Result<Snapshot, TokenError> {
         match self.load() {
             None => self.first(),
-            Some(known) if known.age() < self.freshness.cache_ttl => Ok(known),
+            Some(known) if known.age() < self.policy.cache_ttl => Ok(known),
             Some(old) => Ok(self.refresh().unwrap_or(old)),
         }
     }
 
-    /// Other keys than those that did not help, if there are any to be had now.
+    /// Returns other keys than those that were tried, if there are any now.
     fn newer(&self, tried: &Snapshot) -> Option<Snapshot> {
         let fetched = self.refresh();
         if fetched.is_none() {
-            // Perhaps another instance is at it: a token signed with a new key is worth that wait.
-            self.refreshing().wait(PATIENCE.min(self.fetch_takes()));
+            // Another instance may be fetching them. For a token that is signed with a new key, it is worth waiting.
+            self.refresh_lease().wait(UNKNOWN_KEY_TIMEOUT.min(self.fetch_timeout()));
         }
         fetched
             .or_else(|| self.load())
             .filter(|newer| !newer.has_keys_of(tried))
     }
 
-    /// Fetches the keys unless that was tried a moment ago.
+    /// Fetches the keys, unless a fetch was tried a moment ago.
     fn refresh(&self) -> Option<Snapshot> {
-        let claim = self.refreshing();
-        if !claim.take(self.freshness.min_refresh_interval) {
+        let lease = self.refresh_lease();
+        if !lease.take(self.policy.min_refresh_interval) {
             return None;
         }
         match self.fetch() {
             Ok(new) => {
-                claim.succeed(self.freshness.min_refresh_interval);
+                lease.succeed(self.policy.min_refresh_interval);
                 Some(new)
             }
             Err(reason) => {
-                log::warn(format!(
-                    "the keys could not be fetched and the old ones are used: {reason}"
-                ));
-                claim.fail(&reason, self.freshness.min_refresh_interval);
+                log::warn(format!("the keys can't be fetched, so the old ones are used: {reason}"));
+                lease.fail(&reason, self.policy.min_refresh_interval);
                 None
             }
         }
     }
 
-    /// The keys, when none are known yet.
-    fn first(&self) -> Result<Snapshot, Fault> {
-        let claim = Claim::new(self.provider.cache_key("first"));
-        if !claim.take(self.fetch_takes()) {
-            return match claim.wait(self.fetch_takes()) {
-                Outcome::Failed(reason) => Err(Fault::Unavailable(reason)),
-                Outcome::Pending | Outcome::Settled => self.load().ok_or_else(|| {
-                    Fault::Unavailable("another request is fetching the keys, and has not got them yet".to_owned())
+    /// Returns the keys when none are cached yet.
+    fn first(&self) -> Result<Snapshot, TokenError> {
+        let lease = Lease::new(self.provider.cache_key("first"));
+        if !lease.take(self.fetch_timeout()) {
+            return match lease.wait(self.fetch_timeout()) {
+                FetchState::Failed(reason) => Err(TokenError::Unavailable(reason)),
+                FetchState::Pending | FetchState::Settled => self.load().ok_or_else(|| {
+                    TokenError::Unavailable("another request is fetching the keys and has not received them".to_owned())
                 }),
             };
         }
-        // Another instance may have got them since this one looked.
+        // Another instance may have stored them in the meantime.
         let keys = self.load().map_or_else(|| self.fetch(), Ok);
         match &keys {
             Ok(_) => {
-                // What was fetched just now is not worth a refresh yet, whatever tokens arrive.
-                self.refreshing().succeed(self.freshness.min_refresh_interval);
-                claim.release();
+                // These keys are new, so they are not refreshed yet, whatever tokens arrive.
+                self.refresh_lease().succeed(self.policy.min_refresh_interval);
+                lease.release();
             }
-            Err(reason) => claim.fail(reason, RETRY.min(self.freshness.min_refresh_interval)),
+            Err(reason) => lease.fail(reason, RETRY.min(self.policy.min_refresh_interval)),
         }
-        keys.map_err(Fault::Unavailable)
+        keys.map_err(TokenError::Unavailable)
     }
 
     fn fetch(&self) -> Result<Snapshot, String> {
-        let set = fetch::key_set(self.provider, self.freshness)?;
+        let set = fetch::key_set(self.provider, self.policy)?;
         let snapshot = Snapshot::new(&set, time::unix_seconds())?;
-        let lifetime = self.freshness.cache_ttl.saturating_add(self.freshness.stale_if_error);
+        let lifetime = self.policy.cache_ttl.saturating_add(self.policy.stale_if_error);
         cache::set(&self.provider.cache_key("keys"), snapshot.as_bytes(), lifetime);
         Ok(snapshot)
     }
@@ -198,12 +193,12 @@ impl Source<'_> {
         Snapshot::from_bytes(cache::get(&self.provider.cache_key("keys"))?)
     }
 
-    fn refreshing(&self) -> Claim {
-        Claim::new(self.provider.cache_key("refresh"))
+    fn refresh_lease(&self) -> Lease {
+        Lease::new(self.provider.cache_key("refresh"))
     }
 
-    /// How long a fetch may take at most.
-    fn fetch_takes(&self) -> Duration {
-        self.freshness.timeout.saturating_mul(2)
+    /// The longest time that a fetch may take.
+    fn fetch_timeout(&self) -> Duration {
+        self.policy.timeout.saturating_mul(2)
     }
 }

@@ -1,4 +1,5 @@
-//! Published keys as they lie in the gateway's cache: when they were fetched, and what of them is needed.
+//! Published keys in the gateway's cache. An entry has the time of the fetch and only the necessary members of the
+//! keys.
 
 use std::time::Duration;
 
@@ -7,13 +8,13 @@ use portcullis_sdk::time;
 use super::super::jwk::Jwk;
 use super::super::jwk::Key;
 use super::super::set::KeySet;
-use crate::fault::Fault;
+use crate::error::TokenError;
 
-/// How many bytes the time takes.
+/// The size of the time, in bytes.
 const TIME: usize = 8;
 
-/// Keys and the time when they were fetched: eight bytes, little-endian, and a JSON list of JWKs. It is read for every
-/// request, so that it has no more in it than that.
+/// Keys and the time when they were fetched: eight bytes in little-endian order, followed by a JSON list of JWKs. It is
+/// parsed for every request, so it contains nothing else.
 pub(super) struct Snapshot(Vec<u8>);
 
 impl Snapshot {
@@ -24,7 +25,7 @@ impl Snapshot {
         Ok(Self(bytes))
     }
 
-    /// None if this is not a snapshot.
+    /// Returns `None` if these bytes are too short for a snapshot.
     pub(super) fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
         (bytes.len() > TIME).then_some(Self(bytes))
     }
@@ -38,15 +39,15 @@ impl Snapshot {
         Duration::from_secs(time::unix_seconds().saturating_sub(fetched_at))
     }
 
-    pub(super) fn keys(&self) -> Result<KeySet<'_>, Fault> {
+    pub(super) fn keys(&self) -> Result<KeySet<'_>, TokenError> {
         let jwks: Vec<Jwk<'_>> = serde_json::from_slice(self.jwks())
-            .map_err(|_| Fault::Unavailable("the keys in the cache are unreadable".to_owned()))?;
+            .map_err(|_| TokenError::Unavailable("the keys in the cache are unreadable".to_owned()))?;
         Ok(KeySet::of(
             jwks.into_iter().filter_map(|jwk| Key::try_from(jwk).ok()).collect(),
         ))
     }
 
-    /// Whether these are the same keys, whenever they were fetched.
+    /// Returns whether these are the same keys, regardless of the time of the fetch.
     pub(super) fn has_keys_of(&self, other: &Self) -> bool {
         self.jwks() == other.jwks()
     }
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_snapshot_has_no_keys() {
+    fn malformed_snapshots_have_no_keys() {
         assert!(Snapshot::from_bytes(Vec::new()).is_none());
         assert!(Snapshot::from_bytes(b"12345678".to_vec()).is_none());
         assert!(Snapshot::from_bytes(b"12345678{".to_vec()).unwrap().keys().is_err());

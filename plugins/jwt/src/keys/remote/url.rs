@@ -1,10 +1,10 @@
-//! Which URLs keys may come from: `https`, since whoever can change the answer decides who comes in. Without it only from
-//! this machine, or where the operator accepts the risk.
+//! Checks the URLs of keys. They must be `https`, since anyone who can change the response decides who is let in;
+//! `http` is accepted only from this machine, or where the operator accepts the risk.
 
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
-/// Says what is wrong with the URL.
+/// Returns a description of what is wrong with the URL, if anything is.
 pub(super) fn check(url: &str, insecure_http: bool) -> Result<(), &'static str> {
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("it must have visible ASCII characters only");
@@ -16,12 +16,12 @@ pub(super) fn check(url: &str, insecure_http: bool) -> Result<(), &'static str> 
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.is_empty() || authority.contains(['@', '\\']) {
-        return Err("it needs a host, and must not have a user or a password");
+        return Err("it must have a host, and no user name or password");
     }
     if is_https || insecure_http || is_loopback(authority) {
         Ok(())
     } else {
-        Err("it must be https; to accept keys that anybody on the way can replace, set insecure_http = true")
+        Err("it must be https; to accept keys that anyone on the network path can replace, set insecure_http = true")
     }
 }
 

@@ -1,9 +1,9 @@
-//! How long the hub's answers are remembered.
+//! How long the hub's answers are cached. The tests move the clock of the fake gateway.
 
 use super::*;
 
 #[test]
-fn an_answer_is_reused_until_it_is_too_old_and_the_decision_no_longer() {
+fn a_decision_expires_with_the_cached_answer() {
     let host = hub_with_alice();
     ask(&scoped(), "token t0k").unwrap();
     host.advance(Duration::from_secs(290));
@@ -15,14 +15,14 @@ fn an_answer_is_reused_until_it_is_too_old_and_the_decision_no_longer() {
     host.advance(Duration::from_secs(9));
     assert!(
         ask(&scoped(), "token t0k").is_ok(),
-        "revoked, but the answer is not too old"
+        "the token was revoked, but the answer has not expired"
     );
     host.advance(Duration::from_secs(1));
     assert!(matches!(ask(&scoped(), "token t0k"), Err(Refusal::Unauthenticated(..))));
 }
 
 #[test]
-fn a_shorter_cache_counts_for_what_is_cached_already() {
+fn a_shorter_cache_time_applies_to_existing_entries() {
     let host = hub_with_alice();
     ask(&scoped(), "token t0k").unwrap();
     host.advance(Duration::from_secs(20));
@@ -35,7 +35,7 @@ fn a_shorter_cache_counts_for_what_is_cached_already() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_lengthens_nothing() {
+fn setting_the_clock_back_extends_no_entry() {
     let host = hub_with_alice();
     ask(&scoped(), "token t0k").unwrap();
     host.set_unix_seconds(900_000);
@@ -47,7 +47,7 @@ fn a_clock_that_is_set_back_lengthens_nothing() {
 }
 
 #[test]
-fn an_unknown_token_is_remembered_for_seconds_only() {
+fn an_unknown_token_is_cached_for_seconds_only() {
     let host = hub_that_answers(Response::new(403));
     for _ in 0..3 {
         assert!(ask(&scoped(), "token t0k").is_err());
@@ -59,7 +59,7 @@ fn an_unknown_token_is_remembered_for_seconds_only() {
 }
 
 #[test]
-fn tokens_share_no_answer_and_none_is_stored() {
+fn tokens_do_not_share_answers_and_are_not_stored() {
     let host = hub_with_alice();
     host.serve(|request| {
         let known = request.header("authorization").as_deref() == Some("token secret-t0k");

@@ -1,14 +1,14 @@
-//! Everything that can keep a token out, and what the gateway and the client learn of it. The log hears which check
-//! failed; the client hears one of a few fixed sentences (RFC 6750, section 3), so that nothing of a token comes back.
+//! The reasons why a token is refused, and what the gateway and the client are told. The log says which check failed;
+//! the client gets one of a few fixed sentences (RFC 6750, section 3), so that no part of a token is sent back.
 
 use portcullis_sdk::Challenge;
 use portcullis_sdk::Refusal;
 
-/// Why a request is not let in. The text is for the operator's log. It may name a claim, quote a key id in
-/// [escaped and shortened](crate::text::shown) form, and never has a token in it.
+/// Why a request is refused. The text is for the operator's log. It may name a claim or quote a key id in [escaped and
+/// shortened](crate::text::quoted) form, and never contains a token.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
-    /// No token in any of the places.
+pub(crate) enum TokenError {
+    /// There is no token in any of the configured places.
     #[error("no token")]
     Absent,
     #[error("the claim aud of the token does not name this service (settings: audiences)")]
@@ -19,10 +19,10 @@ pub(crate) enum Fault {
     Expired,
     #[error("no key of {issuer} has the id {kid}")]
     Key { issuer: String, kid: String },
-    /// What was sent as a token can't be one, in no format.
+    /// The request is malformed: what it carries can't be a token of any format.
     #[error("malformed request: {0}")]
     Malformed(&'static str),
-    /// A token, and of another format: somebody else may know it.
+    /// The token has another format, so another authenticator may know it.
     #[error("the token is not a signed JWT")]
     NotJws,
     #[error("the token is not valid yet: {0} is in the future")]
@@ -41,13 +41,13 @@ pub(crate) enum Fault {
     Unavailable(String),
     #[error("the token is of an issuer that is not configured (settings: issuers)")]
     UnknownIssuer,
-    /// As above, where the settings leave such tokens to the next authenticator.
+    /// Like `UnknownIssuer`, where the settings leave such tokens to the next authenticator.
     #[error("the token is for another authenticator")]
     UnknownIssuerPassed,
 }
 
-impl Fault {
-    /// What the gateway is told. Without a token the challenge has no error code (RFC 6750, section 3.1).
+impl TokenError {
+    /// Converts this into a refusal. Without a token the challenge has no error code (RFC 6750, section 3.1).
     pub(crate) fn refuse(self, realm: &str) -> Refusal {
         let challenge = Challenge::bearer(realm);
         match self {
@@ -55,7 +55,8 @@ impl Fault {
             Self::NotJws | Self::UnknownIssuerPassed => {
                 Refusal::not_mine(challenge.error("invalid_token", self.description()))
             }
-            // The rules on claims are the operator's own matter; scopes are what a client can ask its issuer for.
+            // Rules on claims are internal to the operator. Scopes are public: a client can request them from its
+            // issuer.
             Self::Rule(_) => Refusal::forbidden(self.to_string(), None),
             Self::Scope(_) => Refusal::forbidden(
                 self.to_string(),
@@ -69,7 +70,7 @@ impl Fault {
         }
     }
 
-    /// What the client is told.
+    /// The description that the client is told.
     const fn description(&self) -> &'static str {
         match self {
             Self::Audience => "The token is for another audience",
@@ -78,7 +79,7 @@ impl Fault {
             Self::NotJws => "The token is not a signed JWT",
             Self::NotYet(_) => "The token is not valid yet",
             Self::Key { .. } | Self::Signature(_) => "The signature of the token does not verify",
-            Self::Scope(_) => "The token lacks a scope that is needed here",
+            Self::Scope(_) => "The token lacks a required scope",
             Self::UnknownIssuer | Self::UnknownIssuerPassed => "The issuer of the token is not known here",
             _ => "The token is not accepted here",
         }
