@@ -10,7 +10,6 @@ use std::task::Poll;
 use bytes::Bytes;
 use http::Request;
 use http::Response;
-use http::header;
 use tower::Layer;
 use tower::Service;
 
@@ -83,17 +82,14 @@ where
         .extensions
         .remove::<AuthRequest>()
         .unwrap_or_else(|| AuthRequest::from_parts(&parts));
-    let admission = gate.admit(&Arc::new(asked)).await;
-    let authenticated = match admission.decision.outcome {
-        Outcome::Grant(authenticated) => authenticated,
-        Outcome::Refuse(refusal) => return Ok(refusal.into_response().map(R::from)),
+    let (decision, added) = gate.admit(&Arc::new(asked)).await.into_parts();
+    let mut response = match decision.outcome {
+        Outcome::Grant(authenticated) => {
+            parts.extensions.insert(authenticated);
+            inner.call(Request::from_parts(parts, body)).await?
+        }
+        Outcome::Refuse(refusal) => refusal.into_response().map(R::from),
     };
-    let response_headers = authenticated.response_headers().clone();
-    parts.extensions.insert(authenticated);
-    let mut response = inner.call(Request::from_parts(parts, body)).await?;
-    response.headers_mut().extend(response_headers);
-    if let Some(cookie) = admission.set_cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
+    added.apply(response.headers_mut());
     Ok(response)
 }

@@ -44,6 +44,7 @@ pub use engine::EngineError;
 pub use engine::UnusableCache;
 pub use gate::Admission;
 pub use gate::Gate;
+pub use gate::ResponseHeaders;
 pub use grants::Grants;
 pub use grants::HttpGrant;
 pub use grants::HttpGrantError;

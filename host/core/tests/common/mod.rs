@@ -26,6 +26,9 @@ pub static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::builder().build()
 /// The guest of `tests/guests/hostile`, which does what the header `X-Do` says.
 pub static HOSTILE: LazyLock<Component> = LazyLock::new(|| Component::new(&ENGINE, guest("hostile")).unwrap());
 
+/// The guest of `tests/guests/scripted`, which answers as the header `Authorization` says.
+pub static SCRIPTED: LazyLock<Component> = LazyLock::new(|| Component::new(&ENGINE, guest("scripted")).unwrap());
+
 pub fn built_in(name: &str) -> Component {
     Component::new(&ENGINE, portcullis_plugins::find(name).unwrap()).unwrap()
 }

@@ -1,8 +1,11 @@
 //! All that stands between a request and a service: its session, else its credentials, and the cookie that saves asking
 //! again. Credentials always win over a session, so that nobody passes for the owner of a cookie jar.
 
+mod response;
+
 use std::sync::Arc;
 
+use http::HeaderMap;
 use http::HeaderValue;
 
 use crate::chain::Chain;
@@ -11,6 +14,8 @@ use crate::decision::Decision;
 use crate::decision::Outcome;
 use crate::request::AuthRequest;
 use crate::session::Sessions;
+
+pub use self::response::ResponseHeaders;
 
 /// A chain with the sessions that it made. A clone is the same gate.
 #[derive(Clone, Debug)]
@@ -27,8 +32,24 @@ pub struct Admission {
     pub decision: Decision,
     /// Whether a session spoke for it.
     pub via_session: bool,
-    /// A `Set-Cookie` value for the response, whatever its status.
+    /// A `Set-Cookie` value for the response, whatever its status. [`Admission::into_parts`] writes it as it must be written.
     pub set_cookie: Option<HeaderValue>,
+}
+
+impl Admission {
+    /// The decision, and what the response carries however it is answered: apply it to a refusal as well as to the
+    /// response of the service.
+    pub fn into_parts(self) -> (Decision, ResponseHeaders) {
+        let authenticator = match &self.decision.outcome {
+            Outcome::Grant(authenticated) => authenticated.response_headers().clone(),
+            Outcome::Refuse(_) => HeaderMap::new(),
+        };
+        let headers = ResponseHeaders {
+            authenticator,
+            session: self.set_cookie,
+        };
+        (self.decision, headers)
+    }
 }
 
 impl Gate {
