@@ -90,14 +90,14 @@ async fn cookies_and_challenges_of_application_and_authenticator_stand_side_by_s
 async fn a_response_with_a_session_cookie_is_for_its_client_only() {
     let gate = with_sessions().await;
     let alice = basic("alice", "secret");
-    for (application, cache_control) in [
-        (&[][..], &["private"][..]),
+    let cases: [(Fields, &[&str]); 5] = [
+        (&[], &["private"]),
         (&[("cache-control", "public, max-age=60")], &["private, max-age=60"]),
         (&[("cache-control", "s-maxage=60")], &["private"]),
         (&[("cache-control", "no-store")], &["no-store"]),
         (&[("cdn-cache-control", "max-age=60")], &["private"]),
-    ] as [(Fields, &[&str]); 5]
-    {
+    ];
+    for (application, cache_control) in cases {
         let headers = answered(&gate, &[("authorization", &alice)], application).await;
         assert_eq!(values(&headers, "set-cookie").len(), 1, "{headers:?}");
         assert_eq!(values(&headers, "cache-control"), cache_control, "{application:?}");
