@@ -42,8 +42,8 @@ def _kept(language, command):
 
 
 def example_component(name):
-    """An authenticator of the SDK's examples: a crate of its own, outside the workspace."""
-    return _cargo_component(ROOT / "sdk" / "examples" / name, name)
+    """An authenticator of the examples: a crate of its own, outside the workspace."""
+    return _cargo_component(ROOT / "examples" / name, name)
 
 
 def guest_component(name):

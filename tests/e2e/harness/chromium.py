@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from contextlib import contextmanager
 
 import requests
@@ -10,10 +11,14 @@ from websockets.sync.client import connect
 from .process import Child, eventually
 
 
+PROGRAM = shutil.which("google-chrome") or "chromium"
+"""Chrome is for Ubuntu, where `chromium` can't read what the tests write."""
+
+
 @contextmanager
 def chromium(folder, *options, **environment):
     """A browser with a profile of its own; what is yielded is its one page."""
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
+    command = [PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
     command += ["--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}", *options, "about:blank"]
     child = Child(command, folder / "chromium.log", env=os.environ | {"HOME": str(folder)} | environment)
     try:

@@ -14,4 +14,7 @@ PORTCULLIS = Path(os.environ.get("PORTCULLIS_BIN", ROOT / "target" / "debug" / "
 """The gateway under test."""
 
 VENV_BIN = Path(sys.executable).parent
-"""The Python peers' programs, beside the interpreter that runs the tests."""
+"""The Python peers' programs and Node.js, beside the interpreter that runs the tests."""
+
+# The Node peers' programs look for `node` there.
+os.environ["PATH"] = f"{VENV_BIN}{os.pathsep}{os.environ['PATH']}"

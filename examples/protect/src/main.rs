@@ -1,4 +1,4 @@
-//! An axum application behind the built-in authenticator `simple`: `cargo run -p portcullis --example protect`.
+//! An axum application behind the built-in authenticator `simple`: `cargo run -p protect`.
 
 #![expect(clippy::print_stdout, reason = "the reader looks there")]
 

@@ -13,7 +13,6 @@ use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -30,7 +29,10 @@ impl Drop for Running {
 
 #[test]
 fn the_example_says_hello_to_users_only() {
-    let mut child = Command::new(example("protect")).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_protect"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let stdout = child.stdout.take().unwrap();
     let _running = Running(child);
     let mut url = String::new();
@@ -52,18 +54,8 @@ fn the_example_says_hello_to_users_only() {
 
 #[test]
 fn the_example_is_short() {
-    let source = include_str!("../examples/protect.rs");
+    let source = include_str!("../src/main.rs");
     assert!(source.lines().count() < 40);
-}
-
-/// `cargo test` builds the examples beside the tests.
-fn example(name: &str) -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    deps.parent()
-        .and_then(|deps| deps.parent())
-        .unwrap()
-        .join("examples")
-        .join(name)
 }
 
 fn get(address: &str, headers: &str) -> String {

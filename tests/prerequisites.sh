@@ -1,0 +1,125 @@
+# What the sections of tests/run need from the machine, and how it gets there. tests/run reads this file.
+
+# need SECTIONS WHAT SOURCE COMMAND…: notes that WHAT is missing if this run has one of the SECTIONS and COMMAND fails.
+# A SOURCE that starts with apt-get or rustup is what installs it; any other SOURCE is advice.
+need() {
+  local sections=$1 what=$2 source=$3
+  shift 3
+  [[ $section == all || " $sections " == *" $section "* ]] || return 0
+  "$@" >/dev/null 2>&1 && return 0
+  missing+=("$what")
+  sources+=("$source")
+}
+
+look_around() {
+  # Rust is installed in the open, like everything else, not by the first command that misses it.
+  local -x RUSTUP_AUTO_INSTALL=0
+  missing=() sources=()
+  need 'fmt lint unit e2e' 'Rust' 'see https://rustup.rs' command -v cargo
+  need 'fmt lint unit e2e' 'the Rust of rust-toolchain.toml' 'rustup toolchain install' cargo --version
+  need 'fmt' 'rustfmt' 'rustup component add rustfmt' cargo fmt --version
+  need 'lint' 'clippy' 'rustup component add clippy' cargo clippy --version
+  need 'lint unit e2e' 'the Rust target wasm32-wasip2' 'rustup target add wasm32-wasip2' have_target
+  need 'lint unit e2e' 'a C compiler' 'apt-get install gcc libc6-dev' command -v cc
+  need 'lint unit e2e' 'the Kerberos library' 'apt-get install libkrb5-dev pkg-config' pkg-config --exists mit-krb5-gssapi
+  need 'lint unit e2e' 'libclang' 'apt-get install libclang-dev' have_file '/usr/lib/*/libclang-[0-9]*.so*'
+  need 'e2e' 'Python with venv' 'apt-get install python3 python3-venv' python3 -c 'import ensurepip'
+  need 'e2e' 'the headers of Python' 'apt-get install python3-dev' have_python_headers
+  need 'e2e' 'Python 3.11 or later' 'see https://www.python.org/downloads' recent_python
+  need 'e2e' 'curl' 'apt-get install curl' command -v curl
+  need 'e2e' 'nginx' 'apt-get install nginx' have_server nginx
+  need 'e2e' 'HAProxy' 'apt-get install haproxy' have_server haproxy
+  need 'e2e' 'a KDC' 'apt-get install krb5-kdc krb5-admin-server krb5-user' have_server krb5kdc
+  need 'e2e' 'Apache with mod_auth_gssapi' 'apt-get install apache2-bin libapache2-mod-auth-gssapi' \
+    have_file /usr/lib/apache2/modules/mod_auth_gssapi.so
+  need 'e2e' 'libfaketime' 'apt-get install libfaketime' have_file '/usr/lib/*/faketime/libfaketimeMT.so.1'
+  need 'e2e' 'Chromium' "apt-get install $(chromium_package)" have_chromium
+  need 'e2e' 'a hard limit above 10,000 open files' 'raise it as root: ulimit -Hn 20000' have_open_files
+}
+have_target() { [ -d "$(rustc --print target-libdir --target wasm32-wasip2)" ]; }
+have_python_headers() { [ -f "$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h" ]; }
+# Without any Python it is the package that is missing, not a newer one.
+recent_python() { ! command -v python3 || python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
+have_server() { PATH=$PATH:/usr/sbin command -v "$1"; }
+have_file() { compgen -G "$1"; }
+have_open_files() { [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -gt 10500 ]; }
+# Ubuntu's Chromium is a snap, which has a /tmp of its own and doesn't find the tests' tickets there. Chrome does.
+on_ubuntu() { [ "$(. /etc/os-release && echo "$ID")" = ubuntu ]; }
+have_chromium() { command -v google-chrome || { ! on_ubuntu && command -v chromium; }; }
+chromium_package() {
+  if on_ubuntu 2>/dev/null; then
+    echo "https://dl.google.com/linux/direct/google-chrome-stable_current_$(dpkg --print-architecture).deb"
+  else
+    echo chromium
+  fi
+}
+
+# prerequisites INSTALL: ends the run if something is missing; with INSTALL=yes, what can be installed is installed first.
+prerequisites() {
+  local index
+  look_around
+  if [ "$1" = yes ] && [ ${#missing[@]} -gt 0 ]; then
+    install_missing
+    look_around
+  fi
+  [ ${#missing[@]} -gt 0 ] || return 0
+  printf '\nThe tests need, and this machine lacks:\n' >&2
+  for index in "${!missing[@]}"; do printf '  %-38s %s\n' "${missing[index]}" "${sources[index]}" >&2; done
+  exit 1
+}
+
+install_missing() {
+  local source packages=() sudo=()
+  for source in "${sources[@]}"; do
+    case $source in
+      'apt-get install '*) read -ra packages <<<"${packages[*]} ${source#apt-get install }" ;;
+      'rustup '*)
+        heading "$source"
+        $source || true
+        ;;
+    esac
+  done
+  [ ${#packages[@]} -gt 0 ] || return 0
+  if ! command -v apt-get >/dev/null; then
+    echo 'Packages are installed on Debian and Ubuntu only: there is no apt-get here.' >&2
+    return
+  fi
+  if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo 'Packages are installed by root only, and there is no sudo here.' >&2
+      return
+    fi
+    sudo=(sudo)
+  fi
+  heading "${sudo[@]}" "apt-get install ${packages[*]}"
+  "${sudo[@]}" bash -c "$(declare -f install_packages); install_packages \"\$@\"" bash "${packages[@]}" || true
+}
+
+# Runs as root in a shell of its own, and what it changes for the time being ends with that shell. The packages of servers
+# start them unless policy-rc.d forbids it, and the tests start servers of their own.
+install_packages() {
+  policy=/usr/sbin/policy-rc.d
+  temporary=("$(mktemp -d)")
+  trap 'rm -rf "${temporary[@]}"' EXIT
+  if [ ! -e "$policy" ]; then
+    temporary+=("$policy")
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  install=(apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0)
+  packages=() downloads=()
+  for package in "$@"; do
+    case $package in
+      https://*) downloads+=("$package") ;;
+      *) packages+=("$package") ;;
+    esac
+  done
+  apt-get update -qq
+  [ ${#packages[@]} -eq 0 ] || "${install[@]}" "${packages[@]}" >/dev/null
+  chown _apt "${temporary[0]}"
+  for package in "${downloads[@]}"; do
+    file=${temporary[0]}/${package##*/}
+    /usr/lib/apt/apt-helper -qq download-file "$package" "$file" && "${install[@]}" "$file" >/dev/null
+  done
+}
