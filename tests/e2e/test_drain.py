@@ -137,7 +137,7 @@ def test_connections_that_wait_in_the_systems_queue_have_their_turn(serve, upstr
     """One request takes the only slot; others wait, and nobody has taken them when the gateway is told to stop."""
     path = tmp_path / "gateway.sock"
     gateway = serve(protected(upstream), listen=f'["127.0.0.1:0", "unix:{path}"]', server="max_connections = 1\n")
-    address, _ = gateway.addresses()
+    address, _ = gateway.addresses(2)
     running = connect(gateway.url)
     begin(running, "GET", "/stream/down", ALICE)
     response = running.getresponse()

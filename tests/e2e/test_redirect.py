@@ -16,7 +16,7 @@ def authority(tmp_path_factory):
 
 
 def plain(gateway):
-    [address] = gateway.addresses("redirecting to https")
+    [address] = gateway.addresses(message="redirecting to https")
     return f"http://{address}"
 
 
@@ -103,7 +103,7 @@ def test_clients_may_find_https_at_another_port(serve, upstream, port, location)
 def test_the_proxy_protocol_holds_for_it_too(serve, upstream, authority):
     server = 'proxy_protocol = ["127.0.0.1"]\n' + REDIRECT + tls(authority.issue("server"))
     gateway = serve(protected(upstream), server=server)
-    [address] = gateway.addresses("redirecting to https")
+    [address] = gateway.addresses(message="redirecting to https")
     wire = open_tcp(address)
     assert send_over(wire, "/", before=b"PROXY TCP4 192.0.2.1 192.0.2.1 1 2\r\n").status == 308
     with pytest.raises((ConnectionError, OSError)):

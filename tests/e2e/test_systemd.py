@@ -35,8 +35,8 @@ def test_sockets_are_taken_by_name(serve, upstream, tmp_path):
             **systemd.activation(local=[unix], admin=[admin], public=[one, two]),
         )
         ports = [opened.getsockname()[1] for opened in (one, two, admin)]
-        assert gateway.addresses() == [f"127.0.0.1:{ports[0]}", f"[::1]:{ports[1]}", f"unix:{path}"]
-        assert gateway.addresses("admin listening") == [f"127.0.0.1:{ports[2]}"]
+        assert gateway.addresses(3) == [f"127.0.0.1:{ports[0]}", f"[::1]:{ports[1]}", f"unix:{path}"]
+        assert gateway.addresses(message="admin listening") == [f"127.0.0.1:{ports[2]}"]
         for wire in (open_tcp(f"127.0.0.1:{ports[0]}"), open_tcp(f"[::1]:{ports[1]}"), open_unix(path)):
             assert send_over(wire, "/", ALICE).status == 200
         assert [values(seen, "x-forwarded-for") for seen in upstream.seen] == [["127.0.0.1"], ["::1"], ["unknown"]]
