@@ -85,7 +85,7 @@ def provider(tmp_path_factory):
 @pytest.fixture
 def own_provider(tmp_path):
     """An OpenID provider that this test may rotate and stop."""
-    peer = Provider(tmp_path)
+    peer = process.with_free_ports(1, lambda port: Provider(tmp_path, port))
     yield peer
     peer.stop()
 
@@ -166,6 +166,20 @@ def http2_upstreams():
     """Starts upstreams that speak HTTP/2, and in the end stops them."""
     with upstreams(Http2Upstream) as start:
         yield start
+
+
+@pytest.fixture
+def unreachable():
+    """Makes servers that refuse every connection."""
+    made = []
+
+    def make():
+        made.append(process.Unreachable())
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
 
 
 @contextmanager
@@ -283,10 +297,13 @@ def front_with_wrong_token(request, tmp_path_factory, beside_with_token, shared_
 
 @pytest.fixture(scope="session")
 def front_without_gateway(request, tmp_path_factory, shared_upstream):
-    pages, forward_auth, ext_authz = process.free_ports(3)
-    nobody = SimpleNamespace(pages=pages, forward_auth=forward_auth, ext_authz=ext_authz)
-    with running_front(request, tmp_path_factory, nobody, shared_upstream) as running:
+    closed = [process.Unreachable() for _ in range(3)]
+    pages, forward_auth, ext_authz = (server.port for server in closed)
+    absent = SimpleNamespace(pages=pages, forward_auth=forward_auth, ext_authz=ext_authz)
+    with running_front(request, tmp_path_factory, absent, shared_upstream) as running:
         yield running
+    for server in closed:
+        server.stop()
 
 
 @contextmanager

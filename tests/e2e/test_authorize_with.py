@@ -5,6 +5,7 @@ The tests' upstream answers `/status/N` with the status N, so a path says what t
 
 import socket
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -13,8 +14,7 @@ from websockets.sync.client import connect
 from harness.client import basic, bearer
 from harness.config import PEOPLE, route, tokens
 from harness.gateway import run
-from harness.process import free_ports
-from harness.upstream import Upstream, values
+from harness.upstream import values
 
 ALICE, BOB = basic("alice"), basic("bob")
 ASKS = 'authorize_with = "GET /status/{1}"\n'
@@ -196,19 +196,15 @@ def test_a_front_hears_the_same(serve, upstream, said, status):
     assert [seen["target"] for seen in upstream.seen] == [f"/status/{said}"]
 
 
-def test_an_upstream_that_is_gone_is_a_503(serve):
-    [port] = free_ports(1)
-    nobody = Upstream.__new__(Upstream)
-    nobody.url = f"http://127.0.0.1:{port}"
-    answer = serve(owned(nobody)).send("/owned/200", ALICE)
+def test_an_upstream_that_is_gone_is_a_503(serve, unreachable):
+    answer = serve(owned(unreachable())).send("/owned/200", ALICE)
     assert answer.status == 503
     assert answer.header("retry-after")
 
 
 def test_an_upstream_that_hangs_is_a_503(serve):
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        hanging = Upstream.__new__(Upstream)
-        hanging.url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        hanging = SimpleNamespace(url=f"http://127.0.0.1:{silent.getsockname()[1]}")
         gateway = serve(owned(hanging))
         assert gateway.send("/owned/200", ALICE).status == 503
         assert gateway.logged(message="the upstream can't be asked about a user")

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import os
+import re
 import resource
 import secrets
 import signal
@@ -140,10 +141,9 @@ def test_a_certificate_that_expires_meanwhile_is_told_and_a_new_one_is_served(se
 
 
 @contextlib.contextmanager
-def on_a_port(tmp_path, config, **options):
-    """A gateway whose log is a pipe, on a port of its own; its first lines, and the end that the others are read from."""
-    [port] = free_ports(1)
-    config = write(tmp_path, LISTEN_ANYWHERE.replace(":0", f":{port}") + config)
+def with_a_pipe(tmp_path, config, **options):
+    """A gateway whose log is a pipe; where it is, its first lines, and the end that the others are read from."""
+    config = write(tmp_path, LISTEN_ANYWHERE + config)
     reader, writer = os.pipe()
     command = [PORTCULLIS, "serve", "--config", config]
     process = subprocess.Popen(command, stderr=writer, env=clean({}), cwd=tmp_path, **options)
@@ -153,13 +153,18 @@ def on_a_port(tmp_path, config, **options):
             lines = []
             for line in log:
                 lines.append(line)
-                if b"listening" in line:
+                if b" listening " in line:
                     break
-            yield process, f"http://127.0.0.1:{port}", Log(lines, log)
+            yield process, address(lines[-1]), Log(lines, log)
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
     finally:
         process.kill()
+
+
+def address(line):
+    """Where a line of the log says that something listens."""
+    return "http://" + re.search(r"address=(\S+)", line.decode())[1]
 
 
 class Log:
@@ -171,7 +176,7 @@ class Log:
 
 
 def test_a_log_that_nobody_reads_keeps_no_request(upstream, tmp_path):
-    with on_a_port(tmp_path, protected(upstream)) as (_, url, log):
+    with with_a_pipe(tmp_path, protected(upstream)) as (_, url, log):
         for number in range(1000):
             assert client.send(url, f"/{number}", ALICE).status == 200
         decisions = (line for line in log.pipe if b"decision" in line)
@@ -180,18 +185,18 @@ def test_a_log_that_nobody_reads_keeps_no_request(upstream, tmp_path):
 
 
 def test_a_log_that_is_full_keeps_no_end(upstream, tmp_path):
-    with on_a_port(tmp_path, protected(upstream)) as (_, url, _):
+    with with_a_pipe(tmp_path, protected(upstream)) as (_, url, _):
         for number in range(500):
             assert client.send(url, f"/{number}{'x' * 1000}", ALICE).status == 200
 
 
 def test_a_log_that_is_closed_keeps_no_request(upstream, tmp_path):
-    with on_a_port(tmp_path, ADMIN + protected(upstream)) as (_, url, log):
+    with with_a_pipe(tmp_path, ADMIN + protected(upstream)) as (_, url, log):
         log.pipe.close()
         for number in range(20):
             assert client.send(url, f"/{number}", ALICE).status == 200
         [admin] = [line for line in log.begun if b"admin listening" in line]
-        metrics = client.send("http://" + admin.decode().split("address=")[1].strip(), "/metrics").body.decode()
+        metrics = client.send(address(admin), "/metrics").body.decode()
         assert float(metrics.split("portcullis_log_lines_lost_total ")[-1].split()[0]) >= 20
 
 
@@ -222,7 +227,7 @@ def no_space():
 
 def test_a_disk_without_space_for_compiled_plugins_costs_time_only(upstream, tmp_path):
     cache = f'[plugins]\ncache_directory = "{tmp_path}/cache"\n'
-    with on_a_port(tmp_path, cache + protected(upstream), preexec_fn=no_space, restore_signals=False) as (_, url, log):
+    with with_a_pipe(tmp_path, cache + protected(upstream), preexec_fn=no_space, restore_signals=False) as (_, url, log):
         assert client.send(url, "/", ALICE).status == 200
         told = [line for line in log.begun if b"WARN" in line]
         assert told and b"cache" in told[0], told

@@ -57,11 +57,8 @@ def test_the_reply_goes_out_whatever_the_upstream_says(kdc, gateway, status):
     assert client.complete
 
 
-def test_the_reply_goes_out_when_the_upstream_is_gone(kdc, serve, keytab):
-    class Gone:
-        url = "http://127.0.0.1:1"
-
-    gateway = serve(protected(keytab, Gone))
+def test_the_reply_goes_out_when_the_upstream_is_gone(kdc, serve, keytab, unreachable):
+    gateway = serve(protected(keytab, unreachable()))
     client = kdc.initiator()
     answer = ask(gateway, client.step())
     assert answer.status == 502

@@ -13,7 +13,7 @@ from harness.certificates import Authority
 from harness.client import basic
 from harness.config import protected
 from harness.gateway import ADMIN, run
-from harness.process import eventually, free_ports
+from harness.process import eventually
 from harness.raw_tcp import RawTcp
 
 OTHER = "daskgateway-0123456789abcdef"
@@ -212,9 +212,8 @@ def test_who_goes_where_is_written_down_and_counted(gateway, other):
     eventually(lambda: gateway.metric("portcullis_passthrough_open", sni="daskgateway-*") == 0, "none is open")
 
 
-def test_an_upstream_that_is_gone_ends_the_connection(serve, upstream, server, authority):
-    [port] = free_ports(1)
-    gateway = serve(ADMIN + protected(upstream), server=server + passes(f"127.0.0.1:{port}"))
+def test_an_upstream_that_is_gone_ends_the_connection(serve, upstream, server, authority, unreachable):
+    gateway = serve(ADMIN + protected(upstream), server=server + passes(unreachable().address))
     with dial(gateway) as client:
         client.sendall(hello(OTHER))
         assert client.recv(100) == b""

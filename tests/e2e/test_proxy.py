@@ -7,7 +7,6 @@ import pytest
 
 from harness.client import basic, bearer, begin, connect
 from harness.config import PEOPLE, protected, route, tokens
-from harness.process import free_ports
 from harness.upstream import values
 
 ALICE = basic("alice")
@@ -58,10 +57,8 @@ def test_the_upstreams_own_errors_pass(gateway):
         assert (answer.status, answer.body) == (status, b"the upstream's own words")
 
 
-def test_an_upstream_that_is_down_is_a_502(serve):
-    [port] = free_ports(1)
-    config = PEOPLE + f'[[routes]]\npath = "/"\nauthenticators = ["people"]\nupstream = "http://127.0.0.1:{port}"\n'
-    answer = serve(config).send("/", ALICE)
+def test_an_upstream_that_is_down_is_a_502(serve, unreachable):
+    answer = serve(protected(unreachable())).send("/", ALICE)
     assert answer.status == 502
     assert list(answer.json()) == ["error"]
 
