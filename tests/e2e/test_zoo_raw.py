@@ -7,7 +7,7 @@ import pytest
 
 from harness import raw
 from harness.client import basic, begin, connect
-from harness.zoo import ENOUGH_MIB, authenticator, contained, misbehave, resident_mib, round_of, settles, zoo
+from harness.zoo import ENOUGH_MIB, LIMITS, PATIENT, authenticator, contained, resident_mib, round_of, settles, zoo
 
 # Where the answer's fields lie: result<grant, refusal> at 256.
 RESULT, NAME, GROUPS, ADMIN, ATTRIBUTES, VALID_FOR, HEADERS = 256, 260, 268, 276, 280, 288, 296
@@ -306,12 +306,20 @@ def looking(look, ending):
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream):
-    plugins = {slug(name): raw.component(**parts) for name, (_, parts) in MISDEEDS.items()}
+    plugins = {}
+
+    def add(name, file, limits=PATIENT):
+        plugins[name] = authenticator(name, file, limits=limits)
+
+    for name, (why, parts) in MISDEEDS.items():
+        add(slug(name), raw.component(**parts), LIMITS if why == DEADLINE else PATIENT)
     for where, look in LEFTOVERS.items():
-        plugins |= {slug(where, " left by ", end): looking(look, ending) for end, ending in ENDINGS.items()}
-    plugins["good"] = raw.component(authenticate=ASK)
-    plugins["finder"] = looking(LEFTOVERS["in a global"].replace("(if (global.get $mark)", "(if (i32.const 1)"), "")
-    return serve_module(zoo(shared_upstream, {name: authenticator(name, file) for name, file in plugins.items()}))
+        for end, ending in ENDINGS.items():
+            limits = LIMITS if end == "the deadline" else PATIENT
+            add(slug(where, " left by ", end), looking(look, ending), limits)
+    add("good", raw.component(authenticate=ASK))
+    add("finder", looking(LEFTOVERS["in a global"].replace("(if (global.get $mark)", "(if (i32.const 1)"), ""))
+    return serve_module(zoo(shared_upstream, plugins))
 
 
 def test_the_template_is_an_authenticator(gateway, upstream):
