@@ -71,7 +71,7 @@ def test_a_helper_that_was_killed_while_idle_is_replaced_before_anybody_notices(
 
 
 def test_a_helper_that_was_stopped_is_a_503_in_time_and_then_replaced(kdc, serve, upstream, keytab):
-    gateway = serve(protected(keytab, upstream, more='deadline = "500ms"\nworkers = 1'))
+    gateway = serve(protected(keytab, upstream, more='deadline = "3s"\nworkers = 1'))
     [helper] = helpers(gateway)
     helper.suspend()
     assert is_unavailable(ask(gateway, kdc.token()))

@@ -41,7 +41,7 @@ def test_a_connection_that_waits_doesnt_keep_it(serve, upstream):
     begin(connection, "GET", "/", ALICE)
     assert connection.getresponse().read()
     gateway.child.process.send_signal(signal.SIGTERM)
-    assert gateway.child.process.wait(3) == 0
+    assert gateway.child.process.wait(10) == 0
 
 
 def test_a_request_that_never_ends_is_cut_off_in_time(serve, upstream):
