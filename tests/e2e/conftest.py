@@ -8,6 +8,7 @@ import pytest
 
 from harness import build, fronts, process
 from harness.asked import AskedServer
+from harness.certificates import Authority
 from harness.dask_server import DaskServer
 from harness.dask_whole import DaskWhole
 from harness.gateway import Gateway
@@ -16,6 +17,7 @@ from harness.hub import Hub
 from harness.idp import Provider
 from harness.kdc import Kdc
 from harness.played import Played
+from harness.raw_upstream import RawUpstream
 from harness.upstream import Upstream
 
 
@@ -119,6 +121,12 @@ def kdc(tmp_path_factory):
     peer.stop()
 
 
+@pytest.fixture(scope="module")
+def keytab(kdc, tmp_path_factory):
+    """The key of HTTP/localhost."""
+    return kdc.keytab(tmp_path_factory.mktemp("keys") / "http.keytab", "HTTP/localhost")
+
+
 @pytest.fixture(scope="session")
 def python_component():
     return build.python_component()
@@ -159,6 +167,19 @@ def played():
     """Starts upstreams that the test plays, and in the end stops them. None of their plays may have gone wrong."""
     with upstreams(Played) as start:
         yield start
+
+
+@pytest.fixture(scope="session")
+def shared_raw_upstream():
+    with RawUpstream() as server:
+        yield server
+
+
+@pytest.fixture
+def raw_upstream(shared_raw_upstream):
+    """An upstream that keeps every byte, which has seen nothing yet in this test."""
+    shared_raw_upstream.forget()
+    return shared_raw_upstream
 
 
 @pytest.fixture
@@ -208,6 +229,18 @@ def asked_servers():
     yield start
     for server in running:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate authority that is trusted where a test says so."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory):
+    """An authority that is trusted nowhere."""
+    return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
 
 
 # Fronts

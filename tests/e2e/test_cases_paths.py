@@ -7,28 +7,25 @@ import re
 
 import pytest
 
-from harness.client import basic, converse, exchange
+from harness.client import ALICE, converse, exchange
 from harness.config import PEOPLE, route
 from harness.gateway import ADMIN
 from harness.frames import Http2
 from harness.raw_upstream import RawUpstream
 
-ALICE = basic("alice")
 ALICE_IN_HTTP_2 = [("authorization", ALICE["Authorization"])]
 
 
 @pytest.fixture(scope="module")
 def open_side():
-    server = RawUpstream()
-    yield server
-    server.stop()
+    with RawUpstream() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def closed_side():
-    server = RawUpstream()
-    yield server
-    server.stop()
+    with RawUpstream() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,10 @@ import secrets
 
 import pytest
 
-from harness.client import basic, bearer
+from harness.client import ALICE, basic, bearer
 from harness.config import PEOPLE, protected, route
 from harness.upstream import values
 
-ALICE = basic("alice")
 SESSION = '[session]\nkeys = ["env:OURS"]\n'
 
 

@@ -11,13 +11,10 @@ from hyperframe.frame import DataFrame, Frame, GoAwayFrame, PingFrame
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_websocket
 
-from harness.certificates import Authority
-from harness.client import basic, begin, connect, open_tcp, open_unix, send, send_over
+from harness.client import ALICE, begin, connect, open_tcp, open_unix, send, send_over
 from harness.config import protected
 from harness.gateway import ADMIN
 from harness.process import eventually
-
-ALICE = basic("alice")
 
 
 def terminate(gateway):
@@ -119,8 +116,8 @@ def test_a_connection_that_has_said_nothing_yet_is_heard(serve, upstream):
 
 
 @pytest.mark.parametrize("way", ["plain", "tls", "proxy"])
-def test_a_connection_that_says_nothing_keeps_nobody(serve, upstream, tmp_path, way):
-    cert, key = Authority(tmp_path).issue("server")
+def test_a_connection_that_says_nothing_keeps_nobody(serve, upstream, authority, way):
+    cert, key = authority.issue("server")
     server = {
         "plain": "",
         "tls": f'tls = {{ cert = "{cert}", key = "{key}" }}\n',

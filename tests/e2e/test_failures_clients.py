@@ -7,14 +7,13 @@ from urllib.parse import urlsplit
 import pytest
 from hyperframe.frame import SettingsFrame
 
-from harness.client import basic, begin, connect, converse
+from harness.client import ALICE, begin, connect, converse
 from harness.config import PEOPLE, protected, route
 from harness.frames import Http2
 from harness.gateway import ADMIN
 from harness.process import eventually
 from harness.rude import RudeUpstream, repeats, says
 
-ALICE = basic("alice")
 AUTHORIZATION = ALICE["Authorization"]
 HEAD = f"Host: x\r\nAuthorization: {AUTHORIZATION}\r\n"
 AS_ALICE = [("authorization", AUTHORIZATION)]

@@ -7,13 +7,12 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from harness.client import basic, begin, connect, send
+from harness.client import ALICE, begin, connect, send
 from harness.config import PEOPLE, protected, route
 from harness.gateway import ADMIN
 from harness.process import eventually
 from harness.zoo import resident_mib
 
-ALICE = basic("alice")
 IDLE = 10_000
 GET = b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n"
 

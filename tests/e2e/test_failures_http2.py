@@ -16,14 +16,13 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from harness.client import basic
+from harness.client import ALICE
 from harness.config import protected
 from harness.frames import Ended, Http2
 from harness.gateway import ADMIN
 from harness.process import eventually
 from harness.zoo import resident_mib, settles
 
-ALICE = basic("alice")
 AS_ALICE = [("authorization", ALICE["Authorization"])]
 FRAMES = 40_000
 """How many a flood has: far more than any client needs."""

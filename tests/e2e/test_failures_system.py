@@ -16,14 +16,12 @@ from pathlib import Path
 import pytest
 
 from harness import client
-from harness.certificates import Authority
-from harness.client import basic, bearer
+from harness.client import ALICE, bearer
 from harness.config import protected, route, tokens
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, clean, write
 from harness.paths import PORTCULLIS
 from harness.process import eventually, free_ports
 
-ALICE = basic("alice")
 
 # The clock
 
@@ -104,8 +102,7 @@ def tls(files):
 
 
 @pytest.mark.parametrize("days, what", [((-20, -10), "has expired"), ((10, 20), "isn't valid yet"), ((-1, 5), "expires within")])
-def test_a_certificate_out_of_its_time_is_told_and_counted(serve, upstream, tmp_path, days, what):
-    authority = Authority(tmp_path)
+def test_a_certificate_out_of_its_time_is_told_and_counted(serve, upstream, authority, days, what):
     now = datetime.datetime.now(datetime.UTC)
     files = authority.issue("server", between=[now + datetime.timedelta(days=day) for day in days])
     gateway = serve(ADMIN + protected(upstream), server=tls(files))
@@ -115,8 +112,7 @@ def test_a_certificate_out_of_its_time_is_told_and_counted(serve, upstream, tmp_
     assert until == pytest.approx((now + datetime.timedelta(days=days[1])).timestamp(), abs=2)
 
 
-def test_a_certificate_that_expires_meanwhile_is_told_and_a_new_one_is_served(serve, upstream, tmp_path):
-    authority = Authority(tmp_path)
+def test_a_certificate_that_expires_meanwhile_is_told_and_a_new_one_is_served(serve, upstream, authority):
     now = datetime.datetime.now(datetime.UTC)
     hour = datetime.timedelta(hours=1)
     files = authority.issue("server", between=[now - hour, now + datetime.timedelta(seconds=3)])

@@ -8,12 +8,11 @@ import http.client
 import pytest
 
 from harness import http2
-from harness.client import basic, begin, connect, converse
+from harness.client import ALICE, begin, connect, converse
 from harness.config import PEOPLE, protected, route
 from harness.process import eventually
 from harness.rude import RudeUpstream, repeats, says
 
-ALICE = basic("alice")
 OK = b"HTTP/1.1 200 OK\r\n"
 WELL = '[[routes]]\npath = "/well"\npublic = true\nupstream = "portcullis:whoami"\n'
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -19,11 +19,6 @@ SESSION = '[session]\nkeys = ["env:KEY"]\n'
 
 
 @pytest.fixture(scope="module")
-def keytab(kdc, tmp_path_factory):
-    return kdc.keytab(tmp_path_factory.mktemp("keys") / "http.keytab", "HTTP/localhost")
-
-
-@pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, keytab):
     return serve_module(SESSION + protected(keytab, shared_upstream), KEY=secrets.token_hex(32))
 

@@ -27,11 +27,6 @@ from harness.upstream import values
 ENVIRONMENT = ["GSS_MECH_CONFIG", "KRB5CCNAME", "KRB5RCACHEDIR", "KRB5RCACHENAME", "KRB5_CONFIG", "KRB5_KTNAME"]
 
 
-@pytest.fixture(scope="module")
-def keytab(kdc, tmp_path_factory):
-    return kdc.keytab(tmp_path_factory.mktemp("keys") / "http.keytab", "HTTP/localhost")
-
-
 @pytest.fixture
 def obedient(tmp_path):
     """The tests' own helper, in a folder where it writes down what happens to it."""

@@ -1,18 +1,15 @@
 """Where the gateway listens: several addresses, IPv6, Unix sockets; and who its clients are there."""
 
 import secrets
-import socket
 import stat
 
 import pytest
 
-from harness.client import basic, open_tcp, open_unix, send, send_over
+from harness.client import ALICE, open_tcp, open_unix, send, send_over
 from harness.config import protected
 from harness.gateway import Gateway, run
 from harness.process import with_free_ports
 from harness.upstream import values
-
-ALICE = basic("alice")
 
 
 def is_served(wire, headers=()):

@@ -9,19 +9,12 @@ import ssl
 
 import pytest
 
-from harness.certificates import Authority
-from harness.client import basic
 from harness.config import protected
 from harness.gateway import ADMIN, run
 from harness.process import eventually
 from harness.raw_tcp import RawTcp
 
 OTHER = "daskgateway-0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +25,8 @@ def server(authority):
 
 @pytest.fixture
 def other():
-    behind = RawTcp()
-    yield behind
-    behind.stop()
+    with RawTcp() as behind:
+        yield behind
 
 
 def passes(address, sni="daskgateway-*", more=""):

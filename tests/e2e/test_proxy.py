@@ -5,11 +5,9 @@
 
 import pytest
 
-from harness.client import basic, bearer, begin, connect
+from harness.client import ALICE, basic, bearer, begin, connect
 from harness.config import PEOPLE, protected, route, tokens
 from harness.upstream import values
-
-ALICE = basic("alice")
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,12 @@ import struct
 
 import pytest
 
-from harness.certificates import Authority
-from harness.client import basic, open_tcp, open_unix, send_over
+from harness.client import ALICE, open_tcp, open_unix, send_over
 from harness.config import protected
 from harness.gateway import ADMIN
 from harness.process import Child, eventually, with_free_ports
 from harness.upstream import values
 
-ALICE = basic("alice")
 TRUSTED = 'trusted_proxies = ["127.0.0.1"]\nproxy_protocol = true\n'
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -211,8 +209,7 @@ def test_each_client_of_the_proxy_has_its_own_rate(serve, upstream):
     assert statuses == [200, 429, 200, 429]
 
 
-def test_tls_comes_after_it(serve, upstream, tmp_path):
-    authority = Authority(tmp_path)
+def test_tls_comes_after_it(serve, upstream, authority):
     cert, key = authority.issue("server")
     gateway = serve(protected(upstream), server=f'{TRUSTED}tls = {{ cert = "{cert}", key = "{key}" }}\n')
     [address] = gateway.addresses()

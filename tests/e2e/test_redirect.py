@@ -2,17 +2,11 @@
 
 import pytest
 
-from harness.certificates import Authority
 from harness.client import basic, converse, open_tcp, send, send_over
 from harness.config import PEOPLE, protected, route
 from test_tls import Session, tls
 
 REDIRECT = 'redirect = { listen = "127.0.0.1:0" }\n'
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 def plain(gateway):

@@ -3,10 +3,8 @@
 
 import pytest
 
-from harness.client import basic
+from harness.client import ALICE
 from harness.config import protected
-
-ALICE = basic("alice")
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,10 @@
 import signal
 import socket
 
-from harness.client import basic, begin, connect
+from harness.client import ALICE, begin, connect
 from harness.config import protected
 from harness.gateway import run
 from harness.process import eventually
-
-ALICE = basic("alice")
 
 
 def is_listening(gateway):

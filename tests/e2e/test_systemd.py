@@ -6,12 +6,10 @@ import socket
 import pytest
 
 from harness import systemd
-from harness.client import basic, begin, connect, open_tcp, open_unix, send_over
+from harness.client import ALICE, begin, connect, open_tcp, open_unix, send_over
 from harness.config import protected
 from harness.gateway import run
 from harness.upstream import values
-
-ALICE = basic("alice")
 
 
 @pytest.fixture

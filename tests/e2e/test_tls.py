@@ -8,17 +8,11 @@ import ssl
 import pytest
 from cryptography import x509
 
-from harness.certificates import Authority
 from harness.client import basic
 from harness.config import PEOPLE, protected, route
 from harness.gateway import run
 from harness.process import eventually
 from harness.upstream import values
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
 
 
 def tls(files, more=""):
@@ -146,12 +140,10 @@ def with_clients(authority, demand):
     return tls(authority.issue("server"), f'client_ca = "{authority.ca}"\nclient_certificates = "{demand}"')
 
 
-def test_who_shows_no_certificate_of_the_right_authority_is_turned_away(serve, upstream, authority, tmp_path):
-    (tmp_path / "strangers").mkdir()
-    stranger = Authority(tmp_path / "strangers", "stranger").issue("mallory")
+def test_who_shows_no_certificate_of_the_right_authority_is_turned_away(serve, upstream, authority, stranger):
     gateway = serve(protected(upstream), server=with_clients(authority, "required"))
     assert Session(gateway, authority, client=authority.issue("alice")).get(basic("alice"))[0] == 200
-    for client in (None, stranger):
+    for client in (None, stranger.issue("mallory")):
         with pytest.raises((ssl.SSLError, ConnectionResetError, BrokenPipeError)):
             Session(gateway, authority, client=client).get(basic("alice"))
     assert len(upstream.seen) == 1

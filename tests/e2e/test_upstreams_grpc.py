@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 import grpc
 import pytest
 
-from harness.certificates import Authority
 from harness.client import basic
 from harness.config import upstream
 from harness.grpc_upstream import SERVICE, GrpcUpstream
@@ -16,8 +15,7 @@ SECONDS = 20
 
 
 @pytest.fixture(scope="module", params=["h2c", "tls"])
-def service(request, tmp_path_factory):
-    authority = Authority(tmp_path_factory.mktemp("authority"))
+def service(request, authority):
     server = GrpcUpstream(authority.issue("server") if request.param == "tls" else None)
     server.more = f'ca = "{authority.ca}"' if request.param == "tls" else 'protocol = "h2"'
     yield server

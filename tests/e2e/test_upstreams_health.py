@@ -8,15 +8,13 @@ from contextlib import suppress
 
 import pytest
 
-from harness.certificates import Authority
-from harness.client import basic
+from harness.client import ALICE
 from harness.config import upstream
 from harness.gateway import ADMIN
 from harness.http2_upstream import Answer
 from harness.played import OK, answers, tls_context
 from harness.process import eventually, free_ports
 
-ALICE = basic("alice")
 DOWN = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\ndown"
 
 
@@ -187,8 +185,7 @@ def test_the_head_of_an_answer_to_a_check_is_enough(serve, played):
     assert healthy(gateway, server) == 1
 
 
-def test_checks_speak_what_the_server_speaks(serve, http2_upstreams, tmp_path):
-    authority = Authority(tmp_path)
+def test_checks_speak_what_the_server_speaks(serve, http2_upstreams, authority):
     server = http2_upstreams(tls=tls_context(authority.issue("server"), ["h2"]))
     gateway = serve(ADMIN + upstream(server, more=f'ca = "{authority.ca}"\n{HEALTH}'))
     eventually(lambda: len(server.seen) > 1, "checks have come")

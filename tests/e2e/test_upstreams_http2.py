@@ -7,22 +7,15 @@ from http.client import IncompleteRead
 
 import pytest
 
-from harness.certificates import Authority
-from harness.client import basic, begin, connect, converse
+from harness.client import ALICE, begin, connect, converse
 from harness.config import upstream
 from harness.frames import Http2
 from harness.http2_upstream import Answer
 from harness.played import OK, tls_context
 from harness.process import eventually
 
-ALICE = basic("alice")
 H2 = 'protocol = "h2"'
 REFUSED, CANCEL, INTERNAL = 7, 8, 2
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
 
 
 def test_the_upstream_is_told_what_it_is_told_over_http_1_1(serve, http2_upstreams):

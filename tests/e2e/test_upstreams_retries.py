@@ -6,13 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.client import basic, begin, connect
+from harness.client import ALICE, begin, connect
 from harness.config import upstream
 from harness.gateway import ADMIN
 from harness.played import OK, answers
 from harness.process import eventually
-
-ALICE = basic("alice")
 
 
 def faulty(fault, seen):

@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from harness.client import basic, begin, connect
+from harness.client import ALICE, begin, connect
 from harness.config import upstream
 from harness.played import OK, answers
 
-ALICE = basic("alice")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 

@@ -53,9 +53,8 @@ class Rebinding:
 
 @pytest.fixture(scope="module")
 def public():
-    server = Snares()
-    yield server
-    server.stop()
+    with Snares() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

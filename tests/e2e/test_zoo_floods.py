@@ -4,10 +4,8 @@ import json
 
 import pytest
 
-from harness import build
 from harness.client import basic, begin, connect
-from harness.config import PEOPLE, drop, route
-from harness.gateway import LISTEN_ANYWHERE
+from harness.config import drop, route
 from harness.upstream import values
 from harness.zoo import ENOUGH_MIB, LIMITS, PATIENT, authenticator, contained, misbehave, most_mib, resident_mib, round_of, settles, zoo
 

@@ -11,8 +11,8 @@ import pytest
 
 from harness import raw
 from harness.config import PEOPLE, route
-from harness.gateway import LISTEN_ANYWHERE, Gateway, run
-from harness.zoo import LIMITS, authenticator
+from harness.gateway import LISTEN_ANYWHERE, run
+from harness.zoo import authenticator
 
 LOOP = "(loop $forever (br $forever))"
 

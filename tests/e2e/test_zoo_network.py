@@ -65,17 +65,15 @@ def trap():
 
 @pytest.fixture(scope="module")
 def snares():
-    server = Snares()
-    yield server
-    server.stop()
+    with Snares() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def crowded():
     """Snares that many connections wait at: the gateway keeps some that were made for nothing, for later requests."""
-    server = Snares()
-    yield server
-    server.stop()
+    with Snares() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

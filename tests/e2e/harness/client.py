@@ -125,6 +125,10 @@ def basic(user, password="", encoding="utf-8"):
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode(encoding)).decode()}
 
 
+ALICE = basic("alice")
+"""What the built-in `simple` takes for alice's credentials."""
+
+
 def bearer(token):
     return {"Authorization": f"Bearer {token}"}
 
