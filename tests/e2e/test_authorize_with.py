@@ -9,9 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
-from harness.client import basic, bearer
+from harness.client import basic, bearer, open_websocket
 from harness.config import PEOPLE, route, tokens
 from harness.gateway import run
 from harness.upstream import values
@@ -171,13 +170,12 @@ def test_a_session_is_asked_about_like_its_user(serve, upstream):
 @pytest.mark.parametrize("said, opens", [(200, True), (403, False), (500, False)])
 def test_a_websocket_is_asked_about_before_it_opens(serve, upstream, said, opens):
     gateway = serve(owned(upstream, path="/websocket", asks=f'authorize_with = "GET /status/{said}"\n'))
-    address = gateway.url.replace("http:", "ws:") + "/websocket"
     if opens:
-        with connect(address, additional_headers=ALICE, proxy=None) as ws:
+        with open_websocket(f"{gateway.url}/websocket", ALICE) as ws:
             assert ws.recv(10) == "alice"
         return
     with pytest.raises(InvalidStatus) as refused:
-        connect(address, additional_headers=ALICE, proxy=None)
+        open_websocket(f"{gateway.url}/websocket", ALICE)
     assert refused.value.response.status_code == ANSWERS[said]
     assert forwarded(upstream) == []
 

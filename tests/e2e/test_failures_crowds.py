@@ -2,8 +2,6 @@
 
 import contextlib
 import resource
-import socket
-from urllib.parse import urlsplit
 
 import psutil
 
@@ -32,11 +30,6 @@ def all_files():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
-def dial(gateway):
-    address = urlsplit(gateway.url)
-    return socket.create_connection((address.hostname, address.port), timeout=30)
-
-
 def open_files(gateway):
     return psutil.Process(gateway.child.process.pid).num_fds()
 
@@ -44,7 +37,7 @@ def open_files(gateway):
 def crowd(gateway, held):
     """Connections that have made a request each and now wait for nothing."""
     for _ in range(IDLE):
-        client = held.enter_context(dial(gateway))
+        client = held.enter_context(gateway.open())
         client.sendall(GET)
         assert client.recv(4096).startswith(b"HTTP/1.1 200")
 
@@ -84,7 +77,7 @@ def test_without_files_those_who_are_there_are_served_and_the_others_later(serve
     assert there.getresponse().read()
     with contextlib.ExitStack() as held:
         for _ in range(2 * FEW):
-            held.enter_context(dial(gateway))
+            held.enter_context(gateway.open())
         eventually(lambda: open_files(gateway) >= FEW - 50, "the flood took what there is")
         begin(there, "GET", "/portcullis", ALICE)
         answer = there.getresponse()

@@ -7,7 +7,6 @@ import re
 import resource
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 from glob import glob
@@ -88,7 +87,7 @@ def test_timers_go_by_no_clock_that_steps(serve, upstream, clock, step):
     clock.step(step)
     client.begin(idle, "GET", "/", ALICE)
     assert idle.getresponse().read(), "it was cut off by nobody"
-    with socket.create_connection((idle.host, idle.port), timeout=20) as silent:
+    with gateway.open() as silent:
         assert silent.recv(1) == b"", "and this one is"
     assert idle.sock.recv(1) == b""
 
@@ -119,14 +118,13 @@ def test_a_certificate_that_expires_meanwhile_is_told_and_a_new_one_is_served(se
     gateway = serve(ADMIN + protected(upstream), server=tls(files))
     eventually(lambda: gateway.logged(message="a certificate has expired"), "a warning")
     context = ssl.create_default_context(cafile=authority.ca)
-    host, port = gateway.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as wire, pytest.raises(ssl.SSLCertVerificationError):
+    with gateway.open() as wire, pytest.raises(ssl.SSLCertVerificationError):
         context.wrap_socket(wire, server_hostname="localhost")
     for path, new in zip(files, authority.issue("renewed", between=[now - hour, now + 2000 * hour]), strict=True):
         path.write_bytes(new.read_bytes())
 
     def served():
-        with contextlib.suppress(ssl.SSLError), socket.create_connection((host, int(port))) as wire:
+        with contextlib.suppress(ssl.SSLError), gateway.open() as wire:
             return context.wrap_socket(wire, server_hostname="localhost")
 
     eventually(served, "the new certificate is served")

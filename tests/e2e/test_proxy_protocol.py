@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from harness.client import ALICE, open_tcp, open_unix, send_over
+from harness.client import ALICE, open_tcp, open_unix, received, send_over
 from harness.config import protected
 from harness.gateway import ADMIN
 from harness.process import Child, eventually, with_free_ports
@@ -36,18 +36,6 @@ def v2_without_address(command=1, kind=0, rest=b""):
 def ask(gateway, header, headers=()):
     [address] = gateway.addresses()
     return send_over(open_tcp(address), "/", ALICE | dict(headers), before=header)
-
-
-def received(wire):
-    """Everything until the other side ends the connection; a reset is an end too."""
-    parts = []
-    with wire:
-        try:
-            while part := wire.recv(65536):
-                parts.append(part)
-        except ConnectionResetError:
-            pass
-    return b"".join(parts)
 
 
 def refused(gateway, reason):

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import socket
 import ssl
 
 import pytest
 from cryptography import x509
 
-from harness.client import basic
+from harness.client import basic, open_tcp, received
 from harness.config import PEOPLE, protected, route
 from harness.gateway import run
 from harness.process import eventually
@@ -29,8 +28,8 @@ class Session:
         context.set_alpn_protocols(list(protocols))
         if client:
             context.load_cert_chain(*client)
-        host, port = (address or gateway.url.removeprefix("http://")).split(":")
-        self._socket = context.wrap_socket(socket.create_connection((host, int(port)), timeout=30), server_hostname=name)
+        wire = open_tcp(address) if address else gateway.open()
+        self._socket = context.wrap_socket(wire, server_hostname=name)
         self.protocol = self._socket.selected_alpn_protocol()
         certificate = x509.load_der_x509_certificate(self._socket.getpeercert(binary_form=True))
         self.certificate = certificate.subject.rfc4514_string()
@@ -209,15 +208,10 @@ def test_a_front_may_be_known_by_its_certificate(serve, upstream, authority):
 
 def test_plain_http_on_a_tls_port_gets_nothing_and_harms_nobody(serve, upstream, authority):
     gateway = serve(protected(upstream), server='header_timeout = "1s"\n' + tls(authority.issue("server")))
-    host, port = gateway.url.removeprefix("http://").split(":")
     for sent in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"", b"\x16\x03\x01", os.urandom(2000)):
-        with socket.create_connection((host, int(port)), timeout=30) as connection:
-            connection.sendall(sent)
-            try:
-                while received := connection.recv(65536):
-                    assert not received.startswith(b"HTTP")
-            except ConnectionResetError:
-                pass
+        with gateway.open() as wire:
+            wire.sendall(sent)
+            assert not received(wire).startswith(b"HTTP")
     assert Session(gateway, authority).get(basic("alice"))[0] == 200
     assert len(upstream.seen) == 1
 

@@ -4,11 +4,10 @@ import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import pytest
 
-from harness.client import ALICE
+from harness.client import ALICE, received
 from harness.config import upstream
 from harness.gateway import ADMIN
 from harness.http2_upstream import Answer
@@ -212,12 +211,9 @@ def test_a_client_cant_make_a_server_look_ill(serve, played):
     head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['Authorization']}\r\n"
     for spoilt in ("Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\nno size\r\n", "Content-Length: 9\r\n\r\nhalf"):
         for _ in range(4):
-            address = gateway.url.removeprefix("http://").split(":")
-            with socket.create_connection((address[0], int(address[1])), timeout=20) as connection:
-                connection.sendall((head + spoilt).encode())
-                connection.shutdown(socket.SHUT_WR)
-                with suppress(ConnectionResetError):
-                    while connection.recv(1000):
-                        pass
+            with gateway.open() as wire:
+                wire.sendall((head + spoilt).encode())
+                wire.shutdown(socket.SHUT_WR)
+                received(wire)
     assert who(gateway, 4) == {b"ok": 4}
     assert gateway.logged(message="a server fails and is left alone") == []

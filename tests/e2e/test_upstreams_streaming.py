@@ -1,13 +1,11 @@
 """Bodies between a client and an upstream of HTTP/1.1, byte by byte and unbuffered, and what becomes of broken ones."""
 
-import socket
 import threading
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import pytest
 
-from harness.client import ALICE, begin, connect
+from harness.client import ALICE, begin, connect, converse, received
 from harness.config import upstream
 from harness.played import OK, answers
 
@@ -238,22 +236,15 @@ def test_a_response_that_breaks_off_is_not_taken_for_a_whole_one(serve, played, 
             line.reset()
 
     gateway = serve(upstream(played(half)))
-    address = urlsplit(gateway.url)
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
-        head = "".join(f"{name}: {value}\r\n" for name, value in ALICE.items())
-        connection.sendall(f"GET / HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
-        received = b""
-        try:
-            while more := connection.recv(65536):
-                received += more
-        except ConnectionResetError:
-            pass
-    if received.startswith(b"HTTP/1.1 502 "):
+    with gateway.open() as wire:
+        wire.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['Authorization']}\r\n\r\n".encode())
+        answer = received(wire)
+    if answer.startswith(b"HTTP/1.1 502 "):
         assert reset, "only a reset may overtake the head"
         return
-    assert received.startswith(b"HTTP/1.1 200 ")
-    assert not received.endswith(b"0\r\n\r\n")
-    assert b"content-length: 8" in received or b"transfer-encoding: chunked" in received
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert not answer.endswith(b"0\r\n\r\n")
+    assert b"content-length: 8" in answer or b"transfer-encoding: chunked" in answer
 
 
 @pytest.mark.parametrize(
@@ -304,11 +295,8 @@ def test_large_headers_arrive_whole(serve, played):
     head = b"HTTP/1.1 200 OK\r\nX-Large: " + b"x" * 60_000 + b"\r\nContent-Length: 2\r\n\r\n"
 
     gateway = serve(upstream(played(answers(head + b"ok"))))
-    connection = socket.create_connection(("127.0.0.1", urlsplit(gateway.url).port), timeout=20)
-    with connection, connection.makefile("rb") as stream:
-        lines = "".join(f"{name}: {value}\r\n" for name, value in ALICE.items())
-        connection.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n".encode())
-        assert b"x" * 60_000 in stream.read()
+    request = f"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {ALICE['Authorization']}\r\n\r\n"
+    assert b"x" * 60_000 in converse(gateway.url, request.encode())
 
 
 # Unix sockets

@@ -2,15 +2,13 @@
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
-from harness.client import basic
+from harness.client import basic, open_websocket
 from harness.config import protected
 
 
 def dial(gateway, headers, **options):
-    address = gateway.url.replace("http:", "ws:") + "/websocket"
-    return connect(address, additional_headers=headers, proxy=None, **options)
+    return open_websocket(f"{gateway.url}/websocket", headers, **options)
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,10 @@ class Gateway:
     def send(self, target="/", headers=(), method="GET", body=None):
         return client.send(self.url, target, headers, method, body)
 
+    def open(self):
+        """A connection to it, with nothing on it."""
+        return client.open_tcp(self.url.removeprefix("http://"))
+
     def addresses(self, count=1, message="listening"):
         """Where it listens, in the order of its configuration. Each place is a line of the log, so that the last of
         `count` may come later than the first, which the gateway is known to listen by."""
