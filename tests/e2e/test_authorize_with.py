@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from harness.client import basic, bearer, open_websocket
 from harness.config import PEOPLE, route, tokens
+from harness.fronts import subrequest
 from harness.gateway import run
 from harness.upstream import values
 
@@ -183,13 +184,7 @@ def test_a_websocket_is_asked_about_before_it_opens(serve, upstream, said, opens
 @pytest.mark.parametrize("said, status", [(200, 200), (403, 403), (404, 404), (500, 503)])
 def test_a_front_hears_the_same(serve, upstream, said, status):
     gateway = serve("[forward_auth]\n" + owned(upstream), server='trusted_proxies = ["127.0.0.1"]\n')
-    asked = {
-        "X-Forwarded-Method": "GET",
-        "X-Forwarded-Proto": "https",
-        "X-Forwarded-Host": "app.example",
-        "X-Forwarded-Uri": f"/owned/{said}/page",
-        "X-Forwarded-For": "192.0.2.1",
-    }
+    asked = subrequest(f"/owned/{said}/page")
     assert gateway.send("/.portcullis/auth/caddy", asked | ALICE).status == status
     assert [seen["target"] for seen in upstream.seen] == [f"/status/{said}"]
 

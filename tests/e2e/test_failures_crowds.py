@@ -6,7 +6,7 @@ import resource
 import psutil
 
 from harness.client import ALICE, begin, connect, send
-from harness.config import PEOPLE, protected, route
+from harness.config import PEOPLE, protected, route, whoami
 from harness.gateway import ADMIN
 from harness.process import eventually
 from harness.zoo import resident_mib
@@ -43,9 +43,9 @@ def crowd(gateway, held):
 
 
 def test_ten_thousand_idle_connections_keep_nobody_and_give_their_memory_back(serve, upstream):
-    who = '[[routes]]\npath = "/who"\npublic = true\nupstream = "portcullis:whoami"\n'
     with files(all_files()):
-        gateway = serve(PEOPLE + who + route(upstream, "people"), server='keepalive_timeout = "10m"\nmax_connections = 10100\n')
+        config = PEOPLE + whoami(path="/who") + route(upstream, "people")
+        gateway = serve(config, server='keepalive_timeout = "10m"\nmax_connections = 10100\n')
         alone, files_alone = resident_mib(gateway), open_files(gateway)
         most = []
         for _ in range(2):

@@ -16,7 +16,7 @@ import pytest
 
 from harness import client
 from harness.client import ALICE, bearer
-from harness.config import protected, route, tokens
+from harness.config import SESSION, protected, route, tokens
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, clean, write
 from harness.paths import PORTCULLIS
 from harness.process import eventually, free_ports
@@ -54,7 +54,7 @@ def cookie(gateway):
 
 
 def test_sessions_end_when_the_clock_says_so(serve, upstream, clock):
-    config = '[session]\nkeys = ["env:KEY"]\nmax_age = "12h"\n' + protected(upstream)
+    config = SESSION + 'max_age = "12h"\n' + protected(upstream)
     gateway = serve(config, KEY=secrets.token_hex(32), **clock.environment)
     session = cookie(gateway)
     assert gateway.send("/", session).status == 200

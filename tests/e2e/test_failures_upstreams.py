@@ -9,12 +9,12 @@ import pytest
 
 from harness import http2
 from harness.client import ALICE, begin, connect, converse
-from harness.config import PEOPLE, protected, route
+from harness.config import PEOPLE, protected, route, whoami
 from harness.process import eventually
 from harness.rude import RudeUpstream, repeats, says
 
 OK = b"HTTP/1.1 200 OK\r\n"
-WELL = '[[routes]]\npath = "/well"\npublic = true\nupstream = "portcullis:whoami"\n'
+WELL = whoami(path="/well")
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 

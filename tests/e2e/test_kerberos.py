@@ -9,14 +9,11 @@ import pytest
 import requests
 from requests_gssapi import HTTPSPNEGOAuth
 
-from harness.config import route
+from harness.config import SESSION, route
 from harness.gateway import run
 from harness.kdc import ENCTYPES, KRB5, MUTUAL, OTHER_REALM, REALM, SPNEGO
 from harness.kerberos import SETTINGS, acceptor, ask, authenticator, is_refused, negotiate, protected, reply
 from harness.upstream import values
-
-SESSION = '[session]\nkeys = ["env:KEY"]\n'
-
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, keytab):

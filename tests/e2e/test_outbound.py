@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from harness.asked import AskedServer
+from harness.config import whoami
 from harness.gateway import LISTEN_ANYWHERE, run
 from harness.process import eventually
 
@@ -25,11 +26,7 @@ plugin = "{component}"
 headers = {HEADERS}
 http = {list(granted)}
 {grants}
-[[routes]]
-path = "/"
-authenticators = ["fetcher"]
-upstream = "portcullis:whoami"
-"""
+""" + whoami("fetcher")
 
 
 def fetch(gateway, url, **headers):

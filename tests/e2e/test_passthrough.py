@@ -10,7 +10,7 @@ import ssl
 import pytest
 
 from harness.client import received
-from harness.config import protected
+from harness.config import protected, whoami
 from harness.gateway import ADMIN, run
 from harness.process import eventually
 from harness.raw_tcp import RawTcp
@@ -263,7 +263,7 @@ def test_what_is_wrong_is_said_of_the_file(tmp_path, server, lines, said):
     good = {"sni": 'sni = "a.example"', "upstream": 'upstream = "127.0.0.1:1"'}
     listed = "\n".join(line for key, line in good.items() if not lines.startswith(key)) + "\n" + lines
     tls = "[server]\n" + ("" if lines == "" else server)
-    config = f'{tls}\n[[server.passthrough]]\n{listed}\n[[routes]]\npath = "/"\npublic = true\nupstream = "portcullis:whoami"\n'
-    result = run("check", folder=tmp_path, config=config)
+    config = f"{tls}\n[[server.passthrough]]\n{listed}\n"
+    result = run("check", folder=tmp_path, config=config + whoami())
     assert result.returncode == 1
     assert "server.passthrough" in result.stderr and said in result.stderr

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.client import basic, converse, open_tcp, send, send_over
-from harness.config import PEOPLE, protected, route
+from harness.config import PEOPLE, SESSION, protected, route
 from test_tls import Session, tls
 
 REDIRECT = 'redirect = { listen = "127.0.0.1:0" }\n'
@@ -16,9 +16,8 @@ def plain(gateway):
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, authority):
-    sessions = '[session]\nkeys = ["env:KEY"]\n'
     server = REDIRECT + tls(authority.issue("server"))
-    return serve_module(sessions + protected(shared_upstream), server=server, KEY="0001" * 16)
+    return serve_module(SESSION + protected(shared_upstream), server=server, KEY="0001" * 16)
 
 
 @pytest.mark.parametrize(

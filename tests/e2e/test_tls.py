@@ -8,7 +8,8 @@ import pytest
 from cryptography import x509
 
 from harness.client import basic, open_tcp, received
-from harness.config import PEOPLE, protected, route
+from harness.config import PEOPLE, protected, route, whoami
+from harness.fronts import subrequest
 from harness.gateway import run
 from harness.process import eventually
 from harness.upstream import values
@@ -189,13 +190,7 @@ def test_a_front_may_be_known_by_its_certificate(serve, upstream, authority):
     own = f'listen = "127.0.0.1:0"\ntls = {{ cert = "{cert}", key = "{key}", client_ca = "{authority.ca}" }}\n'
     gateway = serve("[forward_auth]\n" + own + protected(upstream))
     [line] = gateway.logged(message="listening for forward-auth")
-    asked = {
-        "X-Forwarded-Method": "GET",
-        "X-Forwarded-Proto": "https",
-        "X-Forwarded-Host": "app.example",
-        "X-Forwarded-Uri": "/a",
-        "X-Forwarded-For": "192.0.2.1",
-    }
+    asked = subrequest("/a")
     path = "/.portcullis/auth/caddy"
     front = Session(gateway, authority, client=authority.issue("front"), address=line["address"])
     assert front.get(asked, path)[0] == 401
@@ -235,8 +230,7 @@ def test_what_is_wrong_with_tls_is_said_of_the_file(authority, tmp_path):
         (f'cert = "{cert}"\nkey = "{key}"\nclient_ca = "{rubbish}"', ["server.tls.client_ca", "rubbish.pem"]),
         (f'cert = "{cert}"\nkey = "{key}"\nclient_ca = "{cert}"\nclient_certificates = "some"', ["optional"]),
     ]:
-        config = f"[server.tls]\n{lines}\n{PEOPLE}[[routes]]\npath = \"/\"\nauthenticators = [\"people\"]\n"
-        result = run("check", folder=tmp_path, config=config + 'upstream = "portcullis:whoami"\n')
+        result = run("check", folder=tmp_path, config=f"[server.tls]\n{lines}\n{PEOPLE}" + whoami("people"))
         assert result.returncode == 1, lines
         assert all(word in result.stderr for word in words), (lines, result.stderr)
         assert "PRIVATE KEY" not in result.stderr

@@ -5,7 +5,7 @@ import pytest
 
 from harness import build
 from harness.snares import Snares, Trap
-from harness.zoo import LIMITS, PATIENT, authenticator, contained, round_of, zoo
+from harness.zoo import LIMITS, PATIENT, authenticator, contained, round_of, told, zoo
 
 PUBLIC = "93.184.215.14"
 """No address that is special; connections to it end at the tests' own server."""
@@ -39,7 +39,7 @@ class Rebinding:
         return f"http|{name}.rebind.test:{self.trap.port}|/fine"
 
     def ask(self, name):
-        return self.gateway.send("/patient", {"X-Do": f"fetch {self.target(name)}"}).status
+        return self.gateway.send("/patient", told("fetch", self.target(name))).status
 
     def looked_up(self, name):
         """How often."""
@@ -120,8 +120,8 @@ def test_of_mixed_answers_none_leads_home(rebinding, public, name):
 
 def test_no_special_answer_is_connected_to(rebinding, upstream):
     for n, _ in enumerate(SPECIAL):
-        contained(rebinding.gateway, upstream, "/patient", {"X-Do": f"fetch {rebinding.target(f'special-{n}')}"})
-    contained(rebinding.gateway, upstream, "/patient", {"X-Do": f"fetch {rebinding.target('crowd')}"})
+        contained(rebinding.gateway, upstream, "/patient", told("fetch", rebinding.target(f"special-{n}")))
+    contained(rebinding.gateway, upstream, "/patient", told("fetch", rebinding.target("crowd")))
     assert rebinding.looked_up("crowd") == 1
     assert rebinding.connected() == set()
 
@@ -129,11 +129,11 @@ def test_no_special_answer_is_connected_to(rebinding, upstream):
 def test_a_resolver_that_never_answers_is_contained(rebinding, upstream):
     """And the gateway stops all the same, which the fixture sees to."""
     for _ in range(3):
-        contained(rebinding.gateway, upstream, "/prober", {"X-Do": f"fetch {rebinding.target('slow')}"}, "deadline")
+        contained(rebinding.gateway, upstream, "/prober", told("fetch", rebinding.target("slow")), "deadline")
 
 
 def test_look_ups_that_never_end_are_their_authenticators_alone(rebinding):
     """More of them than the gateway has threads for look-ups."""
-    flood = [("/prober", {"X-Do": f"fan-out {rebinding.target('slow')}"})] * 12
+    flood = [("/prober", told("fan-out", rebinding.target("slow")))] * 12
     assert set(round_of(rebinding.gateway, flood)) == {503}
     assert rebinding.ask("steady") == 200

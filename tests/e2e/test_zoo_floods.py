@@ -7,7 +7,20 @@ import pytest
 from harness.client import basic, begin, connect
 from harness.config import drop, route
 from harness.upstream import values
-from harness.zoo import ENOUGH_MIB, LIMITS, PATIENT, authenticator, contained, misbehave, most_mib, resident_mib, round_of, settles, zoo
+from harness.zoo import (
+    ENOUGH_MIB,
+    LIMITS,
+    PATIENT,
+    authenticator,
+    contained,
+    misbehave,
+    most_mib,
+    resident_mib,
+    round_of,
+    settles,
+    told,
+    zoo,
+)
 
 DEADLINE = "deadline"
 
@@ -44,10 +57,6 @@ def gateway(serve_module, shared_upstream, prober_component):
     limits = {"prober": LIMITS, "patient": PATIENT, "twin": PATIENT, "other": PATIENT}
     plugins = {name: authenticator(name, prober_component, limits=own) for name, own in limits.items()}
     return serve_module(zoo(shared_upstream, plugins))
-
-
-def told(what):
-    return {"X-Do": what}
 
 
 def test_the_guest_can_behave(gateway, upstream):

@@ -12,13 +12,8 @@ import pytest
 from harness import raw
 from harness.config import PEOPLE, route
 from harness.gateway import LISTEN_ANYWHERE, run
+from harness.raw import LOOP, escaped
 from harness.zoo import authenticator
-
-LOOP = "(loop $forever (br $forever))"
-
-
-def escaped(content):
-    return "".join(f"\\{byte:02x}" for byte in content)
 
 
 def says(schema):

@@ -6,7 +6,7 @@ from harness.client import basic, begin, connect
 from harness.gateway import run
 from harness.process import eventually
 from harness.snares import Snares, Trap
-from harness.zoo import ENOUGH_MIB, PATIENT, authenticator, contained, resident_mib, round_of, settles, zoo
+from harness.zoo import ENOUGH_MIB, PATIENT, authenticator, contained, resident_mib, round_of, settles, told, zoo
 
 SPELLINGS = """
     127.0.0.1:T 127.0.0.1.:T 127.0.0.2:T 127.1:T 127.0.1:T 127.255.255.254:T 0.0.0.0:T 0:T 0.0.0.1:T
@@ -89,10 +89,6 @@ def gateway(serve_module, shared_upstream, prober_component, trap, snares, crowd
         "below": authenticator("below", prober_component, below, PATIENT),
     }
     return serve_module(zoo(shared_upstream, plugins))
-
-
-def told(word, *targets):
-    return {"X-Do": " ".join([word, *targets])}
 
 
 def fetching(scheme, authority, path="/fine"):

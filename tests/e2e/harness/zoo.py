@@ -37,6 +37,11 @@ plugin = "{component}"
 """
 
 
+def told(*words):
+    """A header that tells a guest what to do."""
+    return {"X-Do": " ".join(words)}
+
+
 def zoo(upstream, plugins):
     """A gateway's configuration: each plugin has the route of its name, and behind it one that lets anybody in."""
     routes = [route(upstream, name, "people", path=f"/{name}") for name in plugins]
