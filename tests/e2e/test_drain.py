@@ -102,6 +102,24 @@ def test_it_is_not_ready_at_once_and_listens_a_while(serve, upstream):
     assert ends(gateway), "the second signal ends it"
 
 
+def test_a_request_that_never_ends_is_cut_off_in_time(serve, upstream):
+    gateway = serve(protected(upstream), server='shutdown_timeout = "1s"\n')
+    connection = connect(gateway.url)
+    begin(connection, "GET", "/stream/down", ALICE)
+    connection.getresponse().readline()
+    terminate(gateway)
+    assert ends(gateway)
+
+
+def test_a_connection_that_waits_for_nothing_keeps_nobody(serve, upstream):
+    gateway = serve(protected(upstream))
+    connection = connect(gateway.url)
+    begin(connection, "GET", "/", ALICE)
+    assert connection.getresponse().read()
+    terminate(gateway)
+    assert ends(gateway)
+
+
 def test_a_connection_that_has_said_nothing_yet_is_heard(serve, upstream):
     gateway = serve(protected(upstream))
     wires = [gateway.open() for _ in range(20)]

@@ -1,5 +1,7 @@
 """An upstream that does with each connection what a test says, byte by byte."""
 
+import socket
+import struct
 import threading
 from contextlib import suppress
 
@@ -12,7 +14,7 @@ class RudeUpstream(SocketServer):
     whose other side went away while it was waited for."""
 
     def __init__(self, behave):
-        self._behave = behave
+        self.behave = behave
         self.heads = []
         self.ended = 0
         self.received = 0
@@ -28,7 +30,7 @@ class RudeUpstream(SocketServer):
         wire.settimeout(60)
         if head := raw_upstream.whole_head(wire):
             self.heads.append(head)
-            self._behave(self, wire)
+            self.behave(self, wire)
 
     def until_it_ends(self, connection):
         """Waits until the other side is gone, and notes it."""
@@ -38,12 +40,14 @@ class RudeUpstream(SocketServer):
         self.ended += 1
 
 
-def says(answer, then_ends=True):
-    """Sends bytes, then ends the connection or holds it."""
+def says(answer, then_ends=True, resets=False):
+    """Sends bytes, then ends the connection, resets or holds it."""
 
     def behave(upstream, connection):
         connection.sendall(answer)
-        if not then_ends:
+        if resets:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif not then_ends:
             upstream.until_it_ends(connection)
 
     return behave

@@ -174,6 +174,15 @@ async fn envoy_hears_what_to_set_and_what_to_remove() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_path_means_what_it_means_to_the_proxy() {
+    let gateway = trusting().await;
+    for (path, expected) in table() {
+        let status = status(&check(&gateway, asked(&path, &[PROTO])).await);
+        assert_eq!(status.to_string(), expected, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parameters_with_credentials_go() {
     let granted = "[authenticators.simple.grants]\nheaders = [\"authorization\"]\nquery = [\"token\"]\n";
     let gateway = gateway("trusted_proxies = [\"127.0.0.1\"]", granted).await;

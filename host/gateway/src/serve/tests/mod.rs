@@ -29,6 +29,7 @@ use crate::serve::Inherited;
 use crate::serve::Listener;
 use crate::serve::Listeners;
 use crate::serve::Shutdown;
+use crate::testing::requested_paths;
 
 /// `Authorization` of the user alice, whom `simple` believes.
 const ALICE: &str = "Authorization: Basic YWxpY2U6eA==\r\n";
@@ -90,6 +91,15 @@ fn route(path: &str, upstream: &Upstream, more: &str) -> String {
         "[[routes]]\npath = \"{path}\"\nupstream = \"http://{}\"\n{more}\n",
         upstream.address
     )
+}
+
+/// Every path of the shared table, and the status for a client without credentials.
+fn table() -> impl Iterator<Item = (String, &'static str)> {
+    let statuses = [("refused", "400"), ("ambiguous", "400"), ("protected", "401"), ("open", "200")];
+    statuses.into_iter().flat_map(|(list, status)| {
+        let paths = requested_paths(list).into_iter();
+        paths.map(move |path| (path, status))
+    })
 }
 
 async fn load(server: &str, routes: &str) -> (Generation, ListenConfig) {
