@@ -13,7 +13,7 @@ def paths(*lists):
     for name in lists:
         listed = _PATHS[name]
         found += [path for kind in listed.values() for path in kind] if isinstance(listed, dict) else listed
-    return [path for path in found if path.startswith("/") and path.isascii() and path.isprintable() and " " not in path]
+    return [path for path in found if path.startswith("/") and all("!" <= c <= "~" and c not in "?#" for c in path)]
 
 
 IDENTITY = ["X-Forwarded-User", "X-Forwarded-Groups", "Remote-User", "X-Auth-Request-Email", "X-Remote-Group"]
