@@ -4,11 +4,11 @@ import contextlib
 import datetime
 import os
 import re
-import resource
 import secrets
 import signal
 import ssl
 import subprocess
+import sys
 from glob import glob
 from pathlib import Path
 
@@ -135,19 +135,19 @@ def test_a_certificate_that_expires_meanwhile_is_told_and_a_new_one_is_served(se
 
 
 @contextlib.contextmanager
-def with_a_pipe(tmp_path, config, **options):
+def with_a_pipe(tmp_path, config, launcher=()):
     """A gateway whose log is a pipe; where it is, its first lines, and the end that the others are read from."""
     config = write(tmp_path, LISTEN_ANYWHERE + config)
     reader, writer = os.pipe()
-    command = [PORTCULLIS, "serve", "--config", config]
-    process = subprocess.Popen(command, stderr=writer, env=clean({}), cwd=tmp_path, **options)
+    command = [*launcher, PORTCULLIS, "serve", "--config", config]
+    process = subprocess.Popen(command, stderr=writer, env=clean({}), cwd=tmp_path)
     os.close(writer)
     try:
         with open(reader, "rb") as log:
             lines = []
             for line in log:
                 lines.append(line)
-                if b" listening " in line:
+                if b": listening " in line:
                     break
             yield process, address(lines[-1]), Log(lines, log)
             process.send_signal(signal.SIGTERM)
@@ -213,15 +213,18 @@ def test_a_log_on_a_full_disk_keeps_no_request(upstream, tmp_path):
 # The disk
 
 
-def no_space():
-    """From here on no file grows beyond this, as on a disk that is full."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, 64 * 1024))
+NO_SPACE = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, 64 * 1024))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Becomes a program whose files can't grow beyond this, as on a disk that is full."""
 
 
 def test_a_disk_without_space_for_compiled_plugins_costs_time_only(upstream, tmp_path):
     cache = f'[plugins]\ncache_directory = "{tmp_path}/cache"\n'
-    with with_a_pipe(tmp_path, cache + protected(upstream), preexec_fn=no_space, restore_signals=False) as (_, url, log):
+    with with_a_pipe(tmp_path, cache + protected(upstream), [sys.executable, "-c", NO_SPACE]) as (_, url, log):
         assert client.send(url, "/", ALICE).status == 200
         told = [line for line in log.begun if b"WARN" in line]
         assert told and b"cache" in told[0], told

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import psutil
 
-PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LIBC = ctypes.CDLL(None, use_errno=True)
 FIRST_PORT = 10_000
@@ -26,13 +25,15 @@ class Child:
     def __init__(self, command, log, **options):
         self.log = log
         with open(log, "ab") as sink:
+            # It becomes the program, which then dies with the tests. Code of Python's own between fork and exec could
+            # hang or crash, as there are threads.
+            launcher = ["setpriv", "--pdeathsig", "TERM"]
             self.process = subprocess.Popen(
-                [str(word) for word in command],
+                [*launcher, *(str(word) for word in command)],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
                 **options,
             )
 
@@ -143,7 +144,3 @@ def sweep():
             process.kill()
         except psutil.NoSuchProcess:
             pass
-
-
-def _die_with_parent():
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
