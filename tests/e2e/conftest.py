@@ -8,6 +8,7 @@ import pytest
 
 from harness import build, fronts, process
 from harness.asked import AskedServer
+from harness.certificates import Authority
 from harness.dask_server import DaskServer
 from harness.dask_whole import DaskWhole
 from harness.gateway import Gateway
@@ -16,6 +17,7 @@ from harness.hub import Hub
 from harness.idp import Provider
 from harness.kdc import Kdc
 from harness.played import Played
+from harness.raw_upstream import RawUpstream
 from harness.upstream import Upstream
 
 
@@ -85,7 +87,7 @@ def provider(tmp_path_factory):
 @pytest.fixture
 def own_provider(tmp_path):
     """An OpenID provider that this test may rotate and stop."""
-    peer = Provider(tmp_path)
+    peer = process.with_free_ports(1, lambda port: Provider(tmp_path, port))
     yield peer
     peer.stop()
 
@@ -117,6 +119,12 @@ def kdc(tmp_path_factory):
     peer = Kdc(tmp_path_factory.mktemp("kdc"))
     yield peer
     peer.stop()
+
+
+@pytest.fixture(scope="module")
+def keytab(kdc, tmp_path_factory):
+    """The key of HTTP/localhost."""
+    return kdc.keytab(tmp_path_factory.mktemp("keys") / "http.keytab", "HTTP/localhost")
 
 
 @pytest.fixture(scope="session")
@@ -161,11 +169,38 @@ def played():
         yield start
 
 
+@pytest.fixture(scope="session")
+def shared_raw_upstream():
+    with RawUpstream() as server:
+        yield server
+
+
+@pytest.fixture
+def raw_upstream(shared_raw_upstream):
+    """An upstream that keeps every byte, which has seen nothing yet in this test."""
+    shared_raw_upstream.forget()
+    return shared_raw_upstream
+
+
 @pytest.fixture
 def http2_upstreams():
     """Starts upstreams that speak HTTP/2, and in the end stops them."""
     with upstreams(Http2Upstream) as start:
         yield start
+
+
+@pytest.fixture
+def unreachable():
+    """Makes servers that refuse every connection."""
+    made = []
+
+    def make():
+        made.append(process.Unreachable())
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
 
 
 @contextmanager
@@ -194,6 +229,18 @@ def asked_servers():
     yield start
     for server in running:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate authority that is trusted where a test says so."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory):
+    """An authority that is trusted nowhere."""
+    return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
 
 
 # Fronts
@@ -283,10 +330,13 @@ def front_with_wrong_token(request, tmp_path_factory, beside_with_token, shared_
 
 @pytest.fixture(scope="session")
 def front_without_gateway(request, tmp_path_factory, shared_upstream):
-    pages, forward_auth, ext_authz = process.free_ports(3)
-    nobody = SimpleNamespace(pages=pages, forward_auth=forward_auth, ext_authz=ext_authz)
-    with running_front(request, tmp_path_factory, nobody, shared_upstream) as running:
+    closed = [process.Unreachable() for _ in range(3)]
+    pages, forward_auth, ext_authz = (server.port for server in closed)
+    absent = SimpleNamespace(pages=pages, forward_auth=forward_auth, ext_authz=ext_authz)
+    with running_front(request, tmp_path_factory, absent, shared_upstream) as running:
         yield running
+    for server in closed:
+        server.stop()
 
 
 @contextmanager

@@ -5,16 +5,16 @@ The tests' upstream answers `/status/N` with the status N, so a path says what t
 
 import socket
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
-from harness.client import basic, bearer
+from harness.client import basic, bearer, open_websocket
 from harness.config import PEOPLE, route, tokens
+from harness.fronts import subrequest
 from harness.gateway import run
-from harness.process import free_ports
-from harness.upstream import Upstream, values
+from harness.upstream import values
 
 ALICE, BOB = basic("alice"), basic("bob")
 ASKS = 'authorize_with = "GET /status/{1}"\n'
@@ -171,13 +171,12 @@ def test_a_session_is_asked_about_like_its_user(serve, upstream):
 @pytest.mark.parametrize("said, opens", [(200, True), (403, False), (500, False)])
 def test_a_websocket_is_asked_about_before_it_opens(serve, upstream, said, opens):
     gateway = serve(owned(upstream, path="/websocket", asks=f'authorize_with = "GET /status/{said}"\n'))
-    address = gateway.url.replace("http:", "ws:") + "/websocket"
     if opens:
-        with connect(address, additional_headers=ALICE, proxy=None) as ws:
+        with open_websocket(f"{gateway.url}/websocket", ALICE) as ws:
             assert ws.recv(10) == "alice"
         return
     with pytest.raises(InvalidStatus) as refused:
-        connect(address, additional_headers=ALICE, proxy=None)
+        open_websocket(f"{gateway.url}/websocket", ALICE)
     assert refused.value.response.status_code == ANSWERS[said]
     assert forwarded(upstream) == []
 
@@ -185,30 +184,20 @@ def test_a_websocket_is_asked_about_before_it_opens(serve, upstream, said, opens
 @pytest.mark.parametrize("said, status", [(200, 200), (403, 403), (404, 404), (500, 503)])
 def test_a_front_hears_the_same(serve, upstream, said, status):
     gateway = serve("[forward_auth]\n" + owned(upstream), server='trusted_proxies = ["127.0.0.1"]\n')
-    asked = {
-        "X-Forwarded-Method": "GET",
-        "X-Forwarded-Proto": "https",
-        "X-Forwarded-Host": "app.example",
-        "X-Forwarded-Uri": f"/owned/{said}/page",
-        "X-Forwarded-For": "192.0.2.1",
-    }
+    asked = subrequest(f"/owned/{said}/page")
     assert gateway.send("/.portcullis/auth/caddy", asked | ALICE).status == status
     assert [seen["target"] for seen in upstream.seen] == [f"/status/{said}"]
 
 
-def test_an_upstream_that_is_gone_is_a_503(serve):
-    [port] = free_ports(1)
-    nobody = Upstream.__new__(Upstream)
-    nobody.url = f"http://127.0.0.1:{port}"
-    answer = serve(owned(nobody)).send("/owned/200", ALICE)
+def test_an_upstream_that_is_gone_is_a_503(serve, unreachable):
+    answer = serve(owned(unreachable())).send("/owned/200", ALICE)
     assert answer.status == 503
     assert answer.header("retry-after")
 
 
 def test_an_upstream_that_hangs_is_a_503(serve):
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        hanging = Upstream.__new__(Upstream)
-        hanging.url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        hanging = SimpleNamespace(url=f"http://127.0.0.1:{silent.getsockname()[1]}")
         gateway = serve(owned(hanging))
         assert gateway.send("/owned/200", ALICE).status == 503
         assert gateway.logged(message="the authorization request failed")

@@ -5,12 +5,10 @@ import secrets
 
 import pytest
 
-from harness.client import basic, bearer
-from harness.config import PEOPLE, protected, route
+from harness.client import ALICE, basic, bearer
+from harness.config import PEOPLE, SESSION, protected, route
 from harness.upstream import values
 
-ALICE = basic("alice")
-SESSION = '[session]\nkeys = ["env:OURS"]\n'
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +18,7 @@ def key():
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, key):
-    return serve_module(SESSION + protected(shared_upstream), OURS=key)
+    return serve_module(SESSION + protected(shared_upstream), KEY=key)
 
 
 def log_in(gateway, headers=ALICE, target="/"):
@@ -46,7 +44,7 @@ http = ["{provider.issuer}"]
 def test_case_18_a_decision_of_one_route_is_none_of_another(serve, upstream, provider, key):
     """Neither what was decided before nor the session that it left leads past the other route's authenticator."""
     routes = route(upstream, "first", path="/first") + route(upstream, "second", path="/second")
-    gateway = serve(SESSION + two_audiences(provider) + routes, OURS=key)
+    gateway = serve(SESSION + two_audiences(provider) + routes, KEY=key)
     token = bearer(provider.sign(provider.claims(aud="https://first.test")))
     for _ in range(3):
         assert gateway.send("/first", token).status == 200
@@ -65,12 +63,12 @@ def test_case_18_a_header_that_the_plugin_asks_for_counts_each_time(gateway):
 def test_case_19_a_session_is_bound_to_its_cookie_and_its_authenticator(serve, upstream, gateway, key):
     """The same key, and another cookie's name or other settings of the authenticator."""
     _, value = log_in(gateway)
-    renamed = serve(SESSION + 'cookie = "other"\n' + protected(upstream), OURS=key)
+    renamed = serve(SESSION + 'cookie = "other"\n' + protected(upstream), KEY=key)
     own_name, own_value = log_in(renamed)
     assert renamed.send("/", {"Cookie": f"{own_name}={own_value}"}).status == 200
     assert renamed.send("/", {"Cookie": f"{own_name}={value}"}).status == 401
     strict = PEOPLE + '[authenticators.people.settings]\npassword = "env:WORD"\n' + route(upstream, "people")
-    strict = serve(SESSION + strict, OURS=key, WORD="a password that alice does not know")
+    strict = serve(SESSION + strict, KEY=key, WORD="a password that alice does not know")
     name, value = log_in(gateway)
     assert strict.send("/", {"Cookie": f"{name}={value}"}).status == 401
 

@@ -6,32 +6,17 @@ Each case is spoken by hand. The upstream keeps what came to it, byte for byte, 
 import pytest
 from hyperframe.frame import HeadersFrame
 
-from harness.client import basic, bearer, converse
+from harness.client import ALICE, basic, bearer, converse
 from harness.config import protected, route, tokens
 from harness.frames import Ended, Http2
-from harness.raw_upstream import RawUpstream
 
-ALICE = basic("alice")
 AUTHORIZATION = ALICE["Authorization"]
 HEAD = f"Host: x\r\nAuthorization: {AUTHORIZATION}\r\n"
 
 
 @pytest.fixture(scope="module")
-def raw_module():
-    server = RawUpstream()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def raw(raw_module):
-    raw_module.forget()
-    return raw_module
-
-
-@pytest.fixture(scope="module")
-def gateway(serve_module, raw_module):
-    return serve_module(protected(raw_module))
+def gateway(serve_module, shared_raw_upstream):
+    return serve_module(protected(shared_raw_upstream))
 
 
 def post(headers, body="", line="POST /first HTTP/1.1"):
@@ -103,11 +88,11 @@ def statuses(answer):
 
 @pytest.mark.parametrize("case", DOUBTFUL)
 @pytest.mark.parametrize("before", ["", SECOND.replace("/second", "/before")], ids=["first", "after another"])
-def test_case_37_a_request_in_doubt_is_a_400_and_the_last(gateway, raw, case, before):
+def test_case_37_a_request_in_doubt_is_a_400_and_the_last(gateway, raw_upstream, case, before):
     answer = converse(gateway.url, (before + DOUBTFUL[case] + SECOND).encode("latin-1"))
     assert statuses(answer) == ([200, 400] if before else [400])
-    assert [request.target for request in raw.seen] == (["/before"] if before else [])
-    assert raw.rest == []
+    assert [request.target for request in raw_upstream.seen] == (["/before"] if before else [])
+    assert raw_upstream.rest == []
 
 
 # Requests whose end is clear and whose host isn't: the connection may go on.
@@ -121,9 +106,9 @@ HOSTS = {
 
 
 @pytest.mark.parametrize("case", HOSTS)
-def test_case_37_a_request_for_two_hosts_or_none_is_a_400(gateway, raw, case):
+def test_case_37_a_request_for_two_hosts_or_none_is_a_400(gateway, raw_upstream, case):
     assert statuses(converse(gateway.url, (HOSTS[case] + LAST).encode())) == [400, 200]
-    assert [request.target for request in raw.seen] == ["/second"]
+    assert [request.target for request in raw_upstream.seen] == ["/second"]
 
 
 # Bodies that are wrong behind a head that is right: the answer may have begun, but nothing of the body is a request.
@@ -149,49 +134,49 @@ BODIES = {
 
 
 @pytest.mark.parametrize("case", BODIES)
-def test_case_37_a_broken_body_hides_no_request(gateway, raw, case):
+def test_case_37_a_broken_body_hides_no_request(gateway, raw_upstream, case):
     answer = converse(gateway.url, (post(CHUNKED, BODIES[case]) + SECOND).encode("latin-1"))
     assert statuses(answer) in ([], [400], [502], [200])
-    assert [request.target for request in raw.seen] in ([], ["/first"])
-    assert raw.rest in ([], [b""])
+    assert [request.target for request in raw_upstream.seen] in ([], ["/first"])
+    assert raw_upstream.rest in ([], [b""])
 
 
 BOB = basic("bob")["Authorization"]
 TRAILERS = f"2\r\nab\r\n0\r\nX-Forwarded-User: mallory\r\nAuthorization: {BOB}\r\nHost: y\r\n\r\n"
 
 
-def test_case_37_trailers_are_no_headers(gateway, raw):
+def test_case_37_trailers_are_no_headers(gateway, raw_upstream):
     first = post(CHUNKED + "Trailer: X-Forwarded-User\r\n", TRAILERS)
     answer = converse(gateway.url, (first + LAST).encode())
     assert statuses(answer) == [200, 200]
-    first, second = raw.seen
+    first, second = raw_upstream.seen
     assert (first.body, first.trailers, second.target) == (b"ab", b"", "/second")
-    for request in raw.seen:
+    for request in raw_upstream.seen:
         assert request.all("x-forwarded-user") == [b"alice"]
         assert request.all("host") == [b"x"]
 
 
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", "CHUNKED\t"])
-def test_case_37_chunks_alone_are_fine(gateway, raw, coding):
+def test_case_37_chunks_alone_are_fine(gateway, raw_upstream, coding):
     body = "2;x=1\r\nab\r\n000003\r\ncde\r\n0\r\n\r\n"
     request = post(f"Transfer-Encoding: {coding}\r\n", body)
     assert statuses(converse(gateway.url, (request + request + LAST).encode())) == [200, 200, 200]
-    assert [(request.target, request.body) for request in raw.seen] == [("/first", b"abcde")] * 2 + [("/second", b"")]
+    assert [(request.target, request.body) for request in raw_upstream.seen] == [("/first", b"abcde")] * 2 + [("/second", b"")]
 
 
-def test_case_37_a_body_that_looks_like_requests_is_a_body(gateway, raw):
+def test_case_37_a_body_that_looks_like_requests_is_a_body(gateway, raw_upstream):
     inner = "POST /x HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n" + SECOND.replace("\r\n", "\n")
     requests = post(f"Content-Length: {len(inner)}\r\n", inner)
     requests += post(CHUNKED, f"{len(inner):x}\r\n{inner}\r\n0\r\n\r\n")
     requests += LAST
     assert statuses(converse(gateway.url, requests.encode())) == [200, 200, 200]
-    assert [request.body for request in raw.seen] == [inner.encode()] * 2 + [b""]
+    assert [request.body for request in raw_upstream.seen] == [inner.encode()] * 2 + [b""]
 
 
 @pytest.mark.parametrize("headers", ["X-A: 1\r\n" * 200, f"X-A: {'a' * 40_000}\r\n"], ids=["200 headers", "40 KB"])
-def test_case_37_a_head_has_bounds(gateway, raw, headers):
+def test_case_37_a_head_has_bounds(gateway, raw_upstream, headers):
     assert statuses(converse(gateway.url, (post(headers) + SECOND).encode())) == [431]
-    assert raw.seen == []
+    assert raw_upstream.seen == []
 
 
 # HTTP/2
@@ -250,51 +235,51 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-def test_case_37_a_malformed_request_of_http_2_reaches_nobody(gateway, raw, case):
+def test_case_37_a_malformed_request_of_http_2_reaches_nobody(gateway, raw_upstream, case):
     outcome, after = ask(gateway, MALFORMED[case])
     assert outcome in ("reset", "ended", 400, 405), outcome
     assert after in (200, "ended")
-    assert [request.target for request in raw.seen] in ([], ["/after"])
-    assert raw.rest == []
+    assert [request.target for request in raw_upstream.seen] in ([], ["/after"])
+    assert raw_upstream.rest == []
 
 
 LENGTHS = [("4", b"ab"), ("1", b"ab"), ("0", b"GET /second HTTP/1.1\r\nHost: x\r\n\r\n"), ("+2", b"ab")]
 
 
 @pytest.mark.parametrize("length, body", LENGTHS)
-def test_case_37_a_length_that_the_frames_contradict_is_an_error(gateway, raw, length, body):
+def test_case_37_a_length_that_the_frames_contradict_is_an_error(gateway, raw_upstream, length, body):
     outcome, _ = ask(gateway, lambda client: client.pairs([*AS_ALICE, ("content-length", length)], method="POST"), body)
     # A request of no length is whole with its head: it may be answered before the frame that contradicts it is there.
     assert outcome in ("reset", "ended", 400, 502) or (outcome, length) == (200, "0")
-    assert all(request.target in ("/", "/after") for request in raw.seen)
-    assert b"/second" not in b"".join(raw.rest)
+    assert all(request.target in ("/", "/after") for request in raw_upstream.seen)
+    assert b"/second" not in b"".join(raw_upstream.rest)
 
 
-def test_case_37_a_body_of_frames_is_framed_anew(gateway, raw):
+def test_case_37_a_body_of_frames_is_framed_anew(gateway, raw_upstream):
     body = b"0\r\n\r\nGET /second HTTP/1.1\r\nHost: x\r\n\r\n"
     outcome, after = ask(gateway, lambda client: client.pairs(AS_ALICE, method="POST", path="/first"), body)
     assert (outcome, after) == (200, 200)
-    assert [(request.target, request.body) for request in raw.seen] == [("/first", body), ("/after", b"")]
+    assert [(request.target, request.body) for request in raw_upstream.seen] == [("/first", body), ("/after", b"")]
 
 
-def test_case_37_a_flood_of_continuations_ends_the_connection(gateway, raw):
+def test_case_37_a_flood_of_continuations_ends_the_connection(gateway, raw_upstream):
     with Http2(gateway.url) as client:
         block = client.encode(client.pairs(AS_ALICE))
         client.send(HeadersFrame(1, data=block, flags=["END_STREAM"]))
         for number in range(3000):
             client.continuation(1, client.encode([(f"x-{number}", "a" * 200)]))
         assert client.outcome(1) in ("ended", "reset", 431)
-    assert raw.seen == []
+    assert raw_upstream.seen == []
     assert gateway.send("/", ALICE).status == 200
 
 
-def test_case_37_a_flood_of_empty_continuations_ends_the_connection(gateway, raw):
+def test_case_37_a_flood_of_empty_continuations_ends_the_connection(gateway, raw_upstream):
     with Http2(gateway.url) as client:
         client.send(HeadersFrame(1, data=client.encode(client.pairs(AS_ALICE)), flags=["END_STREAM"]))
         for _ in range(20_000):
             client.continuation(1, b"")
         assert client.outcome(1) in ("ended", "reset", 431)
-    assert raw.seen == []
+    assert raw_upstream.seen == []
 
 
 def test_case_37_a_flood_of_resets_ends_the_connection(gateway):
@@ -309,11 +294,11 @@ def test_case_37_a_flood_of_resets_ends_the_connection(gateway):
     assert gateway.send("/", ALICE).status == 200
 
 
-def test_case_37_a_head_of_http_2_has_bounds(gateway, raw):
+def test_case_37_a_head_of_http_2_has_bounds(gateway, raw_upstream):
     pairs = [(f"x-{number}", "a" * 500) for number in range(200)]
     outcome, _ = ask(gateway, lambda client: client.pairs([*AS_ALICE, *pairs]))
     assert outcome in (431, "reset", "ended")
-    assert [request.target for request in raw.seen] in ([], ["/after"])
+    assert [request.target for request in raw_upstream.seen] in ([], ["/after"])
 
 
 # Case 44: no value that a request, a token or a plugin brings becomes a line of its own at the upstream.
@@ -323,32 +308,32 @@ INJECTED = ["a\r\nx-forwarded-user: mallory", "a\nx-forwarded-user: mallory", "a
 
 @pytest.mark.parametrize("value", INJECTED)
 @pytest.mark.parametrize("name", ["x-a", "cookie", "x-forwarded-for", "authorization"])
-def test_case_44_no_value_of_http_2_becomes_a_line(gateway, raw, name, value):
+def test_case_44_no_value_of_http_2_becomes_a_line(gateway, raw_upstream, name, value):
     outcome, _ = ask(gateway, lambda client: client.pairs([*AS_ALICE, (name, value)]))
     assert outcome in ("reset", "ended", 400, 401)
-    assert [request.target for request in raw.seen] in ([], ["/after"])
-    assert all(b"mallory" not in value for request in raw.seen for _, value in request.headers)
+    assert [request.target for request in raw_upstream.seen] in ([], ["/after"])
+    assert all(b"mallory" not in value for request in raw_upstream.seen for _, value in request.headers)
 
 
 @pytest.mark.parametrize("value", [" a", "a ", "\ta", "a\t", " "])
-def test_case_44_spaces_around_a_value_of_http_2_change_nothing(gateway, raw, value):
+def test_case_44_spaces_around_a_value_of_http_2_change_nothing(gateway, raw_upstream, value):
     """RFC 9113, section 8.2.1, forbids them. What of them passes is a value to the upstream, never a fold."""
     outcome, _ = ask(gateway, lambda client: client.pairs([*AS_ALICE, ("x-a", value)]))
     assert outcome in ("reset", "ended", 400, 200)
-    assert all(request.all("x-a") in ([], [value.strip().encode()]) for request in raw.seen)
+    assert all(request.all("x-a") in ([], [value.strip().encode()]) for request in raw_upstream.seen)
 
 
 CLAIMS = ["sub", "email", "groups"]
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_case_44_no_claim_becomes_a_line(serve, raw, provider, claim):
+def test_case_44_no_claim_becomes_a_line(serve, raw_upstream, provider, claim):
     settings = 'groups_claim = "groups"\nattributes = { email = "email" }\n[authenticators.tokens.grants]'
     config = tokens(provider).replace("[authenticators.tokens.grants]", settings)
-    gateway = serve(config + route(raw, "tokens", more='[routes.identity]\nattributes = { email = "X-Mail" }'))
+    gateway = serve(config + route(raw_upstream, "tokens", more='[routes.identity]\nattributes = { email = "X-Mail" }'))
     for value in INJECTED:
         changes = {claim: [value] if claim == "groups" else value}
         answer = gateway.send("/", bearer(provider.sign(provider.claims(**changes))))
         assert answer.status in (401, 403), (claim, value)
-    assert raw.seen == []
+    assert raw_upstream.seen == []
     assert gateway.send("/", bearer(provider.sign(provider.claims(email="m@x.test", groups=["g"])))).status == 200

@@ -6,11 +6,8 @@ import re
 import pytest
 
 from harness.client import basic
-from harness.config import protected, route
+from harness.config import protected, route, whoami
 from harness.gateway import LISTEN_ANYWHERE, run
-
-
-PUBLIC = '[[routes]]\npath = "/"\npublic = true\nupstream = "portcullis:whoami"\n'
 
 
 def test_keygen_makes_a_key_that_a_session_takes(tmp_path):
@@ -75,7 +72,7 @@ def test_inspect_keeps_what_it_compiled_where_serve_finds_it(tmp_path, api_key_c
         run("plugin", "inspect", api_key_component, folder=tmp_path, XDG_CACHE_HOME=str(tmp_path))
         assert len(list(compiled.iterdir())) == 1
     (tmp_path / "keys.wasm").write_bytes(api_key_component.read_bytes())
-    config = f'[authenticators.keys]\nplugin = "./keys.wasm"\nsettings = {{ key = "k" }}\n{PUBLIC}'
+    config = f'[authenticators.keys]\nplugin = "./keys.wasm"\nsettings = {{ key = "k" }}\n{whoami()}'
     result = run("check", folder=tmp_path, config=config, XDG_CACHE_HOME=str(tmp_path))
     assert result.returncode == 0, result.stderr
     assert len(list(compiled.iterdir())) == 1

@@ -8,21 +8,10 @@ import pytest
 from dask_gateway.auth import BasicAuth, JupyterHubAuth
 
 from harness.client import basic, bearer, send
-from harness.config import PEOPLE, tokens
+from harness.config import PEOPLE, route, tokens
 from harness.dask_server import Bearer, compute_a_sum
 
 SUM = sum(range(1000))
-
-
-def route(dask_server, *authenticators):
-    return f"""
-[[routes]]
-path = "/"
-authenticators = {list(authenticators)}
-upstream = "{dask_server.url}"
-[routes.identity]
-basic_password = "env:DASK_PASSWORD"
-"""
 
 
 def jupyterhub(hub):
@@ -37,7 +26,9 @@ grants = {{ http = ["{hub.api_url.removesuffix("/hub/api")}"] }}
 @pytest.fixture(scope="module")
 def gateway(serve_module, dask_server, provider, hub):
     """One gateway for users of every kind."""
-    config = tokens(provider) + jupyterhub(hub) + PEOPLE + route(dask_server, "tokens", "hub", "people")
+    identity = '[routes.identity]\nbasic_password = "env:DASK_PASSWORD"'
+    authenticators = tokens(provider) + jupyterhub(hub) + PEOPLE
+    config = authenticators + route(dask_server, "tokens", "hub", "people", more=identity)
     return serve_module(config, DASK_PASSWORD=dask_server.password)
 
 

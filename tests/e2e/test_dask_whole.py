@@ -15,9 +15,8 @@ import cloudpickle
 import pytest
 from dask_gateway.auth import BasicAuth, JupyterHubAuth
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
-from harness.client import basic, bearer, send
+from harness.client import basic, bearer, open_websocket, send
 from harness.dask_server import Bearer, compute_a_sum
 from harness.process import eventually
 
@@ -194,8 +193,7 @@ def test_an_owner_of_one_cluster_sees_no_other_by_it(dask_whole, cluster, bob, p
 
 
 def dial(dask_whole, cluster, headers):
-    address = f"wss://{dask_whole.address}/clusters/{cluster.name}/eventstream"
-    return connect(address, additional_headers=headers, ssl=dask_whole.context, proxy=None)
+    return open_websocket(f"{dask_whole.url}/clusters/{cluster.name}/eventstream", headers, ssl=dask_whole.context)
 
 
 def test_a_dashboards_websocket_is_its_owners_alone(dask_whole, cluster, alice, bob):

@@ -9,15 +9,11 @@ import h2.connection
 import pytest
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, PingFrame
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect as connect_websocket
 
-from harness.certificates import Authority
-from harness.client import basic, begin, connect, open_tcp, open_unix, send, send_over
+from harness.client import ALICE, begin, connect, open_tcp, open_unix, open_websocket, send, send_over
 from harness.config import protected
 from harness.gateway import ADMIN
 from harness.process import eventually
-
-ALICE = basic("alice")
 
 
 def terminate(gateway):
@@ -30,7 +26,7 @@ def ends(gateway, seconds=10):
 
 def is_listening(gateway):
     try:
-        open_tcp(gateway.addresses()[0]).close()
+        gateway.open().close()
     except ConnectionError:
         return False
     return True
@@ -106,9 +102,27 @@ def test_it_is_not_ready_at_once_and_listens_a_while(serve, upstream):
     assert ends(gateway), "the second signal ends it"
 
 
+def test_a_request_that_never_ends_is_cut_off_in_time(serve, upstream):
+    gateway = serve(protected(upstream), server='shutdown_timeout = "1s"\n')
+    connection = connect(gateway.url)
+    begin(connection, "GET", "/stream/down", ALICE)
+    connection.getresponse().readline()
+    terminate(gateway)
+    assert ends(gateway)
+
+
+def test_a_connection_that_waits_for_nothing_keeps_nobody(serve, upstream):
+    gateway = serve(protected(upstream))
+    connection = connect(gateway.url)
+    begin(connection, "GET", "/", ALICE)
+    assert connection.getresponse().read()
+    terminate(gateway)
+    assert ends(gateway)
+
+
 def test_a_connection_that_has_said_nothing_yet_is_heard(serve, upstream):
     gateway = serve(protected(upstream))
-    wires = [open_tcp(gateway.addresses()[0]) for _ in range(20)]
+    wires = [gateway.open() for _ in range(20)]
     terminate(gateway)
     stopped_listening(gateway)
     with ThreadPoolExecutor(20) as pool:
@@ -119,15 +133,15 @@ def test_a_connection_that_has_said_nothing_yet_is_heard(serve, upstream):
 
 
 @pytest.mark.parametrize("way", ["plain", "tls", "proxy"])
-def test_a_connection_that_says_nothing_keeps_nobody(serve, upstream, tmp_path, way):
-    cert, key = Authority(tmp_path).issue("server")
+def test_a_connection_that_says_nothing_keeps_nobody(serve, upstream, authority, way):
+    cert, key = authority.issue("server")
     server = {
         "plain": "",
         "tls": f'tls = {{ cert = "{cert}", key = "{key}" }}\n',
         "proxy": 'proxy_protocol = ["127.0.0.1"]\n',
     }
     gateway = serve(protected(upstream), server='header_timeout = "1h"\n' + server[way])
-    with open_tcp(gateway.addresses()[0]):
+    with gateway.open():
         terminate(gateway)
         assert ends(gateway)
 
@@ -137,7 +151,7 @@ def test_connections_that_wait_in_the_systems_queue_have_their_turn(serve, upstr
     """One request takes the only slot; others wait, and nobody has taken them when the gateway is told to stop."""
     path = tmp_path / "gateway.sock"
     gateway = serve(protected(upstream), listen=f'["127.0.0.1:0", "unix:{path}"]', server="max_connections = 1\n")
-    address, _ = gateway.addresses()
+    address, _ = gateway.addresses(2)
     running = connect(gateway.url)
     begin(running, "GET", "/stream/down", ALICE)
     response = running.getresponse()
@@ -159,7 +173,7 @@ def test_http2_is_told_to_go_away_and_streams_end(serve, upstream):
     client.initiate_connection()
     head = [(":method", "GET"), (":scheme", "http"), (":authority", "a.example"), (":path", "/stream/down")]
     client.send_headers(1, [*head, ("authorization", ALICE["Authorization"])], end_stream=True)
-    with open_tcp(gateway.addresses()[0]) as wire:
+    with gateway.open() as wire:
         wire.sendall(client.data_to_send())
         frames = received_frames(wire)
         assert next(frame for frame in frames if isinstance(frame, DataFrame)).data == b"first\n"
@@ -192,13 +206,9 @@ def received_frames(wire):
         yield frame
 
 
-def dial(gateway):
-    return connect_websocket(gateway.url.replace("http:", "ws:") + "/websocket", additional_headers=ALICE, proxy=None)
-
-
 def test_a_websocket_goes_on_until_its_ends_close_it(serve, upstream):
     gateway = serve(protected(upstream))
-    with dial(gateway) as socket:
+    with open_websocket(f"{gateway.url}/websocket", ALICE) as socket:
         assert socket.recv(10) == "alice"
         terminate(gateway)
         stopped_listening(gateway)
@@ -212,7 +222,7 @@ def test_a_websocket_goes_on_until_its_ends_close_it(serve, upstream):
 @pytest.mark.parametrize("timeout, signals", [("1s", 1), ("1h", 2)])
 def test_a_websocket_ends_at_the_timeout_or_at_the_second_signal(serve, upstream, timeout, signals):
     gateway = serve(protected(upstream), server=f'shutdown_timeout = "{timeout}"\n')
-    with dial(gateway) as socket:
+    with open_websocket(f"{gateway.url}/websocket", ALICE) as socket:
         assert socket.recv(10) == "alice"
         terminate(gateway)
         stopped_listening(gateway)

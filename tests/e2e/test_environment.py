@@ -4,12 +4,11 @@ import sys
 
 import pytest
 
-from harness.client import basic, open_tcp, send_over
+from harness.client import ALICE, open_tcp, send_over
 from harness.config import drop, protected, route
 from harness.gateway import ADMIN
 from harness.process import eventually
 
-ALICE = basic("alice")
 LIMITED = """
 import os, resource, sys
 soft, hard, processors, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]

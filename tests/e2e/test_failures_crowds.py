@@ -2,18 +2,15 @@
 
 import contextlib
 import resource
-import socket
-from urllib.parse import urlsplit
 
 import psutil
 
-from harness.client import basic, begin, connect, send
-from harness.config import PEOPLE, protected, route
+from harness.client import ALICE, begin, connect, send
+from harness.config import PEOPLE, protected, route, whoami
 from harness.gateway import ADMIN
 from harness.process import eventually
 from harness.zoo import resident_mib
 
-ALICE = basic("alice")
 IDLE = 10_000
 GET = b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -33,11 +30,6 @@ def all_files():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
-def dial(gateway):
-    address = urlsplit(gateway.url)
-    return socket.create_connection((address.hostname, address.port), timeout=30)
-
-
 def open_files(gateway):
     return psutil.Process(gateway.child.process.pid).num_fds()
 
@@ -45,15 +37,15 @@ def open_files(gateway):
 def crowd(gateway, held):
     """Connections that have made a request each and now wait for nothing."""
     for _ in range(IDLE):
-        client = held.enter_context(dial(gateway))
+        client = held.enter_context(gateway.open())
         client.sendall(GET)
         assert client.recv(4096).startswith(b"HTTP/1.1 200")
 
 
 def test_ten_thousand_idle_connections_keep_nobody_and_give_their_memory_back(serve, upstream):
-    who = '[[routes]]\npath = "/who"\npublic = true\nupstream = "portcullis:whoami"\n'
     with files(all_files()):
-        gateway = serve(PEOPLE + who + route(upstream, "people"), server='keepalive_timeout = "10m"\nmax_connections = 10100\n')
+        config = PEOPLE + whoami(path="/who") + route(upstream, "people")
+        gateway = serve(config, server='keepalive_timeout = "10m"\nmax_connections = 10100\n')
         alone, files_alone = resident_mib(gateway), open_files(gateway)
         most = []
         for _ in range(2):
@@ -85,7 +77,7 @@ def test_without_files_those_who_are_there_are_served_and_the_others_later(serve
     assert there.getresponse().read()
     with contextlib.ExitStack() as held:
         for _ in range(2 * FEW):
-            held.enter_context(dial(gateway))
+            held.enter_context(gateway.open())
         eventually(lambda: open_files(gateway) >= FEW - 50, "the flood took what there is")
         begin(there, "GET", "/portcullis", ALICE)
         answer = there.getresponse()

@@ -3,26 +3,24 @@
 import contextlib
 import datetime
 import os
-import resource
+import re
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
+import sys
 from glob import glob
 from pathlib import Path
 
 import pytest
 
 from harness import client
-from harness.certificates import Authority
-from harness.client import basic, bearer
-from harness.config import protected, route, tokens
+from harness.client import ALICE, bearer
+from harness.config import SESSION, protected, route, tokens
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, clean, write
 from harness.paths import PORTCULLIS
 from harness.process import eventually, free_ports
 
-ALICE = basic("alice")
 
 # The clock
 
@@ -56,7 +54,7 @@ def cookie(gateway):
 
 
 def test_sessions_end_when_the_clock_says_so(serve, upstream, clock):
-    config = '[session]\nkeys = ["env:KEY"]\nmax_age = "12h"\n' + protected(upstream)
+    config = SESSION + 'max_age = "12h"\n' + protected(upstream)
     gateway = serve(config, KEY=secrets.token_hex(32), **clock.environment)
     session = cookie(gateway)
     assert gateway.send("/", session).status == 200
@@ -89,7 +87,7 @@ def test_timers_go_by_no_clock_that_steps(serve, upstream, clock, step):
     clock.step(step)
     client.begin(idle, "GET", "/", ALICE)
     assert idle.getresponse().read(), "it was cut off by nobody"
-    with socket.create_connection((idle.host, idle.port), timeout=20) as silent:
+    with gateway.open() as silent:
         assert silent.recv(1) == b"", "and this one is"
     assert idle.sock.recv(1) == b""
 
@@ -103,8 +101,7 @@ def tls(files):
 
 
 @pytest.mark.parametrize("days, what", [((-20, -10), "has expired"), ((10, 20), "isn't valid yet"), ((-1, 5), "expires within")])
-def test_a_certificate_out_of_its_time_is_told_and_counted(serve, upstream, tmp_path, days, what):
-    authority = Authority(tmp_path)
+def test_a_certificate_out_of_its_time_is_told_and_counted(serve, upstream, authority, days, what):
     now = datetime.datetime.now(datetime.UTC)
     files = authority.issue("server", between=[now + datetime.timedelta(days=day) for day in days])
     gateway = serve(ADMIN + protected(upstream), server=tls(files))
@@ -114,22 +111,20 @@ def test_a_certificate_out_of_its_time_is_told_and_counted(serve, upstream, tmp_
     assert until == pytest.approx((now + datetime.timedelta(days=days[1])).timestamp(), abs=2)
 
 
-def test_a_certificate_that_expires_meanwhile_is_told_and_a_new_one_is_served(serve, upstream, tmp_path):
-    authority = Authority(tmp_path)
+def test_a_certificate_that_expires_meanwhile_is_told_and_a_new_one_is_served(serve, upstream, authority):
     now = datetime.datetime.now(datetime.UTC)
     hour = datetime.timedelta(hours=1)
     files = authority.issue("server", between=[now - hour, now + datetime.timedelta(seconds=3)])
     gateway = serve(ADMIN + protected(upstream), server=tls(files))
     eventually(lambda: gateway.logged(message="a certificate has expired"), "a warning")
     context = ssl.create_default_context(cafile=authority.ca)
-    host, port = gateway.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as wire, pytest.raises(ssl.SSLCertVerificationError):
+    with gateway.open() as wire, pytest.raises(ssl.SSLCertVerificationError):
         context.wrap_socket(wire, server_hostname="localhost")
     for path, new in zip(files, authority.issue("renewed", between=[now - hour, now + 2000 * hour]), strict=True):
         path.write_bytes(new.read_bytes())
 
     def served():
-        with contextlib.suppress(ssl.SSLError), socket.create_connection((host, int(port))) as wire:
+        with contextlib.suppress(ssl.SSLError), gateway.open() as wire:
             return context.wrap_socket(wire, server_hostname="localhost")
 
     eventually(served, "the new certificate is served")
@@ -140,26 +135,30 @@ def test_a_certificate_that_expires_meanwhile_is_told_and_a_new_one_is_served(se
 
 
 @contextlib.contextmanager
-def on_a_port(tmp_path, config, **options):
-    """A gateway whose log is a pipe, on a port of its own; its first lines, and the end that the others are read from."""
-    [port] = free_ports(1)
-    config = write(tmp_path, LISTEN_ANYWHERE.replace(":0", f":{port}") + config)
+def with_a_pipe(tmp_path, config, launcher=()):
+    """A gateway whose log is a pipe; where it is, its first lines, and the end that the others are read from."""
+    config = write(tmp_path, LISTEN_ANYWHERE + config)
     reader, writer = os.pipe()
-    command = [PORTCULLIS, "serve", "--config", config]
-    process = subprocess.Popen(command, stderr=writer, env=clean({}), cwd=tmp_path, **options)
+    command = [*launcher, PORTCULLIS, "serve", "--config", config]
+    process = subprocess.Popen(command, stderr=writer, env=clean({}), cwd=tmp_path)
     os.close(writer)
     try:
         with open(reader, "rb") as log:
             lines = []
             for line in log:
                 lines.append(line)
-                if b"listening" in line:
+                if b": listening " in line:
                     break
-            yield process, f"http://127.0.0.1:{port}", Log(lines, log)
+            yield process, address(lines[-1]), Log(lines, log)
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
     finally:
         process.kill()
+
+
+def address(line):
+    """Where a line of the log says that something listens."""
+    return "http://" + re.search(r"address=(\S+)", line.decode())[1]
 
 
 class Log:
@@ -171,7 +170,7 @@ class Log:
 
 
 def test_a_log_that_nobody_reads_keeps_no_request(upstream, tmp_path):
-    with on_a_port(tmp_path, protected(upstream)) as (_, url, log):
+    with with_a_pipe(tmp_path, protected(upstream)) as (_, url, log):
         for number in range(1000):
             assert client.send(url, f"/{number}", ALICE).status == 200
         decisions = (line for line in log.pipe if b"decision" in line)
@@ -180,18 +179,18 @@ def test_a_log_that_nobody_reads_keeps_no_request(upstream, tmp_path):
 
 
 def test_a_log_that_is_full_keeps_no_end(upstream, tmp_path):
-    with on_a_port(tmp_path, protected(upstream)) as (_, url, _):
+    with with_a_pipe(tmp_path, protected(upstream)) as (_, url, _):
         for number in range(500):
             assert client.send(url, f"/{number}{'x' * 1000}", ALICE).status == 200
 
 
 def test_a_log_that_is_closed_keeps_no_request(upstream, tmp_path):
-    with on_a_port(tmp_path, ADMIN + protected(upstream)) as (_, url, log):
+    with with_a_pipe(tmp_path, ADMIN + protected(upstream)) as (_, url, log):
         log.pipe.close()
         for number in range(20):
             assert client.send(url, f"/{number}", ALICE).status == 200
         [admin] = [line for line in log.begun if b"admin listening" in line]
-        metrics = client.send("http://" + admin.decode().split("address=")[1].strip(), "/metrics").body.decode()
+        metrics = client.send(address(admin), "/metrics").body.decode()
         assert float(metrics.split("portcullis_log_lines_lost_total ")[-1].split()[0]) >= 20
 
 
@@ -214,15 +213,18 @@ def test_a_log_on_a_full_disk_keeps_no_request(upstream, tmp_path):
 # The disk
 
 
-def no_space():
-    """From here on no file grows beyond this, as on a disk that is full."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, 64 * 1024))
+NO_SPACE = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, 64 * 1024))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Becomes a program whose files can't grow beyond this, as on a disk that is full."""
 
 
 def test_a_disk_without_space_for_compiled_plugins_costs_time_only(upstream, tmp_path):
     cache = f'[plugins]\ncache_directory = "{tmp_path}/cache"\n'
-    with on_a_port(tmp_path, cache + protected(upstream), preexec_fn=no_space, restore_signals=False) as (_, url, log):
+    with with_a_pipe(tmp_path, cache + protected(upstream), [sys.executable, "-c", NO_SPACE]) as (_, url, log):
         assert client.send(url, "/", ALICE).status == 200
         told = [line for line in log.begun if b"WARN" in line]
         assert told and b"cache" in told[0], told

@@ -3,25 +3,35 @@ and the next request is served.
 """
 
 import contextlib
-import http.client
 
 import pytest
 
 from harness import http2
-from harness.client import basic, begin, connect, converse
-from harness.config import PEOPLE, protected, route
+from harness.client import ALICE, begin, connect, converse, received
+from harness.config import PEOPLE, protected, route, whoami
 from harness.process import eventually
 from harness.rude import RudeUpstream, repeats, says
 
-ALICE = basic("alice")
 OK = b"HTTP/1.1 200 OK\r\n"
-WELL = '[[routes]]\npath = "/well"\npublic = true\nupstream = "portcullis:whoami"\n'
+WELL = whoami(path="/well")
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def through(serve, upstream, more=""):
     """A gateway whose one route leads to a rude upstream, and beside it one that shows that the gateway is well."""
     return serve(PEOPLE + WELL + route(upstream, "people", more=more))
+
+
+@pytest.fixture(scope="module")
+def misbehaving():
+    """An upstream that each test tells how to misbehave."""
+    with RudeUpstream(says(b"")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(serve_module, misbehaving):
+    return through(serve_module, misbehaving)
 
 
 def is_well(gateway):
@@ -38,7 +48,9 @@ GARBAGE = {
     "nothing": b"",
     "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
     "binary rubbish": bytes(range(256)) * 16,
+    "zeros": bytes(1000),
     "HTTP/0.9": b"<html>hello</html>\n",
+    "the version of another protocol": b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "another version": b"HTTP/3.7 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "no status": b"HTTP/1.1\r\nContent-Length: 2\r\n\r\nok",
     "a status of letters": b"HTTP/1.1 abc OK\r\nContent-Length: 2\r\n\r\nok",
@@ -51,27 +63,30 @@ GARBAGE = {
     "a length that overflows": OK + b"Content-Length: 18446744073709551618\r\n\r\nok",
     "NUL in a value": OK + b"X-A: a\0b\r\nContent-Length: 2\r\n\r\nok",
     "NUL in a name": OK + b"X\0A: b\r\nContent-Length: 2\r\n\r\nok",
+    "a name with spaces": OK + b"Name With Space: x\r\n\r\n",
     "a header without a colon": OK + b"X-A\r\nContent-Length: 2\r\n\r\nok",
     "a space before the colon": OK + b"X-A : 1\r\nContent-Length: 2\r\n\r\nok",
     "a folded header": OK + b"X-A: 1\r\n 2\r\nContent-Length: 2\r\n\r\nok",
     "half a head": OK + b"Content-Len",
+    "a large header": OK + b"X-A: " + b"x" * 70_000 + b"\r\nContent-Length: 2\r\n\r\nok",
     "a huge header": OK + b"X-A: " + b"x" * 1_000_000 + b"\r\nContent-Length: 2\r\n\r\nok",
+    "200 headers": OK + b"X-A: 1\r\n" * 200 + b"Content-Length: 2\r\n\r\nok",
     "many headers": OK + b"X-A: 1\r\n" * 5000 + b"Content-Length: 2\r\n\r\nok",
     "an upgrade that nobody asked for": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
 }
 
 
 @pytest.mark.parametrize("case", GARBAGE)
-def test_garbage_is_a_502(serve, case):
-    with RudeUpstream(says(GARBAGE[case])) as upstream:
-        gateway = through(serve, upstream)
-        for version in (1, 2):
-            answer = gateway.send("/", ALICE) if version == 1 else http2.send(port(gateway), "/", ALICE.items())
-            assert answer.status == 502, answer
-            assert list(answer.json()) == ["error"]
-        [*_, line] = gateway.logged(message="the upstream gave no response")
-        assert (line["level"], line["route"]) == ("WARN", "/")
-        assert is_well(gateway)
+def test_garbage_is_a_502(gateway, misbehaving, case):
+    misbehaving.behave = says(GARBAGE[case])
+    before = len(gateway.log())
+    for version in (1, 2):
+        answer = gateway.send("/", ALICE) if version == 1 else http2.send(port(gateway), "/", ALICE.items())
+        assert answer.status == 502, answer
+        assert answer.json() == {"error": "The upstream can't be reached"}
+    lines = [line for line in gateway.log()[before:] if line["message"] == "the upstream gave no response"]
+    assert [(line["level"], line["route"], bool(line["why"])) for line in lines] == [("WARN", "/", True)] * 2
+    assert is_well(gateway)
 
 
 ENDLESS = {
@@ -98,6 +113,7 @@ HALVES = {
     "of a length": OK + b"Content-Length: 10\r\n\r\nhello",
     "in chunks": CHUNKED + b"5\r\nhello\r\n",
     "in the middle of a chunk": CHUNKED + b"a\r\nhello",
+    "before the end": CHUNKED + b"5\r\nhello\r\n0\r\n",
     "before the end of the trailers": CHUNKED + b"5\r\nhello\r\n0\r\nX-A: 1\r\n",
     "with a chunk of rubbish": CHUNKED + b"5\r\nhello\r\nxyz\r\nhello\r\n0\r\n\r\n",
     "with a chunk that overflows": CHUNKED + b"5\r\nhello\r\n10000000000000000\r\nx\r\n0\r\n\r\n",
@@ -105,27 +121,31 @@ HALVES = {
 }
 
 
+@pytest.mark.parametrize("resets", [False, True], ids=["end", "reset"])
 @pytest.mark.parametrize("case", HALVES)
-def test_half_an_answer_is_not_taken_for_the_whole(serve, case):
-    with RudeUpstream(says(HALVES[case])) as upstream:
-        gateway = through(serve, upstream)
-        connection = connect(gateway.url)
-        begin(connection, "GET", "/", ALICE)
-        with pytest.raises((http.client.IncompleteRead, ConnectionResetError, ValueError, http.client.BadStatusLine)):
-            response = connection.getresponse()
-            assert response.status in (200, 502)
-            if response.status == 502:
-                raise ValueError
-            response.read()
-        answer = http2.send(port(gateway), "/", ALICE.items())
-        assert answer.status in (0, 502), "the stream was reset"
-        assert is_well(gateway)
+def test_half_an_answer_is_not_taken_for_the_whole(gateway, misbehaving, case, resets):
+    misbehaving.behave = says(HALVES[case], resets=resets)
+    with gateway.open() as wire:
+        wire.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['Authorization']}\r\n\r\n".encode())
+        answer = received(wire)
+    if answer.startswith(b"HTTP/1.1 502 "):
+        assert resets or "rubbish" in case or "overflows" in case, "only a reset may overtake the head"
+    else:
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        if b"transfer-encoding: chunked" in head:
+            assert not body.endswith(b"0\r\n\r\n")
+        else:
+            assert b"content-length: 10" in head and len(body) < 10
+    answer = http2.send(port(gateway), "/", ALICE.items())
+    assert answer.status in (0, 502), "the stream was reset"
+    assert is_well(gateway)
 
 
-def test_an_answer_of_http_1_0_ends_with_its_connection(serve):
-    with RudeUpstream(says(b"HTTP/1.0 200 OK\r\n\r\nhello")) as upstream:
-        answer = through(serve, upstream).send("/", ALICE)
-        assert (answer.status, answer.body) == (200, b"hello")
+def test_an_answer_of_http_1_0_ends_with_its_connection(gateway, misbehaving):
+    misbehaving.behave = says(b"HTTP/1.0 200 OK\r\n\r\nhello")
+    answer = gateway.send("/", ALICE)
+    assert (answer.status, answer.body) == (200, b"hello")
 
 
 # Slow

@@ -3,9 +3,8 @@ the client hears when it may not."""
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
-from harness.client import basic
+from harness.client import basic, open_websocket
 from harness.fronts import CLIENT
 from harness.process import eventually
 from harness.upstream import values
@@ -183,8 +182,7 @@ def test_an_authenticator_says_nothing_to_the_upstream(front, version):
 
 
 def dial(front, headers=()):
-    address = f"ws://127.0.0.1:{front.http1}/websocket"
-    return connect(address, additional_headers=dict(headers), proxy=None, source_address=(CLIENT, 0))
+    return open_websocket(f"http://127.0.0.1:{front.http1}/websocket", headers, source_address=(CLIENT, 0))
 
 
 def test_a_websocket_is_asked_about_first(upgrading_front, upstream):

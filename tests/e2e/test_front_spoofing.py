@@ -6,42 +6,21 @@ The gateway decides, the front's own upstream serves; in between, each front pas
 import pytest
 
 from harness.client import basic, exchange
+from harness.tables import claims, paths, spellings
 from harness.upstream import values
 
 ALICE = list(basic("alice").items())
 
 IDENTITY = {"x-forwarded-user", "x-forwarded-groups"}
 
-SPELLINGS = [
-    "X-Forwarded-User",
-    "x-forwarded-user",
-    "X-Forwarded-Groups",
-    "x_forwarded_user",
-    "X_FORWARDED_GROUPS",
-    "X.Forwarded.User",
-    "X-Forwarded_User",
-    "X_Forwarded-User",
-    "x-forwarded.groups",
-]
+SPELLINGS = [spelling for name in ("X-Forwarded-User", "X-Forwarded-Groups") for spelling in spellings(name)]
 
-CLAIMS = {
-    "X-Forwarded-Uri": "/open",
+CLAIMS = claims("/open", "open.example") | {
     "X-Forwarded-URI": "/open",
-    "X-Forwarded-Method": "OPTIONS",
-    "X-Forwarded-Host": "open.example",
-    "X-Forwarded-Proto": "https",
-    "X-Forwarded-For": "6.6.6.6",
-    "X-Forwarded-Prefix": "/open",
-    "X-Forwarded-Path": "/open",
-    "X-Original-URI": "/open",
-    "X-Original-URL": "http://app.example/open",
-    "X-Original-Method": "OPTIONS",
-    "X-Rewrite-URL": "/open",
     "X_Forwarded_Uri": "/open",
     "X.Forwarded.Uri": "/open",
     "X_Original_URL": "http://app.example/open",
-    "Forwarded": "for=6.6.6.6;host=open.example",
-    "X-Real-IP": "6.6.6.6",
+    "X-Original-URL": "http://app.example/open",
     "X-Http-Method-Override": "OPTIONS",
     "X-Portcullis-Token": "0" * 64,
     "X-Portcullis-Set": "x-forwarded-user",
@@ -60,37 +39,11 @@ CONNECTION = (
 """Names of headers that a front adds, as headers of one hop that it should drop (CVE-2025-48865)."""
 
 PATHS = [
-    "/open/../secret",
-    "/open/..",
-    "/open/./../secret",
-    "/open/%2e%2e/secret",
-    "/open/%2E./secret",
-    "/open/..%2fsecret",
-    "/open%2f..%2fsecret",
-    "/open/..%5csecret",
-    "/open/..\\secret",
-    "/open/..;/secret",
-    "/open;/../secret",
-    "/open;x=1",
-    "/open%00/secret",
-    "/open%23/secret",
-    "/open%3f/secret",
-    "/open./secret",
-    "/open%20",
-    "/open/%c0%ae%c0%ae/secret",
-    "/open/%252e%252e/secret",
-    "//open",
-    "//open/../secret",
-    "/x//open",
+    *paths("refused", "ambiguous", "protected"),
     "/secret?/open",
     "/secret?x=/../open",
     "/secret#/open",
-    "/secret%23/open",
-    "/OPEN",
-    "/opened",
-    "/%2fopen",
     "/../nginx",
-    "/../../../secret",
     "/.portcullis/auth/nginx",
     "/.portcullis/auth/envoy/open",
     "/_portcullis",

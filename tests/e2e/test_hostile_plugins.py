@@ -12,7 +12,7 @@ from harness.client import basic, begin, connect
 from harness.config import PEOPLE, drop, route
 from harness.gateway import LISTEN_ANYWHERE, run
 from harness.upstream import values
-from harness.zoo import LIMITS
+from harness.zoo import LIMITS, told
 
 DESCRIPTION = """
 [settings]
@@ -32,10 +32,6 @@ def hostile(folder, component, upstream, description=DESCRIPTION, deadline="500m
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, tmp_path_factory, hostile_component):
     return serve_module(hostile(tmp_path_factory.mktemp("plugins"), hostile_component, shared_upstream))
-
-
-def told(what):
-    return {"X-Do": what}
 
 
 def test_the_guest_can_behave(gateway):

@@ -7,7 +7,6 @@ import pytest
 
 from harness.config import drop, route
 from harness.gateway import run
-from harness.process import free_ports
 from harness.upstream import values
 
 DESCRIPTION = """
@@ -63,8 +62,8 @@ def test_a_server_that_is_not_granted_is_out_of_reach(serve, upstream, tmp_path,
     assert upstream.seen == []
 
 
-def test_what_it_logs_is_in_the_gateways_log(serve, upstream, tmp_path, javascript_component):
-    directory = f"http://127.0.0.1:{free_ports(1)[0]}"
+def test_what_it_logs_is_in_the_gateways_log(serve, upstream, tmp_path, javascript_component, unreachable):
+    directory = unreachable().url
     gateway = serve(badges(tmp_path, javascript_component, upstream, directory, directory))
     assert gateway.send("/", {"X-Badge": "b-1"}).status == 503
     [line] = gateway.logged(target="portcullis::plugin")

@@ -9,7 +9,7 @@ import pytest
 
 from harness.client import basic
 from harness.config import route
-from harness.process import eventually, free_ports
+from harness.process import eventually
 from harness.upstream import values
 
 IDENTITY = '[routes.identity]\nadmin = "X-Forwarded-Admin"'
@@ -128,9 +128,8 @@ def test_a_service_of_the_hub_takes_its_settings_from_the_hubs_environment(serve
     assert gateway.send("/", token(hub.token("bob"))).status == 403
 
 
-def test_a_hub_that_is_down_is_a_503_not_an_open_door(serve, upstream):
-    [port] = free_ports(1)
-    answer = serve(config(upstream, f"http://127.0.0.1:{port}/hub/api")).send("/", token("any"))
+def test_a_hub_that_is_down_is_a_503_not_an_open_door(serve, upstream, unreachable):
+    answer = serve(config(upstream, f"{unreachable().url}/hub/api")).send("/", token("any"))
     assert answer.status == 503
     assert upstream.seen == []
 

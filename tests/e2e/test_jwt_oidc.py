@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from harness.client import basic, bearer
 from harness.config import route
 from harness.idp import ALGORITHMS, Provider
-from harness.process import eventually, free_ports
+from harness.process import eventually
 from harness.tokens import forge, hmac_with, with_claims, with_signature
 from harness.upstream import values
 
@@ -275,9 +275,8 @@ def test_known_keys_outlast_the_provider(serve, upstream, own_provider):
     assert user(gateway, tokens[1]) == ["bob"]
 
 
-def test_without_a_key_and_a_provider_it_is_a_503(serve, upstream, provider):
-    [port] = free_ports(1)
-    issuer = f"http://127.0.0.1:{port}"
+def test_without_a_key_and_a_provider_it_is_a_503(serve, upstream, provider, unreachable):
+    issuer = unreachable().url
     gateway = serve(config(upstream, issuer, provider.audience))
     answer = gateway.send("/", bearer(provider.sign(provider.claims(iss=issuer))))
     assert answer.status == 503

@@ -9,19 +9,11 @@ import pytest
 import requests
 from requests_gssapi import HTTPSPNEGOAuth
 
-from harness.config import route
+from harness.config import SESSION, route
 from harness.gateway import run
 from harness.kdc import ENCTYPES, KRB5, MUTUAL, OTHER_REALM, REALM, SPNEGO
 from harness.kerberos import SETTINGS, acceptor, ask, authenticator, is_refused, negotiate, protected, reply
 from harness.upstream import values
-
-SESSION = '[session]\nkeys = ["env:KEY"]\n'
-
-
-@pytest.fixture(scope="module")
-def keytab(kdc, tmp_path_factory):
-    return kdc.keytab(tmp_path_factory.mktemp("keys") / "http.keytab", "HTTP/localhost")
-
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, keytab):
@@ -57,11 +49,8 @@ def test_the_reply_goes_out_whatever_the_upstream_says(kdc, gateway, status):
     assert client.complete
 
 
-def test_the_reply_goes_out_when_the_upstream_is_gone(kdc, serve, keytab):
-    class Gone:
-        url = "http://127.0.0.1:1"
-
-    gateway = serve(protected(keytab, Gone))
+def test_the_reply_goes_out_when_the_upstream_is_gone(kdc, serve, keytab, unreachable):
+    gateway = serve(protected(keytab, unreachable()))
     client = kdc.initiator()
     answer = ask(gateway, client.step())
     assert answer.status == 502

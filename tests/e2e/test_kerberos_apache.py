@@ -20,11 +20,6 @@ rules = [{{ principal = "(.*)", user = "$1" }}]
 
 
 @pytest.fixture(scope="module")
-def keytab(kdc, tmp_path_factory):
-    return kdc.keytab(tmp_path_factory.mktemp("keys") / "http.keytab", "HTTP/localhost")
-
-
-@pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, keytab):
     return serve_module(acceptor(keytab) + authenticator(SETTINGS) + route(shared_upstream, "kerberos"))
 

@@ -5,23 +5,13 @@ import secrets
 import pytest
 
 from harness.chromium import chromium
+from harness.config import SESSION, whoami
 from harness.kerberos import acceptor, authenticator
 from harness.process import eventually
 
-PAGE = """
-[session]
-keys = ["env:KEY"]
-[[routes]]
-path = "/"
-authenticators = ["kerberos"]
-upstream = "portcullis:whoami"
-"""
-
-
 @pytest.fixture
-def gateway(kdc, serve, tmp_path):
-    keytab = kdc.keytab(tmp_path / "http.keytab", "HTTP/localhost")
-    return serve(PAGE + acceptor(keytab) + authenticator(), KEY=secrets.token_hex(32))
+def gateway(serve, keytab):
+    return serve(SESSION + whoami("kerberos") + acceptor(keytab) + authenticator(), KEY=secrets.token_hex(32))
 
 
 def browser(kdc, folder, allowed):

@@ -9,6 +9,7 @@ import pytest
 from dask_gateway import GatewayClusterError
 from dask_gateway.auth import KerberosAuth
 
+from harness.config import SESSION, route
 from harness.dask_server import compute_a_sum
 from harness.kerberos import acceptor, authenticator
 
@@ -16,20 +17,10 @@ SUM = sum(range(1000))
 
 
 @pytest.fixture
-def gateway(kdc, serve, dask_server, tmp_path, monkeypatch):
+def gateway(kdc, serve, dask_server, keytab, monkeypatch):
     monkeypatch.setenv("KRB5CCNAME", f"FILE:{kdc.login('alice')}")
-    keytab = kdc.keytab(tmp_path / "http.keytab", "HTTP/localhost")
-    config = f"""
-[session]
-keys = ["env:KEY"]
-[[routes]]
-path = "/"
-authenticators = ["kerberos"]
-upstream = "{dask_server.url}"
-[routes.identity]
-basic_password = "env:DASK_PASSWORD"
-"""
-    config = config + acceptor(keytab) + authenticator()
+    identity = '[routes.identity]\nbasic_password = "env:DASK_PASSWORD"'
+    config = SESSION + acceptor(keytab) + authenticator() + route(dask_server, "kerberos", more=identity)
     return serve(config, KEY=secrets.token_hex(32), DASK_PASSWORD=dask_server.password)
 
 

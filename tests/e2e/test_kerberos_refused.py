@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from harness.build import negotiate_helper
-from harness.certificates import Authority
 from harness.config import route
 from harness.kdc import KRB5, MUTUAL, OTHER_REALM, SPNEGO
 from harness.kerberos import acceptor, ask, authenticator, helpers, is_refused, negotiate, protected
@@ -257,11 +256,6 @@ def mutate(token, generator):
 
 
 # Channel bindings
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.mark.parametrize("policy", ["off", "if-sent", "require"])

@@ -1,18 +1,15 @@
 """Where the gateway listens: several addresses, IPv6, Unix sockets; and who its clients are there."""
 
 import secrets
-import socket
 import stat
 
 import pytest
 
-from harness.client import basic, open_tcp, open_unix, send, send_over
+from harness.client import ALICE, open_tcp, open_unix, send, send_over
 from harness.config import protected
 from harness.gateway import Gateway, run
 from harness.process import with_free_ports
 from harness.upstream import values
-
-ALICE = basic("alice")
 
 
 def is_served(wire, headers=()):
@@ -22,7 +19,7 @@ def is_served(wire, headers=()):
 def test_one_gateway_listens_in_several_places(serve, upstream, tmp_path):
     path = tmp_path / "gateway.sock"
     gateway = serve(protected(upstream), listen=f'["127.0.0.1:0", "[::1]:0", "127.0.0.2:0", "unix:{path}"]')
-    *tcp, unix = gateway.addresses()
+    *tcp, unix = gateway.addresses(4)
     assert [address.rsplit(":", 1)[0] for address in tcp] == ["127.0.0.1", "[::1]", "127.0.0.2"]
     assert unix == f"unix:{path}"
     assert all(is_served(open_tcp(address)) for address in tcp)
@@ -35,7 +32,7 @@ def test_no_place_keeps_a_slot_from_the_others(serve, upstream, tmp_path):
     path = tmp_path / "gateway.sock"
     listen = f'["127.0.0.1:0", "127.0.0.2:0", "unix:{path}"]'
     gateway = serve(protected(upstream), listen=listen, server="max_connections = 1\n")
-    one, two, _ = gateway.addresses()
+    one, two, _ = gateway.addresses(3)
     for _ in range(3):
         for wire in (open_tcp(one), open_tcp(two), open_unix(path)):
             assert is_served(wire)
@@ -56,7 +53,7 @@ def test_ipv4_may_have_a_socket_of_its_own(serve, upstream):
         return serve(protected(upstream), listen=f'["[::]:{port}", "0.0.0.0:{port}"]'), port
 
     gateway, port = with_free_ports(1, start)
-    assert gateway.addresses() == [f"[::]:{port}", f"0.0.0.0:{port}"]
+    assert gateway.addresses(2) == [f"[::]:{port}", f"0.0.0.0:{port}"]
     assert is_served(open_tcp(f"[::1]:{port}"))
     assert is_served(open_tcp(f"127.0.0.1:{port}"))
 
@@ -149,7 +146,7 @@ def test_a_front_may_ask_over_a_unix_socket(serve, upstream, tmp_path, trusted, 
         environment["PORTCULLIS_PROXY_TOKEN"] = headers["X-Portcullis-Token"] = secrets.token_hex(32)
     section = f'[forward_auth]\nlisten = "unix:{path}"\n'
     gateway = serve(protected(upstream) + section, server=f"trusted_proxies = {trusted}\n".replace("'", '"'), **environment)
-    assert gateway.addresses("listening for forward-auth") == [f"unix:{path}"]
+    assert gateway.addresses(message="listening for forward-auth") == [f"unix:{path}"]
     answer = send_over(open_unix(path), "/.portcullis/auth/nginx", ALICE | headers)
     assert answer.status == status
     if status == 200:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from harness.asked import AskedServer
-from harness.certificates import Authority
+from harness.config import whoami
 from harness.gateway import LISTEN_ANYWHERE, run
 from harness.process import eventually
 
@@ -26,11 +26,7 @@ plugin = "{component}"
 headers = {HEADERS}
 http = {list(granted)}
 {grants}
-[[routes]]
-path = "/"
-authenticators = ["fetcher"]
-upstream = "portcullis:whoami"
-"""
+""" + whoami("fetcher")
 
 
 def fetch(gateway, url, **headers):
@@ -125,18 +121,16 @@ def test_a_private_name_is_reached_by_leave_only(serve, tmp_path, asked_servers,
 # TLS.
 
 
-def test_a_bundle_decides_whom_an_authenticator_trusts(serve, tmp_path, asked_servers, fetcher_component):
-    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
-    server = asked_servers(authority=ours)
-    for more, status in [(f'http_ca = "{ours.ca}"', 200), (f'http_ca = "{theirs.ca}"', 502), ("", 502)]:
+def test_a_bundle_decides_whom_an_authenticator_trusts(serve, authority, stranger, asked_servers, fetcher_component):
+    server = asked_servers(authority=authority)
+    for more, status in [(f'http_ca = "{authority.ca}"', 200), (f'http_ca = "{stranger.ca}"', 502), ("", 502)]:
         gateway = serve(fetcher(fetcher_component, server.url, more=more))
         assert fetch(gateway, server.url).status == status, more
         failures = [line for line in gateway.log() if "TLS failed" in line["message"]]
         assert len(failures) == (status == 502), more
 
 
-def test_a_client_certificate_is_shown(serve, tmp_path, asked_servers, fetcher_component):
-    authority = Authority(tmp_path)
+def test_a_client_certificate_is_shown(serve, authority, asked_servers, fetcher_component):
     server = asked_servers(authority=authority, clients=authority)
     certificate, key = authority.issue("client")
     trusted = f'http_ca = "{authority.ca}"\n'
@@ -146,8 +140,7 @@ def test_a_client_certificate_is_shown(serve, tmp_path, asked_servers, fetcher_c
     assert len(server.seen) == 1
 
 
-def test_what_is_wrong_with_certificates_is_said_of_the_file(tmp_path, fetcher_component):
-    authority = Authority(tmp_path)
+def test_what_is_wrong_with_certificates_is_said_of_the_file(tmp_path, authority, fetcher_component):
     certificate, key = authority.issue("client")
     _, other = authority.issue("other")
     nothing = tmp_path / "nothing.pem"

@@ -44,9 +44,10 @@ http = ["{provider.url}"]
         + route(upstream, "tokens")
     )
     provider.answers["/keys"] = json.dumps({"keys": [old.jwk]}).encode()
+    began = time.monotonic()
     assert gateway.send("/", bearer(old.token())).status == 200
     assert gateway.send("/", bearer(new.token())).status == 401
     provider.answers["/keys"] = json.dumps({"keys": [new.jwk]}).encode()
     eventually(lambda: gateway.send("/", bearer(new.token())).status == 200, "the new key is known")
     assert gateway.send("/", bearer(old.token())).status == 401
-    assert len(provider.seen) <= 6, "once in a floor, however often it is asked for"
+    assert len(provider.seen) <= 1 + time.monotonic() - began, "once in a floor, however often it is asked for"

@@ -2,29 +2,22 @@
 
 import pytest
 
-from harness.certificates import Authority
 from harness.client import basic, converse, open_tcp, send, send_over
-from harness.config import PEOPLE, protected, route
+from harness.config import PEOPLE, SESSION, protected, route
 from test_tls import Session, tls
 
 REDIRECT = 'redirect = { listen = "127.0.0.1:0" }\n'
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
 def plain(gateway):
-    [address] = gateway.addresses("redirecting to https")
+    [address] = gateway.addresses(message="redirecting to https")
     return f"http://{address}"
 
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, authority):
-    sessions = '[session]\nkeys = ["env:KEY"]\n'
     server = REDIRECT + tls(authority.issue("server"))
-    return serve_module(sessions + protected(shared_upstream), server=server, KEY="0001" * 16)
+    return serve_module(SESSION + protected(shared_upstream), server=server, KEY="0001" * 16)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +96,7 @@ def test_clients_may_find_https_at_another_port(serve, upstream, port, location)
 def test_the_proxy_protocol_holds_for_it_too(serve, upstream, authority):
     server = 'proxy_protocol = ["127.0.0.1"]\n' + REDIRECT + tls(authority.issue("server"))
     gateway = serve(protected(upstream), server=server)
-    [address] = gateway.addresses("redirecting to https")
+    [address] = gateway.addresses(message="redirecting to https")
     wire = open_tcp(address)
     assert send_over(wire, "/", before=b"PROXY TCP4 192.0.2.1 192.0.2.1 1 2\r\n").status == 308
     with pytest.raises((ConnectionError, OSError)):

@@ -8,12 +8,10 @@ import secrets
 
 import pytest
 
-from harness.client import basic
+from harness.client import ALICE, basic
 from harness.config import protected
 from harness.process import eventually
 from harness.upstream import values
-
-ALICE = basic("alice")
 
 
 def session(*keys, more=""):

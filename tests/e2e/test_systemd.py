@@ -6,12 +6,10 @@ import socket
 import pytest
 
 from harness import systemd
-from harness.client import basic, begin, connect, open_tcp, open_unix, send_over
+from harness.client import ALICE, begin, connect, open_tcp, open_unix, send_over
 from harness.config import protected
 from harness.gateway import run
 from harness.upstream import values
-
-ALICE = basic("alice")
 
 
 @pytest.fixture
@@ -35,8 +33,8 @@ def test_sockets_are_taken_by_name(serve, upstream, tmp_path):
             **systemd.activation(local=[unix], admin=[admin], public=[one, two]),
         )
         ports = [opened.getsockname()[1] for opened in (one, two, admin)]
-        assert gateway.addresses() == [f"127.0.0.1:{ports[0]}", f"[::1]:{ports[1]}", f"unix:{path}"]
-        assert gateway.addresses("admin listening") == [f"127.0.0.1:{ports[2]}"]
+        assert gateway.addresses(3) == [f"127.0.0.1:{ports[0]}", f"[::1]:{ports[1]}", f"unix:{path}"]
+        assert gateway.addresses(message="admin listening") == [f"127.0.0.1:{ports[2]}"]
         for wire in (open_tcp(f"127.0.0.1:{ports[0]}"), open_tcp(f"[::1]:{ports[1]}"), open_unix(path)):
             assert send_over(wire, "/", ALICE).status == 200
         assert [values(seen, "x-forwarded-for") for seen in upstream.seen] == [["127.0.0.1"], ["::1"], ["unknown"]]

@@ -2,23 +2,17 @@
 
 import os
 import shutil
-import socket
 import ssl
 
 import pytest
 from cryptography import x509
 
-from harness.certificates import Authority
-from harness.client import basic
-from harness.config import PEOPLE, protected, route
+from harness.client import basic, open_tcp, received
+from harness.config import PEOPLE, protected, route, whoami
+from harness.fronts import subrequest
 from harness.gateway import run
 from harness.process import eventually
 from harness.upstream import values
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
 
 
 def tls(files, more=""):
@@ -35,8 +29,8 @@ class Session:
         context.set_alpn_protocols(list(protocols))
         if client:
             context.load_cert_chain(*client)
-        host, port = (address or gateway.url.removeprefix("http://")).split(":")
-        self._socket = context.wrap_socket(socket.create_connection((host, int(port)), timeout=30), server_hostname=name)
+        wire = open_tcp(address) if address else gateway.open()
+        self._socket = context.wrap_socket(wire, server_hostname=name)
         self.protocol = self._socket.selected_alpn_protocol()
         certificate = x509.load_der_x509_certificate(self._socket.getpeercert(binary_form=True))
         self.certificate = certificate.subject.rfc4514_string()
@@ -146,12 +140,10 @@ def with_clients(authority, demand):
     return tls(authority.issue("server"), f'client_ca = "{authority.ca}"\nclient_certificates = "{demand}"')
 
 
-def test_who_shows_no_certificate_of_the_right_authority_is_turned_away(serve, upstream, authority, tmp_path):
-    (tmp_path / "strangers").mkdir()
-    stranger = Authority(tmp_path / "strangers", "stranger").issue("mallory")
+def test_who_shows_no_certificate_of_the_right_authority_is_turned_away(serve, upstream, authority, stranger):
     gateway = serve(protected(upstream), server=with_clients(authority, "required"))
     assert Session(gateway, authority, client=authority.issue("alice")).get(basic("alice"))[0] == 200
-    for client in (None, stranger):
+    for client in (None, stranger.issue("mallory")):
         with pytest.raises((ssl.SSLError, ConnectionResetError, BrokenPipeError)):
             Session(gateway, authority, client=client).get(basic("alice"))
     assert len(upstream.seen) == 1
@@ -198,13 +190,7 @@ def test_a_front_may_be_known_by_its_certificate(serve, upstream, authority):
     own = f'listen = "127.0.0.1:0"\ntls = {{ cert = "{cert}", key = "{key}", client_ca = "{authority.ca}" }}\n'
     gateway = serve("[forward_auth]\n" + own + protected(upstream))
     [line] = gateway.logged(message="listening for forward-auth")
-    asked = {
-        "X-Forwarded-Method": "GET",
-        "X-Forwarded-Proto": "https",
-        "X-Forwarded-Host": "app.example",
-        "X-Forwarded-Uri": "/a",
-        "X-Forwarded-For": "192.0.2.1",
-    }
+    asked = subrequest("/a")
     path = "/.portcullis/auth/caddy"
     front = Session(gateway, authority, client=authority.issue("front"), address=line["address"])
     assert front.get(asked, path)[0] == 401
@@ -217,15 +203,10 @@ def test_a_front_may_be_known_by_its_certificate(serve, upstream, authority):
 
 def test_plain_http_on_a_tls_port_gets_nothing_and_harms_nobody(serve, upstream, authority):
     gateway = serve(protected(upstream), server='header_timeout = "1s"\n' + tls(authority.issue("server")))
-    host, port = gateway.url.removeprefix("http://").split(":")
     for sent in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"", b"\x16\x03\x01", os.urandom(2000)):
-        with socket.create_connection((host, int(port)), timeout=30) as connection:
-            connection.sendall(sent)
-            try:
-                while received := connection.recv(65536):
-                    assert not received.startswith(b"HTTP")
-            except ConnectionResetError:
-                pass
+        with gateway.open() as wire:
+            wire.sendall(sent)
+            assert not received(wire).startswith(b"HTTP")
     assert Session(gateway, authority).get(basic("alice"))[0] == 200
     assert len(upstream.seen) == 1
 
@@ -249,8 +230,7 @@ def test_what_is_wrong_with_tls_is_said_of_the_file(authority, tmp_path):
         (f'cert = "{cert}"\nkey = "{key}"\nclient_ca = "{rubbish}"', ["server.tls.client_ca", "rubbish.pem"]),
         (f'cert = "{cert}"\nkey = "{key}"\nclient_ca = "{cert}"\nclient_certificates = "some"', ["optional"]),
     ]:
-        config = f"[server.tls]\n{lines}\n{PEOPLE}[[routes]]\npath = \"/\"\nauthenticators = [\"people\"]\n"
-        result = run("check", folder=tmp_path, config=config + 'upstream = "portcullis:whoami"\n')
+        result = run("check", folder=tmp_path, config=f"[server.tls]\n{lines}\n{PEOPLE}" + whoami("people"))
         assert result.returncode == 1, lines
         assert all(word in result.stderr for word in words), (lines, result.stderr)
         assert "PRIVATE KEY" not in result.stderr

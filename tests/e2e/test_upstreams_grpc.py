@@ -6,19 +6,16 @@ from urllib.parse import urlsplit
 import grpc
 import pytest
 
-from harness.certificates import Authority
 from harness.client import basic
 from harness.config import upstream
 from harness.grpc_upstream import SERVICE, GrpcUpstream
-from harness.process import free_ports
 
 ALICE = [("authorization", basic("alice")["Authorization"])]
 SECONDS = 20
 
 
 @pytest.fixture(scope="module", params=["h2c", "tls"])
-def service(request, tmp_path_factory):
-    authority = Authority(tmp_path_factory.mktemp("authority"))
+def service(request, authority):
     server = GrpcUpstream(authority.issue("server") if request.param == "tls" else None)
     server.more = f'ca = "{authority.ca}"' if request.param == "tls" else 'protocol = "h2"'
     yield server
@@ -93,9 +90,7 @@ def test_nobody_gets_past_without_credentials(channel, service):
     assert len(service.metadata) == before
 
 
-def test_a_service_that_is_down_is_unavailable(serve):
-    [port] = free_ports(1)
-    nobody = type("Nobody", (), {"url": f"http://127.0.0.1:{port}"})
-    gateway = serve(upstream(nobody, more='protocol = "h2"'))
+def test_a_service_that_is_down_is_unavailable(serve, unreachable):
+    gateway = serve(upstream(unreachable(), more='protocol = "h2"'))
     with grpc.insecure_channel(urlsplit(gateway.url).netloc) as channel:
         assert failure(channel, "Unary", ALICE)[0] is grpc.StatusCode.UNAVAILABLE

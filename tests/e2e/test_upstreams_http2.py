@@ -1,26 +1,21 @@
 """Upstreams of HTTP/2, with prior knowledge and by ALPN: what they are told, trailers, upgrades, and what is tried again."""
 
+import socket
 import threading
 from dataclasses import replace
 from http.client import IncompleteRead
 
 import pytest
 
-from harness.certificates import Authority
-from harness.client import basic, begin, connect, converse
+from harness.client import ALICE, begin, connect, converse
 from harness.config import upstream
 from harness.frames import Http2
 from harness.http2_upstream import Answer
 from harness.played import OK, tls_context
+from harness.process import eventually
 
-ALICE = basic("alice")
 H2 = 'protocol = "h2"'
 REFUSED, CANCEL, INTERNAL = 7, 8, 2
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
 
 
 def test_the_upstream_is_told_what_it_is_told_over_http_1_1(serve, http2_upstreams):
@@ -269,6 +264,7 @@ def test_a_connection_that_was_closed_meanwhile_costs_nothing(serve, http2_upstr
     server = http2_upstreams()
     gateway = serve(upstream(server, more=f"{H2}\nretries = 0"))
     assert gateway.send("/", ALICE).status == 200
-    server.lines[0].wire.shutdown(2)
+    server.lines[0].wire.shutdown(socket.SHUT_WR)
+    eventually(lambda: gateway.connections(server.port) == 0, "the gateway has heard of it")
     assert gateway.send("/", ALICE, method="POST", body=b"x").status == 200
     assert len(server.lines) == 2

@@ -6,13 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.client import basic, begin, connect
+from harness.client import ALICE, begin, connect
 from harness.config import upstream
 from harness.http2_upstream import Answer
 from harness.played import OK, answers
 from harness.process import eventually
 
-ALICE = basic("alice")
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "x"}
 LATE = {"error": "The upstream did not answer in time"}
 

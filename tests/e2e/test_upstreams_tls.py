@@ -4,24 +4,9 @@ import socket
 
 import pytest
 
-from harness.certificates import Authority
-from harness.client import basic
+from harness.client import ALICE
 from harness.config import PEOPLE, route, upstream
 from harness.played import answers, tls_context
-
-ALICE = basic("alice")
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def stranger(tmp_path):
-    folder = tmp_path / "stranger"
-    folder.mkdir()
-    return Authority(folder, "stranger")
 
 
 def why(gateway):
@@ -47,7 +32,7 @@ def test_a_server_with_a_certificate_of_the_authority_is_asked(serve, played, au
     ids=["wrong address", "wrong name", "wrong authority"],
 )
 def test_a_server_that_is_not_the_one_is_never_asked(
-    serve, played, authority, stranger, tmp_path, issuer, host, name, reason
+    serve, played, authority, stranger, issuer, host, name, reason
 ):
     issuer = {"authority": authority, "stranger": stranger}[issuer]
     # The certificate is for 127.0.0.1 too, so that only a name can be wrong.

@@ -2,15 +2,13 @@
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
-from harness.client import basic
+from harness.client import basic, open_websocket
 from harness.config import protected
 
 
 def dial(gateway, headers, **options):
-    address = gateway.url.replace("http:", "ws:") + "/websocket"
-    return connect(address, additional_headers=headers, proxy=None, **options)
+    return open_websocket(f"{gateway.url}/websocket", headers, **options)
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +43,3 @@ def test_an_upgrade_without_a_user_never_reaches_the_upstream(gateway, upstream,
 def test_an_upgrade_carries_no_identity_of_the_clients_making(gateway):
     with dial(gateway, basic("alice") | {"X_Forwarded_User": "mallory"}) as socket:
         assert socket.recv(10) == "alice"
-
-
-def test_a_websocket_ends_with_the_gateway(serve, upstream):
-    """An open WebSocket doesn't keep the gateway from stopping for longer than requests do."""
-    gateway = serve(protected(upstream), server='shutdown_timeout = "1s"\n')
-    with dial(gateway, basic("alice")) as socket:
-        socket.recv(10)
-        gateway.stop()

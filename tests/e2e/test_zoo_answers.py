@@ -4,7 +4,7 @@ import pytest
 
 from harness.client import basic
 from harness.upstream import values
-from harness.zoo import authenticator, contained, misbehave, zoo
+from harness.zoo import PATIENT, authenticator, contained, misbehave, told, zoo
 
 LINE_BREAK = b"x\r\nX-Evil: 1"
 CONTROL = {
@@ -87,11 +87,7 @@ STATUS = {"why-unavailable": 503, "why-unauthenticated": 401, "why-forbidden": 4
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, prober_component):
-    return serve_module(zoo(shared_upstream, {"prober": authenticator("prober", prober_component)}))
-
-
-def told(what):
-    return {"X-Do": what}
+    return serve_module(zoo(shared_upstream, {"prober": authenticator("prober", prober_component, limits=PATIENT)}))
 
 
 def test_what_is_in_order_is_let_through(gateway, upstream):

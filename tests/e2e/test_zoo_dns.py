@@ -5,7 +5,7 @@ import pytest
 
 from harness import build
 from harness.snares import Snares, Trap
-from harness.zoo import authenticator, contained, round_of, zoo
+from harness.zoo import LIMITS, PATIENT, authenticator, contained, round_of, told, zoo
 
 PUBLIC = "93.184.215.14"
 """No address that is special; connections to it end at the tests' own server."""
@@ -38,8 +38,8 @@ class Rebinding:
     def target(self, name):
         return f"http|{name}.rebind.test:{self.trap.port}|/fine"
 
-    def ask(self, name, path="/prober"):
-        return self.gateway.send(path, {"X-Do": f"fetch {self.target(name)}"}).status
+    def ask(self, name):
+        return self.gateway.send("/patient", told("fetch", self.target(name))).status
 
     def looked_up(self, name):
         """How often."""
@@ -53,9 +53,8 @@ class Rebinding:
 
 @pytest.fixture(scope="module")
 def public():
-    server = Snares()
-    yield server
-    server.stop()
+    with Snares() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +71,10 @@ def rebinding(serve, upstream, prober_component, public, trap, tmp_path):
     script.write_text("\n".join(lines) + "\n")
     log.touch()
     grants = f'headers = ["x-do"]\nhttp = ["http://*.rebind.test:{trap.port}"]'
+    limits = {"prober": LIMITS, "patient": PATIENT}
+    plugins = {name: authenticator(name, prober_component, grants, own) for name, own in limits.items()}
     gateway = serve(
-        zoo(upstream, {name: authenticator(name, prober_component, grants) for name in ("prober", "other")}),
+        zoo(upstream, plugins),
         LD_PRELOAD=str(build.rebinder()),
         REBIND_SCRIPT=str(script),
         REBIND_LOG=str(log),
@@ -119,8 +120,8 @@ def test_of_mixed_answers_none_leads_home(rebinding, public, name):
 
 def test_no_special_answer_is_connected_to(rebinding, upstream):
     for n, _ in enumerate(SPECIAL):
-        contained(rebinding.gateway, upstream, "/prober", {"X-Do": f"fetch {rebinding.target(f'special-{n}')}"})
-    contained(rebinding.gateway, upstream, "/prober", {"X-Do": f"fetch {rebinding.target('crowd')}"})
+        contained(rebinding.gateway, upstream, "/patient", told("fetch", rebinding.target(f"special-{n}")))
+    contained(rebinding.gateway, upstream, "/patient", told("fetch", rebinding.target("crowd")))
     assert rebinding.looked_up("crowd") == 1
     assert rebinding.connected() == set()
 
@@ -128,11 +129,11 @@ def test_no_special_answer_is_connected_to(rebinding, upstream):
 def test_a_resolver_that_never_answers_is_contained(rebinding, upstream):
     """And the gateway stops all the same, which the fixture sees to."""
     for _ in range(3):
-        contained(rebinding.gateway, upstream, "/prober", {"X-Do": f"fetch {rebinding.target('slow')}"}, "deadline")
+        contained(rebinding.gateway, upstream, "/prober", told("fetch", rebinding.target("slow")), "deadline")
 
 
 def test_look_ups_that_never_end_are_their_authenticators_alone(rebinding):
     """More of them than the gateway has threads for look-ups."""
-    flood = [("/prober", {"X-Do": f"fan-out {rebinding.target('slow')}"})] * 12
+    flood = [("/prober", told("fan-out", rebinding.target("slow")))] * 12
     assert set(round_of(rebinding.gateway, flood)) == {503}
-    assert rebinding.ask("steady", "/other") == 200
+    assert rebinding.ask("steady") == 200

@@ -11,14 +11,9 @@ import pytest
 
 from harness import raw
 from harness.config import PEOPLE, route
-from harness.gateway import LISTEN_ANYWHERE, Gateway, run
-from harness.zoo import LIMITS, authenticator
-
-LOOP = "(loop $forever (br $forever))"
-
-
-def escaped(content):
-    return "".join(f"\\{byte:02x}" for byte in content)
+from harness.gateway import LISTEN_ANYWHERE, run
+from harness.raw import LOOP, escaped
+from harness.zoo import authenticator
 
 
 def says(schema):

@@ -1,13 +1,12 @@
 """Plugins that want where they were not granted, by every spelling, and servers that never let go of them."""
 
-import psutil
 import pytest
 
 from harness.client import basic, begin, connect
 from harness.gateway import run
 from harness.process import eventually
 from harness.snares import Snares, Trap
-from harness.zoo import ENOUGH_MIB, authenticator, contained, resident_mib, round_of, settles, zoo
+from harness.zoo import ENOUGH_MIB, PATIENT, authenticator, contained, resident_mib, round_of, settles, told, zoo
 
 SPELLINGS = """
     127.0.0.1:T 127.0.0.1.:T 127.0.0.2:T 127.1:T 127.0.1:T 127.255.255.254:T 0.0.0.0:T 0:T 0.0.0.1:T
@@ -66,35 +65,30 @@ def trap():
 
 @pytest.fixture(scope="module")
 def snares():
-    server = Snares()
-    yield server
-    server.stop()
+    with Snares() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def crowded():
     """Snares that many connections wait at: the gateway keeps some that were made for nothing, for later requests."""
-    server = Snares()
-    yield server
-    server.stop()
+    with Snares() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, prober_component, trap, snares, crowded):
-    """`prober` is granted the snares by address; `named` the trap by names that lead there."""
-    narrow = f'headers = ["x-do"]\nhttp = ["http://{snares.authority}", "http://{crowded.authority}"]'
+    """`prober` and `patient` are granted the snares by address; `named` the trap by names that lead there."""
+    narrow = f'headers = ["x-do"]\nhttp = ["http://{snares.address}", "http://{crowded.address}"]'
     names = ", ".join(f'"http://{name}:{trap.port}"' for name in GRANTED_NAMES + ["*.localdomain"])
-    below = f'headers = ["x-do"]\nhttp = ["http://{snares.authority}/api"]'
+    below = f'headers = ["x-do"]\nhttp = ["http://{snares.address}/api"]'
     plugins = {
         "prober": authenticator("prober", prober_component, narrow),
-        "named": authenticator("named", prober_component, f'headers = ["x-do"]\nhttp = [{names}]'),
-        "below": authenticator("below", prober_component, below),
+        "patient": authenticator("patient", prober_component, narrow, PATIENT),
+        "named": authenticator("named", prober_component, f'headers = ["x-do"]\nhttp = [{names}]', PATIENT),
+        "below": authenticator("below", prober_component, below, PATIENT),
     }
     return serve_module(zoo(shared_upstream, plugins))
-
-
-def told(word, *targets):
-    return {"X-Do": " ".join([word, *targets])}
 
 
 def fetching(scheme, authority, path="/fine"):
@@ -104,26 +98,20 @@ def fetching(scheme, authority, path="/fine"):
 def test_the_granted_server_answers(gateway, upstream, snares):
     """Else the tests below would show nothing."""
     snares.heard.clear()
-    assert gateway.send("/prober", told("fetch", f"http|{snares.authority}|/fine")).status == 200
-    assert gateway.send("/prober", fetching("http", snares.authority)).status == 200
-    assert gateway.send("/below", fetching("http", snares.authority, "/api/fine")).status == 200
+    assert gateway.send("/patient", told("fetch", f"http|{snares.address}|/fine")).status == 200
+    assert gateway.send("/patient", fetching("http", snares.address)).status == 200
+    assert gateway.send("/below", fetching("http", snares.address, "/api/fine")).status == 200
     assert len(snares.heard) == 3
 
 
-def held(gateway, snares):
-    """How many connections to the snares the gateway has."""
-    peers = (connection.raddr for connection in psutil.Process(gateway.child.process.pid).net_connections())
-    return sum(bool(peer) and peer.port == snares.port for peer in peers)
-
-
 def spelt(text, trap, snares):
-    return text.replace("T", str(trap.port)).replace("G", snares.authority)
+    return text.replace("T", str(trap.port)).replace("G", snares.address)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS + RUDE)
 def test_no_spelling_leads_there(gateway, upstream, trap, snares, spelling):
     snares.heard.clear()
-    contained(gateway, upstream, "/prober", fetching("http", spelt(spelling, trap, snares)))
+    contained(gateway, upstream, "/patient", fetching("http", spelt(spelling, trap, snares)))
     contained(gateway, upstream, "/named", fetching("http", spelt(spelling, trap, snares)))
     assert trap.sprung() is None
     assert snares.heard == []
@@ -132,8 +120,8 @@ def test_no_spelling_leads_there(gateway, upstream, trap, snares, spelling):
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_no_other_scheme_leads_there(gateway, upstream, trap, snares, scheme):
     snares.heard.clear()
-    contained(gateway, upstream, "/prober", fetching(scheme, f"127.0.0.1:{trap.port}"))
-    contained(gateway, upstream, "/prober", fetching(scheme, snares.authority))
+    contained(gateway, upstream, "/patient", fetching(scheme, f"127.0.0.1:{trap.port}"))
+    contained(gateway, upstream, "/patient", fetching(scheme, snares.address))
     assert trap.sprung() is None
     assert snares.heard == []
 
@@ -159,7 +147,7 @@ PATHS = "http://127.0.0.1:T/ //127.0.0.1:T/ /\\127.0.0.1:T/ @127.0.0.1:T/ :T/ /.
 @pytest.mark.parametrize("path", PATHS)
 def test_no_path_leads_elsewhere(gateway, trap, snares, path):
     """The granted server may be asked for anything."""
-    gateway.send("/prober", fetching("http", snares.authority, spelt(path, trap, snares)))
+    gateway.send("/patient", fetching("http", snares.address, spelt(path, trap, snares)))
     assert trap.sprung() is None
 
 
@@ -172,7 +160,7 @@ BELOW = """
 @pytest.mark.parametrize("path", BELOW)
 def test_a_grant_below_a_path_ends_there(gateway, upstream, snares, path):
     snares.heard.clear()
-    contained(gateway, upstream, "/below", fetching("http", snares.authority, path))
+    contained(gateway, upstream, "/below", fetching("http", snares.address, path))
     assert snares.heard == []
 
 
@@ -183,7 +171,7 @@ def test_a_scan_of_ports_finds_nothing(gateway, upstream, trap, snares):
     said = set()
     for start in range(0, len(ports), 25):
         targets = [f"http|127.0.0.1:{port}|/" for port in ports[start : start + 25] if 0 < port < 65536]
-        lines = contained(gateway, upstream, "/prober", told("fetch", *[t for t in targets if snares.authority not in t]))
+        lines = contained(gateway, upstream, "/patient", told("fetch", *[t for t in targets if snares.address not in t]))
         [why] = [line["why"] for line in lines if line["message"] == "an authenticator could not decide"]
         said |= set(why.split(", "))
     assert trap.sprung() is None
@@ -202,27 +190,27 @@ def test_a_redirect_out_of_the_grant_is_not_followed(gateway, upstream, trap, sn
     """Neither by the gateway nor, though it tries, by the plugin."""
     snares.heard.clear()
     snares.redirect = spelt(location, trap, snares)
-    assert gateway.send("/prober", fetching("http", snares.authority, "/elsewhere")).status == 200
+    assert gateway.send("/patient", fetching("http", snares.address, "/elsewhere")).status == 200
     assert len(snares.heard) == 1, "the gateway itself follows nothing"
-    contained(gateway, upstream, "/prober", told("follow", f"http|{snares.authority}|/elsewhere"))
+    contained(gateway, upstream, "/patient", told("follow", f"http|{snares.address}|/elsewhere"))
     assert trap.sprung() is None
     assert len(snares.heard) == 2
 
 
 def test_a_redirect_within_the_grant_is_the_plugins_to_follow(gateway, upstream, snares):
-    snares.redirect = f"http://{snares.authority}/fine"
-    assert gateway.send("/prober", told("follow", f"http|{snares.authority}|/elsewhere")).status == 200
+    snares.redirect = f"http://{snares.address}/fine"
+    assert gateway.send("/patient", told("follow", f"http|{snares.address}|/elsewhere")).status == 200
 
 
 @pytest.mark.parametrize("snare", SNARES)
 def test_a_server_that_never_ends_is_contained(gateway, upstream, snares, snare):
-    contained(gateway, upstream, "/prober", fetching("http", snares.authority, f"/{snare}"))
-    eventually(lambda: held(gateway, snares) == 0, "the connection is closed with the call")
+    contained(gateway, upstream, "/prober", fetching("http", snares.address, f"/{snare}"))
+    eventually(lambda: gateway.connections(snares.port) == 0, "the connection is closed with the call")
 
 
 def test_a_server_that_speaks_another_protocol_at_once_is_let_go(gateway, snares):
-    gateway.send("/prober", fetching("http", snares.authority, "/upgrade"))
-    eventually(lambda: held(gateway, snares) == 0, "the connection is closed with the call")
+    gateway.send("/prober", fetching("http", snares.address, "/upgrade"))
+    eventually(lambda: gateway.connections(snares.port) == 0, "the connection is closed with the call")
 
 
 UPLOADS = ["swallow", "deaf", "silent", "endless-body"]
@@ -231,31 +219,31 @@ UPLOADS = ["swallow", "deaf", "silent", "endless-body"]
 @pytest.mark.parametrize("snare", UPLOADS)
 def test_a_body_that_never_ends_is_contained(gateway, upstream, snares, snare):
     """What the other side leaves unread is given up too, some time after the call."""
-    contained(gateway, upstream, "/prober", told("upload", f"http|{snares.authority}|/{snare}"))
+    contained(gateway, upstream, "/prober", told("upload", f"http|{snares.address}|/{snare}"))
 
 
 @pytest.mark.parametrize("snare", UPLOADS)
 def test_requests_without_end_are_contained(gateway, upstream, crowded, snare):
-    contained(gateway, upstream, "/prober", told("fan-out", f"http|{crowded.authority}|/{snare}"))
-    eventually(lambda: held(gateway, crowded) <= 64, "no more connections than requests that one call may send")
+    contained(gateway, upstream, "/prober", told("fan-out", f"http|{crowded.address}|/{snare}"))
+    eventually(lambda: gateway.connections(crowded.port) <= 64, "no more connections than requests that one call may send")
 
 
 def test_nothing_stays_when_clients_leave(gateway, snares):
     for snare in SNARES:
         for word in ("fetch", "upload"):
             connection = connect(gateway.url)
-            begin(connection, "GET", "/prober", told(word, f"http|{snares.authority}|/{snare}"))
+            begin(connection, "GET", "/prober", told(word, f"http|{snares.address}|/{snare}"))
             connection.close()
-    assert gateway.send("/prober", fetching("http", snares.authority)).status == 200
+    assert gateway.send("/patient", fetching("http", snares.address)).status == 200
 
 
 def test_memory_returns(gateway, snares):
-    targets = [f"http|{snares.authority}|/{snare}" for snare in SNARES]
+    targets = [f"http|{snares.address}|/{snare}" for snare in SNARES]
     requests = [("/prober", told(word, target)) for target in targets for word in ("fetch", "upload")]
     assert set(round_of(gateway, requests, at_once=8)) == {503}
     warm = resident_mib(gateway)
     for _ in range(2):
         assert set(round_of(gateway, requests, at_once=8)) == {503}
     settles(gateway, warm + ENOUGH_MIB)
-    eventually(lambda: held(gateway, snares) == 0, "every connection is closed", seconds=60)
+    eventually(lambda: gateway.connections(snares.port) == 0, "every connection is closed", seconds=60)
     assert gateway.send("/elsewhere", basic("carol")).status == 200

@@ -7,7 +7,8 @@ import pytest
 
 from harness import raw
 from harness.client import basic, begin, connect
-from harness.zoo import ENOUGH_MIB, authenticator, contained, misbehave, resident_mib, round_of, settles, zoo
+from harness.raw import LOOP, escaped
+from harness.zoo import ENOUGH_MIB, LIMITS, PATIENT, authenticator, contained, resident_mib, round_of, settles, told, zoo
 
 # Where the answer's fields lie: result<grant, refusal> at 256.
 RESULT, NAME, GROUPS, ADMIN, ATTRIBUTES, VALID_FOR, HEADERS = 256, 260, 268, 276, 280, 288, 296
@@ -18,7 +19,6 @@ TEXTS = 1024
 
 PAGE = 65536
 ASK = "(call $header (local.get $request) (i32.const 528) (i32.const 4) (i32.const 640))"
-LOOP = "(loop $forever (br $forever))"
 TRAP = "(unreachable)"
 AGAIN = "(if (call $again) (then {}))"
 POINTER = "(return (i32.const {}))"
@@ -33,8 +33,7 @@ def put(*places):
 
 def data(*texts):
     """Places bytes in memory, each text at its address."""
-    escaped = [(at, "".join(f"\\{byte:02x}" for byte in text)) for at, text in texts]
-    return " ".join(f'(data (i32.const {at}) "{text}")' for at, text in escaped)
+    return " ".join(f'(data (i32.const {at}) "{escaped(text)}")' for at, text in texts)
 
 
 def said(at, text):
@@ -306,24 +305,32 @@ def looking(look, ending):
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream):
-    plugins = {slug(name): raw.component(**parts) for name, (_, parts) in MISDEEDS.items()}
+    plugins = {}
+
+    def add(name, file, limits=PATIENT):
+        plugins[name] = authenticator(name, file, limits=limits)
+
+    for name, (why, parts) in MISDEEDS.items():
+        add(slug(name), raw.component(**parts), LIMITS if why == DEADLINE else PATIENT)
     for where, look in LEFTOVERS.items():
-        plugins |= {slug(where, " left by ", end): looking(look, ending) for end, ending in ENDINGS.items()}
-    plugins["good"] = raw.component(authenticate=ASK)
-    plugins["finder"] = looking(LEFTOVERS["in a global"].replace("(if (global.get $mark)", "(if (i32.const 1)"), "")
-    return serve_module(zoo(shared_upstream, {name: authenticator(name, file) for name, file in plugins.items()}))
+        for end, ending in ENDINGS.items():
+            limits = LIMITS if end == "the deadline" else PATIENT
+            add(slug(where, " left by ", end), looking(look, ending), limits)
+    add("good", raw.component(authenticate=ASK))
+    add("finder", looking(LEFTOVERS["in a global"].replace("(if (global.get $mark)", "(if (i32.const 1)"), ""))
+    return serve_module(zoo(shared_upstream, plugins))
 
 
 def test_the_template_is_an_authenticator(gateway, upstream):
     """Else the tests below would show nothing."""
     for name in ("good", "finder"):
-        assert gateway.send(f"/{name}", {"X-Do": "x"}).status == 200
+        assert gateway.send(f"/{name}", told("x")).status == 200
     assert len(upstream.seen) == 2
 
 
 @pytest.mark.parametrize("misdeed", MISDEEDS)
 def test_a_misdeed_is_contained(gateway, upstream, misdeed):
-    contained(gateway, upstream, f"/{slug(misdeed)}", {"X-Do": "x"}, "(?i)" + MISDEEDS[misdeed][0])
+    contained(gateway, upstream, f"/{slug(misdeed)}", told("x"), "(?i)" + MISDEEDS[misdeed][0])
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -342,16 +349,16 @@ def test_nothing_stays_when_clients_leave(gateway):
         if MISDEEDS[misdeed][0] == DEADLINE:
             for _ in range(5):
                 connection = connect(gateway.url)
-                begin(connection, "GET", f"/{slug(misdeed)}", {"X-Do": "x"})
+                begin(connection, "GET", f"/{slug(misdeed)}", told("x"))
                 connection.close()
-    assert gateway.send("/good", {"X-Do": "x"}).status == 200
+    assert gateway.send("/good", told("x")).status == 200
 
 
 def test_memory_returns(gateway):
-    requests = [(f"/{slug(misdeed)}", {"X-Do": "x"}) for misdeed in MISDEEDS]
+    requests = [(f"/{slug(misdeed)}", told("x")) for misdeed in MISDEEDS]
     assert set(round_of(gateway, requests)) == {503}
     warm = resident_mib(gateway)
     for _ in range(3):
         assert set(round_of(gateway, requests)) == {503}
     settles(gateway, warm + ENOUGH_MIB)
-    assert gateway.send("/good", {"X-Do": "x"}).status == 200
+    assert gateway.send("/good", told("x")).status == 200

@@ -1,9 +1,10 @@
-//! Helpers that write files for the tests of several modules.
+//! Helpers that write files for the tests of several modules, and the table of paths that they share.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Makes a folder with the configuration as `portcullis.toml` and the built-in `simple` as `simple.wasm`.
@@ -23,4 +24,24 @@ pub(crate) fn simple() -> &'static [u8] {
 pub(crate) fn write(path: &Path, text: &str, mode: u32) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// One list of `tests/data/paths.json`, which the end-to-end tests read, too.
+pub(crate) fn paths(list: &str) -> Vec<String> {
+    let table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/paths.json"));
+    let table: Value = serde_json::from_str(table).unwrap();
+    let lists = match table.get(list).unwrap() {
+        Value::Object(kinds) => kinds.values().cloned().collect(),
+        other => vec![other.clone()],
+    };
+    let paths = lists.into_iter().map(serde_json::from_value::<Vec<String>>);
+    paths.flat_map(Result::unwrap).collect()
+}
+
+/// Those paths of a list that a client can put into a request line as they are.
+pub(crate) fn requested_paths(list: &str) -> Vec<String> {
+    let is_sendable = |path: &String| {
+        path.starts_with('/') && !path.contains('?') && path.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    paths(list).into_iter().filter(is_sendable).collect()
 }

@@ -211,53 +211,33 @@ fn lenient(segment: &str) -> &str {
 mod tests {
     use super::*;
 
+    /// One list of `tests/data/paths.json`, which the gateway's tests and the end-to-end tests read, too.
+    fn paths(list: &str) -> Vec<String> {
+        let table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/paths.json"));
+        let table: serde_json::Value = serde_json::from_str(table).unwrap();
+        let lists = match table.get(list).unwrap() {
+            serde_json::Value::Object(kinds) => kinds.values().cloned().collect(),
+            other => vec![other.clone()],
+        };
+        let paths = lists.into_iter().map(serde_json::from_value::<Vec<String>>);
+        paths.flat_map(Result::unwrap).collect()
+    }
+
     fn path(text: &str) -> CanonicalPath {
         CanonicalPath::parse(text).unwrap()
     }
 
     #[test]
     fn an_unambiguous_path_is_kept_byte_for_byte() {
-        for received in [
-            "/",
-            "/a",
-            "/a/",
-            "/api/v1/clusters/",
-            "/@/space%20word/x",
-            "/%61pi",
-            "/m%C3%BCller",
-            "/a=b&c,d:e@f!$'()*+~-_",
-            "/.hidden/..x/x..y",
-            "/a;v=1/b",
-            "/wiki/Apple_Inc.",
-            "/C%23.ipynb",
-            "/what%3F",
-            "/100%25",
-            "/100%25zz",
-        ] {
-            assert_eq!(path(received).as_str(), received);
+        for received in ["open", "protected", "ambiguous"].into_iter().flat_map(paths) {
+            assert_eq!(path(&received).as_str(), received);
         }
     }
 
     #[test]
-    #[rustfmt::skip]
     fn an_ambiguous_path_is_rejected() {
-        for refused in [
-            "", "*", "a", "http://x/", // not absolute paths
-            "//", "//admin", "/a//b", "/a//", // empty segments (CVE-2026-26205)
-            "/.", "/..", "/./a", "/a/../b", "/a/..", "/a/.", "/a/./", // dot segments
-            "/%2e", "/%2E%2e/a", "/.%2e/a", "/a/%2e%2E", "/a/%2e%2e/", // encoded ones
-            "/..;/a", "/..;x=1/a", "/.;/a", "/%2e%2e;a/b", "/;/a", "/;x=1", "/..%3b/a", // behind parameters
-            "/.../a", "/..%20/a", "/.%20./a", "/a/%20", "/%20/a", "/.. ", // behind dots and spaces
-            "/a/..%3Fx", "/a/..%23/b", "/a/.%3f", "/a/..;%3f", "/a/..%20%23", // before what cuts them off
-            "/a%2fb", "/a%2Fb", "/a%5cb", "/a%5Cb", "/a\\b", "/\\a", // encoded slashes and backslashes
-            "/%00", "/a%0d%0ab", "/a%09", "/a%7f", "/a\u{7f}", "/a\nb", "/a%C2%85", // control characters
-            "/%", "/%4", "/%zz", "/%u0041", "/a%%61", "/%+1", // broken encodings
-            "/%c0%ae%c0%ae/a", "/%c0%af", "/%e0%80%af", "/%ff", "/%ed%a0%80", // overlong and other non-UTF-8
-            "/%252e%252e/a", "/%252fa", "/%2541", // encoded twice
-            "/%252%65%252%65/a", "/%25%32%66a", "/%25%34%31", // the same with encoded digits
-            "/a#b", "/a?b", "/m\u{fc}ller", "/a b", // characters that must be encoded
-        ] {
-            assert!(CanonicalPath::parse(refused).is_err(), "{refused:?}");
+        for refused in paths("refused") {
+            assert!(CanonicalPath::parse(&refused).is_err(), "{refused:?}");
         }
     }
 
@@ -349,6 +329,9 @@ mod tests {
             ("/admin%20.", "/admin"),
         ] {
             assert_eq!(path(text).lenient_reading().unwrap().as_str(), read, "{text}");
+        }
+        for text in paths("ambiguous") {
+            assert_ne!(path(&text).lenient_reading(), None, "{text}");
         }
         for text in ["/", "/a", "/a/", "/%61", "/m%C3%BCller", "/.hidden"] {
             assert_eq!(path(text).lenient_reading(), None, "{text}");

@@ -7,8 +7,11 @@ import base64
 import http.client
 import json
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+import websockets.sync.client
 
 TIMEOUT_SECONDS = 30
 
@@ -102,27 +105,44 @@ def open_tcp(address):
     return socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT_SECONDS)
 
 
+def received(wire):
+    """Everything that comes until the other side ends the connection, which a reset does, too."""
+    parts = []
+    with suppress(ConnectionResetError):
+        while part := wire.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def open_websocket(url, headers=(), **options):
+    """A WebSocket to an address of http or https, once it is open."""
+    address = "ws" + url.removeprefix("http")
+    return websockets.sync.client.connect(address, additional_headers=dict(headers), proxy=None, **options)
+
+
 def exchange(base, request):
     """Sends raw bytes and returns the status of the answer, for requests that no client would send."""
-    address = urlsplit(base)
-    with socket.create_connection((address.hostname, address.port), timeout=TIMEOUT_SECONDS) as connection:
-        connection.sendall(request)
-        response = http.client.HTTPResponse(connection)
+    with open_tcp(urlsplit(base).netloc) as wire:
+        wire.sendall(request)
+        response = http.client.HTTPResponse(wire)
         response.begin()
         return response.status
 
 
 def converse(base, request):
     """Sends raw bytes and returns everything that comes until the other side ends the connection."""
-    address = urlsplit(base)
-    with socket.create_connection((address.hostname, address.port), timeout=TIMEOUT_SECONDS) as connection:
-        connection.sendall(request)
-        return b"".join(iter(lambda: connection.recv(65536), b""))
+    with open_tcp(urlsplit(base).netloc) as wire:
+        wire.sendall(request)
+        return b"".join(iter(lambda: wire.recv(65536), b""))
 
 
 def basic(user, password="", encoding="utf-8"):
     """A header with Basic credentials."""
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode(encoding)).decode()}
+
+
+ALICE = basic("alice")
+"""What the built-in `simple` takes for alice's credentials."""
 
 
 def bearer(token):

@@ -22,6 +22,21 @@ upstream = "{upstream.url}"
 """
 
 
+SESSION = '[session]\nkeys = ["env:KEY"]\n'
+"""Sessions, sealed by the key in the variable `KEY`."""
+
+
+def whoami(*authenticators, path="/"):
+    """A route to the gateway's own page, which is public without authenticators."""
+    asked = f"authenticators = {list(authenticators)}" if authenticators else "public = true"
+    return f'''
+[[routes]]
+path = "{path}"
+{asked}
+upstream = "portcullis:whoami"
+'''
+
+
 def protected(upstream, more=""):
     """Everything behind `simple`."""
     return PEOPLE + route(upstream, "people", more=more)

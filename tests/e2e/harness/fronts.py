@@ -188,6 +188,17 @@ class Front:
         self.child.stop()
 
 
+def subrequest(uri, method="GET"):
+    """What Caddy, HAProxy and Traefik say of a client's request when they ask the gateway about it."""
+    return {
+        "X-Forwarded-Method": method,
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "app.example",
+        "X-Forwarded-Uri": uri,
+        "X-Forwarded-For": "192.0.2.1",
+    }
+
+
 def replace(text, ports):
     """Puts other ports in the place of the documentation's."""
     return re.sub(r"\b80\d\d\b", lambda found: str(ports.get(int(found[0]), found[0])), text)

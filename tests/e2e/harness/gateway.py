@@ -8,9 +8,11 @@ import os
 import subprocess
 from pathlib import Path
 
+import psutil
+
 from . import client
 from .paths import PORTCULLIS, STATE
-from .process import Child
+from .process import Child, eventually
 
 ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n'
 LISTEN_ANYWHERE = '[server]\nlisten = "127.0.0.1:0"\n'
@@ -23,6 +25,7 @@ class Gateway:
 
     def __init__(self, folder, config=None, arguments=None, launcher=(), pass_fds=(), **environment):
         command = [*launcher, PORTCULLIS, "serve"]
+        self._lines, self._read = [], 0
         if arguments is None:
             arguments = ["--listen", "127.0.0.1:0"] if config is None else ["--config", write(folder, config)]
         if "PORTCULLIS_LOG_FORMAT" not in environment:
@@ -31,15 +34,25 @@ class Gateway:
         self.child = Child(
             command, folder / "gateway.log", env=clean(environment), cwd=folder, pass_fds=tuple(pass_fds)
         )
-        line = self.child.wait_until(lambda: self.logged(message="listening"), "listening", seconds=150)
-        self.url = f"http://{line[0]['address']}"
+        first = self.child.wait_until(lambda: self.logged(message="listening"), "listening", seconds=150)
+        self.url = f"http://{first[0]['address']}"
 
     def send(self, target="/", headers=(), method="GET", body=None):
         return client.send(self.url, target, headers, method, body)
 
-    def addresses(self, message="listening"):
-        """Where it listens, in the order of its configuration."""
-        return [line["address"] for line in self.logged(message=message)]
+    def open(self):
+        """A connection to it, with nothing on it."""
+        return client.open_tcp(self.url.removeprefix("http://"))
+
+    def addresses(self, count=1, message="listening"):
+        """Where it listens, in the order of its configuration. Each place is a line of the log, so that the last of
+        `count` may come later than the first, which the gateway is known to listen by."""
+
+        def places():
+            lines = self.logged(message=message)
+            return [line["address"] for line in lines] if len(lines) >= count else None
+
+        return eventually(places, f"{count} × {message}")
 
     @property
     def admin_url(self):
@@ -57,9 +70,20 @@ class Gateway:
                 return float(value)
         return None
 
+    def connections(self, port):
+        """How many connections it has to a port."""
+        peers = (connection.raddr for connection in psutil.Process(self.child.process.pid).net_connections())
+        return sum(bool(peer) and peer.port == port for peer in peers)
+
     def log(self):
-        """Every line of the log; a line that is no JSON object is an error."""
-        return [json.loads(line) for line in self.child.output().splitlines()]
+        """Every line of the log; a line that is no JSON object is an error. The last one may still be being written."""
+        with open(self.child.log, "rb") as log:
+            log.seek(self._read)
+            whole, _, _ = log.read().rpartition(b"\n")
+        if whole:
+            self._read += len(whole) + 1
+            self._lines += [json.loads(line) for line in whole.decode(errors="replace").split("\n")]
+        return list(self._lines)
 
     def logged(self, **fields):
         """The log's lines that have these fields."""

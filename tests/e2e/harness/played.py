@@ -3,10 +3,10 @@
 import socket
 import ssl
 import struct
-import threading
 from contextlib import suppress
 
 from . import raw_upstream
+from .sockets import SocketServer
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -68,57 +68,26 @@ def answers(response=OK):
     return play
 
 
-class Played:
+class Played(SocketServer):
     """A server on `url`. The first connection is played by the first of `plays` and so on, and those after the last by
     the last. `lines` has what was accepted, `seen` what plays put there."""
 
-    def __init__(self, *plays, tls=None, unix=None, address=("127.0.0.1", 0)):
+    def __init__(self, *plays, **options):
         self._plays = plays
-        self._tls = tls
         self.lines = []
         self.seen = []
         self.failures = []
         """What went wrong in a play that wasn't that the other side had left."""
-        if unix:
-            self._socket = socket.socket(socket.AF_UNIX)
-            self._socket.bind(str(unix))
-            self._socket.listen()
-            self.url = f"unix:{unix}"
-        else:
-            self._socket = socket.create_server(address)
-            self.port = self._socket.getsockname()[1]
-            self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
+        super().__init__(**options)
 
-    def stop(self):
-        """Nobody listens any more, and no connection stays."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._accepting.join(10)
-        for line in list(self.lines):
-            with suppress(OSError):
-                line.wire.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self):
-        while True:
-            try:
-                wire, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._play, args=[wire], daemon=True).start()
-
-    def _play(self, wire):
+    def serve(self, wire):
         try:
-            if self._tls:
-                wire = self._tls.wrap_socket(wire, server_side=True)
-            with wire, Line(wire) as line:
+            with Line(wire) as line:
                 self.lines.append(line)
                 play = self._plays[min(len(self.lines), len(self._plays)) - 1]
                 play(line)
         except (OSError, EOFError):
-            pass
+            raise
         except BaseException as failure:
             self.failures.append(failure)
             raise

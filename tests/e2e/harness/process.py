@@ -5,16 +5,18 @@ Each child leads a process group, gets SIGTERM when pytest dies, and is swept up
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import psutil
 
-PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LIBC = ctypes.CDLL(None, use_errno=True)
+FIRST_PORT = 10_000
 
 
 class Child:
@@ -23,13 +25,15 @@ class Child:
     def __init__(self, command, log, **options):
         self.log = log
         with open(log, "ab") as sink:
+            # It becomes the program, which then dies with the tests. Code of Python's own between fork and exec could
+            # hang or crash, as there are threads.
+            launcher = ["setpriv", "--pdeathsig", "TERM"]
             self.process = subprocess.Popen(
-                [str(word) for word in command],
+                [*launcher, *(str(word) for word in command)],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
                 **options,
             )
 
@@ -81,25 +85,51 @@ def eventually(condition, what, seconds=15):
 
 
 def free_ports(count):
-    """Ports that are free now, for programs that can't report their own. Somebody may take one before they do."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports that are free now, for programs that can't report their own.
+
+    They lie below those that the system gives to outgoing connections and to port 0, so that only another program that
+    asks for this very number could take one before it is used.
+    """
+    chosen = []
+    while len(chosen) < count:
+        port = random.randrange(FIRST_PORT, _first_ephemeral_port())
+        with socket.socket() as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                attempt.bind(("", port))
+            except OSError:
+                continue
+        if port not in chosen:
+            chosen.append(port)
+    return chosen
 
 
 def with_free_ports(count, start, attempts=3):
-    """Calls `start(*ports)`, and again with other ports when it fails because somebody took one of them."""
+    """Calls `start(*ports)`, and again with other ports when it fails because another program took one of them."""
     for attempt in range(attempts):
         try:
             return start(*free_ports(count))
-        except AssertionError as failure:
+        except (AssertionError, OSError) as failure:
             if attempt + 1 == attempts or "address already in use" not in str(failure).lower():
                 raise
+
+
+def _first_ephemeral_port():
+    return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+
+class Unreachable:
+    """A server on `url` that refuses every connection: its port is taken, but nothing listens there."""
+
+    def __init__(self):
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self.url = f"http://{self.address}"
+
+    def stop(self):
+        self._socket.close()
 
 
 def adopt_orphans():
@@ -114,7 +144,3 @@ def sweep():
             process.kill()
         except psutil.NoSuchProcess:
             pass
-
-
-def _die_with_parent():
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -24,6 +24,14 @@ def text(**parts):
     return whole
 
 
+LOOP = "(loop $forever (br $forever))"
+
+
+def escaped(content):
+    """Bytes as WAT has them in quotes."""
+    return "".join(f"\\{byte:02x}" for byte in content)
+
+
 def component(**parts):
     """The plugin as a file, kept until its text or the encoder changes."""
     return encode(text(**parts))

@@ -2,52 +2,47 @@
 
 import socket
 import threading
+from contextlib import suppress
+
+from .sockets import SocketServer
 
 
-class RawTcp:
+class RawTcp(SocketServer):
     """Listens on `address`. `connections` are those that came, in order."""
 
     def __init__(self):
         self.connections = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._stopped = threading.Event()
+        super().__init__()
 
     def stop(self):
-        self._socket.close()
-        for each in self.connections:
-            each.close()
+        self._stopped.set()
+        super().stop()
 
-    def _accept(self):
-        while True:
-            try:
-                self.connections.append(Taken(self._socket.accept()[0]))
-            except OSError:
-                return
+    def serve(self, wire):
+        taken = Taken(wire)
+        self.connections.append(taken)
+        taken.read()
+        # Its own half may be open still.
+        self._stopped.wait()
 
 
 class Taken:
     """One connection: `received` grows until `ended`."""
 
-    def __init__(self, connection):
+    def __init__(self, wire):
         self.received = b""
         self.ended = threading.Event()
-        self._socket = connection
-        threading.Thread(target=self._read, daemon=True).start()
+        self._wire = wire
 
     def send(self, data):
-        self._socket.sendall(data)
+        self._wire.sendall(data)
 
     def half_close(self):
-        self._socket.shutdown(socket.SHUT_WR)
+        self._wire.shutdown(socket.SHUT_WR)
 
-    def close(self):
-        self._socket.close()
-
-    def _read(self):
-        try:
-            while more := self._socket.recv(65536):
+    def read(self):
+        with suppress(OSError):
+            while more := self._wire.recv(65536):
                 self.received += more
-        except OSError:
-            pass
         self.ended.set()

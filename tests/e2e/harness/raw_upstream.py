@@ -1,8 +1,8 @@
 """An upstream that keeps every byte as it came, for tests about what no HTTP library would show."""
 
-import socket
-import threading
 from dataclasses import dataclass
+
+from .sockets import SocketServer
 
 
 @dataclass
@@ -21,42 +21,26 @@ class Request:
         return [value for key, value in self.headers if key.lower() == name.encode()]
 
 
-class RawUpstream:
+class RawUpstream(SocketServer):
     """A server on `url`. `seen` has every request; `rest` what came and was none."""
 
     def __init__(self):
         self.forget()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
     def forget(self):
         self.seen = []
         self.rest = []
 
-    def stop(self):
-        self._socket.close()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
-
-    def _serve(self, connection):
-        with connection, connection.makefile("rb") as stream:
+    def serve(self, wire):
+        with wire.makefile("rb") as stream:
             while lines := head(stream):
-                try:
-                    request = read(lines, stream)
-                except EOFError:
-                    return
+                request = read(lines, stream)
                 if request is None:
                     self.rest.append(b"".join(lines))
                     return
                 self.seen.append(request)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
 def head(stream):
@@ -67,6 +51,17 @@ def head(stream):
         if line in (b"\r\n", b"\n"):
             break
     return lines
+
+
+def whole_head(wire):
+    """The bytes up to an empty line, and what came with them; none when the connection ends before."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        more = wire.recv(65536)
+        if not more:
+            return b""
+        received += more
+    return received
 
 
 def read(lines, stream):

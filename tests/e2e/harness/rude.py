@@ -1,49 +1,36 @@
 """An upstream that does with each connection what a test says, byte by byte."""
 
 import socket
+import struct
 import threading
 from contextlib import suppress
 
+from . import raw_upstream
+from .sockets import SocketServer
 
-class RudeUpstream:
+
+class RudeUpstream(SocketServer):
     """A server on `url`. `behave(connection)` has each connection after the head of its request; `ended` counts those
     whose other side went away while it was waited for."""
 
     def __init__(self, behave):
-        self._behave = behave
-        self._server = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.behave = behave
         self.heads = []
         self.ended = 0
         self.received = 0
         """Bytes that came while the end was waited for."""
         self.stopped = threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def stop(self):
         self.stopped.set()
-        self._server.close()
+        super().stop()
 
-    def _accept(self):
-        with suppress(OSError):
-            while True:
-                connection, _ = self._server.accept()
-                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
-
-    def _serve(self, connection):
-        with connection, suppress(OSError):
-            connection.settimeout(60)
-            head = b""
-            while b"\r\n\r\n" not in head:
-                received = connection.recv(65536)
-                if not received:
-                    return
-                head += received
+    def serve(self, wire):
+        wire.settimeout(60)
+        if head := raw_upstream.whole_head(wire):
             self.heads.append(head)
-            self._behave(self, connection)
+            self.behave(self, wire)
 
     def until_it_ends(self, connection):
         """Waits until the other side is gone, and notes it."""
@@ -53,12 +40,14 @@ class RudeUpstream:
         self.ended += 1
 
 
-def says(answer, then_ends=True):
-    """Sends bytes, then ends the connection or holds it."""
+def says(answer, then_ends=True, resets=False):
+    """Sends bytes, then ends the connection, resets or holds it."""
 
     def behave(upstream, connection):
         connection.sendall(answer)
-        if not then_ends:
+        if resets:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif not then_ends:
             upstream.until_it_ends(connection)
 
     return behave

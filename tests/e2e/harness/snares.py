@@ -3,7 +3,9 @@
 import socket
 import threading
 import time
-from contextlib import suppress
+
+from . import raw_upstream
+from .sockets import SocketServer
 
 HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -32,47 +34,31 @@ class Trap:
         self.server.close()
 
 
-class Snares:
-    """A server on `authority`. `heard` has the first line of every request."""
+class Snares(SocketServer):
+    """A server on `address`. `heard` has the first line of every request."""
 
     def __init__(self):
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.port = self.server.getsockname()[1]
-        self.authority = f"127.0.0.1:{self.port}"
         self.heard = []
         self.redirect = ""
         self._stopped = threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
     def stop(self):
         self._stopped.set()
-        self.server.close()
+        super().stop()
 
-    def _accept(self):
-        with suppress(OSError):
-            while True:
-                connection, _ = self.server.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        with connection, suppress(OSError):
-            connection.settimeout(60)
-            self._answer(connection)
-
-    def _answer(self, connection):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            received = connection.recv(4096)
-            if not received:
-                return
-            head += received
+    def serve(self, wire):
+        wire.settimeout(60)
+        head = raw_upstream.whole_head(wire)
+        if not head:
+            return
         line = head.split(b"\r\n")[0].decode()
         self.heard.append(line)
         path = line.split(" ")[1]
-        for piece in getattr(self, "_" + path.strip("/").replace("-", "_"), self._fine)(connection):
+        for piece in getattr(self, "_" + path.strip("/").replace("-", "_"), self._fine)(wire):
             if self._stopped.is_set():
                 return
-            connection.sendall(piece)
+            wire.sendall(piece)
 
     def _fine(self, _):
         yield HEAD + b"Content-Length: 4\r\n\r\nfine"

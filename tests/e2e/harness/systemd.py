@@ -12,8 +12,9 @@ FIRST = 3
 LAUNCHER = """
 import os, sys
 names, files, command = sys.argv[1], [int(file) for file in sys.argv[2].split(",")], sys.argv[3:]
-# Out of the way first, so that none overwrites another.
-files = [os.dup2(file, 100 + place, inheritable=False) for place, file in enumerate(files)]
+# Above all of them first, so that none overwrites another.
+above = max(files) + len(files) + 3
+files = [os.dup2(file, above + place, inheritable=False) for place, file in enumerate(files)]
 for place, file in enumerate(files):
     os.dup2(file, 3 + place)
 # By default the sockets are for the process that this one becomes.

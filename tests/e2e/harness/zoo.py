@@ -15,7 +15,10 @@ deadline = "400ms"
 memory = "16MiB"
 breaker = 0
 """
-"""The keys of `[authenticators.X.limits]` of every hostile plugin."""
+"""The keys of `[authenticators.X.limits]` of a plugin that only its deadline ends."""
+
+PATIENT = LIMITS.replace("400ms", "20s")
+"""The same for a plugin that has to end by something else: on a busy machine that may take a while."""
 
 ENOUGH_MIB = 96
 """How much more the gateway may hold after many rounds than after the first. One leaked memory of every call would be
@@ -32,6 +35,11 @@ plugin = "{component}"
 [authenticators.{name}.limits]
 {limits}
 """
+
+
+def told(*words):
+    """A header that tells a guest what to do."""
+    return {"X-Do": " ".join(words)}
 
 
 def zoo(upstream, plugins):

@@ -37,12 +37,11 @@ async fn an_ambiguous_request_is_refused() {
     let upstream = Upstream::start().await;
     let routes = protected("/", &upstream, "") + &route("/open", &upstream, "public = true");
     let gateway = Running::start("", &routes).await;
+    for (path, status) in table().filter(|(_, status)| *status != "200") {
+        let head = gateway.ask(&format!("GET {path}"), "").await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{path}: {head}");
+    }
     for (line, status) in [
-        ("GET /open/../x", "400"),
-        ("GET //open", "400"),
-        ("GET /open/%2e%2e/x", "400"),
-        ("GET /open;x=1/y", "400"),
-        ("GET /open%23/x", "400"),
         ("GET http://other.example/open", "400"),
         ("OPTIONS *", "400"),
         ("TRACE /open", "405"),

@@ -133,29 +133,17 @@ async fn a_session_works_through_a_front() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_is_read_as_it_is_on_the_public_listener() {
     let gateway = gateway().await;
-    for (path, expected) in [
-        ("/open", "200"),
+    let more = [
         ("/open/door?x=/a", "200"),
-        ("/opened", "401"),
         ("/a?/open", "401"),
-        ("/%6fpen", "200"),
-        ("/open/../a", "400"),
         ("/../nginx", "400"),
-        ("/open/%2e%2e/a", "400"),
-        ("/open/..%2fa", "400"),
-        ("//open", "400"),
-        ("/open//a", "400"),
-        ("/open%00", "400"),
-        ("/open/..;/a", "400"),
-        ("/open/a;x", "200"),
-        ("/open/%23/a", "200"),
-        ("/open;x", "400"), // one reader sees /open, another one a different name
-        ("/open%23/a", "400"),
         ("/.portcullis/logout", "404"),
         ("/%2eportcullis/logout", "404"),
-    ] {
+    ];
+    let more = more.map(|(path, expected)| (path.to_owned(), expected));
+    for (path, expected) in table().chain(more) {
         for dialect in DIALECTS {
-            let head = ask(&gateway, dialect, "GET", path, "").await;
+            let head = ask(&gateway, dialect, "GET", &path, "").await;
             let expected = match (dialect, expected) {
                 ("nginx", "400" | "404") => "403",
                 _ => expected,

@@ -28,6 +28,7 @@ use crate::generation::Generation;
 use crate::pipeline::Gateway;
 use crate::proxy::Proxy;
 use crate::serve::Listeners;
+use crate::testing::requested_paths;
 use crate::transport::Inherited;
 use crate::transport::Listener;
 use crate::transport::Shutdown;
@@ -93,6 +94,20 @@ fn route(path: &str, upstream: &Upstream, more: &str) -> String {
         "[[routes]]\npath = \"{path}\"\nupstream = \"http://{}\"\n{more}\n",
         upstream.address
     )
+}
+
+/// Every path of the shared table, and the status for a client without credentials.
+fn table() -> impl Iterator<Item = (String, &'static str)> {
+    let statuses = [
+        ("refused", "400"),
+        ("ambiguous", "400"),
+        ("protected", "401"),
+        ("open", "200"),
+    ];
+    statuses.into_iter().flat_map(|(list, status)| {
+        let paths = requested_paths(list).into_iter();
+        paths.map(move |path| (path, status))
+    })
 }
 
 async fn load(server: &str, routes: &str, proxy: &Proxy) -> (Generation, ListenConfig) {
