@@ -32,6 +32,8 @@ mod values;
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::files::read_text;
+
 pub(crate) use admin::AdminConfig;
 pub(crate) use authenticator::AuthenticatorConfig;
 pub(crate) use authenticator::PluginSource;

@@ -95,7 +95,7 @@ impl Route {
                 Upstream::WhoAmI => Destination::WhoAmI,
             }),
             identity: match config.authorize {
-                Some(_) => config.identity.without_secrets(),
+                Some(_) => config.identity.clone().without_secrets(),
                 None => config.identity.clone(),
             },
             access,

@@ -26,7 +26,7 @@ use self::requests::Requests;
 
 /// Why the framing of a request is ambiguous. It is attached to the request, so that the pipeline rejects it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AmbiguousFraming(pub(crate) &'static str);
+pub struct AmbiguousFraming(pub &'static str);
 
 /// What was observed on one connection.
 #[derive(Debug, Default)]
