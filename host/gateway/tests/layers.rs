@@ -1,5 +1,10 @@
 //! Imports run one way: down the layers that `docs/architecture.md` lists. An import that runs up is shown with its file
 //! and line.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, but clippy exempts only the test functions"
+)]
 
 use std::collections::HashMap;
 use std::fs;

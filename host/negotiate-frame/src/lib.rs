@@ -15,6 +15,7 @@ pub struct Question {
     /// The channel bindings that the token must have if it has any (RFC 2743, section 1.1.6). `None` if channel
     /// bindings are ignored.
     pub binding: Option<Vec<u8>>,
+    /// The token, as the client sent it without its base64.
     pub token: Vec<u8>,
 }
 
@@ -23,10 +24,13 @@ pub struct Question {
 pub enum Answer {
     /// The token is valid.
     Accept {
+        /// The principal that the token proves, with its realm.
         principal: String,
         /// How long the ticket is valid, in seconds.
         expires_in: u64,
+        /// Whether the token is bound to the expected channel.
         channel_bound: bool,
+        /// The token for the client. `None` if the mechanism has nothing to say.
         reply: Option<Vec<u8>>,
     },
     /// The client wants to exchange more than one token.
@@ -48,6 +52,7 @@ impl Question {
         within(bytes)
     }
 
+    /// Reads a frame without its length. `None` if it is malformed.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let binding = take_optional(&mut rest)?;
@@ -78,6 +83,7 @@ impl Answer {
         within(bytes)
     }
 
+    /// Reads a frame without its length. `None` if it is malformed.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (kind, mut rest) = bytes.split_first()?;
         let answer = match kind {
