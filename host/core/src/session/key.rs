@@ -3,18 +3,20 @@
 
 use std::fmt;
 
-use aws_lc_rs::aead::AES_256_GCM;
-use aws_lc_rs::aead::Aad;
-use aws_lc_rs::aead::NONCE_LEN;
-use aws_lc_rs::aead::Nonce;
-use aws_lc_rs::aead::RandomizedNonceKey;
+use aes_gcm::Aes256Gcm;
+use aes_gcm::KeyInit;
+use aes_gcm::Nonce;
+use aes_gcm::aead::Aead;
+use aes_gcm::aead::Payload;
 use aws_lc_rs::digest;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
 const KEY: usize = 32;
 const ID: usize = 4;
+const NONCE: usize = 12;
 
 /// Changes with the format, so that a cookie of another one is not even tried.
 const VERSION: u8 = 2;
@@ -22,9 +24,9 @@ const VERSION: u8 = 2;
 /// Longest text that is decoded; no cookie of ours is longer.
 const MAX_TEXT: usize = 8 * 1024;
 
-/// 32 random bytes, written as 64 hexadecimal digits.
+/// 32 random bytes, written as 64 hexadecimal digits. The memory is overwritten when the key is dropped.
 #[derive(Clone)]
-pub struct Key([u8; KEY]);
+pub struct Key(Zeroizing<[u8; KEY]>);
 
 impl Key {
     /// A fresh key from the system's random source.
@@ -33,8 +35,8 @@ impl Key {
     ///
     /// When the system has no randomness to give.
     pub fn generate() -> Result<Self, KeyError> {
-        let mut key = [0; KEY];
-        rand::fill(&mut key).map_err(|_| KeyError("the system's random source failed"))?;
+        let mut key = Zeroizing::new([0; KEY]);
+        rand::fill(key.as_mut_slice()).map_err(|_| KeyError("the system's random source failed"))?;
         Ok(Self(key))
     }
 
@@ -44,8 +46,8 @@ impl Key {
     ///
     /// When it isn't 64 hexadecimal digits, or all of its bytes are the same.
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
-        let mut key = [0; KEY];
-        hex::decode_to_slice(text.trim(), &mut key).map_err(|_| {
+        let mut key = Zeroizing::new([0; KEY]);
+        hex::decode_to_slice(text.trim(), key.as_mut_slice()).map_err(|_| {
             KeyError("expected 32 random bytes as 64 hexadecimal digits: `portcullis keygen` makes them")
         })?;
         if key.iter().all(|byte| Some(byte) == key.first()) {
@@ -58,7 +60,7 @@ impl Key {
 
     /// The key as 64 hexadecimal digits: a secret.
     pub fn to_hex(&self) -> String {
-        hex::encode(self.0)
+        hex::encode(*self.0)
     }
 }
 
@@ -85,7 +87,7 @@ pub struct KeyRing(Vec<RingKey>);
 
 struct RingKey {
     id: [u8; ID],
-    key: RandomizedNonceKey,
+    cipher: Aes256Gcm,
 }
 
 impl KeyRing {
@@ -96,14 +98,15 @@ impl KeyRing {
     /// When there is none.
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<Self, KeyError> {
         let keys = keys.into_iter().map(|Key(key)| {
-            let sum = digest::digest(&digest::SHA256, &[b"portcullis key id".as_slice(), &key].concat());
+            let named = Zeroizing::new([b"portcullis key id".as_slice(), key.as_slice()].concat());
+            let sum = digest::digest(&digest::SHA256, &named);
             let id = sum
                 .as_ref()
                 .first_chunk()
                 .copied()
                 .ok_or(KeyError("the key has no id"))?;
-            let key = RandomizedNonceKey::new(&AES_256_GCM, &key).map_err(|_| KeyError("the key can't be used"))?;
-            Ok(RingKey { id, key })
+            let cipher = Aes256Gcm::new_from_slice(key.as_slice()).map_err(|_| KeyError("the key can't be used"))?;
+            Ok(RingKey { id, cipher })
         });
         let keys: Vec<_> = keys.collect::<Result<_, KeyError>>()?;
         if keys.is_empty() {
@@ -115,10 +118,15 @@ impl KeyRing {
 
     /// Seals bytes for a cookie of this name.
     pub(super) fn seal(&self, cookie: &str, bytes: &[u8]) -> Option<String> {
-        let RingKey { id, key } = self.0.first()?;
-        let mut text = bytes.to_vec();
-        let nonce = key.seal_in_place_append_tag(bind(cookie, id), &mut text).ok()?;
-        let parts = [&[VERSION], id.as_slice(), nonce.as_ref(), &text];
+        let RingKey { id, cipher } = self.0.first()?;
+        let mut nonce = [0; NONCE];
+        rand::fill(&mut nonce).ok()?;
+        let bound = Payload {
+            msg: bytes,
+            aad: &bind(cookie, id),
+        };
+        let sealed = cipher.encrypt(&Nonce::from(nonce), bound).ok()?;
+        let parts = [&[VERSION], id.as_slice(), nonce.as_slice(), &sealed];
         Some(BASE64_URL_SAFE_NO_PAD.encode(parts.concat()))
     }
 
@@ -131,17 +139,16 @@ impl KeyRing {
             return None;
         };
         let (id, rest) = rest.split_first_chunk::<ID>()?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
-        self.0
-            .iter()
-            .filter(|key| key.id == *id)
-            .find_map(|RingKey { key, .. }| {
-                let mut sealed = sealed.to_vec();
-                let nonce = Nonce::assume_unique_for_key(*nonce);
-                let length = key.open_in_place(nonce, bind(cookie, id), &mut sealed).ok()?.len();
-                sealed.truncate(length);
-                Some(sealed)
-            })
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE>()?;
+        let own = self.0.iter().filter(|key| key.id == *id);
+        own.map(|RingKey { cipher, .. }| {
+            let bound = Payload {
+                msg: sealed,
+                aad: &bind(cookie, id),
+            };
+            cipher.decrypt(&Nonce::from(*nonce), bound)
+        })
+        .find_map(Result::ok)
     }
 }
 
@@ -153,8 +160,8 @@ impl fmt::Debug for KeyRing {
 
 /// What is authenticated beside the text. The name comes last and all before it has a fixed length, so that no two
 /// bindings are spelled alike.
-fn bind(cookie: &str, id: &[u8; ID]) -> Aad<Vec<u8>> {
-    Aad::from([b"portcullis session".as_slice(), &[VERSION], id, cookie.as_bytes()].concat())
+fn bind(cookie: &str, id: &[u8; ID]) -> Vec<u8> {
+    [b"portcullis session".as_slice(), &[VERSION], id, cookie.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -174,6 +181,14 @@ mod tests {
         let sealed = after.seal("c", b"session").unwrap();
         assert!(ring(&[&new]).open("c", sealed.as_bytes()).is_some());
         assert!(ring(&[&old]).open("c", sealed.as_bytes()).is_none());
+    }
+
+    /// Sealed by an earlier release: an upgrade logs nobody out.
+    #[test]
+    fn the_format_stays() {
+        let key = Key::from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f").unwrap();
+        let sealed = b"AqQg47tkZWZnaGlqa2xtbm87fq0VEIY4WX2BaDm7NDf6SYp_r7YnXg";
+        assert_eq!(ring(&[&key]).open("c", sealed).as_deref(), Some(&b"session"[..]));
     }
 
     #[test]

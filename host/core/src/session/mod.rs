@@ -68,11 +68,8 @@ impl Sessions {
     /// None for every other cause too: no cookie, several, one that doesn't open, one that is too old. A session is a
     /// convenience, so a bad one is as good as none.
     pub fn open(&self, request: &AuthRequest, chain: &Chain) -> Option<Authenticated> {
-        let mut cookies = request.cookies(self.cookie_name());
-        let (Some(cookie), None) = (cookies.next(), cookies.next()) else {
-            return None;
-        };
-        let sealed = self.keys.open(self.cookie_name(), cookie)?;
+        let cookie = self.options.read(&request.headers)?;
+        let sealed = self.keys.open(self.cookie_name(), cookie.as_bytes())?;
         let session: Sealed = serde_json::from_slice(&sealed).ok()?;
         let left = session.expires.left(now())?;
         let known = chain.authenticators().iter().any(|authenticator| {
@@ -99,18 +96,17 @@ impl Sessions {
             fingerprint: authenticated.fingerprint.clone(),
             expires: Expiry::after(lifetime, now())?,
         };
-        let cookie = self
+        let sealed = self
             .keys
             .seal(self.cookie_name(), &serde_json::to_vec(&session).ok()?)?;
-        if cookie.len() > MAX_COOKIE {
+        if sealed.len() > MAX_COOKIE {
             tracing::debug!(
                 user = session.identity.name(),
                 "the identity is too large for a session cookie"
             );
             return None;
         }
-        // The seal says when the session is over; the browser, which knows whole seconds only, may keep it that long.
-        self.options.set(&cookie, lifetime.as_millis().div_ceil(1000))
+        self.options.set(&sealed, lifetime)
     }
 }
 
