@@ -39,7 +39,7 @@ impl HttpGrant {
     }
 
     /// Whether a request to this URI is within the grant.
-    pub(crate) fn permits(&self, uri: &Uri) -> bool {
+    pub fn permits(&self, uri: &Uri) -> bool {
         let (Some(https), Some(host)) = (https(uri), uri.host()) else {
             return false;
         };

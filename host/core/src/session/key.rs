@@ -117,7 +117,7 @@ impl KeyRing {
     }
 
     /// Seals bytes for a cookie of this name.
-    pub(super) fn seal(&self, cookie: &str, bytes: &[u8]) -> Option<String> {
+    pub fn seal(&self, cookie: &str, bytes: &[u8]) -> Option<String> {
         let RingKey { id, cipher } = self.0.first()?;
         let mut nonce = [0; NONCE];
         rand::fill(&mut nonce).ok()?;
@@ -131,7 +131,7 @@ impl KeyRing {
     }
 
     /// Opens what some key of the ring sealed for a cookie of this name.
-    pub(super) fn open(&self, cookie: &str, text: &[u8]) -> Option<Vec<u8>> {
+    pub fn open(&self, cookie: &str, text: &[u8]) -> Option<Vec<u8>> {
         let bytes = BASE64_URL_SAFE_NO_PAD
             .decode(text.get(..text.len().min(MAX_TEXT))?)
             .ok()?;
