@@ -24,8 +24,6 @@ pub mod session;
 
 pub use authenticator::Authenticator;
 pub use authenticator::AuthenticatorBuilder;
-pub use authenticator::ConfigureError;
-pub use authenticator::SettingsError;
 pub use chain::Chain;
 pub use component::CONTRACT;
 pub use component::Component;
@@ -59,5 +57,7 @@ pub use negotiate::NegotiateFuture;
 pub use negotiate::NegotiateToken;
 pub use negotiate::Negotiated;
 pub use negotiate::Negotiator;
+pub use plugin::ConfigureError;
+pub use plugin::SettingsError;
 pub use request::AuthRequest;
 pub use sandbox::PluginError;

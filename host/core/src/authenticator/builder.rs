@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::Authenticator;
-use super::settings::ConfigureError;
-use super::settings::check;
 use crate::component::Component;
 use crate::egress::Outbound;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
+use crate::plugin::ConfigureError;
 use crate::plugin::PluginConfig;
 
 /// What an [`Authenticator`] is made from.
@@ -72,9 +71,7 @@ impl AuthenticatorBuilder {
     ///
     /// Every mistake that the schema shows, at once; else what the plugin says; else how it failed.
     pub async fn build(self) -> Result<Authenticator, ConfigureError> {
-        check(&self.0.settings, &self.0.component.settings_schema().await?)?;
-        let plugin = self.0.configure().await?.map_err(ConfigureError::Rejected)?;
-        Ok(Authenticator(plugin))
+        Ok(Authenticator(self.0.configure().await?))
     }
 }
 

@@ -3,7 +3,6 @@
 
 mod answer;
 mod builder;
-mod settings;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,8 +22,6 @@ use crate::sandbox::PluginError;
 
 pub(crate) use self::answer::Ending;
 pub use self::builder::AuthenticatorBuilder;
-pub use self::settings::ConfigureError;
-pub use self::settings::SettingsError;
 
 /// A configured plugin. A clone is the same authenticator.
 #[derive(Clone)]

@@ -5,11 +5,13 @@ mod call;
 mod detach;
 mod meters;
 mod overload;
+mod settings;
 
 use std::sync::Arc;
 
 use self::meters::Meters;
 use self::overload::Overload;
+use self::settings::check;
 use crate::component::Component;
 use crate::component::Digest;
 use crate::egress::Egress;
@@ -18,11 +20,12 @@ use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
 use crate::sandbox::Cache;
-use crate::sandbox::PluginError;
 use crate::sandbox::Surroundings;
 
 pub(crate) use self::call::Call;
 pub(crate) use self::overload::TurnedAway;
+pub use self::settings::ConfigureError;
+pub use self::settings::SettingsError;
 
 /// A configured component. A clone is the same plugin.
 #[derive(Clone)]
@@ -81,8 +84,9 @@ pub(crate) struct PluginConfig {
 }
 
 impl PluginConfig {
-    /// Lets the plugin check its settings. The inner error is its own word on them.
-    pub(crate) async fn configure(self) -> Result<Result<ConfiguredPlugin, String>, PluginError> {
+    /// Checks the settings against the plugin's schema, then lets the plugin check them.
+    pub(crate) async fn configure(self) -> Result<ConfiguredPlugin, ConfigureError> {
+        check(&self.settings, &self.component.settings_schema().await?)?;
         let settings = self.settings.to_string();
         let grants = Arc::new(self.grants);
         let engine = self.component.engine().shared();
@@ -95,20 +99,18 @@ impl PluginConfig {
             negotiator: self.negotiator,
         };
         let mut instance = self.component.start(&surroundings).await?;
-        if let Err(rejected) = instance.configure(&settings).await? {
-            return Ok(Err(rejected));
-        }
+        instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
         let fingerprint = fingerprint(&self.component, &settings);
         let meters = Meters::new(&surroundings.authenticator);
         let overload = Overload::new(&surroundings.authenticator, &self.limits, &engine.calls, &meters);
-        Ok(Ok(ConfiguredPlugin(Arc::new(Shared {
+        Ok(ConfiguredPlugin(Arc::new(Shared {
             settings,
             fingerprint,
             surroundings,
             overload: Arc::new(overload),
             meters,
             component: self.component,
-        }))))
+        })))
     }
 }
 
