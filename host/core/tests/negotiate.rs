@@ -1,11 +1,12 @@
-//! Tokens of HTTP's Negotiate: who is asked about them, what is told, and what is remembered of it.
+//! Negotiate tokens: which acceptor gets them, what the plugin gets, and what the decision records. The plugin `kerberos`
+//! passes them on.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what can't go on has failed"
+    reason = "a test that can't continue has failed"
 )]
 
 mod common;
@@ -35,7 +36,7 @@ use serde_json::json;
 use self::common::built_in;
 use self::common::request;
 
-/// Takes a token for the name of whom it proves, and remembers what tokens could be bound to.
+/// Accepts each token as proof of the name in it, and records the channel bindings.
 #[derive(Debug, Default)]
 struct Believer {
     bindings: Mutex<Vec<Option<Bytes>>>,
@@ -43,7 +44,10 @@ struct Believer {
 
 impl Negotiator for Believer {
     fn accept(&self, token: NegotiateToken) -> NegotiateFuture<'_> {
-        assert!(!format!("{token:?}").contains("alice"), "a token is shown nowhere");
+        assert!(
+            !format!("{token:?}").contains("alice"),
+            "the debug output shows a token"
+        );
         Box::pin(async move {
             self.bindings.lock().unwrap().push(token.channel_binding);
             match token.bytes.as_slice() {
@@ -86,12 +90,15 @@ fn token(token: &str) -> Arc<AuthRequest> {
     request(&[("authorization", &format!("Negotiate {encoded}"))])
 }
 
-/// Whether it was granted to ask, and the word that is remembered of the answer.
+/// Whether the acceptor was granted, and the result that is recorded.
 fn asked(decision: &Decision) -> Option<(bool, String)> {
     let asked = decision.steps[0].asked.iter();
     let mut asked = asked.filter(|asked| asked.question == Question::Negotiate("http".to_owned()));
     let asked = asked.next()?;
-    assert!(!asked.question.is_repeatable(), "no other request may rest on it");
+    assert!(
+        !asked.question.is_repeatable(),
+        "a token says nothing about other requests"
+    );
     Some((
         asked.granted,
         String::from_utf8(asked.answer.values().concat()).unwrap(),
@@ -99,7 +106,7 @@ fn asked(decision: &Decision) -> Option<(bool, String)> {
 }
 
 #[tokio::test]
-async fn the_acceptor_that_was_granted_is_asked_and_its_word_is_remembered() {
+async fn the_granted_acceptor_is_called_and_its_result_is_recorded() {
     let chain = kerberos(Some("http"), Some(Arc::new(Believer::default()))).await;
     for (told, word, unavailable) in [
         ("bad", "rejected", false),
@@ -128,7 +135,7 @@ async fn the_acceptor_that_was_granted_is_asked_and_its_word_is_remembered() {
 }
 
 #[tokio::test]
-async fn without_a_grant_nobody_is_asked() {
+async fn without_a_grant_no_acceptor_is_called() {
     for granted in [None, Some("other")] {
         let believer = Arc::new(Believer::default());
         let chain = kerberos(granted, Some(Arc::clone(&believer) as _)).await;
@@ -145,7 +152,7 @@ async fn without_a_grant_nobody_is_asked() {
 }
 
 #[tokio::test]
-async fn a_call_ends_at_its_deadline_though_nobody_answers() {
+async fn a_call_ends_at_its_deadline_if_the_acceptor_hangs() {
     let chain = kerberos(Some("http"), Some(Arc::new(Believer::default()))).await;
     let decision = chain.decide(&token("hang")).await;
     assert!(
@@ -157,7 +164,7 @@ async fn a_call_ends_at_its_deadline_though_nobody_answers() {
 }
 
 #[tokio::test]
-async fn what_a_connection_can_be_bound_to_goes_with_the_token() {
+async fn the_channel_binding_of_the_connection_goes_with_the_token() {
     let believer = Arc::new(Believer::default());
     let chain = kerberos(Some("http"), Some(Arc::clone(&believer) as _)).await;
     let binding = Bytes::from_static(b"tls-server-end-point:hash");

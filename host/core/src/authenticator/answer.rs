@@ -1,5 +1,5 @@
-//! What a plugin answered, checked before anybody acts on it. An answer that is out of bounds is a failure of the
-//! plugin, never something to be mended: it would be a guess who the user is.
+//! Checks a plugin's answer before it is used. An answer out of bounds is a failure of the plugin and is never repaired,
+//! because the host would have to guess the user.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +23,16 @@ use crate::decision::Verdict;
 use crate::sandbox::PluginError;
 use crate::sandbox::bounded;
 
+/// The most header fields of an answer.
 const MAX_HEADERS: usize = 32;
+
+/// The most bytes of all names and values of these fields together.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Headers that say how a message travels; they are the server's, whatever a plugin says (RFC 9110, section 7.6.1).
+/// Headers about the connection and the framing, which only the server may set (RFC 9110, section 7.6.1).
 const FORBIDDEN: &[&str] = &[
     "connection",
     "content-length",
@@ -42,12 +47,12 @@ const FORBIDDEN: &[&str] = &[
     "upgrade",
 ];
 
-/// Where one authenticator's word leads.
+/// What follows after one authenticator.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// To the next authenticator, perhaps with a challenge if all pass.
+    /// The next authenticator is called. The challenge is for the client if all of them pass.
     Next(Option<Challenge>),
-    /// Nowhere further.
+    /// The chain ends with this outcome.
     Done(Outcome),
 }
 

@@ -1,5 +1,5 @@
-//! A plugin that says who sent a request. It is asked about one request at a time, each in a fresh instance, and whatever
-//! the plugin does ends as a verdict.
+//! A plugin that identifies the user of a request. It is called about one request at a time, and every result, failures
+//! included, becomes a verdict.
 
 mod answer;
 mod builder;
@@ -23,48 +23,49 @@ use crate::sandbox::PluginError;
 pub(crate) use self::answer::Ending;
 pub use self::builder::AuthenticatorBuilder;
 
-/// A configured plugin. A clone is the same authenticator.
+/// A component that is configured to authenticate requests. A clone is the same authenticator.
 #[derive(Clone)]
 pub struct Authenticator(ConfiguredPlugin);
 
-/// One authenticator's word on one request.
+/// The result of one authenticator for one request.
 pub(crate) struct Said {
     pub(crate) ending: Ending,
     pub(crate) step: Step,
 }
 
 impl Authenticator {
-    /// Starts to configure a component. The name is the operator's; it stands in logs and sessions.
+    /// Starts to configure a component. `name` is the operator's name for the authenticator, which appears in logs, metrics
+    /// and sessions.
     pub fn builder(name: &str, component: &Component) -> AuthenticatorBuilder {
         AuthenticatorBuilder::new(name, component)
     }
 
-    /// The operator's name for it.
+    /// The name that the operator gave it.
     pub fn name(&self) -> &str {
         self.0.name()
     }
 
-    /// What it runs.
+    /// The component that it runs.
     pub fn component(&self) -> &Component {
         self.0.component()
     }
 
-    /// What it may see and reach.
+    /// What it may read and reach.
     pub fn grants(&self) -> &Grants {
         self.0.grants()
     }
 
-    /// What its calls may cost.
+    /// The bounds on its calls.
     pub fn limits(&self) -> &Limits {
         self.0.limits()
     }
 
-    /// A short text that is another one for another component or other settings.
+    /// A short text that changes with the component and the settings.
     pub(crate) fn fingerprint(&self) -> &str {
         self.0.fingerprint()
     }
 
-    /// Asks about one request. Whoever asks may go away: the call still runs to its end.
+    /// Authenticates one request. The call runs to completion even if this future is dropped.
     pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> Said {
         let start = Instant::now();
         let this = self.clone();

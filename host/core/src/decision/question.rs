@@ -1,37 +1,37 @@
-//! The questions that a plugin asks about a request, and the answers that it got. They say what a decision rests on:
-//! an audit line shows the questions, and two requests with the same answers get the same decision.
+//! The attributes of a request that a plugin reads, and their values. A decision depends on nothing else of the request:
+//! the audit log shows which attributes were read, and requests with equal values get the same decision.
 
 use std::fmt;
 
-/// Something that a plugin can ask about a request.
+/// An attribute of a request that a plugin can read.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Question {
-    /// The host and port that the client asked for.
+    /// The host and port of the request's target.
     Authority,
     /// The client's IP address.
     ClientAddress,
     /// The client's TLS certificate.
     ClientCertificate,
-    /// Every value of the cookie of this name.
+    /// All values of the cookie of this name.
     Cookie(String),
-    /// Every value of the header of this name, in lower case.
+    /// All values of the header of this name, which is in lower case.
     Header(String),
     /// The method.
     Method,
-    /// Who made a token, of the acceptor of this name. It is answered with a word on how that ended.
+    /// The result of a Negotiate token at the acceptor of this name. Its value is a word for that result, not the token.
     Negotiate(String),
-    /// The path, without the query.
+    /// The path without the query.
     Path,
-    /// The granted parameters of the query.
+    /// The parameters of the query that are granted.
     Query,
     /// The scheme.
     Scheme,
 }
 
 impl Question {
-    /// Whether the same answer to it means the same decision. A token of Negotiate holds once, so that a decision which
-    /// rests on one is no other request's.
+    /// Whether equal values lead to equal decisions. A Negotiate token is accepted once, so that a decision about one
+    /// request says nothing about another.
     pub const fn is_repeatable(&self) -> bool {
         !matches!(self, Self::Negotiate(_))
     }
@@ -54,7 +54,7 @@ impl fmt::Display for Question {
     }
 }
 
-/// What a plugin was told: the values, which may be secrets.
+/// The value of an attribute: what the plugin got. It may hold secrets.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Answer(Vec<Vec<u8>>);
 
@@ -63,17 +63,17 @@ impl Answer {
         Self(values)
     }
 
-    /// How many values there were; 0: the thing is absent or not granted.
+    /// The number of values. It is 0 if the attribute is absent or not granted.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// How long all values are together, in bytes.
+    /// The length of all values together, in bytes.
     pub fn size(&self) -> usize {
         self.0.iter().map(Vec::len).sum()
     }
 
-    /// The values themselves. Never log them.
+    /// The values. Never log them.
     pub fn values(&self) -> &[Vec<u8>] {
         &self.0
     }
@@ -81,19 +81,19 @@ impl Answer {
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer({} values, {} bytes)", self.count(), self.size())
+        write!(f, "AttributeValue({} values, {} bytes)", self.count(), self.size())
     }
 }
 
-/// One question with its answer.
+/// One attribute that a plugin read, with its value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Asked {
-    /// What was asked.
+    /// The attribute.
     pub question: Question,
-    /// Whether the operator granted it; what is not granted is answered as absent.
+    /// Whether the operator granted it. An attribute without a grant appears absent to the plugin.
     pub granted: bool,
-    /// What was answered.
+    /// The value that the plugin got.
     pub answer: Answer,
 }
 

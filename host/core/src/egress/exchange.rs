@@ -1,5 +1,5 @@
-//! One exchange with a server, within its bounds. A place among the authenticator's requests is taken at once or not at
-//! all, and kept until the answer is complete.
+//! One exchange with a server, within its bounds. It needs one of the authenticator's permits, for which it doesn't wait, and
+//! holds the permit until the response is complete.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -33,18 +33,18 @@ use super::store::MAX_BODY;
 use super::stored::Stored;
 use super::stored::Use;
 
-/// What an exchange led to, for all who wait for it.
+/// The outcome of an exchange, for all requests that wait for it.
 pub(super) enum Landed {
-    /// An answer for all.
+    /// A response for all of them.
     Answer(Answer, Ending),
-    /// None.
+    /// No response.
     Failure(Failure),
-    /// An answer for one only: it is large, or sets a cookie.
+    /// A response for only one of them, because it is large or sets a cookie.
     Single(Mutex<Option<Response<WasiBody>>>),
 }
 
 impl Egress {
-    /// Asks the server and passes the answer on as it comes.
+    /// Sends a request and streams the response.
     pub(super) async fn pass(
         &self,
         request: Request<Full<Bytes>>,
@@ -58,7 +58,7 @@ impl Egress {
         Ok(passed_on(response, Bytes::new(), deadline, place))
     }
 
-    /// Asks the server for what may be stored, and stores it.
+    /// Sends a request whose response may be stored, and stores it.
     pub(super) async fn fetch(self, request: Request<Full<Bytes>>, key: Key) -> Landed {
         let stored = self.0.store.get(&key);
         let mut sent = request.clone();
@@ -66,7 +66,7 @@ impl Egress {
             .as_ref()
             .map(|stored| stored.satisfies(&request, self.0.outbound.refresh_floor))
         {
-            // Somebody else's exchange has just ended.
+            // Another exchange has stored a response in the meantime.
             Some(Use::Fresh(answer)) => return Landed::Answer(answer, Ending::Hit),
             Some(Use::Stale(answer)) => return Landed::Answer(answer, Ending::Stale),
             Some(Use::Validate(validators)) => sent.headers_mut().extend(validators),
@@ -165,13 +165,13 @@ impl Egress {
 }
 
 impl Landed {
-    /// The answer for one only, for the first who asks.
+    /// Takes the response that is for one request only. Returns `None` if another request has taken it.
     pub(super) fn take(single: &Mutex<Option<Response<WasiBody>>>) -> Option<Response<WasiBody>> {
         single.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Statuses for which a stored answer may stand in (RFC 5861, section 4).
+/// The statuses in place of which a stale response may be used (RFC 5861, section 4).
 fn is_failure(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }

@@ -1,6 +1,5 @@
-//! Exchanges that are under way, so that identical requests at the same time make one. Each runs as a task of its own,
-//! within its own bounds: whoever waits for it may go away, the first one too, and the others still get the answer. When
-//! all have gone it ends, so that nobody's requests hold connections longer than their calls.
+//! Coalesces concurrent identical requests into one exchange, which runs as a task of its own. A request that stops waiting
+//! doesn't affect the others, even if it started the exchange; the exchange is cancelled when no request waits for it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +16,10 @@ use super::key::Key;
 
 type Waiting<T> = oneshot::Receiver<Arc<T>>;
 
-/// What an exchange leads to; an error when its task ended without a word.
+/// The outcome of an exchange. It is an error if the exchange's task panicked.
 pub(super) type Flight<T> = Shared<Waiting<T>>;
 
-/// Exchanges under way, by what is asked. A clone is the same.
+/// The exchanges in flight, by the key of their requests.
 pub(super) struct Flights<T>(Arc<Mutex<UnderWay<T>>>);
 
 struct UnderWay<T> {
@@ -36,7 +35,7 @@ impl<T: Send + Sync + 'static> Flights<T> {
         })))
     }
 
-    /// The exchange for this key that is under way, or else the one that is started now; and whether it is the latter.
+    /// Joins the exchange for this key, or starts it. Also returns whether it was started.
     pub(super) fn join<F>(&self, key: Key, start: impl FnOnce() -> F) -> (Flight<T>, bool)
     where
         F: Future<Output = T> + Send + 'static,
@@ -50,7 +49,7 @@ impl<T: Send + Sync + 'static> Flights<T> {
         let flight = receiver.shared();
         under_way.started += 1;
         let number = under_way.started;
-        // Nobody has polled it yet, so there is something to point at.
+        // It was not polled yet, so it can be downgraded.
         let entry = flight.downgrade().map(|weak| {
             under_way.flights.insert(key.clone(), (number, weak));
             Entry(Self(Arc::clone(&self.0)), key, number)
@@ -62,9 +61,9 @@ impl<T: Send + Sync + 'static> Flights<T> {
                 landed = exchange => landed,
                 () = sender.closed() => return,
             };
-            // First, so that whoever was answered and asks again is not answered with this.
+            // Removed first, so that a later request doesn't get this outcome.
             drop(entry);
-            // Nobody may be waiting any more.
+            // No request may be waiting any more.
             let _ = sender.send(Arc::new(landed));
         });
         (flight, true)
@@ -75,7 +74,7 @@ impl<T: Send + Sync + 'static> Flights<T> {
     }
 }
 
-/// The entry of an exchange, which goes with it however it ends. By then another may have its place.
+/// Removes an exchange from the map when its task ends in any way, unless a newer exchange has replaced it.
 struct Entry<T: Send + Sync + 'static>(Flights<T>, Key, u64);
 
 impl<T: Send + Sync + 'static> Drop for Entry<T> {
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_who_join_get_the_one_answer_though_the_first_goes_away() {
+    async fn all_requests_get_the_outcome_after_the_first_has_left() {
         let flights = Flights::new();
         let gate = Arc::new(Semaphore::new(0));
         let opened = Arc::clone(&gate);
@@ -117,12 +116,12 @@ mod tests {
             assert!(*flight.await.unwrap());
         }
         let (again, leads) = flights.join(key(), || async { true });
-        assert!(leads, "what has landed is not joined");
+        assert!(leads, "a completed exchange is not joined");
         assert!(*again.await.unwrap());
     }
 
     #[tokio::test]
-    async fn an_exchange_that_nobody_waits_for_ends_and_the_next_one_is_another() {
+    async fn an_exchange_without_waiting_requests_is_cancelled_and_the_next_is_a_new_one() {
         let flights = Flights::new();
         let (ended, end) = oneshot::channel::<()>();
         let (flight, _) = flights.join(key(), || async move {
@@ -134,15 +133,15 @@ mod tests {
         let opened = Arc::clone(&gate);
         let (next, leads) = flights.join(key(), || async move { opened.acquire().await.is_ok() });
         assert!(leads);
-        assert!(end.await.is_err(), "what the exchange held is dropped");
+        assert!(end.await.is_err(), "the exchange is dropped");
         let (joined, leads) = flights.join(key(), || async { false });
-        assert!(!leads, "the entry of the next outlives the end of the first");
+        assert!(!leads, "the end of the first doesn't remove the next");
         gate.add_permits(1);
         assert!(*next.await.unwrap() && *joined.await.unwrap());
     }
 
     #[tokio::test]
-    async fn an_exchange_that_ends_without_a_word_is_known_to_have_and_the_next_one_is_another() {
+    async fn an_exchange_that_panics_is_an_error_and_the_next_is_a_new_one() {
         let flights: Flights<()> = Flights::new();
         let (flight, _) = flights.join(key(), || async { std::panic::resume_unwind(Box::new("on purpose")) });
         assert!(flight.await.is_err());

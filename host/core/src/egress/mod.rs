@@ -1,5 +1,6 @@
-//! Requests of plugins to other servers: allowed by name, resolved, filtered by address, then sent to the very address
-//! that was checked. Connections, stored answers and secrets are one authenticator's each and never cross grants.
+//! Requests of plugins to other servers. A request is checked against the grants, its host is resolved, the addresses are
+//! filtered, and the connection is made to an address that was checked. Connections, cached responses and secrets belong to
+//! one authenticator and are never shared with another.
 
 mod address;
 mod answer;
@@ -38,13 +39,13 @@ pub(crate) use self::call::CallEgress;
 pub use self::outbound::Outbound;
 pub use self::outbound::OutboundError;
 
-/// Most requests of one authenticator that may be under way.
+/// The most requests of one authenticator that may be in flight.
 const MAX_PLACES: usize = 64;
 
-/// How long an exchange may take, from the look for a connection to the last byte.
+/// The longest time for an exchange, from the search for a connection to the last byte.
 const EXCHANGE: Duration = Duration::from_secs(30);
 
-/// The outbound side of one authenticator. A clone shares all of it.
+/// The outbound side of one authenticator. A clone is the same side.
 #[derive(Clone)]
 pub(crate) struct Egress(Arc<Shared>);
 
@@ -60,7 +61,7 @@ struct Shared {
 }
 
 impl Egress {
-    /// `tls` is for an authenticator that has no configuration of its own.
+    /// The outbound side of an authenticator. `tls` applies if `outbound` has no configuration for TLS.
     pub(crate) fn new(
         authenticator: &str,
         grants: Arc<Grants>,
@@ -77,7 +78,7 @@ impl Egress {
         )
     }
 
-    /// The outbound side of what is no authenticator: nothing is granted, and nothing counted.
+    /// An outbound side that denies every request and counts nothing.
     pub(crate) fn closed() -> Self {
         let grants = Arc::new(Grants::default());
         Self::resolving(

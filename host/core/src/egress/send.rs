@@ -1,4 +1,4 @@
-//! One request of a plugin, from what is stored, from an exchange that is under way, or from the server.
+//! Sends one request of a plugin. The response comes from the store, from an exchange in flight, or from the server.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use super::stored::Use;
 use crate::plugin_log::LogLines;
 
 impl Egress {
-    /// Sends a request, or answers it from what is stored or under way. Each is counted once.
+    /// Sends a request, or answers it from the store or an exchange in flight. Each request is counted once.
     pub(super) async fn send(
         self,
         request: Request<WasiBody>,
@@ -33,7 +33,7 @@ impl Egress {
     ) -> Result<Response<WasiBody>, Error> {
         let server = server(request.uri());
         let (mut head, body) = request.into_parts();
-        // The length is that of the body, whatever the plugin said.
+        // The length is that of the body, which replaces the plugin's value.
         head.headers.remove(header::CONTENT_LENGTH);
         self.0.outbound.complete(&head.uri, &mut head.headers);
         let body = match body::taken_in(body).await {
@@ -70,7 +70,7 @@ impl Egress {
         Err(failure.into())
     }
 
-    /// One exchange for one request.
+    /// An exchange for this request only.
     async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
@@ -86,7 +86,7 @@ impl Egress {
         Ok((response, Ending::Sent))
     }
 
-    /// A stored answer, or that of an exchange which identical requests share.
+    /// A stored response, or the response of an exchange that identical requests share.
     async fn get(
         &self,
         request: Request<Full<Bytes>>,
@@ -116,13 +116,13 @@ impl Egress {
                 Some(response) => Ok((response, Ending::Sent)),
                 None => self.exchange(request, patience).await,
             },
-            // The task failed; its entry is gone, and this request is on its own.
+            // The exchange's task panicked, so this request makes an exchange of its own.
             Err(_) => self.exchange(request, patience).await,
         }
     }
 }
 
-/// Whether one answer may be given to several requests. A plugin that wants one of its own says `no-store`.
+/// Whether several requests may get the same response. A plugin can prevent that with `Cache-Control: no-store`.
 fn may_be_shared<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let conditional = [

@@ -1,6 +1,5 @@
-//! One stored answer and what may be done with it, by the rules of RFC 9111 for a shared cache, and by RFC 5861 where the
-//! server fails. Stricter than those, it is never given for a request with other headers, has no lifetime that the server
-//! didn't state, and is not kept at all if it sets a cookie.
+//! A stored response and its use, by the rules of RFC 9111 for a shared cache and of RFC 5861 if the server fails. In addition,
+//! it is not used for requests with other headers, has no heuristic lifetime, and is not stored if it sets a cookie.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -23,34 +22,34 @@ use super::directives::insists;
 use super::directives::plain;
 use super::directives::seconds;
 
-/// The longest that an answer may stand in for the one of a server that fails, whatever server and plugin say.
+/// The longest time for which a stale response is used while the server fails, whatever server and plugin allow.
 const MAX_STALE: Duration = Duration::from_secs(3600);
 
-/// An answer in store.
+/// A stored response.
 pub(super) struct Stored {
     answer: Answer,
     policy: CachePolicy,
-    /// When the server last gave or confirmed it, for the rules, which need a date.
+    /// When the server last sent or confirmed it, as a date for the caching rules.
     date: SystemTime,
-    /// The same, for what no clock that is set may change.
+    /// The same time on the monotonic clock.
     fetched: Instant,
     fresh_for: Duration,
-    /// When the server was last asked for it and failed.
+    /// When the last exchange for it failed.
     failed: Mutex<Option<Instant>>,
 }
 
-/// What a stored answer is to a request.
+/// How a stored response can be used for a request.
 pub(super) enum Use {
-    /// It satisfies it.
+    /// It is fresh.
     Fresh(Answer),
-    /// The server failed a moment ago, and this may stand in.
+    /// It is stale, but the server failed recently, and it may be used instead.
     Stale(Answer),
-    /// The server must be asked, with these headers if there are any.
+    /// A request must be sent, with these conditional headers if there are any.
     Validate(HeaderMap),
 }
 
 impl Stored {
-    /// An answer that may be stored and is worth it.
+    /// A response that may be stored. Returns `None` if it may not be stored or could never be used.
     pub(super) fn new<B>(request: &Request<B>, answer: Answer) -> Option<Self> {
         let date = SystemTime::now();
         let (asked, mut answered) = (plain_request(request), http::Response::new(()));
@@ -74,8 +73,8 @@ impl Stored {
         })
     }
 
-    /// What this is to a request with the same URI and headers. A wish for a newer answer counts for nothing before this
-    /// one is as old as the floor.
+    /// How this can be used for a request with the same URI and headers. The request's directives for a newer response are
+    /// ignored until this response is as old as `floor`.
     pub(super) fn satisfies<B>(&self, request: &Request<B>, floor: Duration) -> Use {
         let mut asked = plain_request(request);
         if self.fetched.elapsed() < floor {
@@ -97,14 +96,15 @@ impl Stored {
         }
     }
 
-    /// The answer in place of one that the server failed to give, where that is allowed.
+    /// The response to use after the server has failed. Returns `None` if that is not allowed.
     pub(super) fn instead<B>(&self, request: &Request<B>) -> Option<Answer> {
         let answer = self.stale(request)?;
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Some(answer)
     }
 
-    /// The answer with the headers of a 304 that confirms it (RFC 9111, section 4.3.4); none when that is about another.
+    /// The response with the headers of a 304 that confirms it (RFC 9111, section 4.3.4). Returns `None` if the 304 is about
+    /// another response.
     pub(super) fn confirmed(&self, confirmation: &HeaderMap) -> Option<Answer> {
         let [ours, theirs] = [&self.answer.headers, confirmation].map(|headers| headers.get(header::ETAG).map(opaque));
         if theirs.is_some() && theirs != ours {
@@ -123,17 +123,17 @@ impl Stored {
         Some(answer)
     }
 
-    /// What it takes up, in bytes.
+    /// Its size in memory, in bytes.
     pub(super) fn size(&self) -> usize {
         let fields = self.answer.headers.iter();
-        // The policy has a copy of these headers, and those of the request.
+        // The policy has a copy of these headers and those of the request.
         let head: usize = fields
             .map(|(name, value)| 2 * (name.as_str().len() + value.len() + 64))
             .sum();
         self.answer.body.len() + head + 4096
     }
 
-    /// RFC 5861, section 4, within what RFC 9111, section 4.2.4, allows.
+    /// The response if it may be used although it is stale (RFC 5861, section 4; RFC 9111, section 4.2.4).
     fn stale<B>(&self, request: &Request<B>) -> Option<Answer> {
         let (asked, answered) = (request.headers(), &self.answer.headers);
         if STRICT.iter().any(|directive| has(answered, directive)) {
@@ -160,7 +160,7 @@ const OPTIONS: CacheOptions = CacheOptions {
     ignore_cargo_cult: false,
 };
 
-/// Directives of a response that forbid its use once it is stale.
+/// The directives of a response that forbid its use once it is stale.
 const STRICT: [&str; 5] = [
     "must-revalidate",
     "no-cache",
@@ -169,7 +169,7 @@ const STRICT: [&str; 5] = [
     "s-maxage",
 ];
 
-/// What a 304 says of the body that it doesn't have.
+/// The headers of a 304 that describe its own missing body.
 const OF_THE_BODY: [HeaderName; 4] = [
     header::CONTENT_ENCODING,
     header::CONTENT_LENGTH,
@@ -177,7 +177,7 @@ const OF_THE_BODY: [HeaderName; 4] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// An entity tag without the mark of a weak one.
+/// An entity tag without the prefix of weak tags.
 fn opaque(tag: &HeaderValue) -> &[u8] {
     let tag = tag.as_bytes();
     tag.strip_prefix(b"W/").unwrap_or(tag)

@@ -1,5 +1,5 @@
-//! One guarded call: a place for it, a fresh instance that took its settings, the question, and the check of the answer.
-//! Once it has begun it runs to its end, whether or not its caller still waits.
+//! One guarded call of a plugin: it is admitted, a new instance is started, configured and called, and its answer is
+//! checked. A call that has begun runs to completion even if its caller is dropped.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ use crate::sandbox::PluginError;
 use crate::sandbox::Reply;
 use crate::sandbox::bounded;
 
-/// How a call went.
+/// The result of a call.
 pub(crate) struct Call<T> {
-    /// The checked answer, or how the plugin failed.
+    /// The answer after it was checked, or how the plugin failed.
     pub(crate) result: Result<T, PluginError>,
-    /// What the plugin asked about the request, in order.
+    /// The attributes of the request that the plugin read, in order.
     pub(crate) asked: Vec<Asked>,
-    /// How many requests to other servers were out of its grants.
+    /// How many requests to other servers were denied, because no grant covers them.
     pub(crate) denied: u32,
 }
 
 impl ConfiguredPlugin {
-    /// Calls the plugin about one request. `read` checks what it answers: an answer that it refuses is a failure of the
-    /// plugin like any other. The error says why the plugin is not called.
+    /// Calls the plugin about one request. `read` checks its answer; if that fails, the call counts as failed. Returns an
+    /// error if the plugin may not be called now.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         request: &Arc<AuthRequest>,
@@ -59,7 +59,7 @@ impl ConfiguredPlugin {
         Call { result, asked, denied }
     }
 
-    /// A fresh instance that took its settings.
+    /// A new instance with the plugin's settings.
     async fn configured(&self) -> Result<Instance, PluginError> {
         let mut instance = self.0.component.start(&self.0.surroundings).await?;
         instance

@@ -1,5 +1,5 @@
-//! A component with settings, grants and limits, under guard: each call gets a fresh instance, within its bounds, and
-//! nothing that the plugin does reaches another call.
+//! A configured component: a component with settings, grants and limits. Calls are guarded by a rate limit, a circuit
+//! breaker and a limit on concurrency, and each call runs in a new instance.
 
 mod call;
 mod detach;
@@ -46,33 +46,33 @@ impl ConfiguredPlugin {
         &self.0.surroundings.authenticator
     }
 
-    /// What it runs.
+    /// The component.
     pub(crate) fn component(&self) -> &Component {
         &self.0.component
     }
 
-    /// What it may see and reach.
+    /// What it may read and reach.
     pub(crate) fn grants(&self) -> &Grants {
         &self.0.surroundings.grants
     }
 
-    /// What its calls may cost.
+    /// The bounds on its calls.
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.surroundings.limits
     }
 
-    /// A short text that is another one for another component or other settings.
+    /// A short text that changes with the component and the settings.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.0.fingerprint
     }
 
-    /// What is counted about it.
+    /// Its metrics.
     pub(crate) fn meters(&self) -> &Meters {
         &self.0.meters
     }
 }
 
-/// What a [`ConfiguredPlugin`] is made from.
+/// The inputs of a [`ConfiguredPlugin`].
 pub(crate) struct PluginConfig {
     pub(crate) name: Arc<str>,
     pub(crate) component: Component,
@@ -114,7 +114,7 @@ impl PluginConfig {
     }
 }
 
-/// Settings may be guessed from their digest, so this is only ever shown inside a sealed session.
+/// Weak secrets in the settings could be guessed from their digest, so it is stored in sealed sessions only.
 fn fingerprint(component: &Component, settings: &str) -> String {
     let bytes = [component.digest().as_bytes().as_slice(), settings.as_bytes()].concat();
     Digest::of(&bytes).to_string().chars().take(16).collect()

@@ -1,5 +1,5 @@
-//! `wasi:io` as Wasmtime has it, with one difference: no wait goes past the call's deadline. So a call ends by itself,
-//! and its future never has to be dropped while the plugin runs.
+//! Wasmtime's `wasi:io`, except that every wait ends at the call's deadline. A call therefore ends by itself, and its future
+//! never has to be dropped while the plugin runs.
 
 use wasmtime::component::HasData;
 use wasmtime::component::Linker;
@@ -50,7 +50,7 @@ struct Waiting<'a> {
     turn: &'a Turn,
 }
 
-/// Waits for something, without a turn on the processors and not past the deadline.
+/// Waits for a future until the deadline, and lets other calls compute in the meantime.
 async fn wait<T>(clock: Clock, turn: &Turn, something: impl Future<Output = T>) -> wasmtime::Result<T> {
     turn.rest();
     let result = clock.wait(something).await;

@@ -1,4 +1,4 @@
-//! `wasi:logging` for a plugin: its lines go to the operator's log, within the bounds of its call.
+//! The host functions of `wasi:logging`. The lines go to the operator's log, within the bounds of the call.
 
 use super::State;
 use crate::contract::wasi::logging::logging;

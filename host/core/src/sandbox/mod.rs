@@ -1,5 +1,5 @@
-//! One plugin instance and all that it can reach: a request it may ask about, a cache, signatures, an acceptor of tokens,
-//! a clock, and other servers within its grants. Everything here is bounded, and all of it goes when the call ends.
+//! The sandbox of one call: a plugin instance and the host functions for the request, the cache, signatures, Negotiate
+//! tokens, clocks, logging and HTTP requests. Everything is bounded, and the instance is dropped when the call ends.
 
 mod budget;
 mod cache;
@@ -52,7 +52,7 @@ pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
 pub(crate) use self::turn::Turns;
 
-/// What one instance can reach.
+/// The host's state for one instance: everything that its host functions use.
 pub(crate) struct State {
     ceiling: Ceiling,
     table: ResourceTable,
@@ -79,7 +79,7 @@ impl WasiView for State {
     }
 }
 
-/// What every plugin is given. No interface for files or sockets is in it, so a component that needs one doesn't load.
+/// The host functions for plugins. There are none for files or sockets, so that a component that imports those doesn't load.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     use wasmtime_wasi::p2::bindings::cli;
     use wasmtime_wasi::p2::bindings::clocks;

@@ -1,5 +1,5 @@
-//! The question who made a token. It is passed on to the one acceptor that the operator granted; the audit line shows that
-//! it was asked and how it ended, and never the token.
+//! The host function for Negotiate tokens. A token is passed to the acceptor that the operator granted; the audit log shows
+//! the result but not the token.
 
 use super::State;
 use crate::contract::portcullis::auth::negotiate;
@@ -13,10 +13,10 @@ use crate::negotiate::NegotiateError;
 use crate::negotiate::NegotiateToken;
 use crate::negotiate::Negotiated;
 
-/// Most tokens in one call: an authenticator can mean one, and each costs a cryptographic check elsewhere.
+/// The most tokens of one call. An authenticator needs one, and each costs the acceptor a cryptographic check.
 pub(super) const MAX_TOKENS: usize = 4;
 
-/// Longest name of an acceptor that is remembered.
+/// The longest name of an acceptor that is remembered, in bytes.
 const MAX_NAME: usize = 64;
 
 impl negotiate::Host for State {
@@ -40,7 +40,7 @@ impl negotiate::Host for State {
     }
 }
 
-/// How it ended, in a word for the audit line.
+/// The result in a word for the audit log.
 const fn word(result: &Result<Accepted, Failure>) -> &'static str {
     match result {
         Ok(_) => "accepted",
@@ -55,7 +55,7 @@ impl State {
     async fn negotiate(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Result<Accepted, Failure>> {
         let Some(negotiator) = self.negotiator.clone() else {
             return Ok(self.note(
-                "the acceptor that grants.negotiate names isn't there",
+                "the acceptor that grants.negotiate names doesn't exist",
                 Failure::Unavailable,
             ));
         };
@@ -100,9 +100,9 @@ impl State {
         })
     }
 
-    /// Tells the operator why; the plugin hears a word.
+    /// Logs the reason for the operator and returns the failure for the plugin.
     fn note(&self, why: &str, failure: Failure) -> Result<Accepted, Failure> {
-        // The text may quote what a client sent: nothing but visible ASCII goes on as it is.
+        // The text may quote the client, so everything but visible ASCII is replaced.
         let mut why: String = why.chars().map(visible).collect();
         why.truncate(MAX_REASON);
         let level = match failure {
@@ -118,5 +118,5 @@ const fn visible(c: char) -> char {
     if matches!(c, ' '..='~') { c } else { '?' }
 }
 
-/// In bytes.
+/// The longest reason that is logged, in bytes.
 const MAX_REASON: usize = 512;

@@ -1,4 +1,5 @@
-//! The questions of a plugin about its request, answered within its grants. Each is remembered with its answer.
+//! The host functions that read the request, within the plugin's grants. Each attribute that is read is remembered with its
+//! value.
 
 use http::HeaderName;
 use wasmtime::component::Resource;
@@ -12,10 +13,10 @@ use crate::decision::Asked;
 use crate::decision::Question;
 use crate::request::AuthRequest;
 
-/// More questions than an authenticator can mean; each one that is remembered costs the host memory.
+/// The most attributes that a call may read. Each one is remembered, which takes memory of the host.
 const MAX_QUESTIONS: usize = 256;
 
-/// Longest name of a header or cookie that is looked for. Whatever is longer is absent, and not remembered.
+/// The longest name of a header or cookie that is looked up, in bytes. Longer names appear absent and are not remembered.
 const MAX_NAME: usize = 256;
 
 type Handle = Resource<RequestHandle>;
@@ -50,7 +51,7 @@ impl types::HostRequest for State {
     }
 
     fn header(&mut self, _: Handle, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
-        // A name that no header can have is absent, like any other that wasn't sent.
+        // An invalid header name appears absent.
         let Some(name) = bounded(name).and_then(|name| HeaderName::try_from(name).ok()) else {
             return Ok(Vec::new());
         };
@@ -124,7 +125,7 @@ impl State {
         Ok(values)
     }
 
-    /// Notes a question with its answer, if it is the first of its kind.
+    /// Remembers an attribute with its value, unless it was read before.
     pub(super) fn remember(&mut self, question: Question, granted: bool, answer: Answer) -> wasmtime::Result<()> {
         if !self.asked.iter().any(|asked| asked.question == question) {
             if self.asked.len() == MAX_QUESTIONS {

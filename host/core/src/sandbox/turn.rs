@@ -1,5 +1,5 @@
-//! Turns on the processors. A call that has computed for a while goes on only in its turn, with all but one processor
-//! shared out in turns: however many plugins never end, a short call finds a processor within one epoch.
+//! Shares the processors fairly. A call that has computed for a while needs a permit to go on, and there is one permit less
+//! than processors: even if many plugins loop for ever, a short call gets a processor within one epoch.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
-/// How long a call may compute before it has to wait for its turn: far more than an authenticator in Rust needs.
+/// How long a call may compute before it needs a permit. An authenticator in Rust needs far less.
 const FREE: Duration = Duration::from_millis(10);
 
-/// The turns of an engine's calls.
+/// The permits for the long calls of an engine. A clone has the same permits.
 #[derive(Clone, Debug)]
 pub(crate) struct Turns(Arc<Semaphore>);
 
 impl Turns {
-    /// One processor stays free for short calls and for the server itself, where there is more than one.
+    /// One processor less than the machine has, but at least one: the rest stays free for short calls and the server.
     pub(crate) fn new() -> Self {
         let processors = available_parallelism().map_or(1, NonZero::get);
         Self(Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))))
     }
 }
 
-/// How much one call has computed, and its turn if it has one. A clone is of the same call.
+/// How long one call has computed, and its permit if it has one. A clone belongs to the same call.
 #[derive(Clone, Debug)]
 pub(crate) struct Turn {
     turns: Turns,
@@ -45,7 +45,7 @@ struct Spent {
 }
 
 impl Turn {
-    /// A call that starts to compute now.
+    /// Starts to measure a call.
     pub(super) fn start(turns: &Turns, deadline: Instant) -> Self {
         let spent = Spent {
             computed: Duration::ZERO,
@@ -59,7 +59,7 @@ impl Turn {
         }
     }
 
-    /// The call stops to compute: it waits for something, or gives way.
+    /// Ends the measurement and returns the permit: the call waits or yields.
     pub(super) fn rest(&self) {
         let mut spent = self.spent();
         let computed = spent.since.elapsed();
@@ -67,7 +67,8 @@ impl Turn {
         spent.turn = None;
     }
 
-    /// The call goes on, as soon as it may; at its deadline in any case, which then ends it.
+    /// Waits for a permit if the call needs one, and goes on with the measurement. At the deadline the call goes on without
+    /// a permit, and is stopped.
     pub(super) async fn resume(&self) {
         let turn = if self.spent().computed <= FREE {
             None
@@ -80,7 +81,7 @@ impl Turn {
         spent.turn = turn;
     }
 
-    /// Lets others go first, then goes on.
+    /// Lets other calls compute first.
     pub(super) async fn give_way(self) {
         self.rest();
         tokio::task::yield_now().await;
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_call_waits_for_its_turn_and_a_short_one_does_not() {
+    async fn a_long_call_waits_for_a_permit_and_a_short_one_does_not() {
         let turns = Turns(Arc::new(Semaphore::new(1)));
         let [first, second] = [call(&turns, FREE * 2), call(&turns, FREE * 2)];
         first.resume().await;
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_ends_gives_its_turn_back() {
+    async fn a_dropped_call_returns_its_permit() {
         let turns = Turns(Arc::new(Semaphore::new(1)));
         let first = call(&turns, FREE * 2);
         first.resume().await;
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_waits_past_the_deadline() {
+    async fn a_call_waits_until_its_deadline_at_most() {
         let turns = Turns(Arc::new(Semaphore::new(0)));
         let turn = Turn::start(&turns, Instant::now());
         turn.spent().computed = FREE * 2;

@@ -1,5 +1,5 @@
-//! The session cookie: its name and attributes, and how it is read from a request. Where TLS allows it has the `__Host-`
-//! prefix, so that no neighbour under the same domain can set it (RFC 6265bis, section 4.1.3.2).
+//! The session cookie: its name and attributes, and how it is read from a request. Over TLS its name has the prefix
+//! `__Host-`, so that other hosts of the same domain can't set it (RFC 6265bis, section 4.1.3.2).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::header;
 
-/// How the session cookie is set.
+/// The name and attributes of the session cookie.
 #[derive(Clone, Debug)]
 pub struct Options {
     name: String,
@@ -19,10 +19,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// A cookie of this name. `secure` says whether clients reach the gateway over TLS: then the cookie gets the
-    /// prefix `__Host-` and goes over TLS only. `max_age` bounds every session, whatever a plugin allows.
+    /// A cookie of this name. Set `secure` if clients use TLS: the name then gets the prefix `__Host-`, and browsers send
+    /// the cookie over TLS only. `max_age` is the longest lifetime of a session, even if a plugin allows a longer one.
     ///
-    /// `None` when the name isn't made of letters, digits, `-` and `_`.
+    /// Returns `None` if the name is empty or has characters other than ASCII letters, digits, `-` and `_`.
     pub fn new(name: &str, secure: bool, max_age: Duration) -> Option<Self> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if name.is_empty() || !name.chars().all(allowed) {
@@ -48,10 +48,10 @@ impl Options {
         self.max_age
     }
 
-    /// The value of the session cookie that a request carries. `None` if it carries none or several.
+    /// The value of the session cookie in a request's headers. Returns `None` if there is no such cookie, or several.
     pub(super) fn read(&self, headers: &HeaderMap) -> Option<String> {
         let fields = headers.get_all(header::COOKIE).iter();
-        // Each pair is read for itself: another cookie may hold bytes that are no text.
+        // Each pair is decoded separately, because another cookie may have a value that is not UTF-8.
         let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
         let mut own = pairs
             .filter_map(|pair| Cookie::parse(String::from_utf8_lossy(pair)).ok())

@@ -1,5 +1,5 @@
-//! Keys that seal cookies: AES-256-GCM, a random nonce each, bound to the cookie's name. The first key of a ring seals
-//! and every key opens, so a secret can be replaced without logging anybody out.
+//! The keys of session cookies. A cookie is sealed by AES-256-GCM with a random nonce and bound to its name; the first key
+//! of a ring seals and all keys open, so that a key can be replaced while its sessions stay valid.
 
 use std::fmt;
 
@@ -18,33 +18,33 @@ const KEY: usize = 32;
 const ID: usize = 4;
 const NONCE: usize = 12;
 
-/// Changes with the format, so that a cookie of another one is not even tried.
+/// The version of the format. A cookie of another version is not opened.
 const VERSION: u8 = 2;
 
-/// Longest text that is decoded; no cookie of ours is longer.
+/// The longest text that is decoded, in bytes. The gateway's own cookies are shorter.
 const MAX_TEXT: usize = 8 * 1024;
 
-/// 32 random bytes, written as 64 hexadecimal digits. The memory is overwritten when the key is dropped.
+/// A key of 32 random bytes, written as 64 hexadecimal digits. Its memory is overwritten when it is dropped.
 #[derive(Clone)]
 pub struct Key(Zeroizing<[u8; KEY]>);
 
 impl Key {
-    /// A fresh key from the system's random source.
+    /// Generates a key from the system's random source.
     ///
     /// # Errors
     ///
-    /// When the system has no randomness to give.
+    /// Returns an error if the system's random source fails.
     pub fn generate() -> Result<Self, KeyError> {
         let mut key = Zeroizing::new([0; KEY]);
         rand::fill(key.as_mut_slice()).map_err(|_| KeyError("the system's random source failed"))?;
         Ok(Self(key))
     }
 
-    /// Reads a key.
+    /// Parses a key.
     ///
     /// # Errors
     ///
-    /// When it isn't 64 hexadecimal digits, or all of its bytes are the same.
+    /// Returns an error if the text is not 64 hexadecimal digits, or if all bytes of the key are the same.
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
         let mut key = Zeroizing::new([0; KEY]);
         hex::decode_to_slice(text.trim(), key.as_mut_slice()).map_err(|_| {
@@ -58,7 +58,7 @@ impl Key {
         Ok(Self(key))
     }
 
-    /// The key as 64 hexadecimal digits: a secret.
+    /// The key as 64 hexadecimal digits. Treat the text as a secret.
     pub fn to_hex(&self) -> String {
         hex::encode(*self.0)
     }
@@ -70,7 +70,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Why there is no [`Key`].
+/// Why there is no [`Key`] or [`KeyRing`]. The text doesn't repeat the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeyError(&'static str);
 
@@ -82,7 +82,7 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {}
 
-/// Keys in use: the first seals, all open.
+/// The keys in use. The first one seals; all of them open.
 pub struct KeyRing(Vec<RingKey>);
 
 struct RingKey {
@@ -95,7 +95,7 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// Returns an error if there are no keys.
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<Self, KeyError> {
         let keys = keys.into_iter().map(|Key(key)| {
             let named = Zeroizing::new([b"portcullis key id".as_slice(), key.as_slice()].concat());
@@ -130,7 +130,7 @@ impl KeyRing {
         Some(BASE64_URL_SAFE_NO_PAD.encode(parts.concat()))
     }
 
-    /// Opens what some key of the ring sealed for a cookie of this name.
+    /// Opens bytes that one of the keys sealed for a cookie of this name.
     pub fn open(&self, cookie: &str, text: &[u8]) -> Option<Vec<u8>> {
         let bytes = BASE64_URL_SAFE_NO_PAD
             .decode(text.get(..text.len().min(MAX_TEXT))?)
@@ -158,8 +158,8 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// What is authenticated beside the text. The name comes last and all before it has a fixed length, so that no two
-/// bindings are spelled alike.
+/// The associated data of a cookie. The name comes last, after fields of fixed length, so that different cookies never have
+/// the same associated data.
 fn bind(cookie: &str, id: &[u8; ID]) -> Vec<u8> {
     [b"portcullis session".as_slice(), &[VERSION], id, cookie.as_bytes()].concat()
 }
@@ -183,9 +183,9 @@ mod tests {
         assert!(ring(&[&old]).open("c", sealed.as_bytes()).is_none());
     }
 
-    /// Sealed by an earlier release: an upgrade logs nobody out.
+    /// The cookie was sealed by an earlier release: sessions stay valid across an upgrade.
     #[test]
-    fn the_format_stays() {
+    fn a_cookie_of_an_earlier_release_opens() {
         let key = Key::from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f").unwrap();
         let sealed = b"AqQg47tkZWZnaGlqa2xtbm87fq0VEIY4WX2BaDm7NDf6SYp_r7YnXg";
         assert_eq!(ring(&[&key]).open("c", sealed).as_deref(), Some(&b"session"[..]));
