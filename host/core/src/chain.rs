@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header;
 
 use crate::authenticator::Authenticator;
-use crate::authenticator::Ending;
+use crate::authenticator::Next;
 use crate::decision::Challenge;
 use crate::decision::Decision;
 use crate::decision::Outcome;
@@ -33,11 +33,11 @@ impl Chain {
         let mut challenges = Vec::new();
         let mut steps = Vec::with_capacity(self.0.len());
         for authenticator in self.0.iter() {
-            let said = authenticator.ask(request).await;
-            steps.push(said.step);
-            match said.ending {
-                Ending::Next(challenge) => challenges.extend(challenge),
-                Ending::Done(outcome) => {
+            let outcome = authenticator.ask(request).await;
+            steps.push(outcome.step);
+            match outcome.next {
+                Next::Continue(challenge) => challenges.extend(challenge),
+                Next::Stop(outcome) => {
                     return Decision {
                         outcome: with_challenges(outcome, challenges),
                         steps,

@@ -14,7 +14,7 @@ use http::StatusCode;
 use portcullis::Chain;
 use portcullis::Limits;
 use portcullis::Outcome;
-use portcullis::decision::Question;
+use portcullis::decision::Attribute;
 use serde_json::json;
 
 use self::common::basic;
@@ -86,12 +86,12 @@ async fn a_decision_names_the_attributes_that_were_read() {
     let [step] = decision.steps.as_slice() else {
         panic!("{:?}", decision.steps)
     };
-    let asked: Vec<_> = step
-        .asked
+    let reads: Vec<_> = step
+        .reads
         .iter()
-        .map(|asked| (&asked.question, asked.granted, asked.answer.count()))
+        .map(|read| (&read.attribute, read.granted, read.value.count()))
         .collect();
-    assert_eq!(asked, [(&Question::Header("authorization".into()), true, 1)]);
+    assert_eq!(reads, [(&Attribute::Header("authorization".into()), true, 1)]);
     assert!(
         !format!("{decision:?}").contains("YWxpY2U6"),
         "the debug output shows a credential"

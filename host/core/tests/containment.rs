@@ -68,9 +68,9 @@ fn failure(decision: &Decision) -> Option<&str> {
     }
 }
 
-fn questions(decision: &Decision) -> Vec<String> {
-    let asked = decision.steps.iter().flat_map(|step| &step.asked);
-    asked.map(|asked| asked.question.to_string()).collect()
+fn attributes(decision: &Decision) -> Vec<String> {
+    let reads = decision.steps.iter().flat_map(|step| &step.reads);
+    reads.map(|read| read.attribute.to_string()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,7 +83,7 @@ async fn whatever_a_plugin_does_is_a_503_for_its_request_alone() {
         let failed = failure(&bad).unwrap_or_else(|| panic!("{told}: {bad:?}"));
         assert!(failed.contains(why), "{told}: {failed}");
         assert_eq!(
-            questions(&bad),
+            attributes(&bad),
             ["header x-do"],
             "{told}: the attributes that it read before it failed are known"
         );

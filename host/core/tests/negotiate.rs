@@ -29,7 +29,7 @@ use portcullis::Negotiated;
 use portcullis::Negotiator;
 use portcullis::Outcome;
 use portcullis::Refusal;
-use portcullis::decision::Question;
+use portcullis::decision::Attribute;
 use portcullis::decision::Verdict;
 use serde_json::json;
 
@@ -38,11 +38,11 @@ use self::common::request;
 
 /// Accepts each token as proof of the name in it, and records the channel bindings.
 #[derive(Debug, Default)]
-struct Believer {
+struct Trusting {
     bindings: Mutex<Vec<Option<Bytes>>>,
 }
 
-impl Negotiator for Believer {
+impl Negotiator for Trusting {
     fn accept(&self, token: NegotiateToken) -> NegotiateFuture<'_> {
         assert!(
             !format!("{token:?}").contains("alice"),
@@ -91,23 +91,20 @@ fn token(token: &str) -> Arc<AuthRequest> {
 }
 
 /// Whether the acceptor was granted, and the result that is recorded.
-fn asked(decision: &Decision) -> Option<(bool, String)> {
-    let asked = decision.steps[0].asked.iter();
-    let mut asked = asked.filter(|asked| asked.question == Question::Negotiate("http".to_owned()));
-    let asked = asked.next()?;
+fn recorded(decision: &Decision) -> Option<(bool, String)> {
+    let reads = decision.steps[0].reads.iter();
+    let mut reads = reads.filter(|read| read.attribute == Attribute::Negotiate("http".to_owned()));
+    let read = reads.next()?;
     assert!(
-        !asked.question.is_repeatable(),
+        !read.attribute.is_repeatable(),
         "a token says nothing about other requests"
     );
-    Some((
-        asked.granted,
-        String::from_utf8(asked.answer.values().concat()).unwrap(),
-    ))
+    Some((read.granted, String::from_utf8(read.value.values().concat()).unwrap()))
 }
 
 #[tokio::test]
 async fn the_granted_acceptor_is_called_and_its_result_is_recorded() {
-    let chain = kerberos(Some("http"), Some(Arc::new(Believer::default()))).await;
+    let chain = kerberos(Some("http"), Some(Arc::new(Trusting::default()))).await;
     for (told, word, unavailable) in [
         ("bad", "rejected", false),
         ("legs", "needs-another-leg", false),
@@ -122,10 +119,10 @@ async fn the_granted_acceptor_is_called_and_its_result_is_recorded() {
             unavailable,
             "{decision:?}"
         );
-        assert_eq!(asked(&decision), Some((true, word.to_owned())));
+        assert_eq!(recorded(&decision), Some((true, word.to_owned())));
     }
     let decision = chain.decide(&token("alice")).await;
-    assert_eq!(asked(&decision), Some((true, "accepted".to_owned())));
+    assert_eq!(recorded(&decision), Some((true, "accepted".to_owned())));
     let Outcome::Grant(alice) = decision.outcome else {
         panic!("{decision:?}")
     };
@@ -137,23 +134,23 @@ async fn the_granted_acceptor_is_called_and_its_result_is_recorded() {
 #[tokio::test]
 async fn without_a_grant_no_acceptor_is_called() {
     for granted in [None, Some("other")] {
-        let believer = Arc::new(Believer::default());
-        let chain = kerberos(granted, Some(Arc::clone(&believer) as _)).await;
+        let trusting = Arc::new(Trusting::default());
+        let chain = kerberos(granted, Some(Arc::clone(&trusting) as _)).await;
         let decision = chain.decide(&token("alice")).await;
         assert!(
             matches!(decision.outcome, Outcome::Refuse(Refusal::Unavailable { .. })),
             "{decision:?}"
         );
-        assert_eq!(asked(&decision), Some((false, "denied".to_owned())));
-        assert!(believer.bindings.lock().unwrap().is_empty());
+        assert_eq!(recorded(&decision), Some((false, "denied".to_owned())));
+        assert!(trusting.bindings.lock().unwrap().is_empty());
     }
     let decision = kerberos(Some("http"), None).await.decide(&token("alice")).await;
-    assert_eq!(asked(&decision), Some((true, "unavailable".to_owned())));
+    assert_eq!(recorded(&decision), Some((true, "unavailable".to_owned())));
 }
 
 #[tokio::test]
 async fn a_call_ends_at_its_deadline_if_the_acceptor_hangs() {
-    let chain = kerberos(Some("http"), Some(Arc::new(Believer::default()))).await;
+    let chain = kerberos(Some("http"), Some(Arc::new(Trusting::default()))).await;
     let decision = chain.decide(&token("hang")).await;
     assert!(
         matches!(&decision.steps[0].verdict, Verdict::Fail(why) if why.contains("deadline")),
@@ -165,12 +162,12 @@ async fn a_call_ends_at_its_deadline_if_the_acceptor_hangs() {
 
 #[tokio::test]
 async fn the_channel_binding_of_the_connection_goes_with_the_token() {
-    let believer = Arc::new(Believer::default());
-    let chain = kerberos(Some("http"), Some(Arc::clone(&believer) as _)).await;
+    let trusting = Arc::new(Trusting::default());
+    let chain = kerberos(Some("http"), Some(Arc::clone(&trusting) as _)).await;
     let binding = Bytes::from_static(b"tls-server-end-point:hash");
     let mut over_tls = Arc::unwrap_or_clone(token("alice"));
     over_tls.channel_binding = Some(binding.clone());
     chain.decide(&Arc::new(over_tls)).await;
     chain.decide(&token("alice")).await;
-    assert_eq!(*believer.bindings.lock().unwrap(), [Some(binding), None]);
+    assert_eq!(*trusting.bindings.lock().unwrap(), [Some(binding), None]);
 }

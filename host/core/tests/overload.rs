@@ -51,7 +51,7 @@ async fn wait_until_served(chain: &Chain, client: &str) {
 }
 
 fn was_turned_away(decision: &Decision) -> bool {
-    matches!(&decision.steps[..], [step] if matches!(step.verdict, Verdict::TurnedAway(_)) && step.asked.is_empty())
+    matches!(&decision.steps[..], [step] if matches!(step.verdict, Verdict::TurnedAway(_)) && step.reads.is_empty())
 }
 
 #[tokio::test]

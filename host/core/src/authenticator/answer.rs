@@ -49,7 +49,7 @@ const FORBIDDEN: &[&str] = &[
 
 /// What follows after one authenticator.
 #[derive(Debug)]
-pub(crate) enum Ending {
+pub(crate) enum Next {
     /// The next authenticator is called. The challenge is for the client if all of them pass.
     Next(Option<Challenge>),
     /// The chain ends with this outcome.
@@ -59,14 +59,14 @@ pub(crate) enum Ending {
 pub(super) fn read(
     authenticator: &Authenticator,
     result: Result<types::Grant, types::Refusal>,
-) -> Result<(Ending, Verdict), PluginError> {
+) -> Result<(Next, Verdict), PluginError> {
     let (outcome, verdict) = match result {
         Ok(grant) => {
             let authenticated = granted(authenticator, grant)?;
             let user = authenticated.identity().name().to_owned();
             (Outcome::Grant(authenticated), Verdict::Grant { user })
         }
-        Err(types::Refusal::NotMine(offer)) => return Ok((Ending::Next(challenge(offer)?), Verdict::Pass)),
+        Err(types::Refusal::NotMine(offer)) => return Ok((Next::Continue(challenge(offer)?), Verdict::Pass)),
         Err(types::Refusal::Unauthenticated((why, offer))) => {
             let challenges = challenge(offer)?.into_iter().collect();
             let refusal = Refusal::Unauthenticated {
@@ -92,7 +92,7 @@ pub(super) fn read(
             Verdict::Unavailable(bounded(&why)),
         ),
     };
-    Ok((Ending::Done(outcome), verdict))
+    Ok((Next::Stop(outcome), verdict))
 }
 
 fn granted(authenticator: &Authenticator, grant: types::Grant) -> Result<Authenticated, PluginError> {

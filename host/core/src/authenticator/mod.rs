@@ -20,7 +20,7 @@ use crate::plugin::TurnedAway;
 use crate::request::AuthRequest;
 use crate::sandbox::PluginError;
 
-pub(crate) use self::answer::Ending;
+pub(crate) use self::answer::Next;
 pub use self::builder::AuthenticatorBuilder;
 
 /// A component that is configured to authenticate requests. A clone is the same authenticator.
@@ -28,8 +28,8 @@ pub use self::builder::AuthenticatorBuilder;
 pub struct Authenticator(ConfiguredPlugin);
 
 /// The result of one authenticator for one request.
-pub(crate) struct Said {
-    pub(crate) ending: Ending,
+pub(crate) struct CallOutcome {
+    pub(crate) next: Next,
     pub(crate) step: Step,
 }
 
@@ -66,26 +66,26 @@ impl Authenticator {
     }
 
     /// Authenticates one request. The call runs to completion even if this future is dropped.
-    pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> Said {
+    pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> CallOutcome {
         let start = Instant::now();
         let this = self.clone();
         let called = self
             .0
             .call(request, move |answered| answer::read(&this, answered))
             .await;
-        let ((ending, verdict), asked, denied) = match called {
-            Ok(Call { result, asked, denied }) => (result.unwrap_or_else(|error| failed(&error)), asked, denied),
+        let ((next, verdict), reads, denied) = match called {
+            Ok(Call { result, reads, denied }) => (result.unwrap_or_else(|error| failed(&error)), reads, denied),
             Err(why) => (turned_away(why), Vec::new(), 0),
         };
         let step = Step {
             authenticator: Arc::clone(self.0.name()),
             verdict,
-            asked,
+            reads,
             denied,
             elapsed: start.elapsed(),
         };
-        self.0.meters().asked(&step);
-        Said { ending, step }
+        self.0.meters().record(&step);
+        CallOutcome { next, step }
     }
 }
 
@@ -98,12 +98,12 @@ impl std::fmt::Debug for Authenticator {
     }
 }
 
-fn failed(error: &PluginError) -> (Ending, Verdict) {
+fn failed(error: &PluginError) -> (Next, Verdict) {
     let outcome = Outcome::Refuse(Refusal::Unavailable { retry_after: None });
-    (Ending::Done(outcome), Verdict::Fail(error.to_string()))
+    (Next::Stop(outcome), Verdict::Fail(error.to_string()))
 }
 
-fn turned_away(why: TurnedAway) -> (Ending, Verdict) {
+fn turned_away(why: TurnedAway) -> (Next, Verdict) {
     let retry_after = why.retry_after();
     let refusal = match why {
         TurnedAway::Rate(_) => Refusal::TooManyRequests { retry_after },
@@ -111,6 +111,6 @@ fn turned_away(why: TurnedAway) -> (Ending, Verdict) {
             retry_after: Some(retry_after),
         },
     };
-    let ending = Ending::Done(Outcome::Refuse(refusal));
-    (ending, Verdict::TurnedAway(why.to_string()))
+    let next = Next::Stop(Outcome::Refuse(refusal));
+    (next, Verdict::TurnedAway(why.to_string()))
 }

@@ -6,10 +6,10 @@
 use wasmtime::component::Component;
 
 use super::digest::Digest;
-use crate::engine::Shared;
+use crate::engine::Inner;
 
 /// Compiles a component, or loads its machine code from the cache.
-pub(super) fn compile(engine: &Shared, digest: &Digest, wasm: &[u8]) -> wasmtime::Result<Component> {
+pub(super) fn compile(engine: &Inner, digest: &Digest, wasm: &[u8]) -> wasmtime::Result<Component> {
     let Some(cache) = &engine.cache else {
         return Component::from_binary(&engine.runtime.wasmtime, wasm);
     };

@@ -10,10 +10,10 @@ use self::compile::compile;
 use self::inspect::Inspection;
 use crate::contract::PluginPre;
 use crate::engine::Engine;
+use crate::sandbox::HostState;
 use crate::sandbox::Instance;
+use crate::sandbox::InstanceConfig;
 use crate::sandbox::PluginError;
-use crate::sandbox::State;
-use crate::sandbox::Surroundings;
 
 pub use self::digest::Digest;
 pub use self::digest::DigestError;
@@ -24,7 +24,7 @@ pub use self::inspect::LoadError;
 #[derive(Clone)]
 pub struct Component {
     engine: Engine,
-    pre: PluginPre<State>,
+    pre: PluginPre<HostState>,
     digest: Digest,
     size: usize,
     contract: String,
@@ -96,8 +96,8 @@ impl Component {
     }
 
     /// Starts an instance, which is not configured yet. Its deadline starts now.
-    pub(crate) async fn start(&self, surroundings: &Surroundings) -> Result<Instance, PluginError> {
-        Instance::start(&self.engine.shared().runtime, &self.pre, surroundings).await
+    pub(crate) async fn start(&self, config: &InstanceConfig) -> Result<Instance, PluginError> {
+        Instance::start(&self.engine.shared().runtime, &self.pre, config).await
     }
 }
 

@@ -1,9 +1,9 @@
 //! The decision about one request: whether it is authenticated and as which user. It tells the server how to respond, and
 //! the operator what each authenticator read and returned.
 
+mod attribute;
 mod challenge;
 mod identity;
-mod question;
 mod response;
 
 use std::fmt;
@@ -14,6 +14,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::StatusCode;
 
+pub use attribute::Attribute;
+pub use attribute::AttributeRead;
+pub use attribute::AttributeValue;
 pub use challenge::Challenge;
 pub use identity::Claims;
 pub use identity::Identity;
@@ -23,9 +26,6 @@ pub use identity::MAX_GROUPS;
 pub use identity::MAX_IDENTITY;
 pub use identity::MAX_NAME;
 pub use identity::UnusableIdentity;
-pub use question::Answer;
-pub use question::Asked;
-pub use question::Question;
 
 /// The outcome for one request, and one step for each authenticator that was called.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ pub struct Step {
     /// The result.
     pub verdict: Verdict,
     /// The attributes of the request that it read, in order, each once.
-    pub asked: Vec<Asked>,
+    pub reads: Vec<AttributeRead>,
     /// How many of its requests to other servers were denied because no grant covers them. A request to a granted name that
     /// resolves to a forbidden address is not counted.
     pub denied: u32,

@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 
 /// The class of an address (RFC 6890 and IANA's special-purpose address registries).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum AddressKind {
     /// This machine or a private network: loopback, private (RFC 1918), unique-local (RFC 4193).
     Private,
     /// A global address on the internet.
@@ -17,7 +17,7 @@ pub(super) enum Kind {
     Special,
 }
 
-impl Kind {
+impl AddressKind {
     pub(super) fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(v4) => Self::of_v4(v4),
@@ -83,16 +83,16 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
-    fn assert_all(kind: Kind, addresses: &[&str]) {
+    fn assert_all(kind: AddressKind, addresses: &[&str]) {
         for text in addresses {
-            assert_eq!(Kind::of(text.parse().unwrap()), kind, "{text}");
+            assert_eq!(AddressKind::of(text.parse().unwrap()), kind, "{text}");
         }
     }
 
     #[test]
     fn special_addresses_are_recognised_in_every_spelling() {
         assert_all(
-            Kind::Special,
+            AddressKind::Special,
             &[
                 "0.0.0.0",
                 "0.1.2.3",
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn loopback_and_private_networks_are_private() {
         assert_all(
-            Kind::Private,
+            AddressKind::Private,
             &[
                 "10.0.0.1",
                 "127.0.0.1",
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn global_addresses_are_public() {
         assert_all(
-            Kind::Public,
+            AddressKind::Public,
             &[
                 "1.1.1.1",
                 "100.128.0.1",

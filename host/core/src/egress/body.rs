@@ -36,7 +36,7 @@ pub(super) async fn taken_in(body: WasiBody) -> Result<Bytes, Error> {
 }
 
 /// The start of a response's body.
-pub(super) enum Beginning {
+pub(super) enum BodyStart {
     /// These bytes, and more that was not read.
     Part(Bytes),
     /// The complete body.
@@ -44,20 +44,20 @@ pub(super) enum Beginning {
 }
 
 /// Reads a body until it ends or exceeds `limit` bytes.
-pub(super) async fn beginning(body: &mut Incoming, limit: usize) -> Result<Beginning, hyper::Error> {
+pub(super) async fn body_start(body: &mut Incoming, limit: usize) -> Result<BodyStart, hyper::Error> {
     let mut read = BytesMut::new();
     if body.size_hint().lower() > limit as u64 {
-        return Ok(Beginning::Part(Bytes::new()));
+        return Ok(BodyStart::Part(Bytes::new()));
     }
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
             read.extend_from_slice(&data);
         }
         if read.len() > limit {
-            return Ok(Beginning::Part(read.freeze()));
+            return Ok(BodyStart::Part(read.freeze()));
         }
     }
-    Ok(Beginning::Whole(read.freeze()))
+    Ok(BodyStart::Whole(read.freeze()))
 }
 
 /// A response body that is streamed from the server and fails if it exceeds its bounds. It holds one of the authenticator's
@@ -67,18 +67,18 @@ pub(super) struct Bounded {
     rest: Incoming,
     left: usize,
     end: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Bounded {
     /// `begun` was already read; the body must be complete at `deadline`.
-    pub(super) fn new(begun: Bytes, rest: Incoming, deadline: Instant, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(begun: Bytes, rest: Incoming, deadline: Instant, permit: OwnedSemaphorePermit) -> Self {
         Self {
             begun: (!begun.is_empty()).then_some(begun),
             rest,
             left: MAX_RESPONSE,
             end: Box::pin(sleep_until(deadline)),
-            _place: place,
+            _permit: permit,
         }
     }
 }

@@ -9,7 +9,7 @@ use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::WasiHttpHooks;
 
 use super::Egress;
-use super::counters::Ending;
+use super::counters::SendOutcome;
 use crate::plugin_log::LogLines;
 
 /// The most requests of one call.
@@ -48,7 +48,7 @@ impl CallEgress {
     /// resolved.
     fn admit(&mut self, request: &Request<WasiBody>) -> Result<(), Error> {
         let Some(left) = self.left.checked_sub(1) else {
-            self.egress.count(Ending::Limited);
+            self.egress.count(SendOutcome::Limited);
             return Err(Error::ConnectionLimitReached);
         };
         self.left = left;
@@ -56,7 +56,7 @@ impl CallEgress {
             return Ok(());
         };
         self.denied += 1;
-        self.egress.count(Ending::Denied);
+        self.egress.count(SendOutcome::Denied);
         self.log.warn(&line);
         Err(error)
     }

@@ -7,7 +7,7 @@ const NAME: &str = "portcullis_outbound_requests_total";
 
 /// The outcome of one request of a plugin.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Ending {
+pub(super) enum SendOutcome {
     /// No grant covers it, or its host resolves to forbidden addresses only.
     Denied,
     /// There was no response.
@@ -68,16 +68,16 @@ impl Counters {
         }
     }
 
-    pub(super) fn count(&self, ending: Ending) {
-        let counter = match ending {
-            Ending::Denied => &self.denied,
-            Ending::Failed => &self.failed,
-            Ending::Hit => &self.hit,
-            Ending::Limited => &self.limited,
-            Ending::Revalidated => &self.revalidated,
-            Ending::Sent => &self.sent,
-            Ending::Shared => &self.shared,
-            Ending::Stale => &self.stale,
+    pub(super) fn count(&self, outcome: SendOutcome) {
+        let counter = match outcome {
+            SendOutcome::Denied => &self.denied,
+            SendOutcome::Failed => &self.failed,
+            SendOutcome::Hit => &self.hit,
+            SendOutcome::Limited => &self.limited,
+            SendOutcome::Revalidated => &self.revalidated,
+            SendOutcome::Sent => &self.sent,
+            SendOutcome::Shared => &self.shared,
+            SendOutcome::Stale => &self.stale,
         };
         counter.increment(1);
     }

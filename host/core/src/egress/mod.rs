@@ -3,14 +3,14 @@
 //! one authenticator and are never shared with another.
 
 mod address;
-mod answer;
 mod body;
+mod buffered;
 mod call;
+mod coalesce;
 mod counters;
 mod directives;
 mod exchange;
 mod failure;
-mod flight;
 mod key;
 mod outbound;
 mod permit;
@@ -25,10 +25,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use self::coalesce::Coalescer;
 use self::counters::Counters;
-use self::counters::Ending;
-use self::exchange::Landed;
-use self::flight::Flights;
+use self::counters::SendOutcome;
+use self::exchange::ExchangeOutcome;
 use self::pool::Pool;
 use self::resolver::Lookup;
 use self::resolver::Resolver;
@@ -40,22 +40,22 @@ pub use self::outbound::Outbound;
 pub use self::outbound::OutboundError;
 
 /// The most requests of one authenticator that may be in flight.
-const MAX_PLACES: usize = 64;
+const MAX_IN_FLIGHT: usize = 64;
 
 /// The longest time for an exchange, from the search for a connection to the last byte.
 const EXCHANGE: Duration = Duration::from_secs(30);
 
 /// The outbound side of one authenticator. A clone is the same side.
 #[derive(Clone)]
-pub(crate) struct Egress(Arc<Shared>);
+pub(crate) struct Egress(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     counters: Counters,
     exchange: Duration,
-    flights: Flights<Landed>,
+    coalescer: Coalescer<ExchangeOutcome>,
     grants: Arc<Grants>,
     outbound: Outbound,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     pool: Pool,
     store: Store,
 }
@@ -100,20 +100,20 @@ impl Egress {
         tls: Option<&Arc<rustls::ClientConfig>>,
     ) -> Self {
         let resolver = Resolver::new(lookup, grants.private);
-        Self(Arc::new(Shared {
+        Self(Arc::new(Inner {
             counters,
             exchange,
-            flights: Flights::new(),
+            coalescer: Coalescer::new(),
             pool: pool::new(resolver, outbound.tls.as_ref().or(tls)),
             grants,
             outbound,
-            places: Arc::new(Semaphore::new(MAX_PLACES)),
+            permits: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             store: Store::new(),
         }))
     }
 
-    fn count(&self, ending: Ending) {
-        self.0.counters.count(ending);
+    fn count(&self, outcome: SendOutcome) {
+        self.0.counters.count(outcome);
     }
 }
 

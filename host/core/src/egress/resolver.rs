@@ -15,14 +15,14 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
 use tower::Service;
 
-use super::address::Kind;
+use super::address::AddressKind;
 
 /// The most concurrent look-ups of one authenticator. A look-up blocks a thread until the system's resolver answers, even
 /// after the call has ended, and the whole process shares these threads.
 const MAX_LOOK_UPS: usize = 8;
 
 /// The longest time for a look-up.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 type Found = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
@@ -44,15 +44,15 @@ impl Resolver {
 
     /// The system's resolver. Each returned function has its own limit on concurrent look-ups.
     pub(super) fn system() -> Lookup {
-        let places = Arc::new(Semaphore::new(MAX_LOOK_UPS));
+        let permits = Arc::new(Semaphore::new(MAX_LOOK_UPS));
         Arc::new(move |name| {
-            let places = Arc::clone(&places);
+            let permits = Arc::clone(&permits);
             Box::pin(async move {
-                let place = places.acquire_owned().await.map_err(io::Error::other)?;
+                let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
                 // In a task of its own, so that the permit is held as long as the thread is blocked.
                 let found = tokio::spawn(async move {
                     let found = tokio::net::lookup_host((name, 0)).await?.collect();
-                    drop(place);
+                    drop(permit);
                     io::Result::Ok(found)
                 });
                 found.await?
@@ -73,16 +73,16 @@ impl Service<Name> for Resolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let (found, private) = ((self.lookup)(name.as_str().to_owned()), self.private);
         Box::pin(async move {
-            let found = tokio::time::timeout(PATIENCE, found).await??;
-            let kinds = Vec::from_iter(found.iter().map(|found| Kind::of(found.ip())));
-            let allowed = |kind: Kind| kind == Kind::Public || (private && kind == Kind::Private);
+            let found = tokio::time::timeout(TIMEOUT, found).await??;
+            let kinds = Vec::from_iter(found.iter().map(|found| AddressKind::of(found.ip())));
+            let allowed = |kind: AddressKind| kind == AddressKind::Public || (private && kind == AddressKind::Private);
             let dialled = Vec::from_iter(
                 std::iter::zip(&found, &kinds)
                     .filter(|(_, kind)| allowed(**kind))
                     .map(|(found, _)| *found),
             );
             if dialled.is_empty() && !found.is_empty() {
-                let only_private = kinds.iter().all(|kind| *kind == Kind::Private);
+                let only_private = kinds.iter().all(|kind| *kind == AddressKind::Private);
                 return Err(io::Error::new(
                     io::ErrorKind::PermissionDenied,
                     Prohibited { only_private },

@@ -14,13 +14,13 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::Egress;
 use super::body;
-use super::counters::Ending;
+use super::counters::SendOutcome;
 use super::directives;
-use super::exchange::Landed;
+use super::exchange::ExchangeOutcome;
 use super::failure::Failure;
 use super::key::Key;
 use super::permit::server;
-use super::stored::Use;
+use super::stored::Freshness;
 use crate::plugin_log::LogLines;
 
 impl Egress {
@@ -39,30 +39,30 @@ impl Egress {
         let body = match body::taken_in(body).await {
             Ok(body) => body,
             Err(error) => {
-                self.count(Ending::Failed);
+                self.count(SendOutcome::Failed);
                 return Err(error);
             }
         };
         let request = Request::from_parts(head, Full::new(body.clone()));
-        let patience = options
+        let timeout = options
             .and_then(|options| options.first_byte_timeout)
             .unwrap_or(self.0.exchange);
         let result = if body.is_empty() && may_be_shared(&request) {
-            self.get(request, patience).await
+            self.get(request, timeout).await
         } else {
-            self.exchange(request, patience).await
+            self.exchange(request, timeout).await
         };
         let failure = match result {
-            Ok((response, ending)) => {
-                self.count(ending);
+            Ok((response, outcome)) => {
+                self.count(outcome);
                 return Ok(response);
             }
             Err(failure) => failure,
         };
         self.count(match failure {
-            Failure::Limited => Ending::Limited,
-            Failure::Prohibited(_) => Ending::Denied,
-            _ => Ending::Failed,
+            Failure::Limited => SendOutcome::Limited,
+            Failure::Prohibited(_) => SendOutcome::Denied,
+            _ => SendOutcome::Failed,
         });
         if let Some(line) = failure.line(&server) {
             log.warn(&line);
@@ -74,50 +74,54 @@ impl Egress {
     async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
-        patience: Duration,
-    ) -> Result<(Response<WasiBody>, Ending), Failure> {
+        timeout: Duration,
+    ) -> Result<(Response<WasiBody>, SendOutcome), Failure> {
         let changes = (!request.method().is_safe()).then(|| request.uri().clone());
-        let response = self.pass(request, patience).await?;
+        let response = self.pass(request, timeout).await?;
         if let Some(uri) =
             changes.filter(|_| !response.status().is_client_error() && !response.status().is_server_error())
         {
             self.0.store.forget(&uri);
         }
-        Ok((response, Ending::Sent))
+        Ok((response, SendOutcome::Sent))
     }
 
     /// A stored response, or the response of an exchange that identical requests share.
     async fn get(
         &self,
         request: Request<Full<Bytes>>,
-        patience: Duration,
-    ) -> Result<(Response<WasiBody>, Ending), Failure> {
+        timeout: Duration,
+    ) -> Result<(Response<WasiBody>, SendOutcome), Failure> {
         let key = Key::of_answer(&request);
         let stored = self.0.store.get(&key);
         match stored.map(|stored| stored.satisfies(&request, self.0.outbound.refresh_floor)) {
-            Some(Use::Fresh(answer)) => return Ok((answer.into_response(), Ending::Hit)),
-            Some(Use::Stale(answer)) => return Ok((answer.into_response(), Ending::Stale)),
-            Some(Use::Validate(_)) | None => {}
+            Some(Freshness::Fresh(answer)) => return Ok((answer.into_response(), SendOutcome::Hit)),
+            Some(Freshness::Stale(answer)) => return Ok((answer.into_response(), SendOutcome::Stale)),
+            Some(Freshness::Validate(_)) | None => {}
         }
-        let (flight, leads) = self
+        let (pending, leads) = self
             .0
-            .flights
+            .exchanges
             .join(Key::of_exchange(&request), || self.clone().fetch(request.clone(), key));
-        let landed = tokio::time::timeout(patience, flight).await;
-        let landed = landed.map_err(|_| Failure::Timeout)?;
-        match landed.as_deref() {
-            Ok(Landed::Answer(answer, ending)) => {
-                let fetched = matches!(ending, Ending::Sent | Ending::Revalidated);
-                let ending = if fetched && !leads { Ending::Shared } else { *ending };
-                Ok((answer.clone().into_response(), ending))
+        let exchanged = tokio::time::timeout(timeout, pending).await;
+        let exchanged = exchanged.map_err(|_| Failure::Timeout)?;
+        match exchanged.as_deref() {
+            Ok(ExchangeOutcome::Response(answer, outcome)) => {
+                let fetched = matches!(outcome, SendOutcome::Sent | SendOutcome::Revalidated);
+                let outcome = if fetched && !leads {
+                    SendOutcome::Shared
+                } else {
+                    *outcome
+                };
+                Ok((answer.clone().into_response(), outcome))
             }
-            Ok(Landed::Failure(failure)) => Err(failure.clone()),
-            Ok(Landed::Single(single)) => match Landed::take(single) {
-                Some(response) => Ok((response, Ending::Sent)),
-                None => self.exchange(request, patience).await,
+            Ok(ExchangeOutcome::Failure(failure)) => Err(failure.clone()),
+            Ok(ExchangeOutcome::Single(single)) => match ExchangeOutcome::take(single) {
+                Some(response) => Ok((response, SendOutcome::Sent)),
+                None => self.exchange(request, timeout).await,
             },
             // The exchange's task panicked, so this request makes an exchange of its own.
-            Err(_) => self.exchange(request, patience).await,
+            Err(_) => self.exchange(request, timeout).await,
         }
     }
 }

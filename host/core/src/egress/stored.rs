@@ -16,7 +16,7 @@ use http_cache_semantics::BeforeRequest;
 use http_cache_semantics::CacheOptions;
 use http_cache_semantics::CachePolicy;
 
-use super::answer::Answer;
+use super::buffered::BufferedResponse;
 use super::directives::has;
 use super::directives::insists;
 use super::directives::plain;
@@ -27,7 +27,7 @@ const MAX_STALE: Duration = Duration::from_secs(3600);
 
 /// A stored response.
 pub(super) struct Stored {
-    answer: Answer,
+    answer: BufferedResponse,
     policy: CachePolicy,
     /// When the server last sent or confirmed it, as a date for the caching rules.
     date: SystemTime,
@@ -39,18 +39,18 @@ pub(super) struct Stored {
 }
 
 /// How a stored response can be used for a request.
-pub(super) enum Use {
+pub(super) enum Freshness {
     /// It is fresh.
-    Fresh(Answer),
+    Fresh(BufferedResponse),
     /// It is stale, but the server failed recently, and it may be used instead.
-    Stale(Answer),
+    Stale(BufferedResponse),
     /// A request must be sent, with these conditional headers if there are any.
     Validate(HeaderMap),
 }
 
 impl Stored {
     /// A response that may be stored. Returns `None` if it may not be stored or could never be used.
-    pub(super) fn new<B>(request: &Request<B>, answer: Answer) -> Option<Self> {
+    pub(super) fn new<B>(request: &Request<B>, answer: BufferedResponse) -> Option<Self> {
         let date = SystemTime::now();
         let (asked, mut answered) = (plain_request(request), http::Response::new(()));
         *answered.status_mut() = answer.status;
@@ -75,14 +75,14 @@ impl Stored {
 
     /// How this can be used for a request with the same URI and headers. The request's directives for a newer response are
     /// ignored until this response is as old as `floor`.
-    pub(super) fn satisfies<B>(&self, request: &Request<B>, floor: Duration) -> Use {
+    pub(super) fn satisfies<B>(&self, request: &Request<B>, floor: Duration) -> Freshness {
         let mut asked = plain_request(request);
         if self.fetched.elapsed() < floor {
             asked.headers_mut().remove(header::CACHE_CONTROL);
             asked.headers_mut().remove(header::PRAGMA);
         }
         let validators = match self.policy.before_request(&asked, SystemTime::now()) {
-            BeforeRequest::Fresh(_) => return Use::Fresh(self.aged()),
+            BeforeRequest::Fresh(_) => return Freshness::Fresh(self.aged()),
             BeforeRequest::Stale { request, matches: true } => validators(&request.headers),
             BeforeRequest::Stale { matches: false, .. } => HeaderMap::new(),
         };
@@ -91,13 +91,13 @@ impl Stored {
             .filter(|failed| failed.elapsed() < floor)
             .and_then(|_| self.stale(request))
         {
-            Some(answer) => Use::Stale(answer),
-            None => Use::Validate(validators),
+            Some(answer) => Freshness::Stale(answer),
+            None => Freshness::Validate(validators),
         }
     }
 
     /// The response to use after the server has failed. Returns `None` if that is not allowed.
-    pub(super) fn instead<B>(&self, request: &Request<B>) -> Option<Answer> {
+    pub(super) fn instead<B>(&self, request: &Request<B>) -> Option<BufferedResponse> {
         let answer = self.stale(request)?;
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Some(answer)
@@ -105,7 +105,7 @@ impl Stored {
 
     /// The response with the headers of a 304 that confirms it (RFC 9111, section 4.3.4). Returns `None` if the 304 is about
     /// another response.
-    pub(super) fn confirmed(&self, confirmation: &HeaderMap) -> Option<Answer> {
+    pub(super) fn confirmed(&self, confirmation: &HeaderMap) -> Option<BufferedResponse> {
         let [ours, theirs] = [&self.answer.headers, confirmation].map(|headers| headers.get(header::ETAG).map(opaque));
         if theirs.is_some() && theirs != ours {
             return None;
@@ -134,7 +134,7 @@ impl Stored {
     }
 
     /// The response if it may be used although it is stale (RFC 5861, section 4; RFC 9111, section 4.2.4).
-    fn stale<B>(&self, request: &Request<B>) -> Option<Answer> {
+    fn stale<B>(&self, request: &Request<B>) -> Option<BufferedResponse> {
         let (asked, answered) = (request.headers(), &self.answer.headers);
         if STRICT.iter().any(|directive| has(answered, directive)) {
             return None;
@@ -145,7 +145,7 @@ impl Stored {
         (age.saturating_sub(self.fresh_for) <= window).then(|| self.aged())
     }
 
-    fn aged(&self) -> Answer {
+    fn aged(&self) -> BufferedResponse {
         let mut answer = self.answer.clone();
         let age = self.policy.age(SystemTime::now()).as_secs();
         answer.headers.insert(header::AGE, HeaderValue::from(age));

@@ -18,9 +18,9 @@ use self::ticker::Ticker;
 use crate::limits::Limits;
 use crate::sandbox;
 use crate::sandbox::Budget;
+use crate::sandbox::FairScheduler;
+use crate::sandbox::HostState;
 use crate::sandbox::Runtime;
-use crate::sandbox::State;
-use crate::sandbox::Turns;
 
 pub use self::cache::UnusableCache;
 
@@ -29,11 +29,11 @@ const MAX_CALLS: u32 = 256;
 
 /// Compiles components and runs them. Use one engine for the whole process; a clone is the same engine.
 #[derive(Clone)]
-pub struct Engine(Arc<Shared>);
+pub struct Engine(Arc<Inner>);
 
-pub(crate) struct Shared {
+pub(crate) struct Inner {
     pub(crate) runtime: Runtime,
-    pub(crate) linker: Linker<State>,
+    pub(crate) linker: Linker<HostState>,
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) cache: Option<CompileCache>,
@@ -51,7 +51,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Inner> {
         &self.0
     }
 }
@@ -111,10 +111,10 @@ impl EngineBuilder {
         let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError::Start(error.to_string()))?;
         let linker = sandbox::linker(&wasmtime).map_err(|error| EngineError::Start(format!("{error:#}")))?;
         let calls = Arc::new(Semaphore::new(MAX_CALLS as usize));
-        Ok(Engine(Arc::new(Shared {
+        Ok(Engine(Arc::new(Inner {
             runtime: Runtime {
                 wasmtime,
-                turns: Turns::new(),
+                scheduler: FairScheduler::new(),
                 memory: Arc::new(Budget::new(self.memory)),
             },
             linker,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::ConfiguredPlugin;
 use super::detach::Detach;
-use super::overload::Place;
+use super::overload::CallPermit;
 use super::overload::TurnedAway;
 use crate::contract::portcullis::auth::types::Grant;
 use crate::contract::portcullis::auth::types::Refusal;
-use crate::decision::Asked;
+use crate::decision::AttributeRead;
 use crate::request::AuthRequest;
 use crate::sandbox::Instance;
 use crate::sandbox::PluginError;
@@ -21,7 +21,7 @@ pub(crate) struct Call<T> {
     /// The answer after it was checked, or how the plugin failed.
     pub(crate) result: Result<T, PluginError>,
     /// The attributes of the request that the plugin read, in order.
-    pub(crate) asked: Vec<Asked>,
+    pub(crate) reads: Vec<AttributeRead>,
     /// How many requests to other servers were denied, because no grant covers them.
     pub(crate) denied: u32,
 }
@@ -34,34 +34,34 @@ impl ConfiguredPlugin {
         request: &Arc<AuthRequest>,
         read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError> + Send + 'static,
     ) -> Result<Call<T>, TurnedAway> {
-        let place = self.0.overload.enter(request.client_address)?;
-        Ok(Detach::new(self.clone().run(Arc::clone(request), place, read)).await)
+        let permit = self.0.overload.enter(request.client_address)?;
+        Ok(Detach::new(self.clone().run(Arc::clone(request), permit, read)).await)
     }
 
     async fn run<T>(
         self,
         request: Arc<AuthRequest>,
-        place: Place,
+        permit: CallPermit,
         read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError>,
     ) -> Call<T> {
-        let Reply { result, asked, denied } = match self.configured().await {
+        let Reply { result, reads, denied } = match self.configured().await {
             Ok(instance) => instance.authenticate(request).await,
             Err(error) => Reply::failure(error),
         };
         let result = result.and_then(read);
         match &result {
-            Ok(_) => place.answered(),
+            Ok(_) => permit.answered(),
             Err(error) => {
-                place.failed();
+                permit.failed();
                 self.0.meters.failed(error);
             }
         }
-        Call { result, asked, denied }
+        Call { result, reads, denied }
     }
 
     /// A new instance with the plugin's settings.
     async fn configured(&self) -> Result<Instance, PluginError> {
-        let mut instance = self.0.component.start(&self.0.surroundings).await?;
+        let mut instance = self.0.component.start(&self.0.config).await?;
         instance
             .configure(&self.0.settings)
             .await?

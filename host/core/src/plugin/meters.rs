@@ -11,8 +11,8 @@ use metrics::describe_histogram;
 use metrics::gauge;
 use metrics::histogram;
 
-use crate::decision::Asked;
-use crate::decision::Question;
+use crate::decision::Attribute;
+use crate::decision::AttributeRead;
 use crate::decision::Step;
 use crate::decision::Verdict;
 use crate::sandbox::PluginError;
@@ -49,10 +49,10 @@ impl Meters {
     }
 
     /// Counts one step of a decision.
-    pub(crate) fn asked(&self, step: &Step) {
+    pub(crate) fn record(&self, step: &Step) {
         increment(&self.verdicts, &Verdict::LABELS, step.verdict.label());
         self.seconds.record(step.elapsed.as_secs_f64());
-        for kind in step.asked.iter().filter_map(denied) {
+        for kind in step.reads.iter().filter_map(denied) {
             increment(&self.denied, &DENIED, kind);
         }
     }
@@ -97,15 +97,15 @@ fn describe() {
     );
 }
 
-fn denied(asked: &Asked) -> Option<&'static str> {
-    if asked.granted {
+fn denied(read: &AttributeRead) -> Option<&'static str> {
+    if read.granted {
         return None;
     }
-    match asked.question {
-        Question::Header(_) => Some("header"),
-        Question::Cookie(_) => Some("cookie"),
-        Question::ClientCertificate => Some("client_certificate"),
-        Question::Negotiate(_) => Some("negotiate"),
+    match read.attribute {
+        Attribute::Header(_) => Some("header"),
+        Attribute::Cookie(_) => Some("cookie"),
+        Attribute::ClientCertificate => Some("client_certificate"),
+        Attribute::Negotiate(_) => Some("negotiate"),
         _ => None,
     }
 }

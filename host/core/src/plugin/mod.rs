@@ -20,7 +20,7 @@ use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
 use crate::sandbox::Cache;
-use crate::sandbox::Surroundings;
+use crate::sandbox::InstanceConfig;
 
 pub(crate) use self::call::Call;
 pub(crate) use self::overload::TurnedAway;
@@ -29,13 +29,13 @@ pub use self::settings::SettingsError;
 
 /// A configured component. A clone is the same plugin.
 #[derive(Clone)]
-pub(crate) struct ConfiguredPlugin(Arc<Shared>);
+pub(crate) struct ConfiguredPlugin(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     component: Component,
     settings: String,
     fingerprint: String,
-    surroundings: Surroundings,
+    config: InstanceConfig,
     overload: Arc<Overload>,
     meters: Meters,
 }
@@ -43,7 +43,7 @@ struct Shared {
 impl ConfiguredPlugin {
     /// The operator's name for it.
     pub(crate) fn name(&self) -> &Arc<str> {
-        &self.0.surroundings.authenticator
+        &self.0.config.authenticator
     }
 
     /// The component.
@@ -53,12 +53,12 @@ impl ConfiguredPlugin {
 
     /// What it may read and reach.
     pub(crate) fn grants(&self) -> &Grants {
-        &self.0.surroundings.grants
+        &self.0.config.grants
     }
 
     /// The bounds on its calls.
     pub(crate) fn limits(&self) -> &Limits {
-        &self.0.surroundings.limits
+        &self.0.config.limits
     }
 
     /// A short text that changes with the component and the settings.
@@ -90,7 +90,7 @@ impl PluginConfig {
         let settings = self.settings.to_string();
         let grants = Arc::new(self.grants);
         let engine = self.component.engine().shared();
-        let surroundings = Surroundings {
+        let config = InstanceConfig {
             egress: Egress::new(&self.name, Arc::clone(&grants), self.outbound, engine.tls.as_ref()),
             authenticator: self.name,
             grants,
@@ -98,15 +98,15 @@ impl PluginConfig {
             cache: Some(Arc::new(Cache::new(self.limits.cache))),
             negotiator: self.negotiator,
         };
-        let mut instance = self.component.start(&surroundings).await?;
+        let mut instance = self.component.start(&config).await?;
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
         let fingerprint = fingerprint(&self.component, &settings);
-        let meters = Meters::new(&surroundings.authenticator);
-        let overload = Overload::new(&surroundings.authenticator, &self.limits, &engine.calls, &meters);
-        Ok(ConfiguredPlugin(Arc::new(Shared {
+        let meters = Meters::new(&config.authenticator);
+        let overload = Overload::new(&config.authenticator, &self.limits, &engine.calls, &meters);
+        Ok(ConfiguredPlugin(Arc::new(Inner {
             settings,
             fingerprint,
-            surroundings,
+            config,
             overload: Arc::new(overload),
             meters,
             component: self.component,

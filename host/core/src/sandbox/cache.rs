@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use moka::Expiry;
 
-use super::State;
+use super::HostState;
 use crate::contract::portcullis::auth::cache;
 
 /// The longest key, in bytes.
@@ -20,22 +20,28 @@ const OVERHEAD: usize = 512;
 
 /// Values with a time to live. A value that is out of bounds is not stored.
 #[derive(Debug)]
-pub(crate) struct Cache(moka::sync::Cache<String, Entry>);
+pub(crate) struct Cache(moka::sync::Cache<String, CachedValue>);
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct CachedValue {
     value: std::sync::Arc<[u8]>,
     ttl: Duration,
 }
 
 struct OwnTtl;
 
-impl Expiry<String, Entry> for OwnTtl {
-    fn expire_after_create(&self, _: &String, entry: &Entry, _: Instant) -> Option<Duration> {
+impl Expiry<String, CachedValue> for OwnTtl {
+    fn expire_after_create(&self, _: &String, entry: &CachedValue, _: Instant) -> Option<Duration> {
         Some(entry.ttl)
     }
 
-    fn expire_after_update(&self, _: &String, entry: &Entry, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(
+        &self,
+        _: &String,
+        entry: &CachedValue,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
         Some(entry.ttl)
     }
 }
@@ -43,8 +49,9 @@ impl Expiry<String, Entry> for OwnTtl {
 impl Cache {
     /// A cache of at most this many bytes.
     pub(crate) fn new(capacity: usize) -> Self {
-        let weight =
-            |key: &String, entry: &Entry| u32::try_from(key.len() + entry.value.len() + OVERHEAD).unwrap_or(u32::MAX);
+        let weight = |key: &String, entry: &CachedValue| {
+            u32::try_from(key.len() + entry.value.len() + OVERHEAD).unwrap_or(u32::MAX)
+        };
         Self(
             moka::sync::Cache::builder()
                 .weigher(weight)
@@ -77,15 +84,15 @@ impl Cache {
     }
 }
 
-fn storable(key: &str, value: Vec<u8>, ttl: Duration) -> Option<Entry> {
+fn storable(key: &str, value: Vec<u8>, ttl: Duration) -> Option<CachedValue> {
     let fits = key.len() <= MAX_KEY && value.len() <= MAX_VALUE && !ttl.is_zero();
-    fits.then(|| Entry {
+    fits.then(|| CachedValue {
         value: value.into(),
         ttl,
     })
 }
 
-impl cache::Host for State {
+impl cache::Host for HostState {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
         Ok(self.cache.as_ref().and_then(|cache| cache.get(&key)))
     }

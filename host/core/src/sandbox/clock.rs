@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 use wasmtime::Store;
 use wasmtime::UpdateDeadline;
 
-use super::State;
+use super::HostState;
 
 /// The deadline of a call.
 #[derive(Clone, Copy, Debug)]
@@ -33,12 +33,12 @@ impl Clock {
     }
 
     /// Makes a plugin that computes yield to other requests at every epoch, and stops it at the deadline.
-    pub(super) fn watch(self, store: &mut Store<State>) {
+    pub(super) fn watch(self, store: &mut Store<HostState>) {
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |store| {
             if Instant::now() < self.0 {
-                let turn = store.data().turn.clone();
-                Ok(UpdateDeadline::YieldCustom(1, Box::pin(turn.give_way())))
+                let permit = store.data().permit.clone();
+                Ok(UpdateDeadline::YieldCustom(1, Box::pin(permit.yield_now())))
             } else {
                 Err(Stop::Deadline.into())
             }
@@ -52,14 +52,14 @@ pub(crate) enum Stop {
     /// It exceeded its deadline.
     Deadline,
     /// It read more attributes than the host remembers.
-    Questions,
+    TooManyReads,
 }
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Deadline => "it was not done by its deadline (limits.deadline)",
-            Self::Questions => "it asked more than 256 different questions about one request",
+            Self::TooManyReads => "it asked more than 256 different questions about one request",
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::budget::Budget;
 use super::cache::Cache;
-use super::turn::Turns;
+use super::scheduler::FairScheduler;
 use crate::egress::Egress;
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -14,13 +14,13 @@ use crate::negotiate::Negotiator;
 /// What all instances of an engine share: the compiler, the processors and the memory.
 pub(crate) struct Runtime {
     pub(crate) wasmtime: wasmtime::Engine,
-    pub(crate) turns: Turns,
+    pub(crate) scheduler: FairScheduler,
     pub(crate) memory: Arc<Budget>,
 }
 
 /// The configuration of an authenticator's instances, apart from the component and the settings.
 #[derive(Clone)]
-pub(crate) struct Surroundings {
+pub(crate) struct InstanceConfig {
     pub(crate) authenticator: Arc<str>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
@@ -32,7 +32,7 @@ pub(crate) struct Surroundings {
     pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
 }
 
-impl Surroundings {
+impl InstanceConfig {
     /// The configuration of an instance that is only called for its schema: it reads and reaches nothing.
     pub(super) fn for_schema() -> Self {
         let grants = Arc::new(Grants {

@@ -11,11 +11,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use super::State;
+use super::HostState;
 use crate::contract::portcullis::auth::crypto;
 use crate::contract::portcullis::auth::crypto::Algorithm;
 
-impl crypto::Host for State {
+impl crypto::Host for HostState {
     fn verify(
         &mut self,
         algorithm: Algorithm,

@@ -43,7 +43,7 @@ impl PluginError {
         if let Some(stop) = error.downcast_ref::<Stop>() {
             return match stop {
                 Stop::Deadline => Self::Deadline,
-                Stop::Questions => Self::Trap(stop.to_string()),
+                Stop::TooManyReads => Self::Trap(stop.to_string()),
             };
         }
         if let Some(exit) = error.downcast_ref::<I32Exit>() {

@@ -9,23 +9,23 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
-use super::State;
+use super::HostState;
 use super::budget::Budget;
 use super::budget::Share;
-use super::ceiling::Ceiling;
 use super::clock::Clock;
+use super::config::InstanceConfig;
 use super::config::Runtime;
-use super::config::Surroundings;
 use super::error::PluginError;
+use super::memory_limiter::MemoryLimiter;
 use super::negotiate::MAX_TOKENS;
+use super::scheduler::ComputePermit;
 use super::stdio::Lines;
-use super::turn::Turn;
 use crate::contract::Plugin;
 use crate::contract::PluginPre;
 use crate::contract::RequestHandle;
 use crate::contract::portcullis::auth::types::Grant;
 use crate::contract::portcullis::auth::types::Refusal;
-use crate::decision::Asked;
+use crate::decision::AttributeRead;
 use crate::egress::CallEgress;
 use crate::plugin_log::LogLines;
 use crate::request::AuthRequest;
@@ -47,7 +47,7 @@ const MAX_RANDOM: u64 = 64 << 10;
 /// An instance's answer about a request, or how it failed, and what it read before that.
 pub(crate) struct Reply {
     pub(crate) result: Result<Result<Grant, Refusal>, PluginError>,
-    pub(crate) asked: Vec<Asked>,
+    pub(crate) reads: Vec<AttributeRead>,
     /// How many requests to other servers were denied, because no grant covers them.
     pub(crate) denied: u32,
 }
@@ -57,7 +57,7 @@ impl Reply {
     pub(crate) const fn failure(error: PluginError) -> Self {
         Self {
             result: Err(error),
-            asked: Vec::new(),
+            reads: Vec::new(),
             denied: 0,
         }
     }
@@ -65,7 +65,7 @@ impl Reply {
 
 /// An instance of a plugin in its sandbox.
 pub(crate) struct Instance {
-    store: Store<State>,
+    store: Store<HostState>,
     plugin: Plugin,
 }
 
@@ -73,16 +73,16 @@ impl Instance {
     /// Starts an instance, which is not configured yet. Its deadline starts now.
     pub(crate) async fn start(
         runtime: &Runtime,
-        plugin: &PluginPre<State>,
-        surroundings: &Surroundings,
+        plugin: &PluginPre<HostState>,
+        config: &InstanceConfig,
     ) -> Result<Self, PluginError> {
-        let clock = Clock::start(surroundings.limits.deadline);
-        let turn = Turn::start(&runtime.turns, clock.deadline());
+        let clock = Clock::start(config.limits.deadline);
+        let permit = ComputePermit::start(&runtime.scheduler, clock.deadline());
         let mut store = Store::new(
             &runtime.wasmtime,
-            State::new(surroundings, clock, turn, Arc::clone(&runtime.memory)),
+            HostState::new(config, clock, permit, Arc::clone(&runtime.memory)),
         );
-        store.limiter(|state| &mut state.ceiling);
+        store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(MAX_HANDED_OVER);
         store.set_max_component_handles(MAX_HANDLES);
         clock.watch(&mut store);
@@ -109,14 +109,17 @@ impl Instance {
         let state = self.store.data_mut();
         Reply {
             result,
-            asked: std::mem::take(&mut state.asked),
+            reads: std::mem::take(&mut state.reads),
             denied: state.outbound.denied(),
         }
     }
 
     /// Calls a plugin for the schema of its settings, in an instance without grants.
-    pub(crate) async fn settings_schema(runtime: &Runtime, plugin: &PluginPre<State>) -> Result<String, PluginError> {
-        let mut instance = Self::start(runtime, plugin, &Surroundings::for_schema()).await?;
+    pub(crate) async fn settings_schema(
+        runtime: &Runtime,
+        plugin: &PluginPre<HostState>,
+    ) -> Result<String, PluginError> {
+        let mut instance = Self::start(runtime, plugin, &InstanceConfig::for_schema()).await?;
         let exports = instance.plugin.portcullis_auth_authenticator();
         let schema = exports.call_settings_schema(&mut instance.store).await;
         schema.map_err(|error| stopped(&instance.store, error))
@@ -124,38 +127,38 @@ impl Instance {
 }
 
 /// Why a call ended. A plugin that gets no memory usually aborts, so that the trap alone would hide the cause.
-fn stopped(store: &Store<State>, error: wasmtime::Error) -> PluginError {
+fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> PluginError {
     match PluginError::trap(error) {
-        PluginError::Trap(_) if store.data().ceiling.hit_budget() => PluginError::Memory,
-        PluginError::Trap(why) if store.data().ceiling.hit_memory() => {
+        PluginError::Trap(_) if store.data().limiter.hit_budget() => PluginError::Memory,
+        PluginError::Trap(why) if store.data().limiter.hit_memory() => {
             PluginError::Trap(format!("{why}; before, it was refused more memory (limits.memory)"))
         }
         error => error,
     }
 }
 
-impl State {
-    fn new(surroundings: &Surroundings, clock: Clock, turn: Turn, memory: Arc<Budget>) -> Self {
-        let log = LogLines::new(Arc::clone(&surroundings.authenticator));
+impl HostState {
+    fn new(config: &InstanceConfig, clock: Clock, permit: ComputePermit, memory: Arc<Budget>) -> Self {
+        let log = LogLines::new(Arc::clone(&config.authenticator));
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_FIELDS);
         Self {
-            ceiling: Ceiling::new(surroundings.limits.memory, Share::of(memory)),
+            limiter: MemoryLimiter::new(config.limits.memory, Share::of(memory)),
             table,
             wasi: wasi(&log),
             http,
-            outbound: CallEgress::new(surroundings.egress.clone(), log.clone()),
+            outbound: CallEgress::new(config.egress.clone(), log.clone()),
             clock,
-            turn,
+            permit,
             log,
-            grants: Arc::clone(&surroundings.grants),
-            cache: surroundings.cache.clone(),
-            negotiator: surroundings.negotiator.clone(),
+            grants: Arc::clone(&config.grants),
+            cache: config.cache.clone(),
+            negotiator: config.negotiator.clone(),
             tokens_left: MAX_TOKENS,
             request: None,
-            asked: Vec::new(),
+            reads: Vec::new(),
         }
     }
 }

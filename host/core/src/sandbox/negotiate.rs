@@ -1,13 +1,13 @@
 //! The host function for Negotiate tokens. A token is passed to the acceptor that the operator granted; the audit log shows
 //! the result but not the token.
 
-use super::State;
+use super::HostState;
 use crate::contract::portcullis::auth::negotiate;
 use crate::contract::portcullis::auth::negotiate::Accepted;
 use crate::contract::portcullis::auth::negotiate::Failure;
 use crate::contract::wasi::logging::logging::Level;
-use crate::decision::Answer;
-use crate::decision::Question;
+use crate::decision::Attribute;
+use crate::decision::AttributeValue;
 use crate::negotiate::MAX_NEGOTIATE_TOKEN;
 use crate::negotiate::NegotiateError;
 use crate::negotiate::NegotiateToken;
@@ -19,7 +19,7 @@ pub(super) const MAX_TOKENS: usize = 4;
 /// The longest name of an acceptor that is remembered, in bytes.
 const MAX_NAME: usize = 64;
 
-impl negotiate::Host for State {
+impl negotiate::Host for HostState {
     async fn accept(&mut self, acceptor: String, token: Vec<u8>) -> wasmtime::Result<Result<Accepted, Failure>> {
         let granted = self.grants.negotiate.as_ref() == Some(&acceptor);
         let result = if granted {
@@ -32,9 +32,9 @@ impl negotiate::Host for State {
             .unwrap_or_default();
         let outcome = word(&result).as_bytes().to_vec();
         self.remember(
-            Question::Negotiate(name.to_owned()),
+            Attribute::Negotiate(name.to_owned()),
             granted,
-            Answer::new(vec![outcome]),
+            AttributeValue::new(vec![outcome]),
         )?;
         Ok(result)
     }
@@ -51,7 +51,7 @@ const fn word(result: &Result<Accepted, Failure>) -> &'static str {
     }
 }
 
-impl State {
+impl HostState {
     async fn negotiate(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Result<Accepted, Failure>> {
         let Some(negotiator) = self.negotiator.clone() else {
             return Ok(self.note(
@@ -74,9 +74,9 @@ impl State {
                 .and_then(|request| request.channel_binding.clone()),
             deadline: self.clock.deadline(),
         };
-        self.turn.rest();
-        let answer = self.clock.wait(negotiator.accept(token)).await;
-        self.turn.resume().await;
+        self.permit.pause();
+        let certificates = self.clock.wait(negotiator.accept(token)).await;
+        self.permit.resume().await;
         Ok(match answer? {
             Ok(Negotiated {
                 principal,

@@ -13,11 +13,11 @@ fn request(fields: &[(&'static str, &str)]) -> Request<()> {
     builder.body(()).unwrap()
 }
 
-fn answer(status: u16, fields: &[(&'static str, &str)]) -> Answer {
+fn answer(status: u16, fields: &[(&'static str, &str)]) -> BufferedResponse {
     let field = |(name, value): &(&'static str, &str)| (name.parse().unwrap(), value.parse().unwrap());
     let mut headers = HeaderMap::new();
     headers.extend(fields.iter().map(field).collect::<Vec<(HeaderName, HeaderValue)>>());
-    Answer {
+    BufferedResponse {
         status: status.try_into().unwrap(),
         headers,
         body: "keys".into(),
@@ -28,11 +28,11 @@ fn stored(asked: &[(&'static str, &str)], answered: &[(&'static str, &str)]) -> 
     Stored::new(&request(asked), answer(200, answered))
 }
 
-fn label(used: &Use) -> &'static str {
+fn label(used: &Freshness) -> &'static str {
     match used {
-        Use::Fresh(_) => "fresh",
-        Use::Stale(_) => "stale",
-        Use::Validate(_) => "validate",
+        Freshness::Fresh(_) => "fresh",
+        Freshness::Stale(_) => "stale",
+        Freshness::Validate(_) => "validate",
     }
 }
 
@@ -146,7 +146,7 @@ fn a_stored_response_is_used_with_its_age_while_it_is_fresh() {
         };
         let used = stored.satisfies(&request(asked), NO_FLOOR);
         assert_eq!(label(&used), expected, "{answered:?} {asked:?}");
-        if let Use::Fresh(answer) = used {
+        if let Freshness::Fresh(answer) = used {
             assert!(answer.headers.contains_key("age"), "{answered:?}");
         }
     }
@@ -173,7 +173,7 @@ fn directives_for_a_newer_response_are_ignored_until_the_floor() {
         assert_eq!(label(&stored.satisfies(&asked, FLOOR)), "fresh", "{directive}");
     }
     let used = stored.satisfies(&request(&[("cache-control", "no-cache")]), NO_FLOOR);
-    let Use::Validate(validators) = used else {
+    let Freshness::Validate(validators) = used else {
         panic!("{}", label(&used));
     };
     assert_eq!(validators.get("if-none-match").unwrap(), "\"1\"");
@@ -267,7 +267,7 @@ fn all_values_of_a_header_are_kept() {
         &[("cache-control", "max-age=60"), ("link", "<a>"), ("link", "<b>")],
     )
     .unwrap();
-    let Use::Fresh(answer) = stored.satisfies(&request(&[]), NO_FLOOR) else {
+    let Freshness::Fresh(answer) = stored.satisfies(&request(&[]), NO_FLOOR) else {
         panic!("not fresh");
     };
     assert_eq!(answer.headers.get_all("link").iter().count(), 2);

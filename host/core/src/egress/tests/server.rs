@@ -194,11 +194,11 @@ impl Side {
     /// The same with a timeout for the first byte.
     pub(super) async fn send_within(
         &self,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
         request: Request<Bytes>,
     ) -> Result<(u16, HeaderMap, Bytes), Error> {
         let options = RequestOptions {
-            first_byte_timeout: patience,
+            first_byte_timeout: timeout,
             ..RequestOptions::default()
         };
         let request = request.map(|body| Full::new(body).map_err(Into::into).boxed_unsync());

@@ -15,11 +15,11 @@ const SOON: Duration = Duration::from_secs(1);
 pub(super) struct Circuit {
     failures: u32,
     openings: u32,
-    state: State,
+    state: CircuitState,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-enum State {
+enum CircuitState {
     #[default]
     Closed,
     Open(Instant),
@@ -30,13 +30,13 @@ impl Circuit {
     /// Admits a call, and returns whether it is the trial. The error is how long to wait.
     pub(super) fn enter(&mut self, now: Instant) -> Result<bool, Duration> {
         match self.state {
-            State::Closed => Ok(false),
-            State::Open(until) if now < until => Err(until - now),
-            State::Open(_) => {
-                self.state = State::Trying;
+            CircuitState::Closed => Ok(false),
+            CircuitState::Open(until) if now < until => Err(until - now),
+            CircuitState::Open(_) => {
+                self.state = CircuitState::Trying;
                 Ok(true)
             }
-            State::Trying => Err(SOON),
+            CircuitState::Trying => Err(SOON),
         }
     }
 
@@ -45,12 +45,12 @@ impl Circuit {
     /// A call that began before the circuit opened doesn't count.
     pub(super) fn fail(&mut self, threshold: u32, was_try: bool, now: Instant) -> Option<Duration> {
         match self.state {
-            State::Closed => {
+            CircuitState::Closed => {
                 self.failures = self.failures.saturating_add(1);
                 (self.failures >= threshold).then(|| self.open(now))
             }
-            State::Trying if was_try => Some(self.open(now)),
-            State::Open(_) | State::Trying => None,
+            CircuitState::Trying if was_try => Some(self.open(now)),
+            CircuitState::Open(_) | CircuitState::Trying => None,
         }
     }
 
@@ -60,17 +60,17 @@ impl Circuit {
             .saturating_mul(2_u32.saturating_pow(self.openings))
             .min(LONGEST);
         self.openings = self.openings.saturating_add(1);
-        self.state = State::Open(now + wait);
+        self.state = CircuitState::Open(now + wait);
         wait
     }
 
     /// Cancels a trial that was not made.
     pub(super) const fn untry(&mut self, now: Instant) {
-        self.state = State::Open(now);
+        self.state = CircuitState::Open(now);
     }
 
     pub(super) const fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed)
+        matches!(self.state, CircuitState::Closed)
     }
 }
 

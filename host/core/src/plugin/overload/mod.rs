@@ -75,7 +75,7 @@ impl Overload {
     }
 
     /// Admits a call for the client with this address.
-    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Place, TurnedAway> {
+    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<CallPermit, TurnedAway> {
         let client = Client::of(client);
         if let Some(rates) = &self.rates {
             rates.check(client).map_err(TurnedAway::Rate)?;
@@ -85,7 +85,7 @@ impl Overload {
             Some(breaker) => Some(breaker.enter(client, Instant::now()).map_err(TurnedAway::Breaker)?),
             None => None,
         };
-        Ok(Place {
+        Ok(CallPermit {
             overload: Arc::clone(self),
             trial,
             _permits: permits,
@@ -100,13 +100,13 @@ impl Overload {
 
 /// A call that was admitted. It counts as running until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct CallPermit {
     overload: Arc<Overload>,
     trial: Option<Trial>,
     _permits: [OwnedSemaphorePermit; 2],
 }
 
-impl Place {
+impl CallPermit {
     /// Reports that the plugin answered.
     pub(crate) fn answered(mut self) {
         self.settle(true);
@@ -124,7 +124,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for CallPermit {
     /// A call without a report counts as failed. Otherwise a circuit breaker could wait for its trial for ever.
     fn drop(&mut self) {
         self.settle(false);

@@ -17,75 +17,75 @@ use super::key::Key;
 type Waiting<T> = oneshot::Receiver<Arc<T>>;
 
 /// The outcome of an exchange. It is an error if the exchange's task panicked.
-pub(super) type Flight<T> = Shared<Waiting<T>>;
+pub(super) type PendingExchange<T> = Shared<Waiting<T>>;
 
 /// The exchanges in flight, by the key of their requests.
-pub(super) struct Flights<T>(Arc<Mutex<UnderWay<T>>>);
+pub(super) struct Coalescer<T>(Arc<Mutex<InFlight<T>>>);
 
-struct UnderWay<T> {
-    flights: HashMap<Key, (u64, WeakShared<Waiting<T>>)>,
+struct InFlight<T> {
+    exchanges: HashMap<Key, (u64, WeakShared<Waiting<T>>)>,
     started: u64,
 }
 
-impl<T: Send + Sync + 'static> Flights<T> {
+impl<T: Send + Sync + 'static> Coalescer<T> {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(UnderWay {
-            flights: HashMap::new(),
+        Self(Arc::new(Mutex::new(InFlight {
+            exchanges: HashMap::new(),
             started: 0,
         })))
     }
 
     /// Joins the exchange for this key, or starts it. Also returns whether it was started.
-    pub(super) fn join<F>(&self, key: Key, start: impl FnOnce() -> F) -> (Flight<T>, bool)
+    pub(super) fn join<F>(&self, key: Key, start: impl FnOnce() -> F) -> (PendingExchange<T>, bool)
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let mut under_way = self.lock();
-        let joined = under_way.flights.get(&key).and_then(|(_, flight)| flight.upgrade());
-        if let Some(flight) = joined {
-            return (flight, false);
+        let mut in_flight = self.lock();
+        let joined = in_flight.exchanges.get(&key).and_then(|(_, pending)| pending.upgrade());
+        if let Some(pending) = joined {
+            return (pending, false);
         }
         let (mut sender, receiver) = oneshot::channel();
-        let flight = receiver.shared();
-        under_way.started += 1;
-        let number = under_way.started;
+        let pending = receiver.shared();
+        in_flight.started += 1;
+        let number = in_flight.started;
         // It was not polled yet, so it can be downgraded.
-        let entry = flight.downgrade().map(|weak| {
-            under_way.flights.insert(key.clone(), (number, weak));
-            Entry(Self(Arc::clone(&self.0)), key, number)
+        let registration = pending.downgrade().map(|weak| {
+            in_flight.exchanges.insert(key.clone(), (number, weak));
+            Registration(Self(Arc::clone(&self.0)), key, number)
         });
-        drop(under_way);
+        drop(in_flight);
         let exchange = start();
         tokio::spawn(async move {
-            let landed = tokio::select! {
-                landed = exchange => landed,
+            let exchanged = tokio::select! {
+                exchanged = exchange => exchanged,
                 () = sender.closed() => return,
             };
             // Removed first, so that a later request doesn't get this outcome.
-            drop(entry);
+            drop(registration);
             // No request may be waiting any more.
-            let _ = sender.send(Arc::new(landed));
+            let _ = sender.send(Arc::new(exchanged));
         });
-        (flight, true)
+        (pending, true)
     }
 
-    fn lock(&self) -> MutexGuard<'_, UnderWay<T>> {
+    fn lock(&self) -> MutexGuard<'_, InFlight<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Removes an exchange from the map when its task ends in any way, unless a newer exchange has replaced it.
-struct Entry<T: Send + Sync + 'static>(Flights<T>, Key, u64);
+struct Registration<T: Send + Sync + 'static>(Coalescer<T>, Key, u64);
 
-impl<T: Send + Sync + 'static> Drop for Entry<T> {
+impl<T: Send + Sync + 'static> Drop for Registration<T> {
     fn drop(&mut self) {
-        let mut under_way = self.0.lock();
-        if under_way
-            .flights
+        let mut in_flight = self.0.lock();
+        if in_flight
+            .exchanges
             .get(&self.1)
             .is_some_and(|(number, _)| *number == self.2)
         {
-            under_way.flights.remove(&self.1);
+            in_flight.exchanges.remove(&self.1);
         }
     }
 }
@@ -103,38 +103,38 @@ mod tests {
 
     #[tokio::test]
     async fn all_requests_get_the_outcome_after_the_first_has_left() {
-        let flights = Flights::new();
+        let coalescer = Coalescer::new();
         let gate = Arc::new(Semaphore::new(0));
         let opened = Arc::clone(&gate);
-        let (first, leads) = flights.join(key(), || async move { opened.acquire().await.is_ok() });
+        let (first, leads) = coalescer.join(key(), || async move { opened.acquire().await.is_ok() });
         assert!(leads);
-        let others = [(); 3].map(|()| flights.join(key(), || async { false }));
+        let others = [(); 3].map(|()| coalescer.join(key(), || async { false }));
         drop(first);
         gate.add_permits(1);
-        for (flight, leads) in others {
+        for (pending, leads) in others {
             assert!(!leads);
-            assert!(*flight.await.unwrap());
+            assert!(*pending.await.unwrap());
         }
-        let (again, leads) = flights.join(key(), || async { true });
+        let (again, leads) = coalescer.join(key(), || async { true });
         assert!(leads, "a completed exchange is not joined");
         assert!(*again.await.unwrap());
     }
 
     #[tokio::test]
     async fn an_exchange_without_waiting_requests_is_cancelled_and_the_next_is_a_new_one() {
-        let flights = Flights::new();
+        let coalescer = Coalescer::new();
         let (ended, end) = oneshot::channel::<()>();
-        let (flight, _) = flights.join(key(), || async move {
+        let (pending, _) = coalescer.join(key(), || async move {
             let _held = ended;
             std::future::pending::<bool>().await
         });
-        drop(flight);
+        drop(pending);
         let gate = Arc::new(Semaphore::new(0));
         let opened = Arc::clone(&gate);
-        let (next, leads) = flights.join(key(), || async move { opened.acquire().await.is_ok() });
+        let (next, leads) = coalescer.join(key(), || async move { opened.acquire().await.is_ok() });
         assert!(leads);
         assert!(end.await.is_err(), "the exchange is dropped");
-        let (joined, leads) = flights.join(key(), || async { false });
+        let (joined, leads) = coalescer.join(key(), || async { false });
         assert!(!leads, "the end of the first doesn't remove the next");
         gate.add_permits(1);
         assert!(*next.await.unwrap() && *joined.await.unwrap());
@@ -142,10 +142,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_exchange_that_panics_is_an_error_and_the_next_is_a_new_one() {
-        let flights: Flights<()> = Flights::new();
-        let (flight, _) = flights.join(key(), || async { std::panic::resume_unwind(Box::new("on purpose")) });
-        assert!(flight.await.is_err());
-        let (next, leads) = flights.join(key(), || async {});
+        let coalescer: Coalescer<()> = Coalescer::new();
+        let (pending, _) = coalescer.join(key(), || async { std::panic::resume_unwind(Box::new("on purpose")) });
+        assert!(pending.await.is_err());
+        let (next, leads) = coalescer.join(key(), || async {});
         assert!(leads);
         assert!(next.await.is_ok());
     }

@@ -6,7 +6,7 @@ use std::fmt;
 /// An attribute of a request that a plugin can read.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-pub enum Question {
+pub enum Attribute {
     /// The host and port of the request's target.
     Authority,
     /// The client's IP address.
@@ -29,7 +29,7 @@ pub enum Question {
     Scheme,
 }
 
-impl Question {
+impl Attribute {
     /// Whether equal values lead to equal decisions. A Negotiate token is accepted once, so that a decision about one
     /// request says nothing about another.
     pub const fn is_repeatable(&self) -> bool {
@@ -37,7 +37,7 @@ impl Question {
     }
 }
 
-impl fmt::Display for Question {
+impl fmt::Display for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Authority => f.write_str("authority"),
@@ -56,9 +56,9 @@ impl fmt::Display for Question {
 
 /// The value of an attribute: what the plugin got. It may hold secrets.
 #[derive(Clone, Eq, Hash, PartialEq)]
-pub struct Answer(Vec<Vec<u8>>);
+pub struct AttributeValue(Vec<Vec<u8>>);
 
-impl Answer {
+impl AttributeValue {
     pub(crate) fn new(values: Vec<Vec<u8>>) -> Self {
         Self(values)
     }
@@ -79,7 +79,7 @@ impl Answer {
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for AttributeValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AttributeValue({} values, {} bytes)", self.count(), self.size())
     }
@@ -88,21 +88,21 @@ impl fmt::Debug for Answer {
 /// One attribute that a plugin read, with its value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Asked {
+pub struct AttributeRead {
     /// The attribute.
-    pub question: Question,
+    pub attribute: Attribute,
     /// Whether the operator granted it. An attribute without a grant appears absent to the plugin.
     pub granted: bool,
     /// The value that the plugin got.
-    pub answer: Answer,
+    pub value: AttributeValue,
 }
 
-impl Asked {
-    pub(crate) fn new(question: Question, granted: bool, answer: Answer) -> Self {
+impl AttributeRead {
+    pub(crate) fn new(attribute: Attribute, granted: bool, value: AttributeValue) -> Self {
         Self {
-            question,
+            attribute,
             granted,
-            answer,
+            value,
         }
     }
 }

@@ -19,9 +19,9 @@ const FREE: Duration = Duration::from_millis(10);
 
 /// The permits for the long calls of an engine. A clone has the same permits.
 #[derive(Clone, Debug)]
-pub(crate) struct Turns(Arc<Semaphore>);
+pub(crate) struct FairScheduler(Arc<Semaphore>);
 
-impl Turns {
+impl FairScheduler {
     /// One processor less than the machine has, but at least one: the rest stays free for short calls and the server.
     pub(crate) fn new() -> Self {
         let processors = available_parallelism().map_or(1, NonZero::get);
@@ -31,8 +31,8 @@ impl Turns {
 
 /// How long one call has computed, and its permit if it has one. A clone belongs to the same call.
 #[derive(Clone, Debug)]
-pub(crate) struct Turn {
-    turns: Turns,
+pub(crate) struct ComputePermit {
+    scheduler: FairScheduler,
     deadline: Instant,
     spent: Arc<Mutex<Spent>>,
 }
@@ -41,49 +41,49 @@ pub(crate) struct Turn {
 struct Spent {
     computed: Duration,
     since: Instant,
-    turn: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Turn {
+impl ComputePermit {
     /// Starts to measure a call.
-    pub(super) fn start(turns: &Turns, deadline: Instant) -> Self {
+    pub(super) fn start(scheduler: &FairScheduler, deadline: Instant) -> Self {
         let spent = Spent {
             computed: Duration::ZERO,
             since: Instant::now(),
-            turn: None,
+            permit: None,
         };
         Self {
-            turns: turns.clone(),
+            scheduler: scheduler.clone(),
             deadline,
             spent: Arc::new(Mutex::new(spent)),
         }
     }
 
     /// Ends the measurement and returns the permit: the call waits or yields.
-    pub(super) fn rest(&self) {
+    pub(super) fn pause(&self) {
         let mut spent = self.spent();
         let computed = spent.since.elapsed();
         spent.computed += computed;
-        spent.turn = None;
+        spent.permit = None;
     }
 
     /// Waits for a permit if the call needs one, and goes on with the measurement. At the deadline the call goes on without
     /// a permit, and is stopped.
     pub(super) async fn resume(&self) {
-        let turn = if self.spent().computed <= FREE {
+        let permit = if self.spent().computed <= FREE {
             None
         } else {
-            let turn = timeout_at(self.deadline.into(), Arc::clone(&self.turns.0).acquire_owned());
-            turn.await.ok().and_then(Result::ok)
+            let permit = timeout_at(self.deadline.into(), Arc::clone(&self.scheduler.0).acquire_owned());
+            permit.await.ok().and_then(Result::ok)
         };
         let mut spent = self.spent();
         spent.since = Instant::now();
-        spent.turn = turn;
+        spent.permit = permit;
     }
 
     /// Lets other calls compute first.
-    pub(super) async fn give_way(self) {
-        self.rest();
+    pub(super) async fn yield_now(self) {
+        self.pause();
         tokio::task::yield_now().await;
         self.resume().await;
     }
@@ -97,49 +97,49 @@ impl Turn {
 mod tests {
     use super::*;
 
-    fn call(turns: &Turns, computed: Duration) -> Turn {
-        let turn = Turn::start(turns, Instant::now() + Duration::from_secs(60));
-        turn.spent().computed = computed;
-        turn
+    fn call(scheduler: &FairScheduler, computed: Duration) -> ComputePermit {
+        let permit = ComputePermit::start(scheduler, Instant::now() + Duration::from_secs(60));
+        permit.spent().computed = computed;
+        permit
     }
 
-    fn has_turn(turn: &Turn) -> bool {
-        turn.spent().turn.is_some()
+    fn has_permit(permit: &ComputePermit) -> bool {
+        permit.spent().permit.is_some()
     }
 
     #[tokio::test]
     async fn a_long_call_waits_for_a_permit_and_a_short_one_does_not() {
-        let turns = Turns(Arc::new(Semaphore::new(1)));
-        let [first, second] = [call(&turns, FREE * 2), call(&turns, FREE * 2)];
+        let scheduler = FairScheduler(Arc::new(Semaphore::new(1)));
+        let [first, second] = [call(&scheduler, FREE * 2), call(&scheduler, FREE * 2)];
         first.resume().await;
-        assert!(has_turn(&first));
+        assert!(has_permit(&first));
 
         let mut waits = Box::pin(second.resume());
         assert!(futures_util::poll!(waits.as_mut()).is_pending());
-        call(&turns, Duration::ZERO).resume().await;
+        call(&scheduler, Duration::ZERO).resume().await;
 
-        first.rest();
+        first.pause();
         waits.await;
-        assert!(has_turn(&second) && !has_turn(&first));
+        assert!(has_permit(&second) && !has_permit(&first));
     }
 
     #[tokio::test]
     async fn a_dropped_call_returns_its_permit() {
-        let turns = Turns(Arc::new(Semaphore::new(1)));
-        let first = call(&turns, FREE * 2);
+        let scheduler = FairScheduler(Arc::new(Semaphore::new(1)));
+        let first = call(&scheduler, FREE * 2);
         first.resume().await;
         drop(first);
-        let second = call(&turns, FREE * 2);
+        let second = call(&scheduler, FREE * 2);
         second.resume().await;
-        assert!(has_turn(&second));
+        assert!(has_permit(&second));
     }
 
     #[tokio::test]
     async fn a_call_waits_until_its_deadline_at_most() {
-        let turns = Turns(Arc::new(Semaphore::new(0)));
-        let turn = Turn::start(&turns, Instant::now());
-        turn.spent().computed = FREE * 2;
-        turn.resume().await;
-        assert!(!has_turn(&turn));
+        let scheduler = FairScheduler(Arc::new(Semaphore::new(0)));
+        let permit = ComputePermit::start(&scheduler, Instant::now());
+        permit.spent().computed = FREE * 2;
+        permit.resume().await;
+        assert!(!has_permit(&permit));
     }
 }

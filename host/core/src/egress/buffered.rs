@@ -13,13 +13,13 @@ use wasmtime_wasi_http::WasiBody;
 
 /// A response with its complete body.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct BufferedResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
-impl Answer {
+impl BufferedResponse {
     pub(super) fn into_response(self) -> Response<WasiBody> {
         let body = Full::new(self.body).map_err(Into::into).boxed_unsync();
         let mut response = Response::new(body);

@@ -19,7 +19,7 @@ const MAX_INSTANCES: usize = 200;
 
 /// What is left of the limits of one instance.
 #[derive(Debug)]
-pub(super) struct Ceiling {
+pub(super) struct MemoryLimiter {
     memory: usize,
     table_entries: usize,
     hit_memory: bool,
@@ -27,7 +27,7 @@ pub(super) struct Ceiling {
     hit_budget: bool,
 }
 
-impl Ceiling {
+impl MemoryLimiter {
     /// A limit of `memory` bytes. `share` is the instance's part of the budget for all instances.
     pub(super) const fn new(memory: usize, share: Share) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Ceiling {
     }
 }
 
-impl ResourceLimiter for Ceiling {
+impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let left = self.memory;
         if !take(&mut self.memory, current, desired, maximum) {
@@ -102,23 +102,23 @@ mod tests {
     use super::super::budget::Budget;
     use super::*;
 
-    fn ceiling(memory: usize, budget: usize) -> Ceiling {
-        Ceiling::new(memory, Share::of(Arc::new(Budget::new(budget))))
+    fn limiter(memory: usize, budget: usize) -> MemoryLimiter {
+        MemoryLimiter::new(memory, Share::of(Arc::new(Budget::new(budget))))
     }
 
     #[test]
     fn growth_that_the_budget_refuses_costs_the_instance_nothing() {
-        let mut ceiling = ceiling(100, 60);
+        let mut limiter = limiter(100, 60);
         for (current, desired, granted) in [(0, 50, true), (50, 90, false), (50, 60, true), (60, 61, false)] {
-            let grown = ceiling.memory_growing(current, desired, None).unwrap();
+            let grown = limiter.memory_growing(current, desired, None).unwrap();
             assert_eq!(grown, granted, "{current} {desired}");
         }
-        assert!(ceiling.hit_budget() && !ceiling.hit_memory());
+        assert!(limiter.hit_budget() && !limiter.hit_memory());
     }
 
     #[test]
     fn all_memories_together_stay_within_the_limit() {
-        let mut ceiling = ceiling(100, 1000);
+        let mut limiter = limiter(100, 1000);
         for (current, desired, maximum, granted) in [
             (0, 60, None, true),
             (0, 50, None, false),
@@ -127,9 +127,9 @@ mod tests {
             (60, 70, None, true),
             (30, 31, None, false),
         ] {
-            let grown = ceiling.memory_growing(current, desired, maximum).unwrap();
+            let grown = limiter.memory_growing(current, desired, maximum).unwrap();
             assert_eq!(grown, granted, "{current} {desired} {maximum:?}");
         }
-        assert!(ceiling.hit_memory());
+        assert!(limiter.hit_memory());
     }
 }
