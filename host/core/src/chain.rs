@@ -55,8 +55,8 @@ impl Chain {
         }
     }
 
-    /// Whether the request carries anything that an authenticator of this chain may read as a credential. Such a request
-    /// must be authenticated by the chain and not by a session.
+    /// Whether the request carries anything that an authenticator of this chain may read as a credential. Such a
+    /// request must be authenticated by the chain and not by a session.
     pub fn has_credentials(&self, request: &AuthRequest) -> bool {
         request.headers.contains_key(header::AUTHORIZATION)
             || self.0.iter().any(|authenticator| has_granted(authenticator, request))

@@ -1,5 +1,5 @@
-//! The contract in `wit/` as Rust types, generated at compile time. The interfaces that plugins import are implemented in
-//! `sandbox`, except for WASI, which comes from Wasmtime.
+//! The contract in `wit/` as Rust types, generated at compile time. The interfaces that plugins import are implemented
+//! in `sandbox`, except for WASI, which comes from Wasmtime.
 
 #![allow(
     missing_docs,

@@ -78,11 +78,11 @@ where
     R: From<Bytes>,
 {
     let (mut parts, body) = request.into_parts();
-    let asked = parts
+    let request = parts
         .extensions
         .remove::<AuthRequest>()
         .unwrap_or_else(|| AuthRequest::from_parts(&parts));
-    let (decision, added) = gate.admit(&Arc::new(asked)).await.into_parts();
+    let (decision, added) = gate.admit(&Arc::new(request)).await.into_parts();
     let mut response = match decision.outcome {
         Outcome::Grant(authenticated) => {
             parts.extensions.insert(authenticated);

@@ -1,8 +1,8 @@
 //! Authenticates HTTP requests with sandboxed WebAssembly components.
 //!
-//! An [`Engine`] compiles a [`Component`]. With settings and grants it becomes an [`Authenticator`], which is called as part
-//! of a [`Chain`]. A [`Gate`] adds sessions, and [`AuthenticateLayer`] puts a gate in front of any `tower` service. The
-//! crate opens no port, and reads no files except its own cache of compiled components.
+//! An [`Engine`] compiles a [`Component`]. With settings and grants it becomes an [`Authenticator`], which is called as
+//! part of a [`Chain`]. A [`Gate`] adds sessions, and [`AuthenticateLayer`] puts a gate in front of any `tower`
+//! service. The crate opens no port, and reads no files except its own cache of compiled components.
 
 mod authenticator;
 mod chain;

@@ -1,5 +1,6 @@
-//! Tokens of the HTTP authentication scheme Negotiate (RFC 4559). The application that embeds this crate has the keys and
-//! accepts the tokens; a plugin names the acceptor that its grants allow and is told which principal a token proves.
+//! Tokens of the HTTP authentication scheme Negotiate (RFC 4559). The application that embeds this crate has the keys
+//! and accepts the tokens; a plugin names the acceptor that its grants allow and is told which principal a token
+//! proves.
 
 use std::fmt;
 use std::future::Future;
@@ -25,7 +26,8 @@ pub type NegotiateFuture<'a> = Pin<Box<dyn Future<Output = Result<Negotiated, Ne
 pub struct NegotiateToken {
     /// The token: 1 to [`MAX_NEGOTIATE_TOKEN`] bytes. Never log it.
     pub bytes: Vec<u8>,
-    /// The channel binding that a bound token must match: [`AuthRequest::channel_binding`]. `None` if the request has none.
+    /// The channel binding that a bound token must match: [`AuthRequest::channel_binding`]. `None` if the request has
+    /// none.
     ///
     /// [`AuthRequest::channel_binding`]: crate::AuthRequest::channel_binding
     pub channel_binding: Option<Bytes>,
@@ -68,8 +70,8 @@ impl fmt::Debug for Negotiated {
     }
 }
 
-/// Why a token is not accepted. The texts are for the operator: they may quote the client, and are escaped before they are
-/// logged.
+/// Why a token is not accepted. The texts are for the operator: they may quote the client, and are escaped before they
+/// are logged.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(clippy::exhaustive_enums, reason = "the contract has the same cases")]
 pub enum NegotiateError {

@@ -1,5 +1,5 @@
-//! The log lines of one call of a plugin, bounded in number and size and without control characters. A plugin's stdout and
-//! stderr are logged here too, so that a panic message is not lost.
+//! The log lines of one call of a plugin, bounded in number and size and without control characters. A plugin's stdout
+//! and stderr are logged here too, so that a panic message is not lost.
 
 use std::sync::Arc;
 use std::sync::Mutex;

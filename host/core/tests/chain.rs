@@ -1,4 +1,5 @@
-//! Which authenticators of a chain are called, and what the client gets. A plugin's failure never leads to the next one.
+//! Which authenticators of a chain are called, and what the client gets. A plugin's failure never leads to the next
+//! one.
 
 #![allow(
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! The responses of a service behind the layer. The application's header fields stay where the authenticator and the session
-//! add theirs.
+//! The responses of a service behind the layer. The application's header fields stay where the authenticator and the
+//! session add theirs.
 
 #![allow(
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! Negotiate tokens: which acceptor gets them, what the plugin gets, and what the decision records. The plugin `kerberos`
-//! passes them on.
+//! Negotiate tokens: which acceptor gets them, what the plugin gets, and what the decision records. The plugin
+//! `kerberos` passes them on.
 
 #![allow(
     clippy::expect_used,

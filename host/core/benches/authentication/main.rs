@@ -1,5 +1,5 @@
-//! The cost of one authentication: by the plugin's code compiled natively, by the plugin in Wasmtime without any bounds, and
-//! by the whole library. `cargo bench -p portcullis` prints all of them from one run.
+//! The cost of one authentication: by the plugin's code compiled natively, by the plugin in Wasmtime without any
+//! bounds, and by the whole library. `cargo bench -p portcullis` prints all of them from one run.
 
 #![allow(
     missing_docs,

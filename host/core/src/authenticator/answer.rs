@@ -1,5 +1,5 @@
-//! Checks a plugin's answer before it is used. An answer out of bounds is a failure of the plugin and is never repaired,
-//! because the host would have to guess the user.
+//! Checks a plugin's answer before it is used. An answer out of bounds is a failure of the plugin and is never
+//! repaired, because the host would have to guess the user.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,7 +123,7 @@ fn challenge(offer: Option<types::Challenge>) -> Result<Option<Challenge>, Plugi
     };
     match Challenge::new(&scheme, parameters) {
         Some(challenge) => Ok(Some(challenge)),
-        None => Err(PluginError::output("a challenge that is no challenge, or too long")),
+        None => Err(PluginError::output("a challenge that is malformed or too long")),
     }
 }
 
@@ -157,7 +157,7 @@ fn headers(pairs: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, PluginError> {
         let name = HeaderName::try_from(name).map_err(|_| PluginError::output("a header with an impossible name"))?;
         if FORBIDDEN.contains(&name.as_str()) {
             return Err(PluginError::output(format!(
-                "a {name} header, which is not a plugin's to set"
+                "a {name} header, which plugins may not set"
             )));
         }
         let value = HeaderValue::try_from(value)

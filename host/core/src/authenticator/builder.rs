@@ -1,5 +1,5 @@
-//! Configures a component as an authenticator: its name, settings, grants and limits. The settings are checked before the
-//! first request.
+//! Configures a component as an authenticator: its name, settings, grants and limits. The settings are checked before
+//! the first request.
 
 use std::sync::Arc;
 

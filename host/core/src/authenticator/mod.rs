@@ -34,8 +34,8 @@ pub(crate) struct CallOutcome {
 }
 
 impl Authenticator {
-    /// Starts to configure a component. `name` is the operator's name for the authenticator, which appears in logs, metrics
-    /// and sessions.
+    /// Starts to configure a component. `name` is the operator's name for the authenticator, which appears in logs,
+    /// metrics and sessions.
     pub fn builder(name: &str, component: &Component) -> AuthenticatorBuilder {
         AuthenticatorBuilder::new(name, component)
     }

@@ -1,5 +1,5 @@
-//! Inspects a file before it is compiled. Most files that are not plugins are recognised here, so that the error can say
-//! what was found and what was expected.
+//! Inspects a file before it is compiled. Most files that are not plugins are recognised here, so that the error can
+//! say what was found and what was expected.
 
 use wasmparser::Encoding;
 use wasmparser::Parser;
@@ -10,8 +10,8 @@ pub const CONTRACT: &str = "portcullis:auth@0.1.0";
 
 const EXPORT: &str = "portcullis:auth/authenticator";
 
-/// The interfaces that a plugin may import. WASI's files and sockets are not among them, and arguments and environment of
-/// `wasi:cli` are empty.
+/// The interfaces that a plugin may import. WASI's files and sockets are not among them, and arguments and environment
+/// of `wasi:cli` are empty.
 const GIVEN: &[&str] = &[
     "portcullis:auth/cache",
     "portcullis:auth/crypto",

@@ -34,7 +34,8 @@ pub struct Component {
 impl Component {
     /// Compiles a component, or loads the compiled code from the engine's cache.
     ///
-    /// Compilation takes between tens of milliseconds and a few seconds of CPU time: call it on a thread that may block.
+    /// Compilation takes between tens of milliseconds and a few seconds of CPU time: call it on a thread that may
+    /// block.
     ///
     /// # Errors
     ///

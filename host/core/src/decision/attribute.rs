@@ -1,5 +1,5 @@
-//! The attributes of a request that a plugin reads, and their values. A decision depends on nothing else of the request:
-//! the audit log shows which attributes were read, and requests with equal values get the same decision.
+//! The attributes of a request that a plugin reads, and their values. A decision depends on nothing else of the
+//! request: the audit log shows which attributes were read, and requests with equal values get the same decision.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ pub enum Attribute {
     Header(String),
     /// The method.
     Method,
-    /// The result of a Negotiate token at the acceptor of this name. Its value is a word for that result, not the token.
+    /// The result of a Negotiate token at the acceptor of this name. Its value is a word for that result, not the
+    /// token.
     Negotiate(String),
     /// The path without the query.
     Path,

@@ -13,8 +13,8 @@ pub struct Challenge(HeaderValue);
 impl Challenge {
     /// Formats a challenge; the values of its parameters are quoted.
     ///
-    /// Returns `None` if the scheme or the name of a parameter is not a token (RFC 9110, section 5.6.2), if a value has a
-    /// control character, or if the challenge has more than 16 parameters or 4 KiB.
+    /// Returns `None` if the scheme or the name of a parameter is not a token (RFC 9110, section 5.6.2), if a value has
+    /// a control character, or if the challenge has more than 16 parameters or 4 KiB.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(
         scheme: &str,
         parameters: impl IntoIterator<Item = (N, V)>,

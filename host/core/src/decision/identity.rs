@@ -1,5 +1,5 @@
-//! The user that an authenticator identified. A plugin's output is untrusted until it has been checked and converted to an
-//! [`Identity`].
+//! The user that an authenticator identified. A plugin's output is untrusted until it has been checked and converted to
+//! an [`Identity`].
 
 use std::fmt;
 

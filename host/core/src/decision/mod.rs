@@ -1,5 +1,5 @@
-//! The decision about one request: whether it is authenticated and as which user. It tells the server how to respond, and
-//! the operator what each authenticator read and returned.
+//! The decision about one request: whether it is authenticated and as which user. It tells the server how to respond,
+//! and the operator what each authenticator read and returned.
 
 mod attribute;
 mod challenge;
@@ -50,8 +50,8 @@ pub enum Outcome {
     Refuse(Refusal),
 }
 
-/// Proof that a request was authenticated. Only a decision or a session creates it, so that a function with a parameter of
-/// this type can't be called without the check.
+/// Proof that a request was authenticated. Only a decision or a session creates it, so that a function with a parameter
+/// of this type can't be called without the check.
 #[derive(Clone, Debug)]
 pub struct Authenticated {
     pub(crate) identity: Identity,
@@ -72,7 +72,8 @@ impl Authenticated {
         &self.authenticator
     }
 
-    /// How long this result may be reused for other requests, counted from the decision. `None` if it may not be reused.
+    /// How long this result may be reused for other requests, counted from the decision. `None` if it may not be
+    /// reused.
     pub fn valid_for(&self) -> Option<Duration> {
         self.valid_for
     }
@@ -140,8 +141,8 @@ pub struct Step {
     pub verdict: Verdict,
     /// The attributes of the request that it read, in order, each once.
     pub reads: Vec<AttributeRead>,
-    /// How many of its requests to other servers were denied because no grant covers them. A request to a granted name that
-    /// resolves to a forbidden address is not counted.
+    /// How many of its requests to other servers were denied because no grant covers them. A request to a granted name
+    /// that resolves to a forbidden address is not counted.
     pub denied: u32,
     /// How long the call took.
     pub elapsed: Duration,

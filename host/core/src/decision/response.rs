@@ -28,8 +28,8 @@ impl Refusal {
         }
     }
 
-    /// The response for the client: JSON `{"error": …}` with one `WWW-Authenticate` field for each challenge, or the plugin's
-    /// own response. It is `Cache-Control: no-store` unless a plugin sets another value.
+    /// The response for the client: JSON `{"error": …}` with one `WWW-Authenticate` field for each challenge, or the
+    /// plugin's own response. It is `Cache-Control: no-store` unless a plugin sets another value.
     pub fn into_response(self) -> Response<Bytes> {
         let status = self.status();
         match self {

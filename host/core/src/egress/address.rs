@@ -1,5 +1,6 @@
-//! Classifies the addresses to which a name resolves. Special addresses may be reachable from the gateway, but a name from a
-//! token or a setting must not lead to them. An IPv4 address inside an IPv6 address is classified as the IPv4 address.
+//! Classifies the addresses to which a name resolves. Special addresses may be reachable from the gateway, but a name
+//! from a token or a setting must not lead to them. An IPv4 address inside an IPv6 address is classified as the IPv4
+//! address.
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;

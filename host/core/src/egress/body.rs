@@ -1,5 +1,5 @@
-//! Bodies within bounds. The body of a request is read completely before it is sent; that of a response is streamed until it
-//! ends, exceeds its size or takes too long.
+//! Bodies within bounds. The body of a request is read completely before it is sent; that of a response is streamed
+//! until it ends, exceeds its size or takes too long.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -25,7 +25,8 @@ const MAX_REQUEST: usize = 1 << 20;
 /// The largest body of a response, in bytes.
 const MAX_RESPONSE: usize = 8 << 20;
 
-/// Reads the complete body of a plugin's request. Its length is then known and is sent in place of the plugin's headers.
+/// Reads the complete body of a plugin's request. Its length is then known and is sent in place of the plugin's
+/// headers.
 pub(super) async fn taken_in(body: WasiBody) -> Result<Bytes, Error> {
     match Limited::new(body, MAX_REQUEST).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
@@ -60,8 +61,8 @@ pub(super) async fn body_start(body: &mut Incoming, limit: usize) -> Result<Body
     Ok(BodyStart::Whole(read.freeze()))
 }
 
-/// A response body that is streamed from the server and fails if it exceeds its bounds. It holds one of the authenticator's
-/// permits until it is dropped.
+/// A response body that is streamed from the server and fails if it exceeds its bounds. It holds one of the
+/// authenticator's permits until it is dropped.
 pub(super) struct Bounded {
     begun: Option<Bytes>,
     rest: Incoming,

@@ -1,5 +1,5 @@
-//! A response with its complete body, which can be stored and returned to several requests. Also removes the header fields
-//! about the connection from responses.
+//! A response with its complete body, which can be stored and returned to several requests. Also removes the header
+//! fields about the connection from responses.
 
 use bytes::Bytes;
 use http::HeaderMap;

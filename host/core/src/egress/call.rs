@@ -1,5 +1,5 @@
-//! The outbound side of one call of a plugin. It limits the number of requests, checks them against the grants, and writes
-//! to the log of the call.
+//! The outbound side of one call of a plugin. It limits the number of requests, checks them against the grants, and
+//! writes to the log of the call.
 
 use http::Request;
 use http::Response;

@@ -1,5 +1,6 @@
-//! Coalesces concurrent identical requests into one exchange, which runs as a task of its own. A request that stops waiting
-//! doesn't affect the others, even if it started the exchange; the exchange is cancelled when no request waits for it.
+//! Coalesces concurrent identical requests into one exchange, which runs as a task of its own. A request that stops
+//! waiting doesn't affect the others, even if it started the exchange; the exchange is cancelled when no request waits
+//! for it.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Counts the outbound requests of each authenticator by their outcome. The counters are registered once, with the recorder
-//! that is installed when the authenticator is built.
+//! Counts the outbound requests of each authenticator by their outcome. The counters are registered once, with the
+//! recorder that is installed when the authenticator is built.
 
 use metrics::Counter;
 

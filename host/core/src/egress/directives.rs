@@ -1,5 +1,5 @@
-//! Reads `Cache-Control`, and converts headers to the form that the crate `http-cache-semantics` understands. Directives are
-//! compared without case.
+//! Reads `Cache-Control`, and converts headers to the form that the crate `http-cache-semantics` understands.
+//! Directives are compared without case.
 
 use std::time::Duration;
 

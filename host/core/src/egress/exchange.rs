@@ -1,5 +1,5 @@
-//! One exchange with a server, within its bounds. It needs one of the authenticator's permits, for which it doesn't wait, and
-//! holds the permit until the response is complete.
+//! One exchange with a server, within its bounds. It needs one of the authenticator's permits, for which it doesn't
+//! wait, and holds the permit until the response is complete.
 
 use std::sync::Arc;
 use std::sync::Mutex;

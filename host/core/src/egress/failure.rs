@@ -1,5 +1,5 @@
-//! Why a server sent no response. The plugin gets an error code of `wasi:http`, and the operator gets a log line where the
-//! cause is the configuration or TLS.
+//! Why a server sent no response. The plugin gets an error code of `wasi:http`, and the operator gets a log line where
+//! the cause is the configuration or TLS.
 
 use std::error::Error as StdError;
 use std::io;
@@ -68,7 +68,7 @@ impl Failure {
     pub(super) fn line(&self, server: &str) -> Option<String> {
         match self {
             Self::Limited => Some(format!(
-                "{server}: not asked, since too many outbound requests are under way"
+                "{server}: not sent, because too many outbound requests are in flight"
             )),
             Self::Prohibited(prohibited) => Some(format!("denied: {server}: {prohibited}")),
             Self::Tls(error) => Some(format!("{server}: TLS failed: {error}")),

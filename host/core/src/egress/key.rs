@@ -1,5 +1,5 @@
-//! The keys by which requests are compared: the URI and all headers. A response to one credential is therefore never returned
-//! for another, in whichever header a server expects its credentials.
+//! The keys by which requests are compared: the URI and all headers. A response to one credential is therefore never
+//! returned for another, in whichever header a server expects its credentials.
 
 use aws_lc_rs::digest::Context;
 use aws_lc_rs::digest::SHA256;
@@ -21,8 +21,8 @@ impl Key {
         Self::new(request, |_| true)
     }
 
-    /// The key for storing: one stored response can satisfy requests with the same key. The directives about its age are not
-    /// part of the key.
+    /// The key for storing: one stored response can satisfy requests with the same key. The directives about its age
+    /// are not part of the key.
     pub(super) fn of_answer<B>(request: &Request<B>) -> Self {
         Self::new(request, |name| {
             *name != header::CACHE_CONTROL && *name != header::PRAGMA

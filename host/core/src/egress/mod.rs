@@ -1,6 +1,6 @@
-//! Requests of plugins to other servers. A request is checked against the grants, its host is resolved, the addresses are
-//! filtered, and the connection is made to an address that was checked. Connections, cached responses and secrets belong to
-//! one authenticator and are never shared with another.
+//! Requests of plugins to other servers. A request is checked against the grants, its host is resolved, the addresses
+//! are filtered, and the connection is made to an address that was checked. Connections, cached responses and secrets
+//! belong to one authenticator and are never shared with another.
 
 mod address;
 mod body;

@@ -1,5 +1,5 @@
-//! The configuration of an authenticator's requests to other servers: the TLS client, and secrets that the host adds and the
-//! plugin never sees. Which servers it may reach is in its grants.
+//! The configuration of an authenticator's requests to other servers: the TLS client, and secrets that the host adds
+//! and the plugin never sees. Which servers it may reach is in its grants.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,17 +30,17 @@ struct Addition {
 }
 
 impl Outbound {
-    /// The TLS configuration: the trusted certificate authorities and the client certificate. Its ALPN protocols and its
-    /// session store are not used. Default: [`EngineBuilder::tls`](crate::EngineBuilder::tls).
+    /// The TLS configuration: the trusted certificate authorities and the client certificate. Its ALPN protocols and
+    /// its session store are not used. Default: [`EngineBuilder::tls`](crate::EngineBuilder::tls).
     #[must_use]
     pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
         self.tls = Some(config);
         self
     }
 
-    /// Adds a header field, such as a secret, to each request that `server` covers. It replaces fields of the same name that
-    /// the plugin set, and the plugin never sees its value. If several servers cover a request, the one with the longest
-    /// path applies. The request needs a grant as well.
+    /// Adds a header field, such as a secret, to each request that `server` covers. It replaces fields of the same name
+    /// that the plugin set, and the plugin never sees its value. If several servers cover a request, the one with the
+    /// longest path applies. The request needs a grant as well.
     ///
     /// # Errors
     ///
@@ -63,8 +63,8 @@ impl Outbound {
         Ok(self)
     }
 
-    /// How long a stored response is returned even to requests that ask for a newer one, by `Cache-Control: no-cache` for
-    /// example. Clients of the gateway therefore can't make a plugin flood the server. Default: 5 seconds.
+    /// How long a stored response is returned even to requests that ask for a newer one, by `Cache-Control: no-cache`
+    /// for example. Clients of the gateway therefore can't make a plugin flood the server. Default: 5 seconds.
     #[must_use]
     pub fn refresh_floor(mut self, floor: Duration) -> Self {
         self.refresh_floor = floor;

@@ -1,4 +1,5 @@
-//! Checks a request against the grants before its host is resolved. The addresses of the host are checked by the resolver.
+//! Checks a request against the grants before its host is resolved. The addresses of the host are checked by the
+//! resolver.
 
 use http::Method;
 use http::Request;
@@ -17,7 +18,7 @@ impl Egress {
             .authority()
             .is_some_and(|authority| authority.as_str().contains('@'))
         {
-            let line = format!("denied: {}: a request has no user name in its URL", server(uri));
+            let line = format!("denied: {}: its URL has a user name", server(uri));
             return Some((line, Error::HttpRequestUriInvalid));
         }
         // CONNECT opens a tunnel, and its target has no path to check.

@@ -23,8 +23,8 @@ use tower::util::MapResponse;
 use super::resolver::Resolver;
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long sent data may stay unacknowledged before the connection is closed. After a call has ended, its connection still
-/// sends what was begun, and nothing else would end that.
+/// How long sent data may stay unacknowledged before the connection is closed. After a call has ended, its connection
+/// still sends what was begun, and nothing else would end that.
 #[cfg(target_os = "linux")]
 const UNREAD: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
-//! Resolves names, and removes the addresses that a name must not resolve to. The connector uses the returned addresses and
-//! doesn't resolve again, so that DNS rebinding has no effect.
+//! Resolves names, and removes the addresses that a name must not resolve to. The connector uses the returned addresses
+//! and doesn't resolve again, so that DNS rebinding has no effect.
 
 use std::fmt;
 use std::future::Future;
@@ -17,8 +17,8 @@ use tower::Service;
 
 use super::address::AddressKind;
 
-/// The most concurrent look-ups of one authenticator. A look-up blocks a thread until the system's resolver answers, even
-/// after the call has ended, and the whole process shares these threads.
+/// The most concurrent look-ups of one authenticator. A look-up blocks a thread until the system's resolver answers,
+/// even after the call has ended, and the whole process shares these threads.
 const MAX_LOOK_UPS: usize = 8;
 
 /// The longest time for a look-up.
@@ -103,9 +103,9 @@ pub(super) struct Prohibited {
 impl fmt::Display for Prohibited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(if self.only_private {
-            "the name leads to private addresses only; grant the address, or set grants.private"
+            "the name resolves to private addresses only; grant the address, or set grants.private"
         } else {
-            "the name leads to special addresses only; if it is meant, grant the address itself"
+            "the name resolves to special addresses only; if that is intended, grant the address itself"
         })
     }
 }

@@ -101,7 +101,7 @@ impl Egress {
         }
         let (pending, leads) = self
             .0
-            .exchanges
+            .coalescer
             .join(Key::of_exchange(&request), || self.clone().fetch(request.clone(), key));
         let exchanged = tokio::time::timeout(timeout, pending).await;
         let exchanged = exchanged.map_err(|_| Failure::Timeout)?;

@@ -1,5 +1,6 @@
-//! A stored response and its use, by the rules of RFC 9111 for a shared cache and of RFC 5861 if the server fails. In addition,
-//! it is not used for requests with other headers, has no heuristic lifetime, and is not stored if it sets a cookie.
+//! A stored response and its use, by the rules of RFC 9111 for a shared cache and of RFC 5861 if the server fails. In
+//! addition, it is not used for requests with other headers, has no heuristic lifetime, and is not stored if it sets a
+//! cookie.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -73,8 +74,8 @@ impl Stored {
         })
     }
 
-    /// How this can be used for a request with the same URI and headers. The request's directives for a newer response are
-    /// ignored until this response is as old as `floor`.
+    /// How this can be used for a request with the same URI and headers. The request's directives for a newer response
+    /// are ignored until this response is as old as `floor`.
     pub(super) fn satisfies<B>(&self, request: &Request<B>, floor: Duration) -> Freshness {
         let mut asked = plain_request(request);
         if self.fetched.elapsed() < floor {
@@ -103,8 +104,8 @@ impl Stored {
         Some(answer)
     }
 
-    /// The response with the headers of a 304 that confirms it (RFC 9111, section 4.3.4). Returns `None` if the 304 is about
-    /// another response.
+    /// The response with the headers of a 304 that confirms it (RFC 9111, section 4.3.4). Returns `None` if the 304 is
+    /// about another response.
     pub(super) fn confirmed(&self, confirmation: &HeaderMap) -> Option<BufferedResponse> {
         let [ours, theirs] = [&self.answer.headers, confirmation].map(|headers| headers.get(header::ETAG).map(opaque));
         if theirs.is_some() && theirs != ours {

@@ -1,5 +1,5 @@
-//! Compiled components on disk, named after the component's SHA-256 and the engine's configuration. The files are machine
-//! code, so the directory must not be writable for other users, and an incomplete file is ignored.
+//! Compiled components on disk, named after the component's SHA-256 and the engine's configuration. The files are
+//! machine code, so the directory must not be writable for other users, and an incomplete file is ignored.
 
 use std::fmt;
 use std::fs;

@@ -41,8 +41,8 @@ pub(crate) struct Inner {
 }
 
 impl Engine {
-    /// Starts to build an engine. By default it has no cache directory, plugins can't use https, and there is no bound on
-    /// the memory of all instances together.
+    /// Starts to build an engine. By default it has no cache directory, plugins can't use https, and there is no bound
+    /// on the memory of all instances together.
     pub fn builder() -> EngineBuilder {
         EngineBuilder {
             cache_directory: None,
@@ -73,16 +73,16 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// The directory for compiled components. It is created if it doesn't exist, and must not be writable for other users,
-    /// because its files are run as machine code. Default: no cache.
+    /// The directory for compiled components. It is created if it doesn't exist, and must not be writable for other
+    /// users, because its files are run as machine code. Default: no cache.
     #[must_use]
     pub fn cache_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.cache_directory = Some(directory.into());
         self
     }
 
-    /// The most memory of all instances together, in bytes. An instance that would exceed it fails. Default: no bound but
-    /// [`Limits::memory`] of each instance.
+    /// The most memory of all instances together, in bytes. An instance that would exceed it fails. Default: no bound
+    /// but [`Limits::memory`] of each instance.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
@@ -104,7 +104,7 @@ impl EngineBuilder {
     pub fn build(self) -> Result<Engine, EngineError> {
         let cache = self.cache_directory.map(CompileCache::open).transpose()?;
         let wasmtime = pooled().or_else(|error| {
-            tracing::warn!(%error, "the pool of sandboxes can't be reserved, so each sandbox is mapped separately, which is slower");
+            tracing::warn!(%error, "no pool of sandboxes can be reserved, so each is mapped separately, which is slower");
             wasmtime::Engine::new(&config())
         });
         let wasmtime = wasmtime.map_err(|error| EngineError::Start(format!("{error:#}")))?;

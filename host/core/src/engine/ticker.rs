@@ -1,4 +1,5 @@
-//! A thread that starts a new epoch every few milliseconds, which interrupts plugins that compute. It ends with its engine.
+//! A thread that starts a new epoch every few milliseconds, which interrupts plugins that compute. It ends with its
+//! engine.
 
 use std::io;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! A chain with sessions: a request is authenticated by its session cookie or else by its credentials, which may start a
-//! session. Credentials always take precedence, so that a request never runs as the user of a cookie that a browser adds.
+//! A chain with sessions: a request is authenticated by its session cookie or else by its credentials, which may start
+//! a session. Credentials always take precedence, so that a request never runs as the user of a cookie that a browser
+//! adds.
 
 mod response;
 
@@ -37,8 +38,8 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// The decision, and the header fields for the response. Apply them to every response to this request: to that of the
-    /// service as well as to a refusal.
+    /// The decision, and the header fields for the response. Apply them to every response to this request: to that of
+    /// the service as well as to a refusal.
     pub fn into_parts(self) -> (Decision, ResponseHeaders) {
         let authenticator = match &self.decision.outcome {
             Outcome::Grant(authenticated) => authenticated.response_headers().clone(),

@@ -1,5 +1,5 @@
-//! The header fields that an authenticator and a session add to a response. The library's layer and the gateway apply the
-//! same rule, to responses of any status.
+//! The header fields that an authenticator and a session add to a response. The library's layer and the gateway apply
+//! the same rule, to responses of any status.
 
 use http::HeaderMap;
 use http::HeaderName;

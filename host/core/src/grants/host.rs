@@ -1,5 +1,5 @@
-//! The host of a grant: an address, a name, or all names below a name. Addresses are compared as addresses, so that their
-//! spelling doesn't matter.
+//! The host of a grant: an address, a name, or all names below a name. Addresses are compared as addresses, so that
+//! their spelling doesn't matter.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -25,7 +25,9 @@ impl Host {
             }
             Some(_) => Err("`*` stands for a host's first labels only: *.example.com"),
             None if name.is_empty() || name.contains('*') => Err("it names no host"),
-            None if name.starts_with('[') => Err("what is in brackets is no IPv6 address; a zone can't be granted"),
+            None if name.starts_with('[') => {
+                Err("the text in brackets is not an IPv6 address; a zone can't be granted")
+            }
             None if !is_name(&name) => Err("its host is neither a name nor an address"),
             None if ends_in_a_number(&name) => Err("write the address in its usual form, such as 127.0.0.1"),
             None => Ok(Self::Name(name)),
@@ -84,8 +86,8 @@ fn below(name: &str, suffix: &str) -> bool {
     name.strip_suffix(suffix).is_some_and(|labels| !labels.is_empty())
 }
 
-/// Whether resolvers may parse a name as an address: `2130706433`, `0x7f.1`, `127.1`. This is the check of the URL standard,
-/// and correct because no top-level domain is a number.
+/// Whether resolvers may parse a name as an address: `2130706433`, `0x7f.1`, `127.1`. This is the check of the URL
+/// standard, and correct because no top-level domain is a number.
 fn ends_in_a_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x");

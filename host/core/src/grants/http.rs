@@ -1,4 +1,5 @@
-//! The grant for one server: scheme, host, port and a path prefix. It is parsed once and then compared with each request.
+//! The grant for one server: scheme, host, port and a path prefix. It is parsed once and then compared with each
+//! request.
 
 use std::fmt;
 use std::str::FromStr;
@@ -95,7 +96,7 @@ impl FromStr for HttpGrant {
     type Err = HttpGrantError;
 
     fn from_str(text: &str) -> Result<Self, HttpGrantError> {
-        let uri: Uri = text.parse().map_err(|_| HttpGrantError("it is no URL"))?;
+        let uri: Uri = text.parse().map_err(|_| HttpGrantError("it is not a URL"))?;
         let https = https(&uri).ok_or(HttpGrantError("it starts with neither http:// nor https://"))?;
         let authority = uri.authority().ok_or(HttpGrantError("it names no host"))?;
         if authority.as_str().contains('@') {
@@ -119,7 +120,7 @@ impl FromStr for HttpGrant {
                     80
                 }
             }
-            _ => return Err(HttpGrantError("its port is no number from 1 to 65535")),
+            _ => return Err(HttpGrantError("its port is not a number from 1 to 65535")),
         };
         Ok(Self {
             https,

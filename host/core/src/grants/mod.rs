@@ -26,9 +26,9 @@ pub struct Grants {
     pub query: Vec<String>,
     /// The servers to which it may send requests.
     pub http: Vec<HttpGrant>,
-    /// Whether a server that is granted by its name may resolve to a loopback, private or unique-local address. A server
-    /// that is granted by its address doesn't need this. Link-local addresses and those of cloud metadata services can be
-    /// granted by address only.
+    /// Whether a server that is granted by its name may resolve to a loopback, private or unique-local address. A
+    /// server that is granted by its address doesn't need this. Link-local addresses and those of cloud metadata
+    /// services can be granted by address only.
     pub private: bool,
     /// Whether it may read the client's TLS certificate.
     pub client_certificate: bool,

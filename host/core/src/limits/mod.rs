@@ -18,8 +18,8 @@ pub struct Limits {
     /// The longest time for a call, including its waits for other servers. Default: 5 seconds, enough for two exchanges
     /// with an identity provider.
     pub deadline: Duration,
-    /// The most memory for an instance, in bytes. Default: 64 MiB. Larger values than [`Limits::MAX_MEMORY`] are reduced
-    /// to it.
+    /// The most memory for an instance, in bytes. Default: 64 MiB. Larger values than [`Limits::MAX_MEMORY`] are
+    /// reduced to it.
     pub memory: usize,
     /// The most calls that run at the same time. A call beyond it is answered with 503 immediately, it doesn't wait.
     /// Default: 64.
@@ -29,9 +29,9 @@ pub struct Limits {
     /// The rate limit for each client. A call beyond it is answered with 429. A client is an IPv4 address or an IPv6
     /// network of 64 bits; all clients without a known address share one limit. `None`, the default, for no rate limit.
     pub rate: Option<Rate>,
-    /// The circuit breaker: after this many failures in a row, requests of the same client are answered with 503 without
-    /// a call, for one second at first and at most for a minute. After the breaker has opened for three clients without
-    /// a successful call in between, it opens for all clients. `None` for no circuit breaker. Default: 5.
+    /// The circuit breaker: after this many failures in a row, requests of the same client are answered with 503
+    /// without a call, for one second at first and at most for a minute. After the breaker has opened for three clients
+    /// without a successful call in between, it opens for all clients. `None` for no circuit breaker. Default: 5.
     pub breaker: Option<NonZero<u32>>,
 }
 

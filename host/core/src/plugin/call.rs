@@ -27,8 +27,8 @@ pub(crate) struct Call<T> {
 }
 
 impl ConfiguredPlugin {
-    /// Calls the plugin about one request. `read` checks its answer; if that fails, the call counts as failed. Returns an
-    /// error if the plugin may not be called now.
+    /// Calls the plugin about one request. `read` checks its answer; if that fails, the call counts as failed. Returns
+    /// an error if the plugin may not be called now.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         request: &Arc<AuthRequest>,

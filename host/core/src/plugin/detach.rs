@@ -1,5 +1,5 @@
-//! A future that runs to completion even if it is dropped. When a client disconnects, its plugin's call is finished in a
-//! task of its own: a running call of a plugin is never dropped (CVE-2026-27195).
+//! A future that runs to completion even if it is dropped. When a client disconnects, its plugin's call is finished in
+//! a task of its own: a running call of a plugin is never dropped (CVE-2026-27195).
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! The metrics of an authenticator. They go to the recorder that the process has installed with the crate `metrics` when the
-//! authenticator is built.
+//! The metrics of an authenticator. They go to the recorder that the process has installed with the crate `metrics`
+//! when the authenticator is built.
 
 use metrics::Counter;
 use metrics::Gauge;

@@ -1,5 +1,5 @@
-//! The bound on the memory of all instances of an engine together. The limit of each instance can't prevent many of them
-//! from exceeding the container's memory, and then the whole process is killed.
+//! The bound on the memory of all instances of an engine together. The limit of each instance can't prevent many of
+//! them from exceeding the container's memory, and then the whole process is killed.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

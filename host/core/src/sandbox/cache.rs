@@ -15,7 +15,8 @@ const MAX_KEY: usize = 256;
 /// The largest value, in bytes.
 const MAX_VALUE: usize = 1 << 20;
 
-/// The approximate size of an entry apart from key and value, in bytes: its places in the map, two queues and the timer.
+/// The approximate size of an entry apart from key and value, in bytes: its places in the map, two queues and the
+/// timer.
 const OVERHEAD: usize = 512;
 
 /// Values with a time to live. A value that is out of bounds is not stored.

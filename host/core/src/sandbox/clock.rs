@@ -1,5 +1,5 @@
-//! The deadline of a call, which includes computing and waiting. A plugin that computes is stopped at the next epoch, and
-//! every wait ends at the deadline, so that the call's future never has to be dropped.
+//! The deadline of a call, which includes computing and waiting. A plugin that computes is stopped at the next epoch,
+//! and every wait ends at the deadline, so that the call's future never has to be dropped.
 
 use std::fmt;
 use std::future::Future;

@@ -28,7 +28,8 @@ pub(crate) struct InstanceConfig {
     pub(crate) cache: Option<Arc<Cache>>,
     /// Sends its requests to other servers.
     pub(crate) egress: Egress,
-    /// Accepts the tokens for the acceptor that `grants.negotiate` names. `None` if the application has no such acceptor.
+    /// Accepts the tokens for the acceptor that `grants.negotiate` names. `None` if the application has no such
+    /// acceptor.
     pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
 }
 

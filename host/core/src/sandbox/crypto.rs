@@ -1,5 +1,5 @@
-//! Verifies JOSE signatures natively, with AWS-LC. The algorithm must match the type of the key, so that a token can't make
-//! the host use a public key as a shared secret (CVE-2016-5431).
+//! Verifies JOSE signatures natively, with AWS-LC. The algorithm must match the type of the key, so that a token can't
+//! make the host use a public key as a shared secret (CVE-2016-5431).
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature;
@@ -42,7 +42,7 @@ enum Jwk<'a> {
 }
 
 fn verify(algorithm: Algorithm, key: &[u8], message: &[u8], signature: &[u8]) -> Result<bool, &'static str> {
-    let jwk: Jwk<'_> = serde_json::from_slice(key).map_err(|_| "the key is no JWK of type RSA, EC, OKP or oct")?;
+    let jwk: Jwk<'_> = serde_json::from_slice(key).map_err(|_| "the key is not a JWK of type RSA, EC, OKP or oct")?;
     match (algorithm, jwk) {
         (Algorithm::Rs256, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PKCS1_2048_8192_SHA256, n, e, message, signature),
         (Algorithm::Rs384, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PKCS1_2048_8192_SHA384, n, e, message, signature),

@@ -34,8 +34,8 @@ use crate::request::AuthRequest;
 /// their size.
 const MAX_HANDED_OVER: usize = 1 << 20;
 
-/// The most resource handles of an instance. Each may keep as much of the host's memory as a message's headers, which the
-/// limit of the plugin's own memory doesn't include.
+/// The most resource handles of an instance. Each may keep as much of the host's memory as a message's headers, which
+/// the limit of the plugin's own memory doesn't include.
 const MAX_HANDLES: usize = 256;
 
 /// The most header bytes of one outbound message, as the host counts them.

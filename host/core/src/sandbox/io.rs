@@ -1,5 +1,5 @@
-//! Wasmtime's `wasi:io`, except that every wait ends at the call's deadline. A call therefore ends by itself, and its future
-//! never has to be dropped while the plugin runs.
+//! Wasmtime's `wasi:io`, except that every wait ends at the call's deadline. A call therefore ends by itself, and its
+//! future never has to be dropped while the plugin runs.
 
 use wasmtime::component::HasData;
 use wasmtime::component::Linker;

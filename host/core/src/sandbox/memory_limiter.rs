@@ -1,5 +1,5 @@
-//! The limit on the memory and the table entries of one instance, over all its memories and tables together. With a limit
-//! for each memory, a component with several memories would get a multiple of it.
+//! The limit on the memory and the table entries of one instance, over all its memories and tables together. With a
+//! limit for each memory, a component with several memories would get a multiple of it.
 
 use wasmtime::ResourceLimiter;
 

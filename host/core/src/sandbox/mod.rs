@@ -79,7 +79,8 @@ impl WasiView for HostState {
     }
 }
 
-/// The host functions for plugins. There are none for files or sockets, so that a component that imports those doesn't load.
+/// The host functions for plugins. There are none for files or sockets, so that a component that imports those doesn't
+/// load.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostState>> {
     use wasmtime_wasi::p2::bindings::cli;
     use wasmtime_wasi::p2::bindings::clocks;

@@ -1,5 +1,5 @@
-//! The host function for Negotiate tokens. A token is passed to the acceptor that the operator granted; the audit log shows
-//! the result but not the token.
+//! The host function for Negotiate tokens. A token is passed to the acceptor that the operator granted; the audit log
+//! shows the result but not the token.
 
 use super::HostState;
 use crate::contract::portcullis::auth::negotiate;

@@ -1,5 +1,5 @@
-//! The host functions that read the request, within the plugin's grants. Each attribute that is read is remembered with its
-//! value.
+//! The host functions that read the request, within the plugin's grants. Each attribute that is read is remembered with
+//! its value.
 
 use http::HeaderName;
 use wasmtime::component::Resource;
@@ -16,7 +16,8 @@ use crate::request::AuthRequest;
 /// The most attributes that a call may read. Each one is remembered, which takes memory of the host.
 const MAX_READS: usize = 256;
 
-/// The longest name of a header or cookie that is looked up, in bytes. Longer names appear absent and are not remembered.
+/// The longest name of a header or cookie that is looked up, in bytes. Longer names appear absent and are not
+/// remembered.
 const MAX_NAME: usize = 256;
 
 type Handle = Resource<RequestHandle>;
@@ -103,10 +104,10 @@ impl HostState {
     fn text(
         &mut self,
         attribute: Attribute,
-        answer: impl FnOnce(&AuthRequest) -> Option<String>,
+        value: impl FnOnce(&AuthRequest) -> Option<String>,
     ) -> wasmtime::Result<Option<String>> {
         let values = self.read(attribute, true, |request| {
-            answer(request).map(String::into_bytes).into_iter().collect()
+            value(request).map(String::into_bytes).into_iter().collect()
         });
         Ok(values?.pop().and_then(|value| String::from_utf8(value).ok()))
     }

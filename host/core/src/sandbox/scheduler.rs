@@ -1,5 +1,5 @@
-//! Shares the processors fairly. A call that has computed for a while needs a permit to go on, and there is one permit less
-//! than processors: even if many plugins loop for ever, a short call gets a processor within one epoch.
+//! Shares the processors fairly. A call that has computed for a while needs a permit to go on, and there is one permit
+//! less than processors: even if many plugins loop for ever, a short call gets a processor within one epoch.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -67,8 +67,8 @@ impl ComputePermit {
         spent.permit = None;
     }
 
-    /// Waits for a permit if the call needs one, and goes on with the measurement. At the deadline the call goes on without
-    /// a permit, and is stopped.
+    /// Waits for a permit if the call needs one, and goes on with the measurement. At the deadline the call goes on
+    /// without a permit, and is stopped.
     pub(super) async fn resume(&self) {
         let permit = if self.spent().computed <= FREE {
             None

@@ -1,5 +1,5 @@
-//! A plugin's stdout and stderr, whose lines are written to the operator's log. The plugin doesn't inherit the streams of
-//! the process.
+//! A plugin's stdout and stderr, whose lines are written to the operator's log. The plugin doesn't inherit the streams
+//! of the process.
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;

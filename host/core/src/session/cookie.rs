@@ -19,8 +19,9 @@ pub struct Options {
 }
 
 impl Options {
-    /// A cookie of this name. Set `secure` if clients use TLS: the name then gets the prefix `__Host-`, and browsers send
-    /// the cookie over TLS only. `max_age` is the longest lifetime of a session, even if a plugin allows a longer one.
+    /// A cookie of this name. Set `secure` if clients use TLS: the name then gets the prefix `__Host-`, and browsers
+    /// send the cookie over TLS only. `max_age` is the longest lifetime of a session, even if a plugin allows a longer
+    /// one.
     ///
     /// Returns `None` if the name is empty or has characters other than ASCII letters, digits, `-` and `_`.
     pub fn new(name: &str, secure: bool, max_age: Duration) -> Option<Self> {
@@ -62,8 +63,8 @@ impl Options {
         }
     }
 
-    /// The `Set-Cookie` value for a session of this lifetime. The seal says when the session is over; the browser, which
-    /// knows whole seconds only, may keep the cookie to the end of the last one.
+    /// The `Set-Cookie` value for a session of this lifetime. The seal says when the session is over; the browser,
+    /// which knows whole seconds only, may keep the cookie to the end of the last one.
     pub(super) fn set(&self, value: &str, lifetime: Duration) -> Option<HeaderValue> {
         let seconds = i64::try_from(lifetime.as_millis().div_ceil(1000)).ok()?;
         HeaderValue::try_from(self.written(value, seconds)).ok()

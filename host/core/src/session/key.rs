@@ -1,5 +1,5 @@
-//! The keys of session cookies. A cookie is sealed by AES-256-GCM with a random nonce and bound to its name; the first key
-//! of a ring seals and all keys open, so that a key can be replaced while its sessions stay valid.
+//! The keys of session cookies. A cookie is sealed by AES-256-GCM with a random nonce and bound to its name; the first
+//! key of a ring seals and all keys open, so that a key can be replaced while its sessions stay valid.
 
 use std::fmt;
 
@@ -158,8 +158,8 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// The associated data of a cookie. The name comes last, after fields of fixed length, so that different cookies never have
-/// the same associated data.
+/// The associated data of a cookie. The name comes last, after fields of fixed length, so that different cookies never
+/// have the same associated data.
 fn bind(cookie: &str, id: &[u8; ID]) -> Vec<u8> {
     [b"portcullis session".as_slice(), &[VERSION], id, cookie.as_bytes()].concat()
 }

@@ -1,5 +1,5 @@
-//! Sessions in a sealed cookie, which names the user, the authenticator and the expiry. Nothing is stored on the server, so
-//! that all gateways with the same keys share their sessions.
+//! Sessions in a sealed cookie, which names the user, the authenticator and the expiry. Nothing is stored on the
+//! server, so that all gateways with the same keys share their sessions.
 
 mod cookie;
 mod key;
@@ -65,8 +65,8 @@ impl Sessions {
 
     /// The user of the request's session.
     ///
-    /// Returns `None` if the request has no session cookie or several, if the cookie was not sealed with one of the keys,
-    /// if it has expired, or if the chain no longer has the authenticator that started the session, with the same
+    /// Returns `None` if the request has no session cookie or several, if the cookie was not sealed with one of the
+    /// keys, if it has expired, or if the chain no longer has the authenticator that started the session, with the same
     /// component and settings.
     pub fn open(&self, request: &AuthRequest, chain: &Chain) -> Option<Authenticated> {
         let cookie = self.options.read(&request.headers)?;
@@ -87,8 +87,8 @@ impl Sessions {
 
     /// The `Set-Cookie` value of a new session for a user who was authenticated just now.
     ///
-    /// Returns `None` if the authenticator doesn't allow its decision to be reused, or if the cookie would be too long for
-    /// browsers. Such a user is authenticated with every request.
+    /// Returns `None` if the authenticator doesn't allow its decision to be reused, or if the cookie would be too long
+    /// for browsers. Such a user is authenticated with every request.
     pub fn seal(&self, authenticated: &Authenticated) -> Option<HeaderValue> {
         let lifetime = authenticated.valid_for?.min(self.options.max_age());
         let session = Sealed {

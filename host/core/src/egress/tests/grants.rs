@@ -18,15 +18,15 @@ use super::server::Server;
 use super::server::Side;
 
 /// A resolver that returns the next of these addresses for each look-up, and the last one for all further ones.
-fn lying(addresses: &[&str]) -> (Lookup, Arc<AtomicUsize>) {
+fn scripted(addresses: &[&str]) -> (Lookup, Arc<AtomicUsize>) {
     let addresses = Vec::from_iter(addresses.iter().map(|address| address.parse::<IpAddr>().unwrap()));
-    let asked = Arc::<AtomicUsize>::default();
-    let count = Arc::clone(&asked);
+    let lookups = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&lookups);
     let lookup: Lookup = Arc::new(move |_| {
         let turn = count.fetch_add(1, Ordering::SeqCst).min(addresses.len() - 1);
         Box::pin(std::future::ready(Ok(vec![SocketAddr::new(addresses[turn], 0)])))
     });
-    (lookup, asked)
+    (lookup, lookups)
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_name_never_reaches_a_special_address() {
         ("fd00:ec2::254", false),
     ] {
         for private in [false, true] {
-            let (lookup, _) = lying(&[address]);
+            let (lookup, _) = scripted(&[address]);
             let grants = [format!("http://*.rebind.example:{port}")];
             let side = Side::with(&grants, private, Outbound::default(), lookup);
             let result = side.get(&format!("http://a.rebind.example:{port}/"), &[]).await;
@@ -97,7 +97,7 @@ async fn a_name_never_reaches_a_special_address() {
 async fn no_grant_of_a_name_covers_a_spelling_of_an_address() {
     let server = Server::start().await;
     let port = server.address.port();
-    let (lookup, asked) = lying(&["127.0.0.1"]);
+    let (lookup, lookups) = scripted(&["127.0.0.1"]);
     let grants = [format!("http://*.example:{port}"), format!("http://idp.example:{port}")];
     let side = Side::with(&grants, true, Outbound::default(), lookup);
     let hosts = [
@@ -164,7 +164,7 @@ async fn no_grant_of_a_name_covers_a_spelling_of_an_address() {
     }
     assert!(denied > 30, "{denied}");
     assert_eq!(side.counted(), counts(&[("denied", denied), ("sent", 1)]));
-    assert_eq!(asked.load(Ordering::SeqCst), 1, "a denied host is not resolved");
+    assert_eq!(lookups.load(Ordering::SeqCst), 1, "a denied host is not resolved");
 }
 
 /// DNS rebinding: the first connection goes to the address that was checked, and the second look-up is checked again.
@@ -172,15 +172,15 @@ async fn no_grant_of_a_name_covers_a_spelling_of_an_address() {
 async fn dns_rebinding_has_no_effect() {
     let server = Server::start().await;
     let port = server.address.port();
-    let (lookup, asked) = lying(&["127.0.0.1", "169.254.169.254"]);
+    let (lookup, lookups) = scripted(&["127.0.0.1", "169.254.169.254"]);
     let grants = [format!("http://rebind.example:{port}")];
     let side = Side::with(&grants, true, Outbound::default(), lookup);
     let url = format!("http://rebind.example:{port}/?connection=close");
     assert_eq!(side.get(&url, &[]).await.unwrap().0, 200);
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(lookups.load(Ordering::SeqCst), 1);
     let error = side.get(&url, &[]).await.unwrap_err();
     assert!(matches!(error, Error::DestinationIpProhibited), "{error}");
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(lookups.load(Ordering::SeqCst), 2);
     assert_eq!(server.seen().len(), 1);
 }
 

@@ -1,5 +1,5 @@
-//! The outbound side as a plugin uses it, with a server on the loopback interface and, where that matters, a resolver that
-//! returns chosen addresses.
+//! The outbound side as a plugin uses it, with a server on the loopback interface and, where that matters, a resolver
+//! that returns chosen addresses.
 
 mod grants;
 mod server;

@@ -1,5 +1,5 @@
-//! A server that records its requests, and the outbound side of a plugin to send them with. The query of a request says how
-//! the server responds.
+//! A server that records its requests, and the outbound side of a plugin to send them with. The query of a request says
+//! how the server responds.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! Responses that are stored, revalidated, and used while the server fails. Each test counts the requests that reach the
-//! server.
+//! Responses that are stored, revalidated, and used while the server fails. Each test counts the requests that reach
+//! the server.
 
 use bytes::Bytes;
 use http::Request;

@@ -1,5 +1,5 @@
-//! The state of a circuit breaker: closed while calls succeed, open for a while after too many failures in a row, and closed
-//! again after one successful trial. Each failed trial doubles the wait.
+//! The state of a circuit breaker: closed while calls succeed, open for a while after too many failures in a row, and
+//! closed again after one successful trial. Each failed trial doubles the wait.
 
 use std::time::Duration;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! The unit of limits: an IPv4 address or an IPv6 network of 64 bits counts as one client. A subscriber gets at least such
-//! a network (RFC 6177), and could otherwise use a new address for every request.
+//! The unit of limits: an IPv4 address or an IPv6 network of 64 bits counts as one client. A subscriber gets at least
+//! such a network (RFC 6177), and could otherwise use a new address for every request.
 
 use std::net::IpAddr;
 use std::net::Ipv6Addr;

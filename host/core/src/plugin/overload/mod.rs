@@ -1,5 +1,5 @@
-//! Protects a plugin from overload, with a rate limit for each client, a circuit breaker for each client and for all, and a
-//! limit on concurrent calls. A call beyond a limit is refused immediately; there is no queue.
+//! Protects a plugin from overload, with a rate limit for each client, a circuit breaker for each client and for all,
+//! and a limit on concurrent calls. A call beyond a limit is refused immediately; there is no queue.
 
 mod breaker;
 mod circuit;

@@ -1,5 +1,5 @@
-//! The rate limit for each client, by the generic cell rate algorithm of `governor`. There is one cell for each client that
-//! was seen recently.
+//! The rate limit for each client, by the generic cell rate algorithm of `governor`. There is one cell for each client
+//! that was seen recently.
 
 use std::fmt;
 use std::sync::Arc;
