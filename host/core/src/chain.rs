@@ -1,24 +1,24 @@
-//! The authenticators of a route, asked in order until one knows. Only "not mine" leads to the next; a plugin that fails
-//! ends the chain, so that no failure leads to a weaker check.
+//! The authenticators of a route, called in order until one of them decides. Only `not-mine` leads to the next one: a
+//! plugin that fails ends the chain, so that a failure never leads to a weaker check.
 
 use std::sync::Arc;
 
 use http::header;
 
 use crate::authenticator::Authenticator;
-use crate::authenticator::Ending;
+use crate::authenticator::Next;
 use crate::decision::Challenge;
 use crate::decision::Decision;
 use crate::decision::Outcome;
 use crate::decision::Refusal;
 use crate::request::AuthRequest;
 
-/// Authenticators in the order in which they are asked.
+/// Authenticators in the order in which they are called. A clone shares the authenticators.
 #[derive(Clone, Debug)]
 pub struct Chain(Arc<[Authenticator]>);
 
 impl Chain {
-    /// A chain of these. An empty one refuses every request.
+    /// A chain of these authenticators. An empty chain refuses every request.
     pub fn new(authenticators: impl IntoIterator<Item = Authenticator>) -> Self {
         Self(authenticators.into_iter().collect())
     }
@@ -28,18 +28,18 @@ impl Chain {
         &self.0
     }
 
-    /// Asks who sent a request.
+    /// Authenticates a request.
     pub async fn decide(&self, request: &Arc<AuthRequest>) -> Decision {
         let mut challenges = Vec::new();
         let mut steps = Vec::with_capacity(self.0.len());
         for authenticator in self.0.iter() {
-            let said = authenticator.ask(request).await;
-            steps.push(said.step);
-            match said.ending {
-                Ending::Next(challenge) => challenges.extend(challenge),
-                Ending::Done(outcome) => {
+            let outcome = authenticator.ask(request).await;
+            steps.push(outcome.step);
+            match outcome.next {
+                Next::Continue(challenge) => challenges.extend(challenge),
+                Next::Stop(outcome) => {
                     return Decision {
-                        outcome: offering(outcome, challenges),
+                        outcome: with_challenges(outcome, challenges),
                         steps,
                     };
                 }
@@ -55,8 +55,8 @@ impl Chain {
         }
     }
 
-    /// Whether a request has anything that an authenticator of this chain could take for a credential. If it has, it
-    /// must be asked about, and no session may speak for it.
+    /// Whether the request carries anything that an authenticator of this chain may read as a credential. Such a
+    /// request must be authenticated by the chain and not by a session.
     pub fn has_credentials(&self, request: &AuthRequest) -> bool {
         request.headers.contains_key(header::AUTHORIZATION)
             || self.0.iter().any(|authenticator| has_granted(authenticator, request))
@@ -76,8 +76,8 @@ fn has_granted(authenticator: &Authenticator, request: &AuthRequest) -> bool {
         || (grants.client_certificate && request.client_certificate.is_some())
 }
 
-/// Adds what those before had to offer to the challenge of the one that refused.
-fn offering(outcome: Outcome, earlier: Vec<Challenge>) -> Outcome {
+/// Adds the challenges of earlier authenticators to those of the one that refused.
+fn with_challenges(outcome: Outcome, earlier: Vec<Challenge>) -> Outcome {
     match outcome {
         Outcome::Refuse(Refusal::Unauthenticated {
             credentials,

@@ -1,4 +1,5 @@
-//! The contract in `wit/` as Rust types. What plugins import is implemented in `sandbox`; WASI comes from Wasmtime.
+//! The contract in `wit/` as Rust types, generated at compile time. The interfaces that plugins import are implemented
+//! in `sandbox`, except for WASI, which comes from Wasmtime.
 
 #![allow(
     missing_docs,
@@ -28,6 +29,6 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
-/// The request as a plugin holds it. There is one to an instance, so the handle says nothing.
+/// A plugin's handle to the request. It carries no data, because each instance has exactly one request.
 #[derive(Debug)]
 pub struct RequestHandle;

@@ -1,5 +1,5 @@
-//! A `tower` layer that lets only authenticated requests through. The service behind it finds the user as an extension
-//! of the request, of type [`Authenticated`](crate::Authenticated).
+//! A `tower` layer that forwards only authenticated requests to the inner service. The service finds the user in the
+//! request's extensions, as [`Authenticated`](crate::Authenticated).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,8 +19,8 @@ use crate::request::AuthRequest;
 
 /// Puts a [`Gate`] in front of a service.
 ///
-/// Where the client's address and scheme matter to a plugin, put an [`AuthRequest`] into the request's extensions
-/// before this layer; else it is made from the request's head.
+/// If a plugin needs the client's address or the scheme, add an [`AuthRequest`] to the request's extensions in front of
+/// this layer. Otherwise [`AuthRequest::from_parts`] makes one from the request's head.
 #[derive(Clone, Debug)]
 pub struct AuthenticateLayer(Gate);
 
@@ -65,7 +65,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The service that was polled ready is the one to call; its clone waits for its own turn.
+        // The service that was polled must be the one that is called; a clone has not been polled.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(pass(self.gate.clone(), inner, request))
@@ -78,11 +78,11 @@ where
     R: From<Bytes>,
 {
     let (mut parts, body) = request.into_parts();
-    let asked = parts
+    let request = parts
         .extensions
         .remove::<AuthRequest>()
         .unwrap_or_else(|| AuthRequest::from_parts(&parts));
-    let (decision, added) = gate.admit(&Arc::new(asked)).await.into_parts();
+    let (decision, added) = gate.admit(&Arc::new(request)).await.into_parts();
     let mut response = match decision.outcome {
         Outcome::Grant(authenticated) => {
             parts.extensions.insert(authenticated);

@@ -1,8 +1,8 @@
-//! Ask sandboxed WebAssembly components who sent an HTTP request.
+//! Authenticates HTTP requests with sandboxed WebAssembly components.
 //!
-//! A [`Component`] is compiled for an [`Engine`], becomes an [`Authenticator`] with settings and grants, and is asked in
-//! a [`Chain`]. A [`Gate`] adds sessions, and [`AuthenticateLayer`] puts a gate in front of any `tower` service. The
-//! crate opens no port, and reads no file but its own cache of compiled components.
+//! An [`Engine`] compiles a [`Component`]. With settings and grants it becomes an [`Authenticator`], which is called as
+//! part of a [`Chain`]. A [`Gate`] adds sessions, and [`AuthenticateLayer`] puts a gate in front of any `tower`
+//! service. The crate opens no port, and reads no files except its own cache of compiled components.
 
 mod authenticator;
 mod chain;
@@ -24,8 +24,6 @@ pub mod session;
 
 pub use authenticator::Authenticator;
 pub use authenticator::AuthenticatorBuilder;
-pub use authenticator::ConfigureError;
-pub use authenticator::SettingsError;
 pub use chain::Chain;
 pub use component::CONTRACT;
 pub use component::Component;
@@ -59,5 +57,7 @@ pub use negotiate::NegotiateFuture;
 pub use negotiate::NegotiateToken;
 pub use negotiate::Negotiated;
 pub use negotiate::Negotiator;
+pub use plugin::ConfigureError;
+pub use plugin::SettingsError;
 pub use request::AuthRequest;
 pub use sandbox::PluginError;

@@ -1,5 +1,6 @@
-//! Tokens of HTTP's scheme Negotiate (RFC 4559), accepted by whoever embeds this crate: it has the keys, no plugin sees
-//! one. A plugin asks by the name that its grants have, and hears who the token proves.
+//! Tokens of the HTTP authentication scheme Negotiate (RFC 4559). The application that embeds this crate has the keys
+//! and accepts the tokens; a plugin names the acceptor that its grants allow and is told which principal a token
+//! proves.
 
 use std::fmt;
 use std::future::Future;
@@ -8,33 +9,34 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-/// Longest token that is accepted, in bytes. Tickets of Active Directory list every group of a user.
+/// The longest token that is accepted, in bytes. A ticket of Active Directory lists all groups of its user.
 pub const MAX_NEGOTIATE_TOKEN: usize = 64 << 10;
 
 /// Accepts tokens for one service, with its keys.
 pub trait Negotiator: fmt::Debug + Send + Sync {
-    /// Says who a token proves, by its deadline. A future that is dropped was given up.
+    /// Accepts a token and returns the principal that it proves. The future is dropped at the token's deadline.
     fn accept(&self, token: NegotiateToken) -> NegotiateFuture<'_>;
 }
 
-/// What [`Negotiator::accept`] comes to.
+/// The future of [`Negotiator::accept`].
 pub type NegotiateFuture<'a> = Pin<Box<dyn Future<Output = Result<Negotiated, NegotiateError>> + Send + 'a>>;
 
 /// A token as a client sent it.
 #[non_exhaustive]
 pub struct NegotiateToken {
-    /// At least one byte, at most [`MAX_NEGOTIATE_TOKEN`]. Never log it.
+    /// The token: 1 to [`MAX_NEGOTIATE_TOKEN`] bytes. Never log it.
     pub bytes: Vec<u8>,
-    /// What the client must have bound it to, if it bound it to anything: [`AuthRequest::channel_binding`].
+    /// The channel binding that a bound token must match: [`AuthRequest::channel_binding`]. `None` if the request has
+    /// none.
     ///
     /// [`AuthRequest::channel_binding`]: crate::AuthRequest::channel_binding
     pub channel_binding: Option<Bytes>,
-    /// When the plugin's call ends; an answer that comes later is lost.
+    /// When the plugin's call ends. A later result is discarded.
     pub deadline: Instant,
 }
 
 impl fmt::Debug for NegotiateToken {
-    /// Leaves out the token.
+    /// Omits the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NegotiateToken")
             .field("length", &self.bytes.len())
@@ -43,17 +45,20 @@ impl fmt::Debug for NegotiateToken {
     }
 }
 
-/// Who made a token.
+/// The result of an accepted token.
 #[derive(Clone, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "made by whoever embeds this crate")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "built by applications that implement Negotiator"
+)]
 pub struct Negotiated {
-    /// The principal with its realm, as GSS-API displays it.
+    /// The principal with its realm, as GSS-API displays it: `alice@EXAMPLE.COM`.
     pub principal: String,
-    /// What the client wants to hear back.
+    /// The token for the client. `None` if the mechanism sends none.
     pub reply: Option<Vec<u8>>,
-    /// How many more seconds its ticket holds.
+    /// The remaining lifetime of the client's ticket, in seconds.
     pub expires_in: u64,
-    /// Whether it was bound to the connection that it came over (RFC 5056).
+    /// Whether the token was bound to the TLS connection of the request (RFC 5056).
     pub channel_bound: bool,
 }
 
@@ -65,18 +70,18 @@ impl fmt::Debug for Negotiated {
     }
 }
 
-/// Why a token proves nobody. Each text is for the operator: it may quote what a client sent, and is escaped before it is
-/// logged.
+/// Why a token is not accepted. The texts are for the operator: they may quote the client, and are escaped before they
+/// are logged.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[expect(clippy::exhaustive_enums, reason = "a plugin hears the same four words")]
+#[expect(clippy::exhaustive_enums, reason = "the contract has the same cases")]
 pub enum NegotiateError {
-    /// The client wants to exchange more tokens than one.
+    /// The mechanism needs more than one token from the client.
     #[error("its client wants to exchange more tokens than one")]
     NeedsAnotherLeg,
-    /// It is not valid.
+    /// The token is not valid.
     #[error("{0}")]
     Reject(String),
-    /// Nobody can say.
+    /// The token can't be checked now.
     #[error("{0}")]
     Unavailable(String),
 }

@@ -1,5 +1,5 @@
-//! A plugin's lines for the operator's log: bounded in number and size, and free of control characters. What a plugin
-//! prints to stdout and stderr ends here too, so that a panic message isn't lost.
+//! The log lines of one call of a plugin, bounded in number and size and without control characters. A plugin's stdout
+//! and stderr are logged here too, so that a panic message is not lost.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -7,10 +7,13 @@ use std::sync::PoisonError;
 
 use crate::contract::wasi::logging::logging::Level;
 
+/// The most lines of one call.
 const MAX_LINES: usize = 32;
+
+/// The longest line, in bytes.
 const MAX_LINE: usize = 4 * 1024;
 
-/// What one call may still write. A clone writes to the same log and counts with it.
+/// The log of one call. A clone writes to the same log and counts against the same bound.
 #[derive(Clone, Debug)]
 pub(crate) struct LogLines {
     authenticator: Arc<str>,
@@ -25,7 +28,7 @@ impl LogLines {
         }
     }
 
-    /// A line of the host's own about this call.
+    /// Logs a message of the host about this call.
     pub(crate) fn warn(&self, message: &str) {
         self.write(Level::Warn, "", message);
     }

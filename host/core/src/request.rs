@@ -1,5 +1,5 @@
-//! The request that authenticators are asked about, as the server in front received it. It is a snapshot: plugins ask
-//! it questions through a handle and can't change it.
+//! The request that is authenticated, as the server received it. Plugins read its attributes through a handle and can't
+//! change it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,32 +11,32 @@ use http::uri::Scheme;
 
 /// One HTTP request, without its body.
 #[derive(Clone)]
-#[expect(clippy::exhaustive_structs, reason = "made by the server that received the request")]
+#[expect(clippy::exhaustive_structs, reason = "built by the server that received the request")]
 pub struct AuthRequest {
-    /// The method as sent.
+    /// The method.
     pub method: Method,
-    /// The scheme that the client used, known from the listener or a trusted proxy and never from the client.
+    /// The scheme that the client used. It comes from the listener or a trusted proxy, never from the client.
     pub scheme: Scheme,
-    /// Host and port that the client asked for.
+    /// The host and port of the request's target, or of its `Host` header. `None` if the request has neither.
     pub authority: Option<String>,
-    /// The path as sent, percent-encoding included.
+    /// The path as the client sent it, with percent-encoding.
     pub path: String,
-    /// The query as sent, without the question mark.
+    /// The query as the client sent it, without the question mark. `None` if the target has no question mark.
     pub query: Option<String>,
-    /// Every header, in order of arrival.
+    /// All header fields. The values of one name are in order of arrival.
     pub headers: HeaderMap,
-    /// The client's address, seen past trusted proxies only.
+    /// The client's address; behind a trusted proxy, the one that the proxy reports. `None` if it is unknown.
     pub client_address: Option<IpAddr>,
-    /// DER of the leaf certificate that the TLS listener verified.
+    /// The client's certificate in DER, as the TLS listener verified it. `None` if the client sent none.
     pub client_certificate: Option<Bytes>,
-    /// What a token is bound to that was made for this very TLS connection: `tls-server-end-point:` and a hash of the
-    /// certificate that the listener showed (RFC 5929, section 4). None without TLS, and where a proxy ended it.
+    /// The channel binding of the TLS connection: `tls-server-end-point:` and a hash of the listener's certificate
+    /// (RFC 5929, section 4). `None` without TLS and behind a proxy that terminates TLS.
     pub channel_binding: Option<Bytes>,
 }
 
 impl AuthRequest {
-    /// Takes what the head of a request says. Scheme, client address and certificate are the server's to add: a
-    /// request's own word on them means nothing.
+    /// Makes a request from the head of an HTTP request. The scheme is `http`, and client address, certificate and
+    /// channel binding are `None`: the server has to set them, because a client can't be trusted to report them.
     pub fn from_parts(parts: &http::request::Parts) -> Self {
         let host = || {
             parts
@@ -58,7 +58,7 @@ impl AuthRequest {
         }
     }
 
-    /// The values of one cookie, in order of arrival (RFC 6265, section 5.4).
+    /// All values of the cookie of this name, in order of arrival (RFC 6265, section 5.4). They may be any bytes.
     pub fn cookies<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.headers
             .get_all(http::header::COOKIE)
@@ -69,7 +69,7 @@ impl AuthRequest {
 }
 
 impl fmt::Debug for AuthRequest {
-    /// Leaves out headers and query: they carry credentials.
+    /// Omits headers and query, because they carry credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthRequest")
             .field("method", &self.method)

@@ -1,11 +1,12 @@
-//! Who is asked, and what the client is told in the end.
+//! Which authenticators of a chain are called, and what the client gets. A plugin's failure never leads to the next
+//! one.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what can't go on has failed"
+    reason = "a test that can't continue has failed"
 )]
 
 mod common;
@@ -14,7 +15,7 @@ use http::StatusCode;
 use portcullis::Chain;
 use portcullis::Limits;
 use portcullis::Outcome;
-use portcullis::decision::Question;
+use portcullis::decision::Attribute;
 use serde_json::json;
 
 use self::common::basic;
@@ -58,7 +59,7 @@ async fn when_all_pass_the_client_gets_every_challenge() {
         simple(json!({"realm": "two"})).await,
     ]);
     let Outcome::Refuse(refusal) = chain.decide(&request(&[])).await.outcome else {
-        panic!("nobody was asked")
+        panic!("a request without credentials was admitted")
     };
     let response = refusal.into_response();
     let challenges: Vec<_> = response.headers().get_all("www-authenticate").iter().collect();
@@ -72,7 +73,7 @@ async fn when_all_pass_the_client_gets_every_challenge() {
 }
 
 #[tokio::test]
-async fn an_empty_chain_lets_nobody_in() {
+async fn an_empty_chain_refuses_every_request() {
     let decision = Chain::new([])
         .decide(&request(&[("authorization", &basic("alice", ""))]))
         .await;
@@ -80,20 +81,20 @@ async fn an_empty_chain_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_decision_carries_what_it_rests_on() {
+async fn a_decision_names_the_attributes_that_were_read() {
     let chain = Chain::new([simple(json!({})).await]);
     let decision = chain.decide(&request(&[("authorization", &basic("alice", ""))])).await;
     let [step] = decision.steps.as_slice() else {
         panic!("{:?}", decision.steps)
     };
-    let asked: Vec<_> = step
-        .asked
+    let reads: Vec<_> = step
+        .reads
         .iter()
-        .map(|asked| (&asked.question, asked.granted, asked.answer.count()))
+        .map(|read| (&read.attribute, read.granted, read.value.count()))
         .collect();
-    assert_eq!(asked, [(&Question::Header("authorization".into()), true, 1)]);
+    assert_eq!(reads, [(&Attribute::Header("authorization".into()), true, 1)]);
     assert!(
         !format!("{decision:?}").contains("YWxpY2U6"),
-        "a credential shows in the debug output"
+        "the debug output shows a credential"
     );
 }

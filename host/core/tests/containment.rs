@@ -1,11 +1,11 @@
-//! A plugin that misbehaves hurts the request that it was asked about, and no other.
+//! A plugin that misbehaves affects the request of its call only. Other requests are served at the same time.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what can't go on has failed"
+    reason = "a test that can't continue has failed"
 )]
 
 mod common;
@@ -23,11 +23,11 @@ use portcullis::decision::Verdict;
 use self::common::hostile;
 use self::common::request;
 
-/// What the guest is told, and a word of what the operator is told of it.
+/// What the guest does, and a part of the error that the operator gets.
 const MISDEEDS: &[(&str, &str)] = &[
     ("panic", "panicked"),
     ("loop", "deadline"),
-    // Its stack lies at the start of its memory, so that an overflow hits nothing.
+    // The stack is at the start of the memory, so that an overflow is out of bounds.
     ("recurse", "out of bounds"),
     ("eat memory", "panicked"),
     ("no name", "user name is empty"),
@@ -52,7 +52,7 @@ fn limits() -> Limits {
     Limits {
         deadline: Duration::from_millis(500),
         memory: 16 << 20,
-        // Here one client does every misdeed, one after the other.
+        // One client makes every call of these tests.
         breaker: None,
         ..Limits::default()
     }
@@ -68,9 +68,9 @@ fn failure(decision: &Decision) -> Option<&str> {
     }
 }
 
-fn questions(decision: &Decision) -> Vec<String> {
-    let asked = decision.steps.iter().flat_map(|step| &step.asked);
-    asked.map(|asked| asked.question.to_string()).collect()
+fn attributes(decision: &Decision) -> Vec<String> {
+    let reads = decision.steps.iter().flat_map(|step| &step.reads);
+    reads.map(|read| read.attribute.to_string()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,16 +83,16 @@ async fn whatever_a_plugin_does_is_a_503_for_its_request_alone() {
         let failed = failure(&bad).unwrap_or_else(|| panic!("{told}: {bad:?}"));
         assert!(failed.contains(why), "{told}: {failed}");
         assert_eq!(
-            questions(&bad),
+            attributes(&bad),
             ["header x-do"],
-            "{told}: what it asked before it failed is known"
+            "{told}: the attributes that it read before it failed are known"
         );
         assert!(matches!(good.outcome, Outcome::Grant(_)), "beside {told}: {good:?}");
     }
 }
 
 #[tokio::test]
-async fn a_talkative_plugin_is_cut_short_and_still_answers() {
+async fn the_log_of_a_plugin_is_bounded_and_its_answer_counts() {
     let chain = Chain::new([hostile(limits()).await]);
     let decision = chain.decide(&request(&[("x-do", "talk")])).await;
     assert!(
@@ -144,5 +144,5 @@ async fn a_call_whose_client_left_gives_its_place_back() {
     };
     tokio::time::timeout(Duration::from_secs(10), again)
         .await
-        .expect("the place was never given back");
+        .expect("the permit was never returned");
 }

@@ -1,11 +1,12 @@
-//! What a client gets from a service behind the layer.
+//! The responses of a service behind the layer. The application's header fields stay where the authenticator and the
+//! session add theirs.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what can't go on has failed"
+    reason = "a test that can't continue has failed"
 )]
 
 mod common;
@@ -35,7 +36,7 @@ use self::common::simple;
 
 type Fields = &'static [(&'static str, &'static str)];
 
-/// The head of the response of an application that sends these fields, behind this gate.
+/// The header of the response if the application behind the gate sends these fields.
 async fn answered(gate: &Gate, request: &[(&str, &str)], application: Fields) -> HeaderMap {
     let mut service = Router::new()
         .fallback(move || async move { AppendHeaders(application.to_vec()) })
@@ -55,7 +56,7 @@ fn values<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
         .collect()
 }
 
-/// A gate that hands out sessions.
+/// A gate with sessions.
 async fn with_sessions() -> Gate {
     let simple = simple(json!({"password": "secret", "valid_for": "1h"})).await;
     let options = Options::new("session", false, Duration::from_secs(3600)).unwrap();
@@ -81,7 +82,7 @@ async fn cookies_and_challenges_of_application_and_authenticator_stand_side_by_s
     assert_eq!(
         values(&headers, "x-a"),
         ["plugin"],
-        "any other field is the authenticator's"
+        "the authenticator replaces other fields"
     );
     assert_eq!(values(&headers, "x-b"), ["application"]);
 }

@@ -1,11 +1,11 @@
-//! What is no plugin is told apart, in words that say what it is and what was expected.
+//! Errors for files that are not plugins and for wrong settings. They say what was found and what was expected.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what can't go on has failed"
+    reason = "a test that can't continue has failed"
 )]
 
 mod common;
@@ -20,7 +20,7 @@ use self::common::ENGINE;
 use self::common::built_in;
 
 #[test]
-fn a_file_that_is_no_plugin_is_named_for_what_it_is() {
+fn the_error_says_what_a_file_is_instead_of_a_plugin() {
     let simple = portcullis_plugins::find("simple").unwrap();
     let later = replaced(
         simple,
@@ -62,7 +62,7 @@ fn a_cached_component_is_the_same_as_a_compiled_one() {
 }
 
 #[tokio::test]
-async fn every_mistake_in_the_settings_is_told_with_its_place() {
+async fn every_mistake_in_the_settings_is_reported_with_its_path() {
     let component = built_in("simple");
     let settings = json!({"pasword": "x", "realm": 7});
     let error = Authenticator::builder("simple", &component)

@@ -1,11 +1,12 @@
-//! Tokens of HTTP's Negotiate: who is asked about them, what is told, and what is remembered of it.
+//! Negotiate tokens: which acceptor gets them, what the plugin gets, and what the decision records. The plugin
+//! `kerberos` passes them on.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what can't go on has failed"
+    reason = "a test that can't continue has failed"
 )]
 
 mod common;
@@ -28,22 +29,25 @@ use portcullis::Negotiated;
 use portcullis::Negotiator;
 use portcullis::Outcome;
 use portcullis::Refusal;
-use portcullis::decision::Question;
+use portcullis::decision::Attribute;
 use portcullis::decision::Verdict;
 use serde_json::json;
 
 use self::common::built_in;
 use self::common::request;
 
-/// Takes a token for the name of whom it proves, and remembers what tokens could be bound to.
+/// Accepts each token as proof of the name in it, and records the channel bindings.
 #[derive(Debug, Default)]
-struct Believer {
+struct Trusting {
     bindings: Mutex<Vec<Option<Bytes>>>,
 }
 
-impl Negotiator for Believer {
+impl Negotiator for Trusting {
     fn accept(&self, token: NegotiateToken) -> NegotiateFuture<'_> {
-        assert!(!format!("{token:?}").contains("alice"), "a token is shown nowhere");
+        assert!(
+            !format!("{token:?}").contains("alice"),
+            "the debug output shows a token"
+        );
         Box::pin(async move {
             self.bindings.lock().unwrap().push(token.channel_binding);
             match token.bytes.as_slice() {
@@ -86,21 +90,21 @@ fn token(token: &str) -> Arc<AuthRequest> {
     request(&[("authorization", &format!("Negotiate {encoded}"))])
 }
 
-/// Whether it was granted to ask, and the word that is remembered of the answer.
-fn asked(decision: &Decision) -> Option<(bool, String)> {
-    let asked = decision.steps[0].asked.iter();
-    let mut asked = asked.filter(|asked| asked.question == Question::Negotiate("http".to_owned()));
-    let asked = asked.next()?;
-    assert!(!asked.question.is_repeatable(), "no other request may rest on it");
-    Some((
-        asked.granted,
-        String::from_utf8(asked.answer.values().concat()).unwrap(),
-    ))
+/// Whether the acceptor was granted, and the result that is recorded.
+fn recorded(decision: &Decision) -> Option<(bool, String)> {
+    let reads = decision.steps[0].reads.iter();
+    let mut reads = reads.filter(|read| read.attribute == Attribute::Negotiate("http".to_owned()));
+    let read = reads.next()?;
+    assert!(
+        !read.attribute.is_repeatable(),
+        "a token says nothing about other requests"
+    );
+    Some((read.granted, String::from_utf8(read.value.values().concat()).unwrap()))
 }
 
 #[tokio::test]
-async fn the_acceptor_that_was_granted_is_asked_and_its_word_is_remembered() {
-    let chain = kerberos(Some("http"), Some(Arc::new(Believer::default()))).await;
+async fn the_granted_acceptor_is_called_and_its_result_is_recorded() {
+    let chain = kerberos(Some("http"), Some(Arc::new(Trusting::default()))).await;
     for (told, word, unavailable) in [
         ("bad", "rejected", false),
         ("legs", "needs-another-leg", false),
@@ -115,10 +119,10 @@ async fn the_acceptor_that_was_granted_is_asked_and_its_word_is_remembered() {
             unavailable,
             "{decision:?}"
         );
-        assert_eq!(asked(&decision), Some((true, word.to_owned())));
+        assert_eq!(recorded(&decision), Some((true, word.to_owned())));
     }
     let decision = chain.decide(&token("alice")).await;
-    assert_eq!(asked(&decision), Some((true, "accepted".to_owned())));
+    assert_eq!(recorded(&decision), Some((true, "accepted".to_owned())));
     let Outcome::Grant(alice) = decision.outcome else {
         panic!("{decision:?}")
     };
@@ -128,25 +132,25 @@ async fn the_acceptor_that_was_granted_is_asked_and_its_word_is_remembered() {
 }
 
 #[tokio::test]
-async fn without_a_grant_nobody_is_asked() {
+async fn without_a_grant_no_acceptor_is_called() {
     for granted in [None, Some("other")] {
-        let believer = Arc::new(Believer::default());
-        let chain = kerberos(granted, Some(Arc::clone(&believer) as _)).await;
+        let trusting = Arc::new(Trusting::default());
+        let chain = kerberos(granted, Some(Arc::clone(&trusting) as _)).await;
         let decision = chain.decide(&token("alice")).await;
         assert!(
             matches!(decision.outcome, Outcome::Refuse(Refusal::Unavailable { .. })),
             "{decision:?}"
         );
-        assert_eq!(asked(&decision), Some((false, "denied".to_owned())));
-        assert!(believer.bindings.lock().unwrap().is_empty());
+        assert_eq!(recorded(&decision), Some((false, "denied".to_owned())));
+        assert!(trusting.bindings.lock().unwrap().is_empty());
     }
     let decision = kerberos(Some("http"), None).await.decide(&token("alice")).await;
-    assert_eq!(asked(&decision), Some((true, "unavailable".to_owned())));
+    assert_eq!(recorded(&decision), Some((true, "unavailable".to_owned())));
 }
 
 #[tokio::test]
-async fn a_call_ends_at_its_deadline_though_nobody_answers() {
-    let chain = kerberos(Some("http"), Some(Arc::new(Believer::default()))).await;
+async fn a_call_ends_at_its_deadline_if_the_acceptor_hangs() {
+    let chain = kerberos(Some("http"), Some(Arc::new(Trusting::default()))).await;
     let decision = chain.decide(&token("hang")).await;
     assert!(
         matches!(&decision.steps[0].verdict, Verdict::Fail(why) if why.contains("deadline")),
@@ -157,13 +161,13 @@ async fn a_call_ends_at_its_deadline_though_nobody_answers() {
 }
 
 #[tokio::test]
-async fn what_a_connection_can_be_bound_to_goes_with_the_token() {
-    let believer = Arc::new(Believer::default());
-    let chain = kerberos(Some("http"), Some(Arc::clone(&believer) as _)).await;
+async fn the_channel_binding_of_the_connection_goes_with_the_token() {
+    let trusting = Arc::new(Trusting::default());
+    let chain = kerberos(Some("http"), Some(Arc::clone(&trusting) as _)).await;
     let binding = Bytes::from_static(b"tls-server-end-point:hash");
     let mut over_tls = Arc::unwrap_or_clone(token("alice"));
     over_tls.channel_binding = Some(binding.clone());
     chain.decide(&Arc::new(over_tls)).await;
     chain.decide(&token("alice")).await;
-    assert_eq!(*believer.bindings.lock().unwrap(), [Some(binding), None]);
+    assert_eq!(*trusting.bindings.lock().unwrap(), [Some(binding), None]);
 }

@@ -1,11 +1,11 @@
-//! Who asks too much, or makes a plugin fail again and again, is turned away; everybody else is served.
+//! Clients that send too many requests, or requests that make a plugin fail, are refused. All other clients are served.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what can't go on has failed"
+    reason = "a test that can't continue has failed"
 )]
 
 mod common;
@@ -28,7 +28,7 @@ async fn chain(limits: Limits) -> Chain {
     Chain::new([hostile(Limits { deadline, ..limits }).await])
 }
 
-/// What this client hears when it tells the guest to do something.
+/// The decision about a request of this client that makes the guest do something.
 async fn tell(chain: &Chain, client: &str, told: &str) -> Decision {
     let mut request = request(&[("x-do", told)]);
     Arc::make_mut(&mut request).client_address = Some(client.parse().unwrap());
@@ -47,15 +47,15 @@ async fn wait_until_served(chain: &Chain, client: &str) {
     };
     tokio::time::timeout(Duration::from_secs(20), served)
         .await
-        .expect("it is never tried again");
+        .expect("no trial was made");
 }
 
 fn was_turned_away(decision: &Decision) -> bool {
-    matches!(&decision.steps[..], [step] if matches!(step.verdict, Verdict::TurnedAway(_)) && step.asked.is_empty())
+    matches!(&decision.steps[..], [step] if matches!(step.verdict, Verdict::TurnedAway(_)) && step.reads.is_empty())
 }
 
 #[tokio::test]
-async fn a_client_has_so_many_calls_and_another_has_its_own() {
+async fn each_client_has_its_own_rate_limit() {
     let chain = chain(Limits {
         rate: Some("3/h".parse().unwrap()),
         ..Limits::default()
@@ -87,7 +87,7 @@ async fn a_client_has_so_many_calls_and_another_has_its_own() {
 }
 
 #[tokio::test]
-async fn who_makes_a_plugin_fail_is_stopped_and_nobody_else() {
+async fn a_client_that_makes_a_plugin_fail_is_stopped_alone() {
     let chain = chain(Limits::default()).await;
     for _ in 0..5 {
         let decision = tell(&chain, "192.0.2.1", "panic").await;
@@ -104,14 +104,11 @@ async fn who_makes_a_plugin_fail_is_stopped_and_nobody_else() {
     );
     assert!(is_served(&chain, "192.0.2.2").await);
     wait_until_served(&chain, "192.0.2.1").await;
-    assert!(
-        is_served(&chain, "192.0.2.1").await,
-        "one good answer, and it is as if nothing had been"
-    );
+    assert!(is_served(&chain, "192.0.2.1").await, "one success closes the breaker");
 }
 
 #[tokio::test]
-async fn when_it_fails_for_everybody_nobody_waits_for_it() {
+async fn after_failures_of_several_clients_all_are_refused_without_a_call() {
     let chain = chain(Limits::default()).await;
     for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
         for _ in 0..5 {

@@ -1,11 +1,11 @@
-//! A session stands for the user whom its authenticator admitted, until there is any doubt.
+//! A session authenticates the user that its authenticator identified. If anything about it is in doubt, it is ignored.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what can't go on has failed"
+    reason = "a test that can't continue has failed"
 )]
 
 mod common;
@@ -50,7 +50,7 @@ async fn user(gate: &Gate, headers: &[(&'static str, &str)]) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_session_speaks_for_its_user_and_credentials_speak_louder() {
+async fn a_session_authenticates_its_user_and_credentials_take_precedence() {
     let simple = simple(json!({"password": "secret", "valid_for": "1h"})).await;
     let gate = gate(&simple, &Key::generate().unwrap());
     let alice = log_in(&gate, "alice").await;
@@ -85,7 +85,7 @@ async fn a_session_ends_with_the_settings_that_admitted_it() {
 }
 
 #[tokio::test]
-async fn no_session_is_made_of_a_decision_that_may_not_be_reused() {
+async fn a_decision_that_may_not_be_reused_starts_no_session() {
     let simple = simple(json!({"password": "secret", "valid_for": 0})).await;
     let gate = gate(&simple, &Key::generate().unwrap());
     let admission = gate

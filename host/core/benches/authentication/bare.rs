@@ -1,5 +1,5 @@
-//! The least that calls a plugin through Wasmtime: no deadline, no bounds, no grants, a host that answers with constants
-//! and checks signatures under one key.
+//! The least code that calls a plugin through Wasmtime, without deadlines, bounds and grants. The host functions return
+//! constants and verify signatures with one key.
 
 use aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256;
 use aws_lc_rs::signature::UnparsedPublicKey;
@@ -144,7 +144,7 @@ impl WasiHttpView for Host {
     }
 }
 
-/// Neither authentication asks another server.
+/// The measured plugins send no requests.
 struct NoServers;
 
 type Processing = Box<dyn Future<Output = Result<(), Error>> + Send>;

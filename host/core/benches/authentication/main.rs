@@ -1,5 +1,5 @@
-//! What one authentication costs: the plugin's own code compiled natively, the same code called through Wasmtime with
-//! nothing around it, and our whole path. `cargo bench -p portcullis` prints all of them from one run.
+//! The cost of one authentication: by the plugin's code compiled natively, by the plugin in Wasmtime without any
+//! bounds, and by the whole library. `cargo bench -p portcullis` prints all of them from one run.
 
 #![allow(
     missing_docs,
@@ -11,7 +11,7 @@
     clippy::unwrap_used,
     clippy::use_self,
     unreachable_pub,
-    reason = "what can't go on has failed"
+    reason = "a benchmark that can't continue has failed"
 )]
 
 mod bare;
@@ -29,7 +29,7 @@ fn main() {
 
 const WORKS: [Work; 2] = [Work::Basic, Work::Rs256];
 
-/// The plugin's Rust code in this very process, keys and settings read anew each time as a fresh instance does.
+/// The plugin's Rust code in this process. Keys and settings are parsed each time, as a new instance does.
 #[divan::bench(args = WORKS)]
 fn native(bencher: Bencher<'_, '_>, work: Work) {
     let _host = portcullis_sdk::testing::FakeHost::start();
@@ -37,7 +37,7 @@ fn native(bencher: Bencher<'_, '_>, work: Work) {
     bencher.bench_local(|| work.natively(black_box(&request)));
 }
 
-/// An instance that is there and configured: one call of `authenticate`.
+/// One call of `authenticate` on an instance that is already configured.
 #[divan::bench(args = WORKS)]
 fn bare_wasmtime_reused(bencher: Bencher<'_, '_>, work: Work) {
     let mut bare = bare::Bare::new(work);
@@ -45,7 +45,7 @@ fn bare_wasmtime_reused(bencher: Bencher<'_, '_>, work: Work) {
     bencher.bench_local(|| bare.authenticate(black_box(&mut instance)));
 }
 
-/// A fresh instance each time: made, configured, asked, dropped.
+/// A new instance each time, which is started, configured, called and dropped.
 #[divan::bench(args = WORKS)]
 fn bare_wasmtime_fresh(bencher: Bencher<'_, '_>, work: Work) {
     let mut bare = bare::Bare::new(work);
@@ -55,7 +55,7 @@ fn bare_wasmtime_fresh(bencher: Bencher<'_, '_>, work: Work) {
     });
 }
 
-/// What a server calls: a chain of one authenticator, with every bound, a fresh instance for each request.
+/// What a server calls: a chain of one authenticator, with all bounds and a new instance for each request.
 #[divan::bench(args = WORKS)]
 fn portcullis(bencher: Bencher<'_, '_>, work: Work) {
     let path = portcullis_path::Path::new(work);

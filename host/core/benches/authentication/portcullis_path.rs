@@ -1,4 +1,4 @@
-//! Our path as a server takes it, on a runtime of one thread.
+//! The library as a server calls it, on a runtime with one thread. Each measurement is one decision of a chain.
 
 use std::sync::Arc;
 

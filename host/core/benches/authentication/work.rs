@@ -1,4 +1,5 @@
-//! The authentications that are measured: Basic credentials with a shared password, and an RS256 token.
+//! The authentications that are measured: Basic credentials with a shared password, and an RS256 token. The key and the
+//! token are generated once for each run.
 
 use std::sync::LazyLock;
 use std::time::SystemTime;
@@ -28,7 +29,7 @@ pub enum Work {
     Rs256,
 }
 
-/// A key pair for the whole run, and what is made from it.
+/// The key pair of the run.
 pub static KEY: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
 static TOKEN: LazyLock<String> = LazyLock::new(token);
 

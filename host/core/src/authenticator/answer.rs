@@ -1,5 +1,5 @@
-//! What a plugin answered, checked before anybody acts on it. An answer that is out of bounds is a failure of the
-//! plugin, never something to be mended: it would be a guess who the user is.
+//! Checks a plugin's answer before it is used. An answer out of bounds is a failure of the plugin and is never
+//! repaired, because the host would have to guess the user.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +23,16 @@ use crate::decision::Verdict;
 use crate::sandbox::PluginError;
 use crate::sandbox::bounded;
 
+/// The most header fields of an answer.
 const MAX_HEADERS: usize = 32;
+
+/// The most bytes of all names and values of these fields together.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Headers that say how a message travels; they are the server's, whatever a plugin says (RFC 9110, section 7.6.1).
+/// Headers about the connection and the framing, which only the server may set (RFC 9110, section 7.6.1).
 const FORBIDDEN: &[&str] = &[
     "connection",
     "content-length",
@@ -42,26 +47,26 @@ const FORBIDDEN: &[&str] = &[
     "upgrade",
 ];
 
-/// Where one authenticator's word leads.
+/// What follows after one authenticator.
 #[derive(Debug)]
-pub(crate) enum Ending {
-    /// To the next authenticator, perhaps with a challenge if all pass.
+pub(crate) enum Next {
+    /// The next authenticator is called. The challenge is for the client if all of them pass.
     Next(Option<Challenge>),
-    /// Nowhere further.
+    /// The chain ends with this outcome.
     Done(Outcome),
 }
 
 pub(super) fn read(
     authenticator: &Authenticator,
     result: Result<types::Grant, types::Refusal>,
-) -> Result<(Ending, Verdict), PluginError> {
+) -> Result<(Next, Verdict), PluginError> {
     let (outcome, verdict) = match result {
         Ok(grant) => {
             let authenticated = granted(authenticator, grant)?;
             let user = authenticated.identity().name().to_owned();
             (Outcome::Grant(authenticated), Verdict::Grant { user })
         }
-        Err(types::Refusal::NotMine(offer)) => return Ok((Ending::Next(challenge(offer)?), Verdict::Pass)),
+        Err(types::Refusal::NotMine(offer)) => return Ok((Next::Continue(challenge(offer)?), Verdict::Pass)),
         Err(types::Refusal::Unauthenticated((why, offer))) => {
             let challenges = challenge(offer)?.into_iter().collect();
             let refusal = Refusal::Unauthenticated {
@@ -87,7 +92,7 @@ pub(super) fn read(
             Verdict::Unavailable(bounded(&why)),
         ),
     };
-    Ok((Ending::Done(outcome), verdict))
+    Ok((Next::Stop(outcome), verdict))
 }
 
 fn granted(authenticator: &Authenticator, grant: types::Grant) -> Result<Authenticated, PluginError> {
@@ -118,7 +123,7 @@ fn challenge(offer: Option<types::Challenge>) -> Result<Option<Challenge>, Plugi
     };
     match Challenge::new(&scheme, parameters) {
         Some(challenge) => Ok(Some(challenge)),
-        None => Err(PluginError::output("a challenge that is no challenge, or too long")),
+        None => Err(PluginError::output("a challenge that is malformed or too long")),
     }
 }
 
@@ -152,7 +157,7 @@ fn headers(pairs: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, PluginError> {
         let name = HeaderName::try_from(name).map_err(|_| PluginError::output("a header with an impossible name"))?;
         if FORBIDDEN.contains(&name.as_str()) {
             return Err(PluginError::output(format!(
-                "a {name} header, which is not a plugin's to set"
+                "a {name} header, which plugins may not set"
             )));
         }
         let value = HeaderValue::try_from(value)

@@ -1,18 +1,18 @@
-//! How a component becomes an authenticator: its name, settings, grants and limits, checked before it is ever asked.
+//! Configures a component as an authenticator: its name, settings, grants and limits. The settings are checked before
+//! the first request.
 
 use std::sync::Arc;
 
 use super::Authenticator;
-use super::settings::ConfigureError;
-use super::settings::check;
 use crate::component::Component;
 use crate::egress::Outbound;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
+use crate::plugin::ConfigureError;
 use crate::plugin::PluginConfig;
 
-/// What an [`Authenticator`] is made from.
+/// Builds an [`Authenticator`].
 pub struct AuthenticatorBuilder(PluginConfig);
 
 impl AuthenticatorBuilder {
@@ -28,21 +28,21 @@ impl AuthenticatorBuilder {
         })
     }
 
-    /// The settings, an object. Default: an empty one.
+    /// The settings, a JSON object. Default: an empty object.
     #[must_use]
     pub fn settings(mut self, settings: serde_json::Value) -> Self {
         self.0.settings = settings;
         self
     }
 
-    /// What it may see and reach. Default: the `Authorization` header.
+    /// What it may read and reach. Default: the `Authorization` header.
     #[must_use]
     pub fn grants(mut self, grants: Grants) -> Self {
         self.0.grants = grants;
         self
     }
 
-    /// What its calls may cost.
+    /// The bounds on its calls. [`Limits::memory`] is reduced to [`Limits::MAX_MEMORY`]. Default: [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.0.limits = Limits {
@@ -52,34 +52,33 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// How it asks the servers that it is granted.
+    /// How its requests to other servers are sent. Default: [`Outbound::default`].
     #[must_use]
     pub fn outbound(mut self, outbound: Outbound) -> Self {
         self.0.outbound = outbound;
         self
     }
 
-    /// What accepts Negotiate tokens under the name that its grants have. Default: nothing does.
+    /// The acceptor of Negotiate tokens for the name in [`Grants::negotiate`]. Default: none.
     #[must_use]
     pub fn negotiator(mut self, negotiator: Arc<dyn Negotiator>) -> Self {
         self.0.negotiator = Some(negotiator);
         self
     }
 
-    /// Checks the settings against the plugin's schema, then lets the plugin check them.
+    /// Checks the settings, first against the plugin's schema and then by the plugin itself.
     ///
     /// # Errors
     ///
-    /// Every mistake that the schema shows, at once; else what the plugin says; else how it failed.
+    /// Returns all mistakes that the schema shows, or else the plugin's message about its settings, or how the plugin
+    /// failed.
     pub async fn build(self) -> Result<Authenticator, ConfigureError> {
-        check(&self.0.settings, &self.0.component.settings_schema().await?)?;
-        let plugin = self.0.configure().await?.map_err(ConfigureError::Rejected)?;
-        Ok(Authenticator(plugin))
+        Ok(Authenticator(self.0.configure().await?))
     }
 }
 
 impl std::fmt::Debug for AuthenticatorBuilder {
-    /// Leaves out the settings: they may hold secrets.
+    /// Omits the settings, because they may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AuthenticatorBuilder")
             .field("name", &self.0.name)

@@ -1,9 +1,8 @@
-//! A plugin that says who sent a request. It is asked about one request at a time, each in a fresh instance, and whatever
-//! the plugin does ends as a verdict.
+//! A plugin that identifies the user of a request. It is called about one request at a time, and every result, failures
+//! included, becomes a verdict.
 
 mod answer;
 mod builder;
-mod settings;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,73 +20,72 @@ use crate::plugin::TurnedAway;
 use crate::request::AuthRequest;
 use crate::sandbox::PluginError;
 
-pub(crate) use self::answer::Ending;
+pub(crate) use self::answer::Next;
 pub use self::builder::AuthenticatorBuilder;
-pub use self::settings::ConfigureError;
-pub use self::settings::SettingsError;
 
-/// A configured plugin. A clone is the same authenticator.
+/// A component that is configured to authenticate requests. A clone is the same authenticator.
 #[derive(Clone)]
 pub struct Authenticator(ConfiguredPlugin);
 
-/// One authenticator's word on one request.
-pub(crate) struct Said {
-    pub(crate) ending: Ending,
+/// The result of one authenticator for one request.
+pub(crate) struct CallOutcome {
+    pub(crate) next: Next,
     pub(crate) step: Step,
 }
 
 impl Authenticator {
-    /// Starts to configure a component. The name is the operator's; it stands in logs and sessions.
+    /// Starts to configure a component. `name` is the operator's name for the authenticator, which appears in logs,
+    /// metrics and sessions.
     pub fn builder(name: &str, component: &Component) -> AuthenticatorBuilder {
         AuthenticatorBuilder::new(name, component)
     }
 
-    /// The operator's name for it.
+    /// The name that the operator gave it.
     pub fn name(&self) -> &str {
         self.0.name()
     }
 
-    /// What it runs.
+    /// The component that it runs.
     pub fn component(&self) -> &Component {
         self.0.component()
     }
 
-    /// What it may see and reach.
+    /// What it may read and reach.
     pub fn grants(&self) -> &Grants {
         self.0.grants()
     }
 
-    /// What its calls may cost.
+    /// The bounds on its calls.
     pub fn limits(&self) -> &Limits {
         self.0.limits()
     }
 
-    /// A short text that is another one for another component or other settings.
+    /// A short text that changes with the component and the settings.
     pub(crate) fn fingerprint(&self) -> &str {
         self.0.fingerprint()
     }
 
-    /// Asks about one request. Whoever asks may go away: the call still runs to its end.
-    pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> Said {
+    /// Authenticates one request. The call runs to completion even if this future is dropped.
+    pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> CallOutcome {
         let start = Instant::now();
         let this = self.clone();
         let called = self
             .0
             .call(request, move |answered| answer::read(&this, answered))
             .await;
-        let ((ending, verdict), asked, denied) = match called {
-            Ok(Call { result, asked, denied }) => (result.unwrap_or_else(|error| failed(&error)), asked, denied),
+        let ((next, verdict), reads, denied) = match called {
+            Ok(Call { result, reads, denied }) => (result.unwrap_or_else(|error| failed(&error)), reads, denied),
             Err(why) => (turned_away(why), Vec::new(), 0),
         };
         let step = Step {
             authenticator: Arc::clone(self.0.name()),
             verdict,
-            asked,
+            reads,
             denied,
             elapsed: start.elapsed(),
         };
-        self.0.meters().asked(&step);
-        Said { ending, step }
+        self.0.meters().record(&step);
+        CallOutcome { next, step }
     }
 }
 
@@ -100,12 +98,12 @@ impl std::fmt::Debug for Authenticator {
     }
 }
 
-fn failed(error: &PluginError) -> (Ending, Verdict) {
+fn failed(error: &PluginError) -> (Next, Verdict) {
     let outcome = Outcome::Refuse(Refusal::Unavailable { retry_after: None });
-    (Ending::Done(outcome), Verdict::Fail(error.to_string()))
+    (Next::Stop(outcome), Verdict::Fail(error.to_string()))
 }
 
-fn turned_away(why: TurnedAway) -> (Ending, Verdict) {
+fn turned_away(why: TurnedAway) -> (Next, Verdict) {
     let retry_after = why.retry_after();
     let refusal = match why {
         TurnedAway::Rate(_) => Refusal::TooManyRequests { retry_after },
@@ -113,6 +111,6 @@ fn turned_away(why: TurnedAway) -> (Ending, Verdict) {
             retry_after: Some(retry_after),
         },
     };
-    let ending = Ending::Done(Outcome::Refuse(refusal));
-    (ending, Verdict::TurnedAway(why.to_string()))
+    let next = Next::Stop(Outcome::Refuse(refusal));
+    (next, Verdict::TurnedAway(why.to_string()))
 }

@@ -1,11 +1,11 @@
-//! The SHA-256 of a component, by which it is pinned and found in the cache.
+//! The SHA-256 of a component. Operators pin components by it, and the cache finds compiled code by it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
 
-/// SHA-256 of a component's bytes, written as 64 hexadecimal digits.
+/// The SHA-256 of a component's bytes, written as 64 hexadecimal digits. `sha256:` in front of them is accepted too.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Digest([u8; 32]);
 
@@ -45,7 +45,7 @@ impl FromStr for Digest {
     }
 }
 
-/// A text is no SHA-256 digest.
+/// The error for a text that is not a [`Digest`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DigestError(());
 

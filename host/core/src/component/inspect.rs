@@ -1,17 +1,17 @@
-//! What a file is, before anything of it is compiled. Most files that are no plugin are told apart here, so that the
-//! error can say what was found and what was expected.
+//! Inspects a file before it is compiled. Most files that are not plugins are recognised here, so that the error can
+//! say what was found and what was expected.
 
 use wasmparser::Encoding;
 use wasmparser::Parser;
 use wasmparser::Payload;
 
-/// The contract that this engine speaks.
+/// The contract that plugins implement, with the version of this crate.
 pub const CONTRACT: &str = "portcullis:auth@0.1.0";
 
 const EXPORT: &str = "portcullis:auth/authenticator";
 
-/// The packages and interfaces that a plugin may import. WASI's files, sockets and environment of the outside are not
-/// among them; what `wasi:cli` has here is empty.
+/// The interfaces that a plugin may import. WASI's files and sockets are not among them, and arguments and environment
+/// of `wasi:cli` are empty.
 const GIVEN: &[&str] = &[
     "portcullis:auth/cache",
     "portcullis:auth/crypto",
@@ -40,38 +40,38 @@ const GIVEN: &[&str] = &[
     "wasi:random/random",
 ];
 
-/// Why a file is no plugin for this engine.
+/// Why a file can't be loaded as a plugin.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// A plain WebAssembly module.
+    /// It is a WebAssembly core module.
     #[error(
         "this is a WebAssembly core module, and a plugin is a component: build it for the target wasm32-wasip2, or wrap \
          it with `wasm-tools component new`"
     )]
     CoreModule,
-    /// A damaged or truncated component, or one with features that are switched off.
+    /// It is a damaged or truncated component, or one that uses disabled features.
     #[error("this is a component, but not a valid one (truncated or damaged?): {0}")]
     Invalid(String),
-    /// Right by its names, wrong by its types.
+    /// Its exports have the right names but the wrong types.
     #[error("the component doesn't fit the contract {CONTRACT}: {0}")]
     Mismatch(String),
-    /// It exports something else.
+    /// It doesn't export an authenticator.
     #[error("the component is no authenticator: it exports {found}, and {EXPORT}@0.1.0 is expected")]
     NoAuthenticator {
-        /// What it does export.
+        /// The names of its exports.
         found: String,
     },
-    /// Not WebAssembly at all.
+    /// It is not WebAssembly.
     #[error("this is no WebAssembly: {0}")]
     NotWasm(&'static str),
-    /// Another version of the contract.
+    /// It implements another version of the contract.
     #[error("the component speaks portcullis:auth@{found}, and this is {CONTRACT}: get the plugin's build for it")]
     OtherVersion {
-        /// The version that it speaks.
+        /// The version that it implements.
         found: String,
     },
-    /// It imports what no plugin is given.
+    /// It imports interfaces that plugins don't get.
     #[error(
         "the component imports {}, and no plugin is given {}{}",
         .0.join(", "),
@@ -83,12 +83,12 @@ pub enum LoadError {
         },
     )]
     UnknownImports(
-        /// The imports, by name and version.
+        /// The imports, with their versions.
         Vec<String>,
     ),
 }
 
-/// What a component says of itself.
+/// The contract and the imports that a component declares.
 #[derive(Debug)]
 pub(super) struct Inspection {
     pub(super) contract: String,

@@ -1,4 +1,4 @@
-//! A compiled plugin, ready to be given settings and grants. Several authenticators may share one.
+//! A compiled WebAssembly component that implements the contract. Authenticators with different settings can share one.
 
 mod compile;
 mod digest;
@@ -10,21 +10,21 @@ use self::compile::compile;
 use self::inspect::Inspection;
 use crate::contract::PluginPre;
 use crate::engine::Engine;
+use crate::sandbox::HostState;
 use crate::sandbox::Instance;
+use crate::sandbox::InstanceConfig;
 use crate::sandbox::PluginError;
-use crate::sandbox::State;
-use crate::sandbox::Surroundings;
 
 pub use self::digest::Digest;
 pub use self::digest::DigestError;
 pub use self::inspect::CONTRACT;
 pub use self::inspect::LoadError;
 
-/// A compiled component that speaks the contract. A clone is the same component.
+/// A compiled component that implements the contract. A clone is the same component.
 #[derive(Clone)]
 pub struct Component {
     engine: Engine,
-    pre: PluginPre<State>,
+    pre: PluginPre<HostState>,
     digest: Digest,
     size: usize,
     contract: String,
@@ -32,13 +32,14 @@ pub struct Component {
 }
 
 impl Component {
-    /// Reads and compiles a component, or takes it from the cache.
+    /// Compiles a component, or loads the compiled code from the engine's cache.
     ///
-    /// It keeps a processor busy for tens of milliseconds to seconds: call it where blocking is fine.
+    /// Compilation takes between tens of milliseconds and a few seconds of CPU time: call it on a thread that may
+    /// block.
     ///
     /// # Errors
     ///
-    /// When the bytes are no component, or none that speaks this contract: [`LoadError`] says what they are.
+    /// Returns a [`LoadError`] if the bytes are not a component, or not one that implements this contract.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self, LoadError> {
         let wasm = bytes.as_ref();
         let Inspection { contract, imports } = Inspection::of(wasm)?;
@@ -57,31 +58,31 @@ impl Component {
         })
     }
 
-    /// SHA-256 of the component's bytes.
+    /// The SHA-256 of the component's bytes.
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// The component's size in bytes, before it was compiled.
+    /// The size of the component in bytes, before compilation.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// The contract that it speaks: `portcullis:auth@0.1.0`.
+    /// The contract that it implements: `portcullis:auth@0.1.0`.
     pub fn contract(&self) -> &str {
         &self.contract
     }
 
-    /// The interfaces that it imports, by name and version.
+    /// The interfaces that it imports, with their versions.
     pub fn imports(&self) -> &[String] {
         &self.imports
     }
 
-    /// The JSON Schema of its settings, in the plugin's own words.
+    /// Calls the plugin for the JSON Schema of its settings.
     ///
     /// # Errors
     ///
-    /// When the plugin fails, or what it says is no JSON object.
+    /// Returns an error if the plugin fails, or if its answer is not a JSON object.
     pub async fn settings_schema(&self) -> Result<serde_json::Value, PluginError> {
         let schema = Instance::settings_schema(&self.engine.shared().runtime, &self.pre).await?;
         match serde_json::from_str(&schema) {
@@ -95,9 +96,9 @@ impl Component {
         &self.engine
     }
 
-    /// A fresh instance, not configured yet. Its deadline starts to run.
-    pub(crate) async fn start(&self, surroundings: &Surroundings) -> Result<Instance, PluginError> {
-        Instance::start(&self.engine.shared().runtime, &self.pre, surroundings).await
+    /// Starts an instance, which is not configured yet. Its deadline starts now.
+    pub(crate) async fn start(&self, config: &InstanceConfig) -> Result<Instance, PluginError> {
+        Instance::start(&self.engine.shared().runtime, &self.pre, config).await
     }
 }
 

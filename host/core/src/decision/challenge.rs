@@ -1,20 +1,20 @@
-//! A challenge of a `WWW-Authenticate` header, as RFC 9110 (section 11.6.1) writes it. Every part comes from a plugin
-//! and is checked here, so that what reaches the client is one well-formed header value.
+//! A challenge for a `WWW-Authenticate` header (RFC 9110, section 11.6.1). Its parts come from a plugin and are checked
+//! here, so that the client gets one well-formed header value.
 
 use http::HeaderValue;
 
 const MAX_PARAMETERS: usize = 16;
 const MAX_LENGTH: usize = 4 * 1024;
 
-/// One challenge, ready to be sent: `Bearer realm="x", error="invalid_token"`.
+/// A challenge as it is sent: `Bearer realm="x", error="invalid_token"`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Challenge(HeaderValue);
 
 impl Challenge {
-    /// Writes a challenge with its parameters quoted.
+    /// Formats a challenge; the values of its parameters are quoted.
     ///
-    /// None when the scheme or a parameter's name is no token (RFC 9110, section 5.6.2), a value has a control
-    /// character, or the whole is out of bounds: 16 parameters, 4 KiB.
+    /// Returns `None` if the scheme or the name of a parameter is not a token (RFC 9110, section 5.6.2), if a value has
+    /// a control character, or if the challenge has more than 16 parameters or 4 KiB.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(
         scheme: &str,
         parameters: impl IntoIterator<Item = (N, V)>,

@@ -1,22 +1,22 @@
-//! Who sent a request, once an authenticator's word has been checked. A plugin's output is hostile until it has become
+//! The user that an authenticator identified. A plugin's output is untrusted until it has been checked and converted to
 //! an [`Identity`].
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest user name, in bytes.
+/// The longest user name, in bytes.
 pub const MAX_NAME: usize = 256;
-/// Most groups that one user may be in.
+/// The most groups of one user.
 pub const MAX_GROUPS: usize = 1024;
-/// Most attributes that one user may have.
+/// The most attributes of one user.
 pub const MAX_ATTRIBUTES: usize = 64;
-/// Longest attribute value, in bytes.
+/// The longest attribute value, in bytes.
 pub const MAX_ATTRIBUTE_VALUE: usize = 4 * 1024;
-/// Largest identity, all texts together, in bytes.
+/// The largest identity: the sum of all its texts, in bytes.
 pub const MAX_IDENTITY: usize = 64 * 1024;
 
-/// A user: a name, groups and further facts, all within bounds and free of control characters.
+/// A user: a name, groups and attributes, all within bounds and without control characters.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "Claims")]
 pub struct Identity {
@@ -32,24 +32,24 @@ impl Identity {
         &self.name
     }
 
-    /// The groups that the user is in, in the authenticator's order.
+    /// The user's groups, in the authenticator's order.
     pub fn groups(&self) -> &[String] {
         &self.groups
     }
 
-    /// Whether the identity provider calls this user an administrator.
+    /// Whether the authenticator reports the user as an administrator.
     pub fn admin(&self) -> bool {
         self.admin
     }
 
-    /// Further facts by name, such as an e-mail address.
+    /// The attributes: pairs of name and value, such as an e-mail address.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.attributes
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// One further fact; the first of that name.
+    /// The value of the first attribute of this name. `None` if there is no such attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes()
             .find(|(known, _)| *known == name)
@@ -57,19 +57,19 @@ impl Identity {
     }
 }
 
-/// What somebody says about a user, not checked yet.
+/// Claims about a user that have not been checked.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "made by whoever has claims to check")]
+#[expect(clippy::exhaustive_structs, reason = "built by callers that have claims to check")]
 pub struct Claims {
     /// The user's name.
     pub name: String,
-    /// The groups that the user is in.
+    /// The user's groups.
     #[serde(default)]
     pub groups: Vec<String>,
     /// Whether the user is an administrator.
     #[serde(default)]
     pub admin: bool,
-    /// Further facts by name.
+    /// The attributes: pairs of name and value.
     #[serde(default)]
     pub attributes: Vec<(String, String)>,
 }
@@ -130,7 +130,7 @@ impl TryFrom<Claims> for Identity {
     }
 }
 
-/// Why claims make no [`Identity`]. It never repeats the claim.
+/// Why claims can't be converted to an [`Identity`]. The text doesn't repeat the claims.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnusableIdentity(&'static str);
 

@@ -1,9 +1,9 @@
-//! What the authenticators of a route said about one request. A [`Decision`] is all that a server needs to go on or to
-//! answer, and all that an operator needs to understand it afterwards.
+//! The decision about one request: whether it is authenticated and as which user. It tells the server how to respond,
+//! and the operator what each authenticator read and returned.
 
+mod attribute;
 mod challenge;
 mod identity;
-mod question;
 mod response;
 
 use std::fmt;
@@ -14,6 +14,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::StatusCode;
 
+pub use attribute::Attribute;
+pub use attribute::AttributeRead;
+pub use attribute::AttributeValue;
 pub use challenge::Challenge;
 pub use identity::Claims;
 pub use identity::Identity;
@@ -23,35 +26,32 @@ pub use identity::MAX_GROUPS;
 pub use identity::MAX_IDENTITY;
 pub use identity::MAX_NAME;
 pub use identity::UnusableIdentity;
-pub use question::Answer;
-pub use question::Asked;
-pub use question::Question;
 
-/// The outcome for one request, with what each authenticator was asked and said.
+/// The outcome for one request, and one step for each authenticator that was called.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Decision {
-    /// Whether the request may go on, and as whom.
+    /// Whether the request is authenticated, and as which user.
     pub outcome: Outcome,
-    /// One step for each authenticator that was asked, in order.
+    /// One step for each authenticator that was called, in order.
     pub steps: Vec<Step>,
 }
 
-/// Whether a request may go on.
+/// Whether a request is authenticated.
 #[derive(Debug)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a caller that forgets an outcome must not compile"
 )]
 pub enum Outcome {
-    /// An authenticator vouches for the user.
+    /// An authenticator or a session identifies the user.
     Grant(Authenticated),
-    /// The client is answered; nothing behind the gateway sees the request.
+    /// The client gets an error or the plugin's own response, and the request is not forwarded.
     Refuse(Refusal),
 }
 
-/// Proof that a request was authenticated. Only a decision or an opened session makes one, so a call that takes it
-/// can't be reached by a forgotten check.
+/// Proof that a request was authenticated. Only a decision or a session creates it, so that a function with a parameter
+/// of this type can't be called without the check.
 #[derive(Clone, Debug)]
 pub struct Authenticated {
     pub(crate) identity: Identity,
@@ -67,106 +67,109 @@ impl Authenticated {
         &self.identity
     }
 
-    /// The name of the authenticator that vouched for the user.
+    /// The name of the authenticator that identified the user.
     pub fn authenticator(&self) -> &str {
         &self.authenticator
     }
 
-    /// How long this may be reused, from the moment that it was decided; none: not at all.
+    /// How long this result may be reused for other requests, counted from the decision. `None` if it may not be
+    /// reused.
     pub fn valid_for(&self) -> Option<Duration> {
         self.valid_for
     }
 
-    /// Headers that belong on the response to this request, whatever its status.
+    /// Header fields that the authenticator adds to the response, whatever its status.
+    /// [`ResponseHeaders::apply`](crate::ResponseHeaders::apply) writes them.
     pub fn response_headers(&self) -> &HeaderMap {
         &self.response_headers
     }
 }
 
-/// Why a request may not go on, and what its client is told.
+/// Why a request is refused. [`Refusal::into_response`] writes the response for the client.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a caller that forgets a refusal must not compile"
 )]
 pub enum Refusal {
-    /// 401, with at least one challenge when any authenticator has one.
+    /// 401: the request has no valid credentials (RFC 9110, section 15.5.2).
     Unauthenticated {
-        /// Whether the request carried credentials that don't hold, and not just none.
+        /// Whether the request carried credentials, which are invalid. `false` if it carried none.
         credentials: bool,
-        /// The challenges to send, one `WWW-Authenticate` field each.
+        /// The challenges for the client, one `WWW-Authenticate` field for each. They are empty if no authenticator has
+        /// a challenge.
         challenges: Vec<Challenge>,
     },
-    /// 403: a known user who may not come in.
+    /// 403: the user is known and is denied access.
     Forbid {
-        /// The challenge to send, which may say what else is needed (RFC 6750, section 3.1).
+        /// The challenge for the client. It may name what is missing, such as a scope (RFC 6750, section 3.1).
         challenge: Option<Challenge>,
     },
-    /// The authenticator's own answer.
+    /// A response that the plugin wrote, such as a redirect.
     Respond(PluginResponse),
-    /// 429: the client asks more often than it may (RFC 6585, section 4).
+    /// 429: the client exceeds its rate limit (RFC 6585, section 4).
     TooManyRequests {
         /// How long the client should wait before it tries again.
         retry_after: Duration,
     },
-    /// 503: nobody could decide. No fallback.
+    /// 503: the authenticator failed or is overloaded. No other authenticator is called.
     Unavailable {
-        /// How long the client should wait before it tries again, when that is known.
+        /// How long the client should wait before it tries again. `None` if that is unknown.
         retry_after: Option<Duration>,
     },
 }
 
-/// A response that a plugin gave, its headers checked.
+/// A response that a plugin wrote, after its status, headers and size were checked.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PluginResponse {
-    /// 200 to 599.
+    /// The status: 200 to 599.
     pub status: StatusCode,
-    /// No hop-by-hop, framing or credential headers.
+    /// The header fields, without `Host`, hop-by-hop and framing headers.
     pub headers: HeaderMap,
-    /// At most 64 KiB.
+    /// The body: at most 64 KiB.
     pub body: Bytes,
 }
 
-/// What one authenticator was asked and said.
+/// One call of an authenticator: what it read and what it returned.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Step {
     /// The authenticator's name.
     pub authenticator: Arc<str>,
-    /// What it said.
+    /// The result.
     pub verdict: Verdict,
-    /// The questions about the request that it asked, in order, each once.
-    pub asked: Vec<Asked>,
-    /// How many requests to other servers it tried that are not granted. A name that leads to an address which it may
-    /// not lead to is not among them: that is known too late.
+    /// The attributes of the request that it read, in order, each once.
+    pub reads: Vec<AttributeRead>,
+    /// How many of its requests to other servers were denied because no grant covers them. A request to a granted name
+    /// that resolves to a forbidden address is not counted.
     pub denied: u32,
-    /// How long it took, from the semaphore to the answer.
+    /// How long the call took.
     pub elapsed: Duration,
 }
 
-/// What an authenticator said, in words for the operator. No text of it is for the client.
+/// The result of one authenticator, with texts for the operator. No text is shown to the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It vouches for this user.
+    /// It identified this user.
     Grant {
         /// The user's name.
         user: String,
     },
-    /// No credentials of its kind: the next one is asked.
+    /// The request has no credentials of its kind. The next authenticator is called.
     Pass,
-    /// Credentials that don't hold, and why.
+    /// The credentials are invalid, for this reason.
     Reject(String),
-    /// A known user who may not come in, and why.
+    /// The user is known and is denied access, for this reason.
     Forbid(String),
-    /// It answers the client itself, with this status.
+    /// It wrote its own response, with this status.
     Respond(u16),
-    /// It said that it can't decide, and why.
+    /// It can't decide now, for this reason.
     Unavailable(String),
-    /// It failed: a trap, a deadline, an answer out of bounds.
+    /// It failed: a trap, an exceeded deadline, or an answer out of bounds.
     Fail(String),
-    /// It was not asked: too many calls at once, too many of one client, or too many that failed.
+    /// It was not called: too many calls at the same time, a rate limit, or an open circuit breaker.
     TurnedAway(String),
 }
 
@@ -182,7 +185,7 @@ impl Verdict {
         "turned_away",
     ];
 
-    /// One word for a log field or a metric label.
+    /// A word for a log field or a metric label.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Grant { .. } => "grant",

@@ -1,4 +1,4 @@
-//! What a client is told when its request may not go on. It learns the status and the challenges, and nothing of why.
+//! The response for a client whose request is refused. It shows the status and the challenges, but not the reason.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use http::header;
 use super::Challenge;
 use super::Refusal;
 
-/// When a client may try again, if nobody knows better.
+/// The `Retry-After` of a 503 whose duration is unknown.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Refusal {
-    /// The status that the client gets.
+    /// The status of the response.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
@@ -28,24 +28,24 @@ impl Refusal {
         }
     }
 
-    /// The response for the client: JSON `{"error": …}` with every challenge in a field of its own, or the plugin's own
-    /// words. Unless a plugin says otherwise, no cache may keep it.
+    /// The response for the client: JSON `{"error": …}` with one `WWW-Authenticate` field for each challenge, or the
+    /// plugin's own response. It is `Cache-Control: no-store` unless a plugin sets another value.
     pub fn into_response(self) -> Response<Bytes> {
         let status = self.status();
         match self {
             Self::Unauthenticated { challenges, .. } => {
-                challenging(error(status, "Authentication required"), challenges)
+                with_challenges(error(status, "Authentication required"), challenges)
             }
-            Self::Forbid { challenge } => challenging(error(status, "Forbidden"), challenge),
+            Self::Forbid { challenge } => with_challenges(error(status, "Forbidden"), challenge),
             Self::Respond(own) => {
                 let mut headers = own.headers;
                 headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
                 respond(status, headers, own.body)
             }
-            Self::TooManyRequests { retry_after } => retrying(error(status, "Too many requests"), retry_after),
+            Self::TooManyRequests { retry_after } => with_retry_after(error(status, "Too many requests"), retry_after),
             Self::Unavailable { retry_after } => {
                 let response = error(status, "Authentication is unavailable");
-                retrying(response, retry_after.unwrap_or(RETRY_AFTER))
+                with_retry_after(response, retry_after.unwrap_or(RETRY_AFTER))
             }
         }
     }
@@ -53,7 +53,7 @@ impl Refusal {
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-fn challenging(mut response: Response<Bytes>, challenges: impl IntoIterator<Item = Challenge>) -> Response<Bytes> {
+fn with_challenges(mut response: Response<Bytes>, challenges: impl IntoIterator<Item = Challenge>) -> Response<Bytes> {
     for challenge in challenges {
         response
             .headers_mut()
@@ -62,8 +62,8 @@ fn challenging(mut response: Response<Bytes>, challenges: impl IntoIterator<Item
     response
 }
 
-/// Says when to try again, in whole seconds that are no less than the time (RFC 9110, section 10.2.3).
-fn retrying(mut response: Response<Bytes>, after: Duration) -> Response<Bytes> {
+/// Sets `Retry-After`, rounded up to whole seconds (RFC 9110, section 10.2.3).
+fn with_retry_after(mut response: Response<Bytes>, after: Duration) -> Response<Bytes> {
     let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
     response
         .headers_mut()

@@ -1,22 +1,24 @@
-//! What kind of address a name led to. Special addresses are reachable from the gateway, but are nothing that a name out
-//! of a token or a setting should lead to; an IPv6 spelling of an IPv4 address is judged as that address.
+//! Classifies the addresses to which a name resolves. Special addresses may be reachable from the gateway, but a name
+//! from a token or a setting must not lead to them. An IPv4 address inside an IPv6 address is classified as the IPv4
+//! address.
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
-/// Who is behind an address (RFC 6890 and IANA's special-purpose registries).
+/// The class of an address (RFC 6890 and IANA's special-purpose address registries).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
-    /// This machine or its operator's network: loopback, private (RFC 1918), unique-local (RFC 4193).
+pub(super) enum AddressKind {
+    /// This machine or a private network: loopback, private (RFC 1918), unique-local (RFC 4193).
     Private,
-    /// Anybody on the internet.
+    /// A global address on the internet.
     Public,
-    /// Nobody whom a name may lead to: link-local, cloud metadata, shared, multicast, reserved, unspecified, tunnels.
+    /// An address that no name may resolve to: link-local, cloud metadata, shared, multicast, reserved, unspecified,
+    /// tunnels.
     Special,
 }
 
-impl Kind {
+impl AddressKind {
     pub(super) fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(v4) => Self::of_v4(v4),
@@ -39,14 +41,14 @@ impl Kind {
             | (198, 18 | 19, ..)
             | (198, 51, 100, _)
             | (203, 0, 113, _)
-            // Azure's virtual machines ask their host here, though the address is a public one.
+            // A service for Azure's virtual machines, though the address is a public one.
             | (168, 63, 129, 16) => Self::Special,
             _ => Self::Public,
         }
     }
 
     fn of_v6(address: Ipv6Addr) -> Self {
-        // A translator or a relay would lead there, so that nothing but a public address is behind it by right.
+        // A translator or relay forwards to the embedded address, so only a public one is legitimate.
         if let Some(v4) = embedded(address) {
             return match Self::of_v4(v4) {
                 Self::Public => Self::Public,
@@ -55,19 +57,19 @@ impl Kind {
         }
         match address.segments() {
             [0, 0, 0, 0, 0, 0, 0, 1] => Self::Private,
-            // Metadata of AWS and of Google: unique-local, but nobody's private network.
+            // Metadata services of AWS and Google: unique-local addresses, but no private networks.
             [0xfd00, 0xec2, ..] | [0xfd20, 0xce, ..] => Self::Special,
             [0xfc00..=0xfdff, ..] => Self::Private,
             // Protocol assignments with Teredo (2001::/23), and documentation.
             [0x2001, 0x0..=0x1ff | 0xdb8, ..] | [0x3fff, 0x0..=0xfff, ..] => Self::Special,
             [0x2000..=0x3fff, ..] => Self::Public,
-            // Outside of 2000::/3 nothing is global unicast.
+            // Global unicast addresses are in 2000::/3 only.
             _ => Self::Special,
         }
     }
 }
 
-/// The IPv4 address inside a NAT64 (RFC 6052), 6to4 (RFC 3056) or ISATAP address (RFC 5214).
+/// The IPv4 address that is embedded in a NAT64 (RFC 6052), 6to4 (RFC 3056) or ISATAP address (RFC 5214).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let from = |high: u16, low: u16| Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match address.segments() {
@@ -82,16 +84,16 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
-    fn assert_all(kind: Kind, addresses: &[&str]) {
+    fn assert_all(kind: AddressKind, addresses: &[&str]) {
         for text in addresses {
-            assert_eq!(Kind::of(text.parse().unwrap()), kind, "{text}");
+            assert_eq!(AddressKind::of(text.parse().unwrap()), kind, "{text}");
         }
     }
 
     #[test]
-    fn what_no_name_may_lead_to_is_special_in_every_spelling() {
+    fn special_addresses_are_recognised_in_every_spelling() {
         assert_all(
-            Kind::Special,
+            AddressKind::Special,
             &[
                 "0.0.0.0",
                 "0.1.2.3",
@@ -149,9 +151,9 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_and_its_networks_are_private() {
+    fn loopback_and_private_networks_are_private() {
         assert_all(
-            Kind::Private,
+            AddressKind::Private,
             &[
                 "10.0.0.1",
                 "127.0.0.1",
@@ -169,9 +171,9 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_the_internet_are_public() {
+    fn global_addresses_are_public() {
         assert_all(
-            Kind::Public,
+            AddressKind::Public,
             &[
                 "1.1.1.1",
                 "100.128.0.1",

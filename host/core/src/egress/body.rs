@@ -1,5 +1,5 @@
-//! Bodies within their bounds: a request's is taken in whole, a response's is passed on until it is larger than allowed
-//! or takes too long. The rest is never read.
+//! Bodies within bounds. The body of a request is read completely before it is sent; that of a response is streamed
+//! until it ends, exceeds its size or takes too long.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -19,13 +19,14 @@ use tokio::time::sleep_until;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::WasiBody;
 
-/// Largest request body, in bytes.
+/// The largest body of a request, in bytes.
 const MAX_REQUEST: usize = 1 << 20;
 
-/// Largest response body, in bytes.
+/// The largest body of a response, in bytes.
 const MAX_RESPONSE: usize = 8 << 20;
 
-/// The whole body of a plugin's request. So its length is known and is what the server reads, whatever headers say.
+/// Reads the complete body of a plugin's request. Its length is then known and is sent in place of the plugin's
+/// headers.
 pub(super) async fn taken_in(body: WasiBody) -> Result<Bytes, Error> {
     match Limited::new(body, MAX_REQUEST).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
@@ -35,50 +36,50 @@ pub(super) async fn taken_in(body: WasiBody) -> Result<Bytes, Error> {
     }
 }
 
-/// What was read of a response's body.
-pub(super) enum Beginning {
-    /// There is more, after this.
+/// The start of a response's body.
+pub(super) enum BodyStart {
+    /// These bytes, and more that was not read.
     Part(Bytes),
-    /// All of it.
+    /// The complete body.
     Whole(Bytes),
 }
 
-/// Reads a body until it is at its end or has more than `limit` bytes.
-pub(super) async fn beginning(body: &mut Incoming, limit: usize) -> Result<Beginning, hyper::Error> {
+/// Reads a body until it ends or exceeds `limit` bytes.
+pub(super) async fn body_start(body: &mut Incoming, limit: usize) -> Result<BodyStart, hyper::Error> {
     let mut read = BytesMut::new();
     if body.size_hint().lower() > limit as u64 {
-        return Ok(Beginning::Part(Bytes::new()));
+        return Ok(BodyStart::Part(Bytes::new()));
     }
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
             read.extend_from_slice(&data);
         }
         if read.len() > limit {
-            return Ok(Beginning::Part(read.freeze()));
+            return Ok(BodyStart::Part(read.freeze()));
         }
     }
-    Ok(Beginning::Whole(read.freeze()))
+    Ok(BodyStart::Whole(read.freeze()))
 }
 
-/// A response body that comes from the server, and ends with an error when it goes out of bounds. It takes up one of the
-/// authenticator's places until it is gone.
+/// A response body that is streamed from the server and fails if it exceeds its bounds. It holds one of the
+/// authenticator's permits until it is dropped.
 pub(super) struct Bounded {
     begun: Option<Bytes>,
     rest: Incoming,
     left: usize,
     end: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Bounded {
-    /// `begun` is what was read already, and `deadline` when all of it must have come.
-    pub(super) fn new(begun: Bytes, rest: Incoming, deadline: Instant, place: OwnedSemaphorePermit) -> Self {
+    /// `begun` was already read; the body must be complete at `deadline`.
+    pub(super) fn new(begun: Bytes, rest: Incoming, deadline: Instant, permit: OwnedSemaphorePermit) -> Self {
         Self {
             begun: (!begun.is_empty()).then_some(begun),
             rest,
             left: MAX_RESPONSE,
             end: Box::pin(sleep_until(deadline)),
-            _place: place,
+            _permit: permit,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The outbound side of one call: it counts, and writes to the call's own log. What it sends is dropped with the instance.
+//! The outbound side of one call of a plugin. It limits the number of requests, checks them against the grants, and
+//! writes to the log of the call.
 
 use http::Request;
 use http::Response;
@@ -8,16 +9,16 @@ use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::WasiHttpHooks;
 
 use super::Egress;
-use super::counters::Ending;
+use super::counters::SendOutcome;
 use crate::plugin_log::LogLines;
 
-/// Most requests that one call may send.
+/// The most requests of one call.
 const MAX_REQUESTS: u32 = 64;
 
-/// How much of a body waits in the host, in bytes, until the other side takes it. A call may hold many bodies.
+/// How many bytes of a body are buffered in the host. A call may have many bodies.
 const BODY_CHUNK: usize = 16 << 10;
 
-/// What one instance sends with.
+/// Sends the requests of one call.
 pub(crate) struct CallEgress {
     egress: Egress,
     log: LogLines,
@@ -38,15 +39,16 @@ impl CallEgress {
         }
     }
 
-    /// How many requests were out of the grants so far.
+    /// How many requests were denied so far, because no grant covers them.
     pub(crate) fn denied(&self) -> u32 {
         self.denied
     }
 
-    /// Whether a request may be sent, as far as that is known before its host is looked up.
+    /// Admits a request by the number of requests and the grants. The addresses of its host are checked when they are
+    /// resolved.
     fn admit(&mut self, request: &Request<WasiBody>) -> Result<(), Error> {
         let Some(left) = self.left.checked_sub(1) else {
-            self.egress.count(Ending::Limited);
+            self.egress.count(SendOutcome::Limited);
             return Err(Error::ConnectionLimitReached);
         };
         self.left = left;
@@ -54,7 +56,7 @@ impl CallEgress {
             return Ok(());
         };
         self.denied += 1;
-        self.egress.count(Ending::Denied);
+        self.egress.count(SendOutcome::Denied);
         self.log.warn(&line);
         Err(error)
     }

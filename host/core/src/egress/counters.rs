@@ -1,28 +1,28 @@
-//! How outbound requests ended, counted per authenticator. The handles are registered once, with the recorder that the
-//! process has by then.
+//! Counts the outbound requests of each authenticator by their outcome. The counters are registered once, with the
+//! recorder that is installed when the authenticator is built.
 
 use metrics::Counter;
 
 const NAME: &str = "portcullis_outbound_requests_total";
 
-/// How one request of a plugin ended.
+/// The outcome of one request of a plugin.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Ending {
-    /// It was out of the grants.
+pub(super) enum SendOutcome {
+    /// No grant covers it, or its host resolves to forbidden addresses only.
     Denied,
-    /// No answer.
+    /// There was no response.
     Failed,
-    /// A stored answer, still fresh.
+    /// A stored response that is fresh.
     Hit,
-    /// More at once, or in one call, than may be.
+    /// Too many requests at the same time, or in one call.
     Limited,
-    /// A stored answer that the server confirmed.
+    /// A stored response that the server confirmed.
     Revalidated,
-    /// The server's answer.
+    /// The server's response.
     Sent,
-    /// The answer to another request, which was the same and under way.
+    /// The response to an identical request that was in flight.
     Shared,
-    /// A stored answer, no longer fresh, since the server failed.
+    /// A stale stored response, because the server failed.
     Stale,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn register(authenticator: &str) -> Self {
-        metrics::describe_counter!(NAME, "Requests of plugins to other servers, by how they ended.");
+        metrics::describe_counter!(NAME, "Requests of plugins to other servers, by outcome.");
         Self::each(|outcome| {
             metrics::counter!(
                 NAME,
@@ -50,7 +50,7 @@ impl Counters {
         })
     }
 
-    /// Counts nothing.
+    /// Counters that count nothing.
     pub(super) fn none() -> Self {
         Self::each(|_| Counter::noop())
     }
@@ -68,16 +68,16 @@ impl Counters {
         }
     }
 
-    pub(super) fn count(&self, ending: Ending) {
-        let counter = match ending {
-            Ending::Denied => &self.denied,
-            Ending::Failed => &self.failed,
-            Ending::Hit => &self.hit,
-            Ending::Limited => &self.limited,
-            Ending::Revalidated => &self.revalidated,
-            Ending::Sent => &self.sent,
-            Ending::Shared => &self.shared,
-            Ending::Stale => &self.stale,
+    pub(super) fn count(&self, outcome: SendOutcome) {
+        let counter = match outcome {
+            SendOutcome::Denied => &self.denied,
+            SendOutcome::Failed => &self.failed,
+            SendOutcome::Hit => &self.hit,
+            SendOutcome::Limited => &self.limited,
+            SendOutcome::Revalidated => &self.revalidated,
+            SendOutcome::Sent => &self.sent,
+            SendOutcome::Shared => &self.shared,
+            SendOutcome::Stale => &self.stale,
         };
         counter.increment(1);
     }

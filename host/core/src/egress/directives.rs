@@ -1,4 +1,5 @@
-//! What `Cache-Control` says, and requests and responses in the form in which the rules of caching are asked about them.
+//! Reads `Cache-Control`, and converts headers to the form that the crate `http-cache-semantics` understands.
+//! Directives are compared without case.
 
 use std::time::Duration;
 
@@ -6,10 +7,10 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::header;
 
-/// The largest age that is worth telling apart, in seconds (RFC 9111, section 1.2.2).
+/// The largest age that is represented, in seconds (RFC 9111, section 1.2.2).
 const MAX_AGE: u64 = 1 << 31;
 
-/// The value of a directive, in either case; the inner none when it has none.
+/// The value of a directive. The outer `Option` is `None` if the directive is absent, the inner one if it has no value.
 pub(super) fn directive<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<Option<&'h str>> {
     let fields = headers.get_all(header::CACHE_CONTROL).iter();
     let directives = fields
@@ -24,17 +25,18 @@ pub(super) fn directive<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<Opti
         .map(|(_, value)| value)
 }
 
+/// Whether a directive is present.
 pub(super) fn has(headers: &HeaderMap, wanted: &str) -> bool {
     directive(headers, wanted).is_some()
 }
 
-/// The seconds that a directive names.
+/// The duration of a directive whose value is a number of seconds.
 pub(super) fn seconds(headers: &HeaderMap, wanted: &str) -> Option<Duration> {
     let seconds: u64 = directive(headers, wanted)??.parse().ok()?;
     Some(Duration::from_secs(seconds.min(MAX_AGE)))
 }
 
-/// Whether a request wants an answer that is newer than the one in store may be.
+/// Whether a request asks for a newer response than a stored one may be.
 pub(super) fn insists(headers: &HeaderMap) -> bool {
     let pragma = headers.get(header::PRAGMA).and_then(|value| value.to_str().ok());
     has(headers, "no-cache")
@@ -43,8 +45,8 @@ pub(super) fn insists(headers: &HeaderMap) -> bool {
         || pragma.is_some_and(|pragma| pragma.to_ascii_lowercase().contains("no-cache"))
 }
 
-/// A copy for `http-cache-semantics`, which knows directives in lower case only, passes over what is not ASCII, and adds
-/// to any `Age` until it overflows.
+/// A copy for `http-cache-semantics`, which knows directives in lower case only, ignores fields that are not ASCII, and
+/// overflows on a large `Age`.
 pub(super) fn plain(headers: &HeaderMap) -> HeaderMap {
     let mut plain = headers.clone();
     for (_, value) in plain.iter_mut().filter(|(name, _)| **name == header::CACHE_CONTROL) {
@@ -70,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn directives_are_found_in_either_case_and_in_any_field() {
+    fn directives_are_found_without_case_and_in_any_field() {
         let read = headers(&[
             ("cache-control", "Max-Age=60, public"),
             ("cache-control", "STALE-IF-ERROR=\"90\""),
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_rules_of_caching_would_misread_is_made_plain() {
+    fn fields_that_the_crate_would_misread_are_rewritten() {
         for (given, expected) in [
             (("cache-control", "No-Store"), "no-store"),
             (("age", "18446744073709551615"), "2147483648"),
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_insists_on_a_newer_answer_by_each_directive_for_it() {
+    fn each_directive_for_a_newer_response_is_recognised() {
         for (field, expected) in [
             (("cache-control", "no-cache"), true),
             (("cache-control", "max-age=0"), true),

@@ -1,5 +1,5 @@
-//! One exchange with a server, within its bounds. A place among the authenticator's requests is taken at once or not at
-//! all, and kept until the answer is complete.
+//! One exchange with a server, within its bounds. It needs one of the authenticator's permits, for which it doesn't
+//! wait, and holds the permit until the response is complete.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -20,121 +20,131 @@ use tokio::time::timeout_at;
 use wasmtime_wasi_http::WasiBody;
 
 use super::Egress;
-use super::answer::Answer;
-use super::answer::strip_hop_by_hop;
-use super::body::Beginning;
+use super::body::BodyStart;
 use super::body::Bounded;
-use super::body::beginning;
-use super::counters::Ending;
+use super::body::body_start;
+use super::buffered::BufferedResponse;
+use super::buffered::strip_hop_by_hop;
+use super::counters::SendOutcome;
 use super::failure::Failure;
 use super::key::Key;
 use super::pool::MAX_HEAD;
 use super::store::MAX_BODY;
+use super::stored::Freshness;
 use super::stored::Stored;
-use super::stored::Use;
 
-/// What an exchange led to, for all who wait for it.
-pub(super) enum Landed {
-    /// An answer for all.
-    Answer(Answer, Ending),
-    /// None.
+/// The outcome of an exchange, for all requests that wait for it.
+pub(super) enum ExchangeOutcome {
+    /// A response for all of them.
+    Response(BufferedResponse, SendOutcome),
+    /// No response.
     Failure(Failure),
-    /// An answer for one only: it is large, or sets a cookie.
+    /// A response for only one of them, because it is large or sets a cookie.
     Single(Mutex<Option<Response<WasiBody>>>),
 }
 
 impl Egress {
-    /// Asks the server and passes the answer on as it comes.
+    /// Sends a request and streams the response.
     pub(super) async fn pass(
         &self,
         request: Request<Full<Bytes>>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Response<WasiBody>, Failure> {
-        let place = self.place()?;
+        let permit = self.permit()?;
         let now = Instant::now();
         let deadline = now + self.0.exchange;
-        let response = timeout_at(deadline.min(now + patience), self.ask(request)).await;
+        let response = timeout_at(deadline.min(now + timeout), self.ask(request)).await;
         let response = response.map_err(|_| Failure::Timeout)??;
-        Ok(passed_on(response, Bytes::new(), deadline, place))
+        Ok(passed_on(response, Bytes::new(), deadline, permit))
     }
 
-    /// Asks the server for what may be stored, and stores it.
-    pub(super) async fn fetch(self, request: Request<Full<Bytes>>, key: Key) -> Landed {
+    /// Sends a request whose response may be stored, and stores it.
+    pub(super) async fn fetch(self, request: Request<Full<Bytes>>, key: Key) -> ExchangeOutcome {
         let stored = self.0.store.get(&key);
         let mut sent = request.clone();
         match stored
             .as_ref()
             .map(|stored| stored.satisfies(&request, self.0.outbound.refresh_floor))
         {
-            // Somebody else's exchange has just ended.
-            Some(Use::Fresh(answer)) => return Landed::Answer(answer, Ending::Hit),
-            Some(Use::Stale(answer)) => return Landed::Answer(answer, Ending::Stale),
-            Some(Use::Validate(validators)) => sent.headers_mut().extend(validators),
+            // Another exchange has stored a response in the meantime.
+            Some(Freshness::Fresh(answer)) => return ExchangeOutcome::Response(answer, SendOutcome::Hit),
+            Some(Freshness::Stale(answer)) => return ExchangeOutcome::Response(answer, SendOutcome::Stale),
+            Some(Freshness::Validate(validators)) => sent.headers_mut().extend(validators),
             None => {}
         }
-        let landed = match self.place() {
-            Ok(place) => self.read(sent, place).await.unwrap_or_else(Landed::Failure),
-            Err(failure) => return Landed::Failure(failure),
+        let exchanged = match self.permit() {
+            Ok(permit) => self.read(sent, permit).await.unwrap_or_else(ExchangeOutcome::Failure),
+            Err(failure) => return ExchangeOutcome::Failure(failure),
         };
-        let failed = match &landed {
-            Landed::Failure(failure) => failure.is_the_servers(),
-            Landed::Answer(answer, _) => is_failure(answer.status),
-            Landed::Single(_) => false,
+        let failed = match &exchanged {
+            ExchangeOutcome::Failure(failure) => failure.is_the_servers(),
+            ExchangeOutcome::Response(answer, _) => is_failure(answer.status),
+            ExchangeOutcome::Single(_) => false,
         };
         let instead = stored
             .as_ref()
             .filter(|_| failed)
             .and_then(|stored| stored.instead(&request));
         if let Some(answer) = instead {
-            return Landed::Answer(answer, Ending::Stale);
+            return ExchangeOutcome::Response(answer, SendOutcome::Stale);
         }
-        match (landed, stored) {
-            (Landed::Answer(answer, _), Some(stored)) if answer.status == StatusCode::NOT_MODIFIED => {
+        match (exchanged, stored) {
+            (ExchangeOutcome::Response(answer, _), Some(stored)) if answer.status == StatusCode::NOT_MODIFIED => {
                 self.0.store.remove(&key);
                 match stored.confirmed(&answer.headers) {
-                    Some(answer) => self.keep(&request, key, answer, Ending::Revalidated),
-                    None => Landed::Failure(Failure::Terminated),
+                    Some(answer) => self.keep(&request, key, answer, SendOutcome::Revalidated),
+                    None => ExchangeOutcome::Failure(Failure::Terminated),
                 }
             }
-            (Landed::Answer(answer, ending), _) if !failed => {
+            (ExchangeOutcome::Response(answer, outcome), _) if !failed => {
                 self.0.store.remove(&key);
-                self.keep(&request, key, answer, ending)
+                self.keep(&request, key, answer, outcome)
             }
-            (Landed::Single(single), _) => {
+            (ExchangeOutcome::Single(single), _) => {
                 self.0.store.remove(&key);
-                Landed::Single(single)
+                ExchangeOutcome::Single(single)
             }
-            (landed, _) => landed,
+            (exchanged, _) => exchanged,
         }
     }
 
-    fn keep(&self, request: &Request<Full<Bytes>>, key: Key, answer: Answer, ending: Ending) -> Landed {
+    fn keep(
+        &self,
+        request: &Request<Full<Bytes>>,
+        key: Key,
+        answer: BufferedResponse,
+        outcome: SendOutcome,
+    ) -> ExchangeOutcome {
         if let Some(stored) = Stored::new(request, answer.clone()) {
             self.0.store.put(key, stored);
         }
-        Landed::Answer(answer, ending)
+        ExchangeOutcome::Response(answer, outcome)
     }
 
-    async fn read(&self, request: Request<Full<Bytes>>, place: OwnedSemaphorePermit) -> Result<Landed, Failure> {
+    async fn read(
+        &self,
+        request: Request<Full<Bytes>>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<ExchangeOutcome, Failure> {
         let deadline = Instant::now() + self.0.exchange;
         let exchange = async {
             let mut response = self.ask(request).await?;
             if response.headers().contains_key(header::SET_COOKIE) {
-                return Ok((response, Beginning::Part(Bytes::new())));
+                return Ok((response, BodyStart::Part(Bytes::new())));
             }
-            let beginning = beginning(response.body_mut(), MAX_BODY).await;
-            Ok((response, beginning.map_err(|_| Failure::Terminated)?))
+            let body_start = body_start(response.body_mut(), MAX_BODY).await;
+            Ok((response, body_start.map_err(|_| Failure::Terminated)?))
         };
-        let (response, beginning) = timeout_at(deadline, exchange).await.map_err(|_| Failure::Timeout)??;
-        Ok(match beginning {
-            Beginning::Whole(body) => {
+        let (response, body_start) = timeout_at(deadline, exchange).await.map_err(|_| Failure::Timeout)??;
+        Ok(match body_start {
+            BodyStart::Whole(body) => {
                 let (head, _) = response.into_parts();
                 let (status, headers) = (head.status, head.headers);
-                Landed::Answer(Answer { status, headers, body }, Ending::Sent)
+                ExchangeOutcome::Response(BufferedResponse { status, headers, body }, SendOutcome::Sent)
             }
-            Beginning::Part(begun) => {
-                let response = passed_on(response, begun, deadline, place);
-                Landed::Single(Mutex::new(Some(response)))
+            BodyStart::Part(begun) => {
+                let response = passed_on(response, begun, deadline, permit);
+                ExchangeOutcome::Single(Mutex::new(Some(response)))
             }
         })
     }
@@ -158,20 +168,20 @@ impl Egress {
         Ok(response)
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        let places = Arc::clone(&self.0.places);
-        places.try_acquire_owned().map_err(|_| Failure::Limited)
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let permits = Arc::clone(&self.0.permits);
+        permits.try_acquire_owned().map_err(|_| Failure::Limited)
     }
 }
 
-impl Landed {
-    /// The answer for one only, for the first who asks.
+impl ExchangeOutcome {
+    /// Takes the response that is for one request only. Returns `None` if another request has taken it.
     pub(super) fn take(single: &Mutex<Option<Response<WasiBody>>>) -> Option<Response<WasiBody>> {
         single.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Statuses for which a stored answer may stand in (RFC 5861, section 4).
+/// The statuses in place of which a stale response may be used (RFC 5861, section 4).
 fn is_failure(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
@@ -180,7 +190,7 @@ fn passed_on(
     response: Response<Incoming>,
     begun: Bytes,
     deadline: Instant,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 ) -> Response<WasiBody> {
-    response.map(|rest| Bounded::new(begun, rest, deadline, place).boxed_unsync())
+    response.map(|rest| Bounded::new(begun, rest, deadline, permit).boxed_unsync())
 }

@@ -1,4 +1,5 @@
-//! Why another server gave no answer: one word for the plugin, and a line for the operator where it can do something.
+//! Why a server sent no response. The plugin gets an error code of `wasi:http`, and the operator gets a log line where
+//! the cause is the configuration or TLS.
 
 use std::error::Error as StdError;
 use std::io;
@@ -7,29 +8,29 @@ use wasmtime_wasi_http::Error;
 
 use super::resolver::Prohibited;
 
-/// Why an exchange failed. A clone tells another request that waited for the same exchange.
+/// Why an exchange failed. It is cloned for each request that waited for the exchange.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Failure {
-    /// No connection in time.
+    /// The connection was not established in time.
     ConnectTimeout,
-    /// The head of the answer is larger than allowed.
+    /// The head of the response is too large.
     Head,
-    /// More requests at once than may be.
+    /// Too many requests are in flight.
     Limited,
-    /// The name leads to addresses that it may not lead to.
+    /// The name resolves to forbidden addresses only.
     Prohibited(Prohibited),
-    /// Nobody listens, or the name leads nowhere.
+    /// The connection was refused, or the name doesn't resolve.
     Refused,
-    /// The connection broke off, or what came was no HTTP.
+    /// The connection was closed early, or the response is not HTTP.
     Terminated,
-    /// No complete answer in time.
+    /// The response was not complete in time.
     Timeout,
-    /// TLS failed, in words that hold nothing of the request.
+    /// TLS failed. The text holds nothing of the request.
     Tls(String),
 }
 
 impl Failure {
-    /// Finds the cause by its type. Errors of I/O hold what they wrap where `source` doesn't show it.
+    /// Finds the cause by its type. An I/O error doesn't return the error that it wraps as its `source`.
     pub(super) fn of(error: &hyper_util::client::legacy::Error) -> Self {
         let mut next = error.source();
         while let Some(cause) = next {
@@ -58,16 +59,16 @@ impl Failure {
         Some(Self::Tls(tls.to_string()))
     }
 
-    /// Whether a stored answer may stand in for the one that didn't come: the server failed, and was not forbidden.
+    /// Whether a stale response may be used instead: the server failed, and the request was not limited or forbidden.
     pub(super) fn is_the_servers(&self) -> bool {
         !matches!(self, Self::Limited | Self::Prohibited(_))
     }
 
-    /// What the operator is told, if anything but the plugin's own word is of use.
+    /// The log line for the operator. `None` if the plugin's own log says enough.
     pub(super) fn line(&self, server: &str) -> Option<String> {
         match self {
             Self::Limited => Some(format!(
-                "{server}: not asked, since too many outbound requests are under way"
+                "{server}: not sent, because too many outbound requests are in flight"
             )),
             Self::Prohibited(prohibited) => Some(format!("denied: {server}: {prohibited}")),
             Self::Tls(error) => Some(format!("{server}: TLS failed: {error}")),

@@ -1,5 +1,5 @@
-//! What makes two requests the same: the URI and every header, whatever these are called. So no answer to one credential
-//! is ever given for another, however a server names the header that its credentials come in.
+//! The keys by which requests are compared: the URI and all headers. A response to one credential is therefore never
+//! returned for another, in whichever header a server expects its credentials.
 
 use aws_lc_rs::digest::Context;
 use aws_lc_rs::digest::SHA256;
@@ -8,7 +8,7 @@ use http::Request;
 use http::Uri;
 use http::header;
 
-/// A request's URI and a digest of its headers, which may hold credentials.
+/// A request's URI, and a digest of its headers because they may hold credentials.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Key {
     pub(super) uri: Uri,
@@ -16,12 +16,13 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The same for requests that want the very same: one exchange is enough for those that run at once.
+    /// The key for coalescing: concurrent requests with the same key can share one exchange.
     pub(super) fn of_exchange<B>(request: &Request<B>) -> Self {
         Self::new(request, |_| true)
     }
 
-    /// The same for requests that one stored answer could satisfy; how fresh they want it to be is not part of it.
+    /// The key for storing: one stored response can satisfy requests with the same key. The directives about its age
+    /// are not part of the key.
     pub(super) fn of_answer<B>(request: &Request<B>) -> Self {
         Self::new(request, |name| {
             *name != header::CACHE_CONTROL && *name != header::PRAGMA
@@ -30,7 +31,7 @@ impl Key {
 
     fn new<B>(request: &Request<B>, counts: impl Fn(&HeaderName) -> bool) -> Self {
         let mut headers = Vec::from_iter(request.headers().iter().filter(|(name, _)| counts(name)));
-        // Stable, so that the values of one name keep their order.
+        // The sort is stable, so that the values of one name keep their order.
         headers.sort_by_key(|(name, _)| name.as_str());
         let mut digest = Context::new(&SHA256);
         for (name, value) in headers {
@@ -61,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_differ_in_anything_have_other_keys() {
+    fn requests_that_differ_have_different_keys() {
         let one = request("http://a/", &[("x-a", "1"), ("x-b", "2")]);
         for (other, same) in [
             (request("http://a/", &[("x-b", "2"), ("x-a", "1")]), true),
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wish_for_a_fresh_answer_is_part_of_the_exchange_only() {
+    fn directives_about_the_age_are_part_of_the_key_for_coalescing_only() {
         let one = request("http://a/", &[("x-a", "1")]);
         let other = request(
             "http://a/",

@@ -1,15 +1,16 @@
-//! Requests of plugins to other servers: allowed by name, resolved, filtered by address, then sent to the very address
-//! that was checked. Connections, stored answers and secrets are one authenticator's each and never cross grants.
+//! Requests of plugins to other servers. A request is checked against the grants, its host is resolved, the addresses
+//! are filtered, and the connection is made to an address that was checked. Connections, cached responses and secrets
+//! belong to one authenticator and are never shared with another.
 
 mod address;
-mod answer;
 mod body;
+mod buffered;
 mod call;
+mod coalesce;
 mod counters;
 mod directives;
 mod exchange;
 mod failure;
-mod flight;
 mod key;
 mod outbound;
 mod permit;
@@ -24,10 +25,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use self::coalesce::Coalescer;
 use self::counters::Counters;
-use self::counters::Ending;
-use self::exchange::Landed;
-use self::flight::Flights;
+use self::counters::SendOutcome;
+use self::exchange::ExchangeOutcome;
 use self::pool::Pool;
 use self::resolver::Lookup;
 use self::resolver::Resolver;
@@ -38,29 +39,29 @@ pub(crate) use self::call::CallEgress;
 pub use self::outbound::Outbound;
 pub use self::outbound::OutboundError;
 
-/// Most requests of one authenticator that may be under way.
-const MAX_PLACES: usize = 64;
+/// The most requests of one authenticator that may be in flight.
+const MAX_IN_FLIGHT: usize = 64;
 
-/// How long an exchange may take, from the look for a connection to the last byte.
+/// The longest time for an exchange, from the search for a connection to the last byte.
 const EXCHANGE: Duration = Duration::from_secs(30);
 
-/// The outbound side of one authenticator. A clone shares all of it.
+/// The outbound side of one authenticator. A clone is the same side.
 #[derive(Clone)]
-pub(crate) struct Egress(Arc<Shared>);
+pub(crate) struct Egress(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     counters: Counters,
     exchange: Duration,
-    flights: Flights<Landed>,
+    coalescer: Coalescer<ExchangeOutcome>,
     grants: Arc<Grants>,
     outbound: Outbound,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     pool: Pool,
     store: Store,
 }
 
 impl Egress {
-    /// `tls` is for an authenticator that has no configuration of its own.
+    /// The outbound side of an authenticator. `tls` applies if `outbound` has no configuration for TLS.
     pub(crate) fn new(
         authenticator: &str,
         grants: Arc<Grants>,
@@ -77,7 +78,7 @@ impl Egress {
         )
     }
 
-    /// The outbound side of what is no authenticator: nothing is granted, and nothing counted.
+    /// An outbound side that denies every request and counts nothing.
     pub(crate) fn closed() -> Self {
         let grants = Arc::new(Grants::default());
         Self::resolving(
@@ -99,20 +100,20 @@ impl Egress {
         tls: Option<&Arc<rustls::ClientConfig>>,
     ) -> Self {
         let resolver = Resolver::new(lookup, grants.private);
-        Self(Arc::new(Shared {
+        Self(Arc::new(Inner {
             counters,
             exchange,
-            flights: Flights::new(),
+            coalescer: Coalescer::new(),
             pool: pool::new(resolver, outbound.tls.as_ref().or(tls)),
             grants,
             outbound,
-            places: Arc::new(Semaphore::new(MAX_PLACES)),
+            permits: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             store: Store::new(),
         }))
     }
 
-    fn count(&self, ending: Ending) {
-        self.0.counters.count(ending);
+    fn count(&self, outcome: SendOutcome) {
+        self.0.counters.count(outcome);
     }
 }
 

@@ -1,5 +1,5 @@
-//! How an authenticator's requests to other servers are sent, beyond what its grants say: whom it trusts over TLS and who
-//! it is there, and what the host adds that the plugin never sees.
+//! The configuration of an authenticator's requests to other servers: the TLS client, and secrets that the host adds
+//! and the plugin never sees. Which servers it may reach is in its grants.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use http::header;
 
 use crate::grants::HttpGrant;
 
-/// How an authenticator asks other servers.
+/// How the requests of an authenticator to other servers are sent.
 #[derive(Clone)]
 pub struct Outbound {
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
@@ -21,7 +21,7 @@ pub struct Outbound {
     headers: Vec<Addition>,
 }
 
-/// A header for the requests to one server.
+/// A header field for the requests to one server.
 #[derive(Clone)]
 struct Addition {
     server: HttpGrant,
@@ -30,21 +30,21 @@ struct Addition {
 }
 
 impl Outbound {
-    /// Whom it trusts over https, and the certificate that it shows. Default: what the engine was given. Protocols for
-    /// ALPN and the store of TLS sessions are the authenticator's own, whatever the configuration has.
+    /// The TLS configuration: the trusted certificate authorities and the client certificate. Its ALPN protocols and
+    /// its session store are not used. Default: [`EngineBuilder::tls`](crate::EngineBuilder::tls).
     #[must_use]
     pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
         self.tls = Some(config);
         self
     }
 
-    /// Adds a header to each request to this server: scheme, host, port, and path where the server has one. It takes the
-    /// place of any that the plugin set, and the plugin never sees its value. It is sent only where a grant permits the
-    /// request too. Of several servers that fit, the one with the longest path decides.
+    /// Adds a header field, such as a secret, to each request that `server` covers. It replaces fields of the same name
+    /// that the plugin set, and the plugin never sees its value. If several servers cover a request, the one with the
+    /// longest path applies. The request needs a grant as well.
     ///
     /// # Errors
     ///
-    /// When the server is a wildcard, or the header says how a message travels.
+    /// Returns an error if the server is a wildcard, or if the header is about the connection or the framing.
     pub fn header(
         mut self,
         server: HttpGrant,
@@ -63,15 +63,15 @@ impl Outbound {
         Ok(self)
     }
 
-    /// How long a stored answer stands against requests that ask for a newer one (`Cache-Control: no-cache`), so that a
-    /// caller of the gateway can't turn its requests into a flood on the server. Default: 5 seconds.
+    /// How long a stored response is returned even to requests that ask for a newer one, by `Cache-Control: no-cache`
+    /// for example. Clients of the gateway therefore can't make a plugin flood the server. Default: 5 seconds.
     #[must_use]
     pub fn refresh_floor(mut self, floor: Duration) -> Self {
         self.refresh_floor = floor;
         self
     }
 
-    /// Puts the additions for this URI into a request's headers.
+    /// Adds the fields for this URI to a request's headers.
     pub(super) fn complete(&self, uri: &Uri, headers: &mut HeaderMap) {
         for Addition { name, value, .. } in self.headers.iter().filter(|addition| addition.server.permits(uri)) {
             headers.insert(name, value.clone());
@@ -79,7 +79,7 @@ impl Outbound {
     }
 }
 
-/// Headers that say how a message travels (RFC 9110, section 7.6.1, and RFC 9112), or that select the server.
+/// Headers about the connection and the framing (RFC 9110, section 7.6.1, and RFC 9112), and `Host`.
 const FRAMING: [HeaderName; 10] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -103,7 +103,7 @@ impl Default for Outbound {
     }
 }
 
-/// Says which headers are added where, and never what is in them.
+/// Shows the names of the headers, but not their values.
 impl fmt::Debug for Outbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers = self
@@ -118,14 +118,14 @@ impl fmt::Debug for Outbound {
     }
 }
 
-/// Why a header can't be added to requests.
+/// Why a header field can't be added to requests.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboundError {
-    /// The header is not anybody's to set.
+    /// The header is about the connection or the framing.
     #[error("a {0} header says how a message travels and can't be set")]
     Framing(HeaderName),
-    /// The value would go to whoever is behind the wildcard.
+    /// The server is a wildcard, so that the value could be sent to any host that it covers.
     #[error("a header is added for one server, not for a wildcard")]
     Wildcard,
 }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_goes_to_its_server_and_nowhere_else() {
+    fn a_header_is_sent_to_its_server_only() {
         let outbound = outbound(&[
             ("https://idp.example/admin", "authorization", "admin"),
             ("https://idp.example", "authorization", "all"),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_to_be_added_is_refused() {
+    fn wildcards_and_framing_headers_are_refused() {
         assert_eq!(
             outbound(&[("https://*.example", "authorization", "x")]).unwrap_err(),
             OutboundError::Wildcard
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_never_shown() {
+    fn values_are_never_shown_in_debug_output() {
         let outbound = outbound(&[("https://idp", "authorization", "hunter2")]).unwrap();
         let mut headers = HeaderMap::new();
         outbound.complete(&"https://idp/".parse().unwrap(), &mut headers);

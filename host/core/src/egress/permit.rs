@@ -1,4 +1,5 @@
-//! Whether a request is within the grants, as far as that is known before its host is looked up.
+//! Checks a request against the grants before its host is resolved. The addresses of the host are checked by the
+//! resolver.
 
 use http::Method;
 use http::Request;
@@ -10,17 +11,17 @@ use super::Egress;
 use crate::grants::port;
 
 impl Egress {
-    /// Why a request may not be sent, if it may not.
+    /// Why a request may not be sent: a log line and the error for the plugin. `None` if a grant covers it.
     pub(super) fn denial(&self, request: &Request<WasiBody>) -> Option<(String, Error)> {
         let uri = request.uri();
         if uri
             .authority()
             .is_some_and(|authority| authority.as_str().contains('@'))
         {
-            let line = format!("denied: {}: a request has no user name in its URL", server(uri));
+            let line = format!("denied: {}: its URL has a user name", server(uri));
             return Some((line, Error::HttpRequestUriInvalid));
         }
-        // It would be for a proxy, and its target no path.
+        // CONNECT opens a tunnel, and its target has no path to check.
         if request.method() == Method::CONNECT {
             let line = format!("denied: {}: the method CONNECT", server(uri));
             return Some((line, Error::HttpRequestMethodInvalid));
@@ -33,7 +34,7 @@ impl Egress {
     }
 }
 
-/// Scheme, host and port for a log line; no user name, path or query.
+/// Scheme, host and port for a log line, without user name, path and query.
 pub(super) fn server(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or_default();
     let host = uri.host().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The connections of one authenticator. Nothing of them is another's: neither the connections nor the TLS sessions that
-//! a new one could resume.
+//! The connections of one authenticator. Neither the connections nor their TLS sessions are shared with other
+//! authenticators.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,16 +23,16 @@ use tower::util::MapResponse;
 use super::resolver::Resolver;
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long a server may leave unread what it was sent, before the connection is given up. A call that ended leaves its
-/// connection to flush what it had begun to send, and no one else would end that.
+/// How long sent data may stay unacknowledged before the connection is closed. After a call has ended, its connection
+/// still sends what was begun, and nothing else would end that.
 #[cfg(target_os = "linux")]
 const UNREAD: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(60);
 const MAX_IDLE_PER_HOST: usize = 32;
 
-/// Most bytes of a response's head. The parser reads up to twice as much before it gives up.
+/// The most bytes of a response's head. The parser reads up to twice as much before it fails.
 pub(super) const MAX_HEAD: usize = 64 << 10;
-/// Most headers of a response.
+/// The most header fields of a response.
 const MAX_HEADERS: usize = 100;
 
 pub(super) type Pool = Client<HttpsConnector<Dialer>, Full<Bytes>>;

@@ -1,5 +1,5 @@
-//! Names to addresses, less those that a name may not lead to. The connector dials what this returns and resolves nothing
-//! again, so an answer that changes between check and use (DNS rebinding) changes nothing.
+//! Resolves names, and removes the addresses that a name must not resolve to. The connector uses the returned addresses
+//! and doesn't resolve again, so that DNS rebinding has no effect.
 
 use std::fmt;
 use std::future::Future;
@@ -15,21 +15,21 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
 use tower::Service;
 
-use super::address::Kind;
+use super::address::AddressKind;
 
-/// Most look-ups of one authenticator at once. A look-up holds a thread of the process until the system's resolver
-/// answers, long after the call that wanted it, and the threads are everybody's.
+/// The most concurrent look-ups of one authenticator. A look-up blocks a thread until the system's resolver answers,
+/// even after the call has ended, and the whole process shares these threads.
 const MAX_LOOK_UPS: usize = 8;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest time for a look-up.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 type Found = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
-/// What turns a name into addresses.
+/// A function that resolves a name to addresses.
 pub(super) type Lookup = Arc<dyn Fn(String) -> Found + Send + Sync>;
 
-/// A resolver, filtered.
+/// A resolver that removes forbidden addresses.
 #[derive(Clone)]
 pub(super) struct Resolver {
     lookup: Lookup,
@@ -37,22 +37,22 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    /// `private`: whether names may lead to this machine and to private networks.
+    /// `private` allows names that resolve to this machine and to private networks.
     pub(super) fn new(lookup: Lookup, private: bool) -> Self {
         Self { lookup, private }
     }
 
-    /// The system's own. What one of them resolves counts against its places, and against no other's.
+    /// The system's resolver. Each returned function has its own limit on concurrent look-ups.
     pub(super) fn system() -> Lookup {
-        let places = Arc::new(Semaphore::new(MAX_LOOK_UPS));
+        let permits = Arc::new(Semaphore::new(MAX_LOOK_UPS));
         Arc::new(move |name| {
-            let places = Arc::clone(&places);
+            let permits = Arc::clone(&permits);
             Box::pin(async move {
-                let place = places.acquire_owned().await.map_err(io::Error::other)?;
-                // A task of its own, so that the place is taken for as long as the thread is.
+                let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
+                // In a task of its own, so that the permit is held as long as the thread is blocked.
                 let found = tokio::spawn(async move {
                     let found = tokio::net::lookup_host((name, 0)).await?.collect();
-                    drop(place);
+                    drop(permit);
                     io::Result::Ok(found)
                 });
                 found.await?
@@ -73,16 +73,16 @@ impl Service<Name> for Resolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let (found, private) = ((self.lookup)(name.as_str().to_owned()), self.private);
         Box::pin(async move {
-            let found = tokio::time::timeout(PATIENCE, found).await??;
-            let kinds = Vec::from_iter(found.iter().map(|found| Kind::of(found.ip())));
-            let allowed = |kind: Kind| kind == Kind::Public || (private && kind == Kind::Private);
+            let found = tokio::time::timeout(TIMEOUT, found).await??;
+            let kinds = Vec::from_iter(found.iter().map(|found| AddressKind::of(found.ip())));
+            let allowed = |kind: AddressKind| kind == AddressKind::Public || (private && kind == AddressKind::Private);
             let dialled = Vec::from_iter(
                 std::iter::zip(&found, &kinds)
                     .filter(|(_, kind)| allowed(**kind))
                     .map(|(found, _)| *found),
             );
             if dialled.is_empty() && !found.is_empty() {
-                let only_private = kinds.iter().all(|kind| *kind == Kind::Private);
+                let only_private = kinds.iter().all(|kind| *kind == AddressKind::Private);
                 return Err(io::Error::new(
                     io::ErrorKind::PermissionDenied,
                     Prohibited { only_private },
@@ -93,19 +93,19 @@ impl Service<Name> for Resolver {
     }
 }
 
-/// A name leads to nothing but addresses that it may not lead to.
+/// A name resolves to forbidden addresses only.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Prohibited {
-    /// Leave for private addresses would be enough.
+    /// Whether all of them are private, so that `grants.private` would allow them.
     pub(super) only_private: bool,
 }
 
 impl fmt::Display for Prohibited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(if self.only_private {
-            "the name leads to private addresses only; grant the address, or set grants.private"
+            "the name resolves to private addresses only; grant the address, or set grants.private"
         } else {
-            "the name leads to special addresses only; if it is meant, grant the address itself"
+            "the name resolves to special addresses only; if that is intended, grant the address itself"
         })
     }
 }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_addresses_that_a_name_may_lead_to_are_dialled() {
+    async fn forbidden_addresses_are_removed() {
         let mixed = [
             "10.0.0.1",
             "1.1.1.1",
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_leads_nowhere_else_is_prohibited() {
+    async fn a_name_with_forbidden_addresses_only_is_an_error() {
         for (private, found, only_private) in [
             (false, &["127.0.0.1", "::1"][..], true),
             (false, &["127.0.0.1", "169.254.169.254"], false),
@@ -154,14 +154,14 @@ mod tests {
         }
     }
 
-    /// What a guest writes in a URL, and the system's resolver understands.
+    /// Spellings that a plugin may use in a URL and that the system's resolver parses as addresses.
     #[tokio::test]
-    async fn numbers_that_the_system_takes_for_addresses_are_judged_as_those() {
+    async fn numbers_that_the_system_parses_as_addresses_are_filtered() {
         for name in ["localhost", "2130706433", "0x7f.1", "127.1", "017700000001", "0"] {
             let result = Resolver::new(Resolver::system(), false)
                 .call(name.parse().unwrap())
                 .await;
-            // A resolver that doesn't understand the spelling finds nothing, which is as good.
+            // A resolver that doesn't parse the spelling finds nothing, which is fine too.
             let kind = result.map(|dialled| dialled.count()).unwrap_err().kind();
             assert_ne!(kind, io::ErrorKind::TimedOut, "{name}");
         }

@@ -1,4 +1,4 @@
-//! One request of a plugin, from what is stored, from an exchange that is under way, or from the server.
+//! Sends one request of a plugin. The response comes from the store, from an exchange in flight, or from the server.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::Egress;
 use super::body;
-use super::counters::Ending;
+use super::counters::SendOutcome;
 use super::directives;
-use super::exchange::Landed;
+use super::exchange::ExchangeOutcome;
 use super::failure::Failure;
 use super::key::Key;
 use super::permit::server;
-use super::stored::Use;
+use super::stored::Freshness;
 use crate::plugin_log::LogLines;
 
 impl Egress {
-    /// Sends a request, or answers it from what is stored or under way. Each is counted once.
+    /// Sends a request, or answers it from the store or an exchange in flight. Each request is counted once.
     pub(super) async fn send(
         self,
         request: Request<WasiBody>,
@@ -33,36 +33,36 @@ impl Egress {
     ) -> Result<Response<WasiBody>, Error> {
         let server = server(request.uri());
         let (mut head, body) = request.into_parts();
-        // The length is that of the body, whatever the plugin said.
+        // The length is that of the body, which replaces the plugin's value.
         head.headers.remove(header::CONTENT_LENGTH);
         self.0.outbound.complete(&head.uri, &mut head.headers);
         let body = match body::taken_in(body).await {
             Ok(body) => body,
             Err(error) => {
-                self.count(Ending::Failed);
+                self.count(SendOutcome::Failed);
                 return Err(error);
             }
         };
         let request = Request::from_parts(head, Full::new(body.clone()));
-        let patience = options
+        let timeout = options
             .and_then(|options| options.first_byte_timeout)
             .unwrap_or(self.0.exchange);
         let result = if body.is_empty() && may_be_shared(&request) {
-            self.get(request, patience).await
+            self.get(request, timeout).await
         } else {
-            self.exchange(request, patience).await
+            self.exchange(request, timeout).await
         };
         let failure = match result {
-            Ok((response, ending)) => {
-                self.count(ending);
+            Ok((response, outcome)) => {
+                self.count(outcome);
                 return Ok(response);
             }
             Err(failure) => failure,
         };
         self.count(match failure {
-            Failure::Limited => Ending::Limited,
-            Failure::Prohibited(_) => Ending::Denied,
-            _ => Ending::Failed,
+            Failure::Limited => SendOutcome::Limited,
+            Failure::Prohibited(_) => SendOutcome::Denied,
+            _ => SendOutcome::Failed,
         });
         if let Some(line) = failure.line(&server) {
             log.warn(&line);
@@ -70,59 +70,63 @@ impl Egress {
         Err(failure.into())
     }
 
-    /// One exchange for one request.
+    /// An exchange for this request only.
     async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
-        patience: Duration,
-    ) -> Result<(Response<WasiBody>, Ending), Failure> {
+        timeout: Duration,
+    ) -> Result<(Response<WasiBody>, SendOutcome), Failure> {
         let changes = (!request.method().is_safe()).then(|| request.uri().clone());
-        let response = self.pass(request, patience).await?;
+        let response = self.pass(request, timeout).await?;
         if let Some(uri) =
             changes.filter(|_| !response.status().is_client_error() && !response.status().is_server_error())
         {
             self.0.store.forget(&uri);
         }
-        Ok((response, Ending::Sent))
+        Ok((response, SendOutcome::Sent))
     }
 
-    /// A stored answer, or that of an exchange which identical requests share.
+    /// A stored response, or the response of an exchange that identical requests share.
     async fn get(
         &self,
         request: Request<Full<Bytes>>,
-        patience: Duration,
-    ) -> Result<(Response<WasiBody>, Ending), Failure> {
+        timeout: Duration,
+    ) -> Result<(Response<WasiBody>, SendOutcome), Failure> {
         let key = Key::of_answer(&request);
         let stored = self.0.store.get(&key);
         match stored.map(|stored| stored.satisfies(&request, self.0.outbound.refresh_floor)) {
-            Some(Use::Fresh(answer)) => return Ok((answer.into_response(), Ending::Hit)),
-            Some(Use::Stale(answer)) => return Ok((answer.into_response(), Ending::Stale)),
-            Some(Use::Validate(_)) | None => {}
+            Some(Freshness::Fresh(answer)) => return Ok((answer.into_response(), SendOutcome::Hit)),
+            Some(Freshness::Stale(answer)) => return Ok((answer.into_response(), SendOutcome::Stale)),
+            Some(Freshness::Validate(_)) | None => {}
         }
-        let (flight, leads) = self
+        let (pending, leads) = self
             .0
-            .flights
+            .coalescer
             .join(Key::of_exchange(&request), || self.clone().fetch(request.clone(), key));
-        let landed = tokio::time::timeout(patience, flight).await;
-        let landed = landed.map_err(|_| Failure::Timeout)?;
-        match landed.as_deref() {
-            Ok(Landed::Answer(answer, ending)) => {
-                let fetched = matches!(ending, Ending::Sent | Ending::Revalidated);
-                let ending = if fetched && !leads { Ending::Shared } else { *ending };
-                Ok((answer.clone().into_response(), ending))
+        let exchanged = tokio::time::timeout(timeout, pending).await;
+        let exchanged = exchanged.map_err(|_| Failure::Timeout)?;
+        match exchanged.as_deref() {
+            Ok(ExchangeOutcome::Response(answer, outcome)) => {
+                let fetched = matches!(outcome, SendOutcome::Sent | SendOutcome::Revalidated);
+                let outcome = if fetched && !leads {
+                    SendOutcome::Shared
+                } else {
+                    *outcome
+                };
+                Ok((answer.clone().into_response(), outcome))
             }
-            Ok(Landed::Failure(failure)) => Err(failure.clone()),
-            Ok(Landed::Single(single)) => match Landed::take(single) {
-                Some(response) => Ok((response, Ending::Sent)),
-                None => self.exchange(request, patience).await,
+            Ok(ExchangeOutcome::Failure(failure)) => Err(failure.clone()),
+            Ok(ExchangeOutcome::Single(single)) => match ExchangeOutcome::take(single) {
+                Some(response) => Ok((response, SendOutcome::Sent)),
+                None => self.exchange(request, timeout).await,
             },
-            // The task failed; its entry is gone, and this request is on its own.
-            Err(_) => self.exchange(request, patience).await,
+            // The exchange's task panicked, so this request makes an exchange of its own.
+            Err(_) => self.exchange(request, timeout).await,
         }
     }
 }
 
-/// Whether one answer may be given to several requests. A plugin that wants one of its own says `no-store`.
+/// Whether several requests may get the same response. A plugin can prevent that with `Cache-Control: no-store`.
 fn may_be_shared<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let conditional = [

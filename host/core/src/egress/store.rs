@@ -1,5 +1,4 @@
-//! The answers that one authenticator was given and may be given again, bounded in bytes. No other authenticator's
-//! requests are ever answered from here.
+//! The stored responses of one authenticator, bounded in bytes. They are never returned to other authenticators.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +9,13 @@ use moka::sync::Cache;
 use super::key::Key;
 use super::stored::Stored;
 
-/// What all answers together may take up, in bytes.
+/// The size of all stored responses together, in bytes.
 const CAPACITY: u64 = 8 << 20;
 
-/// Largest body that is kept, in bytes.
+/// The largest body that is stored, in bytes.
 pub(super) const MAX_BODY: usize = 1 << 20;
 
-/// How long an answer is kept, fresh or not.
+/// How long a response is stored, whether it is fresh or stale.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) struct Store(Cache<Key, Arc<Stored>>);
@@ -40,7 +39,7 @@ impl Store {
         self.0.invalidate(key);
     }
 
-    /// Forgets all answers for a URI that was changed (RFC 9111, section 4.4).
+    /// Invalidates the stored responses for a URI after an unsafe request (RFC 9111, section 4.4).
     pub(super) fn forget(&self, uri: &Uri) {
         for (key, _) in self.0.iter().filter(|(key, _)| key.uri == *uri) {
             self.0.invalidate(&*key);

@@ -1,6 +1,6 @@
-//! One stored answer and what may be done with it, by the rules of RFC 9111 for a shared cache, and by RFC 5861 where the
-//! server fails. Stricter than those, it is never given for a request with other headers, has no lifetime that the server
-//! didn't state, and is not kept at all if it sets a cookie.
+//! A stored response and its use, by the rules of RFC 9111 for a shared cache and of RFC 5861 if the server fails. In
+//! addition, it is not used for requests with other headers, has no heuristic lifetime, and is not stored if it sets a
+//! cookie.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -17,41 +17,41 @@ use http_cache_semantics::BeforeRequest;
 use http_cache_semantics::CacheOptions;
 use http_cache_semantics::CachePolicy;
 
-use super::answer::Answer;
+use super::buffered::BufferedResponse;
 use super::directives::has;
 use super::directives::insists;
 use super::directives::plain;
 use super::directives::seconds;
 
-/// The longest that an answer may stand in for the one of a server that fails, whatever server and plugin say.
+/// The longest time for which a stale response is used while the server fails, whatever server and plugin allow.
 const MAX_STALE: Duration = Duration::from_secs(3600);
 
-/// An answer in store.
+/// A stored response.
 pub(super) struct Stored {
-    answer: Answer,
+    answer: BufferedResponse,
     policy: CachePolicy,
-    /// When the server last gave or confirmed it, for the rules, which need a date.
+    /// When the server last sent or confirmed it, as a date for the caching rules.
     date: SystemTime,
-    /// The same, for what no clock that is set may change.
+    /// The same time on the monotonic clock.
     fetched: Instant,
     fresh_for: Duration,
-    /// When the server was last asked for it and failed.
+    /// When the last exchange for it failed.
     failed: Mutex<Option<Instant>>,
 }
 
-/// What a stored answer is to a request.
-pub(super) enum Use {
-    /// It satisfies it.
-    Fresh(Answer),
-    /// The server failed a moment ago, and this may stand in.
-    Stale(Answer),
-    /// The server must be asked, with these headers if there are any.
+/// How a stored response can be used for a request.
+pub(super) enum Freshness {
+    /// It is fresh.
+    Fresh(BufferedResponse),
+    /// It is stale, but the server failed recently, and it may be used instead.
+    Stale(BufferedResponse),
+    /// A request must be sent, with these conditional headers if there are any.
     Validate(HeaderMap),
 }
 
 impl Stored {
-    /// An answer that may be stored and is worth it.
-    pub(super) fn new<B>(request: &Request<B>, answer: Answer) -> Option<Self> {
+    /// A response that may be stored. Returns `None` if it may not be stored or could never be used.
+    pub(super) fn new<B>(request: &Request<B>, answer: BufferedResponse) -> Option<Self> {
         let date = SystemTime::now();
         let (asked, mut answered) = (plain_request(request), http::Response::new(()));
         *answered.status_mut() = answer.status;
@@ -74,16 +74,16 @@ impl Stored {
         })
     }
 
-    /// What this is to a request with the same URI and headers. A wish for a newer answer counts for nothing before this
-    /// one is as old as the floor.
-    pub(super) fn satisfies<B>(&self, request: &Request<B>, floor: Duration) -> Use {
+    /// How this can be used for a request with the same URI and headers. The request's directives for a newer response
+    /// are ignored until this response is as old as `floor`.
+    pub(super) fn satisfies<B>(&self, request: &Request<B>, floor: Duration) -> Freshness {
         let mut asked = plain_request(request);
         if self.fetched.elapsed() < floor {
             asked.headers_mut().remove(header::CACHE_CONTROL);
             asked.headers_mut().remove(header::PRAGMA);
         }
         let validators = match self.policy.before_request(&asked, SystemTime::now()) {
-            BeforeRequest::Fresh(_) => return Use::Fresh(self.aged()),
+            BeforeRequest::Fresh(_) => return Freshness::Fresh(self.aged()),
             BeforeRequest::Stale { request, matches: true } => validators(&request.headers),
             BeforeRequest::Stale { matches: false, .. } => HeaderMap::new(),
         };
@@ -92,20 +92,21 @@ impl Stored {
             .filter(|failed| failed.elapsed() < floor)
             .and_then(|_| self.stale(request))
         {
-            Some(answer) => Use::Stale(answer),
-            None => Use::Validate(validators),
+            Some(answer) => Freshness::Stale(answer),
+            None => Freshness::Validate(validators),
         }
     }
 
-    /// The answer in place of one that the server failed to give, where that is allowed.
-    pub(super) fn instead<B>(&self, request: &Request<B>) -> Option<Answer> {
+    /// The response to use after the server has failed. Returns `None` if that is not allowed.
+    pub(super) fn instead<B>(&self, request: &Request<B>) -> Option<BufferedResponse> {
         let answer = self.stale(request)?;
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Some(answer)
     }
 
-    /// The answer with the headers of a 304 that confirms it (RFC 9111, section 4.3.4); none when that is about another.
-    pub(super) fn confirmed(&self, confirmation: &HeaderMap) -> Option<Answer> {
+    /// The response with the headers of a 304 that confirms it (RFC 9111, section 4.3.4). Returns `None` if the 304 is
+    /// about another response.
+    pub(super) fn confirmed(&self, confirmation: &HeaderMap) -> Option<BufferedResponse> {
         let [ours, theirs] = [&self.answer.headers, confirmation].map(|headers| headers.get(header::ETAG).map(opaque));
         if theirs.is_some() && theirs != ours {
             return None;
@@ -123,18 +124,18 @@ impl Stored {
         Some(answer)
     }
 
-    /// What it takes up, in bytes.
+    /// Its size in memory, in bytes.
     pub(super) fn size(&self) -> usize {
         let fields = self.answer.headers.iter();
-        // The policy has a copy of these headers, and those of the request.
+        // The policy has a copy of these headers and those of the request.
         let head: usize = fields
             .map(|(name, value)| 2 * (name.as_str().len() + value.len() + 64))
             .sum();
         self.answer.body.len() + head + 4096
     }
 
-    /// RFC 5861, section 4, within what RFC 9111, section 4.2.4, allows.
-    fn stale<B>(&self, request: &Request<B>) -> Option<Answer> {
+    /// The response if it may be used although it is stale (RFC 5861, section 4; RFC 9111, section 4.2.4).
+    fn stale<B>(&self, request: &Request<B>) -> Option<BufferedResponse> {
         let (asked, answered) = (request.headers(), &self.answer.headers);
         if STRICT.iter().any(|directive| has(answered, directive)) {
             return None;
@@ -145,7 +146,7 @@ impl Stored {
         (age.saturating_sub(self.fresh_for) <= window).then(|| self.aged())
     }
 
-    fn aged(&self) -> Answer {
+    fn aged(&self) -> BufferedResponse {
         let mut answer = self.answer.clone();
         let age = self.policy.age(SystemTime::now()).as_secs();
         answer.headers.insert(header::AGE, HeaderValue::from(age));
@@ -160,7 +161,7 @@ const OPTIONS: CacheOptions = CacheOptions {
     ignore_cargo_cult: false,
 };
 
-/// Directives of a response that forbid its use once it is stale.
+/// The directives of a response that forbid its use once it is stale.
 const STRICT: [&str; 5] = [
     "must-revalidate",
     "no-cache",
@@ -169,7 +170,7 @@ const STRICT: [&str; 5] = [
     "s-maxage",
 ];
 
-/// What a 304 says of the body that it doesn't have.
+/// The headers of a 304 that describe its own missing body.
 const OF_THE_BODY: [HeaderName; 4] = [
     header::CONTENT_ENCODING,
     header::CONTENT_LENGTH,
@@ -177,7 +178,7 @@ const OF_THE_BODY: [HeaderName; 4] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// An entity tag without the mark of a weak one.
+/// An entity tag without the prefix of weak tags.
 fn opaque(tag: &HeaderValue) -> &[u8] {
     let tag = tag.as_bytes();
     tag.strip_prefix(b"W/").unwrap_or(tag)

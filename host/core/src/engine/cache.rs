@@ -1,5 +1,5 @@
-//! Compiled components on disk, found by what they were compiled from and by what. An entry holds machine code, so only
-//! a folder that nobody else can write to is used, and an entry that isn't whole is a miss.
+//! Compiled components on disk, named after the component's SHA-256 and the engine's configuration. The files are
+//! machine code, so the directory must not be writable for other users, and an incomplete file is ignored.
 
 use std::fmt;
 use std::fs;
@@ -18,14 +18,14 @@ use tempfile::NamedTempFile;
 /// Length of a SHA-256, in bytes.
 const DIGEST: usize = 32;
 
-/// A folder of compiled components.
+/// A directory of compiled components.
 #[derive(Debug)]
 pub(crate) struct CompileCache {
     directory: PathBuf,
 }
 
 impl CompileCache {
-    /// Opens the folder, or makes it for its owner alone.
+    /// Opens the directory, or creates it with mode 0700.
     pub(super) fn open(directory: PathBuf) -> Result<Self, UnusableCache> {
         match check(&directory) {
             Ok(()) => Ok(Self { directory }),
@@ -33,7 +33,7 @@ impl CompileCache {
         }
     }
 
-    /// The machine code for the component with this SHA-256, if it was stored whole.
+    /// The machine code for the component with this SHA-256. Returns `None` if it is not stored or incomplete.
     pub(crate) fn find(&self, wasm: &[u8; DIGEST], engine: &wasmtime::Engine) -> Option<Vec<u8>> {
         let entry = fs::read(self.path(wasm, engine)).ok()?;
         let (expected, code) = entry.split_at_checked(DIGEST)?;
@@ -41,7 +41,7 @@ impl CompileCache {
         whole.then(|| code.to_vec())
     }
 
-    /// Stores the machine code for the component with this SHA-256. A reader sees the whole entry or none.
+    /// Stores the machine code for the component with this SHA-256. A concurrent reader sees all of it or nothing.
     pub(crate) fn store(&self, wasm: &[u8; DIGEST], engine: &wasmtime::Engine, code: &[u8]) -> io::Result<()> {
         let mut file = NamedTempFile::new_in(&self.directory)?;
         file.write_all(digest::digest(&digest::SHA256, code).as_ref())?;
@@ -60,7 +60,7 @@ impl CompileCache {
     }
 }
 
-/// Why a folder can't hold compiled components.
+/// Why a directory can't be used for compiled components.
 #[derive(Debug)]
 pub struct UnusableCache {
     directory: PathBuf,
@@ -105,7 +105,7 @@ fn check(directory: &Path) -> Result<(), Problem> {
     if folder.mode() & 0o022 != 0 {
         return Err(Problem::Writable(folder.mode() & 0o7777));
     }
-    // A file of ours tells our user without asking the operating system by an unsafe call.
+    // The owner of a new file is the process's user; asking the system for the user would need an unsafe call.
     let ours = NamedTempFile::new_in(directory)
         .and_then(|file| file.as_file().metadata())
         .map_err(Problem::Io)?;
@@ -116,7 +116,7 @@ fn check(directory: &Path) -> Result<(), Problem> {
     }
 }
 
-/// The standard library's hasher may change between releases; a name on disk may not.
+/// A hasher that stays the same between releases of the standard library, because file names depend on it.
 struct Sha256(digest::Context);
 
 impl Hasher for Sha256 {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_found_whole_or_not_at_all() {
+    fn an_incomplete_entry_is_not_found() {
         let folder = tempfile::tempdir().unwrap();
         let cache = CompileCache::open(folder.path().join("made/on/demand")).unwrap();
         let (engine, wasm) = (engine(), [1; DIGEST]);

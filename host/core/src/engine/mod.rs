@@ -1,5 +1,4 @@
-//! One compiler and one pool of sandboxes for a whole process. Everything that plugins share is here, and none of it
-//! is visible to them.
+//! The compiler and the pool of sandboxes, which all plugins of a process share. Plugins can't observe what is shared.
 
 mod cache;
 mod ticker;
@@ -19,22 +18,22 @@ use self::ticker::Ticker;
 use crate::limits::Limits;
 use crate::sandbox;
 use crate::sandbox::Budget;
+use crate::sandbox::FairScheduler;
+use crate::sandbox::HostState;
 use crate::sandbox::Runtime;
-use crate::sandbox::State;
-use crate::sandbox::Turns;
 
 pub use self::cache::UnusableCache;
 
-/// Most plugin calls at once in one process.
+/// The most plugin calls of an engine that run at the same time.
 const MAX_CALLS: u32 = 256;
 
-/// Compiles components and runs them. A clone is the same engine.
+/// Compiles components and runs them. Use one engine for the whole process; a clone is the same engine.
 #[derive(Clone)]
-pub struct Engine(Arc<Shared>);
+pub struct Engine(Arc<Inner>);
 
-pub(crate) struct Shared {
+pub(crate) struct Inner {
     pub(crate) runtime: Runtime,
-    pub(crate) linker: Linker<State>,
+    pub(crate) linker: Linker<HostState>,
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) cache: Option<CompileCache>,
@@ -42,7 +41,8 @@ pub(crate) struct Shared {
 }
 
 impl Engine {
-    /// An engine with nothing cached on disk and no TLS for plugins, until the builder says otherwise.
+    /// Starts to build an engine. By default it has no cache directory, plugins can't use https, and there is no bound
+    /// on the memory of all instances together.
     pub fn builder() -> EngineBuilder {
         EngineBuilder {
             cache_directory: None,
@@ -51,7 +51,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Inner> {
         &self.0
     }
 }
@@ -64,7 +64,7 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// What an [`Engine`] is made from.
+/// Builds an [`Engine`].
 #[derive(Debug)]
 pub struct EngineBuilder {
     cache_directory: Option<PathBuf>,
@@ -73,47 +73,48 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// Keeps compiled components here. The folder must be the process's own: what lies in it is run as machine code.
+    /// The directory for compiled components. It is created if it doesn't exist, and must not be writable for other
+    /// users, because its files are run as machine code. Default: no cache.
     #[must_use]
     pub fn cache_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.cache_directory = Some(directory.into());
         self
     }
 
-    /// How many bytes of memory all instances may have together; one that gets no more fails. Without it there is no
-    /// bound but the limits of each.
+    /// The most memory of all instances together, in bytes. An instance that would exceed it fails. Default: no bound
+    /// but [`Limits::memory`] of each instance.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
         self
     }
 
-    /// Which servers plugins trust when they ask over https. Without it, https fails.
+    /// The TLS configuration for requests of plugins to other servers. Default: none, and requests over https fail.
     #[must_use]
     pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
         self.tls = Some(config);
         self
     }
 
-    /// Starts the engine and its clock.
+    /// Starts the engine, with a thread that interrupts plugins at their deadlines.
     ///
     /// # Errors
     ///
-    /// When the cache folder can't be made or isn't safe to use, or the machine can't reserve the address space.
+    /// Returns an error if the cache directory can't be created or isn't safe to use, or if Wasmtime can't be started.
     pub fn build(self) -> Result<Engine, EngineError> {
         let cache = self.cache_directory.map(CompileCache::open).transpose()?;
         let wasmtime = pooled().or_else(|error| {
-            tracing::warn!(%error, "no pool of sandboxes: each one is mapped for itself, which is slower");
+            tracing::warn!(%error, "no pool of sandboxes can be reserved, so each is mapped separately, which is slower");
             wasmtime::Engine::new(&config())
         });
         let wasmtime = wasmtime.map_err(|error| EngineError::Start(format!("{error:#}")))?;
         let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError::Start(error.to_string()))?;
         let linker = sandbox::linker(&wasmtime).map_err(|error| EngineError::Start(format!("{error:#}")))?;
         let calls = Arc::new(Semaphore::new(MAX_CALLS as usize));
-        Ok(Engine(Arc::new(Shared {
+        Ok(Engine(Arc::new(Inner {
             runtime: Runtime {
                 wasmtime,
-                turns: Turns::new(),
+                scheduler: FairScheduler::new(),
                 memory: Arc::new(Budget::new(self.memory)),
             },
             linker,
@@ -125,14 +126,14 @@ impl EngineBuilder {
     }
 }
 
-/// Why there is no [`Engine`].
+/// Why an [`Engine`] can't be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The folder for compiled components can't be used.
+    /// The cache directory can't be used.
     #[error(transparent)]
     Cache(#[from] UnusableCache),
-    /// Wasmtime didn't start.
+    /// Wasmtime or the thread for its clock can't be started.
     #[error("the WebAssembly engine doesn't start: {0}")]
     Start(String),
 }
@@ -141,7 +142,7 @@ fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        // No guest of ours lifts asynchronously, and leaving it out saves a fifth of every call.
+        // The contract has no async functions, and without this support every call is a fifth faster.
         .concurrency_support(false)
         .epoch_interruption(true)
         .cranelift_opt_level(OptLevel::Speed)
@@ -157,7 +158,7 @@ fn pooled() -> wasmtime::Result<wasmtime::Engine> {
         .total_stacks(MAX_CALLS)
         .total_memories(MAX_CALLS * 2)
         .total_tables(MAX_CALLS * 8)
-        // Rust's standard library makes three or four core instances, Python's interpreter about a hundred.
+        // A component in Rust has three or four core instances, one with Python's interpreter about a hundred.
         .total_core_instances(MAX_CALLS * 32)
         .max_core_instances_per_component(200)
         .max_memories_per_component(2)
@@ -166,7 +167,7 @@ fn pooled() -> wasmtime::Result<wasmtime::Engine> {
         .max_core_instance_size(8 << 20)
         .max_component_instance_size(8 << 20)
         .max_memory_size(Limits::MAX_MEMORY)
-        // Clearing a small memory by hand is faster than giving its pages back and faulting them in again.
+        // Clearing a small memory is faster than returning its pages to the system and faulting them in again.
         .linear_memory_keep_resident(512 << 10)
         .table_keep_resident(64 << 10);
     let mut config = config();

@@ -1,4 +1,5 @@
-//! The clock that interrupts plugins: a thread that starts a new epoch every few milliseconds. It ends with its engine.
+//! A thread that starts a new epoch every few milliseconds, which interrupts plugins that compute. It ends with its
+//! engine.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-/// The length of an epoch: a plugin that computes gives way to others this often, and its deadline is seen this late.
+/// The length of an epoch: how often a plugin that computes yields, and how late it notices its deadline.
 const TICK: Duration = Duration::from_millis(5);
 
 pub(super) struct Ticker(Arc<AtomicBool>);

@@ -1,5 +1,6 @@
-//! All that stands between a request and a service: its session, else its credentials, and the cookie that saves asking
-//! again. Credentials always win over a session, so that nobody passes for the owner of a cookie jar.
+//! A chain with sessions: a request is authenticated by its session cookie or else by its credentials, which may start
+//! a session. Credentials always take precedence, so that a request never runs as the user of a cookie that a browser
+//! adds.
 
 mod response;
 
@@ -17,28 +18,28 @@ use crate::session::Sessions;
 
 pub use self::response::ResponseHeaders;
 
-/// A chain with the sessions that it made. A clone is the same gate.
+/// A chain and, optionally, sessions. A clone is the same gate.
 #[derive(Clone, Debug)]
 pub struct Gate {
     chain: Chain,
     sessions: Option<Arc<Sessions>>,
 }
 
-/// What a gate says to one request.
+/// The result of [`Gate::admit`] for one request.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Admission {
-    /// Whether it may go on. There are no steps when a session spoke for it.
+    /// Whether the request is authenticated. It has no steps if a session authenticated it.
     pub decision: Decision,
-    /// Whether a session spoke for it.
+    /// Whether a session authenticated the request, so that no authenticator was called.
     pub via_session: bool,
-    /// A `Set-Cookie` value for the response, whatever its status. [`Admission::into_parts`] writes it as it must be written.
+    /// The `Set-Cookie` value of a new session. `None` if no session was started. [`ResponseHeaders::apply`] writes it.
     pub set_cookie: Option<HeaderValue>,
 }
 
 impl Admission {
-    /// The decision, and what the response carries however it is answered: apply it to a refusal as well as to the
-    /// response of the service.
+    /// The decision, and the header fields for the response. Apply them to every response to this request: to that of
+    /// the service as well as to a refusal.
     pub fn into_parts(self) -> (Decision, ResponseHeaders) {
         let authenticator = match &self.decision.outcome {
             Outcome::Grant(authenticated) => authenticated.response_headers().clone(),
@@ -53,22 +54,22 @@ impl Admission {
 }
 
 impl Gate {
-    /// A gate with this chain, and with sessions or without.
+    /// A gate with this chain. `sessions` is `None` if every request is authenticated by its credentials.
     pub fn new(chain: Chain, sessions: Option<Arc<Sessions>>) -> Self {
         Self { chain, sessions }
     }
 
-    /// The authenticators that it asks.
+    /// The authenticators.
     pub fn chain(&self) -> &Chain {
         &self.chain
     }
 
-    /// The sessions that it opens and makes.
+    /// The sessions. `None` if every request is authenticated by its credentials.
     pub fn sessions(&self) -> Option<&Arc<Sessions>> {
         self.sessions.as_ref()
     }
 
-    /// Says who sent a request.
+    /// Authenticates a request by its session or its credentials.
     pub async fn admit(&self, request: &Arc<AuthRequest>) -> Admission {
         if let Some(authenticated) = self.session(request) {
             let decision = Decision {

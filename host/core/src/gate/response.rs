@@ -1,5 +1,5 @@
-//! What an authenticator and the session add to a response. Every server writes it by this one rule, whatever the status
-//! of the response is.
+//! The header fields that an authenticator and a session add to a response. The library's layer and the gateway apply
+//! the same rule, to responses of any status.
 
 use http::HeaderMap;
 use http::HeaderName;
@@ -16,12 +16,13 @@ pub struct ResponseHeaders {
 impl ResponseHeaders {
     /// Writes the fields into the head of a response.
     ///
-    /// A field of the authenticator replaces the application's of the same name. `Set-Cookie` and `WWW-Authenticate` are
-    /// appended instead: each of their fields stands for itself (RFC 6265, section 3; RFC 9110, section 11.6.1).
+    /// A field of the authenticator replaces the application's fields of the same name. `Set-Cookie` and
+    /// `WWW-Authenticate` are appended instead, because each of their fields stands for itself (RFC 6265, section 3;
+    /// RFC 9110, section 11.6.1).
     ///
     /// A response with a session cookie becomes `Cache-Control: private` unless it is `no-store`, and loses the fields
-    /// that overrule `Cache-Control` in the caches of servers and content delivery networks (RFC 9213): a shared cache
-    /// would hand the session out to other clients.
+    /// that override `Cache-Control` in the caches of servers and content delivery networks (RFC 9213). Otherwise a
+    /// shared cache could give the session to other clients.
     pub fn apply(self, headers: &mut HeaderMap) {
         for name in self.authenticator.keys().filter(|name| !APPENDED.contains(name)) {
             headers.remove(name);
@@ -38,19 +39,19 @@ impl ResponseHeaders {
 
 const APPENDED: [HeaderName; 2] = [header::SET_COOKIE, header::WWW_AUTHENTICATE];
 
-/// Lets no shared cache store a response (RFC 9111, section 5.2.2.7).
+/// Keeps shared caches from storing a response (RFC 9111, section 5.2.2.7).
 fn keep_from_shared_caches(headers: &mut HeaderMap) {
-    let overruling = Vec::from_iter(headers.keys().filter(|name| overrules(name)).cloned());
-    for name in overruling {
+    let overriding = Vec::from_iter(headers.keys().filter(|name| overrides(name)).cloned());
+    for name in overriding {
         headers.remove(name);
     }
     let fields = headers.get_all(header::CACHE_CONTROL).iter();
     let directives = Vec::from_iter(fields.flat_map(|field| directives(field.as_bytes())));
-    // A cache that understands the status passes over `no-store` beside `must-understand` (RFC 9111, section 5.2.2.3).
+    // A cache that understands the status ignores `no-store` beside `must-understand` (RFC 9111, section 5.2.2.3).
     if has(&directives, "no-store") && !has(&directives, "must-understand") {
         return;
     }
-    // Beside `private` these would count for nothing, but not every cache reads all directives.
+    // `private` takes precedence over these, but not every cache reads all directives.
     let kept = directives
         .into_iter()
         .filter(|directive| !["private", "public", "s-maxage"].iter().any(|name| is(directive, name)));
@@ -59,14 +60,14 @@ fn keep_from_shared_caches(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, written);
 }
 
-/// Whether some caches read this field instead of `Cache-Control`: the targeted fields of RFC 9213 and what was used before
-/// them.
-fn overrules(name: &HeaderName) -> bool {
+/// Whether some caches read this field instead of `Cache-Control`: the targeted fields of RFC 9213, and the fields that
+/// servers and content delivery networks used before them.
+fn overrides(name: &HeaderName) -> bool {
     name.as_str().ends_with("-cache-control")
         || ["edge-control", "surrogate-control", "x-accel-expires"].contains(&name.as_str())
 }
 
-/// The directives of a `Cache-Control` field. A comma in a quoted string separates nothing (RFC 9110, section 5.6.4).
+/// The directives of a `Cache-Control` field. A comma in a quoted string is no separator (RFC 9110, section 5.6.4).
 fn directives(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     let separates = move |byte: &u8| {
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn no_field_overrules_that() {
+    fn no_other_field_overrides_that() {
         for name in [
             "cdn-cache-control",
             "example-cdn-cache-control",

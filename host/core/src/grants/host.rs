@@ -1,5 +1,5 @@
-//! The host of a grant: an address, a name, or all names below one. An address is compared as an address, so that its
-//! spelling neither widens nor narrows a grant.
+//! The host of a grant: an address, a name, or all names below a name. Addresses are compared as addresses, so that
+//! their spelling doesn't matter.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ pub(super) enum Host {
 }
 
 impl Host {
-    /// The host of a grant as an operator writes it.
+    /// Parses the host of a grant.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         if let Some(address) = address(text) {
             return Ok(Self::Address(address));
@@ -25,14 +25,16 @@ impl Host {
             }
             Some(_) => Err("`*` stands for a host's first labels only: *.example.com"),
             None if name.is_empty() || name.contains('*') => Err("it names no host"),
-            None if name.starts_with('[') => Err("what is in brackets is no IPv6 address; a zone can't be granted"),
+            None if name.starts_with('[') => {
+                Err("the text in brackets is not an IPv6 address; a zone can't be granted")
+            }
             None if !is_name(&name) => Err("its host is neither a name nor an address"),
             None if ends_in_a_number(&name) => Err("write the address in its usual form, such as 127.0.0.1"),
             None => Ok(Self::Name(name)),
         }
     }
 
-    /// Whether this is the host of a URI.
+    /// Whether this covers the host of a URI.
     pub(super) fn permits(&self, host: &str) -> bool {
         match (self, address(host)) {
             (Self::Address(granted), Some(asked)) => *granted == asked,
@@ -42,7 +44,7 @@ impl Host {
         }
     }
 
-    /// Whether every host of the other is one of this.
+    /// Whether this covers every host that the other covers.
     pub(super) fn includes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Below(suffix), Self::Name(name) | Self::Below(name)) => below(name, suffix) || name == suffix,
@@ -50,7 +52,7 @@ impl Host {
         }
     }
 
-    /// Whether it stands for the machine itself wherever it is asked for (RFC 6761, section 6.3).
+    /// Whether resolvers map it to the loopback interface (RFC 6761, section 6.3).
     pub(super) fn is_localhost(&self) -> bool {
         match self {
             Self::Address(_) => false,
@@ -60,8 +62,8 @@ impl Host {
     }
 }
 
-/// The address that a URI's host is, if it is one; IPv6 in brackets. Only what the connector too takes for an address
-/// counts: it dials that without asking a resolver.
+/// The address that is a URI's host, with IPv6 in brackets. `None` if the host is a name. The connector makes the same
+/// distinction, and connects to an address without resolving it.
 fn address(host: &str) -> Option<IpAddr> {
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(bare) => bare.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
@@ -69,7 +71,7 @@ fn address(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// Whether this is all of a host. `Uri` finds one in `x[::1]`, which no server has.
+/// Whether the characters are those of a name. `Uri` also accepts `x[::1]`.
 fn is_name(host: &str) -> bool {
     host.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
@@ -84,8 +86,8 @@ fn below(name: &str, suffix: &str) -> bool {
     name.strip_suffix(suffix).is_some_and(|labels| !labels.is_empty())
 }
 
-/// Whether resolvers may read a name as an address: `2130706433`, `0x7f.1`, `127.1` (the URL standard's check, since
-/// no top-level domain is a number).
+/// Whether resolvers may parse a name as an address: `2130706433`, `0x7f.1`, `127.1`. This is the check of the URL
+/// standard, and correct because no top-level domain is a number.
 fn ends_in_a_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x");

@@ -1,4 +1,5 @@
-//! A grant to ask one server: scheme, host, port and the start of the path. It is read once and then only compared.
+//! The grant for one server: scheme, host, port and a path prefix. It is parsed once and then compared with each
+//! request.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,11 +8,11 @@ use http::Uri;
 
 use super::host::Host;
 
-/// A server that an authenticator may ask: `https://idp.example`, `http://127.0.0.1:8081/hub/api`,
+/// A server to which an authenticator may send requests: `https://idp.example`, `http://127.0.0.1:8081/hub/api`,
 /// `https://*.example.com:8443`.
 ///
-/// `*.` stands for one or more labels. A path grants itself and what is below it; a request whose path has dot segments
-/// or encoded slashes is below nothing.
+/// `*.` stands for one or more labels. A path covers itself and all paths below it. It never covers a path with dot
+/// segments, backslashes, or encoded slashes, dots or NUL bytes, because servers may resolve those differently.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpGrant {
     https: bool,
@@ -21,32 +22,32 @@ pub struct HttpGrant {
 }
 
 impl HttpGrant {
-    /// Whether all that the other grants is within this one.
+    /// Whether this grant covers everything that the other grant covers.
     pub fn includes(&self, other: &Self) -> bool {
         let path = if other.path.is_empty() { "/" } else { &other.path };
         self.https == other.https && self.port == other.port && self.host.includes(&other.host) && self.covers(path)
     }
 
-    /// Whether it stands for several servers, as `https://*.example.com` does.
+    /// Whether it covers several hosts, such as `https://*.example.com`.
     pub fn is_wildcard(&self) -> bool {
         matches!(self.host, Host::Below(_))
     }
 
-    /// Whether it names the machine itself, but not by an address: `localhost`, or a name below it (RFC 6761,
-    /// section 6.3). Without [`Grants::private`](super::Grants::private) such a grant permits nothing.
+    /// Whether its host is `localhost` or a name below it (RFC 6761, section 6.3). Such a grant has no effect without
+    /// [`Grants::private`](super::Grants::private).
     pub fn is_localhost(&self) -> bool {
         self.host.is_localhost()
     }
 
-    /// Whether a request to this URI is within the grant.
-    pub(crate) fn permits(&self, uri: &Uri) -> bool {
+    /// Whether it covers a request to this URI.
+    pub fn permits(&self, uri: &Uri) -> bool {
         let (Some(https), Some(host)) = (https(uri), uri.host()) else {
             return false;
         };
         https == self.https && port(uri) == Some(self.port) && self.host.permits(host) && self.covers(uri.path())
     }
 
-    /// How narrow its path is. Of two grants that permit the same request, the longer path is the narrower.
+    /// The length of its path, in bytes. Of two grants for the same request, the longer path is the more specific one.
     pub(crate) fn path_length(&self) -> usize {
         self.path.len()
     }
@@ -62,14 +63,14 @@ impl HttpGrant {
     }
 }
 
-/// The port of a URI, or that of its scheme.
+/// The port of a URI, or the default port of its scheme.
 pub(crate) fn port(uri: &Uri) -> Option<u16> {
     let default = if https(uri)? { 443 } else { 80 };
     Some(uri.port_u16().unwrap_or(default))
 }
 
-/// Whether a server could read the path as another one: dot segments, also with parameters (`..;`), and slashes, dots or
-/// ends of text that are encoded, once or twice.
+/// Whether a server could resolve the path to another one: it has dot segments, with or without parameters (`..;`), or
+/// slashes, backslashes, dots or NUL bytes that are percent-encoded once or twice.
 fn ambiguous(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     lower
@@ -95,7 +96,7 @@ impl FromStr for HttpGrant {
     type Err = HttpGrantError;
 
     fn from_str(text: &str) -> Result<Self, HttpGrantError> {
-        let uri: Uri = text.parse().map_err(|_| HttpGrantError("it is no URL"))?;
+        let uri: Uri = text.parse().map_err(|_| HttpGrantError("it is not a URL"))?;
         let https = https(&uri).ok_or(HttpGrantError("it starts with neither http:// nor https://"))?;
         let authority = uri.authority().ok_or(HttpGrantError("it names no host"))?;
         if authority.as_str().contains('@') {
@@ -119,7 +120,7 @@ impl FromStr for HttpGrant {
                     80
                 }
             }
-            _ => return Err(HttpGrantError("its port is no number from 1 to 65535")),
+            _ => return Err(HttpGrantError("its port is not a number from 1 to 65535")),
         };
         Ok(Self {
             https,
@@ -137,7 +138,7 @@ impl fmt::Display for HttpGrant {
     }
 }
 
-/// Why a text is no grant.
+/// Why a text is not an [`HttpGrant`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HttpGrantError(&'static str);
 
@@ -160,7 +161,7 @@ mod tests {
     const API: &str = "http://127.0.0.1:8081/hub/api";
 
     #[test]
-    fn a_grant_permits_its_server_and_no_other() {
+    fn a_grant_covers_its_server_only() {
         for (grant, url, permitted) in [
             ("https://idp.example", "https://idp.example/keys?x=1", true),
             ("https://idp.example", "https://IDP.example.:443/keys", true),
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_server_is_refused() {
+    fn a_text_that_names_no_server_is_refused() {
         for text in [
             "",
             "idp.example",
@@ -230,14 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_reads_back_as_it_is_shown() {
+    fn a_grant_is_parsed_from_its_own_text() {
         for text in ["https://*.example.com:8443/a", "http://[::1]:80", "http://10.0.0.1:80"] {
             assert_eq!(text.parse::<HttpGrant>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn a_grant_includes_what_is_within_it() {
+    fn a_grant_includes_narrower_grants() {
         for (outer, inner, included) in [
             ("https://idp", "https://idp:443", true),
             ("https://idp", "https://idp/oauth", true),
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_itself_is_known_by_name() {
+    fn names_of_the_loopback_interface_are_recognised() {
         for (text, localhost) in [
             ("http://localhost", true),
             ("http://LocalHost.:8000", true),

@@ -1,4 +1,4 @@
-//! What an operator lets an authenticator see and reach. All else is answered as if it weren't there.
+//! What an operator allows an authenticator to read and reach. To the plugin, everything else appears absent.
 
 mod host;
 mod http;
@@ -10,29 +10,34 @@ pub use self::http::HttpGrant;
 pub use self::http::HttpGrantError;
 pub(crate) use self::http::port;
 
-/// The headers, cookies, parameters and servers that one authenticator is granted.
+/// The grants of one authenticator: the attributes of a request that it may read, and the servers that it may reach.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "made by whoever configures an authenticator")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "built by applications that configure an authenticator"
+)]
 pub struct Grants {
-    /// Headers that it may read. `Cookie` is never among them: cookies are granted by name.
+    /// The headers that it may read. `Cookie` has no effect here, because cookies are granted by name. Default:
+    /// `Authorization`.
     pub headers: Vec<HeaderName>,
-    /// Cookies that it may read, by name.
+    /// The names of the cookies that it may read.
     pub cookies: Vec<String>,
-    /// Parameters of the query that it may read, by name; `*` means all of them.
+    /// The names of the query parameters that it may read. `*` stands for all parameters.
     pub query: Vec<String>,
-    /// Servers that it may ask.
+    /// The servers to which it may send requests.
     pub http: Vec<HttpGrant>,
-    /// Whether a server that is granted by name may have a loopback, private or unique-local address. An address that
-    /// is granted as such needs no leave, and link-local addresses and those of cloud metadata are only granted so.
+    /// Whether a server that is granted by its name may resolve to a loopback, private or unique-local address. A
+    /// server that is granted by its address doesn't need this. Link-local addresses and those of cloud metadata
+    /// services can be granted by address only.
     pub private: bool,
     /// Whether it may read the client's TLS certificate.
     pub client_certificate: bool,
-    /// The acceptor of Negotiate tokens that it may ask, by name.
+    /// The name of the acceptor to which it may pass Negotiate tokens. `None` if it may pass none.
     pub negotiate: Option<String>,
 }
 
 impl Default for Grants {
-    /// The `Authorization` header and nothing else.
+    /// The `Authorization` header only.
     fn default() -> Self {
         Self {
             headers: vec![header::AUTHORIZATION],
@@ -47,13 +52,13 @@ impl Default for Grants {
 }
 
 impl Grants {
-    /// The granted headers that may carry a credential: all but those that describe the client or its request.
+    /// The granted headers that may carry a credential: all except those that describe the client or its request.
     pub fn credential_headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.headers.iter().filter(|name| !DESCRIPTIVE.contains(name))
     }
 
     pub(crate) fn header(&self, name: &HeaderName) -> bool {
-        // The whole header would show the gateway's own session, and the cookies of others.
+        // The whole header would show the session cookie and cookies that are not granted.
         *name != header::COOKIE && self.headers.contains(name)
     }
 
@@ -61,12 +66,12 @@ impl Grants {
         self.cookies.iter().any(|granted| granted == name)
     }
 
-    /// Whether a parameter of this name, as sent, may be read.
+    /// Whether the query parameter of this name is granted. The name is compared in the form in which it was sent.
     pub fn parameter(&self, name: &str) -> bool {
         self.query.iter().any(|granted| granted == "*" || granted == name)
     }
 
-    /// The granted parameters of a query, as sent and in order.
+    /// The granted parameters of a query, in their original form and order. `None` if there are none.
     pub(crate) fn visible_query(&self, query: &str) -> Option<String> {
         let granted = |pair: &&str| self.parameter(pair.split('=').next().unwrap_or(pair));
         let visible: Vec<_> = query.split('&').filter(granted).collect();
@@ -74,7 +79,7 @@ impl Grants {
     }
 }
 
-/// Headers that an authenticator may well read, that every client sends, and that say nothing of who it is.
+/// Headers that every client sends and that don't identify a user.
 const DESCRIPTIVE: [HeaderName; 11] = [
     header::ACCEPT,
     header::ACCEPT_ENCODING,
@@ -94,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_granted_parameters_are_visible() {
+    fn a_plugin_sees_granted_parameters_only() {
         let grants = |names: &[&str]| Grants {
             query: names.iter().map(|name| (*name).to_owned()).collect(),
             ..Grants::default()

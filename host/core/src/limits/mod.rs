@@ -1,4 +1,4 @@
-//! What one call of a plugin may cost. Every bound has a default that a good plugin never meets.
+//! Bounds on what a call of a plugin may cost. The defaults are far above what a well-behaved plugin needs.
 
 mod rate;
 
@@ -10,28 +10,33 @@ pub use self::rate::RateError;
 
 /// Bounds on the calls of one authenticator.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "made by whoever configures an authenticator")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "built by applications that configure an authenticator"
+)]
 pub struct Limits {
-    /// How long a call may take, computing and waiting together. Default: 5 seconds, enough for two exchanges with an
-    /// identity provider.
+    /// The longest time for a call, including its waits for other servers. Default: 5 seconds, enough for two exchanges
+    /// with an identity provider.
     pub deadline: Duration,
-    /// How much memory an instance may have, in bytes. Default: 64 MiB; at most 1 GiB.
+    /// The most memory for an instance, in bytes. Default: 64 MiB. Larger values than [`Limits::MAX_MEMORY`] are
+    /// reduced to it.
     pub memory: usize,
-    /// How many calls may run at once; one more is answered 503 at once instead of waiting. Default: 64.
+    /// The most calls that run at the same time. A call beyond it is answered with 503 immediately, it doesn't wait.
+    /// Default: 64.
     pub concurrency: usize,
-    /// How many bytes the authenticator's cache may hold. Default: 16 MiB.
+    /// The size of the authenticator's cache, in bytes. Default: 16 MiB.
     pub cache: usize,
-    /// How often one client may make it run; one more is answered 429. A client is an IPv4 address or an IPv6 network of
-    /// 64 bits, and all whose address is unknown are one. Default: as often as it likes.
+    /// The rate limit for each client. A call beyond it is answered with 429. A client is an IPv4 address or an IPv6
+    /// network of 64 bits; all clients without a known address share one limit. `None`, the default, for no rate limit.
     pub rate: Option<Rate>,
-    /// How many calls for one client may fail in a row before it is answered 503 for a while without a call, at first for
-    /// a second and at most for a minute. When three clients were stopped so and nobody was answered since, all are.
-    /// Default: 5.
+    /// The circuit breaker: after this many failures in a row, requests of the same client are answered with 503
+    /// without a call, for one second at first and at most for a minute. After the breaker has opened for three clients
+    /// without a successful call in between, it opens for all clients. `None` for no circuit breaker. Default: 5.
     pub breaker: Option<NonZero<u32>>,
 }
 
 impl Limits {
-    /// The most memory that any plugin may be given, in bytes.
+    /// The upper bound of [`Limits::memory`], in bytes: 1 GiB.
     pub const MAX_MEMORY: usize = 1 << 30;
 }
 

@@ -1,13 +1,14 @@
-//! How often one client may make a plugin run, as an operator writes it.
+//! A rate limit as an operator writes it: a number of calls per second, minute or hour. The limiter itself is in
+//! `plugin::overload`.
 
 use std::fmt;
 use std::num::NonZero;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How many calls a client may cause over time: `20/s`, `300/m`.
+/// A number of calls per span of time: `20/s`, `300/m`, `1000/h`.
 ///
-/// The whole number may come at once; then they come back one by one.
+/// It is a token bucket: all calls of one span may come at once, and each call is refilled after its share of the span.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rate {
     pub(crate) calls: NonZero<u32>,
@@ -15,7 +16,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many calls in this time. None when the time is zero.
+    /// A rate of `calls` per span of `per`. Returns `None` if the span is zero.
     pub const fn new(calls: NonZero<u32>, per: Duration) -> Option<Self> {
         if per.is_zero() { None } else { Some(Self { calls, per }) }
     }
@@ -48,7 +49,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// A text is no rate.
+/// The error for a text that is not a [`Rate`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("expected a rate such as \"20/s\", \"300/m\" or \"1000/h\"")]
 #[non_exhaustive]

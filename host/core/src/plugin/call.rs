@@ -1,67 +1,67 @@
-//! One guarded call: a place for it, a fresh instance that took its settings, the question, and the check of the answer.
-//! Once it has begun it runs to its end, whether or not its caller still waits.
+//! One guarded call of a plugin: it is admitted, a new instance is started, configured and called, and its answer is
+//! checked. A call that has begun runs to completion even if its caller is dropped.
 
 use std::sync::Arc;
 
 use super::ConfiguredPlugin;
 use super::detach::Detach;
-use super::overload::Place;
+use super::overload::CallPermit;
 use super::overload::TurnedAway;
 use crate::contract::portcullis::auth::types::Grant;
 use crate::contract::portcullis::auth::types::Refusal;
-use crate::decision::Asked;
+use crate::decision::AttributeRead;
 use crate::request::AuthRequest;
 use crate::sandbox::Instance;
 use crate::sandbox::PluginError;
 use crate::sandbox::Reply;
 use crate::sandbox::bounded;
 
-/// How a call went.
+/// The result of a call.
 pub(crate) struct Call<T> {
-    /// The checked answer, or how the plugin failed.
+    /// The answer after it was checked, or how the plugin failed.
     pub(crate) result: Result<T, PluginError>,
-    /// What the plugin asked about the request, in order.
-    pub(crate) asked: Vec<Asked>,
-    /// How many requests to other servers were out of its grants.
+    /// The attributes of the request that the plugin read, in order.
+    pub(crate) reads: Vec<AttributeRead>,
+    /// How many requests to other servers were denied, because no grant covers them.
     pub(crate) denied: u32,
 }
 
 impl ConfiguredPlugin {
-    /// Calls the plugin about one request. `read` checks what it answers: an answer that it refuses is a failure of the
-    /// plugin like any other. The error says why the plugin is not called.
+    /// Calls the plugin about one request. `read` checks its answer; if that fails, the call counts as failed. Returns
+    /// an error if the plugin may not be called now.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         request: &Arc<AuthRequest>,
         read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError> + Send + 'static,
     ) -> Result<Call<T>, TurnedAway> {
-        let place = self.0.overload.enter(request.client_address)?;
-        Ok(Detach::new(self.clone().run(Arc::clone(request), place, read)).await)
+        let permit = self.0.overload.enter(request.client_address)?;
+        Ok(Detach::new(self.clone().run(Arc::clone(request), permit, read)).await)
     }
 
     async fn run<T>(
         self,
         request: Arc<AuthRequest>,
-        place: Place,
+        permit: CallPermit,
         read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError>,
     ) -> Call<T> {
-        let Reply { result, asked, denied } = match self.configured().await {
+        let Reply { result, reads, denied } = match self.configured().await {
             Ok(instance) => instance.authenticate(request).await,
             Err(error) => Reply::failure(error),
         };
         let result = result.and_then(read);
         match &result {
-            Ok(_) => place.answered(),
+            Ok(_) => permit.answered(),
             Err(error) => {
-                place.failed();
+                permit.failed();
                 self.0.meters.failed(error);
             }
         }
-        Call { result, asked, denied }
+        Call { result, reads, denied }
     }
 
-    /// A fresh instance that took its settings.
+    /// A new instance with the plugin's settings.
     async fn configured(&self) -> Result<Instance, PluginError> {
-        let mut instance = self.0.component.start(&self.0.surroundings).await?;
+        let mut instance = self.0.component.start(&self.0.config).await?;
         instance
             .configure(&self.0.settings)
             .await?

@@ -1,12 +1,12 @@
-//! A future that always runs to its end. When whoever awaits it goes away, because a client hung up, say, the rest runs
-//! in a task of its own: a plugin's call is never dropped in mid-air (CVE-2026-27195).
+//! A future that runs to completion even if it is dropped. When a client disconnects, its plugin's call is finished in
+//! a task of its own: a running call of a plugin is never dropped (CVE-2026-27195).
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
 
-/// Runs a future in place, and elsewhere once it is dropped.
+/// Runs a future in place, and in a task of its own after this is dropped.
 pub(crate) struct Detach<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
 
 impl<T: Send + 'static> Detach<T> {
@@ -30,7 +30,7 @@ impl<T: Send + 'static> Future for Detach<T> {
 
 impl<T: Send + 'static> Drop for Detach<T> {
     fn drop(&mut self) {
-        // Without a runtime the process is on its way out, and nothing is left to finish for.
+        // Without a runtime the process is about to exit, and the result is not needed.
         if let (Some(future), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(future);
         }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_ends_though_nobody_waits() {
+    async fn a_dropped_future_still_completes() {
         let (start, started) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
         let mut call = Box::pin(Detach::new(async move {

@@ -1,5 +1,5 @@
-//! What an authenticator counts, for whatever recorder the process has installed (crate `metrics`). Install it before
-//! authenticators are built: their counters are made once.
+//! The metrics of an authenticator. They go to the recorder that the process has installed with the crate `metrics`
+//! when the authenticator is built.
 
 use metrics::Counter;
 use metrics::Gauge;
@@ -11,13 +11,13 @@ use metrics::describe_histogram;
 use metrics::gauge;
 use metrics::histogram;
 
-use crate::decision::Asked;
-use crate::decision::Question;
+use crate::decision::Attribute;
+use crate::decision::AttributeRead;
 use crate::decision::Step;
 use crate::decision::Verdict;
 use crate::sandbox::PluginError;
 
-/// The counters of one authenticator.
+/// The metrics of one authenticator.
 pub(crate) struct Meters {
     authenticator: String,
     verdicts: [Counter; Verdict::LABELS.len()],
@@ -26,7 +26,7 @@ pub(crate) struct Meters {
     denied: [Counter; DENIED.len()],
 }
 
-/// What can be denied: the questions that need a grant.
+/// The kinds of attributes that need a grant.
 const DENIED: [&str; 4] = ["header", "cookie", "client_certificate", "negotiate"];
 
 impl Meters {
@@ -48,16 +48,16 @@ impl Meters {
         }
     }
 
-    /// Counts what an authenticator was asked and said.
-    pub(crate) fn asked(&self, step: &Step) {
+    /// Counts one step of a decision.
+    pub(crate) fn record(&self, step: &Step) {
         increment(&self.verdicts, &Verdict::LABELS, step.verdict.label());
         self.seconds.record(step.elapsed.as_secs_f64());
-        for kind in step.asked.iter().filter_map(denied) {
+        for kind in step.reads.iter().filter_map(denied) {
             increment(&self.denied, &DENIED, kind);
         }
     }
 
-    /// Counts why a call gave no answer.
+    /// Counts a failed call.
     pub(crate) fn failed(&self, error: &PluginError) {
         increment(&self.errors, &PluginError::LABELS, error.label());
     }
@@ -76,16 +76,16 @@ impl Meters {
 fn describe() {
     describe_counter!(
         "portcullis_authenticator_calls_total",
-        "Requests that an authenticator was asked about"
+        "Requests about which an authenticator was called"
     );
-    describe_histogram!("portcullis_authenticator_call_seconds", "How long the answers took");
+    describe_histogram!("portcullis_authenticator_call_seconds", "The duration of calls");
     describe_counter!(
         "portcullis_authenticator_errors_total",
         "Calls in which the plugin failed"
     );
     describe_counter!(
         "portcullis_authenticator_denied_total",
-        "Questions of the plugin that no grant allows"
+        "Attributes that the plugin read without a grant"
     );
     describe_counter!(
         "portcullis_authenticator_breaker_openings_total",
@@ -97,15 +97,15 @@ fn describe() {
     );
 }
 
-fn denied(asked: &Asked) -> Option<&'static str> {
-    if asked.granted {
+fn denied(read: &AttributeRead) -> Option<&'static str> {
+    if read.granted {
         return None;
     }
-    match asked.question {
-        Question::Header(_) => Some("header"),
-        Question::Cookie(_) => Some("cookie"),
-        Question::ClientCertificate => Some("client_certificate"),
-        Question::Negotiate(_) => Some("negotiate"),
+    match read.attribute {
+        Attribute::Header(_) => Some("header"),
+        Attribute::Cookie(_) => Some("cookie"),
+        Attribute::ClientCertificate => Some("client_certificate"),
+        Attribute::Negotiate(_) => Some("negotiate"),
         _ => None,
     }
 }
@@ -116,7 +116,7 @@ fn increment(counters: &[Counter], labels: &[&str], label: &str) {
     }
 }
 
-/// The counters of a breaker.
+/// The metrics of a circuit breaker.
 #[derive(Debug)]
 pub(crate) struct BreakerMeters {
     for_one: Counter,

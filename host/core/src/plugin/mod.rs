@@ -1,15 +1,17 @@
-//! A component with settings, grants and limits, under guard: each call gets a fresh instance, within its bounds, and
-//! nothing that the plugin does reaches another call.
+//! A configured component: a component with settings, grants and limits. Calls are guarded by a rate limit, a circuit
+//! breaker and a limit on concurrency, and each call runs in a new instance.
 
 mod call;
 mod detach;
 mod meters;
 mod overload;
+mod settings;
 
 use std::sync::Arc;
 
 use self::meters::Meters;
 use self::overload::Overload;
+use self::settings::check;
 use crate::component::Component;
 use crate::component::Digest;
 use crate::egress::Egress;
@@ -18,21 +20,22 @@ use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
 use crate::sandbox::Cache;
-use crate::sandbox::PluginError;
-use crate::sandbox::Surroundings;
+use crate::sandbox::InstanceConfig;
 
 pub(crate) use self::call::Call;
 pub(crate) use self::overload::TurnedAway;
+pub use self::settings::ConfigureError;
+pub use self::settings::SettingsError;
 
 /// A configured component. A clone is the same plugin.
 #[derive(Clone)]
-pub(crate) struct ConfiguredPlugin(Arc<Shared>);
+pub(crate) struct ConfiguredPlugin(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     component: Component,
     settings: String,
     fingerprint: String,
-    surroundings: Surroundings,
+    config: InstanceConfig,
     overload: Arc<Overload>,
     meters: Meters,
 }
@@ -40,36 +43,36 @@ struct Shared {
 impl ConfiguredPlugin {
     /// The operator's name for it.
     pub(crate) fn name(&self) -> &Arc<str> {
-        &self.0.surroundings.authenticator
+        &self.0.config.authenticator
     }
 
-    /// What it runs.
+    /// The component.
     pub(crate) fn component(&self) -> &Component {
         &self.0.component
     }
 
-    /// What it may see and reach.
+    /// What it may read and reach.
     pub(crate) fn grants(&self) -> &Grants {
-        &self.0.surroundings.grants
+        &self.0.config.grants
     }
 
-    /// What its calls may cost.
+    /// The bounds on its calls.
     pub(crate) fn limits(&self) -> &Limits {
-        &self.0.surroundings.limits
+        &self.0.config.limits
     }
 
-    /// A short text that is another one for another component or other settings.
+    /// A short text that changes with the component and the settings.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.0.fingerprint
     }
 
-    /// What is counted about it.
+    /// Its metrics.
     pub(crate) fn meters(&self) -> &Meters {
         &self.0.meters
     }
 }
 
-/// What a [`ConfiguredPlugin`] is made from.
+/// The inputs of a [`ConfiguredPlugin`].
 pub(crate) struct PluginConfig {
     pub(crate) name: Arc<str>,
     pub(crate) component: Component,
@@ -81,12 +84,13 @@ pub(crate) struct PluginConfig {
 }
 
 impl PluginConfig {
-    /// Lets the plugin check its settings. The inner error is its own word on them.
-    pub(crate) async fn configure(self) -> Result<Result<ConfiguredPlugin, String>, PluginError> {
+    /// Checks the settings against the plugin's schema, then lets the plugin check them.
+    pub(crate) async fn configure(self) -> Result<ConfiguredPlugin, ConfigureError> {
+        check(&self.settings, &self.component.settings_schema().await?)?;
         let settings = self.settings.to_string();
         let grants = Arc::new(self.grants);
         let engine = self.component.engine().shared();
-        let surroundings = Surroundings {
+        let config = InstanceConfig {
             egress: Egress::new(&self.name, Arc::clone(&grants), self.outbound, engine.tls.as_ref()),
             authenticator: self.name,
             grants,
@@ -94,25 +98,23 @@ impl PluginConfig {
             cache: Some(Arc::new(Cache::new(self.limits.cache))),
             negotiator: self.negotiator,
         };
-        let mut instance = self.component.start(&surroundings).await?;
-        if let Err(rejected) = instance.configure(&settings).await? {
-            return Ok(Err(rejected));
-        }
+        let mut instance = self.component.start(&config).await?;
+        instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
         let fingerprint = fingerprint(&self.component, &settings);
-        let meters = Meters::new(&surroundings.authenticator);
-        let overload = Overload::new(&surroundings.authenticator, &self.limits, &engine.calls, &meters);
-        Ok(Ok(ConfiguredPlugin(Arc::new(Shared {
+        let meters = Meters::new(&config.authenticator);
+        let overload = Overload::new(&config.authenticator, &self.limits, &engine.calls, &meters);
+        Ok(ConfiguredPlugin(Arc::new(Inner {
             settings,
             fingerprint,
-            surroundings,
+            config,
             overload: Arc::new(overload),
             meters,
             component: self.component,
-        }))))
+        })))
     }
 }
 
-/// Settings may be guessed from their digest, so this is only ever shown inside a sealed session.
+/// Weak secrets in the settings could be guessed from their digest, so it is stored in sealed sessions only.
 fn fingerprint(component: &Component, settings: &str) -> String {
     let bytes = [component.digest().as_bytes().as_slice(), settings.as_bytes()].concat();
     Digest::of(&bytes).to_string().chars().take(16).collect()

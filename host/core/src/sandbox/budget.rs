@@ -1,22 +1,22 @@
-//! The memory that all instances of an engine have together. The limit of each alone says nothing about many at once,
-//! and a process that takes more than its container has is killed with all its requests.
+//! The bound on the memory of all instances of an engine together. The limit of each instance can't prevent many of
+//! them from exceeding the container's memory, and then the whole process is killed.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
-/// What is left for all.
+/// The memory that is left for all instances.
 #[derive(Debug)]
 pub(crate) struct Budget(AtomicUsize);
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// A budget of this many bytes.
     pub(crate) const fn new(bytes: usize) -> Self {
         Self(AtomicUsize::new(bytes))
     }
 }
 
-/// What one instance has taken. It goes back when this is dropped.
+/// The part of the budget that one instance has taken. It is returned when this is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<Budget>,
@@ -28,7 +28,7 @@ impl Share {
         Self { budget, taken: 0 }
     }
 
-    /// Takes more, if there is as much.
+    /// Takes more bytes. Returns `false` if the budget doesn't have them.
     pub(super) fn take(&mut self, bytes: usize) -> bool {
         let left = &self.budget.0;
         let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_has_taken_another_gets_when_it_is_gone() {
+    fn a_dropped_share_returns_to_the_budget() {
         let budget = Arc::new(Budget::new(100));
         let mut one = Share::of(Arc::clone(&budget));
         let mut other = Share::of(Arc::clone(&budget));

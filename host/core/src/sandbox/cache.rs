@@ -1,47 +1,58 @@
-//! The cache of one authenticator: what it learned in one call and may use in the next. It is bounded in bytes, and no
-//! other authenticator reaches it.
+//! The cache of one authenticator, in which a call stores values for later calls. It is bounded in bytes and not shared
+//! with other authenticators.
 
 use std::time::Duration;
 use std::time::Instant;
 
 use moka::Expiry;
 
-use super::State;
+use super::HostState;
 use crate::contract::portcullis::auth::cache;
 
+/// The longest key, in bytes.
 const MAX_KEY: usize = 256;
+
+/// The largest value, in bytes.
 const MAX_VALUE: usize = 1 << 20;
 
-/// What an entry costs besides its key and value, roughly: its places in the map, in two queues and in the timer.
+/// The approximate size of an entry apart from key and value, in bytes: its places in the map, two queues and the
+/// timer.
 const OVERHEAD: usize = 512;
 
-/// Values with a time to live.
+/// Values with a time to live. A value that is out of bounds is not stored.
 #[derive(Debug)]
-pub(crate) struct Cache(moka::sync::Cache<String, Entry>);
+pub(crate) struct Cache(moka::sync::Cache<String, CachedValue>);
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct CachedValue {
     value: std::sync::Arc<[u8]>,
     ttl: Duration,
 }
 
 struct OwnTtl;
 
-impl Expiry<String, Entry> for OwnTtl {
-    fn expire_after_create(&self, _: &String, entry: &Entry, _: Instant) -> Option<Duration> {
+impl Expiry<String, CachedValue> for OwnTtl {
+    fn expire_after_create(&self, _: &String, entry: &CachedValue, _: Instant) -> Option<Duration> {
         Some(entry.ttl)
     }
 
-    fn expire_after_update(&self, _: &String, entry: &Entry, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(
+        &self,
+        _: &String,
+        entry: &CachedValue,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
         Some(entry.ttl)
     }
 }
 
 impl Cache {
-    /// A cache of at most so many bytes.
+    /// A cache of at most this many bytes.
     pub(crate) fn new(capacity: usize) -> Self {
-        let weight =
-            |key: &String, entry: &Entry| u32::try_from(key.len() + entry.value.len() + OVERHEAD).unwrap_or(u32::MAX);
+        let weight = |key: &String, entry: &CachedValue| {
+            u32::try_from(key.len() + entry.value.len() + OVERHEAD).unwrap_or(u32::MAX)
+        };
         Self(
             moka::sync::Cache::builder()
                 .weigher(weight)
@@ -65,7 +76,7 @@ impl Cache {
         let Some(entry) = storable(&key, value, ttl) else {
             return true;
         };
-        // Not `or_insert`: that one looks and then inserts, and two callers could both be told that they were first.
+        // `or_insert` looks and then inserts, so that two callers could both be told that they were first.
         self.0.entry(key).or_insert_with(|| entry).is_fresh()
     }
 
@@ -74,15 +85,15 @@ impl Cache {
     }
 }
 
-fn storable(key: &str, value: Vec<u8>, ttl: Duration) -> Option<Entry> {
+fn storable(key: &str, value: Vec<u8>, ttl: Duration) -> Option<CachedValue> {
     let fits = key.len() <= MAX_KEY && value.len() <= MAX_VALUE && !ttl.is_zero();
-    fits.then(|| Entry {
+    fits.then(|| CachedValue {
         value: value.into(),
         ttl,
     })
 }
 
-impl cache::Host for State {
+impl cache::Host for HostState {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
         Ok(self.cache.as_ref().and_then(|cache| cache.get(&key)))
     }
@@ -114,7 +125,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn what_was_set_is_there_until_it_is_deleted() {
+    fn a_value_is_found_until_it_is_deleted() {
         let cache = Cache::new(1 << 20);
         cache.set("k".into(), b"1".to_vec(), HOUR);
         cache.set("k".into(), b"2".to_vec(), HOUR);
@@ -124,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_that_add_at_once_one_is_told_that_it_did() {
+    fn of_concurrent_adds_of_one_key_exactly_one_succeeds() {
         const CALLERS: usize = 4;
         const ROUNDS: usize = 2000;
         let cache = Cache::new(16 << 20);
@@ -145,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_not_stored() {
+    fn a_value_out_of_bounds_is_not_stored() {
         let cache = Cache::new(16 << 20);
         for (key, value, ttl) in [
             ("k".repeat(MAX_KEY + 1), Vec::new(), HOUR),

@@ -1,5 +1,5 @@
-//! How long a call may take, computing and waiting together. A plugin that computes is stopped at an epoch, one that
-//! waits is stopped by the wait; the call itself always runs to its end.
+//! The deadline of a call, which includes computing and waiting. A plugin that computes is stopped at the next epoch,
+//! and every wait ends at the deadline, so that the call's future never has to be dropped.
 
 use std::fmt;
 use std::future::Future;
@@ -10,35 +10,35 @@ use tokio::time::timeout_at;
 use wasmtime::Store;
 use wasmtime::UpdateDeadline;
 
-use super::State;
+use super::HostState;
 
-/// When a call must have ended.
+/// The deadline of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(Instant);
 
 impl Clock {
-    /// Starts now.
+    /// A deadline this long from now.
     pub(super) fn start(deadline: Duration) -> Self {
         Self(Instant::now() + deadline)
     }
 
-    /// When the call must have ended.
+    /// The instant of the deadline.
     pub(super) const fn deadline(self) -> Instant {
         self.0
     }
 
-    /// Waits for something, but not past the deadline.
+    /// Waits for a future until the deadline.
     pub(super) async fn wait<T>(self, something: impl Future<Output = T>) -> wasmtime::Result<T> {
         Ok(timeout_at(self.0.into(), something).await.map_err(|_| Stop::Deadline)?)
     }
 
-    /// Lets a plugin that computes give way to other requests at every epoch, and stops it at the deadline.
-    pub(super) fn watch(self, store: &mut Store<State>) {
+    /// Makes a plugin that computes yield to other requests at every epoch, and stops it at the deadline.
+    pub(super) fn watch(self, store: &mut Store<HostState>) {
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |store| {
             if Instant::now() < self.0 {
-                let turn = store.data().turn.clone();
-                Ok(UpdateDeadline::YieldCustom(1, Box::pin(turn.give_way())))
+                let permit = store.data().permit.clone();
+                Ok(UpdateDeadline::YieldCustom(1, Box::pin(permit.yield_now())))
             } else {
                 Err(Stop::Deadline.into())
             }
@@ -49,17 +49,17 @@ impl Clock {
 /// Why the host stopped a plugin.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stop {
-    /// It was not done in time.
+    /// It exceeded its deadline.
     Deadline,
-    /// It asked more questions than a request has.
-    Questions,
+    /// It read more attributes than the host remembers.
+    TooManyReads,
 }
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Deadline => "it was not done by its deadline (limits.deadline)",
-            Self::Questions => "it asked more than 256 different questions about one request",
+            Self::TooManyReads => "it asked more than 256 different questions about one request",
         })
     }
 }

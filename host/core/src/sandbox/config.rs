@@ -1,38 +1,41 @@
-//! What an instance is started with: what all instances of an engine share, and what is one authenticator's.
+//! The inputs of an instance: what all instances of an engine share, and the configuration of one authenticator.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Budget;
 use super::cache::Cache;
-use super::turn::Turns;
+use super::scheduler::FairScheduler;
 use crate::egress::Egress;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
 
-/// What all instances of an engine share.
+/// What all instances of an engine share: the compiler, the processors and the memory.
 pub(crate) struct Runtime {
     pub(crate) wasmtime: wasmtime::Engine,
-    pub(crate) turns: Turns,
+    pub(crate) scheduler: FairScheduler,
     pub(crate) memory: Arc<Budget>,
 }
 
-/// What an instance gets besides the component.
+/// The configuration of an authenticator's instances, apart from the component and the settings.
 #[derive(Clone)]
-pub(crate) struct Surroundings {
+pub(crate) struct InstanceConfig {
     pub(crate) authenticator: Arc<str>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
+    /// `None` for an instance that is only called for its schema.
     pub(crate) cache: Option<Arc<Cache>>,
-    /// None: it reaches no server.
+    /// Sends its requests to other servers.
     pub(crate) egress: Egress,
-    /// Accepts the tokens that `grants.negotiate` is about.
+    /// Accepts the tokens for the acceptor that `grants.negotiate` names. `None` if the application has no such
+    /// acceptor.
     pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
 }
 
-impl Surroundings {
-    pub(super) fn nothing() -> Self {
+impl InstanceConfig {
+    /// The configuration of an instance that is only called for its schema: it reads and reaches nothing.
+    pub(super) fn for_schema() -> Self {
         let grants = Arc::new(Grants {
             headers: Vec::new(),
             ..Grants::default()

@@ -1,5 +1,5 @@
-//! Signatures of JOSE, checked natively by AWS-LC. The key's type decides what may be checked with it, so that no token
-//! turns a public key into a shared secret (CVE-2016-5431 and its kind).
+//! Verifies JOSE signatures natively, with AWS-LC. The algorithm must match the type of the key, so that a token can't
+//! make the host use a public key as a shared secret (CVE-2016-5431).
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature;
@@ -11,11 +11,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use super::State;
+use super::HostState;
 use crate::contract::portcullis::auth::crypto;
 use crate::contract::portcullis::auth::crypto::Algorithm;
 
-impl crypto::Host for State {
+impl crypto::Host for HostState {
     fn verify(
         &mut self,
         algorithm: Algorithm,
@@ -27,7 +27,7 @@ impl crypto::Host for State {
     }
 }
 
-/// A public key or a shared secret as RFC 7517 and RFC 7518 (section 6) write it; private parts are not read.
+/// A public key or a shared secret as a JSON Web Key (RFC 7517; RFC 7518, section 6). Private parts are not read.
 #[derive(Deserialize)]
 #[serde(tag = "kty")]
 enum Jwk<'a> {
@@ -42,7 +42,7 @@ enum Jwk<'a> {
 }
 
 fn verify(algorithm: Algorithm, key: &[u8], message: &[u8], signature: &[u8]) -> Result<bool, &'static str> {
-    let jwk: Jwk<'_> = serde_json::from_slice(key).map_err(|_| "the key is no JWK of type RSA, EC, OKP or oct")?;
+    let jwk: Jwk<'_> = serde_json::from_slice(key).map_err(|_| "the key is not a JWK of type RSA, EC, OKP or oct")?;
     match (algorithm, jwk) {
         (Algorithm::Rs256, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PKCS1_2048_8192_SHA256, n, e, message, signature),
         (Algorithm::Rs384, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PKCS1_2048_8192_SHA384, n, e, message, signature),
@@ -78,7 +78,7 @@ fn rsa(
         n: decode(n)?,
         e: decode(e)?,
     };
-    // The modulus's leading zeros don't count (RFC 7518, section 6.3.1.1, forbids them and some providers send one).
+    // RFC 7518, section 6.3.1.1, forbids leading zeros of the modulus, but some providers send one.
     let zeros = key.n.iter().take_while(|byte| **byte == 0).count();
     let bits = key.n.get(zeros..).map_or(0, |n| n.len() * 8);
     if !(2048..=8192).contains(&bits) {
@@ -111,7 +111,7 @@ fn ecdsa(
 
 fn mac(algorithm: hmac::Algorithm, k: &str, message: &[u8], tag: &[u8]) -> Result<bool, &'static str> {
     let secret = decode(k)?;
-    // RFC 7518, section 3.2: a key at least as long as the digest.
+    // The key must be at least as long as the digest (RFC 7518, section 3.2).
     if secret.len() < algorithm.digest_algorithm().output_len() {
         return Err("the secret is shorter than the algorithm's digest");
     }

@@ -1,33 +1,34 @@
-//! How a plugin fails: what it did, in words for its operator and its author. None of it is ever told to a client.
+//! How a plugin fails, with texts for the operator and the plugin's author. Clients never see them.
 
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
 use super::clock::Stop;
 
-/// Longest text of a plugin's that is kept in an error, in bytes.
+/// The longest text of a plugin in an error, in bytes.
 const MAX_TEXT: usize = 512;
 
-/// Why a call of a plugin gave no answer.
+/// Why a call of a plugin returned no answer.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PluginError {
-    /// It was not done in time.
+    /// It exceeded its deadline: [`Limits::deadline`](crate::Limits::deadline).
     #[error("it was stopped: it was not done by its deadline (limits.deadline)")]
     Deadline,
-    /// All instances of the process together have the memory that they may have.
+    /// It needed more memory, and all instances of the engine together have reached their bound:
+    /// [`EngineBuilder::memory`](crate::EngineBuilder::memory).
     #[error("it was refused more memory: all plugins together have what they may have (plugins.memory)")]
     Memory,
-    /// Its answer is out of bounds.
+    /// Its answer is malformed or out of bounds.
     #[error("its answer can't be used: {0}")]
     Output(String),
-    /// It refused settings that it had accepted before.
+    /// It refused settings that it had accepted when it was configured.
     #[error("it refused its settings: {0}")]
     Settings(String),
-    /// The sandboxes of the process are all taken.
+    /// All sandboxes of the engine are in use.
     #[error("there is no free sandbox")]
     NoSandbox,
-    /// It didn't run to its end.
+    /// It trapped, exited, or failed in another way before it answered.
     #[error("it was stopped: {0}")]
     Trap(String),
 }
@@ -37,12 +38,12 @@ impl PluginError {
         Self::Output(what.into())
     }
 
-    /// Says what ended a call. The cause is looked for by type, since texts change.
+    /// Converts the error of a call. The cause is found by its type, because texts change between versions.
     pub(crate) fn trap(error: wasmtime::Error) -> Self {
         if let Some(stop) = error.downcast_ref::<Stop>() {
             return match stop {
                 Stop::Deadline => Self::Deadline,
-                Stop::Questions => Self::Trap(stop.to_string()),
+                Stop::TooManyReads => Self::Trap(stop.to_string()),
             };
         }
         if let Some(exit) = error.downcast_ref::<I32Exit>() {
@@ -62,7 +63,7 @@ impl PluginError {
 
     pub(crate) const LABELS: [&str; 6] = ["deadline", "memory", "no_sandbox", "output", "settings", "trap"];
 
-    /// One word for a metric label.
+    /// A word for a metric label.
     pub(crate) const fn label(&self) -> &'static str {
         match self {
             Self::Deadline => "deadline",
@@ -75,7 +76,7 @@ impl PluginError {
     }
 }
 
-/// A text of a plugin's, fit for a log line.
+/// A text of a plugin in the form for a log line: shortened, and without control characters.
 pub(crate) fn bounded(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_TEXT);
     let kept = text.get(..end).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! One instance from start to end: made fresh, configured, asked once, gone. Users never share a memory.
+//! The life of an instance: it is started, configured, called about one request and dropped. Requests never share a
+//! plugin's memory.
 
 use std::sync::Arc;
 
@@ -8,79 +9,80 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
-use super::State;
+use super::HostState;
 use super::budget::Budget;
 use super::budget::Share;
-use super::ceiling::Ceiling;
 use super::clock::Clock;
+use super::config::InstanceConfig;
 use super::config::Runtime;
-use super::config::Surroundings;
 use super::error::PluginError;
+use super::memory_limiter::MemoryLimiter;
 use super::negotiate::MAX_TOKENS;
+use super::scheduler::ComputePermit;
 use super::stdio::Lines;
-use super::turn::Turn;
 use crate::contract::Plugin;
 use crate::contract::PluginPre;
 use crate::contract::RequestHandle;
 use crate::contract::portcullis::auth::types::Grant;
 use crate::contract::portcullis::auth::types::Refusal;
-use crate::decision::Asked;
+use crate::decision::AttributeRead;
 use crate::egress::CallEgress;
 use crate::plugin_log::LogLines;
 use crate::request::AuthRequest;
 
-/// Most bytes that a plugin may hand over in one call, its answer included. Texts count a little more than their size.
+/// The most bytes that a plugin may pass to the host in one call, its answer included. Texts count slightly more than
+/// their size.
 const MAX_HANDED_OVER: usize = 1 << 20;
 
-/// Most handles of any kind that an instance may hold. Each may stand for as much of the host's memory as a message's
-/// headers, which no limit of the plugin's own memory counts.
+/// The most resource handles of an instance. Each may keep as much of the host's memory as a message's headers, which
+/// the limit of the plugin's own memory doesn't include.
 const MAX_HANDLES: usize = 256;
 
-/// Most bytes of headers in one outbound message, as the host keeps them.
+/// The most header bytes of one outbound message, as the host counts them.
 const MAX_FIELDS: usize = 32 << 10;
 
-/// Most random bytes in one call.
+/// The most bytes of one call to `wasi:random`.
 const MAX_RANDOM: u64 = 64 << 10;
 
-/// What an instance said about a request, or how it failed; and what it asked on the way, in both cases.
+/// An instance's answer about a request, or how it failed, and what it read before that.
 pub(crate) struct Reply {
     pub(crate) result: Result<Result<Grant, Refusal>, PluginError>,
-    pub(crate) asked: Vec<Asked>,
-    /// How many requests to other servers were out of its grants.
+    pub(crate) reads: Vec<AttributeRead>,
+    /// How many requests to other servers were denied, because no grant covers them.
     pub(crate) denied: u32,
 }
 
 impl Reply {
-    /// No answer, and not one question.
+    /// The reply of an instance that could not be called.
     pub(crate) const fn failure(error: PluginError) -> Self {
         Self {
             result: Err(error),
-            asked: Vec::new(),
+            reads: Vec::new(),
             denied: 0,
         }
     }
 }
 
-/// A plugin in its sandbox.
+/// An instance of a plugin in its sandbox.
 pub(crate) struct Instance {
-    store: Store<State>,
+    store: Store<HostState>,
     plugin: Plugin,
 }
 
 impl Instance {
-    /// A fresh instance, not configured yet. Its deadline starts to run.
+    /// Starts an instance, which is not configured yet. Its deadline starts now.
     pub(crate) async fn start(
         runtime: &Runtime,
-        plugin: &PluginPre<State>,
-        surroundings: &Surroundings,
+        plugin: &PluginPre<HostState>,
+        config: &InstanceConfig,
     ) -> Result<Self, PluginError> {
-        let clock = Clock::start(surroundings.limits.deadline);
-        let turn = Turn::start(&runtime.turns, clock.deadline());
+        let clock = Clock::start(config.limits.deadline);
+        let permit = ComputePermit::start(&runtime.scheduler, clock.deadline());
         let mut store = Store::new(
             &runtime.wasmtime,
-            State::new(surroundings, clock, turn, Arc::clone(&runtime.memory)),
+            HostState::new(config, clock, permit, Arc::clone(&runtime.memory)),
         );
-        store.limiter(|state| &mut state.ceiling);
+        store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(MAX_HANDED_OVER);
         store.set_max_component_handles(MAX_HANDLES);
         clock.watch(&mut store);
@@ -90,14 +92,14 @@ impl Instance {
         }
     }
 
-    /// Hands the settings over. The inner error is the plugin's own word on them.
+    /// Passes the settings to the plugin. The inner error is the plugin's message about them.
     pub(crate) async fn configure(&mut self, settings: &str) -> Result<Result<(), String>, PluginError> {
         let exports = self.plugin.portcullis_auth_authenticator();
         let answer = exports.call_configure(&mut self.store, settings).await;
         answer.map_err(|error| stopped(&self.store, error))
     }
 
-    /// Asks who sent a request.
+    /// Authenticates a request.
     pub(crate) async fn authenticate(mut self, request: Arc<AuthRequest>) -> Reply {
         self.store.data_mut().request = Some(request);
         let exports = self.plugin.portcullis_auth_authenticator();
@@ -107,53 +109,56 @@ impl Instance {
         let state = self.store.data_mut();
         Reply {
             result,
-            asked: std::mem::take(&mut state.asked),
+            reads: std::mem::take(&mut state.reads),
             denied: state.outbound.denied(),
         }
     }
 
-    /// Asks a component that was given nothing for the schema of its settings.
-    pub(crate) async fn settings_schema(runtime: &Runtime, plugin: &PluginPre<State>) -> Result<String, PluginError> {
-        let mut instance = Self::start(runtime, plugin, &Surroundings::nothing()).await?;
+    /// Calls a plugin for the schema of its settings, in an instance without grants.
+    pub(crate) async fn settings_schema(
+        runtime: &Runtime,
+        plugin: &PluginPre<HostState>,
+    ) -> Result<String, PluginError> {
+        let mut instance = Self::start(runtime, plugin, &InstanceConfig::for_schema()).await?;
         let exports = instance.plugin.portcullis_auth_authenticator();
         let schema = exports.call_settings_schema(&mut instance.store).await;
         schema.map_err(|error| stopped(&instance.store, error))
     }
 }
 
-/// What ended a call. Without this, a plugin that got no memory would only be said to have aborted.
-fn stopped(store: &Store<State>, error: wasmtime::Error) -> PluginError {
+/// Why a call ended. A plugin that gets no memory usually aborts, so that the trap alone would hide the cause.
+fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> PluginError {
     match PluginError::trap(error) {
-        PluginError::Trap(_) if store.data().ceiling.hit_budget() => PluginError::Memory,
-        PluginError::Trap(why) if store.data().ceiling.hit_memory() => {
+        PluginError::Trap(_) if store.data().limiter.hit_budget() => PluginError::Memory,
+        PluginError::Trap(why) if store.data().limiter.hit_memory() => {
             PluginError::Trap(format!("{why}; before, it was refused more memory (limits.memory)"))
         }
         error => error,
     }
 }
 
-impl State {
-    fn new(surroundings: &Surroundings, clock: Clock, turn: Turn, memory: Arc<Budget>) -> Self {
-        let log = LogLines::new(Arc::clone(&surroundings.authenticator));
+impl HostState {
+    fn new(config: &InstanceConfig, clock: Clock, permit: ComputePermit, memory: Arc<Budget>) -> Self {
+        let log = LogLines::new(Arc::clone(&config.authenticator));
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_FIELDS);
         Self {
-            ceiling: Ceiling::new(surroundings.limits.memory, Share::of(memory)),
+            limiter: MemoryLimiter::new(config.limits.memory, Share::of(memory)),
             table,
             wasi: wasi(&log),
             http,
-            outbound: CallEgress::new(surroundings.egress.clone(), log.clone()),
+            outbound: CallEgress::new(config.egress.clone(), log.clone()),
             clock,
-            turn,
+            permit,
             log,
-            grants: Arc::clone(&surroundings.grants),
-            cache: surroundings.cache.clone(),
-            negotiator: surroundings.negotiator.clone(),
+            grants: Arc::clone(&config.grants),
+            cache: config.cache.clone(),
+            negotiator: config.negotiator.clone(),
             tokens_left: MAX_TOKENS,
             request: None,
-            asked: Vec::new(),
+            reads: Vec::new(),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `wasi:io` as Wasmtime has it, with one difference: no wait goes past the call's deadline. So a call ends by itself,
-//! and its future never has to be dropped while the plugin runs.
+//! Wasmtime's `wasi:io`, except that every wait ends at the call's deadline. A call therefore ends by itself, and its
+//! future never has to be dropped while the plugin runs.
 
 use wasmtime::component::HasData;
 use wasmtime::component::Linker;
@@ -14,21 +14,21 @@ use wasmtime_wasi::p2::bindings::io::error;
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi::p2::bindings::io::streams;
 
-use super::State;
+use super::HostState;
 use super::clock::Clock;
-use super::turn::Turn;
+use super::scheduler::ComputePermit;
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    error::add_to_linker::<State, Table>(linker, |state| &mut state.table)?;
-    poll::add_to_linker::<State, Waits>(linker, waiting)?;
-    streams::add_to_linker::<State, Waits>(linker, waiting)
+pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    error::add_to_linker::<HostState, Table>(linker, |state| &mut state.table)?;
+    poll::add_to_linker::<HostState, Waits>(linker, waiting)?;
+    streams::add_to_linker::<HostState, Waits>(linker, waiting)
 }
 
-fn waiting(state: &mut State) -> Waiting<'_> {
+fn waiting(state: &mut HostState) -> Waiting<'_> {
     Waiting {
         table: &mut state.table,
         clock: state.clock,
-        turn: &state.turn,
+        permit: &state.permit,
     }
 }
 
@@ -47,14 +47,14 @@ impl HasData for Waits {
 struct Waiting<'a> {
     table: &'a mut ResourceTable,
     clock: Clock,
-    turn: &'a Turn,
+    permit: &'a ComputePermit,
 }
 
-/// Waits for something, without a turn on the processors and not past the deadline.
-async fn wait<T>(clock: Clock, turn: &Turn, something: impl Future<Output = T>) -> wasmtime::Result<T> {
-    turn.rest();
+/// Waits for a future until the deadline, and lets other calls compute in the meantime.
+async fn wait<T>(clock: Clock, permit: &ComputePermit, something: impl Future<Output = T>) -> wasmtime::Result<T> {
+    permit.pause();
     let result = clock.wait(something).await;
-    turn.resume().await;
+    permit.resume().await;
     result
 }
 
@@ -64,17 +64,17 @@ type Output = Resource<DynOutputStream>;
 
 impl poll::Host for Waiting<'_> {
     async fn poll(&mut self, pollables: Vec<Pollable>) -> wasmtime::Result<Vec<u32>> {
-        wait(self.clock, self.turn, poll::Host::poll(self.table, pollables)).await?
+        wait(self.clock, self.permit, poll::Host::poll(self.table, pollables)).await?
     }
 }
 
 impl poll::HostPollable for Waiting<'_> {
     async fn block(&mut self, pollable: Pollable) -> wasmtime::Result<()> {
-        wait(self.clock, self.turn, poll::HostPollable::block(self.table, pollable)).await?
+        wait(self.clock, self.permit, poll::HostPollable::block(self.table, pollable)).await?
     }
 
     async fn ready(&mut self, pollable: Pollable) -> wasmtime::Result<bool> {
-        wait(self.clock, self.turn, poll::HostPollable::ready(self.table, pollable)).await?
+        wait(self.clock, self.permit, poll::HostPollable::ready(self.table, pollable)).await?
     }
 
     fn drop(&mut self, pollable: Pollable) -> wasmtime::Result<()> {
@@ -92,7 +92,7 @@ impl streams::HostInputStream for Waiting<'_> {
     async fn drop(&mut self, stream: Input) -> wasmtime::Result<()> {
         wait(
             self.clock,
-            self.turn,
+            self.permit,
             streams::HostInputStream::drop(self.table, stream),
         )
         .await?
@@ -103,7 +103,7 @@ impl streams::HostInputStream for Waiting<'_> {
     }
 
     async fn blocking_read(&mut self, stream: Input, len: u64) -> StreamResult<Vec<u8>> {
-        wait(self.clock, self.turn, self.table.blocking_read(stream, len))
+        wait(self.clock, self.permit, self.table.blocking_read(stream, len))
             .await
             .map_err(StreamError::Trap)?
     }
@@ -113,7 +113,7 @@ impl streams::HostInputStream for Waiting<'_> {
     }
 
     async fn blocking_skip(&mut self, stream: Input, len: u64) -> StreamResult<u64> {
-        wait(self.clock, self.turn, self.table.blocking_skip(stream, len))
+        wait(self.clock, self.permit, self.table.blocking_skip(stream, len))
             .await
             .map_err(StreamError::Trap)?
     }
@@ -127,7 +127,7 @@ impl streams::HostOutputStream for Waiting<'_> {
     async fn drop(&mut self, stream: Output) -> wasmtime::Result<()> {
         wait(
             self.clock,
-            self.turn,
+            self.permit,
             streams::HostOutputStream::drop(self.table, stream),
         )
         .await?
@@ -148,7 +148,7 @@ impl streams::HostOutputStream for Waiting<'_> {
     async fn blocking_write_and_flush(&mut self, stream: Output, bytes: Vec<u8>) -> StreamResult<()> {
         wait(
             self.clock,
-            self.turn,
+            self.permit,
             self.table.blocking_write_and_flush(stream, bytes),
         )
         .await
@@ -158,7 +158,7 @@ impl streams::HostOutputStream for Waiting<'_> {
     async fn blocking_write_zeroes_and_flush(&mut self, stream: Output, len: u64) -> StreamResult<()> {
         wait(
             self.clock,
-            self.turn,
+            self.permit,
             self.table.blocking_write_zeroes_and_flush(stream, len),
         )
         .await
@@ -174,7 +174,7 @@ impl streams::HostOutputStream for Waiting<'_> {
     }
 
     async fn blocking_flush(&mut self, stream: Output) -> StreamResult<()> {
-        wait(self.clock, self.turn, self.table.blocking_flush(stream))
+        wait(self.clock, self.permit, self.table.blocking_flush(stream))
             .await
             .map_err(StreamError::Trap)?
     }
@@ -184,7 +184,7 @@ impl streams::HostOutputStream for Waiting<'_> {
     }
 
     async fn blocking_splice(&mut self, dest: Output, src: Input, len: u64) -> StreamResult<u64> {
-        wait(self.clock, self.turn, self.table.blocking_splice(dest, src, len))
+        wait(self.clock, self.permit, self.table.blocking_splice(dest, src, len))
             .await
             .map_err(StreamError::Trap)?
     }

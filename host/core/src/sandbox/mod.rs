@@ -1,9 +1,8 @@
-//! One plugin instance and all that it can reach: a request it may ask about, a cache, signatures, an acceptor of tokens,
-//! a clock, and other servers within its grants. Everything here is bounded, and all of it goes when the call ends.
+//! The sandbox of one call: a plugin instance and the host functions for the request, the cache, signatures, Negotiate
+//! tokens, clocks, logging and HTTP requests. Everything is bounded, and the instance is dropped when the call ends.
 
 mod budget;
 mod cache;
-mod ceiling;
 mod clock;
 mod config;
 mod crypto;
@@ -11,10 +10,11 @@ pub(crate) mod error;
 mod instance;
 mod io;
 mod logging;
+mod memory_limiter;
 mod negotiate;
 mod request;
+mod scheduler;
 mod stdio;
-mod turn;
 
 use std::sync::Arc;
 
@@ -31,11 +31,11 @@ use wasmtime_wasi::clocks::WasiClocksView;
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi_http::WasiHttpCtx;
 
-use self::ceiling::Ceiling;
 use self::clock::Clock;
-use self::turn::Turn;
+use self::memory_limiter::MemoryLimiter;
+use self::scheduler::ComputePermit;
 use crate::contract;
-use crate::decision::Asked;
+use crate::decision::AttributeRead;
 use crate::egress::CallEgress;
 use crate::grants::Grants;
 use crate::negotiate::Negotiator;
@@ -44,33 +44,33 @@ use crate::request::AuthRequest;
 
 pub(crate) use self::budget::Budget;
 pub(crate) use self::cache::Cache;
+pub(crate) use self::config::InstanceConfig;
 pub(crate) use self::config::Runtime;
-pub(crate) use self::config::Surroundings;
 pub use self::error::PluginError;
 pub(crate) use self::error::bounded;
 pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
-pub(crate) use self::turn::Turns;
+pub(crate) use self::scheduler::FairScheduler;
 
-/// What one instance can reach.
-pub(crate) struct State {
-    ceiling: Ceiling,
+/// The host's state for one instance: everything that its host functions use.
+pub(crate) struct HostState {
+    limiter: MemoryLimiter,
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: CallEgress,
     clock: Clock,
-    turn: Turn,
+    permit: ComputePermit,
     log: LogLines,
     grants: Arc<Grants>,
     cache: Option<Arc<Cache>>,
     negotiator: Option<Arc<dyn Negotiator>>,
     tokens_left: usize,
     request: Option<Arc<AuthRequest>>,
-    asked: Vec<Asked>,
+    reads: Vec<AttributeRead>,
 }
 
-impl WasiView for State {
+impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
             ctx: &mut self.wasi,
@@ -79,8 +79,9 @@ impl WasiView for State {
     }
 }
 
-/// What every plugin is given. No interface for files or sockets is in it, so a component that needs one doesn't load.
-pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+/// The host functions for plugins. There are none for files or sockets, so that a component that imports those doesn't
+/// load.
+pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostState>> {
     use wasmtime_wasi::p2::bindings::cli;
     use wasmtime_wasi::p2::bindings::clocks;
     use wasmtime_wasi::p2::bindings::random;
@@ -88,37 +89,37 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
 
     let mut linker = Linker::new(engine);
     let l = &mut linker;
-    contract::portcullis::auth::types::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
-    contract::portcullis::auth::crypto::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
-    contract::portcullis::auth::cache::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
-    contract::portcullis::auth::negotiate::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
-    contract::wasi::logging::logging::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    contract::portcullis::auth::types::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
+    contract::portcullis::auth::crypto::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
+    contract::portcullis::auth::cache::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
+    contract::portcullis::auth::negotiate::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
+    contract::wasi::logging::logging::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     io::add_to_linker(l)?;
-    clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+    clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
     random::random::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
     random::insecure::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
     random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
-    cli::environment::add_to_linker::<_, WasiCli>(l, State::cli)?;
-    cli::exit::add_to_linker::<_, WasiCli>(l, State::cli)?;
-    cli::stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
-    cli::stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
-    cli::stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
-    cli::terminal_input::add_to_linker::<_, WasiCli>(l, State::cli)?;
-    cli::terminal_output::add_to_linker::<_, WasiCli>(l, State::cli)?;
-    cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
-    cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
-    cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::environment::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
+    cli::exit::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
+    cli::stdin::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
+    cli::stdout::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
+    cli::stderr::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
+    cli::terminal_input::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
+    cli::terminal_output::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
+    cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
+    cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
+    cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
     http::types::add_to_linker::<_, wasmtime_wasi_http::WasiHttp>(
         l,
         &http::types::LinkOptions::default(),
-        State::http,
+        HostState::http,
     )?;
-    http::outgoing_handler::add_to_linker::<_, wasmtime_wasi_http::WasiHttp>(l, State::http)?;
+    http::outgoing_handler::add_to_linker::<_, wasmtime_wasi_http::WasiHttp>(l, HostState::http)?;
     Ok(linker)
 }
 
-impl State {
+impl HostState {
     fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
         wasmtime_wasi_http::WasiHttpCtxView {
             hooks: &mut self.outbound,

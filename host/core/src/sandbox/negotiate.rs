@@ -1,25 +1,25 @@
-//! The question who made a token. It is passed on to the one acceptor that the operator granted; the audit line shows that
-//! it was asked and how it ended, and never the token.
+//! The host function for Negotiate tokens. A token is passed to the acceptor that the operator granted; the audit log
+//! shows the result but not the token.
 
-use super::State;
+use super::HostState;
 use crate::contract::portcullis::auth::negotiate;
 use crate::contract::portcullis::auth::negotiate::Accepted;
 use crate::contract::portcullis::auth::negotiate::Failure;
 use crate::contract::wasi::logging::logging::Level;
-use crate::decision::Answer;
-use crate::decision::Question;
+use crate::decision::Attribute;
+use crate::decision::AttributeValue;
 use crate::negotiate::MAX_NEGOTIATE_TOKEN;
 use crate::negotiate::NegotiateError;
 use crate::negotiate::NegotiateToken;
 use crate::negotiate::Negotiated;
 
-/// Most tokens in one call: an authenticator can mean one, and each costs a cryptographic check elsewhere.
+/// The most tokens of one call. An authenticator needs one, and each costs the acceptor a cryptographic check.
 pub(super) const MAX_TOKENS: usize = 4;
 
-/// Longest name of an acceptor that is remembered.
+/// The longest name of an acceptor that is remembered, in bytes.
 const MAX_NAME: usize = 64;
 
-impl negotiate::Host for State {
+impl negotiate::Host for HostState {
     async fn accept(&mut self, acceptor: String, token: Vec<u8>) -> wasmtime::Result<Result<Accepted, Failure>> {
         let granted = self.grants.negotiate.as_ref() == Some(&acceptor);
         let result = if granted {
@@ -32,15 +32,15 @@ impl negotiate::Host for State {
             .unwrap_or_default();
         let outcome = word(&result).as_bytes().to_vec();
         self.remember(
-            Question::Negotiate(name.to_owned()),
+            Attribute::Negotiate(name.to_owned()),
             granted,
-            Answer::new(vec![outcome]),
+            AttributeValue::new(vec![outcome]),
         )?;
         Ok(result)
     }
 }
 
-/// How it ended, in a word for the audit line.
+/// The result in a word for the audit log.
 const fn word(result: &Result<Accepted, Failure>) -> &'static str {
     match result {
         Ok(_) => "accepted",
@@ -51,11 +51,11 @@ const fn word(result: &Result<Accepted, Failure>) -> &'static str {
     }
 }
 
-impl State {
+impl HostState {
     async fn negotiate(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Result<Accepted, Failure>> {
         let Some(negotiator) = self.negotiator.clone() else {
             return Ok(self.note(
-                "the acceptor that grants.negotiate names isn't there",
+                "the acceptor that grants.negotiate names doesn't exist",
                 Failure::Unavailable,
             ));
         };
@@ -74,9 +74,9 @@ impl State {
                 .and_then(|request| request.channel_binding.clone()),
             deadline: self.clock.deadline(),
         };
-        self.turn.rest();
-        let answer = self.clock.wait(negotiator.accept(token)).await;
-        self.turn.resume().await;
+        self.permit.pause();
+        let certificates = self.clock.wait(negotiator.accept(token)).await;
+        self.permit.resume().await;
         Ok(match answer? {
             Ok(Negotiated {
                 principal,
@@ -100,9 +100,9 @@ impl State {
         })
     }
 
-    /// Tells the operator why; the plugin hears a word.
+    /// Logs the reason for the operator and returns the failure for the plugin.
     fn note(&self, why: &str, failure: Failure) -> Result<Accepted, Failure> {
-        // The text may quote what a client sent: nothing but visible ASCII goes on as it is.
+        // The text may quote the client, so everything but visible ASCII is replaced.
         let mut why: String = why.chars().map(visible).collect();
         why.truncate(MAX_REASON);
         let level = match failure {
@@ -118,5 +118,5 @@ const fn visible(c: char) -> char {
     if matches!(c, ' '..='~') { c } else { '?' }
 }
 
-/// In bytes.
+/// The longest reason that is logged, in bytes.
 const MAX_REASON: usize = 512;

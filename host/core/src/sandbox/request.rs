@@ -1,61 +1,63 @@
-//! The questions of a plugin about its request, answered within its grants. Each is remembered with its answer.
+//! The host functions that read the request, within the plugin's grants. Each attribute that is read is remembered with
+//! its value.
 
 use http::HeaderName;
 use wasmtime::component::Resource;
 
-use super::State;
+use super::HostState;
 use super::clock::Stop;
 use crate::contract::RequestHandle;
 use crate::contract::portcullis::auth::types;
-use crate::decision::Answer;
-use crate::decision::Asked;
-use crate::decision::Question;
+use crate::decision::Attribute;
+use crate::decision::AttributeRead;
+use crate::decision::AttributeValue;
 use crate::request::AuthRequest;
 
-/// More questions than an authenticator can mean; each one that is remembered costs the host memory.
-const MAX_QUESTIONS: usize = 256;
+/// The most attributes that a call may read. Each one is remembered, which takes memory of the host.
+const MAX_READS: usize = 256;
 
-/// Longest name of a header or cookie that is looked for. Whatever is longer is absent, and not remembered.
+/// The longest name of a header or cookie that is looked up, in bytes. Longer names appear absent and are not
+/// remembered.
 const MAX_NAME: usize = 256;
 
 type Handle = Resource<RequestHandle>;
 
-impl types::Host for State {}
+impl types::Host for HostState {}
 
-impl types::HostRequest for State {
+impl types::HostRequest for HostState {
     fn method(&mut self, _: Handle) -> wasmtime::Result<String> {
-        self.text(Question::Method, |request| Some(request.method.as_str().to_owned()))
+        self.text(Attribute::Method, |request| Some(request.method.as_str().to_owned()))
             .map(Option::unwrap_or_default)
     }
 
     fn scheme(&mut self, _: Handle) -> wasmtime::Result<String> {
-        self.text(Question::Scheme, |request| Some(request.scheme.as_str().to_owned()))
+        self.text(Attribute::Scheme, |request| Some(request.scheme.as_str().to_owned()))
             .map(Option::unwrap_or_default)
     }
 
     fn authority(&mut self, _: Handle) -> wasmtime::Result<Option<String>> {
-        self.text(Question::Authority, |request| request.authority.clone())
+        self.text(Attribute::Authority, |request| request.authority.clone())
     }
 
     fn path(&mut self, _: Handle) -> wasmtime::Result<String> {
-        self.text(Question::Path, |request| Some(request.path.clone()))
+        self.text(Attribute::Path, |request| Some(request.path.clone()))
             .map(Option::unwrap_or_default)
     }
 
     fn query(&mut self, _: Handle) -> wasmtime::Result<Option<String>> {
         let grants = std::sync::Arc::clone(&self.grants);
-        self.text(Question::Query, |request| {
+        self.text(Attribute::Query, |request| {
             grants.visible_query(request.query.as_deref()?)
         })
     }
 
     fn header(&mut self, _: Handle, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
-        // A name that no header can have is absent, like any other that wasn't sent.
+        // An invalid header name appears absent.
         let Some(name) = bounded(name).and_then(|name| HeaderName::try_from(name).ok()) else {
             return Ok(Vec::new());
         };
         let granted = self.grants.header(&name);
-        self.answer(Question::Header(name.as_str().to_owned()), granted, |request| {
+        self.read(Attribute::Header(name.as_str().to_owned()), granted, |request| {
             request
                 .headers
                 .get_all(&name)
@@ -70,23 +72,23 @@ impl types::HostRequest for State {
             return Ok(Vec::new());
         };
         let granted = self.grants.cookie(&name);
-        self.answer(Question::Cookie(name.clone()), granted, |request| {
+        self.read(Attribute::Cookie(name.clone()), granted, |request| {
             request.cookies(&name).map(<[u8]>::to_vec).collect()
         })
     }
 
     fn client_address(&mut self, _: Handle) -> wasmtime::Result<Option<String>> {
-        self.text(Question::ClientAddress, |request| {
+        self.text(Attribute::ClientAddress, |request| {
             request.client_address.map(|address| address.to_string())
         })
     }
 
     fn client_certificate(&mut self, _: Handle) -> wasmtime::Result<Option<Vec<u8>>> {
         let granted = self.grants.client_certificate;
-        let answer = self.answer(Question::ClientCertificate, granted, |request| {
+        let certificates = self.read(Attribute::ClientCertificate, granted, |request| {
             request.client_certificate.iter().map(|der| der.to_vec()).collect()
         });
-        Ok(answer?.pop())
+        Ok(certificates?.pop())
     }
 
     fn drop(&mut self, _: Handle) -> wasmtime::Result<()> {
@@ -98,21 +100,21 @@ fn bounded(name: String) -> Option<String> {
     (name.len() <= MAX_NAME).then_some(name)
 }
 
-impl State {
+impl HostState {
     fn text(
         &mut self,
-        question: Question,
-        answer: impl FnOnce(&AuthRequest) -> Option<String>,
+        attribute: Attribute,
+        value: impl FnOnce(&AuthRequest) -> Option<String>,
     ) -> wasmtime::Result<Option<String>> {
-        let values = self.answer(question, true, |request| {
-            answer(request).map(String::into_bytes).into_iter().collect()
+        let values = self.read(attribute, true, |request| {
+            value(request).map(String::into_bytes).into_iter().collect()
         });
         Ok(values?.pop().and_then(|value| String::from_utf8(value).ok()))
     }
 
-    fn answer(
+    fn read(
         &mut self,
-        question: Question,
+        attribute: Attribute,
         granted: bool,
         values: impl FnOnce(&AuthRequest) -> Vec<Vec<u8>>,
     ) -> wasmtime::Result<Vec<Vec<u8>>> {
@@ -120,17 +122,22 @@ impl State {
             Some(request) if granted => values(request),
             _ => Vec::new(),
         };
-        self.remember(question, granted, Answer::new(values.clone()))?;
+        self.remember(attribute, granted, AttributeValue::new(values.clone()))?;
         Ok(values)
     }
 
-    /// Notes a question with its answer, if it is the first of its kind.
-    pub(super) fn remember(&mut self, question: Question, granted: bool, answer: Answer) -> wasmtime::Result<()> {
-        if !self.asked.iter().any(|asked| asked.question == question) {
-            if self.asked.len() == MAX_QUESTIONS {
-                return Err(Stop::Questions.into());
+    /// Remembers an attribute with its value, unless it was read before.
+    pub(super) fn remember(
+        &mut self,
+        attribute: Attribute,
+        granted: bool,
+        value: AttributeValue,
+    ) -> wasmtime::Result<()> {
+        if !self.reads.iter().any(|read| read.attribute == attribute) {
+            if self.reads.len() == MAX_READS {
+                return Err(Stop::TooManyReads.into());
             }
-            self.asked.push(Asked::new(question, granted, answer));
+            self.reads.push(AttributeRead::new(attribute, granted, value));
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! A plugin's stdout and stderr, turned into lines of the operator's log. Nothing of the process's own is inherited.
+//! A plugin's stdout and stderr, whose lines are written to the operator's log. The plugin doesn't inherit the streams
+//! of the process.
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -12,9 +13,10 @@ use wasmtime_wasi::p2::StreamResult;
 use crate::contract::wasi::logging::logging::Level;
 use crate::plugin_log::LogLines;
 
+/// The longest line, in bytes. The rest is dropped.
 const MAX_PENDING: usize = 4 * 1024;
 
-/// Where a stream's lines go.
+/// A stream, whose lines are logged with this level and name.
 #[derive(Clone, Debug)]
 pub(super) struct Lines {
     log: LogLines,
@@ -65,7 +67,7 @@ impl StdoutStream for Lines {
     }
 }
 
-/// The start of a line that hasn't ended. It is written when the stream goes.
+/// The start of a line that has not ended yet. It is logged when the stream is dropped.
 struct Pending {
     lines: Lines,
     bytes: Vec<u8>,

@@ -1,11 +1,16 @@
-//! The session cookie's name and attributes. Where TLS allows it has the `__Host-` prefix, so that no neighbour under
-//! the same domain can set it (RFC 6265bis, section 4.1.3.2).
+//! The session cookie: its name and attributes, and how it is read from a request. Over TLS its name has the prefix
+//! `__Host-`, so that other hosts of the same domain can't set it (RFC 6265bis, section 4.1.3.2).
 
 use std::time::Duration;
 
+use cookie::Cookie;
+use cookie::CookieBuilder;
+use cookie::SameSite;
+use http::HeaderMap;
 use http::HeaderValue;
+use http::header;
 
-/// How the session cookie is set.
+/// The name and attributes of the session cookie.
 #[derive(Clone, Debug)]
 pub struct Options {
     name: String,
@@ -14,10 +19,11 @@ pub struct Options {
 }
 
 impl Options {
-    /// A cookie of this name. `secure` says whether clients reach the gateway over TLS: then the cookie gets the
-    /// prefix `__Host-` and goes over TLS only. `max_age` bounds every session, whatever a plugin allows.
+    /// A cookie of this name. Set `secure` if clients use TLS: the name then gets the prefix `__Host-`, and browsers
+    /// send the cookie over TLS only. `max_age` is the longest lifetime of a session, even if a plugin allows a longer
+    /// one.
     ///
-    /// None when the name isn't made of letters, digits, `-` and `_`.
+    /// Returns `None` if the name is empty or has characters other than ASCII letters, digits, `-` and `_`.
     pub fn new(name: &str, secure: bool, max_age: Duration) -> Option<Self> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if name.is_empty() || !name.chars().all(allowed) {
@@ -43,19 +49,88 @@ impl Options {
         self.max_age
     }
 
-    pub(super) fn set(&self, value: &str, seconds: u128) -> Option<HeaderValue> {
+    /// The value of the session cookie in a request's headers. Returns `None` if there is no such cookie, or several.
+    pub(super) fn read(&self, headers: &HeaderMap) -> Option<String> {
+        let fields = headers.get_all(header::COOKIE).iter();
+        // Each pair is decoded separately, because another cookie may have a value that is not UTF-8.
+        let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+        let mut own = pairs
+            .filter_map(|pair| Cookie::parse(String::from_utf8_lossy(pair)).ok())
+            .filter(|cookie| cookie.name() == self.name);
+        match (own.next(), own.next()) {
+            (Some(cookie), None) => Some(cookie.value().to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The `Set-Cookie` value for a session of this lifetime. The seal says when the session is over; the browser,
+    /// which knows whole seconds only, may keep the cookie to the end of the last one.
+    pub(super) fn set(&self, value: &str, lifetime: Duration) -> Option<HeaderValue> {
+        let seconds = i64::try_from(lifetime.as_millis().div_ceil(1000)).ok()?;
         HeaderValue::try_from(self.written(value, seconds)).ok()
     }
 
+    /// The `Set-Cookie` value that ends a session.
     pub(super) fn clear(&self) -> HeaderValue {
         HeaderValue::try_from(self.written("", 0)).unwrap_or(HeaderValue::from_static(""))
     }
 
-    fn written(&self, value: &str, seconds: u128) -> String {
-        let secure = if self.secure { "; Secure" } else { "" };
-        format!(
-            "{}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax{secure}",
-            self.name
-        )
+    fn written(&self, value: &str, seconds: i64) -> String {
+        CookieBuilder::new(self.name.as_str(), value)
+            .max_age(cookie::time::Duration::seconds(seconds))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.secure)
+            .build()
+            .to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_session_cookie_is_for_the_browser_and_this_host_only() {
+        for (secure, expected) in [
+            (false, "sid=v; HttpOnly; SameSite=Lax; Path=/; Max-Age=60"),
+            (true, "__Host-sid=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60"),
+        ] {
+            let options = Options::new("sid", secure, HOUR).unwrap();
+            let set = options.set("v", Duration::from_millis(59_001)).unwrap();
+            assert_eq!(set, expected);
+            let cleared = expected.replace("=v", "=").replace("=60", "=0");
+            assert_eq!(options.clear(), cleared);
+        }
+    }
+
+    #[test]
+    fn one_session_cookie_is_read_and_of_several_none() {
+        let options = Options::new("sid", false, HOUR).unwrap();
+        for (fields, expected) in [
+            (&[&b"sid=v"[..]][..], Some("v")),
+            (&[b"a=1; sid=v; b=2"], Some("v")),
+            (&[b"a=1", b"sid=v"], Some("v")),
+            (&[b"a=\xff\xfe; sid=v"], Some("v")),
+            (&[b"sid=v=w"], Some("v=w")),
+            (&[b"sid=%76"], Some("%76")),
+            (&[b"sid=\"v\""], Some("\"v\"")),
+            (&[b"sid="], Some("")),
+            (&[b"sid=v; sid=v"], None),
+            (&[b"sid=v", b"sid=w"], None),
+            (&[b"sid=v; sid=\xff"], None),
+            (&[b"sid=v; sid =w"], None),
+            (&[b"SID=v; xsid=v; sidx=v; sid"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(header::COOKIE, HeaderValue::from_bytes(field).unwrap());
+            }
+            assert_eq!(options.read(&headers).as_deref(), expected, "{fields:?}");
+        }
     }
 }

@@ -1,51 +1,53 @@
-//! Keys that seal cookies: AES-256-GCM, a random nonce each, bound to the cookie's name. The first key of a ring seals
-//! and every key opens, so a secret can be replaced without logging anybody out.
+//! The keys of session cookies. A cookie is sealed by AES-256-GCM with a random nonce and bound to its name; the first
+//! key of a ring seals and all keys open, so that a key can be replaced while its sessions stay valid.
 
 use std::fmt;
 
-use aws_lc_rs::aead::AES_256_GCM;
-use aws_lc_rs::aead::Aad;
-use aws_lc_rs::aead::NONCE_LEN;
-use aws_lc_rs::aead::Nonce;
-use aws_lc_rs::aead::RandomizedNonceKey;
+use aes_gcm::Aes256Gcm;
+use aes_gcm::KeyInit;
+use aes_gcm::Nonce;
+use aes_gcm::aead::Aead;
+use aes_gcm::aead::Payload;
 use aws_lc_rs::digest;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
 const KEY: usize = 32;
 const ID: usize = 4;
+const NONCE: usize = 12;
 
-/// Changes with the format, so that a cookie of another one is not even tried.
+/// The version of the format. A cookie of another version is not opened.
 const VERSION: u8 = 2;
 
-/// Longest text that is decoded; no cookie of ours is longer.
+/// The longest text that is decoded, in bytes. The gateway's own cookies are shorter.
 const MAX_TEXT: usize = 8 * 1024;
 
-/// 32 random bytes, written as 64 hexadecimal digits.
+/// A key of 32 random bytes, written as 64 hexadecimal digits. Its memory is overwritten when it is dropped.
 #[derive(Clone)]
-pub struct Key([u8; KEY]);
+pub struct Key(Zeroizing<[u8; KEY]>);
 
 impl Key {
-    /// A fresh key from the system's random source.
+    /// Generates a key from the system's random source.
     ///
     /// # Errors
     ///
-    /// When the system has no randomness to give.
+    /// Returns an error if the system's random source fails.
     pub fn generate() -> Result<Self, KeyError> {
-        let mut key = [0; KEY];
-        rand::fill(&mut key).map_err(|_| KeyError("the system's random source failed"))?;
+        let mut key = Zeroizing::new([0; KEY]);
+        rand::fill(key.as_mut_slice()).map_err(|_| KeyError("the system's random source failed"))?;
         Ok(Self(key))
     }
 
-    /// Reads a key.
+    /// Parses a key.
     ///
     /// # Errors
     ///
-    /// When it isn't 64 hexadecimal digits, or all of its bytes are the same.
+    /// Returns an error if the text is not 64 hexadecimal digits, or if all bytes of the key are the same.
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
-        let mut key = [0; KEY];
-        hex::decode_to_slice(text.trim(), &mut key).map_err(|_| {
+        let mut key = Zeroizing::new([0; KEY]);
+        hex::decode_to_slice(text.trim(), key.as_mut_slice()).map_err(|_| {
             KeyError("expected 32 random bytes as 64 hexadecimal digits: `portcullis keygen` makes them")
         })?;
         if key.iter().all(|byte| Some(byte) == key.first()) {
@@ -56,9 +58,9 @@ impl Key {
         Ok(Self(key))
     }
 
-    /// The key as 64 hexadecimal digits: a secret.
+    /// The key as 64 hexadecimal digits. Treat the text as a secret.
     pub fn to_hex(&self) -> String {
-        hex::encode(self.0)
+        hex::encode(*self.0)
     }
 }
 
@@ -68,7 +70,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Why there is no [`Key`].
+/// Why there is no [`Key`] or [`KeyRing`]. The text doesn't repeat the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeyError(&'static str);
 
@@ -80,12 +82,12 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {}
 
-/// Keys in use: the first seals, all open.
+/// The keys in use. The first one seals; all of them open.
 pub struct KeyRing(Vec<RingKey>);
 
 struct RingKey {
     id: [u8; ID],
-    key: RandomizedNonceKey,
+    cipher: Aes256Gcm,
 }
 
 impl KeyRing {
@@ -93,17 +95,18 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// Returns an error if there are no keys.
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<Self, KeyError> {
         let keys = keys.into_iter().map(|Key(key)| {
-            let sum = digest::digest(&digest::SHA256, &[b"portcullis key id".as_slice(), &key].concat());
+            let named = Zeroizing::new([b"portcullis key id".as_slice(), key.as_slice()].concat());
+            let sum = digest::digest(&digest::SHA256, &named);
             let id = sum
                 .as_ref()
                 .first_chunk()
                 .copied()
                 .ok_or(KeyError("the key has no id"))?;
-            let key = RandomizedNonceKey::new(&AES_256_GCM, &key).map_err(|_| KeyError("the key can't be used"))?;
-            Ok(RingKey { id, key })
+            let cipher = Aes256Gcm::new_from_slice(key.as_slice()).map_err(|_| KeyError("the key can't be used"))?;
+            Ok(RingKey { id, cipher })
         });
         let keys: Vec<_> = keys.collect::<Result<_, KeyError>>()?;
         if keys.is_empty() {
@@ -114,16 +117,21 @@ impl KeyRing {
     }
 
     /// Seals bytes for a cookie of this name.
-    pub(super) fn seal(&self, cookie: &str, bytes: &[u8]) -> Option<String> {
-        let RingKey { id, key } = self.0.first()?;
-        let mut text = bytes.to_vec();
-        let nonce = key.seal_in_place_append_tag(bind(cookie, id), &mut text).ok()?;
-        let parts = [&[VERSION], id.as_slice(), nonce.as_ref(), &text];
+    pub fn seal(&self, cookie: &str, bytes: &[u8]) -> Option<String> {
+        let RingKey { id, cipher } = self.0.first()?;
+        let mut nonce = [0; NONCE];
+        rand::fill(&mut nonce).ok()?;
+        let bound = Payload {
+            msg: bytes,
+            aad: &bind(cookie, id),
+        };
+        let sealed = cipher.encrypt(&Nonce::from(nonce), bound).ok()?;
+        let parts = [&[VERSION], id.as_slice(), nonce.as_slice(), &sealed];
         Some(BASE64_URL_SAFE_NO_PAD.encode(parts.concat()))
     }
 
-    /// Opens what some key of the ring sealed for a cookie of this name.
-    pub(super) fn open(&self, cookie: &str, text: &[u8]) -> Option<Vec<u8>> {
+    /// Opens bytes that one of the keys sealed for a cookie of this name.
+    pub fn open(&self, cookie: &str, text: &[u8]) -> Option<Vec<u8>> {
         let bytes = BASE64_URL_SAFE_NO_PAD
             .decode(text.get(..text.len().min(MAX_TEXT))?)
             .ok()?;
@@ -131,17 +139,16 @@ impl KeyRing {
             return None;
         };
         let (id, rest) = rest.split_first_chunk::<ID>()?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
-        self.0
-            .iter()
-            .filter(|key| key.id == *id)
-            .find_map(|RingKey { key, .. }| {
-                let mut sealed = sealed.to_vec();
-                let nonce = Nonce::assume_unique_for_key(*nonce);
-                let length = key.open_in_place(nonce, bind(cookie, id), &mut sealed).ok()?.len();
-                sealed.truncate(length);
-                Some(sealed)
-            })
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE>()?;
+        let own = self.0.iter().filter(|key| key.id == *id);
+        own.map(|RingKey { cipher, .. }| {
+            let bound = Payload {
+                msg: sealed,
+                aad: &bind(cookie, id),
+            };
+            cipher.decrypt(&Nonce::from(*nonce), bound)
+        })
+        .find_map(Result::ok)
     }
 }
 
@@ -151,10 +158,10 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// What is authenticated beside the text. The name comes last and all before it has a fixed length, so that no two
-/// bindings are spelled alike.
-fn bind(cookie: &str, id: &[u8; ID]) -> Aad<Vec<u8>> {
-    Aad::from([b"portcullis session".as_slice(), &[VERSION], id, cookie.as_bytes()].concat())
+/// The associated data of a cookie. The name comes last, after fields of fixed length, so that different cookies never
+/// have the same associated data.
+fn bind(cookie: &str, id: &[u8; ID]) -> Vec<u8> {
+    [b"portcullis session".as_slice(), &[VERSION], id, cookie.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -174,6 +181,14 @@ mod tests {
         let sealed = after.seal("c", b"session").unwrap();
         assert!(ring(&[&new]).open("c", sealed.as_bytes()).is_some());
         assert!(ring(&[&old]).open("c", sealed.as_bytes()).is_none());
+    }
+
+    /// The cookie was sealed by an earlier release: sessions stay valid across an upgrade.
+    #[test]
+    fn a_cookie_of_an_earlier_release_opens() {
+        let key = Key::from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f").unwrap();
+        let sealed = b"AqQg47tkZWZnaGlqa2xtbm87fq0VEIY4WX2BaDm7NDf6SYp_r7YnXg";
+        assert_eq!(ring(&[&key]).open("c", sealed).as_deref(), Some(&b"session"[..]));
     }
 
     #[test]

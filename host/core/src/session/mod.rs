@@ -1,5 +1,5 @@
-//! Sessions in a sealed cookie: who was authenticated, by what, until when. Nothing is stored, so any number of
-//! gateways with the same keys share every session.
+//! Sessions in a sealed cookie, which names the user, the authenticator and the expiry. Nothing is stored on the
+//! server, so that all gateways with the same keys share their sessions.
 
 mod cookie;
 mod key;
@@ -24,17 +24,17 @@ pub use self::key::Key;
 pub use self::key::KeyError;
 pub use self::key::KeyRing;
 
-/// Longest cookie that is sealed, in bytes; browsers drop one of more than 4096 with its attributes.
+/// The longest sealed value, in bytes. Browsers drop a cookie of more than 4096 bytes, attributes included.
 const MAX_COOKIE: usize = 3800;
 
-/// Opens and seals session cookies.
+/// Seals and opens session cookies.
 #[derive(Debug)]
 pub struct Sessions {
     keys: KeyRing,
     options: Options,
 }
 
-/// What a cookie says, sealed. The names are short because a cookie is.
+/// The content of a cookie. The names are short to keep the cookie small.
 #[derive(Deserialize, Serialize)]
 struct Sealed {
     #[serde(rename = "u")]
@@ -48,12 +48,12 @@ struct Sealed {
 }
 
 impl Sessions {
-    /// Sessions under these keys.
+    /// Sessions that are sealed with these keys.
     pub fn new(keys: KeyRing, options: Options) -> Self {
         Self { keys, options }
     }
 
-    /// The cookie's name, as it stands in a request.
+    /// The name of the cookie in requests and responses, with the prefix `__Host-` if it has it.
     pub fn cookie_name(&self) -> &str {
         self.options.name()
     }
@@ -63,16 +63,14 @@ impl Sessions {
         self.options.clear()
     }
 
-    /// The user of a request's session, if the chain still has the very authenticator that admitted it.
+    /// The user of the request's session.
     ///
-    /// None for every other cause too: no cookie, several, one that doesn't open, one that is too old. A session is a
-    /// convenience, so a bad one is as good as none.
+    /// Returns `None` if the request has no session cookie or several, if the cookie was not sealed with one of the
+    /// keys, if it has expired, or if the chain no longer has the authenticator that started the session, with the same
+    /// component and settings.
     pub fn open(&self, request: &AuthRequest, chain: &Chain) -> Option<Authenticated> {
-        let mut cookies = request.cookies(self.cookie_name());
-        let (Some(cookie), None) = (cookies.next(), cookies.next()) else {
-            return None;
-        };
-        let sealed = self.keys.open(self.cookie_name(), cookie)?;
+        let cookie = self.options.read(&request.headers)?;
+        let sealed = self.keys.open(self.cookie_name(), cookie.as_bytes())?;
         let session: Sealed = serde_json::from_slice(&sealed).ok()?;
         let left = session.expires.left(now())?;
         let known = chain.authenticators().iter().any(|authenticator| {
@@ -87,10 +85,10 @@ impl Sessions {
         })
     }
 
-    /// A `Set-Cookie` value for a user who was just authenticated.
+    /// The `Set-Cookie` value of a new session for a user who was authenticated just now.
     ///
-    /// None when the authenticator didn't allow its decision to be reused, or the cookie would be longer than browsers
-    /// keep: such a user is authenticated with every request.
+    /// Returns `None` if the authenticator doesn't allow its decision to be reused, or if the cookie would be too long
+    /// for browsers. Such a user is authenticated with every request.
     pub fn seal(&self, authenticated: &Authenticated) -> Option<HeaderValue> {
         let lifetime = authenticated.valid_for?.min(self.options.max_age());
         let session = Sealed {
@@ -99,27 +97,26 @@ impl Sessions {
             fingerprint: authenticated.fingerprint.clone(),
             expires: Expiry::after(lifetime, now())?,
         };
-        let cookie = self
+        let sealed = self
             .keys
             .seal(self.cookie_name(), &serde_json::to_vec(&session).ok()?)?;
-        if cookie.len() > MAX_COOKIE {
+        if sealed.len() > MAX_COOKIE {
             tracing::debug!(
                 user = session.identity.name(),
                 "the identity is too large for a session cookie"
             );
             return None;
         }
-        // The seal says when the session is over; the browser, which knows whole seconds only, may keep it that long.
-        self.options.set(&cookie, lifetime.as_millis().div_ceil(1000))
+        self.options.set(&sealed, lifetime)
     }
 }
 
-/// When a session is over, in milliseconds since 1970: in seconds, one that is to last for a second could end at once.
+/// When a session expires, in milliseconds since 1970. In whole seconds, a session of one second could expire at once.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct Expiry(u64);
 
 impl Expiry {
-    /// None when nothing is left of a lifetime.
+    /// The expiry of a session that starts now. Returns `None` if the lifetime is shorter than a millisecond.
     fn after(lifetime: Duration, now: Duration) -> Option<Self> {
         let lifetime = u64::try_from(lifetime.as_millis())
             .ok()
@@ -127,7 +124,7 @@ impl Expiry {
         u64::try_from(now.as_millis()).ok()?.checked_add(lifetime).map(Self)
     }
 
-    /// How long it still is; none: it is over.
+    /// The remaining lifetime. Returns `None` if the session has expired.
     fn left(self, now: Duration) -> Option<Duration> {
         Duration::from_millis(self.0)
             .checked_sub(now)
@@ -135,7 +132,7 @@ impl Expiry {
     }
 }
 
-/// Since 1970.
+/// The time since 1970.
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,9 +1,9 @@
-//! What the tests of the core share: an engine, plugins, and requests to ask about.
+//! What the tests of the core share: an engine, plugins and requests. Test guests are built when they are first used.
 
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "no test uses all of it, and each is a crate of its own"
+    reason = "each test is a crate of its own and uses a part of this"
 )]
 
 use std::path::Path;
@@ -77,7 +77,7 @@ pub fn basic(user: &str, password: &str) -> String {
     )
 }
 
-/// Builds a guest of the workspace's `tests/guests`, which stands outside of it like a third party's.
+/// Builds a guest of `tests/guests`, which is not part of the workspace, like a plugin of a third party.
 fn guest(name: &str) -> Vec<u8> {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests");
     // The end-to-end tests build theirs in the same place.

@@ -21,10 +21,10 @@ use http::Uri;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
-use portcullis::decision::Asked;
+use portcullis::decision::Attribute;
+use portcullis::decision::AttributeRead;
 use portcullis::decision::Decision;
 use portcullis::decision::Outcome;
-use portcullis::decision::Question;
 use portcullis::decision::Step;
 use portcullis_wire::peer::Peer;
 
@@ -212,14 +212,14 @@ fn write_decision(output: &mut impl Write, decision: &Decision, via_session: boo
     for Step {
         authenticator,
         verdict,
-        asked,
+        reads,
         elapsed,
         ..
     } in &decision.steps
     {
         line(output, authenticator, format_args!("{verdict} ({elapsed:.1?})"))?;
-        for asked in asked {
-            line(output, "", Answered(asked))?;
+        for read in reads {
+            line(output, "", Answered(read))?;
         }
     }
     match &decision.outcome {
@@ -236,25 +236,25 @@ fn write_decision(output: &mut impl Write, decision: &Decision, via_session: boo
 }
 
 /// Shows what an authenticator read, and the size of the values that it got.
-struct Answered<'a>(&'a Asked);
+struct Answered<'a>(&'a AttributeRead);
 
 impl fmt::Display for Answered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Asked {
-            question,
+        let AttributeRead {
+            attribute,
             granted,
-            answer,
+            value,
             ..
         } = self.0;
         // This is the only value that the gateway makes itself, so it is not a credential.
-        if let (Question::Negotiate(_), [outcome]) = (question, answer.values()) {
-            return write!(f, "asked {question}: {}", String::from_utf8_lossy(outcome));
+        if let (Attribute::Negotiate(_), [outcome]) = (attribute, value.values()) {
+            return write!(f, "asked {attribute}: {}", String::from_utf8_lossy(outcome));
         }
-        match (granted, answer.count()) {
-            (false, _) => write!(f, "asked {question}: not granted"),
-            (true, 0) => write!(f, "asked {question}: absent"),
-            (true, 1) => write!(f, "asked {question}: {} bytes", answer.size()),
-            (true, count) => write!(f, "asked {question}: {count} values, {} bytes", answer.size()),
+        match (granted, value.count()) {
+            (false, _) => write!(f, "asked {attribute}: not granted"),
+            (true, 0) => write!(f, "asked {attribute}: absent"),
+            (true, 1) => write!(f, "asked {attribute}: {} bytes", value.size()),
+            (true, count) => write!(f, "asked {attribute}: {count} values, {} bytes", value.size()),
         }
     }
 }

@@ -141,11 +141,11 @@ fn steps(steps: &[Step]) -> String {
             // Without quotation marks inside, no text of a plugin can imitate the closing one.
             let _ = write!(text, " \"{}\"", one_line(why).replace('"', "'"));
         }
-        let questions = step.asked.iter().map(|asked| {
-            let denied = if asked.granted { "" } else { " (not granted)" };
-            format!("{}{denied}", asked.question)
+        let attributes = step.reads.iter().map(|read| {
+            let denied = if read.granted { "" } else { " (not granted)" };
+            format!("{}{denied}", read.attribute)
         });
-        let _ = write!(text, " [{}]", questions.collect::<Vec<_>>().join(", "));
+        let _ = write!(text, " [{}]", attributes.collect::<Vec<_>>().join(", "));
         if step.denied > 0 {
             let _ = write!(text, " (outbound requests denied: {})", step.denied);
         }

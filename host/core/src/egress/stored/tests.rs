@@ -1,4 +1,4 @@
-//! What may be stored and what a stored answer is good for, case by case.
+//! Which responses may be stored, and how a stored response may be used, case by case. The tests don't need a server.
 
 use super::*;
 
@@ -13,11 +13,11 @@ fn request(fields: &[(&'static str, &str)]) -> Request<()> {
     builder.body(()).unwrap()
 }
 
-fn answer(status: u16, fields: &[(&'static str, &str)]) -> Answer {
+fn answer(status: u16, fields: &[(&'static str, &str)]) -> BufferedResponse {
     let field = |(name, value): &(&'static str, &str)| (name.parse().unwrap(), value.parse().unwrap());
     let mut headers = HeaderMap::new();
     headers.extend(fields.iter().map(field).collect::<Vec<(HeaderName, HeaderValue)>>());
-    Answer {
+    BufferedResponse {
         status: status.try_into().unwrap(),
         headers,
         body: "keys".into(),
@@ -28,16 +28,16 @@ fn stored(asked: &[(&'static str, &str)], answered: &[(&'static str, &str)]) -> 
     Stored::new(&request(asked), answer(200, answered))
 }
 
-fn label(used: &Use) -> &'static str {
+fn label(used: &Freshness) -> &'static str {
     match used {
-        Use::Fresh(_) => "fresh",
-        Use::Stale(_) => "stale",
-        Use::Validate(_) => "validate",
+        Freshness::Fresh(_) => "fresh",
+        Freshness::Stale(_) => "stale",
+        Freshness::Validate(_) => "validate",
     }
 }
 
 #[test]
-fn what_is_stored_is_what_a_shared_cache_may_store_and_can_use() {
+fn a_response_is_stored_if_a_shared_cache_may_store_it_and_can_use_it() {
     let authorized = [("authorization", "Bearer t")];
     for (asked, answered, expected) in [
         (&[][..], &[("cache-control", "max-age=60")][..], true),
@@ -85,7 +85,7 @@ fn what_is_stored_is_what_a_shared_cache_may_store_and_can_use() {
 }
 
 #[test]
-fn a_stored_answer_is_used_while_it_is_fresh_and_says_its_age() {
+fn a_stored_response_is_used_with_its_age_while_it_is_fresh() {
     for (answered, asked, expected) in [
         (&[("cache-control", "max-age=60")][..], &[][..], "fresh"),
         (&[("cache-control", "max-age=60"), ("age", "59")], &[], "fresh"),
@@ -111,7 +111,7 @@ fn a_stored_answer_is_used_while_it_is_fresh_and_says_its_age() {
             &[],
             "validate",
         ),
-        // No lifetime is guessed.
+        // There is no heuristic lifetime.
         (&[("last-modified", "Thu, 01 Jan 1970 00:00:00 GMT")], &[], "validate"),
         (&[("cache-control", "immutable"), ("etag", "\"1\"")], &[], "validate"),
         (
@@ -146,14 +146,14 @@ fn a_stored_answer_is_used_while_it_is_fresh_and_says_its_age() {
         };
         let used = stored.satisfies(&request(asked), NO_FLOOR);
         assert_eq!(label(&used), expected, "{answered:?} {asked:?}");
-        if let Use::Fresh(answer) = used {
+        if let Freshness::Fresh(answer) = used {
             assert!(answer.headers.contains_key("age"), "{answered:?}");
         }
     }
 }
 
 #[test]
-fn the_headers_that_vary_must_be_the_same() {
+fn the_headers_in_vary_must_be_equal() {
     let stored = stored(
         &[("accept", "application/json")],
         &[("cache-control", "max-age=60"), ("vary", "Accept")],
@@ -166,14 +166,14 @@ fn the_headers_that_vary_must_be_the_same() {
 }
 
 #[test]
-fn a_wish_for_a_newer_answer_counts_once_this_one_is_as_old_as_the_floor() {
+fn directives_for_a_newer_response_are_ignored_until_the_floor() {
     let stored = stored(&[], &[("cache-control", "max-age=60"), ("etag", "\"1\"")]).unwrap();
     for directive in ["no-cache", "max-age=0", "min-fresh=100"] {
         let asked = request(&[("cache-control", directive)]);
         assert_eq!(label(&stored.satisfies(&asked, FLOOR)), "fresh", "{directive}");
     }
     let used = stored.satisfies(&request(&[("cache-control", "no-cache")]), NO_FLOOR);
-    let Use::Validate(validators) = used else {
+    let Freshness::Validate(validators) = used else {
         panic!("{}", label(&used));
     };
     assert_eq!(validators.get("if-none-match").unwrap(), "\"1\"");
@@ -186,7 +186,7 @@ fn the_floor_does_not_make_a_stale_answer_fresh() {
 }
 
 #[test]
-fn a_stored_answer_stands_in_for_a_server_that_fails_where_that_is_allowed() {
+fn a_stale_response_is_used_for_a_failing_server_if_that_is_allowed() {
     for (answered, asked, expected) in [
         ("max-age=0, stale-if-error=60", &[][..], true),
         ("max-age=0, Stale-If-Error=60", &[], true),
@@ -199,7 +199,7 @@ fn a_stored_answer_stands_in_for_a_server_that_fails_where_that_is_allowed() {
         ("s-maxage=0, stale-if-error=60", &[], false),
         ("no-cache, stale-if-error=60", &[], false),
         ("no-cache", &[("cache-control", "stale-if-error=60")], false),
-        // Who insists on a newer answer gets an old one only if it says so itself.
+        // A request that asks for a newer response gets a stale one only if it allows that itself.
         ("max-age=0, stale-if-error=60", &[("cache-control", "no-cache")], false),
         (
             "max-age=0, stale-if-error=60",
@@ -215,7 +215,7 @@ fn a_stored_answer_stands_in_for_a_server_that_fails_where_that_is_allowed() {
 }
 
 #[test]
-fn nothing_stands_in_for_longer_than_an_hour() {
+fn a_stale_response_is_used_for_an_hour_at_most() {
     for (age, expected) in [(3599, true), (3601, false)] {
         let mut stored = stored(&[], &[("cache-control", "max-age=0, stale-if-error=999999")]).unwrap();
         stored.date -= Duration::from_secs(age);
@@ -224,7 +224,7 @@ fn nothing_stands_in_for_longer_than_an_hour() {
 }
 
 #[test]
-fn a_server_that_failed_is_left_alone_for_as_long_as_the_floor() {
+fn a_server_that_failed_gets_no_request_until_the_floor() {
     let stored = stored(&[], &[("cache-control", "max-age=0, stale-if-error=60")]).unwrap();
     assert_eq!(label(&stored.satisfies(&request(&[]), FLOOR)), "validate");
     stored.instead(&request(&[])).unwrap();
@@ -233,7 +233,7 @@ fn a_server_that_failed_is_left_alone_for_as_long_as_the_floor() {
 }
 
 #[test]
-fn a_confirmation_brings_new_headers_and_leaves_those_of_the_body() {
+fn a_confirmation_updates_the_headers_except_those_of_the_body() {
     let old = [
         ("cache-control", "max-age=0"),
         ("etag", "W/\"1\""),
@@ -261,13 +261,13 @@ fn a_confirmation_brings_new_headers_and_leaves_those_of_the_body() {
 }
 
 #[test]
-fn several_values_of_a_header_all_stay() {
+fn all_values_of_a_header_are_kept() {
     let stored = stored(
         &[],
         &[("cache-control", "max-age=60"), ("link", "<a>"), ("link", "<b>")],
     )
     .unwrap();
-    let Use::Fresh(answer) = stored.satisfies(&request(&[]), NO_FLOOR) else {
+    let Freshness::Fresh(answer) = stored.satisfies(&request(&[]), NO_FLOOR) else {
         panic!("not fresh");
     };
     assert_eq!(answer.headers.get_all("link").iter().count(), 2);

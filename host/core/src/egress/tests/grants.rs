@@ -1,4 +1,4 @@
-//! Which servers a plugin reaches, and which it doesn't, whatever it or a resolver says.
+//! Which servers a plugin can reach. Neither its URLs nor the answers of a resolver can widen the grants.
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -17,20 +17,20 @@ use super::counts;
 use super::server::Server;
 use super::server::Side;
 
-/// A resolver that gives the next of these addresses each time, and the last one ever after.
-fn lying(addresses: &[&str]) -> (Lookup, Arc<AtomicUsize>) {
+/// A resolver that returns the next of these addresses for each look-up, and the last one for all further ones.
+fn scripted(addresses: &[&str]) -> (Lookup, Arc<AtomicUsize>) {
     let addresses = Vec::from_iter(addresses.iter().map(|address| address.parse::<IpAddr>().unwrap()));
-    let asked = Arc::<AtomicUsize>::default();
-    let count = Arc::clone(&asked);
+    let lookups = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&lookups);
     let lookup: Lookup = Arc::new(move |_| {
         let turn = count.fetch_add(1, Ordering::SeqCst).min(addresses.len() - 1);
         Box::pin(std::future::ready(Ok(vec![SocketAddr::new(addresses[turn], 0)])))
     });
-    (lookup, asked)
+    (lookup, lookups)
 }
 
 #[tokio::test]
-async fn an_address_is_reached_when_it_is_granted_and_a_private_name_when_names_may_be() {
+async fn an_address_needs_a_grant_and_a_private_name_needs_grants_private() {
     let server = Server::start().await;
     let port = server.address.port();
     for (grant, private, url, reached) in [
@@ -49,9 +49,9 @@ async fn an_address_is_reached_when_it_is_granted_and_a_private_name_when_names_
     assert_eq!(server.seen().len(), 3);
 }
 
-/// A name that is granted and leads to what it may not lead to; the server that listens hears of it where it may.
+/// A granted name that resolves to a forbidden address. Private addresses are reached with `grants.private`.
 #[tokio::test]
-async fn a_name_never_leads_to_a_special_address() {
+async fn a_name_never_reaches_a_special_address() {
     let server = Server::start().await;
     let port = server.address.port();
     for (address, with_leave) in [
@@ -74,7 +74,7 @@ async fn a_name_never_leads_to_a_special_address() {
         ("fd00:ec2::254", false),
     ] {
         for private in [false, true] {
-            let (lookup, _) = lying(&[address]);
+            let (lookup, _) = scripted(&[address]);
             let grants = [format!("http://*.rebind.example:{port}")];
             let side = Side::with(&grants, private, Outbound::default(), lookup);
             let result = side.get(&format!("http://a.rebind.example:{port}/"), &[]).await;
@@ -92,12 +92,12 @@ async fn a_name_never_leads_to_a_special_address() {
     assert_eq!(server.seen().len(), 2);
 }
 
-/// Every spelling that somebody reads as loopback or metadata, asked of an authenticator with a wildcard and a name.
+/// Every spelling that some software reads as loopback or a metadata service, with grants for a wildcard and a name.
 #[tokio::test]
-async fn no_spelling_of_an_address_is_within_a_grant_of_names() {
+async fn no_grant_of_a_name_covers_a_spelling_of_an_address() {
     let server = Server::start().await;
     let port = server.address.port();
-    let (lookup, asked) = lying(&["127.0.0.1"]);
+    let (lookup, lookups) = scripted(&["127.0.0.1"]);
     let grants = [format!("http://*.example:{port}"), format!("http://idp.example:{port}")];
     let side = Side::with(&grants, true, Outbound::default(), lookup);
     let hosts = [
@@ -146,13 +146,13 @@ async fn no_spelling_of_an_address_is_within_a_grant_of_names() {
         } else {
             format!("{host}:{port}")
         };
-        // What is no URL at all can't be sent either.
+        // A text that is not a URL can't be sent.
         let Ok(request) = Request::get(format!("http://{authority}/")).body(Bytes::new()) else {
             continue;
         };
         let result = side.send(request).await;
         if host == "x.idp.example." {
-            assert_eq!(result.unwrap().0, 200, "the one that is granted, by the wildcard");
+            assert_eq!(result.unwrap().0, 200, "the wildcard covers this one");
             continue;
         }
         denied += 1;
@@ -164,24 +164,23 @@ async fn no_spelling_of_an_address_is_within_a_grant_of_names() {
     }
     assert!(denied > 30, "{denied}");
     assert_eq!(side.counted(), counts(&[("denied", denied), ("sent", 1)]));
-    assert_eq!(asked.load(Ordering::SeqCst), 1, "what is denied is not even looked up");
+    assert_eq!(lookups.load(Ordering::SeqCst), 1, "a denied host is not resolved");
 }
 
-/// DNS that changes its answer between the look-ups: the connection goes to the address that was checked, and the next
-/// connection is checked anew.
+/// DNS rebinding: the first connection goes to the address that was checked, and the second look-up is checked again.
 #[tokio::test]
-async fn an_answer_that_changes_leads_nowhere_else() {
+async fn dns_rebinding_has_no_effect() {
     let server = Server::start().await;
     let port = server.address.port();
-    let (lookup, asked) = lying(&["127.0.0.1", "169.254.169.254"]);
+    let (lookup, lookups) = scripted(&["127.0.0.1", "169.254.169.254"]);
     let grants = [format!("http://rebind.example:{port}")];
     let side = Side::with(&grants, true, Outbound::default(), lookup);
     let url = format!("http://rebind.example:{port}/?connection=close");
     assert_eq!(side.get(&url, &[]).await.unwrap().0, 200);
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(lookups.load(Ordering::SeqCst), 1);
     let error = side.get(&url, &[]).await.unwrap_err();
     assert!(matches!(error, Error::DestinationIpProhibited), "{error}");
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(lookups.load(Ordering::SeqCst), 2);
     assert_eq!(server.seen().len(), 1);
 }
 
@@ -194,9 +193,9 @@ async fn a_tunnel_is_denied() {
     assert!(server.seen().is_empty());
 }
 
-/// The host follows none: the plugin is shown the redirect, and what it makes of it is a request like any other.
+/// The host doesn't follow redirects: the plugin gets the response, and its next request is checked like any other.
 #[tokio::test]
-async fn a_redirect_out_of_the_grant_is_not_followed_and_takes_no_secret_along() {
+async fn a_redirect_is_not_followed_and_a_secret_stays_with_its_server() {
     let (granted, other) = (Server::start().await, Server::start().await);
     let outbound = Outbound::default()
         .header(
@@ -221,7 +220,7 @@ async fn a_redirect_out_of_the_grant_is_not_followed_and_takes_no_secret_along()
     ));
     assert!(other.seen().is_empty());
 
-    // Where both are granted the secret is still for one.
+    // With grants for both servers, the secret is still sent to one of them.
     let side = Side::with(&[granted.url(""), other.url("")], false, outbound, Resolver::system());
     side.get(&other.url("/x"), &[]).await.unwrap();
     assert!(!other.last().0.contains_key("authorization"));

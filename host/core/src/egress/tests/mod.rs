@@ -1,4 +1,5 @@
-//! The outbound side as a plugin meets it, with a real server on loopback and, where that matters, a resolver that lies.
+//! The outbound side as a plugin uses it, with a server on the loopback interface and, where that matters, a resolver
+//! that returns chosen addresses.
 
 mod grants;
 mod server;
@@ -8,7 +9,7 @@ mod wire;
 
 use std::collections::HashMap;
 
-/// Counters as [`server::Side::counted`] has them.
+/// Counters in the form of [`server::Side::counted`].
 fn counts(counts: &[(&str, u64)]) -> HashMap<String, u64> {
     counts
         .iter()

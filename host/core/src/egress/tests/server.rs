@@ -1,4 +1,5 @@
-//! A server that remembers what it was asked, and a plugin's side of the sandbox to ask it from.
+//! A server that records its requests, and the outbound side of a plugin to send them with. The query of a request says
+//! how the server responds.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -68,7 +69,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// The targets that were asked for, in order.
+    /// The methods and targets of all requests, in order.
     pub(super) fn seen(&self) -> Vec<String> {
         let seen = self.shared.seen.lock().unwrap();
         seen.iter().map(|(target, ..)| target.clone()).collect()
@@ -79,7 +80,7 @@ impl Server {
         (headers, body)
     }
 
-    /// Lets those that ask for `/gated` go on.
+    /// Lets requests for `/gated` continue.
     pub(super) fn open(&self) {
         self.shared.gate.0.add_permits(1000);
     }
@@ -98,7 +99,7 @@ impl Server {
     }
 }
 
-/// Answers with the headers that the query asks for (`?cache-control=max-age%3D60`), in a way that the path says.
+/// Responds with the headers in the query (`?cache-control=max-age%3D60`), in the way that the path says.
 async fn answer(State(shared): State<Arc<Shared>>, asked: Asked) -> Answered {
     let (head, body) = asked.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
@@ -162,7 +163,7 @@ impl Side {
         Self::with(grants, false, Outbound::default(), Resolver::system())
     }
 
-    /// One whose exchanges may take no longer than this.
+    /// A side whose exchanges must be complete in this time.
     pub(super) fn hurried(grants: &[String], exchange: Duration) -> Self {
         Self::made(grants, false, Outbound::default(), Resolver::system(), exchange)
     }
@@ -185,19 +186,19 @@ impl Side {
         }
     }
 
-    /// What one call of a plugin gets for one request: status, headers, body.
+    /// Sends one request as one call of a plugin. Returns status, headers and body.
     pub(super) async fn send(&self, request: Request<Bytes>) -> Result<(u16, HeaderMap, Bytes), Error> {
         self.send_within(None, request).await
     }
 
-    /// The same for a plugin that waits no longer than this for the first byte.
+    /// The same with a timeout for the first byte.
     pub(super) async fn send_within(
         &self,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
         request: Request<Bytes>,
     ) -> Result<(u16, HeaderMap, Bytes), Error> {
         let options = RequestOptions {
-            first_byte_timeout: patience,
+            first_byte_timeout: timeout,
             ..RequestOptions::default()
         };
         let request = request.map(|body| Full::new(body).map_err(Into::into).boxed_unsync());

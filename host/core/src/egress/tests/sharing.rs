@@ -1,4 +1,4 @@
-//! Identical requests at the same time: one exchange, and none that ends for all because one caller ends.
+//! Concurrent identical requests share one exchange. A request that is cancelled doesn't cancel it for the others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::counts;
 use super::server::Server;
 use super::server::Side;
 
-/// So many GETs at once, each with these headers.
+/// Starts a GET request for each of these sets of headers.
 fn start(side: &Arc<Side>, url: &str, headers: &[&[(&'static str, &'static str)]]) -> JoinSet<Result<Bytes, Error>> {
     let mut requests = JoinSet::new();
     for headers in headers {
@@ -29,7 +29,7 @@ async fn server_and_side() -> (Server, Arc<Side>) {
 }
 
 #[tokio::test]
-async fn identical_requests_at_once_are_one_exchange() {
+async fn concurrent_identical_requests_are_one_exchange() {
     let (server, side) = server_and_side().await;
     let requests = start(&side, &server.url("/gated"), &[&[("authorization", "a")][..]; 20]);
     server.until_asked(1).await;
@@ -42,7 +42,7 @@ async fn identical_requests_at_once_are_one_exchange() {
 }
 
 #[tokio::test]
-async fn what_differs_in_a_header_or_is_no_get_or_wants_its_own_is_not_shared() {
+async fn requests_with_other_headers_or_methods_or_no_store_are_not_shared() {
     let (server, side) = server_and_side().await;
     let headers: [&[(&str, &str)]; 6] = [
         &[("authorization", "a")],
@@ -65,11 +65,11 @@ async fn what_differs_in_a_header_or_is_no_get_or_wants_its_own_is_not_shared() 
     let mut bodies = Vec::from_iter(requests.join_all().await.into_iter().map(Result::unwrap));
     bodies.sort();
     bodies.dedup();
-    assert_eq!(bodies.len(), 8, "everybody has an answer of its own");
+    assert_eq!(bodies.len(), 8, "each request has a response of its own");
 }
 
 #[tokio::test]
-async fn an_answer_that_sets_a_cookie_or_is_large_is_for_one_only() {
+async fn a_response_that_sets_a_cookie_or_is_large_is_not_shared() {
     for path in ["/gated?set-cookie=a%3Db", "/large/0?set-cookie=a%3Db", "/large/2000000"] {
         let (server, side) = server_and_side().await;
         let requests = start(&side, &server.url(path), &[&[][..]; 3]);
@@ -83,7 +83,7 @@ async fn an_answer_that_sets_a_cookie_or_is_large_is_for_one_only() {
 }
 
 #[tokio::test]
-async fn the_others_get_the_answer_when_the_first_goes_away() {
+async fn the_others_get_the_response_after_the_first_was_cancelled() {
     let (server, side) = server_and_side().await;
     let mut first = start(&side, &server.url("/gated"), &[&[]]);
     server.until_asked(1).await;
@@ -95,7 +95,7 @@ async fn the_others_get_the_answer_when_the_first_goes_away() {
 }
 
 #[tokio::test]
-async fn who_has_no_patience_leaves_the_exchange_to_the_others() {
+async fn a_timeout_of_one_request_leaves_the_exchange_to_the_others() {
     let (server, side) = server_and_side().await;
     let mut second = start(&side, &server.url("/gated"), &[&[]]);
     server.until_asked(1).await;
@@ -111,13 +111,13 @@ async fn who_has_no_patience_leaves_the_exchange_to_the_others() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_to_all_who_wait_and_to_nobody_later() {
+async fn a_failure_is_returned_to_all_waiting_requests_and_not_to_later_ones() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let side = Arc::new(Side::new(std::slice::from_ref(&url)));
     let requests = start(&side, &url, &[&[][..]; 5]);
     let (connection, _) = listener.accept().await.unwrap();
-    // Once all of them wait: each has been polled by then, since this test's runtime has one thread.
+    // After this all of them wait, because the test's runtime has one thread and has polled each of them.
     tokio::task::yield_now().await;
     drop(connection);
     let results = requests.join_all().await;
@@ -142,7 +142,7 @@ async fn a_failure_is_told_to_all_who_wait_and_to_nobody_later() {
 }
 
 #[tokio::test]
-async fn one_more_than_may_be_under_way_fails_at_once() {
+async fn a_request_beyond_the_limit_fails_immediately() {
     let (server, side) = server_and_side().await;
     let mut requests = JoinSet::new();
     for number in 0..64 {

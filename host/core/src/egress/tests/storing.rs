@@ -1,4 +1,5 @@
-//! Answers that are stored, asked for again, confirmed, and used while the server fails.
+//! Responses that are stored, revalidated, and used while the server fails. Each test counts the requests that reach
+//! the server.
 
 use bytes::Bytes;
 use http::Request;
@@ -21,7 +22,7 @@ const NO_FLOOR: Duration = Duration::ZERO;
 const FLOOR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
-async fn a_fresh_answer_is_given_again_with_its_age() {
+async fn a_fresh_response_is_returned_again_with_its_age() {
     let (server, side) = server_and_side(NO_FLOOR).await;
     let url = server.url("/?cache-control=max-age%3D60");
     let (_, headers, body) = side.get(&url, &[]).await.unwrap();
@@ -32,7 +33,7 @@ async fn a_fresh_answer_is_given_again_with_its_age() {
 }
 
 #[tokio::test]
-async fn no_answer_to_one_credential_is_given_for_another() {
+async fn a_response_to_one_credential_is_never_returned_for_another() {
     let (server, side) = server_and_side(NO_FLOOR).await;
     let url = server.url("/?cache-control=public,max-age%3D60");
     for name in ["authorization", "cookie", "x-api-key"] {
@@ -46,7 +47,7 @@ async fn no_answer_to_one_credential_is_given_for_another() {
 }
 
 #[tokio::test]
-async fn a_stale_answer_is_confirmed_by_the_server() {
+async fn a_stale_response_is_revalidated() {
     let (server, side) = server_and_side(NO_FLOOR).await;
     let url = server.url("/?cache-control=max-age%3D0&etag=%221%22");
     for _ in 0..3 {
@@ -59,7 +60,7 @@ async fn a_stale_answer_is_confirmed_by_the_server() {
 }
 
 #[tokio::test]
-async fn a_refresh_by_force_reaches_the_server_once_in_a_floor() {
+async fn a_forced_refresh_reaches_the_server_once_per_floor() {
     for (floor, asked) in [(FLOOR, 1), (NO_FLOOR, 3)] {
         let (server, side) = server_and_side(floor).await;
         for _ in 0..3 {
@@ -71,7 +72,7 @@ async fn a_refresh_by_force_reaches_the_server_once_in_a_floor() {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_is_stood_in_for_and_left_alone() {
+async fn while_a_server_fails_a_stale_response_is_used_and_few_requests_are_sent() {
     for (floor, asked) in [(FLOOR, 2), (NO_FLOOR, 4)] {
         let (server, side) = server_and_side(floor).await;
         let url = server.url("/?cache-control=max-age%3D0,stale-if-error%3D60");
@@ -87,7 +88,7 @@ async fn a_server_that_fails_is_stood_in_for_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_failure_is_an_answer_where_nothing_may_stand_in() {
+async fn a_failure_is_returned_if_no_stale_response_may_be_used() {
     let (server, side) = server_and_side(FLOOR).await;
     let url = server.url("/?cache-control=max-age%3D0&etag=%221%22");
     side.get(&url, &[]).await.unwrap();
@@ -103,7 +104,7 @@ async fn a_failure_is_an_answer_where_nothing_may_stand_in() {
 }
 
 #[tokio::test]
-async fn what_changes_a_resource_forgets_what_was_stored_of_it() {
+async fn an_unsafe_request_invalidates_stored_responses() {
     let (server, side) = server_and_side(NO_FLOOR).await;
     let url = server.url("/?cache-control=max-age%3D60");
     for (method, asked) in [("HEAD", 2), ("POST", 3)] {
@@ -117,11 +118,11 @@ async fn what_changes_a_resource_forgets_what_was_stored_of_it() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_not_to_be_stored_leaves_what_is_stored() {
+async fn a_request_with_no_store_leaves_stored_responses() {
     let (server, side) = server_and_side(NO_FLOOR).await;
     let url = server.url("/?cache-control=max-age%3D0,stale-if-error%3D60");
     side.get(&url, &[]).await.unwrap();
-    // The same request, but not to be stored: nothing of it is.
+    // The same request with `no-store`: its response is not stored.
     side.get(&url, &[("cache-control", "no-store")]).await.unwrap();
     assert_eq!(server.seen().len(), 2);
     server.fail(true);

@@ -1,4 +1,4 @@
-//! What goes over the wire, and how much of it.
+//! The bytes that are sent and received: lengths, bounds, deadlines and secrets.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::server::Server;
 use super::server::Side;
 
 #[tokio::test]
-async fn a_body_arrives_with_its_own_length_up_to_the_bound() {
+async fn a_body_is_sent_with_its_own_length_up_to_the_bound() {
     let server = Server::start().await;
     let side = Side::new(&[server.url("")]);
     let post = |size: usize| {
@@ -36,7 +36,7 @@ async fn a_body_arrives_with_its_own_length_up_to_the_bound() {
 }
 
 #[tokio::test]
-async fn an_answer_within_its_bounds_arrives_and_one_beyond_does_not() {
+async fn a_response_beyond_its_bounds_is_an_error() {
     let server = Server::start().await;
     let side = Side::new(&[server.url("")]);
     for size in [0, 1 << 20, (1 << 20) + 1, 8 << 20] {
@@ -47,7 +47,7 @@ async fn an_answer_within_its_bounds_arrives_and_one_beyond_does_not() {
     assert_eq!(
         side.counted(),
         counts(&[("sent", 6), ("hit", 2)]),
-        "only what is small is stored"
+        "only small responses are stored"
     );
     let error = side
         .get(&server.url(&format!("/large/{}", (8 << 20) + 1)), &[])
@@ -57,13 +57,13 @@ async fn an_answer_within_its_bounds_arrives_and_one_beyond_does_not() {
 }
 
 #[tokio::test]
-async fn an_exchange_ends_in_time_whether_its_head_or_its_body_is_late() {
+async fn an_exchange_ends_in_time_if_its_head_or_its_body_is_late() {
     let server = Server::start().await;
     let side = Side::hurried(&[server.url("")], Duration::from_millis(100));
     for (method, path, late_head) in [
         ("GET", "/gated", true),
         ("POST", "/gated", true),
-        // What may be shared is read before it is passed on.
+        // A response that may be shared is read completely before it is returned.
         ("GET", "/stalled", true),
         ("POST", "/stalled", false),
     ] {
@@ -81,7 +81,7 @@ async fn an_exchange_ends_in_time_whether_its_head_or_its_body_is_late() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_no_answer() {
+async fn a_response_with_a_large_head_is_an_error() {
     let server = Server::start().await;
     let side = Side::new(&[server.url("")]);
     let many = vec!["x=1"; 101].join("&");
@@ -96,7 +96,7 @@ async fn a_head_that_is_too_large_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_secret_takes_the_place_of_the_plugins_own_header() {
+async fn a_secret_replaces_the_plugins_own_header() {
     let server = Server::start().await;
     let outbound = Outbound::default()
         .header(
@@ -116,7 +116,7 @@ async fn a_secret_takes_the_place_of_the_plugins_own_header() {
 }
 
 #[tokio::test]
-async fn a_call_sends_so_many_requests_and_no_more() {
+async fn the_number_of_requests_of_a_call_is_limited() {
     use http_body_util::BodyExt;
     use http_body_util::Empty;
     use wasmtime_wasi_http::WasiHttpHooks;

@@ -1,5 +1,6 @@
-//! Stops asking a plugin that keeps failing. Who makes it fail is stopped first and alone, since anybody may send what
-//! it can't stand; only when several clients had to be stopped and nobody was answered in between, all are.
+//! The circuit breaker of a plugin that keeps failing. It opens for a single client first, because one client may send
+//! requests that make a plugin fail; after it has opened for several clients without a successful call in between, it
+//! opens for all.
 
 use std::collections::HashSet;
 use std::num::NonZero;
@@ -17,22 +18,22 @@ use super::super::meters::Meters;
 use super::circuit::Circuit;
 use super::client::Client;
 
-/// How many clients must have been stopped for all to be stopped.
+/// After how many stopped clients the breaker opens for all.
 const CLIENTS: usize = 3;
 
-/// Most clients whose failures are remembered, and for how long after the last.
+/// The most clients whose failures are remembered, and for how long after the last one.
 const MAX_CLIENTS: u64 = 65_536;
 const REMEMBERED: Duration = Duration::from_secs(600);
 
-/// The breaker of one authenticator.
+/// The circuit breaker of one authenticator.
 #[derive(Debug)]
 pub(super) struct Breaker {
     authenticator: Arc<str>,
     threshold: u32,
-    /// Clients with failures since their last answer.
+    /// Clients with failures since their last successful call.
     clients: moka::sync::Cache<Client, Arc<Mutex<Circuit>>>,
     all: Mutex<All>,
-    /// Whether there is anything in `all`, so that calls that go well needn't look.
+    /// Whether `all` has any state, so that most calls don't have to lock it.
     trouble: AtomicBool,
     meters: BreakerMeters,
 }
@@ -43,7 +44,7 @@ struct All {
     circuit: Circuit,
 }
 
-/// A call that was let through, and what it stands for.
+/// A call that was admitted, and for which circuits it is the trial.
 #[derive(Debug)]
 pub(super) struct Trial {
     client: Client,
@@ -67,7 +68,7 @@ impl Breaker {
         }
     }
 
-    /// Whether a call may be made for this client. The error is how long it should wait.
+    /// Admits a call for a client. The error is how long to wait.
     pub(super) fn enter(&self, client: Client, now: Instant) -> Result<Trial, Duration> {
         let own = self.clients.get(&client);
         let own_try = match &own {
@@ -91,7 +92,7 @@ impl Breaker {
         })
     }
 
-    /// Takes note of how a call went.
+    /// Counts the result of a call.
     pub(super) fn settle(&self, trial: Trial, good: bool, now: Instant) {
         if good {
             self.reset(&trial);
@@ -121,7 +122,7 @@ impl Breaker {
                 authenticator = &*self.authenticator,
                 client = %trial.client,
                 seconds = wait.as_secs(),
-                "breaker opened for one client: its calls kept failing"
+                "breaker opened for one client, because its calls kept failing"
             );
             self.stop(trial.client, now);
         }
@@ -150,7 +151,7 @@ impl Breaker {
         tracing::warn!(
             authenticator = &*self.authenticator,
             seconds = wait.as_secs(),
-            "breaker opened for all clients: the calls of several kept failing, and none went well"
+            "breaker opened for all clients, because the calls of several kept failing and none succeeded"
         );
     }
 }
@@ -193,18 +194,18 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_makes_it_fail_stops_itself_only() {
+    fn a_client_whose_calls_fail_is_stopped_alone() {
         let (breaker, now) = (breaker(), Instant::now());
         stop(&breaker, 1, now);
         assert!(call(&breaker, 2, true, now));
         let later = now + Duration::from_secs(2);
-        assert!(call(&breaker, 1, true, later), "a good try");
+        assert!(call(&breaker, 1, true, later), "a successful trial");
         assert!(call(&breaker, 1, false, later), "closes its circuit");
         assert!(call(&breaker, 1, true, later));
     }
 
     #[test]
-    fn an_answer_in_between_starts_the_count_again() {
+    fn a_success_in_between_resets_the_count() {
         let (breaker, now) = (breaker(), Instant::now());
         for good in [false, false, true, false, false, true, false] {
             assert!(call(&breaker, 1, good, now));
@@ -212,11 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn all_are_stopped_when_several_were_and_nobody_was_answered() {
+    fn all_clients_are_stopped_after_several_without_a_success() {
         let (breaker, now) = (breaker(), Instant::now());
         stop(&breaker, 1, now);
         stop(&breaker, 2, now);
-        assert!(call(&breaker, 9, true, now), "an answer in between");
+        assert!(call(&breaker, 9, true, now), "a success in between");
         stop(&breaker, 3, now);
         assert!(call(&breaker, 9, false, now));
         stop(&breaker, 4, now);
@@ -229,7 +230,7 @@ mod tests {
 
         let later = now + Duration::from_secs(2);
         let tried = breaker.enter(client(9), later).unwrap();
-        assert!(breaker.enter(client(8), later).is_err(), "one try at a time");
+        assert!(breaker.enter(client(8), later).is_err(), "one trial at a time");
         breaker.settle(tried, false, later);
         assert!(
             breaker.enter(client(8), later + Duration::from_secs(1)).is_err(),
@@ -238,7 +239,7 @@ mod tests {
         assert!(call(&breaker, 8, true, later + Duration::from_secs(3)));
         assert!(
             call(&breaker, 7, true, later + Duration::from_secs(3)),
-            "a good try opens it to all"
+            "a successful trial closes it for all"
         );
     }
 }

@@ -1,25 +1,25 @@
-//! A circuit: closed while calls go well, open for a while when too many failed in a row, and then closed again by one
-//! good try. Each failed try doubles the while.
+//! The state of a circuit breaker: closed while calls succeed, open for a while after too many failures in a row, and
+//! closed again after one successful trial. Each failed trial doubles the wait.
 
 use std::time::Duration;
 use std::time::Instant;
 
-/// How long a circuit is open at first, and at most.
+/// How long a circuit stays open at first, and at most.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How long to wait while another call is the try.
+/// How long to wait while another call is the trial.
 const SOON: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Circuit {
     failures: u32,
     openings: u32,
-    state: State,
+    state: CircuitState,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-enum State {
+enum CircuitState {
     #[default]
     Closed,
     Open(Instant),
@@ -27,50 +27,50 @@ enum State {
 }
 
 impl Circuit {
-    /// Whether a call may be made; the answer says whether it is the try. The error is how long to wait.
+    /// Admits a call, and returns whether it is the trial. The error is how long to wait.
     pub(super) fn enter(&mut self, now: Instant) -> Result<bool, Duration> {
         match self.state {
-            State::Closed => Ok(false),
-            State::Open(until) if now < until => Err(until - now),
-            State::Open(_) => {
-                self.state = State::Trying;
+            CircuitState::Closed => Ok(false),
+            CircuitState::Open(until) if now < until => Err(until - now),
+            CircuitState::Open(_) => {
+                self.state = CircuitState::Trying;
                 Ok(true)
             }
-            State::Trying => Err(SOON),
+            CircuitState::Trying => Err(SOON),
         }
     }
 
-    /// A call failed. Some if that opened the circuit: for how long.
+    /// Counts a failed call. If that opens the circuit, returns for how long.
     ///
-    /// The failure of a call that was on its way when the circuit opened says nothing new.
+    /// A call that began before the circuit opened doesn't count.
     pub(super) fn fail(&mut self, threshold: u32, was_try: bool, now: Instant) -> Option<Duration> {
         match self.state {
-            State::Closed => {
+            CircuitState::Closed => {
                 self.failures = self.failures.saturating_add(1);
                 (self.failures >= threshold).then(|| self.open(now))
             }
-            State::Trying if was_try => Some(self.open(now)),
-            State::Open(_) | State::Trying => None,
+            CircuitState::Trying if was_try => Some(self.open(now)),
+            CircuitState::Open(_) | CircuitState::Trying => None,
         }
     }
 
-    /// Opens the circuit, for longer each time.
+    /// Opens the circuit, each time for longer.
     pub(super) fn open(&mut self, now: Instant) -> Duration {
         let wait = SHORTEST
             .saturating_mul(2_u32.saturating_pow(self.openings))
             .min(LONGEST);
         self.openings = self.openings.saturating_add(1);
-        self.state = State::Open(now + wait);
+        self.state = CircuitState::Open(now + wait);
         wait
     }
 
-    /// Gives up on a try that was never made.
+    /// Cancels a trial that was not made.
     pub(super) const fn untry(&mut self, now: Instant) {
-        self.state = State::Open(now);
+        self.state = CircuitState::Open(now);
     }
 
     pub(super) const fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed)
+        matches!(self.state, CircuitState::Closed)
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_failed_try_doubles_the_wait() {
+    fn each_failed_trial_doubles_the_wait() {
         let mut now = Instant::now();
         let mut circuit = Circuit::default();
         assert_eq!(circuit.fail(2, false, now), None);
@@ -88,8 +88,8 @@ mod tests {
             assert!(circuit.enter(now).is_err());
             now += LONGEST;
             assert_eq!(circuit.enter(now), Ok(true));
-            assert_eq!(circuit.enter(now), Err(SOON), "one try at a time");
-            assert_eq!(circuit.fail(2, false, now), None, "an older call says nothing new");
+            assert_eq!(circuit.enter(now), Err(SOON), "one trial at a time");
+            assert_eq!(circuit.fail(2, false, now), None, "an older call doesn't count");
             waits.push(circuit.fail(2, true, now).unwrap());
         }
         assert_eq!(

@@ -1,10 +1,10 @@
-//! Who counts as one client: an IPv4 address, or an IPv6 network of 64 bits, which is the least that one subscriber
-//! gets (RFC 6177).
+//! The unit of limits: an IPv4 address or an IPv6 network of 64 bits counts as one client. A subscriber gets at least
+//! such a network (RFC 6177), and could otherwise use a new address for every request.
 
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
 
-/// One client. Those whose address is unknown are one together.
+/// One client. All clients with an unknown address count as one.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Client(Option<IpAddr>);
 

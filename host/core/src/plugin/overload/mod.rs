@@ -1,5 +1,5 @@
-//! What stands between anybody on the network and a plugin's costs: a rate for each client, a breaker for each client
-//! and for all, and a bound on the calls at once. Who is turned away is told so at once; nobody queues.
+//! Protects a plugin from overload, with a rate limit for each client, a circuit breaker for each client and for all,
+//! and a limit on concurrent calls. A call beyond a limit is refused immediately; there is no queue.
 
 mod breaker;
 mod circuit;
@@ -21,10 +21,10 @@ use self::rates::Rates;
 use super::meters::Meters;
 use crate::limits::Limits;
 
-/// How long a client should wait when all places are taken: most calls end much sooner.
+/// The `Retry-After` of a call beyond the limit on concurrency. Most calls end much sooner.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// The guard of one authenticator.
+/// The limits of one plugin, with their current state.
 #[derive(Debug)]
 pub(crate) struct Overload {
     rates: Option<Rates>,
@@ -33,16 +33,16 @@ pub(crate) struct Overload {
     engine_calls: Arc<Semaphore>,
 }
 
-/// Why a call is not made, and when it may be tried again.
+/// Why a call is refused, and how long to wait before the next try.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum TurnedAway {
-    /// As many calls run as may.
+    /// The limit on concurrent calls is reached.
     #[error("too many calls at once (limits.concurrency)")]
     Busy,
-    /// The client asks too often.
+    /// The client exceeds its rate limit.
     #[error("its client asks more often than it may (limits.rate)")]
     Rate(Duration),
-    /// Calls keep failing.
+    /// The circuit breaker is open.
     #[error("its breaker is open, because calls kept failing (limits.breaker)")]
     Breaker(Duration),
 }
@@ -74,8 +74,8 @@ impl Overload {
         }
     }
 
-    /// A place for a call on behalf of this client, or none at once.
-    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Place, TurnedAway> {
+    /// Admits a call for the client with this address.
+    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<CallPermit, TurnedAway> {
         let client = Client::of(client);
         if let Some(rates) = &self.rates {
             rates.check(client).map_err(TurnedAway::Rate)?;
@@ -85,7 +85,7 @@ impl Overload {
             Some(breaker) => Some(breaker.enter(client, Instant::now()).map_err(TurnedAway::Breaker)?),
             None => None,
         };
-        Ok(Place {
+        Ok(CallPermit {
             overload: Arc::clone(self),
             trial,
             _permits: permits,
@@ -98,21 +98,21 @@ impl Overload {
     }
 }
 
-/// A call that runs. It takes up its place until it is dropped.
+/// A call that was admitted. It counts as running until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct CallPermit {
     overload: Arc<Overload>,
     trial: Option<Trial>,
     _permits: [OwnedSemaphorePermit; 2],
 }
 
-impl Place {
-    /// The plugin answered.
+impl CallPermit {
+    /// Reports that the plugin answered.
     pub(crate) fn answered(mut self) {
         self.settle(true);
     }
 
-    /// The plugin failed.
+    /// Reports that the plugin failed.
     pub(crate) fn failed(mut self) {
         self.settle(false);
     }
@@ -124,8 +124,8 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    /// A call that came to no end is one that failed; else a breaker would wait for it for ever.
+impl Drop for CallPermit {
+    /// A call without a report counts as failed. Otherwise a circuit breaker could wait for its trial for ever.
     fn drop(&mut self) {
         self.settle(false);
     }

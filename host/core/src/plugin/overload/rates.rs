@@ -1,5 +1,5 @@
-//! How often one client may make a plugin run: the generic cell rate algorithm of `governor`, with one cell for each
-//! client that was seen lately.
+//! The rate limit for each client, by the generic cell rate algorithm of `governor`. There is one cell for each client
+//! that was seen recently.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use governor::clock::DefaultClock;
 use super::client::Client;
 use crate::limits::Rate;
 
-/// Most clients that are remembered. A flood from more addresses pushes out its own.
+/// The most clients that are remembered. In a flood from more addresses, they replace each other.
 const MAX_CLIENTS: u64 = 65_536;
 
 /// The cells of all clients.
@@ -29,7 +29,7 @@ impl Rates {
         Self {
             quota: quota(rate),
             clock: DefaultClock::default(),
-            // A cell that was left alone for this long is full again, and may as well be a new one.
+            // A cell that was not used for this long is full again, like a new one.
             cells: moka::sync::Cache::builder()
                 .max_capacity(MAX_CLIENTS)
                 .time_to_idle(rate.per)
@@ -37,7 +37,7 @@ impl Rates {
         }
     }
 
-    /// Counts a call of a client's. The error is how long it has to wait for the next.
+    /// Counts a call of a client. The error is the time until the next call is allowed.
     pub(super) fn check(&self, client: Client) -> Result<(), Duration> {
         let Some(quota) = self.quota else { return Ok(()) };
         let cell = self.cells.get_with(client, || {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_client_has_calls_of_its_own() {
+    fn each_client_has_its_own_rate() {
         let rates = Rates::new("2/h".parse().unwrap());
         let client = |last| Client::of(Some([192, 0, 2, last].into()));
         for (last, allowed) in [

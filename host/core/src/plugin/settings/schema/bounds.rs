@@ -1,4 +1,5 @@
-//! How many of something there may be, and how small or large a number may be.
+//! The keywords that limit a count or a number: `minItems`, `maxLength`, `minimum` and their kind. Counts are of
+//! characters, items or properties.
 
 use std::cmp::Ordering;
 
@@ -7,7 +8,7 @@ use serde_json::Number;
 use super::complaint::Fault;
 use super::number::compare;
 
-/// How many characters, items or properties there may be.
+/// A limit on the number of characters, items or properties.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Bound {
     AtLeast(u64),
@@ -23,7 +24,7 @@ impl Bound {
         }
     }
 
-    /// What is wrong with another number of them.
+    /// The fault of a count beyond it.
     pub(super) fn fault(self, one: &str, many: &str) -> Fault<'static> {
         let counted = |count| format!("{count} {}", if count == 1 { one } else { many });
         match self {
@@ -34,7 +35,7 @@ impl Bound {
     }
 }
 
-/// How small or how large a number may be.
+/// A limit on a number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Limit<'s> {
     Minimum(&'s Number),
@@ -44,7 +45,7 @@ pub(super) enum Limit<'s> {
 }
 
 impl<'s> Limit<'s> {
-    /// Reads the keyword of this name. `None` if it is another one.
+    /// Parses the keyword of this name. Returns `None` if it is another keyword.
     pub(super) fn named(keyword: &str, limit: &'s Number) -> Option<Self> {
         let limit = match keyword {
             "minimum" => Self::Minimum(limit),
@@ -66,7 +67,7 @@ impl<'s> Limit<'s> {
         }
     }
 
-    /// What is wrong with a number beyond it.
+    /// The fault of a number beyond it.
     pub(super) fn fault(self) -> Fault<'static> {
         Fault::Other(match self {
             Self::Minimum(limit) => format!("the value is less than the minimum of {limit}"),

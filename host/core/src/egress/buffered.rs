@@ -1,4 +1,5 @@
-//! A whole answer of another server, as it can be stored and given to several.
+//! A response with its complete body, which can be stored and returned to several requests. Also removes the header
+//! fields about the connection from responses.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -10,15 +11,15 @@ use http_body_util::BodyExt;
 use http_body_util::Full;
 use wasmtime_wasi_http::WasiBody;
 
-/// A response with its whole body.
+/// A response with its complete body.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct BufferedResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
-impl Answer {
+impl BufferedResponse {
     pub(super) fn into_response(self) -> Response<WasiBody> {
         let body = Full::new(self.body).map_err(Into::into).boxed_unsync();
         let mut response = Response::new(body);
@@ -28,7 +29,7 @@ impl Answer {
     }
 }
 
-/// Takes out what was about the connection (RFC 9110, section 7.6.1).
+/// Removes the fields about the connection (RFC 9110, section 7.6.1).
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let listed: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)

@@ -1,5 +1,5 @@
-//! Reads a schema. Every keyword must be known: one that was passed over would let settings through that the plugin
-//! meant to forbid.
+//! Parses a schema. Every keyword must be supported: with an ignored keyword, settings that the plugin means to forbid
+//! would be accepted.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use super::types::Types;
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Reads a document and the subschemas that it uses. The first node is the root.
+/// Parses a document with its subschemas. The first node is the root.
 pub(super) fn parse(document: &Value) -> Result<Vec<Node<'_>>, SchemaError> {
     let mut parser = Parser {
         document,
@@ -34,7 +34,7 @@ pub(super) fn parse(document: &Value) -> Result<Vec<Node<'_>>, SchemaError> {
         patterns: Budget::new(),
     };
     parser.id(document);
-    // A list and no recursion: references may go in circles.
+    // A list instead of recursion, because references may be circular.
     let mut nodes = Vec::new();
     while let Some(schema) = parser.found.get(nodes.len()).copied() {
         nodes.push(parser.node(schema)?);
@@ -47,7 +47,7 @@ struct Parser<'s> {
     /// The numbers of the schemas that were found, by their address in the document.
     ids: HashMap<*const Value, NodeId>,
     found: Vec<&'s Value>,
-    /// What is left of the work for compiling patterns.
+    /// The budget for compiling patterns.
     patterns: Budget,
 }
 
@@ -76,7 +76,7 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// What a keyword demands. `None` for one that demands nothing, or that is read along with another one.
+    /// Parses a keyword. Returns `None` for an annotation, or if it is parsed together with another keyword.
     fn keyword(
         &mut self,
         keyword: &str,
@@ -88,13 +88,13 @@ impl<'s> Parser<'s> {
         let demand = match keyword {
             "$comment" | "contentEncoding" | "contentMediaType" | "contentSchema" | "default" | "deprecated"
             | "description" | "examples" | "format" | "readOnly" | "title" | "writeOnly" => return Ok(None),
-            // The convention for keywords of one's own.
+            // The convention for extensions.
             _ if keyword.starts_with("x-") => return Ok(None),
             "$id" if is_root => return Ok(None),
             "$schema" if is_root && value == DRAFT => return Ok(None),
             "$schema" => return Err(SchemaError(format!("\"$schema\" isn't {DRAFT:?}"))),
             "$defs" | "definitions" => {
-                // Also those that nothing refers to have to be schemas.
+                // Unused definitions must be schemas too.
                 self.map(value).ok_or_else(malformed)?;
                 return Ok(None);
             }
@@ -183,7 +183,8 @@ impl<'s> Parser<'s> {
         Some(schemas.iter().map(|schema| self.id(schema)).collect())
     }
 
-    /// Follows a reference. It must be a JSON Pointer (RFC 6901) within the document, so nothing is ever fetched.
+    /// Resolves a reference. It must be a JSON Pointer (RFC 6901) into the same document, so that nothing is ever
+    /// fetched.
     fn reference(&mut self, value: &'s Value) -> Result<NodeId, SchemaError> {
         let pointer = value.as_str().and_then(|reference| reference.strip_prefix('#'));
         let pointer = pointer.and_then(|pointer| percent_decode_str(pointer).decode_utf8().ok());
@@ -227,7 +228,7 @@ fn at_most(value: &Value) -> Option<Bound> {
     number::count(value).map(Bound::AtMost)
 }
 
-/// Fractions are not supported, as a float holds few of them exactly.
+/// Fractions are not supported, because a float represents few of them exactly.
 fn divisor(value: &Value) -> Result<u64, SchemaError> {
     number::count(value)
         .filter(|divisor| (1..=number::MAX_DIVISOR).contains(divisor))

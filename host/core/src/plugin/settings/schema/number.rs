@@ -1,4 +1,4 @@
-//! Numbers as JSON Schema compares them: by value, so that `1` and `1.0` are the same.
+//! Compares numbers as JSON Schema does: by value, so that `1` and `1.0` are equal.
 
 use std::cmp::Ordering;
 
@@ -13,7 +13,7 @@ pub(super) fn is_whole(number: &Number) -> bool {
     }
 }
 
-/// Compares exactly, also where a float can't hold an integer. `None` only for what JSON can't write.
+/// Compares exactly, even integers that a float can't represent. `None` only for numbers that JSON doesn't have.
 pub(super) fn compare(one: &Number, other: &Number) -> Option<Ordering> {
     match (one.as_i128(), other.as_i128()) {
         (Some(one), Some(other)) => Some(one.cmp(&other)),
@@ -40,7 +40,7 @@ pub(super) fn is_multiple(number: &Number, divisor: u64) -> bool {
     }
 }
 
-/// The largest integer up to which a float holds every one.
+/// The largest integer below which a float represents every integer.
 pub(super) const MAX_DIVISOR: u64 = 1 << 53;
 
 /// A count, such as `3` or `3.0`.
@@ -48,7 +48,7 @@ pub(super) fn count(value: &Value) -> Option<u64> {
     canonical_number(value.as_number()?).as_u64()
 }
 
-/// The same value with every number as an integer where it is one, so that equal values are alike.
+/// The same value with whole numbers as integers, so that equal values have the same form.
 pub(super) fn canonical(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(canonical).collect(),

@@ -1,10 +1,10 @@
-//! The types that JSON Schema tells apart.
+//! The types of JSON Schema, with their names in schemas and in messages for operators.
 
 use serde_json::Value;
 
 use super::number::is_whole;
 
-/// A type. The order is the one in which they are listed to people.
+/// A type. Messages list types in this order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Type {
     Array,
@@ -45,7 +45,7 @@ impl Type {
         }
     }
 
-    /// What an operator calls it. `None` for null, which a configuration can't have.
+    /// The name in messages. `None` for null, which a configuration can't have.
     pub(crate) fn in_words(self) -> Option<&'static str> {
         match self {
             Self::Array => Some("a list"),
@@ -64,7 +64,7 @@ impl Type {
 pub(crate) struct Types(Vec<Type>);
 
 impl Types {
-    /// Reads the value of `type`: a name, or a list of different names.
+    /// Parses the value of `type`: a name, or a list of different names.
     pub(super) fn parse(value: &Value) -> Option<Self> {
         let mut types = match value {
             Value::String(name) => vec![Type::named(name)?],

@@ -1,5 +1,5 @@
-//! Settings, checked against a plugin's own JSON Schema before the plugin sees them. So a mistake is reported with its
-//! place and the nearest known name, and all mistakes at once.
+//! Checks settings against the plugin's JSON Schema before the plugin gets them. All mistakes are reported at once,
+//! each with its path and, for an unknown key, the known ones.
 
 mod explain;
 mod schema;
@@ -19,26 +19,26 @@ use crate::sandbox::PluginError;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigureError {
-    /// The plugin failed.
+    /// The plugin failed before it could check them.
     #[error("the plugin can't be configured: {0}")]
     Failed(#[from] PluginError),
-    /// The plugin says what is wrong with the settings.
+    /// The plugin rejects the settings, with this message.
     #[error("the plugin refuses its settings: {0}")]
     Rejected(String),
-    /// The settings don't fit the plugin's schema.
+    /// The settings don't match the plugin's schema.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<SettingsError>),
 }
 
-/// One thing that is wrong with the settings.
+/// One mistake in the settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SettingsError {
-    /// The keys and indices that lead to it, from the settings down.
+    /// The path of keys and indices, starting at the settings.
     pub path: Vec<String>,
-    /// What is wrong; it repeats no value.
+    /// The mistake. The text doesn't repeat values, which may be secrets.
     pub message: String,
-    /// The names that are known there, when it is about an unknown one.
+    /// The known keys at this path if the mistake is an unknown key, else empty.
     pub known: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for SettingsError {
     }
 }
 
-/// The most mistakes that are told at once.
+/// The most mistakes that are reported at once.
 const MAX_MISTAKES: usize = 1000;
 
 /// Checks settings against a plugin's schema.

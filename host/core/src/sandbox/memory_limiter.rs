@@ -1,25 +1,25 @@
-//! How much memory and how many table entries one instance may have, over all its memories and tables together. A
-//! bound on each memory alone would be as many times as large as a component has memories.
+//! The limit on the memory and the table entries of one instance, over all its memories and tables together. With a
+//! limit for each memory, a component with several memories would get a multiple of it.
 
 use wasmtime::ResourceLimiter;
 
 use super::budget::Share;
 
-/// Most table entries of one instance; an entry is eight bytes. Python's interpreter has about twenty thousand.
+/// The most table entries of one instance; an entry is eight bytes. Python's interpreter has about twenty thousand.
 const MAX_TABLE_ENTRIES: usize = 100_000;
 
-/// Most memories of one instance. A toolchain's component has one, and an adapter inside it has another.
+/// The most memories of one instance. A component has one for its code and may have one for an adapter.
 const MAX_MEMORIES: usize = 2;
 
-/// Most tables of one instance.
+/// The most tables of one instance.
 const MAX_TABLES: usize = 100;
 
-/// Most core instances of one component instance.
+/// The most core instances of one component instance.
 const MAX_INSTANCES: usize = 200;
 
-/// What an instance may still grow by.
+/// What is left of the limits of one instance.
 #[derive(Debug)]
-pub(super) struct Ceiling {
+pub(super) struct MemoryLimiter {
     memory: usize,
     table_entries: usize,
     hit_memory: bool,
@@ -27,8 +27,8 @@ pub(super) struct Ceiling {
     hit_budget: bool,
 }
 
-impl Ceiling {
-    /// A ceiling of so many bytes of memory, under that of all instances together.
+impl MemoryLimiter {
+    /// A limit of `memory` bytes. `share` is the instance's part of the budget for all instances.
     pub(super) const fn new(memory: usize, share: Share) -> Self {
         Self {
             memory,
@@ -39,18 +39,18 @@ impl Ceiling {
         }
     }
 
-    /// Whether the instance was refused memory because of what others have.
+    /// Whether the instance was refused memory because the budget for all instances was exhausted.
     pub(super) const fn hit_budget(&self) -> bool {
         self.hit_budget
     }
 
-    /// Whether the instance was refused memory. A plugin then mostly aborts, and this says why.
+    /// Whether the instance was refused memory because of its own limit.
     pub(super) const fn hit_memory(&self) -> bool {
         self.hit_memory
     }
 }
 
-impl ResourceLimiter for Ceiling {
+impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let left = self.memory;
         if !take(&mut self.memory, current, desired, maximum) {
@@ -82,7 +82,7 @@ impl ResourceLimiter for Ceiling {
     }
 }
 
-/// Takes the growth out of what is left. What would fail all the same, by the component's own maximum, costs nothing.
+/// Takes the growth from what is left. A growth beyond the component's own maximum fails and takes nothing.
 fn take(left: &mut usize, current: usize, desired: usize, maximum: Option<usize>) -> bool {
     let within = maximum.is_none_or(|maximum| desired <= maximum);
     let growth = desired.saturating_sub(current);
@@ -102,23 +102,23 @@ mod tests {
     use super::super::budget::Budget;
     use super::*;
 
-    fn ceiling(memory: usize, budget: usize) -> Ceiling {
-        Ceiling::new(memory, Share::of(Arc::new(Budget::new(budget))))
+    fn limiter(memory: usize, budget: usize) -> MemoryLimiter {
+        MemoryLimiter::new(memory, Share::of(Arc::new(Budget::new(budget))))
     }
 
     #[test]
-    fn an_instance_that_gets_no_share_keeps_what_it_may_have() {
-        let mut ceiling = ceiling(100, 60);
+    fn growth_that_the_budget_refuses_costs_the_instance_nothing() {
+        let mut limiter = limiter(100, 60);
         for (current, desired, granted) in [(0, 50, true), (50, 90, false), (50, 60, true), (60, 61, false)] {
-            let grown = ceiling.memory_growing(current, desired, None).unwrap();
+            let grown = limiter.memory_growing(current, desired, None).unwrap();
             assert_eq!(grown, granted, "{current} {desired}");
         }
-        assert!(ceiling.hit_budget() && !ceiling.hit_memory());
+        assert!(limiter.hit_budget() && !limiter.hit_memory());
     }
 
     #[test]
-    fn all_memories_together_stay_below_the_ceiling() {
-        let mut ceiling = ceiling(100, 1000);
+    fn all_memories_together_stay_within_the_limit() {
+        let mut limiter = limiter(100, 1000);
         for (current, desired, maximum, granted) in [
             (0, 60, None, true),
             (0, 50, None, false),
@@ -127,9 +127,9 @@ mod tests {
             (60, 70, None, true),
             (30, 31, None, false),
         ] {
-            let grown = ceiling.memory_growing(current, desired, maximum).unwrap();
+            let grown = limiter.memory_growing(current, desired, maximum).unwrap();
             assert_eq!(grown, granted, "{current} {desired} {maximum:?}");
         }
-        assert!(ceiling.hit_memory());
+        assert!(limiter.hit_memory());
     }
 }

@@ -31,7 +31,7 @@ use self::types::Types;
 #[error("{0}")]
 pub(super) struct SchemaError(String);
 
-/// A schema, ready to check values. It borrows from the document that it was parsed from.
+/// A parsed schema. It borrows from the document that it was parsed from.
 #[derive(Debug)]
 pub(super) struct Schema<'s> {
     nodes: Vec<Node<'s>>,
@@ -45,11 +45,11 @@ enum Node<'s> {
     Keywords(Vec<Keyword<'s>>),
 }
 
-/// The number of a node. A reference is a number too, so schemas may refer to each other in circles.
+/// The number of a node. References are numbers too, so that schemas can refer to each other recursively.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct NodeId(usize);
 
-/// What a schema demands. Keywords that depend on each other are one demand.
+/// A keyword of a schema. Keywords that depend on each other are combined into one.
 #[derive(Debug)]
 enum Keyword<'s> {
     AllOf(Vec<NodeId>),
@@ -99,7 +99,7 @@ struct Properties<'s> {
     rest: Rest,
 }
 
-/// What `additionalProperties` says.
+/// The value of `additionalProperties`.
 #[derive(Clone, Copy, Debug)]
 enum Rest {
     Anything,
@@ -108,25 +108,25 @@ enum Rest {
 }
 
 impl<'s> Schema<'s> {
-    /// Reads a schema.
+    /// Parses a schema.
     ///
     /// # Errors
     ///
-    /// When it isn't a schema, has a keyword that isn't supported, or refers to something outside of itself.
+    /// Returns an error if it isn't a schema, has an unsupported keyword, or refers to another document.
     pub(super) fn parse(document: &'s Value) -> Result<Self, SchemaError> {
         parse::parse(document).map(|nodes| Self { nodes })
     }
 
-    /// Everything that is wrong with a value; empty if it fits.
+    /// All complaints about a value. They are empty if it matches.
     ///
     /// # Errors
     ///
-    /// When the check takes too many steps, or the schema refers to itself for ever.
+    /// Returns an error if the check exceeds its budget, for example because the schema refers to itself without end.
     pub(super) fn check(&self, value: &Value) -> Result<Vec<Complaint<'s>>, Exhausted> {
         check::check(self, value)
     }
 
-    /// The node of this number. Every number has one; if not, nothing fits.
+    /// The node of this number. Every number has a node; if it had none, no value would match.
     fn node(&self, id: NodeId) -> &Node<'s> {
         self.nodes.get(id.0).unwrap_or(&Node::Always(false))
     }

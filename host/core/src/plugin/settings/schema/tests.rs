@@ -1,4 +1,5 @@
-//! Which values fit a schema, which schemas are refused, and what a hostile one costs.
+//! Which values match a schema, which schemas are refused, and the cost of hostile schemas. The cases are tables of
+//! schemas with values.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use serde_json::json;
 use super::Exhausted;
 use super::Schema;
 
-/// A schema, values that fit it, and values that don't.
+/// Schemas, each with values that match it and values that don't.
 const FITTING: &str = r##"[
     [true, [1, null], []],
     [false, [], [1, null]],
@@ -67,7 +68,7 @@ const FITTING: &str = r##"[
         "x-order": 3, "$defs": {"unused": {}}}, [1, "no address"], []]
 ]"##;
 
-/// What is no schema, or none that is supported.
+/// Documents that are not schemas, or use unsupported keywords.
 const REFUSED: &str = r##"[
     [], 1, {"type": "text"}, {"type": []}, {"type": ["null", "null"]}, {"enum": 1}, {"minimum": "1"},
     {"multipleOf": 0}, {"multipleOf": 0.1}, {"minLength": -1}, {"maxItems": 1.5}, {"items": [true]},
@@ -109,7 +110,7 @@ fn a_schema_that_is_malformed_or_not_supported_is_refused() {
     }
 }
 
-/// Each is cheap to write, and dear to check for who takes it at its word.
+/// Small schemas whose check would take a very long time without a budget.
 #[test]
 fn a_hostile_schema_costs_little() {
     let doubling = |keyword: &str| {

@@ -1,10 +1,10 @@
-//! How much work a check may take. A small schema can ask for more steps than any machine can take.
+//! Bounds the work of a check. A small schema can demand more steps than any machine can take.
 
-/// The check took too long.
+/// The error of a check that exceeds its budget.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Exhausted;
 
-/// What is left of the work.
+/// The work that is left.
 #[derive(Debug)]
 pub(super) struct Budget {
     steps: u64,
@@ -12,13 +12,14 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// Settings of a few thousand lines need a few ten thousand steps; these take about a tenth of a second.
+    /// The steps of one check, which take about a tenth of a second. Settings of a few thousand lines need a few ten
+    /// thousand steps.
     const STEPS: u64 = 1_000_000;
 
-    /// How deep schemas may lie in each other while one value is checked. This bounds the stack.
+    /// The deepest nesting of schemas while a value is checked. This bounds the stack.
     const DEPTH: u32 = 256;
 
-    /// A whole budget.
+    /// A full budget.
     pub(super) fn new() -> Self {
         Self {
             steps: Self::STEPS,
@@ -26,7 +27,7 @@ impl Budget {
         }
     }
 
-    /// Pays for so many steps.
+    /// Pays for this many steps.
     pub(super) fn pay(&mut self, steps: usize) -> Result<(), Exhausted> {
         let steps = u64::try_from(steps).map_err(|_| Exhausted)?;
         self.steps = self.steps.checked_sub(steps).ok_or(Exhausted)?;
@@ -38,7 +39,7 @@ impl Budget {
         self.pay(1 + text.len() / BYTES_A_STEP)
     }
 
-    /// Goes one schema deeper. [`ascend`](Self::ascend) is to follow.
+    /// Enters a nested schema. Call [`ascend`](Self::ascend) after it.
     pub(super) fn descend(&mut self) -> Result<(), Exhausted> {
         self.pay(1)?;
         self.depth = self.depth.checked_sub(1).ok_or(Exhausted)?;
@@ -50,5 +51,5 @@ impl Budget {
     }
 }
 
-/// How much text is copied or compared in the time of a step.
+/// The bytes of text that are copied or compared in the time of one step.
 const BYTES_A_STEP: usize = 64;

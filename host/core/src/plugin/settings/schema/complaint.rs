@@ -1,4 +1,4 @@
-//! What is wrong with a value. Where a value may have one of several forms, it is decided here which form was meant.
+//! The complaints about a value. If a value may have one of several forms, this decides which form was meant.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::budget::Exhausted;
 use super::types::Type;
 use super::types::Types;
 
-/// One thing that is wrong.
+/// One fault with its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Complaint<'s> {
     /// The keys and indices that lead to the value.
@@ -15,14 +15,14 @@ pub(crate) struct Complaint<'s> {
     pub(crate) fault: Fault<'s>,
 }
 
-/// What is wrong in a place.
+/// The fault of a value.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault<'s> {
-    /// Another type is wanted.
+    /// Its type is wrong.
     Type(Types),
-    /// The value isn't one of those that the schema lists.
+    /// It isn't one of the values that the schema lists.
     Listed { values: &'s [Value], is_const: bool },
-    /// The value has none of its possible forms, and isn't close to any.
+    /// It matches none of the possible forms and isn't close to one.
     Forms(Vec<Expected<'s>>),
     /// The object has unknown properties.
     Unknown { names: Vec<String>, known: Vec<&'s str> },
@@ -32,11 +32,11 @@ pub(crate) enum Fault<'s> {
     Mismatch(&'s str),
     /// A list or a text must not be empty.
     Empty,
-    /// Anything else, in words.
+    /// Any other fault, in words.
     Other(String),
 }
 
-/// What could stand in a place.
+/// A type or value that is possible in a place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expected<'s> {
     Type(Type),
@@ -44,7 +44,7 @@ pub(crate) enum Expected<'s> {
 }
 
 impl<'s> Fault<'s> {
-    /// What could stand here instead, if the fault is about that.
+    /// The types and values that are possible instead, if the fault is about those.
     pub(crate) fn expected(&self) -> Box<dyn Iterator<Item = Expected<'s>> + '_> {
         match self {
             Self::Type(types) => Box::new(types.iter().map(Expected::Type)),
@@ -54,13 +54,14 @@ impl<'s> Fault<'s> {
         }
     }
 
-    /// Whether something of another kind is wanted, rather than a change of this value.
+    /// Whether a value of another kind is needed, rather than a change of this value.
     fn is_about_kind(&self) -> bool {
         matches!(self, Self::Type(_) | Self::Listed { .. } | Self::Forms(_))
     }
 }
 
-/// What is wrong with a value that has none of its possible forms: if it is close to one, what that form complains about.
+/// The complaints about a value that matches none of its possible forms: those of the form to which it is close, if
+/// any.
 pub(super) fn none_fits<'s>(
     path: &[String],
     mut forms: Vec<Vec<Complaint<'s>>>,
@@ -84,8 +85,8 @@ pub(super) fn none_fits<'s>(
     }])
 }
 
-/// The form that was meant, if the value is of its kind: the one whose tag the value has, else the one with the least to
-/// complain about.
+/// The form that was meant, among those of the value's kind: the one whose tag the value has, or else the one with the
+/// fewest complaints.
 fn nearest(path: &[String], forms: &[Vec<Complaint<'_>>]) -> Option<usize> {
     let is_of_its_kind = |form: &[Complaint<'_>]| {
         !form
@@ -101,7 +102,7 @@ fn nearest(path: &[String], forms: &[Vec<Complaint<'_>>]) -> Option<usize> {
         .map(|(index, _)| index)
 }
 
-/// What a form has in this place: the values that it lists, else its types.
+/// The values that a form lists for this place, or else its types.
 fn expected_by<'s>(path: &[String], form: &[Complaint<'s>]) -> Vec<Expected<'s>> {
     let (types, others): (Vec<_>, Vec<_>) = form
         .iter()

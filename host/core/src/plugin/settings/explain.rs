@@ -1,5 +1,5 @@
-//! What a schema's complaint means to somebody who writes a configuration. No value of a setting is repeated, as it may
-//! be a secret; what a schema lists as possible values is no secret.
+//! Words a schema's complaint for the author of a configuration. Values of settings are never repeated, because they
+//! may be secrets; the values that a schema lists are not secret.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -11,10 +11,11 @@ use super::schema::Complaint;
 use super::schema::Expected;
 use super::schema::Fault;
 
-/// How many bytes of a schema's texts a message repeats.
+/// The most bytes of a schema's texts in a message.
 const LONGEST: usize = 1024;
 
-/// What is wrong, in the operator's words. It is one thing, but for unknown keys, which are reported one by one.
+/// The mistakes of a complaint, in the operator's words. Each unknown key is a mistake of its own; any other complaint
+/// is one mistake.
 pub(super) fn explain(complaint: Complaint<'_>) -> Vec<SettingsError> {
     let Complaint { path, fault } = complaint;
     let message = match &fault {
@@ -39,12 +40,12 @@ pub(super) fn explain(complaint: Complaint<'_>) -> Vec<SettingsError> {
     }]
 }
 
-/// What could stand here instead.
+/// Names the values that are possible here.
 fn one_of(fault: &Fault<'_>) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut length = 0;
     for expected in fault.expected() {
-        // A configuration has no `null`, so nobody is told to write it.
+        // A configuration can't have `null`, so it is not suggested.
         let word = match expected {
             Expected::Type(kind) => kind.in_words().map(str::to_owned),
             Expected::Value(Value::Null) => None,
@@ -66,7 +67,7 @@ fn one_of(fault: &Fault<'_>) -> String {
     }
 }
 
-/// The beginning of a text that may be very long.
+/// The start of a text that may be very long.
 fn shortened(text: impl fmt::Display) -> String {
     let mut beginning = Beginning(String::new());
     if write!(beginning, "{text}").is_err() {
@@ -75,7 +76,7 @@ fn shortened(text: impl fmt::Display) -> String {
     beginning.0
 }
 
-/// Takes text until it is full, so that no more than that is made.
+/// Takes text until it is full, so that the rest is never formatted.
 struct Beginning(String);
 
 impl fmt::Write for Beginning {

@@ -1,4 +1,5 @@
-//! Checks a value against a schema. Every step is paid for, as a hostile schema may ask for any number of them.
+//! Checks a value against a schema. Every step is paid for from a budget, because a hostile schema may demand any
+//! number of steps.
 
 use std::collections::HashSet;
 
@@ -18,7 +19,7 @@ use super::complaint::Fault;
 use super::complaint::none_fits;
 use super::number;
 
-/// Everything that is wrong with a value.
+/// All complaints about a value.
 pub(super) fn check<'s>(schema: &Schema<'s>, value: &Value) -> Complaints<'s> {
     let mut checker = Checker {
         schema,
@@ -30,12 +31,12 @@ pub(super) fn check<'s>(schema: &Schema<'s>, value: &Value) -> Complaints<'s> {
 
 type Complaints<'s> = Result<Vec<Complaint<'s>>, Exhausted>;
 
-/// What a complaint costs: it is copied and compared with others.
+/// The steps of a complaint, which is copied and compared with others.
 const STEPS_A_COMPLAINT: usize = 16;
 
 struct Checker<'a, 's> {
     schema: &'a Schema<'s>,
-    /// The keys and indices that lead to the value at hand.
+    /// The keys and indices that lead to the current value.
     path: Vec<String>,
     budget: Budget,
 }
@@ -86,7 +87,7 @@ impl<'s> Checker<'_, 's> {
         if is_met { Ok(Vec::new()) } else { self.complain(fault()) }
     }
 
-    /// What one keyword complains about. It says nothing about values of a type that it isn't for.
+    /// The complaints of one keyword. A keyword accepts all values of types to which it doesn't apply.
     fn meet(&mut self, keyword: &Keyword<'s>, value: &Value) -> Complaints<'s> {
         match (keyword, value) {
             (Keyword::Type(types), _) => self.complain_unless(types.have(value), || Fault::Type(types.clone())),
@@ -179,7 +180,7 @@ impl<'s> Checker<'_, 's> {
         }
     }
 
-    /// How many of the forms a value has; if it has none, what is wrong with it.
+    /// How many of the forms a value matches. If it matches none, adds the complaints about it.
     fn count_fitting(
         &mut self,
         forms: &[NodeId],
@@ -246,7 +247,7 @@ impl<'s> Checker<'_, 's> {
     }
 
     fn unknown(&mut self, names: Vec<String>, properties: &Properties<'s>) -> Complaints<'s> {
-        // Every unknown name is reported along with all the known ones.
+        // Every unknown name is reported together with all known ones.
         for _ in &names {
             for name in properties.named.keys() {
                 self.budget.pay_for_text(name)?;

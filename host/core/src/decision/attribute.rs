@@ -1,0 +1,109 @@
+//! The attributes of a request that a plugin reads, and their values. A decision depends on nothing else of the
+//! request: the audit log shows which attributes were read, and requests with equal values get the same decision.
+
+use std::fmt;
+
+/// An attribute of a request that a plugin can read.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Attribute {
+    /// The host and port of the request's target.
+    Authority,
+    /// The client's IP address.
+    ClientAddress,
+    /// The client's TLS certificate.
+    ClientCertificate,
+    /// All values of the cookie of this name.
+    Cookie(String),
+    /// All values of the header of this name, which is in lower case.
+    Header(String),
+    /// The method.
+    Method,
+    /// The result of a Negotiate token at the acceptor of this name. Its value is a word for that result, not the
+    /// token.
+    Negotiate(String),
+    /// The path without the query.
+    Path,
+    /// The parameters of the query that are granted.
+    Query,
+    /// The scheme.
+    Scheme,
+}
+
+impl Attribute {
+    /// Whether equal values lead to equal decisions. A Negotiate token is accepted once, so that a decision about one
+    /// request says nothing about another.
+    pub const fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Negotiate(_))
+    }
+}
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authority => f.write_str("authority"),
+            Self::ClientAddress => f.write_str("client-address"),
+            Self::ClientCertificate => f.write_str("client-certificate"),
+            Self::Cookie(name) => write!(f, "cookie {}", name.escape_debug()),
+            Self::Header(name) => write!(f, "header {}", name.escape_debug()),
+            Self::Method => f.write_str("method"),
+            Self::Negotiate(acceptor) => write!(f, "negotiate {}", acceptor.escape_debug()),
+            Self::Path => f.write_str("path"),
+            Self::Query => f.write_str("query"),
+            Self::Scheme => f.write_str("scheme"),
+        }
+    }
+}
+
+/// The value of an attribute: what the plugin got. It may hold secrets.
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub struct AttributeValue(Vec<Vec<u8>>);
+
+impl AttributeValue {
+    pub(crate) fn new(values: Vec<Vec<u8>>) -> Self {
+        Self(values)
+    }
+
+    /// The number of values. It is 0 if the attribute is absent or not granted.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The length of all values together, in bytes.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    /// The values. Never log them.
+    pub fn values(&self) -> &[Vec<u8>] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AttributeValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AttributeValue({} values, {} bytes)", self.count(), self.size())
+    }
+}
+
+/// One attribute that a plugin read, with its value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct AttributeRead {
+    /// The attribute.
+    pub attribute: Attribute,
+    /// Whether the operator granted it. An attribute without a grant appears absent to the plugin.
+    pub granted: bool,
+    /// The value that the plugin got.
+    pub value: AttributeValue,
+}
+
+impl AttributeRead {
+    pub(crate) fn new(attribute: Attribute, granted: bool, value: AttributeValue) -> Self {
+        Self {
+            attribute,
+            granted,
+            value,
+        }
+    }
+}
