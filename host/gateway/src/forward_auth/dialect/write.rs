@@ -8,7 +8,6 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 
-use crate::answers::response;
 use crate::forward_auth::Allowed;
 use crate::proxy::body;
 use crate::proxy::body::Body;
