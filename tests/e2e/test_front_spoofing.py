@@ -50,6 +50,14 @@ PATHS = [
 ]
 """None of these is what is open."""
 
+RESOLVED = {
+    "/open/.": "/open/",
+    "/open/./": "/open/",
+    "/open/./admin": "/open/admin",
+    "/open//../admin": "/open/admin",
+}
+"""What Envoy makes of some of them before it asks: then that is what is asked about, and what is sent on."""
+
 
 def refused(answer):
     """HTTP/2 has 0 here for a stream that the front reset."""
@@ -118,7 +126,12 @@ def test_a_connection_header_takes_nothing_away(front, upstream):
 
 def test_no_path_is_read_in_two_ways(front, version, upstream):
     for path in PATHS:
-        nobody_came_in(upstream, front.send(path, version=version), path)
+        answer = front.send(path, version=version)
+        if front.name.startswith("envoy") and path in RESOLVED:
+            assert [seen["target"] for seen in upstream.seen] == [RESOLVED[path]], path
+            upstream.forget()
+        else:
+            nobody_came_in(upstream, answer, path)
 
 
 def test_what_is_judged_is_what_the_upstream_gets(front, beside, version, upstream):
