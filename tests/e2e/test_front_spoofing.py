@@ -51,8 +51,10 @@ PATHS = [
 """None of these is what is open."""
 
 RESOLVED = {
+    "/../open": "/open",
     "/open/.": "/open/",
     "/open/./": "/open/",
+    "/open/.;%3fadmin": "/open/",
     "/open/./admin": "/open/admin",
     "/open//../admin": "/open/admin",
 }
