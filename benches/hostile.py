@@ -1,4 +1,4 @@
-"""What a request to a good plugin takes, in milliseconds, alone and beside each hostile guest of the tests' zoo.
+"""What a request to a good plugin takes, in milliseconds, alone and beside each hostile guest of the tests' hostile.
 
 Both get requests at a steady rate that does not wait for answers, and a latency counts from when its request was due.
 The good plugin is `simple`; "alone" is measured before, between and after the guests. Run it by `benches/hostile`.
@@ -27,7 +27,7 @@ FLOODS = """
     sleep, watch-the-clock, poll-many, keep-pollables, hoard-fields, hoard-bodies, random-forever, ask-everything,
     crumble-the-cache, fill-the-cache, log-forever
 """
-SNARES = "fetch silent, fetch slow-body, fetch endless-body, fetch endless-head, upload deaf, upload swallow, fan-out silent"
+TRAPS = "fetch silent, fetch slow-body, fetch endless-body, fetch endless-head, upload deaf, upload swallow, fan-out silent"
 DENIED = "fetch http|127.0.0.1:1|/"
 
 
@@ -35,56 +35,56 @@ def main():
     arguments = parse()
     os.environ["PORTCULLIS_BIN"] = str(arguments.portcullis.resolve())
     sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-    import test_zoo_answers
-    import test_zoo_floods
-    import test_zoo_load
-    import test_zoo_network
-    import test_zoo_raw
-    from harness import build, raw, zoo
+    import test_hostile_answers
+    import test_hostile_floods
+    import test_hostile_loading
+    import test_hostile_network
+    import test_hostile_raw
+    from harness import build, hostile, raw_plugins
     from harness.gateway import LISTEN_ANYWHERE, Gateway
-    from harness.snares import Snares
+    from harness.trap_servers import TrapServer
     from harness.upstream import Upstream
 
-    snares, upstream = Snares(), Upstream()
-    granted = f'headers = ["x-do"]\nhttp = ["http://{snares.authority}"]'
-    plugins = {"prober": zoo.authenticator("prober", build.guest_component("prober"), granted, arguments.limits)}
+    trap_server, upstream = TrapServer(), Upstream()
+    granted = f'headers = ["x-do"]\nhttp = ["http://{trap_server.address}"]'
+    plugins = {"prober": hostile.authenticator("prober", build.guest_component("prober"), granted, arguments.limits)}
     guests = []
     for name in words(RAW):
-        component = raw.component(**test_zoo_raw.MISDEEDS[name][1])
-        slug = test_zoo_raw.slug(name)
-        plugins[slug] = zoo.authenticator(slug, component, limits=arguments.limits)
+        component = raw_plugins.component(**test_hostile_raw.MISBEHAVIOURS[name][1])
+        slug = test_hostile_raw.slug(name)
+        plugins[slug] = hostile.authenticator(slug, component, limits=arguments.limits)
         guests.append((name, f"/{slug}", "x"))
     guests += [(name, "/prober", name) for name in words(FLOODS)]
-    for name in words(SNARES):
-        word, snare = name.split(" ")
-        guests.append((name, "/prober", f"{word} http|{snares.authority}|/{snare}"))
+    for name in words(TRAPS):
+        word, trap = name.split(" ")
+        guests.append((name, "/prober", f"{word} http|{trap_server.address}|/{trap}"))
     guests.append(("fetch what is denied", "/prober", DENIED))
     if arguments.only:
         guests = [guest for guest in guests if arguments.only in guest[0]]
 
     with tempfile.TemporaryDirectory() as folder:
-        gateway = Gateway(Path(folder), LISTEN_ANYWHERE + zoo.zoo(upstream, plugins))
-        base = zoo.resident_mib(gateway)
+        gateway = Gateway(Path(folder), LISTEN_ANYWHERE + hostile.configuration(upstream, plugins))
+        base = hostile.resident_mib(gateway)
         alone, rows = [], []
         measure(gateway.url, arguments)  # warms up
         for index, guest in enumerate(guests):
             if index % 5 == 0:
                 alone += measure(gateway.url, arguments)[0]
-            before = zoo.resident_mib(gateway)
+            before = hostile.resident_mib(gateway)
             latencies, statuses = measure(gateway.url, arguments, guest)
-            rows.append((guest[0], latencies, statuses, before, zoo.resident_mib(gateway)))
+            rows.append((guest[0], latencies, statuses, before, hostile.resident_mib(gateway)))
         alone += measure(gateway.url, arguments)[0]
         report(alone, rows)
-        print(f"memory: {base:.0f} MiB at the start, {zoo.resident_mib(gateway):.0f} MiB at the end,"
-              f" {zoo.most_mib(gateway):.0f} MiB at most")
+        print(f"memory: {base:.0f} MiB at the start, {hostile.resident_mib(gateway):.0f} MiB at the end,"
+              f" {hostile.peak_mib(gateway):.0f} MiB at most")
         gateway.stop()
-    load = len(test_zoo_load.BAD | test_zoo_load.TEXTS)
-    calls = len(test_zoo_raw.MISDEEDS) + len(test_zoo_answers.ANSWERS) + len(test_zoo_floods.FLOODS)
-    network = test_zoo_network
-    spellings = len(network.SPELLINGS) + len(network.RUDE) + len(network.SCHEMES) + len(network.NAMES)
-    print(f"the zoo: {load} plugins that don't load, {calls} misdeeds in a call, {len(network.SNARES)} servers that never"
+    load = len(test_hostile_loading.BAD | test_hostile_loading.TEXTS)
+    calls = len(test_hostile_raw.MISBEHAVIOURS) + len(test_hostile_answers.ANSWERS) + len(test_hostile_floods.FLOODS)
+    network = test_hostile_network
+    spellings = len(network.SPELLINGS) + len(network.MALFORMED) + len(network.SCHEMES) + len(network.NAMES)
+    print(f"the tests: {load} plugins that don't load, {calls} kinds of misbehaviour in a call, {len(network.TRAPS)} servers that never"
           f" end, {spellings} spellings of where no plugin may go")
-    snares.stop()
+    trap_server.stop()
     upstream.stop()
 
 

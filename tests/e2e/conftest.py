@@ -7,17 +7,17 @@ from types import SimpleNamespace
 import pytest
 
 from harness import build, fronts, process
-from harness.asked import AskedServer
 from harness.certificates import Authority
 from harness.dask_server import DaskServer
-from harness.dask_whole import DaskWhole
+from harness.dask_stack import DaskStack
+from harness.fetch_server import FetchServer
 from harness.gateway import Gateway
 from harness.http2_upstream import Http2Upstream
 from harness.hub import Hub
 from harness.idp import Provider
 from harness.kdc import Kdc
-from harness.played import Played
 from harness.raw_upstream import RawUpstream
+from harness.scripted import ScriptedUpstream
 from harness.upstream import Upstream
 
 
@@ -107,9 +107,9 @@ def dask_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def dask_whole(tmp_path_factory, hub, provider):
+def dask_stack(tmp_path_factory, hub, provider):
     """dask-gateway behind a Portcullis of its own, both as the documentation has them."""
-    whole = DaskWhole(tmp_path_factory.mktemp("dask-whole"), hub, provider)
+    whole = DaskStack(tmp_path_factory.mktemp("dask-whole"), hub, provider)
     yield whole
     whole.stop()
 
@@ -163,9 +163,9 @@ def fetcher_component():
 
 
 @pytest.fixture
-def played():
+def scripted_upstream():
     """Starts upstreams that the test plays, and in the end stops them. None of their plays may have gone wrong."""
-    with upstreams(Played) as start:
+    with upstreams(ScriptedUpstream) as start:
         yield start
 
 
@@ -218,12 +218,12 @@ def upstreams(kind):
 
 
 @pytest.fixture
-def asked_servers():
+def fetch_servers():
     """Starts servers that plugins may ask, and in the end stops them."""
     running = []
 
     def start(**options):
-        running.append(AskedServer(**options))
+        running.append(FetchServer(**options))
         return running[-1]
 
     yield start
@@ -272,59 +272,59 @@ FRONT_FIXTURES = {
 
 
 @pytest.fixture(scope="session")
-def beside(tmp_path_factory, scripted_component):
+def front_gateway(tmp_path_factory, scripted_component):
     """The gateway that all fronts ask, known to it by their address."""
     folder = tmp_path_factory.mktemp("beside")
-    gateway = fronts.Beside(folder, fronts.routes(folder, scripted_component), PORTCULLIS_COOKIE_SECRET=secrets.token_hex(32))
+    gateway = fronts.FrontGateway(folder, fronts.routes(folder, scripted_component), PORTCULLIS_COOKIE_SECRET=secrets.token_hex(32))
     yield gateway
     gateway.stop()
 
 
 @pytest.fixture(scope="session")
-def beside_with_token(tmp_path_factory, scripted_component):
+def front_gateway_with_token(tmp_path_factory, scripted_component):
     """A gateway that knows fronts by a token."""
     folder = tmp_path_factory.mktemp("beside-with-token")
-    gateway = fronts.Beside(folder, fronts.routes(folder, scripted_component), token=secrets.token_hex(32))
+    gateway = fronts.FrontGateway(folder, fronts.routes(folder, scripted_component), token=secrets.token_hex(32))
     yield gateway
     gateway.stop()
 
 
 @pytest.fixture(scope="session")
-def front(request, tmp_path_factory, beside, shared_upstream):
+def front(request, tmp_path_factory, front_gateway, shared_upstream):
     """A front with the configuration of the documentation."""
-    with running_front(request, tmp_path_factory, beside, shared_upstream) as running:
+    with running_front(request, tmp_path_factory, front_gateway, shared_upstream) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def upgrading_front(request, tmp_path_factory, beside, shared_upstream):
+def upgrading_front(request, tmp_path_factory, front_gateway, shared_upstream):
     """A front that is a program of its own, as the replay of Traefik upgrades nothing."""
-    with running_front(request, tmp_path_factory, beside, shared_upstream) as running:
+    with running_front(request, tmp_path_factory, front_gateway, shared_upstream) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def front_that_fails_open(request, tmp_path_factory, beside, shared_upstream):
+def front_that_fails_open(request, tmp_path_factory, front_gateway, shared_upstream):
     """A front whose operator said that whatever fails lets requests pass."""
 
     def change(text):
         return text.replace("failure_mode_allow: false", "failure_mode_allow: true")
 
-    with running_front(request, tmp_path_factory, beside, shared_upstream, change=change) as running:
+    with running_front(request, tmp_path_factory, front_gateway, shared_upstream, change=change) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def front_with_token(request, tmp_path_factory, beside_with_token, shared_upstream):
-    token = beside_with_token.token
-    with running_front(request, tmp_path_factory, beside_with_token, shared_upstream, token) as running:
+def front_with_token(request, tmp_path_factory, front_gateway_with_token, shared_upstream):
+    token = front_gateway_with_token.token
+    with running_front(request, tmp_path_factory, front_gateway_with_token, shared_upstream, token) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def front_with_wrong_token(request, tmp_path_factory, beside_with_token, shared_upstream):
+def front_with_wrong_token(request, tmp_path_factory, front_gateway_with_token, shared_upstream):
     token = secrets.token_hex(32)
-    with running_front(request, tmp_path_factory, beside_with_token, shared_upstream, token) as running:
+    with running_front(request, tmp_path_factory, front_gateway_with_token, shared_upstream, token) as running:
         yield running
 
 

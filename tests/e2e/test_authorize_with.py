@@ -43,7 +43,7 @@ ANSWERS = {200: 200, 204: 200, 206: 200, 401: 403, 403: 403, 404: 404, 302: 503,
 
 @pytest.mark.parametrize("said, status", ANSWERS.items())
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_the_upstreams_word_decides(gateway, upstream, said, status, method):
+def test_the_answer_of_the_upstream_decides(gateway, upstream, said, status, method):
     path = f"/owned/{said}/page?x=1"
     answer = gateway.send(path, ALICE, method=method)
     assert answer.status == status
@@ -55,7 +55,7 @@ def test_the_upstreams_word_decides(gateway, upstream, said, status, method):
         assert (line["user"], line["status"], line["asked"]) == ("alice", status, f"GET /status/{said}")
 
 
-def test_nobody_is_asked_about_nobody(gateway, upstream):
+def test_unauthenticated_requests_are_not_checked(gateway, upstream):
     for headers in ({}, {"Authorization": "Basic !!!"}, {"X-Forwarded-User": "alice"}):
         assert gateway.send("/owned/200", headers).status == 401
         assert gateway.send("/owned", headers).status == 401
@@ -147,7 +147,7 @@ def test_a_failure_is_not_kept(serve, upstream):
     assert len(questions(upstream)) == 3
 
 
-def test_groups_are_a_part_of_who_asks(serve, upstream, provider):
+def test_cached_checks_depend_on_the_groups(serve, upstream, provider):
     config = tokens(provider).replace("settings]\n", 'settings]\ngroups_claim = "groups"\n')
     gateway = serve(config + route(upstream, "tokens", path="/owned", more=ASKS))
     for groups, asked in [(["staff"], 1), (["staff"], 1), (["staff", "ml"], 2), ([], 3)]:
@@ -182,7 +182,7 @@ def test_a_websocket_is_asked_about_before_it_opens(serve, upstream, said, opens
 
 
 @pytest.mark.parametrize("said, status", [(200, 200), (403, 403), (404, 404), (500, 503)])
-def test_a_front_hears_the_same(serve, upstream, said, status):
+def test_a_front_proxy_gets_the_same_answer(serve, upstream, said, status):
     gateway = serve("[forward_auth]\n" + owned(upstream), server='trusted_proxies = ["127.0.0.1"]\n')
     asked = subrequest(f"/owned/{said}/page")
     assert gateway.send("/.portcullis/auth/caddy", asked | ALICE).status == status
@@ -203,7 +203,7 @@ def test_an_upstream_that_hangs_is_a_503(serve):
         assert gateway.logged(message="the authorization request failed")
 
 
-def test_what_upstreams_say_is_counted(serve, upstream):
+def test_checks_are_counted(serve, upstream):
     gateway = serve('[admin]\nlisten = "127.0.0.1:0"\n' + owned(upstream))
     for path in ("/owned/200", "/owned/200", "/owned/403", "/owned/500"):
         gateway.send(path, ALICE)
@@ -212,7 +212,7 @@ def test_what_upstreams_say_is_counted(serve, upstream):
         assert gateway.metric(count, route="/owned", verdict=verdict, kept=kept) == 1, (verdict, kept)
 
 
-def test_explain_names_the_question_and_asks_nobody(upstream, tmp_path):
+def test_explain_shows_the_check_without_sending_it(upstream, tmp_path):
     def explained(path):
         words = ["explain", "GET", f"http://app.example{path}", "-H", f"Authorization: {ALICE['Authorization']}"]
         result = run(*words, folder=tmp_path, config=owned(upstream))

@@ -103,7 +103,7 @@ def test_case_02_no_spelling_passes_over_http_2(gateway, raw_upstream):
 
 
 @pytest.mark.parametrize("more", ["public = true", "optional = true"])
-def test_case_06_a_request_of_nobody_carries_nobody(serve, raw_upstream, more):
+def test_case_06_an_anonymous_request_carries_no_identity(serve, raw_upstream, more):
     gateway = serve(PEOPLE + route(raw_upstream, *([] if "public" in more else ["people"]), more=more))
     assert gateway.send("/", INVENTED).status == 200
     upgrade = [("Connection", "upgrade"), ("Upgrade", "websocket")]
@@ -121,7 +121,7 @@ def test_case_06_an_error_reaches_no_upstream_and_repeats_no_claim(gateway, raw_
 
 
 @pytest.mark.parametrize("claim", ["https", "HTTPS", "http, https", "wss", "https\t"])
-def test_case_17_the_scheme_is_the_listeners_unless_a_trusted_proxy_says_so(gateway, behind, raw_upstream, claim):
+def test_case_17_only_a_trusted_proxy_overrides_the_scheme(gateway, behind, raw_upstream, claim):
     for asked in (gateway, behind):
         asked.send("/", ALICE | {"X-Forwarded-Proto": claim})
     untrusted, trusted = raw_upstream.seen
@@ -166,7 +166,7 @@ OTHERS = ["hub.test.evil", "evil-hub.test", "hub.test@evil", "hub.test/", "hub.t
 
 
 @pytest.mark.parametrize("host", OTHERS)
-def test_case_22_and_no_other_host_is_it(gateway, raw_upstream, host):
+def test_case_22_no_other_host_matches(gateway, raw_upstream, host):
     request = f"GET /x HTTP/1.1\r\nHost: {host}\r\nAuthorization: {ALICE['Authorization']}\r\n\r\n"
     assert exchange(gateway.url, request.encode()) in (200, 400)
     assert [request.target for request in raw_upstream.seen] in ([], ["/x"])
@@ -185,7 +185,7 @@ TWICE = {
 
 
 @pytest.mark.parametrize("case", TWICE)
-def test_case_23_credentials_that_come_twice_are_none(gateway, raw_upstream, case):
+def test_case_23_repeated_credentials_are_refused(gateway, raw_upstream, case):
     assert gateway.send("/", TWICE[case]).status == 401
     with Http2(gateway.url) as client:
         client.request(1, client.pairs(TWICE[case]))
@@ -193,7 +193,7 @@ def test_case_23_credentials_that_come_twice_are_none(gateway, raw_upstream, cas
     assert raw_upstream.seen == []
 
 
-def test_case_23_two_tokens_are_none_wherever_they_stand(serve, raw_upstream, provider):
+def test_case_23_two_tokens_are_refused(serve, raw_upstream, provider):
     gateway = serve(tokens(provider) + route(raw_upstream, "tokens"))
     good = ("authorization", f"Bearer {provider.sign(provider.claims())}")
     assert gateway.send("/", [good]).status == 200

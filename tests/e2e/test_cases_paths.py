@@ -9,8 +9,8 @@ import pytest
 
 from harness.client import ALICE, converse, exchange
 from harness.config import PEOPLE, route
-from harness.gateway import ADMIN
 from harness.frames import Http2
+from harness.gateway import ADMIN
 from harness.raw_upstream import RawUpstream
 from harness.tables import paths
 
@@ -70,7 +70,7 @@ def test_case_12_a_path_with_two_readings_is_a_400(gateway, open_side, closed_si
         assert open_side.seen == closed_side.seen == open_side.rest == [], target
 
 
-def test_case_12_and_over_http_2_too(gateway, open_side, closed_side):
+def test_case_12_a_path_with_two_readings_is_refused_over_http_2(gateway, open_side, closed_side):
     """h2 drops a fragment before anybody sees it, so such a path is the one before it on both sides."""
     for target in paths("refused", "ambiguous") + ["/open#/admin"]:
         with Http2(gateway.url) as client:
@@ -160,7 +160,7 @@ def test_case_12_an_encoded_slash_passes_only_where_both_readings_lead(gateway, 
 
 
 @pytest.mark.parametrize("prefix", ["/caf%C3%A9", "/caf%c3%a9", "/caf%C3%a9"])
-def test_case_13_the_case_of_an_encoding_is_none(serve, open_side, closed_side, prefix):
+def test_case_13_percent_encodings_compare_without_case(serve, open_side, closed_side, prefix):
     gateway = serve(PEOPLE + route(closed_side, "people", path=prefix) + route(open_side, more="public = true"))
     spellings = ["/caf%C3%A9", "/caf%c3%a9", "/c%61f%C3%a9/x", "/%63af%c3%A9/"]
     for spelling in spellings:
@@ -204,7 +204,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("headers", [{}, ALICE, {"Accept": "text/html"}])
-def test_case_28_nobody_is_sent_elsewhere(gateway, headers):
+def test_case_28_no_response_redirects_elsewhere(gateway, headers):
     """The gateway tidies no path by a redirect, and has no address to come back to from a login."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     for target in ELSEWHERE:

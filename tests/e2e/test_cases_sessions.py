@@ -10,7 +10,6 @@ from harness.config import PEOPLE, SESSION, protected, route
 from harness.upstream import values
 
 
-
 @pytest.fixture(scope="module")
 def key():
     return secrets.token_hex(32)

@@ -235,7 +235,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-def test_case_37_a_malformed_request_of_http_2_reaches_nobody(gateway, raw_upstream, case):
+def test_case_37_a_malformed_request_of_http_2_reaches_no_upstream(gateway, raw_upstream, case):
     outcome, after = ask(gateway, MALFORMED[case])
     assert outcome in ("reset", "ended", 400, 405), outcome
     assert after in (200, "ended")

@@ -21,7 +21,7 @@ def explain(folder, upstream, *arguments):
     return run("explain", *arguments, folder=folder, config=config)
 
 
-def test_explain_says_who_was_asked_what_and_said_what(tmp_path, upstream):
+def test_explain_shows_what_each_authenticator_read_and_decided(tmp_path, upstream):
     header = "Authorization: " + basic("alice", "the-secret")["Authorization"]
     result = explain(tmp_path, upstream, "GET", "http://gateway.test/in?x=1", "-H", header)
     assert result.returncode == 0, result.stderr
@@ -39,13 +39,13 @@ def test_explain_says_who_was_asked_what_and_said_what(tmp_path, upstream):
         ("/open/../in", "400"),
     ],
 )
-def test_explain_says_what_would_happen(tmp_path, upstream, target, expected):
+def test_explain_shows_the_outcome(tmp_path, upstream, target, expected):
     result = explain(tmp_path, upstream, "GET", f"http://gateway.test{target}")
     assert result.returncode == 0, result.stderr
     assert expected in result.stdout
 
 
-def test_a_route_that_lets_in_more_than_the_one_around_it_is_said(tmp_path, upstream, serve):
+def test_a_route_that_widens_access_is_reported(tmp_path, upstream, serve):
     config = protected(upstream) + route(upstream, path="/open", more="public = true")
     said = "/open is public, and / is protected"
     checked = run("check", folder=tmp_path, config=config)
@@ -57,7 +57,7 @@ def test_a_route_that_lets_in_more_than_the_one_around_it_is_said(tmp_path, upst
     assert serve(config).logged(message=said) != []
 
 
-def test_inspect_says_what_a_plugin_is(tmp_path, api_key_component):
+def test_inspect_describes_a_plugin(tmp_path, api_key_component):
     result = run("plugin", "inspect", api_key_component, folder=tmp_path)
     assert result.returncode == 0, result.stderr
     content = api_key_component.read_bytes()
@@ -78,7 +78,7 @@ def test_inspect_keeps_what_it_compiled_where_serve_finds_it(tmp_path, api_key_c
     assert len(list(compiled.iterdir())) == 1
 
 
-def test_inspect_says_what_a_file_is_not(tmp_path):
+def test_inspect_refuses_a_file_that_is_no_component(tmp_path):
     (tmp_path / "note.wasm").write_text("hello")
     result = run("plugin", "inspect", tmp_path / "note.wasm", folder=tmp_path)
     assert result.returncode == 1

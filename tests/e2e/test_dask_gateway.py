@@ -50,7 +50,7 @@ def test_a_user_with_a_name_computes(gateway, dask_server):
 
 
 @pytest.mark.parametrize("user, status", [("alice", 401), ("bob", 403)])
-def test_dasks_client_hears_why_not(gateway, dask_server, hub, user, status):
+def test_dasks_client_gets_the_reason_of_a_refusal(gateway, dask_server, hub, user, status):
     """alice's token was revoked; bob may not use the service."""
     text, token_id = hub.mint(user)
     if user == "alice":

@@ -31,7 +31,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.mark.parametrize("name", ["alice", "al ice@example.test", "müller", "王小明"])
-def test_it_says_who_you_are(gateway, name):
+def test_the_page_shows_the_user(gateway, name):
     page = gateway.send("/", basic(name, "any password") | BROWSER)
     assert page.status == 200
     assert page.header("content-type").startswith("text/html")
@@ -100,7 +100,7 @@ def test_one_connection_serves_many_users(gateway):
     assert connection.getresponse().status == 401
 
 
-def test_many_users_at_once_stay_themselves(gateway):
+def test_concurrent_users_are_not_mixed_up(gateway):
     names = [f"user-{number}" for number in range(200)]
     with ThreadPoolExecutor(16) as pool:
         answers = pool.map(lambda name: gateway.send("/", basic(name)).json()["name"], names)

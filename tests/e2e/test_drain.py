@@ -111,7 +111,7 @@ def test_a_request_that_never_ends_is_cut_off_in_time(serve, upstream):
     assert ends(gateway)
 
 
-def test_a_connection_that_waits_for_nothing_keeps_nobody(serve, upstream):
+def test_an_idle_connection_does_not_delay_shutdown(serve, upstream):
     gateway = serve(protected(upstream))
     connection = connect(gateway.url)
     begin(connection, "GET", "/", ALICE)
@@ -120,7 +120,7 @@ def test_a_connection_that_waits_for_nothing_keeps_nobody(serve, upstream):
     assert ends(gateway)
 
 
-def test_a_connection_that_has_said_nothing_yet_is_heard(serve, upstream):
+def test_a_new_connection_is_still_served_while_the_gateway_stops(serve, upstream):
     gateway = serve(protected(upstream))
     wires = [gateway.open() for _ in range(20)]
     terminate(gateway)
@@ -133,7 +133,7 @@ def test_a_connection_that_has_said_nothing_yet_is_heard(serve, upstream):
 
 
 @pytest.mark.parametrize("way", ["plain", "tls", "proxy"])
-def test_a_connection_that_says_nothing_keeps_nobody(serve, upstream, authority, way):
+def test_a_silent_connection_does_not_delay_shutdown(serve, upstream, authority, way):
     cert, key = authority.issue("server")
     server = {
         "plain": "",
@@ -167,7 +167,7 @@ def test_connections_that_wait_in_the_systems_queue_have_their_turn(serve, upstr
     assert ends(gateway)
 
 
-def test_http2_is_told_to_go_away_and_streams_end(serve, upstream):
+def test_http2_gets_goaway_and_streams_finish(serve, upstream):
     gateway = serve(protected(upstream))
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
     client.initiate_connection()

@@ -70,7 +70,7 @@ def test_one_connection_too_many_waits(serve, upstream):
 
 
 @pytest.mark.parametrize("processors, environment, threads", [(1, {}, 1), ("", {"PORTCULLIS_WORKER_THREADS": "3"}, 3)])
-def test_threads_are_as_many_as_there_are_processors_or_as_is_said(serve, upstream, processors, environment, threads):
+def test_worker_threads_default_to_the_processors(serve, upstream, processors, environment, threads):
     gateway = serve(protected(upstream), launcher=limited(processors=processors), **environment)
     assert bounds(gateway)["worker_threads"] == threads
     assert gateway.send("/", ALICE).status == 200
@@ -81,7 +81,7 @@ def test_plugins_have_half_of_the_memory_by_default(serve, upstream):
     assert found["plugin_memory"] == found["available_memory"] // 2
 
 
-def test_all_plugins_together_have_so_much_memory_and_no_more(serve, upstream, tmp_path, hostile_component):
+def test_plugins_memory_bounds_all_plugins_together(serve, upstream, tmp_path, hostile_component):
     description = '[grants]\nheaders = ["x-do"]\n[limits]\nmemory = "512MiB"\ndeadline = "20s"\n'
     plugins = drop(tmp_path, "hostile", hostile_component, description) + 'memory = "16MiB"\n'
     config = ADMIN + plugins + protected(upstream) + route(upstream, "hostile", path="/hostile")

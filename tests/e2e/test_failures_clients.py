@@ -9,8 +9,8 @@ from harness.client import ALICE, begin, connect, converse, received
 from harness.config import PEOPLE, protected, route
 from harness.frames import Http2
 from harness.gateway import ADMIN
+from harness.misbehaving import MisbehavingUpstream, repeats, sends
 from harness.process import eventually
-from harness.rude import RudeUpstream, repeats, says
 
 AUTHORIZATION = ALICE["Authorization"]
 HEAD = f"Host: x\r\nAuthorization: {AUTHORIZATION}\r\n"
@@ -34,7 +34,7 @@ def is_logged(gateway, bound):
 
 
 @pytest.fixture
-def impatient(serve, upstream):
+def short_timeouts(serve, upstream):
     # The upstream has less time than a client's body, which doesn't count as long as it is the client that is waited for.
     uploads = route(upstream, "people", path="/stream/up", more='timeout = "500ms"')
     return serve(ADMIN + protected(upstream) + uploads, server=SHORT)
@@ -44,8 +44,8 @@ def impatient(serve, upstream):
 
 
 @pytest.mark.parametrize("before", ["", f"GET /before HTTP/1.1\r\n{HEAD}\r\n"], ids=["first", "after another"])
-def test_a_head_that_drips_is_cut_off(impatient, before):
-    with impatient.open() as client:
+def test_a_head_sent_slowly_is_cut_off(short_timeouts, before):
+    with short_timeouts.open() as client:
         client.sendall(before.encode())
         if before:
             assert client.recv(65536).startswith(b"HTTP/1.1 200")
@@ -54,14 +54,14 @@ def test_a_head_that_drips_is_cut_off(impatient, before):
             for _ in range(200):
                 client.sendall(b"X-A: 1\r\n")
                 time.sleep(0.05)
-    eventually(lambda: faults(impatient, "header_timeout") == 1, "it is counted")
-    eventually(lambda: is_logged(impatient, "header_timeout"), "it is logged")
-    assert impatient.send("/", ALICE).status == 200
+    eventually(lambda: faults(short_timeouts, "header_timeout") == 1, "it is counted")
+    eventually(lambda: is_logged(short_timeouts, "header_timeout"), "it is logged")
+    assert short_timeouts.send("/", ALICE).status == 200
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_connection_without_requests_ends_and_one_with_requests_stays(impatient, version):
-    connection = connect(impatient.url) if version == 1 else Http2(impatient.url)
+def test_a_connection_without_requests_ends_and_one_with_requests_stays(short_timeouts, version):
+    connection = connect(short_timeouts.url) if version == 1 else Http2(short_timeouts.url)
     for turn in range(8):  # longer than the time-out, with pauses that are far shorter
         if version == 1:
             begin(connection, "GET", "/", ALICE)
@@ -76,7 +76,7 @@ def test_a_connection_without_requests_ends_and_one_with_requests_stays(impatien
     else:
         assert connection.outcome(99) == "ended"
         assert connection.farewell, "it was told before"
-    assert faults(impatient, "header_timeout") == 0, "that is no fault"
+    assert faults(short_timeouts, "header_timeout") == 0, "that is no fault"
 
 
 SLOW_BODIES = {
@@ -87,17 +87,17 @@ SLOW_BODIES = {
 
 
 @pytest.mark.parametrize("case", SLOW_BODIES)
-def test_a_body_that_stands_still_is_a_408(impatient, case):
+def test_a_body_that_stands_still_is_a_408(short_timeouts, case):
     headers, body = SLOW_BODIES[case]
-    answer = converse(impatient.url, f"POST /stream/up HTTP/1.1\r\n{HEAD}{headers}\r\n".encode() + body)
+    answer = converse(short_timeouts.url, f"POST /stream/up HTTP/1.1\r\n{HEAD}{headers}\r\n".encode() + body)
     assert answer.startswith(b"HTTP/1.1 408 "), answer
     assert b"connection: close" in answer.lower()
-    assert faults(impatient, "body_timeout") == 1
-    assert impatient.logged(message="a request's body ended early")
+    assert faults(short_timeouts, "body_timeout") == 1
+    assert short_timeouts.logged(message="a request's body ended early")
 
 
-def test_a_body_of_http_2_that_stands_still_is_a_408_and_the_others_go_on(impatient):
-    with Http2(impatient.url) as client:
+def test_a_body_of_http_2_that_stands_still_is_a_408_and_the_others_go_on(short_timeouts):
+    with Http2(short_timeouts.url) as client:
         client.request(1, client.pairs(AS_ALICE, method="POST", path="/stream/up"), end=False)
         client.data(1, b"hello", end=False)
         client.request(3, client.pairs(AS_ALICE))
@@ -108,8 +108,8 @@ def test_a_body_of_http_2_that_stands_still_is_a_408_and_the_others_go_on(impati
         assert client.outcome(7) == 200
 
 
-def test_a_body_that_moves_takes_the_time_that_it_needs(impatient, upstream):
-    connection = connect(impatient.url)
+def test_a_body_that_moves_takes_the_time_that_it_needs(short_timeouts, upstream):
+    connection = connect(short_timeouts.url)
     begin(connection, "POST", "/stream/up", ALICE | {"Content-Length": "12"})
     for _ in range(12):
         connection.send(b"x")
@@ -118,7 +118,7 @@ def test_a_body_that_moves_takes_the_time_that_it_needs(impatient, upstream):
 
 
 def test_a_client_that_reads_nothing_is_cut_off_and_so_is_the_upstream(serve):
-    with RudeUpstream(repeats(LARGE, b"x" * 65536)) as upstream:
+    with MisbehavingUpstream(repeats(LARGE, b"x" * 65536)) as upstream:
         gateway = serve(ADMIN + protected(upstream), server=SHORT)
         with gateway.open() as client:
             client.sendall(f"GET / HTTP/1.1\r\n{HEAD}\r\n".encode())
@@ -130,7 +130,7 @@ def test_a_client_that_reads_nothing_is_cut_off_and_so_is_the_upstream(serve):
 @pytest.mark.parametrize("window", ["closed", "used up"])
 def test_a_stream_that_is_not_read_is_reset_and_the_others_go_on(serve, shared_upstream, window):
     """Flow control lets a client of HTTP/2 hold answers back while its connection is fine (CVE-2019-9511, 9517)."""
-    with RudeUpstream(repeats(LARGE, b"x" * 65536)) as large:
+    with MisbehavingUpstream(repeats(LARGE, b"x" * 65536)) as large:
         routes = route(large, "people", path="/large") + route(shared_upstream, "people")
         gateway = serve(ADMIN + PEOPLE + routes, server=SHORT)
         with Http2(gateway.url) as client:
@@ -153,24 +153,24 @@ CHUNK = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
 
 
 @pytest.fixture
-def narrow(serve, upstream):
+def small_bodies(serve, upstream):
     return serve(ADMIN + protected(upstream, 'max_body_size = "64KiB"'))
 
 
 @pytest.mark.parametrize("sent", [0, 128 * ABOVE], ids=["only its length", "all of it"])
-def test_a_body_of_too_great_a_length_is_a_413_that_the_upstream_never_sees(narrow, upstream, sent):
+def test_a_body_of_too_great_a_length_is_a_413_that_the_upstream_never_sees(small_bodies, upstream, sent):
     """The answer arrives also while the client still sends: no reset overtakes it."""
     head = f"POST /stream/up HTTP/1.1\r\n{HEAD}Content-Length: {max(sent, ABOVE)}\r\n\r\n"
-    answer = converse(narrow.url, head.encode() + b"x" * sent)
+    answer = converse(small_bodies.url, head.encode() + b"x" * sent)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert upstream.seen == []
-    assert faults(narrow, "max_body_size") == 1
-    assert narrow.logged(message="request refused", status=413)
+    assert faults(small_bodies, "max_body_size") == 1
+    assert small_bodies.logged(message="request refused", status=413)
 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_body_that_grows_too_large_is_a_413_and_the_upstream_is_left(serve, version):
-    with RudeUpstream(says(b"", then_ends=False)) as upstream:
+    with MisbehavingUpstream(sends(b"", then_ends=False)) as upstream:
         gateway = serve(ADMIN + protected(upstream, 'max_body_size = "40KiB"'))
         if version == 1:
             with gateway.open() as client:
@@ -200,7 +200,7 @@ def test_a_body_may_be_as_large_as_its_bound_and_without_one_any_size(serve):
         ("", (1 << 30) + 1, b"413"),
         ('max_body_size = "none"', 1 << 40, b"200"),
     ]:
-        with RudeUpstream(says(small)) as upstream:
+        with MisbehavingUpstream(sends(small)) as upstream:
             gateway = serve(protected(upstream, more))
             answer = converse(gateway.url, f"POST / HTTP/1.1\r\n{HEAD}Content-Length: {length}\r\n\r\n".encode())
             assert answer.split(b" ")[1] == status, (more, length)
@@ -218,8 +218,8 @@ BOUNDED_HEADS = {
 
 
 @pytest.mark.parametrize("case", BOUNDED_HEADS)
-def test_too_much_of_a_head_is_refused(narrow, upstream, case):
-    answer = converse(narrow.url, BOUNDED_HEADS[case].encode())
+def test_too_much_of_a_head_is_refused(small_bodies, upstream, case):
+    answer = converse(small_bodies.url, BOUNDED_HEADS[case].encode())
     assert answer[:12] in (b"HTTP/1.1 431", b"HTTP/1.1 414", b"HTTP/1.1 400"), answer
     assert upstream.seen == []
 
@@ -228,7 +228,7 @@ def test_too_much_of_a_head_is_refused(narrow, upstream, case):
 
 
 def test_a_client_that_leaves_while_it_downloads_takes_the_upstream_along(serve):
-    with RudeUpstream(repeats(LARGE, b"x" * 65536)) as upstream:
+    with MisbehavingUpstream(repeats(LARGE, b"x" * 65536)) as upstream:
         gateway = serve(protected(upstream))
         with gateway.open() as client:
             client.sendall(f"GET / HTTP/1.1\r\n{HEAD}\r\n".encode())
@@ -237,7 +237,7 @@ def test_a_client_that_leaves_while_it_downloads_takes_the_upstream_along(serve)
 
 
 def test_a_client_that_leaves_while_it_waits_takes_the_upstream_along(serve):
-    with RudeUpstream(says(b"", then_ends=False)) as upstream:
+    with MisbehavingUpstream(sends(b"", then_ends=False)) as upstream:
         gateway = serve(protected(upstream))
         with gateway.open() as client:
             client.sendall(f"GET / HTTP/1.1\r\n{HEAD}\r\n".encode())
@@ -247,7 +247,7 @@ def test_a_client_that_leaves_while_it_waits_takes_the_upstream_along(serve):
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_client_that_leaves_while_it_uploads_leaves_no_whole_request(serve, version):
-    with RudeUpstream(says(b"", then_ends=False)) as upstream:
+    with MisbehavingUpstream(sends(b"", then_ends=False)) as upstream:
         gateway = serve(protected(upstream))
         if version == 1:
             with gateway.open() as client:
@@ -264,10 +264,10 @@ def test_a_client_that_leaves_while_it_uploads_leaves_no_whole_request(serve, ve
         assert gateway.send("/livez").status == 401
 
 
-def test_a_client_that_leaves_while_a_plugin_waits_frees_its_place(serve, upstream, asked_servers, fetcher_component):
+def test_a_client_that_leaves_while_a_plugin_waits_frees_its_place(serve, upstream, fetch_servers, fetcher_component):
     """With one call at a time, the next is served only once the first has ended. A plugin isn't stopped in mid-air, so
     that is at its deadline."""
-    hub = asked_servers()
+    hub = fetch_servers()
     plugin = f'''
 [authenticators.slow]
 plugin = "{fetcher_component}"

@@ -8,8 +8,8 @@ import psutil
 from harness.client import ALICE, begin, connect, send
 from harness.config import PEOPLE, protected, route, whoami
 from harness.gateway import ADMIN
+from harness.hostile import resident_mib
 from harness.process import eventually
-from harness.zoo import resident_mib
 
 IDLE = 10_000
 GET = b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -42,7 +42,7 @@ def crowd(gateway, held):
         assert client.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-def test_ten_thousand_idle_connections_keep_nobody_and_give_their_memory_back(serve, upstream):
+def test_ten_thousand_idle_connections_delay_no_request_and_their_memory_is_freed(serve, upstream):
     with files(all_files()):
         config = PEOPLE + whoami(path="/who") + route(upstream, "people")
         gateway = serve(config, server='keepalive_timeout = "10m"\nmax_connections = 10100\n')
@@ -69,7 +69,7 @@ def test_ten_thousand_idle_connections_keep_nobody_and_give_their_memory_back(se
 FEW = 200
 
 
-def test_without_files_those_who_are_there_are_served_and_the_others_later(serve, upstream):
+def test_open_connections_are_served_when_files_run_out(serve, upstream):
     with files(FEW):
         gateway = serve(ADMIN + protected(upstream))
     there = connect(gateway.url)
@@ -89,9 +89,9 @@ def test_without_files_those_who_are_there_are_served_and_the_others_later(serve
 
 
 def test_a_request_that_finds_no_file_for_its_upstream_or_its_plugin_is_an_error(
-    serve, upstream, asked_servers, fetcher_component
+    serve, upstream, fetch_servers, fetcher_component
 ):
-    hub = asked_servers()
+    hub = fetch_servers()
     plugin = f'[authenticators.fetcher]\nplugin = "{fetcher_component}"\n[authenticators.fetcher.grants]\n'
     plugin += f'headers = ["x-url"]\nhttp = ["{hub.url}"]\n'
     gateway = serve(protected(upstream) + plugin + route(upstream, "fetcher", path="/plugin"))

@@ -21,7 +21,6 @@ from harness.gateway import ADMIN, LISTEN_ANYWHERE, clean, write
 from harness.paths import PORTCULLIS
 from harness.process import eventually, free_ports
 
-
 # The clock
 
 
@@ -53,7 +52,7 @@ def cookie(gateway):
     return {"Cookie": f"{name}={value}"}
 
 
-def test_sessions_end_when_the_clock_says_so(serve, upstream, clock):
+def test_sessions_expire_by_the_wall_clock(serve, upstream, clock):
     config = SESSION + 'max_age = "12h"\n' + protected(upstream)
     gateway = serve(config, KEY=secrets.token_hex(32), **clock.environment)
     session = cookie(gateway)
@@ -69,7 +68,7 @@ def test_sessions_end_when_the_clock_says_so(serve, upstream, clock):
     assert not gateway.logged(level="ERROR")
 
 
-def test_tokens_end_when_the_clock_says_so(serve, upstream, clock, provider):
+def test_tokens_expire_by_the_wall_clock(serve, upstream, clock, provider):
     gateway = serve(tokens(provider) + route(upstream, "tokens"), **clock.environment)
     token = bearer(provider.sign(provider.claims()))
     for step, status in [("+0", 200), ("+1d", 401), ("+0", 200), ("-1d", 401), ("+0", 200)]:
@@ -79,7 +78,7 @@ def test_tokens_end_when_the_clock_says_so(serve, upstream, clock, provider):
 
 
 @pytest.mark.parametrize("step", ["+10d", "-10d"])
-def test_timers_go_by_no_clock_that_steps(serve, upstream, clock, step):
+def test_timeouts_use_the_monotonic_clock(serve, upstream, clock, step):
     gateway = serve(protected(upstream), server='header_timeout = "1s"\nkeepalive_timeout = "4s"\n', **clock.environment)
     idle = client.connect(gateway.url)
     client.begin(idle, "GET", "/", ALICE)
@@ -101,7 +100,7 @@ def tls(files):
 
 
 @pytest.mark.parametrize("days, what", [((-20, -10), "has expired"), ((10, 20), "isn't valid yet"), ((-1, 5), "expires within")])
-def test_a_certificate_out_of_its_time_is_told_and_counted(serve, upstream, authority, days, what):
+def test_a_certificate_outside_its_validity_is_logged_and_counted(serve, upstream, authority, days, what):
     now = datetime.datetime.now(datetime.UTC)
     files = authority.issue("server", between=[now + datetime.timedelta(days=day) for day in days])
     gateway = serve(ADMIN + protected(upstream), server=tls(files))
@@ -111,7 +110,7 @@ def test_a_certificate_out_of_its_time_is_told_and_counted(serve, upstream, auth
     assert until == pytest.approx((now + datetime.timedelta(days=days[1])).timestamp(), abs=2)
 
 
-def test_a_certificate_that_expires_meanwhile_is_told_and_a_new_one_is_served(serve, upstream, authority):
+def test_a_certificate_that_expires_at_run_time_is_logged_and_can_be_replaced(serve, upstream, authority):
     now = datetime.datetime.now(datetime.UTC)
     hour = datetime.timedelta(hours=1)
     files = authority.issue("server", between=[now - hour, now + datetime.timedelta(seconds=3)])
@@ -169,7 +168,7 @@ class Log:
         self.pipe = pipe
 
 
-def test_a_log_that_nobody_reads_keeps_no_request(upstream, tmp_path):
+def test_an_unread_log_delays_no_request(upstream, tmp_path):
     with with_a_pipe(tmp_path, protected(upstream)) as (_, url, log):
         for number in range(1000):
             assert client.send(url, f"/{number}", ALICE).status == 200
@@ -178,13 +177,13 @@ def test_a_log_that_nobody_reads_keeps_no_request(upstream, tmp_path):
             assert f"path=/{number} ".encode() in line, "none is lost while they fit"
 
 
-def test_a_log_that_is_full_keeps_no_end(upstream, tmp_path):
+def test_a_full_log_does_not_delay_shutdown(upstream, tmp_path):
     with with_a_pipe(tmp_path, protected(upstream)) as (_, url, _):
         for number in range(500):
             assert client.send(url, f"/{number}{'x' * 1000}", ALICE).status == 200
 
 
-def test_a_log_that_is_closed_keeps_no_request(upstream, tmp_path):
+def test_a_closed_log_delays_no_request(upstream, tmp_path):
     with with_a_pipe(tmp_path, ADMIN + protected(upstream)) as (_, url, log):
         log.pipe.close()
         for number in range(20):
@@ -194,7 +193,7 @@ def test_a_log_that_is_closed_keeps_no_request(upstream, tmp_path):
         assert float(metrics.split("portcullis_log_lines_lost_total ")[-1].split()[0]) >= 20
 
 
-def test_a_log_on_a_full_disk_keeps_no_request(upstream, tmp_path):
+def test_a_log_on_a_full_disk_delays_no_request(upstream, tmp_path):
     [port] = free_ports(1)
     config = write(tmp_path, LISTEN_ANYWHERE.replace(":0", f":{port}") + protected(upstream))
     with open("/dev/full", "wb") as full:

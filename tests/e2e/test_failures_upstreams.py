@@ -9,8 +9,8 @@ import pytest
 from harness import http2
 from harness.client import ALICE, begin, connect, converse, received
 from harness.config import PEOPLE, protected, route, whoami
+from harness.misbehaving import MisbehavingUpstream, repeats, sends
 from harness.process import eventually
-from harness.rude import RudeUpstream, repeats, says
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WELL = whoami(path="/well")
@@ -18,14 +18,14 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def through(serve, upstream, more=""):
-    """A gateway whose one route leads to a rude upstream, and beside it one that shows that the gateway is well."""
+    """A gateway whose one route leads to a misbehaving upstream, and beside it one that shows that the gateway is well."""
     return serve(PEOPLE + WELL + route(upstream, "people", more=more))
 
 
 @pytest.fixture(scope="module")
 def misbehaving():
     """An upstream that each test tells how to misbehave."""
-    with RudeUpstream(says(b"")) as server:
+    with MisbehavingUpstream(sends(b"")) as server:
         yield server
 
 
@@ -78,7 +78,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("case", GARBAGE)
 def test_garbage_is_a_502(gateway, misbehaving, case):
-    misbehaving.behave = says(GARBAGE[case])
+    misbehaving.behave = sends(GARBAGE[case])
     before = len(gateway.log())
     for version in (1, 2):
         answer = gateway.send("/", ALICE) if version == 1 else http2.send(port(gateway), "/", ALICE.items())
@@ -99,7 +99,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("case", ENDLESS)
 def test_a_head_without_end_is_given_up(serve, case):
-    with RudeUpstream(repeats(*ENDLESS[case])) as upstream:
+    with MisbehavingUpstream(repeats(*ENDLESS[case])) as upstream:
         gateway = through(serve, upstream, 'timeout = "2s"')
         answer = gateway.send("/", ALICE)
         assert answer.status in (502, 504), answer
@@ -123,8 +123,8 @@ HALVES = {
 
 @pytest.mark.parametrize("resets", [False, True], ids=["end", "reset"])
 @pytest.mark.parametrize("case", HALVES)
-def test_half_an_answer_is_not_taken_for_the_whole(gateway, misbehaving, case, resets):
-    misbehaving.behave = says(HALVES[case], resets=resets)
+def test_a_truncated_response_is_never_passed_off_as_complete(gateway, misbehaving, case, resets):
+    misbehaving.behave = sends(HALVES[case], resets=resets)
     with gateway.open() as wire:
         wire.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['Authorization']}\r\n\r\n".encode())
         answer = received(wire)
@@ -143,7 +143,7 @@ def test_half_an_answer_is_not_taken_for_the_whole(gateway, misbehaving, case, r
 
 
 def test_an_answer_of_http_1_0_ends_with_its_connection(gateway, misbehaving):
-    misbehaving.behave = says(b"HTTP/1.0 200 OK\r\n\r\nhello")
+    misbehaving.behave = sends(b"HTTP/1.0 200 OK\r\n\r\nhello")
     answer = gateway.send("/", ALICE)
     assert (answer.status, answer.body) == (200, b"hello")
 
@@ -151,8 +151,8 @@ def test_an_answer_of_http_1_0_ends_with_its_connection(gateway, misbehaving):
 # Slow
 
 
-def test_an_upstream_that_says_nothing_is_a_504(serve):
-    with RudeUpstream(says(b"", then_ends=False)) as upstream:
+def test_a_silent_upstream_is_a_504(serve):
+    with MisbehavingUpstream(sends(b"", then_ends=False)) as upstream:
         gateway = through(serve, upstream, 'timeout = "300ms"')
         assert gateway.send("/", ALICE).status == 504
         eventually(lambda: upstream.ended == 1, "the upstream is left")
@@ -164,7 +164,7 @@ def test_an_upstream_that_reads_nothing_is_a_504(serve):
     def deaf(upstream, _):
         upstream.stopped.wait(60)
 
-    with RudeUpstream(deaf) as upstream:
+    with MisbehavingUpstream(deaf) as upstream:
         config = PEOPLE + WELL + route(upstream, "people", more='timeout = "500ms"')
         gateway = serve(config, server='keepalive_timeout = "1s"\n')
         connection = connect(gateway.url)
@@ -180,8 +180,8 @@ def test_an_upstream_that_reads_nothing_is_a_504(serve):
         assert is_well(gateway)
 
 
-def test_many_slow_requests_at_once_keep_nobody_else(serve, upstream):
-    with RudeUpstream(says(b"", then_ends=False)) as slow:
+def test_many_slow_requests_delay_no_other_request(serve, upstream):
+    with MisbehavingUpstream(sends(b"", then_ends=False)) as slow:
         gateway = serve(PEOPLE + route(slow, "people", path="/slow") + route(upstream, "people"))
         waiting = [connect(gateway.url) for _ in range(200)]
         for connection in waiting:
@@ -193,9 +193,9 @@ def test_many_slow_requests_at_once_keep_nobody_else(serve, upstream):
         eventually(lambda: slow.ended == 200, "the upstream is left")
 
 
-def test_an_upstream_that_answers_before_the_body_is_there_is_heard(serve):
+def test_an_early_response_of_an_upstream_reaches_the_client(serve):
     """What it says may be that it wants no body."""
-    with RudeUpstream(says(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")) as upstream:
+    with MisbehavingUpstream(sends(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")) as upstream:
         gateway = serve(protected(upstream))
         head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['Authorization']}\r\nContent-Length: 10000000\r\n\r\n"
         answer = converse(gateway.url, head.encode() + b"x" * 100_000)

@@ -57,7 +57,7 @@ def test_every_challenge_arrives(front, version):
     assert challenges.count("Script") == 1
 
 
-def test_wrong_credentials_are_not_an_open_door(front, version, upstream):
+def test_wrong_credentials_are_refused(front, version, upstream):
     for path in ("/secret", "/maybe"):
         assert front.send(path, {"Authorization": "Basic !!!"}, version=version).status == 401
     assert upstream.seen == []
@@ -83,7 +83,7 @@ def test_a_public_route_leaves_the_client_its_own_headers(front, version):
     assert values(seen, "x-forwarded-user") == []
 
 
-def test_the_credentials_go_on_where_the_route_says_so(front, version):
+def test_forward_authorization_keeps_the_credentials(front, version):
     seen = front.send("/kept", [*ALICE, ("Cookie", "a=1")], version=version).json()
     assert values(seen, "authorization") == [ALICE[0][1]]
     assert values(seen, "cookie") == []
@@ -140,7 +140,7 @@ def test_a_browser_is_redirected(front, version, upstream):
     assert upstream.seen == []
 
 
-def test_a_page_of_an_authenticators_own_lets_nobody_in(front, version, upstream):
+def test_a_response_of_an_authenticator_is_never_taken_for_permission(front, version, upstream):
     """A front takes 2xx for yes."""
     for status in (200, 202, 204, 226, 299):
         answer = front.send("/scripted", script(f"respond {status}"), version=version)
@@ -152,7 +152,7 @@ def test_a_page_of_an_authenticators_own_lets_nobody_in(front, version, upstream
 
 
 @pytest.mark.parametrize("status", [400, 402, 404, 418, 429, 500, 502, 503])
-def test_no_refusal_lets_anybody_in(front, version, upstream, status):
+def test_a_refusal_with_any_status_lets_no_request_through(front, version, upstream, status):
     answer = front.send("/scripted", script(f"respond {status},retry-after=7"), version=version)
     expected = {
         "nginx": status if status in (400, 404, 429, 503) else 403,
@@ -162,13 +162,13 @@ def test_no_refusal_lets_anybody_in(front, version, upstream, status):
     assert upstream.seen == []
 
 
-def test_an_authenticator_that_cant_decide_lets_nobody_in(front, version, upstream):
+def test_an_unavailable_authenticator_refuses_the_request(front, version, upstream):
     answer = front.send("/scripted", script("unavailable"), version=version)
     assert answer.status == (403 if front.name == "envoy-http" else 503)
     assert upstream.seen == []
 
 
-def test_an_authenticator_says_nothing_to_the_upstream(front, version):
+def test_response_headers_of_an_authenticator_do_not_reach_the_upstream(front, version):
     """Its headers are for the client, whatever they are called."""
     words = "grant,x-forwarded-user=mallory,x-forwarded-groups=admin,x-envoy-auth-headers-to-remove=host"
     answer = front.send("/scripted", script(words + ",x-portcullis-set=x-evil,x-evil=1"), version=version)
@@ -209,7 +209,7 @@ def test_a_front_that_proves_itself_is_believed(front_with_token, upstream):
     assert front_with_token.token not in str(upstream.seen)
 
 
-def test_a_front_that_proves_nothing_lets_nobody_in(front_with_wrong_token, upstream):
+def test_a_front_proxy_with_a_wrong_token_forwards_nothing(front_with_wrong_token, upstream):
     for headers in ([], ALICE, [("X-Portcullis-Token", "0" * 64)]):
         assert front_with_wrong_token.send("/secret", headers).status == 403
         assert front_with_wrong_token.send("/open", headers).status == 403
@@ -235,7 +235,7 @@ def test_no_answer_makes_a_front_fail_open(front_that_fails_open, version, upstr
         assert upstream.seen == [], headers[0][0]
 
 
-def test_without_the_gateway_nobody_comes_in(front_without_gateway, upstream):
+def test_without_the_gateway_every_request_is_refused(front_without_gateway, upstream):
     for path in ("/secret", "/open"):
         assert 400 <= front_without_gateway.send(path, ALICE).status < 600
     assert upstream.seen == []

@@ -11,8 +11,8 @@ import pytest
 from harness.client import basic, begin, connect
 from harness.config import PEOPLE, drop, route
 from harness.gateway import LISTEN_ANYWHERE, run
+from harness.hostile import SHORT_DEADLINE, instruct
 from harness.upstream import values
-from harness.zoo import LIMITS, told
 
 DESCRIPTION = """
 [settings]
@@ -20,7 +20,7 @@ url = "{url}"
 [grants]
 headers = ["x-do"]
 [limits]
-""" + LIMITS.replace("400ms", "{deadline}")
+""" + SHORT_DEADLINE.replace("400ms", "{deadline}")
 
 
 def hostile(folder, component, upstream, description=DESCRIPTION, deadline="500ms"):
@@ -36,11 +36,11 @@ def gateway(serve_module, shared_upstream, tmp_path_factory, hostile_component):
 
 def test_the_guest_can_behave(gateway):
     """Else the tests below would show nothing."""
-    assert values(gateway.send("/", told("nothing bad")).json(), "x-forwarded-user") == ["alice"]
+    assert values(gateway.send("/", instruct("nothing bad")).json(), "x-forwarded-user") == ["alice"]
     assert values(gateway.send("/", basic("bob")).json(), "x-forwarded-user") == ["bob"]
 
 
-MISDEEDS = [
+MISBEHAVIOURS = [
     "panic",
     "loop",
     "recurse",
@@ -64,11 +64,11 @@ MISDEEDS = [
 ]
 
 
-@pytest.mark.parametrize("misdeed", MISDEEDS)
-def test_a_misdeed_is_a_503_and_goes_no_further(gateway, upstream, misdeed):
+@pytest.mark.parametrize("misbehaviour", MISBEHAVIOURS)
+def test_misbehaviour_is_a_503_and_goes_no_further(gateway, upstream, misbehaviour):
     before = len(gateway.log())
     started = time.monotonic()
-    answer = gateway.send("/", told(misdeed) | basic("bob"))
+    answer = gateway.send("/", instruct(misbehaviour) | basic("bob"))
     assert time.monotonic() - started < 5
     assert answer.status == 503
     assert list(answer.json()) == ["error"]
@@ -82,7 +82,7 @@ def test_a_misdeed_is_a_503_and_goes_no_further(gateway, upstream, misdeed):
 
 
 def test_a_line_break_in_a_challenge_stays_a_challenge(gateway, upstream):
-    answer = gateway.send("/", told("line break in a challenge"))
+    answer = gateway.send("/", instruct("line break in a challenge"))
     assert answer.status in (401, 503)
     assert answer.all("x-evil") == []
     assert upstream.seen == []
@@ -90,15 +90,15 @@ def test_a_line_break_in_a_challenge_stays_a_challenge(gateway, upstream):
 
 def test_what_a_plugin_prints_is_bounded(gateway):
     before = len(gateway.child.output())
-    gateway.send("/", told("talk"))
+    gateway.send("/", instruct("talk"))
     assert len(gateway.child.output()) - before < 200_000
 
 
 def test_others_are_served_while_a_plugin_never_ends(gateway):
     """More endless calls than the machine has cores."""
     with ThreadPoolExecutor(8) as pool:
-        endless = [pool.submit(gateway.send, "/", told("loop")) for _ in range(8)]
-        assert gateway.send("/", told("nothing bad")).status == 200
+        endless = [pool.submit(gateway.send, "/", instruct("loop")) for _ in range(8)]
+        assert gateway.send("/", instruct("nothing bad")).status == 200
         assert {each.result().status for each in endless} == {503}
 
 
@@ -106,23 +106,23 @@ def test_plugins_that_never_end_leave_a_processor_to_others(serve, upstream, tmp
     """If each of those that compute had to be waited for, one good request alone would take as long as a few of these."""
     gateway = serve(hostile(tmp_path, hostile_component, upstream, deadline="4s"))
     with ThreadPoolExecutor(40) as pool:
-        endless = [pool.submit(gateway.send, "/", told("loop")) for _ in range(40)]
+        endless = [pool.submit(gateway.send, "/", instruct("loop")) for _ in range(40)]
         assert [gateway.send("/", basic("bob")).status for _ in range(50)] == [200] * 50
         assert not any(each.done() for each in endless), "the good ones were not made to wait for the end of these"
 
 
-def test_a_client_that_leaves_harms_nobody(gateway):
+def test_a_client_that_disconnects_affects_no_other_request(gateway):
     for _ in range(20):
         connection = connect(gateway.url)
-        begin(connection, "GET", "/", told("loop"))
+        begin(connection, "GET", "/", instruct("loop"))
         connection.close()
-    assert gateway.send("/", told("nothing bad")).status == 200
+    assert gateway.send("/", instruct("nothing bad")).status == 200
 
 
 def test_a_plugin_reaches_the_server_that_was_granted(serve, upstream, tmp_path, hostile_component):
     granted = DESCRIPTION.replace('["x-do"]', '["x-do"]\nhttp = ["{url}"]')
     gateway = serve(hostile(tmp_path, hostile_component, upstream, granted))
-    assert gateway.send("/", told("egress")).status == 200
+    assert gateway.send("/", instruct("egress")).status == 200
     assert [seen["method"] for seen in upstream.seen] == ["GET", "GET"]
 
 

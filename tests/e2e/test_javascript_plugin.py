@@ -41,7 +41,7 @@ def test_the_holder_of_a_badge_comes_in(gateway, upstream):
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Badge": "b-2"}, {"X-Badge": b"\xff\xfe"}, {"X-Other": "b-1"}])
-def test_nobody_else_does(gateway, upstream, headers):
+def test_other_badges_are_refused(gateway, upstream, headers):
     answer = gateway.send("/", headers)
     assert answer.status == 401
     assert answer.all("www-authenticate") == ['Badge realm="javascript"']

@@ -15,6 +15,7 @@ from harness.kdc import ENCTYPES, KRB5, MUTUAL, OTHER_REALM, REALM, SPNEGO
 from harness.kerberos import SETTINGS, acceptor, ask, authenticator, is_refused, negotiate, protected, reply
 from harness.upstream import values
 
+
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, keytab):
     return serve_module(SESSION + protected(keytab, shared_upstream), KEY=secrets.token_hex(32))
@@ -26,7 +27,7 @@ def user(answer):
 
 
 @pytest.mark.parametrize("mech", [SPNEGO, KRB5], ids=["spnego", "krb5"])
-def test_a_token_says_who_it_is_and_the_reply_proves_us(kdc, gateway, mech):
+def test_a_token_identifies_the_user_and_the_reply_authenticates_the_gateway(kdc, gateway, mech):
     client = kdc.initiator(mech=mech)
     answer = ask(gateway, client.step())
     assert user(answer) == ["alice"]
@@ -34,14 +35,14 @@ def test_a_token_says_who_it_is_and_the_reply_proves_us(kdc, gateway, mech):
     assert client.complete and client.actual_flags & MUTUAL
 
 
-def test_who_wants_no_reply_gets_none(kdc, gateway):
+def test_a_client_without_mutual_authentication_gets_no_reply(kdc, gateway):
     answer = ask(gateway, kdc.token(mech=KRB5, flags=gssapi.RequirementFlag.integrity))
     assert user(answer) == ["alice"]
     assert answer.all("www-authenticate") == []
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 401, 403, 404, 500, 503])
-def test_the_reply_goes_out_whatever_the_upstream_says(kdc, gateway, status):
+def test_the_reply_is_sent_with_any_response_of_the_upstream(kdc, gateway, status):
     client = kdc.initiator(mech=KRB5)
     answer = ask(gateway, client.step(), f"/status/{status}")
     assert answer.status == status
@@ -49,7 +50,7 @@ def test_the_reply_goes_out_whatever_the_upstream_says(kdc, gateway, status):
     assert client.complete
 
 
-def test_the_reply_goes_out_when_the_upstream_is_gone(kdc, serve, keytab, unreachable):
+def test_the_reply_is_sent_when_the_upstream_is_unreachable(kdc, serve, keytab, unreachable):
     gateway = serve(protected(keytab, unreachable()))
     client = kdc.initiator()
     answer = ask(gateway, client.step())
@@ -93,7 +94,7 @@ def test_without_credentials_the_scheme_is_named(gateway):
     assert is_refused(answer)
 
 
-def test_which_principals_are_whom(kdc, serve, upstream, keytab):
+def test_principals_are_mapped_to_users(kdc, serve, upstream, keytab):
     settings = f"""
 realms = ["{REALM}"]
 strip_realm = "{REALM}"
@@ -121,7 +122,7 @@ admins = ["alice-admin"]
         assert user(answer) == [who] if unmapped else is_refused(answer), who
 
 
-def test_a_service_is_nobody_unless_it_is_named(kdc, serve, upstream, keytab, tmp_path):
+def test_a_service_principal_must_be_mapped_explicitly(kdc, serve, upstream, keytab, tmp_path):
     own = kdc.keytab(tmp_path / "own.keytab", "HTTP/other.localhost")
     cache = kdc.login("HTTP/other.localhost", "-k", "-t", own)
     assert is_refused(ask(serve(protected(keytab, upstream)), kdc.token(cache=cache)))

@@ -48,7 +48,7 @@ TOKENS = {
 
 
 @pytest.mark.parametrize("what", TOKENS)
-def test_both_say_the_same_to_a_token(kdc, gateway, apache, what):
+def test_apache_and_the_gateway_agree_on_a_token(kdc, gateway, apache, what):
     token = TOKENS[what](kdc)
     ours, theirs = ask(gateway, token), send(apache.url, "/", negotiate(token))
     assert ours.status == theirs.status, (ours.body, theirs.body)

@@ -9,6 +9,7 @@ from harness.config import SESSION, whoami
 from harness.kerberos import acceptor, authenticator
 from harness.process import eventually
 
+
 @pytest.fixture
 def gateway(serve, keytab):
     return serve(SESSION + whoami("kerberos") + acceptor(keytab) + authenticator(), KEY=secrets.token_hex(32))

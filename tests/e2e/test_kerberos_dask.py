@@ -45,7 +45,7 @@ def test_a_user_with_a_ticket_computes_and_negotiates_once(gateway, dask_server)
     assert len(carried) > 5 and {line["user"] for line in carried} == {"alice"}
 
 
-def test_an_error_of_the_server_is_heard_as_what_it_is(gateway, dask_server):
+def test_an_error_of_the_server_reaches_the_client_unchanged(gateway, dask_server):
     """dask-gateway's own authenticator answers such a request without a reply, and its client then says that the
     negotiation failed."""
     with client(gateway, dask_server, KerberosAuth()) as dask:

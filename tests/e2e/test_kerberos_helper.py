@@ -1,7 +1,7 @@
 """The helper that accepts Kerberos tokens: what becomes of requests when it is killed, stopped, slow or broken, and what an
 operator hears when it can't work at all.
 
-Most of these are played by a helper of the tests' own, which does what a token tells it.
+Most of these use a fake helper, which does what a token tells it.
 """
 
 import os
@@ -28,7 +28,7 @@ ENVIRONMENT = ["GSS_MECH_CONFIG", "KRB5CCNAME", "KRB5RCACHEDIR", "KRB5RCACHENAME
 
 
 @pytest.fixture
-def obedient(tmp_path):
+def fake_helper(tmp_path):
     """The tests' own helper, in a folder where it writes down what happens to it."""
     helper = tmp_path / "helper"
     helper.write_text(f"#!{sys.executable}\n" + (PEERS / "negotiate_helper.py").read_text())
@@ -56,7 +56,7 @@ def is_unavailable(answer):
 # Killed, stopped, slow
 
 
-def test_a_helper_that_was_killed_while_idle_is_replaced_before_anybody_notices(kdc, serve, upstream, keytab):
+def test_an_idle_helper_that_was_killed_is_replaced_without_a_failed_request(kdc, serve, upstream, keytab):
     gateway = serve(protected(keytab, upstream))
     for _ in range(3):
         [helper] = helpers(gateway)
@@ -76,30 +76,30 @@ def test_a_helper_that_was_stopped_is_a_503_in_time_and_then_replaced(kdc, serve
     assert "didn't answer in time" in line["message"]
 
 
-def test_a_helper_that_is_busy_is_not_taken_for_one_that_hangs(serve, upstream, keytab, obedient):
-    gateway = serve(protected(keytab, upstream, helper=obedient, more='deadline = "1s"\nworkers = 1'))
-    waiting = [in_background(gateway, b"slow") for _ in range(10)]
+def test_a_helper_that_is_busy_is_not_taken_for_one_that_hangs(serve, upstream, keytab, fake_helper):
+    gateway = serve(protected(keytab, upstream, helper=fake_helper, more='deadline = "1s"\nworkers = 1'))
+    waiting = [BackgroundRequest(gateway, b"slow") for _ in range(10)]
     for each in waiting:
         each.join(20)
     served = [user(each.answer) for each in waiting if not is_unavailable(each.answer)]
     assert 1 <= len(served) < len(waiting) and set(map(str, served)) == {"['slow']"}
-    assert len(starts(obedient)) == 1, "who waited in vain ended no helper"
+    assert len(starts(fake_helper)) == 1, "who waited in vain ended no helper"
     assert any("no helper was free in time" in line["message"] for line in gateway.logged(context="negotiate"))
 
 
-def test_a_helper_that_starts_slowly_is_waited_for_by_those_who_come_later(serve, upstream, keytab, obedient):
-    gateway = serve(protected(keytab, upstream, helper=obedient, more='deadline = "200ms"\nworkers = 1'))
-    (obedient.parent / "slow-start").touch()
+def test_a_helper_that_starts_slowly_serves_later_requests(serve, upstream, keytab, fake_helper):
+    gateway = serve(protected(keytab, upstream, helper=fake_helper, more='deadline = "200ms"\nworkers = 1'))
+    (fake_helper.parent / "slow-start").touch()
     assert is_unavailable(ask(gateway, b"crash"))
     assert is_unavailable(ask(gateway, b"bob"))
     eventually(lambda: user(ask(gateway, b"bob")) == ["bob"], "the second helper is ready")
-    assert len(starts(obedient)) == 2, "it was not ended for those who didn't wait"
+    assert len(starts(fake_helper)) == 2, "it was not ended for those who didn't wait"
 
 
-def test_a_helper_that_hangs_holds_up_its_own_request_alone(serve, upstream, keytab, obedient):
-    gateway = serve(protected(keytab, upstream, helper=obedient, more='deadline = "30s"\nworkers = 2'))
-    waiting = in_background(gateway, b"hang")
-    eventually(lambda: "hang" in noted(obedient), "it hangs")
+def test_a_helper_that_hangs_holds_up_its_own_request_alone(serve, upstream, keytab, fake_helper):
+    gateway = serve(protected(keytab, upstream, helper=fake_helper, more='deadline = "30s"\nworkers = 2'))
+    waiting = BackgroundRequest(gateway, b"hang")
+    eventually(lambda: "hang" in noted(fake_helper), "it hangs")
     for _ in range(5):
         assert user(ask(gateway, b"bob")) == ["bob"]
     assert waiting.is_alive()
@@ -110,10 +110,10 @@ def test_a_helper_that_hangs_holds_up_its_own_request_alone(serve, upstream, key
 
 
 @pytest.mark.parametrize("word", ["crash", "garbage", "huge", "half"])
-def test_what_breaks_a_helper_is_a_503_for_that_token_alone(serve, upstream, keytab, obedient, word):
-    gateway = serve(ADMIN + protected(keytab, upstream, helper=obedient, more='deadline = "20s"\nworkers = 3'))
-    waiting = in_background(gateway, b"hang")
-    eventually(lambda: "hang" in noted(obedient), "another token is asked about meanwhile")
+def test_what_breaks_a_helper_is_a_503_for_that_token_alone(serve, upstream, keytab, fake_helper, word):
+    gateway = serve(ADMIN + protected(keytab, upstream, helper=fake_helper, more='deadline = "20s"\nworkers = 3'))
+    waiting = BackgroundRequest(gateway, b"hang")
+    eventually(lambda: "hang" in noted(fake_helper), "another token is asked about meanwhile")
     for _ in range(2):
         assert is_unavailable(ask(gateway, word.encode()))
         assert user(ask(gateway, b"bob")) == ["bob"]
@@ -125,7 +125,7 @@ def test_what_breaks_a_helper_is_a_503_for_that_token_alone(serve, upstream, key
     waiting.join(20)
 
 
-class in_background(threading.Thread):
+class BackgroundRequest(threading.Thread):
     """A request whose answer is waited for elsewhere."""
 
     def __init__(self, gateway, token):
@@ -137,17 +137,17 @@ class in_background(threading.Thread):
         self.answer = ask(self.gateway, self.token)
 
 
-def test_a_helper_that_keeps_breaking_is_given_time(serve, upstream, keytab, obedient):
-    gateway = serve(protected(keytab, upstream, helper=obedient, more="workers = 1"))
-    before = len(starts(obedient))
+def test_a_helper_that_keeps_breaking_is_given_time(serve, upstream, keytab, fake_helper):
+    gateway = serve(protected(keytab, upstream, helper=fake_helper, more="workers = 1"))
+    before = len(starts(fake_helper))
     for _ in range(60):
         assert is_unavailable(ask(gateway, b"crash"))
-    assert len(starts(obedient)) - before < 15, "most of these requests started none"
+    assert len(starts(fake_helper)) - before < 15, "most of these requests started none"
     eventually(lambda: user(ask(gateway, b"bob")) == ["bob"], "and it recovers by itself", seconds=20)
 
 
-def test_what_a_helper_says_is_harmless_in_the_log(serve, upstream, keytab, obedient):
-    gateway = serve(protected(keytab, upstream, helper=obedient))
+def test_output_of_a_helper_is_escaped_in_the_log(serve, upstream, keytab, fake_helper):
+    gateway = serve(protected(keytab, upstream, helper=fake_helper))
     assert is_refused(ask(gateway, b"words \x1b[2J\xff\r\nlevel: ERROR"))
     eventually(lambda: [line for line in gateway.log() if "a helper says" in line["message"]], "it was heard")
     log = gateway.child.output()
@@ -169,11 +169,11 @@ def test_a_keytab_that_is_taken_away_is_a_503_until_it_is_back(kdc, serve, upstr
 # Its surroundings
 
 
-def test_a_helper_gets_an_environment_of_the_gateways_making(serve, upstream, keytab, obedient):
+def test_a_helper_gets_an_environment_of_the_gateways_making(serve, upstream, keytab, fake_helper):
     evil = {"KRB5_TRACE": "/dev/stderr", "KRB5RCACHENAME": "none:", "LD_LIBRARY_PATH": "/tmp", "SECRET": "x"}
     evil |= {"KRB5_KTNAME": "/nowhere", "GSS_MECH_CONFIG": "/tmp/evil"}
-    serve(protected(keytab, upstream, helper=obedient), **evil)
-    [started] = starts(obedient)
+    serve(protected(keytab, upstream, helper=fake_helper), **evil)
+    [started] = starts(fake_helper)
     names = [name for name in eval(started.removeprefix("started ")) if name not in ("LC_CTYPE", "PWD", "SHLVL", "_")]
     assert names == ENVIRONMENT
 
@@ -203,7 +203,7 @@ def test_helpers_end_with_the_gateway_even_when_it_is_killed_and_they_are_stoppe
     gateway = serve(protected(keytab, upstream, more="workers = 2"))
     [helper] = helpers(gateway)
     helper.suspend()
-    waiting = in_background_ignoring(gateway, kdc.token())
+    waiting = BackgroundRequestIgnoringErrors(gateway, kdc.token())
     eventually(lambda: len(helpers(gateway)) >= 1, "there is a helper")
     everybody = helpers(gateway)
     os.kill(gateway.child.process.pid, signal.SIGKILL)
@@ -213,7 +213,7 @@ def test_helpers_end_with_the_gateway_even_when_it_is_killed_and_they_are_stoppe
     gateway.child.process.returncode = 0
 
 
-class in_background_ignoring(in_background):
+class BackgroundRequestIgnoringErrors(BackgroundRequest):
     def run(self):
         try:
             super().run()
@@ -290,7 +290,7 @@ def test_a_keytab_for_another_service_fails_the_check(kdc, tmp_path):
     assert code == 1 and "the keytab can't be used" in said, said
 
 
-def test_without_the_helper_the_check_says_what_to_install(keytab, tmp_path):
+def test_check_names_the_package_of_a_missing_helper(keytab, tmp_path):
     for helper, words in [("/nowhere/helper", "/nowhere/helper can't be run"), (str(tmp_path), "it is not an executable file")]:
         code, said = check(tmp_path, everything(keytab, helper=helper))
         assert code == 1 and words in said and "libkrb5-dev" in said, said
@@ -304,9 +304,9 @@ def test_without_the_helper_the_check_says_what_to_install(keytab, tmp_path):
     assert code == 0, said
 
 
-def test_a_helper_that_cannot_start_says_why(keytab, tmp_path, obedient):
+def test_the_error_of_a_helper_that_cannot_start_is_shown(keytab, tmp_path, fake_helper):
     (tmp_path / "no-start").touch()
-    code, said = check(tmp_path, everything(keytab, helper=obedient))
+    code, said = check(tmp_path, everything(keytab, helper=fake_helper))
     assert code == 1 and "cannot open shared object file" in said and "\x1b" not in said, said
 
 
@@ -360,11 +360,11 @@ def test_an_authenticator_without_the_grant_is_a_503_and_counted(kdc, serve, ups
     ],
 )
 def test_a_plugin_asks_within_its_grant_and_its_bounds(
-    serve, upstream, keytab, obedient, prober_component, acceptor_name, tokens, heard, reached
+    serve, upstream, keytab, fake_helper, prober_component, acceptor_name, tokens, heard, reached
 ):
     """`other` is an acceptor, too, and not this plugin's."""
-    other = acceptor(keytab, helper=obedient).replace("[negotiate.http]", "[negotiate.other]")
-    config = acceptor(keytab, helper=obedient) + other + f"""
+    other = acceptor(keytab, helper=fake_helper).replace("[negotiate.http]", "[negotiate.other]")
+    config = acceptor(keytab, helper=fake_helper) + other + f"""
 [authenticators.prober]
 plugin = "{prober_component}"
 grants = {{ headers = ["x-do"], negotiate = "http" }}
@@ -374,11 +374,11 @@ grants = {{ headers = ["x-do"], negotiate = "http" }}
     answer = gateway.send("/", {"X-Do": told})
     assert answer.status == 200, answer.body
     assert values(answer.json(), "x-forwarded-groups") == [",".join(heard)]
-    assert len(noted(obedient)) == reached
+    assert len(noted(fake_helper)) == reached
     [line] = gateway.logged(message="decision")
     assert "negotiate" in line["steps"] and "xx" not in line["steps"]
 
 
-def test_the_helper_says_that_it_is_none_for_people(tmp_path):
+def test_the_helper_explains_that_it_is_not_run_by_hand(tmp_path):
     done = subprocess.run([negotiate_helper()], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1 and "[negotiate.NAME]" in done.stderr, done

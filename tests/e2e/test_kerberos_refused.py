@@ -101,7 +101,7 @@ def test_a_header_without_a_token_is_a_401_too(gateway, header):
     assert is_refused(gateway.send("/", {"Authorization": header}))
 
 
-def test_two_headers_are_none(kdc, gateway):
+def test_two_authorization_headers_are_refused(kdc, gateway):
     headers = [*negotiate(kdc.token()).items(), *negotiate(kdc.token()).items()]
     assert gateway.send("/", headers).status in (400, 401)
 
@@ -140,7 +140,7 @@ def test_clocks_may_differ_by_five_minutes(kdc, serve, upstream, keytab, tmp_pat
         assert any(word in line["message"] for word in ("skew", "expired", "not yet valid")), line
 
 
-def test_the_library_can_be_told_more_but_not_what_the_gateway_fixes(kdc, serve, upstream, tmp_path):
+def test_krb5_config_can_add_to_but_not_override_the_fixed_settings(kdc, serve, upstream, tmp_path):
     kdc.add_service("HTTP/weak.localhost", 17)
     keytab = kdc.keytab(tmp_path / "keytab", "HTTP/weak.localhost")
     told = tmp_path / "told.conf"

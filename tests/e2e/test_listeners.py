@@ -115,7 +115,7 @@ def test_another_file_is_left_alone(tmp_path):
         ),
     ],
 )
-def test_whoever_opens_a_unix_socket_is_believed_only_if_the_operator_says_so(
+def test_unix_socket_peers_are_trusted_only_when_configured(
     serve, upstream, tmp_path, trusted, sent, hops, client
 ):
     path = tmp_path / "gateway.sock"
@@ -125,7 +125,7 @@ def test_whoever_opens_a_unix_socket_is_believed_only_if_the_operator_says_so(
     assert gateway.logged(message="decision")[0]["client"] == client
 
 
-def test_trust_in_unix_sockets_is_none_in_anybody_else(serve, upstream, tmp_path):
+def test_trusting_unix_sockets_trusts_no_tcp_peer(serve, upstream, tmp_path):
     gateway = serve(protected(upstream), server='trusted_proxies = ["unix"]\n')
     assert gateway.send("/", ALICE | {"X-Forwarded-For": "192.0.2.1"}).status == 200
     assert values(upstream.seen[0], "x-forwarded-for") == ["127.0.0.1"]
@@ -159,7 +159,7 @@ def test_the_admin_listener_may_be_a_unix_socket(serve, upstream, tmp_path):
     assert send_over(open_unix(path), "/readyz").body == b"ready\n"
 
 
-def test_the_command_line_and_the_environment_say_where(tmp_path):
+def test_listen_comes_from_the_command_line_or_the_environment(tmp_path):
     path = tmp_path / "gateway.sock"
     for name, arguments, environment in [
         ("arguments", ["--listen", f"127.0.0.1:0,unix:{path}"], {}),
@@ -183,7 +183,7 @@ def test_an_environment_that_is_wrong_is_named(tmp_path, environment):
     assert value in result.stderr
 
 
-def test_a_second_gateway_on_the_port_says_what_to_do(serve, upstream, tmp_path):
+def test_a_second_gateway_on_the_same_port_fails_with_a_hint(serve, upstream, tmp_path):
     gateway = serve(protected(upstream))
     [address] = gateway.addresses()
     result = run("serve", "--listen", address, folder=tmp_path)

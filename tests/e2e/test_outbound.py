@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from harness.asked import AskedServer
 from harness.config import whoami
+from harness.fetch_server import FetchServer
 from harness.gateway import LISTEN_ANYWHERE, run
 from harness.process import eventually
 
@@ -77,7 +77,7 @@ SPELLINGS = [
 @pytest.fixture(scope="module")
 def strict(serve_module, fetcher_component):
     """A guest that may ask a server on 127.0.0.1 and none else, and the server."""
-    server = AskedServer()
+    server = FetchServer()
     yield serve_module(fetcher(fetcher_component, server.url)), server
     server.stop()
 
@@ -106,8 +106,8 @@ def test_no_other_spelling_of_an_address_is_within_a_grant(strict, host):
     assert "(outbound requests denied: 1)" in decision["steps"]
 
 
-def test_a_private_name_is_reached_by_leave_only(serve, tmp_path, asked_servers, fetcher_component):
-    server = asked_servers()
+def test_a_private_name_needs_private_true(serve, tmp_path, fetch_servers, fetcher_component):
+    server = fetch_servers()
     by_name = f"http://localhost:{server.port}"
     result = run("check", folder=tmp_path, config=LISTEN_ANYWHERE + fetcher(fetcher_component, by_name))
     assert result.returncode == 1
@@ -121,8 +121,8 @@ def test_a_private_name_is_reached_by_leave_only(serve, tmp_path, asked_servers,
 # TLS.
 
 
-def test_a_bundle_decides_whom_an_authenticator_trusts(serve, authority, stranger, asked_servers, fetcher_component):
-    server = asked_servers(authority=authority)
+def test_http_ca_decides_which_servers_an_authenticator_trusts(serve, authority, stranger, fetch_servers, fetcher_component):
+    server = fetch_servers(authority=authority)
     for more, status in [(f'http_ca = "{authority.ca}"', 200), (f'http_ca = "{stranger.ca}"', 502), ("", 502)]:
         gateway = serve(fetcher(fetcher_component, server.url, more=more))
         assert fetch(gateway, server.url).status == status, more
@@ -130,8 +130,8 @@ def test_a_bundle_decides_whom_an_authenticator_trusts(serve, authority, strange
         assert len(failures) == (status == 502), more
 
 
-def test_a_client_certificate_is_shown(serve, authority, asked_servers, fetcher_component):
-    server = asked_servers(authority=authority, clients=authority)
+def test_a_client_certificate_is_shown(serve, authority, fetch_servers, fetcher_component):
+    server = fetch_servers(authority=authority, clients=authority)
     certificate, key = authority.issue("client")
     trusted = f'http_ca = "{authority.ca}"\n'
     with_certificate = trusted + f'http_certificate = "{certificate}"\nhttp_key = "{key}"\n'
@@ -140,7 +140,7 @@ def test_a_client_certificate_is_shown(serve, authority, asked_servers, fetcher_
     assert len(server.seen) == 1
 
 
-def test_what_is_wrong_with_certificates_is_said_of_the_file(tmp_path, authority, fetcher_component):
+def test_mistakes_in_certificate_files_are_reported(tmp_path, authority, fetcher_component):
     certificate, key = authority.issue("client")
     _, other = authority.issue("other")
     nothing = tmp_path / "nothing.pem"
@@ -168,8 +168,8 @@ def test_what_is_wrong_with_certificates_is_said_of_the_file(tmp_path, authority
 # What the gateway adds, and redirects.
 
 
-def test_a_secret_goes_to_its_server_and_never_through_the_guest(serve, asked_servers, tmp_path, fetcher_component):
-    server, other = asked_servers(), asked_servers()
+def test_a_secret_goes_to_its_server_and_never_through_the_guest(serve, fetch_servers, tmp_path, fetcher_component):
+    server, other = fetch_servers(), fetch_servers()
     secret = tmp_path / "secret"
     secret.touch(mode=0o600)
     secret.write_text("Bearer hunter2\n")
@@ -190,8 +190,8 @@ def test_a_secret_goes_to_its_server_and_never_through_the_guest(serve, asked_se
     assert "hunter2" not in gateway.child.output()
 
 
-def test_a_redirect_is_the_guests_to_follow_and_only_within_its_grant(serve, asked_servers, fetcher_component):
-    server, other = asked_servers(), asked_servers()
+def test_a_redirect_is_the_guests_to_follow_and_only_within_its_grant(serve, fetch_servers, fetcher_component):
+    server, other = fetch_servers(), fetch_servers()
     gateway = serve(fetcher(fetcher_component, server.url))
     redirect = f"{server.url}/?status=302&location={other.url}/x"
     answer = fetch(gateway, redirect)
@@ -203,8 +203,8 @@ def test_a_redirect_is_the_guests_to_follow_and_only_within_its_grant(serve, ask
     assert [f"{other.url} is not granted" in line["message"] for line in denied] == [True, False]
 
 
-def test_a_body_is_posted(serve, asked_servers, fetcher_component):
-    server = asked_servers()
+def test_a_body_is_posted(serve, fetch_servers, fetcher_component):
+    server = fetch_servers()
     gateway = serve(fetcher(fetcher_component, server.url))
     for body in ["token=abc", "x" * 20_000]:
         answer = fetch(gateway, server.url, body=body)
@@ -216,8 +216,8 @@ def test_a_body_is_posted(serve, asked_servers, fetcher_component):
 # What is answered from store.
 
 
-def test_a_fresh_answer_is_asked_for_once(serve, asked_servers, fetcher_component):
-    server = asked_servers()
+def test_a_fresh_answer_is_asked_for_once(serve, fetch_servers, fetcher_component):
+    server = fetch_servers()
     gateway = serve(fetcher(fetcher_component, server.url))
     url = answering(server, cache_control="max-age=60")
     first, second = fetch(gateway, url), fetch(gateway, url)
@@ -231,8 +231,8 @@ def test_a_fresh_answer_is_asked_for_once(serve, asked_servers, fetcher_componen
     assert len(server.seen) == 4
 
 
-def test_many_identical_requests_at_once_are_one(serve, asked_servers, fetcher_component):
-    server = asked_servers()
+def test_many_identical_requests_at_once_are_one(serve, fetch_servers, fetcher_component):
+    server = fetch_servers()
     gateway = serve(fetcher(fetcher_component, server.url))
     with ThreadPoolExecutor(16) as pool:
         answers = [pool.submit(fetch, gateway, server.url + "/gated?cache-control=max-age%3D60") for _ in range(16)]
@@ -242,17 +242,17 @@ def test_many_identical_requests_at_once_are_one(serve, asked_servers, fetcher_c
     assert len(server.seen) == 1
 
 
-def test_a_refresh_by_force_has_a_floor(serve, asked_servers, fetcher_component):
+def test_forced_refreshes_are_rate_limited(serve, fetch_servers, fetcher_component):
     for floor, asked in [("", 1), ('http_refresh_floor = "0s"', 5)]:
-        server = asked_servers()
+        server = fetch_servers()
         gateway = serve(fetcher(fetcher_component, server.url, more=floor))
         for _ in range(5):
             fetch(gateway, answering(server, cache_control="max-age=60"), cache_control="no-cache")
         assert len(server.seen) == asked, floor
 
 
-def test_a_stale_answer_stands_in_for_a_server_that_is_gone(serve, asked_servers, fetcher_component):
-    server = asked_servers()
+def test_a_stale_answer_stands_in_for_a_server_that_is_gone(serve, fetch_servers, fetcher_component):
+    server = fetch_servers()
     gateway = serve(fetcher(fetcher_component, server.url))
     lasting, passing = [answering(server, cache_control=f"max-age=0{more}") for more in (", stale-if-error=600", "")]
     for url in (lasting, passing):

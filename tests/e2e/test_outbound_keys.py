@@ -27,8 +27,8 @@ class Signer:
         return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": self._kid})
 
 
-def test_a_new_key_is_learnt_though_the_old_ones_may_be_stored(serve, upstream, asked_servers):
-    provider, old, new = asked_servers(), Signer("old"), Signer("new")
+def test_a_new_key_is_learnt_though_the_old_ones_may_be_stored(serve, upstream, fetch_servers):
+    provider, old, new = fetch_servers(), Signer("old"), Signer("new")
     keys = f"{provider.url}/keys?Cache-Control=public,max-age%3D3600,stale-if-error%3D3600"
     gateway = serve(
         f"""

@@ -71,7 +71,7 @@ def test_a_breaker_opens_for_the_client_that_makes_a_plugin_fail_and_closes_agai
     assert gateway.send("/", told("nothing bad")).status == 200
 
 
-def test_a_plugin_that_fails_for_everybody_is_left_alone_for_a_while(gateway):
+def test_a_plugin_that_fails_for_several_clients_opens_its_breaker_for_all(gateway):
     for client in ["192.0.2.1", "192.0.2.2", "2001:db8::1"]:
         for _ in range(5):
             gateway.send("/", told("panic", client))

@@ -13,7 +13,7 @@ from harness.client import received
 from harness.config import protected, whoami
 from harness.gateway import ADMIN, run
 from harness.process import eventually
-from harness.raw_tcp import RawTcp
+from harness.recording_server import RecordingServer
 
 OTHER = "daskgateway-0123456789abcdef"
 
@@ -26,7 +26,7 @@ def server(authority):
 
 @pytest.fixture
 def other():
-    with RawTcp() as behind:
+    with RecordingServer() as behind:
         yield behind
 
 
@@ -177,7 +177,7 @@ def test_garbage_goes_nowhere(gateway, upstream, authority, other, case):
     assert own(gateway, authority, "localhost") == 401
 
 
-def test_who_goes_where_is_written_down_and_counted(gateway, other):
+def test_passed_through_connections_are_logged_and_counted(gateway, other):
     with gateway.open() as client:
         client.sendall(hello(OTHER))
         eventually(lambda: other.connections, "it is passed on")
@@ -227,7 +227,7 @@ def test_no_more_are_passed_on_than_there_are_places(serve, upstream, server, au
         eventually(lambda: len(other.connections) == 3, "another is passed on")
 
 
-def test_it_ends_with_the_gateway(serve, upstream, server, other):
+def test_passed_through_connections_end_with_the_gateway(serve, upstream, server, other):
     gateway = serve(protected(upstream), server='shutdown_timeout = "1s"\n' + server + passes(other.address))
     with gateway.open() as client:
         client.sendall(hello(OTHER))
@@ -237,7 +237,7 @@ def test_it_ends_with_the_gateway(serve, upstream, server, other):
         assert client.recv(100) == b""
 
 
-def test_the_bytes_are_nobodys_to_the_gateway(serve, upstream, authority, other):
+def test_client_certificates_are_not_demanded_of_passed_through_connections(serve, upstream, authority, other):
     """Not even where clients must show certificates: who ends the TLS asks for them."""
     cert, key = authority.issue("demanding")
     tls = f'[server.tls]\ncert = "{cert}"\nkey = "{key}"\nclient_ca = "{authority.ca}"\n'
@@ -259,7 +259,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("lines, said", MISTAKES)
-def test_what_is_wrong_is_said_of_the_file(tmp_path, server, lines, said):
+def test_mistakes_in_passthrough_are_reported(tmp_path, server, lines, said):
     good = {"sni": 'sni = "a.example"', "upstream": 'upstream = "127.0.0.1:1"'}
     listed = "\n".join(line for key, line in good.items() if not lines.startswith(key)) + "\n" + lines
     tls = "[server]\n" + ("" if lines == "" else server)

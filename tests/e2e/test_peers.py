@@ -38,7 +38,7 @@ def test_the_provider_rotates_its_keys_while_running(own_provider):
 
 
 @pytest.mark.parametrize("user, scoped", [("alice", True), ("bob", False)])
-def test_the_hub_knows_who_may_use_the_service(hub, user, scoped):
+def test_the_hub_reports_access_scopes(hub, user, scoped):
     status, model = hub.whoami(hub.token(user))
     assert status == 200
     assert ("access:services!service=dask-gateway" in model["scopes"]) is scoped

@@ -16,7 +16,7 @@ def gateway(serve_module, shared_upstream):
     return serve_module(protected(shared_upstream))
 
 
-def test_the_upstream_learns_who_the_user_is(gateway):
+def test_the_upstream_gets_the_user(gateway):
     seen = gateway.send("/", ALICE).json()
     assert values(seen, "x-forwarded-user") == ["alice"]
 
@@ -31,7 +31,7 @@ def test_the_credentials_stay_at_the_gateway(gateway):
     assert values(seen, "authorization") == []
 
 
-def test_nobody_gets_past_without_credentials(gateway, upstream):
+def test_requests_without_credentials_are_refused(gateway, upstream):
     answer = gateway.send("/")
     assert answer.status == 401
     assert answer.header("content-type") == "application/json"
@@ -87,21 +87,21 @@ def test_a_connection_header_takes_no_identity_away(gateway):
     assert values(seen, "x-forwarded-user") == ["alice"]
 
 
-def test_the_user_goes_where_the_route_says(serve, upstream):
+def test_the_route_names_the_identity_headers(serve, upstream):
     gateway = serve(protected(upstream, '[routes.identity]\nuser = "Remote-User"\ngroups = "Remote-Groups"'))
     seen = gateway.send("/", ALICE | {"Remote_User": "mallory"}).json()
     assert values(seen, "remote-user") == ["alice"]
     assert "mallory" not in str(seen)
 
 
-def test_an_optional_route_takes_a_user_or_nobody_but_no_bad_credentials(serve, upstream):
+def test_an_optional_route_accepts_anonymous_requests_but_no_bad_credentials(serve, upstream):
     gateway = serve(PEOPLE + route(upstream, "people", more="optional = true"))
     assert values(gateway.send("/", ALICE).json(), "x-forwarded-user") == ["alice"]
     assert gateway.send("/").status == 200
     assert gateway.send("/", {"Authorization": "Basic !!!"}).status == 401
 
 
-def test_a_public_route_asks_nobody(serve, upstream):
+def test_a_public_route_needs_no_credentials(serve, upstream):
     gateway = serve(PEOPLE + route(upstream, path="/open", more="public = true") + route(upstream, "people"))
     assert gateway.send("/open/door", {"Authorization": "Basic !!!"}).status == 200
     assert gateway.send("/opened").status == 401

@@ -64,7 +64,7 @@ def gateway(serve_module, shared_upstream):
         (b"PROXY UNKNOWN\r\n", "unknown"),
     ],
 )
-def test_the_client_is_whom_the_proxy_names(gateway, upstream, header, client):
+def test_the_proxy_protocol_header_gives_the_client_address(gateway, upstream, header, client):
     assert ask(gateway, header).status == 200
     assert values(upstream.seen[0], "x-forwarded-for") == [client]
     assert gateway.logged(message="decision")[-1]["client"] == client
@@ -81,7 +81,7 @@ def test_the_client_is_whom_the_proxy_names(gateway, upstream, header, client):
         (v2_without_address(command=0), "6.6.6.6, 127.0.0.1", "6.6.6.6"),
     ],
 )
-def test_what_a_client_says_of_itself_is_believed_of_a_trusted_proxy_alone(gateway, upstream, header, hops, client):
+def test_x_forwarded_for_counts_from_trusted_proxies_only(gateway, upstream, header, hops, client):
     assert ask(gateway, header, {"X-Forwarded-For": "6.6.6.6"}).status == 200
     assert values(upstream.seen[0], "x-forwarded-for") == [hops]
     assert gateway.logged(message="decision")[-1]["client"] == client
@@ -162,7 +162,7 @@ def test_a_header_that_never_ends_is_given_up(serve, upstream):
     ],
 )
 @pytest.mark.parametrize("header", [b"", v1("192.0.2.1"), v2("192.0.2.1"), v2_without_address(command=0)])
-def test_nobody_else_may_connect(serve, upstream, server, header):
+def test_connections_from_other_peers_are_closed(serve, upstream, server, header):
     gateway = serve(ADMIN + protected(upstream), server=server)
     [address] = gateway.addresses()
     wire = open_tcp(address)
@@ -175,7 +175,7 @@ def test_nobody_else_may_connect(serve, upstream, server, header):
     eventually(lambda: refused(gateway, "peer") == 1, "it is counted")
 
 
-def test_without_it_a_header_is_a_bad_request(serve, upstream):
+def test_a_proxy_header_without_proxy_protocol_is_a_bad_request(serve, upstream):
     gateway = serve(protected(upstream), server='trusted_proxies = ["127.0.0.1"]\n')
     [address] = gateway.addresses()
     wire = open_tcp(address)
@@ -184,7 +184,7 @@ def test_without_it_a_header_is_a_bad_request(serve, upstream):
     assert upstream.seen == []
 
 
-def test_a_list_of_its_own_makes_nobody_a_trusted_proxy(serve, upstream):
+def test_peers_of_the_proxy_protocol_are_not_trusted_proxies(serve, upstream):
     gateway = serve(protected(upstream), server='proxy_protocol = ["127.0.0.1"]\n')
     assert ask(gateway, v1("127.0.0.1"), {"X-Forwarded-For": "6.6.6.6"}).status == 200
     assert values(upstream.seen[0], "x-forwarded-for") == ["127.0.0.1"]
@@ -197,7 +197,7 @@ def test_each_client_of_the_proxy_has_its_own_rate(serve, upstream):
     assert statuses == [200, 429, 200, 429]
 
 
-def test_tls_comes_after_it(serve, upstream, authority):
+def test_tls_follows_the_proxy_header(serve, upstream, authority):
     cert, key = authority.issue("server")
     gateway = serve(protected(upstream), server=f'{TRUSTED}tls = {{ cert = "{cert}", key = "{key}" }}\n')
     [address] = gateway.addresses()
@@ -217,7 +217,7 @@ def test_a_proxy_may_come_by_a_unix_socket(serve, upstream, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options unique-id,crc32c"])
-def test_haproxy_says_who_its_clients_are(gateway, upstream, tmp_path, option):
+def test_haproxy_sends_client_addresses(gateway, upstream, tmp_path, option):
     [address] = gateway.addresses()
 
     def start(port):

@@ -1,10 +1,10 @@
 """From plain HTTP to https, and that browsers are told to come so at once next time."""
 
 import pytest
+from test_tls import Session, tls
 
 from harness.client import basic, converse, open_tcp, send, send_over
 from harness.config import PEOPLE, SESSION, protected, route
-from test_tls import Session, tls
 
 REDIRECT = 'redirect = { listen = "127.0.0.1:0" }\n'
 
@@ -33,7 +33,7 @@ def gateway(serve_module, shared_upstream, authority):
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
-def test_it_leads_to_the_same_at_https(gateway, upstream, method, host, target, location):
+def test_a_request_is_redirected_to_the_same_target_at_https(gateway, upstream, method, host, target, location):
     body = b"body" if method == "POST" else None
     answer = send(plain(gateway), target, basic("alice") | {"Host": host}, method, body)
     port = gateway.addresses()[0].rsplit(":", 1)[1]
@@ -64,7 +64,7 @@ def test_it_leads_to_the_same_at_https(gateway, upstream, method, host, target, 
         ("GET evil.example HTTP/1.1", "a.example"),
     ],
 )
-def test_it_leads_nobody_elsewhere(gateway, request_line, host):
+def test_a_malformed_request_is_not_redirected(gateway, request_line, host):
     head = request_line + "\r\n" + (f"Host: {host}\r\n" if host is not None else "") + "Connection: close\r\n\r\n"
     answer = converse(plain(gateway), head.encode())
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ")), answer
@@ -72,13 +72,13 @@ def test_it_leads_nobody_elsewhere(gateway, request_line, host):
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
-def test_methods_that_nobody_serves_are_refused(gateway, method):
+def test_unserved_methods_are_refused(gateway, method):
     target = "a.example:80" if method == "CONNECT" else "/"
     answer = converse(plain(gateway), f"{method} {target} HTTP/1.1\r\nHost: a.example:80\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 405 ")
 
 
-def test_it_leads_to_hosts_that_are_served(serve, upstream, authority):
+def test_only_served_hosts_are_redirected(serve, upstream, authority):
     config = PEOPLE + route(upstream, "people", more='hosts = ["app.example", "[::1]"]')
     gateway = serve(config, server=REDIRECT + tls(authority.issue("server")))
     for host, status in [("app.example", 308), ("APP.example.:80", 308), ("[::1]", 308), ("evil.example", 400)]:
@@ -103,7 +103,7 @@ def test_the_proxy_protocol_holds_for_it_too(serve, upstream, authority):
         send(plain(gateway), "/")
 
 
-def test_it_stops_with_the_gateway(serve, upstream, authority):
+def test_the_redirect_listener_stops_with_the_gateway(serve, upstream, authority):
     gateway = serve(protected(upstream), server=REDIRECT + tls(authority.issue("server")))
     address = plain(gateway)
     gateway.stop()
@@ -112,7 +112,7 @@ def test_it_stops_with_the_gateway(serve, upstream, authority):
 
 
 @pytest.mark.parametrize("time, value", [("1y", "max-age=31557600"), ("0s", "max-age=0")])
-def test_browsers_are_told_to_come_by_https(serve, upstream, authority, time, value):
+def test_hsts_is_sent_over_tls_only(serve, upstream, authority, time, value):
     gateway = serve(protected(upstream), server=f'hsts = "{time}"\n' + REDIRECT + tls(authority.issue("server")))
     session = Session(gateway, authority)
     for headers, status in [({}, 401), (basic("alice"), 200)]:
@@ -122,7 +122,7 @@ def test_browsers_are_told_to_come_by_https(serve, upstream, authority, time, va
     assert send(plain(gateway), "/").all("strict-transport-security") == [], "not over plain HTTP (RFC 6797)"
 
 
-def test_the_upstreams_own_word_on_it_stands(serve, upstream, authority):
+def test_hsts_of_the_upstream_is_kept(serve, upstream, authority):
     gateway = serve(protected(upstream), server='hsts = "1y"\n' + tls(authority.issue("server")))
     path = "/answer-headers?Strict-Transport-Security=max-age%3D5"
     _, text = Session(gateway, authority).get(basic("alice"), path)

@@ -38,7 +38,7 @@ def user(gateway, headers):
     return values(gateway.send("/", headers).json(), "x-forwarded-user")
 
 
-def test_a_login_stays(gateway):
+def test_a_login_starts_a_session(gateway):
     assert user(gateway, log_in(gateway)) == ["alice"]
 
 
@@ -79,7 +79,7 @@ def flipped(value, at):
     return value[:at] + ("A" if value[at] != "A" else "B") + value[at + 1 :]
 
 
-def test_a_cookie_that_was_changed_anywhere_is_none(gateway, upstream):
+def test_a_changed_cookie_is_no_session(gateway, upstream):
     name, value = log_in(gateway)["Cookie"].split("=", 1)
     upstream.forget()
     changed = [flipped(value, at) for at in range(0, len(value), 7)]
@@ -89,7 +89,7 @@ def test_a_cookie_that_was_changed_anywhere_is_none(gateway, upstream):
     assert upstream.seen == []
 
 
-def test_two_sessions_at_once_are_none(gateway):
+def test_two_session_cookies_are_refused(gateway):
     """Somebody else could have set one of them."""
     alice, bob = log_in(gateway)["Cookie"], log_in(gateway, basic("bob"))["Cookie"]
     assert gateway.send("/", {"Cookie": f"{alice}; {bob}"}).status == 401

@@ -1,4 +1,4 @@
-"""systemd, played by the tests: sockets that it passes on, and what it is told."""
+"""systemd, simulated by the tests: sockets that it passes on, and what it is told."""
 
 import signal
 import socket
@@ -42,7 +42,7 @@ def test_sockets_are_taken_by_name(serve, upstream, tmp_path):
         assert (tmp_path / "passed.sock").exists(), "the file is systemd's"
 
 
-def test_a_restart_loses_nobody(serve, upstream):
+def test_a_restart_loses_no_connection(serve, upstream):
     """The socket is open all the time, so whoever comes between two gateways waits for the second."""
     with systemd.opened() as passed:
         options = {"listen": '"systemd:unknown"', **systemd.launcher("", [passed.fileno()])}
@@ -71,7 +71,7 @@ def test_a_socket_that_was_not_passed_is_named(tmp_path, names, listen, environm
     assert f"can't listen on {listen}: " in result.stderr and expected in result.stderr
 
 
-def test_without_systemd_there_are_none(tmp_path):
+def test_systemd_sockets_need_systemd(tmp_path):
     result = run("serve", "--listen", "systemd:http", folder=tmp_path)
     assert result.returncode == 1
     assert "start the gateway by its socket unit" in result.stderr
@@ -89,61 +89,61 @@ def test_a_file_that_is_no_listening_socket_is_refused(tmp_path, kind):
     assert f"can't listen on systemd:http: {reason}" in result.stderr
 
 
-def test_a_socket_that_nobody_takes_is_warned_of(serve, upstream):
+def test_an_unused_systemd_socket_is_logged(serve, upstream):
     with systemd.opened() as one, systemd.opened() as two:
         gateway = serve(protected(upstream), **systemd.activation(http=[one], other=[two]))
     names = [line["name"] for line in gateway.logged(message="systemd passed a socket that no listen names")]
     assert names == ["http", "other"]
 
 
-def test_systemd_is_told_when_it_serves_and_when_it_stops(serve, upstream, manager):
+def test_ready_and_stopping_are_notified(serve, upstream, manager):
     gateway = serve(protected(upstream), NOTIFY_SOCKET=manager.path)
     [address] = gateway.addresses()
-    assert manager.hear() == ["READY=1", f"STATUS=serving on {address}"]
+    assert manager.receive() == ["READY=1", f"STATUS=serving on {address}"]
     connection = connect(gateway.url)
     begin(connection, "GET", "/stream/down", ALICE)
     response = connection.getresponse()
     assert response.readline() == b"first\n"
-    assert manager.is_silent(), "nobody asked for signs of life"
+    assert manager.is_empty(), "nobody asked for signs of life"
     gateway.child.process.send_signal(signal.SIGTERM)
-    assert manager.hear() == ["STOPPING=1", "STATUS=stopping: running requests are finished"]
+    assert manager.receive() == ["STOPPING=1", "STATUS=stopping: running requests are finished"]
     upstream.may_go_on.set()
     assert response.read() == b"second\n"
     assert gateway.child.process.wait(10) == 0
 
 
-def test_systemd_is_told_nothing_by_a_gateway_that_cant_serve(tmp_path, manager):
+def test_a_gateway_that_cannot_start_notifies_nothing(tmp_path, manager):
     result = run("serve", "--listen", "[2001:db8::1]:1", folder=tmp_path, NOTIFY_SOCKET=manager.path)
     assert result.returncode == 1
-    assert manager.is_silent()
+    assert manager.is_empty()
 
 
-def test_systemd_gets_signs_of_life_until_the_end(serve, upstream, manager):
+def test_watchdog_messages_are_sent_until_the_end(serve, upstream, manager):
     gateway = serve(protected(upstream), NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="200000")
-    manager.hear_until("READY=1")
+    manager.receive_until("READY=1")
     for _ in range(3):
-        assert manager.hear_until("WATCHDOG=1")
+        assert manager.receive_until("WATCHDOG=1")
     connection = connect(gateway.url)
     begin(connection, "GET", "/stream/down", ALICE)
     response = connection.getresponse()
     assert response.readline() == b"first\n"
     gateway.child.process.send_signal(signal.SIGTERM)
-    manager.hear_until("STOPPING=1")
+    manager.receive_until("STOPPING=1")
     for _ in range(3):
-        assert manager.hear_until("WATCHDOG=1")
+        assert manager.receive_until("WATCHDOG=1")
     upstream.may_go_on.set()
     assert response.read() == b"second\n"
     assert gateway.child.process.wait(10) == 0
 
 
-def test_signs_of_life_are_for_the_process_that_was_asked(serve, upstream, manager):
+def test_watchdog_pid_of_another_process_disables_the_watchdog(serve, upstream, manager):
     gateway = serve(protected(upstream), NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="200000", WATCHDOG_PID="1")
-    assert manager.hear()[0] == "READY=1"
+    assert manager.receive()[0] == "READY=1"
     gateway.child.process.send_signal(signal.SIGTERM)
-    assert manager.hear()[0] == "STOPPING=1"
+    assert manager.receive()[0] == "STOPPING=1"
 
 
-def test_a_manager_that_is_gone_keeps_nobody(serve, upstream, tmp_path):
+def test_a_missing_notify_socket_affects_no_request(serve, upstream, tmp_path):
     gateway = serve(protected(upstream), NOTIFY_SOCKET=str(tmp_path / "nobody"))
     assert gateway.send("/", ALICE).status == 200
     assert gateway.logged(message="the state can't be reported to systemd")

@@ -105,7 +105,7 @@ def replace_link(files, new):
 
 
 @pytest.mark.parametrize("replace", [replace_file, replace_link])
-def test_a_new_certificate_is_served_and_nobody_is_cut_off(serve, upstream, authority, replace):
+def test_a_new_certificate_is_served_and_open_connections_stay(serve, upstream, authority, replace):
     files = authority.issue("server")
     gateway = serve(protected(upstream), server=tls(files))
     old = Session(gateway, authority)
@@ -118,7 +118,7 @@ def test_a_new_certificate_is_served_and_nobody_is_cut_off(serve, upstream, auth
 
 
 @pytest.mark.parametrize("wrong", ["rubbish", "another key", "missing"])
-def test_a_bad_new_certificate_leaves_the_old_one_and_is_told(serve, upstream, authority, wrong):
+def test_a_bad_new_certificate_is_logged_and_the_old_one_stays(serve, upstream, authority, wrong):
     cert, key = files = authority.issue("server")
     gateway = serve(protected(upstream), server=tls(files))
     match wrong:
@@ -140,7 +140,7 @@ def with_clients(authority, demand):
     return tls(authority.issue("server"), f'client_ca = "{authority.ca}"\nclient_certificates = "{demand}"')
 
 
-def test_who_shows_no_certificate_of_the_right_authority_is_turned_away(serve, upstream, authority, stranger):
+def test_clients_without_a_trusted_certificate_are_refused(serve, upstream, authority, stranger):
     gateway = serve(protected(upstream), server=with_clients(authority, "required"))
     assert Session(gateway, authority, client=authority.issue("alice")).get(basic("alice"))[0] == 200
     for client in (None, stranger.issue("mallory")):
@@ -201,7 +201,7 @@ def test_a_front_may_be_known_by_its_certificate(serve, upstream, authority):
     assert gateway.send(path, asked | basic("alice")).status in (403, 404), "the public listener has no such endpoint"
 
 
-def test_plain_http_on_a_tls_port_gets_nothing_and_harms_nobody(serve, upstream, authority):
+def test_plain_http_on_a_tls_port_is_closed_unanswered(serve, upstream, authority):
     gateway = serve(protected(upstream), server='header_timeout = "1s"\n' + tls(authority.issue("server")))
     for sent in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"", b"\x16\x03\x01", os.urandom(2000)):
         with gateway.open() as wire:
@@ -211,7 +211,7 @@ def test_plain_http_on_a_tls_port_gets_nothing_and_harms_nobody(serve, upstream,
     assert len(upstream.seen) == 1
 
 
-def test_what_is_wrong_with_tls_is_said_of_the_file(authority, tmp_path):
+def test_mistakes_in_tls_are_reported(authority, tmp_path):
     (cert, key), (_, other) = authority.issue("server"), authority.issue("other")
     rubbish = tmp_path / "rubbish.pem"
     rubbish.write_text("rubbish")

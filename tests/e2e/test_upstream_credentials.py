@@ -30,7 +30,7 @@ def gateway(serve_module, shared_upstream):
 
 
 @pytest.mark.parametrize("method, path", [("POST", "/api/clusters/a/heartbeat?x=1"), ("DELETE", "/api/clusters/a")])
-def test_a_request_of_the_list_arrives_as_nobodys(gateway, upstream, method, path):
+def test_a_listed_request_is_forwarded_without_an_identity(gateway, upstream, method, path):
     session = gateway.send("/", basic("alice")).set_cookies()["portcullis"]
     upstream.forget()
     confusing = {
@@ -88,7 +88,7 @@ def test_such_a_request_gets_no_session_and_no_cookie(gateway):
     assert (answer.status, answer.all("set-cookie"), answer.header("x-other")) == (200, [], "2")
 
 
-def test_a_front_hears_the_same(serve, upstream):
+def test_a_front_proxy_gets_the_same_answer(serve, upstream):
     config = "[forward_auth]\n" + PEOPLE + route(upstream, "people", more=LEFT)
     gateway = serve(config, server='trusted_proxies = ["127.0.0.1"]\n')
     for method, uri, status in [("DELETE", "/api/clusters/a", 200), ("GET", "/api/clusters/a", 401)]:
@@ -100,7 +100,7 @@ def test_a_front_hears_the_same(serve, upstream):
             assert answer.all("cookie") == [] and answer.all("x-forwarded-user") == []
 
 
-def test_envoy_is_told_to_drop_cookies_that_it_did_not_show(serve, upstream):
+def test_envoy_is_told_to_remove_cookies_that_it_did_not_show(serve, upstream):
     config = "[forward_auth]\n" + PEOPLE + route(upstream, "people", more=LEFT)
     gateway = serve(config, server='trusted_proxies = ["127.0.0.1"]\n')
     asked = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
@@ -111,7 +111,7 @@ def test_envoy_is_told_to_drop_cookies_that_it_did_not_show(serve, upstream):
         assert ("cookie" in [name.strip() for name in removed]) == dropped, method
 
 
-def test_explain_says_whose_business_it_is(upstream, tmp_path):
+def test_explain_shows_that_the_upstream_verifies_the_credentials(upstream, tmp_path):
     config = PEOPLE + route(upstream, "people", more=LEFT)
     words = ["explain", "DELETE", "http://app.example/api/clusters/a", "-H", f"Authorization: {TOKEN['Authorization']}"]
     said = run(*words, folder=tmp_path, config=config).stdout

@@ -84,7 +84,7 @@ def test_a_deadline_reaches_the_service(channel):
     assert failure(channel, "Wait", ALICE, timeout=0.5)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_nobody_gets_past_without_credentials(channel, service):
+def test_requests_without_credentials_are_refused(channel, service):
     before = len(service.metadata)
     assert failure(channel, "Unary")[0] is grpc.StatusCode.UNAUTHENTICATED
     assert len(service.metadata) == before

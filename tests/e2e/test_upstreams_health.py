@@ -11,8 +11,8 @@ from harness.client import ALICE, received
 from harness.config import upstream
 from harness.gateway import ADMIN
 from harness.http2_upstream import Answer
-from harness.played import OK, answers, tls_context
 from harness.process import eventually, free_ports
+from harness.scripted import OK, answers, tls_context
 
 DOWN = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\ndown"
 
@@ -31,22 +31,22 @@ def healthy(gateway, server):
     return gateway.metric("portcullis_upstream_healthy", upstream="app", server=name)
 
 
-def test_servers_take_turns(serve, played):
-    gateway = serve(upstream(*(played(named(name)) for name in (b"a", b"b", b"c"))))
+def test_requests_are_balanced_over_servers(serve, scripted_upstream):
+    gateway = serve(upstream(*(scripted_upstream(named(name)) for name in (b"a", b"b", b"c"))))
     assert who(gateway, 30) == {b"a": 10, b"b": 10, b"c": 10}
 
 
-def test_a_server_with_much_to_do_gets_less(serve, played):
+def test_a_busy_server_gets_fewer_requests(serve, scripted_upstream):
     let_go = threading.Event()
 
-    def slow(line):
-        while request := line.request():
+    def slow(connection):
+        while request := connection.request():
             first.seen.append(request)
             assert let_go.wait(30)
-            line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")
 
-    first = played(slow)
-    gateway = serve(upstream(first, played(named(b"b"))))
+    first = scripted_upstream(slow)
+    gateway = serve(upstream(first, scripted_upstream(named(b"b"))))
     with ThreadPoolExecutor(4) as threads:
         waiting = [threads.submit(who, gateway) for _ in range(4)]
         # One that is still on its way to the other server would count there.
@@ -60,9 +60,9 @@ def test_a_server_with_much_to_do_gets_less(serve, played):
 # What requests show
 
 
-def test_a_server_that_dies_is_left_alone_and_one_that_comes_back_is_found(serve, played):
+def test_a_dead_server_is_ejected_and_found_again(serve, scripted_upstream):
     [port] = free_ports(1)
-    mortal, other = played(named(b"a"), address=("127.0.0.1", port)), played(named(b"b"))
+    mortal, other = scripted_upstream(named(b"a"), address=("127.0.0.1", port)), scripted_upstream(named(b"b"))
     gateway = serve(ADMIN + upstream(mortal, other, more='max_fails = 2\nfail_timeout = "300ms"'))
     assert set(who(gateway, 4)) == {b"a", b"b"}
     mortal.stop()
@@ -71,39 +71,39 @@ def test_a_server_that_dies_is_left_alone_and_one_that_comes_back_is_found(serve
     assert healthy(gateway, other) == 1
     [line] = gateway.logged(message="a server fails and gets no requests for a while")[:1]
     assert (line["upstream"], line["server"], line["level"]) == ("app", f"127.0.0.1:{port}", "WARN")
-    played(named(b"a"), address=("127.0.0.1", port))
+    scripted_upstream(named(b"a"), address=("127.0.0.1", port))
     eventually(lambda: b"a" in who(gateway), "the server is found again")
     assert healthy(gateway, mortal) == 1
     assert gateway.logged(message="a server answers again", server=f"127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_a_gateway_that_fails_is_left_alone(serve, played, status):
-    failing = played(answers(b"HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno" % status))
-    gateway = serve(ADMIN + upstream(failing, played(named(b"b")), more="max_fails = 2"))
+def test_a_server_that_answers_as_a_failing_gateway_is_ejected(serve, scripted_upstream, status):
+    failing = scripted_upstream(answers(b"HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno" % status))
+    gateway = serve(ADMIN + upstream(failing, scripted_upstream(named(b"b")), more="max_fails = 2"))
     found = who(gateway, 20)
     assert found == {b"no": 2, b"b": 18}
     assert healthy(gateway, failing) == 0
 
 
 @pytest.mark.parametrize("status", [404, 429, 500, 501])
-def test_an_answer_is_no_failure_of_its_server(serve, played, status):
-    strange = played(answers(b"HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno" % status))
-    gateway = serve(ADMIN + upstream(strange, played(named(b"b")), more="max_fails = 1"))
+def test_an_answer_is_no_failure_of_its_server(serve, scripted_upstream, status):
+    strange = scripted_upstream(answers(b"HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno" % status))
+    gateway = serve(ADMIN + upstream(strange, scripted_upstream(named(b"b")), more="max_fails = 1"))
     assert who(gateway, 20) == {b"no": 10, b"b": 10}
     assert healthy(gateway, strange) == 1
 
 
-def test_when_every_server_fails_all_of_them_are_tried(serve, played):
-    servers = [played(answers(DOWN)) for _ in range(2)]
+def test_when_every_server_fails_all_of_them_are_tried(serve, scripted_upstream):
+    servers = [scripted_upstream(answers(DOWN)) for _ in range(2)]
     gateway = serve(ADMIN + upstream(*servers, more='max_fails = 1\nfail_timeout = "1h"'))
     assert who(gateway, 10) == {b"down": 10}
     assert [healthy(gateway, server) for server in servers] == [0, 0]
 
 
-def test_an_only_server_is_never_left_alone(serve, played):
+def test_the_only_server_is_never_ejected(serve, scripted_upstream):
     answer = [DOWN]
-    server = played(lambda line: [line.send(answer[0]) for _ in iter(line.request, None)])
+    server = scripted_upstream(lambda connection: [connection.send(answer[0]) for _ in iter(connection.request, None)])
     gateway = serve(ADMIN + upstream(server, more='max_fails = 1\nfail_timeout = "1h"'))
     assert who(gateway, 5) == {b"down": 5}
     answer[0] = OK
@@ -116,25 +116,25 @@ def test_an_only_server_is_never_left_alone(serve, played):
 HEALTH = 'health = { path = "/healthz?deep=1", interval = "100ms", timeout = "1s", healthy = 2, unhealthy = 2 }'
 
 
-class Patient:
+class CheckedServer:
     """Answers checks with `status`, and requests with its name; counts both."""
 
     def __init__(self, name):
         self.name, self.status, self.checks, self.requests = name, 200, [], 0
 
-    def __call__(self, line):
-        while request := line.request():
+    def __call__(self, connection):
+        while request := connection.request():
             if request.target.startswith("/healthz"):
                 self.checks.append(request)
-                line.send(b"HTTP/1.1 %d Now\r\nContent-Length: 0\r\n\r\n" % self.status)
+                connection.send(b"HTTP/1.1 %d Now\r\nContent-Length: 0\r\n\r\n" % self.status)
             else:
                 self.requests += 1
-                line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + self.name)
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + self.name)
 
 
-def test_a_server_that_fails_its_checks_gets_nothing_until_it_passes_them(serve, played):
-    first, second = Patient(b"a"), Patient(b"b")
-    servers = [played(first), played(second)]
+def test_a_server_that_fails_its_checks_gets_nothing_until_it_passes_them(serve, scripted_upstream):
+    first, second = CheckedServer(b"a"), CheckedServer(b"b")
+    servers = [scripted_upstream(first), scripted_upstream(second)]
     gateway = serve(ADMIN + upstream(*servers, more=HEALTH))
     assert who(gateway, 10) == {b"a": 5, b"b": 5}
     first.status = 500
@@ -153,32 +153,32 @@ def test_a_server_that_fails_its_checks_gets_nothing_until_it_passes_them(serve,
 
 
 @pytest.mark.parametrize(
-    ("play", "why"),
+    ("script", "why"),
     [
-        (lambda line: line.rest(), "it didn't answer in time"),
-        (lambda line: line.head(), "connection closed before message completed"),
-        (lambda line: (line.head(), line.send(b"SSH-2.0-x\r\n")), "invalid HTTP version parsed"),
+        (lambda connection: connection.rest(), "it didn't answer in time"),
+        (lambda connection: connection.head(), "connection closed before message completed"),
+        (lambda connection: (connection.head(), connection.send(b"SSH-2.0-x\r\n")), "invalid HTTP version parsed"),
         (answers(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), "it answered 302"),
         (answers(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"), "message head is too large"),
     ],
     ids=["silence", "an end", "garbage", "a redirect", "a huge header"],
 )
-def test_a_check_fails_when_no_good_answer_comes(serve, played, play, why):
-    server = played(play)
-    gateway = serve(ADMIN + upstream(server, played(named(b"b")), more=HEALTH))
+def test_a_check_fails_when_no_good_answer_comes(serve, scripted_upstream, script, why):
+    server = scripted_upstream(script)
+    gateway = serve(ADMIN + upstream(server, scripted_upstream(named(b"b")), more=HEALTH))
     eventually(lambda: healthy(gateway, server) == 0, "the checks have failed")
     assert why in gateway.logged(message="a server is not healthy")[0]["why"]
     assert who(gateway, 4) == {b"b": 4}
 
 
-def test_the_head_of_an_answer_to_a_check_is_enough(serve, played):
-    def endless(line):
-        line.head()
-        line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n")
-        line.rest()
+def test_the_head_of_an_answer_to_a_check_is_enough(serve, scripted_upstream):
+    def endless(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n")
+        connection.rest()
         server.seen.append("left")
 
-    server = played(endless)
+    server = scripted_upstream(endless)
     gateway = serve(ADMIN + upstream(server, more=HEALTH))
     eventually(lambda: len(server.seen) > 3, "checks have come and gone")
     assert healthy(gateway, server) == 1
@@ -194,9 +194,9 @@ def test_checks_speak_what_the_server_speaks(serve, http2_upstreams, authority):
     eventually(lambda: healthy(gateway, server) == 0, "the checks have failed")
 
 
-def test_when_no_server_passes_its_checks_all_of_them_are_tried(serve, played):
-    patients = [Patient(b"a"), Patient(b"b")]
-    servers = [played(patient) for patient in patients]
+def test_when_no_server_passes_its_checks_all_of_them_are_tried(serve, scripted_upstream):
+    patients = [CheckedServer(b"a"), CheckedServer(b"b")]
+    servers = [scripted_upstream(patient) for patient in patients]
     for patient in patients:
         patient.status = 500
     gateway = serve(ADMIN + upstream(*servers, more=HEALTH))
@@ -204,10 +204,10 @@ def test_when_no_server_passes_its_checks_all_of_them_are_tried(serve, played):
     assert who(gateway, 10) == {b"a": 5, b"b": 5}
 
 
-def test_a_client_cant_make_a_server_look_ill(serve, played):
+def test_a_clients_errors_do_not_count_against_the_server(serve, scripted_upstream):
     """What a client breaks off or writes wrongly is not its upstream's fault."""
-    server = played(answers())
-    gateway = serve(ADMIN + upstream(server, played(answers()), more="max_fails = 1"))
+    server = scripted_upstream(answers())
+    gateway = serve(ADMIN + upstream(server, scripted_upstream(answers()), more="max_fails = 1"))
     head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['Authorization']}\r\n"
     for spoilt in ("Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\nno size\r\n", "Content-Length: 9\r\n\r\nhalf"):
         for _ in range(4):

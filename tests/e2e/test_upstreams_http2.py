@@ -11,14 +11,14 @@ from harness.client import ALICE, begin, connect, converse
 from harness.config import upstream
 from harness.frames import Http2
 from harness.http2_upstream import Answer
-from harness.played import OK, tls_context
 from harness.process import eventually
+from harness.scripted import OK, tls_context
 
 H2 = 'protocol = "h2"'
 REFUSED, CANCEL, INTERNAL = 7, 8, 2
 
 
-def test_the_upstream_is_told_what_it_is_told_over_http_1_1(serve, http2_upstreams):
+def test_the_request_is_the_same_as_over_http_1_1(serve, http2_upstreams):
     server = http2_upstreams()
     gateway = serve(upstream(server, more=H2))
     headers = {
@@ -34,9 +34,9 @@ def test_the_upstream_is_told_what_it_is_told_over_http_1_1(serve, http2_upstrea
         "X-Kept": "1",
     }
     assert gateway.send("/%61/b;c=1?d=%zz", headers, method="POST", body=b"hello").body == b"ok"
-    [asked] = server.seen
-    assert asked.body == b"hello"
-    assert sorted(asked.fields) == [
+    [request] = server.seen
+    assert request.body == b"hello"
+    assert sorted(request.fields) == [
         (":authority", "app.example:8000"),
         (":method", "POST"),
         (":path", "/%61/b;c=1?d=%zz"),
@@ -49,7 +49,7 @@ def test_the_upstream_is_told_what_it_is_told_over_http_1_1(serve, http2_upstrea
         ("x-kept", "1"),
     ]
     # Pseudo-headers come first (RFC 9113, section 8.3).
-    assert [name[0] for name, _ in asked.fields][:4] == [":"] * 4
+    assert [name[0] for name, _ in request.fields][:4] == [":"] * 4
 
 
 @pytest.mark.parametrize("more", ["", H2], ids=["agreed", "told"])
@@ -57,8 +57,8 @@ def test_http_2_is_spoken_over_tls(serve, http2_upstreams, authority, more):
     server = http2_upstreams(tls=tls_context(authority.issue("server"), ["h2"]))
     gateway = serve(upstream(server, more=f'ca = "{authority.ca}"\n{more}'))
     assert gateway.send("/", {**ALICE, "Host": "app.example"}).body == b"ok"
-    [asked] = server.seen
-    assert (asked.all(":scheme"), asked.all(":authority")) == (["https"], ["app.example"])
+    [request] = server.seen
+    assert (request.all(":scheme"), request.all(":authority")) == (["https"], ["app.example"])
 
 
 def test_a_request_that_names_no_host_asks_for_the_server(serve, http2_upstreams):
@@ -73,7 +73,7 @@ def test_a_request_that_names_no_host_asks_for_the_server(serve, http2_upstreams
 def test_many_requests_share_a_connection(serve, http2_upstreams):
     together = threading.Barrier(20, timeout=20)
 
-    server = http2_upstreams(lambda asked: Answer(body=asked.all(":path")[0].encode()))
+    server = http2_upstreams(lambda request: Answer(body=request.all(":path")[0].encode()))
     gateway = serve(upstream(server, more=H2))
 
     def ask(number, answers):
@@ -87,19 +87,19 @@ def test_many_requests_share_a_connection(serve, http2_upstreams):
     for thread in threads:
         thread.join(30)
     assert found == {number: f"/{number}" for number in range(20)}
-    assert len(server.lines) == 1
+    assert len(server.connections) == 1
 
 
-def test_a_server_of_http_1_1_that_is_said_to_speak_http_2_is_a_502(serve, played):
-    server = played(lambda line: (line.head(), line.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")))
+def test_a_server_of_http_1_1_configured_as_http_2_is_a_502(serve, scripted_upstream):
+    server = scripted_upstream(lambda connection: (connection.head(), connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")))
     gateway = serve(upstream(server, more=f"{H2}\nretries = 0"))
     assert gateway.send("/", ALICE).status == 502
 
 
 @pytest.mark.parametrize("end", [Answer(half=True, reset=INTERNAL), Answer(half=True, reset=0), Answer(half=True, close=True)])
 @pytest.mark.parametrize("length", [[], [("content-length", "8")]], ids=["no length", "a length"])
-def test_a_response_that_breaks_off_is_not_taken_for_a_whole_one(serve, http2_upstreams, end, length):
-    server = http2_upstreams(lambda asked: replace(end, headers=length))
+def test_a_truncated_http_2_response_is_never_passed_off_as_complete(serve, http2_upstreams, end, length):
+    server = http2_upstreams(lambda request: replace(end, headers=length))
     gateway = serve(upstream(server, more=H2))
     with pytest.raises((IncompleteRead, ConnectionResetError)):
         gateway.send("/", ALICE)
@@ -108,7 +108,7 @@ def test_a_response_that_breaks_off_is_not_taken_for_a_whole_one(serve, http2_up
 
 @pytest.mark.parametrize(("size", "status"), [(60_000, 200), (70_000, 502)])
 def test_the_head_of_a_response_is_bounded(serve, http2_upstreams, size, status):
-    server = http2_upstreams(lambda asked: Answer(headers=[("x-large", "x" * size)]))
+    server = http2_upstreams(lambda request: Answer(headers=[("x-large", "x" * size)]))
     gateway = serve(upstream(server, more=f"{H2}\nretries = 0"))
     assert gateway.send("/", ALICE).status == status
 
@@ -126,7 +126,7 @@ def upload(gateway, trailers, te=None):
         return client.answer(1)
 
 
-def test_a_clients_trailers_pass_unless_they_would_say_more_than_a_trailer_may(serve, http2_upstreams):
+def test_only_harmless_trailers_of_a_client_are_forwarded(serve, http2_upstreams):
     server = http2_upstreams()
     gateway = serve(upstream(server, more=H2))
     forbidden = [
@@ -148,8 +148,8 @@ def test_a_clients_trailers_pass_unless_they_would_say_more_than_a_trailer_may(s
     assert (second.body, second.trailers) == (b"hello", [])
 
 
-def test_no_trailer_of_a_client_reaches_http_1_1(serve, played):
-    server = played(lambda line: (server.seen.append(line.request()), line.send(OK)))
+def test_no_trailer_of_a_client_reaches_http_1_1(serve, scripted_upstream):
+    server = scripted_upstream(lambda connection: (server.seen.append(connection.request()), connection.send(OK)))
     gateway = serve(upstream(server))
     assert upload(gateway, [("x-checksum", "7")])[0] == 200
     [request] = server.seen
@@ -157,16 +157,16 @@ def test_no_trailer_of_a_client_reaches_http_1_1(serve, played):
 
 
 @pytest.mark.parametrize(("te", "expected"), [("trailers", ["trailers"]), (None, [])])
-def test_only_a_client_that_takes_trailers_is_said_to(serve, http2_upstreams, te, expected):
+def test_te_trailers_is_forwarded_only_from_the_client(serve, http2_upstreams, te, expected):
     server = http2_upstreams()
     gateway = serve(upstream(server, more=H2))
     assert upload(gateway, [("x", "1")], te=te)[0] == 200
     assert server.seen[0].all("te") == expected
 
 
-def test_an_upstreams_trailers_pass_unless_they_would_say_more(serve, http2_upstreams):
+def test_only_harmless_trailers_of_an_upstream_are_forwarded(serve, http2_upstreams):
     trailers = [("grpc-status", "0"), ("set-cookie", "a=1"), ("content-length", "9"), ("x-sum", "7")]
-    gateway = serve(upstream(http2_upstreams(lambda asked: Answer(trailers=trailers)), more=H2))
+    gateway = serve(upstream(http2_upstreams(lambda request: Answer(trailers=trailers)), more=H2))
     with Http2(gateway.url) as client:
         client.request(1, client.pairs([("authorization", ALICE["Authorization"]), ("te", "trailers")]))
         assert client.answer(1)[0] == 200
@@ -183,15 +183,15 @@ def test_an_upstreams_trailers_pass_unless_they_would_say_more(serve, http2_upst
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "x", "Sec-WebSocket-Version": "13"}
 
 
-def test_an_upgrade_goes_over_http_1_1_where_the_server_speaks_both(serve, played, authority):
-    def switch(line):
-        assert line.wire.selected_alpn_protocol() == "http/1.1"
-        request = line.head()
+def test_an_upgrade_goes_over_http_1_1_where_the_server_speaks_both(serve, scripted_upstream, authority):
+    def switch(connection):
+        assert connection.wire.selected_alpn_protocol() == "http/1.1"
+        request = connection.head()
         assert request.all("x-forwarded-user") == [b"alice"]
-        line.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
-        line.send(line.read(5).upper())
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        connection.send(connection.read(5).upper())
 
-    server = played(switch, tls=tls_context(authority.issue("server"), ["h2", "http/1.1"]))
+    server = scripted_upstream(switch, tls=tls_context(authority.issue("server"), ["h2", "http/1.1"]))
     gateway = serve(upstream(server, more=f'ca = "{authority.ca}"'))
     connection = connect(gateway.url)
     begin(connection, "GET", "/", {**ALICE, **UPGRADE})
@@ -241,8 +241,8 @@ def test_a_websocket_over_http_2_is_not_served(serve, http2_upstreams, method):
 def test_what_is_sent_again_and_what_is_not(serve, http2_upstreams, method, body, fault, times):
     seen = []
 
-    def answer(asked):
-        seen.append(asked)
+    def answer(request):
+        seen.append(request)
         return fault if len(seen) == 1 else Answer()
 
     servers = [http2_upstreams(answer), http2_upstreams(answer)]
@@ -253,18 +253,18 @@ def test_what_is_sent_again_and_what_is_not(serve, http2_upstreams, method, body
     assert sorted(len(server.seen) for server in servers) == ([1, 1] if times == 2 else [0, 1])
 
 
-def test_a_server_that_says_goodbye_is_asked_over_a_new_connection(serve, http2_upstreams):
-    server = http2_upstreams(lambda asked: Answer(goodbye=0))
+def test_a_connection_with_goaway_is_replaced(serve, http2_upstreams):
+    server = http2_upstreams(lambda request: Answer(goodbye=0))
     gateway = serve(upstream(server, more=f"{H2}\nretries = 0"))
     assert [gateway.send("/", ALICE, method="POST", body=b"x").status for _ in range(4)] == [200] * 4
-    assert len(server.lines) == 4
+    assert len(server.connections) == 4
 
 
-def test_a_connection_that_was_closed_meanwhile_costs_nothing(serve, http2_upstreams):
+def test_an_idle_http_2_connection_that_the_server_closed_costs_no_request(serve, http2_upstreams):
     server = http2_upstreams()
     gateway = serve(upstream(server, more=f"{H2}\nretries = 0"))
     assert gateway.send("/", ALICE).status == 200
-    server.lines[0].wire.shutdown(socket.SHUT_WR)
+    server.connections[0].wire.shutdown(socket.SHUT_WR)
     eventually(lambda: gateway.connections(server.port) == 0, "the gateway has heard of it")
     assert gateway.send("/", ALICE, method="POST", body=b"x").status == 200
-    assert len(server.lines) == 2
+    assert len(server.connections) == 2

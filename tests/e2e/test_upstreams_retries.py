@@ -9,26 +9,26 @@ import pytest
 from harness.client import ALICE, begin, connect
 from harness.config import upstream
 from harness.gateway import ADMIN
-from harness.played import OK, answers
 from harness.process import eventually
+from harness.scripted import OK, answers
 
 
 def faulty(fault, seen):
     """A play: the first request that comes to any server is not answered but spoilt."""
 
-    def play(line):
-        while request := line.request():
+    def script(connection):
+        while request := connection.request():
             seen.append(request)
             if len(seen) > 1:
-                line.send(OK)
+                connection.send(OK)
                 continue
             if fault == "reset":
-                line.reset()
+                connection.reset()
             elif fault != "end":
-                line.send(fault)
+                connection.send(fault)
             return
 
-    return play
+    return script
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def faulty(fault, seen):
         ("GET", None, b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", 1, 502),
     ],
 )
-def test_what_is_sent_to_a_second_server(serve, played, method, body, fault, times, status):
+def test_what_is_sent_to_a_second_server(serve, scripted_upstream, method, body, fault, times, status):
     seen = []
-    play = faulty(fault, seen)
-    servers = [played(play), played(play)]
+    script = faulty(fault, seen)
+    servers = [scripted_upstream(script), scripted_upstream(script)]
     gateway = serve(upstream(*servers, more="max_fails = 100"))
     answer = gateway.send("/a?b=c", {**ALICE, "X-Kept": "1"}, method=method, body=body)
     assert (answer.status, len(seen)) == (status, times)
-    assert sorted(len(server.lines) for server in servers) == ([1, 1] if times == 2 else [0, 1])
+    assert sorted(len(server.connections) for server in servers) == ([1, 1] if times == 2 else [0, 1])
     for request in seen:
         assert request.target == "/a?b=c"
         assert request.all("x-forwarded-user") == [b"alice"]
@@ -76,8 +76,8 @@ def test_what_is_sent_to_a_second_server(serve, played, method, body, fault, tim
 
 
 @pytest.mark.parametrize(("method", "body"), [("GET", None), ("POST", b"hello"), ("PATCH", b"x" * 500_000)])
-def test_a_server_that_takes_no_connection_costs_no_request(serve, played, unreachable, method, body):
-    server = played(lambda line: [(server.seen.append(request), line.send(OK)) for request in iter(line.request, None)])
+def test_a_server_that_takes_no_connection_costs_no_request(serve, scripted_upstream, unreachable, method, body):
+    server = scripted_upstream(lambda connection: [(server.seen.append(request), connection.send(OK)) for request in iter(connection.request, None)])
     gateway = serve(ADMIN + upstream(unreachable(), server, more="max_fails = 1000"))
     for _ in range(6):
         assert gateway.send("/", ALICE, method=method, body=body).status == 200
@@ -85,15 +85,15 @@ def test_a_server_that_takes_no_connection_costs_no_request(serve, played, unrea
     assert gateway.metric("portcullis_upstream_retries_total", upstream="app") == 3
 
 
-def test_there_may_be_no_second_try(serve, played, unreachable):
-    gateway = serve(upstream(unreachable(), played(answers()), more="retries = 0\nmax_fails = 1000"))
+def test_there_may_be_no_second_try(serve, scripted_upstream, unreachable):
+    gateway = serve(upstream(unreachable(), scripted_upstream(answers()), more="retries = 0\nmax_fails = 1000"))
     assert sorted(gateway.send("/", ALICE).status for _ in range(4)) == [200, 200, 502, 502]
 
 
-def test_as_many_servers_are_tried_as_is_said(serve, played, unreachable):
+def test_retries_bounds_how_many_servers_are_tried(serve, scripted_upstream, unreachable):
     down = [unreachable() for _ in range(3)]
     for retries, expected in ((2, {200, 502}), (3, {200})):
-        gateway = serve(upstream(*down, played(answers()), more=f"retries = {retries}\nmax_fails = 1000"))
+        gateway = serve(upstream(*down, scripted_upstream(answers()), more=f"retries = {retries}\nmax_fails = 1000"))
         assert {gateway.send("/", ALICE).status for _ in range(12)} == expected
 
 
@@ -107,29 +107,29 @@ def test_an_only_server_that_takes_no_connection_is_asked_once(serve, unreachabl
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 502)])
-def test_a_connection_that_ends_with_a_request_on_it(serve, played, method, status):
-    def once(line):
-        line.request()
-        line.send(OK)
-        server.seen.append(line.request())
+def test_a_connection_that_ends_with_a_request_on_it(serve, scripted_upstream, method, status):
+    def once(connection):
+        connection.request()
+        connection.send(OK)
+        server.seen.append(connection.request())
 
-    server = played(once, answers())
+    server = scripted_upstream(once, answers())
     gateway = serve(upstream(server))
     assert gateway.send("/", ALICE).status == 200
     assert gateway.send("/", ALICE, method=method).status == status
     assert len(server.seen) == 1
 
 
-def test_a_connection_that_ended_meanwhile_costs_nothing(serve, played):
+def test_an_idle_connection_that_the_server_closed_costs_no_request(serve, scripted_upstream):
     ended = threading.Event()
 
-    def once(line):
-        line.request()
-        line.send(OK)
-        line.wire.shutdown(2)
+    def once(connection):
+        connection.request()
+        connection.send(OK)
+        connection.wire.shutdown(2)
         ended.set()
 
-    server = played(once)
+    server = scripted_upstream(once)
     gateway = serve(upstream(server, more="retries = 0"))
     for _ in range(3):
         ended.clear()
@@ -137,42 +137,42 @@ def test_a_connection_that_ended_meanwhile_costs_nothing(serve, played):
         assert ended.wait(20)
 
 
-def test_a_response_that_broke_off_is_never_sent_again(serve, played):
+def test_a_response_that_broke_off_is_never_sent_again(serve, scripted_upstream):
     half = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf"
-    servers = [played(lambda line: (line.request(), line.send(half))) for _ in range(2)]
+    servers = [scripted_upstream(lambda connection: (connection.request(), connection.send(half))) for _ in range(2)]
     gateway = serve(upstream(*servers))
     with pytest.raises(Exception, match="IncompleteRead"):
         gateway.send("/", ALICE)
-    assert sum(len(server.lines) for server in servers) == 1
+    assert sum(len(server.connections) for server in servers) == 1
 
 
-def test_a_request_that_takes_too_long_is_never_sent_again(serve, played):
-    servers = [played(lambda line: line.rest()) for _ in range(2)]
+def test_a_request_that_takes_too_long_is_never_sent_again(serve, scripted_upstream):
+    servers = [scripted_upstream(lambda connection: connection.rest()) for _ in range(2)]
     gateway = serve(upstream(*servers, route_more='timeout = "300ms"'))
     assert gateway.send("/", ALICE).status == 504
-    assert sum(len(server.lines) for server in servers) == 1
+    assert sum(len(server.connections) for server in servers) == 1
 
 
-def test_an_upgrade_is_never_sent_again_once_it_was_seen(serve, played):
+def test_an_upgrade_is_never_sent_again_once_it_was_seen(serve, scripted_upstream):
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "x"}
-    servers = [played(lambda line: line.head()) for _ in range(2)]
+    servers = [scripted_upstream(lambda connection: connection.head()) for _ in range(2)]
     gateway = serve(upstream(*servers))
     assert gateway.send("/", {**ALICE, **upgrade}).status == 502
-    assert sum(len(server.lines) for server in servers) == 1
+    assert sum(len(server.connections) for server in servers) == 1
 
 
-def test_not_everything_is_sent_twice_at_once(serve, played):
+def test_not_everything_is_sent_twice_at_once(serve, scripted_upstream):
     """When all servers break off what they are asked, they get a little more to do and not twice as much."""
     count, at_once = 60, 60 // 5
     seen, together, let_go = [], threading.Event(), threading.Event()
 
-    def fail(line):
-        line.request()
+    def fail(connection):
+        connection.request()
         seen.append(1)
         # Each second attempt is held, so that none of them makes room for another.
         assert (together if len(seen) <= count else let_go).wait(30)
 
-    servers = [played(fail) for _ in range(2)]
+    servers = [scripted_upstream(fail) for _ in range(2)]
     gateway = serve(upstream(*servers, more="max_fails = 1000"))
     with ThreadPoolExecutor(count) as threads:
         asked = [threads.submit(gateway.send, "/", ALICE) for _ in range(count)]
@@ -185,18 +185,18 @@ def test_not_everything_is_sent_twice_at_once(serve, played):
     assert count < len(seen) <= count + at_once, "a fifth of them at once"
 
 
-def test_a_body_that_was_begun_is_not_begun_anew(serve, played):
+def test_a_body_that_was_begun_is_not_begun_anew(serve, scripted_upstream):
     """The first server breaks off in the middle of an upload, which nobody has kept."""
 
-    def hear_half(line):
-        line.head()
-        line.read(5)
+    def hear_half(connection):
+        connection.head()
+        connection.read(5)
 
-    servers = [played(hear_half) for _ in range(2)]
+    servers = [scripted_upstream(hear_half) for _ in range(2)]
     gateway = serve(upstream(*servers))
     connection = connect(gateway.url)
     begin(connection, "PUT", "/", {**ALICE, "Content-Length": "10"})
     connection.send(b"hello")
     assert connection.getresponse().status == 502
     connection.close()
-    assert sum(len(server.lines) for server in servers) == 1
+    assert sum(len(server.connections) for server in servers) == 1

@@ -7,7 +7,7 @@ import pytest
 
 from harness.client import ALICE, begin, connect, converse
 from harness.config import upstream
-from harness.played import OK, answers
+from harness.scripted import OK, answers
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -30,17 +30,17 @@ def chunk(data):
 # One byte at a time: the other side answers each before the next is sent, so that a buffer anywhere would be the end.
 
 
-def test_a_request_arrives_byte_by_byte(serve, played):
+def test_a_request_arrives_byte_by_byte(serve, scripted_upstream):
     came = threading.Semaphore(0)
 
-    def read(line):
-        line.head()
+    def read(connection):
+        connection.head()
         for byte in (b"a", b"b", b"c"):
-            assert (line.line(), line.read(1), line.line()) == (b"1\r\n", byte, b"\r\n")
+            assert (connection.line(), connection.read(1), connection.line()) == (b"1\r\n", byte, b"\r\n")
             came.release()
-        line.send(OK)
+        connection.send(OK)
 
-    gateway = serve(upstream(played(read)))
+    gateway = serve(upstream(scripted_upstream(read)))
     with opened(gateway, "POST", headers={"Transfer-Encoding": "chunked"}) as connection:
         for byte in (b"a", b"b", b"c"):
             connection.send(chunk(byte))
@@ -50,19 +50,19 @@ def test_a_request_arrives_byte_by_byte(serve, played):
 
 
 @pytest.mark.parametrize("head", [CHUNKED, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"], ids=["chunks", "a length"])
-def test_a_response_arrives_byte_by_byte(serve, played, head):
+def test_a_response_arrives_byte_by_byte(serve, scripted_upstream, head):
     next_one = threading.Semaphore(0)
 
-    def write(line):
-        line.head()
-        line.send(head)
+    def write(connection):
+        connection.head()
+        connection.send(head)
         for byte in (b"a", b"b", b"c"):
             assert next_one.acquire(timeout=20)
-            line.send(chunk(byte) if head == CHUNKED else byte)
-        line.send(b"0\r\n\r\n" if head == CHUNKED else b"")
-        line.rest()
+            connection.send(chunk(byte) if head == CHUNKED else byte)
+        connection.send(b"0\r\n\r\n" if head == CHUNKED else b"")
+        connection.rest()
 
-    gateway = serve(upstream(played(write)))
+    gateway = serve(upstream(scripted_upstream(write)))
     with opened(gateway) as connection:
         response = connection.getresponse()
         for byte in (b"a", b"b", b"c"):
@@ -71,19 +71,19 @@ def test_a_response_arrives_byte_by_byte(serve, played, head):
         assert response.read() == b""
 
 
-def test_both_bodies_move_at_once(serve, played):
-    def echo(line):
-        line.head()
-        line.send(CHUNKED)
-        while size := int(line.line(), 16):
-            data = line.read(size)
-            line.line()
-            line.send(chunk(data))
-        line.line()
-        line.send(b"0\r\n\r\n")
-        line.rest()
+def test_both_bodies_move_at_once(serve, scripted_upstream):
+    def echo(connection):
+        connection.head()
+        connection.send(CHUNKED)
+        while size := int(connection.line(), 16):
+            data = connection.read(size)
+            connection.line()
+            connection.send(chunk(data))
+        connection.line()
+        connection.send(b"0\r\n\r\n")
+        connection.rest()
 
-    gateway = serve(upstream(played(echo)))
+    gateway = serve(upstream(scripted_upstream(echo)))
     with opened(gateway, "POST", headers={"Transfer-Encoding": "chunked"}) as connection:
         connection.send(chunk(b"first"))
         response = connection.getresponse()
@@ -94,18 +94,18 @@ def test_both_bodies_move_at_once(serve, played):
         assert response.read() == b""
 
 
-def test_events_arrive_when_they_happen(serve, played):
+def test_events_arrive_when_they_happen(serve, scripted_upstream):
     happens = threading.Semaphore(0)
 
-    def tell(line):
-        line.head()
-        line.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    def tell(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         for number in range(3):
             assert happens.acquire(timeout=20)
-            line.send(chunk(b"data: %d\n\n" % number))
-        line.rest()
+            connection.send(chunk(b"data: %d\n\n" % number))
+        connection.rest()
 
-    gateway = serve(upstream(played(tell)))
+    gateway = serve(upstream(scripted_upstream(tell)))
     with opened(gateway) as connection:
         response = connection.getresponse()
         assert response.getheader("content-type") == "text/event-stream"
@@ -114,23 +114,23 @@ def test_events_arrive_when_they_happen(serve, played):
             assert (response.readline(), response.readline()) == (b"data: %d\n" % number, b"\n")
 
 
-def test_a_poll_is_answered_when_something_happens_and_forgotten_when_its_client_leaves(serve, played):
+def test_a_poll_is_answered_when_something_happens_and_forgotten_when_its_client_leaves(serve, scripted_upstream):
     waits, happens, left = threading.Event(), threading.Event(), threading.Event()
 
-    def wait(line):
-        line.head()
+    def wait(connection):
+        connection.head()
         waits.set()
         assert happens.wait(20)
-        line.send(OK)
-        line.rest()
+        connection.send(OK)
+        connection.rest()
 
-    def forget(line):
-        line.head()
+    def forget(connection):
+        connection.head()
         happens.set()
-        line.rest()
+        connection.rest()
         left.set()
 
-    gateway = serve(upstream(played(wait, forget)))
+    gateway = serve(upstream(scripted_upstream(wait, forget)))
     with opened(gateway) as first:
         assert waits.wait(20)
         with opened(gateway):
@@ -150,19 +150,19 @@ def first_line(connection):
     return connection.sock.recv(1000).split(b"\r\n")[0]
 
 
-def test_a_client_that_asks_hears_what_the_upstream_says(serve, played):
+def test_expect_100_continue_is_answered_by_the_upstream(serve, scripted_upstream):
     asked, willing = threading.Event(), threading.Event()
 
-    def allow(line):
-        request = line.head()
+    def allow(connection):
+        request = connection.head()
         assert request.all("expect") == [b"100-continue"]
         asked.set()
         assert willing.wait(20)
-        line.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        line.seen = line.read(5)
-        line.send(OK)
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.seen = connection.read(5)
+        connection.send(OK)
 
-    server = played(allow)
+    server = scripted_upstream(allow)
     gateway = serve(upstream(server))
     with expecting(gateway) as connection:
         assert asked.wait(20)
@@ -174,49 +174,49 @@ def test_a_client_that_asks_hears_what_the_upstream_says(serve, played):
         assert first_line(connection) == b"HTTP/1.1 100 Continue"
         connection.send(b"hello")
         assert b"200 OK" in first_line(connection)
-    assert server.lines[0].seen == b"hello"
+    assert server.connections[0].seen == b"hello"
 
 
-def test_an_upstream_that_refuses_gets_no_body(serve, played):
+def test_an_upstream_that_refuses_gets_no_body(serve, scripted_upstream):
     left = threading.Event()
 
-    def refuse(line):
-        line.head()
-        line.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
-        line.seen = line.wire.recv(1000)
+    def refuse(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
+        connection.seen = connection.wire.recv(1000)
         left.set()
 
-    server = played(refuse)
+    server = scripted_upstream(refuse)
     gateway = serve(upstream(server))
     with expecting(gateway) as connection:
         assert first_line(connection).startswith(b"HTTP/1.1 413 ")
         assert left.wait(20)
-    assert server.lines[0].seen == b""
+    assert server.connections[0].seen == b""
 
 
-def test_an_upstream_that_never_heard_of_it_gets_the_body_all_the_same(serve, played):
-    gateway = serve(upstream(played(answers())))
+def test_an_upstream_without_100_continue_gets_the_body(serve, scripted_upstream):
+    gateway = serve(upstream(scripted_upstream(answers())))
     with expecting(gateway) as connection:
         assert first_line(connection) == b"HTTP/1.1 100 Continue"
         connection.send(b"hello")
         assert first_line(connection) == b"HTTP/1.1 200 OK"
 
 
-def test_early_hints_are_left_out_and_the_response_arrives(serve, played):
-    def hint(line):
-        line.request()
-        line.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n" + OK)
-        line.rest()
+def test_early_hints_are_left_out_and_the_response_arrives(serve, scripted_upstream):
+    def hint(connection):
+        connection.request()
+        connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n" + OK)
+        connection.rest()
 
-    gateway = serve(upstream(played(hint)))
+    gateway = serve(upstream(scripted_upstream(hint)))
     answer = gateway.send("/", ALICE)
     assert (answer.status, answer.body, answer.all("link")) == (200, b"ok", [])
 
 
-def test_large_headers_arrive_whole(serve, played):
+def test_large_headers_arrive_whole(serve, scripted_upstream):
     head = b"HTTP/1.1 200 OK\r\nX-Large: " + b"x" * 60_000 + b"\r\nContent-Length: 2\r\n\r\n"
 
-    gateway = serve(upstream(played(answers(head + b"ok"))))
+    gateway = serve(upstream(scripted_upstream(answers(head + b"ok"))))
     request = f"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {ALICE['Authorization']}\r\n\r\n"
     assert b"x" * 60_000 in converse(gateway.url, request.encode())
 
@@ -224,8 +224,8 @@ def test_large_headers_arrive_whole(serve, played):
 # Unix sockets
 
 
-def test_a_unix_socket_is_an_upstream(serve, played, tmp_path):
-    server = played(lambda line: (server.seen.append(line.request()), line.send(OK)), unix=tmp_path / "app.sock")
+def test_a_unix_socket_is_an_upstream(serve, scripted_upstream, tmp_path):
+    server = scripted_upstream(lambda connection: (server.seen.append(connection.request()), connection.send(OK)), unix=tmp_path / "app.sock")
     gateway = serve(upstream(server))
     assert gateway.send("/a?b=c", {**ALICE, "Host": "app.example"}).body == b"ok"
     [request] = server.seen
@@ -233,7 +233,7 @@ def test_a_unix_socket_is_an_upstream(serve, played, tmp_path):
     assert request.all("x-forwarded-user") == [b"alice"]
 
 
-def test_a_unix_socket_that_nobody_listens_on_is_a_502(serve, tmp_path):
+def test_a_unix_socket_without_a_listener_is_a_502(serve, tmp_path):
     nobody = type("Nobody", (), {"url": f"unix:{tmp_path / 'absent.sock'}"})
     assert serve(upstream(nobody)).send("/", ALICE).status == 502
 
@@ -246,33 +246,33 @@ def test_a_unix_socket_that_nobody_listens_on_is_a_502(serve, tmp_path):
     [OK.replace(b"ok", b"no"), b"no", b"\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"],
     ids=["a response", "bytes", "a line", "an interim response"],
 )
-def test_what_comes_after_a_response_is_nobodys_answer(serve, played, more):
+def test_bytes_after_a_response_are_never_another_response(serve, scripted_upstream, more):
     """An upstream that says more than it was asked, whether it was tricked or is broken, says it to nobody."""
 
-    def speak(line):
-        line.request()
-        line.send(OK + more)
-        if line.request():
-            line.send(OK)
-            line.rest()
+    def speak(connection):
+        connection.request()
+        connection.send(OK + more)
+        if connection.request():
+            connection.send(OK)
+            connection.rest()
 
-    gateway = serve(upstream(played(speak)))
+    gateway = serve(upstream(scripted_upstream(speak)))
     assert [gateway.send(f"/{number}", ALICE).body for number in range(10)] == [b"ok"] * 10
 
 
-def test_a_response_that_a_client_left_is_not_the_next_ones(serve, played):
+def test_a_response_that_a_client_left_is_not_the_next_ones(serve, scripted_upstream):
     left = threading.Event()
 
-    def half(line):
-        line.head()
-        line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
-        line.rest()
+    def half(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+        connection.rest()
         left.set()
 
-    server = played(half, answers())
+    server = scripted_upstream(half, answers())
     gateway = serve(upstream(server))
     with opened(gateway) as connection:
         assert connection.getresponse().read(4) == b"half"
     assert left.wait(20)
     assert gateway.send("/", ALICE).body == b"ok"
-    assert len(server.lines) == 2
+    assert len(server.connections) == 2

@@ -9,8 +9,8 @@ import pytest
 from harness.client import ALICE, begin, connect
 from harness.config import upstream
 from harness.http2_upstream import Answer
-from harness.played import OK, answers
 from harness.process import eventually
+from harness.scripted import OK, answers
 
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "x"}
 LATE = {"error": "The upstream did not answer in time"}
@@ -41,13 +41,13 @@ def test_a_connection_that_is_never_made_is_a_504(serve, full):
     assert (answer.status, answer.json()) == (504, LATE)
 
 
-def test_a_server_that_takes_no_connection_is_no_reason_to_wait_for_long(serve, full, played):
-    gateway = serve(upstream(full, played(answers()), more='connect_timeout = "300ms"'))
+def test_a_server_that_takes_no_connection_is_no_reason_to_wait_for_long(serve, full, scripted_upstream):
+    gateway = serve(upstream(full, scripted_upstream(answers()), more='connect_timeout = "300ms"'))
     assert [gateway.send("/", ALICE, method="POST", body=b"x").status for _ in range(2)] == [200, 200]
 
 
-def test_a_response_that_never_begins_is_a_504(serve, played):
-    server = played(lambda line: line.rest())
+def test_a_response_that_never_begins_is_a_504(serve, scripted_upstream):
+    server = scripted_upstream(lambda connection: connection.rest())
     gateway = serve(upstream(server, route_more='timeout = "300ms"'))
     answer = gateway.send("/", ALICE)
     assert (answer.status, answer.json()) == (504, LATE)
@@ -63,8 +63,8 @@ def test_a_response_that_never_begins_is_a_504_over_http_2(serve, http2_upstream
 
 
 @pytest.mark.parametrize("head", [b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", b"Content-Length: 8\r\n\r\nhalf"])
-def test_a_response_that_stands_still_is_broken_off(serve, played, head):
-    server = played(lambda line: (line.head(), line.send(b"HTTP/1.1 200 OK\r\n" + head), line.rest(), server.seen.append(1)))
+def test_a_response_that_stands_still_is_broken_off(serve, scripted_upstream, head):
+    server = scripted_upstream(lambda connection: (connection.head(), connection.send(b"HTTP/1.1 200 OK\r\n" + head), connection.rest(), server.seen.append(1)))
     gateway = serve(upstream(server, more='idle_timeout = "300ms"'))
     with pytest.raises(Exception, match="IncompleteRead"):
         gateway.send("/", ALICE)
@@ -72,31 +72,31 @@ def test_a_response_that_stands_still_is_broken_off(serve, played, head):
     assert gateway.logged(message="an exchange was cut off: there was no progress for the idle_timeout of its upstream")
 
 
-def test_a_response_that_moves_takes_its_time(serve, played):
+def test_a_response_that_moves_takes_its_time(serve, scripted_upstream):
     moved = threading.Semaphore(0)
 
-    def slowly(line):
-        line.head()
-        line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+    def slowly(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
         for _ in range(6):
             # Not a wait for luck: the pause is the case.
             moved.acquire(timeout=0.2)
-            line.send(b"x")
-        line.rest()
+            connection.send(b"x")
+        connection.rest()
 
-    gateway = serve(upstream(played(slowly), more='idle_timeout = "1s"', route_more='timeout = "500ms"'))
+    gateway = serve(upstream(scripted_upstream(slowly), more='idle_timeout = "1s"', route_more='timeout = "500ms"'))
     assert gateway.send("/", ALICE).body == b"xxxxxx"
 
 
-def test_an_upgraded_connection_that_stands_still_ends(serve, played):
-    def switch(line):
-        line.head()
-        line.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
-        line.send(line.read(5))
-        line.rest()
+def test_an_upgraded_connection_that_stands_still_ends(serve, scripted_upstream):
+    def switch(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        connection.send(connection.read(5))
+        connection.rest()
         server.seen.append("ended")
 
-    server = played(switch)
+    server = scripted_upstream(switch)
     gateway = serve(upstream(server, more='idle_timeout = "300ms"'))
     connection = connect(gateway.url)
     begin(connection, "GET", "/", {**ALICE, **UPGRADE})
@@ -111,16 +111,16 @@ def test_an_upgraded_connection_that_stands_still_ends(serve, played):
 # Connections
 
 
-def test_no_more_connections_are_made_than_is_said(serve, played):
+def test_max_connections_bounds_connections_to_a_server(serve, scripted_upstream):
     let_go, both = threading.Event(), threading.Semaphore(0)
 
-    def hold(line):
-        while line.request():
+    def hold(connection):
+        while connection.request():
             both.release()
             assert let_go.wait(30)
-            line.send(OK)
+            connection.send(OK)
 
-    server = played(hold)
+    server = scripted_upstream(hold)
     gateway = serve(upstream(server, more='max_connections = 2\nconnect_timeout = "500ms"'))
     with ThreadPoolExecutor(2) as threads:
         held = [threads.submit(gateway.send, "/", ALICE) for _ in range(2)]
@@ -131,35 +131,35 @@ def test_no_more_connections_are_made_than_is_said(serve, played):
         let_go.set()
         assert [request.result().status for request in held] == [200, 200]
     assert [gateway.send("/", ALICE).status for _ in range(3)] == [200] * 3
-    assert len(server.lines) == 2
+    assert len(server.connections) == 2
 
 
-def test_who_waits_for_a_connection_gets_the_next_that_is_free(serve, played):
+def test_a_waiting_request_gets_the_next_free_connection(serve, scripted_upstream):
     let_go, come = threading.Event(), threading.Event()
 
-    def hold(line):
-        while line.request():
+    def hold(connection):
+        while connection.request():
             come.set()
             assert let_go.wait(30)
-            line.send(OK)
+            connection.send(OK)
 
-    server = played(hold)
+    server = scripted_upstream(hold)
     gateway = serve(upstream(server, more='max_connections = 1\nconnect_timeout = "30s"'))
     with ThreadPoolExecutor(8) as threads:
         asked = [threads.submit(gateway.send, "/", ALICE) for _ in range(8)]
         assert come.wait(20)
         let_go.set()
         assert [request.result().status for request in asked] == [200] * 8
-    assert len(server.lines) == 1
+    assert len(server.connections) == 1
 
 
-def test_a_connection_of_an_upgrade_takes_a_place_until_it_ends(serve, played):
-    def switch(line):
-        line.head()
-        line.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
-        line.rest()
+def test_a_connection_of_an_upgrade_takes_a_place_until_it_ends(serve, scripted_upstream):
+    def switch(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        connection.rest()
 
-    gateway = serve(upstream(played(switch, answers()), more='max_connections = 1\nconnect_timeout = "300ms"'))
+    gateway = serve(upstream(scripted_upstream(switch, answers()), more='max_connections = 1\nconnect_timeout = "300ms"'))
     connection = connect(gateway.url)
     begin(connection, "GET", "/", {**ALICE, **UPGRADE})
     assert connection.sock.recv(1000).startswith(b"HTTP/1.1 101 ")

@@ -6,7 +6,7 @@ import pytest
 
 from harness.client import ALICE
 from harness.config import PEOPLE, route, upstream
-from harness.played import answers, tls_context
+from harness.scripted import answers, tls_context
 
 
 def why(gateway):
@@ -15,11 +15,11 @@ def why(gateway):
     return line["why"]
 
 
-def test_a_server_with_a_certificate_of_the_authority_is_asked(serve, played, authority):
-    server = played(answers(), tls=tls_context(authority.issue("server")))
+def test_a_server_with_a_certificate_of_the_authority_is_asked(serve, scripted_upstream, authority):
+    server = scripted_upstream(answers(), tls=tls_context(authority.issue("server")))
     gateway = serve(upstream(server, more=f'ca = "{authority.ca}"'))
     assert [gateway.send("/", ALICE).body for _ in range(3)] == [b"ok"] * 3
-    assert len(server.lines) == 1, "one connection serves them all"
+    assert len(server.connections) == 1, "one connection serves them all"
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,11 @@ def test_a_server_with_a_certificate_of_the_authority_is_asked(serve, played, au
     ids=["wrong address", "wrong name", "wrong authority"],
 )
 def test_a_server_that_is_not_the_one_is_never_asked(
-    serve, played, authority, stranger, issuer, host, name, reason
+    serve, scripted_upstream, authority, stranger, issuer, host, name, reason
 ):
     issuer = {"authority": authority, "stranger": stranger}[issuer]
     # The certificate is for 127.0.0.1 too, so that only a name can be wrong.
-    server = played(answers(), tls=tls_context(issuer.issue("server", host)))
+    server = scripted_upstream(answers(), tls=tls_context(issuer.issue("server", host)))
     url = server.url if name or issuer is stranger else server.url.replace("127.0.0.1", "localhost")
     config = upstream(server, more=f'ca = "{authority.ca}"\n{name}').replace(server.url, url)
     gateway = serve(config)
@@ -44,38 +44,38 @@ def test_a_server_that_is_not_the_one_is_never_asked(
     assert answer.status == 502
     assert answer.json() == {"error": "The upstream can't be reached"}
     assert reason in why(gateway)
-    assert server.lines == []
+    assert server.connections == []
 
 
-def test_a_server_may_be_known_by_another_name(serve, played, authority):
+def test_a_server_may_be_known_by_another_name(serve, scripted_upstream, authority):
     names = []
     context = tls_context(authority.issue("server", "hub.example"))
     context.sni_callback = lambda _socket, name, _context: names.append(name)
-    server = played(answers(), tls=context)
+    server = scripted_upstream(answers(), tls=context)
     gateway = serve(upstream(server, more=f'ca = "{authority.ca}"\nserver_name = "hub.example"'))
     assert gateway.send("/", ALICE).status == 200
     assert names == ["hub.example"]
 
 
-def test_without_an_authority_the_systems_decide(serve, played, authority):
-    server = played(answers(), tls=tls_context(authority.issue("server")))
+def test_without_an_authority_the_systems_decide(serve, scripted_upstream, authority):
+    server = scripted_upstream(answers(), tls=tls_context(authority.issue("server")))
     gateway = serve(PEOPLE + route(server, "people"))
     assert gateway.send("/", ALICE).status == 502
     assert "UnknownIssuer" in why(gateway)
 
 
 @pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
-def test_a_server_that_speaks_no_tls_is_never_asked(serve, played, authority, protocol):
-    server = played(lambda line: line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+def test_a_server_that_speaks_no_tls_is_never_asked(serve, scripted_upstream, authority, protocol):
+    server = scripted_upstream(lambda connection: connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
     server.url = server.url.replace("http:", "https:")
     gateway = serve(upstream(server, more=f'ca = "{authority.ca}"\nprotocol = "{protocol}"'))
     assert gateway.send("/", ALICE).status == 502
     assert "TLS" in why(gateway)
 
 
-def test_the_gateway_shows_its_certificate(serve, played, authority, stranger):
+def test_the_gateway_shows_its_certificate(serve, scripted_upstream, authority, stranger):
     context = tls_context(authority.issue("server"), clients=authority)
-    server = played(lambda line: (server.seen.append(line.wire.getpeercert()["subject"]), answers()(line)), tls=context)
+    server = scripted_upstream(lambda connection: (server.seen.append(connection.wire.getpeercert()["subject"]), answers()(connection)), tls=context)
     good, bad = authority.issue("gateway"), stranger.issue("gateway")
 
     def status(files):
@@ -91,36 +91,36 @@ def test_the_gateway_shows_its_certificate(serve, played, authority, stranger):
     [(["h2", "http/1.1"], "http/1.1"), (["http/1.1"], None), ([], None)],
     ids=["told", "agreed", "no word"],
 )
-def test_http_1_1_is_spoken_where_it_is_said_or_agreed(serve, played, authority, offered, said):
-    server = played(answers(), tls=tls_context(authority.issue("server"), offered))
+def test_http_1_1_is_used_when_configured_or_negotiated(serve, scripted_upstream, authority, offered, said):
+    server = scripted_upstream(answers(), tls=tls_context(authority.issue("server"), offered))
     protocol = f'protocol = "{said}"' if said else ""
     gateway = serve(upstream(server, more=f'ca = "{authority.ca}"\n{protocol}'))
     assert gateway.send("/", ALICE).body == b"ok"
-    [line] = server.lines
+    [line] = server.connections
     assert line.wire.selected_alpn_protocol() == ("http/1.1" if offered else None)
 
 
-def test_a_handshake_that_never_ends_is_a_504(serve, played):
-    server = played(lambda line: line.rest())
+def test_a_handshake_that_never_ends_is_a_504(serve, scripted_upstream):
+    server = scripted_upstream(lambda connection: connection.rest())
     server.url = server.url.replace("http:", "https:")
     gateway = serve(upstream(server, more='connect_timeout = "300ms"'))
     assert gateway.send("/", ALICE).status == 504
     assert why(gateway) == "it couldn't be reached in time"
 
 
-def test_a_body_that_ends_with_its_connection_is_whole_only_if_tls_says_so(serve, played, authority):
-    def cut(line):
-        line.head()
-        line.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf")
+def test_a_body_that_ends_with_its_connection_is_whole_only_if_tls_says_so(serve, scripted_upstream, authority):
+    def cut(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf")
         # The socket below TLS ends without TLS having said goodbye.
-        socket.socket(fileno=line.wire.detach()).close()
+        socket.socket(fileno=connection.wire.detach()).close()
 
-    def whole(line):
-        line.head()
-        line.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nwhole")
-        line.wire.unwrap()
+    def whole(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nwhole")
+        connection.wire.unwrap()
 
-    server = played(whole, cut, tls=tls_context(authority.issue("server")))
+    server = scripted_upstream(whole, cut, tls=tls_context(authority.issue("server")))
     gateway = serve(upstream(server, more=f'ca = "{authority.ca}"'))
     assert gateway.send("/", ALICE).body == b"whole"
     with pytest.raises(Exception, match="IncompleteRead"):

@@ -25,7 +25,7 @@ def test_messages_pass_both_ways(gateway):
             assert socket.recv(10) == message
 
 
-def test_the_upstream_hears_how_the_client_closes(gateway, upstream):
+def test_the_close_code_reaches_the_upstream(gateway, upstream):
     with dial(gateway, basic("alice")) as socket:
         socket.recv(10)
         socket.close(4000, "enough")

@@ -79,7 +79,7 @@ def routes(folder, scripted):
     return ROUTES + drop(plugins, "scripted", scripted, '[limits]\ndeadline = "2s"\n')
 
 
-class Beside(Gateway):
+class FrontGateway(Gateway):
     """The gateway with `docs/fronts/portcullis.toml`, and with more below it."""
 
     def __init__(self, folder, more="", token=None, **environment):

@@ -1,6 +1,5 @@
 """An upstream that speaks HTTP/2 frame by frame, in plain text or over TLS, and answers as a test says."""
 
-import threading
 from dataclasses import dataclass, field
 
 import h2.config
@@ -8,11 +7,11 @@ import h2.connection
 import h2.events
 from hyperframe.frame import GoAwayFrame
 
-from .played import Played
+from .scripted import ScriptedUpstream
 
 
 @dataclass
-class Asked:
+class ReceivedRequest:
     """A request as it came, pseudo-headers and all."""
 
     fields: list
@@ -39,43 +38,42 @@ class Answer:
     """How many streams back the last is that a goodbye says was come to: 0 is this one."""
 
 
-class Http2Upstream(Played):
+class Http2Upstream(ScriptedUpstream):
     """A server on `url`. `seen` has every request; `answer` makes the answer to one."""
 
-    def __init__(self, answer=lambda asked: Answer(), tls=None):
+    def __init__(self, answer=lambda request: Answer(), tls=None):
         self.answer = answer
-        self._lock = threading.Lock()
         super().__init__(self._speak, tls=tls)
 
-    def _speak(self, line):
-        connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="latin-1"))
-        connection.initiate_connection()
-        line.send(connection.data_to_send())
+    def _speak(self, connection):
+        protocol = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="latin-1"))
+        protocol.initiate_connection()
+        connection.send(protocol.data_to_send())
         streams = {}
-        while received := line.wire.recv(65536):
-            for event in connection.receive_data(received):
+        while received := connection.wire.recv(65536):
+            for event in protocol.receive_data(received):
                 match event:
                     case h2.events.RequestReceived():
-                        streams[event.stream_id] = Asked([tuple(pair) for pair in event.headers])
+                        streams[event.stream_id] = ReceivedRequest([tuple(pair) for pair in event.headers])
                     case h2.events.DataReceived():
                         streams[event.stream_id].body += event.data
-                        connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                        protocol.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                     case h2.events.TrailersReceived():
                         streams[event.stream_id].trailers = [tuple(pair) for pair in event.headers]
                     case h2.events.StreamEnded():
-                        asked = streams.pop(event.stream_id)
-                        self.seen.append(asked)
-                        answer = self.answer(asked)
+                        request = streams.pop(event.stream_id)
+                        self.seen.append(request)
+                        answer = self.answer(request)
                         if answer.goodbye is not None:
                             last = max(event.stream_id - 2 * answer.goodbye, 0)
-                            line.send(GoAwayFrame(last_stream_id=last).serialize())
-                        goes_on = answer.goodbye or self._reply(connection, event.stream_id, answer)
-                        line.send(connection.data_to_send())
+                            connection.send(GoAwayFrame(last_stream_id=last).serialize())
+                        goes_on = answer.goodbye or self._reply(protocol, event.stream_id, answer)
+                        connection.send(protocol.data_to_send())
                         if answer.goodbye is not None:
-                            line.rest()
+                            connection.rest()
                         if not goes_on or answer.goodbye is not None:
                             return
-            line.send(connection.data_to_send())
+            connection.send(protocol.data_to_send())
 
     @staticmethod
     def _reply(connection, stream, answer):

@@ -57,20 +57,20 @@ class Manager:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.path)
 
-    def hear(self, seconds=20):
+    def receive(self, seconds=20):
         """The lines of the next message."""
         ready, _, _ = select.select([self._socket], [], [], seconds)
         assert ready, f"nothing was said within {seconds} s"
         return self._socket.recv(65536).decode().splitlines()
 
-    def hear_until(self, line):
+    def receive_until(self, line):
         """Every line up to the message that has this one."""
         lines = []
         while line not in lines:
-            lines += self.hear()
+            lines += self.receive()
         return lines
 
-    def is_silent(self):
+    def is_empty(self):
         return select.select([self._socket], [], [], 0)[0] == []
 
     def close(self):

@@ -4,8 +4,8 @@
 import pytest
 
 from harness import build
-from harness.snares import Snares, Trap
-from harness.zoo import LIMITS, PATIENT, authenticator, contained, round_of, told, zoo
+from harness.hostile import LONG_DEADLINE, SHORT_DEADLINE, assert_contained, authenticator, configuration, instruct, send_all
+from harness.trap_servers import ForbiddenPort, TrapServer
 
 PUBLIC = "93.184.215.14"
 """No address that is special; connections to it end at the tests' own server."""
@@ -32,14 +32,14 @@ SCRIPT = {
 class Rebinding:
     """The gateway, and what it looked up and connected to."""
 
-    def __init__(self, gateway, trap, log):
-        self.gateway, self.trap, self.log = gateway, trap, log
+    def __init__(self, gateway, forbidden_port, log):
+        self.gateway, self.forbidden_port, self.log = gateway, forbidden_port, log
 
     def target(self, name):
-        return f"http|{name}.rebind.test:{self.trap.port}|/fine"
+        return f"http|{name}.rebind.test:{self.forbidden_port.port}|/fine"
 
     def ask(self, name):
-        return self.gateway.send("/patient", told("fetch", self.target(name))).status
+        return self.gateway.send("/patient", instruct("fetch", self.target(name))).status
 
     def looked_up(self, name):
         """How often."""
@@ -48,80 +48,80 @@ class Rebinding:
     def connected(self):
         """The addresses of the port that is granted."""
         noted = [line.split(" ") for line in self.log.read_text().splitlines()]
-        return {words[1] for words in noted if words[0] == "connect" and words[2] == str(self.trap.port)}
+        return {words[1] for words in noted if words[0] == "connect" and words[2] == str(self.forbidden_port.port)}
 
 
 @pytest.fixture(scope="module")
 def public():
-    with Snares() as server:
+    with TrapServer() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def trap():
-    server = Trap()
+def forbidden_port():
+    server = ForbiddenPort()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def rebinding(serve, upstream, prober_component, public, trap, tmp_path):
+def rebinding(serve, upstream, prober_component, public, forbidden_port, tmp_path):
     script, log = tmp_path / "script", tmp_path / "looked-up"
     lines = [f"{name}.rebind.test {answer}" for name, answers in SCRIPT.items() for answer in answers]
     script.write_text("\n".join(lines) + "\n")
     log.touch()
-    grants = f'headers = ["x-do"]\nhttp = ["http://*.rebind.test:{trap.port}"]'
-    limits = {"prober": LIMITS, "patient": PATIENT}
+    grants = f'headers = ["x-do"]\nhttp = ["http://*.rebind.test:{forbidden_port.port}"]'
+    limits = {"prober": SHORT_DEADLINE, "patient": LONG_DEADLINE}
     plugins = {name: authenticator(name, prober_component, grants, own) for name, own in limits.items()}
     gateway = serve(
-        zoo(upstream, plugins),
+        configuration(upstream, plugins),
         LD_PRELOAD=str(build.rebinder()),
         REBIND_SCRIPT=str(script),
         REBIND_LOG=str(log),
         REBIND_PUBLIC_ADDRESS=PUBLIC,
         REBIND_PUBLIC_PORT=str(public.port),
     )
-    public.heard.clear()
-    yield Rebinding(gateway, trap, log)
-    assert trap.sprung() is None
+    public.requests.clear()
+    yield Rebinding(gateway, forbidden_port, log)
+    assert forbidden_port.visitor() is None
 
 
 def test_the_script_is_what_the_gateway_resolves_by(rebinding, public):
     """Else the tests below would show nothing."""
     assert rebinding.ask("steady") == 200
-    assert len(public.heard) == 1
+    assert len(public.requests) == 1
     assert rebinding.looked_up("steady") == 1
     assert rebinding.connected() == {PUBLIC}
 
 
-def test_an_answer_that_turns_leads_nowhere(rebinding, public):
+def test_dns_rebinding_reaches_no_private_address(rebinding, public):
     """From public to loopback, and once more: what is connected to is what was checked."""
     assert rebinding.ask("turning") == 200
     assert rebinding.ask("turning") == 503
     assert rebinding.ask("turning-back") == 503
     assert rebinding.ask("turning-back") == 200
-    assert len(public.heard) == 2
+    assert len(public.requests) == 2
     assert rebinding.connected() == {PUBLIC}
 
 
-def test_one_request_is_one_look_up(rebinding, public):
+def test_one_request_is_one_dns_lookup(rebinding, public):
     """A second one between check and use would get the other answer."""
     statuses = [rebinding.ask("turning-at-once") for _ in range(6)]
     assert rebinding.looked_up("turning-at-once") == 6
     assert statuses == [200, 503, 200, 503, 200, 503]
-    assert len(public.heard) == 3
+    assert len(public.requests) == 3
 
 
 @pytest.mark.parametrize("name", ["mixed", "mixed-later"])
-def test_of_mixed_answers_none_leads_home(rebinding, public, name):
+def test_mixed_dns_answers_never_reach_this_machine(rebinding, public, name):
     assert rebinding.ask(name) in (200, 503)
     assert rebinding.connected() <= {PUBLIC}
 
 
 def test_no_special_answer_is_connected_to(rebinding, upstream):
     for n, _ in enumerate(SPECIAL):
-        contained(rebinding.gateway, upstream, "/patient", told("fetch", rebinding.target(f"special-{n}")))
-    contained(rebinding.gateway, upstream, "/patient", told("fetch", rebinding.target("crowd")))
+        assert_contained(rebinding.gateway, upstream, "/patient", instruct("fetch", rebinding.target(f"special-{n}")))
+    assert_contained(rebinding.gateway, upstream, "/patient", instruct("fetch", rebinding.target("crowd")))
     assert rebinding.looked_up("crowd") == 1
     assert rebinding.connected() == set()
 
@@ -129,11 +129,11 @@ def test_no_special_answer_is_connected_to(rebinding, upstream):
 def test_a_resolver_that_never_answers_is_contained(rebinding, upstream):
     """And the gateway stops all the same, which the fixture sees to."""
     for _ in range(3):
-        contained(rebinding.gateway, upstream, "/prober", told("fetch", rebinding.target("slow")), "deadline")
+        assert_contained(rebinding.gateway, upstream, "/prober", instruct("fetch", rebinding.target("slow")), "deadline")
 
 
-def test_look_ups_that_never_end_are_their_authenticators_alone(rebinding):
+def test_hanging_dns_lookups_delay_no_other_authenticator(rebinding):
     """More of them than the gateway has threads for look-ups."""
-    flood = [("/prober", told("fan-out", rebinding.target("slow")))] * 12
-    assert set(round_of(rebinding.gateway, flood)) == {503}
+    flood = [("/prober", instruct("fan-out", rebinding.target("slow")))] * 12
+    assert set(send_all(rebinding.gateway, flood)) == {503}
     assert rebinding.ask("steady") == 200

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 
-class AskedServer:
+class FetchServer:
     """Listens on `url`. With an authority it speaks TLS; with `clients`, it asks clients for a certificate of theirs."""
 
     def __init__(self, authority=None, clients=None):

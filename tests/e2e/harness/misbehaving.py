@@ -9,7 +9,7 @@ from . import raw_upstream
 from .sockets import SocketServer
 
 
-class RudeUpstream(SocketServer):
+class MisbehavingUpstream(SocketServer):
     """A server on `url`. `behave(connection)` has each connection after the head of its request; `ended` counts those
     whose other side went away while it was waited for."""
 
@@ -32,7 +32,7 @@ class RudeUpstream(SocketServer):
             self.heads.append(head)
             self.behave(self, wire)
 
-    def until_it_ends(self, connection):
+    def wait_for_end(self, connection):
         """Waits until the other side is gone, and notes it."""
         with suppress(OSError):
             while more := connection.recv(65536):
@@ -40,7 +40,7 @@ class RudeUpstream(SocketServer):
         self.ended += 1
 
 
-def says(answer, then_ends=True, resets=False):
+def sends(answer, then_ends=True, resets=False):
     """Sends bytes, then ends the connection, resets or holds it."""
 
     def behave(upstream, connection):
@@ -48,7 +48,7 @@ def says(answer, then_ends=True, resets=False):
         if resets:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif not then_ends:
-            upstream.until_it_ends(connection)
+            upstream.wait_for_end(connection)
 
     return behave
 

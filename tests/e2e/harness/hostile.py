@@ -10,22 +10,22 @@ from .config import PEOPLE, route
 from .process import eventually
 from .upstream import values
 
-LIMITS = """
+SHORT_DEADLINE = """
 deadline = "400ms"
 memory = "16MiB"
 breaker = 0
 """
 """The keys of `[authenticators.X.limits]` of a plugin that only its deadline ends."""
 
-PATIENT = LIMITS.replace("400ms", "20s")
+LONG_DEADLINE = SHORT_DEADLINE.replace("400ms", "20s")
 """The same for a plugin that has to end by something else: on a busy machine that may take a while."""
 
-ENOUGH_MIB = 96
+MAX_GROWTH_MIB = 96
 """How much more the gateway may hold after many rounds than after the first. One leaked memory of every call would be
 hundreds of MiB; the allocator, the logs' buffers and the pool's resident pages are well below."""
 
 
-def authenticator(name, component, grants='headers = ["x-do"]', limits=LIMITS):
+def authenticator(name, component, grants='headers = ["x-do"]', limits=SHORT_DEADLINE):
     """A hostile plugin."""
     return f"""
 [authenticators.{name}]
@@ -37,18 +37,18 @@ plugin = "{component}"
 """
 
 
-def told(*words):
+def instruct(*words):
     """A header that tells a guest what to do."""
     return {"X-Do": " ".join(words)}
 
 
-def zoo(upstream, plugins):
+def configuration(upstream, plugins):
     """A gateway's configuration: each plugin has the route of its name, and behind it one that lets anybody in."""
     routes = [route(upstream, name, "people", path=f"/{name}") for name in plugins]
     return "".join(plugins.values()) + PEOPLE + "".join(routes) + route(upstream, "people")
 
 
-def misbehave(gateway, upstream, path, headers=()):
+def send_misbehaving(gateway, upstream, path, headers=()):
     """Sends a request that a plugin does its worst with, and meanwhile one to a good plugin, which must be served.
 
     Returns the first one's answer, and the lines of the log about its authenticator.
@@ -66,9 +66,9 @@ def misbehave(gateway, upstream, path, headers=()):
     return answer, [line for line in gateway.log()[before:] if line.get("authenticator") == name]
 
 
-def contained(gateway, upstream, path, headers=(), why=""):
+def assert_contained(gateway, upstream, path, headers=(), why=""):
     """A misdeed is a 503 that says nothing; the log names the plugin and why."""
-    answer, lines = misbehave(gateway, upstream, path, headers)
+    answer, lines = send_misbehaving(gateway, upstream, path, headers)
     assert answer.status == 503, answer
     assert list(answer.json()) == ["error"]
     assert answer.all("x-evil") == answer.all("set-cookie") == []
@@ -86,21 +86,21 @@ def resident_mib(gateway):
     return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-def most_mib(gateway):
+def peak_mib(gateway):
     """The most resident memory that the gateway ever had."""
     status = Path(f"/proc/{gateway.child.process.pid}/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
-def settles(gateway, most_mib):
+def assert_settles(gateway, peak_mib):
     """Waits until the gateway holds no more than this."""
     try:
-        eventually(lambda: resident_mib(gateway) <= most_mib, f"at most {most_mib:.0f} MiB", seconds=20)
+        eventually(lambda: resident_mib(gateway) <= peak_mib, f"at most {peak_mib:.0f} MiB", seconds=20)
     except TimeoutError as late:
         raise AssertionError(f"{late}: {resident_mib(gateway):.0f} MiB are held") from None
 
 
-def round_of(gateway, requests, at_once=16):
+def send_all(gateway, requests, at_once=16):
     """Sends many requests, some at a time, and returns their statuses."""
     with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(lambda request: gateway.send(*request).status, requests))

@@ -9,11 +9,11 @@ import socket
 
 import pytest
 
-from harness import raw
+from harness import raw_plugins
 from harness.config import PEOPLE, route
 from harness.gateway import LISTEN_ANYWHERE, run
-from harness.raw import LOOP, escaped
-from harness.zoo import authenticator
+from harness.hostile import authenticator
+from harness.raw_plugins import LOOP, escaped
 
 
 def says(schema):
@@ -149,7 +149,7 @@ TEXTS = {
 
 
 @pytest.fixture(scope="module")
-def trap():
+def forbidden_port():
     """A server on loopback that nobody may connect to."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
@@ -161,16 +161,16 @@ def slug(name):
 
 
 @pytest.fixture(scope="module")
-def errors(trap, shared_upstream, tmp_path_factory):
+def errors(forbidden_port, shared_upstream, tmp_path_factory):
     """What `check` says about each plugin."""
     folder = tmp_path_factory.mktemp("load")
-    port = trap.getsockname()[1]
+    port = forbidden_port.getsockname()[1]
     files = {}
     for name, (_, parts) in BAD.items():
-        files[name] = raw.component(**(parts or says(f'{{"$ref":"http://127.0.0.1:{port}/schema"}}')))
+        files[name] = raw_plugins.component(**(parts or says(f'{{"$ref":"http://127.0.0.1:{port}/schema"}}')))
     for name, (_, content) in TEXTS.items():
         files[name] = folder / f"{slug(name)}.wasm"
-        files[name].write_bytes(raw.component().read_bytes()[:700] if content is None else content)
+        files[name].write_bytes(raw_plugins.component().read_bytes()[:700] if content is None else content)
     plugins = "".join(authenticator(slug(name), file) for name, file in files.items())
     names = [slug(name) for name in files]
     result = run("check", folder=folder, config=LISTEN_ANYWHERE + PEOPLE + plugins + route(shared_upstream, *names))
@@ -192,6 +192,6 @@ def test_nothing_of_a_plugin_reaches_the_terminal_as_it_is(errors):
     assert max(map(len, errors.splitlines())) < 4096
 
 
-def test_a_schema_leads_nowhere(errors, trap):
+def test_a_schema_leads_nowhere(errors, forbidden_port):
     with pytest.raises(BlockingIOError):
-        trap.accept()
+        forbidden_port.accept()

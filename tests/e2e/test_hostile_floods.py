@@ -6,21 +6,21 @@ import pytest
 
 from harness.client import basic, begin, connect
 from harness.config import drop, route
-from harness.upstream import values
-from harness.zoo import (
-    ENOUGH_MIB,
-    LIMITS,
-    PATIENT,
+from harness.hostile import (
+    LONG_DEADLINE,
+    MAX_GROWTH_MIB,
+    SHORT_DEADLINE,
+    assert_contained,
+    assert_settles,
     authenticator,
-    contained,
-    misbehave,
-    most_mib,
+    configuration,
+    instruct,
+    peak_mib,
     resident_mib,
-    round_of,
-    settles,
-    told,
-    zoo,
+    send_all,
+    send_misbehaving,
 )
+from harness.upstream import values
 
 DEADLINE = "deadline"
 
@@ -54,14 +54,14 @@ FLOODS = {
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, prober_component):
     """Four authenticators of one component. All but `prober` are patient."""
-    limits = {"prober": LIMITS, "patient": PATIENT, "twin": PATIENT, "other": PATIENT}
+    limits = {"prober": SHORT_DEADLINE, "patient": LONG_DEADLINE, "twin": LONG_DEADLINE, "other": LONG_DEADLINE}
     plugins = {name: authenticator(name, prober_component, limits=own) for name, own in limits.items()}
-    return serve_module(zoo(shared_upstream, plugins))
+    return serve_module(configuration(shared_upstream, plugins))
 
 
 def test_the_guest_can_behave(gateway, upstream):
     """Else the tests below would show nothing."""
-    assert gateway.send("/patient", told("nothing")).status == 200
+    assert gateway.send("/patient", instruct("nothing")).status == 200
     assert len(upstream.seen) == 1
 
 
@@ -69,13 +69,13 @@ def test_the_guest_can_behave(gateway, upstream):
 def test_a_flood_is_contained(gateway, upstream, flood):
     before = len(gateway.child.output())
     path = "/prober" if DEADLINE in FLOODS[flood] else "/patient"
-    contained(gateway, upstream, path, told(flood), "(?i)" + FLOODS[flood])
+    assert_contained(gateway, upstream, path, instruct(flood), "(?i)" + FLOODS[flood])
     assert len(gateway.child.output()) - before < 300_000
 
 
 def test_no_line_of_a_plugin_is_taken_for_the_gateways(gateway, upstream):
     before = len(gateway.child.output())
-    _, lines = misbehave(gateway, upstream, "/patient", told("log-rubbish"))
+    _, lines = send_misbehaving(gateway, upstream, "/patient", instruct("log-rubbish"))
     written = gateway.child.output()[before:]
     assert not any(ord(c) < 32 and c != "\n" or 0x7F <= ord(c) < 0xA0 for c in written)
     assert all("message" in json.loads(line) for line in written.splitlines())
@@ -87,35 +87,35 @@ def test_no_line_of_a_plugin_is_taken_for_the_gateways(gateway, upstream):
 
 def test_one_plugin_does_not_see_what_another_remembers(gateway, upstream):
     """Not even one of the same component with the same settings and grants."""
-    assert gateway.send("/patient", told("remember it")).status == 200
-    assert gateway.send("/patient", told("recall it")).status == 200
-    assert gateway.send("/twin", told("recall it") | basic("bob")).status == 403
+    assert gateway.send("/patient", instruct("remember it")).status == 200
+    assert gateway.send("/patient", instruct("recall it")).status == 200
+    assert gateway.send("/twin", instruct("recall it") | basic("bob")).status == 403
 
 
 @pytest.mark.parametrize("flood", ["fill-the-cache", "crumble-the-cache"])
 def test_a_full_cache_is_its_owners_alone(gateway, flood):
-    assert gateway.send("/other", told("remember it")).status == 200
-    assert set(round_of(gateway, [("/prober", told(flood))] * 4)) == {503}
-    assert gateway.send("/other", told("recall it")).status == 200
+    assert gateway.send("/other", instruct("remember it")).status == 200
+    assert set(send_all(gateway, [("/prober", instruct(flood))] * 4)) == {503}
+    assert gateway.send("/other", instruct("recall it")).status == 200
 
 
-def test_nothing_stays_when_clients_leave(gateway):
+def test_disconnected_clients_leave_nothing_behind(gateway):
     for flood in FLOODS:
         for _ in range(3):
             connection = connect(gateway.url)
-            begin(connection, "GET", "/prober", told(flood))
+            begin(connection, "GET", "/prober", instruct(flood))
             connection.close()
-    assert gateway.send("/other", told("nothing")).status == 200
+    assert gateway.send("/other", instruct("nothing")).status == 200
 
 
-def test_memory_returns(gateway):
-    requests = [("/prober", told(flood)) for flood in FLOODS]
-    assert set(round_of(gateway, requests)) == {503}
+def test_memory_is_freed(gateway):
+    requests = [("/prober", instruct(flood)) for flood in FLOODS]
+    assert set(send_all(gateway, requests)) == {503}
     warm = resident_mib(gateway)
     for _ in range(3):
-        assert set(round_of(gateway, requests)) == {503}
-    settles(gateway, warm + ENOUGH_MIB)
-    assert gateway.send("/other", told("nothing")).status == 200
+        assert set(send_all(gateway, requests)) == {503}
+    assert_settles(gateway, warm + MAX_GROWTH_MIB)
+    assert gateway.send("/other", instruct("nothing")).status == 200
 
 
 HOARDS = ["hoard-fields", "hoard-bodies", "ask-at-length", "ask-at-length-headers", "crumble-the-cache"]
@@ -124,12 +124,12 @@ HOARDS = ["hoard-fields", "hoard-bodies", "ask-at-length", "ask-at-length-header
 @pytest.mark.parametrize("hoard", HOARDS)
 def test_what_the_host_keeps_for_a_plugin_is_bounded(serve, upstream, prober_component, hoard):
     """What counts to no memory of the guest's: headers, bodies, questions, small entries of its cache."""
-    patient = LIMITS.replace("400ms", "3s")
-    gateway = serve(zoo(upstream, {"prober": authenticator("prober", prober_component, limits=patient)}))
-    assert gateway.send("/prober", told("nothing")).status == 200
-    before = most_mib(gateway)
-    assert set(round_of(gateway, [("/prober", told(hoard))] * 8)) == {503}
-    assert most_mib(gateway) - before < 128, "16 MiB for each call"
+    patient = SHORT_DEADLINE.replace("400ms", "3s")
+    gateway = serve(configuration(upstream, {"prober": authenticator("prober", prober_component, limits=patient)}))
+    assert gateway.send("/prober", instruct("nothing")).status == 200
+    before = peak_mib(gateway)
+    assert set(send_all(gateway, [("/prober", instruct(hoard))] * 8)) == {503}
+    assert peak_mib(gateway) - before < 128, "16 MiB for each call"
 
 
 SEE = "see http|{}|/"

@@ -3,8 +3,8 @@
 import pytest
 
 from harness.client import basic
+from harness.hostile import LONG_DEADLINE, assert_contained, authenticator, configuration, instruct, send_misbehaving
 from harness.upstream import values
-from harness.zoo import PATIENT, authenticator, contained, misbehave, told, zoo
 
 LINE_BREAK = b"x\r\nX-Evil: 1"
 CONTROL = {
@@ -87,28 +87,28 @@ STATUS = {"why-unavailable": 503, "why-unauthenticated": 401, "why-forbidden": 4
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, prober_component):
-    return serve_module(zoo(shared_upstream, {"prober": authenticator("prober", prober_component, limits=PATIENT)}))
+    return serve_module(configuration(shared_upstream, {"prober": authenticator("prober", prober_component, limits=LONG_DEADLINE)}))
 
 
 def test_what_is_in_order_is_let_through(gateway, upstream):
     """Else the tests below would show nothing."""
     for field in ("name", "group", "attribute-value", "header-value", "groups", "attributes"):
-        assert gateway.send("/prober", told(f"answer {field} {b'y'.hex()} 2")).status == 200
+        assert gateway.send("/prober", instruct(f"answer {field} {b'y'.hex()} 2")).status == 200
     assert values(upstream.seen[0], "x-forwarded-user") == ["yy"]
-    assert gateway.send("/prober", told(f"answer respond-body {b'y'.hex()} 65536")).body == b"y" * 65536
-    assert gateway.send("/prober", told(f"answer respond-location {b'/y'.hex()}")).header("location") == "/y"
+    assert gateway.send("/prober", instruct(f"answer respond-body {b'y'.hex()} 65536")).body == b"y" * 65536
+    assert gateway.send("/prober", instruct(f"answer respond-location {b'/y'.hex()}")).header("location") == "/y"
 
 
 @pytest.mark.parametrize("row", ANSWERS)
-def test_a_spoilt_answer_is_a_503(gateway, upstream, row):
-    contained(gateway, upstream, "/prober", told(f"answer {ANSWERS[row]}"))
+def test_an_invalid_answer_is_a_503(gateway, upstream, row):
+    assert_contained(gateway, upstream, "/prober", instruct(f"answer {ANSWERS[row]}"))
 
 
 @pytest.mark.parametrize("row", REASONS)
 def test_a_reason_is_cut_and_cleaned(gateway, upstream, row):
     field = row.split(" ")[0]
     before = len(gateway.child.output())
-    answer, _ = misbehave(gateway, upstream, "/prober", told(f"answer {REASONS[row]}"))
+    answer, _ = send_misbehaving(gateway, upstream, "/prober", instruct(f"answer {REASONS[row]}"))
     assert answer.status == STATUS[field]
     assert b"x" not in answer.body.replace(b"x-", b"")
     assert answer.all("x-evil") == []
@@ -117,9 +117,9 @@ def test_a_reason_is_cut_and_cleaned(gateway, upstream, row):
     assert not any(ord(c) < 32 and c != "\n" or 0x7F <= ord(c) < 0xA0 for c in written)
 
 
-def test_the_fields_do_not_meet(gateway, upstream):
+def test_the_fields_of_an_answer_stay_separate(gateway, upstream):
     """A user whose name looks like another header's value stays a name."""
     name = "bob, X-Forwarded-Groups: admins"
-    assert gateway.send("/prober", told(f"answer name {name.encode().hex()}") | basic("bob")).status == 200
+    assert gateway.send("/prober", instruct(f"answer name {name.encode().hex()}") | basic("bob")).status == 200
     assert values(upstream.seen[0], "x-forwarded-user") == [name]
     assert values(upstream.seen[0], "x-forwarded-groups") == ["staff"]

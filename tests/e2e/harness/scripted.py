@@ -1,4 +1,4 @@
-"""An upstream that a test plays connection by connection, byte by byte: over TCP or a Unix socket, with TLS or without."""
+"""An upstream that follows a script of the test, connection by connection: over TCP or a Unix socket, with TLS or without."""
 
 import socket
 import ssl
@@ -11,8 +11,8 @@ from .sockets import SocketServer
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-class Line:
-    """A connection that was accepted, and what the test does with it."""
+class Connection:
+    """An accepted connection, with what a script can do with it."""
 
     def __init__(self, wire):
         self.wire = wire
@@ -25,7 +25,7 @@ class Line:
         self._stream.close()
 
     def head(self):
-        """The next request without its body; none when the other side has left."""
+        """The next request without its body, or `None` when the peer has closed the connection."""
         lines = raw_upstream.head(self._stream)
         if not lines:
             return None
@@ -34,7 +34,7 @@ class Line:
         return raw_upstream.Request(line.rstrip(b"\r\n"), [(name, value.strip()) for name, value in pairs])
 
     def request(self):
-        """The next request with its body; none when the other side has left."""
+        """The next request with its body, or `None` when the peer has closed the connection."""
         lines = raw_upstream.head(self._stream)
         return raw_upstream.read(lines, self._stream) if lines else None
 
@@ -45,7 +45,7 @@ class Line:
         return self._stream.readline()
 
     def rest(self):
-        """Waits until the other side has left."""
+        """Waits until the peer closes the connection."""
         with suppress(ConnectionError):
             while self._stream.read(65536):
                 pass
@@ -54,38 +54,38 @@ class Line:
         self.wire.sendall(data)
 
     def reset(self):
-        """Ends the connection with a reset instead of an end."""
+        """Makes the connection end with a reset."""
         self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def answers(response=OK):
-    """A play: every request is answered with this."""
+    """A script that answers every request with this response."""
 
-    def play(line):
-        while line.request():
-            line.send(response)
+    def script(connection):
+        while connection.request():
+            connection.send(response)
 
-    return play
+    return script
 
 
-class Played(SocketServer):
-    """A server on `url`. The first connection is played by the first of `plays` and so on, and those after the last by
-    the last. `lines` has what was accepted, `seen` what plays put there."""
+class ScriptedUpstream(SocketServer):
+    """A server on `url`. The first connection follows the first of `scripts` and so on; further ones follow the last.
+    `connections` has the accepted connections, `seen` what scripts put there."""
 
-    def __init__(self, *plays, **options):
-        self._plays = plays
-        self.lines = []
+    def __init__(self, *scripts, **options):
+        self._scripts = scripts
+        self.connections = []
         self.seen = []
         self.failures = []
-        """What went wrong in a play that wasn't that the other side had left."""
+        """Exceptions of scripts, other than that the peer closed the connection."""
         super().__init__(**options)
 
     def serve(self, wire):
         try:
-            with Line(wire) as line:
-                self.lines.append(line)
-                play = self._plays[min(len(self.lines), len(self._plays)) - 1]
-                play(line)
+            with Connection(wire) as connection:
+                self.connections.append(connection)
+                script = self._scripts[min(len(self.connections), len(self._scripts)) - 1]
+                script(connection)
         except (OSError, EOFError):
             raise
         except BaseException as failure:

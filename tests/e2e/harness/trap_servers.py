@@ -11,7 +11,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-class Trap:
+class ForbiddenPort:
     """A port of every address of this machine that nobody may connect to."""
 
     def __init__(self):
@@ -21,7 +21,7 @@ class Trap:
         self.server.setblocking(False)
         self.port = self.server.getsockname()[1]
 
-    def sprung(self):
+    def visitor(self):
         """Who connected, if somebody did. The kernel queues a connection without our accepting it."""
         try:
             connection, peer = self.server.accept()
@@ -34,11 +34,11 @@ class Trap:
         self.server.close()
 
 
-class Snares(SocketServer):
+class TrapServer(SocketServer):
     """A server on `address`. `heard` has the first line of every request."""
 
     def __init__(self):
-        self.heard = []
+        self.requests = []
         self.redirect = ""
         self._stopped = threading.Event()
         super().__init__()
@@ -53,7 +53,7 @@ class Snares(SocketServer):
         if not head:
             return
         line = head.split(b"\r\n")[0].decode()
-        self.heard.append(line)
+        self.requests.append(line)
         path = line.split(" ")[1]
         for piece in getattr(self, "_" + path.strip("/").replace("-", "_"), self._fine)(wire):
             if self._stopped.is_set():

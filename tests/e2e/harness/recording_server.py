@@ -7,7 +7,7 @@ from contextlib import suppress
 from .sockets import SocketServer
 
 
-class RawTcp(SocketServer):
+class RecordingServer(SocketServer):
     """Listens on `address`. `connections` are those that came, in order."""
 
     def __init__(self):
@@ -20,14 +20,14 @@ class RawTcp(SocketServer):
         super().stop()
 
     def serve(self, wire):
-        taken = Taken(wire)
+        taken = RecordedConnection(wire)
         self.connections.append(taken)
         taken.read()
         # Its own half may be open still.
         self._stopped.wait()
 
 
-class Taken:
+class RecordedConnection:
     """One connection: `received` grows until `ended`."""
 
     def __init__(self, wire):

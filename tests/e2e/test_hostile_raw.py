@@ -5,10 +5,21 @@ Each is `tests/guests/raw.wat` with one part replaced. They behave when they are
 
 import pytest
 
-from harness import raw
+from harness import raw_plugins
 from harness.client import basic, begin, connect
-from harness.raw import LOOP, escaped
-from harness.zoo import ENOUGH_MIB, LIMITS, PATIENT, authenticator, contained, resident_mib, round_of, settles, told, zoo
+from harness.hostile import (
+    LONG_DEADLINE,
+    MAX_GROWTH_MIB,
+    SHORT_DEADLINE,
+    assert_contained,
+    assert_settles,
+    authenticator,
+    configuration,
+    instruct,
+    resident_mib,
+    send_all,
+)
+from harness.raw_plugins import LOOP, escaped
 
 # Where the answer's fields lie: result<grant, refusal> at 256.
 RESULT, NAME, GROUPS, ADMIN, ATTRIBUTES, VALID_FOR, HEADERS = 256, 260, 268, 276, 280, 288, 296
@@ -86,7 +97,7 @@ NO_UTF8 = {
 DEADLINE, UTF8, BOUNDS = "deadline", "utf-8", "out of bounds|larger than|too large|fuel|exceeds"
 PANIC = "panicked or aborted"
 
-MISDEEDS = {
+MISBEHAVIOURS = {
     # Endless loops, in everything that the gateway calls.
     "loop in authenticate": (DEADLINE, dict(authenticate=LOOP)),
     "loop in configure": (DEADLINE, dict(configure=AGAIN.format(LOOP))),
@@ -239,7 +250,7 @@ MISDEEDS = {
     ),
 }
 for what, text in NO_UTF8.items():
-    MISDEEDS |= {
+    MISBEHAVIOURS |= {
         f"name with {what}": (UTF8, said(NAME, text)),
         f"group with {what}": (UTF8, listed(GROUPS, text, pairs=False)),
         f"attribute with {what}": (UTF8, listed(ATTRIBUTES, text)),
@@ -300,37 +311,37 @@ def slug(*words):
 
 
 def looking(look, ending):
-    return raw.component(module=LEFTOVER_MODULE, authenticate=look.format(found=FOUND) + ending)
+    return raw_plugins.component(module=LEFTOVER_MODULE, authenticate=look.format(found=FOUND) + ending)
 
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream):
     plugins = {}
 
-    def add(name, file, limits=PATIENT):
+    def add(name, file, limits=LONG_DEADLINE):
         plugins[name] = authenticator(name, file, limits=limits)
 
-    for name, (why, parts) in MISDEEDS.items():
-        add(slug(name), raw.component(**parts), LIMITS if why == DEADLINE else PATIENT)
+    for name, (why, parts) in MISBEHAVIOURS.items():
+        add(slug(name), raw_plugins.component(**parts), SHORT_DEADLINE if why == DEADLINE else LONG_DEADLINE)
     for where, look in LEFTOVERS.items():
         for end, ending in ENDINGS.items():
-            limits = LIMITS if end == "the deadline" else PATIENT
+            limits = SHORT_DEADLINE if end == "the deadline" else LONG_DEADLINE
             add(slug(where, " left by ", end), looking(look, ending), limits)
-    add("good", raw.component(authenticate=ASK))
+    add("good", raw_plugins.component(authenticate=ASK))
     add("finder", looking(LEFTOVERS["in a global"].replace("(if (global.get $mark)", "(if (i32.const 1)"), ""))
-    return serve_module(zoo(shared_upstream, plugins))
+    return serve_module(configuration(shared_upstream, plugins))
 
 
 def test_the_template_is_an_authenticator(gateway, upstream):
     """Else the tests below would show nothing."""
     for name in ("good", "finder"):
-        assert gateway.send(f"/{name}", told("x")).status == 200
+        assert gateway.send(f"/{name}", instruct("x")).status == 200
     assert len(upstream.seen) == 2
 
 
-@pytest.mark.parametrize("misdeed", MISDEEDS)
-def test_a_misdeed_is_contained(gateway, upstream, misdeed):
-    contained(gateway, upstream, f"/{slug(misdeed)}", told("x"), "(?i)" + MISDEEDS[misdeed][0])
+@pytest.mark.parametrize("misbehaviour", MISBEHAVIOURS)
+def test_misbehaviour_is_contained(gateway, upstream, misbehaviour):
+    assert_contained(gateway, upstream, f"/{slug(misbehaviour)}", instruct("x"), "(?i)" + MISBEHAVIOURS[misbehaviour][0])
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -339,26 +350,26 @@ def test_no_instance_leaves_anything_to_the_next(gateway, upstream, where, endin
     path = f"/{slug(where, ' left by ', ending)}"
     expected = 403 if ending == "a refusal" else 503
     assert {gateway.send(path, basic("bob")).status for _ in range(6)} == {expected}
-    assert set(round_of(gateway, [(path, basic("bob"))] * 12)) == {expected}
+    assert set(send_all(gateway, [(path, basic("bob"))] * 12)) == {expected}
     assert upstream.seen == []
 
 
-def test_nothing_stays_when_clients_leave(gateway):
+def test_disconnected_clients_leave_nothing_behind(gateway):
     """In the middle of every kind of call."""
-    for misdeed in MISDEEDS:
-        if MISDEEDS[misdeed][0] == DEADLINE:
+    for misbehaviour in MISBEHAVIOURS:
+        if MISBEHAVIOURS[misbehaviour][0] == DEADLINE:
             for _ in range(5):
                 connection = connect(gateway.url)
-                begin(connection, "GET", f"/{slug(misdeed)}", told("x"))
+                begin(connection, "GET", f"/{slug(misbehaviour)}", instruct("x"))
                 connection.close()
-    assert gateway.send("/good", told("x")).status == 200
+    assert gateway.send("/good", instruct("x")).status == 200
 
 
-def test_memory_returns(gateway):
-    requests = [(f"/{slug(misdeed)}", told("x")) for misdeed in MISDEEDS]
-    assert set(round_of(gateway, requests)) == {503}
+def test_memory_is_freed(gateway):
+    requests = [(f"/{slug(misbehaviour)}", instruct("x")) for misbehaviour in MISBEHAVIOURS]
+    assert set(send_all(gateway, requests)) == {503}
     warm = resident_mib(gateway)
     for _ in range(3):
-        assert set(round_of(gateway, requests)) == {503}
-    settles(gateway, warm + ENOUGH_MIB)
-    assert gateway.send("/good", told("x")).status == 200
+        assert set(send_all(gateway, requests)) == {503}
+    assert_settles(gateway, warm + MAX_GROWTH_MIB)
+    assert gateway.send("/good", instruct("x")).status == 200

@@ -19,7 +19,7 @@ from .process import with_free_ports
 FILES = ROOT / "docs" / "dask-gateway"
 
 
-class DaskWhole:
+class DaskStack:
     """Both programs. Clients know `url` and nothing else."""
 
     def __init__(self, folder, hub, provider):
