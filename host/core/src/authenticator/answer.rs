@@ -51,9 +51,9 @@ const FORBIDDEN: &[&str] = &[
 #[derive(Debug)]
 pub(crate) enum Next {
     /// The next authenticator is called. The challenge is for the client if all of them pass.
-    Next(Option<Challenge>),
+    Continue(Option<Challenge>),
     /// The chain ends with this outcome.
-    Done(Outcome),
+    Stop(Outcome),
 }
 
 pub(super) fn read(

@@ -75,7 +75,7 @@ impl HostState {
             deadline: self.clock.deadline(),
         };
         self.permit.pause();
-        let certificates = self.clock.wait(negotiator.accept(token)).await;
+        let answer = self.clock.wait(negotiator.accept(token)).await;
         self.permit.resume().await;
         Ok(match answer? {
             Ok(Negotiated {

@@ -104,7 +104,10 @@ pub(super) async fn admit(
         route,
         request,
         removed,
-        sender: Sender::Decided { decision, via_session },
+        sender: Sender::Decided {
+            decision: Box::new(decision),
+            via_session,
+        },
         for_client,
     };
     match refusal {

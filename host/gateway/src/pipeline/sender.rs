@@ -12,7 +12,7 @@ pub(crate) enum Sender {
     /// The route's gate has decided.
     Decided {
         /// The decision.
-        decision: Decision,
+        decision: Box<Decision>,
         /// Whether the request was admitted by its session, without asking an authenticator.
         via_session: bool,
     },

@@ -188,7 +188,7 @@ async fn envoy_is_told_which_headers_to_set_and_remove() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_is_read_as_it_is_on_the_public_listener() {
-    let gateway = trusting().await;
+    let gateway = trusting_gateway().await;
     for (path, expected) in table() {
         let status = status(&check(&gateway, check_request(&path, &[PROTO])).await);
         assert_eq!(status.to_string(), expected, "{path}");
