@@ -1,6 +1,7 @@
 //! All sockets that a configuration asks for: the public ones, those of fronts that ask, and the one that sends clients
 //! on to https. They stop together.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,12 +83,17 @@ impl Listeners {
         format!("serving on {}", places.collect::<Vec<_>>().join(", "))
     }
 
+    /// The first public address that isn't a Unix socket.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.public.places().find_map(|place| match place {
+            Place::Tcp(address) => Some(*address),
+            Place::Unix(_) => None,
+        })
+    }
+
     /// The port of https as clients see it.
     fn https_port(&self, server: &ServerConfig) -> u16 {
-        let bound = self.public.places().find_map(|place| match place {
-            Place::Tcp(address) => Some(address.port()),
-            Place::Unix(_) => None,
-        });
+        let bound = self.address().map(|address| address.port());
         let configured = server.redirect.as_ref().and_then(|redirect| redirect.https_port);
         configured.or(bound).unwrap_or(443)
     }

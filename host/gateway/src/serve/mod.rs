@@ -37,6 +37,7 @@ pub(crate) mod upstream_credentials;
 mod way;
 mod whoami;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::admin::Admin;
@@ -63,6 +64,7 @@ pub(crate) async fn run(
     config: &ListenConfig,
     admin: Option<Admin>,
     mut inherited: Inherited,
+    on_listening: impl FnOnce(Option<SocketAddr>),
 ) -> Result<(), ServeError> {
     connection::fault::describe();
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
@@ -72,6 +74,7 @@ pub(crate) async fn run(
         admin.start(stop.clone());
     }
     listeners.log();
+    on_listening(listeners.address());
     let informed = manager::keep_informed(listeners.status(), stop.clone());
     tokio::select! {
         () = listeners.serve(generation, config, stop) => {}
