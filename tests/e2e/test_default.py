@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness.client import basic, begin, connect
+from harness.config import protected
 from harness.gateway import Gateway
+from harness.process import eventually
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +121,17 @@ def test_a_decision_leaves_a_line_that_names_the_user(gateway):
     gateway.send("/", basic("dorothy"))
     [line] = gateway.logged(user="dorothy")
     assert (line["outcome"], line["authenticator"], line["method"], line["path"]) == ("grant", "simple", "GET", "/")
+
+
+NO_CONFIGURATION = "no configuration is given: a client is admitted under any name that it gives"
+
+
+def test_it_warns_that_any_name_will_do_and_says_where_to_point_a_browser(gateway):
+    assert gateway.logged(level="WARN", message=NO_CONFIGURATION)
+    eventually(lambda: gateway.logged(message=f"open {gateway.url}/ in a browser"), "an address for the browser")
+
+
+def test_with_a_configuration_it_says_neither(serve, upstream):
+    gateway = serve(protected(upstream))
+    assert gateway.send("/", basic("alice")).status == 200
+    assert not [line for line in gateway.log() if line["message"] == NO_CONFIGURATION or "browser" in line["message"]]

@@ -13,7 +13,7 @@
 )]
 
 wasmtime::component::bindgen!({
-    path: "../../wit",
+    path: "wit",
     world: "plugin",
     with: {
         "wasi:io": wasmtime_wasi::p2::bindings::io,

@@ -24,7 +24,7 @@ use crate::Authenticator;
 )]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../wit",
+        path: "wit",
         world: "plugin",
         generate_all,
         pub_export_macro: true,

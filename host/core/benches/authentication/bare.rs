@@ -31,7 +31,7 @@ use crate::work;
 use crate::work::Work;
 
 wasmtime::component::bindgen!({
-    path: "../../wit",
+    path: "wit",
     world: "plugin",
     with: {
         "wasi:io": wasmtime_wasi::p2::bindings::sync::io,

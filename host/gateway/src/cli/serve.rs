@@ -1,6 +1,10 @@
 //! `portcullis serve`: loads a configuration and serves it until the process is told to stop.
 
 use std::error::Error;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 
@@ -37,6 +41,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Result<(), Box<dyn Error>> {
+    let built_in = arguments.config.path.is_none();
+    if built_in {
+        tracing::warn!("no configuration is given: a client is admitted under any name that it gives");
+    }
     let mut draft = arguments.config.read();
     if !arguments.listen.is_empty() {
         draft.config.server.listen.addresses = arguments.listen;
@@ -52,9 +60,24 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
     let proxy = Proxy::new();
     let generation = engine::load(draft, &proxy).await?;
     generation.log();
+    let on_listening = |address: Option<SocketAddr>| {
+        if let Some(address) = address.filter(|_| built_in) {
+            tracing::info!("open {} in a browser", url(address));
+        }
+    };
     let gateway = Arc::new(Gateway::new(generation, proxy));
-    crate::serve::run(gateway, &listen, admin, inherited).await?;
+    crate::serve::run(gateway, &listen, admin, inherited, on_listening).await?;
     Ok(())
+}
+
+/// Where a browser on this machine finds what listens on `address`.
+fn url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}/", SocketAddr::new(ip, address.port()))
 }
 
 /// Sets the maximum number of connections if it isn't configured, and logs the limits that come from the environment.
@@ -79,4 +102,22 @@ fn bound_connections(config: &mut Config) {
         plugin_memory = engine::memory(&config.plugins),
         "bounds"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_one_that_a_browser_on_this_machine_can_open() {
+        for (address, expected) in [
+            ("127.0.0.1:8000", "http://127.0.0.1:8000/"),
+            ("[::1]:8000", "http://[::1]:8000/"),
+            ("192.0.2.7:80", "http://192.0.2.7:80/"),
+            ("0.0.0.0:8000", "http://127.0.0.1:8000/"),
+            ("[::]:8000", "http://[::1]:8000/"),
+        ] {
+            assert_eq!(url(address.parse().unwrap()), expected);
+        }
+    }
 }

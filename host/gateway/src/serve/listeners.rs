@@ -1,6 +1,7 @@
 //! All listeners of a configuration: the public one, those for fronts, and the one that redirects to https. They stop
 //! together.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,12 +82,17 @@ impl Listeners {
         format!("serving on {}", addresses.collect::<Vec<_>>().join(", "))
     }
 
+    /// The first public address that isn't a Unix socket.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.public.addresses().find_map(|address| match address {
+            BoundAddress::Tcp(address) => Some(*address),
+            BoundAddress::Unix(_) => None,
+        })
+    }
+
     /// The port at which clients reach https.
     fn https_port(&self, server: &ServerConfig) -> u16 {
-        let bound = self.public.addresses().find_map(|address| match address {
-            BoundAddress::Tcp(address) => Some(address.port()),
-            BoundAddress::Unix(_) => None,
-        });
+        let bound = self.address().map(|address| address.port());
         let configured = server.redirect.as_ref().and_then(|redirect| redirect.https_port);
         configured.or(bound).unwrap_or(443)
     }

@@ -7,6 +7,7 @@ mod redirect;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::admin::Admin;
@@ -28,6 +29,7 @@ pub(crate) async fn run(
     config: &ListenConfig,
     admin: Option<Admin>,
     mut inherited: Inherited,
+    on_listening: impl FnOnce(Option<SocketAddr>),
 ) -> Result<(), ServeError> {
     fault::describe();
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
@@ -37,6 +39,7 @@ pub(crate) async fn run(
         admin.start(stop.clone());
     }
     listeners.log();
+    on_listening(listeners.address());
     let reported = systemd::report_status(listeners.status(), stop.clone());
     tokio::select! {
         () = listeners.serve(gateway, config, stop) => {}
