@@ -29,7 +29,7 @@ CLUSTERS = "/api/v1/clusters/"
 
 @pytest.fixture(scope="module")
 def auth(dask_stack, hub, provider):
-    """How each kind of user signs in, anew each time."""
+    """Fresh credentials of each kind of user."""
     return {
         "jwt": lambda: Bearer(provider.user_token("alice")),
         "jupyterhub": lambda: JupyterHubAuth(hub.token("alice")),
@@ -112,7 +112,7 @@ def test_the_secret_of_the_gateways_own_opens_nothing_for_a_client(dask_stack):
     forged = {"X-Forwarded-User": "mallory", "X-Portcullis-Secret": dask_stack.secret, "X_Portcullis_Secret": dask_stack.secret}
     assert dask_stack.send(CLUSTERS, forged).status == 401
     direct = send(dask_stack.server.url, CLUSTERS, {"X-Forwarded-User": "mallory", "X-Portcullis-Secret": dask_stack.secret})
-    assert direct.status == 200, "dask-gateway believes it: else this test shows nothing"
+    assert direct.status == 200, "dask-gateway believes it: otherwise this test would prove nothing"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_dashboard_is_its_owners_alone(dask_stack, cluster, alice, bob):
     assert dask_stack.send(page).status == 401
     assert dask_stack.send(page.replace(cluster.name, "0" * 32), alice).status == 404
     direct = send(dask_stack.server.url, page)
-    assert direct.status == 200, "without Portcullis everybody sees it: else this test shows nothing"
+    assert direct.status == 200, "without Portcullis it is public: otherwise this test would prove nothing"
 
 
 def test_a_page_whose_name_is_an_address_opens_by_its_link(dask_stack, cluster, alice, bob):
@@ -264,7 +264,7 @@ def test_a_token_opens_nothing_else(dask_stack, cluster):
         ]:
             assert dask_stack.send(path, {"Authorization": f"token {token}"}, method=method).status == 401, (method, path)
     direct = send(dask_stack.server.url, "/api/v1/routes", {"Authorization": f"token {dask_stack.proxy_token}"})
-    assert direct.status == 200, "it opens the table of routes: else this test shows nothing"
+    assert direct.status == 200, "it opens the table of routes: otherwise this test would prove nothing"
 
 
 def test_a_user_sees_no_table_of_routes(dask_stack, alice):

@@ -1,5 +1,5 @@
-"""Upstreams that are slow, end in the middle or answer garbage: the client never takes a part of an answer for the whole,
-and the next request is served.
+"""Upstreams that are slow, close in the middle of a response, or answer garbage: no client takes a truncated response for
+complete, and the next request is served.
 """
 
 import contextlib

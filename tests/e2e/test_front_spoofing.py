@@ -1,4 +1,4 @@
-"""Every front with its documented configuration, and everything that a client may send to be somebody else.
+"""Every front proxy with its documented configuration, and clients that try to spoof identities and destinations.
 
 The gateway decides, the front's own upstream serves; in between, each front passes on what it passes on.
 """
@@ -198,7 +198,7 @@ def test_two_credentials_are_refused(front, version, upstream):
     for headers in (ALICE + bob, bob + ALICE, ALICE + [("authorization", "Bearer x")]):
         answer = front.send("/secret", headers, version=version)
         if not refused(answer):
-            # A front may drop one of them before anybody sees it, but must not judge one and send the other.
+            # A front proxy may drop one of them, but must not check one and forward the other.
             [user] = claimed(upstream.seen[0])
             assert values(upstream.seen[0], "authorization") == [], user
             upstream.forget()

@@ -1,4 +1,4 @@
-"""A plugin's answer with one field spoilt: nothing of it reaches the client, the upstream, or the log as it is."""
+"""Answers of plugins with one invalid field: nothing of it reaches the client, the upstream, or, unescaped, the log."""
 
 import pytest
 
@@ -91,7 +91,7 @@ def gateway(serve_module, shared_upstream, prober_component):
 
 
 def test_what_is_in_order_is_let_through(gateway, upstream):
-    """Else the tests below would show nothing."""
+    """Otherwise the tests below would prove nothing."""
     for field in ("name", "group", "attribute-value", "header-value", "groups", "attributes"):
         assert gateway.send("/prober", instruct(f"answer {field} {b'y'.hex()} 2")).status == 200
     assert values(upstream.seen[0], "x-forwarded-user") == ["yy"]

@@ -87,7 +87,7 @@ def rebinding(serve, upstream, prober_component, public, forbidden_port, tmp_pat
 
 
 def test_the_script_is_what_the_gateway_resolves_by(rebinding, public):
-    """Else the tests below would show nothing."""
+    """Otherwise the tests below would prove nothing."""
     assert rebinding.ask("steady") == 200
     assert len(public.requests) == 1
     assert rebinding.looked_up("steady") == 1

@@ -150,7 +150,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def forbidden_port():
-    """A server on loopback that nobody may connect to."""
+    """A server on loopback to which no connection may be made."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         yield server

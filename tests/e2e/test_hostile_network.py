@@ -1,4 +1,4 @@
-"""Plugins that want where they were not granted, by every spelling, and servers that never let go of them."""
+"""Plugins that try to reach servers without a grant, and servers that never finish a response."""
 
 import pytest
 
@@ -106,7 +106,7 @@ def fetching(scheme, authority, path="/fine"):
 
 
 def test_the_granted_server_answers(gateway, upstream, trap_server):
-    """Else the tests below would show nothing."""
+    """Otherwise the tests below would prove nothing."""
     trap_server.requests.clear()
     assert gateway.send("/patient", instruct("fetch", f"http|{trap_server.address}|/fine")).status == 200
     assert gateway.send("/patient", fetching("http", trap_server.address)).status == 200

@@ -1,5 +1,5 @@
-"""The helper that accepts Kerberos tokens: what becomes of requests when it is killed, stopped, slow or broken, and what an
-operator hears when it can't work at all.
+"""The helper that accepts Kerberos tokens: how requests end when it is killed, stopped, slow or broken, and which errors
+an operator gets when it can't work at all.
 
 Most of these use a fake helper, which does what a token tells it.
 """
@@ -29,7 +29,7 @@ ENVIRONMENT = ["GSS_MECH_CONFIG", "KRB5CCNAME", "KRB5RCACHEDIR", "KRB5RCACHENAME
 
 @pytest.fixture
 def fake_helper(tmp_path):
-    """The tests' own helper, in a folder where it writes down what happens to it."""
+    """A fake helper, in a folder where it logs what it does."""
     helper = tmp_path / "helper"
     helper.write_text(f"#!{sys.executable}\n" + (PEERS / "negotiate_helper.py").read_text())
     helper.chmod(0o700)
@@ -149,7 +149,7 @@ def test_a_helper_that_keeps_breaking_is_given_time(serve, upstream, keytab, fak
 def test_output_of_a_helper_is_escaped_in_the_log(serve, upstream, keytab, fake_helper):
     gateway = serve(protected(keytab, upstream, helper=fake_helper))
     assert is_refused(ask(gateway, b"words \x1b[2J\xff\r\nlevel: ERROR"))
-    eventually(lambda: [line for line in gateway.log() if "a helper says" in line["message"]], "it was heard")
+    eventually(lambda: [line for line in gateway.log() if "a helper says" in line["message"]], "its output is logged")
     log = gateway.child.output()
     assert log.isascii()
     assert all(line["message"].isprintable() for line in gateway.log())
@@ -192,7 +192,7 @@ def test_a_helper_holds_nothing_of_the_gateways_and_leaves_no_core(kdc, serve, u
 
 
 def test_a_variable_of_the_gateways_changes_nothing(kdc, serve, upstream, keytab):
-    """`none:` would forget every token."""
+    """`none:` would disable the replay cache."""
     gateway = serve(protected(keytab, upstream), KRB5RCACHENAME="none:", KRB5_KTNAME="/nowhere", GSS_MECH_CONFIG="/nowhere")
     token = kdc.token()
     assert user(ask(gateway, token)) == ["alice"]
@@ -237,7 +237,7 @@ def test_helpers_end_when_the_gateway_stops(kdc, serve, upstream, keytab):
     eventually(lambda: not any(is_there(each) for each in everybody), "no helper is left")
 
 
-# What an operator hears
+# Errors for operators
 
 
 def check(folder, config, **environment):

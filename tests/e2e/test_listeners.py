@@ -1,4 +1,4 @@
-"""Where the gateway listens: several addresses, IPv6, Unix sockets; and who its clients are there."""
+"""Listeners: several addresses, IPv6 and Unix sockets, and the client's address on each."""
 
 import secrets
 import stat

@@ -1,4 +1,4 @@
-"""Requests of plugins to other servers: whom they reach, what is added on the way, and what the gateway answers itself.
+"""Requests of plugins to other servers: grants, TLS, added headers, and responses from the cache.
 
 The guest is `tests/guests/fetcher`: it asks for `X-Url` and answers with what it got.
 """

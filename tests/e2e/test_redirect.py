@@ -1,4 +1,4 @@
-"""From plain HTTP to https, and that browsers are told to come so at once next time."""
+"""The redirect from plain HTTP to https, and HSTS."""
 
 import pytest
 from test_tls import Session, tls

@@ -1,4 +1,4 @@
-"""The gateway's own TLS: which certificate a client gets, certificates that change, and clients that show theirs."""
+"""TLS of the gateway's listeners: SNI, certificate reload, and client certificates."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Upstreams of HTTP/2, with prior knowledge and by ALPN: what they are told, trailers, upgrades, and what is tried again."""
+"""Upstreams that speak HTTP/2, by prior knowledge and by ALPN: requests, trailers, upgrades and retries."""
 
 import socket
 import threading

@@ -1,5 +1,4 @@
-"""What is sent to a second server, or again to the only one, over HTTP/1.1, and what never is: a request that a server may
-have acted on is sent twice only where twice does no harm."""
+"""Retries over HTTP/1.1: which requests are sent again, to another server or to the same one, and which never are."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from harness.scripted import OK, answers
 
 
 def faulty(fault, seen):
-    """A play: the first request that comes to any server is not answered but spoilt."""
+    """A script in which the first request to any server fails."""
 
     def script(connection):
         while request := connection.request():
@@ -186,7 +185,7 @@ def test_not_everything_is_sent_twice_at_once(serve, scripted_upstream):
 
 
 def test_a_body_that_was_begun_is_not_begun_anew(serve, scripted_upstream):
-    """The first server breaks off in the middle of an upload, which nobody has kept."""
+    """The first server closes in the middle of an upload, which is not buffered."""
 
     def hear_half(connection):
         connection.head()

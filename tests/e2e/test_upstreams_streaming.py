@@ -247,7 +247,7 @@ def test_a_unix_socket_without_a_listener_is_a_502(serve, tmp_path):
     ids=["a response", "bytes", "a line", "an interim response"],
 )
 def test_bytes_after_a_response_are_never_another_response(serve, scripted_upstream, more):
-    """An upstream that says more than it was asked, whether it was tricked or is broken, says it to nobody."""
+    """Surplus bytes of a broken or tricked upstream reach no client."""
 
     def speak(connection):
         connection.request()

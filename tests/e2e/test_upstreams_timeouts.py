@@ -1,4 +1,4 @@
-"""How long each phase of a request may take, how many connections there may be, and what the client hears."""
+"""Timeouts of each phase of a request, bounds on connections, and the responses of the client."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""https upstreams: whose certificate is believed, for which name, and who the gateway is there."""
+"""https upstreams: trusted authorities, server names, and client certificates of the gateway."""
 
 import socket
 
