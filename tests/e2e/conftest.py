@@ -275,7 +275,9 @@ FRONT_FIXTURES = {
 def front_gateway(tmp_path_factory, scripted_component):
     """The gateway behind all front proxies, which trusts them by their address."""
     folder = tmp_path_factory.mktemp("beside")
-    gateway = fronts.FrontGateway(folder, fronts.routes(folder, scripted_component), PORTCULLIS_COOKIE_SECRET=secrets.token_hex(32))
+    gateway = fronts.FrontGateway(
+        folder, fronts.routes(folder, scripted_component), PORTCULLIS_COOKIE_SECRET=secrets.token_hex(32)
+    )
     yield gateway
     gateway.stop()
 

@@ -1,5 +1,4 @@
-"""Cases 18 to 20, 29, 32 and 43 of docs/security-cases.md: what outlives a request is for whom it was made, or nothing.
-"""
+"""Cases 18 to 20, 29, 32 and 43 of docs/security-cases.md: what outlives a request is for whom it was made, or nothing."""
 
 import secrets
 

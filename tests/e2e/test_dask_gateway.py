@@ -90,5 +90,7 @@ def test_bob_with_alices_cookie_of_the_upstream_is_bob(gateway, dask_server, pro
     [cookie] = send(dask_server.url, CLUSTERS, basic("alice", dask_server.password)).set_cookies().items()
     alices_jar = {"Cookie": "=".join(cookie)}
     confused = send(dask_server.url, CLUSTERS, basic("bob", dask_server.password) | alices_jar)
-    assert list(confused.json()) == [alices_cluster], "the upstream believes the cookie: otherwise this test would prove nothing"
+    assert list(confused.json()) == [alices_cluster], (
+        "the upstream believes the cookie: otherwise this test would prove nothing"
+    )
     assert gateway.send(CLUSTERS, bearer(provider.user_token("bob")) | alices_jar).json() == {}

@@ -83,7 +83,7 @@ def test_an_administrator_is_admin_in_dask_gateway(dask_stack, hub):
         assert json.loads(client.cluster_options().user)["admin"] is True
 
 
-@pytest.mark.parametrize("name", ["müller", "Ελένη", "a b", "alice@example.com", "x,y", 'q"u\'o'])
+@pytest.mark.parametrize("name", ["müller", "Ελένη", "a b", "alice@example.com", "x,y", "q\"u'o"])
 def test_names_of_every_kind_arrive(dask_stack, name):
     answer = dask_stack.send("/api/v1/options", basic(name, dask_stack.team))
     [option] = answer.json()["cluster_options"]
@@ -109,9 +109,15 @@ def test_requests_without_valid_credentials_are_refused(dask_stack, headers):
 
 def test_the_secret_of_the_gateways_own_opens_nothing_for_a_client(dask_stack):
     """Known or not: Portcullis lets no client say it."""
-    forged = {"X-Forwarded-User": "mallory", "X-Portcullis-Secret": dask_stack.secret, "X_Portcullis_Secret": dask_stack.secret}
+    forged = {
+        "X-Forwarded-User": "mallory",
+        "X-Portcullis-Secret": dask_stack.secret,
+        "X_Portcullis_Secret": dask_stack.secret,
+    }
     assert dask_stack.send(CLUSTERS, forged).status == 401
-    direct = send(dask_stack.server.url, CLUSTERS, {"X-Forwarded-User": "mallory", "X-Portcullis-Secret": dask_stack.secret})
+    direct = send(
+        dask_stack.server.url, CLUSTERS, {"X-Forwarded-User": "mallory", "X-Portcullis-Secret": dask_stack.secret}
+    )
     assert direct.status == 200, "dask-gateway believes it: otherwise this test would prove nothing"
 
 
@@ -225,7 +231,9 @@ def test_a_cluster_that_stops_itself_reports_it_with_its_token(dask_stack, provi
             with own.get_client() as workers:
                 workers.run_on_scheduler(stop_the_gateways_cluster)
             path = f"{CLUSTERS}{own.name}"
-            eventually(lambda: dask_stack.gateway.logged(outcome="upstream_credentials", method="DELETE", path=path), "it says so")
+            eventually(
+                lambda: dask_stack.gateway.logged(outcome="upstream_credentials", method="DELETE", path=path), "it says so"
+            )
             eventually(lambda: own.name not in [each.name for each in client.list_clusters()], "it is gone", seconds=30)
         finally:
             own.close(shutdown=True)

@@ -99,7 +99,9 @@ def tls(files):
     return f'[server.tls]\ncert = "{cert}"\nkey = "{key}"\n'
 
 
-@pytest.mark.parametrize("days, what", [((-20, -10), "has expired"), ((10, 20), "isn't valid yet"), ((-1, 5), "expires within")])
+@pytest.mark.parametrize(
+    "days, what", [((-20, -10), "has expired"), ((10, 20), "isn't valid yet"), ((-1, 5), "expires within")]
+)
 def test_a_certificate_outside_its_validity_is_logged_and_counted(serve, upstream, authority, days, what):
     now = datetime.datetime.now(datetime.UTC)
     files = authority.issue("server", between=[now + datetime.timedelta(days=day) for day in days])

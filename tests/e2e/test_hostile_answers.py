@@ -87,7 +87,9 @@ STATUS = {"why-unavailable": 503, "why-unauthenticated": 401, "why-forbidden": 4
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, prober_component):
-    return serve_module(configuration(shared_upstream, {"prober": authenticator("prober", prober_component, limits=LONG_DEADLINE)}))
+    return serve_module(
+        configuration(shared_upstream, {"prober": authenticator("prober", prober_component, limits=LONG_DEADLINE)})
+    )
 
 
 def test_what_is_in_order_is_let_through(gateway, upstream):

@@ -4,7 +4,15 @@
 import pytest
 
 from harness import build
-from harness.hostile import LONG_DEADLINE, SHORT_DEADLINE, assert_contained, authenticator, configuration, instruct, send_all
+from harness.hostile import (
+    LONG_DEADLINE,
+    SHORT_DEADLINE,
+    assert_contained,
+    authenticator,
+    configuration,
+    instruct,
+    send_all,
+)
 from harness.trap_servers import ForbiddenPort, TrapServer
 
 PUBLIC = "93.184.215.14"

@@ -125,7 +125,10 @@ BAD = {
     # WebAssembly that is switched off, or that no gateway has room for.
     "memory of 64 bits": (INVALID, dict(module="(memory i64 1)")),
     "memory shared by threads": (INVALID, dict(module="(memory 1 2 shared)")),
-    "threads of its own": (INVALID, dict(components="(core type $t (func (param i32))) (core func (canon thread.spawn-ref $t))")),
+    "threads of its own": (
+        INVALID,
+        dict(components="(core type $t (func (param i32))) (core func (canon thread.spawn-ref $t))"),
+    ),
     "stacks of its own": (INVALID, dict(module="(type $f (func)) (type (cont $f))")),
     "an answer that comes later": (INVALID, dict(components="(type $s (stream u8)) (core func (canon stream.new $s))")),
     "memory of 2 GiB": (POOL + "|memory", dict(module="(memory 32768)")),

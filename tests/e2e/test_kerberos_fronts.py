@@ -13,7 +13,9 @@ def test_a_reply_goes_out_with_the_upstreams_response(front):
 
 
 def test_a_client_makes_up_no_reply(front, upstream):
-    answer = front.send("/scripted", {"Authorization": "Script grant", "X-Portcullis-Reply": REPLY, "WWW-Authenticate": REPLY})
+    answer = front.send(
+        "/scripted", {"Authorization": "Script grant", "X-Portcullis-Reply": REPLY, "WWW-Authenticate": REPLY}
+    )
     assert answer.status == 200
     assert answer.all("www-authenticate") == []
     if front.name == "caddy":

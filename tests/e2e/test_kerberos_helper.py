@@ -313,7 +313,7 @@ def test_the_error_of_a_helper_that_cannot_start_is_shown(keytab, tmp_path, fake
 @pytest.mark.parametrize(
     "more, words",
     [
-        ('workers = 0', "negotiate.http.workers: must be 1 to 64"),
+        ("workers = 0", "negotiate.http.workers: must be 1 to 64"),
         ('deadline = "1h"', "negotiate.http.deadline: must be 10ms to 30s"),
         ('channel_bindings = "yes"', 'negotiate.http.channel_bindings: "yes" is not "off", "if-sent" or "require"'),
         ('service = "HTTP/localhost"', "negotiate.http.service: "),
@@ -364,11 +364,16 @@ def test_a_plugin_asks_within_its_grant_and_its_bounds(
 ):
     """`other` is an acceptor, too, and not this plugin's."""
     other = acceptor(keytab, helper=fake_helper).replace("[negotiate.http]", "[negotiate.other]")
-    config = acceptor(keytab, helper=fake_helper) + other + f"""
+    config = (
+        acceptor(keytab, helper=fake_helper)
+        + other
+        + f"""
 [authenticators.prober]
 plugin = "{prober_component}"
 grants = {{ headers = ["x-do"], negotiate = "http" }}
-""" + route(upstream, "prober")
+"""
+        + route(upstream, "prober")
+    )
     gateway = serve(config)
     told = " ".join(["negotiate", acceptor_name, *map(str, tokens)])
     answer = gateway.send("/", {"X-Do": told})

@@ -1,5 +1,4 @@
-"""Rate limits and circuit breakers: which requests are refused, which are not, and what is logged and counted.
-"""
+"""Rate limits and circuit breakers: which requests are refused, which are not, and what is logged and counted."""
 
 import signal
 

@@ -76,7 +76,11 @@ def test_what_is_sent_to_a_second_server(serve, scripted_upstream, method, body,
 
 @pytest.mark.parametrize(("method", "body"), [("GET", None), ("POST", b"hello"), ("PATCH", b"x" * 500_000)])
 def test_a_server_that_takes_no_connection_costs_no_request(serve, scripted_upstream, unreachable, method, body):
-    server = scripted_upstream(lambda connection: [(server.seen.append(request), connection.send(OK)) for request in iter(connection.request, None)])
+    server = scripted_upstream(
+        lambda connection: [
+            (server.seen.append(request), connection.send(OK)) for request in iter(connection.request, None)
+        ]
+    )
     gateway = serve(ADMIN + upstream(unreachable(), server, more="max_fails = 1000"))
     for _ in range(6):
         assert gateway.send("/", ALICE, method=method, body=body).status == 200

@@ -225,7 +225,9 @@ def test_large_headers_arrive_whole(serve, scripted_upstream):
 
 
 def test_a_unix_socket_is_an_upstream(serve, scripted_upstream, tmp_path):
-    server = scripted_upstream(lambda connection: (server.seen.append(connection.request()), connection.send(OK)), unix=tmp_path / "app.sock")
+    server = scripted_upstream(
+        lambda connection: (server.seen.append(connection.request()), connection.send(OK)), unix=tmp_path / "app.sock"
+    )
     gateway = serve(upstream(server))
     assert gateway.send("/a?b=c", {**ALICE, "Host": "app.example"}).body == b"ok"
     [request] = server.seen

@@ -99,5 +99,12 @@ def _digest(*folders):
 
 if __name__ == "__main__":
     guests = (guest_component(name) for name in ("hostile", "fetcher", "scripted", "prober"))
-    for built in (python_component(), javascript_component(), example_component("api_key"), *guests, encoder(), negotiate_helper()):
+    for built in (
+        python_component(),
+        javascript_component(),
+        example_component("api_key"),
+        *guests,
+        encoder(),
+        negotiate_helper(),
+    ):
         print(built.relative_to(ROOT))

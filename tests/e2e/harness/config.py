@@ -46,7 +46,9 @@ def upstream(*servers, more="", route_more=""):
     """A route for all paths to the upstream `app` with these servers, protected by `simple`. `more`: further lines of the
     upstream's table."""
     listed = ", ".join(f'"{server.url}"' for server in servers)
-    return PEOPLE + f"""
+    return (
+        PEOPLE
+        + f"""
 [upstreams.app]
 servers = [{listed}]
 {more}
@@ -56,6 +58,7 @@ upstream = "app"
 authenticators = ["people"]
 {route_more}
 """
+    )
 
 
 def tokens(provider):

@@ -31,9 +31,7 @@ class Gateway:
         if "PORTCULLIS_LOG_FORMAT" not in environment:
             command += ["--log-format", "json"]
         command += arguments
-        self.child = Child(
-            command, folder / "gateway.log", env=clean(environment), cwd=folder, pass_fds=tuple(pass_fds)
-        )
+        self.child = Child(command, folder / "gateway.log", env=clean(environment), cwd=folder, pass_fds=tuple(pass_fds))
         first = self.child.wait_until(lambda: self.logged(message="listening"), "listening", seconds=150)
         self.url = f"http://{first[0]['address']}"
 

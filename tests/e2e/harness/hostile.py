@@ -61,7 +61,9 @@ def send_misbehaving(gateway, upstream, path, headers=()):
         answer = bad.result()
     assert good.status == 200
     assert values(good.json(), "x-forwarded-user") == ["carol"]
-    assert [seen["target"] for seen in upstream.seen] == ["/elsewhere"], "the request was refused, and no other authenticator was asked"
+    assert [seen["target"] for seen in upstream.seen] == ["/elsewhere"], (
+        "the request was refused, and no other authenticator was asked"
+    )
     name = path.strip("/")
     return answer, [line for line in gateway.log()[before:] if line.get("authenticator") == name]
 
