@@ -205,10 +205,10 @@ def test_helpers_end_with_the_gateway_even_when_it_is_killed_and_they_are_stoppe
     helper.suspend()
     waiting = BackgroundRequestIgnoringErrors(gateway, kdc.token())
     eventually(lambda: len(helpers(gateway)) >= 1, "there is a helper")
-    everybody = helpers(gateway)
+    remaining = helpers(gateway)
     os.kill(gateway.child.process.pid, signal.SIGKILL)
     gateway.child.process.wait()
-    eventually(lambda: not any(is_there(each) for each in everybody), "no helper is left")
+    eventually(lambda: not any(is_there(each) for each in remaining), "no helper is left")
     waiting.join(20)
     gateway.child.process.returncode = 0
 
@@ -231,10 +231,10 @@ def is_there(process):
 def test_helpers_end_when_the_gateway_stops(kdc, serve, upstream, keytab):
     gateway = serve(protected(keytab, upstream))
     ask(gateway, kdc.token())
-    everybody = helpers(gateway)
-    assert everybody
+    remaining = helpers(gateway)
+    assert remaining
     gateway.stop()
-    eventually(lambda: not any(is_there(each) for each in everybody), "no helper is left")
+    eventually(lambda: not any(is_there(each) for each in remaining), "no helper is left")
 
 
 # Errors for operators

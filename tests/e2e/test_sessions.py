@@ -1,6 +1,6 @@
 """Session cookies: a login is kept in a sealed cookie, and credentials take precedence over it.
 
-Any number of gateways share a session by sharing a key; a ring of keys rotates without logging anybody out.
+Any number of gateways share a session by sharing a key; a ring of keys rotates without ending sessions.
 """
 
 import base64

@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -236,8 +237,8 @@ def test_a_unix_socket_is_an_upstream(serve, scripted_upstream, tmp_path):
 
 
 def test_a_unix_socket_without_a_listener_is_a_502(serve, tmp_path):
-    nobody = type("Nobody", (), {"url": f"unix:{tmp_path / 'absent.sock'}"})
-    assert serve(upstream(nobody)).send("/", ALICE).status == 502
+    absent = SimpleNamespace(url=f"unix:{tmp_path / 'absent.sock'}")
+    assert serve(upstream(absent)).send("/", ALICE).status == 502
 
 
 # Connections that are used again
