@@ -95,7 +95,12 @@ fn route(path: &str, upstream: &Upstream, more: &str) -> String {
 
 /// Every path of the shared table, and the status for a client without credentials.
 fn table() -> impl Iterator<Item = (String, &'static str)> {
-    let statuses = [("refused", "400"), ("ambiguous", "400"), ("protected", "401"), ("open", "200")];
+    let statuses = [
+        ("refused", "400"),
+        ("ambiguous", "400"),
+        ("protected", "401"),
+        ("open", "200"),
+    ];
     statuses.into_iter().flat_map(|(list, status)| {
         let paths = requested_paths(list).into_iter();
         paths.map(move |path| (path, status))
