@@ -1,4 +1,4 @@
-"""What every test may ask for: a gateway, an upstream, and the real peers, which start once and only when needed."""
+"""Fixtures of all tests: gateways, upstreams, and the real peers, which start once and only when a test needs them."""
 
 import secrets
 from contextlib import contextmanager
@@ -30,10 +30,10 @@ def no_process_stays():
 
 @pytest.fixture
 def serve(tmp_path):
-    """Starts a gateway with a configuration, and in the end stops it and shows its log.
+    """Starts gateways, and stops them and shows their logs after the test.
 
-    `[server]` is there already: `listen` is its key of that name, `server` has further lines. All else is an environment
-    variable, or an option of `Gateway`.
+    `listen` is the key of that name in `[server]`, and `server` has further lines of that table. Other keyword arguments
+    are environment variables, or options of `Gateway`.
     """
     with gateways(tmp_path) as start:
         yield start
@@ -41,7 +41,7 @@ def serve(tmp_path):
 
 @pytest.fixture(scope="module")
 def serve_module(tmp_path_factory):
-    """`serve` for a gateway that a whole module shares."""
+    """`serve` for a gateway that all tests of a module share."""
     with gateways(tmp_path_factory.mktemp("gateways")) as start:
         yield start
 
@@ -71,14 +71,14 @@ def shared_upstream():
 
 @pytest.fixture
 def upstream(shared_upstream):
-    """The upstream, which has seen nothing yet in this test."""
+    """The upstream, with no requests of earlier tests in `seen`."""
     shared_upstream.forget()
     return shared_upstream
 
 
 @pytest.fixture(scope="session")
 def provider(tmp_path_factory):
-    """The OpenID provider, for tests that leave its keys alone."""
+    """The OpenID provider, for tests that do not change its keys."""
     peer = Provider(tmp_path_factory.mktemp("idp"))
     yield peer
     peer.stop()
@@ -86,7 +86,7 @@ def provider(tmp_path_factory):
 
 @pytest.fixture
 def own_provider(tmp_path):
-    """An OpenID provider that this test may rotate and stop."""
+    """An OpenID provider of this test alone, which it may reconfigure and stop."""
     peer = process.with_free_ports(1, lambda port: Provider(tmp_path, port))
     yield peer
     peer.stop()
@@ -108,7 +108,7 @@ def dask_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def dask_stack(tmp_path_factory, hub, provider):
-    """dask-gateway behind a Portcullis of its own, both as the documentation has them."""
+    """dask-gateway behind a gateway of its own, both configured as in the documentation."""
     whole = DaskStack(tmp_path_factory.mktemp("dask-whole"), hub, provider)
     yield whole
     whole.stop()
@@ -164,7 +164,7 @@ def fetcher_component():
 
 @pytest.fixture
 def scripted_upstream():
-    """Starts upstreams that the test plays, and in the end stops them. None of their plays may have gone wrong."""
+    """Starts upstreams that follow scripts, and stops them after the test, which fails if a script has failed."""
     with upstreams(ScriptedUpstream) as start:
         yield start
 
@@ -177,14 +177,14 @@ def shared_raw_upstream():
 
 @pytest.fixture
 def raw_upstream(shared_raw_upstream):
-    """An upstream that keeps every byte, which has seen nothing yet in this test."""
+    """An upstream that records requests byte for byte, with none of earlier tests in `seen`."""
     shared_raw_upstream.forget()
     return shared_raw_upstream
 
 
 @pytest.fixture
 def http2_upstreams():
-    """Starts upstreams that speak HTTP/2, and in the end stops them."""
+    """Starts upstreams that speak HTTP/2, and stops them after the test."""
     with upstreams(Http2Upstream) as start:
         yield start
 
@@ -219,7 +219,7 @@ def upstreams(kind):
 
 @pytest.fixture
 def fetch_servers():
-    """Starts servers that plugins may ask, and in the end stops them."""
+    """Starts servers for the requests of plugins, and stops them after the test."""
     running = []
 
     def start(**options):
@@ -233,13 +233,13 @@ def fetch_servers():
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """A certificate authority that is trusted where a test says so."""
+    """A certificate authority that tests configure as trusted."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory):
-    """An authority that is trusted nowhere."""
+    """A certificate authority that no test configures as trusted."""
     return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
 
 
@@ -247,7 +247,7 @@ def stranger(tmp_path_factory):
 
 
 def pytest_generate_tests(metafunc):
-    """Each test of a front runs behind every one, and over HTTP/1.1 and HTTP/2 where it asks for a version."""
+    """Runs each test of a front proxy with every one of them, and with HTTP/1.1 and HTTP/2 if it has a `version`."""
     [fixture] = {name for name in metafunc.fixturenames if name in FRONT_FIXTURES} or [None]
     if fixture is None:
         return
@@ -273,16 +273,18 @@ FRONT_FIXTURES = {
 
 @pytest.fixture(scope="session")
 def front_gateway(tmp_path_factory, scripted_component):
-    """The gateway that all fronts ask, known to it by their address."""
+    """The gateway behind all front proxies, which trusts them by their address."""
     folder = tmp_path_factory.mktemp("beside")
-    gateway = fronts.FrontGateway(folder, fronts.routes(folder, scripted_component), PORTCULLIS_COOKIE_SECRET=secrets.token_hex(32))
+    gateway = fronts.FrontGateway(
+        folder, fronts.routes(folder, scripted_component), PORTCULLIS_COOKIE_SECRET=secrets.token_hex(32)
+    )
     yield gateway
     gateway.stop()
 
 
 @pytest.fixture(scope="session")
 def front_gateway_with_token(tmp_path_factory, scripted_component):
-    """A gateway that knows fronts by a token."""
+    """A gateway that trusts front proxies by a token."""
     folder = tmp_path_factory.mktemp("beside-with-token")
     gateway = fronts.FrontGateway(folder, fronts.routes(folder, scripted_component), token=secrets.token_hex(32))
     yield gateway
@@ -291,21 +293,21 @@ def front_gateway_with_token(tmp_path_factory, scripted_component):
 
 @pytest.fixture(scope="session")
 def front(request, tmp_path_factory, front_gateway, shared_upstream):
-    """A front with the configuration of the documentation."""
+    """A front proxy with the configuration of the documentation."""
     with running_front(request, tmp_path_factory, front_gateway, shared_upstream) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def upgrading_front(request, tmp_path_factory, front_gateway, shared_upstream):
-    """A front that is a program of its own, as the replay of Traefik upgrades nothing."""
+    """A front proxy that supports upgrades, which the replay of Traefik does not."""
     with running_front(request, tmp_path_factory, front_gateway, shared_upstream) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def front_that_fails_open(request, tmp_path_factory, front_gateway, shared_upstream):
-    """A front whose operator said that whatever fails lets requests pass."""
+    """A front proxy that is configured to let requests pass when the gateway fails."""
 
     def change(text):
         return text.replace("failure_mode_allow: false", "failure_mode_allow: true")

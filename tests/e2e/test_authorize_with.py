@@ -1,4 +1,4 @@
-"""`authorize_with`: the upstream is asked as the user before a request goes on, and what can't be learnt is no.
+"""`authorize_with`: the gateway checks with the upstream as the user before it forwards a request, and any error is a refusal.
 
 The tests' upstream answers `/status/N` with the status N, so a path says what the upstream is going to say.
 """

@@ -32,13 +32,13 @@ upstream = "{url}/hub"
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_raw_upstream):
-    """It trusts nobody."""
+    """It has no trusted proxies."""
     return serve_module(PEOPLE + ROUTES.format(url=shared_raw_upstream.url))
 
 
 @pytest.fixture(scope="module")
 def behind(serve_module, shared_raw_upstream):
-    """It trusts the proxy that the tests play."""
+    """It trusts the tests as a proxy."""
     return serve_module(PEOPLE + ROUTES.format(url=shared_raw_upstream.url), server=TRUSTED)
 
 

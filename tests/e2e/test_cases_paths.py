@@ -31,7 +31,7 @@ def closed_side():
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, open_side, closed_side):
-    """Nobody is asked under `/open`, everybody elsewhere; `/names` takes encoded slashes, `/names/open` asks nobody."""
+    """`/open` is public, all else protected; `/names` allows encoded slashes, and `/names/open` is public, too."""
     routes = route(open_side, path="/open", more="public = true")
     routes += route(closed_side, "people", path="/names", more="allow_encoded_slash = true")
     routes += route(open_side, path="/names/open", more="public = true\nallow_encoded_slash = true")
@@ -71,7 +71,7 @@ def test_case_12_a_path_with_two_readings_is_a_400(gateway, open_side, closed_si
 
 
 def test_case_12_a_path_with_two_readings_is_refused_over_http_2(gateway, open_side, closed_side):
-    """h2 drops a fragment before anybody sees it, so such a path is the one before it on both sides."""
+    """h2 drops a fragment before the gateway sees it, so both sides see the path before it."""
     for target in paths("refused", "ambiguous") + ["/open#/admin"]:
         with Http2(gateway.url) as client:
             client.request(1, client.pairs(ALICE_IN_HTTP_2, path=target))

@@ -1,5 +1,4 @@
-"""Cases 18 to 20, 29, 32 and 43 of docs/security-cases.md: what outlives a request is for whom it was made, or nothing.
-"""
+"""Cases 18 to 20, 29, 32 and 43 of docs/security-cases.md: what outlives a request is for whom it was made, or nothing."""
 
 import secrets
 
@@ -132,7 +131,7 @@ def test_case_29_a_session_has_no_chunks(gateway, upstream):
 
 
 def test_case_32_a_login_replaces_the_session_that_was_planted(gateway):
-    """Whoever plants a session in somebody's browser doesn't get theirs: every login seals a new one."""
+    """Planting a session in another browser gains nothing: every login seals a new one."""
     name, mallorys = log_in(gateway, basic("mallory"))
     planted = {"Cookie": f"{name}={mallorys}"}
     answer = gateway.send("/", ALICE | planted)

@@ -161,7 +161,9 @@ def test_case_37_chunks_alone_are_fine(gateway, raw_upstream, coding):
     body = "2;x=1\r\nab\r\n000003\r\ncde\r\n0\r\n\r\n"
     request = post(f"Transfer-Encoding: {coding}\r\n", body)
     assert statuses(converse(gateway.url, (request + request + LAST).encode())) == [200, 200, 200]
-    assert [(request.target, request.body) for request in raw_upstream.seen] == [("/first", b"abcde")] * 2 + [("/second", b"")]
+    assert [(request.target, request.body) for request in raw_upstream.seen] == [("/first", b"abcde")] * 2 + [
+        ("/second", b"")
+    ]
 
 
 def test_case_37_a_body_that_looks_like_requests_is_a_body(gateway, raw_upstream):

@@ -29,7 +29,7 @@ CLUSTERS = "/api/v1/clusters/"
 
 @pytest.fixture(scope="module")
 def auth(dask_stack, hub, provider):
-    """How each kind of user signs in, anew each time."""
+    """Fresh credentials of each kind of user."""
     return {
         "jwt": lambda: Bearer(provider.user_token("alice")),
         "jupyterhub": lambda: JupyterHubAuth(hub.token("alice")),
@@ -83,7 +83,7 @@ def test_an_administrator_is_admin_in_dask_gateway(dask_stack, hub):
         assert json.loads(client.cluster_options().user)["admin"] is True
 
 
-@pytest.mark.parametrize("name", ["müller", "Ελένη", "a b", "alice@example.com", "x,y", 'q"u\'o'])
+@pytest.mark.parametrize("name", ["müller", "Ελένη", "a b", "alice@example.com", "x,y", "q\"u'o"])
 def test_names_of_every_kind_arrive(dask_stack, name):
     answer = dask_stack.send("/api/v1/options", basic(name, dask_stack.team))
     [option] = answer.json()["cluster_options"]
@@ -109,10 +109,16 @@ def test_requests_without_valid_credentials_are_refused(dask_stack, headers):
 
 def test_the_secret_of_the_gateways_own_opens_nothing_for_a_client(dask_stack):
     """Known or not: Portcullis lets no client say it."""
-    forged = {"X-Forwarded-User": "mallory", "X-Portcullis-Secret": dask_stack.secret, "X_Portcullis_Secret": dask_stack.secret}
+    forged = {
+        "X-Forwarded-User": "mallory",
+        "X-Portcullis-Secret": dask_stack.secret,
+        "X_Portcullis_Secret": dask_stack.secret,
+    }
     assert dask_stack.send(CLUSTERS, forged).status == 401
-    direct = send(dask_stack.server.url, CLUSTERS, {"X-Forwarded-User": "mallory", "X-Portcullis-Secret": dask_stack.secret})
-    assert direct.status == 200, "dask-gateway believes it: else this test shows nothing"
+    direct = send(
+        dask_stack.server.url, CLUSTERS, {"X-Forwarded-User": "mallory", "X-Portcullis-Secret": dask_stack.secret}
+    )
+    assert direct.status == 200, "dask-gateway believes it: otherwise this test would prove nothing"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +170,7 @@ def test_a_dashboard_is_its_owners_alone(dask_stack, cluster, alice, bob):
     assert dask_stack.send(page).status == 401
     assert dask_stack.send(page.replace(cluster.name, "0" * 32), alice).status == 404
     direct = send(dask_stack.server.url, page)
-    assert direct.status == 200, "without Portcullis everybody sees it: else this test shows nothing"
+    assert direct.status == 200, "without Portcullis it is public: otherwise this test would prove nothing"
 
 
 def test_a_page_whose_name_is_an_address_opens_by_its_link(dask_stack, cluster, alice, bob):
@@ -225,7 +231,9 @@ def test_a_cluster_that_stops_itself_reports_it_with_its_token(dask_stack, provi
             with own.get_client() as workers:
                 workers.run_on_scheduler(stop_the_gateways_cluster)
             path = f"{CLUSTERS}{own.name}"
-            eventually(lambda: dask_stack.gateway.logged(outcome="upstream_credentials", method="DELETE", path=path), "it says so")
+            eventually(
+                lambda: dask_stack.gateway.logged(outcome="upstream_credentials", method="DELETE", path=path), "it says so"
+            )
             eventually(lambda: own.name not in [each.name for each in client.list_clusters()], "it is gone", seconds=30)
         finally:
             own.close(shutdown=True)
@@ -264,7 +272,7 @@ def test_a_token_opens_nothing_else(dask_stack, cluster):
         ]:
             assert dask_stack.send(path, {"Authorization": f"token {token}"}, method=method).status == 401, (method, path)
     direct = send(dask_stack.server.url, "/api/v1/routes", {"Authorization": f"token {dask_stack.proxy_token}"})
-    assert direct.status == 200, "it opens the table of routes: else this test shows nothing"
+    assert direct.status == 200, "it opens the table of routes: otherwise this test would prove nothing"
 
 
 def test_a_user_sees_no_table_of_routes(dask_stack, alice):

@@ -1,4 +1,4 @@
-"""A gateway that is told to stop loses nothing that it let in, and doesn't wait for ever."""
+"""A gateway that stops finishes what it has accepted, within bounds."""
 
 import signal
 import threading
@@ -33,7 +33,7 @@ def is_listening(gateway):
 
 
 def stopped_listening(gateway):
-    return eventually(lambda: not is_listening(gateway), "nobody new comes in")
+    return eventually(lambda: not is_listening(gateway), "it no longer listens")
 
 
 def test_every_request_that_runs_gets_its_whole_response(serve, upstream):
@@ -80,7 +80,7 @@ def test_clients_that_never_pause_lose_nothing_while_it_drains(serve, upstream):
                 busy.wait(30)
             if response.getheader("connection") == "close":
                 return count
-        raise AssertionError("nobody said that the gateway stops")
+        raise AssertionError("no response announced the shutdown")
 
     with ThreadPoolExecutor(16) as pool:
         counts = [pool.submit(ask_until_the_last) for _ in range(16)]
@@ -148,7 +148,7 @@ def test_a_silent_connection_does_not_delay_shutdown(serve, upstream, authority,
 
 @pytest.mark.parametrize("place", ["tcp", "unix"])
 def test_connections_that_wait_in_the_systems_queue_have_their_turn(serve, upstream, tmp_path, place):
-    """One request takes the only slot; others wait, and nobody has taken them when the gateway is told to stop."""
+    """One request takes the only slot; others wait in the system's queue when the gateway is told to stop."""
     path = tmp_path / "gateway.sock"
     gateway = serve(protected(upstream), listen=f'["127.0.0.1:0", "unix:{path}"]', server="max_connections = 1\n")
     address, _ = gateway.addresses(2)
@@ -236,7 +236,7 @@ def test_a_websocket_ends_at_the_timeout_or_at_the_second_signal(serve, upstream
 
 
 def test_another_gateway_takes_over_the_port(serve, upstream):
-    """The port is free as soon as nobody listens, while the first still finishes what it has begun."""
+    """The port is free once the first gateway no longer listens, while it still finishes requests."""
     first = serve(protected(upstream))
     [address] = first.addresses()
     connection = connect(first.url)

@@ -1,4 +1,4 @@
-"""Bounds that the gateway takes from where it runs: open files, processors, memory. Each is logged and can be set."""
+"""Bounds that follow from open files, processors and memory. Each is logged and can be configured."""
 
 import sys
 

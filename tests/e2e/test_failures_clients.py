@@ -1,4 +1,4 @@
-"""Clients that are slow, leave, or send too much: each is cut off in time, logged and counted, and the next is served."""
+"""Clients that are slow, disconnect, or send too much: each is cut off in time, logged and counted, and the next is served."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Ten thousand idle connections, and no file descriptors left: who is there is served, and all comes back."""
+"""Ten thousand idle connections, and no file descriptors left: open connections are served, and resources are freed."""
 
 import contextlib
 import resource

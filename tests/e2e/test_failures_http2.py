@@ -1,5 +1,5 @@
 """Floods over HTTP/2: frames that are cheap to send and cost the gateway something. The connection ends, the memory that
-it took comes back, and whoever comes next is served.
+it took comes back, and the next client is served.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""The machine fails: the clock steps, a certificate's time is over, nobody reads the log, the disk takes nothing."""
+"""The machine fails: the clock steps, certificates expire, the log is not read, the disk is full."""
 
 import contextlib
 import datetime
@@ -85,7 +85,7 @@ def test_timeouts_use_the_monotonic_clock(serve, upstream, clock, step):
     assert idle.getresponse().read()
     clock.step(step)
     client.begin(idle, "GET", "/", ALICE)
-    assert idle.getresponse().read(), "it was cut off by nobody"
+    assert idle.getresponse().read(), "it was not cut off"
     with gateway.open() as silent:
         assert silent.recv(1) == b"", "and this one is"
     assert idle.sock.recv(1) == b""
@@ -99,7 +99,9 @@ def tls(files):
     return f'[server.tls]\ncert = "{cert}"\nkey = "{key}"\n'
 
 
-@pytest.mark.parametrize("days, what", [((-20, -10), "has expired"), ((10, 20), "isn't valid yet"), ((-1, 5), "expires within")])
+@pytest.mark.parametrize(
+    "days, what", [((-20, -10), "has expired"), ((10, 20), "isn't valid yet"), ((-1, 5), "expires within")]
+)
 def test_a_certificate_outside_its_validity_is_logged_and_counted(serve, upstream, authority, days, what):
     now = datetime.datetime.now(datetime.UTC)
     files = authority.issue("server", between=[now + datetime.timedelta(days=day) for day in days])

@@ -1,5 +1,5 @@
-"""Upstreams that are slow, end in the middle or answer garbage: the client never takes a part of an answer for the whole,
-and the next request is served.
+"""Upstreams that are slow, close in the middle of a response, or answer garbage: no client takes a truncated response for
+complete, and the next request is served.
 """
 
 import contextlib
@@ -195,7 +195,9 @@ def test_many_slow_requests_delay_no_other_request(serve, upstream):
 
 def test_an_early_response_of_an_upstream_reaches_the_client(serve):
     """What it says may be that it wants no body."""
-    with MisbehavingUpstream(sends(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")) as upstream:
+    with MisbehavingUpstream(
+        sends(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+    ) as upstream:
         gateway = serve(protected(upstream))
         head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {ALICE['Authorization']}\r\nContent-Length: 10000000\r\n\r\n"
         answer = converse(gateway.url, head.encode() + b"x" * 100_000)

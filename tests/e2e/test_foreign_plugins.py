@@ -1,6 +1,6 @@
 """Files in the plugin directory that are no authenticators of this contract: each is called what it is.
 
-One that is none keeps the gateway from starting, because nobody knows what its routes meant to ask.
+Such a file keeps the gateway from starting, because it is unknown what its routes should demand.
 """
 
 import pytest

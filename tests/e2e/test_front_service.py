@@ -1,5 +1,5 @@
-"""Every front with its documented configuration, for those who mean no harm: who comes in, what the upstream gets, and what
-the client hears when it may not."""
+"""Every front proxy with its documented configuration and well-behaved clients: who is admitted, what the upstream gets, and
+how refusals reach the client."""
 
 import pytest
 from websockets.exceptions import InvalidStatus

@@ -1,4 +1,4 @@
-"""Every front with its documented configuration, and everything that a client may send to be somebody else.
+"""Every front proxy with its documented configuration, and clients that try to spoof identities and destinations.
 
 The gateway decides, the front's own upstream serves; in between, each front passes on what it passes on.
 """
@@ -66,7 +66,7 @@ def refused(answer):
     return answer.status == 0 or 400 <= answer.status < 600
 
 
-def nobody_came_in(upstream, answer, what):
+def assert_refused(upstream, answer, what):
     assert upstream.seen == [], what
     assert refused(answer), (what, answer.status)
 
@@ -79,16 +79,16 @@ def claimed(seen):
 
 def test_no_header_replaces_credentials(front, version, upstream):
     for name, value in CLAIMS.items():
-        nobody_came_in(upstream, front.send("/secret", [(name, value)], version=version), name)
-    nobody_came_in(upstream, front.send("/secret", list(CLAIMS.items()), version=version), "all")
+        assert_refused(upstream, front.send("/secret", [(name, value)], version=version), name)
+    assert_refused(upstream, front.send("/secret", list(CLAIMS.items()), version=version), "all")
     for method in ("POST", "HEAD", "OPTIONS", "DELETE"):
         answer = front.send("/secret", list(CLAIMS.items()), method=method, version=version)
-        nobody_came_in(upstream, answer, method)
+        assert_refused(upstream, answer, method)
 
 
 def test_identity_headers_of_a_client_are_not_believed(front, version, upstream):
     for spelling in SPELLINGS:
-        nobody_came_in(upstream, front.send("/secret", [(spelling, "mallory")], version=version), spelling)
+        assert_refused(upstream, front.send("/secret", [(spelling, "mallory")], version=version), spelling)
 
 
 def test_a_client_cannot_replace_its_identity(front, version, upstream):
@@ -120,7 +120,7 @@ def test_anonymous_requests_carry_no_identity(front, version, upstream, path):
 
 def test_a_connection_header_takes_nothing_away(front, upstream):
     answer = front.send("/secret", [("Connection", CONNECTION), *CLAIMS.items()])
-    nobody_came_in(upstream, answer, "without credentials")
+    assert_refused(upstream, answer, "without credentials")
     answer = front.send("/secret", [*ALICE, ("Connection", CONNECTION), ("X-Forwarded-User", "mallory")])
     if not refused(answer):
         assert claimed(upstream.seen[0]) == ["alice"]
@@ -133,7 +133,7 @@ def test_no_path_is_read_in_two_ways(front, version, upstream):
             assert [seen["target"] for seen in upstream.seen] == [RESOLVED[path]], path
             upstream.forget()
         else:
-            nobody_came_in(upstream, answer, path)
+            assert_refused(upstream, answer, path)
 
 
 def test_what_is_judged_is_what_the_upstream_gets(front, front_gateway, version, upstream):
@@ -198,7 +198,7 @@ def test_two_credentials_are_refused(front, version, upstream):
     for headers in (ALICE + bob, bob + ALICE, ALICE + [("authorization", "Bearer x")]):
         answer = front.send("/secret", headers, version=version)
         if not refused(answer):
-            # A front may drop one of them before anybody sees it, but must not judge one and send the other.
+            # A front proxy may drop one of them, but must not check one and forward the other.
             [user] = claimed(upstream.seen[0])
             assert values(upstream.seen[0], "authorization") == [], user
             upstream.forget()

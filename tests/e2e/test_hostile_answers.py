@@ -1,4 +1,4 @@
-"""A plugin's answer with one field spoilt: nothing of it reaches the client, the upstream, or the log as it is."""
+"""Answers of plugins with one invalid field: nothing of it reaches the client, the upstream, or, unescaped, the log."""
 
 import pytest
 
@@ -87,11 +87,13 @@ STATUS = {"why-unavailable": 503, "why-unauthenticated": 401, "why-forbidden": 4
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, prober_component):
-    return serve_module(configuration(shared_upstream, {"prober": authenticator("prober", prober_component, limits=LONG_DEADLINE)}))
+    return serve_module(
+        configuration(shared_upstream, {"prober": authenticator("prober", prober_component, limits=LONG_DEADLINE)})
+    )
 
 
 def test_what_is_in_order_is_let_through(gateway, upstream):
-    """Else the tests below would show nothing."""
+    """Otherwise the tests below would prove nothing."""
     for field in ("name", "group", "attribute-value", "header-value", "groups", "attributes"):
         assert gateway.send("/prober", instruct(f"answer {field} {b'y'.hex()} 2")).status == 200
     assert values(upstream.seen[0], "x-forwarded-user") == ["yy"]

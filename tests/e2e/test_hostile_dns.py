@@ -4,7 +4,15 @@
 import pytest
 
 from harness import build
-from harness.hostile import LONG_DEADLINE, SHORT_DEADLINE, assert_contained, authenticator, configuration, instruct, send_all
+from harness.hostile import (
+    LONG_DEADLINE,
+    SHORT_DEADLINE,
+    assert_contained,
+    authenticator,
+    configuration,
+    instruct,
+    send_all,
+)
 from harness.trap_servers import ForbiddenPort, TrapServer
 
 PUBLIC = "93.184.215.14"
@@ -87,7 +95,7 @@ def rebinding(serve, upstream, prober_component, public, forbidden_port, tmp_pat
 
 
 def test_the_script_is_what_the_gateway_resolves_by(rebinding, public):
-    """Else the tests below would show nothing."""
+    """Otherwise the tests below would prove nothing."""
     assert rebinding.ask("steady") == 200
     assert len(public.requests) == 1
     assert rebinding.looked_up("steady") == 1

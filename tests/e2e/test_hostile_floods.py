@@ -60,7 +60,7 @@ def gateway(serve_module, shared_upstream, prober_component):
 
 
 def test_the_guest_can_behave(gateway, upstream):
-    """Else the tests below would show nothing."""
+    """Otherwise the tests below would prove nothing."""
     assert gateway.send("/patient", instruct("nothing")).status == 200
     assert len(upstream.seen) == 1
 

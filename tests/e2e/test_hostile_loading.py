@@ -125,7 +125,10 @@ BAD = {
     # WebAssembly that is switched off, or that no gateway has room for.
     "memory of 64 bits": (INVALID, dict(module="(memory i64 1)")),
     "memory shared by threads": (INVALID, dict(module="(memory 1 2 shared)")),
-    "threads of its own": (INVALID, dict(components="(core type $t (func (param i32))) (core func (canon thread.spawn-ref $t))")),
+    "threads of its own": (
+        INVALID,
+        dict(components="(core type $t (func (param i32))) (core func (canon thread.spawn-ref $t))"),
+    ),
     "stacks of its own": (INVALID, dict(module="(type $f (func)) (type (cont $f))")),
     "an answer that comes later": (INVALID, dict(components="(type $s (stream u8)) (core func (canon stream.new $s))")),
     "memory of 2 GiB": (POOL + "|memory", dict(module="(memory 32768)")),
@@ -150,7 +153,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def forbidden_port():
-    """A server on loopback that nobody may connect to."""
+    """A server on loopback to which no connection may be made."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         yield server

@@ -1,4 +1,4 @@
-"""Plugins that want where they were not granted, by every spelling, and servers that never let go of them."""
+"""Plugins that try to reach servers without a grant, and servers that never finish a response."""
 
 import pytest
 
@@ -45,7 +45,16 @@ SPELLINGS = """
 """.split()
 """Authorities. T is the port that must stay silent, G the authority that is granted."""
 
-MALFORMED = ["127.0.0.1:T\r\nX: ", "127.0.0.1 :T", "127.0.0.1:T ", " 127.0.0.1:T", "127.0.0.1\t:T", "127.0.0.1\0:T", "", "\0"]
+MALFORMED = [
+    "127.0.0.1:T\r\nX: ",
+    "127.0.0.1 :T",
+    "127.0.0.1:T ",
+    " 127.0.0.1:T",
+    "127.0.0.1\t:T",
+    "127.0.0.1\0:T",
+    "",
+    "\0",
+]
 
 SCHEMES = """
     ftp file gopher dict ldap ldaps jar netdoc unix ws wss tcp tls smtp data javascript http+unix HTTP Http hTTp h2c httpx
@@ -106,7 +115,7 @@ def fetching(scheme, authority, path="/fine"):
 
 
 def test_the_granted_server_answers(gateway, upstream, trap_server):
-    """Else the tests below would show nothing."""
+    """Otherwise the tests below would prove nothing."""
     trap_server.requests.clear()
     assert gateway.send("/patient", instruct("fetch", f"http|{trap_server.address}|/fine")).status == 200
     assert gateway.send("/patient", fetching("http", trap_server.address)).status == 200
@@ -181,7 +190,9 @@ def test_a_scan_of_ports_finds_nothing(gateway, upstream, forbidden_port, trap_s
     said = set()
     for start in range(0, len(ports), 25):
         targets = [f"http|127.0.0.1:{port}|/" for port in ports[start : start + 25] if 0 < port < 65536]
-        lines = assert_contained(gateway, upstream, "/patient", instruct("fetch", *[t for t in targets if trap_server.address not in t]))
+        lines = assert_contained(
+            gateway, upstream, "/patient", instruct("fetch", *[t for t in targets if trap_server.address not in t])
+        )
         [why] = [line["why"] for line in lines if line["message"] == "an authenticator could not decide"]
         said |= set(why.split(", "))
     assert forbidden_port.visitor() is None

@@ -1,4 +1,4 @@
-"""Plugins that trap, never end or answer too much: 503, the upstream hears nothing, the log says who and why.
+"""Plugins that trap, never end or answer too much: the client gets a 503, the upstream nothing, and the log has the reason.
 
 The guest is `tests/guests/hostile`, which misbehaves as the header `X-Do` tells it.
 """
@@ -24,7 +24,7 @@ headers = ["x-do"]
 
 
 def hostile(folder, component, upstream, description=DESCRIPTION, deadline="500ms"):
-    """The hostile guest first, and then one that would let anybody in."""
+    """The hostile guest first, and then `simple`, which accepts any user."""
     plugins = drop(folder, "hostile", component, description.format(url=upstream.url, deadline=deadline))
     return plugins + PEOPLE + route(upstream, "hostile", "people")
 
@@ -35,7 +35,7 @@ def gateway(serve_module, shared_upstream, tmp_path_factory, hostile_component):
 
 
 def test_the_guest_can_behave(gateway):
-    """Else the tests below would show nothing."""
+    """Otherwise the tests below would prove nothing."""
     assert values(gateway.send("/", instruct("nothing bad")).json(), "x-forwarded-user") == ["alice"]
     assert values(gateway.send("/", basic("bob")).json(), "x-forwarded-user") == ["bob"]
 

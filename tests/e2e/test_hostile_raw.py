@@ -26,7 +26,7 @@ RESULT, NAME, GROUPS, ADMIN, ATTRIBUTES, VALID_FOR, HEADERS = 256, 260, 268, 276
 REFUSAL, REASON, OFFER, SCHEME, PARAMETERS = 260, 264, 272, 276, 284
 STATUS, RESPONSE_HEADERS, BODY = 264, 268, 276
 TEXTS = 1024
-"""Free memory, for what a misdeed writes."""
+"""Free memory, for what a plugin writes."""
 
 PAGE = 65536
 ASK = "(call $header (local.get $request) (i32.const 528) (i32.const 4) (i32.const 640))"
@@ -333,7 +333,7 @@ def gateway(serve_module, shared_upstream):
 
 
 def test_the_template_is_an_authenticator(gateway, upstream):
-    """Else the tests below would show nothing."""
+    """Otherwise the tests below would prove nothing."""
     for name in ("good", "finder"):
         assert gateway.send(f"/{name}", instruct("x")).status == 200
     assert len(upstream.seen) == 2

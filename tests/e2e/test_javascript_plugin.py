@@ -27,7 +27,7 @@ def badges(folder, component, upstream, directory, *granted):
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream, tmp_path_factory, javascript_component):
-    """The directory is the upstream too: it knows everybody."""
+    """The upstream is the directory, too, and knows every user."""
     folder, url = tmp_path_factory.mktemp("plugins"), shared_upstream.url
     return serve_module(badges(folder, javascript_component, shared_upstream, f"{url}/people", url))
 

@@ -1,4 +1,4 @@
-"""JupyterHub decides who comes in: a real hub, its tokens of users and services, and its access scopes.
+"""Authentication by a real JupyterHub: tokens of users and services, and access scopes.
 
 The gateway asks the hub through configurable-http-proxy, as a service on another machine would.
 """

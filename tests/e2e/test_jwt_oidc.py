@@ -1,4 +1,4 @@
-"""Tokens of a real OpenID provider: every algorithm, key rotation, outages, and tokens that must stay outside.
+"""Tokens of a real OpenID provider: every algorithm, key rotation, outages, and tokens that must be refused.
 
 Refusals follow RFC 6750: 401 with a `Bearer` challenge, which has an error code only where a token was sent.
 """
@@ -83,7 +83,7 @@ def test_the_token_stays_at_the_gateway(gateway, provider):
     assert token not in gateway.child.output()
 
 
-# What stays outside
+# Refused tokens
 
 
 def challenge(answer):
@@ -232,7 +232,7 @@ def test_a_rule_that_a_known_user_breaks_is_a_403(serve, upstream, provider):
     assert upstream.seen == []
 
 
-# Keys that come and go
+# Key rotation and outages
 
 
 def test_a_new_key_is_learnt_while_running(serve, upstream, own_provider):

@@ -16,7 +16,7 @@ SETTINGS = f"""
 realms = ["{REALM}", "{OTHER_REALM}"]
 rules = [{{ principal = "(.*)", user = "$1" }}]
 """
-"""Everybody is in under the name that Kerberos has for them, as with Apache."""
+"""Every principal is a user under its own name, as with Apache."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A browser whose user has a ticket is logged in without a word, where its operator listed the server."""
+"""A browser with a ticket is logged in without a prompt at servers on its allow list."""
 
 import secrets
 

@@ -1,5 +1,5 @@
-"""The helper that accepts Kerberos tokens: what becomes of requests when it is killed, stopped, slow or broken, and what an
-operator hears when it can't work at all.
+"""The helper that accepts Kerberos tokens: how requests end when it is killed, stopped, slow or broken, and which errors
+an operator gets when it can't work at all.
 
 Most of these use a fake helper, which does what a token tells it.
 """
@@ -29,7 +29,7 @@ ENVIRONMENT = ["GSS_MECH_CONFIG", "KRB5CCNAME", "KRB5RCACHEDIR", "KRB5RCACHENAME
 
 @pytest.fixture
 def fake_helper(tmp_path):
-    """The tests' own helper, in a folder where it writes down what happens to it."""
+    """A fake helper, in a folder where it logs what it does."""
     helper = tmp_path / "helper"
     helper.write_text(f"#!{sys.executable}\n" + (PEERS / "negotiate_helper.py").read_text())
     helper.chmod(0o700)
@@ -149,7 +149,7 @@ def test_a_helper_that_keeps_breaking_is_given_time(serve, upstream, keytab, fak
 def test_output_of_a_helper_is_escaped_in_the_log(serve, upstream, keytab, fake_helper):
     gateway = serve(protected(keytab, upstream, helper=fake_helper))
     assert is_refused(ask(gateway, b"words \x1b[2J\xff\r\nlevel: ERROR"))
-    eventually(lambda: [line for line in gateway.log() if "a helper says" in line["message"]], "it was heard")
+    eventually(lambda: [line for line in gateway.log() if "a helper says" in line["message"]], "its output is logged")
     log = gateway.child.output()
     assert log.isascii()
     assert all(line["message"].isprintable() for line in gateway.log())
@@ -192,7 +192,7 @@ def test_a_helper_holds_nothing_of_the_gateways_and_leaves_no_core(kdc, serve, u
 
 
 def test_a_variable_of_the_gateways_changes_nothing(kdc, serve, upstream, keytab):
-    """`none:` would forget every token."""
+    """`none:` would disable the replay cache."""
     gateway = serve(protected(keytab, upstream), KRB5RCACHENAME="none:", KRB5_KTNAME="/nowhere", GSS_MECH_CONFIG="/nowhere")
     token = kdc.token()
     assert user(ask(gateway, token)) == ["alice"]
@@ -205,10 +205,10 @@ def test_helpers_end_with_the_gateway_even_when_it_is_killed_and_they_are_stoppe
     helper.suspend()
     waiting = BackgroundRequestIgnoringErrors(gateway, kdc.token())
     eventually(lambda: len(helpers(gateway)) >= 1, "there is a helper")
-    everybody = helpers(gateway)
+    remaining = helpers(gateway)
     os.kill(gateway.child.process.pid, signal.SIGKILL)
     gateway.child.process.wait()
-    eventually(lambda: not any(is_there(each) for each in everybody), "no helper is left")
+    eventually(lambda: not any(is_there(each) for each in remaining), "no helper is left")
     waiting.join(20)
     gateway.child.process.returncode = 0
 
@@ -231,13 +231,13 @@ def is_there(process):
 def test_helpers_end_when_the_gateway_stops(kdc, serve, upstream, keytab):
     gateway = serve(protected(keytab, upstream))
     ask(gateway, kdc.token())
-    everybody = helpers(gateway)
-    assert everybody
+    remaining = helpers(gateway)
+    assert remaining
     gateway.stop()
-    eventually(lambda: not any(is_there(each) for each in everybody), "no helper is left")
+    eventually(lambda: not any(is_there(each) for each in remaining), "no helper is left")
 
 
-# What an operator hears
+# Errors for operators
 
 
 def check(folder, config, **environment):
@@ -313,7 +313,7 @@ def test_the_error_of_a_helper_that_cannot_start_is_shown(keytab, tmp_path, fake
 @pytest.mark.parametrize(
     "more, words",
     [
-        ('workers = 0', "negotiate.http.workers: must be 1 to 64"),
+        ("workers = 0", "negotiate.http.workers: must be 1 to 64"),
         ('deadline = "1h"', "negotiate.http.deadline: must be 10ms to 30s"),
         ('channel_bindings = "yes"', 'negotiate.http.channel_bindings: "yes" is not "off", "if-sent" or "require"'),
         ('service = "HTTP/localhost"', "negotiate.http.service: "),
@@ -364,11 +364,16 @@ def test_a_plugin_asks_within_its_grant_and_its_bounds(
 ):
     """`other` is an acceptor, too, and not this plugin's."""
     other = acceptor(keytab, helper=fake_helper).replace("[negotiate.http]", "[negotiate.other]")
-    config = acceptor(keytab, helper=fake_helper) + other + f"""
+    config = (
+        acceptor(keytab, helper=fake_helper)
+        + other
+        + f"""
 [authenticators.prober]
 plugin = "{prober_component}"
 grants = {{ headers = ["x-do"], negotiate = "http" }}
-""" + route(upstream, "prober")
+"""
+        + route(upstream, "prober")
+    )
     gateway = serve(config)
     told = " ".join(["negotiate", acceptor_name, *map(str, tokens)])
     answer = gateway.send("/", {"X-Do": told})

@@ -1,4 +1,4 @@
-"""Kerberos tokens that prove nobody. Each gets the very same 401, whatever is wrong with it, and nobody else notices."""
+"""Kerberos tokens that are refused. Each gets the same 401, whatever is wrong with it, and no other request is affected."""
 
 import base64
 import datetime
@@ -195,7 +195,7 @@ def test_a_new_key_is_taken_up_and_the_old_one_stays(kdc, serve, upstream, tmp_p
 
 def test_what_a_client_delegates_is_dropped(kdc, gateway, keytab):
     plain, delegating = kdc.token(mech=KRB5), kdc.token(mech=KRB5, flags=MUTUAL | FLAG.delegate_to_peer)
-    assert len(delegating) > len(plain) + 300, "the ticket of the user is in it: else this test shows nothing"
+    assert len(delegating) > len(plain) + 300, "the ticket of the user is in it: otherwise this test would prove nothing"
     before = set(glob.glob("/tmp/krb5cc*") + glob.glob("/var/tmp/krb5*"))
     assert is_alice(ask(gateway, delegating))
     assert set(glob.glob("/tmp/krb5cc*") + glob.glob("/var/tmp/krb5*")) == before
@@ -219,7 +219,7 @@ def test_thousands_of_mutated_tokens_break_nothing(kdc, gateway):
         counted[response.status] = counted.get(response.status, 0) + 1
         assert response.status in (200, 401), (number, response.status, bytes(token).hex())
         if response.status == 200:
-            assert b'["x-forwarded-user", "alice"]' in body, "what no key protects changes nobody's name"
+            assert b'["x-forwarded-user", "alice"]' in body, "changes outside of the encrypted parts never change the name"
     assert counted[401] > 2500, counted
     assert {helper.pid for helper in helpers(gateway)} >= before, "no helper ended"
     assert is_alice(ask(gateway, kdc.token()))

@@ -1,4 +1,4 @@
-"""Where the gateway listens: several addresses, IPv6, Unix sockets; and who its clients are there."""
+"""Listeners: several addresses, IPv6 and Unix sockets, and the client's address on each."""
 
 import secrets
 import stat
@@ -115,9 +115,7 @@ def test_another_file_is_left_alone(tmp_path):
         ),
     ],
 )
-def test_unix_socket_peers_are_trusted_only_when_configured(
-    serve, upstream, tmp_path, trusted, sent, hops, client
-):
+def test_unix_socket_peers_are_trusted_only_when_configured(serve, upstream, tmp_path, trusted, sent, hops, client):
     path = tmp_path / "gateway.sock"
     gateway = serve(protected(upstream), listen=f'"unix:{path}"', server=trusted + "\n")
     assert is_served(open_unix(path), sent)

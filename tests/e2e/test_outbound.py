@@ -1,4 +1,4 @@
-"""Requests of plugins to other servers: whom they reach, what is added on the way, and what the gateway answers itself.
+"""Requests of plugins to other servers: grants, TLS, added headers, and responses from the cache.
 
 The guest is `tests/guests/fetcher`: it asks for `X-Url` and answers with what it got.
 """
@@ -121,7 +121,9 @@ def test_a_private_name_needs_private_true(serve, tmp_path, fetch_servers, fetch
 # TLS.
 
 
-def test_http_ca_decides_which_servers_an_authenticator_trusts(serve, authority, stranger, fetch_servers, fetcher_component):
+def test_http_ca_decides_which_servers_an_authenticator_trusts(
+    serve, authority, stranger, fetch_servers, fetcher_component
+):
     server = fetch_servers(authority=authority)
     for more, status in [(f'http_ca = "{authority.ca}"', 200), (f'http_ca = "{stranger.ca}"', 502), ("", 502)]:
         gateway = serve(fetcher(fetcher_component, server.url, more=more))

@@ -1,4 +1,4 @@
-"""Keys that a provider says may be stored for long: those who refresh them get newer ones all the same."""
+"""Keys with a long `max-age` are refreshed all the same when an unknown key is used."""
 
 import json
 import time

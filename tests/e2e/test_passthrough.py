@@ -1,6 +1,6 @@
-"""`[[server.passthrough]]`: TLS for other hosts goes on byte for byte; all else is the gateway's own.
+"""`[[server.passthrough]]`: TLS connections for other hosts are forwarded byte for byte; all others are served.
 
-A raw server stands in for whoever ends that TLS, so that every byte can be compared.
+A recording server takes the place of the TLS server, so that every byte can be compared.
 """
 
 import os
@@ -238,7 +238,7 @@ def test_passed_through_connections_end_with_the_gateway(serve, upstream, server
 
 
 def test_client_certificates_are_not_demanded_of_passed_through_connections(serve, upstream, authority, other):
-    """Not even where clients must show certificates: who ends the TLS asks for them."""
+    """The server behind demands them, if any does."""
     cert, key = authority.issue("demanding")
     tls = f'[server.tls]\ncert = "{cert}"\nkey = "{key}"\nclient_ca = "{authority.ca}"\n'
     gateway = serve(protected(upstream), server=tls + passes(other.address))

@@ -67,7 +67,7 @@ def test_an_upstream_that_is_down_is_a_502(serve, unreachable):
 
 @pytest.fixture(params=["protected", "public", "optional"])
 def any_route(request, serve, upstream):
-    """A gateway whose one route is of each kind, with an identity header for an attribute that nobody has."""
+    """A gateway with one route of each kind, and an identity header for an attribute that no user has."""
     more = {"protected": "", "public": "public = true", "optional": "optional = true"}[request.param]
     asked = [] if request.param == "public" else ["people"]
     identity = '[routes.identity]\nattributes = { email = "X-Mail" }'

@@ -1,4 +1,4 @@
-"""The PROXY protocol: a proxy that passes bytes on says whose they are, and nobody else may."""
+"""The PROXY protocol: trusted proxies give the client's address, and other peers are refused."""
 
 import shutil
 import socket
@@ -73,7 +73,7 @@ def test_the_proxy_protocol_header_gives_the_client_address(gateway, upstream, h
 @pytest.mark.parametrize(
     "header, hops, client",
     [
-        # The proxy's clients are nobody's proxies, unless they are listed too.
+        # Clients of the proxy are not trusted proxies unless they are listed, too.
         (v1("192.0.2.1"), "192.0.2.1", "192.0.2.1"),
         (v1("127.0.0.1"), "6.6.6.6, 127.0.0.1", "6.6.6.6"),
         (b"PROXY UNKNOWN\r\n", "unknown", "unknown"),

@@ -1,4 +1,4 @@
-"""From plain HTTP to https, and that browsers are told to come so at once next time."""
+"""The redirect from plain HTTP to https, and HSTS."""
 
 import pytest
 from test_tls import Session, tls
@@ -74,7 +74,9 @@ def test_a_malformed_request_is_not_redirected(gateway, request_line, host):
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
 def test_unserved_methods_are_refused(gateway, method):
     target = "a.example:80" if method == "CONNECT" else "/"
-    answer = converse(plain(gateway), f"{method} {target} HTTP/1.1\r\nHost: a.example:80\r\nConnection: close\r\n\r\n".encode())
+    answer = converse(
+        plain(gateway), f"{method} {target} HTTP/1.1\r\nHost: a.example:80\r\nConnection: close\r\n\r\n".encode()
+    )
     assert answer.startswith(b"HTTP/1.1 405 ")
 
 

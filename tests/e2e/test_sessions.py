@@ -1,6 +1,6 @@
-"""Session cookies: a login stays for the requests after it, sealed, and counts less than credentials.
+"""Session cookies: a login is kept in a sealed cookie, and credentials take precedence over it.
 
-Any number of gateways share a session by sharing a key; a ring of keys rotates without logging anybody out.
+Any number of gateways share a session by sharing a key; a ring of keys rotates without ending sessions.
 """
 
 import base64
@@ -90,7 +90,7 @@ def test_a_changed_cookie_is_no_session(gateway, upstream):
 
 
 def test_two_session_cookies_are_refused(gateway):
-    """Somebody else could have set one of them."""
+    """An attacker could have set one of them."""
     alice, bob = log_in(gateway)["Cookie"], log_in(gateway, basic("bob"))["Cookie"]
     assert gateway.send("/", {"Cookie": f"{alice}; {bob}"}).status == 401
 

@@ -1,4 +1,4 @@
-"""systemd, simulated by the tests: sockets that it passes on, and what it is told."""
+"""Socket activation and notifications, with systemd simulated by the tests."""
 
 import signal
 import socket
@@ -43,7 +43,7 @@ def test_sockets_are_taken_by_name(serve, upstream, tmp_path):
 
 
 def test_a_restart_loses_no_connection(serve, upstream):
-    """The socket is open all the time, so whoever comes between two gateways waits for the second."""
+    """The socket stays open, so clients that connect between two gateways are served by the second."""
     with systemd.opened() as passed:
         options = {"listen": '"systemd:unknown"', **systemd.launcher("", [passed.fileno()])}
         first = serve(protected(upstream), **options)
@@ -104,7 +104,7 @@ def test_ready_and_stopping_are_notified(serve, upstream, manager):
     begin(connection, "GET", "/stream/down", ALICE)
     response = connection.getresponse()
     assert response.readline() == b"first\n"
-    assert manager.is_empty(), "nobody asked for signs of life"
+    assert manager.is_empty(), "the watchdog is off"
     gateway.child.process.send_signal(signal.SIGTERM)
     assert manager.receive() == ["STOPPING=1", "STATUS=stopping: running requests are finished"]
     upstream.may_go_on.set()

@@ -1,4 +1,4 @@
-"""The gateway's own TLS: which certificate a client gets, certificates that change, and clients that show theirs."""
+"""TLS of the gateway's listeners: SNI, certificate reload, and client certificates."""
 
 import os
 import shutil
@@ -77,7 +77,11 @@ def test_a_request_over_tls_is_one_over_https(serve, upstream, authority):
 
 
 def test_a_client_gets_the_certificate_of_the_host_that_it_names(serve, upstream, authority):
-    one, other, wild = authority.issue("one"), authority.issue("other", "other.test"), authority.issue("wild", "*.wild.test")
+    one, other, wild = (
+        authority.issue("one"),
+        authority.issue("other", "other.test"),
+        authority.issue("wild", "*.wild.test"),
+    )
     listed = ", ".join(f'{{ cert = "{cert}", key = "{key}" }}' for cert, key in (other, wild))
     gateway = serve(protected(upstream), server=tls(one, f"certificates = [{listed}]"))
     for name, subject in [
@@ -161,7 +165,9 @@ client_certificate = {granted}
 
 @pytest.mark.parametrize("granted", ["true", "false"])
 @pytest.mark.parametrize("server, shown", [("", True), ('trusted_proxies = ["127.0.0.1"]\n', False)])
-def test_a_plugin_sees_the_clients_certificate_if_it_may(serve, upstream, authority, prober_component, granted, server, shown):
+def test_a_plugin_sees_the_clients_certificate_if_it_may(
+    serve, upstream, authority, prober_component, granted, server, shown
+):
     """A trusted proxy's certificate is not its client's."""
     config = CERTIFICATE.format(component=prober_component, granted=granted) + route(upstream, "prober")
     gateway = serve(config, server=server + with_clients(authority, "optional"))

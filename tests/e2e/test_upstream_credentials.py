@@ -1,6 +1,6 @@
 """`upstream_credentials`: credentials that the upstream verifies itself pass on the methods and paths that the route lists.
 
-They pass as nobody's: without identity, without secrets, and without anything else that could be taken for a user's.
+They are forwarded anonymously: without identity, secrets, or anything else that could be taken for a user's.
 """
 
 import pytest

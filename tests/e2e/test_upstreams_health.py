@@ -1,4 +1,4 @@
-"""Several servers: who gets the requests, and which of them is left alone because it fails, or because checks say so."""
+"""Load balancing, and passive and active health checks."""
 
 import socket
 import threading
@@ -22,7 +22,7 @@ def named(name):
 
 
 def who(gateway, times=1):
-    """Who answers how often."""
+    """How often each server answers."""
     return Counter(gateway.send("/", ALICE).body for _ in range(times))
 
 
@@ -57,7 +57,7 @@ def test_a_busy_server_gets_fewer_requests(serve, scripted_upstream):
         assert sum((request.result() for request in waiting), Counter())[b"a"] == held >= 1
 
 
-# What requests show
+# Passive checks
 
 
 def test_a_dead_server_is_ejected_and_found_again(serve, scripted_upstream):
@@ -111,7 +111,7 @@ def test_the_only_server_is_never_ejected(serve, scripted_upstream):
     assert healthy(gateway, server) == 1
 
 
-# What checks show
+# Active checks
 
 HEALTH = 'health = { path = "/healthz?deep=1", interval = "100ms", timeout = "1s", healthy = 2, unhealthy = 2 }'
 

@@ -1,4 +1,4 @@
-"""Upstreams of HTTP/2, with prior knowledge and by ALPN: what they are told, trailers, upgrades, and what is tried again."""
+"""Upstreams that speak HTTP/2, by prior knowledge and by ALPN: requests, trailers, upgrades and retries."""
 
 import socket
 import threading
@@ -91,12 +91,16 @@ def test_many_requests_share_a_connection(serve, http2_upstreams):
 
 
 def test_a_server_of_http_1_1_configured_as_http_2_is_a_502(serve, scripted_upstream):
-    server = scripted_upstream(lambda connection: (connection.head(), connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")))
+    server = scripted_upstream(
+        lambda connection: (connection.head(), connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"))
+    )
     gateway = serve(upstream(server, more=f"{H2}\nretries = 0"))
     assert gateway.send("/", ALICE).status == 502
 
 
-@pytest.mark.parametrize("end", [Answer(half=True, reset=INTERNAL), Answer(half=True, reset=0), Answer(half=True, close=True)])
+@pytest.mark.parametrize(
+    "end", [Answer(half=True, reset=INTERNAL), Answer(half=True, reset=0), Answer(half=True, close=True)]
+)
 @pytest.mark.parametrize("length", [[], [("content-length", "8")]], ids=["no length", "a length"])
 def test_a_truncated_http_2_response_is_never_passed_off_as_complete(serve, http2_upstreams, end, length):
     server = http2_upstreams(lambda request: replace(end, headers=length))

@@ -1,5 +1,4 @@
-"""What is sent to a second server, or again to the only one, over HTTP/1.1, and what never is: a request that a server may
-have acted on is sent twice only where twice does no harm."""
+"""Retries over HTTP/1.1: which requests are sent again, to another server or to the same one, and which never are."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from harness.scripted import OK, answers
 
 
 def faulty(fault, seen):
-    """A play: the first request that comes to any server is not answered but spoilt."""
+    """A script in which the first request to any server fails."""
 
     def script(connection):
         while request := connection.request():
@@ -77,7 +76,11 @@ def test_what_is_sent_to_a_second_server(serve, scripted_upstream, method, body,
 
 @pytest.mark.parametrize(("method", "body"), [("GET", None), ("POST", b"hello"), ("PATCH", b"x" * 500_000)])
 def test_a_server_that_takes_no_connection_costs_no_request(serve, scripted_upstream, unreachable, method, body):
-    server = scripted_upstream(lambda connection: [(server.seen.append(request), connection.send(OK)) for request in iter(connection.request, None)])
+    server = scripted_upstream(
+        lambda connection: [
+            (server.seen.append(request), connection.send(OK)) for request in iter(connection.request, None)
+        ]
+    )
     gateway = serve(ADMIN + upstream(unreachable(), server, more="max_fails = 1000"))
     for _ in range(6):
         assert gateway.send("/", ALICE, method=method, body=body).status == 200
@@ -186,7 +189,7 @@ def test_not_everything_is_sent_twice_at_once(serve, scripted_upstream):
 
 
 def test_a_body_that_was_begun_is_not_begun_anew(serve, scripted_upstream):
-    """The first server breaks off in the middle of an upload, which nobody has kept."""
+    """The first server closes in the middle of an upload, which is not buffered."""
 
     def hear_half(connection):
         connection.head()

@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -225,7 +226,9 @@ def test_large_headers_arrive_whole(serve, scripted_upstream):
 
 
 def test_a_unix_socket_is_an_upstream(serve, scripted_upstream, tmp_path):
-    server = scripted_upstream(lambda connection: (server.seen.append(connection.request()), connection.send(OK)), unix=tmp_path / "app.sock")
+    server = scripted_upstream(
+        lambda connection: (server.seen.append(connection.request()), connection.send(OK)), unix=tmp_path / "app.sock"
+    )
     gateway = serve(upstream(server))
     assert gateway.send("/a?b=c", {**ALICE, "Host": "app.example"}).body == b"ok"
     [request] = server.seen
@@ -234,8 +237,8 @@ def test_a_unix_socket_is_an_upstream(serve, scripted_upstream, tmp_path):
 
 
 def test_a_unix_socket_without_a_listener_is_a_502(serve, tmp_path):
-    nobody = type("Nobody", (), {"url": f"unix:{tmp_path / 'absent.sock'}"})
-    assert serve(upstream(nobody)).send("/", ALICE).status == 502
+    absent = SimpleNamespace(url=f"unix:{tmp_path / 'absent.sock'}")
+    assert serve(upstream(absent)).send("/", ALICE).status == 502
 
 
 # Connections that are used again
@@ -247,7 +250,7 @@ def test_a_unix_socket_without_a_listener_is_a_502(serve, tmp_path):
     ids=["a response", "bytes", "a line", "an interim response"],
 )
 def test_bytes_after_a_response_are_never_another_response(serve, scripted_upstream, more):
-    """An upstream that says more than it was asked, whether it was tricked or is broken, says it to nobody."""
+    """Surplus bytes of a broken or tricked upstream reach no client."""
 
     def speak(connection):
         connection.request()

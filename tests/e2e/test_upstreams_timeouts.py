@@ -1,4 +1,4 @@
-"""How long each phase of a request may take, how many connections there may be, and what the client hears."""
+"""Timeouts of each phase of a request, bounds on connections, and the responses of the client."""
 
 import socket
 import threading
@@ -64,7 +64,14 @@ def test_a_response_that_never_begins_is_a_504_over_http_2(serve, http2_upstream
 
 @pytest.mark.parametrize("head", [b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", b"Content-Length: 8\r\n\r\nhalf"])
 def test_a_response_that_stands_still_is_broken_off(serve, scripted_upstream, head):
-    server = scripted_upstream(lambda connection: (connection.head(), connection.send(b"HTTP/1.1 200 OK\r\n" + head), connection.rest(), server.seen.append(1)))
+    server = scripted_upstream(
+        lambda connection: (
+            connection.head(),
+            connection.send(b"HTTP/1.1 200 OK\r\n" + head),
+            connection.rest(),
+            server.seen.append(1),
+        )
+    )
     gateway = serve(upstream(server, more='idle_timeout = "300ms"'))
     with pytest.raises(Exception, match="IncompleteRead"):
         gateway.send("/", ALICE)

@@ -1,4 +1,4 @@
-"""https upstreams: whose certificate is believed, for which name, and who the gateway is there."""
+"""https upstreams: trusted authorities, server names, and client certificates of the gateway."""
 
 import socket
 
@@ -75,7 +75,10 @@ def test_a_server_that_speaks_no_tls_is_never_asked(serve, scripted_upstream, au
 
 def test_the_gateway_shows_its_certificate(serve, scripted_upstream, authority, stranger):
     context = tls_context(authority.issue("server"), clients=authority)
-    server = scripted_upstream(lambda connection: (server.seen.append(connection.wire.getpeercert()["subject"]), answers()(connection)), tls=context)
+    server = scripted_upstream(
+        lambda connection: (server.seen.append(connection.wire.getpeercert()["subject"]), answers()(connection)),
+        tls=context,
+    )
     good, bad = authority.issue("gateway"), stranger.issue("gateway")
 
     def status(files):

@@ -1,1 +1,1 @@
-"""What the end-to-end tests stand on: the gateway's process, its peers, and a client that sends bytes as they are."""
+"""The gateway's process, its peers, and clients and servers that keep bytes as they are."""

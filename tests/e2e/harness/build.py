@@ -1,5 +1,4 @@
-"""Components that the tests build for themselves, as somebody outside the project would, each kept until its source
-changes."""
+"""Builds plugins and helper programs of the tests. Each is rebuilt only when its source changes."""
 
 import functools
 import hashlib
@@ -30,7 +29,7 @@ def javascript_component():
 
 
 def _kept(language, command):
-    """What `command` makes of the source in this language, its last word being the file to write."""
+    """Runs `command` in the source folder of this language, with the file to write as its last argument."""
     source = TESTS / "plugins" / language
     built = STATE / "plugins" / f"{language}-{_digest(source, WIT)}.wasm"
     if not built.exists():
@@ -100,5 +99,12 @@ def _digest(*folders):
 
 if __name__ == "__main__":
     guests = (guest_component(name) for name in ("hostile", "fetcher", "scripted", "prober"))
-    for built in (python_component(), javascript_component(), example_component("api_key"), *guests, encoder(), negotiate_helper()):
+    for built in (
+        python_component(),
+        javascript_component(),
+        example_component("api_key"),
+        *guests,
+        encoder(),
+        negotiate_helper(),
+    ):
         print(built.relative_to(ROOT))

@@ -27,10 +27,10 @@ class Authority:
         """
         key = ec.generate_private_key(ec.SECP256R1())
         hosts = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(host)]
-        certificate = self._builder(_named(name), key, between).add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        certificate = self._builder(_named(name), key, between).add_extension(
+            x509.SubjectAlternativeName(hosts), critical=False
         )
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         key_file = self.folder / f"{name}.key"
         key_file.touch(mode=0o600)
         key_file.write_bytes(pem)

@@ -1,4 +1,4 @@
-"""An HTTP client that sends what it is told, byte for byte, and follows, stores and normalises nothing.
+"""An HTTP client that sends requests byte for byte. It follows no redirects, stores no cookies and normalises nothing.
 
 A library that tidies paths, joins headers or keeps cookies would hide what these tests are about.
 """
@@ -44,7 +44,7 @@ class Answer:
 
 
 def connect(base, context=None):
-    """`context`: whom to trust over https."""
+    """A connection to `base`. `context` is the TLS context for https."""
     address = urlsplit(base)
     if address.scheme == "https":
         return http.client.HTTPSConnection(address.hostname, address.port, timeout=TIMEOUT_SECONDS, context=context)
@@ -60,7 +60,7 @@ def begin(connection, method, target, headers):
 
 
 def send(base, target="/", headers=(), method="GET", body=None, context=None):
-    """One request on a connection of its own, and the whole answer."""
+    """One request on a new connection, and the whole answer."""
     connection = connect(base, context)
     try:
         headers = _pairs(headers)
@@ -76,7 +76,7 @@ def send(base, target="/", headers=(), method="GET", body=None, context=None):
 
 
 def send_over(wire, target="/", headers=(), before=b""):
-    """One request over a socket that is connected already, and the whole answer. `before`: bytes that go first."""
+    """One request over a connected socket, and the whole answer. `before` is sent first."""
     with wire:
         wire.settimeout(TIMEOUT_SECONDS)
         wire.sendall(before)
@@ -106,7 +106,7 @@ def open_tcp(address):
 
 
 def received(wire):
-    """Everything that comes until the other side ends the connection, which a reset does, too."""
+    """Everything until the peer closes or resets the connection."""
     parts = []
     with suppress(ConnectionResetError):
         while part := wire.recv(65536):
@@ -130,7 +130,7 @@ def exchange(base, request):
 
 
 def converse(base, request):
-    """Sends raw bytes and returns everything that comes until the other side ends the connection."""
+    """Sends raw bytes and returns everything until the peer closes the connection."""
     with open_tcp(urlsplit(base).netloc) as wire:
         wire.sendall(request)
         return b"".join(iter(lambda: wire.recv(65536), b""))
@@ -142,7 +142,7 @@ def basic(user, password="", encoding="utf-8"):
 
 
 ALICE = basic("alice")
-"""What the built-in `simple` takes for alice's credentials."""
+"""Credentials of alice for the built-in `simple`."""
 
 
 def bearer(token):

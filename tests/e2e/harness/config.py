@@ -1,4 +1,4 @@
-"""Pieces of configuration that many tests share. A test that is about a key writes that key itself."""
+"""Pieces of configuration that many tests share. A test of a key writes that key itself."""
 
 import shutil
 
@@ -6,7 +6,7 @@ PEOPLE = """
 [authenticators.people]
 plugin = "simple"
 """
-"""The built-in `simple`: anybody is in who says a name."""
+"""The built-in `simple` without a password, which accepts any user name."""
 
 
 def route(upstream, *authenticators, path="/", more=""):
@@ -27,7 +27,7 @@ SESSION = '[session]\nkeys = ["env:KEY"]\n'
 
 
 def whoami(*authenticators, path="/"):
-    """A route to the gateway's own page, which is public without authenticators."""
+    """A route to the built-in page that shows the user. It is public unless authenticators are given."""
     asked = f"authenticators = {list(authenticators)}" if authenticators else "public = true"
     return f'''
 [[routes]]
@@ -38,14 +38,17 @@ upstream = "portcullis:whoami"
 
 
 def protected(upstream, more=""):
-    """Everything behind `simple`."""
+    """A route for all paths, protected by `simple`."""
     return PEOPLE + route(upstream, "people", more=more)
 
 
 def upstream(*servers, more="", route_more=""):
-    """Everything behind `simple`, to the upstream `app` with these servers. `more`: further lines of its table."""
+    """A route for all paths to the upstream `app` with these servers, protected by `simple`. `more`: further lines of the
+    upstream's table."""
     listed = ", ".join(f'"{server.url}"' for server in servers)
-    return PEOPLE + f"""
+    return (
+        PEOPLE
+        + f"""
 [upstreams.app]
 servers = [{listed}]
 {more}
@@ -55,10 +58,11 @@ upstream = "app"
 authenticators = ["people"]
 {route_more}
 """
+    )
 
 
 def tokens(provider):
-    """The built-in `jwt` as `tokens`: whoever has a token of the provider is in."""
+    """The built-in `jwt` as `tokens`, which accepts all tokens of the provider."""
     return f"""
 [authenticators.tokens]
 plugin = "jwt"
@@ -70,7 +74,7 @@ http = ["{provider.issuer}"]
 
 
 def drop(folder, name, component, description):
-    """Puts a plugin into a directory, and returns the configuration that looks there."""
+    """Puts a plugin into a directory, and returns the configuration of that directory."""
     shutil.copy(component, folder / f"{name}.wasm")
     (folder / f"{name}.toml").write_text(description)
     return f'[plugins]\ndirectory = "{folder}"\n'

@@ -1,4 +1,4 @@
-"""A server that plugins ask: an identity provider, say. It remembers what it was asked, and answers as the query says."""
+"""A server for the requests of plugins. It records them, and the query of a request decides the response."""
 
 import ssl
 import threading
@@ -7,15 +7,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class FetchServer:
-    """Listens on `url`. With an authority it speaks TLS; with `clients`, it asks clients for a certificate of theirs."""
+    """Listens on `url`, over TLS if `authority` is given. `clients` is the authority of demanded client certificates."""
 
     def __init__(self, authority=None, clients=None):
         self.seen = []
         """Method, target, headers (by lower-case name) and body of every request."""
         self.answers = {}
-        """What to answer with, by path; else with the request's body, or with how many requests there were."""
+        """Response bodies by path. Other paths get the request's body, or else the number of requests so far."""
         self.gate = threading.Event()
-        """Requests for `/gated` are answered once it is set."""
+        """Set by a test to answer requests for `/gated`."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._server.block_on_close = False
@@ -34,7 +34,7 @@ class FetchServer:
         self._thread.start()
 
     def stop(self):
-        """Nobody listens any more, and no connection stays."""
+        """Stops listening, and ends all connections."""
         self.gate.set()
         self._server.shutdown()
         self._server.server_close()

@@ -1,4 +1,4 @@
-"""An HTTP/2 client that sends the frames it is told, also those that no client may send."""
+"""An HTTP/2 client that sends any frames, also those that the protocol forbids."""
 
 import socket
 from urllib.parse import urlsplit
@@ -28,7 +28,7 @@ class Ended(Exception):
 
 
 class Http2:
-    """A connection. Streams are numbered 1, 3, 5 and so on by whoever uses it."""
+    """A connection. Its user numbers the streams: 1, 3, 5 and so on."""
 
     def __init__(self, base):
         address = urlsplit(base)
@@ -48,7 +48,7 @@ class Http2:
         self._socket.close()
 
     def send(self, *parts):
-        """Sends frames, or bytes as they are. That the other side is gone already is for `answer` to say."""
+        """Sends frames, or bytes as they are. If the connection has ended, only `answer` reports it."""
         data = b"".join(part if isinstance(part, bytes) else part.serialize() for part in parts)
         try:
             self._socket.sendall(data)
@@ -65,7 +65,7 @@ class Http2:
         return self._encoder.encode(pairs)
 
     def request(self, stream, pairs, *, end=True):
-        """Sends the head of a request, and says that there is no body."""
+        """Sends the head of a request, and ends the stream unless `end` is false."""
         flags = ["END_HEADERS", "END_STREAM"] if end else ["END_HEADERS"]
         self.send(HeadersFrame(stream, data=self.encode(pairs), flags=flags))
 
@@ -106,7 +106,7 @@ class Http2:
             return "ended"
 
     def frame(self):
-        """The next frame; settings and pings are acknowledged by nobody, which the gateway allows for a while."""
+        """The next frame. Settings and pings are not acknowledged, which the gateway tolerates for a while."""
         head = self._take(9)
         frame, length = Frame.parse_frame_header(memoryview(head))
         frame.parse_body(memoryview(self._take(length)))

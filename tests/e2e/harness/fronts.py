@@ -1,4 +1,4 @@
-"""The proxies that ask the gateway, each with the very file that the documentation shows.
+"""The front proxies that ask the gateway, each with the file of the documentation.
 
 Only the ports in it are replaced: those of the documentation are fixed, and those of a test are the system's choice.
 """
@@ -27,7 +27,7 @@ PAGES, UPSTREAM, FORWARD_AUTH, EXT_AUTHZ, HTTP1, HTTP2 = 8000, 8001, 8002, 8003,
 """The ports of the documentation."""
 
 CLIENT = "127.0.0.2"
-"""Where clients come from, so that they aren't taken for the front, which is a trusted proxy."""
+"""The address of clients, which differs from that of the front proxy, a trusted one."""
 
 ROUTES = """
 [[routes]]
@@ -73,7 +73,7 @@ http {{
 
 
 def routes(folder, scripted):
-    """The routes, and the authenticator `scripted` for some of them."""
+    """The routes of the tests, and the authenticator `scripted` that some of them use."""
     plugins = folder / "plugins"
     plugins.mkdir()
     return ROUTES + drop(plugins, "scripted", scripted, '[limits]\ndeadline = "2s"\n')
@@ -99,7 +99,7 @@ class FrontGateway(Gateway):
 
 
 class Front:
-    """A running proxy between clients and an upstream, which asks a gateway."""
+    """A running proxy between clients and an upstream that asks a gateway about each request."""
 
     def __init__(self, name, folder, gateway, upstream, token=None, change=lambda text: text):
         self.name = name
@@ -189,7 +189,7 @@ class Front:
 
 
 def subrequest(uri, method="GET"):
-    """What Caddy, HAProxy and Traefik say of a client's request when they ask the gateway about it."""
+    """The headers by which Caddy, HAProxy and Traefik describe a client's request to the gateway."""
     return {
         "X-Forwarded-Method": method,
         "X-Forwarded-Proto": "https",

@@ -19,8 +19,8 @@ LISTEN_ANYWHERE = '[server]\nlisten = "127.0.0.1:0"\n'
 
 
 class Gateway:
-    """A running gateway on `url`. Without `config` it runs with none at all, by what `arguments` or the environment say.
-    `launcher`: a program that becomes it, with the files `pass_fds`.
+    """A running gateway on `url`. Without `config` it gets no file, only `arguments` and the environment. `launcher` is a
+    command that execs it with the open files `pass_fds`.
     """
 
     def __init__(self, folder, config=None, arguments=None, launcher=(), pass_fds=(), **environment):
@@ -31,9 +31,7 @@ class Gateway:
         if "PORTCULLIS_LOG_FORMAT" not in environment:
             command += ["--log-format", "json"]
         command += arguments
-        self.child = Child(
-            command, folder / "gateway.log", env=clean(environment), cwd=folder, pass_fds=tuple(pass_fds)
-        )
+        self.child = Child(command, folder / "gateway.log", env=clean(environment), cwd=folder, pass_fds=tuple(pass_fds))
         first = self.child.wait_until(lambda: self.logged(message="listening"), "listening", seconds=150)
         self.url = f"http://{first[0]['address']}"
 
@@ -45,8 +43,8 @@ class Gateway:
         return client.open_tcp(self.url.removeprefix("http://"))
 
     def addresses(self, count=1, message="listening"):
-        """Where it listens, in the order of its configuration. Each place is a line of the log, so that the last of
-        `count` may come later than the first, which the gateway is known to listen by."""
+        """Its listen addresses, in the order of its configuration. Each is a line of the log, and of `count` lines the last may
+        come later than the first, which the constructor has waited for."""
 
         def places():
             lines = self.logged(message=message)
@@ -56,12 +54,12 @@ class Gateway:
 
     @property
     def admin_url(self):
-        """Where the admin listener is, in a gateway whose configuration has `ADMIN`."""
+        """The address of the admin listener, for a configuration with `ADMIN`."""
         [line] = self.logged(message="admin listening")
         return f"http://{line['address']}"
 
     def metric(self, name, **labels):
-        """The value of a metric; None when it was never counted."""
+        """The value of a metric, or `None` if it was never counted."""
         answer = client.send(self.admin_url, "/metrics")
         assert answer.status == 200
         for line in answer.body.decode().splitlines():
@@ -76,7 +74,7 @@ class Gateway:
         return sum(bool(peer) and peer.port == port for peer in peers)
 
     def log(self):
-        """Every line of the log; a line that is no JSON object is an error. The last one may still be being written."""
+        """Every complete line of the log. A line that is not a JSON object is an error."""
         with open(self.child.log, "rb") as log:
             log.seek(self._read)
             whole, _, _ = log.read().rpartition(b"\n")
@@ -90,12 +88,12 @@ class Gateway:
         return [line for line in self.log() if fields.items() <= line.items()]
 
     def stop(self):
-        """Ends it as an operator would. It must go willingly."""
+        """Stops it by SIGTERM. It must exit in time and without an error."""
         assert self.child.stop() == 0, self.child.output()[-4000:]
 
 
 def run(*arguments, folder, config=None, launcher=(), pass_fds=(), **environment):
-    """Runs one of the gateway's other commands to its end, or one that doesn't start."""
+    """Runs a command of the gateway until it exits."""
     words = [*launcher, PORTCULLIS, *arguments]
     if config is not None:
         words += ["--config", write(folder, config)]
@@ -118,7 +116,7 @@ def write(folder, config):
 
 
 def clean(environment):
-    """The tests' environment without what would configure a gateway, with compiled plugins kept between runs."""
+    """The tests' environment without variables that configure a gateway, and with a cache of compiled plugins."""
     ours = ("PORTCULLIS_", "DASK_GATEWAY_", "JUPYTERHUB_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return inherited | {"XDG_CACHE_HOME": str(STATE / "cache")} | environment

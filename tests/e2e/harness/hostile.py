@@ -1,4 +1,4 @@
-"""What the tests of hostile plugins share: their limits, who is asked after them, and what it means to be contained."""
+"""What the tests of hostile plugins share: limits, configuration, and what containment means."""
 
 import os
 import re
@@ -15,10 +15,10 @@ deadline = "400ms"
 memory = "16MiB"
 breaker = 0
 """
-"""The keys of `[authenticators.X.limits]` of a plugin that only its deadline ends."""
+"""Keys of `[authenticators.X.limits]` for a plugin that only its deadline ends."""
 
 LONG_DEADLINE = SHORT_DEADLINE.replace("400ms", "20s")
-"""The same for a plugin that has to end by something else: on a busy machine that may take a while."""
+"""The same for a plugin that has to end by something else, which may take a while on a busy machine."""
 
 MAX_GROWTH_MIB = 96
 """How much more the gateway may hold after many rounds than after the first. One leaked memory of every call would be
@@ -26,7 +26,7 @@ hundreds of MiB; the allocator, the logs' buffers and the pool's resident pages 
 
 
 def authenticator(name, component, grants='headers = ["x-do"]', limits=SHORT_DEADLINE):
-    """A hostile plugin."""
+    """The configuration of a hostile plugin."""
     return f"""
 [authenticators.{name}]
 plugin = "{component}"
@@ -38,20 +38,20 @@ plugin = "{component}"
 
 
 def instruct(*words):
-    """A header that tells a guest what to do."""
+    """The header that tells a guest what to do."""
     return {"X-Do": " ".join(words)}
 
 
 def configuration(upstream, plugins):
-    """A gateway's configuration: each plugin has the route of its name, and behind it one that lets anybody in."""
+    """A gateway's configuration. The route of each plugin is its name, and falls back to `simple`."""
     routes = [route(upstream, name, "people", path=f"/{name}") for name in plugins]
     return "".join(plugins.values()) + PEOPLE + "".join(routes) + route(upstream, "people")
 
 
 def send_misbehaving(gateway, upstream, path, headers=()):
-    """Sends a request that a plugin does its worst with, and meanwhile one to a good plugin, which must be served.
+    """Sends a request to a misbehaving plugin and at the same time one to a good plugin, which must be served.
 
-    Returns the first one's answer, and the lines of the log about its authenticator.
+    Returns the first answer, and the log lines about its authenticator.
     """
     upstream.forget()
     before = len(gateway.log())
@@ -61,13 +61,15 @@ def send_misbehaving(gateway, upstream, path, headers=()):
         answer = bad.result()
     assert good.status == 200
     assert values(good.json(), "x-forwarded-user") == ["carol"]
-    assert [seen["target"] for seen in upstream.seen] == ["/elsewhere"], "nobody came in, and nobody was asked"
+    assert [seen["target"] for seen in upstream.seen] == ["/elsewhere"], (
+        "the request was refused, and no other authenticator was asked"
+    )
     name = path.strip("/")
     return answer, [line for line in gateway.log()[before:] if line.get("authenticator") == name]
 
 
 def assert_contained(gateway, upstream, path, headers=(), why=""):
-    """A misdeed is a 503 that says nothing; the log names the plugin and why."""
+    """Misbehaviour is a 503 without details; the log names the plugin and the reason."""
     answer, lines = send_misbehaving(gateway, upstream, path, headers)
     assert answer.status == 503, answer
     assert list(answer.json()) == ["error"]
@@ -87,13 +89,13 @@ def resident_mib(gateway):
 
 
 def peak_mib(gateway):
-    """The most resident memory that the gateway ever had."""
+    """The gateway's peak resident memory."""
     status = Path(f"/proc/{gateway.child.process.pid}/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def assert_settles(gateway, peak_mib):
-    """Waits until the gateway holds no more than this."""
+    """Waits until the gateway's resident memory is at most this."""
     try:
         eventually(lambda: resident_mib(gateway) <= peak_mib, f"at most {peak_mib:.0f} MiB", seconds=20)
     except TimeoutError as late:
@@ -101,6 +103,6 @@ def assert_settles(gateway, peak_mib):
 
 
 def send_all(gateway, requests, at_once=16):
-    """Sends many requests, some at a time, and returns their statuses."""
+    """Sends requests, `at_once` at a time, and returns their statuses."""
     with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(lambda request: gateway.send(*request).status, requests))

@@ -1,4 +1,4 @@
-"""An HTTP/2 client without TLS that sends what it is told, frame by frame, and tidies nothing."""
+"""An HTTP/2 client without TLS that validates and normalises nothing."""
 
 import socket
 
@@ -10,7 +10,7 @@ from .client import TIMEOUT_SECONDS, Answer
 
 
 def send(port, target="/", headers=(), method="GET", body=b"", authority="app.example", source=("127.0.0.1", 0)):
-    """One request on a connection of its own. A stream that the other side resets is an answer with status 0."""
+    """One request on a new connection. A stream that the peer resets is an answer with status 0."""
     configuration = h2.config.H2Configuration(
         client_side=True,
         header_encoding=None,

@@ -1,4 +1,4 @@
-"""An upstream that speaks HTTP/2 frame by frame, in plain text or over TLS, and answers as a test says."""
+"""An upstream that speaks HTTP/2, in plain text or over TLS, with responses that the test defines."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from .scripted import ScriptedUpstream
 
 @dataclass
 class ReceivedRequest:
-    """A request as it came, pseudo-headers and all."""
+    """A received request, with its pseudo-headers."""
 
     fields: list
     body: bytes = b""
@@ -24,8 +24,8 @@ class ReceivedRequest:
 
 @dataclass
 class Answer:
-    """What to do about a request: answer it, or `reset` it with a code, or end the connection. What is `half` done is
-    ended after the body."""
+    """How to answer a request: with a response, by resetting the stream with the code `reset`, or by closing the connection.
+    With `half`, the reset or the close comes after the body."""
 
     status: int = 200
     headers: list = field(default_factory=list)
@@ -35,11 +35,11 @@ class Answer:
     close: bool = False
     half: bool = False
     goodbye: int | None = None
-    """How many streams back the last is that a goodbye says was come to: 0 is this one."""
+    """Sends GOAWAY whose last stream is this many streams before the current one."""
 
 
 class Http2Upstream(ScriptedUpstream):
-    """A server on `url`. `seen` has every request; `answer` makes the answer to one."""
+    """A server on `url`. `seen` has every request; `answer` is called for each response."""
 
     def __init__(self, answer=lambda request: Answer(), tls=None):
         self.answer = answer
@@ -89,7 +89,7 @@ class Http2Upstream(ScriptedUpstream):
 
 
 def _end(connection, stream, answer):
-    """Ends a stream, or the connection; says whether that goes on."""
+    """Ends a stream or the connection. Returns whether the connection goes on."""
     if answer.reset is not None:
         connection.reset_stream(stream, answer.reset)
     return not answer.close

@@ -53,14 +53,14 @@ def ask(gateway, token, target="/", url=None):
 
 
 def reply(answer):
-    """The token in the answer; none when there is none."""
+    """The token in the answer, or `None`."""
     tokens = [value for value in answer.all("www-authenticate") if value.startswith("Negotiate ")]
     assert len(tokens) <= 1, tokens
     return base64.b64decode(tokens[0].removeprefix("Negotiate "), validate=True) if tokens else None
 
 
 def is_refused(answer):
-    """Whether this is what everybody gets who proves nothing: no more and no less."""
+    """Whether this is the one answer to all requests without valid credentials."""
     return (answer.status, answer.all("www-authenticate"), answer.json(), answer.all("set-cookie")) == (
         401,
         ["Negotiate"],

@@ -1,4 +1,4 @@
-"""An upstream that does with each connection what a test says, byte by byte."""
+"""An upstream that misbehaves on each connection as the test defines."""
 
 import socket
 import struct
@@ -10,15 +10,15 @@ from .sockets import SocketServer
 
 
 class MisbehavingUpstream(SocketServer):
-    """A server on `url`. `behave(connection)` has each connection after the head of its request; `ended` counts those
-    whose other side went away while it was waited for."""
+    """A server on `url`. `behave(upstream, connection)` is called once the head of a request has arrived. `ended` counts
+    connections that the peer closed while `behave` waited for that."""
 
     def __init__(self, behave):
         self.behave = behave
         self.heads = []
         self.ended = 0
         self.received = 0
-        """Bytes that came while the end was waited for."""
+        """Bytes that arrived during `wait_for_end`."""
         self.stopped = threading.Event()
         super().__init__()
 
@@ -33,7 +33,7 @@ class MisbehavingUpstream(SocketServer):
             self.behave(self, wire)
 
     def wait_for_end(self, connection):
-        """Waits until the other side is gone, and notes it."""
+        """Waits until the peer closes the connection, and counts it."""
         with suppress(OSError):
             while more := connection.recv(65536):
                 self.received += len(more)
@@ -41,7 +41,7 @@ class MisbehavingUpstream(SocketServer):
 
 
 def sends(answer, then_ends=True, resets=False):
-    """Sends bytes, then ends the connection, resets or holds it."""
+    """Sends bytes, then closes, resets or holds the connection."""
 
     def behave(upstream, connection):
         connection.sendall(answer)
@@ -54,7 +54,7 @@ def sends(answer, then_ends=True, resets=False):
 
 
 def repeats(head, piece):
-    """Sends a head, and then a piece of something for ever."""
+    """Sends a head, and then the same piece without end."""
 
     def behave(upstream, connection):
         connection.sendall(head)

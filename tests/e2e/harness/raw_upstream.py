@@ -1,4 +1,4 @@
-"""An upstream that keeps every byte as it came, for tests about what no HTTP library would show."""
+"""An upstream that records requests byte for byte, for tests of what HTTP libraries hide."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Request:
 
 
 class RawUpstream(SocketServer):
-    """A server on `url`. `seen` has every request; `rest` what came and was none."""
+    """A server on `url`. `seen` has every request; `rest` has bytes that are no request."""
 
     def __init__(self):
         self.forget()
@@ -44,7 +44,7 @@ class RawUpstream(SocketServer):
 
 
 def head(stream):
-    """The lines up to an empty one; fewer when the connection ends."""
+    """The lines up to an empty one, or fewer if the connection ends."""
     lines = []
     while line := stream.readline():
         lines.append(line)
@@ -54,7 +54,7 @@ def head(stream):
 
 
 def whole_head(wire):
-    """The bytes up to an empty line, and what came with them; none when the connection ends before."""
+    """All bytes received until there is an empty line, or nothing if the connection ends before."""
     received = b""
     while b"\r\n\r\n" not in received:
         more = wire.recv(65536)
@@ -65,7 +65,7 @@ def whole_head(wire):
 
 
 def read(lines, stream):
-    """The request whose head these lines are; none when it is malformed."""
+    """The request whose head these lines are, or `None` if it is malformed."""
     line, *fields, end = lines
     if end != b"\r\n" or not line.endswith(b" HTTP/1.1\r\n") or not all(b":" in field for field in fields):
         return None

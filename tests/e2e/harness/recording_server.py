@@ -1,4 +1,4 @@
-"""A server that takes bytes and keeps them, for connections that the gateway passes on without a look inside."""
+"""A TCP server that records bytes, for connections that the gateway passes through."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from .sockets import SocketServer
 
 
 class RecordingServer(SocketServer):
-    """Listens on `address`. `connections` are those that came, in order."""
+    """Listens on `address`. `connections` has the accepted connections in order."""
 
     def __init__(self):
         self.connections = []
@@ -23,7 +23,7 @@ class RecordingServer(SocketServer):
         taken = RecordedConnection(wire)
         self.connections.append(taken)
         taken.read()
-        # Its own half may be open still.
+        # The other direction may still be open.
         self._stopped.wait()
 
 

@@ -1,4 +1,4 @@
-"""What the tests' own servers are made of: each connection is served in a thread, and none outlives its server."""
+"""The base of the tests' own servers. Each connection has a thread, and ends with its server."""
 
 import socket
 import threading
@@ -6,8 +6,8 @@ from contextlib import suppress
 
 
 class SocketServer:
-    """Listens on `url`, over TCP or on a Unix socket, with TLS or without. A kind of server says in `serve` what becomes
-    of a connection, and has set all that it needs for that before it calls this constructor."""
+    """Listens on `url`, over TCP or on a Unix socket, with TLS or without. Subclasses implement `serve`, and call this
+    constructor last: connections may arrive at once."""
 
     def __init__(self, address=("127.0.0.1", 0), unix=None, tls=None):
         self._tls = tls
@@ -32,7 +32,7 @@ class SocketServer:
         self.stop()
 
     def serve(self, wire):
-        """Serves one connection. It may raise what a connection raises that ends."""
+        """Serves one connection. Exceptions of a connection that ends are ignored."""
         raise NotImplementedError
 
     def stop(self):

@@ -1,4 +1,4 @@
-"""What systemd does for a service, without systemd: sockets that it opened, and a socket that it listens on."""
+"""Socket activation and notifications as by systemd, without systemd."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ os.execv(command[0], command)
 
 
 def activation(**sockets):
-    """The options of a `Gateway` that is passed sockets, each a list, by name."""
+    """Options of a `Gateway` that inherits these lists of sockets by name."""
     names = [name for name, each in sockets.items() for _ in each]
     files = [opened.fileno() for each in sockets.values() for opened in each]
     return launcher(":".join(names), files)
@@ -41,7 +41,7 @@ def launcher(names, files):
 
 @contextlib.contextmanager
 def opened(family=socket.AF_INET, address=("127.0.0.1", 0), listen=True):
-    """A socket as a socket unit opens it."""
+    """A listening socket as a socket unit opens it."""
     with socket.socket(family) as created:
         created.bind(address)
         if listen:
@@ -50,7 +50,7 @@ def opened(family=socket.AF_INET, address=("127.0.0.1", 0), listen=True):
 
 
 class Manager:
-    """Hears what a service says. `path` is for `NOTIFY_SOCKET`."""
+    """Receives notifications of a service. `path` is for `NOTIFY_SOCKET`."""
 
     def __init__(self, path):
         self.path = str(path)

@@ -1,4 +1,4 @@
-"""What clients try in order to be taken for somebody else or to get somewhere else: one table each, for every entrance."""
+"""Tables of paths and headers by which clients try to change their identity or destination, for every entrance."""
 
 import json
 

@@ -89,9 +89,7 @@ class Replay:
         host = address.netloc if address else hosts[0]
         target = target.split(address.netloc, 1)[1] if address else target
         # The entry point drops what `Connection` names before anything is added.
-        named = {
-            name.strip().lower() for value in handler.headers.get_all("connection") or [] for name in value.split(",")
-        }
+        named = {name.strip().lower() for value in handler.headers.get_all("connection") or [] for name in value.split(",")}
         dropped = {"host", "content-length", "connection"} | named | X_HEADERS | {name.lower() for name in self.added}
         headers = [(name, value) for name, value in handler.headers.items() if name.lower() not in dropped]
         headers += self.added.items()

@@ -1,4 +1,4 @@
-"""Servers that a hostile plugin asks: one that misbehaves by the path, and one that nobody may ever reach."""
+"""Servers for hostile plugins: one that misbehaves as the path says, and one that no plugin may reach."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 class ForbiddenPort:
-    """A port of every address of this machine that nobody may connect to."""
+    """A port on every address of this machine to which no connection may be made."""
 
     def __init__(self):
         dual = socket.has_dualstack_ipv6()
@@ -22,7 +22,7 @@ class ForbiddenPort:
         self.port = self.server.getsockname()[1]
 
     def visitor(self):
-        """Who connected, if somebody did. The kernel queues a connection without our accepting it."""
+        """The address of a peer that connected, or `None`. The kernel queues connections, so none is missed."""
         try:
             connection, peer = self.server.accept()
         except BlockingIOError:
@@ -35,7 +35,7 @@ class ForbiddenPort:
 
 
 class TrapServer(SocketServer):
-    """A server on `address`. `heard` has the first line of every request."""
+    """A server on `address`. `requests` has the first line of every request."""
 
     def __init__(self):
         self.requests = []

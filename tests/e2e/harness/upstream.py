@@ -1,4 +1,4 @@
-"""The upstream that the gateway protects: it answers every request with what it saw, and remembers it.
+"""The upstream that the gateway protects. It records every request, and answers with what it received.
 
 It runs in a thread of the tests, so that a test can look inside and decide when a stream goes on.
 """
@@ -23,7 +23,7 @@ class Upstream:
         self.url = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     def forget(self):
-        """Begins anew, and lets go of what still streams for an earlier test."""
+        """Forgets earlier requests, and ends streams of earlier tests."""
         self.may_go_on.set()
         self.seen = []
         self.chunks = queue.Queue()
@@ -31,7 +31,7 @@ class Upstream:
         self.may_go_on = threading.Event()
         """Set by a test when `/stream/down` may send its second half."""
         self.close_codes = queue.Queue()
-        """With what each WebSocket was closed."""
+        """The close code of each WebSocket."""
 
     async def _listen(self):
         app = web.Application()
@@ -86,7 +86,7 @@ class Upstream:
         return web.Response(text="got it all")
 
     async def _websocket(self, request):
-        """Says who it was told the user is, then echoes."""
+        """Sends the user's name from the request, then echoes."""
         self._remember(request)
         socket = web.WebSocketResponse(protocols=["echo"])
         await socket.prepare(request)
@@ -105,5 +105,5 @@ class Upstream:
 
 
 def values(seen, name):
-    """Every value of a header in a request that the upstream saw."""
+    """Every value of a header in a recorded request."""
     return [value for key, value in seen["headers"] if key.lower() == name.lower()]
