@@ -32,7 +32,7 @@ def gateway(serve_module, dask_server, provider, hub):
 
 
 def test_a_user_with_a_jwt_computes(gateway, dask_server, provider):
-    with dask_server.client(gateway.url, Bearer(provider.user_token("alice"))) as client:
+    with dask_server.client(gateway.url, Bearer(lambda: provider.user_token("alice"))) as client:
         assert client.list_clusters() == []
         assert compute_a_sum(client) == SUM
 
@@ -54,7 +54,7 @@ CLUSTERS = "/api/v1/clusters/"
 @pytest.fixture
 def alices_cluster(gateway, dask_server, provider):
     """The name of a cluster that alice asked for."""
-    with dask_server.client(gateway.url, Bearer(provider.user_token("alice"))) as client:
+    with dask_server.client(gateway.url, Bearer(lambda: provider.user_token("alice"))) as client:
         name = client.submit()
         yield name
         client.stop_cluster(name)

@@ -31,7 +31,7 @@ CLUSTERS = "/api/v1/clusters/"
 def auth(dask_stack, hub, provider):
     """Fresh credentials of each kind of user."""
     return {
-        "jwt": lambda: Bearer(provider.user_token("alice")),
+        "jwt": lambda: Bearer(lambda: provider.user_token("alice")),
         "jupyterhub": lambda: JupyterHubAuth(hub.token("alice")),
         "simple": lambda: BasicAuth("carol", dask_stack.team),
     }
@@ -97,7 +97,7 @@ def test_a_name_with_a_colon_arrives(dask_stack, hub):
 
 def test_a_group_with_a_comma_is_one_group(dask_stack, provider):
     token = provider.sign(provider.claims(groups=["a,b", "c%2C", "größe"]))
-    with dask_stack.client(Bearer(token)) as client:
+    with dask_stack.client(Bearer(lambda: token)) as client:
         assert json.loads(client.cluster_options().user)["groups"] == ["a,b", "c%2C", "größe"]
 
 
@@ -146,17 +146,17 @@ def test_dask_gateway_refuses_identities_from_others(dask_stack, headers):
 
 @pytest.fixture(scope="module")
 def cluster(dask_stack, provider):
-    with dask_stack.client(Bearer(provider.user_token("alice"))) as client:
+    with dask_stack.client(Bearer(lambda: provider.user_token("alice"))) as client:
         with client.new_cluster(shutdown_on_close=True) as running:
             yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def alice(provider):
     return bearer(provider.user_token("alice"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bob(provider):
     return bearer(provider.user_token("bob"))
 
@@ -188,7 +188,7 @@ def test_a_page_whose_name_is_an_address_opens_by_its_link(dask_stack, cluster, 
 
 
 def test_an_owner_of_one_cluster_sees_no_other_by_it(dask_stack, cluster, bob, provider):
-    with dask_stack.client(Bearer(provider.user_token("bob"))) as client:
+    with dask_stack.client(Bearer(lambda: provider.user_token("bob"))) as client:
         own = client.submit()
         try:
             for path in (f"{own};x/../{cluster.name}", f"{own}%2F..%2F{cluster.name}", f"{own}/../{cluster.name}"):
@@ -206,7 +206,7 @@ def test_a_dashboards_websocket_is_its_owners_alone(dask_stack, cluster, alice, 
     with dial(dask_stack, cluster, alice) as ws:
         ws.send(json.dumps({"name": "ping"}))
         # Workers come and go meanwhile, and each is an event of its own.
-        assert "pong" in iter(lambda: json.loads(ws.recv(20))["name"], None)
+        assert "pong" in iter(lambda: json.loads(ws.recv(60))["name"], None)
     for headers, status in [(bob, 403), ({}, 401)]:
         with pytest.raises(InvalidStatus) as refused:
             dial(dask_stack, cluster, headers)
@@ -225,7 +225,7 @@ def test_a_schedulers_reports_come_through_the_same_port(dask_stack, cluster):
 
 
 def test_a_cluster_that_stops_itself_reports_it_with_its_token(dask_stack, provider):
-    with dask_stack.client(Bearer(provider.user_token("alice"))) as client:
+    with dask_stack.client(Bearer(lambda: provider.user_token("alice"))) as client:
         own = client.new_cluster(shutdown_on_close=False)
         try:
             with own.get_client() as workers:

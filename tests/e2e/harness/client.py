@@ -117,7 +117,8 @@ def received(wire):
 def open_websocket(url, headers=(), **options):
     """A WebSocket to an address of http or https, once it is open."""
     address = "ws" + url.removeprefix("http")
-    return websockets.sync.client.connect(address, additional_headers=dict(headers), proxy=None, **options)
+    options |= {"additional_headers": dict(headers), "open_timeout": TIMEOUT_SECONDS, "proxy": None}
+    return websockets.sync.client.connect(address, **options)
 
 
 def exchange(base, request):

@@ -1,6 +1,7 @@
 """dask-gateway-server as the tests use it, and dask's own client: list clusters, compute on a new one, stop it."""
 
 import secrets
+import time
 
 from dask_gateway import Gateway
 from dask_gateway.auth import GatewayAuth
@@ -10,6 +11,9 @@ from .peer import Peer
 
 # Each client here is closed by a `with`. The original closes once more when it is collected, and raises then.
 Gateway.__del__ = lambda self: None
+
+MAX_TOKEN_AGE = 60
+"""Seconds."""
 
 
 class DaskServer(Peer):
@@ -40,13 +44,19 @@ class DaskServer(Peer):
 
 
 class Bearer(GatewayAuth):
-    """Answers a 401 with a bearer token: what dask's client lacks for JWTs, in the three lines that it takes."""
+    """Answers a 401 with a bearer token, which dask's client can't do for JWTs by itself.
 
-    def __init__(self, token):
-        self.token = token
+    `mint` makes a token. It is called again when the last token is old: tests on a busy machine may outlive it.
+    """
+
+    def __init__(self, mint):
+        self._mint = mint
+        self._minted_at = None
 
     def pre_request(self, response):
-        return {"Authorization": f"Bearer {self.token}"}, None
+        if self._minted_at is None or time.monotonic() - self._minted_at > MAX_TOKEN_AGE:
+            self._token, self._minted_at = self._mint(), time.monotonic()
+        return {"Authorization": f"Bearer {self._token}"}, None
 
 
 def compute_a_sum(client):
