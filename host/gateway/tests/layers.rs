@@ -122,7 +122,7 @@ fn no_import_runs_up_the_layers() {
 #[test]
 fn an_import_that_runs_up_is_found_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    let sources = folder.path().join("src");
+    let sources = folder.path().join("crate/src");
     fs::create_dir_all(sources.join("low")).unwrap();
     for (file, text) in [
         ("high.rs", "use crate::low::Low;\n"),
@@ -135,7 +135,7 @@ fn an_import_that_runs_up_is_found_with_its_line() {
     ] {
         fs::write(sources.join(file), text).unwrap();
     }
-    let page = "# Layers of `src`\n| layer | what |\n|---|---|\n| `high` | top |\n| `low`, `beside` | bottom |\n";
+    let page = "# Layers of `crate/src`\n| layer | what |\n|---|---|\n| `high` | top |\n| `low`, `beside` | bottom |\n";
     let crates = layers(page, folder.path());
     let mut wrong = wrong_imports(&crates[0]);
     wrong.sort();

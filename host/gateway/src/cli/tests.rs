@@ -165,7 +165,7 @@ fn explain_shows_the_result_of_a_request() {
         ),
         (
             &["GET", "http://h/x", "-H", "Host: a b"],
-            "answer      400 Bad Request: the Host header is no host",
+            "answer      400 Bad Request: the Host header is not a host",
         ),
         (
             &["TRACE", "http://h/x"],

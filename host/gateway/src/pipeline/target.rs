@@ -175,7 +175,7 @@ mod tests {
         for (authority, path) in [
             ("", "/"), ("a.example/x", "/"), ("user@a.example", "/"), ("a.example,b.example", "/"), ("a b", "/"),
             ("a.example", ""), ("a.example", "*"), ("a.example", "a"), ("a.example", "http://a.example/"),
-            ("a.example", "//admin"), ("a.example", "/a/../b"), ("a.example", "/a%2fb"), ("a.example", "/a#b"),
+            ("a.example", "//admin"), ("a.example", "/a/../b"), ("a.example", "/a/..%2fb"), ("a.example", "/a#b"),
             ("a.example", "/a?b#c"), ("a.example", "/a?b c"), ("a.example", "/a?b\tc"), ("a.example", "?a"),
         ] {
             assert!(matches!(Target::from_front(authority, path), Err(Rejection::Malformed(_))), "{authority} {path}");

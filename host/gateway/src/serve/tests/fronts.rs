@@ -154,6 +154,30 @@ async fn a_path_is_read_as_it_is_on_the_public_listener() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_encoded_slash_is_read_as_it_is_on_the_public_listener() {
+    let routes = "[[routes]]\npath = \"/\"\nauthenticators = [\"simple\"]\n\
+                  [[routes]]\npath = \"/files\"\npublic = true\nallow_encoded_slash = true\n";
+    let gateway = Running::start(SERVER, &format!("[forward_auth]\n{routes}")).await;
+    for (path, expected) in [
+        ("/files/a%2Fb", "200"),
+        ("/files/a%2f%2fb", "200"),
+        ("/files%2Fa", "400"), // another reader sees a segment of /
+        ("/files/..%2Fa", "400"),
+        ("/a%2Fb", "400"), // its route doesn't allow it
+        ("/.portcullis%2Flogout", "404"),
+    ] {
+        for dialect in DIALECTS {
+            let head = ask(&gateway, dialect, "GET", path, "").await;
+            let expected = match (dialect, expected) {
+                ("nginx", "400" | "404") => "403",
+                _ => expected,
+            };
+            assert_eq!(status(&head), expected, "{dialect} {path} {head}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_or_repeated_header_of_the_front_is_refused() {
     let gateway = gateway().await;
     for dialect in DIALECTS {
