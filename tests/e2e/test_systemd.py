@@ -84,7 +84,7 @@ def test_a_file_that_is_no_listening_socket_is_refused(tmp_path, kind):
         passed = {"connected": ours, "datagrams": datagrams, "file": file}[kind]
         options = systemd.launcher("http", [passed.fileno()])
         result = run("serve", "--listen", "systemd:http", folder=tmp_path, **options)
-    reason = "it doesn't listen" if kind == "connected" else "it is no stream socket"
+    reason = "it isn't listening" if kind == "connected" else "it is no stream socket"
     assert result.returncode == 1
     assert f"can't listen on systemd:http: {reason}" in result.stderr
 
