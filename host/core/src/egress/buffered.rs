@@ -1,12 +1,9 @@
-//! A response with its complete body, which can be stored and returned to several requests. Also removes the header
-//! fields about the connection from responses.
+//! A response with its complete body. It can be stored, and returned to several requests.
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::HeaderName;
 use http::Response;
 use http::StatusCode;
-use http::header;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use wasmtime_wasi_http::WasiBody;
@@ -28,28 +25,3 @@ impl BufferedResponse {
         response
     }
 }
-
-/// Removes the fields about the connection (RFC 9110, section 7.6.1).
-pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let listed: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|names| names.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in listed.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
-}
-
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];

@@ -14,6 +14,7 @@ use http::header;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use portcullis_wire::hop_by_hop;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
@@ -24,7 +25,6 @@ use super::body::BodyStart;
 use super::body::Bounded;
 use super::body::body_start;
 use super::buffered::BufferedResponse;
-use super::buffered::strip_hop_by_hop;
 use super::counters::SendOutcome;
 use super::failure::Failure;
 use super::key::Key;
@@ -164,7 +164,7 @@ impl Egress {
         if head > MAX_HEAD {
             return Err(Failure::Head);
         }
-        strip_hop_by_hop(response.headers_mut());
+        hop_by_hop::remove(response.headers_mut());
         Ok(response)
     }
 
