@@ -19,6 +19,7 @@ use crate::answers::response;
 use crate::pipeline::Gateway;
 use crate::pipeline::Rejection;
 use crate::pipeline::audit;
+use crate::pipeline::target;
 use crate::proxy::body::Body;
 use crate::transport::connection::Connection;
 use crate::transport::connection::Service;
@@ -74,8 +75,8 @@ impl Gateway {
         parts: &Parts,
     ) -> Response<Body> {
         let dialect = endpoint.dialect;
-        let original = front
-            .admit(connection.peer, &parts.headers)
+        let original = target::reject_ambiguous(parts)
+            .and_then(|()| front.admit(connection.peer, &parts.headers))
             .and_then(|()| dialect.read(endpoint, parts, connection.peer, front));
         let verdict = match original {
             Ok(original) => self.decide_for_front(original, dialect.timeout(&parts.headers)).await,

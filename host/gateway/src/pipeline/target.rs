@@ -27,9 +27,7 @@ pub(crate) struct Target {
 impl Target {
     /// Reads the target from the head of a request.
     pub(crate) fn of(parts: &Parts) -> Result<Self, Rejection> {
-        if let Some(AmbiguousFraming(why)) = parts.extensions.get() {
-            return Err(Rejection::malformed(why));
-        }
+        reject_ambiguous(parts)?;
         if !is_served(&parts.method) {
             return Err(Rejection::Method);
         }
@@ -68,6 +66,14 @@ impl Target {
             path: CanonicalPath::parse_with_encoded_slashes(path).map_err(Rejection::malformed)?,
             query: query.map(str::to_owned),
         })
+    }
+}
+
+/// Rejects a request whose head or end two programs could read differently, which the connection has noticed.
+pub(crate) fn reject_ambiguous(parts: &Parts) -> Result<(), Rejection> {
+    match parts.extensions.get() {
+        Some(AmbiguousFraming(why)) => Err(Rejection::malformed(why)),
+        None => Ok(()),
     }
 }
 
