@@ -41,7 +41,7 @@ pub(crate) fn paths(list: &str) -> Vec<String> {
 /// Those paths of a list that a client can put into a request line as they are.
 pub(crate) fn requested_paths(list: &str) -> Vec<String> {
     let is_sendable = |path: &String| {
-        path.starts_with('/') && !path.contains(['?', '#']) && path.bytes().all(|byte| byte.is_ascii_graphic())
+        path.starts_with('/') && !path.contains('?') && path.bytes().all(|byte| byte.is_ascii_graphic())
     };
     paths(list).into_iter().filter(is_sendable).collect()
 }
