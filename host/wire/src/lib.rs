@@ -7,6 +7,8 @@
 )]
 
 pub mod client;
+pub mod connection_auth;
+pub mod content_length;
 pub mod cookies;
 pub mod forwarded;
 pub mod framing;
@@ -16,6 +18,7 @@ pub mod identity_names;
 pub mod path;
 pub mod peer;
 pub mod proxy_protocol;
+pub mod tls_error;
 mod tolerant_writes;
 
 pub use self::tolerant_writes::TolerantWrites;

@@ -11,9 +11,11 @@ use http::Request;
 use http::Response;
 use http::StatusCode;
 use http::header;
+use http_body::Body;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use portcullis_wire::content_length;
 use portcullis_wire::hop_by_hop;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -150,7 +152,8 @@ impl Egress {
     }
 
     async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
-        let mut response = self
+        let method = request.method().clone();
+        let response = self
             .0
             .pool
             .request(request)
@@ -164,8 +167,12 @@ impl Egress {
         if head > MAX_HEAD {
             return Err(Failure::Head);
         }
-        hop_by_hop::remove(response.headers_mut());
-        Ok(response)
+        let (mut head, body) = response.into_parts();
+        let length = content_length::of_response(&method, &head, body.size_hint().exact());
+        let length = length.map_err(|_| Failure::Coding)?;
+        hop_by_hop::remove(&mut head.headers);
+        content_length::set(&mut head.headers, length);
+        Ok(Response::from_parts(head, body))
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {

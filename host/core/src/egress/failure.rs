@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::io;
 
+use portcullis_wire::tls_error::ServerTlsError;
 use wasmtime_wasi_http::Error;
 
 use super::resolver::Prohibited;
@@ -11,6 +12,8 @@ use super::resolver::Prohibited;
 /// Why an exchange failed. It is cloned for each request that waited for the exchange.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Failure {
+    /// The response has a transfer coding that isn't decoded.
+    Coding,
     /// The connection was not established in time.
     ConnectTimeout,
     /// The head of the response is too large.
@@ -56,7 +59,7 @@ impl Failure {
             return Some(Self::Prohibited(*prohibited));
         }
         let tls = cause.downcast_ref::<rustls::Error>()?;
-        Some(Self::Tls(tls.to_string()))
+        Some(Self::Tls(ServerTlsError(tls).to_string()))
     }
 
     /// Whether a stale response may be used instead: the server failed, and the request was not limited or forbidden.
@@ -80,6 +83,7 @@ impl Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
+            Failure::Coding => Self::HttpResponseTransferCoding(None),
             Failure::ConnectTimeout => Self::ConnectionTimeout,
             Failure::Head => Self::HttpResponseHeaderSectionSize(None),
             Failure::Limited => Self::ConnectionLimitReached,

@@ -104,7 +104,7 @@ impl Egress {
             counters,
             exchange,
             coalescer: Coalescer::new(),
-            pool: pool::new(resolver, outbound.tls.as_ref().or(tls)),
+            pool: Pool::new(resolver, outbound.tls.as_ref().or(tls)),
             grants,
             outbound,
             permits: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),

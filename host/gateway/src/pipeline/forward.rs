@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use http::Response;
 use http::StatusCode;
+use http::Version;
 use http_body_util::Either;
-use hyper::body::Incoming;
 use portcullis_wire::client::Client;
 use portcullis_wire::cookies;
 
@@ -18,6 +18,8 @@ use crate::generation::Route;
 use crate::pipeline::Gateway;
 use crate::pipeline::outgoing::Outgoing;
 use crate::proxy;
+use crate::proxy::BoundConnections;
+use crate::proxy::Owner;
 use crate::proxy::Unanswered;
 use crate::proxy::Upgrade;
 use crate::proxy::UpstreamGroup;
@@ -25,6 +27,7 @@ use crate::proxy::body::Body;
 use crate::proxy::body::BodyError;
 use crate::proxy::body::ClientBody;
 use crate::transport::connection::Connection;
+use crate::transport::connection::ReceivedBody;
 use crate::transport::connection::fault;
 
 impl Gateway {
@@ -33,11 +36,14 @@ impl Gateway {
         &self,
         mut outgoing: Outgoing,
         connection: &Connection,
-        body: Incoming,
+        bound: &Arc<BoundConnections>,
+        body: ReceivedBody,
     ) -> Response<Body> {
         let route = Arc::clone(outgoing.route());
         let mut response = match &route.upstream {
-            Some(Destination::Upstream(upstream)) => self.exchange(&mut outgoing, upstream, connection, body).await,
+            Some(Destination::Upstream(upstream)) => {
+                self.exchange(&mut outgoing, upstream, connection, bound, body).await
+            }
             Some(Destination::WhoAmI) => {
                 let parts = outgoing.parts();
                 whoami::answer(&parts.method, &parts.headers, outgoing.user())
@@ -53,10 +59,12 @@ impl Gateway {
         outgoing: &mut Outgoing,
         upstream: &Arc<UpstreamGroup>,
         connection: &Connection,
-        body: Incoming,
+        bound: &Arc<BoundConnections>,
+        body: ReceivedBody,
     ) -> Response<Body> {
         let mut received = outgoing.take_parts();
         let upgrade = Upgrade::requested(&mut received);
+        let owner = owner(outgoing, bound, received.version);
         let (head, route) = (outgoing.head(), outgoing.route());
         let written = match head.write(&upstream.config.base, received) {
             Ok(written) => written,
@@ -72,6 +80,7 @@ impl Gateway {
             upgrade,
             timeout: route.config.timeout,
             slot: Arc::clone(&connection.slot),
+            owner,
             trailers: Arc::clone(outgoing.generation().trailers()),
         };
         match self.proxy.forward(upstream, request).await {
@@ -85,6 +94,19 @@ impl Gateway {
             },
         }
     }
+}
+
+/// Who may keep a connection to an upstream that was authenticated. `None` if requests of others can come over the
+/// client's connection: at once over HTTP/2, and in turn from a proxy.
+fn owner(outgoing: &Outgoing, bound: &Arc<BoundConnections>, version: Version) -> Option<Owner> {
+    if version >= Version::HTTP_2 || outgoing.client().peer_is_trusted {
+        return None;
+    }
+    let sender = outgoing.user();
+    Some(Owner {
+        connections: Arc::clone(bound),
+        sender: sender.map(|user| format!("{} {}", user.authenticator(), user.identity().name())),
+    })
 }
 
 /// The response to a request whose body is broken, too large or late. If the client is gone, the response is dropped.

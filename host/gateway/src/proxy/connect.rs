@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use portcullis_wire::TolerantWrites;
+use portcullis_wire::tls_error::ServerTlsError;
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
@@ -19,6 +20,7 @@ use tokio::io::ReadBuf;
 use tokio_rustls::TlsConnector;
 use tower::Service;
 
+use super::error::error_chain;
 use crate::config::Address;
 use crate::config::Protocol;
 use crate::config::UpstreamConfig;
@@ -145,10 +147,15 @@ const USER_TIMEOUT: Duration = Duration::from_secs(120);
 pub(crate) enum ConnectError {
     #[error(transparent)]
     Socket(#[from] io::Error),
-    #[error(transparent)]
-    Tcp(Box<dyn std::error::Error + Send + Sync>),
-    #[error("the TLS handshake failed")]
+    #[error("{}", error_chain(&**.0))]
+    Tcp(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the TLS handshake failed: {}", tls_reason(.0))]
     Tls(#[source] io::Error),
+}
+
+fn tls_reason(error: &io::Error) -> String {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+    tls.map_or_else(|| error.to_string(), |tls| ServerTlsError(tls).to_string())
 }
 
 /// A byte stream in both directions.

@@ -6,6 +6,7 @@ use std::io;
 use std::iter;
 
 use http::StatusCode;
+use portcullis_wire::content_length::UnknownTransferCoding;
 
 use super::connect::ConnectError;
 use crate::proxy::body::BodyError;
@@ -19,6 +20,8 @@ pub(crate) enum ProxyError {
     Busy,
     /// The connection failed.
     Connect(ConnectError),
+    /// The response has a body that can't be read.
+    Framing(UnknownTransferCoding),
     /// No connection could be made in time.
     ConnectTimeout,
     /// The server switched to a protocol that the client didn't offer.
@@ -82,9 +85,12 @@ impl ProxyError {
             Self::Connect(error) if causes(error).any(is_timeout) => StatusCode::GATEWAY_TIMEOUT,
             Self::Connect(error) if is_out_of_files(error) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Broken(_) | Self::Connect(_) | Self::NoServer | Self::Protocol | Self::Unsendable(_) => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Broken(_)
+            | Self::Connect(_)
+            | Self::Framing(_)
+            | Self::NoServer
+            | Self::Protocol
+            | Self::Unsendable(_) => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -110,7 +116,7 @@ impl ProxyError {
             Self::Broken(error) => !error.is_user() && !error.is_body_write_aborted(),
             Self::Busy | Self::NoServer | Self::Unsendable(_) => false,
             Self::Connect(error) => !is_out_of_files(error),
-            Self::ConnectTimeout | Self::Protocol | Self::Timeout => true,
+            Self::ConnectTimeout | Self::Framing(_) | Self::Protocol | Self::Timeout => true,
         }
     }
 }
@@ -131,8 +137,9 @@ impl fmt::Display for ProxyError {
         match self {
             Self::Broken(error) => f.write_str(&error_chain(error)),
             Self::Busy => f.write_str("all of its max_connections are in use"),
-            Self::Connect(error) => f.write_str(&error_chain(error)),
+            Self::Connect(error) => error.fmt(f),
             Self::ConnectTimeout => f.write_str("it couldn't be reached in time"),
+            Self::Framing(error) => error.fmt(f),
             Self::NoServer => f.write_str("it has no servers"),
             Self::Protocol => f.write_str("it switched to a protocol that the client didn't offer"),
             Self::Timeout => f.write_str("its response didn't begin in time"),

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use metrics::Counter;
 
+use super::bound::Owner;
 use super::counters;
 use super::health_check;
 use super::server::Server;
@@ -46,8 +47,13 @@ impl UpstreamGroup {
         }
     }
 
-    /// Picks a server for a request: the less busy one of two healthy servers.
-    pub(super) fn pick(&self) -> Option<&Arc<Server>> {
+    /// Picks a server for a request: the one to which its owner has a connection, or the less busy one of two healthy
+    /// servers.
+    pub(super) fn pick(&self, owner: Option<&Owner>) -> Option<&Arc<Server>> {
+        let bound = owner.and_then(|owner| self.servers.iter().find(|server| server.is_bound(owner)));
+        if bound.is_some() {
+            return bound;
+        }
         self.choose(self.turn.fetch_add(1, Ordering::Relaxed), &[])
     }
 

@@ -38,7 +38,7 @@ pub(super) fn start(server: &Arc<Server>, config: HealthConfig) {
 /// Makes one check. Only the head of the response is read.
 async fn check(server: &Server, path: &PathAndQuery) -> Result<(), String> {
     let connected = server.connector.clone().connect(false).await;
-    let connected = connected.map_err(|error| super::error::error_chain(&error))?;
+    let connected = connected.map_err(|error| error.to_string())?;
     let io = TokioIo::new(connected.stream);
     let request = Request::get(path.clone()).header(header::USER_AGENT, USER_AGENT);
     let response = if connected.is_http2 {

@@ -2,6 +2,7 @@
 //! is repeated only if no server has processed it, or if processing it twice is harmless.
 
 pub(crate) mod body;
+mod bound;
 mod connect;
 mod counters;
 mod error;
@@ -31,15 +32,19 @@ use http::StatusCode;
 use http::header;
 use http::request;
 use http::response;
+use http_body::Body as _;
 use http_body_util::Either;
 use http_body_util::Empty;
 use hyper::body::Incoming;
+use portcullis_wire::content_length;
 use portcullis_wire::hop_by_hop;
 
 use self::body::ContinueSignal;
 use self::body::Progress;
 use self::body::RequestBody;
 pub(crate) use self::body::ResponseBody;
+pub(crate) use self::bound::BoundConnections;
+pub(crate) use self::bound::Owner;
 use self::error::ProxyError;
 pub(crate) use self::error::Unanswered;
 pub(crate) use self::group::UpstreamGroup;
@@ -81,6 +86,8 @@ pub(crate) struct Forward {
     pub(crate) timeout: Duration,
     /// The slot of the client's connection, which an upgraded connection keeps.
     pub(crate) slot: Slot,
+    /// The client connection that keeps a connection that was authenticated. `None` if it can't have one of its own.
+    pub(crate) owner: Option<Owner>,
     /// The trailers that the client may not send.
     pub(crate) trailers: Arc<ForbiddenTrailers>,
 }
@@ -132,6 +139,7 @@ impl Proxy {
             upgrade,
             timeout,
             slot,
+            owner,
             trailers,
         } = request;
         let config = &upstream.config;
@@ -141,8 +149,10 @@ impl Proxy {
             timeout,
             progress: Progress::default(),
             upgrades: upgrade.is_some(),
+            owner,
             trailers,
         };
+        let method = head.method.clone();
         let mut request = Request::from_parts(head, RequestBody::new(body, context.progress.clone()));
         if let Some(upgrade) = &upgrade {
             upgrade.write_request(request.headers_mut());
@@ -165,8 +175,10 @@ impl Proxy {
             return switched.ok_or_else(|| Unanswered::new(&server.name, ProxyError::Protocol));
         }
         let (head, body) = response.into_parts();
+        let length = content_length::of_response(&method, &head, body.size_hint().exact())
+            .map_err(|error| Unanswered::new(&server.name, ProxyError::Framing(error)))?;
         let body = ResponseBody::new(body, context.progress, config.idle_timeout, exchange).with_version(head.version);
-        Ok(clean(head, Either::Right(body)))
+        Ok(clean(head, length, Either::Right(body)))
     }
 
     /// Waits until all upgraded connections have ended by themselves.
@@ -192,7 +204,7 @@ impl Proxy {
         let protocol = upgrade.agreed(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
         self.tunnels.spawn(upgrade, upstream, (slot, exchange), idle_timeout);
-        let mut response = clean(response.into_parts().0, body::full(Bytes::new()));
+        let mut response = clean(response.into_parts().0, None, body::full(Bytes::new()));
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -229,12 +241,14 @@ async fn with_idle_timeout<T>(progress: &Progress, limit: Duration, future: impl
     }
 }
 
-/// Removes what belongs to the upstream's connection: the version, the extensions and the hop-by-hop headers.
-fn clean(head: response::Parts, body: Body) -> Response<Body> {
+/// Removes what belongs to the upstream's connection: the version, the extensions, the hop-by-hop headers and the length
+/// of the body, for which `length` is set.
+fn clean(head: response::Parts, length: Option<u64>, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     hop_by_hop::remove(response.headers_mut());
+    content_length::set(response.headers_mut(), length);
     response
 }
 

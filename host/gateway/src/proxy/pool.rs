@@ -30,7 +30,7 @@ use super::error::ProxyError;
 /// The connections to one server.
 pub(super) struct Pool {
     connector: Connector,
-    connect_timeout: Duration,
+    pub(super) connect_timeout: Duration,
     idle: Mutex<IdleConnections>,
     permits: Arc<Semaphore>,
     /// Wakes a task that waits for a connection, when a connection or a stream becomes free.
@@ -55,6 +55,8 @@ struct IdleConnections {
 pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<RequestBody>,
     pub(super) received: ReceivedFlag,
+    /// Whether the server may have authenticated the connection, so that it must not carry another client's requests.
+    pub(super) is_bound: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -70,6 +72,8 @@ pub(super) struct Http2Stream {
     pub(super) sender: http2::SendRequest<RequestBody>,
     streams: Arc<AtomicUsize>,
     pool: Arc<Pool>,
+    /// The permit of a connection that isn't in the pool. `None` if the connection is shared.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Http2Stream {
@@ -77,6 +81,17 @@ impl Drop for Http2Stream {
         self.streams.fetch_sub(1, Ordering::Relaxed);
         self.pool.freed.notify_one();
     }
+}
+
+/// Which connection a request needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wanted {
+    /// Any.
+    Any,
+    /// One that no other request uses meanwhile, because the request may authenticate it.
+    Exclusive,
+    /// One of HTTP/1.1, because the request asks for an upgrade.
+    Http1,
 }
 
 /// A connection for one request.
@@ -99,10 +114,10 @@ impl Pool {
         }
     }
 
-    /// Takes a connection that is already open, if there is one. `only_http1` is set for an upgrade.
-    pub(super) fn checkout(self: &Arc<Self>, only_http1: bool) -> Option<PooledConnection> {
+    /// Takes a connection that is already open, if there is one.
+    pub(super) fn checkout(self: &Arc<Self>, wanted: Wanted) -> Option<PooledConnection> {
         let mut idle = self.lock();
-        if !only_http1 {
+        if wanted == Wanted::Any {
             idle.http2.retain(|connection| !connection.sender.is_closed());
             let shared = idle
                 .http2
@@ -122,12 +137,12 @@ impl Pool {
     }
 
     /// Makes a connection, or takes one that becomes free meanwhile. Either must happen within `connect_timeout`.
-    pub(super) async fn connect(self: &Arc<Self>, only_http1: bool) -> Result<PooledConnection, ProxyError> {
+    pub(super) async fn connect(self: &Arc<Self>, wanted: Wanted) -> Result<PooledConnection, ProxyError> {
         let mut waits = false;
         let connected = tokio::time::timeout(self.connect_timeout, async {
-            let connecting = self.lock_connecting(only_http1).await;
+            let connecting = self.lock_connecting(wanted).await;
             if connecting.is_some()
-                && let Some(shared) = self.checkout(only_http1)
+                && let Some(shared) = self.checkout(wanted)
             {
                 return Ok(shared);
             }
@@ -136,7 +151,7 @@ impl Pool {
                 if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
                     break permit;
                 }
-                if let Some(idle) = self.checkout(only_http1) {
+                if let Some(idle) = self.checkout(wanted) {
                     return Ok(idle);
                 }
                 waits = true;
@@ -147,7 +162,7 @@ impl Pool {
                 }
             };
             waits = false;
-            self.open(only_http1, permit).await
+            self.open(wanted, permit).await
         });
         match connected.await {
             Ok(connected) => connected,
@@ -158,8 +173,8 @@ impl Pool {
 
     /// Waits while another task makes a connection that may turn out to be shareable. Returns `None` if the connection
     /// of this request can't be shared.
-    async fn lock_connecting(&self, only_http1: bool) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let shares = || !only_http1 && !self.speaks_http1.load(Ordering::Relaxed);
+    async fn lock_connecting(&self, wanted: Wanted) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let shares = || wanted == Wanted::Any && !self.speaks_http1.load(Ordering::Relaxed);
         if !shares() {
             return None;
         }
@@ -196,20 +211,24 @@ impl Pool {
 
     async fn open(
         self: &Arc<Self>,
-        only_http1: bool,
+        wanted: Wanted,
         permit: OwnedSemaphorePermit,
     ) -> Result<PooledConnection, ProxyError> {
-        let connected = self.connector.clone().connect(only_http1).await;
+        let connected = self.connector.clone().connect(wanted == Wanted::Http1).await;
         let connected = connected.map_err(ProxyError::connect)?;
         let received = connected.stream.received();
         if connected.is_http2 {
-            let connection = Http2::new(connected.stream, permit).await?;
+            let sender = http2_handshake(connected.stream).await?;
+            if wanted == Wanted::Exclusive {
+                return Ok(PooledConnection::Http2(Http2Stream::exclusive(sender, self, permit)));
+            }
+            let connection = Http2::new(sender, permit);
             let pooled = PooledConnection::Http2(connection.stream(self));
             self.lock().http2.push(connection);
             self.start_reaper();
             return Ok(pooled);
         }
-        if !only_http1 {
+        if wanted != Wanted::Http1 {
             self.speaks_http1.store(true, Ordering::Relaxed);
         }
         let (sender, connection) = http1::Builder::new()
@@ -221,6 +240,7 @@ impl Pool {
         Ok(PooledConnection::Http1(Http1 {
             sender,
             received,
+            is_bound: false,
             _permit: permit,
         }))
     }
@@ -248,23 +268,39 @@ impl Pool {
     }
 }
 
+async fn http2_handshake(stream: Stream) -> Result<http2::SendRequest<RequestBody>, ProxyError> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEADER_LIST)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let handshake = builder.handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(ProxyError::broken)?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+impl Http2Stream {
+    /// A stream of a connection that isn't in the pool and ends with the stream.
+    fn exclusive(sender: http2::SendRequest<RequestBody>, pool: &Arc<Pool>, permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            sender,
+            streams: Arc::new(AtomicUsize::new(1)),
+            pool: Arc::clone(pool),
+            _permit: Some(permit),
+        }
+    }
+}
+
 impl Http2 {
-    async fn new(stream: Stream, permit: OwnedSemaphorePermit) -> Result<Self, ProxyError> {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .max_header_list_size(MAX_HEADER_LIST)
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT);
-        let handshake = builder.handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = handshake.map_err(ProxyError::broken)?;
-        tokio::spawn(connection);
-        Ok(Self {
+    fn new(sender: http2::SendRequest<RequestBody>, permit: OwnedSemaphorePermit) -> Self {
+        Self {
             sender,
             streams: Arc::default(),
             used: Instant::now(),
             _permit: permit,
-        })
+        }
     }
 
     fn stream(&self, pool: &Arc<Pool>) -> Http2Stream {
@@ -273,6 +309,7 @@ impl Http2 {
             sender: self.sender.clone(),
             streams: Arc::clone(&self.streams),
             pool: Arc::clone(pool),
+            _permit: None,
         }
     }
 
@@ -284,7 +321,7 @@ impl Http2 {
 
 /// Shorter than the 5 seconds after which Node.js closes an idle connection. If a connection closes while a request is
 /// sent, the server may have processed the request, and it can be repeated only if that is harmless.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Longer, because an HTTP/2 server that closes declares which requests it has processed (RFC 9113, section 6.8).
 const HTTP2_IDLE_TIMEOUT: Duration = Duration::from_secs(60);

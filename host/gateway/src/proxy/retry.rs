@@ -57,7 +57,7 @@ impl<'a> Attempts<'a> {
             self.bodiless = Some(head.clone());
             request = Request::from_parts(head, body);
         }
-        let mut server = match self.group.pick() {
+        let mut server = match self.group.pick(self.context.owner.as_ref()) {
             Some(server) => Arc::clone(server),
             None => return Err(Unanswered::no_server(&self.group.config.name)),
         };

@@ -13,10 +13,14 @@ use http::header;
 use http::uri::Authority;
 use http::uri::PathAndQuery;
 use http::uri::Scheme;
+use http_body::Body;
 use hyper::body::Incoming;
+use portcullis_wire::connection_auth;
+use portcullis_wire::content_length;
 
 use super::body::Progress;
 use super::body::RequestBody;
+use super::bound::Owner;
 use super::connect::ConnectError;
 use super::connect::Connector;
 use super::counters::Counters;
@@ -26,6 +30,7 @@ use super::pool::Http1;
 use super::pool::Http2Stream;
 use super::pool::Pool;
 use super::pool::PooledConnection;
+use super::pool::Wanted;
 use super::trailers::ForbiddenTrailers;
 use super::with_idle_timeout;
 use crate::config::Address;
@@ -53,6 +58,9 @@ pub(super) struct ExchangeContext {
     pub(super) progress: Progress,
     /// Whether the client requested an upgrade.
     pub(super) upgrades: bool,
+    /// The owner of a connection that the request or its response may authenticate. `None` if the connection ends with
+    /// the response instead.
+    pub(super) owner: Option<Owner>,
     pub(super) trailers: Arc<ForbiddenTrailers>,
 }
 
@@ -108,8 +116,8 @@ pub(super) struct ServerResponse {
 
 /// The part of a connection that a response occupies.
 pub(super) enum ConnectionLease {
-    /// The whole connection, which was upgraded.
-    Upgraded { _connection: Http1 },
+    /// The whole connection, which was upgraded or ends with the response.
+    Connection { _connection: Http1 },
     /// Nothing, because the pool takes the connection back by itself.
     Nothing,
     /// One stream of the connection.
@@ -157,8 +165,18 @@ impl Server {
         request: Request<RequestBody>,
         context: &ExchangeContext,
     ) -> Result<ServerResponse, Failure> {
+        let authenticates = connection_auth::may_follow_from_request(request.headers());
+        let wanted = match (context.upgrades, authenticates) {
+            (true, _) => Wanted::Http1,
+            (false, true) => Wanted::Exclusive,
+            (false, false) => Wanted::Any,
+        };
+        let open = match self.bound(context).await {
+            Some(bound) => Some(PooledConnection::Http1(bound)),
+            None => self.pool.checkout(wanted),
+        };
         let mut request = request;
-        if let Some(connection) = self.pool.checkout(context.upgrades) {
+        if let Some(connection) = open {
             match self.send(connection, request, context).await {
                 Err(Failure {
                     unsent: Some(unsent), ..
@@ -172,10 +190,22 @@ impl Server {
                 Ok(answered) => return Ok(answered),
             }
         }
-        match self.pool.connect(context.upgrades).await {
+        match self.pool.connect(wanted).await {
             Ok(connection) => self.send(connection, request, context).await,
             Err(error) => Err(Failure::unsent(error, request)),
         }
+    }
+
+    /// Whether the owner has a connection to this server.
+    pub(super) fn is_bound(&self, owner: &Owner) -> bool {
+        owner.has(&self.pool)
+    }
+
+    /// The owner's connection to this server, once its last response has ended.
+    async fn bound(&self, context: &ExchangeContext) -> Option<Http1> {
+        let mut connection = context.owner.as_ref()?.take(&self.pool)?;
+        let ready = tokio::time::timeout(self.pool.connect_timeout, connection.sender.ready()).await;
+        ready.is_ok_and(|ready| ready.is_ok()).then_some(connection)
     }
 
     async fn send(
@@ -200,21 +230,32 @@ impl Server {
             return Err(Failure::new(ProxyError::Unsendable(error)));
         }
         connection.received.clear();
+        connection.is_bound |= connection_auth::may_follow_from_request(request.headers());
         let sent = connection.sender.try_send_request(request);
         match with_idle_timeout(&context.progress, context.timeout, sent).await {
             None => Err(Failure::new(ProxyError::Timeout)),
             Some(Ok(response)) if response.status() == http::StatusCode::SWITCHING_PROTOCOLS => Ok(ServerResponse {
                 response,
-                lease: ConnectionLease::Upgraded {
+                lease: ConnectionLease::Connection {
                     _connection: connection,
                 },
             }),
             Some(Ok(response)) => {
-                self.pool.give_back(connection);
-                Ok(ServerResponse {
-                    response,
-                    lease: ConnectionLease::Nothing,
-                })
+                connection.is_bound |= connection_auth::may_follow_from_response(response.headers());
+                let lease = match &context.owner {
+                    _ if !connection.is_bound => {
+                        self.pool.give_back(connection);
+                        ConnectionLease::Nothing
+                    }
+                    Some(owner) => {
+                        owner.keep(&self.pool, connection);
+                        ConnectionLease::Nothing
+                    }
+                    None => ConnectionLease::Connection {
+                        _connection: connection,
+                    },
+                };
+                Ok(ServerResponse { response, lease })
             }
             Some(Err(mut error)) => Err(Failure {
                 unsent: error.take_message(),
@@ -264,6 +305,8 @@ impl Server {
         *request.uri_mut() = Uri::from(path(request.uri()));
         *request.version_mut() = http::Version::HTTP_11;
         request.headers_mut().remove(header::TE);
+        let length = request.body().size_hint().exact();
+        content_length::set_for_request(request.headers_mut(), length, true);
         request.body_mut().trailers(None);
         Ok(())
     }
@@ -285,6 +328,8 @@ impl Server {
             let headers = request.headers_mut();
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
+        let length = request.body().size_hint().exact();
+        content_length::set_for_request(request.headers_mut(), length, false);
         // hyper doesn't report interim responses over HTTP/2, so the body doesn't wait for one.
         request.headers_mut().remove(header::EXPECT);
         request.body_mut().gate(None);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use http::Request;
 use http::Response;
+use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use crate::answers::internal_pages;
 use crate::answers::response;
@@ -17,8 +17,10 @@ use crate::forward_auth::FrontProxy;
 use crate::pipeline::Accepted;
 use crate::pipeline::Entrance;
 use crate::pipeline::Gateway;
+use crate::proxy::BoundConnections;
 use crate::proxy::body::Body;
 use crate::transport::connection::Connection;
+use crate::transport::connection::ReceivedBody;
 use crate::transport::connection::Service;
 
 /// The service of the public listener.
@@ -26,15 +28,21 @@ use crate::transport::connection::Service;
 pub(crate) struct Public {
     gateway: Arc<Gateway>,
     front: Option<FrontProxy>,
+    /// The connections to upstreams that belong to one client connection.
+    bound: Arc<BoundConnections>,
 }
 
 impl Public {
     /// `front` recognises the fronts that may ask here. `None` if they have their own listener, or if there are none.
     pub(crate) fn new(gateway: Arc<Gateway>, front: Option<FrontProxy>) -> Self {
-        Self { gateway, front }
+        Self {
+            gateway,
+            front,
+            bound: Arc::default(),
+        }
     }
 
-    async fn serve(&self, connection: &Connection, parts: Parts, body: Incoming) -> Response<Body> {
+    async fn serve(&self, connection: &Connection, parts: Parts, body: ReceivedBody) -> Response<Body> {
         let client = self
             .gateway
             .client(connection.peer, connection.scheme.clone(), &parts.headers);
@@ -44,7 +52,7 @@ impl Public {
             body: body.size_hint().lower(),
         };
         match self.gateway.read_and_decide(entrance, client, parts).await {
-            Ok(Accepted::Forward(outgoing)) => self.gateway.forward(*outgoing, connection, body).await,
+            Ok(Accepted::Forward(outgoing)) => self.gateway.forward(*outgoing, connection, &self.bound, body).await,
             Ok(Accepted::Internal(request)) => {
                 let generation = self.gateway.generation();
                 let (path, parts) = (&request.target.path, &request.parts);
@@ -58,7 +66,14 @@ impl Public {
 impl Service for Public {
     type Body = Body;
 
-    async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
+    fn for_connection(self) -> Self {
+        Self {
+            bound: Arc::default(),
+            ..self
+        }
+    }
+
+    async fn answer(&self, connection: &Connection, request: Request<ReceivedBody>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let method = parts.method.clone();
         let response = match (&self.front, Endpoint::at(&parts.uri)) {
@@ -73,6 +88,14 @@ impl Service for Public {
             entry.or_insert_with(|| hsts.clone());
         }
         response
+    }
+
+    fn reject_head(&self, status: StatusCode, target: &str) -> Response<Body> {
+        let endpoint = target.parse().ok().and_then(|uri| Endpoint::at(&uri));
+        match endpoint.filter(|_| self.front.is_some()) {
+            Some(endpoint) => endpoint.reject_head(status),
+            None => response::rejected_head(status),
+        }
     }
 
     fn failure() -> Response<Body> {

@@ -183,6 +183,7 @@ impl Authorizer {
             upgrade: None,
             timeout: TIMEOUT,
             slot: Arc::new(permit),
+            owner: None,
             trailers: Arc::default(),
         };
         let response = proxy.forward(upstream, request).await;

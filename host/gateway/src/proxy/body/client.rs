@@ -10,13 +10,14 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body::Frame;
 use http_body::SizeHint;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
+use crate::transport::connection::ReceivedBody;
+
 /// The body of a client's request. Its frames are passed on as they arrive.
 #[derive(Debug)]
-pub(crate) struct ClientBody<B = Incoming> {
+pub(crate) struct ClientBody<B = ReceivedBody> {
     incoming: B,
     /// How many more bytes are allowed. `None` if the size isn't limited.
     remaining: Option<u64>,
