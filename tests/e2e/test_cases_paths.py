@@ -1,4 +1,4 @@
-"""Cases 3, 12 to 16 and 28 of docs/security-cases.md: one reading of a path, for the route and for the upstream.
+"""Cases 3, 12 to 16, 28 and 48 of docs/security-cases.md: one reading of a path, for the route and for the upstream.
 
 The upstream keeps the request line as it came. Whatever it gets is what the route was chosen by, or there is a 400.
 """
@@ -10,7 +10,7 @@ import pytest
 from harness.client import ALICE, converse, exchange
 from harness.config import PEOPLE, route
 from harness.frames import Http2
-from harness.gateway import ADMIN
+from harness.gateway import ADMIN, run
 from harness.raw_upstream import RawUpstream
 from harness.tables import paths
 
@@ -212,3 +212,40 @@ def test_case_28_no_response_redirects_elsewhere(gateway, headers):
         answer = converse(gateway.url, request.encode())
         assert re.match(rb"HTTP/1.1 (200|400|401) ", answer), (target, answer)
         assert b"\nlocation:" not in answer.lower(), target
+
+
+PATTERNS = ["/admin/*", "/admin*", "/{x}", "/users/:id", "/^admin", "/admin$", "/admin/.*", "/(admin|root)", "/a/<id>", "/[ab]"]
+PLACES = {
+    "path": 'path = "{}"\npublic = true\nupstream = "http://127.0.0.1:1"',
+    "upstream": 'path = "/"\npublic = true\nupstream = "http://127.0.0.1:1{}"',
+    "authorize_with": 'path = "/"\nauthenticators = ["people"]\nupstream = "http://127.0.0.1:1"\nauthorize_with = "GET {}"',
+    "upstream_credentials": 'path = "/"\nauthenticators = ["people"]\nupstream = "http://127.0.0.1:1"\n'
+    'upstream_credentials = [{{ scheme = "token", requests = ["GET {}"] }}]',
+}
+MEANT = {("upstream_credentials", "/admin/*")}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_case_48_a_pattern_where_a_path_is_literal_is_an_error(tmp_path, place):
+    for pattern in PATTERNS:
+        entry = PLACES[place].format(pattern)
+        done = run("check", folder=tmp_path, config=f"{PEOPLE}[[routes]]\n{entry}\n")
+        if (place, pattern) in MEANT:
+            assert done.returncode == 0, done.stderr
+        else:
+            assert done.returncode != 0, pattern
+            assert f"routes[0].{place}" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("host", [".example.com", "_", "~^hub", "hub.*", "*", "a..b", "^hub$", "{sub}.example.com"])
+def test_case_48_a_pattern_where_a_host_is_literal_is_an_error(tmp_path, host):
+    entry = PLACES["path"].format("/") + f'\nhosts = ["{host}"]'
+    done = run("check", folder=tmp_path, config=f"{PEOPLE}[[routes]]\n{entry}\n")
+    assert done.returncode != 0
+    assert "routes[0].hosts[0]" in done.stdout + done.stderr
+
+
+def test_case_48_a_star_that_is_encoded_is_a_star(serve, raw_upstream):
+    gateway = serve(PEOPLE + route(raw_upstream, "people", path="/a/%2A") + route(raw_upstream, path="/", more="public = true"))
+    for target, status in [("/a/*", 401), ("/a/%2a/x", 401), ("/a/b", 200)]:
+        assert gateway.send(target).status == status, target

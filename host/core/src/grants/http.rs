@@ -105,6 +105,11 @@ impl FromStr for HttpGrant {
         if uri.query().is_some() {
             return Err(HttpGrantError("it has a query"));
         }
+        if uri.path().contains('*') {
+            return Err(HttpGrantError(
+                "its path has a `*`, but a path covers everything below it",
+            ));
+        }
         if ambiguous(uri.path()) {
             return Err(HttpGrantError(
                 "its path has dot segments, or slashes or dots that are encoded",

@@ -16,6 +16,7 @@ use crate::config::reader::Table;
 use crate::config::upstream::Upstreams;
 use crate::config::values;
 use crate::routing::exceptions::UpstreamCredentials;
+use crate::routing::literal;
 
 /// The maximum number of routes.
 pub(super) const MAX_ROUTES: usize = 1000;
@@ -150,6 +151,13 @@ fn path(item: Item<'_>) -> Option<CanonicalPath> {
         place.report("must start with a slash");
         return None;
     }
+    if let Err(pattern) = literal::check(&text) {
+        let prefix = pattern.prefix();
+        place.report(format!(
+            "{pattern}; {prefix:?} matches {prefix} and everything below it"
+        ));
+        return None;
+    }
     // A prefix matches whole segments, so `/app/` and `/app` are the same route.
     let trimmed = if text == "/" {
         "/"
@@ -171,7 +179,8 @@ fn path(item: Item<'_>) -> Option<CanonicalPath> {
 
 fn host(item: Item<'_>) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let name = |text: &str| !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed);
+    let label = |label: &str| !label.is_empty() && label != "_" && label.bytes().all(allowed);
+    let name = |text: &str| text.len() <= 253 && text.split('.').all(label);
     let address = |text: &str| {
         let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
         inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())

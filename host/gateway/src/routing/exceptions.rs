@@ -9,6 +9,7 @@ use http::header;
 use portcullis_wire::path::CanonicalPath;
 
 use crate::routing::is_served;
+use crate::routing::literal;
 
 /// The exceptions from authentication that a route lists.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -81,14 +82,20 @@ impl RequestPattern {
         if !is_method || !is_served(&method) {
             return Err(format!("{example}; the method {method} isn't supported"));
         }
+        let raw = path;
         let path = CanonicalPath::parse(path).map_err(|error| error.to_string())?;
         if !route.covers(&path) {
             return Err(format!("the path isn't below the route's path, {route}"));
         }
-        let segments = path.segments().map(|segment| match segment {
+        // Only a `*` that isn't percent-encoded stands for a segment.
+        let written = raw.split('/').filter(|segment| !segment.is_empty());
+        let segments = path.segments().zip(written).map(|(segment, written)| match written {
             "*" => Ok(None),
-            segment if segment.contains('*') => Err("* can only stand for a whole segment".to_owned()),
-            segment => Ok(Some(segment.to_owned())),
+            written if written.contains('*') => Err("* can only stand for a whole segment".to_owned()),
+            written => match literal::check(&format!("/{written}")) {
+                Ok(()) => Ok(Some(segment.to_owned())),
+                Err(pattern) => Err(format!("{pattern}; write * for a whole segment")),
+            },
         });
         Ok(Self {
             method,
@@ -201,12 +208,17 @@ mod tests {
     fn an_invalid_pattern_is_rejected() {
         for text in [
             "", "DELETE", "/a", "DELETE a", "delete /a/*", "CONNECT /a", "TRACE /a", "DELETE  /a", "DELETE /a*", "DELETE /a/**",
+            "DELETE /a/{id}", "DELETE /a/:id", "DELETE /a/(b|c)",
             "DELETE /a/../b", "DELETE //a", "DELETE /a?b", "DELETE /a/%2F", " /a", "DELETE /b/*", "DELETE /ab", "* /a",
         ] {
             assert!(RequestPattern::parse(text, &path("/a")).is_err(), "{text}");
         }
         for text in [HEARTBEAT, DELETE, "GET /", "GET /a/"] {
             assert_eq!(RequestPattern::parse(text, &path("/")).unwrap().to_string(), text);
+        }
+        let literal = RequestPattern::parse("DELETE /%2A", &path("/")).unwrap();
+        for (asked, expected) in [("/*", true), ("/%2a", true), ("/x", false)] {
+            assert_eq!(literal.covers(&Method::DELETE, &path(asked)), expected, "{asked}");
         }
     }
 }

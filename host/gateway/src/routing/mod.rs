@@ -2,6 +2,7 @@
 //! parsed in `portcullis_wire::path`.
 
 pub(crate) mod exceptions;
+pub(crate) mod literal;
 mod method;
 pub(crate) mod table;
 pub(crate) mod template;

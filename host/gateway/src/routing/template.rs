@@ -9,6 +9,8 @@ use percent_encoding::NON_ALPHANUMERIC;
 use percent_encoding::utf8_percent_encode;
 use portcullis_wire::path::CanonicalPath;
 
+use crate::routing::literal;
+
 /// A method and a path with placeholders.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Template {
@@ -123,7 +125,10 @@ impl fmt::Display for BindError {
 
 fn part(text: &str) -> Result<Part, String> {
     if !text.contains(['{', '}']) {
-        return Ok(Part::Fixed(text.to_owned()));
+        return match literal::check(&format!("/{text}")) {
+            Ok(()) => Ok(Part::Fixed(text.to_owned())),
+            Err(pattern) => Err(format!("{pattern}; a placeholder is a whole segment, {{1}} to {{9}}")),
+        };
     }
     let number = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
     match number.and_then(|number| number.parse().ok()) {
@@ -194,7 +199,7 @@ mod tests {
         for text in [
             "", "GET", "/api/{1}", "POST /api/{1}", "get /api/{1}", "GET api/{1}", "GET  /api/{1}", "GET /api/{1}?a=b",
             "GET /api/{0}", "GET /api/{10}", "GET /api/{}", "GET /api/{x}", "GET /api/a{1}", "GET /api/{1}{2}", "GET /{1",
-            "GET /../{1}", "GET //{1}", "GET /a b", "GET /%2e%2e/{1}", "GET /a%2Fb",
+            "GET /api/*", "GET /api/:id", "GET /../{1}", "GET //{1}", "GET /a b", "GET /%2e%2e/{1}", "GET /a%2Fb",
         ] {
             assert!(Template::parse(text, &path("/clusters")).is_err(), "{text}");
         }

@@ -22,10 +22,23 @@ fn a_mistake_in_a_route_is_reported() {
         (format!("path = \"a\"\npublic = true\n{whoami}"), "portcullis.toml:4: routes[0].path: must start with a slash"),
         (format!("path = \"/a/../b\"\npublic = true\n{whoami}"),
             "portcullis.toml:4: routes[0].path: the path has an empty segment or a dot segment"),
+        (format!("path = \"/admin/*\"\npublic = true\n{whoami}"),
+            "portcullis.toml:4: routes[0].path: \"*\" looks like a pattern, but a path is taken literally here (write %2A for \
+             the character itself); \"/admin\" matches /admin and everything below it"),
+        (format!("path = \"/users/:id/x\"\npublic = true\n{whoami}"),
+            "portcullis.toml:4: routes[0].path: \":\" looks like a pattern, but a path is taken literally here (write %3A for \
+             the character itself); \"/users\" matches /users and everything below it"),
+        ("path = \"/\"\npublic = true\nupstream = \"http://x/app/*\"\n".to_owned(),
+            "portcullis.toml:6: routes[0].upstream: \"*\" looks like a pattern, but a path is taken literally here (write %2A \
+             for the character itself); the path is put in front of the request's path"),
         (format!("path = \"/.portcullis/x\"\npublic = true\n{whoami}"),
             "portcullis.toml:4: routes[0].path: paths under /.portcullis belong to the gateway itself"),
         (format!("path = \"/\"\nhosts = [\"a:80\"]\npublic = true\n{whoami}"),
             "portcullis.toml:5: routes[0].hosts[0]: \"a:80\" is not a host name without a port, such as \"hub.example.org\""),
+        (format!("path = \"/\"\nhosts = [\".example.com\"]\npublic = true\n{whoami}"),
+            "portcullis.toml:5: routes[0].hosts[0]: \".example.com\" is not a host name without a port, such as \"hub.example.org\""),
+        (format!("path = \"/\"\nhosts = [\"_\"]\npublic = true\n{whoami}"),
+            "portcullis.toml:5: routes[0].hosts[0]: \"_\" is not a host name without a port, such as \"hub.example.org\""),
         (format!("path = \"/\"\n{whoami}"),
             "portcullis.toml:3: routes[0]: the key \"authenticators\" is missing: list authenticators, or set public = true"),
         (format!("path = \"/\"\nauthenticators = []\n{whoami}"),

@@ -8,6 +8,8 @@ use http::Uri;
 use http::uri::Authority;
 use rustls::pki_types::ServerName;
 
+use crate::routing::literal;
+
 /// The address of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Address {
@@ -65,6 +67,9 @@ impl Url {
         }
         if text.contains(['?', '#']) {
             return Err("must have no query and no fragment".to_owned());
+        }
+        if let Err(pattern) = literal::check(uri.path()) {
+            return Err(format!("{pattern}; the path is put in front of the request's path"));
         }
         Ok(Self {
             address: Address::Tcp(authority.clone()),
