@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import ssl
 
 import pytest
@@ -217,8 +218,27 @@ def test_plain_http_on_a_tls_port_is_closed_unanswered(serve, upstream, authorit
     assert len(upstream.seen) == 1
 
 
+def openssl(folder, name, *key_options):
+    """A self-signed certificate with a key that openssl makes, and its key."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    generate = ["openssl", "genpkey", *key_options, "-out", key]
+    sign = ["openssl", "req", "-x509", "-new", "-key", key, "-subj", f"/CN={name}", "-out", certificate]
+    for words in generate, sign:
+        subprocess.run(words, check=True, capture_output=True)
+    return certificate, key
+
+
 def test_mistakes_in_tls_are_reported(authority, tmp_path):
     (cert, key), (_, other) = authority.issue("server"), authority.issue("other")
+    short = openssl(tmp_path, "short", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024")
+    curve = openssl(tmp_path, "curve", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1")
+    encrypted = [tmp_path / "encrypted.key", tmp_path / "traditional.key"]
+    for file, form in zip(encrypted, [[], ["-traditional"]], strict=True):
+        words = ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:x", *form, "-out", file]
+        subprocess.run(words, check=True, capture_output=True)
+        file.chmod(0o600)
+    reversed_chain = tmp_path / "reversed.pem"
+    reversed_chain.write_bytes(authority.ca.read_bytes() + cert.read_bytes())
     rubbish = tmp_path / "rubbish.pem"
     rubbish.write_text("rubbish")
     open_key = tmp_path / "open.key"
@@ -230,7 +250,12 @@ def test_mistakes_in_tls_are_reported(authority, tmp_path):
         ("", ["server.tls", "set cert and key"]),
         (f'cert = "{rubbish}"\nkey = "{key}"', ["server.tls.cert", "rubbish.pem"]),
         (f'cert = "{cert}"\nkey = "{rubbish}"', ["rubbish.pem"]),
-        (f'cert = "{cert}"\nkey = "{other}"', ["server.pem", "other.key", "together"]),
+        (f'cert = "{cert}"\nkey = "{other}"', ["server.pem", "other.key", "together", "belongs to another certificate"]),
+        (f'cert = "{reversed_chain}"\nkey = "{key}"', ["reversed.pem", "belongs to certificate 2", "must come first"]),
+        (f'cert = "{short[0]}"\nkey = "{short[1]}"', ["short.pem", "the RSA key has 1024 bits, and 2048 are needed"]),
+        (f'cert = "{curve[0]}"\nkey = "{curve[1]}"', ["curve.pem", "the key is on the curve 1.3.132.0.10"]),
+        (f'cert = "{cert}"\nkey = "{encrypted[0]}"', ["encrypted.key", "decrypt it: openssl pkey"]),
+        (f'cert = "{cert}"\nkey = "{encrypted[1]}"', ["traditional.key", "decrypt it: openssl pkey"]),
         (f'cert = "{cert}"\nkey = "{open_key}"', ["open.key", "chmod 600"]),
         (f'cert = "{cert}"\nkey = "{key}"\nclient_certificates = "required"', ["client_ca"]),
         (f'cert = "{cert}"\nkey = "{key}"\nclient_ca = "{rubbish}"', ["server.tls.client_ca", "rubbish.pem"]),

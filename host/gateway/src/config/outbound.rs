@@ -16,7 +16,7 @@ use crate::config::reader::Table;
 use crate::config::secret::secret;
 use crate::config::secret::text_or_reference;
 use crate::config::values;
-use crate::tls::pem::authorities;
+use crate::tls::pem::trusted;
 use crate::tls::trust;
 
 /// The maximum length of a secret in a header, in bytes. Most servers accept headers of about this size.
@@ -45,7 +45,7 @@ fn tls(table: &mut Table<'_>, outbound: Outbound) -> Outbound {
     let pair = pem::pair(table, "http_certificate", "http_key");
     let (roots_asked, place) = (roots.is_some(), pair.as_ref().map(|(_, key)| key.place.clone()));
     let identity = pair.and_then(pem::identity);
-    let roots = roots.and_then(|item| pem::file(item, authorities));
+    let roots = roots.and_then(|item| pem::file(item, trusted));
     // There is nothing to configure, or a mistake has been reported already.
     if roots_asked != roots.is_some() || (!roots_asked && identity.is_none()) {
         return outbound;

@@ -1,5 +1,6 @@
 //! Loads a certificate chain and its private key from two PEM files. The pair is checked before it is served.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 
 use super::end_point;
+use super::mismatch::Mismatch;
 use crate::tls::pem;
 
 /// The files of a certificate and its key.
@@ -40,11 +42,23 @@ impl CertificateFiles {
     pub(crate) fn load(self) -> Result<Certificate, String> {
         let chain = pem::certificates(&self.certificate)?;
         let key = pem::private_key(&self.key)?;
-        let provider = aws_lc_rs::default_provider();
-        let key = CertifiedKey::from_der(chain, key, &provider).map_err(|error| {
+        let of_certificate = chain.first().and_then(Mismatch::of_certificate);
+        if let Some(mismatch) = of_certificate {
+            return Err(format!("{} can't be used: {mismatch}", self.certificate.display()));
+        }
+        let together = |why: &dyn fmt::Display| {
             let (certificate, key) = (self.certificate.display(), self.key.display());
-            format!("{certificate} and {key} can't be used together: {error}")
-        })?;
+            format!("{certificate} and {key} can't be used together: {why}")
+        };
+        let provider = aws_lc_rs::default_provider();
+        let key = provider
+            .key_provider
+            .load_private_key(key)
+            .map_err(|error| together(&error))?;
+        if let Some(mismatch) = Mismatch::of_chain(&chain, &*key) {
+            return Err(together(&mismatch));
+        }
+        let key = CertifiedKey::new(chain, key);
         let own = key.end_entity_cert().map_err(|error| error.to_string());
         if let Err(error) = own.and_then(|own| ParsedCertificate::try_from(own).map_err(|error| error.to_string())) {
             return Err(format!("{} can't be used: {error}", self.certificate.display()));

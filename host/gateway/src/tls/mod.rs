@@ -3,7 +3,9 @@
 
 mod certificate;
 mod end_point;
+mod mismatch;
 pub(crate) mod pem;
+mod pins;
 mod reload;
 mod store;
 pub(crate) mod trust;

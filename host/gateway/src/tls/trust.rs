@@ -6,15 +6,27 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::Error;
 use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
 
+use super::pins::PinningVerifier;
+
 /// A client's certificate chain and private key.
 pub(crate) type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
+/// Whom a client trusts.
+#[derive(Clone, Debug)]
+pub(crate) struct Trusted {
+    /// The certificate authorities.
+    pub(crate) authorities: RootCertStore,
+    /// The certificates that are also trusted as those of a server itself.
+    pub(crate) pins: Vec<CertificateDer<'static>>,
+}
+
 /// Loads the certificate authorities that the system trusts.
-pub(crate) fn system() -> RootCertStore {
+pub(crate) fn system() -> Trusted {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in found.errors {
@@ -26,15 +38,26 @@ pub(crate) fn system() -> RootCertStore {
             "the system has no trusted certificate authorities; https requests need a configured one, such as http_ca or ca"
         );
     }
-    roots
+    Trusted {
+        authorities: roots,
+        pins: Vec::new(),
+    }
 }
 
-/// Makes the TLS settings of a client that trusts these authorities.
-pub(crate) fn client(roots: RootCertStore, identity: Option<ClientIdentity>) -> Result<ClientConfig, Error> {
+/// Makes the TLS settings of a client.
+pub(crate) fn client(trusted: Trusted, identity: Option<ClientIdentity>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let config = if trusted.pins.is_empty() {
+        config.with_root_certificates(trusted.authorities)
+    } else {
+        let others = WebPkiServerVerifier::builder_with_provider(Arc::new(trusted.authorities), provider).build();
+        let verifier = PinningVerifier {
+            pins: trusted.pins,
+            others: others.map_err(|error| Error::General(error.to_string()))?,
+        };
+        config.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+    };
     match identity {
         Some((certificates, key)) => config.with_client_auth_cert(certificates, key),
         None => Ok(config.with_no_client_auth()),

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 
 use crate::config::authenticator;
@@ -23,6 +22,7 @@ use crate::config::reader::Item;
 use crate::config::reader::Place;
 use crate::config::reader::Table;
 use crate::tls::trust;
+use crate::tls::trust::Trusted;
 
 pub(crate) use self::health::HealthConfig;
 pub(crate) use self::url::Address;
@@ -227,10 +227,10 @@ impl Upstreams {
 
 /// The authorities that the system trusts. They are loaded once, when they are first needed.
 #[derive(Default)]
-struct SystemRoots(OnceCell<RootCertStore>);
+struct SystemRoots(OnceCell<Trusted>);
 
 impl SystemRoots {
-    fn get(&self) -> RootCertStore {
+    fn get(&self) -> Trusted {
         self.0.get_or_init(trust::system).clone()
     }
 }

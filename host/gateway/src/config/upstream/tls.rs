@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use super::SystemRoots;
 use crate::config::pem;
 use crate::config::reader::Table;
-use crate::tls::pem::authorities;
+use crate::tls::pem::trusted;
 use crate::tls::trust;
 
 /// The TLS settings for the servers of an upstream.
@@ -41,7 +41,7 @@ pub(super) fn read(table: &mut Table<'_>, is_https: bool, roots: &SystemRoots) -
     let pair = pem::pair(table, "certificate", "key");
     let key_place = pair.as_ref().map(|(_, key)| key.place.clone());
     let identity = pair.and_then(pem::identity);
-    let authorities = table.take("ca").map(|item| pem::file(item, authorities));
+    let authorities = table.take("ca").map(|item| pem::file(item, trusted));
     if place.document().error_count() > before {
         return UpstreamTls::default();
     }
