@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use libfuzzer_sys::fuzz_target;
+use portcullis_wire::framing::HeadLimits;
 use portcullis_wire::framing::ObservedStream;
 use tokio::io::AsyncWriteExt;
 
@@ -25,7 +26,7 @@ fn served(pieces: &[&[u8]]) -> Vec<(bool, HeaderMap)> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (mut client, server) = tokio::io::duplex(1 << 20);
-        let (stream, state) = ObservedStream::new(server, 8 * 1024);
+        let (stream, state) = ObservedStream::new(server, HeadLimits { size: 8 * 1024, fields: 100 });
         let log = Arc::clone(&served);
         let service = service_fn(move |request: Request<Incoming>| {
             let ambiguous = state.next_request().is_some();

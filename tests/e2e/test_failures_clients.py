@@ -1,10 +1,13 @@
 """Clients that are slow, disconnect, or send too much: each is cut off in time, logged and counted, and the next is served."""
 
+import json
+import subprocess
 import time
 
 import pytest
-from hyperframe.frame import SettingsFrame
+from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame
 
+from harness import http2
 from harness.client import ALICE, begin, connect, converse, received
 from harness.config import PEOPLE, protected, route
 from harness.frames import Http2
@@ -208,20 +211,123 @@ def test_a_body_may_be_as_large_as_its_bound_and_without_one_any_size(serve):
 
 
 HEADER = "X-A: 1\r\n"
-BOUNDED_HEADS = {
-    "a request line": f"GET /{'x' * 40_000} HTTP/1.1\r\n{HEAD}\r\n",
-    "a header": f"GET / HTTP/1.1\r\n{HEAD}X-A: {'x' * 40_000}\r\n\r\n",
-    "a name": f"GET / HTTP/1.1\r\n{HEAD}{'x' * 40_000}: 1\r\n\r\n",
-    "headers": f"GET / HTTP/1.1\r\n{HEAD}{HEADER * 200}\r\n",
-    "a head without end": f"GET / HTTP/1.1\r\n{HEAD}{HEADER * 400_000}",
+REJECTED_HEADS = {
+    "a long request line": (f"GET /{'x' * 40_000} HTTP/1.1\r\n{HEAD}\r\n", 431, "max_header_size"),
+    "a large header": (f"GET / HTTP/1.1\r\n{HEAD}X-A: {'x' * 40_000}\r\n\r\n", 431, "max_header_size"),
+    "a long name": (f"GET / HTTP/1.1\r\n{HEAD}{'x' * 40_000}: 1\r\n\r\n", 431, "max_header_size"),
+    "101 headers": (f"GET / HTTP/1.1\r\n{HEAD}{HEADER * 99}\r\n", 431, "max_header_size"),
+    "a head without end": (f"GET / HTTP/1.1\r\n{HEAD}{HEADER * 400_000}", 431, "max_header_size"),
+    "no HTTP": ("HELO gateway\r\n\r\n", 400, "malformed_head"),
+    "another version": (f"GET / HTTP/9.9\r\n{HEAD}\r\n", 400, "malformed_head"),
+    "a space in the target": (f"GET /a b HTTP/1.1\r\n{HEAD}\r\n", 400, "malformed_head"),
+    "a control character in the target": (f"GET /a\x7f HTTP/1.1\r\n{HEAD}\r\n", 400, "malformed_head"),
+    "a method of brackets": (f"(GET) / HTTP/1.1\r\n{HEAD}\r\n", 400, "malformed_head"),
+    "a space before a colon": (f"GET / HTTP/1.1\r\n{HEAD}X-A : 1\r\n\r\n", 400, "malformed_head"),
+    "NUL in a value": (f"GET / HTTP/1.1\r\n{HEAD}X-A: \0\r\n\r\n", 400, "malformed_head"),
+    "a folded header": (f"GET / HTTP/1.1\r\n{HEAD}X-A: 1\r\n 2\r\n\r\n", 400, "malformed_head"),
+    "a negative length": (f"POST / HTTP/1.1\r\n{HEAD}Content-Length: -1\r\n\r\n", 400, "malformed_head"),
+    "two lengths": (f"POST / HTTP/1.1\r\n{HEAD}Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "malformed_head"),
+    "chunks over HTTP/1.0": (f"POST / HTTP/1.0\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\n", 400, "malformed_head"),
 }
+MESSAGES = {400: "Malformed request", 431: "The request head is too large"}
 
 
-@pytest.mark.parametrize("case", BOUNDED_HEADS)
-def test_too_much_of_a_head_is_refused(small_bodies, upstream, case):
-    answer = converse(small_bodies.url, BOUNDED_HEADS[case].encode())
-    assert answer[:12] in (b"HTTP/1.1 431", b"HTTP/1.1 414", b"HTTP/1.1 400"), answer
-    assert upstream.seen == []
+@pytest.fixture(scope="module")
+def heads(serve_module, shared_upstream):
+    config = ADMIN + '[forward_auth]\n' + protected(shared_upstream)
+    return serve_module(config, server='trusted_proxies = ["127.0.0.1"]\n')
+
+
+@pytest.mark.parametrize("before", ["", f"GET /before HTTP/1.1\r\n{HEAD}\r\n"], ids=["first", "after another"])
+@pytest.mark.parametrize("case", REJECTED_HEADS)
+def test_a_rejected_head_is_answered_logged_and_counted(heads, upstream, case, before):
+    """Row A6 of the field reports."""
+    head, status, bound = REJECTED_HEADS[case]
+    counted = faults(heads, bound)
+    logged = len(is_logged(heads, bound))
+    answer = converse(heads.url, (before + head).encode("latin-1"))
+    answer = answer[answer.rindex(b"HTTP/1.1 "):]
+    lines, _, body = answer.partition(b"\r\n\r\n")
+    assert lines.startswith(b"HTTP/1.1 %d " % status), answer
+    assert json.loads(body) == {"error": MESSAGES[status]}
+    for field in [b"content-type: application/json", b"content-length: %d" % len(body), b"connection: close"]:
+        assert field in lines
+    assert [seen["target"] for seen in upstream.seen] == (["/before"] if before else [])
+    eventually(lambda: len(is_logged(heads, bound)) == logged + 1, "it is logged")
+    assert faults(heads, bound) == counted + 1
+
+
+def test_a_response_to_a_rejected_head_request_has_no_body(heads):
+    answer = converse(heads.url, f"HEAD / HTTP/1.1\r\n{HEAD}{HEADER * 200}\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 431 ") and answer.endswith(b"\r\n\r\n")
+
+
+FRONTS_HEAR = {"nginx": 403, "traefik": 431, "caddy": 431, "haproxy": 431, "envoy": 431}
+
+
+@pytest.mark.parametrize("dialect", FRONTS_HEAR)
+def test_a_front_hears_of_a_rejected_head_what_it_can_take(heads, dialect):
+    """nginx takes any other status than 401 and 403 for a failure, and answers 500."""
+    request = f"GET /.portcullis/auth/{dialect} HTTP/1.1\r\nHost: x\r\n{HEADER * 200}\r\n"
+    answer = converse(heads.url, request.encode())
+    assert answer.startswith(b"HTTP/1.1 %d " % FRONTS_HEAR[dialect]), answer
+    assert (b"x-portcullis-status: 431" in answer) == (dialect == "nginx")
+
+
+def test_a_head_over_http_2_has_the_same_limits(heads, upstream):
+    for headers, status in [(100, 431), (99, 200)]:
+        counted = faults(heads, "max_header_size")
+        with Http2(heads.url) as client:
+            client.request(1, client.pairs([*AS_ALICE, *[(f"x-a-{n}", "1") for n in range(headers)]]))
+            assert client.answer(1)[0] == status
+        assert faults(heads, "max_header_size") == counted + (status == 431)
+    large = [(f"x-a-{n}", "x" * 1000) for n in range(33)]
+    answer = http2.send(int(heads.url.rsplit(":", 1)[1]), "/", [*AS_ALICE, *large])
+    assert (answer.status, answer.json()) == (431, {"error": MESSAGES[431]})
+
+
+def test_the_number_of_headers_can_be_raised(serve, raw_upstream):
+    gateway = serve(protected(raw_upstream), server="max_headers = 300\n")
+    for headers, status in [(250, 200), (310, 431)]:
+        fields = [(f"x-a-{n}", "1") for n in range(headers)]
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        answer = converse(gateway.url, f"GET / HTTP/1.1\r\n{HEAD}Connection: close\r\n{lines}\r\n".encode())
+        assert answer.split(b" ")[1] == b"%d" % status
+        with Http2(gateway.url) as client:
+            client.request(1, client.pairs([*AS_ALICE, *fields]))
+            assert client.answer(1)[0] == status
+
+
+# Answered before the body came
+
+
+@pytest.mark.parametrize("refused", ["401", "413"])
+def test_a_client_reads_an_early_response_over_http_2(serve, upstream, tmp_path, refused):
+    """Row A5 of the field reports: curl up to 8.1 loses a response after which its stream is reset."""
+    small = route(upstream, "people", path="/small", more='max_body_size = "1KiB"')
+    gateway = serve(protected(upstream) + small)
+    body = tmp_path / "body"
+    body.write_bytes(b"x" * 1_000_000)
+    credentials = ["-u", "alice:"] if refused == "413" else []
+    curl = ["curl", "-sS", "--http2-prior-knowledge", "--data-binary", f"@{body}", "-w", "%{http_code}", "-o", "/dev/null"]
+    for _ in range(20):
+        done = subprocess.run([*curl, *credentials, f"{gateway.url}/{'small' if refused == '413' else ''}"], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (0, refused, "")
+
+
+def test_an_early_response_over_http_2_resets_no_stream_while_the_body_comes(serve, upstream):
+    gateway = serve(protected(upstream))
+    with Http2(gateway.url) as client:
+        client.request(1, client.pairs(method="POST"), end=False)
+        assert client.answer(1)[0] == 401
+        for _ in range(20):
+            client.data(1, b"x" * 1000, end=False)
+        client.data(1, b"x")
+        client.request(3, client.pairs(AS_ALICE))
+        frames = []
+        while not frames or not (isinstance(frames[-1], HeadersFrame) and frames[-1].stream_id == 3):
+            frames.append(client.frame())
+        assert not [frame for frame in frames if isinstance(frame, RstStreamFrame)]
 
 
 # Gone

@@ -31,6 +31,17 @@ pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     with(response, header::ALLOW, HeaderValue::from_static(allowed))
 }
 
+/// The response to a head that is malformed or exceeds a limit: 400, 414 (RFC 9110, section 15.5.15) or 431 (RFC 6585,
+/// section 5).
+pub(crate) fn rejected_head(status: StatusCode) -> Response<Body> {
+    let message = match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The request head is too large",
+        StatusCode::URI_TOO_LONG => "The request target is too long",
+        _ => "Malformed request",
+    };
+    error(status, message)
+}
+
 /// The response if the gateway itself failed.
 pub(crate) fn failure() -> Response<Body> {
     error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")

@@ -41,6 +41,8 @@ pub(crate) struct ServerConfig {
     pub(crate) max_connections: Option<usize>,
     /// The maximum size of a request's head, which is its request line and headers, in bytes.
     pub(crate) max_header_size: usize,
+    /// The maximum number of a request's header fields.
+    pub(crate) max_headers: usize,
     /// How long a client may take to send the head of a request.
     pub(crate) header_timeout: Duration,
     /// The limits after the head of the first request.
@@ -63,6 +65,7 @@ impl Default for ServerConfig {
             proxy_protocol: None,
             max_connections: None,
             max_header_size: 32 * 1024,
+            max_headers: 100,
             header_timeout: Duration::from_secs(10),
             bounds: Bounds::default(),
             drain_delay: Duration::ZERO,
@@ -99,6 +102,9 @@ impl ServerConfig {
         let max_header_size = table
             .take("max_header_size")
             .and_then(|item| values::size(item, MIN_HEADER_SIZE..=MAX_HEADER_SIZE));
+        let max_headers = table
+            .take("max_headers")
+            .and_then(|item| item.number(MIN_HEADERS, MAX_HEADERS));
         let header_timeout = table
             .take("header_timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
@@ -120,6 +126,7 @@ impl ServerConfig {
             proxy_protocol,
             max_connections,
             max_header_size: max_header_size.unwrap_or(default.max_header_size),
+            max_headers: max_headers.unwrap_or(default.max_headers),
             header_timeout: header_timeout.unwrap_or(default.header_timeout),
             bounds,
             drain_delay: drain_delay.unwrap_or(default.drain_delay),
@@ -175,6 +182,8 @@ fn proxy_protocol(item: Item<'_>, allow_all: bool, trusted: &TrustedProxies) -> 
 
 const MIN_HEADER_SIZE: usize = 8 * 1024;
 const MAX_HEADER_SIZE: usize = 1024 * 1024;
+const MIN_HEADERS: usize = 32;
+const MAX_HEADERS: usize = 1000;
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 const MAX_CONNECTIONS: usize = 1_000_000;

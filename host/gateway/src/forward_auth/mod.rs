@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use http::Request;
 use http::Response;
+use http::StatusCode;
 use http::request::Parts;
-use hyper::body::Incoming;
 
 use crate::answers::response;
 use crate::pipeline::Gateway;
@@ -22,6 +22,7 @@ use crate::pipeline::audit;
 use crate::pipeline::target;
 use crate::proxy::body::Body;
 use crate::transport::connection::Connection;
+use crate::transport::connection::ReceivedBody;
 use crate::transport::connection::Service;
 
 pub(crate) use self::changes::Changes;
@@ -47,7 +48,7 @@ impl ForwardAuth {
 impl Service for ForwardAuth {
     type Body = Body;
 
-    async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, connection: &Connection, request: Request<ReceivedBody>) -> Response<Body> {
         let (parts, _) = request.into_parts();
         let response = match Endpoint::at(&parts.uri) {
             Some(endpoint) => {
@@ -58,6 +59,14 @@ impl Service for ForwardAuth {
             None => Rejection::Route.into_response(),
         };
         response::for_method(&parts.method, response)
+    }
+
+    fn reject_head(&self, status: StatusCode, target: &str) -> Response<Body> {
+        let endpoint = target.parse().ok().and_then(|uri| Endpoint::at(&uri));
+        match endpoint {
+            Some(endpoint) => endpoint.reject_head(status),
+            None => response::rejected_head(status),
+        }
     }
 
     fn failure() -> Response<Body> {

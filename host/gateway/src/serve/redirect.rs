@@ -10,7 +10,6 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 use http::request::Parts;
-use hyper::body::Incoming;
 use portcullis_wire::client::Client;
 use portcullis_wire::peer::TrustedProxies;
 
@@ -22,6 +21,7 @@ use crate::pipeline::target::Target;
 use crate::proxy::body;
 use crate::proxy::body::Body;
 use crate::transport::connection::Connection;
+use crate::transport::connection::ReceivedBody;
 use crate::transport::connection::Service;
 
 /// The service of the listener that redirects to https.
@@ -61,7 +61,7 @@ impl Redirect {
 impl Service for Redirect {
     type Body = Body;
 
-    async fn answer(&self, connection: &Connection, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, connection: &Connection, request: Request<ReceivedBody>) -> Response<Body> {
         let (parts, _) = request.into_parts();
         let response = match self.location(&parts) {
             Ok(location) => moved(location),
@@ -73,6 +73,10 @@ impl Service for Redirect {
             }
         };
         response::for_method(&parts.method, response)
+    }
+
+    fn reject_head(&self, status: StatusCode, _target: &str) -> Response<Body> {
+        response::rejected_head(status)
     }
 
     fn failure() -> Response<Body> {

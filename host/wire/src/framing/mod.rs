@@ -28,6 +28,24 @@ use self::requests::Requests;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AmbiguousFraming(pub &'static str);
 
+/// The limits on the head of an HTTP/1.1 request, which hyper applies.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadLimits {
+    /// The size in bytes.
+    pub size: usize,
+    /// The number of header fields.
+    pub fields: usize,
+}
+
+/// The head of a request that hyper rejects, because it is malformed or exceeds a limit.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RejectedHead {
+    /// Whether the method is HEAD, so that the response has no body.
+    pub is_head: bool,
+    /// The beginning of the request's target. Empty if there is none.
+    pub target: String,
+}
+
 /// What was observed on one connection.
 #[derive(Debug, Default)]
 pub struct ConnectionState {
@@ -63,6 +81,11 @@ impl ConnectionState {
         known.filter(|_| !self.is_upgraded()).unwrap_or(Reading::Nothing)
     }
 
+    /// Whether hyper may be rejecting a head: a head isn't complete, or the last one isn't well-formed.
+    pub fn may_reject(&self) -> bool {
+        matches!(self.reading(), Reading::Head | Reading::Lost) || self.first_ambiguous.get().is_some()
+    }
+
     /// Ends the inspection, because the connection was upgraded to another protocol.
     pub fn upgrade(&self) {
         self.upgraded.store(true, Ordering::Relaxed);
@@ -91,7 +114,7 @@ impl ConnectionState {
 pub struct ObservedStream<S> {
     stream: S,
     protocol: Protocol,
-    max_head_size: usize,
+    limits: HeadLimits,
     state: Arc<ConnectionState>,
 }
 
@@ -108,8 +131,8 @@ enum Protocol {
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl<S> ObservedStream<S> {
-    /// Wraps a stream. Heads of more than `max_head_size` bytes aren't inspected, because hyper rejects them.
-    pub fn new(stream: S, max_head_size: usize) -> (Self, Arc<ConnectionState>) {
+    /// Wraps a stream. Heads beyond the limits aren't inspected, because hyper rejects them.
+    pub fn new(stream: S, limits: HeadLimits) -> (Self, Arc<ConnectionState>) {
         let state = Arc::new(ConnectionState {
             reading: AtomicU8::new(Reading::Nothing as u8),
             ..ConnectionState::default()
@@ -117,10 +140,18 @@ impl<S> ObservedStream<S> {
         let observed = Self {
             stream,
             protocol: Protocol::Undecided(0),
-            max_head_size,
+            limits,
             state: Arc::clone(&state),
         };
         (observed, state)
+    }
+
+    /// The head that hyper has rejected, if it has rejected one. `None` over HTTP/2.
+    pub fn rejected(&self) -> Option<RejectedHead> {
+        match &self.protocol {
+            Protocol::Http1(requests) => requests.rejected(),
+            Protocol::Http2(_) | Protocol::Undecided(_) => None,
+        }
     }
 
     fn inspect(&mut self, mut received: &[u8]) -> io::Result<()> {
@@ -133,7 +164,7 @@ impl<S> ObservedStream<S> {
             } else if same == received.len() {
                 *known += same;
             } else {
-                let mut requests = Requests::new(self.max_head_size);
+                let mut requests = Requests::new(self.limits);
                 // The begun preface can't contain a complete head, so this finds no ambiguity.
                 requests.read(begun);
                 self.protocol = Protocol::Http1(requests);

@@ -4,7 +4,9 @@
 use httparse::Header;
 use httparse::Request;
 
+use super::HeadLimits;
 use super::Reading;
+use super::RejectedHead;
 use super::chunks::Chunks;
 use super::chunks::Progress;
 
@@ -14,7 +16,9 @@ pub(super) struct Requests {
     position: Position,
     /// How many heads have been complete.
     complete_heads: u64,
-    max_head_size: usize,
+    limits: HeadLimits,
+    /// The last head, if it is ambiguous, malformed or beyond a limit. hyper may reject it.
+    doubtful: Option<RejectedHead>,
 }
 
 /// The parser's position in the connection.
@@ -31,11 +35,20 @@ enum Position {
 }
 
 impl Requests {
-    pub(super) fn new(max_head_size: usize) -> Self {
+    pub(super) fn new(limits: HeadLimits) -> Self {
         Self {
             position: Position::Head(Vec::new()),
             complete_heads: 0,
-            max_head_size,
+            limits,
+            doubtful: None,
+        }
+    }
+
+    /// The head that hyper has rejected, if it has rejected one. hyper doesn't wait for the end of a head that it rejects.
+    pub(super) fn rejected(&self) -> Option<RejectedHead> {
+        match &self.position {
+            Position::Head(begun) if !begun.is_empty() => Some(RejectedHead::new(begun)),
+            _ => self.doubtful.clone(),
         }
     }
 
@@ -65,18 +78,22 @@ impl Requests {
                 Position::Head(buffered) => {
                     let known = buffered.len();
                     buffered.extend_from_slice(rest);
-                    match Head::read(buffered, known) {
+                    match Head::read(buffered, known, self.limits.fields) {
                         Some(Ok(head)) => {
                             rest = rest.get(head.length.saturating_sub(known)..).unwrap_or_default();
                             self.complete_heads += 1;
-                            self.position = head.body;
                             if let Some(why) = head.ambiguity {
+                                self.doubtful = Some(RejectedHead::new(buffered));
+                                self.position = head.body;
                                 return Some((self.complete_heads, why));
                             }
+                            self.position = head.body;
                         }
-                        Some(Err(Refused)) => self.position = Position::Lost,
-                        None if buffered.len() > self.max_head_size => self.position = Position::Lost,
-                        None => return None,
+                        None if buffered.len() < self.limits.size => return None,
+                        Some(Err(Refused)) | None => {
+                            self.doubtful = Some(RejectedHead::new(buffered));
+                            self.position = Position::Lost;
+                        }
                     }
                 }
                 Position::Lost => return None,
@@ -97,6 +114,20 @@ impl Requests {
 /// hyper rejects the request, and the connection ends.
 struct Refused;
 
+impl RejectedHead {
+    fn new(bytes: &[u8]) -> Self {
+        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let mut words = line.split(|byte| *byte == b' ');
+        let method = words.next().unwrap_or_default();
+        let target = words.next().unwrap_or_default();
+        let target = target.get(..MAX_KEPT_TARGET).unwrap_or(target);
+        Self {
+            is_head: method == b"HEAD",
+            target: String::from_utf8_lossy(target).into_owned(),
+        }
+    }
+}
+
 struct Head {
     length: usize,
     /// What follows the head.
@@ -107,17 +138,24 @@ struct Head {
 impl Head {
     /// Reads the head at the beginning of the bytes. `None` if it isn't complete. The first `known` bytes have been
     /// read before, and weren't a complete head.
-    fn read(bytes: &[u8], known: usize) -> Option<Result<Self, Refused>> {
+    fn read(bytes: &[u8], known: usize, max_fields: usize) -> Option<Result<Self, Refused>> {
         // Without this check, a head that arrives byte by byte would take quadratic time.
         if !has_empty_line(bytes.get(known.saturating_sub(2)..).unwrap_or(bytes)) {
             return None;
         }
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut headers = vec![httparse::EMPTY_HEADER; max_fields];
         let mut request = Request::new(&mut headers);
         match request.parse(bytes) {
             Ok(httparse::Status::Complete(length)) => {
                 let head = bytes.get(..length).unwrap_or(bytes);
-                Some(Self::parsed(head, request.path.unwrap_or_default(), request.headers))
+                let target = request.path.unwrap_or_default();
+                if target.len() > MAX_TARGET || target.parse::<http::Uri>().is_err() {
+                    return Some(Err(Refused));
+                }
+                if request.version == Some(0) && request.headers.iter().any(is_transfer_encoding) {
+                    return Some(Err(Refused));
+                }
+                Some(Self::parsed(head, target, request.headers))
             }
             Ok(httparse::Status::Partial) => None,
             Err(_) => Some(Err(Refused)),
@@ -176,6 +214,11 @@ fn has_bare_line_feed(head: &[u8]) -> bool {
             .any(|pair| matches!(pair, [before, b'\n'] if *before != b'\r'))
 }
 
+/// HTTP/1.0 has no transfer codings.
+fn is_transfer_encoding(header: &Header<'_>) -> bool {
+    header.name.eq_ignore_ascii_case("transfer-encoding")
+}
+
 fn is_chunked(coding: &[u8]) -> bool {
     coding.eq_ignore_ascii_case(b"chunked")
 }
@@ -187,12 +230,20 @@ fn digits(text: &[u8]) -> Option<u64> {
         .then(|| text.parse().ok())?
 }
 
-/// As many as hyper accepts.
-const MAX_HEADERS: usize = 100;
+/// The longest target that hyper accepts.
+const MAX_TARGET: usize = 65534;
+
+/// The longest target that a [`RejectedHead`] keeps.
+const MAX_KEPT_TARGET: usize = 256;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LIMITS: HeadLimits = HeadLimits {
+        size: 1000,
+        fields: 100,
+    };
 
     const GOOD: &str = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n\
                         POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\n\r\nGET / TE\r\n\r\n\r\
@@ -201,9 +252,9 @@ mod tests {
 
     /// The first ambiguous request, which must not depend on how the bytes are split.
     fn first_ambiguous(bytes: &str) -> Option<u64> {
-        let whole = Requests::new(1000).read(bytes.as_bytes());
+        let whole = Requests::new(LIMITS).read(bytes.as_bytes());
         for size in [1, 2, 3, 7] {
-            let mut requests = Requests::new(1000);
+            let mut requests = Requests::new(LIMITS);
             let cut = bytes.as_bytes().chunks(size).find_map(|piece| requests.read(piece));
             assert_eq!(cut, whole, "in pieces of {size}: {bytes:?}");
         }
@@ -213,7 +264,7 @@ mod tests {
     #[test]
     fn requests_with_one_reading_are_not_ambiguous() {
         assert_eq!(first_ambiguous(GOOD), None);
-        let mut requests = Requests::new(1000);
+        let mut requests = Requests::new(LIMITS);
         assert_eq!(requests.read(GOOD.as_bytes()), None);
         assert_eq!(requests.complete_heads, 4);
     }
@@ -248,8 +299,37 @@ mod tests {
             let bad = "GET / HTTP/1.1\nHost: x\n\n";
             assert_eq!(first_ambiguous(&format!("{refused}{bad}")), None, "{refused:?}");
         }
-        let mut requests = Requests::new(1000);
-        assert_eq!(requests.read(&[b'x'; 2000]), None);
-        assert!(matches!(requests.position, Position::Lost), "{requests:?}");
+    }
+
+    #[test]
+    fn a_head_that_hyper_rejects_is_found_with_its_target() {
+        let many = format!("GET /many HTTP/1.1\r\n{}\r\n", "X: 1\r\n".repeat(101));
+        for (bytes, is_head, target) in [
+            ("x".repeat(2000).as_str(), false, ""),
+            (
+                &format!("GET /{} HTTP/1.1\r\n", "a".repeat(2000)),
+                false,
+                &format!("/{}", "a".repeat(255)),
+            ),
+            (&many, false, "/many"),
+            ("HEAD /a HTTP/9.9\r\n\r\n", true, "/a"),
+            ("HELO gateway\r\n\r\n", false, "gateway\r"),
+            ("GET /a\u{7f} HTTP/1.1\r\n\r\n", false, "/a\u{7f}"),
+            ("GET http:///a HTTP/1.1\r\n\r\n", false, "http:///a"),
+            ("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", false, "/a"),
+            ("GET /a HTTP/1.1\r\nX Y: 1\r\n\r\n", false, "/a"),
+        ] {
+            let mut requests = Requests::new(LIMITS);
+            let target = target.to_owned();
+            assert_eq!(requests.read(bytes.as_bytes()), None);
+            assert_eq!(requests.rejected(), Some(RejectedHead { is_head, target }), "{bytes}");
+            assert_eq!(requests.reading(), Reading::Lost);
+            assert_eq!(requests.read(GOOD.as_bytes()), None);
+        }
+        let mut requests = Requests::new(LIMITS);
+        assert_eq!(requests.read(GOOD.as_bytes()), None);
+        assert_eq!(requests.rejected(), None);
+        requests.read(b"GET /begun HTTP/9");
+        assert_eq!(requests.rejected().map(|head| head.target).as_deref(), Some("/begun"));
     }
 }

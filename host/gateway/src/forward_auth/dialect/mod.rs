@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::Response;
+use http::StatusCode;
 use http::Uri;
 use http::request::Parts;
 use portcullis_wire::peer::Peer;
@@ -20,6 +21,7 @@ use portcullis_wire::peer::Peer;
 use super::FrontProxy;
 use super::FrontVerdict;
 use super::Original;
+use crate::answers::response;
 use crate::pipeline::Rejection;
 use crate::proxy::body::Body;
 
@@ -64,6 +66,14 @@ impl Endpoint {
             None => rest.to_owned(),
         };
         Some(Self { dialect, rest })
+    }
+}
+
+impl Endpoint {
+    /// The response to a head that is malformed or exceeds a limit, in the form that the front expects.
+    pub(crate) fn reject_head(&self, status: StatusCode) -> Response<Body> {
+        let response = response::rejected_head(status);
+        self.dialect.write(FrontVerdict::deny(response))
     }
 }
 

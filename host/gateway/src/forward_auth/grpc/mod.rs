@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::Method;
 use http::Request;
 use http::Response;
-use hyper::body::Incoming;
+use http::StatusCode;
 use portcullis_envoy::Authorization;
 use portcullis_envoy::AuthorizationServer;
 use portcullis_envoy::CheckRequest;
@@ -26,6 +26,7 @@ use crate::forward_auth::FrontVerdict;
 use crate::pipeline::Gateway;
 use crate::pipeline::audit;
 use crate::transport::connection::Connection;
+use crate::transport::connection::ReceivedBody;
 use crate::transport::connection::Service;
 use crate::transport::connection::catch_panic;
 
@@ -50,9 +51,13 @@ impl ExtAuthz {
 impl Service for ExtAuthz {
     type Body = tonic::body::Body;
 
-    async fn answer(&self, connection: &Connection, mut request: Request<Incoming>) -> Response<Self::Body> {
+    async fn answer(&self, connection: &Connection, mut request: Request<ReceivedBody>) -> Response<Self::Body> {
         request.extensions_mut().insert(connection.peer);
         self.0.answer(request).await
+    }
+
+    fn reject_head(&self, _status: StatusCode, _target: &str) -> Response<Self::Body> {
+        Status::invalid_argument("the head of the request is malformed or too large").into_http()
     }
 
     fn failure() -> Response<Self::Body> {

@@ -8,30 +8,47 @@ use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
 
+use bytes::Buf;
+use bytes::Bytes;
+use http::StatusCode;
 use portcullis_wire::framing::ConnectionState;
 use portcullis_wire::framing::ObservedStream;
 use portcullis_wire::framing::Reading;
+use portcullis_wire::framing::RejectedHead;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 
 use super::activity::Activity;
+use super::rejected_head::automatic_response;
+
+/// Makes the response to a head that hyper rejects.
+pub(super) type Reject = Box<dyn Fn(StatusCode, &RejectedHead) -> Bytes + Send>;
 
 /// A stream that records its activity.
-#[derive(Debug)]
 pub(super) struct ClientStream<S> {
     stream: ObservedStream<S>,
     seen: Arc<ConnectionState>,
     activity: Arc<Activity>,
+    reject: Reject,
+    /// What is sent instead of hyper's response to a rejected head. `None` while there is no such response.
+    instead: Option<Bytes>,
     ended: bool,
 }
 
 impl<S> ClientStream<S> {
-    pub(super) fn new(stream: ObservedStream<S>, seen: Arc<ConnectionState>, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(
+        stream: ObservedStream<S>,
+        seen: Arc<ConnectionState>,
+        activity: Arc<Activity>,
+        reject: Reject,
+    ) -> Self {
         Self {
             stream,
             seen,
             activity,
+            reject,
+            instead: None,
             ended: false,
         }
     }
@@ -42,6 +59,30 @@ impl<S> ClientStream<S> {
             Poll::Ready(_) => self.activity.write_progressed(),
         }
         outcome
+    }
+}
+
+impl<S: AsyncWrite + Unpin> ClientStream<S> {
+    /// Writes the service's response in place of hyper's own, if `bytes` end with that one. Returns `None` if they don't.
+    fn poll_write_instead(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
+        if self.instead.is_none() {
+            if !self.seen.may_reject() {
+                return None;
+            }
+            let (before, status) = automatic_response(bytes)?;
+            let response = (self.reject)(status, &self.stream.rejected()?);
+            self.instead = Some([before, &response].concat().into());
+        }
+        let instead = self.instead.as_mut()?;
+        while !instead.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(context, instead) {
+                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(written)) => instead.advance(written),
+                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                Poll::Pending => return Some(Poll::Pending),
+            }
+        }
+        Some(Poll::Ready(Ok(bytes.len())))
     }
 }
 
@@ -57,7 +98,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let outcome = match self.poll_write_instead(context, bytes) {
+            Some(outcome) => outcome,
+            None => Pin::new(&mut self.stream).poll_write(context, bytes),
+        };
         self.record(outcome)
     }
 
@@ -91,7 +135,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        let instead = if self.seen.may_reject() {
+            let bytes = Vec::from_iter(parts.iter().flat_map(|part| part.iter().copied()));
+            self.poll_write_instead(context, &bytes)
+        } else {
+            None
+        };
+        let outcome = match instead {
+            Some(outcome) => outcome,
+            None => Pin::new(&mut self.stream).poll_write_vectored(context, parts),
+        };
         self.record(outcome)
     }
 

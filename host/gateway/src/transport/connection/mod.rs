@@ -4,6 +4,8 @@
 mod activity;
 mod client_stream;
 pub(crate) mod fault;
+mod rejected_head;
+mod request_body;
 mod streams;
 mod tracked_body;
 
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use http::HeaderName;
 use http::HeaderValue;
 use http::Request;
 use http::Response;
@@ -30,6 +33,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
+use portcullis_wire::framing::HeadLimits;
 use portcullis_wire::framing::ObservedStream;
 use portcullis_wire::peer::Peer;
 use tokio::io::AsyncRead;
@@ -41,6 +45,8 @@ use self::activity::Activity;
 use self::activity::Timeout;
 use self::activity::Watchdog;
 use self::client_stream::ClientStream;
+use self::client_stream::Reject;
+pub(crate) use self::request_body::ReceivedBody;
 use self::streams::StreamExecutor;
 use self::tracked_body::TrackedBody;
 use crate::config::Bounds;
@@ -70,12 +76,22 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
     /// The body of a response.
     type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static;
 
+    /// The service for one connection, with what its requests share.
+    #[must_use]
+    fn for_connection(self) -> Self {
+        self
+    }
+
     /// Answers one request.
     fn answer(
         &self,
         connection: &Connection,
-        request: Request<Incoming>,
+        request: Request<ReceivedBody>,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// The response to a request whose head is malformed or exceeds a limit. `target` is the beginning of the request's
+    /// target, empty if there is none.
+    fn reject_head(&self, status: StatusCode, target: &str) -> Response<Self::Body>;
 
     /// The response to a request whose handling panicked.
     fn failure() -> Response<Self::Body>;
@@ -87,7 +103,8 @@ pub(crate) struct Protocol {
     builder: auto::Builder<StreamExecutor>,
     header_timeout: Duration,
     bounds: Bounds,
-    buffer_size: usize,
+    max_header_size: usize,
+    limits: HeadLimits,
     stop: Shutdown,
     closing: CancellationToken,
 }
@@ -103,6 +120,10 @@ impl Protocol {
         let buffer_size = config.max_header_size.max(SMALLEST_BUFFER);
         // `Watchdog` bounds the time of a head, because hyper doesn't distinguish a slow head from an idle connection.
         builder.http1().header_read_timeout(None).max_buf_size(buffer_size);
+        if config.max_headers != HYPERS_HEADERS {
+            // hyper then allocates memory for each head.
+            builder.http1().max_headers(config.max_headers);
+        }
         // The defaults for stream resets stay: they end a flood of resets (CVE-2023-44487).
         builder
             .http2()
@@ -112,12 +133,17 @@ impl Protocol {
             .max_concurrent_streams(bounds.max_streams)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(u32::try_from(config.max_header_size).unwrap_or(u32::MAX));
+            // Beyond this, h2 rejects the request by itself. `limits` are stricter.
+            .max_header_list_size(u32::try_from(2 * config.max_header_size).unwrap_or(u32::MAX));
         Self {
             builder,
             header_timeout: config.header_timeout,
             bounds,
-            buffer_size,
+            max_header_size: config.max_header_size,
+            limits: HeadLimits {
+                size: buffer_size,
+                fields: config.max_headers,
+            },
             stop,
             closing,
         }
@@ -140,11 +166,15 @@ impl Protocol {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let client = connection.peer;
+        let service = service.for_connection();
         let (stop, closing) = (self.stop.clone(), self.closing.clone());
         let activity = Arc::new(Activity::new(client));
         let requests = Arc::clone(&activity);
-        let (stream, seen) = ObservedStream::new(stream, self.buffer_size);
-        let stream = ClientStream::new(stream, Arc::clone(&seen), Arc::clone(&activity));
+        let (stream, seen) = ObservedStream::new(stream, self.limits);
+        let rejecting = service.clone();
+        let reject: Reject =
+            Box::new(move |status, head| rejected_head::serialize(head, rejecting.reject_head(status, &head.target)));
+        let stream = ClientStream::new(stream, Arc::clone(&seen), Arc::clone(&activity), reject);
         let mut watchdog = Watchdog::new(
             Arc::clone(&activity),
             Arc::clone(&seen),
@@ -152,6 +182,7 @@ impl Protocol {
             self.header_timeout,
         );
         let framing = Arc::clone(&seen);
+        let (max_header_size, max_headers) = (self.max_header_size, self.limits.fields);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let active_request = activity.request();
             let (service, connection, seen) = (service.clone(), connection.clone(), Arc::clone(&framing));
@@ -163,10 +194,18 @@ impl Protocol {
                     request.extensions_mut().insert(ambiguity);
                 }
                 let version = request.version();
-                let mut response = answer_or_failure(&service, &connection, request).await;
+                let is_too_large = is_too_large(&request, max_header_size, max_headers);
+                let mut response = if is_too_large {
+                    fault::report("max_header_size", connection.peer);
+                    service.reject_head(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, request.uri().path())
+                } else {
+                    let request = request.map(|body| ReceivedBody::new(body, version));
+                    answer_or_failure(&service, &connection, request).await
+                };
                 // Bytes after an ambiguous request may be a part of it. Before a shutdown the client is told too, since
                 // a request that is sent while its connection closes is lost.
-                if ambiguity.is_some() || (stop.was_requested() && version < Version::HTTP_2) {
+                let ends = ambiguity.is_some() || is_too_large || stop.was_requested();
+                if ends && version < Version::HTTP_2 {
                     let headers = response.headers_mut();
                     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -187,7 +226,10 @@ impl Protocol {
                 outcome = served.as_mut() => {
                     match outcome {
                         Err(_) if seen.is_flooded() => fault::report("frames", client),
-                        Err(error) => tracing::debug!(%error, %client, "a connection failed"),
+                        Err(error) => match rejected_bound(&*error) {
+                            Some(bound) => fault::report(bound, client),
+                            None => tracing::debug!(%error, %client, "a connection failed"),
+                        },
                         Ok(()) => {}
                     }
                     return;
@@ -212,11 +254,34 @@ impl Protocol {
 async fn answer_or_failure<S: Service>(
     service: &S,
     connection: &Connection,
-    request: Request<Incoming>,
+    request: Request<ReceivedBody>,
 ) -> Response<S::Body> {
     match catch_panic(service.answer(connection, request)).await {
         Some(response) => response,
         None => S::failure(),
+    }
+}
+
+/// Whether the head of a request exceeds a limit. hyper has enforced the limits on HTTP/1.1 only roughly: it accepts a
+/// larger head that arrives in one piece.
+fn is_too_large(request: &Request<Incoming>, max_size: usize, max_fields: usize) -> bool {
+    let overhead = match request.version() {
+        Version::HTTP_2 => LIST_OVERHEAD,
+        _ => LINE_OVERHEAD,
+    };
+    let headers = request.headers();
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + overhead;
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    headers.len() > max_fields || headers.iter().map(size).sum::<usize>() + target > max_size
+}
+
+/// The limit that a rejected head exceeds. `None` if the connection failed for another reason.
+fn rejected_bound(error: &(dyn Error + Send + Sync + 'static)) -> Option<&'static str> {
+    let error = error.downcast_ref::<hyper::Error>()?;
+    if error.is_parse_too_large() {
+        Some("max_header_size")
+    } else {
+        error.is_parse().then_some("malformed_head")
     }
 }
 
@@ -247,6 +312,14 @@ async fn last_call(activity: &Activity, closing: &CancellationToken) {
 
 /// How long a client may still send a request after the listener closed.
 const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// How many header fields hyper accepts by default.
+const HYPERS_HEADERS: usize = 100;
+
+/// What each field of HTTP/2 adds to the size of a list (RFC 9113, section 6.5.2).
+const LIST_OVERHEAD: usize = 32;
+/// What a line of HTTP/1.1 has besides name and value.
+const LINE_OVERHEAD: usize = ": \r\n".len();
 
 /// The smallest buffer for a request head that hyper accepts.
 const SMALLEST_BUFFER: usize = 8 * 1024;
