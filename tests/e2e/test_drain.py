@@ -250,3 +250,17 @@ def test_another_gateway_takes_over_the_port(serve, upstream):
     upstream.may_go_on.set()
     assert response.read() == b"second\n"
     assert ends(first)
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1", "SIGUSR2"])
+def test_a_signal_that_asks_for_something_else_ends_no_request(serve, upstream, name):
+    """Row A7 of the field reports: certbot's hooks, log rotation and closed terminals send them."""
+    gateway = serve(protected(upstream))
+    connection = connect(gateway.url)
+    begin(connection, "GET", "/stream/down", ALICE)
+    response = connection.getresponse()
+    gateway.child.process.send_signal(getattr(signal, name))
+    eventually(lambda: gateway.logged(signal=name, level="INFO"), "it is logged")
+    upstream.may_go_on.set()
+    assert response.read() == b"first\nsecond\n"
+    assert gateway.send("/", ALICE).status == 200

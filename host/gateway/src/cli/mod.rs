@@ -8,6 +8,7 @@ mod keygen;
 mod log_lines;
 mod logging;
 mod serve;
+mod signals;
 
 use std::error::Error;
 use std::io;
@@ -62,8 +63,9 @@ enum Command {
     /// Commands for plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Print a new secret: 32 random bytes as 64 hexadecimal digits
-    Keygen,
+    /// Make a new secret: 32 random bytes as 64 hexadecimal digits
+    #[command(after_help = EXIT_CODES)]
+    Keygen(keygen::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,7 +119,7 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
-                Command::Keygen => keygen::run(output),
+                Command::Keygen(arguments) => keygen::run(&arguments, output),
             };
             if let Some(log) = log {
                 log.flush();

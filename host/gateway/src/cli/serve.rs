@@ -17,6 +17,7 @@ use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::cli::log_lines;
 use crate::cli::logging::Format;
+use crate::cli::signals;
 use crate::config::Config;
 use crate::config::ListenAddress;
 use crate::machine;
@@ -41,6 +42,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Result<(), Box<dyn Error>> {
+    signals::ignore()?;
     let built_in = arguments.config.path.is_none();
     if built_in {
         tracing::warn!("no configuration is given: a client is admitted under any name that it gives");
