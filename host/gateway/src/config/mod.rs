@@ -66,6 +66,7 @@ pub(crate) use session::SessionConfig;
 pub(crate) use tls::TlsConfig;
 pub(crate) use upstream::Address;
 pub(crate) use upstream::HealthConfig;
+pub(crate) use upstream::Keepalive;
 pub(crate) use upstream::Protocol;
 pub(crate) use upstream::ServerConfig as UpstreamServerConfig;
 pub(crate) use upstream::Upstream;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::pool::Http1;
-use super::pool::IDLE_TIMEOUT;
 use super::pool::Pool;
 
 /// The connections to servers that belong to one client connection. They end with it.
@@ -35,6 +35,11 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
+    /// Whether no connection belongs to the client connection.
+    pub(super) fn is_empty(&self) -> bool {
+        self.connections.lock().is_empty()
+    }
+
     /// Whether a connection of this pool belongs to the owner.
     pub(super) fn has(&self, pool: &Arc<Pool>) -> bool {
         self.connections.lock().iter().any(|bound| self.owns(bound, pool))
@@ -63,11 +68,12 @@ impl Owner {
         });
         drop(bound);
         let connections = Arc::downgrade(&self.connections);
+        let idle = pool.keepalive.http1.max(MIN_IDLE);
         tokio::spawn(async move {
-            tokio::time::sleep(IDLE_TIMEOUT).await;
+            tokio::time::sleep(idle).await;
             if let Some(connections) = connections.upgrade() {
                 let mut bound = connections.lock();
-                bound.retain(|bound| bound.since.elapsed() < IDLE_TIMEOUT);
+                bound.retain(|bound| bound.since.elapsed() < idle);
             }
         });
     }
@@ -88,6 +94,9 @@ impl fmt::Debug for BoundConnections {
         f.write_str("BoundConnections")
     }
 }
+
+/// How long a connection is kept at least, so that the next message of a handshake still finds it.
+const MIN_IDLE: Duration = Duration::from_secs(1);
 
 /// How many connections a client connection may keep. It needs one for each server that it has authenticated with.
 const MAX_BOUND: usize = 4;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use portcullis_wire::TolerantWrites;
 use portcullis_wire::tls_error::ServerTlsError;
 use rustls::pki_types::ServerName;
@@ -20,6 +21,8 @@ use tokio::io::ReadBuf;
 use tokio_rustls::TlsConnector;
 use tower::Service;
 
+use super::addresses::Addresses;
+use super::addresses::Resolver;
 use super::error::error_chain;
 use crate::config::Address;
 use crate::config::Protocol;
@@ -30,7 +33,7 @@ use crate::config::UpstreamServerConfig;
 #[derive(Clone)]
 pub(super) struct Connector {
     address: Address,
-    tcp: HttpConnector,
+    tcp: HttpConnector<Resolver>,
     tls: Option<Tls>,
     protocol: Protocol,
 }
@@ -50,8 +53,14 @@ pub(super) struct Connected {
 }
 
 impl Connector {
-    pub(super) fn new(server: &UpstreamServerConfig, upstream: &UpstreamConfig) -> Self {
-        let mut tcp = HttpConnector::new();
+    /// `addresses` are those of the server. `None` if its name isn't looked up yet.
+    pub(super) fn new(
+        server: &UpstreamServerConfig,
+        addresses: Option<Addresses>,
+        upstream: &UpstreamConfig,
+    ) -> Self {
+        let resolver = addresses.map_or_else(|| Resolver::System(GaiResolver::new()), Resolver::Known);
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(upstream.connect_timeout));
         tcp.set_nodelay(true);

@@ -56,14 +56,12 @@ pub(super) fn retries(upstream: &str) -> Counter {
     metrics::counter!(RETRIES, "upstream" => upstream.to_owned())
 }
 
-/// `portcullis_upstream_healthy` of one server, initially 1.
+/// `portcullis_upstream_healthy` of one server, which counts its healthy addresses.
 pub(super) fn healthy(upstream: &str, server: &str) -> Gauge {
-    metrics::describe_gauge!(HEALTHY, "1 while a server is healthy, 0 while it gets no requests.");
-    let gauge = metrics::gauge!(
+    metrics::describe_gauge!(HEALTHY, "How many addresses of a server are healthy; 0 while it gets no requests.");
+    metrics::gauge!(
         HEALTHY,
         "upstream" => upstream.to_owned(),
         "server" => server.to_owned()
-    );
-    gauge.set(1.0);
-    gauge
+    )
 }

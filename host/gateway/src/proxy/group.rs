@@ -1,36 +1,47 @@
 //! The servers of one upstream: load balancing, and the limit on repeated requests.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::Weak;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
+use arc_swap::ArcSwap;
+use http::uri::Authority;
 use metrics::Counter;
 
+use super::addresses;
+use super::addresses::Addresses;
 use super::bound::Owner;
 use super::counters;
 use super::health_check;
 use super::server::Server;
+use crate::config::Address;
 use crate::config::UpstreamConfig;
+use crate::config::UpstreamServerConfig as ServerConfig;
 
 /// The servers of one upstream.
 pub(crate) struct UpstreamGroup {
     pub(crate) config: Arc<UpstreamConfig>,
     pub(super) retries: Counter,
-    servers: Vec<Arc<Server>>,
+    servers: ArcSwap<Servers>,
     turn: AtomicUsize,
     requests: Arc<AtomicUsize>,
     repeated: Arc<AtomicUsize>,
 }
+
+/// The servers in the order of the configuration. A name has one for each of its addresses.
+type Servers = Vec<Vec<Arc<Server>>>;
 
 impl UpstreamGroup {
     pub(super) fn new(config: Arc<UpstreamConfig>) -> Self {
         let servers = config
             .servers
             .iter()
-            .map(|server| Arc::new(Server::new(server, &config)));
+            .map(|server| vec![Arc::new(Server::new(server, None, &config))]);
         Self {
-            servers: servers.collect(),
+            servers: ArcSwap::from_pointee(servers.collect()),
             retries: counters::retries(&config.name),
             config,
             turn: AtomicUsize::new(0),
@@ -39,50 +50,109 @@ impl UpstreamGroup {
         }
     }
 
-    /// Starts the health checks, if they are configured.
-    pub(super) fn start_health_checks(&self) {
-        let Some(health) = &self.config.health else { return };
-        for server in &self.servers {
+    /// Starts the tasks of the upstream, which end with it: the configured health checks, and lookups of names.
+    pub(super) fn start(self: &Arc<Self>) {
+        for server in self.servers.load().iter().flatten() {
+            self.start_health_check(server);
+        }
+        if self.config.servers.iter().any(|server| name_of(server).is_some()) {
+            let group = Arc::downgrade(self);
+            tokio::spawn(async move {
+                while let Some(group) = Weak::upgrade(&group) {
+                    group.look_up_names().await;
+                    let interval = group.config.resolve_interval;
+                    drop(group);
+                    tokio::time::sleep(interval).await;
+                }
+            });
+        }
+    }
+
+    fn start_health_check(&self, server: &Arc<Server>) {
+        if let Some(health) = &self.config.health {
             health_check::start(server, health.clone());
         }
     }
 
+    /// Replaces the servers behind names by those that the names stand for now. A server whose addresses are the same
+    /// keeps its connections and its health; a name that can't be looked up keeps its servers.
+    async fn look_up_names(&self) {
+        let default_port = if self.config.tls.is_some() { 443 } else { 80 };
+        let current = self.servers.load_full();
+        let lookups = self.config.servers.iter().zip(current.iter()).map(|(config, servers)| async move {
+            let Some(name) = name_of(config) else {
+                return servers.clone();
+            };
+            match addresses::lookup(name, default_port).await {
+                Ok(found) if !found.is_empty() => self.servers_at(config, found, servers),
+                outcome => {
+                    let why = outcome.map_or_else(|error| error.to_string(), |_| "it has no address".to_owned());
+                    tracing::warn!(upstream = self.config.name, server = %config.address, why, "a name can't be looked up");
+                    servers.clone()
+                }
+            }
+        });
+        let servers = futures_util::future::join_all(lookups).await;
+        let has_siblings = servers.iter().flatten().nth(1).is_some();
+        for server in servers.iter().flatten() {
+            server.health.set_siblings(has_siblings);
+        }
+        self.servers.store(Arc::new(servers));
+    }
+
+    fn servers_at(&self, config: &ServerConfig, found: Vec<Addresses>, known: &[Arc<Server>]) -> Vec<Arc<Server>> {
+        let server_at = |addresses: Addresses| {
+            let same = |server: &&Arc<Server>| server.addresses.as_ref() == Some(&addresses);
+            if let Some(server) = known.iter().find(same) {
+                return Arc::clone(server);
+            }
+            let server = Arc::new(Server::new(config, Some(addresses), &self.config));
+            self.start_health_check(&server);
+            tracing::debug!(upstream = self.config.name, server = server.name, "a server is used");
+            server
+        };
+        found.into_iter().map(server_at).collect()
+    }
+
     /// Picks a server for a request: the one to which its owner has a connection, or the less busy one of two healthy
     /// servers.
-    pub(super) fn pick(&self, owner: Option<&Owner>) -> Option<&Arc<Server>> {
-        let bound = owner.and_then(|owner| self.servers.iter().find(|server| server.is_bound(owner)));
-        if bound.is_some() {
-            return bound;
+    pub(super) fn pick(&self, owner: Option<&Owner>) -> Option<Arc<Server>> {
+        if let Some(owner) = owner.filter(|owner| !owner.is_empty()) {
+            let servers = self.servers.load();
+            if let Some(bound) = servers.iter().flatten().find(|server| server.is_bound(owner)) {
+                return Some(Arc::clone(bound));
+            }
         }
         self.choose(self.turn.fetch_add(1, Ordering::Relaxed), &[])
     }
 
     /// Picks a server that wasn't tried. This doesn't advance the rotation, or a server after a failing one would
     /// always be its replacement.
-    pub(super) fn pick_other(&self, tried: &[Arc<Server>]) -> Option<&Arc<Server>> {
+    pub(super) fn pick_other(&self, tried: &[Arc<Server>]) -> Option<Arc<Server>> {
         self.choose(self.turn.load(Ordering::Relaxed), tried)
     }
 
     /// If no server is healthy, an unhealthy one is chosen: the gateway's view may be out of date, and the request
     /// would fail anyway.
-    fn choose(&self, turn: usize, tried: &[Arc<Server>]) -> Option<&Arc<Server>> {
+    fn choose(&self, turn: usize, tried: &[Arc<Server>]) -> Option<Arc<Server>> {
         let untried = |server: &&Arc<Server>| !tried.iter().any(|tried| Arc::ptr_eq(tried, server));
+        let all = self.servers.load();
         let mut servers = Vec::from_iter(
-            self.servers
-                .iter()
+            all.iter()
+                .flatten()
                 .filter(untried)
                 .filter(|server| server.health.is_available()),
         );
         if servers.is_empty() {
-            servers = self.servers.iter().filter(untried).collect();
+            servers = all.iter().flatten().filter(untried).collect();
         }
         let [first, second] = two_candidates(turn, servers.len())?.map(|index| servers.get(index).copied());
         let (first, second) = (first?, second?);
-        Some(if second.requests() < first.requests() {
+        Some(Arc::clone(if second.requests() < first.requests() {
             second
         } else {
             first
-        })
+        }))
     }
 
     /// Counts a client's request while it waits for its response.
@@ -102,6 +172,18 @@ impl UpstreamGroup {
 impl fmt::Debug for UpstreamGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("UpstreamGroup").field(&self.config.name).finish()
+    }
+}
+
+/// The name of a server. `None` if its address is an IP address or a Unix socket.
+fn name_of(server: &ServerConfig) -> Option<&Authority> {
+    match &server.address {
+        Address::Tcp(authority) => {
+            let host = authority.host();
+            let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
+            (!is_address).then_some(authority)
+        }
+        Address::Unix(_) => None,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use metrics::Gauge;
@@ -17,8 +19,9 @@ pub(super) struct Health {
     upstream: String,
     server: String,
     gauge: Gauge,
-    /// `None` for the only server of an upstream, which ejecting wouldn't help.
-    passive: Option<Passive>,
+    passive: Passive,
+    /// Whether the upstream has other servers. Ejecting the only one wouldn't help.
+    has_siblings: AtomicBool,
     active: Option<HealthConfig>,
     state: Mutex<HealthState>,
 }
@@ -41,21 +44,32 @@ struct HealthState {
     is_down: bool,
     /// How many checks in a row contradict `is_down`.
     contradicting: usize,
+    /// Whether the gauge counts the server as unhealthy.
+    is_counted_out: bool,
 }
 
 impl Health {
-    pub(super) fn new(upstream: &UpstreamConfig, server: &str) -> Self {
+    /// `label` is the server in the metric, and `server` its name in the log.
+    pub(super) fn new(upstream: &UpstreamConfig, label: &str, server: &str) -> Self {
+        let gauge = counters::healthy(&upstream.name, label);
+        gauge.increment(1.0);
         Self {
             upstream: upstream.name.clone(),
             server: server.to_owned(),
-            gauge: counters::healthy(&upstream.name, server),
-            passive: (upstream.servers.len() > 1).then_some(Passive {
+            gauge,
+            passive: Passive {
                 max_fails: upstream.max_fails,
                 fail_timeout: upstream.fail_timeout,
-            }),
+            },
+            has_siblings: AtomicBool::new(upstream.servers.len() > 1),
             active: upstream.health.clone(),
             state: Mutex::default(),
         }
+    }
+
+    /// Sets whether the upstream has other servers.
+    pub(super) fn set_siblings(&self, has_siblings: bool) {
+        self.has_siblings.store(has_siblings, Ordering::Relaxed);
     }
 
     /// Whether the server should get requests. A server gets them again after its ejection, but the first failure
@@ -71,14 +85,17 @@ impl Health {
         state.fails = 0;
         if state.ejected_until.take().is_some() {
             state.ejections = 0;
-            self.update_gauge(&state);
+            self.update_gauge(&mut state);
             tracing::info!(upstream = self.upstream, server = self.server, "a server answers again");
         }
     }
 
     /// Records a request that failed by the fault of the server.
     pub(super) fn failed(&self) {
-        let Some(passive) = &self.passive else { return };
+        if !self.has_siblings.load(Ordering::Relaxed) {
+            return;
+        }
+        let passive = &self.passive;
         let now = Instant::now();
         let mut state = self.state();
         state.fails = state.fails.saturating_add(1);
@@ -93,7 +110,7 @@ impl Health {
             .min(longest);
         state.ejected_until = Some(now + period);
         state.ejections = state.ejections.saturating_add(1);
-        self.update_gauge(&state);
+        self.update_gauge(&mut state);
         tracing::warn!(
             upstream = self.upstream,
             server = self.server,
@@ -136,16 +153,36 @@ impl Health {
                 tracing::warn!(upstream = self.upstream, server = self.server, %why, "a server is not healthy");
             }
         }
-        self.update_gauge(&state);
+        self.update_gauge(&mut state);
     }
 
-    fn update_gauge(&self, state: &HealthState) {
-        let healthy = !state.is_down && state.ejected_until.is_none();
-        self.gauge.set(if healthy { 1.0 } else { 0.0 });
+    fn update_gauge(&self, state: &mut HealthState) {
+        let is_unhealthy = state.is_unhealthy();
+        match (state.is_counted_out, is_unhealthy) {
+            (false, true) => self.gauge.decrement(1.0),
+            (true, false) => self.gauge.increment(1.0),
+            _ => {}
+        }
+        state.is_counted_out = is_unhealthy;
     }
 
     fn state(&self) -> MutexGuard<'_, HealthState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HealthState {
+    fn is_unhealthy(&self) -> bool {
+        self.is_down || self.ejected_until.is_some()
+    }
+}
+
+/// Several addresses of one name share a gauge.
+impl Drop for Health {
+    fn drop(&mut self) {
+        if !self.state().is_counted_out {
+            self.gauge.decrement(1.0);
+        }
     }
 }
 
@@ -160,15 +197,16 @@ mod tests {
 
     const PERIOD: Duration = Duration::from_secs(10);
 
-    fn health(passive: bool) -> Health {
+    fn health(has_siblings: bool) -> Health {
         Health {
             upstream: "u".to_owned(),
             server: "s".to_owned(),
             gauge: Gauge::noop(),
-            passive: passive.then_some(Passive {
+            passive: Passive {
                 max_fails: 2,
                 fail_timeout: PERIOD,
-            }),
+            },
+            has_siblings: AtomicBool::new(has_siblings),
             active: Some(HealthConfig {
                 path: PathAndQuery::from_static("/"),
                 interval: PERIOD,

@@ -1,6 +1,7 @@
 //! Forwards requests to upstreams and returns their responses. Bodies are streamed in both directions. A failed request
 //! is repeated only if no server has processed it, or if processing it twice is harmless.
 
+mod addresses;
 pub(crate) mod body;
 mod bound;
 mod connect;
@@ -69,7 +70,7 @@ use crate::transport::connection::Slot;
 pub(crate) struct Proxy {
     /// The upstreams by name, while a generation uses them.
     upstreams: Mutex<HashMap<String, Weak<UpstreamGroup>>>,
-    checks_health: bool,
+    runs_tasks: bool,
     tunnels: Tunnels,
 }
 
@@ -93,19 +94,19 @@ pub(crate) struct Forward {
 }
 
 impl Proxy {
-    /// A proxy that runs the configured health checks.
+    /// A proxy that checks the health of servers and follows their addresses.
     pub(crate) fn new() -> Self {
         Self {
             upstreams: Mutex::default(),
-            checks_health: true,
+            runs_tasks: true,
             tunnels: Tunnels::new(),
         }
     }
 
-    /// A proxy without health checks, for commands that only examine a configuration.
+    /// A proxy without tasks of its own, for commands that only examine a configuration.
     pub(crate) fn idle() -> Self {
         Self {
-            checks_health: false,
+            runs_tasks: false,
             ..Self::new()
         }
     }
@@ -120,8 +121,8 @@ impl Proxy {
             return known;
         }
         let upstream = Arc::new(UpstreamGroup::new(Arc::clone(config)));
-        if self.checks_health {
-            upstream.start_health_checks();
+        if self.runs_tasks {
+            upstream.start();
         }
         upstreams.insert(config.name.clone(), Arc::downgrade(&upstream));
         upstream

@@ -26,11 +26,15 @@ use super::connect::Connector;
 use super::connect::ReceivedFlag;
 use super::connect::Stream;
 use super::error::ProxyError;
+use crate::config::Keepalive;
+use crate::config::UpstreamConfig;
 
 /// The connections to one server.
 pub(super) struct Pool {
     connector: Connector,
     pub(super) connect_timeout: Duration,
+    /// How long idle connections are kept.
+    pub(super) keepalive: Keepalive,
     idle: Mutex<IdleConnections>,
     permits: Arc<Semaphore>,
     /// Wakes a task that waits for a connection, when a connection or a stream becomes free.
@@ -57,6 +61,7 @@ pub(super) struct Http1 {
     pub(super) received: ReceivedFlag,
     /// Whether the server may have authenticated the connection, so that it must not carry another client's requests.
     pub(super) is_bound: bool,
+    opened: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -64,6 +69,7 @@ struct Http2 {
     sender: http2::SendRequest<RequestBody>,
     streams: Arc<AtomicUsize>,
     used: Instant,
+    opened: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -101,12 +107,13 @@ pub(super) enum PooledConnection {
 }
 
 impl Pool {
-    pub(super) fn new(connector: Connector, connect_timeout: Duration, max_connections: usize) -> Self {
+    pub(super) fn new(connector: Connector, upstream: &UpstreamConfig) -> Self {
         Self {
             connector,
-            connect_timeout,
+            connect_timeout: upstream.connect_timeout,
+            keepalive: upstream.keepalive,
             idle: Mutex::default(),
-            permits: Arc::new(Semaphore::new(max_connections)),
+            permits: Arc::new(Semaphore::new(upstream.max_connections)),
             freed: Notify::new(),
             connecting: tokio::sync::Mutex::new(()),
             speaks_http1: AtomicBool::new(false),
@@ -118,7 +125,9 @@ impl Pool {
     pub(super) fn checkout(self: &Arc<Self>, wanted: Wanted) -> Option<PooledConnection> {
         let mut idle = self.lock();
         if wanted == Wanted::Any {
-            idle.http2.retain(|connection| !connection.sender.is_closed());
+            // Streams that run on a retired connection keep it open.
+            idle.http2
+                .retain(|connection| !connection.sender.is_closed() && connection.opened.elapsed() < self.keepalive.max_age);
             let shared = idle
                 .http2
                 .iter_mut()
@@ -201,7 +210,8 @@ impl Pool {
 
     fn put_idle(self: &Arc<Self>, connection: Http1) {
         let mut idle = self.lock();
-        if idle.http1.len() < MAX_IDLE {
+        let is_kept = !self.keepalive.http1.is_zero() && connection.opened.elapsed() < self.keepalive.max_age;
+        if is_kept && idle.http1.len() < MAX_IDLE {
             idle.http1.push((Instant::now(), connection));
         }
         drop(idle);
@@ -241,6 +251,7 @@ impl Pool {
             sender,
             received,
             is_bound: false,
+            opened: Instant::now(),
             _permit: permit,
         }))
     }
@@ -250,15 +261,17 @@ impl Pool {
         if self.reaper_started.swap(true, Ordering::Relaxed) {
             return;
         }
+        let keepalive = self.keepalive;
+        let pause = (keepalive.http1.min(keepalive.http2) / 4).max(MIN_REAPER_PAUSE);
         let pool = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(IDLE_TIMEOUT / 4).await;
+                tokio::time::sleep(pause).await;
                 let Some(pool) = Weak::upgrade(&pool) else { return };
                 let mut idle = pool.lock();
                 idle.http1
-                    .retain(|(used, connection)| used.elapsed() < IDLE_TIMEOUT && connection.sender.is_ready());
-                idle.http2.retain(Http2::should_stay_open);
+                    .retain(|(used, connection)| used.elapsed() < keepalive.http1 && connection.sender.is_ready());
+                idle.http2.retain(|connection| connection.should_stay_open(keepalive));
             }
         });
     }
@@ -299,6 +312,7 @@ impl Http2 {
             sender,
             streams: Arc::default(),
             used: Instant::now(),
+            opened: Instant::now(),
             _permit: permit,
         }
     }
@@ -313,18 +327,14 @@ impl Http2 {
         }
     }
 
-    fn should_stay_open(&self) -> bool {
-        let is_used = self.streams.load(Ordering::Relaxed) > 0 || self.used.elapsed() < HTTP2_IDLE_TIMEOUT;
+    fn should_stay_open(&self, keepalive: Keepalive) -> bool {
+        let is_used = self.streams.load(Ordering::Relaxed) > 0 || self.used.elapsed() < keepalive.http2;
         is_used && !self.sender.is_closed()
     }
 }
 
-/// Shorter than the 5 seconds after which Node.js closes an idle connection. If a connection closes while a request is
-/// sent, the server may have processed the request, and it can be repeated only if that is harmless.
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// Longer, because an HTTP/2 server that closes declares which requests it has processed (RFC 9113, section 6.8).
-const HTTP2_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The shortest pause between two searches for idle connections.
+const MIN_REAPER_PAUSE: Duration = Duration::from_millis(250);
 
 const MAX_IDLE: usize = 256;
 

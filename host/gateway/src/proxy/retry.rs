@@ -58,7 +58,7 @@ impl<'a> Attempts<'a> {
             request = Request::from_parts(head, body);
         }
         let mut server = match self.group.pick(self.context.owner.as_ref()) {
-            Some(server) => Arc::clone(server),
+            Some(server) => server,
             None => return Err(Unanswered::no_server(&self.group.config.name)),
         };
         loop {
@@ -105,7 +105,7 @@ impl<'a> Attempts<'a> {
         self.retries_left = self.retries_left.checked_sub(1)?;
         self.tried.push(Arc::clone(server));
         let next = match self.group.pick_other(&self.tried) {
-            Some(other) => Arc::clone(other),
+            Some(other) => other,
             // The server closed an idle connection, and still accepts new ones.
             None if failure.is_stale_connection() => Arc::clone(server),
             None => return None,

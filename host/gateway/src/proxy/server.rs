@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use portcullis_wire::connection_auth;
 use portcullis_wire::content_length;
 
+use super::addresses::Addresses;
 use super::body::Progress;
 use super::body::RequestBody;
 use super::bound::Owner;
@@ -39,8 +40,10 @@ use crate::config::UpstreamServerConfig;
 
 /// One server.
 pub(super) struct Server {
-    /// The name of the server in logs and metrics.
+    /// The name of the server in logs: its address as configured, and the one that its name stands for.
     pub(super) name: String,
+    /// The addresses. `None` if they are not behind a name, or not looked up yet.
+    pub(super) addresses: Option<Addresses>,
     pub(super) health: Health,
     pub(super) counters: Counters,
     /// The host for requests that name none.
@@ -125,29 +128,36 @@ pub(super) enum ConnectionLease {
 }
 
 impl Server {
-    pub(super) fn new(config: &UpstreamServerConfig, upstream: &UpstreamConfig) -> Self {
-        let name = config.address.to_string();
-        let connector = Connector::new(config, upstream);
+    /// A server of an upstream, at these addresses. `None` if its address isn't a name, or if its name isn't looked up
+    /// yet.
+    pub(super) fn new(
+        config: &UpstreamServerConfig,
+        addresses: Option<Addresses>,
+        upstream: &UpstreamConfig,
+    ) -> Self {
+        let configured = config.address.to_string();
+        let name = match addresses.as_deref() {
+            Some([first, ..]) => format!("{configured} ({})", first.ip()),
+            _ => configured.clone(),
+        };
+        let connector = Connector::new(config, addresses.clone(), upstream);
         let authority = match &config.address {
             Address::Tcp(authority) => authority.clone(),
             Address::Unix(_) => Authority::from_static("localhost"),
         };
         Self {
-            health: Health::new(upstream, &name),
-            counters: Counters::register(&upstream.name, &name),
+            health: Health::new(upstream, &configured, &name),
+            counters: Counters::register(&upstream.name, &configured),
             scheme: if upstream.tls.is_some() {
                 Scheme::HTTPS
             } else {
                 Scheme::HTTP
             },
-            pool: Arc::new(Pool::new(
-                connector.clone(),
-                upstream.connect_timeout,
-                upstream.max_connections,
-            )),
+            pool: Arc::new(Pool::new(connector.clone(), upstream)),
             connector,
             authority,
             name,
+            addresses,
             requests: AtomicUsize::new(0),
         }
     }

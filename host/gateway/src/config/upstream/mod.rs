@@ -58,6 +58,10 @@ pub(crate) struct UpstreamConfig {
     /// How long the bodies of a request and its response, or both directions of an upgraded connection, may pause at the
     /// same time.
     pub(crate) idle_timeout: Duration,
+    /// How long idle connections are kept.
+    pub(crate) keepalive: Keepalive,
+    /// How often the names of servers are looked up.
+    pub(crate) resolve_interval: Duration,
     /// The maximum number of retries of a request.
     pub(crate) retries: usize,
     /// The maximum number of connections to one server.
@@ -77,6 +81,30 @@ pub(crate) struct ServerConfig {
     pub(crate) address: Address,
     /// The name for which the server's certificate must be valid. `None` for plain text.
     pub(crate) tls_name: Option<ServerName<'static>>,
+}
+
+/// How long connections to servers are kept for further requests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Keepalive {
+    /// How long an HTTP/1.1 connection may be idle. Zero if connections aren't reused.
+    pub(crate) http1: Duration,
+    /// How long an HTTP/2 connection may be idle.
+    pub(crate) http2: Duration,
+    /// How long a connection is used for new requests.
+    pub(crate) max_age: Duration,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self {
+            // Shorter than the 5 seconds after which Node.js closes an idle connection. If a connection closes while a
+            // request is sent, the server may have processed the request, and it can be repeated only if that is harmless.
+            http1: Duration::from_secs(4),
+            // Longer, because an HTTP/2 server that closes declares which requests it has processed (RFC 9113, section 6.8).
+            http2: Duration::from_secs(60),
+            max_age: Duration::from_secs(600),
+        }
+    }
 }
 
 /// The HTTP version that is used for servers.
@@ -106,6 +134,8 @@ impl UpstreamConfig {
             && self.protocol == other.protocol
             && self.connect_timeout == other.connect_timeout
             && self.idle_timeout == other.idle_timeout
+            && self.keepalive == other.keepalive
+            && self.resolve_interval == other.resolve_interval
             && self.retries == other.retries
             && self.max_connections == other.max_connections
             && self.max_fails == other.max_fails
@@ -126,6 +156,8 @@ impl UpstreamConfig {
             tls: tls.map(Arc::new),
             connect_timeout: table::DEFAULT_CONNECT_TIMEOUT,
             idle_timeout: table::DEFAULT_IDLE_TIMEOUT,
+            keepalive: Keepalive::default(),
+            resolve_interval: table::DEFAULT_RESOLVE_INTERVAL,
             retries: table::DEFAULT_RETRIES,
             max_connections: table::DEFAULT_MAX_CONNECTIONS,
             max_fails: table::DEFAULT_MAX_FAILS,

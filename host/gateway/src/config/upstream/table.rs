@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::HealthConfig;
+use super::Keepalive;
 use super::Protocol;
 use super::ServerConfig;
 use super::SystemRoots;
@@ -31,6 +32,9 @@ pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<Up
     let mut duration = |key, least, most| table.take(key).and_then(|item| values::duration(item, least..=most));
     let connect_timeout = duration("connect_timeout", MIN_TIMEOUT, MAX_CONNECT_TIMEOUT);
     let idle_timeout = duration("idle_timeout", MIN_TIMEOUT, MAX_IDLE_TIMEOUT);
+    let idle = duration("keepalive_timeout", Duration::ZERO, MAX_KEEPALIVE);
+    let max_age = duration("max_connection_age", MIN_AGE, MAX_AGE);
+    let resolve_interval = duration("resolve_interval", MIN_RESOLVE_INTERVAL, MAX_RESOLVE_INTERVAL);
     let fail_timeout = duration("fail_timeout", MIN_TIMEOUT, MAX_FAIL_TIMEOUT);
     let mut number = |key, least, most| table.take(key).and_then(|item| item.number(least, most));
     let retries = number("retries", 0, MAX_RETRIES);
@@ -43,6 +47,12 @@ pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<Up
         let server = ServerConfig::new(url, tls.name.as_ref());
         server.map_err(|message| place.report(message)).ok()
     });
+    let default = Keepalive::default();
+    let keepalive = Keepalive {
+        http1: idle.unwrap_or(default.http1),
+        http2: idle.unwrap_or(default.http2),
+        max_age: max_age.unwrap_or(default.max_age),
+    };
     let upstream = UpstreamConfig {
         name: name.to_owned(),
         servers: servers.collect(),
@@ -51,6 +61,8 @@ pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<Up
         tls: tls.config,
         connect_timeout: connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
         idle_timeout: idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
+        keepalive,
+        resolve_interval: resolve_interval.unwrap_or(DEFAULT_RESOLVE_INTERVAL),
         retries: retries.unwrap_or(DEFAULT_RETRIES),
         max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
         max_fails: max_fails.unwrap_or(DEFAULT_MAX_FAILS),
@@ -105,6 +117,7 @@ fn protocol(item: Item<'_>) -> Option<Protocol> {
 pub(super) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The default of Envoy. Streams that pause for longer need a larger value.
 pub(super) const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+pub(super) const DEFAULT_RESOLVE_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) const DEFAULT_RETRIES: usize = 1;
 /// The same as the maximum number of client connections, so that this limit rejects no request unless it is lowered.
 pub(super) const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
@@ -114,6 +127,11 @@ pub(super) const DEFAULT_FAIL_TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+const MAX_KEEPALIVE: Duration = Duration::from_secs(3600);
+const MIN_AGE: Duration = Duration::from_secs(1);
+const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+const MIN_RESOLVE_INTERVAL: Duration = Duration::from_secs(1);
+const MAX_RESOLVE_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_FAIL_TIMEOUT: Duration = Duration::from_secs(3600);
 const MAX_RETRIES: usize = 10;
 const MAX_CONNECTIONS: usize = 100_000;
