@@ -6,6 +6,8 @@ mod inspect;
 
 use std::fmt;
 
+use wasmtime::component::types::ComponentItem;
+
 use self::compile::compile;
 use self::inspect::Inspection;
 use crate::contract::PluginPre;
@@ -29,6 +31,7 @@ pub struct Component {
     size: usize,
     contract: String,
     imports: Vec<String>,
+    asks_for_path: bool,
 }
 
 impl Component {
@@ -46,6 +49,7 @@ impl Component {
         let digest = Digest::of(wasm);
         let shared = engine.shared();
         let compiled = compile(shared, &digest, wasm).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        let asks_for_path = imports_path(&compiled, shared.linker.engine());
         let pre = shared.linker.instantiate_pre(&compiled).and_then(PluginPre::new);
         let pre = pre.map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
         Ok(Self {
@@ -55,6 +59,7 @@ impl Component {
             size: wasm.len(),
             contract,
             imports,
+            asks_for_path,
         })
     }
 
@@ -76,6 +81,11 @@ impl Component {
     /// The interfaces that it imports, with their versions.
     pub fn imports(&self) -> &[String] {
         &self.imports
+    }
+
+    /// Whether it imports the function that returns the path of a request.
+    pub fn asks_for_path(&self) -> bool {
+        self.asks_for_path
     }
 
     /// Calls the plugin for the JSON Schema of its settings.
@@ -101,6 +111,17 @@ impl Component {
         Instance::start(&self.engine.shared().runtime, &self.pre, config).await
     }
 }
+
+fn imports_path(compiled: &wasmtime::component::Component, engine: &wasmtime::Engine) -> bool {
+    let component = compiled.component_type();
+    component.imports(engine).any(|(_, import)| match import.ty {
+        ComponentItem::ComponentInstance(interface) => interface.get_export(engine, PATH).is_some(),
+        _ => false,
+    })
+}
+
+/// The function `path` of the contract's resource `request`.
+const PATH: &str = "[method]request.path";
 
 impl fmt::Debug for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

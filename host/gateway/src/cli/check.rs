@@ -18,8 +18,8 @@ pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<()
         "no sessions"
     };
     writeln!(output, "{}: good: {routes}, {authenticators}, {sessions}", file.name())?;
-    for widening in generation.widenings() {
-        writeln!(output, "  {widening}")?;
+    for warning in generation.warnings() {
+        writeln!(output, "  {warning}")?;
     }
     Ok(())
 }

@@ -26,10 +26,12 @@ use portcullis::decision::AttributeRead;
 use portcullis::decision::Decision;
 use portcullis::decision::Outcome;
 use portcullis::decision::Step;
+use portcullis_wire::framing::AmbiguousFraming;
 use portcullis_wire::peer::Peer;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
+use crate::config::Paths;
 use crate::generation::Generation;
 use crate::generation::Route;
 use crate::pipeline::Gateway;
@@ -81,6 +83,9 @@ impl Arguments {
             .iter()
             .map(|Header(name, value)| (name.clone(), value.clone()))
             .collect();
+        if self.url.has_fragment {
+            head.extensions.insert(AmbiguousFraming::FRAGMENT);
+        }
         if !head.headers.contains_key(header::HOST) {
             head.headers.insert(header::HOST, self.url.host.clone());
         }
@@ -94,6 +99,8 @@ struct Url {
     scheme: Scheme,
     host: HeaderValue,
     target: Uri,
+    /// Whether a fragment follows, which a client shouldn't send.
+    has_fragment: bool,
 }
 
 impl FromStr for Url {
@@ -114,6 +121,7 @@ impl FromStr for Url {
             scheme,
             host,
             target: uri.path_and_query.map(Uri::from).unwrap_or_default(),
+            has_fragment: text.contains('#'),
         })
     }
 }
@@ -148,9 +156,9 @@ impl fmt::Debug for Header {
 fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) -> io::Result<()> {
     if let Some(route) = &preview.route {
         write_route(output, route)?;
-        let widenings = generation.widenings().iter();
-        for widening in widenings.filter(|widening| Arc::ptr_eq(&widening.route, route)) {
-            line(output, "warning", widening)?;
+        let warnings = generation.warnings().iter();
+        for warning in warnings.filter(|warning| Arc::ptr_eq(warning.route(), route)) {
+            line(output, "warning", warning)?;
         }
     }
     if let Some(Sender::Decided { decision, via_session }) = &preview.sender {
@@ -188,7 +196,13 @@ fn write_route(output: &mut impl Write, route: &Route) -> io::Result<()> {
         "route",
         format_args!("{}, {}, {}", route.name, route.access.label(), goal(route)),
     )?;
-    if route.config.allow_encoded_slash {
+    if route.config.paths == Paths::AsIs {
+        line(
+            output,
+            "path",
+            "every path is accepted if every reading of it leads to this route",
+        )?;
+    } else if route.config.allow_encoded_slash {
         line(
             output,
             "path",

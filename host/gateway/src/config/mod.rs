@@ -58,6 +58,7 @@ pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
 pub(crate) use redirect::RedirectConfig;
 pub(crate) use route::Cookies;
+pub(crate) use route::Paths;
 pub(crate) use route::RouteAccess;
 pub(crate) use route::RouteConfig;
 pub(crate) use secret::Secret;

@@ -41,6 +41,8 @@ pub(crate) struct RouteConfig {
     pub(crate) forward_authorization: bool,
     /// Whether the path may contain an encoded slash if every reading of it leads to this route.
     pub(crate) allow_encoded_slash: bool,
+    /// Which paths of requests are accepted.
+    pub(crate) paths: Paths,
     /// The request by which the upstream authorizes the user first. `None` if it isn't asked.
     pub(crate) authorize: Option<AuthorizeWith>,
     /// Requests whose credentials the upstream verifies itself.
@@ -72,6 +74,15 @@ impl RouteAccess {
             Self::Public => &[],
         }
     }
+}
+
+/// Which paths of requests a route accepts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Paths {
+    /// All for which every program's reading leads to this route.
+    AsIs,
+    /// Those that all programs read in the same way.
+    Strict,
 }
 
 /// Whether cookies pass between the client and the upstream. The gateway's own session cookie never does.
@@ -117,6 +128,7 @@ impl RouteConfig {
             .take("allow_encoded_slash")
             .and_then(Item::boolean)
             .unwrap_or_default();
+        let paths = table.take("paths").and_then(paths).unwrap_or(Paths::Strict);
         let timeout = table
             .take("timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
@@ -133,6 +145,7 @@ impl RouteConfig {
             cookies,
             forward_authorization,
             allow_encoded_slash,
+            paths,
             authorize,
             upstream_credentials,
             timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
@@ -142,6 +155,21 @@ impl RouteConfig {
         route.validate(&place);
         (place.document().error_count() == before).then_some(route)
     }
+}
+
+impl RouteConfig {
+    /// Whether the path may contain an encoded slash if every reading of it leads to this route.
+    pub(crate) fn allows_encoded_slash(&self) -> bool {
+        self.allow_encoded_slash || self.paths == Paths::AsIs
+    }
+}
+
+fn paths(item: Item<'_>) -> Option<Paths> {
+    item.parse("\"strict\" or \"as-is\"", |text| match text {
+        "as-is" => Some(Paths::AsIs),
+        "strict" => Some(Paths::Strict),
+        _ => None,
+    })
 }
 
 fn path(item: Item<'_>) -> Option<CanonicalPath> {

@@ -2,6 +2,7 @@
 //! have been read.
 
 use crate::config::AttributeHeader;
+use crate::config::Paths;
 use crate::config::RouteAccess;
 use crate::config::RouteConfig;
 use crate::config::Upstream;
@@ -40,6 +41,12 @@ impl RouteConfig {
         }
         if matches!(self.upstream, None | Some(Upstream::WhoAmI)) {
             place.report("authorize_with needs an upstream to ask: set upstream to a URL or the name of an upstream");
+        }
+        if self.paths == Paths::AsIs {
+            place.report(
+                "authorize_with can't be combined with paths = \"as-is\", because programs disagree about the segments of \
+                 such paths",
+            );
         }
         if self.forward_authorization {
             place.report(

@@ -21,9 +21,8 @@ pub(crate) fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Rej
     if values.next().is_some() {
         return Err(Rejection::malformed(format_args!("the front sends {name} twice")));
     }
-    value
-        .to_str()
-        .map_err(|_| Rejection::malformed(format_args!("the front's {name} is not plain ASCII")))
+    std::str::from_utf8(value.as_bytes())
+        .map_err(|_| Rejection::malformed(format_args!("the front's {name} is not UTF-8")))
 }
 
 /// The method of the original request.

@@ -44,8 +44,8 @@ impl Generation {
                 "route loaded"
             );
         }
-        for widening in self.widenings() {
-            tracing::info!(route = widening.route.name, "{widening}");
+        for warning in self.warnings() {
+            tracing::info!(route = warning.route().name, "{warning}");
         }
     }
 }

@@ -7,6 +7,7 @@ mod components;
 mod credentials;
 mod describe;
 mod route;
+mod warning;
 mod widening;
 
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ pub(crate) use credentials::Credentials;
 pub(crate) use route::Access;
 pub(crate) use route::Destination;
 pub(crate) use route::Route;
+pub(crate) use warning::Warning;
 pub(crate) use widening::AccessWidening;
 
 /// One loaded configuration.
@@ -45,7 +47,7 @@ pub(crate) use widening::AccessWidening;
 pub(crate) struct Generation {
     table: RouteTable<Arc<Route>>,
     routes: Vec<Arc<Route>>,
-    widenings: Vec<AccessWidening>,
+    warnings: Vec<Warning>,
     authenticators: Vec<Authenticator>,
     sessions: Option<Arc<Sessions>>,
     identity_headers: Vec<HeaderName>,
@@ -92,9 +94,9 @@ impl Generation {
         &self.routes
     }
 
-    /// The routes that are more permissive than the route that encloses them, in the order of the configuration.
-    pub(crate) fn widenings(&self) -> &[AccessWidening] {
-        &self.widenings
+    /// What is allowed but may not be meant.
+    pub(crate) fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// The authenticators, sorted by name.
@@ -159,7 +161,8 @@ impl Generation {
         }
         let placed = places.iter().zip(&routes);
         let placed = Vec::from_iter(placed.map(|((hosts, path), route)| (&hosts[..], path, route)));
-        let widenings = AccessWidening::among(&placed);
+        let widenings = AccessWidening::among(&placed).into_iter().map(Warning::Widening);
+        let warnings = widenings.chain(Warning::of_paths(&routes)).collect();
         let placed = placed
             .into_iter()
             .map(|(hosts, path, route)| (hosts, path.clone(), Arc::clone(route)));
@@ -169,7 +172,7 @@ impl Generation {
         authenticators.sort_by(|a, b| a.name().cmp(b.name()));
         Ok(Self {
             table: RouteTable::new(placed),
-            widenings,
+            warnings,
             routes,
             authenticators,
             sessions,

@@ -196,7 +196,7 @@ async fn a_route_that_is_more_permissive_than_the_enclosing_route_is_reported() 
         });
         let text = format!("{authenticators}{}", String::from_iter(routes));
         let generation = load(folder.path(), &text).await.unwrap();
-        let widenings = Vec::from_iter(generation.widenings().iter().map(ToString::to_string));
+        let widenings = Vec::from_iter(generation.warnings().iter().map(ToString::to_string));
         assert_eq!(widenings, expected, "{text}");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis_wire::path::PathError;
 
 use crate::answers::internal_pages;
+use crate::config::Paths;
 use crate::generation::Generation;
 use crate::generation::Route;
 use crate::pipeline::audit;
@@ -28,7 +29,7 @@ pub(super) fn find(
 }
 
 fn served(generation: &Generation, entrance: Entrance, target: &Target) -> Result<Option<Arc<Route>>, Rejection> {
-    if internal_pages::covers(&target.path) {
+    if target.path.irregularity().is_none() && internal_pages::covers(&target.path) {
         return entrance.admits_internal(&target.path).map(|()| None);
     }
     let route = unambiguous(generation, target)?;
@@ -39,13 +40,18 @@ fn served(generation: &Generation, entrance: Entrance, target: &Target) -> Resul
 /// The route that every reading of the path leads to.
 fn unambiguous<'a>(generation: &'a Generation, target: &Target) -> Result<&'a Arc<Route>, Rejection> {
     let host = target.authority.as_deref();
-    let route = generation.route(host, &target.path).ok_or(Rejection::Route)?;
-    if target.path.has_encoded_slash() && !route.config.allow_encoded_slash {
+    let route = generation.route(host, &target.path);
+    let passes = |route: &&Arc<Route>| route.config.paths == Paths::AsIs;
+    if let (Some(error), None) = (target.path.irregularity(), route.filter(passes)) {
+        return Err(Rejection::malformed(error));
+    }
+    let route = route.ok_or(Rejection::Route)?;
+    if target.path.has_encoded_slash() && !route.config.allows_encoded_slash() {
         return Err(Rejection::malformed(PathError::ENCODED_SLASH));
     }
     let is_route = |reading| {
         let other = generation.route(host, &reading);
-        other.is_some_and(|other| Arc::ptr_eq(route, other))
+        other.is_some_and(|other| Arc::ptr_eq(route, other)) && !internal_pages::covers(&reading)
     };
     if target.path.other_readings().all(is_route) {
         Ok(route)

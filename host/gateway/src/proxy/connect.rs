@@ -54,11 +54,7 @@ pub(super) struct Connected {
 
 impl Connector {
     /// `addresses` are those of the server. `None` if its name isn't looked up yet.
-    pub(super) fn new(
-        server: &UpstreamServerConfig,
-        addresses: Option<Addresses>,
-        upstream: &UpstreamConfig,
-    ) -> Self {
+    pub(super) fn new(server: &UpstreamServerConfig, addresses: Option<Addresses>, upstream: &UpstreamConfig) -> Self {
         let resolver = addresses.map_or_else(|| Resolver::System(GaiResolver::new()), Resolver::Known);
         let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);

@@ -58,7 +58,10 @@ pub(super) fn retries(upstream: &str) -> Counter {
 
 /// `portcullis_upstream_healthy` of one server, which counts its healthy addresses.
 pub(super) fn healthy(upstream: &str, server: &str) -> Gauge {
-    metrics::describe_gauge!(HEALTHY, "How many addresses of a server are healthy; 0 while it gets no requests.");
+    metrics::describe_gauge!(
+        HEALTHY,
+        "How many addresses of a server are healthy; 0 while it gets no requests."
+    );
     metrics::gauge!(
         HEALTHY,
         "upstream" => upstream.to_owned(),

@@ -126,8 +126,9 @@ impl Pool {
         let mut idle = self.lock();
         if wanted == Wanted::Any {
             // Streams that run on a retired connection keep it open.
-            idle.http2
-                .retain(|connection| !connection.sender.is_closed() && connection.opened.elapsed() < self.keepalive.max_age);
+            idle.http2.retain(|connection| {
+                !connection.sender.is_closed() && connection.opened.elapsed() < self.keepalive.max_age
+            });
             let shared = idle
                 .http2
                 .iter_mut()

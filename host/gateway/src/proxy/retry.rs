@@ -57,9 +57,8 @@ impl<'a> Attempts<'a> {
             self.bodiless = Some(head.clone());
             request = Request::from_parts(head, body);
         }
-        let mut server = match self.group.pick(self.context.owner.as_ref()) {
-            Some(server) => server,
-            None => return Err(Unanswered::no_server(&self.group.config.name)),
+        let Some(mut server) = self.group.pick(self.context.owner.as_ref()) else {
+            return Err(Unanswered::no_server(&self.group.config.name));
         };
         loop {
             let in_flight = InFlight::new(&server);

@@ -130,11 +130,7 @@ pub(super) enum ConnectionLease {
 impl Server {
     /// A server of an upstream, at these addresses. `None` if its address isn't a name, or if its name isn't looked up
     /// yet.
-    pub(super) fn new(
-        config: &UpstreamServerConfig,
-        addresses: Option<Addresses>,
-        upstream: &UpstreamConfig,
-    ) -> Self {
+    pub(super) fn new(config: &UpstreamServerConfig, addresses: Option<Addresses>, upstream: &UpstreamConfig) -> Self {
         let configured = config.address.to_string();
         let name = match addresses.as_deref() {
             Some([first, ..]) => format!("{configured} ({})", first.ip()),

@@ -41,6 +41,9 @@ impl Redirect {
     /// redirect clients to other sites.
     fn location(&self, parts: &Parts) -> Result<HeaderValue, Rejection> {
         let target = Target::of(parts)?;
+        if let Some(error) = target.path.irregularity() {
+            return Err(Rejection::malformed(error));
+        }
         let authority = target.authority.as_deref();
         let authority = authority.ok_or_else(|| Rejection::malformed("the request names no host to redirect to"))?;
         if !self.gateway.generation().serves_host(authority) {

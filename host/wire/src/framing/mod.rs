@@ -28,6 +28,11 @@ use self::requests::Requests;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AmbiguousFraming(pub &'static str);
 
+impl AmbiguousFraming {
+    /// Some programs end the path at the fragment, and others don't (GHSA-pxq7-h93f-9jrg).
+    pub const FRAGMENT: Self = Self("the request line has a fragment");
+}
+
 /// The limits on the head of an HTTP/1.1 request, which hyper applies.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadLimits {

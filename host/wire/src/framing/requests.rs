@@ -4,6 +4,7 @@
 use httparse::Header;
 use httparse::Request;
 
+use super::AmbiguousFraming;
 use super::HeadLimits;
 use super::Reading;
 use super::RejectedHead;
@@ -179,7 +180,7 @@ impl Head {
         } else if coding.is_some_and(|coding| !is_chunked(coding)) || codings.next().is_some() {
             Some("the request has a transfer coding other than chunked")
         } else if target.contains('#') {
-            Some("the request line has a fragment")
+            Some(AmbiguousFraming::FRAGMENT.0)
         } else if has_bare_line_feed(head) {
             Some("a line of the request's head ends in LF without CR")
         } else {

@@ -1,6 +1,8 @@
 //! The path of a request. It is read once: the same path chooses the route and is sent to the upstream, so a path that
 //! two programs could read differently is rejected.
 
+mod readings;
+
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
@@ -13,9 +15,45 @@ pub struct CanonicalPath {
     decoded: Option<String>,
     /// The same, but with encoded slashes left as they are. `None` if no slash is encoded.
     slashes_kept: Option<String>,
+    /// `None` for a path that is accepted everywhere.
+    irregular: Option<Irregular>,
+}
+
+/// What is known about a path that programs read in different ways.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Irregular {
+    error: PathError,
+    readings: Vec<String>,
 }
 
 impl CanonicalPath {
+    /// Parses the path of a request. Unlike the other functions it accepts an [irregular](Self::irregularity) path.
+    pub fn of_request(path: &str) -> Result<Self, PathError> {
+        let error = match Self::parse_with_encoded_slashes(path) {
+            Ok(parsed) => return Ok(parsed),
+            Err(error) => error,
+        };
+        let is_sendable = path.starts_with('/')
+            && path.bytes().all(|byte| byte.is_ascii_graphic())
+            && !path.contains(['\\', '#', '?']);
+        if !is_sendable || path.len() > MAX_IRREGULAR {
+            return Err(error);
+        }
+        let readings = readings::of(path).ok_or(error)?;
+        Ok(Self {
+            received: path.to_owned(),
+            decoded: None,
+            slashes_kept: None,
+            irregular: Some(Irregular { error, readings }),
+        })
+    }
+
+    /// Why programs read the path in different ways, so that it may pass only where all of them lead to the same place.
+    /// `None` if they agree, but for what [`Self::other_readings`] says.
+    pub fn irregularity(&self) -> Option<PathError> {
+        self.irregular.as_ref().map(|irregular| irregular.error)
+    }
+
     /// Parses a path without a query.
     ///
     /// Rejects, encoded or not: dot segments (CVE-2026-42274), empty segments, backslashes and control characters. Also
@@ -47,6 +85,7 @@ impl CanonicalPath {
             received: path.to_owned(),
             decoded,
             slashes_kept,
+            irregular: None,
         };
         let is_valid = |reading: &Self| !reading.segments().any(is_empty_or_dots);
         if is_valid(&parsed) || parsed.with_slashes_merged().as_ref().is_some_and(is_valid) {
@@ -98,12 +137,19 @@ impl CanonicalPath {
     }
 
     /// All readings except the first one, in which encoded slashes are slashes. The others are: encoded slashes as part
-    /// of their segment, consecutive encoded slashes as one, and the reading of a lenient server in all three cases.
+    /// of their segment, consecutive encoded slashes as one, and the reading of a lenient server in all three cases. An
+    /// irregular path has many more.
     pub fn other_readings(&self) -> impl Iterator<Item = Self> {
+        let irregular = self.irregular.iter().flat_map(|irregular| &irregular.readings);
+        let irregular = irregular.map(|reading| Self::plain(reading.clone()));
         let slashes_kept = self.slashes_kept.clone().map(Self::plain);
         let merged = self.with_slashes_merged();
         let lenient = [Some(self), slashes_kept.as_ref(), merged.as_ref()].map(|reading| reading?.lenient_reading());
-        lenient.into_iter().chain([slashes_kept, merged]).flatten()
+        lenient
+            .into_iter()
+            .chain([slashes_kept, merged])
+            .flatten()
+            .chain(irregular)
     }
 
     /// The reading of a server that merges consecutive encoded slashes. `None` if there are none.
@@ -122,6 +168,7 @@ impl CanonicalPath {
             received: reading,
             decoded: None,
             slashes_kept: None,
+            irregular: None,
         }
     }
 
@@ -135,7 +182,9 @@ impl CanonicalPath {
 
 impl PartialEq for CanonicalPath {
     fn eq(&self, other: &Self) -> bool {
-        self.decoded() == other.decoded() && self.slashes_kept == other.slashes_kept
+        self.decoded() == other.decoded()
+            && self.slashes_kept == other.slashes_kept
+            && self.irregular == other.irregular
     }
 }
 
@@ -161,6 +210,9 @@ impl fmt::Display for PathError {
 }
 
 impl std::error::Error for PathError {}
+
+/// The longest irregular path. Finding its readings takes time.
+const MAX_IRREGULAR: usize = 4096;
 
 /// Decodes percent-encoding once. Rejects paths that would read differently if they were decoded twice, or not at all.
 fn decode(path: &str) -> Result<String, PathError> {

@@ -1,0 +1,59 @@
+//! What is allowed in a configuration but may not be meant. `check`, `explain` and the log at the start say so.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::Paths;
+use crate::generation::AccessWidening;
+use crate::generation::Route;
+
+/// A warning about a route.
+#[derive(Clone, Debug)]
+pub(crate) enum Warning {
+    /// The route is more permissive than the route that would serve its requests without it.
+    Widening(AccessWidening),
+    /// The route accepts paths that programs read in different ways, and this authenticator asks for the path.
+    PathReader {
+        /// The route.
+        route: Arc<Route>,
+        /// The name of the authenticator.
+        authenticator: String,
+    },
+}
+
+impl Warning {
+    /// All warnings about paths, in the order of the routes.
+    pub(super) fn of_paths(routes: &[Arc<Route>]) -> impl Iterator<Item = Self> {
+        let as_is = routes.iter().filter(|route| route.config.paths == Paths::AsIs);
+        as_is.flat_map(|route| {
+            let authenticators = route.access.gate().into_iter();
+            let authenticators = authenticators.flat_map(|gate| gate.chain().authenticators());
+            let readers = authenticators.filter(|authenticator| authenticator.component().asks_for_path());
+            readers.map(|authenticator| Self::PathReader {
+                route: Arc::clone(route),
+                authenticator: authenticator.name().to_owned(),
+            })
+        })
+    }
+
+    /// The route.
+    pub(crate) fn route(&self) -> &Arc<Route> {
+        match self {
+            Self::Widening(widening) => &widening.route,
+            Self::PathReader { route, .. } => route,
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Widening(widening) => widening.fmt(f),
+            Self::PathReader { route, authenticator } => write!(
+                f,
+                "{} has paths = \"as-is\", and {authenticator} asks for the path: it may read another path than the upstream",
+                route.name
+            ),
+        }
+    }
+}
