@@ -113,7 +113,7 @@ def test_the_question_is_the_users_and_carries_nothing_of_the_clients(serve, ups
     assert gateway.send("/owned/200/page", sent, method="POST", body=b"hello").status == 200
     asked, passed = upstream.seen
     names = sorted(name.lower() for name, _ in asked["headers"])
-    ours = ["x-admin", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-user", "x-our-secret"]
+    ours = ["x-admin", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-forwarded-user", "x-our-secret"]
     assert names == ["accept", "authorization", "host", *ours]
     assert values(asked, "authorization") == [basic("alice", "open sesame")["Authorization"]]
     assert values(asked, "x-our-secret") == ["s" * 32]

@@ -213,7 +213,7 @@ def test_case_23_crumbs_of_cookies_are_one_field(gateway, raw_upstream):
     assert [request.all("cookie") for request in raw_upstream.seen] == [[b"a=1; b=2; c=3"]] * 2
 
 
-FORWARDED = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-user"]
+FORWARDED = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-forwarded-user"]
 OURS = [*FORWARDED, "host", "authorization", "cookie"]
 
 

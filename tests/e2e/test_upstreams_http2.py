@@ -44,6 +44,7 @@ def test_the_request_is_the_same_as_over_http_1_1(serve, http2_upstreams):
         ("content-length", "5"),
         ("x-forwarded-for", "127.0.0.1"),
         ("x-forwarded-host", "app.example:8000"),
+        ("x-forwarded-port", "8000"),
         ("x-forwarded-proto", "http"),
         ("x-forwarded-user", "alice"),
         ("x-kept", "1"),

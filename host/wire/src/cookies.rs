@@ -36,6 +36,39 @@ pub fn retain_response_cookies(headers: &mut HeaderMap, keep: impl Fn(&str) -> b
     }
 }
 
+/// Changes the `Path` of the cookies that a response sets. `map` returns `None` for a path that stays. A cookie whose name
+/// begins with `__Host-` stays as it is, because its path must be `/` (RFC 6265bis, section 4.1.3.2).
+pub fn map_paths(headers: &mut HeaderMap, map: impl Fn(&str) -> Option<String>) {
+    let header::Entry::Occupied(entry) = headers.entry(header::SET_COOKIE) else {
+        return;
+    };
+    let (name_of_header, fields) = entry.remove_entry_mult();
+    let mapped = fields
+        .map(|field| with_path(&field, &map).unwrap_or(field))
+        .collect::<Vec<_>>();
+    for field in mapped {
+        headers.append(name_of_header.clone(), field);
+    }
+}
+
+/// A `Set-Cookie` field with another path. `None` if it stays the same.
+fn with_path(field: &HeaderValue, map: impl Fn(&str) -> Option<String>) -> Option<HeaderValue> {
+    if name(field.as_bytes()).starts_with("__Host-") {
+        return None;
+    }
+    let text = field.to_str().ok()?;
+    let attributes = text.split(';').enumerate().map(|(index, attribute)| {
+        let (key, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+        let is_path = index > 0 && key.trim().eq_ignore_ascii_case("path");
+        match map(value.trim()).filter(|_| is_path) {
+            Some(path) => format!("{key}={path}"),
+            None => attribute.to_owned(),
+        }
+    });
+    let changed = attributes.collect::<Vec<_>>().join(";");
+    (changed != text).then(|| HeaderValue::try_from(changed).ok())?
+}
+
 /// The name of a cookie, from `name=value` or a `Set-Cookie` field. Bytes that aren't UTF-8 are replaced.
 fn name(cookie: &[u8]) -> String {
     let text = String::from_utf8_lossy(cookie);
@@ -94,6 +127,21 @@ mod tests {
         );
         retain_response_cookies(&mut headers, |name| name != "sid");
         assert_eq!(values(&headers, "set-cookie"), ["a=1; Path=/", "b=sid"]);
+    }
+
+    #[test]
+    fn the_paths_of_cookies_are_changed_and_nothing_else() {
+        for (sent, expected) in [
+            ("a=1; Path=/", "a=1; Path=/app/"),
+            ("a=/x; path = /x ; Secure", "a=/x; path =/app/x; Secure"),
+            ("path=/x", "path=/x"),
+            ("a=1", "a=1"),
+            ("__Host-a=1; Path=/; Secure", "__Host-a=1; Path=/; Secure"),
+        ] {
+            let mut headers = fields("set-cookie", &[sent]);
+            map_paths(&mut headers, |path| Some(format!("/app{path}")));
+            assert_eq!(values(&headers, "set-cookie"), [expected]);
+        }
     }
 
     #[test]

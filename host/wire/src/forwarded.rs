@@ -4,6 +4,7 @@
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
+use http::uri::Scheme;
 
 use crate::client::Client;
 use crate::client::X_FORWARDED_FOR;
@@ -25,8 +26,8 @@ pub fn remove_untrusted(headers: &mut HeaderMap, client: &Client) -> Vec<HeaderN
     })
 }
 
-/// Sets the client's address, the scheme and the host.
-pub fn set(headers: &mut HeaderMap, client: &Client, authority: Option<&str>) {
+/// Sets the client's address, the scheme, the host, the port, and the prefix that the gateway removes from the path.
+pub fn set(headers: &mut HeaderMap, client: &Client, authority: Option<&str>, prefix: Option<&str>) {
     let mut hops = Vec::new();
     for value in headers.get_all(X_FORWARDED_FOR) {
         hops.extend_from_slice(value.as_bytes());
@@ -47,8 +48,33 @@ pub fn set(headers: &mut HeaderMap, client: &Client, authority: Option<&str>) {
             authority.and_then(|authority| HeaderValue::from_str(authority).ok()),
         );
     }
+    if headers.get_all(X_FORWARDED_PORT).iter().count() != 1 {
+        insert(headers, X_FORWARDED_PORT, port(client, authority));
+    }
+    if let Some(prefix) = prefix {
+        let outer = headers
+            .get(X_FORWARDED_PREFIX)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
+        let whole = [outer.strip_suffix(b"/").unwrap_or(outer), prefix.as_bytes()].concat();
+        insert(headers, X_FORWARDED_PREFIX, HeaderValue::from_bytes(&whole).ok());
+    }
 }
 
+/// The port that the client requested: that of the authority, or the default of the scheme. `None` without an authority.
+fn port(client: &Client, authority: Option<&str>) -> Option<HeaderValue> {
+    let authority = authority?;
+    let host_end = authority.find(']').unwrap_or(0);
+    let explicit = authority.get(host_end..)?.split_once(':').map(|(_, port)| port);
+    match explicit.filter(|port| !port.is_empty()) {
+        Some(port) => HeaderValue::from_str(port).ok(),
+        None if client.scheme == Scheme::HTTPS => Some(HeaderValue::from_static("443")),
+        None => Some(HeaderValue::from_static("80")),
+    }
+}
+
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Further headers that some server reads as the client's address, or as the host, method or path of the request. The
@@ -115,7 +141,7 @@ mod tests {
             channel_binding: None,
         };
         remove_untrusted(&mut headers, &client);
-        set(&mut headers, &client, Some("app.example:8000"));
+        set(&mut headers, &client, Some("app.example:8000"), Some("/app"));
         let mut left = headers
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
@@ -136,6 +162,8 @@ mod tests {
         let expected = pairs(&[
             ("x-forwarded-for", "10.0.0.1"),
             ("x-forwarded-host", "app.example:8000"),
+            ("x-forwarded-port", "8000"),
+            ("x-forwarded-prefix", "/app"),
             ("x-forwarded-proto", "http"),
             ("x-unrelated", "1"),
         ]);
@@ -147,12 +175,37 @@ mod tests {
         let expected = pairs(&[
             ("x-forwarded-for", "6.6.6.6, 7.7.7.7, 10.0.0.1"),
             ("x-forwarded-host", "evil.example"),
-            ("x-forwarded-prefix", "/evil"),
+            ("x-forwarded-port", "8000"),
+            ("x-forwarded-prefix", "/evil/app"),
             ("x-forwarded-proto", "https"),
             ("x-original-url", "/admin"),
             ("x-real-ip", "8.8.8.8"),
             ("x-unrelated", "1"),
         ]);
         assert_eq!(forwarded(true, Scheme::HTTPS), expected);
+    }
+
+    #[test]
+    fn the_port_is_the_one_that_the_client_requested() {
+        for (authority, scheme, expected) in [
+            (Some("app.example"), Scheme::HTTP, Some("80")),
+            (Some("app.example"), Scheme::HTTPS, Some("443")),
+            (Some("app.example:8443"), Scheme::HTTPS, Some("8443")),
+            (Some("app.example:"), Scheme::HTTPS, Some("443")),
+            (Some("[::1]"), Scheme::HTTP, Some("80")),
+            (Some("[::1]:8000"), Scheme::HTTP, Some("8000")),
+            (None, Scheme::HTTP, None),
+        ] {
+            let client = Client {
+                address: None,
+                scheme,
+                peer: Peer::Unknown,
+                peer_is_trusted: false,
+                certificate: None,
+                channel_binding: None,
+            };
+            let found = port(&client, authority);
+            assert_eq!(found, expected.map(HeaderValue::from_static), "{authority:?}");
+        }
     }
 }

@@ -23,6 +23,7 @@ pub use self::response::ResponseHeaders;
 pub struct Gate {
     chain: Chain,
     sessions: Option<Arc<Sessions>>,
+    starts_sessions: bool,
 }
 
 /// The result of [`Gate::admit`] for one request.
@@ -56,7 +57,20 @@ impl Admission {
 impl Gate {
     /// A gate with this chain. `sessions` is `None` if every request is authenticated by its credentials.
     pub fn new(chain: Chain, sessions: Option<Arc<Sessions>>) -> Self {
-        Self { chain, sessions }
+        Self {
+            chain,
+            sessions,
+            starts_sessions: true,
+        }
+    }
+
+    /// The same gate, but a user who is authenticated gets no session. Sessions that were started elsewhere are accepted.
+    #[must_use]
+    pub fn without_new_sessions(self) -> Self {
+        Self {
+            starts_sessions: false,
+            ..self
+        }
     }
 
     /// The authenticators.
@@ -84,7 +98,7 @@ impl Gate {
         }
         let decision = self.chain.decide(request).await;
         let set_cookie = match (&decision.outcome, &self.sessions) {
-            (Outcome::Grant(authenticated), Some(sessions)) => sessions.seal(authenticated),
+            (Outcome::Grant(authenticated), Some(sessions)) if self.starts_sessions => sessions.seal(authenticated),
             _ => None,
         };
         Admission {

@@ -26,9 +26,12 @@ pub(crate) fn json(facts: &serde_json::Value) -> Response<Body> {
 }
 
 /// 405 (RFC 9110, section 15.5.6).
-pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+pub(crate) fn method_not_allowed(allowed: &str) -> Response<Body> {
     let response = error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
-    with(response, header::ALLOW, HeaderValue::from_static(allowed))
+    match HeaderValue::from_str(allowed) {
+        Ok(allowed) => with(response, header::ALLOW, allowed),
+        Err(_) => response,
+    }
 }
 
 /// The response to a head that is malformed or exceeds a limit: 400, 414 (RFC 9110, section 15.5.15) or 431 (RFC 6585,

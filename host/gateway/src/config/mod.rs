@@ -5,6 +5,7 @@ mod admin;
 mod authenticator;
 mod authorize;
 mod bounds;
+mod cors;
 mod document;
 mod error;
 mod front;
@@ -19,6 +20,7 @@ mod pem;
 mod plugins;
 mod reader;
 mod redirect;
+mod require;
 mod route;
 mod secret;
 mod server;
@@ -29,7 +31,6 @@ mod upstream;
 mod validate;
 mod values;
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use crate::files::read_text;
@@ -39,6 +40,7 @@ pub(crate) use authenticator::AuthenticatorConfig;
 pub(crate) use authenticator::PluginSource;
 pub(crate) use authorize::AuthorizeWith;
 pub(crate) use bounds::Bounds;
+pub(crate) use cors::Cors;
 pub(crate) use document::Environment;
 pub(crate) use error::ConfigError;
 pub(crate) use error::ConfigErrors;
@@ -57,10 +59,12 @@ pub(crate) use negotiate::NegotiateConfig;
 pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
 pub(crate) use redirect::RedirectConfig;
+pub(crate) use require::Require;
 pub(crate) use route::Cookies;
 pub(crate) use route::Paths;
 pub(crate) use route::RouteAccess;
 pub(crate) use route::RouteConfig;
+pub(crate) use route::UpstreamHost;
 pub(crate) use secret::Secret;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
@@ -262,22 +266,18 @@ fn routes(root: &mut Table<'_>, authenticators: &[String], upstreams: &Upstreams
             .into_iter()
             .filter_map(|item| RouteConfig::read(item, authenticators, upstreams, has_front)),
     );
-    let mut seen = HashMap::new();
-    for route in &routes {
-        let any = [String::new()];
-        let hosts = if route.hosts.is_empty() {
-            any.as_slice()
-        } else {
-            &route.hosts
-        };
-        for host in hosts {
-            if let Some(first) = seen.insert((host.clone(), route.path.decoded()), &route.location) {
-                place.document().report(
-                    route
-                        .location
-                        .error(format!("serves the same host and path as {first}")),
-                );
-            }
+    for (index, route) in routes.iter().enumerate() {
+        let earlier = routes.iter().take(index);
+        if let Some(first) = earlier
+            .into_iter()
+            .find(|first| first.matcher.contradicts(&route.matcher))
+        {
+            let first = &first.location;
+            place.document().report(
+                route
+                    .location
+                    .error(format!("serves the same host, path and method as {first}")),
+            );
         }
     }
     routes

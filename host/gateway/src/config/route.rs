@@ -3,10 +3,15 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::Method;
+use http::uri::Authority;
 use portcullis_wire::path::CanonicalPath;
 
 use crate::config::AuthorizeWith;
+use crate::config::Cors;
 use crate::config::IdentityHeaders;
+use crate::config::Require;
 use crate::config::Upstream;
 use crate::config::authorize;
 use crate::config::error;
@@ -16,7 +21,11 @@ use crate::config::reader::Table;
 use crate::config::upstream::Upstreams;
 use crate::config::values;
 use crate::routing::exceptions::UpstreamCredentials;
+use crate::routing::host::HostPattern;
+use crate::routing::is_served;
 use crate::routing::literal;
+use crate::routing::method::Methods;
+use crate::routing::table::Matcher;
 
 /// The maximum number of routes.
 pub(super) const MAX_ROUTES: usize = 1000;
@@ -24,10 +33,8 @@ pub(super) const MAX_ROUTES: usize = 1000;
 /// A route.
 #[derive(Debug)]
 pub(crate) struct RouteConfig {
-    /// The path prefix, which matches whole segments only.
-    pub(crate) path: CanonicalPath,
-    /// The hosts, in lower case and without a port. Empty for every host.
-    pub(crate) hosts: Vec<String>,
+    /// The hosts, the path and the methods that it serves.
+    pub(crate) matcher: Matcher,
     /// Who has access.
     pub(crate) access: RouteAccess,
     /// Where requests are forwarded. `None` if the route only answers the questions of fronts.
@@ -43,6 +50,18 @@ pub(crate) struct RouteConfig {
     pub(crate) allow_encoded_slash: bool,
     /// Which paths of requests are accepted.
     pub(crate) paths: Paths,
+    /// Whether CORS preflight requests are forwarded without authentication.
+    pub(crate) passes_preflight: bool,
+    /// Which pages may read the gateway's own responses. `None` if only those of the same origin may.
+    pub(crate) cors: Option<Cors>,
+    /// The host that the upstream gets.
+    pub(crate) host: UpstreamHost,
+    /// Whether the route's path is removed before a request is forwarded.
+    pub(crate) strip_prefix: bool,
+    /// Which users may use the route. `None` for all that are authenticated.
+    pub(crate) require: Option<Require>,
+    /// Whether a user who is authenticated gets a session cookie.
+    pub(crate) starts_sessions: bool,
     /// The request by which the upstream authorizes the user first. `None` if it isn't asked.
     pub(crate) authorize: Option<AuthorizeWith>,
     /// Requests whose credentials the upstream verifies itself.
@@ -74,6 +93,17 @@ impl RouteAccess {
             Self::Public => &[],
         }
     }
+}
+
+/// The host that an upstream gets in `Host` or `:authority`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum UpstreamHost {
+    /// The host that the client requested.
+    Client,
+    /// This host, with an optional port.
+    Name(HeaderValue),
+    /// The server's own, from its URL.
+    Upstream,
 }
 
 /// Which paths of requests a route accepts.
@@ -108,6 +138,7 @@ impl RouteConfig {
         let mut table = item.table()?;
         let path = table.require("path").and_then(path);
         let hosts = values::each(table.take("hosts"), host);
+        let methods = methods(&mut table);
         let access = access(&mut table, authenticators);
         let upstream = upstream(&mut table, upstreams, has_front);
         let identity = table
@@ -129,6 +160,16 @@ impl RouteConfig {
             .and_then(Item::boolean)
             .unwrap_or_default();
         let paths = table.take("paths").and_then(paths).unwrap_or(Paths::Strict);
+        let passes_preflight = table.take("preflight").and_then(preflight).unwrap_or_default();
+        let cors = table.take("cors").and_then(Item::table).and_then(Cors::read);
+        let host = table
+            .take("host")
+            .and_then(upstream_host)
+            .unwrap_or(UpstreamHost::Client);
+        let mut flag = |key| table.take(key).and_then(Item::boolean);
+        let strip_prefix = flag("strip_prefix").unwrap_or_default();
+        let starts_sessions = flag("start_sessions").unwrap_or(true);
+        let require = table.take("require").and_then(Item::table).and_then(Require::read);
         let timeout = table
             .take("timeout")
             .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
@@ -137,8 +178,11 @@ impl RouteConfig {
         let max_body_size = table.take("max_body_size").and_then(max_body_size);
         table.finish();
         let route = Self {
-            path: path?,
-            hosts,
+            matcher: Matcher {
+                hosts,
+                path: path?,
+                methods,
+            },
             access: access?,
             upstream,
             identity,
@@ -146,6 +190,12 @@ impl RouteConfig {
             forward_authorization,
             allow_encoded_slash,
             paths,
+            passes_preflight,
+            cors,
+            host,
+            strip_prefix,
+            require,
+            starts_sessions,
             authorize,
             upstream_credentials,
             timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
@@ -158,6 +208,11 @@ impl RouteConfig {
 }
 
 impl RouteConfig {
+    /// The route's path without a final slash, so that a path can follow it.
+    pub(crate) fn prefix(&self) -> &str {
+        self.matcher.path.as_str().trim_end_matches('/')
+    }
+
     /// Whether the path may contain an encoded slash if every reading of it leads to this route.
     pub(crate) fn allows_encoded_slash(&self) -> bool {
         self.allow_encoded_slash || self.paths == Paths::AsIs
@@ -205,18 +260,58 @@ fn path(item: Item<'_>) -> Option<CanonicalPath> {
     Some(path)
 }
 
-fn host(item: Item<'_>) -> Option<String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let label = |label: &str| !label.is_empty() && label != "_" && label.bytes().all(allowed);
-    let name = |text: &str| text.len() <= 253 && text.split('.').all(label);
-    let address = |text: &str| {
-        let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
+fn host(item: Item<'_>) -> Option<HostPattern> {
+    item.parse(
+        "a host name without a port, such as \"hub.example.org\", or \"*.example.org\" for all names below one",
+        HostPattern::parse,
+    )
+}
+
+fn methods(table: &mut Table<'_>) -> Methods {
+    let Some(item) = table.take("methods") else {
+        return Methods::default();
     };
-    item.parse("a host name without a port, such as \"hub.example.org\"", |text| {
-        let text = text.strip_suffix('.').unwrap_or(text);
-        (name(text) || address(text)).then(|| text.to_ascii_lowercase())
+    let place = item.place.clone();
+    let listed = values::each(Some(item), |item| {
+        item.parse(
+            "a method in capitals that the gateway serves, such as \"GET\"",
+            |text| {
+                let method: Method = text.parse().ok()?;
+                let is_usual = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+                (is_usual && is_served(&method)).then_some(method)
+            },
+        )
+    });
+    if listed.is_empty() {
+        place.report("the list is empty; leave the key out for every method");
+    }
+    Methods::new(listed)
+}
+
+fn preflight(item: Item<'_>) -> Option<bool> {
+    item.parse("\"pass\" or \"authenticate\"", |text| match text {
+        "authenticate" => Some(false),
+        "pass" => Some(true),
+        _ => None,
     })
+}
+
+fn upstream_host(item: Item<'_>) -> Option<UpstreamHost> {
+    item.parse(
+        "\"client\", \"upstream\" or a host name with an optional port, such as \"app.internal:8080\"",
+        |text| match text {
+            "client" => Some(UpstreamHost::Client),
+            "upstream" => Some(UpstreamHost::Upstream),
+            name => {
+                let authority: Authority = name.parse().ok()?;
+                let is_exact = matches!(HostPattern::parse(authority.host())?, HostPattern::Exact(_));
+                let is_whole = is_exact && !name.contains('@');
+                is_whole
+                    .then(|| HeaderValue::try_from(name).ok().map(UpstreamHost::Name))
+                    .flatten()
+            }
+        },
+    )
 }
 
 fn access(table: &mut Table<'_>, known: &[String]) -> Option<RouteAccess> {

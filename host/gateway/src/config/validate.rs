@@ -14,6 +14,8 @@ impl RouteConfig {
         self.validate_attributes(place);
         self.validate_authorize_with(place);
         self.validate_upstream_credentials(place);
+        self.validate_require(place);
+        self.validate_strip_prefix(place);
         let secrets = [
             ("identity.basic_password", self.identity.basic_password.is_some()),
             ("identity.shared_secret", !self.identity.shared_secret.is_empty()),
@@ -52,6 +54,40 @@ impl RouteConfig {
             place.report(
                 "authorize_with can't be combined with forward_authorization, because the authorization request has \
                  identity headers instead of the client's credentials",
+            );
+        }
+    }
+
+    /// Only an authenticated user can be in a list.
+    fn validate_require(&self, place: &Place<'_>) {
+        if self.require.is_some() && !matches!(self.access, RouteAccess::Protected(_)) {
+            place.report("require needs a user on every request, but this route accepts anonymous requests");
+        }
+        if self.require.is_some() && !self.upstream_credentials.is_empty() {
+            place.report("upstream_credentials would bypass require: use a separate route for them");
+        }
+    }
+
+    /// What is left of the path must be a path that the upstream can't read as another one.
+    fn validate_strip_prefix(&self, place: &Place<'_>) {
+        if !self.strip_prefix {
+            return;
+        }
+        if self.matcher.path.decoded() == "/" {
+            place.report("strip_prefix has nothing to remove, because the route's path is /");
+        }
+        if matches!(self.upstream, Some(Upstream::WhoAmI)) {
+            place.report("strip_prefix needs an upstream that gets the path");
+        }
+        if self.authorize.is_some() {
+            place.report(
+                "strip_prefix can't be combined with authorize_with: put the prefix into the upstream, or use a separate \
+                 route for what needs authorization",
+            );
+        }
+        if self.paths == Paths::AsIs {
+            place.report(
+                "strip_prefix can't be combined with paths = \"as-is\", because programs disagree about where the prefix ends",
             );
         }
     }

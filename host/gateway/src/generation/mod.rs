@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use http::HeaderValue;
+use http::Method;
 use portcullis::Authenticator;
 use portcullis::Engine;
 use portcullis::session::KeyRing;
@@ -32,6 +33,7 @@ use crate::config::Draft;
 use crate::config::Location;
 use crate::proxy::ForbiddenTrailers;
 use crate::proxy::Proxy;
+use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
 
 pub(crate) use components::MAX_COMPONENT;
@@ -79,9 +81,15 @@ impl Generation {
 
     /// Returns the route of a request. `authority` is the host that the client asked for; a port is ignored.
     ///
-    /// A route that lists the host wins over a route for every host; then the longest path wins.
-    pub(crate) fn route(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<&Arc<Route>> {
-        self.table.find(authority, path)
+    /// A route that lists the host wins over a route for a wildcard, and that over a route for every host; then the
+    /// longest path wins, and then a route that lists the method.
+    pub(crate) fn route(&self, authority: Option<&str>, path: &CanonicalPath, method: &Method) -> Option<&Arc<Route>> {
+        self.table.find(authority, path, method)
+    }
+
+    /// The methods with which a path is served. `None` if no route serves it.
+    pub(crate) fn methods_of(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<Methods> {
+        self.table.methods_of(authority, path)
     }
 
     /// Whether any route serves this host. A port is ignored.
@@ -154,24 +162,21 @@ impl Generation {
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
         let mut routes = Vec::with_capacity(config.routes.len());
-        let mut places = Vec::with_capacity(config.routes.len());
         for route in config.routes {
-            places.push((route.hosts.clone(), route.path.clone()));
             routes.push(Arc::new(Route::new(route, authenticators, sessions.as_ref(), proxy)?));
         }
-        let placed = places.iter().zip(&routes);
-        let placed = Vec::from_iter(placed.map(|((hosts, path), route)| (&hosts[..], path, route)));
-        let widenings = AccessWidening::among(&placed).into_iter().map(Warning::Widening);
-        let warnings = widenings.chain(Warning::of_paths(&routes)).collect();
-        let placed = placed
-            .into_iter()
-            .map(|(hosts, path, route)| (hosts, path.clone(), Arc::clone(route)));
+        let widenings = AccessWidening::among(&routes).into_iter().map(Warning::Widening);
+        let warnings = widenings
+            .chain(Warning::of_paths(&routes))
+            .chain(Warning::of_methods(&routes));
+        let warnings = warnings.collect();
+        let table = RouteTable::new(routes.iter().map(|route| (&route.config.matcher, Arc::clone(route))));
         let credentials = routes.iter().flat_map(|route| &route.credentials.headers);
         let trailers = ForbiddenTrailers::new(IdentityNames::new(&names), credentials);
         let mut authenticators = Vec::from_iter(authenticators.values().cloned());
         authenticators.sort_by(|a, b| a.name().cmp(b.name()));
         Ok(Self {
-            table: RouteTable::new(placed),
+            table,
             warnings,
             routes,
             authenticators,

@@ -17,11 +17,12 @@ use crate::config::Upstream;
 use crate::generation::Credentials;
 use crate::proxy::Proxy;
 use crate::proxy::UpstreamGroup;
+use crate::routing::table::Matcher;
 
 /// A route.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// The name for logs: the first host, if the route lists hosts, and the path.
+    /// The name for logs: the first host, if the route lists hosts, the path, and the methods, if it lists methods.
     pub(crate) name: String,
     /// The route's configuration.
     pub(crate) config: RouteConfig,
@@ -79,7 +80,12 @@ impl Route {
                 .map(|name| authenticators.get(name).cloned())
                 .collect::<Option<Vec<_>>>();
             let chain = chain.ok_or_else(|| config.location.error("an authenticator of this route isn't loaded"))?;
-            Ok(Gate::new(Chain::new(chain), sessions.cloned()))
+            let gate = Gate::new(Chain::new(chain), sessions.cloned());
+            Ok(if config.starts_sessions {
+                gate
+            } else {
+                gate.without_new_sessions()
+            })
         };
         let access = match &config.access {
             RouteAccess::Optional(names) => Access::Optional(gate(names)?),
@@ -88,7 +94,7 @@ impl Route {
         };
         let asked = access.gate().into_iter().flat_map(|gate| gate.chain().authenticators());
         Ok(Self {
-            name: format!("{}{}", config.hosts.first().map_or("", String::as_str), config.path),
+            name: name(&config.matcher),
             credentials: Credentials::of(asked.map(Authenticator::grants)),
             upstream: config.upstream.as_ref().map(|upstream| match upstream {
                 Upstream::Http(config) => Destination::Upstream(proxy.upstream(config)),
@@ -102,4 +108,13 @@ impl Route {
             config,
         })
     }
+}
+
+fn name(matcher: &Matcher) -> String {
+    let host = matcher.hosts.first().map(ToString::to_string).unwrap_or_default();
+    let methods = match matcher.methods.are_all() {
+        true => String::new(),
+        false => format!(" ({})", matcher.methods),
+    };
+    format!("{host}{}{methods}", matcher.path)
 }

@@ -67,7 +67,11 @@ upstream = "portcullis:whoami"
     assert_eq!(headers, ["x-forwarded-groups", "x-forwarded-user", "x-user"]);
     assert!(generation.sessions().is_none());
 
-    let route = |path| generation.route(None, &CanonicalPath::parse(path).unwrap()).unwrap();
+    let route = |path| {
+        generation
+            .route(None, &CanonicalPath::parse(path).unwrap(), &http::Method::GET)
+            .unwrap()
+    };
     let Access::Protected(gate) = &route("/x").access else {
         panic!()
     };

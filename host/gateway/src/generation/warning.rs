@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::Paths;
 use crate::generation::AccessWidening;
 use crate::generation::Route;
+use crate::generation::widening::strictness;
 
 /// A warning about a route.
 #[derive(Clone, Debug)]
@@ -18,6 +19,13 @@ pub(crate) enum Warning {
         route: Arc<Route>,
         /// The name of the authenticator.
         authenticator: String,
+    },
+    /// The route lists methods, and others are left to a more permissive route.
+    OtherMethods {
+        /// The route.
+        route: Arc<Route>,
+        /// The route that serves the same path with other methods.
+        wider: Arc<Route>,
     },
 }
 
@@ -36,11 +44,28 @@ impl Warning {
         })
     }
 
+    /// All warnings about methods, in the order of the routes.
+    pub(super) fn of_methods(routes: &[Arc<Route>]) -> impl Iterator<Item = Self> {
+        routes.iter().filter_map(|route| {
+            let matcher = &route.config.matcher;
+            let served = routes.iter().filter(|other| {
+                let other = &other.config.matcher;
+                other.methods.are_all() && other.path.covers(&matcher.path) && other.serves_hosts_of(matcher)
+            });
+            let wider = served.max_by_key(|other| other.config.matcher.path.depth())?;
+            let is_open = strictness(&wider.access) < strictness(&route.access);
+            (!matcher.methods.are_all() && is_open).then(|| Self::OtherMethods {
+                route: Arc::clone(route),
+                wider: Arc::clone(wider),
+            })
+        })
+    }
+
     /// The route.
     pub(crate) fn route(&self) -> &Arc<Route> {
         match self {
             Self::Widening(widening) => &widening.route,
-            Self::PathReader { route, .. } => route,
+            Self::OtherMethods { route, .. } | Self::PathReader { route, .. } => route,
         }
     }
 }
@@ -49,6 +74,14 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Widening(widening) => widening.fmt(f),
+            Self::OtherMethods { route, wider } => {
+                let (methods, access) = (&route.config.matcher.methods, wider.access.label());
+                write!(
+                    f,
+                    "{} serves only {methods}; all other methods are served by {}, which is {access}",
+                    route.name, wider.name
+                )
+            }
             Self::PathReader { route, authenticator } => write!(
                 f,
                 "{} has paths = \"as-is\", and {authenticator} asks for the path: it may read another path than the upstream",

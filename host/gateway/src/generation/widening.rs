@@ -4,13 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_wire::path::CanonicalPath;
-
 use crate::generation::Access;
 use crate::generation::Route;
-
-/// The hosts, the path and the route itself. Without hosts, the route serves every host.
-pub(super) type Placed<'a> = (&'a [String], &'a CanonicalPath, &'a Arc<Route>);
+use crate::routing::host::HostPattern;
 
 /// A route that is more permissive than the route that would serve its requests without it.
 #[derive(Clone, Debug)]
@@ -33,11 +29,11 @@ enum Admitted {
 
 impl AccessWidening {
     /// Returns all widenings, in the order of the routes.
-    pub(super) fn among(routes: &[Placed<'_>]) -> Vec<Self> {
+    pub(super) fn among(routes: &[Arc<Route>]) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
-        for place in routes {
-            for enclosing in replaced(place, routes) {
-                let widening = Self::between(place.2, enclosing.2);
+        for route in routes {
+            for enclosing in replaced(route, routes) {
+                let widening = Self::between(route, enclosing);
                 let is_new = |widening: &Self| {
                     let same = |other: &Self| {
                         Arc::ptr_eq(&other.route, &widening.route) && Arc::ptr_eq(&other.enclosing, &widening.enclosing)
@@ -90,25 +86,51 @@ impl fmt::Display for AccessWidening {
 }
 
 /// Returns the routes that would serve requests of this route if it didn't exist. For each host that is the route with
-/// the longest matching path. If this route lists hosts, the routes for every host below its path are replaced too.
-fn replaced<'a>((hosts, path, route): &Placed<'_>, routes: &'a [Placed<'a>]) -> impl Iterator<Item = &'a Placed<'a>> {
-    let others = || routes.iter().filter(|(_, _, other)| !Arc::ptr_eq(other, route));
-    let enclosing = |host: Option<&String>| {
-        let serves = |(named, prefix, _): &&Placed<'_>| {
-            (named.is_empty() || host.is_some_and(|host| named.contains(host))) && prefix.covers(path)
-        };
-        others()
-            .filter(serves)
-            .max_by_key(|(named, prefix, _)| (!named.is_empty(), prefix.depth()))
+/// the narrowest host and the longest matching path. If this route lists hosts, the routes for wider hosts below its path
+/// are replaced too.
+fn replaced<'a>(route: &Arc<Route>, routes: &'a [Arc<Route>]) -> impl Iterator<Item = &'a Arc<Route>> {
+    let own = &route.config.matcher;
+    let others = || {
+        let others = routes.iter().filter(|other| !Arc::ptr_eq(other, route));
+        others.filter(|other| other.config.matcher.methods.overlap(&own.methods))
     };
-    let enclosing = if hosts.is_empty() {
+    let enclosing = |host: Option<&HostPattern>| {
+        let serves = |other: &&Arc<Route>| {
+            let other = &other.config.matcher;
+            width(&other.hosts, host).is_some() && other.path.covers(&own.path)
+        };
+        others().filter(serves).max_by_key(|other| {
+            let other = &other.config.matcher;
+            (width(&other.hosts, host), other.path.depth(), !other.methods.are_all())
+        })
+    };
+    let enclosing = if own.hosts.is_empty() {
         vec![enclosing(None)]
     } else {
-        Vec::from_iter(hosts.iter().map(|host| enclosing(Some(host))))
+        Vec::from_iter(own.hosts.iter().map(|host| enclosing(Some(host))))
     };
-    let below = |(named, prefix, _): &&Placed<'_>| !hosts.is_empty() && named.is_empty() && path.covers(prefix);
-    let below = Vec::from_iter(others().filter(below));
+    let below = others().filter(|other| {
+        let other = &other.config.matcher;
+        let is_wider = |host: &HostPattern| !other.hosts.contains(host) && width(&other.hosts, Some(host)).is_some();
+        own.hosts.iter().any(is_wider) && own.path.covers(&other.path)
+    });
+    let below = Vec::from_iter(below);
     enclosing.into_iter().flatten().chain(below)
+}
+
+/// How closely a route's hosts fit a host, or all hosts for `None`: a higher value is closer. `None` if they don't cover
+/// it.
+fn width(hosts: &[HostPattern], host: Option<&HostPattern>) -> Option<usize> {
+    if hosts.is_empty() {
+        return Some(0);
+    }
+    let host = host?;
+    let covering = hosts.iter().filter(|pattern| pattern.includes(host));
+    let closeness = |pattern: &HostPattern| match pattern {
+        HostPattern::Below(suffix) => suffix.len(),
+        HostPattern::Exact(_) => usize::MAX,
+    };
+    covering.map(closeness).max()
 }
 
 fn names(access: &Access) -> impl Iterator<Item = &str> {
@@ -117,7 +139,7 @@ fn names(access: &Access) -> impl Iterator<Item = &str> {
 }
 
 /// A higher value means that fewer requests are admitted.
-fn strictness(access: &Access) -> u8 {
+pub(super) fn strictness(access: &Access) -> u8 {
     match access {
         Access::Public => 0,
         Access::Optional(_) => 1,

@@ -1,5 +1,7 @@
 //! Rules for the headers between client and upstream: which ones are removed, and which ones the gateway sets. The
 //! `pipeline` applies the rules in order.
 
+pub(crate) mod cors;
 pub(crate) mod credentials;
 pub(crate) mod identity;
+pub(crate) mod mapping;

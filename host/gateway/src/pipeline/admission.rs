@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use http::HeaderName;
 use http::Response;
+use http::header;
 use http::request::Parts;
 use portcullis::AuthRequest;
 use portcullis::ResponseHeaders;
@@ -15,6 +16,7 @@ use portcullis::decision::Refusal;
 use crate::answers::response;
 use crate::generation::Access;
 use crate::generation::Route;
+use crate::headers::cors;
 use crate::pipeline::audit;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::rejection::Denied;
@@ -45,6 +47,10 @@ impl Admitted {
     /// Rejects the request after authentication. `why` is for the operator.
     pub(super) fn deny(self, mut response: Response<Body>, why: Option<String>) -> Rejection {
         self.for_client.apply(response.headers_mut());
+        if let Some(cors) = &self.route.config.cors {
+            let origin = self.request.parts.headers.get(header::ORIGIN);
+            cors::allow(cors, origin, response.headers_mut());
+        }
         Rejection::Denied(Box::new(Denied {
             route: self.route,
             sender: self.sender,
@@ -75,6 +81,9 @@ pub(super) async fn admit(
         return Ok(Admitted::without_decision(route, request, removed, Sender::Public));
     };
     let (parts, target) = (&request.parts, &request.target);
+    if route.config.passes_preflight && cors::is_preflight(&parts.method, &parts.headers) {
+        return Ok(Admitted::without_decision(route, request, removed, Sender::Preflight));
+    }
     let exceptions = &route.config.upstream_credentials;
     if let Some(scheme) = exceptions.scheme(&parts.method, &target.path, &parts.headers) {
         let scheme = scheme.to_owned();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Response;
 use http::StatusCode;
 use http::Version;
+use http::header;
 use http_body_util::Either;
 use portcullis_wire::client::Client;
 use portcullis_wire::cookies;
@@ -15,6 +16,7 @@ use crate::answers::whoami;
 use crate::config::UpstreamConfig;
 use crate::generation::Destination;
 use crate::generation::Route;
+use crate::headers::cors;
 use crate::pipeline::Gateway;
 use crate::pipeline::outgoing::Outgoing;
 use crate::proxy;
@@ -64,6 +66,7 @@ impl Gateway {
     ) -> Response<Body> {
         let mut received = outgoing.take_parts();
         let upgrade = Upgrade::requested(&mut received);
+        let origin = received.headers.get(header::ORIGIN).cloned();
         let owner = owner(outgoing, bound, received.version);
         let (head, route) = (outgoing.head(), outgoing.route());
         let written = match head.write(&upstream.config.base, received) {
@@ -86,12 +89,21 @@ impl Gateway {
         match self.proxy.forward(upstream, request).await {
             Ok(mut response) => {
                 cookies::retain_response_cookies(response.headers_mut(), |name| head.passes_cookie(name));
+                if let Some(mapping) = head.mapping(&upstream.config) {
+                    mapping.rewrite(response.headers_mut());
+                }
                 response
             }
-            Err(unanswered) => match unanswered.error.body_error() {
-                Some(why) => broken_body(route, outgoing.client(), why),
-                None => unreachable_upstream(route, &upstream.config, &unanswered),
-            },
+            Err(unanswered) => {
+                let mut response = match unanswered.error.body_error() {
+                    Some(why) => broken_body(route, outgoing.client(), why),
+                    None => unreachable_upstream(route, &upstream.config, &unanswered),
+                };
+                if let Some(cors) = &route.config.cors {
+                    cors::allow(cors, origin.as_ref(), response.headers_mut());
+                }
+                response
+            }
         }
     }
 }

@@ -13,11 +13,16 @@ use portcullis_wire::cookies;
 use portcullis_wire::forwarded;
 use portcullis_wire::hop_by_hop;
 
+use crate::config::Address;
 use crate::config::Cookies;
 use crate::config::IdentityHeaders;
+use crate::config::UpstreamConfig;
+use crate::config::UpstreamHost;
 use crate::generation::Route;
 use crate::headers::credentials;
 use crate::headers::identity;
+use crate::headers::mapping;
+use crate::headers::mapping::Mapping;
 use crate::pipeline::target::Target;
 use crate::proxy::AcceptsTrailers;
 
@@ -36,6 +41,8 @@ pub(crate) struct UpstreamHead<'a> {
     /// Whether the upstream verifies the credentials itself. It then gets `Authorization`, but no cookies and no other
     /// credentials.
     pub(super) upstream_verifies: bool,
+    /// Whether the request is a CORS preflight that nobody has authenticated. It carries no credentials.
+    pub(super) is_preflight: bool,
 }
 
 impl UpstreamHead<'_> {
@@ -51,13 +58,14 @@ impl UpstreamHead<'_> {
         self.drop_cookies(&mut headers);
         let query = self.drop_credentials(&mut headers);
         self.name_host(&mut headers)?;
-        forwarded::set(&mut headers, self.client, self.target.authority.as_deref());
+        let prefix = self.route.config.strip_prefix.then(|| self.route.config.prefix());
+        forwarded::set(&mut headers, self.client, self.target.authority.as_deref(), prefix);
         if let Some(user) = self.user {
             identity::set(&mut headers, self.identity, user)?;
         }
         let mut head = Request::new(()).into_parts().0;
         head.method = received.method;
-        head.uri = uri(base, self.target.path.as_str(), query.as_deref())?;
+        head.uri = uri(base, self.path(), query.as_deref())?;
         head.headers = headers;
         if accepts_trailers {
             head.extensions.insert(AcceptsTrailers);
@@ -80,12 +88,58 @@ impl UpstreamHead<'_> {
         self.route.config.cookies == Cookies::Drop || self.upstream_verifies
     }
 
-    /// Sets `Host` to the client's, even if it came in `:authority` or in an absolute request line.
+    /// Sets `Host` to the configured one. The client's may have come in `:authority` or in an absolute request line.
     fn name_host(&self, headers: &mut HeaderMap) -> Result<(), http::Error> {
-        if let Some(authority) = &self.target.authority {
-            headers.insert(header::HOST, HeaderValue::from_str(authority)?);
+        match (&self.route.config.host, &self.target.authority) {
+            (UpstreamHost::Client, Some(authority)) => {
+                headers.insert(header::HOST, HeaderValue::from_str(authority)?);
+            }
+            (UpstreamHost::Client, None) => {}
+            (UpstreamHost::Name(name), _) => {
+                headers.insert(header::HOST, name.clone());
+            }
+            // A request without a host gets that of the server.
+            (UpstreamHost::Upstream, _) => {
+                headers.remove(header::HOST);
+            }
         }
         Ok(())
+    }
+
+    /// The path for the upstream, without the base.
+    fn path(&self) -> &str {
+        let path = self.target.path.as_str();
+        if self.route.config.strip_prefix {
+            mapping::below(path, self.route.config.matcher.path.depth())
+        } else {
+            path
+        }
+    }
+
+    /// How the upstream's URLs differ from the client's. `None` if they don't.
+    pub(crate) fn mapping<'a>(&'a self, upstream: &'a UpstreamConfig) -> Option<Mapping<'a>> {
+        let config = &self.route.config;
+        if !config.strip_prefix && config.host == UpstreamHost::Client {
+            return None;
+        }
+        let servers = upstream.servers.iter().filter_map(|server| match &server.address {
+            Address::Tcp(authority) => Some(authority.as_str()),
+            Address::Unix(_) => None,
+        });
+        let named = match &config.host {
+            UpstreamHost::Name(name) => name.to_str().ok(),
+            UpstreamHost::Client | UpstreamHost::Upstream => None,
+        };
+        let (prefix, base) = match config.strip_prefix {
+            true => (config.prefix(), upstream.base.as_str()),
+            false => ("", ""),
+        };
+        Some(Mapping {
+            prefix,
+            base,
+            client: self.target.authority.as_deref(),
+            upstream: servers.chain(named).collect(),
+        })
     }
 
     /// Removes the credentials that authenticated the user, and returns the query without them. An anonymous request
@@ -108,7 +162,8 @@ impl UpstreamHead<'_> {
 
     /// Whether the upstream gets the client's credentials.
     pub(crate) fn keeps_credentials(&self) -> bool {
-        (self.user.is_none() && !self.upstream_verifies) || self.route.config.forward_authorization
+        (self.user.is_none() && !self.upstream_verifies && !self.is_preflight)
+            || self.route.config.forward_authorization
     }
 }
 

@@ -104,6 +104,7 @@ impl Admitted {
             identity: &self.route.identity,
             session_cookie: generation.session_cookie(),
             upstream_verifies: matches!(self.sender, Sender::Upstream { .. }),
+            is_preflight: matches!(self.sender, Sender::Preflight),
         }
     }
 }

@@ -82,7 +82,9 @@ impl Preview {
                     Sender::Upstream { scheme } => {
                         Some(format!("the upstream accepts the credentials (scheme {scheme})"))
                     }
-                    Sender::Public | Sender::Decided { .. } => outgoing.condition().map(str::to_owned),
+                    Sender::Preflight | Sender::Public | Sender::Decided { .. } => {
+                        outgoing.condition().map(str::to_owned)
+                    }
                 },
             },
             Err(error) => PreviewOutcome::answer(StatusCode::FORBIDDEN, Some(error.to_string())),

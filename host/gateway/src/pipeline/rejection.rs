@@ -10,6 +10,7 @@ use crate::answers::response;
 use crate::generation::Route;
 use crate::pipeline::sender::Sender;
 use crate::proxy::body::Body;
+use crate::routing::method::Methods;
 
 /// Why a request is rejected.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) enum Rejection {
     Method,
     /// 404: no route matches.
     Route,
+    /// 405: the path is served with these methods only.
+    RouteMethod(Methods),
     /// 413: its body is larger than the route allows.
     Size,
     /// 404: the route has no upstream, so it only serves fronts.
@@ -56,6 +59,7 @@ impl Rejection {
             Self::Front(_) => response::error(StatusCode::FORBIDDEN, "Forbidden"),
             Self::Malformed(why) => response::error(StatusCode::BAD_REQUEST, &why),
             Self::Method => response::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            Self::RouteMethod(methods) => response::method_not_allowed(&methods.to_string()),
             Self::Size => response::error(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::Route | Self::Upstream => response::error(StatusCode::NOT_FOUND, "Not found"),
         }
@@ -67,7 +71,7 @@ impl Rejection {
             Self::Denied(denied) => denied.response.status(),
             Self::Front(_) => StatusCode::FORBIDDEN,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method | Self::RouteMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Size => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Route | Self::Upstream => StatusCode::NOT_FOUND,
         }
@@ -83,6 +87,7 @@ impl fmt::Display for Rejection {
             Self::Front(why) => f.write_str(why),
             Self::Malformed(why) => f.write_str(why),
             Self::Method => f.write_str("the method is not served"),
+            Self::RouteMethod(methods) => write!(f, "the path is served with {methods} only"),
             Self::Route => f.write_str("no route matches the path"),
             Self::Size => f.write_str("the body is larger than max_body_size"),
             Self::Upstream => f.write_str("the route has no upstream, so it only serves fronts"),

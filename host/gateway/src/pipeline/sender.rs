@@ -7,6 +7,8 @@ use portcullis::decision::Outcome;
 /// What is known about the sender of a request.
 #[derive(Debug)]
 pub(crate) enum Sender {
+    /// Nothing, because the request is a CORS preflight, in which browsers send no credentials.
+    Preflight,
     /// Nothing, because the route is public.
     Public,
     /// The route's gate has decided.
@@ -31,7 +33,7 @@ impl Sender {
                 Outcome::Grant(user) => Some(user),
                 Outcome::Refuse(_) => None,
             },
-            Self::Public | Self::Upstream { .. } => None,
+            Self::Preflight | Self::Public | Self::Upstream { .. } => None,
         }
     }
 }

@@ -2,8 +2,9 @@
 //! parsed in `portcullis_wire::path`.
 
 pub(crate) mod exceptions;
+pub(crate) mod host;
 pub(crate) mod literal;
-mod method;
+pub(crate) mod method;
 pub(crate) mod table;
 pub(crate) mod template;
 

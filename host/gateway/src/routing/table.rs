@@ -1,78 +1,147 @@
-//! Finds the route of a request. A route that lists the host wins over a route for every host; then the longest path wins.
+//! Finds the route of a request by host, path and method. A route for the very host wins over one for a wildcard, and
+//! that over one for every host; then the longest path wins, and then a route that lists the method.
 
 use std::collections::HashMap;
 
+use http::Method;
 use portcullis_wire::path::CanonicalPath;
 
-/// The routes by host and path.
+use crate::routing::host::HostPattern;
+use crate::routing::host::host_of;
+use crate::routing::method::Methods;
+
+/// What a route matches.
+#[derive(Clone, Debug)]
+pub(crate) struct Matcher {
+    /// The hosts. Empty for every host.
+    pub(crate) hosts: Vec<HostPattern>,
+    /// The prefix of the path.
+    pub(crate) path: CanonicalPath,
+    /// The methods.
+    pub(crate) methods: Methods,
+}
+
+impl Matcher {
+    /// Whether it serves a host of the other one.
+    pub(crate) fn serves_hosts_of(&self, other: &Self) -> bool {
+        let includes = |host: &HostPattern| self.hosts.iter().any(|own| own.includes(host));
+        self.hosts.is_empty() || other.hosts.iter().any(includes)
+    }
+
+    /// Whether both match some request equally well.
+    pub(crate) fn contradicts(&self, other: &Self) -> bool {
+        let same_host = match (self.hosts.is_empty(), other.hosts.is_empty()) {
+            (true, true) => true,
+            (false, false) => self.hosts.iter().any(|host| other.hosts.contains(host)),
+            _ => false,
+        };
+        let same_methods = self.methods.are_all() == other.methods.are_all() && self.methods.overlap(&other.methods);
+        same_host && same_methods && self.path.decoded() == other.path.decoded()
+    }
+}
+
+/// The routes by host, path and method.
 #[derive(Debug)]
 pub(crate) struct RouteTable<T> {
     named: HashMap<String, Prefixes<T>>,
+    /// The wildcards by their suffix, the longest first.
+    below: Vec<(String, Prefixes<T>)>,
     every: Prefixes<T>,
 }
 
 impl<T: Clone> RouteTable<T> {
-    /// Makes a table from the hosts, the path and the value of each route. Hosts are in lower case and without a port. A
-    /// route without hosts serves every host.
-    pub(crate) fn new<'a>(routes: impl IntoIterator<Item = (&'a [String], CanonicalPath, T)>) -> Self {
+    /// Makes a table from what each route matches and its value.
+    pub(crate) fn new<'a>(routes: impl IntoIterator<Item = (&'a Matcher, T)>) -> Self {
         let mut table = Self {
             named: HashMap::new(),
-            every: Prefixes(Vec::new()),
+            below: Vec::new(),
+            every: Prefixes::default(),
         };
-        for (hosts, path, route) in routes {
-            if hosts.is_empty() {
-                table.every.insert(path, route);
+        for (matcher, route) in routes {
+            if matcher.hosts.is_empty() {
+                table.every.insert(matcher, route);
                 continue;
             }
-            for host in hosts {
-                let prefixes = table.named.entry(host.clone()).or_insert_with(|| Prefixes(Vec::new()));
-                prefixes.insert(path.clone(), route.clone());
+            for host in &matcher.hosts {
+                table.prefixes(host).insert(matcher, route.clone());
             }
         }
+        table.below.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         table
+    }
+
+    fn prefixes(&mut self, host: &HostPattern) -> &mut Prefixes<T> {
+        match host {
+            HostPattern::Exact(name) => self.named.entry(name.clone()).or_default(),
+            HostPattern::Below(suffix) => {
+                let known = self.below.iter().position(|(known, _)| known == suffix);
+                let index = known.unwrap_or_else(|| {
+                    self.below.push((suffix.clone(), Prefixes::default()));
+                    self.below.len() - 1
+                });
+                // The index is that of an element.
+                match self.below.get_mut(index) {
+                    Some((_, prefixes)) => prefixes,
+                    None => &mut self.every,
+                }
+            }
+        }
     }
 
     /// Whether any route serves this host. A port in `authority` is ignored.
     pub(crate) fn serves_host(&self, authority: &str) -> bool {
-        !self.every.0.is_empty() || self.named.contains_key(&host(authority))
+        self.of_host(Some(authority)).any(|prefixes| !prefixes.0.is_empty())
     }
 
     /// Returns the route of a request. A port in `authority` is ignored.
-    pub(crate) fn find(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<&T> {
-        let named = authority.and_then(|authority| self.named.get(&host(authority)));
-        named
-            .and_then(|prefixes| prefixes.find(path))
-            .or_else(|| self.every.find(path))
+    pub(crate) fn find(&self, authority: Option<&str>, path: &CanonicalPath, method: &Method) -> Option<&T> {
+        self.of_host(authority).find_map(|prefixes| prefixes.find(path, method))
+    }
+
+    /// The methods with which the path is served, for a request that no route serves. `None` if it is served with none.
+    pub(crate) fn methods_of(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<Methods> {
+        let matchers = self.of_host(authority).flat_map(|prefixes| &prefixes.0);
+        let covering = matchers.filter(|(matcher, _)| matcher.path.covers(path));
+        let methods = Methods::new(covering.flat_map(|(matcher, _)| matcher.methods.iter().cloned()));
+        (!methods.are_all()).then_some(methods)
+    }
+
+    /// The routes that serve a host, in the order in which they are tried.
+    fn of_host(&self, authority: Option<&str>) -> impl Iterator<Item = &Prefixes<T>> {
+        let host = authority.map(host_of);
+        let named = host.as_ref().and_then(|host| self.named.get(host));
+        let below = self.below.iter().filter(move |(suffix, _)| {
+            let covers = |host: &String| host.len() > suffix.len() && host.ends_with(suffix.as_str());
+            host.as_ref().is_some_and(covers)
+        });
+        let below = below.map(|(_, prefixes)| prefixes);
+        named.into_iter().chain(below).chain([&self.every])
     }
 }
 
-/// The routes of one host, sorted by the number of path segments in descending order.
+/// The routes of one host. Those with more path segments come first, and of two with the same path that which lists
+/// methods.
 #[derive(Debug)]
-struct Prefixes<T>(Vec<(CanonicalPath, T)>);
+struct Prefixes<T>(Vec<(Matcher, T)>);
+
+impl<T> Default for Prefixes<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
 
 impl<T> Prefixes<T> {
-    fn insert(&mut self, path: CanonicalPath, route: T) {
-        let index = self.0.partition_point(|(other, _)| other.depth() >= path.depth());
-        self.0.insert(index, (path, route));
+    fn insert(&mut self, matcher: &Matcher, route: T) {
+        let rank = |matcher: &Matcher| (matcher.path.depth(), !matcher.methods.are_all());
+        let own = rank(matcher);
+        let index = self.0.partition_point(|(other, _)| rank(other) >= own);
+        self.0.insert(index, (matcher.clone(), route));
     }
 
-    fn find(&self, path: &CanonicalPath) -> Option<&T> {
-        self.0
-            .iter()
-            .find(|(prefix, _)| prefix.covers(path))
-            .map(|(_, route)| route)
+    fn find(&self, path: &CanonicalPath, method: &Method) -> Option<&T> {
+        let matches = |(matcher, _): &&(Matcher, T)| matcher.path.covers(path) && matcher.methods.contain(method);
+        self.0.iter().find(matches).map(|(_, route)| route)
     }
-}
-
-/// Returns the host in the form that routes use: in lower case (RFC 3986, section 3.2.2), without a final dot (RFC 1034,
-/// section 3.1) and without a port.
-fn host(authority: &str) -> String {
-    let end = match authority.find(']') {
-        Some(bracket) => bracket + 1,
-        None => authority.find(':').unwrap_or(authority.len()),
-    };
-    let host = authority.get(..end).unwrap_or(authority);
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -83,18 +152,30 @@ mod tests {
         CanonicalPath::parse(text).unwrap()
     }
 
-    fn table() -> RouteTable<&'static str> {
-        let hub = ["hub.example.org".to_owned(), "[::1]".to_owned()];
-        RouteTable::new([
-            (&[][..], path("/"), "root"),
-            (&[][..], path("/a/b"), "deep"),
-            (&[][..], path("/a"), "shallow"),
-            (&hub[..], path("/a"), "hub"),
-        ])
+    fn table(routes: &[(&[&str], &str, &[&str], &'static str)]) -> RouteTable<&'static str> {
+        let routes = Vec::from_iter(routes.iter().map(|(hosts, prefix, methods, name)| {
+            let matcher = Matcher {
+                hosts: hosts.iter().map(|host| HostPattern::parse(host).unwrap()).collect(),
+                path: path(prefix),
+                methods: Methods::new(methods.iter().map(|method| method.parse().unwrap())),
+            };
+            (matcher, *name)
+        }));
+        RouteTable::new(routes.iter().map(|(matcher, name)| (matcher, *name)))
+    }
+
+    fn found(table: &RouteTable<&'static str>, authority: Option<&str>, asked: &str, method: &str) -> &'static str {
+        let method = method.parse().unwrap();
+        table.find(authority, &path(asked), &method).copied().unwrap_or("none")
     }
 
     #[test]
     fn the_longest_prefix_of_whole_segments_wins() {
+        let table = table(&[
+            (&[], "/", &[], "root"),
+            (&[], "/a/b", &[], "deep"),
+            (&[], "/a", &[], "shallow"),
+        ]);
         for (asked, route) in [
             ("/", "root"),
             ("/x", "root"),
@@ -106,12 +187,19 @@ mod tests {
             ("/a/b/c", "deep"),
             ("/a/bc", "shallow"),
         ] {
-            assert_eq!(table().find(None, &path(asked)), Some(&route), "{asked}");
+            assert_eq!(found(&table, None, asked, "GET"), route, "{asked}");
         }
     }
 
     #[test]
-    fn a_route_that_lists_the_host_wins() {
+    fn the_narrowest_host_wins() {
+        let table = table(&[
+            (&[], "/a", &[], "every"),
+            (&["hub.example.org", "[::1]"], "/a", &[], "hub"),
+            (&["*.example.org"], "/a", &[], "wildcard"),
+            (&["*.lab.example.org"], "/a", &[], "narrow"),
+            (&["*.example.org"], "/only", &[], "only"),
+        ]);
         for (authority, asked, route) in [
             ("hub.example.org", "/a/b", "hub"),
             ("HUB.Example.ORG:8000", "/a", "hub"),
@@ -119,24 +207,56 @@ mod tests {
             ("hub.example.org.:80", "/a", "hub"),
             ("[::1]", "/a", "hub"),
             ("[::1]:8000", "/a", "hub"),
-            ("hub.example.org", "/x", "root"),
-            ("example.org", "/a", "shallow"),
-            ("evil-hub.example.org", "/a", "shallow"),
-            ("hub.example.org@evil", "/a", "shallow"),
-            ("", "/a", "shallow"),
+            ("hub.example.org", "/only", "only"),
+            ("hub.example.org", "/x", "none"),
+            ("a.example.org:1", "/a", "wildcard"),
+            ("a.b.example.org", "/a", "wildcard"),
+            ("x.lab.example.org", "/a", "narrow"),
+            ("x.lab.example.org", "/only", "only"),
+            ("lab.example.org", "/a", "wildcard"),
+            ("example.org", "/a", "every"),
+            (".example.org", "/a", "every"),
+            ("evil-hub.example.com", "/a", "every"),
+            ("hub.example.org@evil", "/a", "every"),
+            ("", "/a", "every"),
         ] {
             assert_eq!(
-                table().find(Some(authority), &path(asked)),
-                Some(&route),
+                found(&table, Some(authority), asked, "GET"),
+                route,
                 "{authority} {asked}"
             );
         }
     }
 
     #[test]
+    fn a_route_that_lists_the_method_wins_and_others_are_left_to_wider_ones() {
+        let table = table(&[
+            (&[], "/", &[], "root"),
+            (&[], "/a", &["GET"], "reads"),
+            (&[], "/a", &["PUT", "DELETE"], "writes"),
+            (&[], "/b", &[], "any"),
+            (&[], "/b", &["POST"], "posts"),
+        ]);
+        for (asked, method, route) in [
+            ("/a/x", "GET", "reads"),
+            ("/a", "HEAD", "reads"),
+            ("/a", "PUT", "writes"),
+            ("/a", "POST", "root"),
+            ("/b", "POST", "posts"),
+            ("/b", "GET", "any"),
+        ] {
+            assert_eq!(found(&table, None, asked, method), route, "{method} {asked}");
+        }
+    }
+
+    #[test]
     fn a_request_that_matches_no_route_has_no_route() {
-        let table = RouteTable::new([(&["a".to_owned()][..], path("/"), "a"), (&[][..], path("/x"), "x")]);
-        assert_eq!(table.find(Some("b"), &path("/y")), None);
-        assert_eq!(table.find(None, &path("/")), None);
+        let table = table(&[(&["a"], "/", &[], "a"), (&[], "/x", &["GET"], "x")]);
+        assert_eq!(found(&table, Some("b"), "/y", "GET"), "none");
+        assert_eq!(found(&table, None, "/", "GET"), "none");
+        assert_eq!(found(&table, None, "/x", "POST"), "none");
+        let methods = |asked| table.methods_of(None, &path(asked)).map(|methods| methods.to_string());
+        assert_eq!((methods("/x"), methods("/y")), (Some("GET, HEAD".to_owned()), None));
+        assert!(table.serves_host("a") && table.serves_host("b"));
     }
 }

@@ -164,7 +164,10 @@ fn a_route_has_its_access_upstream_and_identity_headers() {
     let [root, api, about] = routes.as_slice() else {
         panic!("{routes:?}")
     };
-    assert_eq!(root.hosts, ["hub.example.org", "[::1]"]);
+    assert_eq!(
+        Vec::from_iter(root.matcher.hosts.iter().map(ToString::to_string)),
+        ["hub.example.org", "[::1]"]
+    );
     assert_eq!(root.access, RouteAccess::Protected(vec!["hub".into(), "mine".into()]));
     let Some(Upstream::Http(upstream)) = &root.upstream else {
         panic!("{root:?}")
@@ -182,7 +185,7 @@ fn a_route_has_its_access_upstream_and_identity_headers() {
     assert_eq!(names, ["x-user", "x-forwarded-groups", "x-admin", "x-email", "x-email"]);
 
     assert_eq!(
-        (api.path.as_str(), &api.access),
+        (api.matcher.path.as_str(), &api.access),
         ("/api", &RouteAccess::Optional(vec!["mine".into()]))
     );
     assert_eq!(api.identity.basic_password.as_ref().unwrap().expose(), "hunter2");

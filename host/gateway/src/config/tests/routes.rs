@@ -34,11 +34,11 @@ fn a_mistake_in_a_route_is_reported() {
         (format!("path = \"/.portcullis/x\"\npublic = true\n{whoami}"),
             "portcullis.toml:4: routes[0].path: paths under /.portcullis belong to the gateway itself"),
         (format!("path = \"/\"\nhosts = [\"a:80\"]\npublic = true\n{whoami}"),
-            "portcullis.toml:5: routes[0].hosts[0]: \"a:80\" is not a host name without a port, such as \"hub.example.org\""),
+            "portcullis.toml:5: routes[0].hosts[0]: \"a:80\" is not a host name without a port, such as \"hub.example.org\", or \"*.example.org\" for all names below one"),
         (format!("path = \"/\"\nhosts = [\".example.com\"]\npublic = true\n{whoami}"),
-            "portcullis.toml:5: routes[0].hosts[0]: \".example.com\" is not a host name without a port, such as \"hub.example.org\""),
+            "portcullis.toml:5: routes[0].hosts[0]: \".example.com\" is not a host name without a port, such as \"hub.example.org\", or \"*.example.org\" for all names below one"),
         (format!("path = \"/\"\nhosts = [\"_\"]\npublic = true\n{whoami}"),
-            "portcullis.toml:5: routes[0].hosts[0]: \"_\" is not a host name without a port, such as \"hub.example.org\""),
+            "portcullis.toml:5: routes[0].hosts[0]: \"_\" is not a host name without a port, such as \"hub.example.org\", or \"*.example.org\" for all names below one"),
         (format!("path = \"/\"\n{whoami}"),
             "portcullis.toml:3: routes[0]: the key \"authenticators\" is missing: list authenticators, or set public = true"),
         (format!("path = \"/\"\nauthenticators = []\n{whoami}"),
@@ -139,12 +139,12 @@ fn two_routes_for_the_same_host_and_path_are_rejected() {
     let same = |first: String, second: String| errors(&format!("{first}{second}"));
     assert_eq!(
         same(route("/a", ""), route("/%61/", "")),
-        ["portcullis.toml:6: routes[1]: serves the same host and path as portcullis.toml:1: routes[0]"]
+        ["portcullis.toml:6: routes[1]: serves the same host, path and method as portcullis.toml:1: routes[0]"]
     );
     let hosts = "hosts = [\"x\", \"Y\"]";
     assert_eq!(
         same(route("/", hosts), route("/", "hosts = [\"y\"]")),
-        ["portcullis.toml:6: routes[1]: serves the same host and path as portcullis.toml:1: routes[0]"]
+        ["portcullis.toml:6: routes[1]: serves the same host, path and method as portcullis.toml:1: routes[0]"]
     );
     assert_eq!(same(route("/", hosts), route("/", "")), [""; 0]);
     assert_eq!(same(route("/", ""), route("/a", "")), [""; 0]);

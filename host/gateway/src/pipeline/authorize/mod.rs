@@ -60,6 +60,16 @@ impl Admitted {
         proxy: &Proxy,
         generation: Arc<Generation>,
     ) -> Result<Outgoing, Rejection> {
+        if let (Some(require), Some(user)) = (&self.route.config.require, self.sender.user())
+            && !require.is_met_by(user.identity())
+        {
+            let response = response::error(StatusCode::FORBIDDEN, "Forbidden");
+            let why = format!("the route requires {require}");
+            if entrance.serves() {
+                self.entry().unauthorized(user, &why, "forbid", response.status());
+            }
+            return Err(self.deny(response, Some(why)));
+        }
         let Some(with) = &self.route.config.authorize else {
             return Ok(self.into_outgoing(generation, None));
         };

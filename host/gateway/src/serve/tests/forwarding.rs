@@ -35,6 +35,7 @@ async fn the_upstream_receives_the_user_but_not_the_credentials() {
         "host: app.example",
         address,
         "x-forwarded-host: app.example",
+        "x-forwarded-port: 80",
         "x-forwarded-proto: http",
         "x-forwarded-user: alice",
         "x-kept: 1",
