@@ -287,11 +287,11 @@ def test_two_routes_may_differ_in_their_methods_only(tmp_path, upstream):
     assert run("check", folder=tmp_path, config=PEOPLE + "".join(routes)).returncode == 0
 
 
-def test_as_is_with_an_authenticator_that_asks_for_the_path_is_a_warning(tmp_path, upstream, prober_component):
+def test_as_is_with_an_authenticator_that_asks_for_the_path_is_a_warning(tmp_path, upstream, javascript_component):
     folder = tmp_path / "plugins"
     folder.mkdir()
-    plugins = drop(folder, "prober", prober_component, "")
-    config = plugins + PEOPLE + route(upstream, "people", "prober", more='paths = "as-is"')
+    plugins = drop(folder, "pages", javascript_component, '[settings]\ndirectory = "http://x/"\nbadges = { a = "b" }\n')
+    config = plugins + PEOPLE + route(upstream, "people", "pages", more='paths = "as-is"')
     done = run("check", folder=tmp_path, config=config)
-    assert 'paths = "as-is", and prober asks for the path' in done.stdout, done.stdout + done.stderr
+    assert 'paths = "as-is", and pages asks for the path' in done.stdout, done.stdout + done.stderr
     assert "people asks" not in done.stdout
