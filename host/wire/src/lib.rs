@@ -18,6 +18,7 @@ pub mod identity_names;
 pub mod path;
 pub mod peer;
 pub mod proxy_protocol;
+pub mod request_id;
 pub mod tls_error;
 mod tolerant_writes;
 

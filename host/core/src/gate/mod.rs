@@ -14,6 +14,7 @@ use crate::decision::Authenticated;
 use crate::decision::Decision;
 use crate::decision::Outcome;
 use crate::request::AuthRequest;
+use crate::session::SessionError;
 use crate::session::Sessions;
 
 pub use self::response::ResponseHeaders;
@@ -34,6 +35,9 @@ pub struct Admission {
     pub decision: Decision,
     /// Whether a session authenticated the request, so that no authenticator was called.
     pub via_session: bool,
+    /// Why the request's session cookie wasn't accepted. `None` if it was, if there is none, or if the request has
+    /// credentials, which take precedence.
+    pub session_error: Option<SessionError>,
     /// The `Set-Cookie` value of a new session. `None` if no session was started. [`ResponseHeaders::apply`] writes it.
     pub set_cookie: Option<HeaderValue>,
 }
@@ -85,7 +89,9 @@ impl Gate {
 
     /// Authenticates a request by its session or its credentials.
     pub async fn admit(&self, request: &Arc<AuthRequest>) -> Admission {
-        if let Some(authenticated) = self.session(request) {
+        let session = self.session(request);
+        let session_error = session.as_ref().err().copied();
+        if let Ok(Some(authenticated)) = session {
             let decision = Decision {
                 outcome: Outcome::Grant(authenticated),
                 steps: Vec::new(),
@@ -93,6 +99,7 @@ impl Gate {
             return Admission {
                 decision,
                 via_session: true,
+                session_error: None,
                 set_cookie: None,
             };
         }
@@ -104,16 +111,15 @@ impl Gate {
         Admission {
             decision,
             via_session: false,
+            session_error,
             set_cookie,
         }
     }
 
-    fn session(&self, request: &AuthRequest) -> Option<Authenticated> {
-        let sessions = self.sessions.as_ref()?;
-        if self.chain.has_credentials(request) {
-            None
-        } else {
-            sessions.open(request, &self.chain)
+    fn session(&self, request: &AuthRequest) -> Result<Option<Authenticated>, SessionError> {
+        match &self.sessions {
+            Some(sessions) if !self.chain.has_credentials(request) => sessions.open(request, &self.chain),
+            _ => Ok(None),
         }
     }
 }

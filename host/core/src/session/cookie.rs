@@ -10,6 +10,8 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::header;
 
+use super::SessionError;
+
 /// The name and attributes of the session cookie.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -49,8 +51,9 @@ impl Options {
         self.max_age
     }
 
-    /// The value of the session cookie in a request's headers. Returns `None` if there is no such cookie, or several.
-    pub(super) fn read(&self, headers: &HeaderMap) -> Option<String> {
+    /// The value of the session cookie in a request's headers. Returns `None` if there is no such cookie, and an error if
+    /// there are several.
+    pub(super) fn read(&self, headers: &HeaderMap) -> Result<Option<String>, SessionError> {
         let fields = headers.get_all(header::COOKIE).iter();
         // Each pair is decoded separately, because another cookie may have a value that is not UTF-8.
         let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
@@ -58,8 +61,8 @@ impl Options {
             .filter_map(|pair| Cookie::parse(String::from_utf8_lossy(pair)).ok())
             .filter(|cookie| cookie.name() == self.name);
         match (own.next(), own.next()) {
-            (Some(cookie), None) => Some(cookie.value().to_owned()),
-            _ => None,
+            (Some(_), Some(_)) => Err(SessionError::Several),
+            (cookie, _) => Ok(cookie.map(|cookie| cookie.value().to_owned())),
         }
     }
 
@@ -119,10 +122,6 @@ mod tests {
             (&[b"sid=%76"], Some("%76")),
             (&[b"sid=\"v\""], Some("\"v\"")),
             (&[b"sid="], Some("")),
-            (&[b"sid=v; sid=v"], None),
-            (&[b"sid=v", b"sid=w"], None),
-            (&[b"sid=v; sid=\xff"], None),
-            (&[b"sid=v; sid =w"], None),
             (&[b"SID=v; xsid=v; sidx=v; sid"], None),
             (&[], None),
         ] {
@@ -130,7 +129,11 @@ mod tests {
             for field in fields {
                 headers.append(header::COOKIE, HeaderValue::from_bytes(field).unwrap());
             }
-            assert_eq!(options.read(&headers).as_deref(), expected, "{fields:?}");
+            assert_eq!(options.read(&headers).unwrap().as_deref(), expected, "{fields:?}");
+        }
+        for several in ["sid=v; sid=v", "sid=v; sid=w", "sid=v; sid =w", "sid=v; a=b; sid="] {
+            let headers = HeaderMap::from_iter([(header::COOKIE, several.parse().unwrap())]);
+            assert_eq!(options.read(&headers), Err(SessionError::Several), "{several}");
         }
     }
 }

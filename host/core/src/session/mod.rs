@@ -4,6 +4,7 @@
 mod cookie;
 mod key;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -47,6 +48,34 @@ struct Sealed {
     expires: Expiry,
 }
 
+/// Why a request with a session cookie has no session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The route has another chain: the authenticator that started the session isn't on it, or its component or settings
+    /// have changed since.
+    Authenticator,
+    /// It has expired.
+    Expired,
+    /// It wasn't sealed with one of the keys, or was changed.
+    Seal,
+    /// The request has several session cookies.
+    Several,
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Authenticator => "its authenticator isn't on this route, or has changed since",
+            Self::Expired => "it has expired",
+            Self::Seal => "it wasn't sealed with one of the keys, or was changed",
+            Self::Several => "there are several session cookies",
+        })
+    }
+}
+
+impl std::error::Error for SessionError {}
+
 impl Sessions {
     /// Sessions that are sealed with these keys.
     pub fn new(keys: KeyRing, options: Options) -> Self {
@@ -63,26 +92,34 @@ impl Sessions {
         self.options.clear()
     }
 
-    /// The user of the request's session.
+    /// The user of the request's session. Returns `None` if the request has no session cookie.
     ///
-    /// Returns `None` if the request has no session cookie or several, if the cookie was not sealed with one of the
-    /// keys, if it has expired, or if the chain no longer has the authenticator that started the session, with the same
-    /// component and settings.
-    pub fn open(&self, request: &AuthRequest, chain: &Chain) -> Option<Authenticated> {
-        let cookie = self.options.read(&request.headers)?;
-        let sealed = self.keys.open(self.cookie_name(), cookie.as_bytes())?;
-        let session: Sealed = serde_json::from_slice(&sealed).ok()?;
-        let left = session.expires.left(now())?;
+    /// # Errors
+    ///
+    /// Returns why a session cookie isn't accepted.
+    pub fn open(&self, request: &AuthRequest, chain: &Chain) -> Result<Option<Authenticated>, SessionError> {
+        let Some(cookie) = self.options.read(&request.headers)? else {
+            return Ok(None);
+        };
+        let sealed = self
+            .keys
+            .open(self.cookie_name(), cookie.as_bytes())
+            .ok_or(SessionError::Seal)?;
+        let session: Sealed = serde_json::from_slice(&sealed).map_err(|_| SessionError::Seal)?;
+        let left = session.expires.left(now()).ok_or(SessionError::Expired)?;
         let known = chain.authenticators().iter().any(|authenticator| {
             authenticator.name() == &*session.authenticator && authenticator.fingerprint() == session.fingerprint
         });
-        known.then(|| Authenticated {
+        if !known {
+            return Err(SessionError::Authenticator);
+        }
+        Ok(Some(Authenticated {
             identity: session.identity,
             authenticator: session.authenticator,
             fingerprint: session.fingerprint,
             valid_for: Some(left),
             response_headers: HeaderMap::new(),
-        })
+        }))
     }
 
     /// The `Set-Cookie` value of a new session for a user who was authenticated just now.

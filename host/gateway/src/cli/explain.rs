@@ -161,8 +161,11 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
             line(output, "warning", warning)?;
         }
     }
-    if let Some(Sender::Decided { decision, via_session }) = &preview.sender {
-        write_decision(output, decision, *via_session)?;
+    if let Some(Sender::Decided(decided)) = &preview.sender {
+        if let Some(error) = &decided.session_error {
+            line(output, "session", format_args!("is not accepted: {error}"))?;
+        }
+        write_decision(output, &decided.decision, decided.via_session)?;
     }
     match &preview.outcome {
         PreviewOutcome::Answer {

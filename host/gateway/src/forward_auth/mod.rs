@@ -91,7 +91,7 @@ impl Gateway {
             Ok(original) => self.decide_for_front(original, dialect.timeout(&parts.headers)).await,
             Err(rejection) => {
                 let client = self.client(connection.peer, connection.scheme.clone(), &parts.headers);
-                audit::rejected(&client, &parts.method, parts.uri.path(), &rejection);
+                audit::rejected(None, &client, &parts.method, parts.uri.path(), &rejection);
                 FrontVerdict::deny(rejection.into_response())
             }
         };

@@ -11,6 +11,7 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 use portcullis_wire::client::Client;
+use portcullis_wire::request_id::RequestId;
 
 use super::Changes;
 use crate::answers::response;
@@ -66,6 +67,14 @@ impl FrontVerdict {
         Self::Deny(Box::new(Denied { response, origin: None }))
     }
 
+    /// Tells the client the id of its request if it is denied.
+    fn with_id(mut self, id: &RequestId) -> Self {
+        if let Self::Deny(denied) = &mut self {
+            id.write(denied.response.headers_mut());
+        }
+        self
+    }
+
     /// Adds the origin of the URL that the client requested.
     fn with_origin(mut self, origin: Option<String>) -> Self {
         if let Self::Deny(denied) = &mut self {
@@ -86,14 +95,17 @@ impl Gateway {
             client,
             headers,
         } = original;
+        // The front is trusted, and some make an id for each request.
+        let id = RequestId::of(&headers, true);
         let origin = target.authority.as_deref();
         let origin = origin.map(|authority| format!("{}://{authority}", client.scheme));
         if let Err(rejection) = reject_duplicates(&headers) {
-            audit::rejected(&client, &method, target.path.as_str(), &rejection);
+            audit::rejected(Some(&id), &client, &method, target.path.as_str(), &rejection);
             return FrontVerdict::deny(rejection.into_response()).with_origin(origin);
         }
         let mut parts = Request::new(()).into_parts().0;
         (parts.method, parts.headers) = (method, headers);
+        parts.extensions.insert(id.clone());
         let waiting = timeout.map(|limit| (limit, target.path.to_string(), client.clone()));
         let decided = self.decide(Entrance::Front, Received { client, target, parts });
         let decided = match waiting {
@@ -114,7 +126,7 @@ impl Gateway {
             Ok(pipeline::Accepted::Internal(_)) => FrontVerdict::deny(Rejection::Route.into_response()),
             Err(rejection) => FrontVerdict::deny(rejection.into_response()),
         };
-        verdict.with_origin(origin)
+        verdict.with_origin(origin).with_id(&id)
     }
 }
 

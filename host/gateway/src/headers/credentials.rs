@@ -1,6 +1,8 @@
 //! Removes the client's credentials before a request is forwarded. They are meant for the gateway, unless the route
 //! says that the upstream gets them, too (`forward_authorization`).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header;
 use percent_encoding::percent_decode_str;
@@ -39,6 +41,24 @@ fn parameter_name(pair: &str) -> String {
     let name = pair.split('=').next().unwrap_or(pair).replace('+', " ");
     percent_decode_str(&name).decode_utf8_lossy().into_owned()
 }
+
+/// The user whom Basic credentials name (RFC 7617, section 2), whether or not the password is right. `None` for any other
+/// scheme, because what an unverified token says isn't logged, and for what may be a token instead of a name: some clients
+/// send one without a password.
+pub(crate) fn claimed_user(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = STANDARD.decode(credentials.trim()).ok()?;
+    let (name, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    let is_name = (1..=MAX_CLAIMED).contains(&name.len()) && !password.is_empty();
+    is_name.then(|| name.to_owned())
+}
+
+/// The longest name that is logged, in bytes.
+const MAX_CLAIMED: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -97,5 +117,24 @@ mod tests {
             without_parameters(Some(""), &Credentials::default()).as_deref(),
             Some("")
         );
+    }
+
+    #[test]
+    fn only_a_name_with_a_password_is_claimed() {
+        let long = format!("{}:x", "a".repeat(65));
+        for (credentials, expected) in [
+            ("alice:secret", Some("alice")),
+            ("alice:", None),
+            ("sk_live_token:", None),
+            ("alice", None),
+            (":secret", None),
+            (&long, None),
+        ] {
+            let value = format!("Basic {}", STANDARD.encode(credentials));
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
+            assert_eq!(claimed_user(&headers).as_deref(), expected, "{credentials}");
+        }
+        let bearer = HeaderMap::from_iter([(header::AUTHORIZATION, "Bearer YWxpY2U6eA==".parse().unwrap())]);
+        assert_eq!(claimed_user(&bearer), None);
     }
 }

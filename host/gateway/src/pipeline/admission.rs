@@ -17,11 +17,13 @@ use crate::answers::response;
 use crate::generation::Access;
 use crate::generation::Route;
 use crate::headers::cors;
+use crate::headers::credentials;
 use crate::pipeline::audit;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::rejection::Denied;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::request::Received;
+use crate::pipeline::sender::Decided;
 use crate::pipeline::sender::Sender;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
@@ -102,21 +104,24 @@ pub(super) async fn admit(
     let admission = gate.admit(&auth_request).await;
     // A call that timed out may still hold a reference.
     request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;
-    let via_session = admission.via_session;
+    let (via_session, session_error) = (admission.via_session, admission.session_error);
     let (decision, for_client) = admission.into_parts();
-    let refusal = refusal(&route.access, &decision.outcome).map(response::refusal);
+    let decided = Decided {
+        decision,
+        via_session,
+        session_error,
+    };
+    let refusal = refusal(&route.access, &decided.decision.outcome).map(response::refusal);
     if entrance.serves() {
         let status = refusal.as_ref().map(Response::status);
-        entry(&route, &request).decided(&decision, via_session, status, started.elapsed());
+        let claimed = status.and_then(|_| credentials::claimed_user(&request.parts.headers));
+        entry(&route, &request).decided(&decided, claimed.as_deref(), status, started.elapsed());
     }
     let admitted = Admitted {
         route,
         request,
         removed,
-        sender: Sender::Decided {
-            decision: Box::new(decision),
-            via_session,
-        },
+        sender: Sender::Decided(Box::new(decided)),
         for_client,
     };
     match refusal {
@@ -136,6 +141,7 @@ fn refusal<'a>(access: &Access, outcome: &'a Outcome) -> Option<&'a Refusal> {
 
 fn entry<'a>(route: &'a Route, request: &'a Received) -> audit::Entry<'a> {
     audit::Entry {
+        id: request.id(),
         client: &request.client,
         method: &request.parts.method,
         route: &route.name,

@@ -7,19 +7,22 @@ use std::time::Duration;
 use http::Method;
 use http::StatusCode;
 use portcullis::decision::Authenticated;
-use portcullis::decision::Decision;
 use portcullis::decision::Outcome;
 use portcullis::decision::Refusal;
 use portcullis::decision::Step;
 use portcullis::decision::Verdict;
 use portcullis_wire::client::Client;
+use portcullis_wire::request_id::RequestId;
 
 use crate::pipeline::rejection::Rejection;
+use crate::pipeline::sender::Decided;
 use crate::pipeline::target::Target;
 
 /// The request that a line is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
+    /// `None` for a request that no client has sent.
+    pub(crate) id: Option<&'a RequestId>,
     pub(crate) client: &'a Client,
     pub(crate) method: &'a Method,
     pub(crate) route: &'a str,
@@ -29,9 +32,20 @@ pub(crate) struct Entry<'a> {
 impl Entry<'_> {
     /// Logs a decision. Each failure of an authenticator gets a warning of its own.
     ///
-    /// `status` is the status of the gateway's own response, `None` if the request is forwarded. `elapsed` is how long
-    /// the decision took.
-    pub(crate) fn decided(self, decision: &Decision, via_session: bool, status: Option<StatusCode>, elapsed: Duration) {
+    /// `claimed` is the user whom the credentials of a refused request name. `status` is the status of the gateway's own
+    /// response, `None` if the request is forwarded. `elapsed` is how long the decision took.
+    pub(crate) fn decided(
+        self,
+        decided: &Decided,
+        claimed: Option<&str>,
+        status: Option<StatusCode>,
+        elapsed: Duration,
+    ) {
+        let Decided {
+            decision,
+            via_session,
+            session_error,
+        } = decided;
         for step in &decision.steps {
             self.warn_of_failure(step);
         }
@@ -41,6 +55,7 @@ impl Entry<'_> {
         };
         tracing::info!(
             target: "portcullis::audit",
+            request_id = self.id.map(RequestId::as_str),
             method = %self.method,
             path = %self.target.path,
             route = self.route,
@@ -48,8 +63,10 @@ impl Entry<'_> {
             outcome = outcome(&decision.outcome, status),
             status = status.map(|status| status.as_u16()),
             user = user.map(|user| one_line(user.identity().name())),
+            claimed_user = claimed.map(one_line),
             authenticator = user.map(|user| user.authenticator()),
             session = via_session,
+            session_refused = session_error.map(|error| error.to_string()),
             steps = steps(&decision.steps),
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             "decision"
@@ -60,6 +77,7 @@ impl Entry<'_> {
     pub(crate) fn unauthorized(self, user: &Authenticated, asked: &str, outcome: &'static str, status: StatusCode) {
         tracing::info!(
             target: "portcullis::audit",
+            request_id = self.id.map(RequestId::as_str),
             method = %self.method,
             path = %self.target.path,
             route = self.route,
@@ -77,6 +95,7 @@ impl Entry<'_> {
     pub(crate) fn forwarded_unverified(self, scheme: &str) {
         tracing::info!(
             target: "portcullis::audit",
+            request_id = self.id.map(RequestId::as_str),
             method = %self.method,
             path = %self.target.path,
             route = self.route,
@@ -91,6 +110,7 @@ impl Entry<'_> {
         if let Verdict::Fail(why) | Verdict::Unavailable(why) = &step.verdict {
             tracing::warn!(
                 target: "portcullis::audit",
+                request_id = self.id.map(RequestId::as_str),
                 authenticator = %step.authenticator,
                 verdict = step.verdict.label(),
                 why = one_line(why),
@@ -102,9 +122,10 @@ impl Entry<'_> {
 }
 
 /// Logs a request that was rejected before any authenticator was asked.
-pub(crate) fn rejected(client: &Client, method: &Method, path: &str, why: &Rejection) {
+pub(crate) fn rejected(id: Option<&RequestId>, client: &Client, method: &Method, path: &str, why: &Rejection) {
     tracing::info!(
         target: "portcullis::audit",
+        request_id = id.map(RequestId::as_str),
         method = %method,
         path = one_line(&path.chars().take(MAX_PATH).collect::<String>()),
         client = %client.shown_address(),

@@ -10,6 +10,7 @@ use http::header;
 use http_body_util::Either;
 use portcullis_wire::client::Client;
 use portcullis_wire::cookies;
+use portcullis_wire::request_id::RequestId;
 
 use crate::answers::response;
 use crate::answers::whoami;
@@ -66,6 +67,7 @@ impl Gateway {
     ) -> Response<Body> {
         let mut received = outgoing.take_parts();
         let upgrade = Upgrade::requested(&mut received);
+        let id = received.extensions.remove::<RequestId>();
         let origin = received.headers.get(header::ORIGIN).cloned();
         let owner = owner(outgoing, bound, received.version);
         let (head, route) = (outgoing.head(), outgoing.route());
@@ -96,8 +98,8 @@ impl Gateway {
             }
             Err(unanswered) => {
                 let mut response = match unanswered.error.body_error() {
-                    Some(why) => broken_body(route, outgoing.client(), why),
-                    None => unreachable_upstream(route, &upstream.config, &unanswered),
+                    Some(why) => broken_body(id.as_ref(), route, outgoing.client(), why),
+                    None => unreachable_upstream(id.as_ref(), route, &upstream.config, &unanswered),
                 };
                 if let Some(cors) = &route.config.cors {
                     cors::allow(cors, origin.as_ref(), response.headers_mut());
@@ -122,8 +124,9 @@ fn owner(outgoing: &Outgoing, bound: &Arc<BoundConnections>, version: Version) -
 }
 
 /// The response to a request whose body is broken, too large or late. If the client is gone, the response is dropped.
-fn broken_body(route: &Route, client: &Client, why: &BodyError) -> Response<Body> {
-    tracing::info!(route = route.name, client = %client.shown_address(), %why, "a request's body ended early");
+fn broken_body(id: Option<&RequestId>, route: &Route, client: &Client, why: &BodyError) -> Response<Body> {
+    let request_id = id.map(RequestId::as_str);
+    tracing::info!(request_id, route = route.name, client = %client.shown_address(), %why, "a request's body ended early");
     let (bound, status, message) = match why {
         BodyError::Broken(_) => return response::error(StatusCode::BAD_REQUEST, "The body is broken"),
         BodyError::Size => ("max_body_size", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
@@ -137,9 +140,15 @@ fn broken_body(route: &Route, client: &Client, why: &BodyError) -> Response<Body
     response::error(status, message)
 }
 
-fn unreachable_upstream(route: &Route, upstream: &UpstreamConfig, unanswered: &Unanswered) -> Response<Body> {
+fn unreachable_upstream(
+    id: Option<&RequestId>,
+    route: &Route,
+    upstream: &UpstreamConfig,
+    unanswered: &Unanswered,
+) -> Response<Body> {
     let Unanswered { server, error } = unanswered;
     tracing::warn!(
+        request_id = id.map(RequestId::as_str),
         route = route.name,
         upstream = upstream.name,
         server,

@@ -100,7 +100,13 @@ impl Gateway {
             Ok(target) => self.decide(entrance, Received { client, target, parts }).await,
             Err(rejection) => {
                 if entrance.serves() {
-                    audit::rejected(&client, &parts.method, parts.uri.path(), &rejection);
+                    audit::rejected(
+                        parts.extensions.get(),
+                        &client,
+                        &parts.method,
+                        parts.uri.path(),
+                        &rejection,
+                    );
                 }
                 Err(rejection)
             }

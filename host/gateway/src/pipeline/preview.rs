@@ -82,9 +82,7 @@ impl Preview {
                     Sender::Upstream { scheme } => {
                         Some(format!("the upstream accepts the credentials (scheme {scheme})"))
                     }
-                    Sender::Preflight | Sender::Public | Sender::Decided { .. } => {
-                        outgoing.condition().map(str::to_owned)
-                    }
+                    Sender::Preflight | Sender::Public | Sender::Decided(_) => outgoing.condition().map(str::to_owned),
                 },
             },
             Err(error) => PreviewOutcome::answer(StatusCode::FORBIDDEN, Some(error.to_string())),

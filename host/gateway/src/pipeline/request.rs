@@ -8,6 +8,7 @@ use portcullis_wire::client::Client;
 use portcullis_wire::forwarded;
 use portcullis_wire::header_names::fold;
 use portcullis_wire::identity_names::IdentityNames;
+use portcullis_wire::request_id::RequestId;
 
 use crate::pipeline::target::Target;
 
@@ -23,6 +24,11 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    /// The id of the request. `None` if no client has sent it.
+    pub(crate) fn id(&self) -> Option<&RequestId> {
+        self.parts.extensions.get()
+    }
+
     /// Removes the headers that only the gateway may set, in every spelling, and the proxy headers that the client may
     /// not send. Sets `Host` to the authority of the target.
     ///

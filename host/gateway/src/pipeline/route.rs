@@ -28,7 +28,7 @@ pub(super) fn find(
     let found = served(generation, entrance, &request.target, method);
     if let (Err(rejection), true) = (&found, entrance.serves()) {
         let (client, method) = (&request.client, &request.parts.method);
-        audit::rejected(client, method, request.target.path.as_str(), rejection);
+        audit::rejected(request.id(), client, method, request.target.path.as_str(), rejection);
     }
     found
 }

@@ -3,6 +3,7 @@
 use portcullis::decision::Authenticated;
 use portcullis::decision::Decision;
 use portcullis::decision::Outcome;
+use portcullis::session::SessionError;
 
 /// What is known about the sender of a request.
 #[derive(Debug)]
@@ -12,12 +13,7 @@ pub(crate) enum Sender {
     /// Nothing, because the route is public.
     Public,
     /// The route's gate has decided.
-    Decided {
-        /// The decision.
-        decision: Box<Decision>,
-        /// Whether the request was admitted by its session, without asking an authenticator.
-        via_session: bool,
-    },
+    Decided(Box<Decided>),
     /// Nothing, because the upstream verifies the credentials itself.
     Upstream {
         /// The scheme of the credentials.
@@ -25,11 +21,22 @@ pub(crate) enum Sender {
     },
 }
 
+/// What the route's gate has decided.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    /// The decision.
+    pub(crate) decision: Decision,
+    /// Whether the request was admitted by its session, without asking an authenticator.
+    pub(crate) via_session: bool,
+    /// Why the session cookie wasn't accepted. `None` if it was, or if there is none.
+    pub(crate) session_error: Option<SessionError>,
+}
+
 impl Sender {
     /// The user. `None` for anonymous requests, and for requests whose credentials the upstream verifies.
     pub(crate) fn user(&self) -> Option<&Authenticated> {
         match self {
-            Self::Decided { decision, .. } => match &decision.outcome {
+            Self::Decided(decided) => match &decided.decision.outcome {
                 Outcome::Grant(user) => Some(user),
                 Outcome::Refuse(_) => None,
             },

@@ -9,6 +9,7 @@ use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
 use http_body::Body as _;
+use portcullis_wire::request_id::RequestId;
 
 use crate::answers::internal_pages;
 use crate::answers::response;
@@ -74,11 +75,19 @@ impl Service for Public {
     }
 
     async fn answer(&self, connection: &Connection, request: Request<ReceivedBody>) -> Response<Body> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let method = parts.method.clone();
         let response = match (&self.front, Endpoint::at(&parts.uri)) {
             (Some(front), Some(endpoint)) => self.gateway.subrequest(front, &endpoint, connection, &parts).await,
-            _ => self.serve(connection, parts, body).await,
+            _ => {
+                let is_trusted = self.gateway.generation().trusted_proxies().trust(&connection.peer);
+                let id = RequestId::of(&parts.headers, is_trusted);
+                id.write(&mut parts.headers);
+                parts.extensions.insert(id.clone());
+                let mut response = self.serve(connection, parts, body).await;
+                id.write(response.headers_mut());
+                response
+            }
         };
         let mut response = response::for_method(&method, response);
         if connection.scheme == Scheme::HTTPS

@@ -71,7 +71,7 @@ impl Service for Redirect {
             Err(rejection) => {
                 let no_proxies = TrustedProxies::default();
                 let client = Client::of(connection.peer, connection.scheme.clone(), &parts.headers, &no_proxies);
-                audit::rejected(&client, &parts.method, parts.uri.path(), &rejection);
+                audit::rejected(None, &client, &parts.method, parts.uri.path(), &rejection);
                 rejection.into_response()
             }
         };

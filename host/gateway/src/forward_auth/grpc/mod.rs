@@ -99,7 +99,7 @@ impl CheckService {
             Ok(original) => self.gateway.decide_for_front(original, timeout(metadata)).await,
             Err(rejection) => {
                 let front = Client::behind(peer, http::uri::Scheme::HTTP, peer.address());
-                audit::rejected(&front, &Method::POST, "Check", &rejection);
+                audit::rejected(None, &front, &Method::POST, "Check", &rejection);
                 FrontVerdict::deny(rejection.into_response())
             }
         }
