@@ -9,7 +9,8 @@ import secrets
 import pytest
 
 from harness.client import ALICE, basic
-from harness.config import protected
+from harness.config import SESSION, protected
+from harness.gateway import run
 from harness.process import eventually
 from harness.upstream import values
 
@@ -128,3 +129,47 @@ def test_the_environment_gives_the_key(serve, upstream, gateway, key, variable):
 
 def test_no_session_without_a_key(serve, upstream):
     assert serve(protected(upstream)).send("/", ALICE).all("set-cookie") == []
+
+
+# Cookies for subdomains and frames (row C5 of the field reports)
+
+
+@pytest.mark.parametrize(
+    ("lines", "name", "attributes"),
+    [
+        ("", "__Host-portcullis", {"SameSite=Lax"}),
+        ('domain = "example.org"', "__Secure-portcullis", {"Domain=example.org", "SameSite=Lax"}),
+        ('domain = ".Example.org"\nsame_site = "strict"', "__Secure-portcullis", {"Domain=example.org", "SameSite=Strict"}),
+        ('same_site = "none"\npartitioned = true', "__Host-portcullis", {"SameSite=None", "Partitioned"}),
+    ],
+)
+def test_the_cookies_attributes_are_configured(serve, upstream, lines, name, attributes):
+    gateway = serve(SESSION + f"secure = true\n{lines}\n" + protected(upstream), KEY="00112233" * 8)
+    [cookie] = gateway.send("/", ALICE).all("set-cookie")
+    own, *found = cookie.split("; ")
+    assert own.split("=")[0] == name
+    found = {attribute for attribute in found if not attribute.startswith("Max-Age=")}
+    assert found == attributes | {"HttpOnly", "Secure", "Path=/"}
+    assert gateway.send("/", {"Cookie": own}).status == 200
+    upstream.forget()
+    gateway.send("/", {"Cookie": f"{own}; a=b"})
+    assert values(upstream.seen[0], "cookie") == ["a=b"], "the upstream never gets it"
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ('same_site = "none"\nsecure = false', "contradict each other"),
+        ("partitioned = true\nsecure = false", "contradict each other"),
+        ('same_site = "none"', "need a secure cookie"),
+        ('same_site = "lazy"', 'is not "lax", "strict" or "none"'),
+        ('domain = "localhost"', "is not a domain with a dot"),
+        ('domain = "10.0.0.1"', "is not a domain with a dot"),
+        ('domain = "*.example.org"', "is not a domain with a dot"),
+        ("domain = true", "session.domain"),
+    ],
+)
+def test_mistakes_in_the_cookies_attributes_are_reported(tmp_path, upstream, lines, why):
+    done = run("check", folder=tmp_path, config=SESSION + f"{lines}\n" + protected(upstream), KEY="00112233" * 8)
+    assert done.returncode == 1
+    assert why in done.stderr

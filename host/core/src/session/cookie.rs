@@ -1,5 +1,5 @@
 //! The session cookie: its name and attributes, and how it is read from a request. Over TLS its name has the prefix
-//! `__Host-`, so that other hosts of the same domain can't set it (RFC 6265bis, section 4.1.3.2).
+//! `__Host-`, so that other hosts of the same domain can't set it (RFC 6265bis, section 4.1.3.2), unless they shall share it.
 
 use std::time::Duration;
 
@@ -18,6 +18,21 @@ pub struct Options {
     name: String,
     secure: bool,
     max_age: Duration,
+    domain: Option<String>,
+    same_site: SameSite,
+    partitioned: bool,
+}
+
+/// On which requests from other sites a browser sends the session cookie (RFC 6265bis, section 5.6.7).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the standard has no other values")]
+pub enum SameSitePolicy {
+    /// When a user follows a link to this site.
+    Lax,
+    /// On all, so that pages of other sites can show this one in a frame, and can also send requests as the user.
+    None,
+    /// On none.
+    Strict,
 }
 
 impl Options {
@@ -40,7 +55,40 @@ impl Options {
             name: format!("{prefix}{name}"),
             secure,
             max_age,
+            domain: None,
+            same_site: SameSite::Lax,
+            partitioned: false,
         })
+    }
+
+    /// Shares the cookie with all hosts of a domain. The name loses the prefix `__Host-`, and any of these hosts can set or
+    /// read the cookie.
+    #[must_use]
+    pub fn domain(mut self, domain: &str) -> Self {
+        self.domain = Some(domain.to_owned());
+        if let Some(bare) = self.name.strip_prefix("__Host-") {
+            self.name = format!("__Secure-{bare}");
+        }
+        self
+    }
+
+    /// Sets on which requests from other sites browsers send the cookie. The default is [`SameSitePolicy::Lax`].
+    /// [`SameSitePolicy::None`] needs TLS, or browsers drop the cookie.
+    #[must_use]
+    pub fn same_site(mut self, policy: SameSitePolicy) -> Self {
+        self.same_site = match policy {
+            SameSitePolicy::Lax => SameSite::Lax,
+            SameSitePolicy::None => SameSite::None,
+            SameSitePolicy::Strict => SameSite::Strict,
+        };
+        self
+    }
+
+    /// Keeps a cookie of its own for each site that shows this one in a frame (CHIPS). It needs TLS.
+    #[must_use]
+    pub fn partitioned(mut self) -> Self {
+        self.partitioned = true;
+        self
     }
 
     pub(super) fn name(&self) -> &str {
@@ -79,14 +127,20 @@ impl Options {
     }
 
     fn written(&self, value: &str, seconds: i64) -> String {
-        CookieBuilder::new(self.name.as_str(), value)
+        let mut cookie = CookieBuilder::new(self.name.as_str(), value)
             .max_age(cookie::time::Duration::seconds(seconds))
             .path("/")
             .http_only(true)
-            .same_site(SameSite::Lax)
+            .same_site(self.same_site)
             .secure(self.secure)
-            .build()
-            .to_string()
+            .build();
+        if let Some(domain) = &self.domain {
+            cookie.set_domain(domain.as_str());
+        }
+        if self.partitioned {
+            cookie.set_partitioned(true);
+        }
+        cookie.to_string()
     }
 }
 
@@ -108,6 +162,23 @@ mod tests {
             let cleared = expected.replace("=v", "=").replace("=60", "=0");
             assert_eq!(options.clear(), cleared);
         }
+    }
+
+    #[test]
+    fn a_shared_cookie_is_not_for_this_host_only() {
+        let options = Options::new("sid", true, HOUR).unwrap().domain("example.org");
+        let set = options.set("v", Duration::from_secs(60)).unwrap();
+        assert_eq!(
+            set,
+            "__Secure-sid=v; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=example.org; Max-Age=60"
+        );
+        let embedded = Options::new("sid", true, HOUR).unwrap();
+        let embedded = embedded.same_site(SameSitePolicy::None).partitioned();
+        let set = embedded.set("v", Duration::from_secs(60)).unwrap();
+        assert_eq!(
+            set,
+            "__Host-sid=v; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=60"
+        );
     }
 
     #[test]

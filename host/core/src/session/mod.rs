@@ -21,6 +21,7 @@ use crate::decision::Identity;
 use crate::request::AuthRequest;
 
 pub use self::cookie::Options;
+pub use self::cookie::SameSitePolicy;
 pub use self::key::Key;
 pub use self::key::KeyError;
 pub use self::key::KeyRing;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use portcullis::session::Key;
+use portcullis::session::SameSitePolicy;
 
 use crate::config::document::Environment;
 use crate::config::reader::Item;
@@ -11,6 +12,7 @@ use crate::config::reader::Place;
 use crate::config::reader::Table;
 use crate::config::secret::secret;
 use crate::config::values;
+use crate::routing::host::HostPattern;
 
 /// The settings for session cookies.
 #[derive(Debug)]
@@ -23,6 +25,12 @@ pub(crate) struct SessionConfig {
     pub(crate) cookie: String,
     /// Whether the cookie is sent over https only. `None` if that depends on whether the gateway listens on loopback only.
     pub(crate) secure: Option<bool>,
+    /// The domain whose hosts share the cookie. `None` if it is for the requested host alone.
+    pub(crate) domain: Option<String>,
+    /// On which requests from other sites browsers send the cookie.
+    pub(crate) same_site: SameSitePolicy,
+    /// Whether browsers keep a cookie for each site that shows this one in a frame.
+    pub(crate) partitioned: bool,
 }
 
 impl SessionConfig {
@@ -45,12 +53,29 @@ impl SessionConfig {
             .and_then(|item| values::duration(item, MIN_AGE..=MAX_AGE));
         let cookie = table.take("cookie").and_then(cookie);
         let secure = table.take("secure").and_then(|item| item.boolean());
+        let domain = table.take("domain").and_then(domain);
+        let same_site = table.take("same_site").and_then(same_site);
+        let partitioned = table.take("partitioned").and_then(Item::boolean).unwrap_or_default();
+        let same_site = same_site.unwrap_or(SameSitePolicy::Lax);
+        for (key, is_set) in [
+            ("partitioned", partitioned),
+            ("same_site = \"none\"", same_site == SameSitePolicy::None),
+        ] {
+            if is_set && secure == Some(false) {
+                table.place.report(format!(
+                    "{key} and secure = false contradict each other: browsers drop such a cookie unless it is secure"
+                ));
+            }
+        }
         table.finish();
         Self {
             keys,
             max_age: max_age.unwrap_or(DEFAULT_AGE),
             cookie: cookie.unwrap_or_else(|| DEFAULT_COOKIE.to_owned()),
             secure,
+            domain,
+            same_site,
+            partitioned,
         }
     }
 
@@ -62,6 +87,9 @@ impl SessionConfig {
             max_age: DEFAULT_AGE,
             cookie: DEFAULT_COOKIE.to_owned(),
             secure: None,
+            domain: None,
+            same_site: SameSitePolicy::Lax,
+            partitioned: false,
         })
     }
 }
@@ -75,6 +103,27 @@ fn cookie(item: Item<'_>) -> Option<String> {
         "a name of letters, digits, - and _ that doesn't begin with __; the prefix __Host- is added automatically",
         |text| name(text).then(|| text.to_owned()),
     )
+}
+
+/// Reads a domain. A leading dot has no meaning (RFC 6265bis, section 5.6.3).
+fn domain(item: Item<'_>) -> Option<String> {
+    item.parse("a domain with a dot, such as \"example.org\"", |text| {
+        let text = text.strip_prefix('.').unwrap_or(text);
+        let is_address = text.parse::<std::net::IpAddr>().is_ok();
+        match HostPattern::parse(text)? {
+            HostPattern::Exact(name) if name.contains('.') && !is_address => Some(name),
+            HostPattern::Below(_) | HostPattern::Exact(_) => None,
+        }
+    })
+}
+
+fn same_site(item: Item<'_>) -> Option<SameSitePolicy> {
+    item.parse("\"lax\", \"strict\" or \"none\"", |text| match text {
+        "lax" => Some(SameSitePolicy::Lax),
+        "none" => Some(SameSitePolicy::None),
+        "strict" => Some(SameSitePolicy::Strict),
+        _ => None,
+    })
 }
 
 fn listed_keys(item: Item<'_>) -> Vec<Key> {

@@ -21,6 +21,7 @@ use portcullis::Authenticator;
 use portcullis::Engine;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
+use portcullis::session::SameSitePolicy;
 use portcullis::session::Sessions;
 use portcullis_wire::identity_names::IdentityNames;
 use portcullis_wire::path::CanonicalPath;
@@ -198,8 +199,21 @@ fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
     let error = |message: &str| Location::file("session").error(message);
     // Over plain HTTP, browsers accept a secure cookie only from their own machine, and some don't accept it even then.
     let secure = session.secure.unwrap_or_else(|| !config.server.listen.is_loopback());
+    let needs_secure = session.partitioned || session.same_site == SameSitePolicy::None;
+    if needs_secure && !secure {
+        return Err(error(
+            "partitioned and same_site = \"none\" need a secure cookie: set secure = true if browsers use https",
+        ));
+    }
     let options =
         Options::new(&session.cookie, secure, session.max_age).ok_or_else(|| error("the cookie has no usable name"))?;
+    let mut options = options.same_site(session.same_site);
+    if let Some(domain) = &session.domain {
+        options = options.domain(domain);
+    }
+    if session.partitioned {
+        options = options.partitioned();
+    }
     let keys = KeyRing::new(session.keys.iter().cloned()).map_err(|problem| error(&problem.to_string()))?;
     Ok(Some(Sessions::new(keys, options)))
 }

@@ -28,6 +28,7 @@ async fn the_upstream_receives_the_user_but_not_the_credentials() {
                     X-Mine: 1\r\nKeep-Alive: timeout=5\r\nX-Kept: 1\r\n";
     let head = forwarded(&gateway, &upstream, "GET /%61/b?c=%zz", &format!("{ALICE}{forged}")).await;
     let mut lines = head.trim_end().lines().collect::<Vec<_>>();
+    lines.retain(|line| !line.starts_with("x-request-id: "));
     lines.sort_unstable();
     let address = "x-forwarded-for: 127.0.0.1";
     let expected = [
