@@ -123,6 +123,13 @@ def test_a_large_cookie_passes(front, version):
     assert values(answer.json(), "cookie") == [cookie]
 
 
+def test_a_large_token_passes(front, version):
+    """Row C17 of the field reports."""
+    token = basic("alice", "x" * 9000)["Authorization"]
+    answer = front.send("/secret", [("Authorization", token)], version=version)
+    assert answer.status == 200, answer
+
+
 def test_a_session_ends_on_the_gateways_own_page(front, version):
     answer = front.send("/.portcullis/logout", method="POST", body=b"", version=version)
     assert answer.status == 200

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-import subprocess
+import socket
 import ssl
+import subprocess
 
 import pytest
 from cryptography import x509
@@ -11,7 +12,7 @@ from cryptography import x509
 from harness.client import basic, open_tcp, received
 from harness.config import PEOPLE, protected, route, whoami
 from harness.fronts import subrequest
-from harness.gateway import run
+from harness.gateway import ADMIN, run
 from harness.process import eventually
 from harness.upstream import values
 
@@ -206,6 +207,39 @@ def test_a_front_may_be_known_by_its_certificate(serve, upstream, authority):
     with pytest.raises((ssl.SSLError, ConnectionResetError, BrokenPipeError)):
         Session(gateway, authority, address=line["address"]).get(asked | basic("alice"), path)
     assert gateway.send(path, asked | basic("alice")).status in (403, 404), "the public listener has no such endpoint"
+
+
+def test_a_failed_handshake_is_logged_and_counted(serve, upstream, authority, stranger):
+    """Row C16 of the field reports."""
+    gateway = serve(ADMIN + protected(upstream), server=with_clients(authority, "required"))
+    port = int(gateway.url.rsplit(":", 1)[1])
+
+    def distrustful():
+        context = ssl.create_default_context(cafile=stranger.ca)
+        with pytest.raises(ssl.SSLError), socket.create_connection(("127.0.0.1", port)) as wire:
+            context.wrap_socket(wire, server_hostname="localhost")
+
+    def plain():
+        with socket.create_connection(("127.0.0.1", port)) as wire:
+            wire.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            received(wire)
+
+    def without_certificate():
+        context = ssl.create_default_context(cafile=authority.ca)
+        with socket.create_connection(("127.0.0.1", port)) as wire:
+            with pytest.raises(OSError):
+                context.wrap_socket(wire, server_hostname="localhost").recv(1)
+
+    for fail, reason, words in [
+        (distrustful, "alert", "doesn't accept the gateway's certificate"),
+        (plain, "not_tls", "uses http:// for this port"),
+        (without_certificate, "client_certificate", "showed no certificate"),
+    ]:
+        fail()
+        lines = eventually(lambda reason=reason: gateway.logged(message="a TLS handshake failed", reason=reason), reason)
+        assert words in lines[0]["why"]
+        assert lines[0]["client"] == "127.0.0.1"
+        assert gateway.metric("portcullis_tls_handshake_failures_total", reason=reason) == 1
 
 
 def test_plain_http_on_a_tls_port_is_closed_unanswered(serve, upstream, authority):

@@ -45,7 +45,7 @@ def test_a_listed_request_is_forwarded_without_an_identity(gateway, upstream, me
     assert values(seen, "authorization") == ["token of-a-cluster"]
     names = {name.lower() for name, _ in seen["headers"]}
     forwarded = {f"x-forwarded-{name}" for name in ["for", "host", "port", "proto"]}
-    assert names <= {"authorization", "host", "content-length"} | forwarded
+    assert names <= {"authorization", "host", "content-length", "x-request-id"} | forwarded
     [line] = gateway.logged(outcome="upstream_credentials", method=method)[-1:]
     assert line["scheme"] == "token"
     assert "of-a-cluster" not in gateway.child.output()

@@ -1,8 +1,10 @@
 //! Compiled components on disk, named after the component's SHA-256 and the engine's configuration. The files are
-//! machine code, so the directory must not be writable for other users, and an incomplete file is ignored.
+//! machine code, so the directory must not be writable for other users, and an incomplete file is ignored. The directory
+//! is bounded: what was not used for the longest time goes first.
 
 use std::fmt;
 use std::fs;
+use std::fs::File;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::io;
@@ -11,6 +13,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use aws_lc_rs::digest;
 use tempfile::NamedTempFile;
@@ -22,22 +25,31 @@ const DIGEST: usize = 32;
 #[derive(Debug)]
 pub(crate) struct CompileCache {
     directory: PathBuf,
+    max_size: u64,
 }
 
 impl CompileCache {
     /// Opens the directory, or creates it with mode 0700.
     pub(super) fn open(directory: PathBuf) -> Result<Self, UnusableCache> {
         match check(&directory) {
-            Ok(()) => Ok(Self { directory }),
+            Ok(()) => Ok(Self {
+                directory,
+                max_size: MAX_SIZE,
+            }),
             Err(problem) => Err(UnusableCache { directory, problem }),
         }
     }
 
     /// The machine code for the component with this SHA-256. Returns `None` if it is not stored or incomplete.
     pub(crate) fn find(&self, wasm: &[u8; DIGEST], engine: &wasmtime::Engine) -> Option<Vec<u8>> {
-        let entry = fs::read(self.path(wasm, engine)).ok()?;
+        let path = self.path(wasm, engine);
+        let entry = fs::read(&path).ok()?;
         let (expected, code) = entry.split_at_checked(DIGEST)?;
         let whole = digest::digest(&digest::SHA256, code).as_ref() == expected;
+        if whole {
+            // A directory that can't be changed still serves what it has.
+            let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        }
         whole.then(|| code.to_vec())
     }
 
@@ -47,7 +59,34 @@ impl CompileCache {
         file.write_all(digest::digest(&digest::SHA256, code).as_ref())?;
         file.write_all(code)?;
         file.as_file().sync_all()?;
-        file.persist(self.path(wasm, engine)).map_err(|error| error.error)?;
+        let path = self.path(wasm, engine);
+        file.persist(&path).map_err(|error| error.error)?;
+        self.prune(&path)
+    }
+
+    /// Removes what was not used for the longest time until the rest is within the bound. `new` always stays.
+    fn prune(&self, new: &Path) -> io::Result<()> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            // Another process may have removed it.
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            let is_entry = path.extension().is_some_and(|extension| extension == "bin");
+            if is_entry && path != new {
+                entries.push((metadata.modified()?, metadata.len(), path));
+            }
+        }
+        let mut size = fs::metadata(new)?.len() + entries.iter().map(|(_, size, _)| size).sum::<u64>();
+        entries.sort_unstable();
+        for (_, entry, path) in entries {
+            if size <= self.max_size {
+                break;
+            }
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => size = size.saturating_sub(entry),
+            }
+        }
         Ok(())
     }
 
@@ -59,6 +98,9 @@ impl CompileCache {
             .join(format!("{wasm}-{}.bin", compatibility.get(..16).unwrap_or_default()))
     }
 }
+
+/// The size of all entries, in bytes. A component takes 1 to 40 MiB.
+const MAX_SIZE: u64 = 256 << 20;
 
 /// Why a directory can't be used for compiled components.
 #[derive(Debug)]
@@ -154,6 +196,29 @@ mod tests {
             fs::write(&path, damaged).unwrap();
             assert_eq!(cache.find(&wasm, &engine), None);
         }
+    }
+
+    #[test]
+    fn what_was_not_used_for_the_longest_time_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cache = CompileCache::open(folder.path().to_owned()).unwrap();
+        cache.max_size = 3 * (DIGEST as u64 + 100);
+        let engine = engine();
+        let used = |index: u64| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(index);
+        for index in 1..=3 {
+            cache.store(&[index; DIGEST], &engine, &[0; 100]).unwrap();
+            let file = File::open(cache.path(&[index; DIGEST], &engine)).unwrap();
+            file.set_modified(used(u64::from(index))).unwrap();
+        }
+        // The first one is used again, so the second one is the oldest.
+        assert!(cache.find(&[1; DIGEST], &engine).is_some());
+        cache.store(&[4; DIGEST], &engine, &[0; 100]).unwrap();
+        let kept = [1, 2, 3, 4].map(|index| cache.find(&[index; DIGEST], &engine).is_some());
+        assert_eq!(kept, [true, false, true, true]);
+        // One that is larger than the bound is kept alone.
+        cache.store(&[5; DIGEST], &engine, &[0; 1000]).unwrap();
+        let kept = [1, 3, 4, 5].map(|index| cache.find(&[index; DIGEST], &engine).is_some());
+        assert_eq!(kept, [false, false, false, true]);
     }
 
     #[test]

@@ -53,7 +53,19 @@ impl LogLines {
     ///
     /// Returns an error if the system can't duplicate the file descriptor or start a thread.
     pub(super) fn on_standard_error() -> io::Result<Self> {
-        let file = standard_error()?;
+        Self::on(duplicate(&io::stderr())?)
+    }
+
+    /// Writes to standard output.
+    ///
+    /// # Errors
+    ///
+    /// The same as for standard error.
+    pub(super) fn on_standard_output() -> io::Result<Self> {
+        Self::on(duplicate(&io::stdout())?)
+    }
+
+    fn on(file: File) -> io::Result<Self> {
         if file.metadata()?.is_file() {
             let sink = Sink::File(Arc::new(file));
             let counters = Arc::default();
@@ -88,7 +100,7 @@ impl LogLines {
         }
     }
 
-    fn enqueue(&self, line: &[u8]) {
+    pub(super) fn enqueue(&self, line: &[u8]) {
         let queue = match &self.sink {
             Sink::File(file) => {
                 if file.as_ref().write_all(line).is_err() {
@@ -141,28 +153,24 @@ fn write_all(mut sink: impl Write, messages: &Receiver<Message>, counters: &Coun
     }
 }
 
-/// Duplicates standard error, to write without its lock. A thread that panics needs the lock too.
+/// Duplicates standard error or standard output, to write without its lock. A thread that panics needs the lock too.
 ///
 /// # Errors
 ///
 /// Returns an error if the process can't open more files.
 #[cfg(unix)]
-fn standard_error() -> io::Result<File> {
-    use std::os::fd::AsFd;
-
-    Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
+fn duplicate(stream: &impl std::os::fd::AsFd) -> io::Result<File> {
+    Ok(File::from(stream.as_fd().try_clone_to_owned()?))
 }
 
-/// Duplicates standard error, to write without its lock. A thread that panics needs the lock too.
+/// Duplicates standard error or standard output, to write without its lock. A thread that panics needs the lock too.
 ///
 /// # Errors
 ///
 /// Returns an error if the process can't open more handles.
 #[cfg(windows)]
-fn standard_error() -> io::Result<File> {
-    use std::os::windows::io::AsHandle;
-
-    Ok(File::from(io::stderr().as_handle().try_clone_to_owned()?))
+fn duplicate(stream: &impl std::os::windows::io::AsHandle) -> io::Result<File> {
+    Ok(File::from(stream.as_handle().try_clone_to_owned()?))
 }
 
 impl<'a> MakeWriter<'a> for LogLines {

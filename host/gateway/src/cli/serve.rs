@@ -1,6 +1,7 @@
 //! `portcullis serve`: loads a configuration and serves it until the process is told to stop.
 
 use std::error::Error;
+use std::io;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -16,6 +17,7 @@ use crate::admin::Metrics;
 use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::cli::log_lines;
+use crate::cli::log_lines::LogLines;
 use crate::cli::logging::Format;
 use crate::cli::signals;
 use crate::config::Config;
@@ -23,6 +25,7 @@ use crate::config::ListenAddress;
 use crate::machine;
 use crate::pipeline::Gateway;
 use crate::proxy::Proxy;
+use crate::serve::access::AccessLog;
 use crate::transport::Inherited;
 
 /// Arguments of `serve`.
@@ -59,6 +62,11 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
         None => None,
     };
     log_lines::describe();
+    let access_log = draft.config.access_log.map(|format| {
+        let lines = LogLines::on_standard_output()?;
+        Ok::<_, io::Error>(AccessLog::new(format, move |line| lines.enqueue(line)))
+    });
+    let access_log = access_log.transpose()?;
     let proxy = Proxy::new();
     let generation = engine::load(draft, &proxy).await?;
     generation.log();
@@ -68,7 +76,7 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
         }
     };
     let gateway = Arc::new(Gateway::new(generation, proxy));
-    crate::serve::run(gateway, &listen, admin, inherited, on_listening).await?;
+    crate::serve::run(gateway, &listen, admin, inherited, access_log, on_listening).await?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The gateway's configuration: one TOML file, and the files in the plugin directory. Every value is parsed into the type
 //! that the rest of the gateway uses, and all mistakes are reported together, each with its file, line and key.
 
+mod access_log;
 mod admin;
 mod authenticator;
 mod authorize;
@@ -35,6 +36,7 @@ use std::path::Path;
 
 use crate::files::read_text;
 
+pub(crate) use access_log::AccessLogFormat;
 pub(crate) use admin::AdminConfig;
 pub(crate) use authenticator::AuthenticatorConfig;
 pub(crate) use authenticator::PluginSource;
@@ -93,6 +95,8 @@ pub(crate) struct Config {
     pub(crate) forward_auth: Option<ForwardAuthConfig>,
     /// The gRPC endpoint for Envoy. `None` if it isn't served.
     pub(crate) ext_authz: Option<ExtAuthzConfig>,
+    /// The form of the access log. `None` if there is none.
+    pub(crate) access_log: Option<AccessLogFormat>,
     /// Session cookies. `None` if every request is authenticated by its own credentials.
     pub(crate) session: Option<SessionConfig>,
     /// The cache of compiled plugins, and the memory that plugins may use.
@@ -169,6 +173,8 @@ impl Draft {
             .map(ServerConfig::read)
             .unwrap_or_default();
         self.config.admin = root.take("admin").and_then(Item::table).and_then(AdminConfig::read);
+        let access_log = root.take("access_log").and_then(Item::table);
+        self.config.access_log = access_log.map(AccessLogFormat::read);
         let trusted = !self.config.server.trusted_proxies.is_empty();
         let fronts = ["forward_auth", "ext_authz"].map(|key| root.take(key));
         let has_front = fronts.iter().any(Option::is_some);

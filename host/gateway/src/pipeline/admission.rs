@@ -20,6 +20,7 @@ use crate::headers::cors;
 use crate::headers::credentials;
 use crate::pipeline::audit;
 use crate::pipeline::entrance::Entrance;
+use crate::pipeline::record::Record;
 use crate::pipeline::rejection::Denied;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::request::Received;
@@ -111,6 +112,12 @@ pub(super) async fn admit(
         via_session,
         session_error,
     };
+    if let Some(record) = Record::of(&request.parts) {
+        record.set_authentication(started.elapsed());
+        if let Outcome::Grant(user) = &decided.decision.outcome {
+            record.set_user(user.identity().name());
+        }
+    }
     let refusal = refusal(&route.access, &decided.decision.outcome).map(response::refusal);
     if entrance.serves() {
         let status = refusal.as_ref().map(Response::status);

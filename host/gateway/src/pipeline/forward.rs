@@ -2,6 +2,7 @@
 //! arrives. Errors of the client's body are told apart from errors of the upstream.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::Response;
 use http::StatusCode;
@@ -20,6 +21,7 @@ use crate::generation::Route;
 use crate::headers::cors;
 use crate::pipeline::Gateway;
 use crate::pipeline::outgoing::Outgoing;
+use crate::pipeline::record::Record;
 use crate::proxy;
 use crate::proxy::BoundConnections;
 use crate::proxy::Owner;
@@ -68,6 +70,7 @@ impl Gateway {
         let mut received = outgoing.take_parts();
         let upgrade = Upgrade::requested(&mut received);
         let id = received.extensions.remove::<RequestId>();
+        let record = Record::of(&received).cloned();
         let origin = received.headers.get(header::ORIGIN).cloned();
         let owner = owner(outgoing, bound, received.version);
         let (head, route) = (outgoing.head(), outgoing.route());
@@ -88,7 +91,12 @@ impl Gateway {
             owner,
             trailers: Arc::clone(outgoing.generation().trailers()),
         };
-        match self.proxy.forward(upstream, request).await {
+        let started = Instant::now();
+        let answered = self.proxy.forward(upstream, request).await;
+        if let Some(record) = record {
+            record.set_upstream(started.elapsed());
+        }
+        match answered {
             Ok(mut response) => {
                 cookies::retain_response_cookies(response.headers_mut(), |name| head.passes_cookie(name));
                 if let Some(mapping) = head.mapping(&upstream.config) {

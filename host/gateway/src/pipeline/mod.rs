@@ -9,6 +9,7 @@ mod forward;
 mod head;
 mod outgoing;
 mod preview;
+mod record;
 mod rejection;
 mod request;
 mod route;
@@ -33,6 +34,7 @@ pub(crate) use self::head::SendError;
 pub(crate) use self::outgoing::Outgoing;
 pub(crate) use self::preview::Preview;
 pub(crate) use self::preview::PreviewOutcome;
+pub(crate) use self::record::Record;
 pub(crate) use self::rejection::Rejection;
 pub(crate) use self::request::Received;
 pub(crate) use self::sender::Sender;
@@ -82,6 +84,9 @@ impl Gateway {
         let Some(route) = route::find(&generation, entrance, &request)? else {
             return Ok(Accepted::Internal(Box::new(request)));
         };
+        if let Some(record) = Record::of(&request.parts) {
+            record.set_route(&route);
+        }
         let admitted = admission::admit(entrance, route, request, removed).await?;
         let outgoing = admitted
             .authorize(entrance, &self.authorizer, &self.proxy, generation)

@@ -16,6 +16,7 @@ use crate::forward_auth::ForwardAuth;
 use crate::forward_auth::FrontProxy;
 use crate::forward_auth::grpc::ExtAuthz;
 use crate::pipeline::Gateway;
+use crate::serve::access::AccessLog;
 use crate::serve::public::Public;
 use crate::serve::redirect::Redirect;
 use crate::transport::BoundAddress;
@@ -98,7 +99,13 @@ impl Listeners {
     }
 
     /// Serves until a stop is requested.
-    pub(super) async fn serve(self, gateway: Arc<Gateway>, config: &ListenConfig, stop: Shutdown) {
+    pub(super) async fn serve(
+        self,
+        gateway: Arc<Gateway>,
+        config: &ListenConfig,
+        access_log: Option<AccessLog>,
+        stop: Shutdown,
+    ) {
         let server = &config.server;
         let front = |token: &Option<ProxyToken>, tls: Option<&TlsConfig>| {
             let certified = tls.is_some_and(TlsConfig::requires_certificates);
@@ -108,7 +115,7 @@ impl Listeners {
         let auth_front = auth_front.map(|config| front(&config.proxy_token, config.tls.as_ref()));
         let on_public = auth_front.clone().filter(|_| self.forward_auth.is_none());
         let redirect = Redirect::new(Arc::clone(&gateway), self.https_port(server));
-        let public = Public::new(Arc::clone(&gateway), on_public);
+        let public = Public::new(Arc::clone(&gateway), on_public, access_log);
         let forward_auth = auth_front.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
         let ext_authz = config.ext_authz.as_ref().map(|config| {
             ExtAuthz::new(

@@ -1,6 +1,7 @@
 //! The services of the listeners: requests of clients, questions of fronts, and redirects to https. All listeners start
 //! and stop together.
 
+pub(crate) mod access;
 mod listeners;
 mod public;
 mod redirect;
@@ -17,8 +18,10 @@ use crate::transport::Inherited;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
 use crate::transport::connection::fault;
+use crate::transport::handshake;
 use crate::transport::systemd;
 
+use self::access::AccessLog;
 use self::listeners::Listeners;
 
 /// Serves a configuration on its listeners until a stop is requested.
@@ -29,9 +32,12 @@ pub(crate) async fn run(
     config: &ListenConfig,
     admin: Option<Admin>,
     mut inherited: Inherited,
+    access_log: Option<AccessLog>,
     on_listening: impl FnOnce(Option<SocketAddr>),
 ) -> Result<(), ServeError> {
     fault::describe();
+    handshake::describe();
+    access::describe();
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
     let listeners = Listeners::bind(config, &mut inherited)?;
     inherited.warn_about_unused();
@@ -42,7 +48,7 @@ pub(crate) async fn run(
     on_listening(listeners.address());
     let reported = systemd::report_status(listeners.status(), stop.clone());
     tokio::select! {
-        () = listeners.serve(gateway, config, stop) => {}
+        () = listeners.serve(gateway, config, access_log, stop) => {}
         () = reported => {}
     }
     Ok(())

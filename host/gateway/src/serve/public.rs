@@ -9,6 +9,8 @@ use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
 use http_body::Body as _;
+use http_body_util::Either;
+use portcullis_wire::client::Client;
 use portcullis_wire::request_id::RequestId;
 
 use crate::answers::internal_pages;
@@ -20,6 +22,9 @@ use crate::pipeline::Entrance;
 use crate::pipeline::Gateway;
 use crate::proxy::BoundConnections;
 use crate::proxy::body::Body;
+use crate::serve::access;
+use crate::serve::access::AccessLog;
+use crate::serve::access::LoggedBody;
 use crate::transport::connection::Connection;
 use crate::transport::connection::ReceivedBody;
 use crate::transport::connection::Service;
@@ -31,22 +36,22 @@ pub(crate) struct Public {
     front: Option<FrontProxy>,
     /// The connections to upstreams that belong to one client connection.
     bound: Arc<BoundConnections>,
+    /// `None` if there is no access log.
+    access_log: Option<AccessLog>,
 }
 
 impl Public {
     /// `front` recognises the fronts that may ask here. `None` if they have their own listener, or if there are none.
-    pub(crate) fn new(gateway: Arc<Gateway>, front: Option<FrontProxy>) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, front: Option<FrontProxy>, access_log: Option<AccessLog>) -> Self {
         Self {
+            access_log,
             gateway,
             front,
             bound: Arc::default(),
         }
     }
 
-    async fn serve(&self, connection: &Connection, parts: Parts, body: ReceivedBody) -> Response<Body> {
-        let client = self
-            .gateway
-            .client(connection.peer, connection.scheme.clone(), &parts.headers);
+    async fn serve(&self, client: Client, connection: &Connection, parts: Parts, body: ReceivedBody) -> Response<Body> {
         let client = client.with_certificate(connection.certificate.clone());
         let client = client.with_channel_binding(connection.channel_binding.clone());
         let entrance = Entrance::Public {
@@ -64,8 +69,11 @@ impl Public {
     }
 }
 
+/// The body of a response: to a front, or to a client.
+type MaybeLogged = Either<Body, LoggedBody>;
+
 impl Service for Public {
-    type Body = Body;
+    type Body = MaybeLogged;
 
     fn for_connection(self) -> Self {
         Self {
@@ -74,40 +82,46 @@ impl Service for Public {
         }
     }
 
-    async fn answer(&self, connection: &Connection, request: Request<ReceivedBody>) -> Response<Body> {
+    async fn answer(&self, connection: &Connection, request: Request<ReceivedBody>) -> Response<MaybeLogged> {
         let (mut parts, body) = request.into_parts();
         let method = parts.method.clone();
-        let response = match (&self.front, Endpoint::at(&parts.uri)) {
-            (Some(front), Some(endpoint)) => self.gateway.subrequest(front, &endpoint, connection, &parts).await,
-            _ => {
-                let is_trusted = self.gateway.generation().trusted_proxies().trust(&connection.peer);
-                let id = RequestId::of(&parts.headers, is_trusted);
-                id.write(&mut parts.headers);
-                parts.extensions.insert(id.clone());
-                let mut response = self.serve(connection, parts, body).await;
-                id.write(response.headers_mut());
-                response
+        let secured = |mut response: Response<Body>| {
+            if connection.scheme == Scheme::HTTPS
+                && let Some(hsts) = self.gateway.generation().hsts()
+            {
+                let entry = response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY);
+                entry.or_insert_with(|| hsts.clone());
             }
+            response
         };
-        let mut response = response::for_method(&method, response);
-        if connection.scheme == Scheme::HTTPS
-            && let Some(hsts) = self.gateway.generation().hsts()
-        {
-            let entry = response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY);
-            entry.or_insert_with(|| hsts.clone());
+        if let (Some(front), Some(endpoint)) = (&self.front, Endpoint::at(&parts.uri)) {
+            let response = self.gateway.subrequest(front, &endpoint, connection, &parts).await;
+            return secured(response::for_method(&method, response)).map(Either::Left);
         }
-        response
+        let client = self
+            .gateway
+            .client(connection.peer, connection.scheme.clone(), &parts.headers);
+        let id = RequestId::of(&parts.headers, client.peer_is_trusted);
+        id.write(&mut parts.headers);
+        parts.extensions.insert(id.clone());
+        let address = client.shown_address().to_string();
+        let request = access::Request::begin(self.access_log.as_ref(), id.clone(), address, &mut parts);
+        let response = self.serve(client, connection, parts, body).await;
+        let mut response = secured(response::for_method(&method, response));
+        id.write(response.headers_mut());
+        request.response(response).map(Either::Right)
     }
 
-    fn reject_head(&self, status: StatusCode, target: &str) -> Response<Body> {
+    fn reject_head(&self, status: StatusCode, target: &str) -> Response<MaybeLogged> {
         let endpoint = target.parse().ok().and_then(|uri| Endpoint::at(&uri));
-        match endpoint.filter(|_| self.front.is_some()) {
+        let response = match endpoint.filter(|_| self.front.is_some()) {
             Some(endpoint) => endpoint.reject_head(status),
             None => response::rejected_head(status),
-        }
+        };
+        response.map(Either::Left)
     }
 
-    fn failure() -> Response<Body> {
-        response::failure()
+    fn failure() -> Response<MaybeLogged> {
+        response::failure().map(Either::Left)
     }
 }

@@ -18,6 +18,7 @@ use crate::transport::connection::Connection;
 use crate::transport::connection::Protocol;
 use crate::transport::connection::Service;
 use crate::transport::connection::Slot;
+use crate::transport::handshake::HandshakeFailure;
 use crate::transport::passthrough;
 use crate::transport::passthrough::Passthrough;
 use crate::transport::passthrough::Rewind;
@@ -69,7 +70,7 @@ impl<S: Service> ConnectionHandler<S> {
         let handshake = tokio::select! {
             handshake = self.accept(tls, stream) => handshake,
             () = self.protocol.header_deadline() => {
-                return tracing::debug!(client = %peer, "a TLS handshake timed out");
+                return HandshakeFailure::timeout().report(&peer);
             }
         };
         let stream = match handshake {
@@ -82,7 +83,7 @@ impl<S: Service> ConnectionHandler<S> {
                 }
                 return;
             }
-            Err(error) => return tracing::debug!(%error, client = %peer, "a TLS handshake failed"),
+            Err(error) => return HandshakeFailure::of(&error).report(&peer),
         };
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);

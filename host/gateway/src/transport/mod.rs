@@ -4,6 +4,7 @@
 pub(crate) mod connection;
 mod error;
 mod handler;
+pub(crate) mod handshake;
 mod listener;
 pub(crate) mod passthrough;
 mod shutdown;

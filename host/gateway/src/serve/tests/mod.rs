@@ -54,7 +54,7 @@ impl Running {
         let address = listeners.public.tcp_address();
         let ext_authz = listeners.ext_authz.as_ref().map(Listener::tcp_address);
         let gateway = Arc::new(Gateway::new(generation, proxy));
-        let served = tokio::spawn(async move { listeners.serve(gateway, &config, requested).await });
+        let served = tokio::spawn(async move { listeners.serve(gateway, &config, None, requested).await });
         Self {
             address,
             ext_authz,

@@ -1,0 +1,27 @@
+//! `[access_log]`: one line for each request on standard output, after the request has ended.
+
+use crate::config::reader::Table;
+
+/// The form of an access log's lines.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum AccessLogFormat {
+    /// The Combined Log Format of Apache and nginx.
+    Combined,
+    /// One JSON object per line.
+    #[default]
+    Json,
+}
+
+impl AccessLogFormat {
+    pub(super) fn read(mut table: Table<'_>) -> Self {
+        let format = table.take("format").and_then(|item| {
+            item.parse("\"json\" or \"combined\"", |text| match text {
+                "combined" => Some(Self::Combined),
+                "json" => Some(Self::Json),
+                _ => None,
+            })
+        });
+        table.finish();
+        format.unwrap_or_default()
+    }
+}

@@ -1,0 +1,188 @@
+//! The access log and the metrics of requests. Both are written when a response has been sent, or was cut off.
+
+mod line;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Instant;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::HeaderName;
+use http::Method;
+use http::Response;
+use http::StatusCode;
+use http::Version;
+use http::header;
+use http::request::Parts;
+use http_body::Body as _;
+use http_body::Frame;
+use http_body::SizeHint;
+use portcullis_wire::request_id::RequestId;
+
+use crate::config::AccessLogFormat;
+use crate::pipeline::Record;
+use crate::proxy::body::Body;
+
+const REQUESTS: &str = "portcullis_requests_total";
+const SECONDS: &str = "portcullis_request_seconds";
+
+/// Describes the metrics.
+pub(super) fn describe() {
+    metrics::describe_counter!(REQUESTS, "Requests on the public listener, by route and status.");
+    metrics::describe_histogram!(
+        SECONDS,
+        metrics::Unit::Seconds,
+        "How long requests took, the response included."
+    );
+}
+
+/// Where the lines of the access log go. A clone is the same log.
+#[derive(Clone)]
+pub(crate) struct AccessLog {
+    format: AccessLogFormat,
+    write: Arc<Write>,
+}
+
+/// Takes one line. It must not block.
+type Write = dyn Fn(&[u8]) + Send + Sync;
+
+impl AccessLog {
+    /// A log whose lines are given to `write`, which must not block.
+    pub(crate) fn new(format: AccessLogFormat, write: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
+        Self {
+            format,
+            write: Arc::new(write),
+        }
+    }
+}
+
+impl fmt::Debug for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AccessLog").field(&self.format).finish()
+    }
+}
+
+/// A request, for its line in the log.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) began: Instant,
+    pub(super) time: SystemTime,
+    pub(super) id: RequestId,
+    pub(super) client: String,
+    pub(super) method: Method,
+    pub(super) host: Option<String>,
+    pub(super) path: String,
+    pub(super) version: Version,
+    pub(super) referer: Option<String>,
+    pub(super) agent: Option<String>,
+    pub(super) record: Arc<Record>,
+    log: Option<AccessLog>,
+}
+
+impl Request {
+    /// Begins the record of a request. `client` is its address for people.
+    pub(super) fn begin(log: Option<&AccessLog>, id: RequestId, client: String, parts: &mut Parts) -> Self {
+        let record = Arc::new(Record::default());
+        parts.extensions.insert(Arc::clone(&record));
+        // Without a log, only the metrics are kept, which need none of the texts.
+        let text = |text: &str| text.chars().take(MAX_TEXT).collect::<String>();
+        let field = |name: HeaderName| {
+            let value = log.and_then(|_| parts.headers.get(name))?;
+            Some(text(&String::from_utf8_lossy(value.as_bytes())))
+        };
+        let host = parts.uri.authority().map(|authority| text(authority.as_str()));
+        Self {
+            began: Instant::now(),
+            time: SystemTime::now(),
+            id,
+            client,
+            method: parts.method.clone(),
+            host: host.or_else(|| field(header::HOST)),
+            path: log.map(|_| text(parts.uri.path())).unwrap_or_default(),
+            version: parts.version,
+            // A query can carry credentials.
+            referer: field(header::REFERER).map(|url| url.split(['?', '#']).next().unwrap_or_default().to_owned()),
+            agent: field(header::USER_AGENT),
+            record,
+            log: log.cloned(),
+        }
+    }
+
+    /// The response, whose end ends the record.
+    pub(super) fn response(self, response: Response<Body>) -> Response<LoggedBody> {
+        let status = response.status();
+        response.map(|body| LoggedBody {
+            is_complete: body.is_end_stream(),
+            body,
+            bytes: 0,
+            status,
+            request: self,
+        })
+    }
+}
+
+/// How much of a text in a request is logged, in characters.
+const MAX_TEXT: usize = 512;
+
+/// The body of a response, which writes the line when it is dropped.
+#[derive(Debug)]
+pub(crate) struct LoggedBody {
+    body: Body,
+    bytes: u64,
+    is_complete: bool,
+    status: StatusCode,
+    request: Request,
+}
+
+impl http_body::Body for LoggedBody {
+    type Data = Bytes;
+    type Error = <Body as http_body::Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                self.bytes += u64::try_from(length).unwrap_or_default();
+                self.is_complete = self.body.is_end_stream();
+            }
+            Poll::Ready(None) => self.is_complete = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for LoggedBody {
+    fn drop(&mut self) {
+        let elapsed = self.request.began.elapsed();
+        let route = self.request.record.route().unwrap_or_default().to_owned();
+        metrics::counter!(REQUESTS, "route" => route.clone(), "code" => self.status.as_str().to_owned()).increment(1);
+        metrics::histogram!(SECONDS, "route" => route).record(elapsed.as_secs_f64());
+        if let Some(log) = &self.request.log {
+            let line = line::Line {
+                request: &self.request,
+                status: self.status,
+                bytes: self.bytes,
+                is_complete: self.is_complete,
+                elapsed,
+            };
+            (log.write)(line.format(log.format).as_bytes());
+        }
+    }
+}
