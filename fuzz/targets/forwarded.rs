@@ -38,16 +38,17 @@ fuzz_target!(|lines: &[u8]| {
         assert!([Scheme::HTTP, Scheme::HTTPS].contains(&client.scheme));
         let mut sent = received.clone();
         forwarded::remove_untrusted(&mut sent, &client);
-        forwarded::set(&mut sent, &client, Some("app.example"));
+        forwarded::set(&mut sent, &client, Some("app.example"), None);
         assert!(sent["x-forwarded-for"].as_bytes().ends_with(hop.as_bytes()));
         assert_eq!(sent["x-forwarded-proto"], client.scheme.as_str());
         if trusted.is_none() {
             assert_eq!((client.address, client.scheme.as_str()), (peer.address(), "http"));
             assert_eq!(sent["x-forwarded-for"], hop.as_str());
             assert_eq!(sent["x-forwarded-host"], "app.example");
+            assert_eq!(sent["x-forwarded-port"], "80");
         }
         for name in sent.keys() {
-            let ours = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
+            let ours = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
             let folded = name.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
             let claims = folded.starts_with("x-forwarded-") || folded == "forwarded" || folded == "x-real-ip";
             assert!(!claims || ours.contains(&name.as_str()) || (trusted.is_some() && folded == name.as_str()), "{name}");
