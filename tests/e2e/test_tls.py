@@ -299,3 +299,21 @@ def test_mistakes_in_tls_are_reported(authority, tmp_path):
         assert result.returncode == 1, lines
         assert all(word in result.stderr for word in words), (lines, result.stderr)
         assert "PRIVATE KEY" not in result.stderr
+
+
+def test_check_doubts_a_chain_that_clients_may_not_accept(authority, tmp_path):
+    """Row C18 of the field reports."""
+    cert, key = authority.issue("server")
+    whole = tmp_path / "whole.pem"
+    whole.write_bytes(cert.read_bytes() + authority.ca.read_bytes())
+    nameless = openssl(tmp_path, "nameless", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
+    for certificate, private, words in [
+        (cert, key, ["server's own certificate only", "CN=authority", "append its certificate"]),
+        (whole, key, []),
+        (*nameless, ["no subjectAltName"]),
+    ]:
+        lines = f'[server.tls]\ncert = "{certificate}"\nkey = "{private}"\n'
+        done = run("check", folder=tmp_path, config=lines + PEOPLE + whoami("people"))
+        assert done.returncode == 0, done.stderr
+        assert all(word in done.stdout for word in words), done.stdout
+        assert ("certificate" in done.stdout or "subjectAltName" in done.stdout) == bool(words)

@@ -36,6 +36,8 @@ pub use decision::Outcome;
 pub use decision::Refusal;
 pub use egress::Outbound;
 pub use egress::OutboundError;
+pub use egress::OutboundProxy;
+pub use egress::OutboundProxyError;
 pub use engine::Engine;
 pub use engine::EngineBuilder;
 pub use engine::EngineError;

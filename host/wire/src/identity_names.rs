@@ -9,7 +9,7 @@ use http::HeaderName;
 
 /// The header names that no client may send: those that any route sets, and those that some upstreams are known to
 /// believe.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct IdentityNames(HashSet<String>);
 
 impl IdentityNames {

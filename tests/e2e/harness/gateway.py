@@ -118,5 +118,8 @@ def write(folder, config):
 def clean(environment):
     """The tests' environment without variables that configure a gateway, and with a cache of compiled plugins."""
     ours = ("PORTCULLIS_", "DASK_GATEWAY_", "JUPYTERHUB_")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    proxies = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(ours) and name.upper() not in proxies
+    }
     return inherited | {"XDG_CACHE_HOME": str(STATE / "cache")} | environment

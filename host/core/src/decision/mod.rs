@@ -50,6 +50,16 @@ pub enum Outcome {
     Refuse(Refusal),
 }
 
+impl Outcome {
+    /// The user. `None` unless the request is admitted.
+    pub fn user(&self) -> Option<&Authenticated> {
+        match self {
+            Self::Grant(user) => Some(user),
+            Self::Refuse(_) => None,
+        }
+    }
+}
+
 /// Proof that a request was authenticated. Only a decision or a session creates it, so that a function with a parameter
 /// of this type can't be called without the check.
 #[derive(Clone, Debug)]

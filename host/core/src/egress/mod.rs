@@ -8,6 +8,7 @@ mod buffered;
 mod call;
 mod coalesce;
 mod counters;
+mod dialer;
 mod directives;
 mod exchange;
 mod failure;
@@ -15,6 +16,7 @@ mod key;
 mod outbound;
 mod permit;
 mod pool;
+mod proxy;
 mod resolver;
 mod send;
 mod store;
@@ -28,6 +30,7 @@ use tokio::sync::Semaphore;
 use self::coalesce::Coalescer;
 use self::counters::Counters;
 use self::counters::SendOutcome;
+use self::dialer::Dialer;
 use self::exchange::ExchangeOutcome;
 use self::pool::Pool;
 use self::resolver::Lookup;
@@ -38,6 +41,8 @@ use crate::grants::Grants;
 pub(crate) use self::call::CallEgress;
 pub use self::outbound::Outbound;
 pub use self::outbound::OutboundError;
+pub use self::proxy::OutboundProxy;
+pub use self::proxy::OutboundProxyError;
 
 /// The most requests of one authenticator that may be in flight.
 const MAX_IN_FLIGHT: usize = 64;
@@ -67,6 +72,7 @@ impl Egress {
         grants: Arc<Grants>,
         outbound: Outbound,
         tls: Option<&Arc<rustls::ClientConfig>>,
+        proxy: Option<&OutboundProxy>,
     ) -> Self {
         Self::resolving(
             Resolver::system(),
@@ -75,6 +81,7 @@ impl Egress {
             grants,
             outbound,
             tls,
+            proxy,
         )
     }
 
@@ -88,6 +95,7 @@ impl Egress {
             grants,
             Outbound::default(),
             None,
+            None,
         )
     }
 
@@ -98,13 +106,14 @@ impl Egress {
         grants: Arc<Grants>,
         outbound: Outbound,
         tls: Option<&Arc<rustls::ClientConfig>>,
+        proxy: Option<&OutboundProxy>,
     ) -> Self {
         let resolver = Resolver::new(lookup, grants.private);
         Self(Arc::new(Inner {
             counters,
             exchange,
             coalescer: Coalescer::new(),
-            pool: Pool::new(resolver, outbound.tls.as_ref().or(tls)),
+            pool: Pool::new(Dialer::new(resolver, proxy.cloned()), outbound.tls.as_ref().or(tls)),
             grants,
             outbound,
             permits: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),

@@ -6,30 +6,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
+use http::header;
+use http::uri::Scheme;
 use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::ResponseFuture;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
-use portcullis_wire::TolerantWrites;
 use portcullis_wire::connection_auth;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::client::Resumption;
-use tokio::net::TcpStream;
-use tower::util::MapResponse;
 
-use super::resolver::Resolver;
+use super::dialer::Dialer;
+use super::proxy::OutboundProxy;
 
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long sent data may stay unacknowledged before the connection is closed. After a call has ended, its connection
-/// still sends what was begun, and nothing else would end that.
-#[cfg(target_os = "linux")]
-const UNREAD: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(60);
 const MAX_IDLE_PER_HOST: usize = 32;
 
@@ -44,25 +37,31 @@ pub(super) struct Pool {
     shared: HttpClient,
     /// Keeps no connection: what a request may have authenticated must not carry another user's requests.
     exclusive: HttpClient,
+    proxy: Option<OutboundProxy>,
 }
 
 type HttpClient = Client<HttpsConnector<Dialer>, Full<Bytes>>;
 
-/// Dials TCP. A server that answers before it has read the whole request is heard, also if it closes then.
-type Dialer = MapResponse<HttpConnector<Resolver>, fn(TokioIo<TcpStream>) -> TokioIo<TolerantWrites<TcpStream>>>;
-
 impl Pool {
-    /// A pool that dials what the resolver allows. Without `tls` nobody is trusted: https fails, and says so.
-    pub(super) fn new(resolver: Resolver, tls: Option<&Arc<ClientConfig>>) -> Self {
-        let https = connector(resolver, tls);
+    /// A pool whose connections the dialer opens. Without `tls` nobody is trusted: https fails, and says so.
+    pub(super) fn new(dialer: Dialer, tls: Option<&Arc<ClientConfig>>) -> Self {
+        let proxy = dialer.proxy().cloned();
+        let https = connector(dialer, tls);
         Self {
+            proxy,
             exclusive: client(https.clone(), 0),
             shared: client(https, MAX_IDLE_PER_HOST),
         }
     }
 
     /// Sends a request, and waits for the head of the response.
-    pub(super) fn request(&self, request: Request<Full<Bytes>>) -> ResponseFuture {
+    pub(super) fn request(&self, mut request: Request<Full<Bytes>>) -> ResponseFuture {
+        if request.uri().scheme() == Some(&Scheme::HTTP)
+            && let Some(proxy) = self.proxy.as_ref().and_then(|proxy| proxy.for_request(request.uri()))
+            && let Some(credentials) = proxy.credentials
+        {
+            request.headers_mut().insert(header::PROXY_AUTHORIZATION, credentials);
+        }
         if connection_auth::may_follow_from_request(request.headers()) {
             self.exclusive.request(request)
         } else {
@@ -71,13 +70,7 @@ impl Pool {
     }
 }
 
-fn connector(resolver: Resolver, tls: Option<&Arc<ClientConfig>>) -> HttpsConnector<Dialer> {
-    let mut http = HttpConnector::new_with_resolver(resolver);
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_connect_timeout(Some(CONNECT));
-    #[cfg(target_os = "linux")]
-    http.set_tcp_user_timeout(Some(UNREAD));
+fn connector(dialer: Dialer, tls: Option<&Arc<ClientConfig>>) -> HttpsConnector<Dialer> {
     let mut tls = tls.map_or_else(trusting_nobody, |config| config.as_ref().clone());
     tls.resumption = Resumption::default();
     // The connector insists on choosing the protocols itself.
@@ -86,9 +79,7 @@ fn connector(resolver: Resolver, tls: Option<&Arc<ClientConfig>>) -> HttpsConnec
         .with_tls_config(tls)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(Dialer::new(http, |stream| {
-            TokioIo::new(TolerantWrites::new(stream.into_inner()))
-        }))
+        .wrap_connector(dialer)
 }
 
 fn client(https: HttpsConnector<Dialer>, max_idle_per_host: usize) -> HttpClient {

@@ -15,6 +15,7 @@ use wasmtime::component::Linker;
 
 use self::cache::CompileCache;
 use self::ticker::Ticker;
+use crate::egress::OutboundProxy;
 use crate::limits::Limits;
 use crate::sandbox;
 use crate::sandbox::Budget;
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) linker: Linker<HostState>,
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
+    pub(crate) proxy: Option<OutboundProxy>,
     pub(crate) cache: Option<CompileCache>,
     _ticker: Ticker,
 }
@@ -47,6 +49,7 @@ impl Engine {
         EngineBuilder {
             cache_directory: None,
             tls: None,
+            proxy: None,
             memory: usize::MAX,
         }
     }
@@ -69,6 +72,7 @@ impl std::fmt::Debug for Engine {
 pub struct EngineBuilder {
     cache_directory: Option<PathBuf>,
     tls: Option<Arc<rustls::ClientConfig>>,
+    proxy: Option<OutboundProxy>,
     memory: usize,
 }
 
@@ -96,6 +100,13 @@ impl EngineBuilder {
         self
     }
 
+    /// The forward proxies for requests of plugins to other servers. Default: none.
+    #[must_use]
+    pub fn proxy(mut self, proxy: OutboundProxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
     /// Starts the engine, with a thread that interrupts plugins at their deadlines.
     ///
     /// # Errors
@@ -120,6 +131,7 @@ impl EngineBuilder {
             linker,
             calls,
             tls: self.tls,
+            proxy: self.proxy,
             cache,
             _ticker: ticker,
         })))

@@ -6,7 +6,6 @@ mod response;
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::HeaderValue;
 
 use crate::chain::Chain;
@@ -46,10 +45,8 @@ impl Admission {
     /// The decision, and the header fields for the response. Apply them to every response to this request: to that of
     /// the service as well as to a refusal.
     pub fn into_parts(self) -> (Decision, ResponseHeaders) {
-        let authenticator = match &self.decision.outcome {
-            Outcome::Grant(authenticated) => authenticated.response_headers().clone(),
-            Outcome::Refuse(_) => HeaderMap::new(),
-        };
+        let user = self.decision.outcome.user();
+        let authenticator = user.map(|user| user.response_headers().clone()).unwrap_or_default();
         let headers = ResponseHeaders {
             authenticator,
             session: self.set_cookie,
@@ -104,10 +101,10 @@ impl Gate {
             };
         }
         let decision = self.chain.decide(request).await;
-        let set_cookie = match (&decision.outcome, &self.sessions) {
-            (Outcome::Grant(authenticated), Some(sessions)) if self.starts_sessions => sessions.seal(authenticated),
-            _ => None,
-        };
+        let sessions = self.sessions.as_ref().filter(|_| self.starts_sessions);
+        let set_cookie = sessions
+            .zip(decision.outcome.user())
+            .and_then(|(sessions, user)| sessions.seal(user));
         Admission {
             decision,
             via_session: false,

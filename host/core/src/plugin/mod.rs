@@ -91,7 +91,13 @@ impl PluginConfig {
         let grants = Arc::new(self.grants);
         let engine = self.component.engine().shared();
         let config = InstanceConfig {
-            egress: Egress::new(&self.name, Arc::clone(&grants), self.outbound, engine.tls.as_ref()),
+            egress: Egress::new(
+                &self.name,
+                Arc::clone(&grants),
+                self.outbound,
+                engine.tls.as_ref(),
+                engine.proxy.as_ref(),
+            ),
             authenticator: self.name,
             grants,
             limits: self.limits,

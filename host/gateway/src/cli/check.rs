@@ -5,10 +5,14 @@ use std::io::Write;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
+use crate::config::ListenConfig;
 use crate::proxy::Proxy;
+use crate::tls::trust;
 
 pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    let generation = engine::load(file.read(), &Proxy::idle()).await?;
+    let draft = file.read();
+    let listen = draft.config.listen();
+    let generation = engine::load(draft, &Proxy::idle()).await?;
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let routes = count(generation.routes().len(), "route");
     let authenticators = count(generation.authenticators().len(), "authenticator");
@@ -21,5 +25,24 @@ pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<()
     for warning in generation.warnings() {
         writeln!(output, "  {warning}")?;
     }
+    for doubt in doubts(&listen) {
+        writeln!(output, "  {doubt}")?;
+    }
     Ok(())
+}
+
+/// The reasons for which clients may not accept a listener's certificate.
+fn doubts(listen: &ListenConfig) -> Vec<String> {
+    let forward_auth = listen.forward_auth.as_ref().and_then(|config| config.tls.as_ref());
+    let ext_authz = listen.ext_authz.as_ref().and_then(|config| config.tls.as_ref());
+    let listeners = [listen.server.tls.as_ref(), forward_auth, ext_authz];
+    let certificates = Vec::from_iter(listeners.into_iter().flatten().flat_map(|tls| &tls.certificates));
+    if certificates.is_empty() {
+        return Vec::new();
+    }
+    let known = trust::system().authorities;
+    certificates
+        .iter()
+        .flat_map(|certificate| certificate.doubts(&known))
+        .collect()
 }

@@ -47,5 +47,9 @@ pub(super) fn memory(plugins: &PluginsConfig) -> usize {
 
 fn builder(plugins: &PluginsConfig) -> Result<EngineBuilder, Box<dyn Error>> {
     let tls = trust::client(trust::system(), None)?;
-    Ok(Engine::builder().tls(Arc::new(tls)).memory(memory(plugins)))
+    let builder = Engine::builder().tls(Arc::new(tls)).memory(memory(plugins));
+    Ok(match &plugins.proxy {
+        Some(proxy) => builder.proxy(proxy.clone()),
+        None => builder,
+    })
 }

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use portcullis::OutboundProxy;
+
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
 use crate::config::authenticator;
@@ -11,7 +13,9 @@ use crate::config::document::Document;
 use crate::config::document::Environment;
 use crate::config::document::MAX_FILE;
 use crate::config::error::Location;
+use crate::config::reader::Item;
 use crate::config::reader::Table;
+use crate::config::secret::text_or_reference;
 use crate::config::values;
 use crate::files::read_text;
 
@@ -24,6 +28,8 @@ pub(crate) struct PluginsConfig {
     pub(crate) default_cache_directory: Option<PathBuf>,
     /// How many bytes of memory all plugin instances together may use. `None` for half of the available memory.
     pub(crate) memory: Option<usize>,
+    /// The forward proxies for requests of plugins. `None` if there are none.
+    pub(crate) proxy: Option<OutboundProxy>,
 }
 
 impl PluginsConfig {
@@ -33,6 +39,7 @@ impl PluginsConfig {
             cache_directory: None,
             default_cache_directory: default_cache_directory(environment),
             memory: None,
+            proxy: proxy_of_environment(environment),
         };
         let Some(mut table) = table else { return (plugins, None) };
         let directory = table.take("directory").and_then(|item| {
@@ -50,8 +57,53 @@ impl PluginsConfig {
         plugins.memory = table
             .take("memory")
             .and_then(|item| values::size(item, MIN_MEMORY..=MAX_MEMORY));
+        if let Some(proxy) = proxy(&mut table) {
+            plugins.proxy = proxy;
+        }
         table.finish();
         (plugins, directory)
+    }
+}
+
+/// Reads `http_proxy` and `no_proxy`. Returns `None` if neither is set, so that the environment decides, and `Some(None)`
+/// for no proxy.
+fn proxy(table: &mut Table<'_>) -> Option<Option<OutboundProxy>> {
+    let (proxy, no_proxy) = (table.take("http_proxy"), table.take("no_proxy"));
+    let Some(proxy) = proxy else {
+        if let Some(no_proxy) = no_proxy {
+            no_proxy.place.report("has no effect without http_proxy");
+        }
+        return None;
+    };
+    let place = proxy.place.clone();
+    let no_proxy = values::each(no_proxy, Item::text).join(",");
+    let url = text_or_reference(place.document(), proxy.text()?).map_err(|message| place.report(message));
+    let url = url.ok()?;
+    if url == "none" {
+        return Some(None);
+    }
+    let proxy = OutboundProxy::new(&url, &url, &no_proxy);
+    proxy.map(Some).map_err(|error| place.report(error.to_string())).ok()
+}
+
+/// The proxies of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, or of the same names in small letters, which win as in curl.
+/// A value that isn't usable is left out, because it may be meant for other programs.
+fn proxy_of_environment(environment: &Environment) -> Option<OutboundProxy> {
+    let variable = |small: &str, capital: &str| {
+        let value = environment.variable(small).or_else(|| environment.variable(capital));
+        value.unwrap_or_default().to_owned()
+    };
+    let https = variable("https_proxy", "HTTPS_PROXY");
+    let http = variable("http_proxy", "HTTP_PROXY");
+    if https.is_empty() && http.is_empty() {
+        return None;
+    }
+    match OutboundProxy::new(&http, &https, &variable("no_proxy", "NO_PROXY")) {
+        Ok(proxy) => Some(proxy),
+        Err(error) => {
+            tracing::warn!(%error, "HTTPS_PROXY or HTTP_PROXY can't be used for requests of plugins");
+            None
+        }
     }
 }
 

@@ -172,8 +172,9 @@ impl Generation {
             .chain(Warning::of_methods(&routes));
         let warnings = warnings.collect();
         let table = RouteTable::new(routes.iter().map(|route| (&route.config.matcher, Arc::clone(route))));
+        let identity_names = IdentityNames::new(&names);
         let credentials = routes.iter().flat_map(|route| &route.credentials.headers);
-        let trailers = ForbiddenTrailers::new(IdentityNames::new(&names), credentials);
+        let trailers = ForbiddenTrailers::new(identity_names.clone(), credentials);
         let mut authenticators = Vec::from_iter(authenticators.values().cloned());
         authenticators.sort_by(|a, b| a.name().cmp(b.name()));
         Ok(Self {
@@ -182,7 +183,7 @@ impl Generation {
             routes,
             authenticators,
             sessions,
-            identity_names: IdentityNames::new(&names),
+            identity_names,
             trailers: Arc::new(trailers),
             identity_headers: names,
             trusted_proxies: config.server.trusted_proxies,

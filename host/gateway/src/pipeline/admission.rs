@@ -114,7 +114,7 @@ pub(super) async fn admit(
     };
     if let Some(record) = Record::of(&request.parts) {
         record.set_authentication(started.elapsed());
-        if let Outcome::Grant(user) = &decided.decision.outcome {
+        if let Some(user) = decided.decision.outcome.user() {
             record.set_user(user.identity().name());
         }
     }

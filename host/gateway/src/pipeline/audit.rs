@@ -49,10 +49,7 @@ impl Entry<'_> {
         for step in &decision.steps {
             self.warn_of_failure(step);
         }
-        let user = match &decision.outcome {
-            Outcome::Grant(user) => Some(user),
-            Outcome::Refuse(_) => None,
-        };
+        let user = decision.outcome.user();
         tracing::info!(
             target: "portcullis::audit",
             request_id = self.id.map(RequestId::as_str),

@@ -47,7 +47,6 @@ fn served(
     Ok(Some(Arc::clone(route)))
 }
 
-/// The route that every reading of the path leads to.
 /// A CORS preflight asks for the route of the request that it announces, if that route forwards preflights.
 fn announced(generation: &Generation, request: &Received) -> Option<Method> {
     let (target, parts) = (&request.target, &request.parts);
@@ -60,6 +59,7 @@ fn announced(generation: &Generation, request: &Received) -> Option<Method> {
     route.config.passes_preflight.then_some(announced)
 }
 
+/// The route that every reading of the path leads to.
 fn unambiguous<'a>(generation: &'a Generation, target: &Target, method: &Method) -> Result<&'a Arc<Route>, Rejection> {
     let host = target.authority.as_deref();
     let route = generation.route(host, &target.path, method);

@@ -2,7 +2,6 @@
 
 use portcullis::decision::Authenticated;
 use portcullis::decision::Decision;
-use portcullis::decision::Outcome;
 use portcullis::session::SessionError;
 
 /// What is known about the sender of a request.
@@ -36,10 +35,7 @@ impl Sender {
     /// The user. `None` for anonymous requests, and for requests whose credentials the upstream verifies.
     pub(crate) fn user(&self) -> Option<&Authenticated> {
         match self {
-            Self::Decided(decided) => match &decided.decision.outcome {
-                Outcome::Grant(user) => Some(user),
-                Outcome::Refuse(_) => None,
-            },
+            Self::Decided(decided) => decided.decision.outcome.user(),
             Self::Preflight | Self::Public | Self::Upstream { .. } => None,
         }
     }

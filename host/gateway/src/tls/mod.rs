@@ -2,6 +2,7 @@
 //! versions and cipher suites are rustls's defaults.
 
 mod certificate;
+mod doubts;
 mod end_point;
 mod mismatch;
 pub(crate) mod pem;

@@ -181,7 +181,7 @@ impl Side {
         let counts = Recorder::default();
         let counters = metrics::with_local_recorder(&counts, || Counters::register("tested"));
         Self {
-            egress: Egress::resolving(lookup, exchange, counters, Arc::new(grants), outbound, None),
+            egress: Egress::resolving(lookup, exchange, counters, Arc::new(grants), outbound, None, None),
             counts,
         }
     }

@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn times_have_the_usual_forms() {
         let time = UNIX_EPOCH + Duration::from_secs(1_795_720_317);
-        assert_eq!(common_log_time(time), "26/Nov/2026:18:31:57 +0000");
-        assert_eq!(rfc_3339(time), "2026-11-26T18:31:57.000000Z");
+        assert_eq!(common_log_time(time), "26/Nov/2026:19:11:57 +0000");
+        assert_eq!(rfc_3339(time), "2026-11-26T19:11:57.000000Z");
     }
 }

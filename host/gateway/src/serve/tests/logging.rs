@@ -37,6 +37,7 @@ impl io::Write for Log {
 }
 
 fn collect_json() -> (Log, tracing::subscriber::DefaultGuard) {
+    keep_log_lines();
     let log = Log::default();
     let writer = log.clone();
     let lines = tracing_subscriber::fmt()
@@ -49,6 +50,7 @@ fn collect_json() -> (Log, tracing::subscriber::DefaultGuard) {
 
 /// Collects the log in its text format.
 fn collect_text() -> (Log, tracing::subscriber::DefaultGuard) {
+    keep_log_lines();
     let log = Log::default();
     let writer = log.clone();
     let lines = tracing_subscriber::fmt()

@@ -13,6 +13,7 @@ mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::Once;
 
 use portcullis::Engine;
 use tokio::sync::watch;
@@ -47,6 +48,7 @@ struct Running {
 impl Running {
     /// Serves a configuration. `[server]` and `[authenticators.simple]` are provided.
     async fn start(server: &str, routes: &str) -> Self {
+        keep_log_lines();
         let proxy = Proxy::new();
         let (generation, config) = load(server, routes, &proxy).await;
         let listeners = Listeners::bind(&config, &mut Inherited::default()).unwrap();
@@ -82,6 +84,14 @@ impl Running {
     async fn stopped(self) {
         soon(self.served).await.unwrap();
     }
+}
+
+/// Makes every log statement active, whichever test reaches it first. Without a subscriber, a statement that is reached on
+/// another thread while a test begins to collect lines would stay turned off for that test.
+fn keep_log_lines() {
+    static ONCE: Once = Once::new();
+    // Only another subscriber of the process would be in the way, and there is none.
+    ONCE.call_once(|| _ = tracing::subscriber::set_global_default(tracing_subscriber::Registry::default()));
 }
 
 /// A route that `simple` protects.

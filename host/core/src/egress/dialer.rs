@@ -1,0 +1,156 @@
+//! Opens connections: directly to a server, or through a forward proxy. A server that answers before it has read the whole
+//! request is heard, also if it closes then.
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::Scheme;
+use hyper::rt::Read;
+use hyper::rt::ReadBufCursor;
+use hyper::rt::Write;
+use hyper_util::client::legacy::connect::Connected;
+use hyper_util::client::legacy::connect::Connection;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::rt::TokioIo;
+use portcullis_wire::TolerantWrites;
+use tokio::net::TcpStream;
+use tower::Service;
+
+use super::proxy::OutboundProxy;
+use super::resolver::Resolver;
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long sent data may stay unacknowledged before the connection is closed. After a call has ended, its connection
+/// still sends what was begun, and nothing else would end that.
+#[cfg(target_os = "linux")]
+const UNREAD: Duration = Duration::from_secs(20);
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Opens connections to servers.
+#[derive(Clone)]
+pub(super) struct Dialer {
+    direct: HttpConnector<Resolver>,
+    /// The operator names the proxy, so that its address may be private.
+    to_proxy: HttpConnector,
+    proxy: Option<OutboundProxy>,
+}
+
+impl Dialer {
+    /// Dials what the resolver allows, or the proxy.
+    pub(super) fn new(resolver: Resolver, proxy: Option<OutboundProxy>) -> Self {
+        Self {
+            direct: tuned(HttpConnector::new_with_resolver(resolver)),
+            to_proxy: tuned(HttpConnector::new()),
+            proxy,
+        }
+    }
+
+    /// The proxies. `None` if there are none.
+    pub(super) fn proxy(&self) -> Option<&OutboundProxy> {
+        self.proxy.as_ref()
+    }
+}
+
+fn tuned<R>(mut connector: HttpConnector<R>) -> HttpConnector<R> {
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    #[cfg(target_os = "linux")]
+    connector.set_tcp_user_timeout(Some(UNREAD));
+    connector
+}
+
+impl Service<Uri> for Dialer {
+    type Response = Dialled;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Dialled, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let Some(proxy) = self.proxy.as_ref().and_then(|proxy| proxy.for_request(&target)) else {
+            let connecting = self.direct.call(target);
+            return Box::pin(async move { Ok(Dialled::new(connecting.await?, false)) });
+        };
+        if target.scheme() != Some(&Scheme::HTTPS) {
+            let connecting = self.to_proxy.call(proxy.uri);
+            return Box::pin(async move { Ok(Dialled::new(connecting.await?, true)) });
+        }
+        let mut tunnel = Tunnel::new(proxy.uri, self.to_proxy.clone());
+        if let Some(credentials) = proxy.credentials {
+            tunnel = tunnel.with_auth(credentials);
+        }
+        Box::pin(async move {
+            let tunneled = tokio::time::timeout(CONNECT, tunnel.call(target)).await;
+            let tunneled = tunneled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+            Ok(Dialled::new(tunneled?, false))
+        })
+    }
+}
+
+/// An open connection.
+pub(super) struct Dialled {
+    stream: TokioIo<TolerantWrites<TcpStream>>,
+    /// Whether requests name their server in the request line, because a proxy reads them.
+    is_proxied: bool,
+}
+
+impl Dialled {
+    fn new(stream: TokioIo<TcpStream>, is_proxied: bool) -> Self {
+        Self {
+            stream: TokioIo::new(TolerantWrites::new(stream.into_inner())),
+            is_proxied,
+        }
+    }
+}
+
+impl Connection for Dialled {
+    fn connected(&self) -> Connected {
+        self.stream.inner().connected().proxy(self.is_proxied)
+    }
+}
+
+impl Read for Dialled {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl Write for Dialled {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
