@@ -1,4 +1,4 @@
-"""Every link of the documentation leads somewhere."""
+"""Every link of the documentation leads somewhere, and its lists are complete."""
 
 import re
 
@@ -36,3 +36,10 @@ def test_every_link_leads_somewhere(page):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target.read_text()), link
+
+
+def test_every_metric_is_on_its_page():
+    sources = [path for path in (ROOT / "host").rglob("src/**/*.rs") if "tests" not in path.parts]
+    recorded = {name for path in sources for name in re.findall(r'"(portcullis_[a-z_]+)"', path.read_text())}
+    listed = re.findall(r"(?m)^\| `(portcullis_[a-z_]+)` \|", (ROOT / "docs/metrics.md").read_text())
+    assert sorted(listed) == sorted(recorded)
