@@ -57,6 +57,48 @@ def test_a_route_that_widens_access_is_reported(tmp_path, upstream, serve):
     assert serve(config).logged(message=said) != []
 
 
+UNMET = """
+[authenticators.tokens]
+plugin = "jwt"
+limits.deadline = "3s"
+[[authenticators.tokens.settings.issuers]]
+issuer = "https://idp.example/realms/a"
+audiences = ["app"]
+discovery = true
+[authenticators.tokens.settings]
+token_from = [{ cookie = "token" }, { header = "authorization", scheme = "bearer" }]
+[authenticators.hub]
+plugin = "jupyterhub"
+settings = { api_url = "http://10.0.0.1:8081/hub/api", service_name = "app", timeout = "5s" }
+[authenticators.fitting]
+plugin = "jupyterhub"
+settings = { api_url = "http://10.0.0.1:8081/hub/api", service_name = "app" }
+grants.http = ["http://10.0.0.1:8081/hub/api/user"]
+"""
+"""The settings of `tokens` and `hub` need what they are not granted, and time that they don't have."""
+
+
+def test_a_setting_that_needs_more_than_is_granted_is_reported(tmp_path, upstream, serve):
+    config = UNMET + route(upstream, "tokens", "hub") + route(upstream, "fitting", path="/fitting")
+    said = [
+        "tokens.settings.timeout: 2 requests in a row may take longer than limits.deadline, which is 3s",
+        "tokens.settings.issuers[0].issuer: grants.http doesn't cover https://idp.example, so requests there are denied",
+        'tokens.settings.token_from[0].cookie: grants.cookies doesn\'t have the cookie "token", so it is never seen',
+        "hub.settings.api_url: grants.http doesn't cover http://10.0.0.1:8081, so requests there are denied",
+        "hub.settings.timeout: a request may take longer than limits.deadline, which is 5s",
+    ]
+
+    def reported(*command):
+        lines = run(*command, folder=tmp_path, config=config).stdout.splitlines()
+        return [line.split(": authenticators.")[1] for line in lines if ": authenticators." in line]
+
+    assert reported("check") == said
+    for target, explained in [("/in", said), ("/fitting", [])]:
+        assert reported("explain", "GET", f"http://gateway.test{target}") == explained, target
+    logged = serve(config).logged(level="WARN", target="portcullis::generation::warning")
+    assert [line["authenticator"] for line in logged] == ["tokens"] * 3 + ["hub"] * 2
+
+
 def test_inspect_describes_a_plugin(tmp_path, api_key_component):
     result = run("plugin", "inspect", api_key_component, folder=tmp_path)
     assert result.returncode == 0, result.stderr

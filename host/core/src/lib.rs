@@ -61,5 +61,6 @@ pub use negotiate::Negotiated;
 pub use negotiate::Negotiator;
 pub use plugin::ConfigureError;
 pub use plugin::SettingsError;
+pub use plugin::SettingsWarning;
 pub use request::AuthRequest;
 pub use sandbox::PluginError;

@@ -17,6 +17,7 @@ settings! {
     #[non_exhaustive]
     pub struct Settings {
         /// The URL of the hub's API, as the gateway reaches it: "http://127.0.0.1:8081/hub/api" (JUPYTERHUB_API_URL).
+        #[schemars(extend("x-portcullis-grant" = "http"))]
         pub api_url: HttpUrl,
         /// The name of the service behind the gateway, as the hub knows it (JUPYTERHUB_SERVICE_NAME). A token needs the
         /// scope "access:services!service=NAME".
@@ -33,6 +34,7 @@ settings! {
         pub cache: Span,
         /// How long the hub may take to answer. Keep this below the deadline of the authenticator.
         #[serde(default = "four_seconds")]
+        #[schemars(extend("x-portcullis-requests" = 1))]
         pub timeout: Span,
         /// The realm in the challenge. Without it, the challenge is only the scheme.
         pub realm: Option<String>,

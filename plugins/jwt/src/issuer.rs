@@ -21,6 +21,10 @@ use crate::keys::secret::SharedSecret;
 settings! {
     /// One issuer. Its keys come from exactly one of `discovery`, `jwks_url`, `jwks`, `pem` and `secret`.
     #[non_exhaustive]
+    #[schemars(extend(
+        "if" = { "properties": { "discovery": { "const": true } }, "required": ["discovery"] },
+        "then" = { "properties": { "issuer": { "x-portcullis-grant": "http" } } },
+    ))]
     pub struct IssuerSettings {
         /// The issuer, exactly as in the claim `iss` of its tokens.
         pub issuer: Option<String>,
@@ -42,6 +46,7 @@ settings! {
         #[serde(default)]
         pub discovery: bool,
         /// The URL of a JWK Set.
+        #[schemars(extend("x-portcullis-grant" = "http"))]
         pub jwks_url: Option<String>,
         /// A JWK Set as a table or as JSON, or public keys in PEM; `file:…` takes a file.
         pub jwks: Option<InlineKeys>,

@@ -13,13 +13,16 @@ settings! {
     #[non_exhaustive]
     pub struct LocationSettings {
         /// A header.
+        #[schemars(extend("x-portcullis-grant" = "headers"))]
         pub header: Option<String>,
         /// The scheme in front of the token in the header, such as `Bearer`. Without it, the header contains the token
         /// alone.
         pub scheme: Option<String>,
         /// A cookie.
+        #[schemars(extend("x-portcullis-grant" = "cookies"))]
         pub cookie: Option<String>,
         /// A query parameter. It ends up in browser histories and logs; RFC 6750, section 5.3, advises against it.
+        #[schemars(extend("x-portcullis-grant" = "query"))]
         pub query: Option<String>,
     }
 }

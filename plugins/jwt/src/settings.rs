@@ -7,7 +7,10 @@ use portcullis_sdk::SettingsError;
 use portcullis_sdk::settings;
 use portcullis_sdk::settings::Span;
 use schemars::JsonSchema;
+use schemars::Schema;
 use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
 
 use crate::claims::path::ClaimPath;
 use crate::claims::rule::Rule;
@@ -33,6 +36,7 @@ pub enum UnknownIssuer {
 settings! {
     /// The settings of the JWT authenticator.
     #[non_exhaustive]
+    #[schemars(transform = time_for_requests)]
     pub struct Settings {
         /// The issuers whose tokens are accepted.
         pub issuers: Vec<Issuer>,
@@ -41,6 +45,7 @@ settings! {
         pub unknown_issuer: UnknownIssuer,
         /// The places where the token is looked for. Each must be granted as well. Default: `Authorization: Bearer`.
         #[serde(default = "bearer")]
+        #[schemars(extend("default" = [{ "header": "authorization", "scheme": "bearer" }]))]
         pub token_from: Vec<Location>,
         /// The longest accepted token, in bytes. Default: 16384.
         #[serde(default = "max_token_bytes")]
@@ -101,6 +106,20 @@ settings! {
         #[serde(default = "max_jwks_bytes")]
         pub max_jwks_bytes: usize,
     }
+}
+
+/// Says in the schema how many requests in a row may take as long as `timeout`.
+fn time_for_requests(schema: &mut Schema) {
+    let timeout = |requests: u32| {
+        let default = timeout();
+        json!({ "properties": { "timeout": { "x-portcullis-requests": requests, "default": default } } })
+    };
+    let some_issuer = |has: Value| json!({ "not": { "properties": { "issuers": { "items": { "not": has } } } } });
+    let discovers = json!({ "properties": { "discovery": { "const": true } }, "required": ["discovery"] });
+    schema.insert("if".to_owned(), some_issuer(discovers));
+    schema.insert("then".to_owned(), timeout(2));
+    let fetches = some_issuer(json!({ "required": ["jwks_url"] }));
+    schema.insert("else".to_owned(), json!({ "if": fetches, "then": timeout(1) }));
 }
 
 impl Settings {

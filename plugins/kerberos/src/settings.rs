@@ -12,6 +12,7 @@ settings! {
     #[non_exhaustive]
     pub struct Settings {
         /// The acceptor that verifies tokens: the NAME of [negotiate.NAME]. grants.negotiate must name it as well.
+        #[schemars(extend("x-portcullis-grant" = "negotiate"))]
         pub acceptor: String,
         /// The realms whose principals are accepted. They are case-sensitive.
         pub realms: Vec<String>,

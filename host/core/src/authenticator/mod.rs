@@ -16,6 +16,7 @@ use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::plugin::Call;
 use crate::plugin::ConfiguredPlugin;
+use crate::plugin::SettingsWarning;
 use crate::plugin::TurnedAway;
 use crate::request::AuthRequest;
 use crate::sandbox::PluginError;
@@ -58,6 +59,12 @@ impl Authenticator {
     /// The bounds on its calls.
     pub fn limits(&self) -> &Limits {
         self.0.limits()
+    }
+
+    /// What its settings need, and its grants and limits don't allow: an issuer that isn't in [`Grants::http`], for
+    /// example. The plugin's schema says what they need.
+    pub fn warnings(&self) -> &[SettingsWarning] {
+        self.0.warnings()
     }
 
     /// A short text that changes with the component and the settings.

@@ -47,6 +47,15 @@ impl HttpGrant {
         https == self.https && port(uri) == Some(self.port) && self.host.permits(host) && self.covers(uri.path())
     }
 
+    /// Whether it covers a part of what is below this URI.
+    pub(crate) fn is_below(&self, uri: &Uri) -> bool {
+        let above = Self {
+            path: uri.path().trim_end_matches('/').to_owned(),
+            ..self.clone()
+        };
+        above.permits(uri) && above.includes(self)
+    }
+
     /// The length of its path, in bytes. Of two grants for the same request, the longer path is the more specific one.
     pub(crate) fn path_length(&self) -> usize {
         self.path.len()

@@ -57,6 +57,11 @@ impl Grants {
         self.headers.iter().filter(|name| !DESCRIPTIVE.contains(name))
     }
 
+    /// Whether a request to this URL, or to one below it, is covered.
+    pub(crate) fn reaches(&self, url: &::http::Uri) -> bool {
+        self.http.iter().any(|grant| grant.permits(url) || grant.is_below(url))
+    }
+
     pub(crate) fn header(&self, name: &HeaderName) -> bool {
         // The whole header would show the session cookie and cookies that are not granted.
         *name != header::COOKIE && self.headers.contains(name)

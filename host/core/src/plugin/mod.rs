@@ -26,6 +26,7 @@ pub(crate) use self::call::Call;
 pub(crate) use self::overload::TurnedAway;
 pub use self::settings::ConfigureError;
 pub use self::settings::SettingsError;
+pub use self::settings::SettingsWarning;
 
 /// A configured component. A clone is the same plugin.
 #[derive(Clone)]
@@ -38,6 +39,7 @@ struct Inner {
     config: InstanceConfig,
     overload: Arc<Overload>,
     meters: Meters,
+    warnings: Vec<SettingsWarning>,
 }
 
 impl ConfiguredPlugin {
@@ -59,6 +61,11 @@ impl ConfiguredPlugin {
     /// The bounds on its calls.
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.config.limits
+    }
+
+    /// What its settings need, and its grants and limits don't allow.
+    pub(crate) fn warnings(&self) -> &[SettingsWarning] {
+        &self.0.warnings
     }
 
     /// A short text that changes with the component and the settings.
@@ -86,7 +93,8 @@ pub(crate) struct PluginConfig {
 impl PluginConfig {
     /// Checks the settings against the plugin's schema, then lets the plugin check them.
     pub(crate) async fn configure(self) -> Result<ConfiguredPlugin, ConfigureError> {
-        check(&self.settings, &self.component.settings_schema().await?)?;
+        let schema = self.component.settings_schema().await?;
+        let warnings = check(&self.settings, &schema, &self.grants, &self.limits)?;
         let settings = self.settings.to_string();
         let grants = Arc::new(self.grants);
         let engine = self.component.engine().shared();
@@ -115,6 +123,7 @@ impl PluginConfig {
             config,
             overload: Arc::new(overload),
             meters,
+            warnings,
             component: self.component,
         })))
     }

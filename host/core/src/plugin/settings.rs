@@ -5,6 +5,7 @@ mod explain;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod warning;
 
 use std::fmt;
 
@@ -13,6 +14,9 @@ use serde_json::Value;
 use self::explain::explain;
 use self::schema::Exhausted;
 use self::schema::Schema;
+pub use self::warning::SettingsWarning;
+use crate::grants::Grants;
+use crate::limits::Limits;
 use crate::sandbox::PluginError;
 
 /// Why a component can't be configured.
@@ -44,26 +48,36 @@ pub struct SettingsError {
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path: String = self.path.iter().map(|key| format!(".{key}")).collect();
-        write!(f, "settings{path}: {}", self.message)
+        write_at(f, &self.path, &self.message)
     }
+}
+
+fn write_at(f: &mut fmt::Formatter<'_>, path: &[String], message: &str) -> fmt::Result {
+    let path: String = path.iter().map(|key| format!(".{key}")).collect();
+    write!(f, "settings{path}: {message}")
 }
 
 /// The most mistakes that are reported at once.
 const MAX_MISTAKES: usize = 1000;
 
-/// Checks settings against a plugin's schema.
-pub(super) fn check(settings: &Value, schema: &Value) -> Result<(), ConfigureError> {
+/// Checks settings against a plugin's schema. Returns what they need and the grants or limits don't allow.
+pub(super) fn check(
+    settings: &Value,
+    schema: &Value,
+    grants: &Grants,
+    limits: &Limits,
+) -> Result<Vec<SettingsWarning>, ConfigureError> {
     let schema = Schema::parse(schema).map_err(|why| {
         PluginError::output(format!(
             "the settings schema is no JSON Schema that can be checked: {why}"
         ))
     })?;
-    let mut complaints = schema.check(settings).map_err(|Exhausted| {
-        PluginError::output("the settings can't be checked against the settings schema in time")
-    })?;
+    let exhausted =
+        |Exhausted| PluginError::output("the settings can't be checked against the settings schema in time");
+    let mut complaints = schema.check(settings).map_err(exhausted)?;
     if complaints.is_empty() {
-        return Ok(());
+        let needs = schema.needs(settings).map_err(exhausted)?;
+        return Ok(warning::unmet(needs, grants, limits));
     }
     complaints.truncate(MAX_MISTAKES);
     let mut errors: Vec<_> = complaints.into_iter().flat_map(explain).collect();

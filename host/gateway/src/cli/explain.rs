@@ -9,7 +9,6 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use clap::Args;
 use http::HeaderMap;
@@ -157,7 +156,7 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
     if let Some(route) = &preview.route {
         write_route(output, route)?;
         let warnings = generation.warnings().iter();
-        for warning in warnings.filter(|warning| Arc::ptr_eq(warning.route(), route)) {
+        for warning in warnings.filter(|warning| warning.concerns(route)) {
             line(output, "warning", warning)?;
         }
     }

@@ -14,18 +14,30 @@ use portcullis::SettingsError;
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
 use crate::config::unknown;
+use crate::generation::Warning;
 use crate::generation::components;
 use crate::kerberos::Acceptor;
 
 /// How many authenticators are configured at the same time.
 const CONCURRENCY: usize = 16;
 
-/// Builds every authenticator. Returns those that work, by name, and the errors of the others.
+/// The authenticators of a configuration.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    /// Those that work, by name.
+    pub(super) authenticators: HashMap<String, Authenticator>,
+    /// What the settings of these need, and their grants and limits don't allow.
+    pub(super) warnings: Vec<Warning>,
+    /// The errors of the others.
+    pub(super) errors: Vec<ConfigError>,
+}
+
+/// Builds every authenticator.
 pub(super) async fn load(
     configured: &[AuthenticatorConfig],
     acceptors: &HashMap<String, Acceptor>,
     engine: &Engine,
-) -> (HashMap<String, Authenticator>, Vec<ConfigError>) {
+) -> Loaded {
     let components = components::load(configured, engine).await;
     let build = |(config, component)| async move {
         match component {
@@ -38,14 +50,24 @@ pub(super) async fn load(
         .buffered(CONCURRENCY)
         .collect::<Vec<_>>()
         .await;
-    let (mut authenticators, mut errors) = (HashMap::new(), Vec::new());
-    for result in built {
+    let mut loaded = Loaded::default();
+    for (config, result) in configured.iter().zip(built) {
         match result {
-            Ok(authenticator) => _ = authenticators.insert(authenticator.name().to_owned(), authenticator),
-            Err(found) => errors.extend(found),
+            Ok(authenticator) => {
+                loaded.warnings.extend(warnings(config, &authenticator));
+                loaded.authenticators.insert(config.name.clone(), authenticator);
+            }
+            Err(found) => loaded.errors.extend(found),
         }
     }
-    (authenticators, errors)
+    loaded
+}
+
+fn warnings(config: &AuthenticatorConfig, authenticator: &Authenticator) -> impl Iterator<Item = Warning> {
+    authenticator.warnings().iter().map(|warning| Warning::Setting {
+        authenticator: config.name.clone(),
+        warning: config.settings.error(&warning.path, &warning.message),
+    })
 }
 
 async fn build(

@@ -8,9 +8,7 @@ use crate::generation::Access;
 use crate::generation::Generation;
 
 impl Generation {
-    /// Logs the grants of every authenticator, the access to every route, and every [`AccessWidening`].
-    ///
-    /// [`AccessWidening`]: crate::generation::AccessWidening
+    /// Logs the grants of every authenticator, the access to every route, and every warning.
     pub(crate) fn log(&self) {
         for authenticator in self.authenticators() {
             let (grants, limits) = (authenticator.grants(), authenticator.limits());
@@ -45,7 +43,7 @@ impl Generation {
             );
         }
         for warning in self.warnings() {
-            tracing::info!(route = warning.route().name, "{warning}");
+            warning.log();
         }
     }
 }

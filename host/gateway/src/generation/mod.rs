@@ -71,10 +71,11 @@ impl Generation {
         let Draft { config, mut errors } = draft;
         let (acceptors, found) = acceptors::start(&config.negotiate).await;
         errors.extend(found);
-        let (authenticators, found) = authenticators::load(&config.authenticators, &acceptors, engine).await;
-        errors.extend(found);
+        let loaded = authenticators::load(&config.authenticators, &acceptors, engine).await;
+        errors.extend(loaded.errors);
         if errors.is_empty() {
-            Self::assemble(config, &authenticators, proxy).map_err(|error| ConfigErrors::new(vec![error]))
+            Self::assemble(config, &loaded.authenticators, loaded.warnings, proxy)
+                .map_err(|error| ConfigErrors::new(vec![error]))
         } else {
             Err(ConfigErrors::new(errors))
         }
@@ -156,6 +157,7 @@ impl Generation {
     fn assemble(
         config: Config,
         authenticators: &HashMap<String, Authenticator>,
+        of_settings: Vec<Warning>,
         proxy: &Proxy,
     ) -> Result<Self, ConfigError> {
         let sessions = sessions(&config)?.map(Arc::new);
@@ -167,7 +169,9 @@ impl Generation {
             routes.push(Arc::new(Route::new(route, authenticators, sessions.as_ref(), proxy)?));
         }
         let widenings = AccessWidening::among(&routes).into_iter().map(Warning::Widening);
-        let warnings = widenings
+        let warnings = of_settings
+            .into_iter()
+            .chain(widenings)
             .chain(Warning::of_paths(&routes))
             .chain(Warning::of_methods(&routes));
         let warnings = warnings.collect();

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::config::ConfigError;
 use crate::config::Paths;
 use crate::generation::AccessWidening;
 use crate::generation::Route;
 use crate::generation::widening::strictness;
 
-/// A warning about a route.
+/// A warning about a route or an authenticator.
 #[derive(Clone, Debug)]
 pub(crate) enum Warning {
     /// The route is more permissive than the route that would serve its requests without it.
@@ -26,6 +27,13 @@ pub(crate) enum Warning {
         route: Arc<Route>,
         /// The route that serves the same path with other methods.
         wider: Arc<Route>,
+    },
+    /// A setting of this authenticator needs what its grants or limits don't allow.
+    Setting {
+        /// The name of the authenticator.
+        authenticator: String,
+        /// What is missing, with the place of the setting.
+        warning: ConfigError,
     },
 }
 
@@ -61,11 +69,29 @@ impl Warning {
         })
     }
 
-    /// The route.
-    pub(crate) fn route(&self) -> &Arc<Route> {
+    /// Whether it matters to the requests of this route.
+    pub(crate) fn concerns(&self, served: &Arc<Route>) -> bool {
         match self {
-            Self::Widening(widening) => &widening.route,
-            Self::OtherMethods { route, .. } | Self::PathReader { route, .. } => route,
+            Self::Widening(widening) => Arc::ptr_eq(&widening.route, served),
+            Self::OtherMethods { route, .. } | Self::PathReader { route, .. } => Arc::ptr_eq(route, served),
+            Self::Setting { authenticator, .. } => {
+                let mut asked = served
+                    .access
+                    .gate()
+                    .into_iter()
+                    .flat_map(|gate| gate.chain().authenticators());
+                asked.any(|asked| asked.name() == authenticator)
+            }
+        }
+    }
+
+    /// Writes it to the log.
+    pub(super) fn log(&self) {
+        match self {
+            Self::Widening(AccessWidening { route, .. })
+            | Self::OtherMethods { route, .. }
+            | Self::PathReader { route, .. } => tracing::info!(route = route.name, "{self}"),
+            Self::Setting { authenticator, .. } => tracing::warn!(authenticator, "{self}"),
         }
     }
 }
@@ -74,6 +100,7 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Widening(widening) => widening.fmt(f),
+            Self::Setting { warning, .. } => warning.fmt(f),
             Self::OtherMethods { route, wider } => {
                 let (methods, access) = (&route.config.matcher.methods, wider.access.label());
                 write!(

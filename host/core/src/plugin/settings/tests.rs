@@ -4,7 +4,9 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::ConfigureError;
-use super::check;
+use super::SettingsWarning;
+use crate::grants::Grants;
+use crate::limits::Limits;
 
 fn schema() -> Value {
     json!({
@@ -40,6 +42,11 @@ fn schema() -> Value {
             "properties": {"name": {"type": "string"}},
         }},
     })
+}
+
+/// Checks settings, with the default grants and limits.
+fn check(settings: &Value, schema: &Value) -> Result<Vec<SettingsWarning>, ConfigureError> {
+    super::check(settings, schema, &Grants::default(), &Limits::default())
 }
 
 fn mistakes(settings: Value) -> Vec<String> {
@@ -153,5 +160,98 @@ fn a_message_repeats_little_of_a_schema() {
     ] {
         let error = check(&json!({"a": "y"}), &schema).unwrap_err();
         assert!(error.to_string().len() < 4096, "{schema:.80}");
+    }
+}
+
+#[test]
+fn a_setting_whose_grant_or_time_is_missing_is_warned_about() {
+    let schema = json!({
+        "properties": {
+            "url": {"type": "string", "x-portcullis-grant": "http"},
+            "timeout": {"type": ["string", "integer"], "x-portcullis-requests": 2, "default": "2s"},
+            "acceptor": {"x-portcullis-grant": "negotiate"},
+            "from": {"items": {"$ref": "#/$defs/Place"}, "default": [{"header": "authorization"}]},
+            "hub": {"if": {"required": ["ask"]}, "then": {"properties": {"at": {"x-portcullis-grant": "http"}}}},
+        },
+        "$defs": {"Place": {"anyOf": [
+            {"required": ["header"], "properties": {"header": {"x-portcullis-grant": "headers"}}},
+            {"required": ["cookie"], "properties": {"cookie": {"x-portcullis-grant": "cookies"}}},
+            {"required": ["query"], "properties": {"query": {"x-portcullis-grant": "query"}}},
+        ]}},
+    });
+    let grants = Grants {
+        headers: vec!["x-key".parse().unwrap()],
+        cookies: vec!["a".to_owned()],
+        query: vec!["*".to_owned()],
+        http: [
+            "https://idp.example",
+            "https://hub.example/hub/api",
+            "http://10.0.0.1:8081",
+        ]
+        .map(|grant| grant.parse().unwrap())
+        .to_vec(),
+        negotiate: Some("main".to_owned()),
+        ..Grants::default()
+    };
+    let place = |kind: &str, name: &str| json!({"from": [{(kind): name}]});
+    let never_seen = "so it is never seen";
+    for (settings, expected) in [
+        (json!({"from": []}), vec![]),
+        (
+            json!({}),
+            vec![format!(
+                "settings.from.0.header: grants.headers doesn't have the header \"authorization\", {never_seen}"
+            )],
+        ),
+        (place("header", "X-Key"), vec![]),
+        (
+            place("header", "Cookie"),
+            vec![format!(
+                "settings.from.0.header: grants.headers doesn't have the header \"Cookie\", {never_seen}"
+            )],
+        ),
+        (place("cookie", "a"), vec![]),
+        (
+            place("cookie", "A"),
+            vec![format!(
+                "settings.from.0.cookie: grants.cookies doesn't have the cookie \"A\", {never_seen}"
+            )],
+        ),
+        (place("query", "anything"), vec![]),
+        (json!({"from": [], "url": "https://idp.example/a"}), vec![]),
+        (json!({"from": [], "url": "https://hub.example/hub"}), vec![]),
+        (
+            json!({"from": [], "url": "https://hub.example/hu"}),
+            vec![
+                "settings.url: grants.http doesn't cover https://hub.example, so requests there are denied".to_owned(),
+            ],
+        ),
+        (
+            json!({"from": [], "url": "http://10.0.0.1:80/secret"}),
+            vec!["settings.url: grants.http doesn't cover http://10.0.0.1:80, so requests there are denied".to_owned()],
+        ),
+        (json!({"from": [], "url": "keys.json"}), vec![]),
+        (json!({"from": [], "hub": {"at": "https://other.example"}}), vec![]),
+        (
+            json!({"from": [], "hub": {"at": "https://other.example", "ask": true}}),
+            vec![
+                "settings.hub.at: grants.http doesn't cover https://other.example, so requests there are denied"
+                    .to_owned(),
+            ],
+        ),
+        (json!({"from": [], "acceptor": "main"}), vec![]),
+        (
+            json!({"from": [], "acceptor": "other"}),
+            vec!["settings.acceptor: grants.negotiate is \"main\", so no token can be verified".to_owned()],
+        ),
+        (json!({"from": [], "timeout": 2}), vec![]),
+        (
+            json!({"from": [], "timeout": "2500ms"}),
+            vec!["settings.timeout: 2 requests in a row may take longer than limits.deadline, which is 5s".to_owned()],
+        ),
+    ] {
+        let warnings = super::check(&settings, &schema, &grants, &Limits::default()).unwrap();
+        let warnings = Vec::from_iter(warnings.iter().map(ToString::to_string));
+        assert_eq!(warnings, expected, "{settings}");
     }
 }

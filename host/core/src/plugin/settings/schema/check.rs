@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use serde_json::Map;
 use serde_json::Value;
 
+use super::Conditional;
 use super::Keyword;
 use super::Node;
 use super::NodeId;
@@ -21,12 +22,7 @@ use super::number;
 
 /// All complaints about a value.
 pub(super) fn check<'s>(schema: &Schema<'s>, value: &Value) -> Complaints<'s> {
-    let mut checker = Checker {
-        schema,
-        path: Vec::new(),
-        budget: Budget::new(),
-    };
-    checker.check(NodeId(0), value)
+    Checker::new(schema).check(NodeId(0), value)
 }
 
 type Complaints<'s> = Result<Vec<Complaint<'s>>, Exhausted>;
@@ -34,14 +30,22 @@ type Complaints<'s> = Result<Vec<Complaint<'s>>, Exhausted>;
 /// The steps of a complaint, which is copied and compared with others.
 const STEPS_A_COMPLAINT: usize = 16;
 
-struct Checker<'a, 's> {
-    schema: &'a Schema<'s>,
+pub(super) struct Checker<'a, 's> {
+    pub(super) schema: &'a Schema<'s>,
     /// The keys and indices that lead to the current value.
-    path: Vec<String>,
-    budget: Budget,
+    pub(super) path: Vec<String>,
+    pub(super) budget: Budget,
 }
 
-impl<'s> Checker<'_, 's> {
+impl<'a, 's> Checker<'a, 's> {
+    pub(super) fn new(schema: &'a Schema<'s>) -> Self {
+        Self {
+            schema,
+            path: Vec::new(),
+            budget: Budget::new(),
+        }
+    }
+
     fn check(&mut self, id: NodeId, value: &Value) -> Complaints<'s> {
         let schema = self.schema;
         self.budget.descend()?;
@@ -70,7 +74,7 @@ impl<'s> Checker<'_, 's> {
         complaints
     }
 
-    fn fits(&mut self, id: NodeId, value: &Value) -> Result<bool, Exhausted> {
+    pub(super) fn fits(&mut self, id: NodeId, value: &Value) -> Result<bool, Exhausted> {
         Ok(self.check(id, value)?.is_empty())
     }
 
@@ -118,11 +122,7 @@ impl<'s> Checker<'_, 's> {
                 self.complain_unless(is_met, || Fault::Other("the value is not allowed".to_owned()))
             }
             (Keyword::Conditional(conditional), _) => {
-                let next = if self.fits(conditional.condition, value)? {
-                    conditional.then
-                } else {
-                    conditional.otherwise
-                };
+                let next = self.branch(*conditional, value)?;
                 next.map_or_else(|| Ok(Vec::new()), |next| self.check(next, value))
             }
             (Keyword::Limit(limit), Value::Number(number)) => {
@@ -180,6 +180,31 @@ impl<'s> Checker<'_, 's> {
         }
     }
 
+    /// The branch of `if` that applies to a value. `None` if it has no schema.
+    pub(super) fn branch(&mut self, conditional: Conditional, value: &Value) -> Result<Option<NodeId>, Exhausted> {
+        let is_met = self.fits(conditional.condition, value)?;
+        Ok(if is_met {
+            conditional.then
+        } else {
+            conditional.otherwise
+        })
+    }
+
+    /// The schemas that apply to the property of this name. They are empty for an unknown one.
+    pub(super) fn of_property(&mut self, name: &str, properties: &Properties<'s>) -> Result<Vec<NodeId>, Exhausted> {
+        self.budget.pay_for_text(name)?;
+        let mut schemas = Vec::from_iter(properties.named.get(name).copied());
+        for (pattern, id) in &properties.patterns {
+            if pattern.matches(name, &mut self.budget)? {
+                schemas.push(*id);
+            }
+        }
+        match properties.rest {
+            Rest::Schema(id) if schemas.is_empty() => Ok(vec![id]),
+            _ => Ok(schemas),
+        }
+    }
+
     /// How many of the forms a value matches. If it matches none, adds the complaints about it.
     fn count_fitting(
         &mut self,
@@ -201,11 +226,8 @@ impl<'s> Checker<'_, 's> {
 
     fn items(&mut self, first: &[NodeId], rest: Option<NodeId>, items: &[Value]) -> Complaints<'s> {
         let mut complaints = Vec::new();
-        let mut first = first.iter().copied();
-        for (index, item) in items.iter().enumerate() {
-            if let Some(id) = first.next().or(rest) {
-                complaints.extend(self.check_at(index.to_string(), id, item)?);
-            }
+        for (index, id, item) in of_items(first, rest, items) {
+            complaints.extend(self.check_at(index.to_string(), id, item)?);
         }
         Ok(complaints)
     }
@@ -223,18 +245,9 @@ impl<'s> Checker<'_, 's> {
         let mut complaints = Vec::new();
         let mut unknown = Vec::new();
         for (name, member) in members {
-            self.budget.pay_for_text(name)?;
-            let named = properties.named.get(name.as_str()).copied();
-            let mut schemas = Vec::from_iter(named);
-            for (pattern, id) in &properties.patterns {
-                if pattern.matches(name, &mut self.budget)? {
-                    schemas.push(*id);
-                }
-            }
-            match properties.rest {
-                Rest::Nothing if schemas.is_empty() => unknown.push(name.clone()),
-                Rest::Schema(id) if schemas.is_empty() => schemas.push(id),
-                _ => {}
+            let schemas = self.of_property(name, properties)?;
+            if schemas.is_empty() && matches!(properties.rest, Rest::Nothing) {
+                unknown.push(name.clone());
             }
             for id in schemas {
                 complaints.extend(self.check_at(name.clone(), id, member)?);
@@ -262,7 +275,7 @@ impl<'s> Checker<'_, 's> {
         Ok(number::canonical(value))
     }
 
-    fn pay_for(&mut self, value: &Value) -> Result<(), Exhausted> {
+    pub(super) fn pay_for(&mut self, value: &Value) -> Result<(), Exhausted> {
         match value {
             Value::Array(items) => items.iter().try_for_each(|item| self.pay_for(item))?,
             Value::Object(members) => {
@@ -276,4 +289,16 @@ impl<'s> Checker<'_, 's> {
         }
         self.budget.pay(1)
     }
+}
+
+/// The items that have a schema, with their indices and schemas.
+pub(super) fn of_items<'v>(
+    first: &[NodeId],
+    rest: Option<NodeId>,
+    items: &'v [Value],
+) -> impl Iterator<Item = (usize, NodeId, &'v Value)> {
+    let mut first = first.iter().copied();
+    let schemas = std::iter::from_fn(move || Some(first.next().or(rest)));
+    let with_schema = items.iter().zip(schemas).enumerate();
+    with_schema.filter_map(|(index, (item, id))| Some((index, id?, item)))
 }

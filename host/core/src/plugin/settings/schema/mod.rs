@@ -5,6 +5,7 @@ mod bounds;
 mod budget;
 mod check;
 mod complaint;
+mod needs;
 mod number;
 mod parse;
 mod pattern;
@@ -23,6 +24,9 @@ pub(super) use self::budget::Exhausted;
 pub(super) use self::complaint::Complaint;
 pub(super) use self::complaint::Expected;
 pub(super) use self::complaint::Fault;
+pub(super) use self::needs::Grant;
+pub(super) use self::needs::Kind;
+pub(super) use self::needs::Need;
 use self::pattern::Pattern;
 use self::types::Types;
 
@@ -55,13 +59,20 @@ enum Keyword<'s> {
     AllOf(Vec<NodeId>),
     AnyOf(Vec<NodeId>),
     Conditional(Conditional),
+    /// `default`, an annotation.
+    Default(&'s Value),
     DependentRequired(BTreeMap<&'s str, Vec<&'s str>>),
     ItemCount(Bound),
-    Items { first: Vec<NodeId>, rest: Option<NodeId> },
+    Items {
+        first: Vec<NodeId>,
+        rest: Option<NodeId>,
+    },
     Length(Bound),
     Limit(Limit<'s>),
     Listed(Listed<'s>),
     MultipleOf(u64),
+    /// `x-portcullis-grant` or `x-portcullis-requests`, which are annotations.
+    Need(Kind),
     Not(NodeId),
     OneOf(Vec<NodeId>),
     Pattern(Pattern<'s>),
@@ -124,6 +135,15 @@ impl<'s> Schema<'s> {
     /// Returns an error if the check exceeds its budget, for example because the schema refers to itself without end.
     pub(super) fn check(&self, value: &Value) -> Result<Vec<Complaint<'s>>, Exhausted> {
         check::check(self, value)
+    }
+
+    /// What a value that matches needs of the rest of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the work exceeds its budget, as [`check`](Self::check) does.
+    pub(super) fn needs(&self, value: &Value) -> Result<Vec<Need>, Exhausted> {
+        needs::collect(self, value)
     }
 
     /// The node of this number. Every number has a node; if it had none, no value would match.

@@ -19,6 +19,7 @@ use super::SchemaError;
 use super::bounds::Bound;
 use super::bounds::Limit;
 use super::budget::Budget;
+use super::needs::Kind;
 use super::number;
 use super::pattern::Pattern;
 use super::types::Types;
@@ -86,8 +87,12 @@ impl<'s> Parser<'s> {
     ) -> Result<Option<Keyword<'s>>, SchemaError> {
         let malformed = || SchemaError(format!("the value of {keyword:?} is malformed"));
         let demand = match keyword {
-            "$comment" | "contentEncoding" | "contentMediaType" | "contentSchema" | "default" | "deprecated"
-            | "description" | "examples" | "format" | "readOnly" | "title" | "writeOnly" => return Ok(None),
+            "$comment" | "contentEncoding" | "contentMediaType" | "contentSchema" | "deprecated" | "description"
+            | "examples" | "format" | "readOnly" | "title" | "writeOnly" => return Ok(None),
+            "default" => Keyword::Default(value),
+            "x-portcullis-grant" | "x-portcullis-requests" => {
+                Keyword::Need(Kind::parse(keyword, value).ok_or_else(malformed)?)
+            }
             // The convention for extensions.
             _ if keyword.starts_with("x-") => return Ok(None),
             "$id" if is_root => return Ok(None),
