@@ -5,6 +5,7 @@ import { SignJWT, exportJWK, generateKeyPair, importJWK } from 'jose';
 import Provider, { errors } from 'oidc-provider';
 
 const AUDIENCE = 'https://gateway.test/api';
+const OPAQUE_AUDIENCE = `${AUDIENCE}/opaque`;
 const ALGORITHMS = ['RS256', 'ES256', 'EdDSA'];
 const GROUPS = { alice: ['staff', 'ml'], bob: ['staff'] };
 const TTL_SECONDS = 300;
@@ -15,7 +16,7 @@ const issuer = `http://127.0.0.1:${server.address().port}`;
 const hits = {};
 let keys = await Promise.all(ALGORITHMS.map((alg) => newKey(alg, `${alg}-1`)));
 let provider = newProvider();
-console.log(JSON.stringify({ issuer, audience: AUDIENCE }));
+console.log(JSON.stringify({ issuer, audience: AUDIENCE, opaque_audience: OPAQUE_AUDIENCE }));
 
 async function newKey(alg, kid) {
   const { privateKey } = await generateKeyPair(alg, { extractable: true });
@@ -42,16 +43,17 @@ function newProvider() {
     features: {
       devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
+      introspection: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => AUDIENCE,
         useGrantedResource: () => true,
         getResourceServerInfo: (_, resource, client) => {
-          if (resource !== AUDIENCE) throw new errors.InvalidTarget();
+          if (![AUDIENCE, OPAQUE_AUDIENCE].includes(resource)) throw new errors.InvalidTarget();
           return {
-            audience: AUDIENCE,
+            audience: resource,
             scope: 'gateway',
-            accessTokenFormat: 'jwt',
+            accessTokenFormat: resource === AUDIENCE ? 'jwt' : 'opaque',
             accessTokenTTL: TTL_SECONDS,
             jwt: { sign: { alg: client.clientId } },
           };

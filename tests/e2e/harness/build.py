@@ -102,7 +102,7 @@ if __name__ == "__main__":
     for built in (
         python_component(),
         javascript_component(),
-        example_component("api_key"),
+        *(example_component(name) for name in ("api_key", "htpasswd", "introspection")),
         *guests,
         encoder(),
         negotiate_helper(),

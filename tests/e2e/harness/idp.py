@@ -20,15 +20,16 @@ class Provider:
     def __init__(self, folder, port=0):
         self.child = Child(["node", PEERS / "idp.mjs", str(port)], folder / "idp.log")
         found = self.child.wait_until(lambda: re.search(r'\{"issuer".*\}\n', self.child.output()), "listening")
-        self.issuer, self.audience = json.loads(found.group()).values()
+        self.issuer, self.audience, self.opaque_audience = json.loads(found.group()).values()
         self.port = urlsplit(self.issuer).port
 
     def service_token(self, algorithm="RS256"):
         """A token of the client that signs with `algorithm`, by the client-credentials grant."""
         return self._token(algorithm, grant_type="client_credentials", resource=self.audience, scope="gateway")
 
-    def user_token(self, user, algorithm="RS256"):
+    def user_token(self, user, algorithm="RS256", resource=None):
         """A token of a user who logged in at the provider's pages: the authorization code grant with PKCE."""
+        resource = resource or self.audience
         verifier = secrets.token_urlsafe(32)
         callback = f"{self.issuer}/_test/callback"
         with requests.Session() as browser:
@@ -39,7 +40,7 @@ class Provider:
                     "response_type": "code",
                     "redirect_uri": callback,
                     "scope": "openid gateway",
-                    "resource": self.audience,
+                    "resource": resource,
                     "code_challenge": urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("="),
                     "code_challenge_method": "S256",
                 },
