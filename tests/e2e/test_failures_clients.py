@@ -274,15 +274,17 @@ def test_a_front_hears_of_a_rejected_head_what_it_can_take(heads, dialect):
     assert (b"x-portcullis-status: 431" in answer) == (dialect == "nginx")
 
 
-def test_a_head_over_http_2_has_the_same_limits(heads, upstream):
+def test_a_head_over_http_2_has_the_same_limits(serve, upstream):
+    # A gateway of its own: a fault over HTTP/1.1 is counted after its response, so one of an earlier test could be
+    # counted in this one.
+    gateway = serve(ADMIN + protected(upstream))
     for headers, status in [(100, 431), (99, 200)]:
-        counted = faults(heads, "max_header_size")
-        with Http2(heads.url) as client:
+        with Http2(gateway.url) as client:
             client.request(1, client.pairs([*AS_ALICE, *[(f"x-a-{n}", "1") for n in range(headers)]]))
             assert client.answer(1)[0] == status
-        assert faults(heads, "max_header_size") == counted + (status == 431)
+        assert faults(gateway, "max_header_size") == 1
     large = [(f"x-a-{n}", "x" * 1000) for n in range(33)]
-    answer = http2.send(int(heads.url.rsplit(":", 1)[1]), "/", [*AS_ALICE, *large])
+    answer = http2.send(int(gateway.url.rsplit(":", 1)[1]), "/", [*AS_ALICE, *large])
     assert (answer.status, answer.json()) == (431, {"error": MESSAGES[431]})
 
 
