@@ -51,7 +51,7 @@ def test_the_answer_of_the_upstream_decides(gateway, upstream, said, status, met
     assert [(seen["method"], seen["target"]) for seen in questions(upstream)] == [("GET", f"/status/{said}")]
     if status != 200:
         assert list(answer.json()) == ["error"], "the gateway's own words"
-        [line] = gateway.logged(message="the upstream denied the user", path=f"/owned/{said}/page", method=method)
+        [line] = gateway.logged(message="the user was denied", path=f"/owned/{said}/page", method=method)
         assert (line["user"], line["status"], line["asked"]) == ("alice", status, f"GET /status/{said}")
 
 

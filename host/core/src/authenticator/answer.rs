@@ -66,7 +66,10 @@ pub(super) fn read(
             let user = authenticated.identity().name().to_owned();
             (Outcome::Grant(authenticated), Verdict::Grant { user })
         }
-        Err(types::Refusal::NotMine(offer)) => return Ok((Next::Continue(challenge(offer)?), Verdict::Pass)),
+        Err(types::Refusal::NotMine(offer)) => {
+            let why = offer.as_ref().and_then(description);
+            return Ok((Next::Continue(challenge(offer)?), Verdict::Pass(why)));
+        }
         Err(types::Refusal::Unauthenticated((why, offer))) => {
             let challenges = challenge(offer)?.into_iter().collect();
             let refusal = Refusal::Unauthenticated {
@@ -115,6 +118,13 @@ fn granted(authenticator: &Authenticator, grant: types::Grant) -> Result<Authent
         valid_for: grant.valid_for.map(|seconds| Duration::from_secs(seconds.into())),
         response_headers: headers(grant.response_headers)?,
     })
+}
+
+/// What a challenge says about the error (RFC 6750, section 3).
+fn description(offer: &types::Challenge) -> Option<String> {
+    let mut parameters = offer.parameters.iter();
+    let (_, description) = parameters.find(|(name, _)| name.eq_ignore_ascii_case("error_description"))?;
+    Some(bounded(description))
 }
 
 fn challenge(offer: Option<types::Challenge>) -> Result<Option<Challenge>, PluginError> {

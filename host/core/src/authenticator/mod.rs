@@ -113,7 +113,7 @@ fn failed(error: &PluginError) -> (Next, Verdict) {
 fn turned_away(why: TurnedAway) -> (Next, Verdict) {
     let retry_after = why.retry_after();
     let refusal = match why {
-        TurnedAway::Rate(_) => Refusal::TooManyRequests { retry_after },
+        TurnedAway::Rate { .. } => Refusal::TooManyRequests { retry_after },
         TurnedAway::Breaker(_) | TurnedAway::Busy => Refusal::Unavailable {
             retry_after: Some(retry_after),
         },

@@ -167,8 +167,9 @@ pub enum Verdict {
         /// The user's name.
         user: String,
     },
-    /// The request has no credentials of its kind. The next authenticator is called.
-    Pass,
+    /// The request has no credentials of its kind. The next authenticator is called. The text is the
+    /// `error_description` of its challenge, `None` if the challenge has none.
+    Pass(Option<String>),
     /// The credentials are invalid, for this reason.
     Reject(String),
     /// The user is known and is denied access, for this reason.
@@ -195,11 +196,24 @@ impl Verdict {
         "turned_away",
     ];
 
+    /// The reason that the plugin or the gateway has given. `None` if there is none.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Grant { .. } | Self::Respond(_) => None,
+            Self::Pass(why) => why.as_deref(),
+            Self::Reject(why)
+            | Self::Forbid(why)
+            | Self::Unavailable(why)
+            | Self::Fail(why)
+            | Self::TurnedAway(why) => Some(why),
+        }
+    }
+
     /// A word for a log field or a metric label.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Grant { .. } => "grant",
-            Self::Pass => "pass",
+            Self::Pass(_) => "pass",
             Self::Reject(_) => "reject",
             Self::Forbid(_) => "forbid",
             Self::Respond(_) => "respond",
@@ -214,7 +228,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Grant { user } => write!(f, "grants user {user:?}"),
-            Self::Pass => f.write_str("passes: no credentials of its kind"),
+            Self::Pass(why) => write!(f, "passes: {}", why.as_deref().unwrap_or("no credentials of its kind")),
             Self::Reject(why) => write!(f, "rejects the credentials: {why}"),
             Self::Forbid(why) => write!(f, "forbids: {why}"),
             Self::Respond(status) => write!(f, "answers the client itself with {status}"),

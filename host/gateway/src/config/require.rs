@@ -41,6 +41,27 @@ impl Require {
         Some(Self { users, groups, claims })
     }
 
+    /// Says what the route requires and what the user has instead.
+    pub(crate) fn shortfall(&self, user: &Identity) -> String {
+        let mut found = Vec::new();
+        if !self.groups.is_empty() {
+            found.push(match user.groups() {
+                [] => "no groups".to_owned(),
+                groups => format!("groups {}", shown(groups)),
+            });
+        }
+        found.extend(self.claims.iter().map(|(name, _)| match user.attribute(name) {
+            Some(value) => format!("{name} {value:?}"),
+            None => format!("no {name}"),
+        }));
+        let found = if found.is_empty() {
+            String::new()
+        } else {
+            format!(", and the user has {}", found.join("; "))
+        };
+        format!("the route requires {self}{found}")
+    }
+
     /// Whether a user is in one of the lists.
     pub(crate) fn is_met_by(&self, user: &Identity) -> bool {
         let claim = |(name, accepted): &(String, Vec<String>)| {
@@ -57,16 +78,31 @@ impl fmt::Display for Require {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if !self.users.is_empty() {
-            parts.push(format!("users {}", self.users.join(", ")));
+            parts.push(format!("users {}", shown(&self.users)));
         }
         if !self.groups.is_empty() {
-            parts.push(format!("groups {}", self.groups.join(", ")));
+            parts.push(format!("groups {}", shown(&self.groups)));
         }
         parts.extend(
             self.claims
                 .iter()
-                .map(|(name, values)| format!("{name} {}", values.join(", "))),
+                .map(|(name, values)| format!("{name} {}", shown(values))),
         );
         f.write_str(&parts.join("; "))
     }
 }
+
+/// The first values of a list, which may be long.
+fn shown(values: &[String]) -> String {
+    let first = values.iter().take(MAX_SHOWN).map(String::as_str);
+    let more = values.len().saturating_sub(MAX_SHOWN);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", Vec::from_iter(first).join(", "))
+}
+
+/// How many values of a list are shown.
+const MAX_SHOWN: usize = 10;

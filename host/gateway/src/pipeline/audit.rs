@@ -29,6 +29,21 @@ pub(crate) struct Entry<'a> {
     pub(crate) target: &'a Target,
 }
 
+/// Why a user whom the authenticators know may not enter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Denial<'a> {
+    /// `route` for its requirements, or `upstream` for its answer to an authorization request.
+    pub(crate) by: &'static str,
+    /// The authorization request. `None` if the route decided.
+    pub(crate) asked: Option<&'a str>,
+    /// What was required, and what was found.
+    pub(crate) why: &'a str,
+    /// A word for the log field.
+    pub(crate) outcome: &'static str,
+    /// The status of the response.
+    pub(crate) status: StatusCode,
+}
+
 impl Entry<'_> {
     /// Logs a decision. Each failure of an authenticator gets a warning of its own.
     ///
@@ -70,8 +85,8 @@ impl Entry<'_> {
         );
     }
 
-    /// Logs that the upstream denied the user by its answer to an authorization request. `asked` is that request.
-    pub(crate) fn unauthorized(self, user: &Authenticated, asked: &str, outcome: &'static str, status: StatusCode) {
+    /// Logs that a user whom the authenticators know was denied.
+    pub(crate) fn denied(self, user: &Authenticated, denial: &Denial<'_>) {
         tracing::info!(
             target: "portcullis::audit",
             request_id = self.id.map(RequestId::as_str),
@@ -81,10 +96,12 @@ impl Entry<'_> {
             client = %self.client.shown_address(),
             user = one_line(user.identity().name()),
             authenticator = user.authenticator(),
-            asked,
-            outcome,
-            status = status.as_u16(),
-            "the upstream denied the user"
+            denied_by = denial.by,
+            asked = denial.asked,
+            why = one_line(denial.why),
+            outcome = denial.outcome,
+            status = denial.status.as_u16(),
+            "the user was denied"
         );
     }
 
@@ -155,7 +172,7 @@ fn steps(steps: &[Step]) -> String {
         let separator = if text.is_empty() { "" } else { "; " };
         // Writing to a string can't fail.
         let _ = write!(text, "{separator}{}: {}", step.authenticator, step.verdict.label());
-        if let Verdict::Reject(why) | Verdict::Forbid(why) | Verdict::TurnedAway(why) = &step.verdict {
+        if let Some(why) = step.verdict.reason() {
             // Without quotation marks inside, no text of a plugin can imitate the closing one.
             let _ = write!(text, " \"{}\"", one_line(why).replace('"', "'"));
         }

@@ -45,10 +45,12 @@ impl Entrance {
         if route.upstream.is_none() {
             return Err(Rejection::Upstream);
         }
-        if route.config.max_body_size.is_some_and(|most| body > most) {
-            fault::count("max_body_size");
-            return Err(Rejection::Size);
+        match route.config.max_body_size {
+            Some(most) if body > most => {
+                fault::count("max_body_size");
+                Err(Rejection::Size { body, most })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::Method;
 use http::Response;
 use http::StatusCode;
 use http::Version;
 use http::header;
 use http_body_util::Either;
-use portcullis_wire::client::Client;
 use portcullis_wire::cookies;
 use portcullis_wire::request_id::RequestId;
 
@@ -17,7 +17,6 @@ use crate::answers::response;
 use crate::answers::whoami;
 use crate::config::UpstreamConfig;
 use crate::generation::Destination;
-use crate::generation::Route;
 use crate::headers::cors;
 use crate::pipeline::Gateway;
 use crate::pipeline::outgoing::Outgoing;
@@ -69,7 +68,7 @@ impl Gateway {
     ) -> Response<Body> {
         let mut received = outgoing.take_parts();
         let upgrade = Upgrade::requested(&mut received);
-        let id = received.extensions.remove::<RequestId>();
+        let (id, method) = (received.extensions.remove::<RequestId>(), received.method.clone());
         let record = Record::of(&received).cloned();
         let origin = received.headers.get(header::ORIGIN).cloned();
         let owner = owner(outgoing, bound, received.version);
@@ -77,7 +76,11 @@ impl Gateway {
         let written = match head.write(&upstream.config.base, received) {
             Ok(written) => written,
             Err(error) => {
-                tracing::warn!(route = route.name, why = %error, "the request can't be written for the upstream");
+                let request_id = id.as_ref().map(RequestId::as_str);
+                tracing::warn!(
+                    request_id, %method, path = %outgoing.path(), route = route.name, why = %error,
+                    "the request can't be written for the upstream"
+                );
                 return response::error(StatusCode::FORBIDDEN, "Forbidden");
             }
         };
@@ -106,8 +109,8 @@ impl Gateway {
             }
             Err(unanswered) => {
                 let mut response = match unanswered.error.body_error() {
-                    Some(why) => broken_body(id.as_ref(), route, outgoing.client(), why),
-                    None => unreachable_upstream(id.as_ref(), route, &upstream.config, &unanswered),
+                    Some(why) => broken_body(id.as_ref(), &method, outgoing, why),
+                    None => unreachable_upstream(id.as_ref(), &method, outgoing, &upstream.config, &unanswered),
                 };
                 if let Some(cors) = &route.config.cors {
                     cors::allow(cors, origin.as_ref(), response.headers_mut());
@@ -132,9 +135,16 @@ fn owner(outgoing: &Outgoing, bound: &Arc<BoundConnections>, version: Version) -
 }
 
 /// The response to a request whose body is broken, too large or late. If the client is gone, the response is dropped.
-fn broken_body(id: Option<&RequestId>, route: &Route, client: &Client, why: &BodyError) -> Response<Body> {
-    let request_id = id.map(RequestId::as_str);
-    tracing::info!(request_id, route = route.name, client = %client.shown_address(), %why, "a request's body ended early");
+fn broken_body(id: Option<&RequestId>, method: &Method, outgoing: &Outgoing, why: &BodyError) -> Response<Body> {
+    tracing::info!(
+        request_id = id.map(RequestId::as_str),
+        %method,
+        path = %outgoing.path(),
+        route = outgoing.route().name,
+        client = %outgoing.client().shown_address(),
+        %why,
+        "a request's body ended early"
+    );
     let (bound, status, message) = match why {
         BodyError::Broken(_) => return response::error(StatusCode::BAD_REQUEST, "The body is broken"),
         BodyError::Size => ("max_body_size", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
@@ -150,14 +160,18 @@ fn broken_body(id: Option<&RequestId>, route: &Route, client: &Client, why: &Bod
 
 fn unreachable_upstream(
     id: Option<&RequestId>,
-    route: &Route,
+    method: &Method,
+    outgoing: &Outgoing,
     upstream: &UpstreamConfig,
     unanswered: &Unanswered,
 ) -> Response<Body> {
     let Unanswered { server, error } = unanswered;
     tracing::warn!(
         request_id = id.map(RequestId::as_str),
-        route = route.name,
+        %method,
+        path = %outgoing.path(),
+        route = outgoing.route().name,
+        client = %outgoing.client().shown_address(),
         upstream = upstream.name,
         server,
         why = %error,

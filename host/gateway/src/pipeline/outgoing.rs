@@ -10,6 +10,7 @@ use http::request::Parts;
 use portcullis::ResponseHeaders;
 use portcullis::decision::Authenticated;
 use portcullis_wire::client::Client;
+use portcullis_wire::path::CanonicalPath;
 
 use crate::generation::Generation;
 use crate::generation::Route;
@@ -65,6 +66,11 @@ impl Outgoing {
     /// The client, as seen past trusted proxies.
     pub(crate) fn client(&self) -> &Client {
         &self.admitted.request.client
+    }
+
+    /// The path of the request, as the client sent it.
+    pub(super) fn path(&self) -> &CanonicalPath {
+        &self.admitted.request.target.path
     }
 
     /// The names of the removed headers that a front has to remove as well.

@@ -23,12 +23,19 @@ pub(crate) enum Rejection {
     Malformed(String),
     /// 405.
     Method,
-    /// 404: no route matches.
+    /// 404: no route matches the path.
     Route,
+    /// 404: no route is for this host.
+    Host(String),
     /// 405: the path is served with these methods only.
     RouteMethod(Methods),
     /// 413: its body is larger than the route allows.
-    Size,
+    Size {
+        /// The size of the body, in bytes.
+        body: u64,
+        /// The largest size that the route allows, in bytes.
+        most: u64,
+    },
     /// 404: the route has no upstream, so it only serves fronts.
     Upstream,
 }
@@ -60,8 +67,8 @@ impl Rejection {
             Self::Malformed(why) => response::error(StatusCode::BAD_REQUEST, &why),
             Self::Method => response::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
             Self::RouteMethod(methods) => response::method_not_allowed(&methods.to_string()),
-            Self::Size => response::error(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::Route | Self::Upstream => response::error(StatusCode::NOT_FOUND, "Not found"),
+            Self::Size { .. } => response::error(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::Host(_) | Self::Route | Self::Upstream => response::error(StatusCode::NOT_FOUND, "Not found"),
         }
     }
 
@@ -72,8 +79,8 @@ impl Rejection {
             Self::Front(_) => StatusCode::FORBIDDEN,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Method | Self::RouteMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Size => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Route | Self::Upstream => StatusCode::NOT_FOUND,
+            Self::Size { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Host(_) | Self::Route | Self::Upstream => StatusCode::NOT_FOUND,
         }
     }
 }
@@ -88,8 +95,9 @@ impl fmt::Display for Rejection {
             Self::Malformed(why) => f.write_str(why),
             Self::Method => f.write_str("the method is not served"),
             Self::RouteMethod(methods) => write!(f, "the path is served with {methods} only"),
+            Self::Host(host) => write!(f, "no route is for the host {host:?}"),
             Self::Route => f.write_str("no route matches the path"),
-            Self::Size => f.write_str("the body is larger than max_body_size"),
+            Self::Size { body, most } => write!(f, "the body has {body} bytes, and max_body_size is {most}"),
             Self::Upstream => f.write_str("the route has no upstream, so it only serves fronts"),
         }
     }

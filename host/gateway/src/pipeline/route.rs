@@ -69,7 +69,10 @@ fn unambiguous<'a>(generation: &'a Generation, target: &Target, method: &Method)
     }
     let unserved = || match generation.methods_of(host, &target.path) {
         Some(methods) => Rejection::RouteMethod(methods),
-        None => Rejection::Route,
+        None => match host.filter(|host| !generation.serves_host(host)) {
+            Some(host) => Rejection::Host(host.chars().take(MAX_HOST).collect()),
+            None => Rejection::Route,
+        },
     };
     let route = route.ok_or_else(unserved)?;
     if target.path.has_encoded_slash() && !route.config.allows_encoded_slash() {
@@ -87,3 +90,6 @@ fn unambiguous<'a>(generation: &'a Generation, target: &Target, method: &Method)
         ))
     }
 }
+
+/// How much of a host is logged, in characters: the longest name that DNS allows (RFC 1035, section 2.3.4).
+const MAX_HOST: usize = 255;

@@ -20,6 +20,7 @@ use self::client::Client;
 use self::rates::Rates;
 use super::meters::Meters;
 use crate::limits::Limits;
+use crate::limits::Rate;
 
 /// The `Retry-After` of a call beyond the limit on concurrency. Most calls end much sooner.
 const BUSY: Duration = Duration::from_secs(1);
@@ -40,8 +41,13 @@ pub(crate) enum TurnedAway {
     #[error("too many calls at once (limits.concurrency)")]
     Busy,
     /// The client exceeds its rate limit.
-    #[error("its client asks more often than it may (limits.rate)")]
-    Rate(Duration),
+    #[error("its client asks more often than limits.rate, {limit}, allows")]
+    Rate {
+        /// How long to wait.
+        wait: Duration,
+        /// The rate limit.
+        limit: Rate,
+    },
     /// The circuit breaker is open.
     #[error("its breaker is open, because calls kept failing (limits.breaker)")]
     Breaker(Duration),
@@ -52,7 +58,7 @@ impl TurnedAway {
     pub(crate) const fn retry_after(self) -> Duration {
         match self {
             Self::Busy => BUSY,
-            Self::Rate(wait) | Self::Breaker(wait) => wait,
+            Self::Rate { wait, .. } | Self::Breaker(wait) => wait,
         }
     }
 }
@@ -78,7 +84,10 @@ impl Overload {
     pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<CallPermit, TurnedAway> {
         let client = Client::of(client);
         if let Some(rates) = &self.rates {
-            rates.check(client).map_err(TurnedAway::Rate)?;
+            rates.check(client).map_err(|wait| TurnedAway::Rate {
+                wait,
+                limit: rates.limit,
+            })?;
         }
         let permits = self.permits().ok_or(TurnedAway::Busy)?;
         let trial = match &self.breaker {

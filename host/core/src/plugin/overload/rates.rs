@@ -19,6 +19,7 @@ const MAX_CLIENTS: u64 = 65_536;
 
 /// The cells of all clients.
 pub(super) struct Rates {
+    pub(super) limit: Rate,
     quota: Option<Quota>,
     clock: DefaultClock,
     cells: moka::sync::Cache<Client, Arc<DefaultDirectRateLimiter>>,
@@ -27,6 +28,7 @@ pub(super) struct Rates {
 impl Rates {
     pub(super) fn new(rate: Rate) -> Self {
         Self {
+            limit: rate,
             quota: quota(rate),
             clock: DefaultClock::default(),
             // A cell that was not used for this long is full again, like a new one.

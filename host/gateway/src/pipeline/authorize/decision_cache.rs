@@ -14,7 +14,7 @@ use super::UpstreamVerdict;
 pub(super) struct DecisionCache(Cache<String, Arc<OnceCell<CachedVerdict>>>);
 
 /// A verdict, and when it expires.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct CachedVerdict {
     pub(super) verdict: UpstreamVerdict,
     expires: Instant,
@@ -62,7 +62,7 @@ impl DecisionCache {
                 check
             })
             .await;
-        (answer.verdict, !is_new)
+        (answer.verdict.clone(), !is_new)
     }
 }
 

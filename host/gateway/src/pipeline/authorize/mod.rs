@@ -27,6 +27,7 @@ use crate::generation::Destination;
 use crate::generation::Generation;
 use crate::generation::Route;
 use crate::pipeline::admission::Admitted;
+use crate::pipeline::audit::Denial;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::head::UpstreamHead;
 use crate::pipeline::outgoing::Outgoing;
@@ -64,9 +65,16 @@ impl Admitted {
             && !require.is_met_by(user.identity())
         {
             let response = response::error(StatusCode::FORBIDDEN, "Forbidden");
-            let why = format!("the route requires {require}");
+            let why = require.shortfall(user.identity());
             if entrance.serves() {
-                self.entry().unauthorized(user, &why, "forbid", response.status());
+                let denial = Denial {
+                    by: "route",
+                    asked: None,
+                    why: &why,
+                    outcome: "forbid",
+                    status: response.status(),
+                };
+                self.entry().denied(user, &denial);
             }
             return Err(self.deny(response, Some(why)));
         }
@@ -94,14 +102,20 @@ impl Admitted {
                     .await
             }
             // A route with `authorize_with` authenticates every request; the configuration is rejected otherwise.
-            None => UpstreamVerdict::Unavailable,
+            None => UpstreamVerdict::Unavailable("there is no user".into()),
         };
         let Some(refusal) = verdict.refusal() else {
             return Ok(self.into_outgoing(generation, None));
         };
         if let Some(user) = self.sender.user() {
-            let entry = self.entry();
-            entry.unauthorized(user, &check, verdict.label(), refusal.status());
+            let denial = Denial {
+                by: "upstream",
+                asked: Some(&check),
+                why: &verdict.to_string(),
+                outcome: verdict.label(),
+                status: refusal.status(),
+            };
+            self.entry().denied(user, &denial);
         }
         Err(self.deny(refusal, None))
     }
@@ -134,7 +148,7 @@ impl Authorizer {
         check: &str,
     ) -> UpstreamVerdict {
         let Ok(key) = key(head, user, check) else {
-            return UpstreamVerdict::Unavailable;
+            return UpstreamVerdict::Unavailable("the user can't be written as JSON".into());
         };
         let (verdict, was_cached) = self.cache.get(key, self.check_upstream(proxy, with, head, path)).await;
         counter!("portcullis_route_authorizations_total",
@@ -155,7 +169,8 @@ impl Authorizer {
             Ok(Err(why)) => check_failed(head.route, &why),
             Err(_) => check_failed(head.route, "it did not answer in time"),
         };
-        CachedVerdict::new(verdict, verdict.lifetime(with.cached_for))
+        let lifetime = verdict.lifetime(with.cached_for);
+        CachedVerdict::new(verdict, lifetime)
     }
 
     async fn send_check(
@@ -219,7 +234,7 @@ fn key(head: &UpstreamHead<'_>, user: &Authenticated, check: &str) -> serde_json
 
 fn check_failed(route: &Route, why: &str) -> UpstreamVerdict {
     tracing::warn!(route = route.name, why, "the authorization request failed");
-    UpstreamVerdict::Unavailable
+    UpstreamVerdict::Unavailable(why.into())
 }
 
 /// How long an upstream may take to answer.
