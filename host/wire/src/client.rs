@@ -216,6 +216,20 @@ mod tests {
     }
 
     #[test]
+    fn a_trusted_proxys_certificate_and_channel_binding_are_not_the_clients() {
+        let trusted = TrustedProxies::new(["10.0.0.0/8".parse().unwrap()], false);
+        for (peer, is_client) in [("10.0.0.1", false), ("1.1.1.1", true)] {
+            let peer = SocketAddr::new(peer.parse().unwrap(), 1).into();
+            let given = Bytes::from_static(b"given");
+            let client = Client::of(peer, Scheme::HTTPS, &HeaderMap::new(), &trusted)
+                .with_certificate(Some(given.clone()))
+                .with_channel_binding(Some(given.clone()));
+            let kept = is_client.then_some(given);
+            assert_eq!((&client.certificate, &client.channel_binding), (&kept, &kept), "{peer}");
+        }
+    }
+
+    #[test]
     fn other_headers_are_ignored() {
         for name in ["forwarded", "x-real-ip", "x_forwarded_for", "x-client-ip"] {
             assert_eq!(client("10.0.0.1", &[(name, "for=6.6.6.6")]).0, "10.0.0.1", "{name}");

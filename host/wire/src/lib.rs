@@ -19,6 +19,8 @@ pub mod path;
 pub mod peer;
 pub mod proxy_protocol;
 pub mod request_id;
+#[cfg(test)]
+mod testing;
 pub mod tls_error;
 mod tolerant_writes;
 

@@ -120,6 +120,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
+    use crate::testing::assert_writes_pass;
 
     /// A connection on which the server has sent `answer`. Every write after the first one fails.
     struct Reset {
@@ -156,6 +157,11 @@ mod tests {
 
     fn reset(answer: &'static [u8]) -> TolerantWrites<Reset> {
         TolerantWrites::new(Reset { answer, writes: 0 })
+    }
+
+    #[tokio::test]
+    async fn writes_pass_through() {
+        assert_writes_pass(TolerantWrites::new, |stream| &stream.stream).await;
     }
 
     #[tokio::test]

@@ -5,6 +5,8 @@
 mod chunks;
 mod frames;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::pin::Pin;
@@ -216,7 +218,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
         if self.state.is_upgraded() || received.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(self.inspect(received))
+        let inspected = self.inspect(received);
+        if inspected.is_err() {
+            // A read that fails has read nothing.
+            buffer.set_filled(before);
+        }
+        Poll::Ready(inspected)
     }
 }
 

@@ -294,6 +294,66 @@ mod tests {
     }
 
     #[test]
+    fn an_irregular_path_is_read_with_all_its_readings() {
+        for text in paths("refused") {
+            let is_sendable = text.starts_with('/')
+                && text.bytes().all(|byte| byte.is_ascii_graphic())
+                && !text.contains(['\\', '#', '?']);
+            let Ok(path) = CanonicalPath::of_request(&text) else {
+                assert!(!is_sendable, "{text:?}");
+                continue;
+            };
+            assert!(is_sendable, "{text:?}");
+            assert_eq!(path.as_str(), text);
+            let encoded_slashes_alone = CanonicalPath::parse_with_encoded_slashes(&text).is_ok();
+            assert_eq!(
+                path.irregularity(),
+                CanonicalPath::parse(&text).err().filter(|_| !encoded_slashes_alone)
+            );
+            if !encoded_slashes_alone {
+                let readings = Vec::from_iter(path.other_readings().map(|reading| reading.received));
+                assert!(
+                    readings::of(&text)
+                        .unwrap()
+                        .iter()
+                        .all(|reading| readings.contains(reading)),
+                    "{text:?}"
+                );
+            }
+        }
+        for text in ["/a//b", "/a/../b", "/%F6", "/%zz", "/a%5cb"] {
+            assert!(
+                CanonicalPath::of_request(text).unwrap().irregularity().is_some(),
+                "{text}"
+            );
+        }
+        for text in [
+            "a//b", "//a b", "//a\\b", "//a?b", "//a#b", "//\u{7f}", "//\u{e4}", "*", "",
+        ] {
+            assert!(CanonicalPath::of_request(text).is_err(), "{text:?}");
+        }
+        let long = |length: usize| format!("//{}", "a".repeat(length - 2));
+        assert!(CanonicalPath::of_request(&long(4096)).is_ok());
+        assert!(CanonicalPath::of_request(&long(4097)).is_err());
+    }
+
+    #[test]
+    fn paths_are_equal_if_all_their_readings_are() {
+        let of = |text| CanonicalPath::of_request(text).unwrap();
+        for (one, other, equal) in [
+            ("/a", "/%61", true),
+            ("/a", "/b", false),
+            ("/a%2Fb", "/%61%2fb", true),
+            ("/a%2Fb", "/a/b", false),
+            ("/a%2Fb%2Fc", "/a%2Fb/c", false),
+            ("/a//b", "/a//b", true),
+            ("/a//b", "/a//c", false),
+        ] {
+            assert_eq!(of(one) == of(other), equal, "{one} {other}");
+        }
+    }
+
+    #[test]
     fn an_encoded_slash_has_two_readings_without_dot_segments() {
         for (text, kept) in [
             ("/a%2Fb", "/a%2Fb"),
@@ -304,7 +364,17 @@ mod tests {
             assert_eq!(CanonicalPath::parse(text), Err(PathError::ENCODED_SLASH), "{text}");
             let path = CanonicalPath::parse_with_encoded_slashes(text).unwrap();
             assert!(path.has_encoded_slash() && path.as_str() == text);
-            assert!(path.other_readings().any(|reading| reading.as_str() == kept), "{text}");
+            let lenient = path.lenient_reading().map(|reading| reading.received);
+            let readings = Vec::from_iter(path.other_readings().map(|reading| reading.received));
+            assert!(
+                readings.contains(&kept.to_owned()) && !readings.contains(&path.decoded().to_owned()),
+                "{text}"
+            );
+            assert_eq!(
+                readings.len(),
+                1 + 2 * usize::from(lenient.is_some()),
+                "{text}: {readings:?}"
+            );
         }
         for refused in [
             "/a%2F..",
