@@ -1,6 +1,7 @@
 """Wrong configurations: every mistake at once, each with file, line, key and what would be right.
 
-`check` says so with exit code 1, and `serve` before it opens a port.
+`check` says so with exit code 1, and `serve` before it opens a port. The mistakes that the file alone shows are tested with the
+configuration itself; these here need a plugin, or stand for the rest.
 """
 
 import hashlib
@@ -37,14 +38,8 @@ GUARDED = '[[routes]]\npath = "/"\nauthenticators = ["people", "tokens"]'
 
 # What replaces a piece of the right configuration, and what the complaint about it must contain.
 WRONG = {
-    "an unknown section": ("[server]", "[sever]", ["sever", '"server"']),
     "an unknown key": ("listen =", "lisen =", ["server.lisen", '"listen"']),
-    "an unknown key of a route": ("path =", "pathh =", ["routes[0].pathh", '"path"']),
-    "an unknown identity header": ("user =", "usr =", ["routes[0].identity.usr", '"user"']),
-    "no address": ('"127.0.0.1:0"', '"localhost"', ["server.listen"]),
-    "a number for an address": ('"127.0.0.1:0"', "8000", ["server.listen", "integer"]),
     "no such plugin": ('"simple"', '"simpel"', ["authenticators.people.plugin", '"simple"']),
-    "no such authenticator": ('["people", ', '["peple", ', ["routes[0].authenticators", '"people"']),
     "no such file": ('"simple"', '"./gone.wasm"', ["authenticators.people.plugin", "gone.wasm"]),
     "a setting that the plugin doesn't know": ("issuers =", "issuer =", ["settings.issuer", '"issuers"']),
     "a setting of another type": ('audiences = ["us"]', "audiences = 1", ["audiences", "expected a list"]),
@@ -55,21 +50,13 @@ WRONG = {
         ['issuers[0].audience_match: expected "all" or "any"'],
     ),
     "an issuer that takes any audience": ('audiences = ["us"]', "audiences = []", ["audiences"]),
-    "an address to ask that is none": ('http = ["https://idp.test"]', 'http = ["idp"]', ["grants.http[0]"]),
-    "an upstream that is none": (f'"{UPSTREAM}"', '"ftp://x"', ["routes[0].upstream"]),
-    "a path that is none": ('path = "/"', 'path = "a/../b"', ["routes[0].path"]),
-    "a header that is none": ('"X-Forwarded-User"', '"X Forwarded User"', ["routes[0].identity.user"]),
-    "a short key": ('"env:KEY"', '"env:SHORT"', ["session.keys[0]", "64 hexadecimal digits"]),
     "a secret in the file": ('"env:KEY"', f'"{KEY}"', ["session.keys[0]", "env:"]),
-    "a variable that isn't set": ('"env:KEY"', '"env:NOT_SET"', ["session.keys[0]", "NOT_SET"]),
-    "a secret file that isn't there": ('"env:KEY"', '"file:gone.key"', ["session.keys[0]", "gone.key"]),
     "a route that nobody guards": (GUARDED, GUARDED.splitlines()[0] + '\npath = "/"', ["routes[0]", "public"]),
-    "no TOML": ("[server]", "[server", ["TOML"]),
 }
 
 
 def check(folder, config):
-    return run("check", folder=folder, config=config, KEY=KEY, SHORT="abcd")
+    return run("check", folder=folder, config=config, KEY=KEY)
 
 
 def line_of(piece):
@@ -94,7 +81,7 @@ def test_a_mistake_is_named_with_its_place(tmp_path, case):
 
 
 def test_every_mistake_is_named_at_once(tmp_path):
-    cases = ["an unknown key", "no such plugin", "an unknown identity header", "an upstream that is none"]
+    cases = ["an unknown key", "no such plugin", "a setting of another type", "a secret in the file"]
     config = RIGHT
     for case in cases:
         right, wrong, _ = WRONG[case]
@@ -106,7 +93,7 @@ def test_every_mistake_is_named_at_once(tmp_path):
 
 
 def test_serve_refuses_as_check_does_and_opens_no_port(tmp_path):
-    right, wrong, expected = WRONG["an unknown key of a route"]
+    right, wrong, expected = WRONG["an unknown key"]
     result = run("serve", "--log-format", "json", folder=tmp_path, config=RIGHT.replace(right, wrong), KEY=KEY)
     assert result.returncode == 1
     assert expected[0] in result.stdout + result.stderr

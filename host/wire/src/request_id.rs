@@ -90,6 +90,10 @@ mod tests {
                 assert!(id.as_str().len() == 32 && id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()));
             }
         }
+        let mut written = headers(&["1", "2"]);
+        let id = RequestId::of(&written, true);
+        id.write(&mut written);
+        assert_eq!(Vec::from_iter(written.get_all(X_REQUEST_ID)), [&id.to_string()]);
         let none = HeaderMap::new();
         assert_ne!(RequestId::of(&none, true), RequestId::of(&none, true));
     }

@@ -154,6 +154,10 @@ mod tests {
                 "is for hub.example, *.b, and app.example was expected",
             ),
             (other(webpki::Error::CaUsedAsEndEntity), "one of an authority (CA:TRUE)"),
+            (
+                other(webpki::Error::EndEntityUsedAsCa),
+                "none of an authority (CA:FALSE)",
+            ),
             (other(webpki::Error::UnsupportedCertVersion), "version 1 or 2 of X.509"),
             (CertificateError::BadSignature, "wrong order"),
         ] {

@@ -195,6 +195,17 @@ mod tests {
         assert_eq!(answer, b"200");
     }
 
+    /// Whoever writes does it again: nothing is lost.
+    #[test]
+    fn an_interrupted_write_is_not_a_failed_one() {
+        let mut stream = reset(b"");
+        let interrupted = || io::Error::from(io::ErrorKind::Interrupted);
+        assert!(stream.tolerate(Err(interrupted()), 1).is_err());
+        assert!(!stream.drops_writes && stream.failed.is_none());
+        assert_eq!(stream.tolerate(Err(io::ErrorKind::BrokenPipe.into()), 1).unwrap(), 1);
+        assert!(stream.drops_writes && stream.failed.is_some());
+    }
+
     #[tokio::test]
     async fn dropped_writes_count_as_complete() {
         let mut stream = reset(b"");

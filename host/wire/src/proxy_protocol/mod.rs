@@ -68,12 +68,16 @@ impl Refused {
     /// Logs the refusal at `debug`, and counts it.
     pub fn note(&self, peer: &Peer) {
         tracing::debug!(%peer, why = %self, "a connection was refused");
-        let reason = match self {
+        counter!("portcullis_proxy_protocol_refused_total", "reason" => self.label()).increment(1);
+    }
+
+    /// A word for a metric label.
+    const fn label(&self) -> &'static str {
+        match self {
             Self::Peer => "peer",
             Self::Late => "late",
             _ => "malformed",
-        };
-        counter!("portcullis_proxy_protocol_refused_total", "reason" => reason).increment(1);
+        }
     }
 }
 

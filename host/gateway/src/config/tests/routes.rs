@@ -19,6 +19,8 @@ fn a_mistake_in_a_route_is_reported() {
     let whoami = "upstream = \"portcullis:whoami\"\n";
     for (text, expected) in [
         (format!("public = true\n{whoami}"), "portcullis.toml:3: routes[0]: the key \"path\" is missing"),
+        (format!("path = \"/\"\npubic = true\npublic = true\n{whoami}"),
+            "portcullis.toml:5: routes[0].pubic: unknown key; did you mean \"public\"?"),
         (format!("path = \"a\"\npublic = true\n{whoami}"), "portcullis.toml:4: routes[0].path: must start with a slash"),
         (format!("path = \"/a/../b\"\npublic = true\n{whoami}"),
             "portcullis.toml:4: routes[0].path: the path has an empty segment or a dot segment"),
@@ -63,6 +65,10 @@ fn a_mistake_in_a_route_is_reported() {
             "portcullis.toml:6: routes[0].timeout: must be 100ms to 1day"),
         (format!("path = \"/\"\npublic = true\nmax_body_size = \"all\"\n{whoami}"),
             "portcullis.toml:6: routes[0].max_body_size: \"all\" is not a size, such as \"64KiB\" or \"32MiB\", or \"none\""),
+        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nusr = \"X-U\"\n"),
+            "portcullis.toml:8: routes[0].identity.usr: unknown key; did you mean \"user\"?"),
+        (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"X U\"\n"),
+            "portcullis.toml:8: routes[0].identity.user: \"X U\" is not a header name"),
         (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nuser = \"Host\"\n"),
             "portcullis.toml:8: routes[0].identity.user: host has another meaning in HTTP"),
         (format!("path = \"/\"\npublic = true\n{whoami}[routes.identity]\nadmin = \"x_forwarded_for\"\n"),

@@ -23,6 +23,25 @@ fn a_secret_is_read_from_a_file_or_the_environment() {
 }
 
 #[test]
+fn a_session_key_that_is_short_or_missing_is_reported() {
+    for (reference, expected) in [
+        (
+            "env:SHORT",
+            "expected 32 random bytes as 64 hexadecimal digits: `portcullis keygen` makes them",
+        ),
+        ("env:NOT_SET", "the environment variable \"NOT_SET\" is not set"),
+        (
+            "file:/nowhere/key",
+            "/nowhere/key can't be opened: No such file or directory (os error 2)",
+        ),
+    ] {
+        let text = format!("[session]\nkeys = [\"{reference}\"]\n{ROUTE}");
+        let errors = errors_in(Path::new("p.toml"), &text, &Environment::from([("SHORT", "abcd")]));
+        assert_eq!(errors, [format!("p.toml:2: session.keys[0]: {expected}")]);
+    }
+}
+
+#[test]
 fn session_keys_default_to_the_environment() {
     for (section, line) in [("[session]\n", ":1: session"), ("", "")] {
         for variable in ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"] {
