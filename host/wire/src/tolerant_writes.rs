@@ -195,6 +195,16 @@ mod tests {
         assert_eq!(answer, b"200");
     }
 
+    #[tokio::test]
+    async fn a_read_into_a_full_buffer_is_not_the_end() {
+        let mut stream = reset(b"x");
+        stream.write_all(b"head").await.unwrap();
+        stream.write_all(b"body").await.unwrap();
+        assert_eq!(stream.read(&mut []).await.unwrap(), 0);
+        assert_eq!(stream.read(&mut [0; 3]).await.unwrap(), 1);
+        assert!(stream.read(&mut [0; 3]).await.is_err());
+    }
+
     /// Whoever writes does it again: nothing is lost.
     #[test]
     fn an_interrupted_write_is_not_a_failed_one() {

@@ -64,14 +64,15 @@ impl Frames {
     /// Begins the frame whose head is complete (RFC 9113, section 4.1), and charges it.
     fn begin_frame(&mut self) -> bool {
         let [high, middle, low, kind, flags, ..] = self.head;
-        self.remaining = (usize::from(high) << 16) | (usize::from(middle) << 8) | usize::from(low);
+        let length = u32::from_be_bytes([0, high, middle, low]);
+        self.remaining = usize::try_from(length).unwrap_or(usize::MAX);
         let cost = match kind {
             DATA if self.remaining > 0 || flags & END_STREAM != 0 => 0,
             HEADERS => 0,
             RST_STREAM | SETTINGS => EXPENSIVE,
             _ => 1,
         };
-        self.bucket.take(cost)
+        self.bucket.take(cost, Instant::now)
     }
 }
 
@@ -83,20 +84,24 @@ struct TokenBucket {
 }
 
 impl TokenBucket {
-    fn take(&mut self, cost: u32) -> bool {
+    /// Takes tokens, if there are enough. The time is read only if there aren't.
+    fn take(&mut self, cost: u32, now: impl FnOnce() -> Instant) -> bool {
         if self.tokens < cost {
-            let elapsed = self.refilled_at.elapsed();
-            let earned = u32::try_from(elapsed.as_millis() / REFILL_PERIOD.as_millis()).unwrap_or(BURST);
-            if earned > 0 {
-                self.refilled_at = Instant::now();
-            }
-            self.tokens = self.tokens.saturating_add(earned).min(BURST);
+            self.refill(now());
         }
-        match self.tokens.checked_sub(cost) {
-            Some(tokens) => self.tokens = tokens,
-            None => return false,
+        let left = self.tokens.checked_sub(cost);
+        self.tokens = left.unwrap_or(self.tokens);
+        left.is_some()
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.refilled_at);
+        let earned = u32::try_from(elapsed.as_millis() / REFILL_PERIOD.as_millis()).unwrap_or(BURST);
+        // Less than a period counts the next time.
+        if earned > 0 {
+            self.refilled_at = now;
         }
-        true
+        self.tokens = self.tokens.saturating_add(earned).min(BURST);
     }
 }
 
@@ -180,15 +185,48 @@ mod tests {
 
     #[test]
     fn the_bucket_is_refilled_over_time() {
+        let start = Instant::now();
         let mut bucket = TokenBucket {
-            tokens: 0,
-            refilled_at: Instant::now(),
+            tokens: 3,
+            refilled_at: start,
         };
-        assert!(!bucket.take(1));
-        let Some(past) = bucket.refilled_at.checked_sub(REFILL_PERIOD * 5) else {
-            return;
-        };
-        bucket.refilled_at = past;
-        assert!(bucket.take(5));
+        for (milliseconds, cost, taken, left) in [
+            (0, 3, true, 0),
+            (9, 1, false, 0),
+            (19, 2, false, 1),
+            (19, 1, true, 0),
+            // The period that began at 19 ms isn't over.
+            (28, 1, false, 0),
+            (29, 1, true, 0),
+            (179, 10, true, 5),
+            (100_000_000, 10, true, BURST - 10),
+        ] {
+            let now = start + Duration::from_millis(milliseconds);
+            assert_eq!(
+                (bucket.take(cost, || now), bucket.tokens),
+                (taken, left),
+                "{milliseconds}"
+            );
+        }
+        // With enough tokens, the time isn't read.
+        assert!(bucket.take(BURST - 10, || panic!("the time was read")));
+    }
+
+    #[test]
+    fn the_whole_payload_is_skipped() {
+        for length in [0_usize, 1, 255, 256, 65_535, 65_536, 0x01_02_03, 0xff_ff_ff] {
+            let [.., high, middle, low] = length.to_be_bytes();
+            let mut frames = Frames::default();
+            // Each byte of the payload would be a ping's head.
+            let payload = [0, 0, 0, 6, 0, 0, 0, 0, 0].into_iter().cycle().take(length);
+            let bytes = Vec::from_iter(
+                [high, middle, low, DATA, END_STREAM, 0, 0, 0, 1]
+                    .into_iter()
+                    .chain(payload),
+            );
+            assert!(frames.read(&bytes));
+            assert!(frames.read(&frame(6, 0, 8)));
+            assert_eq!(frames.bucket.tokens, BURST - 1, "{length}");
+        }
     }
 }

@@ -303,6 +303,30 @@ mod tests {
     }
 
     #[test]
+    fn heads_and_targets_up_to_the_limits_are_followed() {
+        let limits = HeadLimits {
+            size: 100_000,
+            fields: 10,
+        };
+        for (length, lost) in [(65_534, false), (65_535, true), (70_000, true)] {
+            let mut requests = Requests::new(limits);
+            assert_eq!(
+                requests.read(format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(length - 1)).as_bytes()),
+                None
+            );
+            assert_eq!(requests.reading() == Reading::Lost, lost, "a target of {length}");
+        }
+        for (length, expected) in [(999, Reading::Head), (1000, Reading::Lost), (1001, Reading::Lost)] {
+            let mut requests = Requests::new(LIMITS);
+            assert_eq!(
+                requests.read(format!("GET /{}", "a".repeat(length - 5)).as_bytes()),
+                None
+            );
+            assert_eq!(requests.reading(), expected, "an incomplete head of {length}");
+        }
+    }
+
+    #[test]
     fn a_head_that_hyper_rejects_is_found_with_its_target() {
         let many = format!("GET /many HTTP/1.1\r\n{}\r\n", "X: 1\r\n".repeat(101));
         for (bytes, is_head, target) in [

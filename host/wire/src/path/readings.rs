@@ -7,6 +7,10 @@ use percent_encoding::percent_decode_str;
 
 /// All readings of a path, the received one first. `None` if there are too many.
 pub(super) fn of(received: &str) -> Option<Vec<String>> {
+    at_most(MAX_READINGS, received)
+}
+
+fn at_most(most: usize, received: &str) -> Option<Vec<String>> {
     let mut known = BTreeSet::from([received.to_owned()]);
     let mut readings = vec![received.to_owned()];
     let mut next = 0;
@@ -18,7 +22,7 @@ pub(super) fn of(received: &str) -> Option<Vec<String>> {
                 readings.push(other);
             }
         }
-        if readings.len() > MAX_READINGS {
+        if readings.len() > most {
             return None;
         }
         next += 1;
@@ -157,6 +161,12 @@ mod tests {
 
     #[test]
     fn too_many_readings_are_none() {
+        let path = "/a;%2525;x//..%00/b./c";
+        let all = of(path).unwrap().len();
+        assert!((20..256).contains(&all), "{all}");
+        for most in 0..300 {
+            assert_eq!(at_most(most, path).is_some(), most >= all, "{most} of {all}");
+        }
         let path = "/%252525252e;%5c//..%00%23%2f%2F;x./".repeat(20);
         assert_eq!(of(&path), None);
     }
