@@ -139,7 +139,7 @@ async fn an_upgraded_connection_is_not_inspected() {
     ] {
         let (mut stream, state) = ObservedStream::new(Recorder::default(), LIMITS);
         stream.stream.input.push(GET.as_bytes().to_vec());
-        stream.read(&mut [0; 100]).await.unwrap();
+        assert_eq!(stream.read(&mut [0; 100]).await.unwrap(), GET.len());
         state.upgrade();
         stream.stream.input = pieces(&bytes, 1000);
         let mut read = Vec::new();

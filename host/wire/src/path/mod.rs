@@ -396,7 +396,7 @@ mod tests {
         ] {
             assert!(CanonicalPath::parse_with_encoded_slashes(refused).is_err(), "{refused}");
         }
-        assert_eq!(path("/a").other_readings().count(), 0);
+        assert!(path("/a").other_readings().next().is_none() && !path("/a").has_encoded_slash());
     }
 
     #[test]
