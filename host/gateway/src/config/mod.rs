@@ -54,6 +54,8 @@ pub(crate) use front::ListenConfig;
 pub(crate) use front::ProxyToken;
 pub(crate) use identity::AttributeHeader;
 pub(crate) use identity::IdentityHeaders;
+#[cfg(test)]
+pub(crate) use identity::{GroupPattern, SentGroups};
 pub(crate) use listen::Listen;
 pub(crate) use listen::ListenAddress;
 pub(crate) use negotiate::ChannelBindings;

@@ -34,7 +34,8 @@ impl Changes {
         head.drop_cookies(&mut after);
         head.drop_credentials(&mut after);
         if let Some(user) = outgoing.user() {
-            identity::set(&mut after, &route.identity, user)?;
+            let size = identity::set(&mut after, &route.identity, user)?;
+            identity::tell_if_large(route, user.identity(), size);
         }
         let mut changes = Self::default();
         for name in outgoing.generation().identity_headers() {

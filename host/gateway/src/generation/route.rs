@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::Authenticator;
 use portcullis::Chain;
@@ -35,7 +36,13 @@ pub(crate) struct Route {
     pub(crate) identity: IdentityHeaders,
     /// The parts of a request that carry the client's credentials.
     pub(crate) credentials: Credentials,
+    /// The users whose large identity was told in the log within the last hour.
+    pub(crate) told: moka::sync::Cache<String, ()>,
 }
+
+/// After how long a large identity is told again, and for how many users it is known.
+const TOLD_AGAIN: Duration = Duration::from_secs(60 * 60);
+const MAX_TOLD: u64 = 1024;
 
 /// Where the requests of a route are forwarded.
 #[derive(Clone, Debug)]
@@ -104,6 +111,10 @@ impl Route {
                 Some(_) => config.identity.clone().without_secrets(),
                 None => config.identity.clone(),
             },
+            told: moka::sync::Cache::builder()
+                .max_capacity(MAX_TOLD)
+                .time_to_live(TOLD_AGAIN)
+                .build(),
             access,
             config,
         })

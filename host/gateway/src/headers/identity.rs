@@ -13,18 +13,39 @@ use portcullis::decision::Authenticated;
 use portcullis::decision::Identity;
 
 use crate::config::IdentityHeaders;
+use crate::generation::Route;
 
-/// Sets the identity headers of a user.
+/// Sets the identity headers of a user, and returns their size in bytes.
 ///
 /// Names and attributes are sent as UTF-8, as other authenticating proxies do. Groups are joined by commas. Within a
 /// group, `%`, commas and outer spaces are percent-encoded, so that no group can imitate another group or several ones.
 /// A user without groups gets no header for groups, and likewise for attributes.
-pub(crate) fn set(headers: &mut HeaderMap, names: &IdentityHeaders, user: &Authenticated) -> Result<(), Unsendable> {
+pub(crate) fn set(headers: &mut HeaderMap, names: &IdentityHeaders, user: &Authenticated) -> Result<usize, Unsendable> {
+    let mut size = 0;
     for (name, value) in values(names, user.authenticator(), user.identity())? {
+        size += name.as_str().len() + value.len();
         headers.insert(name, value);
     }
-    Ok(())
+    Ok(size)
 }
+
+/// Warns that the identity headers of a user are larger than many servers accept, once an hour for each user of a route.
+pub(crate) fn tell_if_large(route: &Route, user: &Identity, size: usize) {
+    if size <= LARGE || !route.told.entry(user.name().to_owned()).or_insert(()).is_fresh() {
+        return;
+    }
+    tracing::warn!(
+        route = route.name,
+        user = %user.name().escape_debug(),
+        groups = user.groups().len(),
+        bytes = size,
+        "the identity headers are larger than many servers accept (8 KiB): identity.groups_filter or groups = false makes \
+         them smaller"
+    );
+}
+
+/// In bytes. Many servers accept no more in one field (aiohttp) or in all (Apache, nginx).
+const LARGE: usize = 8 * 1024;
 
 /// A user who can't be sent in headers unchanged. The response is 403, because the upstream might see another user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,13 +66,9 @@ fn values(
 ) -> Result<Vec<(HeaderName, HeaderValue)>, Unsendable> {
     let name = text(user.name()).ok_or(Unsendable("the user's name begins or ends with a space"))?;
     let mut values = vec![(names.user.clone(), name)];
-    if !user.groups().is_empty() {
-        let groups = user
-            .groups()
-            .iter()
-            .map(|group| encode_group(group))
-            .collect::<Vec<_>>()
-            .join(",");
+    let groups = user.groups().iter().filter(|group| names.sent_groups.include(group));
+    let groups = groups.map(|group| encode_group(group)).collect::<Vec<_>>().join(",");
+    if !groups.is_empty() {
         values.push((
             names.groups.clone(),
             text(&groups).ok_or(Unsendable("a group can't be sent in a header"))?,
@@ -120,11 +137,14 @@ mod tests {
 
     use super::*;
     use crate::config::AttributeHeader;
+    use crate::config::GroupPattern;
+    use crate::config::SentGroups;
 
     fn names() -> IdentityHeaders {
         IdentityHeaders {
             user: HeaderName::from_static("x-user"),
             groups: HeaderName::from_static("x-groups"),
+            sent_groups: SentGroups::All,
             admin: Some(HeaderName::from_static("x-admin")),
             attributes: vec![
                 mail(None, "x-mail"),
@@ -214,6 +234,37 @@ mod tests {
                 format!("first,{encoded}"),
                 "{group:?}"
             );
+        }
+    }
+
+    /// Row B2 of the field reports.
+    #[test]
+    fn groups_that_the_route_does_not_send_are_left_out() {
+        let patterns = vec![
+            GroupPattern::Exact("staff".into()),
+            GroupPattern::Prefix("dask-".into()),
+        ];
+        for (sent_groups, groups, expected) in [
+            (SentGroups::All, &["a", "dask-x"][..], Some("a,dask-x")),
+            (SentGroups::None, &["a", "dask-x"], None),
+            (
+                SentGroups::Matching(patterns.clone()),
+                &["a", "dask-x", "dask", "staff", "staff2", "dask-"],
+                Some("dask-x,staff,dask-"),
+            ),
+            (SentGroups::Matching(patterns), &["a", "STAFF"], None),
+        ] {
+            let names = IdentityHeaders { sent_groups, ..names() };
+            let user = Claims {
+                groups: groups.iter().map(ToString::to_string).collect(),
+                ..claims("bob")
+            };
+            let headers = sent(&names, user).unwrap();
+            let found = headers
+                .iter()
+                .find(|(name, _)| name == "x-groups")
+                .map(|(_, value)| value.as_str());
+            assert_eq!(found, expected, "{groups:?}");
         }
     }
 

@@ -61,7 +61,8 @@ impl UpstreamHead<'_> {
         let prefix = self.route.config.strip_prefix.then(|| self.route.config.prefix());
         forwarded::set(&mut headers, self.client, self.target.authority.as_deref(), prefix);
         if let Some(user) = self.user {
-            identity::set(&mut headers, self.identity, user)?;
+            let size = identity::set(&mut headers, self.identity, user)?;
+            identity::tell_if_large(self.route, user.identity(), size);
         }
         let mut head = Request::new(()).into_parts().0;
         head.method = received.method;

@@ -73,10 +73,10 @@ impl Preview {
         let mut headers = HeaderMap::new();
         let set = match outgoing.user() {
             Some(user) => identity::set(&mut headers, &outgoing.route().identity, user),
-            None => Ok(()),
+            None => Ok(0),
         };
         let outcome = match set {
-            Ok(()) => PreviewOutcome::Forward {
+            Ok(_) => PreviewOutcome::Forward {
                 identity: headers,
                 condition: match outgoing.sender() {
                     Sender::Upstream { scheme } => {
