@@ -49,13 +49,23 @@ def rows(field, texts, *counted):
     return spoilt + [(f"{field} times {count}", f"{field} 78 {count}") for count in counted]
 
 
+USERS = dict(
+    rows("name", CONTROL | C1 | {"nothing": b""}, 257)
+    + rows("group", CONTROL | C1 | {"nothing": b""}, 1025)
+    + rows("groups", {}, 4097)
+    + rows("attribute-name", CONTROL | C1 | {"nothing": b""}, 257)
+    + rows("attribute-value", CONTROL | C1, 4097)
+    + rows("attributes", {}, 65)
+)
+"""What a provider may say of one user: that user is denied, and nobody else (row B1 of the field reports)."""
+
 ANSWERS = dict(
-    rows("name", CONTROL | C1 | {"nothing": b""}, 257, LONG)
-    + rows("group", CONTROL | C1 | {"nothing": b""}, 257, LONG)
-    + rows("groups", {}, 1025, 1_000_000)
-    + rows("attribute-name", CONTROL | C1 | {"nothing": b""}, 257, LONG)
-    + rows("attribute-value", CONTROL | C1, 4097, LONG)
-    + rows("attributes", {}, 65, 50_000)
+    rows("name", {}, LONG)
+    + rows("group", {}, LONG)
+    + rows("groups", {}, 1_000_000)
+    + rows("attribute-name", {}, LONG)
+    + rows("attribute-value", {}, LONG)
+    + rows("attributes", {}, 50_000)
     + rows("header-name", CONTROL | NO_TOKEN | HOP_BY_HOP, 17_000, LONG)
     + rows("header-value", CONTROL, 17_000, LONG)
     + rows("headers", {}, 33, 20_000)
@@ -104,6 +114,20 @@ def test_what_is_in_order_is_let_through(gateway, upstream):
 @pytest.mark.parametrize("row", ANSWERS)
 def test_an_invalid_answer_is_a_503(gateway, upstream, row):
     assert_contained(gateway, upstream, "/prober", instruct(f"answer {ANSWERS[row]}"))
+
+
+@pytest.mark.parametrize("row", USERS)
+def test_a_user_out_of_bounds_is_denied(gateway, upstream, row):
+    before = len(gateway.child.output())
+    answer, lines = send_misbehaving(gateway, upstream, "/prober", instruct(f"answer {USERS[row]}"))
+    assert (answer.status, list(answer.json())) == (403, ["error"])
+    assert answer.all("x-evil") == []
+    [line] = [line for line in lines if line["message"] == "decision"]
+    assert (line["outcome"], line["status"]) == ("forbid", 403)
+    assert "can't be accepted: the " in line["steps"]
+    written = gateway.child.output()[before:]
+    assert len(written) < 6000
+    assert not any(ord(c) < 32 and c != "\n" or 0x7F <= ord(c) < 0xA0 for c in written)
 
 
 @pytest.mark.parametrize("row", REASONS)

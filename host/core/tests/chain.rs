@@ -36,7 +36,7 @@ async fn only_not_mine_leads_to_the_next_authenticator() {
         ("", Some(&bad), &["pass", "reject"], StatusCode::UNAUTHORIZED),
         ("nothing bad", Some(&bad), &["grant"], StatusCode::OK),
         ("panic", Some(&good), &["fail"], StatusCode::SERVICE_UNAVAILABLE),
-        ("no name", Some(&good), &["fail"], StatusCode::SERVICE_UNAVAILABLE),
+        ("no name", Some(&good), &["forbid"], StatusCode::FORBIDDEN),
         ("egress", Some(&good), &["unavailable"], StatusCode::SERVICE_UNAVAILABLE),
     ] {
         let mut headers = vec![("x-do", told)];

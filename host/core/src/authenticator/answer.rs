@@ -1,5 +1,5 @@
-//! Checks a plugin's answer before it is used. An answer out of bounds is a failure of the plugin and is never
-//! repaired, because the host would have to guess the user.
+//! Checks a plugin's answer before it is used. An answer out of bounds is never repaired, because the host would have to
+//! guess the user. A user out of bounds is denied; any other answer out of bounds is a failure of the plugin.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,11 +61,7 @@ pub(super) fn read(
     result: Result<types::Grant, types::Refusal>,
 ) -> Result<(Next, Verdict), PluginError> {
     let (outcome, verdict) = match result {
-        Ok(grant) => {
-            let authenticated = granted(authenticator, grant)?;
-            let user = authenticated.identity().name().to_owned();
-            (Outcome::Grant(authenticated), Verdict::Grant { user })
-        }
+        Ok(grant) => granted(authenticator, grant)?,
         Err(types::Refusal::NotMine(offer)) => {
             let why = offer.as_ref().and_then(description);
             return Ok((Next::Continue(challenge(offer)?), Verdict::Pass(why)));
@@ -98,26 +94,39 @@ pub(super) fn read(
     Ok((Next::Stop(outcome), verdict))
 }
 
-fn granted(authenticator: &Authenticator, grant: types::Grant) -> Result<Authenticated, PluginError> {
+/// What providers say of one user may hurt that user alone. If an identity out of bounds were a failure of the plugin, it
+/// would count for its circuit breaker, and one user in too many groups could keep everybody out.
+fn granted(authenticator: &Authenticator, grant: types::Grant) -> Result<(Outcome, Verdict), PluginError> {
     let types::User {
         name,
         groups,
         admin,
         attributes,
     } = grant.user;
-    let identity = Identity::try_from(Claims {
+    let response_headers = headers(grant.response_headers)?;
+    let shown = bounded(&name);
+    let identity = match Identity::try_from(Claims {
         name,
         groups,
         admin,
         attributes,
-    });
-    Ok(Authenticated {
-        identity: identity.map_err(|error| PluginError::output(error.to_string()))?,
+    }) {
+        Ok(identity) => identity,
+        Err(error) => {
+            let why = format!("the user {shown:?} can't be accepted: {error}");
+            let refusal = Refusal::Forbid { challenge: None };
+            return Ok((Outcome::Refuse(refusal), Verdict::Forbid(why)));
+        }
+    };
+    let user = identity.name().to_owned();
+    let authenticated = Authenticated {
+        identity,
         authenticator: Arc::from(authenticator.name()),
         fingerprint: authenticator.fingerprint().to_owned(),
         valid_for: grant.valid_for.map(|seconds| Duration::from_secs(seconds.into())),
-        response_headers: headers(grant.response_headers)?,
-    })
+        response_headers,
+    };
+    Ok((Outcome::Grant(authenticated), Verdict::Grant { user }))
 }
 
 /// What a challenge says about the error (RFC 6750, section 3).

@@ -1,20 +1,22 @@
 //! The user that an authenticator identified. A plugin's output is untrusted until it has been checked and converted to
 //! an [`Identity`].
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// The longest user name, in bytes.
 pub const MAX_NAME: usize = 256;
-/// The most groups of one user.
-pub const MAX_GROUPS: usize = 1024;
+/// The most groups of one user. Directories of companies have users with 1,500.
+pub const MAX_GROUPS: usize = 4096;
+/// The longest group name, in bytes. Some providers name a group by its path in a directory.
+pub const MAX_GROUP: usize = 1024;
 /// The most attributes of one user.
 pub const MAX_ATTRIBUTES: usize = 64;
+/// The longest attribute name, in bytes.
+pub const MAX_ATTRIBUTE_NAME: usize = 256;
 /// The longest attribute value, in bytes.
 pub const MAX_ATTRIBUTE_VALUE: usize = 4 * 1024;
 /// The largest identity: the sum of all its texts, in bytes.
-pub const MAX_IDENTITY: usize = 64 * 1024;
+pub const MAX_IDENTITY: usize = 256 * 1024;
 
 /// A user: a name, groups and attributes, all within bounds and without control characters.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -78,69 +80,93 @@ impl TryFrom<Claims> for Identity {
     type Error = UnusableIdentity;
 
     fn try_from(claims: Claims) -> Result<Self, UnusableIdentity> {
-        let texts = || {
-            let attributes = claims.attributes.iter().flat_map(|(name, value)| [name, value]);
-            claims.groups.iter().chain(attributes).chain([&claims.name])
-        };
-        if claims.name.is_empty() {
-            return Err(UnusableIdentity("the user name is empty"));
+        let Claims {
+            name,
+            groups,
+            admin,
+            attributes,
+        } = claims;
+        bounded("user name", &name, MAX_NAME)?;
+        at_most("groups", groups.len(), MAX_GROUPS)?;
+        at_most("attributes", attributes.len(), MAX_ATTRIBUTES)?;
+        let mut size = name.len();
+        for group in &groups {
+            bounded("group name", group, MAX_GROUP)?;
+            size += group.len();
         }
-        if claims.name.len() > MAX_NAME {
-            return Err(UnusableIdentity("the user name is longer than 256 bytes"));
+        for (name, value) in &attributes {
+            bounded("attribute name", name, MAX_ATTRIBUTE_NAME)?;
+            printable("attribute value", value, MAX_ATTRIBUTE_VALUE)?;
+            size += name.len() + value.len();
         }
-        if claims.groups.len() > MAX_GROUPS {
-            return Err(UnusableIdentity("the user is in more than 1024 groups"));
-        }
-        if claims
-            .groups
-            .iter()
-            .any(|group| group.is_empty() || group.len() > MAX_NAME)
-        {
-            return Err(UnusableIdentity("a group name is empty or longer than 256 bytes"));
-        }
-        if claims.attributes.len() > MAX_ATTRIBUTES {
-            return Err(UnusableIdentity("the user has more than 64 attributes"));
-        }
-        if claims
-            .attributes
-            .iter()
-            .any(|(name, _)| name.is_empty() || name.len() > MAX_NAME)
-        {
-            return Err(UnusableIdentity("an attribute name is empty or longer than 256 bytes"));
-        }
-        if claims
-            .attributes
-            .iter()
-            .any(|(_, value)| value.len() > MAX_ATTRIBUTE_VALUE)
-        {
-            return Err(UnusableIdentity("an attribute value is longer than 4 KiB"));
-        }
-        if texts().map(String::len).sum::<usize>() > MAX_IDENTITY {
-            return Err(UnusableIdentity("the identity is larger than 64 KiB"));
-        }
-        if texts().any(|text| text.chars().any(char::is_control)) {
-            return Err(UnusableIdentity("a name, group or attribute has a control character"));
-        }
+        at_most("bytes of name, groups and attributes", size, MAX_IDENTITY)?;
         Ok(Self {
-            name: claims.name,
-            groups: claims.groups,
-            admin: claims.admin,
-            attributes: claims.attributes,
+            name,
+            groups,
+            admin,
+            attributes,
         })
     }
 }
 
-/// Why claims can't be converted to an [`Identity`]. The text doesn't repeat the claims.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct UnusableIdentity(&'static str);
-
-impl fmt::Display for UnusableIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.0)
+/// A text of 1 to `most` bytes without control characters.
+fn bounded(what: &'static str, text: &str, most: usize) -> Result<(), UnusableIdentity> {
+    if text.is_empty() {
+        return Err(UnusableIdentity::Empty(what));
     }
+    printable(what, text, most)
 }
 
-impl std::error::Error for UnusableIdentity {}
+/// A text of at most `most` bytes without control characters, which could end a header or a line of a log.
+fn printable(what: &'static str, text: &str, most: usize) -> Result<(), UnusableIdentity> {
+    if text.len() > most {
+        let found = text.len();
+        return Err(UnusableIdentity::Long { what, found, most });
+    }
+    if text.chars().any(char::is_control) {
+        return Err(UnusableIdentity::ControlCharacter(what));
+    }
+    Ok(())
+}
+
+const fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), UnusableIdentity> {
+    if found > most {
+        return Err(UnusableIdentity::TooMany { what, found, most });
+    }
+    Ok(())
+}
+
+/// Why claims can't be converted to an [`Identity`]. The text doesn't repeat the claims.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnusableIdentity {
+    /// A text has a control character.
+    #[error("the {0} has a control character")]
+    ControlCharacter(&'static str),
+    /// A text is empty.
+    #[error("the {0} is empty")]
+    Empty(&'static str),
+    /// A text is too long.
+    #[error("the {what} has {found} bytes, and at most {most} are accepted")]
+    Long {
+        /// The part of the identity.
+        what: &'static str,
+        /// The length of the text in bytes.
+        found: usize,
+        /// The bound in bytes.
+        most: usize,
+    },
+    /// There are too many parts of a kind.
+    #[error("the user has {found} {what}, and at most {most} are accepted")]
+    TooMany {
+        /// The kind.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// The bound.
+        most: usize,
+    },
+}
 
 #[cfg(test)]
 mod tests {
@@ -160,50 +186,102 @@ mod tests {
         }
     }
 
+    fn with_groups(groups: Vec<String>) -> Claims {
+        Claims {
+            groups,
+            ..claims("alice")
+        }
+    }
+
+    fn with_attributes(attributes: &[(&str, &str)]) -> Claims {
+        let owned = attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Claims {
+            attributes: owned.collect(),
+            ..claims("alice")
+        }
+    }
+
     #[test]
     fn what_could_be_mistaken_downstream_is_refused() {
-        let long = "x".repeat(MAX_NAME + 1);
-        let cases = [
-            claims(""),
-            claims("alice\r\nX-Admin: 1"),
-            claims("alice\0"),
-            claims("alice\u{85}"),
-            claims(&long),
-            Claims {
-                groups: vec![String::new()],
-                ..claims("alice")
-            },
-            Claims {
-                groups: vec!["a\nb".into()],
-                ..claims("alice")
-            },
-            Claims {
-                groups: vec!["g".into(); MAX_GROUPS + 1],
-                ..claims("alice")
-            },
-            Claims {
-                attributes: vec![("email".into(), "a\tb".into())],
-                ..claims("alice")
-            },
-            Claims {
-                attributes: vec![(String::new(), "b".into())],
-                ..claims("alice")
-            },
-            Claims {
-                attributes: vec![("a".into(), "b".into()); MAX_ATTRIBUTES + 1],
-                ..claims("alice")
-            },
-            Claims {
-                attributes: vec![("a".into(), "b".repeat(MAX_ATTRIBUTE_VALUE + 1))],
-                ..claims("alice")
-            },
-            Claims {
-                attributes: vec![("a".into(), "b".repeat(MAX_ATTRIBUTE_VALUE)); 17],
-                ..claims("alice")
-            },
-        ];
-        for case in cases {
-            assert!(Identity::try_from(case.clone()).is_err(), "{case:?}");
+        for (case, expected) in [
+            (claims(""), "the user name is empty"),
+            (claims("alice\r\nX-Admin: 1"), "the user name has a control character"),
+            (claims("alice\0"), "the user name has a control character"),
+            (claims("alice\u{85}"), "the user name has a control character"),
+            (with_groups(vec![String::new()]), "the group name is empty"),
+            (
+                with_groups(vec!["a\nb".into()]),
+                "the group name has a control character",
+            ),
+            (
+                with_attributes(&[("email", "a\tb")]),
+                "the attribute value has a control character",
+            ),
+            (
+                with_attributes(&[("e\nmail", "ab")]),
+                "the attribute name has a control character",
+            ),
+            (with_attributes(&[("", "b")]), "the attribute name is empty"),
+        ] {
+            assert_eq!(Identity::try_from(case).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn every_part_of_an_identity_has_a_bound() {
+        let x = |length: usize| "x".repeat(length);
+        let groups = |count: usize| with_groups(vec!["g".into(); count]);
+        let attributes = |count: usize| with_attributes(&vec![("a", "b"); count]);
+        // 5 bytes are the name.
+        let whole = |size: usize| {
+            with_groups(
+                vec![x(256); (size - 5) / 256]
+                    .into_iter()
+                    .chain([x((size - 5) % 256)])
+                    .collect(),
+            )
+        };
+        for (largest, larger, expected) in [
+            (
+                claims(&x(256)),
+                claims(&x(257)),
+                "the user name has 257 bytes, and at most 256 are accepted",
+            ),
+            (
+                groups(4096),
+                groups(4097),
+                "the user has 4097 groups, and at most 4096 are accepted",
+            ),
+            (
+                with_groups(vec![x(1024)]),
+                with_groups(vec![x(1025)]),
+                "the group name has 1025 bytes, and at most 1024 are accepted",
+            ),
+            (
+                attributes(64),
+                attributes(65),
+                "the user has 65 attributes, and at most 64 are accepted",
+            ),
+            (
+                with_attributes(&[(&x(256), "")]),
+                with_attributes(&[(&x(257), "")]),
+                "the attribute name has 257 bytes, and at most 256 are accepted",
+            ),
+            (
+                with_attributes(&[("a", &x(4096))]),
+                with_attributes(&[("a", &x(4097))]),
+                "the attribute value has 4097 bytes, and at most 4096 are accepted",
+            ),
+            (
+                whole(256 * 1024),
+                whole(256 * 1024 + 1),
+                "the user has 262145 bytes of name, groups and attributes, and at most 262144 are accepted",
+            ),
+        ] {
+            assert!(Identity::try_from(largest).is_ok(), "{expected}");
+            assert_eq!(Identity::try_from(larger).unwrap_err().to_string(), expected);
         }
     }
 }

@@ -52,7 +52,11 @@ impl ConfiguredPlugin {
         match &result {
             Ok(_) => permit.answered(),
             Err(error) => {
-                permit.failed();
+                if error.counts_for_breaker() {
+                    permit.failed();
+                } else {
+                    permit.answered();
+                }
                 self.0.meters.failed(error);
             }
         }

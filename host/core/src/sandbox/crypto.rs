@@ -56,6 +56,9 @@ fn verify(algorithm: Algorithm, key: &[u8], message: &[u8], signature: &[u8]) ->
         (Algorithm::Es384, Jwk::Ec { crv: "P-384", x, y }) => {
             ecdsa(&signature::ECDSA_P384_SHA384_FIXED, 48, x, y, message, signature)
         }
+        (Algorithm::Es512, Jwk::Ec { crv: "P-521", x, y }) => {
+            ecdsa(&signature::ECDSA_P521_SHA512_FIXED, 66, x, y, message, signature)
+        }
         (Algorithm::Ed25519, Jwk::Okp { crv: "Ed25519", x }) => {
             let key = UnparsedPublicKey::new(&signature::ED25519, decode(x)?);
             Ok(key.verify(message, signature).is_ok())

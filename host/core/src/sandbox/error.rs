@@ -19,6 +19,9 @@ pub enum PluginError {
     /// [`EngineBuilder::memory`](crate::EngineBuilder::memory).
     #[error("it was refused more memory: all plugins together have what they may have (plugins.memory)")]
     Memory,
+    /// It handed more bytes to the host in one call than it may.
+    #[error("it handed over more than 1 MiB at once, as its answer or as the argument of a host function")]
+    Oversized,
     /// Its answer is malformed or out of bounds.
     #[error("its answer can't be used: {0}")]
     Output(String),
@@ -52,6 +55,10 @@ impl PluginError {
         if error.is::<wasmtime::PoolConcurrencyLimitError>() {
             return Self::NoSandbox;
         }
+        // Wasmtime's error has no public type. A test fails if its text changes.
+        if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+            return Self::Oversized;
+        }
         match error.downcast_ref::<Trap>() {
             Some(Trap::UnreachableCodeReached) => {
                 Self::Trap("it panicked or aborted; its last log lines may say why".to_owned())
@@ -61,7 +68,21 @@ impl PluginError {
         }
     }
 
-    pub(crate) const LABELS: [&str; 6] = ["deadline", "memory", "no_sandbox", "output", "settings", "trap"];
+    /// Whether it counts for the circuit breaker. What a provider says of one user can make an answer too large, and must
+    /// not keep others out.
+    pub(crate) const fn counts_for_breaker(&self) -> bool {
+        !matches!(self, Self::Oversized)
+    }
+
+    pub(crate) const LABELS: [&str; 7] = [
+        "deadline",
+        "memory",
+        "no_sandbox",
+        "output",
+        "oversized",
+        "settings",
+        "trap",
+    ];
 
     /// A word for a metric label.
     pub(crate) const fn label(&self) -> &'static str {
@@ -70,6 +91,7 @@ impl PluginError {
             Self::Memory => "memory",
             Self::NoSandbox => "no_sandbox",
             Self::Output(_) => "output",
+            Self::Oversized => "oversized",
             Self::Settings(_) => "settings",
             Self::Trap(_) => "trap",
         }

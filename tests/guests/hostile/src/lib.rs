@@ -52,6 +52,7 @@ impl Authenticator for Hostile {
             "long name" => Ok(User::new("a".repeat(257)).into()),
             "line break in the name" => Ok(User::new("alice\r\nX-Evil: 1").into()),
             "line break in a group" => Ok(alice.with_groups(["a\r\nX-Evil: 1"]).into()),
+            "five thousand groups" => Ok(alice.with_groups(std::iter::repeat_n("group", 5000)).into()),
             "many groups" => Ok(alice.with_groups(std::iter::repeat_n("group", 100_000)).into()),
             "many attributes" => Ok((0..65).fold(alice, |user, n| user.with_attribute(n.to_string(), "")).into()),
             "long attribute" => Ok(alice.with_attribute("a", "x".repeat(5000)).into()),
