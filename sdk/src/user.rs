@@ -1,7 +1,13 @@
-//! The user who sent a request. The gateway rejects a user that exceeds the limits given here.
+//! The user who sent a request. The gateway denies a user that exceeds the limits given here.
+
+use crate::log;
 
 /// The longest name that the gateway accepts, in bytes.
 const MAX_NAME: usize = 256;
+/// The longest group name, in bytes.
+const MAX_GROUP: usize = 1024;
+/// The longest value of an attribute, in bytes.
+const MAX_ATTRIBUTE_VALUE: usize = 4 * 1024;
 
 /// The user who sent a request.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -9,7 +15,7 @@ const MAX_NAME: usize = 256;
 pub struct User {
     /// The user name: not empty, at most 256 bytes, without control characters.
     pub name: String,
-    /// The groups that the identity provider puts the user in.
+    /// The groups that the identity provider puts the user in: at most 4096, with names of 1 to 1024 bytes.
     pub groups: Vec<String>,
     /// Whether the identity provider calls this user an administrator.
     pub admin: bool,
@@ -19,6 +25,9 @@ pub struct User {
 }
 
 impl User {
+    /// The most groups that the gateway accepts.
+    pub const MAX_GROUPS: usize = 4096;
+
     /// Makes a user from an untrusted name, without groups or attributes, who is not an administrator.
     ///
     /// # Errors
@@ -50,6 +59,38 @@ impl User {
         self
     }
 
+    /// Adds the user to those of the groups whose names the gateway accepts, and leaves the others out. A line of the log
+    /// at `debug` says how many.
+    ///
+    /// Providers send names that are empty, null or too long. With [`Self::with_groups`], the gateway denies such a user.
+    pub fn with_usable_groups(mut self, groups: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let before = self.groups.len();
+        let mut given = 0_usize;
+        let groups = groups.into_iter().map(Into::into).inspect(|_| given += 1);
+        self.groups
+            .extend(groups.filter(|group| !group.is_empty() && is_usable(group, MAX_GROUP)));
+        let unusable = given - (self.groups.len() - before);
+        if unusable > 0 {
+            log::debug(format!(
+                "{unusable} of {given} groups are left out: a name has 1 to {MAX_GROUP} bytes and no control characters"
+            ));
+        }
+        self
+    }
+
+    /// Adds an attribute if the gateway accepts its value, and leaves it out otherwise. A line of the log at `debug` says
+    /// so.
+    pub fn with_usable_attribute(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        if is_usable(&value, MAX_ATTRIBUTE_VALUE) {
+            return self.with_attribute(name, value);
+        }
+        log::debug(format!(
+            "the attribute {name} is left out: it is longer than 4 KiB or has control characters"
+        ));
+        self
+    }
+
     /// Sets whether the user is an administrator.
     pub const fn admin(mut self, admin: bool) -> Self {
         self.admin = admin;
@@ -63,9 +104,39 @@ impl User {
     }
 }
 
+/// Whether a text can become a header for the upstream.
+fn is_usable(text: &str, most: usize) -> bool {
+    text.len() <= most && !text.chars().any(char::is_control)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::FakeHost;
+
+    #[test]
+    fn what_the_gateway_does_not_accept_is_left_out_and_said() {
+        let host = FakeHost::start();
+        let long = |length: usize| "x".repeat(length);
+        let groups = ["a".to_owned(), String::new(), "b\nc".to_owned(), long(1024), long(1025)];
+        let user = User::new("u")
+            .with_usable_groups(groups)
+            .with_usable_attribute("e", "")
+            .with_usable_attribute("f", long(4096))
+            .with_usable_attribute("g", long(4097))
+            .with_usable_attribute("h", "\u{85}");
+        let expected = User::new("u").with_groups(["a".to_owned(), long(1024)]);
+        assert_eq!(user, expected.with_attribute("e", "").with_attribute("f", long(4096)));
+        let lines = Vec::from_iter(host.log().into_iter().map(|(_, line)| line));
+        assert_eq!(
+            lines,
+            [
+                "3 of 5 groups are left out: a name has 1 to 1024 bytes and no control characters",
+                "the attribute g is left out: it is longer than 4 KiB or has control characters",
+                "the attribute h is left out: it is longer than 4 KiB or has control characters",
+            ]
+        );
+    }
 
     #[test]
     fn parse_accepts_only_names_that_the_gateway_accepts() {

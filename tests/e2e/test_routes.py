@@ -207,7 +207,7 @@ def test_only_required_users_may_use_a_route(serve, upstream):
     assert len(upstream.seen) == 1
     [line] = gateway.logged(user="alice", outcome="forbid")
     assert line["status"] == 403
-    assert "requires users root; groups staff, ops; department it" in line["asked"]
+    assert "requires users root; groups staff, ops; department it" in line["why"]
 
 
 def test_explain_shows_what_is_required(tmp_path, upstream):

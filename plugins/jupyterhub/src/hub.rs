@@ -13,6 +13,9 @@ use crate::identity::Identity;
 /// The maximum number of redirects. An `api_url` without the hub's prefix is redirected once.
 const REDIRECTS: u8 = 3;
 
+/// The largest answer, in bytes. It lists the user's groups and roles.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
 /// A JupyterHub.
 #[derive(Debug)]
 pub(crate) struct Hub {
@@ -33,6 +36,7 @@ impl Hub {
             .header("accept", "application/json")
             .timeout(self.timeout)
             .same_origin_redirects(REDIRECTS)
+            .max_body(MAX_ANSWER)
             .send()
             .map_err(|error| format!("the request to JupyterHub failed: {error}"))?;
         self.read(&answer)

@@ -2,7 +2,9 @@
 
 use portcullis_sdk::User;
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::scope::AccessScopes;
 
@@ -12,14 +14,31 @@ pub(crate) struct Identity {
     name: String,
     #[serde(default = "user")]
     kind: String,
-    /// Absent in the model of a service.
-    #[serde(default)]
+    /// Absent in the model of a service. What isn't a text was left out.
+    #[serde(default, deserialize_with = "texts")]
     groups: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     admin: bool,
     /// The scopes of the token. The hub has already resolved `inherit` and `self`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     scopes: Vec<String>,
+}
+
+/// The texts of a list. Anything else gives no group and no scope.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let text = |item| match item {
+        Value::String(text) => Some(text),
+        _ => None,
+    };
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Array(items) => items.into_iter().filter_map(text).collect(),
+        _ => Vec::new(),
+    })
+}
+
+/// The value, or the default if it is null.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Identity {
@@ -32,10 +51,15 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// Returns an error if the gateway would reject the name.
-    pub(crate) fn into_user(self) -> Result<User, &'static str> {
+    /// Returns an error if the gateway would deny the user, because of the name or the number of groups.
+    pub(crate) fn into_user(self) -> Result<User, String> {
+        let groups = self.groups.len();
+        if groups > User::MAX_GROUPS {
+            let most = User::MAX_GROUPS;
+            return Err(format!("the user has {groups} groups, and at most {most} are accepted"));
+        }
         Ok(User::parse(self.full_name())?
-            .with_groups(self.groups)
+            .with_usable_groups(self.groups)
             .admin(self.admin))
     }
 
@@ -56,9 +80,11 @@ fn user() -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn named(kind: &str, name: &str) -> Result<User, &'static str> {
+    fn named(kind: &str, name: &str) -> Result<User, String> {
         let json = serde_json::json!({ "kind": kind, "name": name });
         serde_json::from_value::<Identity>(json).unwrap().into_user()
     }
@@ -77,6 +103,25 @@ mod tests {
         }
         for (kind, name) in [("user", ""), ("service", ""), ("user", "a\nb"), ("service", "a ")] {
             assert!(named(kind, name).is_err(), "{kind} {name:?}");
+        }
+    }
+
+    /// Row B9 of the field reports: groups don't decide about admission.
+    #[test]
+    fn unusable_groups_are_left_out() {
+        for (groups, expected) in [
+            (json!(["a", "", null, 7, ["b"], "c\n", "d".repeat(1025)]), &["a"][..]),
+            (json!(null), &[]),
+            (json!("a"), &[]),
+            (json!({ "a": 1 }), &[]),
+        ] {
+            let model = json!({ "name": "alice", "groups": groups, "admin": null, "scopes": null });
+            let user = serde_json::from_value::<Identity>(model).unwrap().into_user();
+            assert_eq!(
+                user,
+                Ok(User::new("alice").with_groups(expected.iter().copied())),
+                "{groups}"
+            );
         }
     }
 

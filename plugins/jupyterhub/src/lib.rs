@@ -71,9 +71,9 @@ impl JupyterHub {
             let reason = format!("the token of {} lacks the scope {needed}", owner.full_name());
             return Err(Refusal::forbidden(reason, None));
         }
-        let user = owner.into_user().map_err(|reason| {
-            Refusal::forbidden(format!("the user name from JupyterHub is invalid: {reason}"), None)
-        })?;
+        let user = owner
+            .into_user()
+            .map_err(|reason| Refusal::forbidden(format!("JupyterHub's user can't be accepted: {reason}"), None))?;
         Ok(Grant::from(user).valid_for(remaining))
     }
 }

@@ -1,6 +1,8 @@
 //! Sets of signature algorithms. They are bit masks, because the sets of a key, an issuer and a token are intersected
 //! for every request.
 
+use std::fmt;
+
 use portcullis_sdk::crypto::Algorithm;
 
 /// A set of algorithms.
@@ -20,7 +22,23 @@ impl AlgorithmSet {
 
     /// The algorithms of public keys, which are all but HMAC.
     pub(crate) const PUBLIC_KEY: Self =
-        Self(Self::RSA.0 | Self::of(&[Algorithm::Ed25519, Algorithm::Es256, Algorithm::Es384]).0);
+        Self(Self::RSA.0 | Self::of(&[Algorithm::Ed25519, Algorithm::Es256, Algorithm::Es384, Algorithm::Es512]).0);
+
+    const ALL: [Algorithm; 13] = [
+        Algorithm::Ed25519,
+        Algorithm::Es256,
+        Algorithm::Es384,
+        Algorithm::Es512,
+        Algorithm::Hs256,
+        Algorithm::Hs384,
+        Algorithm::Hs512,
+        Algorithm::Ps256,
+        Algorithm::Ps384,
+        Algorithm::Ps512,
+        Algorithm::Rs256,
+        Algorithm::Rs384,
+        Algorithm::Rs512,
+    ];
 
     pub(crate) const fn of(algorithms: &[Algorithm]) -> Self {
         let mut bits = 0;
@@ -50,6 +68,15 @@ impl AlgorithmSet {
     }
 }
 
+/// The names, as in a token.
+impl fmt::Display for AlgorithmSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members = Self::ALL.into_iter().filter(|algorithm| self.contains(*algorithm));
+        let names = members.map(|algorithm| algorithm.to_string()).collect::<Vec<_>>();
+        f.write_str(&names.join(", "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +86,10 @@ mod tests {
         for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
             assert!(!AlgorithmSet::PUBLIC_KEY.contains(algorithm));
         }
+        assert_eq!(
+            AlgorithmSet::PUBLIC_KEY.to_string(),
+            "EdDSA, ES256, ES384, ES512, PS256, PS384, PS512, RS256, RS384, RS512"
+        );
         assert!(AlgorithmSet::RSA.is_subset(AlgorithmSet::PUBLIC_KEY));
         assert!(!AlgorithmSet::PUBLIC_KEY.is_subset(AlgorithmSet::RSA));
         assert!(

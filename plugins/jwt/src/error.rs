@@ -4,19 +4,32 @@
 use portcullis_sdk::Challenge;
 use portcullis_sdk::Refusal;
 
-/// Why a request is refused. The text is for the operator's log. It may name a claim or quote a key id in [escaped and
-/// shortened](crate::text::quoted) form, and never contains a token.
+/// Why a request is refused. The text is for the operator's log: what was found and what was expected. Values of a token
+/// are [escaped and shortened](crate::text::quoted), and a text never contains a token.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenError {
     /// There is no token in any of the configured places.
     #[error("no token")]
     Absent,
-    #[error("the claim aud of the token does not name this service (settings: audiences)")]
-    Audience,
+    /// The token is signed with an algorithm that isn't accepted, for this reason.
+    #[error("the token is signed with {found}, {problem}")]
+    Algorithm { found: String, problem: String },
+    #[error("the claim {claim} of the token is {found}, and must name {expected} (settings: audiences)")]
+    Audience {
+        claim: String,
+        found: String,
+        expected: String,
+    },
     #[error("the claim {0} {1}")]
     Claim(String, &'static str),
     #[error("the token has expired")]
     Expired,
+    #[error("the header's {name} is {found}, and must be {expected:?} (settings: required_header)")]
+    Header {
+        name: String,
+        found: String,
+        expected: String,
+    },
     #[error("no key of {issuer} has the id {kid}")]
     Key { issuer: String, kid: String },
     /// The request is malformed: what it carries can't be a token of any format.
@@ -27,7 +40,7 @@ pub(crate) enum TokenError {
     NotJws,
     #[error("the token is not valid yet: {0} is in the future")]
     NotYet(&'static str),
-    #[error("the claims do not satisfy the rule on {0} (settings: claims)")]
+    #[error("{0} (settings: claims)")]
     Rule(String),
     #[error("the token lacks the scope {0} (settings: scopes)")]
     Scope(String),
@@ -39,8 +52,12 @@ pub(crate) enum TokenError {
     Type(String),
     #[error("{0}")]
     Unavailable(String),
-    #[error("the token is of an issuer that is not configured (settings: issuers)")]
-    UnknownIssuer,
+    #[error("the issuer of the token is {found}, and must be {expected} (settings: issuers){hint}")]
+    UnknownIssuer {
+        found: String,
+        expected: String,
+        hint: &'static str,
+    },
     /// Like `UnknownIssuer`, where the settings leave such tokens to the next authenticator.
     #[error("the token is for another authenticator")]
     UnknownIssuerPassed,
@@ -73,14 +90,14 @@ impl TokenError {
     /// The description that the client is told.
     const fn description(&self) -> &'static str {
         match self {
-            Self::Audience => "The token is for another audience",
+            Self::Audience { .. } => "The token is for another audience",
             Self::Expired => "The token has expired",
             Self::Malformed(reason) => reason,
             Self::NotJws => "The token is not a signed JWT",
             Self::NotYet(_) => "The token is not valid yet",
             Self::Key { .. } | Self::Signature(_) => "The signature of the token does not verify",
             Self::Scope(_) => "The token lacks a required scope",
-            Self::UnknownIssuer | Self::UnknownIssuerPassed => "The issuer of the token is not known here",
+            Self::UnknownIssuer { .. } | Self::UnknownIssuerPassed => "The issuer of the token is not known here",
             _ => "The token is not accepted here",
         }
     }

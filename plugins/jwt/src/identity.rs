@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use portcullis_sdk::User;
+use portcullis_sdk::log;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,9 +14,6 @@ use crate::error::TokenError;
 
 /// The longest name that the gateway accepts, in bytes.
 const MAX_NAME: usize = 256;
-
-/// The longest value of an attribute that the gateway accepts, in bytes.
-const MAX_ATTRIBUTE: usize = 4096;
 
 /// One claim, or several of which the first that is present is used.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -51,47 +49,67 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// Returns the user that the claims describe. If a claim has an unsuitable value, the token is refused, since the
-    /// user would be incomplete.
+    /// Returns the user that the claims describe.
+    ///
+    /// Only the name decides: groups and attributes whose values are unsuitable are left out, and the log says so.
     pub(crate) fn user(&self, claims: &Claims, prefix: &str) -> Result<User, TokenError> {
-        let groups = self.groups(claims)?;
+        let groups = self.groups(claims);
         let admin = self.is_admin(claims) || groups.iter().any(|group| self.admin_groups.contains(group));
-        let mut user = User::new(self.name(claims, prefix)?).with_groups(groups).admin(admin);
+        let mut user = User::new(self.name(claims, prefix)?)
+            .with_usable_groups(groups)
+            .admin(admin);
         for (name, path) in &self.attributes {
-            if let Some(value) = claims.find(path) {
-                user = user.with_attribute(name, attribute(path, value)?);
+            match claims.find(path).map(text) {
+                Some(Some(empty)) if empty.is_empty() => {}
+                Some(Some(value)) => user = user.with_usable_attribute(name, value),
+                Some(None) => log::debug(format!(
+                    "the attribute {name} is left out: the claim {path} is not text, a number or a boolean, and no list of them"
+                )),
+                None => {}
             }
         }
         Ok(user)
     }
 
+    /// The first of the claims that is a name.
     fn name(&self, claims: &Claims, prefix: &str) -> Result<String, TokenError> {
         let paths = self.user.paths();
-        let Some((path, value)) = paths.iter().find_map(|path| Some((path, claims.find(path)?))) else {
-            let last = paths.last().map(ClaimPath::to_string).unwrap_or_default();
-            return Err(TokenError::Claim(last, "is missing (settings: user_claim)"));
-        };
-        match value.as_str() {
-            Some(name) if !name.is_empty() && prefix.len() + name.len() <= MAX_NAME && is_printable(name) => {
-                Ok(format!("{prefix}{name}"))
-            }
-            _ => Err(TokenError::Claim(
-                path.to_string(),
-                "is not a name: a string of 1 to 256 bytes without control characters",
-            )),
+        let found = || paths.iter().filter_map(|path| Some((path, claims.find(path)?)));
+        let usable = |name: &String| prefix.len() + name.len() <= MAX_NAME && is_name(name);
+        if let Some(name) = found().find_map(|(_, value)| name(value).filter(usable)) {
+            return Ok(format!("{prefix}{name}"));
         }
+        Err(match found().next() {
+            Some((path, _)) => TokenError::Claim(
+                path.to_string(),
+                "is not a name: text of 1 to 256 bytes without control characters (settings: user_claim)",
+            ),
+            None => TokenError::Claim(
+                paths.iter().map(ClaimPath::to_string).collect::<Vec<_>>().join(", "),
+                "is missing (settings: user_claim)",
+            ),
+        })
     }
 
-    /// The groups, from a string or a list of strings.
-    fn groups(&self, claims: &Claims) -> Result<Vec<String>, TokenError> {
+    /// The groups: a text, the items of a list, or the names in an object, whose values say more about each.
+    fn groups(&self, claims: &Claims) -> Vec<String> {
         let Some((path, value)) = self.groups.as_ref().and_then(|path| Some((path, claims.find(path)?))) else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
-        let groups: Option<Vec<_>> = match value {
-            Value::Array(groups) => groups.iter().map(group).collect(),
-            one => group(one).map(|one| vec![one]),
+        let groups = match value {
+            Value::Array(items) => items.iter().map(name).collect::<Vec<_>>(),
+            Value::Object(object) => object.keys().map(|key| Some(key.clone())).collect(),
+            one => vec![name(one)],
         };
-        groups.ok_or_else(|| TokenError::Claim(path.to_string(), "is neither a group nor a list of groups"))
+        let given = groups.len();
+        let groups = Vec::from_iter(groups.into_iter().flatten());
+        if groups.len() < given {
+            let unusable = given - groups.len();
+            log::debug(format!(
+                "{unusable} of {given} groups in the claim {path} are left out: they are not text"
+            ));
+        }
+        groups
     }
 
     /// Only `true` makes an administrator, not the string `"true"`.
@@ -100,38 +118,29 @@ impl Mapping {
     }
 }
 
-fn group(value: &Value) -> Option<String> {
-    value
-        .as_str()
-        .filter(|group| !group.is_empty() && is_printable(group))
-        .map(str::to_owned)
-}
-
-fn attribute(path: &ClaimPath, value: &Value) -> Result<String, TokenError> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-        _ => {
-            return Err(TokenError::Claim(
-                path.to_string(),
-                "is neither a string, a number nor a boolean",
-            ));
-        }
-    };
-    if text.len() <= MAX_ATTRIBUTE && is_printable(&text) {
-        Ok(text)
-    } else {
-        Err(TokenError::Claim(
-            path.to_string(),
-            "is longer than 4 KiB or has control characters",
-        ))
+/// A value as a name: text, or a whole number, which some providers use for ids, or the first of a list.
+fn name(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) if number.is_u64() || number.is_i64() => Some(number.to_string()),
+        Value::Array(items) => items.first().filter(|first| !first.is_array()).and_then(name),
+        _ => None,
     }
 }
 
-/// Returns whether a text can become a header for the upstream: it must have no line breaks and no other control
+/// A value as text: also any number and a boolean.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Array(items) => items.first().filter(|first| !first.is_array()).and_then(text),
+        other => name(other),
+    }
+}
+
+/// Whether a text can be a name in a header for the upstream: it isn't empty, and has no line breaks and no other control
 /// characters.
-fn is_printable(text: &str) -> bool {
-    !text.chars().any(char::is_control)
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -192,31 +201,81 @@ mod tests {
         }
     }
 
+    /// Row B9 of the field reports: groups and attributes don't decide about admission.
+    #[test]
+    fn unsuitable_groups_and_attributes_are_left_out() {
+        let a = || User::new("corp:a");
+        let cases = [
+            (json!({"email": "", "sub": "a"}), a()),
+            (json!({"email": {}, "sub": "a"}), a()),
+            (json!({"email": "a\nb", "sub": "a"}), a()),
+            (
+                json!({"email": "x".repeat(252), "sub": "a"}),
+                a().with_attribute("mail", "x".repeat(252)),
+            ),
+            (
+                json!({"sub": "a", "realm": {"groups": {"x": 1, "y": {}}}}),
+                a().with_groups(["x", "y"]),
+            ),
+            (
+                json!({"sub": "a", "realm": {"groups": ["x", 1, null, {}, ""]}}),
+                a().with_groups(["x", "1"]),
+            ),
+            (
+                json!({"sub": "a", "realm": {"groups": ["x\n", "y"]}}),
+                a().with_groups(["y"]),
+            ),
+            (json!({"sub": "a", "realm": {"groups": ""}}), a()),
+            (json!({"sub": "a", "realm": {"groups": true}}), a()),
+            (json!({"sub": "a", "realm": {"groups": []}}), a()),
+            (json!({"sub": "a", "realm": []}), a()),
+            (json!({"sub": "a", "level": "1\n2"}), a()),
+            (json!({"sub": "a", "level": "x".repeat(4097)}), a()),
+            (json!({"sub": "a", "level": {}}), a()),
+            (json!({"sub": "a", "level": []}), a()),
+            (json!({"sub": "a", "level": [1, 2]}), a().with_attribute("level", "1")),
+            (json!({"sub": "a", "level": 1.5}), a().with_attribute("level", "1.5")),
+        ];
+        for (claims, expected) in cases {
+            assert_eq!(user(&claims), Ok(expected), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_text_or_a_whole_number_or_the_first_of_a_list() {
+        let cases = [
+            (json!({"sub": 7}), "corp:7"),
+            (json!({"sub": -7}), "corp:-7"),
+            (json!({"sub": ["a", "b"]}), "corp:a"),
+            (json!({"email": ["a@b"], "sub": "a"}), "corp:a@b"),
+            (json!({"email": [], "sub": "a"}), "corp:a"),
+            (json!({"email": [["a"]], "sub": "a"}), "corp:a"),
+            (json!({"email": [{}], "sub": "a"}), "corp:a"),
+            (json!({"sub": "x".repeat(251)}), &format!("corp:{}", "x".repeat(251))),
+        ];
+        for (claims, expected) in cases {
+            assert_eq!(user(&claims).map(|user| user.name).as_deref(), Ok(expected), "{claims}");
+        }
+    }
+
     /// Security case 44: the value of a claim may end up in a header.
     #[test]
-    fn a_token_with_unsuitable_claims_is_refused() {
+    fn a_token_without_a_usable_name_is_refused() {
         let cases = [
-            json!({}),
-            json!({"sub": ""}),
-            json!({"sub": 7}),
-            json!({"sub": ["a"]}),
-            json!({"sub": "a\r\nX-User: root"}),
-            json!({"sub": "a\u{0}"}),
-            json!({"sub": "a\u{85}"}),
-            json!({"sub": "x".repeat(252)}),
-            json!({"email": "", "sub": "a"}),
-            json!({"email": 1, "sub": "a"}),
-            json!({"sub": "a", "realm": {"groups": {"x": 1}}}),
-            json!({"sub": "a", "realm": {"groups": ["x", 1]}}),
-            json!({"sub": "a", "realm": {"groups": ["x\n"]}}),
-            json!({"sub": "a", "realm": {"groups": [""]}}),
-            json!({"sub": "a", "level": "1\n2"}),
-            json!({"sub": "a", "level": "x".repeat(4097)}),
-            json!({"sub": "a", "level": [1]}),
+            (json!({}), "the claim email, sub is missing"),
+            (json!({"sub": ""}), "the claim sub is not a name"),
+            (json!({"sub": 7.5}), "the claim sub is not a name"),
+            (json!({"sub": true}), "the claim sub is not a name"),
+            (json!({"sub": {"a": 1}}), "the claim sub is not a name"),
+            (json!({"sub": "a\r\nX-User: root"}), "the claim sub is not a name"),
+            (json!({"sub": "a\u{0}"}), "the claim sub is not a name"),
+            (json!({"sub": "a\u{85}"}), "the claim sub is not a name"),
+            (json!({"sub": "x".repeat(252)}), "the claim sub is not a name"),
+            (json!({"email": "", "sub": ""}), "the claim email is not a name"),
         ];
-        for claims in cases {
-            assert!(user(&claims).is_err(), "{claims}");
+        for (claims, expected) in cases {
+            let why = user(&claims).unwrap_err();
+            assert!(why.starts_with(expected), "{claims}: {why}");
         }
-        assert_eq!(user(&json!({"sub": "x".repeat(251)})).unwrap().name.len(), 256);
     }
 }

@@ -4,15 +4,22 @@
 //! a tree of values before the signature is checked, and parses the header twice.
 
 use base64::Engine;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::GeneralPurpose;
+use base64::engine::GeneralPurposeConfig;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use portcullis_sdk::crypto::Algorithm;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::IgnoredAny;
+use serde_json::Map;
+use serde_json::Value;
 
 use crate::error::TokenError;
 use crate::text::Text;
 use crate::text::quoted;
+use crate::text::shown;
 
 /// A token, decoded but not verified.
 pub(crate) struct Jws<'t> {
@@ -22,6 +29,8 @@ pub(crate) struct Jws<'t> {
     pub(crate) message: &'t [u8],
     pub(crate) payload: Vec<u8>,
     pub(crate) signature: Vec<u8>,
+    /// The header as JSON.
+    header: Vec<u8>,
     /// The `typ` of the header, without `application/` (RFC 7515, section 4.1.9).
     pub(crate) kind: Option<String>,
 }
@@ -32,24 +41,28 @@ impl<'t> Jws<'t> {
     /// It is a JWS if it has three parts and the first is an encoded JSON object. A token of five parts is encrypted
     /// (RFC 7516), and one without such an object is in a format of its provider. Both are left to other
     /// authenticators.
-    pub(crate) fn parse(token: &'t str) -> Result<Self, TokenError> {
+    pub(crate) fn parse(token: &'t str, padding: Padding) -> Result<Self, TokenError> {
+        let decode = |part| padding.decode(part);
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::NotJws)?;
         let (header, payload) = message.split_once('.').ok_or(TokenError::NotJws)?;
         if payload.contains('.') {
             return Err(TokenError::NotJws);
         }
-        let header = decode(header)
+        let json = decode(header)
             .filter(|json| json.trim_ascii_start().starts_with(b"{"))
             .ok_or(TokenError::NotJws)?;
-        let header = Header::parse(&header)?;
+        let header = Header::parse(&json)?;
         Ok(Self {
-            algorithm: Algorithm::from_jose(&header.alg)
-                .ok_or(TokenError::Token("has an algorithm that is not supported"))?,
+            algorithm: Algorithm::from_jose(&header.alg).ok_or_else(|| TokenError::Algorithm {
+                found: quoted(&header.alg),
+                problem: "which is not supported".to_owned(),
+            })?,
             key_id: header.kid.map(|id| id.to_string()),
             message: message.as_bytes(),
             payload: utf8(decode(payload).ok_or(TokenError::Token("has a payload that is not base64url"))?)?,
             signature: decode(signature).ok_or(TokenError::Token("has a signature that is not base64url"))?,
             kind: header.typ.map(|typ| kind(&typ).to_owned()),
+            header: json,
         })
     }
 
@@ -64,6 +77,20 @@ impl<'t> Jws<'t> {
             TokenError::Token("has a payload that is not a JSON object, or an iss that is not a string")
         })?;
         Ok(payload.iss)
+    }
+
+    /// Refuses a token whose header doesn't have this member with this text.
+    pub(crate) fn require(&self, name: &str, expected: &str) -> Result<(), TokenError> {
+        let header: Map<String, Value> =
+            serde_json::from_slice(&self.header).map_err(|_| TokenError::Token("has a malformed header"))?;
+        match header.get(name) {
+            Some(Value::String(found)) if found == expected => Ok(()),
+            found => Err(TokenError::Header {
+                name: name.to_owned(),
+                found: found.map_or_else(|| "missing".to_owned(), shown),
+                expected: expected.to_owned(),
+            }),
+        }
     }
 
     /// Refuses a token of a type that is not listed, which may have been issued for another purpose (RFC 8725, section
@@ -90,9 +117,28 @@ impl<'t> Jws<'t> {
     }
 }
 
-fn decode(part: &str) -> Option<Vec<u8>> {
-    BASE64_URL_SAFE_NO_PAD.decode(part).ok()
+/// Whether the parts of a token may be padded with `=`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Padding {
+    /// They may.
+    Allowed,
+    /// They may not (RFC 7515, section 2).
+    Forbidden,
 }
+
+impl Padding {
+    fn decode(self, part: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Allowed => URL_SAFE_ANY_PAD.decode(part).ok(),
+            Self::Forbidden => BASE64_URL_SAFE_NO_PAD.decode(part).ok(),
+        }
+    }
+}
+
+const URL_SAFE_ANY_PAD: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// RFC 7519, section 7.2: the claims are UTF-8. This holds even for claims that are not read, since other parsers
 /// refuse them there too.
@@ -161,7 +207,7 @@ mod tests {
     }
 
     fn error(token: &str) -> String {
-        match Jws::parse(token) {
+        match Jws::parse(token, Padding::Forbidden) {
             Ok(_) => "none".to_owned(),
             Err(error) => error.to_string(),
         }
@@ -173,7 +219,7 @@ mod tests {
             r#" {"alg":"ES256","kid":"a\/b","typ":"application/AT+JWT","x":[{}]}"#,
             r#"{"iss":"i"}"#,
         );
-        let jws = Jws::parse(&token).unwrap();
+        let jws = Jws::parse(&token, Padding::Forbidden).unwrap();
         assert_eq!(jws.algorithm, Algorithm::Es256);
         assert_eq!(jws.key_id.as_deref(), Some("a/b"));
         assert_eq!(jws.kind.as_deref(), Some("AT+JWT"));
@@ -203,7 +249,7 @@ mod tests {
         ];
         for token in cases.into_iter().chain([five_parts.as_str()]) {
             assert!(
-                matches!(Jws::parse(token), Err(TokenError::NotJws)),
+                matches!(Jws::parse(token, Padding::Forbidden), Err(TokenError::NotJws)),
                 "{token}: {}",
                 error(token)
             );
@@ -251,7 +297,7 @@ mod tests {
         for header in cases {
             let error = error(&token(header, "{}"));
             assert!(
-                error.contains("header") || error.contains("algorithm"),
+                error.contains("header") || error.contains("which is not supported"),
                 "{header}: {error}"
             );
         }
@@ -282,7 +328,7 @@ mod tests {
     fn an_issuer_is_a_single_string() {
         let unverified = |payload: &str| {
             let token = token(r#"{"alg":"RS256"}"#, payload);
-            let jws = Jws::parse(&token).unwrap();
+            let jws = Jws::parse(&token, Padding::Forbidden).unwrap();
             jws.unverified_issuer()
                 .map(|issuer| issuer.map(|issuer| issuer.to_string()))
                 .map_err(|error| error.to_string())
@@ -306,7 +352,10 @@ mod tests {
         let check = |typ: Option<&str>, listed: Option<&[String]>| {
             let typ = typ.map(|typ| format!(r#","typ":"{typ}""#)).unwrap_or_default();
             let token = token(&format!(r#"{{"alg":"RS256"{typ}}}"#), "{}");
-            Jws::parse(&token).unwrap().check_type(listed).is_ok()
+            Jws::parse(&token, Padding::Forbidden)
+                .unwrap()
+                .check_type(listed)
+                .is_ok()
         };
         for typ in [
             None,

@@ -10,6 +10,7 @@ mod claims;
 mod error;
 mod identity;
 mod issuer;
+mod issuer_name;
 mod jws;
 mod keys;
 mod location;
@@ -31,6 +32,7 @@ use claims::times::TimeRules;
 use error::TokenError;
 use identity::Mapping;
 use jws::Jws;
+use jws::Padding;
 use keys::remote::RefreshPolicy;
 use verify::Verified;
 
@@ -51,6 +53,7 @@ pub use settings::UnknownIssuer;
 pub struct Jwt {
     token_from: Vec<Location>,
     max_token_bytes: usize,
+    padding: Padding,
     typ: Option<Vec<String>>,
     issuers: Vec<Issuer>,
     unknown_issuer: UnknownIssuer,
@@ -82,7 +85,7 @@ portcullis_sdk::export!(Jwt);
 impl Jwt {
     fn decide(&self, request: &Request) -> Result<Grant, TokenError> {
         let token = location::find(&self.token_from, request, self.max_token_bytes)?;
-        let jws = Jws::parse(&token)?;
+        let jws = Jws::parse(&token, self.padding)?;
         let issuer = self.issuer(&jws)?;
         jws.check_type(self.typ.as_deref())?;
         let Verified { claims, remaining } =
@@ -98,9 +101,9 @@ impl Jwt {
 
     fn issuer(&self, jws: &Jws<'_>) -> Result<&Issuer, TokenError> {
         let claimed = jws.unverified_issuer()?;
-        issuer::choose(&self.issuers, claimed.as_deref()).ok_or(match self.unknown_issuer {
+        issuer::choose(&self.issuers, claimed.as_deref()).ok_or_else(|| match self.unknown_issuer {
             UnknownIssuer::Pass => TokenError::UnknownIssuerPassed,
-            UnknownIssuer::Refuse => TokenError::UnknownIssuer,
+            UnknownIssuer::Refuse => issuer::unknown(&self.issuers, claimed.as_deref()),
         })
     }
 }
@@ -110,6 +113,11 @@ impl From<Settings> for Jwt {
         Self {
             token_from: settings.token_from,
             max_token_bytes: settings.max_token_bytes,
+            padding: if settings.padded {
+                Padding::Allowed
+            } else {
+                Padding::Forbidden
+            },
             typ: settings.typ,
             issuers: settings.issuers,
             unknown_issuer: settings.unknown_issuer,

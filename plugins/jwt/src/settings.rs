@@ -50,6 +50,9 @@ settings! {
         /// The longest accepted token, in bytes. Default: 16384.
         #[serde(default = "max_token_bytes")]
         pub max_token_bytes: usize,
+        /// Accept tokens whose parts are padded with `=`, as those of AWS load balancers are, although RFC 7515 forbids it.
+        #[serde(default)]
+        pub padded: bool,
         /// The accepted types of token, by the `typ` in the header: `["at+jwt"]` for access tokens of RFC 9068.
         /// Default: no type, `JWT`, `at+jwt` or `JOSE`.
         pub typ: Option<Vec<String>>,
@@ -115,10 +118,13 @@ fn time_for_requests(schema: &mut Schema) {
         json!({ "properties": { "timeout": { "x-portcullis-requests": requests, "default": default } } })
     };
     let some_issuer = |has: Value| json!({ "not": { "properties": { "issuers": { "items": { "not": has } } } } });
-    let discovers = json!({ "properties": { "discovery": { "const": true } }, "required": ["discovery"] });
+    let discovers = json!({ "anyOf": [
+        { "properties": { "discovery": { "const": true } }, "required": ["discovery"] },
+        { "required": ["metadata_url"] },
+    ] });
     schema.insert("if".to_owned(), some_issuer(discovers));
     schema.insert("then".to_owned(), timeout(2));
-    let fetches = some_issuer(json!({ "required": ["jwks_url"] }));
+    let fetches = some_issuer(json!({ "anyOf": [{ "required": ["jwks_url"] }, { "required": ["key_url"] }] }));
     schema.insert("else".to_owned(), json!({ "if": fetches, "then": timeout(1) }));
 }
 
@@ -141,7 +147,7 @@ impl Settings {
                 .take(place)
                 .any(|earlier| earlier.name == issuer.name)
             {
-                let name = issuer.name.as_deref().unwrap_or("any issuer (insecure_any_issuer)");
+                let name = &issuer.label;
                 return Err(format!("issuers: {name} is listed twice; put all its audiences in one entry").into());
             }
         }
@@ -231,7 +237,7 @@ const fn leeway() -> Span {
 }
 
 fn sub() -> FirstOf {
-    FirstOf::Many(ClaimPath::try_from("sub".to_owned()).into_iter().collect())
+    FirstOf::One(ClaimPath::of_name("sub"))
 }
 
 fn realm() -> String {

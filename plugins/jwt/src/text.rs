@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
 
 /// A JSON string, borrowed from the JSON unless it has escapes. (`Option<Cow<str>>` would always copy.)
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -29,13 +30,42 @@ impl Deref for Text<'_> {
     }
 }
 
-/// Quotes a text that a client sent for a log line: in quotes, escaped and cut to 64 characters.
+/// Quotes a text that a client sent for a log line: in quotes, escaped and shortened.
 pub(crate) fn quoted(text: &str) -> String {
-    match text.char_indices().nth(64) {
+    match text.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
         None => format!("{text:?}"),
     }
 }
+
+/// Quotes several texts, at most five of them.
+pub(crate) fn all_quoted<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
+    let mut texts = texts.into_iter();
+    let mut shown = texts.by_ref().take(5).map(quoted).collect::<Vec<_>>();
+    let more = texts.count();
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    shown.join(", ")
+}
+
+/// Quotes a text, or `one of` several.
+pub(crate) fn one_of<'t>(texts: impl Iterator<Item = &'t str> + Clone) -> String {
+    let several = if texts.clone().count() > 1 { "one of " } else { "" };
+    format!("{several}{}", all_quoted(texts))
+}
+
+/// The value of a claim for a log line: as JSON, whose strings are escaped, and shortened.
+pub(crate) fn shown(value: &Value) -> String {
+    let json = value.to_string();
+    match json.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => format!("{}…", json.get(..end).unwrap_or_default()),
+        None => json,
+    }
+}
+
+/// The longest text that is quoted, in characters. Two issuers may differ by a slash at the end.
+const MAX_QUOTED: usize = 150;
 
 #[cfg(test)]
 mod tests {
@@ -51,7 +81,16 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(quoted(text), expected);
         }
-        assert_eq!(quoted(&"ä".repeat(10_000)), format!("\"{}\"…", "ä".repeat(64)));
+        assert_eq!(quoted(&"ä".repeat(10_000)), format!("\"{}\"…", "ä".repeat(150)));
+        assert_eq!(shown(&Value::from("a\r\n")), r#""a\r\n""#);
+        assert_eq!(
+            shown(&Value::from("ä".repeat(10_000))),
+            format!("\"{}…", "ä".repeat(149))
+        );
+        assert_eq!(all_quoted(["a", "b"]), r#""a", "b""#);
+        assert_eq!(one_of(["a"].into_iter()), r#""a""#);
+        assert_eq!(one_of(["a", "b"].into_iter()), r#"one of "a", "b""#);
+        assert_eq!(all_quoted(["a"; 7]), r#""a", "a", "a", "a", "a", 2 more"#);
     }
 
     #[test]

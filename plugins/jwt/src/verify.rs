@@ -26,11 +26,16 @@ pub(crate) fn verify(
     now: u64,
 ) -> Result<Verified, TokenError> {
     if !issuer.algorithms.contains(jws.algorithm) {
-        return Err(TokenError::Token(
-            "has an algorithm that is not accepted from its issuer (settings: algorithms)",
-        ));
+        return Err(TokenError::Algorithm {
+            found: jws.algorithm.to_string(),
+            problem: format!(
+                "but its issuer may only use {} (settings: algorithms)",
+                issuer.algorithms
+            ),
+        });
     }
-    issuer.keys.verify(jws, issuer.label(), policy)?;
+    issuer.check_header(jws)?;
+    issuer.keys.verify(jws, &issuer.label, policy)?;
     let claims = Claims::from_verified(&jws.payload)?;
     issuer.check(&claims)?;
     let remaining = times.check(&claims, issuer.allow_no_expiry, now)?;

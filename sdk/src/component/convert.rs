@@ -72,6 +72,7 @@ impl From<Algorithm> for crypto::Algorithm {
             Algorithm::Ed25519 => Self::Ed25519,
             Algorithm::Es256 => Self::Es256,
             Algorithm::Es384 => Self::Es384,
+            Algorithm::Es512 => Self::Es512,
             Algorithm::Hs256 => Self::Hs256,
             Algorithm::Hs384 => Self::Hs384,
             Algorithm::Hs512 => Self::Hs512,

@@ -55,6 +55,7 @@ const fn method(algorithm: Algorithm) -> Method {
         Algorithm::Ed25519 => Method::Ed25519,
         Algorithm::Es256 => Method::Ecdsa(&signature::ECDSA_P256_SHA256_FIXED, "P-256"),
         Algorithm::Es384 => Method::Ecdsa(&signature::ECDSA_P384_SHA384_FIXED, "P-384"),
+        Algorithm::Es512 => Method::Ecdsa(&signature::ECDSA_P521_SHA512_FIXED, "P-521"),
         Algorithm::Hs256 => Method::Hmac(hmac::HMAC_SHA256),
         Algorithm::Hs384 => Method::Hmac(hmac::HMAC_SHA384),
         Algorithm::Hs512 => Method::Hmac(hmac::HMAC_SHA512),

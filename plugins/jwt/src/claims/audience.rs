@@ -2,9 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Claims;
+use super::path::ClaimPath;
 use crate::error::TokenError;
+use crate::text::all_quoted;
+use crate::text::one_of;
+use crate::text::shown;
 
 /// How many of the configured audiences a token must name.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
@@ -18,17 +23,44 @@ pub enum AudienceMatch {
     Any,
 }
 
-/// Refuses a token that has another audience or none.
-pub(crate) fn check(claims: &Claims, audiences: &[String], how: AudienceMatch) -> Result<(), TokenError> {
-    let named = claims
-        .strings("aud", |audience| vec![audience])?
-        .ok_or_else(|| TokenError::Claim("aud".to_owned(), "is missing"))?;
+/// Refuses a token whose claim names another audience or none. It is `aud`, unless the operator names another one: access
+/// tokens of some providers have the client instead.
+pub(crate) fn check(
+    claims: &Claims,
+    claim: &ClaimPath,
+    audiences: &[String],
+    how: AudienceMatch,
+) -> Result<(), TokenError> {
+    let found = claims
+        .find(claim)
+        .ok_or_else(|| TokenError::Claim(claim.to_string(), "is missing (settings: audiences)"))?;
+    let named = strings(found)
+        .ok_or_else(|| TokenError::Claim(claim.to_string(), "is neither a string nor a list of strings"))?;
     let mut expected = audiences.iter().map(|audience| named.contains(&audience.as_str()));
     let holds = match how {
         AudienceMatch::All => expected.all(|found| found),
         AudienceMatch::Any => expected.any(|found| found),
     };
-    if holds { Ok(()) } else { Err(TokenError::Audience) }
+    if holds {
+        return Ok(());
+    }
+    let audiences = audiences.iter().map(String::as_str);
+    Err(TokenError::Audience {
+        claim: claim.to_string(),
+        found: shown(found),
+        expected: match how {
+            AudienceMatch::All => format!("all of {}", all_quoted(audiences)),
+            AudienceMatch::Any => one_of(audiences),
+        },
+    })
+}
+
+fn strings(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(text) => Some(vec![text]),
+        Value::Array(items) => items.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -55,7 +87,8 @@ mod tests {
         let audiences = ["a".to_owned(), "b".to_owned()];
         for (claims, any, all) in cases {
             let claims = Claims::from_verified(claims.to_string().as_bytes()).unwrap();
-            let check = |how| check(&claims, &audiences, how).is_ok();
+            let aud = ClaimPath::try_from("aud".to_owned()).unwrap();
+            let check = |how| check(&claims, &aud, &audiences, how).is_ok();
             assert_eq!(
                 (check(AudienceMatch::Any), check(AudienceMatch::All)),
                 (any, all),

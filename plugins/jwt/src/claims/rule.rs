@@ -1,5 +1,7 @@
 //! Rules on claims. They decide which of an issuer's users are allowed in.
 
+use std::fmt;
+
 use portcullis_sdk::settings;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -8,17 +10,19 @@ use serde_json::Value;
 
 use super::Claims;
 use super::path::ClaimPath;
+use super::scope;
 use crate::error::TokenError;
+use crate::text::shown;
 
 settings! {
-    /// A rule on one claim. It must have exactly one of the conditions.
+    /// A rule: one condition on one claim, a scope, or several rules of which any or all must hold.
     #[non_exhaustive]
     pub struct RuleSettings {
         /// The claim, or its path: `email_verified`, `realm_access.roles`.
-        pub claim: ClaimPath,
+        pub claim: Option<ClaimPath>,
         /// The claim equals this string, number or boolean.
         pub equals: Option<Scalar>,
-        /// The claim equals one of these.
+        /// The claim equals one of these, or is a list that contains one of them.
         pub one_of: Option<Vec<Scalar>>,
         /// The claim is a list that contains this.
         pub contains: Option<Scalar>,
@@ -29,6 +33,12 @@ settings! {
         pub email_domain: Option<Vec<String>>,
         /// The claim is present (`true`) or missing (`false`). `null` counts as missing.
         pub exists: Option<bool>,
+        /// The token has this scope.
+        pub scope: Option<String>,
+        /// At least one of these rules holds.
+        pub any: Option<Vec<Rule>>,
+        /// All of these rules hold.
+        pub all: Option<Vec<Rule>>,
     }
 }
 
@@ -56,13 +66,18 @@ impl Scalar {
     }
 }
 
-/// A rule on one claim.
+/// A rule on the claims of a token.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "RuleSettings")]
 #[schemars(with = "RuleSettings")]
-pub struct Rule {
-    claim: ClaimPath,
-    condition: Condition,
+pub struct Rule(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    All(Vec<Rule>),
+    Any(Vec<Rule>),
+    Claim(ClaimPath, Condition),
+    Scope(String),
 }
 
 #[derive(Clone, Debug)]
@@ -77,10 +92,29 @@ enum Condition {
 impl Rule {
     /// Refuses a token that breaks the rule.
     pub(crate) fn check(&self, claims: &Claims) -> Result<(), TokenError> {
-        if self.condition.holds(claims.find(&self.claim)) {
-            Ok(())
-        } else {
-            Err(TokenError::Rule(self.claim.to_string()))
+        match self.broken(claims) {
+            None => Ok(()),
+            Some(why) => Err(TokenError::Rule(why)),
+        }
+    }
+
+    /// Why the claims break the rule: what was found, and what was expected. `None` if they don't.
+    fn broken(&self, claims: &Claims) -> Option<String> {
+        match &self.0 {
+            Kind::All(rules) => rules.iter().find_map(|rule| rule.broken(claims)),
+            Kind::Any(rules) => {
+                let broken = rules
+                    .iter()
+                    .map(|rule| rule.broken(claims))
+                    .collect::<Option<Vec<_>>>()?;
+                Some(broken.join("; and "))
+            }
+            Kind::Claim(path, condition) => {
+                let claim = claims.find(path);
+                let found = || claim.map_or_else(|| "is missing".to_owned(), |claim| format!("is {}", shown(claim)));
+                (!condition.holds(claim)).then(|| format!("the claim {path} {}, and must {condition}", found()))
+            }
+            Kind::Scope(scope) => (!scope::has(claims, scope)).then(|| format!("the token lacks the scope {scope}")),
         }
     }
 }
@@ -96,8 +130,38 @@ impl Condition {
                 .is_some_and(|list| list.iter().any(|item| value.is(item))),
             Self::EmailDomain(domains) => claim.as_str().is_some_and(|email| is_in(email, domains)),
             Self::Exists(expected) => *expected,
-            Self::OneOf(values) => values.iter().any(|value| value.is(claim)),
+            Self::OneOf(values) => {
+                let is_one = |claim: &Value| values.iter().any(|value| value.is(claim));
+                is_one(claim) || claim.as_array().is_some_and(|list| list.iter().any(is_one))
+            }
             Self::Prefix(prefix) => claim.as_str().is_some_and(|text| text.starts_with(prefix)),
+        }
+    }
+}
+
+/// Ends the sentence "the claim must".
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Contains(value) => write!(f, "contain {value}"),
+            Self::EmailDomain(domains) => write!(f, "be an address in {}", domains.join(" or ")),
+            Self::Exists(true) => f.write_str("be present"),
+            Self::Exists(false) => f.write_str("be missing"),
+            Self::OneOf(values) => {
+                let values = values.iter().map(Scalar::to_string).collect::<Vec<_>>();
+                write!(f, "be {}", values.join(" or "))
+            }
+            Self::Prefix(prefix) => write!(f, "start with {prefix:?}"),
+        }
+    }
+}
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Number(value) => value.fmt(f),
+            Self::Text(value) => write!(f, "{value:?}"),
         }
     }
 }
@@ -122,6 +186,9 @@ impl TryFrom<RuleSettings> for Rule {
             prefix,
             email_domain,
             exists,
+            scope,
+            any,
+            all,
         } = settings;
         let conditions = [
             equals.map(|value| Condition::OneOf(vec![value])),
@@ -131,17 +198,28 @@ impl TryFrom<RuleSettings> for Rule {
             email_domain.map(Condition::EmailDomain),
             exists.map(Condition::Exists),
         ];
-        let mut conditions = conditions.into_iter().flatten();
-        match (conditions.next(), conditions.next()) {
-            (Some(condition), None) => {
+        let conditions = Vec::from_iter(conditions.into_iter().flatten());
+        match (claim, conditions.as_slice(), scope, any, all) {
+            (Some(claim), [condition], None, None, None) => {
                 condition
                     .validate()
                     .map_err(|problem| format!("the rule on {claim} {problem}"))?;
-                Ok(Self { claim, condition })
+                Ok(Self(Kind::Claim(claim, condition.clone())))
             }
-            _ => Err(format!(
-                "the rule on {claim} needs exactly one of equals, one_of, contains, prefix, email_domain and exists"
+            (None, [], Some(scope), None, None) if !scope.is_empty() && !scope.contains(' ') => {
+                Ok(Self(Kind::Scope(scope)))
+            }
+            (None, [], Some(_), None, None) => Err("a scope must not be empty or contain spaces".to_owned()),
+            (None, [], None, Some(rules), None) if !rules.is_empty() => Ok(Self(Kind::Any(rules))),
+            (None, [], None, None, Some(rules)) if !rules.is_empty() => Ok(Self(Kind::All(rules))),
+            (Some(claim), ..) => Err(format!(
+                "the rule on {claim} needs exactly one of equals, one_of, contains, prefix, email_domain and exists, and \
+                 nothing else"
             )),
+            (None, ..) => Err(
+                "a rule needs a claim with one condition, or else a scope, or a list any or all that isn't empty"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -175,10 +253,14 @@ mod tests {
         let cases = [
             (json!({"claim": "v", "equals": true}), json!(true), true),
             (json!({"claim": "v", "equals": true}), json!("true"), false),
-            (json!({"claim": "v", "equals": "a"}), json!(["a"]), false),
+            (json!({"claim": "v", "equals": "a"}), json!(["ab"]), false),
             (json!({"claim": "v", "equals": 3}), json!(3), true),
             (json!({"claim": "v", "one_of": ["a", "b"]}), json!("b"), true),
             (json!({"claim": "v", "one_of": ["a", "b"]}), json!("c"), false),
+            (json!({"claim": "v", "one_of": ["a", "b"]}), json!(["c", "b"]), true),
+            (json!({"claim": "v", "one_of": ["a", "b"]}), json!(["c"]), false),
+            (json!({"claim": "v", "one_of": ["a", "b"]}), json!([["a"]]), false),
+            (json!({"claim": "v", "one_of": ["a", "b"]}), json!({"a": "b"}), false),
             (json!({"claim": "v", "contains": "a"}), json!(["b", "a"]), true),
             (json!({"claim": "v", "contains": "a"}), json!(["ab"]), false),
             (json!({"claim": "v", "contains": "a"}), json!("a"), false),
@@ -198,6 +280,71 @@ mod tests {
             let rule: Rule = serde_json::from_value(rule).unwrap();
             let claims = Claims::from_verified(json!({ "v": value }).to_string().as_bytes()).unwrap();
             assert_eq!(rule.check(&claims).is_ok(), holds, "{shown}");
+        }
+    }
+
+    /// Row B10 of the field reports: one of several rules is enough.
+    #[test]
+    fn rules_are_joined_by_any_and_all() {
+        let role = |role: &str| json!({"claim": "roles", "contains": role});
+        let rule = json!({"any": [{"scope": "dask"}, role("admin"), {"all": [role("user"), {"claim": "mfa", "equals": true}]}]});
+        let rule: Rule = serde_json::from_value(rule).unwrap();
+        for (claims, expected) in [
+            (json!({"scope": "openid dask"}), None),
+            (json!({"scp": ["dask"]}), None),
+            (json!({"roles": ["admin"]}), None),
+            (json!({"roles": ["user"], "mfa": true}), None),
+            (
+                json!({"scope": "daskx", "roles": ["user"], "mfa": "true"}),
+                Some(
+                    "the token lacks the scope dask; and the claim roles is [\"user\"], and must contain \"admin\"; and the \
+                     claim mfa is \"true\", and must be true",
+                ),
+            ),
+            (
+                json!({"scope": 7}),
+                Some(
+                    "the token lacks the scope dask; and the claim roles is missing, and must contain \"admin\"; and the \
+                     claim roles is missing, and must contain \"user\"",
+                ),
+            ),
+        ] {
+            let claims = Claims::from_verified(claims.to_string().as_bytes()).unwrap();
+            assert_eq!(rule.broken(&claims).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn a_broken_rule_says_what_it_wants() {
+        for (rule, expected) in [
+            (
+                json!({"claim": "v", "equals": "b"}),
+                "the claim v is \"a\", and must be \"b\"",
+            ),
+            (
+                json!({"claim": "v", "one_of": ["b", 1]}),
+                "the claim v is \"a\", and must be \"b\" or 1",
+            ),
+            (
+                json!({"claim": "v", "prefix": "b"}),
+                "the claim v is \"a\", and must start with \"b\"",
+            ),
+            (
+                json!({"claim": "v", "email_domain": ["b", "c"]}),
+                "the claim v is \"a\", and must be an address in b or c",
+            ),
+            (
+                json!({"claim": "v", "exists": false}),
+                "the claim v is \"a\", and must be missing",
+            ),
+            (
+                json!({"claim": "w", "exists": true}),
+                "the claim w is missing, and must be present",
+            ),
+        ] {
+            let rule: Rule = serde_json::from_value(rule).unwrap();
+            let claims = Claims::from_verified(br#"{"v":"a"}"#).unwrap();
+            assert_eq!(rule.broken(&claims).as_deref(), Some(expected));
         }
     }
 
@@ -240,6 +387,16 @@ mod tests {
             json!({"claim": "a", "equal": 1}),
             json!({"claim": "", "equals": 1}),
             json!({"equals": 1}),
+            json!({}),
+            json!({"any": []}),
+            json!({"all": []}),
+            json!({"any": [{"claim": "a"}]}),
+            json!({"any": [{"scope": "a"}], "all": [{"scope": "a"}]}),
+            json!({"any": [{"scope": "a"}], "claim": "a"}),
+            json!({"scope": ""}),
+            json!({"scope": "a b"}),
+            json!({"scope": "a", "equals": 1}),
+            json!({"scope": "a", "claim": "a", "equals": 1}),
         ];
         for rule in cases {
             assert!(serde_json::from_value::<Rule>(rule.clone()).is_err(), "{rule}");

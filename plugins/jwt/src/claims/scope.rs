@@ -3,24 +3,33 @@
 use super::Claims;
 use crate::error::TokenError;
 
-/// Refuses a token that lacks one of these scopes. They are in `scope`, joined by spaces (RFC 8693, section 4.2), or in
-/// `scp`, which some providers use; either may be a list instead.
+/// Refuses a token that lacks one of these scopes.
 pub(crate) fn check(claims: &Claims, required: &[String]) -> Result<(), TokenError> {
     if required.is_empty() {
         return Ok(());
     }
+    let granted = of(claims)?;
+    match required.iter().find(|scope| !granted.contains(&scope.as_str())) {
+        Some(missing) => Err(TokenError::Scope(missing.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Whether a token has this scope.
+pub(crate) fn has(claims: &Claims, scope: &str) -> bool {
+    of(claims).is_ok_and(|granted| granted.contains(&scope))
+}
+
+/// The scopes of a token. They are in `scope`, joined by spaces (RFC 8693, section 4.2), or in `scp`, which some providers
+/// use; either may be a list instead.
+fn of(claims: &Claims) -> Result<Vec<&str>, TokenError> {
     let name = if claims.registered("scope").is_some() {
         "scope"
     } else {
         "scp"
     };
-    let granted = claims
-        .strings(name, |scopes| scopes.split(' ').collect())?
-        .unwrap_or_default();
-    match required.iter().find(|scope| !granted.contains(&scope.as_str())) {
-        Some(missing) => Err(TokenError::Scope(missing.clone())),
-        None => Ok(()),
-    }
+    let granted = claims.strings(name, |scopes| scopes.split(' ').collect())?;
+    Ok(granted.unwrap_or_default())
 }
 
 #[cfg(test)]

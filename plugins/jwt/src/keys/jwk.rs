@@ -3,18 +3,22 @@
 //! A key is bound to algorithms by its type first, and then by `alg`, `use` and `key_ops`. Thus no token can turn a
 //! public key into a shared secret (CVE-2026-39999, CVE-2026-22817).
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use portcullis_sdk::crypto::Algorithm;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::pem;
 use crate::algorithm::AlgorithmSet;
 use crate::text::Text;
+use crate::text::quoted;
 
 /// The longest key id, in bytes. It is kept in the gateway's cache and compared with the id that a token names.
 const MAX_ID: usize = 256;
 
-/// The relevant members of a JWK. Private parts and certificates are not among them, so they are never stored or passed
-/// on.
+/// The relevant members of a JWK. Private parts are not among them, so they are never stored or passed on.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Jwk<'a> {
     #[serde(borrow)]
@@ -37,6 +41,9 @@ pub(crate) struct Jwk<'a> {
     pub(crate) x: Option<Text<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(crate) y: Option<Text<'a>>,
+    /// Certificates, of which the first has the key.
+    #[serde(borrow, default, skip_serializing)]
+    pub(crate) x5c: Option<Vec<Text<'a>>>,
 }
 
 /// A public key that can verify signatures.
@@ -46,11 +53,24 @@ pub(crate) struct Key<'a> {
     pub(crate) jwk: Jwk<'a>,
 }
 
+impl<'a> Key<'a> {
+    /// Parses a JWK. The error names the key, and says why it can't verify signatures here.
+    pub(crate) fn parse(json: &'a str) -> Result<Self, String> {
+        let jwk: Jwk<'a> = serde_json::from_str(json).map_err(|_| "a key is no JWK".to_owned())?;
+        let name = match jwk.kid.as_deref() {
+            Some(id) => format!("key {}", quoted(id)),
+            None => "a key".to_owned(),
+        };
+        Self::try_from(jwk).map_err(|problem| format!("{name} {problem}"))
+    }
+}
+
 impl<'a> TryFrom<Jwk<'a>> for Key<'a> {
     /// The reason why the key can't verify signatures here.
     type Error = &'static str;
 
     fn try_from(jwk: Jwk<'a>) -> Result<Self, Self::Error> {
+        let jwk = jwk.completed()?.repaired();
         if jwk.purpose.as_deref().is_some_and(|purpose| purpose != "sig") {
             return Err("is not for signatures (use)");
         }
@@ -97,6 +117,10 @@ impl Jwk<'_> {
                 AlgorithmSet::of(&[Algorithm::Es384]),
                 has_bytes(self.x.as_ref(), 48) && has_bytes(self.y.as_ref(), 48),
             ),
+            ("EC", Some("P-521")) => (
+                AlgorithmSet::of(&[Algorithm::Es512]),
+                has_bytes(self.x.as_ref(), 66) && has_bytes(self.y.as_ref(), 66),
+            ),
             ("OKP", Some("Ed25519")) => (AlgorithmSet::of(&[Algorithm::Ed25519]), has_bytes(self.x.as_ref(), 32)),
             // A published secret is not secret, and an HMAC key from here would let a token choose HMAC.
             ("oct", _) => return Err("is a shared secret (kty oct); for HMAC, use the setting secret"),
@@ -107,6 +131,56 @@ impl Jwk<'_> {
         } else {
             Err("lacks a number that its type needs, or has one of the wrong length")
         }
+    }
+
+    /// Takes the key from the first certificate (RFC 7517, section 4.7) if it isn't given itself. What the certificate says
+    /// beside that doesn't count: whoever publishes it with the set vouches for it.
+    fn completed(self) -> Result<Self, &'static str> {
+        let certificate = match self.x5c.as_deref() {
+            Some([first, ..]) if self.n.is_none() && self.x.is_none() => first,
+            _ => return Ok(self),
+        };
+        let problem = "has no key but a certificate that can't be read (x5c)";
+        let der = BASE64_STANDARD.decode(certificate.as_bytes()).map_err(|_| problem)?;
+        let key = pem::key_of_certificate(&der).ok_or(problem)?;
+        if key.kty != self.kty {
+            return Err("has a certificate of another type (kty, x5c)");
+        }
+        Ok(Self {
+            crv: key.crv,
+            n: key.n,
+            e: key.e,
+            x: key.x,
+            y: key.y,
+            ..self
+        })
+    }
+
+    /// Some providers pad numbers with `=`, or leave out the zeros in front of a coordinate, or add one (RFC 7518,
+    /// section 6.2.1.2, wants its full size). The number is the same.
+    fn repaired(self) -> Self {
+        let bare = |number: Option<Text<'_>>| match number {
+            Some(number) if number.ends_with('=') => Some(Text::new(number.trim_end_matches('=').to_owned())),
+            number => number.map(Text::into_owned),
+        };
+        let has_padding = |number: &Option<Text<'_>>| number.as_deref().is_some_and(|number| number.ends_with('='));
+        let mut jwk = self;
+        if [&jwk.n, &jwk.e, &jwk.x, &jwk.y].into_iter().any(has_padding) {
+            (jwk.n, jwk.e) = (bare(jwk.n), bare(jwk.e));
+            (jwk.x, jwk.y) = (bare(jwk.x), bare(jwk.y));
+        }
+        let size = match jwk.crv.as_deref() {
+            Some("P-256") => 32,
+            Some("P-384") => 48,
+            Some("P-521") => 66,
+            _ => return jwk,
+        };
+        for coordinate in [&mut jwk.x, &mut jwk.y] {
+            if let Some(sized) = coordinate.as_ref().and_then(|number| with_size(number, size)) {
+                *coordinate = Some(Text::new(sized));
+            }
+        }
+        jwk
     }
 
     pub(crate) fn into_owned(self) -> Jwk<'static> {
@@ -124,8 +198,21 @@ impl Jwk<'_> {
             e: owned(self.e),
             x: owned(self.x),
             y: owned(self.y),
+            x5c: None,
         }
     }
+}
+
+/// The same number with `size` bytes. `None` if it has them, or can't have them.
+fn with_size(number: &str, size: usize) -> Option<String> {
+    if number.len() == encoded_len(size) {
+        return None;
+    }
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(number).ok()?;
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let digits = bytes.get(zeros..).filter(|digits| !digits.is_empty())?;
+    let missing = size.checked_sub(digits.len())?;
+    Some(BASE64_URL_SAFE_NO_PAD.encode([&vec![0; missing], digits].concat()))
 }
 
 /// Returns whether this is base64url of `bytes` bytes, judged by its length. The gateway decodes the number.
@@ -217,9 +304,13 @@ mod tests {
             with(rsa(), "e", Value::Null),
             with(rsa(), "e", "x".repeat(12)),
             with(rsa(), "kid", "x".repeat(257)),
-            with(p256(), "x", "x".repeat(42)),
+            with(p256(), "x", "x".repeat(44)),
+            with(p256(), "x", "AAAA"),
+            json!({"kty": "RSA", "x5c": ["AAAA"]}),
+            json!({"kty": "RSA", "x5c": ["*"]}),
+            json!({"kty": "RSA", "x5c": []}),
             with(p256(), "crv", "P-384"),
-            with(p256(), "crv", "P-521"),
+            with(p256(), "crv", "P-521X"),
             with(p256(), "crv", "secp256k1"),
             with(p256(), "kty", "OKP"),
             json!({"kty": "oct", "k": "x".repeat(43), "alg": "HS256"}),
@@ -230,6 +321,27 @@ mod tests {
         for jwk in cases {
             assert!(key(&jwk).is_err(), "{jwk}");
         }
+    }
+
+    /// Row B8 of the field reports.
+    #[test]
+    fn numbers_that_are_written_in_another_way_are_the_same() {
+        let b64 = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let short = [7; 31];
+        let full = b64(&[&[0], &short[..]].concat());
+        for (x, expected) in [
+            (full.clone(), full.as_str()),
+            (b64(&short), &full),
+            (format!("{}=", b64(&short)), &full),
+            (b64(&[&[0, 0], &short[..]].concat()), &full),
+            (format!("{full}="), &full),
+        ] {
+            let jwk = with(p256(), "x", x.clone()).to_string();
+            let key = Key::parse(&jwk).unwrap();
+            assert_eq!(key.jwk.x.as_deref(), Some(expected), "{x}");
+        }
+        let padded = with(rsa(), "n", format!("{}==", "x".repeat(342))).to_string();
+        assert_eq!(Key::parse(&padded).unwrap().jwk.n.unwrap().len(), 342);
     }
 
     #[test]

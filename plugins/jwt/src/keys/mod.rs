@@ -17,6 +17,7 @@ use crate::text::quoted;
 use jwk::Key;
 use remote::Provider;
 use remote::RefreshPolicy;
+use remote::by_id::KeysById;
 use secret::SharedSecret;
 use set::Candidates;
 use set::KeySet;
@@ -26,7 +27,9 @@ use set::KeySet;
 pub(crate) enum Keys {
     /// Keys in the settings.
     Inline(KeySet<'static>),
-    /// Keys that the issuer publishes.
+    /// Keys that the issuer publishes one by one.
+    ById(KeysById),
+    /// Keys that the issuer publishes together.
     Remote(Provider),
     /// A secret that is shared with the issuer.
     Secret(SharedSecret),
@@ -36,7 +39,11 @@ impl Keys {
     /// Refuses a token that none of the keys signed. The name of the issuer is for the log.
     pub(crate) fn verify(&self, jws: &Jws<'_>, issuer: &str, policy: &RefreshPolicy) -> Result<(), TokenError> {
         match self {
-            Self::Inline(keys) => signed_by(keys, jws, issuer).map_err(|failed| failed.error),
+            Self::Inline(keys) => {
+                keys.tell_unusable(issuer);
+                signed_by(keys, jws, issuer)
+            }
+            Self::ById(keys) => keys.verify(jws, issuer, policy),
             Self::Remote(provider) => provider.verify(jws, issuer, policy),
             Self::Secret(secret) if verifies(jws, secret.jwk()) => Ok(()),
             Self::Secret(_) => Err(TokenError::Signature(issuer.to_owned())),
@@ -44,37 +51,25 @@ impl Keys {
     }
 }
 
-/// Why no key verified a token, and whether newer keys might.
-struct NotVerified {
-    error: TokenError,
-    keys_may_be_stale: bool,
-}
-
-fn signed_by(keys: &KeySet<'_>, jws: &Jws<'_>, issuer: &str) -> Result<(), NotVerified> {
-    let (candidates, named) = match keys.candidates(jws) {
-        Candidates::WrongAlgorithm => {
-            let error = TokenError::Token("has an algorithm that its key is not for");
-            return Err(NotVerified {
-                error,
-                keys_may_be_stale: false,
+fn signed_by(keys: &KeySet<'_>, jws: &Jws<'_>, issuer: &str) -> Result<(), TokenError> {
+    let candidates = match keys.candidates(jws) {
+        Candidates::WrongAlgorithm(expected) => {
+            return Err(TokenError::Algorithm {
+                found: jws.algorithm.to_string(),
+                problem: format!("but the key that it names is for {expected}"),
             });
         }
-        Candidates::Named(keys) => (keys, true),
-        Candidates::Possible(keys) => (keys, false),
+        Candidates::Keys(keys) => keys,
     };
     if candidates.iter().any(|key| verifies(jws, &key.json())) {
         return Ok(());
     }
-    let error = match &jws.key_id {
+    Err(match &jws.key_id {
         Some(id) if candidates.is_empty() => TokenError::Key {
             issuer: issuer.to_owned(),
             kid: quoted(id),
         },
         _ => TokenError::Signature(issuer.to_owned()),
-    };
-    Err(NotVerified {
-        error,
-        keys_may_be_stale: !named,
     })
 }
 

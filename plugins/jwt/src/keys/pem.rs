@@ -1,11 +1,14 @@
-//! Converts public keys in PEM into JWKs: RSA, P-256, P-384 and Ed25519 (RFC 7468, section 13; RFC 8017, appendix
-//! A.1.1). Certificates and private keys are errors that say how to extract the public key.
+//! Converts public keys and certificates in PEM into JWKs: RSA, P-256, P-384, P-521 and Ed25519 (RFC 7468, sections 5 and
+//! 13; RFC 8017, appendix A.1.1). A private key is an error that says how to extract the public key.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use der::Decode;
+use der::Encode;
 use der::Reader;
 use der::SliceReader;
+use der::Tagged;
+use der::asn1::AnyRef;
 use der::asn1::ObjectIdentifier;
 use der::asn1::UintRef;
 use der::pem;
@@ -41,9 +44,7 @@ fn key(text: &str) -> Result<Key<'static>, String> {
     let jwk = match decoder.type_label() {
         "PUBLIC KEY" => public_key(&der),
         "RSA PUBLIC KEY" => rsa(&der),
-        "CERTIFICATE" => {
-            return Err("the PEM is a certificate; take its key: openssl x509 -in FILE -noout -pubkey".to_owned());
-        }
+        "CERTIFICATE" => key_of_certificate(&der),
         label if label.ends_with("PRIVATE KEY") => {
             return Err(
                 "the PEM is a private key, which does not belong here; take its public key: \
@@ -53,7 +54,7 @@ fn key(text: &str) -> Result<Key<'static>, String> {
         }
         _ => None,
     };
-    let jwk = jwk.ok_or("the PEM is not a public key of RSA, P-256, P-384 or Ed25519")?;
+    let jwk = jwk.ok_or("the PEM is neither a certificate nor a public key of RSA, P-256, P-384, P-521 or Ed25519")?;
     Key::try_from(jwk).map_err(|reason| format!("the public key in the PEM {reason}"))
 }
 
@@ -79,6 +80,34 @@ fn public_key(der: &[u8]) -> Option<Jwk<'static>> {
     }
 }
 
+/// The key of a certificate (RFC 5280, section 4.1), in which it stands after the subject. Nothing else of the certificate
+/// counts: the operator or the provider who names it vouches for it.
+pub(super) fn key_of_certificate(der: &[u8]) -> Option<Jwk<'static>> {
+    let to_be_signed: der::Result<AnyRef<'_>> = AnyRef::from_der(der).ok()?.sequence(|body| {
+        let to_be_signed = AnyRef::decode(body)?;
+        // The signature's algorithm, and the signature.
+        AnyRef::decode(body)?;
+        AnyRef::decode(body)?;
+        Ok(to_be_signed)
+    });
+    let key: der::Result<AnyRef<'_>> = to_be_signed.ok()?.sequence(|fields| {
+        let mut field = AnyRef::decode(fields)?;
+        if field.tag().is_context_specific() {
+            // That was the version. The serial number follows.
+            field = AnyRef::decode(fields)?;
+        }
+        // After the serial number: algorithm, issuer, validity, subject and the key.
+        for _ in 0..5 {
+            field = AnyRef::decode(fields)?;
+        }
+        while !fields.is_finished() {
+            AnyRef::decode(fields)?;
+        }
+        Ok(field)
+    });
+    public_key(&key.ok()?.to_der().ok()?)
+}
+
 /// An `RSAPublicKey`: modulus and exponent.
 fn rsa(der: &[u8]) -> Option<Jwk<'static>> {
     let mut reader = SliceReader::new(der).ok()?;
@@ -96,10 +125,12 @@ fn rsa(der: &[u8]) -> Option<Jwk<'static>> {
 fn ec(curve: ObjectIdentifier, point: &[u8]) -> Option<Jwk<'static>> {
     const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
     const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+    const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 
     let (name, size) = match curve {
         P256 => ("P-256", 32),
         P384 => ("P-384", 48),
+        P521 => ("P-521", 66),
         _ => return None,
     };
     let (x, y) = point.strip_prefix(&[4])?.split_at_checked(size)?;
@@ -123,6 +154,7 @@ fn of_type(kty: &'static str) -> Jwk<'static> {
         e: None,
         x: None,
         y: None,
+        x5c: None,
     }
 }
 

@@ -1,30 +1,40 @@
 //! The public keys of an issuer. A token is verified only with keys of its id and its algorithm.
 
+use std::time::Duration;
+
+use portcullis_sdk::cache;
+use portcullis_sdk::log;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::jwk::Jwk;
 use super::jwk::Key;
+use crate::algorithm::AlgorithmSet;
 use crate::jws::Jws;
 
 /// The maximum number of keys of an issuer.
-const MAX_KEYS: usize = 100;
+const MAX_KEYS: usize = 1000;
 
-/// The maximum number of keys that are tried for a token that names none. Each try verifies a signature.
-const MAX_TRIES: usize = 5;
+/// The maximum number of keys that are tried for one token. Each try verifies a signature, which takes 0.1 ms.
+const MAX_TRIES: usize = 100;
+
+/// How many unusable keys are named.
+const MAX_NAMED: usize = 5;
 
 /// A set of public keys.
 #[derive(Clone, Debug)]
-pub(crate) struct KeySet<'a>(Vec<Key<'a>>);
+pub(crate) struct KeySet<'a> {
+    keys: Vec<Key<'a>>,
+    /// Which keys can't be used, and why. `None` if all can.
+    unusable: Option<String>,
+}
 
 /// The keys that may have signed a token.
 pub(crate) enum Candidates<'k> {
-    /// The key that the token names is for another algorithm.
-    WrongAlgorithm,
-    /// The keys that the token names by their id.
-    Named(Vec<&'k Key<'k>>),
-    /// Keys that are possible because the token names none, or because they have no id. There may be none.
-    Possible(Vec<&'k Key<'k>>),
+    /// The key that the token names is for other algorithms.
+    WrongAlgorithm(AlgorithmSet),
+    /// The keys that the token names by their id; or else keys that are possible because the token names none, or
+    /// because they have no id. There may be none.
+    Keys(Vec<&'k Key<'k>>),
 }
 
 impl<'a> KeySet<'a> {
@@ -38,66 +48,105 @@ impl<'a> KeySet<'a> {
         }
         let set: JwkSet<'a> =
             serde_json::from_str(json).map_err(|_| "it is not a JWK Set, an object with a list of keys".to_owned())?;
-        if set.keys.len() > MAX_KEYS {
-            return Err(format!(
-                "it has {} keys; at most {MAX_KEYS} are allowed",
-                set.keys.len()
-            ));
+        if set.keys.is_empty() {
+            return Err("it has no keys".to_owned());
         }
-        let (mut keys, mut reason) = (Vec::new(), "");
+        let given = set.keys.len();
+        if given > MAX_KEYS {
+            return Err(format!("it has {given} keys; at most {MAX_KEYS} are allowed"));
+        }
+        let (mut keys, mut problems) = (Vec::new(), Vec::new());
         for key in set.keys {
-            match serde_json::from_str::<Jwk<'a>>(key.get())
-                .map_err(|_| "is malformed")
-                .and_then(Key::try_from)
-            {
+            match Key::parse(key.get()) {
                 Ok(key) => keys.push(key),
-                Err(problem) => reason = problem,
+                Err(problem) => problems.push(problem),
             }
         }
-        match (keys.is_empty(), reason) {
-            (true, "") => Err("it has no keys".to_owned()),
-            (true, reason) => Err(format!("none of its keys verifies signatures; the last one {reason}")),
-            (false, _) => Ok(Self(keys)),
+        let unusable = unusable(given, &problems);
+        match (keys.is_empty(), unusable) {
+            (true, Some(unusable)) => Err(unusable),
+            (_, unusable) => Ok(Self { keys, unusable }),
         }
     }
 
     /// Makes a set of keys that are known to verify signatures.
     pub(crate) fn of(keys: Vec<Key<'a>>) -> Self {
-        Self(keys)
+        let unusable = None;
+        Self { keys, unusable }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Key<'a>> {
-        self.0.iter()
+        self.keys.iter()
+    }
+
+    /// Which keys can't be used, and why. `None` if all can.
+    pub(crate) fn unusable(&self) -> Option<&str> {
+        self.unusable.as_deref()
+    }
+
+    /// Logs which keys of the settings can't be used, once a day: every request reads the settings.
+    pub(super) fn tell_unusable(&self, issuer: &str) {
+        if let Some(unusable) = &self.unusable
+            && cache::add(&cache::key(&[b"unusable", unusable.as_bytes()]), b"told", DAY)
+        {
+            log::info(format!("{issuer}: {unusable}"));
+        }
     }
 
     pub(crate) fn into_owned(self) -> KeySet<'static> {
-        KeySet(
-            self.0
-                .into_iter()
-                .map(|key| Key {
-                    algorithms: key.algorithms,
-                    jwk: key.jwk.into_owned(),
-                })
-                .collect(),
-        )
+        let owned = |key: Key<'_>| Key {
+            algorithms: key.algorithms,
+            jwk: key.jwk.into_owned(),
+        };
+        KeySet {
+            keys: self.keys.into_iter().map(owned).collect(),
+            unusable: self.unusable,
+        }
     }
 
     /// The keys that may have signed this token. An id is compared with known ids and never used for anything else.
     pub(crate) fn candidates(&self, jws: &Jws<'_>) -> Candidates<'_> {
         let fits = |key: &&Key<'_>| key.algorithms.contains(jws.algorithm);
         let has_id = |key: &&Key<'_>| jws.key_id.is_some() && key.jwk.kid.as_deref() == jws.key_id.as_deref();
-        if self.0.iter().any(|key| has_id(&key)) {
-            let named: Vec<_> = self.0.iter().filter(has_id).filter(fits).take(MAX_TRIES).collect();
-            return if named.is_empty() {
-                Candidates::WrongAlgorithm
+        if let Some(named) = self.keys.iter().find(has_id) {
+            let keys: Vec<_> = self.keys.iter().filter(has_id).filter(fits).take(MAX_TRIES).collect();
+            return if keys.is_empty() {
+                Candidates::WrongAlgorithm(named.algorithms)
             } else {
-                Candidates::Named(named)
+                Candidates::Keys(keys)
             };
         }
         let is_possible = |key: &&Key<'_>| jws.key_id.is_none() || key.jwk.kid.is_none();
-        Candidates::Possible(self.0.iter().filter(is_possible).filter(fits).take(MAX_TRIES).collect())
+        Candidates::Keys(
+            self.keys
+                .iter()
+                .filter(is_possible)
+                .filter(fits)
+                .take(MAX_TRIES)
+                .collect(),
+        )
     }
 }
+
+/// A sentence on the keys that can't be used. `None` if there are none.
+fn unusable(given: usize, problems: &[String]) -> Option<String> {
+    let named = problems.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>();
+    let more = problems.len() - named.len();
+    let more = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    (!problems.is_empty()).then(|| {
+        format!(
+            "{} of {given} keys can't be used: {}{more}",
+            problems.len(),
+            named.join("; ")
+        )
+    })
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
@@ -105,6 +154,7 @@ mod tests {
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
     use super::*;
+    use crate::jws::Padding;
 
     fn rsa(more: &str) -> String {
         format!(r#"{{"kty":"RSA","n":"{}","e":"AQAB"{more}}}"#, "x".repeat(342))
@@ -121,17 +171,16 @@ mod tests {
         format!(r#"{{"keys":[{}],"more":1}}"#, keys.join(","))
     }
 
-    /// The keys that are found for a token: `named 0`, `possible 1 2`, `wrong algorithm`.
+    /// The keys that are found for a token: `keys 1 2`, `for RS256`.
     fn found(set: &KeySet<'_>, header: &str) -> String {
         let token = format!("{}.e30.", BASE64_URL_SAFE_NO_PAD.encode(header));
         let places = |keys: Vec<&Key<'_>>| {
             let place = |key: &&Key<'_>| set.iter().position(|other| std::ptr::eq(other, *key)).unwrap();
             keys.iter().map(|key| format!(" {}", place(key))).collect::<String>()
         };
-        match set.candidates(&Jws::parse(&token).unwrap()) {
-            Candidates::WrongAlgorithm => "wrong algorithm".to_owned(),
-            Candidates::Named(keys) => format!("named{}", places(keys)),
-            Candidates::Possible(keys) => format!("possible{}", places(keys)),
+        match set.candidates(&Jws::parse(&token, Padding::Forbidden).unwrap()) {
+            Candidates::WrongAlgorithm(expected) => format!("for {expected}"),
+            Candidates::Keys(keys) => format!("keys{}", places(keys)),
         }
     }
 
@@ -146,31 +195,33 @@ mod tests {
         ]);
         let set = KeySet::parse(&set).unwrap();
         let cases = [
-            (r#"{"alg":"RS256","kid":"a"}"#, "named 0"),
-            (r#"{"alg":"PS512","kid":"a"}"#, "named 0"),
-            (r#"{"alg":"ES256","kid":"a"}"#, "named 2"),
-            (r#"{"alg":"ES256","kid":"..\/..\/dev\/null"}"#, "named 3"),
-            (r#"{"alg":"PS256","kid":"b"}"#, "wrong algorithm"),
-            (r#"{"alg":"HS256","kid":"b"}"#, "wrong algorithm"),
-            (r#"{"alg":"RS256"}"#, "possible 0 1 4"),
-            (r#"{"alg":"ES256"}"#, "possible 2 3"),
-            (r#"{"alg":"ES384"}"#, "possible"),
-            (r#"{"alg":"HS256"}"#, "possible"),
-            (r#"{"alg":"RS256","kid":"A"}"#, "possible 4"),
-            (r#"{"alg":"RS256","kid":""}"#, "possible 4"),
-            (r#"{"alg":"ES256","kid":"c"}"#, "possible"),
+            (r#"{"alg":"RS256","kid":"a"}"#, "keys 0"),
+            (r#"{"alg":"PS512","kid":"a"}"#, "keys 0"),
+            (r#"{"alg":"ES256","kid":"a"}"#, "keys 2"),
+            (r#"{"alg":"ES256","kid":"..\/..\/dev\/null"}"#, "keys 3"),
+            (r#"{"alg":"PS256","kid":"b"}"#, "for RS256"),
+            (r#"{"alg":"HS256","kid":"b"}"#, "for RS256"),
+            (r#"{"alg":"RS256"}"#, "keys 0 1 4"),
+            (r#"{"alg":"ES256"}"#, "keys 2 3"),
+            (r#"{"alg":"ES384"}"#, "keys"),
+            (r#"{"alg":"HS256"}"#, "keys"),
+            (r#"{"alg":"RS256","kid":"A"}"#, "keys 4"),
+            (r#"{"alg":"RS256","kid":""}"#, "keys 4"),
+            (r#"{"alg":"ES256","kid":"c"}"#, "keys"),
         ];
         for (header, expected) in cases {
             assert_eq!(found(&set, header), expected, "{header}");
         }
     }
 
+    /// Rows B4 and C13 of the field reports.
     #[test]
-    fn only_a_few_keys_are_tried() {
-        let set = set(&vec![ec(""); 20]);
+    fn a_hundred_keys_are_tried_and_a_thousand_known() {
+        let set = set(&vec![ec(""); 1000]);
+        let places = (0..100).map(|place| format!(" {place}")).collect::<String>();
         assert_eq!(
             found(&KeySet::parse(&set).unwrap(), r#"{"alg":"ES256"}"#),
-            "possible 0 1 2 3 4"
+            format!("keys{places}")
         );
     }
 
@@ -188,12 +239,19 @@ mod tests {
         let set = set(&keys);
         let set = KeySet::parse(&set).unwrap();
         assert_eq!(set.iter().count(), 1);
-        assert_eq!(found(&set, r#"{"alg":"HS256","kid":"a"}"#), "possible");
+        assert_eq!(
+            set.unusable(),
+            Some(
+                "5 of 6 keys can't be used: key \"a\" is a shared secret (kty oct); for HMAC, use the setting secret; a key \
+                 is no JWK; a key is no JWK; a key is not for signatures (use); a key is no JWK"
+            )
+        );
+        assert_eq!(found(&set, r#"{"alg":"HS256","kid":"a"}"#), "keys");
     }
 
     #[test]
     fn a_set_without_a_usable_key_is_an_error() {
-        let many = set(&vec![ec(""); 101]);
+        let many = set(&vec![ec(""); 1001]);
         let oct = set(&[r#"{"kty":"oct","k":"c2VjcmV0"}"#.to_owned()]);
         let cases = [
             ("", "not a JWK Set"),
@@ -201,9 +259,9 @@ mod tests {
             ("{}", "not a JWK Set"),
             (r#"{"keys":{}}"#, "not a JWK Set"),
             (r#"{"keys":[]}"#, "no keys"),
-            (r#"{"keys":[1]}"#, "malformed"),
+            (r#"{"keys":[1]}"#, "1 of 1 keys can't be used: a key is no JWK"),
             (&oct, "the setting secret"),
-            (&many, "101 keys"),
+            (&many, "1001 keys"),
         ];
         for (json, problem) in cases {
             let error = KeySet::parse(json).unwrap_err();

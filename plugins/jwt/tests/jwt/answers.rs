@@ -58,7 +58,9 @@ fn the_client_is_told_what_was_wrong_in_fixed_words() {
         assert_eq!(parameter(&challenge, "realm").as_deref(), Some("portcullis"));
         assert_eq!(parameter(&challenge, "error").as_deref(), Some("invalid_token"));
         assert_eq!(parameter(&challenge, "error_description").as_deref(), Some(description));
-        assert!(!reason.contains("evil"), "{reason}");
+        // The operator is told what was found, and what was expected.
+        let is_quoted = reason.contains(r#" "https://evil.example/<script>""#) && reason.contains(".example.org\"");
+        assert_eq!(reason.contains("evil"), is_quoted, "{reason}");
     }
 }
 
@@ -139,15 +141,20 @@ fn a_token_that_is_not_a_jwt_is_left_to_the_next_authenticator() {
 fn a_token_of_another_issuer_is_refused_or_left_to_the_next_authenticator() {
     let _host = host();
     let passing = with(settings(), "unknown_issuer", "pass");
-    for claims in [
-        with(claims(), "iss", "https://other.example"),
-        without(claims(), "iss"),
-        with(claims(), "iss", ""),
+    for (claims, found) in [
+        (
+            with(claims(), "iss", "https://other.example"),
+            "\"https://other.example\"",
+        ),
+        (without(claims(), "iss"), "missing"),
+        (with(claims(), "iss", ""), "\"\""),
     ] {
         let token = P256.token(&header(), &claims);
         expect(
             ask(&settings(), &token),
-            "401 invalid_token: the token is of an issuer that is not configured",
+            &format!(
+                "401 invalid_token: the issuer of the token is {found}, and must be \"https://id.example.org\" (settings: issuers)"
+            ),
         );
         assert_eq!(summary(ask(&passing, &token)), "pass invalid_token");
     }

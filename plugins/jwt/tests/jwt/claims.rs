@@ -35,7 +35,7 @@ fn expiry_issuer_and_audience_are_required() {
     expect_claims(
         &settings(),
         &without(claims(), "iss"),
-        "401 invalid_token: the token is of an issuer that is not",
+        "401 invalid_token: the issuer of the token is missing",
     );
     expect_claims(
         &settings(),
@@ -57,9 +57,33 @@ fn expiry_issuer_and_audience_are_required() {
     expect_claims(&any_audience, &with(claims(), "aud", "other"), "alice");
 }
 
+/// Row C9 of the field reports: access tokens of some providers name the client, and no audience.
+#[test]
+fn another_claim_may_name_the_audience() {
+    let _host = host();
+    let settings = with_issuer(settings(), "audience_claim", "client_id");
+    let token = without(claims(), "aud");
+    expect_claims(&settings, &with(token.clone(), "client_id", AUDIENCE), "alice");
+    for (client, expected) in [
+        (Value::Null, "the claim client_id is missing (settings: audiences)"),
+        (
+            json!("other"),
+            "the claim client_id of the token is \"other\", and must name \"https://gateway",
+        ),
+        (
+            json!(7),
+            "the claim client_id is neither a string nor a list of strings",
+        ),
+    ] {
+        let claims = with(with(token.clone(), "client_id", client), "aud", AUDIENCE);
+        expect_claims(&settings, &claims, &format!("401 invalid_token: {expected}"));
+    }
+}
+
 #[test]
 fn the_issuer_is_compared_exactly() {
     let _host = host();
+    // Row B7 of the field reports: both values are told.
     for issuer in [
         "https://id.example.org/",
         "https://ID.example.org",
@@ -67,10 +91,17 @@ fn the_issuer_is_compared_exactly() {
         "id.example.org",
         " ",
     ] {
+        let hint = if issuer.ends_with('/') {
+            "; they differ by a slash at the end"
+        } else {
+            ""
+        };
         expect_claims(
             &settings(),
             &with(claims(), "iss", issuer),
-            "401 invalid_token: the token is of an issuer",
+            &format!(
+                "401 invalid_token: the issuer of the token is {issuer:?}, and must be {ISSUER:?} (settings: issuers){hint}"
+            ),
         );
     }
     for issuer in [json!([ISSUER]), json!({"a": ISSUER}), json!(7), json!(true)] {
@@ -294,17 +325,17 @@ fn scopes_and_rules_decide_who_is_allowed_in() {
         (
             "email_verified",
             json!("true"),
-            "403: the claims do not satisfy the rule on email_verified",
+            "403: the claim email_verified is \"true\", and must be true",
         ),
         (
             "email",
             json!("a@x@example.org"),
-            "403: the claims do not satisfy the rule on email",
+            "403: the claim email is \"a@x@example.org\", and must be an address in example.org",
         ),
         (
             "realm_access",
             json!({"roles": "user"}),
-            "403: the claims do not satisfy the rule on realm_access.roles",
+            "403: the claim realm_access.roles is \"user\", and must contain \"user\"",
         ),
         ("exp", json!(NOW - 99), "401 "),
     ];

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use portcullis_plugin_jwt::Jwt;
 use portcullis_sdk::Response;
 use portcullis_sdk::testing::FakeHost;
+use portcullis_sdk::testing::configure;
 use serde_json::Value;
 use serde_json::json;
 
@@ -55,17 +57,100 @@ fn metadata_is_below_an_issuer_with_a_path_or_a_trailing_slash() {
     }
 }
 
+/// Rows C8 and C10 of the field reports.
+#[test]
+fn metadata_may_be_elsewhere_and_for_all_tenants() {
+    let elsewhere = "https://internal.example/metadata";
+    for (issuer, found, iss, expected) in [
+        (ISSUER, ISSUER, ISSUER, "alice"),
+        (
+            ISSUER,
+            "https://other.example",
+            ISSUER,
+            "503: https://internal.example/metadata: its issuer is \"https://other.example\", and \"https://id.example.org\" is",
+        ),
+        (
+            "https://l/{tid}/v2.0",
+            "https://l/{tenantid}/v2.0",
+            "https://l/t-1/v2.0",
+            "alice",
+        ),
+        (
+            "https://l/{tid}/v2.0",
+            "https://l/{tenantid}/v2.0",
+            "https://l/t-2/v2.0",
+            "401 invalid_token: the issuer of the token is \"https://l/t-2/v2.0\", and must be \"https://l/{tid}/v2.0\"",
+        ),
+        (
+            "https://l/{tid}/v2.0",
+            "https://l/common/v2.0",
+            "https://l/t-1/v2.0",
+            "503: ",
+        ),
+        (
+            "https://l/{tid}/v2.0",
+            "https://l/{tenantid}/v1.0",
+            "https://l/t-1/v2.0",
+            "503: ",
+        ),
+    ] {
+        let host = host();
+        let metadata = json!({"issuer": found, "jwks_uri": JWKS}).to_string();
+        host.answer(elsewhere, Response::new(200).with_body(metadata));
+        publish(&host, &[P256.jwk_with_id("p256")]);
+        let mut settings = json!({"issuers": [{"issuer": issuer, "audiences": [AUDIENCE], "metadata_url": elsewhere}]});
+        if issuer.contains('{') {
+            settings = with_issuer(settings, "tenants", json!(["t-1"]));
+        }
+        let claims = with(with(claims(), "iss", iss), "tid", "t-1");
+        expect(ask(&settings, &P256.token(&header(), &claims)), expected);
+    }
+    for (settings, problem) in [
+        (
+            with_issuer(from_discovery(), "issuer", "https://l/{tid}"),
+            "tenants: they are missing",
+        ),
+        (
+            with_issuer(
+                with_issuer(from_discovery(), "issuer", "https://l/{tid}"),
+                "insecure_any_tenant",
+                true,
+            ),
+            "discovery: the metadata of an issuer with a place for a tenant is elsewhere: set metadata_url",
+        ),
+        (
+            with_issuer(from_discovery(), "tenants", json!(["t"])),
+            "tenants: the issuer has no place for a tenant",
+        ),
+        (
+            with_issuer(from_url(), "metadata_url", "https://a"),
+            "exactly one of discovery, metadata_url",
+        ),
+        (
+            with_issuer(without_discovery(), "metadata_url", "http://a"),
+            "metadata_url: ",
+        ),
+    ] {
+        let error = configure::<Jwt>(&settings.to_string()).unwrap_err();
+        assert!(error.contains(problem), "{settings}: {error}");
+    }
+}
+
+fn without_discovery() -> Value {
+    json!({"issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE]}]})
+}
+
 /// The metadata of another issuer would let its keys sign this issuer's tokens.
 #[test]
 fn metadata_that_does_not_match_is_refused() {
     let cases = [
         (
             json!({"issuer": "https://id.example.org/", "jwks_uri": JWKS}),
-            "its issuer is not the configured one",
+            ", and \"https://id.example.org\" is configured",
         ),
         (
             json!({"issuer": "https://evil.example", "jwks_uri": JWKS}),
-            "its issuer is not the configured one",
+            ", and \"https://id.example.org\" is configured",
         ),
         (
             json!({"issuer": ISSUER, "jwks_uri": "http://id.example.org/jwks"}),
@@ -119,7 +204,7 @@ fn on_this_machine_metadata_and_keys_may_come_over_http() {
 /// Security case 34: the responses of an issuer are limited and checked.
 #[test]
 fn a_response_that_is_not_a_key_set_is_503() {
-    let many: Vec<_> = (0..101).map(|n| P256.jwk_with_id(&n.to_string())).collect();
+    let many: Vec<_> = (0..1001).map(|n| P256.jwk_with_id(&n.to_string())).collect();
     let cases = [
         (Response::new(500), "it answered 500, not 200"),
         (
@@ -133,7 +218,7 @@ fn a_response_that_is_not_a_key_set_is_503() {
         (Response::new(200).with_body(r#"{"keys":[]}"#), "it has no keys"),
         (
             Response::new(200).with_body(json!({ "keys": many }).to_string()),
-            "it has 101 keys",
+            "it has 1001 keys",
         ),
         (Response::new(200).with_body(vec![b' '; 1024 * 1024 + 1]), "too large"),
     ];

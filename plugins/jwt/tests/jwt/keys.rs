@@ -1,5 +1,9 @@
 //! Keys in the settings. They may have any of the forms in which issuers hand them out.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use portcullis_plugin_jwt::Jwt;
+use portcullis_sdk::testing::configure;
 use serde_json::Value;
 use serde_json::json;
 
@@ -7,6 +11,7 @@ use crate::gateway::*;
 use crate::mint::ED25519;
 use crate::mint::P256;
 use crate::mint::P384;
+use crate::mint::P521;
 use crate::mint::RSA;
 use crate::mint::Signer;
 use crate::mint::pem;
@@ -40,6 +45,55 @@ fn keys_in_pem_verify_whatever_id_the_token_names() {
             &token
         )),
         "alice"
+    );
+}
+
+/// A certificate as `openssl req -x509` makes it.
+const CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBhjCCAS2gAwIBAgIUSn3eeKwiTn3VMS1DRuAOvVoV/CwwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOaWQuZXhhbXBsZS5vcmcwHhcNMjYxMTI2MjIwMzMwWhcNMzYx
+MTIzMjIwMzMwWjAZMRcwFQYDVQQDDA5pZC5leGFtcGxlLm9yZzBZMBMGByqGSM49
+AgEGCCqGSM49AwEHA0IABC3hemWMMsr89ledYsWEkWk+Wir6jBIQw/LQ1u1eE2HL
+vu7lfyxDT3cZfi+qtLhPskk99S5lCtsxT6uHfRj7e0ejUzBRMB0GA1UdDgQWBBSJ
+pHhdiK4xp1YwnKzQB2MzxMLbJTAfBgNVHSMEGDAWgBSJpHhdiK4xp1YwnKzQB2Mz
+xMLbJTAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIFV6hXWrGYiA
+3ZEYXqDWrcKrjK3KAAZAQpBHg7i557oGAiAKvkJ0RAiVZhEVH7M9S7e8ovzFUHuI
+x1xtpY5SUhgK2A==
+-----END CERTIFICATE-----
+";
+
+/// Row C12 of the field reports.
+#[test]
+fn certificates_have_keys_too() {
+    let _host = host();
+    let keys: [(&Signer, &str); 5] = [
+        (&RSA, "RS256"),
+        (&P256, "ES256"),
+        (&P384, "ES384"),
+        (&P521, "ES512"),
+        (&ED25519, "EdDSA"),
+    ];
+    for (signer, algorithm) in keys {
+        let kty = signer.jwk()["kty"].clone();
+        let token = signer.token(&json!({"alg": algorithm, "kid": "k"}), &claims());
+        for version in [true, false] {
+            let der = signer.certificate(version);
+            let set = json!({"keys": [{"kty": kty, "kid": "k", "x5c": [BASE64_STANDARD.encode(&der), "AAAA"]}]});
+            assert_eq!(summary(ask(&with_source("jwks", set), &token)), "alice", "{algorithm}");
+            let in_pem = with_source("pem", pem("CERTIFICATE", &der));
+            assert_eq!(summary(ask(&in_pem, &token)), "alice", "{algorithm}");
+        }
+    }
+    expect(
+        ask(&with_source("pem", CERTIFICATE), &token()),
+        "401 invalid_token: no key of https://id.example.org verifies the signature",
+    );
+    let of_another_type = json!({"keys": [{"kty": "RSA", "x5c": [BASE64_STANDARD.encode(P256.certificate(true))]}]});
+    let error = configure::<Jwt>(&with_source("jwks", of_another_type).to_string()).unwrap_err();
+    assert!(
+        error.contains("has a certificate of another type (kty, x5c)"),
+        "{error}"
     );
 }
 
@@ -111,7 +165,7 @@ MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDoEf401JUPxclpnjdxFjEupxh/
 YpRHEkAa88iAeiFMBwIDAQAB
 -----END PUBLIC KEY-----
 ";
-    let error = portcullis_sdk::testing::configure::<portcullis_plugin_jwt::Jwt>(&with_source("pem", weak).to_string());
+    let error = configure::<Jwt>(&with_source("pem", weak).to_string());
     let error = error.unwrap_err();
     assert!(
         error.starts_with("issuers[0]: pem: ") && error.contains("wrong length"),
@@ -126,19 +180,19 @@ fn anything_but_a_public_key_is_an_error_that_says_what_it_is() {
     let cases = [
         (pem("PRIVATE KEY", &der), "private key"),
         (pem("EC PRIVATE KEY", &der), "private key"),
-        (pem("CERTIFICATE", &der), "openssl x509"),
-        (pem("PUBLIC KEY", &der[..40]), "not a public key of RSA"),
+        (pem("CERTIFICATE", &der), "neither a certificate nor a public key"),
+        (pem("PUBLIC KEY", &der[..40]), "nor a public key of RSA"),
         (pem("PUBLIC KEY", b""), "malformed"),
-        (pem("RSA PUBLIC KEY", &der), "not a public key of RSA"),
+        (pem("RSA PUBLIC KEY", &der), "nor a public key of RSA"),
         (
             pem("RSA PUBLIC KEY", &[RSA.pkcs1_der(), vec![0]].concat()),
-            "not a public key of RSA",
+            "nor a public key of RSA",
         ),
         (
             pem("PUBLIC KEY", &[der.clone(), vec![0]].concat()),
-            "not a public key of RSA",
+            "nor a public key of RSA",
         ),
-        (pem("DH PARAMETERS", &der), "not a public key of RSA"),
+        (pem("DH PARAMETERS", &der), "nor a public key of RSA"),
         (P256.pem().replace("MFk", "M!k"), "malformed"),
         (P256.pem().replace("-----END PUBLIC KEY-----", ""), "no end line"),
         (
@@ -148,7 +202,7 @@ fn anything_but_a_public_key_is_an_error_that_says_what_it_is() {
     ];
     for (text, problem) in cases {
         let settings = with_source("pem", text.as_str()).to_string();
-        let error = portcullis_sdk::testing::configure::<portcullis_plugin_jwt::Jwt>(&settings).unwrap_err();
+        let error = configure::<Jwt>(&settings).unwrap_err();
         assert!(
             error.starts_with("issuers[0]: pem: ") && error.contains(problem),
             "{text}: {error}"

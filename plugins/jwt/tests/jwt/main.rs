@@ -13,6 +13,7 @@ mod algorithms;
 mod answers;
 mod claims;
 mod discovery;
+mod examples;
 mod gateway;
 mod issuers;
 mod keys;

@@ -15,6 +15,7 @@ use aws_lc_rs::signature::KeyPair;
 use aws_lc_rs::signature::RsaKeyPair;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use base64::prelude::BASE64_URL_SAFE;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
 use serde_json::json;
@@ -24,6 +25,7 @@ pub(crate) enum Signer {
     Ed25519(Ed25519KeyPair),
     P256(EcdsaKeyPair),
     P384(EcdsaKeyPair),
+    P521(EcdsaKeyPair),
     Rsa(RsaKeyPair),
     Secret(Vec<u8>),
 }
@@ -32,12 +34,36 @@ pub(crate) static ED25519: LazyLock<Signer> = LazyLock::new(|| Signer::Ed25519(E
 pub(crate) static P256: LazyLock<Signer> = LazyLock::new(p256);
 pub(crate) static P384: LazyLock<Signer> =
     LazyLock::new(|| Signer::P384(EcdsaKeyPair::generate(&signature::ECDSA_P384_SHA384_FIXED_SIGNING).unwrap()));
+pub(crate) static P521: LazyLock<Signer> =
+    LazyLock::new(|| Signer::P521(EcdsaKeyPair::generate(&signature::ECDSA_P521_SHA512_FIXED_SIGNING).unwrap()));
 pub(crate) static RSA: LazyLock<Signer> =
     LazyLock::new(|| Signer::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()));
 
 /// Generates a new key each time.
 pub(crate) fn p256() -> Signer {
     Signer::P256(EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+}
+
+/// A token as load balancers of AWS make it, with padding.
+pub(crate) fn padded(signer: &Signer, header: &Value, claims: &Value) -> String {
+    let part = |bytes: &[u8]| BASE64_URL_SAFE.encode(bytes);
+    let message = format!(
+        "{}.{}",
+        part(header.to_string().as_bytes()),
+        part(claims.to_string().as_bytes())
+    );
+    format!("{message}.{}", part(&signer.signature("ES256", message.as_bytes())))
+}
+
+/// A value in DER, with its tag and its length.
+fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+    let [.., high, low] = value.len().to_be_bytes();
+    let length = match value.len() {
+        0..128 => vec![low],
+        128..256 => vec![0x81, low],
+        _ => vec![0x82, high, low],
+    };
+    [&[tag], &length[..], value].concat()
 }
 
 impl Signer {
@@ -60,7 +86,9 @@ impl Signer {
     fn signature(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
         match self {
             Self::Ed25519(key) => key.sign(message).as_ref().to_owned(),
-            Self::P256(key) | Self::P384(key) => key.sign(&SystemRandom::new(), message).unwrap().as_ref().to_owned(),
+            Self::P256(key) | Self::P384(key) | Self::P521(key) => {
+                key.sign(&SystemRandom::new(), message).unwrap().as_ref().to_owned()
+            }
             Self::Rsa(key) => {
                 let encoding: &'static dyn signature::RsaEncoding = match algorithm {
                     "PS256" => &signature::RSA_PSS_SHA256,
@@ -88,6 +116,14 @@ impl Signer {
         }
     }
 
+    /// A certificate (RFC 5280, section 4.1) with this key, and with nothing that isn't needed to find it.
+    pub(crate) fn certificate(&self, version: bool) -> Vec<u8> {
+        let empty = tlv(0x30, &[]);
+        let version = if version { tlv(0xa0, &[2, 1, 2]) } else { Vec::new() };
+        let fields = [version, vec![2, 1, 7], empty.repeat(4), self.der()].concat();
+        tlv(0x30, &[tlv(0x30, &fields), empty, tlv(3, &[0])].concat())
+    }
+
     /// The public key as a JWK, without an id or an algorithm.
     pub(crate) fn jwk(&self) -> Value {
         let point = |key: &EcdsaKeyPair, crv: &str| {
@@ -99,6 +135,7 @@ impl Signer {
             Self::Ed25519(key) => json!({"kty": "OKP", "crv": "Ed25519", "x": b64(key.public_key().as_ref())}),
             Self::P256(key) => point(key, "P-256"),
             Self::P384(key) => point(key, "P-384"),
+            Self::P521(key) => point(key, "P-521"),
             Self::Rsa(key) => json!({
                 "kty": "RSA",
                 "n": b64(key.public_key().modulus().big_endian_without_leading_zero()),
@@ -122,7 +159,7 @@ impl Signer {
         }
         match self {
             Self::Ed25519(key) => der(key.public_key()),
-            Self::P256(key) | Self::P384(key) => der(key.public_key()),
+            Self::P256(key) | Self::P384(key) | Self::P521(key) => der(key.public_key()),
             Self::Rsa(key) => der(key.public_key()),
             Self::Secret(_) => panic!("a secret has no public key"),
         }

@@ -133,16 +133,78 @@ fn tokens_without_an_id_cause_one_request_per_interval() {
 }
 
 #[test]
-fn a_bad_signature_under_a_known_id_fetches_nothing() {
+fn bad_signatures_under_a_known_id_cause_one_request_per_interval() {
     let host = host();
     publish(&host, &[P256.jwk_with_id("a")]);
-    for _ in 0..10 {
-        expect(
-            ask(&from_url(), &lasting(&mint::p256(), "a")),
-            "401 invalid_token: no key",
-        );
+    let forger = mint::p256();
+    for requests in [1, 2] {
+        for _ in 0..10 {
+            expect(ask(&from_url(), &lasting(&forger, "a")), "401 invalid_token: no key");
+        }
+        assert_eq!(sent(&host).len(), requests);
+        host.advance(Duration::from_secs(30));
     }
-    assert_eq!(sent(&host).len(), 1);
+}
+
+/// Row B11 of the field reports: the provider was set up anew, and uses an old id for its new key.
+#[test]
+fn a_new_key_under_an_old_id_is_found() {
+    let host = host();
+    publish(&host, &[P256.jwk_with_id("a")]);
+    ask(&from_url(), &lasting(&P256, "a")).unwrap();
+    let new = mint::p256();
+    publish(&host, &[new.jwk_with_id("a")]);
+    host.advance(Duration::from_secs(30));
+    assert_eq!(summary(ask(&from_url(), &lasting(&new, "a"))), "alice");
+    expect(ask(&from_url(), &lasting(&P256, "a")), "401 invalid_token: no key");
+    assert_eq!(sent(&host).len(), 2);
+}
+
+/// Row B8 of the field reports: what is left out is said, once for each fetch.
+#[test]
+fn keys_that_cant_be_used_are_named() {
+    let host = host();
+    let broken = json!({"kty": "RSA", "kid": "e", "n": "AQAB", "e": "AQAB"});
+    publish(
+        &host,
+        &[P256.jwk_with_id("a"), with(RSA.jwk_with_id("b"), "use", "enc"), broken],
+    );
+    let said = || {
+        let lines = host.log().into_iter().map(|(_, line)| line);
+        lines.filter(|line| line.contains("can't be used")).collect::<Vec<_>>()
+    };
+    let expected = "https://id.example.org/jwks: 2 of 3 keys can't be used: key \"b\" is not for signatures (use); key \"e\" \
+                    lacks a number that its type needs, or has one of the wrong length";
+    for fetches in [1, 2] {
+        for _ in 0..5 {
+            assert_eq!(summary(ask(&from_url(), &lasting(&P256, "a"))), "alice");
+        }
+        assert_eq!(said(), vec![expected; fetches]);
+        host.advance(Duration::from_secs(600));
+    }
+}
+
+/// Row C14 of the field reports.
+#[test]
+fn a_redirect_is_followed_on_the_same_server_only() {
+    for (location, expected) in [
+        ("/keys", "alice"),
+        ("https://id.example.org/keys", "alice"),
+        (
+            "https://evil.example/keys",
+            "503: https://id.example.org/jwks: it answered 302, not 200",
+        ),
+        (
+            "http://id.example.org/keys",
+            "503: https://id.example.org/jwks: it answered 302, not 200",
+        ),
+    ] {
+        let host = host();
+        host.answer(JWKS, Response::redirect(location));
+        let keys = json!({"keys": [P256.jwk_with_id("a")]}).to_string();
+        host.answer("https://id.example.org/keys", Response::new(200).with_body(keys));
+        assert_eq!(summary(ask(&from_url(), &lasting(&P256, "a"))), expected, "{location}");
+    }
 }
 
 #[test]

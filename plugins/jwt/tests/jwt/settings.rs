@@ -51,16 +51,14 @@ fn issuer_and_audience_can_only_be_omitted_explicitly() {
         &issuer(with(without(any.clone(), "jwks"), "discovery", true)),
         "discovery: it needs issuer",
     );
-    expect_error(
-        &json!({"issuers": [any, any]}),
-        "any issuer (insecure_any_issuer) is listed twice",
-    );
+    expect_error(&json!({"issuers": [any, any]}), "any issuer is listed twice");
 }
 
 #[test]
 fn an_issuer_has_exactly_one_source_of_keys() {
     let base = without(settings()["issuers"][0].clone(), "jwks");
-    let problem = "issuers[0]: an issuer needs exactly one of discovery, jwks_url, jwks, pem and secret";
+    let problem =
+        "issuers[0]: an issuer needs exactly one of discovery, metadata_url, jwks_url, key_url, jwks, pem and secret";
     expect_error(&json!({"issuers": [base]}), problem);
     expect_error(
         &json!({"issuers": [with(with(base.clone(), "discovery", true), "jwks_url", "https://a/b")]}),
@@ -130,7 +128,7 @@ fn algorithms_must_match_the_keys() {
         &with_issuer(settings(), "algorithms", json!([])),
         "algorithms: the list is empty",
     );
-    for listed in [json!(["none"]), json!(["rs256"]), json!(["ES512"])] {
+    for listed in [json!(["none"]), json!(["rs256"]), json!(["ES521"])] {
         expect_error(&with_issuer(settings(), "algorithms", listed), "unknown variant");
     }
 }
@@ -146,7 +144,7 @@ fn keys_must_be_usable() {
         ),
         (
             json!({"keys": [{"kty": "EC", "crv": "P-521"}]}),
-            "type or curve that is not supported",
+            "1 of 1 keys can't be used: a key lacks a number",
         ),
         (json!(7), "expected a JWK Set, or keys as text"),
     ] {

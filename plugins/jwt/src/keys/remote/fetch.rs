@@ -9,11 +9,15 @@ use super::Provider;
 use super::RefreshPolicy;
 use super::url;
 use crate::keys::set::KeySet;
+use crate::text::quoted;
+
+/// How many redirects are followed.
+const REDIRECTS: u8 = 3;
 
 /// Fetches the keys. An error names the URL that failed and the reason.
 pub(super) fn key_set(provider: &Provider, policy: &RefreshPolicy) -> Result<KeySet<'static>, String> {
     let jwks_url = match &provider.origin {
-        Origin::Discovery(issuer) => discover(issuer, provider.insecure_http, policy)?,
+        Origin::Discovery { issuer, metadata_url } => discover(issuer, metadata_url, provider.insecure_http, policy)?,
         Origin::Url(url) => url.clone(),
     };
     let body = get(&jwks_url, policy)?;
@@ -23,19 +27,22 @@ pub(super) fn key_set(provider: &Provider, policy: &RefreshPolicy) -> Result<Key
 }
 
 /// Reads the URL of the keys from the issuer's metadata (OpenID Connect Discovery 1.0, section 4).
-fn discover(issuer: &str, insecure_http: bool, policy: &RefreshPolicy) -> Result<String, String> {
+fn discover(issuer: &str, metadata_url: &str, insecure_http: bool, policy: &RefreshPolicy) -> Result<String, String> {
     #[derive(Deserialize)]
     struct Metadata {
         issuer: String,
         jwks_uri: String,
     }
-    let metadata_url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    let body = get(&metadata_url, policy)?;
+    let body = get(metadata_url, policy)?;
     let metadata: Metadata =
         serde_json::from_str(&body).map_err(|_| format!("{metadata_url}: it has no issuer or no jwks_uri"))?;
     // Section 4.3: the two must be identical, or the keys of one issuer would verify the tokens of another.
-    if metadata.issuer != issuer {
-        return Err(format!("{metadata_url}: its issuer is not the configured one"));
+    if !is_same(issuer, &metadata.issuer) {
+        return Err(format!(
+            "{metadata_url}: its issuer is {}, and {} is configured",
+            quoted(&metadata.issuer),
+            quoted(issuer)
+        ));
     }
     url::check(&metadata.jwks_uri, insecure_http).map_err(|problem| format!("{metadata_url}: jwks_uri: {problem}"))?;
     if issuer.starts_with("https:") && !metadata.jwks_uri.starts_with("https:") {
@@ -46,17 +53,28 @@ fn discover(issuer: &str, insecure_http: bool, policy: &RefreshPolicy) -> Result
     Ok(metadata.jwks_uri)
 }
 
+/// Whether two issuers are the same. The place of the tenant may have another name: Entra calls it `{tenantid}`.
+fn is_same(configured: &str, found: &str) -> bool {
+    let parts = |issuer: &str| {
+        let (before, rest) = issuer.split_once('{')?;
+        let (_, after) = rest.split_once('}')?;
+        Some((before.to_owned(), after.to_owned()))
+    };
+    configured == found || parts(configured).is_some_and(|configured| parts(found) == Some(configured))
+}
+
 fn get(url: &str, policy: &RefreshPolicy) -> Result<String, String> {
     // The keys are already cached by this plugin: a fetch needs newer ones than any other cache has.
     let request = http::get(url)
         .fresh()
+        .same_origin_redirects(REDIRECTS)
         .header("accept", "application/json")
         .timeout(policy.timeout);
     let answer = request
         .max_body(policy.max_bytes)
         .send()
         .map_err(|error| format!("{url}: {error}"))?;
-    // Redirects are not followed, since they could lead to a server that the settings don't name.
+    // A redirect to another server is not followed: the settings don't name it.
     if answer.status != 200 {
         return Err(format!("{url}: it answered {}, not 200", answer.status));
     }

@@ -1,10 +1,11 @@
 //! The keys that an issuer publishes. They are kept in the gateway's cache, where all instances share them, and are
 //! used beyond their time while the issuer can't be reached.
 //!
-//! Requests to the issuer are limited, whatever tokens arrive: keys are fetched when `cache_ttl` has passed or when a
-//! token names an unknown key, and then not again for `min_refresh_interval`. Of several instances at once, one
+//! Requests to the issuer are limited, whatever tokens arrive: keys are fetched when `cache_ttl` has passed or when no key
+//! verifies a token, and then not again for `min_refresh_interval`. Of several instances at once, one
 //! fetches; the others use the keys they have, or wait for the first ones.
 
+pub(crate) mod by_id;
 mod fetch;
 mod lease;
 mod snapshot;
@@ -16,7 +17,6 @@ use portcullis_sdk::cache;
 use portcullis_sdk::log;
 use portcullis_sdk::time;
 
-use super::NotVerified;
 use super::signed_by;
 use crate::error::TokenError;
 use crate::jws::Jws;
@@ -52,7 +52,7 @@ pub(crate) struct Provider {
 #[derive(Clone, Debug)]
 enum Origin {
     /// The URL is in the metadata of this issuer.
-    Discovery(String),
+    Discovery { issuer: String, metadata_url: String },
     /// The URL of the keys.
     Url(String),
 }
@@ -64,10 +64,23 @@ impl Provider {
         if issuer.contains(['?', '#']) {
             return Err("issuer: with discovery it must have neither query nor fragment".to_owned());
         }
-        Ok(Self {
-            origin: Origin::Discovery(issuer.to_owned()),
+        let metadata_url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        Ok(Self::described(issuer, metadata_url, insecure_http))
+    }
+
+    /// Makes a provider whose metadata is at another URL than the issuer's name says: one that this machine can reach, or
+    /// one for all tenants.
+    pub(crate) fn described_at(issuer: &str, metadata_url: String, insecure_http: bool) -> Result<Self, String> {
+        url::check(&metadata_url, insecure_http).map_err(|problem| format!("metadata_url: {problem}"))?;
+        Ok(Self::described(issuer, metadata_url, insecure_http))
+    }
+
+    fn described(issuer: &str, metadata_url: String, insecure_http: bool) -> Self {
+        let issuer = issuer.to_owned();
+        Self {
+            origin: Origin::Discovery { issuer, metadata_url },
             insecure_http,
-        })
+        }
     }
 
     /// Makes a provider whose keys are at this URL.
@@ -83,27 +96,28 @@ impl Provider {
     pub(super) fn verify(&self, jws: &Jws<'_>, issuer: &str, policy: &RefreshPolicy) -> Result<(), TokenError> {
         let source = Source { provider: self, policy };
         let current = source.current()?;
-        let error = match signed_by(&current.keys()?, jws, issuer) {
-            Ok(()) => return Ok(()),
-            Err(NotVerified {
-                error,
-                keys_may_be_stale: false,
-            }) => return Err(error),
-            Err(NotVerified {
-                error,
-                keys_may_be_stale: true,
-            }) => error,
+        let Err(error) = signed_by(&current.keys()?, jws, issuer) else {
+            return Ok(());
         };
+        // Also a key that the token names may be another one now: a provider that was set up anew uses the old ids.
         match source.newer(&current) {
-            Some(newer) => signed_by(&newer.keys()?, jws, issuer).map_err(|failed| failed.error),
+            Some(newer) => signed_by(&newer.keys()?, jws, issuer),
             None => Err(error),
+        }
+    }
+
+    /// The URL that the operator knows.
+    fn place(&self) -> &str {
+        match &self.origin {
+            Origin::Discovery { metadata_url, .. } => metadata_url,
+            Origin::Url(url) => url,
         }
     }
 
     /// The cache key for `what` about this provider.
     fn cache_key(&self, what: &str) -> String {
         let (kind, place) = match &self.origin {
-            Origin::Discovery(issuer) => ("discovery", issuer),
+            Origin::Discovery { metadata_url, .. } => ("discovery", metadata_url),
             Origin::Url(url) => ("url", url),
         };
         cache::key(&[what.as_bytes(), kind.as_bytes(), place.as_bytes()])
@@ -183,6 +197,9 @@ impl Source<'_> {
 
     fn fetch(&self) -> Result<Snapshot, String> {
         let set = fetch::key_set(self.provider, self.policy)?;
+        if let Some(unusable) = set.unusable() {
+            log::info(format!("{}: {unusable}", self.provider.place()));
+        }
         let snapshot = Snapshot::new(&set, time::unix_seconds())?;
         let lifetime = self.policy.cache_ttl.saturating_add(self.policy.stale_if_error);
         cache::set(&self.provider.cache_key("keys"), snapshot.as_bytes(), lifetime);
