@@ -11,6 +11,7 @@
 
 mod algorithms;
 mod answers;
+mod by_id;
 mod claims;
 mod discovery;
 mod examples;
