@@ -182,15 +182,21 @@ pub enum HttpError {
     /// The URL or a header can't be sent.
     #[error("the request can't be sent: {0}")]
     Invalid(String),
+    /// Too many requests are in flight, of this call or of all of this authenticator's.
+    #[error("not sent, because too many requests are in flight")]
+    Limited,
     /// The response was not complete in time.
     #[error("no complete answer in time")]
     TimedOut,
-    /// The body of the response is larger than allowed.
-    #[error("the answer is too large")]
-    TooLarge,
-    /// The server can't be reached, or the connection was lost.
+    /// The body of the response is larger than this many bytes.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The server can't be reached.
     #[error("the server can't be reached: {0}")]
     Unreachable(String),
+    /// The response is incomplete, isn't HTTP, or exceeds a bound of the gateway.
+    #[error("the answer can't be used: {0}")]
+    Unusable(String),
 }
 
 #[cfg(test)]

@@ -59,35 +59,34 @@ impl User {
         self
     }
 
-    /// Adds the user to those of the groups whose names the gateway accepts, and leaves the others out. A line of the log
-    /// at `debug` says how many.
+    /// Adds the user to those of the groups whose names aren't empty and not too long, and leaves the others out. A line of
+    /// the log at `debug` says how many.
     ///
-    /// Providers send names that are empty, null or too long. With [`Self::with_groups`], the gateway denies such a user.
+    /// Providers send such names. With [`Self::with_groups`], the gateway denies the user. It also denies a user with a
+    /// control character in a name, which is kept here: it may be an attempt to add a line to the upstream's request.
     pub fn with_usable_groups(mut self, groups: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let before = self.groups.len();
         let mut given = 0_usize;
         let groups = groups.into_iter().map(Into::into).inspect(|_| given += 1);
         self.groups
-            .extend(groups.filter(|group| !group.is_empty() && is_usable(group, MAX_GROUP)));
+            .extend(groups.filter(|group| (1..=MAX_GROUP).contains(&group.len())));
         let unusable = given - (self.groups.len() - before);
         if unusable > 0 {
             log::debug(format!(
-                "{unusable} of {given} groups are left out: a name has 1 to {MAX_GROUP} bytes and no control characters"
+                "{unusable} of {given} groups are left out: a name has 1 to {MAX_GROUP} bytes"
             ));
         }
         self
     }
 
-    /// Adds an attribute if the gateway accepts its value, and leaves it out otherwise. A line of the log at `debug` says
-    /// so.
+    /// Adds an attribute if its value isn't too long, and leaves it out otherwise. A line of the log at `debug` says so. The
+    /// gateway denies a user with a control character in a value.
     pub fn with_usable_attribute(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
-        if is_usable(&value, MAX_ATTRIBUTE_VALUE) {
+        if value.len() <= MAX_ATTRIBUTE_VALUE {
             return self.with_attribute(name, value);
         }
-        log::debug(format!(
-            "the attribute {name} is left out: it is longer than 4 KiB or has control characters"
-        ));
+        log::debug(format!("the attribute {name} is left out: it is longer than 4 KiB"));
         self
     }
 
@@ -102,11 +101,6 @@ impl User {
         self.attributes.push((name.into(), value.into()));
         self
     }
-}
-
-/// Whether a text can become a header for the upstream.
-fn is_usable(text: &str, most: usize) -> bool {
-    text.len() <= most && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -125,15 +119,15 @@ mod tests {
             .with_usable_attribute("f", long(4096))
             .with_usable_attribute("g", long(4097))
             .with_usable_attribute("h", "\u{85}");
-        let expected = User::new("u").with_groups(["a".to_owned(), long(1024)]);
-        assert_eq!(user, expected.with_attribute("e", "").with_attribute("f", long(4096)));
+        let expected = User::new("u").with_groups(["a".to_owned(), "b\nc".to_owned(), long(1024)]);
+        let expected = expected.with_attribute("e", "").with_attribute("f", long(4096));
+        assert_eq!(user, expected.with_attribute("h", "\u{85}"));
         let lines = Vec::from_iter(host.log().into_iter().map(|(_, line)| line));
         assert_eq!(
             lines,
             [
-                "3 of 5 groups are left out: a name has 1 to 1024 bytes and no control characters",
-                "the attribute g is left out: it is longer than 4 KiB or has control characters",
-                "the attribute h is left out: it is longer than 4 KiB or has control characters",
+                "2 of 5 groups are left out: a name has 1 to 1024 bytes",
+                "the attribute g is left out: it is longer than 4 KiB",
             ]
         );
     }

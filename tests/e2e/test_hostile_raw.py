@@ -193,7 +193,7 @@ MISBEHAVIOURS = {
     "groups without end": (BOUNDS, dict(authenticate=put(GROUPS, TEXTS, GROUPS + 4, -1))),
     "groups unaligned": ("align", dict(authenticate=put(GROUPS, TEXTS + 1, GROUPS + 4, 1))),
     "groups that are all empty": (
-        "group|" + BOUNDS,
+        "groups|" + BOUNDS,
         dict(memory='(memory (export "memory") 200)', authenticate=put(GROUPS, 1 << 20, GROUPS + 4, 1 << 20)),
     ),
     "attributes that wrap around": (BOUNDS, dict(authenticate=put(ATTRIBUTES, TEXTS, ATTRIBUTES + 4, 0x10000001))),

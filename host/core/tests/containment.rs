@@ -31,7 +31,7 @@ const MISDEEDS: &[(&str, &str)] = &[
     ("recurse", "out of bounds"),
     ("eat memory", "panicked"),
     ("huge attribute", ""),
-    ("many groups", "more than 1 MiB"),
+    ("many groups", "exceeds 1 MiB"),
     ("line break in a header", "control character"),
     ("bad header name", "impossible name"),
     ("framing header", "content-length"),
@@ -111,7 +111,7 @@ async fn a_user_whose_identity_cant_be_accepted_is_denied_alone() {
     for _ in 0..10 {
         let odd = chain.decide(&request(&[("x-do", "many groups")])).await;
         assert!(
-            failure(&odd).is_some_and(|why| why.contains("more than 1 MiB")),
+            failure(&odd).is_some_and(|why| why.contains("exceeds 1 MiB")),
             "{odd:?}"
         );
     }

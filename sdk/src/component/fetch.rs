@@ -16,6 +16,9 @@ use crate::http::HttpRequest;
 use crate::http::Method;
 use crate::url::Url;
 
+/// The largest body of a response that the gateway passes on, in bytes.
+const MAX_RESPONSE: u64 = 8 * 1024 * 1024;
+
 /// How many bytes of a body are read or written at once.
 const CHUNK: usize = 16 * 1024;
 
@@ -31,20 +34,38 @@ pub(crate) fn send(request: &HttpRequest, url: &Url, deadline: &Deadline) -> Res
         bytes => Some((outgoing.body().map_err(refused)?, bytes)),
     };
     let answer = outgoing_handler::handle(outgoing, Some(options)).map_err(|code| failure(&code))?;
-    if let Some((body, bytes)) = content {
-        write(body, bytes, deadline)?;
+    // A server that answers early doesn't read the rest of the body, and its answer says why.
+    let written = content.map_or(Ok(()), |(body, bytes)| write(body, bytes, deadline));
+    if written != Err(HttpError::TimedOut) {
+        deadline.wait(&answer.subscribe())?;
     }
-    deadline.wait(&answer.subscribe())?;
     let answer = match answer.get() {
         Some(Ok(answer)) => answer.map_err(|code| failure(&code))?,
-        _ => return Err(HttpError::Unreachable("the gateway gave no answer".to_owned())),
+        _ => {
+            written?;
+            return Err(HttpError::Unreachable("the gateway gave no answer".to_owned()));
+        }
     };
     let headers = answer.headers().entries();
+    if let Some(coding) = coding(&headers) {
+        return Err(HttpError::Unusable(format!(
+            "it has the content coding {coding}, which wasn't asked for"
+        )));
+    }
     Ok(Response {
         status: answer.status(),
         headers,
         body: body(&answer, deadline, request.max_body)?,
     })
+}
+
+/// The content coding of an answer. `None` if it isn't coded.
+fn coding(headers: &[(String, Vec<u8>)]) -> Option<String> {
+    let (_, value) = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-encoding"))?;
+    let is_plain = value.is_empty() || value.eq_ignore_ascii_case(b"identity");
+    (!is_plain).then(|| format!("{:?}", String::from_utf8_lossy(value)))
 }
 
 /// The deadline of the whole exchange.
@@ -124,7 +145,7 @@ fn body(answer: &wasi::IncomingResponse, deadline: &Deadline, max: usize) -> Res
     let mut body = Vec::new();
     while let Some(chunk) = chunk(&stream, deadline)? {
         if body.len() + chunk.len() > max {
-            return Err(HttpError::TooLarge);
+            return Err(HttpError::TooLarge(max as u64));
         }
         body.extend_from_slice(&chunk);
     }
@@ -153,7 +174,23 @@ fn failure(code: &wasi::ErrorCode) -> HttpError {
         | E::ConnectionWriteTimeout
         | E::DnsTimeout
         | E::HttpResponseTimeout => HttpError::TimedOut,
-        E::HttpResponseBodySize(_) => HttpError::TooLarge,
+        E::HttpResponseBodySize(most) => HttpError::TooLarge(most.unwrap_or(MAX_RESPONSE)),
+        E::HttpResponseHeaderSectionSize(_) => {
+            HttpError::Unusable("its head is larger than 64 KiB, or has more than 100 headers".to_owned())
+        }
+        E::HttpResponseTransferCoding(_) => {
+            HttpError::Unusable("it has a transfer coding other than chunked".to_owned())
+        }
+        E::ConnectionTerminated => {
+            HttpError::Unusable("the connection was closed before it was complete, or it isn't HTTP".to_owned())
+        }
+        E::ConnectionLimitReached => HttpError::Limited,
+        E::ConnectionRefused => HttpError::Unreachable("it refuses the connection".to_owned()),
+        E::DestinationUnavailable => HttpError::Unreachable("no connection can be made to its address".to_owned()),
+        E::DnsError(_) => HttpError::Unreachable("its name doesn't resolve".to_owned()),
+        E::TlsCertificateError | E::TlsProtocolError | E::TlsAlertReceived(_) => {
+            HttpError::Unreachable("TLS failed, and the gateway's log says why".to_owned())
+        }
         E::HttpRequestMethodInvalid | E::HttpRequestUriInvalid | E::HttpRequestUriTooLong => {
             HttpError::Invalid("the URL is malformed".to_owned())
         }

@@ -227,7 +227,7 @@ pub(super) fn send(request: &HttpRequest, url: &Url) -> Result<Response, HttpErr
         .find_map(|server| server(&sent))
         .unwrap_or(Err(HttpError::Denied))?;
     if answer.body.len() > request.max_body {
-        Err(HttpError::TooLarge)
+        Err(HttpError::TooLarge(request.max_body as u64))
     } else {
         Ok(answer)
     }
@@ -282,7 +282,7 @@ mod tests {
                 .body,
             b"http://b/"
         );
-        assert_eq!(http::get("http://b/").max_body(8).send(), Err(HttpError::TooLarge));
+        assert_eq!(http::get("http://b/").max_body(8).send(), Err(HttpError::TooLarge(8)));
         assert_eq!(host.requests().len(), 4);
         assert_eq!(host.requests()[2].header("x-a"), Some("1".to_owned()));
     }

@@ -102,7 +102,7 @@ impl Body for Bounded {
         };
         match self.left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
             Some(left) => self.left = left,
-            None => return Poll::Ready(Some(Err(Error::HttpResponseBodySize(None)))),
+            None => return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(MAX_RESPONSE as u64))))),
         }
         Poll::Ready(Some(Ok(frame)))
     }

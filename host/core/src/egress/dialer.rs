@@ -4,6 +4,9 @@
 use std::error::Error;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
@@ -102,6 +105,24 @@ pub(super) struct Dialled {
     stream: TokioIo<TolerantWrites<TcpStream>>,
     /// Whether requests name their server in the request line, because a proxy reads them.
     is_proxied: bool,
+    answered: Answered,
+}
+
+/// Whether a connection has carried a response. One that has may be closed by the server at any time, also while the next
+/// request is on its way (RFC 9112, section 9.3.1).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answered(Arc<AtomicBool>);
+
+impl Answered {
+    /// Notes that a response has arrived.
+    pub(super) fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one has arrived.
+    pub(super) fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Dialled {
@@ -109,13 +130,15 @@ impl Dialled {
         Self {
             stream: TokioIo::new(TolerantWrites::new(stream.into_inner())),
             is_proxied,
+            answered: Answered::default(),
         }
     }
 }
 
 impl Connection for Dialled {
     fn connected(&self) -> Connected {
-        self.stream.inner().connected().proxy(self.is_proxied)
+        let connected = self.stream.inner().connected().proxy(self.is_proxied);
+        connected.extra(self.answered.clone())
     }
 }
 

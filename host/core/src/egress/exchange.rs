@@ -28,6 +28,7 @@ use super::body::Bounded;
 use super::body::body_start;
 use super::buffered::BufferedResponse;
 use super::counters::SendOutcome;
+use super::dialer::Answered;
 use super::failure::Failure;
 use super::key::Key;
 use super::pool::MAX_HEAD;
@@ -153,12 +154,19 @@ impl Egress {
 
     async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
         let method = request.method().clone();
-        let response = self
-            .0
-            .pool
-            .request(request)
-            .await
-            .map_err(|error| Failure::of(&error))?;
+        let again = method.is_safe().then(|| request.clone());
+        let mut answered = self.0.pool.request(request).await;
+        // The server was just closing the connection. Nothing was answered, and the request changes nothing.
+        if let (Err(error), Some(again)) = (&answered, again)
+            && Failure::of(error) == Failure::Terminated
+            && had_answered(error)
+        {
+            answered = self.0.pool.request(again).await;
+        }
+        let response = answered.map_err(|error| Failure::of(&error))?;
+        if let Some(answered) = response.extensions().get::<Answered>() {
+            answered.note();
+        }
         let head: usize = response
             .headers()
             .iter()
@@ -186,6 +194,15 @@ impl ExchangeOutcome {
     pub(super) fn take(single: &Mutex<Option<Response<WasiBody>>>) -> Option<Response<WasiBody>> {
         single.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// Whether the connection on which a request failed has carried a response before.
+fn had_answered(error: &hyper_util::client::legacy::Error) -> bool {
+    let mut extensions = http::Extensions::new();
+    if let Some(connected) = error.connect_info() {
+        connected.get_extras(&mut extensions);
+    }
+    extensions.get::<Answered>().is_some_and(Answered::is_noted)
 }
 
 /// The statuses in place of which a stale response may be used (RFC 5861, section 4).

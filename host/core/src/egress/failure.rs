@@ -8,6 +8,7 @@ use portcullis_wire::tls_error::ServerTlsError;
 use wasmtime_wasi_http::Error;
 
 use super::resolver::Prohibited;
+use super::resolver::Unresolved;
 
 /// Why an exchange failed. It is cloned for each request that waited for the exchange.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,9 +21,11 @@ pub(super) enum Failure {
     Head,
     /// Too many requests are in flight.
     Limited,
+    /// The name wasn't resolved in time.
+    LookUpTimeout,
     /// The name resolves to forbidden addresses only.
     Prohibited(Prohibited),
-    /// The connection was refused, or the name doesn't resolve.
+    /// The server refuses connections.
     Refused,
     /// The connection was closed early, or the response is not HTTP.
     Terminated,
@@ -30,6 +33,10 @@ pub(super) enum Failure {
     Timeout,
     /// TLS failed. The text holds nothing of the request.
     Tls(String),
+    /// No connection can be made, for this reason: no route, for example.
+    Unreachable(String),
+    /// The name doesn't resolve, for this reason.
+    Unresolved(String),
 }
 
 impl Failure {
@@ -38,25 +45,44 @@ impl Failure {
         let mut next = error.source();
         while let Some(cause) = next {
             let wrapped = cause.downcast_ref::<io::Error>();
-            if wrapped.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
-                return Self::ConnectTimeout;
-            }
             let inner = wrapped.and_then(io::Error::get_ref);
             if let Some(found) = Self::known(cause).or_else(|| inner.and_then(|inner| Self::known(inner))) {
                 return found;
             }
+            if let Some(found) = wrapped.and_then(|wrapped| Self::of_io(wrapped, error.is_connect())) {
+                return found;
+            }
             next = inner.map_or_else(|| cause.source(), |inner| Some(inner));
         }
-        if error.is_connect() {
-            Self::Refused
-        } else {
-            Self::Terminated
+        match error.source() {
+            Some(cause) if error.is_connect() => Self::Unreachable(cause.to_string()),
+            _ => Self::Terminated,
+        }
+    }
+
+    fn of_io(error: &io::Error, connecting: bool) -> Option<Self> {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Some(Self::ConnectTimeout),
+            io::ErrorKind::ConnectionRefused => Some(Self::Refused),
+            _ if connecting && error.raw_os_error().is_some() => Some(Self::Unreachable(error.to_string())),
+            _ => None,
         }
     }
 
     fn known(cause: &(dyn StdError + 'static)) -> Option<Self> {
         if let Some(prohibited) = cause.downcast_ref::<Prohibited>() {
             return Some(Self::Prohibited(*prohibited));
+        }
+        if let Some(unresolved) = cause.downcast_ref::<Unresolved>() {
+            return Some(match unresolved {
+                Unresolved::Late => Self::LookUpTimeout,
+                Unresolved::Failed(why) => Self::Unresolved(why.clone()),
+            });
+        }
+        if let Some(error) = cause.downcast_ref::<hyper::Error>()
+            && error.is_parse_too_large()
+        {
+            return Some(Self::Head);
         }
         let tls = cause.downcast_ref::<rustls::Error>()?;
         Some(Self::Tls(ServerTlsError(tls).to_string()))
@@ -75,7 +101,16 @@ impl Failure {
             )),
             Self::Prohibited(prohibited) => Some(format!("denied: {server}: {prohibited}")),
             Self::Tls(error) => Some(format!("{server}: TLS failed: {error}")),
-            _ => None,
+            Self::Unreachable(why) => Some(format!("{server}: no connection: {why}")),
+            Self::Unresolved(why) => Some(format!("{server}: the name doesn't resolve: {why}")),
+            Self::LookUpTimeout => Some(format!("{server}: the name wasn't resolved in time")),
+            Self::Head => Some(format!(
+                "{server}: the head of its response is larger than 64 KiB, or has more than 100 headers"
+            )),
+            Self::Coding => Some(format!(
+                "{server}: its response has a transfer coding other than chunked"
+            )),
+            Self::ConnectTimeout | Self::Refused | Self::Terminated | Self::Timeout => None,
         }
     }
 }
@@ -87,11 +122,17 @@ impl From<Failure> for Error {
             Failure::ConnectTimeout => Self::ConnectionTimeout,
             Failure::Head => Self::HttpResponseHeaderSectionSize(None),
             Failure::Limited => Self::ConnectionLimitReached,
+            Failure::LookUpTimeout => Self::DnsTimeout,
             Failure::Prohibited(_) => Self::DestinationIpProhibited,
             Failure::Refused => Self::ConnectionRefused,
             Failure::Terminated => Self::ConnectionTerminated,
             Failure::Timeout => Self::ConnectionReadTimeout,
             Failure::Tls(_) => Self::TlsCertificateError,
+            Failure::Unreachable(_) => Self::DestinationUnavailable,
+            Failure::Unresolved(_) => Self::DnsError {
+                rcode: None,
+                info_code: None,
+            },
         }
     }
 }

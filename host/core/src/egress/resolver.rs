@@ -73,7 +73,9 @@ impl Service<Name> for Resolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let (found, private) = ((self.lookup)(name.as_str().to_owned()), self.private);
         Box::pin(async move {
-            let found = tokio::time::timeout(TIMEOUT, found).await??;
+            let found = tokio::time::timeout(TIMEOUT, found).await;
+            let found = found.map_err(|_| io::Error::other(Unresolved::Late))?;
+            let found = found.map_err(|error| io::Error::other(Unresolved::Failed(error.to_string())))?;
             let kinds = Vec::from_iter(found.iter().map(|found| AddressKind::of(found.ip())));
             let allowed = |kind: AddressKind| kind == AddressKind::Public || (private && kind == AddressKind::Private);
             let dialled = Vec::from_iter(
@@ -91,6 +93,17 @@ impl Service<Name> for Resolver {
             Ok(dialled.into_iter())
         })
     }
+}
+
+/// Why a name has no address.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum Unresolved {
+    /// The resolver says so, with this text.
+    #[error("{0}")]
+    Failed(String),
+    /// The resolver didn't answer in time.
+    #[error("no answer in time")]
+    Late,
 }
 
 /// A name resolves to forbidden addresses only.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::Method;
 use http::Request;
 use http::Response;
@@ -35,6 +36,9 @@ impl Egress {
         let (mut head, body) = request.into_parts();
         // The length is that of the body, which replaces the plugin's value.
         head.headers.remove(header::CONTENT_LENGTH);
+        // Some servers compress for a client that says nothing (RFC 9110, section 12.5.3).
+        let encoding = head.headers.entry(header::ACCEPT_ENCODING);
+        encoding.or_insert(HeaderValue::from_static("identity"));
         self.0.outbound.complete(&head.uri, &mut head.headers);
         let body = match body::taken_in(body).await {
             Ok(body) => body,

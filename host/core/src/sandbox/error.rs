@@ -20,7 +20,7 @@ pub enum PluginError {
     #[error("it was refused more memory: all plugins together have what they may have (plugins.memory)")]
     Memory,
     /// It handed more bytes to the host in one call than it may.
-    #[error("it handed over more than 1 MiB at once, as its answer or as the argument of a host function")]
+    #[error("what it handed over at once exceeds 1 MiB: its answer, or the argument of a host function")]
     Oversized,
     /// Its answer is malformed or out of bounds.
     #[error("its answer can't be used: {0}")]

@@ -137,7 +137,10 @@ fn an_answer_that_is_no_key_is_503() {
             Response::new(200).with_body(b"\xff".to_vec()),
             "the answer is not UTF-8",
         ),
-        (Response::new(200).with_body(vec![b' '; 17 * 1024]), "too large"),
+        (
+            Response::new(200).with_body(vec![b' '; 17 * 1024]),
+            "larger than 16384 bytes",
+        ),
         (Response::redirect("/other"), "it answered 302, not 200"),
     ] {
         let host = host();

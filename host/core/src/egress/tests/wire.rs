@@ -1,5 +1,7 @@
 //! The bytes that are sent and received: lengths, bounds, deadlines and secrets.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use tokio::net::TcpListener;
 use wasmtime_wasi_http::Error;
 
 use super::super::Outbound;
+use super::super::resolver::Lookup;
 use super::super::resolver::Resolver;
 use super::counts;
 use super::server::Server;
@@ -87,11 +90,78 @@ async fn a_response_with_a_large_head_is_an_error() {
     let many = vec!["x=1"; 101].join("&");
     for query in ["x=%repeat", &many] {
         let error = side.get(&server.url(&format!("/?{query}")), &[]).await.unwrap_err();
-        let refused = matches!(
-            error,
-            Error::ConnectionTerminated | Error::HttpResponseHeaderSectionSize(None)
-        );
-        assert!(refused, "{error}");
+        assert!(matches!(error, Error::HttpResponseHeaderSectionSize(None)), "{error}");
+    }
+}
+
+/// Row B6 of the field reports: each cause has a name of its own.
+#[tokio::test]
+async fn why_there_is_no_connection_is_told() {
+    let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let side = Side::new(&[format!("http://{refusing}")]);
+    let error = side.get(&format!("http://{refusing}/"), &[]).await.unwrap_err();
+    assert!(matches!(error, Error::ConnectionRefused), "{error}");
+    let unresolved: Lookup = Arc::new(|_| Box::pin(std::future::ready(Err(io::Error::other("no such name")))));
+    let grants = ["http://gone.example".to_owned()];
+    let side = Side::with(&grants, false, Outbound::default(), unresolved);
+    let error = side.get("http://gone.example/", &[]).await.unwrap_err();
+    assert!(matches!(error, Error::DnsError { .. }), "{error}");
+    // The kernel has no route for a broadcast over TCP.
+    let side = Side::new(&["http://255.255.255.255".to_owned()]);
+    let error = side.get("http://255.255.255.255/", &[]).await.unwrap_err();
+    assert!(
+        matches!(error, Error::DestinationUnavailable | Error::DestinationIpProhibited),
+        "{error}"
+    );
+}
+
+/// Row B3 of the field reports: a server must not think that any coding is welcome.
+#[tokio::test]
+async fn no_content_coding_is_asked_for_unless_the_plugin_does() {
+    let server = Server::start().await;
+    let side = Side::new(&[server.url("")]);
+    for (asked, expected) in [(&[][..], "identity"), (&[("accept-encoding", "gzip")], "gzip")] {
+        side.get(&server.url("/"), asked).await.unwrap();
+        assert_eq!(server.last().0["accept-encoding"], expected);
+    }
+}
+
+/// Row H8 of the field reports: a server closes a connection just when the next request is on its way.
+#[tokio::test]
+async fn a_request_on_a_connection_that_is_being_closed_is_sent_again() {
+    for (method, expected) in [("GET", true), ("HEAD", true), ("POST", false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let mut connections = 0;
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                connections += 1;
+                // The first connection answers one request, and is closed at the second.
+                while stream.read(&mut [0; 4096]).await.unwrap() > 0 {
+                    stream
+                        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                        .await
+                        .unwrap();
+                    if connections == 1 {
+                        let _ = stream.read(&mut [0; 4096]).await;
+                        break;
+                    }
+                }
+            }
+        });
+        let side = Side::new(std::slice::from_ref(&url));
+        let send = || side.send(Request::builder().method(method).uri(&url).body(Bytes::new()).unwrap());
+        assert_eq!(send().await.unwrap().0, 200);
+        let second = send().await;
+        match expected {
+            true => assert_eq!(second.unwrap().0, 200, "{method}"),
+            false => assert!(
+                matches!(second, Err(Error::ConnectionTerminated)),
+                "{method} {second:?}"
+            ),
+        }
+        server.abort();
     }
 }
 
