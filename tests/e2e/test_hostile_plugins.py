@@ -87,6 +87,29 @@ def test_misbehaviour_is_a_503_and_goes_no_further(gateway, upstream, misbehavio
     assert "[header x-do]" in decision["steps"], "what it asked before it failed is known"
 
 
+def test_why_a_plugin_failed_is_told_in_its_own_words(gateway, tmp_path, upstream, hostile_component):
+    """Rows H3, H4 and D4 of the field reports: in the log, by explain, and by check."""
+    gateway.send("/", instruct("panic"))
+    line = gateway.logged(message="an authenticator could not decide")[-1]
+    said = line["why"]
+    assert "it panicked or aborted; it said: thread" in said and said.endswith(" | requested by the test")
+    config = f"""
+[authenticators.hostile]
+plugin = "{hostile_component}"
+grants.headers = ["x-do"]
+""" + route(upstream, "hostile")
+    for told, expected in [
+        ("panic", ["said: requested by the test"]),
+        ("egress", []),
+        ("nothing bad", []),
+    ]:
+        done = run("explain", "GET", "http://x/", "-H", f"X-Do: {told}", folder=tmp_path, config=config)
+        found = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("said: ")]
+        assert [text for text in found if "panicked at" not in text] == expected, done.stdout
+    done = run("check", folder=tmp_path, config=config.replace("grants.", "settings.panic = true\ngrants."))
+    assert done.returncode == 1 and "requested by the test" in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("user", ODD_USERS)
 def test_a_user_who_cant_be_accepted_is_a_403_and_goes_no_further(gateway, upstream, user):
     answer = gateway.send("/", instruct(user) | basic("bob"))

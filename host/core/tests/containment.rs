@@ -25,11 +25,11 @@ use self::common::request;
 
 /// What the guest does, and a part of the error that the operator gets.
 const MISDEEDS: &[(&str, &str)] = &[
-    ("panic", "panicked"),
+    ("panic", "it panicked or aborted; it said: thread '<unnamed>'"),
     ("loop", "deadline"),
     // The stack is at the start of the memory, so that an overflow is out of bounds.
     ("recurse", "out of bounds"),
-    ("eat memory", "panicked"),
+    ("eat memory", "limits.memory); it said: memory allocation of"),
     ("huge attribute", ""),
     ("many groups", "exceeds 1 MiB"),
     ("line break in a header", "control character"),

@@ -80,15 +80,21 @@ impl Authenticator {
             .0
             .call(request, move |answered| answer::read(&this, answered))
             .await;
-        let ((next, verdict), reads, denied) = match called {
-            Ok(Call { result, reads, denied }) => (result.unwrap_or_else(|error| failed(&error)), reads, denied),
-            Err(why) => (turned_away(why), Vec::new(), 0),
+        let ((next, verdict), reads, denied, warnings) = match called {
+            Ok(Call {
+                result,
+                reads,
+                denied,
+                warnings,
+            }) => (result.unwrap_or_else(|error| failed(&error)), reads, denied, warnings),
+            Err(why) => (turned_away(why), Vec::new(), 0, Vec::new()),
         };
         let step = Step {
             authenticator: Arc::clone(self.0.name()),
             verdict,
             reads,
             denied,
+            warnings,
             elapsed: start.elapsed(),
         };
         self.0.meters().record(&step);

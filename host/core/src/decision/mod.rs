@@ -156,6 +156,9 @@ pub struct Step {
     /// How many of its requests to other servers were denied because no grant covers them. A request to a granted name
     /// that resolves to a forbidden address is not counted.
     pub denied: u32,
+    /// The lines of the level WARN and above about the call: what it logged, what it wrote to stderr, and what the host says
+    /// of its requests to other servers. At most 32.
+    pub warnings: Vec<String>,
     /// How long the call took.
     pub elapsed: Duration,
 }

@@ -24,6 +24,8 @@ pub(crate) struct Call<T> {
     pub(crate) reads: Vec<AttributeRead>,
     /// How many requests to other servers were denied, because no grant covers them.
     pub(crate) denied: u32,
+    /// The lines of the level WARN and above that the plugin and the host wrote about the call.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl ConfiguredPlugin {
@@ -44,7 +46,12 @@ impl ConfiguredPlugin {
         permit: CallPermit,
         read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError>,
     ) -> Call<T> {
-        let Reply { result, reads, denied } = match self.configured().await {
+        let Reply {
+            result,
+            reads,
+            denied,
+            warnings,
+        } = match self.configured().await {
             Ok(instance) => instance.authenticate(request).await,
             Err(error) => Reply::failure(error),
         };
@@ -60,7 +67,12 @@ impl ConfiguredPlugin {
                 self.0.meters.failed(error);
             }
         }
-        Call { result, reads, denied }
+        Call {
+            result,
+            reads,
+            denied,
+            warnings,
+        }
     }
 
     /// A new instance with the plugin's settings.

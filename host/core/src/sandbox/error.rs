@@ -1,6 +1,8 @@
 //! How a plugin fails, with texts for the operator and the plugin's author. Clients never see them.
 
+use wasmtime::FrameInfo;
 use wasmtime::Trap;
+use wasmtime::WasmBacktrace;
 use wasmtime_wasi::I32Exit;
 
 use super::clock::Stop;
@@ -59,13 +61,16 @@ impl PluginError {
         if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
             return Self::Oversized;
         }
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::UnreachableCodeReached) => {
-                Self::Trap("it panicked or aborted; its last log lines may say why".to_owned())
-            }
-            Some(trap) => Self::Trap(trap.to_string()),
-            None => Self::Trap(bounded(&format!("{error:#}"))),
-        }
+        // The outer texts are a backtrace, and would hide the cause.
+        let cause = match error.downcast_ref::<Trap>() {
+            Some(Trap::UnreachableCodeReached) => return Self::Trap("it panicked or aborted".to_owned()),
+            Some(trap) => trap.to_string(),
+            None => error.root_cause().to_string(),
+        };
+        let place = error.downcast_ref::<WasmBacktrace>();
+        let place = place.and_then(|place| place.frames().iter().find_map(FrameInfo::func_name));
+        let place = place.map(|name| format!(" (in {})", short(name))).unwrap_or_default();
+        Self::Trap(format!("{}{place}", bounded(&cause)))
     }
 
     /// Whether it counts for the circuit breaker. What a provider says of one user can make an answer too large, and must
@@ -96,6 +101,14 @@ impl PluginError {
             Self::Trap(_) => "trap",
         }
     }
+}
+
+/// A function's name without what follows from its types and its hash.
+fn short(name: &str) -> String {
+    let name = name.split("::h").next().unwrap_or(name);
+    let end = name.floor_char_boundary(80);
+    let kept = name.get(..end).unwrap_or_default();
+    kept.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// A text of a plugin in the form for a log line: shortened, and without control characters.

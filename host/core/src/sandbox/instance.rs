@@ -50,6 +50,8 @@ pub(crate) struct Reply {
     pub(crate) reads: Vec<AttributeRead>,
     /// How many requests to other servers were denied, because no grant covers them.
     pub(crate) denied: u32,
+    /// The lines of the level WARN and above that it and the host wrote about the call.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Reply {
@@ -59,6 +61,7 @@ impl Reply {
             result: Err(error),
             reads: Vec::new(),
             denied: 0,
+            warnings: Vec::new(),
         }
     }
 }
@@ -111,6 +114,7 @@ impl Instance {
             result,
             reads: std::mem::take(&mut state.reads),
             denied: state.outbound.denied(),
+            warnings: state.log.warnings(),
         }
     }
 
@@ -128,10 +132,23 @@ impl Instance {
 
 /// Why a call ended. A plugin that gets no memory usually aborts, so that the trap alone would hide the cause.
 fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> PluginError {
+    tracing::debug!(
+        target: "portcullis::plugin",
+        authenticator = store.data().log.authenticator(),
+        "the call ended: {error:?}"
+    );
+    let limiter = &store.data().limiter;
     match PluginError::trap(error) {
-        PluginError::Trap(_) if store.data().limiter.hit_budget() => PluginError::Memory,
-        PluginError::Trap(why) if store.data().limiter.hit_memory() => {
-            PluginError::Trap(format!("{why}; before, it was refused more memory (limits.memory)"))
+        PluginError::Trap(_) if limiter.hit_budget() => PluginError::Memory,
+        PluginError::Trap(why) => {
+            let memory = if limiter.hit_memory() {
+                "; before, it was refused more memory (limits.memory)"
+            } else {
+                ""
+            };
+            let words = store.data().log.last_words();
+            let words = words.map(|words| format!("; it said: {words}")).unwrap_or_default();
+            PluginError::Trap(format!("{why}{memory}{words}"))
         }
         error => error,
     }

@@ -229,6 +229,7 @@ fn write_decision(output: &mut impl Write, decision: &Decision, via_session: boo
         authenticator,
         verdict,
         reads,
+        warnings,
         elapsed,
         ..
     } in &decision.steps
@@ -236,6 +237,9 @@ fn write_decision(output: &mut impl Write, decision: &Decision, via_session: boo
         line(output, authenticator, format_args!("{verdict} ({elapsed:.1?})"))?;
         for read in reads {
             line(output, "", Answered(read))?;
+        }
+        for warning in warnings {
+            line(output, "", format_args!("said: {warning}"))?;
         }
     }
     match &decision.outcome {

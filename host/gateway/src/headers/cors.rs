@@ -50,6 +50,24 @@ mod tests {
     }
 
     #[test]
+    fn a_preflight_is_options_with_both_headers() {
+        let (origin, method) = (header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD);
+        for (asked, names, expected) in [
+            (http::Method::OPTIONS, &[&origin, &method][..], true),
+            (http::Method::OPTIONS, &[&origin], false),
+            (http::Method::OPTIONS, &[&method], false),
+            (http::Method::OPTIONS, &[], false),
+            (http::Method::GET, &[&origin, &method], false),
+        ] {
+            let headers = names
+                .iter()
+                .map(|name| ((*name).clone(), HeaderValue::from_static("PUT")));
+            let headers = HeaderMap::from_iter(headers);
+            assert_eq!(is_preflight(&asked, &headers), expected, "{asked} {names:?}");
+        }
+    }
+
+    #[test]
     fn only_listed_origins_may_read() {
         let app = HeaderValue::from_static("https://app.example");
         let listed = Cors {

@@ -290,6 +290,10 @@ mod tests {
             ..claims("m")
         };
         assert!(sent(&names(), attribute).is_err());
-        assert!(basic("service:x", "s3cret").is_err());
+        let colon = basic("service:x", "s3cret").unwrap_err();
+        assert_eq!(
+            colon.to_string(),
+            "the user's name has a colon, which Basic credentials can't carry"
+        );
     }
 }

@@ -164,6 +164,7 @@ mod tests {
             ("/a?b=c", Version::HTTP_11, &[""], None),
             ("/a?b=c", Version::HTTP_11, &["[::1]:80"], Some("[::1]:80")),
             ("/a?b=c", Version::HTTP_11, &["127.0.0.1"], Some("127.0.0.1")),
+            ("/a?b=c", Version::HTTP_11, &["a_b-c.d:65535"], Some("a_b-c.d:65535")),
         ] {
             let target = target(uri, version, hosts).unwrap();
             assert_eq!(target.authority.as_deref(), authority, "{uri} {hosts:?}");
@@ -201,6 +202,9 @@ mod tests {
             ("/", Version::HTTP_11, &["a.example,b.example"]),
             ("/", Version::HTTP_11, &["a:b:80"]),
             ("/", Version::HTTP_11, &["a.example:http"]),
+            ("/", Version::HTTP_11, &["a.example:123456"]),
+            ("/", Version::HTTP_11, &["[::g]"]),
+            ("/", Version::HTTP_11, &["[::1]x"]),
             ("/", Version::HTTP_11, &["[::1"]),
             ("/", Version::HTTP_11, &["%61.example"]),
             ("/", Version::HTTP_11, &[":80"]),
