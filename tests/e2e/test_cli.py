@@ -108,6 +108,43 @@ def test_inspect_describes_a_plugin(tmp_path, api_key_component):
         assert expected in result.stdout
 
 
+def test_inspect_says_what_a_plugin_can_do_and_how_to_start(tmp_path, api_key_component):
+    """Rows D5 and D9 of the field reports: the configuration that it prints is one, but for what only the operator knows."""
+    for plugin, can, settings in [
+        ("jwt", "verifies signatures", 'issuers = [{ issuer = "https://id.test", audiences = ["a"], secret = "%s" }]' % ("x" * 32)),
+        ("jupyterhub", "asks other servers, as far as grants.http allows", 'api_url = "http://127.0.0.1:1"\nallow_any_token = true'),
+        ("simple", "", ""),
+        (api_key_component, "", 'key = "k"'),
+    ]:  # fmt: skip
+        result = run("plugin", "inspect", plugin, folder=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert can in result.stdout
+        lines = result.stdout.splitlines()
+        start = next(index for index, line in enumerate(lines) if line.startswith("to start  "))
+        end = next(index for index, line in enumerate(lines) if line.startswith("imports   "))
+        printed = "\n".join(line[10:] for line in lines[start:end])
+        names = [line.split(" = ")[0] for line in settings.splitlines()]
+        kept = [line for line in printed.splitlines() if line.split(" = ")[0] not in names]
+        if plugin != api_key_component:
+            config = "\n".join(kept).replace(f"[authenticators.{plugin}.settings]", f"[authenticators.{plugin}.settings]\n{settings}")
+            checked = run("check", folder=tmp_path, config=config + whoami(plugin))
+            assert checked.returncode == 0, checked.stderr + config
+        else:
+            assert kept == ["# api_key.toml", "[settings]", "[grants]", 'headers = ["authorization"]']
+
+
+def test_plugins_are_listed(tmp_path, api_key_component):
+    (tmp_path / "keys.wasm").write_bytes(api_key_component.read_bytes())
+    config = f'[authenticators.keys]\nplugin = "./keys.wasm"\nsettings = {{ key = "k" }}\n{whoami()}'
+    result = run("plugin", "list", folder=tmp_path, config=config)
+    assert result.returncode == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["jupyterhub", "jwt", "kerberos", "simple", "keys"]
+    assert lines[-1][-1].endswith("keys.wasm")
+    missing = run("plugin", "inspect", "jtw", folder=tmp_path)
+    assert missing.returncode == 1 and "plugin list" in missing.stderr
+
+
 def test_inspect_keeps_what_it_compiled_where_serve_finds_it(tmp_path, api_key_component):
     compiled = tmp_path / "portcullis"
     for _ in range(2):

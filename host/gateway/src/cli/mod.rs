@@ -9,6 +9,7 @@ mod log_lines;
 mod logging;
 mod serve;
 mod signals;
+mod starter;
 
 use std::error::Error;
 use std::io;
@@ -70,9 +71,12 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum PluginCommand {
-    /// Describe a component: contract, digest, size, imports, schema of the settings
+    /// Describe a component: contract, digest, size, what it can do, its settings, and a configuration to start from
     #[command(after_help = EXIT_CODES)]
     Inspect(inspect::Arguments),
+    /// List the built-in plugins, and the authenticators of the configuration with their plugins
+    #[command(after_help = EXIT_CODES)]
+    List(inspect::ListArguments),
 }
 
 /// The configuration file to read.
@@ -119,6 +123,7 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
+                Command::Plugin(PluginCommand::List(arguments)) => inspect::list(&arguments, output),
                 Command::Keygen(arguments) => keygen::run(&arguments, output),
             };
             if let Some(log) = log {

@@ -140,6 +140,13 @@ impl Directory {
                         .errors
                         .push(Location::file(file.display().to_string()).error(message));
                 }
+                Some("toml") | None => {}
+                Some(other) if matches!(other.to_ascii_lowercase().as_str(), "wasm" | "toml") => {
+                    let ending = other.to_ascii_lowercase();
+                    let message = format!("would be ignored: the name of a plugin's file ends in .{ending}");
+                    let location = Location::file(file.display().to_string());
+                    found.errors.push(location.error(message));
+                }
                 _ => {}
             }
         }

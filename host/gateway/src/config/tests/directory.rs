@@ -100,6 +100,13 @@ fn a_mistake_names_its_file() {
             &["p.toml:4: authenticators.a: plugins/a.wasm in the plugin directory has the same name"],
         ),
         (
+            &[("hub.wasm", ""), ("UP.WASM", ""), ("up.Toml", "")],
+            &[
+                "plugins/UP.WASM: would be ignored: the name of a plugin's file ends in .wasm",
+                "plugins/up.Toml: would be ignored: the name of a plugin's file ends in .toml",
+            ],
+        ),
+        (
             &[("hup.wasm", "")],
             &["p.toml:8: routes[0].authenticators[1]: unknown authenticator \"hub\"; did you mean \"hup\"?"],
         ),

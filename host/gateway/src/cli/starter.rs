@@ -1,0 +1,130 @@
+//! A configuration to start from, made from a plugin's schema and imports: the settings that must be set, and the grants that
+//! they need.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// What an import lets a plugin do, for people. Imports without a sentence here let it do nothing beyond computing.
+const MEANINGS: [(&str, &str); 5] = [
+    ("wasi:http/", "asks other servers, as far as grants.http allows"),
+    ("portcullis:auth/crypto", "verifies signatures"),
+    ("portcullis:auth/cache", "keeps a cache, which its calls share"),
+    ("portcullis:auth/negotiate", "checks Kerberos tokens ([negotiate])"),
+    ("wasi:random/", "uses random numbers"),
+];
+
+/// What a plugin with these imports can do.
+pub(super) fn meanings(imports: &[String]) -> Vec<&'static str> {
+    let has = |prefix: &str| imports.iter().any(|import| import.starts_with(prefix));
+    let known = MEANINGS.iter().filter(|(prefix, _)| has(prefix));
+    known.map(|(_, meaning)| *meaning).collect()
+}
+
+/// The content of a `NAME.toml` beside the plugin's file, or of `portcullis.toml` for a built-in plugin.
+pub(super) fn configuration(plugin: &Path, schema: &Value, imports: &[String]) -> String {
+    let name = plugin.file_stem().unwrap_or_default().display();
+    let (mut text, prefix) = match plugin.extension() {
+        Some(_) => (format!("# {name}.toml\n"), String::new()),
+        None => (
+            format!("[authenticators.{name}]\nplugin = \"{name}\"\n"),
+            format!("authenticators.{name}."),
+        ),
+    };
+    let required = schema.get("required").and_then(Value::as_array);
+    let required = required.into_iter().flatten().filter_map(Value::as_str);
+    let settings = Vec::from_iter(required.map(|name| (name, property(schema, name))));
+    if !settings.is_empty() {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "[{prefix}settings]");
+    }
+    for (name, property) in settings {
+        let about = property.get("description").and_then(Value::as_str).unwrap_or_default();
+        let about = about.split(['\n', ';']).next().unwrap_or_default();
+        let about = about.split(". ").next().unwrap_or_default().trim_end_matches('.');
+        let _ = writeln!(text, "{name} = {}{}", placeholder(schema, property), comment(about));
+    }
+    let _ = writeln!(text, "[{prefix}grants]\nheaders = [\"authorization\"]");
+    if imports
+        .iter()
+        .any(|import| import.starts_with("wasi:http/outgoing-handler"))
+    {
+        text.push_str("http = [] # the servers that it may ask, such as \"https://id.example.org\"\n");
+    }
+    text.trim_end().to_owned()
+}
+
+fn property<'s>(schema: &'s Value, name: &str) -> &'s Value {
+    schema
+        .get("properties")
+        .and_then(|properties| properties.get(name))
+        .map_or(&Value::Null, |property| resolved(schema, property))
+}
+
+/// What a reference leads to.
+fn resolved<'s>(schema: &'s Value, property: &'s Value) -> &'s Value {
+    let reference = property.get("$ref").and_then(Value::as_str);
+    let target = reference.and_then(|reference| schema.pointer(reference.strip_prefix('#')?));
+    target.unwrap_or(property)
+}
+
+fn placeholder(schema: &Value, property: &Value) -> String {
+    let kind = property.get("type").and_then(Value::as_str);
+    match kind {
+        Some("array") => {
+            let items = property.get("items").map(|items| resolved(schema, items));
+            match items.and_then(|items| items.get("type")).and_then(Value::as_str) {
+                Some("object") => "[{}]".to_owned(),
+                _ => "[]".to_owned(),
+            }
+        }
+        Some("boolean") => "false".to_owned(),
+        Some("integer" | "number") => "0".to_owned(),
+        Some("object") => "{}".to_owned(),
+        _ => "\"\"".to_owned(),
+    }
+}
+
+fn comment(about: &str) -> String {
+    let about = about.replace(char::is_control, " ");
+    if about.is_empty() {
+        String::new()
+    } else {
+        format!(" # {about}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn required_settings_have_a_line_of_their_type() {
+        let schema = json!({
+            "$defs": {"Issuer": {"type": "object"}, "Url": {"type": "string", "description": "A URL. More."}},
+            "properties": {
+                "issuers": {"type": "array", "items": {"$ref": "#/$defs/Issuer"}, "description": "The issuers.\nAll."},
+                "names": {"type": "array", "items": {"type": "string"}},
+                "url": {"$ref": "#/$defs/Url"},
+                "count": {"type": "integer"},
+                "strict": {"type": "boolean"},
+                "table": {"type": "object"},
+                "optional": {"type": "string"},
+            },
+            "required": ["issuers", "names", "url", "count", "strict", "table", "gone"],
+        });
+        let expected = "# a.toml\n[settings]\nissuers = [{}] # The issuers\nnames = []\nurl = \"\" # A URL\ncount = 0\nstrict = false\n\
+                        table = {}\ngone = \"\"\n[grants]\nheaders = [\"authorization\"]";
+        assert_eq!(configuration(Path::new("x/a.wasm"), &schema, &[]), expected);
+        let asks = ["wasi:http/outgoing-handler@0.2.6".to_owned()];
+        let expected = "[authenticators.jwt]\nplugin = \"jwt\"\n[authenticators.jwt.grants]\nheaders = \
+                        [\"authorization\"]\nhttp = [] # the servers that it may ask, such as \
+                        \"https://id.example.org\"";
+        assert_eq!(configuration(Path::new("jwt"), &json!(true), &asks), expected);
+        assert_eq!(meanings(&asks), ["asks other servers, as far as grants.http allows"]);
+        assert!(meanings(&["wasi:io/poll@0.2.6".to_owned()]).is_empty());
+    }
+}
