@@ -82,7 +82,7 @@ secret = "{SECRET}"
         config += whoami(name, path=f"/{name}")
     for path, key in [("all", ""), ("some", 'groups_filter = ["g7", "g99*"]'), ("none", "groups = false")]:
         config += route(shared_upstream, "jwt", path=f"/{path}", more=f"[routes.identity]\n{key}")
-    return serve_module(config, server=SERVER)
+    return serve_module(f'[session]\nkeys = ["env:KEY"]\n{config}', server=SERVER, KEY="00112233" * 8)
 
 
 def jwt(claims):
@@ -180,6 +180,17 @@ def test_an_odd_user_shuts_nobody_out(gateway, hub, path):
         statuses["other"].add(gateway.send(path, other | client).status)
     assert statuses == {"odd": {403}, "other": {200}}
     assert not [line for line in gateway.log() if line["message"].startswith("breaker")]
+
+
+def test_a_session_that_does_not_fit_is_told(gateway):
+    """Row B13: the user is authenticated with every request, and the log says why, once an hour."""
+    odd = jwt({"sub": "sessionless", "groups": many(1000)})
+    for _ in range(3):
+        answer = gateway.send("/jwt", odd)
+        assert (answer.status, answer.set_cookies()) == (200, {})
+    lines = [line for line in gateway.log() if line["message"].startswith("a user gets no session")]
+    assert [(line["user"], line["groups"]) for line in lines if line["user"] == "sessionless"] == [("sessionless", 1000)]
+    assert gateway.send("/jwt", jwt({"sub": "small"})).set_cookies()
 
 
 def test_groups_that_the_upstream_cant_take_are_left_out_and_told(gateway, upstream):

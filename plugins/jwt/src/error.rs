@@ -65,25 +65,34 @@ pub(crate) enum TokenError {
 
 impl TokenError {
     /// Converts this into a refusal. Without a token the challenge has no error code (RFC 6750, section 3.1).
-    pub(crate) fn refuse(self, realm: &str) -> Refusal {
-        let challenge = Challenge::bearer(realm);
+    pub(crate) fn refuse(self, challenge: Challenge) -> Refusal {
+        // Basic challenges have no error codes (RFC 7617, section 2).
+        let is_bearer = challenge.scheme == "Bearer";
+        let coded = |challenge: Challenge, code: &str, description: &str| {
+            if is_bearer {
+                challenge.error(code, description)
+            } else {
+                challenge
+            }
+        };
         match self {
             Self::Absent => Refusal::not_mine(challenge),
             Self::NotJws | Self::UnknownIssuerPassed => {
-                Refusal::not_mine(challenge.error("invalid_token", self.description()))
+                Refusal::not_mine(coded(challenge, "invalid_token", self.description()))
             }
             // Rules on claims are internal to the operator. Scopes are public: a client can request them from its
             // issuer.
             Self::Rule(_) => Refusal::forbidden(self.to_string(), None),
             Self::Scope(_) => Refusal::forbidden(
                 self.to_string(),
-                challenge.error("insufficient_scope", self.description()),
+                coded(challenge, "insufficient_scope", self.description()),
             ),
             Self::Unavailable(reason) => Refusal::unavailable(reason),
-            Self::Malformed(_) => {
-                Refusal::unauthenticated(self.to_string(), challenge.error("invalid_request", self.description()))
-            }
-            _ => Refusal::unauthenticated(self.to_string(), challenge.error("invalid_token", self.description())),
+            Self::Malformed(_) => Refusal::unauthenticated(
+                self.to_string(),
+                coded(challenge, "invalid_request", self.description()),
+            ),
+            _ => Refusal::unauthenticated(self.to_string(), coded(challenge, "invalid_token", self.description())),
         }
     }
 

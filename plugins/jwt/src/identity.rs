@@ -1,8 +1,10 @@
 //! Makes a user from claims. They give the name, the groups, the attributes, and whether the user is an administrator.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use portcullis_sdk::User;
+use portcullis_sdk::cache;
 use portcullis_sdk::log;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,6 +13,9 @@ use serde_json::Value;
 use crate::claims::Claims;
 use crate::claims::path::ClaimPath;
 use crate::error::TokenError;
+use crate::text::quoted;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The longest name that the gateway accepts, in bytes.
 const MAX_NAME: usize = 256;
@@ -96,6 +101,7 @@ impl Mapping {
     /// The groups: a text, the items of a list, or the names in an object, whose values say more about each.
     fn groups(&self, claims: &Claims) -> Result<Vec<String>, TokenError> {
         let Some((path, value)) = self.groups.as_ref().and_then(|path| Some((path, claims.find(path)?))) else {
+            self.tell_overage(claims);
             return Ok(Vec::new());
         };
         let groups = match value {
@@ -115,6 +121,23 @@ impl Mapping {
             ));
         }
         Ok(groups)
+    }
+
+    /// Says, once an hour for each user, that the provider has left the groups out of the token because there are too many
+    /// (OpenID Connect Core 1.0, section 5.6.2). Entra does so for more than 200.
+    fn tell_overage(&self, claims: &Claims) {
+        let Some(path) = &self.groups else { return };
+        let elsewhere = claims
+            .registered("_claim_names")
+            .and_then(|names| names.get(path.to_string()));
+        let who = claims.registered("sub").and_then(Value::as_str).unwrap_or_default();
+        if elsewhere.is_some() && cache::add(&cache::key(&[b"overage", who.as_bytes()]), b"told", HOUR) {
+            log::info(format!(
+                "the token of {} doesn't have the claim {path}, but says where it can be asked for (_claim_names): the user \
+                 comes in without groups. Let the provider send fewer groups, or roles",
+                quoted(who)
+            ));
+        }
     }
 
     /// Only `true` makes an administrator, not the string `"true"`.

@@ -21,6 +21,7 @@ mod verify;
 use std::time::Duration;
 
 use portcullis_sdk::Authenticator;
+use portcullis_sdk::Challenge;
 use portcullis_sdk::Grant;
 use portcullis_sdk::Refusal;
 use portcullis_sdk::Request;
@@ -44,6 +45,7 @@ pub use identity::FirstOf;
 pub use issuer::Issuer;
 pub use keys::inline::InlineKeys;
 pub use keys::secret::SecretEncoding;
+pub use location::BasicPart;
 pub use location::Location;
 pub use settings::Settings;
 pub use settings::UnknownIssuer;
@@ -76,7 +78,7 @@ impl Authenticator for Jwt {
     }
 
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
-        self.decide(request).map_err(|error| error.refuse(&self.realm))
+        self.decide(request).map_err(|error| error.refuse(self.challenge()))
     }
 }
 
@@ -97,6 +99,18 @@ impl Jwt {
         // A token within the leeway has no remaining lifetime: it is accepted, but its decision is not reused.
         let reuse = remaining.map_or(self.reuse, |remaining| remaining.min(self.reuse));
         Ok(Grant::from(user).valid_for(reuse))
+    }
+
+    /// What is asked for: Basic credentials if a token is looked for in them and not under `Bearer`, because such clients
+    /// send them only then.
+    fn challenge(&self) -> Challenge {
+        let is_basic = |location: &Location| matches!(location, Location::Basic(_));
+        let is_scheme = |location: &Location| matches!(location, Location::Scheme { .. });
+        if self.token_from.iter().any(is_basic) && !self.token_from.iter().any(is_scheme) {
+            Challenge::basic(&self.realm)
+        } else {
+            Challenge::bearer(&self.realm)
+        }
     }
 
     fn issuer(&self, jws: &Jws<'_>) -> Result<&Issuer, TokenError> {

@@ -1,6 +1,7 @@
 //! Finds the token of a request. A request with several tokens is refused, since different readers could pick different
 //! ones (RFC 6750, section 2, forbids clients to send them).
 
+use portcullis_sdk::NoCredentials;
 use portcullis_sdk::Request;
 use portcullis_sdk::settings;
 use schemars::JsonSchema;
@@ -21,10 +22,23 @@ settings! {
         /// A cookie.
         #[schemars(extend("x-portcullis-grant" = "cookies"))]
         pub cookie: Option<String>,
+        /// The password or the user of Basic credentials, in which some clients can carry a token and nothing else.
+        pub basic: Option<BasicPart>,
         /// A query parameter. It ends up in browser histories and logs; RFC 6750, section 5.3, advises against it.
         #[schemars(extend("x-portcullis-grant" = "query"))]
         pub query: Option<String>,
     }
+}
+
+/// A part of Basic credentials (RFC 7617, section 2).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BasicPart {
+    /// What stands after the colon.
+    Password,
+    /// What stands before the colon.
+    User,
 }
 
 /// A place in the request.
@@ -33,6 +47,8 @@ settings! {
 #[schemars(with = "LocationSettings")]
 #[non_exhaustive]
 pub enum Location {
+    /// A part of Basic credentials.
+    Basic(BasicPart),
     /// A cookie.
     Cookie(String),
     /// A header whose value is the token.
@@ -60,6 +76,14 @@ impl Location {
     /// Returns the tokens in this place, as far as they look like tokens.
     fn tokens(&self, request: &Request) -> Result<Vec<Vec<u8>>, TokenError> {
         let tokens = match self {
+            Self::Basic(part) => match request.basic() {
+                Ok(credentials) => vec![match part {
+                    BasicPart::Password => credentials.password.into_bytes(),
+                    BasicPart::User => credentials.user.into_bytes(),
+                }],
+                Err(NoCredentials::Absent) => Vec::new(),
+                Err(_) => return Err(TokenError::Malformed("The Basic credentials are malformed")),
+            },
             Self::Cookie(name) => request.cookie(name),
             Self::Header(name) => request.header(name),
             Self::Query(name) => request
@@ -131,8 +155,16 @@ impl TryFrom<LocationSettings> for Location {
     fn try_from(settings: LocationSettings) -> Result<Self, Self::Error> {
         let location = match settings {
             LocationSettings {
+                basic: Some(part),
+                header: None,
+                scheme: None,
+                cookie: None,
+                query: None,
+            } => return Ok(Self::Basic(part)),
+            LocationSettings {
                 header: Some(header),
                 scheme: Some(scheme),
+                basic: None,
                 cookie: None,
                 query: None,
             } => Self::Scheme {
@@ -142,22 +174,25 @@ impl TryFrom<LocationSettings> for Location {
             LocationSettings {
                 header: Some(header),
                 scheme: None,
+                basic: None,
                 cookie: None,
                 query: None,
             } => Self::Header(header.to_ascii_lowercase()),
             LocationSettings {
                 header: None,
                 scheme: None,
+                basic: None,
                 cookie: Some(cookie),
                 query: None,
             } => Self::Cookie(cookie),
             LocationSettings {
                 header: None,
                 scheme: None,
+                basic: None,
                 cookie: None,
                 query: Some(query),
             } => Self::Query(query),
-            _ => return Err("needs exactly one of header, cookie and query; only header can have a scheme"),
+            _ => return Err("needs exactly one of header, basic, cookie and query; only header can have a scheme"),
         };
         if location
             .names()
@@ -173,6 +208,7 @@ impl TryFrom<LocationSettings> for Location {
 impl Location {
     fn names(&self) -> [&str; 2] {
         match self {
+            Self::Basic(_) => ["authorization", "basic"],
             Self::Cookie(name) | Self::Header(name) | Self::Query(name) => [name, name],
             Self::Scheme { header, scheme } => [header, scheme],
         }
@@ -282,6 +318,32 @@ mod tests {
         );
     }
 
+    /// Row C11 of the field reports: some clients know Basic credentials only.
+    #[test]
+    fn a_token_may_be_a_part_of_basic_credentials() {
+        let basic = |credentials: &str| {
+            let encoded = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, credentials);
+            RequestBuilder::get("/")
+                .header("authorization", format!("Basic {encoded}"))
+                .build()
+        };
+        for (part, credentials, expected) in [
+            (BasicPart::Password, "oauth2:a.b.c", Some("a.b.c")),
+            (BasicPart::Password, "a.b.c:", None),
+            (BasicPart::User, "a.b.c:", Some("a.b.c")),
+            (BasicPart::User, "a.b.c:x-oauth-basic", Some("a.b.c")),
+            (BasicPart::User, ":a.b.c", None),
+        ] {
+            let found = find(&[Location::bearer(), Location::Basic(part)], &basic(credentials), 20);
+            assert_eq!(found.ok().as_deref(), expected, "{part:?} {credentials}");
+        }
+        let both = basic("oauth2:a.b.c");
+        let places = [Location::Basic(BasicPart::Password), Location::Basic(BasicPart::User)];
+        assert!(matches!(find(&places, &both, 20), Err(TokenError::Malformed(_))));
+        let broken = RequestBuilder::get("/").header("authorization", "Basic !").build();
+        assert!(matches!(find(&places, &broken, 20), Err(TokenError::Malformed(_))));
+    }
+
     #[test]
     fn a_place_is_a_header_a_cookie_or_a_query_parameter() {
         let good = [
@@ -289,6 +351,8 @@ mod tests {
             json!({"header": "x"}),
             json!({"cookie": "x"}),
             json!({"query": "x"}),
+            json!({"basic": "password"}),
+            json!({"basic": "user"}),
         ];
         for place in good {
             assert!(serde_json::from_value::<Location>(place.clone()).is_ok(), "{place}");
@@ -301,6 +365,9 @@ mod tests {
             json!({"header": ""}),
             json!({"header": "x", "scheme": "Bearer "}),
             json!({"headers": "x"}),
+            json!({"basic": "other"}),
+            json!({"basic": "user", "scheme": "Basic"}),
+            json!({"basic": "user", "query": "x"}),
         ];
         for place in bad {
             assert!(serde_json::from_value::<Location>(place.clone()).is_err(), "{place}");

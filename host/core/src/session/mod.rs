@@ -29,11 +29,17 @@ pub use self::key::KeyRing;
 /// The longest sealed value, in bytes. Browsers drop a cookie of more than 4096 bytes, attributes included.
 const MAX_COOKIE: usize = 3800;
 
+/// After how long such a user is told again, and how many are known.
+const TOLD_AGAIN: Duration = Duration::from_secs(60 * 60);
+const MAX_TOLD: u64 = 1024;
+
 /// Seals and opens session cookies.
 #[derive(Debug)]
 pub struct Sessions {
     keys: KeyRing,
     options: Options,
+    /// The users of whom the log said within the last hour that their identity doesn't fit into a cookie.
+    told: moka::sync::Cache<String, ()>,
 }
 
 /// The content of a cookie. The names are short to keep the cookie small.
@@ -80,7 +86,9 @@ impl std::error::Error for SessionError {}
 impl Sessions {
     /// Sessions that are sealed with these keys.
     pub fn new(keys: KeyRing, options: Options) -> Self {
-        Self { keys, options }
+        let told = moka::sync::Cache::builder();
+        let told = told.max_capacity(MAX_TOLD).time_to_live(TOLD_AGAIN).build();
+        Self { keys, options, told }
     }
 
     /// The name of the cookie in requests and responses, with the prefix `__Host-` if it has it.
@@ -139,10 +147,15 @@ impl Sessions {
             .keys
             .seal(self.cookie_name(), &serde_json::to_vec(&session).ok()?)?;
         if sealed.len() > MAX_COOKIE {
-            tracing::debug!(
-                user = session.identity.name(),
-                "the identity is too large for a session cookie"
-            );
+            let user = session.identity.name();
+            if self.told.entry(user.to_owned()).or_insert(()).is_fresh() {
+                tracing::info!(
+                    user = %user.escape_debug(),
+                    groups = session.identity.groups().len(),
+                    bytes = sealed.len(),
+                    "a user gets no session, because the identity is too large for a cookie: every request is authenticated"
+                );
+            }
             return None;
         }
         self.options.set(&sealed, lifetime)

@@ -137,6 +137,22 @@ mod tests {
     }
 
     #[test]
+    fn the_paths_of_cookies_are_mapped_back_with_a_prefix() {
+        for (prefix, base, expected) in [("/app", "/base", "a=1; Path=/app/x"), ("", "", "a=1; Path=/base/x")] {
+            let mapping = Mapping {
+                prefix,
+                base,
+                client: None,
+                upstream: Vec::new(),
+            };
+            let cookie = HeaderValue::from_static("a=1; Path=/base/x");
+            let mut headers = HeaderMap::from_iter([(header::SET_COOKIE, cookie)]);
+            mapping.rewrite(&mut headers);
+            assert_eq!(headers[header::SET_COOKIE], expected);
+        }
+    }
+
+    #[test]
     fn without_a_prefix_only_the_host_is_mapped_back() {
         let mapping = Mapping {
             prefix: "",

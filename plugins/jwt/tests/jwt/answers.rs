@@ -64,6 +64,30 @@ fn the_client_is_told_what_was_wrong_in_fixed_words() {
     }
 }
 
+/// Row C11 of the field reports: clients that know Basic credentials only are asked for them.
+#[test]
+fn a_basic_challenge_asks_for_a_token_in_basic_credentials() {
+    let _host = host();
+    let basic = with(settings(), "token_from", json!([{"basic": "password"}]));
+    let challenge = |answer| match answer {
+        Err(Refusal::NotMine(Some(challenge)) | Refusal::Unauthenticated(_, Some(challenge))) => challenge,
+        other => panic!("{other:?}"),
+    };
+    let credentials = |password: &str| {
+        let encoded = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("oauth2:{password}"));
+        RequestBuilder::get("/").header("authorization", format!("Basic {encoded}"))
+    };
+    assert_eq!(summary(send(&basic, credentials(&token()))), "alice");
+    for request in [RequestBuilder::get("/"), credentials("wrong"), credentials("a.b.c")] {
+        let asked = challenge(send(&basic, request));
+        assert_eq!(asked.scheme, "Basic");
+        assert_eq!(parameter(&asked, "error"), None);
+    }
+    let both = json!([{"basic": "password"}, {"header": "authorization", "scheme": "Bearer"}]);
+    let asked = challenge(send(&with(settings(), "token_from", both), RequestBuilder::get("/")));
+    assert_eq!(asked.scheme, "Bearer");
+}
+
 #[test]
 fn a_malformed_request_is_an_invalid_request() {
     let _host = host();

@@ -57,6 +57,35 @@ fn expiry_issuer_and_audience_are_required() {
     expect_claims(&any_audience, &with(claims(), "aud", "other"), "alice");
 }
 
+/// Row B13 of the field reports: a user in too many groups for the token has none, which is said once an hour.
+#[test]
+fn groups_that_the_provider_left_out_are_told() {
+    let host = host();
+    let settings = with(settings(), "groups_claim", "groups");
+    let overage = with(
+        with(claims(), "exp", NOW + 100_000),
+        "_claim_names",
+        json!({"groups": "src1"}),
+    );
+    let told = || {
+        let lines = host.log().into_iter().map(|(_, line)| line);
+        lines.filter(|line| line.contains("_claim_names")).count()
+    };
+    for _ in 0..5 {
+        assert_eq!(summary(ask(&settings, &P256.token(&header(), &overage))), "alice");
+    }
+    assert_eq!(told(), 1);
+    let other = with(overage.clone(), "sub", "bob");
+    assert_eq!(summary(ask(&settings, &P256.token(&header(), &other))), "bob");
+    assert_eq!(told(), 2);
+    host.advance(std::time::Duration::from_secs(3600));
+    ask(&settings, &P256.token(&header(), &overage)).unwrap();
+    assert_eq!(told(), 3);
+    let elsewhere = with(overage, "_claim_names", json!({"roles": "src1"}));
+    ask(&settings, &P256.token(&header(), &with(elsewhere, "sub", "carol"))).unwrap();
+    assert_eq!(told(), 3);
+}
+
 /// Row C9 of the field reports: access tokens of some providers name the client, and no audience.
 #[test]
 fn another_claim_may_name_the_audience() {
