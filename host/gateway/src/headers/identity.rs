@@ -21,12 +21,18 @@ use crate::generation::Route;
 /// group, `%`, commas and outer spaces are percent-encoded, so that no group can imitate another group or several ones.
 /// A user without groups gets no header for groups, and likewise for attributes.
 pub(crate) fn set(headers: &mut HeaderMap, names: &IdentityHeaders, user: &Authenticated) -> Result<usize, Unsendable> {
+    let values = values(names, user.authenticator(), user.identity())?;
+    Ok(insert(headers, values))
+}
+
+/// Inserts headers, and returns their size in bytes.
+fn insert(headers: &mut HeaderMap, values: Vec<(HeaderName, HeaderValue)>) -> usize {
     let mut size = 0;
-    for (name, value) in values(names, user.authenticator(), user.identity())? {
+    for (name, value) in values {
         size += name.as_str().len() + value.len();
         headers.insert(name, value);
     }
-    Ok(size)
+    size
 }
 
 /// Warns that the identity headers of a user are larger than many servers accept, once an hour for each user of a route.
@@ -235,6 +241,23 @@ mod tests {
                 "{group:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_size_is_that_of_names_and_values() {
+        let names = IdentityHeaders {
+            groups: HeaderName::from_static("x-g"),
+            ..IdentityHeaders::default()
+        };
+        let user = Claims {
+            groups: vec!["abc".into(), "d".into()],
+            ..claims("bob")
+        };
+        let pairs = values(&names, "hub", &user.try_into().unwrap()).unwrap();
+        let mut headers = HeaderMap::new();
+        // x-forwarded-user: bob, x-g: abc,d
+        assert_eq!(insert(&mut headers, pairs), 16 + 3 + 3 + 5);
+        assert_eq!(headers.len(), 2);
     }
 
     /// Row B2 of the field reports.
