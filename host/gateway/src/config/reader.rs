@@ -131,6 +131,22 @@ fn mismatch<T>(place: &Place<'_>, expected: &str, found: &ValueInner<'_>) -> Opt
     None
 }
 
+/// Whether a line has a date or a time (TOML 1.0, "Offset Date-Time"), which the parser doesn't know.
+fn has_date(line: &str) -> bool {
+    // Neither in quotes nor in a comment.
+    let code = line.split('#').next().unwrap_or(line);
+    let bare = code.split(['"', '\'']).step_by(2).collect::<Vec<_>>().join(" ");
+    let of_form = |form: &[u8]| {
+        let fits = |(byte, expected): (&u8, &u8)| match expected {
+            b'0' => byte.is_ascii_digit(),
+            other => byte == other,
+        };
+        let mut places = bare.as_bytes().windows(form.len());
+        places.any(|place| place.iter().zip(form).all(fits))
+    };
+    of_form(b"0000-00-00") || of_form(b"00:00:00")
+}
+
 /// A table whose keys are taken one by one. [`Table::finish`] reports the keys that are left.
 pub(super) struct Table<'a> {
     pub(super) place: Place<'a>,
@@ -149,7 +165,13 @@ impl<'a> Table<'a> {
             Ok(root) => root,
             Err(error) => {
                 let line = document.line(error.span);
-                document.report(place.location.clone().line(line).error(format!("not TOML: {error}")));
+                let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+                let message = if has_date(written) {
+                    "dates and times aren't supported: write them in quotes".to_owned()
+                } else {
+                    format!("not TOML: {error}")
+                };
+                document.report(place.location.clone().line(line).error(message));
                 return None;
             }
         };
