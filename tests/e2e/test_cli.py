@@ -8,6 +8,7 @@ import pytest
 from harness.client import basic
 from harness.config import protected, route, whoami
 from harness.gateway import LISTEN_ANYWHERE, run
+from harness.raw_plugins import component
 
 
 def test_keygen_makes_a_key_that_a_session_takes(tmp_path):
@@ -131,6 +132,52 @@ def test_inspect_says_what_a_plugin_can_do_and_how_to_start(tmp_path, api_key_co
             assert checked.returncode == 0, checked.stderr + config
         else:
             assert kept == ["# api_key.toml", "[settings]", "[grants]", 'headers = ["authorization"]']
+
+
+def test_plugins_are_compiled_for_an_image(tmp_path, api_key_component):
+    """Row H10 of the field reports: a folder that was filled before serves a gateway that can't write to it."""
+    folder = tmp_path / "compiled"
+    result = run("plugin", "compile", folder, "simple", api_key_component, folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    digest = hashlib.sha256(api_key_component.read_bytes()).hexdigest()
+    assert result.stdout.splitlines()[1] == f"{digest} {api_key_component}"
+    filled = {file.name for file in folder.iterdir()}
+    assert len(filled) == 2
+    config = f'[plugins]\ncache_directory = "{folder}"\n[authenticators.people]\nplugin = "simple"\n{whoami("people")}'
+    done = run("check", "--log-level", "debug", folder=tmp_path, config=config)
+    assert done.returncode == 0 and "loaded from the cache" in done.stderr, done.stderr
+    assert {file.name for file in folder.iterdir()} == filled
+    unknown = run("plugin", "compile", folder, "jtw", folder=tmp_path)
+    assert unknown.returncode == 1 and "plugin list" in unknown.stderr
+
+
+def test_a_plugin_that_starts_with_much_memory_is_loaded_and_inspected_if_it_may_have_it(tmp_path):
+    """Row H2 of the field reports: the operator's limit holds for the call that asks for the schema, too."""
+    large = component(memory='(memory (export "memory") 1600)')
+    config = f'[authenticators.large]\nplugin = "{large}"\n'
+    for limits, works in [("", False), ('limits.memory = "256MiB"\n', True)]:
+        done = run("check", folder=tmp_path, config=config + limits + whoami("large"))
+        assert (done.returncode == 0) == works, done.stderr
+        assert works or "limits.memory" in done.stderr
+    assert run("plugin", "inspect", large, folder=tmp_path).returncode == 1
+    inspected = run("plugin", "inspect", large, "--memory", "256MiB", folder=tmp_path)
+    assert inspected.returncode == 0, inspected.stderr
+
+
+def test_inspect_checks_the_settings_schema(tmp_path):
+    """Row H14 of the field reports: what loading would refuse, and where."""
+    for schema, expected in [
+        ('{"properties":{"a":{"$ref":"#/no"}}}', 'at #/properties/a: "$ref" leads to no place in the schema'),
+        ('{"properties":{"a/b":{"pattern":"["}}}', "at #/properties/a~1b: the pattern isn't a regular expression"),
+        ('{"anyOf":[{},{"typ":"string"}]}', 'at #/anyOf/1: the keyword "typ" isn\'t supported here'),
+    ]:
+        text = schema.encode().hex()
+        bytes_of = "".join(f"(i32.store8 (i32.const {4096 + at}) (i32.const 0x{text[2 * at:2 * at + 2]}))" for at in range(len(schema)))
+        answer = f"{bytes_of}(i32.store (i32.const 128) (i32.const 4096))(i32.store (i32.const 132) (i32.const {len(schema)}))"
+        plugin = component(schema=answer)
+        done = run("plugin", "inspect", plugin, folder=tmp_path)
+        assert done.returncode == 1, done.stdout
+        assert "the settings schema is no JSON Schema that can be checked" in done.stderr and expected in done.stderr
 
 
 def test_plugins_are_listed(tmp_path, api_key_component):

@@ -62,5 +62,6 @@ pub use negotiate::Negotiator;
 pub use plugin::ConfigureError;
 pub use plugin::SettingsError;
 pub use plugin::SettingsWarning;
+pub use plugin::check_settings_schema;
 pub use request::AuthRequest;
 pub use sandbox::PluginError;

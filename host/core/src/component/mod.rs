@@ -88,13 +88,14 @@ impl Component {
         self.asks_for_path
     }
 
-    /// Calls the plugin for the JSON Schema of its settings.
+    /// Calls the plugin for the JSON Schema of its settings. It may use this much memory, in bytes, as
+    /// [`Limits::memory`](crate::Limits::memory) says for other calls.
     ///
     /// # Errors
     ///
     /// Returns an error if the plugin fails, or if its answer is not a JSON object.
-    pub async fn settings_schema(&self) -> Result<serde_json::Value, PluginError> {
-        let schema = Instance::settings_schema(&self.engine.shared().runtime, &self.pre).await?;
+    pub async fn settings_schema(&self, memory: usize) -> Result<serde_json::Value, PluginError> {
+        let schema = Instance::settings_schema(&self.engine.shared().runtime, &self.pre, memory).await?;
         match serde_json::from_str(&schema) {
             Ok(schema @ serde_json::Value::Object(_)) => Ok(schema),
             Ok(_) => Err(PluginError::output("the settings schema is no JSON object")),

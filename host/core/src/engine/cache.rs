@@ -26,18 +26,29 @@ const DIGEST: usize = 32;
 pub(crate) struct CompileCache {
     directory: PathBuf,
     max_size: u64,
+    /// Whether new entries can be stored. A folder of an image is often read-only.
+    is_writable: bool,
 }
 
 impl CompileCache {
-    /// Opens the directory, or creates it with mode 0700.
+    /// Opens the directory, or creates it with mode 0700. One that can only be read serves what it has.
     pub(super) fn open(directory: PathBuf) -> Result<Self, UnusableCache> {
-        match check(&directory) {
-            Ok(()) => Ok(Self {
-                directory,
-                max_size: MAX_SIZE,
-            }),
-            Err(problem) => Err(UnusableCache { directory, problem }),
+        if let Err(problem) = check(&directory) {
+            return Err(UnusableCache { directory, problem });
         }
+        let written = NamedTempFile::new_in(&directory);
+        if let Err(error) = &written {
+            tracing::warn!(
+                directory = %directory.display(),
+                %error,
+                "the cache folder can only be read: what it has is used, and anything else is compiled at each start"
+            );
+        }
+        Ok(Self {
+            directory,
+            max_size: MAX_SIZE,
+            is_writable: written.is_ok(),
+        })
     }
 
     /// The machine code for the component with this SHA-256. Returns `None` if it is not stored or incomplete.
@@ -55,6 +66,9 @@ impl CompileCache {
 
     /// Stores the machine code for the component with this SHA-256. A concurrent reader sees all of it or nothing.
     pub(crate) fn store(&self, wasm: &[u8; DIGEST], engine: &wasmtime::Engine, code: &[u8]) -> io::Result<()> {
+        if !self.is_writable {
+            return Ok(());
+        }
         let mut file = NamedTempFile::new_in(&self.directory)?;
         file.write_all(digest::digest(&digest::SHA256, code).as_ref())?;
         file.write_all(code)?;
@@ -147,15 +161,19 @@ fn check(directory: &Path) -> Result<(), Problem> {
     if folder.mode() & 0o022 != 0 {
         return Err(Problem::Writable(folder.mode() & 0o7777));
     }
-    // The owner of a new file is the process's user; asking the system for the user would need an unsafe call.
-    let ours = NamedTempFile::new_in(directory)
-        .and_then(|file| file.as_file().metadata())
-        .map_err(Problem::Io)?;
-    if ours.uid() == folder.uid() {
+    // Root could replace this program, too.
+    if folder.uid() == 0 || folder.uid() == user(directory).map_err(Problem::Io)? {
         Ok(())
     } else {
         Err(Problem::Foreign)
     }
+}
+
+/// The process's user, who owns its entry in `/proc`, and its new files. Asking the system would need an unsafe call.
+fn user(directory: &Path) -> io::Result<u32> {
+    let entry = fs::metadata("/proc/self");
+    let entry = entry.or_else(|_| NamedTempFile::new_in(directory)?.as_file().metadata());
+    Ok(entry?.uid())
 }
 
 /// A hasher that stays the same between releases of the standard library, because file names depend on it.
@@ -219,6 +237,28 @@ mod tests {
         cache.store(&[5; DIGEST], &engine, &[0; 1000]).unwrap();
         let kept = [1, 3, 4, 5].map(|index| cache.find(&[index; DIGEST], &engine).is_some());
         assert_eq!(kept, [false, false, false, true]);
+    }
+
+    /// Row H10 of the field reports: a filled cache on a read-only disk. Not even root can make a file in this folder.
+    #[test]
+    fn a_folder_that_can_only_be_read_is_read() {
+        let cache = CompileCache::open(PathBuf::from("/proc/self/task")).unwrap();
+        assert!(!cache.is_writable);
+        let engine = engine();
+        cache.store(&[1; DIGEST], &engine, b"code").unwrap();
+        assert_eq!(cache.find(&[1; DIGEST], &engine), None);
+        let folder = tempfile::tempdir().unwrap();
+        CompileCache::open(folder.path().to_owned())
+            .unwrap()
+            .store(&[1; DIGEST], &engine, b"code")
+            .unwrap();
+        let read_only = CompileCache {
+            is_writable: false,
+            ..CompileCache::open(folder.path().to_owned()).unwrap()
+        };
+        assert_eq!(read_only.find(&[1; DIGEST], &engine).as_deref(), Some(&b"code"[..]));
+        read_only.store(&[2; DIGEST], &engine, b"code").unwrap();
+        assert_eq!(read_only.find(&[2; DIGEST], &engine), None);
     }
 
     #[test]

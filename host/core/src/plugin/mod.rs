@@ -27,6 +27,7 @@ pub(crate) use self::overload::TurnedAway;
 pub use self::settings::ConfigureError;
 pub use self::settings::SettingsError;
 pub use self::settings::SettingsWarning;
+pub use self::settings::check_settings_schema;
 
 /// A configured component. A clone is the same plugin.
 #[derive(Clone)]
@@ -93,7 +94,7 @@ pub(crate) struct PluginConfig {
 impl PluginConfig {
     /// Checks the settings against the plugin's schema, then lets the plugin check them.
     pub(crate) async fn configure(self) -> Result<ConfiguredPlugin, ConfigureError> {
-        let schema = self.component.settings_schema().await?;
+        let schema = self.component.settings_schema(self.limits.memory).await?;
         let warnings = check(&self.settings, &schema, &self.grants, &self.limits)?;
         let settings = self.settings.to_string();
         let grants = Arc::new(self.grants);

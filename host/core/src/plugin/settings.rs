@@ -60,6 +60,23 @@ fn write_at(f: &mut fmt::Formatter<'_>, path: &[String], message: &str) -> fmt::
 /// The most mistakes that are reported at once.
 const MAX_MISTAKES: usize = 1000;
 
+/// Checks a settings schema itself, as loading a plugin does.
+///
+/// # Errors
+///
+/// Returns what is wrong with the schema, and where.
+pub fn check_settings_schema(schema: &Value) -> Result<(), PluginError> {
+    parse(schema).map(|_| ())
+}
+
+fn parse(schema: &Value) -> Result<Schema<'_>, PluginError> {
+    Schema::parse(schema).map_err(|why| {
+        PluginError::output(format!(
+            "the settings schema is no JSON Schema that can be checked: {why}"
+        ))
+    })
+}
+
 /// Checks settings against a plugin's schema. Returns what they need and the grants or limits don't allow.
 pub(super) fn check(
     settings: &Value,
@@ -67,11 +84,7 @@ pub(super) fn check(
     grants: &Grants,
     limits: &Limits,
 ) -> Result<Vec<SettingsWarning>, ConfigureError> {
-    let schema = Schema::parse(schema).map_err(|why| {
-        PluginError::output(format!(
-            "the settings schema is no JSON Schema that can be checked: {why}"
-        ))
-    })?;
+    let schema = parse(schema)?;
     let exhausted =
         |Exhausted| PluginError::output("the settings can't be checked against the settings schema in time");
     let mut complaints = schema.check(settings).map_err(exhausted)?;

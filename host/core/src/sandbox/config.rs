@@ -34,8 +34,9 @@ pub(crate) struct InstanceConfig {
 }
 
 impl InstanceConfig {
-    /// The configuration of an instance that is only called for its schema: it reads and reaches nothing.
-    pub(super) fn for_schema() -> Self {
+    /// The configuration of an instance that is only called for its schema: it reads and reaches nothing. It may use this
+    /// much memory, in bytes.
+    pub(super) fn for_schema(memory: usize) -> Self {
         let grants = Arc::new(Grants {
             headers: Vec::new(),
             ..Grants::default()
@@ -43,6 +44,7 @@ impl InstanceConfig {
         let authenticator: Arc<str> = "settings-schema".into();
         let limits = Limits {
             deadline: Duration::from_secs(10),
+            memory,
             ..Limits::default()
         };
         Self {

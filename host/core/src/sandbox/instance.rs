@@ -118,12 +118,13 @@ impl Instance {
         }
     }
 
-    /// Calls a plugin for the schema of its settings, in an instance without grants.
+    /// Calls a plugin for the schema of its settings, in an instance without grants that may use this much memory.
     pub(crate) async fn settings_schema(
         runtime: &Runtime,
         plugin: &PluginPre<HostState>,
+        memory: usize,
     ) -> Result<String, PluginError> {
-        let mut instance = Self::start(runtime, plugin, &InstanceConfig::for_schema()).await?;
+        let mut instance = Self::start(runtime, plugin, &InstanceConfig::for_schema(memory)).await?;
         let exports = instance.plugin.portcullis_auth_authenticator();
         let schema = exports.call_settings_schema(&mut instance.store).await;
         schema.map_err(|error| stopped(&instance.store, error))

@@ -1,13 +1,16 @@
-//! `portcullis plugin inspect` and `list`: describe components. A component is compiled, or loaded from the same cache that
+//! `portcullis plugin inspect`, `list` and `compile`: describe and prepare components. A component is compiled, or loaded from the same cache that
 //! `serve` uses, and asked for the schema of its settings. It gets no grants.
 
 use std::error::Error;
 use std::io;
 use std::io::Write;
+use std::path::Path;
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::Args;
 use portcullis::Component;
+use portcullis::Engine;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
@@ -22,6 +25,9 @@ pub(super) struct Arguments {
     /// The component file, or the name of a built-in plugin
     #[arg(value_name = "FILE.wasm|NAME")]
     file: PathBuf,
+    /// How much memory the component may use, as limits.memory says for an authenticator
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    memory: ByteSize,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -31,7 +37,10 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     writeln!(output, "contract  {}", component.contract())?;
     writeln!(output, "sha256    {}", component.digest())?;
     writeln!(output, "size      {} bytes", component.size())?;
-    let schema = component.settings_schema().await?;
+    let memory = usize::try_from(arguments.memory.as_u64()).unwrap_or(usize::MAX);
+    let schema = component.settings_schema(memory).await;
+    let schema = schema.and_then(|schema| portcullis::check_settings_schema(&schema).map(|()| schema));
+    let schema = schema.map_err(|error| format!("{}: {error}", arguments.file.display()))?;
     let can = starter::meanings(component.imports());
     write_lines(output, "can", can.into_iter())?;
     let starter = starter::configuration(&arguments.file, &schema, component.imports());
@@ -48,6 +57,32 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
 fn write_lines<'l>(output: &mut impl Write, label: &str, lines: impl Iterator<Item = &'l str>) -> io::Result<()> {
     for (index, line) in lines.enumerate() {
         writeln!(output, "{:10}{line}", if index == 0 { label } else { "" })?;
+    }
+    Ok(())
+}
+
+/// Arguments of `plugin compile`.
+#[derive(Args, Debug)]
+pub(super) struct CompileArguments {
+    /// The folder for compiled plugins: plugins.cache_directory of the gateway that will use them
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// Component files, or names of built-in plugins. Default: the built-in plugins
+    #[arg(value_name = "FILE.wasm|NAME")]
+    plugins: Vec<PathBuf>,
+}
+
+/// Compiles plugins into a folder, for an image whose gateway starts without compiling.
+pub(super) fn compile(arguments: &CompileArguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    let engine = Engine::builder().cache_directory(&arguments.folder).build()?;
+    let built_in = portcullis_plugins::ALL.iter().map(|(name, _)| PathBuf::from(name));
+    let plugins = match arguments.plugins.as_slice() {
+        [] => built_in.collect(),
+        listed => listed.to_vec(),
+    };
+    for plugin in plugins {
+        let component = component(&engine, &plugin)?;
+        writeln!(output, "{} {}", component.digest(), plugin.display())?;
     }
     Ok(())
 }
@@ -80,15 +115,19 @@ pub(super) fn list(arguments: &ListArguments, output: &mut impl Write) -> Result
 }
 
 fn load(arguments: &Arguments) -> Result<Component, Box<dyn Error>> {
-    let name = arguments.file.display();
-    let built_in = arguments.file.to_str().and_then(portcullis_plugins::find);
-    let wasm = match built_in {
-        Some(wasm) => wasm.to_owned(),
-        None => read_bytes(&arguments.file, MAX_COMPONENT).map_err(|error| format!("{name}: {error}{BUILT_IN}"))?,
-    };
     // Only the cache directory is used, so other mistakes in the configuration are ignored.
     let engine = engine::engine(&arguments.config.read().config.plugins)?;
-    Ok(Component::new(&engine, &wasm).map_err(|error| format!("{name}: {error}"))?)
+    component(&engine, &arguments.file)
+}
+
+/// Loads a component file, or a built-in plugin by its name.
+fn component(engine: &Engine, plugin: &Path) -> Result<Component, Box<dyn Error>> {
+    let name = plugin.display();
+    let wasm = match plugin.to_str().and_then(portcullis_plugins::find) {
+        Some(wasm) => wasm.to_owned(),
+        None => read_bytes(plugin, MAX_COMPONENT).map_err(|error| format!("{name}: {error}{BUILT_IN}"))?,
+    };
+    Ok(Component::new(engine, &wasm).map_err(|error| format!("{name}: {error}"))?)
 }
 
 const BUILT_IN: &str = "; `portcullis plugin list` names the built-in plugins";

@@ -77,6 +77,9 @@ enum PluginCommand {
     /// List the built-in plugins, and the authenticators of the configuration with their plugins
     #[command(after_help = EXIT_CODES)]
     List(inspect::ListArguments),
+    /// Compile plugins into a folder, such as one of an image, so that the gateway starts without compiling
+    #[command(after_help = EXIT_CODES)]
+    Compile(inspect::CompileArguments),
 }
 
 /// The configuration file to read.
@@ -123,6 +126,7 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
+                Command::Plugin(PluginCommand::Compile(arguments)) => inspect::compile(&arguments, output),
                 Command::Plugin(PluginCommand::List(arguments)) => inspect::list(&arguments, output),
                 Command::Keygen(arguments) => keygen::run(&arguments, output),
             };

@@ -38,10 +38,41 @@ pub(super) fn parse(document: &Value) -> Result<Vec<Node<'_>>, SchemaError> {
     // A list instead of recursion, because references may be circular.
     let mut nodes = Vec::new();
     while let Some(schema) = parser.found.get(nodes.len()).copied() {
-        nodes.push(parser.node(schema)?);
+        let node = parser.node(schema);
+        nodes.push(node.map_err(|SchemaError(why)| SchemaError(format!("at {}: {why}", place(document, schema))))?);
     }
     Ok(nodes)
 }
+
+/// Where a part of the document stands, as a JSON Pointer (RFC 6901) behind `#`.
+fn place(document: &Value, part: &Value) -> String {
+    let mut pointer = pointer(document, part).unwrap_or_default();
+    let end = pointer.floor_char_boundary(MAX_PLACE);
+    pointer.truncate(end);
+    format!("#{pointer}")
+}
+
+/// `None` if the part isn't in this value.
+fn pointer(value: &Value, part: &Value) -> Option<String> {
+    if std::ptr::eq(value, part) {
+        return Some(String::new());
+    }
+    // A parsed document is at most 128 levels deep.
+    match value {
+        Value::Object(members) => members.iter().find_map(|(name, member)| {
+            let name = name.replace('~', "~0").replace('/', "~1");
+            Some(format!("/{name}{}", pointer(member, part)?))
+        }),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| Some(format!("/{index}{}", pointer(item, part)?))),
+        _ => None,
+    }
+}
+
+/// The longest place in an error, in bytes.
+const MAX_PLACE: usize = 200;
 
 struct Parser<'s> {
     document: &'s Value,
@@ -195,14 +226,14 @@ impl<'s> Parser<'s> {
         let pointer = pointer.and_then(|pointer| percent_decode_str(pointer).decode_utf8().ok());
         let document = self.document;
         let target = pointer.and_then(|pointer| document.pointer(&pointer));
-        let target = target.ok_or_else(|| SchemaError("a \"$ref\" leads to no place in the schema".to_owned()))?;
+        let target = target.ok_or_else(|| SchemaError("\"$ref\" leads to no place in the schema".to_owned()))?;
         Ok(self.id(target))
     }
 
     fn pattern(&mut self, text: &'s str) -> Result<Pattern<'s>, SchemaError> {
         Pattern::compile(text, &mut self.patterns)
             .map_err(|_| SchemaError("its patterns are too large".to_owned()))?
-            .ok_or_else(|| SchemaError("a pattern isn't a regular expression of those that are supported".to_owned()))
+            .ok_or_else(|| SchemaError("the pattern isn't a regular expression of those that are supported".to_owned()))
     }
 }
 
