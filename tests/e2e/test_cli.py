@@ -143,6 +143,8 @@ def test_plugins_are_compiled_for_an_image(tmp_path, api_key_component):
     assert result.stdout.splitlines()[1] == f"{digest} {api_key_component}"
     filled = {file.name for file in folder.iterdir()}
     assert len(filled) == 2
+    modes = {path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert (folder.stat().st_mode & 0o777, modes) == (0o755, {0o644}), "for a gateway that runs as another user"
     config = f'[plugins]\ncache_directory = "{folder}"\n[authenticators.people]\nplugin = "simple"\n{whoami("people")}'
     done = run("check", "--log-level", "debug", folder=tmp_path, config=config)
     assert done.returncode == 0 and "loaded from the cache" in done.stderr, done.stderr

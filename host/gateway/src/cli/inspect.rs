@@ -2,8 +2,11 @@
 //! `serve` uses, and asked for the schema of its settings. It gets no grants.
 
 use std::error::Error;
+use std::fs;
+use std::fs::Permissions;
 use std::io;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -83,6 +86,15 @@ pub(super) fn compile(arguments: &CompileArguments, output: &mut impl Write) -> 
     for plugin in plugins {
         let component = component(&engine, &plugin)?;
         writeln!(output, "{} {}", component.digest(), plugin.display())?;
+    }
+    readable(&arguments.folder)
+}
+
+/// Lets every user read a folder and its files: an image is often built by root, and its gateway is another user.
+fn readable(folder: &Path) -> Result<(), Box<dyn Error>> {
+    fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    for entry in folder.read_dir()? {
+        fs::set_permissions(entry?.path(), Permissions::from_mode(0o644))?;
     }
     Ok(())
 }
