@@ -95,13 +95,15 @@ def test_a_private_name_needs_private_true(serve, tmp_path, fetch_servers, fetch
 def test_why_a_request_failed_is_told_whether_it_has_a_body_or_not(serve, fetch_servers, unreachable, fetcher_component):
     """Rows B3, B6, D3 and H9 of the field reports, in the words that an author reads."""
     server, gone = fetch_servers(), unreachable()
+    # A label of 64 bytes is none (RFC 1035, section 2.3.4), so no name server is asked.
+    unknown = f"{'a' * 64}.test"
     many = "&".join(f"x-{number}=1" for number in range(120))
-    granted = [server.url, gone.url, "http://name.invalid"]
+    granted = [server.url, gone.url, f"http://{unknown}"]
     gateway = serve(fetcher(fetcher_component, *granted))
     for url, expected in [
         ("http://127.0.0.2:9/", "the operator has not granted access to this server"),
         (f"{gone.url}/", "the server can't be reached: it refuses the connection"),
-        ("http://name.invalid/", "the server can't be reached: its name doesn't resolve"),
+        (f"http://{unknown}/", "the server can't be reached: its name doesn't resolve"),
         (answering(server, content_encoding="gzip"), 'it has the content coding "gzip"'),
         (f"{server.url}/?{many}", "its head is larger than 64 KiB, or has more than 100 headers"),
     ]:
