@@ -57,7 +57,7 @@ USERS = dict(
     + rows("attribute-value", CONTROL | C1, 4097)
     + rows("attributes", {}, 65)
 )
-"""What a provider may say of one user: that user is denied, and nobody else (row B1 of the field reports)."""
+"""Answers about one user. The gateway denies that user and nobody else (row B1 of the field reports)."""
 
 ANSWERS = dict(
     rows("name", {}, LONG)

@@ -67,7 +67,7 @@ ODD_USERS = [
     "many attributes",
     "long attribute",
 ]
-"""What a provider may say of one user, whatever the plugin is."""
+"""Users that the gateway refuses, whichever plugin names them."""
 
 
 @pytest.mark.parametrize("misbehaviour", MISBEHAVIOURS)

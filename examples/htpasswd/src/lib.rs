@@ -77,7 +77,7 @@ impl Authenticator for Htpasswd {
 impl Htpasswd {
     fn accepts(&self, credentials: &BasicCredentials) -> bool {
         let known = self.hashes.get(&credentials.user);
-        // A user who isn't in the file takes as long as one who is, so that nobody learns who is.
+        // Checking an unknown user takes as long as checking a known one, so the time tells no client which users exist.
         let Some(hash) = known.or_else(|| self.hashes.values().next()) else {
             return false;
         };

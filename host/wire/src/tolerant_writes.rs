@@ -205,7 +205,7 @@ mod tests {
         assert!(stream.read(&mut [0; 3]).await.is_err());
     }
 
-    /// Whoever writes does it again: nothing is lost.
+    /// The caller repeats such a write, so nothing is lost.
     #[test]
     fn an_interrupted_write_is_not_a_failed_one() {
         let mut stream = reset(b"");

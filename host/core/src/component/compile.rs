@@ -32,8 +32,8 @@ pub(super) fn compile(engine: &Inner, digest: &Digest, wasm: &[u8]) -> wasmtime:
 
 fn map(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
     // SAFETY: `deserialize` trusts its input to be code that Wasmtime compiled. The bytes come from a directory that
-    // only this user or root can write to; their digest proves that the entry is complete, and its name that an engine with the
-    // same version, target and settings compiled it from the same component. Wasmtime checks version and settings
-    // again.
+    // only this user or root can write to; their digest proves that the entry is complete, and its name that an
+    // engine with the same version, target and settings compiled it from the same component. Wasmtime checks version
+    // and settings again.
     unsafe { Component::deserialize(engine, code) }.ok()
 }

@@ -1,5 +1,6 @@
-//! `portcullis plugin inspect`, `list` and `compile`: describe and prepare components. A component is compiled, or loaded from the same cache that
-//! `serve` uses, and asked for the schema of its settings. It gets no grants.
+//! `portcullis plugin inspect`, `list` and `compile`: describe and prepare components. A component is
+//! compiled, or loaded from the same cache that `serve` uses, and asked for the schema of its settings. It gets no
+//! grants.
 
 use std::error::Error;
 use std::fs;

@@ -133,8 +133,8 @@ impl Jwk<'_> {
         }
     }
 
-    /// Takes the key from the first certificate (RFC 7517, section 4.7) if it isn't given itself. What the certificate says
-    /// beside that doesn't count: whoever publishes it with the set vouches for it.
+    /// Takes the key from the first certificate (RFC 7517, section 4.7) if it isn't given itself. The rest of the
+    /// certificate is ignored, because the issuer who publishes the set vouches for the key.
     fn completed(self) -> Result<Self, &'static str> {
         let certificate = match self.x5c.as_deref() {
             Some([first, ..]) if self.n.is_none() && self.x.is_none() => first,

@@ -80,8 +80,8 @@ fn public_key(der: &[u8]) -> Option<Jwk<'static>> {
     }
 }
 
-/// The key of a certificate (RFC 5280, section 4.1), in which it stands after the subject. Nothing else of the certificate
-/// counts: the operator or the provider who names it vouches for it.
+/// The key of a certificate (RFC 5280, section 4.1), in which it stands after the subject. The rest of the
+/// certificate is ignored, because the operator or the provider who names it vouches for the key.
 pub(super) fn key_of_certificate(der: &[u8]) -> Option<Jwk<'static>> {
     let to_be_signed: der::Result<AnyRef<'_>> = AnyRef::from_der(der).ok()?.sequence(|body| {
         let to_be_signed = AnyRef::decode(body)?;
