@@ -47,6 +47,11 @@ impl Algorithm {
         ("RS512", Self::Rs512),
     ];
 
+    /// Returns every algorithm, in the order of their names.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::NAMES.into_iter().map(|(_, algorithm)| algorithm)
+    }
+
     /// Parses the `alg` of a token or a key. `Ed25519` is the newer name of what `EdDSA` means here (RFC 9864). Returns
     /// `None` for any other name; names are case-sensitive.
     pub fn from_jose(name: &str) -> Option<Self> {

@@ -24,22 +24,6 @@ impl AlgorithmSet {
     pub(crate) const PUBLIC_KEY: Self =
         Self(Self::RSA.0 | Self::of(&[Algorithm::Ed25519, Algorithm::Es256, Algorithm::Es384, Algorithm::Es512]).0);
 
-    const ALL: [Algorithm; 13] = [
-        Algorithm::Ed25519,
-        Algorithm::Es256,
-        Algorithm::Es384,
-        Algorithm::Es512,
-        Algorithm::Hs256,
-        Algorithm::Hs384,
-        Algorithm::Hs512,
-        Algorithm::Ps256,
-        Algorithm::Ps384,
-        Algorithm::Ps512,
-        Algorithm::Rs256,
-        Algorithm::Rs384,
-        Algorithm::Rs512,
-    ];
-
     pub(crate) const fn of(algorithms: &[Algorithm]) -> Self {
         let mut bits = 0;
         let mut rest = algorithms;
@@ -71,7 +55,7 @@ impl AlgorithmSet {
 /// The names, as in a token.
 impl fmt::Display for AlgorithmSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let members = Self::ALL.into_iter().filter(|algorithm| self.contains(*algorithm));
+        let members = Algorithm::all().filter(|algorithm| self.contains(*algorithm));
         let names = members.map(|algorithm| algorithm.to_string()).collect::<Vec<_>>();
         f.write_str(&names.join(", "))
     }
