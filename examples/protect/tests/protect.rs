@@ -1,4 +1,4 @@
-//! The example of the README, built and run as a reader would.
+//! The examples, built and run as a reader would.
 
 #![allow(
     clippy::expect_used,
@@ -17,55 +17,110 @@ use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 
-/// The example while it runs; it ends with the test.
-struct Running(Child);
+use tonic::Code;
+use tonic::Request;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+const ALICE: &str = "Basic YWxpY2U6";
+
+/// An example while it runs; it ends with the test.
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Running {
+    fn start(program: &str) -> Self {
+        let mut child = Command::new(program).stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut url)
+            .unwrap();
+        let address = url.trim().strip_prefix("http://").expect("no address").to_owned();
+        Self { child, address }
+    }
+
+    /// The response to a GET, in small letters but for the body.
+    fn get(&self, path: &str, authorization: Option<&str>) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let authorization = authorization.map(|value| format!("Authorization: {value}\r\n"));
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {}\r\n{}Connection: close\r\n\r\n",
+            self.address,
+            authorization.unwrap_or_default(),
+        )
+        .unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        format!("{}\r\n\r\n{body}", head.to_ascii_lowercase())
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 
 #[test]
-fn the_example_says_hello_to_users_only() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_protect"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let stdout = child.stdout.take().unwrap();
-    let _running = Running(child);
-    let mut url = String::new();
-    BufReader::new(stdout).read_line(&mut url).unwrap();
-    let address = url.trim().strip_prefix("http://").expect("no address");
-
-    let refused = get(address, "");
-    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
-    assert!(
-        refused.to_ascii_lowercase().contains("www-authenticate: basic"),
-        "{refused}"
-    );
-    let admitted = get(address, "Authorization: Basic YWxpY2U6\r\n");
-    assert!(
-        admitted.starts_with("HTTP/1.1 200 ") && admitted.ends_with("Hello, alice!"),
-        "{admitted}"
-    );
+fn the_http_examples_serve_users() {
+    for (program, path, said) in [
+        (env!("CARGO_BIN_EXE_protect"), "/", "Hello, alice!"),
+        (env!("CARGO_BIN_EXE_hyper"), "/", "Hello, alice!"),
+        (env!("CARGO_BIN_EXE_nested"), "/team/files", "the files of alice"),
+    ] {
+        let example = Running::start(program);
+        let refused = example.get(path, None);
+        assert!(refused.starts_with("http/1.1 401 "), "{program}: {refused}");
+        assert!(refused.contains("www-authenticate: basic"), "{program}: {refused}");
+        let admitted = example.get(path, Some(ALICE));
+        assert!(
+            admitted.starts_with("http/1.1 200 ") && admitted.ends_with(said),
+            "{program}: {admitted}"
+        );
+    }
 }
 
 #[test]
-fn the_example_is_short() {
-    let source = include_str!("../src/main.rs");
-    assert!(source.lines().count() < 40);
+fn a_nested_router_is_protected_alone() {
+    let example = Running::start(env!("CARGO_BIN_EXE_nested"));
+    for (path, authorization, expected) in [
+        ("/health", None, "ok"),
+        ("/team/start", None, "Hello, whoever you are!"),
+        ("/team/start", Some(ALICE), "Hello, alice!"),
+    ] {
+        let response = example.get(path, authorization);
+        assert!(
+            response.starts_with("http/1.1 200 ") && response.ends_with(expected),
+            "{path}: {response}"
+        );
+    }
+    let wrong = example.get("/team/start", Some("Basic !"));
+    assert!(
+        wrong.starts_with("http/1.1 401 "),
+        "wrong credentials are no anonymous visitor: {wrong}"
+    );
 }
 
-fn get(address: &str, headers: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "GET / HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
-    response
+#[tokio::test]
+async fn a_grpc_client_hears_that_it_needs_a_user() {
+    let example = Running::start(env!("CARGO_BIN_EXE_tonic"));
+    let channel = Channel::from_shared(format!("http://{}", example.address)).unwrap();
+    let mut client = HealthClient::new(channel.connect().await.unwrap());
+    let refused = client.check(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+    let mut request = Request::new(HealthCheckRequest::default());
+    request.metadata_mut().insert("authorization", ALICE.parse().unwrap());
+    client.check(request).await.unwrap();
+}
+
+#[test]
+fn the_example_of_the_readme_is_short() {
+    let source = include_str!("../src/main.rs");
+    assert!(source.lines().count() < 55);
 }

@@ -50,6 +50,7 @@ pub use grants::HttpGrant;
 pub use grants::HttpGrantError;
 pub use layer::Authenticate;
 pub use layer::AuthenticateLayer;
+pub use layer::GateBody;
 pub use limits::Limits;
 pub use limits::Rate;
 pub use limits::RateError;

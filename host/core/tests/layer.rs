@@ -11,27 +11,49 @@
 
 mod common;
 
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Router;
 use axum::body::Body;
 use axum::response::AppendHeaders;
 use http::HeaderMap;
+use http::HeaderValue;
 use http::Request;
+use http::StatusCode;
+use http::header;
+use http_body_util::BodyExt;
+use portcullis::AuthRequest;
 use portcullis::AuthenticateLayer;
+use portcullis::Authenticated;
 use portcullis::Authenticator;
 use portcullis::Chain;
 use portcullis::Gate;
+use portcullis::Limits;
 use portcullis::session::Key;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
 use portcullis::session::Sessions;
 use serde_json::json;
 use tower::Service;
+use tower::ServiceBuilder;
+use tower_http::add_extension::AddExtensionLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::CorsLayer;
+use tower_http::map_response_body::MapResponseBodyLayer;
+use tower_http::normalize_path::NormalizePathLayer;
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
 
 use self::common::SCRIPTED;
 use self::common::basic;
+use self::common::hostile;
 use self::common::simple;
 
 type Fields = &'static [(&'static str, &'static str)];
@@ -54,6 +76,92 @@ fn values<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
         .iter()
         .map(|value| value.to_str().unwrap())
         .collect()
+}
+
+/// The layer between two common layers of tower-http, around and within.
+#[tokio::test]
+async fn the_layer_stands_anywhere_in_a_stack_of_layers() {
+    let gate = with_sessions().await;
+    let layer = AuthenticateLayer::new(gate);
+    let answer = |_: Request<Body>| async { Ok::<_, Infallible>(http::Response::new(Body::from("x".repeat(100)))) };
+    macro_rules! stands_in {
+        ($($name:literal: $other:expr;)*) => {
+            $({
+                let stack = ServiceBuilder::new().layer($other).layer(layer.clone()).layer($other);
+                let mut service = stack.service(tower::service_fn(answer));
+                let refused = service.call(Request::new(Body::empty())).await.unwrap();
+                assert_eq!(refused.status(), 401, $name);
+                let body = refused.into_body().collect().await.map_err(|_| $name).unwrap().to_bytes();
+                assert!(body.starts_with(b"{"), "{}: {body:?}", $name);
+                let request = Request::get("/").header("authorization", basic("alice", "secret"));
+                let admitted = service.call(request.body(Body::empty()).unwrap()).await.unwrap();
+                assert_eq!(admitted.status(), 200, $name);
+                let body = admitted.into_body().collect().await.map_err(|_| $name).unwrap().to_bytes();
+                assert_eq!(body.len(), 100, $name);
+            })*
+        };
+    }
+    stands_in! {
+        "trace": TraceLayer::new_for_http();
+        "compression": CompressionLayer::new();
+        "timeout": TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(60));
+        "cors": CorsLayer::permissive();
+        "headers": SetResponseHeaderLayer::overriding(header::SERVER, HeaderValue::from_static("x"));
+        "panics": CatchPanicLayer::new();
+        "boxed bodies": MapResponseBodyLayer::new(Body::new);
+        "extensions": AddExtensionLayer::new(1);
+        "paths": NormalizePathLayer::trim_trailing_slash();
+        "secrets": SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]);
+    }
+}
+
+#[tokio::test]
+async fn an_optional_layer_lets_in_who_has_no_credentials_but_not_who_has_wrong_ones() {
+    let user = |user: Option<Extension<Authenticated>>| async move {
+        user.map_or_else(|| "nobody".to_owned(), |user| user.identity().name().to_owned())
+    };
+    let layer = AuthenticateLayer::new(with_sessions().await).optional();
+    let mut service = Router::new().fallback(user).layer(layer);
+    for (authorization, status, expected) in [
+        (None, 200, "nobody"),
+        (Some(basic("alice", "secret")), 200, "alice"),
+        (Some(basic("alice", "wrong")), 401, ""),
+    ] {
+        let mut request = Request::get("/");
+        if let Some(value) = &authorization {
+            request = request.header("authorization", value);
+        }
+        let response = service.call(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "{authorization:?}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(expected.is_empty() || body == expected, "{authorization:?}: {body:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_applications_function_makes_the_request() {
+    let limits = Limits {
+        rate: Some("1/h".parse().unwrap()),
+        ..Limits::default()
+    };
+    let gate = Gate::new(Chain::new([hostile(limits).await]), None);
+    let layer = AuthenticateLayer::new(gate).with_request(|head| AuthRequest {
+        client_address: head.extensions.get::<IpAddr>().copied(),
+        ..AuthRequest::from_parts(head)
+    });
+    let mut service = Router::new().fallback(|| async {}).layer(layer);
+    for (client, status) in [
+        ("192.0.2.1", 200),
+        ("192.0.2.1", 429),
+        ("192.0.2.2", 200),
+        ("192.0.2.1", 429),
+    ] {
+        let address: IpAddr = client.parse().unwrap();
+        let request = Request::get("/").header("x-do", "nothing bad").extension(address);
+        let request = request.body(Body::empty()).unwrap();
+        let response = service.call(request).await.unwrap();
+        assert_eq!(response.status(), status, "{client}");
+    }
 }
 
 /// A gate with sessions.

@@ -35,6 +35,18 @@ async fn tell(chain: &Chain, client: &str, told: &str) -> Decision {
     chain.decide(&request).await
 }
 
+#[tokio::test]
+async fn a_client_without_a_known_address_stops_nobody() {
+    let chain = chain(Limits::default()).await;
+    for _ in 0..10 {
+        let decision = chain.decide(&request(&[("x-do", "panic")])).await;
+        assert!(matches!(decision.steps[0].verdict, Verdict::Fail(_)), "{decision:?}");
+    }
+    assert!(is_served(&chain, "192.0.2.1").await);
+    let decision = chain.decide(&request(&[("x-do", "nothing bad")])).await;
+    assert!(matches!(decision.outcome, Outcome::Grant(_)), "{decision:?}");
+}
+
 async fn is_served(chain: &Chain, client: &str) -> bool {
     matches!(tell(chain, client, "nothing bad").await.outcome, Outcome::Grant(_))
 }

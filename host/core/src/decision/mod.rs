@@ -3,6 +3,7 @@
 
 mod attribute;
 mod challenge;
+mod grpc;
 mod identity;
 mod response;
 
@@ -18,6 +19,7 @@ pub use attribute::Attribute;
 pub use attribute::AttributeRead;
 pub use attribute::AttributeValue;
 pub use challenge::Challenge;
+pub(crate) use grpc::is_grpc;
 pub use identity::Claims;
 pub use identity::Identity;
 pub use identity::MAX_ATTRIBUTE_NAME;

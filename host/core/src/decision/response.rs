@@ -28,6 +28,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the request carried no credentials, so that a route that also serves anonymous requests forwards it.
+    pub const fn lacks_credentials(&self) -> bool {
+        matches!(self, Self::Unauthenticated { credentials: false, .. })
+    }
+
     /// The response for the client: JSON `{"error": …}` with one `WWW-Authenticate` field for each challenge, or the
     /// plugin's own response. It is `Cache-Control: no-store` unless a plugin sets another value.
     pub fn into_response(self) -> Response<Bytes> {

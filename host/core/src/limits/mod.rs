@@ -31,7 +31,8 @@ pub struct Limits {
     pub rate: Option<Rate>,
     /// The circuit breaker: after this many failures in a row, requests of the same client are answered with 503
     /// without a call, for one second at first and at most for a minute. After the breaker has opened for three clients
-    /// without a successful call in between, it opens for all clients. `None` for no circuit breaker. Default: 5.
+    /// without a successful call in between, it opens for all clients. It doesn't count calls without a known address.
+    /// `None` for no circuit breaker. Default: 5.
     pub breaker: Option<NonZero<u32>>,
 }
 

@@ -141,7 +141,7 @@ pub(super) async fn admit(
 fn refusal<'a>(access: &Access, outcome: &'a Outcome) -> Option<&'a Refusal> {
     match (outcome, access) {
         (Outcome::Grant(_), _) => None,
-        (Outcome::Refuse(Refusal::Unauthenticated { credentials: false, .. }), Access::Optional(_)) => None,
+        (Outcome::Refuse(refusal), Access::Optional(_)) if refusal.lacks_credentials() => None,
         (Outcome::Refuse(refusal), _) => Some(refusal),
     }
 }

@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn client(last: u8) -> Client {
-        Client::of(Some([192, 0, 2, last].into()))
+        Client::of([192, 0, 2, last].into())
     }
 
     fn call(breaker: &Breaker, last: u8, good: bool, now: Instant) -> bool {

@@ -4,25 +4,24 @@
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
 
-/// One client. All clients with an unknown address count as one.
+/// One client.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Client(Option<IpAddr>);
+pub(super) struct Client(IpAddr);
 
 impl Client {
-    pub(super) fn of(address: Option<IpAddr>) -> Self {
-        Self(address.map(|address| match address.to_canonical() {
+    pub(super) fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
             v4 @ IpAddr::V4(_) => v4,
-        }))
+        })
     }
 }
 
 impl std::fmt::Display for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Some(v6 @ IpAddr::V6(_)) => write!(f, "{v6}/64"),
-            Some(v4) => write!(f, "{v4}"),
-            None => f.pad("unknown"),
+            v6 @ IpAddr::V6(_) => write!(f, "{v6}/64"),
+            v4 @ IpAddr::V4(_) => write!(f, "{v4}"),
         }
     }
 }
@@ -38,7 +37,7 @@ mod tests {
             ("::ffff:1.2.3.4", "1.2.3.4"),
             ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ] {
-            assert_eq!(Client::of(Some(address.parse().unwrap())).to_string(), client);
+            assert_eq!(Client::of(address.parse().unwrap()).to_string(), client);
         }
     }
 }

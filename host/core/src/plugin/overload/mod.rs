@@ -82,7 +82,7 @@ impl Overload {
 
     /// Admits a call for the client with this address.
     pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<CallPermit, TurnedAway> {
-        let client = Client::of(client);
+        let client = client.map(Client::of);
         if let Some(rates) = &self.rates {
             rates.check(client).map_err(|wait| TurnedAway::Rate {
                 wait,
@@ -90,9 +90,10 @@ impl Overload {
             })?;
         }
         let permits = self.permits().ok_or(TurnedAway::Busy)?;
-        let trial = match &self.breaker {
-            Some(breaker) => Some(breaker.enter(client, Instant::now()).map_err(TurnedAway::Breaker)?),
-            None => None,
+        // Without an address, one client's failures would stop all others.
+        let trial = match (&self.breaker, client) {
+            (Some(breaker), Some(client)) => Some(breaker.enter(client, Instant::now()).map_err(TurnedAway::Breaker)?),
+            _ => None,
         };
         Ok(CallPermit {
             overload: Arc::clone(self),

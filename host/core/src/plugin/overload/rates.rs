@@ -17,12 +17,12 @@ use crate::limits::Rate;
 /// The most clients that are remembered. In a flood from more addresses, they replace each other.
 const MAX_CLIENTS: u64 = 65_536;
 
-/// The cells of all clients.
+/// The cells of all clients. Those without a known address share one.
 pub(super) struct Rates {
     pub(super) limit: Rate,
     quota: Option<Quota>,
     clock: DefaultClock,
-    cells: moka::sync::Cache<Client, Arc<DefaultDirectRateLimiter>>,
+    cells: moka::sync::Cache<Option<Client>, Arc<DefaultDirectRateLimiter>>,
 }
 
 impl Rates {
@@ -40,7 +40,7 @@ impl Rates {
     }
 
     /// Counts a call of a client. The error is the time until the next call is allowed.
-    pub(super) fn check(&self, client: Client) -> Result<(), Duration> {
+    pub(super) fn check(&self, client: Option<Client>) -> Result<(), Duration> {
         let Some(quota) = self.quota else { return Ok(()) };
         let cell = self.cells.get_with(client, || {
             Arc::new(RateLimiter::direct_with_clock(quota, self.clock.clone()))
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn each_client_has_its_own_rate() {
         let rates = Rates::new("2/h".parse().unwrap());
-        let client = |last| Client::of(Some([192, 0, 2, last].into()));
+        let client = |last| Some(Client::of([192, 0, 2, last].into()));
         for (last, allowed) in [
             (1, true),
             (1, true),
