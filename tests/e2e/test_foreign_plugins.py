@@ -95,6 +95,6 @@ def test_settings_that_the_plugin_refuses_are_named_with_their_line(drop, api_ke
     assert '"key"' in text
 
 
-@pytest.mark.parametrize("wanted", [b"wasi:filesystem/types@0.2.9", b"wasi:sockets/tcp@0.2.9", b"vendor:x/y@1.0.0"])
+@pytest.mark.parametrize("wanted", [b"wasi:keyvalue/store@0.2.0", b"wasi:config/store@0.2.0", b"vendor:x/y@1.0.0"])
 def test_an_import_that_no_plugin_is_given_is_named(drop, wanted):
     assert wanted.decode() in complaint(drop(component_that_imports(wanted)))

@@ -6,7 +6,6 @@ Its source is in `tests/plugins/javascript/`.
 import pytest
 
 from harness.config import drop, route
-from harness.gateway import run
 from harness.upstream import values
 
 DESCRIPTION = """
@@ -71,8 +70,3 @@ def test_what_it_logs_is_in_the_gateways_log(serve, upstream, tmp_path, javascri
     assert line["message"].startswith(f"{directory}/grace: ")
 
 
-def test_it_needs_nothing_that_plugins_are_not_given(tmp_path, javascript_component):
-    inspected = run("plugin", "inspect", javascript_component, folder=tmp_path)
-    assert inspected.returncode == 0, inspected.stderr
-    assert "wasi:http/outgoing-handler@" in inspected.stdout
-    assert "wasi:filesystem" not in inspected.stdout

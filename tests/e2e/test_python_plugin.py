@@ -6,7 +6,6 @@ Its source is in `tests/plugins/python/`.
 import pytest
 
 from harness.config import drop, route
-from harness.gateway import run
 from harness.upstream import values
 
 DESCRIPTION = """
@@ -40,8 +39,3 @@ def test_other_badges_are_refused(gateway, upstream, headers):
     assert upstream.seen == []
 
 
-def test_it_imports_nothing_but_the_contract(tmp_path, python_component):
-    inspected = run("plugin", "inspect", python_component, folder=tmp_path)
-    assert inspected.returncode == 0, inspected.stderr
-    assert "portcullis:auth/types@0.1.0" in inspected.stdout
-    assert "wasi:" not in inspected.stdout

@@ -49,17 +49,16 @@ impl LogLines {
         self.lock().warnings.clone()
     }
 
-    /// What the plugin said last, for an error: at most three lines. `None` if it said nothing.
-    pub(crate) fn last_words(&self) -> Option<String> {
+    /// What the plugin said, for an error: its first lines and its last ones, because interpreters say first why they
+    /// fail (JavaScript) or last (Python). `None` if it said nothing.
+    pub(crate) fn words(&self) -> Option<String> {
         let state = self.lock();
-        let last = state
-            .warnings
-            .iter()
-            .rev()
-            .take(MAX_LAST)
-            .map(|line| bounded(line))
-            .collect::<Vec<_>>();
-        (!last.is_empty()).then(|| last.into_iter().rev().collect::<Vec<_>>().join(" | "))
+        let lines = Vec::from_iter(state.warnings.iter().map(|line| bounded(line)));
+        let (first, rest) = lines.split_at(lines.len().min(MAX_FIRST));
+        let (left_out, last) = rest.split_at(rest.len().saturating_sub(MAX_LAST));
+        let gap = (!left_out.is_empty()).then_some("…");
+        let kept = Vec::from_iter(first.iter().copied().chain(gap).chain(last.iter().copied()));
+        (!kept.is_empty()).then(|| kept.join(" | "))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -84,8 +83,7 @@ impl LogLines {
         };
         let authenticator = &*self.authenticator;
         let (context, message) = (escaped(context), escaped(message) + cut);
-        // Rust's panic handler adds such a line, which says nothing of the cause.
-        let is_note = message.contains("RUST_BACKTRACE=1");
+        let is_note = NOTES.iter().any(|note| message.contains(note));
         if matches!(level, Level::Warn | Level::Error | Level::Critical) && !is_note {
             state.warnings.push(message.clone());
         }
@@ -105,12 +103,16 @@ impl LogLines {
     }
 }
 
+/// Parts of lines that say nothing of the cause of a failure: of Rust's panic handler, and of SpiderMonkey's.
+const NOTES: [&str; 2] = ["RUST_BACKTRACE=1", "mozalloc_abort"];
+
 fn bounded(line: &str) -> &str {
     line.get(..line.floor_char_boundary(MAX_WORDS)).unwrap_or_default()
 }
 
 /// How many lines, and how many bytes of each, an error repeats.
-const MAX_LAST: usize = 3;
+const MAX_FIRST: usize = 2;
+const MAX_LAST: usize = 4;
 const MAX_WORDS: usize = 200;
 
 fn escaped(text: &str) -> String {

@@ -10,28 +10,22 @@ from .paths import PEERS, ROOT, STATE, TESTS, VENV_BIN, WIT
 TARGET = "wasm32-wasip2"
 
 
-def python_component():
-    """The Python authenticator, by componentize-py against `wit/` alone.
-
-    `-s` replaces the imports of WASI, which a Python interpreter wants and this authenticator doesn't.
-    """
-    command = [VENV_BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-s", "-o"]
-    return _kept("python", command)
+def python_component(name="python"):
+    """An authenticator in Python, by componentize-py against `wit/` alone."""
+    return _kept(name, [VENV_BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-o"])
 
 
-def javascript_component():
-    """The JavaScript authenticator, by componentize-js against `wit/` alone.
-
-    `-d stdio` leaves out standard output, and with it the files that the interpreter would import for that.
-    """
+def javascript_component(name="javascript"):
+    """An authenticator in JavaScript, by componentize-js against `wit/` alone."""
     program = PEERS / "node_modules" / ".bin" / "componentize-js"
-    return _kept("javascript", [program, "app.js", "-w", WIT, "-n", "plugin", "-d", "stdio", "-o"])
+    return _kept(name, [program, "app.js", "-w", WIT, "-n", "plugin", "-o"])
 
 
-def _kept(language, command):
-    """Runs `command` in the source folder of this language, with the file to write as its last argument."""
-    source = TESTS / "plugins" / language
-    built = STATE / "plugins" / f"{language}-{_digest(source, WIT)}.wasm"
+def _kept(name, command):
+    """Runs `command` in the source folder of this name, with the file to write as its last argument."""
+    source = TESTS / "plugins" / name
+    digest = hashlib.sha256(f"{_digest(source, WIT)} {command}".encode()).hexdigest()[:16]
+    built = STATE / "plugins" / f"{name}-{digest}.wasm"
     if not built.exists():
         built.parent.mkdir(parents=True, exist_ok=True)
         partial = built.with_suffix(".partial")
@@ -100,8 +94,8 @@ def _digest(*folders):
 if __name__ == "__main__":
     guests = (guest_component(name) for name in ("hostile", "fetcher", "scripted", "prober"))
     for built in (
-        python_component(),
-        javascript_component(),
+        *(python_component(name) for name in ("python", "python_prober")),
+        *(javascript_component(name) for name in ("javascript", "javascript_prober")),
         *(example_component(name) for name in ("api_key", "htpasswd", "introspection")),
         *guests,
         encoder(),

@@ -5,13 +5,15 @@ use wasmparser::Encoding;
 use wasmparser::Parser;
 use wasmparser::Payload;
 
+use crate::sandbox::is_absent;
+
 /// The contract that plugins implement, with the version of this crate.
 pub const CONTRACT: &str = "portcullis:auth@0.1.0";
 
 const EXPORT: &str = "portcullis:auth/authenticator";
 
-/// The interfaces that a plugin may import. WASI's files and sockets are not among them, and arguments and environment
-/// of `wasi:cli` are empty.
+/// The interfaces that do something for a plugin. A plugin may import WASI's files and sockets as well, but is told that
+/// there are none; arguments and environment of `wasi:cli` are empty.
 const GIVEN: &[&str] = &[
     "portcullis:auth/cache",
     "portcullis:auth/crypto",
@@ -73,14 +75,9 @@ pub enum LoadError {
     },
     /// It imports interfaces that plugins don't get.
     #[error(
-        "the component imports {}, and no plugin is given {}{}",
+        "the component imports {}, and no plugin is given {}",
         .0.join(", "),
         if .0.len() == 1 { "that" } else { "those" },
-        if .0.iter().any(|name| name.starts_with("wasi:")) {
-            ": build it without (componentize-py: `-s`; componentize-js: `-d stdio`)"
-        } else {
-            ""
-        },
     )]
     UnknownImports(
         /// The imports, with their versions.
@@ -125,7 +122,7 @@ impl Inspection {
 
 fn given(import: &str) -> bool {
     let name = import.split('@').next().unwrap_or(import);
-    GIVEN.contains(&name)
+    GIVEN.contains(&name) || is_absent(name)
 }
 
 fn names(wasm: &[u8]) -> Result<(Vec<String>, Vec<String>), LoadError> {

@@ -9,6 +9,7 @@ use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::WasiHttpHooks;
 
 use super::Egress;
+use super::body;
 use super::counters::SendOutcome;
 use crate::plugin_log::LogLines;
 
@@ -74,7 +75,11 @@ impl WasiHttpHooks for CallEgress {
         _processing: Processing,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         if let Err(error) = self.admit(&request) {
-            return Box::new(std::future::ready(Err(error)));
+            // Some guests fail as a whole if a body is refused, and never see the error of its request.
+            return Box::new(async move {
+                body::taken_in(request.into_body()).await.ok();
+                Err(error)
+            });
         }
         let (egress, log) = (self.egress.clone(), self.log.clone());
         Box::new(async move {

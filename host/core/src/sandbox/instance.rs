@@ -34,9 +34,10 @@ use crate::request::AuthRequest;
 /// their size.
 const MAX_HANDED_OVER: usize = 1 << 20;
 
-/// The most resource handles of an instance. Each may keep as much of the host's memory as a message's headers, which
-/// the limit of the plugin's own memory doesn't include.
-const MAX_HANDLES: usize = 256;
+/// The most resource handles of an instance: as many as the requests that it may send need at the same time, with ten to
+/// twelve for each. Each may keep as much of the host's memory as a message's headers, which the limit of the plugin's own
+/// memory doesn't include.
+const MAX_HANDLES: usize = 1024;
 
 /// The most header bytes of one outbound message, as the host counts them.
 const MAX_FIELDS: usize = 32 << 10;
@@ -147,7 +148,7 @@ fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> PluginError {
             } else {
                 ""
             };
-            let words = store.data().log.last_words();
+            let words = store.data().log.words();
             let words = words.map(|words| format!("; it said: {words}")).unwrap_or_default();
             PluginError::Trap(format!("{why}{memory}{words}"))
         }

@@ -1,6 +1,7 @@
 //! The sandbox of one call: a plugin instance and the host functions for the request, the cache, signatures, Negotiate
 //! tokens, clocks, logging and HTTP requests. Everything is bounded, and the instance is dropped when the call ends.
 
+mod absent;
 mod budget;
 mod cache;
 mod clock;
@@ -42,6 +43,8 @@ use crate::negotiate::Negotiator;
 use crate::plugin_log::LogLines;
 use crate::request::AuthRequest;
 
+pub(crate) use self::absent::is_absent;
+pub(crate) use self::absent::with_absent;
 pub(crate) use self::budget::Budget;
 pub(crate) use self::cache::Cache;
 pub(crate) use self::config::InstanceConfig;
@@ -79,8 +82,8 @@ impl WasiView for HostState {
     }
 }
 
-/// The host functions for plugins. There are none for files or sockets, so that a component that imports those doesn't
-/// load.
+/// The host functions for plugins. There are none for files or sockets: a component that imports those gets
+/// [`with_absent`].
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostState>> {
     use wasmtime_wasi::p2::bindings::cli;
     use wasmtime_wasi::p2::bindings::clocks;
