@@ -103,10 +103,9 @@ BAD = {
     "schema that names everything": (r"settings: .*1b\[31m", says(LENGTHY)),
     # What no plugin is given.
     "import of nothing known": ("evil:corp/backdoor@1.0.0.*" + GIVEN, importing("evil:corp/backdoor@1.0.0")),
-    "import of files": (r"wasi:filesystem/types@0\.2\.12.*" + GIVEN, importing("wasi:filesystem/types@0.2.12")),
-    "import of folders": ("wasi:filesystem/preopens.*" + GIVEN, importing("wasi:filesystem/preopens@0.2.12")),
-    "import of sockets": (r"wasi:sockets/tcp@0\.2\.12.*" + GIVEN, importing("wasi:sockets/tcp@0.2.12")),
-    "import of names": ("wasi:sockets/ip-name-lookup.*" + GIVEN, importing("wasi:sockets/ip-name-lookup@0.2.12")),
+    "import of other files": (r"wasi:filesystem/types@0\.3\.0.*" + GIVEN, importing("wasi:filesystem/types@0.3.0")),
+    "import of unknown files": ("wasi:filesystem/disks.*" + GIVEN, importing("wasi:filesystem/disks@0.2.12")),
+    "import of other sockets": (r"wasi:sockets/types@0\.3\.0.*" + GIVEN, importing("wasi:sockets/types@0.3.0")),
     "import of a server": ("wasi:http/incoming-handler.*" + GIVEN, importing("wasi:http/incoming-handler@0.2.12")),
     "import of threads": ("wasi:threads/spawn.*" + GIVEN, importing("wasi:threads/spawn@0.2.0")),
     "import of a plain function": ("backdoor.*" + GIVEN, importing("backdoor", "(func)")),

@@ -122,7 +122,7 @@ impl Inspection {
 
 fn given(import: &str) -> bool {
     let name = import.split('@').next().unwrap_or(import);
-    GIVEN.contains(&name) || is_absent(name)
+    GIVEN.contains(&name) || is_absent(import)
 }
 
 fn names(wasm: &[u8]) -> Result<(Vec<String>, Vec<String>), LoadError> {

@@ -41,9 +41,16 @@ const DENIALS: [&str; 2] = ["access", "access-denied"];
 /// nothing can be done with it.
 struct Absent;
 
-/// Whether an interface, by its name without a version, is one of those.
-pub(crate) fn is_absent(interface: &str) -> bool {
-    INTERFACES.iter().any(|(name, _)| *name == interface)
+/// Whether an import is one of those interfaces, in a version of WASI 0.2.
+pub(crate) fn is_absent(import: &str) -> bool {
+    resources(import).is_some()
+}
+
+/// The resources that an interface defines. `None` if the import isn't one of those interfaces.
+fn resources(import: &str) -> Option<&'static [&'static str]> {
+    let (interface, version) = import.split_once('@')?;
+    let (_, resources) = INTERFACES.iter().find(|(name, _)| *name == interface)?;
+    version.starts_with("0.2.").then_some(*resources)
 }
 
 /// A linker that also has what the component imports of these interfaces. No function of them reaches the system.
@@ -51,8 +58,7 @@ pub(crate) fn with_absent(linker: &Linker<HostState>, component: &Component) -> 
     let engine = linker.engine().clone();
     let mut linker = linker.clone();
     for (import, item) in component.component_type().imports(&engine) {
-        let interface = import.split('@').next().unwrap_or(import);
-        let Some((_, resources)) = INTERFACES.iter().find(|(name, _)| *name == interface) else {
+        let Some(resources) = resources(import) else {
             continue;
         };
         let ComponentItem::ComponentInstance(instance) = item.ty else {
