@@ -1,12 +1,13 @@
 """Rate limits and circuit breakers: which requests are refused, which are not, and what is logged and counted."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness.client import basic, begin, connect, send
 from harness.config import drop, protected, route
-from harness.gateway import ADMIN
+from harness.gateway import ADMIN, LISTEN_ANYWHERE, run
 from harness.process import eventually
 
 TRUSTING = 'trusted_proxies = ["127.0.0.1"]\n'
@@ -89,6 +90,70 @@ def test_what_a_plugin_may_not_see_is_counted(serve, upstream, tmp_path, hostile
     assert gateway.send("/", told("nothing bad")).status == 401, "it was not granted x-do, so it sees none"
     assert gateway.metric("portcullis_authenticator_denied_total", authenticator="hostile", kind="header") == 1
     assert "header x-do (not granted)" in gateway.logged(message="decision")[-1]["steps"]
+
+
+def test_an_idle_authenticator_keeps_its_place_when_others_are_busy(serve, upstream, tmp_path, prober_component):
+    """Three authenticators, four places: one for each, and one for whoever comes first."""
+    grants = '[grants]\nheaders = ["x-do"]\n[limits]\ndeadline = "10s"\n'
+    plugins = [drop(tmp_path, name, prober_component, grants) for name in "abc"]
+    config = plugins[0] + "concurrency = 4\n" + "".join(route(upstream, name, path=f"/{name}") for name in "abc")
+    gateway = serve(config, server='shutdown_timeout = "1s"\n')
+
+    def why(path):
+        answer = gateway.send(path, {"X-Do": "nothing"})
+        if answer.status == 200:
+            return ""
+        return gateway.logged(message="decision", request_id=answer.header("x-request-id"))[0]["steps"]
+
+    with ThreadPoolExecutor(3) as pool:
+        for path in ["/a", "/a", "/b"]:
+            pool.submit(gateway.send, path, {"X-Do": "sleep"})
+        eventually(lambda: "plugins.concurrency" in why("/a"), "the first has its place and the free one")
+        eventually(lambda: "plugins.concurrency" in why("/b"), "the second has its place")
+        assert why("/c") == "", "the third has one, too"
+
+
+@pytest.mark.parametrize(
+    ("plugins", "limits", "complaint"),
+    [
+        ("concurrency = 100", "concurrency = 101", "limits.concurrency is 101, but all plugins together may have 100"),
+        ("", "concurrency = 1000", "limits.concurrency is 1000, but all plugins together may have 256"),
+        ("concurrency = 1", "", "there are 2 authenticators, and plugins.concurrency, 1, has no place for each"),
+        ("concurrency = 0", "", "concurrency"),
+        ("concurrency = 5000", "", "concurrency"),
+        ('concurrency = "many"', "", "concurrency"),
+        ("concurrency = 32", "", None),
+    ],
+)
+def test_limits_that_can_not_be_met_are_an_error(tmp_path, upstream, plugins, limits, complaint):
+    config = f'[plugins]\n{plugins}\n[authenticators.one]\nplugin = "simple"\n[authenticators.two]\nplugin = "simple"\n'
+    config += f"[authenticators.two.limits]\n{limits}\n" + route(upstream, "one", "two")
+    checked = run("check", folder=tmp_path, config=LISTEN_ANYWHERE + config)
+    if complaint is None:
+        assert checked.returncode == 0, checked.stderr
+    else:
+        assert checked.returncode == 1
+        assert complaint in checked.stderr
+
+
+def test_with_too_much_to_compute_some_get_done_and_the_others_are_turned_away_at_once(
+    serve, upstream, tmp_path, hostile_component
+):
+    """Far more than can be done in time comes at once. What is begun gets done, and an idle authenticator is served."""
+    description = DESCRIPTION.replace("500ms", "10s") + "breaker = 0\n"
+    config = drop(tmp_path, "busy", hostile_component, description)
+    drop(tmp_path, "idle", hostile_component, description)
+    gateway = serve(config + route(upstream, "busy", path="/busy") + route(upstream, "idle", path="/idle"))
+    compute = {"X-Do": "compute 400"}
+    assert gateway.send("/busy", compute).status == 200, "the gateway learns what a call takes"
+    with ThreadPoolExecutor(60) as pool:
+        crowd = [pool.submit(gateway.send, "/busy", compute) for _ in range(60)]
+        eventually(lambda: any(each.done() for each in crowd), "the first is turned away")
+        assert gateway.send("/idle", {"X-Do": "nothing bad"}).status == 200
+        statuses = [each.result().status for each in crowd]
+    assert set(statuses) == {200, 503}
+    turned_away = [line for line in gateway.logged(message="decision") if "the processors are busy" in line.get("steps", "")]
+    assert len(turned_away) == statuses.count(503), "nobody was begun in vain"
 
 
 def test_memory_is_named_when_it_was_what_a_plugin_lacked(gateway):

@@ -120,9 +120,11 @@ fn turned_away(why: TurnedAway) -> (Next, Verdict) {
     let retry_after = why.retry_after();
     let refusal = match why {
         TurnedAway::Rate { .. } => Refusal::TooManyRequests { retry_after },
-        TurnedAway::Breaker(_) | TurnedAway::Busy => Refusal::Unavailable {
-            retry_after: Some(retry_after),
-        },
+        TurnedAway::Breaker(_) | TurnedAway::Busy | TurnedAway::EngineBusy | TurnedAway::Processors { .. } => {
+            Refusal::Unavailable {
+                retry_after: Some(retry_after),
+            }
+        }
     };
     let next = Next::Stop(Outcome::Refuse(refusal));
     (next, Verdict::TurnedAway(why.to_string()))

@@ -25,9 +25,6 @@ use crate::sandbox::Runtime;
 
 pub use self::cache::UnusableCache;
 
-/// The most plugin calls of an engine that run at the same time.
-const MAX_CALLS: u32 = 256;
-
 /// Compiles components and runs them. Use one engine for the whole process; a clone is the same engine.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
@@ -51,8 +48,12 @@ impl Engine {
             tls: None,
             proxy: None,
             memory: usize::MAX,
+            concurrency: Self::DEFAULT_CONCURRENCY,
         }
     }
+
+    /// How many plugin calls run at the same time, unless [`EngineBuilder::concurrency`] says otherwise.
+    pub const DEFAULT_CONCURRENCY: u32 = 256;
 
     pub(crate) fn shared(&self) -> &Arc<Inner> {
         &self.0
@@ -74,6 +75,7 @@ pub struct EngineBuilder {
     tls: Option<Arc<rustls::ClientConfig>>,
     proxy: Option<OutboundProxy>,
     memory: usize,
+    concurrency: u32,
 }
 
 impl EngineBuilder {
@@ -92,6 +94,18 @@ impl EngineBuilder {
         self.memory = bytes;
         self
     }
+
+    /// The most plugin calls that run at the same time, those of all authenticators together. Each authenticator has one
+    /// place that no other can take. Default: [`Engine::DEFAULT_CONCURRENCY`]; at most [`Self::MAX_CONCURRENCY`]. Each
+    /// place takes up to 10 GiB of address space, but no memory.
+    #[must_use]
+    pub fn concurrency(mut self, calls: u32) -> Self {
+        self.concurrency = calls.clamp(1, Self::MAX_CONCURRENCY);
+        self
+    }
+
+    /// The upper bound of [`Self::concurrency`].
+    pub const MAX_CONCURRENCY: u32 = 4096;
 
     /// The TLS configuration for requests of plugins to other servers. Default: none, and requests over https fail.
     #[must_use]
@@ -114,14 +128,14 @@ impl EngineBuilder {
     /// Returns an error if the cache directory can't be created or isn't safe to use, or if Wasmtime can't be started.
     pub fn build(self) -> Result<Engine, EngineError> {
         let cache = self.cache_directory.map(CompileCache::open).transpose()?;
-        let wasmtime = pooled().or_else(|error| {
+        let wasmtime = pooled(self.concurrency).or_else(|error| {
             tracing::warn!(%error, "no pool of sandboxes can be reserved, so each is mapped separately, which is slower");
             wasmtime::Engine::new(&config())
         });
         let wasmtime = wasmtime.map_err(|error| EngineError::Start(format!("{error:#}")))?;
         let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError::Start(error.to_string()))?;
         let linker = sandbox::linker(&wasmtime).map_err(|error| EngineError::Start(format!("{error:#}")))?;
-        let calls = Arc::new(Semaphore::new(MAX_CALLS as usize));
+        let calls = Arc::new(Semaphore::new(self.concurrency as usize));
         Ok(Engine(Arc::new(Inner {
             runtime: Runtime {
                 wasmtime,
@@ -164,14 +178,14 @@ fn config() -> Config {
     config
 }
 
-fn pooled() -> wasmtime::Result<wasmtime::Engine> {
+fn pooled(calls: u32) -> wasmtime::Result<wasmtime::Engine> {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(MAX_CALLS)
-        .total_stacks(MAX_CALLS)
-        .total_memories(MAX_CALLS * 2)
-        .total_tables(MAX_CALLS * 8)
+    pool.total_component_instances(calls)
+        .total_stacks(calls)
+        .total_memories(calls * 2)
+        .total_tables(calls * 8)
         // A component in Rust has three or four core instances, one with Python's interpreter about a hundred.
-        .total_core_instances(MAX_CALLS * 32)
+        .total_core_instances(calls * 32)
         .max_core_instances_per_component(200)
         .max_memories_per_component(2)
         .max_tables_per_component(100)

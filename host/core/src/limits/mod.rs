@@ -21,8 +21,9 @@ pub struct Limits {
     /// The most memory for an instance, in bytes. Default: 64 MiB. Larger values than [`Limits::MAX_MEMORY`] are
     /// reduced to it.
     pub memory: usize,
-    /// The most calls that run at the same time. A call beyond it is answered with 503 immediately, it doesn't wait.
-    /// Default: 64.
+    /// The most calls that run at the same time. A call beyond it is answered with 503 immediately, it doesn't wait. All
+    /// authenticators together are bounded by [`EngineBuilder::concurrency`](crate::EngineBuilder::concurrency). Default:
+    /// 64.
     pub concurrency: usize,
     /// The size of the authenticator's cache, in bytes. Default: 16 MiB.
     pub cache: usize,

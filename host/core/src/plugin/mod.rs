@@ -111,13 +111,14 @@ impl PluginConfig {
             grants,
             limits: self.limits,
             cache: Some(Arc::new(Cache::new(self.limits.cache))),
+            processors: engine.runtime.scheduler.share(),
             negotiator: self.negotiator,
         };
         let mut instance = self.component.start(&config).await?;
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
         let fingerprint = fingerprint(&self.component, &settings);
         let meters = Meters::new(&config.authenticator);
-        let overload = Overload::new(&config.authenticator, &self.limits, &engine.calls, &meters);
+        let overload = Overload::new(&config, &engine.calls, &meters);
         Ok(ConfiguredPlugin(Arc::new(Inner {
             settings,
             fingerprint,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::budget::Budget;
 use super::cache::Cache;
 use super::scheduler::FairScheduler;
+use super::scheduler::ProcessorShare;
 use crate::egress::Egress;
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -26,6 +27,8 @@ pub(crate) struct InstanceConfig {
     pub(crate) limits: Limits,
     /// `None` for an instance that is only called for its schema.
     pub(crate) cache: Option<Arc<Cache>>,
+    /// Its share of the processors.
+    pub(crate) processors: ProcessorShare,
     /// Sends its requests to other servers.
     pub(crate) egress: Egress,
     /// Accepts the tokens for the acceptor that `grants.negotiate` names. `None` if the application has no such
@@ -36,7 +39,7 @@ pub(crate) struct InstanceConfig {
 impl InstanceConfig {
     /// The configuration of an instance that is only called for its schema: it reads and reaches nothing. It may use this
     /// much memory, in bytes.
-    pub(super) fn for_schema(memory: usize) -> Self {
+    pub(super) fn for_schema(runtime: &Runtime, memory: usize) -> Self {
         let grants = Arc::new(Grants {
             headers: Vec::new(),
             ..Grants::default()
@@ -52,6 +55,7 @@ impl InstanceConfig {
             grants,
             limits,
             cache: None,
+            processors: runtime.scheduler.share(),
             egress: Egress::closed(),
             negotiator: None,
         }

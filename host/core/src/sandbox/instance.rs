@@ -81,7 +81,7 @@ impl Instance {
         config: &InstanceConfig,
     ) -> Result<Self, PluginError> {
         let clock = Clock::start(config.limits.deadline);
-        let permit = ComputePermit::start(&runtime.scheduler, clock.deadline());
+        let permit = ComputePermit::start(&config.processors, clock.deadline());
         let mut store = Store::new(
             &runtime.wasmtime,
             HostState::new(config, clock, permit, Arc::clone(&runtime.memory)),
@@ -111,6 +111,9 @@ impl Instance {
         let result = exports.call_authenticate(&mut self.store, handle).await;
         let result = result.map_err(|error| stopped(&self.store, error));
         let state = self.store.data_mut();
+        if result.is_ok() {
+            state.permit.learn();
+        }
         Reply {
             result,
             reads: std::mem::take(&mut state.reads),
@@ -125,7 +128,7 @@ impl Instance {
         plugin: &PluginPre<HostState>,
         memory: usize,
     ) -> Result<String, PluginError> {
-        let mut instance = Self::start(runtime, plugin, &InstanceConfig::for_schema(memory)).await?;
+        let mut instance = Self::start(runtime, plugin, &InstanceConfig::for_schema(runtime, memory)).await?;
         let exports = instance.plugin.portcullis_auth_authenticator();
         let schema = exports.call_settings_schema(&mut instance.store).await;
         schema.map_err(|error| stopped(&instance.store, error))

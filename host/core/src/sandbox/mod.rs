@@ -53,7 +53,9 @@ pub use self::error::PluginError;
 pub(crate) use self::error::bounded;
 pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
+pub(crate) use self::scheduler::Expected;
 pub(crate) use self::scheduler::FairScheduler;
+pub(crate) use self::scheduler::ProcessorShare;
 
 /// The host's state for one instance: everything that its host functions use.
 pub(crate) struct HostState {

@@ -47,7 +47,10 @@ pub(super) fn memory(plugins: &PluginsConfig) -> usize {
 
 fn builder(plugins: &PluginsConfig) -> Result<EngineBuilder, Box<dyn Error>> {
     let tls = trust::client(trust::system(), None)?;
-    let builder = Engine::builder().tls(Arc::new(tls)).memory(memory(plugins));
+    let mut builder = Engine::builder().tls(Arc::new(tls)).memory(memory(plugins));
+    if let Some(calls) = plugins.concurrency {
+        builder = builder.concurrency(calls);
+    }
     Ok(match &plugins.proxy {
         Some(proxy) => builder.proxy(proxy.clone()),
         None => builder,

@@ -34,6 +34,9 @@ mod values;
 
 use std::path::Path;
 
+use portcullis::Engine;
+use portcullis::Limits;
+
 use crate::files::read_text;
 
 pub(crate) use access_log::AccessLogFormat;
@@ -83,6 +86,7 @@ pub(crate) use upstream::UpstreamConfig;
 
 use document::Document;
 use reader::Item;
+use reader::Place;
 use reader::Table;
 use upstream::Upstreams;
 
@@ -224,9 +228,34 @@ impl Draft {
         }
         let upstreams = Upstreams::read(root.take("upstreams"));
         self.config.routes = routes(&mut root, &names, &upstreams, has_front);
+        let place = root.place.clone();
         root.finish();
         self.validate_granted_cookies();
         self.validate_granted_acceptors(&acceptor_names);
+        self.validate_concurrency(&place);
+    }
+
+    /// No authenticator can have more calls than all together, and each keeps a place.
+    fn validate_concurrency(&mut self, root: &Place<'_>) {
+        let total = self.config.plugins.concurrency.unwrap_or(Engine::DEFAULT_CONCURRENCY) as usize;
+        let authenticators = &self.config.authenticators;
+        if authenticators.len() > total {
+            root.report(format!(
+                "there are {} authenticators, and plugins.concurrency, {total}, has no place for each",
+                authenticators.len()
+            ));
+        }
+        let default = Limits::default().concurrency;
+        let beyond = authenticators.iter().filter(|authenticator| {
+            authenticator.limits.concurrency > total && authenticator.limits.concurrency != default
+        });
+        self.errors.extend(beyond.map(|authenticator| {
+            let message = format!(
+                "limits.concurrency is {}, but all plugins together may have {total} calls at once (plugins.concurrency)",
+                authenticator.limits.concurrency
+            );
+            authenticator.location.error(message)
+        }));
     }
 
     fn validate_granted_acceptors(&mut self, known: &[String]) {

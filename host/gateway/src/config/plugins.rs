@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use portcullis::EngineBuilder;
 use portcullis::OutboundProxy;
 
 use crate::config::AuthenticatorConfig;
@@ -28,6 +29,8 @@ pub(crate) struct PluginsConfig {
     pub(crate) default_cache_directory: Option<PathBuf>,
     /// How many bytes of memory all plugin instances together may use. `None` for half of the available memory.
     pub(crate) memory: Option<usize>,
+    /// How many calls of all plugins together may run at the same time. `None` for the default.
+    pub(crate) concurrency: Option<u32>,
     /// The forward proxies for requests of plugins. `None` if there are none.
     pub(crate) proxy: Option<OutboundProxy>,
 }
@@ -39,6 +42,7 @@ impl PluginsConfig {
             cache_directory: None,
             default_cache_directory: default_cache_directory(environment),
             memory: None,
+            concurrency: None,
             proxy: proxy_of_environment(environment),
         };
         let Some(mut table) = table else { return (plugins, None) };
@@ -57,6 +61,10 @@ impl PluginsConfig {
         plugins.memory = table
             .take("memory")
             .and_then(|item| values::size(item, MIN_MEMORY..=MAX_MEMORY));
+        plugins.concurrency = table
+            .take("concurrency")
+            .and_then(|item| item.number(1, EngineBuilder::MAX_CONCURRENCY as usize))
+            .and_then(|calls| u32::try_from(calls).ok());
         if let Some(proxy) = proxy(&mut table) {
             plugins.proxy = proxy;
         }

@@ -39,6 +39,10 @@ impl Authenticator for Hostile {
             "loop" => loop {
                 std::hint::black_box(());
             },
+            command if command.starts_with("compute ") => {
+                compute(command.trim_start_matches("compute ").parse().unwrap_or_default());
+                Ok(alice.into())
+            }
             "recurse" => Ok(User::new(recurse(1).to_string()).into()),
             "eat memory" => eat_memory(),
             "talk" => {
@@ -75,6 +79,14 @@ impl Authenticator for Hostile {
             },
             _ => Err(Refusal::not_mine(None)),
         }
+    }
+}
+
+/// Computes for about as many milliseconds, on a machine of 2024.
+fn compute(amount: u64) {
+    let mut state = 1_u64;
+    for round in 0..amount * 1_000_000 {
+        state = std::hint::black_box(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(round));
     }
 }
 

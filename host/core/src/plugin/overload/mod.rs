@@ -1,5 +1,5 @@
 //! Protects a plugin from overload, with a rate limit for each client, a circuit breaker for each client and for all,
-//! and a limit on concurrent calls. A call beyond a limit is refused immediately; there is no queue.
+//! and limits on concurrent calls and on computing. A call beyond a limit is refused immediately; there is no queue.
 
 mod breaker;
 mod circuit;
@@ -19,8 +19,10 @@ use self::breaker::Trial;
 use self::client::Client;
 use self::rates::Rates;
 use super::meters::Meters;
-use crate::limits::Limits;
 use crate::limits::Rate;
+use crate::sandbox::Expected;
+use crate::sandbox::InstanceConfig;
+use crate::sandbox::ProcessorShare;
 
 /// The `Retry-After` of a call beyond the limit on concurrency. Most calls end much sooner.
 const BUSY: Duration = Duration::from_secs(1);
@@ -31,7 +33,13 @@ pub(crate) struct Overload {
     rates: Option<Rates>,
     breaker: Option<Breaker>,
     calls: Arc<Semaphore>,
+    /// One place among the engine's calls that no other authenticator can take.
+    kept_place: Arc<Semaphore>,
+    /// Takes that place from the others. `None` if the engine had none left.
+    _kept: Option<OwnedSemaphorePermit>,
     engine_calls: Arc<Semaphore>,
+    processors: ProcessorShare,
+    deadline: Duration,
 }
 
 /// Why a call is refused, and how long to wait before the next try.
@@ -40,6 +48,18 @@ pub(crate) enum TurnedAway {
     /// The limit on concurrent calls is reached.
     #[error("too many calls at once (limits.concurrency)")]
     Busy,
+    /// The limit on the calls of all plugins together is reached.
+    #[error("all plugins together run as many calls as they may (plugins.concurrency)")]
+    EngineBusy,
+    /// The processors have too much to do before it.
+    #[error(
+        "the processors are busy: after the calls before it, it would miss limits.deadline by {}",
+        humantime::format_duration(Duration::from_millis(u64::try_from(.late.as_millis()).unwrap_or(u64::MAX)))
+    )]
+    Processors {
+        /// By how much it would miss its deadline.
+        late: Duration,
+    },
     /// The client exceeds its rate limit.
     #[error("its client asks more often than limits.rate, {limit}, allows")]
     Rate {
@@ -55,28 +75,30 @@ pub(crate) enum TurnedAway {
 
 impl TurnedAway {
     /// How long to wait before the next try.
-    pub(crate) const fn retry_after(self) -> Duration {
+    pub(crate) fn retry_after(self) -> Duration {
         match self {
-            Self::Busy => BUSY,
+            Self::Busy | Self::EngineBusy => BUSY,
+            Self::Processors { late } => late.max(BUSY),
             Self::Rate { wait, .. } | Self::Breaker(wait) => wait,
         }
     }
 }
 
 impl Overload {
-    pub(crate) fn new(
-        authenticator: &Arc<str>,
-        limits: &Limits,
-        engine_calls: &Arc<Semaphore>,
-        meters: &Meters,
-    ) -> Self {
+    pub(crate) fn new(config: &InstanceConfig, engine_calls: &Arc<Semaphore>, meters: &Meters) -> Self {
+        let limits = &config.limits;
+        let kept = Arc::clone(engine_calls).try_acquire_owned().ok();
         Self {
             rates: limits.rate.map(Rates::new),
             breaker: limits
                 .breaker
-                .map(|failures| Breaker::new(Arc::clone(authenticator), failures, meters)),
+                .map(|failures| Breaker::new(Arc::clone(&config.authenticator), failures, meters)),
             calls: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
+            kept_place: Arc::new(Semaphore::new(usize::from(kept.is_some()))),
+            _kept: kept,
             engine_calls: Arc::clone(engine_calls),
+            processors: config.processors.clone(),
+            deadline: limits.deadline,
         }
     }
 
@@ -89,7 +111,12 @@ impl Overload {
                 limit: rates.limit,
             })?;
         }
-        let permits = self.permits().ok_or(TurnedAway::Busy)?;
+        let own = Arc::clone(&self.calls)
+            .try_acquire_owned()
+            .map_err(|_| TurnedAway::Busy)?;
+        let place = self.place().ok_or(TurnedAway::EngineBusy)?;
+        let processors = self.processors.admit(self.deadline);
+        let processors = processors.map_err(|late| TurnedAway::Processors { late })?;
         // Without an address, one client's failures would stop all others.
         let trial = match (&self.breaker, client) {
             (Some(breaker), Some(client)) => Some(breaker.enter(client, Instant::now()).map_err(TurnedAway::Breaker)?),
@@ -98,13 +125,16 @@ impl Overload {
         Ok(CallPermit {
             overload: Arc::clone(self),
             trial,
-            _permits: permits,
+            _permits: [own, place],
+            _processors: processors,
         })
     }
 
-    fn permits(&self) -> Option<[OwnedSemaphorePermit; 2]> {
-        let own = Arc::clone(&self.calls).try_acquire_owned().ok()?;
-        Some([own, Arc::clone(&self.engine_calls).try_acquire_owned().ok()?])
+    /// A place among the calls of all plugins.
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let kept = Arc::clone(&self.kept_place).try_acquire_owned();
+        kept.or_else(|_| Arc::clone(&self.engine_calls).try_acquire_owned())
+            .ok()
     }
 }
 
@@ -114,6 +144,7 @@ pub(crate) struct CallPermit {
     overload: Arc<Overload>,
     trial: Option<Trial>,
     _permits: [OwnedSemaphorePermit; 2],
+    _processors: Expected,
 }
 
 impl CallPermit {
