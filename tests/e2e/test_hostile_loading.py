@@ -68,6 +68,7 @@ DOUBLING = json.dumps(
 LENGTHY = json.dumps({"not": {"$comment": "x" * 500_000}, "required": ["\x1b[31m" * 10_000]})
 
 DEADLINE, TRAP, INVALID, GIVEN = "deadline", "panicked or aborted", "not a valid one", "no plugin is given"
+OFF = "a feature of WebAssembly that plugins don't have: .*"
 OUT = "out of bounds|beyond|larger than"
 POOL = "limit|exceed|too many|maximum|not a valid one"
 
@@ -122,14 +123,16 @@ BAD = {
         importing("wasi:random/random@0.2.12", '(instance (export "get-random-u64" (func (result string))))'),
     ),
     # WebAssembly that is switched off, or that no gateway has room for.
-    "memory of 64 bits": (INVALID, dict(module="(memory i64 1)")),
-    "memory shared by threads": (INVALID, dict(module="(memory 1 2 shared)")),
+    "memory of 64 bits": (OFF + "memory64", dict(module="(memory i64 1)")),
+    "memory shared by threads": (OFF + "threads", dict(module="(memory 1 2 shared)")),
     "threads of its own": (
-        INVALID,
+        "shared-everything-threads proposal",
         dict(components="(core type $t (func (param i32))) (core func (canon thread.spawn-ref $t))"),
     ),
-    "stacks of its own": (INVALID, dict(module="(type $f (func)) (type (cont $f))")),
-    "an answer that comes later": (INVALID, dict(components="(type $s (stream u8)) (core func (canon stream.new $s))")),
+    "stacks of its own": (OFF + "stack switching", dict(module="(type $f (func)) (type (cont $f))")),
+    "exceptions": (OFF + "exceptions", dict(module="(tag)")),
+    "garbage collection": (OFF + "gc", dict(module="(type (struct))")),
+    "an answer that comes later": (OFF + "async", dict(components="(type $s (stream u8)) (core func (canon stream.new $s))")),
     "memory of 2 GiB": (POOL + "|memory", dict(module="(memory 32768)")),
     "memory above its limit": ("memory|limit", dict(module="(memory 300)")),
     "memories without number": (POOL, dict(module="(memory 0)" * 20)),

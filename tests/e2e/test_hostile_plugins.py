@@ -58,6 +58,13 @@ MISBEHAVIOURS = [
 ]
 
 
+def test_a_stack_that_overflows_is_called_so(gateway):
+    answer = gateway.send("/", instruct("recurse"))
+    [line] = gateway.logged(message="an authenticator could not decide", request_id=answer.header("x-request-id"))
+    assert "its stack has probably overflowed" in line["why"]
+    assert "-zstack-size" in line["why"]
+
+
 ODD_USERS = [
     "no name",
     "long name",

@@ -28,7 +28,7 @@ const MISDEEDS: &[(&str, &str)] = &[
     ("panic", "it panicked or aborted; it said: thread '<unnamed>'"),
     ("loop", "deadline"),
     // The stack is at the start of the memory, so that an overflow is out of bounds.
-    ("recurse", "out of bounds"),
+    ("recurse", "stack has probably overflowed"),
     ("eat memory", "limits.memory); it said: memory allocation of"),
     ("huge attribute", ""),
     ("many groups", "exceeds 1 MiB"),

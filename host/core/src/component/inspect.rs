@@ -4,6 +4,8 @@
 use wasmparser::Encoding;
 use wasmparser::Parser;
 use wasmparser::Payload;
+use wasmparser::Validator;
+use wasmparser::WasmFeatures;
 
 use crate::sandbox::is_absent;
 
@@ -52,7 +54,10 @@ pub enum LoadError {
          it with `wasm-tools component new`"
     )]
     CoreModule,
-    /// It is a damaged or truncated component, or one that uses disabled features.
+    /// It uses a proposal of WebAssembly that is off, such as threads, 64-bit memories, garbage collection or WASI 0.3.
+    #[error("the component uses a feature of WebAssembly that plugins don't have: {0}")]
+    Feature(String),
+    /// It is a damaged or truncated component.
     #[error("this is a component, but not a valid one (truncated or damaged?): {0}")]
     Invalid(String),
     /// Its exports have the right names but the wrong types.
@@ -83,6 +88,17 @@ pub enum LoadError {
         /// The imports, with their versions.
         Vec<String>,
     ),
+}
+
+impl LoadError {
+    /// Why a component can't be compiled. One that is valid with every feature isn't damaged.
+    pub(super) fn of_compilation(error: &wasmtime::Error, wasm: &[u8]) -> Self {
+        let why = error.root_cause().to_string();
+        match Validator::new_with_features(WasmFeatures::all()).validate_all(wasm) {
+            Ok(_) => Self::Feature(why),
+            Err(_) => Self::Invalid(format!("{error:#}")),
+        }
+    }
 }
 
 /// The contract and the imports that a component declares.

@@ -49,7 +49,7 @@ impl Component {
         let Inspection { contract, imports } = Inspection::of(wasm)?;
         let digest = Digest::of(wasm);
         let shared = engine.shared();
-        let compiled = compile(shared, &digest, wasm).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        let compiled = compile(shared, &digest, wasm).map_err(|error| LoadError::of_compilation(&error, wasm))?;
         let asks_for_path = imports_path(&compiled, shared.linker.engine());
         let pre = with_absent(&shared.linker, &compiled)
             .and_then(|linker| linker.instantiate_pre(&compiled))

@@ -64,6 +64,12 @@ impl PluginError {
         // The outer texts are a backtrace, and would hide the cause.
         let cause = match error.downcast_ref::<Trap>() {
             Some(Trap::UnreachableCodeReached) => return Self::Trap("it panicked or aborted".to_owned()),
+            Some(Trap::StackOverflow) => "its stack overflowed: it called too many functions within each other".to_owned(),
+            Some(Trap::MemoryOutOfBounds) if is_below_zero(&error) => {
+                "out of bounds memory access, below address 0: its stack has probably overflowed (Rust and C: the linker's \
+                 -zstack-size sets its size)"
+                    .to_owned()
+            }
             Some(trap) => trap.to_string(),
             None => error.root_cause().to_string(),
         };
@@ -102,6 +108,21 @@ impl PluginError {
         }
     }
 }
+
+/// Whether a fault is at an address that is only reached from 0 downward. Rust and C have their stack at the start of the
+/// memory, growing downward. Wasmtime has no type for the address; a test fails if its text changes.
+fn is_below_zero(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| {
+        let text = cause.to_string();
+        let address = text.strip_prefix("memory fault at wasm address 0x");
+        let address = address.and_then(|rest| rest.split(' ').next());
+        let address = address.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        address.is_some_and(|address| (LOWEST_WRAPPED..1 << 32).contains(&address))
+    })
+}
+
+/// No plugin has this much memory, and no function this large a frame.
+const LOWEST_WRAPPED: u64 = (1 << 32) - (16 << 20);
 
 /// A function's name without what follows from its types and its hash.
 fn short(name: &str) -> String {
