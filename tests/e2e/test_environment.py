@@ -94,3 +94,22 @@ def test_plugins_memory_bounds_all_plugins_together(serve, upstream, tmp_path, h
         assert gateway.send("/", ALICE).status == 200, "what it had is free again"
     why = gateway.logged(message="an authenticator could not decide")[0]["why"]
     assert "plugins.memory" in why
+
+
+@pytest.mark.parametrize("kibibytes", [500_000, 4_000_000])
+def test_a_small_address_space_is_enough_and_is_named_where_it_is_not(
+    serve, upstream, tmp_path, hostile_component, kibibytes
+):
+    """As by `ulimit -v` in a login shell or a batch system, where no pool of sandboxes can be reserved."""
+    plugins = drop(tmp_path, "hostile", hostile_component, '[grants]\nheaders = ["x-do"]\n[limits]\nmemory = "1GiB"\n')
+    config = ADMIN + plugins + 'memory = "8GiB"\n' + protected(upstream) + route(upstream, "hostile", path="/hostile")
+    shell = ["sh", "-c", f'ulimit -v {kibibytes} && exec "$@"', "sh"]
+    gateway = serve(config, launcher=shell)
+    assert [line["level"] for line in gateway.log() if "ulimit -v" in line["message"]] == ["WARN"]
+    assert gateway.send("/", ALICE).status == 200
+    if kibibytes < 1_000_000:
+        answer = gateway.send("/hostile", {"X-Do": "eat memory"})
+        assert answer.status == 503
+        [line] = gateway.logged(message="an authenticator could not decide")
+        assert "no address space" in line["why"]
+        assert gateway.send("/", ALICE).status == 200

@@ -129,8 +129,12 @@ impl EngineBuilder {
     pub fn build(self) -> Result<Engine, EngineError> {
         let cache = self.cache_directory.map(CompileCache::open).transpose()?;
         let wasmtime = pooled(self.concurrency).or_else(|error| {
-            tracing::warn!(%error, "no pool of sandboxes can be reserved, so each is mapped separately, which is slower");
-            wasmtime::Engine::new(&config())
+            tracing::warn!(
+                error = %error.root_cause(),
+                "the address space is too small for a pool of sandboxes (ulimit -v), so each is mapped as small as it can \
+                 be, which is slower"
+            );
+            wasmtime::Engine::new(&small())
         });
         let wasmtime = wasmtime.map_err(|error| EngineError::Start(format!("{error:#}")))?;
         let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError::Start(error.to_string()))?;
@@ -175,6 +179,17 @@ fn config() -> Config {
         .max_wasm_stack(512 << 10)
         .wasm_memory64(false)
         .wasm_wide_arithmetic(true);
+    config
+}
+
+/// Sandboxes that reserve no more address space than they use. They check each access instead of relying on what is
+/// mapped.
+fn small() -> Config {
+    let mut config = config();
+    config
+        .memory_reservation(0)
+        .memory_reservation_for_growth(1 << 20)
+        .memory_guard_size(0);
     config
 }
 

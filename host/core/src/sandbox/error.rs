@@ -21,6 +21,9 @@ pub enum PluginError {
     /// [`EngineBuilder::memory`](crate::EngineBuilder::memory).
     #[error("it was refused more memory: all plugins together have what they may have (plugins.memory)")]
     Memory,
+    /// The system gave no memory or address space for its sandbox.
+    #[error("the system has no address space or memory for its sandbox (ulimit -v, vm.overcommit_memory)")]
+    NoAddressSpace,
     /// It handed more bytes to the host in one call than it may.
     #[error("what it handed over at once exceeds 1 MiB: its answer, or the argument of a host function")]
     Oversized,
@@ -57,6 +60,9 @@ impl PluginError {
         if error.is::<wasmtime::PoolConcurrencyLimitError>() {
             return Self::NoSandbox;
         }
+        if is_out_of_memory(&error) {
+            return Self::NoAddressSpace;
+        }
         // Wasmtime's error has no public type. A test fails if its text changes.
         if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
             return Self::Oversized;
@@ -85,7 +91,8 @@ impl PluginError {
         !matches!(self, Self::Oversized)
     }
 
-    pub(crate) const LABELS: [&str; 7] = [
+    pub(crate) const LABELS: [&str; 8] = [
+        "address_space",
         "deadline",
         "memory",
         "no_sandbox",
@@ -98,6 +105,7 @@ impl PluginError {
     /// A word for a metric label.
     pub(crate) const fn label(&self) -> &'static str {
         match self {
+            Self::NoAddressSpace => "address_space",
             Self::Deadline => "deadline",
             Self::Memory => "memory",
             Self::NoSandbox => "no_sandbox",
@@ -107,6 +115,12 @@ impl PluginError {
             Self::Trap(_) => "trap",
         }
     }
+}
+
+/// Whether the system refused to map memory (`ENOMEM`).
+fn is_out_of_memory(error: &wasmtime::Error) -> bool {
+    const ENOMEM: &str = "(os error 12)";
+    error.root_cause().to_string().ends_with(ENOMEM)
 }
 
 /// Whether a fault is at an address that is only reached from 0 downward. Rust and C have their stack at the start of the

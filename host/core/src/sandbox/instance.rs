@@ -145,6 +145,7 @@ fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> PluginError {
     let limiter = &store.data().limiter;
     match PluginError::trap(error) {
         PluginError::Trap(_) if limiter.hit_budget() => PluginError::Memory,
+        PluginError::Trap(_) if limiter.hit_system() => PluginError::NoAddressSpace,
         PluginError::Trap(why) => {
             let memory = if limiter.hit_memory() {
                 "; before, it was refused more memory (limits.memory)"

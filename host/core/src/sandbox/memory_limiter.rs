@@ -25,6 +25,7 @@ pub(super) struct MemoryLimiter {
     hit_memory: bool,
     share: Share,
     hit_budget: bool,
+    hit_system: bool,
 }
 
 impl MemoryLimiter {
@@ -36,7 +37,13 @@ impl MemoryLimiter {
             hit_memory: false,
             share,
             hit_budget: false,
+            hit_system: false,
         }
+    }
+
+    /// Whether the instance was refused memory because the system had none.
+    pub(super) const fn hit_system(&self) -> bool {
+        self.hit_system
     }
 
     /// Whether the instance was refused memory because the budget for all instances was exhausted.
@@ -63,6 +70,11 @@ impl ResourceLimiter for MemoryLimiter {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.hit_system = true;
+        Ok(())
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
