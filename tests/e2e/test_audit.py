@@ -9,9 +9,10 @@ import pytest
 from harness import http2
 from harness.check import check
 from harness.client import ALICE, basic
-from harness.config import PEOPLE, SESSION, protected, route
+from harness.config import PEOPLE, SESSION, drop, protected, route
 from harness.fronts import subrequest
 from harness.gateway import run
+from harness.process import eventually
 from harness.upstream import values
 
 KEY, OTHER = "00112233" * 8, "44556677" * 8
@@ -138,3 +139,36 @@ def test_a_session_of_another_authenticator_is_explained(serve, upstream, tmp_pa
     words = ["GET", "http://x/others", "-H", f"Cookie: {cookie}"]
     done = run("explain", *words, folder=tmp_path, config=config, KEY=KEY)
     assert f"session     is not accepted: {why}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        ("", ["a fact", "a worry"]),
+        ('log = "trace"', ["a detail", "a fact", "a worry"]),
+        ('log = "debug"', ["a detail", "a fact", "a worry"]),
+        ('log = "info"', ["a fact", "a worry"]),
+        ('log = "warn"', ["a worry"]),
+        ('log = "error"', []),
+    ],
+)
+def test_a_plugins_lines_name_their_request_and_have_a_level_of_their_own(
+    serve, upstream, tmp_path, hostile_component, level, expected
+):
+    plugins = drop(tmp_path, "hostile", hostile_component, level + '\n[grants]\nheaders = ["x-do"]\n')
+    gateway = serve(plugins + route(upstream, "hostile"))
+    answer = gateway.send("/", {"X-Do": "whisper"})
+    assert answer.status == 200
+    eventually(lambda: gateway.logged(message="decision"), "the request is logged")
+    lines = gateway.logged(target="portcullis::plugin")
+    assert [line["message"] for line in lines] == expected
+    for line in lines:
+        assert (line["request_id"], line["authenticator"]) == (answer.header("x-request-id"), "hostile")
+        assert line.get("plugin_level") == ("DEBUG" if line["message"] == "a detail" else None)
+
+
+def test_a_level_that_there_is_not_is_an_error(tmp_path, upstream):
+    config = protected(upstream).replace('"simple"', '"simple"\nlog = "loud"')
+    checked = run("check", folder=tmp_path, config=config)
+    assert checked.returncode == 1
+    assert 'is not a level: "error", "warn", "info", "debug" or "trace"' in checked.stderr

@@ -18,25 +18,36 @@ const MAX_LINE: usize = 4 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct LogLines {
     authenticator: Arc<str>,
+    /// The least severe level that is written. `None` if only the application's log decides.
+    level: Option<tracing::Level>,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug)]
 struct State {
     left: usize,
+    /// The id of the request that the call is about.
+    request_id: Option<String>,
     /// The lines of the level WARN and above, which explain a failure.
     warnings: Vec<String>,
 }
 
 impl LogLines {
-    pub(crate) fn new(authenticator: Arc<str>) -> Self {
+    pub(crate) fn new(authenticator: Arc<str>, level: Option<tracing::Level>) -> Self {
         Self {
             authenticator,
+            level,
             state: Arc::new(Mutex::new(State {
                 left: MAX_LINES,
+                request_id: None,
                 warnings: Vec::new(),
             })),
         }
+    }
+
+    /// Says which request the call is about.
+    pub(crate) fn set_request(&self, id: Option<&str>) {
+        self.lock().request_id = id.map(str::to_owned);
     }
 
     /// Whose log it is.
@@ -87,19 +98,50 @@ impl LogLines {
         if matches!(level, Level::Warn | Level::Error | Level::Critical) && !is_note {
             state.warnings.push(message.clone());
         }
+        let request_id = state.request_id.clone();
+        let request_id = request_id.as_deref();
         drop(state);
         macro_rules! line {
             ($level:ident) => {
-                tracing::$level!(target: "portcullis::plugin", authenticator, context, "{message}")
+                tracing::$level!(target: "portcullis::plugin", authenticator, request_id, context, "{message}")
             };
         }
-        match level {
-            Level::Trace => line!(trace),
-            Level::Debug => line!(debug),
-            Level::Info => line!(info),
-            Level::Warn => line!(warn),
-            Level::Error | Level::Critical => line!(error),
+        let severity = severity(level);
+        if let Some(least) = self.level {
+            if severity > least {
+                return;
+            }
+            // The application's log usually leaves these levels out.
+            if severity > tracing::Level::INFO {
+                let plugin_level = severity.as_str();
+                tracing::info!(
+                    target: "portcullis::plugin",
+                    authenticator,
+                    request_id,
+                    context,
+                    plugin_level,
+                    "{message}"
+                );
+                return;
+            }
         }
+        match severity {
+            tracing::Level::TRACE => line!(trace),
+            tracing::Level::DEBUG => line!(debug),
+            tracing::Level::INFO => line!(info),
+            tracing::Level::WARN => line!(warn),
+            tracing::Level::ERROR => line!(error),
+        }
+    }
+}
+
+const fn severity(level: Level) -> tracing::Level {
+    match level {
+        Level::Trace => tracing::Level::TRACE,
+        Level::Debug => tracing::Level::DEBUG,
+        Level::Info => tracing::Level::INFO,
+        Level::Warn => tracing::Level::WARN,
+        Level::Error | Level::Critical => tracing::Level::ERROR,
     }
 }
 

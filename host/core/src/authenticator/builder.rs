@@ -25,6 +25,7 @@ impl AuthenticatorBuilder {
             limits: Limits::default(),
             outbound: Outbound::default(),
             negotiator: None,
+            log_level: None,
         })
     }
 
@@ -63,6 +64,15 @@ impl AuthenticatorBuilder {
     #[must_use]
     pub fn negotiator(mut self, negotiator: Arc<dyn Negotiator>) -> Self {
         self.0.negotiator = Some(negotiator);
+        self
+    }
+
+    /// The least severe level of the plugin's log lines that are written. Those below INFO are written at INFO, with the
+    /// field `plugin_level`, so that they appear although the application leaves out its own. Default: the application's
+    /// subscriber decides.
+    #[must_use]
+    pub fn log_level(mut self, level: tracing::Level) -> Self {
+        self.0.log_level = Some(level);
         self
     }
 

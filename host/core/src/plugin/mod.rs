@@ -89,6 +89,7 @@ pub(crate) struct PluginConfig {
     pub(crate) limits: Limits,
     pub(crate) outbound: Outbound,
     pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
+    pub(crate) log_level: Option<tracing::Level>,
 }
 
 impl PluginConfig {
@@ -111,6 +112,7 @@ impl PluginConfig {
             grants,
             limits: self.limits,
             cache: Some(Arc::new(Cache::new(self.limits.cache))),
+            log_level: self.log_level,
             processors: engine.runtime.scheduler.share(),
             negotiator: self.negotiator,
         };

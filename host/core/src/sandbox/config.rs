@@ -27,6 +27,8 @@ pub(crate) struct InstanceConfig {
     pub(crate) limits: Limits,
     /// `None` for an instance that is only called for its schema.
     pub(crate) cache: Option<Arc<Cache>>,
+    /// The least severe level of its log lines. `None` if only the application's log decides.
+    pub(crate) log_level: Option<tracing::Level>,
     /// Its share of the processors.
     pub(crate) processors: ProcessorShare,
     /// Sends its requests to other servers.
@@ -55,6 +57,7 @@ impl InstanceConfig {
             grants,
             limits,
             cache: None,
+            log_level: None,
             processors: runtime.scheduler.share(),
             egress: Egress::closed(),
             negotiator: None,

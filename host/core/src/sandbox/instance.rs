@@ -105,7 +105,9 @@ impl Instance {
 
     /// Authenticates a request.
     pub(crate) async fn authenticate(mut self, request: Arc<AuthRequest>) -> Reply {
-        self.store.data_mut().request = Some(request);
+        let state = self.store.data_mut();
+        state.log.set_request(request.id.as_deref());
+        state.request = Some(request);
         let exports = self.plugin.portcullis_auth_authenticator();
         let handle: Resource<RequestHandle> = Resource::new_borrow(0);
         let result = exports.call_authenticate(&mut self.store, handle).await;
@@ -162,7 +164,7 @@ fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> PluginError {
 
 impl HostState {
     fn new(config: &InstanceConfig, clock: Clock, permit: ComputePermit, memory: Arc<Budget>) -> Self {
-        let log = LogLines::new(Arc::clone(&config.authenticator));
+        let log = LogLines::new(Arc::clone(&config.authenticator), config.log_level);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();

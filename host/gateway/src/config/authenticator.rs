@@ -30,6 +30,14 @@ pub(super) fn is_name(text: &str) -> bool {
     text.len() <= 64 && text.bytes().all(allowed) && text.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
 
+const LEVELS: [(&str, tracing::Level); 5] = [
+    ("error", tracing::Level::ERROR),
+    ("warn", tracing::Level::WARN),
+    ("info", tracing::Level::INFO),
+    ("debug", tracing::Level::DEBUG),
+    ("trace", tracing::Level::TRACE),
+];
+
 /// An authenticator.
 #[derive(Debug)]
 pub(crate) struct AuthenticatorConfig {
@@ -49,6 +57,8 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) outbound: Outbound,
     /// What the calls of the plugin may cost.
     pub(crate) limits: Limits,
+    /// The least severe level of its log lines. `None` if that of the gateway decides.
+    pub(crate) log: Option<tracing::Level>,
 }
 
 /// Where a component comes from.
@@ -105,6 +115,7 @@ impl AuthenticatorConfig {
             grants: Grants::default(),
             outbound: Outbound::default(),
             limits: Limits::default(),
+            log: None,
         }
     }
 
@@ -127,6 +138,12 @@ impl AuthenticatorConfig {
             .and_then(Item::table)
             .map(limits::read)
             .unwrap_or_default();
+        let log = table.take("log").and_then(|item| {
+            item.parse(
+                "a level: \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+                |text| LEVELS.iter().find(|(name, _)| *name == text).map(|(_, level)| *level),
+            )
+        });
         table.finish();
         Some(Self {
             name,
@@ -137,6 +154,7 @@ impl AuthenticatorConfig {
             grants,
             outbound,
             limits,
+            log,
         })
     }
 }

@@ -80,6 +80,9 @@ async fn build(
         .grants(config.grants.clone())
         .outbound(config.outbound.clone())
         .limits(config.limits);
+    if let Some(level) = config.log {
+        builder = builder.log_level(level);
+    }
     let acceptor = config.grants.negotiate.as_ref().and_then(|name| acceptors.get(name));
     if let Some(acceptor) = acceptor {
         builder = builder.negotiator(Arc::new(acceptor.clone()));

@@ -158,6 +158,7 @@ fn entry<'a>(route: &'a Route, request: &'a Received) -> audit::Entry<'a> {
 
 /// What the authenticators get. It borrows the request's headers by taking them; [`admit`] puts them back.
 fn auth_request(request: &mut Received) -> AuthRequest {
+    let id = request.id().map(ToString::to_string);
     let Received { client, target, parts } = request;
     let Target { authority, path, query } = target;
     let Parts { method, headers, .. } = parts;
@@ -171,5 +172,6 @@ fn auth_request(request: &mut Received) -> AuthRequest {
         client_address: client.address,
         client_certificate: client.certificate.clone(),
         channel_binding: client.channel_binding.clone(),
+        id,
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portcullis_sdk::Response;
 use portcullis_sdk::http;
+use portcullis_sdk::log;
 use portcullis_sdk::prelude::*;
 
 /// Does what the header `X-Do` says.
@@ -50,6 +51,12 @@ impl Authenticator for Hostile {
                     println!("line {line}");
                     eprintln!("{}", "x".repeat(10_000));
                 }
+                Ok(alice.into())
+            }
+            "whisper" => {
+                log::debug("a detail");
+                log::info("a fact");
+                log::warn("a worry");
                 Ok(alice.into())
             }
             "no name" => Ok(User::new("").into()),

@@ -202,7 +202,7 @@ impl Side {
             ..RequestOptions::default()
         };
         let request = request.map(|body| Full::new(body).map_err(Into::into).boxed_unsync());
-        let mut call = CallEgress::new(self.egress.clone(), LogLines::new("tested".into()));
+        let mut call = CallEgress::new(self.egress.clone(), LogLines::new("tested".into(), None));
         let sent = call.send_request(request, Some(options), Box::new(std::future::ready(Ok(()))));
         let (response, _) = Pin::from(sent).await?;
         let (head, body) = response.into_parts();

@@ -196,7 +196,7 @@ async fn the_number_of_requests_of_a_call_is_limited() {
 
     let server = Server::start().await;
     let side = Side::new(&[server.url("")]);
-    let mut call = CallEgress::new(side.egress.clone(), LogLines::new("tested".into()));
+    let mut call = CallEgress::new(side.egress.clone(), LogLines::new("tested".into(), None));
     for number in 0..66 {
         let url = if number == 0 {
             "http://other/".to_owned()
