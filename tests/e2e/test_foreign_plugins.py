@@ -1,10 +1,12 @@
 """Files in the plugin directory that are no authenticators of this contract: each is called what it is.
 
-Such a file keeps the gateway from starting, because it is unknown what its routes should demand.
+Such a file keeps the gateway from starting if a route asks it, because it is unknown what that route should demand.
 """
 
 import pytest
 
+from harness.client import ALICE
+from harness.config import protected, route
 from harness.gateway import LISTEN_ANYWHERE, run
 
 CORE_MODULE = b"\0asm\1\0\0\0"
@@ -98,3 +100,32 @@ def test_settings_that_the_plugin_refuses_are_named_with_their_line(drop, api_ke
 @pytest.mark.parametrize("wanted", [b"wasi:keyvalue/store@0.2.0", b"wasi:config/store@0.2.0", b"vendor:x/y@1.0.0"])
 def test_an_import_that_no_plugin_is_given_is_named(drop, wanted):
     assert wanted.decode() in complaint(drop(component_that_imports(wanted)))
+
+
+@pytest.mark.parametrize("case", ["text", "a component that exports nothing", "settings"])
+def test_a_broken_file_that_no_route_asks_keeps_nothing_else_from_working(
+    serve, upstream, tmp_path, api_key_component, case
+):
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    if case == "settings":
+        (folder / "stray.wasm").write_bytes(api_key_component.read_bytes())
+        expected = 'the key "key" is missing'
+    else:
+        content, expected = NO_COMPONENTS[case]
+        (folder / "stray.wasm").write_bytes(content)
+    config = f'[plugins]\ndirectory = "{folder}"\n' + protected(upstream)
+
+    gateway = serve(config)
+    assert gateway.send("/", ALICE).status == 200
+    [line] = gateway.logged(authenticator="stray", level="WARN")
+    assert expected in line["message"] and "stray." in line["message"]
+    checked = run("check", folder=tmp_path, config=LISTEN_ANYWHERE + config)
+    assert checked.returncode == 0
+    assert expected in checked.stdout
+    explained = run("explain", "GET", "http://gateway.test/", folder=tmp_path, config=config)
+    assert (explained.returncode, "stray" in explained.stdout) == (0, False), explained.stderr
+
+    asked = run("check", folder=tmp_path, config=LISTEN_ANYWHERE + config + route(upstream, "stray", path="/stray"))
+    assert asked.returncode == 1
+    assert expected in asked.stderr

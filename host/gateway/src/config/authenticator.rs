@@ -45,6 +45,8 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) name: String,
     /// Where the component comes from.
     pub(crate) plugin: PluginSource,
+    /// Whether it was found in the plugin directory, and isn't named by the configuration.
+    pub(crate) is_dropped_in: bool,
     /// The location of `plugin` in the configuration.
     pub(crate) location: Location,
     /// The required SHA-256 of the component. `None` if any component is accepted.
@@ -101,6 +103,10 @@ impl AuthenticatorConfig {
         let location = table.place.location().clone();
         let plugin = Some(PluginSource::File(wasm.to_owned()));
         let read = Self::read_rest(name.to_owned(), plugin, location, table);
+        let read = read.map(|read| Self {
+            is_dropped_in: true,
+            ..read
+        });
         read.filter(|_| document.error_count() == before)
     }
 
@@ -109,6 +115,7 @@ impl AuthenticatorConfig {
         Self {
             name: name.to_owned(),
             plugin: PluginSource::File(wasm.to_owned()),
+            is_dropped_in: true,
             sha256: None,
             settings: Settings::none(location.clone()),
             location,
@@ -148,6 +155,7 @@ impl AuthenticatorConfig {
         Some(Self {
             name,
             plugin: plugin?,
+            is_dropped_in: false,
             location,
             sha256,
             settings: settings?,

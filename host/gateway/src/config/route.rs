@@ -87,7 +87,7 @@ pub(crate) enum RouteAccess {
 
 impl RouteAccess {
     /// The authenticators, in the order in which they are asked.
-    pub(super) fn authenticators(&self) -> &[String] {
+    pub(crate) fn authenticators(&self) -> &[String] {
         match self {
             Self::Optional(names) | Self::Protected(names) => names,
             Self::Public => &[],

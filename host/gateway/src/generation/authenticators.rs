@@ -13,6 +13,7 @@ use portcullis::SettingsError;
 
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
+use crate::config::RouteConfig;
 use crate::config::unknown;
 use crate::generation::Warning;
 use crate::generation::components;
@@ -32,9 +33,11 @@ pub(super) struct Loaded {
     pub(super) errors: Vec<ConfigError>,
 }
 
-/// Builds every authenticator.
+/// Builds every authenticator. One that can't be loaded is an error, unless it lies in the plugin directory and no route
+/// asks it: a stray file there keeps nothing else from working.
 pub(super) async fn load(
     configured: &[AuthenticatorConfig],
+    routes: &[RouteConfig],
     acceptors: &HashMap<String, Acceptor>,
     engine: &Engine,
 ) -> Loaded {
@@ -57,10 +60,23 @@ pub(super) async fn load(
                 loaded.warnings.extend(warnings(config, &authenticator));
                 loaded.authenticators.insert(config.name.clone(), authenticator);
             }
+            Err(found) if config.is_dropped_in && !is_used(&config.name, routes) => {
+                let broken = found.into_iter().map(|error| Warning::Broken {
+                    authenticator: config.name.clone(),
+                    error,
+                });
+                loaded.warnings.extend(broken);
+            }
             Err(found) => loaded.errors.extend(found),
         }
     }
     loaded
+}
+
+/// Whether a route asks the authenticator of this name. Without it, it isn't known whom such a route may let in.
+fn is_used(name: &str, routes: &[RouteConfig]) -> bool {
+    let mut asked = routes.iter().flat_map(|route| route.access.authenticators());
+    asked.any(|asked| asked == name)
 }
 
 fn warnings(config: &AuthenticatorConfig, authenticator: &Authenticator) -> impl Iterator<Item = Warning> {

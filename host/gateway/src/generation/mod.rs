@@ -71,7 +71,7 @@ impl Generation {
         let Draft { config, mut errors } = draft;
         let (acceptors, found) = acceptors::start(&config.negotiate).await;
         errors.extend(found);
-        let loaded = authenticators::load(&config.authenticators, &acceptors, engine).await;
+        let loaded = authenticators::load(&config.authenticators, &config.routes, &acceptors, engine).await;
         errors.extend(loaded.errors);
         if errors.is_empty() {
             Self::assemble(config, &loaded.authenticators, loaded.warnings, proxy)

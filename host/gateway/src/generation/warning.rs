@@ -9,9 +9,16 @@ use crate::generation::AccessWidening;
 use crate::generation::Route;
 use crate::generation::widening::strictness;
 
-/// A warning about a route or an authenticator.
+/// A warning about a route, an authenticator or a file of the plugin directory.
 #[derive(Clone, Debug)]
 pub(crate) enum Warning {
+    /// The plugin directory has a plugin that can't be loaded. No route asks it.
+    Broken {
+        /// The name that the authenticator would have.
+        authenticator: String,
+        /// Why it can't be loaded.
+        error: ConfigError,
+    },
     /// The route is more permissive than the route that would serve its requests without it.
     Widening(AccessWidening),
     /// The route accepts paths that programs read in different ways, and this authenticator asks for the path.
@@ -72,6 +79,7 @@ impl Warning {
     /// Whether it matters to the requests of this route.
     pub(crate) fn concerns(&self, served: &Arc<Route>) -> bool {
         match self {
+            Self::Broken { .. } => false,
             Self::Widening(widening) => Arc::ptr_eq(&widening.route, served),
             Self::OtherMethods { route, .. } | Self::PathReader { route, .. } => Arc::ptr_eq(route, served),
             Self::Setting { authenticator, .. } => {
@@ -91,7 +99,9 @@ impl Warning {
             Self::Widening(AccessWidening { route, .. })
             | Self::OtherMethods { route, .. }
             | Self::PathReader { route, .. } => tracing::info!(route = route.name, "{self}"),
-            Self::Setting { authenticator, .. } => tracing::warn!(authenticator, "{self}"),
+            Self::Broken { authenticator, .. } | Self::Setting { authenticator, .. } => {
+                tracing::warn!(authenticator, "{self}");
+            }
         }
     }
 }
@@ -101,6 +111,7 @@ impl fmt::Display for Warning {
         match self {
             Self::Widening(widening) => widening.fmt(f),
             Self::Setting { warning, .. } => warning.fmt(f),
+            Self::Broken { error, .. } => write!(f, "{error} (no route asks it, so everything else works)"),
             Self::OtherMethods { route, wider } => {
                 let (methods, access) = (&route.config.matcher.methods, wider.access.label());
                 write!(
