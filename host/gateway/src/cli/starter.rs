@@ -7,12 +7,14 @@ use std::path::Path;
 use serde_json::Value;
 
 /// What an import lets a plugin do, for people. Imports without a sentence here let it do nothing beyond computing.
-const MEANINGS: [(&str, &str); 5] = [
+const MEANINGS: [(&str, &str); 7] = [
     ("wasi:http/", "asks other servers, as far as grants.http allows"),
     ("portcullis:auth/crypto", "verifies signatures"),
     ("portcullis:auth/cache", "keeps a cache, which its calls share"),
     ("portcullis:auth/negotiate", "checks Kerberos tokens ([negotiate])"),
     ("wasi:random/", "uses random numbers"),
+    ("wasi:filesystem/", "looks for files: there are none"),
+    ("wasi:sockets/", "looks for a network of its own: there is none"),
 ];
 
 /// What a plugin with these imports can do.
