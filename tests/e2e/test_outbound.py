@@ -256,3 +256,36 @@ def test_a_stale_answer_stands_in_for_a_server_that_is_gone(serve, fetch_servers
     assert (stale.status, stale.body) == (200, b"answer 1")
     assert stale.header("x-age").isdigit()
     assert fetch(gateway, passing).status == 502
+
+
+def test_a_secret_in_a_file_is_taken_up_when_the_file_changes(serve, tmp_path, fetch_servers, fetcher_component):
+    """Tokens of service accounts are in a folder that is swapped by a symbolic link, and have no `Bearer` before them."""
+    server = fetch_servers()
+    for version in ["one", "two"]:
+        (tmp_path / version).mkdir()
+        token = tmp_path / version / "token"
+        token.touch(0o600)
+        token.write_text(f"secret-{version}\n")
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    more = f'http_headers = {{ "{server.url}" = {{ Authorization = "Bearer file:{current}/token" }} }}'
+    gateway = serve(fetcher(fetcher_component, server.url, more=more))
+
+    def sent():
+        fetch(gateway, f"{server.url}/", cache_control="no-store")
+        return server.seen[-1][2]["authorization"]
+
+    def swap(target):
+        link = tmp_path / "new"
+        link.symlink_to(target)
+        link.rename(current)
+
+    assert sent() == "Bearer secret-one"
+    swap("two")
+    eventually(lambda: sent() == "Bearer secret-two", "the new secret is sent")
+    swap("nowhere")
+    eventually(lambda: gateway.logged(level="WARN", file=f"{current}/token"), "the missing file is named")
+    assert sent() == "Bearer secret-two", "the old one stays"
+    swap("one")
+    eventually(lambda: sent() == "Bearer secret-one", "the file is there again")
+    assert "secret-" not in str(gateway.log())

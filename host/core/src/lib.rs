@@ -38,6 +38,7 @@ pub use egress::Outbound;
 pub use egress::OutboundError;
 pub use egress::OutboundProxy;
 pub use egress::OutboundProxyError;
+pub use egress::SecretHeader;
 pub use engine::Engine;
 pub use engine::EngineBuilder;
 pub use engine::EngineError;

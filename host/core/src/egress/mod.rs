@@ -18,6 +18,7 @@ mod permit;
 mod pool;
 mod proxy;
 mod resolver;
+mod secret_header;
 mod send;
 mod store;
 mod stored;
@@ -43,6 +44,7 @@ pub use self::outbound::Outbound;
 pub use self::outbound::OutboundError;
 pub use self::proxy::OutboundProxy;
 pub use self::proxy::OutboundProxyError;
+pub use self::secret_header::SecretHeader;
 
 /// The most requests of one authenticator that may be in flight.
 const MAX_IN_FLIGHT: usize = 64;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::HeaderName;
-use http::HeaderValue;
 use http::Uri;
 use http::header;
 
+use super::secret_header::SecretHeader;
 use crate::grants::HttpGrant;
 
 /// How the requests of an authenticator to other servers are sent.
@@ -26,7 +26,7 @@ pub struct Outbound {
 struct Addition {
     server: HttpGrant,
     name: HeaderName,
-    value: HeaderValue,
+    value: SecretHeader,
 }
 
 impl Outbound {
@@ -40,7 +40,7 @@ impl Outbound {
 
     /// Adds a header field, such as a secret, to each request that `server` covers. It replaces fields of the same name
     /// that the plugin set, and the plugin never sees its value. If several servers cover a request, the one with the
-    /// longest path applies. The request needs a grant as well.
+    /// longest path applies. The request needs a grant as well. A [`SecretHeader`] can be replaced later.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Outbound {
         mut self,
         server: HttpGrant,
         name: HeaderName,
-        mut value: HeaderValue,
+        value: impl Into<SecretHeader>,
     ) -> Result<Self, OutboundError> {
         if server.is_wildcard() {
             return Err(OutboundError::Wildcard);
@@ -57,7 +57,7 @@ impl Outbound {
         if FRAMING.contains(&name) || name.as_str().starts_with("proxy-") {
             return Err(OutboundError::Framing(name));
         }
-        value.set_sensitive(true);
+        let value = value.into();
         self.headers.push(Addition { server, name, value });
         self.headers.sort_by_key(|addition| addition.server.path_length());
         Ok(self)
@@ -74,7 +74,7 @@ impl Outbound {
     /// Adds the fields for this URI to a request's headers.
     pub(super) fn complete(&self, uri: &Uri, headers: &mut HeaderMap) {
         for Addition { name, value, .. } in self.headers.iter().filter(|addition| addition.server.permits(uri)) {
-            headers.insert(name, value.clone());
+            headers.insert(name, value.get());
         }
     }
 }
@@ -132,6 +132,8 @@ pub enum OutboundError {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn outbound(added: &[(&str, &'static str, &'static str)]) -> Result<Outbound, OutboundError> {

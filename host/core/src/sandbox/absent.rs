@@ -13,7 +13,6 @@ use wasmtime::component::Type;
 use wasmtime::component::Val;
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::types::ComponentItem;
-
 use wasmtime_wasi::p2::IoError;
 
 use super::HostState;

@@ -20,6 +20,7 @@ use crate::cli::log_lines;
 use crate::cli::log_lines::LogLines;
 use crate::cli::logging::Format;
 use crate::cli::signals;
+use crate::config;
 use crate::config::Config;
 use crate::config::ListenAddress;
 use crate::machine;
@@ -68,7 +69,13 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
     });
     let access_log = access_log.transpose()?;
     let proxy = Proxy::new();
+    let authenticators = &draft.config.authenticators;
+    let rotating = authenticators
+        .iter()
+        .flat_map(|authenticator| authenticator.rotating.clone());
+    let rotating = Vec::from_iter(rotating);
     let generation = engine::load(draft, &proxy).await?;
+    tokio::spawn(config::watch(rotating));
     generation.log();
     let on_listening = |address: Option<SocketAddr>| {
         if let Some(address) = address.filter(|_| built_in) {

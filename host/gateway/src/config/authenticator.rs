@@ -16,6 +16,7 @@ use crate::config::limits;
 use crate::config::outbound;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
+use crate::config::rotation::RotatingHeader;
 use crate::config::settings::Settings;
 
 /// The maximum number of authenticators.
@@ -57,6 +58,8 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) grants: Grants,
     /// How the plugin's requests to other servers are sent.
     pub(crate) outbound: Outbound,
+    /// Headers of these requests whose secrets are in files.
+    pub(crate) rotating: Vec<RotatingHeader>,
     /// What the calls of the plugin may cost.
     pub(crate) limits: Limits,
     /// The least severe level of its log lines. `None` if that of the gateway decides.
@@ -121,6 +124,7 @@ impl AuthenticatorConfig {
             location,
             grants: Grants::default(),
             outbound: Outbound::default(),
+            rotating: Vec::new(),
             limits: Limits::default(),
             log: None,
         }
@@ -139,7 +143,7 @@ impl AuthenticatorConfig {
             .and_then(Item::table)
             .map(grants::read)
             .unwrap_or_default();
-        let outbound = outbound::read(&mut table, &grants);
+        let (outbound, rotating) = outbound::read(&mut table, &grants);
         let limits = table
             .take("limits")
             .and_then(Item::table)
@@ -161,6 +165,7 @@ impl AuthenticatorConfig {
             settings: settings?,
             grants,
             outbound,
+            rotating,
             limits,
             log,
         })

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use http::HeaderValue;
 use portcullis::Grants;
 use portcullis::HttpGrant;
 use portcullis::Outbound;
@@ -13,20 +12,19 @@ use portcullis::Outbound;
 use crate::config::pem;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
-use crate::config::secret::secret;
+use crate::config::rotation::RotatingHeader;
+use crate::config::secret::HeaderSecret;
+use crate::config::secret::header_secret;
 use crate::config::secret::text_or_reference;
 use crate::config::values;
 use crate::tls::pem::trusted;
 use crate::tls::trust;
 
-/// The maximum length of a secret in a header, in bytes. Most servers accept headers of about this size.
-const MAX_HEADER: usize = 8192;
-
 const MAX_FLOOR: Duration = Duration::from_secs(3600);
 
 /// Takes the keys out of an authenticator's table.
-pub(super) fn read(table: &mut Table<'_>, grants: &Grants) -> Outbound {
-    let mut outbound = Outbound::default();
+pub(super) fn read(table: &mut Table<'_>, grants: &Grants) -> (Outbound, Vec<RotatingHeader>) {
+    let (mut outbound, mut rotating) = (Outbound::default(), Vec::new());
     if let Some(floor) = table
         .take("http_refresh_floor")
         .and_then(|item| values::duration(item, Duration::ZERO..=MAX_FLOOR))
@@ -35,9 +33,9 @@ pub(super) fn read(table: &mut Table<'_>, grants: &Grants) -> Outbound {
     }
     let headers = table.take("http_headers").and_then(Item::table);
     for (server, item) in headers.into_iter().flat_map(Table::into_entries) {
-        outbound = with_headers(outbound, &server, item, grants);
+        outbound = with_headers(outbound, &server, item, grants, &mut rotating);
     }
-    tls(table, outbound)
+    (tls(table, outbound), rotating)
 }
 
 fn tls(table: &mut Table<'_>, outbound: Outbound) -> Outbound {
@@ -60,8 +58,14 @@ fn tls(table: &mut Table<'_>, outbound: Outbound) -> Outbound {
     }
 }
 
-/// Adds the headers for one server.
-fn with_headers(outbound: Outbound, server: &str, item: Item<'_>, grants: &Grants) -> Outbound {
+/// Adds the headers for one server. Those whose secret is in a file are added to `rotating`.
+fn with_headers(
+    outbound: Outbound,
+    server: &str,
+    item: Item<'_>,
+    grants: &Grants,
+    rotating: &mut Vec<RotatingHeader>,
+) -> Outbound {
     let place = item.place.clone();
     let server = text_or_reference(place.document(), server.to_owned())
         .and_then(|text| text.parse::<HttpGrant>().map_err(|error| error.to_string()));
@@ -81,8 +85,15 @@ fn with_headers(outbound: Outbound, server: &str, item: Item<'_>, grants: &Grant
     };
     headers.into_entries().fold(outbound, |outbound, (name, item)| {
         let place = item.place.clone();
-        let Some((name, value)) = header(&name, item) else {
+        let Some((name, secret)) = header(&name, item) else {
             return outbound;
+        };
+        let value = match secret {
+            HeaderSecret::Fixed(value) => value.into(),
+            HeaderSecret::File(header) => {
+                rotating.push(header.clone());
+                header.header()
+            }
         };
         let Some(server) = server.clone() else {
             return outbound;
@@ -94,20 +105,11 @@ fn with_headers(outbound: Outbound, server: &str, item: Item<'_>, grants: &Grant
     })
 }
 
-fn header(name: &str, item: Item<'_>) -> Option<(HeaderName, HeaderValue)> {
+fn header(name: &str, item: Item<'_>) -> Option<(HeaderName, HeaderSecret)> {
     let place = item.place.clone();
     let name = name.parse::<HeaderName>();
     if name.is_err() {
         place.report("is not a header name");
     }
-    let secret = secret(item)?;
-    if secret.expose().len() > MAX_HEADER {
-        place.report(format!("the secret is longer than {MAX_HEADER} bytes"));
-        return None;
-    }
-    let value = HeaderValue::try_from(secret.expose());
-    if value.is_err() {
-        place.report("the secret contains a character that isn't allowed in a header, such as a line break");
-    }
-    name.ok().zip(value.ok())
+    name.ok().zip(header_secret(item))
 }

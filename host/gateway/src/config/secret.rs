@@ -2,9 +2,14 @@
 //! is never part of the configuration itself, and it is never logged.
 
 use std::fmt;
+use std::path::Path;
+
+use http::HeaderValue;
 
 use crate::config::document::Document;
 use crate::config::reader::Item;
+use crate::config::rotation::RotatingHeader;
+use crate::config::rotation::header_value;
 use crate::files::read_text;
 use crate::files::require_private;
 
@@ -38,7 +43,7 @@ pub(super) fn secret(item: Item<'_>) -> Option<Secret> {
     let place = item.place.clone();
     let resolved = match Reference::parse(&item.text()?) {
         Some(reference) => reference.resolve(place.document(), Privacy::Group).map(Secret::new),
-        None => Err("a secret can't be written in the configuration: use \"file:PATH\" or \"env:NAME\"".to_owned()),
+        None => Err(NO_REFERENCE.to_owned()),
     };
     resolved.map_err(|message| place.report(message)).ok()
 }
@@ -50,6 +55,48 @@ pub(super) fn text_or_reference(document: &Document<'_>, text: String) -> Result
         None => Ok(text),
     }
 }
+
+/// The secret in a file that other users can't access, without the line break at its end.
+pub(super) fn read_private_file(path: &Path) -> Result<String, String> {
+    require_private(path)?;
+    read_file(path)
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let text = read_text(path, MAX_TEXT).map_err(|error| format!("{} {error}", path.display()))?;
+    let line = text.strip_suffix('\n');
+    let line = line.map(|text| text.strip_suffix('\r').unwrap_or(text));
+    Ok(line.unwrap_or(&text).to_owned())
+}
+
+/// A secret in a header.
+pub(super) enum HeaderSecret {
+    /// It is read again when its file changes.
+    File(RotatingHeader),
+    /// It stays as it is.
+    Fixed(HeaderValue),
+}
+
+/// Reads a secret for a header: a reference, which may follow a word and a space, as in `"Bearer file:token"`.
+pub(super) fn header_secret(item: Item<'_>) -> Option<HeaderSecret> {
+    let place = item.place.clone();
+    let text = item.text()?;
+    let (prefix, reference) = match text.split_once(' ') {
+        Some((word, rest)) => (format!("{word} "), rest),
+        None => (String::new(), text.as_str()),
+    };
+    let read = match Reference::parse(reference) {
+        Some(Reference::File(path)) => RotatingHeader::new(place.document().path(path), prefix).map(HeaderSecret::File),
+        Some(variable) => variable
+            .resolve(place.document(), Privacy::Group)
+            .and_then(|secret| header_value(&prefix, &secret))
+            .map(HeaderSecret::Fixed),
+        None => Err(NO_REFERENCE.to_owned()),
+    };
+    read.map_err(|message| place.report(message)).ok()
+}
+
+const NO_REFERENCE: &str = "a secret can't be written in the configuration: use \"file:PATH\" or \"env:NAME\"";
 
 /// A reference to the content of a file or an environment variable.
 enum Reference<'a> {
@@ -74,15 +121,10 @@ impl<'a> Reference<'a> {
         match self {
             Self::File(path) => {
                 let path = document.path(path);
-                if privacy == Privacy::Group {
-                    require_private(&path)?;
+                match privacy {
+                    Privacy::Group => read_private_file(&path),
+                    Privacy::Anyone => read_file(&path),
                 }
-                let text = read_text(&path, MAX_TEXT).map_err(|error| format!("{} {error}", path.display()))?;
-                Ok(text
-                    .strip_suffix('\n')
-                    .map(|text| text.strip_suffix('\r').unwrap_or(text))
-                    .unwrap_or(&text)
-                    .to_owned())
             }
             Self::Variable(name) => {
                 let value = document.environment().variable(name);

@@ -115,6 +115,10 @@ plugin = "text.wasm"
 [authenticators.pinned]
 plugin = "simple.wasm"
 sha256 = "{pin}"
+[[routes]]
+path = "/empty"
+authenticators = ["empty"]
+upstream = "http://127.0.0.1:9"
 {ROUTE}"#
     );
     let errors = load(folder.path(), &text).await.unwrap_err();

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::Request;
 use wasmtime_wasi_http::Error;
 
@@ -201,7 +202,7 @@ async fn a_redirect_is_not_followed_and_a_secret_stays_with_its_server() {
         .header(
             granted.url("").parse().unwrap(),
             http::header::AUTHORIZATION,
-            "secret".parse().unwrap(),
+            HeaderValue::from_static("secret"),
         )
         .unwrap();
     let side = Side::with(&[granted.url("")], false, outbound.clone(), Resolver::system());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::Request;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -172,7 +173,7 @@ async fn a_secret_replaces_the_plugins_own_header() {
         .header(
             server.url("/a").parse().unwrap(),
             http::header::AUTHORIZATION,
-            "secret".parse().unwrap(),
+            HeaderValue::from_static("secret"),
         )
         .unwrap();
     let side = Side::with(&[server.url("")], false, outbound, Resolver::system());
