@@ -75,7 +75,7 @@ pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Resul
         .flat_map(|authenticator| authenticator.rotating.clone());
     let rotating = Vec::from_iter(rotating);
     let generation = engine::load(draft, &proxy).await?;
-    tokio::spawn(config::watch(rotating));
+    tokio::spawn(config::watch_secrets(rotating));
     generation.log();
     let on_listening = |address: Option<SocketAddr>| {
         if let Some(address) = address.filter(|_| built_in) {

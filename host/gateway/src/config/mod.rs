@@ -32,6 +32,7 @@ mod tls;
 mod upstream;
 mod validate;
 mod values;
+mod websocket_token;
 
 use std::path::Path;
 
@@ -68,7 +69,7 @@ pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
 pub(crate) use redirect::RedirectConfig;
 pub(crate) use require::Require;
-pub(crate) use rotation::watch;
+pub(crate) use rotation::watch_secrets;
 pub(crate) use route::Cookies;
 pub(crate) use route::Paths;
 pub(crate) use route::RouteAccess;
@@ -85,6 +86,7 @@ pub(crate) use upstream::Protocol;
 pub(crate) use upstream::ServerConfig as UpstreamServerConfig;
 pub(crate) use upstream::Upstream;
 pub(crate) use upstream::UpstreamConfig;
+pub(crate) use websocket_token::TokenPrefix;
 
 use document::Document;
 use reader::Item;

@@ -85,12 +85,16 @@ pub(super) fn header_value(prefix: &str, secret: &str) -> Result<HeaderValue, St
     if prefix.len() + secret.len() > MAX_HEADER {
         return Err(format!("the secret is longer than {MAX_HEADER} bytes"));
     }
-    HeaderValue::try_from(format!("{prefix}{secret}"))
-        .map_err(|_| "the secret contains a character that isn't allowed in a header, such as a line break".to_owned())
+    let mut value = HeaderValue::try_from(format!("{prefix}{secret}")).map_err(|_| {
+        "the secret contains a character that isn't allowed in a header, such as a line break".to_owned()
+    })?;
+    // So that `Debug` doesn't show it.
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Reads the files again and again. The future never completes, unless there are none.
-pub(crate) async fn watch(mut headers: Vec<RotatingHeader>) {
+pub(crate) async fn watch_secrets(mut headers: Vec<RotatingHeader>) {
     while !headers.is_empty() {
         tokio::time::sleep(INTERVAL).await;
         let read = tokio::task::spawn_blocking(move || {
@@ -101,5 +105,17 @@ pub(crate) async fn watch(mut headers: Vec<RotatingHeader>) {
             Ok(read) => headers = read,
             Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_shown_in_debug_output() {
+        let value = header_value("Bearer ", "hunter2").unwrap();
+        assert_eq!(value, "Bearer hunter2");
+        assert!(!format!("{value:?}").contains("hunter2"));
     }
 }

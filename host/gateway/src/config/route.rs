@@ -20,6 +20,7 @@ use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::upstream::Upstreams;
 use crate::config::values;
+use crate::config::websocket_token::TokenPrefix;
 use crate::routing::exceptions::UpstreamCredentials;
 use crate::routing::host::HostPattern;
 use crate::routing::is_served;
@@ -60,6 +61,8 @@ pub(crate) struct RouteConfig {
     pub(crate) strip_prefix: bool,
     /// Which users may use the route. `None` for all that are authenticated.
     pub(crate) require: Option<Require>,
+    /// How a subprotocol of a WebSocket starts that carries a token. `None` if none does.
+    pub(crate) websocket_token: Option<TokenPrefix>,
     /// Whether a user who is authenticated gets a session cookie.
     pub(crate) starts_sessions: bool,
     /// The request by which the upstream authorizes the user first. `None` if it isn't asked.
@@ -166,6 +169,7 @@ impl RouteConfig {
             .take("host")
             .and_then(upstream_host)
             .unwrap_or(UpstreamHost::Client);
+        let websocket_token = table.take("websocket_token").and_then(TokenPrefix::read);
         let mut flag = |key| table.take(key).and_then(Item::boolean);
         let strip_prefix = flag("strip_prefix").unwrap_or_default();
         let starts_sessions = flag("start_sessions").unwrap_or(true);
@@ -196,6 +200,7 @@ impl RouteConfig {
             strip_prefix,
             require,
             starts_sessions,
+            websocket_token,
             authorize,
             upstream_credentials,
             timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),

@@ -16,6 +16,9 @@ impl RouteConfig {
         self.validate_upstream_credentials(place);
         self.validate_require(place);
         self.validate_strip_prefix(place);
+        if self.websocket_token.is_some() && self.access == RouteAccess::Public {
+            place.report("websocket_token needs authenticators, and a public route has none");
+        }
         let secrets = [
             ("identity.basic_password", self.identity.basic_password.is_some()),
             ("identity.shared_secret", !self.identity.shared_secret.is_empty()),

@@ -5,3 +5,4 @@ pub(crate) mod cors;
 pub(crate) mod credentials;
 pub(crate) mod identity;
 pub(crate) mod mapping;
+pub(crate) mod subprotocol;

@@ -18,6 +18,7 @@ use crate::generation::Access;
 use crate::generation::Route;
 use crate::headers::cors;
 use crate::headers::credentials;
+use crate::headers::subprotocol;
 use crate::pipeline::audit;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::record::Record;
@@ -99,6 +100,11 @@ pub(super) async fn admit(
             removed,
             Sender::Upstream { scheme },
         ));
+    }
+    if let Some(prefix) = &route.config.websocket_token
+        && let Some(offered) = subprotocol::take(prefix, &mut request.parts.headers).map_err(Rejection::malformed)?
+    {
+        request.parts.extensions.insert(offered);
     }
     let started = Instant::now();
     let auth_request = Arc::new(auth_request(&mut request));

@@ -18,6 +18,7 @@ use crate::answers::whoami;
 use crate::config::UpstreamConfig;
 use crate::generation::Destination;
 use crate::headers::cors;
+use crate::headers::subprotocol::OfferedToken;
 use crate::pipeline::Gateway;
 use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::record::Record;
@@ -70,6 +71,7 @@ impl Gateway {
         let upgrade = Upgrade::requested(&mut received);
         let (id, method) = (received.extensions.remove::<RequestId>(), received.method.clone());
         let record = Record::of(&received).cloned();
+        let offered = received.extensions.remove::<OfferedToken>();
         let origin = received.headers.get(header::ORIGIN).cloned();
         let owner = owner(outgoing, bound, received.version);
         let (head, route) = (outgoing.head(), outgoing.route());
@@ -101,6 +103,9 @@ impl Gateway {
         }
         match answered {
             Ok(mut response) => {
+                if let Some(offered) = offered {
+                    offered.answer(response.status(), response.headers_mut());
+                }
                 cookies::retain_response_cookies(response.headers_mut(), |name| head.passes_cookie(name));
                 if let Some(mapping) = head.mapping(&upstream.config) {
                     mapping.rewrite(response.headers_mut());
