@@ -110,6 +110,6 @@ def test_a_small_address_space_is_enough_and_is_named_where_it_is_not(
     if kibibytes < 1_000_000:
         answer = gateway.send("/hostile", {"X-Do": "eat memory"})
         assert answer.status == 503
-        [line] = gateway.logged(message="an authenticator could not decide")
+        [line] = eventually(lambda: gateway.logged(message="an authenticator could not decide"), "the failure is logged")
         assert "no address space" in line["why"]
         assert gateway.send("/", ALICE).status == 200

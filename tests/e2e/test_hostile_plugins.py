@@ -12,6 +12,7 @@ from harness.client import basic, begin, connect
 from harness.config import PEOPLE, drop, route
 from harness.gateway import LISTEN_ANYWHERE, run
 from harness.hostile import SHORT_DEADLINE, instruct
+from harness.process import eventually
 from harness.upstream import values
 
 DESCRIPTION = """
@@ -60,7 +61,8 @@ MISBEHAVIOURS = [
 
 def test_a_stack_that_overflows_is_called_so(gateway):
     answer = gateway.send("/", instruct("recurse"))
-    [line] = gateway.logged(message="an authenticator could not decide", request_id=answer.header("x-request-id"))
+    asked = {"message": "an authenticator could not decide", "request_id": answer.header("x-request-id")}
+    [line] = eventually(lambda: gateway.logged(**asked), "the failure is logged")
     assert "its stack has probably overflowed" in line["why"]
     assert "-zstack-size" in line["why"]
 

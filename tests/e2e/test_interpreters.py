@@ -13,6 +13,7 @@ import pytest
 from harness import build
 from harness.config import drop, whoami
 from harness.gateway import LISTEN_ANYWHERE, run
+from harness.process import eventually
 
 LANGUAGES = ["python", "javascript"]
 DESCRIPTION = '[grants]\nheaders = ["x-do"]\n[limits]\nmemory = "128MiB"\nbreaker = 0\n'
@@ -73,7 +74,8 @@ def test_why_it_fails_is_told_in_its_own_words(gateway):
     answer = gateway.send("/", {"X-Do": "fail the printer is on fire"})
     assert answer.status == 503
     assert b"printer" not in answer.body
-    [line] = gateway.logged(message="an authenticator could not decide", request_id=answer.header("x-request-id"))
+    asked = {"message": "an authenticator could not decide", "request_id": answer.header("x-request-id")}
+    [line] = eventually(lambda: gateway.logged(**asked), "the failure is logged")
     assert "Error: the printer is on fire" in line["why"]
 
 
