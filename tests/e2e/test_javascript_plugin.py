@@ -68,5 +68,3 @@ def test_what_it_logs_is_in_the_gateways_log(serve, upstream, tmp_path, javascri
     [line] = gateway.logged(target="portcullis::plugin")
     assert (line["level"], line["authenticator"], line["context"]) == ("WARN", "badges", "directory")
     assert line["message"].startswith(f"{directory}/grace: ")
-
-

@@ -93,7 +93,7 @@ def test_what_a_plugin_may_not_see_is_counted(serve, upstream, tmp_path, hostile
 
 
 def test_an_idle_authenticator_keeps_its_place_when_others_are_busy(serve, upstream, tmp_path, prober_component):
-    """Three authenticators, four places: one for each, and one for whoever comes first."""
+    """Three authenticators, four places: one for each, and one that they share."""
     grants = '[grants]\nheaders = ["x-do"]\n[limits]\ndeadline = "10s"\n'
     plugins = [drop(tmp_path, name, prober_component, grants) for name in "abc"]
     config = plugins[0] + "concurrency = 4\n" + "".join(route(upstream, name, path=f"/{name}") for name in "abc")
@@ -162,7 +162,7 @@ def test_with_too_much_to_compute_some_get_done_and_the_others_are_turned_away_a
     def turned_away():
         return sum("the processors are busy" in line.get("steps", "") for line in gateway.logged(message="decision"))
 
-    eventually(lambda: turned_away() == statuses.count(503), "nobody was begun in vain")
+    eventually(lambda: turned_away() == statuses.count(503), "every call that began got its answer")
 
 
 def test_memory_is_named_when_it_was_what_a_plugin_lacked(gateway):

@@ -91,7 +91,7 @@ fn a_nested_router_is_protected_alone() {
     let example = Running::start(env!("CARGO_BIN_EXE_nested"));
     for (path, authorization, expected) in [
         ("/health", None, "ok"),
-        ("/team/start", None, "Hello, whoever you are!"),
+        ("/team/start", None, "Hello, guest!"),
         ("/team/start", Some(ALICE), "Hello, alice!"),
     ] {
         let response = example.get(path, authorization);

@@ -118,12 +118,12 @@ async fn the_layer_stands_anywhere_in_a_stack_of_layers() {
 #[tokio::test]
 async fn an_optional_layer_lets_in_who_has_no_credentials_but_not_who_has_wrong_ones() {
     let user = |user: Option<Extension<Authenticated>>| async move {
-        user.map_or_else(|| "nobody".to_owned(), |user| user.identity().name().to_owned())
+        user.map_or_else(|| "guest".to_owned(), |user| user.identity().name().to_owned())
     };
     let layer = AuthenticateLayer::new(with_sessions().await).optional();
     let mut service = Router::new().fallback(user).layer(layer);
     for (authorization, status, expected) in [
-        (None, 200, "nobody"),
+        (None, 200, "guest"),
         (Some(basic("alice", "secret")), 200, "alice"),
         (Some(basic("alice", "wrong")), 401, ""),
     ] {

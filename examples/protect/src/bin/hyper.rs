@@ -46,6 +46,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let user = request.extensions().get::<Authenticated>();
-    let name = user.map_or("nobody", |user| user.identity().name());
+    let name = user.map_or("guest", |user| user.identity().name());
     Ok(Response::new(Full::from(format!("Hello, {name}!"))))
 }

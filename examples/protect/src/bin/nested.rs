@@ -39,7 +39,7 @@ async fn files(Extension(user): Extension<Authenticated>) -> String {
 async fn start(user: Option<Extension<Authenticated>>) -> String {
     match user {
         Some(Extension(user)) => format!("Hello, {}!", user.identity().name()),
-        None => "Hello, whoever you are!".to_owned(),
+        None => "Hello, guest!".to_owned(),
     }
 }
 

@@ -153,7 +153,7 @@ impl Queue {
         waiting.min_by_key(|(id, share)| (share.used, **id)).map(|(id, _)| *id)
     }
 
-    /// Ends the use of a permit. Whoever is next gets it.
+    /// Takes a permit back, and gives it to the next call that waits.
     fn release(&mut self, queue: &Arc<Mutex<Self>>, id: ShareId, used: Duration) {
         if let Some(share) = self.shares.get_mut(&id) {
             share.used += used;
@@ -181,7 +181,7 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX).max(1)
 }
 
-/// A permit. Whoever is next gets it when this is dropped.
+/// A permit. When this is dropped, the next call that waits gets it.
 #[derive(Debug)]
 pub(super) struct Held {
     /// `None` if the permit was never used.
