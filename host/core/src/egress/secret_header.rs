@@ -12,9 +12,10 @@ use http::HeaderValue;
 pub struct SecretHeader(Arc<ArcSwap<HeaderValue>>);
 
 impl SecretHeader {
-    /// Replaces the value.
-    pub fn replace(&self, value: HeaderValue) {
-        self.0.store(Arc::new(sensitive(value)));
+    /// Replaces the value, and returns whether it is another one.
+    pub fn replace(&self, value: HeaderValue) -> bool {
+        let before = self.0.swap(Arc::new(sensitive(value.clone())));
+        *before != value
     }
 
     pub(super) fn get(&self) -> HeaderValue {

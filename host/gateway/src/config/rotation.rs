@@ -23,8 +23,6 @@ pub(crate) struct RotatingHeader {
     /// The text before the secret, such as `Bearer `.
     prefix: String,
     header: SecretHeader,
-    /// The value that is sent.
-    current: HeaderValue,
     trouble: Trouble,
 }
 
@@ -39,12 +37,11 @@ enum Trouble {
 impl RotatingHeader {
     /// Reads the file.
     pub(super) fn new(file: PathBuf, prefix: String) -> Result<Self, String> {
-        let current = header_value(&prefix, &read_private_file(&file)?)?;
+        let value = header_value(&prefix, &read_private_file(&file)?)?;
         Ok(Self {
             file,
             prefix,
-            header: SecretHeader::from(current.clone()),
-            current,
+            header: SecretHeader::from(value),
             trouble: Trouble::None,
         })
     }
@@ -60,11 +57,10 @@ impl RotatingHeader {
         let read = read_private_file(&self.file).and_then(|secret| header_value(&self.prefix, &secret));
         let file = self.file.display();
         match read {
-            Ok(value) if value == self.current => self.trouble = Trouble::None,
             Ok(value) => {
-                tracing::info!(%file, "a new secret is used in http_headers");
-                self.header.replace(value.clone());
-                self.current = value;
+                if self.header.replace(value) {
+                    tracing::info!(%file, "a new secret is used in http_headers");
+                }
                 self.trouble = Trouble::None;
             }
             Err(error) => {
