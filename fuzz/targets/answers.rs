@@ -1,11 +1,10 @@
 //! A plugin's users and challenges: everything that is accepted fits into a header and a log line.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use portcullis::decision::Challenge;
 use portcullis::decision::Identity;
 
-fuzz_target!(|text: &str| {
+portcullis_fuzz::target!(|text: &str| {
     if let Ok(user) = serde_json::from_str::<Identity>(text) {
         let texts = user.groups().iter().map(String::as_str).chain([user.name()]);
         for text in texts.chain(user.attributes().flat_map(|(name, value)| [name, value])) {

@@ -1,11 +1,10 @@
 //! Cookies: one that must be removed never passes, however the header is written.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use http::HeaderMap;
 use http::HeaderValue;
 use http::header::COOKIE;
 use http::header::SET_COOKIE;
-use libfuzzer_sys::fuzz_target;
 use portcullis_wire::cookies;
 
 fn headers(name: &http::HeaderName, fields: &[u8]) -> HeaderMap {
@@ -30,7 +29,7 @@ fn name_of(pair: &[u8]) -> String {
     String::from_utf8_lossy(name).trim().to_owned()
 }
 
-fuzz_target!(|fields: &[u8]| {
+portcullis_fuzz::target!(|fields: &[u8]| {
     let mut sent = headers(&COOKIE, fields);
     let before = names(&sent, &COOKIE).iter().filter(|name| !name.is_empty() && *name != "sid").count();
     cookies::retain_request_cookies(&mut sent, |name| name != "sid");

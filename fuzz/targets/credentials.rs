@@ -1,10 +1,9 @@
 //! The credentials in `Authorization`, as an authenticator gets them from the SDK.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use portcullis_sdk::testing::RequestBuilder;
 
-fuzz_target!(|values: &[u8]| {
+portcullis_fuzz::target!(|values: &[u8]| {
     let mut request = RequestBuilder::get("/");
     let mut count = 0;
     for value in values.split(|byte| *byte == b'\n').take(3) {

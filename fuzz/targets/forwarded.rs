@@ -1,5 +1,5 @@
 //! `X-Forwarded-*` and similar headers: an untrusted peer changes nothing, and a trusted one only what it may.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use std::net::IpAddr;
 
@@ -7,13 +7,12 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::uri::Scheme;
-use libfuzzer_sys::fuzz_target;
 use portcullis_wire::client::Client;
 use portcullis_wire::forwarded;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 
-fuzz_target!(|lines: &[u8]| {
+portcullis_fuzz::target!(|lines: &[u8]| {
     let mut received = HeaderMap::new();
     for line in lines.split(|byte| *byte == b'\n').take(50) {
         let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());

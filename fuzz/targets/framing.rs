@@ -1,5 +1,5 @@
 //! The bytes of a connection: the inspection sees the same requests as hyper, however the bytes are split.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +15,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use libfuzzer_sys::fuzz_target;
 use portcullis_wire::framing::HeadLimits;
 use portcullis_wire::framing::ObservedStream;
 use tokio::io::AsyncWriteExt;
@@ -72,7 +71,7 @@ async fn futures_join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output
     .await
 }
 
-fuzz_target!(|bytes: &[u8]| {
+portcullis_fuzz::target!(|bytes: &[u8]| {
     let whole = served(&[bytes]);
     let halves = bytes.split_at(bytes.len() / 2);
     let pieces = bytes.chunks(5).collect::<Vec<_>>();

@@ -1,11 +1,10 @@
 //! Grants for servers: only the granted scheme, host and port are permitted, and only paths below the granted one.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use http::Uri;
-use libfuzzer_sys::fuzz_target;
 use portcullis::HttpGrant;
 
-fuzz_target!(|text: &str| {
+portcullis_fuzz::target!(|text: &str| {
     let (granted, asked) = text.split_once('\n').unwrap_or((text, text));
     let Ok(grant) = granted.parse::<HttpGrant>() else { return };
     let again = grant.to_string().parse::<HttpGrant>();

@@ -1,7 +1,6 @@
 //! A JupyterHub's response: a user comes only from the user model, and nothing unreadable is cached.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use portcullis_plugin_jupyterhub::JupyterHub;
 use portcullis_sdk::Response;
 use portcullis_sdk::prelude::*;
@@ -9,7 +8,7 @@ use portcullis_sdk::testing::FakeHost;
 use portcullis_sdk::testing::RequestBuilder;
 use portcullis_sdk::testing::configure;
 
-fuzz_target!(|body: &[u8]| {
+portcullis_fuzz::target!(|body: &[u8]| {
     let host = FakeHost::start();
     host.set_unix_seconds(1_800_000_000);
     host.answer("http://hub:8081/hub/api/user", Response::new(200).with_body(body));

@@ -1,7 +1,6 @@
 //! A provider's discovery documents and key sets.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use portcullis_plugin_jwt::Jwt;
 use portcullis_sdk::Response;
 use portcullis_sdk::prelude::*;
@@ -13,7 +12,7 @@ const ISSUER: &str = "https://idp.test";
 /// `{"alg":"RS256","kid":"k"}`, claims that are valid until 2100, and a signature that no key has made.
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJodHRwczovL2lkcC50ZXN0IiwiYXVkIjoiYSIsInN1YiI6ImFsaWNlIiwiZXhwIjo0MTAyNDQ0ODAwfQ.c2lnbmF0dXJl";
 
-fuzz_target!(|input: &[u8]| {
+portcullis_fuzz::target!(|input: &[u8]| {
     let (document, keys) = match input.iter().position(|byte| *byte == b'\n') {
         Some(end) => (input[..end].to_vec(), &input[end + 1..]),
         None => (format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"{ISSUER}/jwks"}}"#).into_bytes(), input),

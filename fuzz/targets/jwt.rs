@@ -1,12 +1,11 @@
 //! Tokens: arbitrary ones, none of which is valid, and correctly signed ones with any header and claims.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use std::sync::LazyLock;
 
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use libfuzzer_sys::fuzz_target;
 use portcullis_plugin_jwt::Jwt;
 use portcullis_sdk::prelude::*;
 use portcullis_sdk::testing::FakeHost;
@@ -39,7 +38,7 @@ fn signed(header: &[u8], claims: &[u8]) -> String {
     format!("{message}.{}", encode(signature.as_ref()))
 }
 
-fuzz_target!(|input: &[u8]| {
+portcullis_fuzz::target!(|input: &[u8]| {
     let host = FakeHost::start();
     host.set_unix_seconds(NOW);
     let plugin: Jwt = configure(&SETTINGS).unwrap();

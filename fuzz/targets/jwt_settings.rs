@@ -1,13 +1,12 @@
 //! Settings of an authenticator: wrong ones cause an error that says where they are, and never a panic.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use portcullis_plugin_jupyterhub::JupyterHub;
 use portcullis_plugin_jwt::Jwt;
 use portcullis_sdk::testing::FakeHost;
 use portcullis_sdk::testing::configure;
 
-fuzz_target!(|text: &str| {
+portcullis_fuzz::target!(|text: &str| {
     let _host = FakeHost::start();
     if let Err(error) = configure::<Jwt>(text) {
         assert!(!error.to_string().is_empty());

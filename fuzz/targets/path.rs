@@ -1,7 +1,6 @@
 //! Paths: an accepted path has no reading with a dot segment, and is forwarded byte for byte.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use percent_encoding::percent_decode_str;
 use portcullis_wire::path::CanonicalPath;
 
@@ -33,7 +32,7 @@ fn segments(path: &str) -> Vec<String> {
     path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
 }
 
-fuzz_target!(|text: &str| {
+portcullis_fuzz::target!(|text: &str| {
     let Ok(path) = CanonicalPath::parse_with_encoded_slashes(text) else {
         assert!(CanonicalPath::parse(text).is_err());
         return;

@@ -1,12 +1,11 @@
 //! The PROXY protocol: a header means the same however it is split, and no byte after it is consumed.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
 
-use libfuzzer_sys::fuzz_target;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 use portcullis_wire::proxy_protocol;
@@ -30,7 +29,7 @@ impl AsyncRead for Pieces<'_> {
     }
 }
 
-fuzz_target!(|sent: &[u8]| {
+portcullis_fuzz::target!(|sent: &[u8]| {
     let proxy = Peer::Ip(IpAddr::from([10, 0, 0, 1]));
     let proxies = TrustedProxies::new(["10.0.0.0/8".parse().unwrap()], false);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -1,9 +1,8 @@
 //! Session cookies: a cookie opens only if it was sealed under the same name.
-#![no_main]
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
 use portcullis::session::Key;
 use portcullis::session::KeyRing;
 
@@ -12,7 +11,7 @@ static RING: LazyLock<KeyRing> = LazyLock::new(|| {
     KeyRing::new([Key::from_hex(key).unwrap()]).unwrap()
 });
 
-fuzz_target!(|input: &[u8]| {
+portcullis_fuzz::target!(|input: &[u8]| {
     assert_eq!(RING.open("c", input), None, "a cookie can't be sealed without the key");
     if let Ok(text) = std::str::from_utf8(input) {
         let _ = Key::from_hex(text);
