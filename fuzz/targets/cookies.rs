@@ -19,7 +19,10 @@ fn headers(name: &http::HeaderName, fields: &[u8]) -> HeaderMap {
 
 /// The names that some server would read: pairs are split at semicolons, and names end at the equals sign.
 fn names(headers: &HeaderMap, name: &http::HeaderName) -> Vec<String> {
-    let pairs = headers.get_all(name).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    let pairs = headers
+        .get_all(name)
+        .into_iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     pairs.map(name_of).collect()
 }
 
@@ -31,7 +34,10 @@ fn name_of(pair: &[u8]) -> String {
 
 portcullis_fuzz::target!(|fields: &[u8]| {
     let mut sent = headers(&COOKIE, fields);
-    let before = names(&sent, &COOKIE).iter().filter(|name| !name.is_empty() && *name != "sid").count();
+    let before = names(&sent, &COOKIE)
+        .iter()
+        .filter(|name| !name.is_empty() && *name != "sid")
+        .count();
     cookies::retain_request_cookies(&mut sent, |name| name != "sid");
     assert!(sent.get_all(COOKIE).iter().count() <= 1);
     assert!(!names(&sent, &COOKIE).contains(&"sid".to_owned()));

@@ -14,7 +14,11 @@ portcullis_fuzz::target!(|values: &[u8]| {
     if let Ok(basic) = request.basic() {
         assert_eq!(count, 1);
         assert!(!basic.user.contains(':'));
-        assert!(!format!("{}{}", basic.user, basic.password).chars().any(char::is_control));
+        assert!(
+            !format!("{}{}", basic.user, basic.password)
+                .chars()
+                .any(char::is_control)
+        );
     }
     if let Ok(token) = request.token(&["bearer", "token"]) {
         assert_eq!(count, 1);

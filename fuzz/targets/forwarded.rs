@@ -17,21 +17,27 @@ portcullis_fuzz::target!(|lines: &[u8]| {
     for line in lines.split(|byte| *byte == b'\n').take(50) {
         let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
         let (name, value) = line.split_at(colon);
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.get(1..).unwrap_or_default()))
-        {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name),
+            HeaderValue::from_bytes(value.get(1..).unwrap_or_default()),
+        ) {
             received.append(name, value);
         }
     }
     let address = IpAddr::from([10, 0, 0, 1]);
     for (peer, trusted) in [
         (Peer::Ip(address), None),
-        (Peer::Ip(address), Some(TrustedProxies::new(["10.0.0.0/8".parse().unwrap()], false))),
+        (
+            Peer::Ip(address),
+            Some(TrustedProxies::new(["10.0.0.0/8".parse().unwrap()], false)),
+        ),
         (Peer::Unix, None),
         (Peer::Unix, Some(TrustedProxies::new([], true))),
         (Peer::Unknown, None),
     ] {
-        let hop = peer.address().map_or("unknown".to_owned(), |address| address.to_string());
+        let hop = peer
+            .address()
+            .map_or("unknown".to_owned(), |address| address.to_string());
         let client = Client::of(peer, Scheme::HTTP, &received, &trusted.clone().unwrap_or_default());
         assert_eq!((client.peer, client.peer_is_trusted), (peer, trusted.is_some()));
         assert!([Scheme::HTTP, Scheme::HTTPS].contains(&client.scheme));
@@ -47,10 +53,18 @@ portcullis_fuzz::target!(|lines: &[u8]| {
             assert_eq!(sent["x-forwarded-port"], "80");
         }
         for name in sent.keys() {
-            let ours = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
+            let ours = [
+                "x-forwarded-for",
+                "x-forwarded-host",
+                "x-forwarded-port",
+                "x-forwarded-proto",
+            ];
             let folded = name.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
             let claims = folded.starts_with("x-forwarded-") || folded == "forwarded" || folded == "x-real-ip";
-            assert!(!claims || ours.contains(&name.as_str()) || (trusted.is_some() && folded == name.as_str()), "{name}");
+            assert!(
+                !claims || ours.contains(&name.as_str()) || (trusted.is_some() && folded == name.as_str()),
+                "{name}"
+            );
         }
     }
 });

@@ -25,7 +25,13 @@ fn served(pieces: &[&[u8]]) -> Vec<(bool, HeaderMap)> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (mut client, server) = tokio::io::duplex(1 << 20);
-        let (stream, state) = ObservedStream::new(server, HeadLimits { size: 8 * 1024, fields: 100 });
+        let (stream, state) = ObservedStream::new(
+            server,
+            HeadLimits {
+                size: 8 * 1024,
+                fields: 100,
+            },
+        );
         let log = Arc::clone(&served);
         let service = service_fn(move |request: Request<Incoming>| {
             let ambiguous = state.next_request().is_some();
@@ -57,10 +63,14 @@ async fn futures_join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output
     let (mut left, mut right) = (None, None);
     std::future::poll_fn(move |context| {
         use std::task::Poll;
-        if left.is_none() && let Poll::Ready(out) = a.as_mut().poll(context) {
+        if left.is_none()
+            && let Poll::Ready(out) = a.as_mut().poll(context)
+        {
             left = Some(out);
         }
-        if right.is_none() && let Poll::Ready(out) = b.as_mut().poll(context) {
+        if right.is_none()
+            && let Poll::Ready(out) = b.as_mut().poll(context)
+        {
             right = Some(out);
         }
         match (left.is_some(), right.is_some()) {
@@ -81,11 +91,20 @@ portcullis_fuzz::target!(|bytes: &[u8]| {
     }
     // hyper never reports two lengths, and every request that it repaired must be ambiguous. Only the first head can be
     // compared with the input.
-    let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(bytes.len(), |end| end + 4);
+    let head = bytes
+        .windows(4)
+        .position(|end| end == b"\r\n\r\n")
+        .map_or(bytes.len(), |end| end + 4);
     let (mut headers, mut request) = ([httparse::EMPTY_HEADER; 100], None);
     let mut parsed = httparse::Request::new(&mut headers);
     if parsed.parse(&bytes[..head]).is_ok_and(|status| status.is_complete()) {
-        request = Some(parsed.headers.iter().map(|header| header.name.to_ascii_lowercase()).collect::<Vec<_>>());
+        request = Some(
+            parsed
+                .headers
+                .iter()
+                .map(|header| header.name.to_ascii_lowercase())
+                .collect::<Vec<_>>(),
+        );
     }
     if let (Some(names), Some((ambiguous, read))) = (request, whole.first()) {
         let sent = |name: &str| names.iter().filter(|sent| *sent == name).count();

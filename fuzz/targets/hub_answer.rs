@@ -22,7 +22,10 @@ portcullis_fuzz::target!(|body: &[u8]| {
         let model: serde_json::Value = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap();
         assert!(model["name"].as_str().is_some_and(|name| !name.is_empty()));
         assert!(model["scopes"].as_array().is_some_and(|scopes| {
-            scopes.iter().filter_map(|scope| scope.as_str()).any(|scope| scope.starts_with("access:services"))
+            scopes
+                .iter()
+                .filter_map(|scope| scope.as_str())
+                .any(|scope| scope.starts_with("access:services"))
         }));
     }
 });

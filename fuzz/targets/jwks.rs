@@ -15,21 +15,38 @@ const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJodHRwczovL2lk
 portcullis_fuzz::target!(|input: &[u8]| {
     let (document, keys) = match input.iter().position(|byte| *byte == b'\n') {
         Some(end) => (input[..end].to_vec(), &input[end + 1..]),
-        None => (format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"{ISSUER}/jwks"}}"#).into_bytes(), input),
+        None => (
+            format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"{ISSUER}/jwks"}}"#).into_bytes(),
+            input,
+        ),
     };
     let host = FakeHost::start();
     host.set_unix_seconds(1_800_000_000);
-    host.answer(format!("{ISSUER}/.well-known/openid-configuration"), Response::new(200).with_body(document));
+    host.answer(
+        format!("{ISSUER}/.well-known/openid-configuration"),
+        Response::new(200).with_body(document),
+    );
     host.answer(format!("{ISSUER}/jwks"), Response::new(200).with_body(keys));
     let settings = serde_json::json!({ "issuers": [{ "issuer": ISSUER, "audiences": ["a"], "discovery": true }] });
     let plugin: Jwt = configure(&settings.to_string()).unwrap();
-    let request = || RequestBuilder::get("/").header("authorization", format!("Bearer {TOKEN}")).build();
-    assert!(plugin.authenticate(&request()).is_err(), "no key verifies this signature");
+    let request = || {
+        RequestBuilder::get("/")
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .build()
+    };
+    assert!(
+        plugin.authenticate(&request()).is_err(),
+        "no key verifies this signature"
+    );
     let asked = host.requests().len();
     assert!(plugin.authenticate(&request()).is_err());
     // The metadata and the keys are fetched once at first, and once more because the token's key isn't among them.
     assert!(asked <= 4);
-    assert_eq!(host.requests().len(), asked, "nothing is fetched again within the minimum interval");
+    assert_eq!(
+        host.requests().len(),
+        asked,
+        "nothing is fetched again within the minimum interval"
+    );
     for request in host.requests() {
         assert!(request.url.starts_with("https://"), "{}", request.url);
     }

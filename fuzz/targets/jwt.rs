@@ -57,7 +57,12 @@ portcullis_fuzz::target!(|input: &[u8]| {
         let claims: serde_json::Value = serde_json::from_slice(claims).unwrap();
         assert!(header["alg"] == "HS256" && header.get("crit").is_none() && header.get("b64").is_none());
         assert_eq!(claims["iss"], "https://idp.test");
-        assert!(claims["aud"] == "https://app.test" || claims["aud"].as_array().is_some_and(|all| all.contains(&"https://app.test".into())));
+        assert!(
+            claims["aud"] == "https://app.test"
+                || claims["aud"]
+                    .as_array()
+                    .is_some_and(|all| all.contains(&"https://app.test".into()))
+        );
         assert!(claims["exp"].as_f64().unwrap() + 61.0 > NOW as f64, "{grant:?}");
         assert!(claims["sub"].is_string());
     }

@@ -18,7 +18,12 @@ fn resolve(path: &str) -> Vec<String> {
     let read = read.split(['?', '#']).next().unwrap_or_default().replace('\\', "/");
     let mut resolved = Vec::new();
     for segment in read.split('/') {
-        match segment.split(';').next().unwrap_or_default().trim_end_matches(['.', ' ']) {
+        match segment
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(['.', ' '])
+        {
             // A segment of dots alone is empty here, too.
             "" if segment.starts_with("..") => drop(resolved.pop()),
             "" => {}
@@ -29,7 +34,10 @@ fn resolve(path: &str) -> Vec<String> {
 }
 
 fn segments(path: &str) -> Vec<String> {
-    path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
+    path.split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 portcullis_fuzz::target!(|text: &str| {
@@ -42,8 +50,14 @@ portcullis_fuzz::target!(|text: &str| {
     assert!(path.covers(&path));
     for reading in path.other_readings().chain([path.clone()]) {
         let decoded = reading.decoded();
-        assert!(decoded.starts_with('/') && !decoded.chars().any(char::is_control), "{decoded:?}");
-        assert!(!decoded.split('/').any(|segment| segment == "." || segment == ".."), "{decoded:?}");
+        assert!(
+            decoded.starts_with('/') && !decoded.chars().any(char::is_control),
+            "{decoded:?}"
+        );
+        assert!(
+            !decoded.split('/').any(|segment| segment == "." || segment == ".."),
+            "{decoded:?}"
+        );
     }
     // The most lenient server finds what one of the readings says: the first one, or its lenient reading.
     let lenient = path.lenient_reading();

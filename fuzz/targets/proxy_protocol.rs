@@ -35,7 +35,12 @@ portcullis_fuzz::target!(|sent: &[u8]| {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let read = |size| {
         let mut stream = Pieces { rest: sent, size };
-        let result = runtime.block_on(proxy_protocol::client(&mut stream, proxy, &proxies, std::future::pending()));
+        let result = runtime.block_on(proxy_protocol::client(
+            &mut stream,
+            proxy,
+            &proxies,
+            std::future::pending(),
+        ));
         result.ok().map(|peer| (peer, sent.len() - stream.rest.len()))
     };
     let whole = read(usize::MAX);

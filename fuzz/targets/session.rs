@@ -21,7 +21,9 @@ portcullis_fuzz::target!(|input: &[u8]| {
     let opened = RING.open("c", sealed.as_bytes());
     assert_eq!(opened.as_deref(), (sealed.len() <= 8 * 1024).then_some(input));
     assert_eq!(RING.open("d", sealed.as_bytes()), None);
-    let (Some(at), Some(by)) = (input.first(), input.get(1)) else { return };
+    let (Some(at), Some(by)) = (input.first(), input.get(1)) else {
+        return;
+    };
     let mut changed = sealed.into_bytes();
     let at = usize::from(*at) % changed.len();
     if changed[at] != *by {

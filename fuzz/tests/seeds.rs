@@ -18,11 +18,17 @@ const PROGRAMS: [(&str, &str); 13] = programs! {
 };
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect()
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {
-    files(folder).iter().map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    files(folder)
+        .iter()
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -32,7 +38,11 @@ fn every_target_holds_for_its_seeds() {
         let seeds = files(&root.join("seeds").join(name));
         assert!(!seeds.is_empty(), "{name} has no seeds");
         let ran = Command::new(program).args(seeds).output().unwrap();
-        assert!(ran.status.success(), "{name}:\n{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(
+            ran.status.success(),
+            "{name}:\n{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
     }
 }
 
