@@ -6,7 +6,8 @@
 import pytest
 
 from harness.client import basic
-from harness.config import PEOPLE, drop, route
+from harness.config import PEOPLE, drop, route, whoami
+from harness.gateway import run
 from harness.upstream import values
 
 DESCRIPTION = """
@@ -46,3 +47,17 @@ def test_a_header_that_was_not_granted_is_not_there(serve, upstream, tmp_path, a
     plugins = drop(tmp_path, "door-key", api_key_component, DESCRIPTION.replace("x-api-key", "x-other"))
     gateway = serve(plugins + route(upstream, "door-key"), DOOR_KEY="open sesame")
     assert gateway.send("/", {"X-Api-Key": "open sesame"}).status == 401
+
+
+def test_without_a_description_the_error_says_how_to_start_one(tmp_path, api_key_component):
+    """Row D9 of the field reports: the plugin needs settings, and no file has them."""
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    plugins = drop(folder, "door-key", api_key_component)
+    component = folder / "door-key.wasm"
+    found = run("check", folder=tmp_path, config=plugins + whoami("door-key"))
+    assert found.returncode == 1
+    assert found.stderr == (
+        f'{component}: the key "key" is missing: settings are in {component.with_suffix(".toml")}, which doesn\'t exist. '
+        f"`portcullis plugin inspect {component}` prints one to start from\n"
+    )

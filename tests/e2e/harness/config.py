@@ -73,8 +73,9 @@ http = ["{provider.issuer}"]
 """
 
 
-def drop(folder, name, component, description):
-    """Puts a plugin into a directory, and returns the configuration of that directory."""
+def drop(folder, name, component, description=None):
+    """Puts a plugin into a directory, with its `NAME.toml` or without, and returns the configuration of that directory."""
     shutil.copy(component, folder / f"{name}.wasm")
-    (folder / f"{name}.toml").write_text(description)
+    if description is not None:
+        (folder / f"{name}.toml").write_text(description)
     return f'[plugins]\ndirectory = "{folder}"\n'

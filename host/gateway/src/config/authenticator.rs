@@ -120,7 +120,7 @@ impl AuthenticatorConfig {
             plugin: PluginSource::File(wasm.to_owned()),
             is_dropped_in: true,
             sha256: None,
-            settings: Settings::none(location.clone()),
+            settings: Settings::undescribed(wasm),
             location,
             grants: Grants::default(),
             outbound: Outbound::default(),

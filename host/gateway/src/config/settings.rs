@@ -1,6 +1,9 @@
 //! The settings of an authenticator: a table that only its plugin understands, passed to the plugin as JSON. The location of
 //! each value is kept for errors from the plugin or its schema.
 
+use std::path::Path;
+use std::path::PathBuf;
+
 use serde_json::Map;
 use serde_json::Value;
 use toml_span::value::ValueInner;
@@ -14,6 +17,8 @@ use crate::config::secret::text_or_reference;
 pub(crate) struct Settings {
     value: Value,
     places: Vec<(Vec<String>, Location)>,
+    /// The plugin that lies in the plugin directory without a `NAME.toml`. `None` if the settings have a file.
+    undescribed: Option<PathBuf>,
 }
 
 impl Settings {
@@ -22,6 +27,15 @@ impl Settings {
         Self {
             value: Value::Object(Map::new()),
             places: vec![(Vec::new(), location)],
+            undescribed: None,
+        }
+    }
+
+    /// The settings of a plugin in the plugin directory that has no `NAME.toml`: empty ones. Errors say how to start one.
+    pub(super) fn undescribed(wasm: &Path) -> Self {
+        Self {
+            undescribed: Some(wasm.to_owned()),
+            ..Self::none(Location::file(wasm.display().to_string()))
         }
     }
 
@@ -32,7 +46,11 @@ impl Settings {
         }
         let mut places = Vec::new();
         let value = read(item, &mut Vec::new(), &mut places)?;
-        Some(Self { value, places })
+        Some(Self {
+            value,
+            places,
+            undescribed: None,
+        })
     }
 
     /// The settings as a JSON object, in which every reference is replaced by its content.
@@ -42,6 +60,15 @@ impl Settings {
 
     /// Makes an error about the value at this path, or about a value that is missing there.
     pub(crate) fn error(&self, path: &[String], message: impl Into<String>) -> ConfigError {
+        let message = match &self.undescribed {
+            None => message.into(),
+            Some(wasm) => format!(
+                "{}: settings are in {}, which doesn't exist. `portcullis plugin inspect {}` prints one to start from",
+                message.into(),
+                wasm.with_extension("toml").display(),
+                wasm.display()
+            ),
+        };
         let known = |(known, _): &&(Vec<String>, Location)| path.starts_with(known);
         let nearest = self.places.iter().filter(known).max_by_key(|(known, _)| known.len());
         let Some((known, location)) = nearest else {
