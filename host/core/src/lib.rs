@@ -18,6 +18,7 @@ mod limits;
 mod negotiate;
 mod plugin;
 mod plugin_log;
+mod question;
 mod request;
 mod sandbox;
 pub mod session;

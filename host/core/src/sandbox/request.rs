@@ -11,7 +11,7 @@ use crate::contract::portcullis::auth::types;
 use crate::decision::Attribute;
 use crate::decision::AttributeRead;
 use crate::decision::AttributeValue;
-use crate::request::AuthRequest;
+use crate::question;
 
 /// The most attributes that a call may read. Each one is remembered, which takes memory of the host.
 const MAX_READS: usize = 256;
@@ -26,69 +26,46 @@ impl types::Host for HostState {}
 
 impl types::HostRequest for HostState {
     fn method(&mut self, _: Handle) -> wasmtime::Result<String> {
-        self.text(Attribute::Method, |request| Some(request.method.as_str().to_owned()))
-            .map(Option::unwrap_or_default)
+        self.text(Attribute::Method).map(Option::unwrap_or_default)
     }
 
     fn scheme(&mut self, _: Handle) -> wasmtime::Result<String> {
-        self.text(Attribute::Scheme, |request| Some(request.scheme.as_str().to_owned()))
-            .map(Option::unwrap_or_default)
+        self.text(Attribute::Scheme).map(Option::unwrap_or_default)
     }
 
     fn authority(&mut self, _: Handle) -> wasmtime::Result<Option<String>> {
-        self.text(Attribute::Authority, |request| request.authority.clone())
+        self.text(Attribute::Authority)
     }
 
     fn path(&mut self, _: Handle) -> wasmtime::Result<String> {
-        self.text(Attribute::Path, |request| Some(request.path.clone()))
-            .map(Option::unwrap_or_default)
+        self.text(Attribute::Path).map(Option::unwrap_or_default)
     }
 
     fn query(&mut self, _: Handle) -> wasmtime::Result<Option<String>> {
-        let grants = std::sync::Arc::clone(&self.grants);
-        self.text(Attribute::Query, |request| {
-            grants.visible_query(request.query.as_deref()?)
-        })
+        self.text(Attribute::Query)
     }
 
     fn header(&mut self, _: Handle, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
         // An invalid header name appears absent.
-        let Some(name) = bounded(name).and_then(|name| HeaderName::try_from(name).ok()) else {
-            return Ok(Vec::new());
-        };
-        let granted = self.grants.header(&name);
-        self.read(Attribute::Header(name.as_str().to_owned()), granted, |request| {
-            request
-                .headers
-                .get_all(&name)
-                .iter()
-                .map(|value| value.as_bytes().to_vec())
-                .collect()
-        })
+        match bounded(name).and_then(|name| HeaderName::try_from(name).ok()) {
+            Some(name) => self.read(Attribute::Header(name.as_str().to_owned())),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn cookie(&mut self, _: Handle, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
-        let Some(name) = bounded(name) else {
-            return Ok(Vec::new());
-        };
-        let granted = self.grants.cookie(&name);
-        self.read(Attribute::Cookie(name.clone()), granted, |request| {
-            request.cookies(&name).map(<[u8]>::to_vec).collect()
-        })
+        match bounded(name) {
+            Some(name) => self.read(Attribute::Cookie(name)),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn client_address(&mut self, _: Handle) -> wasmtime::Result<Option<String>> {
-        self.text(Attribute::ClientAddress, |request| {
-            request.client_address.map(|address| address.to_string())
-        })
+        self.text(Attribute::ClientAddress)
     }
 
     fn client_certificate(&mut self, _: Handle) -> wasmtime::Result<Option<Vec<u8>>> {
-        let granted = self.grants.client_certificate;
-        let certificates = self.read(Attribute::ClientCertificate, granted, |request| {
-            request.client_certificate.iter().map(|der| der.to_vec()).collect()
-        });
-        Ok(certificates?.pop())
+        Ok(self.read(Attribute::ClientCertificate)?.pop())
     }
 
     fn drop(&mut self, _: Handle) -> wasmtime::Result<()> {
@@ -101,27 +78,17 @@ fn bounded(name: String) -> Option<String> {
 }
 
 impl HostState {
-    fn text(
-        &mut self,
-        attribute: Attribute,
-        value: impl FnOnce(&AuthRequest) -> Option<String>,
-    ) -> wasmtime::Result<Option<String>> {
-        let values = self.read(attribute, true, |request| {
-            value(request).map(String::into_bytes).into_iter().collect()
-        });
-        Ok(values?.pop().and_then(|value| String::from_utf8(value).ok()))
+    fn text(&mut self, attribute: Attribute) -> wasmtime::Result<Option<String>> {
+        let value = self.read(attribute)?.pop();
+        Ok(value.and_then(|value| String::from_utf8(value).ok()))
     }
 
-    fn read(
-        &mut self,
-        attribute: Attribute,
-        granted: bool,
-        values: impl FnOnce(&AuthRequest) -> Vec<Vec<u8>>,
-    ) -> wasmtime::Result<Vec<Vec<u8>>> {
-        let values = match &self.request {
-            Some(request) if granted => values(request),
-            _ => Vec::new(),
-        };
+    fn read(&mut self, attribute: Attribute) -> wasmtime::Result<Vec<Vec<u8>>> {
+        let granted = question::is_granted(&attribute, &self.grants);
+        let mut values = Vec::new();
+        if let Some(request) = self.request.as_ref().filter(|_| granted) {
+            question::answer(&attribute, request, &self.grants, |value| values.push(value.to_vec()));
+        }
         self.remember(attribute, granted, AttributeValue::new(values.clone()))?;
         Ok(values)
     }
