@@ -75,3 +75,59 @@ impl fmt::Display for UpstreamVerdict {
 
 /// How long a denial is cached at most. A user who has just been given access should not have to wait.
 const MAX_DENIAL_LIFETIME: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_decides_what_the_client_gets_and_for_how_long() {
+        const LONG: Duration = Duration::from_secs(60);
+        for (status, label, lifetime, refusal, words) in [
+            (200, "allow", LONG, None, "it allows the request"),
+            (204, "allow", LONG, None, "it allows the request"),
+            (
+                401,
+                "forbid",
+                MAX_DENIAL_LIFETIME,
+                Some(403),
+                "it answered 401 Unauthorized",
+            ),
+            (
+                403,
+                "forbid",
+                MAX_DENIAL_LIFETIME,
+                Some(403),
+                "it answered 403 Forbidden",
+            ),
+            (
+                404,
+                "not_found",
+                MAX_DENIAL_LIFETIME,
+                Some(404),
+                "it answered 404 Not Found",
+            ),
+        ] {
+            let verdict = UpstreamVerdict::of(StatusCode::from_u16(status).unwrap()).unwrap();
+            assert_eq!((verdict.label(), verdict.lifetime(LONG)), (label, lifetime), "{status}");
+            let refused = verdict.refusal().map(|response| response.status().as_u16());
+            assert_eq!((refused, verdict.to_string().as_str()), (refusal, words), "{status}");
+        }
+        for status in [100, 302, 400, 500] {
+            assert!(
+                UpstreamVerdict::of(StatusCode::from_u16(status).unwrap()).is_err(),
+                "{status}"
+            );
+        }
+        let unavailable = UpstreamVerdict::Unavailable("no answer".into());
+        assert_eq!(unavailable.lifetime(LONG), Duration::ZERO);
+        assert_eq!(
+            unavailable.refusal().map(|response| response.status().as_u16()),
+            Some(503)
+        );
+        assert_eq!(
+            (unavailable.label(), unavailable.to_string().as_str()),
+            ("unavailable", "no answer")
+        );
+    }
+}
