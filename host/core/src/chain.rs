@@ -6,9 +6,9 @@ use std::sync::Arc;
 use http::header;
 
 use crate::authenticator::Authenticator;
-use crate::authenticator::Next;
 use crate::decision::Challenge;
 use crate::decision::Decision;
+use crate::decision::Next;
 use crate::decision::Outcome;
 use crate::decision::Refusal;
 use crate::request::AuthRequest;

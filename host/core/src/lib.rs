@@ -20,6 +20,7 @@ mod plugin;
 mod plugin_log;
 mod question;
 mod request;
+mod reuse;
 mod sandbox;
 pub mod session;
 

@@ -77,7 +77,7 @@ fn failure(decision: &Decision) -> Option<&str> {
 }
 
 fn attributes(decision: &Decision) -> Vec<String> {
-    let reads = decision.steps.iter().flat_map(|step| &step.reads);
+    let reads = decision.steps.iter().flat_map(|step| step.reads.iter());
     reads.map(|read| read.attribute.to_string()).collect()
 }
 

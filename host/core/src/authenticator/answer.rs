@@ -16,10 +16,13 @@ use crate::decision::Authenticated;
 use crate::decision::Challenge;
 use crate::decision::Claims;
 use crate::decision::Identity;
+use crate::decision::Next;
 use crate::decision::Outcome;
 use crate::decision::PluginResponse;
 use crate::decision::Refusal;
+use crate::decision::Ruling;
 use crate::decision::Verdict;
+use crate::reuse::MAX_REFUSAL;
 use crate::sandbox::PluginError;
 use crate::sandbox::bounded;
 
@@ -47,24 +50,18 @@ const FORBIDDEN: &[&str] = &[
     "upgrade",
 ];
 
-/// What follows after one authenticator.
-#[derive(Debug)]
-pub(crate) enum Next {
-    /// The next authenticator is called. The challenge is for the client if all of them pass.
-    Continue(Option<Challenge>),
-    /// The chain ends with this outcome.
-    Stop(Outcome),
-}
-
 pub(super) fn read(
     authenticator: &Authenticator,
     result: Result<types::Grant, types::Refusal>,
-) -> Result<(Next, Verdict), PluginError> {
+) -> Result<Ruling, PluginError> {
     let (outcome, verdict) = match result {
         Ok(grant) => granted(authenticator, grant)?,
         Err(types::Refusal::NotMine(offer)) => {
             let why = offer.as_ref().and_then(description);
-            return Ok((Next::Continue(challenge(offer)?), Verdict::Pass(why)));
+            return Ok(Ruling {
+                next: Next::Continue(challenge(offer)?),
+                verdict: Verdict::Pass(why),
+            });
         }
         Err(types::Refusal::Unauthenticated((why, offer))) => {
             let challenges = challenge(offer)?.into_iter().collect();
@@ -91,7 +88,24 @@ pub(super) fn read(
             Verdict::Unavailable(bounded(&why)),
         ),
     };
-    Ok((Next::Stop(outcome), verdict))
+    Ok(Ruling {
+        next: Next::Stop(outcome),
+        verdict,
+    })
+}
+
+/// For how long equal requests may get the same ruling. `None` if each needs its own call: an authenticator that can't decide
+/// now may be able to a moment later, and a response that a plugin writes may have something in it that is valid once,
+/// such as the state of a login or a nonce. The same holds of headers that it adds to the response for a user.
+pub(super) fn reusable_for(ruling: &Ruling, drew_random: bool) -> Option<Duration> {
+    match &ruling.next {
+        Next::Stop(Outcome::Grant(user)) if user.response_headers.is_empty() => user.valid_for,
+        // A challenge with random numbers in it may be meant for one client.
+        Next::Continue(_) | Next::Stop(Outcome::Refuse(Refusal::Unauthenticated { .. } | Refusal::Forbid { .. })) => {
+            (!drew_random).then_some(MAX_REFUSAL)
+        }
+        Next::Stop(_) => None,
+    }
 }
 
 /// What providers say of one user may hurt that user alone. If an identity out of bounds were a failure of the plugin, it
@@ -120,9 +134,9 @@ fn granted(authenticator: &Authenticator, grant: types::Grant) -> Result<(Outcom
     };
     let user = identity.name().to_owned();
     let authenticated = Authenticated {
-        identity,
-        authenticator: Arc::from(authenticator.name()),
-        fingerprint: authenticator.fingerprint().to_owned(),
+        identity: Arc::new(identity),
+        authenticator: Arc::clone(authenticator.0.name()),
+        fingerprint: Arc::clone(authenticator.fingerprint()),
         valid_for: grant.valid_for.map(|seconds| Duration::from_secs(seconds.into())),
         response_headers,
     };

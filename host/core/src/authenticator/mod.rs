@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::component::Component;
+use crate::decision::Next;
 use crate::decision::Outcome;
 use crate::decision::Refusal;
+use crate::decision::Ruling;
 use crate::decision::Step;
 use crate::decision::Verdict;
 use crate::grants::Grants;
@@ -19,9 +21,10 @@ use crate::plugin::ConfiguredPlugin;
 use crate::plugin::SettingsWarning;
 use crate::plugin::TurnedAway;
 use crate::request::AuthRequest;
+use crate::reuse::Known;
+use crate::reuse::Lookup;
 use crate::sandbox::PluginError;
 
-pub(crate) use self::answer::Next;
 pub use self::builder::AuthenticatorBuilder;
 
 /// A component that is configured to authenticate requests. A clone is the same authenticator.
@@ -68,36 +71,83 @@ impl Authenticator {
     }
 
     /// A short text that changes with the component and the settings.
-    pub(crate) fn fingerprint(&self) -> &str {
+    pub(crate) fn fingerprint(&self) -> &Arc<str> {
         self.0.fingerprint()
     }
 
-    /// Authenticates one request. The call runs to completion even if this future is dropped.
+    /// Forgets the decisions that are kept for later requests. Use it when something outside of the plugin has changed, such as
+    /// a user who was locked out.
+    pub fn forget_decisions(&self) {
+        if let Some(reuse) = self.0.reuse() {
+            reuse.forget();
+        }
+    }
+
+    /// Authenticates one request, by a call or by what an earlier one found out. A call runs to completion even if this
+    /// future is dropped.
     pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> CallOutcome {
+        let outcome = self.rule(request).await;
+        self.0.meters().record(&outcome.step);
+        outcome
+    }
+
+    async fn rule(&self, request: &Arc<AuthRequest>) -> CallOutcome {
         let start = Instant::now();
-        let this = self.clone();
+        if let Err(why) = self.0.count(request) {
+            return self.outcome(start, turned_away(why));
+        }
+        let mut pending = None;
+        if let Some(reuse) = self.0.reuse() {
+            match reuse.look_up(request).await {
+                Lookup::Known(known) => return self.reused(start, &known),
+                Lookup::Unknown(call) => pending = Some(call),
+            }
+        }
+        let (this, asked) = (self.clone(), Arc::clone(request));
+        let keep = move |call: &Call<Ruling>| {
+            if let (Ok(ruling), Some(pending)) = (&call.result, pending) {
+                let life = answer::reusable_for(ruling, call.drew_random);
+                pending.keep(&asked, ruling, &call.reads, life);
+            }
+        };
         let called = self
             .0
-            .call(request, move |answered| answer::read(&this, answered))
-            .await;
-        let ((next, verdict), reads, denied, warnings) = match called {
-            Ok(Call {
-                result,
-                reads,
-                denied,
-                warnings,
-            }) => (result.unwrap_or_else(|error| failed(&error)), reads, denied, warnings),
-            Err(why) => (turned_away(why), Vec::new(), 0, Vec::new()),
-        };
+            .call(request, move |answered| answer::read(&this, answered), keep);
+        match called.await {
+            Ok(call) => {
+                let ruling = call.result.unwrap_or_else(|error| failed(&error));
+                let mut outcome = self.outcome(start, ruling);
+                outcome.step.reads = call.reads.into();
+                outcome.step.denied = call.denied;
+                outcome.step.warnings = call.warnings;
+                outcome
+            }
+            Err(why) => self.outcome(start, turned_away(why)),
+        }
+    }
+
+    fn reused(&self, start: Instant, Known { kept, age }: &Known) -> CallOutcome {
+        let mut ruling = kept.ruling.clone();
+        if let Next::Stop(Outcome::Grant(user)) = &mut ruling.next {
+            user.valid_for = user.valid_for.map(|valid_for| valid_for.saturating_sub(*age));
+        }
+        let mut outcome = self.outcome(start, ruling);
+        outcome.step.reads = Arc::clone(&kept.reads);
+        outcome.step.reused = Some(*age);
+        outcome
+    }
+
+    /// The outcome of a ruling about which nothing else is known.
+    fn outcome(&self, start: Instant, Ruling { next, verdict }: Ruling) -> CallOutcome {
         let step = Step {
             authenticator: Arc::clone(self.0.name()),
             verdict,
-            reads,
-            denied,
-            warnings,
+            reads: Arc::default(),
+            reused: None,
+            denied: 0,
+            warnings: Vec::new(),
             elapsed: start.elapsed(),
         };
-        self.0.meters().record(&step);
         CallOutcome { next, step }
     }
 }
@@ -111,12 +161,15 @@ impl std::fmt::Debug for Authenticator {
     }
 }
 
-fn failed(error: &PluginError) -> (Next, Verdict) {
+fn failed(error: &PluginError) -> Ruling {
     let outcome = Outcome::Refuse(Refusal::Unavailable { retry_after: None });
-    (Next::Stop(outcome), Verdict::Fail(error.to_string()))
+    Ruling {
+        next: Next::Stop(outcome),
+        verdict: Verdict::Fail(error.to_string()),
+    }
 }
 
-fn turned_away(why: TurnedAway) -> (Next, Verdict) {
+fn turned_away(why: TurnedAway) -> Ruling {
     let retry_after = why.retry_after();
     let refusal = match why {
         TurnedAway::Rate { .. } => Refusal::TooManyRequests { retry_after },
@@ -126,6 +179,8 @@ fn turned_away(why: TurnedAway) -> (Next, Verdict) {
             }
         }
     };
-    let next = Next::Stop(Outcome::Refuse(refusal));
-    (next, Verdict::TurnedAway(why.to_string()))
+    Ruling {
+        next: Next::Stop(Outcome::Refuse(refusal)),
+        verdict: Verdict::TurnedAway(why.to_string()),
+    }
 }

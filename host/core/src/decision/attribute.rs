@@ -57,26 +57,34 @@ impl fmt::Display for Attribute {
 
 /// The value of an attribute: what the plugin got. It may hold secrets.
 #[derive(Clone, Eq, Hash, PartialEq)]
-pub struct AttributeValue(Vec<Vec<u8>>);
+pub struct AttributeValue {
+    count: usize,
+    size: usize,
+    values: Vec<Vec<u8>>,
+}
 
 impl AttributeValue {
     pub(crate) fn new(values: Vec<Vec<u8>>) -> Self {
-        Self(values)
+        Self {
+            count: values.len(),
+            size: values.iter().map(Vec::len).sum(),
+            values,
+        }
     }
 
     /// The number of values. It is 0 if the attribute is absent or not granted.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.count
     }
 
     /// The length of all values together, in bytes.
     pub fn size(&self) -> usize {
-        self.0.iter().map(Vec::len).sum()
+        self.size
     }
 
-    /// The values. Never log them.
+    /// The values. Never log them. They are empty if the decision is reused, because no credential is kept for that.
     pub fn values(&self) -> &[Vec<u8>] {
-        &self.0
+        &self.values
     }
 }
 
@@ -99,6 +107,18 @@ pub struct AttributeRead {
 }
 
 impl AttributeRead {
+    /// The same without the values, which may hold secrets.
+    pub(crate) fn without_values(&self) -> Self {
+        Self {
+            attribute: self.attribute.clone(),
+            granted: self.granted,
+            value: AttributeValue {
+                values: Vec::new(),
+                ..self.value
+            },
+        }
+    }
+
     pub(crate) fn new(attribute: Attribute, granted: bool, value: AttributeValue) -> Self {
         Self {
             attribute,

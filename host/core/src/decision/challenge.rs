@@ -11,6 +11,11 @@ const MAX_LENGTH: usize = 4 * 1024;
 pub struct Challenge(HeaderValue);
 
 impl Challenge {
+    /// Its length in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.0.len()
+    }
+
     /// Formats a challenge; the values of its parameters are quoted.
     ///
     /// Returns `None` if the scheme or the name of a parameter is not a token (RFC 9110, section 5.6.2), if a value has

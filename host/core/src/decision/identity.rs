@@ -51,6 +51,14 @@ impl Identity {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The approximate size of all texts, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let groups = self.groups.iter().map(|group| size_of::<String>() + group.len());
+        let attributes = self.attributes();
+        let attributes = attributes.map(|(name, value)| 2 * size_of::<String>() + name.len() + value.len());
+        self.name.len() + groups.sum::<usize>() + attributes.sum::<usize>()
+    }
+
     /// The value of the first attribute of this name. `None` if there is no such attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes()

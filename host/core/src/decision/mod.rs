@@ -6,6 +6,7 @@ mod challenge;
 mod grpc;
 mod identity;
 mod response;
+mod ruling;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub use identity::MAX_GROUPS;
 pub use identity::MAX_IDENTITY;
 pub use identity::MAX_NAME;
 pub use identity::UnusableIdentity;
+pub(crate) use ruling::Next;
+pub(crate) use ruling::Ruling;
 
 /// The outcome for one request, and one step for each authenticator that was called.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ pub struct Decision {
 }
 
 /// Whether a request is authenticated.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a caller that forgets an outcome must not compile"
@@ -68,9 +71,9 @@ impl Outcome {
 /// of this type can't be called without the check.
 #[derive(Clone, Debug)]
 pub struct Authenticated {
-    pub(crate) identity: Identity,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) authenticator: Arc<str>,
-    pub(crate) fingerprint: String,
+    pub(crate) fingerprint: Arc<str>,
     pub(crate) valid_for: Option<Duration>,
     pub(crate) response_headers: HeaderMap,
 }
@@ -145,7 +148,7 @@ pub struct PluginResponse {
     pub body: Bytes,
 }
 
-/// One call of an authenticator: what it read and what it returned.
+/// One authenticator's part in a decision: what it read and what it returned.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Step {
@@ -154,14 +157,17 @@ pub struct Step {
     /// The result.
     pub verdict: Verdict,
     /// The attributes of the request that it read, in order, each once.
-    pub reads: Vec<AttributeRead>,
+    pub reads: Arc<[AttributeRead]>,
+    /// How long ago its call began, if the result is that of an earlier call about a request with the same values of all these
+    /// attributes. `None` if it was called.
+    pub reused: Option<Duration>,
     /// How many of its requests to other servers were denied because no grant covers them. A request to a granted name
     /// that resolves to a forbidden address is not counted.
     pub denied: u32,
     /// The lines of the level WARN and above about the call: what it logged, what it wrote to stderr, and what the host says
     /// of its requests to other servers. At most 32.
     pub warnings: Vec<String>,
-    /// How long the call took.
+    /// How long the call took, or finding the result of the earlier one.
     pub elapsed: Duration,
 }
 

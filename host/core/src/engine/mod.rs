@@ -17,6 +17,7 @@ use self::cache::CompileCache;
 use self::ticker::Ticker;
 use crate::egress::OutboundProxy;
 use crate::limits::Limits;
+use crate::reuse::Store;
 use crate::sandbox;
 use crate::sandbox::Budget;
 use crate::sandbox::FairScheduler;
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) proxy: Option<OutboundProxy>,
     pub(crate) cache: Option<CompileCache>,
+    pub(crate) decisions: Arc<Store>,
     _ticker: Ticker,
 }
 
@@ -139,6 +141,7 @@ impl EngineBuilder {
         let wasmtime = wasmtime.map_err(|error| EngineError::Start(format!("{error:#}")))?;
         let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError::Start(error.to_string()))?;
         let linker = sandbox::linker(&wasmtime).map_err(|error| EngineError::Start(format!("{error:#}")))?;
+        let decisions = Store::new().map_err(|_| EngineError::Start("the system has no random numbers".to_owned()))?;
         let calls = Arc::new(Semaphore::new(self.concurrency as usize));
         Ok(Engine(Arc::new(Inner {
             runtime: Runtime {
@@ -151,6 +154,7 @@ impl EngineBuilder {
             tls: self.tls,
             proxy: self.proxy,
             cache,
+            decisions: Arc::new(decisions),
             _ticker: ticker,
         })))
     }

@@ -27,7 +27,7 @@ pub struct Limits {
     pub concurrency: usize,
     /// The size of the authenticator's cache, in bytes. Default: 16 MiB.
     pub cache: usize,
-    /// The rate limit for each client. A call beyond it is answered with 429. A client is an IPv4 address or an IPv6
+    /// The rate limit for each client, for calls and reused decisions. A request beyond it is answered with 429. A client is an IPv4 address or an IPv6
     /// network of 64 bits; all clients without a known address share one limit. `None`, the default, for no rate limit.
     pub rate: Option<Rate>,
     /// The circuit breaker: after this many failures in a row, requests of the same client are answered with 503
@@ -35,6 +35,11 @@ pub struct Limits {
     /// without a successful call in between, it opens for all clients. It doesn't count calls without a known address.
     /// `None` for no circuit breaker. Default: 5.
     pub breaker: Option<NonZero<u32>>,
+    /// The longest time for which a decision is reused, without a call, for requests that give the same answers to all that
+    /// the plugin asked. The plugin says how long its decision is valid, and this may only be less. A refusal is reused for
+    /// one second at most. Reused decisions count for `rate`. Zero to call the plugin about every request. Default: 5
+    /// minutes.
+    pub reuse_decisions: Duration,
 }
 
 impl Limits {
@@ -51,6 +56,7 @@ impl Default for Limits {
             cache: 16 << 20,
             rate: None,
             breaker: NonZero::new(5),
+            reuse_decisions: Duration::from_secs(300),
         }
     }
 }

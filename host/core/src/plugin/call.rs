@@ -26,18 +26,32 @@ pub(crate) struct Call<T> {
     pub(crate) denied: u32,
     /// The lines of the level WARN and above that the plugin and the host wrote about the call.
     pub(crate) warnings: Vec<String>,
+    /// Whether the plugin drew random numbers.
+    pub(crate) drew_random: bool,
 }
 
 impl ConfiguredPlugin {
-    /// Calls the plugin about one request. `read` checks its answer; if that fails, the call counts as failed. Returns
-    /// an error if the plugin may not be called now.
+    /// Counts a request for the rate limit of its client. Returns an error if that is exceeded.
+    pub(crate) fn count(&self, request: &AuthRequest) -> Result<(), TurnedAway> {
+        self.0.overload.count(request.client_address)
+    }
+
+    /// Calls the plugin about one request. `read` checks its answer; if that fails, the call counts as failed. `end` sees the
+    /// result even if the caller is gone. Returns an error if the plugin may not be called now.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         request: &Arc<AuthRequest>,
         read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError> + Send + 'static,
+        end: impl FnOnce(&Call<T>) + Send + 'static,
     ) -> Result<Call<T>, TurnedAway> {
         let permit = self.0.overload.enter(request.client_address)?;
-        Ok(Detach::new(self.clone().run(Arc::clone(request), permit, read)).await)
+        let run = self.clone().run(Arc::clone(request), permit, read);
+        let run = async move {
+            let call = run.await;
+            end(&call);
+            call
+        };
+        Ok(Detach::new(run).await)
     }
 
     async fn run<T>(
@@ -51,6 +65,7 @@ impl ConfiguredPlugin {
             reads,
             denied,
             warnings,
+            drew_random,
         } = match self.configured().await {
             Ok(instance) => instance.authenticate(request).await,
             Err(error) => Reply::failure(error),
@@ -72,6 +87,7 @@ impl ConfiguredPlugin {
             reads,
             denied,
             warnings,
+            drew_random,
         }
     }
 

@@ -24,6 +24,7 @@ pub(crate) struct Meters {
     seconds: Histogram,
     errors: [Counter; PluginError::LABELS.len()],
     denied: [Counter; DENIED.len()],
+    reused: Counter,
 }
 
 /// The kinds of attributes that need a grant.
@@ -42,6 +43,7 @@ impl Meters {
             errors: PluginError::LABELS.map(|reason| {
                 counter!("portcullis_authenticator_errors_total", "authenticator" => name(), "reason" => reason)
             }),
+            reused: counter!("portcullis_authenticator_reused_total", "authenticator" => name()),
             denied: DENIED.map(|kind| {
                 counter!("portcullis_authenticator_denied_total", "authenticator" => name(), "kind" => kind)
             }),
@@ -50,6 +52,10 @@ impl Meters {
 
     /// Counts one step of a decision.
     pub(crate) fn record(&self, step: &Step) {
+        if step.reused.is_some() {
+            self.reused.increment(1);
+            return;
+        }
         increment(&self.verdicts, &Verdict::LABELS, step.verdict.label());
         self.seconds.record(step.elapsed.as_secs_f64());
         for kind in step.reads.iter().filter_map(denied) {
@@ -86,6 +92,10 @@ fn describe() {
     describe_counter!(
         "portcullis_authenticator_denied_total",
         "Attributes that the plugin read without a grant"
+    );
+    describe_counter!(
+        "portcullis_authenticator_reused_total",
+        "Requests that got the decision of an earlier call"
     );
     describe_counter!(
         "portcullis_authenticator_breaker_openings_total",

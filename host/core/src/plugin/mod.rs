@@ -19,6 +19,7 @@ use crate::egress::Outbound;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
+use crate::reuse::Reuse;
 use crate::sandbox::Cache;
 use crate::sandbox::InstanceConfig;
 
@@ -36,9 +37,10 @@ pub(crate) struct ConfiguredPlugin(Arc<Inner>);
 struct Inner {
     component: Component,
     settings: String,
-    fingerprint: String,
+    fingerprint: Arc<str>,
     config: InstanceConfig,
     overload: Arc<Overload>,
+    reuse: Option<Arc<Reuse>>,
     meters: Meters,
     warnings: Vec<SettingsWarning>,
 }
@@ -70,8 +72,13 @@ impl ConfiguredPlugin {
     }
 
     /// A short text that changes with the component and the settings.
-    pub(crate) fn fingerprint(&self) -> &str {
+    pub(crate) fn fingerprint(&self) -> &Arc<str> {
         &self.0.fingerprint
+    }
+
+    /// Its decisions for later requests. `None` if it is called about every request.
+    pub(crate) fn reuse(&self) -> Option<&Arc<Reuse>> {
+        self.0.reuse.as_ref()
     }
 
     /// Its metrics.
@@ -121,11 +128,18 @@ impl PluginConfig {
         let fingerprint = fingerprint(&self.component, &settings);
         let meters = Meters::new(&config.authenticator);
         let overload = Overload::new(&config, &engine.calls, &meters);
+        let reuse = Reuse::new(
+            &engine.decisions,
+            &config.grants,
+            config.limits.reuse_decisions,
+            config.limits.deadline,
+        );
         Ok(ConfiguredPlugin(Arc::new(Inner {
             settings,
             fingerprint,
             config,
             overload: Arc::new(overload),
+            reuse,
             meters,
             warnings,
             component: self.component,
@@ -134,7 +148,12 @@ impl PluginConfig {
 }
 
 /// Weak secrets in the settings could be guessed from their digest, so it is stored in sealed sessions only.
-fn fingerprint(component: &Component, settings: &str) -> String {
+fn fingerprint(component: &Component, settings: &str) -> Arc<str> {
     let bytes = [component.digest().as_bytes().as_slice(), settings.as_bytes()].concat();
-    Digest::of(&bytes).to_string().chars().take(16).collect()
+    Digest::of(&bytes)
+        .to_string()
+        .chars()
+        .take(16)
+        .collect::<String>()
+        .into()
 }

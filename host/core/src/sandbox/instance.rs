@@ -53,6 +53,8 @@ pub(crate) struct Reply {
     pub(crate) denied: u32,
     /// The lines of the level WARN and above that it and the host wrote about the call.
     pub(crate) warnings: Vec<String>,
+    /// Whether it drew random numbers.
+    pub(crate) drew_random: bool,
 }
 
 impl Reply {
@@ -63,6 +65,7 @@ impl Reply {
             reads: Vec::new(),
             denied: 0,
             warnings: Vec::new(),
+            drew_random: false,
         }
     }
 }
@@ -121,6 +124,7 @@ impl Instance {
             reads: std::mem::take(&mut state.reads),
             denied: state.outbound.denied(),
             warnings: state.log.warnings(),
+            drew_random: state.drew_random,
         }
     }
 
@@ -184,6 +188,7 @@ impl HostState {
             tokens_left: MAX_TOKENS,
             request: None,
             reads: Vec::new(),
+            drew_random: false,
         }
     }
 }

@@ -73,6 +73,8 @@ pub(crate) struct HostState {
     tokens_left: usize,
     request: Option<Arc<AuthRequest>>,
     reads: Vec<AttributeRead>,
+    /// Whether the plugin drew random numbers; the seeds of its hash maps don't count.
+    drew_random: bool,
 }
 
 impl WasiView for HostState {
@@ -102,8 +104,8 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
     io::add_to_linker(l)?;
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
     clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
-    random::random::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
-    random::insecure::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
+    random::random::add_to_linker::<_, WasiRandom>(l, HostState::random)?;
+    random::insecure::add_to_linker::<_, WasiRandom>(l, HostState::random)?;
     random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
     cli::environment::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
     cli::exit::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
@@ -125,6 +127,11 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
 }
 
 impl HostState {
+    fn random(&mut self) -> &mut wasmtime_wasi::random::WasiRandomCtx {
+        self.drew_random = true;
+        self.wasi.random()
+    }
+
     fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
         wasmtime_wasi_http::WasiHttpCtxView {
             hooks: &mut self.outbound,

@@ -46,11 +46,11 @@ pub struct Sessions {
 #[derive(Deserialize, Serialize)]
 struct Sealed {
     #[serde(rename = "u")]
-    identity: Identity,
+    identity: Arc<Identity>,
     #[serde(rename = "a")]
     authenticator: Arc<str>,
     #[serde(rename = "f")]
-    fingerprint: String,
+    fingerprint: Arc<str>,
     #[serde(rename = "e")]
     expires: Expiry,
 }
@@ -117,7 +117,7 @@ impl Sessions {
         let session: Sealed = serde_json::from_slice(&sealed).map_err(|_| SessionError::Seal)?;
         let left = session.expires.left(now()).ok_or(SessionError::Expired)?;
         let known = chain.authenticators().iter().any(|authenticator| {
-            authenticator.name() == &*session.authenticator && authenticator.fingerprint() == session.fingerprint
+            authenticator.name() == &*session.authenticator && authenticator.fingerprint() == &session.fingerprint
         });
         if !known {
             return Err(SessionError::Authenticator);
@@ -138,9 +138,9 @@ impl Sessions {
     pub fn seal(&self, authenticated: &Authenticated) -> Option<HeaderValue> {
         let lifetime = authenticated.valid_for?.min(self.options.max_age());
         let session = Sealed {
-            identity: authenticated.identity.clone(),
+            identity: Arc::clone(&authenticated.identity),
             authenticator: Arc::clone(&authenticated.authenticator),
-            fingerprint: authenticated.fingerprint.clone(),
+            fingerprint: Arc::clone(&authenticated.fingerprint),
             expires: Expiry::after(lifetime, now())?,
         };
         let sealed = self

@@ -235,7 +235,7 @@ fn write_decision(output: &mut impl Write, decision: &Decision, via_session: boo
     } in &decision.steps
     {
         line(output, authenticator, format_args!("{verdict} ({elapsed:.1?})"))?;
-        for read in reads {
+        for read in reads.iter() {
             line(output, "", Answered(read))?;
         }
         for warning in warnings {

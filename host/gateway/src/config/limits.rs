@@ -38,6 +38,12 @@ pub(super) fn read(mut table: Table<'_>) -> Limits {
     if let Some(failures) = table.take("breaker").and_then(|item| item.number(0, MAX_FAILURES)) {
         limits.breaker = u32::try_from(failures).ok().and_then(NonZero::new);
     }
+    if let Some(longest) = table
+        .take("reuse_decisions")
+        .and_then(|item| values::duration(item, Duration::ZERO..=MAX_REUSE))
+    {
+        limits.reuse_decisions = longest;
+    }
     table.finish();
     limits
 }
@@ -45,6 +51,7 @@ pub(super) fn read(mut table: Table<'_>) -> Limits {
 const MIN_DEADLINE: Duration = Duration::from_millis(10);
 const MAX_DEADLINE: Duration = Duration::from_secs(60);
 const MIN_MEMORY: usize = 1 << 20;
+const MAX_REUSE: Duration = Duration::from_secs(24 * 3600);
 const MAX_CACHE: usize = 1 << 30;
 const MAX_CONCURRENCY: usize = 10_000;
 const MAX_FAILURES: usize = 10_000;

@@ -181,6 +181,9 @@ fn steps(steps: &[Step]) -> String {
             format!("{}{denied}", read.attribute)
         });
         let _ = write!(text, " [{}]", attributes.collect::<Vec<_>>().join(", "));
+        if let Some(age) = step.reused {
+            let _ = write!(text, " (reused, {} ms old)", age.as_millis());
+        }
         if step.denied > 0 {
             let _ = write!(text, " (outbound requests denied: {})", step.denied);
         }

@@ -102,15 +102,18 @@ impl Overload {
         }
     }
 
+    /// Counts a request of the client with this address, whether it leads to a call or not.
+    pub(crate) fn count(&self, client: Option<IpAddr>) -> Result<(), TurnedAway> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        rates.check(client.map(Client::of)).map_err(|wait| TurnedAway::Rate {
+            wait,
+            limit: rates.limit,
+        })
+    }
+
     /// Admits a call for the client with this address.
     pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<CallPermit, TurnedAway> {
         let client = client.map(Client::of);
-        if let Some(rates) = &self.rates {
-            rates.check(client).map_err(|wait| TurnedAway::Rate {
-                wait,
-                limit: rates.limit,
-            })?;
-        }
         let own = Arc::clone(&self.calls)
             .try_acquire_owned()
             .map_err(|_| TurnedAway::Busy)?;

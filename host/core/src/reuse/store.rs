@@ -1,0 +1,113 @@
+//! The decisions of all plugins of an engine, bounded in bytes. What is used most stays.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use moka::Expiry;
+
+use super::key::Hasher;
+use super::key::Key;
+use super::moment::Moment;
+use crate::decision::AttributeRead;
+use crate::decision::Ruling;
+
+/// The most bytes of all decisions together: those of a few hundred thousand tokens.
+const MAX_BYTES: u64 = 128 << 20;
+
+/// The approximate size of a decision without its texts, in bytes: its places in the map, two queues and the timer.
+const OVERHEAD: usize = 640;
+
+/// A decision for later requests.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) ruling: Ruling,
+    /// What the plugin read, without the values.
+    pub(crate) reads: Arc<[AttributeRead]>,
+    begun: Moment,
+    life: Duration,
+}
+
+impl Kept {
+    pub(super) fn new(ruling: Ruling, reads: &[AttributeRead], begun: Moment, life: Duration) -> Self {
+        Self {
+            ruling,
+            reads: reads.iter().map(AttributeRead::without_values).collect(),
+            begun,
+            life,
+        }
+    }
+
+    /// How long ago its call began. `None` if its life is over, or if the clock was set back.
+    pub(super) fn age(&self, now: Moment) -> Option<Duration> {
+        now.since(self.begun).filter(|age| *age < self.life)
+    }
+
+    fn weight(&self) -> u32 {
+        let reads = self.reads.len() * (size_of::<AttributeRead>() + 32);
+        u32::try_from(OVERHEAD + reads + self.ruling.size()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The decisions of all plugins of an engine.
+pub(crate) struct Store {
+    decisions: moka::sync::Cache<Key, Arc<Kept>>,
+    hasher: Hasher,
+    ids: AtomicU64,
+}
+
+impl Store {
+    /// # Errors
+    ///
+    /// Returns an error if the system has no random numbers.
+    pub(crate) fn new() -> Result<Self, aws_lc_rs::error::Unspecified> {
+        Ok(Self {
+            decisions: moka::sync::Cache::builder()
+                .weigher(|_, kept: &Arc<Kept>| kept.weight())
+                .max_capacity(MAX_BYTES)
+                .expire_after(OwnLife)
+                .build(),
+            hasher: Hasher::new()?,
+            ids: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Kept>> {
+        self.decisions.get(key)
+    }
+
+    pub(super) fn insert(&self, key: Key, kept: Kept) {
+        self.decisions.insert(key, Arc::new(kept));
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("decisions", &self.decisions.entry_count())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Removes a decision when its life is over. Whether it is, is checked again when it is used, on both clocks.
+struct OwnLife;
+
+impl Expiry<Key, Arc<Kept>> for OwnLife {
+    fn expire_after_create(&self, _: &Key, kept: &Arc<Kept>, _: Instant) -> Option<Duration> {
+        Some(kept.life)
+    }
+
+    fn expire_after_update(&self, _: &Key, kept: &Arc<Kept>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(kept.life)
+    }
+}
