@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness.client import basic, bearer
-from harness.config import PEOPLE, SESSION, route, tokens
-from harness.gateway import ADMIN
+from harness.config import PEOPLE, SESSION, route, tokens, whoami
+from harness.gateway import ADMIN, LISTEN_ANYWHERE, run
 from harness.process import eventually
 from harness.upstream import values
 
@@ -129,3 +129,12 @@ def test_a_session_that_follows_is_no_longer_than_the_first_decision(serve, upst
     first = session()
     eventually(lambda: session() < first, "the rest of the token's life gets shorter")
     assert calls(gateway, "tokens") == 1
+
+
+@pytest.mark.parametrize(("settings", "said"), [("valid_for = 3600", "kept for 5m,"), ("valid_for = 100", "kept for 1m 40s,"), ("valid_for = 0", "")])
+def test_explain_says_for_how_long_a_decision_is_kept(tmp_path, settings, said):
+    config = LISTEN_ANYWHERE + PEOPLE + f"settings.{settings}\n" + whoami("people")
+    header = "Authorization: " + basic("alice")["Authorization"]
+    explained = run("explain", "GET", "http://app.test/", "-H", header, folder=tmp_path, config=config)
+    assert explained.returncode == 0, explained.stderr
+    assert [said in line for line in explained.stdout.splitlines() if "kept for" in line] == [True] * bool(said), explained.stdout

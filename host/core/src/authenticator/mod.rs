@@ -105,19 +105,19 @@ impl Authenticator {
         }
         let (this, asked) = (self.clone(), Arc::clone(request));
         let keep = move |call: &Call<Ruling>| {
-            if let (Ok(ruling), Some(pending)) = (&call.result, pending) {
-                let life = answer::reusable_for(ruling, call.drew_random);
-                pending.keep(&asked, ruling, &call.reads, life);
-            }
+            let ruling = call.result.as_ref().ok()?;
+            let life = answer::reusable_for(ruling, call.drew_random);
+            pending?.keep(&asked, ruling, &call.reads, life)
         };
         let called = self
             .0
             .call(request, move |answered| answer::read(&this, answered), keep);
         match called.await {
-            Ok(call) => {
+            Ok((call, kept)) => {
                 let ruling = call.result.unwrap_or_else(|error| failed(&error));
                 let mut outcome = self.outcome(start, ruling);
                 outcome.step.reads = call.reads.into();
+                outcome.step.kept = kept;
                 outcome.step.denied = call.denied;
                 outcome.step.warnings = call.warnings;
                 outcome
@@ -144,6 +144,7 @@ impl Authenticator {
             verdict,
             reads: Arc::default(),
             reused: None,
+            kept: None,
             denied: 0,
             warnings: Vec::new(),
             elapsed: start.elapsed(),

@@ -161,6 +161,9 @@ pub struct Step {
     /// How long ago its call began, if the result is that of an earlier call about a request with the same values of all these
     /// attributes. `None` if it was called.
     pub reused: Option<Duration>,
+    /// For how long the result of this call is kept for such requests. `None` if it isn't, or if the result is itself that of
+    /// an earlier call.
+    pub kept: Option<Duration>,
     /// How many of its requests to other servers were denied because no grant covers them. A request to a granted name
     /// that resolves to a forbidden address is not counted.
     pub denied: u32,

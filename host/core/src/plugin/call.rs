@@ -38,18 +38,18 @@ impl ConfiguredPlugin {
 
     /// Calls the plugin about one request. `read` checks its answer; if that fails, the call counts as failed. `end` sees the
     /// result even if the caller is gone. Returns an error if the plugin may not be called now.
-    pub(crate) async fn call<T: Send + 'static>(
+    pub(crate) async fn call<T: Send + 'static, E: Send + 'static>(
         &self,
         request: &Arc<AuthRequest>,
         read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError> + Send + 'static,
-        end: impl FnOnce(&Call<T>) + Send + 'static,
-    ) -> Result<Call<T>, TurnedAway> {
+        end: impl FnOnce(&Call<T>) -> E + Send + 'static,
+    ) -> Result<(Call<T>, E), TurnedAway> {
         let permit = self.0.overload.enter(request.client_address)?;
         let run = self.clone().run(Arc::clone(request), permit, read);
         let run = async move {
             let call = run.await;
-            end(&call);
-            call
+            let ended = end(&call);
+            (call, ended)
         };
         Ok(Detach::new(run).await)
     }

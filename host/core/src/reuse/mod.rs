@@ -157,22 +157,37 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// Keeps the decision for `life`, unless something that was read for it is valid once only. `reads` is what the plugin
-    /// read of the request.
-    pub(crate) fn keep(self, request: &AuthRequest, ruling: &Ruling, reads: &[AttributeRead], life: Option<Duration>) {
+    /// read of the request. Returns for how long it is kept, `None` if it isn't.
+    pub(crate) fn keep(
+        self,
+        request: &AuthRequest,
+        ruling: &Ruling,
+        reads: &[AttributeRead],
+        life: Option<Duration>,
+    ) -> Option<Duration> {
         let kept = life.and_then(|life| self.try_keep(request, ruling, reads, life));
         if let Some((guard, plan)) = self.leads {
             plan.set_worth_waiting_for(kept.is_some());
             drop(guard);
         }
+        kept
     }
 
-    fn try_keep(&self, request: &AuthRequest, ruling: &Ruling, reads: &[AttributeRead], life: Duration) -> Option<()> {
+    fn try_keep(
+        &self,
+        request: &AuthRequest,
+        ruling: &Ruling,
+        reads: &[AttributeRead],
+        life: Duration,
+    ) -> Option<Duration> {
         let reuse = &self.reuse;
         let is_repeatable = reads.iter().all(|read| read.attribute.is_repeatable());
         let plan = reuse.plans.of(reads, is_repeatable.then_some(ruling)?)?;
         let key = reuse.key(&plan, self.epoch, request);
-        let kept = Kept::new(ruling.clone(), reads, self.begun, life.min(reuse.longest));
-        reuse.store.insert(key, kept);
-        Some(())
+        let life = life.min(reuse.longest);
+        reuse
+            .store
+            .insert(key, Kept::new(ruling.clone(), reads, self.begun, life));
+        Some(life)
     }
 }

@@ -25,6 +25,7 @@ use portcullis::decision::AttributeRead;
 use portcullis::decision::Decision;
 use portcullis::decision::Outcome;
 use portcullis::decision::Step;
+use portcullis::decision::Verdict;
 use portcullis_wire::framing::AmbiguousFraming;
 use portcullis_wire::peer::Peer;
 
@@ -229,6 +230,7 @@ fn write_decision(output: &mut impl Write, decision: &Decision, via_session: boo
         authenticator,
         verdict,
         reads,
+        kept,
         warnings,
         elapsed,
         ..
@@ -240,6 +242,15 @@ fn write_decision(output: &mut impl Write, decision: &Decision, via_session: boo
         }
         for warning in warnings {
             line(output, "", format_args!("said: {warning}"))?;
+        }
+        // Refusals are kept for a second at most, which explains nothing.
+        if let (Verdict::Grant { .. }, Some(kept)) = (verdict, kept) {
+            let kept = humantime::format_duration(*kept);
+            line(
+                output,
+                "",
+                format_args!("kept for {kept}, for requests with the same values of all this"),
+            )?;
         }
     }
     match &decision.outcome {
