@@ -194,7 +194,7 @@ def test_many_slow_requests_delay_no_other_request(serve, upstream):
 
 
 def test_an_early_response_of_an_upstream_reaches_the_client(serve):
-    """What it says may be that it wants no body."""
+    """Row A11 of the field reports: what it says may be that it wants no body."""
     with MisbehavingUpstream(
         sends(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
     ) as upstream:

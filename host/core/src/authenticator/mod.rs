@@ -109,11 +109,12 @@ impl Authenticator {
             let life = answer::reusable_for(ruling, call.drew_random);
             pending?.keep(&asked, ruling, &call.reads, life)
         };
-        let called = self
+        let begun = self
             .0
             .call(request, move |answered| answer::read(&this, answered), keep);
-        match called.await {
-            Ok((call, kept)) => {
+        match begun {
+            Ok(call) => {
+                let (call, kept) = call.await;
                 let ruling = call.result.unwrap_or_else(|error| failed(&error));
                 let mut outcome = self.outcome(start, ruling);
                 outcome.step.reads = call.reads.into();

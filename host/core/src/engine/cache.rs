@@ -216,6 +216,7 @@ mod tests {
         }
     }
 
+    /// Row E6 of the field reports.
     #[test]
     fn what_was_not_used_for_the_longest_time_makes_room() {
         let folder = tempfile::tempdir().unwrap();

@@ -38,20 +38,22 @@ impl ConfiguredPlugin {
 
     /// Calls the plugin about one request. `read` checks its answer; if that fails, the call counts as failed. `end` sees the
     /// result even if the caller is gone. Returns an error if the plugin may not be called now.
-    pub(crate) async fn call<T: Send + 'static, E: Send + 'static>(
+    ///
+    /// Not an `async fn`: the future of a call is large, and that of the caller would have it inside, to be copied with
+    /// every request, whether it leads to a call or not.
+    pub(crate) fn call<T: Send + 'static, E: Send + 'static>(
         &self,
         request: &Arc<AuthRequest>,
         read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError> + Send + 'static,
         end: impl FnOnce(&Call<T>) -> E + Send + 'static,
-    ) -> Result<(Call<T>, E), TurnedAway> {
+    ) -> Result<Detach<(Call<T>, E)>, TurnedAway> {
         let permit = self.0.overload.enter(request.client_address)?;
-        let run = self.clone().run(Arc::clone(request), permit, read);
-        let run = async move {
-            let call = run.await;
+        let (this, request) = (self.clone(), Arc::clone(request));
+        Ok(Detach::new(async move {
+            let call = this.run(request, permit, read).await;
             let ended = end(&call);
             (call, ended)
-        };
-        Ok(Detach::new(run).await)
+        }))
     }
 
     async fn run<T>(

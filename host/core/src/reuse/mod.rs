@@ -100,7 +100,8 @@ impl Reuse {
             Turn::Leads(guard) => pending.leads = Some((guard, plan)),
             Turn::Follows(end) => {
                 // After a call that hangs, or that made no decision for others, this request has a call of its own.
-                let _ = tokio::time::timeout(self.longest_wait, end).await;
+                // Few requests wait, so the others don't carry the timer along.
+                let _ = Box::pin(tokio::time::timeout(self.longest_wait, end)).await;
                 pending = self.pending();
                 if let Ok(known) = self.find(request, &pending) {
                     return Lookup::Known(known);

@@ -64,6 +64,7 @@ mod tests {
         assert_eq!(format!("{}\n", Key::from_hex(one.trim()).unwrap().to_hex()), one);
     }
 
+    /// Row E5 of the field reports.
     #[test]
     fn a_file_is_private_and_never_replaced() {
         let folder = tempfile::tempdir().unwrap();

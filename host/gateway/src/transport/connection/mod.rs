@@ -286,12 +286,15 @@ fn rejected_bound(error: &(dyn Error + Send + Sync + 'static)) -> Option<&'stati
 }
 
 /// The output of a future. `None` if it panicked, which is logged.
-pub(crate) async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
-    let output = AssertUnwindSafe(future).catch_unwind().await;
-    if output.is_err() {
-        tracing::error!("handling a request panicked; standard error has the message");
-    }
-    output.ok()
+///
+/// Not an `async fn`: that would keep room for the future twice, and copy it with every request.
+pub(crate) fn catch_panic<T>(future: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+    AssertUnwindSafe(future).catch_unwind().map(|output| {
+        if output.is_err() {
+            tracing::error!("handling a request panicked; standard error has the message");
+        }
+        output.ok()
+    })
 }
 
 /// Completes when the connection should shut down gracefully, after the listener closed. hyper would drop a connection
