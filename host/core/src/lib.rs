@@ -14,6 +14,7 @@ mod engine;
 mod gate;
 mod grants;
 mod layer;
+mod lifetime;
 mod limits;
 mod negotiate;
 mod plugin;

@@ -1,5 +1,5 @@
-//! The key of a decision: a keyed hash of the answers that led to it. Nobody can find out from the memory of the process
-//! which tokens the answers were, and nobody can look for two answers with the same hash.
+//! The key of a decision: a keyed hash of the answers that led to it. The hash doesn't reveal the answers, which may be
+//! tokens, and without its secret a client can't construct two answers with the same hash.
 
 use aws_lc_rs::hmac;
 

@@ -29,8 +29,8 @@ use crate::request::AuthRequest;
 pub(crate) use self::store::Kept;
 pub(crate) use self::store::Store;
 
-/// The longest time for which a refusal is reused. It spares a plugin a flood of the same request, and an operator who
-/// lets somebody in doesn't have to wait.
+/// The longest time for which a refusal is reused. A flood of equal requests costs the plugin one call in this time, and a
+/// user who has just been given access hardly waits.
 pub(crate) const MAX_REFUSAL: Duration = Duration::from_secs(1);
 
 /// The decisions of one configured plugin.
@@ -63,7 +63,7 @@ pub(crate) struct Known {
 }
 
 impl Reuse {
-    /// Keeps decisions for at most `longest`. Returns `None` if that is no time at all. A request waits for the call of another
+    /// Keeps decisions for at most `longest`. Returns `None` if `longest` is zero. A request waits for the call of another
     /// one for at most `longest_wait`.
     pub(crate) fn new(
         store: &Arc<Store>,
@@ -182,8 +182,10 @@ impl Pending {
         life: Duration,
     ) -> Option<Duration> {
         let reuse = &self.reuse;
-        let is_repeatable = reads.iter().all(|read| read.attribute.is_repeatable());
-        let plan = reuse.plans.of(reads, is_repeatable.then_some(ruling)?)?;
+        if !reads.iter().all(|read| read.attribute.is_repeatable()) {
+            return None;
+        }
+        let plan = reuse.plans.of(reads, ruling)?;
         let key = reuse.key(&plan, self.epoch, request);
         let life = life.min(reuse.longest);
         reuse

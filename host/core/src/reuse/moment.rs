@@ -19,7 +19,7 @@ impl Moment {
         }
     }
 
-    /// The moment that was so long before this one.
+    /// The moment `time` before this one.
     #[cfg(test)]
     pub(super) fn before(self, time: Duration) -> Self {
         Self {

@@ -13,11 +13,11 @@ use crate::decision::Attribute;
 use crate::decision::AttributeRead;
 use crate::decision::Ruling;
 
-/// The most lists of one plugin. Each costs a hash for a request whose decision isn't known. A plugin whose questions depend
-/// on the request in more ways than that is called for the others.
+/// The most lists of one plugin. Each costs a hash for a request whose decision isn't known. If a plugin asks in more
+/// ways than that, it is called about every request for which it asks in another way.
 const MAX_PLANS: usize = 8;
 
-/// How many of them requests that are refused may bring up, so that strangers can't fill the list.
+/// The most lists that calls about refused requests may add, so that strangers can't take all places.
 const MAX_PLANS_OF_REFUSALS: usize = 4;
 
 /// One list of questions.
@@ -38,8 +38,8 @@ impl Plan {
         &self.questions
     }
 
-    /// Whether the last call that others waited for made a decision for them. A plugin whose decisions aren't for others
-    /// would only be called later.
+    /// Whether the last call that others waited for led to a decision that they could use. If it didn't, waiting would only
+    /// delay their own calls.
     pub(super) fn is_worth_waiting_for(&self) -> bool {
         self.is_worth_waiting_for.load(Ordering::Relaxed)
     }

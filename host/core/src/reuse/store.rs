@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
-
-use moka::Expiry;
 
 use super::key::Hasher;
 use super::key::Key;
 use super::moment::Moment;
 use crate::decision::AttributeRead;
 use crate::decision::Ruling;
+use crate::lifetime::Lifetime;
+use crate::lifetime::OwnLifetime;
 
 /// The most bytes of all decisions together: those of a few hundred thousand tokens.
 const MAX_BYTES: u64 = 128 << 20;
@@ -51,6 +50,13 @@ impl Kept {
     }
 }
 
+/// Whether its life is over is checked again when it is used, on both clocks.
+impl Lifetime for Arc<Kept> {
+    fn lifetime(&self) -> Duration {
+        self.life
+    }
+}
+
 /// The decisions of all plugins of an engine.
 pub(crate) struct Store {
     decisions: moka::sync::Cache<Key, Arc<Kept>>,
@@ -67,7 +73,7 @@ impl Store {
             decisions: moka::sync::Cache::builder()
                 .weigher(|_, kept: &Arc<Kept>| kept.weight())
                 .max_capacity(MAX_BYTES)
-                .expire_after(OwnLife)
+                .expire_after(OwnLifetime)
                 .build(),
             hasher: Hasher::new()?,
             ids: AtomicU64::new(0),
@@ -96,18 +102,5 @@ impl std::fmt::Debug for Store {
         f.debug_struct("Store")
             .field("decisions", &self.decisions.entry_count())
             .finish_non_exhaustive()
-    }
-}
-
-/// Removes a decision when its life is over. Whether it is, is checked again when it is used, on both clocks.
-struct OwnLife;
-
-impl Expiry<Key, Arc<Kept>> for OwnLife {
-    fn expire_after_create(&self, _: &Key, kept: &Arc<Kept>, _: Instant) -> Option<Duration> {
-        Some(kept.life)
-    }
-
-    fn expire_after_update(&self, _: &Key, kept: &Arc<Kept>, _: Instant, _: Option<Duration>) -> Option<Duration> {
-        Some(kept.life)
     }
 }

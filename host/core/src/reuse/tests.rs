@@ -270,16 +270,20 @@ async fn a_decision_lives_from_the_beginning_of_its_call_and_no_longer_than_the_
     }
 }
 
-#[tokio::test]
-async fn equal_requests_wait_for_one_call() {
-    let store = Arc::new(Store::new().unwrap());
-    let reuse = reuse(&store, Grants::default());
+/// The questions of the plugin are known, from a call whose decision was forgotten.
+async fn one_question_was_asked() -> (Arc<Reuse>, AuthRequest) {
+    let reuse = reuse(&Arc::new(Store::new().unwrap()), Grants::default());
     let request = random_request(&mut Rng::with_seed(1));
-    // The first call shows what is asked; after it, nothing is known of this request.
     pending(&reuse, &request)
         .await
         .keep(&request, &refusal(), &reads(Attribute::Path), Some(LONG));
     reuse.forget();
+    (reuse, request)
+}
+
+#[tokio::test]
+async fn equal_requests_wait_for_one_call() {
+    let (reuse, request) = one_question_was_asked().await;
     let calls = AtomicUsize::new(0);
     let ask = || async {
         match reuse.look_up(&request).await {
@@ -299,13 +303,7 @@ async fn equal_requests_wait_for_one_call() {
 
 #[tokio::test]
 async fn a_call_without_a_decision_for_others_holds_nobody_up() {
-    let store = Arc::new(Store::new().unwrap());
-    let reuse = reuse(&store, Grants::default());
-    let request = random_request(&mut Rng::with_seed(1));
-    pending(&reuse, &request)
-        .await
-        .keep(&request, &refusal(), &reads(Attribute::Path), Some(LONG));
-    reuse.forget();
+    let (reuse, request) = one_question_was_asked().await;
     let first = pending(&reuse, &request).await;
     let mut second = Box::pin(reuse.look_up(&request));
     assert!(

@@ -2,12 +2,11 @@
 //! with other authenticators.
 
 use std::time::Duration;
-use std::time::Instant;
-
-use moka::Expiry;
 
 use super::HostState;
 use crate::contract::portcullis::auth::cache;
+use crate::lifetime::Lifetime;
+use crate::lifetime::OwnLifetime;
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 256;
@@ -29,21 +28,9 @@ struct CachedValue {
     ttl: Duration,
 }
 
-struct OwnTtl;
-
-impl Expiry<String, CachedValue> for OwnTtl {
-    fn expire_after_create(&self, _: &String, entry: &CachedValue, _: Instant) -> Option<Duration> {
-        Some(entry.ttl)
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &String,
-        entry: &CachedValue,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(entry.ttl)
+impl Lifetime for CachedValue {
+    fn lifetime(&self) -> Duration {
+        self.ttl
     }
 }
 
@@ -57,7 +44,7 @@ impl Cache {
             moka::sync::Cache::builder()
                 .weigher(weight)
                 .max_capacity(capacity as u64)
-                .expire_after(OwnTtl)
+                .expire_after(OwnLifetime)
                 .build(),
         )
     }
