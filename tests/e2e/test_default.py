@@ -127,6 +127,7 @@ NO_CONFIGURATION = "no configuration is given: a client is admitted under any na
 
 
 def test_it_warns_that_any_name_will_do_and_says_where_to_point_a_browser(gateway):
+    """Row E2 of the field reports."""
     assert gateway.logged(level="WARN", message=NO_CONFIGURATION)
     eventually(lambda: gateway.logged(message=f"open {gateway.url}/ in a browser"), "an address for the browser")
 
