@@ -2,24 +2,29 @@
 
 export const authenticator = {
   settingsSchema() {
-    return JSON.stringify({ properties: { fail: { type: "string" } } });
+    return JSON.stringify({ properties: { fail: { type: "string" }, configure: { type: "string" } } });
   },
 
   configure(settings) {
-    const { fail } = JSON.parse(settings);
+    const { fail, configure } = JSON.parse(settings);
     if (fail !== undefined) throw fail;
+    if (configure !== undefined) configured = DEEDS[configure]();
   },
 
   async authenticate(request) {
     const words = request.header("x-do").map((value) => new TextDecoder().decode(value)).join("").split(" ");
     const [deed, ...args] = words;
-    if (deed === "") throw { tag: "not-mine", val: undefined };
+    if (deed === "" || deed === "not-mine") throw { tag: "not-mine", val: undefined };
     const found = JSON.stringify((await DEEDS[deed](...args)) ?? null);
     return { user: { name: "prober", groups: [], admin: false, attributes: [["found", found]] }, responseHeaders: [] };
   },
 };
 
+// What the deed that the setting `configure` names has found.
+let configured;
+
 const DEEDS = {
+  configured: () => [configured, DEEDS.random()],
   random: () => [Math.random(), [...crypto.getRandomValues(new Uint8Array(8))]],
   time: () => Date.now() / 1000,
   fail(...why) {

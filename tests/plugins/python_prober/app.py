@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import secrets
 import socket
 import sys
 import time
@@ -12,17 +13,25 @@ from wit_world import exports
 from wit_world.imports.portcullis_auth_types import Grant, Refusal_NotMine, User
 
 
+configured = None
+"""What the deed that the setting `configure` names has found."""
+
+
 class Authenticator(exports.Authenticator):
     def settings_schema(self):
-        return json.dumps({"properties": {"fail": {"type": "string"}}})
+        return json.dumps({"properties": {"fail": {"type": "string"}, "configure": {"type": "string"}}})
 
     def configure(self, settings):
-        if "fail" in json.loads(settings):
-            raise ValueError(json.loads(settings)["fail"])
+        global configured
+        settings = json.loads(settings)
+        if "fail" in settings:
+            raise ValueError(settings["fail"])
+        if "configure" in settings:
+            configured = DEEDS[settings["configure"]]()
 
     def authenticate(self, request):
         words = b"".join(request.header("x-do")).decode().split()
-        if not words:
+        if words in ([], ["not-mine"]):
             raise Err(Refusal_NotMine(None))
         deed, *arguments = words
         try:
@@ -64,6 +73,7 @@ DEEDS = {
     "write": write,
     "list": os.listdir,
     "environment": lambda: dict(os.environ),
+    "configured": lambda: [configured, secrets.token_hex(8)],
     "random": lambda: [random.getrandbits(64), os.urandom(8).hex()],
     "time": time.time,
     "fail": fail,

@@ -3,13 +3,16 @@
 mod compile;
 mod digest;
 mod inspect;
+mod snapshot;
 
 use std::fmt;
+use std::sync::Arc;
 
 use wasmtime::component::types::ComponentItem;
 
 use self::compile::compile;
 use self::inspect::Inspection;
+use self::snapshot::Snapshots;
 use crate::contract::PluginPre;
 use crate::engine::Engine;
 use crate::sandbox::HostState;
@@ -22,6 +25,7 @@ pub use self::digest::Digest;
 pub use self::digest::DigestError;
 pub use self::inspect::CONTRACT;
 pub use self::inspect::LoadError;
+pub(crate) use self::snapshot::Snapshot;
 
 /// A compiled component that implements the contract. A clone is the same component.
 #[derive(Clone)]
@@ -29,7 +33,8 @@ pub struct Component {
     engine: Engine,
     pre: PluginPre<HostState>,
     digest: Digest,
-    size: usize,
+    wasm: Arc<[u8]>,
+    snapshots: Arc<Snapshots>,
     contract: String,
     imports: Vec<String>,
     asks_for_path: bool,
@@ -59,7 +64,8 @@ impl Component {
             engine: engine.clone(),
             pre,
             digest,
-            size: wasm.len(),
+            wasm: wasm.into(),
+            snapshots: Arc::default(),
             contract,
             imports,
             asks_for_path,
@@ -73,7 +79,7 @@ impl Component {
 
     /// The size of the component in bytes, before compilation.
     pub fn size(&self) -> usize {
-        self.size
+        self.wasm.len()
     }
 
     /// The contract that it implements: `portcullis:auth@0.1.0`.

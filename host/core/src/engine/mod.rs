@@ -1,6 +1,8 @@
 //! The compiler and the pool of sandboxes, which all plugins of a process share. Plugins can't observe what is shared.
 
+mod background;
 mod cache;
+mod draft;
 mod ticker;
 
 use std::path::PathBuf;
@@ -13,6 +15,7 @@ use wasmtime::OptLevel;
 use wasmtime::PoolingAllocationConfig;
 use wasmtime::component::Linker;
 
+use self::background::Background;
 use self::cache::CompileCache;
 use self::ticker::Ticker;
 use crate::egress::OutboundProxy;
@@ -25,6 +28,7 @@ use crate::sandbox::HostState;
 use crate::sandbox::Runtime;
 
 pub use self::cache::UnusableCache;
+pub(crate) use self::draft::Draft;
 
 /// Compiles components and runs them. Use one engine for the whole process; a clone is the same engine.
 #[derive(Clone)]
@@ -38,6 +42,9 @@ pub(crate) struct Inner {
     pub(crate) proxy: Option<OutboundProxy>,
     pub(crate) cache: Option<CompileCache>,
     pub(crate) decisions: Arc<Store>,
+    pub(crate) background: Background,
+    /// The memory for snapshots of configured plugins.
+    pub(crate) snapshots: Arc<Budget>,
     _ticker: Ticker,
 }
 
@@ -89,8 +96,8 @@ impl EngineBuilder {
         self
     }
 
-    /// The most memory of all instances together, in bytes. An instance that would exceed it fails. Default: no bound
-    /// but [`Limits::memory`] of each instance.
+    /// The most memory of all instances together, in bytes. An instance that would exceed it fails. A quarter of as much
+    /// again may hold copies of configured plugins. Default: no bound but [`Limits::memory`] of each instance.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
@@ -155,6 +162,8 @@ impl EngineBuilder {
             proxy: self.proxy,
             cache,
             decisions: Arc::new(decisions),
+            background: Background::default(),
+            snapshots: Arc::new(Budget::new(self.memory / 4)),
             _ticker: ticker,
         })))
     }

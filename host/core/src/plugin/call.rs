@@ -95,11 +95,15 @@ impl ConfiguredPlugin {
 
     /// A new instance with the plugin's settings.
     async fn configured(&self) -> Result<Instance, PluginError> {
+        if let Some(snapshot) = self.copy() {
+            return snapshot.start(self.0.component.engine().shared(), &self.0.config).await;
+        }
         let mut instance = self.0.component.start(&self.0.config).await?;
         instance
             .configure(&self.0.settings)
             .await?
             .map_err(|why| PluginError::Settings(bounded(&why)))?;
+        self.configured_another(&instance);
         Ok(instance)
     }
 }

@@ -6,12 +6,14 @@ mod detach;
 mod meters;
 mod overload;
 mod settings;
+mod snapshot;
 
 use std::sync::Arc;
 
 use self::meters::Meters;
 use self::overload::Overload;
 use self::settings::check;
+use self::snapshot::Copy;
 use crate::component::Component;
 use crate::component::Digest;
 use crate::egress::Egress;
@@ -39,6 +41,7 @@ struct Inner {
     settings: String,
     fingerprint: Arc<str>,
     config: InstanceConfig,
+    copy: Copy,
     overload: Arc<Overload>,
     reuse: Option<Arc<Reuse>>,
     meters: Meters,
@@ -138,6 +141,7 @@ impl PluginConfig {
             settings,
             fingerprint,
             config,
+            copy: Copy::default(),
             overload: Arc::new(overload),
             reuse,
             meters,

@@ -142,12 +142,16 @@ impl Answer {
         }
     }
 
-    fn value(self, store: StoreContextMut<'_, HostState>, called: &str) -> wasmtime::Result<Val> {
+    fn value(self, mut store: StoreContextMut<'_, HostState>, called: &str) -> wasmtime::Result<Val> {
         Ok(match self {
             Self::Denied(denial) => Val::Result(Err(Some(Box::new(Val::Enum(denial.to_owned()))))),
             Self::Nothing => Val::List(Vec::new()),
             Self::None => Val::Option(None),
-            Self::Handle => Val::Resource(Resource::<Absent>::new_own(0).try_into_resource_any(store)?),
+            // A handle that isn't in the table of the host, which is how others are found.
+            Self::Handle => {
+                store.data_mut().used("the network");
+                Val::Resource(Resource::<Absent>::new_own(0).try_into_resource_any(store)?)
+            }
             Self::Trap => bail!("it called {called}, and a sandbox has no files or sockets"),
         })
     }

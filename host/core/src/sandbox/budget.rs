@@ -18,18 +18,18 @@ impl Budget {
 
 /// The part of the budget that one instance has taken. It is returned when this is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(crate) struct Share {
     budget: Arc<Budget>,
     taken: usize,
 }
 
 impl Share {
-    pub(super) const fn of(budget: Arc<Budget>) -> Self {
+    pub(crate) const fn of(budget: Arc<Budget>) -> Self {
         Self { budget, taken: 0 }
     }
 
     /// Takes more bytes. Returns `false` if the budget doesn't have them.
-    pub(super) fn take(&mut self, bytes: usize) -> bool {
+    pub(crate) fn take(&mut self, bytes: usize) -> bool {
         let left = &self.budget.0;
         let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         if taken.is_ok() {

@@ -80,12 +80,16 @@ fn storable(key: &str, value: Vec<u8>, ttl: Duration) -> Option<CachedValue> {
     })
 }
 
+const CACHE: &str = "the cache";
+
 impl cache::Host for HostState {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        self.used(CACHE);
         Ok(self.cache.as_ref().and_then(|cache| cache.get(&key)))
     }
 
     fn set(&mut self, key: String, value: Vec<u8>, ttl_seconds: u32) -> wasmtime::Result<()> {
+        self.used(CACHE);
         if let Some(cache) = &self.cache {
             cache.set(key, value, Duration::from_secs(ttl_seconds.into()));
         }
@@ -93,11 +97,13 @@ impl cache::Host for HostState {
     }
 
     fn add(&mut self, key: String, value: Vec<u8>, ttl_seconds: u32) -> wasmtime::Result<bool> {
+        self.used(CACHE);
         let ttl = Duration::from_secs(ttl_seconds.into());
         Ok(self.cache.as_ref().is_none_or(|cache| cache.add(key, value, ttl)))
     }
 
     fn delete(&mut self, key: String) -> wasmtime::Result<()> {
+        self.used(CACHE);
         if let Some(cache) = &self.cache {
             cache.delete(&key);
         }

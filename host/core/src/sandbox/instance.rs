@@ -19,6 +19,7 @@ use super::error::PluginError;
 use super::memory_limiter::MemoryLimiter;
 use super::negotiate::MAX_TOKENS;
 use super::scheduler::ComputePermit;
+use super::snapshot::NoSnapshot;
 use super::stdio::Lines;
 use crate::contract::Plugin;
 use crate::contract::PluginPre;
@@ -83,16 +84,7 @@ impl Instance {
         plugin: &PluginPre<HostState>,
         config: &InstanceConfig,
     ) -> Result<Self, PluginError> {
-        let clock = Clock::start(config.limits.deadline);
-        let permit = ComputePermit::start(&config.processors, clock.deadline());
-        let mut store = Store::new(
-            &runtime.wasmtime,
-            HostState::new(config, clock, permit, Arc::clone(&runtime.memory)),
-        );
-        store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(MAX_HANDED_OVER);
-        store.set_max_component_handles(MAX_HANDLES);
-        clock.watch(&mut store);
+        let mut store = store(runtime, config);
         match plugin.instantiate_async(&mut store).await {
             Ok(plugin) => Ok(Self { store, plugin }),
             Err(error) => Err(stopped(&store, error)),
@@ -104,6 +96,11 @@ impl Instance {
         let exports = self.plugin.portcullis_auth_authenticator();
         let answer = exports.call_configure(&mut self.store, settings).await;
         answer.map_err(|error| stopped(&self.store, error))
+    }
+
+    /// Returns an error if there can't be copies of it as it is now.
+    pub(crate) fn can_be_copied(&self) -> Result<(), NoSnapshot> {
+        self.store.data().can_be_copied()
     }
 
     /// Authenticates a request.
@@ -141,8 +138,23 @@ impl Instance {
     }
 }
 
+/// The store for one instance. Its deadline starts now.
+pub(super) fn store(runtime: &Runtime, config: &InstanceConfig) -> Store<HostState> {
+    let clock = Clock::start(config.limits.deadline);
+    let permit = ComputePermit::start(&config.processors, clock.deadline());
+    let mut store = Store::new(
+        &runtime.wasmtime,
+        HostState::new(config, clock, permit, Arc::clone(&runtime.memory)),
+    );
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(MAX_HANDED_OVER);
+    store.set_max_component_handles(MAX_HANDLES);
+    clock.watch(&mut store);
+    store
+}
+
 /// Why a call ended. A plugin that gets no memory usually aborts, so that the trap alone would hide the cause.
-fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> PluginError {
+pub(super) fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> PluginError {
     tracing::debug!(
         target: "portcullis::plugin",
         authenticator = store.data().log.authenticator(),
@@ -189,6 +201,7 @@ impl HostState {
             request: None,
             reads: Vec::new(),
             drew_random: false,
+            unrepeatable: None,
         }
     }
 }

@@ -15,6 +15,7 @@ mod memory_limiter;
 mod negotiate;
 mod request;
 mod scheduler;
+mod snapshot;
 mod stdio;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use crate::request::AuthRequest;
 pub(crate) use self::absent::is_absent;
 pub(crate) use self::absent::with_absent;
 pub(crate) use self::budget::Budget;
+pub(crate) use self::budget::Share;
 pub(crate) use self::cache::Cache;
 pub(crate) use self::config::InstanceConfig;
 pub(crate) use self::config::Runtime;
@@ -56,6 +58,8 @@ pub(crate) use self::instance::Reply;
 pub(crate) use self::scheduler::Expected;
 pub(crate) use self::scheduler::FairScheduler;
 pub(crate) use self::scheduler::ProcessorShare;
+pub(crate) use self::snapshot::NoSnapshot;
+pub(crate) use self::snapshot::snapshot;
 
 /// The host's state for one instance: everything that its host functions use.
 pub(crate) struct HostState {
@@ -75,6 +79,8 @@ pub(crate) struct HostState {
     reads: Vec<AttributeRead>,
     /// Whether the plugin drew random numbers; the seeds of its hash maps don't count.
     drew_random: bool,
+    /// What it used that differs from call to call, or that a copy of it would not have.
+    unrepeatable: Option<&'static str>,
 }
 
 impl WasiView for HostState {
@@ -129,10 +135,17 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
 impl HostState {
     fn random(&mut self) -> &mut wasmtime_wasi::random::WasiRandomCtx {
         self.drew_random = true;
+        self.used("random numbers");
         self.wasi.random()
     }
 
+    /// Remembers that the plugin used something that differs from call to call.
+    fn used(&mut self, what: &'static str) {
+        self.unrepeatable.get_or_insert(what);
+    }
+
     fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
+        self.used("requests to other servers");
         wasmtime_wasi_http::WasiHttpCtxView {
             hooks: &mut self.outbound,
             table: &mut self.table,

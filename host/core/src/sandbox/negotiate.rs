@@ -21,6 +21,7 @@ const MAX_NAME: usize = 64;
 
 impl negotiate::Host for HostState {
     async fn accept(&mut self, acceptor: String, token: Vec<u8>) -> wasmtime::Result<Result<Accepted, Failure>> {
+        self.used("negotiate");
         let granted = self.grants.negotiate.as_ref() == Some(&acceptor);
         let result = if granted {
             self.negotiate(token).await?

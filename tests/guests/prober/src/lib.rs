@@ -2,6 +2,7 @@
 //! `Authorization`, says: a command and its arguments.
 
 mod answer;
+mod configure;
 mod flood;
 mod network;
 
@@ -22,7 +23,8 @@ impl Guest for Prober {
         "{}".to_owned()
     }
 
-    fn configure(_: String) -> Result<(), String> {
+    fn configure(settings: String) -> Result<(), String> {
+        configure::configure(&settings);
         Ok(())
     }
 
@@ -31,6 +33,8 @@ impl Guest for Prober {
         let input = String::from_utf8(input.into_iter().next().unwrap_or_default()).unwrap_or_default();
         let (command, rest) = input.split_once(' ').unwrap_or((&input, ""));
         match command {
+            "not-mine" => Err(Refusal::NotMine(None)),
+            "found" => Ok(grant("alice", configure::found())),
             "nothing" => Ok(grant("alice", Vec::new())),
             "answer" => answer::answer(rest),
             "fetch-hex" => {

@@ -1,0 +1,177 @@
+//! A plugin that is called often is configured once: its configured state is copied in the background, and from then on each
+//! call begins with a copy. Until then, and if it can't be copied, each call configures an instance of its own.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::ConfiguredPlugin;
+use super::Inner;
+use crate::component::Snapshot;
+use crate::sandbox::Instance;
+use crate::sandbox::NoSnapshot;
+
+/// The calls after which the copy is made. It takes as much time of a processor as some ten thousand configurations, and
+/// memory, so a plugin that is hardly called gets none.
+const CALLS: u32 = 1000;
+
+/// The copy, once there is one.
+#[derive(Default)]
+pub(super) struct Copy {
+    snapshot: OnceLock<Arc<Snapshot>>,
+    configured: AtomicU32,
+}
+
+impl ConfiguredPlugin {
+    /// The copy to begin a call with. `None` if the call has to configure an instance.
+    pub(super) fn copy(&self) -> Option<&Arc<Snapshot>> {
+        self.0.copy.snapshot.get()
+    }
+
+    /// Counts an instance that a call has configured, and makes the copy when there were enough. An instance that can't be
+    /// copied shows that before the work is done.
+    pub(super) fn configured_another(&self, instance: &Instance) {
+        if self.0.copy.configured.fetch_add(1, Ordering::Relaxed) != CALLS {
+            return;
+        }
+        if let Err(why) = instance.can_be_copied() {
+            return self.0.cant_be_copied(&why);
+        }
+        let plugin = Arc::downgrade(&self.0);
+        self.0.component.engine().shared().background.run(move || {
+            if let Some(plugin) = plugin.upgrade() {
+                plugin.make_copy();
+            }
+        });
+    }
+}
+
+impl Inner {
+    fn make_copy(&self) {
+        let start = Instant::now();
+        match self.component.snapshot(&self.settings, &self.config) {
+            Ok(snapshot) => {
+                tracing::info!(
+                    authenticator = &*self.config.authenticator,
+                    bytes = snapshot.size(),
+                    elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    "each call begins with a configured copy of the plugin"
+                );
+                self.copy.snapshot.get_or_init(|| snapshot);
+            }
+            Err(why) => self.cant_be_copied(&why),
+        }
+    }
+
+    fn cant_be_copied(&self, why: &NoSnapshot) {
+        tracing::info!(
+            authenticator = &*self.config.authenticator,
+            %why,
+            "each call configures the plugin, because it can't be copied"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::component::Component;
+    use crate::engine::Engine;
+    use crate::engine::EngineBuilder;
+    use crate::limits::Limits;
+    use crate::plugin::PluginConfig;
+
+    fn simple(engine: EngineBuilder) -> Component {
+        let wasm = portcullis_plugins::find("simple").unwrap();
+        Component::new(&engine.build().unwrap(), wasm).unwrap()
+    }
+
+    async fn configured(component: &Component, password: &str, memory: usize) -> ConfiguredPlugin {
+        let config = PluginConfig {
+            name: "simple".into(),
+            component: component.clone(),
+            settings: json!({ "password": password }),
+            grants: crate::grants::Grants::default(),
+            limits: Limits {
+                memory,
+                ..Limits::default()
+            },
+            outbound: crate::egress::Outbound::default(),
+            negotiator: None,
+            log_level: None,
+        };
+        config.configure().await.unwrap()
+    }
+
+    fn copied(plugin: &ConfiguredPlugin) -> Option<Arc<Snapshot>> {
+        plugin.0.make_copy();
+        plugin.0.copy.snapshot.get().cloned()
+    }
+
+    #[tokio::test]
+    async fn authenticators_with_the_same_settings_share_a_copy() {
+        let component = simple(Engine::builder());
+        let one = configured(&component, "a", 16 << 20).await;
+        let twin = configured(&component, "a", 16 << 20).await;
+        let others = [
+            configured(&component, "b", 16 << 20).await,
+            configured(&component, "a", 32 << 20).await,
+        ];
+        let in_background = std::thread::spawn(move || {
+            let copy = copied(&one).unwrap();
+            assert!(Arc::ptr_eq(&copy, &copied(&twin).unwrap()));
+            for other in &others {
+                assert!(!Arc::ptr_eq(&copy, &copied(other).unwrap()));
+            }
+        });
+        in_background.join().unwrap();
+    }
+
+    /// Copies hold the settings, secrets included.
+    #[tokio::test]
+    async fn no_secret_of_a_copy_is_written_to_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let component = simple(Engine::builder().cache_directory(folder.path()));
+        let plugin = configured(&component, "correct horse battery staple", 16 << 20).await;
+        let made = std::thread::spawn(move || copied(&plugin).is_some());
+        assert!(made.join().unwrap());
+        let files: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect();
+        assert_eq!(files.len(), 1, "the component, not its copy: {files:?}");
+        assert!(!contains(&files[0], b"correct horse battery staple"));
+    }
+
+    fn contains(file: &Path, secret: &[u8]) -> bool {
+        fs::read(file)
+            .unwrap()
+            .windows(secret.len())
+            .any(|bytes| bytes == secret)
+    }
+
+    #[tokio::test]
+    async fn copies_are_made_only_while_there_is_memory_for_them() {
+        let alone = configured(&simple(Engine::builder()), "a", 1 << 20).await;
+        let alone = std::thread::spawn(move || copied(&alone).unwrap().size());
+        let size = alone.join().unwrap();
+        // A quarter of it has room for one copy but not for two.
+        let component = simple(Engine::builder().memory(4 * size * 3 / 2));
+        let one = configured(&component, "a", 1 << 20).await;
+        let other = configured(&component, "b", 1 << 20).await;
+        let made = std::thread::spawn(move || {
+            let first = copied(&one).is_some();
+            let second = copied(&other).is_some();
+            drop(one);
+            (first, second, copied(&other).is_some())
+        });
+        assert_eq!(made.join().unwrap(), (true, false, true), "{size}");
+    }
+}
