@@ -36,6 +36,7 @@ impl Draft {
                 wasmtime,
                 scheduler: FairScheduler::new(),
                 memory: Arc::clone(&engine.runtime.memory),
+                keys: Arc::clone(&engine.runtime.keys),
             },
         })
     }

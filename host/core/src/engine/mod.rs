@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use wasmtime::Config;
+use wasmtime::Enabled;
 use wasmtime::InstanceAllocationStrategy;
 use wasmtime::OptLevel;
 use wasmtime::PoolingAllocationConfig;
@@ -25,6 +26,7 @@ use crate::sandbox;
 use crate::sandbox::Budget;
 use crate::sandbox::FairScheduler;
 use crate::sandbox::HostState;
+use crate::sandbox::Keys;
 use crate::sandbox::Runtime;
 
 pub use self::cache::UnusableCache;
@@ -155,6 +157,7 @@ impl EngineBuilder {
                 wasmtime,
                 scheduler: FairScheduler::new(),
                 memory: Arc::new(Budget::new(self.memory)),
+                keys: Arc::new(Keys::new()),
             },
             linker,
             calls,
@@ -222,6 +225,8 @@ fn pooled(calls: u32) -> wasmtime::Result<wasmtime::Engine> {
         .max_component_instance_size(8 << 20)
         .max_memory_size(Limits::MAX_MEMORY)
         // Clearing a small memory is faster than returning its pages to the system and faulting them in again.
+        // Where the kernel knows which pages were written to (Linux 6.7), only these are cleared.
+        .pagemap_scan(Enabled::Auto)
         .linear_memory_keep_resident(512 << 10)
         .table_keep_resident(64 << 10);
     let mut config = config();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::budget::Budget;
 use super::cache::Cache;
+use super::crypto::Keys;
 use super::scheduler::FairScheduler;
 use super::scheduler::ProcessorShare;
 use crate::egress::Egress;
@@ -12,11 +13,12 @@ use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
 
-/// What all instances of an engine share: the compiler, the processors and the memory.
+/// What all instances of an engine share: the compiler, the processors, the memory and public keys.
 pub(crate) struct Runtime {
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) scheduler: FairScheduler,
     pub(crate) memory: Arc<Budget>,
+    pub(crate) keys: Arc<Keys>,
 }
 
 /// The configuration of an authenticator's instances, apart from the component and the settings.

@@ -1,12 +1,15 @@
 //! Verifies JOSE signatures natively, with AWS-LC. The algorithm must match the type of the key, so that a token can't
 //! make the host use a public key as a shared secret (CVE-2016-5431).
 
+use std::sync::Arc;
+
+use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature;
 use aws_lc_rs::signature::EcdsaVerificationAlgorithm;
+use aws_lc_rs::signature::ParsedPublicKey;
 use aws_lc_rs::signature::RsaParameters;
 use aws_lc_rs::signature::RsaPublicKeyComponents;
-use aws_lc_rs::signature::UnparsedPublicKey;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -23,7 +26,93 @@ impl crypto::Host for HostState {
         message: Vec<u8>,
         signature: Vec<u8>,
     ) -> wasmtime::Result<Result<bool, String>> {
-        Ok(verify(algorithm, &key, &message, &signature).map_err(str::to_owned))
+        let key = self.keys.get(algorithm, key);
+        Ok(key
+            .map(|key| key.has_signed(&message, &signature))
+            .map_err(str::to_owned))
+    }
+}
+
+/// Public keys that were used before. Reading one takes longer than finding it, and the first signature that it verifies
+/// takes longer than the next ones.
+#[derive(Debug)]
+pub(crate) struct Keys(moka::sync::Cache<(u8, Vec<u8>), Arc<ParsedPublicKey>>);
+
+/// The size of all public keys that are kept, in bytes: some thousand keys.
+const MAX_KEYS: u64 = 4 << 20;
+
+/// The longest JSON Web Key that is kept, in bytes. One of 8192 bits with its certificates is shorter.
+const MAX_JWK: usize = 16 << 10;
+
+impl Keys {
+    /// No keys yet.
+    pub(crate) fn new() -> Self {
+        // A parsed key takes about as much as its JWK twice more.
+        let weight = |(_, jwk): &(u8, Vec<u8>), _: &Arc<_>| u32::try_from(3 * jwk.len() + 1024).unwrap_or(u32::MAX);
+        let keys = moka::sync::Cache::builder().weigher(weight).max_capacity(MAX_KEYS);
+        Self(keys.build())
+    }
+
+    fn get(&self, algorithm: Algorithm, jwk: Vec<u8>) -> Result<Key, &'static str> {
+        let known = (algorithm as u8, jwk);
+        if let Some(key) = self.0.get(&known) {
+            return Ok(Key::Public(key));
+        }
+        let key = Key::parse(algorithm, &known.1)?;
+        if let Key::Public(key) = &key
+            && known.1.len() <= MAX_JWK
+        {
+            self.0.insert(known, Arc::clone(key));
+        }
+        Ok(key)
+    }
+}
+
+/// What verifies signatures of one algorithm.
+enum Key {
+    Public(Arc<ParsedPublicKey>),
+    /// Not kept for other calls, so that no secret lies in memory for longer than it must.
+    Secret(hmac::Key),
+    /// A public key that doesn't exist, such as a point that isn't on the curve. It has signed nothing.
+    Impossible,
+}
+
+impl Key {
+    fn parse(algorithm: Algorithm, jwk: &[u8]) -> Result<Self, &'static str> {
+        let jwk: Jwk<'_> =
+            serde_json::from_slice(jwk).map_err(|_| "the key is not a JWK of type RSA, EC, OKP or oct")?;
+        match (algorithm, jwk) {
+            (Algorithm::Rs256, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PKCS1_2048_8192_SHA256, n, e),
+            (Algorithm::Rs384, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PKCS1_2048_8192_SHA384, n, e),
+            (Algorithm::Rs512, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PKCS1_2048_8192_SHA512, n, e),
+            (Algorithm::Ps256, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PSS_2048_8192_SHA256, n, e),
+            (Algorithm::Ps384, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PSS_2048_8192_SHA384, n, e),
+            (Algorithm::Ps512, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PSS_2048_8192_SHA512, n, e),
+            (Algorithm::Es256, Jwk::Ec { crv: "P-256", x, y }) => ecdsa(&signature::ECDSA_P256_SHA256_FIXED, 32, x, y),
+            (Algorithm::Es384, Jwk::Ec { crv: "P-384", x, y }) => ecdsa(&signature::ECDSA_P384_SHA384_FIXED, 48, x, y),
+            (Algorithm::Es512, Jwk::Ec { crv: "P-521", x, y }) => ecdsa(&signature::ECDSA_P521_SHA512_FIXED, 66, x, y),
+            (Algorithm::Ed25519, Jwk::Okp { crv: "Ed25519", x }) => {
+                Ok(ParsedPublicKey::new(&signature::ED25519, decode(x)?).into())
+            }
+            (Algorithm::Hs256, Jwk::Oct { k }) => mac(hmac::HMAC_SHA256, k),
+            (Algorithm::Hs384, Jwk::Oct { k }) => mac(hmac::HMAC_SHA384, k),
+            (Algorithm::Hs512, Jwk::Oct { k }) => mac(hmac::HMAC_SHA512, k),
+            _ => Err("the key's type or curve is not the algorithm's"),
+        }
+    }
+
+    fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Public(key) => key.verify_sig(message, signature).is_ok(),
+            Self::Secret(key) => hmac::verify(key, message, signature).is_ok(),
+            Self::Impossible => false,
+        }
+    }
+}
+
+impl From<Result<ParsedPublicKey, KeyRejected>> for Key {
+    fn from(parsed: Result<ParsedPublicKey, KeyRejected>) -> Self {
+        parsed.map_or(Self::Impossible, |key| Self::Public(Arc::new(key)))
     }
 }
 
@@ -41,57 +130,16 @@ enum Jwk<'a> {
     Rsa { n: &'a str, e: &'a str },
 }
 
-fn verify(algorithm: Algorithm, key: &[u8], message: &[u8], signature: &[u8]) -> Result<bool, &'static str> {
-    let jwk: Jwk<'_> = serde_json::from_slice(key).map_err(|_| "the key is not a JWK of type RSA, EC, OKP or oct")?;
-    match (algorithm, jwk) {
-        (Algorithm::Rs256, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PKCS1_2048_8192_SHA256, n, e, message, signature),
-        (Algorithm::Rs384, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PKCS1_2048_8192_SHA384, n, e, message, signature),
-        (Algorithm::Rs512, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PKCS1_2048_8192_SHA512, n, e, message, signature),
-        (Algorithm::Ps256, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PSS_2048_8192_SHA256, n, e, message, signature),
-        (Algorithm::Ps384, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PSS_2048_8192_SHA384, n, e, message, signature),
-        (Algorithm::Ps512, Jwk::Rsa { n, e }) => rsa(&signature::RSA_PSS_2048_8192_SHA512, n, e, message, signature),
-        (Algorithm::Es256, Jwk::Ec { crv: "P-256", x, y }) => {
-            ecdsa(&signature::ECDSA_P256_SHA256_FIXED, 32, x, y, message, signature)
-        }
-        (Algorithm::Es384, Jwk::Ec { crv: "P-384", x, y }) => {
-            ecdsa(&signature::ECDSA_P384_SHA384_FIXED, 48, x, y, message, signature)
-        }
-        (Algorithm::Es512, Jwk::Ec { crv: "P-521", x, y }) => {
-            ecdsa(&signature::ECDSA_P521_SHA512_FIXED, 66, x, y, message, signature)
-        }
-        (Algorithm::Ed25519, Jwk::Okp { crv: "Ed25519", x }) => {
-            let key = UnparsedPublicKey::new(&signature::ED25519, decode(x)?);
-            Ok(key.verify(message, signature).is_ok())
-        }
-        (Algorithm::Hs256, Jwk::Oct { k }) => mac(hmac::HMAC_SHA256, k, message, signature),
-        (Algorithm::Hs384, Jwk::Oct { k }) => mac(hmac::HMAC_SHA384, k, message, signature),
-        (Algorithm::Hs512, Jwk::Oct { k }) => mac(hmac::HMAC_SHA512, k, message, signature),
-        _ => Err("the key's type or curve is not the algorithm's"),
-    }
-}
-
-fn rsa(
-    parameters: &'static RsaParameters,
-    n: &str,
-    e: &str,
-    message: &[u8],
-    signature: &[u8],
-) -> Result<bool, &'static str> {
-    let key = RsaPublicKeyComponents {
-        n: decode(n)?,
-        e: decode(e)?,
-    };
+fn rsa(parameters: &'static RsaParameters, n: &str, e: &str) -> Result<Key, &'static str> {
+    let (n, e) = (decode(n)?, decode(e)?);
     // RFC 7518, section 6.3.1.1, forbids leading zeros of the modulus, but some providers send one.
-    let zeros = key.n.iter().take_while(|byte| **byte == 0).count();
-    let bits = key.n.get(zeros..).map_or(0, |n| n.len() * 8);
-    if !(2048..=8192).contains(&bits) {
+    let zeros = n.iter().take_while(|byte| **byte == 0).count();
+    let n = n.get(zeros..).unwrap_or_default();
+    if !(2048..=8192).contains(&(n.len() * 8)) {
         return Err("the RSA key has fewer than 2048 or more than 8192 bits");
     }
-    let key = RsaPublicKeyComponents {
-        n: key.n.get(zeros..).unwrap_or_default(),
-        e: key.e.as_slice(),
-    };
-    Ok(key.verify(parameters, message, signature).is_ok())
+    let key = RsaPublicKeyComponents { n, e: e.as_slice() };
+    Ok(key.to_parsed_public_key(parameters).into())
 }
 
 fn ecdsa(
@@ -99,30 +147,100 @@ fn ecdsa(
     coordinate: usize,
     x: &str,
     y: &str,
-    message: &[u8],
-    signature: &[u8],
-) -> Result<bool, &'static str> {
+) -> Result<Key, &'static str> {
     let (x, y) = (decode(x)?, decode(y)?);
     if x.len() != coordinate || y.len() != coordinate {
         return Err("a coordinate of the EC key has the wrong length");
     }
     let point = [&[0x04], x.as_slice(), y.as_slice()].concat();
-    Ok(UnparsedPublicKey::new(algorithm, point)
-        .verify(message, signature)
-        .is_ok())
+    Ok(ParsedPublicKey::new(algorithm, point).into())
 }
 
-fn mac(algorithm: hmac::Algorithm, k: &str, message: &[u8], tag: &[u8]) -> Result<bool, &'static str> {
+fn mac(algorithm: hmac::Algorithm, k: &str) -> Result<Key, &'static str> {
     let secret = decode(k)?;
     // The key must be at least as long as the digest (RFC 7518, section 3.2).
     if secret.len() < algorithm.digest_algorithm().output_len() {
         return Err("the secret is shorter than the algorithm's digest");
     }
-    Ok(hmac::verify(&hmac::Key::new(algorithm, &secret), message, tag).is_ok())
+    Ok(Key::Secret(hmac::Key::new(algorithm, &secret)))
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, &'static str> {
     BASE64_URL_SAFE_NO_PAD
         .decode(text)
         .map_err(|_| "a member of the key is not base64url")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::KeyPair;
+    use aws_lc_rs::signature::RsaKeyPair;
+
+    use super::*;
+
+    fn jwk(pair: &RsaKeyPair) -> Vec<u8> {
+        let components = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
+        let [n, e] = [components.n, components.e].map(|number| BASE64_URL_SAFE_NO_PAD.encode(number));
+        format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#).into_bytes()
+    }
+
+    /// A key that is kept is the one that was asked for, with its algorithm.
+    #[test]
+    fn a_key_that_is_kept_verifies_what_it_verified_before() {
+        let [one, other] = [(); 2].map(|()| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
+        let mut signed = vec![0; one.public_modulus_len()];
+        one.sign(
+            &signature::RSA_PKCS1_SHA256,
+            &SystemRandom::new(),
+            b"message",
+            &mut signed,
+        )
+        .unwrap();
+        let keys = Keys::new();
+        for (algorithm, pair, message, expected) in [
+            (Algorithm::Rs256, &one, "message", true),
+            (Algorithm::Rs256, &one, "another message", false),
+            (Algorithm::Rs512, &one, "message", false),
+            (Algorithm::Ps256, &one, "message", false),
+            (Algorithm::Rs256, &other, "message", false),
+        ] {
+            for _ in 0..2 {
+                let key = keys.get(algorithm, jwk(pair)).unwrap_or_else(|why| panic!("{why}"));
+                assert_eq!(
+                    key.has_signed(message.as_bytes(), &signed),
+                    expected,
+                    "{algorithm:?} {message}"
+                );
+            }
+        }
+        keys.0.run_pending_tasks();
+        assert_eq!(keys.0.entry_count(), 4);
+        assert!(keys.get(Algorithm::Hs256, jwk(&one)).is_err(), "CVE-2016-5431");
+    }
+
+    #[test]
+    fn what_is_secret_large_or_impossible_is_not_kept() {
+        let keys = Keys::new();
+        let zeros = BASE64_URL_SAFE_NO_PAD.encode([0; 32]);
+        let large = format!(r#","x5c":["{}"]}}"#, "A".repeat(MAX_JWK));
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let large = String::from_utf8(jwk(&pair)).unwrap().replace('}', &large);
+        for (algorithm, jwk) in [
+            (Algorithm::Hs256, format!(r#"{{"kty":"oct","k":"{zeros}"}}"#)),
+            (
+                Algorithm::Es256,
+                format!(r#"{{"kty":"EC","crv":"P-256","x":"{zeros}","y":"{zeros}"}}"#),
+            ),
+            (Algorithm::Rs256, large),
+        ] {
+            let key = keys
+                .get(algorithm, jwk.into_bytes())
+                .unwrap_or_else(|why| panic!("{why}"));
+            assert!(!key.has_signed(b"message", b"signature"));
+        }
+        keys.0.run_pending_tasks();
+        assert_eq!(keys.0.entry_count(), 0);
+    }
 }

@@ -10,7 +10,6 @@ use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::HostState;
-use super::budget::Budget;
 use super::budget::Share;
 use super::clock::Clock;
 use super::config::InstanceConfig;
@@ -142,10 +141,7 @@ impl Instance {
 pub(super) fn store(runtime: &Runtime, config: &InstanceConfig) -> Store<HostState> {
     let clock = Clock::start(config.limits.deadline);
     let permit = ComputePermit::start(&config.processors, clock.deadline());
-    let mut store = Store::new(
-        &runtime.wasmtime,
-        HostState::new(config, clock, permit, Arc::clone(&runtime.memory)),
-    );
+    let mut store = Store::new(&runtime.wasmtime, HostState::new(runtime, config, clock, permit));
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(MAX_HANDED_OVER);
     store.set_max_component_handles(MAX_HANDLES);
@@ -179,14 +175,14 @@ pub(super) fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> Plugi
 }
 
 impl HostState {
-    fn new(config: &InstanceConfig, clock: Clock, permit: ComputePermit, memory: Arc<Budget>) -> Self {
+    fn new(runtime: &Runtime, config: &InstanceConfig, clock: Clock, permit: ComputePermit) -> Self {
         let log = LogLines::new(Arc::clone(&config.authenticator), config.log_level);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_FIELDS);
         Self {
-            limiter: MemoryLimiter::new(config.limits.memory, Share::of(memory)),
+            limiter: MemoryLimiter::new(config.limits.memory, Share::of(Arc::clone(&runtime.memory))),
             table,
             wasi: wasi(&log),
             http,
@@ -195,6 +191,7 @@ impl HostState {
             permit,
             log,
             grants: Arc::clone(&config.grants),
+            keys: Arc::clone(&runtime.keys),
             cache: config.cache.clone(),
             negotiator: config.negotiator.clone(),
             tokens_left: MAX_TOKENS,

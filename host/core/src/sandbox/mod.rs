@@ -51,6 +51,7 @@ pub(crate) use self::budget::Share;
 pub(crate) use self::cache::Cache;
 pub(crate) use self::config::InstanceConfig;
 pub(crate) use self::config::Runtime;
+pub(crate) use self::crypto::Keys;
 pub use self::error::PluginError;
 pub(crate) use self::error::bounded;
 pub(crate) use self::instance::Instance;
@@ -72,6 +73,7 @@ pub(crate) struct HostState {
     permit: ComputePermit,
     log: LogLines,
     grants: Arc<Grants>,
+    keys: Arc<Keys>,
     cache: Option<Arc<Cache>>,
     negotiator: Option<Arc<dyn Negotiator>>,
     tokens_left: usize,
