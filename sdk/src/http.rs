@@ -63,7 +63,6 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",

@@ -136,6 +136,17 @@ def test_no_spelling_reaches_an_address_that_is_not_granted(gateway, upstream, f
     assert trap_server.requests == []
 
 
+@pytest.mark.parametrize("spelling", SPELLINGS + MALFORMED)
+def test_no_url_reaches_an_address_that_is_not_granted(gateway, forbidden_port, trap_server, spelling):
+    """As a whole URL, some of these name the granted server, which `G` stands for."""
+    for scheme in ("http", "HTTP", "http+unix"):
+        url = f"{scheme}://{spelt(spelling, forbidden_port, trap_server)}/fine"
+        for path in ("/patient", "/named"):
+            answer = gateway.send(path, instruct(f"exchange 1 GET {url.encode().hex()} - - - -"))
+            assert answer.status == 200, "the plugin is told why"
+    assert forbidden_port.visitor() is None
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_no_other_scheme_reaches_a_server(gateway, upstream, forbidden_port, trap_server, scheme):
     trap_server.requests.clear()

@@ -24,6 +24,7 @@ wasmtime::component::bindgen!({
     },
     imports: {
         "portcullis:auth/negotiate.accept": async | trappable,
+        "portcullis:auth/outbound.fetch": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -20,6 +20,7 @@ const GIVEN: &[&str] = &[
     "portcullis:auth/cache",
     "portcullis:auth/crypto",
     "portcullis:auth/negotiate",
+    "portcullis:auth/outbound",
     "portcullis:auth/types",
     "wasi:cli/environment",
     "wasi:cli/exit",

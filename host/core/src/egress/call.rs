@@ -1,8 +1,13 @@
 //! The outbound side of one call of a plugin. It limits the number of requests, checks them against the grants, and
 //! writes to the log of the call.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use http::Request;
 use http::Response;
+use http_body_util::BodyExt;
+use http_body_util::Full;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::RequestOptions;
 use wasmtime_wasi_http::WasiBody;
@@ -60,6 +65,27 @@ impl CallEgress {
         self.egress.count(SendOutcome::Denied);
         self.log.warn(&line);
         Err(error)
+    }
+}
+
+impl CallEgress {
+    /// Sends a request whose body is there, and waits this long for the head of the response.
+    pub(crate) fn send(
+        &mut self,
+        request: Request<Bytes>,
+        time: Duration,
+    ) -> impl Future<Output = Result<Response<WasiBody>, Error>> + Send + use<> {
+        let request = request.map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync());
+        let admitted = self.admit(&request);
+        let (egress, log) = (self.egress.clone(), self.log.clone());
+        let options = RequestOptions {
+            first_byte_timeout: Some(time),
+            ..RequestOptions::default()
+        };
+        async move {
+            admitted?;
+            egress.send(request, Some(options), &log).await
+        }
     }
 }
 

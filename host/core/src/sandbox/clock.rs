@@ -11,6 +11,7 @@ use wasmtime::Store;
 use wasmtime::UpdateDeadline;
 
 use super::HostState;
+use super::scheduler::ComputePermit;
 
 /// The deadline of a call.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +28,16 @@ impl Clock {
         self.0
     }
 
-    /// Waits for a future until the deadline.
-    pub(super) async fn wait<T>(self, something: impl Future<Output = T>) -> wasmtime::Result<T> {
-        Ok(timeout_at(self.0.into(), something).await.map_err(|_| Stop::Deadline)?)
+    /// Waits for a future until the deadline, and lets other calls compute in the meantime.
+    pub(super) async fn wait<T>(
+        self,
+        permit: &ComputePermit,
+        something: impl Future<Output = T>,
+    ) -> wasmtime::Result<T> {
+        permit.pause();
+        let result = timeout_at(self.0.into(), something).await;
+        permit.resume().await;
+        Ok(result.map_err(|_| Stop::Deadline)?)
     }
 
     /// Makes a plugin that computes yield to other requests at every epoch, and stops it at the deadline.

@@ -72,7 +72,7 @@ impl Keys {
 enum Key {
     Public(Arc<ParsedPublicKey>),
     /// Not kept for other calls, so that no secret lies in memory for longer than it must.
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     /// A public key that doesn't exist, such as a point that isn't on the curve. It has signed nothing.
     Impossible,
 }
@@ -162,7 +162,7 @@ fn mac(algorithm: hmac::Algorithm, k: &str) -> Result<Key, &'static str> {
     if secret.len() < algorithm.digest_algorithm().output_len() {
         return Err("the secret is shorter than the algorithm's digest");
     }
-    Ok(Key::Secret(hmac::Key::new(algorithm, &secret)))
+    Ok(Key::Secret(Box::new(hmac::Key::new(algorithm, &secret))))
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, &'static str> {

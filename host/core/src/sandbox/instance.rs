@@ -30,9 +30,9 @@ use crate::egress::CallEgress;
 use crate::plugin_log::LogLines;
 use crate::request::AuthRequest;
 
-/// The most bytes that a plugin may pass to the host in one call, its answer included. Texts count slightly more than
-/// their size.
-const MAX_HANDED_OVER: usize = 1 << 20;
+/// The most bytes that a plugin may pass to the host in one call, its answer included: the body of a request to another
+/// server, which may have 1 MiB, and its headers. Texts count slightly more than their size.
+const MAX_HANDED_OVER: usize = (1 << 20) + (128 << 10);
 
 /// The most resource handles of an instance: as many as the requests that it may send need at the same time, with ten to
 /// twelve for each. Each may keep as much of the host's memory as a message's headers, which the limit of the plugin's own

@@ -50,31 +50,29 @@ struct Waiting<'a> {
     permit: &'a ComputePermit,
 }
 
-/// Waits for a future until the deadline, and lets other calls compute in the meantime.
-async fn wait<T>(clock: Clock, permit: &ComputePermit, something: impl Future<Output = T>) -> wasmtime::Result<T> {
-    permit.pause();
-    let result = clock.wait(something).await;
-    permit.resume().await;
-    result
-}
-
 type Pollable = Resource<DynPollable>;
 type Input = Resource<DynInputStream>;
 type Output = Resource<DynOutputStream>;
 
 impl poll::Host for Waiting<'_> {
     async fn poll(&mut self, pollables: Vec<Pollable>) -> wasmtime::Result<Vec<u32>> {
-        wait(self.clock, self.permit, poll::Host::poll(self.table, pollables)).await?
+        self.clock
+            .wait(self.permit, poll::Host::poll(self.table, pollables))
+            .await?
     }
 }
 
 impl poll::HostPollable for Waiting<'_> {
     async fn block(&mut self, pollable: Pollable) -> wasmtime::Result<()> {
-        wait(self.clock, self.permit, poll::HostPollable::block(self.table, pollable)).await?
+        self.clock
+            .wait(self.permit, poll::HostPollable::block(self.table, pollable))
+            .await?
     }
 
     async fn ready(&mut self, pollable: Pollable) -> wasmtime::Result<bool> {
-        wait(self.clock, self.permit, poll::HostPollable::ready(self.table, pollable)).await?
+        self.clock
+            .wait(self.permit, poll::HostPollable::ready(self.table, pollable))
+            .await?
     }
 
     fn drop(&mut self, pollable: Pollable) -> wasmtime::Result<()> {
@@ -90,12 +88,9 @@ impl streams::Host for Waiting<'_> {
 
 impl streams::HostInputStream for Waiting<'_> {
     async fn drop(&mut self, stream: Input) -> wasmtime::Result<()> {
-        wait(
-            self.clock,
-            self.permit,
-            streams::HostInputStream::drop(self.table, stream),
-        )
-        .await?
+        self.clock
+            .wait(self.permit, streams::HostInputStream::drop(self.table, stream))
+            .await?
     }
 
     fn read(&mut self, stream: Input, len: u64) -> StreamResult<Vec<u8>> {
@@ -103,7 +98,8 @@ impl streams::HostInputStream for Waiting<'_> {
     }
 
     async fn blocking_read(&mut self, stream: Input, len: u64) -> StreamResult<Vec<u8>> {
-        wait(self.clock, self.permit, self.table.blocking_read(stream, len))
+        self.clock
+            .wait(self.permit, self.table.blocking_read(stream, len))
             .await
             .map_err(StreamError::Trap)?
     }
@@ -113,7 +109,8 @@ impl streams::HostInputStream for Waiting<'_> {
     }
 
     async fn blocking_skip(&mut self, stream: Input, len: u64) -> StreamResult<u64> {
-        wait(self.clock, self.permit, self.table.blocking_skip(stream, len))
+        self.clock
+            .wait(self.permit, self.table.blocking_skip(stream, len))
             .await
             .map_err(StreamError::Trap)?
     }
@@ -125,12 +122,9 @@ impl streams::HostInputStream for Waiting<'_> {
 
 impl streams::HostOutputStream for Waiting<'_> {
     async fn drop(&mut self, stream: Output) -> wasmtime::Result<()> {
-        wait(
-            self.clock,
-            self.permit,
-            streams::HostOutputStream::drop(self.table, stream),
-        )
-        .await?
+        self.clock
+            .wait(self.permit, streams::HostOutputStream::drop(self.table, stream))
+            .await?
     }
 
     fn check_write(&mut self, stream: Output) -> StreamResult<u64> {
@@ -146,23 +140,17 @@ impl streams::HostOutputStream for Waiting<'_> {
     }
 
     async fn blocking_write_and_flush(&mut self, stream: Output, bytes: Vec<u8>) -> StreamResult<()> {
-        wait(
-            self.clock,
-            self.permit,
-            self.table.blocking_write_and_flush(stream, bytes),
-        )
-        .await
-        .map_err(StreamError::Trap)?
+        self.clock
+            .wait(self.permit, self.table.blocking_write_and_flush(stream, bytes))
+            .await
+            .map_err(StreamError::Trap)?
     }
 
     async fn blocking_write_zeroes_and_flush(&mut self, stream: Output, len: u64) -> StreamResult<()> {
-        wait(
-            self.clock,
-            self.permit,
-            self.table.blocking_write_zeroes_and_flush(stream, len),
-        )
-        .await
-        .map_err(StreamError::Trap)?
+        self.clock
+            .wait(self.permit, self.table.blocking_write_zeroes_and_flush(stream, len))
+            .await
+            .map_err(StreamError::Trap)?
     }
 
     fn write_zeroes(&mut self, stream: Output, len: u64) -> StreamResult<()> {
@@ -174,7 +162,8 @@ impl streams::HostOutputStream for Waiting<'_> {
     }
 
     async fn blocking_flush(&mut self, stream: Output) -> StreamResult<()> {
-        wait(self.clock, self.permit, self.table.blocking_flush(stream))
+        self.clock
+            .wait(self.permit, self.table.blocking_flush(stream))
             .await
             .map_err(StreamError::Trap)?
     }
@@ -184,7 +173,8 @@ impl streams::HostOutputStream for Waiting<'_> {
     }
 
     async fn blocking_splice(&mut self, dest: Output, src: Input, len: u64) -> StreamResult<u64> {
-        wait(self.clock, self.permit, self.table.blocking_splice(dest, src, len))
+        self.clock
+            .wait(self.permit, self.table.blocking_splice(dest, src, len))
             .await
             .map_err(StreamError::Trap)?
     }

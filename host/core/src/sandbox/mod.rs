@@ -13,6 +13,7 @@ mod io;
 mod logging;
 mod memory_limiter;
 mod negotiate;
+mod outbound;
 mod request;
 mod scheduler;
 mod snapshot;
@@ -108,6 +109,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
     contract::portcullis::auth::crypto::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     contract::portcullis::auth::cache::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     contract::portcullis::auth::negotiate::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
+    contract::portcullis::auth::outbound::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     contract::wasi::logging::logging::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     io::add_to_linker(l)?;
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
@@ -134,6 +136,9 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
     Ok(linker)
 }
 
+/// What a plugin uses that sends requests, for [`HostState::used`].
+const REQUESTS: &str = "requests to other servers";
+
 impl HostState {
     fn random(&mut self) -> &mut wasmtime_wasi::random::WasiRandomCtx {
         self.drew_random = true;
@@ -147,7 +152,7 @@ impl HostState {
     }
 
     fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
-        self.used("requests to other servers");
+        self.used(REQUESTS);
         wasmtime_wasi_http::WasiHttpCtxView {
             hooks: &mut self.outbound,
             table: &mut self.table,

@@ -75,10 +75,7 @@ impl HostState {
                 .and_then(|request| request.channel_binding.clone()),
             deadline: self.clock.deadline(),
         };
-        self.permit.pause();
-        let answer = self.clock.wait(negotiator.accept(token)).await;
-        self.permit.resume().await;
-        Ok(match answer? {
+        Ok(match self.clock.wait(&self.permit, negotiator.accept(token)).await? {
             Ok(Negotiated {
                 principal,
                 reply,

@@ -7,7 +7,11 @@ use std::path::Path;
 use serde_json::Value;
 
 /// What an import lets a plugin do, for people. Imports without a sentence here let it do nothing beyond computing.
-const MEANINGS: [(&str, &str); 7] = [
+const MEANINGS: [(&str, &str); 8] = [
+    (
+        "portcullis:auth/outbound",
+        "asks other servers, as far as grants.http allows",
+    ),
     ("wasi:http/", "asks other servers, as far as grants.http allows"),
     ("portcullis:auth/crypto", "verifies signatures"),
     ("portcullis:auth/cache", "keeps a cache, which its calls share"),
@@ -21,7 +25,9 @@ const MEANINGS: [(&str, &str); 7] = [
 pub(super) fn meanings(imports: &[String]) -> Vec<&'static str> {
     let has = |prefix: &str| imports.iter().any(|import| import.starts_with(prefix));
     let known = MEANINGS.iter().filter(|(prefix, _)| has(prefix));
-    known.map(|(_, meaning)| *meaning).collect()
+    let mut known: Vec<_> = known.map(|(_, meaning)| *meaning).collect();
+    known.dedup();
+    known
 }
 
 /// The content of a `NAME.toml` beside the plugin's file, or of `portcullis.toml` for a built-in plugin.
@@ -48,9 +54,10 @@ pub(super) fn configuration(plugin: &Path, schema: &Value, imports: &[String]) -
         let _ = writeln!(text, "{name} = {}{}", placeholder(schema, property), comment(about));
     }
     let _ = writeln!(text, "[{prefix}grants]\nheaders = [\"authorization\"]");
+    let asks = ["portcullis:auth/outbound", "wasi:http/outgoing-handler"];
     if imports
         .iter()
-        .any(|import| import.starts_with("wasi:http/outgoing-handler"))
+        .any(|import| asks.iter().any(|asks| import.starts_with(asks)))
     {
         text.push_str("http = [] # the servers that it may ask, such as \"https://id.example.org\"\n");
     }

@@ -3,6 +3,7 @@
 
 mod answer;
 mod configure;
+mod exchange;
 mod flood;
 mod network;
 
@@ -42,6 +43,7 @@ impl Guest for Prober {
                 network::fetch_each(&[target.as_str()])
             }
             "fetch" => network::fetch_each(&rest.split(' ').collect::<Vec<_>>()),
+            "exchange" => Ok(exchange::exchange(rest)),
             "follow" => network::follow(rest),
             "upload" => network::upload(rest),
             "fan-out" => network::fan_out(rest),
