@@ -1,7 +1,8 @@
 """What one request with an RS256 token costs when nginx or Envoy ask about it, in microseconds of processor time.
 
 The answer comes from Portcullis, from HAProxy, or from Envoy's own filter. Front and service share one processor while
-wrk sends many distinct tokens from another; the combinations run by turns. Run it by `benches/fronts`.
+wrk sends many distinct tokens from another, each again and again, so that Portcullis reuses its decisions; the combinations
+run by turns. Run it by `benches/fronts`.
 """
 
 import contextlib

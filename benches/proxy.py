@@ -2,7 +2,8 @@
 the memory of idle connections.
 
 All have one processor and the same upstream, an nginx on the other processor, where wrk is too, and run by turns. Beside
-the public route, which is the work that the others do, Portcullis has one for tokens and one for sessions. Run it by
+the public route, which is the work that the others do, Portcullis has one for tokens, whose decisions it reuses, and one for
+sessions. Run it by
 `benches/proxy`, with a release build.
 """
 

@@ -87,6 +87,7 @@ mod tests {
     use crate::engine::EngineBuilder;
     use crate::limits::Limits;
     use crate::plugin::PluginConfig;
+    use crate::sandbox::Share;
 
     fn simple(engine: EngineBuilder) -> Component {
         let wasm = portcullis_plugins::find("simple").unwrap();
@@ -94,10 +95,14 @@ mod tests {
     }
 
     async fn configured(component: &Component, password: &str, memory: usize) -> ConfiguredPlugin {
+        with_settings(component, json!({ "password": password }), memory).await
+    }
+
+    async fn with_settings(component: &Component, settings: serde_json::Value, memory: usize) -> ConfiguredPlugin {
         let config = PluginConfig {
             name: "simple".into(),
             component: component.clone(),
-            settings: json!({ "password": password }),
+            settings,
             grants: crate::grants::Grants::default(),
             limits: Limits {
                 memory,
@@ -159,19 +164,40 @@ mod tests {
 
     #[tokio::test]
     async fn copies_are_made_only_while_there_is_memory_for_them() {
-        let alone = configured(&simple(Engine::builder()), "a", 1 << 20).await;
-        let alone = std::thread::spawn(move || copied(&alone).unwrap().size());
-        let size = alone.join().unwrap();
-        // A quarter of it has room for one copy but not for two.
-        let component = simple(Engine::builder().memory(4 * size * 3 / 2));
-        let one = configured(&component, "a", 1 << 20).await;
-        let other = configured(&component, "b", 1 << 20).await;
+        const MEMORY: usize = 64 << 20;
+        let component = simple(Engine::builder().memory(4 * MEMORY));
+        let plugin = configured(&component, "a", 16 << 20).await;
         let made = std::thread::spawn(move || {
-            let first = copied(&one).is_some();
-            let second = copied(&other).is_some();
-            drop(one);
-            (first, second, copied(&other).is_some())
+            let snapshots = &component.engine().shared().snapshots;
+            let mut others = Share::of(Arc::clone(snapshots));
+            assert!(others.take(MEMORY - (1 << 20)));
+            let refused = copied(&plugin).is_none();
+            drop(others);
+            let size = copied(&plugin).map(|copy| copy.size());
+            let left = Share::of(Arc::clone(snapshots)).take(MEMORY - size.unwrap_or_default());
+            let more = Share::of(Arc::clone(snapshots)).take(MEMORY - size.unwrap_or_default() + 1);
+            (refused, size.is_some(), left, more)
         });
-        assert_eq!(made.join().unwrap(), (true, false, true), "{size}");
+        assert_eq!(made.join().unwrap(), (true, true, true, false));
+    }
+
+    #[tokio::test]
+    async fn the_built_in_plugins_can_be_copied() {
+        let engine = Engine::builder().build().unwrap();
+        let key = json!({ "issuer": "https://id.example", "audiences": ["a"], "jwks_url": "https://id.example/keys" });
+        for (name, settings) in [
+            ("simple", json!({})),
+            ("jwt", json!({ "issuers": [key] })),
+            (
+                "jupyterhub",
+                json!({ "api_url": "https://hub.example/hub/api", "access_scopes": ["access:services"] }),
+            ),
+            ("kerberos", json!({ "acceptor": "http", "realms": ["EXAMPLE.ORG"] })),
+        ] {
+            let component = Component::new(&engine, portcullis_plugins::find(name).unwrap()).unwrap();
+            let plugin = with_settings(&component, settings, 16 << 20).await;
+            let made = std::thread::spawn(move || copied(&plugin).is_some());
+            assert!(made.join().unwrap(), "{name}");
+        }
     }
 }

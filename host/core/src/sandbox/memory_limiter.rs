@@ -41,6 +41,11 @@ impl MemoryLimiter {
         }
     }
 
+    /// How many bytes of its own limit are left.
+    pub(super) const fn left(&self) -> usize {
+        self.memory
+    }
+
     /// Whether the instance was refused memory because the system had none.
     pub(super) const fn hit_system(&self) -> bool {
         self.hit_system

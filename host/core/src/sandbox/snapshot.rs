@@ -11,6 +11,7 @@ use wasmtime_wizer::ComponentInstanceState;
 use wasmtime_wizer::Wizer;
 
 use super::HostState;
+use super::budget::Share;
 use super::config::InstanceConfig;
 use super::config::Runtime;
 use super::error::PluginError;
@@ -61,14 +62,18 @@ impl HostState {
 /// What the instruments may need beyond the plugin's own memory, in bytes.
 const ROOM: usize = 1 << 20;
 
+/// How many times the state is in memory while the snapshot is made: as it is, as data of WebAssembly, and compiled.
+const COPIES: usize = 4;
+
 /// Configures an instance of the instrumented component, and returns the component whose instances begin in the state
-/// that it is in then.
+/// that it is in then. `working` is its part of the memory for snapshots while it is made.
 pub(crate) async fn snapshot(
     runtime: &Runtime,
     (wizer, context): (&Wizer, &ComponentContext<'_>),
     instrumented: &InstancePre<HostState>,
     mut config: InstanceConfig,
     settings: &str,
+    working: &mut Share,
 ) -> Result<Vec<u8>, NoSnapshot> {
     config.limits.memory = config.limits.memory.saturating_add(ROOM);
     let mut store = store(runtime, &config);
@@ -83,6 +88,11 @@ pub(crate) async fn snapshot(
         .map_err(|error| stopped(&store, error))?
         .map_err(|_| NoSnapshot::Rejected)?;
     store.data().can_be_copied()?;
+    let limiter = &store.data().limiter;
+    let used = config.limits.memory.saturating_sub(limiter.left());
+    if limiter.hit_memory() || !working.take(COPIES.saturating_mul(used)) {
+        return Err(NoSnapshot::TooLarge);
+    }
     let mut state = State {
         store,
         instance,
