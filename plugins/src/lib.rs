@@ -66,11 +66,7 @@ mod tests {
 
     #[test]
     fn an_authenticator_imports_what_it_needs_and_nothing_else() {
-        let fetches = [
-            "wasi:clocks/monotonic-clock",
-            "wasi:http/types",
-            "wasi:http/outgoing-handler",
-        ];
+        let fetches = ["portcullis:auth/outbound", "wasi:clocks/monotonic-clock"];
         let hub = [
             "portcullis:auth/types",
             "portcullis:auth/cache",
