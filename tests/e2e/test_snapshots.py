@@ -10,6 +10,9 @@ from harness.client import begin, connect
 from harness.config import whoami
 from harness.process import eventually
 
+pytestmark = pytest.mark.timeout(500)
+"""The copy of a plugin in JavaScript takes over a minute of one processor in a debug build."""
+
 CALLS = 1001
 """The calls after which a plugin's copy is made."""
 
