@@ -19,7 +19,7 @@ use crate::sandbox::HostState;
 use crate::sandbox::Instance;
 use crate::sandbox::InstanceConfig;
 use crate::sandbox::PluginError;
-use crate::sandbox::with_absent;
+use crate::sandbox::link;
 
 pub use self::digest::Digest;
 pub use self::digest::DigestError;
@@ -56,9 +56,7 @@ impl Component {
         let shared = engine.shared();
         let compiled = compile(shared, &digest, wasm).map_err(|error| LoadError::of_compilation(&error, wasm))?;
         let asks_for_path = imports_path(&compiled, shared.linker.engine());
-        let pre = with_absent(&shared.linker, &compiled)
-            .and_then(|linker| linker.instantiate_pre(&compiled))
-            .and_then(PluginPre::new);
+        let pre = link(&shared.linker, &compiled).and_then(PluginPre::new);
         let pre = pre.map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
         Ok(Self {
             engine: engine.clone(),

@@ -22,8 +22,8 @@ use crate::sandbox::InstanceConfig;
 use crate::sandbox::NoSnapshot;
 use crate::sandbox::PluginError;
 use crate::sandbox::Share;
+use crate::sandbox::link;
 use crate::sandbox::snapshot;
-use crate::sandbox::with_absent;
 
 /// A component whose instances are configured from the start.
 pub(crate) struct Snapshot {
@@ -104,8 +104,7 @@ impl Component {
         let draft = Draft::new(self.engine.shared()).map_err(unsupported)?;
         let compiled = wasmtime::component::Component::from_binary(&draft.runtime.wasmtime, &instrumented);
         let compiled = compiled.map_err(unsupported)?;
-        let instrumented = with_absent(&draft.linker, &compiled).and_then(|linker| linker.instantiate_pre(&compiled));
-        let instrumented = instrumented.map_err(unsupported)?;
+        let instrumented = link(&draft.linker, &compiled).map_err(unsupported)?;
         let config = InstanceConfig {
             processors: draft.runtime.scheduler.share(),
             ..for_snapshot(config)
@@ -133,9 +132,7 @@ impl Component {
         if !share.take(size) {
             return Err(NoSnapshot::TooLarge);
         }
-        let pre = with_absent(&shared.linker, &compiled)
-            .and_then(|linker| linker.instantiate_pre(&compiled))
-            .and_then(PluginPre::new);
+        let pre = link(&shared.linker, &compiled).and_then(PluginPre::new);
         Ok(Snapshot {
             pre: pre.map_err(unsupported)?,
             size,

@@ -23,7 +23,7 @@ use wasmtime_wasi_http::WasiBody;
 const MAX_REQUEST: usize = 1 << 20;
 
 /// The largest body of a response, in bytes.
-const MAX_RESPONSE: usize = 8 << 20;
+pub(crate) const MAX_RESPONSE: usize = 8 << 20;
 
 /// Reads the complete body of a plugin's request. Its length is then known and is sent in place of the plugin's
 /// headers.

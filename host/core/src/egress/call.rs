@@ -66,9 +66,7 @@ impl CallEgress {
         self.log.warn(&line);
         Err(error)
     }
-}
 
-impl CallEgress {
     /// Sends a request whose body is there, and waits this long for the head of the response.
     pub(crate) fn send(
         &mut self,

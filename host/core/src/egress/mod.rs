@@ -39,6 +39,7 @@ use self::resolver::Resolver;
 use self::store::Store;
 use crate::grants::Grants;
 
+pub(crate) use self::body::MAX_RESPONSE;
 pub(crate) use self::call::CallEgress;
 pub use self::outbound::Outbound;
 pub use self::outbound::OutboundError;
@@ -50,7 +51,7 @@ pub use self::secret_header::SecretHeader;
 const MAX_IN_FLIGHT: usize = 64;
 
 /// The longest time for an exchange, from the search for a connection to the last byte.
-const EXCHANGE: Duration = Duration::from_secs(30);
+pub(crate) const EXCHANGE: Duration = Duration::from_secs(30);
 
 /// The outbound side of one authenticator. A clone is the same side.
 #[derive(Clone)]

@@ -224,9 +224,9 @@ fn pooled(calls: u32) -> wasmtime::Result<wasmtime::Engine> {
         .max_core_instance_size(8 << 20)
         .max_component_instance_size(8 << 20)
         .max_memory_size(Limits::MAX_MEMORY)
-        // Clearing a small memory is faster than returning its pages to the system and faulting them in again.
         // Where the kernel knows which pages were written to (Linux 6.7), only these are cleared.
         .pagemap_scan(Enabled::Auto)
+        // Clearing a small memory is faster than returning its pages to the system and faulting them in again.
         .linear_memory_keep_resident(512 << 10)
         .table_keep_resident(64 << 10);
     let mut config = config();

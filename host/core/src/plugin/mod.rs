@@ -13,7 +13,7 @@ use std::sync::Arc;
 use self::meters::Meters;
 use self::overload::Overload;
 use self::settings::check;
-use self::snapshot::Copy;
+use self::snapshot::ConfiguredCopy;
 use crate::component::Component;
 use crate::component::Digest;
 use crate::egress::Egress;
@@ -41,7 +41,7 @@ struct Inner {
     settings: String,
     fingerprint: Arc<str>,
     config: InstanceConfig,
-    copy: Copy,
+    copy: ConfiguredCopy,
     overload: Arc<Overload>,
     reuse: Option<Arc<Reuse>>,
     meters: Meters,
@@ -141,7 +141,7 @@ impl PluginConfig {
             settings,
             fingerprint,
             config,
-            copy: Copy::default(),
+            copy: ConfiguredCopy::default(),
             overload: Arc::new(overload),
             reuse,
             meters,

@@ -19,7 +19,7 @@ const CALLS: u32 = 1000;
 
 /// The copy, once there is one.
 #[derive(Default)]
-pub(super) struct Copy {
+pub(super) struct ConfiguredCopy {
     snapshot: OnceLock<Arc<Snapshot>>,
     configured: AtomicU32,
 }

@@ -5,6 +5,7 @@ use wasmtime::AsContextMut;
 use wasmtime::StoreContextMut;
 use wasmtime::bail;
 use wasmtime::component::Component;
+use wasmtime::component::InstancePre;
 use wasmtime::component::Linker;
 use wasmtime::component::LinkerInstance;
 use wasmtime::component::Resource;
@@ -52,8 +53,9 @@ fn resources(import: &str) -> Option<&'static [&'static str]> {
     version.starts_with("0.2.").then_some(*resources)
 }
 
-/// A linker that also has what the component imports of these interfaces. No function of them reaches the system.
-pub(crate) fn with_absent(linker: &Linker<HostState>, component: &Component) -> wasmtime::Result<Linker<HostState>> {
+/// Links a component with the host functions, and with what it imports of these interfaces. No function of them reaches the
+/// system.
+pub(crate) fn link(linker: &Linker<HostState>, component: &Component) -> wasmtime::Result<InstancePre<HostState>> {
     let engine = linker.engine().clone();
     let mut linker = linker.clone();
     for (import, item) in component.component_type().imports(&engine) {
@@ -74,7 +76,7 @@ pub(crate) fn with_absent(linker: &Linker<HostState>, component: &Component) -> 
             }
         }
     }
-    Ok(linker)
+    linker.instantiate_pre(component)
 }
 
 fn define(

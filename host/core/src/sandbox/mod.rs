@@ -46,7 +46,7 @@ use crate::plugin_log::LogLines;
 use crate::request::AuthRequest;
 
 pub(crate) use self::absent::is_absent;
-pub(crate) use self::absent::with_absent;
+pub(crate) use self::absent::link;
 pub(crate) use self::budget::Budget;
 pub(crate) use self::budget::Share;
 pub(crate) use self::cache::Cache;
@@ -96,7 +96,7 @@ impl WasiView for HostState {
 }
 
 /// The host functions for plugins. There are none for files or sockets: a component that imports those gets
-/// [`with_absent`].
+/// [`link`].
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostState>> {
     use wasmtime_wasi::p2::bindings::cli;
     use wasmtime_wasi::p2::bindings::clocks;

@@ -22,18 +22,17 @@ use super::HostState;
 use super::REQUESTS;
 use crate::contract::portcullis::auth::outbound;
 use crate::contract::portcullis::auth::outbound::Failure;
-
-/// The longest exchange.
-const MAX_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::egress::EXCHANGE;
+use crate::egress::MAX_RESPONSE;
 
 /// The largest body of a response, in bytes.
-const MAX_BODY: u32 = 8 << 20;
+const MAX_BODY: u32 = MAX_RESPONSE as u32;
 
 impl outbound::Host for HostState {
     async fn fetch(&mut self, request: outbound::Request) -> wasmtime::Result<Result<outbound::Response, Failure>> {
         self.used(REQUESTS);
         let time = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
-        let time = time.unwrap_or(MAX_TIMEOUT).min(MAX_TIMEOUT);
+        let time = time.unwrap_or(EXCHANGE).min(EXCHANGE);
         let max_body = request.max_body.unwrap_or(MAX_BODY).min(MAX_BODY);
         let request = match parse(request) {
             Ok(request) => request,
