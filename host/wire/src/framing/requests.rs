@@ -1,6 +1,8 @@
 //! Finds the requests of a connection by their heads and lengths, with `httparse`, as hyper does. When this parser
 //! loses track, hyper rejects the request, too.
 
+use std::mem::MaybeUninit;
+
 use httparse::Header;
 use httparse::Request;
 
@@ -78,21 +80,32 @@ impl Requests {
                 },
                 Position::Head(buffered) => {
                     let known = buffered.len();
-                    buffered.extend_from_slice(rest);
-                    match Head::read(buffered, known, self.limits.fields) {
+                    // Most heads arrive in one piece, which needn't be copied.
+                    let begun = if known == 0 {
+                        rest
+                    } else {
+                        buffered.extend_from_slice(rest);
+                        buffered.as_slice()
+                    };
+                    match Head::read(begun, known, self.limits.fields) {
                         Some(Ok(head)) => {
                             rest = rest.get(head.length.saturating_sub(known)..).unwrap_or_default();
                             self.complete_heads += 1;
                             if let Some(why) = head.ambiguity {
-                                self.doubtful = Some(RejectedHead::new(buffered));
+                                self.doubtful = Some(RejectedHead::new(begun));
                                 self.position = head.body;
                                 return Some((self.complete_heads, why));
                             }
                             self.position = head.body;
                         }
-                        None if buffered.len() < self.limits.size => return None,
+                        None if begun.len() < self.limits.size => {
+                            if known == 0 {
+                                *buffered = rest.to_vec();
+                            }
+                            return None;
+                        }
                         Some(Err(Refused)) | None => {
-                            self.doubtful = Some(RejectedHead::new(buffered));
+                            self.doubtful = Some(RejectedHead::new(begun));
                             self.position = Position::Lost;
                         }
                     }
@@ -144,9 +157,16 @@ impl Head {
         if !has_empty_line(bytes.get(known.saturating_sub(2)..).unwrap_or(bytes)) {
             return None;
         }
-        let mut headers = vec![httparse::EMPTY_HEADER; max_fields];
-        let mut request = Request::new(&mut headers);
-        match request.parse(bytes) {
+        let (mut few, mut many) = ([const { MaybeUninit::uninit() }; FIELDS_ON_STACK], Vec::new());
+        let headers = match few.get_mut(..max_fields) {
+            Some(few) => few,
+            None => {
+                many.resize_with(max_fields, MaybeUninit::uninit);
+                many.as_mut_slice()
+            }
+        };
+        let mut request = Request::new(&mut []);
+        match request.parse_with_uninit_headers(bytes, headers) {
             Ok(httparse::Status::Complete(length)) => {
                 let head = bytes.get(..length).unwrap_or(bytes);
                 let target = request.path.unwrap_or_default();
@@ -204,15 +224,15 @@ impl Head {
 
 /// Whether the bytes contain an empty line.
 fn has_empty_line(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
+    memchr::memchr_iter(b'\n', bytes).any(|end| {
+        let next = bytes.get(end + 1..).unwrap_or_default();
+        next.starts_with(b"\n") || next.starts_with(b"\r\n")
+    })
 }
 
 /// RFC 9112, section 2.2: a recipient may accept a bare LF as the end of a line, but not all do.
 fn has_bare_line_feed(head: &[u8]) -> bool {
-    head.first() == Some(&b'\n')
-        || head
-            .windows(2)
-            .any(|pair| matches!(pair, [before, b'\n'] if *before != b'\r'))
+    memchr::memchr_iter(b'\n', head).any(|end| !head.get(..end).unwrap_or_default().ends_with(b"\r"))
 }
 
 /// HTTP/1.0 has no transfer codings.
@@ -230,6 +250,9 @@ fn digits(text: &[u8]) -> Option<u64> {
         .all(|byte| byte.is_ascii_digit())
         .then(|| text.parse().ok())?
 }
+
+/// How many header fields are parsed without allocating memory for them.
+const FIELDS_ON_STACK: usize = 100;
 
 /// The longest target that hyper accepts.
 const MAX_TARGET: usize = 65534;
