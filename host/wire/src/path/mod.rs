@@ -79,8 +79,11 @@ impl CanonicalPath {
         if path.contains(['\\', '#', '?']) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(PathError("the path has a character that must be percent-encoded"));
         }
-        let decoded = if path.contains('%') { Some(decode(path)?) } else { None };
-        let slashes_kept = keep_slashes(path);
+        let (decoded, slashes_kept) = if path.contains('%') {
+            (Some(decode(path)?), keep_slashes(path))
+        } else {
+            (None, None)
+        };
         let parsed = Self {
             received: path.to_owned(),
             decoded,
@@ -131,9 +134,12 @@ impl CanonicalPath {
     /// only if both readings lead to the same route.
     pub fn lenient_reading(&self) -> Option<Self> {
         let whole = self.decoded();
-        let cut = whole.split(['#', '?']).next().unwrap_or(whole);
-        let read = cut.split('/').map(lenient).collect::<Vec<_>>().join("/");
-        (read != whole).then(|| Self::plain(read))
+        let cut = cut(whole);
+        let is_same = |segment: &str| lenient(segment).len() == segment.len();
+        if cut.len() == whole.len() && whole.split('/').all(is_same) {
+            return None;
+        }
+        Some(Self::plain(cut.split('/').map(lenient).collect::<Vec<_>>().join("/")))
     }
 
     /// All readings except the first one, in which encoded slashes are slashes. The others are: encoded slashes as part
@@ -250,8 +256,13 @@ fn keep_slashes(path: &str) -> Option<String> {
 /// Whether a segment is empty or consists of dots, also if a server cuts it at a decoded `#` or `?`, as in `..?x`. A
 /// segment that begins with such a character is valid.
 fn is_empty_or_dots(segment: &str) -> bool {
-    let cut = segment.split(['#', '?']).next().unwrap_or(segment);
+    let cut = cut(segment);
     lenient(cut).is_empty() && (!cut.is_empty() || cut == segment)
+}
+
+/// What is left if a server ends it at a decoded `#` or `?`.
+fn cut(text: &str) -> &str {
+    text.split(['#', '?']).next().unwrap_or(text)
 }
 
 fn lenient(segment: &str) -> &str {
