@@ -1,7 +1,8 @@
 //! The header names that no client may send, because some upstream reads the user's identity from them.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 
+use crate::header_names::FoldedNames;
 use crate::header_names::fold;
 use crate::header_names::remove_where;
 use http::HeaderMap;
@@ -10,19 +11,21 @@ use http::HeaderName;
 /// The header names that no client may send: those that any route sets, and those that some upstreams are known to
 /// believe.
 #[derive(Clone, Debug, Default)]
-pub struct IdentityNames(HashSet<String>);
+pub struct IdentityNames(FoldedNames);
 
 impl IdentityNames {
     /// Collects the well-known names, and the names that the routes of a gateway set.
     pub fn new<'a>(configured: impl IntoIterator<Item = &'a HeaderName>) -> Self {
-        let configured = configured.into_iter().map(|name| fold(name).into_owned());
-        Self(configured.chain(WELL_KNOWN.map(str::to_owned)).collect())
+        let configured = configured.into_iter().map(|name| Cow::Owned(fold(name).into_owned()));
+        Self(FoldedNames::new(
+            configured.chain(WELL_KNOWN.map(Cow::Borrowed)),
+            &WELL_KNOWN_PREFIXES,
+        ))
     }
 
     /// Whether headers with this name are removed from every request.
     pub fn contains(&self, name: &HeaderName) -> bool {
-        let folded = fold(name);
-        self.0.contains(folded.as_ref()) || WELL_KNOWN_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+        self.0.contains(name)
     }
 
     /// Removes these headers in every spelling, and returns the removed names.
