@@ -35,9 +35,10 @@ impl RequestId {
     }
 
     fn random() -> Self {
-        // Hexadecimal digits are always a valid value.
-        let id = HeaderValue::try_from(format!("{:032x}", fastrand::u128(..)));
-        Self(id.unwrap_or(HeaderValue::from_static("")))
+        let mut digits = [0; 32];
+        // The digits always fit, and they are always a valid value.
+        let _ = hex::encode_to_slice(fastrand::u128(..).to_ne_bytes(), &mut digits);
+        Self(HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("")))
     }
 }
 
