@@ -47,7 +47,8 @@ impl Gateway {
         let route = Arc::clone(outgoing.route());
         let mut response = match &route.upstream {
             Some(Destination::Upstream(upstream)) => {
-                self.exchange(&mut outgoing, upstream, connection, bound, body).await
+                // Boxed so that a request that is rejected or answered here holds no room for an exchange.
+                Box::pin(self.exchange(&mut outgoing, upstream, connection, bound, body)).await
             }
             Some(Destination::WhoAmI) => {
                 let parts = outgoing.parts();

@@ -48,7 +48,10 @@ impl DecisionCache {
     /// Returns the cached verdict for `key`, or else the result of `check`, and whether the verdict was cached.
     ///
     /// A verdict without a lifetime is shared with the requests that already wait for it, but not with later ones.
-    pub(super) async fn get(&self, key: String, check: impl Future<Output = CachedVerdict>) -> (UpstreamVerdict, bool) {
+    pub(super) async fn get<F>(&self, key: String, check: impl FnOnce() -> F) -> (UpstreamVerdict, bool)
+    where
+        F: Future<Output = CachedVerdict>,
+    {
         let is_expired = |cell: &Arc<OnceCell<CachedVerdict>>| cell.get().is_some_and(CachedVerdict::is_expired);
         let cell = self
             .0
@@ -59,7 +62,7 @@ impl DecisionCache {
         let answer = cell
             .get_or_init(|| {
                 is_new = true;
-                check
+                check()
             })
             .await;
         (answer.verdict.clone(), !is_new)
@@ -81,7 +84,7 @@ mod tests {
     use super::*;
 
     async fn runs_check(cache: &DecisionCache, count: &AtomicUsize, key: &str, span: Duration) -> bool {
-        let check = async {
+        let check = || async {
             count.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(20)).await;
             CachedVerdict::new(UpstreamVerdict::Allow, span)
@@ -116,7 +119,7 @@ mod tests {
     #[tokio::test]
     async fn a_check_that_was_cancelled_is_repeated_by_the_next_request() {
         let (cache, count) = (Arc::new(DecisionCache::new()), Arc::new(AtomicUsize::new(0)));
-        let hanging = cache.get("a".to_owned(), std::future::pending());
+        let hanging = cache.get("a".to_owned(), std::future::pending);
         assert!(tokio::time::timeout(Duration::from_millis(20), hanging).await.is_err());
         assert!(runs_check(&cache, &count, "a", Duration::from_secs(60)).await);
     }

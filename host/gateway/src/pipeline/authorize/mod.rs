@@ -150,7 +150,9 @@ impl Authorizer {
         let Ok(key) = key(head, user, check) else {
             return UpstreamVerdict::Unavailable("the user can't be written as JSON".into());
         };
-        let (verdict, was_cached) = self.cache.get(key, self.check_upstream(proxy, with, head, path)).await;
+        // Boxed because few requests ask, and every request would hold room for it.
+        let check = || Box::pin(self.check_upstream(proxy, with, head, path));
+        let (verdict, was_cached) = self.cache.get(key, check).await;
         counter!("portcullis_route_authorizations_total",
             "route" => head.route.name.clone(), "verdict" => verdict.label(), "kept" => was_cached.to_string())
         .increment(1);
