@@ -10,6 +10,7 @@ use http::StatusCode;
 use http::header;
 use http_body_util::Either;
 use portcullis::decision::Refusal;
+use serde::Serialize;
 
 use crate::proxy::body;
 use crate::proxy::body::Body;
@@ -21,8 +22,11 @@ pub(crate) fn error(status: StatusCode, message: &str) -> Response<Body> {
 }
 
 /// A JSON object with status 200.
-pub(crate) fn json(facts: &serde_json::Value) -> Response<Body> {
-    page(StatusCode::OK, "application/json", format!("{facts}\n"))
+pub(crate) fn json(facts: &impl Serialize) -> Response<Body> {
+    match serde_json::to_string(facts) {
+        Ok(json) => page(StatusCode::OK, "application/json", json + "\n"),
+        Err(_) => failure(),
+    }
 }
 
 /// 405 (RFC 9110, section 15.5.6).

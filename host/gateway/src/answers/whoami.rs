@@ -1,11 +1,13 @@
 //! The upstream `portcullis:whoami`, a page that shows who the user is. A gateway without configuration serves it, and
 //! it is useful for trying an authenticator.
 
+use std::collections::BTreeMap;
+
 use http::HeaderMap;
 use http::Method;
 use http::Response;
 use portcullis::decision::Authenticated;
-use serde_json::Value;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::answers::html;
@@ -21,7 +23,10 @@ pub(crate) fn answer(method: &Method, headers: &HeaderMap, user: Option<&Authent
     if html::wants_html(headers) {
         html::html(&title(user), &rows(user))
     } else {
-        response::json(&facts(user))
+        match user {
+            Some(user) => response::json(&facts(user)),
+            None => response::json(&json!({ "name": null })),
+        }
     }
 }
 
@@ -32,21 +37,25 @@ fn title(user: Option<&Authenticated>) -> String {
     }
 }
 
-fn facts(user: Option<&Authenticated>) -> Value {
-    let Some(user) = user else {
-        return json!({ "name": null });
-    };
+/// What clients other than browsers get.
+#[derive(Serialize)]
+struct Facts<'a> {
+    admin: bool,
+    attributes: BTreeMap<&'a str, &'a str>,
+    authenticator: &'a str,
+    groups: &'a [String],
+    name: &'a str,
+}
+
+fn facts(user: &Authenticated) -> Facts<'_> {
     let identity = user.identity();
-    let attributes = identity
-        .attributes()
-        .map(|(name, value)| (name.to_owned(), Value::from(value)));
-    json!({
-        "name": identity.name(),
-        "groups": identity.groups(),
-        "admin": identity.admin(),
-        "attributes": attributes.collect::<serde_json::Map<_, _>>(),
-        "authenticator": user.authenticator(),
-    })
+    Facts {
+        admin: identity.admin(),
+        attributes: identity.attributes().collect(),
+        authenticator: user.authenticator(),
+        groups: identity.groups(),
+        name: identity.name(),
+    }
 }
 
 fn rows(user: Option<&Authenticated>) -> String {

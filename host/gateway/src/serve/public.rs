@@ -104,8 +104,7 @@ impl Service for Public {
         let id = RequestId::of(&parts.headers, client.peer_is_trusted);
         id.write(&mut parts.headers);
         parts.extensions.insert(id.clone());
-        let address = client.shown_address().to_string();
-        let request = access::Request::begin(self.access_log.as_ref(), id.clone(), address, &mut parts);
+        let request = access::Request::begin(self.access_log.as_ref(), &id, &client, &mut parts);
         let response = self.serve(client, connection, parts, body).await;
         let mut response = secured(response::for_method(&method, response));
         id.write(response.headers_mut());

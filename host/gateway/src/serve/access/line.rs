@@ -6,13 +6,15 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 
-use super::Request;
+use super::Head;
 use crate::config::AccessLogFormat;
+use crate::pipeline::Record;
 
 /// What a line tells.
 #[derive(Debug)]
 pub(super) struct Line<'a> {
-    pub(super) request: &'a Request,
+    pub(super) head: &'a Head,
+    pub(super) record: &'a Record,
     pub(super) status: StatusCode,
     /// The length of the body that was sent.
     pub(super) bytes: u64,
@@ -31,46 +33,46 @@ impl Line<'_> {
     }
 
     fn json(&self) -> String {
-        let Self { request, .. } = self;
+        let Self { head, record, .. } = self;
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let line = serde_json::json!({
-            "time": rfc_3339(request.time),
-            "request_id": request.id.as_str(),
-            "client": request.client,
-            "method": request.method.as_str(),
-            "host": request.host,
-            "path": request.path,
-            "protocol": format!("{:?}", request.version),
+            "time": rfc_3339(head.time),
+            "request_id": head.id.as_str(),
+            "client": head.client,
+            "method": head.method.as_str(),
+            "host": head.host,
+            "path": head.path,
+            "protocol": format!("{:?}", head.version),
             "status": self.status.as_u16(),
             "bytes": self.bytes,
             "complete": self.is_complete,
             "duration_us": micros(self.elapsed),
-            "authenticators_us": micros(request.record.authentication()),
-            "upstream_us": micros(request.record.upstream()),
-            "user": request.record.user(),
-            "route": request.record.route(),
-            "user_agent": request.agent,
-            "referer": request.referer,
+            "authenticators_us": micros(record.authentication()),
+            "upstream_us": micros(record.upstream()),
+            "user": record.user(),
+            "route": record.route(),
+            "user_agent": head.agent,
+            "referer": head.referer,
         });
         format!("{line}\n")
     }
 
     /// `%h - %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"`
     fn combined(&self) -> String {
-        let Self { request, .. } = self;
+        let Self { head, record, .. } = self;
         let text = |text: Option<&str>| escaped(text.unwrap_or("-"));
-        let user = escaped(request.record.user().unwrap_or("-")).replace(' ', "\\x20");
+        let user = escaped(record.user().unwrap_or("-")).replace(' ', "\\x20");
         format!(
             "{} - {user} [{}] \"{} {} {:?}\" {} {} \"{}\" \"{}\"\n",
-            request.client,
-            common_log_time(request.time),
-            request.method,
-            escaped(&request.path),
-            request.version,
+            head.client,
+            common_log_time(head.time),
+            head.method,
+            escaped(&head.path),
+            head.version,
             self.status.as_u16(),
             self.bytes,
-            text(request.referer.as_deref()),
-            text(request.agent.as_deref()),
+            text(head.referer.as_deref()),
+            text(head.agent.as_deref()),
         )
     }
 }

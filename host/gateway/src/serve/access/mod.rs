@@ -21,6 +21,7 @@ use http::request::Parts;
 use http_body::Body as _;
 use http_body::Frame;
 use http_body::SizeHint;
+use portcullis_wire::client::Client;
 use portcullis_wire::request_id::RequestId;
 
 use crate::config::AccessLogFormat;
@@ -66,12 +67,21 @@ impl fmt::Debug for AccessLog {
     }
 }
 
-/// A request, for its line in the log.
+/// A request, for the metrics and for its line in the log.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) began: Instant,
+    began: Instant,
+    record: Arc<Record>,
+    /// `None` if there is no access log.
+    logged: Option<Box<(AccessLog, Head)>>,
+}
+
+/// What a line tells of the head of a request.
+#[derive(Debug)]
+pub(super) struct Head {
     pub(super) time: SystemTime,
     pub(super) id: RequestId,
+    /// The client's address for people.
     pub(super) client: String,
     pub(super) method: Method,
     pub(super) host: Option<String>,
@@ -79,36 +89,17 @@ pub(super) struct Request {
     pub(super) version: Version,
     pub(super) referer: Option<String>,
     pub(super) agent: Option<String>,
-    pub(super) record: Arc<Record>,
-    log: Option<AccessLog>,
 }
 
 impl Request {
-    /// Begins the record of a request. `client` is its address for people.
-    pub(super) fn begin(log: Option<&AccessLog>, id: RequestId, client: String, parts: &mut Parts) -> Self {
+    /// Begins the record of a request.
+    pub(super) fn begin(log: Option<&AccessLog>, id: &RequestId, client: &Client, parts: &mut Parts) -> Self {
         let record = Arc::new(Record::default());
         parts.extensions.insert(Arc::clone(&record));
-        // Without a log, only the metrics are kept, which need none of the texts.
-        let text = |text: &str| text.chars().take(MAX_TEXT).collect::<String>();
-        let field = |name: HeaderName| {
-            let value = log.and_then(|_| parts.headers.get(name))?;
-            Some(text(&String::from_utf8_lossy(value.as_bytes())))
-        };
-        let host = parts.uri.authority().map(|authority| text(authority.as_str()));
         Self {
             began: Instant::now(),
-            time: SystemTime::now(),
-            id,
-            client,
-            method: parts.method.clone(),
-            host: host.or_else(|| field(header::HOST)),
-            path: log.map(|_| text(parts.uri.path())).unwrap_or_default(),
-            version: parts.version,
-            // A query can carry credentials.
-            referer: field(header::REFERER).map(|url| url.split(['?', '#']).next().unwrap_or_default().to_owned()),
-            agent: field(header::USER_AGENT),
             record,
-            log: log.cloned(),
+            logged: log.map(|log| Box::new((log.clone(), Head::of(id, client, parts)))),
         }
     }
 
@@ -122,6 +113,26 @@ impl Request {
             status,
             request: self,
         })
+    }
+}
+
+impl Head {
+    fn of(id: &RequestId, client: &Client, parts: &Parts) -> Self {
+        let text = |text: &str| text.chars().take(MAX_TEXT).collect::<String>();
+        let field = |name: HeaderName| Some(text(&String::from_utf8_lossy(parts.headers.get(name)?.as_bytes())));
+        let host = parts.uri.authority().map(|authority| text(authority.as_str()));
+        Self {
+            time: SystemTime::now(),
+            id: id.clone(),
+            client: client.shown_address().to_string(),
+            method: parts.method.clone(),
+            host: host.or_else(|| field(header::HOST)),
+            path: text(parts.uri.path()),
+            version: parts.version,
+            // A query can carry credentials.
+            referer: field(header::REFERER).map(|url| url.split(['?', '#']).next().unwrap_or_default().to_owned()),
+            agent: field(header::USER_AGENT),
+        }
     }
 }
 
@@ -174,9 +185,11 @@ impl Drop for LoggedBody {
         let route = self.request.record.route().unwrap_or_default().to_owned();
         metrics::counter!(REQUESTS, "route" => route.clone(), "code" => self.status.as_str().to_owned()).increment(1);
         metrics::histogram!(SECONDS, "route" => route).record(elapsed.as_secs_f64());
-        if let Some(log) = &self.request.log {
+        if let Some(logged) = &self.request.logged {
+            let (log, head) = &**logged;
             let line = line::Line {
-                request: &self.request,
+                head,
+                record: &self.request.record,
                 status: self.status,
                 bytes: self.bytes,
                 is_complete: self.is_complete,
