@@ -1,4 +1,4 @@
-# What the sections of tests/run need from the machine, and how it gets there. tests/run reads this file.
+# What the sections of tests/run and benches/run need from the machine, and how it gets there. Both read this file.
 
 # need SECTIONS WHAT SOURCE COMMAND…: notes that WHAT is missing if this run has one of the SECTIONS and COMMAND fails.
 # A SOURCE that starts with apt-get or rustup is what installs it; any other SOURCE is advice.
@@ -15,20 +15,21 @@ look_around() {
   # Rust is installed in the open, like everything else, not by the first command that misses it.
   local -x RUSTUP_AUTO_INSTALL=0
   missing=() sources=()
-  need 'fmt lint unit e2e' 'Rust' 'see https://rustup.rs' command -v cargo
-  need 'fmt lint unit e2e' 'the Rust of rust-toolchain.toml' 'rustup toolchain install' cargo --version
+  need 'fmt lint unit e2e bench' 'Rust' 'see https://rustup.rs' command -v cargo
+  need 'fmt lint unit e2e bench' 'the Rust of rust-toolchain.toml' 'rustup toolchain install' cargo --version
   need 'fmt' 'rustfmt' 'rustup component add rustfmt' cargo fmt --version
   need 'lint' 'clippy' 'rustup component add clippy' cargo clippy --version
-  need 'lint unit e2e' 'the Rust target wasm32-wasip2' 'rustup target add wasm32-wasip2' have_target
-  need 'lint unit e2e' 'a C compiler' 'apt-get install gcc libc6-dev' command -v cc
-  need 'lint unit e2e' 'the Kerberos library' 'apt-get install libkrb5-dev pkg-config' pkg-config --exists mit-krb5-gssapi
+  need 'lint unit e2e bench' 'the Rust target wasm32-wasip2' 'rustup target add wasm32-wasip2' have_target
+  need 'lint unit e2e bench' 'a C compiler' 'apt-get install gcc libc6-dev' command -v cc
+  need 'lint unit e2e bench' 'the Kerberos library' 'apt-get install libkrb5-dev pkg-config' pkg-config --exists mit-krb5-gssapi
   need 'lint unit e2e' 'libclang' 'apt-get install libclang-dev' have_file '/usr/lib/*/libclang-[0-9]*.so*'
-  need 'e2e' 'Python with venv' 'apt-get install python3 python3-venv' python3 -c 'import ensurepip'
-  need 'e2e' 'the headers of Python' 'apt-get install python3-dev' have_python_headers
-  need 'e2e' 'Python 3.11 or later' 'see https://www.python.org/downloads' recent_python
+  need 'e2e bench' 'Python with venv' 'apt-get install python3 python3-venv' python3 -c 'import ensurepip'
+  need 'e2e bench' 'the headers of Python' 'apt-get install python3-dev' have_python_headers
+  need 'e2e bench' 'Python 3.11 or later' 'see https://www.python.org/downloads' recent_python
   need 'e2e' 'curl' 'apt-get install curl' command -v curl
-  need 'e2e' 'nginx' 'apt-get install nginx' have_server nginx
-  need 'e2e' 'HAProxy' 'apt-get install haproxy' have_server haproxy
+  need 'e2e bench' 'nginx' 'apt-get install nginx' have_server nginx
+  need 'e2e bench' 'HAProxy' 'apt-get install haproxy' have_server haproxy
+  need 'e2e bench' 'wrk' 'apt-get install wrk' command -v wrk
   need 'e2e' 'a KDC' 'apt-get install krb5-kdc krb5-admin-server krb5-user' have_server krb5kdc
   need 'e2e' 'Apache with mod_auth_gssapi' 'apt-get install apache2-bin libapache2-mod-auth-gssapi' \
     have_file /usr/lib/apache2/modules/mod_auth_gssapi.so

