@@ -55,6 +55,13 @@ def test_the_directorys_answer_counts(serve, upstream, tmp_path, javascript_comp
     assert len(upstream.seen) == 1, "the directory's own request"
 
 
+def test_without_a_directory_the_badge_is_enough(serve, upstream, tmp_path, javascript_component):
+    description = '[settings]\nbadges = { b-1 = "grace" }\n[grants]\nheaders = ["x-badge"]\n'
+    gateway = serve(drop(tmp_path, "badges", javascript_component, description) + route(upstream, "badges"))
+    assert [gateway.send("/", {"X-Badge": badge}).status for badge in ("b-1", "b-2")] == [200, 401]
+    assert [seen["target"] for seen in upstream.seen] == ["/"], "no directory is asked"
+
+
 def test_a_server_that_is_not_granted_is_out_of_reach(serve, upstream, tmp_path, javascript_component):
     gateway = serve(badges(tmp_path, javascript_component, upstream, f"{upstream.url}/people"))
     assert gateway.send("/", {"X-Badge": "b-1"}).status == 503
