@@ -15,7 +15,10 @@ import threading
 import time
 from pathlib import Path
 
-from measure import CLIENT, ROOT, need, nginx, portcullis, processor_seconds, spread
+from programs.figures import spread
+from programs.nginx import nginx
+from programs.portcullis import RELEASE, portcullis
+from programs.process import CLIENT, need, processor_seconds
 
 NGINX = """
 client_max_body_size 0;
@@ -61,7 +64,7 @@ def main():
         folder = Path(folder)
         servers = [
             stack.enter_context(portcullis(folder, arguments.portcullis, PORTCULLIS.format(upstream=port))),
-            stack.enter_context(nginx(folder, "nginx", NGINX % port)),
+            stack.enter_context(nginx(folder, NGINX % port)),
         ]
         size, count = arguments.mebibytes << 20, arguments.messages
         works = {
@@ -85,7 +88,7 @@ def parse():
     parser.add_argument("--mebibytes", type=int, default=1024, help="size of a body (default 1024)")
     parser.add_argument("--messages", type=int, default=200_000, help="messages of a round (default 200000)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each (default 5)")
-    parser.add_argument("--portcullis", type=Path, default=ROOT / "target/release/portcullis")
+    parser.add_argument("--portcullis", type=Path, default=RELEASE)
     return parser.parse_args()
 
 

@@ -20,7 +20,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from measure import CLIENT, ROOT, need, nginx, portcullis
+from programs.nginx import nginx
+from programs.portcullis import RELEASE, portcullis
+from programs.process import CLIENT, ROOT, need
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from harness.certificates import Authority
@@ -72,7 +74,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reloads", type=int, default=100, help="how often the certificate changes (default 100)")
     parser.add_argument("--clients", type=int, default=4, help="clients of each kind (default 4)")
-    parser.add_argument("--portcullis", type=Path, default=ROOT / "target/release/portcullis")
+    parser.add_argument("--portcullis", type=Path, default=RELEASE)
     return parser.parse_args()
 
 
@@ -92,7 +94,7 @@ def start_portcullis(folder, arguments, served):
 
 
 def start_nginx(folder, _, served):
-    return nginx(folder, "nginx", NGINX.format(cert=served[0], key=served[1]), workers=True)
+    return nginx(folder, NGINX.format(cert=served[0], key=served[1]), reloads=True)
 
 
 def reload_nginx(server):

@@ -1,0 +1,1 @@
+"""The programs that benchmarks start, load and measure. Each file starts one of them."""
