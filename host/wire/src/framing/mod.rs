@@ -4,10 +4,12 @@
 
 mod chunks;
 mod frames;
+mod opening;
 mod requests;
 #[cfg(test)]
 mod tests;
 
+use std::future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,12 +20,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
+use std::task::ready;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 
 use self::frames::Frames;
+use self::opening::Opening;
 use self::requests::Requests;
 
 /// Why the framing of a request is ambiguous. It is attached to the request, so that the pipeline rejects it.
@@ -120,9 +124,19 @@ impl ConnectionState {
 #[derive(Debug)]
 pub struct ObservedStream<S> {
     stream: S,
+    opening: Opening,
     protocol: Protocol,
     limits: HeadLimits,
     state: Arc<ConnectionState>,
+}
+
+/// The version of HTTP that a client speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HttpVersion {
+    /// HTTP/1.0 or HTTP/1.1, and everything that isn't HTTP/2.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 /// The protocol of a connection.
@@ -146,6 +160,7 @@ impl<S> ObservedStream<S> {
         });
         let observed = Self {
             stream,
+            opening: Opening::default(),
             protocol: Protocol::Undecided(0),
             limits,
             state: Arc::clone(&state),
@@ -206,14 +221,57 @@ impl<S> ObservedStream<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> ObservedStream<S> {
+    /// Reads until the first bytes tell the version. The stream yields them again.
+    ///
+    /// Cancel safe: no byte is lost.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the stream can't be read.
+    pub async fn version(&mut self) -> io::Result<HttpVersion> {
+        future::poll_fn(|context| self.poll_version(context)).await
+    }
+
+    fn poll_version(&mut self, context: &mut Context<'_>) -> Poll<io::Result<HttpVersion>> {
+        loop {
+            match self.protocol {
+                Protocol::Http1(_) => return Poll::Ready(Ok(HttpVersion::Http1)),
+                Protocol::Http2(_) => return Poll::Ready(Ok(HttpVersion::Http2)),
+                Protocol::Undecided(_) => {}
+            }
+            let mut received = [0; PREFACE.len()];
+            let mut buffer = ReadBuf::new(&mut received);
+            let mut room = buffer.take(self.opening.room());
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut room))?;
+            let count = room.filled().len();
+            let received = received.get(..count).unwrap_or_default();
+            if received.is_empty() {
+                return Poll::Ready(Ok(HttpVersion::Http1));
+            }
+            self.opening.add(received);
+            self.inspect(received)?;
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let empty = buffer.filled().len();
+        self.opening.read(buffer);
         let before = buffer.filled().len();
-        std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if before > empty && buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            // The first bytes were inspected when they arrived.
+            Poll::Pending if before > empty => return Poll::Ready(Ok(())),
+            polled => ready!(polled)?,
+        }
         let received = buffer.filled().get(before..).unwrap_or_default();
         if self.state.is_upgraded() || received.is_empty() {
             return Poll::Ready(Ok(()));

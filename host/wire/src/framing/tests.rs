@@ -80,6 +80,56 @@ async fn the_state_says_what_the_client_is_sending() {
 }
 
 #[tokio::test]
+async fn the_first_bytes_tell_the_version_and_are_read_again() {
+    let frames = format!("{PREFACE_TEXT}\0\0\x08");
+    let two = format!("{GET}{AMBIGUOUS}");
+    for (bytes, version) in [
+        ("", HttpVersion::Http1),
+        ("P", HttpVersion::Http1),
+        ("GET / HT", HttpVersion::Http1),
+        (GET, HttpVersion::Http1),
+        (&two, HttpVersion::Http1),
+        ("PRI * HTTP/1.1\r\n\r\n", HttpVersion::Http1),
+        (PREFACE_TEXT, HttpVersion::Http2),
+        (&frames, HttpVersion::Http2),
+    ] {
+        for (size, room) in [(1, 100), (3, 5), (7, 24), (100, 1), (100, 23), (100, 100)] {
+            let (_, expected, _) = after(pieces(bytes.as_bytes(), size)).await;
+            let recorder = Recorder {
+                input: pieces(bytes.as_bytes(), size),
+                ..Recorder::default()
+            };
+            let (mut stream, state) = ObservedStream::new(recorder, LIMITS);
+            let case = format!("{bytes:?} in pieces of {size}, read by {room}");
+            assert_eq!(stream.version().await.unwrap(), version, "{case}");
+            let (mut read, mut buffer) = (Vec::new(), vec![0; room]);
+            loop {
+                let count = stream.read(&mut buffer).await.unwrap();
+                if count == 0 {
+                    break;
+                }
+                read.extend_from_slice(&buffer[..count]);
+            }
+            assert_eq!(read, bytes.as_bytes(), "{case}");
+            assert_eq!(state.reading(), expected.reading(), "{case}");
+            assert_eq!(state.next_request(), expected.next_request(), "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_bytes_are_read_together_with_what_follows_them() {
+    // Otherwise hyper would grow its buffer.
+    let recorder = Recorder {
+        input: pieces(GET.as_bytes(), 100),
+        ..Recorder::default()
+    };
+    let (mut stream, _) = ObservedStream::new(recorder, LIMITS);
+    stream.version().await.unwrap();
+    assert_eq!(stream.read(&mut [0; 100]).await.unwrap(), GET.len());
+}
+
+#[tokio::test]
 async fn the_first_ambiguous_request_and_all_after_it_are_told() {
     let ambiguous = AmbiguousFraming("a line of the request's head ends in LF without CR");
     for (bytes, told) in [
