@@ -62,7 +62,8 @@ impl<S: Service> ConnectionHandler<S> {
                 };
                 self.protocol.serve(stream, connection, self.service).await;
             }
-            Some(tls) => self.run_tls(&tls, stream, peer, slot, tracked).await,
+            // Boxed so that a connection without TLS holds no room for it.
+            Some(tls) => Box::pin(self.run_tls(&tls, stream, peer, slot, tracked)).await,
         }
     }
 

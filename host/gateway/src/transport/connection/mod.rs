@@ -3,6 +3,7 @@
 
 mod activity;
 mod client_stream;
+mod driver;
 pub(crate) mod fault;
 mod rejected_head;
 mod request_body;
@@ -11,11 +12,8 @@ mod tracked_body;
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::future;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,11 +27,13 @@ use http::Version;
 use http::header;
 use http::uri::Scheme;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
-use hyper_util::server::conn::auto;
 use portcullis_wire::framing::HeadLimits;
+use portcullis_wire::framing::HttpVersion;
 use portcullis_wire::framing::ObservedStream;
 use portcullis_wire::peer::Peer;
 use tokio::io::AsyncRead;
@@ -42,10 +42,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::Activity;
-use self::activity::Timeout;
 use self::activity::Watchdog;
 use self::client_stream::ClientStream;
 use self::client_stream::Reject;
+use self::driver::Driver;
+use self::driver::last_call;
 pub(crate) use self::request_body::ReceivedBody;
 use self::streams::StreamExecutor;
 use self::tracked_body::TrackedBody;
@@ -100,7 +101,8 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
 /// Serves connections within the configured limits.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
-    builder: auto::Builder<StreamExecutor>,
+    http1: http1::Builder,
+    http2: http2::Builder<StreamExecutor>,
     header_timeout: Duration,
     bounds: Bounds,
     max_header_size: usize,
@@ -114,19 +116,19 @@ impl Protocol {
     /// connections are closed, and other connections after their current request.
     pub(crate) fn new(config: &ServerConfig, stop: Shutdown, closing: CancellationToken) -> Self {
         let bounds = config.bounds;
-        let mut builder = auto::Builder::new(StreamExecutor {
-            send_timeout: bounds.send_timeout,
-        });
         let buffer_size = config.max_header_size.max(SMALLEST_BUFFER);
+        let mut http1 = http1::Builder::new();
         // `Watchdog` bounds the time of a head, because hyper doesn't distinguish a slow head from an idle connection.
-        builder.http1().header_read_timeout(None).max_buf_size(buffer_size);
+        http1.header_read_timeout(None).max_buf_size(buffer_size);
         if config.max_headers != HYPERS_HEADERS {
             // hyper then allocates memory for each head.
-            builder.http1().max_headers(config.max_headers);
+            http1.max_headers(config.max_headers);
         }
+        let mut http2 = http2::Builder::new(StreamExecutor {
+            send_timeout: bounds.send_timeout,
+        });
         // The defaults for stream resets stay: they end a flood of resets (CVE-2023-44487).
-        builder
-            .http2()
+        http2
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
@@ -136,7 +138,8 @@ impl Protocol {
             // Beyond this, h2 rejects the request by itself. `limits` are stricter.
             .max_header_list_size(u32::try_from(2 * config.max_header_size).unwrap_or(u32::MAX));
         Self {
-            builder,
+            http1,
+            http2,
             header_timeout: config.header_timeout,
             bounds,
             max_header_size: config.max_header_size,
@@ -170,17 +173,28 @@ impl Protocol {
         let (stop, closing) = (self.stop.clone(), self.closing.clone());
         let activity = Arc::new(Activity::new(client));
         let requests = Arc::clone(&activity);
-        let (stream, seen) = ObservedStream::new(stream, self.limits);
-        let rejecting = service.clone();
-        let reject: Reject =
-            Box::new(move |status, head| rejected_head::serialize(head, rejecting.reject_head(status, &head.target)));
-        let stream = ClientStream::new(stream, Arc::clone(&seen), Arc::clone(&activity), reject);
+        let (mut stream, seen) = ObservedStream::new(stream, self.limits);
         let mut watchdog = Watchdog::new(
             Arc::clone(&activity),
             Arc::clone(&seen),
             self.bounds,
             self.header_timeout,
         );
+        // hyper-util tells the versions apart, too, but its way makes hyper keep a buffer of twice the size.
+        let version = tokio::select! {
+            biased;
+            version = stream.version() => version,
+            () = last_call(&activity, &closing) => return,
+            timeout = watchdog.expired() => return timeout.log(client),
+        };
+        let version = match version {
+            Ok(version) => version,
+            Err(error) => return tracing::debug!(%error, %client, "a connection failed"),
+        };
+        let rejecting = service.clone();
+        let reject: Reject =
+            Box::new(move |status, head| rejected_head::serialize(head, rejecting.reject_head(status, &head.target)));
+        let stream = ClientStream::new(stream, Arc::clone(&seen), Arc::clone(&activity), reject);
         let framing = Arc::clone(&seen);
         let (max_header_size, max_headers) = (self.max_header_size, self.limits.fields);
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -215,36 +229,24 @@ impl Protocol {
                 Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, active_request)))
             })
         });
-        let served = self
-            .builder
-            .serve_connection_with_upgrades(TokioIo::new(stream), service);
-        let (mut served, mut stopping) = (pin!(served), false);
-        loop {
-            tokio::select! {
-                // Bytes that have already arrived are processed before a timeout can close the connection.
-                biased;
-                outcome = served.as_mut() => {
-                    match outcome {
-                        Err(_) if seen.is_flooded() => fault::report("frames", client),
-                        Err(error) => match rejected_bound(&*error) {
-                            Some(bound) => fault::report(bound, client),
-                            None => tracing::debug!(%error, %client, "a connection failed"),
-                        },
-                        Ok(()) => {}
-                    }
-                    return;
-                }
-                () = last_call(&requests, &closing), if !stopping => {
-                    stopping = true;
-                    served.as_mut().graceful_shutdown();
-                }
-                timeout = watchdog.expired() => match timeout {
-                    Timeout::KeepAlive => {
-                        served.as_mut().graceful_shutdown();
-                        watchdog.start_closing();
-                    }
-                    timeout => return timeout.log(client),
-                }
+        let stream = TokioIo::new(stream);
+        let driver = Driver {
+            activity: requests,
+            seen,
+            watchdog,
+            closing,
+            client,
+        };
+        match version {
+            HttpVersion::Http1 => {
+                let served = self.http1.serve_connection(stream, service).with_upgrades();
+                let close = http1::UpgradeableConnection::graceful_shutdown;
+                driver.drive(served, close).await;
+            }
+            // Boxed because most connections that are idle speak HTTP/1.1.
+            HttpVersion::Http2 => {
+                let served = self.http2.serve_connection(stream, service);
+                Box::pin(driver.drive(served, http2::Connection::graceful_shutdown)).await;
             }
         }
     }
@@ -275,16 +277,6 @@ fn is_too_large(request: &Request<Incoming>, max_size: usize, max_fields: usize)
     headers.len() > max_fields || headers.iter().map(size).sum::<usize>() + target > max_size
 }
 
-/// The limit that a rejected head exceeds. `None` if the connection failed for another reason.
-fn rejected_bound(error: &(dyn Error + Send + Sync + 'static)) -> Option<&'static str> {
-    let error = error.downcast_ref::<hyper::Error>()?;
-    if error.is_parse_too_large() {
-        Some("max_header_size")
-    } else {
-        error.is_parse().then_some("malformed_head")
-    }
-}
-
 /// The output of a future. `None` if it panicked, which is logged.
 ///
 /// Not an `async fn`: that would keep room for the future twice, and copy it with every request.
@@ -295,22 +287,6 @@ pub(crate) fn catch_panic<T>(future: impl Future<Output = T>) -> impl Future<Out
         }
         output.ok()
     })
-}
-
-/// Completes when the connection should shut down gracefully, after the listener closed. hyper would drop a connection
-/// on which it has read nothing, so a request that is still on its way gets `LAST_CALL` to arrive. It must be polled
-/// after every poll of the connection.
-async fn last_call(activity: &Activity, closing: &CancellationToken) {
-    closing.cancelled().await;
-    let request = future::poll_fn(|_| {
-        if activity.has_had_request() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    });
-    // If no request arrived in time, there is nothing to wait for.
-    let _ = tokio::time::timeout(LAST_CALL, request).await;
 }
 
 /// How long a client may still send a request after the listener closed.
