@@ -29,6 +29,9 @@ FRAMES = 40_000
 
 MAX_GROWTH_MIB = 48
 
+MAX_STREAMS = 128
+"""How many requests may be open on a connection, by default."""
+
 
 @pytest.fixture(scope="module")
 def gateway(serve_module, shared_upstream):
@@ -167,6 +170,19 @@ def test_max_streams_bounds_concurrent_streams(serve, upstream):
             return client.outcome(stream) == 200
 
         eventually(is_answered, "there is room again")
+
+
+def test_as_many_requests_as_may_be_open_can_be_taken_back_at_once(gateway):
+    """A proxy sends the requests of many clients over one connection, and takes them back when these leave together."""
+    with Http2(gateway.url) as client:
+        streams = itertools.count(1, 2)
+        for _ in range(5):
+            taken_back = list(itertools.islice(streams, MAX_STREAMS))
+            heads = [HeadersFrame(n, data=client.encode(client.pairs(AS_ALICE)), flags=["END_HEADERS", "END_STREAM"]) for n in taken_back]
+            client.send(*heads, *[RstStreamFrame(n, error_code=8) for n in taken_back])
+            another = next(streams)
+            client.request(another, client.pairs(AS_ALICE))
+            assert client.outcome(another) == 200
 
 
 def test_an_ordinary_client_is_no_flood(gateway):

@@ -127,8 +127,11 @@ impl Protocol {
         let mut http2 = http2::Builder::new(StreamExecutor {
             send_timeout: bounds.send_timeout,
         });
-        // The defaults for stream resets stay: they end a flood of resets (CVE-2023-44487).
+        // h2's limits on resets end a flood of them (CVE-2023-44487). But its default of 20 is less than what an ordinary
+        // client may have open, and take back at once: a proxy whose clients leave together.
+        let open_streams = usize::try_from(bounds.max_streams).unwrap_or(usize::MAX);
         http2
+            .max_pending_accept_reset_streams(open_streams)
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
