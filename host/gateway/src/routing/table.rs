@@ -90,7 +90,8 @@ impl<T: Clone> RouteTable<T> {
 
     /// Whether any route serves this host. A port in `authority` is ignored.
     pub(crate) fn serves_host(&self, authority: &str) -> bool {
-        self.of_host(Some(authority)).any(|prefixes| !prefixes.0.is_empty())
+        self.of_host(Some(authority))
+            .any(|prefixes| !prefixes.routes.is_empty())
     }
 
     /// Returns the route of a request. A port in `authority` is ignored.
@@ -100,8 +101,7 @@ impl<T: Clone> RouteTable<T> {
 
     /// The methods with which the path is served, for a request that no route serves. `None` if it is served with none.
     pub(crate) fn methods_of(&self, authority: Option<&str>, path: &CanonicalPath) -> Option<Methods> {
-        let matchers = self.of_host(authority).flat_map(|prefixes| &prefixes.0);
-        let covering = matchers.filter(|(matcher, _)| matcher.path.covers(path));
+        let covering = self.of_host(authority).flat_map(|prefixes| prefixes.covering(path));
         let methods = Methods::new(covering.flat_map(|(matcher, _)| matcher.methods.iter().cloned()));
         (!methods.are_all()).then_some(methods)
     }
@@ -119,28 +119,49 @@ impl<T: Clone> RouteTable<T> {
     }
 }
 
-/// The routes of one host. Those with more path segments come first, and of two with the same path that which lists
-/// methods.
+/// The routes of one host by their prefix.
 #[derive(Debug)]
-struct Prefixes<T>(Vec<(Matcher, T)>);
+struct Prefixes<T> {
+    /// The routes of each prefix, without its final slash. Those that list methods come first.
+    routes: HashMap<String, Vec<(Matcher, T)>>,
+    /// The number of segments of the longest prefix.
+    depth: usize,
+}
 
 impl<T> Default for Prefixes<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self {
+            routes: HashMap::new(),
+            depth: 0,
+        }
     }
 }
 
 impl<T> Prefixes<T> {
     fn insert(&mut self, matcher: &Matcher, route: T) {
-        let rank = |matcher: &Matcher| (matcher.path.depth(), !matcher.methods.are_all());
-        let own = rank(matcher);
-        let index = self.0.partition_point(|(other, _)| rank(other) >= own);
-        self.0.insert(index, (matcher.clone(), route));
+        let prefix = matcher.path.decoded().trim_end_matches('/');
+        let routes = self.routes.entry(prefix.to_owned()).or_default();
+        let listing = |matcher: &Matcher| !matcher.methods.are_all();
+        let index = routes.partition_point(|(other, _)| listing(other) >= listing(matcher));
+        routes.insert(index, (matcher.clone(), route));
+        self.depth = self.depth.max(prefix.matches('/').count());
     }
 
     fn find(&self, path: &CanonicalPath, method: &Method) -> Option<&T> {
-        let matches = |(matcher, _): &&(Matcher, T)| matcher.path.covers(path) && matcher.methods.contain(method);
-        self.0.iter().find(matches).map(|(_, route)| route)
+        let mut covering = self.covering(path);
+        let found = covering.find(|(matcher, _)| matcher.methods.contain(method));
+        found.map(|(_, route)| route)
+    }
+
+    /// The routes that cover a path, the longest prefix first.
+    ///
+    /// The effort grows with the depth of the routes, not with their number.
+    fn covering(&self, path: &CanonicalPath) -> impl Iterator<Item = &(Matcher, T)> {
+        let path = path.decoded();
+        let ancestors = path.match_indices('/').filter_map(|(end, _)| path.get(..end));
+        let prefixes = ancestors.chain([path]).take(self.depth + 1);
+        let covering = Vec::from_iter(prefixes.filter_map(|prefix| self.routes.get(prefix)));
+        covering.into_iter().rev().flatten()
     }
 }
 
@@ -184,7 +205,9 @@ mod tests {
             ("/%61/x", "shallow"),
             ("/ab", "root"),
             ("/a/b", "deep"),
+            ("/a/b/", "deep"),
             ("/a/b/c", "deep"),
+            ("/a/b/c/d/", "deep"),
             ("/a/bc", "shallow"),
         ] {
             assert_eq!(found(&table, None, asked, "GET"), route, "{asked}");
