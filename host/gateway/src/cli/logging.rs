@@ -12,6 +12,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::log_lines::LogLines;
+use super::log_text::Fields;
+use super::log_text::Timestamp;
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -72,12 +74,15 @@ pub(super) fn start(level: &Level, format: Format) -> Result<LogLines, Box<dyn E
         .log_internal_errors(false)
         .with_writer(writer.clone());
     let started = match format {
-        Format::Json => lines.json().flatten_event(true).finish().with(filter).try_init(),
-        Format::Text => lines
-            .with_ansi(io::stderr().is_terminal())
-            .finish()
-            .with(filter)
-            .try_init(),
+        Format::Json => {
+            let lines = lines.with_timer(Timestamp).json();
+            lines.flatten_event(true).finish().with(filter).try_init()
+        }
+        Format::Text if io::stderr().is_terminal() => lines.with_ansi(true).finish().with(filter).try_init(),
+        Format::Text => {
+            let lines = lines.with_ansi(false).with_timer(Timestamp);
+            lines.fmt_fields(Fields).finish().with(filter).try_init()
+        }
     };
     started?;
     Ok(writer)

@@ -6,6 +6,7 @@ mod explain;
 mod inspect;
 mod keygen;
 mod log_lines;
+mod log_text;
 mod logging;
 mod serve;
 mod signals;

@@ -1,6 +1,7 @@
 //! The audit log: one line for every decision, so that an operator can find out later who was admitted and why. A line
 //! names the facts that a plugin has read, but never their values: it contains no header, cookie or token.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -74,8 +75,8 @@ impl Entry<'_> {
             client = %self.client.shown_address(),
             outcome = outcome(&decision.outcome, status),
             status = status.map(|status| status.as_u16()),
-            user = user.map(|user| one_line(user.identity().name())),
-            claimed_user = claimed.map(one_line),
+            user = user.map(|user| one_line(user.identity().name())).as_deref(),
+            claimed_user = claimed.map(one_line).as_deref(),
             authenticator = user.map(|user| user.authenticator()),
             session = via_session,
             session_refused = session_error.map(|error| error.to_string()),
@@ -94,11 +95,11 @@ impl Entry<'_> {
             path = %self.target.path,
             route = self.route,
             client = %self.client.shown_address(),
-            user = one_line(user.identity().name()),
+            user = &*one_line(user.identity().name()),
             authenticator = user.authenticator(),
             denied_by = denial.by,
             asked = denial.asked,
-            why = one_line(denial.why),
+            why = &*one_line(denial.why),
             outcome = denial.outcome,
             status = denial.status.as_u16(),
             "the user was denied"
@@ -127,7 +128,7 @@ impl Entry<'_> {
                 request_id = self.id.map(RequestId::as_str),
                 authenticator = %step.authenticator,
                 verdict = step.verdict.label(),
-                why = one_line(why),
+                why = &*one_line(why),
                 route = self.route,
                 "an authenticator could not decide"
             );
@@ -141,7 +142,7 @@ pub(crate) fn rejected(id: Option<&RequestId>, client: &Client, method: &Method,
         target: "portcullis::audit",
         request_id = id.map(RequestId::as_str),
         method = %method,
-        path = one_line(&path.chars().take(MAX_PATH).collect::<String>()),
+        path = &*one_line(&path.chars().take(MAX_PATH).collect::<String>()),
         client = %client.shown_address(),
         outcome = "unserved",
         status = why.status().as_u16(),
@@ -193,7 +194,11 @@ fn steps(steps: &[Step]) -> String {
 
 /// Keeps a foreign text on one line. Quotation marks and backslashes are left to the log's format, which escapes the
 /// values of fields itself: JSON would show them escaped twice.
-fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> Cow<'_, str> {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    text.replace(breaks, "\u{fffd}")
+    if text.contains(breaks) {
+        Cow::Owned(text.replace(breaks, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
