@@ -101,11 +101,12 @@ mod tests {
 
     #[test]
     fn identity_headers_are_removed_in_every_spelling() {
-        let custom = HeaderName::from_static("x-my_user");
-        let removed = IdentityNames::new([&custom]);
+        let custom = ["x-my_user", "_user"].map(HeaderName::from_static);
+        let removed = IdentityNames::new(&custom);
         for name in [
             "X-My-User",
             "x_my.user",
+            "~User",
             "Remote-User",
             "Remote_User",
             "X_Forwarded_User",
