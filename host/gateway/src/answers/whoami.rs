@@ -21,12 +21,11 @@ pub(crate) fn answer(method: &Method, headers: &HeaderMap, user: Option<&Authent
         return response::method_not_allowed("GET, HEAD");
     }
     if html::wants_html(headers) {
-        html::html(&title(user), &rows(user))
-    } else {
-        match user {
-            Some(user) => response::json(&facts(user)),
-            None => response::json(&json!({ "name": null })),
-        }
+        return html::html(&title(user), &rows(user));
+    }
+    match user {
+        Some(user) => response::json(&facts(user)),
+        None => response::json(&json!({ "name": null })),
     }
 }
 

@@ -1,5 +1,5 @@
 //! Writes log lines as text, in the form of `tracing-subscriber` without colours. The audit log has a line for each request,
-//! and the general code, which serves colours and spans too, took half of what a reused decision costs.
+//! and the library's code, which serves colours too, takes longer for it.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -109,24 +109,9 @@ fn needs_escape(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::Arc;
-    use std::sync::Mutex;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::testing::Log;
 
     fn log_everything() {
         let error = io::Error::other(io::Error::other("the \"source\""));
@@ -143,15 +128,14 @@ mod tests {
     }
 
     /// The lines without their times.
-    fn lines(lines: &Lines) -> Vec<String> {
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    fn lines(log: &Log) -> Vec<String> {
         let cut = |line: &str| line.split_once("Z ").map_or(line, |(_, rest)| rest).to_owned();
-        text.split('\n').map(cut).collect()
+        log.text().split('\n').map(cut).collect()
     }
 
     #[test]
     fn lines_are_those_of_the_library() {
-        let (own, expected) = (Lines::default(), Lines::default());
+        let (own, expected) = (Log::default(), Log::default());
         let (to_own, to_expected) = (own.clone(), expected.clone());
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)

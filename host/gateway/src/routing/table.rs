@@ -144,7 +144,7 @@ impl<T> Prefixes<T> {
         let listing = |matcher: &Matcher| !matcher.methods.are_all();
         let index = routes.partition_point(|(other, _)| listing(other) >= listing(matcher));
         routes.insert(index, (matcher.clone(), route));
-        self.depth = self.depth.max(prefix.matches('/').count());
+        self.depth = self.depth.max(matcher.path.depth());
     }
 
     fn find(&self, path: &CanonicalPath, method: &Method) -> Option<&T> {

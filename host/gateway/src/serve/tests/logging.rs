@@ -1,40 +1,9 @@
 //! What the log shows of a request, and what it never shows.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::Mutex;
-
-use serde_json::Value;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::*;
-
-/// A log that the test reads. It receives only the lines of its own thread, so these tests run on one thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn lines(&self, message: &str) -> Vec<Value> {
-        let text = self.text();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["message"] == message).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::testing::Log;
 
 fn collect_json() -> (Log, tracing::subscriber::DefaultGuard) {
     keep_log_lines();
