@@ -4,7 +4,6 @@
 
 mod chunks;
 mod frames;
-mod opening;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -27,7 +26,6 @@ use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 
 use self::frames::Frames;
-use self::opening::Opening;
 use self::requests::Requests;
 
 /// Why the framing of a request is ambiguous. It is attached to the request, so that the pipeline rejects it.
@@ -124,7 +122,8 @@ impl ConnectionState {
 #[derive(Debug)]
 pub struct ObservedStream<S> {
     stream: S,
-    opening: Opening,
+    /// The first bytes, which tell the protocol, until they are read.
+    opening: Vec<u8>,
     protocol: Protocol,
     limits: HeadLimits,
     state: Arc<ConnectionState>,
@@ -144,8 +143,8 @@ pub enum HttpVersion {
 enum Protocol {
     Http1(Requests),
     Http2(Frames),
-    /// This many bytes of the HTTP/2 preface have arrived.
-    Undecided(usize),
+    /// The beginning of the HTTP/2 preface has arrived, or nothing.
+    Undecided,
 }
 
 /// The beginning of every HTTP/2 connection (RFC 9113, section 3.4).
@@ -160,8 +159,8 @@ impl<S> ObservedStream<S> {
         });
         let observed = Self {
             stream,
-            opening: Opening::default(),
-            protocol: Protocol::Undecided(0),
+            opening: Vec::new(),
+            protocol: Protocol::Undecided,
             limits,
             state: Arc::clone(&state),
         };
@@ -172,26 +171,11 @@ impl<S> ObservedStream<S> {
     pub fn rejected(&self) -> Option<RejectedHead> {
         match &self.protocol {
             Protocol::Http1(requests) => requests.rejected(),
-            Protocol::Http2(_) | Protocol::Undecided(_) => None,
+            Protocol::Http2(_) | Protocol::Undecided => None,
         }
     }
 
-    fn inspect(&mut self, mut received: &[u8]) -> io::Result<()> {
-        if let Protocol::Undecided(known) = &mut self.protocol {
-            let (begun, rest) = PREFACE.split_at_checked(*known).unwrap_or_default();
-            let same = received.iter().zip(rest).take_while(|(a, b)| a == b).count();
-            if same == rest.len() {
-                received = received.get(same..).unwrap_or_default();
-                self.protocol = Protocol::Http2(Frames::default());
-            } else if same == received.len() {
-                *known += same;
-            } else {
-                let mut requests = Requests::new(self.limits);
-                // The begun preface can't contain a complete head, so this finds no ambiguity.
-                requests.read(begun);
-                self.protocol = Protocol::Http1(requests);
-            }
-        }
+    fn inspect(&mut self, received: &[u8]) -> io::Result<()> {
         let reading = match &mut self.protocol {
             Protocol::Http1(requests) => {
                 if let Some((request, why)) = requests.read(received) {
@@ -207,7 +191,7 @@ impl<S> ObservedStream<S> {
                 }
                 Reading::Frames
             }
-            Protocol::Undecided(_) => Reading::Head,
+            Protocol::Undecided => Reading::Head,
         };
         self.state.reading.store(reading as u8, Ordering::Relaxed);
         Ok(())
@@ -238,20 +222,33 @@ impl<S: AsyncRead + Unpin> ObservedStream<S> {
             match self.protocol {
                 Protocol::Http1(_) => return Poll::Ready(Ok(HttpVersion::Http1)),
                 Protocol::Http2(_) => return Poll::Ready(Ok(HttpVersion::Http2)),
-                Protocol::Undecided(_) => {}
+                Protocol::Undecided => {}
             }
             let mut received = [0; PREFACE.len()];
             let mut buffer = ReadBuf::new(&mut received);
-            let mut room = buffer.take(self.opening.room());
+            let mut room = buffer.take(PREFACE.len().saturating_sub(self.opening.len()));
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut room))?;
-            let count = room.filled().len();
-            let received = received.get(..count).unwrap_or_default();
-            if received.is_empty() {
+            if room.filled().is_empty() {
                 return Poll::Ready(Ok(HttpVersion::Http1));
             }
-            self.opening.add(received);
-            self.inspect(received)?;
+            self.opening.extend_from_slice(room.filled());
+            self.inspect_opening()?;
         }
+    }
+
+    fn inspect_opening(&mut self) -> io::Result<()> {
+        let opening = std::mem::take(&mut self.opening);
+        let inspected = if opening == PREFACE {
+            self.protocol = Protocol::Http2(Frames::default());
+            self.inspect(&[])
+        } else {
+            if !PREFACE.starts_with(&opening) {
+                self.protocol = Protocol::Http1(Requests::new(self.limits));
+            }
+            self.inspect(&opening)
+        };
+        self.opening = opening;
+        inspected
     }
 }
 
@@ -261,15 +258,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Protocol::Undecided = self.protocol {
+            ready!(self.poll_version(context))?;
+        }
         let empty = buffer.filled().len();
-        self.opening.read(buffer);
-        let before = buffer.filled().len();
-        if before > empty && buffer.remaining() == 0 {
+        let given = self.opening.len().min(buffer.remaining());
+        buffer.put_slice(self.opening.drain(..given).as_slice());
+        if self.opening.is_empty() {
+            self.opening = Vec::new();
+        }
+        if given > 0 && buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             // The first bytes were inspected when they arrived.
-            Poll::Pending if before > empty => return Poll::Ready(Ok(())),
+            Poll::Pending if given > 0 => return Poll::Ready(Ok(())),
             polled => ready!(polled)?,
         }
         let received = buffer.filled().get(before..).unwrap_or_default();
@@ -279,7 +283,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
         let inspected = self.inspect(received);
         if inspected.is_err() {
             // A read that fails has read nothing.
-            buffer.set_filled(before);
+            buffer.set_filled(empty);
         }
         Poll::Ready(inspected)
     }
