@@ -194,16 +194,16 @@ def test_a_grant_below_a_path_ends_there(gateway, upstream, trap_server, path):
     assert trap_server.requests == []
 
 
-def test_a_scan_of_ports_finds_nothing(gateway, upstream, forbidden_port, trap_server):
+def test_a_scan_of_ports_finds_nothing(gateway, upstream, forbidden_port, trap_server, crowded):
     """An open port looks like a closed one."""
+    granted = {trap_server.address, crowded.address}
     trap_server.requests.clear()
     ports = [22, 80, 443, 8080, forbidden_port.port, *range(forbidden_port.port - 120, forbidden_port.port + 120)]
     said = set()
     for start in range(0, len(ports), 25):
-        targets = [f"http|127.0.0.1:{port}|/" for port in ports[start : start + 25] if 0 < port < 65536]
-        lines = assert_contained(
-            gateway, upstream, "/patient", instruct("fetch", *[t for t in targets if trap_server.address not in t])
-        )
+        scanned = {f"127.0.0.1:{port}" for port in ports[start : start + 25] if 0 < port < 65536} - granted
+        targets = [f"http|{address}|/" for address in sorted(scanned)]
+        lines = assert_contained(gateway, upstream, "/patient", instruct("fetch", *targets))
         [why] = [line["why"] for line in lines if line["message"] == "an authenticator could not decide"]
         said |= set(why.split(", "))
     assert forbidden_port.visitor() is None
