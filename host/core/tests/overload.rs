@@ -13,14 +13,20 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+use portcullis::Authenticator;
 use portcullis::Chain;
+use portcullis::Component;
 use portcullis::Decision;
+use portcullis::Engine;
+use portcullis::Grants;
 use portcullis::Limits;
 use portcullis::Outcome;
 use portcullis::Refusal;
 use portcullis::decision::Verdict;
 
 use self::common::hostile;
+use self::common::hostile_component;
 use self::common::request;
 
 async fn chain(limits: Limits) -> Chain {
@@ -131,4 +137,52 @@ async fn after_failures_of_several_clients_all_are_refused_without_a_call() {
     assert!(was_turned_away(&decision), "{decision:?}");
     wait_until_served(&chain, "192.0.2.9").await;
     assert!(is_served(&chain, "192.0.2.8").await);
+}
+
+/// An engine on which one call runs at a time, and authenticators on it that do what `X-Do` says.
+struct Narrow(Component);
+
+impl Narrow {
+    fn new() -> Self {
+        let engine = Engine::builder().concurrency(1).build().unwrap();
+        Self(Component::new(&engine, &hostile_component()).unwrap())
+    }
+
+    async fn authenticator(&self) -> Authenticator {
+        let grants = Grants {
+            headers: vec![HeaderName::from_static("x-do")],
+            ..Grants::default()
+        };
+        let limits = Limits {
+            deadline: Duration::from_secs(60),
+            ..Limits::default()
+        };
+        let builder = Authenticator::builder("hostile", &self.0);
+        builder.grants(grants).limits(limits).build().await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_authenticator_that_replaces_another_gets_the_place_that_was_kept_for_it() {
+    let narrow = Narrow::new();
+    let old = narrow.authenticator().await;
+    let new = Chain::new([narrow.authenticator().await]);
+    assert!(was_turned_away(&tell(&new, "192.0.2.1", "nothing bad").await));
+    old.retire();
+    assert!(is_served(&new, "192.0.2.1").await);
+    // It keeps the place now, so that the old one has none.
+    assert!(was_turned_away(&tell(&Chain::new([old]), "192.0.2.1", "nothing bad").await));
+    assert!(is_served(&new, "192.0.2.1").await);
+}
+
+#[tokio::test]
+async fn a_plugin_is_configured_while_all_places_for_calls_are_taken() {
+    let narrow = Narrow::new();
+    let busy = Chain::new([narrow.authenticator().await]);
+    let mut call = std::pin::pin!(tell(&busy, "192.0.2.1", "loop"));
+    let begun = tokio::time::timeout(Duration::ZERO, &mut call).await;
+    assert!(begun.is_err() && was_turned_away(&tell(&busy, "192.0.2.2", "nothing bad").await));
+    for _ in 0..3 {
+        narrow.authenticator().await;
+    }
 }

@@ -83,6 +83,17 @@ impl Authenticator {
         }
     }
 
+    /// Whether both are the same authenticator, and not only of the same configuration.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.is(&other.0)
+    }
+
+    /// Call this when another authenticator has replaced this one. Requests that have it already may still ask it, but the
+    /// place among [`EngineBuilder::concurrency`](crate::EngineBuilder::concurrency) that was kept for it is free for others.
+    pub fn retire(&self) {
+        self.0.retire();
+    }
+
     /// Authenticates one request, by a call or by what an earlier one found out. A call runs to completion even if this
     /// future is dropped.
     pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> CallOutcome {

@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) runtime: Runtime,
     pub(crate) linker: Linker<HostState>,
     pub(crate) calls: Arc<Semaphore>,
+    /// The plugins that may be configured at the same time, besides the calls.
+    pub(crate) configuring: Semaphore,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) proxy: Option<OutboundProxy>,
     pub(crate) cache: Option<CompileCache>,
@@ -161,6 +163,7 @@ impl EngineBuilder {
             },
             linker,
             calls,
+            configuring: Semaphore::new(CONFIGURING as usize),
             tls: self.tls,
             proxy: self.proxy,
             cache,
@@ -209,7 +212,11 @@ fn small() -> Config {
     config
 }
 
+/// How many plugins are configured at the same time.
+const CONFIGURING: u32 = 16;
+
 fn pooled(calls: u32) -> wasmtime::Result<wasmtime::Engine> {
+    let calls = calls + CONFIGURING;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
         .total_stacks(calls)

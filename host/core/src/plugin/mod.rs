@@ -84,6 +84,16 @@ impl ConfiguredPlugin {
         self.0.reuse.as_ref()
     }
 
+    /// Whether both are clones of one plugin.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Gives up the place among the engine's calls that is kept for it.
+    pub(crate) fn retire(&self) {
+        self.0.overload.retire();
+    }
+
     /// Its metrics.
     pub(crate) fn meters(&self) -> &Meters {
         &self.0.meters
@@ -105,11 +115,13 @@ pub(crate) struct PluginConfig {
 impl PluginConfig {
     /// Checks the settings against the plugin's schema, then lets the plugin check them.
     pub(crate) async fn configure(self) -> Result<ConfiguredPlugin, ConfigureError> {
+        let engine = Arc::clone(self.component.engine().shared());
+        // Calls of other plugins may run, so this has instances of its own. The semaphore is never closed.
+        let _place = engine.configuring.acquire().await;
         let schema = self.component.settings_schema(self.limits.memory).await?;
         let warnings = check(&self.settings, &schema, &self.grants, &self.limits)?;
         let settings = self.settings.to_string();
         let grants = Arc::new(self.grants);
-        let engine = self.component.engine().shared();
         let config = InstanceConfig {
             egress: Egress::new(
                 &self.name,

@@ -38,6 +38,7 @@ const MAX_TOLD: u64 = 1024;
 pub struct Sessions {
     keys: KeyRing,
     options: Options,
+    outlive_changes: bool,
     /// The users of whom the log said within the last hour that their identity doesn't fit into a cookie.
     told: moka::sync::Cache<String, ()>,
 }
@@ -88,7 +89,22 @@ impl Sessions {
     pub fn new(keys: KeyRing, options: Options) -> Self {
         let told = moka::sync::Cache::builder();
         let told = told.max_capacity(MAX_TOLD).time_to_live(TOLD_AGAIN).build();
-        Self { keys, options, told }
+        Self {
+            keys,
+            options,
+            outlive_changes: false,
+            told,
+        }
+    }
+
+    /// Accepts sessions also after the component or the settings of their authenticator have changed. Default: they end
+    /// then, because the authenticator as it is now might not let the user in.
+    #[must_use]
+    pub fn outlive_changes(self) -> Self {
+        Self {
+            outlive_changes: true,
+            ..self
+        }
     }
 
     /// The name of the cookie in requests and responses, with the prefix `__Host-` if it has it.
@@ -117,7 +133,8 @@ impl Sessions {
         let session: Sealed = serde_json::from_slice(&sealed).map_err(|_| SessionError::Seal)?;
         let left = session.expires.left(now()).ok_or(SessionError::Expired)?;
         let known = chain.authenticators().iter().any(|authenticator| {
-            authenticator.name() == &*session.authenticator && authenticator.fingerprint() == &session.fingerprint
+            authenticator.name() == &*session.authenticator
+                && (self.outlive_changes || authenticator.fingerprint() == &session.fingerprint)
         });
         if !known {
             return Err(SessionError::Authenticator);

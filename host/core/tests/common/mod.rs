@@ -24,7 +24,7 @@ use serde_json::Value;
 pub static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::builder().build().unwrap());
 
 /// The guest of `tests/guests/hostile`, which does what the header `X-Do` says.
-pub static HOSTILE: LazyLock<Component> = LazyLock::new(|| Component::new(&ENGINE, guest("hostile")).unwrap());
+pub static HOSTILE: LazyLock<Component> = LazyLock::new(|| Component::new(&ENGINE, hostile_component()).unwrap());
 
 /// The guest of `tests/guests/scripted`, which answers as the header `Authorization` says.
 pub static SCRIPTED: LazyLock<Component> = LazyLock::new(|| Component::new(&ENGINE, guest("scripted")).unwrap());
@@ -75,6 +75,11 @@ pub fn basic(user: &str, password: &str) -> String {
         "Basic {}",
         base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"))
     )
+}
+
+/// The bytes of [`HOSTILE`].
+pub fn hostile_component() -> Vec<u8> {
+    guest("hostile")
 }
 
 /// Builds a guest of `tests/guests`, which is not part of the workspace, like a plugin of a third party.

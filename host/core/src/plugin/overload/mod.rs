@@ -8,6 +8,9 @@ mod rates;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -33,13 +36,21 @@ pub(crate) struct Overload {
     rates: Option<Rates>,
     breaker: Option<Breaker>,
     calls: Arc<Semaphore>,
-    /// One place among the engine's calls that no other authenticator can take.
-    kept_place: Arc<Semaphore>,
-    /// Takes that place from the others. `None` if the engine had none left.
-    _kept: Option<OwnedSemaphorePermit>,
     engine_calls: Arc<Semaphore>,
+    kept_place: Mutex<KeptPlace>,
     processors: ProcessorShare,
     deadline: Duration,
+}
+
+/// A place among the engine's calls that no other authenticator can take.
+#[derive(Debug)]
+enum KeptPlace {
+    /// It is free.
+    Free(OwnedSemaphorePermit),
+    /// A call has it, or the engine had none left. The place of the next call that ends is kept.
+    Wanted,
+    /// None is kept any more.
+    Retired,
 }
 
 /// Why a call is refused, and how long to wait before the next try.
@@ -94,8 +105,7 @@ impl Overload {
                 .breaker
                 .map(|failures| Breaker::new(Arc::clone(&config.authenticator), failures, meters)),
             calls: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
-            kept_place: Arc::new(Semaphore::new(usize::from(kept.is_some()))),
-            _kept: kept,
+            kept_place: Mutex::new(kept.map_or(KeptPlace::Wanted, KeptPlace::Free)),
             engine_calls: Arc::clone(engine_calls),
             processors: config.processors.clone(),
             deadline: limits.deadline,
@@ -128,16 +138,35 @@ impl Overload {
         Ok(CallPermit {
             overload: Arc::clone(self),
             trial,
-            _permits: [own, place],
+            _place: place,
+            _own: own,
             _processors: processors,
         })
     }
 
-    /// A place among the calls of all plugins.
-    fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let kept = Arc::clone(&self.kept_place).try_acquire_owned();
-        kept.or_else(|_| Arc::clone(&self.engine_calls).try_acquire_owned())
-            .ok()
+    /// Gives up the kept place. The last calls of an authenticator that was replaced compete with those of all others.
+    pub(crate) fn retire(&self) {
+        *self.kept_place() = KeptPlace::Retired;
+    }
+
+    /// Takes a place among the calls of all plugins.
+    fn place(self: &Arc<Self>) -> Option<Place> {
+        let mut kept = self.kept_place();
+        let place = match std::mem::replace(&mut *kept, KeptPlace::Wanted) {
+            KeptPlace::Free(place) => Some(place),
+            other => {
+                *kept = other;
+                Arc::clone(&self.engine_calls).try_acquire_owned().ok()
+            }
+        };
+        place.map(|place| Place {
+            overload: Arc::clone(self),
+            permit: Some(place),
+        })
+    }
+
+    fn kept_place(&self) -> MutexGuard<'_, KeptPlace> {
+        self.kept_place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,8 +175,26 @@ impl Overload {
 pub(crate) struct CallPermit {
     overload: Arc<Overload>,
     trial: Option<Trial>,
-    _permits: [OwnedSemaphorePermit; 2],
+    _place: Place,
+    _own: OwnedSemaphorePermit,
     _processors: Expected,
+}
+
+/// A place among the calls of all plugins, which its authenticator keeps afterwards if it has none.
+#[derive(Debug)]
+struct Place {
+    overload: Arc<Overload>,
+    /// `None` while it is dropped.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut kept = self.overload.kept_place();
+        if let (KeptPlace::Wanted, Some(permit)) = (&*kept, self.permit.take()) {
+            *kept = KeptPlace::Free(permit);
+        }
+    }
 }
 
 impl CallPermit {
