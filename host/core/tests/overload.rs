@@ -171,7 +171,9 @@ async fn an_authenticator_that_replaces_another_gets_the_place_that_was_kept_for
     old.retire();
     assert!(is_served(&new, "192.0.2.1").await);
     // It keeps the place now, so that the old one has none.
-    assert!(was_turned_away(&tell(&Chain::new([old]), "192.0.2.1", "nothing bad").await));
+    assert!(was_turned_away(
+        &tell(&Chain::new([old]), "192.0.2.1", "nothing bad").await
+    ));
     assert!(is_served(&new, "192.0.2.1").await);
 }
 

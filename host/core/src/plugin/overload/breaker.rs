@@ -92,6 +92,11 @@ impl Breaker {
         })
     }
 
+    /// Leaves the metric to the breaker of the authenticator that replaces this one, which is closed.
+    pub(super) fn retire(&self) {
+        self.meters.closed();
+    }
+
     /// Counts the result of a call.
     pub(super) fn settle(&self, trial: Trial, good: bool, now: Instant) {
         if good {

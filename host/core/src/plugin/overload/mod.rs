@@ -147,6 +147,9 @@ impl Overload {
     /// Gives up the kept place. The last calls of an authenticator that was replaced compete with those of all others.
     pub(crate) fn retire(&self) {
         *self.kept_place() = KeptPlace::Retired;
+        if let Some(breaker) = &self.breaker {
+            breaker.retire();
+        }
     }
 
     /// Takes a place among the calls of all plugins.
