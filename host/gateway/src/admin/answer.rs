@@ -1,6 +1,7 @@
-//! The responses of the admin listener: health probes and metrics. All of them are plain text for programs.
+//! The responses of the admin listener: health probes, metrics and reloads. All of them are plain text for programs.
 
 use bytes::Bytes;
+use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
 use http::Request;
@@ -9,30 +10,68 @@ use http::StatusCode;
 use http::header;
 use http_body_util::Full;
 
-use crate::admin::Metrics;
-use crate::transport::Shutdown;
+use crate::admin::ReloadOutcome;
+use crate::admin::State;
+
+/// The path that makes the gateway load its configuration again, by POST.
+pub(crate) const RELOAD: &str = "/reload";
+
+/// A header that a request for a reload must have. A page in a browser can't send it to another site without asking first
+/// (Fetch Standard, "CORS-safelisted request-header"), so no page can make an operator's browser ask for reloads.
+pub(crate) const RELOAD_HEADER: HeaderName = HeaderName::from_static("x-portcullis-reload");
 
 /// Answers one request.
-pub(super) fn answer<B>(request: &Request<B>, metrics: &Metrics, stop: &Shutdown) -> Response<Full<Bytes>> {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
-        response
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+pub(super) async fn answer<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if path == RELOAD {
+        return reload(request, state).await;
     }
-    match request.uri().path() {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return not_allowed("GET, HEAD");
+    }
+    match path {
         "/livez" => text(StatusCode::OK, "alive\n"),
-        "/readyz" if stop.was_requested() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-        "/readyz" => text(StatusCode::OK, "ready\n"),
+        "/readyz" if state.stop.was_requested() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        "/readyz" => {
+            let trouble = state.reloads.trouble().unwrap_or_default();
+            text(StatusCode::OK, format!("ready\n{trouble}"))
+        }
         "/metrics" => {
-            let mut response = text(StatusCode::OK, metrics.render());
+            let mut response = text(StatusCode::OK, state.metrics.render());
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EXPOSITION));
             response
         }
-        _ => text(StatusCode::NOT_FOUND, "not found: /livez, /readyz, /metrics\n"),
+        _ => text(StatusCode::NOT_FOUND, "not found: /livez, /readyz, /metrics, /reload\n"),
     }
+}
+
+/// Reloads the configuration. The status says whether it is in use.
+async fn reload<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>> {
+    if request.method() != Method::POST {
+        return not_allowed("POST");
+    }
+    if !request.headers().contains_key(RELOAD_HEADER) {
+        return text(
+            StatusCode::FORBIDDEN,
+            format!("the header {RELOAD_HEADER} is missing; `portcullis reload` sends it\n"),
+        );
+    }
+    match state.reloads.ask().await {
+        Some(outcome @ ReloadOutcome::Applied { .. }) => text(StatusCode::OK, format!("{outcome}\n")),
+        Some(outcome @ ReloadOutcome::Failed(_)) => text(StatusCode::UNPROCESSABLE_ENTITY, format!("{outcome}\n")),
+        None => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the gateway stops, or too many others wait for a reload\n",
+        ),
+    }
+}
+
+fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
 }
 
 /// The text format of Prometheus.

@@ -1,8 +1,9 @@
-//! The operator's listener: metrics, liveness and readiness. It is separate from the public listener, since the metrics
+//! The operator's listener: metrics, liveness, readiness and reloads. It is separate from the public listener, since the metrics
 //! reveal the authenticators.
 
 mod answer;
 mod metrics;
+mod reload;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,7 +23,12 @@ use crate::transport::Shutdown;
 use crate::transport::Socket;
 use crate::transport::Stream;
 
+pub(crate) use self::answer::RELOAD;
+pub(crate) use self::answer::RELOAD_HEADER;
 pub(crate) use self::metrics::Metrics;
+pub(crate) use self::reload::ReloadOutcome;
+pub(crate) use self::reload::ReloadRequest;
+pub(crate) use self::reload::Reloads;
 
 /// The bound admin listener.
 #[derive(Debug)]
@@ -31,9 +37,17 @@ pub(crate) struct Admin {
     metrics: Metrics,
 }
 
+/// What the requests are about.
+#[derive(Clone, Debug)]
+struct State {
+    metrics: Metrics,
+    reloads: Reloads,
+    stop: Shutdown,
+}
+
 impl Admin {
     /// Binds the sockets.
-    pub(crate) fn bind(config: &AdminConfig, metrics: Metrics, inherited: &mut Inherited) -> Result<Self, ServeError> {
+    pub(crate) fn bind(config: &AdminConfig, metrics: Metrics, inherited: &Inherited) -> Result<Self, ServeError> {
         Ok(Self {
             sockets: Socket::bind_all(&config.listen, inherited)?,
             metrics,
@@ -43,26 +57,27 @@ impl Admin {
     /// Serves until the process ends, so that the shutdown of the public listener can be observed.
     ///
     /// The line `admin listening` in the log carries the address.
-    pub(crate) fn start(self, stop: Shutdown) {
+    pub(crate) fn start(self, reloads: Reloads, stop: Shutdown) {
         for socket in &self.sockets {
             tracing::info!(address = %socket.address(), "admin listening");
         }
         tokio::spawn(self.metrics.clone().upkeep());
-        tokio::spawn(self.accept_all(stop));
+        let metrics = self.metrics.clone();
+        tokio::spawn(self.accept_all(State { metrics, reloads, stop }));
     }
 
-    async fn accept_all(self, stop: Shutdown) {
+    async fn accept_all(self, state: State) {
         let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let sockets = self.sockets.iter();
-        future::join_all(sockets.map(|socket| self.accept_from(socket, &permits, &stop))).await;
+        future::join_all(sockets.map(|socket| self.accept_from(socket, &permits, &state))).await;
     }
 
-    async fn accept_from(&self, socket: &Socket, permits: &Arc<Semaphore>, stop: &Shutdown) {
+    async fn accept_from(&self, socket: &Socket, permits: &Arc<Semaphore>, state: &State) {
         // The semaphore is never closed.
         while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
             match socket.accept().await {
                 Ok((stream, _)) => {
-                    let served = serve(stream, self.metrics.clone(), stop.clone());
+                    let served = serve(stream, state.clone());
                     tokio::spawn(async move {
                         if tokio::time::timeout(MAX_CONNECTION_AGE, served).await.is_err() {
                             tracing::debug!("an admin connection was open for too long and was closed");
@@ -79,10 +94,10 @@ impl Admin {
     }
 }
 
-async fn serve(stream: Stream, metrics: Metrics, stop: Shutdown) {
+async fn serve(stream: Stream, state: State) {
     let service = service_fn(|request| {
-        let response = answer::answer(&request, &metrics, &stop);
-        async move { Ok::<_, Infallible>(response) }
+        let state = &state;
+        async move { Ok::<_, Infallible>(answer::answer(&request, state).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

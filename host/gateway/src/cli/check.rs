@@ -12,7 +12,7 @@ use crate::tls::trust;
 pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let draft = file.read();
     let listen = draft.config.listen();
-    let generation = engine::load(draft, &Proxy::idle()).await?;
+    let (_engine, generation) = engine::load(draft, &Proxy::idle()).await?;
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let routes = count(generation.routes().len(), "route");
     let authenticators = count(generation.authenticators().len(), "authenticator");

@@ -14,10 +14,13 @@ use crate::machine;
 use crate::proxy::Proxy;
 use crate::tls::trust;
 
-/// Loads a configuration and its plugins. The routes share the upstreams of the proxy.
-pub(super) async fn load(draft: Draft, proxy: &Proxy) -> Result<Generation, Box<dyn Error>> {
+/// Loads the first generation of a configuration, and its plugins. The routes share the upstreams of the proxy.
+pub(super) async fn load(draft: Draft, proxy: &Proxy) -> Result<(Engine, Generation), Box<dyn Error>> {
     match engine(&draft.config.plugins) {
-        Ok(engine) => Ok(Generation::load(draft, &engine, proxy).await?),
+        Ok(engine) => {
+            let generation = Generation::load(draft, &engine, proxy, None).await?;
+            Ok((engine, generation))
+        }
         // Plugins can't check their settings without an engine, but the mistakes in the file are known.
         Err(_) if !draft.errors.is_empty() => Err(ConfigErrors::new(draft.errors).into()),
         Err(error) => Err(error),

@@ -60,7 +60,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let draft = arguments.config.read();
     let proxy = Proxy::idle();
-    let generation = engine::load(draft, &proxy).await?;
+    let (_engine, generation) = engine::load(draft, &proxy).await?;
     let head = arguments.head()?;
     let peer = Peer::from(SocketAddr::new(arguments.client, 0));
     let gateway = Gateway::new(generation, proxy);

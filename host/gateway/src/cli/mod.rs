@@ -1,5 +1,6 @@
 //! The command line. Each command writes its result to standard output, and errors to standard error.
 
+mod access_logs;
 mod check;
 mod engine;
 mod explain;
@@ -8,8 +9,11 @@ mod keygen;
 mod log_lines;
 mod log_text;
 mod logging;
+mod reload;
+mod reloader;
 mod serve;
 mod signals;
+mod source;
 mod starter;
 
 use std::error::Error;
@@ -54,6 +58,12 @@ enum Command {
     /// Serve requests until SIGTERM or SIGINT
     #[command(after_help = EXIT_CODES)]
     Serve(serve::Arguments),
+    /// Make a running gateway load its configuration again, and say what has changed or why it can't be used
+    ///
+    /// A gateway also does so by itself when a file of its configuration changes, and at SIGHUP. The command finds it by
+    /// `admin.listen` of its configuration.
+    #[command(after_help = EXIT_CODES)]
+    Reload(ConfigFile),
     /// Load the configuration and its plugins as `serve` would, and report every mistake
     #[command(after_help = EXIT_CODES)]
     Check(ConfigFile),
@@ -84,7 +94,7 @@ enum PluginCommand {
 }
 
 /// The configuration file to read.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 struct ConfigFile {
     /// The configuration file. Without one, the gateway listens on http://127.0.0.1:8000 and accepts any user name
     #[arg(long = "config", env = "PORTCULLIS_CONFIG", value_name = "FILE")]
@@ -124,6 +134,7 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
             let log = level.map(|level| logging::start(level, Format::Text)).transpose()?;
             let outcome = match command {
                 Command::Serve(_) => Ok(()),
+                Command::Reload(file) => wait_for(reload::run(&file, output))?,
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,

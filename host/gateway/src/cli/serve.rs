@@ -1,7 +1,6 @@
 //! `portcullis serve`: loads a configuration and serves it until the process is told to stop.
 
 use std::error::Error;
-use std::io;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -10,24 +9,35 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use clap::Args;
+use portcullis_watch::Watcher;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
 use crate::admin::Admin;
 use crate::admin::Metrics;
+use crate::admin::Reloads;
 use crate::cli::ConfigFile;
+use crate::cli::access_logs::AccessLogs;
 use crate::cli::engine;
 use crate::cli::log_lines;
-use crate::cli::log_lines::LogLines;
 use crate::cli::logging::Format;
-use crate::cli::signals;
-use crate::config;
+use crate::cli::reloader::Reloader;
+use crate::cli::reloader::SecretWatch;
+use crate::cli::reloader::Triggers;
+use crate::cli::signals::Hangups;
+use crate::cli::source::Source;
 use crate::config::Config;
 use crate::config::ListenAddress;
 use crate::machine;
 use crate::pipeline::Gateway;
 use crate::proxy::Proxy;
-use crate::serve::access::AccessLog;
+use crate::serve::ListenerKind;
+use crate::serve::Listeners;
 use crate::transport::Inherited;
+use crate::transport::ServeError;
+use crate::transport::Shutdown;
+use crate::transport::systemd;
+use crate::transport::systemd::ServiceState;
 
 /// Arguments of `serve`.
 #[derive(Args, Debug)]
@@ -45,47 +55,81 @@ pub(super) struct Arguments {
     pub(super) worker_threads: Option<NonZero<usize>>,
 }
 
-pub(super) async fn run(arguments: Arguments, mut inherited: Inherited) -> Result<(), Box<dyn Error>> {
-    signals::ignore()?;
+pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<(), Box<dyn Error>> {
+    let hangups = Hangups::listen()?;
     let built_in = arguments.config.path.is_none();
     if built_in {
         tracing::warn!("no configuration is given: a client is admitted under any name that it gives");
     }
-    let mut draft = arguments.config.read();
-    if !arguments.listen.is_empty() {
-        draft.config.server.listen.addresses = arguments.listen;
-    }
-    bound_connections(&mut draft.config);
-    let listen = draft.config.listen();
+    let source = Source {
+        file: arguments.config,
+        listen: arguments.listen,
+        open_files: machine::open_files(),
+    };
+    let mut draft = source.read();
+    log_bounds(&draft.config, source.open_files);
+    let mut watcher = Watcher::new();
+    watcher.watch(std::mem::take(&mut draft.watched));
     // The metrics must be installed before the authenticators are built, because these register their counters then.
     let admin = match &draft.config.admin {
-        Some(config) => Some(Admin::bind(config, Metrics::install()?, &mut inherited)?),
+        Some(config) => Some(Admin::bind(config, Metrics::install()?, &inherited)?),
         None => None,
     };
     log_lines::describe();
-    let access_log = draft.config.access_log.map(|format| {
-        let lines = LogLines::on_standard_output()?;
-        Ok::<_, io::Error>(AccessLog::new(format, move |line| lines.enqueue(line)))
-    });
-    let access_log = access_log.transpose()?;
+    crate::serve::describe();
+    let mut access_logs = AccessLogs::default();
+    let access_log = access_logs.prepare(draft.config.access_log)?;
+    access_logs.apply(access_log);
     let proxy = Proxy::new();
-    let authenticators = &draft.config.authenticators;
-    let rotating = authenticators
-        .iter()
-        .flat_map(|authenticator| authenticator.rotating.clone());
-    let rotating = Vec::from_iter(rotating);
-    let generation = engine::load(draft, &proxy).await?;
-    tokio::spawn(config::watch_secrets(rotating));
-    generation.log();
-    let on_listening = |address: Option<SocketAddr>| {
-        if let Some(address) = address.filter(|_| built_in) {
-            tracing::info!("open {} in a browser", url(address));
-        }
-    };
+    let (engine, generation) = engine::load(draft, &proxy).await?;
+    let mut secrets = SecretWatch::default();
+    secrets.follow(&generation);
+    generation.log(None);
     let gateway = Arc::new(Gateway::new(generation, proxy));
-    crate::serve::run(gateway, &listen, admin, inherited, access_log, on_listening).await?;
+    let generation = gateway.generation();
+
+    let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
+    let mut listeners = Listeners::new(inherited);
+    let prepared = listeners.prepare(&generation)?;
+    let (status, address) = (prepared.status(), prepared.address(ListenerKind::Public));
+    listeners.warn_about_unused();
+    let (reloads, requests) = Reloads::new();
+    if let Some(admin) = admin {
+        admin.start(reloads.clone(), stop.clone());
+    }
+    listeners.apply(prepared, &generation);
+    if let Some(address) = address.filter(|_| built_in) {
+        tracing::info!("open {} in a browser", url(address));
+    }
+    let (states, reported) = mpsc::channel(STATES);
+    // The queue has room.
+    let _ = states.try_send(ServiceState::Serving(status.clone()));
+    let served = listeners.serve(Arc::clone(&gateway), access_logs.current(), stop.clone());
+    let reloader = Reloader {
+        source,
+        engine,
+        gateway,
+        listeners,
+        access_logs,
+        start: generation.digests().clone(),
+        secrets,
+        watcher,
+        reloads,
+        states,
+        status,
+    };
+    // Requests are served by the generation of the moment.
+    drop(generation);
+    tokio::spawn(reloader.run(Triggers { hangups, requests }, stop.clone()));
+    tokio::select! {
+        () = served => {}
+        () = systemd::report(reported, stop) => {}
+    }
     Ok(())
 }
+
+/// How many states of the service may wait to be reported.
+const STATES: usize = 8;
 
 /// Where a browser on this machine finds what listens on `address`.
 fn url(address: SocketAddr) -> String {
@@ -97,24 +141,12 @@ fn url(address: SocketAddr) -> String {
     format!("http://{}/", SocketAddr::new(ip, address.port()))
 }
 
-/// Sets the maximum number of connections if it isn't configured, and logs the limits that come from the environment.
-fn bound_connections(config: &mut Config) {
-    let files = machine::open_files();
-    let listen = config.listen();
-    let connections = config.server.max_connections;
-    if connections.is_some_and(|connections| !machine::allows(&listen, files, connections)) {
-        tracing::warn!(
-            open_files = files,
-            "server.max_connections needs more open files than the process may have, because each connection may need a \
-             second one to the upstream: raise the limit (ulimit -n, LimitNOFILE=)"
-        );
-    }
-    let connections = connections.unwrap_or_else(|| machine::connections(&listen, files));
-    config.server.max_connections = Some(connections);
+/// Logs the limits that come from the environment.
+fn log_bounds(config: &Config, open_files: Option<u64>) {
     tracing::info!(
         worker_threads = Handle::current().metrics().num_workers(),
-        open_files = files,
-        max_connections = connections,
+        open_files,
+        max_connections = config.server.max_connections,
         available_memory = machine::memory(),
         plugin_memory = engine::memory(&config.plugins),
         "bounds"

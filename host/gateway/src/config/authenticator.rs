@@ -188,7 +188,7 @@ impl PluginSource {
         let text = item.text()?;
         let file = text.contains(['/', '\\']) || text.ends_with(".wasm");
         Some(if file {
-            Self::File(document.path(&text))
+            Self::File(document.live_file(&text))
         } else {
             Self::BuiltIn(text)
         })

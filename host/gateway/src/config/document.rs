@@ -11,6 +11,7 @@ use toml_span::Span;
 
 use crate::config::ConfigError;
 use crate::config::error::Location;
+use crate::config::sources::Sources;
 
 /// The maximum size of a configuration file, in bytes.
 pub(crate) const MAX_FILE: u64 = 1024 * 1024;
@@ -51,16 +52,18 @@ pub(super) struct Document<'a> {
     lines: Vec<usize>,
     folder: PathBuf,
     environment: &'a Environment,
+    sources: &'a Sources,
     errors: RefCell<Vec<ConfigError>>,
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn new(path: &Path, text: &str, environment: &'a Environment) -> Self {
+    pub(super) fn new(path: &Path, text: &str, environment: &'a Environment, sources: &'a Sources) -> Self {
         Self {
             file: path.display().to_string().into(),
             lines: text.match_indices('\n').map(|(end, _)| end + 1).collect(),
             folder: path.parent().map(Path::to_owned).unwrap_or_default(),
             environment,
+            sources,
             errors: RefCell::default(),
         }
     }
@@ -69,9 +72,27 @@ impl<'a> Document<'a> {
         self.environment
     }
 
+    pub(super) fn sources(&self) -> &'a Sources {
+        self.sources
+    }
+
     /// Resolves a path relative to the folder of the file.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         self.folder.join(path)
+    }
+
+    /// Resolves the path of a file whose content becomes a part of the configuration. Call it before the file is read.
+    pub(super) fn file(&self, path: &str) -> PathBuf {
+        let path = self.path(path);
+        self.sources.note_content(&path);
+        path
+    }
+
+    /// Resolves the path of a file that what uses it reads again when it changes. Call it before the file is read.
+    pub(super) fn live_file(&self, path: &str) -> PathBuf {
+        let path = self.path(path);
+        self.sources.note(&path);
+        path
     }
 
     pub(super) fn location(&self) -> Location {

@@ -7,6 +7,7 @@ mod authenticator;
 mod authorize;
 mod bounds;
 mod cors;
+mod digests;
 mod document;
 mod error;
 mod front;
@@ -28,6 +29,7 @@ mod secret;
 mod server;
 mod session;
 mod settings;
+mod sources;
 mod tls;
 mod upstream;
 mod validate;
@@ -35,9 +37,11 @@ mod values;
 mod websocket_token;
 
 use std::path::Path;
+use std::path::PathBuf;
 
 use portcullis::Engine;
 use portcullis::Limits;
+use portcullis_watch::Stamp;
 
 use crate::files::read_text;
 
@@ -48,6 +52,7 @@ pub(crate) use authenticator::PluginSource;
 pub(crate) use authorize::AuthorizeWith;
 pub(crate) use bounds::Bounds;
 pub(crate) use cors::Cors;
+pub(crate) use digests::Digests;
 pub(crate) use document::Environment;
 pub(crate) use error::ConfigError;
 pub(crate) use error::ConfigErrors;
@@ -69,6 +74,7 @@ pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
 pub(crate) use redirect::RedirectConfig;
 pub(crate) use require::Require;
+pub(crate) use rotation::RotatingHeader;
 pub(crate) use rotation::watch_secrets;
 pub(crate) use route::Cookies;
 pub(crate) use route::Paths;
@@ -92,6 +98,7 @@ use document::Document;
 use reader::Item;
 use reader::Place;
 use reader::Table;
+use sources::Sources;
 use upstream::Upstreams;
 
 /// A complete configuration.
@@ -140,17 +147,24 @@ pub(crate) struct Draft {
     pub(crate) config: Config,
     /// The mistakes.
     pub(crate) errors: Vec<ConfigError>,
+    /// The values, for a comparison with another configuration.
+    pub(crate) digests: Digests,
+    /// The files and folders that were read, including those that couldn't be, with their state before that.
+    pub(crate) watched: Vec<(PathBuf, Stamp)>,
 }
 
 impl Draft {
     /// Reads a configuration file and its plugin directory.
     pub(crate) fn read(path: &Path, environment: &Environment) -> Self {
+        let sources = Sources::default();
+        sources.note(path);
         match read_text(path, document::MAX_FILE) {
-            Ok(text) => Self::parse(path, &text, environment),
+            Ok(text) => Self::parse_noting(path, &text, environment, sources),
             Err(error) => {
                 let error = Location::file(path.display().to_string()).error(error);
                 Self {
                     errors: vec![error],
+                    watched: sources.into_watched(),
                     ..Self::default()
                 }
             }
@@ -167,12 +181,20 @@ impl Draft {
     }
 
     fn parse(path: &Path, text: &str, environment: &Environment) -> Self {
-        let document = Document::new(path, text, environment);
+        Self::parse_noting(path, text, environment, Sources::default())
+    }
+
+    /// The files that the text names are added to the sources.
+    fn parse_noting(path: &Path, text: &str, environment: &Environment, sources: Sources) -> Self {
+        let document = Document::new(path, text, environment, &sources);
         let mut draft = Self::default();
         if let Some(root) = Table::parse(&document, text) {
+            let values = root.values(&[]);
             draft.read_root(root, environment);
+            draft.digests.add(values, &document);
         }
         draft.errors.extend(document.into_errors());
+        draft.watched = sources.into_watched();
         draft
     }
 
@@ -209,7 +231,7 @@ impl Draft {
 
         let mut names = Vec::new();
         let mut found = directory
-            .map(|directory| directory.search(environment))
+            .map(|directory| directory.search(environment, root.place.document().sources()))
             .unwrap_or_default();
         let configured = root.take("authenticators").and_then(Item::table);
         for (name, item) in configured.into_iter().flat_map(Table::into_entries) {
@@ -223,6 +245,7 @@ impl Draft {
         names.extend(found.names.into_iter().map(|(name, _)| name));
         self.config.authenticators.append(&mut found.authenticators);
         self.errors.append(&mut found.errors);
+        self.digests = found.digests;
         if names.len() > authenticator::MAX_AUTHENTICATORS {
             root.place.report(format!(
                 "more than {} authenticators",

@@ -103,13 +103,18 @@ impl NegotiateConfig {
 
 /// Returns an absolute path, because the helper runs in another folder.
 fn path(place: &Place<'_>, text: &str) -> Option<PathBuf> {
-    let absolute = std::path::absolute(place.document().path(text));
+    absolute(place, &place.document().path(text))
+}
+
+fn absolute(place: &Place<'_>, path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path);
     absolute.map_err(|error| place.report(error.to_string())).ok()
 }
 
 fn keytab_file(item: Item<'_>) -> Option<PathBuf> {
     let place = item.place.clone();
-    let path = path(&place, &item.text()?)?;
+    // The Kerberos library reads it for every token.
+    let path = absolute(&place, &place.document().live_file(&item.text()?))?;
     match private_file(&path, MAX_KEYTAB) {
         // MIT krb5, "The Kerberos keytab file format": the first byte is 5, the second is the version.
         Ok(bytes) if matches!(*bytes, [5, 1 | 2, ..]) => Some(path),
@@ -153,7 +158,7 @@ fn channel_bindings(item: Item<'_>) -> Option<ChannelBindings> {
 
 fn existing_file(item: Item<'_>) -> Option<PathBuf> {
     let place = item.place.clone();
-    let path = path(&place, &item.text()?)?;
+    let path = absolute(&place, &place.document().file(&item.text()?))?;
     if path.display().to_string().contains(':') {
         place.report("the path can't contain a colon, because the Kerberos library treats it as a separator");
         return None;

@@ -38,6 +38,6 @@ pub(super) fn identity((certificate, key): (Item<'_>, Item<'_>)) -> Option<Clien
 /// Loads the file that an item names.
 pub(super) fn file<T>(item: Item<'_>, read: impl FnOnce(&Path) -> Result<T, String>) -> Option<T> {
     let place = item.place.clone();
-    let path = place.document().path(&item.text()?);
+    let path = place.document().file(&item.text()?);
     read(&path).map_err(|message| place.report(message)).ok()
 }

@@ -10,6 +10,7 @@ use portcullis::OutboundProxy;
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
 use crate::config::authenticator;
+use crate::config::digests::Digests;
 use crate::config::document::Document;
 use crate::config::document::Environment;
 use crate::config::document::MAX_FILE;
@@ -17,6 +18,7 @@ use crate::config::error::Location;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::secret::text_or_reference;
+use crate::config::sources::Sources;
 use crate::config::values;
 use crate::files::read_text;
 
@@ -126,8 +128,9 @@ pub(super) struct Directory {
 
 impl Directory {
     /// Finds all plugins, sorted by name.
-    pub(super) fn search(&self, environment: &Environment) -> DirectoryPlugins {
+    pub(super) fn search(&self, environment: &Environment, sources: &Sources) -> DirectoryPlugins {
         let mut found = DirectoryPlugins::default();
+        sources.note(&self.path);
         let mut files = match self.files() {
             Ok(files) => files,
             Err(error) => {
@@ -140,7 +143,7 @@ impl Directory {
         files.sort();
         for file in &files {
             match file.extension().and_then(|extension| extension.to_str()) {
-                Some("wasm") => found.add(file, environment),
+                Some("wasm") => found.add(file, environment, sources),
                 Some("toml") if !files.contains(&file.with_extension("wasm")) => {
                     let wasm = file.with_extension("wasm");
                     let message = format!("describes a plugin that doesn't exist: {}", wasm.display());
@@ -179,10 +182,12 @@ pub(super) struct DirectoryPlugins {
     /// The name and the file of every plugin, including those with mistakes.
     pub(super) names: Vec<(String, PathBuf)>,
     pub(super) errors: Vec<ConfigError>,
+    /// The values of all `NAME.toml`, below `authenticators` and the name.
+    pub(super) digests: Digests,
 }
 
 impl DirectoryPlugins {
-    fn add(&mut self, wasm: &Path, environment: &Environment) {
+    fn add(&mut self, wasm: &Path, environment: &Environment, sources: &Sources) {
         let location = Location::file(wasm.display().to_string());
         let Some(name) = wasm
             .file_stem()
@@ -195,6 +200,8 @@ impl DirectoryPlugins {
         };
         self.names.push((name.to_owned(), wasm.to_owned()));
         let description = wasm.with_extension("toml");
+        sources.note(wasm);
+        sources.note(&description);
         if !description.exists() {
             self.authenticators
                 .push(AuthenticatorConfig::bare(name, wasm, location));
@@ -208,10 +215,12 @@ impl DirectoryPlugins {
                 return;
             }
         };
-        let document = Document::new(&description, &text, environment);
+        let document = Document::new(&description, &text, environment, sources);
         if let Some(table) = Table::parse(&document, &text) {
+            let values = table.values(&["authenticators", name]);
             self.authenticators
                 .extend(AuthenticatorConfig::from_directory(name, wasm, table));
+            self.digests.add(values, &document);
         }
         self.errors.extend(document.into_errors());
     }

@@ -5,6 +5,7 @@ use toml_span::Span;
 use toml_span::value;
 use toml_span::value::ValueInner;
 
+use crate::config::digests::Values;
 use crate::config::document::Document;
 use crate::config::error;
 use crate::config::error::Location;
@@ -180,6 +181,11 @@ impl<'a> Table<'a> {
             value: root.take(),
         }
         .table()
+    }
+
+    /// A copy of all values, for a comparison with another configuration. Their keys begin with `prefix`.
+    pub(super) fn values(&self, prefix: &[&str]) -> Values {
+        Values::of(&self.entries, prefix)
     }
 
     pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {

@@ -86,7 +86,9 @@ pub(super) fn header_secret(item: Item<'_>) -> Option<HeaderSecret> {
         None => (String::new(), text.as_str()),
     };
     let read = match Reference::parse(reference) {
-        Some(Reference::File(path)) => RotatingHeader::new(place.document().path(path), prefix).map(HeaderSecret::File),
+        Some(Reference::File(path)) => {
+            RotatingHeader::new(place.document().live_file(path), prefix).map(HeaderSecret::File)
+        }
         Some(variable) => variable
             .resolve(place.document(), Privacy::Group)
             .and_then(|secret| header_value(&prefix, &secret))
@@ -120,7 +122,7 @@ impl<'a> Reference<'a> {
     fn resolve(&self, document: &Document<'_>, privacy: Privacy) -> Result<String, String> {
         match self {
             Self::File(path) => {
-                let path = document.path(path);
+                let path = document.file(path);
                 match privacy {
                     Privacy::Group => read_private_file(&path),
                     Privacy::Anyone => read_file(&path),

@@ -31,6 +31,8 @@ pub(crate) struct SessionConfig {
     pub(crate) same_site: SameSitePolicy,
     /// Whether browsers keep a cookie for each site that shows this one in a frame.
     pub(crate) partitioned: bool,
+    /// Whether sessions go on when the component or the settings of their authenticator change.
+    pub(crate) outlive_changes: bool,
 }
 
 impl SessionConfig {
@@ -67,6 +69,13 @@ impl SessionConfig {
                 ));
             }
         }
+        let after_change = table.take("after_change").and_then(|item| {
+            item.parse("\"end\" or \"continue\"", |text| match text {
+                "continue" => Some(true),
+                "end" => Some(false),
+                _ => None,
+            })
+        });
         table.finish();
         Self {
             keys,
@@ -76,6 +85,7 @@ impl SessionConfig {
             domain,
             same_site,
             partitioned,
+            outlive_changes: after_change.unwrap_or_default(),
         }
     }
 
@@ -90,6 +100,7 @@ impl SessionConfig {
             domain: None,
             same_site: SameSitePolicy::Lax,
             partitioned: false,
+            outlive_changes: false,
         })
     }
 }

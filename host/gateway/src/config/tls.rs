@@ -65,8 +65,8 @@ fn certificate(table: &mut Table<'_>) -> Option<Certificate> {
     let (cert, key) = pem::pair(table, "cert", "key")?;
     let place = cert.place.clone();
     let files = CertificateFiles {
-        certificate: place.document().path(&cert.text()?),
-        key: place.document().path(&key.text()?),
+        certificate: place.document().live_file(&cert.text()?),
+        key: place.document().live_file(&key.text()?),
     };
     files.load().map_err(|error| place.report(error)).ok()
 }

@@ -47,7 +47,12 @@ pub(crate) fn scheme(text: &str) -> Result<Scheme, Rejection> {
 }
 
 /// The client as the front sees it: the rightmost address in `X-Forwarded-For` that isn't a trusted proxy.
-pub(crate) fn client(headers: &HeaderMap, scheme: Scheme, peer: Peer, front: &FrontProxy) -> Result<Client, Rejection> {
+pub(crate) fn client(
+    headers: &HeaderMap,
+    scheme: Scheme,
+    peer: Peer,
+    front: &FrontProxy<'_>,
+) -> Result<Client, Rejection> {
     let address = client::forwarded_address(headers, front.trusted_proxies())
         .ok_or_else(|| Rejection::malformed("the front sends no client address in X-Forwarded-For"))?;
     Ok(Client::behind(peer, scheme, address))

@@ -16,6 +16,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use crate::answers::response;
+use crate::generation::Generation;
 use crate::pipeline::Gateway;
 use crate::pipeline::Rejection;
 use crate::pipeline::audit;
@@ -36,12 +37,11 @@ pub(crate) use self::verdict::Original;
 #[derive(Clone, Debug)]
 pub(crate) struct ForwardAuth {
     gateway: Arc<Gateway>,
-    front: FrontProxy,
 }
 
 impl ForwardAuth {
-    pub(crate) fn new(gateway: Arc<Gateway>, front: FrontProxy) -> Self {
-        Self { gateway, front }
+    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
     }
 }
 
@@ -52,9 +52,8 @@ impl Service for ForwardAuth {
         let (parts, _) = request.into_parts();
         let response = match Endpoint::at(&parts.uri) {
             Some(endpoint) => {
-                self.gateway
-                    .subrequest(&self.front, &endpoint, connection, &parts)
-                    .await
+                let generation = self.gateway.generation();
+                self.gateway.subrequest(generation, &endpoint, connection, &parts).await
             }
             None => Rejection::Route.into_response(),
         };
@@ -78,19 +77,25 @@ impl Gateway {
     /// Answers a front that asks about one of its requests. Any error is answered with a denial.
     pub(crate) async fn subrequest(
         &self,
-        front: &FrontProxy,
+        generation: Arc<Generation>,
         endpoint: &Endpoint,
         connection: &Connection,
         parts: &Parts,
     ) -> Response<Body> {
         let dialect = endpoint.dialect;
-        let original = target::reject_ambiguous(parts)
-            .and_then(|()| front.admit(connection.peer, &parts.headers))
-            .and_then(|()| dialect.read(endpoint, parts, connection.peer, front));
-        let verdict = match original {
-            Ok(original) => self.decide_for_front(original, dialect.timeout(&parts.headers)).await,
+        let read = |front: FrontProxy<'_>| {
+            target::reject_ambiguous(parts)?;
+            front.admit(connection.peer, connection.certificate.is_some(), &parts.headers)?;
+            dialect.read(endpoint, parts, connection.peer, &front)
+        };
+        let front = FrontProxy::over_http(&generation).ok_or(Rejection::Front("fronts aren't served any more"));
+        let verdict = match front.and_then(read) {
+            Ok(original) => {
+                let timeout = dialect.timeout(&parts.headers);
+                self.decide_for_front(generation, original, timeout).await
+            }
             Err(rejection) => {
-                let client = self.client(connection.peer, connection.scheme.clone(), &parts.headers);
+                let client = generation.client(connection.peer, connection.scheme.clone(), &parts.headers);
                 audit::rejected(None, &client, &parts.method, parts.uri.path(), &rejection);
                 FrontVerdict::deny(rejection.into_response())
             }

@@ -1,6 +1,7 @@
 //! Decides whether a front may forward its request. The decision is the same as for a request to the gateway itself;
 //! only the last step differs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -15,6 +16,7 @@ use portcullis_wire::request_id::RequestId;
 
 use super::Changes;
 use crate::answers::response;
+use crate::generation::Generation;
 use crate::pipeline;
 use crate::pipeline::Entrance;
 use crate::pipeline::Gateway;
@@ -88,7 +90,12 @@ impl Gateway {
     /// Decides about a front's request as about a request to the gateway itself.
     ///
     /// `timeout` is how long the decision may take. `None` if there is no limit.
-    pub(crate) async fn decide_for_front(&self, original: Original, timeout: Option<Duration>) -> FrontVerdict {
+    pub(crate) async fn decide_for_front(
+        &self,
+        generation: Arc<Generation>,
+        original: Original,
+        timeout: Option<Duration>,
+    ) -> FrontVerdict {
         let Original {
             method,
             target,
@@ -107,7 +114,7 @@ impl Gateway {
         (parts.method, parts.headers) = (method, headers);
         parts.extensions.insert(id.clone());
         let waiting = timeout.map(|limit| (limit, target.path.to_string(), client.clone()));
-        let decided = self.decide(Entrance::Front, Received { client, target, parts });
+        let decided = self.decide(generation, Entrance::Front, Received { client, target, parts });
         let decided = match waiting {
             None => decided.await,
             // After their own timeout some fronts let a request pass, so the verdict must come earlier.

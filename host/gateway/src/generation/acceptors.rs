@@ -4,12 +4,20 @@ use std::collections::HashMap;
 
 use crate::config::ConfigError;
 use crate::config::NegotiateConfig;
+use crate::generation::previous::Previous;
 use crate::kerberos::Acceptor;
 
-/// Starts every acceptor. Returns those that work, by name, and an error for each of the others.
-pub(super) async fn start(configured: &[NegotiateConfig]) -> (HashMap<String, Acceptor>, Vec<ConfigError>) {
+/// Starts every acceptor that is new. Returns those that work, by name, and an error for each of the others.
+pub(super) async fn start(
+    configured: &[NegotiateConfig],
+    previous: Previous<'_>,
+) -> (HashMap<String, Acceptor>, Vec<ConfigError>) {
     let (mut acceptors, mut errors) = (HashMap::new(), Vec::new());
     for config in configured {
+        if let Some(known) = previous.acceptor(&config.name) {
+            acceptors.insert(config.name.clone(), known);
+            continue;
+        }
         match Acceptor::start(config).await {
             Ok(acceptor) => _ = acceptors.insert(config.name.clone(), acceptor),
             Err(error) => errors.push(config.location.error(error)),

@@ -13,20 +13,32 @@ use portcullis::SettingsError;
 
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
+use crate::config::RotatingHeader;
 use crate::config::RouteConfig;
 use crate::config::unknown;
 use crate::generation::Warning;
 use crate::generation::components;
+use crate::generation::previous::Previous;
 use crate::kerberos::Acceptor;
 
 /// How many authenticators are configured at the same time.
 const CONCURRENCY: usize = 16;
 
+/// An authenticator, and what belongs to it.
+#[derive(Clone, Debug)]
+pub(super) struct LoadedAuthenticator {
+    pub(super) authenticator: Authenticator,
+    /// The headers of its requests whose secrets are in files.
+    pub(super) rotating: Vec<RotatingHeader>,
+    /// Whether it was found in the plugin directory.
+    pub(super) is_dropped_in: bool,
+}
+
 /// The authenticators of a configuration.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     /// Those that work, by name.
-    pub(super) authenticators: HashMap<String, Authenticator>,
+    pub(super) authenticators: HashMap<String, LoadedAuthenticator>,
     /// What the settings of these need, and their grants and limits don't allow.
     pub(super) warnings: Vec<Warning>,
     /// The errors of the others.
@@ -40,25 +52,18 @@ pub(super) async fn load(
     routes: &[RouteConfig],
     acceptors: &HashMap<String, Acceptor>,
     engine: &Engine,
+    previous: Previous<'_>,
 ) -> Loaded {
     let components = components::load(configured, engine).await;
-    let build = |(config, component)| async move {
-        match component {
-            Ok(component) => build(config, acceptors, &component).await,
-            Err(error) => Err(vec![error]),
-        }
-    };
-    let built = stream::iter(configured.iter().zip(components))
-        .map(build)
-        .buffered(CONCURRENCY)
-        .collect::<Vec<_>>()
-        .await;
+    let all = configured.iter().zip(components);
+    let all = Vec::from_iter(all.map(|(config, component)| keep_or_build(config, component, acceptors, previous)));
+    let built = stream::iter(all).buffered(CONCURRENCY).collect::<Vec<_>>().await;
     let mut loaded = Loaded::default();
     for (config, result) in configured.iter().zip(built) {
         match result {
-            Ok(authenticator) => {
-                loaded.warnings.extend(warnings(config, &authenticator));
-                loaded.authenticators.insert(config.name.clone(), authenticator);
+            Ok(built) => {
+                loaded.warnings.extend(warnings(config, &built.authenticator));
+                loaded.authenticators.insert(config.name.clone(), built);
             }
             Err(found) if config.is_dropped_in && !is_used(&config.name, routes) => {
                 let broken = found.into_iter().map(|error| Warning::Broken {
@@ -86,11 +91,24 @@ fn warnings(config: &AuthenticatorConfig, authenticator: &Authenticator) -> impl
     })
 }
 
+async fn keep_or_build(
+    config: &AuthenticatorConfig,
+    component: Result<Component, ConfigError>,
+    acceptors: &HashMap<String, Acceptor>,
+    previous: Previous<'_>,
+) -> Result<LoadedAuthenticator, Vec<ConfigError>> {
+    let component = component.map_err(|error| vec![error])?;
+    match previous.authenticator(&config.name, &component) {
+        Some(known) => Ok(known.clone()),
+        None => build(config, acceptors, &component).await,
+    }
+}
+
 async fn build(
     config: &AuthenticatorConfig,
     acceptors: &HashMap<String, Acceptor>,
     component: &Component,
-) -> Result<Authenticator, Vec<ConfigError>> {
+) -> Result<LoadedAuthenticator, Vec<ConfigError>> {
     let mut builder = Authenticator::builder(&config.name, component)
         .settings(config.settings.value().clone())
         .grants(config.grants.clone())
@@ -103,7 +121,12 @@ async fn build(
     if let Some(acceptor) = acceptor {
         builder = builder.negotiator(Arc::new(acceptor.clone()));
     }
-    builder.build().await.map_err(|error| config_errors(config, error))
+    let built = builder.build().await;
+    Ok(LoadedAuthenticator {
+        authenticator: built.map_err(|error| config_errors(config, error))?,
+        rotating: config.rotating.clone(),
+        is_dropped_in: config.is_dropped_in,
+    })
 }
 
 fn config_errors(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<ConfigError> {

@@ -1,16 +1,25 @@
-//! Logs a generation when it starts: what each authenticator may see and reach, and who has access to each route.
+//! Logs a generation when it comes into use: what each authenticator may see and reach, and who has access to each route.
 //! Routes that are more permissive than the enclosing route are logged too.
 
 use std::fmt::Display;
 use std::num::NonZero;
+use std::sync::Arc;
+
+use portcullis::Authenticator;
 
 use crate::generation::Access;
 use crate::generation::Generation;
+use crate::generation::Route;
+use crate::generation::Warning;
 
 impl Generation {
-    /// Logs the grants of every authenticator, the access to every route, and every warning.
-    pub(crate) fn log(&self) {
-        for authenticator in self.authenticators() {
+    /// Logs the grants of every authenticator, the access to every route, and every warning, as far as the generation
+    /// before has them not, or not so.
+    pub(crate) fn log(&self, before: Option<&Self>) {
+        let known = before.into_iter().flat_map(Self::authenticators);
+        let known = Vec::from_iter(known);
+        let is_new = |authenticator: &&Authenticator| !known.iter().any(|known| known.is(authenticator));
+        for authenticator in self.authenticators().filter(is_new) {
             let (grants, limits) = (authenticator.grants(), authenticator.limits());
             tracing::info!(
                 authenticator = authenticator.name(),
@@ -30,7 +39,13 @@ impl Generation {
                 "authenticator loaded"
             );
         }
-        for route in self.routes() {
+        let known = before.map(Self::routes).unwrap_or_default();
+        let is_new = |route: &&Arc<Route>| {
+            !known
+                .iter()
+                .any(|known| known.name == route.name && known.digest == route.digest)
+        };
+        for route in self.routes().iter().filter(is_new) {
             tracing::info!(
                 route = route.name,
                 access = route.access.label(),
@@ -42,9 +57,17 @@ impl Generation {
                 "route loaded"
             );
         }
-        for warning in self.warnings() {
+        for warning in self.new_warnings(before) {
             warning.log();
         }
+    }
+
+    /// The warnings that the generation before hasn't.
+    pub(crate) fn new_warnings<'a>(&'a self, before: Option<&Self>) -> impl Iterator<Item = &'a Warning> {
+        let known = before.map(Self::warnings).unwrap_or_default();
+        let known = Vec::from_iter(known.iter().map(ToString::to_string));
+        let warnings = self.warnings().iter();
+        warnings.filter(move |warning| !known.contains(&warning.to_string()))
     }
 }
 

@@ -6,34 +6,50 @@ mod authenticators;
 mod components;
 mod credentials;
 mod describe;
+mod difference;
+mod previous;
 mod route;
 mod warning;
 mod widening;
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
+use http::uri::Scheme;
 use portcullis::Authenticator;
 use portcullis::Engine;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
 use portcullis::session::SameSitePolicy;
 use portcullis::session::Sessions;
+use portcullis_wire::client::Client;
 use portcullis_wire::identity_names::IdentityNames;
 use portcullis_wire::path::CanonicalPath;
+use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ConfigErrors;
+use crate::config::Digests;
 use crate::config::Draft;
+use crate::config::ListenConfig;
 use crate::config::Location;
+use crate::config::RotatingHeader;
+use crate::config::Upstream;
+use crate::generation::authenticators::Loaded;
+use crate::generation::authenticators::LoadedAuthenticator;
+use crate::generation::previous::Previous;
+use crate::kerberos::Acceptor;
 use crate::proxy::ForbiddenTrailers;
 use crate::proxy::Proxy;
+use crate::proxy::UpstreamGroup;
 use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
 
@@ -48,37 +64,51 @@ pub(crate) use widening::AccessWidening;
 /// One loaded configuration.
 #[derive(Debug)]
 pub(crate) struct Generation {
+    digests: Digests,
     table: RouteTable<Arc<Route>>,
     routes: Vec<Arc<Route>>,
     warnings: Vec<Warning>,
-    authenticators: Vec<Authenticator>,
+    authenticators: BTreeMap<String, LoadedAuthenticator>,
+    acceptors: HashMap<String, Acceptor>,
+    /// The upstreams that routes use, by name.
+    upstreams: HashMap<String, Arc<UpstreamGroup>>,
     sessions: Option<Arc<Sessions>>,
     identity_headers: Vec<HeaderName>,
     identity_names: IdentityNames,
     trailers: Arc<ForbiddenTrailers>,
-    trusted_proxies: TrustedProxies,
-    hsts: Option<HeaderValue>,
-    body_timeout: Duration,
+    listen: ListenConfig,
 }
 
 impl Generation {
-    /// Loads and configures every plugin of a configuration. The routes share the upstreams of the proxy.
+    /// Loads and configures every plugin of a configuration. The routes share the upstreams of the proxy. What has the
+    /// same configuration in the previous generation is taken from there, with everything that it has learnt.
     ///
     /// # Errors
     ///
     /// Returns all mistakes together: those in the file, and those that plugins report about their settings.
-    pub(crate) async fn load(draft: Draft, engine: &Engine, proxy: &Proxy) -> Result<Self, ConfigErrors> {
-        let Draft { config, mut errors } = draft;
-        let (acceptors, found) = acceptors::start(&config.negotiate).await;
+    pub(crate) async fn load(
+        draft: Draft,
+        engine: &Engine,
+        proxy: &Proxy,
+        previous: Option<&Self>,
+    ) -> Result<Self, ConfigErrors> {
+        let Draft {
+            config,
+            mut errors,
+            digests,
+            ..
+        } = draft;
+        let previous = Previous::new(previous, &digests);
+        let (acceptors, found) = acceptors::start(&config.negotiate, previous).await;
         errors.extend(found);
-        let loaded = authenticators::load(&config.authenticators, &config.routes, &acceptors, engine).await;
-        errors.extend(loaded.errors);
-        if errors.is_empty() {
-            Self::assemble(config, &loaded.authenticators, loaded.warnings, proxy)
-                .map_err(|error| ConfigErrors::new(vec![error]))
-        } else {
-            Err(ConfigErrors::new(errors))
+        let configured = &config.authenticators;
+        let mut loaded = authenticators::load(configured, &config.routes, &acceptors, engine, previous).await;
+        errors.append(&mut loaded.errors);
+        if !errors.is_empty() {
+            return Err(ConfigErrors::new(errors));
         }
+        let assembled = Self::assemble(config, loaded, acceptors, proxy, previous);
+        assembled.map_err(|error| ConfigErrors::new(vec![error]))
     }
 
     /// Returns the route of a request. `authority` is the host that the client asked for; a port is ignored.
@@ -110,8 +140,29 @@ impl Generation {
     }
 
     /// The authenticators, sorted by name.
-    pub(crate) fn authenticators(&self) -> &[Authenticator] {
-        &self.authenticators
+    pub(crate) fn authenticators(&self) -> impl ExactSizeIterator<Item = &Authenticator> {
+        self.authenticators.values().map(|loaded| &loaded.authenticator)
+    }
+
+    /// The digests of the values of the configuration.
+    pub(crate) fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
+    /// The headers of the authenticators' requests whose secrets are in files.
+    pub(crate) fn rotating_headers(&self) -> Vec<RotatingHeader> {
+        let loaded = self.authenticators.values();
+        loaded.flat_map(|loaded| loaded.rotating.iter().cloned()).collect()
+    }
+
+    /// Tells the authenticators that aren't a part of the next generation that they were replaced.
+    pub(crate) fn retire(&self, next: &Self) {
+        for (name, loaded) in &self.authenticators {
+            let successor = next.authenticators.get(name);
+            if !successor.is_some_and(|next| next.authenticator.is(&loaded.authenticator)) {
+                loaded.authenticator.retire();
+            }
+        }
     }
 
     /// Opens and clears session cookies. `None` if sessions are disabled.
@@ -139,37 +190,63 @@ impl Generation {
         self.sessions().map(|sessions| sessions.cookie_name())
     }
 
+    /// The settings of the listeners.
+    pub(crate) fn listen(&self) -> &ListenConfig {
+        &self.listen
+    }
+
     /// The peers whose `X-Forwarded-*` headers are believed.
     pub(crate) fn trusted_proxies(&self) -> &TrustedProxies {
-        &self.trusted_proxies
+        &self.listen.server.trusted_proxies
+    }
+
+    /// The client that sent a request with these headers over a connection of this peer.
+    pub(crate) fn client(&self, peer: Peer, scheme: Scheme, headers: &HeaderMap) -> Client {
+        Client::of(peer, scheme, headers, self.trusted_proxies())
     }
 
     /// The value of `Strict-Transport-Security`. `None` if the header isn't sent.
     pub(crate) fn hsts(&self) -> Option<&HeaderValue> {
-        self.hsts.as_ref()
+        self.listen.server.hsts.as_ref()
     }
 
     /// How long the body of a request may pause.
     pub(crate) fn body_timeout(&self) -> Duration {
-        self.body_timeout
+        self.listen.server.bounds.body_timeout
     }
 
     fn assemble(
         config: Config,
-        authenticators: &HashMap<String, Authenticator>,
-        of_settings: Vec<Warning>,
+        loaded: Loaded,
+        acceptors: HashMap<String, Acceptor>,
         proxy: &Proxy,
+        previous: Previous<'_>,
     ) -> Result<Self, ConfigError> {
+        let authenticators = BTreeMap::from_iter(loaded.authenticators);
+        let listen = config.listen();
         let sessions = sessions(&config)?.map(Arc::new);
         let mut names = Vec::from_iter(config.routes.iter().flat_map(|route| route.identity.names()).cloned());
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
         let mut routes = Vec::with_capacity(config.routes.len());
-        for route in config.routes {
-            routes.push(Arc::new(Route::new(route, authenticators, sessions.as_ref(), proxy)?));
+        let mut upstreams = HashMap::new();
+        for (index, route) in config.routes.into_iter().enumerate() {
+            let upstream = route.upstream.as_ref().map(|upstream| match upstream {
+                Upstream::Http(config) => {
+                    let upstream = upstreams.entry(config.name.clone());
+                    let kept = || previous.upstream(&config.name);
+                    let upstream = upstream.or_insert_with(|| kept().unwrap_or_else(|| proxy.start(config)));
+                    Destination::Upstream(Arc::clone(upstream))
+                }
+                Upstream::WhoAmI => Destination::WhoAmI,
+            });
+            let digest = Route::digest(&route, index, previous.next());
+            let built = Route::new(route, digest, &authenticators, sessions.as_ref(), upstream)?;
+            routes.push(Arc::new(built));
         }
         let widenings = AccessWidening::among(&routes).into_iter().map(Warning::Widening);
-        let warnings = of_settings
+        let warnings = loaded
+            .warnings
             .into_iter()
             .chain(widenings)
             .chain(Warning::of_paths(&routes))
@@ -179,20 +256,19 @@ impl Generation {
         let identity_names = IdentityNames::new(&names);
         let credentials = routes.iter().flat_map(|route| &route.credentials.headers);
         let trailers = ForbiddenTrailers::new(identity_names.clone(), credentials);
-        let mut authenticators = Vec::from_iter(authenticators.values().cloned());
-        authenticators.sort_by(|a, b| a.name().cmp(b.name()));
         Ok(Self {
+            digests: previous.next().clone(),
             table,
             warnings,
             routes,
             authenticators,
+            acceptors,
+            upstreams,
             sessions,
             identity_names,
             trailers: Arc::new(trailers),
             identity_headers: names,
-            trusted_proxies: config.server.trusted_proxies,
-            hsts: config.server.hsts,
-            body_timeout: config.server.bounds.body_timeout,
+            listen,
         })
     }
 }
@@ -220,7 +296,11 @@ fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
         options = options.partitioned();
     }
     let keys = KeyRing::new(session.keys.iter().cloned()).map_err(|problem| error(&problem.to_string()))?;
-    Ok(Some(Sessions::new(keys, options)))
+    let sessions = Sessions::new(keys, options);
+    Ok(Some(match session.outlive_changes {
+        true => sessions.outlive_changes(),
+        false => sessions,
+    }))
 }
 
 #[cfg(test)]

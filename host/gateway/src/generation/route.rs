@@ -1,22 +1,24 @@
 //! A route with everything that is needed to serve a request: its gate, its upstream and its settings.
 //! The upstream's connections are shared with the other routes that use it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::Authenticator;
 use portcullis::Chain;
+use portcullis::Digest;
 use portcullis::Gate;
 use portcullis::session::Sessions;
 
 use crate::config::ConfigError;
+use crate::config::Digests;
 use crate::config::IdentityHeaders;
 use crate::config::RouteAccess;
 use crate::config::RouteConfig;
 use crate::config::Upstream;
 use crate::generation::Credentials;
-use crate::proxy::Proxy;
+use crate::generation::authenticators::LoadedAuthenticator;
 use crate::proxy::UpstreamGroup;
 use crate::routing::table::Matcher;
 
@@ -36,6 +38,8 @@ pub(crate) struct Route {
     pub(crate) identity: IdentityHeaders,
     /// The parts of a request that carry the client's credentials.
     pub(crate) credentials: Credentials,
+    /// A digest that changes with the configuration of the route or of its upstream.
+    pub(crate) digest: Digest,
     /// The users whose large identity was told in the log within the last hour.
     pub(crate) told: moka::sync::Cache<String, ()>,
 }
@@ -75,16 +79,26 @@ impl Access {
 }
 
 impl Route {
+    /// A digest of the configuration of a route, which stands at this place of the list, and of its upstream.
+    pub(super) fn digest(config: &RouteConfig, index: usize, digests: &Digests) -> Digest {
+        let mut all = vec![digests.item("routes", index).digest()];
+        if let Some(Upstream::Http(upstream)) = &config.upstream {
+            all.push(digests.below(&["upstreams", &upstream.name]).digest());
+        }
+        Digest::of(format!("{all:?}").as_bytes())
+    }
+
     pub(super) fn new(
         config: RouteConfig,
-        authenticators: &HashMap<String, Authenticator>,
+        digest: Digest,
+        authenticators: &BTreeMap<String, LoadedAuthenticator>,
         sessions: Option<&Arc<Sessions>>,
-        proxy: &Proxy,
+        upstream: Option<Destination>,
     ) -> Result<Self, ConfigError> {
         let gate = |names: &[String]| {
             let chain = names
                 .iter()
-                .map(|name| authenticators.get(name).cloned())
+                .map(|name| Some(authenticators.get(name)?.authenticator.clone()))
                 .collect::<Option<Vec<_>>>();
             let chain = chain.ok_or_else(|| config.location.error("an authenticator of this route isn't loaded"))?;
             let gate = Gate::new(Chain::new(chain), sessions.cloned());
@@ -102,11 +116,9 @@ impl Route {
         let asked = access.gate().into_iter().flat_map(|gate| gate.chain().authenticators());
         Ok(Self {
             name: name(&config.matcher),
+            digest,
             credentials: Credentials::of(asked.map(Authenticator::grants)),
-            upstream: config.upstream.as_ref().map(|upstream| match upstream {
-                Upstream::Http(config) => Destination::Upstream(proxy.upstream(config)),
-                Upstream::WhoAmI => Destination::WhoAmI,
-            }),
+            upstream,
             identity: match config.authorize {
                 Some(_) => config.identity.clone().without_secrets(),
                 None => config.identity.clone(),

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use portcullis::Digest;
 use portcullis::Engine;
 use portcullis_wire::path::CanonicalPath;
 
 use super::Access;
+use super::Destination;
 use super::Generation;
 use crate::config::Draft;
 use crate::config::Environment;
@@ -22,7 +24,13 @@ async fn load(folder: &Path, text: &str) -> Result<Generation, String> {
     let file = folder.join("portcullis.toml");
     fs::write(&file, text).unwrap();
     let engine = Engine::builder().build().unwrap();
-    let loaded = Generation::load(Draft::read(&file, &Environment::from([])), &engine, &Proxy::idle()).await;
+    let loaded = Generation::load(
+        Draft::read(&file, &Environment::from([])),
+        &engine,
+        &Proxy::idle(),
+        None,
+    )
+    .await;
     loaded.map_err(|errors| errors.to_string().replace(&format!("{}/", folder.display()), ""))
 }
 
@@ -56,12 +64,7 @@ upstream = "portcullis:whoami"
 "#
     );
     let generation = load(folder.path(), &text).await.unwrap();
-    let names = Vec::from_iter(
-        generation
-            .authenticators()
-            .iter()
-            .map(|authenticator| authenticator.name()),
-    );
+    let names = Vec::from_iter(generation.authenticators().map(|authenticator| authenticator.name()));
     assert_eq!(names, ["dropped", "people"]);
     let headers = Vec::from_iter(generation.identity_headers().iter().map(|name| name.as_str()));
     assert_eq!(headers, ["x-forwarded-groups", "x-forwarded-user", "x-user"]);
@@ -206,5 +209,119 @@ async fn a_route_that_is_more_permissive_than_the_enclosing_route_is_reported() 
         let generation = load(folder.path(), &text).await.unwrap();
         let widenings = Vec::from_iter(generation.warnings().iter().map(ToString::to_string));
         assert_eq!(widenings, expected, "{text}");
+    }
+}
+
+/// Two routes, two authenticators, one of them in the plugin directory, and an upstream.
+const FIRST: &str = r#"
+[plugins]
+directory = "plugins"
+[authenticators.people]
+plugin = "simple"
+settings.realm = "one"
+[upstreams.app]
+servers = ["http://127.0.0.1:9"]
+[[routes]]
+path = "/"
+authenticators = ["people", "dropped"]
+upstream = "app"
+[[routes]]
+path = "/open"
+public = true
+upstream = "https://127.0.0.1:8"
+"#;
+
+#[tokio::test]
+async fn the_next_generation_takes_over_what_has_not_changed_and_tells_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::create_dir(folder.join("plugins")).unwrap();
+    let dropped = folder.join("plugins/dropped.wasm");
+    fs::write(&dropped, simple()).unwrap();
+    let (engine, proxy) = (Engine::builder().build().unwrap(), Proxy::idle());
+    let file = folder.join("portcullis.toml");
+    let draft = |text: &str| {
+        fs::write(&file, text).unwrap();
+        Draft::read(&file, &Environment::from([]))
+    };
+    let first = Generation::load(draft(FIRST), &engine, &proxy, None).await.unwrap();
+    let upstream = |generation: &Generation, index: usize| match &generation.routes()[index].upstream {
+        Some(Destination::Upstream(upstream)) => Arc::clone(upstream),
+        other => panic!("{other:?}"),
+    };
+    let jwt = portcullis_plugins::find("jwt").unwrap();
+    // What is replaced, what is told, and which of the authenticators `dropped` and `people` and of the upstreams live on.
+    for (old, new, expected, lives) in [
+        ("", "", "", [true, true, true, true]),
+        (
+            "\"one\"",
+            "\"two\"",
+            "~authenticator people: settings.realm",
+            [true, false, true, true],
+        ),
+        (
+            "127.0.0.1:9",
+            "127.0.0.1:7",
+            "~upstream app: servers",
+            [true, true, false, true],
+        ),
+        ("/open", "/else", "+route /else -route /open", [true, true, true, true]),
+        (
+            "[upstreams",
+            "[server]\nmax_headers = 50\n[upstreams",
+            "+server",
+            [true, true, true, true],
+        ),
+        (
+            "\npublic = true",
+            "\nauthenticators = [\"people\"]",
+            "~route /open: authenticators, public",
+            [true; 4],
+        ),
+        (
+            "people",
+            "staff",
+            "+authenticator staff -authenticator people ~route /: authenticators",
+            [true, false, true, true],
+        ),
+    ] {
+        let next = Generation::load(draft(&FIRST.replace(old, new)), &engine, &proxy, Some(&first)).await;
+        let next = next.unwrap();
+        let mut changes = Vec::from_iter(next.changes_since(&first).iter().map(ToString::to_string));
+        changes.sort();
+        assert_eq!(changes.join(" "), expected, "{new}");
+        let (known, found) = (
+            Vec::from_iter(first.authenticators()),
+            Vec::from_iter(next.authenticators()),
+        );
+        let lives_on = |index: usize| known[index].is(found[index]);
+        let same_upstream = |index| Arc::ptr_eq(&upstream(&first, index), &upstream(&next, index));
+        assert_eq!(
+            [lives_on(0), lives_on(1), same_upstream(0), same_upstream(1)],
+            lives,
+            "{new}"
+        );
+        assert!(next.waiting_for_restart(first.digests()).is_empty());
+    }
+    fs::write(&dropped, jwt).unwrap();
+    fs::write(dropped.with_extension("toml"), "settings.issuers = []").unwrap();
+    let broken = Generation::load(draft(FIRST), &engine, &proxy, Some(&first)).await;
+    assert!(broken.unwrap_err().to_string().contains("dropped.toml"));
+}
+
+#[tokio::test]
+async fn a_key_that_only_a_start_can_apply_is_told_until_it_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = load(folder.path(), ROUTE).await.unwrap();
+    for (text, expected) in [
+        (
+            "[plugins]\nmemory = \"1GiB\"\nconcurrency = 9\n",
+            "plugins.concurrency plugins.memory",
+        ),
+        ("[admin]\nlisten = \"127.0.0.1:1\"\n", "admin"),
+        ("[server]\nmax_headers = 50\n", ""),
+    ] {
+        let next = load(folder.path(), &format!("{text}{ROUTE}")).await.unwrap();
+        assert_eq!(next.waiting_for_restart(start.digests()).join(" "), expected);
     }
 }

@@ -19,11 +19,8 @@ pub(crate) mod target;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::HeaderMap;
 use http::request::Parts;
-use http::uri::Scheme;
 use portcullis_wire::client::Client;
-use portcullis_wire::peer::Peer;
 
 use crate::generation::Generation;
 use crate::proxy::Proxy;
@@ -67,7 +64,8 @@ impl Gateway {
         }
     }
 
-    /// Decides about one request. Only this function makes an [`Outgoing`] request.
+    /// Decides about one request, by one generation from the beginning to the end. Only this function makes an
+    /// [`Outgoing`] request.
     ///
     /// 1. *Sanitize.* Removes the headers that only the gateway may set, so that no later step reads them. Can't fail.
     /// 2. *Route.* Finds the one route that every reading of the path leads to, and checks that the entrance can serve
@@ -78,8 +76,12 @@ impl Gateway {
     ///    with 400, 403, 404 or 503.
     ///
     /// The step that rejects a request writes the audit log.
-    pub(crate) async fn decide(&self, entrance: Entrance, mut request: Received) -> Result<Accepted, Rejection> {
-        let generation = self.generation();
+    pub(crate) async fn decide(
+        &self,
+        generation: Arc<Generation>,
+        entrance: Entrance,
+        mut request: Received,
+    ) -> Result<Accepted, Rejection> {
         let removed = request.sanitize(generation.identity_names());
         let Some(route) = route::find(&generation, entrance, &request)? else {
             return Ok(Accepted::Internal(Box::new(request)));
@@ -97,12 +99,16 @@ impl Gateway {
     /// Reads the target of a request from its head, and decides about the request.
     pub(crate) async fn read_and_decide(
         &self,
+        generation: Arc<Generation>,
         entrance: Entrance,
         client: Client,
         parts: Parts,
     ) -> Result<Accepted, Rejection> {
         match Target::of(&parts) {
-            Ok(target) => self.decide(entrance, Received { client, target, parts }).await,
+            Ok(target) => {
+                let request = Received { client, target, parts };
+                self.decide(generation, entrance, request).await
+            }
             Err(rejection) => {
                 if entrance.serves() {
                     audit::rejected(
@@ -118,14 +124,21 @@ impl Gateway {
         }
     }
 
-    /// The current generation.
+    /// The current generation. A request takes it once, and is served by it to the end.
     pub(crate) fn generation(&self) -> Arc<Generation> {
         self.generation.load_full()
     }
 
-    /// The client that sent a request with these headers over a connection of this peer.
-    pub(crate) fn client(&self, peer: Peer, scheme: Scheme, headers: &HeaderMap) -> Client {
-        Client::of(peer, scheme, headers, self.generation.load().trusted_proxies())
+    /// Serves the next requests by another generation. Returns the one before, which the requests that run still have.
+    pub(crate) fn replace(&self, next: Generation) -> Arc<Generation> {
+        let before = self.generation.swap(Arc::new(next));
+        before.retire(&self.generation());
+        before
+    }
+
+    /// The proxy, which outlives a generation.
+    pub(crate) fn proxy(&self) -> &Proxy {
+        &self.proxy
     }
 
     /// Waits until all upgraded connections have ended.

@@ -55,8 +55,9 @@ pub(crate) enum PreviewOutcome {
 impl Gateway {
     /// Describes what would happen to a request of this peer.
     pub(crate) async fn preview(&self, peer: Peer, scheme: Scheme, parts: Parts) -> Preview {
-        let client = self.client(peer, scheme, &parts.headers);
-        match self.read_and_decide(Entrance::Explain, client, parts).await {
+        let generation = self.generation();
+        let client = generation.client(peer, scheme, &parts.headers);
+        match self.read_and_decide(generation, Entrance::Explain, client, parts).await {
             Ok(Accepted::Forward(outgoing)) => Preview::forward(*outgoing),
             Ok(Accepted::Internal(_)) => Preview {
                 route: None,

@@ -17,12 +17,8 @@ mod server;
 mod trailers;
 mod upgrade;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::Weak;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,12 +60,9 @@ use crate::proxy::body::Body;
 use crate::proxy::body::ClientBody;
 use crate::transport::connection::Slot;
 
-/// The servers of all upstreams with their connections, and the upgraded connections. A `Proxy` outlives a generation
-/// of the configuration.
+/// Forwards requests, and has the upgraded connections. A `Proxy` outlives a generation of the configuration.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    /// The upstreams by name, while a generation uses them.
-    upstreams: Mutex<HashMap<String, Weak<UpstreamGroup>>>,
     runs_tasks: bool,
     tunnels: Tunnels,
 }
@@ -97,7 +90,6 @@ impl Proxy {
     /// A proxy that checks the health of servers and follows their addresses.
     pub(crate) fn new() -> Self {
         Self {
-            upstreams: Mutex::default(),
             runs_tasks: true,
             tunnels: Tunnels::new(),
         }
@@ -111,20 +103,12 @@ impl Proxy {
         }
     }
 
-    /// The handle of an upstream. If the upstream is in use already with the same configuration, it keeps its
-    /// connections and the health of its servers.
-    pub(crate) fn upstream(&self, config: &Arc<UpstreamConfig>) -> Arc<UpstreamGroup> {
-        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
-        upstreams.retain(|_, upstream| upstream.strong_count() > 0);
-        let known = upstreams.get(&config.name).and_then(Weak::upgrade);
-        if let Some(known) = known.filter(|known| known.config.same_as(config)) {
-            return known;
-        }
+    /// Starts an upstream, without connections. It ends when its last handle is dropped.
+    pub(crate) fn start(&self, config: &Arc<UpstreamConfig>) -> Arc<UpstreamGroup> {
         let upstream = Arc::new(UpstreamGroup::new(Arc::clone(config)));
         if self.runs_tasks {
             upstream.start();
         }
-        upstreams.insert(config.name.clone(), Arc::downgrade(&upstream));
         upstream
     }
 

@@ -1,148 +1,194 @@
-//! All listeners of a configuration: the public one, those for fronts, and the one that redirects to https. They stop
-//! together.
+//! All listeners of a configuration: the public one, those for fronts, and the one that redirects to https. A reload opens,
+//! changes and closes them; they stop together.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future;
 use tokio::time::Instant;
 
-use crate::config::ListenConfig;
-use crate::config::ProxyToken;
-use crate::config::ServerConfig;
-use crate::config::TlsConfig;
+use crate::config::Digests;
 use crate::forward_auth::ForwardAuth;
-use crate::forward_auth::FrontProxy;
 use crate::forward_auth::grpc::ExtAuthz;
+use crate::generation::Generation;
 use crate::pipeline::Gateway;
-use crate::serve::access::AccessLog;
+use crate::serve::access::CurrentAccessLog;
+use crate::serve::kind::ListenerKind;
 use crate::serve::public::Public;
 use crate::serve::redirect::Redirect;
+use crate::tls::Tls;
 use crate::transport::BoundAddress;
 use crate::transport::Inherited;
-use crate::transport::Listener;
+use crate::transport::OpenSockets;
+use crate::transport::Opened;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
 use crate::transport::connection::Service;
+use crate::transport::listener;
+use crate::transport::listener::Listener;
+use crate::transport::listener::ListenerSlot;
 use crate::transport::passthrough::Passthrough;
 
-/// The bound listeners.
+/// The listeners, as a reload changes them. [`Listeners::serve`] serves them.
 #[derive(Debug)]
-pub(super) struct Listeners {
-    pub(super) public: Listener,
-    pub(super) passthrough: Option<Arc<Passthrough>>,
-    pub(super) forward_auth: Option<Listener>,
-    pub(super) ext_authz: Option<Listener>,
-    pub(super) redirect: Option<Listener>,
+pub(crate) struct Listeners {
+    sockets: OpenSockets,
+    tls: BTreeMap<ListenerKind, MadeTls>,
+    served: Served,
+}
+
+/// TLS, and the configuration that it was made of.
+#[derive(Clone, Debug)]
+struct MadeTls {
+    of: Digests,
+    tls: Tls,
+}
+
+/// What the tasks that serve the listeners follow.
+#[derive(Clone, Debug)]
+struct Served {
+    slots: BTreeMap<ListenerKind, Arc<ListenerSlot>>,
+    passthrough: Arc<Passthrough>,
+    https_port: Arc<AtomicU16>,
+}
+
+/// The listeners of a generation that isn't in use yet. Its new sockets are open, so that nothing can fail any more.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    opened: Opened,
+    tls: BTreeMap<ListenerKind, MadeTls>,
 }
 
 impl Listeners {
-    /// Binds all of them, or none.
-    pub(super) fn bind(config: &ListenConfig, inherited: &mut Inherited) -> Result<Self, ServeError> {
-        let server = &config.server;
-        let mut bind = |listen, tls| Listener::bind(listen, tls, inherited);
-        let public = bind(&server.listen, server.tls.as_ref())?;
-        let front = config.forward_auth.as_ref();
-        let front = front.and_then(|front| Some((front.listen.as_ref()?, front.tls.as_ref())));
-        let forward_auth = front.map(|(listen, tls)| bind(listen, tls)).transpose()?;
-        let ext_authz = config.ext_authz.as_ref();
-        let ext_authz = ext_authz
-            .map(|front| bind(&front.listen, front.tls.as_ref()))
-            .transpose()?;
-        let redirect = server.redirect.as_ref();
-        let redirect = redirect.map(|redirect| bind(&redirect.listen, None)).transpose()?;
-        let with_proxies = |listener: Listener| listener.require_proxy_protocol(server.proxy_protocol.clone());
-        let passthrough = Passthrough::new(&server.passthrough);
-        Ok(Self {
-            public: with_proxies(public).with_passthrough(passthrough.clone()),
-            passthrough,
-            forward_auth,
-            ext_authz,
-            redirect: redirect.map(with_proxies),
-        })
-    }
-
-    /// Logs the addresses, those of the public listener last. For port 0, the line has the port that the system chose.
-    pub(super) fn log(&self) {
-        for (listener, message) in [
-            (self.forward_auth.as_ref(), "listening for forward-auth"),
-            (self.ext_authz.as_ref(), "listening for ext_authz"),
-            (self.redirect.as_ref(), "redirecting to https"),
-            (Some(&self.public), "listening"),
-        ] {
-            for address in listener.into_iter().flat_map(Listener::addresses) {
-                tracing::info!(%address, "{message}");
-            }
+    /// No listeners yet. `inherited` are the sockets that systemd passed.
+    pub(crate) fn new(inherited: Inherited) -> Self {
+        Self {
+            sockets: OpenSockets::new(inherited),
+            tls: BTreeMap::new(),
+            served: Served {
+                slots: ListenerKind::ALL.map(|kind| (kind, Arc::default())).into(),
+                passthrough: Arc::default(),
+                https_port: Arc::default(),
+            },
         }
     }
 
-    /// The public addresses, as a status line for people.
-    pub(super) fn status(&self) -> String {
-        let addresses = self.public.addresses().map(ToString::to_string);
-        format!("serving on {}", addresses.collect::<Vec<_>>().join(", "))
+    /// Opens the new sockets of a generation, all or none. Nothing that is served changes yet.
+    pub(crate) fn prepare(&self, generation: &Generation) -> Result<Prepared, ServeError> {
+        let config = generation.listen();
+        let mut tls = BTreeMap::new();
+        let mut wanted = Vec::new();
+        for kind in ListenerKind::ALL {
+            wanted.extend(kind.listen(config).map(|listen| (kind.section(), listen)));
+            let Some(config) = kind.tls(config) else { continue };
+            let of = generation.digests().below(&[kind.section(), "tls"]);
+            // The same configuration keeps its certificates, which are replaced when their files change.
+            let known = self.tls.get(&kind).filter(|known| known.of == of);
+            let tls_of_kind = match known {
+                Some(known) => known.tls.clone(),
+                None => Tls::new(config.certificates.clone(), config.clients.as_ref())?,
+            };
+            tls.insert(kind, MadeTls { of, tls: tls_of_kind });
+        }
+        let opened = self.sockets.open(&wanted)?;
+        Ok(Prepared { opened, tls })
     }
 
-    /// The first public address that isn't a Unix socket.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.public.addresses().find_map(|address| match address {
+    /// Serves what was prepared for this generation.
+    pub(crate) fn apply(&mut self, prepared: Prepared, generation: &Generation) {
+        let server = &generation.listen().server;
+        prepared.log(&self.sockets);
+        self.sockets.keep(&prepared.opened);
+        self.tls = prepared.tls.clone();
+        let port = server.redirect.as_ref().and_then(|redirect| redirect.https_port);
+        let port = port.or_else(|| prepared.address(ListenerKind::Public).map(|address| address.port()));
+        self.served.https_port.store(port.unwrap_or(443), Ordering::Relaxed);
+        self.served.passthrough.replace(&server.passthrough);
+        for (kind, slot) in &self.served.slots {
+            let has_passthrough = *kind == ListenerKind::Public && !server.passthrough.is_empty();
+            slot.replace(Listener {
+                sockets: prepared.opened.of(kind.section()),
+                tls: prepared.tls.get(kind).map(|made| made.tls.clone()),
+                proxy_protocol: server.proxy_protocol.clone().filter(|_| kind.is_for_clients()),
+                passthrough: has_passthrough.then(|| Arc::clone(&self.served.passthrough)),
+                config: server.clone(),
+            });
+        }
+    }
+
+    /// Warns about sockets of systemd that no listener has taken.
+    pub(crate) fn warn_about_unused(&self) {
+        self.sockets.warn_about_unused();
+    }
+
+    /// Serves the listeners until a stop is requested. The future doesn't borrow them, so that a reload can change them.
+    pub(crate) fn serve(
+        &self,
+        gateway: Arc<Gateway>,
+        access_log: CurrentAccessLog,
+        stop: Shutdown,
+    ) -> impl Future<Output = ()> + use<> {
+        self.served.clone().serve(gateway, access_log, stop)
+    }
+}
+
+impl Prepared {
+    /// The public addresses, as a status line for people.
+    pub(crate) fn status(&self) -> String {
+        let public = self.opened.of(ListenerKind::Public.section());
+        let addresses = public.iter().map(|socket| socket.address().to_string());
+        format!("serving on {}", Vec::from_iter(addresses).join(", "))
+    }
+
+    /// The first address of a listener that isn't a Unix socket.
+    pub(crate) fn address(&self, kind: ListenerKind) -> Option<SocketAddr> {
+        let sockets = self.opened.of(kind.section());
+        sockets.iter().find_map(|socket| match socket.address() {
             BoundAddress::Tcp(address) => Some(*address),
             BoundAddress::Unix(_) => None,
         })
     }
 
-    /// The port at which clients reach https.
-    fn https_port(&self, server: &ServerConfig) -> u16 {
-        let bound = self.address().map(|address| address.port());
-        let configured = server.redirect.as_ref().and_then(|redirect| redirect.https_port);
-        configured.or(bound).unwrap_or(443)
+    /// Logs the new addresses, those of the public listener last. For port 0, the line has the port that the system chose.
+    fn log(&self, before: &OpenSockets) {
+        for kind in ListenerKind::ALL {
+            for socket in self.opened.of(kind.section()) {
+                if !before.has(kind.section(), &socket) {
+                    tracing::info!(address = %socket.address(), "{}", kind.message());
+                }
+            }
+        }
     }
+}
 
-    /// Serves until a stop is requested.
-    pub(super) async fn serve(
-        self,
-        gateway: Arc<Gateway>,
-        config: &ListenConfig,
-        access_log: Option<AccessLog>,
-        stop: Shutdown,
-    ) {
-        let server = &config.server;
-        let front = |token: &Option<ProxyToken>, tls: Option<&TlsConfig>| {
-            let certified = tls.is_some_and(TlsConfig::requires_certificates);
-            FrontProxy::new(token.clone(), certified, &server.trusted_proxies)
-        };
-        let auth_front = config.forward_auth.as_ref();
-        let auth_front = auth_front.map(|config| front(&config.proxy_token, config.tls.as_ref()));
-        let on_public = auth_front.clone().filter(|_| self.forward_auth.is_none());
-        let redirect = Redirect::new(Arc::clone(&gateway), self.https_port(server));
-        let public = Public::new(Arc::clone(&gateway), on_public, access_log);
-        let forward_auth = auth_front.map(|front| ForwardAuth::new(Arc::clone(&gateway), front));
-        let ext_authz = config.ext_authz.as_ref().map(|config| {
-            ExtAuthz::new(
-                Arc::clone(&gateway),
-                front(&config.proxy_token, config.tls.as_ref()),
-                server.max_header_size,
-            )
-        });
+impl Served {
+    async fn serve(self, gateway: Arc<Gateway>, access_log: CurrentAccessLog, stop: Shutdown) {
+        let public = Public::new(Arc::clone(&gateway), access_log);
+        let forward_auth = ForwardAuth::new(Arc::clone(&gateway));
+        let ext_authz = ExtAuthz::new(Arc::clone(&gateway));
+        let redirect = Redirect::new(Arc::clone(&gateway), Arc::clone(&self.https_port));
         let announced = async {
             stop.clone().requested().await;
             tracing::info!("stopping");
         };
         let served = async {
             let ((mut stop, deadline), ..) = tokio::join!(
-                deadline(server, stop.clone()),
-                self.public.serve(public, server, stop.clone()),
-                serve(self.forward_auth, forward_auth, server, stop.clone()),
-                serve(self.ext_authz, ext_authz, server, stop.clone()),
-                serve(self.redirect, Some(redirect), server, stop.clone()),
+                deadline(&gateway, stop.clone()),
+                self.listen(ListenerKind::Public, public, &gateway, &stop),
+                self.listen(ListenerKind::ForwardAuth, forward_auth, &gateway, &stop),
+                self.listen(ListenerKind::ExtAuthz, ext_authz, &gateway, &stop),
+                self.listen(ListenerKind::Redirect, redirect, &gateway, &stop),
             );
-            let passthrough = self.passthrough.as_deref();
             tokio::select! {
-                _ = future::join(gateway.gone(), future::join_all(passthrough.map(Passthrough::finished))) => {}
+                _ = future::join(gateway.gone(), self.passthrough.finished()) => {}
                 () = tokio::time::sleep_until(deadline) => {}
                 () = stop.requested() => {}
             }
-            let closed = future::join(gateway.close(), future::join_all(passthrough.map(Passthrough::close)));
+            let closed = future::join(gateway.close(), self.passthrough.close());
             if tokio::time::timeout(CLOSING_TIME, closed).await.is_err() {
                 tracing::warn!("upgraded connections were cut off");
             }
@@ -150,18 +196,20 @@ impl Listeners {
         tokio::join!(announced, served);
         tracing::info!("stopped");
     }
+
+    async fn listen(&self, kind: ListenerKind, service: impl Service, gateway: &Gateway, stop: &Shutdown) {
+        if let Some(slot) = self.slots.get(&kind) {
+            let delay = || gateway.generation().listen().server.drain_delay;
+            listener::serve(Arc::clone(slot), service, stop.clone(), delay).await;
+        }
+    }
 }
 
 /// The deadline of the shutdown: `shutdown_timeout` after the listeners closed.
-async fn deadline(server: &ServerConfig, mut stop: Shutdown) -> (Shutdown, Instant) {
-    stop.drained(server.drain_delay).await;
-    (stop, Instant::now() + server.shutdown_timeout)
-}
-
-async fn serve(listener: Option<Listener>, service: Option<impl Service>, server: &ServerConfig, stop: Shutdown) {
-    if let (Some(listener), Some(service)) = (listener, service) {
-        listener.serve(service, server, stop).await;
-    }
+async fn deadline(gateway: &Gateway, mut stop: Shutdown) -> (Shutdown, Instant) {
+    stop.drained(|| gateway.generation().listen().server.drain_delay).await;
+    let timeout = gateway.generation().listen().server.shutdown_timeout;
+    (stop, Instant::now() + timeout)
 }
 
 /// How long an upgraded connection may take to close.

@@ -16,14 +16,14 @@ use portcullis_wire::request_id::RequestId;
 use crate::answers::internal_pages;
 use crate::answers::response;
 use crate::forward_auth::Endpoint;
-use crate::forward_auth::FrontProxy;
+use crate::generation::Generation;
 use crate::pipeline::Accepted;
 use crate::pipeline::Entrance;
 use crate::pipeline::Gateway;
 use crate::proxy::BoundConnections;
 use crate::proxy::body::Body;
 use crate::serve::access;
-use crate::serve::access::AccessLog;
+use crate::serve::access::CurrentAccessLog;
 use crate::serve::access::LoggedBody;
 use crate::transport::connection::Connection;
 use crate::transport::connection::ReceivedBody;
@@ -33,40 +33,51 @@ use crate::transport::connection::Service;
 #[derive(Clone, Debug)]
 pub(crate) struct Public {
     gateway: Arc<Gateway>,
-    front: Option<FrontProxy>,
     /// The connections to upstreams that belong to one client connection.
     bound: Arc<BoundConnections>,
-    /// `None` if there is no access log.
-    access_log: Option<AccessLog>,
+    access_log: CurrentAccessLog,
 }
 
 impl Public {
-    /// `front` recognises the fronts that may ask here. `None` if they have their own listener, or if there are none.
-    pub(crate) fn new(gateway: Arc<Gateway>, front: Option<FrontProxy>, access_log: Option<AccessLog>) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, access_log: CurrentAccessLog) -> Self {
         Self {
             access_log,
             gateway,
-            front,
             bound: Arc::default(),
         }
     }
 
-    async fn serve(&self, client: Client, connection: &Connection, parts: Parts, body: ReceivedBody) -> Response<Body> {
+    async fn serve(
+        &self,
+        generation: &Arc<Generation>,
+        client: Client,
+        connection: &Connection,
+        parts: Parts,
+        body: ReceivedBody,
+    ) -> Response<Body> {
         let client = client.with_certificate(connection.certificate.clone());
         let client = client.with_channel_binding(connection.channel_binding.clone());
         let entrance = Entrance::Public {
             body: body.size_hint().lower(),
         };
-        match self.gateway.read_and_decide(entrance, client, parts).await {
+        let decided = self
+            .gateway
+            .read_and_decide(Arc::clone(generation), entrance, client, parts);
+        match decided.await {
             Ok(Accepted::Forward(outgoing)) => self.gateway.forward(*outgoing, connection, &self.bound, body).await,
             Ok(Accepted::Internal(request)) => {
-                let generation = self.gateway.generation();
                 let (path, parts) = (&request.target.path, &request.parts);
                 internal_pages::answer(path, &parts.method, &parts.headers, generation.sessions())
             }
             Err(rejection) => rejection.into_response(),
         }
     }
+}
+
+/// Whether fronts ask here, because they have no listener of their own.
+fn serves_fronts(generation: &Generation) -> bool {
+    let config = generation.listen().forward_auth.as_ref();
+    config.is_some_and(|config| config.listen.is_none())
 }
 
 /// The body of a response: to a front, or to a client.
@@ -85,27 +96,29 @@ impl Service for Public {
     async fn answer(&self, connection: &Connection, request: Request<ReceivedBody>) -> Response<MaybeLogged> {
         let (mut parts, body) = request.into_parts();
         let method = parts.method.clone();
+        let generation = self.gateway.generation();
         let secured = |mut response: Response<Body>| {
             if connection.scheme == Scheme::HTTPS
-                && let Some(hsts) = self.gateway.generation().hsts()
+                && let Some(hsts) = generation.hsts()
             {
                 let entry = response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY);
                 entry.or_insert_with(|| hsts.clone());
             }
             response
         };
-        if let (Some(front), Some(endpoint)) = (&self.front, Endpoint::at(&parts.uri)) {
-            let response = self.gateway.subrequest(front, &endpoint, connection, &parts).await;
+        if let Some(endpoint) = Endpoint::at(&parts.uri).filter(|_| serves_fronts(&generation)) {
+            let subrequest = self
+                .gateway
+                .subrequest(Arc::clone(&generation), &endpoint, connection, &parts);
+            let response = subrequest.await;
             return secured(response::for_method(&method, response)).map(Either::Left);
         }
-        let client = self
-            .gateway
-            .client(connection.peer, connection.scheme.clone(), &parts.headers);
+        let client = generation.client(connection.peer, connection.scheme.clone(), &parts.headers);
         let id = RequestId::of(&parts.headers, client.peer_is_trusted);
         id.write(&mut parts.headers);
         parts.extensions.insert(id.clone());
-        let request = access::Request::begin(self.access_log.as_ref(), &id, &client, &mut parts);
-        let response = self.serve(client, connection, parts, body).await;
+        let request = access::Request::begin(&self.access_log, &id, &client, &mut parts);
+        let response = self.serve(&generation, client, connection, parts, body).await;
         let mut response = secured(response::for_method(&method, response));
         id.write(response.headers_mut());
         request.response(response).map(Either::Right)
@@ -113,7 +126,7 @@ impl Service for Public {
 
     fn reject_head(&self, status: StatusCode, target: &str) -> Response<MaybeLogged> {
         let endpoint = target.parse().ok().and_then(|uri| Endpoint::at(&uri));
-        let response = match endpoint.filter(|_| self.front.is_some()) {
+        let response = match endpoint.filter(|_| serves_fronts(&self.gateway.generation())) {
             Some(endpoint) => endpoint.reject_head(status),
             None => response::rejected_head(status),
         };

@@ -2,6 +2,8 @@
 //! sent in plain text.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -28,12 +30,12 @@ use crate::transport::connection::Service;
 #[derive(Clone, Debug)]
 pub(crate) struct Redirect {
     gateway: Arc<Gateway>,
-    https_port: u16,
+    https_port: Arc<AtomicU16>,
 }
 
 impl Redirect {
-    /// `https_port` is the port at which clients reach https.
-    pub(crate) fn new(gateway: Arc<Gateway>, https_port: u16) -> Self {
+    /// `https_port` is the port at which clients reach https. A reload may change it.
+    pub(crate) fn new(gateway: Arc<Gateway>, https_port: Arc<AtomicU16>) -> Self {
         Self { gateway, https_port }
     }
 
@@ -50,7 +52,7 @@ impl Redirect {
             return Err(Rejection::malformed("no route serves the host"));
         }
         let host = without_port(authority);
-        let port = match self.https_port {
+        let port = match self.https_port.load(Ordering::Relaxed) {
             443 => String::new(),
             port => format!(":{port}"),
         };

@@ -68,6 +68,11 @@ impl Tls {
         &self.config
     }
 
+    /// Whether both share their certificates, and accept the same clients.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config)
+    }
+
     /// Returns the channel binding (RFC 5929) of the certificate that is served for this host name.
     ///
     /// If the certificate was replaced after the handshake, this is the binding of the new one, and a token that is bound

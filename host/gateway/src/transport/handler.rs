@@ -11,6 +11,7 @@ use portcullis_wire::peer::TrustedProxies;
 use portcullis_wire::proxy_protocol;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::tls::Tls;
@@ -19,28 +20,46 @@ use crate::transport::connection::Protocol;
 use crate::transport::connection::Service;
 use crate::transport::connection::Slot;
 use crate::transport::handshake::HandshakeFailure;
+use crate::transport::listener::Listener;
 use crate::transport::passthrough;
 use crate::transport::passthrough::Passthrough;
 use crate::transport::passthrough::Rewind;
+use crate::transport::shutdown::Shutdown;
 use crate::transport::socket;
 use crate::transport::socket::Stream;
 
 /// Handles connections from their first byte on.
 #[derive(Clone)]
-pub(crate) struct ConnectionHandler<S> {
+pub(super) struct ConnectionHandler<S> {
     /// The proxies that send the PROXY protocol. `None` if connections don't begin with it.
-    pub(crate) proxy_protocol: Option<TrustedProxies>,
+    proxy_protocol: Option<TrustedProxies>,
     /// The hosts whose TLS connections are forwarded. `None` if there are none.
-    pub(crate) passthrough: Option<Arc<Passthrough>>,
+    passthrough: Option<Arc<Passthrough>>,
     /// `None` for plain HTTP.
-    pub(crate) tls: Option<Tls>,
-    pub(crate) protocol: Protocol,
-    pub(crate) service: S,
+    tls: Option<Tls>,
+    protocol: Protocol,
+    pub(super) service: S,
 }
 
 impl<S: Service> ConnectionHandler<S> {
+    pub(super) fn new(listener: &Listener, service: S, stop: Shutdown) -> Self {
+        Self {
+            proxy_protocol: listener.proxy_protocol.clone(),
+            passthrough: listener.passthrough.clone(),
+            tls: listener.tls.clone(),
+            protocol: Protocol::new(&listener.config, stop),
+            service,
+        }
+    }
+
+    /// The same handler for connections of a socket that closes when this token is cancelled.
+    pub(super) fn until(mut self, closing: CancellationToken) -> Self {
+        self.protocol = self.protocol.until(closing);
+        self
+    }
+
     /// Serves the connection to its end. While `tracked` exists, the listener waits for the connection.
-    pub(crate) async fn run(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
+    pub(super) async fn run(mut self, mut stream: Stream, mut peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
         if let Err(error) = socket::tune(&stream) {
             return tracing::debug!(%error, "a connection ended before it could be configured");
         }

@@ -1,161 +1,251 @@
-//! Accepts connections up to a limit. When the gateway stops, running requests may finish.
+//! Accepts connections up to a limit. When the gateway stops, running requests may finish, and likewise when a reload takes
+//! a socket away.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures_util::future;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
+use tokio::sync::Notify;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Listen;
 use crate::config::ServerConfig;
-use crate::config::TlsConfig;
 use crate::tls::Tls;
-use crate::transport::ServeError;
-use crate::transport::connection::Protocol;
 use crate::transport::connection::Service;
-use crate::transport::connection::Slot;
 use crate::transport::handler::ConnectionHandler;
 use crate::transport::passthrough::Passthrough;
 use crate::transport::shutdown::Shutdown;
-use crate::transport::socket::BoundAddress;
-use crate::transport::socket::Inherited;
 use crate::transport::socket::Socket;
 use crate::transport::socket::Stream;
 
-/// A group of sockets with the same service.
-#[derive(Debug)]
+/// What a listener serves: its sockets, and the rules for their connections. A reload replaces it.
+#[derive(Clone, Debug)]
 pub(crate) struct Listener {
-    sockets: Vec<Socket>,
-    tls: Option<Tls>,
-    proxy_protocol: Option<TrustedProxies>,
-    passthrough: Option<Arc<Passthrough>>,
+    /// The sockets. Empty if the configuration has no such listener.
+    pub(crate) sockets: Vec<Arc<Socket>>,
+    /// `None` for plain HTTP.
+    pub(crate) tls: Option<Tls>,
+    /// The proxies from which every connection comes, which begin it with the PROXY protocol. `None` without the protocol.
+    pub(crate) proxy_protocol: Option<TrustedProxies>,
+    /// The hosts whose TLS connections are forwarded. `None` if the listener has none.
+    pub(crate) passthrough: Option<Arc<Passthrough>>,
+    /// The bounds of its connections.
+    pub(crate) config: ServerConfig,
 }
 
 impl Listener {
-    /// Binds the sockets.
-    pub(crate) fn bind(
-        listen: &Listen,
-        tls: Option<&TlsConfig>,
-        inherited: &mut Inherited,
-    ) -> Result<Self, ServeError> {
-        let tls = tls.map(|tls| Tls::new(tls.certificates.clone(), tls.clients.as_ref()));
-        Ok(Self {
-            tls: tls.transpose()?,
-            sockets: Socket::bind_all(listen, inherited)?,
-            proxy_protocol: None,
-            passthrough: None,
-        })
-    }
-
-    /// Requires that every connection comes from one of `proxies` and begins with the PROXY protocol.
-    pub(crate) fn require_proxy_protocol(mut self, proxies: Option<TrustedProxies>) -> Self {
-        self.proxy_protocol = proxies;
-        self
-    }
-
-    /// Forwards TLS connections for passthrough hosts.
-    pub(crate) fn with_passthrough(mut self, passthrough: Option<Arc<Passthrough>>) -> Self {
-        self.passthrough = passthrough;
-        self
-    }
-
-    /// The addresses of the sockets.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = &BoundAddress> {
-        self.sockets.iter().map(Socket::address)
-    }
-
-    /// The address of the first socket, which is a TCP socket.
-    #[cfg(test)]
-    pub(crate) fn tcp_address(&self) -> std::net::SocketAddr {
-        let mut addresses = self.addresses();
-        let Some(BoundAddress::Tcp(address)) = addresses.next() else {
-            panic!("no TCP address")
+    /// Whether a client that was accepted by the rules of `other` would be accepted by these in the same way.
+    fn accepts_like(&self, other: &Self) -> bool {
+        let same_clients = match (&self.tls, &other.tls) {
+            (None, None) => true,
+            (Some(tls), Some(other)) => tls.is(other),
+            _ => false,
         };
-        *address
+        same_clients && self.proxy_protocol == other.proxy_protocol
     }
 
-    /// Serves until a stop is requested. Then no more connections are accepted, and running requests may finish within
-    /// `shutdown_timeout`.
-    pub(crate) async fn serve(self, service: impl Service, config: &ServerConfig, mut stop: Shutdown) {
-        let tls = self.tls.clone();
-        let closing = CancellationToken::new();
-        let accept_loop = AcceptLoop {
-            handler: ConnectionHandler {
-                tls: self.tls,
-                proxy_protocol: self.proxy_protocol,
-                passthrough: self.passthrough,
-                protocol: Protocol::new(config, stop.clone(), closing.clone()),
-                service,
-            },
-            slots: Arc::new(Semaphore::new(config.max_connections.unwrap_or(MAX_CONNECTIONS))),
-            connections: TaskTracker::new(),
-        };
+    fn slots(&self) -> usize {
+        self.config.max_connections.unwrap_or(MAX_CONNECTIONS)
+    }
+}
+
+/// Passes a listener to the task that serves it. It keeps nothing, so that a socket closes when the task drops it.
+#[derive(Debug, Default)]
+pub(crate) struct ListenerSlot {
+    next: Mutex<Option<Listener>>,
+    changed: Notify,
+}
+
+impl ListenerSlot {
+    /// Makes the task serve another listener.
+    pub(crate) fn replace(&self, listener: Listener) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+        self.changed.notify_one();
+    }
+
+    async fn next(&self) -> Listener {
+        loop {
+            let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match next {
+                Some(next) => return next,
+                None => self.changed.notified().await,
+            }
+        }
+    }
+}
+
+/// Serves what is in the slot until a stop is requested, and `drain_delay` after that. Then no more connections are
+/// accepted, and running requests may finish within `shutdown_timeout`.
+pub(crate) async fn serve(
+    slot: Arc<ListenerSlot>,
+    service: impl Service,
+    mut stop: Shutdown,
+    drain_delay: impl FnOnce() -> Duration,
+) {
+    let mut accept_loop = AcceptLoop::new(slot.next().await, service, stop.clone());
+    let mut draining = stop.clone();
+    // Outside of the loop, since a reload at this moment must not make the drain begin anew.
+    let mut drained = pin!(async move {
+        draining.drained(drain_delay).await;
+        draining
+    });
+    loop {
+        let tls = accept_loop.current.tls.clone();
         tokio::select! {
-            () = accept_loop.accept_all(&self.sockets) => {}
+            after = &mut drained => {
+                stop = after;
+                break;
+            }
+            () = accept_loop.accept_all() => {}
             () = reload(tls) => {}
-            () = stop.drained(config.drain_delay) => {}
+            next = slot.next() => accept_loop.follow(next),
         }
-        for (stream, peer) in self.sockets.into_iter().flat_map(Socket::close) {
-            accept_loop.handle_when_free(stream, peer);
-        }
-        closing.cancel();
-        accept_loop.connections.close();
-        tokio::select! {
-            () = accept_loop.connections.wait() => {}
-            () = tokio::time::sleep(config.shutdown_timeout) => tracing::warn!("requests were cut off at the shutdown timeout"),
-            () = stop.requested() => tracing::warn!("requests were cut off by a second signal"),
-        }
+    }
+    let shutdown_timeout = accept_loop.current.config.shutdown_timeout;
+    let connections = accept_loop.close();
+    tokio::select! {
+        () = connections.wait() => {}
+        () = tokio::time::sleep(shutdown_timeout) => tracing::warn!("requests were cut off at the shutdown timeout"),
+        () = stop.requested() => tracing::warn!("requests were cut off by a second signal"),
     }
 }
 
 /// Spawns a handler for each accepted connection.
 struct AcceptLoop<S> {
+    current: Listener,
+    sockets: Vec<DrainableSocket>,
     handler: ConnectionHandler<S>,
     slots: Arc<Semaphore>,
     connections: TaskTracker,
+    turn: usize,
+    stop: Shutdown,
+}
+
+/// A socket, and the token that drains its connections.
+struct DrainableSocket {
+    socket: Arc<Socket>,
+    closing: CancellationToken,
+}
+
+impl DrainableSocket {
+    fn new(socket: Arc<Socket>) -> Self {
+        let closing = CancellationToken::new();
+        Self { socket, closing }
+    }
 }
 
 impl<S: Service> AcceptLoop<S> {
-    async fn accept_all(&self, sockets: &[Socket]) {
-        let mut turn = 0;
-        // The semaphore is never closed.
-        while let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await {
-            let (stream, peer) = accept_any(sockets, turn).await;
-            turn += 1;
-            self.handle(stream, peer, Arc::new(slot));
+    fn new(listener: Listener, service: S, stop: Shutdown) -> Self {
+        Self {
+            sockets: listener.sockets.iter().cloned().map(DrainableSocket::new).collect(),
+            handler: ConnectionHandler::new(&listener, service, stop.clone()),
+            slots: Arc::new(Semaphore::new(listener.slots())),
+            connections: TaskTracker::new(),
+            turn: 0,
+            current: listener,
+            stop,
         }
     }
 
-    /// Handles a connection as soon as there is a free slot.
-    fn handle_when_free(&self, stream: Stream, peer: Peer) {
-        let (slots, handler) = (Arc::clone(&self.slots), self.handler.clone());
-        let tracked = self.connections.token();
-        tokio::spawn(async move {
-            // The semaphore is never closed.
-            if let Ok(slot) = slots.acquire_owned().await {
-                handler.run(stream, peer, Arc::new(slot), tracked).await;
+    /// Takes up other sockets and rules. Connections of a socket that is gone are drained; so are those that were accepted
+    /// by other rules, since these may be what lets their clients in. All other connections go on.
+    fn follow(&mut self, next: Listener) {
+        let is_kept = |socket: &DrainableSocket| next.sockets.iter().any(|kept| Arc::ptr_eq(kept, &socket.socket));
+        let (kept, gone): (Vec<_>, Vec<_>) = self.sockets.drain(..).partition(is_kept);
+        self.sockets = kept;
+        for DrainableSocket { socket, closing } in gone {
+            tracing::info!(address = %socket.address(), "no longer listening");
+            self.accept_waiting(&socket, &closing);
+            closing.cancel();
+        }
+        if !next.accepts_like(&self.current) {
+            for socket in &mut self.sockets {
+                std::mem::take(&mut socket.closing).cancel();
             }
-        });
+        }
+        for socket in &next.sockets {
+            if !self.sockets.iter().any(|known| Arc::ptr_eq(&known.socket, socket)) {
+                self.sockets.push(DrainableSocket::new(Arc::clone(socket)));
+            }
+        }
+        self.resize(next.slots());
+        self.handler = ConnectionHandler::new(&next, self.handler.service.clone(), self.stop.clone());
+        self.current = next;
     }
 
-    fn handle(&self, stream: Stream, peer: Peer, slot: Slot) {
-        let tracked = self.connections.token();
-        tokio::spawn(self.handler.clone().run(stream, peer, slot, tracked));
+    /// Changes the number of slots. If there are fewer, the next connections wait until enough others have ended.
+    fn resize(&self, slots: usize) {
+        let before = self.current.slots();
+        self.slots.add_permits(slots.saturating_sub(before));
+        let surplus = before.saturating_sub(slots);
+        if surplus > 0 {
+            let all = Arc::clone(&self.slots);
+            tokio::spawn(async move {
+                let surplus = u32::try_from(surplus).unwrap_or(u32::MAX);
+                // The semaphore is never closed.
+                if let Ok(permits) = all.acquire_many_owned(surplus).await {
+                    permits.forget();
+                }
+            });
+        }
+    }
+
+    /// Stops to accept. Returns the connections that are still served.
+    fn close(self) -> TaskTracker {
+        for DrainableSocket { socket, closing } in &self.sockets {
+            self.accept_waiting(socket, closing);
+            closing.cancel();
+        }
+        self.connections.close();
+        self.connections
+    }
+
+    async fn accept_all(&mut self) {
+        // The semaphore is never closed.
+        while let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await {
+            let (stream, peer, closing) = accept_any(&self.sockets, self.turn).await;
+            self.turn = self.turn.wrapping_add(1);
+            let tracked = self.connections.token();
+            let handler = self.handler.clone().until(closing.clone());
+            tokio::spawn(handler.run(stream, peer, Arc::new(slot), tracked));
+        }
+    }
+
+    /// Handles the connections in the queue of a socket as soon as there are free slots.
+    fn accept_waiting(&self, socket: &Socket, closing: &CancellationToken) {
+        for (stream, peer) in socket.waiting() {
+            let (slots, handler) = (Arc::clone(&self.slots), self.handler.clone().until(closing.clone()));
+            let tracked = self.connections.token();
+            tokio::spawn(async move {
+                // The semaphore is never closed.
+                if let Ok(slot) = slots.acquire_owned().await {
+                    handler.run(stream, peer, Arc::new(slot), tracked).await;
+                }
+            });
+        }
     }
 }
 
 /// The next connection of any socket. The socket that is polled first rotates, so that a busy one doesn't starve
 /// others.
-async fn accept_any(sockets: &[Socket], turn: usize) -> (Stream, Peer) {
-    // There is at least one socket: `Listen` has an address, and systemd passed a socket for each name.
-    let first = turn.checked_rem(sockets.len()).unwrap_or_default();
+async fn accept_any(sockets: &[DrainableSocket], turn: usize) -> (Stream, Peer, &CancellationToken) {
+    let Some(first) = turn.checked_rem(sockets.len()) else {
+        return future::pending().await;
+    };
     let sockets = sockets.iter().cycle().skip(first).take(sockets.len());
-    let accepted = sockets.map(|socket| Box::pin(accept(socket)));
+    let accepted = sockets.map(|DrainableSocket { socket, closing }| {
+        Box::pin(async move {
+            let (stream, peer) = accept(socket).await;
+            (stream, peer, closing)
+        })
+    });
     future::select_all(accepted).await.0
 }
 

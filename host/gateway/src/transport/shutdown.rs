@@ -36,11 +36,12 @@ impl Shutdown {
         }
     }
 
-    /// Waits until the listeners should close: `delay` after the first request to stop, or at the second one.
-    pub(crate) async fn drained(&mut self, delay: Duration) {
+    /// Waits until the listeners should close: some time after the first request to stop, or at the second one. `delay` is
+    /// asked for that time at the first request.
+    pub(crate) async fn drained(&mut self, delay: impl FnOnce() -> Duration) {
         self.requested().await;
         // The second request isn't consumed, so that the next caller sees it.
-        let _ = tokio::time::timeout(delay, self.clone().requested()).await;
+        let _ = tokio::time::timeout(delay(), self.clone().requested()).await;
     }
 
     /// Whether a stop was requested, also if no caller has waited for the request yet.

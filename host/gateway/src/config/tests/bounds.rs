@@ -33,7 +33,7 @@ max_body_size = "none"
 
 #[test]
 fn the_limits_on_clients_are_read() {
-    let Draft { config, errors } = Draft::parse(Path::new("portcullis.toml"), BOUNDED, &Environment::from([]));
+    let Draft { config, errors, .. } = Draft::parse(Path::new("portcullis.toml"), BOUNDED, &Environment::from([]));
     assert_eq!(errors, []);
     let bounds = config.server.bounds;
     assert_eq!(

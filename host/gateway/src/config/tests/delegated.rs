@@ -30,7 +30,7 @@ fn errors(route: &str) -> Vec<String> {
 
 fn route(text: &str) -> RouteConfig {
     let text = format!("{BEFORE}{text}");
-    let Draft { mut config, errors } = Draft::parse(Path::new("p.toml"), &text, &environment());
+    let Draft { mut config, errors, .. } = Draft::parse(Path::new("p.toml"), &text, &environment());
     assert_eq!(errors, [], "{text}");
     config.routes.remove(0)
 }

@@ -98,7 +98,7 @@ fn full() -> Draft {
 
 #[test]
 fn every_key_is_read() {
-    let Draft { config, errors } = full();
+    let Draft { config, errors, .. } = full();
     assert_eq!(errors, []);
 
     let server = config.server;
@@ -268,7 +268,7 @@ fn an_error_from_a_plugin_has_the_location_of_the_setting_that_it_names() {
 
 #[test]
 fn the_built_in_configuration_accepts_any_user_name_on_loopback() {
-    let Draft { config, errors } = Draft::built_in(&Environment::from([]));
+    let Draft { config, errors, .. } = Draft::built_in(&Environment::from([]));
     assert_eq!(errors, []);
     assert_eq!(config.server.listen, Listen::at("127.0.0.1:8000".parse().unwrap()));
     assert!(config.session.is_none());

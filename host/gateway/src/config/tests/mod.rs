@@ -1,6 +1,7 @@
 //! Tests with complete configurations, valid and invalid.
 
 mod bounds;
+mod comparison;
 mod delegated;
 mod directory;
 mod fronts;

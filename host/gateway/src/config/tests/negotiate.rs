@@ -22,7 +22,7 @@ fn every_key_is_read_and_only_the_keytab_is_required() {
     let full = "[negotiate.http]\nkeytab = \"http.keytab\"\nservice = \"HTTP@gateway.example\"\nhelper = \"/bin/sh\"\n\
                 workers = 5\ndeadline = \"1s\"\nchannel_bindings = \"require\"\nreplay_cache = \"replay\"\n\
                 krb5_config = \"http.keytab\"\n[negotiate.short]\nkeytab = \"http.keytab\"\nhelper = \"/bin/sh\"\n";
-    let Draft { config, errors } = draft(folder.path(), full, "/home/p");
+    let Draft { config, errors, .. } = draft(folder.path(), full, "/home/p");
     assert_eq!(errors, []);
     let [full, short] = config.negotiate.as_slice() else {
         panic!("{:?}", config.negotiate)

@@ -35,7 +35,7 @@ fn secret_headers_for_granted_servers_are_accepted_and_never_shown() {
         let text = authenticator(&format!(
             "http_refresh_floor = \"0s\"\nhttp_headers = {{ \"{server}\" = {{ Authorization = \"env:SECRET\" }} }}"
         ));
-        let Draft { config, errors } = Draft::parse(Path::new("p.toml"), &text, &environment());
+        let Draft { config, errors, .. } = Draft::parse(Path::new("p.toml"), &text, &environment());
         assert_eq!(errors, [], "{server}");
         let shown = format!("{config:?}");
         assert!(shown.contains("authorization for https://"), "{shown}");

@@ -17,7 +17,7 @@ fn a_secret_is_read_from_a_file_or_the_environment() {
     write(&folder.path().join("cookie.key"), &format!("{KEY}\n"), 0o600);
     let text = format!("[session]\nkeys = [\"file:cookie.key\", \"env:OLD\"]\n{ROUTE}");
     let path = folder.path().join("portcullis.toml");
-    let Draft { config, errors } = Draft::parse(&path, &text, &Environment::from([("OLD", KEY)]));
+    let Draft { config, errors, .. } = Draft::parse(&path, &text, &Environment::from([("OLD", KEY)]));
     assert_eq!(errors, []);
     assert_eq!(config.session.unwrap().keys.len(), 2);
 }
@@ -47,7 +47,7 @@ fn session_keys_default_to_the_environment() {
         for variable in ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"] {
             let text = format!("{section}{ROUTE}");
             let read = |value| Draft::parse(Path::new("p.toml"), &text, &Environment::from([(variable, value)]));
-            let Draft { config, errors } = read(KEY);
+            let Draft { config, errors, .. } = read(KEY);
             assert_eq!(errors, []);
             let session = config.session.unwrap();
             assert_eq!(

@@ -25,7 +25,7 @@ fn errors(text: &str) -> Vec<String> {
 }
 
 fn read(text: &str) -> Arc<UpstreamConfig> {
-    let Draft { config, errors } = Draft::parse(Path::new("p.toml"), text, &Environment::from([]));
+    let Draft { config, errors, .. } = Draft::parse(Path::new("p.toml"), text, &Environment::from([]));
     assert_eq!(errors, [], "{text}");
     match config.routes.into_iter().next().unwrap().upstream {
         Some(Upstream::Http(upstream)) => upstream,

@@ -237,7 +237,7 @@ fn an_authenticator_with_a_mistake_is_a_known_name_but_is_not_loaded() {
     let draft = Draft::parse(Path::new("p.toml"), text, &Environment::from([]));
     assert_eq!(draft.errors.len(), 1, "{:?}", draft.errors);
     let text = text.replace("settings.x", "limits.x");
-    let Draft { config, errors } = Draft::parse(Path::new("p.toml"), &text, &Environment::from([]));
+    let Draft { config, errors, .. } = Draft::parse(Path::new("p.toml"), &text, &Environment::from([]));
     assert_eq!(
         (errors.len(), config.authenticators.len(), config.routes.len()),
         (1, 0, 1)

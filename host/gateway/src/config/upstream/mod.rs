@@ -119,30 +119,6 @@ pub(crate) enum Protocol {
 }
 
 impl UpstreamConfig {
-    /// Whether two configurations are the same. TLS settings are the same only if they are the same allocation, because keys
-    /// can't be compared.
-    pub(crate) fn same_as(&self, other: &Self) -> bool {
-        let same_tls = match (&self.tls, &other.tls) {
-            (None, None) => true,
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            _ => false,
-        };
-        same_tls
-            && self.name == other.name
-            && self.servers == other.servers
-            && self.base == other.base
-            && self.protocol == other.protocol
-            && self.connect_timeout == other.connect_timeout
-            && self.idle_timeout == other.idle_timeout
-            && self.keepalive == other.keepalive
-            && self.resolve_interval == other.resolve_interval
-            && self.retries == other.retries
-            && self.max_connections == other.max_connections
-            && self.max_fails == other.max_fails
-            && self.fail_timeout == other.fail_timeout
-            && self.health == other.health
-    }
-
     /// An upstream with a single server and the default settings.
     fn from_url(name: &str, url: Url, roots: &SystemRoots) -> Result<Self, String> {
         let tls = url.is_https.then(|| trust::client(roots.get(), None)).transpose();

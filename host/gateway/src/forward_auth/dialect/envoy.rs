@@ -21,7 +21,7 @@ use crate::pipeline::target;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
 
-pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &FrontProxy) -> Result<Original, Rejection> {
+pub(super) fn read(parts: &Parts, rest: &str, peer: Peer, front: &FrontProxy<'_>) -> Result<Original, Rejection> {
     let authority = target::authority(parts)?.unwrap_or_default();
     let scheme = fields::scheme(fields::one(&parts.headers, "x-forwarded-proto")?)?;
     Ok(Original {

@@ -10,7 +10,7 @@ use crate::forward_auth::fields;
 use crate::pipeline::Rejection;
 use crate::pipeline::target::Target;
 
-pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &FrontProxy) -> Result<Original, Rejection> {
+pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &FrontProxy<'_>) -> Result<Original, Rejection> {
     let scheme = fields::scheme(fields::one(headers, "x-forwarded-proto")?)?;
     Ok(Original {
         method: fields::method(fields::one(headers, "x-forwarded-method")?)?,

@@ -84,7 +84,7 @@ impl Dialect {
         endpoint: &Endpoint,
         parts: &Parts,
         peer: Peer,
-        front: &FrontProxy,
+        front: &FrontProxy<'_>,
     ) -> Result<Original, Rejection> {
         match self {
             Self::Caddy | Self::Haproxy | Self::Traefik => forwarded::read(&parts.headers, peer, front),

@@ -20,7 +20,7 @@ use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
 
 /// `X-Original-URL` is `$scheme://$http_host$request_uri`. It is one header, so that all its parts come from nginx.
-pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &FrontProxy) -> Result<Original, Rejection> {
+pub(super) fn read(headers: &HeaderMap, peer: Peer, front: &FrontProxy<'_>) -> Result<Original, Rejection> {
     let url = fields::one(headers, "x-original-url")?;
     let malformed = || Rejection::malformed("the front's x-original-url is not a URL with a path");
     let (scheme, rest) = url.split_once("://").ok_or_else(malformed)?;

@@ -23,7 +23,9 @@ use tonic::Status;
 use crate::answers::response;
 use crate::forward_auth::FrontProxy;
 use crate::forward_auth::FrontVerdict;
+use crate::generation::Generation;
 use crate::pipeline::Gateway;
+use crate::pipeline::Rejection;
 use crate::pipeline::audit;
 use crate::transport::connection::Connection;
 use crate::transport::connection::ReceivedBody;
@@ -32,28 +34,30 @@ use crate::transport::connection::catch_panic;
 
 /// The service of a listener for Envoy.
 #[derive(Clone, Debug)]
-pub(crate) struct ExtAuthz(AuthorizationServer<CheckService>);
+pub(crate) struct ExtAuthz {
+    gateway: Arc<Gateway>,
+}
 
 impl ExtAuthz {
-    /// `max_header_size` limits the headers of a request that Envoy asks about, in bytes.
-    pub(crate) fn new(gateway: Arc<Gateway>, front: FrontProxy, max_header_size: usize) -> Self {
-        let service = CheckService {
-            gateway,
-            front,
-            max_header_size,
-        };
-        // A larger message fails without a verdict, so the limit is far above the largest message that Envoy sends.
-        // Envoy may also send the body, which the gateway doesn't read.
-        Self(AuthorizationServer::new(service, MAX_MESSAGE + 4 * max_header_size))
+    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
     }
 }
 
 impl Service for ExtAuthz {
     type Body = tonic::body::Body;
 
-    async fn answer(&self, connection: &Connection, mut request: Request<ReceivedBody>) -> Response<Self::Body> {
-        request.extensions_mut().insert(connection.peer);
-        self.0.answer(request).await
+    async fn answer(&self, connection: &Connection, request: Request<ReceivedBody>) -> Response<Self::Body> {
+        let check = Check {
+            generation: self.gateway.generation(),
+            gateway: Arc::clone(&self.gateway),
+            peer: connection.peer,
+            has_certificate: connection.certificate.is_some(),
+        };
+        // A larger message fails without a verdict, so the limit is far above the largest message that Envoy sends.
+        // Envoy may also send the body, which the gateway doesn't read.
+        let limit = MAX_MESSAGE + 4 * check.max_header_size();
+        AuthorizationServer::new(check, limit).answer(request).await
     }
 
     fn reject_head(&self, _status: StatusCode, _target: &str) -> Response<Self::Body> {
@@ -65,22 +69,21 @@ impl Service for ExtAuthz {
     }
 }
 
+/// Answers one question of Envoy's.
 #[derive(Debug)]
-struct CheckService {
+struct Check {
     gateway: Arc<Gateway>,
-    front: FrontProxy,
-    max_header_size: usize,
+    generation: Arc<Generation>,
+    peer: Peer,
+    has_certificate: bool,
 }
 
-impl Authorization for CheckService {
+impl Authorization for Check {
     /// Always returns a verdict. After an error, Envoy would apply `failure_mode_allow`, which may let the request
     /// pass.
     async fn check(&self, request: tonic::Request<CheckRequest>) -> Result<tonic::Response<CheckResponse>, Status> {
-        let (metadata, extensions, check) = request.into_parts();
-        let Some(peer) = extensions.get::<Peer>() else {
-            return Err(Status::internal("the peer is unknown"));
-        };
-        let verdict = catch_panic(self.decide(*peer, metadata.as_ref(), check)).await;
+        let (metadata, _, check) = request.into_parts();
+        let verdict = catch_panic(self.decide(metadata.as_ref(), check)).await;
         let response = match verdict {
             Some(verdict) => write::response(verdict).await,
             None => write::response(FrontVerdict::deny(response::failure())).await,
@@ -89,16 +92,28 @@ impl Authorization for CheckService {
     }
 }
 
-impl CheckService {
-    async fn decide(&self, peer: Peer, metadata: &HeaderMap, check: CheckRequest) -> FrontVerdict {
-        let original = self
-            .front
-            .admit(peer, metadata)
-            .and_then(|()| read::original(check, peer, &self.front, self.max_header_size));
-        match original {
-            Ok(original) => self.gateway.decide_for_front(original, timeout(metadata)).await,
+impl Check {
+    /// The limit on the headers of a request that Envoy asks about, in bytes.
+    fn max_header_size(&self) -> usize {
+        self.generation.listen().server.max_header_size
+    }
+
+    async fn decide(&self, metadata: &HeaderMap, check: CheckRequest) -> FrontVerdict {
+        let read = |front: FrontProxy<'_>| {
+            front.admit(self.peer, self.has_certificate, metadata)?;
+            read::original(check, self.peer, &front, self.max_header_size())
+        };
+        let front = FrontProxy::over_grpc(&self.generation);
+        let front = front.ok_or(Rejection::Front("fronts aren't served any more"));
+        match front.and_then(read) {
+            Ok(original) => {
+                let generation = Arc::clone(&self.generation);
+                self.gateway
+                    .decide_for_front(generation, original, timeout(metadata))
+                    .await
+            }
             Err(rejection) => {
-                let front = Client::behind(peer, http::uri::Scheme::HTTP, peer.address());
+                let front = Client::behind(self.peer, http::uri::Scheme::HTTP, self.peer.address());
                 audit::rejected(None, &front, &Method::POST, "Check", &rejection);
                 FrontVerdict::deny(rejection.into_response())
             }

@@ -25,7 +25,7 @@ use crate::pipeline::target::Target;
 pub(super) fn original(
     check: CheckRequest,
     peer: peer::Peer,
-    front: &FrontProxy,
+    front: &FrontProxy<'_>,
     max_header_size: usize,
 ) -> Result<Original, Rejection> {
     let attributes = check.attributes.ok_or_else(|| missing("attributes"))?;

@@ -231,7 +231,9 @@ impl BindError {
 /// Everything that a verdict depends on, serialized so that different checks never share a key.
 fn key(head: &UpstreamHead<'_>, user: &Authenticated, check: &str) -> serde_json::Result<String> {
     let host = head.target.authority.as_deref();
-    serde_json::to_string(&(&head.route.name, check, host, user.authenticator(), user.identity()))
+    // Another upstream, or the same one asked in another way, may have another verdict.
+    let route = head.route.digest.as_bytes();
+    serde_json::to_string(&(route, check, host, user.authenticator(), user.identity()))
 }
 
 fn check_failed(route: &Route, why: &str) -> UpstreamVerdict {

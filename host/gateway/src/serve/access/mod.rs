@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Instant;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::HeaderName;
 use http::Method;
@@ -67,6 +68,17 @@ impl fmt::Debug for AccessLog {
     }
 }
 
+/// The access log, which a reload may replace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CurrentAccessLog(Arc<ArcSwapOption<AccessLog>>);
+
+impl CurrentAccessLog {
+    /// Writes the next requests to another log. `None` for no log.
+    pub(crate) fn replace(&self, log: Option<AccessLog>) {
+        self.0.store(log.map(Arc::new));
+    }
+}
+
 /// A request, for the metrics and for its line in the log.
 #[derive(Debug)]
 pub(super) struct Request {
@@ -93,13 +105,17 @@ pub(super) struct Head {
 
 impl Request {
     /// Begins the record of a request.
-    pub(super) fn begin(log: Option<&AccessLog>, id: &RequestId, client: &Client, parts: &mut Parts) -> Self {
+    pub(super) fn begin(log: &CurrentAccessLog, id: &RequestId, client: &Client, parts: &mut Parts) -> Self {
         let record = Arc::new(Record::default());
         parts.extensions.insert(Arc::clone(&record));
         Self {
             began: Instant::now(),
             record,
-            logged: log.map(|log| Box::new((log.clone(), Head::of(id, client, parts)))),
+            logged: log
+                .0
+                .load()
+                .as_ref()
+                .map(|log| Box::new((AccessLog::clone(log), Head::of(id, client, parts)))),
         }
     }
 

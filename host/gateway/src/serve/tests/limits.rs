@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::Listen;
 use crate::config::ListenAddress;
+use crate::transport::OpenSockets;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_sends_no_request_is_cut_off() {
@@ -61,14 +62,17 @@ async fn malformed_http_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_in_use_is_named() {
+    let sockets = OpenSockets::default();
     let bind = |address| {
         let listen = Listen::at(ListenAddress::Tcp(address));
-        Listener::bind(&listen, None, &mut Inherited::default())
+        sockets.open(&[("server", &listen)])
     };
     let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let error = bind(first.tcp_address()).unwrap_err().to_string();
+    let [socket] = &first.of("server")[..] else { panic!() };
+    let address = socket.address().to_string();
+    let error = bind(address.parse().unwrap()).unwrap_err().to_string();
     assert!(
-        error.starts_with(&format!("can't listen on {}: ", first.tcp_address())) && error.contains("another process"),
+        error.starts_with(&format!("can't listen on {address}: ")) && error.contains("another process"),
         "{error}"
     );
 }

@@ -24,14 +24,14 @@ use self::wire::Wire;
 use self::wire::soon;
 use crate::config::Draft;
 use crate::config::Environment;
-use crate::config::ListenConfig;
 use crate::generation::Generation;
 use crate::pipeline::Gateway;
 use crate::proxy::Proxy;
+use crate::serve::ListenerKind;
 use crate::serve::Listeners;
+use crate::serve::access::CurrentAccessLog;
 use crate::testing::requested_paths;
 use crate::transport::Inherited;
-use crate::transport::Listener;
 use crate::transport::Shutdown;
 
 /// The credentials of the user alice, which `simple` accepts.
@@ -50,13 +50,15 @@ impl Running {
     async fn start(server: &str, routes: &str) -> Self {
         keep_log_lines();
         let proxy = Proxy::new();
-        let (generation, config) = load(server, routes, &proxy).await;
-        let listeners = Listeners::bind(&config, &mut Inherited::default()).unwrap();
+        let generation = load(server, routes, &proxy).await;
+        let mut listeners = Listeners::new(Inherited::default());
+        let prepared = listeners.prepare(&generation).unwrap();
+        let address = prepared.address(ListenerKind::Public).unwrap();
+        let ext_authz = prepared.address(ListenerKind::ExtAuthz);
+        listeners.apply(prepared, &generation);
         let (stop, requested) = Shutdown::manual();
-        let address = listeners.public.tcp_address();
-        let ext_authz = listeners.ext_authz.as_ref().map(Listener::tcp_address);
         let gateway = Arc::new(Gateway::new(generation, proxy));
-        let served = tokio::spawn(async move { listeners.serve(gateway, &config, None, requested).await });
+        let served = tokio::spawn(listeners.serve(gateway, CurrentAccessLog::default(), requested));
         Self {
             address,
             ext_authz,
@@ -120,7 +122,7 @@ fn table() -> impl Iterator<Item = (String, &'static str)> {
     })
 }
 
-async fn load(server: &str, routes: &str, proxy: &Proxy) -> (Generation, ListenConfig) {
+async fn load(server: &str, routes: &str, proxy: &Proxy) -> Generation {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("portcullis.toml");
     let text =
@@ -128,8 +130,7 @@ async fn load(server: &str, routes: &str, proxy: &Proxy) -> (Generation, ListenC
     std::fs::write(&file, text).unwrap();
     let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
     let draft = Draft::read(&file, &Environment::from([("KEY", key), ("PASSWORD", "open sesame")]));
-    let config = draft.config.listen();
-    (Generation::load(draft, &engine(), proxy).await.unwrap(), config)
+    Generation::load(draft, &engine(), proxy, None).await.unwrap()
 }
 
 /// An engine that caches compiled plugins beside the test executable, so that they are compiled once.

@@ -6,9 +6,11 @@ use std::pin::Pin;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use portcullis_wire::framing::ConnectionState;
 use portcullis_wire::peer::Peer;
+use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::LAST_CALL;
@@ -23,6 +25,8 @@ pub(super) struct Driver {
     pub(super) seen: Arc<ConnectionState>,
     pub(super) watchdog: Watchdog,
     pub(super) closing: CancellationToken,
+    /// How long the last requests may take after the listener closed.
+    pub(super) drain_limit: Duration,
     pub(super) client: Peer,
 }
 
@@ -33,7 +37,8 @@ impl Driver {
         C: Future<Output = hyper::Result<()>>,
     {
         let client = self.client;
-        let (mut served, mut stopping) = (pin!(served), false);
+        // Boxed and made late, because most connections are never drained.
+        let (mut served, mut cut_off): (_, Option<Pin<Box<Sleep>>>) = (pin!(served), None);
         loop {
             tokio::select! {
                 // Bytes that have already arrived are processed before a timeout can close the connection.
@@ -49,9 +54,12 @@ impl Driver {
                     }
                     return;
                 }
-                () = last_call(&self.activity, &self.closing), if !stopping => {
-                    stopping = true;
+                () = last_call(&self.activity, &self.closing), if cut_off.is_none() => {
+                    cut_off = Some(Box::pin(tokio::time::sleep(self.drain_limit)));
                     close(served.as_mut());
+                }
+                () = elapsed(&mut cut_off) => {
+                    return tracing::debug!(%client, "a request was cut off, because its listener has closed");
                 }
                 timeout = self.watchdog.expired() => match timeout {
                     Timeout::KeepAlive => {
@@ -62,6 +70,14 @@ impl Driver {
                 }
             }
         }
+    }
+}
+
+/// Completes when the time is over. `None` never is.
+async fn elapsed(sleep: &mut Option<Pin<Box<Sleep>>>) {
+    match sleep {
+        Some(sleep) => sleep.await,
+        None => future::pending().await,
     }
 }
 

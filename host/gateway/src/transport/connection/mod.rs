@@ -108,13 +108,14 @@ pub(crate) struct Protocol {
     max_header_size: usize,
     limits: HeadLimits,
     stop: Shutdown,
+    drain_limit: Duration,
     closing: CancellationToken,
 }
 
 impl Protocol {
-    /// After `stop` was requested, every response is the last one on its connection. Once `closing` is cancelled, idle
-    /// connections are closed, and other connections after their current request.
-    pub(crate) fn new(config: &ServerConfig, stop: Shutdown, closing: CancellationToken) -> Self {
+    /// After `stop` was requested, every response is the last one on its connection. Once the token of [`Self::until`] is
+    /// cancelled, idle connections are closed, and other connections after their current request.
+    pub(crate) fn new(config: &ServerConfig, stop: Shutdown) -> Self {
         let bounds = config.bounds;
         let buffer_size = config.max_header_size.max(SMALLEST_BUFFER);
         let mut http1 = http1::Builder::new();
@@ -151,8 +152,14 @@ impl Protocol {
                 fields: config.max_headers,
             },
             stop,
-            closing,
+            drain_limit: config.shutdown_timeout,
+            closing: CancellationToken::new(),
         }
+    }
+
+    /// The same protocol for connections of a socket that closes when this token is cancelled.
+    pub(crate) fn until(self, closing: CancellationToken) -> Self {
+        Self { closing, ..self }
     }
 
     /// Completes when a client that hasn't sent a request yet is out of time: after `header_timeout`, or shortly after
@@ -238,6 +245,7 @@ impl Protocol {
             seen,
             watchdog,
             closing,
+            drain_limit: self.drain_limit,
             client,
         };
         match version {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use metrics::counter;
 use metrics::gauge;
 use portcullis_wire::peer::Peer;
@@ -26,9 +27,9 @@ use crate::transport::connection::Slot;
 use crate::transport::socket;
 
 /// The passthrough rules of a listener, and the connections that it forwards.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Passthrough {
-    rules: Vec<Rule>,
+    rules: ArcSwap<Vec<Arc<Rule>>>,
     connections: TaskTracker,
     closing: CancellationToken,
 }
@@ -41,23 +42,21 @@ struct Rule {
 }
 
 impl Passthrough {
-    /// Returns `None` if there are no rules.
-    pub(crate) fn new(rules: &[PassthroughConfig]) -> Option<Arc<Self>> {
-        for PassthroughConfig { sni, upstream, .. } in rules {
-            tracing::info!(%sni, upstream, "passthrough loaded");
-        }
-        let rules = rules.iter().map(|config| Rule {
-            permits: Arc::new(Semaphore::new(config.max_connections)),
-            config: config.clone(),
-        });
-        let rules = Vec::from_iter(rules);
-        (!rules.is_empty()).then(|| {
-            Arc::new(Self {
-                rules,
-                connections: TaskTracker::new(),
-                closing: CancellationToken::new(),
+    /// Replaces the rules. A rule that stays the same still counts its open connections; those of a rule that is gone are
+    /// forwarded to their end.
+    pub(crate) fn replace(&self, rules: &[PassthroughConfig]) {
+        let known = self.rules.load();
+        let rules = rules.iter().map(|config| {
+            if let Some(rule) = known.iter().find(|rule| rule.config == *config) {
+                return Arc::clone(rule);
+            }
+            tracing::info!(sni = %config.sni, upstream = config.upstream, "passthrough loaded");
+            Arc::new(Rule {
+                permits: Arc::new(Semaphore::new(config.max_connections)),
+                config: config.clone(),
             })
-        })
+        });
+        self.rules.store(Arc::new(rules.collect()));
     }
 
     /// Whether a rule matches this host.
@@ -65,8 +64,9 @@ impl Passthrough {
         self.rule(host).is_some()
     }
 
-    fn rule(&self, host: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.config.sni.covers(host))
+    fn rule(&self, host: &str) -> Option<Arc<Rule>> {
+        let rules = self.rules.load();
+        rules.iter().find(|rule| rule.config.sni.covers(host)).cloned()
     }
 
     /// Forwards bytes in both directions until one side closes or the gateway stops. The slot stays occupied until
@@ -78,6 +78,7 @@ impl Passthrough {
         // The first matching rule applies.
         let Some(rule) = self.rule(host) else { return };
         let _tracked = self.connections.token();
+        let rule = &*rule;
         let line = AuditLine { rule, host, peer };
         let Ok(permit) = Arc::clone(&rule.permits).try_acquire_owned() else {
             return line.not_forwarded("full", "too many connections are open");

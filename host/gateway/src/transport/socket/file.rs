@@ -48,6 +48,11 @@ impl SocketFile {
         socket.listen(BACKLOG)?;
         Ok((socket.into(), file))
     }
+
+    /// Changes the permissions of the file.
+    pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        fs::set_permissions(&self.path, Permissions::from_mode(mode))
+    }
 }
 
 impl Drop for SocketFile {

@@ -6,21 +6,31 @@ use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::process;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use listenfd::ListenFd;
 use socket2::SockRef;
 
 use crate::transport::socket::Socket;
 
-/// Inherited sockets that no listener has taken yet.
+/// The sockets that systemd passed. They stay open, so that a listener that gives one up can take it again later.
 #[derive(Debug, Default)]
-pub(crate) struct Inherited(Vec<(String, InheritedSocket)>);
+pub(crate) struct Inherited(Vec<NamedSocket>);
+
+#[derive(Debug)]
+struct NamedSocket {
+    name: String,
+    socket: InheritedSocket,
+    is_taken: AtomicBool,
+}
 
 #[derive(Debug)]
 enum InheritedSocket {
     Tcp(TcpListener),
     Unix(UnixListener),
-    Unusable(io::Error),
+    /// Why no listener can use it.
+    Unusable(&'static str),
 }
 
 impl Inherited {
@@ -37,25 +47,32 @@ impl Inherited {
         let mut passed = ListenFd::from_env();
         let sockets = (0..passed.len()).map(|index| {
             let name = names.next().unwrap_or(UNNAMED).to_owned();
-            (name, InheritedSocket::take(&mut passed, index))
+            NamedSocket {
+                name,
+                socket: InheritedSocket::take(&mut passed, index),
+                is_taken: AtomicBool::new(false),
+            }
         });
         Self(sockets.collect())
     }
 
     /// Takes the sockets with a name. A socket unit may open several.
-    pub(super) fn take(&mut self, name: &str) -> io::Result<Vec<Socket>> {
-        let named = self.0.extract_if(.., |(other, _)| other == name);
+    pub(super) fn take(&self, name: &str) -> io::Result<Vec<Socket>> {
+        let named = self.0.iter().filter(|passed| passed.name == name);
         let sockets = named
-            .map(|(_, passed)| match passed {
-                InheritedSocket::Tcp(listener) => Socket::tcp(listener, true),
-                InheritedSocket::Unix(listener) => Socket::unix(listener, None),
-                InheritedSocket::Unusable(error) => Err(error),
+            .map(|passed| {
+                passed.is_taken.store(true, Ordering::Relaxed);
+                match &passed.socket {
+                    InheritedSocket::Tcp(listener) => Socket::tcp(listener.try_clone()?, true),
+                    InheritedSocket::Unix(listener) => Socket::unix(listener.try_clone()?, None),
+                    InheritedSocket::Unusable(why) => Err(io::Error::other(*why)),
+                }
             })
             .collect::<io::Result<Vec<_>>>()?;
         if !sockets.is_empty() {
             return Ok(sockets);
         }
-        let others = self.0.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        let others = self.0.iter().map(|passed| passed.name.as_str()).collect::<Vec<_>>();
         let others = match others.as_slice() {
             [] => "passed no socket at all: start the gateway by its socket unit".to_owned(),
             names => format!("passed others: {}", names.join(", ")),
@@ -67,7 +84,8 @@ impl Inherited {
 
     /// Warns about sockets that no listener has taken: a client that connects to one waits for ever.
     pub(crate) fn warn_about_unused(&self) {
-        for (name, _) in &self.0 {
+        let unused = self.0.iter().filter(|passed| !passed.is_taken.load(Ordering::Relaxed));
+        for NamedSocket { name, .. } in unused {
             tracing::warn!(name, "systemd passed a socket that no listen names");
         }
     }
@@ -85,8 +103,8 @@ impl InheritedSocket {
         };
         match socket {
             Ok(socket) if socket.listens() => socket,
-            Ok(_) => Self::Unusable(io::Error::other("it isn't listening: Accept=no is needed")),
-            Err(_) => Self::Unusable(io::Error::other("it is no stream socket: use ListenStream=")),
+            Ok(_) => Self::Unusable("it isn't listening: Accept=no is needed"),
+            Err(_) => Self::Unusable("it is no stream socket: use ListenStream="),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod file;
 mod inherited;
+mod open;
 mod tcp;
 
 use std::fmt;
@@ -25,6 +26,8 @@ use crate::config::ListenAddress;
 use crate::transport::ServeError;
 
 pub(crate) use self::inherited::Inherited;
+pub(crate) use self::open::OpenSockets;
+pub(crate) use self::open::Opened;
 
 /// An accepted connection.
 pub(crate) type Stream = Either<TcpStream, UnixStream>;
@@ -36,8 +39,8 @@ pub(crate) struct Socket {
     /// Whether another process has the socket too, and continues to listen after the gateway closes it.
     is_shared: bool,
     address: BoundAddress,
-    /// Removes the file on drop.
-    _file: Option<SocketFile>,
+    /// Its file, which is removed on drop. `None` for a TCP socket, and for one that systemd opened.
+    file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -55,26 +58,29 @@ pub(crate) enum BoundAddress {
 
 impl Socket {
     /// Binds every address of the list, or none. For port 0 the system chooses a port.
-    pub(crate) fn bind_all(listen: &Listen, inherited: &mut Inherited) -> Result<Vec<Self>, ServeError> {
+    pub(crate) fn bind_all(listen: &Listen, inherited: &Inherited) -> Result<Vec<Self>, ServeError> {
         let mut sockets = Vec::new();
         for address in &listen.addresses {
-            let refused = |source| ServeError::Listen {
-                address: address.clone(),
-                source,
-            };
-            match address {
-                ListenAddress::Systemd(name) => sockets.extend(inherited.take(name).map_err(refused)?),
-                ListenAddress::Tcp(socket) => {
-                    let listener = tcp::listen(*socket, listen).map_err(refused)?;
-                    sockets.push(Self::tcp(listener, false).map_err(refused)?);
-                }
-                ListenAddress::Unix(path) => {
-                    let (listener, file) = SocketFile::listen(path, listen.unix_mode).map_err(refused)?;
-                    sockets.push(Self::unix(listener, Some(file)).map_err(refused)?);
-                }
-            }
+            sockets.extend(Self::bind(address, listen, inherited)?);
         }
         Ok(sockets)
+    }
+
+    /// Binds one address of the list. Systemd may have passed several sockets under one name.
+    fn bind(address: &ListenAddress, listen: &Listen, inherited: &Inherited) -> Result<Vec<Self>, ServeError> {
+        let bound = match address {
+            ListenAddress::Systemd(name) => inherited.take(name),
+            ListenAddress::Tcp(socket) => tcp::listen(*socket, listen)
+                .and_then(|listener| Self::tcp(listener, false))
+                .map(|socket| vec![socket]),
+            ListenAddress::Unix(path) => SocketFile::listen(path, listen.unix_mode)
+                .and_then(|(listener, file)| Self::unix(listener, Some(file)))
+                .map(|socket| vec![socket]),
+        };
+        bound.map_err(|source| ServeError::Listen {
+            address: address.clone(),
+            source,
+        })
     }
 
     /// The address of the socket.
@@ -96,17 +102,24 @@ impl Socket {
         }
     }
 
-    /// Stops listening. Returns the connections that are waiting in the queue of the system, which would be reset
-    /// otherwise. Connections of a shared socket stay in the queue for the next process that listens.
-    pub(crate) fn close(self) -> Vec<(Stream, Peer)> {
+    /// Accepts the connections that are waiting in the queue of the system. They would be reset when the socket is dropped.
+    /// Those of a shared socket stay in the queue for the next process that listens.
+    pub(crate) fn waiting(&self) -> Vec<(Stream, Peer)> {
         if self.is_shared {
             return Vec::new();
         }
-        let waiting = match self.listener {
+        let waiting = match &self.listener {
             Listener::Tcp(listener) => waiting_tcp(listener),
             Listener::Unix(listener) => waiting_unix(listener),
         };
         waiting.unwrap_or_default()
+    }
+
+    /// Changes the mode of its file. This does nothing to a socket without one.
+    fn set_mode(&self, mode: u32) {
+        if let Some(Err(error)) = self.file.as_ref().map(|file| file.set_mode(mode)) {
+            tracing::warn!(address = %self.address, %error, "the mode of a socket can't be changed");
+        }
     }
 
     fn tcp(listener: std::net::TcpListener, is_shared: bool) -> io::Result<Self> {
@@ -116,7 +129,7 @@ impl Socket {
             is_shared,
             address: BoundAddress::Tcp(listener.local_addr()?),
             listener: Listener::Tcp(listener),
-            _file: None,
+            file: None,
         })
     }
 
@@ -130,7 +143,7 @@ impl Socket {
             is_shared: file.is_none(),
             address: BoundAddress::Unix(path.unwrap_or_default()),
             listener: Listener::Unix(listener),
-            _file: file,
+            file,
         })
     }
 }
@@ -161,22 +174,22 @@ pub(crate) fn tune_tcp(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&probes)
 }
 
-fn waiting_tcp(listener: TcpListener) -> io::Result<Vec<(Stream, Peer)>> {
-    let listener = listener.into_std()?;
+/// Not by tokio, which may not know yet that connections are waiting.
+fn waiting_tcp(listener: &TcpListener) -> io::Result<Vec<(Stream, Peer)>> {
     let mut waiting = Vec::new();
-    while let Ok((stream, address)) = listener.accept() {
+    while let Ok((stream, address)) = SockRef::from(listener).accept() {
+        let Some(address) = address.as_socket() else { continue };
         stream.set_nonblocking(true)?;
-        waiting.push((Either::Left(TcpStream::from_std(stream)?), address.into()));
+        waiting.push((Either::Left(TcpStream::from_std(stream.into())?), address.into()));
     }
     Ok(waiting)
 }
 
-fn waiting_unix(listener: UnixListener) -> io::Result<Vec<(Stream, Peer)>> {
-    let listener = listener.into_std()?;
+fn waiting_unix(listener: &UnixListener) -> io::Result<Vec<(Stream, Peer)>> {
     let mut waiting = Vec::new();
-    while let Ok((stream, _)) = listener.accept() {
+    while let Ok((stream, _)) = SockRef::from(listener).accept() {
         stream.set_nonblocking(true)?;
-        waiting.push((Either::Right(UnixStream::from_std(stream)?), Peer::Unix));
+        waiting.push((Either::Right(UnixStream::from_std(stream.into())?), Peer::Unix));
     }
     Ok(waiting)
 }

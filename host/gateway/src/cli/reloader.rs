@@ -1,0 +1,192 @@
+//! Loads the configuration again when its files change, at a SIGHUP, and when `portcullis reload` asks. The next generation
+//! is loaded aside and swapped in at once; if it can't be used, the one before stays.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use portcullis::Engine;
+use portcullis_watch::Watcher;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::admin::ReloadOutcome;
+use crate::admin::ReloadRequest;
+use crate::admin::Reloads;
+use crate::cli::access_logs::AccessLogs;
+use crate::cli::signals::Hangups;
+use crate::cli::source::Source;
+use crate::config;
+use crate::config::Digests;
+use crate::config::Draft;
+use crate::generation::Generation;
+use crate::pipeline::Gateway;
+use crate::serve::Listeners;
+use crate::transport::Shutdown;
+use crate::transport::systemd::ServiceState;
+
+/// What a reload changes.
+pub(super) struct Reloader {
+    pub(super) source: Source,
+    pub(super) engine: Engine,
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) listeners: Listeners,
+    pub(super) access_logs: AccessLogs,
+    /// The configuration with which the process started.
+    pub(super) start: Digests,
+    pub(super) secrets: SecretWatch,
+    pub(super) watcher: Watcher,
+    pub(super) reloads: Reloads,
+    pub(super) states: mpsc::Sender<ServiceState>,
+    /// The status of the service, for people.
+    pub(super) status: String,
+}
+
+/// What makes the gateway reload.
+#[derive(Debug)]
+pub(super) struct Triggers {
+    pub(super) hangups: Hangups,
+    pub(super) requests: mpsc::Receiver<ReloadRequest>,
+}
+
+impl Reloader {
+    /// Reloads at every trigger, until a stop is requested.
+    pub(super) async fn run(mut self, mut triggers: Triggers, mut stop: Shutdown) {
+        loop {
+            let mut waiting = Vec::new();
+            let trigger = tokio::select! {
+                () = stop.requested() => return,
+                () = self.watcher.changed() => "files changed",
+                () = triggers.hangups.next() => "SIGHUP",
+                Some(request) = triggers.requests.recv() => {
+                    waiting.push(request);
+                    "portcullis reload"
+                }
+            };
+            // Those that have asked meanwhile get the same reload.
+            while let Ok(request) = triggers.requests.try_recv() {
+                waiting.push(request);
+            }
+            let outcome = tokio::select! {
+                outcome = self.reload(trigger) => outcome,
+                () = stop.requested() => return,
+            };
+            for request in waiting {
+                // If nobody waits for the outcome any more, the log has it.
+                let _ = request.send(outcome.clone());
+            }
+        }
+    }
+
+    async fn reload(&mut self, trigger: &'static str) -> ReloadOutcome {
+        tracing::debug!(trigger, "the configuration is loaded again");
+        // If nothing listens, the service isn't one of systemd's.
+        let _ = self.states.send(ServiceState::Reloading).await;
+        let applied = AssertUnwindSafe(tokio::time::timeout(LIMIT, self.try_reload()));
+        let outcome = match applied.catch_unwind().await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => ReloadOutcome::Failed(format!("it took longer than {} s", LIMIT.as_secs())),
+            Err(_) => ReloadOutcome::Failed("it panicked; standard error has the message".to_owned()),
+        };
+        self.reloads.note(&outcome);
+        log(&outcome, trigger);
+        let _ = self.states.send(ServiceState::Serving(self.status.clone())).await;
+        outcome
+    }
+
+    async fn try_reload(&mut self) -> ReloadOutcome {
+        let source = self.source.clone();
+        let mut draft = match tokio::task::spawn_blocking(move || source.read()).await {
+            Ok(draft) => draft,
+            Err(error) => return ReloadOutcome::Failed(error.to_string()),
+        };
+        // Also if the configuration has mistakes: the change of one of its files may mend them.
+        self.watcher.watch(std::mem::take(&mut draft.watched));
+        match self.apply(draft).await {
+            Ok(outcome) => outcome,
+            Err(why) => ReloadOutcome::Failed(why),
+        }
+    }
+
+    /// After the last thing that may fail, this doesn't wait any more, so that it can't be given up in the middle.
+    async fn apply(&mut self, draft: Draft) -> Result<ReloadOutcome, String> {
+        let before = self.gateway.generation();
+        let access_log = draft.config.access_log;
+        let next = Generation::load(draft, &self.engine, self.gateway.proxy(), Some(&before)).await;
+        let next = next.map_err(|errors| errors.to_string())?;
+        let prepared = self.listeners.prepare(&next).map_err(|error| error.to_string())?;
+        let access_log = self
+            .access_logs
+            .prepare(access_log)
+            .map_err(|error| error.to_string())?;
+
+        let changes = Vec::from_iter(next.changes_since(&before).iter().map(ToString::to_string));
+        let waiting_for_restart = next.waiting_for_restart(&self.start);
+        if !changes.is_empty() || next.new_warnings(Some(&before)).next().is_some() {
+            self.status = prepared.status();
+            self.secrets.follow(&next);
+            self.access_logs.apply(access_log);
+            self.gateway.replace(next);
+            let next = self.gateway.generation();
+            self.listeners.apply(prepared, &next);
+            next.log(Some(&before));
+        }
+        Ok(ReloadOutcome::Applied {
+            changes,
+            waiting_for_restart,
+        })
+    }
+}
+
+/// Keeps the secrets of a generation's `http_headers` up to date.
+#[derive(Debug, Default)]
+pub(super) struct SecretWatch(Option<AbortHandle>);
+
+impl SecretWatch {
+    /// Follows the secrets of this generation instead of those of the one before.
+    pub(super) fn follow(&mut self, generation: &Generation) {
+        let watched = tokio::spawn(config::watch_secrets(generation.rotating_headers()));
+        if let Some(before) = self.0.replace(watched.abort_handle()) {
+            before.abort();
+        }
+    }
+}
+
+fn log(outcome: &ReloadOutcome, trigger: &'static str) {
+    match outcome {
+        ReloadOutcome::Applied {
+            changes,
+            waiting_for_restart,
+        } => {
+            for change in changes.iter().take(MAX_LINES) {
+                tracing::info!("{change}");
+            }
+            if changes.len() > MAX_LINES {
+                tracing::info!("and {} more changes", changes.len() - MAX_LINES);
+            }
+            for key in waiting_for_restart {
+                tracing::warn!(key, "a changed key takes effect at the next start");
+            }
+            match changes.len() {
+                0 => tracing::debug!(trigger, "the configuration was loaded again, and nothing has changed"),
+                changes => tracing::info!(trigger, changes, "the configuration was reloaded"),
+            }
+        }
+        ReloadOutcome::Failed(why) => {
+            for line in why.lines().take(MAX_LINES) {
+                tracing::error!("{line}");
+            }
+            tracing::error!(
+                trigger,
+                "the configuration can't be reloaded, so the one before is still in use"
+            );
+        }
+    }
+}
+
+/// How many lines a reload writes about changes or mistakes.
+const MAX_LINES: usize = 100;
+
+/// How long a reload may take. A component for an interpreter is compiled within a minute.
+const LIMIT: Duration = Duration::from_secs(600);

@@ -1,0 +1,60 @@
+//! What lives on in the next generation: what has the same configuration in both. An authenticator keeps its connections,
+//! its breaker and its decisions, an upstream its connections and health, an acceptor its helpers.
+
+use std::sync::Arc;
+
+use portcullis::Component;
+
+use crate::config::Digests;
+use crate::generation::Generation;
+use crate::generation::authenticators::LoadedAuthenticator;
+use crate::kerberos::Acceptor;
+use crate::proxy::UpstreamGroup;
+
+/// The generation before, and what the next one is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Previous<'a> {
+    /// `None` for the first generation.
+    generation: Option<&'a Generation>,
+    /// The configuration of the next generation.
+    next: &'a Digests,
+}
+
+impl<'a> Previous<'a> {
+    pub(super) fn new(generation: Option<&'a Generation>, next: &'a Digests) -> Self {
+        Self { generation, next }
+    }
+
+    /// The configuration of the next generation.
+    pub(super) fn next(&self) -> &'a Digests {
+        self.next
+    }
+
+    /// The authenticator of this name, if neither its configuration nor its component nor its acceptor has changed.
+    pub(super) fn authenticator(&self, name: &str, component: &Component) -> Option<&'a LoadedAuthenticator> {
+        let generation = self.same(&["authenticators", name])?;
+        let known = generation.authenticators.get(name)?;
+        let is_same_acceptor = match &known.authenticator.grants().negotiate {
+            Some(acceptor) => self.same(&["negotiate", acceptor]).is_some(),
+            None => true,
+        };
+        let is_same = is_same_acceptor && known.authenticator.component().digest() == component.digest();
+        is_same.then_some(known)
+    }
+
+    /// The acceptor of this name, if its configuration hasn't changed.
+    pub(super) fn acceptor(&self, name: &str) -> Option<Acceptor> {
+        self.same(&["negotiate", name])?.acceptors.get(name).cloned()
+    }
+
+    /// The upstream of this name, if its configuration hasn't changed.
+    pub(super) fn upstream(&self, name: &str) -> Option<Arc<UpstreamGroup>> {
+        self.same(&["upstreams", name])?.upstreams.get(name).cloned()
+    }
+
+    /// The generation before, if it has the same values below this key.
+    fn same(&self, key: &[&str]) -> Option<&'a Generation> {
+        self.generation
+            .filter(|generation| generation.digests.below(key) == self.next.below(key))
+    }
+}
