@@ -145,7 +145,7 @@ struct Narrow(Component);
 impl Narrow {
     fn new() -> Self {
         let engine = Engine::builder().concurrency(1).build().unwrap();
-        Self(Component::new(&engine, &hostile_component()).unwrap())
+        Self(Component::new(&engine, hostile_component()).unwrap())
     }
 
     async fn authenticator(&self) -> Authenticator {
