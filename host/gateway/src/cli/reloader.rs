@@ -123,7 +123,7 @@ impl Reloader {
 
         let changes = Vec::from_iter(next.changes_since(&before).iter().map(ToString::to_string));
         let waiting_for_restart = next.waiting_for_restart(&self.start);
-        if !changes.is_empty() || next.new_warnings(Some(&before)).next().is_some() {
+        if !changes.is_empty() || !next.warns_like(&before) {
             self.status = prepared.status();
             self.secrets.follow(&next);
             self.access_logs.apply(access_log);

@@ -54,7 +54,7 @@ pub(super) async fn load(
     engine: &Engine,
     previous: Previous<'_>,
 ) -> Loaded {
-    let components = components::load(configured, engine).await;
+    let components = components::load(configured, engine, previous).await;
     let all = configured.iter().zip(components);
     let all = Vec::from_iter(all.map(|(config, component)| keep_or_build(config, component, acceptors, previous)));
     let built = stream::iter(all).buffered(CONCURRENCY).collect::<Vec<_>>().await;

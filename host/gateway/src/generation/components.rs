@@ -19,14 +19,17 @@ use crate::config::ConfigError;
 use crate::config::PluginSource;
 use crate::config::unknown;
 use crate::files::read_bytes;
+use crate::generation::previous::Previous;
 
 /// The maximum size of a component, in bytes.
 pub(crate) const MAX_COMPONENT: u64 = 256 << 20;
 
-/// Loads the component of each authenticator. The results are in the order of the authenticators.
+/// Loads the component of each authenticator. The results are in the order of the authenticators. A component that the
+/// previous generation has isn't compiled again.
 pub(super) async fn load(
     authenticators: &[AuthenticatorConfig],
     engine: &Engine,
+    previous: Previous<'_>,
 ) -> Vec<Result<Component, ConfigError>> {
     let sources = authenticators.iter().map(|authenticator| authenticator.plugin.clone());
     let files = on_blocking_threads(sources, File::find).await;
@@ -34,7 +37,9 @@ pub(super) async fn load(
 
     let wanted = pinned.iter().flatten().map(|file| (file.digest, file.clone()));
     let wanted: Arc<HashMap<Digest, File>> = Arc::new(wanted.collect());
-    let (digests, engine) = (Vec::from_iter(wanted.keys().copied()), engine.clone());
+    let known = previous.components();
+    let unknown = wanted.keys().copied().filter(|digest| !known.contains_key(digest));
+    let (digests, engine) = (Vec::from_iter(unknown), engine.clone());
     let compiled = on_blocking_threads(digests, move |digest| {
         let file = wanted.get(digest).ok_or("the file wasn't read")?;
         Component::new(&engine, &file.wasm).map_err(|error| error.to_string())
@@ -43,9 +48,9 @@ pub(super) async fn load(
 
     let component = |(authenticator, file): (&AuthenticatorConfig, Result<File, ConfigError>)| {
         let digest = file?.digest;
-        let component = compiled
-            .get(&digest)
-            .cloned()
+        let known = known.get(&digest).map(|component| Ok((*component).clone()));
+        let component = known
+            .or_else(|| compiled.get(&digest).cloned())
             .unwrap_or_else(|| Err("the component wasn't compiled".to_owned()));
         component.map_err(|error| error_at(authenticator, &error))
     };

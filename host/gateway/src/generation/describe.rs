@@ -62,8 +62,14 @@ impl Generation {
         }
     }
 
+    /// Whether another generation has the same warnings.
+    pub(crate) fn warns_like(&self, other: &Self) -> bool {
+        let warnings = self.warnings().iter().map(ToString::to_string);
+        warnings.eq(other.warnings().iter().map(ToString::to_string))
+    }
+
     /// The warnings that the generation before hasn't.
-    pub(crate) fn new_warnings<'a>(&'a self, before: Option<&Self>) -> impl Iterator<Item = &'a Warning> {
+    fn new_warnings<'a>(&'a self, before: Option<&Self>) -> impl Iterator<Item = &'a Warning> {
         let known = before.map(Self::warnings).unwrap_or_default();
         let known = Vec::from_iter(known.iter().map(ToString::to_string));
         let warnings = self.warnings().iter();

@@ -1,9 +1,11 @@
 //! What lives on in the next generation: what has the same configuration in both. An authenticator keeps its connections,
 //! its breaker and its decisions, an upstream its connections and health, an acceptor its helpers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use portcullis::Component;
+use portcullis::Digest;
 
 use crate::config::Digests;
 use crate::generation::Generation;
@@ -40,6 +42,13 @@ impl<'a> Previous<'a> {
         };
         let is_same = is_same_acceptor && known.authenticator.component().digest() == component.digest();
         is_same.then_some(known)
+    }
+
+    /// The components of the generation before.
+    pub(super) fn components(&self) -> HashMap<Digest, &'a Component> {
+        let authenticators = self.generation.into_iter().flat_map(Generation::authenticators);
+        let components = authenticators.map(|authenticator| authenticator.component());
+        components.map(|component| (*component.digest(), component)).collect()
     }
 
     /// The acceptor of this name, if its configuration hasn't changed.

@@ -43,12 +43,15 @@ pub(crate) struct Listener {
 impl Listener {
     /// Whether a client that was accepted by the rules of `other` would be accepted by these in the same way.
     fn accepts_like(&self, other: &Self) -> bool {
-        let same_clients = match (&self.tls, &other.tls) {
+        self.has_tls_of(other) && self.proxy_protocol == other.proxy_protocol
+    }
+
+    fn has_tls_of(&self, other: &Self) -> bool {
+        match (&self.tls, &other.tls) {
             (None, None) => true,
             (Some(tls), Some(other)) => tls.is(other),
             _ => false,
-        };
-        same_clients && self.proxy_protocol == other.proxy_protocol
+        }
     }
 
     fn slots(&self) -> usize {
@@ -96,16 +99,22 @@ pub(crate) async fn serve(
         draining.drained(drain_delay).await;
         draining
     });
+    // This goes on through reloads, which may come more often than it looks at the files.
+    let mut certificates = Box::pin(reload(accept_loop.current.tls.clone()));
     loop {
-        let tls = accept_loop.current.tls.clone();
         tokio::select! {
             after = &mut drained => {
                 stop = after;
                 break;
             }
             () = accept_loop.accept_all() => {}
-            () = reload(tls) => {}
-            next = slot.next() => accept_loop.follow(next),
+            () = &mut certificates => {}
+            next = slot.next() => {
+                if !next.has_tls_of(&accept_loop.current) {
+                    certificates = Box::pin(reload(next.tls.clone()));
+                }
+                accept_loop.follow(next);
+            }
         }
     }
     let shutdown_timeout = accept_loop.current.config.shutdown_timeout;
