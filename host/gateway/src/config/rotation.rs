@@ -92,7 +92,6 @@ pub(super) fn header_value(prefix: &str, secret: &str) -> Result<HeaderValue, St
 /// Reads the files again and again. The future never completes, unless there are none.
 pub(crate) async fn watch_secrets(mut headers: Vec<RotatingHeader>) {
     while !headers.is_empty() {
-        tokio::time::sleep(INTERVAL).await;
         let read = tokio::task::spawn_blocking(move || {
             headers.iter_mut().for_each(RotatingHeader::refresh);
             headers
@@ -101,6 +100,7 @@ pub(crate) async fn watch_secrets(mut headers: Vec<RotatingHeader>) {
             Ok(read) => headers = read,
             Err(_) => return,
         }
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 
