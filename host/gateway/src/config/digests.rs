@@ -2,6 +2,7 @@
 //! the file's content in it, so that a new secret or certificate authority is a change of the key that names it.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use portcullis::Digest;
 use toml_span::value;
@@ -31,19 +32,16 @@ impl Digests {
     }
 
     /// The keys of the values that were added, removed or changed, such as `settings.service_name`. A list counts as one
-    /// value.
+    /// value, and a table is told by the keys in it.
     pub(crate) fn changed_keys(&self, other: &Self) -> Vec<String> {
         let differs = |key: &&Vec<String>| self.0.get(*key) != other.0.get(*key);
-        let mut keys = Vec::from_iter(
-            self.0
-                .keys()
-                .chain(other.0.keys())
-                .filter(differs)
-                .map(|key| shown(key)),
-        );
-        keys.sort();
-        keys.dedup();
-        keys
+        let keys = self.0.keys().chain(other.0.keys()).filter(differs);
+        let keys = BTreeSet::from_iter(keys.map(|key| outside_of_lists(key)));
+        // What is below a key follows it.
+        let next = keys.iter().skip(1).map(Some).chain([None]);
+        let innermost = keys.iter().zip(next);
+        let innermost = innermost.filter(|(key, next)| !next.is_some_and(|next| next.starts_with(key)));
+        innermost.map(|(key, _)| key.join(".")).collect()
     }
 
     /// One digest of all of them.
@@ -133,7 +131,7 @@ fn item(index: usize) -> String {
 const INDEX: char = '\u{0}';
 
 /// The key of a value without what is inside of a list, because the indices of a list that has changed say little.
-fn shown(key: &[String]) -> String {
-    let outside = key.iter().take_while(|part| !part.starts_with(INDEX));
-    Vec::from_iter(outside.map(String::as_str)).join(".")
+fn outside_of_lists(key: &[String]) -> &[String] {
+    let outside = key.iter().position(|part| part.starts_with(INDEX));
+    key.get(..outside.unwrap_or(key.len())).unwrap_or(key)
 }

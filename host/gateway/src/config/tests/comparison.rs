@@ -44,6 +44,11 @@ fn a_change_is_told_by_the_key_of_the_value() {
         ("realm = \"x\"", "realm = \"y\"", "authenticators.a.settings.realm"),
         ("realm = \"x\"", "realm = 1", "authenticators.a.settings.realm"),
         ("realm = \"x\", ", "", "authenticators.a.settings.realm"),
+        (
+            "list = [1, 2] }",
+            "list = [1, 2] }\n[authenticators.a.limits]\nrate = \"1/s\"",
+            "authenticators.a.limits.rate",
+        ),
         ("[1, 2]", "[2, 1]", "authenticators.a.settings.list"),
         ("[1, 2]", "[]", "authenticators.a.settings.list"),
         ("[1, 2]", "\"\"", "authenticators.a.settings.list"),
