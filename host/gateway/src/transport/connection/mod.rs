@@ -227,8 +227,10 @@ impl Protocol {
                     answer_or_failure(&service, &connection, request).await
                 };
                 // Bytes after an ambiguous request may be a part of it. Before a shutdown the client is told too, since
-                // a request that is sent while its connection closes is lost.
-                let ends = ambiguity.is_some() || is_too_large || stop.was_requested();
+                // a request that is sent while its connection closes is lost. A 408 says that the rest of a body isn't
+                // waited for (RFC 9110, section 15.5.9).
+                let is_given_up = response.status() == StatusCode::REQUEST_TIMEOUT;
+                let ends = ambiguity.is_some() || is_too_large || is_given_up || stop.was_requested();
                 if ends && version < Version::HTTP_2 {
                     let headers = response.headers_mut();
                     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
