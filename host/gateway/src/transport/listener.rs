@@ -132,6 +132,8 @@ struct AcceptLoop<S> {
     sockets: Vec<DrainableSocket>,
     handler: ConnectionHandler<S>,
     slots: Arc<Semaphore>,
+    /// How many slots are in use beyond the number that there should be.
+    surplus: usize,
     connections: TaskTracker,
     turn: usize,
     stop: Shutdown,
@@ -156,6 +158,7 @@ impl<S: Service> AcceptLoop<S> {
             sockets: listener.sockets.iter().cloned().map(DrainableSocket::new).collect(),
             handler: ConnectionHandler::new(&listener, service, stop.clone()),
             slots: Arc::new(Semaphore::new(listener.slots())),
+            surplus: 0,
             connections: TaskTracker::new(),
             turn: 0,
             current: listener,
@@ -190,20 +193,13 @@ impl<S: Service> AcceptLoop<S> {
     }
 
     /// Changes the number of slots. If there are fewer, the next connections wait until enough others have ended.
-    fn resize(&self, slots: usize) {
+    fn resize(&mut self, slots: usize) {
         let before = self.current.slots();
-        self.slots.add_permits(slots.saturating_sub(before));
-        let surplus = before.saturating_sub(slots);
-        if surplus > 0 {
-            let all = Arc::clone(&self.slots);
-            tokio::spawn(async move {
-                let surplus = u32::try_from(surplus).unwrap_or(u32::MAX);
-                // The semaphore is never closed.
-                if let Ok(permits) = all.acquire_many_owned(surplus).await {
-                    permits.forget();
-                }
-            });
-        }
+        let raised = slots.saturating_sub(before);
+        let paid = raised.min(self.surplus);
+        self.slots.add_permits(raised - paid);
+        let lowered = before.saturating_sub(slots);
+        self.surplus = self.surplus - paid + lowered - self.slots.forget_permits(lowered);
     }
 
     /// Stops to accept. Returns the connections that are still served.
@@ -219,6 +215,11 @@ impl<S: Service> AcceptLoop<S> {
     async fn accept_all(&mut self) {
         // The semaphore is never closed.
         while let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await {
+            if let Some(left) = self.surplus.checked_sub(1) {
+                slot.forget();
+                self.surplus = left;
+                continue;
+            }
             let (stream, peer, closing) = accept_any(&self.sockets, self.turn).await;
             self.turn = self.turn.wrapping_add(1);
             let tracked = self.connections.token();

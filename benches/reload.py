@@ -1,0 +1,269 @@
+"""Hot reload under load: what fails, how much memory is kept, and how long it takes until a change is in use.
+
+Files of a running gateway change in turn: a component in the plugin directory, a route, a secret, a certificate. Each
+change is made as soon as the one before is in use. Meanwhile two kinds of clients ask all the time: some keep their
+connection, others make a new one for each request. Failed is what was sent and not answered with 200. A client whose
+connection is closed between two requests has lost nothing. Run it by `benches/reload`, with a release build.
+"""
+
+import argparse
+import base64
+import contextlib
+import os
+import re
+import socket
+import ssl
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from programs.portcullis import RELEASE, portcullis
+from programs.process import CLIENT, ROOT, need, resident_bytes
+
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+from harness import build
+from harness.certificates import Authority
+
+CONFIG = """
+[server]
+listen = "127.0.0.1:0"
+tls = {{ cert = "{folder}/cert.pem", key = "{folder}/key.pem" }}
+[plugins]
+directory = "{folder}/plugins"
+[authenticators.secret]
+plugin = "simple"
+settings.password = "file:{folder}/secret"
+[[routes]]
+path = "/open"
+public = true
+upstream = "portcullis:whoami"
+[[routes]]
+path = "/plugin"
+authenticators = ["guest"]
+upstream = "portcullis:whoami"
+[[routes]]
+path = "/secret"
+authenticators = ["secret"]
+upstream = "portcullis:whoami"
+[[routes]]
+path = "/turn/{turn}"
+public = true
+upstream = "portcullis:whoami"
+"""
+
+GUEST = '[grants]\nheaders = ["authorization", "x-do"]\n'
+BOTH = "Authorization: Script grant\r\nX-Do: nothing\r\n"
+"""What either build of the component grants. One of them answers `ONE` differently."""
+ONE = "Authorization: Script grant\r\n"
+
+REQUESTS = [("/open", ""), ("/plugin", BOTH)]
+"""What the clients ask for."""
+
+
+def main():
+    arguments = parse()
+    os.sched_setaffinity(0, {int(CLIENT)})
+    with tempfile.TemporaryDirectory() as folder:
+        files = Files(Path(folder))
+        config = CONFIG.format(folder=folder, turn=0)
+        with portcullis(Path(folder), arguments.portcullis, config) as server:
+            files.check(server)
+            clients = Clients(server, files.authority, arguments.clients)
+            kinds = {
+                "component": files.swap_component,
+                "route": files.change_route,
+                "secret": files.change_secret,
+                "certificate": files.change_certificate,
+            }
+            times, memory = {kind: [] for kind in kinds}, {}
+            for turn in range(1, arguments.reloads + 1):
+                kind = list(kinds)[turn % len(kinds)]
+                changed, is_used = kinds[kind](server, turn)
+                times[kind].append(wait_for(is_used) - changed)
+                if turn in (max(arguments.reloads // 10, 1), arguments.reloads):
+                    memory[turn] = resident_bytes(server.pid)
+            counts = clients.stop()
+            report(times, memory, counts, Path(folder) / "portcullis.log")
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--reloads", type=int, default=1000, help="how many changes are made (default 1000)")
+    parser.add_argument("--clients", type=int, default=2, help="clients of each kind (default 2)")
+    parser.add_argument("--portcullis", type=Path, default=RELEASE)
+    return parser.parse_args()
+
+
+class Files:
+    """The files that change. Each change returns when it was made, and what tells that it is in use."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self.authority = Authority(folder)
+        self._pairs = [self.authority.issue(f"turn-{turn}") for turn in range(2)]
+        self._guests = [build.guest_component(name) for name in ("scripted", "prober")]
+        self._current = Counter()
+        (folder / "plugins").mkdir()
+        (folder / "plugins" / "guest.toml").write_text(GUEST)
+        self._place("plugins/guest.wasm", self._guests[0].read_bytes())
+        self._place("secret", b"0")
+        for name, source in zip(("cert.pem", "key.pem"), self._pairs[0], strict=True):
+            self._place(name, source.read_bytes())
+
+    def swap_component(self, server, turn):
+        index = self._next("component")
+        # The one that reads `Authorization` grants it, and the other one refuses what isn't a command of its own.
+        wanted = [200, 503][index]
+        changed = self._place("plugins/guest.wasm", self._guests[index].read_bytes())
+        return changed, lambda: status(server, self.authority, "/plugin", ONE) == wanted
+
+    def change_route(self, server, turn):
+        changed = self._place("portcullis.toml", CONFIG.format(folder=self._folder, turn=turn).encode())
+        return changed, lambda: status(server, self.authority, f"/turn/{turn}") == 200
+
+    def change_secret(self, server, turn):
+        credentials = base64.b64encode(f"alice:{turn}".encode()).decode()
+        changed = self._place("secret", str(turn).encode())
+        fields = f"Authorization: Basic {credentials}\r\n"
+        return changed, lambda: status(server, self.authority, "/secret", fields) == 200
+
+    def change_certificate(self, server, turn):
+        pair = self._pairs[self._next("certificate")]
+        wanted = ssl.PEM_cert_to_DER_cert(pair[0].read_text())
+        self._place("key.pem", pair[1].read_bytes())
+        changed = self._place("cert.pem", pair[0].read_bytes())
+        return changed, lambda: certificate(server, self.authority) == wanted
+
+    def check(self, server):
+        if status(server, self.authority, "/plugin", BOTH) != 200:
+            sys.exit("the plugin doesn't grant what it should")
+
+    def _next(self, kind):
+        self._current[kind] += 1
+        return self._current[kind] % 2
+
+    def _place(self, name, content):
+        """Replaces a file at once, and returns when."""
+        beside = self._folder / "beside"
+        beside.write_bytes(content)
+        beside.chmod(0o600)
+        changed = time.monotonic()
+        os.replace(beside, self._folder / name)
+        return changed
+
+
+def context(authority):
+    trusting = ssl.create_default_context(cafile=authority.ca)
+    trusting.check_hostname = False
+    return trusting
+
+
+def connect(server, trusting):
+    wire = socket.create_connection(("127.0.0.1", server.port), 10)
+    return trusting.wrap_socket(wire, server_hostname="localhost")
+
+
+def ask(connection, path, fields=""):
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode())
+    received = connection.recv(65536)
+    while received and not is_whole(received):
+        more = connection.recv(65536)
+        if not more:
+            raise ConnectionError("half an answer")
+        received += more
+    return received
+
+
+def is_whole(received):
+    head, end, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head.lower())
+    return bool(end) and (length is None or len(body) >= int(length[1]))
+
+
+def status(server, authority, path, fields=""):
+    with connect(server, context(authority)) as connection:
+        return int(ask(connection, path, fields).split()[1])
+
+
+def certificate(server, authority):
+    with connect(server, context(authority)) as connection:
+        return connection.getpeercert(binary_form=True)
+
+
+def wait_for(is_used):
+    """When a change was in use."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if is_used():
+                return time.monotonic()
+        time.sleep(0.005)
+    sys.exit("a change wasn't taken up")
+
+
+class Clients:
+    """Threads that ask until they are stopped, and count what became of it."""
+
+    def __init__(self, server, authority, count):
+        self._stopped = threading.Event()
+        self._counts, self._threads = [], []
+        for keeps in [True, False] * count:
+            counts = Counter()
+            self._counts.append(counts)
+            self._threads.append(threading.Thread(target=self._ask, args=(server, authority, keeps, counts)))
+            self._threads[-1].start()
+
+    def stop(self):
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+        return sum(self._counts, Counter())
+
+    def _ask(self, server, authority, keeps, counts):
+        trusting, connection, turn = context(authority), None, 0
+        while not self._stopped.is_set():
+            turn += 1
+            try:
+                is_fresh = connection is None
+                connection = connection or connect(server, trusting)
+                answer = ask(connection, *REQUESTS[turn % len(REQUESTS)])
+                if not answer and not is_fresh:
+                    counts["connections closed between requests"] += 1
+                elif answer.startswith(b"HTTP/1.1 200"):
+                    counts["answered"] += 1
+                else:
+                    counts["failed"] += 1
+                    counts[f"failed: {answer[:12].decode() or 'no answer'}"] += 1
+                if not answer or not keeps:
+                    connection.close()
+                    connection = None
+            except OSError as error:
+                counts["failed"] += 1
+                counts[f"failed: {type(error).__name__}"] += 1
+                connection = None
+
+
+def report(times, memory, counts, log):
+    print(f"{'change':12} {'times':>6} {'median':>9} {'longest':>9}")
+    for kind, each in times.items():
+        if each:
+            longest, median = max(each), statistics.median(each)
+            print(f"{kind:12} {len(each):6} {median * 1000:6.0f} ms {longest * 1000:6.0f} ms")
+    print(f"{counts['failed']} of {counts['answered'] + counts['failed']} requests failed")
+    for what, count in sorted(counts.items()):
+        if what not in ("answered", "failed"):
+            print(f"  {count} {what}")
+    for turn, held in memory.items():
+        print(f"{held / (1 << 20):.0f} MiB after {turn} changes")
+    lines = log.read_text(errors="replace").splitlines()
+    mistakes = [line for line in lines if '"level":"ERROR"' in line or "panicked" in line]
+    print(f"{len(mistakes)} errors in the log", *mistakes[:5], sep="\n  ")
+
+
+if __name__ == "__main__":
+    need("taskset")
+    main()
