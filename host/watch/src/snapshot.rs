@@ -126,3 +126,37 @@ fn watch(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// It may be a file system that was mounted there, which is no event.
+    #[tokio::test]
+    async fn a_folder_that_is_another_one_than_before_is_watched_anew() {
+        let scene = tempfile::tempdir().unwrap();
+        let root = scene.path().canonicalize().unwrap();
+        let (folder, file) = (root.join("folder"), root.join("folder/file"));
+        fs::create_dir(&folder).unwrap();
+        let events = Arc::new(Events::default());
+        let reporter = Arc::clone(&events);
+        let report = move |event| reporter.report(event, true);
+        let mut observer = Observer::with(RecommendedWatcher::new(report, notify::Config::default()).unwrap());
+        let (paths, known) = ([file.clone()], [Stamp::of(&file)]);
+        observer.look(&paths, &known, &events, &Lost::default());
+        fs::rename(&folder, root.join("before")).unwrap();
+        fs::create_dir(&folder).unwrap();
+        observer.look(&paths, &known, &events, &Lost::default());
+        fs::write(&file, "").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !events.take().changed.contains(&file) {
+            assert!(Instant::now() < deadline, "the change was not reported");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
