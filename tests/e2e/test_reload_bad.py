@@ -82,7 +82,7 @@ def test_a_mistake_is_told_everywhere_and_changes_nothing(shared, upstream, name
     ready = send(shared.admin_url, "/readyz")
     first, *rest = ready.body.decode().splitlines()
     assert (ready.status, first) == (200, "ready")
-    assert "the configuration of before is still in use" in rest[0] and said in ready.body.decode()
+    assert "the previous configuration is still in use" in rest[0] and said in ready.body.decode()
     assert [shared.send("/", ALICE).status, shared.send("/more").status] == [200, 401], "by the old configuration"
 
     assert reload(shared, config) == [], "mended"
@@ -164,6 +164,7 @@ COMMAND = {
     "no admin listener": ("", "no [admin] listener"),
     "a socket of systemd": ('[admin]\nlisten = "systemd:admin"\n', "doesn't say the address"),
     "any port": (ADMIN, "doesn't say the address"),
+    "a mistake in the file": ("[admin\n", "portcullis.toml:3"),
     "nobody there": (UNIX, "can't be asked at unix:"),
 }
 
@@ -188,6 +189,7 @@ def test_only_a_request_that_no_page_can_send_reloads(serve, upstream):
     for method, headers, expected in [
         ("POST", {}, 403),
         ("POST", {"Origin": "https://evil.test", "Content-Type": "text/plain"}, 403),
+        ("POST", RELOAD | {"Host": "evil.test"}, 403),
         ("GET", RELOAD, 405),
         ("HEAD", RELOAD, 405),
         ("PUT", RELOAD, 405),

@@ -33,7 +33,7 @@ def test_tls_is_turned_on_and_off(serve, upstream, authority):
     reload(gateway, protected(upstream))
     with pytest.raises((ConnectionError, ssl.SSLError)):
         for _ in range(1000):
-            assert session.get(ALICE)[0] == 200
+            assert session.get(ALICE)[0] in (200, 421)
     assert gateway.send("/", ALICE).status == 200
 
 
@@ -51,12 +51,33 @@ def test_a_front_without_a_certificate_is_not_admitted_on_an_old_connection(serv
         assert reload(gateway, strict + protected(upstream), TRUSTING) == ["~forward_auth: tls.client_ca"]
         for front in fronts:
             try:
-                assert front.get(subrequest("/a") | ALICE, FRONT)[0] == 403
+                assert front.get(subrequest("/a") | ALICE, FRONT)[0] in (403, 421)
             except (ConnectionError, ssl.SSLError):
                 pass
         known = Session(gateway, authority, address=address, client=authority.issue("known"))
         assert known.get(subrequest("/a") | ALICE, FRONT)[0] == 200
         reload(gateway, free + protected(upstream), TRUSTING)
+
+
+@pytest.mark.parametrize("has_asked", [True, False])
+def test_a_client_that_other_rules_let_in_begins_no_request(serve, upstream, authority, has_asked):
+    """Neither on a connection that is used, nor on one that is still waited for."""
+    files = authority.issue("server")
+    strict = tls(files, f'client_ca = "{authority.ca}"')
+    gateway = start(serve, protected(upstream), tls(files))
+    for _ in range(5):
+        sessions = [Session(gateway, authority) for _ in range(10)]
+        if has_asked:
+            assert [session.get(ALICE)[0] for session in sessions] == [200] * 10
+        assert reload(gateway, protected(upstream), strict) == ["~server: tls.client_ca"]
+        known = Session(gateway, authority, client=authority.issue("known"))
+        assert known.get(ALICE)[0] == 200, "the new rules are in effect"
+        for session in sessions:
+            try:
+                assert session.get(ALICE)[0] == 421
+            except (ConnectionError, ssl.SSLError):
+                pass
+        reload(gateway, protected(upstream), tls(files))
 
 
 def test_another_token_of_a_front_counts_at_once_on_open_connections(serve, upstream, tmp_path):

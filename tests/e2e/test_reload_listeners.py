@@ -128,6 +128,31 @@ def test_a_unix_socket_comes_changes_its_mode_and_goes(serve, upstream, tmp_path
     eventually(lambda: not path.exists(), "the file is gone")
 
 
+def test_a_link_in_place_of_a_unix_socket_is_left_alone(serve, upstream, tmp_path):
+    path, foreign, [port] = tmp_path / "gateway.sock", tmp_path / "foreign", free_ports(1)
+    both = f'["127.0.0.1:{port}", "unix:{path}"]'
+    gateway = start(serve, protected(upstream), listen=both)
+    foreign.write_text("")
+    foreign.chmod(0o600)
+    path.unlink()
+    path.symlink_to(foreign)
+    said = refused(gateway, protected(upstream), server='unix_mode = "0666"\n', listen=both)
+    assert str(path) in said and "replaced or removed" in said
+    assert foreign.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [('"127.0.0.1:{}"', '"0.0.0.0:{}"'), ('["[::]:{0}", "127.0.0.1:{0}"]', '"[::]:{}"'), ('"[::]:{}"', '["[::]:{0}", "127.0.0.1:{0}"]')],
+)
+def test_addresses_that_overlap_need_a_restart(serve, upstream, before, after):
+    [port] = free_ports(1)
+    gateway = start(serve, protected(upstream), listen=before.format(port))
+    said = refused(gateway, protected(upstream), listen=after.format(port))
+    assert "restart it" in said, said
+    assert send(f"http://127.0.0.1:{port}", "/", ALICE).status == 200
+
+
 SECTIONS = {
     "listening for forward-auth": ("", "[forward_auth]\n{}", "+forward_auth", "-forward_auth"),
     "listening for ext_authz": ("", "[ext_authz]\n{}", "+ext_authz", "-ext_authz"),

@@ -18,7 +18,7 @@ RELOAD = {"X-Portcullis-Reload": "1"}
 
 CHANGE = re.compile(r"[+~-][a-z]")
 DONE = "the configuration was reloaded"
-FAILED = "the configuration can't be reloaded, so the one before is still in use"
+FAILED = "the configuration can't be reloaded, so the previous one is still in use"
 
 
 def text(config="", server="", listen=LISTEN, admin=ADMIN):
@@ -80,7 +80,7 @@ def refused(gateway, *config, **more):
     answer = ask(gateway)
     assert answer.status == 422, answer.body.decode()
     said, _, last = answer.body.decode().rstrip("\n").rpartition("\n")
-    assert last == "the configuration of before is still in use"
+    assert last == "the previous configuration is still in use"
     return said
 
 

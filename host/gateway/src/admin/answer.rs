@@ -1,5 +1,7 @@
 //! The responses of the admin listener: health probes, metrics and reloads. All of them are plain text for programs.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::HeaderName;
 use http::HeaderValue;
@@ -8,6 +10,7 @@ use http::Request;
 use http::Response;
 use http::StatusCode;
 use http::header;
+use http::uri::Authority;
 use http_body_util::Full;
 
 use crate::admin::ReloadOutcome;
@@ -17,7 +20,8 @@ use crate::admin::State;
 pub(crate) const RELOAD: &str = "/reload";
 
 /// A header that a request for a reload must have. A page in a browser can't send it to another site without asking first
-/// (Fetch Standard, "CORS-safelisted request-header"), so no page can make an operator's browser ask for reloads.
+/// (Fetch Standard, "CORS-safelisted request-header"). Together with [`is_by_address`], no page can make an operator's
+/// browser ask for reloads.
 pub(crate) const RELOAD_HEADER: HeaderName = HeaderName::from_static("x-portcullis-reload");
 
 /// Answers one request.
@@ -57,6 +61,12 @@ async fn reload<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>>
             format!("the header {RELOAD_HEADER} is missing; `portcullis reload` sends it\n"),
         );
     }
+    if !is_by_address(request) {
+        return text(
+            StatusCode::FORBIDDEN,
+            "the gateway is asked for a reload by its address or as localhost, not by another name\n",
+        );
+    }
     match state.reloads.ask().await {
         Some(outcome @ ReloadOutcome::Applied { .. }) => text(StatusCode::OK, format!("{outcome}\n")),
         Some(outcome @ ReloadOutcome::Failed(_)) => text(StatusCode::UNPROCESSABLE_ENTITY, format!("{outcome}\n")),
@@ -65,6 +75,17 @@ async fn reload<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>>
             "the gateway stops, or too many others wait for a reload\n",
         ),
     }
+}
+
+/// Whether `Host` is an IP address or `localhost`. The name of a page that leads to this address (DNS rebinding) is neither.
+fn is_by_address<B>(request: &Request<B>) -> bool {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.and_then(|host| host.parse::<Authority>().ok());
+    host.is_some_and(|authority| {
+        let host = authority.host();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || bare.parse::<IpAddr>().is_ok()
+    })
 }
 
 fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {

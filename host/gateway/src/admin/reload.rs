@@ -21,6 +21,8 @@ pub(crate) enum ReloadOutcome {
     Applied {
         /// What has changed, one line each. Empty if nothing has.
         changes: Vec<String>,
+        /// What is new among the warnings, one line each.
+        warnings: Vec<String>,
         /// The keys whose new values take effect at the next start.
         waiting_for_restart: Vec<String>,
     },
@@ -43,18 +45,22 @@ impl fmt::Display for ReloadOutcome {
         match self {
             Self::Applied {
                 changes,
+                warnings,
                 waiting_for_restart,
             } => {
                 if changes.is_empty() {
                     f.write_str("nothing has changed")?;
                 }
                 f.write_str(&changes.join("\n"))?;
+                for warning in warnings {
+                    write!(f, "\nwarning: {warning}")?;
+                }
                 for key in waiting_for_restart {
                     write!(f, "\n{key} takes effect at the next start")?;
                 }
                 Ok(())
             }
-            Self::Failed(why) => write!(f, "{why}\nthe configuration of before is still in use"),
+            Self::Failed(why) => write!(f, "{why}\nthe previous configuration is still in use"),
         }
     }
 }
@@ -126,7 +132,7 @@ impl Reloads {
         let failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.as_ref().map(|Failure { time, why }| {
             let time = humantime::format_rfc3339_seconds(*time);
-            format!("the reload at {time} failed, and the configuration of before is still in use:\n{why}\n")
+            format!("the reload at {time} failed, and the previous configuration is still in use:\n{why}\n")
         })
     }
 

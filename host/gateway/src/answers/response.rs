@@ -43,6 +43,7 @@ pub(crate) fn method_not_allowed(allowed: &str) -> Response<Body> {
 pub(crate) fn rejected_head(status: StatusCode) -> Response<Body> {
     let message = match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The request head is too large",
+        StatusCode::MISDIRECTED_REQUEST => "The connection is outdated: use another one",
         StatusCode::URI_TOO_LONG => "The request target is too long",
         _ => "Malformed request",
     };

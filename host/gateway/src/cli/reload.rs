@@ -25,6 +25,7 @@ use tokio::net::UnixStream;
 
 use crate::admin;
 use crate::cli::ConfigFile;
+use crate::config::ConfigErrors;
 use crate::config::ListenAddress;
 
 /// The result of the command, whose error is shown to the operator.
@@ -47,6 +48,12 @@ fn admin_address(file: &ConfigFile) -> Outcome<ListenAddress> {
     let draft = file.read();
     let name = file.name();
     let Some(admin) = draft.config.admin else {
+        if !draft.errors.is_empty() {
+            let errors = ConfigErrors::new(draft.errors);
+            return Err(
+                format!("{errors}\nthe gateway wasn't asked, because the configuration doesn't say where").into(),
+            );
+        }
         return Err(format!(
             "{name} has no [admin] listener, through which a gateway is asked: add one, or send SIGHUP to the process and \
              read its log"
@@ -105,5 +112,5 @@ async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) 
 /// The largest answer, in bytes.
 const MAX_ANSWER: usize = 4 << 20;
 
-/// How long to wait. A gateway gives up a reload before.
-const LIMIT: Duration = Duration::from_secs(660);
+/// How long to wait. A gateway gives up a reload before, also if it is in the middle of another one.
+const LIMIT: Duration = Duration::from_secs(540);

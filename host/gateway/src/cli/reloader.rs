@@ -91,7 +91,11 @@ impl Reloader {
         };
         self.reloads.note(&outcome);
         log(&outcome, trigger);
-        let _ = self.states.send(ServiceState::Serving(self.status.clone())).await;
+        let status = match outcome {
+            ReloadOutcome::Applied { .. } => self.status.clone(),
+            ReloadOutcome::Failed(_) => format!("{}; the last reload failed: see the log", self.status),
+        };
+        let _ = self.states.send(ServiceState::Serving(status)).await;
         outcome
     }
 
@@ -122,6 +126,7 @@ impl Reloader {
             .map_err(|error| error.to_string())?;
 
         let changes = Vec::from_iter(next.changes_since(&before).iter().map(ToString::to_string));
+        let warnings = Vec::from_iter(next.new_warnings(Some(&before)).map(ToString::to_string));
         let waiting_for_restart = next.waiting_for_restart(&self.start);
         if !changes.is_empty() || !next.warns_like(&before) {
             self.status = prepared.status();
@@ -134,6 +139,7 @@ impl Reloader {
         }
         Ok(ReloadOutcome::Applied {
             changes,
+            warnings,
             waiting_for_restart,
         })
     }
@@ -158,6 +164,7 @@ fn log(outcome: &ReloadOutcome, trigger: &'static str) {
         ReloadOutcome::Applied {
             changes,
             waiting_for_restart,
+            ..
         } => {
             for change in changes.iter().take(MAX_LINES) {
                 tracing::info!("{change}");
@@ -179,7 +186,7 @@ fn log(outcome: &ReloadOutcome, trigger: &'static str) {
             }
             tracing::error!(
                 trigger,
-                "the configuration can't be reloaded, so the one before is still in use"
+                "the configuration can't be reloaded, so the previous one is still in use"
             );
         }
     }
@@ -188,5 +195,6 @@ fn log(outcome: &ReloadOutcome, trigger: &'static str) {
 /// How many lines a reload writes about changes or mistakes.
 const MAX_LINES: usize = 100;
 
-/// How long a reload may take. A component for an interpreter is compiled within a minute.
-const LIMIT: Duration = Duration::from_secs(600);
+/// How long a reload may take. A component for an interpreter is compiled within a minute. Twice this is less than a
+/// connection to the admin listener may last.
+const LIMIT: Duration = Duration::from_secs(240);

@@ -22,6 +22,8 @@ impl Source {
         let mut draft = self.file.read();
         if !self.listen.is_empty() {
             draft.config.server.listen.addresses.clone_from(&self.listen);
+            draft.digests.remove(&["server", "listen"]);
+            draft.validate_systemd_sockets();
         }
         self.bound_connections(&mut draft.config);
         draft

@@ -17,11 +17,14 @@ pub(crate) struct Digests(BTreeMap<Vec<String>, Digest>);
 impl Digests {
     /// Takes the digests of the values below a key. Their keys begin there.
     pub(crate) fn below(&self, key: &[&str]) -> Self {
-        let inner = self.0.iter().filter_map(|(own, digest)| {
-            let is_below = own.len() >= key.len() && own.iter().zip(key).all(|(own, key)| own == key);
-            is_below.then(|| Some((own.get(key.len()..)?.to_vec(), *digest)))?
-        });
+        let inner = self.0.iter().filter(|(own, _)| is_below(own, key));
+        let inner = inner.filter_map(|(own, digest)| Some((own.get(key.len()..)?.to_vec(), *digest)));
         Self(inner.collect())
+    }
+
+    /// Leaves a value out, because something else overrides it.
+    pub(crate) fn remove(&mut self, key: &[&str]) {
+        self.0.retain(|own, _| !is_below(own, key));
     }
 
     /// The names at the beginning of all keys, sorted and without duplicates.
@@ -123,7 +126,11 @@ impl Values {
     }
 }
 
-/// The key of an item of a list. TOML allows no key of a table that looks like it.
+fn is_below(own: &[String], key: &[&str]) -> bool {
+    own.len() >= key.len() && own.iter().zip(key).all(|(own, key)| own == key)
+}
+
+/// The key of an item of a list. A key of a table can look the same, but then the value above it is a table and not a list.
 fn item(index: usize) -> String {
     format!("{INDEX}{index}")
 }

@@ -260,6 +260,36 @@ impl Draft {
         self.validate_granted_cookies();
         self.validate_granted_acceptors(&acceptor_names);
         self.validate_concurrency(&place);
+        self.validate_systemd_sockets();
+    }
+
+    /// A socket of systemd belongs to one listener: two would share its clients at random.
+    pub(crate) fn validate_systemd_sockets(&mut self) {
+        let config = &self.config;
+        let redirect = config.server.redirect.as_ref().map(|redirect| &redirect.listen);
+        let forward_auth = config.forward_auth.as_ref().and_then(|front| front.listen.as_ref());
+        let sections = [
+            ("server", Some(&config.server.listen)),
+            ("server.redirect", redirect),
+            ("forward_auth", forward_auth),
+            ("ext_authz", config.ext_authz.as_ref().map(|front| &front.listen)),
+            ("admin", config.admin.as_ref().map(|admin| &admin.listen)),
+        ];
+        let mut known: Vec<(&ListenAddress, &str)> = Vec::new();
+        for (section, listen) in sections {
+            let addresses = listen.into_iter().flat_map(|listen| &listen.addresses);
+            for address in addresses.filter(|address| matches!(address, ListenAddress::Systemd(_))) {
+                if let Some((_, other)) = known
+                    .iter()
+                    .find(|(known, other)| *known == address && *other != section)
+                {
+                    let message = format!("{address} is used by {other} too: each listener needs a socket of its own");
+                    self.errors
+                        .push(Location::file(format!("{section}.listen")).error(message));
+                }
+                known.push((address, section));
+            }
+        }
     }
 
     /// No authenticator can have more calls than all together, and each keeps a place.

@@ -1,6 +1,7 @@
 //! Secrets in `http_headers` that are read again when their file changes: tokens of service accounts and of secret managers
 //! live for an hour or so, and are replaced in place.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +45,11 @@ impl RotatingHeader {
             header: SecretHeader::from(value),
             trouble: Trouble::None,
         })
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// The header, whose value follows the file.

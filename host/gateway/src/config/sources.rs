@@ -31,7 +31,12 @@ impl Sources {
 
     /// Notes a file that is about to be read and whose content is a part of the configuration.
     pub(super) fn note_content(&self, path: &Path) {
-        self.insert(path, |path| Some(Digest::of(&read_bytes(path, MAX_FILE).ok()?)));
+        self.insert(path, |path| {
+            // What is read from a pipe is gone.
+            let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
+            let content = is_file.then(|| read_bytes(path, MAX_FILE).ok())?;
+            Some(Digest::of(&content?))
+        });
     }
 
     /// The digest of a file's content. `None` if the content isn't a part of the configuration.

@@ -98,8 +98,11 @@ async fn keep_or_build(
     previous: Previous<'_>,
 ) -> Result<LoadedAuthenticator, Vec<ConfigError>> {
     let component = component.map_err(|error| vec![error])?;
-    match previous.authenticator(&config.name, &component) {
-        Some(known) => Ok(known.clone()),
+    match previous.authenticator(config, &component) {
+        Some(known) => Ok(LoadedAuthenticator {
+            is_dropped_in: config.is_dropped_in,
+            ..known.clone()
+        }),
         None => build(config, acceptors, &component).await,
     }
 }

@@ -69,7 +69,7 @@ impl Generation {
     }
 
     /// The warnings that the generation before hasn't.
-    fn new_warnings<'a>(&'a self, before: Option<&Self>) -> impl Iterator<Item = &'a Warning> {
+    pub(crate) fn new_warnings<'a>(&'a self, before: Option<&Self>) -> impl Iterator<Item = &'a Warning> {
         let known = before.map(Self::warnings).unwrap_or_default();
         let known = Vec::from_iter(known.iter().map(ToString::to_string));
         let warnings = self.warnings().iter();

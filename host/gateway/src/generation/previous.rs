@@ -7,7 +7,9 @@ use std::sync::Arc;
 use portcullis::Component;
 use portcullis::Digest;
 
+use crate::config::AuthenticatorConfig;
 use crate::config::Digests;
+use crate::config::RotatingHeader;
 use crate::generation::Generation;
 use crate::generation::authenticators::LoadedAuthenticator;
 use crate::kerberos::Acceptor;
@@ -33,14 +35,22 @@ impl<'a> Previous<'a> {
     }
 
     /// The authenticator of this name, if neither its configuration nor its component nor its acceptor has changed.
-    pub(super) fn authenticator(&self, name: &str, component: &Component) -> Option<&'a LoadedAuthenticator> {
-        let generation = self.same(&["authenticators", name])?;
-        let known = generation.authenticators.get(name)?;
+    pub(super) fn authenticator(
+        &self,
+        config: &AuthenticatorConfig,
+        component: &Component,
+    ) -> Option<&'a LoadedAuthenticator> {
+        let generation = self.same(&["authenticators", &config.name])?;
+        let known = generation.authenticators.get(&config.name)?;
+        // The same text names other files if it stands in another folder now.
+        let files = config.rotating.iter().map(RotatingHeader::file);
+        let has_same_files = known.rotating.iter().map(RotatingHeader::file).eq(files);
         let is_same_acceptor = match &known.authenticator.grants().negotiate {
             Some(acceptor) => self.same(&["negotiate", acceptor]).is_some(),
             None => true,
         };
-        let is_same = is_same_acceptor && known.authenticator.component().digest() == component.digest();
+        let is_same =
+            is_same_acceptor && has_same_files && known.authenticator.component().digest() == component.digest();
         is_same.then_some(known)
     }
 

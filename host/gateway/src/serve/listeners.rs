@@ -102,7 +102,9 @@ impl Listeners {
     pub(crate) fn apply(&mut self, prepared: Prepared, generation: &Generation) {
         let server = &generation.listen().server;
         prepared.log(&self.sockets);
-        self.sockets.keep(&prepared.opened);
+        for address in self.sockets.keep(&prepared.opened) {
+            tracing::info!(%address, "no longer listening");
+        }
         self.tls = prepared.tls.clone();
         let port = server.redirect.as_ref().and_then(|redirect| redirect.https_port);
         let port = port.or_else(|| prepared.address(ListenerKind::Public).map(|address| address.port()));

@@ -16,6 +16,14 @@ pub(crate) enum ServeError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// Sockets that are open would have to be closed first.
+    #[error("can't listen on {address} while the gateway runs, because {why}: restart it")]
+    NeedsRestart {
+        /// The address as configured.
+        address: ListenAddress,
+        /// What is in the way.
+        why: String,
+    },
     /// The TLS configuration can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),

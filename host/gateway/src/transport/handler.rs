@@ -11,7 +11,6 @@ use portcullis_wire::peer::TrustedProxies;
 use portcullis_wire::proxy_protocol;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::tls::Tls;
@@ -19,6 +18,7 @@ use crate::transport::connection::Connection;
 use crate::transport::connection::Protocol;
 use crate::transport::connection::Service;
 use crate::transport::connection::Slot;
+use crate::transport::connection::SocketTokens;
 use crate::transport::handshake::HandshakeFailure;
 use crate::transport::listener::Listener;
 use crate::transport::passthrough;
@@ -52,9 +52,9 @@ impl<S: Service> ConnectionHandler<S> {
         }
     }
 
-    /// The same handler for connections of a socket that closes when this token is cancelled.
-    pub(super) fn until(mut self, closing: CancellationToken) -> Self {
-        self.protocol = self.protocol.until(closing);
+    /// The same handler for connections of a socket with these tokens.
+    pub(super) fn until(mut self, tokens: SocketTokens) -> Self {
+        self.protocol = self.protocol.until(tokens);
         self
     }
 

@@ -13,12 +13,12 @@ use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 use tokio::sync::Notify;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServerConfig;
 use crate::tls::Tls;
 use crate::transport::connection::Service;
+use crate::transport::connection::SocketTokens;
 use crate::transport::handler::ConnectionHandler;
 use crate::transport::passthrough::Passthrough;
 use crate::transport::shutdown::Shutdown;
@@ -139,16 +139,16 @@ struct AcceptLoop<S> {
     stop: Shutdown,
 }
 
-/// A socket, and the token that drains its connections.
+/// A socket, and what ends its connections.
 struct DrainableSocket {
     socket: Arc<Socket>,
-    closing: CancellationToken,
+    tokens: SocketTokens,
 }
 
 impl DrainableSocket {
     fn new(socket: Arc<Socket>) -> Self {
-        let closing = CancellationToken::new();
-        Self { socket, closing }
+        let tokens = SocketTokens::default();
+        Self { socket, tokens }
     }
 }
 
@@ -167,19 +167,20 @@ impl<S: Service> AcceptLoop<S> {
     }
 
     /// Takes up other sockets and rules. Connections of a socket that is gone are drained; so are those that were accepted
-    /// by other rules, since these may be what lets their clients in. All other connections go on.
+    /// by other rules, on which no more requests begin, since these rules may be what let their clients in. All other
+    /// connections go on.
     fn follow(&mut self, next: Listener) {
         let is_kept = |socket: &DrainableSocket| next.sockets.iter().any(|kept| Arc::ptr_eq(kept, &socket.socket));
+        let has_other_rules = !next.accepts_like(&self.current);
         let (kept, gone): (Vec<_>, Vec<_>) = self.sockets.drain(..).partition(is_kept);
         self.sockets = kept;
-        for DrainableSocket { socket, closing } in gone {
-            tracing::info!(address = %socket.address(), "no longer listening");
-            self.accept_waiting(&socket, &closing);
-            closing.cancel();
+        for DrainableSocket { socket, tokens } in gone {
+            self.accept_waiting(&socket, &tokens);
+            tokens.drain(has_other_rules);
         }
-        if !next.accepts_like(&self.current) {
+        if has_other_rules {
             for socket in &mut self.sockets {
-                std::mem::take(&mut socket.closing).cancel();
+                std::mem::take(&mut socket.tokens).drain(true);
             }
         }
         for socket in &next.sockets {
@@ -204,9 +205,9 @@ impl<S: Service> AcceptLoop<S> {
 
     /// Stops to accept. Returns the connections that are still served.
     fn close(self) -> TaskTracker {
-        for DrainableSocket { socket, closing } in &self.sockets {
-            self.accept_waiting(socket, closing);
-            closing.cancel();
+        for DrainableSocket { socket, tokens } in &self.sockets {
+            self.accept_waiting(socket, tokens);
+            tokens.drain(false);
         }
         self.connections.close();
         self.connections
@@ -220,18 +221,18 @@ impl<S: Service> AcceptLoop<S> {
                 self.surplus = left;
                 continue;
             }
-            let (stream, peer, closing) = accept_any(&self.sockets, self.turn).await;
+            let (stream, peer, tokens) = accept_any(&self.sockets, self.turn).await;
             self.turn = self.turn.wrapping_add(1);
             let tracked = self.connections.token();
-            let handler = self.handler.clone().until(closing.clone());
+            let handler = self.handler.clone().until(tokens.clone());
             tokio::spawn(handler.run(stream, peer, Arc::new(slot), tracked));
         }
     }
 
     /// Handles the connections in the queue of a socket as soon as there are free slots.
-    fn accept_waiting(&self, socket: &Socket, closing: &CancellationToken) {
+    fn accept_waiting(&self, socket: &Socket, tokens: &SocketTokens) {
         for (stream, peer) in socket.waiting() {
-            let (slots, handler) = (Arc::clone(&self.slots), self.handler.clone().until(closing.clone()));
+            let (slots, handler) = (Arc::clone(&self.slots), self.handler.clone().until(tokens.clone()));
             let tracked = self.connections.token();
             tokio::spawn(async move {
                 // The semaphore is never closed.
@@ -245,15 +246,15 @@ impl<S: Service> AcceptLoop<S> {
 
 /// The next connection of any socket. The socket that is polled first rotates, so that a busy one doesn't starve
 /// others.
-async fn accept_any(sockets: &[DrainableSocket], turn: usize) -> (Stream, Peer, &CancellationToken) {
+async fn accept_any(sockets: &[DrainableSocket], turn: usize) -> (Stream, Peer, &SocketTokens) {
     let Some(first) = turn.checked_rem(sockets.len()) else {
         return future::pending().await;
     };
     let sockets = sockets.iter().cycle().skip(first).take(sockets.len());
-    let accepted = sockets.map(|DrainableSocket { socket, closing }| {
+    let accepted = sockets.map(|DrainableSocket { socket, tokens }| {
         Box::pin(async move {
             let (stream, peer) = accept(socket).await;
-            (stream, peer, closing)
+            (stream, peer, tokens)
         })
     });
     future::select_all(accepted).await.0

@@ -36,6 +36,7 @@ pub(super) struct Breaker {
     /// Whether `all` has any state, so that most calls don't have to lock it.
     trouble: AtomicBool,
     meters: BreakerMeters,
+    is_retired: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +66,7 @@ impl Breaker {
             all: Mutex::default(),
             trouble: AtomicBool::new(false),
             meters: meters.breaker(),
+            is_retired: AtomicBool::new(false),
         }
     }
 
@@ -94,15 +96,17 @@ impl Breaker {
 
     /// Leaves the metric to the breaker of the authenticator that replaces this one, which is closed.
     pub(super) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
         self.meters.closed();
     }
 
     /// Counts the result of a call.
     pub(super) fn settle(&self, trial: Trial, good: bool, now: Instant) {
-        if good {
-            self.reset(&trial);
-        } else {
-            self.fail(&trial, now);
+        match good {
+            // The metric is that of another breaker by now.
+            _ if self.is_retired.load(Ordering::Relaxed) => {}
+            true => self.reset(&trial),
+            false => self.fail(&trial, now),
         }
     }
 

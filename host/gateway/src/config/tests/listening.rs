@@ -168,3 +168,19 @@ fn a_mistake_about_a_listener_is_reported() {
         assert!(error.starts_with(&format!("portcullis.toml:{expected}")), "{error}");
     }
 }
+
+#[test]
+fn a_socket_of_systemd_has_one_listener() {
+    let errors = |text: &str| errors_in(Path::new("p.toml"), &format!("{text}\n{ROUTE}"), &Environment::from([]));
+    for (server, admin, expected) in [
+        ("\"systemd:web\"", "\"systemd:admin\"", None),
+        (
+            "\"systemd:web\"",
+            "[\"127.0.0.1:1\", \"systemd:web\"]",
+            Some("admin.listen: systemd:web is used by server too: each listener needs a socket of its own"),
+        ),
+    ] {
+        let found = errors(&format!("[server]\nlisten = {server}\n[admin]\nlisten = {admin}"));
+        assert_eq!(found, Vec::from_iter(expected), "{admin}");
+    }
+}

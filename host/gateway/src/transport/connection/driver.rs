@@ -18,6 +18,7 @@ use super::activity::Activity;
 use super::activity::Timeout;
 use super::activity::Watchdog;
 use super::fault;
+use crate::transport::shutdown::Shutdown;
 
 /// Drives a connection to its end, within its timeouts.
 pub(super) struct Driver {
@@ -25,6 +26,7 @@ pub(super) struct Driver {
     pub(super) seen: Arc<ConnectionState>,
     pub(super) watchdog: Watchdog,
     pub(super) closing: CancellationToken,
+    pub(super) stop: Shutdown,
     /// How long the last requests may take after the listener closed.
     pub(super) drain_limit: Duration,
     pub(super) client: Peer,
@@ -38,7 +40,8 @@ impl Driver {
     {
         let client = self.client;
         // Boxed and made late, because most connections are never drained.
-        let (mut served, mut cut_off): (_, Option<Pin<Box<Sleep>>>) = (pin!(served), None);
+        let (mut served, mut stopping) = (pin!(served), false);
+        let mut cut_off: Option<Pin<Box<Sleep>>> = None;
         loop {
             tokio::select! {
                 // Bytes that have already arrived are processed before a timeout can close the connection.
@@ -54,12 +57,15 @@ impl Driver {
                     }
                     return;
                 }
-                () = last_call(&self.activity, &self.closing), if cut_off.is_none() => {
-                    cut_off = Some(Box::pin(tokio::time::sleep(self.drain_limit)));
+                () = last_call(&self.activity, &self.closing), if !stopping => {
+                    stopping = true;
+                    // When the gateway stops, the listener bounds the time of all its connections.
+                    let is_alone = !self.stop.was_requested();
+                    cut_off = is_alone.then(|| Box::pin(tokio::time::sleep(self.drain_limit)));
                     close(served.as_mut());
                 }
                 () = elapsed(&mut cut_off) => {
-                    return tracing::debug!(%client, "a request was cut off, because its listener has closed");
+                    return tracing::warn!(%client, "a request was cut off, because its listener has closed");
                 }
                 timeout = self.watchdog.expired() => match timeout {
                     Timeout::KeepAlive => {

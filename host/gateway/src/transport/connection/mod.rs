@@ -109,7 +109,26 @@ pub(crate) struct Protocol {
     limits: HeadLimits,
     stop: Shutdown,
     drain_limit: Duration,
+    tokens: SocketTokens,
+}
+
+/// What ends the connections of a socket.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SocketTokens {
+    /// Cancelled when connections should end after their running requests.
     closing: CancellationToken,
+    /// Cancelled when the rules by which the clients were accepted hold no more, so that no other request may begin.
+    revoked: CancellationToken,
+}
+
+impl SocketTokens {
+    /// Ends the connections after their running requests. With `revokes`, a request that has not begun yet is refused.
+    pub(crate) fn drain(&self, revokes: bool) {
+        if revokes {
+            self.revoked.cancel();
+        }
+        self.closing.cancel();
+    }
 }
 
 impl Protocol {
@@ -153,20 +172,20 @@ impl Protocol {
             },
             stop,
             drain_limit: config.shutdown_timeout,
-            closing: CancellationToken::new(),
+            tokens: SocketTokens::default(),
         }
     }
 
-    /// The same protocol for connections of a socket that closes when this token is cancelled.
-    pub(crate) fn until(self, closing: CancellationToken) -> Self {
-        Self { closing, ..self }
+    /// The same protocol for connections of a socket with these tokens.
+    pub(crate) fn until(self, tokens: SocketTokens) -> Self {
+        Self { tokens, ..self }
     }
 
     /// Completes when a client that hasn't sent a request yet is out of time: after `header_timeout`, or shortly after
     /// the listener closes, so that bytes on their way still arrive.
     pub(crate) async fn header_deadline(&self) {
         let last_call = async {
-            self.closing.cancelled().await;
+            self.tokens.closing.cancelled().await;
             tokio::time::sleep(LAST_CALL).await;
         };
         // Either one is the deadline.
@@ -180,7 +199,7 @@ impl Protocol {
     {
         let client = connection.peer;
         let service = service.for_connection();
-        let (stop, closing) = (self.stop.clone(), self.closing.clone());
+        let (stop, SocketTokens { closing, revoked }) = (self.stop.clone(), self.tokens.clone());
         let activity = Arc::new(Activity::new(client));
         let requests = Arc::clone(&activity);
         let (mut stream, seen) = ObservedStream::new(stream, self.limits);
@@ -211,7 +230,7 @@ impl Protocol {
             let active_request = activity.request();
             let (service, connection, seen) = (service.clone(), connection.clone(), Arc::clone(&framing));
             let ambiguity = seen.next_request();
-            let stop = stop.clone();
+            let (stop, is_revoked) = (stop.clone(), revoked.is_cancelled());
             // Boxed because hyper reserves room for the future in each connection, and most connections are idle.
             Box::pin(async move {
                 if let Some(ambiguity) = ambiguity {
@@ -219,7 +238,10 @@ impl Protocol {
                 }
                 let version = request.version();
                 let is_too_large = is_too_large(&request, max_header_size, max_headers);
-                let mut response = if is_too_large {
+                let mut response = if is_revoked {
+                    // The client may try again on another connection (RFC 9110, section 15.5.20).
+                    service.reject_head(StatusCode::MISDIRECTED_REQUEST, request.uri().path())
+                } else if is_too_large {
                     fault::report("max_header_size", connection.peer);
                     service.reject_head(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, request.uri().path())
                 } else {
@@ -230,7 +252,7 @@ impl Protocol {
                 // a request that is sent while its connection closes is lost. A 408 says that the rest of a body isn't
                 // waited for (RFC 9110, section 15.5.9).
                 let is_given_up = response.status() == StatusCode::REQUEST_TIMEOUT;
-                let ends = ambiguity.is_some() || is_too_large || is_given_up || stop.was_requested();
+                let ends = ambiguity.is_some() || is_too_large || is_revoked || is_given_up || stop.was_requested();
                 if ends && version < Version::HTTP_2 {
                     let headers = response.headers_mut();
                     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -247,6 +269,7 @@ impl Protocol {
             seen,
             watchdog,
             closing,
+            stop: self.stop,
             drain_limit: self.drain_limit,
             client,
         };

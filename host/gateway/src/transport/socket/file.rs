@@ -51,14 +51,22 @@ impl SocketFile {
 
     /// Changes the permissions of the file.
     pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        if !self.is_ours() {
+            return Err(io::Error::other("its file was replaced or removed by another program"));
+        }
         fs::set_permissions(&self.path, Permissions::from_mode(mode))
+    }
+
+    /// Whether the path still leads to the file of this socket, and not by a link.
+    fn is_ours(&self) -> bool {
+        let is_ours = |metadata: fs::Metadata| (metadata.dev(), metadata.ino()) == self.identity;
+        fs::symlink_metadata(&self.path).is_ok_and(is_ours)
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = |metadata: fs::Metadata| (metadata.dev(), metadata.ino()) == self.identity;
-        if fs::symlink_metadata(&self.path).is_ok_and(is_ours)
+        if self.is_ours()
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "the file of a socket can't be removed");

@@ -116,10 +116,8 @@ impl Socket {
     }
 
     /// Changes the mode of its file. This does nothing to a socket without one.
-    fn set_mode(&self, mode: u32) {
-        if let Some(Err(error)) = self.file.as_ref().map(|file| file.set_mode(mode)) {
-            tracing::warn!(address = %self.address, %error, "the mode of a socket can't be changed");
-        }
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.set_mode(mode))
     }
 
     fn tcp(listener: std::net::TcpListener, is_shared: bool) -> io::Result<Self> {

@@ -1,11 +1,14 @@
 //! The open sockets of all listeners. A reload opens what is new and keeps what stays, so that no connection is lost; a
 //! socket that moves from one listener to another isn't closed either.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::Weak;
 
+use super::BoundAddress;
 use super::Inherited;
 use super::Socket;
+use super::tcp;
 use crate::config::Listen;
 use crate::config::ListenAddress;
 use crate::transport::ServeError;
@@ -23,6 +26,8 @@ struct Group<S> {
     listener: &'static str,
     address: ListenAddress,
     unix_mode: u32,
+    /// Whether a socket for all IPv6 addresses is for those of IPv4, too.
+    accepts_ipv4: bool,
     sockets: Vec<S>,
 }
 
@@ -53,10 +58,7 @@ impl OpenSockets {
                 .iter()
                 .position(|group| group.listener == listener && group.address == *address);
             match known.map(|index| left.swap_remove(index)) {
-                Some(known) => groups.push(Group {
-                    unix_mode: listen.unix_mode,
-                    ..known
-                }),
+                Some(known) => groups.push(known.follow(listen)?),
                 None => missing.push((listener, address, listen)),
             }
         }
@@ -65,38 +67,62 @@ impl OpenSockets {
             let freed = left
                 .iter()
                 .position(|group| group.address == *address && !is_any_port(address));
-            let sockets = match freed.map(|index| left.swap_remove(index)) {
-                Some(freed) => freed.sockets,
+            let group = match freed.map(|index| left.swap_remove(index)) {
+                Some(freed) => freed.follow(listen)?,
                 None => {
-                    let sockets = Socket::bind(address, listen, &self.inherited)?;
-                    sockets.into_iter().map(Arc::new).collect()
+                    let sockets = Socket::bind(address, listen, &self.inherited);
+                    let sockets = sockets.map_err(|error| self.explain(address, error))?;
+                    Group {
+                        listener,
+                        address: address.clone(),
+                        unix_mode: listen.unix_mode,
+                        accepts_ipv4: tcp::accepts_ipv4(address, listen),
+                        sockets: sockets.into_iter().map(Arc::new).collect(),
+                    }
                 }
             };
-            groups.push(Group {
-                listener,
-                address: address.clone(),
-                unix_mode: listen.unix_mode,
-                sockets,
-            });
+            groups.push(Group { listener, ..group });
         }
         Ok(Opened(groups))
     }
 
-    /// Takes up the sockets of a configuration.
-    pub(crate) fn keep(&mut self, opened: &Opened) {
-        for group in &opened.0 {
-            let before = self.groups.iter().find(|before| before.address == group.address);
-            if before.is_some_and(|before| before.unix_mode != group.unix_mode) {
-                for socket in &group.sockets {
-                    socket.set_mode(group.unix_mode);
+    /// Says so if the address is taken by this process itself, which `ss` would show as another one.
+    fn explain(&self, address: &ListenAddress, error: ServeError) -> ServeError {
+        let port = |address: &ListenAddress| match address {
+            ListenAddress::Tcp(address) => Some(address.port()),
+            ListenAddress::Systemd(_) | ListenAddress::Unix(_) => None,
+        };
+        let mut own = self.groups.iter().map(|group| &group.address);
+        let overlapping = own.find(|own| port(own).is_some() && port(own) == port(address));
+        match (overlapping, &error) {
+            (Some(own), ServeError::Listen { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => {
+                ServeError::NeedsRestart {
+                    address: address.clone(),
+                    why: format!("the gateway itself listens on {own}"),
                 }
             }
+            _ => error,
         }
+    }
+
+    /// Takes up the sockets of a configuration. Returns the addresses at which nothing listens any more.
+    pub(crate) fn keep(&mut self, opened: &Opened) -> Vec<BoundAddress> {
+        let before = self
+            .groups
+            .iter()
+            .flat_map(|group| &group.sockets)
+            .filter_map(Weak::upgrade);
+        let is_gone = |socket: &Arc<Socket>| {
+            let mut kept = opened.0.iter().flat_map(|group| &group.sockets);
+            !kept.any(|kept| Arc::ptr_eq(kept, socket))
+        };
+        let gone = before.filter(is_gone).map(|socket| socket.address().clone()).collect();
         let groups = opened
             .0
             .iter()
             .map(|group| group.with(|socket| Some(Arc::downgrade(socket))));
         self.groups = groups.collect();
+        gone
     }
 
     /// Whether a listener has this socket.
@@ -119,8 +145,34 @@ impl<S> Group<S> {
             listener: self.listener,
             address: self.address.clone(),
             unix_mode: self.unix_mode,
+            accepts_ipv4: self.accepts_ipv4,
             sockets: self.sockets.iter().filter_map(handle).collect(),
         }
+    }
+}
+
+impl Group<Arc<Socket>> {
+    /// Changes what a configuration wants of sockets that stay open.
+    fn follow(self, listen: &Listen) -> Result<Self, ServeError> {
+        if self.accepts_ipv4 != tcp::accepts_ipv4(&self.address, listen) {
+            return Err(ServeError::NeedsRestart {
+                why: "whether it is for IPv4, too, depends on the other addresses, and is decided when it is opened"
+                    .to_owned(),
+                address: self.address,
+            });
+        }
+        if self.unix_mode != listen.unix_mode {
+            for socket in &self.sockets {
+                socket.set_mode(listen.unix_mode).map_err(|source| ServeError::Listen {
+                    address: self.address.clone(),
+                    source,
+                })?;
+            }
+        }
+        Ok(Self {
+            unix_mode: listen.unix_mode,
+            ..self
+        })
     }
 }
 

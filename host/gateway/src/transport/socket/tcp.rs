@@ -20,16 +20,20 @@ pub(super) fn listen(address: SocketAddr, list: &Listen) -> io::Result<TcpListen
     // Lets the gateway restart while old connections are in TIME_WAIT. A second listener still gets an error.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        socket.set_only_v6(!accepts_ipv4(address, list))?;
+        socket.set_only_v6(!accepts_ipv4(&ListenAddress::Tcp(address), list))?;
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-fn accepts_ipv4(address: SocketAddr, list: &Listen) -> bool {
+/// Whether a socket at one address of a list is for all addresses of IPv6 and of IPv4.
+pub(super) fn accepts_ipv4(address: &ListenAddress, list: &Listen) -> bool {
+    let ListenAddress::Tcp(address) = address else {
+        return false;
+    };
     let is_ipv4_of_port = |other: &ListenAddress| matches!(other, ListenAddress::Tcp(other) if other.is_ipv4() && other.port() == address.port() && other.port() != 0);
-    address.ip().is_unspecified() && !list.addresses.iter().any(is_ipv4_of_port)
+    address.is_ipv6() && address.ip().is_unspecified() && !list.addresses.iter().any(is_ipv4_of_port)
 }
 
 #[cfg(test)]
@@ -51,7 +55,7 @@ mod tests {
                 unix_mode: 0,
             };
             assert_eq!(
-                accepts_ipv4(address.parse().unwrap(), &list),
+                accepts_ipv4(&address.parse().unwrap(), &list),
                 expected,
                 "{address} {others:?}"
             );
