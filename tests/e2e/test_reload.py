@@ -226,6 +226,8 @@ def test_the_command_names_the_changes(serve, upstream):
         file.write_text(f"[server]\nlisten = \"127.0.0.1:0\"\n{unix}{config}" + whoami(path=f"/{time.monotonic_ns()}"))
         done = command(gateway)
         assert (done.returncode, done.stderr) == (0, "")
-        return [line.split("/")[0] for line in done.stdout.splitlines()] in (["+route "], ["+route ", "-route "])
+        lines = [line.split("/")[0] for line in done.stdout.splitlines()]
+        assert lines.pop() == "warning: " and "is public, and / is protected" in done.stdout
+        return lines in (["+route "], ["+route ", "-route "])
 
     eventually(names, "the command was the first")

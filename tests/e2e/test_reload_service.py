@@ -62,7 +62,8 @@ def test_a_reload_is_notified_from_its_begin_to_its_end(serve, upstream, manager
     reloading, usec = manager.receive()
     assert reloading == "RELOADING=1"
     assert before <= int(usec.removeprefix("MONOTONIC_USEC=")) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    assert manager.receive() == ["READY=1", f"STATUS=serving on {address}"]
+    failure = "; the last reload failed: see the log" if kind == "failed" else ""
+    assert manager.receive() == ["READY=1", f"STATUS=serving on {address}{failure}"]
     terminate(gateway)
     assert manager.receive_until("STOPPING=1")[-2:][0] == "STOPPING=1"
     assert ends(gateway)
