@@ -11,8 +11,11 @@
 
 mod common;
 
+use http::HeaderName;
 use http::StatusCode;
+use portcullis::Authenticator;
 use portcullis::Chain;
+use portcullis::Grants;
 use portcullis::Limits;
 use portcullis::Outcome;
 use portcullis::decision::Attribute;
@@ -49,6 +52,47 @@ async fn only_not_mine_leads_to_the_next_authenticator() {
             Outcome::Refuse(refusal) => refusal.into_response().status(),
         };
         assert_eq!(answered, status, "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_authenticator_fails_where_it_would_be_asked() {
+    let grants = Grants {
+        headers: vec![HeaderName::from_static("x-key")],
+        ..Grants::default()
+    };
+    let disabled = Authenticator::disabled("off", grants, "it isn't what was ordered");
+    let simple = simple(json!({"password": "secret"})).await;
+    let (good, bad) = (basic("alice", "secret"), basic("alice", "wrong"));
+    let first = Chain::new([disabled.clone(), simple.clone()]);
+    let last = Chain::new([simple, disabled]);
+    for (chain, authorization, verdicts, status) in [
+        (&first, Some(&good), &["fail"][..], StatusCode::SERVICE_UNAVAILABLE),
+        (&first, None, &["fail"], StatusCode::SERVICE_UNAVAILABLE),
+        (&last, Some(&good), &["grant"], StatusCode::OK),
+        (&last, Some(&bad), &["reject"], StatusCode::UNAUTHORIZED),
+        (&last, None, &["pass", "fail"], StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let headers: Vec<_> = authorization
+            .map(|value| ("authorization", value.as_str()))
+            .into_iter()
+            .collect();
+        let decision = chain.decide(&request(&headers)).await;
+        let said: Vec<_> = decision.steps.iter().map(|step| step.verdict.label()).collect();
+        assert_eq!(said, verdicts, "{authorization:?}: {:?}", decision.steps);
+        let why = decision.steps.last().unwrap().verdict.reason();
+        if verdicts.ends_with(&["fail"]) {
+            assert_eq!(why, Some("it is disabled: it isn't what was ordered"));
+        }
+        let answered = match decision.outcome {
+            Outcome::Grant(_) => StatusCode::OK,
+            Outcome::Refuse(refusal) => refusal.into_response().status(),
+        };
+        assert_eq!(answered, status, "{authorization:?}");
+        assert!(
+            chain.has_credentials(&request(&[("x-key", "1")])),
+            "what it would have read"
+        );
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use portcullis::Authenticator;
 use portcullis::Chain;
 use portcullis::Gate;
+use portcullis::Grants;
 use portcullis::Outcome;
 use portcullis::session::Key;
 use portcullis::session::KeyRing;
@@ -82,6 +83,20 @@ async fn a_session_ends_with_the_settings_that_admitted_it() {
         Some("alice")
     );
     assert_eq!(user(&gate(&after, &key), &[("cookie", &cookie)]).await, None);
+}
+
+#[tokio::test]
+async fn no_session_of_a_disabled_authenticator_is_accepted() {
+    let key = Key::generate().unwrap();
+    let simple = simple(json!({"password": "secret", "valid_for": "1h"})).await;
+    let disabled = Authenticator::disabled("simple", Grants::default(), "it isn't what was ordered");
+    let options = Options::new("session", false, Duration::from_secs(3600)).unwrap();
+    let outliving = Sessions::new(KeyRing::new([key.clone()]).unwrap(), options).outlive_changes();
+    let outliving = Gate::new(Chain::new([disabled.clone()]), Some(Arc::new(outliving)));
+    let cookie = log_in(&gate(&simple, &key), "alice").await;
+    for gate in [gate(&disabled, &key), outliving] {
+        assert_eq!(user(&gate, &[("cookie", &cookie)]).await, None);
+    }
 }
 
 #[tokio::test]

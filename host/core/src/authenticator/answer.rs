@@ -10,7 +10,6 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::StatusCode;
 
-use super::Authenticator;
 use crate::contract::portcullis::auth::types;
 use crate::decision::Authenticated;
 use crate::decision::Challenge;
@@ -22,6 +21,7 @@ use crate::decision::PluginResponse;
 use crate::decision::Refusal;
 use crate::decision::Ruling;
 use crate::decision::Verdict;
+use crate::plugin::ConfiguredPlugin;
 use crate::reuse::MAX_REFUSAL;
 use crate::sandbox::PluginError;
 use crate::sandbox::bounded;
@@ -51,11 +51,11 @@ const FORBIDDEN: &[&str] = &[
 ];
 
 pub(super) fn read(
-    authenticator: &Authenticator,
+    plugin: &ConfiguredPlugin,
     result: Result<types::Grant, types::Refusal>,
 ) -> Result<Ruling, PluginError> {
     let (outcome, verdict) = match result {
-        Ok(grant) => granted(authenticator, grant)?,
+        Ok(grant) => granted(plugin, grant)?,
         Err(types::Refusal::NotMine(offer)) => {
             let why = offer.as_ref().and_then(description);
             return Ok(Ruling {
@@ -110,7 +110,7 @@ pub(super) fn reusable_for(ruling: &Ruling, drew_random: bool) -> Option<Duratio
 
 /// What providers say of one user may hurt that user alone. If an identity out of bounds were a failure of the plugin, it
 /// would count for its circuit breaker, and one user in too many groups could keep everybody out.
-fn granted(authenticator: &Authenticator, grant: types::Grant) -> Result<(Outcome, Verdict), PluginError> {
+fn granted(plugin: &ConfiguredPlugin, grant: types::Grant) -> Result<(Outcome, Verdict), PluginError> {
     let types::User {
         name,
         groups,
@@ -135,8 +135,8 @@ fn granted(authenticator: &Authenticator, grant: types::Grant) -> Result<(Outcom
     let user = identity.name().to_owned();
     let authenticated = Authenticated {
         identity: Arc::new(identity),
-        authenticator: Arc::clone(authenticator.0.name()),
-        fingerprint: Arc::clone(authenticator.fingerprint()),
+        authenticator: Arc::clone(plugin.name()),
+        fingerprint: Arc::clone(plugin.fingerprint()),
         valid_for: grant.valid_for.map(|seconds| Duration::from_secs(seconds.into())),
         response_headers,
     };

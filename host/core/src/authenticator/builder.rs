@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::Authenticator;
+use super::Kind;
 use crate::component::Component;
 use crate::egress::Outbound;
 use crate::grants::Grants;
@@ -83,7 +84,7 @@ impl AuthenticatorBuilder {
     /// Returns all mistakes that the schema shows, or else the plugin's message about its settings, or how the plugin
     /// failed.
     pub async fn build(self) -> Result<Authenticator, ConfigureError> {
-        Ok(Authenticator(self.0.configure().await?))
+        Ok(Authenticator(Kind::Configured(self.0.configure().await?)))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod answer;
 mod builder;
+mod disabled;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,11 +26,19 @@ use crate::reuse::Known;
 use crate::reuse::Lookup;
 use crate::sandbox::PluginError;
 
+use self::disabled::Disabled;
+
 pub use self::builder::AuthenticatorBuilder;
 
-/// A component that is configured to authenticate requests. A clone is the same authenticator.
+/// A component that is configured to authenticate requests, or a disabled authenticator. A clone is the same authenticator.
 #[derive(Clone)]
-pub struct Authenticator(ConfiguredPlugin);
+pub struct Authenticator(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Configured(ConfiguredPlugin),
+    Disabled(Arc<Disabled>),
+}
 
 /// The result of one authenticator for one request.
 pub(crate) struct CallOutcome {
@@ -44,85 +53,125 @@ impl Authenticator {
         AuthenticatorBuilder::new(name, component)
     }
 
-    /// The name that the operator gave it.
-    pub fn name(&self) -> &str {
-        self.0.name()
+    /// An authenticator whose plugin must not run, for this reason: its component isn't the one that the operator wants, for
+    /// example. A chain fails where it would ask it, and the client gets 503, so nobody is admitted by a weaker check.
+    /// Sessions that an authenticator of this name has started aren't accepted. What it was granted counts as credentials
+    /// all the same.
+    pub fn disabled(name: &str, grants: Grants, why: impl Into<String>) -> Self {
+        Self(Kind::Disabled(Arc::new(Disabled::new(name, grants, why.into()))))
     }
 
-    /// The component that it runs.
-    pub fn component(&self) -> &Component {
-        self.0.component()
+    /// The name that the operator gave it.
+    pub fn name(&self) -> &str {
+        self.shared_name()
+    }
+
+    /// Why it is disabled. `None` if it isn't.
+    pub fn why_disabled(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Configured(_) => None,
+            Kind::Disabled(disabled) => Some(&disabled.why),
+        }
+    }
+
+    /// The component that it runs. `None` if it is disabled.
+    pub fn component(&self) -> Option<&Component> {
+        self.configured().map(ConfiguredPlugin::component)
     }
 
     /// What it may read and reach.
     pub fn grants(&self) -> &Grants {
-        self.0.grants()
+        match &self.0 {
+            Kind::Configured(plugin) => plugin.grants(),
+            Kind::Disabled(disabled) => &disabled.grants,
+        }
     }
 
-    /// The bounds on its calls.
-    pub fn limits(&self) -> &Limits {
-        self.0.limits()
+    /// The bounds on its calls. `None` if it is disabled.
+    pub fn limits(&self) -> Option<&Limits> {
+        self.configured().map(ConfiguredPlugin::limits)
     }
 
     /// What its settings need, and its grants and limits don't allow: an issuer that isn't in [`Grants::http`], for
     /// example. The plugin's schema says what they need.
     pub fn warnings(&self) -> &[SettingsWarning] {
-        self.0.warnings()
+        self.configured().map(ConfiguredPlugin::warnings).unwrap_or_default()
     }
 
-    /// A short text that changes with the component and the settings.
-    pub(crate) fn fingerprint(&self) -> &Arc<str> {
-        self.0.fingerprint()
+    /// A short text that changes with the component and the settings. `None` if it is disabled.
+    pub(crate) fn fingerprint(&self) -> Option<&Arc<str>> {
+        self.configured().map(ConfiguredPlugin::fingerprint)
     }
 
     /// Forgets the decisions that are kept for later requests. Use it when something outside of the plugin has changed, such as
     /// a user who was locked out.
     pub fn forget_decisions(&self) {
-        if let Some(reuse) = self.0.reuse() {
+        if let Some(reuse) = self.configured().and_then(ConfiguredPlugin::reuse) {
             reuse.forget();
         }
     }
 
     /// Whether both are the same authenticator, and not only of the same configuration.
     pub fn is(&self, other: &Self) -> bool {
-        self.0.is(&other.0)
+        match (&self.0, &other.0) {
+            (Kind::Configured(own), Kind::Configured(other)) => own.is(other),
+            (Kind::Disabled(own), Kind::Disabled(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
     }
 
     /// Call this when another authenticator has replaced this one. Requests that have it already may still ask it, but the
     /// place among [`EngineBuilder::concurrency`](crate::EngineBuilder::concurrency) that was kept for it is free for others.
     pub fn retire(&self) {
-        self.0.retire();
+        if let Some(plugin) = self.configured() {
+            plugin.retire();
+        }
     }
 
     /// Authenticates one request, by a call or by what an earlier one found out. A call runs to completion even if this
     /// future is dropped.
     pub(crate) async fn ask(&self, request: &Arc<AuthRequest>) -> CallOutcome {
-        let outcome = self.rule(request).await;
-        self.0.meters().record(&outcome.step);
+        let (outcome, meters) = match &self.0 {
+            Kind::Configured(plugin) => (self.rule(plugin, request).await, plugin.meters()),
+            Kind::Disabled(disabled) => (self.outcome(Instant::now(), disabled.ruling()), &disabled.meters),
+        };
+        meters.record(&outcome.step);
         outcome
     }
 
-    async fn rule(&self, request: &Arc<AuthRequest>) -> CallOutcome {
+    fn configured(&self) -> Option<&ConfiguredPlugin> {
+        match &self.0 {
+            Kind::Configured(plugin) => Some(plugin),
+            Kind::Disabled(_) => None,
+        }
+    }
+
+    fn shared_name(&self) -> &Arc<str> {
+        match &self.0 {
+            Kind::Configured(plugin) => plugin.name(),
+            Kind::Disabled(disabled) => &disabled.name,
+        }
+    }
+
+    async fn rule(&self, plugin: &ConfiguredPlugin, request: &Arc<AuthRequest>) -> CallOutcome {
         let start = Instant::now();
-        if let Err(why) = self.0.count(request) {
+        if let Err(why) = plugin.count(request) {
             return self.outcome(start, turned_away(why));
         }
         let mut pending = None;
-        if let Some(reuse) = self.0.reuse() {
+        if let Some(reuse) = plugin.reuse() {
             match reuse.look_up(request).await {
                 Lookup::Known(known) => return self.reused(start, &known),
                 Lookup::Unknown(call) => pending = Some(call),
             }
         }
-        let (this, asked) = (self.clone(), Arc::clone(request));
+        let (this, asked) = (plugin.clone(), Arc::clone(request));
         let keep = move |call: &Call<Ruling>| {
             let ruling = call.result.as_ref().ok()?;
             let life = answer::reusable_for(ruling, call.drew_random);
             pending?.keep(&asked, ruling, &call.reads, life)
         };
-        let begun = self
-            .0
-            .call(request, move |answered| answer::read(&this, answered), keep);
+        let begun = plugin.call(request, move |answered| answer::read(&this, answered), keep);
         match begun {
             Ok(call) => {
                 let (call, kept) = call.await;
@@ -152,7 +201,7 @@ impl Authenticator {
     /// The outcome of a ruling about which nothing else is known.
     fn outcome(&self, start: Instant, Ruling { next, verdict }: Ruling) -> CallOutcome {
         let step = Step {
-            authenticator: Arc::clone(self.0.name()),
+            authenticator: Arc::clone(self.shared_name()),
             verdict,
             reads: Arc::default(),
             reused: None,
@@ -169,7 +218,8 @@ impl std::fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Authenticator")
             .field("name", &self.name())
-            .field("component", self.component())
+            .field("component", &self.component())
+            .field("disabled", &self.why_disabled())
             .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,6 @@ mod snapshot;
 
 use std::sync::Arc;
 
-use self::meters::Meters;
 use self::overload::Overload;
 use self::settings::check;
 use self::snapshot::ConfiguredCopy;
@@ -26,6 +25,7 @@ use crate::sandbox::Cache;
 use crate::sandbox::InstanceConfig;
 
 pub(crate) use self::call::Call;
+pub(crate) use self::meters::Meters;
 pub(crate) use self::overload::TurnedAway;
 pub use self::settings::ConfigureError;
 pub use self::settings::SettingsError;

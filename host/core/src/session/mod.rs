@@ -61,7 +61,7 @@ struct Sealed {
 #[non_exhaustive]
 pub enum SessionError {
     /// The route has another chain: the authenticator that started the session isn't on it, or its component or settings
-    /// have changed since.
+    /// have changed since, or it is disabled.
     Authenticator,
     /// It has expired.
     Expired,
@@ -74,7 +74,7 @@ pub enum SessionError {
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Authenticator => "its authenticator isn't on this route, or has changed since",
+            Self::Authenticator => "its authenticator isn't on this route, is disabled, or has changed since",
             Self::Expired => "it has expired",
             Self::Seal => "it wasn't sealed with one of the keys, or was changed",
             Self::Several => "there are several session cookies",
@@ -133,8 +133,8 @@ impl Sessions {
         let session: Sealed = serde_json::from_slice(&sealed).map_err(|_| SessionError::Seal)?;
         let left = session.expires.left(now()).ok_or(SessionError::Expired)?;
         let known = chain.authenticators().iter().any(|authenticator| {
-            authenticator.name() == &*session.authenticator
-                && (self.outlive_changes || authenticator.fingerprint() == &session.fingerprint)
+            let is_valid = |own| self.outlive_changes || own == &session.fingerprint;
+            authenticator.name() == &*session.authenticator && authenticator.fingerprint().is_some_and(is_valid)
         });
         if !known {
             return Err(SessionError::Authenticator);
