@@ -1,13 +1,23 @@
-//! Reads files that a configuration names, up to a maximum size. Secret files must not be accessible to other users.
+//! Reads files that a configuration names, up to a maximum size. Secret files must not be accessible to other users, and
+//! files that decide which plugins run must not be writable for them.
 
+use std::fmt;
 use std::fs::File;
+use std::fs::Metadata;
 use std::io::Read;
 use std::path::Path;
 
 /// Reads a file of at most `limit` bytes. The error is the rest of a sentence that begins with the file's name.
 pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    read(open(path)?, limit)
+}
+
+fn open(path: &Path) -> Result<File, String> {
+    File::open(path).map_err(|error| format!("can't be opened: {error}"))
+}
+
+fn read(file: File, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| format!("can't be opened: {error}"))?;
     file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("can't be read: {error}"))?;
@@ -50,4 +60,174 @@ pub(crate) fn require_private(path: &Path) -> Result<(), String> {
 #[cfg(not(unix))]
 pub(crate) fn require_private(_path: &Path) -> Result<(), String> {
     Ok(())
+}
+
+/// Why a file can't be read that only the gateway's own user and root may write.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Unreadable {
+    /// Other users may write it.
+    Unguarded(String),
+    /// It can't be read, or it is too large.
+    Broken(String),
+}
+
+impl fmt::Display for Unreadable {
+    /// The rest of a sentence that begins with the file's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unguarded(why) | Self::Broken(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Reads a file of at most `limit` bytes that belongs to root or to the user of this process, and that not every user may
+/// write.
+pub(crate) fn read_guarded(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+    let file = open(path).map_err(Unreadable::Broken)?;
+    let metadata = file.metadata();
+    let metadata = metadata.map_err(|error| Unreadable::Broken(format!("can't be read: {error}")))?;
+    require_guarded(path, &metadata).map_err(Unreadable::Unguarded)?;
+    read(file, limit).map_err(Unreadable::Broken)
+}
+
+/// Returns an error unless the folder belongs to root or to the user of this process, and not every user may change its
+/// files. The error is the rest of a sentence that begins with the folder's name.
+pub(crate) fn require_guarded_folder(path: &Path) -> Result<(), String> {
+    match path.metadata() {
+        Ok(metadata) => require_guarded(path, &metadata),
+        // The caller reads the folder next. That fails too, with a better error.
+        Err(_) => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn require_guarded(path: &Path, metadata: &Metadata) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt;
+
+    let (path, mode, owner) = (path.display(), metadata.mode() & 0o7777, metadata.uid());
+    let own = rustix::process::geteuid().as_raw();
+    if owner != 0 && owner != own {
+        return Err(format!(
+            "belongs to the user with the number {owner}, who could replace it: it must belong to root or to the user of \
+             the gateway, whose number is {own}; run: chown root {path}"
+        ));
+    }
+    // In a folder with the sticky bit, nobody else can rename or delete a file, and the owner of each is checked.
+    let is_sticky_folder = metadata.is_dir() && mode & 0o1000 != 0;
+    if mode & 0o002 != 0 && !is_sticky_folder {
+        let hint = match metadata.is_dir() {
+            true => "; in Kubernetes, use a folder inside of the volume",
+            false => "",
+        };
+        return Err(format!(
+            "is writable for every user (mode {mode:04o}); run: chmod o-w {path}{hint}"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn require_guarded(_path: &Path, _metadata: &Metadata) -> Result<(), String> {
+    Ok(())
+}
+
+/// Whether the group of a file or folder may write to it. Kubernetes gives a volume to a process that isn't root in this way.
+pub(crate) fn is_writable_for_group(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+
+        path.metadata().is_ok_and(|metadata| metadata.mode() & 0o020 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::testing::write;
+
+    #[test]
+    fn a_guarded_file_is_not_writable_for_every_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a"), folder.path().join("link"));
+        write(&file, "text", 0o644);
+        symlink(&file, &link).unwrap();
+        for (mode, expected) in [
+            (0o644, None),
+            (0o600, None),
+            (0o664, None),
+            (0o646, Some("0646")),
+            (0o666, Some("0666")),
+            (0o1666, Some("1666")),
+            (0o602, Some("0602")),
+        ] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            for path in [&file, &link] {
+                let read = read_guarded(path, 4);
+                match expected {
+                    None => assert_eq!(read, Ok(b"text".to_vec()), "{mode:o}"),
+                    Some(shown) => {
+                        let Err(Unreadable::Unguarded(why)) = read else {
+                            panic!("{mode:o}: {read:?}")
+                        };
+                        let hint = format!("(mode {shown}); run: chmod o-w {}", path.display());
+                        assert!(why.ends_with(&hint), "{why}");
+                    }
+                }
+            }
+            assert_eq!(is_writable_for_group(&file), mode & 0o020 != 0);
+        }
+        write(&file, "text", 0o644);
+        for (path, limit) in [(&file, 3), (&folder.path().join("gone"), 4)] {
+            assert!(matches!(read_guarded(path, limit), Err(Unreadable::Broken(_))));
+        }
+    }
+
+    #[test]
+    fn in_a_guarded_folder_not_every_user_may_rename_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, is_guarded) in [
+            (0o755, true),
+            (0o700, true),
+            (0o775, true),
+            (0o2775, true),
+            (0o777, false),
+            (0o2777, false),
+            (0o1777, true),
+            (0o3777, true),
+            (0o703, false),
+        ] {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let required = require_guarded_folder(folder.path());
+            assert_eq!(required.is_ok(), is_guarded, "{mode:o}: {required:?}");
+        }
+        assert_eq!(require_guarded_folder(&folder.path().join("gone")), Ok(()));
+    }
+
+    /// Only root can give a file to somebody else.
+    #[test]
+    fn what_belongs_to_another_user_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        write(&file, "text", 0o644);
+        let nobody = 65534;
+        if std::os::unix::fs::chown(&file, Some(nobody), None).is_err() {
+            return;
+        }
+        let Err(Unreadable::Unguarded(why)) = read_guarded(&file, 4) else {
+            panic!()
+        };
+        assert!(why.starts_with("belongs to the user with the number 65534, "), "{why}");
+        std::os::unix::fs::chown(folder.path(), Some(nobody), None).unwrap();
+        assert!(require_guarded_folder(folder.path()).is_err());
+    }
 }

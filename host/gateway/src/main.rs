@@ -14,6 +14,7 @@ mod pipeline;
 mod proxy;
 mod routing;
 mod serve;
+mod signature;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
 //! `portcullis check`: loads a configuration as `serve` would, and reports its mistakes and warnings. It opens no port.
+//! An authenticator that `serve` would disable is a mistake here, because `check` runs before the configuration is used.
 
 use std::error::Error;
 use std::io::Write;
@@ -13,6 +14,10 @@ pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<()
     let draft = file.read();
     let listen = draft.config.listen();
     let (_engine, generation) = engine::load(draft, &Proxy::idle()).await?;
+    let disabled = generation.disabled();
+    if !disabled.is_empty() {
+        return Err(disabled.join("\n").into());
+    }
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let routes = count(generation.routes().len(), "route");
     let authenticators = count(generation.authenticators().len(), "authenticator");

@@ -136,6 +136,7 @@ impl Reloader {
             let next = self.gateway.generation();
             self.listeners.apply(prepared, &next);
             next.log(Some(&before));
+            next.count_disabled(Some(&before));
         }
         Ok(ReloadOutcome::Applied {
             changes,

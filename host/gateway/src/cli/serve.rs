@@ -85,6 +85,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     let mut secrets = SecretWatch::default();
     secrets.follow(&generation);
     generation.log(None);
+    generation.count_disabled(None);
     let gateway = Arc::new(Gateway::new(generation, proxy));
     let generation = gateway.generation();
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use portcullis::Digest;
 use portcullis::Grants;
@@ -18,6 +19,8 @@ use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::rotation::RotatingHeader;
 use crate::config::settings::Settings;
+use crate::config::trust;
+use crate::signature::TrustedKeys;
 
 /// The maximum number of authenticators.
 pub(super) const MAX_AUTHENTICATORS: usize = 256;
@@ -52,6 +55,8 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) location: Location,
     /// The required SHA-256 of the component. `None` if any component is accepted.
     pub(crate) sha256: Option<Digest>,
+    /// The keys of which one must have signed the component. `None` if it needs no signature.
+    pub(crate) trust: Option<Arc<TrustedKeys>>,
     /// The settings of the plugin.
     pub(crate) settings: Settings,
     /// What the plugin may see and reach.
@@ -76,8 +81,8 @@ pub(crate) enum PluginSource {
 }
 
 impl AuthenticatorConfig {
-    /// Reads an entry of `[authenticators]`. Returns `None` if it has any mistake.
-    pub(super) fn read(name: String, item: Item<'_>) -> Option<Self> {
+    /// Reads an entry of `[authenticators]`. `trust` is that of `[plugins]`. Returns `None` if it has any mistake.
+    pub(super) fn read(name: String, item: Item<'_>, trust: Option<&Arc<TrustedKeys>>) -> Option<Self> {
         let document = item.place.document();
         let before = document.error_count();
         if !is_name(&name) {
@@ -91,35 +96,55 @@ impl AuthenticatorConfig {
             .map_or(&table.place, |item| &item.place)
             .location()
             .clone();
-        let read = Self::read_rest(name, plugin.and_then(PluginSource::parse), location, table);
+        let plugin = plugin.and_then(PluginSource::parse);
+        let own = table.take("trust");
+        if let (Some(item), Some(PluginSource::BuiltIn(_))) = (&own, &plugin) {
+            item.place
+                .report("has no effect: a built-in plugin is a part of the gateway, and has no signature of its own");
+        }
+        let trust = own.map(trust::read).or_else(|| trust.cloned());
+        let read = Self::read_rest(name, plugin, location, table);
+        let read = read.map(|read| Self { trust, ..read });
         read.filter(|_| document.error_count() == before)
     }
 
-    /// Reads `NAME.toml` of a plugin in the plugin directory. Returns `None` if it has any mistake.
-    pub(super) fn from_directory(name: &str, wasm: &Path, mut table: Table<'_>) -> Option<Self> {
+    /// Reads `NAME.toml` of a plugin in the plugin directory. `trust` is that of `[plugins]`. Returns `None` if it has any
+    /// mistake.
+    pub(super) fn from_directory(
+        name: &str,
+        wasm: &Path,
+        mut table: Table<'_>,
+        trust: Option<&Arc<TrustedKeys>>,
+    ) -> Option<Self> {
         let document = table.place.document();
         let before = document.error_count();
         if let Some(item) = table.take("plugin") {
             item.place
                 .report(format!("isn't allowed here: the plugin is {}", wasm.display()));
         }
+        if let Some(item) = table.take("trust") {
+            item.place
+                .report("isn't allowed here, where whoever adds a plugin could trust himself: set it in [plugins]");
+        }
         let location = table.place.location().clone();
         let plugin = Some(PluginSource::File(wasm.to_owned()));
         let read = Self::read_rest(name.to_owned(), plugin, location, table);
         let read = read.map(|read| Self {
             is_dropped_in: true,
+            trust: trust.cloned(),
             ..read
         });
         read.filter(|_| document.error_count() == before)
     }
 
-    /// Makes the configuration of a plugin in the plugin directory that has no `NAME.toml`.
-    pub(super) fn bare(name: &str, wasm: &Path, location: Location) -> Self {
+    /// Makes the configuration of a plugin in the plugin directory that has no `NAME.toml`. `trust` is that of `[plugins]`.
+    pub(super) fn bare(name: &str, wasm: &Path, location: Location, trust: Option<&Arc<TrustedKeys>>) -> Self {
         Self {
             name: name.to_owned(),
             plugin: PluginSource::File(wasm.to_owned()),
             is_dropped_in: true,
             sha256: None,
+            trust: trust.cloned(),
             settings: Settings::undescribed(wasm),
             location,
             grants: Grants::default(),
@@ -162,6 +187,7 @@ impl AuthenticatorConfig {
             is_dropped_in: false,
             location,
             sha256,
+            trust: None,
             settings: settings?,
             grants,
             outbound,
@@ -188,7 +214,7 @@ impl PluginSource {
         let text = item.text()?;
         let file = text.contains(['/', '\\']) || text.ends_with(".wasm");
         Some(if file {
-            Self::File(document.live_file(&text))
+            Self::File(document.component(&text))
         } else {
             Self::BuiltIn(text)
         })

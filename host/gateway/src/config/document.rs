@@ -95,6 +95,13 @@ impl<'a> Document<'a> {
         path
     }
 
+    /// Resolves the path of a component. Call it before the file is read.
+    pub(super) fn component(&self, path: &str) -> PathBuf {
+        let path = self.path(path);
+        self.sources.note_component(&path);
+        path
+    }
+
     pub(super) fn location(&self) -> Location {
         Location::file(Arc::clone(&self.file))
     }

@@ -31,6 +31,7 @@ mod session;
 mod settings;
 mod sources;
 mod tls;
+mod trust;
 mod upstream;
 mod validate;
 mod values;
@@ -85,6 +86,7 @@ pub(crate) use secret::Secret;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
 pub(crate) use tls::TlsConfig;
+pub(crate) use trust::trusted_key_file;
 pub(crate) use upstream::Address;
 pub(crate) use upstream::HealthConfig;
 pub(crate) use upstream::Keepalive;
@@ -151,6 +153,8 @@ pub(crate) struct Draft {
     pub(crate) digests: Digests,
     /// The files and folders that were read, including those that couldn't be, with their state before that.
     pub(crate) watched: Vec<(PathBuf, Stamp)>,
+    /// The files and folders that decide which plugins run. Some may not exist.
+    pub(crate) guarded: Vec<PathBuf>,
 }
 
 impl Draft {
@@ -194,6 +198,7 @@ impl Draft {
             draft.digests.add(values, &document);
         }
         draft.errors.extend(document.into_errors());
+        draft.guarded = sources.guarded();
         draft.watched = sources.into_watched();
         draft
     }
@@ -218,6 +223,7 @@ impl Draft {
             None => SessionConfig::of_environment(&root.place),
         };
         let (plugins, directory) = PluginsConfig::read(root.take("plugins").and_then(Item::table), environment);
+        let trust = plugins.trust.clone();
         self.config.plugins = plugins;
 
         let acceptors = root.take("negotiate").and_then(Item::table);
@@ -231,7 +237,7 @@ impl Draft {
 
         let mut names = Vec::new();
         let mut found = directory
-            .map(|directory| directory.search(environment, root.place.document().sources()))
+            .map(|directory| directory.search(environment, root.place.document().sources(), trust.as_ref()))
             .unwrap_or_default();
         let configured = root.take("authenticators").and_then(Item::table);
         for (name, item) in configured.into_iter().flat_map(Table::into_entries) {
@@ -240,7 +246,9 @@ impl Draft {
                     .report(format!("{} in the plugin directory has the same name", wasm.display()));
             }
             names.push(name.clone());
-            self.config.authenticators.extend(AuthenticatorConfig::read(name, item));
+            self.config
+                .authenticators
+                .extend(AuthenticatorConfig::read(name, item, trust.as_ref()));
         }
         names.extend(found.names.into_iter().map(|(name, _)| name));
         self.config.authenticators.append(&mut found.authenticators);

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use portcullis::EngineBuilder;
 use portcullis::OutboundProxy;
@@ -19,8 +20,11 @@ use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::secret::text_or_reference;
 use crate::config::sources::Sources;
+use crate::config::trust;
 use crate::config::values;
-use crate::files::read_text;
+use crate::files::read_guarded;
+use crate::files::require_guarded_folder;
+use crate::signature::TrustedKeys;
 
 /// The cache of compiled plugins, and the memory that plugins may use.
 #[derive(Debug, Default)]
@@ -35,6 +39,9 @@ pub(crate) struct PluginsConfig {
     pub(crate) concurrency: Option<u32>,
     /// The forward proxies for requests of plugins. `None` if there are none.
     pub(crate) proxy: Option<OutboundProxy>,
+    /// The keys of which one must have signed a component that is a file. `None` if it needs no signature. An authenticator
+    /// may have its own.
+    pub(crate) trust: Option<Arc<TrustedKeys>>,
 }
 
 impl PluginsConfig {
@@ -46,6 +53,7 @@ impl PluginsConfig {
             memory: None,
             concurrency: None,
             proxy: proxy_of_environment(environment),
+            trust: None,
         };
         let Some(mut table) = table else { return (plugins, None) };
         let directory = table.take("directory").and_then(|item| {
@@ -70,6 +78,7 @@ impl PluginsConfig {
         if let Some(proxy) = proxy(&mut table) {
             plugins.proxy = proxy;
         }
+        plugins.trust = table.take("trust").map(trust::read);
         table.finish();
         (plugins, directory)
     }
@@ -127,11 +136,18 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Finds all plugins, sorted by name.
-    pub(super) fn search(&self, environment: &Environment, sources: &Sources) -> DirectoryPlugins {
+    /// Finds all plugins, sorted by name. `trust` is that of `[plugins]`.
+    pub(super) fn search(
+        &self,
+        environment: &Environment,
+        sources: &Sources,
+        trust: Option<&Arc<TrustedKeys>>,
+    ) -> DirectoryPlugins {
         let mut found = DirectoryPlugins::default();
         sources.note(&self.path);
-        let mut files = match self.files() {
+        sources.guard(&self.path);
+        let files = require_guarded_folder(&self.path).and_then(|()| self.files().map_err(|error| error.to_string()));
+        let mut files = match files {
             Ok(files) => files,
             Err(error) => {
                 found
@@ -143,7 +159,7 @@ impl Directory {
         files.sort();
         for file in &files {
             match file.extension().and_then(|extension| extension.to_str()) {
-                Some("wasm") => found.add(file, environment, sources),
+                Some("wasm") => found.add(file, environment, sources, trust),
                 Some("toml") if !files.contains(&file.with_extension("wasm")) => {
                     let wasm = file.with_extension("wasm");
                     let message = format!("describes a plugin that doesn't exist: {}", wasm.display());
@@ -187,7 +203,7 @@ pub(super) struct DirectoryPlugins {
 }
 
 impl DirectoryPlugins {
-    fn add(&mut self, wasm: &Path, environment: &Environment, sources: &Sources) {
+    fn add(&mut self, wasm: &Path, environment: &Environment, sources: &Sources, trust: Option<&Arc<TrustedKeys>>) {
         let location = Location::file(wasm.display().to_string());
         let Some(name) = wasm
             .file_stem()
@@ -200,14 +216,15 @@ impl DirectoryPlugins {
         };
         self.names.push((name.to_owned(), wasm.to_owned()));
         let description = wasm.with_extension("toml");
-        sources.note(wasm);
+        sources.note_component(wasm);
         sources.note(&description);
+        sources.guard(&description);
         if !description.exists() {
             self.authenticators
-                .push(AuthenticatorConfig::bare(name, wasm, location));
+                .push(AuthenticatorConfig::bare(name, wasm, location, trust));
             return;
         }
-        let text = match read_text(&description, MAX_FILE) {
+        let text = match read_description(&description) {
             Ok(text) => text,
             Err(error) => {
                 self.errors
@@ -219,11 +236,17 @@ impl DirectoryPlugins {
         if let Some(table) = Table::parse(&document, &text) {
             let values = table.values(&["authenticators", name]);
             self.authenticators
-                .extend(AuthenticatorConfig::from_directory(name, wasm, table));
+                .extend(AuthenticatorConfig::from_directory(name, wasm, table, trust));
             self.digests.add(values, &document);
         }
         self.errors.extend(document.into_errors());
     }
+}
+
+/// Reads a `NAME.toml`. The error is the rest of a sentence that begins with its name.
+fn read_description(path: &Path) -> Result<String, String> {
+    let bytes = read_guarded(path, MAX_FILE).map_err(|why| why.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
 /// Returns the cache directory of the XDG Base Directory Specification, which says that relative paths are ignored.

@@ -10,6 +10,7 @@ use portcullis::Digest;
 use portcullis_watch::Stamp;
 
 use crate::files::read_bytes;
+use crate::signature;
 
 /// The files and folders of a configuration.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ struct Source {
     /// The digest of the content, if the content is a part of the configuration. `None` if what uses the file follows it by
     /// itself, or if the file can't be read.
     content: Option<Digest>,
+    /// Whether it decides which plugins run.
+    is_guarded: bool,
 }
 
 impl Sources {
@@ -37,6 +40,28 @@ impl Sources {
             let content = is_file.then(|| read_bytes(path, MAX_FILE).ok())?;
             Some(Digest::of(&content?))
         });
+    }
+
+    /// Notes a component and its signature, which are about to be read, or looked for.
+    pub(super) fn note_component(&self, path: &Path) {
+        for path in [path, &signature::beside(path)] {
+            self.note(path);
+            self.guard(path);
+        }
+    }
+
+    /// Says of a file or folder that was noted that it decides which plugins run.
+    pub(super) fn guard(&self, path: &Path) {
+        if let Some(source) = self.0.borrow_mut().get_mut(path) {
+            source.is_guarded = true;
+        }
+    }
+
+    /// The files and folders that decide which plugins run. Some may not exist.
+    pub(super) fn guarded(&self) -> Vec<PathBuf> {
+        let sources = self.0.borrow();
+        let guarded = sources.iter().filter(|(_, source)| source.is_guarded);
+        guarded.map(|(path, _)| path.clone()).collect()
     }
 
     /// The digest of a file's content. `None` if the content isn't a part of the configuration.
@@ -56,6 +81,7 @@ impl Sources {
         let source = sources.entry(path.to_owned()).or_insert_with(|| Source {
             stamp: Stamp::of(path),
             content: None,
+            is_guarded: false,
         });
         if source.content.is_none() {
             source.content = content(path);

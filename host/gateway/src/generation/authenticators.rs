@@ -18,8 +18,11 @@ use crate::config::RouteConfig;
 use crate::config::unknown;
 use crate::generation::Warning;
 use crate::generation::components;
+use crate::generation::components::LoadedComponent;
+use crate::generation::components::Unusable;
 use crate::generation::previous::Previous;
 use crate::kerberos::Acceptor;
+use crate::signature::Signer;
 
 /// How many authenticators are configured at the same time.
 const CONCURRENCY: usize = 16;
@@ -32,21 +35,24 @@ pub(super) struct LoadedAuthenticator {
     pub(super) rotating: Vec<RotatingHeader>,
     /// Whether it was found in the plugin directory.
     pub(super) is_dropped_in: bool,
+    /// Who signed its component. `None` if no signature is required, or if it is disabled.
+    pub(super) signer: Option<Signer>,
 }
 
 /// The authenticators of a configuration.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
-    /// Those that work, by name.
+    /// Those that work or are disabled, by name.
     pub(super) authenticators: HashMap<String, LoadedAuthenticator>,
-    /// What the settings of these need, and their grants and limits don't allow.
+    /// What the settings of these need, and their grants and limits don't allow; why some are disabled.
     pub(super) warnings: Vec<Warning>,
     /// The errors of the others.
     pub(super) errors: Vec<ConfigError>,
 }
 
 /// Builds every authenticator. One that can't be loaded is an error, unless it lies in the plugin directory and no route
-/// asks it: a stray file there keeps nothing else from working.
+/// asks it: a stray file there keeps nothing else from working. One whose component isn't of the required origin is disabled at
+/// the start: its routes are closed, and all others work.
 pub(super) async fn load(
     configured: &[AuthenticatorConfig],
     routes: &[RouteConfig],
@@ -66,13 +72,22 @@ pub(super) async fn load(
                 loaded.authenticators.insert(config.name.clone(), built);
             }
             Err(found) if config.is_dropped_in && !is_used(&config.name, routes) => {
-                let broken = found.into_iter().map(|error| Warning::Broken {
+                let broken = found.into_errors().into_iter().map(|error| Warning::Broken {
                     authenticator: config.name.clone(),
                     error,
                 });
                 loaded.warnings.extend(broken);
             }
-            Err(found) => loaded.errors.extend(found),
+            Err(Unloaded::Untrusted(error)) if previous.allows_disabling(&config.name) => {
+                loaded
+                    .authenticators
+                    .insert(config.name.clone(), disabled(config, &error));
+                loaded.warnings.push(Warning::Disabled {
+                    authenticator: config.name.clone(),
+                    error,
+                });
+            }
+            Err(found) => loaded.errors.extend(found.into_errors()),
         }
     }
     loaded
@@ -91,19 +106,50 @@ fn warnings(config: &AuthenticatorConfig, authenticator: &Authenticator) -> impl
     })
 }
 
+/// Why an authenticator isn't built.
+enum Unloaded {
+    /// Its component isn't of the required origin.
+    Untrusted(ConfigError),
+    /// It has these mistakes.
+    Wrong(Vec<ConfigError>),
+}
+
+impl Unloaded {
+    fn into_errors(self) -> Vec<ConfigError> {
+        match self {
+            Self::Untrusted(error) => vec![error],
+            Self::Wrong(errors) => errors,
+        }
+    }
+}
+
 async fn keep_or_build(
     config: &AuthenticatorConfig,
-    component: Result<Component, ConfigError>,
+    component: Result<LoadedComponent, Unusable<ConfigError>>,
     acceptors: &HashMap<String, Acceptor>,
     previous: Previous<'_>,
-) -> Result<LoadedAuthenticator, Vec<ConfigError>> {
-    let component = component.map_err(|error| vec![error])?;
-    match previous.authenticator(config, &component) {
-        Some(known) => Ok(LoadedAuthenticator {
+) -> Result<LoadedAuthenticator, Unloaded> {
+    let LoadedComponent { component, signer } = component.map_err(|why| match why {
+        Unusable::Untrusted(error) => Unloaded::Untrusted(error),
+        Unusable::Broken(error) => Unloaded::Wrong(vec![error]),
+    })?;
+    let loaded = match previous.authenticator(config, &component) {
+        Some(known) => LoadedAuthenticator {
             is_dropped_in: config.is_dropped_in,
             ..known.clone()
-        }),
-        None => build(config, acceptors, &component).await,
+        },
+        None => build(config, acceptors, &component).await.map_err(Unloaded::Wrong)?,
+    };
+    // The same component may have another signature than before.
+    Ok(LoadedAuthenticator { signer, ..loaded })
+}
+
+fn disabled(config: &AuthenticatorConfig, why: &ConfigError) -> LoadedAuthenticator {
+    LoadedAuthenticator {
+        authenticator: Authenticator::disabled(&config.name, config.grants.clone(), why.to_string()),
+        rotating: Vec::new(),
+        is_dropped_in: config.is_dropped_in,
+        signer: None,
     }
 }
 
@@ -129,6 +175,7 @@ async fn build(
         authenticator: built.map_err(|error| config_errors(config, error))?,
         rotating: config.rotating.clone(),
         is_dropped_in: config.is_dropped_in,
+        signer: None,
     })
 }
 

@@ -1,10 +1,13 @@
-//! Finds the component of every authenticator, checks its SHA-256 and compiles it. A component that several authenticators
-//! use is compiled once.
+//! Finds the component of every authenticator, checks its origin and compiles it. A component that several authenticators
+//! use is compiled once. One of another origin than the operator wants isn't compiled.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::Hash;
 use std::num::NonZero;
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -18,11 +21,50 @@ use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
 use crate::config::PluginSource;
 use crate::config::unknown;
-use crate::files::read_bytes;
+use crate::files::Unreadable;
+use crate::files::read_guarded;
 use crate::generation::previous::Previous;
+use crate::signature;
+use crate::signature::MAX_SIGNATURE;
+use crate::signature::Signature;
+use crate::signature::Signer;
+use crate::signature::TrustedKeys;
 
 /// The maximum size of a component, in bytes.
 pub(crate) const MAX_COMPONENT: u64 = 256 << 20;
+
+/// A component, and who signed it.
+#[derive(Debug)]
+pub(super) struct LoadedComponent {
+    pub(super) component: Component,
+    /// `None` if no signature is required.
+    pub(super) signer: Option<Signer>,
+}
+
+/// Why a component isn't used.
+#[derive(Clone, Debug)]
+pub(super) enum Unusable<E> {
+    /// It may be the work of somebody whom the operator doesn't trust: its digest, its signature or the permissions of its file
+    /// aren't as they must be.
+    Untrusted(E),
+    /// It can't be found, read or compiled.
+    Broken(E),
+}
+
+impl<E> Unusable<E> {
+    fn map<F>(self, map: impl FnOnce(E) -> F) -> Unusable<F> {
+        match self {
+            Self::Untrusted(error) => Unusable::Untrusted(map(error)),
+            Self::Broken(error) => Unusable::Broken(map(error)),
+        }
+    }
+}
+
+impl From<String> for Unusable<String> {
+    fn from(error: String) -> Self {
+        Self::Broken(error)
+    }
+}
 
 /// Loads the component of each authenticator. The results are in the order of the authenticators. A component that the
 /// previous generation has isn't compiled again.
@@ -30,8 +72,8 @@ pub(super) async fn load(
     authenticators: &[AuthenticatorConfig],
     engine: &Engine,
     previous: Previous<'_>,
-) -> Vec<Result<Component, ConfigError>> {
-    let sources = authenticators.iter().map(|authenticator| authenticator.plugin.clone());
+) -> Vec<Result<LoadedComponent, Unusable<ConfigError>>> {
+    let sources = authenticators.iter().map(Source::of);
     let files = on_blocking_threads(sources, File::find).await;
     let pinned = Vec::from_iter(authenticators.iter().map(|authenticator| pinned(authenticator, &files)));
 
@@ -41,20 +83,42 @@ pub(super) async fn load(
     let unknown = wanted.keys().copied().filter(|digest| !known.contains_key(digest));
     let (digests, engine) = (Vec::from_iter(unknown), engine.clone());
     let compiled = on_blocking_threads(digests, move |digest| {
-        let file = wanted.get(digest).ok_or("the file wasn't read")?;
+        let file = wanted.get(digest).ok_or_else(|| "the file wasn't read".to_owned())?;
         Component::new(&engine, &file.wasm).map_err(|error| error.to_string())
     });
     let compiled = compiled.await;
 
-    let component = |(authenticator, file): (&AuthenticatorConfig, Result<File, ConfigError>)| {
-        let digest = file?.digest;
-        let known = known.get(&digest).map(|component| Ok((*component).clone()));
+    let component = |(authenticator, file): (&AuthenticatorConfig, Result<File, Unusable<ConfigError>>)| {
+        let file = file?;
+        let known = known.get(&file.digest).map(|component| Ok((*component).clone()));
         let component = known
-            .or_else(|| compiled.get(&digest).cloned())
-            .unwrap_or_else(|| Err("the component wasn't compiled".to_owned()));
-        component.map_err(|error| error_at(authenticator, &error))
+            .or_else(|| compiled.get(&file.digest).cloned())
+            .unwrap_or_else(|| Err("the component wasn't compiled".to_owned()))
+            .map_err(|error| Unusable::Broken(error_at(authenticator, &error)))?;
+        Ok(LoadedComponent {
+            component,
+            signer: file.signer,
+        })
     };
     authenticators.iter().zip(pinned).map(component).collect()
+}
+
+/// Where a component comes from, and whose signature it needs.
+#[derive(Clone, Eq, Hash, PartialEq)]
+enum Source {
+    /// The built-in plugin with this name. It is a part of the program, and as trusted.
+    BuiltIn(String),
+    /// A file, and the keys of which one must have signed it. `None` if it needs no signature.
+    File(PathBuf, Option<Arc<TrustedKeys>>),
+}
+
+impl Source {
+    fn of(authenticator: &AuthenticatorConfig) -> Self {
+        match &authenticator.plugin {
+            PluginSource::BuiltIn(name) => Self::BuiltIn(name.clone()),
+            PluginSource::File(path) => Self::File(path.clone(), authenticator.trust.clone()),
+        }
+    }
 }
 
 /// The bytes of a component.
@@ -62,43 +126,62 @@ pub(super) async fn load(
 struct File {
     digest: Digest,
     wasm: Arc<[u8]>,
+    /// Who signed exactly these bytes. `None` if no signature is required.
+    signer: Option<Signer>,
 }
 
 impl File {
-    fn find(source: &PluginSource) -> Result<Self, String> {
-        let wasm: Arc<[u8]> = match source {
-            PluginSource::BuiltIn(name) => portcullis_plugins::find(name)
-                .ok_or_else(|| {
-                    let message = unknown(
-                        "built-in plugin",
-                        name,
-                        portcullis_plugins::ALL.iter().map(|(name, _)| *name),
-                    );
-                    format!("{message} (the path of a file must end in .wasm or contain a slash)")
-                })?
-                .into(),
-            PluginSource::File(path) => read_bytes(path, MAX_COMPONENT)?.into(),
+    fn find(source: &Source) -> Result<Self, Unusable<String>> {
+        let (wasm, signer): (Arc<[u8]>, _) = match source {
+            Source::BuiltIn(name) => (built_in(name)?.into(), None),
+            Source::File(path, trust) => {
+                let wasm = read_guarded(path, MAX_COMPONENT).map_err(|error| match error {
+                    Unreadable::Unguarded(why) => Unusable::Untrusted(why),
+                    Unreadable::Broken(why) => Unusable::Broken(why),
+                })?;
+                let signer = trust.as_ref().map(|trust| signer(path, &wasm, trust));
+                (wasm.into(), signer.transpose().map_err(Unusable::Untrusted)?)
+            }
         };
         Ok(Self {
             digest: Digest::of(&wasm),
             wasm,
+            signer,
         })
     }
 }
 
+fn built_in(name: &str) -> Result<&'static [u8], String> {
+    portcullis_plugins::find(name).ok_or_else(|| {
+        let known = portcullis_plugins::ALL.iter().map(|(name, _)| *name);
+        let message = unknown("built-in plugin", name, known);
+        format!("{message} (the path of a file must end in .wasm or contain a slash)")
+    })
+}
+
+/// Finds the signature beside a component, and verifies that it is of exactly these bytes.
+fn signer(path: &Path, wasm: &[u8], trust: &TrustedKeys) -> Result<Signer, String> {
+    let path = signature::beside(path);
+    let error = |why: &dyn fmt::Display| format!("its signature {} {why}", path.display());
+    let bytes = read_guarded(&path, MAX_SIGNATURE).map_err(|why| error(&why))?;
+    let signature = Signature::parse(&bytes).map_err(|why| error(&why))?;
+    trust.verify(wasm, &signature).map_err(|why| error(&why))?;
+    Ok(signature.signer())
+}
+
 fn pinned(
     authenticator: &AuthenticatorConfig,
-    files: &HashMap<PluginSource, Result<File, String>>,
-) -> Result<File, ConfigError> {
+    files: &HashMap<Source, Result<File, Unusable<String>>>,
+) -> Result<File, Unusable<ConfigError>> {
     let file = files
-        .get(&authenticator.plugin)
+        .get(&Source::of(authenticator))
         .cloned()
-        .unwrap_or_else(|| Err("the component wasn't read".to_owned()));
-    let file = file.map_err(|error| error_at(authenticator, &error))?;
+        .unwrap_or_else(|| Err("the component wasn't read".to_owned().into()));
+    let file = file.map_err(|why| why.map(|error| error_at(authenticator, &error)))?;
     match authenticator.sha256 {
         Some(pin) if pin != file.digest => {
             let message = format!("its SHA-256 is {}, but sha256 is set to {pin}", file.digest);
-            Err(error_at(authenticator, &message))
+            Err(Unusable::Untrusted(error_at(authenticator, &message)))
         }
         _ => Ok(file),
     }
@@ -114,18 +197,22 @@ fn error_at(authenticator: &AuthenticatorConfig, error: &str) -> ConfigError {
 }
 
 /// Runs blocking work for each distinct key, on as many threads as there are processors.
-async fn on_blocking_threads<K, T>(
+async fn on_blocking_threads<K, T, E>(
     keys: impl IntoIterator<Item = K>,
-    work: impl Fn(&K) -> Result<T, String> + Clone + Send + 'static,
-) -> HashMap<K, Result<T, String>>
+    work: impl Fn(&K) -> Result<T, E> + Clone + Send + 'static,
+) -> HashMap<K, Result<T, E>>
 where
     K: Clone + Eq + Hash + Send + 'static,
     T: Send + 'static,
+    E: From<String> + Send + 'static,
 {
     let run = |key: K| {
         let (work, moved) = (work.clone(), key.clone());
         let task = tokio::task::spawn_blocking(move || work(&moved));
-        async move { (key, task.await.unwrap_or_else(|error| Err(error.to_string()))) }
+        async move {
+            let result = task.await.unwrap_or_else(|error| Err(error.to_string().into()));
+            (key, result)
+        }
     };
     let processors = available_parallelism().map_or(1, NonZero::get);
     let keys: HashSet<K> = keys.into_iter().collect();

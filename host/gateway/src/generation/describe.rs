@@ -5,12 +5,15 @@ use std::fmt::Display;
 use std::num::NonZero;
 use std::sync::Arc;
 
+use metrics::describe_gauge;
+use metrics::gauge;
 use portcullis::Authenticator;
 
 use crate::generation::Access;
 use crate::generation::Generation;
 use crate::generation::Route;
 use crate::generation::Warning;
+use crate::generation::authenticators::LoadedAuthenticator;
 
 impl Generation {
     /// Logs the grants of every authenticator, the access to every route, and every warning, as far as the generation
@@ -18,12 +21,20 @@ impl Generation {
     pub(crate) fn log(&self, before: Option<&Self>) {
         let known = before.into_iter().flat_map(Self::authenticators);
         let known = Vec::from_iter(known);
-        let is_new = |authenticator: &&Authenticator| !known.iter().any(|known| known.is(authenticator));
-        for authenticator in self.authenticators().filter(is_new) {
-            let (grants, limits) = (authenticator.grants(), authenticator.limits());
+        let is_new = |loaded: &&LoadedAuthenticator| !known.iter().any(|known| known.is(&loaded.authenticator));
+        for LoadedAuthenticator {
+            authenticator, signer, ..
+        } in self.authenticators.values().filter(is_new)
+        {
+            // Of one that is disabled, a warning tells.
+            let (Some(component), Some(limits)) = (authenticator.component(), authenticator.limits()) else {
+                continue;
+            };
+            let grants = authenticator.grants();
             tracing::info!(
                 authenticator = authenticator.name(),
-                component = %authenticator.component().digest(),
+                component = %component.digest(),
+                signer = signer.as_ref().map(tracing::field::display),
                 headers = listed(&grants.headers),
                 cookies = listed(&grants.cookies),
                 query = listed(&grants.query),
@@ -68,6 +79,20 @@ impl Generation {
         warnings.eq(other.warnings().iter().map(ToString::to_string))
     }
 
+    /// Tells the metrics which authenticators are disabled.
+    pub(crate) fn count_disabled(&self, before: Option<&Self>) {
+        describe_gauge!(DISABLED, "1 while its component isn't of the required origin");
+        let gauge =
+            |authenticator: &Authenticator| gauge!(DISABLED, "authenticator" => authenticator.name().to_owned());
+        // Some of them may have been removed since.
+        for authenticator in before.into_iter().flat_map(Self::authenticators) {
+            gauge(authenticator).set(0);
+        }
+        for authenticator in self.authenticators() {
+            gauge(authenticator).set(u32::from(authenticator.why_disabled().is_some()));
+        }
+    }
+
     /// The warnings that the generation before hasn't.
     pub(crate) fn new_warnings<'a>(&'a self, before: Option<&Self>) -> impl Iterator<Item = &'a Warning> {
         let known = before.map(Self::warnings).unwrap_or_default();
@@ -76,6 +101,8 @@ impl Generation {
         warnings.filter(move |warning| !known.contains(&warning.to_string()))
     }
 }
+
+const DISABLED: &str = "portcullis_authenticator_disabled";
 
 impl Access {
     /// Returns the value of the log field `access`.

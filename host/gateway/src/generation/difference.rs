@@ -76,7 +76,7 @@ impl Generation {
             };
             let loaded = Part {
                 digests: self.digests.below(&["authenticators", name]),
-                component: Some(loaded.authenticator.component().digest().to_owned()),
+                component: loaded.authenticator.component().map(|component| *component.digest()),
             };
             parts.insert(format!("{kind} {name}"), loaded);
         }
@@ -109,7 +109,7 @@ impl Generation {
 #[derive(Eq, PartialEq)]
 struct Part {
     digests: Digests,
-    /// The digest of the component. `None` if the part has none.
+    /// The digest of the component. `None` if the part has none, or is disabled.
     component: Option<Digest>,
 }
 

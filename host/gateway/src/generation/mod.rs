@@ -85,7 +85,9 @@ impl Generation {
     ///
     /// # Errors
     ///
-    /// Returns all mistakes together: those in the file, and those that plugins report about their settings.
+    /// Returns all mistakes together: those in the file, and those that plugins report about their settings. A component that
+    /// isn't of the required origin is a mistake only if it would replace one that works; otherwise its authenticator is
+    /// disabled.
     pub(crate) async fn load(
         draft: Draft,
         engine: &Engine,
@@ -96,6 +98,7 @@ impl Generation {
             config,
             mut errors,
             digests,
+            guarded,
             ..
         } = draft;
         let previous = Previous::new(previous, &digests);
@@ -104,7 +107,9 @@ impl Generation {
         let configured = &config.authenticators;
         let mut loaded = authenticators::load(configured, &config.routes, &acceptors, engine, previous).await;
         errors.append(&mut loaded.errors);
+        loaded.warnings.extend(Warning::of_permissions(&guarded));
         if !errors.is_empty() {
+            errors.extend(loaded.warnings.iter().filter_map(Warning::disabling).cloned());
             return Err(ConfigErrors::new(errors));
         }
         let assembled = Self::assemble(config, loaded, acceptors, proxy, previous);
@@ -137,6 +142,13 @@ impl Generation {
     /// What is allowed but may not be meant.
     pub(crate) fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// Why authenticators are disabled, one sentence for each.
+    pub(crate) fn disabled(&self) -> Vec<String> {
+        let disabled = self.warnings.iter();
+        let disabled = disabled.filter(|warning| warning.disabling().is_some());
+        disabled.map(ToString::to_string).collect()
     }
 
     /// The authenticators, sorted by name.

@@ -49,15 +49,24 @@ impl<'a> Previous<'a> {
             Some(acceptor) => self.same(&["negotiate", acceptor]).is_some(),
             None => true,
         };
-        let is_same =
-            is_same_acceptor && has_same_files && known.authenticator.component().digest() == component.digest();
+        let is_same = is_same_acceptor
+            && has_same_files
+            && known.authenticator.component().map(Component::digest) == Some(component.digest());
         is_same.then_some(known)
+    }
+
+    /// Whether an authenticator of this name may be disabled: at the start, or if it is disabled already. One that works isn't
+    /// replaced by one that is disabled, because then a bad file would do more harm than none.
+    pub(super) fn allows_disabling(&self, name: &str) -> bool {
+        let Some(generation) = self.generation else { return true };
+        let known = generation.authenticators.get(name);
+        known.is_some_and(|known| known.authenticator.why_disabled().is_some())
     }
 
     /// The components of the generation before.
     pub(super) fn components(&self) -> HashMap<Digest, &'a Component> {
         let authenticators = self.generation.into_iter().flat_map(Generation::authenticators);
-        let components = authenticators.map(|authenticator| authenticator.component());
+        let components = authenticators.filter_map(|authenticator| authenticator.component());
         components.map(|component| (*component.digest(), component)).collect()
     }
 

@@ -325,3 +325,100 @@ async fn a_key_that_only_a_start_can_apply_is_told_until_it_is_taken_back() {
         assert_eq!(next.waiting_for_restart(start.digests()).join(" "), expected);
     }
 }
+
+/// A configuration with two routes, of which one asks the authenticator `pinned`, whose component has this digest.
+fn pinned(sha256: &str) -> String {
+    format!(
+        r#"
+[authenticators.pinned]
+plugin = "simple.wasm"
+sha256 = "{sha256}"
+grants.headers = ["authorization", "x-key"]
+[authenticators.people]
+plugin = "simple"
+[[routes]]
+path = "/"
+authenticators = ["people"]
+upstream = "portcullis:whoami"
+[[routes]]
+path = "/pinned"
+authenticators = ["people", "pinned"]
+upstream = "portcullis:whoami"
+"#
+    )
+}
+
+async fn reload(folder: &Path, text: &str, before: &Generation) -> Result<Generation, String> {
+    let file = folder.join("portcullis.toml");
+    fs::write(&file, text).unwrap();
+    let engine = Engine::builder().build().unwrap();
+    let draft = Draft::read(&file, &Environment::from([]));
+    let loaded = Generation::load(draft, &engine, &Proxy::idle(), Some(before)).await;
+    loaded.map_err(|errors| errors.to_string())
+}
+
+fn disabled(generation: &Generation) -> Vec<&str> {
+    let all = generation.authenticators();
+    let disabled = all.filter(|authenticator| authenticator.why_disabled().is_some());
+    disabled.map(|authenticator| authenticator.name()).collect()
+}
+
+#[tokio::test]
+async fn a_component_of_another_origin_disables_its_authenticator_at_the_start_only() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("simple.wasm"), simple()).unwrap();
+    let (good, bad) = (Digest::of(simple()).to_string(), "00".repeat(32));
+
+    let bad_start = load(folder.path(), &pinned(&bad)).await.unwrap();
+    assert_eq!(disabled(&bad_start), ["pinned"]);
+    let [why] = &*bad_start.disabled() else { panic!() };
+    assert!(
+        why.contains("its SHA-256 is") && why.ends_with("are answered with 503"),
+        "{why}"
+    );
+    let route = bad_start.route(None, &CanonicalPath::parse("/pinned").unwrap(), &http::Method::GET);
+    let route = route.unwrap();
+    assert_eq!(route.access.authenticators(), "people pinned");
+    assert_eq!(
+        route.credentials.headers,
+        ["authorization", "x-key"],
+        "no upstream gets what it was granted"
+    );
+
+    let still_bad = reload(folder.path(), &pinned(&"11".repeat(32)), &bad_start)
+        .await
+        .unwrap();
+    assert_eq!(disabled(&still_bad), ["pinned"]);
+    assert!(!still_bad.warns_like(&bad_start), "so the reload takes the new reason");
+
+    let mended = reload(folder.path(), &pinned(&good), &still_bad).await.unwrap();
+    assert_eq!(disabled(&mended), [] as [&str; 0]);
+    let changes = mended.changes_since(&still_bad);
+    let changes = Vec::from_iter(changes.iter().map(ToString::to_string));
+    assert_eq!(changes, ["~authenticator pinned: component, sha256"]);
+
+    let error = reload(folder.path(), &pinned(&bad), &mended).await.unwrap_err();
+    assert!(error.contains("its SHA-256 is"), "{error}");
+    let new = pinned(&good).replace(
+        "[authenticators.people]",
+        &format!("[authenticators.new]\nplugin = \"simple.wasm\"\nsha256 = \"{bad}\"\n[authenticators.people]"),
+    );
+    let error = reload(folder.path(), &new, &mended).await.unwrap_err();
+    assert!(error.contains("authenticators.new.plugin"), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_that_everyone_may_write_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let wasm = folder.path().join("simple.wasm");
+    fs::write(&wasm, simple()).unwrap();
+    let good = Digest::of(simple()).to_string();
+    for (mode, expected, warned) in [(0o644, 0, 0), (0o664, 0, 1), (0o646, 1, 0), (0o666, 1, 1)] {
+        fs::set_permissions(&wasm, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let generation = load(folder.path(), &pinned(&good)).await.unwrap();
+        assert_eq!(disabled(&generation).len(), expected, "{mode:o}");
+        let warnings = generation.warnings().iter().map(ToString::to_string);
+        let group = warnings.filter(|warning| warning.contains("is writable for its group"));
+        assert_eq!(group.count(), warned, "{mode:o}");
+    }
+}

@@ -1,10 +1,14 @@
 //! What is allowed in a configuration but may not be meant. `check`, `explain` and the log at the start say so.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use portcullis::Component;
 
 use crate::config::ConfigError;
 use crate::config::Paths;
+use crate::files::is_writable_for_group;
 use crate::generation::AccessWidening;
 use crate::generation::Route;
 use crate::generation::widening::strictness;
@@ -19,6 +23,15 @@ pub(crate) enum Warning {
         /// Why it can't be loaded.
         error: ConfigError,
     },
+    /// The component of this authenticator isn't of the required origin, so the authenticator is disabled.
+    Disabled {
+        /// The name of the authenticator.
+        authenticator: String,
+        /// What isn't as required.
+        error: ConfigError,
+    },
+    /// A file or folder decides which plugins run, and its group may write to it.
+    GroupWritable(PathBuf),
     /// The route is more permissive than the route that would serve its requests without it.
     Widening(AccessWidening),
     /// The route accepts paths that programs read in different ways, and this authenticator asks for the path.
@@ -45,13 +58,20 @@ pub(crate) enum Warning {
 }
 
 impl Warning {
+    /// A warning for each of these files and folders to which its group may write.
+    pub(super) fn of_permissions(guarded: &[PathBuf]) -> impl Iterator<Item = Self> {
+        let writable = guarded.iter().filter(|path| is_writable_for_group(path));
+        writable.cloned().map(Self::GroupWritable)
+    }
+
     /// All warnings about paths, in the order of the routes.
     pub(super) fn of_paths(routes: &[Arc<Route>]) -> impl Iterator<Item = Self> {
         let as_is = routes.iter().filter(|route| route.config.paths == Paths::AsIs);
         as_is.flat_map(|route| {
             let authenticators = route.access.gate().into_iter();
             let authenticators = authenticators.flat_map(|gate| gate.chain().authenticators());
-            let readers = authenticators.filter(|authenticator| authenticator.component().asks_for_path());
+            let readers =
+                authenticators.filter(|authenticator| authenticator.component().is_some_and(Component::asks_for_path));
             readers.map(|authenticator| Self::PathReader {
                 route: Arc::clone(route),
                 authenticator: authenticator.name().to_owned(),
@@ -76,13 +96,21 @@ impl Warning {
         })
     }
 
+    /// Why an authenticator is disabled. `None` if the warning is about something else.
+    pub(super) fn disabling(&self) -> Option<&ConfigError> {
+        match self {
+            Self::Disabled { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
     /// Whether it matters to the requests of this route.
     pub(crate) fn concerns(&self, served: &Arc<Route>) -> bool {
         match self {
-            Self::Broken { .. } => false,
+            Self::Broken { .. } | Self::GroupWritable(_) => false,
             Self::Widening(widening) => Arc::ptr_eq(&widening.route, served),
             Self::OtherMethods { route, .. } | Self::PathReader { route, .. } => Arc::ptr_eq(route, served),
-            Self::Setting { authenticator, .. } => {
+            Self::Disabled { authenticator, .. } | Self::Setting { authenticator, .. } => {
                 let mut asked = served
                     .access
                     .gate()
@@ -102,6 +130,8 @@ impl Warning {
             Self::Broken { authenticator, .. } | Self::Setting { authenticator, .. } => {
                 tracing::warn!(authenticator, "{self}");
             }
+            Self::Disabled { authenticator, .. } => tracing::error!(authenticator, "{self}"),
+            Self::GroupWritable(_) => tracing::warn!("{self}"),
         }
     }
 }
@@ -111,6 +141,18 @@ impl fmt::Display for Warning {
         match self {
             Self::Widening(widening) => widening.fmt(f),
             Self::Setting { warning, .. } => warning.fmt(f),
+            Self::Disabled { authenticator, error } => write!(
+                f,
+                "{error}; so {authenticator} is disabled, and requests about which it would be asked are answered with 503"
+            ),
+            Self::GroupWritable(path) => {
+                let path = path.display();
+                write!(
+                    f,
+                    "{path} is writable for its group, whose members can thereby add or replace a plugin; run: chmod g-w {path}, \
+                     unless it is the group of a Kubernetes volume (fsGroup)"
+                )
+            }
             Self::Broken { error, .. } => write!(f, "{error} (no route asks it, so everything else works)"),
             Self::OtherMethods { route, wider } => {
                 let (methods, access) = (&route.config.matcher.methods, wider.access.label());

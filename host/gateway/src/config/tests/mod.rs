@@ -12,6 +12,7 @@ mod negotiate;
 mod outbound;
 mod routes;
 mod secrets;
+mod trust;
 mod upstreams;
 mod wrong;
 
