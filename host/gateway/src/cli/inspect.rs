@@ -20,8 +20,14 @@ use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::cli::starter;
 use crate::config::PluginSource;
+use crate::config::trusted_key_file;
 use crate::files::read_bytes;
 use crate::generation::MAX_COMPONENT;
+use crate::signature;
+use crate::signature::MAX_SIGNATURE;
+use crate::signature::Signature;
+use crate::signature::TrustedKey;
+use crate::signature::TrustedKeys;
 
 /// Arguments of `plugin inspect`.
 #[derive(Args, Debug)]
@@ -32,15 +38,19 @@ pub(super) struct Arguments {
     /// How much memory the component may use, as limits.memory says for an authenticator
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     memory: ByteSize,
+    /// The key that must have signed the component: a public key of minisign, or file:PATH. Can be repeated
+    #[arg(long, value_name = "KEY", value_parser = trusted_key)]
+    trust: Vec<TrustedKey>,
     #[command(flatten)]
     config: ConfigFile,
 }
 
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    let component = load(arguments)?;
+    let (component, signature) = load(arguments)?;
     writeln!(output, "contract  {}", component.contract())?;
     writeln!(output, "sha256    {}", component.digest())?;
     writeln!(output, "size      {} bytes", component.size())?;
+    writeln!(output, "signature {signature}")?;
     let memory = usize::try_from(arguments.memory.as_u64()).unwrap_or(usize::MAX);
     let schema = component.settings_schema(memory).await;
     let schema = schema.and_then(|schema| portcullis::check_settings_schema(&schema).map(|()| schema));
@@ -85,7 +95,7 @@ pub(super) fn compile(arguments: &CompileArguments, output: &mut impl Write) -> 
         listed => listed.to_vec(),
     };
     for plugin in plugins {
-        let component = component(&engine, &plugin)?;
+        let component = compiled(&engine, &plugin, &read(&plugin)?)?;
         writeln!(output, "{} {}", component.digest(), plugin.display())?;
     }
     readable(&arguments.folder)
@@ -127,20 +137,55 @@ pub(super) fn list(arguments: &ListArguments, output: &mut impl Write) -> Result
     Ok(())
 }
 
-fn load(arguments: &Arguments) -> Result<Component, Box<dyn Error>> {
+/// Loads the component, and says what its signature is. Nothing is compiled before the signature was verified.
+fn load(arguments: &Arguments) -> Result<(Component, String), Box<dyn Error>> {
     // Only the cache directory is used, so other mistakes in the configuration are ignored.
     let engine = engine::engine(&arguments.config.read().config.plugins)?;
-    component(&engine, &arguments.file)
+    let wasm = read(&arguments.file)?;
+    let signature = signature(arguments, &wasm)?;
+    Ok((compiled(&engine, &arguments.file, &wasm)?, signature))
 }
 
-/// Loads a component file, or a built-in plugin by its name.
-fn component(engine: &Engine, plugin: &Path) -> Result<Component, Box<dyn Error>> {
-    let name = plugin.display();
-    let wasm = match plugin.to_str().and_then(portcullis_plugins::find) {
-        Some(wasm) => wasm.to_owned(),
-        None => read_bytes(plugin, MAX_COMPONENT).map_err(|error| format!("{name}: {error}{BUILT_IN}"))?,
-    };
-    Ok(Component::new(engine, &wasm).map_err(|error| format!("{name}: {error}"))?)
+/// What `plugin inspect` says about the signature.
+///
+/// # Errors
+///
+/// If `--trust` is given, the signature must be of these bytes and by such a key.
+fn signature(arguments: &Arguments, wasm: &[u8]) -> Result<String, String> {
+    let path = signature::beside(&arguments.file);
+    let read = read_bytes(&path, MAX_SIGNATURE).and_then(|bytes| Signature::parse(&bytes));
+    let error = |why: String| format!("{} {why}", path.display());
+    if arguments.trust.is_empty() {
+        return Ok(match read {
+            Ok(signature) => format!("by {}, not verified: --trust KEY does", signature.signer()),
+            Err(_) if !path.exists() => "none".to_owned(),
+            Err(why) => error(why),
+        });
+    }
+    let keys = arguments.trust.iter().cloned().collect::<TrustedKeys>();
+    let signature = read.map_err(error)?;
+    keys.verify(wasm, &signature).map_err(error)?;
+    Ok(format!("by {}, verified", signature.signer()))
+}
+
+/// Reads a key of the command line.
+fn trusted_key(text: &str) -> Result<TrustedKey, String> {
+    match text.strip_prefix("file:") {
+        Some(path) => trusted_key_file(Path::new(path)),
+        None => TrustedKey::parse(text),
+    }
+}
+
+/// Reads a component file, or takes a built-in plugin by its name.
+fn read(plugin: &Path) -> Result<Vec<u8>, String> {
+    match plugin.to_str().and_then(portcullis_plugins::find) {
+        Some(wasm) => Ok(wasm.to_owned()),
+        None => read_bytes(plugin, MAX_COMPONENT).map_err(|error| format!("{}: {error}{BUILT_IN}", plugin.display())),
+    }
+}
+
+fn compiled(engine: &Engine, plugin: &Path, wasm: &[u8]) -> Result<Component, String> {
+    Component::new(engine, wasm).map_err(|error| format!("{}: {error}", plugin.display()))
 }
 
 const BUILT_IN: &str = "; `portcullis plugin list` names the built-in plugins";
