@@ -33,6 +33,7 @@ look_around() {
   need 'e2e' 'a KDC' 'apt-get install krb5-kdc krb5-admin-server krb5-user' have_server krb5kdc
   need 'e2e' 'Apache with mod_auth_gssapi' 'apt-get install apache2-bin libapache2-mod-auth-gssapi' \
     have_file /usr/lib/apache2/modules/mod_auth_gssapi.so
+  need 'e2e' 'minisign' 'apt-get install minisign' command -v minisign
   need 'e2e' 'htpasswd' 'apt-get install apache2-utils' command -v htpasswd
   need 'e2e' 'libfaketime' 'apt-get install libfaketime' have_file '/usr/lib/*/faketime/libfaketimeMT.so.1'
   need 'e2e' 'Chromium' "apt-get install $(chromium_package)" have_chromium

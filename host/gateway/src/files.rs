@@ -9,11 +9,8 @@ use std::path::Path;
 
 /// Reads a file of at most `limit` bytes. The error is the rest of a sentence that begins with the file's name.
 pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    read(open(path)?, limit)
-}
-
-fn open(path: &Path) -> Result<File, String> {
-    File::open(path).map_err(|error| format!("can't be opened: {error}"))
+    let file = File::open(path).map_err(|error| format!("can't be opened: {error}"))?;
+    read(file, limit)
 }
 
 fn read(file: File, limit: u64) -> Result<Vec<u8>, String> {
@@ -83,11 +80,27 @@ impl fmt::Display for Unreadable {
 /// Reads a file of at most `limit` bytes that belongs to root or to the user of this process, and that not every user may
 /// write.
 pub(crate) fn read_guarded(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
-    let file = open(path).map_err(Unreadable::Broken)?;
+    let file = open_at_once(path).map_err(Unreadable::Broken)?;
     let metadata = file.metadata();
     let metadata = metadata.map_err(|error| Unreadable::Broken(format!("can't be read: {error}")))?;
+    if !metadata.is_file() {
+        return Err(Unreadable::Broken("isn't a regular file".to_owned()));
+    }
     require_guarded(path, &metadata).map_err(Unreadable::Unguarded)?;
     read(file, limit).map_err(Unreadable::Broken)
+}
+
+/// Opens a file without waiting for the other end of a pipe.
+fn open_at_once(path: &Path) -> Result<File, String> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.read(true).open(path);
+    file.map_err(|error| format!("can't be opened: {error}"))
 }
 
 /// Returns an error unless the folder belongs to root or to the user of this process, and not every user may change its
