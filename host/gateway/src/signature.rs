@@ -22,7 +22,7 @@ pub(crate) fn beside(component: &Path) -> PathBuf {
     path.into()
 }
 
-/// The identifier that a key has in its file and in its signatures. It is written as minisign does.
+/// The identifier that a key has in its file and in its signatures. It is written as minisign does, without zeros in front.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct KeyId([u8; 8]);
 
@@ -36,7 +36,7 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016X}", u64::from_le_bytes(self.0))
+        write!(f, "{:X}", u64::from_le_bytes(self.0))
     }
 }
 
@@ -200,6 +200,7 @@ QtKMXWyYcwdpZAlPF7tE2ENJkRd1ujvKjlj1m9RtHTBnZPa5WKU5uWRs5GoP5M/VqE81QFuMKI5k/SfN
         // Whoever wants to look like a known signer can take its identifier.
         let same_id = TrustedKey::parse(&KEY.replace("GFO3", "GFO4")).unwrap();
         let all = [other.clone(), same_id.clone(), key.clone()];
+        let one = std::slice::from_ref(&key);
         let by_comment = GOOD.replace("timestamp:1", "timestamp:2");
         for (keys, bytes, signature, expected) in [
             (
@@ -208,17 +209,12 @@ QtKMXWyYcwdpZAlPF7tE2ENJkRd1ujvKjlj1m9RtHTBnZPa5WKU5uWRs5GoP5M/VqE81QFuMKI5k/SfN
                 GOOD,
                 "E7620F1842B4E81F (timestamp:1556193335\\tfile:test)",
             ),
-            (
-                &[key.clone()],
-                "test",
-                GOOD,
-                "E7620F1842B4E81F (timestamp:1556193335\\tfile:test)",
-            ),
-            (&[key.clone()], "Test", GOOD, "doesn't hold"),
-            (&[key.clone()], "", GOOD, "doesn't hold"),
-            (&[key.clone()], "test", &by_comment, "doesn't hold"),
+            (one, "test", GOOD, "E7620F1842B4E81F (timestamp:1556193335\\tfile:test)"),
+            (one, "Test", GOOD, "doesn't hold"),
+            (one, "", GOOD, "doesn't hold"),
+            (one, "test", &by_comment, "doesn't hold"),
             (&[same_id], "test", GOOD, "doesn't hold"),
-            (&[key.clone()], "test", LEGACY, "legacy format"),
+            (one, "test", LEGACY, "legacy format"),
             (
                 &[other],
                 "test",
@@ -287,6 +283,17 @@ QtKMXWyYcwdpZAlPF7tE2ENJkRd1ujvKjlj1m9RtHTBnZPa5WKU5uWRs5GoP5M/VqE81QFuMKI5k/SfN
         let shown = Signature::parse(text.as_bytes()).unwrap().signer().to_string();
         assert!(shown.starts_with(r"E7620F1842B4E81F (\u{1b}[31mää"), "{shown}");
         assert!(shown.chars().count() < 300);
+    }
+
+    #[test]
+    fn an_identifier_is_written_as_minisign_does() {
+        for (bytes, expected) in [
+            ([0x1f, 0xe8, 0xb4, 0x42, 0x18, 0x0f, 0x62, 0xe7], "E7620F1842B4E81F"),
+            ([0x1f, 0xe8, 0xb4, 0x42, 0x18, 0x0f, 0x62, 0x07], "7620F1842B4E81F"),
+            ([0; 8], "0"),
+        ] {
+            assert_eq!(KeyId(bytes).to_string(), expected);
+        }
     }
 
     #[test]
