@@ -113,8 +113,8 @@ fn every_file_that_is_read_is_watched_also_one_that_is_missing() {
     });
     let mut names = Vec::from_iter(names);
     names.sort();
-    let expected = "c.pem ca.pem f.wasm k.pem krb5.conf n.keytab password plugins plugins/d.toml plugins/d.wasm \
-                    portcullis.toml session token";
+    let expected = "c.pem ca.pem f.wasm f.wasm.minisig k.pem krb5.conf n.keytab password plugins plugins/d.toml \
+                    plugins/d.wasm plugins/d.wasm.minisig portcullis.toml session token";
     assert_eq!(names.join(" "), expected);
     let missing = Draft::read(&folder.path().join("gone.toml"), &Environment::from([])).watched;
     assert_eq!(missing.len(), 1);
