@@ -201,7 +201,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub(crate) const LABELS: [&str; 8] = [
+    /// Every word that [`Verdict::label`] returns.
+    pub const LABELS: [&str; 8] = [
         "grant",
         "pass",
         "reject",

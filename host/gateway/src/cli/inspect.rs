@@ -176,6 +176,11 @@ fn trusted_key(text: &str) -> Result<TrustedKey, String> {
     }
 }
 
+/// Loads a component file, or a built-in plugin by its name.
+pub(super) fn component(engine: &Engine, plugin: &Path) -> Result<Component, String> {
+    compiled(engine, plugin, &read(plugin)?)
+}
+
 /// Reads a component file, or takes a built-in plugin by its name.
 fn read(plugin: &Path) -> Result<Vec<u8>, String> {
     match plugin.to_str().and_then(portcullis_plugins::find) {

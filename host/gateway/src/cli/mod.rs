@@ -9,6 +9,7 @@ mod keygen;
 mod log_lines;
 mod log_text;
 mod logging;
+mod plugin_test;
 mod reload;
 mod reloader;
 mod serve;
@@ -36,7 +37,10 @@ use crate::transport::Inherited;
 /// Runs the command that the process was started with.
 pub(crate) fn main() -> ExitCode {
     let outcome = run(CommandLine::parse(), &mut io::stdout().lock());
-    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    let error = match outcome {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
     // If this fails too, there is nowhere to report it.
     let _ = writeln!(io::stderr(), "{error}");
     ExitCode::FAILURE
@@ -88,6 +92,11 @@ enum PluginCommand {
     /// List the built-in plugins, and the authenticators of the configuration with their plugins
     #[command(after_help = EXIT_CODES)]
     List(inspect::ListArguments),
+    /// Ask a plugin about the requests of a file, and compare what it decides with what the file expects
+    ///
+    /// The plugin is actually called, and may contact the servers that the file grants.
+    #[command(after_help = EXIT_CODES)]
+    Test(plugin_test::Arguments),
     /// Compile plugins into a folder, such as one of an image, so that the gateway starts without compiling
     #[command(after_help = EXIT_CODES)]
     Compile(inspect::CompileArguments),
@@ -118,8 +127,9 @@ impl ConfigFile {
     }
 }
 
-fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    match line.command {
+fn run(line: CommandLine, output: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
+    let mut code = ExitCode::SUCCESS;
+    let outcome = match line.command {
         Command::Serve(arguments) => {
             let log = logging::start(&line.log_level.unwrap_or_default(), arguments.log_format)?;
             let inherited = Inherited::of_process();
@@ -140,6 +150,13 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Compile(arguments)) => inspect::compile(&arguments, output),
                 Command::Plugin(PluginCommand::List(arguments)) => inspect::list(&arguments, output),
+                Command::Plugin(PluginCommand::Test(arguments)) => {
+                    wait_for(plugin_test::run(&arguments, output))?.map(|passed| {
+                        if !passed {
+                            code = ExitCode::FAILURE;
+                        }
+                    })
+                }
                 Command::Keygen(arguments) => keygen::run(&arguments, output),
             };
             if let Some(log) = log {
@@ -147,7 +164,8 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<(), Box<dyn Error>>
             }
             outcome
         }
-    }
+    };
+    outcome.map(|()| code)
 }
 
 /// How many tasks a busy thread polls before it checks for new events. A plugin in an endless loop runs for some
@@ -173,7 +191,8 @@ fn wait_for_with<T>(threads: Option<NonZero<usize>>, future: impl Future<Output 
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 success; 1 an error, for example in the configuration or a plugin; 2 a mistake on the command line.";
+Exit codes: 0 success; 1 an error, for example in the configuration or a plugin, or a failed test; 2 a mistake on the \
+command line.";
 
 #[cfg(test)]
 mod tests;

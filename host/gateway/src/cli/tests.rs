@@ -52,7 +52,7 @@ fn command(folder: &TempDir, arguments: &[&str]) -> Result<String, String> {
     let result = run(line, &mut output);
     let shown = |text: String| text.replace(&path, "FOLDER");
     result
-        .map(|()| shown(String::from_utf8(output).unwrap()))
+        .map(|_| shown(String::from_utf8(output).unwrap()))
         .map_err(|error| shown(error.to_string()))
 }
 

@@ -137,6 +137,33 @@ impl AuthenticatorConfig {
         read.filter(|_| document.error_count() == before)
     }
 
+    /// Reads the file of `plugin test`, whose keys are those of `NAME.toml`, but for the cases, which the caller has taken.
+    /// Returns `None` if it has any mistake.
+    pub(super) fn for_test(plugin: PluginSource, mut table: Table<'_>) -> Option<Self> {
+        let document = table.place.document();
+        let before = document.error_count();
+        if let Some(item) = table.take("plugin") {
+            item.place
+                .report("isn't allowed here: the command line names the plugin");
+        }
+        let place = table.place.clone();
+        let name = plugin.name().to_owned();
+        let read = Self::read_rest(name, Some(plugin), place.location().clone(), table)?;
+        if read.sha256.is_some() {
+            document.report(
+                place
+                    .location()
+                    .key("sha256")
+                    .error("isn't allowed here: a plugin changes while it is tested"),
+            );
+        }
+        if let Some(acceptor) = &read.grants.negotiate {
+            let message = format!("names the acceptor {acceptor:?}, and `plugin test` has none");
+            document.report(place.location().key("grants").key("negotiate").error(message));
+        }
+        (document.error_count() == before).then_some(read)
+    }
+
     /// Makes the configuration of a plugin in the plugin directory that has no `NAME.toml`. `trust` is that of `[plugins]`.
     pub(super) fn bare(name: &str, wasm: &Path, location: Location, trust: Option<&Arc<TrustedKeys>>) -> Self {
         Self {
@@ -208,6 +235,28 @@ impl fmt::Display for PluginSource {
 }
 
 impl PluginSource {
+    /// The plugin that an argument of the command line names: a built-in one, or else a file.
+    pub(crate) fn of_argument(argument: &Path) -> Self {
+        match argument
+            .to_str()
+            .filter(|name| portcullis_plugins::find(name).is_some())
+        {
+            Some(name) => Self::BuiltIn(name.to_owned()),
+            None => Self::File(argument.to_owned()),
+        }
+    }
+
+    /// A name for it that follows [`NAME_RULE`].
+    fn name(&self) -> &str {
+        match self {
+            Self::BuiltIn(name) => name,
+            Self::File(path) => {
+                let stem = path.file_stem().and_then(|stem| stem.to_str());
+                stem.filter(|stem| is_name(stem)).unwrap_or("plugin")
+            }
+        }
+    }
+
     /// A value that contains a slash or ends in `.wasm` is the path of a file.
     fn parse(item: Item<'_>) -> Option<Self> {
         let document = item.place.document();

@@ -179,6 +179,16 @@ async fn build(
     })
 }
 
+/// Builds one authenticator of a component, without routes and without acceptors. The warnings are about its settings.
+pub(crate) async fn build_alone(
+    config: &AuthenticatorConfig,
+    component: &Component,
+) -> Result<(Authenticator, Vec<Warning>), Vec<ConfigError>> {
+    let built = build(config, &HashMap::new(), component).await?.authenticator;
+    let warnings = warnings(config, &built).collect();
+    Ok((built, warnings))
+}
+
 fn config_errors(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<ConfigError> {
     match error {
         ConfigureError::Settings(errors) => errors.iter().map(|error| setting_error(config, error)).collect(),

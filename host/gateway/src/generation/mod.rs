@@ -53,6 +53,7 @@ use crate::proxy::UpstreamGroup;
 use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
 
+pub(crate) use authenticators::build_alone;
 pub(crate) use components::MAX_COMPONENT;
 pub(crate) use credentials::Credentials;
 pub(crate) use route::Access;

@@ -1,0 +1,92 @@
+//! `portcullis plugin test`: asks a plugin about the requests of a file, and compares what it decides with what the file
+//! expects. Each case has an authenticator of its own, so that no case depends on those before it.
+
+mod answer;
+mod compare;
+mod junit;
+mod report;
+
+use std::error::Error;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use portcullis::Chain;
+use portcullis::Component;
+
+use self::answer::Answer;
+use self::report::Outcome;
+use crate::cli::ConfigFile;
+use crate::cli::engine;
+use crate::cli::inspect;
+use crate::config::AuthenticatorConfig;
+use crate::config::Case;
+use crate::config::CasesFile;
+use crate::config::ConfigErrors;
+use crate::config::Environment;
+use crate::config::PluginSource;
+use crate::generation::build_alone;
+
+/// Arguments of `plugin test`.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The component file, or the name of a built-in plugin
+    #[arg(value_name = "FILE.wasm|NAME")]
+    plugin: PathBuf,
+    /// The file with the plugin's settings, grants and limits, and the cases
+    #[arg(value_name = "CASES.toml")]
+    cases: PathBuf,
+    /// Also write the results to this file, in the JUnit format that CI systems read
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Runs all cases. Returns whether all of them passed.
+pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
+    let source = PluginSource::of_argument(&arguments.plugin);
+    let file = CasesFile::read(&arguments.cases, source, &Environment::of_process())?;
+    // Only what concerns all plugins is used, such as the cache directory, so other mistakes are ignored.
+    let engine = engine::engine(&arguments.config.read().config.plugins)?;
+    let component = inspect::component(&engine, &arguments.plugin)?;
+    let (_, warnings) = build_alone(&file.authenticator, &component)
+        .await
+        .map_err(ConfigErrors::new)?;
+    for warning in warnings {
+        report::line(output, "warning", warning)?;
+    }
+    let mut outcomes = Vec::new();
+    for case in &file.cases {
+        let outcome = ask(&file.authenticator, &component, case).await?;
+        outcome.write(output)?;
+        outcomes.push(outcome);
+    }
+    if let Some(path) = &arguments.junit {
+        let suite = arguments.cases.display().to_string();
+        let written = fs::write(path, junit::document(&suite, &file.authenticator.name, &outcomes));
+        written.map_err(|error| format!("{}: can't be written: {error}", path.display()))?;
+    }
+    let failed = outcomes.iter().filter(|outcome| !outcome.has_passed()).count();
+    let passed = outcomes.len() - failed;
+    match failed {
+        0 => writeln!(output, "{passed} passed")?,
+        _ => writeln!(output, "{passed} passed, {failed} failed")?,
+    }
+    Ok(failed == 0)
+}
+
+/// Asks a new authenticator about the request of a case. Nothing is left of earlier cases: no decision, no cache of the
+/// plugin, no stored response of a server, and no failure that the circuit breaker counts.
+async fn ask(config: &AuthenticatorConfig, component: &Component, case: &Case) -> Result<Outcome, ConfigErrors> {
+    let (authenticator, _) = build_alone(config, component).await.map_err(ConfigErrors::new)?;
+    let chain = Chain::new([authenticator.clone()]);
+    let answer = Answer::of(chain.decide(&case.request).await);
+    authenticator.retire();
+    Ok(Outcome {
+        name: case.name.clone(),
+        differences: compare::differences(&case.expect, &answer),
+        answer,
+    })
+}

@@ -1,0 +1,52 @@
+//! The result of a case as a person reads it: one line, and below it what isn't as expected and why.
+
+use std::fmt;
+use std::io;
+use std::io::Write;
+
+use super::answer::Answer;
+use super::compare::Difference;
+
+/// The result of a case.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// The name of the case.
+    pub(super) name: String,
+    /// What the plugin decided.
+    pub(super) answer: Answer,
+    /// What isn't as expected.
+    pub(super) differences: Vec<Difference>,
+}
+
+impl Outcome {
+    /// Whether everything is as expected.
+    pub(super) fn has_passed(&self) -> bool {
+        self.differences.is_empty()
+    }
+
+    /// The lines about a case that failed: the differences, and then what helps to understand them. They can hold text of
+    /// the plugin.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::from_iter(self.differences.iter().map(ToString::to_string));
+        lines.push(format!("the plugin {}", self.answer.sentence));
+        let denied = self.answer.reads.iter().filter(|(_, granted)| !granted);
+        lines.extend(denied.map(|(attribute, _)| format!("asked {attribute}: not granted")));
+        lines.extend(self.answer.warnings.iter().map(|warning| format!("said: {warning}")));
+        lines
+    }
+
+    /// Writes the lines for a person.
+    pub(super) fn write(&self, output: &mut impl Write) -> io::Result<()> {
+        if self.has_passed() {
+            return line(output, "ok", &self.name);
+        }
+        line(output, "FAILED", &self.name)?;
+        self.lines().into_iter().try_for_each(|text| line(output, "", text))
+    }
+}
+
+/// Writes one line, beginning with a label. Control characters are replaced, because the text may come from a plugin.
+pub(super) fn line(output: &mut impl Write, label: &str, text: impl fmt::Display) -> io::Result<()> {
+    let text = text.to_string().replace(char::is_control, " ");
+    writeln!(output, "{label:8}{text}")
+}
