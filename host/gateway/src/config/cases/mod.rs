@@ -104,9 +104,8 @@ fn read_case(mut table: Table<'_>, names: &mut HashMap<String, Location>) -> Opt
         let name = item.parse("a name: 1 to 256 bytes without control characters", |text| {
             is_name(text).then(|| text.to_owned())
         })?;
-        match names.insert(name.clone(), place.location().clone()) {
-            Some(first) => place.report(format!("{name:?} is also the name of the case at {first}")),
-            None => {}
+        if let Some(first) = names.insert(name.clone(), place.location().clone()) {
+            place.report(format!("{name:?} is also the name of the case at {first}"));
         }
         Some(name)
     });

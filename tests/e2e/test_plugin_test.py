@@ -1,0 +1,206 @@
+"""`plugin test` asks a plugin about the requests of a file: what it prints, what CI reads, and how it fails."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from harness.client import basic
+from harness.gateway import run
+from harness.paths import ROOT
+
+ALICE = basic("alice", "p")["Authorization"]
+
+
+def ask(tmp_path, plugin, cases, *arguments):
+    """Runs the command with this text as its file."""
+    (tmp_path / "cases.toml").write_text(cases)
+    return run("plugin", "test", plugin, "cases.toml", *arguments, folder=tmp_path)
+
+
+def case(name, expect, request="", headers=None):
+    """A case in TOML. `expect` and `request` are the content of their tables."""
+    sent = ", ".join(f'"{header}" = {json.dumps(value)}' for header, value in (headers or {}).items())
+    fields = [field for field in (request, f"headers = {{ {sent} }}" if sent else "") if field]
+    return f"[[cases]]\nname = {json.dumps(name)}\nrequest = {{ {', '.join(fields)} }}\nexpect = {{ {expect} }}\n"
+
+
+PASSWORD = '[settings]\npassword = "p"\nrealm = "here"\n'
+
+
+def test_cases_that_pass(tmp_path):
+    done = ask(
+        tmp_path,
+        "simple",
+        PASSWORD
+        + case("right", 'status = 200, user = "alice", groups = [], verdict = "grant"', headers={"Authorization": ALICE})
+        + case("none", """status = 401, challenge = 'realm="here"', verdict = "pass", reads = ["header authorization"]""")
+        + case("wrong", 'status = 401, verdict = "reject"', headers={"Authorization": basic("alice", "x")["Authorization"]}),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "ok      right\nok      none\nok      wrong\n3 passed\n"
+
+
+def test_the_example_passes_its_cases(tmp_path, api_key_component):
+    done = run("plugin", "test", api_key_component, ROOT / "examples/api_key/cases.toml", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.splitlines()[-1] == "3 passed"
+
+
+def test_the_page_shows_the_file_of_the_example_and_what_is_printed(tmp_path, api_key_component):
+    page = (ROOT / "docs/authors.md").read_text().split("## Test the component")[1].split("\n## ")[0]
+    file = (ROOT / "examples/api_key/cases.toml").read_text()
+    assert file.partition("\n\n")[2] == re.search(r"(?s)```toml\n(.*?)```", page)[1]
+    printed = [re.sub("(?m)^    ", "", block) for block in re.findall(r"(?m)(?:^    .*\n)+", page)]
+    done = ask(tmp_path, api_key_component, file)
+    assert done.stdout == printed[0].partition("\n")[2]
+    denied = ask(tmp_path, api_key_component, file.replace('["x-api-key"]', "[]", 1))
+    assert denied.returncode == 1
+    assert denied.stdout.startswith(printed[1])
+
+
+@pytest.mark.parametrize(
+    "expect, difference",
+    [
+        ("status = 403", "status: expected 403, found 200"),
+        ('verdict = "pass"', "verdict: expected pass, found grant"),
+        ('user = "bob"', 'user: expected "bob", found "alice"'),
+        ('groups = ["staff"]', 'groups: expected ["staff"], found []'),
+        ('attributes = { email = "a@x" }', 'attribute "email": expected ["a@x"], found []'),
+        ('challenge = "Basic"', 'challenge: expected one with "Basic", found none'),
+        ('reads = ["path"]', "reads: expected path, found header authorization"),
+        ("reads = []", "reads: expected nothing, found header authorization"),
+    ],
+)
+def test_a_difference_is_shown_with_what_the_plugin_decided(tmp_path, expect, difference):
+    cases = PASSWORD + case("a", expect, headers={"Authorization": ALICE}) + case("b", "status = 401")
+    done = ask(tmp_path, "simple", cases)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines() == [
+        "FAILED  a",
+        f"        {difference}",
+        '        the plugin grants user "alice"',
+        "ok      b",
+        "1 passed, 1 failed",
+    ]
+    assert ALICE.split()[1] not in done.stdout
+
+
+def test_what_was_asked_without_a_grant_is_shown(tmp_path, api_key_component):
+    settings = '[settings]\nkey = "k"\n'
+    done = ask(tmp_path, api_key_component, settings + case("a", "status = 200", headers={"X-Api-Key": "k"}))
+    assert done.returncode == 1
+    assert "        asked header x-api-key: not granted\n" in done.stdout, done.stdout
+
+
+FAILING = """
+[settings]
+url = "http://127.0.0.1:1"
+[grants]
+headers = ["x-do"]
+[limits]
+deadline = "500ms"
+breaker = 1
+"""
+
+
+def test_a_plugin_that_fails_is_a_result_and_no_case_suffers_from_others(tmp_path, hostile_component):
+    """The circuit breaker would turn away every case after the first."""
+    done = ask(
+        tmp_path,
+        hostile_component,
+        FAILING
+        + case("panic", 'status = 503, verdict = "fail"', headers={"X-Do": "panic"})
+        + case("loop", 'status = 503, verdict = "fail"', headers={"X-Do": "loop"})
+        + case("unexpected panic", "status = 401", headers={"X-Do": "panic"})
+        + case("good", 'status = 200, user = "alice"', headers={"X-Do": "nothing bad"})
+        + case("warnings", "status = 401", headers={"X-Do": "whisper"}),
+    )
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "ok      panic",
+        "ok      loop",
+        "FAILED  unexpected panic",
+        "ok      good",
+        "FAILED  warnings",
+        "3 passed, 2 failed",
+    ]
+    said = [line.strip() for line in lines if line.startswith(" ")]
+    assert any(line.startswith("the plugin failed: ") for line in said), said
+    assert any(line.startswith("said: ") and "requested by the test" in line for line in said), said
+    assert any(line.startswith("said: ") and "a worry" in line for line in said), said
+
+
+def test_junit_is_read_by_a_parser_whatever_the_texts_are(tmp_path, hostile_component):
+    hostile = "]]></failure><x a='b' c=\"d\">&lt;"
+    done = ask(
+        tmp_path,
+        hostile_component,
+        FAILING
+        + case(hostile, f"user = {json.dumps(hostile)}", headers={"X-Do": "nothing bad"})
+        + case("good", "status = 200", headers={"X-Do": "nothing bad"})
+        + case("control", 'user = "a\\u0000\\u001b[31m\\uFFFF"', headers={"X-Do": "line break in the name"})
+        + case("talk", "status = 401", headers={"X-Do": "talk"}),
+        "--junit",
+        "junit.xml",
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert not re.search(r"[^\n\x20-\U0010ffff]", done.stdout)
+    suites = ET.parse(tmp_path / "junit.xml").getroot()
+    [suite] = suites
+    assert (suites.tag, suite.tag, suite.get("name")) == ("testsuites", "testsuite", "cases.toml")
+    for counted in (suites, suite):
+        assert [counted.get(key) for key in ("tests", "failures", "errors")] == ["4", "3", "0"]
+        assert float(counted.get("time")) > 0
+    assert [found.get("name") for found in suite] == [hostile, "good", "control", "talk"]
+    assert {found.get("classname") for found in suite} == {"hostile"}
+    assert [[child.tag for child in found] for found in suite] == [["failure"], [], ["failure"], ["failure"]]
+    failure = suite[0][0]
+    assert failure.get("message") in failure.text and 'found "alice"' in failure.text
+    assert "the plugin grants" in failure.text
+
+
+@pytest.mark.parametrize(
+    "cases, mistake",
+    [
+        ("", "cases.toml: there is no case: add [[cases]]"),
+        (case("a", ""), "cases.toml:4: cases[0].expect: expects nothing"),
+        (case("a", "stauts = 1"), 'cases.toml:4: cases[0].expect.stauts: unknown key; did you mean "status"?'),
+        ("[settings]\npasword = 'p'\n" + case("a", "status = 200"), "cases.toml:2: settings.pasword: unknown key"),
+        ("[settings]\nrealm = 1\n" + case("a", "status = 200"), "cases.toml:2: settings.realm: "),
+        ('[grants]\nheaders = ["cookie"]\n' + case("a", "status = 200"), "cases.toml:2: grants.headers[0]: "),
+        ('[limits]\ndeadline = "1h"\n' + case("a", "status = 200"), "cases.toml:2: limits.deadline: must be "),
+    ],
+)
+def test_a_mistake_in_the_file(tmp_path, cases, mistake):
+    done = ask(tmp_path, "simple", cases, "--junit", "junit.xml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert mistake in done.stderr
+    assert not (tmp_path / "junit.xml").exists()
+
+
+def test_what_a_setting_needs_and_is_not_granted_is_a_warning(tmp_path):
+    settings = '[settings]\napi_url = "http://10.0.0.1:8081/hub/api"\nservice_name = "app"\n'
+    done = ask(tmp_path, "jupyterhub", settings + case("a", "status = 401"))
+    assert done.returncode == 0, done.stderr
+    warning, *others = done.stdout.splitlines()
+    assert warning.startswith("warning cases.toml:2: settings.api_url: grants.http doesn't cover"), warning
+    assert others[-1] == "1 passed"
+
+
+@pytest.mark.parametrize(
+    "plugin, file, arguments, mistake",
+    [
+        ("simple", "gone.toml", (), "gone.toml: can't be opened: "),
+        ("./gone.wasm", "cases.toml", (), "./gone.wasm: can't be opened: "),
+        ("jtw", "cases.toml", (), "`portcullis plugin list` names the built-in plugins"),
+        ("./cases.toml", "cases.toml", (), "./cases.toml: "),
+        ("simple", "cases.toml", ("--junit", "gone/junit.xml"), "gone/junit.xml: can't be written: "),
+    ],
+)
+def test_a_file_that_is_missing(tmp_path, plugin, file, arguments, mistake):
+    (tmp_path / "cases.toml").write_text(case("a", "status = 401"))
+    done = run("plugin", "test", plugin, file, *arguments, folder=tmp_path)
+    assert done.returncode == 1
+    assert mistake in done.stderr
