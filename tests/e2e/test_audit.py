@@ -134,7 +134,7 @@ def test_a_session_of_another_authenticator_is_explained(serve, upstream, tmp_pa
     gateway = serve(config, KEY=KEY)
     cookie = f"portcullis={gateway.send('/', ALICE).set_cookies()['portcullis']}"
     answer = gateway.send("/others", {"Cookie": cookie})
-    why = "its authenticator isn't on this route, or has changed since"
+    why = "its authenticator isn't on this route, is disabled, or has changed since"
     assert decision(gateway, answer.header("x-request-id"))["session_refused"] == why
     words = ["GET", "http://x/others", "-H", f"Cookie: {cookie}"]
     done = run("explain", *words, folder=tmp_path, config=config, KEY=KEY)
