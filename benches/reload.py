@@ -11,18 +11,17 @@ import base64
 import contextlib
 import os
 import re
-import socket
 import ssl
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from pathlib import Path
 
 from programs.portcullis import RELEASE, portcullis
 from programs.process import CLIENT, ROOT, need, resident_bytes
+from programs.tls_clients import Clients, connect, context
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from harness import build
@@ -72,7 +71,7 @@ def main():
         config = CONFIG.format(folder=folder, turn=0)
         with portcullis(Path(folder), arguments.portcullis, config) as server:
             files.check(server)
-            clients = Clients(server, files.authority, arguments.clients)
+            clients = Clients(server, files.authority, arguments.clients, exchange)
             kinds = {
                 "component": files.swap_component,
                 "route": files.change_route,
@@ -156,17 +155,6 @@ class Files:
         return changed
 
 
-def context(authority):
-    trusting = ssl.create_default_context(cafile=authority.ca)
-    trusting.check_hostname = False
-    return trusting
-
-
-def connect(server, trusting):
-    wire = socket.create_connection(("127.0.0.1", server.port), 10)
-    return trusting.wrap_socket(wire, server_hostname="localhost")
-
-
 def ask(connection, path, fields=""):
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode())
     received = connection.recv(65536)
@@ -176,6 +164,10 @@ def ask(connection, path, fields=""):
             raise ConnectionError("half an answer")
         received += more
     return received
+
+
+def exchange(connection, turn):
+    return ask(connection, *REQUESTS[turn % len(REQUESTS)])
 
 
 def is_whole(received):
@@ -203,48 +195,6 @@ def wait_for(is_used):
                 return time.monotonic()
         time.sleep(0.005)
     sys.exit("a change wasn't taken up")
-
-
-class Clients:
-    """Threads that ask until they are stopped, and count what became of it."""
-
-    def __init__(self, server, authority, count):
-        self._stopped = threading.Event()
-        self._counts, self._threads = [], []
-        for keeps in [True, False] * count:
-            counts = Counter()
-            self._counts.append(counts)
-            self._threads.append(threading.Thread(target=self._ask, args=(server, authority, keeps, counts)))
-            self._threads[-1].start()
-
-    def stop(self):
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join()
-        return sum(self._counts, Counter())
-
-    def _ask(self, server, authority, keeps, counts):
-        trusting, connection, turn = context(authority), None, 0
-        while not self._stopped.is_set():
-            turn += 1
-            try:
-                is_fresh = connection is None
-                connection = connection or connect(server, trusting)
-                answer = ask(connection, *REQUESTS[turn % len(REQUESTS)])
-                if not answer and not is_fresh:
-                    counts["connections closed between requests"] += 1
-                elif answer.startswith(b"HTTP/1.1 200"):
-                    counts["answered"] += 1
-                else:
-                    counts["failed"] += 1
-                    counts[f"failed: {answer[:12].decode() or 'no answer'}"] += 1
-                if not answer or not keeps:
-                    connection.close()
-                    connection = None
-            except OSError as error:
-                counts["failed"] += 1
-                counts[f"failed: {type(error).__name__}"] += 1
-                connection = None
 
 
 def report(times, memory, counts, log):

@@ -11,18 +11,16 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import ssl
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
 from pathlib import Path
 
 from programs.nginx import nginx
 from programs.portcullis import RELEASE, portcullis
 from programs.process import CLIENT, ROOT, need
+from programs.tls_clients import Clients, connect, context
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from harness.certificates import Authority
@@ -59,7 +57,7 @@ def main():
         for name, start, reload in (("portcullis", start_portcullis, None), ("nginx", start_nginx, reload_nginx)):
             served = place(folder / f"{name}-served", pairs[0])
             with start(folder, arguments, served) as server:
-                clients = Clients(server, authority, arguments.clients)
+                clients = Clients(server, authority, arguments.clients, exchange, failed="lost")
                 began = time.monotonic()
                 for turn in range(1, arguments.reloads + 1):
                     place(served[0].parent, pairs[turn % 2])
@@ -101,15 +99,9 @@ def reload_nginx(server):
     os.kill(server.pid, signal.SIGHUP)
 
 
-def context(authority):
-    trusting = ssl.create_default_context(cafile=authority.ca)
-    trusting.check_hostname = False
-    return trusting
-
-
-def connect(server, trusting):
-    wire = socket.create_connection(("127.0.0.1", server.port), 10)
-    return trusting.wrap_socket(wire, server_hostname="localhost")
+def exchange(connection, _):
+    connection.sendall(REQUEST)
+    return connection.recv(65536)
 
 
 def wait_for(server, authority, certificate):
@@ -120,46 +112,6 @@ def wait_for(server, authority, certificate):
                 return
         time.sleep(0.02)
     sys.exit(f"{server.name} doesn't serve the new certificate")
-
-
-class Clients:
-    """Threads that ask until they are stopped, and count what became of it."""
-
-    def __init__(self, server, authority, count):
-        self._stopped = threading.Event()
-        self._counts = []
-        self._threads = []
-        for keeps in [True, False] * count:
-            counts = Counter()
-            self._counts.append(counts)
-            self._threads.append(threading.Thread(target=self._ask, args=(server, authority, keeps, counts)))
-            self._threads[-1].start()
-
-    def stop(self):
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join()
-        return sum(self._counts, Counter())
-
-    def _ask(self, server, authority, keeps, counts):
-        trusting, connection = context(authority), None
-        while not self._stopped.is_set():
-            try:
-                fresh = connection is None
-                connection = connection or connect(server, trusting)
-                connection.sendall(REQUEST)
-                answer = connection.recv(65536)
-                if not answer and not fresh:
-                    counts["connections closed between requests"] += 1
-                else:
-                    counts["answered" if answer.startswith(b"HTTP/1.1 200") else "lost"] += 1
-                if not answer or not keeps:
-                    connection.close()
-                    connection = None
-            except OSError as error:
-                counts["lost"] += 1
-                counts[f"lost: {type(error).__name__}"] += 1
-                connection = None
 
 
 def report(name, reloads, elapsed, counts):

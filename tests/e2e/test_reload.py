@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from test_outbound import HEADERS, fetch
+from test_outbound import fetch, fetcher
 
 from harness.client import ALICE, basic
 from harness.config import PEOPLE, route, whoami
@@ -103,23 +103,12 @@ def test_a_changed_secret_names_its_key_and_is_never_told(serve, upstream, tmp_p
     assert "hunter" not in answer.body.decode() + gateway.child.output()
 
 
-def fetcher(component, server, more):
-    return f"""
-[authenticators.fetcher]
-plugin = "{component}"
-{more}
-[authenticators.fetcher.grants]
-headers = {HEADERS}
-http = ["{server.url}"]
-""" + whoami("fetcher")
-
-
 def test_another_certificate_authority_in_the_same_file_is_taken_up(
     serve, fetch_servers, fetcher_component, authority, stranger, tmp_path
 ):
     server, ca = fetch_servers(authority=authority), tmp_path / "ca.pem"
     ca.write_bytes(stranger.ca.read_bytes())
-    gateway = start(serve, fetcher(fetcher_component, server, f'http_ca = "{ca}"'))
+    gateway = start(serve, fetcher(fetcher_component, server.url, more=f'http_ca = "{ca}"'))
     assert fetch(gateway, server.url).status == 502
     ca.write_bytes(authority.ca.read_bytes())
     assert reload(gateway) == ["~authenticator fetcher: http_ca"]
@@ -130,7 +119,7 @@ def test_another_certificate_authority_in_the_same_file_is_taken_up(
 def test_secrets_of_headers_follow_their_files_after_a_reload(serve, fetch_servers, fetcher_component, tmp_path, kind):
     server, secret = fetch_servers(), put_secret(tmp_path / "secret", "one")
     headers = f'http_headers = {{ "{server.url}" = {{ Authorization = "Bearer file:{secret}" }} }}\n'
-    config = fetcher(fetcher_component, server, headers)
+    config = fetcher(fetcher_component, server.url, more=headers)
     gateway = start(serve, config)
 
     def sent():

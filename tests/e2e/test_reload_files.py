@@ -6,8 +6,8 @@ import subprocess
 import time
 
 import pytest
-from test_outbound import fetch
-from test_reload import HUB, fetcher
+from test_outbound import fetch, fetcher
+from test_reload import HUB
 from test_tls import Session, tls
 
 from harness.client import ALICE, basic
@@ -176,7 +176,7 @@ def test_a_secret_and_an_authority_are_taken_up(serve, fetch_servers, fetcher_co
     ca.write_bytes(stranger.ca.read_bytes())
     server = fetch_servers(authority=authority)
     hub = HUB.format(f"file:{secret}") + whoami("hub", path="/hub")
-    gateway = start(serve, hub + fetcher(fetcher_component, server, f'http_ca = "{ca}"'))
+    gateway = start(serve, hub + fetcher(fetcher_component, server.url, more=f'http_ca = "{ca}"'))
     secret.write_text("hunter2\n")
     taken_up(gateway, "~authenticator hub: settings.password")
     assert gateway.send("/hub", basic("bob", "hunter2")).status == 200
