@@ -3,11 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::decision::Next;
-use crate::decision::Outcome;
-use crate::decision::Refusal;
 use crate::decision::Ruling;
-use crate::decision::Verdict;
 use crate::grants::Grants;
 use crate::plugin::Meters;
 
@@ -32,10 +28,6 @@ impl Disabled {
 
     /// The ruling about every request.
     pub(super) fn ruling(&self) -> Ruling {
-        let outcome = Outcome::Refuse(Refusal::Unavailable { retry_after: None });
-        Ruling {
-            next: Next::Stop(outcome),
-            verdict: Verdict::Fail(format!("it is disabled: {}", self.why)),
-        }
+        super::failed(format!("it is disabled: {}", self.why))
     }
 }

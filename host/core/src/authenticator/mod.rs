@@ -24,7 +24,6 @@ use crate::plugin::TurnedAway;
 use crate::request::AuthRequest;
 use crate::reuse::Known;
 use crate::reuse::Lookup;
-use crate::sandbox::PluginError;
 
 use self::disabled::Disabled;
 
@@ -54,7 +53,7 @@ impl Authenticator {
     }
 
     /// An authenticator whose plugin must not run, for this reason: its component isn't the one that the operator wants, for
-    /// example. A chain fails where it would ask it, and the client gets 503, so nobody is admitted by a weaker check.
+    /// example. The chain fails where it would ask this authenticator, and the client gets 503, so no weaker check admits a user instead.
     /// Sessions that an authenticator of this name has started aren't accepted. What it was granted counts as credentials
     /// all the same.
     pub fn disabled(name: &str, grants: Grants, why: impl Into<String>) -> Self {
@@ -175,7 +174,7 @@ impl Authenticator {
         match begun {
             Ok(call) => {
                 let (call, kept) = call.await;
-                let ruling = call.result.unwrap_or_else(|error| failed(&error));
+                let ruling = call.result.unwrap_or_else(|error| failed(error.to_string()));
                 let mut outcome = self.outcome(start, ruling);
                 outcome.step.reads = call.reads.into();
                 outcome.step.kept = kept;
@@ -224,11 +223,12 @@ impl std::fmt::Debug for Authenticator {
     }
 }
 
-fn failed(error: &PluginError) -> Ruling {
+/// The ruling if there is no answer of the plugin, for this reason.
+fn failed(why: String) -> Ruling {
     let outcome = Outcome::Refuse(Refusal::Unavailable { retry_after: None });
     Ruling {
         next: Next::Stop(outcome),
-        verdict: Verdict::Fail(error.to_string()),
+        verdict: Verdict::Fail(why),
     }
 }
 

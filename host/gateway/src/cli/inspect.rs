@@ -95,7 +95,7 @@ pub(super) fn compile(arguments: &CompileArguments, output: &mut impl Write) -> 
         listed => listed.to_vec(),
     };
     for plugin in plugins {
-        let component = compiled(&engine, &plugin, &read(&plugin)?)?;
+        let component = component(&engine, &plugin)?;
         writeln!(output, "{} {}", component.digest(), plugin.display())?;
     }
     readable(&arguments.folder)

@@ -102,11 +102,14 @@ impl Breaker {
 
     /// Counts the result of a call.
     pub(super) fn settle(&self, trial: Trial, good: bool, now: Instant) {
-        match good {
-            // The metric is that of another breaker by now.
-            _ if self.is_retired.load(Ordering::Relaxed) => {}
-            true => self.reset(&trial),
-            false => self.fail(&trial, now),
+        // The metric is that of another breaker by now.
+        if self.is_retired.load(Ordering::Relaxed) {
+            return;
+        }
+        if good {
+            self.reset(&trial);
+        } else {
+            self.fail(&trial, now);
         }
     }
 
