@@ -73,7 +73,7 @@ impl Reloader {
                 () = stop.requested() => return,
             };
             for request in waiting {
-                // If nobody waits for the outcome any more, the log has it.
+                // The client may be gone. The log has the outcome.
                 let _ = request.send(outcome.clone());
             }
         }

@@ -123,8 +123,9 @@ impl AuthenticatorConfig {
                 .report(format!("isn't allowed here: the plugin is {}", wasm.display()));
         }
         if let Some(item) = table.take("trust") {
-            item.place
-                .report("isn't allowed here, where whoever adds a plugin could trust himself: set it in [plugins]");
+            item.place.report(
+                "isn't allowed here, because the author of a plugin could name a key of his own: set it in [plugins]",
+            );
         }
         let location = table.place.location().clone();
         let plugin = Some(PluginSource::File(wasm.to_owned()));

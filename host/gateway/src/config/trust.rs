@@ -13,7 +13,7 @@ use crate::signature::TrustedKeys;
 /// The maximum number of keys in a list.
 const MAX_KEYS: usize = 64;
 
-/// Reads the list. An entry with a mistake is reported and left out, so that what remains trusts nobody by mistake.
+/// Reads the list. An entry with a mistake is reported and left out, so that a mistake adds no trusted key.
 pub(super) fn read(item: Item<'_>) -> Arc<TrustedKeys> {
     let place = item.place.clone();
     let before = place.document().error_count();

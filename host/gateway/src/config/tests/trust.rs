@@ -156,7 +156,7 @@ fn a_plugin_cannot_say_whom_to_trust_itself() {
         assert_eq!(
             errors(folder.path(), &text(plugins, "")),
             [
-                "plugins/described.toml:1: trust: isn't allowed here, where whoever adds a plugin could trust himself: set it in [plugins]"
+                "plugins/described.toml:1: trust: isn't allowed here, because the author of a plugin could name a key of his own: set it in [plugins]"
             ]
         );
     }
