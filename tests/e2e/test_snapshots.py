@@ -79,7 +79,7 @@ def gateway(serve_module, prober_component):
     for _ in range(CALLS):
         # All of them are asked: none says that the request is its own.
         assert ask(connection, "/", "not-mine")[0] == 401
-    eventually(lambda: len(fates(gateway)) == len(CASES), "all are copied, or it is known why not", seconds=150)
+    eventually(lambda: len(fates(gateway)) == len(CASES), "all are copied, or it is known why not", seconds=450)
     return gateway
 
 

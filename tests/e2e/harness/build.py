@@ -4,6 +4,7 @@ import functools
 import hashlib
 import os
 import subprocess
+from contextlib import contextmanager
 
 from .paths import PEERS, ROOT, STATE, TESTS, VENV_BIN, WIT
 
@@ -27,11 +28,18 @@ def _kept(name, command):
     digest = hashlib.sha256(f"{_digest(source, WIT)} {command}".encode()).hexdigest()[:16]
     built = STATE / "plugins" / f"{name}-{digest}.wasm"
     if not built.exists():
-        built.parent.mkdir(parents=True, exist_ok=True)
-        partial = built.with_suffix(".partial")
-        subprocess.run([*command, partial], cwd=source, check=True, timeout=170)
-        partial.rename(built)
+        with replacing(built) as partial:
+            subprocess.run([*command, partial], cwd=source, check=True, timeout=170)
     return built
+
+
+@contextmanager
+def replacing(path):
+    """A file to write, which becomes `path` when it is complete. Another process of pytest may make the same one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}")
+    yield partial
+    partial.rename(path)
 
 
 def example_component(name):
@@ -61,10 +69,8 @@ def rebinder():
     source = TESTS / "peers" / "rebind.c"
     built = STATE / "plugins" / f"rebind-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}.so"
     if not built.exists():
-        built.parent.mkdir(parents=True, exist_ok=True)
-        partial = built.with_suffix(".partial")
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", partial, source, "-ldl"], check=True, timeout=60)
-        partial.rename(built)
+        with replacing(built) as partial:
+            subprocess.run(["cc", "-shared", "-fPIC", "-o", partial, source, "-ldl"], check=True, timeout=60)
     return built
 
 

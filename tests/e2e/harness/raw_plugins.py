@@ -5,7 +5,7 @@ import hashlib
 import re
 import subprocess
 
-from .build import encoder
+from .build import encoder, replacing
 from .paths import STATE, TESTS
 
 TEMPLATE = TESTS / "guests" / "raw.wat"
@@ -42,10 +42,8 @@ def encode(source):
     name = hashlib.sha256(source.encode()).hexdigest()[:16]
     built = STATE / "plugins" / f"raw-{name}.wasm"
     if not built.exists():
-        built.parent.mkdir(parents=True, exist_ok=True)
         made = subprocess.run([encoder()], input=source.encode(), capture_output=True, timeout=60)
         assert made.returncode == 0, made.stderr.decode()[:1000]
-        partial = built.with_suffix(".partial")
-        partial.write_bytes(made.stdout)
-        partial.rename(built)
+        with replacing(built) as partial:
+            partial.write_bytes(made.stdout)
     return built
