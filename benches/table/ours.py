@@ -18,8 +18,9 @@ FRESH = 'limits.reuse_decisions = "0s"\n'
 COPIED = 1100
 """After as many calls, the gateway has begun to make a copy of the plugin, in the background. Later calls begin with it."""
 
-MOST_AUTHENTICATORS = 256
-"""As many as a configuration may have."""
+MOST_AUTHENTICATORS = 1000
+ROOM = f"[plugins]\nconcurrency = {MOST_AUTHENTICATORS}\n"
+"""Each authenticator has a place among the calls of its own."""
 
 BASIC = "Authorization: Basic YWxpY2U6"
 """The user alice, without a password."""
@@ -177,7 +178,7 @@ def many(count):
     @side(f"Portcullis, with {count}")
     def start(stage):
         names = [f"a{n}" for n in range(min(count, MOST_AUTHENTICATORS))]
-        config = "".join(authenticator(name, "simple") for name in names)
+        config = ROOM + "".join(authenticator(name, "simple") for name in names)
         config += "".join(route(WHOAMI, names[n % len(names)], path=f"/{n + 1}/") for n in range(count))
         program, _ = run(stage, config)
         script = stage.folder("load") / "load.lua"
@@ -211,4 +212,4 @@ def built_ins(stage):
 def authenticators(count):
     """A configuration with as many authenticators over one component, all with the same settings."""
     plugins = "".join(authenticator(f"a{n}", "simple", 'settings.password = "secret"\n') for n in range(count))
-    return SERVER + plugins + route(WHOAMI, "a0")
+    return SERVER + ROOM + plugins + route(WHOAMI, "a0")

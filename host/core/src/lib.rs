@@ -14,6 +14,7 @@ mod engine;
 mod gate;
 mod grants;
 mod layer;
+mod lazy_cache;
 mod lifetime;
 mod limits;
 mod negotiate;

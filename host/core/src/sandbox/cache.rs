@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::HostState;
 use crate::contract::portcullis::auth::cache;
+use crate::lazy_cache::LazyCache;
 use crate::lifetime::Lifetime;
 use crate::lifetime::OwnLifetime;
 
@@ -20,7 +21,7 @@ const OVERHEAD: usize = 512;
 
 /// Values with a time to live. A value that is out of bounds is not stored.
 #[derive(Debug)]
-pub(crate) struct Cache(moka::sync::Cache<String, CachedValue>);
+pub(crate) struct Cache(LazyCache<String, CachedValue>);
 
 #[derive(Clone, Debug)]
 struct CachedValue {
@@ -40,13 +41,12 @@ impl Cache {
         let weight = |key: &String, entry: &CachedValue| {
             u32::try_from(key.len() + entry.value.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
-        Self(
+        Self(LazyCache::new(move || {
             moka::sync::Cache::builder()
                 .weigher(weight)
                 .max_capacity(capacity as u64)
                 .expire_after(OwnLifetime)
-                .build(),
-        )
+        }))
     }
 
     fn get(&self, key: &str) -> Option<Vec<u8>> {
@@ -55,7 +55,7 @@ impl Cache {
 
     fn set(&self, key: String, value: Vec<u8>, ttl: Duration) {
         if let Some(entry) = storable(&key, value, ttl) {
-            self.0.insert(key, entry);
+            self.0.open().insert(key, entry);
         }
     }
 
@@ -64,11 +64,11 @@ impl Cache {
             return true;
         };
         // `or_insert` looks and then inserts, so that two callers could both be told that they were first.
-        self.0.entry(key).or_insert_with(|| entry).is_fresh()
+        self.0.open().entry(key).or_insert_with(|| entry).is_fresh()
     }
 
     fn delete(&self, key: &str) {
-        self.0.invalidate(key);
+        self.0.remove(key);
     }
 }
 

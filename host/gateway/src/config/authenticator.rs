@@ -23,7 +23,7 @@ use crate::config::trust;
 use crate::signature::TrustedKeys;
 
 /// The maximum number of authenticators.
-pub(super) const MAX_AUTHENTICATORS: usize = 256;
+pub(super) const MAX_AUTHENTICATORS: usize = 4096;
 
 /// The rule for names, for error messages.
 pub(super) const NAME_RULE: &str = "1 to 64 letters, digits, - and _, beginning with a letter or digit";

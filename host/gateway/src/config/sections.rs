@@ -45,7 +45,8 @@ impl Draft {
         let authenticators = &self.config.authenticators;
         if authenticators.len() > total {
             root.report(format!(
-                "there are {} authenticators, and plugins.concurrency, {total}, has no place for each",
+                "there are {} authenticators, and plugins.concurrency, {total}, has no place for each: set it to {} or more",
+                authenticators.len(),
                 authenticators.len()
             ));
         }

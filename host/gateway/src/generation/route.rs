@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use portcullis::Authenticator;
@@ -41,7 +42,7 @@ pub(crate) struct Route {
     /// A digest that changes with the configuration of the route or of its upstream.
     pub(crate) digest: Digest,
     /// The users whose large identity was told in the log within the last hour.
-    pub(crate) told: moka::sync::Cache<String, ()>,
+    pub(crate) told: LazyLock<moka::sync::Cache<String, ()>>,
 }
 
 /// After how long a large identity is told again, and for how many users it is known.
@@ -123,10 +124,13 @@ impl Route {
                 Some(_) => config.identity.clone().without_secrets(),
                 None => config.identity.clone(),
             },
-            told: moka::sync::Cache::builder()
-                .max_capacity(MAX_TOLD)
-                .time_to_live(TOLD_AGAIN)
-                .build(),
+            // Few routes have such users, and an empty cache has some 40 KiB.
+            told: LazyLock::new(|| {
+                moka::sync::Cache::builder()
+                    .max_capacity(MAX_TOLD)
+                    .time_to_live(TOLD_AGAIN)
+                    .build()
+            }),
             access,
             config,
         })

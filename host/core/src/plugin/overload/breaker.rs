@@ -17,6 +17,7 @@ use super::super::meters::BreakerMeters;
 use super::super::meters::Meters;
 use super::circuit::Circuit;
 use super::client::Client;
+use crate::lazy_cache::LazyCache;
 
 /// After how many stopped clients the breaker opens for all.
 const CLIENTS: usize = 3;
@@ -31,7 +32,7 @@ pub(super) struct Breaker {
     authenticator: Arc<str>,
     threshold: u32,
     /// Clients with failures since their last successful call.
-    clients: moka::sync::Cache<Client, Arc<Mutex<Circuit>>>,
+    clients: LazyCache<Client, Arc<Mutex<Circuit>>>,
     all: Mutex<All>,
     /// Whether `all` has any state, so that most calls don't have to lock it.
     trouble: AtomicBool,
@@ -59,10 +60,11 @@ impl Breaker {
         Self {
             authenticator,
             threshold: failures.get(),
-            clients: moka::sync::Cache::builder()
-                .max_capacity(MAX_CLIENTS)
-                .time_to_idle(REMEMBERED)
-                .build(),
+            clients: LazyCache::new(|| {
+                moka::sync::Cache::builder()
+                    .max_capacity(MAX_CLIENTS)
+                    .time_to_idle(REMEMBERED)
+            }),
             all: Mutex::default(),
             trouble: AtomicBool::new(false),
             meters: meters.breaker(),
@@ -115,7 +117,7 @@ impl Breaker {
 
     fn reset(&self, trial: &Trial) {
         if trial.own.is_some() {
-            self.clients.invalidate(&trial.client);
+            self.clients.remove(&trial.client);
         }
         if self.trouble.swap(false, Ordering::Relaxed) {
             let all = std::mem::take(&mut *lock(&self.all));
@@ -127,7 +129,7 @@ impl Breaker {
     }
 
     fn fail(&self, trial: &Trial, now: Instant) {
-        let own = self.clients.get_with(trial.client, Arc::default);
+        let own = self.clients.open().get_with(trial.client, Arc::default);
         if let Some(wait) = lock(&own).fail(self.threshold, trial.own_try, now) {
             self.meters.client_stopped();
             tracing::warn!(

@@ -12,6 +12,7 @@ use governor::clock::Clock;
 use governor::clock::DefaultClock;
 
 use super::client::Client;
+use crate::lazy_cache::LazyCache;
 use crate::limits::Rate;
 
 /// The most clients that are remembered. In a flood from more addresses, they replace each other.
@@ -22,7 +23,7 @@ pub(super) struct Rates {
     pub(super) limit: Rate,
     quota: Option<Quota>,
     clock: DefaultClock,
-    cells: moka::sync::Cache<Option<Client>, Arc<DefaultDirectRateLimiter>>,
+    cells: LazyCache<Option<Client>, Arc<DefaultDirectRateLimiter>>,
 }
 
 impl Rates {
@@ -32,17 +33,18 @@ impl Rates {
             quota: quota(rate),
             clock: DefaultClock::default(),
             // A cell that was not used for this long is full again, like a new one.
-            cells: moka::sync::Cache::builder()
-                .max_capacity(MAX_CLIENTS)
-                .time_to_idle(rate.per)
-                .build(),
+            cells: LazyCache::new(move || {
+                moka::sync::Cache::builder()
+                    .max_capacity(MAX_CLIENTS)
+                    .time_to_idle(rate.per)
+            }),
         }
     }
 
     /// Counts a call of a client. The error is the time until the next call is allowed.
     pub(super) fn check(&self, client: Option<Client>) -> Result<(), Duration> {
         let Some(quota) = self.quota else { return Ok(()) };
-        let cell = self.cells.get_with(client, || {
+        let cell = self.cells.open().get_with(client, || {
             Arc::new(RateLimiter::direct_with_clock(quota, self.clock.clone()))
         });
         cell.check().map_err(|early| early.wait_time_from(self.clock.now()))

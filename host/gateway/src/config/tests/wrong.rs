@@ -297,10 +297,12 @@ fn too_many_routes_or_authenticators_are_rejected() {
         ["portcullis.toml:1: routes: more than 1000 routes"]
     );
     let authenticator = |index: usize| format!("[authenticators.a{index}]\nplugin = \"simple\"\n");
-    let authenticators = (0..257).map(authenticator).collect::<String>();
+    let authenticators = |count: usize| (0..count).map(authenticator).collect::<String>();
+    let room = "[plugins]\nconcurrency = 4096\n";
+    assert_eq!(errors(&format!("{room}{}{ROUTE}", authenticators(4096))), [""; 0]);
     assert_eq!(
-        errors(&format!("{authenticators}{ROUTE}")),
-        ["portcullis.toml: more than 256 authenticators"]
+        errors(&format!("{room}{}{ROUTE}", authenticators(4097))),
+        ["portcullis.toml: more than 4096 authenticators"]
     );
 }
 
