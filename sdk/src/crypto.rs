@@ -1,4 +1,4 @@
-//! Verifies signatures with the gateway's native code. The same work would take tens of times longer in the sandbox.
+//! Verifies signatures and passwords with the gateway's native code. The same work would take much longer in the sandbox.
 
 use std::fmt;
 
@@ -80,6 +80,20 @@ impl fmt::Display for Algorithm {
 /// have 2048 to 8192 bits, HMAC keys at least as many bytes as the digest.
 pub fn verify(algorithm: Algorithm, key: &str, message: &[u8], signature: &[u8]) -> Result<bool, String> {
     host::verify(algorithm, key, message, signature)
+}
+
+/// Returns whether `hash` is that of `password`: a hash of bcrypt (`$2b$…`, as `htpasswd -B` writes it), or a PHC string of
+/// Argon2 (`$argon2id$…`) or scrypt (`$scrypt$…`). bcrypt looks at the first 72 bytes of the password only.
+///
+/// Such hashes are slow on purpose. Remember in [`cache`](crate::cache) what was right: the digest of hash and password, never
+/// the password.
+///
+/// # Errors
+///
+/// Returns an error if the hash is of another kind, can't be read, or costs too much: more than bcrypt's 15, 256 MiB of memory,
+/// or passes over 1 GiB.
+pub fn verify_password(password: &str, hash: &str) -> Result<bool, String> {
+    host::verify_password(password.as_bytes(), hash)
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ def test_inspect_describes_a_plugin(tmp_path, api_key_component):
 def test_inspect_says_what_a_plugin_can_do_and_how_to_start(tmp_path, api_key_component):
     """Rows D5 and D9 of the field reports: the configuration that it prints is one, but for what only the operator knows."""
     for plugin, can, settings in [
-        ("jwt", "verifies signatures", 'issuers = [{ issuer = "https://id.test", audiences = ["a"], secret = "%s" }]' % ("x" * 32)),
+        ("jwt", "verifies signatures or passwords", 'issuers = [{ issuer = "https://id.test", audiences = ["a"], secret = "%s" }]' % ("x" * 32)),
         ("jupyterhub", "asks other servers, as far as grants.http allows", 'api_url = "http://127.0.0.1:1"\nallow_any_token = true'),
         ("simple", "", ""),
         (api_key_component, "", 'key = "k"'),

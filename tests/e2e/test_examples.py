@@ -2,12 +2,13 @@
 
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness import build
-from harness.client import basic, bearer
-from harness.config import drop, route
+from harness.client import ALICE, basic, bearer
+from harness.config import PEOPLE, drop, route
 from harness.gateway import LISTEN_ANYWHERE, run
 from harness.paths import ROOT
 from harness.upstream import values
@@ -33,6 +34,34 @@ def test_htpasswd(serve, upstream, tmp_path):
     ]:
         assert gateway.send("/", credentials).status == status, credentials
     assert [values(request, "x-forwarded-user") for request in upstream.seen] == [["alice"]]
+
+
+def test_guesses_of_passwords_delay_nobody_else(serve, upstream, tmp_path):
+    """The hash costs half a second of a processor, of which there are two: the guesses may use one."""
+    people = tmp_path / "users.htpasswd"
+    subprocess.run(["htpasswd", "-B", "-C", "13", "-b", "-c", people, "alice", "wonderland"], check=True, capture_output=True)
+    beside = settings_of("htpasswd") + '[limits]\ndeadline = "1m"\n'
+    plugins = drop(tmp_path, "htpasswd", build.example_component("htpasswd"), beside)
+    gateway = serve(plugins + PEOPLE + route(upstream, "htpasswd", path="/hashed") + route(upstream, "people"))
+    with ThreadPoolExecutor(6) as pool:
+        guesses = [pool.submit(gateway.send, "/hashed", basic("alice", f"guess-{n}")) for n in range(6)]
+        served = 0
+        while not all(guess.done() for guess in guesses):
+            assert gateway.send("/", ALICE).status == 200
+            served += 1
+        assert [guess.result().status for guess in guesses] == [401] * 6
+    assert served > 6, "others are served between two guesses"
+    assert gateway.send("/hashed", basic("alice", "wonderland")).status == 200
+
+
+def test_a_hash_that_costs_too_much_is_not_computed(serve, upstream, tmp_path):
+    people = tmp_path / "users.htpasswd"
+    people.write_text("alice:$2y$31$EGdrhbKUv8Oc9vGiXX0HQOxSg445d458Muh7DAHskb6QbtCvdxcie")
+    plugins = drop(tmp_path, "htpasswd", build.example_component("htpasswd"), settings_of("htpasswd"))
+    gateway = serve(plugins + route(upstream, "htpasswd"))
+    assert gateway.send("/", basic("alice", "wonderland")).status == 503
+    [line] = gateway.logged(message="decision")
+    assert "the cost of the hash is 31, and at most 15 is accepted" in line["steps"]
 
 
 def test_htpasswd_of_a_weak_format(upstream, tmp_path):

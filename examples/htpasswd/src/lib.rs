@@ -1,12 +1,12 @@
 //! Users and passwords from a file of Apache's `htpasswd`. Passwords are hashed with bcrypt, the only format of
-//! `htpasswd` that withstands guessing.
+//! `htpasswd` that withstands guessing, or with Argon2 or scrypt, which other programs write.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bcrypt::HashParts;
 use portcullis_sdk::BasicCredentials;
 use portcullis_sdk::cache;
+use portcullis_sdk::crypto;
 use portcullis_sdk::prelude::*;
 use portcullis_sdk::settings::Span;
 
@@ -23,6 +23,9 @@ settings! {
         pub remember: Span,
     }
 }
+
+/// How the hashes of bcrypt, Argon2 and scrypt begin.
+const KINDS: [&str; 5] = ["$2a$", "$2b$", "$2y$", "$argon2", "$scrypt$"];
 
 /// Accepts the users of the file.
 #[derive(Debug)]
@@ -49,8 +52,9 @@ impl Authenticator for Htpasswd {
                 .split_once(':')
                 .ok_or_else(|| format!("users: line {number} is not a user and a hash, separated by a colon"))?;
             User::parse(user).map_err(|why| format!("users: line {number}: {why}"))?;
-            hash.parse::<HashParts>()
-                .map_err(|_| format!("users: line {number} has no bcrypt hash; write it with htpasswd -B"))?;
+            if !KINDS.iter().any(|kind| hash.starts_with(kind)) {
+                return Err(format!("users: line {number} has no bcrypt hash; write it with htpasswd -B").into());
+            }
             if hashes.insert(user.to_owned(), hash.to_owned()).is_some() {
                 return Err(format!("users: line {number} has a user of an earlier line").into());
             }
@@ -66,7 +70,7 @@ impl Authenticator for Htpasswd {
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {
         let challenge = || Challenge::basic(&self.realm);
         let credentials = request.basic().map_err(|error| error.refuse(challenge()))?;
-        if !self.accepts(&credentials) {
+        if !self.accepts(&credentials).map_err(Refusal::unavailable)? {
             return Err(Refusal::unauthenticated("unknown user or wrong password", challenge()));
         }
         let user = User::parse(credentials.user).map_err(|why| Refusal::unauthenticated(why, challenge()))?;
@@ -75,19 +79,19 @@ impl Authenticator for Htpasswd {
 }
 
 impl Htpasswd {
-    fn accepts(&self, credentials: &BasicCredentials) -> bool {
+    fn accepts(&self, credentials: &BasicCredentials) -> Result<bool, String> {
         let known = self.hashes.get(&credentials.user);
         // Checking an unknown user takes as long as checking a known one, so the time tells no client which users exist.
         let Some(hash) = known.or_else(|| self.hashes.values().next()) else {
-            return false;
+            return Ok(false);
         };
         // The key is a digest of its parts. With the hash in it, a new password is not taken for the old one.
         let key = cache::key(&[hash.as_bytes(), credentials.password.as_bytes()]);
-        let is_right = cache::get(&key).is_some() || bcrypt::verify(&credentials.password, hash).unwrap_or(false);
+        let is_right = cache::get(&key).is_some() || crypto::verify_password(&credentials.password, hash)?;
         if is_right && !self.remember.is_zero() {
             cache::set(&key, &[], self.remember);
         }
-        is_right && known.is_some()
+        Ok(is_right && known.is_some())
     }
 }
 
@@ -148,6 +152,18 @@ mod tests {
         }
         let without = authenticator.authenticate(&RequestBuilder::get("/").build());
         assert!(matches!(without, Err(Refusal::NotMine(_))));
+    }
+
+    #[test]
+    fn other_programs_write_other_hashes() {
+        let _host = FakeHost::start();
+        let hash = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let authenticator = configured(&format!("alice:{hash}")).unwrap();
+        for (password, expected) in [("password", true), ("passwort", false)] {
+            let credentials = format!("Basic {}", STANDARD.encode(format!("alice:{password}")));
+            let request = RequestBuilder::get("/").header("authorization", credentials).build();
+            assert_eq!(authenticator.authenticate(&request).is_ok(), expected, "{password}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ wasmtime::component::bindgen!({
         "portcullis:auth/types.request": crate::contract::RequestHandle,
     },
     imports: {
+        "portcullis:auth/crypto.verify-password": async | trappable,
         "portcullis:auth/negotiate.accept": async | trappable,
         "portcullis:auth/outbound.fetch": async | trappable,
         default: trappable,

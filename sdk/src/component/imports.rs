@@ -23,6 +23,10 @@ pub(crate) fn verify(algorithm: Algorithm, key: &str, message: &[u8], signature:
     crypto::verify(algorithm.into(), key.as_bytes(), message, signature)
 }
 
+pub(crate) fn verify_password(password: &[u8], hash: &str) -> Result<bool, String> {
+    crypto::verify_password(password, hash)
+}
+
 pub(crate) fn since_epoch() -> Duration {
     let now = wall_clock::now();
     Duration::new(now.seconds, now.nanoseconds)

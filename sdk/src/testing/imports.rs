@@ -60,7 +60,17 @@ pub(crate) fn verify(algorithm: Algorithm, key: &str, message: &[u8], signature:
     super::signatures::verify(algorithm, key, message, signature)
 }
 
+#[cfg(feature = "testing")]
+pub(crate) fn verify_password(password: &[u8], hash: &str) -> Result<bool, String> {
+    super::passwords::verify(password, hash)
+}
+
 #[cfg(not(feature = "testing"))]
 pub(crate) fn verify(_: Algorithm, _: &str, _: &[u8], _: &[u8]) -> Result<bool, String> {
     Err("to verify signatures in tests, enable the feature `testing` of portcullis-sdk".to_owned())
+}
+
+#[cfg(not(feature = "testing"))]
+pub(crate) fn verify_password(_: &[u8], _: &str) -> Result<bool, String> {
+    Err("to verify passwords in tests, enable the feature `testing` of portcullis-sdk".to_owned())
 }

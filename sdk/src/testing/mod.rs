@@ -17,10 +17,12 @@
 //! assert_eq!(request.bearer().unwrap().as_str(), "abc");
 //! ```
 //!
-//! With the feature `testing`, the fake gateway verifies signatures.
+//! With the feature `testing`, the fake gateway verifies signatures and passwords.
 
 mod clock;
 mod host;
+#[cfg(feature = "testing")]
+mod passwords;
 mod request;
 #[cfg(feature = "testing")]
 mod signatures;

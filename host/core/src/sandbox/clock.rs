@@ -40,6 +40,16 @@ impl Clock {
         Ok(result.map_err(|_| Stop::Deadline)?)
     }
 
+    /// Does work of the call's own until the deadline, on a thread for such work, and with a permit.
+    pub(super) async fn compute<T: Send + 'static>(
+        self,
+        permit: &ComputePermit,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> wasmtime::Result<T> {
+        let result = timeout_at(self.0.into(), permit.compute(work)).await;
+        Ok(result.map_err(|_| Stop::Deadline)??)
+    }
+
     /// Makes a plugin that computes yield to other requests at every epoch, and stops it at the deadline.
     pub(super) fn watch(self, store: &mut Store<HostState>) {
         store.set_epoch_deadline(1);

@@ -15,6 +15,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use super::HostState;
+use super::budget::Share;
+use super::slow_hash::SlowHash;
 use crate::contract::portcullis::auth::crypto;
 use crate::contract::portcullis::auth::crypto::Algorithm;
 
@@ -30,6 +32,23 @@ impl crypto::Host for HostState {
         Ok(key
             .map(|key| key.has_signed(&message, &signature))
             .map_err(str::to_owned))
+    }
+
+    async fn verify_password(&mut self, password: Vec<u8>, hash: String) -> wasmtime::Result<Result<bool, String>> {
+        let hash = match SlowHash::parse(&hash) {
+            Ok(hash) => hash,
+            Err(why) => return Ok(Err(why)),
+        };
+        let mut share = Share::of(Arc::clone(&self.memory));
+        if !share.take(hash.memory()) {
+            return Ok(Err("the memory for plugins is used up (plugins.memory)".to_owned()));
+        }
+        let check = move || {
+            let result = hash.is_of(&password);
+            drop(share);
+            result
+        };
+        self.clock.compute(&self.permit, check).await
     }
 }
 

@@ -192,6 +192,7 @@ impl HostState {
             log,
             grants: Arc::clone(&config.grants),
             keys: Arc::clone(&runtime.keys),
+            memory: Arc::clone(&runtime.memory),
             cache: config.cache.clone(),
             negotiator: config.negotiator.clone(),
             tokens_left: MAX_TOKENS,

@@ -16,6 +16,7 @@ mod negotiate;
 mod outbound;
 mod request;
 mod scheduler;
+mod slow_hash;
 mod snapshot;
 mod stdio;
 
@@ -75,6 +76,8 @@ pub(crate) struct HostState {
     log: LogLines,
     grants: Arc<Grants>,
     keys: Arc<Keys>,
+    /// The memory for plugins that is left.
+    memory: Arc<Budget>,
     cache: Option<Arc<Cache>>,
     negotiator: Option<Arc<dyn Negotiator>>,
     tokens_left: usize,

@@ -13,7 +13,7 @@ const MEANINGS: [(&str, &str); 8] = [
         "asks other servers, as far as grants.http allows",
     ),
     ("wasi:http/", "asks other servers, as far as grants.http allows"),
-    ("portcullis:auth/crypto", "verifies signatures"),
+    ("portcullis:auth/crypto", "verifies signatures or passwords"),
     ("portcullis:auth/cache", "keeps a cache, which its calls share"),
     ("portcullis:auth/negotiate", "checks Kerberos tokens ([negotiate])"),
     ("wasi:random/", "uses random numbers"),

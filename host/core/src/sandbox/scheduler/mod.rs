@@ -15,6 +15,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 use std::time::Instant;
 
+use tokio::task::JoinError;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use self::load::Cost;
@@ -152,6 +154,27 @@ impl ComputePermit {
         if permit.is_some() {
             spent.permit = permit;
         }
+    }
+
+    /// Computes on another thread with a permit, and counts the time as the call's own. The permit is held until the work is
+    /// done, even if nobody waits for it any more, so there is never more of such work than there are permits.
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let (turn, permit) = {
+            let mut spent = self.measure();
+            (self.turn(spent.computed), spent.permit.take())
+        };
+        let scheduler = &self.share.0.scheduler;
+        let permit = match permit {
+            Some(permit) => permit,
+            None => queue::acquire(&scheduler.0, self.share.0.id, turn).await,
+        };
+        self.spent().since = Instant::now();
+        let (result, permit) = spawn_blocking(move || (work(), permit)).await?;
+        self.measure().permit = Some(permit);
+        Ok(result)
     }
 
     /// Lets other calls compute first, if it is their turn.
