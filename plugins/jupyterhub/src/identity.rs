@@ -126,6 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn a_user_may_have_as_many_groups_as_the_gateway_accepts() {
+        for (count, accepted) in [(User::MAX_GROUPS, true), (User::MAX_GROUPS + 1, false)] {
+            let model = json!({ "name": "alice", "groups": vec!["g"; count] });
+            let user = serde_json::from_value::<Identity>(model).unwrap().into_user();
+            assert_eq!(user.is_ok(), accepted, "{count}");
+        }
+    }
+
+    #[test]
     fn groups_and_the_admin_flag_are_copied() {
         let json = r#"{"name": "alice", "kind": "user", "groups": ["ml", "staff"], "admin": true, "roles": [{}]}"#;
         let user = serde_json::from_str::<Identity>(json).unwrap().into_user();

@@ -46,7 +46,7 @@ impl Rules {
                 return Err(wrong("longer than 512 bytes"));
             }
             let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_COMPILED).build();
-            // The expression is compiled compile first: an unbalanced parenthesis in it could close the group below, and
+            // The expression is compiled by itself first: an unbalanced parenthesis in it could close the group below, and
             // the expression would no longer be anchored at both ends.
             let anchored = compile(&rule.principal).and_then(|_| compile(&format!("^(?:{})$", rule.principal)));
             let regex = anchored.map_err(|error| wrong(&error.to_string()))?;
@@ -122,6 +122,7 @@ mod tests {
             assert!(error.starts_with(expected), "{pattern}: {error}");
         }
         assert!(rules(&[("a", "b"); MAX_RULES]).is_ok());
+        assert!(rules(&[("a{600}", "b")]).is_ok());
         assert!(rules(&[("a", "b"); MAX_RULES + 1]).is_err());
     }
 }

@@ -153,6 +153,8 @@ fn invalid_tokens_are_refused_alike_and_a_failed_check_is_unavailable() {
             is_plain_401(&decision)
         };
         assert!(expected, "{failure:?}: {decision:?}");
+        let named = matches!(&decision, Err(Refusal::Unavailable(why)) if why.contains("grants.negotiate"));
+        assert_eq!(named, failure == Failure::Denied, "{decision:?}");
     }
 }
 

@@ -108,6 +108,16 @@ fn a_failing_hub_makes_the_authenticator_unavailable() {
 }
 
 #[test]
+fn an_answer_has_at_most_4_mib() {
+    let model = json!({ "kind": "user", "name": "alice", "scopes": ["access:services"] }).to_string();
+    for (size, accepted) in [(4 << 20, true), ((4 << 20) + 1, false)] {
+        let padding = " ".repeat(size - model.len());
+        let _host = hub_that_answers(Response::new(200).with_body(format!("{model}{padding}")));
+        assert_eq!(ask(&scoped(), "token t0k").is_ok(), accepted, "{size}");
+    }
+}
+
+#[test]
 fn a_user_name_that_is_invalid_in_a_header_is_forbidden() {
     let model = json!({ "kind": "user", "name": "a\nb", "scopes": ["access:services"] });
     let _host = hub_that_answers(Response::new(200).with_body(model.to_string()));
