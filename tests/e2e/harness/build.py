@@ -3,6 +3,8 @@
 import functools
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 
 from .paths import PEERS, ROOT, STATE, TESTS, VENV_BIN, WIT
@@ -32,6 +34,30 @@ def _kept(name, command):
         subprocess.run([*command, partial], cwd=source, check=True, timeout=170)
         partial.rename(built)
     return built
+
+
+def language_example(language, name):
+    """An authenticator of `examples/LANGUAGE/`, built by the command of its page, in a copy of what it needs."""
+    folder = ROOT / "examples" / language / name
+    needs = [path for path in (folder, ROOT / "sdk" / language, WIT) if path.exists()]
+    built = STATE / "plugins" / f"{language}-{name}-{_digest(*needs)}.wasm"
+    if not built.exists():
+        copy = STATE / "plugins" / f"{built.stem}-source"
+        shutil.rmtree(copy, ignore_errors=True)
+        for path in needs:
+            shutil.copytree(path, copy / path.relative_to(ROOT))
+        (copy / "node_modules").symlink_to(PEERS / "node_modules")
+        inside = copy / folder.relative_to(ROOT)
+        subprocess.run(build_command(folder), shell=True, cwd=inside, env=_tools(), check=True, timeout=170)
+        (inside / f"{name}.wasm").rename(built)
+        shutil.rmtree(copy)
+    return built
+
+
+def build_command(folder):
+    """The line of an example's page that builds the component."""
+    [command] = re.findall(rf"(?m)^    (.*{folder.name}\.wasm)$", (folder / "README.md").read_text())
+    return command
 
 
 def example_component(name):
@@ -81,6 +107,11 @@ def _cargo(crate, target=None):
     return folder / (target or "") / "release"
 
 
+def _tools():
+    """The environment in which the commands of the pages find their tools."""
+    return os.environ | {"PATH": f"{VENV_BIN}{os.pathsep}{os.environ['PATH']}"}
+
+
 def _digest(*folders):
     """A digest of every file's name and content."""
     digest = hashlib.sha256()
@@ -96,6 +127,7 @@ if __name__ == "__main__":
     for built in (
         *(python_component(name) for name in ("python", "python_prober")),
         *(javascript_component(name) for name in ("javascript", "javascript_prober")),
+        *(language_example(language, name) for language in ("python", "javascript") for name in ("api_key", "jwt")),
         *(example_component(name) for name in ("api_key", "htpasswd", "introspection")),
         *guests,
         encoder(),
