@@ -19,7 +19,7 @@ const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 };
 const DURATION = "^[0-9]{1,9}(ms|s|m|h|d)$";
 
 function setting(schema, read, description = "", { default: standard, optional = false, grant, requests } = {}) {
-  const annotated = { ...schema, description };
+  const annotated = description === "" ? { ...schema } : { ...schema, description };
   if (standard !== undefined) annotated.default = standard;
   if (grant !== undefined) annotated["x-portcullis-grant"] = grant;
   if (requests !== undefined) annotated["x-portcullis-requests"] = requests;
@@ -132,7 +132,15 @@ export function exported(Plugin, settings) {
         throw error instanceof SettingsError ? error.message : String(error?.stack ? `${error}\n${error.stack}` : error);
       }
     },
-    authenticate: async (request) => plugin.authenticate(request),
+    async authenticate(request) {
+      try {
+        return await plugin.authenticate(request);
+      } catch (error) {
+        // componentize-js loses where an `Error` was thrown, too. What isn't a refusal ends the call.
+        if (error instanceof Error) console.error(`${error}\n${error.stack}`);
+        throw error;
+      }
+    },
   };
 }
 

@@ -10,6 +10,7 @@ const SETTINGS = {
   user_claim: text("The claim that is the user's name.", { default: "sub" }),
   groups_claim: text("The claim that lists the user's groups.", { optional: true }),
   timeout: duration("The time limit of fetching the keys.", { default: "2s", requests: 1 }),
+  min_refresh_interval: duration("The shortest time between two fetches.", { default: "30s" }),
   reuse: duration("How long a decision may be reused, but never after the token's end.", { default: "5m" }),
 };
 
@@ -17,8 +18,9 @@ class Tokens {
   /** @param {import("./portcullis.js").SettingsOf<typeof SETTINGS>} settings */
   constructor(settings) {
     this.settings = settings;
-    const keys = new Jwks(settings.jwks_url, { timeout: settings.timeout });
-    this.jwt = new Jwt({ issuer: settings.issuer, audiences: settings.audiences, keys });
+    const { issuer, audiences, jwks_url, timeout, min_refresh_interval } = settings;
+    const keys = new Jwks(jwks_url, { timeout, minRefreshInterval: min_refresh_interval });
+    this.jwt = new Jwt({ issuer, audiences, keys });
   }
 
   /** @param {import("./portcullis.js").Request} request */

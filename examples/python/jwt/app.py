@@ -13,13 +13,15 @@ class Settings:
     user_claim: str = setting("The claim that is the user's name.", default="sub")
     groups_claim: str | None = setting("The claim that lists the user's groups.", default=None)
     timeout: Duration = setting("The time limit of fetching the keys.", default="2s", requests=1)
+    min_refresh_interval: Duration = setting("The shortest time between two fetches.", default="30s")
     reuse: Duration = setting("How long a decision may be reused, but never after the token's end.", default="5m")
 
 
 class Tokens:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        keys = Jwks(settings.jwks_url, timeout=settings.timeout)
+        interval = settings.min_refresh_interval
+        keys = Jwks(settings.jwks_url, timeout=settings.timeout, min_refresh_interval=interval)
         self.jwt = Jwt(issuer=settings.issuer, audiences=settings.audiences, keys=keys)
 
     def authenticate(self, request: Request) -> Grant:

@@ -13,34 +13,32 @@ TARGET = "wasm32-wasip2"
 
 
 def python_component(name="python"):
-    """An authenticator in Python, by componentize-py against `wit/` alone."""
-    return _kept(name, [VENV_BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-o"])
+    """An authenticator of `plugins/`, by componentize-py against `wit/`, with the helper module in reach."""
+    return _componentized(TESTS / "plugins" / name, "python", COMPONENTIZE_PY, "app.wasm")
 
 
 def javascript_component(name="javascript"):
-    """An authenticator in JavaScript, by componentize-js against `wit/` alone."""
-    program = PEERS / "node_modules" / ".bin" / "componentize-js"
-    return _kept(name, [program, "app.js", "-w", WIT, "-n", "plugin", "-o"])
+    """An authenticator of `plugins/`, by componentize-js against `wit/`, with the helper module in reach."""
+    return _componentized(TESTS / "plugins" / name, "javascript", COMPONENTIZE_JS, "app.wasm")
 
 
-def _kept(name, command):
-    """Runs `command` in the source folder of this name, with the file to write as its last argument."""
-    source = TESTS / "plugins" / name
-    digest = hashlib.sha256(f"{_digest(source, WIT)} {command}".encode()).hexdigest()[:16]
-    built = STATE / "plugins" / f"{name}-{digest}.wasm"
-    if not built.exists():
-        built.parent.mkdir(parents=True, exist_ok=True)
-        partial = built.with_suffix(".partial")
-        subprocess.run([*command, partial], cwd=source, check=True, timeout=170)
-        partial.rename(built)
-    return built
+COMPONENTIZE_PY = "componentize-py -d ../../../wit -w plugin componentize app -p . -p ../../../sdk/python -o app.wasm"
+COMPONENTIZE_JS = (
+    "cp ../../../sdk/javascript/portcullis.js . && npx componentize-js app.js -w ../../../wit -n plugin -o app.wasm"
+)
 
 
 def language_example(language, name):
-    """An authenticator of `examples/LANGUAGE/`, built by the command of its page, in a copy of what it needs."""
+    """An authenticator of `examples/LANGUAGE/`, by the command of its page."""
     folder = ROOT / "examples" / language / name
+    return _componentized(folder, language, build_command(folder), f"{name}.wasm")
+
+
+def _componentized(folder, language, command, made):
+    """Runs a shell command that makes a component, in a copy of the folder and of what it needs of this repository."""
     needs = [path for path in (folder, ROOT / "sdk" / language, WIT) if path.exists()]
-    built = STATE / "plugins" / f"{language}-{name}-{_digest(*needs)}.wasm"
+    digest = hashlib.sha256(f"{_digest(*needs)} {command}".encode()).hexdigest()[:16]
+    built = STATE / "plugins" / f"{language}-{folder.name}-{digest}.wasm"
     if not built.exists():
         copy = STATE / "plugins" / f"{built.stem}-source"
         shutil.rmtree(copy, ignore_errors=True)
@@ -48,8 +46,8 @@ def language_example(language, name):
             shutil.copytree(path, copy / path.relative_to(ROOT))
         (copy / "node_modules").symlink_to(PEERS / "node_modules")
         inside = copy / folder.relative_to(ROOT)
-        subprocess.run(build_command(folder), shell=True, cwd=inside, env=_tools(), check=True, timeout=170)
-        (inside / f"{name}.wasm").rename(built)
+        subprocess.run(command, shell=True, cwd=inside, env=_tools(), check=True, timeout=170)
+        (inside / made).rename(built)
         shutil.rmtree(copy)
     return built
 
