@@ -1,6 +1,7 @@
 """The examples in other languages than Rust do what their pages say: each is built by the command of its page, passes its own
 cases, and works in a gateway with the configuration beside it."""
 
+import json
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,8 +17,9 @@ from harness.process import eventually
 from harness.tokens import forge
 from harness.upstream import values
 
-EXAMPLES = [(language, name) for language in ("python", "javascript") for name in ("api_key", "jwt")]
-TYPED = ["python", "javascript"]
+API_KEYS = ["python", "javascript", "go", "c"]
+JWTS = ["python", "javascript"]
+EXAMPLES = [(language, "api_key") for language in API_KEYS] + [(language, "jwt") for language in JWTS]
 
 
 def beside(language, name):
@@ -33,7 +35,7 @@ def test_its_cases_pass(tmp_path, language, name):
     assert done.stdout.endswith(f"{cases.read_text().count('[[cases]]')} passed\n")
 
 
-@pytest.mark.parametrize("language", [language for language, name in EXAMPLES if name == "api_key"])
+@pytest.mark.parametrize("language", API_KEYS)
 def test_an_api_key(serve, upstream, tmp_path, language):
     plugins = drop(tmp_path, "api_key", build.language_example(language, "api_key"), beside(language, "api_key"))
     gateway = serve(plugins + route(upstream, "api_key"), API_KEY="open sesame")
@@ -42,7 +44,7 @@ def test_an_api_key(serve, upstream, tmp_path, language):
     assert [values(request, "x-forwarded-user") for request in upstream.seen] == [["api"]]
 
 
-@pytest.mark.parametrize("language", [language for language, name in EXAMPLES if name == "api_key"])
+@pytest.mark.parametrize("language", API_KEYS)
 def test_a_mistake_in_the_settings_names_the_key(tmp_path, language):
     component = build.language_example(language, "api_key")
     for settings, mistake in [('key = ""', "settings.key"), ('kye = "k"', "settings.kye")]:
@@ -50,6 +52,18 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, language):
         done = run("plugin", "test", component, "cases.toml", folder=tmp_path)
         assert done.returncode == 1
         assert mistake in done.stderr
+
+
+@pytest.mark.parametrize("language", API_KEYS)
+def test_a_key_of_any_characters(tmp_path, language):
+    """JSON has two ways to write most of them."""
+    key = json.dumps('q"\\/ü€😀', ensure_ascii=False)
+    cases = f"[settings]\nkey = {key}\n[grants]\nheaders = ['x-api-key']\n[limits]\nmemory = '64MiB'\n"
+    for given, status in [(key, 200), (json.dumps("q"), 401)]:
+        cases += f"[[cases]]\nname = '{status}'\nrequest.headers = {{ X-Api-Key = {given} }}\nexpect.status = {status}\n"
+    (tmp_path / "cases.toml").write_text(cases)
+    done = run("plugin", "test", build.language_example(language, "api_key"), "cases.toml", folder=tmp_path)
+    assert done.stdout.endswith("2 passed\n"), done.stdout + done.stderr
 
 
 def jwt_config(language, folder, upstream, provider, *changes):
@@ -68,7 +82,7 @@ def jwt_config(language, folder, upstream, provider, *changes):
 ONE_SECOND = ('groups_claim = "groups"\n', 'groups_claim = "groups"\nmin_refresh_interval = "1s"\n')
 
 
-@pytest.fixture(params=TYPED)
+@pytest.fixture(params=JWTS)
 def tokens(request, serve, upstream, own_provider, tmp_path):
     """A gateway with the example of each language, for the tokens of a provider that the test may change."""
 
@@ -82,7 +96,7 @@ def user(gateway, token):
     return values(gateway.send("/", bearer(token)).json(), "x-forwarded-user")
 
 
-@pytest.mark.parametrize("language", TYPED)
+@pytest.mark.parametrize("language", JWTS)
 def test_a_users_token_gives_name_and_groups(serve, upstream, provider, tmp_path, language):
     gateway = serve(jwt_config(language, tmp_path, upstream, provider))
     seen = gateway.send("/", bearer(provider.user_token("alice"))).json()

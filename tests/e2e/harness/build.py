@@ -125,7 +125,8 @@ if __name__ == "__main__":
     for built in (
         *(python_component(name) for name in ("python", "python_prober")),
         *(javascript_component(name) for name in ("javascript", "javascript_prober")),
-        *(language_example(language, name) for language in ("python", "javascript") for name in ("api_key", "jwt")),
+        *(language_example(language, "api_key") for language in ("python", "javascript", "go", "c")),
+        *(language_example(language, "jwt") for language in ("python", "javascript")),
         *(example_component(name) for name in ("api_key", "htpasswd", "introspection")),
         *guests,
         encoder(),
