@@ -27,6 +27,21 @@ def beside(language, name):
     return (ROOT / "examples" / language / name / f"{name}.toml").read_text()
 
 
+@pytest.mark.parametrize("language, file", [("python", "app.py"), ("javascript", "app.js")])
+def test_the_authors_page_shows_it(language, file):
+    """`build.python_component` and `build.javascript_component` run the commands of that page."""
+    source = (ROOT / "examples" / language / "api_key" / file).read_text()
+    assert f"\n{source}```\n" in (ROOT / "docs/authors.md").read_text()
+
+
+def test_the_index_is_complete():
+    index = (ROOT / "examples/README.md").read_text()
+    folders = [path.parent.relative_to(ROOT / "examples") for path in (ROOT / "examples").rglob("README.md")]
+    built_in = [path.parent.relative_to(ROOT) for path in (ROOT / "plugins").glob("*/README.md")]
+    for path in [*(path for path in folders if path.name), *(f"../{path}" for path in built_in)]:
+        assert f"]({path})" in index, path
+
+
 @pytest.mark.parametrize("language, name", EXAMPLES)
 def test_its_cases_pass(tmp_path, language, name):
     cases = ROOT / "examples" / language / name / "cases.toml"

@@ -163,7 +163,9 @@ decision *authenticate(int32_t request) {
     result.refusal.kind = values.size == 0 ? NOT_MINE : UNAUTHENTICATED;
     if (values.size > 0) result.refusal.reason = TEXT("wrong API key");
   }
-  for (size_t i = 0; i < values.size; i++) free((void *)values.start[i].start);
+  // What is empty has no block.
+  for (size_t i = 0; i < values.size; i++)
+    if (values.start[i].size > 0) free((void *)values.start[i].start);
   if (values.size > 0) free(values.start);
   request_drop(request);
   return &result;

@@ -13,41 +13,43 @@ TARGET = "wasm32-wasip2"
 
 
 def python_component(name="python"):
-    """An authenticator of `plugins/`, by componentize-py against `wit/`, with the helper module in reach."""
-    return _componentized(TESTS / "plugins" / name, "python", COMPONENTIZE_PY, "app.wasm")
+    """An authenticator of `plugins/` in Python, by the command of the authors' page."""
+    return _by_the_page("Python", TESTS / "plugins" / name)
 
 
 def javascript_component(name="javascript"):
-    """An authenticator of `plugins/`, by componentize-js against `wit/`, with the helper module in reach."""
-    return _componentized(TESTS / "plugins" / name, "javascript", COMPONENTIZE_JS, "app.wasm")
+    """An authenticator of `plugins/` in JavaScript, by the command of the authors' page."""
+    return _by_the_page("JavaScript", TESTS / "plugins" / name)
 
 
-COMPONENTIZE_PY = "componentize-py -d ../../../wit -w plugin componentize app -p . -p ../../../sdk/python -o app.wasm"
-COMPONENTIZE_JS = (
-    "cp ../../../sdk/javascript/portcullis.js . && npx componentize-js app.js -w ../../../wit -n plugin -o app.wasm"
-)
+def _by_the_page(language, folder):
+    """A component by the command of the authors' page, in a folder with the sources, the helper module and `wit/`."""
+    section = (ROOT / "docs/authors.md").read_text().split(f"\n## {language}\n")[1].split("\n## ")[0]
+    [command] = re.findall(r"(?m)^    (.*app\.wasm)$", section)
+    helper = ROOT / "sdk" / language.lower()
+    return _componentized([(folder, "."), (helper, "."), (WIT, "wit")], ".", command, "app.wasm", folder.name)
 
 
 def language_example(language, name):
     """An authenticator of `examples/LANGUAGE/`, by the command of its page."""
     folder = ROOT / "examples" / language / name
-    return _componentized(folder, language, build_command(folder), f"{name}.wasm")
+    inside = folder.relative_to(ROOT)
+    needs = [(path, path.relative_to(ROOT)) for path in (folder, ROOT / "sdk" / language, WIT) if path.exists()]
+    return _componentized(needs, inside, build_command(folder), f"{name}.wasm", f"{language}-{name}")
 
 
-def _componentized(folder, language, command, made):
-    """Runs a shell command that makes a component, in a copy of the folder and of what it needs of this repository."""
-    needs = [path for path in (folder, ROOT / "sdk" / language, WIT) if path.exists()]
-    digest = hashlib.sha256(f"{_digest(*needs)} {command}".encode()).hexdigest()[:16]
-    built = STATE / "plugins" / f"{language}-{folder.name}-{digest}.wasm"
+def _componentized(needs, inside, command, made, name):
+    """Runs a shell command that makes a component, in a copy of what it needs: pairs of a folder and of its place there."""
+    digest = hashlib.sha256(f"{_digest(*(path for path, _ in needs))} {needs} {command}".encode()).hexdigest()[:16]
+    built = STATE / "plugins" / f"{name}-{digest}.wasm"
     if not built.exists():
         copy = STATE / "plugins" / f"{built.stem}-source"
         shutil.rmtree(copy, ignore_errors=True)
-        for path in needs:
-            shutil.copytree(path, copy / path.relative_to(ROOT))
+        for path, place in needs:
+            shutil.copytree(path, copy / place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.wasm"))
         (copy / "node_modules").symlink_to(PEERS / "node_modules")
-        inside = copy / folder.relative_to(ROOT)
-        subprocess.run(command, shell=True, cwd=inside, env=_tools(), check=True, timeout=170)
-        (inside / made).rename(built)
+        subprocess.run(command, shell=True, cwd=copy / inside, env=_tools(), check=True, timeout=170)
+        (copy / inside / made).rename(built)
         shutil.rmtree(copy)
     return built
 
@@ -107,7 +109,9 @@ def _cargo(crate, target=None):
 
 def _tools():
     """The environment in which the commands of the pages find their tools."""
-    return os.environ | {"PATH": f"{VENV_BIN}{os.pathsep}{os.environ['PATH']}"}
+    # Go may not fetch another version of itself, and keeps its cache with the other builds.
+    go = {"GOTOOLCHAIN": "local", "GOCACHE": str(STATE / "go")}
+    return os.environ | go | {"PATH": f"{VENV_BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
 def _digest(*folders):
