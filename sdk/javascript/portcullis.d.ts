@@ -275,8 +275,13 @@ export class Jwt {
     /** Longer tokens are refused unread. Default: 16 KiB. */
     maxTokenBytes?: number;
   });
-  /** The claims of the request's token. Throws the refusal that fits: `notMine`, `unauthenticated` or `unavailable`. */
+  /**
+   * The claims of the token in `Authorization: Bearer`. Throws the refusal that fits: `notMine`, `unauthenticated` or
+   * `unavailable`.
+   */
   claims(request: Request): Promise<Claims>;
+  /** The claims of a token from another place, such as a cookie. Throws the same refusals. */
+  claimsOf(token: string): Promise<Claims>;
 }
 
 /**

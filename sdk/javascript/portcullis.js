@@ -484,7 +484,11 @@ export class Jwt {
   }
 
   async claims(request) {
-    const token = this.#token(request);
+    return this.claimsOf(this.#token(request));
+  }
+
+  async claimsOf(token) {
+    if (token.length > this.#settings.maxTokenBytes) throw this.#malformed("The token is too long");
     try {
       return await this.#verify(token);
     } catch (error) {
@@ -526,7 +530,6 @@ export class Jwt {
     if (values.length > 1) throw this.#malformed("The request has more than one token");
     const [token] = tokens;
     if (!/^[A-Za-z0-9._~+/=-]+$/.test(token)) throw this.#malformed("The token is empty or contains invalid characters");
-    if (token.length > this.#settings.maxTokenBytes) throw this.#malformed("The token is too long");
     return token;
   }
 
@@ -615,8 +618,8 @@ export class Jwks {
   }
 
   async verify(jws) {
-    const [keys, first, refresh] = await Promise.all(["keys", "first", "refresh"].map((what) => cacheKey(what, "jwks", this.#url)));
-    this.#names = { keys, first, refresh };
+    const name = (what) => cacheKey(what, "jwks", this.#url);
+    this.#names = { keys: await name("keys"), first: await name("first"), refresh: await name("refresh") };
     const current = await this.#current();
     try {
       signedBy(current, jws);

@@ -67,7 +67,7 @@ class Secret:
 
 
 class Duration(float):
-    """Seconds. In the settings, a number of seconds (`300`) or a text with a unit (`"500ms"`, `"30s"`, `"5m"`, `"1h"`, `"1d"`)."""
+    """Seconds. In the settings, a number (`300`) or a text with a unit (`"500ms"`, `"30s"`, `"5m"`, `"1h"`, `"1d"`)."""
 
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -77,7 +77,7 @@ _DURATION = r"^[0-9]{1,9}(ms|s|m|h|d)$"
 def setting(
     description: str, *, default: Any = dataclasses.MISSING, grant: str | None = None, requests: int | None = None
 ) -> Any:
-    """A field of the settings. Without a default it must be set, unless its type allows `None`.
+    """A field of the settings. Without a default it must be set, unless its type allows `None`; such fields come first.
 
     `grant` names what it needs besides itself: `http` for a URL, or `headers`, `cookies`, `query`, `negotiate` for a name.
     `requests` says that it is the time limit of one request, and how many of them one call makes in a row. The gateway
@@ -500,7 +500,6 @@ class _NotJws(Exception):
 
 
 _SIGNATURE = "The signature of the token does not verify"
-_MALFORMED = "The token is empty or contains invalid characters"
 _RSA = frozenset(["PS256", "PS384", "PS512", "RS256", "RS384", "RS512"])
 _CURVES = {"P-256": ("ES256", 32), "P-384": ("ES384", 48), "P-521": ("ES512", 66)}
 _PUBLIC_KEY = _RSA | {"EdDSA"} | {algorithm for algorithm, _ in _CURVES.values()}
@@ -712,17 +711,22 @@ class Jwt:
         self.challenge = challenge("Bearer", realm=realm)
 
     def claims(self, request: Request) -> Claims:
-        """The claims of the request's token. Raises a refusal that fits: `not_mine`, `unauthenticated` or `unavailable`."""
-        token = self._token(request)
+        """The claims of the token in `Authorization: Bearer`. Raises the refusal that fits: `not_mine`, `unauthenticated` or
+        `unavailable`."""
+        return self.claims_of(self._token(request))
+
+    def claims_of(self, token: bytes) -> Claims:
+        """The claims of a token from another place, such as a cookie. Raises the same refusals."""
+        if len(token) > self.max_token_bytes:
+            raise self._malformed("The token is too long")
         try:
-            return self.verify(token)
+            return self._verify(token)
         except _NotJws:
             raise not_mine(self._error("invalid_token", "The token is not a signed JWT")) from None
         except _TokenError as error:
             raise unauthenticated(str(error), self._error("invalid_token", error.told)) from None
 
-    def verify(self, token: bytes) -> Claims:
-        """The claims of a token that isn't in `Authorization`."""
+    def _verify(self, token: bytes) -> Claims:
         jws = _parse(token)
         if self._issuer_of(jws) != self.issuer:
             raise _TokenError(f"the issuer must be {_quoted(self.issuer)}", "The issuer of the token is not known here")
@@ -747,9 +751,7 @@ class Jwt:
             raise self._malformed("The request has more than one token")
         [token] = tokens
         if not re.fullmatch(rb"[A-Za-z0-9\-._~+/=]+", token):
-            raise self._malformed(_MALFORMED)
-        if len(token) > self.max_token_bytes:
-            raise self._malformed("The token is too long")
+            raise self._malformed("The token is empty or contains invalid characters")
         return token
 
     def _malformed(self, told: str) -> Err[Refusal_Unauthenticated]:
@@ -958,7 +960,8 @@ def _usable_keys(body: bytes) -> list[dict[str, str]]:
     for jwk in listed:
         problem = _repair(jwk) if isinstance(jwk, dict) else "is no JWK"
         if problem is None:
-            usable.append({name: jwk[name] for name in ("kty", "kid", "alg", "crv", "n", "e", "x", "y") if jwk.get(name) is not None})
+            members = ("kty", "kid", "alg", "crv", "n", "e", "x", "y")
+            usable.append({name: jwk[name] for name in members if jwk.get(name) is not None})
         else:
             problems.append(f"a key {problem}")
     summary = f"{len(problems)} of {len(listed)} keys can't be used: {'; '.join(problems[:5])}"

@@ -8,6 +8,7 @@ import re
 import time
 import tomllib
 from functools import cache
+from urllib.parse import quote
 
 import jwt
 import pytest
@@ -182,17 +183,22 @@ PLUGINS = {
 }
 
 
+@cache
+def compiled(plugin):
+    """Compiles a plugin before its tokens are made, so that they don't grow old meanwhile."""
+    return run("plugin", "inspect", plugin, "--memory", "128MiB", folder=TESTS).returncode == 0
+
+
 @pytest.fixture(params=PLUGINS)
 def decide(request, tmp_path, fetch_servers):
     """Runs cases against a plugin, and returns what is printed."""
     plugin, settings = PLUGINS[request.param]()
     server = fetch_servers()
-    # It is compiled now, and not while the tokens grow old.
-    assert run("plugin", "inspect", plugin, "--memory", "128MiB", folder=tmp_path).returncode == 0
+    assert compiled(plugin)
 
-    def run_cases(cases, key_set):
+    def run_cases(cases, key_set, path="/jwks"):
         server.answers["/jwks"] = key_set
-        text = cases_file(plugin, settings(f"{server.url}/jwks"), server.url, cases)
+        text = cases_file(plugin, settings(f"{server.url}{path}"), server.url, cases)
         (tmp_path / "cases.toml").write_text(text)
         return run("plugin", "test", plugin, "cases.toml", folder=tmp_path)
 
@@ -210,3 +216,14 @@ def test_tokens(decide):
 def test_keys(decide, case):
     done = decide([case], key_text(case["keys"]))
     assert done.stdout.endswith("1 passed\n"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("same, status", [(True, 200), (False, 503)])
+def test_keys_that_have_moved_are_taken_from_the_same_server_alone(decide, fetch_servers, same, status):
+    other = fetch_servers()
+    other.answers["/jwks"] = key_set().encode()
+    location = "/jwks" if same else f"{other.url}/jwks"
+    case = {"name": "a good token", "expect": {"status": status}}
+    done = decide([case], key_set().encode(), f"/moved?status=302&Location={quote(location)}")
+    assert done.stdout.endswith("1 passed\n"), done.stdout + done.stderr
+    assert other.seen == []
