@@ -15,7 +15,14 @@ from harness.process import eventually
 
 CREDENTIALS = json.loads((TESTS / "data/credentials.json").read_text())
 SETTINGS = json.loads((TESTS / "data/settings.json").read_text())
-DESCRIPTION = '[grants]\nheaders = ["x-do", "authorization"]\n[limits]\nmemory = "128MiB"\nbreaker = 0\nreuse_decisions = "0s"\n'
+DESCRIPTION = """
+[grants]
+headers = ["x-do", "authorization"]
+[limits]
+memory = "128MiB"
+breaker = 0
+reuse_decisions = "0s"
+"""
 LANGUAGES = {"python": build.python_component, "javascript": build.javascript_component}
 
 

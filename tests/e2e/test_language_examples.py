@@ -166,7 +166,8 @@ def test_without_the_issuer_known_keys_serve_and_others_are_a_503(tokens, own_pr
     assert b"jwks" not in answer.body
     asked = {"message": "decision", "request_id": answer.header("x-request-id")}
     [line] = eventually(lambda: second.logged(**asked), "the decision is logged")
-    assert "tokens: unavailable" in line["steps"] and f"{own_provider.issuer}/jwks: the server can't be reached" in str(second.log())
+    assert "tokens: unavailable" in line["steps"]
+    assert f"{own_provider.issuer}/jwks: the server can't be reached" in str(second.log())
     (tmp_path / "again").mkdir()
     again = Provider(tmp_path / "again", own_provider.port)
     token = again.user_token("alice")

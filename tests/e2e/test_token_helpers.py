@@ -155,7 +155,8 @@ def cases_file(plugin, settings, server, cases):
     for case in cases:
         values = [value.replace("TOKEN", token(case)) for value in case.get("authorization", ["Bearer TOKEN"])]
         headers = {"Authorization": values} if values else {}
-        text += f"[[cases]]\nname = {toml(case['name'])}\nrequest.headers = {toml(headers)}\nexpect = {toml(expected(case, plugin))}\n"
+        text += f"[[cases]]\nname = {toml(case['name'])}\n"
+        text += f"request.headers = {toml(headers)}\nexpect = {toml(expected(case, plugin))}\n"
     return text
 
 
