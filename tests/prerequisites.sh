@@ -33,6 +33,11 @@ look_around() {
   need 'e2e' 'a KDC' 'apt-get install krb5-kdc krb5-admin-server krb5-user' have_server krb5kdc
   need 'e2e' 'Apache with mod_auth_gssapi' 'apt-get install apache2-bin libapache2-mod-auth-gssapi' \
     have_file /usr/lib/apache2/modules/mod_auth_gssapi.so
+  need 'e2e' 'make' 'apt-get install make' command -v make
+  need 'e2e' 'clang and lld' 'apt-get install clang lld' command -v wasm-ld
+  need 'e2e' 'the C library of WASI' 'apt-get install wasi-libc' have_file /usr/lib/wasm32-wasi/libc.a
+  need 'e2e' "clang's functions for WebAssembly" 'apt-get install libclang-rt-dev-wasm32' \
+    have_file "$(clang --print-resource-dir 2>/dev/null)/lib/wasi/*.a"
   need 'e2e' 'minisign' 'apt-get install minisign' command -v minisign
   need 'e2e' 'htpasswd' 'apt-get install apache2-utils' command -v htpasswd
   need 'e2e' 'Valgrind' 'apt-get install valgrind' command -v valgrind

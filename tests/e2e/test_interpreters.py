@@ -5,6 +5,7 @@ Their sources are in `tests/plugins/`.
 """
 
 import json
+import re
 import socket
 import time
 
@@ -79,6 +80,17 @@ def test_why_it_fails_is_told_in_its_own_words(gateway):
     assert "Error: the printer is on fire" in line["why"]
 
 
+def test_where_it_failed_is_in_the_log(gateway, language):
+    """The stack trace names the function and the line."""
+    answer = gateway.send("/", {"X-Do": "fail at home"})
+    asked = {"message": "an authenticator could not decide", "request_id": answer.header("x-request-id")}
+    eventually(lambda: gateway.logged(**asked), "the failure is logged")
+    told = "".join(line["message"] for line in gateway.logged(target="portcullis::plugin")) + gateway.logged(**asked)[0]["why"]
+    source = {"python": r'File ".*app\.py", line \d+, in fail', "javascript": r"fail@app\.js:\d+"}[language]
+    assert re.search(source, told), told
+    assert re.search(source, answer.body.decode()) is None
+
+
 def test_explain_tells_it_too(language, tmp_path):
     request = ["GET", "http://gateway.test/", "-H", "X-Do: fail the printer is on fire"]
     told = run("explain", *request, folder=tmp_path, config=LISTEN_ANYWHERE + config(language, tmp_path))
@@ -122,6 +134,35 @@ def test_it_can_not_connect(python):
             server.accept()
         with pytest.raises(BlockingIOError):
             datagrams.recv(1)
+
+
+def test_it_tries_everything_and_reaches_nothing(serve, tmp_path, language):
+    """A file that everyone may read, an environment variable of the gateway's and servers on this machine stay out of reach
+    of every function of the language that leads out."""
+    secret = "c2VjcmV0LW9mLXRoZS1ob3N0"
+    file = tmp_path / "open" / "stranger.py"
+    file.parent.mkdir()
+    file.write_text(f"secret = '{secret}'\n")
+    before = sorted(tmp_path.rglob("*"))
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        port = server.getsockname()[1]
+        datagrams.bind(("127.0.0.1", port))
+        for listener in (server, datagrams):
+            listener.setblocking(False)
+        description = DESCRIPTION + 'deadline = "20s"\n'
+        gateway = serve(config(language, tmp_path, description), PROBER_SECRET=secret)
+        ways = json.loads(found(gateway, "ways"))
+        assert len(ways) > 20
+        for number, way in enumerate(ways):
+            answer = gateway.send("/", {"X-Do": f"way {number} {file} {port}"})
+            # Some functions end the call: the engine knows no way to fail otherwise.
+            assert answer.status in (200, 503), way
+            assert b"reached" not in answer.body and secret.encode() not in answer.body, (way, answer.body)
+        for listener, look in ((server, server.accept), (datagrams, lambda: datagrams.recv(1))):
+            with pytest.raises(BlockingIOError):
+                look()
+    ours = {tmp_path / "plugins", *(tmp_path / "plugins").iterdir(), *tmp_path.glob("gateway-*"), *tmp_path.glob("gateway-*/*")}
+    assert sorted(set(tmp_path.rglob("*")) - ours) == sorted(set(before) - ours)
 
 
 @pytest.mark.parametrize("count", [1, 40, 64, 70])

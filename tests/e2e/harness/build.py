@@ -3,6 +3,8 @@
 import functools
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 from contextlib import contextmanager
 
@@ -12,25 +14,52 @@ TARGET = "wasm32-wasip2"
 
 
 def python_component(name="python"):
-    """An authenticator in Python, by componentize-py against `wit/` alone."""
-    return _kept(name, [VENV_BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-o"])
+    """An authenticator of `plugins/` in Python, by the command of the authors' page."""
+    return _by_the_page("Python", TESTS / "plugins" / name)
 
 
 def javascript_component(name="javascript"):
-    """An authenticator in JavaScript, by componentize-js against `wit/` alone."""
-    program = PEERS / "node_modules" / ".bin" / "componentize-js"
-    return _kept(name, [program, "app.js", "-w", WIT, "-n", "plugin", "-o"])
+    """An authenticator of `plugins/` in JavaScript, by the command of the authors' page."""
+    return _by_the_page("JavaScript", TESTS / "plugins" / name)
 
 
-def _kept(name, command):
-    """Runs `command` in the source folder of this name, with the file to write as its last argument."""
-    source = TESTS / "plugins" / name
-    digest = hashlib.sha256(f"{_digest(source, WIT)} {command}".encode()).hexdigest()[:16]
+def _by_the_page(language, folder):
+    """A component by the command of the authors' page, in a folder with the sources, the helper module and `wit/`."""
+    section = (ROOT / "docs/authors.md").read_text().split(f"\n## {language}\n")[1].split("\n## ")[0]
+    [command] = re.findall(r"(?m)^    (.*app\.wasm)$", section)
+    helper = ROOT / "sdk" / language.lower()
+    return _componentized([(folder, "."), (helper, "."), (WIT, "wit")], ".", command, "app.wasm", folder.name)
+
+
+def language_example(language, name):
+    """An authenticator of `examples/LANGUAGE/`, by the command of its page."""
+    folder = ROOT / "examples" / language / name
+    inside = folder.relative_to(ROOT)
+    needs = [(path, path.relative_to(ROOT)) for path in (folder, ROOT / "sdk" / language, WIT) if path.exists()]
+    return _componentized(needs, inside, build_command(folder), f"{name}.wasm", f"{language}-{name}")
+
+
+def _componentized(needs, inside, command, made, name):
+    """Runs a shell command that makes a component, in a copy of what it needs: pairs of a folder and of its place there."""
+    digest = hashlib.sha256(f"{_digest(*(path for path, _ in needs))} {needs} {command}".encode()).hexdigest()[:16]
     built = STATE / "plugins" / f"{name}-{digest}.wasm"
     if not built.exists():
-        with replacing(built) as partial:
-            subprocess.run([*command, partial], cwd=source, check=True, timeout=170)
+        # Another process of pytest may make the same component.
+        copy = STATE / "plugins" / f"{built.stem}-source-{os.getpid()}"
+        shutil.rmtree(copy, ignore_errors=True)
+        for path, place in needs:
+            shutil.copytree(path, copy / place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.wasm"))
+        (copy / "node_modules").symlink_to(PEERS / "node_modules")
+        subprocess.run(command, shell=True, cwd=copy / inside, env=_tools(), check=True, timeout=170)
+        (copy / inside / made).rename(built)
+        shutil.rmtree(copy)
     return built
+
+
+def build_command(folder):
+    """The line of an example's page that builds the component."""
+    [command] = re.findall(rf"(?m)^    (.*{folder.name}\.wasm)$", (folder / "README.md").read_text())
+    return command
 
 
 @contextmanager
@@ -87,6 +116,13 @@ def _cargo(crate, target=None):
     return folder / (target or "") / "release"
 
 
+def _tools():
+    """The environment in which the commands of the pages find their tools."""
+    # Go may not fetch another version of itself, and keeps its cache with the other builds.
+    go = {"GOTOOLCHAIN": "local", "GOCACHE": str(STATE / "go")}
+    return os.environ | go | {"PATH": f"{VENV_BIN}{os.pathsep}{os.environ['PATH']}"}
+
+
 def _digest(*folders):
     """A digest of every file's name and content."""
     digest = hashlib.sha256()
@@ -102,6 +138,8 @@ if __name__ == "__main__":
     for built in (
         *(python_component(name) for name in ("python", "python_prober")),
         *(javascript_component(name) for name in ("javascript", "javascript_prober")),
+        *(language_example(language, "api_key") for language in ("python", "javascript", "go", "c")),
+        *(language_example(language, "jwt") for language in ("python", "javascript")),
         *(example_component(name) for name in ("api_key", "htpasswd", "introspection")),
         *guests,
         encoder(),

@@ -1,0 +1,3 @@
+module api_key
+
+go 1.24
