@@ -41,7 +41,7 @@ def language_example(language, name):
 
 def _componentized(needs, inside, command, made, name):
     """Runs a shell command that makes a component, in a copy of what it needs: pairs of a folder and of its place there."""
-    digest = hashlib.sha256(f"{_digest(*(path for path, _ in needs))} {needs} {command}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{_digest(*(path for path, _ in needs))} {[str(place) for _, place in needs]} {command}".encode()).hexdigest()[:16]
     built = STATE / "plugins" / f"{name}-{digest}.wasm"
     if not built.exists():
         # Another process of pytest may make the same component.
