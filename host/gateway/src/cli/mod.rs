@@ -9,6 +9,8 @@ mod keygen;
 mod log_lines;
 mod log_text;
 mod logging;
+mod manifest;
+mod plugin_new;
 mod plugin_test;
 mod reload;
 mod reloader;
@@ -92,11 +94,19 @@ enum PluginCommand {
     /// List the built-in plugins, and the authenticators of the configuration with their plugins
     #[command(after_help = EXIT_CODES)]
     List(inspect::ListArguments),
+    /// Write the project of a new plugin, which builds, passes its tests and loads
+    #[command(after_help = EXIT_CODES)]
+    New(plugin_new::Arguments),
     /// Ask a plugin about the requests of a file, and compare what it decides with what the file expects
     ///
     /// The plugin is actually called, and may contact the servers that the file grants.
     #[command(after_help = EXIT_CODES)]
     Test(plugin_test::Arguments),
+    /// Put a manifest into a component: its name and version, what it does, and which grants it asks for
+    ///
+    /// The SDK for Rust writes one by itself. Sign a component after this.
+    #[command(after_help = EXIT_CODES)]
+    Manifest(manifest::Arguments),
     /// Compile plugins into a folder, such as one of an image, so that the gateway starts without compiling
     #[command(after_help = EXIT_CODES)]
     Compile(inspect::CompileArguments),
@@ -150,6 +160,8 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<ExitCode, Box<dyn E
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Compile(arguments)) => inspect::compile(&arguments, output),
                 Command::Plugin(PluginCommand::List(arguments)) => inspect::list(&arguments, output),
+                Command::Plugin(PluginCommand::Manifest(arguments)) => manifest::run(&arguments, output),
+                Command::Plugin(PluginCommand::New(arguments)) => plugin_new::run(&arguments, output),
                 Command::Plugin(PluginCommand::Test(arguments)) => {
                     wait_for(plugin_test::run(&arguments, output))?.map(|passed| {
                         if !passed {
