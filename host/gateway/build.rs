@@ -58,8 +58,8 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     let at = |error: std::io::Error| format!("{}: {error}", folder.display());
     for entry in folder.read_dir().map_err(at)? {
         let path = entry.map_err(at)?.path();
-        // What a build or an editor leaves behind isn't a part of a project.
-        let is_generated = ["target", "node_modules"].iter().any(|name| path.ends_with(name));
+        // What a build leaves behind isn't a part of a project, and neither are earlier versions of the contract.
+        let is_generated = ["target", "node_modules", "released"].iter().any(|name| path.ends_with(name));
         if path.is_dir() && !is_generated {
             find(&path, files)?;
         } else if path.is_file() {

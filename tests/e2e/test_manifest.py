@@ -100,7 +100,8 @@ settings = { api_url = "http://10.0.0.1:8081/hub/api/secret", service_name = "ap
         'server "http://10.0.0.1:8081" (settings.api_url): not granted',
     ]
     unknown = run("plugin", "inspect", "--authenticator", "hab", folder=tmp_path, config=hub)
-    assert (unknown.returncode, unknown.stderr) == (1, 'hab: unknown authenticator; did you mean "hub"?\n')
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith('hab: unknown authenticator; did you mean "hub"?\n')
     both = run("plugin", "inspect", "jwt", "--authenticator", "hub", folder=tmp_path, config=hub)
     assert both.returncode == 2
 

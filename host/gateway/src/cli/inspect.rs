@@ -112,11 +112,15 @@ fn authenticator(draft: &mut Draft, name: &str) -> Result<AuthenticatorConfig, B
     if let Some(index) = known.iter().position(|known| known.name == name) {
         return Ok(known.swap_remove(index));
     }
-    if !draft.errors.is_empty() {
-        return Err(ConfigErrors::new(std::mem::take(&mut draft.errors)).into());
-    }
     let names = known.iter().map(|known| known.name.as_str());
-    Err(format!("{name}: {}", unknown("authenticator", name, names)).into())
+    let unknown = format!("{name}: {}", unknown("authenticator", name, names));
+    // One that has a mistake isn't known either.
+    let errors = std::mem::take(&mut draft.errors);
+    Err(match errors.is_empty() {
+        true => unknown,
+        false => format!("{unknown}\n{}", ConfigErrors::new(errors)),
+    }
+    .into())
 }
 
 /// Name, version and description of a plugin.
