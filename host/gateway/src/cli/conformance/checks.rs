@@ -41,7 +41,10 @@ pub(super) struct Check {
 /// none.
 pub(super) async fn all(component: &Component, file: &CasesFile) -> Result<Vec<Check>, Box<dyn Error>> {
     let mut checks = vec![schema(component, file).await, settings(component, file).await];
-    let known = Vec::from_iter(file.cases.iter().map(|case| Arc::clone(&case.request)));
+    let known = Vec::from_iter(file.cases.iter().map(|case| OddRequest {
+        what: format!("case {:?}", case.name),
+        request: Arc::clone(&case.request),
+    }));
     let (odd, answers, answering) = requests(&build(component, file).await?, &known).await;
     let answered = answering.failures.is_empty();
     checks.push(answering);
@@ -114,10 +117,10 @@ async fn settings(component: &Component, file: &CasesFile) -> Check {
 /// Every request is answered within the contract. What is read of one shows where the next ones are odd.
 async fn requests(
     authenticator: &Authenticator,
-    known: &[Arc<portcullis::AuthRequest>],
+    known: &[OddRequest],
 ) -> (Vec<OddRequest>, Vec<Answer>, Check) {
     let start = Instant::now();
-    let (mut odd, mut answers, mut failures) = (input::requests(&[], known), Vec::new(), Vec::new());
+    let (mut odd, mut answers, mut failures) = (input::requests(&[], known.to_vec()), Vec::new(), Vec::new());
     let mut read = Vec::new();
     while let Some(next) = odd.get(answers.len()) {
         let answer = ask(authenticator, next).await;
@@ -134,7 +137,7 @@ async fn requests(
         if failures.len() >= MAX_FAILURES || odd.len() >= MAX_REQUESTS {
             break;
         }
-        let more = input::requests(read.get(before..).unwrap_or_default(), &[]);
+        let more = input::requests(read.get(before..).unwrap_or_default(), Vec::new());
         // The first is the one without anything, which was asked already.
         odd.extend(more.into_iter().skip(1));
     }

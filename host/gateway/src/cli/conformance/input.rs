@@ -58,19 +58,19 @@ fn plain() -> AuthRequest {
     AuthRequest::from_parts(&parts)
 }
 
-/// The odd requests for what a plugin has read so far. `known` are the requests of its cases.
-pub(super) fn requests(read: &[Attribute], known: &[Arc<AuthRequest>]) -> Vec<OddRequest> {
-    let mut odd = Vec::new();
+/// The odd requests for what a plugin has read so far, after one without anything and the `known` ones.
+pub(super) fn requests(read: &[Attribute], known: Vec<OddRequest>) -> Vec<OddRequest> {
+    let mut odd = vec![OddRequest {
+        what: "nothing in it".to_owned(),
+        request: Arc::new(plain()),
+    }];
+    odd.extend(known);
     let mut add = |what: String, request: AuthRequest| {
         odd.push(OddRequest {
             what,
             request: Arc::new(request),
         });
     };
-    add("nothing in it".to_owned(), plain());
-    for (index, request) in known.iter().enumerate() {
-        add(format!("case {}", index + 1), (**request).clone());
-    }
     for attribute in read {
         match attribute {
             Attribute::Header(name) => of_header(name, &mut add),
@@ -203,7 +203,7 @@ mod tests {
             Attribute::Method,
             Attribute::ClientCertificate,
         ];
-        let all = requests(&read, &[Arc::new(plain())]);
+        let all = requests(&read, Vec::new());
         let mut names = Vec::from_iter(all.iter().map(|odd| odd.what.as_str()));
         for place in ["header x-key: ", "cookie c: ", "query: ", "path: ", "authority: ", "method: ", "client certificate: "] {
             assert!(names.iter().any(|name| name.starts_with(place)), "{place}");
