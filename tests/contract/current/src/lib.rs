@@ -27,7 +27,11 @@ impl Guest for Contract {
     }
 
     fn configure(settings: String) -> Result<(), String> {
-        if settings.contains("refused") { Err("word: it is refused".to_owned()) } else { Ok(()) }
+        if settings.contains("refused") {
+            Err("word: it is refused".to_owned())
+        } else {
+            Ok(())
+        }
     }
 
     fn authenticate(request: &Request) -> Result<Grant, Refusal> {
@@ -55,7 +59,10 @@ fn all(request: &Request) -> Result<Grant, &'static str> {
     must(request.path() == "/a", "path")?;
     must(request.query().as_deref() == Some("b=c"), "query")?;
     must(request.cookie("d") == [b"e"], "cookie")?;
-    must(request.client_address().as_deref() == Some("192.0.2.1"), "client-address")?;
+    must(
+        request.client_address().as_deref() == Some("192.0.2.1"),
+        "client-address",
+    )?;
     must(request.client_certificate().is_none(), "client-certificate")?;
     cache::set("key", b"value", 60);
     must(cache::get("key").as_deref() == Some(b"value"), "cache.get")?;
