@@ -59,7 +59,9 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     for entry in folder.read_dir().map_err(at)? {
         let path = entry.map_err(at)?.path();
         // What a build leaves behind isn't a part of a project, and neither are earlier versions of the contract.
-        let is_generated = ["target", "node_modules", "released"].iter().any(|name| path.ends_with(name));
+        let is_generated = ["target", "node_modules", "released"]
+            .iter()
+            .any(|name| path.ends_with(name));
         if path.is_dir() && !is_generated {
             find(&path, files)?;
         } else if path.is_file() {

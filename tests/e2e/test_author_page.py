@@ -6,6 +6,8 @@ import shlex
 import shutil
 import subprocess
 
+import pytest
+
 from harness.gateway import clean
 from harness.paths import PORTCULLIS, ROOT, STATE
 from harness.process import Child
@@ -39,6 +41,7 @@ def environment():
     return clean({"PATH": path, "CARGO_NET_OFFLINE": "true", "CARGO_TARGET_DIR": "", "PORTCULLIS_LOG": "info"})
 
 
+@pytest.mark.timeout(900)
 def test_the_commands_of_the_page_lead_from_nothing_to_the_first_200(tmp_path):
     # The folder is the same each time, so that cargo builds the dependencies once.
     folder = STATE / "author-page"

@@ -53,11 +53,13 @@ def loads(crate, tmp_path):
     return component
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("crate", crates(), ids=lambda crate: crate.name)
 def test_what_was_built_for_a_version_loads(tmp_path, crate):
     loads(crate, tmp_path)
 
 
+@pytest.mark.timeout(900)
 def test_freezing_a_version_is_one_step(tmp_path):
     root = tmp_path / "root"
     for folder in ("wit", "tests/contract"):

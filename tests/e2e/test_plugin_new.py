@@ -16,10 +16,6 @@ from harness.gateway import clean, run
 from harness.paths import PEERS, PORTCULLIS, ROOT, STATE, VENV_BIN
 from harness.process import Child, eventually
 
-COMMANDS = {"rust": 3, "javascript": 3, "python": 3}
-"""How many commands the program prints for each language."""
-
-
 def new(folder, name, *arguments):
     return run("plugin", "new", name, *arguments, folder=folder)
 
@@ -45,15 +41,16 @@ def commands(readme):
     return [re.sub(r"\s+#.*", "", line).strip() for line in block.splitlines()]
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("language", ["rust", "javascript", "python"])
 def test_a_new_project_does_what_its_page_says(tmp_path, language):
     done = new(tmp_path, "zebra-key", "--lang", language)
     assert (done.returncode, done.stderr) == (0, "")
     folder = tmp_path / "zebra-key"
     printed = [line.strip() for line in done.stdout.splitlines()[1:]]
-    assert printed[0] == "cd zebra-key" and len(printed) == 1 + COMMANDS[language]
+    assert printed[0] == "cd zebra-key" and len(printed) == 4
     page = commands((folder / "README.md").read_text())
-    assert set(printed[1:]) <= {*page, "pip install -r requirements.txt", "npm ci"} | set(printed[1:])
+    assert set(printed[1:]) <= set(page)
     if language == "javascript":
         (folder / "node_modules").symlink_to(PEERS / "node_modules")
     if language == "rust":
@@ -71,8 +68,9 @@ def test_a_new_project_does_what_its_page_says(tmp_path, language):
     inspected = run("plugin", "inspect", component, folder=folder).stdout
     assert inspected.startswith("plugin    zebra-key 0.1.0: Accepts requests that carry an API key\n")
     assert 'asks for  header "x-api-key"\n' in inspected
-    conforms = run("plugin", "conformance", component, "cases.toml", folder=folder)
-    assert conforms.returncode == 0, conforms.stdout
+    if language == "rust":  # A copy of an interpreter takes a minute, and adds nothing here.
+        conforms = run("plugin", "conformance", component, "cases.toml", folder=folder)
+        assert conforms.returncode == 0, conforms.stdout
     plugins = folder / "plugins"
     plugins.mkdir()
     shutil.copy(component, plugins / "zebra-key.wasm")

@@ -117,8 +117,8 @@ impl Grants {
             GrantKey::Headers => self.header(&name.parse::<HeaderName>().ok()?),
             GrantKey::Http => {
                 let uri: Uri = name.parse().ok()?;
-                uri.scheme_str().and(uri.host())?;
-                self.http.iter().any(|grant| serves(grant, name))
+                let is_absolute = uri.scheme_str().is_some() && uri.host().is_some();
+                is_absolute.then(|| self.http.iter().any(|grant| serves(grant, name)))?
             }
             GrantKey::Negotiate if name.is_empty() => self.negotiate.is_some(),
             GrantKey::Negotiate => self.negotiate.as_deref() == Some(name),

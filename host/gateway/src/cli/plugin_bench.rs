@@ -71,7 +71,11 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     };
     let engine = engine::engine(&arguments.config.read().config.plugins)?;
     let component = inspect::component(&engine, &arguments.plugin)?;
-    let build = || async { build_alone(&file.authenticator, &component).await.map_err(ConfigErrors::new) };
+    let build = || async {
+        build_alone(&file.authenticator, &component)
+            .await
+            .map_err(ConfigErrors::new)
+    };
     writeln!(output, "each call configures an instance:")?;
     let (authenticator, _) = build().await?;
     measure(&authenticator, &file.cases, arguments.calls, output).await?;
@@ -86,7 +90,11 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
             writeln!(output, "each call begins with a copy of a configured instance:")?;
             measure(&authenticator, &file.cases, arguments.calls, output).await?;
         }
-        Err(why) => line(output, "", format_args!("there is no copy of a configured instance: {why}"))?,
+        Err(why) => line(
+            output,
+            "",
+            format_args!("there is no copy of a configured instance: {why}"),
+        )?,
     }
     Ok(())
 }
@@ -181,8 +189,14 @@ mod tests {
             processor: Duration::ZERO,
             memory: 0,
         };
-        for (count, percent, expected) in [(1, 50, 1), (100, 50, 50), (100, 99, 99), (100, 100, 100), (1000, 99, 990), (3, 50, 2)]
-        {
+        for (count, percent, expected) in [
+            (1, 50, 1),
+            (100, 50, 50),
+            (100, 99, 99),
+            (100, 100, 100),
+            (1000, 99, 990),
+            (3, 50, 2),
+        ] {
             let found = costs(count).percentile(percent);
             assert_eq!(found, Duration::from_micros(expected), "{percent} of {count}");
         }

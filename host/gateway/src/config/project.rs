@@ -120,8 +120,16 @@ mod tests {
         for (from, to, error) in [
             ("'a'", "'../a'", "build.toml:1: name: \"../a\" is not 1 to 64 letters"),
             ("'make', '-s'", "", "build.toml:2: command: must name a program"),
-            ("out/a.wasm", "../a.wasm", "build.toml:3: component: \"../a.wasm\" is not a path below this folder"),
-            ("'src'", "'/src'", "build.toml:4: sources[0]: \"/src\" is not a path below"),
+            (
+                "out/a.wasm",
+                "../a.wasm",
+                "build.toml:3: component: \"../a.wasm\" is not a path below this folder",
+            ),
+            (
+                "'src'",
+                "'/src'",
+                "build.toml:4: sources[0]: \"/src\" is not a path below",
+            ),
             ("sources", "source", "unknown key"),
         ] {
             let found = read(&good.replace(from, to)).unwrap_err();
@@ -133,6 +141,9 @@ mod tests {
     fn a_folder_without_the_file_is_no_project() {
         let folder = tempfile::tempdir().unwrap();
         let error = PluginProject::read(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("build.toml: can't be opened") && error.contains("plugin new"), "{error}");
+        assert!(
+            error.contains("build.toml: can't be opened") && error.contains("plugin new"),
+            "{error}"
+        );
     }
 }

@@ -58,7 +58,9 @@ pub(super) async fn all(component: &Component, file: &CasesFile) -> Result<Vec<C
 }
 
 async fn build(component: &Component, file: &CasesFile) -> Result<Authenticator, Box<dyn Error>> {
-    let (built, _) = build_alone(&file.authenticator, component).await.map_err(ConfigErrors::new)?;
+    let (built, _) = build_alone(&file.authenticator, component)
+        .await
+        .map_err(ConfigErrors::new)?;
     Ok(built)
 }
 
@@ -67,7 +69,10 @@ async fn schema(component: &Component, file: &CasesFile) -> Check {
     let start = Instant::now();
     let memory = file.authenticator.limits.memory;
     let mut failures = Vec::new();
-    match (component.settings_schema(memory).await, component.settings_schema(memory).await) {
+    match (
+        component.settings_schema(memory).await,
+        component.settings_schema(memory).await,
+    ) {
         (Ok(one), Ok(other)) => {
             failures.extend(check_settings_schema(&one).err().map(|error| error.to_string()));
             if one != other {
@@ -115,10 +120,7 @@ async fn settings(component: &Component, file: &CasesFile) -> Check {
 }
 
 /// Every request is answered within the contract. What is read of one shows where the next ones are odd.
-async fn requests(
-    authenticator: &Authenticator,
-    known: &[OddRequest],
-) -> (Vec<OddRequest>, Vec<Answer>, Check) {
+async fn requests(authenticator: &Authenticator, known: &[OddRequest]) -> (Vec<OddRequest>, Vec<Answer>, Check) {
     let start = Instant::now();
     let (mut odd, mut answers, mut failures) = (input::requests(&[], known.to_vec()), Vec::new(), Vec::new());
     let mut read = Vec::new();
@@ -142,7 +144,10 @@ async fn requests(
         odd.extend(more.into_iter().skip(1));
     }
     let check = Check {
-        name: format!("{} requests are answered: plain, empty, malformed and huge ones", answers.len()),
+        name: format!(
+            "{} requests are answered: plain, empty, malformed and huge ones",
+            answers.len()
+        ),
         failures,
         note: None,
         elapsed: start.elapsed(),
@@ -188,7 +193,10 @@ fn difference(one: &Answer, other: &Answer) -> Option<String> {
             ("status", answer.status.as_u16().to_string()),
             ("user", format!("{:?}", answer.user)),
             ("challenges", answer.challenges.join(", ")),
-            ("reads", answer.reads.iter().map(|(read, _)| format!("{read} ")).collect()),
+            (
+                "reads",
+                answer.reads.iter().map(|(read, _)| format!("{read} ")).collect(),
+            ),
         ]
     };
     let pairs = of(one).into_iter().zip(of(other));
@@ -198,7 +206,11 @@ fn difference(one: &Answer, other: &Answer) -> Option<String> {
 }
 
 /// A copy of a configured instance gives the same answers.
-async fn copied(authenticator: &Authenticator, odd: &[OddRequest], answers: &[Answer]) -> Result<Check, Box<dyn Error>> {
+async fn copied(
+    authenticator: &Authenticator,
+    odd: &[OddRequest],
+    answers: &[Answer],
+) -> Result<Check, Box<dyn Error>> {
     let name = "a copy of a configured instance gives the same answers";
     let copying = authenticator.clone();
     let copied = tokio::task::spawn_blocking(move || copying.copy_configured()).await?;
@@ -225,7 +237,9 @@ fn asked(authenticator: &Authenticator, component: &Component, answers: &[Answer
     }
     let names = |key: GrantKey| {
         let asked = authenticator.asked_grants().iter();
-        asked.filter(move |asked| asked.key == key).map(|asked| asked.name.as_str())
+        asked
+            .filter(move |asked| asked.key == key)
+            .map(|asked| asked.name.as_str())
     };
     let is_named = |key: GrantKey, name: &str| {
         names(key).any(|asked| asked == "*" || asked.is_empty() || asked.eq_ignore_ascii_case(name))

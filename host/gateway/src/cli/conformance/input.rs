@@ -40,12 +40,21 @@ fn values() -> Vec<(&'static str, Vec<u8>)> {
         ("Basic with nothing but a colon", b"Basic Og==".to_vec()),
         ("Basic with a NUL", b"Basic AAA6AA==".to_vec()),
         ("Basic of 64 KiB", [b"Basic ".to_vec(), vec![b'Y'; huge]].concat()),
-        ("Basic with a name of 3 KiB", [&b"Basic "[..], &b"YWFh".repeat(1 << 10), b"Og=="].concat()),
-        ("a bearer token of 64 KiB", [b"Bearer ".to_vec(), vec![b'a'; huge]].concat()),
+        (
+            "Basic with a name of 3 KiB",
+            [&b"Basic "[..], &b"YWFh".repeat(1 << 10), b"Og=="].concat(),
+        ),
+        (
+            "a bearer token of 64 KiB",
+            [b"Bearer ".to_vec(), vec![b'a'; huge]].concat(),
+        ),
         ("a bearer token of dots", b"Bearer ..".to_vec()),
         ("a token without a signature", b"Bearer e30.e30.".to_vec()),
         ("a token of arrays", b"Bearer W10.W10.W10".to_vec()),
-        ("a token whose header is deep JSON", [&b"Bearer "[..], &b"W1tb".repeat(4 << 10), b".e30.e30"].concat()),
+        (
+            "a token whose header is deep JSON",
+            [&b"Bearer "[..], &b"W1tb".repeat(4 << 10), b".e30.e30"].concat(),
+        ),
         ("Negotiate that isn't base64", b"Negotiate !".to_vec()),
         ("Negotiate with four bytes", b"Negotiate AAAAAA==".to_vec()),
         ("an unknown scheme", b"Unknown a=\"b\\\"c\", d".to_vec()),
@@ -82,7 +91,10 @@ pub(super) fn requests(read: &[Attribute], known: Vec<OddRequest>) -> Vec<OddReq
                 let twice = format!("{name}=a; {name}=b").into_bytes();
                 add(format!("cookie {name}: two values"), with(header::COOKIE, &[twice]));
                 let pieces = b";=;;=".repeat(1 << 10);
-                add(format!("cookie {name}: a header of separators"), with(header::COOKIE, &[pieces]));
+                add(
+                    format!("cookie {name}: a header of separators"),
+                    with(header::COOKIE, &[pieces]),
+                );
             }
             Attribute::Query => {
                 for (what, value) in values() {
@@ -96,7 +108,12 @@ pub(super) fn requests(read: &[Attribute], known: Vec<OddRequest>) -> Vec<OddReq
             }
             Attribute::Path => {
                 let huge = "/a".repeat(32 << 10);
-                for (what, path) in [("empty", ""), ("only dots", "/../..;/.%2e/"), ("64 KiB", &huge), ("no slash", "*")] {
+                for (what, path) in [
+                    ("empty", ""),
+                    ("only dots", "/../..;/.%2e/"),
+                    ("64 KiB", &huge),
+                    ("no slash", "*"),
+                ] {
                     let request = AuthRequest {
                         path: path.to_owned(),
                         ..plain()
@@ -105,7 +122,11 @@ pub(super) fn requests(read: &[Attribute], known: Vec<OddRequest>) -> Vec<OddReq
                 }
             }
             Attribute::Authority => {
-                for (what, authority) in [("empty", ""), ("malformed", "[::1:80:"), ("64 KiB", &"a".repeat(64 << 10))] {
+                for (what, authority) in [
+                    ("empty", ""),
+                    ("malformed", "[::1:80:"),
+                    ("64 KiB", &"a".repeat(64 << 10)),
+                ] {
                     let request = AuthRequest {
                         authority: Some(authority.to_owned()),
                         ..plain()
@@ -119,7 +140,11 @@ pub(super) fn requests(read: &[Attribute], known: Vec<OddRequest>) -> Vec<OddReq
                 }
             }
             Attribute::ClientCertificate => {
-                for (what, der) in [("empty", vec![]), ("garbage", vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), ("64 KiB", vec![0x30; 64 << 10])] {
+                for (what, der) in [
+                    ("empty", vec![]),
+                    ("garbage", vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff]),
+                    ("64 KiB", vec![0x30; 64 << 10]),
+                ] {
                     let request = AuthRequest {
                         client_certificate: Some(der.into()),
                         ..plain()
@@ -205,7 +230,15 @@ mod tests {
         ];
         let all = requests(&read, Vec::new());
         let mut names = Vec::from_iter(all.iter().map(|odd| odd.what.as_str()));
-        for place in ["header x-key: ", "cookie c: ", "query: ", "path: ", "authority: ", "method: ", "client certificate: "] {
+        for place in [
+            "header x-key: ",
+            "cookie c: ",
+            "query: ",
+            "path: ",
+            "authority: ",
+            "method: ",
+            "client certificate: ",
+        ] {
             assert!(names.iter().any(|name| name.starts_with(place)), "{place}");
         }
         let count = names.len();

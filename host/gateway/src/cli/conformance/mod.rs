@@ -106,7 +106,10 @@ fn suggested(component: &Component) -> Grants {
 fn write(check: &Check, output: &mut impl Write) -> std::io::Result<()> {
     let label = if check.failures.is_empty() { "ok" } else { "FAILED" };
     line(output, label, &check.name)?;
-    check.failures.iter().try_for_each(|failure| line(output, "", failure))?;
+    check
+        .failures
+        .iter()
+        .try_for_each(|failure| line(output, "", failure))?;
     match &check.note {
         Some(note) => line(output, "", format_args!("({note})")),
         None => Ok(()),

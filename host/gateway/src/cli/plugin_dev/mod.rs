@@ -76,7 +76,10 @@ async fn try_build(project: &PluginProject, stage: &Stage, watcher: &mut Watcher
     };
     match &built {
         Ok(()) => tracing::info!(plugin = project.name, "built"),
-        Err(why) => tracing::error!(plugin = project.name, "the build failed: {why}; it is tried again when a source changes"),
+        Err(why) => tracing::error!(
+            plugin = project.name,
+            "the build failed: {why}; it is tried again when a source changes"
+        ),
     }
     built.is_ok()
 }
