@@ -26,7 +26,7 @@ fn embed() -> Result<(), String> {
     let variable = |name| {
         env::var_os(name)
             .map(PathBuf::from)
-            .ok_or(format!("cargo has not set {name}"))
+            .ok_or_else(|| format!("cargo has not set {name}"))
     };
     let own = variable("CARGO_MANIFEST_DIR")?;
     let root = own.ancestors().nth(2).ok_or("the crate has no folder above it")?;
