@@ -57,7 +57,7 @@ impl FromStr for PluginName {
         if text.split(['-', '_']).any(str::is_empty) {
             return wrong("there is one - or _ between two words, and none at the end");
         }
-        if RESERVED.contains(&text) {
+        if RESERVED.contains(&text) || text.replace('_', "-") == SDK {
             return Err(format!(
                 "{text:?} is a word of Rust or of cargo, which can't be the name of a crate"
             ));
@@ -69,7 +69,10 @@ impl FromStr for PluginName {
 /// The longest name, in bytes: that of an authenticator.
 const MAX_NAME: usize = 64;
 
-/// Words that `cargo new` refuses for a library, and the SDK itself.
+/// The crate that every plugin in Rust depends on.
+const SDK: &str = "portcullis-sdk";
+
+/// Words that `cargo new` refuses for a library.
 const RESERVED: &[&str] = &[
     "abstract",
     "alloc",
@@ -108,8 +111,6 @@ const RESERVED: &[&str] = &[
     "move",
     "mut",
     "override",
-    "portcullis-sdk",
-    "portcullis_sdk",
     "priv",
     "proc_macro",
     "proc-macro",
@@ -166,6 +167,7 @@ mod tests {
             ("a-", "none at the end"),
             ("match", "word of Rust"),
             ("test", "word of Rust"),
+            ("portcullis-sdk", "word of Rust"),
         ] {
             let error = text.parse::<PluginName>().unwrap_err();
             assert!(error.contains(rule), "{text:?}: {error}");
