@@ -4,9 +4,27 @@
 /// Exports an [`Authenticator`](crate::Authenticator) as the component that the gateway loads. Call it once in a crate,
 /// and set the `crate-type` of the crate to `cdylib`. In native builds it only checks that the type is an
 /// authenticator.
+///
+/// The component says what it is: name, version and description of the crate. Say also which grants it asks for, so that
+/// operators are told of one that is missing, and of one that it doesn't need:
+///
+/// ```
+/// # use portcullis_sdk::prelude::*;
+/// # struct ApiKey;
+/// # impl Authenticator for ApiKey {
+/// #     type Settings = std::collections::BTreeMap<String, String>;
+/// #     fn new(_: Self::Settings) -> Result<Self, SettingsError> { Ok(Self) }
+/// #     fn authenticate(&self, _: &Request) -> Result<Grant, Refusal> { Err(Refusal::not_mine(None)) }
+/// # }
+/// portcullis_sdk::export!(ApiKey, grants = { headers = ["x-api-key"], http = ["https://api.example"] });
+/// ```
+///
+/// The keys are those of the configuration: `headers`, `cookies`, `query`, `http`, `client_certificate = true` and
+/// `negotiate = true`. Leave out what settings name: the annotation `x-portcullis-grant` in their schema says it. The name
+/// `"*"` stands for others that neither can name, such as servers that another server names.
 #[macro_export]
 macro_rules! export {
-    ($authenticator:ty) => {
+    ($authenticator:ty $(, grants = $grants:tt)? $(,)?) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             ::std::thread_local! {
@@ -32,6 +50,19 @@ macro_rules! export {
             }
 
     $crate::component::bindings::export!(Component with_types_in $crate::component::bindings);
+
+            #[used]
+            #[unsafe(link_section = "portcullis:manifest")]
+            static MANIFEST: [u8; MANIFEST_CONTENT.length()] = MANIFEST_CONTENT.json();
+        };
+
+        #[doc(hidden)]
+        #[allow(dead_code, reason = "native builds only check it")]
+        const MANIFEST_CONTENT: $crate::manifest::Manifest = $crate::manifest::Manifest {
+            name: ::std::env!("CARGO_PKG_NAME"),
+            version: ::std::env!("CARGO_PKG_VERSION"),
+            description: ::std::env!("CARGO_PKG_DESCRIPTION"),
+            grants: $crate::manifest_grants!($($grants)?),
         };
 
         #[cfg(not(target_arch = "wasm32"))]

@@ -59,6 +59,8 @@ pub mod http;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 pub mod log;
+#[doc(hidden)]
+pub mod manifest;
 pub mod negotiate;
 pub mod settings;
 #[cfg(not(target_arch = "wasm32"))]

@@ -131,7 +131,7 @@ def test_inspect_says_what_a_plugin_can_do_and_how_to_start(tmp_path, api_key_co
             checked = run("check", folder=tmp_path, config=config + whoami(plugin))
             assert checked.returncode == 0, checked.stderr + config
         else:
-            assert kept == ["# api_key.toml", "[settings]", "[grants]", 'headers = ["authorization"]']
+            assert kept == ["# api_key.toml", "[settings]", "[grants]", 'headers = ["x-api-key"]']
 
 
 def test_plugins_are_compiled_for_an_image(tmp_path, api_key_component):

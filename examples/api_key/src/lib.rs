@@ -21,7 +21,7 @@ impl Authenticator for ApiKey {
     }
 }
 
-portcullis_sdk::export!(ApiKey);
+portcullis_sdk::export!(ApiKey, grants = { headers = ["x-api-key"] });
 
 #[cfg(test)]
 mod tests {

@@ -95,7 +95,7 @@ impl Htpasswd {
     }
 }
 
-portcullis_sdk::export!(Htpasswd);
+portcullis_sdk::export!(Htpasswd, grants = { headers = ["authorization"] });
 
 fn realm() -> String {
     "Portcullis".to_owned()

@@ -176,7 +176,7 @@ impl Answer {
     }
 }
 
-portcullis_sdk::export!(Introspection);
+portcullis_sdk::export!(Introspection, grants = { headers = ["authorization"] });
 
 const fn one_minute() -> Span {
     Span::seconds(60)

@@ -32,13 +32,49 @@ fn the_error_says_what_a_file_is_instead_of_a_plugin() {
         b"portcullis:auth/authenticator@0.1.0",
         b"somebodys:else/authenticator@0.1.0x",
     );
+    let role = replaced(
+        simple,
+        b"portcullis:auth/authenticator@0.1.0",
+        b"portcullis:auth/authorizerXX@0.3.0x",
+    );
+    let types = replaced(simple, b"portcullis:auth/types@0.1.0", b"portcullis:auth/types@0.2.0");
+    let wasi = replaced(simple, b"wasi:io/poll@0.2.12", b"wasi:io/poll@0.3.12");
+    let manifest = replaced(
+        simple,
+        b"{\"name\":\"portcullis-plugin-simple\"",
+        b"{\"name\":\"portcullis-plugin-simple\n",
+    );
     for (what, bytes, words) in [
         ("an empty file", &b""[..], "empty"),
         ("a text", b"#!/bin/sh", "no WebAssembly"),
         ("a core module", b"\0asm\x01\0\0\0", "core module"),
         ("an empty component", b"\0asm\x0d\0\x01\0", "exports nothing"),
         ("a truncated component", &simple[..simple.len() / 2], "not a valid one"),
-        ("another version", &later, "0.2.0"),
+        (
+            "another version",
+            &later,
+            "asks for portcullis:auth@0.2.0, and this program speaks portcullis:auth@0.1.0",
+        ),
+        (
+            "another version of an import",
+            &types,
+            "asks for portcullis:auth@0.2.0, and this program speaks portcullis:auth@0.1.0",
+        ),
+        (
+            "another version of WASI",
+            &wasi,
+            "asks for wasi:io/poll@0.3.12, and this program speaks wasi:io/poll@0.2",
+        ),
+        (
+            "another role",
+            &role,
+            "has the role authorizerXX of portcullis:auth@0.3.0x, and this program, which speaks portcullis:auth@0.1.0",
+        ),
+        (
+            "a damaged manifest",
+            &manifest,
+            "manifest (custom section \"portcullis:manifest\") is malformed",
+        ),
         ("another contract", &foreign, "no authenticator"),
     ] {
         let error = Component::new(&ENGINE, bytes).expect_err(what).to_string();

@@ -78,7 +78,7 @@ impl JupyterHub {
     }
 }
 
-portcullis_sdk::export!(JupyterHub);
+portcullis_sdk::export!(JupyterHub, grants = { headers = ["authorization"] });
 
 #[cfg(test)]
 mod tests;

@@ -82,7 +82,8 @@ impl Authenticator for Jwt {
     }
 }
 
-portcullis_sdk::export!(Jwt);
+// The settings name all headers, cookies and parameters, but the metadata of an issuer names the server of its keys.
+portcullis_sdk::export!(Jwt, grants = { http = ["*"] });
 
 impl Jwt {
     fn decide(&self, request: &Request) -> Result<Grant, TokenError> {

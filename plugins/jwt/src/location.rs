@@ -23,6 +23,7 @@ settings! {
         #[schemars(extend("x-portcullis-grant" = "cookies"))]
         pub cookie: Option<String>,
         /// The password or the user of Basic credentials, in which some clients can carry a token and nothing else.
+        #[schemars(extend("x-portcullis-grant" = { "headers": "authorization" }))]
         pub basic: Option<BasicPart>,
         /// A query parameter. It ends up in browser histories and logs; RFC 6750, section 5.3, advises against it.
         #[schemars(extend("x-portcullis-grant" = "query"))]

@@ -116,7 +116,7 @@ fn challenge() -> Challenge {
     Challenge::new("Negotiate")
 }
 
-portcullis_sdk::export!(Kerberos);
+portcullis_sdk::export!(Kerberos, grants = { headers = ["authorization"] });
 
 #[cfg(test)]
 mod tests;

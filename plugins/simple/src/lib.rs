@@ -58,7 +58,7 @@ impl Simple {
     }
 }
 
-portcullis_sdk::export!(Simple);
+portcullis_sdk::export!(Simple, grants = { headers = ["authorization"] });
 
 fn portcullis() -> String {
     "Portcullis".to_owned()

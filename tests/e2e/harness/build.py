@@ -80,6 +80,16 @@ def guest_component(name):
     return _cargo_component(TESTS / "guests" / name, name)
 
 
+def contract_component(crate):
+    """A component that is built against the text of one version of the contract."""
+    # Two versions have crates of the same name, and would otherwise overwrite each other.
+    folder = STATE / "contract" / f"{crate.name}-{_digest(crate / 'wit')}"
+    environment = os.environ | {"CARGO_TARGET_DIR": str(folder)}
+    command = ["cargo", "build", "--quiet", "--release", "--locked", "--target", TARGET]
+    subprocess.run(command, cwd=crate, env=environment, check=True, timeout=600)
+    return folder / TARGET / "release" / "contract.wasm"
+
+
 @functools.cache
 def negotiate_helper():
     """The program that accepts Kerberos tokens: a crate of the gateway's outside of its workspace."""
@@ -142,6 +152,7 @@ if __name__ == "__main__":
         *(language_example(language, "jwt") for language in ("python", "javascript")),
         *(example_component(name) for name in ("api_key", "htpasswd", "introspection")),
         *guests,
+        *(contract_component(crate) for crate in sorted((TESTS / "contract").iterdir()) if crate.is_dir()),
         encoder(),
         negotiate_helper(),
     ):

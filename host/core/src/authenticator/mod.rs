@@ -15,11 +15,14 @@ use crate::decision::Refusal;
 use crate::decision::Ruling;
 use crate::decision::Step;
 use crate::decision::Verdict;
+use crate::grants::AskedGrant;
 use crate::grants::Grants;
+use crate::grants::UnaskedGrant;
 use crate::limits::Limits;
+use crate::plugin::Asked;
 use crate::plugin::Call;
+use crate::plugin::ConfigurationWarning;
 use crate::plugin::ConfiguredPlugin;
-use crate::plugin::SettingsWarning;
 use crate::plugin::TurnedAway;
 use crate::request::AuthRequest;
 use crate::reuse::Known;
@@ -91,10 +94,24 @@ impl Authenticator {
         self.configured().map(ConfiguredPlugin::limits)
     }
 
-    /// What its settings need, and its grants and limits don't allow: an issuer that isn't in [`Grants::http`], for
-    /// example. The plugin's schema says what they need.
-    pub fn warnings(&self) -> &[SettingsWarning] {
-        self.configured().map(ConfiguredPlugin::warnings).unwrap_or_default()
+    /// What its settings or the plugin need and its grants and limits don't allow, such as an issuer that isn't in
+    /// [`Grants::http`]; and what is granted and never asked for.
+    pub fn warnings(&self) -> &[ConfigurationWarning] {
+        self.asked().map(|asked| asked.warnings.as_slice()).unwrap_or_default()
+    }
+
+    /// What the plugin's manifest and its settings ask for.
+    pub fn asked_grants(&self) -> &[AskedGrant] {
+        self.asked().map(|asked| asked.grants.as_slice()).unwrap_or_default()
+    }
+
+    /// What is granted, and neither the manifest nor the settings ask for. Empty if the plugin doesn't say what it asks for.
+    pub fn unasked_grants(&self) -> &[UnaskedGrant] {
+        self.asked().map(|asked| asked.unasked.as_slice()).unwrap_or_default()
+    }
+
+    fn asked(&self) -> Option<&Asked> {
+        self.configured().map(ConfiguredPlugin::asked)
     }
 
     /// A short text that changes with the component and the settings. `None` if it is disabled.
@@ -107,6 +124,19 @@ impl Authenticator {
     pub fn forget_decisions(&self) {
         if let Some(reuse) = self.configured().and_then(ConfiguredPlugin::reuse) {
             reuse.forget();
+        }
+    }
+
+    /// Makes the copy of a configured instance now, with which otherwise each call begins after some thousand calls. Returns its
+    /// size in bytes. That takes seconds: call it on a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the plugin can't be copied. Each call then configures an instance of its own.
+    pub fn copy_configured(&self) -> Result<usize, String> {
+        match self.configured() {
+            Some(plugin) => plugin.copy_now().map_err(|why| why.to_string()),
+            None => Err("it is disabled".to_owned()),
         }
     }
 
@@ -180,6 +210,7 @@ impl Authenticator {
                 outcome.step.kept = kept;
                 outcome.step.denied = call.denied;
                 outcome.step.warnings = call.warnings;
+                outcome.step.memory = call.memory;
                 outcome
             }
             Err(why) => self.outcome(start, turned_away(why)),
@@ -207,6 +238,7 @@ impl Authenticator {
             kept: None,
             denied: 0,
             warnings: Vec::new(),
+            memory: 0,
             elapsed: start.elapsed(),
         };
         CallOutcome { next, step }

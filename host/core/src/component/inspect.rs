@@ -1,18 +1,55 @@
 //! Inspects a file before it is compiled. Most files that are not plugins are recognised here, so that the error can
 //! say what was found and what was expected.
 
+use std::fmt;
+
 use wasmparser::Encoding;
 use wasmparser::Parser;
 use wasmparser::Payload;
 use wasmparser::Validator;
 use wasmparser::WasmFeatures;
 
+use super::manifest::Found;
+use super::manifest::Manifest;
+use super::manifest::ManifestError;
 use crate::sandbox::is_absent;
 
 /// The contract that plugins implement, with the version of this crate.
 pub const CONTRACT: &str = "portcullis:auth@0.1.0";
 
-const EXPORT: &str = "portcullis:auth/authenticator";
+/// The package of the contract.
+const PACKAGE: &str = "portcullis:auth/";
+
+/// What a plugin is for. Each role is an interface of the contract that a component exports.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Role {
+    /// It says who sent a request.
+    Authenticator,
+}
+
+impl Role {
+    /// The name of the interface.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Authenticator => "authenticator",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.label())
+    }
+}
+
+/// The versions that this program speaks, by the beginning of an interface's name: as they are displayed, and how a version
+/// that fits begins. Before 1.0 a minor version may break, a patch may not (semver.org, item 4).
+const VERSIONS: [(&str, &str, &str); 3] = [
+    (PACKAGE, "0.1.0", "0.1."),
+    ("wasi:logging/", "0.1.0-draft", "0.1.0-draft"),
+    ("wasi:", "0.2", "0.2."),
+];
 
 /// The interfaces that do something for a plugin. A plugin may import WASI's files and sockets as well, but is told that
 /// there are none; arguments and environment of `wasi:cli` are empty.
@@ -64,8 +101,13 @@ pub enum LoadError {
     /// Its exports have the right names but the wrong types.
     #[error("the component doesn't fit the contract {CONTRACT}: {0}")]
     Mismatch(String),
-    /// It doesn't export an authenticator.
-    #[error("the component is no authenticator: it exports {found}, and {EXPORT}@0.1.0 is expected")]
+    /// It says something of itself that can't be read.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// It exports nothing of the contract.
+    #[error(
+        "the component is no authenticator: it exports {found}, and portcullis:auth/authenticator@0.1.0 is expected"
+    )]
     NoAuthenticator {
         /// The names of its exports.
         found: String,
@@ -73,10 +115,20 @@ pub enum LoadError {
     /// It is not WebAssembly.
     #[error("this is no WebAssembly: {0}")]
     NotWasm(&'static str),
-    /// It implements another version of the contract.
-    #[error("the component speaks portcullis:auth@{found}, and this is {CONTRACT}: get the plugin's build for it")]
+    /// It needs another version of the contract, or of WASI.
+    #[error("the component asks for {found}, and this program speaks {spoken}: get the plugin's build for it")]
     OtherVersion {
-        /// The version that it implements.
+        /// The package or interface with the version that it asks for.
+        found: String,
+        /// The version that this program has.
+        spoken: String,
+    },
+    /// It implements a part of the contract that this program doesn't use.
+    #[error(
+        "the component has the role {found}, and this program, which speaks {CONTRACT}, has a place for authenticators only"
+    )]
+    UnknownRole {
+        /// The role with the version of the contract.
         found: String,
     },
     /// It imports interfaces that plugins don't get.
@@ -102,29 +154,25 @@ impl LoadError {
     }
 }
 
-/// The contract and the imports that a component declares.
+/// What a component declares.
 #[derive(Debug)]
 pub(super) struct Inspection {
     pub(super) contract: String,
+    pub(super) role: Role,
     pub(super) imports: Vec<String>,
+    pub(super) manifest: Option<Manifest>,
 }
 
 impl Inspection {
     pub(super) fn of(wasm: &[u8]) -> Result<Self, LoadError> {
-        let (imports, exports) = names(wasm)?;
-        let Some(version) = exports
-            .iter()
-            .find_map(|name| name.strip_prefix(EXPORT)?.strip_prefix('@'))
-        else {
-            return Err(LoadError::NoAuthenticator {
-                found: listed(&exports),
-            });
-        };
-        // Before 1.0 a minor version may break, a patch may not (semver.org, item 4).
-        if !version.starts_with("0.1.") {
-            return Err(LoadError::OtherVersion {
-                found: version.to_owned(),
-            });
+        let Declared {
+            imports,
+            exports,
+            manifest,
+        } = Declared::by(wasm)?;
+        let (role, version) = role(&exports)?;
+        if let Some(error) = imports.iter().find_map(|import| other_version(import)) {
+            return Err(error);
         }
         let unknown: Vec<_> = imports.iter().filter(|name| !given(name)).cloned().collect();
         if !unknown.is_empty() {
@@ -132,9 +180,48 @@ impl Inspection {
         }
         Ok(Self {
             contract: format!("portcullis:auth@{version}"),
+            role,
             imports,
+            manifest: manifest.parse()?,
         })
     }
+}
+
+/// The role of a component, and the version of the contract that it implements.
+fn role(exports: &[String]) -> Result<(Role, &str), LoadError> {
+    let of_contract = |name: &'_ String| Some(name.strip_prefix(PACKAGE)?.split_once('@')?.0.to_owned());
+    let found = exports.iter().find(|name| {
+        let role = of_contract(name);
+        role.is_some_and(|role| role == Role::Authenticator.label())
+    });
+    let Some(found) = found else {
+        return Err(match exports.iter().find(|name| of_contract(name).is_some()) {
+            Some(other) => LoadError::UnknownRole {
+                found: other.replacen(PACKAGE, "", 1).replacen('@', " of portcullis:auth@", 1),
+            },
+            None => LoadError::NoAuthenticator { found: listed(exports) },
+        });
+    };
+    match other_version(found) {
+        Some(error) => Err(error),
+        None => Ok((
+            Role::Authenticator,
+            found.split_once('@').map_or("", |(_, version)| version),
+        )),
+    }
+}
+
+/// The error about an interface in a version that doesn't fit this program's. `None` if it fits, or if the program has no
+/// version of it.
+fn other_version(interface: &str) -> Option<LoadError> {
+    let (name, version) = interface.split_once('@')?;
+    let (prefix, spoken, fits) = VERSIONS.into_iter().find(|(prefix, ..)| name.starts_with(prefix))?;
+    let is_known = prefix == PACKAGE || GIVEN.contains(&name);
+    let package = if prefix == PACKAGE { "portcullis:auth" } else { name };
+    (is_known && !version.starts_with(fits)).then(|| LoadError::OtherVersion {
+        found: format!("{package}@{version}"),
+        spoken: format!("{package}@{spoken}"),
+    })
 }
 
 fn given(import: &str) -> bool {
@@ -142,39 +229,55 @@ fn given(import: &str) -> bool {
     GIVEN.contains(&name) || is_absent(import)
 }
 
-fn names(wasm: &[u8]) -> Result<(Vec<String>, Vec<String>), LoadError> {
-    if wasm.is_empty() {
-        return Err(LoadError::NotWasm("the file is empty"));
-    }
-    if !wasm.starts_with(b"\0asm") {
-        return Err(LoadError::NotWasm(
-            "it doesn't start with the magic number of WebAssembly",
-        ));
-    }
-    let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid(error.to_string());
-    let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_u32);
-    for payload in Parser::new(0).parse_all(wasm) {
-        match payload.map_err(invalid)? {
-            Payload::Version {
-                encoding: Encoding::Module,
-                ..
-            } if depth == 0 => return Err(LoadError::CoreModule),
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 0 => {
-                for import in section {
-                    imports.push(import.map_err(invalid)?.name.name.to_owned());
-                }
-            }
-            Payload::ComponentExportSection(section) if depth == 0 => {
-                for export in section {
-                    exports.push(export.map_err(invalid)?.name.name.to_owned());
-                }
-            }
-            _ => {}
+/// The names and sections of a component.
+struct Declared<'w> {
+    imports: Vec<String>,
+    exports: Vec<String>,
+    manifest: Found<'w>,
+}
+
+impl<'w> Declared<'w> {
+    fn by(wasm: &'w [u8]) -> Result<Self, LoadError> {
+        if wasm.is_empty() {
+            return Err(LoadError::NotWasm("the file is empty"));
         }
+        if !wasm.starts_with(b"\0asm") {
+            return Err(LoadError::NotWasm(
+                "it doesn't start with the magic number of WebAssembly",
+            ));
+        }
+        let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid(error.to_string());
+        let (mut imports, mut exports, mut manifest) = (Vec::new(), Vec::new(), Found::default());
+        let mut depth = 0_u32;
+        for payload in Parser::new(0).parse_all(wasm) {
+            let payload = payload.map_err(invalid)?;
+            manifest.note(&payload, depth);
+            match payload {
+                Payload::Version {
+                    encoding: Encoding::Module,
+                    ..
+                } if depth == 0 => return Err(LoadError::CoreModule),
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        imports.push(import.map_err(invalid)?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        exports.push(export.map_err(invalid)?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            imports,
+            exports,
+            manifest,
+        })
     }
-    Ok((imports, exports))
 }
 
 fn listed(names: &[String]) -> String {

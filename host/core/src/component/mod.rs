@@ -3,6 +3,7 @@
 mod compile;
 mod digest;
 mod inspect;
+mod manifest;
 mod snapshot;
 
 use std::fmt;
@@ -25,6 +26,11 @@ pub use self::digest::Digest;
 pub use self::digest::DigestError;
 pub use self::inspect::CONTRACT;
 pub use self::inspect::LoadError;
+pub use self::inspect::Role;
+pub use self::manifest::MANIFEST_SECTION;
+pub use self::manifest::MAX_MANIFEST;
+pub use self::manifest::Manifest;
+pub use self::manifest::ManifestError;
 pub(crate) use self::snapshot::Snapshot;
 
 /// A compiled component that implements the contract. A clone is the same component.
@@ -36,7 +42,9 @@ pub struct Component {
     wasm: Arc<[u8]>,
     snapshots: Arc<Snapshots>,
     contract: String,
+    role: Role,
     imports: Vec<String>,
+    manifest: Option<Arc<Manifest>>,
     asks_for_path: bool,
 }
 
@@ -51,7 +59,12 @@ impl Component {
     /// Returns a [`LoadError`] if the bytes are not a component, or not one that implements this contract.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self, LoadError> {
         let wasm = bytes.as_ref();
-        let Inspection { contract, imports } = Inspection::of(wasm)?;
+        let Inspection {
+            contract,
+            role,
+            imports,
+            manifest,
+        } = Inspection::of(wasm)?;
         let digest = Digest::of(wasm);
         let shared = engine.shared();
         let compiled = compile(shared, &digest, wasm).map_err(|error| LoadError::of_compilation(&error, wasm))?;
@@ -65,7 +78,9 @@ impl Component {
             wasm: wasm.into(),
             snapshots: Arc::default(),
             contract,
+            role,
             imports,
+            manifest: manifest.map(Arc::new),
             asks_for_path,
         })
     }
@@ -83,6 +98,16 @@ impl Component {
     /// The contract that it implements: `portcullis:auth@0.1.0`.
     pub fn contract(&self) -> &str {
         &self.contract
+    }
+
+    /// What it is for.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What it says of itself. `None` if it has no manifest.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_deref()
     }
 
     /// The interfaces that it imports, with their versions.

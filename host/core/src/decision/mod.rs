@@ -170,6 +170,8 @@ pub struct Step {
     /// The lines of the level WARN and above about the call: what it logged, what it wrote to stderr, and what the host says
     /// of its requests to other servers. At most 32.
     pub warnings: Vec<String>,
+    /// How many bytes of memory its instance had at the end of the call. Zero if there was no instance.
+    pub memory: usize,
     /// How long the call took, or finding the result of the earlier one.
     pub elapsed: Duration,
 }

@@ -1,11 +1,17 @@
 //! What an operator allows an authenticator to read and reach. To the plugin, everything else appears absent.
 
+mod asked;
 mod host;
 mod http;
 
 use ::http::HeaderName;
 use ::http::header;
 
+pub use self::asked::AskedGrant;
+pub use self::asked::GrantKey;
+pub(crate) use self::asked::OTHERS;
+pub use self::asked::UnaskedGrant;
+pub use self::asked::describe_grant;
 pub use self::http::HttpGrant;
 pub use self::http::HttpGrantError;
 pub(crate) use self::http::port;
@@ -55,11 +61,6 @@ impl Grants {
     /// The granted headers that may carry a credential: all except those that describe the client or its request.
     pub fn credential_headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.headers.iter().filter(|name| !DESCRIPTIVE.contains(name))
-    }
-
-    /// Whether a request to this URL, or to one below it, is covered.
-    pub(crate) fn reaches(&self, url: &::http::Uri) -> bool {
-        self.http.iter().any(|grant| grant.permits(url) || grant.is_below(url))
     }
 
     pub(crate) fn header(&self, name: &HeaderName) -> bool {

@@ -28,6 +28,8 @@ pub(crate) struct Call<T> {
     pub(crate) warnings: Vec<String>,
     /// Whether the plugin drew random numbers.
     pub(crate) drew_random: bool,
+    /// How many bytes of memory its instance had at the end.
+    pub(crate) memory: usize,
 }
 
 impl ConfiguredPlugin {
@@ -68,6 +70,7 @@ impl ConfiguredPlugin {
             denied,
             warnings,
             drew_random,
+            memory,
         } = match self.configured().await {
             Ok(instance) => instance.authenticate(request).await,
             Err(error) => Reply::failure(error),
@@ -90,6 +93,7 @@ impl ConfiguredPlugin {
             denied,
             warnings,
             drew_random,
+            memory,
         }
     }
 

@@ -27,9 +27,10 @@ use crate::sandbox::InstanceConfig;
 pub(crate) use self::call::Call;
 pub(crate) use self::meters::Meters;
 pub(crate) use self::overload::TurnedAway;
+pub(crate) use self::settings::Asked;
+pub use self::settings::ConfigurationWarning;
 pub use self::settings::ConfigureError;
 pub use self::settings::SettingsError;
-pub use self::settings::SettingsWarning;
 pub use self::settings::check_settings_schema;
 
 /// A configured component. A clone is the same plugin.
@@ -45,7 +46,7 @@ struct Inner {
     overload: Arc<Overload>,
     reuse: Option<Arc<Reuse>>,
     meters: Meters,
-    warnings: Vec<SettingsWarning>,
+    asked: Asked,
 }
 
 impl ConfiguredPlugin {
@@ -69,9 +70,9 @@ impl ConfiguredPlugin {
         &self.0.config.limits
     }
 
-    /// What its settings need, and its grants and limits don't allow.
-    pub(crate) fn warnings(&self) -> &[SettingsWarning] {
-        &self.0.warnings
+    /// What it asks for, compared with its grants and limits.
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.0.asked
     }
 
     /// A short text that changes with the component and the settings.
@@ -119,7 +120,13 @@ impl PluginConfig {
         // Calls of other plugins may run, so this has instances of its own. The semaphore is never closed.
         let _place = engine.configuring.acquire().await;
         let schema = self.component.settings_schema(self.limits.memory).await?;
-        let warnings = check(&self.settings, &schema, &self.grants, &self.limits)?;
+        let asked = check(
+            &self.settings,
+            &schema,
+            self.component.manifest(),
+            &self.grants,
+            &self.limits,
+        )?;
         let settings = self.settings.to_string();
         let grants = Arc::new(self.grants);
         let config = InstanceConfig {
@@ -157,7 +164,7 @@ impl PluginConfig {
             overload: Arc::new(overload),
             reuse,
             meters,
-            warnings,
+            asked,
             component: self.component,
         })))
     }

@@ -14,7 +14,9 @@ use serde_json::Value;
 use self::explain::explain;
 use self::schema::Exhausted;
 use self::schema::Schema;
-pub use self::warning::SettingsWarning;
+pub(crate) use self::warning::Asked;
+pub use self::warning::ConfigurationWarning;
+use crate::component::Manifest;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::sandbox::PluginError;
@@ -77,20 +79,22 @@ fn parse(schema: &Value) -> Result<Schema<'_>, PluginError> {
     })
 }
 
-/// Checks settings against a plugin's schema. Returns what they need and the grants or limits don't allow.
+/// Checks settings against a plugin's schema. Returns what they and the plugin's manifest ask for, compared with the grants and
+/// limits.
 pub(super) fn check(
     settings: &Value,
     schema: &Value,
+    manifest: Option<&Manifest>,
     grants: &Grants,
     limits: &Limits,
-) -> Result<Vec<SettingsWarning>, ConfigureError> {
+) -> Result<Asked, ConfigureError> {
     let schema = parse(schema)?;
     let exhausted =
         |Exhausted| PluginError::output("the settings can't be checked against the settings schema in time");
     let mut complaints = schema.check(settings).map_err(exhausted)?;
     if complaints.is_empty() {
         let needs = schema.needs(settings).map_err(exhausted)?;
-        return Ok(warning::unmet(needs, grants, limits));
+        return Ok(Asked::new(needs, manifest, grants, limits));
     }
     complaints.truncate(MAX_MISTAKES);
     let mut errors: Vec<_> = complaints.into_iter().flat_map(explain).collect();

@@ -48,6 +48,14 @@ impl ConfiguredPlugin {
     }
 }
 
+impl ConfiguredPlugin {
+    /// Makes the copy, however few calls there were. Returns its size in bytes.
+    pub(crate) fn copy_now(&self) -> Result<usize, NoSnapshot> {
+        let snapshot = self.0.component.snapshot(&self.0.settings, &self.0.config)?;
+        Ok(self.0.copy.snapshot.get_or_init(|| snapshot).size())
+    }
+}
+
 impl Inner {
     fn make_copy(&self) {
         let start = Instant::now();

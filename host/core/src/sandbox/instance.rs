@@ -55,6 +55,8 @@ pub(crate) struct Reply {
     pub(crate) warnings: Vec<String>,
     /// Whether it drew random numbers.
     pub(crate) drew_random: bool,
+    /// How many bytes of memory it had at the end.
+    pub(crate) memory: usize,
 }
 
 impl Reply {
@@ -66,6 +68,7 @@ impl Reply {
             denied: 0,
             warnings: Vec::new(),
             drew_random: false,
+            memory: 0,
         }
     }
 }
@@ -121,6 +124,7 @@ impl Instance {
             denied: state.outbound.denied(),
             warnings: state.log.warnings(),
             drew_random: state.drew_random,
+            memory: state.limiter.taken(),
         }
     }
 

@@ -20,6 +20,7 @@ const MAX_INSTANCES: usize = 200;
 /// What is left of the limits of one instance.
 #[derive(Debug)]
 pub(super) struct MemoryLimiter {
+    limit: usize,
     memory: usize,
     table_entries: usize,
     hit_memory: bool,
@@ -32,6 +33,7 @@ impl MemoryLimiter {
     /// A limit of `memory` bytes. `share` is the instance's part of the budget for all instances.
     pub(super) const fn new(memory: usize, share: Share) -> Self {
         Self {
+            limit: memory,
             memory,
             table_entries: MAX_TABLE_ENTRIES,
             hit_memory: false,
@@ -44,6 +46,11 @@ impl MemoryLimiter {
     /// How many bytes of its own limit are left.
     pub(super) const fn left(&self) -> usize {
         self.memory
+    }
+
+    /// How many bytes the instance has.
+    pub(super) const fn taken(&self) -> usize {
+        self.limit - self.memory
     }
 
     /// Whether the instance was refused memory because the system had none.

@@ -13,16 +13,23 @@ use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::Args;
+use portcullis::Authenticator;
 use portcullis::Component;
 use portcullis::Engine;
+use portcullis::Manifest;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::cli::starter;
+use crate::config::AuthenticatorConfig;
+use crate::config::ConfigErrors;
+use crate::config::Draft;
 use crate::config::PluginSource;
 use crate::config::trusted_key_file;
+use crate::config::unknown;
 use crate::files::read_bytes;
 use crate::generation::MAX_COMPONENT;
+use crate::generation::build_alone;
 use crate::signature;
 use crate::signature::MAX_SIGNATURE;
 use crate::signature::Signature;
@@ -33,8 +40,11 @@ use crate::signature::TrustedKeys;
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// The component file, or the name of a built-in plugin
-    #[arg(value_name = "FILE.wasm|NAME")]
-    file: PathBuf,
+    #[arg(value_name = "FILE.wasm|NAME", required_unless_present = "authenticator")]
+    file: Option<PathBuf>,
+    /// Describe the plugin of this authenticator of the configuration, and what of that which it asks for is granted
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    authenticator: Option<String>,
     /// How much memory the component may use, as limits.memory says for an authenticator
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     memory: ByteSize,
@@ -46,7 +56,26 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    let (component, signature) = load(arguments)?;
+    let mut draft = arguments.config.read();
+    let configured = match &arguments.authenticator {
+        Some(name) => Some(authenticator(&mut draft, name)?),
+        None => None,
+    };
+    let file = match &configured {
+        Some(config) => match &config.plugin {
+            PluginSource::BuiltIn(name) => PathBuf::from(name),
+            PluginSource::File(path) => path.clone(),
+        },
+        None => arguments.file.clone().unwrap_or_default(),
+    };
+    // Only the cache directory is used, so other mistakes in the configuration are ignored.
+    let engine = engine::engine(&draft.config.plugins)?;
+    let wasm = read(&file)?;
+    let signature = signature(&file, &arguments.trust, &wasm)?;
+    let component = compiled(&engine, &file, &wasm)?;
+    let manifest = component.manifest();
+    writeln!(output, "plugin    {}", introduction(manifest))?;
+    writeln!(output, "role      {}", component.role())?;
     writeln!(output, "contract  {}", component.contract())?;
     writeln!(output, "sha256    {}", component.digest())?;
     writeln!(output, "size      {} bytes", component.size())?;
@@ -54,17 +83,98 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     let memory = usize::try_from(arguments.memory.as_u64()).unwrap_or(usize::MAX);
     let schema = component.settings_schema(memory).await;
     let schema = schema.and_then(|schema| portcullis::check_settings_schema(&schema).map(|()| schema));
-    let schema = schema.map_err(|error| format!("{}: {error}", arguments.file.display()))?;
+    let schema = schema.map_err(|error| format!("{}: {error}", file.display()))?;
     let can = starter::meanings(component.imports());
     write_lines(output, "can", can.into_iter())?;
-    let starter = starter::configuration(&arguments.file, &schema, component.imports());
-    write_lines(output, "to start", starter.lines())?;
+    let asks = match &configured {
+        Some(config) => {
+            let (authenticator, _) = build_alone(config, &component).await.map_err(ConfigErrors::new)?;
+            compared(&authenticator)
+        }
+        None => asked(manifest, &schema),
+    };
+    write_lines(output, "asks for", asks.iter().map(String::as_str))?;
+    if configured.is_none() {
+        let starter = starter::configuration(&file, &schema, manifest, component.imports());
+        write_lines(output, "to start", starter.lines())?;
+    }
     match component.imports() {
         [] => writeln!(output, "imports   nothing")?,
         imports => write_lines(output, "imports", imports.iter().map(String::as_str))?,
     }
     writeln!(output, "settings  {schema:#}")?;
     Ok(())
+}
+
+/// Takes the authenticator of this name out of a configuration.
+fn authenticator(draft: &mut Draft, name: &str) -> Result<AuthenticatorConfig, Box<dyn Error>> {
+    let known = &mut draft.config.authenticators;
+    if let Some(index) = known.iter().position(|known| known.name == name) {
+        return Ok(known.swap_remove(index));
+    }
+    let names = known.iter().map(|known| known.name.as_str());
+    let unknown = format!("{name}: {}", unknown("authenticator", name, names));
+    // One that has a mistake isn't known either.
+    let errors = std::mem::take(&mut draft.errors);
+    Err(match errors.is_empty() {
+        true => unknown,
+        false => format!("{unknown}\n{}", ConfigErrors::new(errors)),
+    }
+    .into())
+}
+
+/// Name, version and description of a plugin.
+fn introduction(manifest: Option<&Manifest>) -> String {
+    let Some(manifest) = manifest else {
+        return "says nothing of itself: it has no manifest".to_owned();
+    };
+    let mut text = manifest.name.clone();
+    for (separator, part) in [(" ", &manifest.version), (": ", &manifest.description)] {
+        if let Some(part) = part {
+            text.push_str(separator);
+            text.push_str(part);
+        }
+    }
+    text
+}
+
+/// What a plugin will ask for, as far as that is known without its settings.
+fn asked(manifest: Option<&Manifest>, schema: &serde_json::Value) -> Vec<String> {
+    let grants = manifest.and_then(|manifest| manifest.grants.as_ref());
+    let mut lines = match grants {
+        Some(grants) => Vec::from_iter(grants.iter().map(|(key, name)| portcullis::describe_grant(*key, name))),
+        None => vec!["it doesn't say: its documentation has to".to_owned()],
+    };
+    if schema.to_string().contains("\"x-portcullis-grant\"") {
+        lines.push("what its settings name".to_owned());
+    }
+    if lines.is_empty() {
+        lines.push("nothing".to_owned());
+    }
+    lines
+}
+
+/// What the plugin of an authenticator asks for, compared with its grants.
+fn compared(authenticator: &Authenticator) -> Vec<String> {
+    let asked = authenticator.asked_grants().iter().map(|asked| {
+        let place = asked.setting.as_ref();
+        let place = place
+            .map(|path| format!(" (settings.{})", path.join(".")))
+            .unwrap_or_default();
+        let granted = if asked.granted { "granted" } else { "not granted" };
+        match asked.name.as_str() {
+            "*" => asked.to_string(),
+            _ => format!("{asked}{place}: {granted}"),
+        }
+    });
+    let unasked = authenticator.unasked_grants().iter();
+    let unasked = unasked.map(|unasked| format!("{unasked}: granted, but never asked for"));
+    let lines = Vec::from_iter(asked.chain(unasked));
+    if lines.is_empty() {
+        vec!["nothing".to_owned()]
+    } else {
+        lines
+    }
 }
 
 /// Writes lines with a label before the first.
@@ -137,32 +247,23 @@ pub(super) fn list(arguments: &ListArguments, output: &mut impl Write) -> Result
     Ok(())
 }
 
-/// Loads the component, and says what its signature is. Nothing is compiled before the signature was verified.
-fn load(arguments: &Arguments) -> Result<(Component, String), Box<dyn Error>> {
-    // Only the cache directory is used, so other mistakes in the configuration are ignored.
-    let engine = engine::engine(&arguments.config.read().config.plugins)?;
-    let wasm = read(&arguments.file)?;
-    let signature = signature(arguments, &wasm)?;
-    Ok((compiled(&engine, &arguments.file, &wasm)?, signature))
-}
-
 /// What `plugin inspect` says about the signature.
 ///
 /// # Errors
 ///
 /// If `--trust` is given, the signature must be of these bytes and by such a key.
-fn signature(arguments: &Arguments, wasm: &[u8]) -> Result<String, String> {
-    let path = signature::beside(&arguments.file);
+fn signature(file: &Path, trust: &[TrustedKey], wasm: &[u8]) -> Result<String, String> {
+    let path = signature::beside(file);
     let read = read_bytes(&path, MAX_SIGNATURE).and_then(|bytes| Signature::parse(&bytes));
     let error = |why: String| format!("{} {why}", path.display());
-    if arguments.trust.is_empty() {
+    if trust.is_empty() {
         return Ok(match read {
             Ok(signature) => format!("by {}, not verified: --trust KEY does", signature.signer()),
             Err(_) if !path.exists() => "none".to_owned(),
             Err(why) => error(why),
         });
     }
-    let keys = arguments.trust.iter().cloned().collect::<TrustedKeys>();
+    let keys = trust.iter().cloned().collect::<TrustedKeys>();
     let signature = read.map_err(error)?;
     keys.verify(wasm, &signature).map_err(error)?;
     Ok(format!("by {}, verified", signature.signer()))

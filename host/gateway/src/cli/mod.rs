@@ -2,6 +2,7 @@
 
 mod access_logs;
 mod check;
+mod conformance;
 mod engine;
 mod explain;
 mod inspect;
@@ -9,6 +10,10 @@ mod keygen;
 mod log_lines;
 mod log_text;
 mod logging;
+mod manifest;
+mod plugin_bench;
+mod plugin_dev;
+mod plugin_new;
 mod plugin_test;
 mod reload;
 mod reloader;
@@ -92,11 +97,32 @@ enum PluginCommand {
     /// List the built-in plugins, and the authenticators of the configuration with their plugins
     #[command(after_help = EXIT_CODES)]
     List(inspect::ListArguments),
+    /// Write the project of a new plugin, which builds, passes its tests and loads
+    #[command(after_help = EXIT_CODES)]
+    New(plugin_new::Arguments),
     /// Ask a plugin about the requests of a file, and compare what it decides with what the file expects
     ///
     /// The plugin is actually called, and may contact the servers that the file grants.
     #[command(after_help = EXIT_CODES)]
     Test(plugin_test::Arguments),
+    /// Build the project of a plugin at every change, and serve it in front of a page that shows the user
+    ///
+    /// What can be built replaces what is served, without a restart. The log says what each request is decided to be.
+    #[command(after_help = EXIT_CODES)]
+    Dev(plugin_dev::Arguments),
+    /// Ask a plugin about the requests of a file again and again, and tell what a call costs
+    #[command(after_help = EXIT_CODES)]
+    Bench(plugin_bench::Arguments),
+    /// Check what holds for every plugin: odd input leads to an answer, always to the same one, and within the contract
+    ///
+    /// The plugin reaches no server meanwhile.
+    #[command(after_help = EXIT_CODES)]
+    Conformance(conformance::Arguments),
+    /// Put a manifest into a component: its name and version, what it does, and which grants it asks for
+    ///
+    /// The SDK for Rust writes one by itself. Sign a component after this.
+    #[command(after_help = EXIT_CODES)]
+    Manifest(manifest::Arguments),
     /// Compile plugins into a folder, such as one of an image, so that the gateway starts without compiling
     #[command(after_help = EXIT_CODES)]
     Compile(inspect::CompileArguments),
@@ -138,24 +164,32 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<ExitCode, Box<dyn E
             log.flush();
             outcome?
         }
+        Command::Plugin(PluginCommand::Dev(arguments)) => {
+            let log = logging::start(&line.log_level.unwrap_or_default(), Format::Text)?;
+            let outcome = wait_for(plugin_dev::run(&arguments));
+            log.flush();
+            outcome?
+        }
         command => {
             // The result of these commands is their output, so they log only if --log-level is given.
             let level = line.log_level.as_ref();
             let log = level.map(|level| logging::start(level, Format::Text)).transpose()?;
             let outcome = match command {
-                Command::Serve(_) => Ok(()),
+                Command::Serve(_) | Command::Plugin(PluginCommand::Dev(_)) => Ok(()),
                 Command::Reload(file) => wait_for(reload::run(&file, output))?,
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Compile(arguments)) => inspect::compile(&arguments, output),
                 Command::Plugin(PluginCommand::List(arguments)) => inspect::list(&arguments, output),
+                Command::Plugin(PluginCommand::Bench(arguments)) => wait_for(plugin_bench::run(&arguments, output))?,
+                Command::Plugin(PluginCommand::Conformance(arguments)) => {
+                    wait_for(conformance::run(&arguments, output))?.map(|passed| code = exit_code(passed))
+                }
+                Command::Plugin(PluginCommand::Manifest(arguments)) => manifest::run(&arguments, output),
+                Command::Plugin(PluginCommand::New(arguments)) => plugin_new::run(&arguments, output),
                 Command::Plugin(PluginCommand::Test(arguments)) => {
-                    wait_for(plugin_test::run(&arguments, output))?.map(|passed| {
-                        if !passed {
-                            code = ExitCode::FAILURE;
-                        }
-                    })
+                    wait_for(plugin_test::run(&arguments, output))?.map(|passed| code = exit_code(passed))
                 }
                 Command::Keygen(arguments) => keygen::run(&arguments, output),
             };
@@ -166,6 +200,10 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<ExitCode, Box<dyn E
         }
     };
     outcome.map(|()| code)
+}
+
+fn exit_code(passed: bool) -> ExitCode {
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// How many tasks a busy thread polls before it checks for new events. A plugin in an endless loop runs for some

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -53,6 +54,18 @@ pub(super) struct Arguments {
     /// How many threads serve requests; by default one per processor, or as many as the container's CPU quota allows
     #[arg(long, env = "PORTCULLIS_WORKER_THREADS", value_name = "NUMBER")]
     pub(super) worker_threads: Option<NonZero<usize>>,
+}
+
+impl Arguments {
+    /// The arguments to serve this file at this address.
+    pub(super) fn of(file: PathBuf, listen: ListenAddress) -> Self {
+        Self {
+            config: ConfigFile { path: Some(file) },
+            listen: vec![listen],
+            log_format: Format::Text,
+            worker_threads: None,
+        }
+    }
 }
 
 pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<(), Box<dyn Error>> {

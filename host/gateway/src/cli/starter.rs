@@ -4,6 +4,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use portcullis::GrantKey;
+use portcullis::Manifest;
 use serde_json::Value;
 
 /// What an import lets a plugin do, for people. Imports without a sentence here let it do nothing beyond computing.
@@ -31,7 +33,7 @@ pub(super) fn meanings(imports: &[String]) -> Vec<&'static str> {
 }
 
 /// The content of a `NAME.toml` beside the plugin's file, or of `portcullis.toml` for a built-in plugin.
-pub(super) fn configuration(plugin: &Path, schema: &Value, imports: &[String]) -> String {
+pub(super) fn configuration(plugin: &Path, schema: &Value, manifest: Option<&Manifest>, imports: &[String]) -> String {
     let name = plugin.file_stem().unwrap_or_default().display();
     let (mut text, prefix) = match plugin.extension() {
         Some(_) => (format!("# {name}.toml\n"), String::new()),
@@ -53,15 +55,48 @@ pub(super) fn configuration(plugin: &Path, schema: &Value, imports: &[String]) -
         let about = about.split(". ").next().unwrap_or_default().trim_end_matches('.');
         let _ = writeln!(text, "{name} = {}{}", placeholder(schema, property), comment(about));
     }
-    let _ = writeln!(text, "[{prefix}grants]\nheaders = [\"authorization\"]");
+    let _ = writeln!(text, "[{prefix}grants]");
+    let asked = manifest.and_then(|manifest| manifest.grants.as_deref());
+    let names_headers = schema.to_string().contains("\"x-portcullis-grant\":\"headers\"");
+    text.push_str(&grants(asked, names_headers, imports));
+    text.trim_end().to_owned()
+}
+
+/// The lines of the grants: what the plugin asks for, or else what most plugins do. `names_headers` says whether its settings can
+/// name headers.
+fn grants(asked: Option<&[(GrantKey, String)]>, names_headers: bool, imports: &[String]) -> String {
+    let mut text = String::new();
+    let keys = [GrantKey::Headers, GrantKey::Cookies, GrantKey::Query, GrantKey::Http];
+    for key in keys {
+        let names = asked
+            .into_iter()
+            .flatten()
+            .filter(|(of, name)| *of == key && name != "*");
+        let mut names = Vec::from_iter(names.map(|(_, name)| name.as_str()));
+        if key == GrantKey::Headers && names.is_empty() && (asked.is_none() || names_headers) {
+            names.push("authorization");
+        }
+        if !names.is_empty() || key == GrantKey::Headers {
+            let _ = writeln!(text, "{} = {names:?}", key.label());
+        } else if key == GrantKey::Http && sends_requests(imports) {
+            text.push_str("http = [] # the servers that it may ask, such as \"https://id.example.org\"\n");
+        }
+    }
+    for (key, _) in asked.into_iter().flatten() {
+        match key {
+            GrantKey::ClientCertificate => text.push_str("client_certificate = true\n"),
+            GrantKey::Negotiate => text.push_str("negotiate = \"\" # the NAME of [negotiate.NAME]\n"),
+            _ => {}
+        }
+    }
+    text
+}
+
+fn sends_requests(imports: &[String]) -> bool {
     let asks = ["portcullis:auth/outbound", "wasi:http/outgoing-handler"];
-    if imports
+    imports
         .iter()
         .any(|import| asks.iter().any(|asks| import.starts_with(asks)))
-    {
-        text.push_str("http = [] # the servers that it may ask, such as \"https://id.example.org\"\n");
-    }
-    text.trim_end().to_owned()
 }
 
 fn property<'s>(schema: &'s Value, name: &str) -> &'s Value {
@@ -127,12 +162,20 @@ mod tests {
         });
         let expected = "# a.toml\n[settings]\nissuers = [{}] # The issuers\nnames = []\nurl = \"\" # A URL\ncount = 0\nstrict = false\n\
                         table = {}\ngone = \"\"\n[grants]\nheaders = [\"authorization\"]";
-        assert_eq!(configuration(Path::new("x/a.wasm"), &schema, &[]), expected);
+        assert_eq!(configuration(Path::new("x/a.wasm"), &schema, None, &[]), expected);
         let asks = ["wasi:http/outgoing-handler@0.2.6".to_owned()];
         let expected = "[authenticators.jwt]\nplugin = \"jwt\"\n[authenticators.jwt.grants]\nheaders = \
                         [\"authorization\"]\nhttp = [] # the servers that it may ask, such as \
                         \"https://id.example.org\"";
-        assert_eq!(configuration(Path::new("jwt"), &json!(true), &asks), expected);
+        assert_eq!(configuration(Path::new("jwt"), &json!(true), None, &asks), expected);
+        let manifest = br#"{"name": "n", "grants": {"cookies": ["a"], "http": ["*"], "negotiate": true}}"#;
+        let manifest = Manifest::parse(manifest).unwrap();
+        let expected = "# a.toml\n[grants]\nheaders = []\ncookies = [\"a\"]\nhttp = [] # the servers that it may ask, such as \
+                        \"https://id.example.org\"\nnegotiate = \"\" # the NAME of [negotiate.NAME]";
+        assert_eq!(
+            configuration(Path::new("a.wasm"), &json!(true), Some(&manifest), &asks),
+            expected
+        );
         assert_eq!(meanings(&asks), ["asks other servers, as far as grants.http allows"]);
         assert!(meanings(&["wasi:io/poll@0.2.6".to_owned()]).is_empty());
     }

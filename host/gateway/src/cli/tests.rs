@@ -68,7 +68,9 @@ fn explain(folder: &TempDir, arguments: &[&str]) -> String {
 fn check_counts_routes_and_authenticators() {
     assert_eq!(
         command(&folder(), &["check", "--config", "FOLDER/portcullis.toml"]).unwrap(),
-        "FOLDER/portcullis.toml: good: 3 routes, 2 authenticators, no sessions\n  /open is public, and / is protected\n  \
+        "FOLDER/portcullis.toml: good: 3 routes, 2 authenticators, no sessions\n  FOLDER/portcullis.toml:5: \
+         authenticators.keys.plugin: grants.headers doesn't have the header \"authorization\", which the plugin asks for, so it is \
+         never seen\n  /open is public, and / is protected\n  \
          /half is optional, and / is protected\n"
     );
 }

@@ -183,6 +183,25 @@ impl AuthenticatorConfig {
         }
     }
 
+    /// Makes the configuration of a plugin that has no file: these grants, and no settings.
+    pub(super) fn alone(plugin: PluginSource, grants: Grants) -> Self {
+        let location = Location::file(plugin.to_string());
+        Self {
+            name: plugin.name().to_owned(),
+            is_dropped_in: false,
+            sha256: None,
+            trust: None,
+            settings: Settings::none(location.key("settings")),
+            location,
+            plugin,
+            grants,
+            outbound: Outbound::default(),
+            rotating: Vec::new(),
+            limits: Limits::default(),
+            log: None,
+        }
+    }
+
     fn read_rest(name: String, plugin: Option<PluginSource>, location: Location, mut table: Table<'_>) -> Option<Self> {
         let sha256 = table
             .take("sha256")

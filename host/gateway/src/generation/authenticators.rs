@@ -102,7 +102,10 @@ fn is_used(name: &str, routes: &[RouteConfig]) -> bool {
 fn warnings(config: &AuthenticatorConfig, authenticator: &Authenticator) -> impl Iterator<Item = Warning> {
     authenticator.warnings().iter().map(|warning| Warning::Setting {
         authenticator: config.name.clone(),
-        warning: config.settings.error(&warning.path, &warning.message),
+        warning: match &warning.setting {
+            Some(path) => config.settings.error(path, &warning.message),
+            None => config.location.error(&warning.message),
+        },
     })
 }
 

@@ -48,11 +48,12 @@ pub(crate) enum Warning {
         /// The route that serves the same path with other methods.
         wider: Arc<Route>,
     },
-    /// A setting of this authenticator needs what its grants or limits don't allow.
+    /// The plugin or a setting of this authenticator needs what its grants or limits don't allow, or something is granted that the
+    /// plugin never asks for.
     Setting {
         /// The name of the authenticator.
         authenticator: String,
-        /// What is missing, with the place of the setting.
+        /// What is missing or superfluous, with its place.
         warning: ConfigError,
     },
 }

@@ -3,8 +3,9 @@
 use serde_json::Value;
 use serde_json::json;
 
+use super::ConfigurationWarning;
 use super::ConfigureError;
-use super::SettingsWarning;
+use crate::component::Manifest;
 use crate::grants::Grants;
 use crate::limits::Limits;
 
@@ -45,8 +46,8 @@ fn schema() -> Value {
 }
 
 /// Checks settings, with the default grants and limits.
-fn check(settings: &Value, schema: &Value) -> Result<Vec<SettingsWarning>, ConfigureError> {
-    super::check(settings, schema, &Grants::default(), &Limits::default())
+fn check(settings: &Value, schema: &Value) -> Result<Vec<ConfigurationWarning>, ConfigureError> {
+    super::check(settings, schema, None, &Grants::default(), &Limits::default()).map(|asked| asked.warnings)
 }
 
 fn mistakes(settings: Value) -> Vec<String> {
@@ -250,8 +251,63 @@ fn a_setting_whose_grant_or_time_is_missing_is_warned_about() {
             vec!["settings.timeout: 2 requests in a row may take longer than limits.deadline, which is 5s".to_owned()],
         ),
     ] {
-        let warnings = super::check(&settings, &schema, &grants, &Limits::default()).unwrap();
-        let warnings = Vec::from_iter(warnings.iter().map(ToString::to_string));
+        let warnings = super::check(&settings, &schema, None, &grants, &Limits::default()).unwrap();
+        let warnings = Vec::from_iter(warnings.warnings.iter().map(ToString::to_string));
         assert_eq!(warnings, expected, "{settings}");
+    }
+}
+
+#[test]
+fn manifest_and_settings_together_say_what_a_plugin_asks_for() {
+    let manifest = |grants: Value| {
+        let json = json!({"name": "n", "grants": grants}).to_string();
+        Manifest::parse(json.as_bytes()).unwrap()
+    };
+    let schema = json!({"properties": {
+        "url": {"x-portcullis-grant": "http"},
+        "basic": {"x-portcullis-grant": {"headers": "authorization"}},
+    }});
+    let grants = Grants {
+        headers: ["authorization", "x-key"].map(|name| name.parse().unwrap()).to_vec(),
+        http: vec!["https://idp.example".parse().unwrap()],
+        ..Grants::default()
+    };
+    let unasked = |what: &str| format!("grants.{what}, which the plugin never asks for");
+    let authorization = unasked("headers has the header \"authorization\"");
+    let key = unasked("headers has the header \"x-key\"");
+    let server = unasked("http has the server \"https://idp.example:443\"");
+    let whole = json!({"url": "https://idp.example/secret", "basic": "user"});
+    for (asked, settings, expected) in [
+        (None, json!({}), vec![]),
+        (
+            Some(json!({})),
+            json!({}),
+            vec![authorization.clone(), key.clone(), server.clone()],
+        ),
+        (Some(json!({"headers": ["*"], "http": ["*"]})), json!({}), vec![]),
+        (Some(json!({"headers": ["x-key"]})), whole.clone(), vec![]),
+        (Some(json!({})), whole, vec![key.clone()]),
+        (
+            Some(json!({"headers": ["X-Key", "x-other"], "cookies": ["c"], "client_certificate": true, "negotiate": true})),
+            json!({"basic": null, "url": "https://other.example/secret"}),
+            vec![
+                "grants.headers doesn't have the header \"x-other\", which the plugin asks for, so it is never seen"
+                    .to_owned(),
+                "grants.cookies doesn't have the cookie \"c\", which the plugin asks for, so it is never seen".to_owned(),
+                "grants.client_certificate isn't set, which the plugin asks for, so the plugin never sees the client's \
+                 certificate"
+                    .to_owned(),
+                "grants.negotiate is missing, which the plugin asks for, so no token can be verified".to_owned(),
+                "settings.url: grants.http doesn't cover https://other.example, so requests there are denied".to_owned(),
+                authorization,
+                server,
+            ],
+        ),
+    ] {
+        let asked = asked.map(manifest);
+        let found = super::check(&settings, &schema, asked.as_ref(), &grants, &Limits::default()).unwrap();
+        let warnings = Vec::from_iter(found.warnings.iter().map(ToString::to_string));
+        assert_eq!(warnings, expected, "{settings}");
+        assert!(!format!("{:?}", found.grants).contains("secret"), "{:?}", found.grants);
     }
 }

@@ -1,75 +1,151 @@
-//! Compares what settings need with the grants and limits beside them. A plugin whose grant is missing would only see
+//! Compares what a plugin asks for with the grants and limits that it has. A plugin whose grant is missing would only see
 //! that a header is absent, or that a server can't be reached, and the operator would search for the reason.
 
 use std::fmt;
 use std::time::Duration;
 
-use http::HeaderName;
 use http::Uri;
 use serde_json::Value;
 
-use super::schema::Grant;
 use super::schema::Kind;
 use super::schema::Need;
+use crate::component::Manifest;
+use crate::grants::AskedGrant;
+use crate::grants::GrantKey;
 use crate::grants::Grants;
+use crate::grants::OTHERS;
+use crate::grants::UnaskedGrant;
 use crate::limits::Limits;
 
-/// Something that a setting needs, and that the grants or limits don't allow. The authenticator works without it as
-/// far as it can.
+/// Something in the grants or limits of an authenticator that may not be meant: what a setting or the plugin needs is missing,
+/// or what is granted is never asked for. The authenticator works as far as it can.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct SettingsWarning {
-    /// The path of keys and indices, starting at the settings.
-    pub path: Vec<String>,
-    /// What is missing, and its consequence. Of a URL the text has only scheme, host and port, because the rest may be
-    /// secret.
+pub struct ConfigurationWarning {
+    /// The setting, as a path of keys and indices that starts at the settings. `None` if it isn't about one.
+    pub setting: Option<Vec<String>>,
+    /// What is missing or superfluous, and its consequence. Of a URL in the settings the text has only scheme, host and port,
+    /// because the rest may be secret.
     pub message: String,
 }
 
-impl fmt::Display for SettingsWarning {
+impl fmt::Display for ConfigurationWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        super::write_at(f, &self.path, &self.message)
+        match &self.setting {
+            Some(path) => super::write_at(f, path, &self.message),
+            None => f.write_str(&self.message),
+        }
     }
 }
 
-/// The needs that are not met.
-pub(super) fn unmet(needs: Vec<Need>, grants: &Grants, limits: &Limits) -> Vec<SettingsWarning> {
-    let warning = |need: Need| {
-        let message = match need.kind {
-            Kind::Grant(key) => missing_grant(key, need.value.as_str()?, grants),
-            Kind::Requests(count) => too_slow(count, span(&need.value)?, limits.deadline),
-        };
-        let (path, message) = (need.path, message?);
-        Some(SettingsWarning { path, message })
-    };
-    needs.into_iter().filter_map(warning).collect()
+/// What a plugin asks for, and what it has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    /// What its manifest and its settings ask for.
+    pub(crate) grants: Vec<AskedGrant>,
+    /// What is granted beyond that. Empty if the plugin has no manifest that says what it asks for.
+    pub(crate) unasked: Vec<UnaskedGrant>,
+    /// What may not be meant.
+    pub(crate) warnings: Vec<ConfigurationWarning>,
 }
 
-/// The message about a grant that is missing. `None` if it isn't, or if nothing could be granted for this value.
-fn missing_grant(key: Grant, named: &str, grants: &Grants) -> Option<String> {
-    let seen = "so it is never seen";
+impl Asked {
+    /// Compares the needs of the settings, and the manifest, with what is granted.
+    pub(super) fn new(needs: Vec<Need>, manifest: Option<&Manifest>, grants: &Grants, limits: &Limits) -> Self {
+        let mut asked = Self::default();
+        let mut names = Vec::new();
+        let of_manifest = manifest.and_then(|manifest| manifest.grants.as_deref());
+        for (key, name) in of_manifest.unwrap_or_default() {
+            asked.add(*key, name, None, grants);
+            names.push((*key, name.clone()));
+        }
+        for need in needs {
+            let (key, name) = match need.kind {
+                Kind::Grant(key) => (key, need.value.as_str().map(str::to_owned)),
+                Kind::Named(key, name) => (key, Some(name).filter(|_| !need.value.is_null())),
+                Kind::Requests(count) => {
+                    let message = span(&need.value).and_then(|each| too_slow(count, each, limits.deadline));
+                    asked.warnings.extend(message.map(|message| ConfigurationWarning {
+                        setting: Some(need.path),
+                        message,
+                    }));
+                    continue;
+                }
+            };
+            if let Some(name) = name {
+                asked.add(key, &name, Some(need.path), grants);
+                names.push((key, name));
+            }
+        }
+        if of_manifest.is_some() {
+            asked.unasked = grants.unasked(&names);
+            asked
+                .warnings
+                .extend(asked.unasked.iter().map(|unasked| ConfigurationWarning {
+                    setting: None,
+                    message: format!(
+                        "grants.{} has the {unasked}, which the plugin never asks for",
+                        unasked.key.label()
+                    ),
+                }));
+        }
+        asked
+    }
+
+    /// Notes something that is asked for. It isn't noted if nothing could be granted for this name.
+    fn add(&mut self, key: GrantKey, name: &str, setting: Option<Vec<String>>, grants: &Grants) {
+        let is_open = name == OTHERS;
+        let Some(granted) = is_open.then_some(true).or_else(|| grants.has(key, name)) else {
+            return;
+        };
+        let name = match &setting {
+            Some(_) if key == GrantKey::Http => origin(name).unwrap_or_default(),
+            _ => name.to_owned(),
+        };
+        if !granted {
+            let message = missing(key, &name, setting.is_some(), grants);
+            let setting = setting.clone();
+            self.warnings.push(ConfigurationWarning { setting, message });
+        }
+        let asked = AskedGrant {
+            key,
+            name,
+            setting,
+            granted,
+        };
+        if !self.grants.contains(&asked) {
+            self.grants.push(asked);
+        }
+    }
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{}://{}{port}", uri.scheme_str()?, uri.host()?))
+}
+
+/// The message about a grant that is missing.
+fn missing(key: GrantKey, name: &str, by_setting: bool, grants: &Grants) -> String {
+    let label = key.label();
+    // The place of a setting says already who asks.
+    let asks = if by_setting { "" } else { " which the plugin asks for," };
     match key {
-        Grant::Cookies => {
-            (!grants.cookie(named)).then(|| format!("grants.cookies doesn't have the cookie {named:?}, {seen}"))
+        GrantKey::ClientCertificate => {
+            format!("grants.{label} isn't set,{asks} so the plugin never sees the client's certificate")
         }
-        Grant::Headers => {
-            let name: HeaderName = named.parse().ok()?;
-            (!grants.header(&name)).then(|| format!("grants.headers doesn't have the header {named:?}, {seen}"))
+        GrantKey::Cookies | GrantKey::Headers => {
+            format!(
+                "grants.{label} doesn't have the {} {name:?},{asks} so it is never seen",
+                key.noun()
+            )
         }
-        Grant::Query => {
-            (!grants.parameter(named)).then(|| format!("grants.query doesn't have the parameter {named:?}, {seen}"))
-        }
-        Grant::Http => {
-            let uri: Uri = named.parse().ok()?;
-            let (scheme, host) = (uri.scheme_str()?, uri.host()?);
-            let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
-            (!grants.reaches(&uri))
-                .then(|| format!("grants.http doesn't cover {scheme}://{host}{port}, so requests there are denied"))
-        }
-        Grant::Negotiate => match grants.negotiate.as_deref() {
-            Some(granted) if granted == named => None,
-            Some(granted) => Some(format!("grants.negotiate is {granted:?}, so no token can be verified")),
-            None => Some("grants.negotiate is missing, so no token can be verified".to_owned()),
+        GrantKey::Query => format!("grants.{label} doesn't have the parameter {name:?},{asks} so it is never seen"),
+        GrantKey::Http => format!("grants.{label} doesn't cover {name},{asks} so requests there are denied"),
+        GrantKey::Negotiate => match &grants.negotiate {
+            Some(granted) => format!("grants.{label} is {granted:?}, so no token can be verified"),
+            None => format!("grants.{label} is missing,{asks} so no token can be verified"),
         },
     }
 }

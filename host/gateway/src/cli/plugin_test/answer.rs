@@ -11,28 +11,32 @@ use portcullis::decision::Outcome;
 
 /// The answer of a plugin.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(in crate::cli) struct Answer {
     /// The status of the gateway's response. It is 200 if the request is granted: the upstream decides then.
-    pub(super) status: StatusCode,
+    pub(in crate::cli) status: StatusCode,
     /// The user. `None` if the request isn't granted.
-    pub(super) user: Option<Identity>,
+    pub(in crate::cli) user: Option<Identity>,
     /// The values of `WWW-Authenticate`.
-    pub(super) challenges: Vec<String>,
+    pub(in crate::cli) challenges: Vec<String>,
     /// What the plugin read of the request, and whether it is granted.
-    pub(super) reads: Vec<(Attribute, bool)>,
+    pub(in crate::cli) reads: Vec<(Attribute, bool)>,
     /// The word for the verdict in the audit log.
-    pub(super) verdict: &'static str,
+    pub(in crate::cli) verdict: &'static str,
     /// The verdict and its reason as a sentence without its subject.
-    pub(super) sentence: String,
+    pub(in crate::cli) sentence: String,
     /// What the plugin, and the host about it, logged at WARN and above.
-    pub(super) warnings: Vec<String>,
+    pub(in crate::cli) warnings: Vec<String>,
+    /// How many bytes of memory the plugin had at the end of the call.
+    pub(in crate::cli) memory: usize,
+    /// How many of its requests to other servers were denied.
+    pub(in crate::cli) denied: u32,
     /// How long the call took.
-    pub(super) elapsed: Duration,
+    pub(in crate::cli) elapsed: Duration,
 }
 
 impl Answer {
     /// The answer of a chain of one authenticator.
-    pub(super) fn of(decision: Decision) -> Self {
+    pub(in crate::cli) fn of(decision: Decision) -> Self {
         let (status, user, challenges) = match decision.outcome {
             Outcome::Grant(user) => (StatusCode::OK, Some(user.identity().clone()), Vec::new()),
             Outcome::Refuse(refusal) => {
@@ -54,6 +58,8 @@ impl Answer {
                 .collect(),
             verdict: step.as_ref().map_or("", |step| step.verdict.label()),
             sentence: step.as_ref().map(|step| step.verdict.to_string()).unwrap_or_default(),
+            memory: step.as_ref().map(|step| step.memory).unwrap_or_default(),
+            denied: step.as_ref().map(|step| step.denied).unwrap_or_default(),
             elapsed: step.as_ref().map(|step| step.elapsed).unwrap_or_default(),
             warnings: step.map(|step| step.warnings).unwrap_or_default(),
         }

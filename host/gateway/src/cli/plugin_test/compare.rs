@@ -128,6 +128,8 @@ mod tests {
             verdict: "grant",
             sentence: String::new(),
             warnings: Vec::new(),
+            memory: 0,
+            denied: 0,
             elapsed: Duration::ZERO,
         }
     }

@@ -3,40 +3,57 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::report::Outcome;
+/// One result.
+#[derive(Debug)]
+pub(in crate::cli) struct TestCase<'o> {
+    /// The name, which no other result has.
+    pub(in crate::cli) name: &'o str,
+    /// How long it took.
+    pub(in crate::cli) elapsed: Duration,
+    /// Why it failed. `None` if it has passed.
+    pub(in crate::cli) failure: Option<Failure>,
+}
 
-/// The document for one file of cases. `class` is what the cases are about, the plugin.
-pub(super) fn document(suite: &str, class: &str, outcomes: &[Outcome]) -> String {
-    let failures = outcomes.iter().filter(|outcome| !outcome.has_passed()).count();
-    let time: Duration = outcomes.iter().map(|outcome| outcome.answer.elapsed).sum();
+/// Why something failed.
+#[derive(Debug)]
+pub(in crate::cli) struct Failure {
+    /// In one line.
+    pub(in crate::cli) message: String,
+    /// With what helps to understand it.
+    pub(in crate::cli) text: String,
+}
+
+/// The document for one run. `class` is what the results are about, the plugin.
+pub(in crate::cli) fn document(suite: &str, class: &str, results: &[TestCase<'_>]) -> String {
+    let failures = results.iter().filter(|result| result.failure.is_some()).count();
+    let time: Duration = results.iter().map(|result| result.elapsed).sum();
     let counts = format!(
         "tests=\"{}\" failures=\"{failures}\" errors=\"0\" time=\"{:.6}\"",
-        outcomes.len(),
+        results.len(),
         time.as_secs_f64()
     );
     let suite = escaped(suite);
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n<testsuite name=\"{suite}\" {counts}>\n"
     );
-    for outcome in outcomes {
+    for result in results {
         // Writing to a string can't fail.
         let _ = write!(
             xml,
             "<testcase classname=\"{}\" name=\"{}\" time=\"{:.6}\"",
             escaped(class),
-            escaped(&outcome.name),
-            outcome.answer.elapsed.as_secs_f64()
+            escaped(result.name),
+            result.elapsed.as_secs_f64()
         );
-        if outcome.has_passed() {
+        let Some(Failure { message, text }) = &result.failure else {
             xml.push_str("/>\n");
             continue;
-        }
-        let message = outcome.differences.iter().map(ToString::to_string);
+        };
         let _ = writeln!(
             xml,
             "><failure message=\"{}\">{}</failure></testcase>",
-            escaped(&Vec::from_iter(message).join("; ")),
-            escaped(&outcome.lines().join("\n"))
+            escaped(message),
+            escaped(text)
         );
     }
     xml.push_str("</testsuite>\n</testsuites>\n");

@@ -1,10 +1,10 @@
 //! `portcullis plugin test`: asks a plugin about the requests of a file, and compares what it decides with what the file
 //! expects. Each case has an authenticator of its own, so that no case depends on those before it.
 
-mod answer;
+pub(super) mod answer;
 mod compare;
-mod junit;
-mod report;
+pub(super) mod junit;
+pub(super) mod report;
 
 use std::error::Error;
 use std::fs;
@@ -65,7 +65,8 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     }
     if let Some(path) = &arguments.junit {
         let suite = arguments.cases.display().to_string();
-        let written = fs::write(path, junit::document(&suite, &file.authenticator.name, &outcomes));
+        let results = Vec::from_iter(outcomes.iter().map(Outcome::as_test_case));
+        let written = fs::write(path, junit::document(&suite, &file.authenticator.name, &results));
         written.map_err(|error| format!("{}: can't be written: {error}", path.display()))?;
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.has_passed()).count();

@@ -6,6 +6,8 @@ use std::io::Write;
 
 use super::answer::Answer;
 use super::compare::Difference;
+use super::junit::Failure;
+use super::junit::TestCase;
 
 /// The result of a case.
 #[derive(Debug)]
@@ -35,6 +37,20 @@ impl Outcome {
         lines
     }
 
+    /// The result for CI systems.
+    pub(super) fn as_test_case(&self) -> TestCase<'_> {
+        let message = self.differences.iter().map(ToString::to_string);
+        let failure = || Failure {
+            message: Vec::from_iter(message).join("; "),
+            text: self.lines().join("\n"),
+        };
+        TestCase {
+            name: &self.name,
+            elapsed: self.answer.elapsed,
+            failure: (!self.has_passed()).then(failure),
+        }
+    }
+
     /// Writes the lines for a person.
     pub(super) fn write(&self, output: &mut impl Write) -> io::Result<()> {
         if self.has_passed() {
@@ -46,7 +62,7 @@ impl Outcome {
 }
 
 /// Writes one line, beginning with a label. Control characters are replaced, because the text may come from a plugin.
-pub(super) fn line(output: &mut impl Write, label: &str, text: impl fmt::Display) -> io::Result<()> {
+pub(in crate::cli) fn line(output: &mut impl Write, label: &str, text: impl fmt::Display) -> io::Result<()> {
     let text = text.to_string().replace(char::is_control, " ");
     writeln!(output, "{label:8}{text}")
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portcullis::AuthRequest;
+use portcullis::Grants;
 
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigErrors;
@@ -34,7 +35,7 @@ const MAX_NAME: usize = 256;
 pub(crate) struct CasesFile {
     /// The plugin, and how it is configured.
     pub(crate) authenticator: AuthenticatorConfig,
-    /// At least one case, in the order of the file. Each has another name.
+    /// The cases, in the order of the file, which has at least one. Each has another name.
     pub(crate) cases: Vec<Case>,
 }
 
@@ -63,6 +64,14 @@ impl CasesFile {
         match (read, document.into_errors()) {
             (Some(file), errors) if errors.is_empty() => Ok(file),
             (_, errors) => Err(ConfigErrors::new(errors)),
+        }
+    }
+
+    /// What takes the place of a file without cases: a plugin with these grants, and without settings.
+    pub(crate) fn without_cases(plugin: PluginSource, grants: Grants) -> Self {
+        Self {
+            authenticator: AuthenticatorConfig::alone(plugin, grants),
+            cases: Vec::new(),
         }
     }
 

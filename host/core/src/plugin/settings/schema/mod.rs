@@ -24,7 +24,6 @@ pub(super) use self::budget::Exhausted;
 pub(super) use self::complaint::Complaint;
 pub(super) use self::complaint::Expected;
 pub(super) use self::complaint::Fault;
-pub(super) use self::needs::Grant;
 pub(super) use self::needs::Kind;
 pub(super) use self::needs::Need;
 use self::pattern::Pattern;

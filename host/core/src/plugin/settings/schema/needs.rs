@@ -11,24 +11,17 @@ use super::Schema;
 use super::budget::Exhausted;
 use super::check::Checker;
 use super::check::of_items;
+use crate::grants::GrantKey;
 
 /// What a setting needs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(in super::super) enum Kind {
     /// It names something that must be granted: the key of the grants that has to list it.
-    Grant(Grant),
+    Grant(GrantKey),
+    /// Whatever its value is, this must be granted.
+    Named(GrantKey, String),
     /// It is the longest time for a request, of which a call may send this many in a row.
     Requests(u32),
-}
-
-/// A key of the grants.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in super::super) enum Grant {
-    Cookies,
-    Headers,
-    Http,
-    Negotiate,
-    Query,
 }
 
 /// A setting that needs something.
@@ -46,15 +39,27 @@ impl Kind {
             let count = value.as_u64().filter(|count| (1..=MAX_REQUESTS).contains(count))?;
             return u32::try_from(count).ok().map(Self::Requests);
         }
-        Some(Self::Grant(match value.as_str()? {
-            "cookies" => Grant::Cookies,
-            "headers" => Grant::Headers,
-            "http" => Grant::Http,
-            "negotiate" => Grant::Negotiate,
-            "query" => Grant::Query,
-            _ => return None,
-        }))
+        match value {
+            Value::String(key) => grant_key(key).map(Self::Grant),
+            Value::Object(named) if named.len() == 1 => {
+                let (key, name) = named.iter().next()?;
+                Some(Self::Named(grant_key(key)?, name.as_str()?.to_owned()))
+            }
+            _ => None,
+        }
     }
+}
+
+/// The key of the grants with this name, if its values are names.
+fn grant_key(label: &str) -> Option<GrantKey> {
+    let keys = [
+        GrantKey::Cookies,
+        GrantKey::Headers,
+        GrantKey::Http,
+        GrantKey::Negotiate,
+        GrantKey::Query,
+    ];
+    keys.into_iter().find(|key| key.label() == label)
 }
 
 /// The most requests in a row that an annotation may name.
@@ -102,7 +107,7 @@ impl<'s> Collector<'_, 's> {
 
     fn follow(&mut self, keyword: &Keyword<'s>, value: &Value) -> Result<(), Exhausted> {
         match (keyword, value) {
-            (Keyword::Need(kind), _) => self.need(*kind, value),
+            (Keyword::Need(kind), _) => self.need(kind, value),
             (Keyword::Reference(id), _) => self.walk(*id, value),
             (Keyword::AllOf(forms), _) => forms.iter().try_for_each(|form| self.walk(*form, value)),
             (Keyword::AnyOf(forms) | Keyword::OneOf(forms), _) => forms.iter().try_for_each(|form| {
@@ -145,7 +150,7 @@ impl<'s> Collector<'_, 's> {
         Ok(())
     }
 
-    fn need(&mut self, kind: Kind, value: &Value) -> Result<(), Exhausted> {
+    fn need(&mut self, kind: &Kind, value: &Value) -> Result<(), Exhausted> {
         self.checker.pay_for(value)?;
         self.checker.budget.pay(self.found.len())?;
         for key in &self.checker.path {
@@ -154,7 +159,7 @@ impl<'s> Collector<'_, 's> {
         let need = Need {
             path: self.checker.path.clone(),
             value: value.clone(),
-            kind,
+            kind: kind.clone(),
         };
         if self.found.len() < MAX_NEEDS && !self.found.contains(&need) {
             self.found.push(need);

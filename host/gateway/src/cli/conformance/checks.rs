@@ -1,0 +1,269 @@
+//! The checks of a plugin. Each has a name that says what holds, and the failures say where it doesn't.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use portcullis::Authenticator;
+use portcullis::Chain;
+use portcullis::Component;
+use portcullis::ConfigureError;
+use portcullis::GrantKey;
+use portcullis::check_settings_schema;
+use portcullis::decision::Attribute;
+
+use super::input;
+use super::input::OddRequest;
+use crate::cli::plugin_test::answer::Answer;
+use crate::config::CasesFile;
+use crate::config::ConfigErrors;
+use crate::generation::build_alone;
+
+/// The most failures of one check. A plugin that hangs would otherwise hang for every request.
+const MAX_FAILURES: usize = 5;
+
+/// A check and its result.
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    /// What holds if it has passed.
+    pub(super) name: String,
+    /// Where it doesn't hold.
+    pub(super) failures: Vec<String>,
+    /// What couldn't be checked, and why.
+    pub(super) note: Option<String>,
+    /// How long the check took.
+    pub(super) elapsed: Duration,
+}
+
+/// Runs all checks, in an order in which each can rely on those before it. Those that need an answer are left out if there is
+/// none.
+pub(super) async fn all(component: &Component, file: &CasesFile) -> Result<Vec<Check>, Box<dyn Error>> {
+    let mut checks = vec![schema(component, file).await, settings(component, file).await];
+    let known = Vec::from_iter(file.cases.iter().map(|case| OddRequest {
+        what: format!("case {:?}", case.name),
+        request: Arc::clone(&case.request),
+    }));
+    let (odd, answers, answering) = requests(&build(component, file).await?, &known).await;
+    let answered = answering.failures.is_empty();
+    checks.push(answering);
+    if answered {
+        let again = build(component, file).await?;
+        checks.push(same("the same request gets the same answer", &again, &odd, &answers).await);
+        checks.push(copied(&build(component, file).await?, &odd, &answers).await?);
+    }
+    checks.push(asked(&build(component, file).await?, component, &answers));
+    Ok(checks)
+}
+
+async fn build(component: &Component, file: &CasesFile) -> Result<Authenticator, Box<dyn Error>> {
+    let (built, _) = build_alone(&file.authenticator, component)
+        .await
+        .map_err(ConfigErrors::new)?;
+    Ok(built)
+}
+
+/// The schema of the settings can be read, and is the same each time.
+async fn schema(component: &Component, file: &CasesFile) -> Check {
+    let start = Instant::now();
+    let memory = file.authenticator.limits.memory;
+    let mut failures = Vec::new();
+    match (
+        component.settings_schema(memory).await,
+        component.settings_schema(memory).await,
+    ) {
+        (Ok(one), Ok(other)) => {
+            failures.extend(check_settings_schema(&one).err().map(|error| error.to_string()));
+            if one != other {
+                failures.push("settings-schema returns another schema at the second call".to_owned());
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => failures.push(error.to_string()),
+    }
+    Check {
+        name: "the schema of the settings can be checked".to_owned(),
+        failures,
+        note: None,
+        elapsed: start.elapsed(),
+    }
+}
+
+/// Settings that the schema allows are accepted or refused with a reason.
+async fn settings(component: &Component, file: &CasesFile) -> Check {
+    let start = Instant::now();
+    let config = &file.authenticator;
+    let odd = input::settings(config.settings.value());
+    let mut failures = Vec::new();
+    for (what, settings) in &odd {
+        let builder = Authenticator::builder(&config.name, component)
+            .settings(settings.clone())
+            .grants(config.grants.clone())
+            .limits(config.limits);
+        match builder.build().await {
+            Ok(built) => built.retire(),
+            Err(ConfigureError::Settings(_)) => {}
+            Err(ConfigureError::Rejected(why)) if !why.trim().is_empty() => {}
+            Err(ConfigureError::Rejected(_)) => failures.push(format!("{what}: refused without a reason")),
+            Err(error) => failures.push(format!("{what}: {error}")),
+        }
+        if failures.len() >= MAX_FAILURES {
+            break;
+        }
+    }
+    Check {
+        name: format!("{} odd settings are accepted, or refused with a reason", odd.len()),
+        failures,
+        note: None,
+        elapsed: start.elapsed(),
+    }
+}
+
+/// Every request is answered within the contract. What is read of one shows where the next ones are odd.
+async fn requests(authenticator: &Authenticator, known: &[OddRequest]) -> (Vec<OddRequest>, Vec<Answer>, Check) {
+    let start = Instant::now();
+    let (mut odd, mut answers, mut failures) = (input::requests(&[], known.to_vec()), Vec::new(), Vec::new());
+    let mut read = Vec::new();
+    while let Some(next) = odd.get(answers.len()) {
+        let answer = ask(authenticator, next).await;
+        if matches!(answer.verdict, "fail" | "turned_away") {
+            failures.push(format!("{}: the plugin {}", next.what, answer.sentence));
+        }
+        let before = read.len();
+        for (attribute, _) in &answer.reads {
+            if !read.contains(attribute) {
+                read.push(attribute.clone());
+            }
+        }
+        answers.push(answer);
+        if failures.len() >= MAX_FAILURES || odd.len() >= MAX_REQUESTS {
+            break;
+        }
+        let more = input::requests(read.get(before..).unwrap_or_default(), Vec::new());
+        // The first is the one without anything, which was asked already.
+        odd.extend(more.into_iter().skip(1));
+    }
+    let check = Check {
+        name: format!(
+            "{} requests are answered: plain, empty, malformed and huge ones",
+            answers.len()
+        ),
+        failures,
+        note: None,
+        elapsed: start.elapsed(),
+    };
+    (odd, answers, check)
+}
+
+/// The most requests: a plugin could ask for another header each time.
+const MAX_REQUESTS: usize = 2000;
+
+async fn ask(authenticator: &Authenticator, odd: &OddRequest) -> Answer {
+    let chain = Chain::new([authenticator.clone()]);
+    Answer::of(chain.decide(&odd.request).await)
+}
+
+/// Another instance gives the same answers.
+async fn same(name: &str, authenticator: &Authenticator, odd: &[OddRequest], answers: &[Answer]) -> Check {
+    let start = Instant::now();
+    let mut failures = Vec::new();
+    for (request, before) in odd.iter().zip(answers) {
+        let now = ask(authenticator, request).await;
+        if let Some(difference) = difference(before, &now) {
+            failures.push(format!("{}: {difference}", request.what));
+        }
+        if failures.len() >= MAX_FAILURES {
+            break;
+        }
+    }
+    authenticator.retire();
+    Check {
+        name: name.to_owned(),
+        failures,
+        note: None,
+        elapsed: start.elapsed(),
+    }
+}
+
+/// What differs between two answers to one request.
+fn difference(one: &Answer, other: &Answer) -> Option<String> {
+    let of = |answer: &Answer| {
+        [
+            ("verdict", answer.verdict.to_owned()),
+            ("status", answer.status.as_u16().to_string()),
+            ("user", format!("{:?}", answer.user)),
+            ("challenges", answer.challenges.join(", ")),
+            (
+                "reads",
+                answer.reads.iter().map(|(read, _)| format!("{read} ")).collect(),
+            ),
+        ]
+    };
+    let pairs = of(one).into_iter().zip(of(other));
+    let differing = pairs.filter(|((_, one), (_, other))| one != other);
+    let (key, one, other) = differing.map(|((key, one), (_, other))| (key, one, other)).next()?;
+    Some(format!("{key}: first {one}, then {other}"))
+}
+
+/// A copy of a configured instance gives the same answers.
+async fn copied(
+    authenticator: &Authenticator,
+    odd: &[OddRequest],
+    answers: &[Answer],
+) -> Result<Check, Box<dyn Error>> {
+    let name = "a copy of a configured instance gives the same answers";
+    let copying = authenticator.clone();
+    let copied = tokio::task::spawn_blocking(move || copying.copy_configured()).await?;
+    Ok(match copied {
+        Ok(_) => same(name, authenticator, odd, answers).await,
+        Err(why) => Check {
+            name: name.to_owned(),
+            note: Some(format!("there is none, so each call configures the plugin: {why}")),
+            ..Check::default()
+        },
+    })
+}
+
+/// Nothing is asked for but what the manifest or the settings name.
+fn asked(authenticator: &Authenticator, component: &Component, answers: &[Answer]) -> Check {
+    let name = "it asks for nothing but what its manifest and its settings name".to_owned();
+    if component.manifest().is_none_or(|manifest| manifest.grants.is_none()) {
+        let note = "it has no manifest that says what it asks for".to_owned();
+        return Check {
+            name,
+            note: Some(note),
+            ..Check::default()
+        };
+    }
+    let names = |key: GrantKey| {
+        let asked = authenticator.asked_grants().iter();
+        asked
+            .filter(move |asked| asked.key == key)
+            .map(|asked| asked.name.as_str())
+    };
+    let is_named = |key: GrantKey, name: &str| {
+        names(key).any(|asked| asked == "*" || asked.is_empty() || asked.eq_ignore_ascii_case(name))
+    };
+    let mut failures = BTreeSet::new();
+    for (read, _) in answers.iter().flat_map(|answer| &answer.reads) {
+        let is_good = match read {
+            Attribute::Header(name) => is_named(GrantKey::Headers, name),
+            Attribute::Cookie(name) => is_named(GrantKey::Cookies, name),
+            Attribute::Negotiate(name) => is_named(GrantKey::Negotiate, name),
+            Attribute::ClientCertificate => is_named(GrantKey::ClientCertificate, ""),
+            Attribute::Query => names(GrantKey::Query).next().is_some(),
+            _ => true,
+        };
+        if !is_good {
+            failures.insert(format!("it asks for {read}"));
+        }
+    }
+    if answers.iter().any(|answer| answer.denied > 0) && names(GrantKey::Http).next().is_none() {
+        failures.insert("it sends requests to other servers".to_owned());
+    }
+    Check {
+        name,
+        failures: failures.into_iter().take(MAX_FAILURES).collect(),
+        ..Check::default()
+    }
+}

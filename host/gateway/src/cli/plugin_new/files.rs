@@ -1,0 +1,180 @@
+//! The files of a new project: those of a template with the plugin's name, and copies of the SDK and the contract.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::name::PluginName;
+
+/// The templates, the SDK and the contract, each as a list of paths and contents.
+mod embedded {
+    include!(concat!(env!("OUT_DIR"), "/templates.rs"));
+}
+
+/// The language of a project.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Language {
+    JavaScript,
+    Python,
+    Rust {
+        /// The path of the SDK. `None` for a copy in the project.
+        sdk: Option<String>,
+    },
+}
+
+/// A file of a project.
+#[derive(Debug)]
+pub(super) struct File {
+    /// The path below the project's folder.
+    pub(super) path: PathBuf,
+    /// The content.
+    pub(super) content: String,
+}
+
+impl Language {
+    /// The commands that show the plugin at work, in the project's folder.
+    pub(super) fn commands(&self, name: &PluginName) -> Vec<String> {
+        let test = |component: &str| format!("portcullis plugin test {component} cases.toml");
+        let built = format!("{name}.wasm");
+        match self {
+            Self::JavaScript => ["npm ci", "npm run build", "npm test"].map(str::to_owned).to_vec(),
+            Self::Python => vec![
+                "pip install -r requirements.txt".to_owned(),
+                "sh build.sh".to_owned(),
+                test(&built),
+            ],
+            Self::Rust { .. } => vec![
+                "cargo test".to_owned(),
+                "cargo build --release --target wasm32-wasip2".to_owned(),
+                test(&format!("target/wasm32-wasip2/release/{}.wasm", name.snake())),
+            ],
+        }
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::JavaScript => "JavaScript",
+            Self::Python => "Python",
+            Self::Rust { .. } => "Rust",
+        })
+    }
+}
+
+/// All files of a project.
+pub(super) fn of(name: &PluginName, language: &Language) -> Vec<File> {
+    let (template, contract) = match language {
+        Language::JavaScript => (embedded::JAVASCRIPT, true),
+        Language::Python => (embedded::PYTHON, true),
+        Language::Rust { .. } => (embedded::RUST, false),
+    };
+    let named = |text: &str| {
+        let text = text.replace("my-plugin", name.as_str());
+        text.replace("my_plugin", &name.snake())
+            .replace("MyPlugin", &name.camel())
+    };
+    let mut files = Vec::new();
+    for (path, content) in template {
+        let mut content = named(content);
+        match (language, *path) {
+            (Language::Rust { .. }, "Cargo.lock") => content = sorted(&content),
+            (Language::Rust { sdk: Some(sdk) }, "Cargo.toml") => content = content.replace(SDK, sdk),
+            (Language::Rust { sdk: Some(_) }, "README.md") => {
+                content = content
+                    .lines()
+                    .filter(|line| !line.starts_with("| `vendor`"))
+                    .fold(String::new(), |text, line| text + line + "\n");
+            }
+            _ => {}
+        }
+        let path = PathBuf::from(named(path));
+        files.push(File { path, content });
+    }
+    let mut copy = |folder: &str, list: &[(&str, &str)]| {
+        files.extend(list.iter().map(|(path, content)| File {
+            path: PathBuf::from(folder).join(path),
+            content: (*content).to_owned(),
+        }));
+    };
+    if contract {
+        copy("wit", embedded::WIT);
+    }
+    if *language == (Language::Rust { sdk: None }) {
+        copy(SDK, embedded::SDK);
+        copy("vendor/portcullis", &[("Cargo.toml", embedded::SDK_WORKSPACE)]);
+    }
+    files
+}
+
+/// The copy of the SDK in a project.
+const SDK: &str = "vendor/portcullis/sdk";
+
+/// A `Cargo.lock` whose packages are in cargo's order again, although one has another name: with `--locked`, cargo refuses any
+/// other order.
+fn sorted(lock: &str) -> String {
+    const START: &str = "\n[[package]]\n";
+    let mut parts = lock.split(START);
+    let head = parts.next().unwrap_or_default().to_owned();
+    let mut packages = Vec::from_iter(parts.map(str::trim_end));
+    packages.sort_by_key(|package| package.lines().next());
+    packages
+        .iter()
+        .fold(head, |text, package| text + START + package + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LANGUAGES: [Language; 3] = [Language::JavaScript, Language::Python, Language::Rust { sdk: None }];
+
+    #[test]
+    fn a_project_has_the_name_everywhere_and_the_contract_of_this_program() {
+        let name: PluginName = "zebra-key".parse().unwrap();
+        for language in LANGUAGES {
+            let files = of(&name, &language);
+            let content = |path: &str| {
+                let file = files.iter().find(|file| file.path.ends_with(path));
+                file.unwrap_or_else(|| panic!("{language} has no {path}"))
+                    .content
+                    .as_str()
+            };
+            for file in files.iter().filter(|file| !file.path.starts_with("vendor")) {
+                let text = format!("{} {}", file.path.display(), file.content).to_lowercase();
+                assert!(
+                    !text.contains("my-plugin") && !text.contains("my_plugin"),
+                    "{}",
+                    file.path.display()
+                );
+            }
+            assert!(content("wit/world.wit").contains(portcullis::CONTRACT));
+            assert!(content("README.md").contains("portcullis plugin dev"));
+            assert!(content("build.toml").contains("name = \"zebra-key\""));
+            assert!(content("zebra-key.toml").contains("x-api-key"));
+            assert!(content("cases.toml").contains("open sesame"));
+        }
+    }
+
+    #[test]
+    fn the_sdk_can_be_elsewhere() {
+        let name: PluginName = "keys".parse().unwrap();
+        let sdk = Some("/elsewhere/sdk".to_owned());
+        let files = of(&name, &Language::Rust { sdk });
+        assert!(files.iter().all(|file| !file.path.starts_with("vendor")));
+        let manifest = files.iter().find(|file| file.path.ends_with("Cargo.toml")).unwrap();
+        assert!(
+            manifest
+                .content
+                .contains("portcullis-sdk = { path = \"/elsewhere/sdk\" }")
+        );
+        let page = files.iter().find(|file| file.path.ends_with("README.md")).unwrap();
+        assert!(!page.content.contains("vendor"));
+    }
+
+    #[test]
+    fn a_lock_is_in_the_order_of_names() {
+        let lock = "# head\nversion = 4\n\n[[package]]\nname = \"z\"\na = 1\n\n[[package]]\nname = \"b\"\n";
+        let expected = "# head\nversion = 4\n\n[[package]]\nname = \"b\"\n\n[[package]]\nname = \"z\"\na = 1\n";
+        assert_eq!(sorted(lock), expected);
+    }
+}

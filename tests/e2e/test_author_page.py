@@ -1,0 +1,85 @@
+"""`docs/authors.md`, "Start a project": its commands as written, from nothing to the first 200, and what they print."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from harness.gateway import clean
+from harness.paths import PORTCULLIS, ROOT, STATE
+from harness.process import Child
+
+PAGE = (ROOT / "docs/authors.md").read_text()
+
+
+def section(title):
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def sessions(text):
+    """The commands of a section in order, each with the lines that it prints."""
+    found = []
+    for line in re.findall(r"(?m)^    (.*)$", text):
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+def is_printed(shown, printed):
+    """Whether a program has printed what the page shows. `…` stands for any lines, and times may differ."""
+    pattern = "".join(r"(?:.*\n)*" if line == "…" else re.escape(line) + "\n" for line in shown)
+    return re.fullmatch(re.sub(r"\d+\\\.\d\d(?=s)", r"\\d+\\.\\d\\d", pattern), printed) is not None
+
+
+def environment():
+    path = os.pathsep.join([str(PORTCULLIS.parent), os.environ["PATH"]])
+    return clean({"PATH": path, "CARGO_NET_OFFLINE": "true", "CARGO_TARGET_DIR": "", "PORTCULLIS_LOG": "info"})
+
+
+@pytest.mark.timeout(900)
+def test_the_commands_of_the_page_lead_from_nothing_to_the_first_200(tmp_path):
+    # The folder is the same each time, so that cargo builds the dependencies once.
+    folder = STATE / "author-page"
+    kept = folder / "target"
+    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    (folder / "work").mkdir()
+    here, served = folder / "work", None
+    variables = {name: value for name, value in environment().items() if name != "CARGO_TARGET_DIR"}
+    try:
+        for command, shown in sessions(section("Start a project")):
+            if command.startswith("cd "):
+                here = here / command.removeprefix("cd ")
+                kept.mkdir(exist_ok=True)
+                (here / "target").symlink_to(kept)
+                continue
+            if command.startswith("portcullis plugin dev"):
+                words = shlex.split(command.replace("127.0.0.1:8000", "127.0.0.1:0"))
+                served = Child([PORTCULLIS, *words[1:]], tmp_path / "dev.log", env=variables, cwd=here)
+                found = served.wait_until(lambda: address(served), "listening", seconds=600)
+                continue
+            if served:
+                command = command.replace("127.0.0.1:8000", found)
+            done = subprocess.run(
+                ["sh", "-c", command], cwd=here, env=variables, capture_output=True, text=True, timeout=900, stdin=subprocess.DEVNULL
+            )
+            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr[-4000:]}"
+            assert is_printed(shown, done.stdout), f"{command}:\n{done.stdout}"
+        assert served and "outcome" in plain(served) and "grant" in plain(served)
+    finally:
+        if served:
+            served.stop()
+
+
+def plain(child):
+    return re.sub(r"\x1b\[[0-9;]*m", "", child.output())
+
+
+def address(child):
+    found = re.search(r"listening.*?address=\"?(127\.0\.0\.1:\d+)", plain(child))
+    return found and found[1]

@@ -1,0 +1,197 @@
+"""`plugin conformance`: good plugins pass, and each way to be bad fails with the line that names it. `plugin bench` measures them."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from harness import build, raw_plugins
+from harness.gateway import run
+from harness.paths import ROOT
+
+SETTINGS = {
+    "simple": '[settings]\npassword = "p"\n',
+    "jwt": """
+[[settings.issuers]]
+issuer = "https://id.test"
+audiences = ["app"]
+secret = "a secret of more than thirty-two bytes"
+[settings]
+token_from = [{ header = "authorization", scheme = "bearer" }, { cookie = "token" }, { query = "token" }, { basic = "password" }]
+[grants]
+headers = ["authorization"]
+cookies = ["token"]
+query = ["token"]
+""",
+    "jupyterhub": """
+[settings]
+api_url = "http://127.0.0.1:1/hub/api"
+service_name = "app"
+[grants]
+headers = ["authorization"]
+http = ["http://127.0.0.1:1"]
+""",
+    "kerberos": '[settings]\nacceptor = "main"\nrealms = ["EXAMPLE.ORG"]\n',
+    "htpasswd": '[settings]\nusers = "alice:$2y$04$2kAH0mCHTGTWvMPj0gRw4.G9mJ9jDkYK6bNcg3WIYlLtXUWIXBBWu"\n',
+    "introspection": """
+[settings]
+endpoint = "http://127.0.0.1:1/introspect"
+client_id = "a"
+client_secret = "b"
+audience = "app"
+[grants]
+headers = ["authorization"]
+http = ["http://127.0.0.1:1"]
+""",
+}
+CASE = '[[cases]]\nname = "plain"\nexpect = { status = 401 }\n'
+PASSED = [
+    "the schema of the settings can be checked",
+    "# odd settings are accepted, or refused with a reason",
+    "# requests are answered: plain, empty, malformed and huge ones",
+    "the same request gets the same answer",
+    "a copy of a configured instance gives the same answers",
+    "it asks for nothing but what its manifest and its settings name",
+]
+
+
+def conform(tmp_path, plugin, cases, *arguments):
+    (tmp_path / "cases.toml").write_text(cases)
+    return run("plugin", "conformance", plugin, "cases.toml", *arguments, folder=tmp_path)
+
+
+def lines(done, label):
+    found = [line[8:] for line in done.stdout.splitlines() if line.startswith(label.ljust(8))]
+    return [re.sub(r"^\d+ (odd|requests)", r"# \1", line) for line in found]
+
+
+@pytest.mark.parametrize("plugin", ["simple", "jwt", "jupyterhub", "kerberos"])
+def test_every_built_in_plugin_conforms(tmp_path, plugin):
+    done = conform(tmp_path, plugin, SETTINGS[plugin] + CASE)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert lines(done, "ok") == PASSED
+
+
+@pytest.mark.parametrize("name", ["api_key", "htpasswd", "introspection"])
+def test_every_example_conforms(tmp_path, name):
+    cases = (ROOT / "examples/api_key/cases.toml").read_text() if name == "api_key" else SETTINGS[name] + CASE
+    done = conform(tmp_path, build.example_component(name), cases)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert lines(done, "ok") == PASSED
+
+
+def test_a_plugin_in_another_language_conforms(tmp_path, python_component):
+    cases = '[settings.badges]\na = "alice"\n[grants]\nheaders = ["x-badge"]\n[limits]\nmemory = "128MiB"\n' + CASE
+    done = conform(tmp_path, python_component, cases)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert lines(done, "ok") == PASSED
+    assert "(it has no manifest that says what it asks for)" in done.stdout
+
+
+def test_without_a_file_it_gets_what_it_asks_for(tmp_path):
+    done = run("plugin", "conformance", "simple", folder=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert lines(done, "ok") == PASSED
+    needs = run("plugin", "conformance", "kerberos", folder=tmp_path)
+    assert (needs.returncode, needs.stdout) == (1, "")
+    assert 'the key "acceptor" is missing' in needs.stderr
+
+
+def case(header, value):
+    return f'[[cases]]\nname = {json.dumps(value)}\nrequest.headers = {{ {header} = {json.dumps(value)} }}\nexpect.status = 503\n'
+
+
+HOSTILE = '[grants]\nheaders = ["x-do"]\n[limits]\ndeadline = "500ms"\n'
+ANSWERED = PASSED[2]
+
+
+@pytest.mark.parametrize(
+    "guest, settings, command, check, line",
+    [
+        ("hostile", "", "panic", ANSWERED, 'case "panic": the plugin failed: it was stopped: it panicked or aborted'),
+        ("hostile", "", "loop", ANSWERED, 'case "loop": the plugin failed: it was stopped: it was not done by its deadline'),
+        ("hostile", "", "eat memory", ANSWERED, 'case "eat memory": the plugin failed: it was stopped: it panicked or aborted; before, it was refused more memory'),
+        ("hostile", "", "recurse", ANSWERED, 'case "recurse": the plugin failed: it was stopped'),
+        ("hostile", "", "framing header", ANSWERED, 'case "framing header": the plugin failed: '),
+        ("hostile", "", "impossible status", ANSWERED, 'case "impossible status": the plugin failed: '),
+        ("hostile", "", "line break in a challenge", ANSWERED, 'case "line break in a challenge": the plugin failed: '),
+        ("hostile", "", "huge body", ANSWERED, 'case "huge body": the plugin failed: '),
+        ("hostile", "[settings]\npanic = false\n", "nothing bad", PASSED[1], "panic: true: the plugin can't be configured: it was stopped"),
+        ("prober", "", "found", PASSED[3], 'case "found": user: first '),
+        ("prober", '[settings]\na = "time"\n', "found", PASSED[4], 'case "found": user: first '),
+    ],
+)  # fmt: skip
+def test_a_bad_plugin_fails_with_the_line_that_says_why(tmp_path, guest, settings, command, check, line):
+    done = conform(tmp_path, build.guest_component(guest), settings + HOSTILE + case("X-Do", command))
+    assert (done.returncode, done.stderr) == (1, ""), done.stdout
+    assert check in lines(done, "FAILED"), done.stdout
+    assert any(found.startswith(line) for found in lines(done, "")), done.stdout
+
+
+def test_a_plugin_that_asks_for_more_than_it_says_fails(tmp_path, api_key_component):
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"name": "sly", "grants": {}}')
+    key = tmp_path / "key.wasm"
+    key.write_bytes(api_key_component.read_bytes())
+    assert run("plugin", "manifest", key, manifest, folder=tmp_path).returncode == 0
+    done = conform(tmp_path, key, (ROOT / "examples/api_key/cases.toml").read_text())
+    assert (done.returncode, lines(done, "FAILED")) == (1, [PASSED[5]]), done.stdout
+    assert lines(done, "") == ["it asks for header x-api-key"]
+    hostile = tmp_path / "hostile.wasm"
+    hostile.write_bytes(build.guest_component("hostile").read_bytes())
+    manifest.write_text('{"name": "sly", "grants": {"headers": ["x-do"]}}')
+    assert run("plugin", "manifest", hostile, manifest, folder=tmp_path).returncode == 0
+    done = conform(tmp_path, hostile, '[settings]\nurl = "http://192.0.2.1"\n' + HOSTILE + case("X-Do", "egress"))
+    assert (done.returncode, lines(done, "FAILED")) == (1, [PASSED[5]]), done.stdout
+    assert lines(done, "") == ["it sends requests to other servers"]
+
+
+def test_a_schema_that_no_gateway_reads_fails(tmp_path):
+    schema = b'{"contains": {}}'
+    place = (4096).to_bytes(4, "little") + len(schema).to_bytes(4, "little")
+    bad = raw_plugins.component(
+        memory='(memory (export "memory") 80)',
+        module=f'(data (i32.const 128) "{raw_plugins.escaped(place)}") (data (i32.const 4096) "{raw_plugins.escaped(schema)}")',
+    )
+    done = run("plugin", "conformance", bad, folder=tmp_path)
+    assert done.returncode == 1
+    assert "contains" in done.stdout + done.stderr
+
+
+def test_junit_has_every_check(tmp_path, hostile_component):
+    done = conform(tmp_path, hostile_component, HOSTILE + case("X-Do", "panic"), "--junit", "junit.xml")
+    assert done.returncode == 1
+    [suite] = ET.parse(tmp_path / "junit.xml").getroot()
+    assert suite.get("name") == f"conformance of {hostile_component}"
+    assert [suite.get(key) for key in ("tests", "failures", "errors")] == ["4", "1", "0"]
+    assert ["requested by the test" in (failure.text or "") for failure in suite.iter("failure")] == [True]
+
+
+def test_bench_tells_what_a_call_costs(tmp_path, api_key_component):
+    cases = ROOT / "examples/api_key/cases.toml"
+    done = run("plugin", "bench", api_key_component, cases, "--calls", "30", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = done.stdout.splitlines()
+    assert printed[0] == "each call configures an instance:"
+    assert printed[5] == "each call begins with a copy of a configured instance:"
+    head = "  calls/s    cpu µs    p50 µs    p90 µs    p99 µs    max µs     memory  case"
+    assert printed[1] == printed[6] == head
+    names = ["the key lets in (grant)", "another key is refused (reject)"]
+    names.append("without a key, the next authenticator is asked (pass)")
+    for start in (2, 7):
+        for line, name in zip(printed[start : start + 3], names, strict=True):
+            numbers = line.removesuffix(name).split()
+            assert len(numbers) == 8 and numbers[7] == "KiB", line
+            calls, processor, p50, p90, p99, most, memory = (float(number) for number in numbers[:7])
+            assert calls > 0 and processor >= 0 and memory > 0, line
+            assert 0 < p50 <= p90 <= p99 <= most, line
+    never = run("plugin", "bench", build.guest_component("prober"), write_case(tmp_path, "nothing"), "--calls", "3", folder=tmp_path)
+    assert "there is no copy of a configured instance: " in never.stdout
+    assert run("plugin", "bench", api_key_component, cases, "--calls", "0", folder=tmp_path).returncode == 2
+
+
+def write_case(tmp_path, command):
+    path = tmp_path / "cases.toml"
+    path.write_text('[settings]\na = "random"\n' + HOSTILE + case("X-Do", command))
+    return path
