@@ -40,7 +40,7 @@ enum Challenge {
 /// Makes the `Authorization` for a registry that sent these headers with a 401. `None` if there are no credentials that it
 /// could take.
 pub(crate) async fn answer(
-    session: &Session<'_>,
+    session: &Session,
     headers: &HeaderMap,
     credentials: Option<&Credentials>,
 ) -> Result<Option<HeaderValue>, Error> {
@@ -106,7 +106,7 @@ struct Token {
 /// Gets a token for the session's repository. The registry says where the token service is, which gets the password; it is
 /// asked over https unless it is the registry itself, and redirects aren't followed.
 async fn token(
-    session: &Session<'_>,
+    session: &Session,
     realm: &str,
     service: Option<&str>,
     credentials: Option<&Credentials>,

@@ -59,7 +59,7 @@ impl Registries {
             Version::Digest(digest) => return Ok(*digest),
             Version::Tag(tag) => tag,
         };
-        let resolve = self.ask(reference, async |mut session| {
+        let resolve = self.ask(reference, |mut session| async move {
             let bytes = manifest(&mut session, tag).await?;
             Manifest::component(&bytes).map_err(Error::NoComponent)?;
             Ok(bytes)
@@ -85,9 +85,8 @@ impl Registries {
         let bytes = match self.stored(digest, MAX_MANIFEST).await {
             Some(bytes) => bytes,
             None => {
-                let pinned = digest.to_string();
-                let ask = self.ask(reference, async |mut session| {
-                    let bytes = manifest(&mut session, &pinned).await?;
+                let ask = self.ask(reference, |mut session| async move {
+                    let bytes = manifest(&mut session, &digest.to_string()).await?;
                     verified(&session, "a manifest", bytes, &digest)
                 });
                 self.kept(ask.await?).await
@@ -103,8 +102,9 @@ impl Registries {
         let wasm = match self.stored(layer.digest, layer.size).await {
             Some(wasm) => wasm,
             None => {
-                let ask = self.ask(reference, async |mut session| {
-                    blob(&mut session, "a component", &layer).await
+                let wanted = &layer;
+                let ask = self.ask(reference, |mut session| async move {
+                    blob(&mut session, "a component", wanted).await
                 });
                 self.kept(ask.await?).await
             }
@@ -144,7 +144,7 @@ impl Registries {
 }
 
 /// Gets a manifest by its tag or digest.
-pub(crate) async fn manifest(session: &mut Session<'_>, version: &str) -> Result<Vec<u8>, Error> {
+pub(crate) async fn manifest(session: &mut Session, version: &str) -> Result<Vec<u8>, Error> {
     let uri = session.uri(&format!("manifests/{version}"))?;
     session
         .get(uri, &[(header::ACCEPT, &accepted())], "a manifest", MAX_MANIFEST)
@@ -152,17 +152,13 @@ pub(crate) async fn manifest(session: &mut Session<'_>, version: &str) -> Result
 }
 
 /// Gets a blob, which must be what its descriptor says.
-pub(crate) async fn blob(
-    session: &mut Session<'_>,
-    what: &'static str,
-    descriptor: &Descriptor,
-) -> Result<Vec<u8>, Error> {
+pub(crate) async fn blob(session: &mut Session, what: &'static str, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
     let uri = session.uri(&format!("blobs/{}", descriptor.digest))?;
     let bytes = session.get(uri, &[], what, descriptor.size).await?;
     verified(session, what, bytes, &descriptor.digest)
 }
 
-fn verified(session: &Session<'_>, what: &'static str, bytes: Vec<u8>, expected: &Digest) -> Result<Vec<u8>, Error> {
+fn verified(session: &Session, what: &'static str, bytes: Vec<u8>, expected: &Digest) -> Result<Vec<u8>, Error> {
     let found = Digest::of(&bytes);
     if found != *expected {
         return Err(Error::DigestMismatch {

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::digest::Digest;
 
-/// Why a registry wasn't of use. It is the rest of a sentence that begins with the reference, and has no secret in it. What a
+/// Why a registry wasn't of use. It is a sentence, and has no secret in it. What a
 /// registry said is in it escaped and shortened.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -100,7 +100,7 @@ pub enum Error {
         why: String,
     },
     /// What the reference names is no component.
-    #[error("is no WebAssembly component: {0}")]
+    #[error("it is no WebAssembly component: {0}")]
     NoComponent(String),
     /// The credentials for the registry can't be had.
     #[error("the credentials for {host} can't be had: {why}")]

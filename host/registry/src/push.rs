@@ -145,7 +145,7 @@ impl Registries {
 }
 
 /// Adds a manifest to the referrers of another at the tag for them, since the registry doesn't list it itself.
-async fn list(session: &mut Session<'_>, subject: Digest, descriptor: Descriptor) -> Result<(), Error> {
+async fn list(session: &mut Session, subject: Digest, descriptor: Descriptor) -> Result<(), Error> {
     let mut index = tagged(session, subject).await?.unwrap_or_else(Index::empty);
     index.manifests.retain(|known| known.digest != descriptor.digest);
     index.manifests.push(descriptor);
@@ -159,7 +159,7 @@ fn json_of(value: &impl serde::Serialize) -> Result<Bytes, Error> {
 }
 
 /// Uploads a blob in one piece, unless it is there (OCI distribution specification, "POST then PUT").
-async fn push_blob(session: &mut Session<'_>, bytes: Bytes) -> Result<(), Error> {
+async fn push_blob(session: &mut Session, bytes: Bytes) -> Result<(), Error> {
     let digest = Digest::of(&bytes);
     let known = session.uri(&format!("blobs/{digest}"))?;
     let known = session.call(Call::new(Method::HEAD, known, &[])).await?;
@@ -192,7 +192,7 @@ async fn push_blob(session: &mut Session<'_>, bytes: Bytes) -> Result<(), Error>
 }
 
 /// Puts a manifest. Returns whether the registry lists it among the referrers of its subject.
-async fn put_manifest(session: &mut Session<'_>, version: &str, kind: &str, bytes: Bytes) -> Result<bool, Error> {
+async fn put_manifest(session: &mut Session, version: &str, kind: &str, bytes: Bytes) -> Result<bool, Error> {
     let host = session.host().to_owned();
     let uri = session.uri(&format!("manifests/{version}"))?;
     let headers = [(header::CONTENT_TYPE, kind)];

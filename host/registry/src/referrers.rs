@@ -47,12 +47,14 @@ impl Registries {
     ///
     /// Returns an error if the registry can't be asked in time, or has no signature of it.
     pub async fn signatures(&self, reference: &Reference, subject: Digest) -> Result<Vec<Vec<u8>>, Error> {
-        let ask = self.ask(reference, async |mut session| signatures(&mut session, subject).await);
+        let ask = self.ask(reference, |mut session| async move {
+            signatures(&mut session, subject).await
+        });
         self.in_time(reference, "the search for a signature", ask).await
     }
 }
 
-async fn signatures(session: &mut Session<'_>, subject: Digest) -> Result<Vec<Vec<u8>>, Error> {
+async fn signatures(session: &mut Session, subject: Digest) -> Result<Vec<Vec<u8>>, Error> {
     let mut found = Vec::new();
     let listed = referrers(session, subject).await?.unwrap_or_else(Index::empty);
     let of_signatures = listed.manifests.iter();
@@ -79,7 +81,7 @@ async fn signatures(session: &mut Session<'_>, subject: Digest) -> Result<Vec<Ve
 }
 
 /// The manifests that refer to another one. `None` if the registry knows of none.
-async fn referrers(session: &mut Session<'_>, subject: Digest) -> Result<Option<Index>, Error> {
+async fn referrers(session: &mut Session, subject: Digest) -> Result<Option<Index>, Error> {
     let uri = session.uri(&format!("referrers/{subject}?artifactType={SIGNATURE_TYPE}"))?;
     let headers = [(header::ACCEPT, OCI_INDEX)];
     match session.get(uri, &headers, "the list of signatures", MAX_MANIFEST).await {
@@ -90,7 +92,7 @@ async fn referrers(session: &mut Session<'_>, subject: Digest) -> Result<Option<
 }
 
 /// What a registry without the API has at the tag for referrers.
-pub(crate) async fn tagged(session: &mut Session<'_>, subject: Digest) -> Result<Option<Index>, Error> {
+pub(crate) async fn tagged(session: &mut Session, subject: Digest) -> Result<Option<Index>, Error> {
     let uri = session.uri(&format!("manifests/{}", tag(subject)))?;
     let headers = [(header::ACCEPT, OCI_INDEX)];
     let response = session
@@ -110,7 +112,7 @@ pub(crate) fn tag(subject: Digest) -> String {
     format!("sha256-{}", subject.hex())
 }
 
-fn index(session: &Session<'_>, bytes: &[u8]) -> Result<Index, Error> {
+fn index(session: &Session, bytes: &[u8]) -> Result<Index, Error> {
     serde_json::from_slice(bytes).map_err(|error| Error::Malformed {
         host: session.host().to_owned(),
         what: "a list of signatures",

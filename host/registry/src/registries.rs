@@ -61,6 +61,11 @@ impl Mirror {
         })
     }
 
+    /// Whether it has the same repositories, without a prefix.
+    pub fn is_whole(&self) -> bool {
+        self.prefix.is_empty()
+    }
+
     /// The registry.
     pub fn host(&self) -> &str {
         &self.host
@@ -152,16 +157,16 @@ impl Registries {
     }
 
     /// Opens a session with the registry of a reference itself.
-    pub(crate) fn session(&self, reference: &Reference, action: Action) -> Result<Session<'_>, Error> {
+    pub(crate) fn session(&self, reference: &Reference, action: Action) -> Result<Session, Error> {
         Session::new(self, reference.registry(), reference.repository(), action)
     }
 
     /// Asks the mirrors of a registry in order, and then the registry itself, until one has what is wanted. The error is that
     /// of the registry itself; the log has those of the mirrors.
-    pub(crate) async fn ask<'a, T>(
-        &'a self,
+    pub(crate) async fn ask<T, F: Future<Output = Result<T, Error>>>(
+        &self,
         reference: &Reference,
-        ask: impl AsyncFn(Session<'a>) -> Result<T, Error>,
+        ask: impl Fn(Session) -> F,
     ) -> Result<T, Error> {
         let mirrors = self.host(reference.registry()).map(|host| host.mirrors.as_slice());
         for Mirror { host, prefix } in mirrors.unwrap_or_default() {

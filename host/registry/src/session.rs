@@ -65,8 +65,8 @@ impl<'c> Call<'c> {
 }
 
 /// Requests about one repository.
-pub(crate) struct Session<'a> {
-    registries: &'a Registries,
+pub(crate) struct Session {
+    registries: Registries,
     /// The name by which the registry is configured.
     registry: String,
     scheme: Scheme,
@@ -78,9 +78,9 @@ pub(crate) struct Session<'a> {
     has_credentials: bool,
 }
 
-impl<'a> Session<'a> {
+impl Session {
     pub(crate) fn new(
-        registries: &'a Registries,
+        registries: &Registries,
         registry: &str,
         repository: &str,
         action: Action,
@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
         };
         Ok(Self {
             client: registries.client(registry)?,
-            registries,
+            registries: registries.clone(),
             registry: registry.to_owned(),
             scheme,
             authority,

@@ -15,6 +15,7 @@ use bytesize::ByteSize;
 use clap::Args;
 use portcullis::Component;
 use portcullis::Engine;
+use portcullis_registry::MAX_COMPONENT;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
@@ -22,7 +23,6 @@ use crate::cli::starter;
 use crate::config::PluginSource;
 use crate::config::trusted_key_file;
 use crate::files::read_bytes;
-use crate::generation::MAX_COMPONENT;
 use crate::signature;
 use crate::signature::MAX_SIGNATURE;
 use crate::signature::Signature;
@@ -105,7 +105,11 @@ pub(super) fn compile(arguments: &CompileArguments, output: &mut impl Write) -> 
 fn readable(folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     for entry in folder.read_dir()? {
-        fs::set_permissions(entry?.path(), Permissions::from_mode(0o644))?;
+        let entry = entry?;
+        // The store of components from registries may be below.
+        if entry.file_type()?.is_file() {
+            fs::set_permissions(entry.path(), Permissions::from_mode(0o644))?;
+        }
     }
     Ok(())
 }
@@ -127,7 +131,7 @@ pub(super) fn list(arguments: &ListArguments, output: &mut impl Write) -> Result
         let name = &authenticator.name;
         let plugin = match &authenticator.plugin {
             PluginSource::BuiltIn(plugin) => format!("the built-in {plugin}"),
-            PluginSource::File(file) => file.display().to_string(),
+            plugin => plugin.to_string(),
         };
         writeln!(output, "{name:20}authenticator, by {plugin}")?;
     }

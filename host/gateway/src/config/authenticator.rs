@@ -10,6 +10,9 @@ use portcullis::Digest;
 use portcullis::Grants;
 use portcullis::Limits;
 use portcullis::Outbound;
+use portcullis_registry::Reference;
+use portcullis_registry::SCHEME;
+use portcullis_registry::Version;
 
 use crate::config::error::Location;
 use crate::config::grants;
@@ -78,6 +81,8 @@ pub(crate) enum PluginSource {
     BuiltIn(String),
     /// A component file.
     File(PathBuf),
+    /// A component in a registry.
+    Registry(Reference),
 }
 
 impl AuthenticatorConfig {
@@ -231,6 +236,7 @@ impl fmt::Display for PluginSource {
         match self {
             Self::BuiltIn(name) => write!(f, "built-in {name}"),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Registry(reference) => write!(f, "{reference}"),
         }
     }
 }
@@ -255,13 +261,26 @@ impl PluginSource {
                 let stem = path.file_stem().and_then(|stem| stem.to_str());
                 stem.filter(|stem| is_name(stem)).unwrap_or("plugin")
             }
+            Self::Registry(reference) => Some(reference.name()).filter(|name| is_name(name)).unwrap_or("plugin"),
         }
     }
 
-    /// A value that contains a slash or ends in `.wasm` is the path of a file.
+    /// A value that begins with `oci://` is a reference. Another one that contains a slash or ends in `.wasm` is the path of a
+    /// file.
     fn parse(item: Item<'_>) -> Option<Self> {
-        let document = item.place.document();
+        let place = item.place.clone();
+        let document = place.document();
         let text = item.text()?;
+        if text.starts_with(SCHEME) {
+            let reference = text.parse::<Reference>();
+            let reference = reference
+                .map_err(|error| place.report(format!("{text:?} {error}")))
+                .ok()?;
+            if matches!(reference.version(), Version::Tag(_)) {
+                document.note_lock();
+            }
+            return Some(Self::Registry(reference));
+        }
         let file = text.contains(['/', '\\']) || text.ends_with(".wasm");
         Some(if file {
             Self::File(document.component(&text))

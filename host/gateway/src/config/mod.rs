@@ -23,6 +23,7 @@ mod pem;
 mod plugins;
 mod reader;
 mod redirect;
+mod registries;
 mod require;
 mod rotation;
 mod route;
@@ -45,6 +46,7 @@ use std::path::PathBuf;
 use portcullis_watch::Stamp;
 
 use crate::files::read_text;
+use crate::lock;
 
 pub(crate) use access_log::AccessLogFormat;
 pub(crate) use admin::AdminConfig;
@@ -77,6 +79,7 @@ pub(crate) use negotiate::NegotiateConfig;
 pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
 pub(crate) use redirect::RedirectConfig;
+pub(crate) use registries::RegistriesConfig;
 pub(crate) use require::Require;
 pub(crate) use rotation::RotatingHeader;
 pub(crate) use rotation::watch_secrets;
@@ -122,6 +125,8 @@ pub(crate) struct Config {
     pub(crate) session: Option<SessionConfig>,
     /// The cache of compiled plugins, and the memory that plugins may use.
     pub(crate) plugins: PluginsConfig,
+    /// The registries that plugins come from.
+    pub(crate) registries: RegistriesConfig,
     /// The acceptors of Kerberos tokens.
     pub(crate) negotiate: Vec<NegotiateConfig>,
     /// All authenticators, including those of the plugin directory.
@@ -157,6 +162,20 @@ pub(crate) struct Draft {
     pub(crate) watched: Vec<(PathBuf, Stamp)>,
     /// The files and folders that decide which plugins run. Some may not exist.
     pub(crate) guarded: Vec<PathBuf>,
+    /// The file with the pins of tags. It may not exist.
+    pub(crate) lock: PathBuf,
+    /// What happens with a tag that has no pin.
+    pub(crate) unpinned: Unpinned,
+}
+
+/// What happens with a tag of a registry that has no pin yet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Unpinned {
+    /// It is used, and a warning says so.
+    #[default]
+    Warn,
+    /// It is pinned to the version that it names now.
+    Pin,
 }
 
 impl Draft {
@@ -200,6 +219,7 @@ impl Draft {
             draft.digests.add(values, &document);
         }
         draft.errors.extend(document.into_errors());
+        draft.lock = lock::beside(path);
         draft.guarded = sources.guarded();
         draft.watched = sources.into_watched();
         draft
@@ -228,6 +248,8 @@ impl Draft {
         let trust = plugins.trust.clone();
         self.config.plugins = plugins;
 
+        let registries = root.take("registries").and_then(Item::table);
+        self.config.registries = RegistriesConfig::read(registries, environment);
         let acceptors = root.take("negotiate").and_then(Item::table);
         let mut acceptor_names = Vec::new();
         for (name, item) in acceptors.into_iter().flat_map(Table::into_entries) {

@@ -8,6 +8,7 @@ mod credentials;
 mod describe;
 mod difference;
 mod previous;
+mod remote;
 mod route;
 mod warning;
 mod widening;
@@ -46,6 +47,7 @@ use crate::config::Upstream;
 use crate::generation::authenticators::Loaded;
 use crate::generation::authenticators::LoadedAuthenticator;
 use crate::generation::previous::Previous;
+use crate::generation::remote::Remote;
 use crate::kerberos::Acceptor;
 use crate::proxy::ForbiddenTrailers;
 use crate::proxy::Proxy;
@@ -54,7 +56,6 @@ use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
 
 pub(crate) use authenticators::build_alone;
-pub(crate) use components::MAX_COMPONENT;
 pub(crate) use credentials::Credentials;
 pub(crate) use route::Access;
 pub(crate) use route::Destination;
@@ -100,13 +101,17 @@ impl Generation {
             mut errors,
             digests,
             guarded,
+            lock,
+            unpinned,
             ..
         } = draft;
         let previous = Previous::new(previous, &digests);
         let (acceptors, found) = acceptors::start(&config.negotiate, previous).await;
         errors.extend(found);
         let configured = &config.authenticators;
-        let mut loaded = authenticators::load(configured, &config.routes, &acceptors, engine, previous).await;
+        let remote = Remote::new(&config, lock, unpinned);
+        let components = components::load(configured, &remote, engine, previous).await;
+        let mut loaded = authenticators::load(configured, components, &config.routes, &acceptors, previous).await;
         errors.append(&mut loaded.errors);
         loaded.warnings.extend(Warning::of_permissions(&guarded));
         if !errors.is_empty() {
