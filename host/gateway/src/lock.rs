@@ -72,7 +72,7 @@ impl Lock {
     /// it, and that is an error; with `replace`, it gets the new one. The error names the file and says what to do.
     pub(crate) fn add(path: &Path, pins: &BTreeMap<Reference, Pin>, replace: bool) -> Result<(), String> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
+        let folder = folder.unwrap_or_else(|| Path::new("."));
         // Where a folder can't be locked, only the last of two processes that write at once has its pins kept, and the other
         // pins its own again at its next reload.
         let guard = File::open(folder).ok().filter(|folder| folder.lock().is_ok());

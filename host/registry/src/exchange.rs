@@ -13,9 +13,11 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
+use serde::Deserialize;
 
 use crate::dialer::Dialer;
 use crate::error::Error;
+use crate::error::quoted;
 
 /// Sends requests to one host. It reuses its connections.
 pub(crate) type HttpClient = Client<HttpsConnector<Dialer>, Full<Bytes>>;
@@ -98,4 +100,32 @@ fn innermost(error: &dyn std::error::Error) -> String {
     let text = inner.to_string();
     // A layer of hyper's may hide the cause in a debug format only.
     if text.is_empty() { format!("{inner:?}") } else { text }
+}
+
+/// The maximum size of what a registry says about an error, in bytes.
+const MAX_DETAIL: u64 = 64 << 10;
+
+/// The errors of a registry (OCI distribution specification, "Error Codes").
+#[derive(Deserialize)]
+struct Errors {
+    errors: Vec<Detail>,
+}
+
+#[derive(Deserialize)]
+struct Detail {
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// What a registry says about an error, with a colon in front. Empty if it says nothing that can be understood.
+pub(crate) async fn detail(response: Response<Incoming>, host: &str) -> String {
+    let Ok(bytes) = body(response, host, "an error", MAX_DETAIL).await else {
+        return String::new();
+    };
+    let errors = serde_json::from_slice::<Errors>(&bytes).ok();
+    let first = errors.and_then(|errors| errors.errors.into_iter().next());
+    first
+        .map(|Detail { code, message }| format!(": {}", quoted(&format!("{code}: {message}"))))
+        .unwrap_or_default()
 }

@@ -17,7 +17,6 @@ use http::uri::Authority;
 use http::uri::Scheme;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use serde::Deserialize;
 
 use crate::auth;
 use crate::credentials;
@@ -30,9 +29,6 @@ use crate::registries::Registries;
 
 /// How many redirects in a row are followed.
 const MAX_REDIRECTS: usize = 5;
-
-/// The maximum size of what a registry says about an error, in bytes.
-const MAX_DETAIL: u64 = 64 << 10;
 
 /// What a session does with its repository.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -138,9 +134,7 @@ impl Session {
 
     /// Whether a URI leads to the registry itself.
     pub(crate) fn is_own_origin(&self, uri: &Uri) -> bool {
-        uri.scheme() == Some(&self.scheme)
-            && uri.host() == Some(self.authority.host())
-            && port(uri) == port_of(self.authority.port_u16(), &self.scheme)
+        origin(uri).is_some_and(|origin| Some(origin) == origin_of(&self.scheme, &self.authority))
     }
 
     /// The client for a server to which the registry leads. A server on the host of the registry is trusted as the registry is,
@@ -181,12 +175,10 @@ impl Session {
     /// Sends a request, and authenticates if the registry wants that.
     pub(crate) async fn call(&mut self, call: Call<'_>) -> Result<Response<Incoming>, Error> {
         let response = self.send(&call).await?;
-        if response.status() != StatusCode::UNAUTHORIZED
-            || !self.is_own_origin(&call.uri)
-            || self.authorization.is_some()
-        {
+        if response.status() != StatusCode::UNAUTHORIZED || !self.is_own_origin(&call.uri) {
             return Ok(response);
         }
+        // The first time, or because a token has expired.
         let credentials = self.credentials().await?;
         self.has_credentials = credentials.is_some();
         match auth::answer(self, response.headers(), credentials.as_ref()).await? {
@@ -254,7 +246,7 @@ impl Session {
                 host: host.to_owned(),
                 what: format!("the request for {what}"),
                 status,
-                detail: detail(response, host).await,
+                detail: exchange::detail(response, host).await,
             }),
         }
     }
@@ -315,39 +307,16 @@ impl Session {
     }
 }
 
-fn port(uri: &Uri) -> Option<u16> {
-    port_of(uri.port_u16(), uri.scheme()?)
+/// Scheme, host and port of a URI. `None` if it is neither http nor https.
+fn origin(uri: &Uri) -> Option<(&Scheme, &str, u16)> {
+    origin_of(uri.scheme()?, uri.authority()?)
 }
 
-fn port_of(port: Option<u16>, scheme: &Scheme) -> Option<u16> {
-    port.or(match scheme.as_str() {
-        "https" => Some(443),
-        "http" => Some(80),
-        _ => None,
-    })
-}
-
-/// The errors of a registry (OCI distribution specification, "Error Codes").
-#[derive(Deserialize)]
-struct Errors {
-    errors: Vec<Detail>,
-}
-
-#[derive(Deserialize)]
-struct Detail {
-    code: String,
-    #[serde(default)]
-    message: String,
-}
-
-/// What a registry says about an error.
-async fn detail(response: Response<Incoming>, host: &str) -> String {
-    let Ok(bytes) = exchange::body(response, host, "an error", MAX_DETAIL).await else {
-        return String::new();
+fn origin_of<'o>(scheme: &'o Scheme, authority: &'o Authority) -> Option<(&'o Scheme, &'o str, u16)> {
+    let default = match scheme.as_str() {
+        "https" => 443,
+        "http" => 80,
+        _ => return None,
     };
-    let errors = serde_json::from_slice::<Errors>(&bytes).ok();
-    let first = errors.and_then(|errors| errors.errors.into_iter().next());
-    first
-        .map(|Detail { code, message }| format!(": {}", quoted(&format!("{code}: {message}"))))
-        .unwrap_or_default()
+    Some((scheme, authority.host(), authority.port_u16().unwrap_or(default)))
 }

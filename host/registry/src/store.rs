@@ -128,7 +128,7 @@ fn read(path: &Path, limit: u64) -> Option<Vec<u8>> {
 
 /// Writes a file aside, and then gives it its name.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".writing-");

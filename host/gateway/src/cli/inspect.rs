@@ -15,10 +15,12 @@ use bytesize::ByteSize;
 use clap::Args;
 use portcullis::Component;
 use portcullis::Engine;
+use portcullis_registry::Digest;
 use portcullis_registry::MAX_COMPONENT;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
+use crate::cli::remote;
 use crate::cli::starter;
 use crate::config::PluginSource;
 use crate::config::trusted_key_file;
@@ -26,14 +28,15 @@ use crate::files::read_bytes;
 use crate::signature;
 use crate::signature::MAX_SIGNATURE;
 use crate::signature::Signature;
+use crate::signature::Signer;
 use crate::signature::TrustedKey;
 use crate::signature::TrustedKeys;
 
 /// Arguments of `plugin inspect`.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// The component file, or the name of a built-in plugin
-    #[arg(value_name = "FILE.wasm|NAME")]
+    /// The component file, the name of a built-in plugin, or a reference such as oci://registry.example/team/badge:1.0
+    #[arg(value_name = "FILE.wasm|NAME|REFERENCE")]
     file: PathBuf,
     /// How much memory the component may use, as limits.memory says for an authenticator
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
@@ -46,8 +49,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    let (component, signature) = load(arguments)?;
+    let source = PluginSource::of_argument(&arguments.file)?;
+    let (component, signature, manifest) = load(arguments, &source).await?;
     writeln!(output, "contract  {}", component.contract())?;
+    if let Some(manifest) = manifest {
+        writeln!(output, "manifest  {manifest}")?;
+    }
     writeln!(output, "sha256    {}", component.digest())?;
     writeln!(output, "size      {} bytes", component.size())?;
     writeln!(output, "signature {signature}")?;
@@ -57,7 +64,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     let schema = schema.map_err(|error| format!("{}: {error}", arguments.file.display()))?;
     let can = starter::meanings(component.imports());
     write_lines(output, "can", can.into_iter())?;
-    let starter = starter::configuration(&arguments.file, &schema, component.imports());
+    let starter = starter::configuration(&source, &schema, component.imports());
     write_lines(output, "to start", starter.lines())?;
     match component.imports() {
         [] => writeln!(output, "imports   nothing")?,
@@ -81,13 +88,15 @@ pub(super) struct CompileArguments {
     /// The folder for compiled plugins: plugins.cache_directory of the gateway that will use them
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// Component files, or names of built-in plugins. Default: the built-in plugins
-    #[arg(value_name = "FILE.wasm|NAME")]
+    /// Component files, names of built-in plugins, or references. Default: the built-in plugins
+    #[arg(value_name = "FILE.wasm|NAME|REFERENCE")]
     plugins: Vec<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 /// Compiles plugins into a folder, for an image whose gateway starts without compiling.
-pub(super) fn compile(arguments: &CompileArguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
+pub(super) async fn compile(arguments: &CompileArguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let engine = Engine::builder().cache_directory(&arguments.folder).build()?;
     let built_in = portcullis_plugins::ALL.iter().map(|(name, _)| PathBuf::from(name));
     let plugins = match arguments.plugins.as_slice() {
@@ -95,7 +104,7 @@ pub(super) fn compile(arguments: &CompileArguments, output: &mut impl Write) -> 
         listed => listed.to_vec(),
     };
     for plugin in plugins {
-        let component = component(&engine, &plugin)?;
+        let component = component(&engine, &plugin, &arguments.config).await?;
         writeln!(output, "{} {}", component.digest(), plugin.display())?;
     }
     readable(&arguments.folder)
@@ -141,48 +150,73 @@ pub(super) fn list(arguments: &ListArguments, output: &mut impl Write) -> Result
     Ok(())
 }
 
-/// Loads the component, and says what its signature is. Nothing is compiled before the signature was verified.
-fn load(arguments: &Arguments) -> Result<(Component, String), Box<dyn Error>> {
-    // Only the cache directory is used, so other mistakes in the configuration are ignored.
+/// Loads the component, and says what its signature is, and the digest of its manifest if it has one. Nothing is compiled
+/// before the signature was verified.
+async fn load(
+    arguments: &Arguments,
+    source: &PluginSource,
+) -> Result<(Component, String, Option<Digest>), Box<dyn Error>> {
+    // Only what concerns all plugins is used, such as the cache directory, so other mistakes are ignored.
     let engine = engine::engine(&arguments.config.read().config.plugins)?;
+    let trust = (!arguments.trust.is_empty()).then(|| arguments.trust.iter().cloned().collect::<TrustedKeys>());
+    if let PluginSource::Registry(reference) = source {
+        let (fetched, signature) = remote::inspected(reference, trust.as_ref(), &arguments.config).await?;
+        let component = compiled(&engine, &arguments.file, &fetched.wasm)?;
+        return Ok((component, signature, Some(fetched.manifest)));
+    }
     let wasm = read(&arguments.file)?;
-    let signature = signature(arguments, &wasm)?;
-    Ok((compiled(&engine, &arguments.file, &wasm)?, signature))
+    let signature = signature(&arguments.file, trust.as_ref(), &wasm)?;
+    Ok((compiled(&engine, &arguments.file, &wasm)?, signature, None))
 }
 
 /// What `plugin inspect` says about the signature.
 ///
 /// # Errors
 ///
-/// If `--trust` is given, the signature must be of these bytes and by such a key.
-fn signature(arguments: &Arguments, wasm: &[u8]) -> Result<String, String> {
-    let path = signature::beside(&arguments.file);
+/// If keys are given, the signature must be of these bytes and by one of them.
+pub(super) fn signature(file: &Path, trust: Option<&TrustedKeys>, wasm: &[u8]) -> Result<String, String> {
+    let path = signature::beside(file);
     let read = read_bytes(&path, MAX_SIGNATURE).and_then(|bytes| Signature::parse(&bytes));
     let error = |why: String| format!("{} {why}", path.display());
-    if arguments.trust.is_empty() {
+    let Some(keys) = trust else {
         return Ok(match read {
-            Ok(signature) => format!("by {}, not verified: --trust KEY does", signature.signer()),
+            Ok(signature) => unverified(&signature),
             Err(_) if !path.exists() => "none".to_owned(),
             Err(why) => error(why),
         });
-    }
-    let keys = arguments.trust.iter().cloned().collect::<TrustedKeys>();
+    };
     let signature = read.map_err(error)?;
     keys.verify(wasm, &signature).map_err(error)?;
-    Ok(format!("by {}, verified", signature.signer()))
+    Ok(verified(&signature.signer()))
+}
+
+/// What is said about a signature that wasn't verified.
+pub(super) fn unverified(signature: &Signature) -> String {
+    format!("by {}, not verified: --trust KEY does", signature.signer())
+}
+
+/// What is said about a signature that was verified.
+pub(super) fn verified(signer: &Signer) -> String {
+    format!("by {signer}, verified")
 }
 
 /// Reads a key of the command line.
-fn trusted_key(text: &str) -> Result<TrustedKey, String> {
+pub(super) fn trusted_key(text: &str) -> Result<TrustedKey, String> {
     match text.strip_prefix("file:") {
         Some(path) => trusted_key_file(Path::new(path)),
         None => TrustedKey::parse(text),
     }
 }
 
-/// Loads a component file, or a built-in plugin by its name.
-pub(super) fn component(engine: &Engine, plugin: &Path) -> Result<Component, String> {
-    compiled(engine, plugin, &read(plugin)?)
+/// Loads a component file, a built-in plugin by its name, or a component of a registry.
+pub(super) async fn component(engine: &Engine, plugin: &Path, config: &ConfigFile) -> Result<Component, String> {
+    match PluginSource::of_argument(plugin)? {
+        PluginSource::Registry(reference) => {
+            let fetched = remote::fetched(&reference, None, config).await?;
+            compiled(engine, plugin, &fetched.wasm)
+        }
+        _ => compiled(engine, plugin, &read(plugin)?),
+    }
 }
 
 /// Reads a component file, or takes a built-in plugin by its name.

@@ -10,9 +10,13 @@ mod log_lines;
 mod log_text;
 mod logging;
 mod plugin_test;
+mod pull;
+mod push;
 mod reload;
 mod reloader;
+mod remote;
 mod serve;
+mod sign;
 mod signals;
 mod source;
 mod starter;
@@ -97,6 +101,18 @@ enum PluginCommand {
     /// The plugin is actually called, and may contact the servers that the file grants.
     #[command(after_help = EXIT_CODES)]
     Test(plugin_test::Arguments),
+    /// Fetch a plugin from a registry, and pin its tag in portcullis.lock beside the configuration
+    #[command(after_help = EXIT_CODES)]
+    Pull(pull::Arguments),
+    /// Bring a plugin to a registry, with its signature
+    #[command(after_help = EXIT_CODES)]
+    Push(push::Arguments),
+    /// Sign a component with a key of minisign
+    #[command(after_help = EXIT_CODES)]
+    Sign(sign::SignArguments),
+    /// Verify the signature of a component
+    #[command(after_help = EXIT_CODES)]
+    Verify(sign::VerifyArguments),
     /// Compile plugins into a folder, such as one of an image, so that the gateway starts without compiling
     #[command(after_help = EXIT_CODES)]
     Compile(inspect::CompileArguments),
@@ -148,7 +164,11 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<ExitCode, Box<dyn E
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
-                Command::Plugin(PluginCommand::Compile(arguments)) => inspect::compile(&arguments, output),
+                Command::Plugin(PluginCommand::Compile(arguments)) => wait_for(inspect::compile(&arguments, output))?,
+                Command::Plugin(PluginCommand::Pull(arguments)) => wait_for(pull::run(&arguments, output))?,
+                Command::Plugin(PluginCommand::Push(arguments)) => wait_for(push::run(&arguments, output))?,
+                Command::Plugin(PluginCommand::Sign(arguments)) => sign::sign(&arguments, output),
+                Command::Plugin(PluginCommand::Verify(arguments)) => wait_for(sign::verify(&arguments, output))?,
                 Command::Plugin(PluginCommand::List(arguments)) => inspect::list(&arguments, output),
                 Command::Plugin(PluginCommand::Test(arguments)) => {
                     wait_for(plugin_test::run(&arguments, output))?.map(|passed| {

@@ -242,19 +242,27 @@ impl fmt::Display for PluginSource {
 }
 
 impl PluginSource {
-    /// The plugin that an argument of the command line names: a built-in one, or else a file.
-    pub(crate) fn of_argument(argument: &Path) -> Self {
-        match argument
-            .to_str()
-            .filter(|name| portcullis_plugins::find(name).is_some())
-        {
-            Some(name) => Self::BuiltIn(name.to_owned()),
-            None => Self::File(argument.to_owned()),
+    /// The plugin that an argument of the command line names: one in a registry, a built-in one, or else a file.
+    pub(crate) fn of_argument(argument: &Path) -> Result<Self, String> {
+        match argument.to_str() {
+            Some(text) if text.starts_with(SCHEME) => {
+                let reference = text.parse::<Reference>();
+                reference
+                    .map(Self::Registry)
+                    .map_err(|error| format!("{text:?} {error}"))
+            }
+            Some(name) if portcullis_plugins::find(name).is_some() => Ok(Self::BuiltIn(name.to_owned())),
+            _ => Ok(Self::File(argument.to_owned())),
         }
     }
 
+    /// Whether a registry has it.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self, Self::Registry(_))
+    }
+
     /// A name for it that follows [`NAME_RULE`].
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::BuiltIn(name) => name,
             Self::File(path) => {

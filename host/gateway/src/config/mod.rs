@@ -162,8 +162,8 @@ pub(crate) struct Draft {
     pub(crate) watched: Vec<(PathBuf, Stamp)>,
     /// The files and folders that decide which plugins run. Some may not exist.
     pub(crate) guarded: Vec<PathBuf>,
-    /// The file with the pins of tags. It may not exist.
-    pub(crate) lock: PathBuf,
+    /// The file with the pins of tags, which may not exist. `None` without a configuration file.
+    pub(crate) lock: Option<PathBuf>,
     /// What happens with a tag that has no pin.
     pub(crate) unpinned: Unpinned,
 }
@@ -184,7 +184,10 @@ impl Draft {
         let sources = Sources::default();
         sources.note(path);
         match read_text(path, document::MAX_FILE) {
-            Ok(text) => Self::parse_noting(path, &text, environment, sources),
+            Ok(text) => Self {
+                lock: Some(lock::beside(path)),
+                ..Self::parse_noting(path, &text, environment, sources)
+            },
             Err(error) => {
                 let error = Location::file(path.display().to_string()).error(error);
                 Self {
@@ -219,7 +222,6 @@ impl Draft {
             draft.digests.add(values, &document);
         }
         draft.errors.extend(document.into_errors());
-        draft.lock = lock::beside(path);
         draft.guarded = sources.guarded();
         draft.watched = sources.into_watched();
         draft

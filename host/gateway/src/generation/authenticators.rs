@@ -33,6 +33,8 @@ pub(super) struct LoadedAuthenticator {
     pub(super) rotating: Vec<RotatingHeader>,
     /// Whether it was found in the plugin directory.
     pub(super) is_dropped_in: bool,
+    /// Whether its component comes from a registry.
+    pub(super) is_remote: bool,
     /// Who signed its component. `None` if no signature is required, or if it is disabled.
     pub(super) signer: Option<Signer>,
 }
@@ -145,6 +147,7 @@ async fn keep_or_build(
     let loaded = match previous.authenticator(config, &component) {
         Some(known) => LoadedAuthenticator {
             is_dropped_in: config.is_dropped_in,
+            is_remote: config.plugin.is_remote(),
             ..known.clone()
         },
         None => build(config, acceptors, &component).await.map_err(Unloaded::Wrong)?,
@@ -158,6 +161,7 @@ fn disabled(config: &AuthenticatorConfig, why: &ConfigError) -> LoadedAuthentica
         authenticator: Authenticator::disabled(&config.name, config.grants.clone(), why.to_string()),
         rotating: Vec::new(),
         is_dropped_in: config.is_dropped_in,
+        is_remote: config.plugin.is_remote(),
         signer: None,
     }
 }
@@ -184,6 +188,7 @@ async fn build(
         authenticator: built.map_err(|error| config_errors(config, error))?,
         rotating: config.rotating.clone(),
         is_dropped_in: config.is_dropped_in,
+        is_remote: config.plugin.is_remote(),
         signer: None,
     })
 }

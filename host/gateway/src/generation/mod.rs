@@ -47,7 +47,6 @@ use crate::config::Upstream;
 use crate::generation::authenticators::Loaded;
 use crate::generation::authenticators::LoadedAuthenticator;
 use crate::generation::previous::Previous;
-use crate::generation::remote::Remote;
 use crate::kerberos::Acceptor;
 use crate::proxy::ForbiddenTrailers;
 use crate::proxy::Proxy;
@@ -57,6 +56,8 @@ use crate::routing::table::RouteTable;
 
 pub(crate) use authenticators::build_alone;
 pub(crate) use credentials::Credentials;
+pub(crate) use remote::Fetched;
+pub(crate) use remote::Remote;
 pub(crate) use route::Access;
 pub(crate) use route::Destination;
 pub(crate) use route::Route;
@@ -155,6 +156,12 @@ impl Generation {
         let disabled = self.warnings.iter();
         let disabled = disabled.filter(|warning| warning.disabling().is_some());
         disabled.map(ToString::to_string).collect()
+    }
+
+    /// Whether an authenticator is disabled whose component comes from a registry, so that another attempt may help.
+    pub(crate) fn waits_for_registry(&self) -> bool {
+        let mut loaded = self.authenticators.values();
+        loaded.any(|loaded| loaded.is_remote && loaded.authenticator.why_disabled().is_some())
     }
 
     /// The authenticators, sorted by name.

@@ -30,20 +30,23 @@ pub(super) type Wanted = (Reference, Option<Arc<TrustedKeys>>);
 
 /// Where components of registries come from.
 #[derive(Debug)]
-pub(super) struct Remote {
+pub(crate) struct Remote {
     registries: Registries,
-    lock: PathBuf,
+    /// The file with the pins. `None` if there is none.
+    lock: Option<PathBuf>,
     unpinned: Unpinned,
 }
 
 /// A component that was pulled.
 #[derive(Clone, Debug)]
-pub(super) struct Fetched {
-    pub(super) wasm: Arc<[u8]>,
+pub(crate) struct Fetched {
+    pub(crate) wasm: Arc<[u8]>,
+    /// The digest of its manifest.
+    pub(crate) manifest: Digest,
     /// Who signed it. `None` if no signature is required.
-    pub(super) signer: Option<Signer>,
+    pub(crate) signer: Option<Signer>,
     /// The pin that the tag gets. `None` if it has one, or if a digest needs none.
-    pub(super) new_pin: Option<Pin>,
+    pub(crate) new_pin: Option<Pin>,
 }
 
 /// What became of new pins.
@@ -57,7 +60,7 @@ pub(super) enum Pinning {
 
 impl Remote {
     /// The registries of this configuration, and the file with the pins.
-    pub(super) fn new(config: &Config, lock: PathBuf, unpinned: Unpinned) -> Self {
+    pub(crate) fn new(config: &Config, lock: Option<PathBuf>, unpinned: Unpinned) -> Self {
         Self {
             registries: config.registries(),
             lock,
@@ -65,16 +68,65 @@ impl Remote {
         }
     }
 
+    /// The registries.
+    pub(crate) fn registries(&self) -> &Registries {
+        &self.registries
+    }
+
     /// Writes new pins, if that is to be done. The error is a sentence.
     pub(super) async fn pin(&self, pins: BTreeMap<Reference, Pin>) -> Result<Pinning, String> {
-        if pins.is_empty() || self.unpinned == Unpinned::Warn {
-            return Ok(Pinning::Left);
+        let lock = self.lock.clone().filter(|_| self.unpinned == Unpinned::Pin);
+        match lock.filter(|_| !pins.is_empty()) {
+            Some(path) => write(path, pins, false).await.map(|()| Pinning::Written),
+            None => Ok(Pinning::Left),
         }
-        let path = self.lock.clone();
-        let added = tokio::task::spawn_blocking(move || Lock::add(&path, &pins, false)).await;
-        added
-            .unwrap_or_else(|error| Err(error.to_string()))
-            .map(|()| Pinning::Written)
+    }
+
+    /// Gets one component, by the pin of its tag if there is one. The error is a sentence.
+    pub(crate) async fn fetch_alone(
+        &self,
+        reference: &Reference,
+        trust: Option<&TrustedKeys>,
+    ) -> Result<Fetched, String> {
+        self.fetch_one(reference, trust, &self.read_lock().await).await
+    }
+
+    /// Gets what a tag names now, and pins it to that. The error is a sentence.
+    pub(crate) async fn update(&self, reference: &Reference, trust: Option<&TrustedKeys>) -> Result<Fetched, String> {
+        let fetched = self.fetch_one(reference, trust, &Ok(Lock::default())).await?;
+        if let (Some(pin), Some(path)) = (fetched.new_pin, &self.lock) {
+            write(path.clone(), BTreeMap::from([(reference.clone(), pin)]), true).await?;
+        }
+        Ok(fetched)
+    }
+
+    /// Pins a tag to what was found, if it has no pin. The error is a sentence.
+    pub(crate) async fn pin_alone(&self, reference: &Reference, fetched: &Fetched) -> Result<(), String> {
+        match (fetched.new_pin, &self.lock) {
+            (Some(pin), Some(path)) => write(path.clone(), BTreeMap::from([(reference.clone(), pin)]), false).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The signature that the store has of a component, or else the registry. It isn't verified. The error is a sentence.
+    pub(crate) async fn signature(&self, reference: &Reference, manifest: Digest) -> Result<Option<Vec<u8>>, String> {
+        let stored = self.registries.stored_signatures(manifest).await;
+        if let Some(signature) = stored.into_iter().next() {
+            return Ok(Some(signature));
+        }
+        match self.registries.signatures(reference, manifest).await {
+            Ok(found) => Ok(found.into_iter().next()),
+            Err(portcullis_registry::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn read_lock(&self) -> Result<Lock, String> {
+        let Some(path) = self.lock.clone() else {
+            return Ok(Lock::default());
+        };
+        let read = tokio::task::spawn_blocking(move || Lock::read(&path)).await;
+        read.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     /// Gets the components. An error is a sentence.
@@ -82,9 +134,7 @@ impl Remote {
         if wanted.is_empty() {
             return HashMap::new();
         }
-        let path = self.lock.clone();
-        let lock = tokio::task::spawn_blocking(move || Lock::read(&path)).await;
-        let lock = lock.unwrap_or_else(|error| Err(error.to_string()));
+        let lock = self.read_lock().await;
         let lock = &lock;
         let fetch = |(reference, trust): Wanted| async move {
             let fetched = self.fetch_one(&reference, trust.as_deref(), lock).await;
@@ -117,9 +167,8 @@ impl Remote {
         let component = pulled.component;
         if let Some(known) = known.filter(|known| known.component != component) {
             return Err(format!(
-                "{} says that the component is {}, but its manifest says {component}: write the entry anew with \
+                "portcullis.lock says that the component is {}, but its manifest says {component}: write the entry anew with \
                  `portcullis plugin pull --update {reference}`",
-                self.lock.display(),
                 known.component,
             ));
         }
@@ -130,6 +179,7 @@ impl Remote {
         };
         Ok(Fetched {
             wasm: pulled.wasm,
+            manifest,
             signer,
             new_pin: is_new.then_some(Pin { manifest, component }),
         })
@@ -170,4 +220,9 @@ fn first_good(signatures: Vec<Vec<u8>>, wasm: &[u8], trust: &TrustedKeys) -> Res
     }
     let why = first.unwrap_or_else(|| "isn't there".to_owned());
     Err(format!("its signature in the registry {why}"))
+}
+
+async fn write(path: PathBuf, pins: BTreeMap<Reference, Pin>, replace: bool) -> Result<(), String> {
+    let add = tokio::task::spawn_blocking(move || Lock::add(&path, &pins, replace));
+    add.await.unwrap_or_else(|error| Err(error.to_string()))
 }

@@ -68,8 +68,10 @@ async fn serve(
         .write_all(answer.head.replace("SELF", &address).as_bytes())
         .await?;
     stream.write_all(&answer.body).await?;
-    while answer.is_endless {
-        stream.write_all(&[b' '; 65536]).await?;
+    if answer.is_endless {
+        loop {
+            stream.write_all(&[b' '; 65536]).await?;
+        }
     }
     if answer.hangs {
         std::future::pending::<()>().await;
