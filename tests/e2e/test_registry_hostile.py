@@ -123,7 +123,7 @@ BAD = {
     "a component that never ends": (hangs_at("blob", b"x"), "a pull took longer than 3 s"),
     "a redirect in a circle": (answers("tag", redirects(TAG)), "redirects more than 5 times"),
     "a redirect to http": (answers("blob", redirects("http://127.0.0.1:1/")), "which isn't https"),
-    "a redirect to a file": (answers("blob", redirects("file:///etc/passwd")), "which"),
+    "a redirect to a file": (answers("blob", redirects("file:///etc/passwd")), "which is no address"),
     "an error": (answers("tag", lambda h: reply(h, b'{"errors": [{"code": "TOOMANYREQUESTS"}]}', 429)), "429 Too Many Requests"),
     "another manifest": (says_another_digest, "sent a manifest with the digest sha256:"),
 }

@@ -26,11 +26,13 @@ impl Configured {
         Self { remote, draft }
     }
 
-    /// An error about a reference. The mistakes of the configuration may be its reason, so they are named too.
+    /// An error about a reference. Mistakes in the sections of registries may be its reason, so they are named too.
     pub(super) fn error(self, reference: &Reference, why: impl std::fmt::Display) -> String {
-        match self.draft.errors.is_empty() {
+        let mut errors = self.draft.errors;
+        errors.retain(|error| error.to_string().contains(": registries."));
+        match errors.is_empty() {
             true => format!("{reference}: {why}"),
-            false => format!("{reference}: {why}\n{}", ConfigErrors::new(self.draft.errors)),
+            false => format!("{reference}: {why}\n{}", ConfigErrors::new(errors)),
         }
     }
 }
