@@ -9,6 +9,7 @@ mod forward_auth;
 mod generation;
 mod headers;
 mod kerberos;
+mod lock;
 mod machine;
 mod pipeline;
 mod proxy;

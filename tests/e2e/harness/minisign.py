@@ -7,15 +7,15 @@ class Key:
     """A key pair of a vendor, without a password."""
 
     def __init__(self, folder, name="vendor"):
-        self.public, self._secret = folder / f"{name}.pub", folder / f"{name}.key"
-        minisign("-G", "-W", "-p", self.public, "-s", self._secret)
+        self.public, self.secret = folder / f"{name}.pub", folder / f"{name}.key"
+        minisign("-G", "-W", "-p", self.public, "-s", self.secret)
         self.text = self.public.read_text().splitlines()[1]
         self.id = self.public.read_text().splitlines()[0].rpartition(" ")[2]
         """How minisign calls it."""
 
     def sign(self, file, *options):
         """Puts the signature of a file beside it, and returns its path."""
-        minisign("-S", *options, "-s", self._secret, "-m", file)
+        minisign("-S", *options, "-s", self.secret, "-m", file)
         return file.with_name(f"{file.name}.minisig")
 
 

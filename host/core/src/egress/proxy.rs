@@ -38,6 +38,12 @@ impl OutboundProxy {
         Ok(Self(Arc::new(matcher.build())))
     }
 
+    /// The address of the proxy for a request to this URI, and the value of `Proxy-Authorization` for it. `None` if the server
+    /// is asked directly.
+    pub fn find(&self, uri: &Uri) -> Option<(Uri, Option<HeaderValue>)> {
+        self.for_request(uri).map(|proxy| (proxy.uri, proxy.credentials))
+    }
+
     /// The proxy for a request to this URI. `None` if the server is asked directly.
     pub(super) fn for_request(&self, uri: &Uri) -> Option<Proxy> {
         let intercept = self.0.intercept(uri)?;

@@ -17,9 +17,12 @@ use portcullis::Authenticator;
 use portcullis::Component;
 use portcullis::Engine;
 use portcullis::Manifest;
+use portcullis_registry::Digest;
+use portcullis_registry::MAX_COMPONENT;
 
 use crate::cli::ConfigFile;
 use crate::cli::engine;
+use crate::cli::remote;
 use crate::cli::starter;
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigErrors;
@@ -28,19 +31,19 @@ use crate::config::PluginSource;
 use crate::config::trusted_key_file;
 use crate::config::unknown;
 use crate::files::read_bytes;
-use crate::generation::MAX_COMPONENT;
 use crate::generation::build_alone;
 use crate::signature;
 use crate::signature::MAX_SIGNATURE;
 use crate::signature::Signature;
+use crate::signature::Signer;
 use crate::signature::TrustedKey;
 use crate::signature::TrustedKeys;
 
 /// Arguments of `plugin inspect`.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// The component file, or the name of a built-in plugin
-    #[arg(value_name = "FILE.wasm|NAME", required_unless_present = "authenticator")]
+    /// The component file, the name of a built-in plugin, or a reference such as oci://registry.example/team/badge:1.0
+    #[arg(value_name = "FILE.wasm|NAME|REFERENCE", required_unless_present = "authenticator")]
     file: Option<PathBuf>,
     /// Describe the plugin of this authenticator of the configuration, and what of that which it asks for is granted
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
@@ -61,29 +64,27 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
         Some(name) => Some(authenticator(&mut draft, name)?),
         None => None,
     };
-    let file = match &configured {
-        Some(config) => match &config.plugin {
-            PluginSource::BuiltIn(name) => PathBuf::from(name),
-            PluginSource::File(path) => path.clone(),
-        },
-        None => arguments.file.clone().unwrap_or_default(),
+    let source = match (&configured, &arguments.file) {
+        (Some(config), _) => config.plugin.clone(),
+        (None, file) => PluginSource::of_argument(file.as_deref().unwrap_or(Path::new("")))?,
     };
-    // Only the cache directory is used, so other mistakes in the configuration are ignored.
+    // Only what concerns all plugins is used, such as the cache directory, so other mistakes are ignored.
     let engine = engine::engine(&draft.config.plugins)?;
-    let wasm = read(&file)?;
-    let signature = signature(&file, &arguments.trust, &wasm)?;
-    let component = compiled(&engine, &file, &wasm)?;
+    let (component, signature, pulled) = load(arguments, &engine, &source).await?;
     let manifest = component.manifest();
     writeln!(output, "plugin    {}", introduction(manifest))?;
     writeln!(output, "role      {}", component.role())?;
     writeln!(output, "contract  {}", component.contract())?;
+    if let Some(digest) = pulled {
+        writeln!(output, "manifest  {digest}")?;
+    }
     writeln!(output, "sha256    {}", component.digest())?;
     writeln!(output, "size      {} bytes", component.size())?;
     writeln!(output, "signature {signature}")?;
     let memory = usize::try_from(arguments.memory.as_u64()).unwrap_or(usize::MAX);
     let schema = component.settings_schema(memory).await;
     let schema = schema.and_then(|schema| portcullis::check_settings_schema(&schema).map(|()| schema));
-    let schema = schema.map_err(|error| format!("{}: {error}", file.display()))?;
+    let schema = schema.map_err(|error| format!("{source}: {error}"))?;
     let can = starter::meanings(component.imports());
     write_lines(output, "can", can.into_iter())?;
     let asks = match &configured {
@@ -95,7 +96,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     };
     write_lines(output, "asks for", asks.iter().map(String::as_str))?;
     if configured.is_none() {
-        let starter = starter::configuration(&file, &schema, manifest, component.imports());
+        let starter = starter::configuration(&source, &schema, manifest, component.imports());
         write_lines(output, "to start", starter.lines())?;
     }
     match component.imports() {
@@ -191,13 +192,15 @@ pub(super) struct CompileArguments {
     /// The folder for compiled plugins: plugins.cache_directory of the gateway that will use them
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// Component files, or names of built-in plugins. Default: the built-in plugins
-    #[arg(value_name = "FILE.wasm|NAME")]
+    /// Component files, names of built-in plugins, or references. Default: the built-in plugins
+    #[arg(value_name = "FILE.wasm|NAME|REFERENCE")]
     plugins: Vec<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 /// Compiles plugins into a folder, for an image whose gateway starts without compiling.
-pub(super) fn compile(arguments: &CompileArguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
+pub(super) async fn compile(arguments: &CompileArguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let engine = Engine::builder().cache_directory(&arguments.folder).build()?;
     let built_in = portcullis_plugins::ALL.iter().map(|(name, _)| PathBuf::from(name));
     let plugins = match arguments.plugins.as_slice() {
@@ -205,7 +208,7 @@ pub(super) fn compile(arguments: &CompileArguments, output: &mut impl Write) -> 
         listed => listed.to_vec(),
     };
     for plugin in plugins {
-        let component = component(&engine, &plugin)?;
+        let component = component(&engine, &plugin, &arguments.config).await?;
         writeln!(output, "{} {}", component.digest(), plugin.display())?;
     }
     readable(&arguments.folder)
@@ -215,7 +218,11 @@ pub(super) fn compile(arguments: &CompileArguments, output: &mut impl Write) -> 
 fn readable(folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     for entry in folder.read_dir()? {
-        fs::set_permissions(entry?.path(), Permissions::from_mode(0o644))?;
+        let entry = entry?;
+        // The store of components from registries may be below.
+        if entry.file_type()?.is_file() {
+            fs::set_permissions(entry.path(), Permissions::from_mode(0o644))?;
+        }
     }
     Ok(())
 }
@@ -237,7 +244,7 @@ pub(super) fn list(arguments: &ListArguments, output: &mut impl Write) -> Result
         let name = &authenticator.name;
         let plugin = match &authenticator.plugin {
             PluginSource::BuiltIn(plugin) => format!("the built-in {plugin}"),
-            PluginSource::File(file) => file.display().to_string(),
+            plugin => plugin.to_string(),
         };
         writeln!(output, "{name:20}authenticator, by {plugin}")?;
     }
@@ -247,39 +254,76 @@ pub(super) fn list(arguments: &ListArguments, output: &mut impl Write) -> Result
     Ok(())
 }
 
+/// Loads the component, and says what its signature is, and the digest that the registry has for it if it comes from one.
+/// Nothing is compiled before the signature was verified.
+async fn load(
+    arguments: &Arguments,
+    engine: &Engine,
+    source: &PluginSource,
+) -> Result<(Component, String, Option<Digest>), Box<dyn Error>> {
+    let trust = (!arguments.trust.is_empty()).then(|| arguments.trust.iter().cloned().collect::<TrustedKeys>());
+    let file = match source {
+        PluginSource::Registry(reference) => {
+            let (fetched, signature) = remote::inspected(reference, trust.as_ref(), &arguments.config).await?;
+            let component = compiled(engine, Path::new(&reference.to_string()), &fetched.wasm)?;
+            return Ok((component, signature, Some(fetched.manifest)));
+        }
+        PluginSource::BuiltIn(name) => PathBuf::from(name),
+        PluginSource::File(path) => path.clone(),
+    };
+    let wasm = read(&file)?;
+    let signature = signature(&file, trust.as_ref(), &wasm)?;
+    Ok((compiled(engine, &file, &wasm)?, signature, None))
+}
+
 /// What `plugin inspect` says about the signature.
 ///
 /// # Errors
 ///
-/// If `--trust` is given, the signature must be of these bytes and by such a key.
-fn signature(file: &Path, trust: &[TrustedKey], wasm: &[u8]) -> Result<String, String> {
+/// If keys are given, the signature must be of these bytes and by one of them.
+pub(super) fn signature(file: &Path, trust: Option<&TrustedKeys>, wasm: &[u8]) -> Result<String, String> {
     let path = signature::beside(file);
     let read = read_bytes(&path, MAX_SIGNATURE).and_then(|bytes| Signature::parse(&bytes));
     let error = |why: String| format!("{} {why}", path.display());
-    if trust.is_empty() {
+    let Some(keys) = trust else {
         return Ok(match read {
-            Ok(signature) => format!("by {}, not verified: --trust KEY does", signature.signer()),
+            Ok(signature) => unverified(&signature),
             Err(_) if !path.exists() => "none".to_owned(),
             Err(why) => error(why),
         });
-    }
-    let keys = trust.iter().cloned().collect::<TrustedKeys>();
+    };
     let signature = read.map_err(error)?;
     keys.verify(wasm, &signature).map_err(error)?;
-    Ok(format!("by {}, verified", signature.signer()))
+    Ok(verified(&signature.signer()))
+}
+
+/// What is said about a signature that wasn't verified.
+pub(super) fn unverified(signature: &Signature) -> String {
+    format!("by {}, not verified: --trust KEY does", signature.signer())
+}
+
+/// What is said about a signature that was verified.
+pub(super) fn verified(signer: &Signer) -> String {
+    format!("by {signer}, verified")
 }
 
 /// Reads a key of the command line.
-fn trusted_key(text: &str) -> Result<TrustedKey, String> {
+pub(super) fn trusted_key(text: &str) -> Result<TrustedKey, String> {
     match text.strip_prefix("file:") {
         Some(path) => trusted_key_file(Path::new(path)),
         None => TrustedKey::parse(text),
     }
 }
 
-/// Loads a component file, or a built-in plugin by its name.
-pub(super) fn component(engine: &Engine, plugin: &Path) -> Result<Component, String> {
-    compiled(engine, plugin, &read(plugin)?)
+/// Loads a component file, a built-in plugin by its name, or a component of a registry.
+pub(super) async fn component(engine: &Engine, plugin: &Path, config: &ConfigFile) -> Result<Component, String> {
+    match PluginSource::of_argument(plugin)? {
+        PluginSource::Registry(reference) => {
+            let fetched = remote::fetched(&reference, None, config).await?;
+            compiled(engine, plugin, &fetched.wasm)
+        }
+        _ => compiled(engine, plugin, &read(plugin)?),
+    }
 }
 
 /// Reads a component file, or takes a built-in plugin by its name.

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use clap::Args;
 use portcullis::MAX_MANIFEST;
 use portcullis::Manifest;
+use portcullis_registry::MAX_COMPONENT;
 
 use crate::files::read_bytes;
-use crate::generation::MAX_COMPONENT;
 
 /// Arguments of `plugin manifest`.
 #[derive(Args, Debug)]

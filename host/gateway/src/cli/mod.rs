@@ -15,9 +15,13 @@ mod plugin_bench;
 mod plugin_dev;
 mod plugin_new;
 mod plugin_test;
+mod pull;
+mod push;
 mod reload;
 mod reloader;
+mod remote;
 mod serve;
+mod sign;
 mod signals;
 mod source;
 mod starter;
@@ -123,6 +127,18 @@ enum PluginCommand {
     /// The SDK for Rust writes one by itself. Sign a component after this.
     #[command(after_help = EXIT_CODES)]
     Manifest(manifest::Arguments),
+    /// Fetch a plugin from a registry, and pin its tag in portcullis.lock beside the configuration
+    #[command(after_help = EXIT_CODES)]
+    Pull(pull::Arguments),
+    /// Bring a plugin to a registry, with its signature
+    #[command(after_help = EXIT_CODES)]
+    Push(push::Arguments),
+    /// Sign a component with a key of minisign
+    #[command(after_help = EXIT_CODES)]
+    Sign(sign::SignArguments),
+    /// Verify the signature of a component
+    #[command(after_help = EXIT_CODES)]
+    Verify(sign::VerifyArguments),
     /// Compile plugins into a folder, such as one of an image, so that the gateway starts without compiling
     #[command(after_help = EXIT_CODES)]
     Compile(inspect::CompileArguments),
@@ -180,7 +196,11 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<ExitCode, Box<dyn E
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
-                Command::Plugin(PluginCommand::Compile(arguments)) => inspect::compile(&arguments, output),
+                Command::Plugin(PluginCommand::Compile(arguments)) => wait_for(inspect::compile(&arguments, output))?,
+                Command::Plugin(PluginCommand::Pull(arguments)) => wait_for(pull::run(&arguments, output))?,
+                Command::Plugin(PluginCommand::Push(arguments)) => wait_for(push::run(&arguments, output))?,
+                Command::Plugin(PluginCommand::Sign(arguments)) => sign::sign(&arguments, output),
+                Command::Plugin(PluginCommand::Verify(arguments)) => wait_for(sign::verify(&arguments, output))?,
                 Command::Plugin(PluginCommand::List(arguments)) => inspect::list(&arguments, output),
                 Command::Plugin(PluginCommand::Bench(arguments)) => wait_for(plugin_bench::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Conformance(arguments)) => {

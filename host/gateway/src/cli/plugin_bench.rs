@@ -32,8 +32,8 @@ use crate::generation::build_alone;
 /// Arguments of `plugin bench`.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// The component file, or the name of a built-in plugin
-    #[arg(value_name = "FILE.wasm|NAME")]
+    /// The component file, the name of a built-in plugin, or a reference
+    #[arg(value_name = "FILE.wasm|NAME|REFERENCE")]
     plugin: PathBuf,
     /// A file of `plugin test`. What its cases expect doesn't matter here
     #[arg(value_name = "CASES.toml")]
@@ -61,7 +61,7 @@ struct Costs {
 
 /// Measures all cases, first with instances that each call configures, then with copies of a configured one.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    let source = PluginSource::of_argument(&arguments.plugin);
+    let source = PluginSource::of_argument(&arguments.plugin)?;
     let mut file = CasesFile::read(&arguments.cases, source, &Environment::of_process())?;
     file.authenticator.limits = Limits {
         rate: None,
@@ -70,7 +70,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
         ..file.authenticator.limits
     };
     let engine = engine::engine(&arguments.config.read().config.plugins)?;
-    let component = inspect::component(&engine, &arguments.plugin)?;
+    let component = inspect::component(&engine, &arguments.plugin, &arguments.config).await?;
     let build = || async {
         build_alone(&file.authenticator, &component)
             .await

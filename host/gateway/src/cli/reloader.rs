@@ -59,6 +59,7 @@ impl Reloader {
                 () = stop.requested() => return,
                 () = self.watcher.changed() => "files changed",
                 () = triggers.hangups.next() => "SIGHUP",
+                () = registry_may_answer(&self.gateway) => "a registry was of no use before",
                 Some(request) = triggers.requests.recv() => {
                     waiting.push(request);
                     "portcullis reload"
@@ -146,6 +147,14 @@ impl Reloader {
     }
 }
 
+/// Waits until the registry of a disabled authenticator is to be asked again.
+async fn registry_may_answer(gateway: &Gateway) {
+    match gateway.generation().waits_for_registry() {
+        true => tokio::time::sleep(ASK_AGAIN).await,
+        false => std::future::pending().await,
+    }
+}
+
 /// Keeps the secrets of a generation's `http_headers` up to date.
 #[derive(Debug, Default)]
 pub(super) struct SecretWatch(Option<AbortHandle>);
@@ -192,6 +201,9 @@ fn log(outcome: &ReloadOutcome, trigger: &'static str) {
         }
     }
 }
+
+/// How long after an attempt a registry is asked again for the component of a disabled authenticator.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// How many lines a reload writes about changes or mistakes.
 const MAX_LINES: usize = 100;

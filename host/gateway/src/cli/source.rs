@@ -4,6 +4,7 @@ use crate::cli::ConfigFile;
 use crate::config::Config;
 use crate::config::Draft;
 use crate::config::ListenAddress;
+use crate::config::Unpinned;
 use crate::machine;
 
 /// The source of a configuration.
@@ -20,6 +21,7 @@ impl Source {
     /// Reads the configuration.
     pub(super) fn read(&self) -> Draft {
         let mut draft = self.file.read();
+        draft.unpinned = Unpinned::Pin;
         if !self.listen.is_empty() {
             draft.config.server.listen.addresses.clone_from(&self.listen);
             draft.digests.remove(&["server", "listen"]);

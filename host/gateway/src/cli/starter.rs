@@ -2,11 +2,12 @@
 //! they need.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use portcullis::GrantKey;
 use portcullis::Manifest;
 use serde_json::Value;
+
+use crate::config::PluginSource;
 
 /// What an import lets a plugin do, for people. Imports without a sentence here let it do nothing beyond computing.
 const MEANINGS: [(&str, &str); 8] = [
@@ -32,15 +33,26 @@ pub(super) fn meanings(imports: &[String]) -> Vec<&'static str> {
     known
 }
 
-/// The content of a `NAME.toml` beside the plugin's file, or of `portcullis.toml` for a built-in plugin.
-pub(super) fn configuration(plugin: &Path, schema: &Value, manifest: Option<&Manifest>, imports: &[String]) -> String {
-    let name = plugin.file_stem().unwrap_or_default().display();
-    let (mut text, prefix) = match plugin.extension() {
-        Some(_) => (format!("# {name}.toml\n"), String::new()),
-        None => (
-            format!("[authenticators.{name}]\nplugin = \"{name}\"\n"),
+/// The content of a `NAME.toml` beside the plugin's file, or of `portcullis.toml` for another plugin.
+pub(super) fn configuration(
+    plugin: &PluginSource,
+    schema: &Value,
+    manifest: Option<&Manifest>,
+    imports: &[String],
+) -> String {
+    let section = |name: &str, plugin: &str| {
+        (
+            format!("[authenticators.{name}]\nplugin = \"{plugin}\"\n"),
             format!("authenticators.{name}."),
-        ),
+        )
+    };
+    let (mut text, prefix) = match plugin {
+        PluginSource::File(path) => {
+            let name = path.file_stem().unwrap_or_default().display();
+            (format!("# {name}.toml\n"), String::new())
+        }
+        PluginSource::BuiltIn(name) => section(name, name),
+        PluginSource::Registry(reference) => section(plugin.name(), &reference.to_string()),
     };
     let required = schema.get("required").and_then(Value::as_array);
     let required = required.into_iter().flatten().filter_map(Value::as_str);
@@ -162,20 +174,23 @@ mod tests {
         });
         let expected = "# a.toml\n[settings]\nissuers = [{}] # The issuers\nnames = []\nurl = \"\" # A URL\ncount = 0\nstrict = false\n\
                         table = {}\ngone = \"\"\n[grants]\nheaders = [\"authorization\"]";
-        assert_eq!(configuration(Path::new("x/a.wasm"), &schema, None, &[]), expected);
+        let file = PluginSource::File("x/a.wasm".into());
+        assert_eq!(configuration(&file, &schema, None, &[]), expected);
         let asks = ["wasi:http/outgoing-handler@0.2.6".to_owned()];
         let expected = "[authenticators.jwt]\nplugin = \"jwt\"\n[authenticators.jwt.grants]\nheaders = \
                         [\"authorization\"]\nhttp = [] # the servers that it may ask, such as \
                         \"https://id.example.org\"";
-        assert_eq!(configuration(Path::new("jwt"), &json!(true), None, &asks), expected);
+        let built_in = PluginSource::BuiltIn("jwt".to_owned());
+        assert_eq!(configuration(&built_in, &json!(true), None, &asks), expected);
+        let remote = PluginSource::Registry("oci://r.example/team/b.c:1".parse().unwrap());
+        let expected = "[authenticators.plugin]\nplugin = \"oci://r.example/team/b.c:1\"\n[authenticators.plugin.grants]\n\
+                        headers = [\"authorization\"]";
+        assert_eq!(configuration(&remote, &json!(true), None, &[]), expected);
         let manifest = br#"{"name": "n", "grants": {"cookies": ["a"], "http": ["*"], "negotiate": true}}"#;
         let manifest = Manifest::parse(manifest).unwrap();
         let expected = "# a.toml\n[grants]\nheaders = []\ncookies = [\"a\"]\nhttp = [] # the servers that it may ask, such as \
                         \"https://id.example.org\"\nnegotiate = \"\" # the NAME of [negotiate.NAME]";
-        assert_eq!(
-            configuration(Path::new("a.wasm"), &json!(true), Some(&manifest), &asks),
-            expected
-        );
+        assert_eq!(configuration(&file, &json!(true), Some(&manifest), &asks), expected);
         assert_eq!(meanings(&asks), ["asks other servers, as far as grants.http allows"]);
         assert!(meanings(&["wasi:io/poll@0.2.6".to_owned()]).is_empty());
     }

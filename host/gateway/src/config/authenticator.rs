@@ -10,6 +10,9 @@ use portcullis::Digest;
 use portcullis::Grants;
 use portcullis::Limits;
 use portcullis::Outbound;
+use portcullis_registry::Reference;
+use portcullis_registry::SCHEME;
+use portcullis_registry::Version;
 
 use crate::config::error::Location;
 use crate::config::grants;
@@ -78,6 +81,8 @@ pub(crate) enum PluginSource {
     BuiltIn(String),
     /// A component file.
     File(PathBuf),
+    /// A component in a registry.
+    Registry(Reference),
 }
 
 impl AuthenticatorConfig {
@@ -250,37 +255,59 @@ impl fmt::Display for PluginSource {
         match self {
             Self::BuiltIn(name) => write!(f, "built-in {name}"),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Registry(reference) => write!(f, "{reference}"),
         }
     }
 }
 
 impl PluginSource {
-    /// The plugin that an argument of the command line names: a built-in one, or else a file.
-    pub(crate) fn of_argument(argument: &Path) -> Self {
-        match argument
-            .to_str()
-            .filter(|name| portcullis_plugins::find(name).is_some())
-        {
-            Some(name) => Self::BuiltIn(name.to_owned()),
-            None => Self::File(argument.to_owned()),
+    /// The plugin that an argument of the command line names: one in a registry, a built-in one, or else a file.
+    pub(crate) fn of_argument(argument: &Path) -> Result<Self, String> {
+        match argument.to_str() {
+            Some(text) if text.starts_with(SCHEME) => {
+                let reference = text.parse::<Reference>();
+                reference
+                    .map(Self::Registry)
+                    .map_err(|error| format!("{text:?} {error}"))
+            }
+            Some(name) if portcullis_plugins::find(name).is_some() => Ok(Self::BuiltIn(name.to_owned())),
+            _ => Ok(Self::File(argument.to_owned())),
         }
     }
 
+    /// Whether a registry has it.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self, Self::Registry(_))
+    }
+
     /// A name for it that follows [`NAME_RULE`].
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::BuiltIn(name) => name,
             Self::File(path) => {
                 let stem = path.file_stem().and_then(|stem| stem.to_str());
                 stem.filter(|stem| is_name(stem)).unwrap_or("plugin")
             }
+            Self::Registry(reference) => Some(reference.name()).filter(|name| is_name(name)).unwrap_or("plugin"),
         }
     }
 
-    /// A value that contains a slash or ends in `.wasm` is the path of a file.
+    /// A value that begins with `oci://` is a reference. Another one that contains a slash or ends in `.wasm` is the path of a
+    /// file.
     fn parse(item: Item<'_>) -> Option<Self> {
-        let document = item.place.document();
+        let place = item.place.clone();
+        let document = place.document();
         let text = item.text()?;
+        if text.starts_with(SCHEME) {
+            let reference = text.parse::<Reference>();
+            let reference = reference
+                .map_err(|error| place.report(format!("{text:?} {error}")))
+                .ok()?;
+            if matches!(reference.version(), Version::Tag(_)) {
+                document.note_lock();
+            }
+            return Some(Self::Registry(reference));
+        }
         let file = text.contains(['/', '\\']) || text.ends_with(".wasm");
         Some(if file {
             Self::File(document.component(&text))

@@ -12,6 +12,7 @@ use toml_span::Span;
 use crate::config::ConfigError;
 use crate::config::error::Location;
 use crate::config::sources::Sources;
+use crate::lock;
 
 /// The maximum size of a configuration file, in bytes.
 pub(crate) const MAX_FILE: u64 = 1024 * 1024;
@@ -50,6 +51,7 @@ pub(super) struct Document<'a> {
     file: Arc<str>,
     /// The offset of the beginning of each line, except the first.
     lines: Vec<usize>,
+    path: PathBuf,
     folder: PathBuf,
     environment: &'a Environment,
     sources: &'a Sources,
@@ -61,6 +63,7 @@ impl<'a> Document<'a> {
         Self {
             file: path.display().to_string().into(),
             lines: text.match_indices('\n').map(|(end, _)| end + 1).collect(),
+            path: path.to_owned(),
             folder: path.parent().map(Path::to_owned).unwrap_or_default(),
             environment,
             sources,
@@ -100,6 +103,13 @@ impl<'a> Document<'a> {
         let path = self.path(path);
         self.sources.note_component(&path);
         path
+    }
+
+    /// Notes the file with the pins of tags, which is about to be read.
+    pub(super) fn note_lock(&self) {
+        let path = lock::beside(&self.path);
+        self.sources.note(&path);
+        self.sources.guard(&path);
     }
 
     pub(super) fn location(&self) -> Location {

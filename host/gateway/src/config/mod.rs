@@ -24,6 +24,7 @@ mod plugins;
 mod project;
 mod reader;
 mod redirect;
+mod registries;
 mod require;
 mod rotation;
 mod route;
@@ -46,6 +47,7 @@ use std::path::PathBuf;
 use portcullis_watch::Stamp;
 
 use crate::files::read_text;
+use crate::lock;
 
 pub(crate) use access_log::AccessLogFormat;
 pub(crate) use admin::AdminConfig;
@@ -79,6 +81,7 @@ pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
 pub(crate) use project::PluginProject;
 pub(crate) use redirect::RedirectConfig;
+pub(crate) use registries::RegistriesConfig;
 pub(crate) use require::Require;
 pub(crate) use rotation::RotatingHeader;
 pub(crate) use rotation::watch_secrets;
@@ -124,6 +127,8 @@ pub(crate) struct Config {
     pub(crate) session: Option<SessionConfig>,
     /// The cache of compiled plugins, and the memory that plugins may use.
     pub(crate) plugins: PluginsConfig,
+    /// The registries that plugins come from.
+    pub(crate) registries: RegistriesConfig,
     /// The acceptors of Kerberos tokens.
     pub(crate) negotiate: Vec<NegotiateConfig>,
     /// All authenticators, including those of the plugin directory.
@@ -159,6 +164,20 @@ pub(crate) struct Draft {
     pub(crate) watched: Vec<(PathBuf, Stamp)>,
     /// The files and folders that decide which plugins run. Some may not exist.
     pub(crate) guarded: Vec<PathBuf>,
+    /// The file with the pins of tags, which may not exist. `None` without a configuration file.
+    pub(crate) lock: Option<PathBuf>,
+    /// What happens with a tag that has no pin.
+    pub(crate) unpinned: Unpinned,
+}
+
+/// What happens with a tag of a registry that has no pin yet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Unpinned {
+    /// It is used, and a warning says so.
+    #[default]
+    Warn,
+    /// It is pinned to the version that it names now.
+    Pin,
 }
 
 impl Draft {
@@ -167,7 +186,10 @@ impl Draft {
         let sources = Sources::default();
         sources.note(path);
         match read_text(path, document::MAX_FILE) {
-            Ok(text) => Self::parse_noting(path, &text, environment, sources),
+            Ok(text) => Self {
+                lock: Some(lock::beside(path)),
+                ..Self::parse_noting(path, &text, environment, sources)
+            },
             Err(error) => {
                 let error = Location::file(path.display().to_string()).error(error);
                 Self {
@@ -230,6 +252,8 @@ impl Draft {
         let trust = plugins.trust.clone();
         self.config.plugins = plugins;
 
+        let registries = root.take("registries").and_then(Item::table);
+        self.config.registries = RegistriesConfig::read(registries, environment);
         let acceptors = root.take("negotiate").and_then(Item::table);
         let mut acceptor_names = Vec::new();
         for (name, item) in acceptors.into_iter().flat_map(Table::into_entries) {

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::EngineBuilder;
 use portcullis::OutboundProxy;
@@ -39,8 +40,12 @@ pub(crate) struct PluginsConfig {
     pub(crate) concurrency: Option<u32>,
     /// The forward proxies for requests of plugins. `None` if there are none.
     pub(crate) proxy: Option<OutboundProxy>,
-    /// The keys of which one must have signed a component that is a file. `None` if it needs no signature. An authenticator
-    /// may have its own.
+    /// Where components from registries are kept. `None` if the environment names no default.
+    pub(crate) store_directory: Option<PathBuf>,
+    /// How long a component may take to be pulled. `None` for the default.
+    pub(crate) pull_timeout: Option<Duration>,
+    /// The keys of which one must have signed a component that isn't built in. `None` if it needs no signature. An
+    /// authenticator may have its own.
     pub(crate) trust: Option<Arc<TrustedKeys>>,
 }
 
@@ -53,8 +58,11 @@ impl PluginsConfig {
             memory: None,
             concurrency: None,
             proxy: proxy_of_environment(environment),
+            store_directory: None,
+            pull_timeout: None,
             trust: None,
         };
+        plugins.store_directory = plugins.default_cache_directory.as_deref().map(store_below);
         let Some(mut table) = table else { return (plugins, None) };
         let directory = table.take("directory").and_then(|item| {
             let place = item.place.clone();
@@ -67,7 +75,15 @@ impl PluginsConfig {
         if let Some(item) = table.take("cache_directory") {
             let document = item.place.document();
             plugins.cache_directory = item.text().map(|path| document.path(&path));
+            plugins.store_directory = plugins.cache_directory.as_deref().map(store_below);
         }
+        if let Some(item) = table.take("store_directory") {
+            let document = item.place.document();
+            plugins.store_directory = item.text().map(|path| document.path(&path));
+        }
+        plugins.pull_timeout = table
+            .take("pull_timeout")
+            .and_then(|item| values::duration(item, MIN_PULL..=MAX_PULL));
         plugins.memory = table
             .take("memory")
             .and_then(|item| values::size(item, MIN_MEMORY..=MAX_MEMORY));
@@ -126,6 +142,14 @@ fn proxy_of_environment(environment: &Environment) -> Option<OutboundProxy> {
     }
 }
 
+/// The store in a cache directory.
+fn store_below(cache: &Path) -> PathBuf {
+    cache.join("registry")
+}
+
+const MIN_PULL: Duration = Duration::from_secs(1);
+/// A reload that takes longer is given up.
+const MAX_PULL: Duration = Duration::from_secs(180);
 const MIN_MEMORY: usize = 16 << 20;
 const MAX_MEMORY: usize = 1 << 40;
 

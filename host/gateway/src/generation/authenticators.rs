@@ -8,7 +8,6 @@ use futures_util::stream;
 use portcullis::Authenticator;
 use portcullis::Component;
 use portcullis::ConfigureError;
-use portcullis::Engine;
 use portcullis::SettingsError;
 
 use crate::config::AuthenticatorConfig;
@@ -17,7 +16,6 @@ use crate::config::RotatingHeader;
 use crate::config::RouteConfig;
 use crate::config::unknown;
 use crate::generation::Warning;
-use crate::generation::components;
 use crate::generation::components::LoadedComponent;
 use crate::generation::components::Unusable;
 use crate::generation::previous::Previous;
@@ -35,6 +33,8 @@ pub(super) struct LoadedAuthenticator {
     pub(super) rotating: Vec<RotatingHeader>,
     /// Whether it was found in the plugin directory.
     pub(super) is_dropped_in: bool,
+    /// Whether its component comes from a registry.
+    pub(super) is_remote: bool,
     /// Who signed its component. `None` if no signature is required, or if it is disabled.
     pub(super) signer: Option<Signer>,
 }
@@ -50,21 +50,32 @@ pub(super) struct Loaded {
     pub(super) errors: Vec<ConfigError>,
 }
 
-/// Builds every authenticator. One that can't be loaded is an error, unless it lies in the plugin directory and no route
+/// Builds every authenticator from its component. One that can't be loaded is an error, unless it lies in the plugin directory and no route
 /// asks it: a stray file there keeps nothing else from working. One whose component isn't of the required origin is disabled at
 /// the start: its routes are closed, and all others work.
 pub(super) async fn load(
     configured: &[AuthenticatorConfig],
+    components: Vec<Result<LoadedComponent, Unusable<ConfigError>>>,
     routes: &[RouteConfig],
     acceptors: &HashMap<String, Acceptor>,
-    engine: &Engine,
     previous: Previous<'_>,
 ) -> Loaded {
-    let components = components::load(configured, engine, previous).await;
+    let unpinned = components.iter().zip(configured).filter_map(|(component, config)| {
+        let (reference, digest) = component.as_ref().ok()?.unpinned.clone()?;
+        let error = config.location.error(format!(
+            "{reference} has no pin in portcullis.lock yet; `serve` pins it to the version that it finds, now {digest}"
+        ));
+        let authenticator = config.name.clone();
+        Some(Warning::Unpinned { authenticator, error })
+    });
+    let unpinned = Vec::from_iter(unpinned);
     let all = configured.iter().zip(components);
     let all = Vec::from_iter(all.map(|(config, component)| keep_or_build(config, component, acceptors, previous)));
     let built = stream::iter(all).buffered(CONCURRENCY).collect::<Vec<_>>().await;
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded {
+        warnings: unpinned,
+        ..Loaded::default()
+    };
     for (config, result) in configured.iter().zip(built) {
         match result {
             Ok(built) => {
@@ -132,13 +143,14 @@ async fn keep_or_build(
     acceptors: &HashMap<String, Acceptor>,
     previous: Previous<'_>,
 ) -> Result<LoadedAuthenticator, Unloaded> {
-    let LoadedComponent { component, signer } = component.map_err(|why| match why {
+    let LoadedComponent { component, signer, .. } = component.map_err(|why| match why {
         Unusable::Untrusted(error) => Unloaded::Untrusted(error),
         Unusable::Broken(error) => Unloaded::Wrong(vec![error]),
     })?;
     let loaded = match previous.authenticator(config, &component) {
         Some(known) => LoadedAuthenticator {
             is_dropped_in: config.is_dropped_in,
+            is_remote: config.plugin.is_remote(),
             ..known.clone()
         },
         None => build(config, acceptors, &component).await.map_err(Unloaded::Wrong)?,
@@ -152,6 +164,7 @@ fn disabled(config: &AuthenticatorConfig, why: &ConfigError) -> LoadedAuthentica
         authenticator: Authenticator::disabled(&config.name, config.grants.clone(), why.to_string()),
         rotating: Vec::new(),
         is_dropped_in: config.is_dropped_in,
+        is_remote: config.plugin.is_remote(),
         signer: None,
     }
 }
@@ -178,6 +191,7 @@ async fn build(
         authenticator: built.map_err(|error| config_errors(config, error))?,
         rotating: config.rotating.clone(),
         is_dropped_in: config.is_dropped_in,
+        is_remote: config.plugin.is_remote(),
         signer: None,
     })
 }

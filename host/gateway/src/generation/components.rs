@@ -16,6 +16,8 @@ use futures_util::stream;
 use portcullis::Component;
 use portcullis::Digest;
 use portcullis::Engine;
+use portcullis_registry::MAX_COMPONENT;
+use portcullis_registry::Reference;
 
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
@@ -24,14 +26,16 @@ use crate::config::unknown;
 use crate::files::Unreadable;
 use crate::files::read_guarded;
 use crate::generation::previous::Previous;
+use crate::generation::remote::Fetched;
+use crate::generation::remote::Pinning;
+use crate::generation::remote::Remote;
+use crate::generation::remote::Wanted;
+use crate::lock::Pin;
 use crate::signature;
 use crate::signature::MAX_SIGNATURE;
 use crate::signature::Signature;
 use crate::signature::Signer;
 use crate::signature::TrustedKeys;
-
-/// The maximum size of a component, in bytes.
-pub(crate) const MAX_COMPONENT: u64 = 256 << 20;
 
 /// A component, and who signed it.
 #[derive(Debug)]
@@ -39,13 +43,15 @@ pub(super) struct LoadedComponent {
     pub(super) component: Component,
     /// `None` if no signature is required.
     pub(super) signer: Option<Signer>,
+    /// The tag that names it and has no pin, and the digest of the manifest that it names now.
+    pub(super) unpinned: Option<(Reference, portcullis_registry::Digest)>,
 }
 
 /// Why a component isn't used.
 #[derive(Clone, Debug)]
 pub(super) enum Unusable<E> {
     /// It may be the work of somebody whom the operator doesn't trust: its digest, its signature or the permissions of its file
-    /// aren't as they must be.
+    /// aren't as they must be. Or its registry doesn't have it at the moment, or has something else.
     Untrusted(E),
     /// It can't be found, read or compiled.
     Broken(E),
@@ -70,11 +76,20 @@ impl From<String> for Unusable<String> {
 /// previous generation has isn't compiled again.
 pub(super) async fn load(
     authenticators: &[AuthenticatorConfig],
+    remote: &Remote,
     engine: &Engine,
     previous: Previous<'_>,
 ) -> Vec<Result<LoadedComponent, Unusable<ConfigError>>> {
-    let sources = authenticators.iter().map(Source::of);
-    let files = on_blocking_threads(sources, File::find).await;
+    let sources = HashSet::<Source>::from_iter(authenticators.iter().map(Source::of));
+    let wanted = sources.iter().filter_map(Source::wanted).collect();
+    let local = sources.into_iter().filter(|source| source.wanted().is_none());
+    let (mut files, fetched) = tokio::join!(on_blocking_threads(local, File::find), remote.fetch(wanted));
+    files.extend(fetched.into_iter().map(|((reference, trust), fetched)| {
+        let file = fetched
+            .map(|fetched| File::of(&reference, fetched))
+            .map_err(Unusable::Untrusted);
+        (Source::Registry(reference, trust), file)
+    }));
     let pinned = Vec::from_iter(authenticators.iter().map(|authenticator| pinned(authenticator, &files)));
 
     let wanted = pinned.iter().flatten().map(|file| (file.digest, file.clone()));
@@ -95,12 +110,25 @@ pub(super) async fn load(
             .or_else(|| compiled.get(&file.digest).cloned())
             .unwrap_or_else(|| Err("the component wasn't compiled".to_owned()))
             .map_err(|error| Unusable::Broken(error_at(authenticator, &error)))?;
+        Ok((component, file))
+    };
+    let components = Vec::from_iter(authenticators.iter().zip(pinned).map(component));
+    let new = components.iter().flatten().filter_map(|(_, file)| file.new_pin.clone());
+    let unwritten = remote.pin(new.collect()).await;
+    let loaded = |(authenticator, component): (&AuthenticatorConfig, Result<_, _>)| {
+        let (component, File { signer, new_pin, .. }): (Component, File) = component?;
+        let unpinned = match (&unwritten, new_pin) {
+            (_, None) | (Ok(Pinning::Written), _) => None,
+            (Ok(Pinning::Left), Some((reference, pin))) => Some((reference, pin.manifest)),
+            (Err(why), Some(_)) => return Err(Unusable::Untrusted(error_at(authenticator, why))),
+        };
         Ok(LoadedComponent {
             component,
-            signer: file.signer,
+            signer,
+            unpinned,
         })
     };
-    authenticators.iter().zip(pinned).map(component).collect()
+    authenticators.iter().zip(components).map(loaded).collect()
 }
 
 /// Where a component comes from, and whose signature it needs.
@@ -110,6 +138,8 @@ enum Source {
     BuiltIn(String),
     /// A file, and the keys of which one must have signed it. `None` if it needs no signature.
     File(PathBuf, Option<Arc<TrustedKeys>>),
+    /// A component in a registry, and the keys of which one must have signed it.
+    Registry(Reference, Option<Arc<TrustedKeys>>),
 }
 
 impl Source {
@@ -117,6 +147,15 @@ impl Source {
         match &authenticator.plugin {
             PluginSource::BuiltIn(name) => Self::BuiltIn(name.clone()),
             PluginSource::File(path) => Self::File(path.clone(), authenticator.trust.clone()),
+            PluginSource::Registry(reference) => Self::Registry(reference.clone(), authenticator.trust.clone()),
+        }
+    }
+
+    /// What a registry is asked for. `None` if none is asked.
+    fn wanted(&self) -> Option<Wanted> {
+        match self {
+            Self::Registry(reference, trust) => Some((reference.clone(), trust.clone())),
+            Self::BuiltIn(_) | Self::File(..) => None,
         }
     }
 }
@@ -128,6 +167,8 @@ struct File {
     wasm: Arc<[u8]>,
     /// Who signed exactly these bytes. `None` if no signature is required.
     signer: Option<Signer>,
+    /// The tag by which a registry was asked, and the pin that it gets.
+    new_pin: Option<(Reference, Pin)>,
 }
 
 impl File {
@@ -142,12 +183,23 @@ impl File {
                 let signer = trust.as_ref().map(|trust| signer(path, &wasm, trust));
                 (wasm.into(), signer.transpose().map_err(Unusable::Untrusted)?)
             }
+            Source::Registry(reference, _) => return Err(format!("{reference} is no file").into()),
         };
         Ok(Self {
             digest: Digest::of(&wasm),
             wasm,
             signer,
+            new_pin: None,
         })
+    }
+
+    fn of(reference: &Reference, fetched: Fetched) -> Self {
+        Self {
+            digest: Digest::of(&fetched.wasm),
+            wasm: fetched.wasm,
+            signer: fetched.signer,
+            new_pin: fetched.new_pin.map(|pin| (reference.clone(), pin)),
+        }
     }
 }
 
@@ -192,6 +244,7 @@ fn error_at(authenticator: &AuthenticatorConfig, error: &str) -> ConfigError {
     let location = &authenticator.location;
     match &authenticator.plugin {
         PluginSource::File(path) if !location.is_file(path) => location.error(format!("{}: {error}", path.display())),
+        PluginSource::Registry(reference) => location.error(format!("{reference}: {error}")),
         _ => location.error(error),
     }
 }

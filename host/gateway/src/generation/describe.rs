@@ -81,7 +81,10 @@ impl Generation {
 
     /// Tells the metrics which authenticators are disabled.
     pub(crate) fn count_disabled(&self, before: Option<&Self>) {
-        describe_gauge!(DISABLED, "1 while its component isn't of the required origin");
+        describe_gauge!(
+            DISABLED,
+            "1 while its component isn't of the required origin, or can't be had from its registry"
+        );
         let gauge =
             |authenticator: &Authenticator| gauge!(DISABLED, "authenticator" => authenticator.name().to_owned());
         // Some of them may have been removed since.

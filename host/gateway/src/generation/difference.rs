@@ -122,7 +122,11 @@ impl Part {
 }
 
 /// Sections with names below them, and what such an entry is called.
-const NAMED: [(&str, &str); 2] = [("negotiate", "acceptor"), ("upstreams", "upstream")];
+const NAMED: [(&str, &str); 3] = [
+    ("negotiate", "acceptor"),
+    ("registries", "registry"),
+    ("upstreams", "upstream"),
+];
 
 /// What only a start can apply: the engine of the plugins is made once, and metrics are registered before the plugins.
 const FIXED: [&[&str]; 6] = [

@@ -8,6 +8,7 @@ mod credentials;
 mod describe;
 mod difference;
 mod previous;
+mod remote;
 mod route;
 mod warning;
 mod widening;
@@ -54,8 +55,9 @@ use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
 
 pub(crate) use authenticators::build_alone;
-pub(crate) use components::MAX_COMPONENT;
 pub(crate) use credentials::Credentials;
+pub(crate) use remote::Fetched;
+pub(crate) use remote::Remote;
 pub(crate) use route::Access;
 pub(crate) use route::Destination;
 pub(crate) use route::Route;
@@ -100,13 +102,17 @@ impl Generation {
             mut errors,
             digests,
             guarded,
+            lock,
+            unpinned,
             ..
         } = draft;
         let previous = Previous::new(previous, &digests);
         let (acceptors, found) = acceptors::start(&config.negotiate, previous).await;
         errors.extend(found);
         let configured = &config.authenticators;
-        let mut loaded = authenticators::load(configured, &config.routes, &acceptors, engine, previous).await;
+        let remote = Remote::new(&config, lock, unpinned);
+        let components = components::load(configured, &remote, engine, previous).await;
+        let mut loaded = authenticators::load(configured, components, &config.routes, &acceptors, previous).await;
         errors.append(&mut loaded.errors);
         loaded.warnings.extend(Warning::of_permissions(&guarded));
         if !errors.is_empty() {
@@ -150,6 +156,12 @@ impl Generation {
         let disabled = self.warnings.iter();
         let disabled = disabled.filter(|warning| warning.disabling().is_some());
         disabled.map(ToString::to_string).collect()
+    }
+
+    /// Whether an authenticator is disabled whose component comes from a registry, so that another attempt may help.
+    pub(crate) fn waits_for_registry(&self) -> bool {
+        let mut loaded = self.authenticators.values();
+        loaded.any(|loaded| loaded.is_remote && loaded.authenticator.why_disabled().is_some())
     }
 
     /// The authenticators, sorted by name.

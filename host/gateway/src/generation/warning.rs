@@ -23,11 +23,18 @@ pub(crate) enum Warning {
         /// Why it can't be loaded.
         error: ConfigError,
     },
-    /// The component of this authenticator isn't of the required origin, so the authenticator is disabled.
+    /// The component of this authenticator isn't of the required origin, or its registry can't be asked, so the authenticator is disabled.
     Disabled {
         /// The name of the authenticator.
         authenticator: String,
         /// What isn't as required.
+        error: ConfigError,
+    },
+    /// The plugin of this authenticator is named by a tag that has no pin.
+    Unpinned {
+        /// The name of the authenticator.
+        authenticator: String,
+        /// What is missing.
         error: ConfigError,
     },
     /// A file or folder decides which plugins run, and its group may write to it.
@@ -111,7 +118,9 @@ impl Warning {
             Self::Broken { .. } | Self::GroupWritable(_) => false,
             Self::Widening(widening) => Arc::ptr_eq(&widening.route, served),
             Self::OtherMethods { route, .. } | Self::PathReader { route, .. } => Arc::ptr_eq(route, served),
-            Self::Disabled { authenticator, .. } | Self::Setting { authenticator, .. } => {
+            Self::Disabled { authenticator, .. }
+            | Self::Setting { authenticator, .. }
+            | Self::Unpinned { authenticator, .. } => {
                 let mut asked = served
                     .access
                     .gate()
@@ -128,7 +137,9 @@ impl Warning {
             Self::Widening(AccessWidening { route, .. })
             | Self::OtherMethods { route, .. }
             | Self::PathReader { route, .. } => tracing::info!(route = route.name, "{self}"),
-            Self::Broken { authenticator, .. } | Self::Setting { authenticator, .. } => {
+            Self::Broken { authenticator, .. }
+            | Self::Setting { authenticator, .. }
+            | Self::Unpinned { authenticator, .. } => {
                 tracing::warn!(authenticator, "{self}");
             }
             Self::Disabled { authenticator, .. } => tracing::error!(authenticator, "{self}"),
@@ -142,6 +153,7 @@ impl fmt::Display for Warning {
         match self {
             Self::Widening(widening) => widening.fmt(f),
             Self::Setting { warning, .. } => warning.fmt(f),
+            Self::Unpinned { error, .. } => error.fmt(f),
             Self::Disabled { authenticator, error } => write!(
                 f,
                 "{error}; so {authenticator} is disabled, and requests about which it would be asked are answered with 503"

@@ -32,8 +32,8 @@ use crate::config::PluginSource;
 /// Arguments of `plugin conformance`.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// The component file, or the name of a built-in plugin
-    #[arg(value_name = "FILE.wasm|NAME")]
+    /// The component file, the name of a built-in plugin, or a reference
+    #[arg(value_name = "FILE.wasm|NAME|REFERENCE")]
     plugin: PathBuf,
     /// A file of `plugin test`, for its settings, grants, limits and requests. Without one, the plugin gets no settings, and the
     /// grants that it asks for
@@ -48,9 +48,9 @@ pub(super) struct Arguments {
 
 /// Runs all checks. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
-    let source = PluginSource::of_argument(&arguments.plugin);
+    let source = PluginSource::of_argument(&arguments.plugin)?;
     let engine = engine::engine(&arguments.config.read().config.plugins)?;
-    let component = inspect::component(&engine, &arguments.plugin)?;
+    let component = inspect::component(&engine, &arguments.plugin, &arguments.config).await?;
     let mut file = match &arguments.cases {
         Some(path) => CasesFile::read(path, source, &Environment::of_process())?,
         None => CasesFile::without_cases(source, suggested(&component)),

@@ -31,8 +31,8 @@ use crate::generation::build_alone;
 /// Arguments of `plugin test`.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// The component file, or the name of a built-in plugin
-    #[arg(value_name = "FILE.wasm|NAME")]
+    /// The component file, the name of a built-in plugin, or a reference
+    #[arg(value_name = "FILE.wasm|NAME|REFERENCE")]
     plugin: PathBuf,
     /// The file with the plugin's settings, grants and limits, and the cases
     #[arg(value_name = "CASES.toml")]
@@ -46,11 +46,11 @@ pub(super) struct Arguments {
 
 /// Runs all cases. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
-    let source = PluginSource::of_argument(&arguments.plugin);
+    let source = PluginSource::of_argument(&arguments.plugin)?;
     let file = CasesFile::read(&arguments.cases, source, &Environment::of_process())?;
     // Only what concerns all plugins is used, such as the cache directory, so other mistakes are ignored.
     let engine = engine::engine(&arguments.config.read().config.plugins)?;
-    let component = inspect::component(&engine, &arguments.plugin)?;
+    let component = inspect::component(&engine, &arguments.plugin, &arguments.config).await?;
     let (_, warnings) = build_alone(&file.authenticator, &component)
         .await
         .map_err(ConfigErrors::new)?;

@@ -17,7 +17,7 @@ fn read(text: &str) -> Result<CasesFile, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cases.toml");
     fs::write(&path, text).unwrap();
-    let plugin = PluginSource::of_argument(Path::new("simple"));
+    let plugin = PluginSource::of_argument(Path::new("simple")).unwrap();
     let read = CasesFile::read(&path, plugin, &Environment::from([]));
     read.map_err(|errors| errors.to_string().replace(&format!("{}/", folder.path().display()), ""))
 }

@@ -10,6 +10,7 @@ mod listening;
 mod mangled;
 mod negotiate;
 mod outbound;
+mod registries;
 mod routes;
 mod secrets;
 mod trust;
