@@ -66,7 +66,8 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     };
     let source = match (&configured, &arguments.file) {
         (Some(config), _) => config.plugin.clone(),
-        (None, file) => PluginSource::of_argument(file.as_deref().unwrap_or(Path::new("")))?,
+        (None, Some(file)) => PluginSource::of_argument(file)?,
+        (None, None) => return Err("name a component, or an authenticator with --authenticator".into()),
     };
     // Only what concerns all plugins is used, such as the cache directory, so other mistakes are ignored.
     let engine = engine::engine(&draft.config.plugins)?;
