@@ -18,7 +18,7 @@ FRESH = 'limits.reuse_decisions = "0s"\n'
 COPIED = 1100
 """After as many calls, the gateway has begun to make a copy of the plugin, in the background. Later calls begin with it."""
 
-MOST_AUTHENTICATORS = 256
+MOST_AUTHENTICATORS = 1000
 ROOM = f"[plugins]\nconcurrency = {MOST_AUTHENTICATORS}\n"
 """Each authenticator has a place among the calls of its own."""
 

@@ -41,7 +41,7 @@ TABLE = [
     Group([Comparison("no-plugin", "no plugin, answer 200", ours.NO_PLUGIN, theirs.HAPROXY_RETURN, 1.25)]),
     Group(
         [
-            Comparison(f"routes-{count}", f"{count:,} routes, {min(count, MOST)} authenticators", ours.many(count), one_route, 1.1)
+            Comparison(f"routes-{count}", f"{count:,} routes, {min(count, MOST):,} authenticators", ours.many(count), one_route, 1.1)
             for one_route in [ours.many(1)]
             for count in (10, 100, 1000)
         ]
@@ -70,6 +70,6 @@ FIGURES = [
         idle_connection(ours.PUBLIC),
         ("nginx", idle_connection(theirs.NGINX)),
     ),
-    Figure("authenticators", f"an authenticator more, of {MOST} with the same settings", "KiB", 64, another_authenticator),
+    Figure("authenticators", f"an authenticator more, of {MOST:,} with the same settings", "KiB", 64, another_authenticator),
     Figure("start", "start with `simple`, `jwt` and `jupyterhub`, compiled before", "ms", 60, start),
 ]
