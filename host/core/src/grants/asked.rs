@@ -126,8 +126,8 @@ impl Grants {
         })
     }
 
-    /// Everything that is granted and not among what a plugin asks for: pairs of key and name. What is granted by default counts
-    /// as asked for, because nobody wrote it.
+    /// Everything that is granted and not among what a plugin asks for: pairs of key and name. A default grant counts
+    /// as asked for, because the operator did not write it.
     pub(crate) fn unasked(&self, asked: &[(GrantKey, String)]) -> Vec<UnaskedGrant> {
         let names = |key: GrantKey| asked.iter().filter(move |(of, _)| *of == key).map(|(_, name)| name);
         let is_asked = |key: GrantKey, fits: &dyn Fn(&str) -> bool| names(key).any(|name| name == OTHERS || fits(name));

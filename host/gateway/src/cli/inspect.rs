@@ -209,7 +209,7 @@ pub(super) async fn compile(arguments: &CompileArguments, output: &mut impl Writ
         listed => listed.to_vec(),
     };
     for plugin in plugins {
-        let component = component(&engine, &plugin, &arguments.config).await?;
+        let component = component(&engine, &PluginSource::of_argument(&plugin)?, &arguments.config).await?;
         writeln!(output, "{} {}", component.digest(), plugin.display())?;
     }
     readable(&arguments.folder)
@@ -316,14 +316,22 @@ pub(super) fn trusted_key(text: &str) -> Result<TrustedKey, String> {
     }
 }
 
+/// Loads a component for a command that asks it, with the engine of a configuration. Only what concerns all plugins is used of
+/// that, such as the cache directory, so other mistakes are ignored.
+pub(super) async fn loaded(source: &PluginSource, config: &ConfigFile) -> Result<Component, Box<dyn Error>> {
+    let engine = engine::engine(&config.read().config.plugins)?;
+    Ok(component(&engine, source, config).await?)
+}
+
 /// Loads a component file, a built-in plugin by its name, or a component of a registry.
-pub(super) async fn component(engine: &Engine, plugin: &Path, config: &ConfigFile) -> Result<Component, String> {
-    match PluginSource::of_argument(plugin)? {
+async fn component(engine: &Engine, source: &PluginSource, config: &ConfigFile) -> Result<Component, String> {
+    match source {
         PluginSource::Registry(reference) => {
-            let fetched = remote::fetched(&reference, None, config).await?;
-            compiled(engine, plugin, &fetched.wasm)
+            let fetched = remote::fetched(reference, None, config).await?;
+            compiled(engine, Path::new(&reference.to_string()), &fetched.wasm)
         }
-        _ => compiled(engine, plugin, &read(plugin)?),
+        PluginSource::BuiltIn(name) => compiled(engine, Path::new(name), &read(Path::new(name))?),
+        PluginSource::File(path) => compiled(engine, path, &read(path)?),
     }
 }
 

@@ -18,7 +18,6 @@ use rustix::time::ClockId;
 use rustix::time::clock_gettime;
 
 use crate::cli::ConfigFile;
-use crate::cli::engine;
 use crate::cli::inspect;
 use crate::cli::plugin_test::answer::Answer;
 use crate::cli::plugin_test::report::line;
@@ -62,15 +61,14 @@ struct Costs {
 /// Measures all cases, first with instances that each call configures, then with copies of a configured one.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let source = PluginSource::of_argument(&arguments.plugin)?;
-    let mut file = CasesFile::read(&arguments.cases, source, &Environment::of_process())?;
+    let mut file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
     file.authenticator.limits = Limits {
         rate: None,
         breaker: None,
         reuse_decisions: Duration::ZERO,
         ..file.authenticator.limits
     };
-    let engine = engine::engine(&arguments.config.read().config.plugins)?;
-    let component = inspect::component(&engine, &arguments.plugin, &arguments.config).await?;
+    let component = inspect::loaded(&source, &arguments.config).await?;
     let build = || async {
         build_alone(&file.authenticator, &component)
             .await

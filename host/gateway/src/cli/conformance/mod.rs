@@ -19,7 +19,6 @@ use portcullis::Limits;
 
 use self::checks::Check;
 use crate::cli::ConfigFile;
-use crate::cli::engine;
 use crate::cli::inspect;
 use crate::cli::plugin_test::junit;
 use crate::cli::plugin_test::junit::Failure;
@@ -49,8 +48,7 @@ pub(super) struct Arguments {
 /// Runs all checks. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     let source = PluginSource::of_argument(&arguments.plugin)?;
-    let engine = engine::engine(&arguments.config.read().config.plugins)?;
-    let component = inspect::component(&engine, &arguments.plugin, &arguments.config).await?;
+    let component = inspect::loaded(&source, &arguments.config).await?;
     let mut file = match &arguments.cases {
         Some(path) => CasesFile::read(path, source, &Environment::of_process())?,
         None => CasesFile::without_cases(source, suggested(&component)),

@@ -18,7 +18,6 @@ use portcullis::Component;
 use self::answer::Answer;
 use self::report::Outcome;
 use crate::cli::ConfigFile;
-use crate::cli::engine;
 use crate::cli::inspect;
 use crate::config::AuthenticatorConfig;
 use crate::config::Case;
@@ -47,10 +46,8 @@ pub(super) struct Arguments {
 /// Runs all cases. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     let source = PluginSource::of_argument(&arguments.plugin)?;
-    let file = CasesFile::read(&arguments.cases, source, &Environment::of_process())?;
-    // Only what concerns all plugins is used, such as the cache directory, so other mistakes are ignored.
-    let engine = engine::engine(&arguments.config.read().config.plugins)?;
-    let component = inspect::component(&engine, &arguments.plugin, &arguments.config).await?;
+    let file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
+    let component = inspect::loaded(&source, &arguments.config).await?;
     let (_, warnings) = build_alone(&file.authenticator, &component)
         .await
         .map_err(ConfigErrors::new)?;
