@@ -156,7 +156,7 @@ def test_a_silent_upstream_is_a_504(serve):
         gateway = through(serve, upstream, 'timeout = "300ms"')
         assert gateway.send("/", ALICE).status == 504
         eventually(lambda: upstream.ended == 1, "the upstream is left")
-        assert gateway.logged(message="the upstream gave no response", level="WARN")
+        eventually(lambda: gateway.logged(message="the upstream gave no response", level="WARN"), "it is logged")
         assert is_well(gateway)
 
 

@@ -254,7 +254,7 @@ def test_a_signature_that_appears_opens_the_routes(serve, upstream, plugins, was
     keys["vendor"].sign(wasm)
     eventually(lambda: gateway.send("/guarded", SCRIPTED).status == 200, "the routes are open")
     assert gateway.metric(DISABLED, authenticator="guard") == 0
-    assert gateway.logged(message="~plugin guard: component")
+    eventually(lambda: gateway.logged(message="~plugin guard: component"), "it is logged")
 
 
 def test_a_removed_plugin_is_no_longer_counted_as_disabled(serve, upstream, plugins, keys):

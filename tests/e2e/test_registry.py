@@ -198,7 +198,7 @@ def test_an_update_of_the_pin_is_taken_up_by_a_running_gateway(serve, upstream, 
         assert f"pinned    in {place}/portcullis.lock" in done.stdout
         assert lock(place)[0]["component"] == f"sha256:{digest(expected)}"
     eventually(lambda: component_of(gateway) == [digest(versions[0]), digest(versions[1])], "the new version is loaded")
-    assert gateway.logged(message="~authenticator guard: component")
+    eventually(lambda: gateway.logged(message="~authenticator guard: component"), "the change is told")
     assert lock(place)[0]["manifest"] == second.rpartition("@")[2]
     assert gateway.send("/guarded", SCRIPTED).status == 200
 

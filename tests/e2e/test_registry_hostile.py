@@ -167,7 +167,7 @@ def test_a_registry_is_asked_again(serve, upstream, tmp_path, authority, registr
     assert gateway.send("/guarded", SCRIPTED).status == 503
     registry.honest(wasm)
     eventually(lambda: gateway.send("/guarded", SCRIPTED).status == 200, "the routes are open", seconds=90)
-    assert gateway.logged(message="~authenticator guard: component")
+    eventually(lambda: gateway.logged(message="~authenticator guard: component"), "it is logged")
 
 
 def wants_password(registry, then):

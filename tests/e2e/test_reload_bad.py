@@ -204,8 +204,8 @@ def test_only_a_request_that_no_page_can_send_reloads(serve, upstream):
 
 def test_everyone_who_asks_at_once_is_answered(serve, upstream):
     gateway = serve(UNIX + PEOPLE + route(upstream, "people"))
-    with ThreadPoolExecutor(20) as pool:
-        done = [each.result() for each in [pool.submit(command, gateway) for _ in range(20)]]
+    with ThreadPoolExecutor(16) as pool:
+        done = [each.result() for each in [pool.submit(command, gateway) for _ in range(16)]]
     assert {result.returncode for result in done} == {0}, [result.stderr for result in done if result.returncode]
     assert {result.stdout for result in done} == {"nothing has changed\n"}
 

@@ -74,7 +74,7 @@ def test_a_dead_server_is_ejected_and_found_again(serve, scripted_upstream):
     scripted_upstream(named(b"a"), address=("127.0.0.1", port))
     eventually(lambda: b"a" in who(gateway), "the server is found again")
     assert healthy(gateway, mortal) == 1
-    assert gateway.logged(message="a server answers again", server=f"127.0.0.1:{port}")
+    eventually(lambda: gateway.logged(message="a server answers again", server=f"127.0.0.1:{port}"), "it is logged")
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
@@ -145,7 +145,7 @@ def test_a_server_that_fails_its_checks_gets_nothing_until_it_passes_them(serve,
     first.status = 204
     eventually(lambda: healthy(gateway, servers[0]) == 1, "the checks go well")
     assert who(gateway, 10) == {b"a": 5, b"b": 5}
-    assert len(gateway.logged(message="a server is healthy again")) == 1
+    eventually(lambda: len(gateway.logged(message="a server is healthy again")) == 1, "it is logged once")
     check = first.checks[0]
     assert check.line == b"GET /healthz?deep=1 HTTP/1.1"
     assert check.all("host") == [servers[0].url.removeprefix("http://").encode()]
@@ -167,7 +167,8 @@ def test_a_check_fails_when_no_good_answer_comes(serve, scripted_upstream, scrip
     server = scripted_upstream(script)
     gateway = serve(ADMIN + upstream(server, scripted_upstream(named(b"b")), more=HEALTH))
     eventually(lambda: healthy(gateway, server) == 0, "the checks have failed")
-    assert why in gateway.logged(message="a server is not healthy")[0]["why"]
+    [line, *_] = eventually(lambda: gateway.logged(message="a server is not healthy"), "it is logged")
+    assert why in line["why"]
     assert who(gateway, 4) == {b"b": 4}
 
 
