@@ -60,6 +60,44 @@ fn one_entry_can_accept_every_other_issuer() {
 }
 
 #[test]
+fn each_family_of_tenants_has_its_own_keys() {
+    let _host = host();
+    let family = |host: &str, signer: &crate::mint::Signer| {
+        json!({
+            "issuer": format!("https://{host}/{{tid}}"), "insecure_any_tenant": true, "audiences": [AUDIENCE],
+            "jwks": signer.jwk(), "user_prefix": format!("{host}:"),
+        })
+    };
+    let settings = json!({"issuers": [family("a", &P256), family("b", &P384)]});
+    let token = |signer: &crate::mint::Signer, algorithm: &str, host: &str| {
+        let claims = with(with(claims(), "iss", format!("https://{host}/t1")), "tid", "t1");
+        summary(ask(&settings, &signer.token(&json!({"alg": algorithm}), &claims)))
+    };
+    assert_eq!(token(&P256, "ES256", "a"), "a:alice");
+    assert_eq!(token(&P384, "ES384", "b"), "b:alice");
+    assert!(token(&P256, "ES256", "b").starts_with("401 "), "a's key, b's name");
+}
+
+/// A header that only one signer sets, as `signer` of AWS load balancers, takes the audience's place.
+#[test]
+fn a_token_without_the_required_header_is_refused() {
+    let _host = host();
+    let settings = with_issuer(settings(), "required_header", json!({"signer": "arn:lb/mine"}));
+    let token = |header: serde_json::Value| ask(&settings, &P256.token(&header, &claims()));
+    let header = header();
+    assert_eq!(summary(token(with(header.clone(), "signer", "arn:lb/mine"))), "alice");
+    for refused in [
+        header.clone(),
+        with(header.clone(), "signer", "arn:lb/other"),
+        with(header.clone(), "signer", json!(["arn:lb/mine"])),
+        with(header.clone(), "signer", ""),
+    ] {
+        let answer = summary(token(refused.clone()));
+        assert!(answer.starts_with("401 "), "{refused}: {answer}");
+    }
+}
+
+#[test]
 fn many_issuers_are_told_apart() {
     let _host = host();
     let issuers: Vec<_> = (0..60)

@@ -47,6 +47,12 @@ fn issuer_and_audience_can_only_be_omitted_explicitly() {
     let any = with(no_issuer, "insecure_any_issuer", true);
     assert!(configure::<Jwt>(&issuer(any.clone()).to_string()).is_ok());
     expect_error(&issuer(with(any.clone(), "issuer", "a")), "contradicts issuer");
+    for (name, value) in [("tenants", json!(["a"])), ("insecure_any_tenant", json!(true))] {
+        expect_error(
+            &issuer(with(any.clone(), name, value)),
+            "tenants: they need an issuer with a place for a tenant",
+        );
+    }
     expect_error(
         &issuer(with(without(any.clone(), "jwks"), "discovery", true)),
         "discovery: it needs issuer",
