@@ -206,6 +206,7 @@ mod tests {
             (GrantKey::Http, "https://*.example", Some(true)),
             (GrantKey::Http, "http://*.example.org", Some(false)),
             (GrantKey::Http, "/path", None),
+            (GrantKey::Http, "idp.example", None),
             (GrantKey::ClientCertificate, "", Some(true)),
             (GrantKey::Negotiate, "", Some(true)),
             (GrantKey::Negotiate, "main", Some(true)),
