@@ -92,3 +92,92 @@ fn with_challenges(outcome: Outcome, earlier: Vec<Challenge>) -> Outcome {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::grants::Grants;
+
+    fn request(headers: &[(&'static str, &'static str)], query: Option<&str>, certificate: bool) -> AuthRequest {
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let mut request = AuthRequest::from_parts(&parts);
+        for (name, value) in headers {
+            request.headers.insert(*name, value.parse().unwrap());
+        }
+        request.query = query.map(str::to_owned);
+        request.client_certificate = certificate.then(|| Bytes::from_static(b"DER"));
+        request
+    }
+
+    #[test]
+    fn what_an_authenticator_may_read_as_a_credential_takes_precedence_over_a_session() {
+        let none = Grants {
+            headers: Vec::new(),
+            ..Grants::default()
+        };
+        let all = Grants {
+            headers: ["x-key", "user-agent"].map(|name| name.parse().unwrap()).to_vec(),
+            cookies: vec!["token".to_owned()],
+            query: vec!["token".to_owned()],
+            client_certificate: true,
+            ..none.clone()
+        };
+        let chain = |grants: &[&Grants]| {
+            Chain::new(
+                grants
+                    .iter()
+                    .map(|grants| Authenticator::disabled("a", (*grants).clone(), "it is tested")),
+            )
+        };
+        let (bare, first, last) = (chain(&[&none]), chain(&[&all, &none]), chain(&[&none, &all]));
+        for (what, request, without_a_grant, with_one) in [
+            ("nothing", request(&[], None, false), false, false),
+            // The application behind may read it, so it must not be sent as the user of a session.
+            (
+                "Authorization",
+                request(&[("authorization", "x")], None, false),
+                true,
+                true,
+            ),
+            ("a header", request(&[("x-key", "x")], None, false), false, true),
+            (
+                "another header",
+                request(&[("x-other", "x")], None, false),
+                false,
+                false,
+            ),
+            (
+                "a header of every client",
+                request(&[("user-agent", "x")], None, false),
+                false,
+                false,
+            ),
+            (
+                "a cookie",
+                request(&[("cookie", "a=b; token=x")], None, false),
+                false,
+                true,
+            ),
+            (
+                "another cookie",
+                request(&[("cookie", "session=x; tokens=x")], None, false),
+                false,
+                false,
+            ),
+            ("a parameter", request(&[], Some("a=b&token=x"), false), false, true),
+            ("another parameter", request(&[], Some("a=b"), false), false, false),
+            ("a certificate", request(&[], None, true), false, true),
+        ] {
+            assert_eq!(bare.has_credentials(&request), without_a_grant, "{what}");
+            assert_eq!(first.has_credentials(&request), with_one, "{what}");
+            assert_eq!(last.has_credentials(&request), with_one, "{what}");
+            assert_eq!(
+                chain(&[]).has_credentials(&request),
+                without_a_grant,
+                "{what}, an empty chain"
+            );
+        }
+    }
+}

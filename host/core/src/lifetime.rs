@@ -23,3 +23,37 @@ impl<K, V: Lifetime> Expiry<K, V> for OwnLifetime {
         Some(entry.lifetime())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use moka::sync::Cache;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Life(Duration);
+
+    impl Lifetime for Life {
+        fn lifetime(&self) -> Duration {
+            self.0
+        }
+    }
+
+    #[test]
+    fn an_entry_lives_for_its_own_time_also_if_it_replaces_another() {
+        let cache = Cache::builder().expire_after(OwnLifetime).build();
+        let hour = Duration::from_secs(3600);
+        for (life, is_found) in [
+            (hour, true),
+            (Duration::ZERO, false),
+            (hour, true),
+            (hour, true),
+            (Duration::ZERO, false),
+        ] {
+            cache.insert("same", Life(life));
+            assert_eq!(cache.get("same").is_some(), is_found, "{life:?}");
+        }
+        cache.insert("new", Life(Duration::ZERO));
+        assert!(cache.get("new").is_none());
+    }
+}

@@ -80,3 +80,31 @@ impl fmt::Debug for AuthRequest {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header;
+
+    use super::*;
+
+    #[test]
+    fn all_values_of_a_cookie_are_found_and_no_others() {
+        for (fields, expected) in [
+            (&[][..], &[][..]),
+            (&[&b"a=1"[..]], &[&b"1"[..]]),
+            (&[b"b=2; a=1;a=3 ; c=4", b"a=\xff"], &[b"1", b"3", b"\xff"]),
+            (&[b"a="], &[b""]),
+            (&[b"a=b=c"], &[b"b=c"]),
+            (&[b"a; A=1; aa=1; xa=1; b=a=1; a =1"], &[]),
+        ] {
+            let (parts, ()) = http::Request::new(()).into_parts();
+            let mut request = AuthRequest::from_parts(&parts);
+            for field in fields {
+                let field = HeaderValue::from_bytes(field).unwrap();
+                request.headers.append(header::COOKIE, field);
+            }
+            assert_eq!(Vec::from_iter(request.cookies("a")), expected, "{fields:?}");
+        }
+    }
+}

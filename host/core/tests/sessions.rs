@@ -25,6 +25,7 @@ use portcullis::session::Sessions;
 use serde_json::json;
 
 use self::common::basic;
+use self::common::built_in;
 use self::common::request;
 use self::common::simple;
 
@@ -72,17 +73,49 @@ async fn a_session_authenticates_its_user_and_credentials_take_precedence() {
     }
 }
 
+/// Sessions that a change of their authenticator doesn't end.
+fn outliving(key: &Key) -> Arc<Sessions> {
+    let options = Options::new("session", false, Duration::from_secs(3600)).unwrap();
+    Arc::new(Sessions::new(KeyRing::new([key.clone()]).unwrap(), options).outlive_changes())
+}
+
 #[tokio::test]
-async fn a_session_ends_with_the_settings_that_admitted_it() {
+async fn a_session_ends_with_the_authenticator_or_the_settings_that_admitted_it() {
     let key = Key::generate().unwrap();
-    let before = simple(json!({"password": "secret", "valid_for": "1h"})).await;
+    let settings = json!({"password": "secret", "valid_for": "1h"});
+    let before = simple(settings.clone()).await;
     let after = simple(json!({"password": "changed", "valid_for": "1h"})).await;
+    let other = Authenticator::builder("other", &built_in("simple")).settings(settings);
+    let other = other.build().await.unwrap();
     let cookie = log_in(&gate(&before, &key), "alice").await;
-    assert_eq!(
-        user(&gate(&before, &key), &[("cookie", &cookie)]).await.as_deref(),
-        Some("alice")
-    );
-    assert_eq!(user(&gate(&after, &key), &[("cookie", &cookie)]).await, None);
+    for (what, authenticators, ends, outlives) in [
+        ("the same", vec![&before], false, true),
+        ("the same, and another before it", vec![&other, &before], false, true),
+        ("other settings", vec![&after], true, true),
+        ("another name", vec![&other], true, false),
+        ("none", vec![], true, false),
+    ] {
+        let chain = || Chain::new(authenticators.iter().map(|authenticator| (*authenticator).clone()));
+        for (sessions, accepted) in [(sessions(&key), !ends), (outliving(&key), outlives)] {
+            let gate = Gate::new(chain(), Some(sessions));
+            let found = user(&gate, &[("cookie", &cookie)]).await;
+            assert_eq!(found.as_deref(), accepted.then_some("alice"), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_names_its_authenticator_and_says_how_long_it_is_still_valid() {
+    let simple = simple(json!({"password": "secret", "valid_for": "30m"})).await;
+    let gate = gate(&simple, &Key::generate().unwrap());
+    let cookie = log_in(&gate, "alice").await;
+    let admission = gate.admit(&request(&[("cookie", &cookie)])).await;
+    assert!(admission.via_session && admission.decision.steps.is_empty());
+    let authenticated = admission.decision.outcome.user().unwrap();
+    assert_eq!(authenticated.identity().name(), "alice");
+    assert_eq!(authenticated.authenticator(), "simple");
+    let left = authenticated.valid_for().unwrap();
+    assert!(!left.is_zero() && left <= Duration::from_secs(30 * 60), "{left:?}");
 }
 
 #[tokio::test]
@@ -90,9 +123,7 @@ async fn no_session_of_a_disabled_authenticator_is_accepted() {
     let key = Key::generate().unwrap();
     let simple = simple(json!({"password": "secret", "valid_for": "1h"})).await;
     let disabled = Authenticator::disabled("simple", Grants::default(), "it isn't what was ordered");
-    let options = Options::new("session", false, Duration::from_secs(3600)).unwrap();
-    let outliving = Sessions::new(KeyRing::new([key.clone()]).unwrap(), options).outlive_changes();
-    let outliving = Gate::new(Chain::new([disabled.clone()]), Some(Arc::new(outliving)));
+    let outliving = Gate::new(Chain::new([disabled.clone()]), Some(outliving(&key)));
     let cookie = log_in(&gate(&simple, &key), "alice").await;
     for gate in [gate(&disabled, &key), outliving] {
         assert_eq!(user(&gate, &[("cookie", &cookie)]).await, None);

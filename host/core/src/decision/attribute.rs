@@ -127,3 +127,40 @@ impl AttributeRead {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_decision_tells_how_much_was_read_but_keeps_no_credential() {
+        let value = AttributeValue::new(vec![b"secret".to_vec(), b"x".to_vec()]);
+        let read = AttributeRead::new(Attribute::Cookie("a".to_owned()), true, value);
+        assert_eq!(read.value.values(), [b"secret".to_vec(), b"x".to_vec()]);
+        let kept = read.without_values();
+        assert!(kept.value.values().is_empty());
+        for AttributeRead {
+            attribute,
+            granted,
+            value,
+        } in [read, kept]
+        {
+            assert_eq!(attribute, Attribute::Cookie("a".to_owned()));
+            assert!(granted);
+            assert_eq!((value.count(), value.size()), (2, 7));
+        }
+    }
+
+    /// The acceptor takes a Negotiate token once; a decision about it must not admit whoever sends it again.
+    #[test]
+    fn a_decision_about_a_negotiate_token_is_good_once() {
+        for (attribute, is_repeatable) in [
+            (Attribute::Header("authorization".to_owned()), true),
+            (Attribute::ClientCertificate, true),
+            (Attribute::Path, true),
+            (Attribute::Negotiate("main".to_owned()), false),
+        ] {
+            assert_eq!(attribute.is_repeatable(), is_repeatable, "{attribute}");
+        }
+    }
+}

@@ -98,4 +98,16 @@ mod tests {
             assert_eq!(Challenge::new(scheme, [(name, value)]), None, "{scheme:?} {name:?}");
         }
     }
+
+    #[test]
+    fn a_challenge_has_a_bound_on_its_size_and_on_its_parameters() {
+        let of_size = |size: usize| Challenge::new("Basic", [("realm", "x".repeat(size - "Basic realm=\"\"".len()))]);
+        let challenge = of_size(4096).unwrap();
+        assert_eq!(challenge.as_header().len(), 4096);
+        assert_eq!(challenge.size(), 4096);
+        assert_eq!(of_size(4097), None);
+        let with_parameters = |count: usize| Challenge::new("Basic", vec![("a", "b"); count]);
+        assert!(with_parameters(16).is_some());
+        assert_eq!(with_parameters(17), None);
+    }
 }

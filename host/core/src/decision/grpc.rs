@@ -61,6 +61,7 @@ const fn message(status: StatusCode) -> &'static str {
 mod tests {
     use std::time::Duration;
 
+    use super::super::PluginResponse;
     use super::*;
 
     #[test]
@@ -70,15 +71,37 @@ mod tests {
             challenges: Vec::new(),
         };
         let wait = Duration::from_secs(3);
-        for (refusal, code) in [
-            (unauthenticated, "16"),
-            (Refusal::Forbid { challenge: None }, "7"),
-            (Refusal::TooManyRequests { retry_after: wait }, "14"),
-            (Refusal::Unavailable { retry_after: None }, "14"),
+        let respond = |status: u16| {
+            Refusal::Respond(PluginResponse {
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: HeaderMap::new(),
+                body: Bytes::from_static(b"a page"),
+            })
+        };
+        for (refusal, code, message) in [
+            (unauthenticated, "16", "Authentication required"),
+            (Refusal::Forbid { challenge: None }, "7", "Forbidden"),
+            (
+                Refusal::TooManyRequests { retry_after: wait },
+                "14",
+                "Too many requests",
+            ),
+            (
+                Refusal::Unavailable { retry_after: None },
+                "14",
+                "Authentication is unavailable",
+            ),
+            (respond(400), "13", "Refused"),
+            (respond(404), "12", "Refused"),
+            (respond(502), "14", "Refused"),
+            (respond(504), "14", "Refused"),
+            (respond(302), "2", "Refused"),
+            (respond(500), "2", "Refused"),
         ] {
             let response = refusal.into_grpc_response();
             assert_eq!(response.status(), StatusCode::OK);
             assert_eq!(response.headers()["grpc-status"], code);
+            assert_eq!(response.headers()["grpc-message"], message);
             assert!(response.body().is_empty());
         }
     }

@@ -257,3 +257,29 @@ impl fmt::Display for Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A verdict whose label isn't known is counted by no metric.
+    #[test]
+    fn every_verdict_has_a_known_label_of_its_own_and_its_reason() {
+        let why = || "why".to_owned();
+        let verdicts = [
+            (Verdict::Grant { user: "alice".into() }, None),
+            (Verdict::Pass(Some(why())), Some("why")),
+            (Verdict::Reject(why()), Some("why")),
+            (Verdict::Forbid(why()), Some("why")),
+            (Verdict::Respond(302), None),
+            (Verdict::Unavailable(why()), Some("why")),
+            (Verdict::Fail(why()), Some("why")),
+            (Verdict::TurnedAway(why()), Some("why")),
+        ];
+        assert_eq!(verdicts.each_ref().map(|(verdict, _)| verdict.label()), Verdict::LABELS);
+        for (verdict, reason) in verdicts {
+            assert_eq!(verdict.reason(), reason, "{verdict}");
+        }
+        assert_eq!(Verdict::Pass(None).reason(), None);
+    }
+}

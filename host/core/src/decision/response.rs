@@ -93,3 +93,122 @@ fn respond(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<Byte
     *response.headers_mut() = headers;
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::PluginResponse;
+    use super::*;
+
+    fn unauthenticated(credentials: bool) -> Refusal {
+        let challenge = |scheme| Challenge::new::<&str, &str>(scheme, []).unwrap();
+        Refusal::Unauthenticated {
+            credentials,
+            challenges: ["Basic", "Bearer"].map(challenge).to_vec(),
+        }
+    }
+
+    fn respond(headers: HeaderMap) -> Refusal {
+        Refusal::Respond(PluginResponse {
+            status: StatusCode::FOUND,
+            headers,
+            body: Bytes::from_static(b"its own"),
+        })
+    }
+
+    #[test]
+    fn a_client_learns_the_status_and_the_challenges_but_not_the_reason() {
+        let challenge = Challenge::new::<&str, &str>("Bearer", []);
+        for (refusal, status, body, challenges) in [
+            (
+                unauthenticated(true),
+                401,
+                r#"{"error":"Authentication required"}"#,
+                &["Basic", "Bearer"][..],
+            ),
+            (
+                unauthenticated(false),
+                401,
+                r#"{"error":"Authentication required"}"#,
+                &["Basic", "Bearer"],
+            ),
+            (
+                Refusal::Forbid { challenge },
+                403,
+                r#"{"error":"Forbidden"}"#,
+                &["Bearer"],
+            ),
+            (
+                Refusal::TooManyRequests {
+                    retry_after: RETRY_AFTER,
+                },
+                429,
+                r#"{"error":"Too many requests"}"#,
+                &[],
+            ),
+            (
+                Refusal::Unavailable { retry_after: None },
+                503,
+                r#"{"error":"Authentication is unavailable"}"#,
+                &[],
+            ),
+            (respond(HeaderMap::new()), 302, "its own", &[]),
+        ] {
+            let response = refusal.into_response();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.body(), body);
+            let sent = response.headers().get_all(header::WWW_AUTHENTICATE);
+            assert_eq!(Vec::from_iter(sent), challenges, "{status}");
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store", "{status}");
+        }
+        let cached = respond(HeaderMap::from_iter([(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public"),
+        )]));
+        assert_eq!(cached.into_response().headers()[header::CACHE_CONTROL], "public");
+    }
+
+    #[test]
+    fn a_client_is_never_told_to_come_back_too_soon() {
+        for (after, seconds) in [
+            (Duration::ZERO, 1),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_secs(1), 1),
+            (Duration::from_nanos(1_000_000_001), 2),
+            (Duration::from_millis(2500), 3),
+            (Duration::from_secs(60), 60),
+        ] {
+            let unavailable = Refusal::Unavailable {
+                retry_after: Some(after),
+            };
+            for refusal in [Refusal::TooManyRequests { retry_after: after }, unavailable] {
+                let response = refusal.into_response();
+                assert_eq!(
+                    response.headers()[header::RETRY_AFTER],
+                    seconds.to_string(),
+                    "{after:?}"
+                );
+            }
+        }
+        let unknown = Refusal::Unavailable { retry_after: None }.into_response();
+        assert_eq!(unknown.headers()[header::RETRY_AFTER], "5");
+    }
+
+    #[test]
+    fn only_a_request_without_credentials_may_pass_as_anonymous() {
+        for (refusal, may_pass) in [
+            (unauthenticated(false), true),
+            (unauthenticated(true), false),
+            (Refusal::Forbid { challenge: None }, false),
+            (Refusal::Unavailable { retry_after: None }, false),
+            (
+                Refusal::TooManyRequests {
+                    retry_after: RETRY_AFTER,
+                },
+                false,
+            ),
+            (respond(HeaderMap::new()), false),
+        ] {
+            assert_eq!(refusal.lacks_credentials(), may_pass, "{refusal:?}");
+        }
+    }
+}

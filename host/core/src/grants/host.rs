@@ -56,7 +56,7 @@ impl Host {
     pub(super) fn is_localhost(&self) -> bool {
         match self {
             Self::Address(_) => false,
-            Self::Below(suffix) => suffix == ".localhost" || suffix.ends_with(".localhost"),
+            Self::Below(suffix) => suffix.ends_with(".localhost"),
             Self::Name(name) => name == "localhost" || name.ends_with(".localhost"),
         }
     }

@@ -124,4 +124,51 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_plugin_sees_granted_headers_and_cookies_only() {
+        let grants = Grants {
+            headers: ["authorization", "x-key", "cookie", "user-agent"]
+                .map(|name| name.parse().unwrap())
+                .to_vec(),
+            cookies: vec!["a".to_owned(), "b".to_owned()],
+            ..Grants::default()
+        };
+        for (name, visible, credential) in [
+            ("authorization", true, true),
+            ("x-key", true, true),
+            // It describes the client.
+            ("user-agent", true, false),
+            // Cookies are granted by name.
+            ("cookie", false, false),
+            ("x-other", false, false),
+        ] {
+            let name: HeaderName = name.parse().unwrap();
+            assert_eq!(grants.header(&name), visible, "{name}");
+            assert_eq!(
+                grants.credential_headers().any(|known| *known == name),
+                credential,
+                "{name}"
+            );
+            assert!(
+                !Grants {
+                    headers: Vec::new(),
+                    ..grants.clone()
+                }
+                .header(&name),
+                "{name}"
+            );
+        }
+        for (name, visible) in [
+            ("a", true),
+            ("b", true),
+            ("A", false),
+            ("ab", false),
+            ("", false),
+            ("*", false),
+        ] {
+            assert_eq!(grants.cookie(name), visible, "{name}");
+        }
+        assert!(!Grants::default().cookie("a"));
+    }
 }

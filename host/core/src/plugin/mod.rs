@@ -149,7 +149,13 @@ impl PluginConfig {
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
         let fingerprint = fingerprint(&self.component, &settings);
         let meters = Meters::new(&config.authenticator);
-        let overload = Overload::new(&config, &engine.calls, &meters);
+        let overload = Overload::new(
+            &config.authenticator,
+            &config.limits,
+            &config.processors,
+            &engine.calls,
+            &meters,
+        );
         let reuse = Reuse::new(
             &engine.decisions,
             &config.grants,

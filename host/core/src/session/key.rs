@@ -230,4 +230,20 @@ mod tests {
         );
         assert!(KeyRing::new([]).is_err());
     }
+
+    #[test]
+    fn a_cookie_of_more_than_8_kib_is_not_opened() {
+        let ring = ring(&[&Key::generate().unwrap()]);
+        // 33 bytes are version, id, nonce and tag; 4 characters of a cookie are 3 bytes.
+        let longest = 8 * 1024 / 4 * 3 - 33;
+        for (length, is_opened) in [(longest, true), (longest + 1, false)] {
+            let sealed = ring.seal("c", &vec![0; length]).unwrap();
+            assert_eq!(
+                ring.open("c", sealed.as_bytes()).is_some(),
+                is_opened,
+                "{}",
+                sealed.len()
+            );
+        }
+    }
 }

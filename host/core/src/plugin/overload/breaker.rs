@@ -256,4 +256,47 @@ mod tests {
             "a successful trial closes it for all"
         );
     }
+
+    #[test]
+    fn a_client_whose_trial_the_breaker_for_all_prevents_is_tried_later() {
+        let (breaker, start) = (breaker(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        for last in [1, 2, 3] {
+            for _ in 0..THRESHOLD {
+                assert!(call(&breaker, last, false, start));
+            }
+        }
+        // The trial for all fails, so that all are stopped until the fourth second.
+        assert!(call(&breaker, 9, false, after(2)));
+        assert!(
+            !call(&breaker, 1, true, after(3)),
+            "its own wait is over, that for all isn't"
+        );
+        assert!(call(&breaker, 1, true, after(4)));
+    }
+
+    #[test]
+    fn calls_that_began_before_the_breaker_opened_dont_keep_it_open() {
+        let (breaker, now) = (breaker(), Instant::now());
+        let late = [4, 5].map(|last| [(); THRESHOLD as usize].map(|()| breaker.enter(client(last), now).unwrap()));
+        for last in [1, 2] {
+            stop(&breaker, last, now);
+        }
+        for _ in 0..THRESHOLD {
+            call(&breaker, 3, false, now);
+        }
+        for trial in late.into_iter().flatten() {
+            breaker.settle(trial, false, now);
+        }
+        assert_eq!(breaker.enter(client(9), now).unwrap_err(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_last_calls_of_a_replaced_authenticator_open_nothing() {
+        let (breaker, now) = (breaker(), Instant::now());
+        breaker.retire();
+        for _ in 0..2 * THRESHOLD {
+            assert!(call(&breaker, 1, false, now));
+        }
+    }
 }

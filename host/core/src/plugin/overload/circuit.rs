@@ -97,4 +97,35 @@ mod tests {
             [1, 2, 4, 8, 16, 32, 60, 60]
         );
     }
+
+    #[test]
+    fn an_open_circuit_admits_a_trial_when_its_wait_is_over() {
+        let start = Instant::now();
+        let mut circuit = Circuit::default();
+        assert!(circuit.is_closed());
+        let wait = circuit.open(start);
+        assert!(!circuit.is_closed());
+        let until = start + wait;
+        let moment = Duration::from_nanos(1);
+        assert_eq!(circuit.enter(start), Err(wait));
+        assert_eq!(circuit.enter(until - moment), Err(moment));
+        assert_eq!(circuit.enter(until), Ok(true));
+        assert!(!circuit.is_closed(), "before the trial has succeeded");
+        circuit.untry(until);
+        assert_eq!(circuit.enter(until), Ok(true), "the trial was not made");
+    }
+
+    #[test]
+    fn a_closed_circuit_opens_at_the_threshold() {
+        let now = Instant::now();
+        for threshold in 1..4 {
+            let mut circuit = Circuit::default();
+            for _ in 1..threshold {
+                assert_eq!(circuit.fail(threshold, false, now), None);
+                assert_eq!(circuit.enter(now), Ok(false));
+            }
+            assert_eq!(circuit.fail(threshold, false, now), Some(SHORTEST));
+            assert_eq!(circuit.enter(now), Err(SHORTEST));
+        }
+    }
 }

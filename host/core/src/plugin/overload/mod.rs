@@ -22,9 +22,9 @@ use self::breaker::Trial;
 use self::client::Client;
 use self::rates::Rates;
 use super::meters::Meters;
+use crate::limits::Limits;
 use crate::limits::Rate;
 use crate::sandbox::Expected;
-use crate::sandbox::InstanceConfig;
 use crate::sandbox::ProcessorShare;
 
 /// The `Retry-After` of a call beyond the limit on concurrency. Most calls end much sooner.
@@ -96,18 +96,23 @@ impl TurnedAway {
 }
 
 impl Overload {
-    pub(crate) fn new(config: &InstanceConfig, engine_calls: &Arc<Semaphore>, meters: &Meters) -> Self {
-        let limits = &config.limits;
+    pub(crate) fn new(
+        authenticator: &Arc<str>,
+        limits: &Limits,
+        processors: &ProcessorShare,
+        engine_calls: &Arc<Semaphore>,
+        meters: &Meters,
+    ) -> Self {
         let kept = Arc::clone(engine_calls).try_acquire_owned().ok();
         Self {
             rates: limits.rate.map(Rates::new),
             breaker: limits
                 .breaker
-                .map(|failures| Breaker::new(Arc::clone(&config.authenticator), failures, meters)),
+                .map(|failures| Breaker::new(Arc::clone(authenticator), failures, meters)),
             calls: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
             kept_place: Mutex::new(kept.map_or(KeptPlace::Wanted, KeptPlace::Free)),
             engine_calls: Arc::clone(engine_calls),
-            processors: config.processors.clone(),
+            processors: processors.clone(),
             deadline: limits.deadline,
         }
     }
@@ -224,3 +229,6 @@ impl Drop for CallPermit {
         self.settle(false);
     }
 }
+
+#[cfg(test)]
+mod tests;
