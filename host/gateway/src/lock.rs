@@ -11,6 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use portcullis_loader::files::Unreadable;
+use portcullis_loader::files::read_guarded;
 use portcullis_registry::Digest;
 use portcullis_registry::Reference;
 use toml_span::DeserError;
@@ -19,16 +21,8 @@ use toml_span::Value;
 use toml_span::de_helpers::TableHelper;
 use toml_span::de_helpers::parse;
 
-use crate::files::Unreadable;
-use crate::files::read_guarded;
-
 /// The maximum size of the file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
-
-/// The path of the lock of a configuration file.
-pub(crate) fn beside(config: &Path) -> PathBuf {
-    config.with_file_name("portcullis.lock")
-}
 
 /// What a tag stands for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

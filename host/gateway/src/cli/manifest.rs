@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use clap::Args;
 use portcullis::MAX_MANIFEST;
 use portcullis::Manifest;
+use portcullis_loader::files::read_bytes;
 use portcullis_registry::MAX_COMPONENT;
-
-use crate::files::read_bytes;
 
 /// Arguments of `plugin manifest`.
 #[derive(Args, Debug)]

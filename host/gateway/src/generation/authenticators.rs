@@ -9,6 +9,7 @@ use portcullis::Authenticator;
 use portcullis::Component;
 use portcullis::ConfigureError;
 use portcullis::SettingsError;
+use portcullis_loader::signature::Signer;
 
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
@@ -20,7 +21,6 @@ use crate::generation::components::LoadedComponent;
 use crate::generation::components::Unusable;
 use crate::generation::previous::Previous;
 use crate::kerberos::Acceptor;
-use crate::signature::Signer;
 
 /// How many authenticators are configured at the same time.
 const CONCURRENCY: usize = 16;

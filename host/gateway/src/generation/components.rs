@@ -16,6 +16,13 @@ use futures_util::stream;
 use portcullis::Component;
 use portcullis::Digest;
 use portcullis::Engine;
+use portcullis_loader::files::Unreadable;
+use portcullis_loader::files::read_guarded;
+use portcullis_loader::signature;
+use portcullis_loader::signature::MAX_SIGNATURE;
+use portcullis_loader::signature::Signature;
+use portcullis_loader::signature::Signer;
+use portcullis_loader::signature::TrustedKeys;
 use portcullis_registry::MAX_COMPONENT;
 use portcullis_registry::Reference;
 
@@ -23,19 +30,12 @@ use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
 use crate::config::PluginSource;
 use crate::config::unknown;
-use crate::files::Unreadable;
-use crate::files::read_guarded;
 use crate::generation::previous::Previous;
 use crate::generation::remote::Fetched;
 use crate::generation::remote::Pinning;
 use crate::generation::remote::Remote;
 use crate::generation::remote::Wanted;
 use crate::lock::Pin;
-use crate::signature;
-use crate::signature::MAX_SIGNATURE;
-use crate::signature::Signature;
-use crate::signature::Signer;
-use crate::signature::TrustedKeys;
 
 /// A component, and who signed it.
 #[derive(Debug)]

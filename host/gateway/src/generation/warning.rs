@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::Component;
+use portcullis_loader::files::is_writable_for_group;
 
 use crate::config::ConfigError;
 use crate::config::Paths;
-use crate::files::is_writable_for_group;
 use crate::generation::AccessWidening;
 use crate::generation::Route;
 use crate::generation::widening::strictness;

@@ -8,8 +8,8 @@ use rustls::pki_types::CertificateDer;
 
 use super::certificate::Certificate;
 use super::store::Store;
-use super::validity::Status;
-use super::validity::Validity;
+use portcullis_loader::tls::validity::Status;
+use portcullis_loader::tls::validity::Validity;
 
 const INTERVAL: Duration = Duration::from_secs(2);
 

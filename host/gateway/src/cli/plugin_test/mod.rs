@@ -25,6 +25,7 @@ use crate::config::CasesFile;
 use crate::config::ConfigErrors;
 use crate::config::Environment;
 use crate::config::PluginSource;
+use crate::config::plugin_argument;
 use crate::generation::build_alone;
 
 /// Arguments of `plugin test`.
@@ -45,7 +46,7 @@ pub(super) struct Arguments {
 
 /// Runs all cases. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
-    let source = PluginSource::of_argument(&arguments.plugin)?;
+    let source = plugin_argument(&arguments.plugin)?;
     let file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
     let component = inspect::loaded(&source, &arguments.config).await?;
     let (_, warnings) = build_alone(&file.authenticator, &component)

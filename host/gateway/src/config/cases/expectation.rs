@@ -3,10 +3,10 @@
 use http::StatusCode;
 use portcullis::decision::Attribute;
 use portcullis::decision::Verdict;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
 use toml_span::value::ValueInner;
 
-use crate::config::reader::Item;
-use crate::config::reader::Table;
 use crate::config::unknown;
 
 /// What is expected of a decision. `None` stands for what may be anything.

@@ -10,18 +10,18 @@ use std::sync::Arc;
 
 use portcullis::AuthRequest;
 use portcullis::Grants;
+use portcullis_loader::config::document::Document;
+use portcullis_loader::config::document::MAX_FILE;
+use portcullis_loader::config::error::Location;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::sources::Sources;
+use portcullis_loader::files::read_text;
 
 use crate::config::AuthenticatorConfig;
 use crate::config::ConfigErrors;
 use crate::config::Environment;
 use crate::config::PluginSource;
-use crate::config::document::Document;
-use crate::config::document::MAX_FILE;
-use crate::config::error::Location;
-use crate::config::reader::Item;
-use crate::config::reader::Table;
-use crate::config::sources::Sources;
-use crate::files::read_text;
 
 pub(crate) use expectation::Expectation;
 

@@ -12,9 +12,8 @@ use http::Uri;
 use http::header;
 use http::uri::Scheme;
 use portcullis::AuthRequest;
-
-use crate::config::reader::Item;
-use crate::config::reader::Table;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
 
 const DEFAULT_URL: &str = "http://localhost/";
 

@@ -12,12 +12,13 @@ use super::CasesFile;
 use super::Expectation;
 use crate::config::Environment;
 use crate::config::PluginSource;
+use crate::config::plugin_argument;
 
 fn read(text: &str) -> Result<CasesFile, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cases.toml");
     fs::write(&path, text).unwrap();
-    let plugin = PluginSource::of_argument(Path::new("simple")).unwrap();
+    let plugin = plugin_argument(Path::new("simple")).unwrap();
     let read = CasesFile::read(&path, plugin, &Environment::from([]));
     read.map_err(|errors| errors.to_string().replace(&format!("{}/", folder.path().display()), ""))
 }

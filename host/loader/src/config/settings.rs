@@ -8,13 +8,13 @@ use serde_json::Map;
 use serde_json::Value;
 use toml_span::value::ValueInner;
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
 use crate::config::error::Location;
 use crate::config::reader::Item;
 use crate::config::secret::text_or_reference;
 
 /// Settings with their locations. They may contain secrets, which `Debug` doesn't show.
-pub(crate) struct Settings {
+pub struct Settings {
     value: Value,
     places: Vec<(Vec<String>, Location)>,
     /// The plugin that lies in the plugin directory without a `NAME.toml`. `None` if the settings have a file.
@@ -23,7 +23,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Empty settings. `location` is where they would be.
-    pub(super) fn none(location: Location) -> Self {
+    pub fn none(location: Location) -> Self {
         Self {
             value: Value::Object(Map::new()),
             places: vec![(Vec::new(), location)],
@@ -32,14 +32,15 @@ impl Settings {
     }
 
     /// The settings of a plugin in the plugin directory that has no `NAME.toml`: empty ones. Errors say how to start one.
-    pub(super) fn undescribed(wasm: &Path) -> Self {
+    pub fn undescribed(wasm: &Path) -> Self {
         Self {
             undescribed: Some(wasm.to_owned()),
             ..Self::none(Location::file(wasm.display().to_string()))
         }
     }
 
-    pub(super) fn read(item: Item<'_>) -> Option<Self> {
+    /// Reads a table and everything in it. `None` if it has a mistake, which is reported.
+    pub fn read(item: Item<'_>) -> Option<Self> {
         if !matches!(item.value, ValueInner::Table(_)) {
             item.table();
             return None;
@@ -54,12 +55,12 @@ impl Settings {
     }
 
     /// The settings as a JSON object, in which every reference is replaced by its content.
-    pub(crate) fn value(&self) -> &Value {
+    pub fn value(&self) -> &Value {
         &self.value
     }
 
     /// Makes an error about the value at this path, or about a value that is missing there.
-    pub(crate) fn error(&self, path: &[String], message: impl Into<String>) -> ConfigError {
+    pub fn error(&self, path: &[String], message: impl Into<String>) -> ConfigError {
         let message = match &self.undescribed {
             None => message.into(),
             Some(wasm) => format!(
@@ -82,7 +83,7 @@ impl Settings {
 
     /// Makes an error from the message of a plugin. Both `limits.sizes[2]: too large` and `limits: sizes[2]: too large` name
     /// a setting, because plugins in Rust produce both forms.
-    pub(crate) fn rejected(&self, why: &str) -> ConfigError {
+    pub fn rejected(&self, why: &str) -> ConfigError {
         let mut path = Vec::new();
         let mut reason = why;
         while let Some((place, rest)) = reason.split_once(": ") {

@@ -12,23 +12,23 @@ use crate::config::document::Document;
 
 /// The digests of values by their keys, such as `routes`, `0` and `path`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Digests(BTreeMap<Vec<String>, Digest>);
+pub struct Digests(BTreeMap<Vec<String>, Digest>);
 
 impl Digests {
     /// Takes the digests of the values below a key. Their keys begin there.
-    pub(crate) fn below(&self, key: &[&str]) -> Self {
+    pub fn below(&self, key: &[&str]) -> Self {
         let inner = self.0.iter().filter(|(own, _)| is_below(own, key));
         let inner = inner.filter_map(|(own, digest)| Some((own.get(key.len()..)?.to_vec(), *digest)));
         Self(inner.collect())
     }
 
     /// Leaves a value out, because something else overrides it.
-    pub(crate) fn remove(&mut self, key: &[&str]) {
+    pub fn remove(&mut self, key: &[&str]) {
         self.0.retain(|own, _| !is_below(own, key));
     }
 
     /// The names at the beginning of all keys, sorted and without duplicates.
-    pub(crate) fn names(&self) -> Vec<&str> {
+    pub fn names(&self) -> Vec<&str> {
         let mut names = Vec::from_iter(self.0.keys().filter_map(|key| key.first()).map(String::as_str));
         names.dedup();
         names
@@ -36,7 +36,7 @@ impl Digests {
 
     /// The keys of the values that were added, removed or changed, such as `settings.service_name`. A list counts as one
     /// value, and a table is told by the keys in it.
-    pub(crate) fn changed_keys(&self, other: &Self) -> Vec<String> {
+    pub fn changed_keys(&self, other: &Self) -> Vec<String> {
         let differs = |key: &&Vec<String>| self.0.get(*key) != other.0.get(*key);
         let keys = self.0.keys().chain(other.0.keys()).filter(differs);
         let keys = BTreeSet::from_iter(keys.map(|key| outside_of_lists(key)));
@@ -48,17 +48,17 @@ impl Digests {
     }
 
     /// One digest of all of them.
-    pub(crate) fn digest(&self) -> Digest {
+    pub fn digest(&self) -> Digest {
         Digest::of(format!("{:?}", self.0).as_bytes())
     }
 
     /// The digests of an item of the list at a key. Their keys begin in the item.
-    pub(crate) fn item(&self, list: &str, index: usize) -> Self {
+    pub fn item(&self, list: &str, index: usize) -> Self {
         self.below(&[list, &item(index)])
     }
 
     /// Adds the values of a document. Call it after they were read, when the files that they name are known.
-    pub(super) fn add(&mut self, values: Values, document: &Document<'_>) {
+    pub fn add(&mut self, values: Values, document: &Document<'_>) {
         let content = |name: &str| {
             let path = document.path(name.strip_prefix("file:").unwrap_or(name));
             document.sources().content(&path).map(|content| content.to_string())
@@ -74,7 +74,7 @@ impl Digests {
 
 /// All values of a document, before the files that they name were read.
 #[derive(Default)]
-pub(super) struct Values(Vec<(Vec<String>, Scalar)>);
+pub struct Values(Vec<(Vec<String>, Scalar)>);
 
 struct Scalar {
     kind: &'static str,
@@ -83,7 +83,7 @@ struct Scalar {
 
 impl Values {
     /// Copies all values of a table. Their keys begin with `prefix`.
-    pub(super) fn of(table: &value::Table<'_>, prefix: &[&str]) -> Self {
+    pub fn of(table: &value::Table<'_>, prefix: &[&str]) -> Self {
         let mut all = Self::default();
         let mut path = Vec::from_iter(prefix.iter().map(ToString::to_string));
         all.table(table, &mut path);

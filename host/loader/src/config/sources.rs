@@ -14,7 +14,7 @@ use crate::signature;
 
 /// The files and folders of a configuration.
 #[derive(Debug, Default)]
-pub(crate) struct Sources(RefCell<BTreeMap<PathBuf, Source>>);
+pub struct Sources(RefCell<BTreeMap<PathBuf, Source>>);
 
 #[derive(Debug)]
 struct Source {
@@ -28,12 +28,12 @@ struct Source {
 
 impl Sources {
     /// Notes a file or folder that is about to be read. Its changes are followed by what uses it.
-    pub(super) fn note(&self, path: &Path) {
+    pub fn note(&self, path: &Path) {
         self.insert(path, |_| None);
     }
 
     /// Notes a file that is about to be read and whose content is a part of the configuration.
-    pub(super) fn note_content(&self, path: &Path) {
+    pub fn note_content(&self, path: &Path) {
         self.insert(path, |path| {
             // What is read from a pipe is gone.
             let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
@@ -43,7 +43,7 @@ impl Sources {
     }
 
     /// Notes a component and its signature, which are about to be read, or looked for.
-    pub(super) fn note_component(&self, path: &Path) {
+    pub fn note_component(&self, path: &Path) {
         for path in [path, &signature::beside(path)] {
             self.note(path);
             self.guard(path);
@@ -51,26 +51,26 @@ impl Sources {
     }
 
     /// Says of a file or folder that was noted that it decides which plugins run.
-    pub(super) fn guard(&self, path: &Path) {
+    pub fn guard(&self, path: &Path) {
         if let Some(source) = self.0.borrow_mut().get_mut(path) {
             source.is_guarded = true;
         }
     }
 
     /// The files and folders that decide which plugins run. Some may not exist.
-    pub(super) fn guarded(&self) -> Vec<PathBuf> {
+    pub fn guarded(&self) -> Vec<PathBuf> {
         let sources = self.0.borrow();
         let guarded = sources.iter().filter(|(_, source)| source.is_guarded);
         guarded.map(|(path, _)| path.clone()).collect()
     }
 
     /// The digest of a file's content. `None` if the content isn't a part of the configuration.
-    pub(super) fn content(&self, path: &Path) -> Option<Digest> {
+    pub fn content(&self, path: &Path) -> Option<Digest> {
         self.0.borrow().get(path)?.content
     }
 
     /// What a reload watches.
-    pub(crate) fn into_watched(self) -> Vec<(PathBuf, Stamp)> {
+    pub fn into_watched(self) -> Vec<(PathBuf, Stamp)> {
         let sources = self.0.into_inner().into_iter();
         sources.map(|(path, source)| (path, source.stamp)).collect()
     }

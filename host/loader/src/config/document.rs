@@ -9,20 +9,27 @@ use std::sync::Arc;
 
 use toml_span::Span;
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
 use crate::config::error::Location;
 use crate::config::sources::Sources;
-use crate::lock;
 
 /// The maximum size of a configuration file, in bytes.
-pub(crate) const MAX_FILE: u64 = 1024 * 1024;
+pub const MAX_FILE: u64 = 1024 * 1024;
 
 /// The environment variables that a configuration may refer to. A variable that isn't UTF-8 counts as not set.
-pub(crate) struct Environment(HashMap<String, String>);
+#[derive(Clone, Default)]
+pub struct Environment(HashMap<String, String>);
+
+impl std::fmt::Debug for Environment {
+    /// The values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Environment({} variables)", self.0.len())
+    }
+}
 
 impl Environment {
     /// The environment of this process.
-    pub(crate) fn of_process() -> Self {
+    pub fn of_process() -> Self {
         let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
@@ -30,12 +37,11 @@ impl Environment {
     }
 
     /// The value of a variable. `None` if it isn't set.
-    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+    pub fn variable(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }
 
-#[cfg(test)]
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(variables: [(&str, &str); N]) -> Self {
         Self(
@@ -46,8 +52,13 @@ impl<const N: usize> From<[(&str, &str); N]> for Environment {
     }
 }
 
+/// The path of the file with the pins of tags that belongs to a configuration file.
+pub fn lock_beside(config: &Path) -> PathBuf {
+    config.with_file_name("portcullis.lock")
+}
+
 /// A configuration file while it is read.
-pub(super) struct Document<'a> {
+pub struct Document<'a> {
     file: Arc<str>,
     /// The offset of the beginning of each line, except the first.
     lines: Vec<usize>,
@@ -59,7 +70,9 @@ pub(super) struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn new(path: &Path, text: &str, environment: &'a Environment, sources: &'a Sources) -> Self {
+    /// The file at this path, with this text. What it refers to is looked up in the environment, and the files that it names are
+    /// noted in the sources.
+    pub fn new(path: &Path, text: &str, environment: &'a Environment, sources: &'a Sources) -> Self {
         Self {
             file: path.display().to_string().into(),
             lines: text.match_indices('\n').map(|(end, _)| end + 1).collect(),
@@ -71,66 +84,71 @@ impl<'a> Document<'a> {
         }
     }
 
-    pub(super) fn environment(&self) -> &'a Environment {
+    /// The environment that the file may refer to.
+    pub fn environment(&self) -> &'a Environment {
         self.environment
     }
 
-    pub(super) fn sources(&self) -> &'a Sources {
+    /// The files that were named so far.
+    pub fn sources(&self) -> &'a Sources {
         self.sources
     }
 
     /// Resolves a path relative to the folder of the file.
-    pub(super) fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
 
     /// Resolves the path of a file whose content becomes a part of the configuration. Call it before the file is read.
-    pub(super) fn file(&self, path: &str) -> PathBuf {
+    pub fn file(&self, path: &str) -> PathBuf {
         let path = self.path(path);
         self.sources.note_content(&path);
         path
     }
 
     /// Resolves the path of a file that what uses it reads again when it changes. Call it before the file is read.
-    pub(super) fn live_file(&self, path: &str) -> PathBuf {
+    pub fn live_file(&self, path: &str) -> PathBuf {
         let path = self.path(path);
         self.sources.note(&path);
         path
     }
 
     /// Resolves the path of a component. Call it before the file is read.
-    pub(super) fn component(&self, path: &str) -> PathBuf {
+    pub fn component(&self, path: &str) -> PathBuf {
         let path = self.path(path);
         self.sources.note_component(&path);
         path
     }
 
     /// Notes the file with the pins of tags, which is about to be read.
-    pub(super) fn note_lock(&self) {
-        let path = lock::beside(&self.path);
+    pub fn note_lock(&self) {
+        let path = lock_beside(&self.path);
         self.sources.note(&path);
         self.sources.guard(&path);
     }
 
-    pub(super) fn location(&self) -> Location {
+    /// The location of the whole file.
+    pub fn location(&self) -> Location {
         Location::file(Arc::clone(&self.file))
     }
 
     /// The line at which a span starts, counted from 1.
-    pub(super) fn line(&self, span: Span) -> usize {
+    pub fn line(&self, span: Span) -> usize {
         self.lines.partition_point(|begin| *begin <= span.start) + 1
     }
 
-    pub(super) fn report(&self, error: ConfigError) {
+    /// Adds a mistake.
+    pub fn report(&self, error: ConfigError) {
         self.errors.borrow_mut().push(error);
     }
 
     /// The number of mistakes found so far. If it hasn't grown, everything that was read in between is valid.
-    pub(super) fn error_count(&self) -> usize {
+    pub fn error_count(&self) -> usize {
         self.errors.borrow().len()
     }
 
-    pub(super) fn into_errors(self) -> Vec<ConfigError> {
+    /// The mistakes, in the order in which they were found.
+    pub fn into_errors(self) -> Vec<ConfigError> {
         self.errors.into_inner()
     }
 }

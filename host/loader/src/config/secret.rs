@@ -18,15 +18,16 @@ const MAX_TEXT: u64 = 1024 * 1024;
 
 /// A secret, which `Debug` doesn't show.
 #[derive(Clone, Eq, PartialEq)]
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 impl Secret {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
     /// Returns the secret itself. Never log it.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -39,7 +40,7 @@ impl fmt::Debug for Secret {
 
 /// Reads a secret from the file or variable to which a value refers. It is an error if the value is not a reference, or if
 /// other users can access the file.
-pub(super) fn secret(item: Item<'_>) -> Option<Secret> {
+pub fn secret(item: Item<'_>) -> Option<Secret> {
     let place = item.place.clone();
     let resolved = match Reference::parse(&item.text()?) {
         Some(reference) => reference.resolve(place.document(), Privacy::Group).map(Secret::new),
@@ -49,7 +50,7 @@ pub(super) fn secret(item: Item<'_>) -> Option<Secret> {
 }
 
 /// Replaces a reference, `file:PATH` or `env:NAME`, by its content. Other text is returned unchanged.
-pub(super) fn text_or_reference(document: &Document<'_>, text: String) -> Result<String, String> {
+pub fn text_or_reference(document: &Document<'_>, text: String) -> Result<String, String> {
     match Reference::parse(&text) {
         Some(reference) => reference.resolve(document, Privacy::Anyone),
         None => Ok(text),
@@ -57,7 +58,7 @@ pub(super) fn text_or_reference(document: &Document<'_>, text: String) -> Result
 }
 
 /// The secret in a file that other users can't access, without the line break at its end.
-pub(super) fn read_private_file(path: &Path) -> Result<String, String> {
+pub fn read_private_file(path: &Path) -> Result<String, String> {
     require_private(path)?;
     read_file(path)
 }
@@ -70,7 +71,8 @@ fn read_file(path: &Path) -> Result<String, String> {
 }
 
 /// A secret in a header.
-pub(super) enum HeaderSecret {
+#[non_exhaustive]
+pub enum HeaderSecret {
     /// It is read again when its file changes.
     File(RotatingHeader),
     /// It stays as it is.
@@ -78,7 +80,7 @@ pub(super) enum HeaderSecret {
 }
 
 /// Reads a secret for a header: a reference, which may follow a word and a space, as in `"Bearer file:token"`.
-pub(super) fn header_secret(item: Item<'_>) -> Option<HeaderSecret> {
+pub fn header_secret(item: Item<'_>) -> Option<HeaderSecret> {
     let place = item.place.clone();
     let text = item.text()?;
     let (prefix, reference) = match text.split_once(' ') {

@@ -14,7 +14,7 @@ use crate::signature::TrustedKeys;
 const MAX_KEYS: usize = 64;
 
 /// Reads the list. An entry with a mistake is reported and left out, so that a mistake adds no trusted key.
-pub(super) fn read(item: Item<'_>) -> Arc<TrustedKeys> {
+pub fn read(item: Item<'_>) -> Arc<TrustedKeys> {
     let place = item.place.clone();
     let before = place.document().error_count();
     let keys = Vec::from_iter(values::each(Some(item), key));
@@ -42,7 +42,7 @@ fn key(item: Item<'_>) -> Option<TrustedKey> {
 }
 
 /// Reads the file of a public key. The error names the file.
-pub(crate) fn trusted_key_file(path: &Path) -> Result<TrustedKey, String> {
+pub fn trusted_key_file(path: &Path) -> Result<TrustedKey, String> {
     let error = |why: &dyn std::fmt::Display| format!("{} {why}", path.display());
     let bytes = read_guarded(path, MAX_SIGNATURE).map_err(|why| error(&why))?;
     let text = String::from_utf8(bytes).map_err(|_| error(&"is not UTF-8"))?;

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::config::reader::Item;
 
 /// Reads a duration such as `12h`, `150ms` or `1h30m`.
-pub(super) fn duration(item: Item<'_>, bounds: RangeInclusive<Duration>) -> Option<Duration> {
+pub fn duration(item: Item<'_>, bounds: RangeInclusive<Duration>) -> Option<Duration> {
     let place = item.place.clone();
     // humantime 2.4 panics if seconds and nanoseconds overflow together, which takes more than 20 bytes.
     let parse = |text: &str| {
@@ -31,7 +31,7 @@ pub(super) fn duration(item: Item<'_>, bounds: RangeInclusive<Duration>) -> Opti
 }
 
 /// Reads a number of bytes such as `32MiB`.
-pub(super) fn size(item: Item<'_>, bounds: RangeInclusive<usize>) -> Option<usize> {
+pub fn size(item: Item<'_>, bounds: RangeInclusive<usize>) -> Option<usize> {
     let place = item.place.clone();
     let parse = |text: &str| text.parse::<bytesize::ByteSize>().ok();
     let size = item.parse("a size, such as \"64KiB\" or \"32MiB\"", parse)?;
@@ -44,7 +44,7 @@ pub(super) fn size(item: Item<'_>, bounds: RangeInclusive<usize>) -> Option<usiz
 }
 
 /// Reads a network in CIDR notation, or a single address.
-pub(super) fn network(item: Item<'_>) -> Option<IpNet> {
+pub fn network(item: Item<'_>) -> Option<IpNet> {
     let one = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
     item.parse("a network, such as \"10.0.0.0/8\" or \"::1\"", |text| {
         text.parse::<IpNet>()
@@ -55,19 +55,19 @@ pub(super) fn network(item: Item<'_>) -> Option<IpNet> {
 }
 
 /// Reads the name of an HTTP header.
-pub(super) fn header_name(item: Item<'_>) -> Option<HeaderName> {
+pub fn header_name(item: Item<'_>) -> Option<HeaderName> {
     item.parse("a header name", |text| text.parse().ok())
 }
 
 /// Reads the name of a cookie, which is a token (RFC 6265, section 4.1.1; RFC 9110, section 5.6.2).
-pub(super) fn cookie_name(item: Item<'_>) -> Option<String> {
+pub fn cookie_name(item: Item<'_>) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let parse = |text: &str| (!text.is_empty() && text.bytes().all(allowed)).then(|| text.to_owned());
     item.parse("a cookie name", parse)
 }
 
 /// Reads the items of a list. Items with a mistake are left out.
-pub(super) fn each<'a, T>(item: Option<Item<'a>>, parse: impl Fn(Item<'a>) -> Option<T>) -> Vec<T> {
+pub fn each<'a, T>(item: Option<Item<'a>>, parse: impl Fn(Item<'a>) -> Option<T>) -> Vec<T> {
     item.map(Item::list)
         .unwrap_or_default()
         .into_iter()

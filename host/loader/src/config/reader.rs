@@ -12,21 +12,24 @@ use crate::config::error::Location;
 
 /// A location in a document, at which mistakes can be reported.
 #[derive(Clone)]
-pub(super) struct Place<'a> {
+pub struct Place<'a> {
     document: &'a Document<'a>,
     location: Location,
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn report(&self, message: impl Into<String>) {
+    /// Adds a mistake at this place.
+    pub fn report(&self, message: impl Into<String>) {
         self.document.report(self.location.error(message));
     }
 
-    pub(super) fn document(&self) -> &'a Document<'a> {
+    /// The document.
+    pub fn document(&self) -> &'a Document<'a> {
         self.document
     }
 
-    pub(super) fn location(&self) -> &Location {
+    /// The location, for errors that are found later.
+    pub fn location(&self) -> &Location {
         &self.location
     }
 
@@ -48,14 +51,17 @@ impl<'a> Place<'a> {
 }
 
 /// A value and its place in the document.
-pub(super) struct Item<'a> {
-    pub(super) place: Place<'a>,
-    pub(super) value: ValueInner<'a>,
+#[non_exhaustive]
+pub struct Item<'a> {
+    /// Where it stands.
+    pub place: Place<'a>,
+    /// The value.
+    pub value: ValueInner<'a>,
 }
 
 impl<'a> Item<'a> {
     /// Reads a string.
-    pub(super) fn text(self) -> Option<String> {
+    pub fn text(self) -> Option<String> {
         match self.value {
             ValueInner::String(text) => Some(text.into_owned()),
             other => mismatch(&self.place, "a string", &other),
@@ -63,7 +69,7 @@ impl<'a> Item<'a> {
     }
 
     /// Reads a string and parses it. `expected` describes the value for the error, such as "an address, such as …".
-    pub(super) fn parse<T>(self, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    pub fn parse<T>(self, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let ValueInner::String(text) = &self.value else {
             return mismatch(&self.place, expected, &self.value);
         };
@@ -74,7 +80,8 @@ impl<'a> Item<'a> {
         parsed
     }
 
-    pub(super) fn boolean(self) -> Option<bool> {
+    /// Reads `true` or `false`.
+    pub fn boolean(self) -> Option<bool> {
         match self.value {
             ValueInner::Boolean(value) => Some(value),
             other => mismatch(&self.place, "true or false", &other),
@@ -82,7 +89,7 @@ impl<'a> Item<'a> {
     }
 
     /// Reads a whole number from `least` to `most`.
-    pub(super) fn number(self, least: usize, most: usize) -> Option<usize> {
+    pub fn number(self, least: usize, most: usize) -> Option<usize> {
         let ValueInner::Integer(number) = self.value else {
             return mismatch(&self.place, "a whole number", &self.value);
         };
@@ -96,7 +103,7 @@ impl<'a> Item<'a> {
     }
 
     /// Reads the items of a list. Returns an empty list if the value isn't a list.
-    pub(super) fn list(self) -> Vec<Self> {
+    pub fn list(self) -> Vec<Self> {
         let ValueInner::Array(items) = self.value else {
             return mismatch(&self.place, "a list", &self.value).unwrap_or_default();
         };
@@ -107,7 +114,8 @@ impl<'a> Item<'a> {
         items.into_iter().enumerate().map(item).collect()
     }
 
-    pub(super) fn table(self) -> Option<Table<'a>> {
+    /// Reads a table.
+    pub fn table(self) -> Option<Table<'a>> {
         match self.value {
             ValueInner::Table(entries) => Some(Table {
                 place: self.place,
@@ -149,15 +157,16 @@ fn has_date(line: &str) -> bool {
 }
 
 /// A table whose keys are taken one by one. [`Table::finish`] reports the keys that are left.
-pub(super) struct Table<'a> {
-    pub(super) place: Place<'a>,
+pub struct Table<'a> {
+    /// Where it stands.
+    pub place: Place<'a>,
     entries: value::Table<'a>,
     known: Vec<&'static str>,
 }
 
 impl<'a> Table<'a> {
     /// Parses a document. Reports a syntax error and returns `None` if it isn't valid TOML.
-    pub(super) fn parse(document: &'a Document<'a>, text: &'a str) -> Option<Self> {
+    pub fn parse(document: &'a Document<'a>, text: &'a str) -> Option<Self> {
         let place = Place {
             document,
             location: document.location(),
@@ -184,11 +193,12 @@ impl<'a> Table<'a> {
     }
 
     /// A copy of all values, for a comparison with another configuration. Their keys begin with `prefix`.
-    pub(super) fn values(&self, prefix: &[&str]) -> Values {
+    pub fn values(&self, prefix: &[&str]) -> Values {
         Values::of(&self.entries, prefix)
     }
 
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
+    /// Takes the value of a key. `None` if it is missing.
+    pub fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
         self.known.push(key);
         let (key, mut value) = self.entries.remove_entry(key)?;
         Some(Item {
@@ -198,7 +208,7 @@ impl<'a> Table<'a> {
     }
 
     /// Like [`Table::take`], for a required key. It is an error if the key is missing.
-    pub(super) fn require(&mut self, key: &'static str) -> Option<Item<'a>> {
+    pub fn require(&mut self, key: &'static str) -> Option<Item<'a>> {
         let item = self.take(key);
         if item.is_none() {
             self.place.report(format!("the key {key:?} is missing"));
@@ -207,7 +217,7 @@ impl<'a> Table<'a> {
     }
 
     /// Returns all entries in the order of the document, for a table whose keys are names.
-    pub(super) fn into_entries(self) -> impl Iterator<Item = (String, Item<'a>)> {
+    pub fn into_entries(self) -> impl Iterator<Item = (String, Item<'a>)> {
         let mut entries = Vec::from_iter(self.entries);
         entries.sort_by_key(|(key, _)| key.span.start);
         entries.into_iter().map(move |(key, mut value)| {
@@ -223,7 +233,7 @@ impl<'a> Table<'a> {
     }
 
     /// Reports all keys that weren't taken as unknown.
-    pub(super) fn finish(self) {
+    pub fn finish(self) {
         for key in self.entries.into_keys() {
             let message = error::unknown("key", &key.name, self.known.iter().copied());
             self.place.key(&key.name, key.span).report(message);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// A location in a configuration.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Location {
+pub struct Location {
     file: Arc<str>,
     line: Option<usize>,
     key: String,
@@ -15,7 +15,7 @@ pub(crate) struct Location {
 
 impl Location {
     /// The location of a whole file.
-    pub(crate) fn file(file: impl Into<Arc<str>>) -> Self {
+    pub fn file(file: impl Into<Arc<str>>) -> Self {
         Self {
             file: file.into(),
             line: None,
@@ -24,18 +24,18 @@ impl Location {
     }
 
     /// Whether this is the location of that whole file.
-    pub(crate) fn is_file(&self, path: &Path) -> bool {
+    pub fn is_file(&self, path: &Path) -> bool {
         self.key.is_empty() && Path::new(&*self.file) == path
     }
 
     /// The same location with this line, counted from 1.
-    pub(crate) fn line(mut self, line: usize) -> Self {
+    pub fn line(mut self, line: usize) -> Self {
         self.line = Some(line);
         self
     }
 
     /// The location of a key below this one.
-    pub(crate) fn key(&self, key: &str) -> Self {
+    pub fn key(&self, key: &str) -> Self {
         let bare = !key.is_empty()
             && key
                 .bytes()
@@ -50,7 +50,7 @@ impl Location {
     }
 
     /// The location of an item of the list at this location, counted from 0.
-    pub(crate) fn index(&self, index: usize) -> Self {
+    pub fn index(&self, index: usize) -> Self {
         Self {
             key: format!("{}[{index}]", self.key),
             ..self.clone()
@@ -59,7 +59,7 @@ impl Location {
 
     /// Makes an error at this location. A part of the message may come from a plugin, so the message is limited to one line
     /// of bounded length.
-    pub(crate) fn error(&self, message: impl Into<String>) -> ConfigError {
+    pub fn error(&self, message: impl Into<String>) -> ConfigError {
         let mut message = message.into().replace(char::is_control, " ");
         message.truncate(message.floor_char_boundary(MAX_MESSAGE));
         ConfigError {
@@ -87,7 +87,7 @@ impl fmt::Display for Location {
 
 /// One mistake, such as `portcullis.toml:12: server.lisen: unknown key; did you mean "listen"?`
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct ConfigError {
+pub struct ConfigError {
     location: Location,
     message: String,
 }
@@ -100,11 +100,11 @@ impl fmt::Display for ConfigError {
 
 /// All mistakes of a configuration, sorted by file and line.
 #[derive(Debug)]
-pub(crate) struct ConfigErrors(Vec<ConfigError>);
+pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
     /// Sorts the mistakes and removes duplicates.
-    pub(crate) fn new(mut errors: Vec<ConfigError>) -> Self {
+    pub fn new(mut errors: Vec<ConfigError>) -> Self {
         errors.sort();
         errors.dedup();
         Self(errors)
@@ -126,7 +126,7 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 /// Makes the message for an unknown name. It suggests the nearest known name, or lists all of them.
-pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known = Vec::from_iter(known);
     if let Some(nearest) = nearest(name, &known) {
         return format!("unknown {what}; did you mean {nearest:?}?");

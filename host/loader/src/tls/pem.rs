@@ -15,7 +15,7 @@ use crate::tls::trust::Trusted;
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Reads the certificates of a file, in order. A file without a certificate is an error.
-pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let name = path.display();
     let pem = read_bytes(path, MAX_FILE).map_err(|error| format!("{name} {error}"))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
@@ -27,7 +27,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// Reads the first private key of a file. Other users must not be able to access the file.
-pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let pem = private_file(path, MAX_FILE)?;
     // The parser's error is dropped, because it could contain a part of the key.
     PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
@@ -48,12 +48,12 @@ fn is_encrypted(pem: &[u8]) -> bool {
 }
 
 /// Reads the certificates of a file as trusted authorities.
-pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, String> {
+pub fn authorities(path: &Path) -> Result<RootCertStore, String> {
     trusted(path).map(|trusted| trusted.authorities)
 }
 
 /// Reads the certificates of a file as those of trusted authorities and servers.
-pub(crate) fn trusted(path: &Path) -> Result<Trusted, String> {
+pub fn trusted(path: &Path) -> Result<Trusted, String> {
     let mut authorities = RootCertStore::empty();
     let pins = certificates(path)?;
     for (index, certificate) in pins.iter().enumerate() {

@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 /// A header whose secret is in a file.
 #[derive(Clone, Debug)]
-pub(crate) struct RotatingHeader {
+pub struct RotatingHeader {
     /// The file.
     file: PathBuf,
     /// The text before the secret, such as `Bearer `.
@@ -37,7 +37,7 @@ enum Trouble {
 
 impl RotatingHeader {
     /// Reads the file.
-    pub(super) fn new(file: PathBuf, prefix: String) -> Result<Self, String> {
+    pub fn new(file: PathBuf, prefix: String) -> Result<Self, String> {
         let value = header_value(&prefix, &read_private_file(&file)?)?;
         Ok(Self {
             file,
@@ -48,12 +48,12 @@ impl RotatingHeader {
     }
 
     /// The file.
-    pub(crate) fn file(&self) -> &Path {
+    pub fn file(&self) -> &Path {
         &self.file
     }
 
     /// The header, whose value follows the file.
-    pub(super) fn header(&self) -> SecretHeader {
+    pub fn header(&self) -> SecretHeader {
         self.header.clone()
     }
 
@@ -83,7 +83,7 @@ impl RotatingHeader {
 }
 
 /// The value of a header with a secret.
-pub(super) fn header_value(prefix: &str, secret: &str) -> Result<HeaderValue, String> {
+pub fn header_value(prefix: &str, secret: &str) -> Result<HeaderValue, String> {
     if prefix.len() + secret.len() > MAX_HEADER {
         return Err(format!("the secret is longer than {MAX_HEADER} bytes"));
     }
@@ -96,7 +96,7 @@ pub(super) fn header_value(prefix: &str, secret: &str) -> Result<HeaderValue, St
 }
 
 /// Reads the files again and again. The future never completes, unless there are none.
-pub(crate) async fn watch_secrets(mut headers: Vec<RotatingHeader>) {
+pub async fn watch_secrets(mut headers: Vec<RotatingHeader>) {
     while !headers.is_empty() {
         let read = tokio::task::spawn_blocking(move || {
             headers.iter_mut().for_each(RotatingHeader::refresh);

@@ -13,10 +13,10 @@ use base64::prelude::BASE64_STANDARD;
 use minisign_verify::PublicKey;
 
 /// The maximum size of a signature or of a public key, in bytes.
-pub(crate) const MAX_SIGNATURE: u64 = 4096;
+pub const MAX_SIGNATURE: u64 = 4096;
 
 /// The path of a component's signature: `NAME.wasm.minisig` for `NAME.wasm`.
-pub(crate) fn beside(component: &Path) -> PathBuf {
+pub fn beside(component: &Path) -> PathBuf {
     let mut path = OsString::from(component);
     path.push(".minisig");
     path.into()
@@ -24,7 +24,7 @@ pub(crate) fn beside(component: &Path) -> PathBuf {
 
 /// The identifier that a key has in its file and in its signatures. It is written as minisign does, without zeros in front.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct KeyId([u8; 8]);
+pub struct KeyId([u8; 8]);
 
 impl KeyId {
     /// Reads it from a key or signature in base64. Both begin with two bytes for the algorithm, and then have it.
@@ -42,7 +42,7 @@ impl fmt::Display for KeyId {
 
 /// A public key whose signatures are accepted.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct TrustedKey {
+pub struct TrustedKey {
     id: KeyId,
     key: PublicKey,
 }
@@ -50,7 +50,7 @@ pub(crate) struct TrustedKey {
 impl TrustedKey {
     /// Reads a key in base64, alone or below a comment, as in the file that `minisign -G` writes. The error is the rest of a
     /// sentence that begins with what the text is.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let lines = Vec::from_iter(text.lines().map(str::trim).filter(|line| !line.is_empty()));
         let key = match lines.as_slice() {
             [key] => Some(*key),
@@ -69,7 +69,7 @@ impl TrustedKey {
 
 /// The public keys whose signatures are accepted. If there are none, no signature is accepted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct TrustedKeys(Vec<TrustedKey>);
+pub struct TrustedKeys(Vec<TrustedKey>);
 
 impl FromIterator<TrustedKey> for TrustedKeys {
     fn from_iter<I: IntoIterator<Item = TrustedKey>>(keys: I) -> Self {
@@ -95,7 +95,7 @@ impl fmt::Display for TrustedKeys {
 impl TrustedKeys {
     /// Verifies that a signature is of exactly these bytes, and by one of the keys. The error is the rest of a sentence that
     /// begins with the file of the signature.
-    pub(crate) fn verify(&self, bytes: &[u8], signature: &Signature) -> Result<(), String> {
+    pub fn verify(&self, bytes: &[u8], signature: &Signature) -> Result<(), String> {
         if !signature.is_prehashed {
             return Err(
                 "is in minisign's legacy format, which isn't accepted: sign again with minisign 0.10 or newer \
@@ -122,7 +122,7 @@ impl TrustedKeys {
 
 /// A signature. Nothing that it says is known to be true before [`TrustedKeys::verify`].
 #[derive(Clone)]
-pub(crate) struct Signature {
+pub struct Signature {
     key: KeyId,
     is_prehashed: bool,
     inner: minisign_verify::Signature,
@@ -130,7 +130,7 @@ pub(crate) struct Signature {
 
 impl Signature {
     /// Reads the content of a signature file. The error is the rest of a sentence that begins with the file's name.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = str::from_utf8(bytes).ok();
         let signature = text.and_then(|text| {
             let signed = text.lines().nth(1)?;
@@ -145,7 +145,7 @@ impl Signature {
     }
 
     /// Who made it, and the comment that is signed with it.
-    pub(crate) fn signer(&self) -> Signer {
+    pub fn signer(&self) -> Signer {
         let comment = self.inner.trusted_comment().chars().take(MAX_COMMENT);
         Signer {
             key: self.key,
@@ -159,7 +159,7 @@ const MAX_COMMENT: usize = 200;
 
 /// The key that made a signature, and the comment that it signed, escaped and shortened.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Signer {
+pub struct Signer {
     key: KeyId,
     comment: String,
 }

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// Reads a file of at most `limit` bytes. The error is the rest of a sentence that begins with the file's name.
-pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| format!("can't be opened: {error}"))?;
     read(file, limit)
 }
@@ -25,19 +25,19 @@ fn read(file: File, limit: u64) -> Result<Vec<u8>, String> {
 }
 
 /// Reads a UTF-8 file of at most `limit` bytes. The error is the rest of a sentence that begins with the file's name.
-pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
+pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
     String::from_utf8(read_bytes(path, limit)?).map_err(|_| "is not UTF-8".to_owned())
 }
 
 /// Reads a private file (see [`require_private`]) of at most `limit` bytes. The error names the file.
-pub(crate) fn private_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+pub fn private_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     require_private(path)?;
     read_bytes(path, limit).map_err(|error| format!("{} {error}", path.display()))
 }
 
 /// Returns an error if other users can access the file, or if its group can write to it.
 #[cfg(unix)]
-pub(crate) fn require_private(path: &Path) -> Result<(), String> {
+pub fn require_private(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
 
     // The caller reads the file next. That fails too, with a better error.
@@ -55,13 +55,17 @@ pub(crate) fn require_private(path: &Path) -> Result<(), String> {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn require_private(_path: &Path) -> Result<(), String> {
+pub fn require_private(_path: &Path) -> Result<(), String> {
     Ok(())
 }
 
 /// Why a file can't be read that only the gateway's own user and root may write.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Unreadable {
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "there is no third kind: it may be trusted, or not"
+)]
+pub enum Unreadable {
     /// Other users may write it.
     Unguarded(String),
     /// It can't be read, or it is too large.
@@ -79,7 +83,7 @@ impl fmt::Display for Unreadable {
 
 /// Reads a file of at most `limit` bytes that belongs to root or to the user of this process, and that not every user may
 /// write.
-pub(crate) fn read_guarded(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+pub fn read_guarded(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let file = open_at_once(path).map_err(Unreadable::Broken)?;
     let metadata = file.metadata();
     let metadata = metadata.map_err(|error| Unreadable::Broken(format!("can't be read: {error}")))?;
@@ -105,7 +109,7 @@ fn open_at_once(path: &Path) -> Result<File, String> {
 
 /// Returns an error unless the folder belongs to root or to the user of this process, and not every user may change its
 /// files. The error is the rest of a sentence that begins with the folder's name.
-pub(crate) fn require_guarded_folder(path: &Path) -> Result<(), String> {
+pub fn require_guarded_folder(path: &Path) -> Result<(), String> {
     match path.metadata() {
         Ok(metadata) => require_guarded(path, &metadata),
         // The caller reads the folder next. That fails too, with a better error.
@@ -145,7 +149,7 @@ fn require_guarded(_path: &Path, _metadata: &Metadata) -> Result<(), String> {
 }
 
 /// Whether the group of a file or folder may write to it. Kubernetes gives a volume to a process that isn't root in this way.
-pub(crate) fn is_writable_for_group(path: &Path) -> bool {
+pub fn is_writable_for_group(path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

@@ -26,13 +26,13 @@ use crate::config::trust;
 use crate::signature::TrustedKeys;
 
 /// The maximum number of authenticators.
-pub(super) const MAX_AUTHENTICATORS: usize = 4096;
+pub const MAX_AUTHENTICATORS: usize = 4096;
 
 /// The rule for names, for error messages.
-pub(super) const NAME_RULE: &str = "1 to 64 letters, digits, - and _, beginning with a letter or digit";
+pub const NAME_RULE: &str = "1 to 64 letters, digits, - and _, beginning with a letter or digit";
 
 /// Whether a text follows [`NAME_RULE`]. Such a name needs no escaping in logs, metrics and file names.
-pub(super) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     text.len() <= 64 && text.bytes().all(allowed) && text.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
@@ -47,36 +47,38 @@ const LEVELS: [(&str, tracing::Level); 5] = [
 
 /// An authenticator.
 #[derive(Debug)]
-pub(crate) struct AuthenticatorConfig {
+#[non_exhaustive]
+pub struct AuthenticatorConfig {
     /// The name, for routes and logs.
-    pub(crate) name: String,
+    pub name: String,
     /// Where the component comes from.
-    pub(crate) plugin: PluginSource,
+    pub plugin: PluginSource,
     /// Whether it was found in the plugin directory, and isn't named by the configuration.
-    pub(crate) is_dropped_in: bool,
+    pub is_dropped_in: bool,
     /// The location of `plugin` in the configuration.
-    pub(crate) location: Location,
+    pub location: Location,
     /// The required SHA-256 of the component. `None` if any component is accepted.
-    pub(crate) sha256: Option<Digest>,
+    pub sha256: Option<Digest>,
     /// The keys of which one must have signed the component. `None` if it needs no signature.
-    pub(crate) trust: Option<Arc<TrustedKeys>>,
+    pub trust: Option<Arc<TrustedKeys>>,
     /// The settings of the plugin.
-    pub(crate) settings: Settings,
+    pub settings: Settings,
     /// What the plugin may see and reach.
-    pub(crate) grants: Grants,
+    pub grants: Grants,
     /// How the plugin's requests to other servers are sent.
-    pub(crate) outbound: Outbound,
+    pub outbound: Outbound,
     /// Headers of these requests whose secrets are in files.
-    pub(crate) rotating: Vec<RotatingHeader>,
+    pub rotating: Vec<RotatingHeader>,
     /// What the calls of the plugin may cost.
-    pub(crate) limits: Limits,
+    pub limits: Limits,
     /// The least severe level of its log lines. `None` if that of the gateway decides.
-    pub(crate) log: Option<tracing::Level>,
+    pub log: Option<tracing::Level>,
 }
 
 /// Where a component comes from.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum PluginSource {
+#[allow(clippy::exhaustive_enums, reason = "whoever loads plugins has to handle every kind")]
+pub enum PluginSource {
     /// The built-in plugin with this name.
     BuiltIn(String),
     /// A component file.
@@ -87,7 +89,7 @@ pub(crate) enum PluginSource {
 
 impl AuthenticatorConfig {
     /// Reads an entry of `[authenticators]`. `trust` is that of `[plugins]`. Returns `None` if it has any mistake.
-    pub(super) fn read(name: String, item: Item<'_>, trust: Option<&Arc<TrustedKeys>>) -> Option<Self> {
+    pub fn read(name: String, item: Item<'_>, trust: Option<&Arc<TrustedKeys>>) -> Option<Self> {
         let document = item.place.document();
         let before = document.error_count();
         if !is_name(&name) {
@@ -115,7 +117,7 @@ impl AuthenticatorConfig {
 
     /// Reads `NAME.toml` of a plugin in the plugin directory. `trust` is that of `[plugins]`. Returns `None` if it has any
     /// mistake.
-    pub(super) fn from_directory(
+    pub fn from_directory(
         name: &str,
         wasm: &Path,
         mut table: Table<'_>,
@@ -145,7 +147,7 @@ impl AuthenticatorConfig {
 
     /// Reads the file of `plugin test`, whose keys are those of `NAME.toml`, but for the cases, which the caller has taken.
     /// Returns `None` if it has any mistake.
-    pub(super) fn for_test(plugin: PluginSource, mut table: Table<'_>) -> Option<Self> {
+    pub fn for_test(plugin: PluginSource, mut table: Table<'_>) -> Option<Self> {
         let document = table.place.document();
         let before = document.error_count();
         if let Some(item) = table.take("plugin") {
@@ -171,7 +173,7 @@ impl AuthenticatorConfig {
     }
 
     /// Makes the configuration of a plugin in the plugin directory that has no `NAME.toml`. `trust` is that of `[plugins]`.
-    pub(super) fn bare(name: &str, wasm: &Path, location: Location, trust: Option<&Arc<TrustedKeys>>) -> Self {
+    pub fn bare(name: &str, wasm: &Path, location: Location, trust: Option<&Arc<TrustedKeys>>) -> Self {
         Self {
             name: name.to_owned(),
             plugin: PluginSource::File(wasm.to_owned()),
@@ -189,7 +191,7 @@ impl AuthenticatorConfig {
     }
 
     /// Makes the configuration of a plugin that has no file: these grants, and no settings.
-    pub(super) fn alone(plugin: PluginSource, grants: Grants) -> Self {
+    pub fn alone(plugin: PluginSource, grants: Grants) -> Self {
         let location = Location::file(plugin.to_string());
         Self {
             name: plugin.name().to_owned(),
@@ -261,8 +263,9 @@ impl fmt::Display for PluginSource {
 }
 
 impl PluginSource {
-    /// The plugin that an argument of the command line names: one in a registry, a built-in one, or else a file.
-    pub(crate) fn of_argument(argument: &Path) -> Result<Self, String> {
+    /// The plugin that an argument of the command line names: one in a registry, a built-in one, or else a file. The error is
+    /// a sentence.
+    pub fn of_argument(argument: &Path, is_built_in: impl Fn(&str) -> bool) -> Result<Self, String> {
         match argument.to_str() {
             Some(text) if text.starts_with(SCHEME) => {
                 let reference = text.parse::<Reference>();
@@ -270,18 +273,18 @@ impl PluginSource {
                     .map(Self::Registry)
                     .map_err(|error| format!("{text:?} {error}"))
             }
-            Some(name) if portcullis_plugins::find(name).is_some() => Ok(Self::BuiltIn(name.to_owned())),
+            Some(name) if is_built_in(name) => Ok(Self::BuiltIn(name.to_owned())),
             _ => Ok(Self::File(argument.to_owned())),
         }
     }
 
     /// Whether a registry has it.
-    pub(crate) fn is_remote(&self) -> bool {
+    pub fn is_remote(&self) -> bool {
         matches!(self, Self::Registry(_))
     }
 
     /// A name for it that follows [`NAME_RULE`].
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         match self {
             Self::BuiltIn(name) => name,
             Self::File(path) => {

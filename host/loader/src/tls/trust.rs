@@ -14,19 +14,20 @@ use rustls::pki_types::PrivateKeyDer;
 use super::pins::PinningVerifier;
 
 /// A client's certificate chain and private key.
-pub(crate) type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+pub type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// Whom a client trusts.
 #[derive(Clone, Debug)]
-pub(crate) struct Trusted {
+#[non_exhaustive]
+pub struct Trusted {
     /// The certificate authorities.
-    pub(crate) authorities: RootCertStore,
+    pub authorities: RootCertStore,
     /// The certificates that are also trusted as those of a server itself.
-    pub(crate) pins: Vec<CertificateDer<'static>>,
+    pub pins: Vec<CertificateDer<'static>>,
 }
 
 /// Loads the certificate authorities that the system trusts.
-pub(crate) fn system() -> Trusted {
+pub fn system() -> Trusted {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in found.errors {
@@ -45,7 +46,7 @@ pub(crate) fn system() -> Trusted {
 }
 
 /// Makes the TLS settings of a client.
-pub(crate) fn client(trusted: Trusted, identity: Option<ClientIdentity>) -> Result<ClientConfig, Error> {
+pub fn client(trusted: Trusted, identity: Option<ClientIdentity>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let config = if trusted.pins.is_empty() {

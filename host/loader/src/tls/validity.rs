@@ -11,7 +11,8 @@ use x509_cert::der::Decode;
 
 /// The status of a certificate at a point in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Status {
+#[allow(clippy::exhaustive_enums, reason = "a certificate is in exactly one of these states")]
+pub enum Status {
     /// The validity period hasn't begun.
     NotYetValid,
     /// The validity period is over.
@@ -24,14 +25,14 @@ pub(super) enum Status {
 
 /// The validity period of a certificate, as Unix times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Validity {
+pub struct Validity {
     from: Duration,
     until: Duration,
 }
 
 impl Validity {
     /// Parses the validity period (RFC 5280, section 4.1.2.5). `None` if the certificate can't be parsed.
-    pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+    pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = Certificate::from_der(certificate).ok()?;
         let validity = certificate.tbs_certificate().validity();
         Some(Self {
@@ -41,11 +42,12 @@ impl Validity {
     }
 
     /// The end of the validity period, as Unix time.
-    pub(super) fn until(self) -> Duration {
+    pub fn until(self) -> Duration {
         self.until
     }
 
-    pub(super) fn status(self, now: SystemTime) -> Status {
+    /// The status at this time.
+    pub fn status(self, now: SystemTime) -> Status {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         if now < self.from {
             Status::NotYetValid
