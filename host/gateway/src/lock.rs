@@ -9,7 +9,6 @@ use std::io;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::path::PathBuf;
 
 use portcullis_loader::files::Unreadable;
 use portcullis_loader::files::read_guarded;
@@ -165,6 +164,8 @@ impl<'de> Deserialize<'de> for Entry {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_loader::config::document::lock_beside;
+
     use super::*;
 
     fn pin(text: &str) -> Pin {
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn a_pin_is_kept_until_it_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let path = beside(&folder.path().join("portcullis.toml"));
+        let path = lock_beside(&folder.path().join("portcullis.toml"));
         assert_eq!(Lock::read(&path).unwrap(), Lock::default());
         let [a, b]: [Reference; 2] = ["oci://r.example/a:1", "oci://r.example/b:1"].map(|text| text.parse().unwrap());
         let pins = |reference: &Reference, text: &str| BTreeMap::from([(reference.clone(), pin(text))]);

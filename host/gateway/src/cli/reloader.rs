@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use portcullis::Engine;
+use portcullis_loader::config::rotation::SecretWatch;
 use portcullis_watch::Watcher;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 use crate::admin::ReloadOutcome;
 use crate::admin::ReloadRequest;
@@ -17,7 +17,6 @@ use crate::admin::Reloads;
 use crate::cli::access_logs::AccessLogs;
 use crate::cli::signals::Hangups;
 use crate::cli::source::Source;
-use crate::config;
 use crate::config::Digests;
 use crate::config::Draft;
 use crate::generation::Generation;
@@ -131,7 +130,7 @@ impl Reloader {
         let waiting_for_restart = next.waiting_for_restart(&self.start);
         if !changes.is_empty() || !next.warns_like(&before) {
             self.status = prepared.status();
-            self.secrets.follow(&next);
+            self.secrets.follow(next.rotating_headers());
             self.access_logs.apply(access_log);
             self.gateway.replace(next);
             let next = self.gateway.generation();
@@ -152,20 +151,6 @@ async fn registry_may_answer(gateway: &Gateway) {
     match gateway.generation().waits_for_registry() {
         true => tokio::time::sleep(ASK_AGAIN).await,
         false => std::future::pending().await,
-    }
-}
-
-/// Keeps the secrets of a generation's `http_headers` up to date.
-#[derive(Debug, Default)]
-pub(super) struct SecretWatch(Option<AbortHandle>);
-
-impl SecretWatch {
-    /// Follows the secrets of this generation instead of those of the one before.
-    pub(super) fn follow(&mut self, generation: &Generation) {
-        let watched = tokio::spawn(config::watch_secrets(generation.rotating_headers()));
-        if let Some(before) = self.0.replace(watched.abort_handle()) {
-            before.abort();
-        }
     }
 }
 

@@ -71,7 +71,6 @@ pub(crate) use portcullis_loader::config::error::ConfigErrors;
 pub(crate) use portcullis_loader::config::error::Location;
 pub(crate) use portcullis_loader::config::error::unknown;
 pub(crate) use portcullis_loader::config::rotation::RotatingHeader;
-pub(crate) use portcullis_loader::config::rotation::watch_secrets;
 pub(crate) use portcullis_loader::config::secret::Secret;
 pub(crate) use portcullis_loader::config::trust::trusted_key_file;
 pub(crate) use project::PluginProject;

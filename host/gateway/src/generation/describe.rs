@@ -8,12 +8,12 @@ use std::sync::Arc;
 use metrics::describe_gauge;
 use metrics::gauge;
 use portcullis::Authenticator;
+use portcullis_loader::LoadedAuthenticator;
 
 use crate::generation::Access;
 use crate::generation::Generation;
 use crate::generation::Route;
 use crate::generation::Warning;
-use crate::generation::authenticators::LoadedAuthenticator;
 
 impl Generation {
     /// Logs the grants of every authenticator, the access to every route, and every warning, as far as the generation
@@ -24,7 +24,7 @@ impl Generation {
         let is_new = |loaded: &&LoadedAuthenticator| !known.iter().any(|known| known.is(&loaded.authenticator));
         for LoadedAuthenticator {
             authenticator, signer, ..
-        } in self.authenticators.values().filter(is_new)
+        } in self.authenticators.iter().filter(is_new)
         {
             // Of one that is disabled, a warning tells.
             let (Some(component), Some(limits)) = (authenticator.component(), authenticator.limits()) else {

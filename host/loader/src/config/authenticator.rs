@@ -14,6 +14,7 @@ use portcullis_registry::Reference;
 use portcullis_registry::SCHEME;
 use portcullis_registry::Version;
 
+use crate::config::error::ConfigError;
 use crate::config::error::Location;
 use crate::config::grants;
 use crate::config::limits;
@@ -206,6 +207,18 @@ impl AuthenticatorConfig {
             rotating: Vec::new(),
             limits: Limits::default(),
             log: None,
+        }
+    }
+
+    /// Makes an error about the component, at the place that names it. The message names the component's file unless the place
+    /// does.
+    pub fn error(&self, error: &str) -> ConfigError {
+        match &self.plugin {
+            PluginSource::File(path) if !self.location.is_file(path) => {
+                self.location.error(format!("{}: {error}", path.display()))
+            }
+            PluginSource::Registry(reference) => self.location.error(format!("{reference}: {error}")),
+            PluginSource::File(_) | PluginSource::BuiltIn(_) => self.location.error(error),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use portcullis::SecretHeader;
+use tokio::task::AbortHandle;
 
 use crate::config::secret::read_private_file;
 
@@ -95,8 +96,32 @@ pub fn header_value(prefix: &str, secret: &str) -> Result<HeaderValue, String> {
     Ok(value)
 }
 
+/// Keeps the secrets of headers up to date in the background, until it is dropped.
+#[derive(Debug, Default)]
+pub struct SecretWatch(Option<AbortHandle>);
+
+impl SecretWatch {
+    /// Follows the files of these headers instead of those before. Call it in a Tokio runtime with time enabled.
+    pub fn follow(&mut self, headers: Vec<RotatingHeader>) {
+        self.end();
+        self.0 = Some(tokio::spawn(watch_secrets(headers)).abort_handle());
+    }
+
+    fn end(&mut self) {
+        if let Some(watch) = self.0.take() {
+            watch.abort();
+        }
+    }
+}
+
+impl Drop for SecretWatch {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// Reads the files again and again. The future never completes, unless there are none.
-pub async fn watch_secrets(mut headers: Vec<RotatingHeader>) {
+async fn watch_secrets(mut headers: Vec<RotatingHeader>) {
     while !headers.is_empty() {
         let read = tokio::task::spawn_blocking(move || {
             headers.iter_mut().for_each(RotatingHeader::refresh);

@@ -26,7 +26,6 @@ use crate::cli::plugin_test::junit::TestCase;
 use crate::cli::plugin_test::report::line;
 use crate::config::CasesFile;
 use crate::config::Environment;
-use crate::config::PluginSource;
 use crate::config::plugin_argument;
 
 /// Arguments of `plugin conformance`.

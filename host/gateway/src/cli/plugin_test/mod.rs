@@ -24,7 +24,6 @@ use crate::config::Case;
 use crate::config::CasesFile;
 use crate::config::ConfigErrors;
 use crate::config::Environment;
-use crate::config::PluginSource;
 use crate::config::plugin_argument;
 use crate::generation::build_alone;
 

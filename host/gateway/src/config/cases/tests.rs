@@ -11,7 +11,6 @@ use portcullis::decision::Attribute;
 use super::CasesFile;
 use super::Expectation;
 use crate::config::Environment;
-use crate::config::PluginSource;
 use crate::config::plugin_argument;
 
 fn read(text: &str) -> Result<CasesFile, String> {
