@@ -11,6 +11,7 @@ use portcullis_loader::config::rotation::SecretWatch;
 use portcullis_watch::Watcher;
 use tokio::sync::mpsc;
 
+use crate::admin::Metrics;
 use crate::admin::ReloadOutcome;
 use crate::admin::ReloadRequest;
 use crate::admin::Reloads;
@@ -32,6 +33,8 @@ pub(super) struct Reloader {
     pub(super) gateway: Arc<Gateway>,
     pub(super) listeners: Listeners,
     pub(super) access_logs: AccessLogs,
+    /// `None` if they aren't served.
+    pub(super) metrics: Option<Metrics>,
     /// The configuration with which the process started.
     pub(super) start: Digests,
     pub(super) secrets: SecretWatch,
@@ -137,6 +140,9 @@ impl Reloader {
             self.listeners.apply(prepared, &next);
             next.log(Some(&before));
             next.count_disabled(Some(&before));
+            if let Some(metrics) = &self.metrics {
+                metrics.export_only(next.exported());
+            }
         }
         Ok(ReloadOutcome::Applied {
             changes,

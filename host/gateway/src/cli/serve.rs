@@ -108,6 +108,10 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     let (status, address) = (prepared.status(), prepared.address(ListenerKind::Public));
     listeners.warn_about_unused();
     let (reloads, requests) = Reloads::new();
+    let metrics = admin.as_ref().map(Admin::metrics);
+    if let Some(metrics) = &metrics {
+        metrics.export_only(generation.exported());
+    }
     if let Some(admin) = admin {
         admin.start(reloads.clone(), stop.clone());
     }
@@ -125,6 +129,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         gateway,
         listeners,
         access_logs,
+        metrics,
         start: generation.digests().clone(),
         secrets,
         watcher,

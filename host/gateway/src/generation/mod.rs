@@ -9,6 +9,7 @@ mod difference;
 mod previous;
 mod remote;
 mod route;
+mod series;
 mod warning;
 mod widening;
 

@@ -73,6 +73,11 @@ impl CertificateFiles {
 }
 
 impl Certificate {
+    /// What it is called in metrics.
+    pub(crate) fn label(&self) -> String {
+        self.files.certificate.display().to_string()
+    }
+
     /// Whether the certificate is valid for this host, by its subject alternative names (RFC 9525).
     pub(super) fn is_for(&self, host: &ServerName<'_>) -> bool {
         let own = self.key.end_entity_cert().ok();
