@@ -5,33 +5,30 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
 use portcullis::Authenticator;
 use portcullis::Component;
-use portcullis::ConfigureError;
 use portcullis::Digest;
-use portcullis::Negotiator;
-use portcullis::SettingsError;
 
+use crate::build::Negotiators;
+use crate::build::build;
+use crate::build::warnings;
 use crate::component::LoadedComponent;
 use crate::component::Unusable;
 use crate::config::authenticator::AuthenticatorConfig;
 use crate::config::digests::Digests;
 use crate::config::error::ConfigError;
-use crate::config::error::unknown;
 use crate::config::rotation::RotatingHeader;
 use crate::difference::Part;
 use crate::difference::Parts;
+use crate::self_test;
 use crate::signature::Signer;
+use crate::warning::PluginWarning;
 
 /// How many authenticators are configured at the same time.
 const CONCURRENCY: usize = 16;
-
-/// What checks the Kerberos tokens of authenticators, by the name in `grants.negotiate`.
-pub type Negotiators = HashMap<String, Arc<dyn Negotiator>>;
 
 /// The authenticators of one loaded configuration, by name. A set never changes; the next configuration becomes the next set.
 #[derive(Debug, Default)]
@@ -80,7 +77,7 @@ impl Ingredients {
 /// What a set is made from.
 #[derive(Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "whoever loads a set has to say all of it")]
-pub struct Sources<'a> {
+pub struct Inputs<'a> {
     /// The authenticators.
     pub configured: &'a [AuthenticatorConfig],
     /// The digests of all values of the configuration.
@@ -94,9 +91,9 @@ pub struct Sources<'a> {
     pub previous: Option<&'a AuthenticatorSet>,
 }
 
-impl fmt::Debug for Sources<'_> {
+impl fmt::Debug for Inputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Sources");
+        let mut shown = f.debug_struct("Inputs");
         shown.field("configured", &self.configured).finish_non_exhaustive()
     }
 }
@@ -113,89 +110,17 @@ pub struct Loaded {
     pub errors: Vec<ConfigError>,
 }
 
-/// A warning about a plugin.
-#[derive(Clone, Debug)]
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "a new kind needs a decision wherever warnings are told"
-)]
-pub enum PluginWarning {
-    /// The plugin directory has a plugin that can't be loaded, and that isn't asked about any request.
-    Broken {
-        /// The name that the authenticator would have.
-        authenticator: String,
-        /// Why it can't be loaded.
-        error: ConfigError,
-    },
-    /// The component of this authenticator isn't of the required origin, or its registry can't be asked, so the authenticator
-    /// is disabled.
-    Disabled {
-        /// The name of the authenticator.
-        authenticator: String,
-        /// What isn't as required.
-        error: ConfigError,
-    },
-    /// The plugin or a setting of this authenticator needs what its grants or limits don't allow, or something is granted
-    /// that the plugin never asks for.
-    Setting {
-        /// The name of the authenticator.
-        authenticator: String,
-        /// What is missing or superfluous, with its place.
-        warning: ConfigError,
-    },
-}
-
-impl PluginWarning {
-    /// The name of the authenticator.
-    pub fn authenticator(&self) -> &str {
-        let (Self::Broken { authenticator, .. }
-        | Self::Disabled { authenticator, .. }
-        | Self::Setting { authenticator, .. }) = self;
-        authenticator
-    }
-
-    /// Writes it to the log.
-    pub fn log(&self) {
-        let authenticator = self.authenticator();
-        match self {
-            Self::Broken { .. } | Self::Setting { .. } => tracing::warn!(authenticator, "{self}"),
-            Self::Disabled { .. } => tracing::error!(authenticator, "{self}"),
-        }
-    }
-
-    /// Why the authenticator is disabled. `None` if the warning is about something else.
-    pub fn disabling(&self) -> Option<&ConfigError> {
-        match self {
-            Self::Disabled { error, .. } => Some(error),
-            Self::Broken { .. } | Self::Setting { .. } => None,
-        }
-    }
-}
-
-impl fmt::Display for PluginWarning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Setting { warning, .. } => warning.fmt(f),
-            Self::Disabled { authenticator, error } => write!(
-                f,
-                "{error}; so {authenticator} is disabled, and requests about which it would be asked are answered with 503"
-            ),
-            Self::Broken { error, .. } => write!(f, "{error} (no route asks it, so everything else works)"),
-        }
-    }
-}
-
 impl AuthenticatorSet {
     /// Builds every authenticator from its component, or takes it from the set before. `components` are in the order of the
     /// authenticators.
     ///
     /// One that can't be loaded is an error, unless it lies in the plugin directory and isn't asked: a stray file there keeps
-    /// nothing else from working. One whose component isn't of the required origin is disabled at the start; later, it is an
-    /// error if it would replace one that works.
-    pub async fn load(sources: Sources<'_>, components: Vec<Result<LoadedComponent, Unusable<ConfigError>>>) -> Loaded {
-        let configured = sources.configured;
+    /// nothing else from working. One whose component isn't of the required origin, or fails its own self-test, is disabled at
+    /// the start; later, it is an error if it would replace one that works.
+    pub async fn load(inputs: Inputs<'_>, components: Vec<Result<LoadedComponent, Unusable<ConfigError>>>) -> Loaded {
+        let configured = inputs.configured;
         let all = configured.iter().zip(components);
-        let all = Vec::from_iter(all.map(|(config, component)| keep_or_build(config, component, sources)));
+        let all = Vec::from_iter(all.map(|(config, component)| keep_or_build(config, component, inputs)));
         let built = stream::iter(all).buffered(CONCURRENCY).collect::<Vec<_>>().await;
         let mut loaded = Loaded::default();
         for (config, result) in configured.iter().zip(built) {
@@ -205,18 +130,18 @@ impl AuthenticatorSet {
                     loaded.warnings.extend(warnings(config, &built.authenticator));
                     loaded.set.0.insert(name, built);
                 }
-                Err(found) if config.is_dropped_in && !(sources.is_asked)(&name) => {
+                Err(found) if config.is_dropped_in && !(inputs.is_asked)(&name) => {
                     let broken = found.into_errors().into_iter().map(|error| PluginWarning::Broken {
                         authenticator: name.clone(),
                         error,
                     });
                     loaded.warnings.extend(broken);
                 }
-                Err(Unloaded::Untrusted(error)) if allows_disabling(sources.previous, &name) => {
+                Err(Unloaded::Unfit(error)) if allows_disabling(inputs.previous, &name) => {
                     loaded
                         .set
                         .0
-                        .insert(name.clone(), disabled(config, sources.digests, &error));
+                        .insert(name.clone(), disabled(config, inputs.digests, &error));
                     loaded.warnings.push(PluginWarning::Disabled {
                         authenticator: name,
                         error,
@@ -243,8 +168,8 @@ impl AuthenticatorSet {
         self.iter().flat_map(|loaded| loaded.rotating.iter().cloned()).collect()
     }
 
-    /// Tells the authenticators that aren't a part of the next set that they were replaced. Those end their work in the
-    /// background and take no new decisions into account; a request that asks them still gets its answer.
+    /// Tells the authenticators that aren't a part of the next set that they were replaced. Their work in the background ends; a
+    /// request that asks them still gets its answer.
     pub fn retire(&self, next: &Self) {
         for (name, loaded) in &self.0 {
             let is_kept = next.get(name).is_some_and(|next| next.is(&loaded.authenticator));
@@ -284,20 +209,10 @@ fn allows_disabling(previous: Option<&AuthenticatorSet>, name: &str) -> bool {
     previous.get(name).is_some_and(|known| known.why_disabled().is_some())
 }
 
-fn warnings(config: &AuthenticatorConfig, authenticator: &Authenticator) -> impl Iterator<Item = PluginWarning> {
-    authenticator.warnings().iter().map(|warning| PluginWarning::Setting {
-        authenticator: config.name.clone(),
-        warning: match &warning.setting {
-            Some(path) => config.settings.error(path, &warning.message),
-            None => config.location.error(&warning.message),
-        },
-    })
-}
-
 /// Why an authenticator isn't built.
 enum Unloaded {
-    /// Its component isn't of the required origin.
-    Untrusted(ConfigError),
+    /// Its component isn't of the required origin, or says itself that it doesn't work.
+    Unfit(ConfigError),
     /// It has these mistakes.
     Wrong(Vec<ConfigError>),
 }
@@ -305,7 +220,7 @@ enum Unloaded {
 impl Unloaded {
     fn into_errors(self) -> Vec<ConfigError> {
         match self {
-            Self::Untrusted(error) => vec![error],
+            Self::Unfit(error) => vec![error],
             Self::Wrong(errors) => errors,
         }
     }
@@ -314,14 +229,14 @@ impl Unloaded {
 async fn keep_or_build(
     config: &AuthenticatorConfig,
     component: Result<LoadedComponent, Unusable<ConfigError>>,
-    sources: Sources<'_>,
+    inputs: Inputs<'_>,
 ) -> Result<LoadedAuthenticator, Unloaded> {
     let LoadedComponent { component, signer } = component.map_err(|why| match why {
-        Unusable::Untrusted(error) => Unloaded::Untrusted(error),
+        Unusable::Untrusted(error) => Unloaded::Unfit(error),
         Unusable::Broken(error) => Unloaded::Wrong(vec![error]),
     })?;
-    let made_of = Ingredients::of(config, sources.digests);
-    let known = sources.previous.and_then(|previous| previous.0.get(&config.name));
+    let made_of = Ingredients::of(config, inputs.digests);
+    let known = inputs.previous.and_then(|previous| previous.0.get(&config.name));
     let known = known.filter(|known| {
         let own = known.authenticator.component().map(Component::digest);
         known.made_of == made_of && own == Some(component.digest())
@@ -329,8 +244,11 @@ async fn keep_or_build(
     let (authenticator, rotating) = match known {
         Some(known) => (known.authenticator.clone(), known.rotating.clone()),
         None => {
-            let built = build(config, sources.negotiators, &component).await;
-            (built.map_err(Unloaded::Wrong)?, config.rotating.clone())
+            let built = build(config, inputs.negotiators, &component).await;
+            let built = built.map_err(Unloaded::Wrong)?;
+            let tested = self_test::run(config, &component).await;
+            tested.map_err(|why| Unloaded::Unfit(config.error(&why)))?;
+            (built, config.rotating.clone())
         }
     };
     Ok(LoadedAuthenticator {
@@ -353,54 +271,4 @@ fn disabled(config: &AuthenticatorConfig, digests: &Digests, why: &ConfigError) 
         rotating: Vec::new(),
         made_of: Ingredients::of(config, digests),
     }
-}
-
-async fn build(
-    config: &AuthenticatorConfig,
-    negotiators: &Negotiators,
-    component: &Component,
-) -> Result<Authenticator, Vec<ConfigError>> {
-    let mut builder = Authenticator::builder(&config.name, component)
-        .settings(config.settings.value().clone())
-        .grants(config.grants.clone())
-        .outbound(config.outbound.clone())
-        .limits(config.limits);
-    if let Some(level) = config.log {
-        builder = builder.log_level(level);
-    }
-    let negotiator = config.grants.negotiate.as_ref().and_then(|name| negotiators.get(name));
-    if let Some(negotiator) = negotiator {
-        builder = builder.negotiator(Arc::clone(negotiator));
-    }
-    builder.build().await.map_err(|error| config_errors(config, error))
-}
-
-/// Builds one authenticator of a component, without acceptors. The warnings are about its settings.
-///
-/// # Errors
-///
-/// Returns the mistakes in its settings.
-pub async fn build_alone(
-    config: &AuthenticatorConfig,
-    component: &Component,
-) -> Result<(Authenticator, Vec<PluginWarning>), Vec<ConfigError>> {
-    let built = build(config, &Negotiators::new(), component).await?;
-    let warnings = warnings(config, &built).collect();
-    Ok((built, warnings))
-}
-
-fn config_errors(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<ConfigError> {
-    match error {
-        ConfigureError::Settings(errors) => errors.iter().map(|error| setting_error(config, error)).collect(),
-        ConfigureError::Rejected(why) => vec![config.settings.rejected(&why)],
-        error => vec![config.location.error(error.to_string())],
-    }
-}
-
-fn setting_error(config: &AuthenticatorConfig, error: &SettingsError) -> ConfigError {
-    let message = match error.path.last() {
-        Some(name) if !error.known.is_empty() => unknown("key", name, error.known.iter().map(String::as_str)),
-        _ => error.message.clone(),
-    };
-    config.settings.error(&error.path, message)
 }

@@ -5,8 +5,8 @@
 //! settings, grants and limits. [`PluginDirectory::open`] compiles and configures all of them in one
 //! [`Engine`](portcullis::Engine). [`Plugins::changed`] waits for a change, and then
 //!
-//! - compiles and configures the next authenticators aside; whatever is wrong leaves everything as it was, and the error says
-//!   what is wrong, with file, line and key,
+//! - compiles and configures the next authenticators aside, and runs the self-tests that components carry; whatever is wrong
+//!   leaves everything as it was, and the error says what is wrong, with file, line and key,
 //! - keeps each authenticator that is made of the same component, settings and files as before,
 //! - swaps all others in at once, retires those that they replace, and says in words what differs.
 //!
@@ -42,22 +42,28 @@
 //! wherever they like, and use [`component::compile`] and [`AuthenticatorSet::load`] by themselves.
 
 pub mod authenticators;
+mod build;
+pub mod cases;
 pub mod component;
 pub mod config;
 pub mod difference;
 pub mod files;
 mod plugins;
+mod self_test;
 pub mod signature;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod warning;
 
 pub use authenticators::AuthenticatorSet;
 pub use authenticators::LoadedAuthenticator;
-pub use authenticators::PluginWarning;
+pub use build::Negotiators;
+pub use build::build_alone;
 pub use config::document::Environment;
 pub use config::error::ConfigErrors;
 pub use difference::Change;
 pub use plugins::CurrentPlugins;
 pub use plugins::PluginDirectory;
 pub use plugins::Plugins;
+pub use warning::PluginWarning;

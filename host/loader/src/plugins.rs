@@ -12,8 +12,7 @@ use portcullis_watch::Watcher;
 
 use crate::authenticators;
 use crate::authenticators::AuthenticatorSet;
-use crate::authenticators::Negotiators;
-use crate::authenticators::PluginWarning;
+use crate::build::Negotiators;
 use crate::component;
 use crate::config::authenticator::MAX_AUTHENTICATORS;
 use crate::config::directory::Directory;
@@ -26,6 +25,7 @@ use crate::config::sources::Sources;
 use crate::difference::Change;
 use crate::difference::changes;
 use crate::signature::TrustedKeys;
+use crate::warning::PluginWarning;
 
 /// A folder of `NAME.wasm` files, each with an optional `NAME.toml`, which has the keys that the gateway reads there.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl PluginDirectory {
 
     /// Compiles and configures every plugin. Call it in a Tokio runtime with time enabled.
     ///
-    /// A plugin whose component isn't of the required origin is disabled, and [`Plugins::warnings`] and the log say so. A
+    /// A plugin whose component isn't of the required origin, or fails its own self-test, is disabled, and [`Plugins::warnings`] and the log say so. A
     /// [`portcullis::Chain`] fails where it would ask a disabled authenticator.
     ///
     /// # Errors
@@ -119,14 +119,14 @@ impl PluginDirectory {
         let files = component::read_files(&configured).await;
         let known = previous.map(AuthenticatorSet::components).unwrap_or_default();
         let components = component::compile(&configured, files, &self.engine, &known).await;
-        let sources = authenticators::Sources {
+        let inputs = authenticators::Inputs {
             configured: &configured,
             digests: &found.digests,
             negotiators: &self.negotiators,
             is_asked: &|_| true,
             previous,
         };
-        let loaded = AuthenticatorSet::load(sources, components).await;
+        let loaded = AuthenticatorSet::load(inputs, components).await;
         found.errors.extend(loaded.errors);
         if found.errors.is_empty() {
             return (Ok((loaded.set, loaded.warnings)), watched);

@@ -234,6 +234,106 @@ async fn without_the_required_signature_a_plugin_is_disabled_at_first_and_an_err
     assert!(authenticator(&plugins, "team").why_disabled().is_none());
 }
 
+/// The built-in plugin with this self-test in its manifest.
+fn with_self_test(plugin: &str, cases: &str) -> Vec<u8> {
+    let manifest = format!(r#"{{ "name": "{plugin}", "self_test": {cases} }}"#);
+    Manifest::embed(portcullis_plugins::find(plugin).unwrap(), manifest.as_bytes()).unwrap()
+}
+
+const GOOD: &str = r#"[
+    { "name": "nobody", "expect": { "verdict": "pass" } },
+    { "name": "no colon", "request": { "headers": { "Authorization": "Basic eA==" } }, "expect": { "status": 401, "verdict": "reject" } }
+]"#;
+
+#[tokio::test]
+async fn a_version_that_fails_its_self_test_is_not_taken_up() {
+    // Its authenticator has the only place for calls, and the next one tests itself all the same.
+    let mut folder = Folder::new(&[("team.wasm", &with_self_test("simple", GOOD))]);
+    folder.engine = Engine::builder().concurrency(1).build().unwrap();
+    let mut plugins = folder.open().await;
+    let team = authenticator(&plugins, "team");
+    assert!(team.why_disabled().is_none() && plugins.warnings().is_empty());
+    let many = format!(
+        "[{}]",
+        vec![r#"{ "name": "a", "expect": { "status": 401 } }"#; 9].join(",")
+    );
+    for (cases, told) in [
+        (
+            GOOD.replace("pass", "grant").as_str(),
+            "team.wasm: its self-test \"nobody\" fails: verdict: expected grant, found pass (the plugin passes: ",
+        ),
+        (
+            GOOD.replace("\"status\": 401", "\"status\": 200").as_str(),
+            "its self-test \"no colon\" fails: status: expected 200, found 401",
+        ),
+        (
+            GOOD.replace("verdict", "verdit").as_str(),
+            "its manifest: self_test[0].expect.verdit: unknown key; did you mean \"verdict\"?",
+        ),
+        (
+            r#"[{ "name": null, "expect": {} }]"#,
+            "its manifest: self_test: has a null",
+        ),
+        (
+            r#"{ "name": "a" }"#,
+            "its manifest: self_test: expected a list, found a table",
+        ),
+        ("[]", "its manifest: self_test: there is no case"),
+        (
+            &many,
+            "its manifest: self_test: has 9 cases, and at most 8 are accepted",
+        ),
+    ] {
+        folder.write("team.wasm", &with_self_test("simple", cases));
+        let error = next(&mut plugins).await.unwrap_err();
+        assert!(error.contains(told), "{error}");
+        assert!(authenticator(&plugins, "team").is(&team));
+    }
+    folder.write(
+        "team.wasm",
+        &with_self_test("simple", r#"[{ "name": "nobody", "expect": { "status": 401 } }]"#),
+    );
+    assert_eq!(next(&mut plugins).await.unwrap(), ["~plugin team: component"]);
+}
+
+#[tokio::test]
+async fn a_plugin_that_fails_its_self_test_at_the_start_is_disabled_until_it_is_mended() {
+    let folder = Folder::new(&[("team.wasm", &with_self_test("simple", &GOOD.replace("pass", "grant")))]);
+    let mut plugins = folder.open().await;
+    let why = plugins.warnings().iter().map(ToString::to_string).collect::<String>();
+    assert!(
+        why.contains("its self-test \"nobody\" fails") && why.contains("so team is disabled"),
+        "{why}"
+    );
+    assert!(authenticator(&plugins, "team").why_disabled().is_some());
+    folder.write("team.wasm", &with_self_test("simple", GOOD));
+    assert_eq!(next(&mut plugins).await.unwrap(), ["~plugin team: component"]);
+    assert!(authenticator(&plugins, "team").why_disabled().is_none());
+}
+
+#[tokio::test]
+async fn a_self_test_has_the_settings_of_the_operator_and_asks_no_server() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let address = server.local_addr().unwrap();
+    let cases = r#"[{ "name": "a token", "request": { "headers": { "Authorization": "token x" } }, "expect": { "verdict": "grant" } }]"#;
+    let settings = format!(
+        "[settings]\napi_url = 'http://{address}'\nallow_any_token = true\n[grants]\nhttp = ['http://{address}']\n"
+    );
+    let folder = Folder::new(&[
+        ("hub.wasm", &with_self_test("jupyterhub", cases)),
+        ("hub.toml", settings.as_bytes()),
+    ]);
+    let plugins = folder.open().await;
+    let why = plugins.warnings().iter().map(ToString::to_string).collect::<String>();
+    let denied = "requests to other servers are denied in a self-test, and it sent 1";
+    assert!(
+        why.contains("verdict: expected grant, found unavailable") && why.contains(denied),
+        "{why}"
+    );
+    assert_eq!(server.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
 #[tokio::test]
 async fn all_mistakes_at_the_start_are_told_together() {
     let folder = Folder::new(&[

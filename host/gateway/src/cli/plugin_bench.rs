@@ -14,12 +14,12 @@ use clap::Args;
 use portcullis::Authenticator;
 use portcullis::Chain;
 use portcullis::Limits;
+use portcullis_loader::cases::Answer;
 use rustix::time::ClockId;
 use rustix::time::clock_gettime;
 
 use crate::cli::ConfigFile;
 use crate::cli::inspect;
-use crate::cli::plugin_test::answer::Answer;
 use crate::cli::plugin_test::report::line;
 use crate::config::Case;
 use crate::config::CasesFile;

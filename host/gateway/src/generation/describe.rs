@@ -83,7 +83,7 @@ impl Generation {
     pub(crate) fn count_disabled(&self, before: Option<&Self>) {
         describe_gauge!(
             DISABLED,
-            "1 while its component isn't of the required origin, or can't be had from its registry"
+            "1 while its component isn't of the required origin, can't be had from its registry, or fails its self-test"
         );
         let gauge =
             |authenticator: &Authenticator| gauge!(DISABLED, "authenticator" => authenticator.name().to_owned());

@@ -31,7 +31,7 @@ use portcullis::session::Options;
 use portcullis::session::SameSitePolicy;
 use portcullis::session::Sessions;
 use portcullis_loader::AuthenticatorSet;
-use portcullis_loader::authenticators::Sources;
+use portcullis_loader::authenticators::Inputs;
 use portcullis_wire::client::Client;
 use portcullis_wire::identity_names::IdentityNames;
 use portcullis_wire::path::CanonicalPath;
@@ -70,7 +70,7 @@ pub(crate) async fn build_alone(
     config: &AuthenticatorConfig,
     component: &Component,
 ) -> Result<(Authenticator, Vec<Warning>), Vec<ConfigError>> {
-    let (built, warnings) = portcullis_loader::authenticators::build_alone(config, component).await?;
+    let (built, warnings) = portcullis_loader::build_alone(config, component).await?;
     Ok((built, warnings.into_iter().map(Warning::Plugin).collect()))
 }
 
@@ -99,7 +99,7 @@ impl Generation {
     /// # Errors
     ///
     /// Returns all mistakes together: those in the file, and those that plugins report about their settings. A component that
-    /// isn't of the required origin is a mistake only if it would replace one that works; otherwise its authenticator is
+    /// isn't of the required origin or fails its self-test is a mistake only if it would replace one that works; otherwise its authenticator is
     /// disabled.
     pub(crate) async fn load(
         draft: Draft,
@@ -127,7 +127,7 @@ impl Generation {
         let asked: HashSet<&str> = asked.map(String::as_str).collect();
         let negotiators = acceptors.iter();
         let negotiators = negotiators.map(|(name, acceptor)| (name.clone(), Arc::new(acceptor.clone()) as _));
-        let sources = Sources {
+        let inputs = Inputs {
             configured,
             digests: previous.next(),
             negotiators: &negotiators.collect(),
@@ -135,7 +135,7 @@ impl Generation {
             is_asked: &|name| asked.contains(name),
             previous: before,
         };
-        let loaded = AuthenticatorSet::load(sources, components.loaded).await;
+        let loaded = AuthenticatorSet::load(inputs, components.loaded).await;
         errors.extend(loaded.errors);
         let mut warnings = components.warnings;
         warnings.extend(loaded.warnings.into_iter().map(Warning::Plugin));

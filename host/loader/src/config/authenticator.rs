@@ -47,7 +47,7 @@ const LEVELS: [(&str, tracing::Level); 5] = [
 ];
 
 /// An authenticator.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AuthenticatorConfig {
     /// The name, for routes and logs.

@@ -60,8 +60,8 @@ pub fn lock_beside(config: &Path) -> PathBuf {
 /// A configuration file while it is read.
 pub struct Document<'a> {
     file: Arc<str>,
-    /// The offset of the beginning of each line, except the first.
-    lines: Vec<usize>,
+    /// The offset of the beginning of each line, except the first. `None` if it isn't a text with lines.
+    lines: Option<Vec<usize>>,
     path: PathBuf,
     folder: PathBuf,
     environment: &'a Environment,
@@ -75,12 +75,20 @@ impl<'a> Document<'a> {
     pub fn new(path: &Path, text: &str, environment: &'a Environment, sources: &'a Sources) -> Self {
         Self {
             file: path.display().to_string().into(),
-            lines: text.match_indices('\n').map(|(end, _)| end + 1).collect(),
+            lines: Some(text.match_indices('\n').map(|(end, _)| end + 1).collect()),
             path: path.to_owned(),
             folder: path.parent().map(Path::to_owned).unwrap_or_default(),
             environment,
             sources,
             errors: RefCell::default(),
+        }
+    }
+
+    /// What isn't a file, but is read like one, such as JSON in a component. `name` is told in errors.
+    pub fn without_lines(name: &str, environment: &'a Environment, sources: &'a Sources) -> Self {
+        Self {
+            lines: None,
+            ..Self::new(Path::new(name), "", environment, sources)
         }
     }
 
@@ -132,9 +140,10 @@ impl<'a> Document<'a> {
         Location::file(Arc::clone(&self.file))
     }
 
-    /// The line at which a span starts, counted from 1.
-    pub fn line(&self, span: Span) -> usize {
-        self.lines.partition_point(|begin| *begin <= span.start) + 1
+    /// The line at which a span starts, counted from 1. `None` if there are no lines.
+    pub fn line(&self, span: Span) -> Option<usize> {
+        let lines = self.lines.as_ref()?;
+        Some(lines.partition_point(|begin| *begin <= span.start) + 1)
     }
 
     /// Adds a mistake.

@@ -28,9 +28,9 @@ impl Location {
         self.key.is_empty() && Path::new(&*self.file) == path
     }
 
-    /// The same location with this line, counted from 1.
-    pub fn line(mut self, line: usize) -> Self {
-        self.line = Some(line);
+    /// The same location with this line, counted from 1. `None` if there are no lines.
+    pub fn line(mut self, line: impl Into<Option<usize>>) -> Self {
+        self.line = line.into();
         self
     }
 

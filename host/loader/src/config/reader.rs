@@ -60,6 +60,20 @@ pub struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
+    /// The value of a key in JSON, to be read as TOML is. What TOML doesn't have, `null` and larger numbers, is a mistake, which
+    /// is reported.
+    pub fn of_json(document: &'a Document<'a>, key: &str, json: &serde_json::Value) -> Option<Self> {
+        let place = Place {
+            document,
+            location: document.location().key(key),
+        };
+        let value = toml_value(json);
+        if value.is_none() {
+            place.report("has a null or a number that is too large");
+        }
+        value.map(|value| Self { place, value })
+    }
+
     /// Reads a string.
     pub fn text(self) -> Option<String> {
         match self.value {
@@ -127,6 +141,28 @@ impl<'a> Item<'a> {
     }
 }
 
+fn toml_value(json: &serde_json::Value) -> Option<ValueInner<'static>> {
+    let nested = |json| toml_value(json).map(toml_span::Value::new);
+    Some(match json {
+        serde_json::Value::Null => return None,
+        serde_json::Value::Bool(value) => ValueInner::Boolean(*value),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(integer) => ValueInner::Integer(integer),
+            None => ValueInner::Float(number.as_f64().filter(|_| number.is_f64())?),
+        },
+        serde_json::Value::String(text) => ValueInner::String(text.clone().into()),
+        serde_json::Value::Array(items) => ValueInner::Array(items.iter().map(nested).collect::<Option<_>>()?),
+        serde_json::Value::Object(entries) => {
+            let key = |name: &String| value::Key {
+                name: name.clone().into(),
+                span: Span::default(),
+            };
+            let entry = |(name, json): (&String, _)| Some((key(name), nested(json)?));
+            ValueInner::Table(entries.iter().map(entry).collect::<Option<_>>()?)
+        }
+    })
+}
+
 fn mismatch<T>(place: &Place<'_>, expected: &str, found: &ValueInner<'_>) -> Option<T> {
     let found = match found {
         ValueInner::String(_) => "a string",
@@ -175,7 +211,10 @@ impl<'a> Table<'a> {
             Ok(root) => root,
             Err(error) => {
                 let line = document.line(error.span);
-                let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+                let written = text
+                    .lines()
+                    .nth(line.unwrap_or_default().saturating_sub(1))
+                    .unwrap_or_default();
                 let message = if has_date(written) {
                     "dates and times aren't supported: write them in quotes".to_owned()
                 } else {

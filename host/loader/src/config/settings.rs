@@ -14,6 +14,7 @@ use crate::config::reader::Item;
 use crate::config::secret::text_or_reference;
 
 /// Settings with their locations. They may contain secrets, which `Debug` doesn't show.
+#[derive(Clone)]
 pub struct Settings {
     value: Value,
     places: Vec<(Vec<String>, Location)>,

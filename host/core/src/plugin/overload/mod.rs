@@ -97,8 +97,18 @@ impl TurnedAway {
 
 impl Overload {
     pub(crate) fn new(config: &InstanceConfig, engine_calls: &Arc<Semaphore>, meters: &Meters) -> Self {
-        let limits = &config.limits;
         let kept = Arc::clone(engine_calls).try_acquire_owned().ok();
+        Self::with_place(config, engine_calls, kept, meters)
+    }
+
+    /// Keeps this place among the calls of these.
+    pub(crate) fn with_place(
+        config: &InstanceConfig,
+        engine_calls: &Arc<Semaphore>,
+        kept: Option<OwnedSemaphorePermit>,
+        meters: &Meters,
+    ) -> Self {
+        let limits = &config.limits;
         Self {
             rates: limits.rate.map(Rates::new),
             breaker: limits

@@ -1,8 +1,6 @@
 //! `portcullis plugin test`: asks a plugin about the requests of a file, and compares what it decides with what the file
 //! expects. Each case has an authenticator of its own, so that no case depends on those before it.
 
-pub(super) mod answer;
-mod compare;
 pub(super) mod junit;
 pub(super) mod report;
 
@@ -14,9 +12,9 @@ use std::path::PathBuf;
 use clap::Args;
 use portcullis::Chain;
 use portcullis::Component;
+use portcullis_loader::cases::Answer;
+use portcullis_loader::cases::differences;
 
-use self::answer::Answer;
-use self::report::Outcome;
 use crate::cli::ConfigFile;
 use crate::cli::inspect;
 use crate::config::AuthenticatorConfig;
@@ -26,6 +24,8 @@ use crate::config::ConfigErrors;
 use crate::config::Environment;
 use crate::config::plugin_argument;
 use crate::generation::build_alone;
+
+use self::report::Outcome;
 
 /// Arguments of `plugin test`.
 #[derive(Args, Debug)]
@@ -84,7 +84,7 @@ async fn ask(config: &AuthenticatorConfig, component: &Component, case: &Case) -
     authenticator.retire();
     Ok(Outcome {
         name: case.name.clone(),
-        differences: compare::differences(&case.expect, &answer),
+        differences: differences(&case.expect, &answer),
         answer,
     })
 }

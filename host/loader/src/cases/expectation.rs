@@ -3,29 +3,30 @@
 use http::StatusCode;
 use portcullis::decision::Attribute;
 use portcullis::decision::Verdict;
-use portcullis_loader::config::reader::Item;
-use portcullis_loader::config::reader::Table;
 use toml_span::value::ValueInner;
 
-use crate::config::unknown;
+use crate::config::error::unknown;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
 
 /// What is expected of a decision. `None` stands for what may be anything.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Expectation {
+#[non_exhaustive]
+pub struct Expectation {
     /// The status of the gateway's response. It is 200 for a request that is granted.
-    pub(crate) status: Option<StatusCode>,
+    pub status: Option<StatusCode>,
     /// The word for the verdict in the audit log.
-    pub(crate) verdict: Option<&'static str>,
+    pub verdict: Option<&'static str>,
     /// The name of the user.
-    pub(crate) user: Option<String>,
+    pub user: Option<String>,
     /// The groups of the user, in order.
-    pub(crate) groups: Option<Vec<String>>,
+    pub groups: Option<Vec<String>>,
     /// The values of these attributes of the user, in order. Others may have any.
-    pub(crate) attributes: Vec<(String, Vec<String>)>,
+    pub attributes: Vec<(String, Vec<String>)>,
     /// A part of one of the challenges in `WWW-Authenticate`.
-    pub(crate) challenge: Option<String>,
+    pub challenge: Option<String>,
     /// Everything that the plugin reads of the request, in any order.
-    pub(crate) reads: Option<Vec<Attribute>>,
+    pub reads: Option<Vec<Attribute>>,
 }
 
 /// Reads the table. Returns `None` if it has a mistake that hides what is meant.

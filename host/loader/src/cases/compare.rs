@@ -5,12 +5,12 @@ use std::fmt;
 
 use portcullis::decision::Identity;
 
-use super::answer::Answer;
-use crate::config::Expectation;
+use crate::cases::answer::Answer;
+use crate::cases::expectation::Expectation;
 
 /// Something that isn't as expected.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Difference {
+pub struct Difference {
     what: String,
     expected: String,
     found: String,
@@ -23,7 +23,7 @@ impl fmt::Display for Difference {
 }
 
 /// Everything that isn't as expected, in the order of the keys in the documentation.
-pub(super) fn differences(expect: &Expectation, answer: &Answer) -> Vec<Difference> {
+pub fn differences(expect: &Expectation, answer: &Answer) -> Vec<Difference> {
     let mut found = Differences::default();
     let user = answer.user.as_ref();
     if let Some(status) = expect.status {

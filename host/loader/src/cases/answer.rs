@@ -11,32 +11,33 @@ use portcullis::decision::Outcome;
 
 /// The answer of a plugin.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Answer {
+#[non_exhaustive]
+pub struct Answer {
     /// The status of the gateway's response. It is 200 if the request is granted: the upstream decides then.
-    pub(in crate::cli) status: StatusCode,
+    pub status: StatusCode,
     /// The user. `None` if the request isn't granted.
-    pub(in crate::cli) user: Option<Identity>,
+    pub user: Option<Identity>,
     /// The values of `WWW-Authenticate`.
-    pub(in crate::cli) challenges: Vec<String>,
+    pub challenges: Vec<String>,
     /// What the plugin read of the request, and whether it is granted.
-    pub(in crate::cli) reads: Vec<(Attribute, bool)>,
+    pub reads: Vec<(Attribute, bool)>,
     /// The word for the verdict in the audit log.
-    pub(in crate::cli) verdict: &'static str,
+    pub verdict: &'static str,
     /// The verdict and its reason as a sentence without its subject.
-    pub(in crate::cli) sentence: String,
+    pub sentence: String,
     /// What the plugin, and the host about it, logged at WARN and above.
-    pub(in crate::cli) warnings: Vec<String>,
+    pub warnings: Vec<String>,
     /// How many bytes of memory the plugin had at the end of the call.
-    pub(in crate::cli) memory: usize,
+    pub memory: usize,
     /// How many of its requests to other servers were denied.
-    pub(in crate::cli) denied: u32,
+    pub denied: u32,
     /// How long the call took.
-    pub(in crate::cli) elapsed: Duration,
+    pub elapsed: Duration,
 }
 
 impl Answer {
     /// The answer of a chain of one authenticator.
-    pub(in crate::cli) fn of(decision: Decision) -> Self {
+    pub fn of(decision: Decision) -> Self {
         let (status, user, challenges) = match decision.outcome {
             Outcome::Grant(user) => (StatusCode::OK, Some(user.identity().clone()), Vec::new()),
             Outcome::Refuse(refusal) => {

@@ -12,8 +12,9 @@ use http::Uri;
 use http::header;
 use http::uri::Scheme;
 use portcullis::AuthRequest;
-use portcullis_loader::config::reader::Item;
-use portcullis_loader::config::reader::Table;
+
+use crate::config::reader::Item;
+use crate::config::reader::Table;
 
 const DEFAULT_URL: &str = "http://localhost/";
 

@@ -1,6 +1,9 @@
 //! The file of `plugin test`: a plugin's settings, grants and limits with the keys of `NAME.toml`, and requests with what is
-//! expected of the plugin. All mistakes in it are found before the plugin is asked anything.
+//! expected of the plugin. All mistakes in it are found before the plugin is asked anything. The self-test in a manifest has the
+//! same cases.
 
+mod answer;
+mod compare;
 mod expectation;
 mod request;
 
@@ -10,49 +13,57 @@ use std::sync::Arc;
 
 use portcullis::AuthRequest;
 use portcullis::Grants;
-use portcullis_loader::config::document::Document;
-use portcullis_loader::config::document::MAX_FILE;
-use portcullis_loader::config::error::Location;
-use portcullis_loader::config::reader::Item;
-use portcullis_loader::config::reader::Table;
-use portcullis_loader::config::sources::Sources;
-use portcullis_loader::files::read_text;
+use portcullis::Manifest;
 
-use crate::config::AuthenticatorConfig;
-use crate::config::ConfigErrors;
-use crate::config::Environment;
-use crate::config::PluginSource;
+use crate::config::authenticator::AuthenticatorConfig;
+use crate::config::authenticator::PluginSource;
+use crate::config::document::Document;
+use crate::config::document::Environment;
+use crate::config::document::MAX_FILE;
+use crate::config::error::ConfigErrors;
+use crate::config::error::Location;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+use crate::config::sources::Sources;
+use crate::files::read_text;
 
-pub(crate) use expectation::Expectation;
+pub use answer::Answer;
+pub use compare::Difference;
+pub use compare::differences;
+pub use expectation::Expectation;
 
 /// The maximum number of cases.
 const MAX_CASES: usize = 1000;
+/// The maximum number of cases in a self-test, since each delays the start.
+const MAX_SELF_TEST: usize = 8;
 /// The longest name of a case, in bytes.
 const MAX_NAME: usize = 256;
 
 /// A file of `plugin test`.
 #[derive(Debug)]
-pub(crate) struct CasesFile {
+#[non_exhaustive]
+pub struct CasesFile {
     /// The plugin, and how it is configured.
-    pub(crate) authenticator: AuthenticatorConfig,
+    pub authenticator: AuthenticatorConfig,
     /// The cases, in the order of the file, which has at least one. Each has another name.
-    pub(crate) cases: Vec<Case>,
+    pub cases: Vec<Case>,
 }
 
 /// One request, and what is expected of the plugin.
 #[derive(Debug)]
-pub(crate) struct Case {
+#[non_exhaustive]
+pub struct Case {
     /// A name without control characters.
-    pub(crate) name: String,
+    pub name: String,
     /// The request that the plugin is asked about.
-    pub(crate) request: Arc<AuthRequest>,
+    pub request: Arc<AuthRequest>,
     /// What is expected.
-    pub(crate) expect: Expectation,
+    pub expect: Expectation,
 }
 
 impl CasesFile {
     /// Reads the file for this plugin. Its paths are relative to its folder.
-    pub(crate) fn read(path: &Path, plugin: PluginSource, environment: &Environment) -> Result<Self, ConfigErrors> {
+    pub fn read(path: &Path, plugin: PluginSource, environment: &Environment) -> Result<Self, ConfigErrors> {
         let text = read_text(path, MAX_FILE);
         let text = text.map_err(|error| {
             let location = Location::file(path.display().to_string());
@@ -68,7 +79,7 @@ impl CasesFile {
     }
 
     /// What takes the place of a file without cases: a plugin with these grants, and without settings.
-    pub(crate) fn without_cases(plugin: PluginSource, grants: Grants) -> Self {
+    pub fn without_cases(plugin: PluginSource, grants: Grants) -> Self {
         Self {
             authenticator: AuthenticatorConfig::alone(plugin, grants),
             cases: Vec::new(),
@@ -86,6 +97,28 @@ impl CasesFile {
             authenticator: authenticator?,
             cases: cases?,
         })
+    }
+}
+
+/// Reads the self-test in a component's manifest: a list of cases as in a file. `None` if it has none.
+///
+/// # Errors
+///
+/// Returns all mistakes in it.
+pub fn self_test(manifest: Option<&Manifest>) -> Result<Option<Vec<Case>>, ConfigErrors> {
+    let Some(cases) = manifest.and_then(|manifest| manifest.self_test.as_ref()) else {
+        return Ok(None);
+    };
+    let (environment, sources) = (Environment::default(), Sources::default());
+    let document = Document::without_lines("its manifest", &environment, &sources);
+    let cases = Item::of_json(&document, "self_test", cases).map(read_cases);
+    if let Some(more) = cases.as_ref().map(Vec::len).filter(|cases| *cases > MAX_SELF_TEST) {
+        let error = format!("has {more} cases, and at most {MAX_SELF_TEST} are accepted");
+        document.report(document.location().key("self_test").error(error));
+    }
+    match document.into_errors() {
+        errors if errors.is_empty() => Ok(cases),
+        errors => Err(ConfigErrors::new(errors)),
     }
 }
 

@@ -1,23 +1,23 @@
 //! Files of `plugin test`, good and bad.
 
 use std::fs;
-use std::path::Path;
 
 use http::Method;
 use http::StatusCode;
 use http::uri::Scheme;
 use portcullis::decision::Attribute;
 
+use crate::config::authenticator::PluginSource;
+use crate::config::document::Environment;
+
 use super::CasesFile;
 use super::Expectation;
-use crate::config::Environment;
-use crate::config::plugin_argument;
 
 fn read(text: &str) -> Result<CasesFile, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cases.toml");
     fs::write(&path, text).unwrap();
-    let plugin = plugin_argument(Path::new("simple")).unwrap();
+    let plugin = PluginSource::BuiltIn("simple".to_owned());
     let read = CasesFile::read(&path, plugin, &Environment::from([]));
     read.map_err(|errors| errors.to_string().replace(&format!("{}/", folder.path().display()), ""))
 }
