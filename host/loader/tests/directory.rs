@@ -253,10 +253,7 @@ async fn a_version_that_fails_its_self_test_is_not_taken_up() {
     let mut plugins = folder.open().await;
     let team = authenticator(&plugins, "team");
     assert!(team.why_disabled().is_none() && plugins.warnings().is_empty());
-    let many = format!(
-        "[{}]",
-        vec![r#"{ "name": "a", "expect": { "status": 401 } }"#; 9].join(",")
-    );
+    let many = format!("[{}]", [r#"{ "name": "a", "expect": { "status": 401 } }"#; 9].join(","));
     for (cases, told) in [
         (
             GOOD.replace("pass", "grant").as_str(),
