@@ -73,7 +73,7 @@ def test_what_is_missing_and_what_is_superfluous_is_reported(tmp_path, api_key_c
     checked = run("check", folder=tmp_path, config=config)
     said = [line.split(": authenticators.")[1] for line in checked.stdout.splitlines() if ": authenticators." in line]
     assert said == UNMET, checked.stderr
-    logged = serve(config).logged(level="WARN", target="portcullis::generation::warning")
+    logged = serve(config).logged(level="WARN", target="portcullis_loader::warning")
     assert [line["message"].split(": authenticators.")[1] for line in logged] == UNMET
     met = config.replace(config.split("grants = ")[1].splitlines()[0], '{ headers = ["x-api-key"] }')
     checked = run("check", folder=tmp_path, config=met)
