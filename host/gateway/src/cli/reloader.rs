@@ -139,7 +139,7 @@ impl Reloader {
             let next = self.gateway.generation();
             self.listeners.apply(prepared, &next);
             next.log(Some(&before));
-            next.count_disabled(Some(&before));
+            next.count_disabled();
             if let Some(metrics) = &self.metrics {
                 metrics.export_only(next.exported());
             }

@@ -98,7 +98,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     let mut secrets = SecretWatch::default();
     secrets.follow(generation.rotating_headers());
     generation.log(None);
-    generation.count_disabled(None);
+    generation.count_disabled();
     let gateway = Arc::new(Gateway::new(generation, proxy));
     let generation = gateway.generation();
 

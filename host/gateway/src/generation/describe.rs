@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use metrics::describe_gauge;
 use metrics::gauge;
-use portcullis::Authenticator;
 use portcullis_loader::LoadedAuthenticator;
 
 use crate::generation::Access;
@@ -80,19 +79,14 @@ impl Generation {
     }
 
     /// Tells the metrics which authenticators are disabled.
-    pub(crate) fn count_disabled(&self, before: Option<&Self>) {
+    pub(crate) fn count_disabled(&self) {
         describe_gauge!(
             DISABLED,
             "1 while its component isn't of the required origin, can't be had from its registry, or fails its self-test"
         );
-        let gauge =
-            |authenticator: &Authenticator| gauge!(DISABLED, "authenticator" => authenticator.name().to_owned());
-        // Some of them may have been removed since.
-        for authenticator in before.into_iter().flat_map(Self::authenticators) {
-            gauge(authenticator).set(0);
-        }
         for authenticator in self.authenticators() {
-            gauge(authenticator).set(u32::from(authenticator.why_disabled().is_some()));
+            let gauge = gauge!(DISABLED, "authenticator" => authenticator.name().to_owned());
+            gauge.set(u32::from(authenticator.why_disabled().is_some()));
         }
     }
 
