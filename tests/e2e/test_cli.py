@@ -96,7 +96,7 @@ def test_a_setting_that_needs_more_than_is_granted_is_reported(tmp_path, upstrea
     assert reported("check") == said
     for target, explained in [("/in", said), ("/fitting", [])]:
         assert reported("explain", "GET", f"http://gateway.test{target}") == explained, target
-    logged = serve(config).logged(level="WARN", target="portcullis::generation::warning")
+    logged = serve(config).logged(level="WARN", target="portcullis_loader::warning")
     assert [line["authenticator"] for line in logged] == ["tokens"] * 3 + ["hub"] * 2
 
 

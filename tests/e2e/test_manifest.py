@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from harness.config import whoami
 from harness.gateway import run
 from harness.paths import ROOT
 
@@ -72,7 +73,7 @@ def test_what_is_missing_and_what_is_superfluous_is_reported(tmp_path, api_key_c
     checked = run("check", folder=tmp_path, config=config)
     said = [line.split(": authenticators.")[1] for line in checked.stdout.splitlines() if ": authenticators." in line]
     assert said == UNMET, checked.stderr
-    logged = serve(config).logged(level="WARN", target="portcullis::generation::warning")
+    logged = serve(config).logged(level="WARN", target="portcullis_loader::warning")
     assert [line["message"].split(": authenticators.")[1] for line in logged] == UNMET
     met = config.replace(config.split("grants = ")[1].splitlines()[0], '{ headers = ["x-api-key"] }')
     checked = run("check", folder=tmp_path, config=met)
@@ -139,3 +140,28 @@ def test_a_component_with_a_damaged_manifest_is_not_loaded(tmp_path, api_key_com
     done = run("plugin", "inspect", damaged, folder=tmp_path)
     assert done.returncode == 1
     assert 'manifest (custom section "portcullis:manifest") is malformed: missing field `name`' in done.stderr
+
+
+def test_the_self_test_of_the_page_holds_and_tells_what_does_not(tmp_path, api_key_component):
+    page = (ROOT / "docs" / "authors.md").read_text().partition("### The self-test")[2]
+    example = page.partition("```json\n")[2].partition("```")[0]
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    component = plugins / "keys.wasm"
+    (plugins / "keys.toml").write_text('[settings]\nkey = "open sesame"\n[grants]\nheaders = ["x-api-key"]\n')
+    config = '[plugins]\ndirectory = "plugins"\n' + whoami("keys")
+
+    def check(manifest):
+        shutil.copy(api_key_component, component)
+        (tmp_path / "manifest.json").write_text(manifest)
+        put = run("plugin", "manifest", component, tmp_path / "manifest.json", folder=tmp_path)
+        return put if put.returncode else run("check", folder=tmp_path, config=config)
+
+    good = check(example)
+    assert good.returncode == 0, good.stderr
+    bad = check(example.replace("401", "200"))
+    told = next(line.strip() for line in page.splitlines() if "its self-test" in line and line.startswith("    "))
+    told = told.partition(" fails: ")[0] + " fails: status: expected 200, found 401 (the plugin rejects"
+    assert bad.returncode == 1 and told in bad.stdout + bad.stderr, bad
+    unread = check(example.replace('"verdict"', '"verdit"'))
+    assert unread.returncode == 1 and "self_test[0].expect.verdit: unknown key" in unread.stderr, unread

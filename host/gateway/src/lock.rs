@@ -9,8 +9,9 @@ use std::io;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::path::PathBuf;
 
+use portcullis_loader::files::Unreadable;
+use portcullis_loader::files::read_guarded;
 use portcullis_registry::Digest;
 use portcullis_registry::Reference;
 use toml_span::DeserError;
@@ -19,16 +20,8 @@ use toml_span::Value;
 use toml_span::de_helpers::TableHelper;
 use toml_span::de_helpers::parse;
 
-use crate::files::Unreadable;
-use crate::files::read_guarded;
-
 /// The maximum size of the file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
-
-/// The path of the lock of a configuration file.
-pub(crate) fn beside(config: &Path) -> PathBuf {
-    config.with_file_name("portcullis.lock")
-}
 
 /// What a tag stands for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -171,6 +164,8 @@ impl<'de> Deserialize<'de> for Entry {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_loader::config::document::lock_beside;
+
     use super::*;
 
     fn pin(text: &str) -> Pin {
@@ -183,7 +178,7 @@ mod tests {
     #[test]
     fn a_pin_is_kept_until_it_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let path = beside(&folder.path().join("portcullis.toml"));
+        let path = lock_beside(&folder.path().join("portcullis.toml"));
         assert_eq!(Lock::read(&path).unwrap(), Lock::default());
         let [a, b]: [Reference; 2] = ["oci://r.example/a:1", "oci://r.example/b:1"].map(|text| text.parse().unwrap());
         let pins = |reference: &Reference, text: &str| BTreeMap::from([(reference.clone(), pin(text))]);

@@ -4,7 +4,6 @@ mod admin;
 mod answers;
 mod cli;
 mod config;
-mod files;
 mod forward_auth;
 mod generation;
 mod headers;
@@ -15,7 +14,6 @@ mod pipeline;
 mod proxy;
 mod routing;
 mod serve;
-mod signature;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,

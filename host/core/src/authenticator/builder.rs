@@ -27,6 +27,7 @@ impl AuthenticatorBuilder {
             outbound: Outbound::default(),
             negotiator: None,
             log_level: None,
+            is_trial: false,
         })
     }
 
@@ -85,6 +86,19 @@ impl AuthenticatorBuilder {
     /// failed.
     pub async fn build(self) -> Result<Authenticator, ConfigureError> {
         Ok(Authenticator(Kind::Configured(self.0.configure().await?)))
+    }
+
+    /// Builds an authenticator that is asked about a few requests before another one of the same component is used. Its calls
+    /// take no place among [`EngineBuilder::concurrency`](crate::EngineBuilder::concurrency), so they aren't turned away
+    /// however many calls of others run. Ask it about one request at a time, and drop it soon: it keeps one of the few places
+    /// in which authenticators are configured.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`build`](Self::build).
+    pub async fn build_for_trial(mut self) -> Result<Authenticator, ConfigureError> {
+        self.0.is_trial = true;
+        self.build().await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The manifest that a component may carry: what it is, and which grants it asks for. It is JSON in a custom section, either
+//! The manifest that a component may carry: what it is, which grants it asks for, and how it is tested. It is JSON in a custom section, either
 //! of the component itself or of a module in it, where the linkers of most languages leave it.
 
 use http::HeaderName;
@@ -44,6 +44,10 @@ pub struct Manifest {
     /// All grants that it asks for, besides those that its settings name: pairs of the key and a name, as in
     /// [`AskedGrant`](crate::AskedGrant). `None` if it doesn't say.
     pub grants: Option<Vec<(GrantKey, String)>>,
+    /// Requests, and what is expected of the decisions about them whatever the settings are: a list of cases as `plugin test`
+    /// has them. The crate `portcullis-loader` asks about them before it uses the plugin; this crate doesn't. `None` if it has
+    /// none.
+    pub self_test: Option<serde_json::Value>,
 }
 
 /// Why a manifest can't be read.
@@ -58,6 +62,7 @@ struct Raw {
     version: Option<String>,
     description: Option<String>,
     grants: Option<RawGrants>,
+    self_test: Option<serde_json::Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -103,6 +108,7 @@ impl Manifest {
             version: raw.version,
             description: raw.description,
             grants,
+            self_test: raw.self_test,
         })
     }
 }
@@ -265,6 +271,9 @@ mod tests {
             ]
         );
         assert_eq!(Manifest::parse(br#"{"name": "n"}"#).unwrap().grants, None);
+        assert_eq!(Manifest::parse(br#"{"name": "n"}"#).unwrap().self_test, None);
+        let tested = Manifest::parse(br#"{"name": "n", "self_test": [{"name": "a"}]}"#).unwrap();
+        assert_eq!(tested.self_test, Some(serde_json::json!([{"name": "a"}])));
         assert_eq!(
             Manifest::parse(br#"{"name": "n", "grants": {}}"#).unwrap().grants,
             Some(Vec::new())

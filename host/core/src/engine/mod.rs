@@ -41,7 +41,7 @@ pub(crate) struct Inner {
     pub(crate) linker: Linker<HostState>,
     pub(crate) calls: Arc<Semaphore>,
     /// The plugins that may be configured at the same time, besides the calls.
-    pub(crate) configuring: Semaphore,
+    pub(crate) configuring: Arc<Semaphore>,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) proxy: Option<OutboundProxy>,
     pub(crate) cache: Option<CompileCache>,
@@ -163,7 +163,7 @@ impl EngineBuilder {
             },
             linker,
             calls,
-            configuring: Semaphore::new(CONFIGURING as usize),
+            configuring: Arc::new(Semaphore::new(CONFIGURING as usize)),
             tls: self.tls,
             proxy: self.proxy,
             cache,

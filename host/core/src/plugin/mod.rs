@@ -111,6 +111,8 @@ pub(crate) struct PluginConfig {
     pub(crate) outbound: Outbound,
     pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
     pub(crate) log_level: Option<tracing::Level>,
+    /// Whether its calls keep the place in which it is configured, instead of one among all calls.
+    pub(crate) is_trial: bool,
 }
 
 impl PluginConfig {
@@ -118,7 +120,7 @@ impl PluginConfig {
     pub(crate) async fn configure(self) -> Result<ConfiguredPlugin, ConfigureError> {
         let engine = Arc::clone(self.component.engine().shared());
         // Calls of other plugins may run, so this has instances of its own. The semaphore is never closed.
-        let _place = engine.configuring.acquire().await;
+        let place = Arc::clone(&engine.configuring).acquire_owned().await.ok();
         let schema = self.component.settings_schema(self.limits.memory).await?;
         let asked = check(
             &self.settings,
@@ -149,13 +151,11 @@ impl PluginConfig {
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
         let fingerprint = fingerprint(&self.component, &settings);
         let meters = Meters::new(&config.authenticator);
-        let overload = Overload::new(
-            &config.authenticator,
-            &config.limits,
-            &config.processors,
-            &engine.calls,
-            &meters,
-        );
+        let (name, limits, processors) = (&config.authenticator, &config.limits, &config.processors);
+        let overload = match self.is_trial {
+            false => Overload::new(name, limits, processors, &engine.calls, &meters),
+            true => Overload::with_place(name, limits, processors, &engine.configuring, place, &meters),
+        };
         let reuse = Reuse::new(
             &engine.decisions,
             &config.grants,

@@ -119,6 +119,7 @@ mod tests {
             outbound: crate::egress::Outbound::default(),
             negotiator: None,
             log_level: None,
+            is_trial: false,
         };
         config.configure().await.unwrap()
     }

@@ -1,17 +1,24 @@
 //! The metrics of the process, in Prometheus's format. Without an admin listener none are recorded, since they couldn't
 //! be scraped.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use metrics::SetRecorderError;
 use metrics_exporter_prometheus::BuildError;
 use metrics_exporter_prometheus::Matcher;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-/// The metrics recorder of the process.
+use super::exported::Exported;
+
+/// The metrics recorder of the process. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Metrics(PrometheusHandle);
+pub(crate) struct Metrics {
+    recorder: PrometheusHandle,
+    exported: Arc<ArcSwap<Exported>>,
+}
 
 impl Metrics {
     /// Installs the recorder of the process.
@@ -21,18 +28,26 @@ impl Metrics {
             .build_recorder();
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|_: SetRecorderError<_>| MetricsError::Installed)?;
-        Ok(Self(handle))
+        Ok(Self {
+            recorder: handle,
+            exported: Arc::default(),
+        })
+    }
+
+    /// Leaves all other series out from now on.
+    pub(crate) fn export_only(&self, exported: Exported) {
+        self.exported.store(Arc::new(exported));
     }
 
     pub(super) fn render(&self) -> String {
-        self.0.render()
+        self.exported.load().filter(&self.recorder.render())
     }
 
     /// Moves recorded values into their buckets periodically, so that they don't accumulate between two scrapes.
     pub(super) async fn upkeep(self) {
         loop {
             tokio::time::sleep(UPKEEP).await;
-            self.0.run_upkeep();
+            self.recorder.run_upkeep();
         }
     }
 }

@@ -2,6 +2,7 @@
 //! reveal the authenticators.
 
 mod answer;
+mod exported;
 mod metrics;
 mod reload;
 
@@ -25,6 +26,7 @@ use crate::transport::Stream;
 
 pub(crate) use self::answer::RELOAD;
 pub(crate) use self::answer::RELOAD_HEADER;
+pub(crate) use self::exported::Exported;
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::reload::ReloadOutcome;
 pub(crate) use self::reload::ReloadRequest;
@@ -46,6 +48,11 @@ struct State {
 }
 
 impl Admin {
+    /// The metrics that it serves.
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
     /// Binds the sockets.
     pub(crate) fn bind(config: &AdminConfig, metrics: Metrics, inherited: &Inherited) -> Result<Self, ServeError> {
         Ok(Self {

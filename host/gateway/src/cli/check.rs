@@ -4,11 +4,12 @@
 use std::error::Error;
 use std::io::Write;
 
+use portcullis_loader::tls::trust;
+
 use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::config::ListenConfig;
 use crate::proxy::Proxy;
-use crate::tls::trust;
 
 pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let draft = file.read();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portcullis::Engine;
 use portcullis::EngineBuilder;
+use portcullis_loader::tls::trust;
 
 use crate::config::ConfigErrors;
 use crate::config::Draft;
@@ -12,7 +13,6 @@ use crate::config::PluginsConfig;
 use crate::generation::Generation;
 use crate::machine;
 use crate::proxy::Proxy;
-use crate::tls::trust;
 
 /// Loads the first generation of a configuration, and its plugins. The routes share the upstreams of the proxy.
 pub(super) async fn load(draft: Draft, proxy: &Proxy) -> Result<(Engine, Generation), Box<dyn Error>> {

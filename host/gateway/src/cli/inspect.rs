@@ -17,6 +17,13 @@ use portcullis::Authenticator;
 use portcullis::Component;
 use portcullis::Engine;
 use portcullis::Manifest;
+use portcullis_loader::files::read_bytes;
+use portcullis_loader::signature;
+use portcullis_loader::signature::MAX_SIGNATURE;
+use portcullis_loader::signature::Signature;
+use portcullis_loader::signature::Signer;
+use portcullis_loader::signature::TrustedKey;
+use portcullis_loader::signature::TrustedKeys;
 use portcullis_registry::Digest;
 use portcullis_registry::MAX_COMPONENT;
 
@@ -28,16 +35,10 @@ use crate::config::AuthenticatorConfig;
 use crate::config::ConfigErrors;
 use crate::config::Draft;
 use crate::config::PluginSource;
+use crate::config::plugin_argument;
 use crate::config::trusted_key_file;
 use crate::config::unknown;
-use crate::files::read_bytes;
 use crate::generation::build_alone;
-use crate::signature;
-use crate::signature::MAX_SIGNATURE;
-use crate::signature::Signature;
-use crate::signature::Signer;
-use crate::signature::TrustedKey;
-use crate::signature::TrustedKeys;
 
 /// Arguments of `plugin inspect`.
 #[derive(Args, Debug)]
@@ -66,7 +67,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     };
     let source = match (&configured, &arguments.file) {
         (Some(config), _) => config.plugin.clone(),
-        (None, Some(file)) => PluginSource::of_argument(file)?,
+        (None, Some(file)) => plugin_argument(file)?,
         (None, None) => return Err("name a component, or an authenticator with --authenticator".into()),
     };
     // Only what concerns all plugins is used, such as the cache directory, so other mistakes are ignored.
@@ -209,7 +210,7 @@ pub(super) async fn compile(arguments: &CompileArguments, output: &mut impl Writ
         listed => listed.to_vec(),
     };
     for plugin in plugins {
-        let component = component(&engine, &PluginSource::of_argument(&plugin)?, &arguments.config).await?;
+        let component = component(&engine, &plugin_argument(&plugin)?, &arguments.config).await?;
         writeln!(output, "{} {}", component.digest(), plugin.display())?;
     }
     readable(&arguments.folder)

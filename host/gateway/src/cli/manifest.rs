@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use clap::Args;
 use portcullis::MAX_MANIFEST;
 use portcullis::Manifest;
+use portcullis_loader::files::read_bytes;
 use portcullis_registry::MAX_COMPONENT;
-
-use crate::files::read_bytes;
 
 /// Arguments of `plugin manifest`.
 #[derive(Args, Debug)]
@@ -18,7 +17,7 @@ pub(super) struct Arguments {
     /// The component file, which is changed
     #[arg(value_name = "FILE.wasm")]
     component: PathBuf,
-    /// The manifest, a JSON file: name, version, description, grants
+    /// The manifest, a JSON file: name, version, description, grants, self_test
     #[arg(value_name = "MANIFEST.json")]
     manifest: PathBuf,
 }
@@ -28,6 +27,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let Arguments { component, manifest } = arguments;
     let json = read_bytes(manifest, MAX_MANIFEST as u64).map_err(|error| format!("{}: {error}", manifest.display()))?;
     let parsed = Manifest::parse(&json).map_err(|error| format!("{}: {error}", manifest.display()))?;
+    portcullis_loader::cases::self_test(Some(&parsed)).map_err(|error| format!("{}: {error}", manifest.display()))?;
     let at_component = |error: &dyn std::fmt::Display| format!("{}: {error}", component.display());
     let wasm = read_bytes(component, MAX_COMPONENT).map_err(|error| at_component(&error))?;
     let embedded = Manifest::embed(&wasm, &json).map_err(|error| at_component(&error))?;

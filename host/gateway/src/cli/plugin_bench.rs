@@ -14,18 +14,18 @@ use clap::Args;
 use portcullis::Authenticator;
 use portcullis::Chain;
 use portcullis::Limits;
+use portcullis_loader::cases::Answer;
 use rustix::time::ClockId;
 use rustix::time::clock_gettime;
 
 use crate::cli::ConfigFile;
 use crate::cli::inspect;
-use crate::cli::plugin_test::answer::Answer;
 use crate::cli::plugin_test::report::line;
 use crate::config::Case;
 use crate::config::CasesFile;
 use crate::config::ConfigErrors;
 use crate::config::Environment;
-use crate::config::PluginSource;
+use crate::config::plugin_argument;
 use crate::generation::build_alone;
 
 /// Arguments of `plugin bench`.
@@ -60,7 +60,7 @@ struct Costs {
 
 /// Measures all cases, first with instances that each call configures, then with copies of a configured one.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    let source = PluginSource::of_argument(&arguments.plugin)?;
+    let source = plugin_argument(&arguments.plugin)?;
     let mut file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
     file.authenticator.limits = Limits {
         rate: None,

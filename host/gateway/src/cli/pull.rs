@@ -10,6 +10,9 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args;
+use portcullis_loader::signature;
+use portcullis_loader::signature::TrustedKey;
+use portcullis_loader::signature::TrustedKeys;
 use portcullis_registry::Digest;
 use portcullis_registry::Reference;
 use portcullis_registry::Version;
@@ -17,9 +20,6 @@ use portcullis_registry::Version;
 use crate::cli::ConfigFile;
 use crate::cli::inspect;
 use crate::cli::remote::Configured;
-use crate::signature;
-use crate::signature::TrustedKey;
-use crate::signature::TrustedKeys;
 
 /// Arguments of `plugin pull`.
 #[derive(Args, Debug)]

@@ -8,6 +8,10 @@ use std::time::SystemTime;
 
 use clap::Args;
 use portcullis::Component;
+use portcullis_loader::files::read_bytes;
+use portcullis_loader::signature;
+use portcullis_loader::signature::MAX_SIGNATURE;
+use portcullis_loader::signature::Signature;
 use portcullis_registry::ComponentInfo;
 use portcullis_registry::MAX_COMPONENT;
 use portcullis_registry::Reference;
@@ -17,10 +21,6 @@ use crate::cli::engine;
 use crate::cli::inspect;
 use crate::cli::pull::reference;
 use crate::cli::remote::Configured;
-use crate::files::read_bytes;
-use crate::signature;
-use crate::signature::MAX_SIGNATURE;
-use crate::signature::Signature;
 
 /// Arguments of `plugin push`.
 #[derive(Args, Debug)]

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use portcullis::Engine;
+use portcullis_loader::config::rotation::SecretWatch;
 use portcullis_watch::Watcher;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
+use crate::admin::Metrics;
 use crate::admin::ReloadOutcome;
 use crate::admin::ReloadRequest;
 use crate::admin::Reloads;
 use crate::cli::access_logs::AccessLogs;
 use crate::cli::signals::Hangups;
 use crate::cli::source::Source;
-use crate::config;
 use crate::config::Digests;
 use crate::config::Draft;
 use crate::generation::Generation;
@@ -33,6 +33,8 @@ pub(super) struct Reloader {
     pub(super) gateway: Arc<Gateway>,
     pub(super) listeners: Listeners,
     pub(super) access_logs: AccessLogs,
+    /// `None` if they aren't served.
+    pub(super) metrics: Option<Metrics>,
     /// The configuration with which the process started.
     pub(super) start: Digests,
     pub(super) secrets: SecretWatch,
@@ -131,13 +133,16 @@ impl Reloader {
         let waiting_for_restart = next.waiting_for_restart(&self.start);
         if !changes.is_empty() || !next.warns_like(&before) {
             self.status = prepared.status();
-            self.secrets.follow(&next);
+            self.secrets.follow(next.rotating_headers());
             self.access_logs.apply(access_log);
             self.gateway.replace(next);
             let next = self.gateway.generation();
             self.listeners.apply(prepared, &next);
             next.log(Some(&before));
-            next.count_disabled(Some(&before));
+            next.count_disabled();
+            if let Some(metrics) = &self.metrics {
+                metrics.export_only(next.exported());
+            }
         }
         Ok(ReloadOutcome::Applied {
             changes,
@@ -152,20 +157,6 @@ async fn registry_may_answer(gateway: &Gateway) {
     match gateway.generation().waits_for_registry() {
         true => tokio::time::sleep(ASK_AGAIN).await,
         false => std::future::pending().await,
-    }
-}
-
-/// Keeps the secrets of a generation's `http_headers` up to date.
-#[derive(Debug, Default)]
-pub(super) struct SecretWatch(Option<AbortHandle>);
-
-impl SecretWatch {
-    /// Follows the secrets of this generation instead of those of the one before.
-    pub(super) fn follow(&mut self, generation: &Generation) {
-        let watched = tokio::spawn(config::watch_secrets(generation.rotating_headers()));
-        if let Some(before) = self.0.replace(watched.abort_handle()) {
-            before.abort();
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Components of registries for the commands of `portcullis plugin`: with the registries, the store and the pins of a
 //! configuration, if one is given.
 
+use portcullis_loader::signature::Signature;
+use portcullis_loader::signature::TrustedKeys;
 use portcullis_registry::Reference;
 
 use crate::cli::ConfigFile;
@@ -10,8 +12,6 @@ use crate::config::Draft;
 use crate::config::Unpinned;
 use crate::generation::Fetched;
 use crate::generation::Remote;
-use crate::signature::Signature;
-use crate::signature::TrustedKeys;
 
 /// What a configuration says about registries. Its other mistakes don't matter here.
 pub(super) struct Configured {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use portcullis_loader::config::rotation::SecretWatch;
 use portcullis_watch::Watcher;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -23,7 +24,6 @@ use crate::cli::engine;
 use crate::cli::log_lines;
 use crate::cli::logging::Format;
 use crate::cli::reloader::Reloader;
-use crate::cli::reloader::SecretWatch;
 use crate::cli::reloader::Triggers;
 use crate::cli::signals::Hangups;
 use crate::cli::source::Source;
@@ -96,9 +96,9 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     let proxy = Proxy::new();
     let (engine, generation) = engine::load(draft, &proxy).await?;
     let mut secrets = SecretWatch::default();
-    secrets.follow(&generation);
+    secrets.follow(generation.rotating_headers());
     generation.log(None);
-    generation.count_disabled(None);
+    generation.count_disabled();
     let gateway = Arc::new(Gateway::new(generation, proxy));
     let generation = gateway.generation();
 
@@ -108,6 +108,10 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     let (status, address) = (prepared.status(), prepared.address(ListenerKind::Public));
     listeners.warn_about_unused();
     let (reloads, requests) = Reloads::new();
+    let metrics = admin.as_ref().map(Admin::metrics);
+    if let Some(metrics) = &metrics {
+        metrics.export_only(generation.exported());
+    }
     if let Some(admin) = admin {
         admin.start(reloads.clone(), stop.clone());
     }
@@ -125,6 +129,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         gateway,
         listeners,
         access_logs,
+        metrics,
         start: generation.digests().clone(),
         secrets,
         watcher,

@@ -12,6 +12,12 @@ use clap::Args;
 use minisign::PublicKey;
 use minisign::SecretKey;
 use minisign::SecretKeyBox;
+use portcullis_loader::files::private_file;
+use portcullis_loader::files::read_bytes;
+use portcullis_loader::signature;
+use portcullis_loader::signature::MAX_SIGNATURE;
+use portcullis_loader::signature::TrustedKey;
+use portcullis_loader::signature::TrustedKeys;
 use portcullis_registry::MAX_COMPONENT;
 
 use crate::cli::ConfigFile;
@@ -19,12 +25,7 @@ use crate::cli::inspect;
 use crate::cli::pull;
 use crate::cli::remote;
 use crate::config::PluginSource;
-use crate::files::private_file;
-use crate::files::read_bytes;
-use crate::signature;
-use crate::signature::MAX_SIGNATURE;
-use crate::signature::TrustedKey;
-use crate::signature::TrustedKeys;
+use crate::config::plugin_argument;
 
 /// Arguments of `plugin sign`.
 #[derive(Args, Debug)]
@@ -124,7 +125,7 @@ pub(super) struct VerifyArguments {
 pub(super) async fn verify(arguments: &VerifyArguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let trust = arguments.trust.iter().cloned().collect::<TrustedKeys>();
     let plugin = arguments.plugin.display();
-    let signature = match PluginSource::of_argument(&arguments.plugin)? {
+    let signature = match plugin_argument(&arguments.plugin)? {
         PluginSource::BuiltIn(name) => {
             return Err(format!("{name} is a part of the gateway, and has no signature of its own").into());
         }

@@ -1,6 +1,6 @@
 //! `[access_log]`: one line for each request on standard output, after the request has ended.
 
-use crate::config::reader::Table;
+use portcullis_loader::config::reader::Table;
 
 /// The form of an access log's lines.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

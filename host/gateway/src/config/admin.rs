@@ -1,7 +1,8 @@
 //! `[admin]`: the operator's listener, for metrics and health. Without the section there is no such listener.
 
+use portcullis_loader::config::reader::Table;
+
 use crate::config::Listen;
-use crate::config::reader::Table;
 
 /// The settings of the admin listener.
 #[derive(Clone, Debug)]

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::values;
 use portcullis_wire::path::CanonicalPath;
 
-use crate::config::reader::Item;
-use crate::config::reader::Table;
-use crate::config::values;
 use crate::routing::exceptions::Exception;
 use crate::routing::exceptions::RequestPattern;
 use crate::routing::exceptions::UpstreamCredentials;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::config::reader::Table;
-use crate::config::values;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::values;
 
 /// The limits on a client's connection after it has sent the head of its first request.
 #[derive(Clone, Copy, Debug)]

@@ -3,10 +3,9 @@
 
 use http::HeaderValue;
 use http::Uri;
-
-use crate::config::reader::Item;
-use crate::config::reader::Table;
-use crate::config::values;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::values;
 
 /// The maximum number of origins.
 const MAX_ORIGINS: usize = 64;

@@ -4,16 +4,16 @@
 use std::fmt;
 
 use http::HeaderValue;
+use portcullis_loader::config::document::Environment;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Place;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::secret::secret;
 use subtle::ConstantTimeEq;
 
 use crate::config::Listen;
 use crate::config::ServerConfig;
 use crate::config::TlsConfig;
-use crate::config::document::Environment;
-use crate::config::reader::Item;
-use crate::config::reader::Place;
-use crate::config::reader::Table;
-use crate::config::secret::secret;
 
 /// The settings of all listeners for clients and fronts.
 #[derive(Clone, Debug, Default)]

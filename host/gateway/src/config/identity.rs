@@ -4,15 +4,15 @@
 use http::HeaderName;
 use http::HeaderValue;
 use http::header;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Place;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::secret::secret;
+use portcullis_loader::config::values;
 use portcullis_wire::header_names::fold;
 use toml_span::value::ValueInner;
 
 use crate::config::Secret;
-use crate::config::reader::Item;
-use crate::config::reader::Place;
-use crate::config::reader::Table;
-use crate::config::secret::secret;
-use crate::config::values;
 
 /// The identity headers of a route.
 #[derive(Clone, Debug)]

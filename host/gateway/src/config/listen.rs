@@ -7,10 +7,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
 use toml_span::value::ValueInner;
-
-use crate::config::reader::Item;
-use crate::config::reader::Table;
 
 /// The addresses of a listener.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,68 +3,46 @@
 
 mod access_log;
 mod admin;
-mod authenticator;
 mod authorize;
 mod bounds;
-mod cases;
 mod cors;
-mod digests;
-mod document;
-mod error;
 mod front;
-mod grants;
 mod identity;
-mod limits;
 mod listen;
 mod negotiate;
-mod outbound;
 mod passthrough;
-mod pem;
 mod plugins;
 mod project;
-mod reader;
 mod redirect;
 mod registries;
 mod require;
-mod rotation;
 mod route;
-mod secret;
 mod sections;
 mod server;
 mod session;
-mod settings;
-mod sources;
 mod tls;
-mod trust;
 mod upstream;
 mod validate;
-mod values;
 mod websocket_token;
 
 use std::path::Path;
 use std::path::PathBuf;
 
+use portcullis_loader::config::authenticator::MAX_AUTHENTICATORS;
+use portcullis_loader::config::document;
+use portcullis_loader::config::document::Document;
+use portcullis_loader::config::document::lock_beside;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::sources::Sources;
+use portcullis_loader::files::read_text;
 use portcullis_watch::Stamp;
-
-use crate::files::read_text;
-use crate::lock;
 
 pub(crate) use access_log::AccessLogFormat;
 pub(crate) use admin::AdminConfig;
-pub(crate) use authenticator::AuthenticatorConfig;
-pub(crate) use authenticator::PluginSource;
 pub(crate) use authorize::AuthorizeWith;
 pub(crate) use bounds::Bounds;
-pub(crate) use cases::Case;
-pub(crate) use cases::CasesFile;
-pub(crate) use cases::Expectation;
 pub(crate) use cors::Cors;
-pub(crate) use digests::Digests;
-pub(crate) use document::Environment;
-pub(crate) use error::ConfigError;
-pub(crate) use error::ConfigErrors;
-pub(crate) use error::Location;
-pub(crate) use error::unknown;
 pub(crate) use front::ExtAuthzConfig;
 pub(crate) use front::ForwardAuthConfig;
 pub(crate) use front::ListenConfig;
@@ -79,22 +57,32 @@ pub(crate) use negotiate::ChannelBindings;
 pub(crate) use negotiate::NegotiateConfig;
 pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
+pub(crate) use plugins::plugin_argument;
+pub(crate) use portcullis_loader::cases::Case;
+pub(crate) use portcullis_loader::cases::CasesFile;
+pub(crate) use portcullis_loader::config::authenticator::AuthenticatorConfig;
+pub(crate) use portcullis_loader::config::authenticator::PluginSource;
+pub(crate) use portcullis_loader::config::digests::Digests;
+pub(crate) use portcullis_loader::config::document::Environment;
+pub(crate) use portcullis_loader::config::error::ConfigError;
+pub(crate) use portcullis_loader::config::error::ConfigErrors;
+pub(crate) use portcullis_loader::config::error::Location;
+pub(crate) use portcullis_loader::config::error::unknown;
+pub(crate) use portcullis_loader::config::rotation::RotatingHeader;
+pub(crate) use portcullis_loader::config::secret::Secret;
+pub(crate) use portcullis_loader::config::trust::trusted_key_file;
 pub(crate) use project::PluginProject;
 pub(crate) use redirect::RedirectConfig;
 pub(crate) use registries::RegistriesConfig;
 pub(crate) use require::Require;
-pub(crate) use rotation::RotatingHeader;
-pub(crate) use rotation::watch_secrets;
 pub(crate) use route::Cookies;
 pub(crate) use route::Paths;
 pub(crate) use route::RouteAccess;
 pub(crate) use route::RouteConfig;
 pub(crate) use route::UpstreamHost;
-pub(crate) use secret::Secret;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
 pub(crate) use tls::TlsConfig;
-pub(crate) use trust::trusted_key_file;
 pub(crate) use upstream::Address;
 pub(crate) use upstream::HealthConfig;
 pub(crate) use upstream::Keepalive;
@@ -104,10 +92,6 @@ pub(crate) use upstream::Upstream;
 pub(crate) use upstream::UpstreamConfig;
 pub(crate) use websocket_token::TokenPrefix;
 
-use document::Document;
-use reader::Item;
-use reader::Table;
-use sources::Sources;
 use upstream::Upstreams;
 
 /// A complete configuration.
@@ -187,7 +171,7 @@ impl Draft {
         sources.note(path);
         match read_text(path, document::MAX_FILE) {
             Ok(text) => Self {
-                lock: Some(lock::beside(path)),
+                lock: Some(lock_beside(path)),
                 ..Self::parse_noting(path, &text, environment, sources)
             },
             Err(error) => {
@@ -282,12 +266,10 @@ impl Draft {
         self.config.authenticators.append(&mut found.authenticators);
         self.errors.append(&mut found.errors);
         self.digests = found.digests;
-        if names.len() > authenticator::MAX_AUTHENTICATORS {
-            root.place.report(format!(
-                "more than {} authenticators",
-                authenticator::MAX_AUTHENTICATORS
-            ));
-            self.config.authenticators.truncate(authenticator::MAX_AUTHENTICATORS);
+        if names.len() > MAX_AUTHENTICATORS {
+            root.place
+                .report(format!("more than {} authenticators", MAX_AUTHENTICATORS));
+            self.config.authenticators.truncate(MAX_AUTHENTICATORS);
         }
         let upstreams = Upstreams::read(root.take("upstreams"));
         self.config.routes = routes(&mut root, &names, &upstreams, has_front);

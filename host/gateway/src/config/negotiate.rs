@@ -7,15 +7,15 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::authenticator::NAME_RULE;
-use crate::config::authenticator::is_name;
-use crate::config::document::Environment;
-use crate::config::error::Location;
-use crate::config::reader::Item;
-use crate::config::reader::Place;
-use crate::config::reader::Table;
-use crate::config::values;
-use crate::files::private_file;
+use portcullis_loader::config::authenticator::NAME_RULE;
+use portcullis_loader::config::authenticator::is_name;
+use portcullis_loader::config::document::Environment;
+use portcullis_loader::config::error::Location;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Place;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::values;
+use portcullis_loader::files::private_file;
 
 /// An acceptor of Kerberos tokens.
 #[derive(Clone, Debug)]

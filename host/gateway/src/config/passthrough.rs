@@ -5,11 +5,11 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use http::uri::Authority;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Place;
 
 use crate::config::Listen;
 use crate::config::ListenAddress;
-use crate::config::reader::Item;
-use crate::config::reader::Place;
 
 /// The maximum number of rules.
 const MAX_RULES: usize = 64;

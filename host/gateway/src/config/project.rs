@@ -4,17 +4,17 @@ use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 
-use crate::config::authenticator::NAME_RULE;
-use crate::config::authenticator::is_name;
-use crate::config::document::Document;
-use crate::config::document::Environment;
-use crate::config::document::MAX_FILE;
-use crate::config::error::ConfigErrors;
-use crate::config::error::Location;
-use crate::config::reader::Item;
-use crate::config::reader::Table;
-use crate::config::sources::Sources;
-use crate::files::read_text;
+use portcullis_loader::config::authenticator::NAME_RULE;
+use portcullis_loader::config::authenticator::is_name;
+use portcullis_loader::config::document::Document;
+use portcullis_loader::config::document::Environment;
+use portcullis_loader::config::document::MAX_FILE;
+use portcullis_loader::config::error::ConfigErrors;
+use portcullis_loader::config::error::Location;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::sources::Sources;
+use portcullis_loader::files::read_text;
 
 /// The name of the file.
 const FILE: &str = "build.toml";

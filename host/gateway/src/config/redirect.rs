@@ -1,8 +1,9 @@
 //! `[server.redirect]`: the listener that redirects plain HTTP to https. It needs TLS on the public listener, or the port of
 //! https.
 
+use portcullis_loader::config::reader::Table;
+
 use crate::config::Listen;
-use crate::config::reader::Table;
 
 /// The settings of the listener that redirects plain HTTP to https.
 #[derive(Clone, Debug)]

@@ -5,6 +5,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portcullis_loader::config::document::Environment;
+use portcullis_loader::config::pem;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::secret::secret;
+use portcullis_loader::config::secret::text_or_reference;
+use portcullis_loader::config::values;
+use portcullis_loader::tls::pem::trusted;
+use portcullis_loader::tls::trust;
 use portcullis_registry::Credentials;
 use portcullis_registry::Host;
 use portcullis_registry::Mirror;
@@ -15,15 +24,6 @@ use portcullis_registry::Store;
 use portcullis_registry::is_host;
 
 use crate::config::Config;
-use crate::config::document::Environment;
-use crate::config::pem;
-use crate::config::reader::Item;
-use crate::config::reader::Table;
-use crate::config::secret::secret;
-use crate::config::secret::text_or_reference;
-use crate::config::values;
-use crate::tls::pem::trusted;
-use crate::tls::trust;
 
 /// The registries, by host and port.
 #[derive(Debug, Default)]

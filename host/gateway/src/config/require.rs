@@ -3,10 +3,9 @@
 use std::fmt;
 
 use portcullis::decision::Identity;
-
-use crate::config::reader::Item;
-use crate::config::reader::Table;
-use crate::config::values;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::values;
 
 /// The maximum number of values in all lists together.
 const MAX_VALUES: usize = 1000;

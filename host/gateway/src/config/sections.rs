@@ -2,12 +2,12 @@
 
 use portcullis::Engine;
 use portcullis::Limits;
+use portcullis_loader::config::error::Location;
+use portcullis_loader::config::error::unknown;
+use portcullis_loader::config::reader::Place;
 
 use crate::config::Draft;
 use crate::config::ListenAddress;
-use crate::config::error::Location;
-use crate::config::error::unknown;
-use crate::config::reader::Place;
 
 impl Draft {
     /// A socket of systemd belongs to one listener: two would share its clients at random.

@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::HeaderValue;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::values;
 use portcullis_wire::peer::TrustedProxies;
 use toml_span::value::ValueInner;
 
@@ -16,9 +19,6 @@ use crate::config::PassthroughConfig;
 use crate::config::RedirectConfig;
 use crate::config::TlsConfig;
 use crate::config::passthrough;
-use crate::config::reader::Item;
-use crate::config::reader::Table;
-use crate::config::values;
 
 /// The settings of the public listener.
 #[derive(Clone, Debug)]

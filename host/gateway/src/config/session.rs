@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use portcullis::session::Key;
 use portcullis::session::SameSitePolicy;
+use portcullis_loader::config::document::Environment;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Place;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::secret::secret;
+use portcullis_loader::config::values;
 
-use crate::config::document::Environment;
-use crate::config::reader::Item;
-use crate::config::reader::Place;
-use crate::config::reader::Table;
-use crate::config::secret::secret;
-use crate::config::values;
 use crate::routing::host::HostPattern;
 
 /// The settings for session cookies.

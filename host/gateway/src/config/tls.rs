@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use crate::config::pem;
-use crate::config::reader::Item;
-use crate::config::reader::Table;
+use portcullis_loader::config::pem;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::tls::pem::authorities;
+
 use crate::tls::Certificate;
 use crate::tls::CertificateFiles;
 use crate::tls::ClientCertificates;
-use crate::tls::pem::authorities;
 
 /// The maximum number of certificates.
 const MAX_CERTIFICATES: usize = 256;

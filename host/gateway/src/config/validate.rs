@@ -1,12 +1,13 @@
 //! Finds keys of a route that contradict each other, although each is valid on its own. It runs after all keys of the route
 //! have been read.
 
+use portcullis_loader::config::reader::Place;
+
 use crate::config::AttributeHeader;
 use crate::config::Paths;
 use crate::config::RouteAccess;
 use crate::config::RouteConfig;
 use crate::config::Upstream;
-use crate::config::reader::Place;
 
 impl RouteConfig {
     /// Reports all contradictions.

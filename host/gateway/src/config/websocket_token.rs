@@ -1,6 +1,6 @@
 //! `websocket_token` of a route: how a subprotocol of a WebSocket starts that carries a token.
 
-use crate::config::reader::Item;
+use portcullis_loader::config::reader::Item;
 
 /// The start of a subprotocol that carries a token.
 #[derive(Clone, Debug, Eq, PartialEq)]

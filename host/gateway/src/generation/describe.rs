@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use metrics::describe_gauge;
 use metrics::gauge;
-use portcullis::Authenticator;
+use portcullis_loader::LoadedAuthenticator;
 
 use crate::generation::Access;
 use crate::generation::Generation;
 use crate::generation::Route;
 use crate::generation::Warning;
-use crate::generation::authenticators::LoadedAuthenticator;
 
 impl Generation {
     /// Logs the grants of every authenticator, the access to every route, and every warning, as far as the generation
@@ -24,7 +23,7 @@ impl Generation {
         let is_new = |loaded: &&LoadedAuthenticator| !known.iter().any(|known| known.is(&loaded.authenticator));
         for LoadedAuthenticator {
             authenticator, signer, ..
-        } in self.authenticators.values().filter(is_new)
+        } in self.authenticators.iter().filter(is_new)
         {
             // Of one that is disabled, a warning tells.
             let (Some(component), Some(limits)) = (authenticator.component(), authenticator.limits()) else {
@@ -80,19 +79,14 @@ impl Generation {
     }
 
     /// Tells the metrics which authenticators are disabled.
-    pub(crate) fn count_disabled(&self, before: Option<&Self>) {
+    pub(crate) fn count_disabled(&self) {
         describe_gauge!(
             DISABLED,
-            "1 while its component isn't of the required origin, or can't be had from its registry"
+            "1 while its component isn't of the required origin, can't be had from its registry, or fails its self-test"
         );
-        let gauge =
-            |authenticator: &Authenticator| gauge!(DISABLED, "authenticator" => authenticator.name().to_owned());
-        // Some of them may have been removed since.
-        for authenticator in before.into_iter().flat_map(Self::authenticators) {
-            gauge(authenticator).set(0);
-        }
         for authenticator in self.authenticators() {
-            gauge(authenticator).set(u32::from(authenticator.why_disabled().is_some()));
+            let gauge = gauge!(DISABLED, "authenticator" => authenticator.name().to_owned());
+            gauge.set(u32::from(authenticator.why_disabled().is_some()));
         }
     }
 

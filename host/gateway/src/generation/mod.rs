@@ -2,7 +2,6 @@
 //! becomes the next generation.
 
 mod acceptors;
-mod authenticators;
 mod components;
 mod credentials;
 mod describe;
@@ -10,11 +9,12 @@ mod difference;
 mod previous;
 mod remote;
 mod route;
+mod series;
 mod warning;
 mod widening;
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,17 +24,21 @@ use http::HeaderValue;
 use http::Method;
 use http::uri::Scheme;
 use portcullis::Authenticator;
+use portcullis::Component;
 use portcullis::Engine;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
 use portcullis::session::SameSitePolicy;
 use portcullis::session::Sessions;
+use portcullis_loader::AuthenticatorSet;
+use portcullis_loader::authenticators::Inputs;
 use portcullis_wire::client::Client;
 use portcullis_wire::identity_names::IdentityNames;
 use portcullis_wire::path::CanonicalPath;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 
+use crate::config::AuthenticatorConfig;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ConfigErrors;
@@ -44,8 +48,6 @@ use crate::config::ListenConfig;
 use crate::config::Location;
 use crate::config::RotatingHeader;
 use crate::config::Upstream;
-use crate::generation::authenticators::Loaded;
-use crate::generation::authenticators::LoadedAuthenticator;
 use crate::generation::previous::Previous;
 use crate::kerberos::Acceptor;
 use crate::proxy::ForbiddenTrailers;
@@ -54,7 +56,6 @@ use crate::proxy::UpstreamGroup;
 use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
 
-pub(crate) use authenticators::build_alone;
 pub(crate) use credentials::Credentials;
 pub(crate) use remote::Fetched;
 pub(crate) use remote::Remote;
@@ -64,6 +65,15 @@ pub(crate) use route::Route;
 pub(crate) use warning::Warning;
 pub(crate) use widening::AccessWidening;
 
+/// Builds one authenticator of a component, without routes and without acceptors. The warnings are about its settings.
+pub(crate) async fn build_alone(
+    config: &AuthenticatorConfig,
+    component: &Component,
+) -> Result<(Authenticator, Vec<Warning>), Vec<ConfigError>> {
+    let (built, warnings) = portcullis_loader::build_alone(config, component).await?;
+    Ok((built, warnings.into_iter().map(Warning::Plugin).collect()))
+}
+
 /// One loaded configuration.
 #[derive(Debug)]
 pub(crate) struct Generation {
@@ -71,7 +81,7 @@ pub(crate) struct Generation {
     table: RouteTable<Arc<Route>>,
     routes: Vec<Arc<Route>>,
     warnings: Vec<Warning>,
-    authenticators: BTreeMap<String, LoadedAuthenticator>,
+    authenticators: AuthenticatorSet,
     acceptors: HashMap<String, Acceptor>,
     /// The upstreams that routes use, by name.
     upstreams: HashMap<String, Arc<UpstreamGroup>>,
@@ -89,7 +99,7 @@ impl Generation {
     /// # Errors
     ///
     /// Returns all mistakes together: those in the file, and those that plugins report about their settings. A component that
-    /// isn't of the required origin is a mistake only if it would replace one that works; otherwise its authenticator is
+    /// isn't of the required origin or fails its self-test is a mistake only if it would replace one that works; otherwise its authenticator is
     /// disabled.
     pub(crate) async fn load(
         draft: Draft,
@@ -111,15 +121,30 @@ impl Generation {
         errors.extend(found);
         let configured = &config.authenticators;
         let remote = Remote::new(&config, lock, unpinned);
-        let components = components::load(configured, &remote, engine, previous).await;
-        let mut loaded = authenticators::load(configured, components, &config.routes, &acceptors, previous).await;
-        errors.append(&mut loaded.errors);
-        loaded.warnings.extend(Warning::of_permissions(&guarded));
+        let before = previous.authenticators();
+        let components = components::load(configured, &remote, engine, before).await;
+        let asked = config.routes.iter().flat_map(|route| route.access.authenticators());
+        let asked: HashSet<&str> = asked.map(String::as_str).collect();
+        let negotiators = acceptors.iter();
+        let negotiators = negotiators.map(|(name, acceptor)| (name.clone(), Arc::new(acceptor.clone()) as _));
+        let inputs = Inputs {
+            configured,
+            digests: previous.next(),
+            negotiators: &negotiators.collect(),
+            // Without it, it isn't known whom such a route may let in.
+            is_asked: &|name| asked.contains(name),
+            previous: before,
+        };
+        let loaded = AuthenticatorSet::load(inputs, components.loaded).await;
+        errors.extend(loaded.errors);
+        let mut warnings = components.warnings;
+        warnings.extend(loaded.warnings.into_iter().map(Warning::Plugin));
+        warnings.extend(Warning::of_permissions(&guarded));
         if !errors.is_empty() {
-            errors.extend(loaded.warnings.iter().filter_map(Warning::disabling).cloned());
+            errors.extend(warnings.iter().filter_map(Warning::disabling).cloned());
             return Err(ConfigErrors::new(errors));
         }
-        let assembled = Self::assemble(config, loaded, acceptors, proxy, previous);
+        let assembled = Self::assemble(config, loaded.set, warnings, acceptors, proxy, previous);
         assembled.map_err(|error| ConfigErrors::new(vec![error]))
     }
 
@@ -160,13 +185,13 @@ impl Generation {
 
     /// Whether an authenticator is disabled whose component comes from a registry, so that another attempt may help.
     pub(crate) fn waits_for_registry(&self) -> bool {
-        let mut loaded = self.authenticators.values();
+        let mut loaded = self.authenticators.iter();
         loaded.any(|loaded| loaded.is_remote && loaded.authenticator.why_disabled().is_some())
     }
 
     /// The authenticators, sorted by name.
     pub(crate) fn authenticators(&self) -> impl ExactSizeIterator<Item = &Authenticator> {
-        self.authenticators.values().map(|loaded| &loaded.authenticator)
+        self.authenticators.iter().map(|loaded| &loaded.authenticator)
     }
 
     /// The digests of the values of the configuration.
@@ -176,18 +201,12 @@ impl Generation {
 
     /// The headers of the authenticators' requests whose secrets are in files.
     pub(crate) fn rotating_headers(&self) -> Vec<RotatingHeader> {
-        let loaded = self.authenticators.values();
-        loaded.flat_map(|loaded| loaded.rotating.iter().cloned()).collect()
+        self.authenticators.rotating_headers()
     }
 
     /// Tells the authenticators that aren't a part of the next generation that they were replaced.
     pub(crate) fn retire(&self, next: &Self) {
-        for (name, loaded) in &self.authenticators {
-            let successor = next.authenticators.get(name);
-            if !successor.is_some_and(|next| next.authenticator.is(&loaded.authenticator)) {
-                loaded.authenticator.retire();
-            }
-        }
+        self.authenticators.retire(&next.authenticators);
     }
 
     /// Opens and clears session cookies. `None` if sessions are disabled.
@@ -242,12 +261,12 @@ impl Generation {
 
     fn assemble(
         config: Config,
-        loaded: Loaded,
+        authenticators: AuthenticatorSet,
+        warnings: Vec<Warning>,
         acceptors: HashMap<String, Acceptor>,
         proxy: &Proxy,
         previous: Previous<'_>,
     ) -> Result<Self, ConfigError> {
-        let authenticators = BTreeMap::from_iter(loaded.authenticators);
         let listen = config.listen();
         let sessions = sessions(&config)?.map(Arc::new);
         let mut names = Vec::from_iter(config.routes.iter().flat_map(|route| route.identity.names()).cloned());
@@ -270,8 +289,7 @@ impl Generation {
             routes.push(Arc::new(built));
         }
         let widenings = AccessWidening::among(&routes).into_iter().map(Warning::Widening);
-        let warnings = loaded
-            .warnings
+        let warnings = warnings
             .into_iter()
             .chain(widenings)
             .chain(Warning::of_paths(&routes))

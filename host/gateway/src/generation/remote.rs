@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use portcullis_loader::signature::Signature;
+use portcullis_loader::signature::Signer;
+use portcullis_loader::signature::TrustedKeys;
 use portcullis_registry::Digest;
 use portcullis_registry::Reference;
 use portcullis_registry::Registries;
@@ -18,9 +21,6 @@ use crate::config::Config;
 use crate::config::Unpinned;
 use crate::lock::Lock;
 use crate::lock::Pin;
-use crate::signature::Signature;
-use crate::signature::Signer;
-use crate::signature::TrustedKeys;
 
 /// How many components are pulled at the same time.
 const CONCURRENCY: usize = 4;

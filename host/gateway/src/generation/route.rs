@@ -1,7 +1,6 @@
 //! A route with everything that is needed to serve a request: its gate, its upstream and its settings.
 //! The upstream's connections are shared with the other routes that use it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use portcullis::Chain;
 use portcullis::Digest;
 use portcullis::Gate;
 use portcullis::session::Sessions;
+use portcullis_loader::AuthenticatorSet;
 
 use crate::config::ConfigError;
 use crate::config::Digests;
@@ -19,7 +19,6 @@ use crate::config::RouteAccess;
 use crate::config::RouteConfig;
 use crate::config::Upstream;
 use crate::generation::Credentials;
-use crate::generation::authenticators::LoadedAuthenticator;
 use crate::proxy::UpstreamGroup;
 use crate::routing::table::Matcher;
 
@@ -92,14 +91,14 @@ impl Route {
     pub(super) fn new(
         config: RouteConfig,
         digest: Digest,
-        authenticators: &BTreeMap<String, LoadedAuthenticator>,
+        authenticators: &AuthenticatorSet,
         sessions: Option<&Arc<Sessions>>,
         upstream: Option<Destination>,
     ) -> Result<Self, ConfigError> {
         let gate = |names: &[String]| {
             let chain = names
                 .iter()
-                .map(|name| Some(authenticators.get(name)?.authenticator.clone()))
+                .map(|name| authenticators.get(name).cloned())
                 .collect::<Option<Vec<_>>>();
             let chain = chain.ok_or_else(|| config.location.error("an authenticator of this route isn't loaded"))?;
             let gate = Gate::new(Chain::new(chain), sessions.cloned());

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::Component;
+use portcullis_loader::PluginWarning;
+use portcullis_loader::files::is_writable_for_group;
 
 use crate::config::ConfigError;
 use crate::config::Paths;
-use crate::files::is_writable_for_group;
 use crate::generation::AccessWidening;
 use crate::generation::Route;
 use crate::generation::widening::strictness;
@@ -16,20 +17,8 @@ use crate::generation::widening::strictness;
 /// A warning about a route, an authenticator or a file of the plugin directory.
 #[derive(Clone, Debug)]
 pub(crate) enum Warning {
-    /// The plugin directory has a plugin that can't be loaded. No route asks it.
-    Broken {
-        /// The name that the authenticator would have.
-        authenticator: String,
-        /// Why it can't be loaded.
-        error: ConfigError,
-    },
-    /// The component of this authenticator isn't of the required origin, or its registry can't be asked, so the authenticator is disabled.
-    Disabled {
-        /// The name of the authenticator.
-        authenticator: String,
-        /// What isn't as required.
-        error: ConfigError,
-    },
+    /// Something about a plugin or its settings.
+    Plugin(PluginWarning),
     /// The plugin of this authenticator is named by a tag that has no pin.
     Unpinned {
         /// The name of the authenticator.
@@ -54,14 +43,6 @@ pub(crate) enum Warning {
         route: Arc<Route>,
         /// The route that serves the same path with other methods.
         wider: Arc<Route>,
-    },
-    /// The plugin or a setting of this authenticator needs what its grants or limits don't allow, or something is granted that the
-    /// plugin never asks for.
-    Setting {
-        /// The name of the authenticator.
-        authenticator: String,
-        /// What is missing or superfluous, with its place.
-        warning: ConfigError,
     },
 }
 
@@ -107,27 +88,24 @@ impl Warning {
     /// Why an authenticator is disabled. `None` if the warning is about something else.
     pub(super) fn disabling(&self) -> Option<&ConfigError> {
         match self {
-            Self::Disabled { error, .. } => Some(error),
+            Self::Plugin(warning) => warning.disabling(),
             _ => None,
         }
     }
 
     /// Whether it matters to the requests of this route.
     pub(crate) fn concerns(&self, served: &Arc<Route>) -> bool {
+        let asks = |authenticator: &str| {
+            let gate = served.access.gate().into_iter();
+            let mut asked = gate.flat_map(|gate| gate.chain().authenticators());
+            asked.any(|asked| asked.name() == authenticator)
+        };
         match self {
-            Self::Broken { .. } | Self::GroupWritable(_) => false,
+            Self::GroupWritable(_) => false,
             Self::Widening(widening) => Arc::ptr_eq(&widening.route, served),
             Self::OtherMethods { route, .. } | Self::PathReader { route, .. } => Arc::ptr_eq(route, served),
-            Self::Disabled { authenticator, .. }
-            | Self::Setting { authenticator, .. }
-            | Self::Unpinned { authenticator, .. } => {
-                let mut asked = served
-                    .access
-                    .gate()
-                    .into_iter()
-                    .flat_map(|gate| gate.chain().authenticators());
-                asked.any(|asked| asked.name() == authenticator)
-            }
+            Self::Plugin(warning) => asks(warning.authenticator()),
+            Self::Unpinned { authenticator, .. } => asks(authenticator),
         }
     }
 
@@ -137,12 +115,8 @@ impl Warning {
             Self::Widening(AccessWidening { route, .. })
             | Self::OtherMethods { route, .. }
             | Self::PathReader { route, .. } => tracing::info!(route = route.name, "{self}"),
-            Self::Broken { authenticator, .. }
-            | Self::Setting { authenticator, .. }
-            | Self::Unpinned { authenticator, .. } => {
-                tracing::warn!(authenticator, "{self}");
-            }
-            Self::Disabled { authenticator, .. } => tracing::error!(authenticator, "{self}"),
+            Self::Plugin(warning) => warning.log(),
+            Self::Unpinned { authenticator, .. } => tracing::warn!(authenticator, "{self}"),
             Self::GroupWritable(_) => tracing::warn!("{self}"),
         }
     }
@@ -152,12 +126,8 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Widening(widening) => widening.fmt(f),
-            Self::Setting { warning, .. } => warning.fmt(f),
+            Self::Plugin(warning) => warning.fmt(f),
             Self::Unpinned { error, .. } => error.fmt(f),
-            Self::Disabled { authenticator, error } => write!(
-                f,
-                "{error}; so {authenticator} is disabled, and requests about which it would be asked are answered with 503"
-            ),
             Self::GroupWritable(path) => {
                 let path = path.display();
                 write!(
@@ -166,7 +136,6 @@ impl fmt::Display for Warning {
                      unless it is the group of a Kubernetes volume (fsGroup)"
                 )
             }
-            Self::Broken { error, .. } => write!(f, "{error} (no route asks it, so everything else works)"),
             Self::OtherMethods { route, wider } => {
                 let (methods, access) = (&route.config.matcher.methods, wider.access.label());
                 write!(

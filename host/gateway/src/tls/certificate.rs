@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use portcullis_loader::tls::pem;
 use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
@@ -13,7 +14,6 @@ use rustls::sign::CertifiedKey;
 
 use super::end_point;
 use super::mismatch::Mismatch;
-use crate::tls::pem;
 
 /// The files of a certificate and its key.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,6 +73,11 @@ impl CertificateFiles {
 }
 
 impl Certificate {
+    /// What it is called in metrics.
+    pub(crate) fn label(&self) -> String {
+        self.files.certificate.display().to_string()
+    }
+
     /// Whether the certificate is valid for this host, by its subject alternative names (RFC 9525).
     pub(super) fn is_for(&self, host: &ServerName<'_>) -> bool {
         let own = self.key.end_entity_cert().ok();

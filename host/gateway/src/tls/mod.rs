@@ -5,12 +5,8 @@ mod certificate;
 mod doubts;
 mod end_point;
 mod mismatch;
-pub(crate) mod pem;
-mod pins;
 mod reload;
 mod store;
-pub(crate) mod trust;
-mod validity;
 
 use std::sync::Arc;
 

@@ -4,12 +4,12 @@
 use std::time::Duration;
 use std::time::SystemTime;
 
+use portcullis_loader::tls::validity::Status;
+use portcullis_loader::tls::validity::Validity;
 use rustls::pki_types::CertificateDer;
 
 use super::certificate::Certificate;
 use super::store::Store;
-use super::validity::Status;
-use super::validity::Validity;
 
 const INTERVAL: Duration = Duration::from_secs(2);
 
@@ -53,7 +53,7 @@ fn report_status(certificate: &Certificate, reported: &mut Status) {
         return;
     };
     let file = certificate.files.certificate.display();
-    metrics::gauge!("portcullis_certificate_expires_at_seconds", "certificate" => file.to_string())
+    metrics::gauge!("portcullis_certificate_expires_at_seconds", "certificate" => certificate.label())
         .set(validity.until().as_secs_f64());
     let status = validity.status(SystemTime::now());
     match status {

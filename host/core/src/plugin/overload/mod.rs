@@ -104,6 +104,18 @@ impl Overload {
         meters: &Meters,
     ) -> Self {
         let kept = Arc::clone(engine_calls).try_acquire_owned().ok();
+        Self::with_place(authenticator, limits, processors, engine_calls, kept, meters)
+    }
+
+    /// Keeps this place among the calls of these.
+    pub(crate) fn with_place(
+        authenticator: &Arc<str>,
+        limits: &Limits,
+        processors: &ProcessorShare,
+        engine_calls: &Arc<Semaphore>,
+        kept: Option<OwnedSemaphorePermit>,
+        meters: &Meters,
+    ) -> Self {
         Self {
             rates: limits.rate.map(Rates::new),
             breaker: limits

@@ -13,13 +13,14 @@ use portcullis::ConfigureError;
 use portcullis::GrantKey;
 use portcullis::check_settings_schema;
 use portcullis::decision::Attribute;
+use portcullis_loader::cases::Answer;
 
-use super::input;
-use super::input::OddRequest;
-use crate::cli::plugin_test::answer::Answer;
 use crate::config::CasesFile;
 use crate::config::ConfigErrors;
 use crate::generation::build_alone;
+
+use super::input;
+use super::input::OddRequest;
 
 /// The most failures of one check. A plugin that hangs would otherwise hang for every request.
 const MAX_FAILURES: usize = 5;

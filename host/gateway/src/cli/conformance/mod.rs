@@ -26,7 +26,7 @@ use crate::cli::plugin_test::junit::TestCase;
 use crate::cli::plugin_test::report::line;
 use crate::config::CasesFile;
 use crate::config::Environment;
-use crate::config::PluginSource;
+use crate::config::plugin_argument;
 
 /// Arguments of `plugin conformance`.
 #[derive(Args, Debug)]
@@ -47,7 +47,7 @@ pub(super) struct Arguments {
 
 /// Runs all checks. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
-    let source = PluginSource::of_argument(&arguments.plugin)?;
+    let source = plugin_argument(&arguments.plugin)?;
     let component = inspect::loaded(&source, &arguments.config).await?;
     let mut file = match &arguments.cases {
         Some(path) => CasesFile::read(path, source, &Environment::of_process())?,

@@ -1,8 +1,6 @@
 //! `portcullis plugin test`: asks a plugin about the requests of a file, and compares what it decides with what the file
 //! expects. Each case has an authenticator of its own, so that no case depends on those before it.
 
-pub(super) mod answer;
-mod compare;
 pub(super) mod junit;
 pub(super) mod report;
 
@@ -14,9 +12,9 @@ use std::path::PathBuf;
 use clap::Args;
 use portcullis::Chain;
 use portcullis::Component;
+use portcullis_loader::cases::Answer;
+use portcullis_loader::cases::differences;
 
-use self::answer::Answer;
-use self::report::Outcome;
 use crate::cli::ConfigFile;
 use crate::cli::inspect;
 use crate::config::AuthenticatorConfig;
@@ -24,8 +22,10 @@ use crate::config::Case;
 use crate::config::CasesFile;
 use crate::config::ConfigErrors;
 use crate::config::Environment;
-use crate::config::PluginSource;
+use crate::config::plugin_argument;
 use crate::generation::build_alone;
+
+use self::report::Outcome;
 
 /// Arguments of `plugin test`.
 #[derive(Args, Debug)]
@@ -45,7 +45,7 @@ pub(super) struct Arguments {
 
 /// Runs all cases. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
-    let source = PluginSource::of_argument(&arguments.plugin)?;
+    let source = plugin_argument(&arguments.plugin)?;
     let file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
     let component = inspect::loaded(&source, &arguments.config).await?;
     let (_, warnings) = build_alone(&file.authenticator, &component)
@@ -84,7 +84,7 @@ async fn ask(config: &AuthenticatorConfig, component: &Component, case: &Case) -
     authenticator.retire();
     Ok(Outcome {
         name: case.name.clone(),
-        differences: compare::differences(&case.expect, &answer),
+        differences: differences(&case.expect, &answer),
         answer,
     })
 }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 use std::io::Write;
 
-use super::answer::Answer;
-use super::compare::Difference;
+use portcullis_loader::cases::Answer;
+use portcullis_loader::cases::Difference;
+
 use super::junit::Failure;
 use super::junit::TestCase;
 

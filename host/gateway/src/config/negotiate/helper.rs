@@ -6,9 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use portcullis_loader::config::document::Environment;
+use portcullis_loader::config::reader::Table;
+
 use super::path;
-use crate::config::document::Environment;
-use crate::config::reader::Table;
 
 /// Returns the configured helper, or else the one next to this program, or else the first one in PATH.
 pub(super) fn find(table: &mut Table<'_>, environment: &Environment) -> Option<PathBuf> {

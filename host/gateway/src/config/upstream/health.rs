@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-
-use crate::config::reader::Item;
-use crate::config::reader::Table;
-use crate::config::values;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::values;
 
 /// Active health checks, which send GET requests to each server at regular intervals.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -13,16 +13,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_loader::config::authenticator;
+use portcullis_loader::config::error;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Place;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::tls::trust;
+use portcullis_loader::tls::trust::Trusted;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-
-use crate::config::authenticator;
-use crate::config::error;
-use crate::config::reader::Item;
-use crate::config::reader::Place;
-use crate::config::reader::Table;
-use crate::tls::trust;
-use crate::tls::trust::Trusted;
 
 pub(crate) use self::health::HealthConfig;
 pub(crate) use self::url::Address;

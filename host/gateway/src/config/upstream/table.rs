@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Place;
+use portcullis_loader::config::values;
+
 use super::HealthConfig;
 use super::Keepalive;
 use super::Protocol;
@@ -10,9 +14,6 @@ use super::SystemRoots;
 use super::UpstreamConfig;
 use super::tls;
 use super::url::Url;
-use crate::config::reader::Item;
-use crate::config::reader::Place;
-use crate::config::values;
 
 /// The maximum number of servers of an upstream.
 const MAX_SERVERS: usize = 64;

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
+use portcullis_loader::config::pem;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::tls::pem::trusted;
+use portcullis_loader::tls::trust;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::SystemRoots;
-use crate::config::pem;
-use crate::config::reader::Table;
-use crate::tls::pem::trusted;
-use crate::tls::trust;
 
 /// The TLS settings for the servers of an upstream.
 #[derive(Default)]

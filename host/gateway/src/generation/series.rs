@@ -1,0 +1,32 @@
+//! The series of metrics that a generation has.
+
+use portcullis::Authenticator;
+
+use crate::admin::Exported;
+use crate::generation::Generation;
+use crate::tls::Certificate;
+
+impl Generation {
+    /// What exists in this generation, for metrics.
+    pub(crate) fn exported(&self) -> Exported {
+        let upstreams = self.upstreams.values();
+        let servers = upstreams.flat_map(|upstream| {
+            let servers = upstream.config.servers.iter();
+            servers.map(|server| (upstream.config.name.clone(), server.address.to_string()))
+        });
+        let listen = &self.listen;
+        let fronts = [
+            listen.forward_auth.as_ref().and_then(|front| front.tls.as_ref()),
+            listen.ext_authz.as_ref().and_then(|front| front.tls.as_ref()),
+        ];
+        let tls = fronts.into_iter().chain([listen.server.tls.as_ref()]).flatten();
+        let certificates = tls.flat_map(|tls| tls.certificates.iter().map(Certificate::label));
+        Exported::default()
+            .only("authenticator", self.authenticators().map(Authenticator::name))
+            .only("acceptor", self.acceptors.keys())
+            .only("certificate", certificates)
+            // What no route serves has an empty name.
+            .only("route", self.routes.iter().map(|route| route.name.as_str()).chain([""]))
+            .only_servers(servers)
+    }
+}

@@ -1,0 +1,119 @@
+//! `expect` of a case: what the plugin's decision must be. What isn't named may be anything.
+
+use http::StatusCode;
+use portcullis::decision::Attribute;
+use portcullis::decision::Verdict;
+use toml_span::value::ValueInner;
+
+use crate::config::error::unknown;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+
+/// What is expected of a decision. `None` stands for what may be anything.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Expectation {
+    /// The status of the gateway's response. It is 200 for a request that is granted.
+    pub status: Option<StatusCode>,
+    /// The word for the verdict in the audit log.
+    pub verdict: Option<&'static str>,
+    /// The name of the user.
+    pub user: Option<String>,
+    /// The groups of the user, in order.
+    pub groups: Option<Vec<String>>,
+    /// The values of these attributes of the user, in order. Others may have any.
+    pub attributes: Vec<(String, Vec<String>)>,
+    /// A part of one of the challenges in `WWW-Authenticate`.
+    pub challenge: Option<String>,
+    /// Everything that the plugin reads of the request, in any order.
+    pub reads: Option<Vec<Attribute>>,
+}
+
+/// Reads the table. Returns `None` if it has a mistake that hides what is meant.
+pub(super) fn read(item: Item<'_>) -> Option<Expectation> {
+    let place = item.place.clone();
+    let before = place.document().error_count();
+    let mut table = item.table()?;
+    let status = table.take("status").and_then(|item| item.number(100, 599));
+    let expectation = Expectation {
+        status: status
+            .and_then(|status| u16::try_from(status).ok())
+            .and_then(|status| StatusCode::from_u16(status).ok()),
+        verdict: table.take("verdict").and_then(verdict),
+        user: table.take("user").and_then(Item::text),
+        groups: table.take("groups").and_then(list),
+        attributes: table
+            .take("attributes")
+            .and_then(Item::table)
+            .map(attributes)
+            .unwrap_or_default(),
+        challenge: table.take("challenge").and_then(Item::text),
+        reads: table.take("reads").map(|item| {
+            let words =
+                "what `explain` prints, such as \"header authorization\", \"cookie NAME\", \"query\" or \"path\"";
+            let items = item.list().into_iter();
+            items.filter_map(|item| item.parse(words, attribute)).collect()
+        }),
+    };
+    table.finish();
+    let is_good = place.document().error_count() == before;
+    if is_good && expectation == Expectation::default() {
+        place.report(
+            "expects nothing: name at least one of status, verdict, user, groups, attributes, challenge, reads",
+        );
+    }
+    is_good.then_some(expectation)
+}
+
+fn verdict(item: Item<'_>) -> Option<&'static str> {
+    let place = item.place.clone();
+    let text = item.text()?;
+    let known = Verdict::LABELS.into_iter().find(|label| *label == text);
+    if known.is_none() {
+        place.report(unknown("verdict", &text, Verdict::LABELS));
+    }
+    known
+}
+
+fn attributes(table: Table<'_>) -> Vec<(String, Vec<String>)> {
+    let entries = table.into_entries();
+    entries.filter_map(|(name, item)| Some((name, texts(item)?))).collect()
+}
+
+/// Reads a string, or a list of strings.
+pub(super) fn texts(item: Item<'_>) -> Option<Vec<String>> {
+    match item.value {
+        ValueInner::Array(_) => list(item),
+        _ => item.text().map(|text| vec![text]),
+    }
+}
+
+fn list(item: Item<'_>) -> Option<Vec<String>> {
+    if !matches!(item.value, ValueInner::Array(_)) {
+        item.list();
+        return None;
+    }
+    item.list().into_iter().map(Item::text).collect()
+}
+
+/// The attribute that is displayed as this text.
+fn attribute(text: &str) -> Option<Attribute> {
+    Some(match text.split_once(' ') {
+        Some(("cookie", name)) => Attribute::Cookie(name.to_owned()),
+        Some(("header", name)) => Attribute::Header(name.to_ascii_lowercase()),
+        Some(("negotiate", name)) => Attribute::Negotiate(name.to_owned()),
+        Some(_) => return None,
+        None => {
+            let plain = [
+                Attribute::Authority,
+                Attribute::ClientAddress,
+                Attribute::ClientCertificate,
+                Attribute::Method,
+                Attribute::Path,
+                Attribute::Query,
+                Attribute::Scheme,
+            ];
+            return plain.into_iter().find(|attribute| attribute.to_string() == text);
+        }
+    })
+}

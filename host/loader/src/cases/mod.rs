@@ -1,0 +1,165 @@
+//! The file of `plugin test`: a plugin's settings, grants and limits with the keys of `NAME.toml`, and requests with what is
+//! expected of the plugin. All mistakes in it are found before the plugin is asked anything. The self-test in a manifest has the
+//! same cases.
+
+mod answer;
+mod compare;
+mod expectation;
+mod request;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use portcullis::AuthRequest;
+use portcullis::Grants;
+use portcullis::Manifest;
+
+use crate::config::authenticator::AuthenticatorConfig;
+use crate::config::authenticator::PluginSource;
+use crate::config::document::Document;
+use crate::config::document::Environment;
+use crate::config::document::MAX_FILE;
+use crate::config::error::ConfigErrors;
+use crate::config::error::Location;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+use crate::config::sources::Sources;
+use crate::files::read_text;
+
+pub use answer::Answer;
+pub use compare::Difference;
+pub use compare::differences;
+pub use expectation::Expectation;
+
+/// The maximum number of cases.
+const MAX_CASES: usize = 1000;
+/// The maximum number of cases in a self-test, since each delays the start.
+const MAX_SELF_TEST: usize = 8;
+/// The longest name of a case, in bytes.
+const MAX_NAME: usize = 256;
+
+/// A file of `plugin test`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CasesFile {
+    /// The plugin, and how it is configured.
+    pub authenticator: AuthenticatorConfig,
+    /// The cases, in the order of the file, which has at least one. Each has another name.
+    pub cases: Vec<Case>,
+}
+
+/// One request, and what is expected of the plugin.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Case {
+    /// A name without control characters.
+    pub name: String,
+    /// The request that the plugin is asked about.
+    pub request: Arc<AuthRequest>,
+    /// What is expected.
+    pub expect: Expectation,
+}
+
+impl CasesFile {
+    /// Reads the file for this plugin. Its paths are relative to its folder.
+    pub fn read(path: &Path, plugin: PluginSource, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let text = read_text(path, MAX_FILE);
+        let text = text.map_err(|error| {
+            let location = Location::file(path.display().to_string());
+            ConfigErrors::new(vec![location.error(error)])
+        })?;
+        let sources = Sources::default();
+        let document = Document::new(path, &text, environment, &sources);
+        let read = Table::parse(&document, &text).and_then(|table| Self::read_root(table, plugin));
+        match (read, document.into_errors()) {
+            (Some(file), errors) if errors.is_empty() => Ok(file),
+            (_, errors) => Err(ConfigErrors::new(errors)),
+        }
+    }
+
+    /// What takes the place of a file without cases: a plugin with these grants, and without settings.
+    pub fn without_cases(plugin: PluginSource, grants: Grants) -> Self {
+        Self {
+            authenticator: AuthenticatorConfig::alone(plugin, grants),
+            cases: Vec::new(),
+        }
+    }
+
+    fn read_root(mut root: Table<'_>, plugin: PluginSource) -> Option<Self> {
+        let cases = root.take("cases");
+        if cases.is_none() {
+            root.place.report(NO_CASE);
+        }
+        let cases = cases.map(read_cases);
+        let authenticator = AuthenticatorConfig::for_test(plugin, root);
+        Some(Self {
+            authenticator: authenticator?,
+            cases: cases?,
+        })
+    }
+}
+
+/// Reads the self-test in a component's manifest: a list of cases as in a file. `None` if it has none.
+///
+/// # Errors
+///
+/// Returns all mistakes in it.
+pub fn self_test(manifest: Option<&Manifest>) -> Result<Option<Vec<Case>>, ConfigErrors> {
+    let Some(cases) = manifest.and_then(|manifest| manifest.self_test.as_ref()) else {
+        return Ok(None);
+    };
+    let (environment, sources) = (Environment::default(), Sources::default());
+    let document = Document::without_lines("its manifest", &environment, &sources);
+    let cases = Item::of_json(&document, "self_test", cases).map(read_cases);
+    if let Some(more) = cases.as_ref().map(Vec::len).filter(|cases| *cases > MAX_SELF_TEST) {
+        let error = format!("has {more} cases, and at most {MAX_SELF_TEST} are accepted");
+        document.report(document.location().key("self_test").error(error));
+    }
+    match document.into_errors() {
+        errors if errors.is_empty() => Ok(cases),
+        errors => Err(ConfigErrors::new(errors)),
+    }
+}
+
+const NO_CASE: &str = "there is no case: add [[cases]]";
+
+fn read_cases(item: Item<'_>) -> Vec<Case> {
+    let place = item.place.clone();
+    let items = item.list();
+    if items.is_empty() {
+        place.report(NO_CASE);
+    }
+    if items.len() > MAX_CASES {
+        place.report(format!("{} cases, and at most {MAX_CASES} are accepted", items.len()));
+    }
+    let mut names = HashMap::new();
+    let cases = items.into_iter().take(MAX_CASES);
+    cases.filter_map(|item| read_case(item.table()?, &mut names)).collect()
+}
+
+/// Reads a case. `names` are the names of those before it, with their places.
+fn read_case(mut table: Table<'_>, names: &mut HashMap<String, Location>) -> Option<Case> {
+    let name = table.require("name").and_then(|item| {
+        let place = item.place.clone();
+        let is_name = |text: &str| !text.is_empty() && text.len() <= MAX_NAME && !text.contains(char::is_control);
+        let name = item.parse("a name: 1 to 256 bytes without control characters", |text| {
+            is_name(text).then(|| text.to_owned())
+        })?;
+        if let Some(first) = names.insert(name.clone(), place.location().clone()) {
+            place.report(format!("{name:?} is also the name of the case at {first}"));
+        }
+        Some(name)
+    });
+    let request = request::read(table.take("request"));
+    let expect = table.require("expect").and_then(expectation::read);
+    table.finish();
+    Some(Case {
+        name: name?,
+        request: Arc::new(request?),
+        expect: expect?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

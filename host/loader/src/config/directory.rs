@@ -1,0 +1,149 @@
+//! A plugin directory: `NAME.wasm` files, each with an optional `NAME.toml`. Every component in it becomes an authenticator
+//! with the name of its file.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::authenticator::AuthenticatorConfig;
+use crate::config::authenticator::NAME_RULE;
+use crate::config::authenticator::is_name;
+use crate::config::digests::Digests;
+use crate::config::document::Document;
+use crate::config::document::Environment;
+use crate::config::document::MAX_FILE;
+use crate::config::error::ConfigError;
+use crate::config::error::Location;
+use crate::config::reader::Table;
+use crate::config::sources::Sources;
+use crate::files::read_guarded;
+use crate::files::require_guarded_folder;
+use crate::signature::TrustedKeys;
+
+/// A plugin directory, which contains `NAME.wasm` files, each with an optional `NAME.toml`.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    path: PathBuf,
+    location: Location,
+}
+
+impl Directory {
+    /// The directory at this path. `location` is where the path is written, for errors about the directory itself.
+    pub fn new(path: PathBuf, location: Location) -> Self {
+        Self { path, location }
+    }
+
+    /// Finds all plugins, sorted by name. `trust` is that of `[plugins]`.
+    pub fn search(
+        &self,
+        environment: &Environment,
+        sources: &Sources,
+        trust: Option<&Arc<TrustedKeys>>,
+    ) -> DirectoryPlugins {
+        let mut found = DirectoryPlugins::default();
+        sources.note(&self.path);
+        sources.guard(&self.path);
+        let files = require_guarded_folder(&self.path).and_then(|()| self.files().map_err(|error| error.to_string()));
+        let mut files = match files {
+            Ok(files) => files,
+            Err(error) => {
+                found
+                    .errors
+                    .push(self.location.error(format!("{}: {error}", self.path.display())));
+                return found;
+            }
+        };
+        files.sort();
+        for file in &files {
+            match file.extension().and_then(|extension| extension.to_str()) {
+                Some("wasm") => found.add(file, environment, sources, trust),
+                Some("toml") if !files.contains(&file.with_extension("wasm")) => {
+                    let wasm = file.with_extension("wasm");
+                    let message = format!("describes a plugin that doesn't exist: {}", wasm.display());
+                    found
+                        .errors
+                        .push(Location::file(file.display().to_string()).error(message));
+                }
+                Some("toml") | None => {}
+                Some(other) if matches!(other.to_ascii_lowercase().as_str(), "wasm" | "toml") => {
+                    let ending = other.to_ascii_lowercase();
+                    let message = format!("would be ignored: the name of a plugin's file ends in .{ending}");
+                    let location = Location::file(file.display().to_string());
+                    found.errors.push(location.error(message));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn files(&self) -> std::io::Result<Vec<PathBuf>> {
+        let entries = self.path.read_dir()?.map(|entry| Ok(entry?.path()));
+        let hidden = |path: &PathBuf| {
+            path.file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+        };
+        entries.filter(|path| !path.as_ref().is_ok_and(hidden)).collect()
+    }
+}
+
+/// The contents of the plugin directory.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct DirectoryPlugins {
+    /// The plugins without mistakes in their configuration.
+    pub authenticators: Vec<AuthenticatorConfig>,
+    /// The name and the file of every plugin, including those with mistakes.
+    pub names: Vec<(String, PathBuf)>,
+    /// The mistakes.
+    pub errors: Vec<ConfigError>,
+    /// The values of all `NAME.toml`, below `authenticators` and the name.
+    pub digests: Digests,
+}
+
+impl DirectoryPlugins {
+    fn add(&mut self, wasm: &Path, environment: &Environment, sources: &Sources, trust: Option<&Arc<TrustedKeys>>) {
+        let location = Location::file(wasm.display().to_string());
+        let Some(name) = wasm
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .filter(|name| is_name(name))
+        else {
+            self.errors
+                .push(location.error(format!("the plugin's name must be {}", NAME_RULE)));
+            return;
+        };
+        self.names.push((name.to_owned(), wasm.to_owned()));
+        let description = wasm.with_extension("toml");
+        sources.note_component(wasm);
+        sources.note(&description);
+        sources.guard(&description);
+        if !description.exists() {
+            self.authenticators
+                .push(AuthenticatorConfig::bare(name, wasm, location, trust));
+            return;
+        }
+        let text = match read_description(&description) {
+            Ok(text) => text,
+            Err(error) => {
+                self.errors
+                    .push(Location::file(description.display().to_string()).error(error));
+                return;
+            }
+        };
+        let document = Document::new(&description, &text, environment, sources);
+        if let Some(table) = Table::parse(&document, &text) {
+            let values = table.values(&["authenticators", name]);
+            self.authenticators
+                .extend(AuthenticatorConfig::from_directory(name, wasm, table, trust));
+            self.digests.add(values, &document);
+        }
+        self.errors.extend(document.into_errors());
+    }
+}
+
+/// Reads a `NAME.toml`. The error is the rest of a sentence that begins with its name.
+fn read_description(path: &Path) -> Result<String, String> {
+    let bytes = read_guarded(path, MAX_FILE).map_err(|why| why.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+}

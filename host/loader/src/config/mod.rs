@@ -1,0 +1,21 @@
+//! The text of a configuration: TOML is read key by key into the types that the rest of the program uses, and all mistakes
+//! are reported together, each with its file, line and key.
+
+pub mod authenticator;
+pub mod digests;
+pub mod directory;
+pub mod document;
+pub mod error;
+mod grants;
+mod limits;
+mod outbound;
+pub mod pem;
+pub mod reader;
+pub mod rotation;
+pub mod secret;
+mod settings;
+pub mod sources;
+pub mod trust;
+pub mod values;
+
+pub use settings::Settings;

@@ -1,0 +1,153 @@
+//! The settings of an authenticator: a table that only its plugin understands, passed to the plugin as JSON. The location of
+//! each value is kept for errors from the plugin or its schema.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde_json::Map;
+use serde_json::Value;
+use toml_span::value::ValueInner;
+
+use crate::config::error::ConfigError;
+use crate::config::error::Location;
+use crate::config::reader::Item;
+use crate::config::secret::text_or_reference;
+
+/// Settings with their locations. They may contain secrets, which `Debug` doesn't show.
+#[derive(Clone)]
+pub struct Settings {
+    value: Value,
+    places: Vec<(Vec<String>, Location)>,
+    /// The plugin that lies in the plugin directory without a `NAME.toml`. `None` if the settings have a file.
+    undescribed: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Empty settings. `location` is where they would be.
+    pub fn none(location: Location) -> Self {
+        Self {
+            value: Value::Object(Map::new()),
+            places: vec![(Vec::new(), location)],
+            undescribed: None,
+        }
+    }
+
+    /// The settings of a plugin in the plugin directory that has no `NAME.toml`: empty ones. Errors say how to start one.
+    pub fn undescribed(wasm: &Path) -> Self {
+        Self {
+            undescribed: Some(wasm.to_owned()),
+            ..Self::none(Location::file(wasm.display().to_string()))
+        }
+    }
+
+    /// Reads a table and everything in it. `None` if it has a mistake, which is reported.
+    pub fn read(item: Item<'_>) -> Option<Self> {
+        if !matches!(item.value, ValueInner::Table(_)) {
+            item.table();
+            return None;
+        }
+        let mut places = Vec::new();
+        let value = read(item, &mut Vec::new(), &mut places)?;
+        Some(Self {
+            value,
+            places,
+            undescribed: None,
+        })
+    }
+
+    /// The settings as a JSON object, in which every reference is replaced by its content.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Makes an error about the value at this path, or about a value that is missing there.
+    pub fn error(&self, path: &[String], message: impl Into<String>) -> ConfigError {
+        let message = match &self.undescribed {
+            None => message.into(),
+            Some(wasm) => format!(
+                "{}: settings are in {}, which doesn't exist. `portcullis plugin inspect {}` prints one to start from",
+                message.into(),
+                wasm.with_extension("toml").display(),
+                wasm.display()
+            ),
+        };
+        let known = |(known, _): &&(Vec<String>, Location)| path.starts_with(known);
+        let nearest = self.places.iter().filter(known).max_by_key(|(known, _)| known.len());
+        let Some((known, location)) = nearest else {
+            return Location::file("settings").error(message);
+        };
+        let missing = path.iter().skip(known.len());
+        missing
+            .fold(location.clone(), |location, key| location.key(key))
+            .error(message)
+    }
+
+    /// Makes an error from the message of a plugin. Both `limits.sizes[2]: too large` and `limits: sizes[2]: too large` name
+    /// a setting, because plugins in Rust produce both forms.
+    pub fn rejected(&self, why: &str) -> ConfigError {
+        let mut path = Vec::new();
+        let mut reason = why;
+        while let Some((place, rest)) = reason.split_once(": ") {
+            let keys = place.split(['.', '[']).map(|key| key.trim_end_matches(']').to_owned());
+            let longer = Vec::from_iter(path.iter().cloned().chain(keys));
+            let outermost = longer.get(..=path.len()).unwrap_or_default();
+            if !self.places.iter().any(|(known, _)| known == outermost) {
+                break;
+            }
+            (path, reason) = (longer, rest);
+        }
+        self.error(&path, reason)
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Settings({} values)", self.places.len())
+    }
+}
+
+/// Reads a value and everything in it. Reading continues after a mistake, so that all mistakes are found.
+fn read(item: Item<'_>, path: &mut Vec<String>, places: &mut Vec<(Vec<String>, Location)>) -> Option<Value> {
+    places.push((path.clone(), item.place.location().clone()));
+    let place = item.place.clone();
+    let mut nested = |key: String, item| {
+        path.push(key);
+        let value = read(item, path, places);
+        path.pop();
+        value
+    };
+    match item.value {
+        ValueInner::Boolean(value) => Some(value.into()),
+        ValueInner::Integer(value) => Some(value.into()),
+        ValueInner::Float(value) => {
+            let number = serde_json::Number::from_f64(value);
+            if number.is_none() {
+                place.report("must be a finite number");
+            }
+            number.map(Value::Number)
+        }
+        ValueInner::String(text) => {
+            let text = text_or_reference(place.document(), text.into_owned());
+            text.map(Value::String).map_err(|message| place.report(message)).ok()
+        }
+        ValueInner::Array(_) => {
+            let values = item
+                .list()
+                .into_iter()
+                .enumerate()
+                .map(|(index, item)| nested(index.to_string(), item));
+            Vec::from_iter(values)
+                .into_iter()
+                .collect::<Option<_>>()
+                .map(Value::Array)
+        }
+        ValueInner::Table(_) => {
+            let entries = item.table()?.into_entries();
+            let values = entries.map(|(key, item)| Some((key.clone(), nested(key, item)?)));
+            Vec::from_iter(values)
+                .into_iter()
+                .collect::<Option<_>>()
+                .map(Value::Object)
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! TLS of outbound requests: certificates and keys in PEM files, whom a client trusts, and when certificates expire.
+
+pub mod pem;
+mod pins;
+pub mod trust;
+pub mod validity;

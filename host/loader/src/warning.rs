@@ -1,0 +1,77 @@
+//! What is told of plugins that works, but may not be meant; and which of them are disabled or left out.
+
+use std::fmt;
+
+use crate::config::error::ConfigError;
+
+/// A warning about a plugin.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a new kind needs a decision wherever warnings are told"
+)]
+pub enum PluginWarning {
+    /// The plugin directory has a plugin that can't be loaded, and that isn't asked about any request.
+    Broken {
+        /// The name that the authenticator would have.
+        authenticator: String,
+        /// Why it can't be loaded.
+        error: ConfigError,
+    },
+    /// The component of this authenticator isn't of the required origin, its registry can't be asked, or it fails its own
+    /// self-test, so the authenticator is disabled.
+    Disabled {
+        /// The name of the authenticator.
+        authenticator: String,
+        /// What isn't as required.
+        error: ConfigError,
+    },
+    /// The plugin or a setting of this authenticator needs what its grants or limits don't allow, or something is granted
+    /// that the plugin never asks for.
+    Setting {
+        /// The name of the authenticator.
+        authenticator: String,
+        /// What is missing or superfluous, with its place.
+        warning: ConfigError,
+    },
+}
+
+impl PluginWarning {
+    /// The name of the authenticator.
+    pub fn authenticator(&self) -> &str {
+        let (Self::Broken { authenticator, .. }
+        | Self::Disabled { authenticator, .. }
+        | Self::Setting { authenticator, .. }) = self;
+        authenticator
+    }
+
+    /// Writes it to the log.
+    pub fn log(&self) {
+        let authenticator = self.authenticator();
+        match self {
+            Self::Broken { .. } | Self::Setting { .. } => tracing::warn!(authenticator, "{self}"),
+            Self::Disabled { .. } => tracing::error!(authenticator, "{self}"),
+        }
+    }
+
+    /// Why the authenticator is disabled. `None` if the warning is about something else.
+    pub fn disabling(&self) -> Option<&ConfigError> {
+        match self {
+            Self::Disabled { error, .. } => Some(error),
+            Self::Broken { .. } | Self::Setting { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for PluginWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting { warning, .. } => warning.fmt(f),
+            Self::Disabled { authenticator, error } => write!(
+                f,
+                "{error}; so {authenticator} is disabled, and requests about which it would be asked are answered with 503"
+            ),
+            Self::Broken { error, .. } => write!(f, "{error} (no route asks it, so everything else works)"),
+        }
+    }
+}
