@@ -65,6 +65,7 @@ pub use grants::describe_grant;
 pub use layer::Authenticate;
 pub use layer::AuthenticateLayer;
 pub use layer::GateBody;
+pub use limits::KeepInstances;
 pub use limits::Limits;
 pub use limits::Rate;
 pub use limits::RateError;

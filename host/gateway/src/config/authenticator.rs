@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use portcullis::Digest;
 use portcullis::Grants;
+use portcullis::KeepInstances;
 use portcullis::Limits;
 use portcullis::Outbound;
 use portcullis_registry::Reference;
@@ -16,6 +17,7 @@ use portcullis_registry::Version;
 
 use crate::config::error::Location;
 use crate::config::grants;
+use crate::config::instances;
 use crate::config::limits;
 use crate::config::outbound;
 use crate::config::reader::Item;
@@ -70,6 +72,8 @@ pub(crate) struct AuthenticatorConfig {
     pub(crate) rotating: Vec<RotatingHeader>,
     /// What the calls of the plugin may cost.
     pub(crate) limits: Limits,
+    /// Which instances are kept for later requests. `None` if each request has one of its own.
+    pub(crate) instances: Option<KeepInstances>,
     /// The least severe level of its log lines. `None` if that of the gateway decides.
     pub(crate) log: Option<tracing::Level>,
 }
@@ -184,6 +188,7 @@ impl AuthenticatorConfig {
             outbound: Outbound::default(),
             rotating: Vec::new(),
             limits: Limits::default(),
+            instances: None,
             log: None,
         }
     }
@@ -203,6 +208,7 @@ impl AuthenticatorConfig {
             outbound: Outbound::default(),
             rotating: Vec::new(),
             limits: Limits::default(),
+            instances: None,
             log: None,
         }
     }
@@ -226,6 +232,9 @@ impl AuthenticatorConfig {
             .and_then(Item::table)
             .map(limits::read)
             .unwrap_or_default();
+        let instances = table
+            .take("instances")
+            .and_then(|item| instances::read(item, plugin.as_ref(), &limits));
         let log = table.take("log").and_then(|item| {
             item.parse(
                 "a level: \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
@@ -245,6 +254,7 @@ impl AuthenticatorConfig {
             outbound,
             rotating,
             limits,
+            instances,
             log,
         })
     }

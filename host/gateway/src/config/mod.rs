@@ -14,6 +14,7 @@ mod error;
 mod front;
 mod grants;
 mod identity;
+mod instances;
 mod limits;
 mod listen;
 mod negotiate;

@@ -182,6 +182,9 @@ async fn build(
     if let Some(level) = config.log {
         builder = builder.log_level(level);
     }
+    if let Some(rules) = config.instances {
+        builder = builder.keep_instances(rules);
+    }
     let acceptor = config.grants.negotiate.as_ref().and_then(|name| acceptors.get(name));
     if let Some(acceptor) = acceptor {
         builder = builder.negotiator(Arc::new(acceptor.clone()));
