@@ -47,6 +47,8 @@ pub use egress::Outbound;
 pub use egress::OutboundError;
 pub use egress::OutboundProxy;
 pub use egress::OutboundProxyError;
+pub use egress::PlayedAnswer;
+pub use egress::PlayedServers;
 pub use egress::SecretHeader;
 pub use engine::Engine;
 pub use engine::EngineBuilder;

@@ -21,6 +21,7 @@ use crate::cli::ConfigFile;
 use crate::cli::inspect;
 use crate::cli::plugin_test::answer::Answer;
 use crate::cli::plugin_test::report::line;
+use crate::cli::plugin_test::servers::Play;
 use crate::config::Case;
 use crate::config::CasesFile;
 use crate::config::ConfigErrors;
@@ -68,6 +69,9 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
         reuse_decisions: Duration::ZERO,
         ..file.authenticator.limits
     };
+    // Those of the cases aren't played, because all cases have one authenticator.
+    let play = Play::of(&file.servers);
+    file.authenticator.outbound = Play::applied(play.as_ref(), &file.authenticator.outbound);
     let component = inspect::loaded(&source, &arguments.config).await?;
     let build = || async {
         build_alone(&file.authenticator, &component)

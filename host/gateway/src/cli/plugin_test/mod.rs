@@ -5,6 +5,7 @@ pub(super) mod answer;
 mod compare;
 pub(super) mod junit;
 pub(super) mod report;
+pub(super) mod servers;
 
 use std::error::Error;
 use std::fs;
@@ -17,6 +18,7 @@ use portcullis::Component;
 
 use self::answer::Answer;
 use self::report::Outcome;
+use self::servers::Play;
 use crate::cli::ConfigFile;
 use crate::cli::inspect;
 use crate::config::AuthenticatorConfig;
@@ -46,7 +48,7 @@ pub(super) struct Arguments {
 /// Runs all cases. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     let source = PluginSource::of_argument(&arguments.plugin)?;
-    let file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
+    let mut file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
     let component = inspect::loaded(&source, &arguments.config).await?;
     let (_, warnings) = build_alone(&file.authenticator, &component)
         .await
@@ -56,7 +58,10 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     }
     let mut outcomes = Vec::new();
     for case in &file.cases {
-        let outcome = ask(&file.authenticator, &component, case).await?;
+        // Responses of the case come first.
+        let play = Play::of(case.servers.iter().chain(&file.servers));
+        file.authenticator.outbound = Play::applied(play.as_ref(), &file.authenticator.outbound);
+        let outcome = ask(&file.authenticator, &component, case, play.as_deref()).await?;
         outcome.write(output)?;
         outcomes.push(outcome);
     }
@@ -75,16 +80,44 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     Ok(failed == 0)
 }
 
-/// Asks a new authenticator about the request of a case. Nothing is left of earlier cases: no decision, no cache of the
+/// Asks a new authenticator about the requests of a case, until one isn't answered as expected. Nothing is left of earlier cases: no decision, no cache of the
 /// plugin, no stored response of a server, and no failure that the circuit breaker counts.
-async fn ask(config: &AuthenticatorConfig, component: &Component, case: &Case) -> Result<Outcome, ConfigErrors> {
+async fn ask(
+    config: &AuthenticatorConfig,
+    component: &Component,
+    case: &Case,
+    play: Option<&Play>,
+) -> Result<Outcome, ConfigErrors> {
     let (authenticator, _) = build_alone(config, component).await.map_err(ConfigErrors::new)?;
     let chain = Chain::new([authenticator.clone()]);
-    let answer = Answer::of(chain.decide(&case.request).await);
-    authenticator.retire();
-    Ok(Outcome {
+    let ask = async |request| {
+        let answer = Answer::of(chain.decide(request).await);
+        let calls = play.map(Play::take_calls).unwrap_or_default();
+        (answer, calls)
+    };
+    let (answer, calls) = ask(&case.request).await;
+    let mut outcome = Outcome {
         name: case.name.clone(),
-        differences: compare::differences(&case.expect, &answer),
+        request: 1,
+        differences: compare::differences(&case.expect, &answer, &calls),
+        elapsed: answer.elapsed,
         answer,
-    })
+        calls,
+    };
+    for (number, then) in (2..).zip(&case.then) {
+        if !outcome.has_passed() {
+            break;
+        }
+        let (answer, calls) = ask(&then.request).await;
+        outcome = Outcome {
+            request: number,
+            differences: compare::differences(&then.expect, &answer, &calls),
+            elapsed: outcome.elapsed + answer.elapsed,
+            answer,
+            calls,
+            ..outcome
+        };
+    }
+    authenticator.retire();
+    Ok(outcome)
 }

@@ -3,19 +3,27 @@
 use std::fmt;
 use std::io;
 use std::io::Write;
+use std::time::Duration;
 
 use super::answer::Answer;
 use super::compare::Difference;
 use super::junit::Failure;
 use super::junit::TestCase;
+use super::servers::Call;
 
 /// The result of a case.
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// The name of the case.
     pub(super) name: String,
-    /// What the plugin decided.
+    /// The number of its last request that the plugin was asked about, from 1.
+    pub(super) request: u32,
+    /// What the plugin decided about that.
     pub(super) answer: Answer,
+    /// What it asked servers for that.
+    pub(super) calls: Vec<Call>,
+    /// How long all calls of the plugin took.
+    pub(super) elapsed: Duration,
     /// What isn't as expected.
     pub(super) differences: Vec<Difference>,
 }
@@ -30,9 +38,17 @@ impl Outcome {
     /// the plugin.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::from_iter(self.differences.iter().map(ToString::to_string));
+        if self.request > 1 {
+            lines.insert(0, format!("request {} of the case:", self.request));
+        }
         lines.push(format!("the plugin {}", self.answer.sentence));
         let denied = self.answer.reads.iter().filter(|(_, granted)| !granted);
         lines.extend(denied.map(|(attribute, _)| format!("asked {attribute}: not granted")));
+        let unknown = self.calls.iter().filter(|call| !call.has_response);
+        lines.extend(unknown.map(|call| {
+            let (method, url) = (call.request.method(), call.request.uri());
+            format!("asked {method} {url}: the file has no response for it, so it was 404")
+        }));
         lines.extend(self.answer.warnings.iter().map(|warning| format!("said: {warning}")));
         lines
     }
@@ -46,7 +62,7 @@ impl Outcome {
         };
         TestCase {
             name: &self.name,
-            elapsed: self.answer.elapsed,
+            elapsed: self.elapsed,
             failure: (!self.has_passed()).then(failure),
         }
     }

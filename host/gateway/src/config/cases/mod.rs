@@ -3,6 +3,7 @@
 
 mod expectation;
 mod request;
+mod servers;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,11 +25,17 @@ use crate::config::sources::Sources;
 use crate::files::read_text;
 
 pub(crate) use expectation::Expectation;
+pub(crate) use expectation::ExpectedCall;
+pub(crate) use servers::Origin;
+pub(crate) use servers::PlayedResponse;
+pub(crate) use servers::PlayedServer;
 
 /// The maximum number of cases.
 const MAX_CASES: usize = 1000;
 /// The longest name of a case, in bytes.
 const MAX_NAME: usize = 256;
+/// The maximum number of requests of a case after its first.
+const MAX_THEN: usize = 100;
 
 /// A file of `plugin test`.
 #[derive(Debug)]
@@ -37,13 +44,28 @@ pub(crate) struct CasesFile {
     pub(crate) authenticator: AuthenticatorConfig,
     /// The cases, in the order of the file, which has at least one. Each has another name.
     pub(crate) cases: Vec<Case>,
+    /// The servers that the file plays. Without any, here and in a case, requests go over the network.
+    pub(crate) servers: Vec<PlayedServer>,
 }
 
-/// One request, and what is expected of the plugin.
+/// Requests, and what is expected of the plugin.
 #[derive(Debug)]
 pub(crate) struct Case {
     /// A name without control characters.
     pub(crate) name: String,
+    /// The request that the plugin is asked about.
+    pub(crate) request: Arc<AuthRequest>,
+    /// What is expected.
+    pub(crate) expect: Expectation,
+    /// Further requests, about which the same authenticator is asked, in order.
+    pub(crate) then: Vec<Then>,
+    /// The servers that are played in this case. Their responses come before those of the whole file.
+    pub(crate) servers: Vec<PlayedServer>,
+}
+
+/// A further request of a case.
+#[derive(Debug)]
+pub(crate) struct Then {
     /// The request that the plugin is asked about.
     pub(crate) request: Arc<AuthRequest>,
     /// What is expected.
@@ -72,6 +94,7 @@ impl CasesFile {
         Self {
             authenticator: AuthenticatorConfig::alone(plugin, grants),
             cases: Vec::new(),
+            servers: Vec::new(),
         }
     }
 
@@ -81,10 +104,12 @@ impl CasesFile {
             root.place.report(NO_CASE);
         }
         let cases = cases.map(read_cases);
+        let servers = root.take("servers").map(servers::read);
         let authenticator = AuthenticatorConfig::for_test(plugin, root);
         Some(Self {
             authenticator: authenticator?,
             cases: cases?,
+            servers: servers.unwrap_or_default(),
         })
     }
 }
@@ -118,11 +143,37 @@ fn read_case(mut table: Table<'_>, names: &mut HashMap<String, Location>) -> Opt
         }
         Some(name)
     });
-    let request = request::read(table.take("request"));
-    let expect = table.require("expect").and_then(expectation::read);
+    let first = read_request(&mut table);
+    let then = table.take("then").map(|item| {
+        let place = item.place.clone();
+        let items = item.list();
+        if items.len() > MAX_THEN {
+            place.report(format!("{} requests, and at most {MAX_THEN} are accepted", items.len()));
+        }
+        let read = |item: Item<'_>| {
+            let mut table = item.table()?;
+            let then = read_request(&mut table);
+            table.finish();
+            then
+        };
+        items.into_iter().take(MAX_THEN).filter_map(read).collect()
+    });
+    let servers = table.take("servers").map(servers::read);
     table.finish();
+    let Then { request, expect } = first?;
     Some(Case {
         name: name?,
+        request,
+        expect,
+        then: then.unwrap_or_default(),
+        servers: servers.unwrap_or_default(),
+    })
+}
+
+fn read_request(table: &mut Table<'_>) -> Option<Then> {
+    let request = request::read(table.take("request"));
+    let expect = table.require("expect").and_then(expectation::read);
+    Some(Then {
         request: Arc::new(request?),
         expect: expect?,
     })
