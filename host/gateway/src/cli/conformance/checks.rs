@@ -61,7 +61,15 @@ pub(super) async fn all(
             file.authenticator.instances = kept;
             let keeping = build(component, file).await?;
             file.authenticator.instances = None;
-            checks.push(same("an instance that is kept gives the same answers", &keeping, &odd, &answers).await);
+            checks.push(
+                same(
+                    "an instance that is kept gives the same answers",
+                    &keeping,
+                    &odd,
+                    &answers,
+                )
+                .await,
+            );
         }
     }
     checks.push(asked(&build(component, file).await?, component, &answers));
