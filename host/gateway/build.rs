@@ -8,9 +8,11 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// The lists of files, each with its folder from the root of the repository.
-const FOLDERS: [(&str, &str); 5] = [
+const FOLDERS: [(&str, &str); 7] = [
     ("JAVASCRIPT", "host/gateway/templates/javascript"),
+    ("JAVASCRIPT_HELPER", "sdk/javascript"),
     ("PYTHON", "host/gateway/templates/python"),
+    ("PYTHON_HELPER", "sdk/python"),
     ("RUST", "host/gateway/templates/rust"),
     ("SDK", "sdk"),
     ("WIT", "wit"),
@@ -52,6 +54,19 @@ fn embed() -> Result<(), String> {
     fs::write(&out, code).map_err(|error| format!("{}: {error}", out.display()))
 }
 
+/// What is in none of the lists.
+const LEFT_OUT: [&str; 9] = [
+    "__pycache__",
+    "node_modules",
+    "released",
+    "sdk/c",
+    "sdk/go",
+    "sdk/javascript",
+    "sdk/python",
+    "sdk/python/.mypy_cache",
+    "target",
+];
+
 /// All files below a folder. Links are followed, such as that of the SDK to the contract.
 fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     println!("cargo::rerun-if-changed={}", folder.display());
@@ -60,12 +75,10 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
         let path = entry.map_err(at)?.path();
         // What a build leaves behind isn't a part of a project, and neither are earlier versions of the contract or the helper
         // modules for other languages.
-        let is_left_out = ["target", "node_modules", "released", "sdk/python", "sdk/javascript"]
-            .iter()
-            .any(|name| path.ends_with(name));
+        let is_left_out = LEFT_OUT.iter().any(|name| path.ends_with(name));
         if path.is_dir() && !is_left_out {
             find(&path, files)?;
-        } else if path.is_file() {
+        } else if path.is_file() && !is_left_out {
             files.push(path);
         }
     }

@@ -83,3 +83,22 @@ def plain(child):
 def address(child):
     found = re.search(r"listening.*?address=\"?(127\.0\.0\.1:\d+)", plain(child))
     return found and found[1]
+
+
+@pytest.mark.parametrize("title", ["Test the component", "The manifest"])
+def test_the_commands_of_a_section_print_what_it_shows(tmp_path, api_key_component, title):
+    text = section(title)
+    shutil.copy(api_key_component, tmp_path / "api_key.wasm")
+    shutil.copy(api_key_component, tmp_path / "app.wasm")
+    shutil.copy(ROOT / "examples/api_key/cases.toml", tmp_path)
+    manifest = re.search(r"(?s)```json\n(.*?)```", text)
+    if manifest:
+        (tmp_path / "manifest.json").write_text(manifest[1])
+    shown = [(command, lines) for command, lines in sessions(re.sub(r"(?m)^    (?!\$ )(warning|FAILED).*\n(    (?!\$ ).*\n)*", "", text))]
+    assert shown
+    for command, lines in shown:
+        words = shlex.split(command.replace("plugin bench", "plugin bench --calls 20"))
+        assert words[0] == "portcullis"
+        done = subprocess.run([PORTCULLIS, *words[1:]], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        assert is_printed(lines, done.stdout), f"{command}:\n{done.stdout}"

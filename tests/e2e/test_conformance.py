@@ -89,6 +89,20 @@ def test_a_plugin_in_another_language_conforms(tmp_path, python_component):
     assert "(it has no manifest that says what it asks for)" in done.stdout
 
 
+@pytest.mark.timeout(500)  # The copy of a plugin in JavaScript takes over a minute of one processor in a debug build.
+@pytest.mark.parametrize(
+    "language, name",
+    [(path.parts[-3], path.parts[-2]) for path in sorted((ROOT / "examples").glob("*/*/cases.toml"))],
+)
+def test_every_example_in_another_language_conforms(tmp_path, language, name):
+    """The file says that instances are kept, so that this is checked too."""
+    folder = ROOT / "examples" / language / name
+    component = build.language_example(language, name)
+    done = conform(tmp_path, component, "instances = { keep = 1 }\n" + (folder / "cases.toml").read_text())
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert lines(done, "ok") == [*PASSED[:5], "an instance that is kept gives the same answers", PASSED[5]]
+
+
 def test_without_a_file_it_gets_what_it_asks_for(tmp_path):
     done = run("plugin", "conformance", "simple", folder=tmp_path)
     assert done.returncode == 0, done.stdout

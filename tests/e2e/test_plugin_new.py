@@ -100,6 +100,9 @@ def test_the_tools_of_the_templates_are_those_of_the_tests():
         (("self",), 2, "word of Rust"),
         (("key", "--lang", "cobol"), 2, "rust, javascript, python"),
         (("key", "--lang", "python", "--sdk", "."), 1, "--sdk is for Rust"),
+        (("key", "--role", "login"), 2, 'there is no role "login" yet: in portcullis:auth@0.1.0, every plugin is an authenticator'),
+        (("key", "--role", "authorizer"), 2, 'there is no role "authorizer" yet'),
+        (("key", "--role", "gate"), 2, 'a plugin\'s role is "authenticator"'),
         (("key", "--sdk", "gone"), 1, "--sdk gone: "),
         (("key", "--sdk", "full"), 1, "Cargo.toml"),
         (("key", "full"), 1, "full: isn't empty, and nothing in it is overwritten"),
@@ -113,6 +116,15 @@ def test_what_is_no_project_is_refused_and_nothing_is_written(tmp_path, argument
     done = new(tmp_path, *arguments)
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["full", "full/file"]
+
+
+@pytest.mark.parametrize("language, files", [("python", ["portcullis.py"]), ("javascript", ["portcullis.js", "portcullis.d.ts"])])
+def test_a_project_has_the_helper_module_and_the_plugin_of_the_example(tmp_path, language, files):
+    assert new(tmp_path, "key", "--lang", language, "--role", "authenticator").returncode == 0
+    for file in files:
+        assert (tmp_path / "key" / file).read_bytes() == (ROOT / "sdk" / language / file).read_bytes()
+    app = {"python": "app.py", "javascript": "app.js"}[language]
+    assert (tmp_path / "key" / app).read_text() == (ROOT / "examples" / language / "api_key" / app).read_text()
 
 
 def test_the_sdk_may_be_elsewhere(tmp_path):

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from harness import build
 from harness.client import basic
 from harness.gateway import run
 from harness.paths import ROOT
@@ -204,3 +205,93 @@ def test_a_file_that_is_missing(tmp_path, plugin, file, arguments, mistake):
     done = run("plugin", "test", plugin, file, *arguments, folder=tmp_path)
     assert done.returncode == 1
     assert mistake in done.stderr
+
+
+FETCH = '[settings]\nurl = "https://id.test/a?b=c"\n[grants]\nheaders = ["x-do"]\nhttp = ["https://id.test"]\n'
+"""The hostile guest sends a GET to its URL when it is told `egress`, and waits a second."""
+SERVER = '[[servers]]\nurl = "https://ID.test:443"\n'
+
+
+def egress(name, expect, more=""):
+    return case(name, expect, headers={"X-Do": "egress"}) + more
+
+
+def response(text):
+    return f"[[servers.responses]]\n{text}\n"
+
+
+def test_the_file_plays_servers(tmp_path, hostile_component):
+    played = SERVER + response('method = "POST"\nstatus = 500') + response('path = "/a?b"') + response('path = "/a"\nbody = "hello"')
+    call = '{ url = "https://id.test/a?b=c", headers = { Accept-Encoding = "identity" }, body = "" }'
+    cases = FETCH + played + egress("one", f'status = 200, user = "alice", calls = [{call}]')
+    done = ask(tmp_path, hostile_component, cases)
+    assert (done.returncode, done.stdout) == (0, "ok      one\n1 passed\n"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "played, said",
+    [
+        (SERVER + response("hang_up = true"), "closed"),
+        (SERVER + response('delay = "5s"'), "in time"),
+        ('[[servers]]\nurl = "https://other.test"\n', "refuses the connection"),
+        ('[[servers]]\nurl = "http://id.test"\n', "refuses the connection"),
+        ('[[servers]]\nurl = "https://id.test:8443"\n', "refuses the connection"),
+        (SERVER + response('file = "large"'), "the answer is larger than 1048576 bytes"),
+    ],
+)
+def test_a_server_that_is_played_fails_as_a_real_one(tmp_path, hostile_component, played, said):
+    (tmp_path / "large").write_bytes(b"x" * (1024 * 1024 + 1))
+    done = ask(tmp_path, hostile_component, FETCH + played + egress("one", "status = 503, user = 'x'"))
+    assert (done.returncode, done.stderr) == (1, ""), done.stderr
+    assert said in done.stdout.partition("the plugin ")[2].splitlines()[0], done.stdout
+
+
+def test_grants_hold_for_servers_that_are_played(tmp_path, hostile_component):
+    cases = FETCH.replace('"https://id.test"]', '"https://id.test:444"]') + SERVER + response("status = 200") + egress("one", "status = 503, calls = []")
+    assert ask(tmp_path, hostile_component, cases).stdout.endswith("ok      one\n1 passed\n")
+
+
+def test_what_is_asked_otherwise_is_shown(tmp_path, hostile_component):
+    cases = FETCH + SERVER + egress("one", 'calls = ["GET https://id.test/", "POST https://id.test/"]')
+    cases += egress("two", 'calls = [{ url = "https://id.test/a?b=c", headers = { X-A = "1" }, body = "x" }]')
+    done = ask(tmp_path, hostile_component, cases)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "FAILED  one",
+        "        calls: expected GET https://id.test/, POST https://id.test/, found GET https://id.test/a?b=c",
+        '        the plugin grants user "alice"',
+        "        asked GET https://id.test/a?b=c: the file has no response for it, so it was 404",
+        "FAILED  two",
+        '        GET https://id.test/a?b=c: x-a: expected ["1"], found []',
+        '        GET https://id.test/a?b=c: body: expected "x", found ""',
+        '        the plugin grants user "alice"',
+        "        asked GET https://id.test/a?b=c: the file has no response for it, so it was 404",
+        "0 passed, 2 failed",
+    ]
+
+
+def test_a_case_of_several_requests(tmp_path, hostile_component):
+    """What one leaves behind, the next finds: a stored response, or a response that is used up."""
+    then = "[[cases.then]]\nrequest.headers = { X-Do = 'egress' }\nexpect = { %s }\n"
+    stored = SERVER + response('headers = { Cache-Control = "max-age=60" }')
+    once = SERVER + response("times = 1\nhang_up = true") + response("times = 2")
+    for played, first, second, third in [
+        (stored, "status = 200", "status = 200, calls = []", "calls = []"),
+        (once, "status = 503", "status = 200", "status = 200"),
+    ]:
+        done = ask(tmp_path, hostile_component, FETCH + played + egress("one", first, then % second + then % third))
+        assert done.stdout == "ok      one\n1 passed\n", done.stdout
+    failing = ask(tmp_path, hostile_component, FETCH + once + egress("one", "status = 503", then % "status = 503" + then % "status = 200"))
+    assert failing.stdout.splitlines()[:3] == [
+        "FAILED  one",
+        "        request 2 of the case:",
+        "        status: expected 503, found 200",
+    ]
+
+
+def test_the_servers_of_the_page(tmp_path):
+    page = (ROOT / "docs/authors.md").read_text().split("#### Servers that the file plays")[1]
+    file = re.search(r"(?s)```toml\n(.*?)```", page)[1]
+    done = ask(tmp_path, build.language_example("python", "jwt"), file.replace("[[servers]]", '[limits]\nmemory = "64MiB"\n[[servers]]', 1))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("2 passed\n")

@@ -45,6 +45,14 @@ impl LogLines {
         }
     }
 
+    /// Begins the log of another call.
+    pub(crate) fn renew(&self) {
+        let mut state = self.lock();
+        state.left = MAX_LINES;
+        state.request_id = None;
+        state.warnings.clear();
+    }
+
     /// Says which request the call is about.
     pub(crate) fn set_request(&self, id: Option<&str>) {
         self.lock().request_id = id.map(str::to_owned);

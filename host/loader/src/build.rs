@@ -48,8 +48,12 @@ fn builder(config: &AuthenticatorConfig, component: &Component) -> Authenticator
         .grants(config.grants.clone())
         .outbound(config.outbound.clone())
         .limits(config.limits);
-    match config.log {
+    let builder = match config.log {
         Some(level) => builder.log_level(level),
+        None => builder,
+    };
+    match config.instances {
+        Some(rules) => builder.keep_instances(rules),
         None => builder,
     }
 }

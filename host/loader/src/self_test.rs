@@ -3,15 +3,12 @@
 
 use std::num::NonZero;
 
-use portcullis::Chain;
 use portcullis::Component;
 use portcullis::Outbound;
 
 use crate::build::build_for_trial;
 use crate::cases;
-use crate::cases::Answer;
 use crate::cases::Case;
-use crate::cases::differences;
 use crate::config::authenticator::AuthenticatorConfig;
 
 /// Asks about each request of the self-test. Every one has an authenticator of its own, whose grants, settings and limits are
@@ -39,9 +36,9 @@ async fn ask(config: &AuthenticatorConfig, component: &Component, case: &Case) -
         let errors = Vec::from_iter(errors.iter().map(ToString::to_string));
         format!("it can't be configured without other servers: {}", errors.join("; "))
     })?;
-    let answer = Answer::of(Chain::new([authenticator.clone()]).decide(&case.request).await);
+    let outcome = cases::ask(&authenticator, case, None).await;
     authenticator.retire();
-    let found = Vec::from_iter(differences(&case.expect, &answer).iter().map(ToString::to_string));
+    let (answer, found) = (outcome.answer, Vec::from_iter(outcome.differences.iter().map(ToString::to_string)));
     if found.is_empty() {
         return Ok(());
     }
@@ -57,6 +54,7 @@ fn alone(mut config: AuthenticatorConfig) -> AuthenticatorConfig {
     config.outbound = Outbound::default();
     config.grants.http.clear();
     config.grants.negotiate = None;
+    config.instances = None;
     config.limits.rate = None;
     config.limits.breaker = None;
     config

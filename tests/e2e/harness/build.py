@@ -39,6 +39,15 @@ def language_example(language, name):
     return _componentized(needs, inside, build_command(folder), f"{name}.wasm", f"{language}-{name}")
 
 
+def helper_prober(language):
+    """The authenticator of `plugins/LANGUAGE`, which uses all of the helper module, built as the example in that language is."""
+    folder = ROOT / "examples" / language / "api_key"
+    inside = folder.relative_to(ROOT)
+    needs = [(path, path.relative_to(ROOT)) for path in (folder, ROOT / "sdk" / language, WIT)]
+    needs.append((TESTS / "plugins" / language, inside))
+    return _componentized(needs, inside, build_command(folder), "api_key.wasm", f"{language}-prober")
+
+
 def _componentized(needs, inside, command, made, name):
     """Runs a shell command that makes a component, in a copy of what it needs: pairs of a folder and of its place there."""
     digest = hashlib.sha256(f"{_digest(*(path for path, _ in needs))} {[str(place) for _, place in needs]} {command}".encode()).hexdigest()[:16]

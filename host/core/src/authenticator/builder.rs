@@ -8,6 +8,7 @@ use super::Kind;
 use crate::component::Component;
 use crate::egress::Outbound;
 use crate::grants::Grants;
+use crate::limits::KeepInstances;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
 use crate::plugin::ConfigureError;
@@ -24,6 +25,7 @@ impl AuthenticatorBuilder {
             settings: serde_json::Value::Object(serde_json::Map::new()),
             grants: Grants::default(),
             limits: Limits::default(),
+            keep_instances: None,
             outbound: Outbound::default(),
             negotiator: None,
             log_level: None,
@@ -52,6 +54,14 @@ impl AuthenticatorBuilder {
             memory: limits.memory.min(Limits::MAX_MEMORY),
             ..limits
         };
+        self
+    }
+
+    /// Keeps instances after their calls, for later requests, which then share the plugin's memory. Default: each request has
+    /// an instance of its own.
+    #[must_use]
+    pub fn keep_instances(mut self, rules: KeepInstances) -> Self {
+        self.0.keep_instances = Some(rules);
         self
     }
 

@@ -18,6 +18,7 @@ use crate::decision::Verdict;
 use crate::grants::AskedGrant;
 use crate::grants::Grants;
 use crate::grants::UnaskedGrant;
+use crate::limits::KeepInstances;
 use crate::limits::Limits;
 use crate::plugin::Asked;
 use crate::plugin::Call;
@@ -94,6 +95,11 @@ impl Authenticator {
         self.configured().map(ConfiguredPlugin::limits)
     }
 
+    /// Which instances it keeps for later requests. `None` if each request has one of its own, or if it is disabled.
+    pub fn kept_instances(&self) -> Option<&KeepInstances> {
+        self.configured().and_then(ConfiguredPlugin::kept_instances)
+    }
+
     /// What its settings or the plugin need and its grants and limits don't allow, such as an issuer that isn't in
     /// [`Grants::http`]; and what is granted and never asked for.
     pub fn warnings(&self) -> &[ConfigurationWarning] {
@@ -119,11 +125,11 @@ impl Authenticator {
         self.configured().map(ConfiguredPlugin::fingerprint)
     }
 
-    /// Forgets the decisions that are kept for later requests. Use it when something outside of the plugin has changed, such as
+    /// Forgets the decisions and the instances that are kept for later requests. Use it when something outside of the plugin has changed, such as
     /// a user who was locked out.
     pub fn forget_decisions(&self) {
-        if let Some(reuse) = self.configured().and_then(ConfiguredPlugin::reuse) {
-            reuse.forget();
+        if let Some(plugin) = self.configured() {
+            plugin.forget();
         }
     }
 
@@ -211,6 +217,7 @@ impl Authenticator {
                 outcome.step.denied = call.denied;
                 outcome.step.warnings = call.warnings;
                 outcome.step.memory = call.memory;
+                outcome.step.served = call.served;
                 outcome
             }
             Err(why) => self.outcome(start, turned_away(why)),
@@ -239,6 +246,7 @@ impl Authenticator {
             denied: 0,
             warnings: Vec::new(),
             memory: 0,
+            served: 0,
             elapsed: start.elapsed(),
         };
         CallOutcome { next, step }

@@ -172,6 +172,8 @@ pub struct Step {
     pub warnings: Vec<String>,
     /// How many bytes of memory its instance had at the end of the call. Zero if there was no instance.
     pub memory: usize,
+    /// How many requests its instance had served before. Zero if the instance was new.
+    pub served: u32,
     /// How long the call took, or finding the result of the earlier one.
     pub elapsed: Duration,
 }

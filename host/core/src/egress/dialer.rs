@@ -22,7 +22,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
 use portcullis_wire::TolerantWrites;
+use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
+use tokio_util::either::Either;
 use tower::Service;
 
 use super::proxy::OutboundProxy;
@@ -34,7 +36,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[cfg(target_os = "linux")]
 const UNREAD: Duration = Duration::from_secs(20);
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Opens connections to servers.
 #[derive(Clone)]
@@ -102,7 +104,8 @@ impl Service<Uri> for Dialer {
 
 /// An open connection.
 pub(super) struct Dialled {
-    stream: TokioIo<TolerantWrites<TcpStream>>,
+    /// A connection of the system, or one to a server that this process plays.
+    stream: TokioIo<Either<TolerantWrites<TcpStream>, DuplexStream>>,
     /// Whether requests name their server in the request line, because a proxy reads them.
     is_proxied: bool,
     answered: Answered,
@@ -128,8 +131,17 @@ impl Answered {
 impl Dialled {
     fn new(stream: TokioIo<TcpStream>, is_proxied: bool) -> Self {
         Self {
-            stream: TokioIo::new(TolerantWrites::new(stream.into_inner())),
+            stream: TokioIo::new(Either::Left(TolerantWrites::new(stream.into_inner()))),
             is_proxied,
+            answered: Answered::default(),
+        }
+    }
+
+    /// A connection to a server that this process plays.
+    pub(super) fn played(stream: DuplexStream) -> Self {
+        Self {
+            stream: TokioIo::new(Either::Right(stream)),
+            is_proxied: false,
             answered: Answered::default(),
         }
     }
@@ -137,8 +149,11 @@ impl Dialled {
 
 impl Connection for Dialled {
     fn connected(&self) -> Connected {
-        let connected = self.stream.inner().connected().proxy(self.is_proxied);
-        connected.extra(self.answered.clone())
+        let connected = match self.stream.inner() {
+            Either::Left(stream) => stream.connected(),
+            Either::Right(_) => Connected::new(),
+        };
+        connected.proxy(self.is_proxied).extra(self.answered.clone())
     }
 }
 

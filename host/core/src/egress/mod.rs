@@ -15,6 +15,7 @@ mod failure;
 mod key;
 mod outbound;
 mod permit;
+mod played;
 mod pool;
 mod proxy;
 mod resolver;
@@ -43,6 +44,8 @@ pub(crate) use self::body::MAX_RESPONSE;
 pub(crate) use self::call::CallEgress;
 pub use self::outbound::Outbound;
 pub use self::outbound::OutboundError;
+pub use self::played::PlayedAnswer;
+pub use self::played::PlayedServers;
 pub use self::proxy::OutboundProxy;
 pub use self::proxy::OutboundProxyError;
 pub use self::secret_header::SecretHeader;
@@ -116,7 +119,10 @@ impl Egress {
             counters,
             exchange,
             coalescer: Coalescer::new(),
-            pool: Pool::new(Dialer::new(resolver, proxy.cloned()), outbound.tls.as_ref().or(tls)),
+            pool: match &outbound.servers {
+                Some(servers) => Pool::played(servers),
+                None => Pool::new(Dialer::new(resolver, proxy.cloned()), outbound.tls.as_ref().or(tls)),
+            },
             grants,
             outbound,
             permits: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),

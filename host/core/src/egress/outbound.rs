@@ -10,6 +10,7 @@ use http::HeaderName;
 use http::Uri;
 use http::header;
 
+use super::played::PlayedServers;
 use super::secret_header::SecretHeader;
 use crate::grants::HttpGrant;
 
@@ -18,6 +19,7 @@ use crate::grants::HttpGrant;
 pub struct Outbound {
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     pub(super) refresh_floor: Duration,
+    pub(super) servers: Option<Arc<dyn PlayedServers>>,
     headers: Vec<Addition>,
 }
 
@@ -71,6 +73,14 @@ impl Outbound {
         self
     }
 
+    /// Sends all requests to servers that the application plays, for tests of a plugin. No name is resolved, no proxy is used,
+    /// and there is no TLS. Default: requests go over the network.
+    #[must_use]
+    pub fn servers(mut self, servers: Arc<dyn PlayedServers>) -> Self {
+        self.servers = Some(servers);
+        self
+    }
+
     /// Adds the fields for this URI to a request's headers.
     pub(super) fn complete(&self, uri: &Uri, headers: &mut HeaderMap) {
         for Addition { name, value, .. } in self.headers.iter().filter(|addition| addition.server.permits(uri)) {
@@ -98,6 +108,7 @@ impl Default for Outbound {
         Self {
             tls: None,
             refresh_floor: Duration::from_secs(5),
+            servers: None,
             headers: Vec::new(),
         }
     }
@@ -113,6 +124,7 @@ impl fmt::Debug for Outbound {
         f.debug_struct("Outbound")
             .field("tls", &self.tls.is_some())
             .field("refresh_floor", &self.refresh_floor)
+            .field("servers", &self.servers)
             .field("headers", &Vec::from_iter(headers))
             .finish()
     }

@@ -1,16 +1,21 @@
 //! The connections of one authenticator. Neither the connections nor their TLS sessions are shared with other
 //! authenticators.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
+use http::Uri;
 use http::header;
 use http::uri::Scheme;
 use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
 use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::ResponseFuture;
 use hyper_util::rt::TokioExecutor;
@@ -19,8 +24,13 @@ use portcullis_wire::connection_auth;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::client::Resumption;
+use tower::Service;
 
+use super::dialer::BoxError;
 use super::dialer::Dialer;
+use super::dialer::Dialled;
+use super::played;
+use super::played::PlayedServers;
 use super::proxy::OutboundProxy;
 
 const IDLE: Duration = Duration::from_secs(60);
@@ -40,17 +50,25 @@ pub(super) struct Pool {
     proxy: Option<OutboundProxy>,
 }
 
-type HttpClient = Client<HttpsConnector<Dialer>, Full<Bytes>>;
+type HttpClient = Client<Connector, Full<Bytes>>;
 
 impl Pool {
     /// A pool whose connections the dialer opens. Without `tls` nobody is trusted: https fails, and says so.
     pub(super) fn new(dialer: Dialer, tls: Option<&Arc<ClientConfig>>) -> Self {
         let proxy = dialer.proxy().cloned();
-        let https = connector(dialer, tls);
+        Self::of(Connector::Network(https(dialer, tls)), proxy)
+    }
+
+    /// A pool whose connections lead to servers that this process plays.
+    pub(super) fn played(servers: &Arc<dyn PlayedServers>) -> Self {
+        Self::of(Connector::Played(Arc::clone(servers)), None)
+    }
+
+    fn of(connector: Connector, proxy: Option<OutboundProxy>) -> Self {
         Self {
             proxy,
-            exclusive: client(https.clone(), 0),
-            shared: client(https, MAX_IDLE_PER_HOST),
+            exclusive: client(connector.clone(), 0),
+            shared: client(connector, MAX_IDLE_PER_HOST),
         }
     }
 
@@ -70,7 +88,38 @@ impl Pool {
     }
 }
 
-fn connector(dialer: Dialer, tls: Option<&Arc<ClientConfig>>) -> HttpsConnector<Dialer> {
+/// Where connections lead.
+#[derive(Clone)]
+enum Connector {
+    Network(HttpsConnector<Dialer>),
+    Played(Arc<dyn PlayedServers>),
+}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<Dialled>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        match self {
+            Self::Network(https) => https.poll_ready(context),
+            Self::Played(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn call(&mut self, server: Uri) -> Self::Future {
+        match self {
+            Self::Network(https) => https.call(server),
+            Self::Played(servers) => {
+                let connected = played::connect(servers, server);
+                let connected = connected.map(|stream| MaybeHttpsStream::Http(Dialled::played(stream)));
+                Box::pin(std::future::ready(connected.map_err(Into::into)))
+            }
+        }
+    }
+}
+
+fn https(dialer: Dialer, tls: Option<&Arc<ClientConfig>>) -> HttpsConnector<Dialer> {
     let mut tls = tls.map_or_else(trusting_nobody, |config| config.as_ref().clone());
     tls.resumption = Resumption::default();
     // The connector insists on choosing the protocols itself.
@@ -82,14 +131,14 @@ fn connector(dialer: Dialer, tls: Option<&Arc<ClientConfig>>) -> HttpsConnector<
         .wrap_connector(dialer)
 }
 
-fn client(https: HttpsConnector<Dialer>, max_idle_per_host: usize) -> HttpClient {
+fn client(connector: Connector, max_idle_per_host: usize) -> HttpClient {
     Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(max_idle_per_host)
         .pool_timer(TokioTimer::new())
         .http1_max_buf_size(MAX_HEAD)
         .http1_max_headers(MAX_HEADERS)
-        .build(https)
+        .build(connector)
 }
 
 fn trusting_nobody() -> ClientConfig {

@@ -49,6 +49,9 @@ pub(crate) struct Inner {
     pub(crate) background: Background,
     /// The memory for snapshots of configured plugins.
     pub(crate) snapshots: Arc<Budget>,
+    /// The idle instances that may be kept for later calls, and how much of the memory they may have.
+    pub(crate) kept_instances: Arc<Semaphore>,
+    pub(crate) kept_memory: Arc<Budget>,
     _ticker: Ticker,
 }
 
@@ -170,6 +173,8 @@ impl EngineBuilder {
             decisions: Arc::new(decisions),
             background: Background::default(),
             snapshots: Arc::new(Budget::new(self.memory / 4)),
+            kept_instances: Arc::new(Semaphore::new(kept(self.concurrency) as usize)),
+            kept_memory: Arc::new(Budget::new(self.memory / 4)),
             _ticker: ticker,
         })))
     }
@@ -215,8 +220,13 @@ fn small() -> Config {
 /// How many plugins are configured at the same time.
 const CONFIGURING: u32 = 16;
 
+/// How many idle instances all authenticators together may keep for later calls.
+const fn kept(calls: u32) -> u32 {
+    calls.div_ceil(4)
+}
+
 fn pooled(calls: u32) -> wasmtime::Result<wasmtime::Engine> {
-    let calls = calls + CONFIGURING;
+    let calls = calls + kept(calls) + CONFIGURING;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
         .total_stacks(calls)

@@ -1,10 +1,12 @@
 //! Bounds on what a call of a plugin may cost. The defaults are far above what a well-behaved plugin needs.
 
+mod instances;
 mod rate;
 
 use std::num::NonZero;
 use std::time::Duration;
 
+pub use self::instances::KeepInstances;
 pub use self::rate::Rate;
 pub use self::rate::RateError;
 

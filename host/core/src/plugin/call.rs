@@ -1,10 +1,12 @@
-//! One guarded call of a plugin: it is admitted, a new instance is started, configured and called, and its answer is
-//! checked. A call that has begun runs to completion even if its caller is dropped.
+//! One guarded call of a plugin: it is admitted, a new instance is started, configured and called, or one that was kept is called,
+//! and its answer is checked. A call that has begun runs to completion even if its caller is dropped.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::ConfiguredPlugin;
 use super::detach::Detach;
+use super::kept::Lease;
 use super::overload::CallPermit;
 use super::overload::TurnedAway;
 use crate::contract::portcullis::auth::types::Grant;
@@ -30,6 +32,8 @@ pub(crate) struct Call<T> {
     pub(crate) drew_random: bool,
     /// How many bytes of memory its instance had at the end.
     pub(crate) memory: usize,
+    /// How many requests its instance had served before.
+    pub(crate) served: u32,
 }
 
 impl ConfiguredPlugin {
@@ -64,6 +68,7 @@ impl ConfiguredPlugin {
         permit: CallPermit,
         read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError>,
     ) -> Call<T> {
+        let (reply, instance) = self.ask(request).await;
         let Reply {
             result,
             reads,
@@ -71,11 +76,12 @@ impl ConfiguredPlugin {
             warnings,
             drew_random,
             memory,
-        } = match self.configured().await {
-            Ok(instance) => instance.authenticate(request).await,
-            Err(error) => Reply::failure(error),
-        };
+        } = reply;
         let result = result.and_then(read);
+        let served = instance.as_ref().map_or(0, |lease| lease.served);
+        if let (Some(kept), Some(lease)) = (&self.0.kept, instance) {
+            kept.put(lease, result.is_ok());
+        }
         match &result {
             Ok(_) => permit.answered(),
             Err(error) => {
@@ -94,7 +100,30 @@ impl ConfiguredPlugin {
             warnings,
             drew_random,
             memory,
+            served,
         }
+    }
+
+    /// Asks an instance, and returns it if it may serve another request.
+    async fn ask(&self, request: Arc<AuthRequest>) -> (Reply, Option<Lease>) {
+        let Some(kept) = &self.0.kept else {
+            let reply = match self.configured().await {
+                Ok(mut instance) => instance.authenticate(request).await,
+                Err(error) => Reply::failure(error),
+            };
+            return (reply, None);
+        };
+        let mut lease = match kept.take(&self.0.config) {
+            Some(lease) => lease,
+            None => {
+                let (started, era) = (Instant::now(), kept.era());
+                match self.configured().await {
+                    Ok(instance) => kept.lease(instance, started, era),
+                    Err(error) => return (Reply::failure(error), None),
+                }
+            }
+        };
+        (lease.instance.authenticate(request).await, Some(lease))
     }
 
     /// A new instance with the plugin's settings.

@@ -126,6 +126,103 @@ fn increment(counters: &[Counter], labels: &[&str], label: &str) {
     }
 }
 
+/// Why an instance wasn't kept, or isn't kept any longer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dropped {
+    /// It has reached its age.
+    Age,
+    /// All authenticators together keep as many, or as much of the memory, as they may.
+    Engine,
+    /// Its call failed.
+    Failed,
+    /// It keeps handles of the host.
+    Handles,
+    /// It has taken too much memory.
+    Memory,
+    /// Its authenticator was replaced, or had to forget what it knew.
+    Replaced,
+    /// It has served its requests.
+    Requests,
+    /// There were as many idle instances as are kept.
+    Surplus,
+}
+
+impl Dropped {
+    const LABELS: [&str; 8] = [
+        "age", "engine", "failed", "handles", "memory", "replaced", "requests", "surplus",
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Engine => "engine",
+            Self::Failed => "failed",
+            Self::Handles => "handles",
+            Self::Memory => "memory",
+            Self::Replaced => "replaced",
+            Self::Requests => "requests",
+            Self::Surplus => "surplus",
+        }
+    }
+}
+
+/// The metrics of the instances that an authenticator keeps.
+pub(crate) struct KeptMeters {
+    idle: Gauge,
+    reused: Counter,
+    dropped: [Counter; Dropped::LABELS.len()],
+}
+
+impl KeptMeters {
+    pub(crate) fn new(authenticator: &str) -> Self {
+        describe_gauge!(
+            "portcullis_authenticator_kept_instances",
+            "Idle instances that are kept for later calls"
+        );
+        describe_counter!(
+            "portcullis_authenticator_instance_reuses_total",
+            "Calls that an instance has served which had served one before"
+        );
+        describe_counter!(
+            "portcullis_authenticator_instances_dropped_total",
+            "Instances that were not kept, or not any longer"
+        );
+        let name = || authenticator.to_owned();
+        Self {
+            idle: gauge!("portcullis_authenticator_kept_instances", "authenticator" => name()),
+            reused: counter!("portcullis_authenticator_instance_reuses_total", "authenticator" => name()),
+            dropped: Dropped::LABELS.map(|reason| {
+                counter!("portcullis_authenticator_instances_dropped_total", "authenticator" => name(), "reason" => reason)
+            }),
+        }
+    }
+
+    /// Counts a call of an instance that was kept.
+    pub(crate) fn reused(&self) {
+        self.reused.increment(1);
+    }
+
+    /// Counts an instance that isn't kept.
+    pub(crate) fn dropped(&self, why: Dropped) {
+        increment(&self.dropped, &Dropped::LABELS, why.label());
+    }
+
+    /// Counts an idle instance until the result is dropped.
+    pub(crate) fn count(&self) -> CountedInstance {
+        self.idle.increment(1);
+        CountedInstance(self.idle.clone())
+    }
+}
+
+/// An instance that counts as idle until this is dropped.
+pub(crate) struct CountedInstance(Gauge);
+
+impl Drop for CountedInstance {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
 /// The metrics of a circuit breaker.
 #[derive(Debug)]
 pub(crate) struct BreakerMeters {

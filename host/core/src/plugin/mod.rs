@@ -1,8 +1,9 @@
 //! A configured component: a component with settings, grants and limits. Calls are guarded by a rate limit, a circuit
-//! breaker and a limit on concurrency, and each call runs in a new instance.
+//! breaker and a limit on concurrency, and each call runs in a new instance, unless instances are kept.
 
 mod call;
 mod detach;
+mod kept;
 mod meters;
 mod overload;
 mod settings;
@@ -10,6 +11,7 @@ mod snapshot;
 
 use std::sync::Arc;
 
+use self::kept::Kept;
 use self::overload::Overload;
 use self::settings::check;
 use self::snapshot::ConfiguredCopy;
@@ -18,6 +20,7 @@ use crate::component::Digest;
 use crate::egress::Egress;
 use crate::egress::Outbound;
 use crate::grants::Grants;
+use crate::limits::KeepInstances;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
 use crate::reuse::Reuse;
@@ -43,6 +46,8 @@ struct Inner {
     fingerprint: Arc<str>,
     config: InstanceConfig,
     copy: ConfiguredCopy,
+    /// `None` if each call has an instance of its own.
+    kept: Option<Arc<Kept>>,
     overload: Arc<Overload>,
     reuse: Option<Arc<Reuse>>,
     meters: Meters,
@@ -90,9 +95,27 @@ impl ConfiguredPlugin {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Gives up the place among the engine's calls that is kept for it.
+    /// Which instances it keeps for later calls. `None` if each call has one of its own.
+    pub(crate) fn kept_instances(&self) -> Option<&KeepInstances> {
+        self.0.kept.as_deref().map(Kept::rules)
+    }
+
+    /// Forgets what it knows from earlier calls: their decisions and instances.
+    pub(crate) fn forget(&self) {
+        if let Some(reuse) = &self.0.reuse {
+            reuse.forget();
+        }
+        if let Some(kept) = &self.0.kept {
+            kept.forget();
+        }
+    }
+
+    /// Gives up the place among the engine's calls that is kept for it, and its instances.
     pub(crate) fn retire(&self) {
         self.0.overload.retire();
+        if let Some(kept) = &self.0.kept {
+            kept.retire();
+        }
     }
 
     /// Its metrics.
@@ -108,6 +131,7 @@ pub(crate) struct PluginConfig {
     pub(crate) settings: serde_json::Value,
     pub(crate) grants: Grants,
     pub(crate) limits: Limits,
+    pub(crate) keep_instances: Option<KeepInstances>,
     pub(crate) outbound: Outbound,
     pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
     pub(crate) log_level: Option<tracing::Level>,
@@ -156,6 +180,10 @@ impl PluginConfig {
             false => Overload::new(name, limits, processors, &engine.calls, &meters),
             true => Overload::with_place(name, limits, processors, &engine.configuring, place, &meters),
         };
+        let kept = self.keep_instances.map(|rules| {
+            let name = Arc::clone(&config.authenticator);
+            Arc::new(Kept::new(name, rules, &engine.kept_instances, &engine.kept_memory))
+        });
         let reuse = Reuse::new(
             &engine.decisions,
             &config.grants,
@@ -167,6 +195,7 @@ impl PluginConfig {
             fingerprint,
             config,
             copy: ConfiguredCopy::default(),
+            kept,
             overload: Arc::new(overload),
             reuse,
             meters,

@@ -116,6 +116,7 @@ mod tests {
                 memory,
                 ..Limits::default()
             },
+            keep_instances: None,
             outbound: crate::egress::Outbound::default(),
             negotiator: None,
             log_level: None,

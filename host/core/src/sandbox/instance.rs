@@ -1,5 +1,5 @@
 //! The life of an instance: it is started, configured, called about one request and dropped. Requests never share a
-//! plugin's memory.
+//! plugin's memory, unless the operator wants instances kept: see `renewal`.
 
 use std::sync::Arc;
 
@@ -75,8 +75,10 @@ impl Reply {
 
 /// An instance of a plugin in its sandbox.
 pub(crate) struct Instance {
-    store: Store<HostState>,
+    pub(super) store: Store<HostState>,
     plugin: Plugin,
+    /// How many bytes of memory it had before its first request.
+    pub(super) initial_memory: usize,
 }
 
 impl Instance {
@@ -88,7 +90,11 @@ impl Instance {
     ) -> Result<Self, PluginError> {
         let mut store = store(runtime, config);
         match plugin.instantiate_async(&mut store).await {
-            Ok(plugin) => Ok(Self { store, plugin }),
+            Ok(plugin) => Ok(Self {
+                initial_memory: store.data().limiter.taken(),
+                store,
+                plugin,
+            }),
             Err(error) => Err(stopped(&store, error)),
         }
     }
@@ -97,6 +103,7 @@ impl Instance {
     pub(crate) async fn configure(&mut self, settings: &str) -> Result<Result<(), String>, PluginError> {
         let exports = self.plugin.portcullis_auth_authenticator();
         let answer = exports.call_configure(&mut self.store, settings).await;
+        self.initial_memory = self.store.data().limiter.taken();
         answer.map_err(|error| stopped(&self.store, error))
     }
 
@@ -106,7 +113,7 @@ impl Instance {
     }
 
     /// Authenticates a request.
-    pub(crate) async fn authenticate(mut self, request: Arc<AuthRequest>) -> Reply {
+    pub(crate) async fn authenticate(&mut self, request: Arc<AuthRequest>) -> Reply {
         let state = self.store.data_mut();
         state.log.set_request(request.id.as_deref());
         state.request = Some(request);
@@ -115,6 +122,7 @@ impl Instance {
         let result = exports.call_authenticate(&mut self.store, handle).await;
         let result = result.map_err(|error| stopped(&self.store, error));
         let state = self.store.data_mut();
+        state.request = None;
         if result.is_ok() {
             state.permit.learn();
         }
@@ -181,6 +189,7 @@ pub(super) fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> Plugi
 impl HostState {
     fn new(runtime: &Runtime, config: &InstanceConfig, clock: Clock, permit: ComputePermit) -> Self {
         let log = LogLines::new(Arc::clone(&config.authenticator), config.log_level);
+        let stdio = [Lines::stdout(log.clone()), Lines::stderr(log.clone())];
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();
@@ -188,7 +197,8 @@ impl HostState {
         Self {
             limiter: MemoryLimiter::new(config.limits.memory, Share::of(Arc::clone(&runtime.memory))),
             table,
-            wasi: wasi(&log),
+            wasi: wasi(&stdio),
+            stdio,
             http,
             outbound: CallEgress::new(config.egress.clone(), log.clone()),
             clock,
@@ -208,10 +218,10 @@ impl HostState {
     }
 }
 
-fn wasi(log: &LogLines) -> WasiCtx {
+fn wasi([stdout, stderr]: &[Lines; 2]) -> WasiCtx {
     WasiCtx::builder()
-        .stdout(Lines::stdout(log.clone()))
-        .stderr(Lines::stderr(log.clone()))
+        .stdout(stdout.clone())
+        .stderr(stderr.clone())
         .max_random_size(MAX_RANDOM)
         .build()
 }

@@ -63,6 +63,11 @@ impl MemoryLimiter {
         self.hit_budget
     }
 
+    /// Whether the instance was refused memory, for whatever reason.
+    pub(super) const fn was_refused(&self) -> bool {
+        self.hit_memory || self.hit_budget || self.hit_system
+    }
+
     /// Whether the instance was refused memory because of its own limit.
     pub(super) const fn hit_memory(&self) -> bool {
         self.hit_memory

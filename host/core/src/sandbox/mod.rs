@@ -1,5 +1,6 @@
 //! The sandbox of one call: a plugin instance and the host functions for the request, the cache, signatures, Negotiate
-//! tokens, clocks, logging and HTTP requests. Everything is bounded, and the instance is dropped when the call ends.
+//! tokens, clocks, logging and HTTP requests. Everything is bounded, and the instance is dropped when the call ends, unless the
+//! operator wants it kept.
 
 mod absent;
 mod budget;
@@ -14,6 +15,7 @@ mod logging;
 mod memory_limiter;
 mod negotiate;
 mod outbound;
+mod renewal;
 mod request;
 mod scheduler;
 mod slow_hash;
@@ -38,6 +40,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use self::clock::Clock;
 use self::memory_limiter::MemoryLimiter;
 use self::scheduler::ComputePermit;
+use self::stdio::Lines;
 use crate::contract;
 use crate::decision::AttributeRead;
 use crate::egress::CallEgress;
@@ -58,6 +61,7 @@ pub use self::error::PluginError;
 pub(crate) use self::error::bounded;
 pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
+pub(crate) use self::renewal::Unfit;
 pub(crate) use self::scheduler::Expected;
 pub(crate) use self::scheduler::FairScheduler;
 pub(crate) use self::scheduler::ProcessorShare;
@@ -69,6 +73,8 @@ pub(crate) struct HostState {
     limiter: MemoryLimiter,
     table: ResourceTable,
     wasi: WasiCtx,
+    /// The plugin's stdout and stderr.
+    stdio: [Lines; 2],
     http: WasiHttpCtx,
     outbound: CallEgress,
     clock: Clock,

@@ -1,6 +1,11 @@
 //! A plugin's stdout and stderr, whose lines are written to the operator's log. The plugin doesn't inherit the streams
 //! of the process.
 
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
@@ -16,12 +21,21 @@ use crate::plugin_log::LogLines;
 /// The longest line, in bytes. The rest is dropped.
 const MAX_PENDING: usize = 4 * 1024;
 
-/// A stream, whose lines are logged with this level and name.
+/// A stream, whose lines are logged with this level and name. A clone is the same stream.
 #[derive(Clone, Debug)]
 pub(super) struct Lines {
     log: LogLines,
     level: Level,
     name: &'static str,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The start of a line that has not ended yet.
+    pending: Vec<u8>,
+    /// How many handles of the stream the plugin has.
+    handles: usize,
 }
 
 impl Lines {
@@ -30,6 +44,7 @@ impl Lines {
             log,
             level: Level::Info,
             name: "stdout",
+            state: Arc::default(),
         }
     }
 
@@ -38,13 +53,25 @@ impl Lines {
             log,
             level: Level::Warn,
             name: "stderr",
+            state: Arc::default(),
         }
     }
 
-    fn write(&self, line: &[u8]) {
+    /// How many handles of the stream the plugin has.
+    pub(super) fn handles(&self) -> usize {
+        self.lock().handles
+    }
+
+    /// Logs what was written of a line that has no end.
+    pub(super) fn end_line(&self) {
+        let line = std::mem::take(&mut self.lock().pending);
         if !line.is_empty() {
-            self.log.write(self.level, self.name, &String::from_utf8_lossy(line));
+            self.log.write(self.level, self.name, &String::from_utf8_lossy(&line));
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,27 +87,24 @@ impl StdoutStream for Lines {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(Pending {
-            lines: self.clone(),
-            bytes: Vec::new(),
-        })
+        self.lock().handles += 1;
+        Box::new(Handle(self.clone()))
     }
 }
 
-/// The start of a line that has not ended yet. It is logged when the stream is dropped.
-struct Pending {
-    lines: Lines,
-    bytes: Vec<u8>,
-}
+/// A handle of a stream. A line that has no end is logged when it is dropped.
+struct Handle(Lines);
 
-impl OutputStream for Pending {
+impl OutputStream for Handle {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         for chunk in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let room = MAX_PENDING.saturating_sub(self.bytes.len());
-            self.bytes
-                .extend(chunk.iter().take(room).filter(|byte| **byte != b'\n'));
+            let mut state = self.0.lock();
+            let room = MAX_PENDING.saturating_sub(state.pending.len());
+            let text = chunk.iter().take(room).filter(|byte| **byte != b'\n');
+            state.pending.extend(text);
+            drop(state);
             if chunk.ends_with(b"\n") {
-                self.lines.write(&std::mem::take(&mut self.bytes));
+                self.0.end_line();
             }
         }
         Ok(())
@@ -96,12 +120,13 @@ impl OutputStream for Pending {
 }
 
 #[async_trait]
-impl Pollable for Pending {
+impl Pollable for Handle {
     async fn ready(&mut self) {}
 }
 
-impl Drop for Pending {
+impl Drop for Handle {
     fn drop(&mut self) {
-        self.lines.write(&self.bytes);
+        self.0.end_line();
+        self.0.lock().handles -= 1;
     }
 }

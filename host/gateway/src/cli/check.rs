@@ -28,6 +28,17 @@ pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<()
         "no sessions"
     };
     writeln!(output, "{}: good: {routes}, {authenticators}, {sessions}", file.name())?;
+    let mut loaded = Vec::from_iter(generation.authenticators());
+    loaded.sort_by_key(|authenticator| authenticator.name());
+    for authenticator in loaded {
+        if let Some(rules) = authenticator.kept_instances() {
+            let name = authenticator.name();
+            writeln!(
+                output,
+                "  {name}: requests share the plugin's memory, because its instances are kept: {rules}"
+            )?;
+        }
+    }
     for warning in generation.warnings() {
         writeln!(output, "  {warning}")?;
     }

@@ -165,7 +165,7 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
         if let Some(error) = &decided.session_error {
             line(output, "session", format_args!("is not accepted: {error}"))?;
         }
-        write_decision(output, &decided.decision, decided.via_session)?;
+        write_decision(output, generation, &decided.decision, decided.via_session)?;
     }
     match &preview.outcome {
         PreviewOutcome::Answer {
@@ -225,7 +225,12 @@ fn goal(route: &Route) -> String {
     }
 }
 
-fn write_decision(output: &mut impl Write, decision: &Decision, via_session: bool) -> io::Result<()> {
+fn write_decision(
+    output: &mut impl Write,
+    generation: &Generation,
+    decision: &Decision,
+    via_session: bool,
+) -> io::Result<()> {
     for Step {
         authenticator,
         verdict,
@@ -242,6 +247,16 @@ fn write_decision(output: &mut impl Write, decision: &Decision, via_session: boo
         }
         for warning in warnings {
             line(output, "", format_args!("said: {warning}"))?;
+        }
+        let asked = generation
+            .authenticators()
+            .find(|known| known.name() == &**authenticator);
+        if let Some(rules) = asked.and_then(|asked| asked.kept_instances()) {
+            line(
+                output,
+                "",
+                format_args!("its instances are kept: {rules}. The requests of one share its memory"),
+            )?;
         }
         // Refusals are kept for a second at most, which explains nothing.
         if let (Verdict::Grant { .. }, Some(kept)) = (verdict, kept) {

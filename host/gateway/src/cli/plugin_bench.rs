@@ -13,8 +13,10 @@ use bytesize::ByteSize;
 use clap::Args;
 use portcullis::Authenticator;
 use portcullis::Chain;
+use portcullis::Component;
 use portcullis::Limits;
 use portcullis_loader::cases::Answer;
+use portcullis_loader::cases::Play;
 use rustix::time::ClockId;
 use rustix::time::clock_gettime;
 
@@ -26,6 +28,7 @@ use crate::config::CasesFile;
 use crate::config::ConfigErrors;
 use crate::config::Environment;
 use crate::config::plugin_argument;
+use crate::generation::Warning;
 use crate::generation::build_alone;
 
 /// Arguments of `plugin bench`.
@@ -58,7 +61,8 @@ struct Costs {
     memory: usize,
 }
 
-/// Measures all cases, first with instances that each call configures, then with copies of a configured one.
+/// Measures all cases, first with instances that each call configures, then with copies of a configured one, and then with
+/// instances that are kept, if the file says so.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let source = plugin_argument(&arguments.plugin)?;
     let mut file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
@@ -68,17 +72,16 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
         reuse_decisions: Duration::ZERO,
         ..file.authenticator.limits
     };
+    let kept = file.authenticator.instances.take();
+    // Those of the cases aren't played, because all cases have one authenticator.
+    let play = Play::of(&file.servers);
+    file.authenticator.outbound = Play::applied(play.as_ref(), &file.authenticator.outbound);
     let component = inspect::loaded(&source, &arguments.config).await?;
-    let build = || async {
-        build_alone(&file.authenticator, &component)
-            .await
-            .map_err(ConfigErrors::new)
-    };
     writeln!(output, "each call configures an instance:")?;
-    let (authenticator, _) = build().await?;
+    let (authenticator, _) = build(&file, &component).await?;
     measure(&authenticator, &file.cases, arguments.calls, output).await?;
     authenticator.retire();
-    let (authenticator, _) = build().await?;
+    let (authenticator, _) = build(&file, &component).await?;
     let copied = {
         let authenticator = authenticator.clone();
         tokio::task::spawn_blocking(move || authenticator.copy_configured()).await?
@@ -94,7 +97,19 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
             format_args!("there is no copy of a configured instance: {why}"),
         )?,
     }
+    authenticator.retire();
+    if kept.is_some() {
+        file.authenticator.instances = kept;
+        writeln!(output, "calls share instances that are kept:")?;
+        let (authenticator, _) = build(&file, &component).await?;
+        measure(&authenticator, &file.cases, arguments.calls, output).await?;
+    }
     Ok(())
+}
+
+async fn build(file: &CasesFile, component: &Component) -> Result<(Authenticator, Vec<Warning>), ConfigErrors> {
+    let built = build_alone(&file.authenticator, component).await;
+    built.map_err(ConfigErrors::new)
 }
 
 async fn measure(

@@ -46,6 +46,7 @@ impl Generation {
                 concurrency = limits.concurrency,
                 rate = limits.rate.map(|rate| rate.to_string()),
                 breaker = limits.breaker.map(NonZero::get),
+                kept_instances = authenticator.kept_instances().map(|rules| rules.keep),
                 "authenticator loaded"
             );
         }

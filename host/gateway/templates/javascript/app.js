@@ -1,38 +1,23 @@
-// Accepts requests that carry an API key.
+// An API key in a header.
+// @ts-check
 
-const SCHEMA = {
-  type: "object",
-  properties: {
-    key: { type: "string", minLength: 1, description: "The key that clients send in X-Api-Key" },
-  },
-  required: ["key"],
-  additionalProperties: false,
-};
-let key;
+import { exported, grant, notMine, secret, unauthenticated } from "./portcullis.js";
 
-export const authenticator = {
-  settingsSchema() {
-    return JSON.stringify(SCHEMA);
-  },
+const SETTINGS = { key: secret("What clients send in `X-Api-Key`.") };
 
-  configure(settings) {
-    key = new TextEncoder().encode(JSON.parse(settings).key);
-  },
+class ApiKey {
+  /** @param {import("./portcullis.js").SettingsOf<typeof SETTINGS>} settings */
+  constructor(settings) {
+    this.key = settings.key;
+  }
 
+  /** @param {import("./portcullis.js").Request} request */
   authenticate(request) {
-    const [sent, ...more] = request.header("x-api-key");
-    if (sent === undefined) throw { tag: "not-mine", val: undefined };
-    if (more.length > 0 || !equal(sent, key)) throw { tag: "unauthenticated", val: ["wrong API key", undefined] };
-    return {
-      user: { name: "api", groups: [], admin: false, attributes: [] },
-      validFor: undefined,
-      responseHeaders: [],
-    };
-  },
-};
-
-// Compares in a time that doesn't say where the first difference is.
-function equal(one, other) {
-  if (one.length !== other.length) return false;
-  return one.reduce((difference, byte, index) => difference | (byte ^ other[index]), 0) === 0;
+    const values = request.header("x-api-key");
+    if (values.length === 0) throw notMine();
+    if (values.length > 1 || !this.key.matches(values[0])) throw unauthenticated("wrong API key");
+    return grant("api");
+  }
 }
+
+export const authenticator = exported(ApiKey, SETTINGS);

@@ -1,35 +1,27 @@
-"""Accepts requests that carry an API key."""
+"""An API key in a header."""
 
-import hmac
-import json
+from dataclasses import dataclass
 
-from componentize_py_types import Err
-from wit_world import exports
-from wit_world.imports.portcullis_auth_types import Grant, Refusal_NotMine, Refusal_Unauthenticated, User
-
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "key": {"type": "string", "minLength": 1, "description": "The key that clients send in X-Api-Key"},
-    },
-    "required": ["key"],
-    "additionalProperties": False,
-}
-settings = {}
-"""They stand here because each call gets a new `Authenticator`."""
+from portcullis import Grant, Request, Secret, export, grant, not_mine, setting, unauthenticated
 
 
-class Authenticator(exports.Authenticator):
-    def settings_schema(self):
-        return json.dumps(SCHEMA)
+@dataclass
+class Settings:
+    key: Secret = setting("What clients send in `X-Api-Key`.")
 
-    def configure(self, text):
-        settings.update(json.loads(text))
 
-    def authenticate(self, request):
-        sent = request.header("x-api-key")
-        if not sent:
-            raise Err(Refusal_NotMine(None))
-        if len(sent) > 1 or not hmac.compare_digest(sent[0], settings["key"].encode()):
-            raise Err(Refusal_Unauthenticated(("wrong API key", None)))
-        return Grant(User("api", [], False, []), None, [])
+class ApiKey:
+    def __init__(self, settings: Settings) -> None:
+        self.key = settings.key
+
+    def authenticate(self, request: Request) -> Grant:
+        match request.header("x-api-key"):
+            case []:
+                raise not_mine()
+            case [key] if self.key.matches(key):
+                return grant("api")
+            case _:
+                raise unauthenticated("wrong API key")
+
+
+Authenticator = export(ApiKey, Settings)

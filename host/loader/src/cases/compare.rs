@@ -3,10 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use http::HeaderMap;
+use http::Method;
+use http::Uri;
 use portcullis::decision::Identity;
 
 use crate::cases::answer::Answer;
 use crate::cases::expectation::Expectation;
+use crate::cases::expectation::ExpectedCall;
+use crate::cases::play::Call;
 
 /// Something that isn't as expected.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,7 +28,7 @@ impl fmt::Display for Difference {
 }
 
 /// Everything that isn't as expected, in the order of the keys in the documentation.
-pub fn differences(expect: &Expectation, answer: &Answer) -> Vec<Difference> {
+pub(super) fn differences(expect: &Expectation, answer: &Answer, calls: &[Call]) -> Vec<Difference> {
     let mut found = Differences::default();
     let user = answer.user.as_ref();
     if let Some(status) = expect.status {
@@ -66,6 +71,9 @@ pub fn differences(expect: &Expectation, answer: &Answer) -> Vec<Difference> {
         );
         found.compare("reads", expected, given);
     }
+    if let Some(expected) = &expect.calls {
+        found.compare_calls(expected, calls);
+    }
     found.0
 }
 
@@ -92,6 +100,39 @@ impl Differences {
     fn compare(&mut self, what: &str, expected: String, found: String) {
         if expected != found {
             self.add(what, expected, found);
+        }
+    }
+
+    fn compare_calls(&mut self, expected: &[ExpectedCall], calls: &[Call]) {
+        let words = |call: (&Method, &Uri)| format!("{} {}", call.0, call.1);
+        let wanted = Vec::from_iter(expected.iter().map(|call| words((&call.method, &call.url))));
+        let given = Vec::from_iter(
+            calls
+                .iter()
+                .map(|call| words((call.request.method(), call.request.uri()))),
+        );
+        if wanted != given {
+            self.add("calls", listed(wanted, "none"), listed(given, "none"));
+            return;
+        }
+        for ((expected, call), name) in expected.iter().zip(calls).zip(wanted) {
+            for header in expected.headers.keys() {
+                // What the plugin sent may be a credential, but it is one of a test.
+                let values = |headers: &HeaderMap| {
+                    let values = headers.get_all(header).iter();
+                    Vec::from_iter(values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                };
+                let [wanted, given] = [&expected.headers, call.request.headers()].map(values);
+                self.compare(
+                    &format!("{name}: {header}"),
+                    format!("{wanted:?}"),
+                    format!("{given:?}"),
+                );
+            }
+            if let Some(body) = &expected.body {
+                let given = String::from_utf8_lossy(call.request.body());
+                self.compare(&format!("{name}: body"), format!("{body:?}"), format!("{given:?}"));
+            }
         }
     }
 
@@ -239,7 +280,7 @@ mod tests {
             (reads(&[]), "reads: expected nothing, found header x-key, path", ""),
         ] {
             for (answer, expected) in [(granted(), of_granted), (refused(), of_refused)] {
-                let found = differences(&expect, &answer);
+                let found = differences(&expect, &answer, &[]);
                 let found = Vec::from_iter(found.iter().map(ToString::to_string));
                 assert_eq!(found.join("; "), expected, "{expect:?}");
             }
@@ -254,6 +295,6 @@ mod tests {
             reads: Some(Vec::new()),
             ..Expectation::default()
         };
-        assert_eq!(differences(&expect, &granted()).len(), 3);
+        assert_eq!(differences(&expect, &granted(), &[]).len(), 3);
     }
 }

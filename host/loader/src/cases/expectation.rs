@@ -1,10 +1,14 @@
 //! `expect` of a case: what the plugin's decision must be. What isn't named may be anything.
 
+use http::HeaderMap;
+use http::Method;
 use http::StatusCode;
+use http::Uri;
 use portcullis::decision::Attribute;
 use portcullis::decision::Verdict;
 use toml_span::value::ValueInner;
 
+use crate::cases::request;
 use crate::config::error::unknown;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
@@ -27,6 +31,22 @@ pub struct Expectation {
     pub challenge: Option<String>,
     /// Everything that the plugin reads of the request, in any order.
     pub reads: Option<Vec<Attribute>>,
+    /// All requests to servers that the file plays, in order.
+    pub calls: Option<Vec<ExpectedCall>>,
+}
+
+/// A request that the plugin must send to a server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ExpectedCall {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub url: Uri,
+    /// Headers that it must have. It may have others.
+    pub headers: HeaderMap,
+    /// The whole body. `None` if it may be any.
+    pub body: Option<String>,
 }
 
 /// Reads the table. Returns `None` if it has a mistake that hides what is meant.
@@ -54,12 +74,15 @@ pub(super) fn read(item: Item<'_>) -> Option<Expectation> {
             let items = item.list().into_iter();
             items.filter_map(|item| item.parse(words, attribute)).collect()
         }),
+        calls: table
+            .take("calls")
+            .map(|item| item.list().into_iter().filter_map(call).collect()),
     };
     table.finish();
     let is_good = place.document().error_count() == before;
     if is_good && expectation == Expectation::default() {
         place.report(
-            "expects nothing: name at least one of status, verdict, user, groups, attributes, challenge, reads",
+            "expects nothing: name at least one of status, verdict, user, groups, attributes, challenge, reads, calls",
         );
     }
     is_good.then_some(expectation)
@@ -94,6 +117,42 @@ fn list(item: Item<'_>) -> Option<Vec<String>> {
         return None;
     }
     item.list().into_iter().map(Item::text).collect()
+}
+
+/// Reads a method and a URL, or a table that may also name headers and a body.
+fn call(item: Item<'_>) -> Option<ExpectedCall> {
+    const WORDS: &str = "a method and a URL, such as \"GET https://id.example/jwks\"";
+    if !matches!(item.value, ValueInner::Table(_)) {
+        return item.parse(WORDS, |text| {
+            let (method, url) = text.split_once(' ')?;
+            Some(ExpectedCall {
+                method: method.parse().ok()?,
+                url: request::absolute(url)?,
+                headers: HeaderMap::new(),
+                body: None,
+            })
+        });
+    }
+    let mut table = item.table()?;
+    let method = match table.take("method") {
+        Some(item) => item.parse("a method, such as \"GET\"", |text| text.parse().ok()),
+        None => Some(Method::GET),
+    };
+    let url = table
+        .require("url")
+        .and_then(|item| item.parse(request::URL, request::absolute));
+    let headers = match table.take("headers") {
+        Some(item) => item.table().and_then(request::headers),
+        None => Some(HeaderMap::new()),
+    };
+    let body = table.take("body").and_then(Item::text);
+    table.finish();
+    Some(ExpectedCall {
+        method: method?,
+        url: url?,
+        headers: headers?,
+        body,
+    })
 }
 
 /// The attribute that is displayed as this text.

@@ -3,9 +3,12 @@
 //! same cases.
 
 mod answer;
+mod ask;
 mod compare;
 mod expectation;
+mod play;
 mod request;
+mod servers;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -28,9 +31,16 @@ use crate::config::sources::Sources;
 use crate::files::read_text;
 
 pub use answer::Answer;
+pub use ask::Outcome;
+pub use ask::ask;
 pub use compare::Difference;
-pub use compare::differences;
 pub use expectation::Expectation;
+pub use expectation::ExpectedCall;
+pub use play::Call;
+pub use play::Play;
+pub use servers::Origin;
+pub use servers::PlayedResponse;
+pub use servers::PlayedServer;
 
 /// The maximum number of cases.
 const MAX_CASES: usize = 1000;
@@ -38,6 +48,8 @@ const MAX_CASES: usize = 1000;
 const MAX_SELF_TEST: usize = 8;
 /// The longest name of a case, in bytes.
 const MAX_NAME: usize = 256;
+/// The maximum number of requests of a case after its first.
+const MAX_THEN: usize = 100;
 
 /// A file of `plugin test`.
 #[derive(Debug)]
@@ -47,14 +59,30 @@ pub struct CasesFile {
     pub authenticator: AuthenticatorConfig,
     /// The cases, in the order of the file, which has at least one. Each has another name.
     pub cases: Vec<Case>,
+    /// The servers that the file plays. Without any, here and in a case, requests go over the network.
+    pub servers: Vec<PlayedServer>,
 }
 
-/// One request, and what is expected of the plugin.
+/// Requests, and what is expected of the plugin.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Case {
     /// A name without control characters.
     pub name: String,
+    /// The request that the plugin is asked about.
+    pub request: Arc<AuthRequest>,
+    /// What is expected.
+    pub expect: Expectation,
+    /// Further requests, about which the same authenticator is asked, in order.
+    pub then: Vec<Then>,
+    /// The servers that are played in this case. Their responses come before those of the whole file.
+    pub servers: Vec<PlayedServer>,
+}
+
+/// A further request of a case.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Then {
     /// The request that the plugin is asked about.
     pub request: Arc<AuthRequest>,
     /// What is expected.
@@ -83,6 +111,7 @@ impl CasesFile {
         Self {
             authenticator: AuthenticatorConfig::alone(plugin, grants),
             cases: Vec::new(),
+            servers: Vec::new(),
         }
     }
 
@@ -92,10 +121,12 @@ impl CasesFile {
             root.place.report(NO_CASE);
         }
         let cases = cases.map(read_cases);
+        let servers = root.take("servers").map(servers::read);
         let authenticator = AuthenticatorConfig::for_test(plugin, root);
         Some(Self {
             authenticator: authenticator?,
             cases: cases?,
+            servers: servers.unwrap_or_default(),
         })
     }
 }
@@ -114,6 +145,10 @@ pub fn self_test(manifest: Option<&Manifest>) -> Result<Option<Vec<Case>>, Confi
     let cases = Item::of_json(&document, "self_test", cases).map(read_cases);
     if let Some(more) = cases.as_ref().map(Vec::len).filter(|cases| *cases > MAX_SELF_TEST) {
         let error = format!("has {more} cases, and at most {MAX_SELF_TEST} are accepted");
+        document.report(document.location().key("self_test").error(error));
+    }
+    for case in cases.iter().flatten().filter(|case| !case.servers.is_empty()) {
+        let error = format!("the case {:?} has servers, and a self-test can't ask any", case.name);
         document.report(document.location().key("self_test").error(error));
     }
     match document.into_errors() {
@@ -151,11 +186,37 @@ fn read_case(mut table: Table<'_>, names: &mut HashMap<String, Location>) -> Opt
         }
         Some(name)
     });
-    let request = request::read(table.take("request"));
-    let expect = table.require("expect").and_then(expectation::read);
+    let first = read_request(&mut table);
+    let then = table.take("then").map(|item| {
+        let place = item.place.clone();
+        let items = item.list();
+        if items.len() > MAX_THEN {
+            place.report(format!("{} requests, and at most {MAX_THEN} are accepted", items.len()));
+        }
+        let read = |item: Item<'_>| {
+            let mut table = item.table()?;
+            let then = read_request(&mut table);
+            table.finish();
+            then
+        };
+        items.into_iter().take(MAX_THEN).filter_map(read).collect()
+    });
+    let servers = table.take("servers").map(servers::read);
     table.finish();
+    let Then { request, expect } = first?;
     Some(Case {
         name: name?,
+        request,
+        expect,
+        then: then.unwrap_or_default(),
+        servers: servers.unwrap_or_default(),
+    })
+}
+
+fn read_request(table: &mut Table<'_>) -> Option<Then> {
+    let request = request::read(table.take("request"));
+    let expect = table.require("expect").and_then(expectation::read);
+    Some(Then {
         request: Arc::new(request?),
         expect: expect?,
     })

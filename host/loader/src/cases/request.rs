@@ -58,24 +58,26 @@ fn request(method: Method, url: &Uri, mut headers: HeaderMap, client: IpAddr) ->
 }
 
 fn url(item: Item<'_>) -> Option<Uri> {
-    let parse = |text: &str| {
-        let uri = text.parse::<Uri>().ok()?;
-        let is_http = uri
-            .scheme()
-            .is_some_and(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme));
-        let has_host = uri
-            .authority()
-            .is_some_and(|authority| !authority.host().is_empty() && !authority.as_str().contains('@'));
-        (is_http && has_host && !text.contains('#')).then_some(uri)
-    };
-    item.parse(
-        "an http or https URL without a user and a fragment, such as \"http://localhost/\"",
-        parse,
-    )
+    item.parse(URL, absolute)
+}
+
+/// What [`absolute`] accepts, for errors.
+pub(super) const URL: &str = "an http or https URL without a user and a fragment, such as \"http://localhost/\"";
+
+/// Parses an absolute URL.
+pub(super) fn absolute(text: &str) -> Option<Uri> {
+    let uri = text.parse::<Uri>().ok()?;
+    let is_http = uri
+        .scheme()
+        .is_some_and(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme));
+    let has_host = uri
+        .authority()
+        .is_some_and(|authority| !authority.host().is_empty() && !authority.as_str().contains('@'));
+    (is_http && has_host && !text.contains('#')).then_some(uri)
 }
 
 /// Reads a table of headers. A value is a string, or a list of strings for several fields of one name.
-fn headers(table: Table<'_>) -> Option<HeaderMap> {
+pub(super) fn headers(table: Table<'_>) -> Option<HeaderMap> {
     let (mut headers, mut is_good) = (HeaderMap::new(), true);
     for (name, item) in table.into_entries() {
         let place = item.place.clone();

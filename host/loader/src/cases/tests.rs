@@ -98,6 +98,7 @@ fn every_key_has_its_effect() {
             Attribute::Query,
             Attribute::Scheme,
         ]),
+        calls: None,
     };
     assert_eq!(case.expect, expected);
 }
@@ -106,6 +107,10 @@ fn every_key_has_its_effect() {
 fn a_mistake_is_reported_with_its_place() {
     let case = |rest: &str| format!("[[cases]]\nname = 'a'\n{rest}");
     let expecting = |rest: &str| case(&format!("expect.status = 200\n{rest}"));
+    let served = |response: &str| {
+        let server = "[[servers]]\nurl = 'https://id.example'\n[[servers.responses]]\n";
+        format!("{server}{response}\n{}", expecting(""))
+    };
     for (text, expected) in [
         (String::new(), "cases.toml: there is no case: add [[cases]]"),
         ("cases = []".to_owned(), "cases.toml:1: cases: there is no case"),
@@ -236,7 +241,47 @@ fn a_mistake_is_reported_with_its_place() {
         ),
         (
             format!("[[servers]]\n{}", expecting("")),
-            "cases.toml:1: servers: unknown key",
+            "cases.toml:1: servers[0]: the key \"url\" is missing",
+        ),
+        (
+            format!("[[servers]]\nurl = 'https://id.example/keys'\n{}", expecting("")),
+            "servers[0].url: \"https://id.example/keys\" is not the URL of a server without a path",
+        ),
+        (
+            format!(
+                "[[servers]]\nurl = 'https://id.example'\nresponse = []\n{}",
+                expecting("")
+            ),
+            "servers[0].response: unknown key; did you mean \"responses\"?",
+        ),
+        (served("status = 101"), "responses[0].status: must be 200 to 599"),
+        (served("path = 'keys'"), "responses[0].path: \"keys\" is not a path"),
+        (served("times = 0"), "responses[0].times: must be 1 to 1000"),
+        (served("delay = '2m'"), "responses[0].delay: must be 0s to 1m"),
+        (
+            served("headers.Content-Length = '1'"),
+            "headers: has content-length, which follows from the body",
+        ),
+        (
+            served("body = ''\njson = {}"),
+            "responses[0]: has more than one of body, json and file",
+        ),
+        (served("file = 'no'"), "responses[0].file: can't be opened"),
+        (
+            served("hang_up = true\nstatus = 200"),
+            "responses[0]: a server that hangs up sends nothing",
+        ),
+        (
+            case("expect.calls = ['/keys']"),
+            "expect.calls[0]: \"/keys\" is not a method and a URL",
+        ),
+        (
+            case("expect.calls = [{ method = 'GET' }]"),
+            "expect.calls[0]: the key \"url\" is missing",
+        ),
+        (
+            case("expect.status = 200\n[[cases.then]]\nrequest.method = 'GET'"),
+            "then[0]: the key \"expect\" is missing",
         ),
     ] {
         let found = read(&text).err().unwrap_or_default();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use portcullis::Digest;
 use portcullis::Grants;
+use portcullis::KeepInstances;
 use portcullis::Limits;
 use portcullis::Outbound;
 use portcullis_registry::Reference;
@@ -17,6 +18,7 @@ use portcullis_registry::Version;
 use crate::config::error::ConfigError;
 use crate::config::error::Location;
 use crate::config::grants;
+use crate::config::instances;
 use crate::config::limits;
 use crate::config::outbound;
 use crate::config::reader::Item;
@@ -72,6 +74,8 @@ pub struct AuthenticatorConfig {
     pub rotating: Vec<RotatingHeader>,
     /// What the calls of the plugin may cost.
     pub limits: Limits,
+    /// Which instances are kept for later requests. `None` if each request has one of its own.
+    pub instances: Option<KeepInstances>,
     /// The least severe level of its log lines. `None` if that of the gateway decides.
     pub log: Option<tracing::Level>,
 }
@@ -187,6 +191,7 @@ impl AuthenticatorConfig {
             outbound: Outbound::default(),
             rotating: Vec::new(),
             limits: Limits::default(),
+            instances: None,
             log: None,
         }
     }
@@ -206,6 +211,7 @@ impl AuthenticatorConfig {
             outbound: Outbound::default(),
             rotating: Vec::new(),
             limits: Limits::default(),
+            instances: None,
             log: None,
         }
     }
@@ -241,6 +247,9 @@ impl AuthenticatorConfig {
             .and_then(Item::table)
             .map(limits::read)
             .unwrap_or_default();
+        let instances = table
+            .take("instances")
+            .and_then(|item| instances::read(item, plugin.as_ref(), &limits));
         let log = table.take("log").and_then(|item| {
             item.parse(
                 "a level: \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
@@ -260,6 +269,7 @@ impl AuthenticatorConfig {
             outbound,
             rotating,
             limits,
+            instances,
             log,
         })
     }

@@ -7,6 +7,7 @@ pub mod directory;
 pub mod document;
 pub mod error;
 mod grants;
+mod instances;
 mod limits;
 mod outbound;
 pub mod pem;

@@ -106,6 +106,11 @@ impl std::fmt::Debug for Settings {
     }
 }
 
+/// Reads a value as JSON, in which every reference is replaced by its content.
+pub(super) fn json(item: Item<'_>) -> Option<Value> {
+    read(item, &mut Vec::new(), &mut Vec::new())
+}
+
 /// Reads a value and everything in it. Reading continues after a mistake, so that all mistakes are found.
 fn read(item: Item<'_>, path: &mut Vec<String>, places: &mut Vec<(Vec<String>, Location)>) -> Option<Value> {
     places.push((path.clone(), item.place.location().clone()));

@@ -1,6 +1,12 @@
 //! An authenticator that misbehaves as the request says. The tests check that the gateway survives it and lets no
 //! request in.
 
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+use std::io::Read;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use portcullis_sdk::Response;
@@ -36,6 +42,28 @@ impl Authenticator for Hostile {
         let command = values.first().map(|value| String::from_utf8_lossy(value)).unwrap_or_default();
         match command.as_ref() {
             "nothing bad" => Ok(alice.into()),
+            "count" => Ok(User::new(count()).into()),
+            command if command.starts_with("count, compute ") => {
+                compute(command.trim_start_matches("count, compute ").parse().unwrap_or_default());
+                Ok(User::new(count()).into())
+            }
+            "leak" => {
+                std::mem::forget(std::hint::black_box(vec![1_u8; 9 << 20]));
+                Ok(alice.into())
+            }
+            "ask for too much memory" => match Vec::<u8>::new().try_reserve_exact(32 << 20) {
+                Ok(()) => Err(Refusal::unavailable("there was no limit")),
+                Err(_) => Ok(alice.into()),
+            },
+            "read stdin" => match std::io::stdin().read(&mut [0]) {
+                Ok(_) => Ok(alice.into()),
+                Err(error) => Err(Refusal::unavailable(error.to_string())),
+            },
+            "begin a line" => {
+                print!("a line without an end");
+                std::io::Write::flush(&mut std::io::stdout()).map_err(|error| Refusal::unavailable(error.to_string()))?;
+                Ok(alice.into())
+            }
             "panic" => panic!("requested by the test"),
             "loop" => loop {
                 std::hint::black_box(());
@@ -50,6 +78,13 @@ impl Authenticator for Hostile {
                 for line in 0..100_000 {
                     println!("line {line}");
                     eprintln!("{}", "x".repeat(10_000));
+                }
+                Ok(alice.into())
+            }
+            "say a lot" => {
+                for line in 0..40 {
+                    println!("line {line}");
+                    eprintln!("line {line}");
                 }
                 Ok(alice.into())
             }
@@ -87,6 +122,13 @@ impl Authenticator for Hostile {
             _ => Err(Refusal::not_mine(None)),
         }
     }
+}
+
+/// A name for this instance, and how many requests asked for it.
+fn count() -> String {
+    static NAME: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
+    static REQUESTS: AtomicU32 = AtomicU32::new(0);
+    format!("{:x} {}", *NAME, REQUESTS.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
 /// Computes for about as many milliseconds, on a machine of 2024.

@@ -11,6 +11,7 @@ use portcullis::Chain;
 use portcullis::Component;
 use portcullis::ConfigureError;
 use portcullis::GrantKey;
+use portcullis::KeepInstances;
 use portcullis::check_settings_schema;
 use portcullis::decision::Attribute;
 use portcullis_loader::cases::Answer;
@@ -39,8 +40,12 @@ pub(super) struct Check {
 }
 
 /// Runs all checks, in an order in which each can rely on those before it. Those that need an answer are left out if there is
-/// none.
-pub(super) async fn all(component: &Component, file: &CasesFile) -> Result<Vec<Check>, Box<dyn Error>> {
+/// none. `kept` is which instances the file wants kept: one check is about them, and all others have new ones.
+pub(super) async fn all(
+    component: &Component,
+    file: &mut CasesFile,
+    kept: Option<KeepInstances>,
+) -> Result<Vec<Check>, Box<dyn Error>> {
     let mut checks = vec![schema(component, file).await, settings(component, file).await];
     let known = Vec::from_iter(file.cases.iter().map(|case| OddRequest {
         what: format!("case {:?}", case.name),
@@ -53,6 +58,20 @@ pub(super) async fn all(component: &Component, file: &CasesFile) -> Result<Vec<C
         let again = build(component, file).await?;
         checks.push(same("the same request gets the same answer", &again, &odd, &answers).await);
         checks.push(copied(&build(component, file).await?, &odd, &answers).await?);
+        if kept.is_some() {
+            file.authenticator.instances = kept;
+            let keeping = build(component, file).await?;
+            file.authenticator.instances = None;
+            checks.push(
+                same(
+                    "an instance that is kept gives the same answers",
+                    &keeping,
+                    &odd,
+                    &answers,
+                )
+                .await,
+            );
+        }
     }
     checks.push(asked(&build(component, file).await?, component, &answers));
     Ok(checks)

@@ -61,7 +61,8 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
         reuse_decisions: Duration::ZERO,
         ..file.authenticator.limits
     };
-    let checks = checks::all(&component, &file).await?;
+    let kept = file.authenticator.instances.take();
+    let checks = checks::all(&component, &mut file, kept).await?;
     for check in &checks {
         write(check, output)?;
     }

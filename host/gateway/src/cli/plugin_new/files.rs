@@ -1,4 +1,5 @@
-//! The files of a new project: those of a template with the plugin's name, and copies of the SDK and the contract.
+//! The files of a new project: those of a template with the plugin's name, and copies of the SDK or the helper module and of the
+//! contract.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -63,10 +64,10 @@ impl fmt::Display for Language {
 
 /// All files of a project.
 pub(super) fn of(name: &PluginName, language: &Language) -> Vec<File> {
-    let (template, contract) = match language {
-        Language::JavaScript => (embedded::JAVASCRIPT, true),
-        Language::Python => (embedded::PYTHON, true),
-        Language::Rust { .. } => (embedded::RUST, false),
+    let (template, helper) = match language {
+        Language::JavaScript => (embedded::JAVASCRIPT, Some(embedded::JAVASCRIPT_HELPER)),
+        Language::Python => (embedded::PYTHON, Some(embedded::PYTHON_HELPER)),
+        Language::Rust { .. } => (embedded::RUST, None),
     };
     let named = |text: &str| {
         let text = text.replace("my-plugin", name.as_str());
@@ -96,7 +97,8 @@ pub(super) fn of(name: &PluginName, language: &Language) -> Vec<File> {
             content: (*content).to_owned(),
         }));
     };
-    if contract {
+    if let Some(helper) = helper {
+        copy("", helper);
         copy("wit", embedded::WIT);
     }
     if *language == (Language::Rust { sdk: None }) {
@@ -152,6 +154,11 @@ mod tests {
             assert!(content("build.toml").contains("name = \"zebra-key\""));
             assert!(content("zebra-key.toml").contains("x-api-key"));
             assert!(content("cases.toml").contains("open sesame"));
+            match language {
+                Language::JavaScript => assert!(content("portcullis.js").contains("export function exported")),
+                Language::Python => assert!(content("portcullis.py").contains("def export")),
+                Language::Rust { .. } => {}
+            }
         }
     }
 

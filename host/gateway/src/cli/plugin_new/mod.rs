@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::ValueEnum;
+use portcullis::Role;
 
 use self::files::Language;
 use self::name::PluginName;
@@ -25,6 +26,9 @@ pub(super) struct Arguments {
     /// The language
     #[arg(long, value_enum, default_value_t = LanguageArgument::Rust)]
     lang: LanguageArgument,
+    /// The role of the plugin: authenticator
+    #[arg(long, value_name = "ROLE", default_value = "authenticator", value_parser = role)]
+    role: Role,
     /// The folder of the SDK for Rust, instead of the copy in this program
     #[arg(long, value_name = "PATH")]
     sdk: Option<PathBuf>,
@@ -40,8 +44,24 @@ enum LanguageArgument {
     Python,
 }
 
+/// Parses a role that plugins of this contract can have.
+fn role(text: &str) -> Result<Role, String> {
+    match text {
+        "authenticator" => Ok(Role::Authenticator),
+        "login" | "authorizer" => Err(format!(
+            "there is no role {text:?} yet: in {}, every plugin is an authenticator",
+            portcullis::CONTRACT
+        )),
+        _ => Err("a plugin's role is \"authenticator\"".to_owned()),
+    }
+}
+
 /// Writes the project. Nothing is left of it if a file can't be written.
 pub(super) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    // The only one, so that there is nothing to choose between.
+    let Role::Authenticator = arguments.role else {
+        return Err("the template is that of an authenticator".into());
+    };
     let name = &arguments.name;
     let folder = arguments.folder.clone().unwrap_or_else(|| PathBuf::from(name.as_str()));
     let language = match (arguments.lang, &arguments.sdk) {

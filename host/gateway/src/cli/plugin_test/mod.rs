@@ -10,10 +10,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use portcullis::Chain;
 use portcullis::Component;
-use portcullis_loader::cases::Answer;
-use portcullis_loader::cases::differences;
+use portcullis_loader::cases;
+use portcullis_loader::cases::Play;
 
 use crate::cli::ConfigFile;
 use crate::cli::inspect;
@@ -25,7 +24,7 @@ use crate::config::Environment;
 use crate::config::plugin_argument;
 use crate::generation::build_alone;
 
-use self::report::Outcome;
+use self::report::Report;
 
 /// Arguments of `plugin test`.
 #[derive(Args, Debug)]
@@ -46,7 +45,7 @@ pub(super) struct Arguments {
 /// Runs all cases. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     let source = plugin_argument(&arguments.plugin)?;
-    let file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
+    let mut file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
     let component = inspect::loaded(&source, &arguments.config).await?;
     let (_, warnings) = build_alone(&file.authenticator, &component)
         .await
@@ -54,20 +53,23 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     for warning in warnings {
         report::line(output, "warning", warning)?;
     }
-    let mut outcomes = Vec::new();
+    let mut reports = Vec::new();
     for case in &file.cases {
-        let outcome = ask(&file.authenticator, &component, case).await?;
-        outcome.write(output)?;
-        outcomes.push(outcome);
+        // Responses of the case come first.
+        let play = Play::of(case.servers.iter().chain(&file.servers));
+        file.authenticator.outbound = Play::applied(play.as_ref(), &file.authenticator.outbound);
+        let report = ask(&file.authenticator, &component, case, play.as_deref()).await?;
+        report.write(output)?;
+        reports.push(report);
     }
     if let Some(path) = &arguments.junit {
         let suite = arguments.cases.display().to_string();
-        let results = Vec::from_iter(outcomes.iter().map(Outcome::as_test_case));
+        let results = Vec::from_iter(reports.iter().map(Report::as_test_case));
         let written = fs::write(path, junit::document(&suite, &file.authenticator.name, &results));
         written.map_err(|error| format!("{}: can't be written: {error}", path.display()))?;
     }
-    let failed = outcomes.iter().filter(|outcome| !outcome.has_passed()).count();
-    let passed = outcomes.len() - failed;
+    let failed = reports.iter().filter(|report| !report.has_passed()).count();
+    let passed = reports.len() - failed;
     match failed {
         0 => writeln!(output, "{passed} passed")?,
         _ => writeln!(output, "{passed} passed, {failed} failed")?,
@@ -75,16 +77,19 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     Ok(failed == 0)
 }
 
-/// Asks a new authenticator about the request of a case. Nothing is left of earlier cases: no decision, no cache of the
+/// Asks a new authenticator about the requests of a case. Nothing is left of earlier cases: no decision, no cache of the
 /// plugin, no stored response of a server, and no failure that the circuit breaker counts.
-async fn ask(config: &AuthenticatorConfig, component: &Component, case: &Case) -> Result<Outcome, ConfigErrors> {
+async fn ask(
+    config: &AuthenticatorConfig,
+    component: &Component,
+    case: &Case,
+    play: Option<&Play>,
+) -> Result<Report, ConfigErrors> {
     let (authenticator, _) = build_alone(config, component).await.map_err(ConfigErrors::new)?;
-    let chain = Chain::new([authenticator.clone()]);
-    let answer = Answer::of(chain.decide(&case.request).await);
+    let outcome = cases::ask(&authenticator, case, play).await;
     authenticator.retire();
-    Ok(Outcome {
+    Ok(Report {
         name: case.name.clone(),
-        differences: differences(&case.expect, &answer),
-        answer,
+        outcome,
     })
 }

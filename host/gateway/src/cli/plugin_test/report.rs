@@ -4,50 +4,55 @@ use std::fmt;
 use std::io;
 use std::io::Write;
 
-use portcullis_loader::cases::Answer;
-use portcullis_loader::cases::Difference;
+use portcullis_loader::cases::Outcome;
 
 use super::junit::Failure;
 use super::junit::TestCase;
 
-/// The result of a case.
+/// What is said of a case.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct Report {
     /// The name of the case.
     pub(super) name: String,
-    /// What the plugin decided.
-    pub(super) answer: Answer,
-    /// What isn't as expected.
-    pub(super) differences: Vec<Difference>,
+    /// What came of it.
+    pub(super) outcome: Outcome,
 }
 
-impl Outcome {
+impl Report {
     /// Whether everything is as expected.
     pub(super) fn has_passed(&self) -> bool {
-        self.differences.is_empty()
+        self.outcome.differences.is_empty()
     }
 
     /// The lines about a case that failed: the differences, and then what helps to understand them. They can hold text of
     /// the plugin.
     pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::from_iter(self.differences.iter().map(ToString::to_string));
-        lines.push(format!("the plugin {}", self.answer.sentence));
-        let denied = self.answer.reads.iter().filter(|(_, granted)| !granted);
+        let mut lines = Vec::from_iter(self.outcome.differences.iter().map(ToString::to_string));
+        if self.outcome.request > 1 {
+            lines.insert(0, format!("request {} of the case:", self.outcome.request));
+        }
+        lines.push(format!("the plugin {}", self.outcome.answer.sentence));
+        let denied = self.outcome.answer.reads.iter().filter(|(_, granted)| !granted);
         lines.extend(denied.map(|(attribute, _)| format!("asked {attribute}: not granted")));
-        lines.extend(self.answer.warnings.iter().map(|warning| format!("said: {warning}")));
+        let unknown = self.outcome.calls.iter().filter(|call| !call.has_response);
+        lines.extend(unknown.map(|call| {
+            let (method, url) = (call.request.method(), call.request.uri());
+            format!("asked {method} {url}: the file has no response for it, so it was 404")
+        }));
+        lines.extend(self.outcome.answer.warnings.iter().map(|warning| format!("said: {warning}")));
         lines
     }
 
     /// The result for CI systems.
     pub(super) fn as_test_case(&self) -> TestCase<'_> {
-        let message = self.differences.iter().map(ToString::to_string);
+        let message = self.outcome.differences.iter().map(ToString::to_string);
         let failure = || Failure {
             message: Vec::from_iter(message).join("; "),
             text: self.lines().join("\n"),
         };
         TestCase {
             name: &self.name,
-            elapsed: self.answer.elapsed,
+            elapsed: self.outcome.elapsed,
             failure: (!self.has_passed()).then(failure),
         }
     }
