@@ -12,7 +12,7 @@ import pytest
 
 from harness import build, python_package
 from harness.client import basic
-from harness.paths import PORTCULLIS, STATE, VENV_BIN
+from harness.paths import PORTCULLIS, ROOT, STATE, VENV_BIN
 from harness.process import eventually
 
 portcullis = python_package.load()
@@ -136,7 +136,7 @@ def test_a_mistake_is_told_with_its_key_and_in_the_words_of_toml(config, mistake
     text = f'[authenticators.people]\nplugin = "simple"\n{keys}\n[[routes]]\npath = "/"\nauthenticators = ["people"]\n'
     tomllib.loads(text)
     (tmp_path / "portcullis.toml").write_text(text)
-    checked = subprocess.run([PORTCULLIS, "check", "-c", tmp_path / "portcullis.toml"], capture_output=True, text=True)
+    checked = subprocess.run([PORTCULLIS, "check", "--config", tmp_path / "portcullis.toml"], capture_output=True, text=True)
     assert f"authenticators.people.{told}" in checked.stdout + checked.stderr
 
 
@@ -483,3 +483,14 @@ def test_threads_run_while_a_plugin_computes(hostile):
         steps += 1
     thread.join()
     assert steps > 10
+
+
+def test_maturin_makes_one_wheel_for_every_later_python(tmp_path):
+    """What maturin would build; the build itself would take as long as that of the gateway."""
+    command = [VENV_BIN / "maturin", "pep517", "write-dist-info", "--metadata-directory", tmp_path, "--interpreter", sys.executable]
+    subprocess.run(command, cwd=python_package.SOURCES.parents[1], check=True, capture_output=True, timeout=120)
+    [folder] = tmp_path.iterdir()
+    crate = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]
+    assert folder.name == f"portcullis-{crate['version']}.dist-info"
+    assert "Requires-Python: >=3.10\n" in (folder / "METADATA").read_text()
+    assert "Tag: cp310-abi3-" in (folder / "WHEEL").read_text()

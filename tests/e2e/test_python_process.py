@@ -1,5 +1,6 @@
 """The Python package and the life of a process: forks, exits while plugins compute, signals, interpreters within another."""
 
+import functools
 import signal
 import subprocess
 import sys
@@ -25,9 +26,12 @@ def ask(words):
 """
 
 
+hostile = functools.cache(lambda: build.guest_component("hostile"))
+
+
 def run(body, code=0, timeout=60):
     source = HEAD + body
-    done = python_package.run(source, str(python_package.CACHE), str(build.guest_component("hostile")), timeout=timeout)
+    done = python_package.run(source, str(python_package.CACHE), str(hostile()), timeout=timeout)
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     assert "panicked" not in done.stderr and "Fatal Python error" not in done.stderr, done.stderr
     return done
@@ -184,7 +188,7 @@ whole = chain()
 print("waits", flush=True)
 whole.decide_blocking(ask("loop"))
 """
-    command = [sys.executable, "-c", source, str(python_package.CACHE), str(build.guest_component("hostile"))]
+    command = [sys.executable, "-c", source, str(python_package.CACHE), str(hostile())]
     child = subprocess.Popen(
         command, env=python_package.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -232,3 +236,28 @@ never.set()
 print("decided")
 """)
     assert done.stdout == "decided\n"
+
+
+def test_an_engine_that_could_not_start_can_be_started_again(tmp_path):
+    (tmp_path / "file").write_text("not a directory")
+    run(f"""
+import logging
+seen, lines = [], []
+class Keep(logging.Handler):
+    def emit(self, record):
+        lines.append(record.getMessage())
+logging.getLogger("portcullis").addHandler(Keep())
+def count(*metric):
+    seen.append(metric)
+for _ in range(2):
+    try:
+        Engine(cache_directory={str(tmp_path / "file")!r}, metrics=count)
+    except portcullis.EngineError as error:
+        assert "file" in str(error), error
+    else:
+        sys.exit(3)
+Engine(cache_directory=sys.argv[1], metrics=count)
+assert chain().decide_blocking(ask("whisper")).user.name == "alice"
+Engine.current().close()
+assert seen and any("a worry" in line for line in lines), (seen, lines)
+""")

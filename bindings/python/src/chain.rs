@@ -20,6 +20,7 @@ use crate::errors::PortcullisError;
 use crate::host::Hosted;
 use crate::host::TICK;
 use crate::host::closed;
+use crate::lock::lock;
 use crate::request::Request;
 use crate::sessions::Sessions;
 
@@ -97,7 +98,7 @@ impl Chain {
         // Only one thread receives, but the type must be one that several may share.
         let receiver = std::sync::Mutex::new(receiver);
         loop {
-            match py.detach(|| crate::host::lock(&receiver).recv_timeout(TICK)) {
+            match py.detach(|| lock(&receiver).recv_timeout(TICK)) {
                 Ok(decision) => return Ok(decision),
                 Err(RecvTimeoutError::Timeout) => {
                     py.check_signals()?;

@@ -1,12 +1,11 @@
 //! What the process's one engine consists of: the core's engine, the threads that run plugins, and those that speak with
 //! Python. It starts once, and nothing of it works in a process that was forked later.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Condvar;
 use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,6 +25,7 @@ use crate::bridge::Bridge;
 use crate::errors::ClosedError;
 use crate::errors::EngineError;
 use crate::errors::ForkError;
+use crate::lock::lock;
 use crate::tls;
 
 /// The settings of an engine. `None` for the default of each.
@@ -52,6 +52,9 @@ pub(crate) struct Host {
 /// The engine of this process, or of the one that it was forked from. It is never dropped: its threads may run until the
 /// process ends. Only threads that are attached to Python lock it, so that it is never locked during a fork.
 static HOST: Mutex<Option<Arc<Host>>> = Mutex::new(None);
+
+/// The threads of a start that has failed.
+static BRIDGE: Mutex<Option<Bridge>> = Mutex::new(None);
 
 /// How long closing waits for threads that wait for a decision: each notices within [`TICK`].
 const CLOSE: Duration = Duration::from_secs(5);
@@ -89,32 +92,25 @@ impl Host {
         }
     }
 
-    fn new(py: Python<'_>, options: Options) -> PyResult<Self> {
-        let failed = |error: &dyn std::fmt::Display| EngineError::new_err(error.to_string());
-        let bridge = Bridge::start(py, options.metrics)?;
-        let tls = tls::client().map_err(|error| failed(&error))?;
-        let mut builder = portcullis::Engine::builder().tls(Arc::new(tls));
-        if let Some(directory) = options.cache_directory {
-            builder = builder.cache_directory(directory);
-        }
-        if let Some(memory) = options.memory {
-            builder = builder.memory(memory);
-        }
-        if let Some(concurrency) = options.concurrency {
-            builder = builder.concurrency(concurrency);
-        }
-        let engine = builder.build().map_err(|error| failed(&error))?;
-        let mut runtime = Builder::new_multi_thread();
-        if let Some(threads) = options.threads {
-            runtime.worker_threads(threads);
-        }
-        let runtime = runtime.enable_all().thread_name("portcullis").build();
+    fn new(py: Python<'_>, mut options: Options) -> PyResult<Self> {
+        // It is there if an earlier start has failed. A process has one, because logs and metrics have one receiver.
+        let bridge = match lock(&BRIDGE).take() {
+            Some(bridge) => bridge.for_metrics(py, options.metrics.take()),
+            None => Bridge::start(py, options.metrics.take()),
+        }?;
+        let (engine, runtime) = match build(options) {
+            Ok(built) => built,
+            Err(error) => {
+                *lock(&BRIDGE) = Some(bridge);
+                return Err(EngineError::new_err(error.to_string()));
+            }
+        };
         Ok(Self {
             process: std::process::id(),
             closed: AtomicBool::new(false),
             waiting: Mutex::new(0),
             nobody_waits: Condvar::new(),
-            runtime: runtime.map_err(|error| failed(&error))?,
+            runtime,
             engine,
             bridge,
         })
@@ -173,6 +169,26 @@ impl Host {
     }
 }
 
+fn build(options: Options) -> Result<(portcullis::Engine, Runtime), Box<dyn Error>> {
+    let mut builder = portcullis::Engine::builder().tls(Arc::new(tls::client()?));
+    if let Some(directory) = options.cache_directory {
+        builder = builder.cache_directory(directory);
+    }
+    if let Some(memory) = options.memory {
+        builder = builder.memory(memory);
+    }
+    if let Some(concurrency) = options.concurrency {
+        builder = builder.concurrency(concurrency);
+    }
+    let engine = builder.build()?;
+    let mut runtime = Builder::new_multi_thread();
+    if let Some(threads) = options.threads {
+        runtime.worker_threads(threads);
+    }
+    let runtime = runtime.enable_all().thread_name("portcullis").build()?;
+    Ok((engine, runtime))
+}
+
 /// Closes the engine before the interpreter ends.
 #[pyfunction]
 fn close_at_exit(py: Python<'_>) {
@@ -194,11 +210,6 @@ impl Drop for Waiting<'_> {
 
 pub(crate) fn closed() -> PyErr {
     ClosedError::new_err("the engine is closed")
-}
-
-/// Locks a mutex. Nothing here leaves a value half changed, so a panic of another thread changes nothing.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A value of the core with its host. It is dropped in the process of the host only: in a forked one, its connections would

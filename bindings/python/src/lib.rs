@@ -12,6 +12,7 @@ mod decision;
 mod engine;
 mod errors;
 mod host;
+mod lock;
 mod request;
 mod sessions;
 mod tls;

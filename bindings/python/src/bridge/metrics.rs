@@ -25,7 +25,7 @@ use pyo3::types::PyDict;
 use pyo3::types::PyDictMethods;
 
 use crate::errors::EngineError;
-use crate::host::lock;
+use crate::lock::lock;
 
 /// The most samples that wait for Python. Samples beyond are lost; counters never are.
 const MAX_SAMPLES: usize = 100_000;

@@ -10,11 +10,13 @@ use pyo3::Py;
 use pyo3::PyAny;
 use pyo3::PyResult;
 use pyo3::Python;
+use pyo3::types::PyAnyMethods;
 
 use self::futures::Settlement;
 use self::logs::Logs;
 use self::metrics::Metrics;
 use self::worker::Worker;
+use crate::errors::EngineError;
 
 pub(crate) use self::futures::Waiter;
 pub(crate) use self::futures::settle;
@@ -23,16 +25,36 @@ pub(crate) use self::futures::settle;
 pub(crate) struct Bridge {
     futures: Worker<Settlement>,
     logs: Logs,
+    metrics: Option<Py<PyAny>>,
 }
 
 impl Bridge {
     /// Starts the threads. From now on, what the host logs goes to Python's `logging`.
     pub(crate) fn start(py: Python<'_>, metrics: Option<Py<PyAny>>) -> PyResult<Self> {
-        let metrics = metrics.map(Metrics::install).transpose()?;
+        let receiver = metrics.as_ref().map(|metrics| Metrics::install(metrics.clone_ref(py)));
         Ok(Self {
             futures: Worker::start("portcullis-futures", None, futures::hand_over)?,
-            logs: Logs::start(py, metrics)?,
+            logs: Logs::start(py, receiver.transpose()?)?,
+            metrics,
         })
+    }
+
+    /// The same threads, for an engine whose metrics go to this function.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if they go elsewhere.
+    pub(crate) fn for_metrics(self, py: Python<'_>, metrics: Option<Py<PyAny>>) -> PyResult<Self> {
+        let same = match (&self.metrics, &metrics) {
+            (Some(own), Some(other)) => own.bind(py).eq(other)?,
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        if same {
+            return Ok(self);
+        }
+        Err(EngineError::new_err(
+            "the engine's first start, which failed, had other metrics: a process can't change where they go",
+        ))
     }
 
     /// The future of asyncio for a decision, which belongs to the running event loop.

@@ -13,7 +13,7 @@ use pyo3::PyResult;
 use pyo3::Python;
 
 use crate::errors::EngineError;
-use crate::host::lock;
+use crate::lock::lock;
 
 /// How many things are handed over before Python's lock is free for others.
 const MOST: usize = 1024;

@@ -114,7 +114,7 @@ impl<'a> Item<'a> {
     }
 
     /// Reads the items of a list. Items with a mistake are left out.
-    pub(super) fn each<T>(self, read: impl Fn(Item<'a>) -> Option<T>) -> Vec<T> {
+    pub(super) fn each<T>(self, read: impl Fn(Self) -> Option<T>) -> Vec<T> {
         let Value::Array(items) = self.value else {
             return self.mismatch("a list").unwrap_or_default();
         };
