@@ -166,6 +166,19 @@ def test_a_refusal_arrives_as_the_plugin_means_it(scripted, words, status, heade
     assert answer.header("cache-control") == "no-store"
 
 
+def test_a_client_can_not_choose_its_address(start):
+    """The last address in X-Forwarded-For is of dask-gateway's own proxy, and what a client writes stands before it."""
+    server = start("""
+c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"
+c.WasmAuthenticator.plugin = "simple"
+c.WasmAuthenticator.limits = {"rate": "2/h"}
+""")
+    forged = [basic("carol") | {"X-Forwarded-For": f"192.0.2.{n}"} for n in range(3)]
+    answers = [server.send(CLUSTERS, headers) for headers in forged]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert int(answers[2].header("retry-after")) > 0
+
+
 def test_the_server_goes_on_beside_plugins_that_compute(scripted):
     with ThreadPoolExecutor(4) as pool:
         slow = [pool.submit(scripted.send, CLUSTERS, script("slow")) for _ in range(4)]
