@@ -109,8 +109,8 @@ fn no_import_runs_up_the_layers() {
     let crates = layers(&page, root);
     assert_eq!(
         crates.len(),
-        3,
-        "the page lists the layers of the core, of the loader and of the gateway"
+        4,
+        "the page lists the layers of the core, of the loader, of the gateway and of the Python package"
     );
     for layers in &crates {
         assert!(!files(&layers.sources).is_empty(), "{}", layers.sources.display());

@@ -1,0 +1,53 @@
+"""Sandboxed WebAssembly authenticators inside a Python server.
+
+    from portcullis import Authenticator, Chain, Request
+
+    chain = Chain(Authenticator("people", "simple", settings={"password": "secret"}))
+    decision = await chain.decide(Request("GET", "/", headers={"Authorization": "Basic YWxpY2U6c2VjcmV0"}))
+    decision.user.name
+
+`portcullis.dask_gateway` has the authenticator for dask-gateway; `portcullis.asgi`, `portcullis.wsgi` and `portcullis.aiohttp`
+have middleware.
+"""
+
+from ._portcullis import (
+    Authenticator,
+    Chain,
+    ClosedError,
+    Component,
+    ConfigurationError,
+    Decision,
+    Engine,
+    EngineError,
+    ForkError,
+    LoadError,
+    PortcullisError,
+    Request,
+    RequestError,
+    Response,
+    Sessions,
+    Step,
+    User,
+    builtin_plugins,
+)
+
+__all__ = [
+    "Authenticator",
+    "Chain",
+    "ClosedError",
+    "Component",
+    "ConfigurationError",
+    "Decision",
+    "Engine",
+    "EngineError",
+    "ForkError",
+    "LoadError",
+    "PortcullisError",
+    "Request",
+    "RequestError",
+    "Response",
+    "Sessions",
+    "Step",
+    "User",
+    "builtin_plugins",
+]

@@ -1,0 +1,196 @@
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeAlias, final
+
+__all__ = [
+    "Authenticator",
+    "Chain",
+    "ClosedError",
+    "Component",
+    "ConfigurationError",
+    "Decision",
+    "Engine",
+    "EngineError",
+    "ForkError",
+    "LoadError",
+    "PortcullisError",
+    "Request",
+    "RequestError",
+    "Response",
+    "Sessions",
+    "Step",
+    "User",
+    "_settle",
+    "builtin_plugins",
+]
+
+_Source: TypeAlias = str | os.PathLike[str] | bytes
+_Octets: TypeAlias = str | bytes
+_Fields: TypeAlias = dict[str, str] | dict[str, bytes] | Iterable[tuple[_Octets, _Octets]]
+_Level: TypeAlias = Literal["error", "warn", "info", "debug", "trace"]
+_Metrics: TypeAlias = Callable[[str, Literal["counter", "gauge", "histogram"], dict[str, str], float], object]
+
+class PortcullisError(Exception): ...
+class EngineError(PortcullisError): ...
+class ForkError(EngineError): ...
+class ClosedError(EngineError): ...
+class LoadError(PortcullisError): ...
+
+class ConfigurationError(PortcullisError):
+    mistakes: tuple[str, ...]
+
+class RequestError(PortcullisError): ...
+
+def builtin_plugins() -> list[str]: ...
+def _settle(settlements: list[tuple[asyncio.Future[Decision], Decision | None]]) -> None: ...
+
+@final
+class Engine:
+    def __new__(
+        cls,
+        *,
+        cache_directory: str | os.PathLike[str] | None = None,
+        memory: int | None = None,
+        concurrency: int | None = None,
+        threads: int | None = None,
+        metrics: _Metrics | None = None,
+    ) -> Engine: ...
+    @staticmethod
+    def current() -> Engine: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+
+@final
+class Component:
+    def __new__(cls, source: _Source, *, sha256: str | None = None) -> Component: ...
+    @property
+    def digest(self) -> str | None: ...
+    @property
+    def contract(self) -> str | None: ...
+
+@final
+class Authenticator:
+    def __new__(
+        cls,
+        name: str,
+        plugin: Component | _Source,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        grants: Mapping[str, Any] | None = None,
+        limits: Mapping[str, Any] | None = None,
+        log: _Level | None = None,
+    ) -> Authenticator: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def warnings(self) -> list[str]: ...
+    def forget_decisions(self) -> None: ...
+
+@final
+class Chain:
+    def __new__(cls, *authenticators: Authenticator, sessions: Sessions | None = None) -> Chain: ...
+    @property
+    def authenticators(self) -> list[Authenticator]: ...
+    def decide(self, request: Request) -> asyncio.Future[Decision]: ...
+    def decide_blocking(self, request: Request) -> Decision: ...
+    def forget_decisions(self) -> None: ...
+
+@final
+class Request:
+    def __new__(
+        cls,
+        method: str,
+        path: str,
+        *,
+        query: str | None = None,
+        scheme: str = "http",
+        authority: str | None = None,
+        headers: _Fields | None = None,
+        client_address: str | None = None,
+        client_certificate: bytes | None = None,
+        channel_binding: bytes | None = None,
+        id: str | None = None,
+    ) -> Request: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+@final
+class Decision:
+    @property
+    def user(self) -> User | None: ...
+    @property
+    def refusal(self) -> Response | None: ...
+    @property
+    def lacks_credentials(self) -> bool: ...
+    @property
+    def steps(self) -> list[Step]: ...
+    @property
+    def adds_headers(self) -> bool: ...
+    @property
+    def via_session(self) -> bool: ...
+    def apply(self, headers: _Fields) -> list[tuple[str, str]]: ...
+
+@final
+class User:
+    @property
+    def name(self) -> str: ...
+    @property
+    def groups(self) -> list[str]: ...
+    @property
+    def admin(self) -> bool: ...
+    @property
+    def attributes(self) -> list[tuple[str, str]]: ...
+    def attribute(self, name: str) -> str | None: ...
+    @property
+    def is_authenticated(self) -> bool: ...
+    @property
+    def display_name(self) -> str: ...
+    @property
+    def authenticator(self) -> str: ...
+    @property
+    def valid_for(self) -> float | None: ...
+
+@final
+class Response:
+    @property
+    def status(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]: ...
+    @property
+    def body(self) -> bytes: ...
+
+@final
+class Step:
+    @property
+    def authenticator(self) -> str: ...
+    @property
+    def verdict(
+        self,
+    ) -> Literal["grant", "pass", "reject", "forbid", "respond", "unavailable", "fail", "turned_away"]: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def reads(self) -> list[str]: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def reused(self) -> bool: ...
+    @property
+    def text(self) -> str: ...
+
+@final
+class Sessions:
+    def __new__(
+        cls, *keys: str, max_age: float = 43200.0, cookie: str = "portcullis", secure: bool = True
+    ) -> Sessions: ...
+    @staticmethod
+    def generate_key() -> str: ...
+    @property
+    def cookie(self) -> str: ...
+    def clear(self) -> str: ...

@@ -1,0 +1,205 @@
+//! What the host and its plugins log goes to Python's `logging`: to the loggers `portcullis` and below. The thread also hands
+//! over metrics.
+
+use std::fmt;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use pyo3::PyResult;
+use pyo3::Python;
+use pyo3::types::PyAnyMethods;
+use pyo3::types::PyDict;
+use pyo3::types::PyDictMethods;
+use tracing::Event;
+use tracing::Level;
+use tracing::Metadata;
+use tracing::Subscriber;
+use tracing::field::Field;
+use tracing::field::Visit;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::layer::SubscriberExt;
+
+use super::metrics::Metrics;
+use super::worker::Queue;
+use super::worker::Worker;
+
+/// How many lines may wait for Python. Lines beyond are left out and counted.
+const MAX_WAITING: usize = 10_000;
+
+/// How often metrics are handed over.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// The thread, and what the log's source has in common with it.
+pub(super) struct Logs {
+    worker: Worker<Line>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: AtomicUsize,
+    left_out: AtomicUsize,
+    /// Whether Python logs the levels below INFO.
+    debug: AtomicBool,
+}
+
+/// One line.
+pub(super) struct Line {
+    level: Level,
+    target: &'static str,
+    message: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl Logs {
+    pub(super) fn start(py: Python<'_>, metrics: Option<Metrics>) -> PyResult<Self> {
+        let state = Arc::new(State::default());
+        let interval = metrics.as_ref().map(|_| INTERVAL);
+        let shared = Arc::clone(&state);
+        let worker = Worker::start("portcullis-logs", interval, move |py, lines: Vec<Line>| {
+            shared.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
+            for line in &lines {
+                report(py, line.write(py));
+            }
+            let left_out = shared.left_out.swap(0, Ordering::Relaxed);
+            if left_out > 0 {
+                report(py, Line::left_out(left_out).write(py));
+            }
+            if !lines.is_empty() {
+                shared.refresh(py);
+            }
+            if let Some(metrics) = &metrics {
+                report(py, metrics.hand_over(py));
+            }
+        })?;
+        let source = Source {
+            queue: worker.queue(),
+            state: Arc::clone(&state),
+        };
+        // Nothing else in this library could have set another.
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(source)).ok();
+        let logs = Self { worker, state };
+        logs.refresh(py);
+        Ok(logs)
+    }
+
+    pub(super) fn refresh(&self, py: Python<'_>) {
+        self.state.refresh(py);
+    }
+
+    pub(super) fn stop(&self) {
+        self.worker.stop();
+    }
+}
+
+impl State {
+    fn refresh(&self, py: Python<'_>) {
+        let enabled = || -> PyResult<bool> {
+            let logger = py.import("logging")?.call_method1("getLogger", (ROOT,))?;
+            logger.call_method1("isEnabledFor", (DEBUG,))?.extract()
+        };
+        self.debug.store(enabled().unwrap_or(false), Ordering::Relaxed);
+    }
+}
+
+/// A handler of the application that fails is the application's to know of.
+fn report(py: Python<'_>, result: PyResult<()>) {
+    if let Err(error) = result {
+        error.write_unraisable(py, None);
+    }
+}
+
+const ROOT: &str = "portcullis";
+const DEBUG: u8 = 10;
+
+/// The numbers of Python's levels. It has none below DEBUG.
+const fn number(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 40,
+        Level::WARN => 30,
+        Level::INFO => 20,
+        _ => DEBUG,
+    }
+}
+
+impl Line {
+    fn left_out(count: usize) -> Self {
+        Self {
+            level: Level::WARN,
+            target: ROOT,
+            message: format!("{count} lines were left out, because the log is too slow for them"),
+            fields: Vec::new(),
+        }
+    }
+
+    /// Logs the line. Its fields follow the message, and are in the record's attribute `fields` as well.
+    fn write(&self, py: Python<'_>) -> PyResult<()> {
+        let name = self.target.replace("::", ".");
+        let level = number(self.level);
+        let logger = py.import("logging")?.call_method1("getLogger", (&name,))?;
+        if !logger.call_method1("isEnabledFor", (level,))?.extract()? {
+            return Ok(());
+        }
+        let fields = PyDict::new(py);
+        let mut message = self.message.clone();
+        for (key, value) in &self.fields {
+            fields.set_item(key, value)?;
+            // Writing to a string doesn't fail.
+            write!(message, " {key}={value}").ok();
+        }
+        let extra = PyDict::new(py);
+        extra.set_item("fields", fields)?;
+        let (none, args) = (py.None(), pyo3::types::PyTuple::empty(py));
+        let record = (&name, level, ROOT, 0, message, args, &none, &none, extra);
+        let record = logger.call_method1("makeRecord", record)?;
+        logger.call_method1("handle", (record,)).map(drop)
+    }
+}
+
+/// Takes what the crates of Portcullis log.
+struct Source {
+    queue: Queue<Line>,
+    state: Arc<State>,
+}
+
+impl<S: Subscriber> Layer<S> for Source {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let wanted = *metadata.level() <= Level::INFO || self.state.debug.load(Ordering::Relaxed);
+        wanted && metadata.is_event() && metadata.target().starts_with(ROOT)
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if self.state.waiting.load(Ordering::Relaxed) >= MAX_WAITING {
+            self.state.left_out.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut line = Line {
+            level: *event.metadata().level(),
+            target: event.metadata().target(),
+            message: String::new(),
+            fields: Vec::new(),
+        };
+        event.record(&mut line);
+        self.state.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queue.push(line);
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => value.clone_into(&mut self.message),
+            _ if value.is_empty() => {}
+            name => self.fields.push((name, value.to_owned())),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}

@@ -1,0 +1,130 @@
+//! `Chain`: authenticators in order, which decide about requests.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::sync::mpsc::RecvTimeoutError;
+
+use portcullis::Gate;
+use pyo3::Bound;
+use pyo3::Py;
+use pyo3::PyAny;
+use pyo3::PyResult;
+use pyo3::Python;
+use pyo3::exceptions::PyValueError;
+use pyo3::pyclass;
+use pyo3::pymethods;
+
+use crate::authenticator::Authenticator;
+use crate::decision::Decision;
+use crate::errors::PortcullisError;
+use crate::host::Hosted;
+use crate::host::TICK;
+use crate::host::closed;
+use crate::lock::lock;
+use crate::request::Request;
+use crate::sessions::Sessions;
+
+/// Authenticators in the order in which they are asked, until one decides. One that fails ends the chain: a failure never
+/// leads to a weaker check.
+///
+/// sessions: `Sessions`, for users who come again. Default: each request needs credentials.
+#[pyclass(frozen, module = "portcullis")]
+pub(crate) struct Chain {
+    gate: Hosted<Gate>,
+    authenticators: Vec<Py<Authenticator>>,
+}
+
+#[pymethods]
+impl Chain {
+    #[new]
+    #[pyo3(signature = (*authenticators, sessions=None))]
+    fn new(
+        py: Python<'_>,
+        authenticators: Vec<Py<Authenticator>>,
+        sessions: Option<&Bound<'_, Sessions>>,
+    ) -> PyResult<Self> {
+        let Some(first) = authenticators.first() else {
+            return Err(PyValueError::new_err(
+                "a chain needs an authenticator: without one it refuses every request",
+            ));
+        };
+        let inner = authenticators.iter().map(|one| one.get().inner.get().cloned());
+        let chain = portcullis::Chain::new(inner.collect::<PyResult<Vec<_>>>()?);
+        let host = &first.get().inner.host;
+        host.bridge.refresh_levels(py);
+        Ok(Self {
+            gate: Hosted::new(
+                host,
+                Gate::new(chain, sessions.map(|sessions| Arc::clone(&sessions.get().inner))),
+            ),
+            authenticators,
+        })
+    }
+
+    /// The authenticators, in order.
+    #[getter]
+    fn authenticators(&self, py: Python<'_>) -> Vec<Py<Authenticator>> {
+        self.authenticators.iter().map(|one| one.clone_ref(py)).collect()
+    }
+
+    /// Decides about a request: returns a future of the running event loop.
+    ///
+    /// A future that is cancelled leaves the call alone: it goes on to its end or its deadline.
+    fn decide<'py>(&self, py: Python<'py>, request: &Bound<'py, Request>) -> PyResult<Bound<'py, PyAny>> {
+        let gate = self.gate.get()?.clone();
+        let host = &self.gate.host;
+        let request = Arc::clone(&request.get().0);
+        let waiter = host.bridge.waiter(py)?;
+        let future = waiter.future(py).ok_or_else(closed)?;
+        host.runtime.spawn(async move {
+            let admission = gate.admit(&request).await;
+            waiter.settle(Decision::new(admission));
+        });
+        Ok(future)
+    }
+
+    /// Decides about a request, and waits for it. Other threads of Python run meanwhile.
+    fn decide_blocking(&self, py: Python<'_>, request: &Bound<'_, Request>) -> PyResult<Decision> {
+        let gate = self.gate.get()?.clone();
+        let host = &self.gate.host;
+        let request = Arc::clone(&request.get().0);
+        let (sender, receiver) = mpsc::sync_channel(1);
+        host.runtime.spawn(async move {
+            let admission = gate.admit(&request).await;
+            // Whoever waited may have been interrupted.
+            sender.send(Decision::new(admission)).ok();
+        });
+        let _waiting = host.wait();
+        // Only one thread receives, but the type must be one that several may share.
+        let receiver = std::sync::Mutex::new(receiver);
+        loop {
+            match py.detach(|| lock(&receiver).recv_timeout(TICK)) {
+                Ok(decision) => return Ok(decision),
+                Err(RecvTimeoutError::Timeout) => {
+                    py.check_signals()?;
+                    host.check()?;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(PortcullisError::new_err(
+                        "the decision failed within the host, which is a bug of Portcullis",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Forgets the decisions of all its authenticators that are kept for later requests.
+    fn forget_decisions(&self) -> PyResult<()> {
+        for authenticator in self.gate.get()?.chain().authenticators() {
+            authenticator.forget_decisions();
+        }
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        let gate = self.gate.peek();
+        let names = gate.iter().flat_map(|gate| gate.chain().authenticators());
+        let names = Vec::from_iter(names.map(|one| format!("{:?}", one.name())));
+        format!("<Chain {}>", names.join(", "))
+    }
+}

@@ -1,0 +1,61 @@
+//! The exceptions of the package, one for each cause.
+
+use pyo3::PyErr;
+use pyo3::Python;
+use pyo3::create_exception;
+use pyo3::exceptions::PyException;
+use pyo3::types::PyAnyMethods;
+use pyo3::types::PyTuple;
+
+create_exception!(
+    portcullis,
+    PortcullisError,
+    PyException,
+    "The base of all exceptions of this package."
+);
+create_exception!(
+    portcullis,
+    EngineError,
+    PortcullisError,
+    "The engine can't be started, or this process has one already."
+);
+create_exception!(
+    portcullis,
+    ForkError,
+    EngineError,
+    "The engine was started before this process was forked, and doesn't work here. Start it after the fork."
+);
+create_exception!(
+    portcullis,
+    ClosedError,
+    EngineError,
+    "The engine is closed: by `Engine.close`, or because the interpreter ends."
+);
+create_exception!(
+    portcullis,
+    LoadError,
+    PortcullisError,
+    "A file can't be read, or isn't a component that this version can load."
+);
+create_exception!(
+    portcullis,
+    ConfigurationError,
+    PortcullisError,
+    "Settings, grants or limits have mistakes. `mistakes` has all of them, one text for each."
+);
+create_exception!(
+    portcullis,
+    RequestError,
+    PortcullisError,
+    "A request has parts that no HTTP request can have. Answer it with 400."
+);
+
+/// The exception for these mistakes in the configuration of an authenticator.
+pub(crate) fn configuration(py: Python<'_>, authenticator: &str, mistakes: Vec<String>) -> PyErr {
+    let text = mistakes
+        .iter()
+        .map(|mistake| format!("authenticator {authenticator:?}: {mistake}"));
+    let error = ConfigurationError::new_err(Vec::from_iter(text).join("\n"));
+    let listed = PyTuple::new(py, mistakes).and_then(|listed| error.value(py).setattr("mistakes", listed));
+    listed.map_or_else(|failure| failure, |()| error)
+}

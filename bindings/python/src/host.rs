@@ -1,0 +1,256 @@
+//! What the process's one engine consists of: the core's engine, the threads that run plugins, and those that speak with
+//! Python. It starts once, and nothing of it works in a process that was forked later.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Condvar;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use pyo3::Py;
+use pyo3::PyAny;
+use pyo3::PyErr;
+use pyo3::PyResult;
+use pyo3::Python;
+use pyo3::pyfunction;
+use pyo3::types::PyAnyMethods;
+use pyo3::wrap_pyfunction;
+use tokio::runtime::Builder;
+use tokio::runtime::Runtime;
+
+use crate::bridge::Bridge;
+use crate::errors::ClosedError;
+use crate::errors::EngineError;
+use crate::errors::ForkError;
+use crate::lock::lock;
+use crate::tls;
+
+/// The settings of an engine. `None` for the default of each.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) cache_directory: Option<PathBuf>,
+    pub(crate) memory: Option<usize>,
+    pub(crate) concurrency: Option<u32>,
+    pub(crate) threads: Option<usize>,
+    pub(crate) metrics: Option<Py<PyAny>>,
+}
+
+/// The running engine of a process.
+pub(crate) struct Host {
+    process: u32,
+    closed: AtomicBool,
+    waiting: Mutex<usize>,
+    nobody_waits: Condvar,
+    pub(crate) runtime: Runtime,
+    pub(crate) engine: portcullis::Engine,
+    pub(crate) bridge: Bridge,
+}
+
+/// The engine of this process, or of the one that it was forked from. It is never dropped: its threads may run until the
+/// process ends. Only threads that are attached to Python lock it, so that it is never locked during a fork.
+static HOST: Mutex<Option<Arc<Host>>> = Mutex::new(None);
+
+/// The threads of a start that has failed.
+static BRIDGE: Mutex<Option<Bridge>> = Mutex::new(None);
+
+/// How long closing waits for threads that wait for a decision: each notices within [`TICK`].
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// How often a thread that waits for a decision looks for signals, and whether the engine is closed.
+pub(crate) const TICK: Duration = Duration::from_millis(50);
+
+impl Host {
+    /// Starts the engine of this process.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the process has one already, or was forked from one that had.
+    pub(crate) fn start(py: Python<'_>, options: Options) -> PyResult<Arc<Self>> {
+        let mut host = lock(&HOST);
+        if let Some(running) = &*host {
+            running.check_process()?;
+            return Err(EngineError::new_err(
+                "this process has an engine already, and needs only one: Engine.current() returns it",
+            ));
+        }
+        let started = Arc::new(Self::new(py, options)?);
+        py.import("atexit")?
+            .call_method1("register", (wrap_pyfunction!(close_at_exit, py)?,))?;
+        *host = Some(Arc::clone(&started));
+        Ok(started)
+    }
+
+    /// The engine of this process. It is started with its defaults if there is none.
+    pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Self>> {
+        let running = lock(&HOST).clone();
+        match running {
+            Some(running) => running.check_process().map(|()| running),
+            None => Self::start(py, Options::default()),
+        }
+    }
+
+    fn new(py: Python<'_>, mut options: Options) -> PyResult<Self> {
+        // It is there if an earlier start has failed. A process has one, because logs and metrics have one receiver.
+        let bridge = match lock(&BRIDGE).take() {
+            Some(bridge) => bridge.for_metrics(py, options.metrics.take()),
+            None => Bridge::start(py, options.metrics.take()),
+        }?;
+        let (engine, runtime) = match build(options) {
+            Ok(built) => built,
+            Err(error) => {
+                *lock(&BRIDGE) = Some(bridge);
+                return Err(EngineError::new_err(error.to_string()));
+            }
+        };
+        Ok(Self {
+            process: std::process::id(),
+            closed: AtomicBool::new(false),
+            waiting: Mutex::new(0),
+            nobody_waits: Condvar::new(),
+            runtime,
+            engine,
+            bridge,
+        })
+    }
+
+    /// Returns an error unless the engine works in this process.
+    pub(crate) fn check(&self) -> PyResult<()> {
+        self.check_process()?;
+        if self.is_closed() {
+            return Err(closed());
+        }
+        Ok(())
+    }
+
+    fn check_process(&self) -> PyResult<()> {
+        if self.is_foreign() {
+            return Err(ForkError::new_err(format!(
+                "the engine was started by process {}, and this is process {}, which was forked from it: start the engine \
+                 after the fork (gunicorn: without --preload; multiprocessing: with the start method \"spawn\")",
+                self.process,
+                std::process::id()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether this process was forked from the one of the engine.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.process != std::process::id()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Counts a thread that waits without Python's lock, until the value is dropped.
+    pub(crate) fn wait(&self) -> Waiting<'_> {
+        *lock(&self.waiting) += 1;
+        Waiting(self)
+    }
+
+    /// Lets no thread of this engine enter Python any more, and waits until those that wait for a decision are back in
+    /// Python: a thread that comes back while the interpreter ends would take the process with it.
+    pub(crate) fn close(&self, py: Python<'_>) {
+        if self.is_foreign() || self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        py.detach(|| {
+            let waiting = lock(&self.waiting);
+            let all_back = self
+                .nobody_waits
+                .wait_timeout_while(waiting, CLOSE, |waiting| *waiting > 0);
+            drop(all_back);
+            self.bridge.stop();
+        });
+    }
+}
+
+fn build(options: Options) -> Result<(portcullis::Engine, Runtime), Box<dyn Error>> {
+    let mut builder = portcullis::Engine::builder().tls(Arc::new(tls::client()?));
+    if let Some(directory) = options.cache_directory {
+        builder = builder.cache_directory(directory);
+    }
+    if let Some(memory) = options.memory {
+        builder = builder.memory(memory);
+    }
+    if let Some(concurrency) = options.concurrency {
+        builder = builder.concurrency(concurrency);
+    }
+    let engine = builder.build()?;
+    let mut runtime = Builder::new_multi_thread();
+    if let Some(threads) = options.threads {
+        runtime.worker_threads(threads);
+    }
+    let runtime = runtime.enable_all().thread_name("portcullis").build()?;
+    Ok((engine, runtime))
+}
+
+/// Closes the engine before the interpreter ends.
+#[pyfunction]
+fn close_at_exit(py: Python<'_>) {
+    let running = lock(&HOST).clone();
+    if let Some(running) = running {
+        running.close(py);
+    }
+}
+
+/// A thread that waits; see [`Host::wait`].
+pub(crate) struct Waiting<'a>(&'a Host);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.waiting) -= 1;
+        self.0.nobody_waits.notify_all();
+    }
+}
+
+pub(crate) fn closed() -> PyErr {
+    ClosedError::new_err("the engine is closed")
+}
+
+/// A value of the core with its host. It is dropped in the process of the host only: in a forked one, its connections would
+/// be closed for both.
+pub(crate) struct Hosted<T> {
+    value: Option<T>,
+    pub(crate) host: Arc<Host>,
+}
+
+impl<T> Hosted<T> {
+    pub(crate) fn new(host: &Arc<Host>, value: T) -> Self {
+        Self {
+            value: Some(value),
+            host: Arc::clone(host),
+        }
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the engine is closed, or doesn't work in this process.
+    pub(crate) fn get(&self) -> PyResult<&T> {
+        self.host.check()?;
+        self.value.as_ref().ok_or_else(closed)
+    }
+
+    /// The value, for what can be told of it in any process.
+    pub(crate) fn peek(&self) -> Option<&T> {
+        self.value.as_ref()
+    }
+}
+
+impl<T> Drop for Hosted<T> {
+    fn drop(&mut self) {
+        if self.host.is_foreign() {
+            std::mem::forget(self.value.take());
+        } else if let Some(value) = self.value.take() {
+            // What is dropped may start tasks of its own, to end what runs.
+            let _inside = self.host.runtime.enter();
+            drop(value);
+        }
+    }
+}

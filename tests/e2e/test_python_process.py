@@ -1,0 +1,263 @@
+"""The Python package and the life of a process: forks, exits while plugins compute, signals, interpreters within another."""
+
+import functools
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from harness import build, python_package
+
+HEAD = """
+import asyncio, os, sys, threading, time
+import portcullis
+from portcullis import Authenticator, Chain, Component, Engine, Request
+
+def engine():
+    return Engine(cache_directory=sys.argv[1])
+
+def chain(deadline="20s"):
+    limits = {"deadline": deadline, "breaker": 0}
+    return Chain(Authenticator("hostile", Component(sys.argv[2]), grants={"headers": ["x-do"]}, limits=limits))
+
+def ask(words):
+    return Request("GET", "/", headers={"X-Do": words})
+"""
+
+
+hostile = functools.cache(lambda: build.guest_component("hostile"))
+
+
+def run(body, code=0, timeout=60):
+    source = HEAD + body
+    done = python_package.run(source, str(python_package.CACHE), str(hostile()), timeout=timeout)
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    assert "panicked" not in done.stderr and "Fatal Python error" not in done.stderr, done.stderr
+    return done
+
+
+def test_an_engine_that_was_started_before_a_fork_says_so_and_leaves_the_parent_alone():
+    done = run("""
+engine()
+whole = chain()
+child = os.fork()
+if child == 0:
+    for attempt in (
+        lambda: whole.decide_blocking(ask("nothing bad")),
+        lambda: Engine.current(),
+        lambda: Engine(),
+        lambda: Component("simple"),
+        lambda: Authenticator("a", "simple"),
+        lambda: whole.forget_decisions(),
+    ):
+        try:
+            attempt()
+        except portcullis.ForkError as error:
+            assert str(os.getpid()) in str(error) and "after the fork" in str(error), error
+        else:
+            os._exit(3)
+    async def decide():
+        try:
+            await whole.decide(ask("nothing bad"))
+        except portcullis.ForkError:
+            print("refused in the child", repr(whole), flush=True)
+    asyncio.run(decide())
+    del whole, attempt
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert whole.decide_blocking(ask("nothing bad")).user.name == "alice"
+print("the parent goes on")
+""")
+    assert done.stdout.splitlines() == ['refused in the child <Chain "hostile">', "the parent goes on"]
+
+
+def test_an_engine_that_is_started_after_the_fork_works_in_every_child():
+    """As the workers of gunicorn and uvicorn do: the package is imported before."""
+    run("""
+children = []
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        engine()
+        sys.exit(0 if chain().decide_blocking(ask("nothing bad")).user.name == "alice" else 3)
+    children.append(child)
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+engine()
+assert chain().decide_blocking(ask("nothing bad")).user.name == "alice"
+""")
+
+
+def test_multiprocessing_by_fork_gets_the_error_and_by_spawn_works(tmp_path):
+    (tmp_path / "work.py").write_text("""
+import portcullis
+
+def decide():
+    people = portcullis.Chain(portcullis.Authenticator("people", "simple"))
+    return people.decide_blocking(portcullis.Request("GET", "/", headers={"Authorization": "Basic YWxpY2U6"})).user.name
+""")
+    done = run(f"""
+sys.path.insert(0, {str(tmp_path)!r})
+import multiprocessing, work
+engine()
+for method, expected in (("fork", "ForkError"), ("spawn", "alice")):
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        try:
+            print(pool.apply(work.decide))
+        except portcullis.PortcullisError as error:
+            print(type(error).__name__)
+""")
+    assert done.stdout.split() == ["ForkError", "alice"]
+
+
+ENDINGS = {
+    "main ends": "",
+    "sys.exit": "sys.exit(0)",
+    "the engine is closed": "Engine.current().close(); Engine.current().close()",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("waiting", ["daemon threads", "a loop in a daemon thread", "nobody"])
+def test_the_interpreter_ends_while_plugins_compute(ending, waiting):
+    """Within far less than the deadline of the calls, and without a crash."""
+    calls = {
+        "daemon threads": """
+def wait():
+    try:
+        whole.decide_blocking(ask("loop"))
+    except portcullis.ClosedError:
+        closed.append(1)
+for _ in range(8):
+    threading.Thread(target=wait, daemon=True).start()
+""",
+        "a loop in a daemon thread": """
+async def wait():
+    await asyncio.gather(*(whole.decide(ask("loop")) for _ in range(8)))
+threading.Thread(target=asyncio.run, args=(wait(),), daemon=True).start()
+""",
+        "nobody": """
+async def leave():
+    for _ in range(8):
+        whole.decide(ask("loop"))
+asyncio.run(leave())
+""",
+    }[waiting]
+    run(
+        f"""
+closed = []
+engine()
+whole = chain()
+{calls}
+# Another call is decided beside those, so they have begun.
+whole.decide_blocking(ask("nothing bad"))
+{ENDINGS[ending]}
+""",
+        timeout=15,
+    )
+
+
+def test_who_waits_is_told_that_the_engine_is_closed():
+    done = run("""
+engine()
+whole = chain()
+def wait():
+    try:
+        whole.decide_blocking(ask("loop"))
+    except portcullis.ClosedError as error:
+        print(error)
+thread = threading.Thread(target=wait)
+thread.start()
+whole.decide_blocking(ask("nothing bad"))
+Engine.current().close()
+thread.join()
+for attempt in (lambda: whole.decide_blocking(ask("nothing bad")), lambda: Component("simple")):
+    try:
+        attempt()
+    except portcullis.ClosedError as error:
+        print(error)
+print(repr(Engine.current()))
+""", timeout=15)
+    assert done.stdout.splitlines() == ["the engine is closed"] * 3 + ["<Engine, closed>"]
+
+
+def test_ctrl_c_interrupts_a_wait():
+    source = HEAD + """
+engine()
+whole = chain()
+print("waits", flush=True)
+whole.decide_blocking(ask("loop"))
+"""
+    command = [sys.executable, "-c", source, str(python_package.CACHE), str(hostile())]
+    child = subprocess.Popen(
+        command, env=python_package.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout.readline() == "waits\n"
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=15)
+    assert "KeyboardInterrupt" in told and child.returncode == -signal.SIGINT
+
+
+def test_a_sub_interpreter_is_refused():
+    """Python 3.12 and later refuse a module like this one by themselves, where interpreters have locks of their own."""
+    done = run("""
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+other = interpreters.create()
+interpreters.run_string(other, "try:\\n import portcullis\\nexcept ImportError as error:\\n print(error, flush=True)")
+engine()
+print(chain().decide_blocking(ask("nothing bad")).user.name)
+""")
+    refused, user = done.stdout.splitlines()
+    assert "interpreter" in refused and user == "alice"
+
+
+def test_a_handler_that_fails_or_is_slow_delays_no_decision():
+    done = run("""
+import logging
+class Fails(logging.Handler):
+    def emit(self, record):
+        raise ValueError("a fault of the application")
+class Waits(logging.Handler):
+    def emit(self, record):
+        never.wait(30)
+never = threading.Event()
+logging.getLogger("portcullis").addHandler(Fails())
+logging.getLogger("portcullis").addHandler(Waits())
+engine()
+whole = chain()
+async def main():
+    for _ in range(20):
+        assert (await whole.decide(ask("whisper"))).user.name == "alice"
+asyncio.run(main())
+never.set()
+print("decided")
+""")
+    assert done.stdout == "decided\n"
+
+
+def test_an_engine_that_could_not_start_can_be_started_again(tmp_path):
+    (tmp_path / "file").write_text("not a directory")
+    run(f"""
+import logging
+seen, lines = [], []
+class Keep(logging.Handler):
+    def emit(self, record):
+        lines.append(record.getMessage())
+logging.getLogger("portcullis").addHandler(Keep())
+def count(*metric):
+    seen.append(metric)
+for _ in range(2):
+    try:
+        Engine(cache_directory={str(tmp_path / "file")!r}, metrics=count)
+    except portcullis.EngineError as error:
+        assert "file" in str(error), error
+    else:
+        sys.exit(3)
+Engine(cache_directory=sys.argv[1], metrics=count)
+assert chain().decide_blocking(ask("whisper")).user.name == "alice"
+Engine.current().close()
+assert seen and any("a worry" in line for line in lines), (seen, lines)
+""")
