@@ -67,6 +67,9 @@ mod tests {
     use crate::decision::Claims;
     use crate::decision::PluginResponse;
 
+    /// A ruling with this text in one place.
+    type OfText<'a> = &'a dyn Fn(&str) -> Ruling;
+
     fn header(text: &str) -> HeaderMap {
         HeaderMap::from_iter([(http::header::LOCATION, HeaderValue::from_str(text).unwrap())])
     }
@@ -112,7 +115,7 @@ mod tests {
             name: name.to_owned(),
             ..Claims::default()
         };
-        let of_text: [(&str, &dyn Fn(&str) -> Ruling); 12] = [
+        let of_text: [(&str, OfText<'_>); 12] = [
             ("name", &|text| grant(named(text), "")),
             ("group", &|text| {
                 let groups = vec!["g".to_owned(), text.to_owned()];

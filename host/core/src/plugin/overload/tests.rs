@@ -76,13 +76,16 @@ fn an_authenticator_keeps_one_place_of_the_engine_until_it_retires() {
     assert_eq!(refused(&first, client(3)), None);
 }
 
+/// How a call ends.
+type End = fn(CallPermit);
+
 #[test]
 fn a_call_without_a_report_counts_as_failed() {
     let overload = alone(Limits {
         breaker: NonZero::new(FAILURES),
         ..Limits::default()
     });
-    let ends: [(&str, fn(CallPermit), bool); 3] = [
+    let ends: [(&str, End, bool); 3] = [
         ("answered", CallPermit::answered, true),
         ("failed", CallPermit::failed, false),
         ("dropped", drop, false),
