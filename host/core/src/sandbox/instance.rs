@@ -188,7 +188,7 @@ impl HostState {
         Self {
             limiter: MemoryLimiter::new(config.limits.memory, Share::of(Arc::clone(&runtime.memory))),
             table,
-            wasi: wasi(&log),
+            wasi: None,
             http,
             outbound: CallEgress::new(config.egress.clone(), log.clone()),
             clock,
@@ -208,10 +208,11 @@ impl HostState {
     }
 }
 
-fn wasi(log: &LogLines) -> WasiCtx {
-    WasiCtx::builder()
-        .stdout(Lines::stdout(log.clone()))
+/// What functions of WASI need. A plugin that calls none has none, since it takes longer to make than all else here.
+pub(super) fn wasi(log: &LogLines) -> Box<WasiCtx> {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(Lines::stdout(log.clone()))
         .stderr(Lines::stderr(log.clone()))
-        .max_random_size(MAX_RANDOM)
-        .build()
+        .max_random_size(MAX_RANDOM);
+    Box::new(wasi.build())
 }

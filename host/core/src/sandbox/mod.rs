@@ -5,6 +5,7 @@ mod absent;
 mod budget;
 mod cache;
 mod clock;
+mod clocks;
 mod config;
 mod crypto;
 pub(crate) mod error;
@@ -68,7 +69,8 @@ pub(crate) use self::snapshot::snapshot;
 pub(crate) struct HostState {
     limiter: MemoryLimiter,
     table: ResourceTable,
-    wasi: WasiCtx,
+    /// `None` until the plugin needs it.
+    wasi: Option<Box<WasiCtx>>,
     http: WasiHttpCtx,
     outbound: CallEgress,
     clock: Clock,
@@ -91,8 +93,9 @@ pub(crate) struct HostState {
 
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        let log = &self.log;
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx: self.wasi.get_or_insert_with(|| instance::wasi(log)),
             table: &mut self.table,
         }
     }
@@ -102,7 +105,7 @@ impl WasiView for HostState {
 /// [`link`].
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostState>> {
     use wasmtime_wasi::p2::bindings::cli;
-    use wasmtime_wasi::p2::bindings::clocks;
+    use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
     use wasmtime_wasi::p2::bindings::random;
     use wasmtime_wasi_http::p2::bindings::http;
 
@@ -115,11 +118,11 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
     contract::portcullis::auth::outbound::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     contract::wasi::logging::logging::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     io::add_to_linker(l)?;
-    clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
+    clocks::add_to_linker(l)?;
+    monotonic_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
     random::random::add_to_linker::<_, WasiRandom>(l, HostState::random)?;
     random::insecure::add_to_linker::<_, WasiRandom>(l, HostState::random)?;
-    random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
+    random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;
     cli::environment::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
     cli::exit::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
     cli::stdin::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
@@ -146,7 +149,7 @@ impl HostState {
     fn random(&mut self) -> &mut wasmtime_wasi::random::WasiRandomCtx {
         self.drew_random = true;
         self.used("random numbers");
-        self.wasi.random()
+        self.ctx().ctx.random()
     }
 
     /// Remembers that the plugin used something that differs from call to call.
