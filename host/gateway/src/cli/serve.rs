@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use clap::Args;
 use portcullis_watch::Watcher;
@@ -34,6 +35,7 @@ use crate::pipeline::Gateway;
 use crate::proxy::Proxy;
 use crate::serve::ListenerKind;
 use crate::serve::Listeners;
+use crate::tls::system_verifier;
 use crate::transport::Inherited;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
@@ -112,6 +114,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         admin.start(reloads.clone(), stop.clone());
     }
     listeners.apply(prepared, &generation);
+    warm_up();
     if let Some(address) = address.filter(|_| built_in) {
         tracing::info!("open {} in a browser", url(address));
     }
@@ -140,6 +143,18 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         () = systemd::report(reported, stop) => {}
     }
     Ok(())
+}
+
+/// Does what the first session or https request would otherwise wait for, now that clients can connect. AWS-LC gathers entropy
+/// of its own before it makes random numbers, for some 40 ms of a processor.
+fn warm_up() {
+    let work = || {
+        // Whoever needs random numbers gets the error, too.
+        let _ = aws_lc_rs::rand::fill(&mut [0]);
+        system_verifier::prepare();
+    };
+    // Without the thread, the first one waits.
+    let _ = thread::Builder::new().name("warm-up".to_owned()).spawn(work);
 }
 
 /// How many states of the service may wait to be reported.

@@ -9,6 +9,7 @@ pub(crate) mod pem;
 mod pins;
 mod reload;
 mod store;
+pub(crate) mod system_verifier;
 pub(crate) mod trust;
 mod validity;
 
