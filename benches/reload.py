@@ -121,7 +121,7 @@ class Files:
         return changed, lambda: status(server, self.authority, "/plugin", ONE) == wanted
 
     def change_route(self, server, turn):
-        changed = self._place("portcullis.toml", CONFIG.format(folder=self._folder, turn=turn).encode())
+        changed = self._place("config/portcullis.toml", CONFIG.format(folder=self._folder, turn=turn).encode())
         return changed, lambda: status(server, self.authority, f"/turn/{turn}") == 200
 
     def change_secret(self, server, turn):

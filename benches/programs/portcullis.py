@@ -19,8 +19,10 @@ AUDIT = "info"
 
 @contextlib.contextmanager
 def portcullis(folder, binary, config, level=QUIET, **environment):
-    """The gateway with a configuration that listens on port 0."""
-    file, log = folder / "portcullis.toml", folder / "portcullis.log"
+    """The gateway with a configuration that listens on port 0. Its log isn't in the folder of the configuration, in which the
+    gateway would be told of every line as of a change."""
+    file, log = folder / "config/portcullis.toml", folder / "portcullis.log"
+    file.parent.mkdir()
     file.write_text(config)
     command = [binary, "serve", "--config", file, "--log-format", "json", "--log-level", level]
     environment = os.environ | {"XDG_CACHE_HOME": str(CACHE)} | environment

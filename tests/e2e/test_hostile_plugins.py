@@ -142,6 +142,20 @@ def test_what_a_plugin_prints_is_bounded(gateway):
     assert len(gateway.child.output()) - before < 200_000
 
 
+def test_what_a_plugin_prints_is_logged_line_by_line(gateway):
+    before = len(gateway.log())
+    gateway.send("/", instruct("mutter"))
+    lines = [
+        (line["context"], line["level"], line["message"])
+        for line in gateway.log()[before:]
+        if line["target"] == "portcullis::plugin"
+    ]
+    assert lines == [
+        ("stdout", "INFO", "a whole line"),
+        ("stderr", "WARN", "a line in 2 parts, of which none ends it \u00e9"),
+    ]
+
+
 def test_others_are_served_while_a_plugin_never_ends(gateway):
     """More endless calls than the machine has cores."""
     with ThreadPoolExecutor(8) as pool:

@@ -124,6 +124,18 @@ def test_http_ca_decides_which_servers_an_authenticator_trusts(
         assert len(failures) == (status == 502), more
 
 
+def test_without_http_ca_the_authorities_of_the_system_decide(
+    serve, tmp_path, authority, stranger, fetch_servers, fetcher_component
+):
+    server, none = fetch_servers(authority=authority), tmp_path / "none"
+    none.mkdir()
+    (tmp_path / "empty.pem").touch()
+    for trusted, status in [(authority.ca, 200), (stranger.ca, 502), (tmp_path / "empty.pem", 502)]:
+        system = {"SSL_CERT_FILE": str(trusted), "SSL_CERT_DIR": str(none)}
+        gateway = serve(fetcher(fetcher_component, server.url), **system)
+        assert fetch(gateway, server.url).status == status, trusted
+
+
 def test_a_client_certificate_is_shown(serve, authority, fetch_servers, fetcher_component):
     server = fetch_servers(authority=authority, clients=authority)
     certificate, key = authority.issue("client")

@@ -4,6 +4,8 @@
 mod convert;
 mod fetch;
 pub(crate) mod imports;
+#[cfg(target_os = "wasi")]
+mod stdio;
 
 use std::cell::OnceCell;
 
@@ -48,6 +50,8 @@ pub fn settings_schema<A: Authenticator>() -> String {
 /// Makes the authenticator from its settings.
 pub fn configure<A: Authenticator>(instance: &OnceCell<A>, settings: &str) -> Result<(), String> {
     let authenticator = crate::authenticator::configured(settings)?;
+    #[cfg(target_os = "wasi")]
+    stdio::flush();
     instance
         .set(authenticator)
         .map_err(|_| "the authenticator is already configured".to_owned())
@@ -58,5 +62,8 @@ pub fn authenticate<A: Authenticator>(instance: &OnceCell<A>, request: &Request)
     let Some(authenticator) = instance.get() else {
         return Err(Refusal::Unavailable("the authenticator is not configured".to_owned()));
     };
-    authenticator.authenticate(request).map(Into::into).map_err(Into::into)
+    let answer = authenticator.authenticate(request).map(Into::into).map_err(Into::into);
+    #[cfg(target_os = "wasi")]
+    stdio::flush();
+    answer
 }

@@ -16,9 +16,11 @@ pub(super) struct Key([u8; 32]);
 pub(super) struct Hasher(hmac::Key);
 
 impl Hasher {
-    pub(super) fn new() -> Result<Self, aws_lc_rs::error::Unspecified> {
+    /// The secret comes from the system. The generator of AWS-LC gathers entropy of its own at its first use, for 40 ms in which
+    /// nothing could be served yet.
+    pub(super) fn new() -> Result<Self, getrandom::Error> {
         let mut secret = [0; 32];
-        aws_lc_rs::rand::fill(&mut secret)?;
+        getrandom::fill(&mut secret)?;
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &secret)))
     }
 

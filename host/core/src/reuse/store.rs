@@ -68,7 +68,7 @@ impl Store {
     /// # Errors
     ///
     /// Returns an error if the system has no random numbers.
-    pub(crate) fn new() -> Result<Self, aws_lc_rs::error::Unspecified> {
+    pub(crate) fn new() -> Result<Self, getrandom::Error> {
         Ok(Self {
             decisions: moka::sync::Cache::builder()
                 .weigher(|_, kept: &Arc<Kept>| kept.weight())

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::Resource;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::HostState;
@@ -19,7 +18,6 @@ use super::memory_limiter::MemoryLimiter;
 use super::negotiate::MAX_TOKENS;
 use super::scheduler::ComputePermit;
 use super::snapshot::NoSnapshot;
-use super::stdio::Lines;
 use crate::contract::Plugin;
 use crate::contract::PluginPre;
 use crate::contract::RequestHandle;
@@ -41,9 +39,6 @@ const MAX_HANDLES: usize = 1024;
 
 /// The most header bytes of one outbound message, as the host counts them.
 const MAX_FIELDS: usize = 32 << 10;
-
-/// The most bytes of one call to `wasi:random`.
-const MAX_RANDOM: u64 = 64 << 10;
 
 /// An instance's answer about a request, or how it failed, and what it read before that.
 pub(crate) struct Reply {
@@ -189,7 +184,6 @@ pub(super) fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> Plugi
 impl HostState {
     fn new(runtime: &Runtime, config: &InstanceConfig, clock: Clock, permit: ComputePermit) -> Self {
         let log = LogLines::new(Arc::clone(&config.authenticator), config.log_level);
-        let stdio = [Lines::stdout(log.clone()), Lines::stderr(log.clone())];
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();
@@ -197,8 +191,7 @@ impl HostState {
         Self {
             limiter: MemoryLimiter::new(config.limits.memory, Share::of(Arc::clone(&runtime.memory))),
             table,
-            wasi: wasi(&stdio),
-            stdio,
+            wasi: None,
             http,
             outbound: CallEgress::new(config.egress.clone(), log.clone()),
             clock,
@@ -216,12 +209,4 @@ impl HostState {
             unrepeatable: None,
         }
     }
-}
-
-fn wasi([stdout, stderr]: &[Lines; 2]) -> WasiCtx {
-    WasiCtx::builder()
-        .stdout(stdout.clone())
-        .stderr(stderr.clone())
-        .max_random_size(MAX_RANDOM)
-        .build()
 }

@@ -6,6 +6,7 @@ mod absent;
 mod budget;
 mod cache;
 mod clock;
+mod clocks;
 mod config;
 mod crypto;
 pub(crate) mod error;
@@ -27,7 +28,6 @@ use std::sync::Arc;
 use wasmtime::component::HasSelf;
 use wasmtime::component::Linker;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::WasiCtxView;
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::WasiCli;
@@ -40,7 +40,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use self::clock::Clock;
 use self::memory_limiter::MemoryLimiter;
 use self::scheduler::ComputePermit;
-use self::stdio::Lines;
+use self::stdio::Wasi;
 use crate::contract;
 use crate::decision::AttributeRead;
 use crate::egress::CallEgress;
@@ -72,9 +72,8 @@ pub(crate) use self::snapshot::snapshot;
 pub(crate) struct HostState {
     limiter: MemoryLimiter,
     table: ResourceTable,
-    wasi: WasiCtx,
-    /// The plugin's stdout and stderr.
-    stdio: [Lines; 2],
+    /// `None` until the plugin needs it.
+    wasi: Option<Box<Wasi>>,
     http: WasiHttpCtx,
     outbound: CallEgress,
     clock: Clock,
@@ -97,8 +96,9 @@ pub(crate) struct HostState {
 
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        let log = &self.log;
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx: &mut self.wasi.get_or_insert_with(|| Box::new(Wasi::new(log))).ctx,
             table: &mut self.table,
         }
     }
@@ -108,7 +108,7 @@ impl WasiView for HostState {
 /// [`link`].
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostState>> {
     use wasmtime_wasi::p2::bindings::cli;
-    use wasmtime_wasi::p2::bindings::clocks;
+    use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
     use wasmtime_wasi::p2::bindings::random;
     use wasmtime_wasi_http::p2::bindings::http;
 
@@ -121,11 +121,11 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
     contract::portcullis::auth::outbound::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     contract::wasi::logging::logging::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     io::add_to_linker(l)?;
-    clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
+    clocks::add_to_linker(l)?;
+    monotonic_clock::add_to_linker::<_, WasiClocks>(l, HostState::clocks)?;
     random::random::add_to_linker::<_, WasiRandom>(l, HostState::random)?;
     random::insecure::add_to_linker::<_, WasiRandom>(l, HostState::random)?;
-    random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |state| state.wasi.random())?;
+    random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;
     cli::environment::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
     cli::exit::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
     cli::stdin::add_to_linker::<_, WasiCli>(l, HostState::cli)?;
@@ -152,7 +152,7 @@ impl HostState {
     fn random(&mut self) -> &mut wasmtime_wasi::random::WasiRandomCtx {
         self.drew_random = true;
         self.used("random numbers");
-        self.wasi.random()
+        self.ctx().ctx.random()
     }
 
     /// Remembers that the plugin used something that differs from call to call.

@@ -9,6 +9,7 @@ use super::config::InstanceConfig;
 use super::instance::Instance;
 use super::negotiate::MAX_TOKENS;
 use super::scheduler::ComputePermit;
+use super::stdio::Lines;
 use crate::egress::CallEgress;
 
 /// Why an instance can't serve another request.
@@ -28,7 +29,7 @@ impl Instance {
         // Other calls can compute meanwhile.
         state.permit.pause();
         // Nothing of a request may appear in the log of the next one.
-        state.stdio.iter().for_each(|stream| stream.end_line());
+        state.stdio().for_each(Lines::end_line);
         let limiter = &state.limiter;
         let may_grow = initial.saturating_add(limiter.taken()).saturating_add(limiter.left()) / 2;
         if limiter.was_refused() || limiter.taken() > may_grow {
@@ -59,10 +60,15 @@ impl Instance {
 }
 
 impl HostState {
+    /// The plugin's stdout and stderr, if it has used them.
+    fn stdio(&self) -> impl Iterator<Item = &Lines> {
+        self.wasi.iter().flat_map(|wasi| &wasi.stdio)
+    }
+
     /// Whether the plugin has handles other than those of its stdout and stderr, which belong to no request. A pollable doesn't
     /// count, because what it waits for does: it can't be dropped before its pollable.
     fn has_handles(&mut self) -> bool {
-        let streams: usize = self.stdio.iter().map(super::stdio::Lines::handles).sum();
+        let streams: usize = self.stdio().map(Lines::handles).sum();
         let entries = self.table.iter_mut();
         entries.filter(|entry| !entry.is::<DynPollable>()).count() > streams
     }

@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
+use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::IsTerminal;
 use wasmtime_wasi::cli::StdoutStream;
@@ -20,6 +21,30 @@ use crate::plugin_log::LogLines;
 
 /// The longest line, in bytes. The rest is dropped.
 const MAX_PENDING: usize = 4 * 1024;
+
+/// The most bytes of one call to `wasi:random`.
+const MAX_RANDOM: u64 = 64 << 10;
+
+/// What functions of WASI need. A call makes it when its plugin uses one, since it takes longer to make than all else that a
+/// call has.
+pub(super) struct Wasi {
+    pub(super) ctx: WasiCtx,
+    /// The plugin's stdout and stderr.
+    pub(super) stdio: [Lines; 2],
+}
+
+impl Wasi {
+    pub(super) fn new(log: &LogLines) -> Self {
+        let stdio = [Lines::stdout(log.clone()), Lines::stderr(log.clone())];
+        let [stdout, stderr] = stdio.clone();
+        let mut ctx = WasiCtx::builder();
+        ctx.stdout(stdout).stderr(stderr).max_random_size(MAX_RANDOM);
+        Self {
+            ctx: ctx.build(),
+            stdio,
+        }
+    }
+}
 
 /// A stream, whose lines are logged with this level and name. A clone is the same stream.
 #[derive(Clone, Debug)]

@@ -49,7 +49,7 @@ pub(super) fn memory(plugins: &PluginsConfig) -> usize {
 }
 
 fn builder(plugins: &PluginsConfig) -> Result<EngineBuilder, Box<dyn Error>> {
-    let tls = trust::client(trust::system(), None)?;
+    let tls = trust::client_of_system()?;
     let mut builder = Engine::builder().tls(Arc::new(tls)).memory(memory(plugins));
     if let Some(calls) = plugins.concurrency {
         builder = builder.concurrency(calls);

@@ -11,6 +11,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::log_json::Json;
 use super::log_lines::LogLines;
 use super::log_text::Fields;
 use super::log_text::Timestamp;
@@ -74,10 +75,7 @@ pub(super) fn start(level: &Level, format: Format) -> Result<LogLines, Box<dyn E
         .log_internal_errors(false)
         .with_writer(writer.clone());
     let started = match format {
-        Format::Json => {
-            let lines = lines.with_timer(Timestamp).json();
-            lines.flatten_event(true).finish().with(filter).try_init()
-        }
+        Format::Json => lines.event_format(Json).finish().with(filter).try_init(),
         Format::Text if io::stderr().is_terminal() => lines.with_ansi(true).finish().with(filter).try_init(),
         Format::Text => {
             let lines = lines.with_ansi(false).with_timer(Timestamp);

@@ -7,6 +7,7 @@ mod engine;
 mod explain;
 mod inspect;
 mod keygen;
+mod log_json;
 mod log_lines;
 mod log_text;
 mod logging;

@@ -8,9 +8,11 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use clap::Args;
 use portcullis_loader::config::rotation::SecretWatch;
+use portcullis_loader::tls::system_verifier;
 use portcullis_watch::Watcher;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -116,6 +118,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         admin.start(reloads.clone(), stop.clone());
     }
     listeners.apply(prepared, &generation);
+    warm_up();
     if let Some(address) = address.filter(|_| built_in) {
         tracing::info!("open {} in a browser", url(address));
     }
@@ -145,6 +148,18 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         () = systemd::report(reported, stop) => {}
     }
     Ok(())
+}
+
+/// Does what the first session or https request would otherwise wait for, now that clients can connect. AWS-LC gathers entropy
+/// of its own before it makes random numbers, for some 40 ms of a processor.
+fn warm_up() {
+    let work = || {
+        // Whoever needs random numbers gets the error, too.
+        let _ = aws_lc_rs::rand::fill(&mut [0]);
+        system_verifier::prepare();
+    };
+    // Without the thread, the first one waits.
+    let _ = thread::Builder::new().name("warm-up".to_owned()).spawn(work);
 }
 
 /// How many states of the service may wait to be reported.

@@ -177,11 +177,13 @@ fn steps(steps: &[Step]) -> String {
             // Without quotation marks inside, no text of a plugin can imitate the closing one.
             let _ = write!(text, " \"{}\"", one_line(why).replace('"', "'"));
         }
-        let attributes = step.reads.iter().map(|read| {
+        text.push_str(" [");
+        for (index, read) in step.reads.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
             let denied = if read.granted { "" } else { " (not granted)" };
-            format!("{}{denied}", read.attribute)
-        });
-        let _ = write!(text, " [{}]", attributes.collect::<Vec<_>>().join(", "));
+            let _ = write!(text, "{separator}{}{denied}", read.attribute);
+        }
+        text.push(']');
         if let Some(age) = step.reused {
             let _ = write!(text, " (reused, {} ms old)", age.as_millis());
         }

@@ -2,5 +2,6 @@
 
 pub mod pem;
 mod pins;
+pub mod system_verifier;
 pub mod trust;
 pub mod validity;

@@ -12,6 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
 
 use super::pins::PinningVerifier;
+use super::system_verifier::SystemVerifier;
 
 /// A client's certificate chain and private key.
 pub type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -43,6 +44,19 @@ pub fn system() -> Trusted {
         authorities: roots,
         pins: Vec::new(),
     }
+}
+
+/// Makes the TLS settings of a client that trusts the authorities of the system, and reads them when it needs them.
+///
+/// # Errors
+///
+/// Returns an error if no version of TLS can be offered.
+pub fn client_of_system() -> Result<ClientConfig, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Arc::new(SystemVerifier::new(&provider));
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config = config.dangerous().with_custom_certificate_verifier(verifier);
+    Ok(config.with_no_client_auth())
 }
 
 /// Makes the TLS settings of a client.

@@ -88,6 +88,12 @@ impl Authenticator for Hostile {
                 }
                 Ok(alice.into())
             }
+            "mutter" => {
+                println!("a whole line");
+                eprint!("a line in {} parts, ", 2);
+                eprint!("of which none ends it \u{e9}");
+                Ok(alice.into())
+            }
             "whisper" => {
                 log::debug("a detail");
                 log::info("a fact");

@@ -101,15 +101,21 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
 /// Serves connections within the configured limits.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
+    settings: Arc<Settings>,
+    stop: Shutdown,
+    tokens: SocketTokens,
+}
+
+/// What all connections of a listener have in common. Each has only a pointer to it, because most connections are idle.
+#[derive(Debug)]
+struct Settings {
     http1: http1::Builder,
     http2: http2::Builder<StreamExecutor>,
     header_timeout: Duration,
     bounds: Bounds,
     max_header_size: usize,
     limits: HeadLimits,
-    stop: Shutdown,
     drain_limit: Duration,
-    tokens: SocketTokens,
 }
 
 /// What ends the connections of a socket.
@@ -160,7 +166,7 @@ impl Protocol {
             .initial_connection_window_size(CONNECTION_WINDOW)
             // Beyond this, h2 rejects the request by itself. `limits` are stricter.
             .max_header_list_size(u32::try_from(2 * config.max_header_size).unwrap_or(u32::MAX));
-        Self {
+        let settings = Settings {
             http1,
             http2,
             header_timeout: config.header_timeout,
@@ -170,8 +176,11 @@ impl Protocol {
                 size: buffer_size,
                 fields: config.max_headers,
             },
-            stop,
             drain_limit: config.shutdown_timeout,
+        };
+        Self {
+            settings: Arc::new(settings),
+            stop,
             tokens: SocketTokens::default(),
         }
     }
@@ -189,7 +198,7 @@ impl Protocol {
             tokio::time::sleep(LAST_CALL).await;
         };
         // Either one is the deadline.
-        let _ = tokio::time::timeout(self.header_timeout, last_call).await;
+        let _ = tokio::time::timeout(self.settings.header_timeout, last_call).await;
     }
 
     /// Serves one connection until it ends or the listener closes. A client that exceeds a timeout is cut off.
@@ -199,15 +208,16 @@ impl Protocol {
     {
         let client = connection.peer;
         let service = service.for_connection();
-        let (stop, SocketTokens { closing, revoked }) = (self.stop.clone(), self.tokens.clone());
+        let Self { settings, stop, tokens } = self;
+        let (stopping, SocketTokens { closing, revoked }) = (stop.clone(), tokens);
         let activity = Arc::new(Activity::new(client));
         let requests = Arc::clone(&activity);
-        let (mut stream, seen) = ObservedStream::new(stream, self.limits);
+        let (mut stream, seen) = ObservedStream::new(stream, settings.limits);
         let mut watchdog = Watchdog::new(
             Arc::clone(&activity),
             Arc::clone(&seen),
-            self.bounds,
-            self.header_timeout,
+            settings.bounds,
+            settings.header_timeout,
         );
         // hyper-util tells the versions apart, too, but its way makes hyper keep a buffer of twice the size.
         let version = tokio::select! {
@@ -225,12 +235,12 @@ impl Protocol {
             Box::new(move |status, head| rejected_head::serialize(head, rejecting.reject_head(status, &head.target)));
         let stream = ClientStream::new(stream, Arc::clone(&seen), Arc::clone(&activity), reject);
         let framing = Arc::clone(&seen);
-        let (max_header_size, max_headers) = (self.max_header_size, self.limits.fields);
+        let (max_header_size, max_headers) = (settings.max_header_size, settings.limits.fields);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let active_request = activity.request();
             let (service, connection, seen) = (service.clone(), connection.clone(), Arc::clone(&framing));
             let ambiguity = seen.next_request();
-            let (stop, is_revoked) = (stop.clone(), revoked.is_cancelled());
+            let (stop, is_revoked) = (stopping.clone(), revoked.is_cancelled());
             // Boxed because hyper reserves room for the future in each connection, and most connections are idle.
             Box::pin(async move {
                 if let Some(ambiguity) = ambiguity {
@@ -269,19 +279,19 @@ impl Protocol {
             seen,
             watchdog,
             closing,
-            stop: self.stop,
-            drain_limit: self.drain_limit,
+            stop,
+            drain_limit: settings.drain_limit,
             client,
         };
         match version {
             HttpVersion::Http1 => {
-                let served = self.http1.serve_connection(stream, service).with_upgrades();
+                let served = settings.http1.serve_connection(stream, service).with_upgrades();
                 let close = http1::UpgradeableConnection::graceful_shutdown;
                 driver.drive(served, close).await;
             }
             // Boxed because most connections that are idle speak HTTP/1.1.
             HttpVersion::Http2 => {
-                let served = self.http2.serve_connection(stream, service);
+                let served = settings.http2.serve_connection(stream, service);
                 Box::pin(driver.drive(served, http2::Connection::graceful_shutdown)).await;
             }
         }
