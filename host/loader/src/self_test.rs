@@ -38,7 +38,10 @@ async fn ask(config: &AuthenticatorConfig, component: &Component, case: &Case) -
     })?;
     let outcome = cases::ask(&authenticator, case, None).await;
     authenticator.retire();
-    let (answer, found) = (outcome.answer, Vec::from_iter(outcome.differences.iter().map(ToString::to_string)));
+    let (answer, found) = (
+        outcome.answer,
+        Vec::from_iter(outcome.differences.iter().map(ToString::to_string)),
+    );
     if found.is_empty() {
         return Ok(());
     }

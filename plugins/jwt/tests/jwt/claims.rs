@@ -312,7 +312,10 @@ fn a_token_of_another_type_is_refused() {
     }
     for typ in ["JWT", "application-at+jwt", "Application/Jwt", "model/at+jwt"] {
         let refused = ask_with(&only_access_tokens, json!(typ));
-        assert!(refused.starts_with("401 invalid_token: the type of the token, "), "{typ}: {refused}");
+        assert!(
+            refused.starts_with("401 invalid_token: the type of the token, "),
+            "{typ}: {refused}"
+        );
     }
     expect(
         ask(&only_access_tokens, &token()),
@@ -320,7 +323,10 @@ fn a_token_of_another_type_is_refused() {
     );
     assert_eq!(ask_with(&settings(), json!("JWT")), "alice");
     for typ in ["logout+jwt", "application-at+jwt"] {
-        assert!(ask_with(&settings(), json!(typ)).starts_with("401 invalid_token: the type"), "{typ}");
+        assert!(
+            ask_with(&settings(), json!(typ)).starts_with("401 invalid_token: the type"),
+            "{typ}"
+        );
     }
 }
 

@@ -39,7 +39,13 @@ impl Report {
             let (method, url) = (call.request.method(), call.request.uri());
             format!("asked {method} {url}: the file has no response for it, so it was 404")
         }));
-        lines.extend(self.outcome.answer.warnings.iter().map(|warning| format!("said: {warning}")));
+        lines.extend(
+            self.outcome
+                .answer
+                .warnings
+                .iter()
+                .map(|warning| format!("said: {warning}")),
+        );
         lines
     }
 
