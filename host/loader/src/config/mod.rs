@@ -14,7 +14,7 @@ pub mod pem;
 pub mod reader;
 pub mod rotation;
 pub mod secret;
-mod settings;
+pub(crate) mod settings;
 pub mod sources;
 pub mod trust;
 pub mod values;

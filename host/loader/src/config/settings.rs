@@ -107,7 +107,7 @@ impl std::fmt::Debug for Settings {
 }
 
 /// Reads a value as JSON, in which every reference is replaced by its content.
-pub(super) fn json(item: Item<'_>) -> Option<Value> {
+pub(crate) fn json(item: Item<'_>) -> Option<Value> {
     read(item, &mut Vec::new(), &mut Vec::new())
 }
 
