@@ -1,7 +1,6 @@
 //! Which values match a schema, which schemas are refused, and the cost of hostile schemas. The cases are tables of
 //! schemas with values.
 
-
 use serde_json::Value;
 use serde_json::json;
 
