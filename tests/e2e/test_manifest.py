@@ -159,6 +159,8 @@ def test_the_self_test_of_the_page_holds_and_tells_what_does_not(tmp_path, api_k
 
     good = check(example)
     assert good.returncode == 0, good.stderr
+    shown = run("plugin", "inspect", component, folder=tmp_path)
+    assert labelled(shown.stdout, "self-test") == [case["name"] for case in json.loads(example)["self_test"]]
     bad = check(example.replace("401", "200"))
     told = next(line.strip() for line in page.splitlines() if "its self-test" in line and line.startswith("    "))
     told = told.partition(" fails: ")[0] + " fails: status: expected 200, found 401 (the plugin rejects"

@@ -17,6 +17,7 @@ use portcullis::Authenticator;
 use portcullis::Component;
 use portcullis::Engine;
 use portcullis::Manifest;
+use portcullis_loader::cases;
 use portcullis_loader::files::read_bytes;
 use portcullis_loader::signature;
 use portcullis_loader::signature::MAX_SIGNATURE;
@@ -75,6 +76,10 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     let (component, signature, pulled) = load(arguments, &engine, &source).await?;
     let manifest = component.manifest();
     writeln!(output, "plugin    {}", introduction(manifest))?;
+    let cases = cases::self_test(manifest).map_err(|errors| format!("{source}: {errors}"))?;
+    if let Some(cases) = cases {
+        write_lines(output, "self-test", cases.iter().map(|case| case.name.as_str()))?;
+    }
     writeln!(output, "role      {}", component.role())?;
     writeln!(output, "contract  {}", component.contract())?;
     if let Some(digest) = pulled {

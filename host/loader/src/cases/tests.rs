@@ -5,6 +5,7 @@ use std::fs;
 use http::Method;
 use http::StatusCode;
 use http::uri::Scheme;
+use portcullis::Manifest;
 use portcullis::decision::Attribute;
 
 use crate::config::authenticator::PluginSource;
@@ -314,4 +315,36 @@ fn the_file_is_bounded() {
 fn all_mistakes_are_reported_together() {
     let error = read("[grants]\nx = 1\n[[cases]]\nname = ''\nexpect.status = 1\nrequest.method = ''\n").unwrap_err();
     assert_eq!(error.lines().count(), 4, "{error}");
+}
+
+#[test]
+fn a_self_test_is_refused_whose_cases_cannot_be_asked() {
+    let case = r#"{ "name": "a", "expect": { "status": 401 } }"#;
+    let numbered = |number: usize| case.replace("\"a\"", &format!("\"a{number}\""));
+    let many = |number| Vec::from_iter((0..number).map(numbered)).join(",");
+    let server = r#"{ "name": "a", "expect": { "status": 401 }, "servers": [{ "url": "https://id.example" }] }"#;
+    let further = r#"{ "name": "a", "expect": { "status": 401 }, "then": [{ "expect": { "status": 401 } }] }"#;
+    for (cases, expected) in [
+        (case.to_owned(), ""),
+        (further.to_owned(), ""),
+        (many(8), ""),
+        (many(9), "has 9 cases, and at most 8 are accepted"),
+        (String::new(), "there is no case"),
+        (
+            server.to_owned(),
+            "the case \"a\" has servers, and a self-test can't ask any",
+        ),
+        (
+            case.replace("status", "state"),
+            "self_test[0].expect.state: unknown key",
+        ),
+    ] {
+        let manifest = format!(r#"{{ "name": "tested", "self_test": [{cases}] }}"#);
+        let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
+        let told = super::self_test(Some(&manifest)).map_or_else(|errors| errors.to_string(), |_| String::new());
+        match expected {
+            "" => assert_eq!(told, "", "{cases}"),
+            _ => assert!(told.contains(expected), "{cases}: {told}"),
+        }
+    }
 }
