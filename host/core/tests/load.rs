@@ -38,7 +38,11 @@ fn the_error_says_what_a_file_is_instead_of_a_plugin() {
         b"portcullis:auth/authorizerXX@0.3.0x",
     );
     let types = replaced(simple, b"portcullis:auth/types@0.1.0", b"portcullis:auth/types@0.2.0");
-    let wasi = replaced(simple, b"wasi:io/poll@0.2.12", b"wasi:io/poll@0.3.12");
+    let wasi = replaced(
+        portcullis_plugins::find("jwt").unwrap(),
+        b"wasi:clocks/wall-clock@0.2.12",
+        b"wasi:clocks/wall-clock@0.3.12",
+    );
     let manifest = replaced(
         simple,
         b"{\"name\":\"portcullis-plugin-simple\"",
@@ -63,7 +67,7 @@ fn the_error_says_what_a_file_is_instead_of_a_plugin() {
         (
             "another version of WASI",
             &wasi,
-            "asks for wasi:io/poll@0.3.12, and this program speaks wasi:io/poll@0.2",
+            "asks for wasi:clocks/wall-clock@0.3.12, and this program speaks wasi:clocks/wall-clock@0.2",
         ),
         (
             "another role",
@@ -120,5 +124,6 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     while let Some(at) = bytes.windows(from.len()).position(|window| window == from) {
         bytes.splice(at..at + from.len(), to.iter().copied());
     }
+    assert!(bytes.windows(to.len()).any(|window| window == to), "nothing is replaced");
     bytes
 }
