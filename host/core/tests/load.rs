@@ -124,6 +124,9 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     while let Some(at) = bytes.windows(from.len()).position(|window| window == from) {
         bytes.splice(at..at + from.len(), to.iter().copied());
     }
-    assert!(bytes.windows(to.len()).any(|window| window == to), "nothing is replaced");
+    assert!(
+        bytes.windows(to.len()).any(|window| window == to),
+        "nothing is replaced"
+    );
     bytes
 }
