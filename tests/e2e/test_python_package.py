@@ -7,10 +7,12 @@ import sys
 import threading
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from harness import build, python_package
+from harness import build, minisign, python_package
 from harness.client import basic
 from harness.paths import PORTCULLIS, ROOT, STATE, VENV_BIN
 from harness.process import eventually
@@ -107,13 +109,23 @@ MISTAKES = [
     ({"grants": {"http": ["http://localhost:1"]}}, "grants.http[0]: http://localhost:1 names this machine, "),
     ({"grants": {"private": "yes"}}, "grants.private: expected true or false, found a string"),
     ({"grants": {"client_certificate": 1}}, "grants.client_certificate: expected true or false, found an integer"),
+    ({"grants": "all"}, "grants: expected a table, found a string"),
+    ({"setings": {}}, 'setings: unknown key; did you mean "settings"?'),
+    ({"log": "loud"}, 'log: "loud" is not a level: '),
+    ({"sha256": "0"}, 'sha256: "0" is not a SHA-256: 64 hex digits'),
+    ({"instances": {"keep": 2}}, "instances: isn't allowed for a built-in plugin: "),
+    ({"http_refresh_floor": "2h"}, "http_refresh_floor: must be 0s to 1h"),
+    ({"http_ca": "/nowhere/ca.pem"}, "http_ca: /nowhere/ca.pem"),
+    ({"http_certificate": "/nowhere/c.pem"}, "http_certificate: "),
+    ({"http_headers": {"https://idp.test": {"a": "env:PATH"}}}, 'http_headers."https://idp.test": https://idp.test:443 is not within '),
+    ({"http_headers": {"https://idp.test": {"a": "b"}}, "grants": {"http": ["https://idp.test"]}}, 'http_headers."https://idp.test".a: a secret '),
 ]
 
 
 def toml(value):
     match value:
         case dict():
-            return "{ " + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + " }"
+            return "{ " + ", ".join(f'"{key}" = {toml(item)}' for key, item in value.items()) + " }"
         case bool():
             return str(value).lower()
         case list():
@@ -144,10 +156,10 @@ def test_all_mistakes_are_told_at_once():
     with pytest.raises(ConfigurationError) as refused:
         Authenticator("a b", SIMPLE, limits={"x": 1, "deadline": "1h"}, grants={"y": 1}, settings={1: 2, "a": {3}})
     assert sorted(mistake.split(":")[0] for mistake in refused.value.mistakes) == [
+        "an authenticator's name must be 1 to 64 letters, digits, - and _, beginning with a letter or digit",
         "grants.y",
         "limits.deadline",
         "limits.x",
-        "name",
         "settings",
         "settings.a",
     ]
@@ -162,13 +174,15 @@ def contains_itself():
 @pytest.mark.parametrize(
     "value, mistake",
     [
-        ("env:PASSWORD", 'settings.password: "env:NAME" is read in TOML only: write os.environ["NAME"] here'),
-        ("file:password", 'settings.password: "file:PATH" is read in TOML only: write pathlib.Path("PATH").read_text() here'),
+        ("env:PORTCULLIS_NOWHERE", 'settings.password: the environment variable "PORTCULLIS_NOWHERE" is not set'),
+        ("file:/nowhere/p", "settings.password: /nowhere/p can't be opened: No such file or directory (os error 2)"),
+        (None, "settings.password: is null, which is no value here: leave it out"),
+        ([None], "settings.password[0]: is null, which is no value here: leave it out"),
         (b"secret", "settings.password: expected None, a bool, an int, a float, a str, a list or a dict, found bytes"),
         (float("nan"), "settings.password: must be a finite number"),
-        (1 << 64, "settings.password: the number has more than 64 bits"),
+        (1 << 63, "settings.password: the number has more than 64 bits"),
         ("\ud800", "settings.password: the text has surrogates, which are no characters"),
-        (contains_itself(), "settings.password" + "[0]" * 64 + ": values are more than 64 deep within each other"),
+        (contains_itself(), "settings.password" + "[0]" * 63 + ": values are more than 64 deep within each other"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -184,6 +198,7 @@ def test_a_value_that_no_plugin_can_get(value, mistake):
         ("smple", "built-in smple: there is no such plugin; built in are jupyterhub, jwt, kerberos, simple"),
         ("/nowhere/a.wasm", "/nowhere/a.wasm: can't be opened: "),
         (b"no component", "12 bytes: "),
+        ("oci://registry.example/people:1", "oci://registry.example/people:1: isn't pulled here: "),
     ],
 )
 def test_a_component_that_can_not_be_loaded(source, why):
@@ -191,10 +206,63 @@ def test_a_component_that_can_not_be_loaded(source, why):
         Component(source)
 
 
+def test_a_reference_stands_for_a_variable_or_a_file(tmp_path, monkeypatch):
+    (tmp_path / "password").write_text("from a file\n")
+    monkeypatch.setenv("PORTCULLIS_TEST", "from a variable")
+    for reference, password in (("env:PORTCULLIS_TEST", "from a variable"), (f"file:{tmp_path}/password", "from a file")):
+        chain = Chain(Authenticator("people", SIMPLE, settings={"password": reference}))
+        assert chain.decide_blocking(Request("GET", "/", headers=basic("alice", password))).user.name == "alice"
+        assert chain.decide_blocking(Request("GET", "/", headers=basic("alice", reference))).user is None
+
+
+def test_a_keyword_that_is_none_is_as_one_that_is_missing():
+    chain = Chain(Authenticator("people", SIMPLE, settings=None, grants=None, sha256=None))
+    assert chain.decide_blocking(Request("GET", "/", headers=basic("alice", "any"))).user.name == "alice"
+
+
+def test_kept_instances_share_memory(hostile):
+    chain = Chain(Authenticator("hostile", hostile, grants={"headers": ["x-do"]}, instances={"keep": 1}))
+    assert chain.decide_blocking(instruct("nothing bad")).user.name == "alice"
+    with pytest.raises(ConfigurationError, match="instances.keep: must be at most 2, as many calls as limits.concurrency"):
+        Authenticator("hostile", hostile, limits={"concurrency": 2}, instances={"keep": 3})
+
+
+def test_a_plugin_may_have_to_be_signed(tmp_path):
+    wasm = tmp_path / "hostile.wasm"
+    wasm.write_bytes(Path(build.guest_component("hostile")).read_bytes())
+    vendor, other = minisign.Key(tmp_path), minisign.Key(tmp_path, "other")
+    make = partial(Authenticator, "hostile", str(wasm))
+    with pytest.raises(portcullis.LoadError, match="hostile.wasm: its signature .*minisig can't be opened"):
+        make(trust=[vendor.text])
+    vendor.sign(wasm)
+    assert make(trust=[vendor.text]).name == "hostile"
+    assert Component(wasm, trust=[vendor.text]).digest is not None
+    with pytest.raises(portcullis.LoadError, match="hostile.wasm: its signature"):
+        make(trust=[other.text])
+    with pytest.raises(ConfigurationError, match="trust: has no effect: a built-in plugin"):
+        Component("simple", trust=[vendor.text])
+    with pytest.raises(ConfigurationError, match="trust: needs the signature beside a file"):
+        Authenticator("hostile", wasm.read_bytes(), trust=[vendor.text])
+
+
+def test_a_plugin_that_everybody_may_write_is_not_loaded(tmp_path):
+    wasm = tmp_path / "hostile.wasm"
+    wasm.write_bytes(Path(build.guest_component("hostile")).read_bytes())
+    wasm.chmod(0o666)
+    with pytest.raises(portcullis.LoadError, match="hostile.wasm: is writable for every user"):
+        Component(wasm)
+
+
 def test_a_pin_is_compared():
     assert Component("simple", sha256=SIMPLE.digest).digest == SIMPLE.digest
     with pytest.raises(portcullis.LoadError, match="its SHA-256 is"):
         Component("simple", sha256="0" * 64)
+    assert Authenticator("people", SIMPLE, sha256=SIMPLE.digest).name == "people"
+    for plugin in ("simple", SIMPLE):
+        with pytest.raises(portcullis.LoadError, match="^built-in simple: its SHA-256 is .*, but sha256 is set to 0"):
+            Authenticator("people", plugin, sha256="0" * 64)
+    with pytest.raises(ConfigurationError, match='^Component.sha256: "x" is not a SHA-256'):
+        Component("simple", sha256="x")
 
 
 @pytest.mark.parametrize(

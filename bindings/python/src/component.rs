@@ -1,13 +1,18 @@
 //! `Component`: a plugin that is compiled and not configured yet.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::path::PathBuf;
 
 use portcullis::Digest;
+use portcullis_loader::component::ComponentFile;
+use portcullis_loader::component::Unusable;
+use portcullis_loader::component::check_pin;
+use portcullis_loader::config::authenticator::AuthenticatorConfig;
+use portcullis_loader::config::authenticator::PluginSource;
+use portcullis_loader::config::document::Environment;
+use portcullis_loader::config::error::ConfigError;
 use pyo3::Bound;
 use pyo3::PyAny;
+use pyo3::PyErr;
 use pyo3::PyResult;
 use pyo3::Python;
 use pyo3::exceptions::PyValueError;
@@ -17,13 +22,15 @@ use pyo3::pymethods;
 use pyo3::types::PyAnyMethods;
 use pyo3::types::PyBytes;
 use pyo3::types::PyBytesMethods;
+use pyo3::types::PyDict;
+use serde_json::Map;
+use serde_json::Value;
 
+use crate::config;
+use crate::errors;
 use crate::errors::LoadError;
 use crate::host::Host;
 use crate::host::Hosted;
-
-/// The largest file, in bytes.
-const MAX_FILE: u64 = 256 << 20;
 
 /// The names of the plugins that are built in.
 #[pyfunction]
@@ -33,43 +40,36 @@ pub(crate) fn builtin_plugins() -> Vec<&'static str> {
 
 /// A compiled plugin. Authenticators with different settings can share one.
 ///
-/// Compiling takes up to some seconds, in which other threads of Python run.
+/// Compiling takes up to some seconds, in which other threads of Python run. A file must belong to root or to the user of this
+/// process, and not be writable for every user.
 ///
 /// source: the name of a built-in plugin ("jwt"), the path of a file (a `pathlib.Path`, or a text that has a slash or ends
 ///     in ".wasm"), or the bytes of a component.
 /// sha256: the SHA-256 that the component must have, as hex digits. Default: any.
+/// trust: the keys of which one must have signed the file, beside which its signature lies. Default: it needs none.
 #[pyclass(frozen, module = "portcullis")]
 pub(crate) struct Component {
     pub(crate) inner: Hosted<portcullis::Component>,
-    origin: String,
+    pub(crate) source: PluginSource,
 }
 
 #[pymethods]
 impl Component {
     #[new]
-    #[pyo3(signature = (source, *, sha256=None))]
-    pub(crate) fn new(py: Python<'_>, source: &Bound<'_, PyAny>, sha256: Option<&str>) -> PyResult<Self> {
-        let host = Host::current(py)?;
-        host.check()?;
-        let pin = sha256.map(str::parse::<Digest>).transpose();
-        let pin = pin.map_err(|_| PyValueError::new_err("sha256 is not a SHA-256: 64 hex digits"))?;
+    #[pyo3(signature = (source, *, sha256=None, trust=None))]
+    fn new(
+        py: Python<'_>,
+        source: &Bound<'_, PyAny>,
+        sha256: Option<&Bound<'_, PyAny>>,
+        trust: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let given = PyDict::new(py);
+        given.set_item("sha256", sha256)?;
+        given.set_item("trust", trust)?;
+        let (keys, mistakes) = config::keys("component", Some(&given));
         let source = Source::of(source)?;
-        let origin = source.to_string();
-        let loaded = py.detach(|| {
-            let bytes = source.bytes()?;
-            if let Some(pin) = pin {
-                let digest = Digest::of(&bytes);
-                if digest != pin {
-                    return Err(format!("its SHA-256 is {digest}, and sha256 is {pin}"));
-                }
-            }
-            portcullis::Component::new(&host.engine, &bytes).map_err(|error| error.to_string())
-        });
-        let component = loaded.map_err(|why| LoadError::new_err(format!("{origin}: {why}")))?;
-        Ok(Self {
-            inner: Hosted::new(&host, component),
-            origin,
-        })
+        let config = source.config(py, Some("Component"), "component", keys, mistakes)?;
+        Self::load(py, source, &config)
     }
 
     /// The SHA-256 of the component, as hex digits.
@@ -85,59 +85,106 @@ impl Component {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Component {}>", self.origin)
+        format!("<Component {}>", self.source)
     }
 }
 
-/// Where the bytes of a component are.
-enum Source {
-    BuiltIn(String),
-    File(PathBuf),
+impl Component {
+    /// Reads the component of a configuration, checks where it comes from, and compiles it.
+    pub(crate) fn load(py: Python<'_>, source: Source, config: &AuthenticatorConfig) -> PyResult<Self> {
+        let host = Host::current(py)?;
+        host.check()?;
+        let loaded = py.detach(|| {
+            let file = source.file(config)?;
+            check_pin(config.sha256.as_ref(), file.digest())?;
+            file.compile(&host.engine)
+        });
+        let component = loaded.map_err(|why| unusable(&config.plugin, &why))?;
+        Ok(Self {
+            inner: Hosted::new(&host, component),
+            source: config.plugin.clone(),
+        })
+    }
+
+    /// The component, if it is the one that `sha256` requires.
+    pub(crate) fn pinned(&self, sha256: Option<&Digest>) -> PyResult<&Self> {
+        let checked = check_pin(sha256, self.inner.get()?.digest());
+        checked.map(|()| self).map_err(|why| unusable(&self.source, &why))
+    }
+}
+
+fn unusable(source: &PluginSource, why: &str) -> PyErr {
+    LoadError::new_err(format!("{source}: {why}"))
+}
+
+/// What a program names or has as the plugin.
+pub(crate) enum Source {
+    /// The text of the key `plugin`.
+    Named(String),
+    /// The bytes of a component.
     Bytes(Vec<u8>),
+    /// A component that is compiled already.
+    Compiled(PluginSource),
 }
 
 impl Source {
-    fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(bytes) = value.cast::<PyBytes>() {
             return Ok(Self::Bytes(bytes.as_bytes().to_owned()));
         }
-        match value.extract::<String>() {
-            Ok(text) if !text.contains(['/', '\\']) && !text.ends_with(".wasm") => Ok(Self::BuiltIn(text)),
-            _ => value.extract().map(Self::File),
+        if let Ok(text) = value.extract::<String>() {
+            return Ok(Self::Named(text));
         }
+        let path = value.extract::<PathBuf>()?;
+        let Some(text) = path.to_str() else {
+            return Err(PyValueError::new_err("the path of the plugin is not UTF-8"));
+        };
+        // A text without a slash can be the name of a built-in plugin, and a path never is.
+        let is_bare = !text.contains('/');
+        Ok(Self::Named(if is_bare { format!("./{text}") } else { text.to_owned() }))
     }
 
-    fn bytes(self) -> Result<Vec<u8>, String> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes),
-            Self::File(path) => read(&path),
-            Self::BuiltIn(name) => {
-                let found = portcullis_plugins::find(&name);
-                found
-                    .map(<[u8]>::to_vec)
-                    .ok_or_else(|| format!("there is no such plugin; built in are {}", builtin_plugins().join(", ")))
+    /// Reads the keys of the authenticator with this component. `mistakes` were found before.
+    pub(crate) fn config(
+        &self,
+        py: Python<'_>,
+        place: Option<&str>,
+        name: &str,
+        mut keys: Map<String, Value>,
+        mut mistakes: Vec<ConfigError>,
+    ) -> PyResult<AuthenticatorConfig> {
+        let given = match self {
+            Self::Named(text) => {
+                keys.insert("plugin".to_owned(), Value::from(text.as_str()));
+                None
+            }
+            // No file has them; what stands for its name says so, as "<string>" does in messages of Python.
+            Self::Bytes(bytes) => Some(PluginSource::File(format!("{} bytes", bytes.len()).into())),
+            Self::Compiled(source) => Some(source.clone()),
+        };
+        let environment = Environment::of_process();
+        match AuthenticatorConfig::of_json(name, &Value::Object(keys), given, &environment) {
+            Ok(config) if mistakes.is_empty() => return Ok(config),
+            Ok(_) => {}
+            Err(more) => mistakes.extend(more),
+        }
+        Err(errors::configuration(py, place, &mistakes))
+    }
+
+    fn file(self, config: &AuthenticatorConfig) -> Result<ComponentFile, String> {
+        match (self, &config.plugin) {
+            (Self::Bytes(bytes), _) => Ok(ComponentFile::new(bytes, None)),
+            (_, PluginSource::File(path)) => {
+                let read = ComponentFile::read(path, config.trust.as_deref());
+                read.map_err(|(Unusable::Untrusted(why) | Unusable::Broken(why))| why)
+            }
+            (_, PluginSource::BuiltIn(name)) => {
+                let found = portcullis_plugins::find(name).map(|wasm| ComponentFile::new(wasm, None));
+                found.ok_or_else(|| format!("there is no such plugin; built in are {}", builtin_plugins().join(", ")))
+            }
+            (_, PluginSource::Registry(_)) => {
+                Err("isn't pulled here: pull it with `portcullis plugin pull`, and name the file".to_owned())
             }
         }
     }
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::BuiltIn(name) => write!(f, "built-in {name}"),
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-        }
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let file = File::open(path).map_err(|error| format!("can't be opened: {error}"))?;
-    let mut bytes = Vec::new();
-    let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
-    read.map_err(|error| format!("can't be read: {error}"))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(format!("is larger than {MAX_FILE} bytes"));
-    }
-    Ok(bytes)
 }

@@ -1,5 +1,6 @@
 //! The exceptions of the package, one for each cause.
 
+use portcullis_loader::config::error::ConfigError;
 use pyo3::PyErr;
 use pyo3::Python;
 use pyo3::create_exception;
@@ -41,7 +42,7 @@ create_exception!(
     portcullis,
     ConfigurationError,
     PortcullisError,
-    "Settings, grants or limits have mistakes. `mistakes` has all of them, one text for each."
+    "The keys of an authenticator have mistakes. `mistakes` has all of them, one text for each."
 );
 create_exception!(
     portcullis,
@@ -50,12 +51,16 @@ create_exception!(
     "A request has parts that no HTTP request can have. Answer it with 400."
 );
 
-/// The exception for these mistakes in the configuration of an authenticator.
-pub(crate) fn configuration(py: Python<'_>, authenticator: &str, mistakes: Vec<String>) -> PyErr {
-    let text = mistakes
-        .iter()
-        .map(|mistake| format!("authenticator {authenticator:?}: {mistake}"));
-    let error = ConfigurationError::new_err(Vec::from_iter(text).join("\n"));
-    let listed = PyTuple::new(py, mistakes).and_then(|listed| error.value(py).setattr("mistakes", listed));
-    listed.map_or_else(|failure| failure, |()| error)
+/// The exception for these mistakes in the configuration of an authenticator. `place` is where its keys stand in that of a
+/// server, and `None` if they are arguments.
+pub(crate) fn configuration(py: Python<'_>, place: Option<&str>, errors: &[ConfigError]) -> PyErr {
+    let text = errors.iter().map(|error| match place {
+        Some(place) => error.below(place),
+        None => error.to_string(),
+    });
+    let exception = ConfigurationError::new_err(Vec::from_iter(text).join("\n"));
+    let mistakes = errors.iter().map(|error| error.below(""));
+    let listed = PyTuple::new(py, Vec::from_iter(mistakes));
+    let listed = listed.and_then(|listed| exception.value(py).setattr("mistakes", listed));
+    listed.map_or_else(|failure| failure, |()| exception)
 }

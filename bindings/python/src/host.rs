@@ -10,6 +10,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use portcullis_loader::Environment;
+use portcullis_loader::config::proxy;
+use portcullis_loader::tls::trust;
 use pyo3::Py;
 use pyo3::PyAny;
 use pyo3::PyErr;
@@ -26,7 +29,6 @@ use crate::errors::ClosedError;
 use crate::errors::EngineError;
 use crate::errors::ForkError;
 use crate::lock::lock;
-use crate::tls;
 
 /// The settings of an engine. `None` for the default of each.
 #[derive(Default)]
@@ -170,7 +172,10 @@ impl Host {
 }
 
 fn build(options: Options) -> Result<(portcullis::Engine, Runtime), Box<dyn Error>> {
-    let mut builder = portcullis::Engine::builder().tls(Arc::new(tls::client()?));
+    let mut builder = portcullis::Engine::builder().tls(Arc::new(trust::client_of_system()?));
+    if let Some(proxy) = proxy::of_environment(&Environment::of_process()) {
+        builder = builder.proxy(proxy);
+    }
     if let Some(directory) = options.cache_directory {
         builder = builder.cache_directory(directory);
     }

@@ -15,7 +15,6 @@ mod host;
 mod lock;
 mod request;
 mod sessions;
-mod tls;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -38,6 +37,8 @@ mod _portcullis {
 
     #[pymodule_export]
     use super::authenticator::Authenticator;
+    #[pymodule_export]
+    use super::authenticator::unknown_key;
     #[pymodule_export]
     use super::bridge::settle;
     #[pymodule_export]

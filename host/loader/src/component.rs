@@ -102,6 +102,32 @@ impl ComponentFile {
         let signer = signer.transpose().map_err(Unusable::Untrusted)?;
         Ok(Self::new(wasm, signer))
     }
+
+    /// The digest of the bytes.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Compiles the component, which takes up to some seconds.
+    ///
+    /// # Errors
+    ///
+    /// The text is the rest of a sentence that begins with the name of the component.
+    pub fn compile(&self, engine: &Engine) -> Result<Component, String> {
+        Component::new(engine, &self.wasm).map_err(|error| error.to_string())
+    }
+}
+
+/// Compares the digest of a component with the one that `sha256` requires.
+///
+/// # Errors
+///
+/// The text is the rest of a sentence that begins with the name of the component.
+pub fn check_pin(pin: Option<&Digest>, digest: &Digest) -> Result<(), String> {
+    match pin {
+        Some(pin) if pin != digest => Err(format!("its SHA-256 is {digest}, but sha256 is set to {pin}")),
+        _ => Ok(()),
+    }
 }
 
 /// Finds the signature beside a component, and verifies that it is of exactly these bytes.
@@ -162,16 +188,13 @@ pub async fn compile(
 ) -> Vec<Result<LoadedComponent, Unusable<ConfigError>>> {
     let found = configured.iter().zip(found);
     let pinned = Vec::from_iter(found.map(|(config, found)| pinned(config, found)));
-    let wanted = pinned
-        .iter()
-        .flatten()
-        .map(|file| (file.digest, Arc::clone(&file.wasm)));
-    let wanted: Arc<HashMap<Digest, Arc<[u8]>>> = Arc::new(wanted.collect());
+    let wanted = pinned.iter().flatten().map(|file| (file.digest, file.clone()));
+    let wanted: Arc<HashMap<Digest, ComponentFile>> = Arc::new(wanted.collect());
     let unknown = wanted.keys().copied().filter(|digest| !known.contains_key(digest));
     let (unknown, engine) = (unknown.collect(), engine.clone());
     let compiled = on_blocking_threads(unknown, move |digest| {
-        let wasm = wanted.get(digest).ok_or_else(|| "the file wasn't read".to_owned())?;
-        Component::new(&engine, wasm).map_err(|error| error.to_string())
+        let file = wanted.get(digest).ok_or_else(|| "the file wasn't read".to_owned())?;
+        file.compile(&engine)
     });
     let compiled: HashMap<Digest, Result<Component, String>> = compiled.await;
     let loaded = configured.iter().zip(pinned).map(|(config, file)| {
@@ -191,13 +214,9 @@ fn pinned(
     found: Result<ComponentFile, Unusable<String>>,
 ) -> Result<ComponentFile, Unusable<ConfigError>> {
     let file = found.map_err(|why| why.map(|error| config.error(&error)))?;
-    match config.sha256 {
-        Some(pin) if pin != file.digest => {
-            let message = format!("its SHA-256 is {}, but sha256 is set to {pin}", file.digest);
-            Err(Unusable::Untrusted(config.error(&message)))
-        }
-        _ => Ok(file),
-    }
+    let checked = check_pin(config.sha256.as_ref(), &file.digest);
+    checked.map_err(|why| Unusable::Untrusted(config.error(&why)))?;
+    Ok(file)
 }
 
 /// Runs blocking work for each distinct key, on as many threads as there are processors.

@@ -50,3 +50,9 @@ def run(source, *arguments, timeout=60, **more):
     """Runs a program of a process of its own. Returns its completed process, with the output as text."""
     command = [sys.executable, "-c", source, *arguments]
     return subprocess.run(command, env=environment(**more), capture_output=True, text=True, timeout=timeout)
+
+
+def start(source, *arguments, **more):
+    """Starts such a program, with its input and output as texts."""
+    command = [sys.executable, "-c", source, *map(str, arguments)]
+    return subprocess.Popen(command, env=environment(**more), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

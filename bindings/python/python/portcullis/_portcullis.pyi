@@ -1,6 +1,6 @@
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, final
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Step",
     "User",
     "_settle",
+    "_unknown_key",
     "builtin_plugins",
 ]
 
@@ -44,6 +45,7 @@ class RequestError(PortcullisError): ...
 
 def builtin_plugins() -> list[str]: ...
 def _settle(settlements: list[tuple[asyncio.Future[Decision], Decision | None]]) -> None: ...
+def _unknown_key(key: str, known: list[str]) -> str: ...
 
 @final
 class Engine:
@@ -64,7 +66,9 @@ class Engine:
 
 @final
 class Component:
-    def __new__(cls, source: _Source, *, sha256: str | None = None) -> Component: ...
+    def __new__(
+        cls, source: _Source, *, sha256: str | None = None, trust: Sequence[str] | None = None
+    ) -> Component: ...
     @property
     def digest(self) -> str | None: ...
     @property
@@ -80,8 +84,18 @@ class Authenticator:
         settings: Mapping[str, Any] | None = None,
         grants: Mapping[str, Any] | None = None,
         limits: Mapping[str, Any] | None = None,
+        sha256: str | None = None,
+        trust: Sequence[str] | None = None,
+        instances: Mapping[str, Any] | None = None,
+        http_ca: str | None = None,
+        http_certificate: str | None = None,
+        http_key: str | None = None,
+        http_headers: Mapping[str, Mapping[str, str]] | None = None,
+        http_refresh_floor: str | None = None,
         log: _Level | None = None,
     ) -> Authenticator: ...
+    @staticmethod
+    def _at(place: str, name: str, plugin: Component | _Source, keys: dict[str, Any]) -> Authenticator: ...
     @property
     def name(self) -> str | None: ...
     @property

@@ -11,7 +11,6 @@ Users' groups and admin reach `c.Backend.cluster_options`.
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -27,7 +26,20 @@ from .aiohttp import answer_of, apply_decision, request_of
 
 __all__ = ["WasmAuthenticator"]
 
-_KEYS = ("name", "plugin", "settings", "grants", "limits", "sha256", "log")
+# Keys of an authenticator that are traits of a single plugin. `log` is no trait, because traitlets' classes have it already.
+_KEYS = (
+    "settings",
+    "grants",
+    "limits",
+    "sha256",
+    "trust",
+    "instances",
+    "http_ca",
+    "http_certificate",
+    "http_key",
+    "http_headers",
+    "http_refresh_floor",
+)
 
 
 class WasmAuthenticator(Authenticator):  # type: ignore[misc]
@@ -54,11 +66,49 @@ class WasmAuthenticator(Authenticator):  # type: ignore[misc]
         reuse_decisions.""",
         config=True,
     )
-    sha256 = Unicode(help="The SHA-256 that the plugin's file must have, as hex digits.", config=True)
+    sha256 = Unicode(
+        None, allow_none=True, help="The SHA-256 that the plugin's file must have, as hex digits.", config=True
+    )
+    trust = List(
+        Unicode(),
+        default_value=None,
+        allow_none=True,
+        help="The keys of which one must have signed the plugin's file. By default it needs no signature.",
+        config=True,
+    )
+    instances = Dict(
+        default_value=None,
+        allow_none=True,
+        help="Which instances of the plugin are kept for later requests: keep, requests, age. By default, none.",
+        config=True,
+    )
+    http_ca = Unicode(
+        None,
+        allow_none=True,
+        help="A file with the authorities that the plugin's requests to other servers trust. By default, the system's.",
+        config=True,
+    )
+    http_certificate = Unicode(
+        None, allow_none=True, help="A file with the certificate of the plugin's requests.", config=True
+    )
+    http_key = Unicode(None, allow_none=True, help="The file of its key.", config=True)
+    http_headers = Dict(
+        default_value=None,
+        allow_none=True,
+        help="""Headers that are added to the plugin's requests, for each server a dict. Their values are "file:PATH" or
+        "env:NAME", and the plugin never sees them.""",
+        config=True,
+    )
+    http_refresh_floor = Unicode(
+        None,
+        allow_none=True,
+        help="The shortest time between two forced refreshes of a stored response of a server. By default, 5s.",
+        config=True,
+    )
     authenticators = List(
         Dict(),
-        help="""Several plugins instead of one, in the order in which they are asked: dicts with the keys name, plugin,
-        settings, grants, limits, sha256, log.""",
+        help="""Several plugins instead of one, in the order in which they are asked: dicts with the keys name, plugin, log,
+        and those of a single plugin.""",
         config=True,
     )
     session_keys = List(
@@ -93,9 +143,6 @@ class WasmAuthenticator(Authenticator):  # type: ignore[misc]
         if bool(self.plugin) == bool(self.authenticators):
             raise TraitError(f"{type(self).__name__}: set either plugin or authenticators")
         for index, entry in enumerate(self.authenticators):
-            for key in entry:
-                if key not in _KEYS:
-                    raise TraitError(f"{type(self).__name__}.authenticators[{index}].{key}: {_unknown(key, _KEYS)}")
             if not entry.get("plugin"):
                 raise TraitError(f"{type(self).__name__}.authenticators[{index}]: the key \"plugin\" is missing")
 
@@ -104,7 +151,7 @@ class WasmAuthenticator(Authenticator):  # type: ignore[misc]
         for section in (kind.__name__ for kind in type(self).__mro__):
             for key in self.config.get(section, {}):
                 if key not in known:
-                    raise TraitError(f"{section}.{key}: {_unknown(key, known)}")
+                    raise TraitError(f"{section}.{key}: {_portcullis._unknown_key(key, known)}")
 
     async def setup(self, app: web.Application) -> None:
         """Loads the plugins. Mistakes in their settings, grants and limits end the server here."""
@@ -115,16 +162,19 @@ class WasmAuthenticator(Authenticator):  # type: ignore[misc]
         if self.cache_directory:
             Engine(cache_directory=self.cache_directory)
         if self.plugin:
-            name = self.plugin.rpartition("/")[2].removesuffix(".wasm")
-            single = {key: getattr(self, key) for key in ("plugin", "settings", "grants", "limits", "sha256")}
-            entries = [{"name": name, **{key: value for key, value in single.items() if value}}]
+            single = {key: getattr(self, key) for key in _KEYS}
+            given = {key: value for key, value in single.items() if value is not None}
+            authenticators = [_authenticator(type(self).__name__, {"plugin": self.plugin, **given})]
         else:
-            entries = self.authenticators
+            authenticators = [
+                _authenticator(f"{type(self).__name__}.authenticators[{index}]", entry)
+                for index, entry in enumerate(self.authenticators)
+            ]
         keys = self.session_keys or [Sessions.generate_key()]
         sessions = Sessions(
             *keys, max_age=float(self.cache_max_age), cookie=self.cookie_name, secure=self.session_secure
         )
-        return Chain(*map(_authenticator, entries), sessions=sessions)
+        return Chain(*authenticators, sessions=sessions)
 
     @default("cookie_name")
     def _default_cookie_name(self) -> str:
@@ -156,15 +206,8 @@ class WasmAuthenticator(Authenticator):  # type: ignore[misc]
         return addresses[-self.proxy_hops] if len(addresses) >= self.proxy_hops else None
 
 
-def _authenticator(entry: dict[str, Any]) -> _portcullis.Authenticator:
+def _authenticator(place: str, entry: dict[str, Any]) -> _portcullis.Authenticator:
     keys = dict(entry)
-    plugin = _portcullis.Component(keys.pop("plugin"), sha256=keys.pop("sha256", None))
-    name = keys.pop("name", None) or entry["plugin"].rpartition("/")[2].removesuffix(".wasm")
-    return _portcullis.Authenticator(name, plugin, **keys)
-
-
-def _unknown(key: str, known: list[str] | tuple[str, ...]) -> str:
-    nearest = difflib.get_close_matches(key, known, 1)
-    if nearest:
-        return f'unknown key; did you mean "{nearest[0]}"?'
-    return f"unknown key; expected one of {', '.join(sorted(known))}"
+    plugin = keys.pop("plugin")
+    name = keys.pop("name", None) or plugin.rpartition("/")[2].removesuffix(".wasm")
+    return _portcullis.Authenticator._at(place, name, plugin, keys)

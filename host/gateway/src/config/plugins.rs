@@ -10,6 +10,7 @@ use portcullis::EngineBuilder;
 use portcullis::OutboundProxy;
 use portcullis_loader::config::directory::Directory;
 use portcullis_loader::config::document::Environment;
+use portcullis_loader::config::proxy;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::secret::text_or_reference;
@@ -49,7 +50,7 @@ impl PluginsConfig {
             default_cache_directory: default_cache_directory(environment),
             memory: None,
             concurrency: None,
-            proxy: proxy_of_environment(environment),
+            proxy: proxy::of_environment(environment),
             store_directory: None,
             pull_timeout: None,
             trust: None,
@@ -108,27 +109,6 @@ fn proxy(table: &mut Table<'_>) -> Option<Option<OutboundProxy>> {
     }
     let proxy = OutboundProxy::new(&url, &url, &no_proxy);
     proxy.map(Some).map_err(|error| place.report(error.to_string())).ok()
-}
-
-/// The proxies of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, or of the same names in small letters, which win as in curl.
-/// A value that isn't usable is left out, because it may be meant for other programs.
-fn proxy_of_environment(environment: &Environment) -> Option<OutboundProxy> {
-    let variable = |small: &str, capital: &str| {
-        let value = environment.variable(small).or_else(|| environment.variable(capital));
-        value.unwrap_or_default().to_owned()
-    };
-    let https = variable("https_proxy", "HTTPS_PROXY");
-    let http = variable("http_proxy", "HTTP_PROXY");
-    if https.is_empty() && http.is_empty() {
-        return None;
-    }
-    match OutboundProxy::new(&http, &https, &variable("no_proxy", "NO_PROXY")) {
-        Ok(proxy) => Some(proxy),
-        Err(error) => {
-            tracing::warn!(%error, "HTTPS_PROXY or HTTP_PROXY can't be used for requests of plugins");
-            None
-        }
-    }
 }
 
 /// The store in a cache directory.

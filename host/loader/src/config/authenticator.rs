@@ -228,7 +228,13 @@ impl AuthenticatorConfig {
         }
     }
 
-    fn read_rest(name: String, plugin: Option<PluginSource>, location: Location, mut table: Table<'_>) -> Option<Self> {
+    /// Reads the keys that all kinds of sources have in common.
+    pub(super) fn read_rest(
+        name: String,
+        plugin: Option<PluginSource>,
+        location: Location,
+        mut table: Table<'_>,
+    ) -> Option<Self> {
         let sha256 = table
             .take("sha256")
             .and_then(|item| item.parse("a SHA-256: 64 hex digits", |text| text.parse().ok()));

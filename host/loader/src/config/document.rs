@@ -84,10 +84,12 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// What isn't a file, but is read like one, such as JSON in a component. `name` is told in errors.
+    /// What isn't a file, but is read like one, such as JSON in a component. `name` is told in errors. Paths are
+    /// relative to the folder of the process.
     pub fn without_lines(name: &str, environment: &'a Environment, sources: &'a Sources) -> Self {
         Self {
             lines: None,
+            folder: PathBuf::new(),
             ..Self::new(Path::new(name), "", environment, sources)
         }
     }

@@ -92,6 +92,19 @@ pub struct ConfigError {
     message: String,
 }
 
+impl ConfigError {
+    /// The error without the file, for a program whose configuration isn't one. `place` is where the keys are, such as
+    /// `WasmAuthenticator` for `WasmAuthenticator.settings.usr: unknown key`, or empty.
+    pub fn below(&self, place: &str) -> String {
+        let Self { location, message } = self;
+        match (place, location.key.as_str()) {
+            ("", "") => message.clone(),
+            ("", only) | (only, "") => format!("{only}: {message}"),
+            (place, key) => format!("{place}.{key}: {message}"),
+        }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.location, self.message)
@@ -152,7 +165,7 @@ mod tests {
     fn a_location_names_the_file_the_line_and_the_full_key() {
         let file = Location::file("p.toml");
         assert_eq!(file.error("is empty").to_string(), "p.toml: is empty");
-        let key = file.line(3).key("routes").index(1).key("path");
+        let key = file.clone().line(3).key("routes").index(1).key("path");
         assert_eq!(key.error("is wrong").to_string(), "p.toml:3: routes[1].path: is wrong");
         assert_eq!(
             key.error("a\nb\u{1b}[0m").to_string(),
@@ -160,6 +173,14 @@ mod tests {
         );
         assert_eq!(key.error("ä".repeat(2000)).to_string().chars().count(), 26 + 1024);
         assert_eq!(key.key("a b\n").to_string(), "p.toml:3: routes[1].path.\"a b\\n\"");
+        for (location, place, expected) in [
+            (&file, "", "is wrong"),
+            (&file, "Place", "Place: is wrong"),
+            (&key, "", "routes[1].path: is wrong"),
+            (&key, "Place", "Place.routes[1].path: is wrong"),
+        ] {
+            assert_eq!(location.error("is wrong").below(place), expected);
+        }
     }
 
     #[test]

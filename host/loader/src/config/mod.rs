@@ -11,6 +11,8 @@ mod instances;
 mod limits;
 mod outbound;
 pub mod pem;
+mod program;
+pub mod proxy;
 pub mod reader;
 pub mod rotation;
 pub mod secret;

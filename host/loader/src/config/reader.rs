@@ -63,15 +63,17 @@ impl<'a> Item<'a> {
     /// The value of a key in JSON, to be read as TOML is. What TOML doesn't have, `null` and larger numbers, is a mistake, which
     /// is reported.
     pub fn of_json(document: &'a Document<'a>, key: &str, json: &serde_json::Value) -> Option<Self> {
-        let place = Place {
-            document,
-            location: document.location().key(key),
-        };
-        let value = toml_value(json);
-        if value.is_none() {
-            place.report("has a null or a number that is too large");
-        }
-        value.map(|value| Self { place, value })
+        Self::at(document.location().key(key), document, json)
+    }
+
+    /// Like [`Item::of_json`], for the whole document.
+    pub fn of_whole_json(document: &'a Document<'a>, json: &serde_json::Value) -> Option<Self> {
+        Self::at(document.location(), document, json)
+    }
+
+    fn at(location: Location, document: &'a Document<'a>, json: &serde_json::Value) -> Option<Self> {
+        let place = Place { document, location };
+        toml_value(&place, json).map(|value| Self { place, value })
     }
 
     /// Reads a string.
@@ -141,24 +143,40 @@ impl<'a> Item<'a> {
     }
 }
 
-fn toml_value(json: &serde_json::Value) -> Option<ValueInner<'static>> {
-    let nested = |json| toml_value(json).map(toml_span::Value::new);
+/// Reading continues after a mistake, so that all mistakes are reported.
+fn toml_value(place: &Place<'_>, json: &serde_json::Value) -> Option<ValueInner<'static>> {
     Some(match json {
-        serde_json::Value::Null => return None,
+        serde_json::Value::Null => {
+            place.report("is null, which is no value here: leave it out");
+            return None;
+        }
         serde_json::Value::Bool(value) => ValueInner::Boolean(*value),
-        serde_json::Value::Number(number) => match number.as_i64() {
-            Some(integer) => ValueInner::Integer(integer),
-            None => ValueInner::Float(number.as_f64().filter(|_| number.is_f64())?),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => ValueInner::Integer(integer),
+            (None, Some(float)) if number.is_f64() => ValueInner::Float(float),
+            _ => {
+                place.report(format!("must be at most {}", i64::MAX));
+                return None;
+            }
         },
         serde_json::Value::String(text) => ValueInner::String(text.clone().into()),
-        serde_json::Value::Array(items) => ValueInner::Array(items.iter().map(nested).collect::<Option<_>>()?),
+        serde_json::Value::Array(items) => {
+            let item =
+                |(index, json)| toml_value(&place.index(index, Span::default()), json).map(toml_span::Value::new);
+            let items = Vec::from_iter(items.iter().enumerate().map(item));
+            ValueInner::Array(items.into_iter().collect::<Option<_>>()?)
+        }
         serde_json::Value::Object(entries) => {
-            let key = |name: &String| value::Key {
-                name: name.clone().into(),
-                span: Span::default(),
+            let entry = |(name, json): (&String, _)| {
+                let key = value::Key {
+                    name: name.clone().into(),
+                    span: Span::default(),
+                };
+                let value = toml_value(&place.key(name, Span::default()), json)?;
+                Some((key, toml_span::Value::new(value)))
             };
-            let entry = |(name, json): (&String, _)| Some((key(name), nested(json)?));
-            ValueInner::Table(entries.iter().map(entry).collect::<Option<_>>()?)
+            let entries = Vec::from_iter(entries.iter().map(entry));
+            ValueInner::Table(entries.into_iter().collect::<Option<_>>()?)
         }
     })
 }

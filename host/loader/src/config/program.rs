@@ -1,0 +1,135 @@
+//! The configuration of an authenticator that a program has as values instead of a file, such as a dict of Python. It has the
+//! keys of `[authenticators.NAME]`, with the same rules and messages.
+
+use serde_json::Value;
+
+use crate::config::authenticator::AuthenticatorConfig;
+use crate::config::authenticator::NAME_RULE;
+use crate::config::authenticator::PluginSource;
+use crate::config::authenticator::is_name;
+use crate::config::document::Document;
+use crate::config::document::Environment;
+use crate::config::error::ConfigError;
+use crate::config::reader::Item;
+use crate::config::sources::Sources;
+
+impl AuthenticatorConfig {
+    /// Reads an object of JSON that has the keys of `[authenticators.NAME]`. Paths in it are relative to the folder of the
+    /// process. `plugin` stands for the component if the program has its bytes; then the key `plugin` isn't allowed.
+    ///
+    /// # Errors
+    ///
+    /// Returns all mistakes, each with its key.
+    pub fn of_json(
+        name: &str,
+        keys: &Value,
+        plugin: Option<PluginSource>,
+        environment: &Environment,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let sources = Sources::default();
+        let document = Document::without_lines(&format!("authenticator {name:?}"), environment, &sources);
+        let item = Item::of_whole_json(&document, keys);
+        let read = item.and_then(|item| match plugin {
+            None => Self::read(name.to_owned(), item, None),
+            Some(plugin) => Self::of_bytes(name, item, plugin),
+        });
+        if let Some(acceptor) = read.as_ref().and_then(|read| read.grants.negotiate.as_ref()) {
+            let message = format!("names the acceptor {acceptor:?}, and only the gateway has acceptors");
+            let place = document.location().key("grants").key("negotiate");
+            document.report(place.error(message));
+        }
+        match (read, document.into_errors()) {
+            (Some(read), errors) if errors.is_empty() => Ok(read),
+            (_, errors) => Err(errors),
+        }
+    }
+
+    fn of_bytes(name: &str, item: Item<'_>, plugin: PluginSource) -> Option<Self> {
+        if !is_name(name) {
+            item.place
+                .report(format!("an authenticator's name must be {NAME_RULE}"));
+        }
+        let mut table = item.table()?;
+        if let Some(item) = table.take("plugin") {
+            item.place.report("isn't allowed here: the component is given already");
+        }
+        if let Some(item) = table.take("trust") {
+            item.place
+                .report("needs the signature beside a file: name the plugin by its path");
+        }
+        let location = table.place.location().clone();
+        Self::read_rest(name.to_owned(), Some(plugin), location, table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_of_a_program_are_read_as_those_of_a_file_are() {
+        let environment = Environment::from([("PASSWORD", "hunter2")]);
+        let keys = json!({
+            "plugin": "simple",
+            "settings": {"password": "env:PASSWORD"},
+            "grants": {"http": ["https://idp.example"]},
+            "http_headers": {"https://idp.example": {"authorization": "Bearer env:PASSWORD"}},
+            "limits": {"deadline": "2s"},
+            "log": "warn",
+        });
+        let read = AuthenticatorConfig::of_json("people", &keys, None, &environment).unwrap();
+        assert_eq!(read.plugin, PluginSource::BuiltIn("simple".to_owned()));
+        assert_eq!(read.settings.value(), &json!({"password": "hunter2"}));
+        assert_eq!(read.limits.deadline.as_secs(), 2);
+        assert_eq!(read.log, Some(tracing::Level::WARN));
+        assert!(!format!("{read:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_key() {
+        let given = || Some(PluginSource::BuiltIn("simple".to_owned()));
+        let negotiate = "grants.negotiate: names the acceptor \"dask\", and only the gateway has acceptors";
+        for (keys, plugin, expected) in [
+            (json!({}), None, vec!["the key \"plugin\" is missing"]),
+            (
+                json!({"setings": {}}),
+                given(),
+                vec!["setings: unknown key; did you mean \"settings\"?"],
+            ),
+            (
+                json!({"settings": {"a": [1, null]}, "limits": {"rate": null}}),
+                given(),
+                vec![
+                    "limits.rate: is null, which is no value here: leave it out",
+                    "settings.a[1]: is null, which is no value here: leave it out",
+                ],
+            ),
+            (
+                json!({"settings": {"a": u64::MAX}}),
+                given(),
+                vec!["settings.a: must be at most 9223372036854775807"],
+            ),
+            (
+                json!({"plugin": "jwt", "trust": []}),
+                given(),
+                vec![
+                    "plugin: isn't allowed here: the component is given already",
+                    "trust: needs the signature beside a file: name the plugin by its path",
+                ],
+            ),
+            (
+                json!({"settings": {"a": "env:NOWHERE"}}),
+                given(),
+                vec!["settings.a: the environment variable \"NOWHERE\" is not set"],
+            ),
+            (json!({"grants": {"negotiate": "dask"}}), given(), vec![negotiate]),
+            (json!([]), given(), vec!["expected a table, found a list"]),
+        ] {
+            let read = AuthenticatorConfig::of_json("people", &keys, plugin, &Environment::default());
+            let told = Vec::from_iter(read.unwrap_err().iter().map(|error| error.below("")));
+            assert_eq!(told, expected, "{keys}");
+        }
+    }
+}
