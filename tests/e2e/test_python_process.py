@@ -183,6 +183,9 @@ print(repr(Engine.current()))
 
 def test_ctrl_c_interrupts_a_wait():
     source = HEAD + """
+import signal
+# A shell's job in the background inherits that it is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 engine()
 whole = chain()
 print("waits", flush=True)
