@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use portcullis_plugin_jwt::Jwt;
 use portcullis_sdk::testing::configure;
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::mint::P384;
 use crate::mint::P521;
 use crate::mint::RSA;
 use crate::mint::Signer;
+use crate::mint::b64;
 use crate::mint::pem;
 
 fn with_source(name: &str, value: impl Into<Value>) -> Value {
@@ -27,6 +29,7 @@ fn keys_in_pem_verify_whatever_id_the_token_names() {
     for (signer, algorithm) in keys {
         for pem in [
             signer.pem(),
+            signer.pem().trim_end().to_owned(),
             format!("\n  \t{}", signer.pem()),
             signer.pem().replace('\n', "\r\n"),
         ] {
@@ -95,6 +98,45 @@ fn certificates_have_keys_too() {
         error.contains("has a certificate of another type (kty, x5c)"),
         "{error}"
     );
+}
+
+/// Providers leave out the zeros in front of a curve's coordinates, or add some.
+#[test]
+fn a_coordinate_is_the_same_number_in_any_size() {
+    let _host = host();
+    let curves: [(&Signer, &str); 3] = [(&P256, "ES256"), (&P384, "ES384"), (&P521, "ES512")];
+    for (signer, algorithm) in curves {
+        let token = signer.token(&json!({"alg": algorithm}), &claims());
+        for name in ["x", "y"] {
+            let jwk = signer.jwk();
+            let number = BASE64_URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+            for (changed, is_same) in [([&[0], &*number].concat(), true), ([&[1], &*number].concat(), false)] {
+                let settings = with_source("jwks", with(jwk.clone(), name, b64(&changed)));
+                match configure::<Jwt>(&settings.to_string()) {
+                    Ok(_) => assert!(is_same, "{algorithm}: {name} of {} bytes", changed.len()),
+                    Err(error) => assert!(!is_same, "{algorithm}: {name}: {error}"),
+                }
+                if is_same {
+                    assert_eq!(summary(ask(&settings, &token)), "alice", "{algorithm}: {name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_id_of_a_key_has_a_bound() {
+    let _host = host();
+    for (length, expected) in [(256, "alice"), (257, "is too long (kid)")] {
+        let id = "k".repeat(length);
+        let settings = with_source("jwks", json!({"keys": [P256.jwk_with_id(&id)]}));
+        let token = P256.token(&json!({"alg": "ES256", "kid": id}), &claims());
+        let told = match configure::<Jwt>(&settings.to_string()) {
+            Ok(_) => summary(ask(&settings, &token)),
+            Err(error) => error,
+        };
+        assert!(told.contains(expected), "{length}: {told}");
+    }
 }
 
 #[test]
