@@ -151,6 +151,14 @@ fn an_answer_that_is_no_key_is_503() {
 }
 
 #[test]
+fn an_answer_may_have_16_kib() {
+    let host = host();
+    let body = format!("{:16384}", P256.jwk().to_string());
+    host.answer("https://keys.example/pem/a.txt", Response::new(200).with_body(body));
+    assert_eq!(summary(ask(&settings(), &lasting(&P256, "a"))), "alice");
+}
+
+#[test]
 fn a_url_has_one_place_in_its_path() {
     for url in [
         "https://keys.example/",

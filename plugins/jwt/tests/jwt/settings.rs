@@ -140,6 +140,26 @@ fn algorithms_must_match_the_keys() {
 }
 
 #[test]
+fn attributes_have_bounds() {
+    let of_names = |names: Vec<String>| {
+        let claims = names.into_iter().map(|name| (name, json!("sub")));
+        with(settings(), "attributes", Value::Object(claims.collect()))
+    };
+    let many = |number: usize| (0..number).map(|n| format!("n{n}")).collect();
+    let long = |length: usize| vec!["n".repeat(length)];
+    for accepted in [many(64), long(1), long(256)] {
+        assert!(
+            configure::<Jwt>(&of_names(accepted.clone()).to_string()).is_ok(),
+            "{accepted:?}"
+        );
+    }
+    expect_error(&of_names(many(65)), "attributes: a user has at most 64");
+    for refused in [long(0), long(257), vec!["a\nb".to_owned()]] {
+        expect_error(&of_names(refused), "attributes: a name must have 1 to 256 bytes");
+    }
+}
+
+#[test]
 fn keys_must_be_usable() {
     for (jwks, problem) in [
         (json!("hello"), "issuers[0]: jwks: it is neither"),
