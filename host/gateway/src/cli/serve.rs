@@ -9,6 +9,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::thread::JoinHandle;
 
 use clap::Args;
 use portcullis_loader::config::rotation::SecretWatch;
@@ -118,7 +119,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         admin.start(reloads.clone(), stop.clone());
     }
     listeners.apply(prepared, &generation);
-    warm_up();
+    let _warm_up = WarmUp::start();
     if let Some(address) = address.filter(|_| built_in) {
         tracing::info!("open {} in a browser", url(address));
     }
@@ -150,16 +151,31 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     Ok(())
 }
 
-/// Does what the first session or https request would otherwise wait for, now that clients can connect. AWS-LC gathers entropy
-/// of its own before it makes random numbers, for some 40 ms of a processor.
-fn warm_up() {
-    let work = || {
-        // Whoever needs random numbers gets the error, too.
-        let _ = aws_lc_rs::rand::fill(&mut [0]);
-        system_verifier::prepare();
-    };
-    // Without the thread, the first one waits.
-    let _ = thread::Builder::new().name("warm-up".to_owned()).spawn(work);
+/// Does what the first session or https request would otherwise wait for, on a thread, now that clients can connect. AWS-LC
+/// gathers entropy of its own before it makes random numbers, for some 40 ms of a processor.
+///
+/// It must have ended before the process does: a thread that is in AWS-LC while the C library runs its exit handlers crashes.
+struct WarmUp(Option<JoinHandle<()>>);
+
+impl WarmUp {
+    fn start() -> Self {
+        let work = || {
+            // Whoever needs random numbers gets the error, too.
+            let _ = aws_lc_rs::rand::fill(&mut [0]);
+            system_verifier::prepare();
+        };
+        // Without the thread, the first one waits.
+        Self(thread::Builder::new().name("warm-up".to_owned()).spawn(work).ok())
+    }
+}
+
+impl Drop for WarmUp {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // It hasn't panicked, or has said so by itself.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// How many states of the service may wait to be reported.

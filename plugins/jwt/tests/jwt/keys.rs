@@ -187,7 +187,7 @@ fn a_secret_may_be_text_or_base64() {
     let _host = host();
     let bytes: Vec<u8> = (100..150).collect();
     let token = Signer::Secret(bytes.clone()).token(&json!({"alg": "HS256"}), &claims());
-    let encoded = with_source("secret", crate::mint::b64(&bytes));
+    let encoded = with_source("secret", b64(&bytes));
     let encoded = with_issuer(encoded, "secret_encoding", "base64");
     assert_eq!(summary(ask(&encoded, &token)), "alice");
     let text = with_source("secret", "correct horse battery staple, and then some");
