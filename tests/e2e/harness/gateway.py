@@ -89,7 +89,8 @@ class Gateway:
 
     def stop(self):
         """Stops it by SIGTERM. It must exit in time and without an error."""
-        assert self.child.stop() == 0, self.child.output()[-4000:]
+        code = self.child.stop()
+        assert code == 0, f"exit code {code}:\n{self.child.output()[-4000:]}"
 
 
 def run(*arguments, folder, config=None, launcher=(), pass_fds=(), **environment):
