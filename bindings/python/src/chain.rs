@@ -91,7 +91,7 @@ impl Chain {
         let (sender, receiver) = mpsc::sync_channel(1);
         host.runtime.spawn(async move {
             let admission = gate.admit(&request).await;
-            // Whoever waited may have been interrupted.
+            // The thread that waited may have been interrupted; then no receiver is left.
             sender.send(Decision::new(admission)).ok();
         });
         let _waiting = host.wait();

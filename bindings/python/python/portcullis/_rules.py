@@ -78,7 +78,7 @@ def chain_of(rule: Chain | Visitors) -> Chain:
 
 
 def unservable(error: PortcullisError) -> Unservable:
-    """The answer when a decision can't be made: nobody gets in."""
+    """The answer when no decision can be made: the request is refused."""
     if isinstance(error, RequestError):
         return Unservable(400, "Bad Request", "The request is malformed")
     log.error("a request is refused: %s", error)

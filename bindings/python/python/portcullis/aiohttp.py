@@ -3,7 +3,7 @@
     app = web.Application()
     setup(app, chain)
 
-The handler finds the user in `request["user"]`: a `User`, or `None` where nobody has to be known.
+The handler finds the user in `request["user"]`: a `User`, or `None` if the path doesn't require one.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     app = Middleware(app, chain)
 
-The application finds the user in `scope["user"]`, which Starlette shows as `request.user`: a `User`, or `None` where nobody has
-to be known.
+The application finds the user in `scope["user"]`, which Starlette shows as `request.user`: a `User`, or `None` if the path
+doesn't require one.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ pub(super) struct Settlement {
     decision: Option<Decision>,
 }
 
-/// A future that waits for a decision. If this is dropped, it gets an exception, so that nobody waits for ever.
+/// A future that waits for a decision. If this is dropped, the future gets an exception, so that its waiter doesn't wait for ever.
 pub(crate) struct Waiter {
     pending: Option<(Py<PyAny>, Py<PyAny>)>,
     queue: Queue<Settlement>,

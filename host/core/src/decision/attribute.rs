@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    /// The acceptor takes a Negotiate token once; a decision about it must not admit whoever sends it again.
+    /// The acceptor takes a Negotiate token once; a decision about it must not admit a client that sends it again.
     #[test]
     fn a_decision_about_a_negotiate_token_is_good_once() {
         for (attribute, is_repeatable) in [

@@ -27,7 +27,7 @@ pub trait PlayedServers: fmt::Debug + Send + Sync {
     fn plays(&self, server: &Uri) -> bool;
 
     /// Answers a request, whose URI is absolute. Without a response, the connection is closed. The future is dropped when
-    /// nobody waits for the response any more.
+    /// the plugin no longer waits for the response.
     fn answer(&self, request: Request<Bytes>) -> PlayedAnswer<'_>;
 }
 

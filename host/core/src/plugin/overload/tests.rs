@@ -52,7 +52,7 @@ fn one_call_too_many_is_refused_until_another_ends() {
 fn an_authenticator_keeps_one_place_of_the_engine_until_it_retires() {
     let engine_calls = Arc::new(Semaphore::new(3));
     let [first, second] = [(); 2].map(|()| overload(Limits::default(), &engine_calls));
-    // The third place goes to whoever comes first.
+    // The third place goes to the call that comes first.
     let calls = [1, 2].map(|last| first.enter(client(last)).unwrap());
     assert_eq!(refused(&first, client(3)), Some(TurnedAway::EngineBusy));
     let own = second.enter(client(4)).unwrap();
