@@ -269,7 +269,7 @@ async fn a_version_that_fails_its_self_test_is_not_taken_up() {
         ),
         (
             r#"[{ "name": null, "expect": {} }]"#,
-            "its manifest: self_test: has a null",
+            "its manifest: self_test[0].name: is null, which is no value here: leave it out",
         ),
         (
             r#"{ "name": "a" }"#,
