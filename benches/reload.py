@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 from programs.portcullis import RELEASE, portcullis
-from programs.process import CLIENT, ROOT, need, resident_bytes
+from programs.process import CLIENT, ROOT, need
 from programs.tls_clients import Clients, connect, context
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
@@ -59,6 +59,11 @@ BOTH = "Authorization: Script grant\r\nX-Do: nothing\r\n"
 """What either build of the component grants. One of them answers `ONE` differently."""
 ONE = "Authorization: Script grant\r\n"
 
+KINDS = ("component", "route", "secret", "certificate")
+
+WARM = 40
+"""After how many changes memory is looked at first: ten of each kind."""
+
 REQUESTS = [("/open", ""), ("/plugin", BOTH)]
 """What the clients ask for."""
 
@@ -72,27 +77,25 @@ def main():
         with portcullis(Path(folder), arguments.portcullis, config) as server:
             files.check(server)
             clients = Clients(server, files.authority, arguments.clients, exchange)
-            kinds = {
-                "component": files.swap_component,
-                "route": files.change_route,
-                "secret": files.change_secret,
-                "certificate": files.change_certificate,
-            }
-            times, memory = {kind: [] for kind in kinds}, {}
+            changes = {kind: getattr(files, f"change_{kind}") for kind in arguments.kinds}
+            times, memory = {kind: [] for kind in changes}, {}
+            # The first changes fill what is bounded: caches, pools, the stacks of threads.
+            warm = min(WARM, arguments.reloads // 2)
             for turn in range(1, arguments.reloads + 1):
-                kind = list(kinds)[turn % len(kinds)]
-                changed, is_used = kinds[kind](server, turn)
+                kind = arguments.kinds[turn % len(arguments.kinds)]
+                changed, is_used = changes[kind](server, turn)
                 times[kind].append(wait_for(is_used) - changed)
-                if turn in (max(arguments.reloads // 10, 1), arguments.reloads):
-                    memory[turn] = resident_bytes(server.pid)
+                if turn in (warm, arguments.reloads) or turn % max(arguments.reloads // 10, 1) == 0:
+                    memory[turn] = settled(server.pid)
             counts = clients.stop()
-            report(times, memory, counts, Path(folder) / "portcullis.log")
+            report(times, memory, warm, counts, Path(folder) / "portcullis.log")
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reloads", type=int, default=1000, help="how many changes are made (default 1000)")
     parser.add_argument("--clients", type=int, default=2, help="clients of each kind (default 2)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="what changes (default: all, in turn)")
     parser.add_argument("--portcullis", type=Path, default=RELEASE)
     return parser.parse_args()
 
@@ -113,7 +116,7 @@ class Files:
         for name, source in zip(("cert.pem", "key.pem"), self._pairs[0], strict=True):
             self._place(name, source.read_bytes())
 
-    def swap_component(self, server, turn):
+    def change_component(self, server, turn):
         index = self._next("component")
         # The one that reads `Authorization` grants it, and the other one refuses what isn't a command of its own.
         wanted = [200, 503][index]
@@ -186,6 +189,18 @@ def certificate(server, authority):
         return connection.getpeercert(binary_form=True)
 
 
+def settled(pid):
+    """The memory of the process, in bytes, once what a change has replaced is freed: the least of some looks at it, since the
+    clients go on. How much of it is anonymous, and how much belongs to files."""
+    looks = []
+    for _ in range(10):
+        time.sleep(0.2)
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        of = {name: int(kib) << 10 for name, kib in re.findall(r"(?m)^(\w+): +(\d+) kB$", rollup)}
+        looks.append((of["Rss"], of["Anonymous"], of["Rss"] - of["Anonymous"]))
+    return min(looks)
+
+
 def wait_for(is_used):
     """When a change was in use."""
     deadline = time.monotonic() + 60
@@ -197,7 +212,7 @@ def wait_for(is_used):
     sys.exit("a change wasn't taken up")
 
 
-def report(times, memory, counts, log):
+def report(times, memory, warm, counts, log):
     print(f"{'change':12} {'times':>6} {'median':>9} {'longest':>9}")
     for kind, each in times.items():
         if each:
@@ -207,8 +222,11 @@ def report(times, memory, counts, log):
     for what, count in sorted(counts.items()):
         if what not in ("answered", "failed"):
             print(f"  {count} {what}")
-    for turn, held in memory.items():
-        print(f"{held / (1 << 20):.0f} MiB after {turn} changes")
+    for turn, (whole, anonymous, of_files) in memory.items():
+        parts = f"{anonymous / (1 << 20):.1f} MiB anonymous, {of_files / (1 << 20):.1f} MiB of files"
+        print(f"{whole / (1 << 20):6.1f} MiB after {turn} changes ({parts})")
+    before, after = memory[warm][0], memory[max(memory)][0]
+    print(f"{(after - before) / before * 100:+.1f} % from {warm} to {max(memory)} changes")
     lines = log.read_text(errors="replace").splitlines()
     mistakes = [line for line in lines if '"level":"ERROR"' in line or "panicked" in line]
     print(f"{len(mistakes)} errors in the log", *mistakes[:5], sep="\n  ")

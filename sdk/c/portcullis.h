@@ -248,6 +248,25 @@ static inline pc_text pc_setting(pc_text settings, const char *name) {
   return text;
 }
 
+// A setting such as "150ms", "2s", "5m", "12h" or "1d", in milliseconds. Another one, if it isn't set or is longer than 49 days.
+static inline uint32_t pc_setting_ms(pc_text settings, const char *name, uint32_t standard) {
+  pc_text text = pc_setting(settings, name);
+  uint64_t amount = 0, factor = 0;
+  size_t digits = 0;
+  for (; digits < text.size && digits < 9 && text.start[digits] >= '0' && text.start[digits] <= '9'; digits++) {
+    amount = amount * 10 + (text.start[digits] - '0');
+  }
+  static const struct {
+    const char *unit;
+    uint64_t factor;
+  } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}};
+  for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+    size_t size = strlen(units[i].unit);
+    if (digits > 0 && text.size == digits + size && memcmp(text.start + digits, units[i].unit, size) == 0) factor = units[i].factor;
+  }
+  return factor == 0 || amount * factor > UINT32_MAX ? standard : (uint32_t)(amount * factor);
+}
+
 // The request. Each function asks the gateway, which remembers what was read.
 
 PC_IMPORT(PC_TYPES, "[method]request.method") void pc_import_method(pc_request, pc_text *);
@@ -431,6 +450,8 @@ typedef struct {
 
 PC_IMPORT("portcullis:auth/cache@0.1.0", "get") void pc_import_cache_get(const char *, size_t, pc_cached *);
 PC_IMPORT("portcullis:auth/cache@0.1.0", "set") void pc_import_cache_set(const char *, size_t, const char *, size_t, uint32_t);
+PC_IMPORT("portcullis:auth/cache@0.1.0", "add") int32_t pc_import_cache_add(const char *, size_t, const char *, size_t, uint32_t);
+PC_IMPORT("portcullis:auth/cache@0.1.0", "delete") void pc_import_cache_delete(const char *, size_t);
 
 // What an earlier call has stored. The key has at most 256 bytes; store a hash of a credential, never itself.
 static inline pc_cached pc_cache_get(pc_text key) {
@@ -442,6 +463,13 @@ static inline pc_cached pc_cache_get(pc_text key) {
 static inline void pc_cache_set(pc_text key, pc_text value, uint32_t seconds) {
   PC_HOST(pc_import_cache_set(key.start, key.size, value.start, value.size, seconds));
 }
+
+// Stores a value unless there is one, and says whether it did. If many instances need the same data, that one fetches it.
+static inline bool pc_cache_add(pc_text key, pc_text value, uint32_t seconds) {
+  return pc_import_cache_add(key.start, key.size, value.start, value.size, seconds) != 0;
+}
+
+static inline void pc_cache_delete(pc_text key) { PC_HOST(pc_import_cache_delete(key.start, key.size)); }
 
 // The log
 

@@ -359,9 +359,9 @@ func failure(variant, one, two uint32) string {
 	case 4:
 		return fmt.Sprintf("its answer has more than %d bytes", one)
 	case 5:
-		return "it can't be reached: " + string(bytesAt(one, two))
+		return "the server can't be reached: " + string(bytesAt(one, two))
 	}
-	return "its answer can't be used: " + string(bytesAt(one, two))
+	return "the answer can't be used: " + string(bytesAt(one, two))
 }
 
 // Algorithm is one of JOSE (RFC 7518, section 3.1).
@@ -426,6 +426,15 @@ func CacheSet(key string, value []byte, lifetime time.Duration) {
 	seconds := uint32(max(1, lifetime/time.Second))
 	importCacheSet(start(key), uint32(len(key)), unsafe.Pointer(unsafe.SliceData(value)), uint32(len(value)), seconds)
 }
+
+// CacheAdd stores a value unless there is one, and says whether it did. If many instances need the same data, that one fetches it.
+func CacheAdd(key string, value []byte, lifetime time.Duration) bool {
+	seconds := uint32(max(1, lifetime/time.Second))
+	return importCacheAdd(start(key), uint32(len(key)), unsafe.Pointer(unsafe.SliceData(value)), uint32(len(value)), seconds) != 0
+}
+
+// CacheDelete removes a value.
+func CacheDelete(key string) { importCacheDelete(start(key), uint32(len(key))) }
 
 // Level is how severe a line of the log is.
 type Level uint32
@@ -623,6 +632,12 @@ func importCacheGet(key unsafe.Pointer, size uint32, result unsafe.Pointer)
 
 //go:wasmimport portcullis:auth/cache@0.1.0 set
 func importCacheSet(key unsafe.Pointer, size uint32, value unsafe.Pointer, valueSize, seconds uint32)
+
+//go:wasmimport portcullis:auth/cache@0.1.0 add
+func importCacheAdd(key unsafe.Pointer, size uint32, value unsafe.Pointer, valueSize, seconds uint32) uint32
+
+//go:wasmimport portcullis:auth/cache@0.1.0 delete
+func importCacheDelete(key unsafe.Pointer, size uint32)
 
 //go:wasmimport wasi:logging/logging@0.1.0-draft log
 func importLog(level uint32, context unsafe.Pointer, contextSize uint32, message unsafe.Pointer, messageSize uint32)

@@ -22,9 +22,35 @@
 /// The keys are those of the configuration: `headers`, `cookies`, `query`, `http`, `client_certificate = true` and
 /// `negotiate = true`. Leave out what settings name: the annotation `x-portcullis-grant` in their schema says it. The name
 /// `"*"` stands for others that neither can name, such as servers that another server names.
+///
+/// A self-test is a list of requests about which the gateway asks the plugin when it loads it, before any request of a client. There
+/// are at most eight, with the keys of a case of `portcullis plugin test`. Each is asked with the settings of the operator, so expect only
+/// what holds for all of them. If one isn't answered as expected, a new version isn't taken up.
+///
+/// ```
+/// # use portcullis_sdk::prelude::*;
+/// # struct ApiKey;
+/// # impl Authenticator for ApiKey {
+/// #     type Settings = std::collections::BTreeMap<String, String>;
+/// #     fn new(_: Self::Settings) -> Result<Self, SettingsError> { Ok(Self) }
+/// #     fn authenticate(&self, _: &Request) -> Result<Grant, Refusal> { Err(Refusal::not_mine(None)) }
+/// # }
+/// portcullis_sdk::export!(
+///     ApiKey,
+///     grants = { headers = ["x-api-key"] },
+///     self_test = [
+///         { name = "without a key, the next authenticator is asked", expect = { verdict = "pass" } },
+///         {
+///             name = "no key is empty",
+///             request = { headers = { "X-Api-Key" = "" } },
+///             expect = { status = 401, verdict = "reject" },
+///         },
+///     ],
+/// );
+/// ```
 #[macro_export]
 macro_rules! export {
-    ($authenticator:ty $(, grants = $grants:tt)? $(,)?) => {
+    ($authenticator:ty $(, grants = $grants:tt)? $(, self_test = $self_test:tt)? $(,)?) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             ::std::thread_local! {
@@ -63,6 +89,7 @@ macro_rules! export {
             version: ::std::env!("CARGO_PKG_VERSION"),
             description: ::std::env!("CARGO_PKG_DESCRIPTION"),
             grants: $crate::manifest_grants!($($grants)?),
+            self_test: $crate::manifest_self_test!($($self_test)?),
         };
 
         #[cfg(not(target_arch = "wasm32"))]

@@ -1,5 +1,12 @@
-//! The manifest that `export!` writes into the component: what the plugin is, and which grants it asks for. It is written
-//! while the plugin is compiled, as JSON.
+//! The manifest that `export!` writes into the component: what the plugin is, which grants it asks for, and the requests by which
+//! the gateway tests it. It is written while the plugin is compiled, as JSON.
+
+mod json;
+
+use json::Writer;
+
+pub use json::Json;
+pub use json::Literal;
 
 /// The grants that a plugin asks for, besides those that its settings name. `export!` makes one of its `grants`.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +50,8 @@ pub struct Manifest {
     pub description: &'static str,
     /// `None` if the author doesn't say which grants it asks for.
     pub grants: Option<Grants>,
+    /// The cases of the self-test. `None` if there is none.
+    pub self_test: Option<Json>,
 }
 
 impl Manifest {
@@ -68,90 +77,36 @@ impl Manifest {
     }
 }
 
-/// Writes JSON, or only counts its bytes if there is no room.
-struct Writer<'b> {
-    bytes: &'b mut [u8],
-    length: usize,
-}
-
-#[expect(
-    clippy::indexing_slicing,
-    reason = "constant functions have no iterators, and run in the compiler"
-)]
 impl Writer<'_> {
     const fn manifest(&mut self, manifest: &Manifest) {
         self.raw("{\"name\":");
-        self.text(manifest.name);
+        self.line(manifest.name);
         self.raw(",\"version\":");
-        self.text(manifest.version);
+        self.line(manifest.version);
         if !manifest.description.is_empty() {
             self.raw(",\"description\":");
-            self.text(manifest.description);
+            self.line(manifest.description);
         }
         if let Some(grants) = &manifest.grants {
             self.raw(",\"grants\":{\"headers\":");
-            self.list(grants.headers);
+            self.lines(grants.headers);
             self.raw(",\"cookies\":");
-            self.list(grants.cookies);
+            self.lines(grants.cookies);
             self.raw(",\"query\":");
-            self.list(grants.query);
+            self.lines(grants.query);
             self.raw(",\"http\":");
-            self.list(grants.http);
+            self.lines(grants.http);
             self.raw(",\"client_certificate\":");
-            self.raw(if grants.client_certificate { "true" } else { "false" });
+            self.value(&Json::Flag(grants.client_certificate));
             self.raw(",\"negotiate\":");
-            self.raw(if grants.negotiate { "true" } else { "false" });
+            self.value(&Json::Flag(grants.negotiate));
             self.raw("}");
         }
+        if let Some(cases) = &manifest.self_test {
+            self.raw(",\"self_test\":");
+            self.value(cases);
+        }
         self.raw("}");
-    }
-
-    const fn list(&mut self, texts: &[&str]) {
-        self.raw("[");
-        let mut index = 0;
-        while index < texts.len() {
-            if index > 0 {
-                self.raw(",");
-            }
-            self.text(texts[index]);
-            index += 1;
-        }
-        self.raw("]");
-    }
-
-    /// Writes a string. Control characters, such as a line break in a description, become spaces.
-    const fn text(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        let mut index = 0;
-        self.byte(b'"');
-        while index < bytes.len() {
-            match bytes[index] {
-                quoted @ (b'"' | b'\\') => {
-                    self.byte(b'\\');
-                    self.byte(quoted);
-                }
-                0..b' ' | 0x7f => self.byte(b' '),
-                byte => self.byte(byte),
-            }
-            index += 1;
-        }
-        self.byte(b'"');
-    }
-
-    const fn raw(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        let mut index = 0;
-        while index < bytes.len() {
-            self.byte(bytes[index]);
-            index += 1;
-        }
-    }
-
-    const fn byte(&mut self, byte: u8) {
-        if self.length < self.bytes.len() {
-            self.bytes[self.length] = byte;
-        }
-        self.length += 1;
     }
 }
 
@@ -176,6 +131,18 @@ macro_rules! manifest_grants {
     };
 }
 
+/// The self-test of a manifest, as `export!` takes it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! manifest_self_test {
+    () => {
+        ::std::option::Option::None
+    };
+    ([$($case:tt),* $(,)?]) => {
+        ::std::option::Option::Some($crate::manifest_json!([$($case),*]))
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -194,10 +161,15 @@ mod tests {
                 client_certificate: true,
                 ..Grants::NONE
             }),
+            self_test: Some(crate::manifest_json!([
+                { name = "a", request = { headers = { "X-Key" = ["", "b\t\"c"] } }, expect = { status = 401, calls = [] } },
+                { name = "b", other = { is = true, isnt = false, zero = 0, most = 4294967295 }, },
+            ])),
         };
         const BARE: Manifest = Manifest {
             description: "",
             grants: None,
+            self_test: None,
             ..WHOLE
         };
         let whole = WHOLE.json::<{ WHOLE.length() }>();
@@ -215,6 +187,14 @@ mod tests {
                     "client_certificate": true,
                     "negotiate": false,
                 },
+                "self_test": [
+                    {
+                        "name": "a",
+                        "request": { "headers": { "X-Key": ["", "b\t\"c"] } },
+                        "expect": { "status": 401, "calls": [] },
+                    },
+                    { "name": "b", "other": { "is": true, "isnt": false, "zero": 0, "most": 4_294_967_295_u32 } },
+                ],
             })
         );
         let bare = BARE.json::<{ BARE.length() }>();

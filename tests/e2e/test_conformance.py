@@ -54,6 +54,11 @@ PASSED = [
     "a copy of a configured instance gives the same answers",
     "it asks for nothing but what its manifest and its settings name",
 ]
+SERVED = [
+    "every case is answered while the servers that the file plays answer",
+    "it asks no server but those that its manifest and its settings name",
+    "# bad answers of servers lead to an answer: none, garbage, errors and huge ones",
+]
 
 
 def conform(tmp_path, plugin, cases, *arguments):
@@ -63,7 +68,7 @@ def conform(tmp_path, plugin, cases, *arguments):
 
 def lines(done, label):
     found = [line[8:] for line in done.stdout.splitlines() if line.startswith(label.ljust(8))]
-    return [re.sub(r"^\d+ (odd|requests)", r"# \1", line) for line in found]
+    return [re.sub(r"^\d+ (odd|requests|bad)", r"# \1", line) for line in found]
 
 
 @pytest.mark.parametrize("plugin", ["simple", "jwt", "jupyterhub", "kerberos"])
@@ -98,9 +103,11 @@ def test_every_example_in_another_language_conforms(tmp_path, language, name):
     """The file says that instances are kept, so that this is checked too."""
     folder = ROOT / "examples" / language / name
     component = build.language_example(language, name)
-    done = conform(tmp_path, component, "instances = { keep = 1 }\n" + (folder / "cases.toml").read_text())
+    cases = (folder / "cases.toml").read_text()
+    done = conform(tmp_path, component, "instances = { keep = 1 }\n" + cases)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert lines(done, "ok") == [*PASSED[:5], "an instance that is kept gives the same answers", PASSED[5]]
+    served = SERVED if "[[servers]]" in cases else []
+    assert lines(done, "ok") == [*PASSED[:5], "an instance that is kept gives the same answers", PASSED[5], *served]
 
 
 def test_without_a_file_it_gets_what_it_asks_for(tmp_path):
@@ -141,6 +148,107 @@ def test_a_bad_plugin_fails_with_the_line_that_says_why(tmp_path, guest, setting
     assert (done.returncode, done.stderr) == (1, ""), done.stdout
     assert check in lines(done, "FAILED"), done.stdout
     assert any(found.startswith(line) for found in lines(done, "")), done.stdout
+
+
+HUB = """
+[settings]
+api_url = "https://hub.test/hub/api"
+service_name = "app"
+[grants]
+headers = ["authorization"]
+http = ["https://hub.test"]
+[limits]
+deadline = "11s"
+[[servers]]
+url = "https://hub.test"
+responses = [{ path = "/hub/api/user", json = { name = "alice", groups = ["staff"], scopes = ["access:services!service=app"] } }]
+[[cases]]
+name = "a token of the hub"
+request.headers = { Authorization = "Bearer 0123456789abcdef" }
+expect = { status = 200, user = "alice" }
+"""
+INTROSPECTION = (
+    SETTINGS["introspection"].replace("http://127.0.0.1:1", "https://id.test")
+    + """
+[[servers]]
+url = "https://id.test"
+responses = [{ json = { active = true, sub = "alice", aud = "app" } }]
+[[cases]]
+name = "an opaque token"
+request.headers = { Authorization = "Bearer 0123456789abcdef" }
+expect = { status = 200, user = "alice" }
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "plugin, cases", [(lambda: "jupyterhub", HUB), (lambda: build.example_component("introspection"), INTROSPECTION)], ids=["hub", "introspection"]
+)
+def test_a_plugin_that_asks_servers_conforms_with_those_of_the_file(tmp_path, plugin, cases):
+    tested = run("plugin", "test", plugin(), write(tmp_path, cases), folder=tmp_path)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    done = conform(tmp_path, plugin(), cases)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert lines(done, "ok") == [*PASSED, *SERVED]
+    [many] = re.findall(r"(?m)^ok +(\d+) bad answers", done.stdout)
+    assert int(many) > 40
+
+
+def write(tmp_path, cases):
+    (tmp_path / "written.toml").write_text(cases)
+    return tmp_path / "written.toml"
+
+
+ASKED = """
+[settings]
+url = "https://id.test/name"
+[grants]
+headers = ["x-do"]
+http = ["https://id.test"]
+[limits]
+deadline = "500ms"
+[[servers]]
+url = "https://id.test"
+responses = [{ path = "/name", body = "alice" }]
+"""
+
+
+@pytest.mark.parametrize(
+    "command, line",
+    [
+        ("believe the answer", 'case "believe the answer": GET https://id.test/name answers bytes that aren\'t UTF-8: the plugin failed: it was stopped: it panicked'),
+        ("wait for the answer", 'case "wait for the answer": GET https://id.test/name never answers: the plugin failed: it was stopped: it was not done by its deadline'),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_trusts_its_servers_fails(tmp_path, command, line):
+    done = conform(tmp_path, build.guest_component("hostile"), ASKED + case("X-Do", command))
+    assert (done.returncode, lines(done, "FAILED")) == (1, [SERVED[2]]), done.stdout
+    assert any(found.startswith(line) for found in lines(done, "")), done.stdout
+
+
+def test_a_plugin_that_asks_a_server_that_it_does_not_name_fails(tmp_path):
+    manifest, hostile = tmp_path / "manifest.json", tmp_path / "hostile.wasm"
+    hostile.write_bytes(build.guest_component("hostile").read_bytes())
+    for named, asked in [("https://other.test", "https://id.test/name"), ("https://id.test/keys", "https://id.test/name"), ("https://id.test", None)]:
+        manifest.write_text(json.dumps({"name": "sly", "grants": {"headers": ["x-do"], "http": [named]}}))
+        assert run("plugin", "manifest", hostile, manifest, folder=tmp_path).returncode == 0
+        cases = ASKED.replace('"500ms"', '"5s"') + case("X-Do", "egress")
+        done = conform(tmp_path, hostile, cases)
+        assert (SERVED[1] in lines(done, "FAILED")) == bool(asked), done.stdout
+        assert not asked or f'case "egress": it asks {asked}' in lines(done, ""), done.stdout
+    # It goes on whatever the server says, which is told.
+    assert re.search(r"\(\d+ times a request is granted although a server says nothing of use. The first: case \"egress\": ", done.stdout)
+
+
+def test_a_self_test_that_fails_is_a_failure(tmp_path, api_key_component):
+    manifest, key = tmp_path / "manifest.json", tmp_path / "key.wasm"
+    key.write_bytes(api_key_component.read_bytes())
+    for verdict, code in [("pass", 0), ("grant", 1)]:
+        test = [{"name": "nothing", "expect": {"verdict": verdict}}]
+        manifest.write_text(json.dumps({"name": "key", "grants": {"headers": ["x-api-key"]}, "self_test": test}))
+        assert run("plugin", "manifest", key, manifest, folder=tmp_path).returncode == 0
+        done = conform(tmp_path, key, (ROOT / "examples/api_key/cases.toml").read_text())
+        assert (done.returncode, "its self-test passes" in lines(done, "FAILED" if code else "ok")) == (code, True), done.stdout
 
 
 def test_a_plugin_that_asks_for_more_than_it_says_fails(tmp_path, api_key_component):

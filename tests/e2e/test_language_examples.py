@@ -18,7 +18,7 @@ from harness.tokens import forge
 from harness.upstream import values
 
 API_KEYS = ["python", "javascript", "go", "c"]
-JWTS = ["python", "javascript"]
+JWTS = ["python", "javascript", "go", "c"]
 EXAMPLES = [(language, "api_key") for language in API_KEYS] + [(language, "jwt") for language in JWTS]
 
 

@@ -68,6 +68,7 @@ def test_a_new_project_does_what_its_page_says(tmp_path, language):
     inspected = run("plugin", "inspect", component, folder=folder).stdout
     assert inspected.startswith("plugin    zebra-key 0.1.0: Accepts requests that carry an API key\n")
     assert 'asks for  header "x-api-key"\n' in inspected
+    assert "\nself-test without a key, the next authenticator is asked\n          no key is empty\n" in inspected
     if language == "rust":  # A copy of an interpreter takes a minute, and adds nothing here.
         conforms = run("plugin", "conformance", component, "cases.toml", folder=folder)
         assert conforms.returncode == 0, conforms.stdout
@@ -78,6 +79,16 @@ def test_a_new_project_does_what_its_page_says(tmp_path, language):
     route = '[[routes]]\npath = "/"\nauthenticators = ["zebra-key"]\nupstream = "portcullis:whoami"\n'
     checked = run("check", folder=folder, config=f'[plugins]\ndirectory = "plugins"\n{route}')
     assert (checked.returncode, checked.stdout.count("\n")) == (0, 1), checked.stdout + checked.stderr
+    if language == "rust":
+        # The self-test that the source declares is asked: one that can't pass keeps the plugin from being used.
+        source = folder / "src/lib.rs"
+        source.write_text(source.read_text().replace('expect = { verdict = "pass" }', 'expect = { verdict = "grant" }'))
+        built = shell("cargo build --release --target wasm32-wasip2", folder)
+        assert built.returncode == 0, built.stderr[-4000:]
+        shutil.copy(component, plugins / "zebra-key.wasm")
+        checked = run("check", folder=folder, config=f'[plugins]\ndirectory = "plugins"\n{route}')
+        assert checked.returncode == 1
+        assert 'its self-test "without a key, the next authenticator is asked" fails: verdict: expected grant, found pass' in checked.stderr
 
 
 def test_the_tools_of_the_templates_are_those_of_the_tests():

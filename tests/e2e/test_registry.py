@@ -13,13 +13,14 @@ import pytest
 from harness.certificates import Authority
 from harness.client import ALICE
 from harness.config import PEOPLE, route
+from harness.forward_proxy import ForwardProxy
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, clean, run
 from harness.hostile_registry import sha256
 from harness.minisign import Key
 from harness.paths import PORTCULLIS, ROOT
 from harness.process import eventually
 from harness.registry import PASSWORD, USER, Registry, section
-from harness.reload import folder, refused, reload, start
+from harness.reload import configure, folder, refused, reload, start
 
 DISABLED = "portcullis_authenticator_disabled"
 SCRIPTED = {"Authorization": "Script grant"}
@@ -218,6 +219,41 @@ def test_a_reload_takes_up_another_reference_or_changes_nothing(serve, upstream,
     assert gateway.metric(DISABLED, authenticator="guard") == 0
 
 
+def test_one_line_pulls_a_plugin_into_a_running_gateway_and_a_bad_second_version_changes_nothing(
+    serve, upstream, tmp_path, registry, versions, vendor, store
+):
+    """What the second version changes is a metric and lines of the log."""
+    reference = registry.reference("team/line")
+    wasm, manifest = tmp_path / "guard.wasm", tmp_path / "manifest.json"
+
+    def publish(verdict, comment):
+        wasm.write_bytes(versions[0].read_bytes())
+        manifest.write_text(json.dumps({"name": "guard", "version": comment, "self_test": [{"name": "nobody", "expect": {"verdict": verdict}}]}))
+        assert run("plugin", "manifest", wasm, manifest, folder=tmp_path).returncode == 0
+        vendor.sign(wasm, "-t", comment)
+        push(tmp_path, registry, wasm, reference)
+        return digest(wasm)
+
+    good = publish("pass", "1.0")
+    base = registry.section() + plugins(store, f'trust = ["file:{vendor.public}"]\n') + PEOPLE + route(upstream, "people")
+    gateway = start(serve, base)
+    place = folder(gateway)
+    configure(gateway, base + f'[authenticators.guard]\nplugin = "{reference}"\n' + route(upstream, "guard", path="/guarded"))
+    eventually(lambda: gateway.send("/guarded", SCRIPTED).status == 200, "the plugin is pulled")
+    assert component_of(gateway) == [good]
+    assert lock(place)[0]["component"] == f"sha256:{good}"
+
+    bad = publish("grant", "2.0")
+    done = run("plugin", "pull", reference, "--update", "--config", place / "portcullis.toml", folder=place)
+    assert (done.returncode, f"component sha256:{bad}" in done.stdout) == (0, True), done
+    eventually(lambda: gateway.metric("portcullis_config_last_reload_successful") == 0, "the pin is tried")
+    [line] = [line for line in gateway.logged(level="ERROR") if "self-test" in line["message"]]
+    assert 'its self-test "nobody" fails: verdict: expected grant, found pass' in line["message"]
+    assert gateway.send("/guarded", SCRIPTED).status == 200
+    assert component_of(gateway) == [good]
+    assert gateway.metric(DISABLED, authenticator="guard") == 0
+
+
 def test_a_lock_that_cannot_be_used_closes_what_needs_it(serve, upstream, tmp_path, registry, versions, store):
     reference = registry.reference("team/lock")
     pinned = push(tmp_path, registry, versions[0], reference)
@@ -407,6 +443,37 @@ def test_credentials_of_docker_are_used(tmp_path, registry, authority, versions,
         assert PASSWORD not in done.stderr
     done = command(tmp_path, "pull", reference, "--update", config=registry.section(username="other") + plugins(store))
     assert f'the username and password of [registries."{registry.host}"] were sent' in done.stderr
+
+
+def test_push_and_pull_go_through_a_forward_proxy(serve, upstream, tmp_path, registry, authority, versions, store):
+    """Only the proxy knows the registry's name."""
+    port = registry.host.rpartition(":")[2]
+    name = f"registry.test:{port}"
+    reference = f"oci://{name}/team/proxied:1.0"
+    access = section(name, authority, f'username = "{USER}"\npassword = "file:{registry.secret}"\n')
+    guard = guarded(upstream, reference)
+    with ForwardProxy(("127.0.0.1", int(port)), credentials="user:secret-pass") as proxy:
+        url = proxy.url.replace("://", "://user:secret-pass@")
+        pushed = command(tmp_path, "push", versions[0], reference, config=access, HTTPS_PROXY=url)
+        assert pushed.returncode == 0, pushed.stderr
+        gateway = serve(access + plugins(store, 'http_proxy = "env:OUR_PROXY"\n') + guard, OUR_PROXY=url)
+        assert gateway.send("/guarded", SCRIPTED).status == 200
+        assert component_of(gateway) == [digest(versions[0])]
+        assert proxy.seen and all(head.startswith(f"CONNECT {name} ") for head in proxy.seen)
+        assert "authorization: basic" in proxy.seen[0].lower() and PASSWORD not in "".join(proxy.seen)
+        asked = len(proxy.seen)
+        # Past the proxy, nobody knows the name; and what the proxy refuses is an error of this authenticator alone.
+        other = plugins(tmp_path / "other-store", 'http_proxy = "none"\n')
+        done = command(tmp_path, "pull", reference, "--update", config=access + other, HTTPS_PROXY=url)
+        assert (done.returncode, f"{name} can't be reached" in done.stderr) == (1, True), done
+        assert len(proxy.seen) == asked
+        wrong = url.replace("secret-pass", "other-pass")
+        refused_by_proxy = serve(access + plugins(tmp_path / "third-store") + guard, HTTPS_PROXY=wrong)
+        assert refused_by_proxy.send("/guarded", SCRIPTED).status == 503
+        assert refused_by_proxy.send("/", ALICE).status == 200
+        [line] = refused_by_proxy.logged(level="ERROR", authenticator="guard")
+        assert name in line["message"] and "proxy authorization required" in line["message"]
+        assert "other-pass" not in refused_by_proxy.child.output()
 
 
 def test_a_private_authority_must_be_configured(tmp_path, registry):

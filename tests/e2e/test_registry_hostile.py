@@ -10,6 +10,7 @@ from harness.client import ALICE
 from harness.config import PEOPLE, route
 from harness.gateway import ADMIN, run
 from harness.hostile_registry import HostileRegistry, endless, hangs, manifest_of, redirects, reply, sha256
+from harness.minisign import Key
 from harness.process import eventually
 from harness.registry import section
 from harness.reload import refused, start
@@ -248,6 +249,72 @@ plugin = "oci://{registry.host}/team/guard:1.0"
         assert gateway.send("/", SCRIPTED).status == 200
         assert (mirrored == wasm) == (not registry.seen)
         assert bool(gateway.logged(message="a mirror was of no use")) == (mirrored != wasm)
+
+
+SIGNATURE = "application/vnd.portcullis.minisign.v1"
+
+
+def listed(name, digest, kind=SIGNATURE):
+    """The descriptor of a manifest in a list of referrers."""
+    return {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": len(name), "artifactType": kind}
+
+
+def goes_on(page, link):
+    """A part of a list, and where the next one is."""
+    body = json.dumps({"schemaVersion": 2, "manifests": page}).encode()
+    return lambda handler: reply(handler, body, Link=f'<{link}>; rel="next"')
+
+
+def signed(registry, tmp_path, wasm):
+    """Puts a component and its signature into a registry. Returns where its referrers are, the signature's digest, and the key."""
+    vendor, file = Key(tmp_path), tmp_path / "guard.wasm"
+    file.write_bytes(wasm)
+    signature = vendor.sign(file).read_bytes()
+    subject = registry.honest(wasm)
+    manifest = json.dumps(manifest_of(signature, SIGNATURE, artifactType=SIGNATURE, subject=listed("", subject))).encode()
+    registry.answers[f"/v2/team/guard/manifests/{sha256(manifest)}"] = manifest
+    registry.answers[f"/v2/team/guard/blobs/{sha256(signature)}"] = signature
+    return f"/v2/team/guard/referrers/{subject}?artifactType={SIGNATURE}", sha256(manifest), vendor
+
+
+def verify(tmp_path, registry, authority, vendor):
+    config = section(registry.host, authority)
+    return run("plugin", "verify", f"oci://{registry.host}/team/guard:1.0", "--trust", vendor.text, folder=tmp_path, config=config)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_list_of_referrers_in_parts_is_read_to_its_end(tmp_path, authority, registry, wasm, absolute):
+    """The signature is in the last of three parts, behind others that are none."""
+    first, digest, vendor = signed(registry, tmp_path, wasm)
+    others = [listed("other", sha256(bytes([n])), "application/vnd.other") for n in range(3)]
+    parts = [first, "/v2/team/guard/referrers/x?last=1", "/v2/team/guard/referrers/x?last=2"]
+    host = f"https://{registry.host}" if absolute else ""
+    for path, following in zip(parts, parts[1:], strict=False):
+        registry.answers[path] = goes_on(others, host + following)
+    registry.answers[parts[2]] = json.dumps({"schemaVersion": 2, "manifests": [listed("", digest)]}).encode()
+    done = verify(tmp_path, registry, authority, vendor)
+    assert (done.returncode, "verified" in done.stdout) == (0, True), done.stderr
+    assert [path for path, _ in registry.seen if "/referrers/" in path] == parts
+
+
+@pytest.mark.parametrize(
+    "link, expected",
+    [
+        ("itself", "sent a list of signatures that can't be read: it has more than 32 parts"),
+        ("elsewhere", "which is no address of this registry"),
+        ("http://127.0.0.1:1/", "which is no address of this registry"),
+        ("//127.0.0.1:1/", "which is no address of this registry"),
+        ("", "which is no address of this registry"),
+    ],
+)
+def test_a_list_of_referrers_leads_nowhere_else_and_has_an_end(tmp_path, authority, registry, elsewhere, wasm, link, expected):
+    first, _, vendor = signed(registry, tmp_path, wasm)
+    following = {"itself": first, "elsewhere": f"https://{elsewhere.host}{first}"}.get(link, link)
+    registry.answers[first] = goes_on([], following)
+    done = verify(tmp_path, registry, authority, vendor)
+    assert (done.returncode, expected in done.stderr) == (1, True), done.stderr
+    assert elsewhere.seen == []
+    assert len([path for path, _ in registry.seen if "/referrers/" in path]) <= 32
 
 
 def test_older_media_types_are_read(tmp_path, authority, registry, wasm):

@@ -108,10 +108,10 @@ def test_a_broken_plugin_that_no_route_asks_keeps_nothing_else_from_being_applie
     gateway = start(serve, config)
     (tmp_path / "stray.wasm").write_text("no component")
     assert reload(gateway, config + whoami(path="/more")) == ["+route /more"]
-    [warning] = [line for line in gateway.log() if "no route asks it" in line["message"]]
+    [warning] = [line for line in gateway.log() if "nothing asks it" in line["message"]]
     assert (warning["level"], warning["authenticator"]) == ("WARN", "stray")
     assert reload(gateway, config) == ["-route /more"]
-    assert len([line for line in gateway.log() if "no route asks it" in line["message"]]) == 1, "once"
+    assert len([line for line in gateway.log() if "nothing asks it" in line["message"]]) == 1, "once"
     assert "stray.wasm" in refused(gateway, config + whoami("stray", path="/stray"))
     (tmp_path / "stray.wasm").write_bytes(scripted_component.read_bytes())
     assert reload(gateway) == ["+plugin stray", "+route /stray"]

@@ -1,4 +1,4 @@
-"""The helper modules of Python and JavaScript decide about tokens as the built-in `jwt` does: one table for the three.
+"""The helper modules of all languages decide about tokens as the built-in `jwt` does: one table for all.
 
 The table is `tests/data/tokens.toml`. The components are those of `examples/`.
 """
@@ -181,6 +181,8 @@ PLUGINS = {
     "rust": lambda: ("jwt", of_builtin),
     "python": lambda: (build.language_example("python", "jwt"), of_example),
     "javascript": lambda: (build.language_example("javascript", "jwt"), of_example),
+    "go": lambda: (build.language_example("go", "jwt"), of_example),
+    "c": lambda: (build.language_example("c", "jwt"), of_example),
 }
 
 

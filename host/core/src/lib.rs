@@ -31,6 +31,7 @@ pub use authenticator::AuthenticatorBuilder;
 pub use chain::Chain;
 pub use component::CONTRACT;
 pub use component::Component;
+pub use component::ComponentBytes;
 pub use component::Digest;
 pub use component::DigestError;
 pub use component::LoadError;

@@ -14,6 +14,7 @@ use std::thread::available_parallelism;
 use futures_util::StreamExt;
 use futures_util::stream;
 use portcullis::Component;
+use portcullis::ComponentBytes;
 use portcullis::Digest;
 use portcullis::Engine;
 use portcullis_registry::MAX_COMPONENT;
@@ -61,8 +62,7 @@ impl From<String> for Unusable<String> {
 /// The bytes of a component, and who signed them.
 #[derive(Clone)]
 pub struct ComponentFile {
-    digest: Digest,
-    wasm: Arc<[u8]>,
+    wasm: ComponentBytes,
     signer: Option<Signer>,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Debug for ComponentFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("ComponentFile");
         shown
-            .field("digest", &self.digest)
+            .field("digest", self.digest())
             .field("signer", &self.signer)
             .finish()
     }
@@ -79,12 +79,8 @@ impl fmt::Debug for ComponentFile {
 impl ComponentFile {
     /// The component with these bytes. `signer` is who signed exactly these, or `None` if no signature is required.
     pub fn new(wasm: impl Into<Arc<[u8]>>, signer: Option<Signer>) -> Self {
-        let wasm = wasm.into();
-        Self {
-            digest: Digest::of(&wasm),
-            wasm,
-            signer,
-        }
+        let wasm = ComponentBytes::new(wasm);
+        Self { wasm, signer }
     }
 
     /// Reads a file that only root and the user of this process may write, and verifies its signature if there are keys to
@@ -105,7 +101,7 @@ impl ComponentFile {
 
     /// The digest of the bytes.
     pub fn digest(&self) -> &Digest {
-        &self.digest
+        self.wasm.digest()
     }
 
     /// Compiles the component, which takes up to some seconds.
@@ -114,7 +110,7 @@ impl ComponentFile {
     ///
     /// The text is the rest of a sentence that begins with the name of the component.
     pub fn compile(&self, engine: &Engine) -> Result<Component, String> {
-        Component::new(engine, &self.wasm).map_err(|error| error.to_string())
+        Component::of(engine, self.wasm.clone()).map_err(|error| error.to_string())
     }
 }
 
@@ -188,7 +184,7 @@ pub async fn compile(
 ) -> Vec<Result<LoadedComponent, Unusable<ConfigError>>> {
     let found = configured.iter().zip(found);
     let pinned = Vec::from_iter(found.map(|(config, found)| pinned(config, found)));
-    let wanted = pinned.iter().flatten().map(|file| (file.digest, file.clone()));
+    let wanted = pinned.iter().flatten().map(|file| (*file.digest(), file.clone()));
     let wanted: Arc<HashMap<Digest, ComponentFile>> = Arc::new(wanted.collect());
     let unknown = wanted.keys().copied().filter(|digest| !known.contains_key(digest));
     let (unknown, engine) = (unknown.collect(), engine.clone());
@@ -198,10 +194,11 @@ pub async fn compile(
     });
     let compiled: HashMap<Digest, Result<Component, String>> = compiled.await;
     let loaded = configured.iter().zip(pinned).map(|(config, file)| {
-        let ComponentFile { digest, signer, .. } = file?;
-        let known = known.get(&digest).map(|component| Ok((*component).clone()));
+        let ComponentFile { wasm, signer } = file?;
+        let digest = wasm.digest();
+        let known = known.get(digest).map(|component| Ok((*component).clone()));
         let component = known
-            .or_else(|| compiled.get(&digest).cloned())
+            .or_else(|| compiled.get(digest).cloned())
             .unwrap_or_else(|| Err("the component wasn't compiled".to_owned()))
             .map_err(|error| Unusable::Broken(config.error(&error)))?;
         Ok(LoadedComponent { component, signer })
@@ -214,7 +211,7 @@ fn pinned(
     found: Result<ComponentFile, Unusable<String>>,
 ) -> Result<ComponentFile, Unusable<ConfigError>> {
     let file = found.map_err(|why| why.map(|error| config.error(&error)))?;
-    let checked = check_pin(config.sha256.as_ref(), &file.digest);
+    let checked = check_pin(config.sha256.as_ref(), file.digest());
     checked.map_err(|why| Unusable::Untrusted(config.error(&why)))?;
     Ok(file)
 }

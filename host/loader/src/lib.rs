@@ -66,4 +66,5 @@ pub use difference::Change;
 pub use plugins::CurrentPlugins;
 pub use plugins::PluginDirectory;
 pub use plugins::Plugins;
+pub use self_test::run as self_test;
 pub use warning::PluginWarning;

@@ -1,5 +1,6 @@
 //! A plugin directory in use: loaded at once, loaded again when its files change, and swapped as a whole.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::component;
 use crate::config::authenticator::MAX_AUTHENTICATORS;
 use crate::config::directory::Directory;
 use crate::config::directory::DirectoryPlugins;
+use crate::config::directory::Mistake;
 use crate::config::document::Environment;
 use crate::config::error::ConfigErrors;
 use crate::config::error::Location;
@@ -35,6 +37,7 @@ pub struct PluginDirectory {
     environment: Environment,
     trust: Option<Arc<TrustedKeys>>,
     negotiators: Negotiators,
+    needed: Option<BTreeSet<String>>,
 }
 
 impl PluginDirectory {
@@ -47,6 +50,7 @@ impl PluginDirectory {
             environment: Environment::of_process(),
             trust: None,
             negotiators: Negotiators::new(),
+            needed: None,
         }
     }
 
@@ -70,6 +74,19 @@ impl PluginDirectory {
     pub fn negotiator(mut self, name: impl Into<String>, negotiator: Arc<dyn Negotiator>) -> Self {
         self.negotiators.insert(name.into(), negotiator);
         self
+    }
+
+    /// Says which plugins are asked: these must be there and work. Any other is loaded if it can be, and otherwise left out with a
+    /// warning, so that a mistake in a `NAME.toml` that nobody asks stops no reload. Without it, all must work.
+    #[must_use]
+    pub fn needed(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let needed = Some(names.into_iter().map(Into::into).collect());
+        Self { needed, ..self }
+    }
+
+    /// Whether what is wrong with the plugin of this name stops everything.
+    fn needs(&self, name: &str) -> bool {
+        self.needed.as_ref().is_none_or(|needed| needed.contains(name))
     }
 
     /// Compiles and configures every plugin. Call it in a Tokio runtime with time enabled.
@@ -107,7 +124,7 @@ impl PluginDirectory {
             ..
         } = self.clone();
         let read = tokio::task::spawn_blocking(move || read(&path, &environment, trust.as_ref()));
-        let (mut found, watched) = match read.await {
+        let (found, watched) = match read.await {
             Ok(found) => found,
             Err(error) => {
                 let error = Location::file(self.path.display().to_string()).error(error.to_string());
@@ -123,17 +140,31 @@ impl PluginDirectory {
             configured: &configured,
             digests: &found.digests,
             negotiators: &self.negotiators,
-            is_asked: &|_| true,
+            is_asked: &|name| self.needs(name),
             previous,
         };
-        let loaded = AuthenticatorSet::load(inputs, components).await;
-        found.errors.extend(loaded.errors);
-        if found.errors.is_empty() {
-            return (Ok((loaded.set, loaded.warnings)), watched);
+        let mut loaded = AuthenticatorSet::load(inputs, components).await;
+        let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+        for Mistake { plugin, error } in found.errors {
+            match plugin.filter(|name| !self.needs(name)) {
+                Some(authenticator) => warnings.push(PluginWarning::Broken { authenticator, error }),
+                None => errors.push(error),
+            }
         }
-        let disabling = loaded.warnings.iter().filter_map(PluginWarning::disabling);
-        found.errors.extend(disabling.cloned());
-        (Err(ConfigErrors::new(found.errors)), watched)
+        if errors.is_empty() {
+            let is_there = |name: &String| found.names.iter().any(|(known, _)| known == name);
+            let missing = self.needed.iter().flatten().filter(|name| !is_there(name));
+            let location = Location::file(self.path.display().to_string());
+            errors.extend(missing.map(|name| location.error(format!("has no {name}.wasm, and this plugin is needed"))));
+        }
+        errors.append(&mut loaded.errors);
+        warnings.append(&mut loaded.warnings);
+        if errors.is_empty() {
+            return (Ok((loaded.set, warnings)), watched);
+        }
+        let disabling = warnings.iter().filter_map(PluginWarning::disabling);
+        errors.extend(disabling.cloned());
+        (Err(ConfigErrors::new(errors)), watched)
     }
 }
 
@@ -148,7 +179,8 @@ fn read(path: &Path, environment: &Environment, trust: Option<&Arc<TrustedKeys>>
     let mut found = Directory::new(path.to_owned(), location.clone()).search(environment, &sources, trust);
     if found.names.len() > MAX_AUTHENTICATORS {
         let error = format!("has more than {MAX_AUTHENTICATORS} plugins");
-        found.errors.push(location.error(error));
+        let error = location.error(error);
+        found.errors.push(Mistake { plugin: None, error });
         found.authenticators.clear();
     }
     (found, sources.into_watched())

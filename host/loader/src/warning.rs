@@ -71,7 +71,7 @@ impl fmt::Display for PluginWarning {
                 f,
                 "{error}; so {authenticator} is disabled, and requests about which it would be asked are answered with 503"
             ),
-            Self::Broken { error, .. } => write!(f, "{error} (no route asks it, so everything else works)"),
+            Self::Broken { error, .. } => write!(f, "{error} (nothing asks it, so everything else works)"),
         }
     }
 }

@@ -351,3 +351,51 @@ async fn all_mistakes_at_the_start_are_told_together() {
     let error = absent.open().await.unwrap_err().to_string();
     assert!(error.contains("absent"), "{error}");
 }
+
+#[tokio::test]
+async fn what_is_not_needed_stops_nothing_and_what_is_needed_must_be_there() {
+    let folder = Folder::new(&[("team.wasm", simple()), ("other.wasm", simple())]);
+    folder.write("stray.toml", b"[settings]\n");
+    let mut plugins = folder.directory().needed(["team"]).open().await.unwrap();
+    let team = authenticator(&plugins, "team");
+    let told = |plugins: &Plugins| Vec::from_iter(plugins.warnings().iter().map(ToString::to_string));
+    assert!(
+        told(&plugins)[0].contains("stray.toml: describes a plugin that doesn't exist"),
+        "{:?}",
+        told(&plugins)
+    );
+    fs::remove_file(folder.path("stray.toml")).unwrap();
+    assert_eq!(next(&mut plugins).await.unwrap(), Vec::<String>::new());
+
+    // Mistakes of another one, while something that is right appears beside it.
+    folder.write("other.toml", b"[settings]\nrealms = 'B'\n");
+    folder.write("third.wasm", simple());
+    assert_eq!(next(&mut plugins).await.unwrap(), ["-plugin other", "+plugin third"]);
+    assert!(
+        told(&plugins)[0].contains("other.toml:2: settings.realms: unknown key"),
+        "{:?}",
+        told(&plugins)
+    );
+    folder.write("other.toml", b"[limit]\n");
+    folder.write("fourth.wasm", simple());
+    assert_eq!(next(&mut plugins).await.unwrap(), ["+plugin fourth"]);
+    assert!(
+        told(&plugins)[0].contains("other.toml:1: limit: unknown key"),
+        "{:?}",
+        told(&plugins)
+    );
+    folder.write("other.toml", b"");
+    assert_eq!(next(&mut plugins).await.unwrap(), ["+plugin other"]);
+    assert_eq!(told(&plugins), Vec::<String>::new());
+
+    // The needed one.
+    folder.write("team.toml", b"[limit]\n");
+    let error = next(&mut plugins).await.unwrap_err();
+    assert!(error.contains("team.toml:1: limit: unknown key"), "{error}");
+    fs::remove_file(folder.path("team.toml")).unwrap();
+    assert_eq!(next(&mut plugins).await.unwrap(), Vec::<String>::new());
+    fs::rename(folder.path("team.wasm"), folder.path("away")).unwrap();
+    let error = next(&mut plugins).await.unwrap_err();
+    assert!(error.contains("has no team.wasm, and this plugin is needed"), "{error}");
+    assert!(authenticator(&plugins, "team").is(&team));
+}

@@ -13,6 +13,7 @@ mod dialer;
 mod digest;
 mod error;
 mod exchange;
+mod link;
 mod manifest;
 mod push;
 mod reference;

@@ -151,4 +151,61 @@ mod tests {
             Manifest::component(garbage).unwrap_err();
         }
     }
+    #[test]
+    fn manifests_of_other_programs_are_read() {
+        let digest = "sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+        let layer = |media_type: &str, annotations: serde_json::Value| json!({"mediaType": media_type, "size": 1, "digest": digest, "annotations": annotations});
+        let config = |media_type: &str| json!({"mediaType": media_type, "size": 2, "digest": digest});
+        for (program, manifest) in [
+            (
+                "wkg 0.11",
+                json!({
+                    "schemaVersion": 2,
+                    "mediaType": OCI_MANIFEST,
+                    "config": config("application/vnd.wasm.config.v0+json"),
+                    "layers": [layer("application/wasm", json!(null))],
+                    "annotations": {
+                        "org.opencontainers.image.description": "Keys",
+                        "org.opencontainers.image.version": "1.0.0",
+                    },
+                }),
+            ),
+            (
+                "kwctl 1.20",
+                json!({
+                    "schemaVersion": 2,
+                    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+                    "config": config("application/vnd.wasm.config.v1+json"),
+                    "layers": [layer("application/vnd.wasm.content.layer.v1+wasm", json!({}))],
+                    "annotations": {
+                        "io.kubewarden.policy.title": "keys",
+                        "io.kubewarden.policy.ociUrl": "ghcr.io/kubewarden/policies/keys",
+                    },
+                }),
+            ),
+            (
+                "wasm-to-oci 0.1",
+                json!({
+                    "schemaVersion": 2,
+                    "config": config("application/vnd.wasm.config.v1+json"),
+                    "layers": [layer(
+                        "application/vnd.wasm.content.layer.v1+wasm",
+                        json!({"org.opencontainers.image.title": "keys.wasm"}),
+                    )],
+                }),
+            ),
+            (
+                "wash 0.2",
+                json!({
+                    "schemaVersion": 2,
+                    "config": config("application/vnd.wasmcloud.actor.archive.config"),
+                    "layers": [layer("application/vnd.module.wasm.content.layer.v1+wasm", json!(null))],
+                }),
+            ),
+        ] {
+            let found = Manifest::component(manifest.to_string().as_bytes());
+            let found = found.unwrap_or_else(|why| panic!("{program}: {why}"));
+            assert_eq!(found.digest.to_string(), digest, "{program}");
+        }
+    }
 }

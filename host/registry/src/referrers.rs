@@ -80,16 +80,37 @@ async fn signatures(session: &mut Session, subject: Digest) -> Result<Vec<Vec<u8
     Ok(found)
 }
 
+/// The most parts of a list of referrers. Every one may have 4 MiB, so that a registry which has more is broken or hostile.
+const MAX_PAGES: usize = 32;
+
 /// The manifests that refer to another one. `None` if the registry knows of none.
 async fn referrers(session: &mut Session, subject: Digest) -> Result<Option<Index>, Error> {
-    let uri = session.uri(&format!("referrers/{subject}?artifactType={SIGNATURE_TYPE}"))?;
+    let mut uri = session.uri(&format!("referrers/{subject}?artifactType={SIGNATURE_TYPE}"))?;
     let headers = [(header::ACCEPT, OCI_INDEX)];
-    match session.get(uri, &headers, "the list of signatures", MAX_MANIFEST).await {
-        Ok(bytes) => index(session, &bytes).map(Some),
-        Err(Error::NotFound { .. }) => tagged(session, subject).await,
-        Err(error) => Err(error),
+    let mut found = Index::empty();
+    for page in 0..MAX_PAGES {
+        let listed = match session.page(uri, &headers, LIST, MAX_MANIFEST).await {
+            Err(Error::NotFound { .. }) if page == 0 => return tagged(session, subject).await,
+            listed => listed?,
+        };
+        let manifests = index(session, &listed.bytes)?.manifests;
+        // What else refers to it isn't kept: registries need not filter the list (OCI distribution specification, "Listing Referrers").
+        let is_signature = |descriptor: &Descriptor| descriptor.artifact_type.as_deref() == Some(SIGNATURE_TYPE);
+        found.manifests.extend(manifests.into_iter().filter(is_signature));
+        match listed.next {
+            Some(next) => uri = next?,
+            None => return Ok(Some(found)),
+        }
     }
+    Err(Error::Malformed {
+        host: session.host().to_owned(),
+        what: LIST,
+        why: format!("it has more than {MAX_PAGES} parts"),
+    })
 }
+
+/// What is asked for, in errors.
+const LIST: &str = "a list of signatures";
 
 /// What a registry without the API has at the tag for referrers.
 pub(crate) async fn tagged(session: &mut Session, subject: Digest) -> Result<Option<Index>, Error> {
@@ -101,9 +122,7 @@ pub(crate) async fn tagged(session: &mut Session, subject: Digest) -> Result<Opt
     if response.status() == StatusCode::NOT_FOUND {
         return Ok(None);
     }
-    let bytes = session
-        .get(uri, &headers, "the list of signatures", MAX_MANIFEST)
-        .await?;
+    let bytes = session.get(uri, &headers, LIST, MAX_MANIFEST).await?;
     index(session, &bytes).map(Some)
 }
 
@@ -115,7 +134,7 @@ pub(crate) fn tag(subject: Digest) -> String {
 fn index(session: &Session, bytes: &[u8]) -> Result<Index, Error> {
     serde_json::from_slice(bytes).map_err(|error| Error::Malformed {
         host: session.host().to_owned(),
-        what: "a list of signatures",
+        what: LIST,
         why: quoted(&error.to_string()),
     })
 }

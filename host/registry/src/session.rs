@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::error::quoted;
 use crate::exchange;
 use crate::exchange::HttpClient;
+use crate::link;
 use crate::registries::Registries;
 
 /// How many redirects in a row are followed.
@@ -58,6 +59,13 @@ impl<'c> Call<'c> {
             limit: exchange::IDLE,
         }
     }
+}
+
+/// A part of a list.
+pub(crate) struct Page {
+    pub(crate) bytes: Vec<u8>,
+    /// Where the next one is, on the same server.
+    pub(crate) next: Option<Result<Uri, Error>>,
 }
 
 /// Requests about one repository.
@@ -156,13 +164,26 @@ impl Session {
         what: &'static str,
         limit: u64,
     ) -> Result<Vec<u8>, Error> {
+        Ok(self.page(uri, headers, what, limit).await?.bytes)
+    }
+
+    /// Gets one part of a list, as [`get`](Self::get) does.
+    pub(crate) async fn page(
+        &mut self,
+        uri: Uri,
+        headers: &[(HeaderName, &str)],
+        what: &'static str,
+        limit: u64,
+    ) -> Result<Page, Error> {
         let mut uri = uri;
         for _ in 0..=MAX_REDIRECTS {
             let host = uri.authority().map(ToString::to_string).unwrap_or_default();
             let response = self.call(Call::new(Method::GET, uri.clone(), headers)).await?;
             if !response.status().is_redirection() {
                 let response = self.expect(response, &host, what, &[StatusCode::OK]).await?;
-                return exchange::body(response, &host, what, limit).await;
+                let next = link::next(response.headers()).map(|next| self.next(next, &uri, what));
+                let bytes = exchange::body(response, &host, what, limit).await?;
+                return Ok(Page { bytes, next });
             }
             uri = self.location(&response, &uri)?;
         }
@@ -274,6 +295,16 @@ impl Session {
         }
     }
 
+    /// The URI of the next part of a list, which the registry itself has.
+    fn next(&self, target: &str, from: &Uri, what: &'static str) -> Result<Uri, Error> {
+        let next = resolve(target, from).ok().filter(|next| self.is_own_origin(next));
+        next.ok_or_else(|| Error::Malformed {
+            host: self.host().to_owned(),
+            what,
+            why: format!("it goes on at {}, which is no address of this registry", quoted(target)),
+        })
+    }
+
     /// Where a response leads: to a path of the same server, or to another server over https.
     pub(crate) fn location(&self, response: &Response<Incoming>, from: &Uri) -> Result<Uri, Error> {
         let error = |why: String| Error::Redirect {
@@ -285,25 +316,30 @@ impl Session {
         let text = location
             .to_str()
             .map_err(|_| error("to what is no address".to_owned()))?;
-        let uri: Uri = text
-            .parse()
-            .map_err(|_| error(format!("to {}, which is no address", quoted(text))))?;
-        let has_user = uri
-            .authority()
-            .is_some_and(|authority| authority.as_str().contains('@'));
-        let uri = match (uri.scheme(), uri.authority()) {
-            (Some(_), Some(_)) if !has_user => uri,
-            (None, None) if text.starts_with('/') && !text.starts_with("//") => {
-                let mut parts = from.clone().into_parts();
-                parts.path_and_query = uri.into_parts().path_and_query;
-                Uri::from_parts(parts).map_err(|why| error(format!("to {}: {why}", quoted(text))))?
-            }
-            _ => return Err(error(format!("to {}, which is no address", quoted(text)))),
-        };
+        let uri = resolve(text, from).map_err(error)?;
         match uri.scheme() == Some(&Scheme::HTTPS) || self.is_own_origin(&uri) {
             true => Ok(uri),
             false => Err(error(format!("to {}, which isn't https", quoted(text)))),
         }
+    }
+}
+
+/// The URI that a registry names in a response: an absolute one without a user, or a path of the same server. The error is the
+/// rest of a sentence.
+fn resolve(text: &str, from: &Uri) -> Result<Uri, String> {
+    let no_address = || format!("to {}, which is no address", quoted(text));
+    let uri: Uri = text.parse().map_err(|_| no_address())?;
+    let has_user = uri
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'));
+    match (uri.scheme(), uri.authority()) {
+        (Some(_), Some(_)) if !has_user => Ok(uri),
+        (None, None) if text.starts_with('/') && !text.starts_with("//") => {
+            let mut parts = from.clone().into_parts();
+            parts.path_and_query = uri.into_parts().path_and_query;
+            Uri::from_parts(parts).map_err(|why| format!("to {}: {why}", quoted(text)))
+        }
+        _ => Err(no_address()),
     }
 }
 

@@ -5,17 +5,18 @@
 
 use wasmtime::component::Component;
 
-use super::digest::Digest;
+use super::bytes::ComponentBytes;
 use crate::engine::Inner;
 
 /// Compiles a component, or loads its machine code from the cache.
-pub(super) fn compile(engine: &Inner, digest: &Digest, wasm: &[u8]) -> wasmtime::Result<Component> {
+pub(super) fn compile(engine: &Inner, bytes: &ComponentBytes) -> wasmtime::Result<Component> {
+    let (digest, wasm) = (bytes.digest(), bytes.as_ref());
     let Some(cache) = &engine.cache else {
         return Component::from_binary(&engine.runtime.wasmtime, wasm);
     };
     if let Some(component) = cache
         .find(digest.as_bytes(), &engine.runtime.wasmtime)
-        .and_then(|code| map(&engine.runtime.wasmtime, &code))
+        .and_then(|code| map(&engine.runtime.wasmtime, code.as_ref()))
     {
         tracing::debug!(%digest, "compiled component loaded from the cache");
         return Ok(component);
@@ -32,7 +33,7 @@ pub(super) fn compile(engine: &Inner, digest: &Digest, wasm: &[u8]) -> wasmtime:
 
 fn map(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
     // SAFETY: `deserialize` trusts its input to be code that Wasmtime compiled. The bytes come from a directory that
-    // only this user or root can write to; their digest proves that the entry is complete, and its name that an
+    // only this user or root can write to; their checksum says that the entry is complete, and its name that an
     // engine with the same version, target and settings compiled it from the same component. Wasmtime checks version
     // and settings again.
     unsafe { Component::deserialize(engine, code) }.ok()

@@ -1,5 +1,6 @@
 //! A compiled WebAssembly component that implements the contract. Authenticators with different settings can share one.
 
+mod bytes;
 mod compile;
 mod digest;
 mod inspect;
@@ -22,6 +23,7 @@ use crate::sandbox::InstanceConfig;
 use crate::sandbox::PluginError;
 use crate::sandbox::link;
 
+pub use self::bytes::ComponentBytes;
 pub use self::digest::Digest;
 pub use self::digest::DigestError;
 pub use self::inspect::CONTRACT;
@@ -38,8 +40,7 @@ pub(crate) use self::snapshot::Snapshot;
 pub struct Component {
     engine: Engine,
     pre: PluginPre<HostState>,
-    digest: Digest,
-    wasm: Arc<[u8]>,
+    wasm: ComponentBytes,
     snapshots: Arc<Snapshots>,
     contract: String,
     role: Role,
@@ -58,24 +59,30 @@ impl Component {
     ///
     /// Returns a [`LoadError`] if the bytes are not a component, or not one that implements this contract.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self, LoadError> {
-        let wasm = bytes.as_ref();
+        Self::of(engine, ComponentBytes::new(bytes.as_ref()))
+    }
+
+    /// Compiles a component whose bytes are hashed already, as [`Component::new`] does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Component::new`].
+    pub fn of(engine: &Engine, wasm: ComponentBytes) -> Result<Self, LoadError> {
         let Inspection {
             contract,
             role,
             imports,
             manifest,
-        } = Inspection::of(wasm)?;
-        let digest = Digest::of(wasm);
+        } = Inspection::of(wasm.as_ref())?;
         let shared = engine.shared();
-        let compiled = compile(shared, &digest, wasm).map_err(|error| LoadError::of_compilation(&error, wasm))?;
+        let compiled = compile(shared, &wasm).map_err(|error| LoadError::of_compilation(&error, wasm.as_ref()))?;
         let asks_for_path = imports_path(&compiled, shared.linker.engine());
         let pre = link(&shared.linker, &compiled).and_then(PluginPre::new);
         let pre = pre.map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
         Ok(Self {
             engine: engine.clone(),
             pre,
-            digest,
-            wasm: wasm.into(),
+            wasm,
             snapshots: Arc::default(),
             contract,
             role,
@@ -87,12 +94,12 @@ impl Component {
 
     /// The SHA-256 of the component's bytes.
     pub fn digest(&self) -> &Digest {
-        &self.digest
+        self.wasm.digest()
     }
 
     /// The size of the component in bytes, before compilation.
     pub fn size(&self) -> usize {
-        self.wasm.len()
+        self.wasm.as_ref().len()
     }
 
     /// The contract that it implements: `portcullis:auth@0.1.0`.
@@ -159,7 +166,7 @@ const PATH: &str = "[method]request.path";
 impl fmt::Debug for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Component")
-            .field("digest", &self.digest)
+            .field("digest", self.digest())
             .finish_non_exhaustive()
     }
 }

@@ -78,7 +78,7 @@ impl Component {
             return Ok(snapshot);
         }
         let mut working = Share::of(Arc::clone(&self.engine.shared().snapshots));
-        if !working.take(COMPILING.saturating_mul(self.wasm.len())) {
+        if !working.take(COMPILING.saturating_mul(self.size())) {
             return Err(NoSnapshot::TooLarge);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
@@ -100,7 +100,7 @@ impl Component {
     ) -> Result<Vec<u8>, NoSnapshot> {
         let unsupported = |error| NoSnapshot::unsupported(&error);
         let wizer = Wizer::new();
-        let (context, instrumented) = wizer.instrument_component(&self.wasm).map_err(unsupported)?;
+        let (context, instrumented) = wizer.instrument_component(self.wasm.as_ref()).map_err(unsupported)?;
         let draft = Draft::new(self.engine.shared()).map_err(unsupported)?;
         let compiled = wasmtime::component::Component::from_binary(&draft.runtime.wasmtime, &instrumented);
         let compiled = compiled.map_err(unsupported)?;

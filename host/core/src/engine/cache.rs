@@ -20,6 +20,26 @@ use tempfile::NamedTempFile;
 
 /// Length of a SHA-256, in bytes.
 const DIGEST: usize = 32;
+/// Length of the checksum in front of the code, a CRC-32 in little-endian order.
+const CHECKSUM: usize = 4;
+
+/// Machine code from the directory.
+pub(crate) struct Code {
+    /// With the checksum in front, so that megabytes aren't copied.
+    entry: Vec<u8>,
+}
+
+impl AsRef<[u8]> for Code {
+    fn as_ref(&self) -> &[u8] {
+        self.entry.get(CHECKSUM..).unwrap_or_default()
+    }
+}
+
+/// The checksum of an entry. It finds what a disk has damaged or a full one has cut off. Whoever may write to the directory could
+/// write another one, so it takes no cryptographic hash, which would be most of the time that it takes to load a plugin.
+fn checksum(code: &[u8]) -> [u8; CHECKSUM] {
+    crc32fast::hash(code).to_le_bytes()
+}
 
 /// A directory of compiled components.
 #[derive(Debug)]
@@ -52,16 +72,16 @@ impl CompileCache {
     }
 
     /// The machine code for the component with this SHA-256. Returns `None` if it is not stored or incomplete.
-    pub(crate) fn find(&self, wasm: &[u8; DIGEST], engine: &wasmtime::Engine) -> Option<Vec<u8>> {
+    pub(crate) fn find(&self, wasm: &[u8; DIGEST], engine: &wasmtime::Engine) -> Option<Code> {
         let path = self.path(wasm, engine);
         let entry = fs::read(&path).ok()?;
-        let (expected, code) = entry.split_at_checked(DIGEST)?;
-        let whole = digest::digest(&digest::SHA256, code).as_ref() == expected;
-        if whole {
-            // A directory that can't be changed still serves what it has.
-            let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        let (expected, code) = entry.split_at_checked(CHECKSUM)?;
+        if code.is_empty() || checksum(code) != *expected {
+            return None;
         }
-        whole.then(|| code.to_vec())
+        // A directory that can't be changed still serves what it has.
+        let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        Some(Code { entry })
     }
 
     /// Stores the machine code for the component with this SHA-256. A concurrent reader sees all of it or nothing.
@@ -70,7 +90,7 @@ impl CompileCache {
             return Ok(());
         }
         let mut file = NamedTempFile::new_in(&self.directory)?;
-        file.write_all(digest::digest(&digest::SHA256, code).as_ref())?;
+        file.write_all(&checksum(code))?;
         file.write_all(code)?;
         file.as_file().sync_all()?;
         let path = self.path(wasm, engine);
@@ -199,20 +219,27 @@ mod tests {
         wasmtime::Engine::new(&super::super::config()).unwrap()
     }
 
+    fn found(cache: &CompileCache, wasm: &[u8; DIGEST]) -> Option<Vec<u8>> {
+        cache.find(wasm, &engine()).map(|code| code.as_ref().to_vec())
+    }
+
     #[test]
     fn an_incomplete_entry_is_not_found() {
         let folder = tempfile::tempdir().unwrap();
         let cache = CompileCache::open(folder.path().join("made/on/demand")).unwrap();
         let (engine, wasm) = (engine(), [1; DIGEST]);
-        assert_eq!(cache.find(&wasm, &engine), None);
+        assert_eq!(found(&cache, &wasm), None);
         cache.store(&wasm, &engine, b"code").unwrap();
-        assert_eq!(cache.find(&wasm, &engine).as_deref(), Some(&b"code"[..]));
-        assert_eq!(cache.find(&[2; DIGEST], &engine), None);
+        assert_eq!(found(&cache, &wasm).as_deref(), Some(&b"code"[..]));
+        assert_eq!(found(&cache, &[2; DIGEST]), None);
 
         let path = cache.path(&wasm, &engine);
-        for damaged in [&b""[..], b"short", &[0; 64]] {
+        let whole = fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        flipped[6] ^= 1;
+        for damaged in [&b""[..], b"short", &[0; 4], &[0; 64], &whole[..7], &flipped] {
             fs::write(&path, damaged).unwrap();
-            assert_eq!(cache.find(&wasm, &engine), None);
+            assert_eq!(found(&cache, &wasm), None);
         }
     }
 
@@ -221,7 +248,7 @@ mod tests {
     fn what_was_not_used_for_the_longest_time_makes_room() {
         let folder = tempfile::tempdir().unwrap();
         let mut cache = CompileCache::open(folder.path().to_owned()).unwrap();
-        cache.max_size = 3 * (DIGEST as u64 + 100);
+        cache.max_size = 3 * (CHECKSUM as u64 + 100);
         let engine = engine();
         let used = |index: u64| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(index);
         for index in 1..=3 {
@@ -247,7 +274,7 @@ mod tests {
         assert!(!cache.is_writable);
         let engine = engine();
         cache.store(&[1; DIGEST], &engine, b"code").unwrap();
-        assert_eq!(cache.find(&[1; DIGEST], &engine), None);
+        assert_eq!(found(&cache, &[1; DIGEST]), None);
         let folder = tempfile::tempdir().unwrap();
         CompileCache::open(folder.path().to_owned())
             .unwrap()
@@ -257,9 +284,9 @@ mod tests {
             is_writable: false,
             ..CompileCache::open(folder.path().to_owned()).unwrap()
         };
-        assert_eq!(read_only.find(&[1; DIGEST], &engine).as_deref(), Some(&b"code"[..]));
+        assert_eq!(found(&read_only, &[1; DIGEST]).as_deref(), Some(&b"code"[..]));
         read_only.store(&[2; DIGEST], &engine, b"code").unwrap();
-        assert_eq!(read_only.find(&[2; DIGEST], &engine), None);
+        assert_eq!(found(&read_only, &[2; DIGEST]), None);
     }
 
     #[test]

@@ -264,7 +264,9 @@ impl Draft {
         }
         names.extend(found.names.into_iter().map(|(name, _)| name));
         self.config.authenticators.append(&mut found.authenticators);
-        self.errors.append(&mut found.errors);
+        // What the directory configures is configuration: a mistake in it is one, whether a route asks the plugin or not.
+        self.errors
+            .extend(found.errors.into_iter().map(|mistake| mistake.error));
         self.digests = found.digests;
         if names.len() > MAX_AUTHENTICATORS {
             root.place

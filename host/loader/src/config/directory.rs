@@ -47,9 +47,8 @@ impl Directory {
         let mut files = match files {
             Ok(files) => files,
             Err(error) => {
-                found
-                    .errors
-                    .push(self.location.error(format!("{}: {error}", self.path.display())));
+                let error = self.location.error(format!("{}: {error}", self.path.display()));
+                found.errors.push(Mistake { plugin: None, error });
                 return found;
             }
         };
@@ -60,16 +59,19 @@ impl Directory {
                 Some("toml") if !files.contains(&file.with_extension("wasm")) => {
                     let wasm = file.with_extension("wasm");
                     let message = format!("describes a plugin that doesn't exist: {}", wasm.display());
-                    found
-                        .errors
-                        .push(Location::file(file.display().to_string()).error(message));
+                    found.errors.push(Mistake {
+                        plugin: plugin_name(file).map(str::to_owned),
+                        error: Location::file(file.display().to_string()).error(message),
+                    });
                 }
                 Some("toml") | None => {}
                 Some(other) if matches!(other.to_ascii_lowercase().as_str(), "wasm" | "toml") => {
                     let ending = other.to_ascii_lowercase();
                     let message = format!("would be ignored: the name of a plugin's file ends in .{ending}");
-                    let location = Location::file(file.display().to_string());
-                    found.errors.push(location.error(message));
+                    found.errors.push(Mistake {
+                        plugin: None,
+                        error: Location::file(file.display().to_string()).error(message),
+                    });
                 }
                 _ => {}
             }
@@ -96,22 +98,34 @@ pub struct DirectoryPlugins {
     /// The name and the file of every plugin, including those with mistakes.
     pub names: Vec<(String, PathBuf)>,
     /// The mistakes.
-    pub errors: Vec<ConfigError>,
+    pub errors: Vec<Mistake>,
     /// The values of all `NAME.toml`, below `authenticators` and the name.
     pub digests: Digests,
+}
+
+/// A mistake in a plugin directory.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Mistake {
+    /// The plugin whose `NAME.toml` has it. `None` if it concerns the whole directory.
+    pub plugin: Option<String>,
+    /// What is wrong.
+    pub error: ConfigError,
 }
 
 impl DirectoryPlugins {
     fn add(&mut self, wasm: &Path, environment: &Environment, sources: &Sources, trust: Option<&Arc<TrustedKeys>>) {
         let location = Location::file(wasm.display().to_string());
-        let Some(name) = wasm
-            .file_stem()
-            .and_then(|name| name.to_str())
-            .filter(|name| is_name(name))
-        else {
-            self.errors
-                .push(location.error(format!("the plugin's name must be {}", NAME_RULE)));
+        let Some(name) = plugin_name(wasm) else {
+            self.errors.push(Mistake {
+                plugin: None,
+                error: location.error(format!("the plugin's name must be {}", NAME_RULE)),
+            });
             return;
+        };
+        let mistake = |error: ConfigError| Mistake {
+            plugin: Some(name.to_owned()),
+            error,
         };
         self.names.push((name.to_owned(), wasm.to_owned()));
         let description = wasm.with_extension("toml");
@@ -126,8 +140,8 @@ impl DirectoryPlugins {
         let text = match read_description(&description) {
             Ok(text) => text,
             Err(error) => {
-                self.errors
-                    .push(Location::file(description.display().to_string()).error(error));
+                let location = Location::file(description.display().to_string());
+                self.errors.push(mistake(location.error(error)));
                 return;
             }
         };
@@ -138,8 +152,14 @@ impl DirectoryPlugins {
                 .extend(AuthenticatorConfig::from_directory(name, wasm, table, trust));
             self.digests.add(values, &document);
         }
-        self.errors.extend(document.into_errors());
+        self.errors.extend(document.into_errors().into_iter().map(mistake));
     }
+}
+
+/// The name of the plugin that a file belongs to. `None` if no plugin may have it.
+fn plugin_name(file: &Path) -> Option<&str> {
+    let name = file.file_stem()?.to_str()?;
+    is_name(name).then_some(name)
 }
 
 /// Reads a `NAME.toml`. The error is the rest of a sentence that begins with its name.

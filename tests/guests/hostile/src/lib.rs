@@ -125,6 +125,15 @@ impl Authenticator for Hostile {
                 Ok(_) => Ok(alice.into()),
                 Err(error) => Err(Refusal::unavailable(error.to_string())),
             },
+            "believe the answer" => match http::get(&self.0.url).timeout(Duration::from_millis(100)).send() {
+                Ok(answer) => Ok(User::new(String::from_utf8(answer.body).expect("a name")).into()),
+                Err(error) => Err(Refusal::unavailable(error.to_string())),
+            },
+            "wait for the answer" => match http::get(&self.0.url).send() {
+                Ok(answer) if answer.body == b"alice" => Ok(alice.into()),
+                Ok(_) => Err(Refusal::unavailable("no answer")),
+                Err(error) => Err(Refusal::unavailable(error.to_string())),
+            },
             _ => Err(Refusal::not_mine(None)),
         }
     }

@@ -16,6 +16,7 @@ use portcullis::check_settings_schema;
 use portcullis::decision::Attribute;
 use portcullis_loader::cases::Answer;
 
+use crate::config::AuthenticatorConfig;
 use crate::config::CasesFile;
 use crate::config::ConfigErrors;
 use crate::generation::build_alone;
@@ -24,7 +25,7 @@ use super::input;
 use super::input::OddRequest;
 
 /// The most failures of one check. A plugin that hangs would otherwise hang for every request.
-const MAX_FAILURES: usize = 5;
+pub(super) const MAX_FAILURES: usize = 5;
 
 /// A check and its result.
 #[derive(Debug, Default)]
@@ -47,20 +48,21 @@ pub(super) async fn all(
     kept: Option<KeepInstances>,
 ) -> Result<Vec<Check>, Box<dyn Error>> {
     let mut checks = vec![schema(component, file).await, settings(component, file).await];
+    checks.extend(self_test(component, file).await);
     let known = Vec::from_iter(file.cases.iter().map(|case| OddRequest {
         what: format!("case {:?}", case.name),
         request: Arc::clone(&case.request),
     }));
-    let (odd, answers, answering) = requests(&build(component, file).await?, &known).await;
+    let (odd, answers, answering) = requests(&build(component, &file.authenticator).await?, &known).await;
     let answered = answering.failures.is_empty();
     checks.push(answering);
     if answered {
-        let again = build(component, file).await?;
+        let again = build(component, &file.authenticator).await?;
         checks.push(same("the same request gets the same answer", &again, &odd, &answers).await);
-        checks.push(copied(&build(component, file).await?, &odd, &answers).await?);
+        checks.push(copied(&build(component, &file.authenticator).await?, &odd, &answers).await?);
         if kept.is_some() {
             file.authenticator.instances = kept;
-            let keeping = build(component, file).await?;
+            let keeping = build(component, &file.authenticator).await?;
             file.authenticator.instances = None;
             checks.push(
                 same(
@@ -73,14 +75,20 @@ pub(super) async fn all(
             );
         }
     }
-    checks.push(asked(&build(component, file).await?, component, &answers));
+    checks.push(asked(
+        &build(component, &file.authenticator).await?,
+        component,
+        &answers,
+    ));
     Ok(checks)
 }
 
-async fn build(component: &Component, file: &CasesFile) -> Result<Authenticator, Box<dyn Error>> {
-    let (built, _) = build_alone(&file.authenticator, component)
-        .await
-        .map_err(ConfigErrors::new)?;
+/// Builds the plugin. Its settings are known to be good.
+pub(super) async fn build(
+    component: &Component,
+    config: &AuthenticatorConfig,
+) -> Result<Authenticator, Box<dyn Error>> {
+    let (built, _) = build_alone(config, component).await.map_err(ConfigErrors::new)?;
     Ok(built)
 }
 
@@ -137,6 +145,19 @@ async fn settings(component: &Component, file: &CasesFile) -> Check {
         note: None,
         elapsed: start.elapsed(),
     }
+}
+
+/// The self-test in the manifest passes with the settings of the file. `None` if there is none.
+async fn self_test(component: &Component, file: &CasesFile) -> Option<Check> {
+    let start = Instant::now();
+    component.manifest()?.self_test.as_ref()?;
+    let tested = portcullis_loader::self_test(&file.authenticator, component).await;
+    Some(Check {
+        name: "its self-test passes".to_owned(),
+        failures: tested.err().into_iter().collect(),
+        note: None,
+        elapsed: start.elapsed(),
+    })
 }
 
 /// Every request is answered within the contract. What is read of one shows where the next ones are odd.

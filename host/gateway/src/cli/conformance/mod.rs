@@ -1,9 +1,11 @@
 //! `portcullis plugin conformance`: what holds for every plugin, whatever it is for. Empty, malformed and huge input leads to an
 //! answer within the contract, the same request to the same answer, and nothing is asked for that isn't in the manifest. No
-//! server is asked anything meanwhile.
+//! server is asked anything but those that the file plays.
 
+mod bad_answers;
 mod checks;
 mod input;
+mod servers;
 
 use std::error::Error;
 use std::fs;
@@ -34,7 +36,7 @@ pub(super) struct Arguments {
     /// The component file, the name of a built-in plugin, or a reference
     #[arg(value_name = "FILE.wasm|NAME|REFERENCE")]
     plugin: PathBuf,
-    /// A file of `plugin test`, for its settings, grants, limits and requests. Without one, the plugin gets no settings, and the
+    /// A file of `plugin test`, for its settings, grants, limits, requests and servers. Without one, the plugin gets no settings, and the
     /// grants that it asks for
     #[arg(value_name = "CASES.toml")]
     cases: Option<PathBuf>,
@@ -54,7 +56,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
         None => CasesFile::without_cases(source, suggested(&component)),
     };
     // A plugin must answer without servers too, and the network would make answers differ.
-    file.authenticator.grants.http.clear();
+    let servers = std::mem::take(&mut file.authenticator.grants.http);
     file.authenticator.limits = Limits {
         rate: None,
         breaker: None,
@@ -62,7 +64,9 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
         ..file.authenticator.limits
     };
     let kept = file.authenticator.instances.take();
-    let checks = checks::all(&component, &mut file, kept).await?;
+    let mut checks = checks::all(&component, &mut file, kept).await?;
+    file.authenticator.grants.http = servers;
+    checks.extend(servers::checks(&component, &file).await?);
     for check in &checks {
         write(check, output)?;
     }

@@ -32,7 +32,19 @@ impl Authenticator for MyPlugin {
     }
 }
 
-portcullis_sdk::export!(MyPlugin, grants = { headers = ["x-api-key"] });
+portcullis_sdk::export!(
+    MyPlugin,
+    grants = { headers = ["x-api-key"] },
+    // The gateway asks about these when it loads the plugin, with the settings of the operator.
+    self_test = [
+        { name = "without a key, the next authenticator is asked", expect = { verdict = "pass" } },
+        {
+            name = "no key is empty",
+            request = { headers = { "X-Api-Key" = "" } },
+            expect = { status = 401, verdict = "reject" },
+        },
+    ],
+);
 
 #[cfg(test)]
 mod tests {

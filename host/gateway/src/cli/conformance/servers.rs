@@ -1,0 +1,235 @@
+//! What holds for a plugin that asks other servers. The file plays them: first as it says, and then each answer is a bad one once.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::Method;
+use http::Request;
+use http::Uri;
+use portcullis::Chain;
+use portcullis::Component;
+use portcullis::GrantKey;
+use portcullis::HttpGrant;
+use portcullis::PlayedAnswer;
+use portcullis::PlayedServers;
+use portcullis_loader::cases::Answer;
+use portcullis_loader::cases::Case;
+use portcullis_loader::cases::Play;
+
+use crate::config::CasesFile;
+
+use super::bad_answers;
+use super::bad_answers::BadAnswer;
+use super::bad_answers::Kind;
+use super::checks::Check;
+use super::checks::MAX_FAILURES;
+use super::checks::build;
+
+/// The most questions of which each gets all bad answers.
+const MAX_QUESTIONS: usize = 16;
+
+/// A request that the plugin sends, and the case in which it does.
+struct Question<'f> {
+    case: &'f Case,
+    request: Request<Bytes>,
+    /// Whether the case is granted if every server answers as the file says.
+    is_granted: bool,
+}
+
+/// The checks. None if the file plays no servers.
+pub(super) async fn checks(component: &Component, file: &CasesFile) -> Result<Vec<Check>, Box<dyn Error>> {
+    let plays = !file.servers.is_empty() || file.cases.iter().any(|case| !case.servers.is_empty());
+    if !plays {
+        return Ok(Vec::new());
+    }
+    let (questions, answered, asked) = well(component, file).await?;
+    let has_failed = !answered.failures.is_empty();
+    let mut checks = vec![answered, asked];
+    if !has_failed {
+        checks.push(badly(component, file, &questions).await?);
+    }
+    Ok(checks)
+}
+
+/// Every case is answered while the servers answer as the file says, and no server is asked that isn't named. Returns the
+/// questions, each once.
+async fn well<'f>(
+    component: &Component,
+    file: &'f CasesFile,
+) -> Result<(Vec<Question<'f>>, Check, Check), Box<dyn Error>> {
+    let start = Instant::now();
+    let (mut questions, mut failures, mut outside) = (Vec::<Question<'_>>::new(), Vec::new(), BTreeSet::new());
+    for case in &file.cases {
+        let Some(play) = played(file, case) else { continue };
+        let (named, answers) = ask(component, file, case, Arc::<Play>::clone(&play)).await?;
+        for answer in &answers {
+            if is_failure(answer) {
+                failures.push(format!("case {:?}: the plugin {}", case.name, answer.sentence));
+            }
+            if answer.denied > 0 {
+                outside.insert(format!(
+                    "case {:?}: it sends a request to a server that isn't in grants.http",
+                    case.name
+                ));
+            }
+        }
+        let is_granted = answers.last().is_some_and(|answer| answer.verdict == "grant");
+        for call in play.take_calls() {
+            let request = call.request;
+            if let Named::These(named) = &named
+                && !named.iter().any(|named| named.permits(request.uri()))
+            {
+                outside.insert(format!("case {:?}: it asks {}", case.name, request.uri()));
+            }
+            let is_new = !questions
+                .iter()
+                .any(|known| known.request.method() == request.method() && known.request.uri() == request.uri());
+            if is_new && questions.len() < MAX_QUESTIONS {
+                questions.push(Question {
+                    case,
+                    request,
+                    is_granted,
+                });
+            }
+        }
+    }
+    let answered = Check {
+        name: "every case is answered while the servers that the file plays answer".to_owned(),
+        failures: failures.into_iter().take(MAX_FAILURES).collect(),
+        note: questions
+            .is_empty()
+            .then(|| "the plugin asks no server in any of them".to_owned()),
+        elapsed: start.elapsed(),
+    };
+    let says = component.manifest().is_some_and(|manifest| manifest.grants.is_some());
+    let asked = Check {
+        name: "it asks no server but those that its manifest and its settings name".to_owned(),
+        failures: outside.into_iter().take(MAX_FAILURES).collect(),
+        note: (!says).then(|| "it has no manifest that says what it asks for".to_owned()),
+        ..Check::default()
+    };
+    Ok((questions, answered, asked))
+}
+
+/// Every question gets each bad answer, while all others get those of the file.
+async fn badly(component: &Component, file: &CasesFile, questions: &[Question<'_>]) -> Result<Check, Box<dyn Error>> {
+    let start = Instant::now();
+    let (mut count, mut failures, mut lenient) = (0_u32, Vec::new(), Vec::new());
+    'all: for question in questions {
+        let (method, uri) = (question.request.method(), question.request.uri());
+        let Some(play) = played(file, question.case) else {
+            continue;
+        };
+        let good = play.answer(question.request.clone()).await;
+        for bad in bad_answers::all(uri, good.as_ref()) {
+            let Some(play) = played(file, question.case) else {
+                continue;
+            };
+            let what = format!("case {:?}: {method} {uri} {}", question.case.name, bad.what);
+            let is_useless = bad.is_useless;
+            let servers = OneBad {
+                play,
+                method: method.clone(),
+                uri: uri.clone(),
+                bad,
+            };
+            let (_, answers) = ask(component, file, question.case, Arc::new(servers)).await?;
+            count += 1;
+            if let Some(answer) = answers.iter().find(|answer| is_failure(answer)) {
+                failures.push(format!("{what}: the plugin {}", answer.sentence));
+            }
+            let is_granted = answers.last().is_some_and(|answer| answer.verdict == "grant");
+            if is_useless && question.is_granted && is_granted {
+                lenient.push(what);
+            }
+            if failures.len() >= MAX_FAILURES {
+                break 'all;
+            }
+        }
+    }
+    let note = lenient.first().map(|first| {
+        let count = lenient.len();
+        format!("{count} times a request is granted although a server says nothing of use. The first: {first}")
+    });
+    Ok(Check {
+        name: format!("{count} bad answers of servers lead to an answer: none, garbage, errors and huge ones"),
+        failures,
+        note,
+        elapsed: start.elapsed(),
+    })
+}
+
+/// The servers of a case. Those of the case come first.
+fn played(file: &CasesFile, case: &Case) -> Option<Arc<Play>> {
+    Play::of(case.servers.iter().chain(&file.servers))
+}
+
+/// The servers that the manifest and the settings name.
+enum Named {
+    /// It doesn't say, or names some that can't be known.
+    Any,
+    These(Vec<HttpGrant>),
+}
+
+/// Asks a new authenticator about all requests of a case. No server but these is asked.
+async fn ask(
+    component: &Component,
+    file: &CasesFile,
+    case: &Case,
+    servers: Arc<dyn PlayedServers>,
+) -> Result<(Named, Vec<Answer>), Box<dyn Error>> {
+    let mut config = file.authenticator.clone();
+    config.outbound = config.outbound.clone().servers(servers);
+    let authenticator = build(component, &config).await?;
+    let chain = Chain::new([authenticator.clone()]);
+    let mut answers = Vec::new();
+    for request in std::iter::once(&case.request).chain(case.then.iter().map(|then| &then.request)) {
+        answers.push(Answer::of(chain.decide(request).await));
+    }
+    let names = authenticator.asked_grants().iter();
+    let names = names.filter(|asked| asked.key == GrantKey::Http);
+    let names = Vec::from_iter(names.map(|asked| asked.name.parse::<HttpGrant>().ok()));
+    authenticator.retire();
+    let says = component.manifest().is_some_and(|manifest| manifest.grants.is_some());
+    let named = match names.into_iter().collect::<Option<Vec<_>>>() {
+        Some(names) if says => Named::These(names),
+        _ => Named::Any,
+    };
+    Ok((named, answers))
+}
+
+fn is_failure(answer: &Answer) -> bool {
+    matches!(answer.verdict, "fail" | "turned_away")
+}
+
+/// Servers that answer one question badly, and all others as the file says.
+#[derive(Debug)]
+struct OneBad {
+    play: Arc<Play>,
+    method: Method,
+    uri: Uri,
+    bad: BadAnswer,
+}
+
+impl PlayedServers for OneBad {
+    fn plays(&self, server: &Uri) -> bool {
+        self.play.plays(server)
+    }
+
+    fn answer(&self, request: Request<Bytes>) -> PlayedAnswer<'_> {
+        if *request.method() != self.method || *request.uri() != self.uri {
+            return self.play.answer(request);
+        }
+        Box::pin(async move {
+            match &self.bad.kind {
+                Kind::Answers(response) => Some(response.clone()),
+                Kind::HangsUp => None,
+                // The plugin no longer waits long before.
+                Kind::Hangs => std::future::pending().await,
+            }
+        })
+    }
+}
