@@ -13,10 +13,14 @@ pub struct Grants {
     pub headers: &'static [&'static str],
     /// The servers that it sends requests to, such as `https://api.example`.
     pub http: &'static [&'static str],
+    /// The places to which it sends browsers, such as `https://id.example/authorize`.
+    pub login: &'static [&'static str],
     /// Whether it checks Negotiate tokens, of an acceptor that its settings don't name.
     pub negotiate: bool,
     /// The query parameters that it reads.
     pub query: &'static [&'static str],
+    /// The keys that it signs with.
+    pub signing: &'static [&'static str],
 }
 
 impl Grants {
@@ -26,8 +30,10 @@ impl Grants {
         cookies: &[],
         headers: &[],
         http: &[],
+        login: &[],
         negotiate: false,
         query: &[],
+        signing: &[],
     };
 }
 
@@ -97,6 +103,10 @@ impl Writer<'_> {
             self.list(grants.query);
             self.raw(",\"http\":");
             self.list(grants.http);
+            self.raw(",\"login\":");
+            self.list(grants.login);
+            self.raw(",\"signing\":");
+            self.list(grants.signing);
             self.raw(",\"client_certificate\":");
             self.raw(if grants.client_certificate { "true" } else { "false" });
             self.raw(",\"negotiate\":");
@@ -191,6 +201,7 @@ mod tests {
             grants: Some(Grants {
                 headers: &["x-key", "x-\"other"],
                 http: &["https://a.example"],
+                signing: &["client"],
                 client_certificate: true,
                 ..Grants::NONE
             }),
@@ -212,6 +223,8 @@ mod tests {
                     "cookies": [],
                     "query": [],
                     "http": ["https://a.example"],
+                    "login": [],
+                    "signing": ["client"],
                     "client_certificate": true,
                     "negotiate": false,
                 },
