@@ -92,7 +92,7 @@ pc_decision pc_authenticate(pc_request request);
 
 #define PC_EXPORT(name) __attribute__((export_name(name)))
 #define PC_IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
-#define PC_TYPES "portcullis:auth/types@0.1.0"
+#define PC_TYPES "portcullis:auth/types@0.2.0"
 
 // Memory
 
@@ -401,7 +401,7 @@ typedef struct {
   };
 } pc_fetched;
 
-PC_IMPORT("portcullis:auth/outbound@0.1.0", "fetch")
+PC_IMPORT("portcullis:auth/outbound@0.2.0", "fetch")
 void pc_import_fetch(const char *, size_t, const char *, size_t, const pc_pair *, size_t, const char *, size_t, uint32_t, uint32_t,
                      uint32_t, uint32_t, pc_fetched *);
 
@@ -431,7 +431,7 @@ typedef struct {
   };
 } pc_verified;
 
-PC_IMPORT("portcullis:auth/crypto@0.1.0", "verify")
+PC_IMPORT("portcullis:auth/crypto@0.2.0", "verify")
 void pc_import_verify(uint32_t, const char *, size_t, const char *, size_t, const char *, size_t, pc_verified *);
 
 // Lets the gateway verify a signature with a key, a JWK as JSON (RFC 7517). The error says why the key can't be used.
@@ -448,10 +448,10 @@ typedef struct {
   pc_text value;
 } pc_cached;
 
-PC_IMPORT("portcullis:auth/cache@0.1.0", "get") void pc_import_cache_get(const char *, size_t, pc_cached *);
-PC_IMPORT("portcullis:auth/cache@0.1.0", "set") void pc_import_cache_set(const char *, size_t, const char *, size_t, uint32_t);
-PC_IMPORT("portcullis:auth/cache@0.1.0", "add") int32_t pc_import_cache_add(const char *, size_t, const char *, size_t, uint32_t);
-PC_IMPORT("portcullis:auth/cache@0.1.0", "delete") void pc_import_cache_delete(const char *, size_t);
+PC_IMPORT("portcullis:auth/cache@0.2.0", "get") void pc_import_cache_get(const char *, size_t, pc_cached *);
+PC_IMPORT("portcullis:auth/cache@0.2.0", "set") void pc_import_cache_set(const char *, size_t, const char *, size_t, uint32_t);
+PC_IMPORT("portcullis:auth/cache@0.2.0", "add") int32_t pc_import_cache_add(const char *, size_t, const char *, size_t, uint32_t);
+PC_IMPORT("portcullis:auth/cache@0.2.0", "delete") void pc_import_cache_delete(const char *, size_t);
 
 // What an earlier call has stored. The key has at most 256 bytes; store a hash of a credential, never itself.
 static inline pc_cached pc_cache_get(pc_text key) {
@@ -484,16 +484,17 @@ static inline void pc_log(uint32_t level, pc_text message) {
 
 // What the gateway calls. It reads the result before it calls again.
 
-#define PC_AUTHENTICATOR "portcullis:auth/authenticator@0.1.0"
+#define PC_PLUGIN "portcullis:auth/plugin@0.2.0"
+#define PC_AUTHENTICATOR "portcullis:auth/authenticator@0.2.0"
 
-PC_EXPORT(PC_AUTHENTICATOR "#settings-schema")
+PC_EXPORT(PC_PLUGIN "#settings-schema")
 pc_text *pc_export_schema(void) {
   static pc_text result;
   result = pc_schema();
   return &result;
 }
 
-PC_EXPORT(PC_AUTHENTICATOR "#configure")
+PC_EXPORT(PC_PLUGIN "#configure")
 void *pc_export_configure(const char *start, size_t size) {
   static struct {
     uint8_t is_error;

@@ -475,14 +475,14 @@ func list[T any](items []T) (uint32, uint32) {
 	return address(unsafe.Pointer(unsafe.SliceData(items))), uint32(len(items))
 }
 
-//go:wasmexport portcullis:auth/authenticator@0.1.0#settings-schema
+//go:wasmexport portcullis:auth/plugin@0.2.0#settings-schema
 func exportSettingsSchema() unsafe.Pointer {
 	begin()
 	result[0], result[1] = keep(schemaText)
 	return unsafe.Pointer(&result)
 }
 
-//go:wasmexport portcullis:auth/authenticator@0.1.0#configure
+//go:wasmexport portcullis:auth/plugin@0.2.0#configure
 func exportConfigure(text unsafe.Pointer, size uint32) unsafe.Pointer {
 	settings := bytesAt(address(text), size)
 	release(first)
@@ -496,7 +496,7 @@ func exportConfigure(text unsafe.Pointer, size uint32) unsafe.Pointer {
 	return unsafe.Pointer(&result)
 }
 
-//go:wasmexport portcullis:auth/authenticator@0.1.0#authenticate
+//go:wasmexport portcullis:auth/authenticator@0.2.0#authenticate
 func exportAuthenticate(handle int32) unsafe.Pointer {
 	grant, err := plugin.Authenticate(Request{handle})
 	importDrop(handle)
@@ -584,59 +584,59 @@ func fields(headers []Header) ([][4]uint32, []any) {
 	return list, values
 }
 
-//go:wasmimport portcullis:auth/types@0.1.0 [method]request.method
+//go:wasmimport portcullis:auth/types@0.2.0 [method]request.method
 func importMethod(request int32, result unsafe.Pointer)
 
-//go:wasmimport portcullis:auth/types@0.1.0 [method]request.scheme
+//go:wasmimport portcullis:auth/types@0.2.0 [method]request.scheme
 func importScheme(request int32, result unsafe.Pointer)
 
-//go:wasmimport portcullis:auth/types@0.1.0 [method]request.path
+//go:wasmimport portcullis:auth/types@0.2.0 [method]request.path
 func importPath(request int32, result unsafe.Pointer)
 
-//go:wasmimport portcullis:auth/types@0.1.0 [method]request.authority
+//go:wasmimport portcullis:auth/types@0.2.0 [method]request.authority
 func importAuthority(request int32, result unsafe.Pointer)
 
-//go:wasmimport portcullis:auth/types@0.1.0 [method]request.query
+//go:wasmimport portcullis:auth/types@0.2.0 [method]request.query
 func importQuery(request int32, result unsafe.Pointer)
 
-//go:wasmimport portcullis:auth/types@0.1.0 [method]request.client-address
+//go:wasmimport portcullis:auth/types@0.2.0 [method]request.client-address
 func importClientAddress(request int32, result unsafe.Pointer)
 
-//go:wasmimport portcullis:auth/types@0.1.0 [method]request.header
+//go:wasmimport portcullis:auth/types@0.2.0 [method]request.header
 func importHeader(request int32, name unsafe.Pointer, size uint32, list unsafe.Pointer)
 
-//go:wasmimport portcullis:auth/types@0.1.0 [method]request.cookie
+//go:wasmimport portcullis:auth/types@0.2.0 [method]request.cookie
 func importCookie(request int32, name unsafe.Pointer, size uint32, list unsafe.Pointer)
 
-//go:wasmimport portcullis:auth/types@0.1.0 [resource-drop]request
+//go:wasmimport portcullis:auth/types@0.2.0 [resource-drop]request
 func importDrop(request int32)
 
-//go:wasmimport portcullis:auth/outbound@0.1.0 fetch
+//go:wasmimport portcullis:auth/outbound@0.2.0 fetch
 func importFetch(
 	method unsafe.Pointer, methodSize uint32, url unsafe.Pointer, urlSize uint32,
 	headers unsafe.Pointer, headersSize uint32, body unsafe.Pointer, bodySize uint32,
 	hasTimeout, timeout, hasMaxBody, maxBody uint32, result unsafe.Pointer,
 )
 
-//go:wasmimport portcullis:auth/crypto@0.1.0 verify
+//go:wasmimport portcullis:auth/crypto@0.2.0 verify
 func importVerify(
 	algorithm uint32, key unsafe.Pointer, keySize uint32, message unsafe.Pointer, messageSize uint32,
 	signature unsafe.Pointer, signatureSize uint32, result unsafe.Pointer,
 )
 
-//go:wasmimport portcullis:auth/crypto@0.1.0 verify-password
+//go:wasmimport portcullis:auth/crypto@0.2.0 verify-password
 func importVerifyPassword(password unsafe.Pointer, size uint32, hash unsafe.Pointer, hashSize uint32, result unsafe.Pointer)
 
-//go:wasmimport portcullis:auth/cache@0.1.0 get
+//go:wasmimport portcullis:auth/cache@0.2.0 get
 func importCacheGet(key unsafe.Pointer, size uint32, result unsafe.Pointer)
 
-//go:wasmimport portcullis:auth/cache@0.1.0 set
+//go:wasmimport portcullis:auth/cache@0.2.0 set
 func importCacheSet(key unsafe.Pointer, size uint32, value unsafe.Pointer, valueSize, seconds uint32)
 
-//go:wasmimport portcullis:auth/cache@0.1.0 add
+//go:wasmimport portcullis:auth/cache@0.2.0 add
 func importCacheAdd(key unsafe.Pointer, size uint32, value unsafe.Pointer, valueSize, seconds uint32) uint32
 
-//go:wasmimport portcullis:auth/cache@0.1.0 delete
+//go:wasmimport portcullis:auth/cache@0.2.0 delete
 func importCacheDelete(key unsafe.Pointer, size uint32)
 
 //go:wasmimport wasi:logging/logging@0.1.0-draft log

@@ -142,14 +142,13 @@ export interface Plugin {
   authenticate(request: Request): Grant | Promise<Grant>;
 }
 
-/** What the module exports: `export const authenticator = exported(MyPlugin, SETTINGS)`. */
+/** What the module exports: `export const { plugin, authenticator } = exported(MyPlugin, SETTINGS)`. */
 export function exported<S extends Record<string, Setting<unknown>>>(
   Plugin: new (settings: SettingsOf<S>) => Plugin,
   settings: S,
 ): {
-  settingsSchema(): string;
-  configure(json: string): void;
-  authenticate(request: Request): Promise<Grant>;
+  plugin: { settingsSchema(): string; configure(json: string): void };
+  authenticator: { authenticate(request: Request): Promise<Grant> };
 };
 
 // What an authenticator answers

@@ -3,9 +3,9 @@
 // Copy this file and portcullis.d.ts, which describes each part, beside your module. It decides as the Rust SDK and the
 // built-in `jwt` do.
 
-import * as cache from "portcullis:auth/cache@0.1.0";
-import { verify as verifySignature } from "portcullis:auth/crypto@0.1.0";
-import { fetch as exchange } from "portcullis:auth/outbound@0.1.0";
+import * as cache from "portcullis:auth/cache@0.2.0";
+import { verify as verifySignature } from "portcullis:auth/crypto@0.2.0";
+import { fetch as exchange } from "portcullis:auth/outbound@0.2.0";
 import { log as writeLog } from "wasi:logging/logging@0.1.0-draft";
 
 const utf8 = (text) => new TextEncoder().encode(text);
@@ -121,25 +121,29 @@ export class Secret {
 // The authenticator
 
 export function exported(Plugin, settings) {
-  let plugin;
+  let configured;
   return {
-    settingsSchema: () => settingsSchema(settings),
-    configure(json) {
-      try {
-        plugin = new Plugin(readSettings(settings, json));
-      } catch (error) {
-        // componentize-js loses the message of an `Error` that `configure` throws.
-        throw error instanceof SettingsError ? error.message : String(error?.stack ? `${error}\n${error.stack}` : error);
-      }
+    plugin: {
+      settingsSchema: () => settingsSchema(settings),
+      configure(json) {
+        try {
+          configured = new Plugin(readSettings(settings, json));
+        } catch (error) {
+          // componentize-js loses the message of an `Error` that `configure` throws.
+          throw error instanceof SettingsError ? error.message : String(error?.stack ? `${error}\n${error.stack}` : error);
+        }
+      },
     },
-    async authenticate(request) {
-      try {
-        return await plugin.authenticate(request);
-      } catch (error) {
-        // componentize-js loses where an `Error` was thrown, too. What isn't a refusal ends the call.
-        if (error instanceof Error) console.error(`${error}\n${error.stack}`);
-        throw error;
-      }
+    authenticator: {
+      async authenticate(request) {
+        try {
+          return await configured.authenticate(request);
+        } catch (error) {
+          // componentize-js loses where an `Error` was thrown, too. What isn't a refusal ends the call.
+          if (error instanceof Error) console.error(`${error}\n${error.stack}`);
+          throw error;
+        }
+      },
     },
   };
 }

@@ -220,12 +220,14 @@ class Plugin(Protocol):
         """Says who sent a request, or raises a refusal."""
 
 
-def export(plugin: Callable[[S], Plugin], settings: type[S]) -> type[exports.Authenticator]:
-    """The class that componentize-py looks for: `Authenticator = export(MyPlugin, MySettings)`."""
-    # componentize-py makes a new object of the exported class for every call. What `configure` has made stands here.
+def export(
+    plugin: Callable[[S], Plugin], settings: type[S]
+) -> tuple[type[exports.Plugin], type[exports.Authenticator]]:
+    """The classes that componentize-py looks for: `Plugin, Authenticator = export(MyPlugin, MySettings)`."""
+    # componentize-py makes a new object of an exported class for every call. What `configure` has made stands here.
     configured: list[Plugin] = []
 
-    class Authenticator(exports.Authenticator):
+    class Configurable(exports.Plugin):
         def settings_schema(self) -> str:
             return settings_schema(settings)
 
@@ -235,10 +237,11 @@ def export(plugin: Callable[[S], Plugin], settings: type[S]) -> type[exports.Aut
             except SettingsError as error:
                 raise Err(str(error)) from None
 
+    class Authenticator(exports.Authenticator):
         def authenticate(self, request: Request) -> Grant:
             return configured[0].authenticate(request)
 
-    return Authenticator
+    return Configurable, Authenticator
 
 
 # What an authenticator answers

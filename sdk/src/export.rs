@@ -19,8 +19,8 @@
 /// portcullis_sdk::export!(ApiKey, grants = { headers = ["x-api-key"], http = ["https://api.example"] });
 /// ```
 ///
-/// The keys are those of the configuration: `headers`, `cookies`, `query`, `http`, `client_certificate = true` and
-/// `negotiate = true`. Leave out what settings name: the annotation `x-portcullis-grant` in their schema says it. The name
+/// The keys are those of the configuration: `headers`, `cookies`, `query`, `http`, `login`, `signing`, `client_certificate = true`
+/// and `negotiate = true`. Leave out what settings name: the annotation `x-portcullis-grant` in their schema says it. The name
 /// `"*"` stands for others that neither can name, such as servers that another server names.
 ///
 /// A self-test is a list of requests about which the gateway asks the plugin when it loads it, before any request of a client. There
@@ -48,26 +48,72 @@
 ///     ],
 /// );
 /// ```
+///
+/// A type that also implements [`Login`](crate::Login) is exported in both roles by `export!(MyLogin, login, grants = { … })`.
 #[macro_export]
 macro_rules! export {
-    ($authenticator:ty $(, grants = $grants:tt)? $(, self_test = $self_test:tt)? $(,)?) => {
+    (@login $plugin:ty) => {
+        impl $crate::component::LoginGuest for Component {
+            fn begin(
+                flow: $crate::component::Flow,
+            ) -> ::std::result::Result<$crate::component::Departure, $crate::component::Refusal> {
+                INSTANCE.with(|instance| $crate::component::begin(instance, flow))
+            }
+
+            fn finish(
+                flow: $crate::component::Flow,
+                memo: ::std::vec::Vec<u8>,
+                parameters: ::std::vec::Vec<(::std::string::String, ::std::string::String)>,
+            ) -> ::std::result::Result<$crate::component::Arrival, $crate::component::Refusal> {
+                INSTANCE.with(|instance| $crate::component::finish(instance, flow, &memo, parameters))
+            }
+
+            fn renew(
+                keep: ::std::vec::Vec<u8>,
+            ) -> ::std::result::Result<$crate::component::Arrival, $crate::component::Refusal> {
+                INSTANCE.with(|instance| $crate::component::renew(instance, &keep))
+            }
+
+            fn end(
+                keep: ::std::option::Option<::std::vec::Vec<u8>>,
+                return_to: ::std::string::String,
+            ) -> ::std::option::Option<::std::string::String> {
+                INSTANCE.with(|instance| $crate::component::end(instance, keep.as_deref(), &return_to))
+            }
+
+            fn notice(
+                parameters: ::std::vec::Vec<(::std::string::String, ::std::string::String)>,
+            ) -> ::std::result::Result<::std::vec::Vec<::std::string::String>, $crate::component::Refusal> {
+                INSTANCE.with(|instance| $crate::component::notice(instance, parameters))
+            }
+        }
+
+        $crate::component::login_bindings::export!(Component with_types_in $crate::component::login_bindings);
+    };
+    (@check login $plugin:ty) => {
+        fn is_a_login<L: $crate::Login>() {}
+        is_a_login::<$plugin>();
+    };
+    (@plugin $plugin:ty, [$($login:ident)?] $(, grants = $grants:tt)? $(, self_test = $self_test:tt)?) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             ::std::thread_local! {
-                static INSTANCE: ::std::cell::OnceCell<$authenticator> = const { ::std::cell::OnceCell::new() };
+                static INSTANCE: ::std::cell::OnceCell<$plugin> = const { ::std::cell::OnceCell::new() };
             }
 
             struct Component;
 
-            impl $crate::component::Guest for Component {
+            impl $crate::component::PluginGuest for Component {
                 fn settings_schema() -> ::std::string::String {
-                    $crate::component::settings_schema::<$authenticator>()
+                    $crate::component::settings_schema::<$plugin>()
                 }
 
                 fn configure(settings: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
                     INSTANCE.with(|instance| $crate::component::configure(instance, &settings))
                 }
+            }
 
+            impl $crate::component::AuthenticatorGuest for Component {
                 fn authenticate(
                     request: &$crate::Request,
                 ) -> ::std::result::Result<$crate::component::Grant, $crate::component::Refusal> {
@@ -75,7 +121,9 @@ macro_rules! export {
                 }
             }
 
-    $crate::component::bindings::export!(Component with_types_in $crate::component::bindings);
+            $crate::component::bindings::export!(Component with_types_in $crate::component::bindings);
+
+            $($crate::export!(@$login $plugin);)?
 
             #[used]
             #[unsafe(link_section = "portcullis:manifest")]
@@ -95,7 +143,14 @@ macro_rules! export {
         #[cfg(not(target_arch = "wasm32"))]
         const _: fn() = || {
             fn is_an_authenticator<A: $crate::Authenticator>() {}
-            is_an_authenticator::<$authenticator>();
+            is_an_authenticator::<$plugin>();
+            $($crate::export!(@check $login $plugin);)?
         };
+    };
+    ($plugin:ty, login $(, grants = $grants:tt)? $(, self_test = $self_test:tt)? $(,)?) => {
+        $crate::export!(@plugin $plugin, [login] $(, grants = $grants)? $(, self_test = $self_test)?);
+    };
+    ($plugin:ty $(, grants = $grants:tt)? $(, self_test = $self_test:tt)? $(,)?) => {
+        $crate::export!(@plugin $plugin, [] $(, grants = $grants)? $(, self_test = $self_test)?);
     };
 }

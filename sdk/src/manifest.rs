@@ -20,10 +20,14 @@ pub struct Grants {
     pub headers: &'static [&'static str],
     /// The servers that it sends requests to, such as `https://api.example`.
     pub http: &'static [&'static str],
+    /// The places to which it sends browsers, such as `https://id.example/authorize`.
+    pub login: &'static [&'static str],
     /// Whether it checks Negotiate tokens, of an acceptor that its settings don't name.
     pub negotiate: bool,
     /// The query parameters that it reads.
     pub query: &'static [&'static str],
+    /// The keys that it signs with.
+    pub signing: &'static [&'static str],
 }
 
 impl Grants {
@@ -33,8 +37,10 @@ impl Grants {
         cookies: &[],
         headers: &[],
         http: &[],
+        login: &[],
         negotiate: false,
         query: &[],
+        signing: &[],
     };
 }
 
@@ -96,6 +102,10 @@ impl Writer<'_> {
             self.lines(grants.query);
             self.raw(",\"http\":");
             self.lines(grants.http);
+            self.raw(",\"login\":");
+            self.lines(grants.login);
+            self.raw(",\"signing\":");
+            self.lines(grants.signing);
             self.raw(",\"client_certificate\":");
             self.value(&Json::Flag(grants.client_certificate));
             self.raw(",\"negotiate\":");
@@ -158,6 +168,7 @@ mod tests {
             grants: Some(Grants {
                 headers: &["x-key", "x-\"other"],
                 http: &["https://a.example"],
+                signing: &["client"],
                 client_certificate: true,
                 ..Grants::NONE
             }),
@@ -184,6 +195,8 @@ mod tests {
                     "cookies": [],
                     "query": [],
                     "http": ["https://a.example"],
+                    "login": [],
+                    "signing": ["client"],
                     "client_certificate": true,
                     "negotiate": false,
                 },

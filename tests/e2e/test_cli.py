@@ -105,7 +105,7 @@ def test_inspect_describes_a_plugin(tmp_path, api_key_component):
     assert result.returncode == 0, result.stderr
     content = api_key_component.read_bytes()
     assert hashlib.sha256(content).hexdigest() in result.stdout
-    for expected in ("0.1.0", "portcullis:auth/types", '"key"', str(len(content))):
+    for expected in ("0.2.0", "portcullis:auth/types", '"key"', str(len(content))):
         assert expected in result.stdout
 
 

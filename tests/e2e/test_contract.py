@@ -89,10 +89,10 @@ def test_freezing_a_version_is_one_step(tmp_path):
 def test_a_component_for_another_version_is_told_both(tmp_path):
     component = build.contract_component(ROOT / "tests/contract/current").read_bytes()
     for asked, error in [
-        (b"0.3.0", "the component asks for portcullis:auth@0.3.0, and this program speaks portcullis:auth@0.1.0"),
-        (b"1.0.0", "the component asks for portcullis:auth@1.0.0, and this program speaks portcullis:auth@0.1.0"),
+        (b"0.3.0", "the component asks for portcullis:auth@0.3.0, and this program speaks portcullis:auth@0.2.0"),
+        (b"1.0.0", "the component asks for portcullis:auth@1.0.0, and this program speaks portcullis:auth@0.2.0"),
     ]:
         other = tmp_path / "other.wasm"
-        other.write_bytes(re.sub(rb"(portcullis:auth/[a-z]+@)0\.1\.0", rb"\g<1>" + asked, component))
+        other.write_bytes(re.sub(rb"(portcullis:auth/[a-z]+@)0\.2\.0", rb"\g<1>" + asked, component))
         done = run("plugin", "inspect", other, folder=tmp_path)
         assert (done.returncode, error in done.stderr) == (1, True), done.stderr

@@ -25,7 +25,7 @@ def component_that_imports(name):
     """The smallest component that imports an (empty) instance, and exports it as an authenticator."""
     instance_type = section(7, b"\1\x42\0")
     imported = section(10, b"\1" + named(name) + b"\5\0")
-    exported = section(11, b"\1" + named(b"portcullis:auth/authenticator@0.1.0") + b"\5\0\0")
+    exported = section(11, b"\1" + named(b"portcullis:auth/authenticator@0.2.0") + b"\5\0\0")
     return EMPTY_COMPONENT + instance_type + imported + exported
 
 
@@ -56,7 +56,7 @@ NO_COMPONENTS = {
     "text": (b"#!/bin/sh\necho hello\n", "no WebAssembly"),
     "another program": (b"\x7fELF" + bytes(60), "no WebAssembly"),
     "a core module": (CORE_MODULE, "core module"),
-    "a component that exports nothing": (EMPTY_COMPONENT, "portcullis:auth/authenticator@0.1.0"),
+    "a component that exports nothing": (EMPTY_COMPONENT, "portcullis:auth/authenticator@0.2.0"),
 }
 
 
@@ -79,10 +79,10 @@ def test_a_component_that_was_cut_off_is_called_so(drop, api_key_component, shar
 
 def test_a_component_of_another_version_of_the_contract_is_called_so(drop, api_key_component):
     """The version stands in the names of imports and exports; one of the same length keeps the file whole."""
-    ours, other = b"portcullis:auth/authenticator@0.1.0", b"portcullis:auth/authenticator@0.9.0"
+    ours, other = b"portcullis:auth/authenticator@0.2.0", b"portcullis:auth/authenticator@0.9.0"
     text = complaint(drop(api_key_component.read_bytes().replace(ours, other)))
     assert "0.9.0" in text
-    assert "0.1.0" in text
+    assert "0.2.0" in text
 
 
 def test_a_component_whose_digest_is_another_is_refused(drop, api_key_component):

@@ -17,7 +17,7 @@ JAVASCRIPT = ROOT / "sdk/javascript"
 def bindings(tmp_path_factory):
     """What componentize-py makes of `wit/`, as an editor sees it."""
     folder = tmp_path_factory.mktemp("bindings")
-    subprocess.run([VENV_BIN / "componentize-py", "-d", WIT, "-w", "plugin", "bindings", folder], check=True)
+    subprocess.run([VENV_BIN / "componentize-py", "-d", WIT, "-w", "authenticator-plugin", "bindings", folder], check=True)
     return folder
 
 

@@ -1,7 +1,7 @@
 ;; An authenticator written instruction by instruction, which knows everybody as alice. The tests replace the parts in
 ;; @@…@@ one at a time, with what no compiler would write: see tests/e2e/harness/raw.py.
 (component
-  (import "portcullis:auth/types@0.1.0" (instance $types
+  (import "portcullis:auth/types@0.2.0" (instance $types
     (export "request" (type $request (sub resource)))
     (export "[method]request.header"
       (func (param "self" (borrow $request)) (param "name" string) (result (list (list u8)))))
@@ -28,7 +28,7 @@
   (alias export $types "request" (type $request))
   (alias export $types "grant" (type $grant))
   (alias export $types "refusal" (type $refusal))
-  (import "portcullis:auth/cache@0.1.0" (instance $cache
+  (import "portcullis:auth/cache@0.2.0" (instance $cache
     (export "add" (func (param "key" string) (param "value" (list u8)) (param "ttl-seconds" u32) (result bool)))))
   (import "wasi:logging/logging@0.1.0-draft" (instance $logging
     (type $level' (enum "trace" "debug" "info" "warn" "error" "critical"))
@@ -94,8 +94,10 @@
     (canon lift (core func $plugin "configure") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
   (func $authenticate (param "request" (borrow $request)) (result (result $grant (error $refusal)))
     (canon lift (core func $plugin "authenticate") (memory (core memory $libc "memory")) (post-return (core func $plugin "after"))))
-  (instance $authenticator
+  (instance $configurable
     (export "settings-schema" (func $settings-schema))
-    (export "configure" (func $configure))
+    (export "configure" (func $configure)))
+  (export "portcullis:auth/plugin@0.2.0" (instance $configurable))
+  (instance $authenticator
     (export "authenticate" (func $authenticate)))
-  (export "portcullis:auth/authenticator@0.1.0" (instance $authenticator)))
+  (export "portcullis:auth/authenticator@0.2.0" (instance $authenticator)))

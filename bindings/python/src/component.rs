@@ -78,7 +78,7 @@ impl Component {
         self.inner.peek().map(|component| component.digest().to_string())
     }
 
-    /// The contract that it implements, such as "portcullis:auth@0.1.0".
+    /// The contract that it implements, such as "portcullis:auth@0.2.0".
     #[getter]
     fn contract(&self) -> Option<&str> {
         self.inner.peek().map(portcullis::Component::contract)

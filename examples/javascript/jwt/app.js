@@ -37,4 +37,4 @@ class Tokens {
   }
 }
 
-export const authenticator = exported(Tokens, SETTINGS);
+export const { plugin, authenticator } = exported(Tokens, SETTINGS);

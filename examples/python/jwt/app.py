@@ -38,4 +38,4 @@ class Tokens:
         )
 
 
-Authenticator = export(Tokens, Settings)
+Plugin, Authenticator = export(Tokens, Settings)

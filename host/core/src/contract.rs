@@ -12,9 +12,10 @@
     reason = "generated, and differently by each version of the generator"
 )]
 
+// The world with all interfaces. A component exports those of its roles.
 wasmtime::component::bindgen!({
     path: "wit",
-    world: "plugin",
+    world: "login-plugin",
     with: {
         "wasi:io": wasmtime_wasi::p2::bindings::io,
         "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
@@ -26,6 +27,7 @@ wasmtime::component::bindgen!({
         "portcullis:auth/crypto.verify-password": async | trappable,
         "portcullis:auth/negotiate.accept": async | trappable,
         "portcullis:auth/outbound.fetch": async | trappable,
+        "portcullis:auth/signing.sign": async | trappable,
         default: trappable,
     },
     exports: { default: async },

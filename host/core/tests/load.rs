@@ -24,20 +24,20 @@ fn the_error_says_what_a_file_is_instead_of_a_plugin() {
     let simple = portcullis_plugins::find("simple").unwrap();
     let later = replaced(
         simple,
-        b"portcullis:auth/authenticator@0.1.0",
         b"portcullis:auth/authenticator@0.2.0",
+        b"portcullis:auth/authenticator@0.3.0",
     );
     let foreign = replaced(
         simple,
-        b"portcullis:auth/authenticator@0.1.0",
-        b"somebodys:else/authenticator@0.1.0x",
+        b"portcullis:auth/authenticator@0.2.0",
+        b"somebodys:else/authenticator@0.2.0x",
     );
     let role = replaced(
         simple,
-        b"portcullis:auth/authenticator@0.1.0",
+        b"portcullis:auth/authenticator@0.2.0",
         b"portcullis:auth/authorizerXX@0.3.0x",
     );
-    let types = replaced(simple, b"portcullis:auth/types@0.1.0", b"portcullis:auth/types@0.2.0");
+    let types = replaced(simple, b"portcullis:auth/types@0.2.0", b"portcullis:auth/types@0.3.0");
     let wasi = replaced(
         portcullis_plugins::find("jwt").unwrap(),
         b"wasi:clocks/wall-clock@0.2.12",
@@ -57,12 +57,12 @@ fn the_error_says_what_a_file_is_instead_of_a_plugin() {
         (
             "another version",
             &later,
-            "asks for portcullis:auth@0.2.0, and this program speaks portcullis:auth@0.1.0",
+            "asks for portcullis:auth@0.3.0, and this program speaks portcullis:auth@0.2.0",
         ),
         (
             "another version of an import",
             &types,
-            "asks for portcullis:auth@0.2.0, and this program speaks portcullis:auth@0.1.0",
+            "asks for portcullis:auth@0.3.0, and this program speaks portcullis:auth@0.2.0",
         ),
         (
             "another version of WASI",
@@ -72,7 +72,7 @@ fn the_error_says_what_a_file_is_instead_of_a_plugin() {
         (
             "another role",
             &role,
-            "has the role authorizerXX of portcullis:auth@0.3.0x, and this program, which speaks portcullis:auth@0.1.0",
+            "has the role authorizerXX of portcullis:auth@0.3.0x, and this program, which speaks portcullis:auth@0.2.0",
         ),
         (
             "a damaged manifest",

@@ -18,12 +18,15 @@ use portcullis::Chain;
 use portcullis::Gate;
 use portcullis::Grants;
 use portcullis::Outcome;
+use portcullis::decision::Verdict;
 use portcullis::session::Key;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
 use portcullis::session::Sessions;
 use serde_json::json;
 
+use self::common::ENGINE;
+use self::common::SCRIPTED;
 use self::common::basic;
 use self::common::built_in;
 use self::common::request;
@@ -139,4 +142,33 @@ async fn a_decision_that_may_not_be_reused_starts_no_session() {
         .await;
     assert!(matches!(admission.decision.outcome, Outcome::Grant(_)));
     assert_eq!(admission.set_cookie, None);
+}
+
+/// Case 19 of the security cases: a hostile plugin could plant a session of an attacker.
+#[tokio::test]
+async fn no_plugin_sets_a_cookie_of_the_gateway() {
+    let scripted = Authenticator::builder("scripted", &SCRIPTED).build().await.unwrap();
+    let gate = gate(&scripted, &Key::generate().unwrap());
+    ENGINE.reserve_cookie("own-*");
+    for (cookie, is_refused) in [
+        ("session=x; Path=/", true),
+        ("SESSION=x", true),
+        ("=session=x", true),
+        ("__Host-portcullis-flow-aaaaaaaa=x", true),
+        ("own-thing=x", true),
+        ("session2=x", false),
+        ("other=session=x", false),
+    ] {
+        for script in [
+            format!("Script grant,set-cookie={cookie}"),
+            format!("Script respond 302,set-cookie={cookie}"),
+        ] {
+            let admission = gate.admit(&request(&[("authorization", &script)])).await;
+            let [step] = admission.decision.steps.as_slice() else {
+                panic!("{script}: {admission:?}");
+            };
+            let fails = matches!(&step.verdict, Verdict::Fail(why) if why.contains("one of the gateway's own cookies"));
+            assert_eq!(fails, is_refused, "{script}: {}", step.verdict);
+        }
+    }
 }

@@ -5,7 +5,11 @@ use std::time::Duration;
 use super::bindings::portcullis::auth::crypto;
 use super::bindings::portcullis::auth::negotiate;
 use super::bindings::portcullis::auth::types as wit;
+use super::login_bindings::exports::portcullis::auth::login;
+use crate::Arrival;
 use crate::Challenge;
+use crate::Departure;
+use crate::Flow;
 use crate::Grant;
 use crate::Refusal;
 use crate::Response;
@@ -31,6 +35,32 @@ impl From<User> for wit::User {
             groups: user.groups,
             admin: user.admin,
             attributes: user.attributes,
+        }
+    }
+}
+
+impl From<login::Flow> for Flow {
+    fn from(flow: login::Flow) -> Self {
+        let new = Self::new(flow.state, flow.redirect_uri);
+        if flow.silent { new.silent() } else { new }
+    }
+}
+
+impl From<Departure> for login::Departure {
+    fn from(departure: Departure) -> Self {
+        Self {
+            location: departure.location,
+            memo: departure.memo,
+        }
+    }
+}
+
+impl From<Arrival> for login::Arrival {
+    fn from(arrival: Arrival) -> Self {
+        Self {
+            grant: Grant::from(arrival.user).valid_for(arrival.renew_after).into(),
+            keep: arrival.keep,
+            handles: arrival.handles,
         }
     }
 }

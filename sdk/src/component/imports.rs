@@ -7,6 +7,8 @@ use super::bindings::portcullis::auth::crypto;
 use super::bindings::portcullis::auth::negotiate as wit;
 use super::bindings::wasi::clocks::wall_clock;
 use super::bindings::wasi::logging::logging;
+use super::bindings::wasi::random::random as wasi_random;
+use super::login_bindings::portcullis::auth::signing;
 use crate::crypto::Algorithm;
 use crate::log::Level;
 use crate::negotiate::Accepted;
@@ -25,6 +27,14 @@ pub(crate) fn verify(algorithm: Algorithm, key: &str, message: &[u8], signature:
 
 pub(crate) fn verify_password(password: &[u8], hash: &str) -> Result<bool, String> {
     crypto::verify_password(password, hash)
+}
+
+pub(crate) fn sign(key: &str, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, String> {
+    signing::sign(key, algorithm.into(), message)
+}
+
+pub(crate) fn random(size: usize) -> Vec<u8> {
+    wasi_random::get_random_bytes(size as u64)
 }
 
 pub(crate) fn since_epoch() -> Duration {

@@ -12,6 +12,8 @@ use std::cell::OnceCell;
 use schemars::generate::SchemaSettings;
 
 use crate::Authenticator;
+use crate::Login;
+use crate::Parameters;
 
 #[allow(
     clippy::all,
@@ -27,16 +29,53 @@ use crate::Authenticator;
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit",
-        world: "plugin",
+        world: "authenticator-plugin",
         generate_all,
         pub_export_macro: true,
     });
 }
 
-pub use bindings::exports::portcullis::auth::authenticator::Guest;
+/// What a login exports and imports besides that.
+#[allow(
+    clippy::all,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    unsafe_code,
+    unused_qualifications,
+    reason = "generated from the contract"
+)]
+pub mod login_bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        inline: "
+            package portcullis:sdk;
+            world login {
+                import portcullis:auth/signing@0.2.0;
+                export portcullis:auth/login@0.2.0;
+            }
+        ",
+        world: "portcullis:sdk/login",
+        with: {
+            "portcullis:auth/types@0.2.0": crate::component::bindings::portcullis::auth::types,
+            "portcullis:auth/crypto@0.2.0": crate::component::bindings::portcullis::auth::crypto,
+        },
+        generate_all,
+        pub_export_macro: true,
+    });
+}
+
+pub use bindings::exports::portcullis::auth::authenticator::Guest as AuthenticatorGuest;
+pub use bindings::exports::portcullis::auth::plugin::Guest as PluginGuest;
 pub use bindings::portcullis::auth::types::Grant;
 pub use bindings::portcullis::auth::types::Refusal;
 pub use bindings::portcullis::auth::types::Request;
+pub use login_bindings::exports::portcullis::auth::login::Arrival;
+pub use login_bindings::exports::portcullis::auth::login::Departure;
+pub use login_bindings::exports::portcullis::auth::login::Flow;
+pub use login_bindings::exports::portcullis::auth::login::Guest as LoginGuest;
 
 /// The JSON Schema of an authenticator's settings.
 pub fn settings_schema<A: Authenticator>() -> String {
@@ -59,10 +98,52 @@ pub fn configure<A: Authenticator>(instance: &OnceCell<A>, settings: &str) -> Re
 
 /// Lets the authenticator decide about a request.
 pub fn authenticate<A: Authenticator>(instance: &OnceCell<A>, request: &Request) -> Result<Grant, Refusal> {
-    let Some(authenticator) = instance.get() else {
-        return Err(Refusal::Unavailable("the authenticator is not configured".to_owned()));
+    ask(instance, |authenticator| authenticator.authenticate(request))
+}
+
+/// Begins an attempt to log in.
+pub fn begin<L: Login>(instance: &OnceCell<L>, flow: Flow) -> Result<Departure, Refusal> {
+    ask(instance, |login| login.begin(&flow.into()))
+}
+
+/// Ends an attempt to log in.
+pub fn finish<L: Login>(
+    instance: &OnceCell<L>,
+    flow: Flow,
+    memo: &[u8],
+    parameters: Vec<(String, String)>,
+) -> Result<Arrival, Refusal> {
+    ask(instance, |login| {
+        login.finish(&flow.into(), memo, &Parameters::new(parameters))
+    })
+}
+
+/// Says whether a session still holds.
+pub fn renew<L: Login>(instance: &OnceCell<L>, keep: &[u8]) -> Result<Arrival, Refusal> {
+    ask(instance, |login| login.renew(keep))
+}
+
+/// Says where the provider signs a user out.
+pub fn end<L: Login>(instance: &OnceCell<L>, keep: Option<&[u8]>, return_to: &str) -> Option<String> {
+    let place = instance.get().and_then(|login| login.end(keep, return_to));
+    #[cfg(target_os = "wasi")]
+    stdio::flush();
+    place
+}
+
+/// Receives a notice of the provider.
+pub fn notice<L: Login>(instance: &OnceCell<L>, parameters: Vec<(String, String)>) -> Result<Vec<String>, Refusal> {
+    ask(instance, |login| login.notice(&Parameters::new(parameters)))
+}
+
+fn ask<A, T, W: From<T>>(
+    instance: &OnceCell<A>,
+    question: impl FnOnce(&A) -> Result<T, crate::Refusal>,
+) -> Result<W, Refusal> {
+    let Some(plugin) = instance.get() else {
+        return Err(Refusal::Unavailable("the plugin is not configured".to_owned()));
     };
-    let answer = authenticator.authenticate(request).map(Into::into).map_err(Into::into);
+    let answer = question(plugin).map(Into::into).map_err(Into::into);
     #[cfg(target_os = "wasi")]
     stdio::flush();
     answer

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use crate::Response;
+use crate::crypto::Algorithm;
 use crate::http::HttpError;
 use crate::http::HttpRequest;
 use crate::log::Level;
@@ -44,6 +45,16 @@ impl FakeHost {
         self.add_server(move |request| Some(server(request)));
     }
 
+    /// Answers every request for exactly this URL, whatever its method and body are.
+    pub fn serve_at(
+        &self,
+        url: impl Into<String>,
+        server: impl Fn(&SentRequest) -> Result<Response, HttpError> + 'static,
+    ) {
+        let url = normalized(&url.into());
+        self.add_server(move |request| (request.url == url).then(|| server(request)));
+    }
+
     /// The requests sent to other servers, in order, including those without an answer.
     pub fn requests(&self) -> Vec<SentRequest> {
         with(|state| state.requests.clone()).unwrap_or_default()
@@ -56,6 +67,15 @@ impl FakeHost {
         accept: impl Fn(&[u8]) -> Result<Accepted, Failure> + 'static,
     ) {
         with(|state| state.acceptors.insert(acceptor.into(), Rc::new(accept)));
+    }
+
+    /// Grants a key of this name and sets how it signs. The latest one of a name counts.
+    pub fn signing_key(
+        &self,
+        name: impl Into<String>,
+        sign: impl Fn(Algorithm, &[u8]) -> Result<Vec<u8>, String> + 'static,
+    ) {
+        with(|state| state.signing_keys.insert(name.into(), Rc::new(sign)));
     }
 
     /// Sets the clock, in seconds since 1970-01-01 UTC, and stops it there.
@@ -131,6 +151,8 @@ impl SentRequest {
 
 type Acceptor = Rc<dyn Fn(&[u8]) -> Result<Accepted, Failure>>;
 
+type SigningKey = Rc<dyn Fn(Algorithm, &[u8]) -> Result<Vec<u8>, String>>;
+
 type Server = Rc<dyn Fn(&SentRequest) -> Option<Result<Response, HttpError>>>;
 
 /// The state of the fake gateway.
@@ -142,6 +164,7 @@ pub(super) struct HostState {
     log: Vec<(Level, String)>,
     requests: Vec<SentRequest>,
     servers: Vec<Server>,
+    signing_keys: HashMap<String, SigningKey>,
 }
 
 impl HostState {
@@ -206,6 +229,13 @@ pub(super) fn negotiate(acceptor: &str, token: &[u8]) -> Result<Accepted, Failur
     accept.map_or(Err(Failure::Denied), |accept| accept(token))
 }
 
+/// Signs with a fake key. It runs while the state is not borrowed, as servers do.
+pub(super) fn sign(key: &str, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, String> {
+    let sign = with(|state| state.signing_keys.get(key).map(Rc::clone)).flatten();
+    let denied = || Err("no key of this name is granted (grants.signing)".to_owned());
+    sign.map_or_else(denied, |sign| sign(algorithm, message))
+}
+
 /// Sends a request to the fake servers. They run while the state is not borrowed, so that they can use the SDK
 /// themselves.
 pub(super) fn send(request: &HttpRequest, url: &Url) -> Result<Response, HttpError> {
@@ -239,6 +269,7 @@ mod tests {
     use crate::cache;
     use crate::http;
     use crate::log;
+    use crate::signing;
     use crate::time;
 
     #[test]
@@ -256,6 +287,18 @@ mod tests {
         cache::delete("k");
         assert_eq!(cache::get("k"), None);
         assert_eq!(time::unix_seconds(), 1010);
+    }
+
+    #[test]
+    fn only_keys_that_are_granted_sign() {
+        let host = FakeHost::start();
+        assert!(signing::sign("client", Algorithm::Es256, b"m").is_err());
+        host.signing_key("client", |algorithm, message| {
+            Ok(format!("{algorithm} {}", message.len()).into_bytes())
+        });
+        let signed = signing::sign("client", Algorithm::Es256, b"message");
+        assert_eq!(signed.as_deref(), Ok(&b"ES256 7"[..]));
+        assert!(signing::sign("other", Algorithm::Es256, b"m").is_err());
     }
 
     #[test]

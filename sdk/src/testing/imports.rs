@@ -1,6 +1,8 @@
 //! The host functions that the SDK calls in native builds. The fake gateway of the thread provides them; without one,
 //! the cache is empty, no server is granted, and the clock is the real one.
 
+use std::hash::BuildHasher;
+use std::hash::RandomState;
 use std::time::Duration;
 
 use super::clock;
@@ -53,6 +55,16 @@ pub(crate) fn log(level: Level, message: &str) {
 
 pub(crate) fn negotiate(acceptor: &str, token: &[u8]) -> Result<Accepted, Failure> {
     host::negotiate(acceptor, token)
+}
+
+pub(crate) fn sign(key: &str, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, String> {
+    host::sign(key, algorithm, message)
+}
+
+/// Random numbers for tests: the standard library's hash maps have the system's.
+pub(crate) fn random(size: usize) -> Vec<u8> {
+    let words = (0..size.div_ceil(8)).map(|index| RandomState::new().hash_one(index).to_ne_bytes());
+    words.flatten().take(size).collect()
 }
 
 #[cfg(feature = "testing")]

@@ -23,6 +23,7 @@ mod clock;
 mod host;
 #[cfg(feature = "testing")]
 mod passwords;
+mod provider;
 mod request;
 #[cfg(feature = "testing")]
 mod signatures;
@@ -33,6 +34,7 @@ use crate::Authenticator;
 
 pub use host::FakeHost;
 pub use host::SentRequest;
+pub use provider::FakeProvider;
 pub use request::Request;
 pub use request::RequestBuilder;
 

@@ -15,7 +15,7 @@ const SCHEMA = {
 const challenge = { scheme: "Badge", parameters: [["realm", "javascript"]] };
 let settings;
 
-export const authenticator = {
+export const plugin = {
   settingsSchema() {
     return JSON.stringify(SCHEMA);
   },
@@ -23,7 +23,9 @@ export const authenticator = {
   configure(text) {
     settings = JSON.parse(text);
   },
+};
 
+export const authenticator = {
   async authenticate(request) {
     const badge = request.header("x-badge").map((value) => new TextDecoder().decode(value)).join("");
     if (badge === "") throw { tag: "not-mine", val: challenge };

@@ -19,7 +19,7 @@ class Prober {
 }
 
 const OWN = { fail: portcullis.text("", { optional: true }), configure: portcullis.text("", { optional: true }) };
-export const authenticator = portcullis.exported(Prober, OWN);
+export const { plugin, authenticator } = portcullis.exported(Prober, OWN);
 
 // What the deed that the setting `configure` names has found.
 let configured;

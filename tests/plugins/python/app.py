@@ -13,16 +13,18 @@ SCHEMA = {
     "additionalProperties": False,
 }
 badges = {}
-"""By badge, its holder. It stands here because each call gets a fresh `Authenticator`."""
+"""By badge, its holder. It stands here because each call gets a fresh object."""
 
 
-class Authenticator(exports.Authenticator):
+class Plugin(exports.Plugin):
     def settings_schema(self):
         return json.dumps(SCHEMA)
 
     def configure(self, settings):
         badges.update(json.loads(settings)["badges"])
 
+
+class Authenticator(exports.Authenticator):
     def authenticate(self, request):
         badge = b"".join(request.header("x-badge")).decode("latin-1")
         challenge = Challenge("Badge", [("realm", "python")])

@@ -35,7 +35,7 @@ configured = None
 """What the deed that the setting `configure` names has found."""
 
 
-class Authenticator(exports.Authenticator):
+class Plugin(exports.Plugin):
     def settings_schema(self):
         return json.dumps({"properties": {"fail": {"type": "string"}, "configure": {"type": "string"}}})
 
@@ -47,6 +47,8 @@ class Authenticator(exports.Authenticator):
         if "configure" in settings:
             configured = DEEDS[settings["configure"]]()
 
+
+class Authenticator(exports.Authenticator):
     def authenticate(self, request):
         words = b"".join(request.header("x-do")).decode().split()
         if words in ([], ["not-mine"]):

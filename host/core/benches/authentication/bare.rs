@@ -32,7 +32,7 @@ use crate::work::Work;
 
 wasmtime::component::bindgen!({
     path: "wit",
-    world: "plugin",
+    world: "authenticator-plugin",
     with: {
         "wasi:io": wasmtime_wasi::p2::bindings::sync::io,
         "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
@@ -43,7 +43,7 @@ wasmtime::component::bindgen!({
 
 pub struct Bare {
     engine: Engine,
-    pre: PluginPre<Host>,
+    pre: AuthenticatorPluginPre<Host>,
     settings: String,
     authorization: Vec<u8>,
     key: Vec<u8>,
@@ -51,7 +51,7 @@ pub struct Bare {
 
 pub struct Instance {
     store: Store<Host>,
-    plugin: Plugin,
+    plugin: AuthenticatorPlugin,
 }
 
 struct Host {
@@ -74,7 +74,7 @@ impl Bare {
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config).unwrap();
         let component = Component::new(&engine, portcullis_plugins::find(work.plugin()).unwrap()).unwrap();
-        let pre = PluginPre::new(linker(&engine).instantiate_pre(&component).unwrap()).unwrap();
+        let pre = AuthenticatorPluginPre::new(linker(&engine).instantiate_pre(&component).unwrap()).unwrap();
         let (settings, authorization) = (work.settings().to_string(), work.authorization().into_bytes());
         Self {
             engine,
@@ -97,7 +97,7 @@ impl Bare {
         let mut store = Store::new(&self.engine, host);
         let plugin = self.pre.instantiate(&mut store).unwrap();
         plugin
-            .portcullis_auth_authenticator()
+            .portcullis_auth_plugin()
             .call_configure(&mut store, &self.settings)
             .unwrap()
             .unwrap();

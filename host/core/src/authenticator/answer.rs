@@ -1,20 +1,13 @@
 //! Checks a plugin's answer before it is used. An answer out of bounds is never repaired, because the host would have to
 //! guess the user. A user out of bounds is denied; any other answer out of bounds is a failure of the plugin.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::HeaderName;
-use http::HeaderValue;
 use http::StatusCode;
 
 use crate::contract::portcullis::auth::types;
-use crate::decision::Authenticated;
 use crate::decision::Challenge;
-use crate::decision::Claims;
-use crate::decision::Identity;
 use crate::decision::Next;
 use crate::decision::Outcome;
 use crate::decision::PluginResponse;
@@ -26,29 +19,8 @@ use crate::reuse::MAX_REFUSAL;
 use crate::sandbox::PluginError;
 use crate::sandbox::bounded;
 
-/// The most header fields of an answer.
-const MAX_HEADERS: usize = 32;
-
-/// The most bytes of all names and values of these fields together.
-const MAX_HEADER_BYTES: usize = 16 * 1024;
-
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
-
-/// Headers about the connection and the framing, which only the server may set (RFC 9110, section 7.6.1).
-const FORBIDDEN: &[&str] = &[
-    "connection",
-    "content-length",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 pub(super) fn read(
     plugin: &ConfiguredPlugin,
@@ -79,7 +51,7 @@ pub(super) fn read(
             )
         }
         Err(types::Refusal::Respond(response)) => {
-            let response = respond(response)?;
+            let response = respond(plugin, response)?;
             let verdict = Verdict::Respond(response.status.as_u16());
             (Outcome::Refuse(Refusal::Respond(response)), verdict)
         }
@@ -108,39 +80,17 @@ pub(super) fn reusable_for(ruling: &Ruling, drew_random: bool) -> Option<Duratio
     }
 }
 
-/// What providers say of one user may hurt that user alone. If an identity out of bounds were a failure of the plugin, it
-/// would count for its circuit breaker, and one user in too many groups could keep everybody out.
 fn granted(plugin: &ConfiguredPlugin, grant: types::Grant) -> Result<(Outcome, Verdict), PluginError> {
-    let types::User {
-        name,
-        groups,
-        admin,
-        attributes,
-    } = grant.user;
-    let response_headers = headers(grant.response_headers)?;
-    let shown = bounded(&name);
-    let identity = match Identity::try_from(Claims {
-        name,
-        groups,
-        admin,
-        attributes,
-    }) {
-        Ok(identity) => identity,
-        Err(error) => {
-            let why = format!("the user {shown:?} can't be accepted: {error}");
-            let refusal = Refusal::Forbid { challenge: None };
-            return Ok((Outcome::Refuse(refusal), Verdict::Forbid(why)));
+    Ok(match plugin.authenticated(grant)? {
+        Ok(authenticated) => {
+            let user = authenticated.identity.name().to_owned();
+            (Outcome::Grant(authenticated), Verdict::Grant { user })
         }
-    };
-    let user = identity.name().to_owned();
-    let authenticated = Authenticated {
-        identity: Arc::new(identity),
-        authenticator: Arc::clone(plugin.name()),
-        fingerprint: Arc::clone(plugin.fingerprint()),
-        valid_for: grant.valid_for.map(|seconds| Duration::from_secs(seconds.into())),
-        response_headers,
-    };
-    Ok((Outcome::Grant(authenticated), Verdict::Grant { user }))
+        Err(why) => {
+            let refusal = Refusal::Forbid { challenge: None };
+            (Outcome::Refuse(refusal), Verdict::Forbid(why))
+        }
+    })
 }
 
 /// What a challenge says about the error (RFC 6750, section 3).
@@ -160,7 +110,7 @@ fn challenge(offer: Option<types::Challenge>) -> Result<Option<Challenge>, Plugi
     }
 }
 
-fn respond(response: types::Response) -> Result<PluginResponse, PluginError> {
+fn respond(plugin: &ConfiguredPlugin, response: types::Response) -> Result<PluginResponse, PluginError> {
     let status = StatusCode::from_u16(response.status)
         .ok()
         .filter(|status| (200..600).contains(&status.as_u16()));
@@ -170,32 +120,7 @@ fn respond(response: types::Response) -> Result<PluginResponse, PluginError> {
     }
     Ok(PluginResponse {
         status,
-        headers: headers(response.headers)?,
+        headers: plugin.headers(response.headers)?,
         body: Bytes::from(response.body),
     })
-}
-
-fn headers(pairs: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, PluginError> {
-    if pairs.len() > MAX_HEADERS
-        || pairs
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum::<usize>()
-            > MAX_HEADER_BYTES
-    {
-        return Err(PluginError::output("more than 32 headers, or more than 16 KiB of them"));
-    }
-    let mut headers = HeaderMap::with_capacity(pairs.len());
-    for (name, value) in pairs {
-        let name = HeaderName::try_from(name).map_err(|_| PluginError::output("a header with an impossible name"))?;
-        if FORBIDDEN.contains(&name.as_str()) {
-            return Err(PluginError::output(format!(
-                "a {name} header, which plugins may not set"
-            )));
-        }
-        let value = HeaderValue::try_from(value)
-            .map_err(|_| PluginError::output(format!("a {name} header with a control character")))?;
-        headers.append(name, value);
-    }
-    Ok(headers)
 }

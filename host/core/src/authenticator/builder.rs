@@ -13,24 +13,14 @@ use crate::limits::Limits;
 use crate::negotiate::Negotiator;
 use crate::plugin::ConfigureError;
 use crate::plugin::PluginConfig;
+use crate::signing::SigningKey;
 
 /// Builds an [`Authenticator`].
 pub struct AuthenticatorBuilder(PluginConfig);
 
 impl AuthenticatorBuilder {
     pub(super) fn new(name: &str, component: &Component) -> Self {
-        Self(PluginConfig {
-            name: name.into(),
-            component: component.clone(),
-            settings: serde_json::Value::Object(serde_json::Map::new()),
-            grants: Grants::default(),
-            limits: Limits::default(),
-            keep_instances: None,
-            outbound: Outbound::default(),
-            negotiator: None,
-            log_level: None,
-            is_trial: false,
-        })
+        Self(PluginConfig::new(name, component))
     }
 
     /// The settings, a JSON object. Default: an empty object.
@@ -76,6 +66,13 @@ impl AuthenticatorBuilder {
     #[must_use]
     pub fn negotiator(mut self, negotiator: Arc<dyn Negotiator>) -> Self {
         self.0.negotiator = Some(negotiator);
+        self
+    }
+
+    /// A key that it may sign with, for a name in [`Grants::signing`]. Default: none.
+    #[must_use]
+    pub fn signing_key(mut self, name: &str, key: SigningKey) -> Self {
+        self.0.signing_keys.insert(name, key);
         self
     }
 

@@ -4,6 +4,7 @@
 mod answer;
 mod builder;
 mod disabled;
+mod export;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +21,7 @@ use crate::grants::Grants;
 use crate::grants::UnaskedGrant;
 use crate::limits::KeepInstances;
 use crate::limits::Limits;
+use crate::login::Login;
 use crate::plugin::Asked;
 use crate::plugin::Call;
 use crate::plugin::ConfigurationWarning;
@@ -30,6 +32,7 @@ use crate::reuse::Known;
 use crate::reuse::Lookup;
 
 use self::disabled::Disabled;
+use self::export::Authenticate;
 
 pub use self::builder::AuthenticatorBuilder;
 
@@ -80,6 +83,11 @@ impl Authenticator {
     /// The component that it runs. `None` if it is disabled.
     pub fn component(&self) -> Option<&Component> {
         self.configured().map(ConfiguredPlugin::component)
+    }
+
+    /// Its login. `None` if its component isn't one, or if it is disabled.
+    pub fn login(&self) -> Option<Login> {
+        self.configured().and_then(Login::of)
     }
 
     /// What it may read and reach.
@@ -206,7 +214,13 @@ impl Authenticator {
             let life = answer::reusable_for(ruling, call.drew_random);
             pending?.keep(&asked, ruling, &call.reads, life)
         };
-        let begun = plugin.call(request, move |answered| answer::read(&this, answered), keep);
+        let export = Authenticate(Arc::clone(request));
+        let begun = plugin.call(
+            request.client_address,
+            export,
+            move |answered| answer::read(&this, answered),
+            keep,
+        );
         match begun {
             Ok(call) => {
                 let (call, kept) = call.await;

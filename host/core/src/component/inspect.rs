@@ -15,7 +15,7 @@ use super::manifest::ManifestError;
 use crate::sandbox::is_absent;
 
 /// The contract that plugins implement, with the version of this crate.
-pub const CONTRACT: &str = "portcullis:auth@0.1.0";
+pub const CONTRACT: &str = "portcullis:auth@0.2.0";
 
 /// The package of the contract.
 const PACKAGE: &str = "portcullis:auth/";
@@ -26,6 +26,8 @@ const PACKAGE: &str = "portcullis:auth/";
 pub enum Role {
     /// It says who sent a request.
     Authenticator,
+    /// It logs people in with a browser.
+    Login,
 }
 
 impl Role {
@@ -33,6 +35,7 @@ impl Role {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Authenticator => "authenticator",
+            Self::Login => "login",
         }
     }
 }
@@ -46,7 +49,7 @@ impl fmt::Display for Role {
 /// The versions that this program speaks, by the beginning of an interface's name: as they are displayed, and how a version
 /// that fits begins. Before 1.0 a minor version may break, a patch may not (semver.org, item 4).
 const VERSIONS: [(&str, &str, &str); 3] = [
-    (PACKAGE, "0.1.0", "0.1."),
+    (PACKAGE, "0.2.0", "0.2."),
     ("wasi:logging/", "0.1.0-draft", "0.1.0-draft"),
     ("wasi:", "0.2", "0.2."),
 ];
@@ -58,6 +61,7 @@ const GIVEN: &[&str] = &[
     "portcullis:auth/crypto",
     "portcullis:auth/negotiate",
     "portcullis:auth/outbound",
+    "portcullis:auth/signing",
     "portcullis:auth/types",
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -106,7 +110,7 @@ pub enum LoadError {
     Manifest(#[from] ManifestError),
     /// It exports nothing of the contract.
     #[error(
-        "the component is no authenticator: it exports {found}, and portcullis:auth/authenticator@0.1.0 is expected"
+        "the component is no authenticator: it exports {found}, and portcullis:auth/authenticator@0.2.0 is expected"
     )]
     NoAuthenticator {
         /// The names of its exports.
@@ -158,7 +162,8 @@ impl LoadError {
 #[derive(Debug)]
 pub(super) struct Inspection {
     pub(super) contract: String,
-    pub(super) role: Role,
+    pub(super) roles: Vec<Role>,
+    pub(super) exports: Vec<String>,
     pub(super) imports: Vec<String>,
     pub(super) manifest: Option<Manifest>,
 }
@@ -170,7 +175,7 @@ impl Inspection {
             exports,
             manifest,
         } = Declared::by(wasm)?;
-        let (role, version) = role(&exports)?;
+        let (roles, version) = roles(&exports)?;
         if let Some(error) = imports.iter().find_map(|import| other_version(import)) {
             return Err(error);
         }
@@ -180,36 +185,48 @@ impl Inspection {
         }
         Ok(Self {
             contract: format!("portcullis:auth@{version}"),
-            role,
+            roles,
+            exports,
             imports,
             manifest: manifest.parse()?,
         })
     }
 }
 
-/// The role of a component, and the version of the contract that it implements.
-fn role(exports: &[String]) -> Result<(Role, &str), LoadError> {
-    let of_contract = |name: &'_ String| Some(name.strip_prefix(PACKAGE)?.split_once('@')?.0.to_owned());
-    let found = exports.iter().find(|name| {
-        let role = of_contract(name);
-        role.is_some_and(|role| role == Role::Authenticator.label())
-    });
-    let Some(found) = found else {
-        return Err(match exports.iter().find(|name| of_contract(name).is_some()) {
-            Some(other) => LoadError::UnknownRole {
-                found: other.replacen(PACKAGE, "", 1).replacen('@', " of portcullis:auth@", 1),
+/// The roles of a component, and the version of the contract that it implements.
+fn roles(exports: &[String]) -> Result<(Vec<Role>, &str), LoadError> {
+    // Pairs of an interface of the contract and its version.
+    let interfaces = exports
+        .iter()
+        .filter_map(|name| name.strip_prefix(PACKAGE)?.split_once('@'));
+    let interfaces = Vec::from_iter(interfaces);
+    let version = |wanted: &str| {
+        interfaces
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, version)| *version)
+    };
+    let Some(found) = version(Role::Authenticator.label()) else {
+        let is_known = |name: &str| name == PLUGIN || ROLES.iter().any(|role| role.label() == name);
+        return Err(match interfaces.iter().find(|(name, _)| !is_known(name)) {
+            Some((name, version)) => LoadError::UnknownRole {
+                found: format!("{name} of portcullis:auth@{version}"),
             },
             None => LoadError::NoAuthenticator { found: listed(exports) },
         });
     };
-    match other_version(found) {
-        Some(error) => Err(error),
-        None => Ok((
-            Role::Authenticator,
-            found.split_once('@').map_or("", |(_, version)| version),
-        )),
+    if let Some(error) = exports.iter().find_map(|export| other_version(export)) {
+        return Err(error);
     }
+    let roles = ROLES.into_iter().filter(|role| version(role.label()).is_some());
+    Ok((roles.collect(), found))
 }
+
+/// All roles that this program knows.
+const ROLES: [Role; 2] = [Role::Authenticator, Role::Login];
+
+/// The interface that plugins of all roles export.
+const PLUGIN: &str = "plugin";
 
 /// The error about an interface in a version that doesn't fit this program's. `None` if it fits, or if the program has no
 /// version of it.

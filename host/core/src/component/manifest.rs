@@ -14,6 +14,7 @@ use wasmparser::Payload;
 use super::inspect::LoadError;
 use crate::grants::GrantKey;
 use crate::grants::HttpGrant;
+use crate::grants::LoginGrant;
 use crate::grants::OTHERS;
 
 /// The name of the custom section.
@@ -72,8 +73,10 @@ struct RawGrants {
     cookies: Vec<String>,
     headers: Vec<String>,
     http: Vec<String>,
+    login: Vec<String>,
     negotiate: bool,
     query: Vec<String>,
+    signing: Vec<String>,
 }
 
 impl Manifest {
@@ -168,6 +171,8 @@ impl RawGrants {
             (GrantKey::Cookies, self.cookies),
             (GrantKey::Query, self.query),
             (GrantKey::Http, self.http),
+            (GrantKey::Login, self.login),
+            (GrantKey::Signing, self.signing),
         ] {
             let label = key.label();
             if values.len() > MAX_GRANTS {
@@ -199,6 +204,7 @@ fn names_a_grant(key: GrantKey, value: &str) -> bool {
     let fits = match key {
         GrantKey::Headers => value.parse::<HeaderName>().is_ok_and(|name| name != header::COOKIE),
         GrantKey::Http => value.parse::<HttpGrant>().is_ok(),
+        GrantKey::Login => value.parse::<LoginGrant>().is_ok(),
         _ => true,
     };
     is_text && (fits || value == OTHERS)
@@ -245,7 +251,8 @@ mod tests {
         let manifest = Manifest::parse(
             br#"{"name": "keys", "version": "1.2", "description": "Keys.", "later": [1], "grants":
             {"headers": ["X-Key"], "cookies": ["a"], "query": ["q"], "http": ["https://a.example", "*"],
-             "client_certificate": true, "negotiate": true, "later": {}}}"#,
+             "login": ["https://b.example/oauth"], "signing": ["main"], "client_certificate": true, "negotiate": true,
+             "later": {}}}"#,
         )
         .unwrap();
         assert_eq!(
@@ -266,6 +273,8 @@ mod tests {
                 ("query", "q"),
                 ("http", "https://a.example"),
                 ("http", "*"),
+                ("login", "https://b.example/oauth"),
+                ("signing", "main"),
                 ("client_certificate", ""),
                 ("negotiate", ""),
             ]
@@ -304,6 +313,7 @@ mod tests {
                 "can't be granted",
             ),
             (r#"{"name": "n", "grants": {"http": ["example.org"]}}"#, "grants.http"),
+            (r#"{"name": "n", "grants": {"login": ["b.example"]}}"#, "grants.login"),
             (r#"{"name": "n", "grants": {"cookies": [""]}}"#, "grants.cookies"),
             (&long, "needs a name"),
             (&many, "asks for 100 query"),

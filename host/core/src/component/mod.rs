@@ -15,12 +15,11 @@ use wasmtime::component::types::ComponentItem;
 use self::compile::compile;
 use self::inspect::Inspection;
 use self::snapshot::Snapshots;
-use crate::contract::PluginPre;
 use crate::engine::Engine;
-use crate::sandbox::HostState;
 use crate::sandbox::Instance;
 use crate::sandbox::InstanceConfig;
 use crate::sandbox::PluginError;
+use crate::sandbox::PluginPre;
 use crate::sandbox::link;
 
 pub use self::bytes::ComponentBytes;
@@ -39,11 +38,12 @@ pub(crate) use self::snapshot::Snapshot;
 #[derive(Clone)]
 pub struct Component {
     engine: Engine,
-    pre: PluginPre<HostState>,
+    pre: PluginPre,
     wasm: ComponentBytes,
     snapshots: Arc<Snapshots>,
     contract: String,
-    role: Role,
+    roles: Vec<Role>,
+    exports: Vec<String>,
     imports: Vec<String>,
     manifest: Option<Arc<Manifest>>,
     asks_for_path: bool,
@@ -70,14 +70,15 @@ impl Component {
     pub fn of(engine: &Engine, wasm: ComponentBytes) -> Result<Self, LoadError> {
         let Inspection {
             contract,
-            role,
+            roles,
+            exports,
             imports,
             manifest,
         } = Inspection::of(wasm.as_ref())?;
         let shared = engine.shared();
         let compiled = compile(shared, &wasm).map_err(|error| LoadError::of_compilation(&error, wasm.as_ref()))?;
         let asks_for_path = imports_path(&compiled, shared.linker.engine());
-        let pre = link(&shared.linker, &compiled).and_then(PluginPre::new);
+        let pre = link(&shared.linker, &compiled).and_then(|pre| PluginPre::new(pre, roles.contains(&Role::Login)));
         let pre = pre.map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
         Ok(Self {
             engine: engine.clone(),
@@ -85,7 +86,8 @@ impl Component {
             wasm,
             snapshots: Arc::default(),
             contract,
-            role,
+            roles,
+            exports,
             imports,
             manifest: manifest.map(Arc::new),
             asks_for_path,
@@ -102,19 +104,29 @@ impl Component {
         self.wasm.as_ref().len()
     }
 
-    /// The contract that it implements: `portcullis:auth@0.1.0`.
+    /// The contract that it implements: `portcullis:auth@0.2.0`.
     pub fn contract(&self) -> &str {
         &self.contract
     }
 
-    /// What it is for.
-    pub fn role(&self) -> Role {
-        self.role
+    /// What it is for: one role or several.
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
+    /// Whether it logs people in with a browser.
+    pub(crate) fn is_login(&self) -> bool {
+        self.roles.contains(&Role::Login)
     }
 
     /// What it says of itself. `None` if it has no manifest.
     pub fn manifest(&self) -> Option<&Manifest> {
         self.manifest.as_deref()
+    }
+
+    /// The interfaces that it exports, with their versions.
+    pub fn exports(&self) -> &[String] {
+        &self.exports
     }
 
     /// The interfaces that it imports, with their versions.

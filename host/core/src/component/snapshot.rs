@@ -12,22 +12,21 @@ use wasmtime_wizer::Wizer;
 
 use super::Component;
 use super::Digest;
-use crate::contract::PluginPre;
 use crate::egress::Egress;
 use crate::engine::Draft;
 use crate::engine::Inner;
-use crate::sandbox::HostState;
 use crate::sandbox::Instance;
 use crate::sandbox::InstanceConfig;
 use crate::sandbox::NoSnapshot;
 use crate::sandbox::PluginError;
+use crate::sandbox::PluginPre;
 use crate::sandbox::Share;
 use crate::sandbox::link;
 use crate::sandbox::snapshot;
 
 /// A component whose instances are configured from the start.
 pub(crate) struct Snapshot {
-    pre: PluginPre<HostState>,
+    pre: PluginPre,
     size: usize,
     /// Its part of the memory for snapshots.
     _share: Share,
@@ -132,7 +131,7 @@ impl Component {
         if !share.take(size) {
             return Err(NoSnapshot::TooLarge);
         }
-        let pre = link(&shared.linker, &compiled).and_then(PluginPre::new);
+        let pre = link(&shared.linker, &compiled).and_then(|pre| PluginPre::new(pre, self.is_login()));
         Ok(Snapshot {
             pre: pre.map_err(unsupported)?,
             size,
@@ -148,5 +147,6 @@ fn for_snapshot(config: &InstanceConfig) -> InstanceConfig {
     config.cache = None;
     config.egress = Egress::closed();
     config.negotiator = None;
+    config.signing_keys = Arc::default();
     config
 }

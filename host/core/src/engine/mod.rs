@@ -19,6 +19,7 @@ use wasmtime::component::Linker;
 use self::background::Background;
 use self::cache::CompileCache;
 use self::ticker::Ticker;
+use crate::cookies::ReservedCookies;
 use crate::egress::OutboundProxy;
 use crate::limits::Limits;
 use crate::reuse::Store;
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     /// The idle instances that may be kept for later calls, and how much of the memory they may have.
     pub(crate) kept_instances: Arc<Semaphore>,
     pub(crate) kept_memory: Arc<Budget>,
+    /// The cookies that no plugin may set.
+    pub(crate) reserved_cookies: ReservedCookies,
     _ticker: Ticker,
 }
 
@@ -70,6 +73,15 @@ impl Engine {
 
     /// How many plugin calls run at the same time, unless [`EngineBuilder::concurrency`] says otherwise.
     pub const DEFAULT_CONCURRENCY: u32 = 256;
+
+    /// Reserves the name of a cookie of the application: an answer of a plugin that sets one of this name counts as failed.
+    /// A `*` at the end stands for any rest. A name stays reserved for as long as the engine lives.
+    ///
+    /// The cookies of this crate are reserved already: those of [`Sessions`](crate::session::Sessions) when a
+    /// [`Gate`](crate::Gate) is made with them.
+    pub fn reserve_cookie(&self, name: &str) {
+        self.0.reserved_cookies.reserve(name);
+    }
 
     pub(crate) fn shared(&self) -> &Arc<Inner> {
         &self.0
@@ -175,6 +187,7 @@ impl EngineBuilder {
             snapshots: Arc::new(Budget::new(self.memory / 4)),
             kept_instances: Arc::new(Semaphore::new(kept(self.concurrency) as usize)),
             kept_memory: Arc::new(Budget::new(self.memory / 4)),
+            reserved_cookies: ReservedCookies::default(),
             _ticker: ticker,
         })))
     }

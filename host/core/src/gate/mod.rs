@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+use crate::authenticator::Authenticator;
 use crate::chain::Chain;
-use crate::decision::Authenticated;
 use crate::decision::Decision;
 use crate::decision::Outcome;
 use crate::request::AuthRequest;
+use crate::session::Session;
 use crate::session::SessionError;
 use crate::session::Sessions;
 
@@ -37,7 +38,11 @@ pub struct Admission {
     /// Why the request's session cookie wasn't accepted. `None` if it was, if there is none, or if the request has
     /// credentials, which take precedence.
     pub session_error: Option<SessionError>,
-    /// The `Set-Cookie` value of a new session. `None` if no session was started. [`ResponseHeaders::apply`] writes it.
+    /// The request's session: one that authenticated it, or one that must be renewed before it does ([`Session::is_due`]).
+    /// `None` if there is none that counts.
+    pub session: Option<Session>,
+    /// The `Set-Cookie` value of a new session, or of one that goes on because it was used. `None` if neither is the case.
+    /// [`ResponseHeaders::apply`] writes it.
     pub set_cookie: Option<HeaderValue>,
 }
 
@@ -58,6 +63,11 @@ impl Admission {
 impl Gate {
     /// A gate with this chain. `sessions` is `None` if every request is authenticated by its credentials.
     pub fn new(chain: Chain, sessions: Option<Arc<Sessions>>) -> Self {
+        // A plugin that could set the cookie could plant a session.
+        let components = chain.authenticators().iter().filter_map(Authenticator::component);
+        if let Some(sessions) = &sessions {
+            components.for_each(|component| component.engine().reserve_cookie(sessions.cookie_name()));
+        }
         Self {
             chain,
             sessions,
@@ -86,36 +96,49 @@ impl Gate {
 
     /// Authenticates a request by its session or its credentials.
     pub async fn admit(&self, request: &Arc<AuthRequest>) -> Admission {
-        let session = self.session(request);
-        let session_error = session.as_ref().err().copied();
-        if let Ok(Some(authenticated)) = session {
+        let (session, mut session_error) = match self.session(request) {
+            Ok(session) => (session, None),
+            Err(why) => (None, Some(why)),
+        };
+        if let Some(authenticated) = session.as_ref().and_then(Session::authenticated) {
             let decision = Decision {
                 outcome: Outcome::Grant(authenticated),
                 steps: Vec::new(),
             };
+            let own = self.starting_sessions().zip(session.as_ref());
             return Admission {
                 decision,
                 via_session: true,
                 session_error: None,
-                set_cookie: None,
+                set_cookie: own.and_then(|(sessions, session)| sessions.touch(session)),
+                session,
             };
         }
+        if session.is_some() {
+            session_error = Some(SessionError::RenewalDue);
+        }
         let decision = self.chain.decide(request).await;
-        let sessions = self.sessions.as_ref().filter(|_| self.starts_sessions);
-        let set_cookie = sessions
+        let set_cookie = self
+            .starting_sessions()
             .zip(decision.outcome.user())
             .and_then(|(sessions, user)| sessions.seal(user));
         Admission {
             decision,
             via_session: false,
             session_error,
+            session,
             set_cookie,
         }
     }
 
-    fn session(&self, request: &AuthRequest) -> Result<Option<Authenticated>, SessionError> {
+    /// The sessions, if this gate starts any.
+    fn starting_sessions(&self) -> Option<&Arc<Sessions>> {
+        self.sessions.as_ref().filter(|_| self.starts_sessions)
+    }
+
+    fn session(&self, request: &AuthRequest) -> Result<Option<Session>, SessionError> {
         match &self.sessions {
-            Some(sessions) if !self.chain.has_credentials(request) => sessions.open(request, &self.chain),
+            Some(sessions) if !self.chain.has_credentials(request) => sessions.read(request, &self.chain),
             _ => Ok(None),
         }
     }

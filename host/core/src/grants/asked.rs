@@ -24,10 +24,14 @@ pub enum GrantKey {
     Headers,
     /// Servers, by URL.
     Http,
+    /// Places to which browsers are sent to log in, by URL.
+    Login,
     /// An acceptor of Negotiate tokens, by name.
     Negotiate,
     /// Query parameters, by name.
     Query,
+    /// Keys to sign with, by name.
+    Signing,
 }
 
 impl GrantKey {
@@ -38,8 +42,10 @@ impl GrantKey {
             Self::Cookies => "cookies",
             Self::Headers => "headers",
             Self::Http => "http",
+            Self::Login => "login",
             Self::Negotiate => "negotiate",
             Self::Query => "query",
+            Self::Signing => "signing",
         }
     }
 
@@ -50,8 +56,10 @@ impl GrantKey {
             Self::Cookies => "cookie",
             Self::Headers => "header",
             Self::Http => "server",
+            Self::Login => "place to log in",
             Self::Negotiate => "acceptor",
             Self::Query => "query parameter",
+            Self::Signing => "signing key",
         }
     }
 }
@@ -120,9 +128,15 @@ impl Grants {
                 let is_absolute = uri.scheme_str().is_some() && uri.host().is_some();
                 is_absolute.then(|| self.http.iter().any(|grant| serves(grant, name)))?
             }
+            GrantKey::Login => {
+                let uri: Uri = name.parse().ok()?;
+                let is_absolute = uri.scheme_str().is_some() && uri.host().is_some();
+                is_absolute.then(|| self.login.iter().any(|grant| grant.serves(name)))?
+            }
             GrantKey::Negotiate if name.is_empty() => self.negotiate.is_some(),
             GrantKey::Negotiate => self.negotiate.as_deref() == Some(name),
             GrantKey::Query => self.parameter(name),
+            GrantKey::Signing => self.signing.iter().any(|granted| granted == name),
         })
     }
 
@@ -152,6 +166,12 @@ impl Grants {
         for grant in &self.http {
             check(GrantKey::Http, &grant.to_string(), &|name| serves(grant, name));
         }
+        for grant in &self.login {
+            check(GrantKey::Login, &grant.to_string(), &|name| grant.serves(name));
+        }
+        for key in &self.signing {
+            check(GrantKey::Signing, key, &|name| key == name);
+        }
         if self.client_certificate {
             check(GrantKey::ClientCertificate, "", &|_| true);
         }
@@ -165,7 +185,7 @@ impl Grants {
 }
 
 /// Whether a grant covers a part of what is asked for: a URL, or a grant in the form that operators write.
-fn serves(grant: &HttpGrant, asked: &str) -> bool {
+pub(super) fn serves(grant: &HttpGrant, asked: &str) -> bool {
     let covers = |uri: &Uri| grant.permits(uri) || grant.is_below(uri);
     let overlaps = |asked: &HttpGrant| grant.includes(asked) || asked.includes(grant);
     asked.parse().is_ok_and(|uri| covers(&uri)) || asked.parse().is_ok_and(|asked| overlaps(&asked))
@@ -183,6 +203,8 @@ mod tests {
             http: ["https://idp.example/keys", "https://*.example.org"]
                 .map(|grant| grant.parse().unwrap())
                 .to_vec(),
+            login: vec!["https://idp.example/authorize".parse().unwrap()],
+            signing: vec!["client".to_owned()],
             client_certificate: true,
             negotiate: Some("main".to_owned()),
             ..Grants::default()
@@ -209,6 +231,12 @@ mod tests {
             (GrantKey::Http, "http://*.example.org", Some(false)),
             (GrantKey::Http, "/path", None),
             (GrantKey::Http, "idp.example", None),
+            (GrantKey::Login, "https://idp.example", Some(true)),
+            (GrantKey::Login, "https://idp.example/authorize?a=b", Some(true)),
+            (GrantKey::Login, "https://idp.example/logout", Some(false)),
+            (GrantKey::Login, "/path", None),
+            (GrantKey::Signing, "client", Some(true)),
+            (GrantKey::Signing, "other", Some(false)),
             (GrantKey::ClientCertificate, "", Some(true)),
             (GrantKey::Negotiate, "", Some(true)),
             (GrantKey::Negotiate, "main", Some(true)),
@@ -229,6 +257,8 @@ mod tests {
             "server \"https://*.example.org:443\"",
             "server \"https://idp.example:443/keys\"",
             "acceptor \"main\"",
+            "place to log in \"https://idp.example:443/authorize\"",
+            "signing key \"client\"",
         ];
         for (asked, fewer) in [
             (&[][..], &[][..]),
@@ -242,6 +272,14 @@ mod tests {
             (&[(GrantKey::ClientCertificate, ""), (GrantKey::Cookies, "a")], &[0, 1]),
             (&[(GrantKey::Negotiate, "")], &[7]),
             (&[(GrantKey::Negotiate, "other")], &[]),
+            (&[(GrantKey::Login, "https://idp.example/authorize")], &[8]),
+            (
+                &[
+                    (GrantKey::Login, "https://idp.example/logout"),
+                    (GrantKey::Signing, "client"),
+                ],
+                &[9],
+            ),
         ] {
             let asked = Vec::from_iter(asked.iter().map(|(key, name)| (*key, (*name).to_owned())));
             let unasked = grants().unasked(&asked);

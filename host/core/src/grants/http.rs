@@ -156,6 +156,13 @@ impl fmt::Display for HttpGrant {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HttpGrantError(&'static str);
 
+impl HttpGrantError {
+    /// What is wrong, without an example of what would be right.
+    pub(super) const fn reason(self) -> &'static str {
+        self.0
+    }
+}
+
 impl fmt::Display for HttpGrantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

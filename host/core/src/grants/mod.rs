@@ -3,6 +3,7 @@
 mod asked;
 mod host;
 mod http;
+mod login;
 
 use ::http::HeaderName;
 use ::http::header;
@@ -15,6 +16,8 @@ pub use self::asked::describe_grant;
 pub use self::http::HttpGrant;
 pub use self::http::HttpGrantError;
 pub(crate) use self::http::port;
+pub use self::login::LoginGrant;
+pub use self::login::LoginGrantError;
 
 /// The grants of one authenticator: the attributes of a request that it may read, and the servers that it may reach.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,6 +43,10 @@ pub struct Grants {
     pub client_certificate: bool,
     /// The name of the acceptor to which it may pass Negotiate tokens. `None` if it may pass none.
     pub negotiate: Option<String>,
+    /// The places to which a login may send a browser.
+    pub login: Vec<LoginGrant>,
+    /// The names of the keys with which it may sign.
+    pub signing: Vec<String>,
 }
 
 impl Default for Grants {
@@ -53,6 +60,8 @@ impl Default for Grants {
             private: false,
             client_certificate: false,
             negotiate: None,
+            login: Vec::new(),
+            signing: Vec::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One guarded call of a plugin: it is admitted, a new instance is started, configured and called, or one that was kept is called,
 //! and its answer is checked. A call that has begun runs to completion even if its caller is dropped.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::ConfiguredPlugin;
@@ -9,10 +9,9 @@ use super::detach::Detach;
 use super::kept::Lease;
 use super::overload::CallPermit;
 use super::overload::TurnedAway;
-use crate::contract::portcullis::auth::types::Grant;
-use crate::contract::portcullis::auth::types::Refusal;
 use crate::decision::AttributeRead;
 use crate::request::AuthRequest;
+use crate::sandbox::Export;
 use crate::sandbox::Instance;
 use crate::sandbox::PluginError;
 use crate::sandbox::Reply;
@@ -42,33 +41,35 @@ impl ConfiguredPlugin {
         self.0.overload.count(request.client_address)
     }
 
-    /// Calls the plugin about one request. `read` checks its answer; if that fails, the call counts as failed. `end` sees the
-    /// result even if the caller is gone. Returns an error if the plugin may not be called now.
+    /// Calls a function of one of the plugin's roles, for the client with this address. `read` checks its answer; if that fails,
+    /// the call counts as failed. `end` sees the result even if the caller is gone. Returns an error if the plugin may not be
+    /// called now.
     ///
     /// Not an `async fn`: the future of a call is large, and that of the caller would have it inside, to be copied with
     /// every request, whether it leads to a call or not.
-    pub(crate) fn call<T: Send + 'static, E: Send + 'static>(
+    pub(crate) fn call<X: Export, T: Send + 'static, E: Send + 'static>(
         &self,
-        request: &Arc<AuthRequest>,
-        read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError> + Send + 'static,
+        client: Option<IpAddr>,
+        export: X,
+        read: impl FnOnce(X::Answer) -> Result<T, PluginError> + Send + 'static,
         end: impl FnOnce(&Call<T>) -> E + Send + 'static,
     ) -> Result<Detach<(Call<T>, E)>, TurnedAway> {
-        let permit = self.0.overload.enter(request.client_address)?;
-        let (this, request) = (self.clone(), Arc::clone(request));
+        let permit = self.0.overload.enter(client)?;
+        let this = self.clone();
         Ok(Detach::new(async move {
-            let call = this.run(request, permit, read).await;
+            let call = this.run(export, permit, read).await;
             let ended = end(&call);
             (call, ended)
         }))
     }
 
-    async fn run<T>(
+    async fn run<X: Export, T>(
         self,
-        request: Arc<AuthRequest>,
+        export: X,
         permit: CallPermit,
-        read: impl FnOnce(Result<Grant, Refusal>) -> Result<T, PluginError>,
+        read: impl FnOnce(X::Answer) -> Result<T, PluginError>,
     ) -> Call<T> {
-        let (reply, instance) = self.ask(request).await;
+        let (reply, instance) = self.ask(export).await;
         let Reply {
             result,
             reads,
@@ -105,10 +106,10 @@ impl ConfiguredPlugin {
     }
 
     /// Asks an instance, and returns it if it may serve another request.
-    async fn ask(&self, request: Arc<AuthRequest>) -> (Reply, Option<Lease>) {
+    async fn ask<X: Export>(&self, export: X) -> (Reply<X::Answer>, Option<Lease>) {
         let Some(kept) = &self.0.kept else {
             let reply = match self.configured().await {
-                Ok(mut instance) => instance.authenticate(request).await,
+                Ok(mut instance) => instance.ask(export).await,
                 Err(error) => Reply::failure(error),
             };
             return (reply, None);
@@ -123,7 +124,7 @@ impl ConfiguredPlugin {
                 }
             }
         };
-        (lease.instance.authenticate(request).await, Some(lease))
+        (lease.instance.ask(export).await, Some(lease))
     }
 
     /// A new instance with the plugin's settings.

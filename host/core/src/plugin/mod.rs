@@ -1,6 +1,7 @@
 //! A configured component: a component with settings, grants and limits. Calls are guarded by a rate limit, a circuit
 //! breaker and a limit on concurrency, and each call runs in a new instance, unless instances are kept.
 
+mod answer;
 mod call;
 mod detach;
 mod kept;
@@ -26,6 +27,7 @@ use crate::negotiate::Negotiator;
 use crate::reuse::Reuse;
 use crate::sandbox::Cache;
 use crate::sandbox::InstanceConfig;
+use crate::signing::SigningKeys;
 
 pub(crate) use self::call::Call;
 pub(crate) use self::meters::Meters;
@@ -67,6 +69,11 @@ impl ConfiguredPlugin {
 
     /// What it may read and reach.
     pub(crate) fn grants(&self) -> &Grants {
+        &self.0.config.grants
+    }
+
+    /// The same, to be kept by a call.
+    pub(crate) fn shared_grants(&self) -> &Arc<Grants> {
         &self.0.config.grants
     }
 
@@ -134,12 +141,30 @@ pub(crate) struct PluginConfig {
     pub(crate) keep_instances: Option<KeepInstances>,
     pub(crate) outbound: Outbound,
     pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
+    pub(crate) signing_keys: SigningKeys,
     pub(crate) log_level: Option<tracing::Level>,
     /// Whether its calls keep the place in which it is configured, instead of one among all calls.
     pub(crate) is_trial: bool,
 }
 
 impl PluginConfig {
+    /// A component with this name and nothing else: no settings, and the grants and limits that are the default.
+    pub(crate) fn new(name: &str, component: &Component) -> Self {
+        Self {
+            name: name.into(),
+            component: component.clone(),
+            settings: serde_json::Value::Object(serde_json::Map::new()),
+            grants: Grants::default(),
+            limits: Limits::default(),
+            keep_instances: None,
+            outbound: Outbound::default(),
+            negotiator: None,
+            signing_keys: SigningKeys::default(),
+            log_level: None,
+            is_trial: false,
+        }
+    }
+
     /// Checks the settings against the plugin's schema, then lets the plugin check them.
     pub(crate) async fn configure(self) -> Result<ConfiguredPlugin, ConfigureError> {
         let engine = Arc::clone(self.component.engine().shared());
@@ -170,6 +195,7 @@ impl PluginConfig {
             log_level: self.log_level,
             processors: engine.runtime.scheduler.share(),
             negotiator: self.negotiator,
+            signing_keys: Arc::new(self.signing_keys),
         };
         let mut instance = self.component.start(&config).await?;
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;

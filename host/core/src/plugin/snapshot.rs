@@ -108,19 +108,12 @@ mod tests {
 
     async fn with_settings(component: &Component, settings: serde_json::Value, memory: usize) -> ConfiguredPlugin {
         let config = PluginConfig {
-            name: "simple".into(),
-            component: component.clone(),
             settings,
-            grants: crate::grants::Grants::default(),
             limits: Limits {
                 memory,
                 ..Limits::default()
             },
-            keep_instances: None,
-            outbound: crate::egress::Outbound::default(),
-            negotiator: None,
-            log_level: None,
-            is_trial: false,
+            ..PluginConfig::new("simple", component)
         };
         config.configure().await.unwrap()
     }

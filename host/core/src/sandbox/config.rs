@@ -12,6 +12,7 @@ use crate::egress::Egress;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
+use crate::signing::SigningKeys;
 
 /// What all instances of an engine share: the compiler, the processors, the memory and public keys.
 pub(crate) struct Runtime {
@@ -38,6 +39,8 @@ pub(crate) struct InstanceConfig {
     /// Accepts the tokens for the acceptor that `grants.negotiate` names. `None` if the application has no such
     /// acceptor.
     pub(crate) negotiator: Option<Arc<dyn Negotiator>>,
+    /// The keys that it may sign with, as far as `grants.signing` names them.
+    pub(crate) signing_keys: Arc<SigningKeys>,
 }
 
 impl InstanceConfig {
@@ -63,6 +66,7 @@ impl InstanceConfig {
             processors: runtime.scheduler.share(),
             egress: Egress::closed(),
             negotiator: None,
+            signing_keys: Arc::default(),
         }
     }
 }

@@ -1,10 +1,9 @@
-//! The life of an instance: it is started, configured, called about one request and dropped. Requests never share a
+//! The life of an instance: it is started, configured, called for one request and dropped. Requests never share a
 //! plugin's memory, unless the operator wants instances kept: see `renewal`.
 
 use std::sync::Arc;
 
 use wasmtime::Store;
-use wasmtime::component::Resource;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::WasiHttpCtx;
 
@@ -14,19 +13,17 @@ use super::clock::Clock;
 use super::config::InstanceConfig;
 use super::config::Runtime;
 use super::error::PluginError;
+use super::exports::Export;
+use super::exports::Plugin;
+use super::exports::PluginPre;
 use super::memory_limiter::MemoryLimiter;
 use super::negotiate::MAX_TOKENS;
 use super::scheduler::ComputePermit;
+use super::signing::MAX_SIGNATURES;
 use super::snapshot::NoSnapshot;
-use crate::contract::Plugin;
-use crate::contract::PluginPre;
-use crate::contract::RequestHandle;
-use crate::contract::portcullis::auth::types::Grant;
-use crate::contract::portcullis::auth::types::Refusal;
 use crate::decision::AttributeRead;
 use crate::egress::CallEgress;
 use crate::plugin_log::LogLines;
-use crate::request::AuthRequest;
 
 /// The most bytes that a plugin may pass to the host in one call, its answer included: the body of a request to another
 /// server, which may have 1 MiB, and its headers. Texts count slightly more than their size.
@@ -40,9 +37,9 @@ const MAX_HANDLES: usize = 1024;
 /// The most header bytes of one outbound message, as the host counts them.
 const MAX_FIELDS: usize = 32 << 10;
 
-/// An instance's answer about a request, or how it failed, and what it read before that.
-pub(crate) struct Reply {
-    pub(crate) result: Result<Result<Grant, Refusal>, PluginError>,
+/// An instance's answer, or how it failed, and what it read before that.
+pub(crate) struct Reply<A> {
+    pub(crate) result: Result<A, PluginError>,
     pub(crate) reads: Vec<AttributeRead>,
     /// How many requests to other servers were denied, because no grant covers them.
     pub(crate) denied: u32,
@@ -54,7 +51,7 @@ pub(crate) struct Reply {
     pub(crate) memory: usize,
 }
 
-impl Reply {
+impl<A> Reply<A> {
     /// The reply of an instance that could not be called.
     pub(crate) const fn failure(error: PluginError) -> Self {
         Self {
@@ -80,11 +77,11 @@ impl Instance {
     /// Starts an instance, which is not configured yet. Its deadline starts now.
     pub(crate) async fn start(
         runtime: &Runtime,
-        plugin: &PluginPre<HostState>,
+        plugin: &PluginPre,
         config: &InstanceConfig,
     ) -> Result<Self, PluginError> {
         let mut store = store(runtime, config);
-        match plugin.instantiate_async(&mut store).await {
+        match plugin.start(&mut store).await {
             Ok(plugin) => Ok(Self {
                 initial_memory: store.data().limiter.taken(),
                 store,
@@ -96,8 +93,7 @@ impl Instance {
 
     /// Passes the settings to the plugin. The inner error is the plugin's message about them.
     pub(crate) async fn configure(&mut self, settings: &str) -> Result<Result<(), String>, PluginError> {
-        let exports = self.plugin.portcullis_auth_authenticator();
-        let answer = exports.call_configure(&mut self.store, settings).await;
+        let answer = self.plugin.plugin().call_configure(&mut self.store, settings).await;
         self.initial_memory = self.store.data().limiter.taken();
         answer.map_err(|error| stopped(&self.store, error))
     }
@@ -107,14 +103,12 @@ impl Instance {
         self.store.data().can_be_copied()
     }
 
-    /// Authenticates a request.
-    pub(crate) async fn authenticate(&mut self, request: Arc<AuthRequest>) -> Reply {
+    /// Calls a function of one of its roles.
+    pub(crate) async fn ask<X: Export>(&mut self, export: X) -> Reply<X::Answer> {
         let state = self.store.data_mut();
-        state.log.set_request(request.id.as_deref());
-        state.request = Some(request);
-        let exports = self.plugin.portcullis_auth_authenticator();
-        let handle: Resource<RequestHandle> = Resource::new_borrow(0);
-        let result = exports.call_authenticate(&mut self.store, handle).await;
+        state.log.set_request(export.id());
+        state.request = export.request();
+        let result = export.call(&self.plugin, &mut self.store).await;
         let result = result.map_err(|error| stopped(&self.store, error));
         let state = self.store.data_mut();
         state.request = None;
@@ -134,12 +128,11 @@ impl Instance {
     /// Calls a plugin for the schema of its settings, in an instance without grants that may use this much memory.
     pub(crate) async fn settings_schema(
         runtime: &Runtime,
-        plugin: &PluginPre<HostState>,
+        plugin: &PluginPre,
         memory: usize,
     ) -> Result<String, PluginError> {
         let mut instance = Self::start(runtime, plugin, &InstanceConfig::for_schema(runtime, memory)).await?;
-        let exports = instance.plugin.portcullis_auth_authenticator();
-        let schema = exports.call_settings_schema(&mut instance.store).await;
+        let schema = instance.plugin.plugin().call_settings_schema(&mut instance.store).await;
         schema.map_err(|error| stopped(&instance.store, error))
     }
 }
@@ -203,6 +196,8 @@ impl HostState {
             cache: config.cache.clone(),
             negotiator: config.negotiator.clone(),
             tokens_left: MAX_TOKENS,
+            signing_keys: Arc::clone(&config.signing_keys),
+            signatures_left: MAX_SIGNATURES,
             request: None,
             reads: Vec::new(),
             drew_random: false,

@@ -10,6 +10,7 @@ mod clocks;
 mod config;
 mod crypto;
 pub(crate) mod error;
+mod exports;
 mod instance;
 mod io;
 mod logging;
@@ -19,6 +20,7 @@ mod outbound;
 mod renewal;
 mod request;
 mod scheduler;
+mod signing;
 mod slow_hash;
 mod snapshot;
 mod stdio;
@@ -48,6 +50,7 @@ use crate::grants::Grants;
 use crate::negotiate::Negotiator;
 use crate::plugin_log::LogLines;
 use crate::request::AuthRequest;
+use crate::signing::SigningKeys;
 
 pub(crate) use self::absent::is_absent;
 pub(crate) use self::absent::link;
@@ -59,6 +62,9 @@ pub(crate) use self::config::Runtime;
 pub(crate) use self::crypto::Keys;
 pub use self::error::PluginError;
 pub(crate) use self::error::bounded;
+pub(crate) use self::exports::Export;
+pub(crate) use self::exports::Plugin;
+pub(crate) use self::exports::PluginPre;
 pub(crate) use self::instance::Instance;
 pub(crate) use self::instance::Reply;
 pub(crate) use self::renewal::Unfit;
@@ -86,6 +92,8 @@ pub(crate) struct HostState {
     cache: Option<Arc<Cache>>,
     negotiator: Option<Arc<dyn Negotiator>>,
     tokens_left: usize,
+    signing_keys: Arc<SigningKeys>,
+    signatures_left: usize,
     request: Option<Arc<AuthRequest>>,
     reads: Vec<AttributeRead>,
     /// Whether the plugin drew random numbers; the seeds of its hash maps don't count.
@@ -119,6 +127,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
     contract::portcullis::auth::cache::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     contract::portcullis::auth::negotiate::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     contract::portcullis::auth::outbound::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
+    contract::portcullis::auth::signing::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     contract::wasi::logging::logging::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     io::add_to_linker(l)?;
     clocks::add_to_linker(l)?;

@@ -9,6 +9,7 @@ use super::config::InstanceConfig;
 use super::instance::Instance;
 use super::negotiate::MAX_TOKENS;
 use super::scheduler::ComputePermit;
+use super::signing::MAX_SIGNATURES;
 use super::stdio::Lines;
 use crate::egress::CallEgress;
 
@@ -51,6 +52,7 @@ impl Instance {
         state.log.renew();
         state.outbound = CallEgress::new(config.egress.clone(), state.log.clone());
         state.tokens_left = MAX_TOKENS;
+        state.signatures_left = MAX_SIGNATURES;
     }
 
     /// How many bytes of memory it has.

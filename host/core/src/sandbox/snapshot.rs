@@ -17,7 +17,7 @@ use super::config::Runtime;
 use super::error::PluginError;
 use super::instance::stopped;
 use super::instance::store;
-use crate::contract::Plugin;
+use crate::contract::exports::portcullis::auth::plugin::GuestIndices;
 
 /// Why a configured instance has no snapshot.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +81,9 @@ pub(crate) async fn snapshot(
     store.set_hostcall_fuel(config.limits.memory);
     let instance = instrumented.instantiate_async(&mut store).await;
     let instance = instance.map_err(|error| stopped(&store, error))?;
-    let plugin = Plugin::new(&mut store, &instance).map_err(|error| stopped(&store, error))?;
-    let exports = plugin.portcullis_auth_authenticator();
-    let configured = exports.call_configure(&mut store, settings).await;
+    let plugin = GuestIndices::new(instrumented).and_then(|places| places.load(&mut store, &instance));
+    let plugin = plugin.map_err(|error| stopped(&store, error))?;
+    let configured = plugin.call_configure(&mut store, settings).await;
     configured
         .map_err(|error| stopped(&store, error))?
         .map_err(|_| NoSnapshot::Rejected)?;

@@ -18,6 +18,7 @@ pub struct Options {
     name: String,
     secure: bool,
     max_age: Duration,
+    idle: Option<Duration>,
     domain: Option<String>,
     same_site: SameSite,
     partitioned: bool,
@@ -55,10 +56,18 @@ impl Options {
             name: format!("{prefix}{name}"),
             secure,
             max_age,
+            idle: None,
             domain: None,
             same_site: SameSite::Lax,
             partitioned: false,
         })
+    }
+
+    /// Ends a session that wasn't used for this long. Its cookie is then renewed with its use. Default: only `max_age` counts.
+    #[must_use]
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = Some(idle);
+        self
     }
 
     /// Shares the cookie with all hosts of a domain. The name loses the prefix `__Host-`, and any of these hosts can set or
@@ -97,6 +106,10 @@ impl Options {
 
     pub(super) fn max_age(&self) -> Duration {
         self.max_age
+    }
+
+    pub(super) fn idle_age(&self) -> Option<Duration> {
+        self.idle
     }
 
     /// The value of the session cookie in a request's headers. Returns `None` if there is no such cookie, and an error if

@@ -18,8 +18,27 @@ const KEY: usize = 32;
 const ID: usize = 4;
 const NONCE: usize = 12;
 
-/// The version of the format. A cookie of another version is not opened.
-const VERSION: u8 = 2;
+/// The version of the format. A cookie of another version is as good as none.
+const VERSION: u8 = 3;
+
+/// What a cookie is for. One that was sealed for one purpose doesn't open for another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Purpose {
+    /// An attempt to log in.
+    Flow,
+    /// A session.
+    Session,
+}
+
+impl Purpose {
+    /// Its part of the associated data. Neither is the beginning of the other.
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Flow => b"portcullis flow",
+            Self::Session => b"portcullis session",
+        }
+    }
+}
 
 /// The longest text that is decoded, in bytes. The gateway's own cookies are shorter.
 const MAX_TEXT: usize = 8 * 1024;
@@ -116,22 +135,40 @@ impl KeyRing {
         }
     }
 
-    /// Seals bytes for a cookie of this name.
+    /// Seals bytes for a session cookie of this name.
     pub fn seal(&self, cookie: &str, bytes: &[u8]) -> Option<String> {
+        self.seal_for(Purpose::Session, cookie, bytes)
+    }
+
+    /// Opens bytes that one of the keys sealed for a session cookie of this name.
+    pub fn open(&self, cookie: &str, text: &[u8]) -> Option<Vec<u8>> {
+        self.open_for(Purpose::Session, cookie, text)
+    }
+
+    /// Whether a cookie has the format of another version of this program.
+    pub(super) fn is_of_other_version(text: &[u8]) -> bool {
+        let start = text
+            .get(..4)
+            .and_then(|start| BASE64_URL_SAFE_NO_PAD.decode(start).ok());
+        start.is_some_and(|start| start.first() != Some(&VERSION))
+    }
+
+    /// Seals bytes for a cookie of this name and purpose.
+    pub(super) fn seal_for(&self, purpose: Purpose, cookie: &str, bytes: &[u8]) -> Option<String> {
         let RingKey { id, cipher } = self.0.first()?;
         let mut nonce = [0; NONCE];
         rand::fill(&mut nonce).ok()?;
         let bound = Payload {
             msg: bytes,
-            aad: &bind(cookie, id),
+            aad: &bind(purpose, cookie, id),
         };
         let sealed = cipher.encrypt(&Nonce::from(nonce), bound).ok()?;
         let parts = [&[VERSION], id.as_slice(), nonce.as_slice(), &sealed];
         Some(BASE64_URL_SAFE_NO_PAD.encode(parts.concat()))
     }
 
-    /// Opens bytes that one of the keys sealed for a cookie of this name.
-    pub fn open(&self, cookie: &str, text: &[u8]) -> Option<Vec<u8>> {
+    /// Opens bytes that one of the keys sealed for a cookie of this name and purpose.
+    pub(super) fn open_for(&self, purpose: Purpose, cookie: &str, text: &[u8]) -> Option<Vec<u8>> {
         let bytes = BASE64_URL_SAFE_NO_PAD
             .decode(text.get(..text.len().min(MAX_TEXT))?)
             .ok()?;
@@ -144,7 +181,7 @@ impl KeyRing {
         own.map(|RingKey { cipher, .. }| {
             let bound = Payload {
                 msg: sealed,
-                aad: &bind(cookie, id),
+                aad: &bind(purpose, cookie, id),
             };
             cipher.decrypt(&Nonce::from(*nonce), bound)
         })
@@ -160,8 +197,8 @@ impl fmt::Debug for KeyRing {
 
 /// The associated data of a cookie. The name comes last, after fields of fixed length, so that different cookies never
 /// have the same associated data.
-fn bind(cookie: &str, id: &[u8; ID]) -> Vec<u8> {
-    [b"portcullis session".as_slice(), &[VERSION], id, cookie.as_bytes()].concat()
+fn bind(purpose: Purpose, cookie: &str, id: &[u8; ID]) -> Vec<u8> {
+    [purpose.label(), &[VERSION], id, cookie.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -187,7 +224,7 @@ mod tests {
     #[test]
     fn the_format_of_cookies_stays() {
         let key = Key::from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f").unwrap();
-        let sealed = b"AqQg47tkZWZnaGlqa2xtbm87fq0VEIY4WX2BaDm7NDf6SYp_r7YnXg";
+        let sealed = b"A6Qg47tkZWZnaGlqa2xtbm87fq0VEIY4vYDG9ArdjeTksB8lXpJNfA";
         assert_eq!(ring(&[&key]).open("c", sealed).as_deref(), Some(&b"session"[..]));
     }
 
@@ -209,6 +246,42 @@ mod tests {
         }
         assert_eq!(ring.open("other", sealed.as_bytes()), None);
         assert_eq!(ring.open("c", b"\xff"), None);
+    }
+
+    #[test]
+    fn a_cookie_opens_for_its_purpose_and_name_only() {
+        let ring = ring(&[&Key::generate().unwrap()]);
+        for purpose in [Purpose::Flow, Purpose::Session] {
+            for name in ["a", "b"] {
+                let sealed = ring.seal_for(purpose, name, b"x").unwrap();
+                for (other, other_name) in [Purpose::Flow, Purpose::Session]
+                    .map(|other| ["a", "b"].map(|name| (other, name)))
+                    .concat()
+                {
+                    let opened = ring.open_for(other, other_name, sealed.as_bytes());
+                    assert_eq!(
+                        opened.is_some(),
+                        (other, other_name) == (purpose, name),
+                        "{purpose:?} {name}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cookie_of_another_version_is_recognised() {
+        let sealed = ring(&[&Key::generate().unwrap()]).seal("c", b"session").unwrap();
+        for (text, is_other) in [
+            (sealed.as_str(), false),
+            ("AqQg47tk", true),
+            ("BKQg47tk", true),
+            ("", false),
+            ("Aw", false),
+            ("????", false),
+        ] {
+            assert_eq!(KeyRing::is_of_other_version(text.as_bytes()), is_other, "{text}");
+        }
     }
 
     #[test]

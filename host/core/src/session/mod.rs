@@ -1,30 +1,42 @@
-//! Sessions in a sealed cookie, which names the user, the authenticator and the expiry. Nothing is stored on the
-//! server, so that all gateways with the same keys share their sessions.
+//! Sessions in a sealed cookie, which names the user, the authenticator and the expiry. Nothing is stored on the server but what
+//! was revoked, so that all gateways with the same keys share their sessions.
 
 mod cookie;
+mod flow;
 mod key;
+mod revocation;
+mod sealed;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
 use http::HeaderMap;
 use http::HeaderValue;
-use serde::Deserialize;
-use serde::Serialize;
 
 use crate::chain::Chain;
 use crate::decision::Authenticated;
 use crate::decision::Identity;
+use crate::login::Arrival;
 use crate::request::AuthRequest;
+
+use self::sealed::HandleDigest;
+use self::sealed::Sealed;
+use self::sealed::Time;
 
 pub use self::cookie::Options;
 pub use self::cookie::SameSitePolicy;
+pub use self::flow::Flows;
+pub use self::flow::PendingFlow;
+pub use self::flow::UnusableFlow;
 pub use self::key::Key;
 pub use self::key::KeyError;
 pub use self::key::KeyRing;
+pub use self::revocation::Revocation;
+pub use self::revocation::RevocationSink;
+pub use self::revocation::Revocations;
+pub use self::sealed::SessionId;
 
 /// The longest sealed value, in bytes. Browsers drop a cookie of more than 4096 bytes, attributes included.
 const MAX_COOKIE: usize = 3800;
@@ -36,24 +48,118 @@ const MAX_TOLD: u64 = 1024;
 /// Seals and opens session cookies.
 #[derive(Debug)]
 pub struct Sessions {
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
     options: Options,
     outlive_changes: bool,
+    revocations: Option<Arc<Revocations>>,
     /// The users of whom the log said within the last hour that their identity doesn't fit into a cookie.
     told: moka::sync::Cache<String, ()>,
 }
 
-/// The content of a cookie. The names are short to keep the cookie small.
-#[derive(Deserialize, Serialize)]
-struct Sealed {
-    #[serde(rename = "u")]
-    identity: Arc<Identity>,
-    #[serde(rename = "a")]
-    authenticator: Arc<str>,
-    #[serde(rename = "f")]
-    fingerprint: Arc<str>,
-    #[serde(rename = "e")]
-    expires: Expiry,
+/// The session of a request.
+#[derive(Clone)]
+pub struct Session {
+    sealed: Sealed,
+    /// When it was read.
+    now: Time,
+}
+
+impl Session {
+    /// Identifies it through all of its renewals.
+    pub fn id(&self) -> &SessionId {
+        &self.sealed.id
+    }
+
+    /// The user.
+    pub fn identity(&self) -> &Identity {
+        &self.sealed.identity
+    }
+
+    /// The name of the authenticator that started it.
+    pub fn authenticator(&self) -> &str {
+        &self.sealed.authenticator
+    }
+
+    /// When it began.
+    pub fn begun(&self) -> SystemTime {
+        self.sealed.begun.into()
+    }
+
+    /// When it is over at the latest.
+    pub fn ends(&self) -> SystemTime {
+        self.sealed.ends.into()
+    }
+
+    /// Whether its login must be asked before it is accepted again: [`Login::renew`](crate::Login::renew).
+    pub fn is_due(&self) -> bool {
+        self.sealed.due.is_some_and(|due| due.left(self.now).is_none())
+    }
+
+    /// For how long it has been due. `None` if it isn't.
+    pub fn due_for(&self) -> Option<Duration> {
+        let due = self.sealed.due.filter(|_| self.is_due())?;
+        Some(due.ago(self.now))
+    }
+
+    /// What its login keeps with it. It may be a secret.
+    pub fn keep(&self) -> Option<&[u8]> {
+        self.sealed.keep.as_deref()
+    }
+
+    /// The user as a decision about this request. `None` if the session is due.
+    pub(crate) fn authenticated(&self) -> Option<Authenticated> {
+        let until = self
+            .sealed
+            .due
+            .map_or(self.sealed.ends, |due| due.min(self.sealed.ends));
+        Some(Authenticated {
+            identity: Arc::clone(&self.sealed.identity),
+            authenticator: Arc::clone(&self.sealed.authenticator),
+            fingerprint: Arc::clone(&self.sealed.fingerprint),
+            valid_for: Some(until.left(self.now)?),
+            response_headers: HeaderMap::new(),
+        })
+    }
+}
+
+impl fmt::Debug for Session {
+    /// Omits what its login keeps.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", self.id())
+            .field("user", &self.identity().name())
+            .field("authenticator", &self.authenticator())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a session isn't started or renewed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoSession {
+    /// The user with the groups and attributes, and what the login keeps, don't fit into one cookie. Browsers drop a longer one,
+    /// and the user would have to log in again and again.
+    #[error(
+        "the user {user:?} with {groups} groups and what the login keeps need {bytes} bytes, and a cookie has room for \
+         {MAX_COOKIE}"
+    )]
+    TooLarge {
+        /// The user's name.
+        user: String,
+        /// How many groups the user has.
+        groups: usize,
+        /// The size of the sealed cookie.
+        bytes: usize,
+    },
+    /// The arrival is one of another authenticator.
+    #[error("the session belongs to another authenticator")]
+    OtherAuthenticator,
+    /// The session would be over at once.
+    #[error("the session would be over at once")]
+    Over,
+    /// The system has no random numbers, or the cookie can't be written.
+    #[error("the session can't be sealed")]
+    Unsealed,
 }
 
 /// Why a request with a session cookie has no session.
@@ -65,6 +171,12 @@ pub enum SessionError {
     Authenticator,
     /// It has expired.
     Expired,
+    /// It wasn't used for too long.
+    Idle,
+    /// Its login must be asked whether it still holds.
+    RenewalDue,
+    /// It was ended, by its user or by the provider.
+    Revoked,
     /// It wasn't sealed with one of the keys, or was changed.
     Seal,
     /// The request has several session cookies.
@@ -76,6 +188,9 @@ impl fmt::Display for SessionError {
         f.pad(match self {
             Self::Authenticator => "its authenticator isn't on this route, is disabled, or has changed since",
             Self::Expired => "it has expired",
+            Self::Idle => "it wasn't used for too long",
+            Self::RenewalDue => "its login must be asked whether it still holds",
+            Self::Revoked => "it was ended",
             Self::Seal => "it wasn't sealed with one of the keys, or was changed",
             Self::Several => "there are several session cookies",
         })
@@ -86,13 +201,14 @@ impl std::error::Error for SessionError {}
 
 impl Sessions {
     /// Sessions that are sealed with these keys.
-    pub fn new(keys: KeyRing, options: Options) -> Self {
+    pub fn new(keys: impl Into<Arc<KeyRing>>, options: Options) -> Self {
         let told = moka::sync::Cache::builder();
         let told = told.max_capacity(MAX_TOLD).time_to_live(TOLD_AGAIN).build();
         Self {
-            keys,
+            keys: keys.into(),
             options,
             outlive_changes: false,
+            revocations: None,
             told,
         }
     }
@@ -103,6 +219,15 @@ impl Sessions {
     pub fn outlive_changes(self) -> Self {
         Self {
             outlive_changes: true,
+            ..self
+        }
+    }
+
+    /// Accepts no session that is in this list. Default: a session lasts until its end.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
+        Self {
+            revocations: Some(revocations),
             ..self
         }
     }
@@ -123,86 +248,161 @@ impl Sessions {
     ///
     /// Returns why a session cookie isn't accepted.
     pub fn open(&self, request: &AuthRequest, chain: &Chain) -> Result<Option<Authenticated>, SessionError> {
+        let Some(session) = self.read(request, chain)? else {
+            return Ok(None);
+        };
+        session.authenticated().map(Some).ok_or(SessionError::RenewalDue)
+    }
+
+    /// The request's session, even if it must be renewed before it is accepted: see [`Session::is_due`]. Returns `None` if the
+    /// request has no session cookie, or one of another version of this program.
+    ///
+    /// # Errors
+    ///
+    /// Returns why a session cookie isn't accepted.
+    pub fn read(&self, request: &AuthRequest, chain: &Chain) -> Result<Option<Session>, SessionError> {
         let Some(cookie) = self.options.read(&request.headers)? else {
             return Ok(None);
         };
-        let sealed = self
-            .keys
-            .open(self.cookie_name(), cookie.as_bytes())
-            .ok_or(SessionError::Seal)?;
-        let session: Sealed = serde_json::from_slice(&sealed).map_err(|_| SessionError::Seal)?;
-        let left = session.expires.left(now()).ok_or(SessionError::Expired)?;
-        let known = chain.authenticators().iter().any(|authenticator| {
-            let is_valid = |own| self.outlive_changes || own == &session.fingerprint;
-            authenticator.name() == &*session.authenticator && authenticator.fingerprint().is_some_and(is_valid)
-        });
-        if !known {
-            return Err(SessionError::Authenticator);
+        if KeyRing::is_of_other_version(cookie.as_bytes()) {
+            return Ok(None);
         }
-        Ok(Some(Authenticated {
-            identity: session.identity,
-            authenticator: session.authenticator,
-            fingerprint: session.fingerprint,
-            valid_for: Some(left),
-            response_headers: HeaderMap::new(),
-        }))
+        let opened = self.keys.open(self.cookie_name(), cookie.as_bytes());
+        let sealed = opened
+            .and_then(|opened| Sealed::parse(&opened))
+            .ok_or(SessionError::Seal)?;
+        let now = Time::now();
+        let is_too_old = sealed.begun.ago(now) >= self.options.max_age();
+        if is_too_old || sealed.ends.left(now).is_none() {
+            return Err(SessionError::Expired);
+        }
+        if self.options.idle_age().is_some_and(|idle| sealed.seen.ago(now) >= idle) {
+            return Err(SessionError::Idle);
+        }
+        let revocations = self.revocations.as_deref();
+        if revocations.is_some_and(|list| list.end(&sealed.id, &sealed.handles, sealed.begun)) {
+            return Err(SessionError::Revoked);
+        }
+        let known = chain.authenticators().iter().any(|authenticator| {
+            let is_valid = |own| self.outlive_changes || own == &sealed.fingerprint;
+            authenticator.name() == &*sealed.authenticator && authenticator.fingerprint().is_some_and(is_valid)
+        });
+        match known {
+            true => Ok(Some(Session { sealed, now })),
+            false => Err(SessionError::Authenticator),
+        }
     }
 
-    /// The `Set-Cookie` value of a new session for a user who was authenticated just now.
+    /// The `Set-Cookie` value of a new session for a user whose credentials were checked just now.
     ///
     /// Returns `None` if the authenticator doesn't allow its decision to be reused, or if the cookie would be too long
     /// for browsers. Such a user is authenticated with every request.
     pub fn seal(&self, authenticated: &Authenticated) -> Option<HeaderValue> {
         let lifetime = authenticated.valid_for?.min(self.options.max_age());
-        let session = Sealed {
-            identity: Arc::clone(&authenticated.identity),
-            authenticator: Arc::clone(&authenticated.authenticator),
-            fingerprint: Arc::clone(&authenticated.fingerprint),
-            expires: Expiry::after(lifetime, now())?,
-        };
-        let sealed = self
-            .keys
-            .seal(self.cookie_name(), &serde_json::to_vec(&session).ok()?)?;
-        if sealed.len() > MAX_COOKIE {
-            let user = session.identity.name();
-            if self.told.entry(user.to_owned()).or_insert(()).is_fresh() {
-                tracing::info!(
-                    user = %user.escape_debug(),
-                    groups = session.identity.groups().len(),
-                    bytes = sealed.len(),
-                    "a user gets no session, because the identity is too large for a cookie: every request is authenticated"
-                );
+        let sealed = self.begin(authenticated, lifetime).ok()?;
+        match self.written(&sealed, sealed.begun) {
+            Ok(cookie) => Some(cookie),
+            Err(why) => {
+                if let NoSession::TooLarge { user, groups, bytes } = why
+                    && self.told.entry(user.clone()).or_insert(()).is_fresh()
+                {
+                    tracing::info!(
+                        user = %user.escape_debug(),
+                        groups,
+                        bytes,
+                        "a user gets no session, because the identity is too large for a cookie: every request is authenticated"
+                    );
+                }
+                None
             }
+        }
+    }
+
+    /// The `Set-Cookie` value of a new session for somebody who has logged in. Whatever session the browser had is replaced by it:
+    /// revoke that one.
+    ///
+    /// # Errors
+    ///
+    /// Returns why there is no session. The user can't go on then, and should be told.
+    pub fn start(&self, arrival: &Arrival) -> Result<HeaderValue, NoSession> {
+        let mut sealed = self.begin(&arrival.authenticated, self.options.max_age())?;
+        let now = sealed.begun;
+        arrive(&mut sealed, arrival, now)?;
+        self.written(&sealed, now)
+    }
+
+    /// The `Set-Cookie` value of a session whose login was asked again. Its id, its beginning and its end stay.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the session can't go on.
+    pub fn renew(&self, session: &Session, arrival: &Arrival) -> Result<HeaderValue, NoSession> {
+        if arrival.authenticated.authenticator != session.sealed.authenticator {
+            return Err(NoSession::OtherAuthenticator);
+        }
+        let now = Time::now();
+        let mut sealed = Sealed {
+            identity: Arc::clone(&arrival.authenticated.identity),
+            fingerprint: Arc::clone(&arrival.authenticated.fingerprint),
+            seen: now,
+            ..session.sealed.clone()
+        };
+        arrive(&mut sealed, arrival, now)?;
+        self.written(&sealed, now)
+    }
+
+    /// The `Set-Cookie` value that says that a session was used. `None` if sessions don't end by not being used, or if the cookie
+    /// says already that this one was used within the last quarter of that time.
+    pub fn touch(&self, session: &Session) -> Option<HeaderValue> {
+        let idle = self.options.idle_age()?;
+        if session.sealed.seen.ago(session.now) < idle / 4 {
             return None;
         }
-        self.options.set(&sealed, lifetime)
+        let sealed = Sealed {
+            seen: session.now,
+            ..session.sealed.clone()
+        };
+        self.written(&sealed, session.now).ok()
+    }
+
+    fn begin(&self, authenticated: &Authenticated, lifetime: Duration) -> Result<Sealed, NoSession> {
+        let now = Time::now();
+        let ends = now.after(lifetime).ok_or(NoSession::Over)?;
+        Ok(Sealed::new(
+            SessionId::new().ok_or(NoSession::Unsealed)?,
+            Arc::clone(&authenticated.identity),
+            (
+                Arc::clone(&authenticated.authenticator),
+                Arc::clone(&authenticated.fingerprint),
+            ),
+            now,
+            ends,
+        ))
+    }
+
+    fn written(&self, sealed: &Sealed, now: Time) -> Result<HeaderValue, NoSession> {
+        let bytes = sealed.to_bytes().ok_or(NoSession::Unsealed)?;
+        let text = self.keys.seal(self.cookie_name(), &bytes).ok_or(NoSession::Unsealed)?;
+        if text.len() > MAX_COOKIE {
+            return Err(NoSession::TooLarge {
+                user: sealed.identity.name().to_owned(),
+                groups: sealed.identity.groups().len(),
+                bytes: text.len(),
+            });
+        }
+        let left = sealed.ends.left(now).ok_or(NoSession::Over)?;
+        let left = self.options.idle_age().map_or(left, |idle| left.min(idle));
+        self.options.set(&text, left).ok_or(NoSession::Unsealed)
     }
 }
 
-/// When a session expires, in milliseconds since 1970. In whole seconds, a session of one second could expire at once.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-struct Expiry(u64);
-
-impl Expiry {
-    /// The expiry of a session that starts now. Returns `None` if the lifetime is shorter than a millisecond.
-    fn after(lifetime: Duration, now: Duration) -> Option<Self> {
-        let lifetime = u64::try_from(lifetime.as_millis())
-            .ok()
-            .filter(|lifetime| *lifetime > 0)?;
-        u64::try_from(now.as_millis()).ok()?.checked_add(lifetime).map(Self)
-    }
-
-    /// The remaining lifetime. Returns `None` if the session has expired.
-    fn left(self, now: Duration) -> Option<Duration> {
-        Duration::from_millis(self.0)
-            .checked_sub(now)
-            .filter(|left| !left.is_zero())
-    }
-}
-
-/// The time since 1970.
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+/// Takes over what a login says of its session now.
+fn arrive(sealed: &mut Sealed, arrival: &Arrival, now: Time) -> Result<(), NoSession> {
+    let digest = |handle| HandleDigest::of(&sealed.authenticator, handle);
+    sealed.handles = arrival.handles.iter().map(digest).collect();
+    sealed.keep.clone_from(&arrival.keep);
+    sealed.due = Some(now.after(arrival.renew_after).ok_or(NoSession::Over)?);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,21 +5,23 @@ use super::*;
 use crate::authenticator::Authenticator;
 use crate::decision::Claims;
 use crate::grants::Grants;
+use crate::login::Handle;
 
 #[test]
 fn a_session_lives_as_long_as_it_may_whenever_it_begins() {
     let millis = Duration::from_millis;
     for lifetime in [1, 999, 1000, 1500, 43_200_000].map(millis) {
-        for start in [0, 1, 500, 999, 1000, 1_800_000_000_999].map(millis) {
-            let expiry = Expiry::after(lifetime, start).unwrap();
-            assert_eq!(expiry.left(start), Some(lifetime), "{start:?}");
-            assert_eq!(expiry.left(start + lifetime - millis(1)), Some(millis(1)), "{start:?}");
-            assert_eq!(expiry.left(start + lifetime), None, "{start:?}");
-            assert_eq!(expiry.left(start + lifetime * 2), None, "{start:?}");
+        for start in [0, 1, 500, 999, 1000, 1_800_000_000_999] {
+            let at = |later: Duration| Time(start + u64::try_from(later.as_millis()).unwrap());
+            let end = Time(start).after(lifetime).unwrap();
+            assert_eq!(end.left(Time(start)), Some(lifetime), "{start:?}");
+            assert_eq!(end.left(at(lifetime - millis(1))), Some(millis(1)), "{start:?}");
+            assert_eq!(end.left(at(lifetime)), None, "{start:?}");
+            assert_eq!(end.left(at(lifetime * 2)), None, "{start:?}");
         }
     }
     for nothing in [Duration::ZERO, Duration::from_micros(999), Duration::MAX] {
-        assert_eq!(Expiry::after(nothing, millis(1)), None, "{nothing:?}");
+        assert_eq!(Time(1).after(nothing), None, "{nothing:?}");
     }
 }
 
@@ -68,7 +70,7 @@ fn an_identity_that_is_too_large_for_a_cookie_gets_no_session() {
         let cookie = Cookie::parse(cookie.to_str().unwrap().to_owned()).unwrap();
         Some(cookie.value().len())
     };
-    let longest = (2600..2800).rfind(|length| sealed(*length).is_some()).unwrap();
+    let longest = (2500..2800).rfind(|length| sealed(*length).is_some()).unwrap();
     assert_eq!(sealed(longest), Some(MAX_COOKIE));
     assert!((longest - 5..longest).all(|length| sealed(length).is_some()));
 }
@@ -77,32 +79,34 @@ fn an_identity_that_is_too_large_for_a_cookie_gets_no_session() {
 fn a_cookie_that_is_in_doubt_opens_no_session() {
     let (own, other) = (Key::generate().unwrap(), Key::generate().unwrap());
     let chain = Chain::new([Authenticator::disabled("off", Grants::default(), "it is tested")]);
-    let hour = now() + Duration::from_secs(3600);
-    let seal = |key: &Key, name: &str, expires: Duration| {
+    let now = Time::now();
+    let hour = Time(now.0 + 3_600_000);
+    let seal = |key: &Key, name: &str, ends: Time| {
         let user = authenticated(None, String::new());
-        let session = Sealed {
-            identity: user.identity,
-            authenticator: user.authenticator,
-            fingerprint: user.fingerprint,
-            expires: Expiry(expires.as_millis().try_into().unwrap()),
-        };
+        let of = (user.authenticator, user.fingerprint);
+        let session = Sealed::new(SessionId::new().unwrap(), user.identity, of, now, ends);
         let ring = KeyRing::new([key.clone()]).unwrap();
-        ring.seal(name, &serde_json::to_vec(&session).unwrap()).unwrap()
+        ring.seal(name, &session.to_bytes().unwrap()).unwrap()
     };
     let no_json = KeyRing::new([own.clone()]).unwrap().seal("sid", b"{").unwrap();
     let sessions = sessions(&own);
     for (cookie, error) in [
         ("other=x".to_owned(), None),
+        // That of an earlier version is as good as none.
+        (
+            "sid=AqQg47tkZWZnaGlqa2xtbm87fq0VEIY4WX2BaDm7NDf6SYp_r7YnXg".to_owned(),
+            None,
+        ),
         ("sid=".to_owned(), Some(SessionError::Seal)),
         (format!("sid={no_json}"), Some(SessionError::Seal)),
         (format!("sid={}", seal(&other, "sid", hour)), Some(SessionError::Seal)),
         (format!("sid={}", seal(&own, "another", hour)), Some(SessionError::Seal)),
         // It would have been valid in 1970.
         (
-            format!("sid={}", seal(&own, "sid", Duration::from_secs(3600))),
+            format!("sid={}", seal(&own, "sid", Time(3_600_000))),
             Some(SessionError::Expired),
         ),
-        (format!("sid={}", seal(&own, "sid", now())), Some(SessionError::Expired)),
+        (format!("sid={}", seal(&own, "sid", now)), Some(SessionError::Expired)),
         (
             format!("sid={}", seal(&own, "sid", hour)),
             Some(SessionError::Authenticator),
@@ -119,4 +123,233 @@ fn a_cookie_that_is_in_doubt_opens_no_session() {
         assert!(!matches!(opened, Ok(Some(_))), "{cookie}");
         assert_eq!(opened.err(), error, "{cookie}");
     }
+}
+
+/// A chain whose authenticator has the login of these sessions, and a user of it.
+async fn logged_in() -> (Chain, Authenticated) {
+    let engine = crate::engine::Engine::builder().build().unwrap();
+    let wasm = portcullis_plugins::find("simple").unwrap();
+    let component = crate::component::Component::new(&engine, wasm).unwrap();
+    let authenticator = Authenticator::builder("people", &component).build().await.unwrap();
+    let user = Authenticated {
+        authenticator: "people".into(),
+        fingerprint: Arc::clone(authenticator.fingerprint().unwrap()),
+        ..authenticated(Some(Duration::from_secs(60)), String::new())
+    };
+    (Chain::new([authenticator]), user)
+}
+
+fn arrival(user: &Authenticated, keep: usize, handles: &[&str]) -> Arrival {
+    Arrival {
+        authenticated: user.clone(),
+        renew_after: Duration::from_secs(60),
+        keep: Some(vec![0xff; keep]),
+        handles: handles.iter().map(|handle| Handle::new(*handle).unwrap()).collect(),
+    }
+}
+
+fn with_cookie(cookie: &str) -> AuthRequest {
+    let (parts, ()) = http::Request::new(()).into_parts();
+    let mut request = AuthRequest::from_parts(&parts);
+    let cookie = cookie.split(';').next().unwrap();
+    request.headers.insert(header::COOKIE, cookie.parse().unwrap());
+    request
+}
+
+fn text(cookie: &HeaderValue) -> &str {
+    cookie.to_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_session_of_a_login_goes_on_with_its_id_until_its_end() {
+    let sessions = sessions(&Key::generate().unwrap());
+    let (chain, user) = logged_in().await;
+    let read = |cookie: &HeaderValue| sessions.read(&with_cookie(text(cookie)), &chain).unwrap().unwrap();
+    let cookie = sessions.start(&arrival(&user, 2048, &["sid:1", "sub:a"])).unwrap();
+    assert!(text(&cookie).ends_with("Max-Age=3600"), "{cookie:?}");
+    assert!(cookie.len() < 4096, "{}", cookie.len());
+    let session = read(&cookie);
+    assert_eq!(session.identity().name(), "alice");
+    assert_eq!(session.keep(), Some(&[0xff; 2048][..]));
+    assert!(!session.is_due() && session.due_for().is_none());
+    assert!(session.authenticated().unwrap().valid_for().unwrap() <= Duration::from_secs(60));
+    assert_ne!(
+        read(&sessions.start(&arrival(&user, 0, &[])).unwrap()).id(),
+        session.id()
+    );
+
+    let mut due = session.clone();
+    due.sealed.due = Some(Time(session.now.0 - 5_000));
+    assert!(due.is_due() && due.authenticated().is_none());
+    assert_eq!(due.due_for(), Some(Duration::from_secs(5)));
+    let late = sessions.written(&due.sealed, due.now).unwrap();
+    assert!(read(&late).is_due());
+    let opened = sessions.open(&with_cookie(text(&late)), &chain);
+    assert_eq!(opened.err(), Some(SessionError::RenewalDue));
+
+    let renewed = read(&sessions.renew(&due, &arrival(&user, 3, &[])).unwrap());
+    assert_eq!((renewed.id(), renewed.begun()), (session.id(), session.begun()));
+    assert_eq!((renewed.ends(), renewed.keep()), (session.ends(), Some(&[0xff; 3][..])));
+    assert!(!renewed.is_due() && renewed.sealed.handles.is_empty());
+    let mut other = arrival(&user, 0, &[]);
+    other.authenticated.authenticator = "other".into();
+    assert_eq!(sessions.renew(&due, &other), Err(NoSession::OtherAuthenticator));
+
+    let mut old = due.clone();
+    old.sealed.begun = Time(due.now.0 - 3_600_000);
+    let old = sessions.written(&old.sealed, due.now).unwrap();
+    let opened = sessions.read(&with_cookie(text(&old)), &chain);
+    assert_eq!(
+        opened.err(),
+        Some(SessionError::Expired),
+        "max_age counts from the beginning"
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_does_not_fit_into_a_cookie_is_an_error() {
+    let sessions = sessions(&Key::generate().unwrap());
+    let (_, mut user) = logged_in().await;
+    let claims = Claims {
+        name: "alice".to_owned(),
+        groups: vec!["g".repeat(100); 10],
+        ..Claims::default()
+    };
+    user.identity = Arc::new(claims.try_into().unwrap());
+    assert!(sessions.start(&arrival(&user, 1024, &[])).is_ok());
+    let error = sessions.start(&arrival(&user, 2048, &[])).unwrap_err();
+    assert!(matches!(error, NoSession::TooLarge { groups: 10, .. }), "{error:?}");
+    assert!(error.to_string().contains("a cookie has room for 3800"), "{error}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_used_ends_and_use_keeps_it() {
+    let idle = Duration::from_secs(600);
+    let options = Options::new("sid", false, Duration::from_secs(3600))
+        .unwrap()
+        .idle(idle);
+    let sessions = Sessions::new(KeyRing::new([Key::generate().unwrap()]).unwrap(), options);
+    let (chain, user) = logged_in().await;
+    let cookie = sessions.start(&arrival(&user, 0, &[])).unwrap();
+    assert!(text(&cookie).ends_with("Max-Age=600"), "{cookie:?}");
+    let session = sessions.read(&with_cookie(text(&cookie)), &chain).unwrap().unwrap();
+    for (ago, is_over, is_touched) in [
+        (0, false, false),
+        (149, false, false),
+        (151, false, true),
+        (599, false, true),
+        (600, true, true),
+    ] {
+        let mut used = session.clone();
+        used.sealed.seen = Time(session.now.0 - ago * 1000);
+        let written = sessions.written(&used.sealed, session.now).unwrap();
+        let opened = sessions.read(&with_cookie(text(&written)), &chain);
+        assert_eq!(opened.err(), is_over.then_some(SessionError::Idle), "{ago}");
+        assert_eq!(sessions.touch(&used).is_some(), is_touched, "{ago}");
+    }
+    let mut used = session.clone();
+    used.sealed.seen = Time(session.now.0 - 300_000);
+    let touched = sessions.touch(&used).unwrap();
+    let touched = sessions.read(&with_cookie(text(&touched)), &chain).unwrap().unwrap();
+    assert_eq!((touched.id(), touched.sealed.seen), (session.id(), session.now));
+    assert_eq!(touched.sealed.due, session.sealed.due, "use doesn't renew it");
+}
+
+#[tokio::test]
+async fn what_is_revoked_is_over_and_nothing_else_is() {
+    let list = Arc::new(Revocations::new(100, Duration::from_secs(3600)));
+    let sessions = sessions(&Key::generate().unwrap()).with_revocations(Arc::clone(&list));
+    let (chain, user) = logged_in().await;
+    let start = |handles: &[&str]| sessions.start(&arrival(&user, 0, handles)).unwrap();
+    let read = |cookie: &HeaderValue| sessions.read(&with_cookie(text(cookie)), &chain);
+    let cookies = [
+        start(&["sid:1", "sub:a"]),
+        start(&["sid:2", "sub:a"]),
+        start(&["sid:3"]),
+        start(&[]),
+    ];
+    let open = || cookies.each_ref().map(|cookie| read(cookie).is_ok());
+    list.revoke_handle("other", &Handle::new("sid:1").unwrap());
+    list.revoke_handle("people", &Handle::new("sid:").unwrap());
+    assert_eq!(open(), [true; 4]);
+    list.revoke_handle("people", &Handle::new("sid:3").unwrap());
+    assert_eq!(open(), [true, true, false, true]);
+    let last = read(&cookies[3]).unwrap().unwrap();
+    list.revoke(&last);
+    assert_eq!(open(), [true, true, false, false]);
+    assert_eq!(read(&cookies[3]).err(), Some(SessionError::Revoked));
+    let renewed = sessions.renew(&last, &arrival(&user, 0, &[])).unwrap();
+    assert_eq!(
+        read(&renewed).err(),
+        Some(SessionError::Revoked),
+        "a late answer doesn't restore it"
+    );
+    list.revoke_handle("people", &Handle::new("sub:a").unwrap());
+    assert_eq!(open(), [false; 4]);
+    assert_eq!(list.len(), 5);
+}
+
+/// A session that begins after a revocation isn't over, and what the list forgets never comes back to life.
+#[test]
+fn a_full_list_of_revocations_never_lets_anybody_in_again() {
+    let list = Revocations::new(3, Duration::from_secs(3600));
+    let now = Time::now().0;
+    let key = |n: u8| SessionId([n; 16]);
+    let is_over = |n: u8, begun: u64| list.end(&key(n), &[], Time(begun));
+    let add = |n: u8, begun_until: u64| {
+        list.add(Revocation {
+            key: [n; 16],
+            begun_until,
+        })
+    };
+    add(1, now - 30);
+    add(2, now - 20);
+    add(1, now - 40);
+    assert_eq!(list.len(), 2);
+    assert!(is_over(1, now - 30) && !is_over(1, now - 29) && !is_over(3, now - 30));
+    add(3, now - 10);
+    add(4, now);
+    assert_eq!(list.len(), 3);
+    assert!(
+        is_over(1, now - 30) && is_over(9, now - 30),
+        "all that began until then are over"
+    );
+    assert!(!is_over(9, now - 29) && is_over(2, now - 20) && is_over(4, now));
+    let kept = list.entries();
+    assert_eq!(kept.iter().map(|kept| kept.key[0]).collect::<Vec<_>>(), [2, 3, 4]);
+    let restored = Revocations::new(3, Duration::from_secs(3600));
+    kept.into_iter().for_each(|kept| restored.add(kept));
+    assert_eq!(restored.entries(), list.entries());
+    // Sessions of before the longest age are over anyway.
+    let short = Revocations::new(3, Duration::from_secs(1));
+    short.add(Revocation {
+        key: [1; 16],
+        begun_until: now - 5_000,
+    });
+    short.add(Revocation {
+        key: [2; 16],
+        begun_until: now,
+    });
+    assert_eq!(short.len(), 1);
+}
+
+#[test]
+fn a_sink_is_told_of_what_is_revoked_here_and_not_of_what_comes_from_elsewhere() {
+    struct Sink(Arc<std::sync::Mutex<Vec<Revocation>>>);
+    impl RevocationSink for Sink {
+        fn revoked(&self, revocation: Revocation) {
+            self.0.lock().unwrap().push(revocation);
+        }
+    }
+    let told = Arc::default();
+    let list = Revocations::new(3, Duration::from_secs(3600)).with_sink(Sink(Arc::clone(&told)));
+    list.add(Revocation {
+        key: [1; 16],
+        begun_until: 1,
+    });
+    assert!(told.lock().unwrap().is_empty());
+    list.revoke_handle("people", &Handle::new("sid:1").unwrap());
+    let told = told.lock().unwrap();
+    assert_eq!(told.len(), 1);
+    assert!(list.entries().contains(&told[0]));
 }

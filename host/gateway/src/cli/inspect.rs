@@ -80,7 +80,8 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     if let Some(cases) = cases {
         write_lines(output, "self-test", cases.iter().map(|case| case.name.as_str()))?;
     }
-    writeln!(output, "role      {}", component.role())?;
+    let roles = Vec::from_iter(component.roles().iter().map(|role| role.label()));
+    writeln!(output, "role      {}", roles.join(", "))?;
     writeln!(output, "contract  {}", component.contract())?;
     if let Some(digest) = pulled {
         writeln!(output, "manifest  {digest}")?;

@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     };
     let mut info = ComponentInfo::new(created(arguments));
     info.imports = component.imports().to_vec();
-    info.exports = vec![component.contract().replace('@', "/authenticator@")];
+    info.exports = component.exports().to_vec();
     let pushed = configured.remote.registries().push(reference, wasm.into(), &info).await;
     let pushed = match pushed {
         Ok(pushed) => pushed,

@@ -78,7 +78,13 @@ pub(super) fn configuration(
 /// name headers.
 fn grants(asked: Option<&[(GrantKey, String)]>, names_headers: bool, imports: &[String]) -> String {
     let mut text = String::new();
-    let keys = [GrantKey::Headers, GrantKey::Cookies, GrantKey::Query, GrantKey::Http];
+    let keys = [
+        GrantKey::Headers,
+        GrantKey::Cookies,
+        GrantKey::Query,
+        GrantKey::Http,
+        GrantKey::Login,
+    ];
     for key in keys {
         let names = asked
             .into_iter()

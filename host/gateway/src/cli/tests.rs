@@ -200,11 +200,11 @@ fn inspect_describes_a_component() {
     assert_eq!(compiled(), 1, "the cached component is used again");
     let component = simple();
     for expected in [
-        "contract  portcullis:auth@0.1.0\n",
+        "contract  portcullis:auth@0.2.0\n",
         &format!("sha256    {}\n", portcullis::Digest::of(component)),
         &format!("size      {} bytes\n", component.len()),
         "imports   ",
-        "portcullis:auth/types@0.1.0\n",
+        "portcullis:auth/types@0.2.0\n",
         "\"password\"",
     ] {
         assert!(output.contains(expected), "{expected}\n{output}");

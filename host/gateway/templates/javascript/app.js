@@ -20,4 +20,4 @@ class ApiKey {
   }
 }
 
-export const authenticator = exported(ApiKey, SETTINGS);
+export const { plugin, authenticator } = exported(ApiKey, SETTINGS);

@@ -24,4 +24,4 @@ class ApiKey:
                 raise unauthenticated("wrong API key")
 
 
-Authenticator = export(ApiKey, Settings)
+Plugin, Authenticator = export(ApiKey, Settings)

@@ -2,5 +2,5 @@
 # Writes my-plugin.wasm.
 set -e
 cd "$(dirname "$0")"
-componentize-py -d wit -w plugin componentize app -o my-plugin.wasm
+componentize-py -d wit -w authenticator-plugin componentize app -o my-plugin.wasm
 portcullis plugin manifest my-plugin.wasm manifest.json

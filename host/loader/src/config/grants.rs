@@ -4,6 +4,7 @@ use http::HeaderName;
 use http::header;
 use portcullis::Grants;
 use portcullis::HttpGrant;
+use portcullis::LoginGrant;
 
 use crate::config::document::Document;
 use crate::config::reader::Item;
@@ -21,6 +22,7 @@ pub(super) fn read(mut table: Table<'_>) -> Grants {
     grants.query = values::each(table.take("query"), Item::text);
     grants.private = table.take("private").and_then(Item::boolean).unwrap_or_default();
     grants.http = values::each(table.take("http"), |item| http_grant(item, grants.private));
+    grants.login = values::each(table.take("login"), login_grant);
     grants.client_certificate = table
         .take("client_certificate")
         .and_then(Item::boolean)
@@ -38,6 +40,15 @@ fn granted_header(item: Item<'_>) -> Option<HeaderName> {
         return None;
     }
     Some(name)
+}
+
+/// A place to which a login may send browsers.
+fn login_grant(item: Item<'_>) -> Option<LoginGrant> {
+    let place = item.place.clone();
+    let document: &Document<'_> = place.document();
+    let grant = text_or_reference(document, item.text()?)
+        .and_then(|text| text.parse::<LoginGrant>().map_err(|error| error.to_string()));
+    grant.map_err(|message| place.report(message)).ok()
 }
 
 fn http_grant(item: Item<'_>, private: bool) -> Option<HttpGrant> {

@@ -1,9 +1,10 @@
 //! A component that uses every interface of the contract, by the bindings of its text alone. It grants a request if everything
 //! answers as that text says, and otherwise says what doesn't.
 
-wit_bindgen::generate!({ path: "wit", world: "plugin", generate_all });
+wit_bindgen::generate!({ path: "wit", world: "authenticator-plugin", generate_all });
 
-use exports::portcullis::auth::authenticator::Guest;
+use exports::portcullis::auth::authenticator;
+use exports::portcullis::auth::plugin;
 use portcullis::auth::cache;
 use portcullis::auth::crypto;
 use portcullis::auth::negotiate;
@@ -21,7 +22,7 @@ use wasi::random::random;
 
 struct Contract;
 
-impl Guest for Contract {
+impl plugin::Guest for Contract {
     fn settings_schema() -> String {
         r#"{"type": "object", "properties": {"word": {"type": "string"}}, "additionalProperties": false}"#.to_owned()
     }
@@ -33,7 +34,9 @@ impl Guest for Contract {
             Ok(())
         }
     }
+}
 
+impl authenticator::Guest for Contract {
     fn authenticate(request: &Request) -> Result<Grant, Refusal> {
         match request.header("x-word").as_slice() {
             [] => Err(Refusal::NotMine(Some(challenge()))),

@@ -7,9 +7,10 @@ mod exchange;
 mod flood;
 mod network;
 
-wit_bindgen::generate!({ path: "../../../wit", world: "plugin", generate_all });
+wit_bindgen::generate!({ path: "../../../wit", world: "authenticator-plugin", generate_all });
 
-use exports::portcullis::auth::authenticator::Guest;
+use exports::portcullis::auth::authenticator;
+use exports::portcullis::auth::plugin;
 use portcullis::auth::cache;
 use portcullis::auth::negotiate;
 use portcullis::auth::types::Grant;
@@ -19,7 +20,7 @@ use portcullis::auth::types::User;
 
 struct Prober;
 
-impl Guest for Prober {
+impl plugin::Guest for Prober {
     fn settings_schema() -> String {
         "{}".to_owned()
     }
@@ -28,7 +29,9 @@ impl Guest for Prober {
         configure::configure(&settings);
         Ok(())
     }
+}
 
+impl authenticator::Guest for Prober {
     fn authenticate(request: &Request) -> Result<Grant, Refusal> {
         let input = [request.header("x-do"), request.header("authorization")].concat();
         let input = String::from_utf8(input.into_iter().next().unwrap_or_default()).unwrap_or_default();

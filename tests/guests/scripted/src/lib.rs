@@ -1,11 +1,23 @@
-//! An authenticator that answers as the request says, with what the built-in ones never send: pages and redirects of
-//! its own, and headers for the client.
+//! An authenticator and a login that answer as they are told, with what the built-in ones never send: pages and redirects of
+//! their own, headers for the client, and answers that break the rules.
 //!
 //! The format is `Authorization: Script VERB[,NAME=VALUE]…`, where the names and values are headers: `respond
 //! 302,location=/login`, `grant`, `unavailable`, `slow`.
+//!
+//! A login is told by the state of the flow, by the parameter `do`, by what is kept, or by the address to return to: `go URL
+//! BYTES-OF-MEMO`, `arrive USER BYTES-TO-KEEP HANDLE…`, `place URL`, `handles HANDLE…`, `sign KEY`, `refuse KIND`, `panic`, `loop`.
 
+use std::time::Duration;
+
+use portcullis_sdk::Arrival;
+use portcullis_sdk::Departure;
+use portcullis_sdk::Flow;
+use portcullis_sdk::Login;
+use portcullis_sdk::Parameters;
 use portcullis_sdk::Response;
+use portcullis_sdk::crypto::Algorithm;
 use portcullis_sdk::prelude::*;
+use portcullis_sdk::signing;
 
 /// Does what `Authorization` says.
 pub struct Scripted;
@@ -53,4 +65,88 @@ impl Authenticator for Scripted {
     }
 }
 
-portcullis_sdk::export!(Scripted);
+impl Login for Scripted {
+    fn begin(&self, flow: &Flow) -> Result<Departure, Refusal> {
+        match words(&flow.state).as_slice() {
+            ["go", url, memo] => Ok(Departure::to(*url).with_memo(filled(memo))),
+            ["sign", key] => {
+                let signed = signing::sign(key, Algorithm::Es256, flow.redirect_uri.as_bytes());
+                let signed = signed.map_err(Refusal::unavailable)?;
+                Ok(Departure::to("https://id.example/authorize").with_memo(signed))
+            }
+            other => Err(refused(other)),
+        }
+    }
+
+    fn finish(&self, flow: &Flow, memo: &[u8], parameters: &Parameters) -> Result<Arrival, Refusal> {
+        let mut arrival = arrival(parameters.get("do").unwrap_or_default())?;
+        let seen = format!("{} {} {} {}", flow.state, flow.redirect_uri, flow.silent, memo.len());
+        arrival.user = arrival.user.with_attribute("flow", seen);
+        Ok(arrival)
+    }
+
+    fn renew(&self, keep: &[u8]) -> Result<Arrival, Refusal> {
+        arrival(&String::from_utf8_lossy(keep))
+    }
+
+    fn end(&self, keep: Option<&[u8]>, return_to: &str) -> Option<String> {
+        match words(return_to).as_slice() {
+            ["place", url] => Some((*url).to_owned()),
+            ["kept"] => keep.map(|keep| String::from_utf8_lossy(keep).into_owned()),
+            ["nowhere"] => None,
+            other => {
+                refused(other);
+                None
+            }
+        }
+    }
+
+    fn notice(&self, parameters: &Parameters) -> Result<Vec<String>, Refusal> {
+        match words(parameters.get("do").unwrap_or_default()).as_slice() {
+            ["handles", handles @ ..] => Ok(handles.iter().map(|handle| named(handle)).collect()),
+            other => Err(refused(other)),
+        }
+    }
+}
+
+fn arrival(script: &str) -> Result<Arrival, Refusal> {
+    match words(script).as_slice() {
+        ["arrive", user, keep, handles @ ..] => {
+            let arrival = Arrival::new(User::new(*user), Duration::from_secs(60)).with_keep(filled(keep));
+            Ok(handles.iter().fold(arrival, |arrival, handle| arrival.with_handle(named(handle))))
+        }
+        other => Err(refused(other)),
+    }
+}
+
+fn words(script: &str) -> Vec<&str> {
+    script.split(' ').collect()
+}
+
+/// As many bytes as the text says, or the text.
+fn filled(size: &str) -> Vec<u8> {
+    size.parse().map_or_else(|_| size.into(), |size| vec![b'x'; size])
+}
+
+/// A handle of this many bytes, or this handle.
+fn named(handle: &str) -> String {
+    handle.parse().map_or_else(|_| handle.to_owned(), |size| "x".repeat(size))
+}
+
+fn refused(words: &[&str]) -> Refusal {
+    let why = "requested by the test";
+    match words {
+        ["refuse", "not-mine"] => Refusal::not_mine(Challenge::new("Ignored")),
+        ["refuse", "unauthenticated"] => Refusal::unauthenticated(why, None),
+        ["refuse", "forbidden"] => Refusal::forbidden(why, None),
+        ["refuse", "unavailable"] => Refusal::unavailable(why),
+        ["refuse", "respond"] => Refusal::respond(Response::redirect("https://evil.example")),
+        ["panic"] => panic!("{why}"),
+        ["loop"] => loop {
+            std::hint::black_box(());
+        },
+        _ => Refusal::unavailable("no such verb"),
+    }
+}
+
+portcullis_sdk::export!(Scripted, login);

@@ -99,7 +99,7 @@ impl Asked {
             return;
         };
         let name = match &setting {
-            Some(_) if key == GrantKey::Http => origin(name).unwrap_or_default(),
+            Some(_) if matches!(key, GrantKey::Http | GrantKey::Login) => origin(name).unwrap_or_default(),
             _ => name.to_owned(),
         };
         if !granted {
@@ -143,6 +143,10 @@ fn missing(key: GrantKey, name: &str, by_setting: bool, grants: &Grants) -> Stri
         }
         GrantKey::Query => format!("grants.{label} doesn't have the parameter {name:?},{asks} so it is never seen"),
         GrantKey::Http => format!("grants.{label} doesn't cover {name},{asks} so requests there are denied"),
+        GrantKey::Login => format!("grants.{label} doesn't cover {name},{asks} so no browser is sent there"),
+        GrantKey::Signing => {
+            format!("grants.{label} doesn't have the key {name:?},{asks} so nothing can be signed with it")
+        }
         GrantKey::Negotiate => match &grants.negotiate {
             Some(granted) => format!("grants.{label} is {granted:?}, so no token can be verified"),
             None => format!("grants.{label} is missing,{asks} so no token can be verified"),

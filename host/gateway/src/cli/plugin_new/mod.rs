@@ -44,14 +44,14 @@ enum LanguageArgument {
     Python,
 }
 
-/// Parses a role that plugins of this contract can have.
+/// Parses a role that there is a template for.
 fn role(text: &str) -> Result<Role, String> {
     match text {
         "authenticator" => Ok(Role::Authenticator),
-        "login" | "authorizer" => Err(format!(
-            "there is no role {text:?} yet: in {}, every plugin is an authenticator",
-            portcullis::CONTRACT
-        )),
+        "login" => {
+            Err("there is no template for a login yet: make an authenticator, and see docs/authors.md".to_owned())
+        }
+        "authorizer" => Err(format!("{} has no role {text:?}", portcullis::CONTRACT)),
         _ => Err("a plugin's role is \"authenticator\"".to_owned()),
     }
 }

@@ -56,8 +56,10 @@ fn grant_key(label: &str) -> Option<GrantKey> {
         GrantKey::Cookies,
         GrantKey::Headers,
         GrantKey::Http,
+        GrantKey::Login,
         GrantKey::Negotiate,
         GrantKey::Query,
+        GrantKey::Signing,
     ];
     keys.into_iter().find(|key| key.label() == label)
 }
