@@ -71,7 +71,17 @@ mod tests {
         let verifies = ["portcullis:auth/crypto", "wasi:io/poll"];
         let cases = [
             ("simple", every.to_vec()),
-            ("jupyterhub", [every, fetches, remembers].concat()),
+            // Each attempt to log in draws random numbers.
+            (
+                "jupyterhub",
+                [
+                    every.to_vec(),
+                    fetches.to_vec(),
+                    remembers.to_vec(),
+                    vec!["wasi:random/random"],
+                ]
+                .concat(),
+            ),
             ("jwt", [every, fetches, remembers, verifies].concat()),
             // The seed is for the hash map of group names in regular expressions.
             (

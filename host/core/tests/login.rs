@@ -331,7 +331,7 @@ async fn debug_output_omits_secrets_of_a_flow() {
         .begin(&anybody(), &flow("go https://id.example/authorize?secret=1 8"))
         .await;
     let arrival: Arrival = login.renew(&anybody(), b"arrive alice hunter2").await.result.unwrap();
-    let shown = format!("{begun:?} {arrival:?}");
+    let shown = format!("{begun:?} {arrival:?} {:?}", flow("secret"));
     assert!(
         shown.contains("https://id.example/authorize") && shown.contains("alice"),
         "{shown}"

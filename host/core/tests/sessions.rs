@@ -144,7 +144,7 @@ async fn a_decision_that_may_not_be_reused_starts_no_session() {
     assert_eq!(admission.set_cookie, None);
 }
 
-/// Case 19 of the security cases: a hostile plugin could plant a session of an attacker.
+/// Case 52 of `docs/security-cases.md`: a hostile plugin could plant a session of an attacker.
 #[tokio::test]
 async fn no_plugin_sets_a_cookie_of_the_gateway() {
     let scripted = Authenticator::builder("scripted", &SCRIPTED).build().await.unwrap();

@@ -22,6 +22,19 @@ pub(crate) struct Identity {
     /// The scopes of the token. The hub has already resolved `inherit` and `self`.
     #[serde(default, deserialize_with = "texts")]
     scopes: Vec<String>,
+    /// The hub's session in which a user was given the token. What isn't a text of this size is left out.
+    #[serde(default, deserialize_with = "session")]
+    session_id: Option<String>,
+}
+
+/// The longest id of a session, in bytes. The hub's has 32.
+const MAX_SESSION: usize = 100;
+
+fn session<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(id) if (1..=MAX_SESSION).contains(&id.len()) => Some(id),
+        _ => None,
+    })
 }
 
 /// The texts of a list. Anything else gives no group and no scope.
@@ -45,6 +58,11 @@ impl Identity {
     /// Returns whether the token has one of these scopes.
     pub(crate) fn has_one_of(&self, needed: &AccessScopes) -> bool {
         needed.satisfied_by(&self.scopes)
+    }
+
+    /// The id of the hub's session, once.
+    pub(crate) fn take_session(&mut self) -> Option<String> {
+        self.session_id.take()
     }
 
     /// Converts this into a user.

@@ -1,9 +1,10 @@
-//! Authenticates users and services of a JupyterHub by their tokens. The plugin asks the hub who owns a token, and the
-//! token must be meant for the service behind the gateway.
+//! Authenticates users and services of a JupyterHub by their tokens, and logs users in with a browser. The plugin asks the hub who
+//! owns a token, and the token must be meant for the service behind the gateway.
 
 mod cache;
 mod hub;
 mod identity;
+mod login;
 mod scope;
 mod settings;
 
@@ -12,8 +13,11 @@ use portcullis_sdk::prelude::*;
 use cache::CachedAnswer;
 use cache::TokenCache;
 use hub::Hub;
+use identity::Identity;
+use login::HubLogin;
 
 pub use scope::AccessScopes;
+pub use settings::LoginSettings;
 pub use settings::Settings;
 
 /// The accepted schemes: dask's client sends `jupyterhub`, and JupyterHub itself accepts `token` and `bearer`.
@@ -26,6 +30,8 @@ pub struct JupyterHub {
     hub: Hub,
     cache: TokenCache,
     needed: Option<AccessScopes>,
+    /// `None` if nobody logs in with a browser.
+    login: Option<HubLogin>,
 }
 
 impl Authenticator for JupyterHub {
@@ -38,6 +44,7 @@ impl Authenticator for JupyterHub {
                 max_age: settings.cache()?,
             },
             needed: settings.needed_scopes()?,
+            login: settings.login()?,
             hub: Hub {
                 timeout: settings.timeout()?,
                 api_url: settings.api_url,
@@ -67,18 +74,22 @@ impl JupyterHub {
                 self.challenge.clone(),
             ));
         };
+        Ok(Grant::from(self.user(owner)?).valid_for(remaining))
+    }
+
+    /// The user that the owner of a token is here.
+    fn user(&self, owner: Identity) -> Result<User, Refusal> {
         if let Some(needed) = self.needed.as_ref().filter(|needed| !owner.has_one_of(needed)) {
             let reason = format!("the token of {} lacks the scope {needed}", owner.full_name());
             return Err(Refusal::forbidden(reason, None));
         }
-        let user = owner
+        owner
             .into_user()
-            .map_err(|reason| Refusal::forbidden(format!("JupyterHub's user can't be accepted: {reason}"), None))?;
-        Ok(Grant::from(user).valid_for(remaining))
+            .map_err(|reason| Refusal::forbidden(format!("JupyterHub's user can't be accepted: {reason}"), None))
     }
 }
 
-portcullis_sdk::export!(JupyterHub, grants = { headers = ["authorization"] });
+portcullis_sdk::export!(JupyterHub, login, grants = { headers = ["authorization"] });
 
 #[cfg(test)]
 mod tests;

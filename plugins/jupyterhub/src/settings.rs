@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use portcullis_sdk::oauth::Client;
+use portcullis_sdk::oauth::ClientAuthentication;
+use portcullis_sdk::oauth::Provider;
 use portcullis_sdk::prelude::*;
 use portcullis_sdk::settings::HttpUrl;
 use portcullis_sdk::settings::Span;
 
+use crate::login::HubLogin;
 use crate::scope::AccessScopes;
 
 /// The longest time for which answers are cached, as in JupyterHub's own services. A revoked token is refused after
@@ -38,6 +42,25 @@ settings! {
         pub timeout: Span,
         /// The realm in the challenge. Without it, the challenge is only the scheme.
         pub realm: Option<String>,
+        /// How people log in with a browser, by the hub's OAuth. Without it, only tokens are accepted.
+        pub login: Option<LoginSettings>,
+    }
+}
+
+settings! {
+    /// How people log in at the hub with a browser.
+    #[non_exhaustive]
+    pub struct LoginSettings {
+        /// Where browsers are sent: the hub's address for them, "https://hub.example/hub/api/oauth2/authorize".
+        #[schemars(extend("x-portcullis-grant" = "login"))]
+        pub authorize_url: HttpUrl,
+        /// The client id (JUPYTERHUB_CLIENT_ID). Default: "service-" with `service_name` behind it.
+        pub client_id: Option<String>,
+        /// The secret of the service: its `api_token` (JUPYTERHUB_API_TOKEN).
+        pub client_secret: Secret,
+        /// Where browsers are sent after a logout, such as the hub's own: "https://hub.example/hub/logout".
+        #[schemars(extend("x-portcullis-grant" = "login"))]
+        pub logout_url: Option<HttpUrl>,
     }
 }
 
@@ -65,6 +88,30 @@ impl Settings {
             ),
             _ => Ok(needed),
         }
+    }
+
+    /// How people log in. `None` if nobody does with a browser.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no setting says who we are at the hub.
+    pub(crate) fn login(&self) -> Result<Option<HubLogin>, SettingsError> {
+        let Some(login) = &self.login else { return Ok(None) };
+        let own = self.service_name.as_ref().map(|name| format!("service-{name}"));
+        let Some(id) = login.client_id.clone().or(own) else {
+            return Err("login.client_id: set it, or service_name, to say who the gateway is at the hub".into());
+        };
+        if !id.starts_with("service-") {
+            return Err("login.client_id: it begins with \"service-\", as the hub names its services".into());
+        }
+        let client = Client::new(id, login.client_secret.clone());
+        Ok(Some(HubLogin {
+            provider: Provider::new(login.authorize_url.as_str(), self.api_url.below("oauth2/token")),
+            client: client
+                .authentication(ClientAuthentication::Post)
+                .timeout(self.timeout()?),
+            logout_url: login.logout_url.as_ref().map(|url| url.as_str().to_owned()),
+        }))
     }
 
     /// How long an answer is cached.

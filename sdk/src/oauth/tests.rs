@@ -71,7 +71,7 @@ fn the_url_has_state_challenge_and_what_the_endpoint_has_itself() {
     }
 }
 
-/// RFC 9207 and case 7 of the security cases: who answers is looked at before what it says.
+/// RFC 9207: who answers is looked at before what it says.
 #[test]
 fn a_callback_is_the_providers_own_before_anything_it_says_counts() {
     let mut known = provider();

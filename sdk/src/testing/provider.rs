@@ -208,7 +208,7 @@ mod tests {
         let denied = |result: Result<Arrival, Refusal>| {
             assert!(matches!(result, Err(Refusal::Unauthenticated(_, None))), "{result:?}");
         };
-        // Case 13 of the security cases: the verifier of another flow.
+        // The verifier of another flow (RFC 9700, section 4.5).
         let callback = fake.log_in(&one).unwrap();
         denied(Forge.finish(&flow, &other.memo, &callback));
         let callback = fake.log_in(&one).unwrap();

@@ -14,7 +14,7 @@ use crate::decision::Identity;
 const STATE: usize = 16;
 
 /// One attempt to log in, of one browser.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "built by whoever owns the browser's cookies")]
 pub struct Flow {
     /// The `state` that the provider sends back. It is bound to the browser by a cookie.
@@ -35,6 +35,16 @@ impl Flow {
             redirect_uri: redirect_uri.into(),
             silent,
         })
+    }
+}
+
+impl fmt::Debug for Flow {
+    /// Omits the state, which is a secret of the flow.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flow")
+            .field("redirect_uri", &self.redirect_uri)
+            .field("silent", &self.silent)
+            .finish_non_exhaustive()
     }
 }
 

@@ -326,7 +326,7 @@ mod tests {
         assert!(!format!("{one:?}").contains(&one.flow.state));
     }
 
-    /// Case 16 of the security cases: a cookie of a flow is no session, and the other way round.
+    /// Case 53 of `docs/security-cases.md`, and the other way round.
     #[test]
     fn a_flow_is_never_a_session() {
         let keys = Arc::new(KeyRing::new([Key::generate().unwrap()]).unwrap());
@@ -360,7 +360,7 @@ mod tests {
         assert_eq!(Vec::from_iter(found), [false, false, true, true, true]);
     }
 
-    /// Case 30 of the security cases.
+    /// Case 54 of `docs/security-cases.md`.
     #[test]
     fn cookies_that_are_no_flows_are_removed_within_bounds() {
         let flows = flows();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::config::PluginSource;
 
 /// What an import lets a plugin do, for people. Imports without a sentence here let it do nothing beyond computing.
-const MEANINGS: [(&str, &str); 8] = [
+const MEANINGS: [(&str, &str); 9] = [
     (
         "portcullis:auth/outbound",
         "asks other servers, as far as grants.http allows",
@@ -19,6 +19,7 @@ const MEANINGS: [(&str, &str); 8] = [
     ("portcullis:auth/crypto", "verifies signatures or passwords"),
     ("portcullis:auth/cache", "keeps a cache, which its calls share"),
     ("portcullis:auth/negotiate", "checks Kerberos tokens ([negotiate])"),
+    ("portcullis:auth/signing", "signs with keys that are granted by name"),
     ("wasi:random/", "uses random numbers"),
     ("wasi:filesystem/", "looks for files: there are none"),
     ("wasi:sockets/", "looks for a network of its own: there is none"),

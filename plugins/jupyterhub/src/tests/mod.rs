@@ -3,6 +3,7 @@
 mod answers;
 mod cache;
 mod credentials;
+mod login;
 mod settings;
 
 use std::time::Duration;

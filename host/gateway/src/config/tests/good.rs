@@ -47,6 +47,7 @@ headers = ["Authorization", "X-Token"]
 cookies = ["token"]
 query = ["*"]
 http = ["http://127.0.0.1:8081/hub/api", "env:API"]
+login = ["https://idp.example/authorize", "env:API"]
 client_certificate = true
 [authenticators.hub.limits]
 deadline = "500ms"
@@ -146,6 +147,10 @@ fn an_authenticator_gets_its_settings_grants_and_limits() {
         (&["token".into()][..], &["*".into()][..])
     );
     assert_eq!(hub.grants.http.len(), 2);
+    assert_eq!(
+        hub.grants.login,
+        ["https://idp.example/authorize", "http://hub"].map(|place| place.parse().unwrap())
+    );
     assert!(hub.grants.client_certificate);
     assert_eq!((hub.limits.deadline.as_millis(), hub.limits.memory), (500, 32 << 20));
     assert_eq!((hub.limits.concurrency, hub.limits.cache), (8, 1 << 20));

@@ -137,4 +137,11 @@ fn this_machine_is_granted_by_address_or_with_private() {
              server such as https://idp.example or http://127.0.0.1:8081/api"
         ]
     );
+    assert_eq!(
+        errors_in(Path::new("p.toml"), &text("login = [\"idp.example\"]"), &environment()),
+        [
+            "p.toml:3: authenticators.a.grants.login[0]: it starts with neither http:// nor https://; expected a place such as \
+             https://idp.example or https://idp.example/oauth2/authorize"
+        ]
+    );
 }
