@@ -1,6 +1,7 @@
 //! An authenticating HTTP gateway whose authenticators are sandboxed WebAssembly components.
 //!
 //! This is the whole program but for what differs between the ways of starting it: by itself, or within the Python package.
+//! Programs with plugins of their own take only the acceptors of Kerberos tokens from here.
 
 mod admin;
 mod answers;
@@ -29,15 +30,17 @@ mod transport;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use kerberos::start_negotiators;
+
 /// Runs the command of these arguments, of which the first is the name of the program, and returns its exit code.
-///
-/// `program` is the file by which others start this program. In its folder are the helper programs; `None` if it isn't known.
 ///
 /// Call it once in a process, and let the process end then. It handles the signals of the process, and it logs to standard
 /// error.
-pub fn main(arguments: impl IntoIterator<Item = OsString>, program: Option<PathBuf>) -> u8 {
-    if let Some(program) = program {
-        program::set(program);
-    }
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     cli::main(arguments)
+}
+
+/// Says by which file others start this program, which has its helper programs in its folder. The first call counts.
+pub fn set_program(program: PathBuf) {
+    program::set(program);
 }

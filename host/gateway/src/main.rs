@@ -8,6 +8,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let program = std::env::current_exe().ok();
-    ExitCode::from(portcullis_gateway::main(std::env::args_os(), program))
+    // Without its own place, helper programs are looked for in PATH only.
+    if let Ok(program) = std::env::current_exe() {
+        portcullis_gateway::set_program(program);
+    }
+    ExitCode::from(portcullis_gateway::main(std::env::args_os()))
 }

@@ -19,7 +19,7 @@ use crate::config::authenticator::AuthenticatorConfig;
 ///
 /// Returns the first thing that isn't as the author of the plugin expects, as the rest of a sentence that begins with the
 /// component.
-pub(crate) async fn run(config: &AuthenticatorConfig, component: &Component) -> Result<(), String> {
+pub async fn run(config: &AuthenticatorConfig, component: &Component) -> Result<(), String> {
     let cases = cases::self_test(component.manifest()).map_err(|errors| errors.to_string())?;
     for case in cases.iter().flatten() {
         ask(config, component, case)
