@@ -12,7 +12,7 @@ RELEASE = ROOT / "target/release/portcullis"
 CACHE = ROOT / "tests/.state/cache"
 """Where it keeps compiled plugins, so that only the first start compiles them."""
 
-QUIET = "warn,portcullis::serve=info,portcullis::plugin::snapshot=info"
+QUIET = "warn,portcullis_gateway::serve=info,portcullis::plugin::snapshot=info"
 """The level of a log without the audit line, and with the lines that the benchmarks wait for."""
 AUDIT = "info"
 

@@ -1,34 +1,46 @@
 """dask-gateway-server authenticates its users itself, with plugins in its own process: the real server, the real client, and
 clusters that compute."""
 
+import os
 import re
+import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from os import environ
+from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
-from dask_gateway.auth import BasicAuth
+from dask_gateway import Gateway, GatewayClusterError
+from dask_gateway.auth import BasicAuth, GatewayAuth, JupyterHubAuth
 
 from harness import build
 from harness.client import basic, bearer
 from harness.dask_in_process import DaskInProcess, command_of
 from harness.dask_server import Bearer, compute_a_sum
 from harness.dask_stack import replaced
+from harness.kdc import REALM
+from harness.kerberos import helpers, negotiate
 from harness.paths import ROOT
-from harness.process import free_ports
+from harness.process import eventually, free_ports
 
 SUM = sum(range(1000))
 CLUSTERS = "/api/v1/clusters/"
 PAGE = (ROOT / "docs/python.md").read_text()
 
 
+def block(which):
+    """A block of the page about dask-gateway."""
+    blocks = re.findall(r"(?ms)^```python\n(.*?)^```", PAGE)
+    return [block for block in blocks if "WasmAuthenticator" in block][which]
+
+
 def on_the_page(which, provider):
     """A block of the page about dask-gateway, with the tests' provider."""
-    blocks = [block for block in re.findall(r"(?ms)^```python\n(.*?)^```", PAGE) if "WasmAuthenticator" in block]
     places = {"https://idp.example": provider.issuer, "https://gateway.example": provider.audience}
-    return replaced(blocks[which], places)
+    return replaced(block(which), places)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +140,136 @@ def test_a_cookie_ends_with_the_token(tokens, provider):
 
 
 @pytest.fixture(scope="module")
+def with_hub(start, hub):
+    return start(f"""
+c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"
+c.WasmAuthenticator.plugin = "jupyterhub"
+c.WasmAuthenticator.settings = {{"api_url": "{hub.api_url}", "service_name": "dask-gateway"}}
+c.WasmAuthenticator.grants = {{"http": ["{hub.api_url.removesuffix("/hub/api")}"]}}
+""" + OPTIONS)
+
+
+def test_a_user_of_the_hub_computes(with_hub, hub):
+    """With dask's own client for it."""
+    with with_hub.client(JupyterHubAuth(hub.token("alice"))) as client:
+        assert compute_a_sum(client) == SUM
+    seen = with_hub.send("/api/v1/options", {"Authorization": f"jupyterhub {hub.token('alice')}"}).json()["cluster_options"]
+    assert [option["default"] for option in seen] == ["ml,staff", False]
+
+
+def test_who_the_hub_does_not_let_in_is_refused(with_hub, hub):
+    text, token_id = hub.mint("carol")
+    hub.revoke("carol", token_id)
+    for token, status in ((text, 401), ("garbage", 401), (hub.token("bob"), 403)):
+        answer = with_hub.send(CLUSTERS, {"Authorization": f"jupyterhub {token}"})
+        assert answer.status == status
+        assert status == 403 or answer.schemes() == ["jupyterhub"]
+
+
+def test_a_hub_that_is_down_is_a_503(start, unreachable):
+    url = unreachable().url
+    server = start(f"""
+c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"
+c.WasmAuthenticator.plugin = "jupyterhub"
+c.WasmAuthenticator.settings = {{"api_url": "{url}/hub/api", "service_name": "dask-gateway"}}
+c.WasmAuthenticator.grants = {{"http": ["{url}"]}}
+""")
+    answer = server.send(CLUSTERS, {"Authorization": "jupyterhub any"})
+    assert (answer.status, answer.header("retry-after")) == (503, "5")
+
+
+@pytest.fixture
+def with_tickets(start, kdc, keytab, monkeypatch):
+    """The configuration of the page, with the tests' realm, helper and replay cache."""
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{kdc.login('alice')}")
+    replay = Path(keytab).parent / "replay-in-process"
+    own = f'"{keytab}", "helper": "{build.negotiate_helper()}", "replay_cache": "{replay}"'
+    return start(replaced(block(3), {"EXAMPLE.ORG": REALM, '"/etc/dask-gateway/http.keytab"': own}))
+
+
+def test_a_user_with_a_ticket_computes(with_tickets):
+    """With dask's own client, which gives up on an answer without the reply of Kerberos."""
+    with Gateway(with_tickets.url.replace("127.0.0.1", "localhost"), auth="kerberos") as client:
+        assert client.list_clusters() == []
+        assert compute_a_sum(client) == SUM
+        with pytest.raises((ValueError, GatewayClusterError), match="nowhere"):
+            client.connect("nowhere")
+    for headers in ({}, {"Authorization": "Negotiate"}, {"Authorization": "Negotiate YWJj"}, basic("alice")):
+        answer = with_tickets.send(CLUSTERS, headers)
+        assert (answer.status, answer.all("www-authenticate")) == (401, ["Negotiate"]), headers
+
+
+def test_helpers_of_kerberos_are_replaced_and_end_with_the_server(with_tickets, kdc):
+    [helper] = helpers(with_tickets)
+    helper.kill()
+    eventually(lambda: helpers(with_tickets) == [], "the end of the helper")
+
+    def user():
+        return with_tickets.send(CLUSTERS, negotiate(kdc.token())).status
+
+    eventually(lambda: user() == 200, "another helper")
+    left = helpers(with_tickets)
+    with_tickets.stop()
+    eventually(lambda: all(has_ended(each) for each in left), "the end of the helpers")
+
+
+def has_ended(process):
+    """Whether it runs no more, also if nobody has asked for its exit code yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+class Badge(GatewayAuth):
+    def pre_request(self, response):
+        return {"X-Badge": "b-1"}, None
+
+
+def test_a_third_partys_component_in_python_lets_its_user_compute(start):
+    """A component in Python in a server in Python, which knows nothing of each other."""
+    server = start(f"""
+c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"
+c.WasmAuthenticator.plugin = "{build.python_component()}"
+c.WasmAuthenticator.settings = {{"badges": {{"b-1": "grace"}}}}
+c.WasmAuthenticator.grants = {{"headers": ["x-badge"]}}
+c.WasmAuthenticator.limits = {{"memory": "64MiB"}}
+""" + OPTIONS)
+    with server.client(Badge()) as client:
+        assert compute_a_sum(client) == SUM
+    seen = server.send("/api/v1/options", {"X-Badge": "b-1"}).json()["cluster_options"]
+    assert [option["default"] for option in seen] == ["badge-holders", False]
+    assert server.send(CLUSTERS, {"X-Badge": "b-2"}).status == 401
+
+
+def test_a_plugin_directory_is_followed_while_the_server_runs(start, tmp_path):
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    shutil.copy(build.example_component("api_key"), plugins / "keys.wasm")
+
+    def describe(key):
+        (tmp_path / "new").write_text(f"[settings]\nkey = '{key}'\n[grants]\nheaders = ['x-api-key']\n")
+        os.replace(tmp_path / "new", plugins / "keys.toml")
+
+    describe("one")
+    directory = replaced(block(2), {"/etc/portcullis/plugins": str(plugins)})
+    server = start('c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"\n' + directory)
+
+    def status(key):
+        return server.send(CLUSTERS, {"X-Api-Key": key}).status
+
+    assert (status("one"), status("two")) == (200, 401)
+    assert server.send(CLUSTERS, basic("carol", "change me")).status == 200
+    describe("two")
+    eventually(lambda: status("two") == 200, "the new key")
+    assert status("one") == 401
+    describe("three'\nkee = '3")
+    eventually(lambda: "so the previous ones are still in use" in server.log(), "the error")
+    assert 'keys.toml:3: settings.kee: unknown key; did you mean "key"?' in server.log()
+    assert status("two") == 200
+
+
+@pytest.fixture(scope="module")
 def scripted(start):
     return start(f"""
 c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"
@@ -195,6 +337,16 @@ def test_odd_requests(several):
     assert several.send(CLUSTERS, basic("carol:", "change me")).status == 401
 
 
+def test_the_only_plugin_of_a_directory_needs_no_name(start, tmp_path):
+    (tmp_path / "plugins").mkdir()
+    shutil.copy(build.guest_component("scripted"), tmp_path / "plugins")
+    server = start(f"""
+c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"
+c.WasmAuthenticator.plugin_directory = "{tmp_path / "plugins"}"
+""")
+    assert (server.send(CLUSTERS, script("grant")).status, server.send(CLUSTERS, script("forbid")).status) == (200, 403)
+
+
 MISTAKES = [
     ("plugin = 'smple'", "built-in smple: there is no such plugin; built in are jupyterhub, jwt, kerberos, simple"),
     ("setings = {}", 'WasmAuthenticator.setings: unknown key; did you mean "settings"?'),
@@ -208,6 +360,18 @@ MISTAKES = [
         "authenticators = [{'plugin': 'simple', 'grans': {}}]",
         'WasmAuthenticator.authenticators[0].grans: unknown key; did you mean "grants"?',
     ),
+    ("plugin = 'simple'; c.WasmAuthenticator.negotiate = {'http': {}}", 'WasmAuthenticator.negotiate.http: the key "keytab" is missing'),
+    (
+        "plugin = 'simple'; c.WasmAuthenticator.grants = {'negotiate': 'htp'}; c.WasmAuthenticator.negotiate = {'http': {}}",
+        'WasmAuthenticator.grants.negotiate: unknown acceptor; did you mean "http"?',
+    ),
+    ("plugin_directory = '/nowhere'", "/nowhere: "),
+    ("authenticators = ['keys']", "authenticators[0]: names a plugin of `plugin_directory`, which isn't set"),
+    ("plugin = 'simple'; c.WasmAuthenticator.plugin_directory = '.'", "set either plugin or authenticators, or a plugin_directory"),
+    ("plugin_directory = '.'", "authenticators: name the plugins of . in the order in which they are asked; there is none"),
+    ("plugin_directory = '.'; c.WasmAuthenticator.authenticators = ['keys']", "authenticators[0]: keys: unknown plugin; there are none"),
+    ("plugin_directory = '.'; c.WasmAuthenticator.trust = ['x']", "WasmAuthenticator.trust[0]: "),
+    ("plugin_directory = '.'; c.WasmAuthenticator.settings = {'a': 1}", "WasmAuthenticator.settings: belongs to `plugin`, which isn't set"),
     ("plugin = '/nowhere.wasm'; c.WasmAuthenticator.trust = []", "WasmAuthenticator.trust: is empty: name a key, "),
     ("plugin = 'simple'; c.WasmAuthenticator.sha256 = ''", 'WasmAuthenticator.sha256: "" is not a SHA-256'),
     ("plugin = 'simple'; c.WasmAuthenticator.http_ca = '/nowhere'", "WasmAuthenticator.http_ca: /nowhere"),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::sync::mpsc::RecvTimeoutError;
 
-use portcullis::Gate;
 use pyo3::Bound;
 use pyo3::Py;
 use pyo3::PyAny;
@@ -17,6 +16,7 @@ use pyo3::pymethods;
 use crate::authenticator::Authenticator;
 use crate::decision::Decision;
 use crate::errors::PortcullisError;
+use crate::gates::Gates;
 use crate::host::Hosted;
 use crate::host::TICK;
 use crate::host::closed;
@@ -30,7 +30,7 @@ use crate::sessions::Sessions;
 /// sessions: `Sessions`, for users who come again. Default: each request needs credentials.
 #[pyclass(frozen, module = "portcullis")]
 pub(crate) struct Chain {
-    gate: Hosted<Gate>,
+    gates: Hosted<Gates>,
     authenticators: Vec<Py<Authenticator>>,
 }
 
@@ -48,15 +48,13 @@ impl Chain {
                 "a chain needs an authenticator: without one it refuses every request",
             ));
         };
-        let inner = authenticators.iter().map(|one| one.get().inner.get().cloned());
-        let chain = portcullis::Chain::new(inner.collect::<PyResult<Vec<_>>>()?);
-        let host = &first.get().inner.host;
+        let members = authenticators.iter().map(|one| one.get().member());
+        let members = members.collect::<PyResult<Vec<_>>>()?;
+        let host = first.get().host();
         host.bridge.refresh_levels(py);
+        let sessions = sessions.map(|sessions| Arc::clone(&sessions.get().inner));
         Ok(Self {
-            gate: Hosted::new(
-                host,
-                Gate::new(chain, sessions.map(|sessions| Arc::clone(&sessions.get().inner))),
-            ),
+            gates: Hosted::new(host, Gates::new(members, sessions)),
             authenticators,
         })
     }
@@ -71,8 +69,8 @@ impl Chain {
     ///
     /// A future that is cancelled leaves the call alone: it goes on to its end or its deadline.
     fn decide<'py>(&self, py: Python<'py>, request: &Bound<'py, Request>) -> PyResult<Bound<'py, PyAny>> {
-        let gate = self.gate.get()?.clone();
-        let host = &self.gate.host;
+        let gate = self.gates.get()?.current();
+        let host = &self.gates.host;
         let request = Arc::clone(&request.get().0);
         let waiter = host.bridge.waiter(py)?;
         let future = waiter.future(py).ok_or_else(closed)?;
@@ -85,8 +83,8 @@ impl Chain {
 
     /// Decides about a request, and waits for it. Other threads of Python run meanwhile.
     fn decide_blocking(&self, py: Python<'_>, request: &Bound<'_, Request>) -> PyResult<Decision> {
-        let gate = self.gate.get()?.clone();
-        let host = &self.gate.host;
+        let gate = self.gates.get()?.current();
+        let host = &self.gates.host;
         let request = Arc::clone(&request.get().0);
         let (sender, receiver) = mpsc::sync_channel(1);
         host.runtime.spawn(async move {
@@ -115,16 +113,15 @@ impl Chain {
 
     /// Forgets the decisions of all its authenticators that are kept for later requests.
     fn forget_decisions(&self) -> PyResult<()> {
-        for authenticator in self.gate.get()?.chain().authenticators() {
+        for authenticator in self.gates.get()?.current().chain().authenticators() {
             authenticator.forget_decisions();
         }
         Ok(())
     }
 
     fn __repr__(&self) -> String {
-        let gate = self.gate.peek();
-        let names = gate.iter().flat_map(|gate| gate.chain().authenticators());
-        let names = Vec::from_iter(names.map(|one| format!("{:?}", one.name())));
+        let names = self.authenticators.iter().map(|one| one.get().own_name());
+        let names = Vec::from_iter(names.map(|name| format!("{name:?}")));
         format!("<Chain {}>", names.join(", "))
     }
 }

@@ -68,7 +68,7 @@ impl Component {
         given.set_item("trust", trust)?;
         let (keys, mistakes) = config::keys("component", Some(&given));
         let source = Source::of(source)?;
-        let config = source.config(py, Some("Component"), "component", keys, mistakes)?;
+        let config = source.config(py, Some("Component"), "component", keys, mistakes, &[])?;
         Self::load(py, source, &config)
     }
 
@@ -113,7 +113,7 @@ impl Component {
     }
 }
 
-fn unusable(source: &PluginSource, why: &str) -> PyErr {
+pub(crate) fn unusable(source: &PluginSource, why: &str) -> PyErr {
     LoadError::new_err(format!("{source}: {why}"))
 }
 
@@ -144,7 +144,8 @@ impl Source {
         Ok(Self::Named(if is_bare { format!("./{text}") } else { text.to_owned() }))
     }
 
-    /// Reads the keys of the authenticator with this component. `mistakes` were found before.
+    /// Reads the keys of the authenticator with this component. `mistakes` were found before, and `acceptors` are the names of
+    /// those that it has.
     pub(crate) fn config(
         &self,
         py: Python<'_>,
@@ -152,6 +153,7 @@ impl Source {
         name: &str,
         mut keys: Map<String, Value>,
         mut mistakes: Vec<ConfigError>,
+        acceptors: &[&str],
     ) -> PyResult<AuthenticatorConfig> {
         let given = match self {
             Self::Named(text) => {
@@ -163,7 +165,7 @@ impl Source {
             Self::Compiled(source) => Some(source.clone()),
         };
         let environment = Environment::of_process();
-        match AuthenticatorConfig::of_json(name, &Value::Object(keys), given, &environment) {
+        match AuthenticatorConfig::of_json(name, &Value::Object(keys), given, acceptors, &environment) {
             Ok(config) if mistakes.is_empty() => return Ok(config),
             Ok(_) => {}
             Err(more) => mistakes.extend(more),

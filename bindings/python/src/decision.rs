@@ -249,7 +249,7 @@ impl Step {
 }
 
 /// Header fields as Python's servers have them: in a str each character is a byte (PEP 3333).
-fn pairs(fields: &HeaderMap) -> Vec<(String, String)> {
+pub(crate) fn pairs(fields: &HeaderMap) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect();
     let pair = |(name, value): (&http::HeaderName, &http::HeaderValue)| (name.to_string(), text(value.as_bytes()));
     fields.iter().map(pair).collect()

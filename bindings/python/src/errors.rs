@@ -1,5 +1,6 @@
 //! The exceptions of the package, one for each cause.
 
+use portcullis_loader::ConfigErrors;
 use portcullis_loader::config::error::ConfigError;
 use pyo3::PyErr;
 use pyo3::Python;
@@ -36,7 +37,7 @@ create_exception!(
     portcullis,
     LoadError,
     PortcullisError,
-    "A file can't be read, or isn't a component that this version can load."
+    "A file can't be read, isn't a component that this version can load, or fails its own self-test."
 );
 create_exception!(
     portcullis,
@@ -58,9 +59,19 @@ pub(crate) fn configuration(py: Python<'_>, place: Option<&str>, errors: &[Confi
         Some(place) => error.below(place),
         None => error.to_string(),
     });
-    let exception = ConfigurationError::new_err(Vec::from_iter(text).join("\n"));
     let mistakes = errors.iter().map(|error| error.below(""));
-    let listed = PyTuple::new(py, Vec::from_iter(mistakes));
-    let listed = listed.and_then(|listed| exception.value(py).setattr("mistakes", listed));
+    with_mistakes(py, Vec::from_iter(text).join("\n"), mistakes.collect())
+}
+
+/// The exception for these mistakes in files, which are told with file and line.
+pub(crate) fn of_files(py: Python<'_>, errors: &ConfigErrors) -> PyErr {
+    let text = errors.to_string();
+    let mistakes = text.lines().map(str::to_owned).collect();
+    with_mistakes(py, text, mistakes)
+}
+
+fn with_mistakes(py: Python<'_>, text: String, mistakes: Vec<String>) -> PyErr {
+    let exception = ConfigurationError::new_err(text);
+    let listed = PyTuple::new(py, mistakes).and_then(|listed| exception.value(py).setattr("mistakes", listed));
     listed.map_or_else(|failure| failure, |()| exception)
 }

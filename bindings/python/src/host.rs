@@ -85,6 +85,11 @@ impl Host {
         Ok(started)
     }
 
+    /// Whether this process, or the one that it was forked from, has an engine.
+    pub(crate) fn is_started() -> bool {
+        lock(&HOST).is_some()
+    }
+
     /// The engine of this process. It is started with its defaults if there is none.
     pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Self>> {
         let running = lock(&HOST).clone();

@@ -1,4 +1,4 @@
-//! The extension module of the Python package `portcullis`: the crate `portcullis`, for servers in Python.
+//! The extension module of the Python package `portcullis`: the crate `portcullis`, for servers in Python, and the gateway.
 //!
 //! Decisions are made on threads of Rust, which never wait for Python's lock. Only the threads of `bridge` take it, to hand
 //! over what is finished.
@@ -6,13 +6,19 @@
 mod authenticator;
 mod bridge;
 mod chain;
+mod command;
 mod component;
 mod config;
 mod decision;
+mod directory;
 mod engine;
 mod errors;
+mod followed;
+mod gates;
 mod host;
 mod lock;
+mod negotiators;
+mod played;
 mod request;
 mod sessions;
 
@@ -44,6 +50,8 @@ mod _portcullis {
     #[pymodule_export]
     use super::chain::Chain;
     #[pymodule_export]
+    use super::command::main;
+    #[pymodule_export]
     use super::component::Component;
     #[pymodule_export]
     use super::component::builtin_plugins;
@@ -55,6 +63,8 @@ mod _portcullis {
     use super::decision::Step;
     #[pymodule_export]
     use super::decision::User;
+    #[pymodule_export]
+    use super::directory::PluginDirectory;
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
@@ -71,6 +81,8 @@ mod _portcullis {
     use super::errors::PortcullisError;
     #[pymodule_export]
     use super::errors::RequestError;
+    #[pymodule_export]
+    use super::played::PlayedServers;
     #[pymodule_export]
     use super::request::Request;
     #[pymodule_export]

@@ -18,7 +18,7 @@ fn the_stub_declares_what_the_module_has() {
     assert!(names.len() > 10, "{names:?}");
     for name in names
         .into_iter()
-        .filter(|name| !["settle", "unknown_key"].contains(name))
+        .filter(|name| !["main", "settle", "unknown_key", "PlayedServers"].contains(name))
     {
         let declared = [format!("class {name}"), format!("def {name}")];
         assert!(declared.iter().any(|text| STUB.contains(text)), "{name}");

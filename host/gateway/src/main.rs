@@ -1,27 +1,4 @@
-//! An authenticating HTTP gateway whose authenticators are sandboxed WebAssembly components.
-
-mod admin;
-mod answers;
-mod cli;
-mod config;
-mod forward_auth;
-mod generation;
-mod headers;
-mod kerberos;
-mod lock;
-mod machine;
-mod pipeline;
-mod proxy;
-mod routing;
-mod serve;
-#[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    reason = "clippy's allow-unwrap-in-tests covers test functions, but not the helpers that they call"
-)]
-mod testing;
-mod tls;
-mod transport;
+//! The gateway as a program of its own.
 
 use std::process::ExitCode;
 
@@ -31,5 +8,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::main()
+    // Without its own place, helper programs are looked for in PATH only.
+    if let Ok(program) = std::env::current_exe() {
+        portcullis_gateway::set_program(program);
+    }
+    ExitCode::from(portcullis_gateway::main(std::env::args_os()))
 }

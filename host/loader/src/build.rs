@@ -58,16 +58,17 @@ fn builder(config: &AuthenticatorConfig, component: &Component) -> Authenticator
     }
 }
 
-/// Builds one authenticator of a component, without acceptors and without its self-test. The warnings are about its settings.
+/// Builds one authenticator of a component, without its self-test. The warnings are about its settings.
 ///
 /// # Errors
 ///
 /// Returns the mistakes in its settings.
 pub async fn build_alone(
     config: &AuthenticatorConfig,
+    negotiators: &Negotiators,
     component: &Component,
 ) -> Result<(Authenticator, Vec<PluginWarning>), Vec<ConfigError>> {
-    let built = build(config, &Negotiators::new(), component).await?;
+    let built = build(config, negotiators, component).await?;
     let warnings = warnings(config, &built).collect();
     Ok((built, warnings))
 }

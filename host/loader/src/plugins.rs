@@ -5,7 +5,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use portcullis::Engine;
 use portcullis::Negotiator;
 use portcullis_watch::Stamp;
@@ -15,15 +14,19 @@ use crate::authenticators;
 use crate::authenticators::AuthenticatorSet;
 use crate::build::Negotiators;
 use crate::component;
+use crate::config::authenticator::AuthenticatorConfig;
 use crate::config::authenticator::MAX_AUTHENTICATORS;
 use crate::config::directory::Directory;
 use crate::config::directory::DirectoryPlugins;
 use crate::config::directory::Mistake;
 use crate::config::document::Environment;
+use crate::config::error::ConfigError;
 use crate::config::error::ConfigErrors;
 use crate::config::error::Location;
+use crate::config::error::unknown;
 use crate::config::rotation::SecretWatch;
 use crate::config::sources::Sources;
+use crate::current::CurrentPlugins;
 use crate::difference::Change;
 use crate::difference::changes;
 use crate::signature::TrustedKeys;
@@ -89,6 +92,13 @@ impl PluginDirectory {
         self.needed.as_ref().is_none_or(|needed| needed.contains(name))
     }
 
+    /// Checks Kerberos tokens by these, as [`PluginDirectory::negotiator`] does by one.
+    #[must_use]
+    pub fn negotiators(mut self, negotiators: Negotiators) -> Self {
+        self.negotiators.extend(negotiators);
+        self
+    }
+
     /// Compiles and configures every plugin. Call it in a Tokio runtime with time enabled.
     ///
     /// A plugin whose component isn't of the required origin, or fails its own self-test, is disabled, and [`Plugins::warnings`] and the log say so. A
@@ -107,12 +117,34 @@ impl PluginDirectory {
         secrets.follow(set.rotating_headers());
         Ok(Plugins {
             directory: self,
-            current: CurrentPlugins(Arc::new(ArcSwap::from_pointee(set))),
+            current: CurrentPlugins::new(set),
             warnings,
             watcher,
             secrets,
             is_outdated: false,
         })
+    }
+
+    /// The mistakes of a directory without plugins that are asked.
+    fn without(&self, missing: &[String]) -> ConfigErrors {
+        let location = Location::file(self.path.display().to_string());
+        let error = |name: &String| {
+            location.error(format!(
+                "has no plugin {name:?} any more, which is asked about requests"
+            ))
+        };
+        ConfigErrors::new(missing.iter().map(error).collect())
+    }
+
+    /// The mistakes of plugins whose `grants.negotiate` names nothing that checks Kerberos tokens.
+    fn unknown_negotiators(&self, configured: &[AuthenticatorConfig]) -> Vec<ConfigError> {
+        let mistake = |config: &AuthenticatorConfig| {
+            let name = config.grants.negotiate.as_ref()?;
+            let place = config.location.key("grants").key("negotiate");
+            let known = || self.negotiators.keys().map(String::as_str);
+            (!self.negotiators.contains_key(name)).then(|| place.error(unknown("acceptor", name, known())))
+        };
+        configured.iter().filter_map(mistake).collect()
     }
 
     /// Loads the next set. The files are returned too if they have mistakes, because a change of one may mend them.
@@ -133,6 +165,7 @@ impl PluginDirectory {
             }
         };
         let configured = found.authenticators;
+        found.errors.extend(self.unknown_negotiators(&configured));
         let files = component::read_files(&configured).await;
         let known = previous.map(AuthenticatorSet::components).unwrap_or_default();
         let components = component::compile(&configured, files, &self.engine, &known).await;
@@ -239,27 +272,17 @@ impl Plugins {
         self.is_outdated = false;
         self.watcher.watch(watched);
         let (next, warnings) = loaded?;
+        let next = Arc::new(next);
+        self.current
+            .replace(&next)
+            .map_err(|missing| self.directory.without(&missing))?;
         // From here on nothing waits, so that this isn't given up in the middle.
         let known = Vec::from_iter(self.warnings.iter().map(ToString::to_string));
         let new = warnings.iter().filter(|warning| !known.contains(&warning.to_string()));
         new.for_each(PluginWarning::log);
         self.warnings = warnings;
         self.secrets.follow(next.rotating_headers());
-        let changes = changes(&before.parts(), &next.parts());
-        let next = Arc::new(next);
-        self.current.0.store(Arc::clone(&next));
         before.retire(&next);
-        Ok(changes)
-    }
-}
-
-/// The authenticators of the moment. Clones share them.
-#[derive(Clone, Debug)]
-pub struct CurrentPlugins(Arc<ArcSwap<AuthenticatorSet>>);
-
-impl CurrentPlugins {
-    /// The set of this moment. Take it once for each request, so that a request is decided by one set.
-    pub fn load(&self) -> Arc<AuthenticatorSet> {
-        self.0.load_full()
+        Ok(changes(&before.parts(), &next.parts()))
     }
 }

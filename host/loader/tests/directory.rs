@@ -113,6 +113,43 @@ async fn what_appears_changes_and_disappears_is_taken_up() {
 }
 
 #[tokio::test]
+async fn a_plugin_that_is_asked_can_not_disappear() {
+    let folder = Folder::new(&[("team.wasm", simple()), ("other.wasm", simple())]);
+    let mut plugins = folder.open().await;
+    let current = plugins.current();
+    assert!(current.require("team") && !current.require("tema"));
+    assert!(current.is(&plugins.current()) && !current.is(&folder.open().await.current()));
+    let team = authenticator(&plugins, "team");
+    fs::remove_file(folder.path("other.wasm")).unwrap();
+    fs::remove_file(folder.path("team.wasm")).unwrap();
+    let error = next(&mut plugins).await.unwrap_err();
+    assert!(
+        error.ends_with("has no plugin \"team\" any more, which is asked about requests"),
+        "{error}"
+    );
+    assert!(authenticator(&plugins, "team").is(&team));
+    assert!(current.load().get("other").is_some(), "all stay, as for any mistake");
+    folder.write("team.wasm", &rebuilt());
+    assert_eq!(
+        next(&mut plugins).await.unwrap(),
+        ["-plugin other", "~plugin team: component"]
+    );
+}
+
+#[tokio::test]
+async fn an_acceptor_that_nobody_has_is_a_mistake() {
+    let folder = Folder::new(&[
+        ("team.wasm", simple()),
+        ("team.toml", b"[grants]\nnegotiate = 'corp'\n"),
+    ]);
+    let error = folder.directory().open().await.unwrap_err().to_string();
+    assert!(
+        error.contains("grants.negotiate: unknown acceptor; there are none"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn the_content_of_a_file_is_a_part_of_the_setting_that_names_it() {
     let folder = Folder::new(&[("team.wasm", simple()), ("other.wasm", simple())]);
     folder.write("team.toml", b"[settings]\nrealm = 'file:realm'\n");

@@ -20,11 +20,13 @@ LISTEN_ANYWHERE = '[server]\nlisten = "127.0.0.1:0"\n'
 
 class Gateway:
     """A running gateway on `url`. Without `config` it gets no file, only `arguments` and the environment. `launcher` is a
-    command that execs it with the open files `pass_fds`.
+    command that execs it with the open files `pass_fds`, and `program` another command that is the gateway.
     """
 
-    def __init__(self, folder, config=None, arguments=None, launcher=(), pass_fds=(), **environment):
-        command = [*launcher, PORTCULLIS, "serve"]
+    def __init__(
+        self, folder, config=None, arguments=None, launcher=(), pass_fds=(), program=(PORTCULLIS,), **environment
+    ):
+        command = [*launcher, *program, "serve"]
         self._lines, self._read = [], 0
         if arguments is None:
             arguments = ["--listen", "127.0.0.1:0"] if config is None else ["--config", write(folder, config)]
@@ -93,9 +95,9 @@ class Gateway:
         assert code == 0, f"exit code {code}:\n{self.child.output()[-4000:]}"
 
 
-def run(*arguments, folder, config=None, launcher=(), pass_fds=(), **environment):
+def run(*arguments, folder, config=None, launcher=(), pass_fds=(), program=(PORTCULLIS,), **environment):
     """Runs a command of the gateway until it exits."""
-    words = [*launcher, PORTCULLIS, *arguments]
+    words = [*launcher, *program, *arguments]
     if config is not None:
         words += ["--config", write(folder, config)]
     return subprocess.run(

@@ -4,10 +4,12 @@ workspace. A build by maturin would compile every dependency once more, with few
 import os
 import subprocess
 import sys
+import tomllib
 
 from .paths import ROOT, STATE
 
-SOURCES = ROOT / "bindings" / "python" / "python" / "portcullis"
+PROJECT = ROOT / "bindings" / "python"
+SOURCES = PROJECT / "python" / "portcullis"
 CACHE = STATE / "python-cache"
 MODULE = ROOT / "target" / "debug" / "deps" / "libportcullis_python.so"
 
@@ -44,6 +46,16 @@ def load():
 def environment(**more):
     """The environment of a program that imports the package."""
     return os.environ | {"PYTHONPATH": str(folder())} | more
+
+
+def console_script(folder):
+    """The script `portcullis` in a folder, as an installation makes it of the entry point."""
+    [(name, entry)] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"].items()
+    module, function = entry.split(":")
+    script = folder / name
+    script.write_text(f"#!{sys.executable}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+    script.chmod(0o755)
+    return script
 
 
 def run(source, *arguments, timeout=60, **more):

@@ -6,8 +6,9 @@
     decision = await chain.decide(Request("GET", "/", headers={"Authorization": "Basic YWxpY2U6c2VjcmV0"}))
     decision.user.name
 
-`portcullis.dask_gateway` has the authenticator for dask-gateway; `portcullis.asgi`, `portcullis.wsgi` and `portcullis.aiohttp`
-have middleware.
+`portcullis.dask_gateway` and `portcullis.jupyterhub` have authenticators for these servers; `portcullis.asgi`,
+`portcullis.wsgi` and `portcullis.aiohttp` have middleware; `portcullis.testing` asks plugins in tests, and
+`portcullis.prometheus` exports metrics. The command `portcullis` is the gateway.
 """
 
 from ._portcullis import (
@@ -21,6 +22,7 @@ from ._portcullis import (
     EngineError,
     ForkError,
     LoadError,
+    PluginDirectory,
     PortcullisError,
     Request,
     RequestError,
@@ -42,6 +44,7 @@ __all__ = [
     "EngineError",
     "ForkError",
     "LoadError",
+    "PluginDirectory",
     "PortcullisError",
     "Request",
     "RequestError",

@@ -14,6 +14,7 @@ __all__ = [
     "EngineError",
     "ForkError",
     "LoadError",
+    "PluginDirectory",
     "PortcullisError",
     "Request",
     "RequestError",
@@ -21,6 +22,8 @@ __all__ = [
     "Sessions",
     "Step",
     "User",
+    "_PlayedServers",
+    "_main",
     "_settle",
     "_unknown_key",
     "builtin_plugins",
@@ -44,6 +47,7 @@ class ConfigurationError(PortcullisError):
 class RequestError(PortcullisError): ...
 
 def builtin_plugins() -> list[str]: ...
+def _main(arguments: list[str], program: str) -> int: ...
 def _settle(settlements: list[tuple[asyncio.Future[Decision], Decision | None]]) -> None: ...
 def _unknown_key(key: str, known: list[str]) -> str: ...
 
@@ -92,12 +96,13 @@ class Authenticator:
         http_key: str | None = None,
         http_headers: Mapping[str, Mapping[str, str]] | None = None,
         http_refresh_floor: str | None = None,
+        negotiate: Mapping[str, Mapping[str, Any]] | None = None,
         log: _Level | None = None,
     ) -> Authenticator: ...
     @staticmethod
     def _at(place: str, name: str, plugin: Component | _Source, keys: dict[str, Any]) -> Authenticator: ...
     @property
-    def name(self) -> str | None: ...
+    def name(self) -> str: ...
     @property
     def warnings(self) -> list[str]: ...
     def forget_decisions(self) -> None: ...
@@ -110,6 +115,34 @@ class Chain:
     def decide(self, request: Request) -> asyncio.Future[Decision]: ...
     def decide_blocking(self, request: Request) -> Decision: ...
     def forget_decisions(self) -> None: ...
+
+@final
+class PluginDirectory:
+    def __new__(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        trust: Sequence[str] | None = None,
+        negotiate: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> PluginDirectory: ...
+    @staticmethod
+    def _at(
+        place: str,
+        path: str | os.PathLike[str],
+        trust: Sequence[str] | None,
+        negotiate: Mapping[str, Mapping[str, Any]] | None,
+    ) -> PluginDirectory: ...
+    def __getitem__(self, name: str, /) -> Authenticator: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def warnings(self) -> list[str]: ...
+
+@final
+class _PlayedServers:
+    def __new__(cls, servers: Sequence[Mapping[str, Any]]) -> _PlayedServers: ...
+    def authenticator(self, name: str, plugin: Component | _Source, keys: dict[str, Any]) -> Authenticator: ...
+    def take_calls(self) -> list[tuple[str, str, list[tuple[str, str]], bytes, bool]]: ...
 
 @final
 class Request:

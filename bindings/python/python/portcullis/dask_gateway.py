@@ -17,32 +17,17 @@ from typing import Any
 from aiohttp import web
 from dask_gateway_server.auth import Authenticator  # type: ignore[import-untyped]
 from dask_gateway_server.models import User  # type: ignore[import-untyped]
-from traitlets import Bool, Dict, Int, List, TraitError, Unicode, default
+from traitlets import Bool, Int, List, Unicode, default
 
-from . import _portcullis
-from ._portcullis import Chain, Engine, PortcullisError, Sessions
+from ._portcullis import Chain, PortcullisError, Sessions
 from ._rules import unservable
+from ._traits import PluginTraits
 from .aiohttp import answer_of, apply_decision, request_of
 
 __all__ = ["WasmAuthenticator"]
 
-# Keys of an authenticator that are traits of a single plugin. `log` is no trait, because traitlets' classes have it already.
-_KEYS = (
-    "settings",
-    "grants",
-    "limits",
-    "sha256",
-    "trust",
-    "instances",
-    "http_ca",
-    "http_certificate",
-    "http_key",
-    "http_headers",
-    "http_refresh_floor",
-)
 
-
-class WasmAuthenticator(Authenticator):  # type: ignore[misc]
+class WasmAuthenticator(PluginTraits, Authenticator):  # type: ignore[misc]
     """Asks plugins in a sandbox who sent a request.
 
     A user whose plugin says for how long its decision is valid gets a sealed cookie, so that dask's client sends its
@@ -50,67 +35,6 @@ class WasmAuthenticator(Authenticator):  # type: ignore[misc]
     the plugin said.
     """
 
-    plugin = Unicode(
-        help="""The plugin: the name of a built-in one, such as "jwt", or the path of a file, which has a slash or ends in
-        ".wasm". For several, see `authenticators`.""",
-        config=True,
-    )
-    settings = Dict(help="The settings of the plugin. It checks them itself.", config=True)
-    grants = Dict(
-        help="""What the plugin may see and reach: headers, cookies, query, http, private, client_certificate. By default
-        it sees the Authorization header and reaches no server.""",
-        config=True,
-    )
-    limits = Dict(
-        help="""What a call of the plugin may cost: deadline, memory, concurrency, cache, rate, breaker,
-        reuse_decisions.""",
-        config=True,
-    )
-    sha256 = Unicode(
-        None, allow_none=True, help="The SHA-256 that the plugin's file must have, as hex digits.", config=True
-    )
-    trust = List(
-        Unicode(),
-        default_value=None,
-        allow_none=True,
-        help="The keys of which one must have signed the plugin's file. By default it needs no signature.",
-        config=True,
-    )
-    instances = Dict(
-        default_value=None,
-        allow_none=True,
-        help="Which instances of the plugin are kept for later requests: keep, requests, age. By default, none.",
-        config=True,
-    )
-    http_ca = Unicode(
-        None,
-        allow_none=True,
-        help="A file with the authorities that the plugin's requests to other servers trust. By default, the system's.",
-        config=True,
-    )
-    http_certificate = Unicode(
-        None, allow_none=True, help="A file with the certificate of the plugin's requests.", config=True
-    )
-    http_key = Unicode(None, allow_none=True, help="The file of its key.", config=True)
-    http_headers = Dict(
-        default_value=None,
-        allow_none=True,
-        help="""Headers that are added to the plugin's requests, for each server a dict. Their values are "file:PATH" or
-        "env:NAME", and the plugin never sees them.""",
-        config=True,
-    )
-    http_refresh_floor = Unicode(
-        None,
-        allow_none=True,
-        help="The shortest time between two forced refreshes of a stored response of a server. By default, 5s.",
-        config=True,
-    )
-    authenticators = List(
-        Dict(),
-        help="""Several plugins instead of one, in the order in which they are asked: dicts with the keys name, plugin, log,
-        and those of a single plugin.""",
-        config=True,
-    )
     session_keys = List(
         Unicode(),
         help="""The keys of the cookie: 32 bytes as hex digits, one text for each. The first seals, all open. Servers that
@@ -128,10 +52,6 @@ class WasmAuthenticator(Authenticator):  # type: ignore[misc]
         0, the client's address is that of the connection.""",
         config=True,
     )
-    cache_directory = Unicode(
-        help="Where compiled plugins are kept, for a faster start. By default they are compiled at each start.",
-        config=True,
-    )
 
     @default("session_secure")
     def _default_session_secure(self) -> bool:
@@ -139,19 +59,7 @@ class WasmAuthenticator(Authenticator):  # type: ignore[misc]
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
-        self._refuse_unknown_traits()
-        if bool(self.plugin) == bool(self.authenticators):
-            raise TraitError(f"{type(self).__name__}: set either plugin or authenticators")
-        for index, entry in enumerate(self.authenticators):
-            if not entry.get("plugin"):
-                raise TraitError(f"{type(self).__name__}.authenticators[{index}]: the key \"plugin\" is missing")
-
-    def _refuse_unknown_traits(self) -> None:
-        known = list(type(self).class_traits(config=True))
-        for section in (kind.__name__ for kind in type(self).__mro__):
-            for key in self.config.get(section, {}):
-                if key not in known:
-                    raise TraitError(f"{section}.{key}: {_portcullis._unknown_key(key, known)}")
+        self.check_plugins()
 
     async def setup(self, app: web.Application) -> None:
         """Loads the plugins. Mistakes in their settings, grants and limits end the server here."""
@@ -159,22 +67,11 @@ class WasmAuthenticator(Authenticator):  # type: ignore[misc]
         app.on_response_prepare.append(apply_decision)
 
     def _load(self) -> Chain:
-        if self.cache_directory:
-            Engine(cache_directory=self.cache_directory)
-        if self.plugin:
-            single = {key: getattr(self, key) for key in _KEYS}
-            given = {key: value for key, value in single.items() if value is not None}
-            authenticators = [_authenticator(type(self).__name__, {"plugin": self.plugin, **given})]
-        else:
-            authenticators = [
-                _authenticator(f"{type(self).__name__}.authenticators[{index}]", entry)
-                for index, entry in enumerate(self.authenticators)
-            ]
         keys = self.session_keys or [Sessions.generate_key()]
         sessions = Sessions(
             *keys, max_age=float(self.cache_max_age), cookie=self.cookie_name, secure=self.session_secure
         )
-        return Chain(*authenticators, sessions=sessions)
+        return self.load_plugins(sessions)
 
     @default("cookie_name")
     def _default_cookie_name(self) -> str:
@@ -204,10 +101,3 @@ class WasmAuthenticator(Authenticator):  # type: ignore[misc]
         fields = ",".join(request.headers.getall("X-Forwarded-For", ()))
         addresses = [address.strip() for address in fields.split(",") if address.strip()]
         return addresses[-self.proxy_hops] if len(addresses) >= self.proxy_hops else None
-
-
-def _authenticator(place: str, entry: dict[str, Any]) -> _portcullis.Authenticator:
-    keys = dict(entry)
-    plugin = keys.pop("plugin")
-    name = keys.pop("name", None) or plugin.rpartition("/")[2].removesuffix(".wasm")
-    return _portcullis.Authenticator._at(place, name, plugin, keys)

@@ -139,7 +139,7 @@ impl Line {
 
     /// Logs the line. Its fields follow the message, and are in the record's attribute `fields` as well.
     fn write(&self, py: Python<'_>) -> PyResult<()> {
-        let name = self.target.replace("::", ".");
+        let name = logger_name(self.target);
         let level = number(self.level);
         let logger = py.import("logging")?.call_method1("getLogger", (&name,))?;
         if !logger.call_method1("isEnabledFor", (level,))?.extract()? {
@@ -158,6 +158,15 @@ impl Line {
         let record = (&name, level, ROOT, 0, message, args, &none, &none, extra);
         let record = logger.call_method1("makeRecord", record)?;
         logger.call_method1("handle", (record,)).map(drop)
+    }
+}
+
+/// The logger of what a module of Rust logs: all are below that of the package.
+fn logger_name(target: &str) -> String {
+    let name = target.replace("::", ".");
+    match name.strip_prefix("portcullis_") {
+        Some(rest) => format!("{ROOT}.{rest}"),
+        None => name,
     }
 }
 

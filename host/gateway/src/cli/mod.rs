@@ -28,11 +28,11 @@ mod source;
 mod starter;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io;
 use std::io::Write;
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use clap::Parser;
@@ -44,16 +44,28 @@ use crate::config::Environment;
 use crate::machine;
 use crate::transport::Inherited;
 
-/// Runs the command that the process was started with.
-pub(crate) fn main() -> ExitCode {
-    let outcome = run(CommandLine::parse(), &mut io::stdout().lock());
-    let error = match outcome {
-        Ok(code) => return code,
-        Err(error) => error,
+/// Runs the command of these arguments, of which the first is the name of the program. Returns the exit code.
+pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let line = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(told) => {
+            // This is also the way of help. If it can't be written, there is nowhere to report that.
+            let _ = told.print();
+            return u8::try_from(told.exit_code()).unwrap_or(FAILURE);
+        }
+    };
+    let mut output = io::stdout().lock();
+    let outcome = run(line, &mut output);
+    // The Python package is no program of Rust's, which would do so at its end.
+    let flushed = output.flush();
+    let error = match (outcome, flushed) {
+        (Ok(code), Ok(())) => return code,
+        (Err(error), _) => error,
+        (Ok(_), Err(error)) => error.into(),
     };
     // If this fails too, there is nowhere to report it.
     let _ = writeln!(io::stderr(), "{error}");
-    ExitCode::FAILURE
+    FAILURE
 }
 
 /// An authenticating HTTP gateway whose authenticators are sandboxed WebAssembly components
@@ -170,8 +182,8 @@ impl ConfigFile {
     }
 }
 
-fn run(line: CommandLine, output: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
-    let mut code = ExitCode::SUCCESS;
+fn run(line: CommandLine, output: &mut impl Write) -> Result<u8, Box<dyn Error>> {
+    let mut code = SUCCESS;
     let outcome = match line.command {
         Command::Serve(arguments) => {
             let log = logging::start(&line.log_level.unwrap_or_default(), arguments.log_format)?;
@@ -223,9 +235,12 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<ExitCode, Box<dyn E
     outcome.map(|()| code)
 }
 
-fn exit_code(passed: bool) -> ExitCode {
-    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn exit_code(passed: bool) -> u8 {
+    if passed { SUCCESS } else { FAILURE }
 }
+
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 1;
 
 /// How many tasks a busy thread polls before it checks for new events. A plugin in an endless loop runs for some
 /// milliseconds per poll; with tokio's default of 61, all other requests would wait for up to 61 such polls.

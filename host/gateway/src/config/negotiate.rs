@@ -56,7 +56,7 @@ pub(crate) enum ChannelBindings {
 
 impl NegotiateConfig {
     /// Reads an entry of `[negotiate]`. Returns `None` if it has any mistake.
-    pub(super) fn read(name: String, item: Item<'_>, environment: &Environment) -> Option<Self> {
+    pub(crate) fn read(name: String, item: Item<'_>, environment: &Environment) -> Option<Self> {
         let document = item.place.document();
         let before = document.error_count();
         if !is_name(&name) {

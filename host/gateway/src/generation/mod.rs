@@ -31,6 +31,7 @@ use portcullis::session::Options;
 use portcullis::session::SameSitePolicy;
 use portcullis::session::Sessions;
 use portcullis_loader::AuthenticatorSet;
+use portcullis_loader::Negotiators;
 use portcullis_loader::authenticators::Inputs;
 use portcullis_wire::client::Client;
 use portcullis_wire::identity_names::IdentityNames;
@@ -70,7 +71,7 @@ pub(crate) async fn build_alone(
     config: &AuthenticatorConfig,
     component: &Component,
 ) -> Result<(Authenticator, Vec<Warning>), Vec<ConfigError>> {
-    let (built, warnings) = portcullis_loader::build_alone(config, component).await?;
+    let (built, warnings) = portcullis_loader::build_alone(config, &Negotiators::new(), component).await?;
     Ok((built, warnings.into_iter().map(Warning::Plugin).collect()))
 }
 

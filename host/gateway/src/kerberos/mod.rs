@@ -1,6 +1,7 @@
 //! Accepts Kerberos tokens (HTTP Negotiate, RFC 4559) in helper processes that have the service's keys. Tokens are parsed
 //! by a C library and come from any client on the network, so the library runs neither in this process nor in the sandbox.
 
+mod embedded;
 mod launch;
 mod pool;
 mod worker;
@@ -24,6 +25,8 @@ use self::launch::Launch;
 use self::pool::HelperPool;
 use crate::config::ChannelBindings;
 use crate::config::NegotiateConfig;
+
+pub use self::embedded::start_negotiators;
 
 /// Accepts tokens for one service. Clones share the helpers.
 #[derive(Clone)]

@@ -23,6 +23,7 @@ use crate::config::authenticator::PluginSource;
 use crate::config::document::Document;
 use crate::config::document::Environment;
 use crate::config::document::MAX_FILE;
+use crate::config::error::ConfigError;
 use crate::config::error::ConfigErrors;
 use crate::config::error::Location;
 use crate::config::reader::Item;
@@ -128,6 +129,21 @@ impl CasesFile {
             cases: cases?,
             servers: servers.unwrap_or_default(),
         })
+    }
+}
+
+/// Reads a list of servers, as in a file. Its paths are relative to the folder of the process.
+///
+/// # Errors
+///
+/// Returns all mistakes, each with its key.
+pub fn played_servers(list: &serde_json::Value) -> Result<Vec<PlayedServer>, Vec<ConfigError>> {
+    let (environment, sources) = (Environment::default(), Sources::default());
+    let document = Document::without_lines("servers", &environment, &sources);
+    let servers = Item::of_json(&document, "servers", list).map(servers::read);
+    match document.into_errors() {
+        errors if errors.is_empty() => Ok(servers.unwrap_or_default()),
+        errors => Err(errors),
     }
 }
 

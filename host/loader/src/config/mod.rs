@@ -21,4 +21,5 @@ pub mod sources;
 pub mod trust;
 pub mod values;
 
+pub use program::trust_of_json;
 pub use settings::Settings;

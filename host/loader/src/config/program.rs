@@ -1,6 +1,8 @@
 //! The configuration of an authenticator that a program has as values instead of a file, such as a dict of Python. It has the
 //! keys of `[authenticators.NAME]`, with the same rules and messages.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::config::authenticator::AuthenticatorConfig;
@@ -10,12 +12,16 @@ use crate::config::authenticator::is_name;
 use crate::config::document::Document;
 use crate::config::document::Environment;
 use crate::config::error::ConfigError;
+use crate::config::error::unknown;
 use crate::config::reader::Item;
 use crate::config::sources::Sources;
+use crate::config::trust;
+use crate::signature::TrustedKeys;
 
 impl AuthenticatorConfig {
     /// Reads an object of JSON that has the keys of `[authenticators.NAME]`. Paths in it are relative to the folder of the
     /// process. `plugin` stands for the component if the program has its bytes; then the key `plugin` isn't allowed.
+    /// `acceptors` are the names that `grants.negotiate` may have.
     ///
     /// # Errors
     ///
@@ -24,6 +30,7 @@ impl AuthenticatorConfig {
         name: &str,
         keys: &Value,
         plugin: Option<PluginSource>,
+        acceptors: &[&str],
         environment: &Environment,
     ) -> Result<Self, Vec<ConfigError>> {
         let sources = Sources::default();
@@ -33,10 +40,10 @@ impl AuthenticatorConfig {
             None => Self::read(name.to_owned(), item, None),
             Some(plugin) => Self::of_bytes(name, item, plugin),
         });
-        if let Some(acceptor) = read.as_ref().and_then(|read| read.grants.negotiate.as_ref()) {
-            let message = format!("names the acceptor {acceptor:?}, and only the gateway has acceptors");
+        let acceptor = read.as_ref().and_then(|read| read.grants.negotiate.as_deref());
+        if let Some(acceptor) = acceptor.filter(|name| !acceptors.contains(name)) {
             let place = document.location().key("grants").key("negotiate");
-            document.report(place.error(message));
+            document.report(place.error(unknown("acceptor", acceptor, acceptors.iter().copied())));
         }
         match (read, document.into_errors()) {
             (Some(read), errors) if errors.is_empty() => Ok(read),
@@ -62,6 +69,21 @@ impl AuthenticatorConfig {
     }
 }
 
+/// Reads a list of JSON that is the `trust` of a program's own, whose paths are relative to the folder of the process.
+///
+/// # Errors
+///
+/// Returns all mistakes, each with its place in the list.
+pub fn trust_of_json(keys: &Value, environment: &Environment) -> Result<Arc<TrustedKeys>, Vec<ConfigError>> {
+    let sources = Sources::default();
+    let document = Document::without_lines("plugins", environment, &sources);
+    let read = Item::of_json(&document, "trust", keys).map(trust::read);
+    match (read, document.into_errors()) {
+        (Some(read), errors) if errors.is_empty() => Ok(read),
+        (_, errors) => Err(errors),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -79,7 +101,7 @@ mod tests {
             "limits": {"deadline": "2s"},
             "log": "warn",
         });
-        let read = AuthenticatorConfig::of_json("people", &keys, None, &environment).unwrap();
+        let read = AuthenticatorConfig::of_json("people", &keys, None, &[], &environment).unwrap();
         assert_eq!(read.plugin, PluginSource::BuiltIn("simple".to_owned()));
         assert_eq!(read.settings.value(), &json!({"password": "hunter2"}));
         assert_eq!(read.limits.deadline.as_secs(), 2);
@@ -90,7 +112,7 @@ mod tests {
     #[test]
     fn a_mistake_is_told_with_its_key() {
         let given = || Some(PluginSource::BuiltIn("simple".to_owned()));
-        let negotiate = "grants.negotiate: names the acceptor \"dask\", and only the gateway has acceptors";
+        let negotiate = "grants.negotiate: unknown acceptor; expected one of corp";
         for (keys, plugin, expected) in [
             (json!({}), None, vec!["the key \"plugin\" is missing"]),
             (
@@ -127,7 +149,7 @@ mod tests {
             (json!({"grants": {"negotiate": "dask"}}), given(), vec![negotiate]),
             (json!([]), given(), vec!["expected a table, found a list"]),
         ] {
-            let read = AuthenticatorConfig::of_json("people", &keys, plugin, &Environment::default());
+            let read = AuthenticatorConfig::of_json("people", &keys, plugin, &["corp"], &Environment::default());
             let told = Vec::from_iter(read.unwrap_err().iter().map(|error| error.below("")));
             assert_eq!(told, expected, "{keys}");
         }

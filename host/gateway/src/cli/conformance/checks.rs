@@ -151,7 +151,7 @@ async fn settings(component: &Component, file: &CasesFile) -> Check {
 async fn self_test(component: &Component, file: &CasesFile) -> Option<Check> {
     let start = Instant::now();
     component.manifest()?.self_test.as_ref()?;
-    let tested = portcullis_loader::self_test(&file.authenticator, component).await;
+    let tested = portcullis_loader::run_self_test(&file.authenticator, component).await;
     Some(Check {
         name: "its self-test passes".to_owned(),
         failures: tested.err().into_iter().collect(),

@@ -3,7 +3,6 @@
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
 
@@ -12,6 +11,7 @@ use rustix::process::Signal;
 use rustix::process::kill_process_group;
 
 use crate::config::PluginProject;
+use crate::program;
 
 /// Runs the build command. What it prints goes where the gateway's own output goes. Returns why there is no component.
 ///
@@ -54,8 +54,7 @@ impl Drop for Group {
 
 /// `PATH` with the folder of this program, because some build commands call it.
 fn path_with_this_program() -> Option<OsString> {
-    let program = env::current_exe().ok()?;
-    let own = program.parent().map(Path::to_owned);
+    let own = program::folder()?.to_owned();
     let path = env::var_os("PATH").unwrap_or_default();
-    env::join_paths(env::split_paths(&path).chain(own)).ok()
+    env::join_paths(env::split_paths(&path).chain([own])).ok()
 }

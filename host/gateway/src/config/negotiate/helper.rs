@@ -10,6 +10,7 @@ use portcullis_loader::config::document::Environment;
 use portcullis_loader::config::reader::Table;
 
 use super::path;
+use crate::program;
 
 /// Returns the configured helper, or else the one next to this program, or else the first one in PATH.
 pub(super) fn find(table: &mut Table<'_>, environment: &Environment) -> Option<PathBuf> {
@@ -24,8 +25,7 @@ pub(super) fn find(table: &mut Table<'_>, environment: &Environment) -> Option<P
             }
         };
     }
-    let own = std::env::current_exe().ok();
-    let beside = own.iter().filter_map(|own| own.parent()).map(Path::to_owned);
+    let beside = program::folder().into_iter().map(Path::to_owned);
     let search = environment.variable("PATH").map(std::env::split_paths);
     let found = beside
         .chain(search.into_iter().flatten())

@@ -1,0 +1,182 @@
+"""The plugins of a server that is configured by traitlets: what the authenticators for dask-gateway and JupyterHub share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from traitlets import Dict, List, TraitError, Unicode, Union
+from traitlets.config import Configurable
+
+from . import _portcullis
+from ._portcullis import Authenticator, Chain, Engine, PluginDirectory, Sessions
+
+if TYPE_CHECKING:
+    from ._portcullis import _Metrics as Metrics
+
+# Keys of an authenticator that are traits of a single plugin. `log` is no trait, because traitlets' classes have it already.
+_KEYS = (
+    "settings",
+    "grants",
+    "limits",
+    "sha256",
+    "trust",
+    "instances",
+    "http_ca",
+    "http_certificate",
+    "http_key",
+    "http_headers",
+    "http_refresh_floor",
+    "negotiate",
+)
+# Those that hold for a plugin directory as well.
+_KEYS_OF_DIRECTORY = ("trust", "negotiate")
+
+
+class PluginTraits(Configurable):
+    """One plugin, or several."""
+
+    plugin = Unicode(
+        help="""The plugin: the name of a built-in one, such as "jwt", or the path of a file, which has a slash or ends in
+        ".wasm". For several, see `authenticators`.""",
+        config=True,
+    )
+    settings = Dict(help="The settings of the plugin. It checks them itself.", config=True)
+    grants = Dict(
+        help="""What the plugin may see and reach: headers, cookies, query, http, private, client_certificate. By default
+        it sees the Authorization header and reaches no server.""",
+        config=True,
+    )
+    limits = Dict(
+        help="""What a call of the plugin may cost: deadline, memory, concurrency, cache, rate, breaker,
+        reuse_decisions.""",
+        config=True,
+    )
+    sha256 = Unicode(
+        None, allow_none=True, help="The SHA-256 that the plugin's file must have, as hex digits.", config=True
+    )
+    trust = List(
+        Unicode(),
+        default_value=None,
+        allow_none=True,
+        help="The keys of which one must have signed the plugin's file. By default it needs no signature.",
+        config=True,
+    )
+    instances = Dict(
+        default_value=None,
+        allow_none=True,
+        help="Which instances of the plugin are kept for later requests: keep, requests, age. By default, none.",
+        config=True,
+    )
+    http_ca = Unicode(
+        None,
+        allow_none=True,
+        help="A file with the authorities that the plugin's requests to other servers trust. By default, the system's.",
+        config=True,
+    )
+    http_certificate = Unicode(
+        None, allow_none=True, help="A file with the certificate of the plugin's requests.", config=True
+    )
+    http_key = Unicode(None, allow_none=True, help="The file of its key.", config=True)
+    http_headers = Dict(
+        default_value=None,
+        allow_none=True,
+        help="""Headers that are added to the plugin's requests, for each server a dict. Their values are "file:PATH" or
+        "env:NAME", and the plugin never sees them.""",
+        config=True,
+    )
+    http_refresh_floor = Unicode(
+        None,
+        allow_none=True,
+        help="The shortest time between two forced refreshes of a stored response of a server. By default, 5s.",
+        config=True,
+    )
+    negotiate = Dict(
+        default_value=None,
+        allow_none=True,
+        help="""What checks Kerberos tokens: for each name in `grants.negotiate` a dict with the keys keytab, service, helper,
+        workers, deadline, channel_bindings, replay_cache and krb5_config.""",
+        config=True,
+    )
+    authenticators = List(
+        Union([Dict(), Unicode()]),
+        help="""Several plugins instead of one, in the order in which they are asked: dicts with the keys name, plugin, log,
+        and those of a single plugin; or the name of a plugin in `plugin_directory`.""",
+        config=True,
+    )
+    plugin_directory = Unicode(
+        help="""A folder of plugins: NAME.wasm for each, and NAME.toml beside it with its settings, grants and limits. New
+        versions are taken up while the server runs. With several, `authenticators` names them in their order. `trust` and
+        `negotiate` hold for all of them.""",
+        config=True,
+    )
+    cache_directory = Unicode(
+        help="Where compiled plugins are kept, for a faster start. By default they are compiled at each start.",
+        config=True,
+    )
+
+    def check_plugins(self) -> None:
+        """Raises an error if a trait is unknown, or if traits contradict each other."""
+        place = type(self).__name__
+        self._refuse_unknown_traits()
+        if bool(self.plugin) == bool(self.authenticators or self.plugin_directory):
+            raise TraitError(f"{place}: set either plugin or authenticators, or a plugin_directory")
+        if not self.plugin:
+            for key in _KEYS:
+                if getattr(self, key) not in (None, {}) and not (key in _KEYS_OF_DIRECTORY and self.plugin_directory):
+                    raise TraitError(f"{place}.{key}: belongs to `plugin`, which isn't set; entries of `authenticators` have it too")
+        for index, entry in enumerate(self.authenticators):
+            if isinstance(entry, str):
+                if not self.plugin_directory:
+                    raise TraitError(f"{place}.authenticators[{index}]: names a plugin of `plugin_directory`, which isn't set")
+            elif not entry.get("plugin"):
+                raise TraitError(f"{place}.authenticators[{index}]: the key \"plugin\" is missing")
+
+    def _refuse_unknown_traits(self) -> None:
+        known = list(type(self).class_traits(config=True))
+        for section in (kind.__name__ for kind in type(self).__mro__):
+            for key in self.config.get(section, {}):
+                if key not in known:
+                    raise TraitError(f"{section}.{key}: {_portcullis._unknown_key(key, known)}")
+
+    def load_plugins(self, sessions: Sessions | None = None, metrics: Metrics | None = None) -> Chain:
+        """Loads the plugins, which takes up to some seconds. Raises an error for mistakes in their settings, grants and limits."""
+        if self.cache_directory or metrics:
+            Engine(cache_directory=self.cache_directory or None, metrics=metrics)
+        place = type(self).__name__
+        if self.plugin:
+            single = {key: getattr(self, key) for key in _KEYS}
+            given = {key: value for key, value in single.items() if value is not None}
+            return Chain(_authenticator(place, {"plugin": self.plugin, **given}), sessions=sessions)
+        directory = None
+        if self.plugin_directory:
+            directory = PluginDirectory._at(place, self.plugin_directory, self.trust, self.negotiate)
+        asked = []
+        for index, entry in enumerate(self.authenticators or self._only_plugin(directory)):
+            entry_place = f"{place}.authenticators[{index}]"
+            if not isinstance(entry, str):
+                asked.append(_authenticator(entry_place, entry))
+                continue
+            assert directory is not None
+            try:
+                asked.append(directory[entry])
+            except KeyError as error:
+                raise TraitError(f"{entry_place}: {error.args[0]}") from None
+        return Chain(*asked, sessions=sessions)
+
+    def _only_plugin(self, directory: PluginDirectory | None) -> list[str]:
+        """The plugin of the directory, if it has only one: of several, the order decides who a user is."""
+        names = directory.names if directory else []
+        if len(names) != 1:
+            found = f"there are {', '.join(names)}" if names else "there is none"
+            raise TraitError(
+                f"{type(self).__name__}.authenticators: name the plugins of {self.plugin_directory} in the order in which "
+                f"they are asked; {found}"
+            )
+        return names
+
+
+def _authenticator(place: str, entry: dict[str, Any]) -> Authenticator:
+    keys = dict(entry)
+    plugin = keys.pop("plugin")
+    name = keys.pop("name", None) or plugin.rpartition("/")[2].removesuffix(".wasm")
+    return Authenticator._at(place, name, plugin, keys)
