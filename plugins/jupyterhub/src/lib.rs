@@ -4,6 +4,7 @@
 mod cache;
 mod hub;
 mod identity;
+mod lenient;
 mod scope;
 mod settings;
 
@@ -68,7 +69,12 @@ impl JupyterHub {
             ));
         };
         if let Some(needed) = self.needed.as_ref().filter(|needed| !owner.has_one_of(needed)) {
-            let reason = format!("the token of {} lacks the scope {needed}", owner.full_name());
+            let name = owner.full_name();
+            let found = match needed.akin(owner.scopes()).as_slice() {
+                [] => "no scope of that name".to_owned(),
+                akin => akin.join(", "),
+            };
+            let reason = format!("the token of {name} lacks the scope {needed}, and has {found}");
             return Err(Refusal::forbidden(reason, None));
         }
         let user = owner
