@@ -415,7 +415,7 @@ static inline pc_fetched pc_fetch(pc_call call) {
   // The number of bytes is in the place of a text.
   if (fetched.is_failure && fetched.failure.kind == PC_FETCH_TOO_LARGE) fetched.failure.reason = PC_TEXT("the response is too large");
   if (fetched.is_failure && fetched.failure.kind == PC_FETCH_DENIED) fetched.failure.reason = PC_TEXT("the server is not granted");
-  if (fetched.is_failure && fetched.failure.kind == PC_FETCH_LIMITED) fetched.failure.reason = PC_TEXT("too many requests are in flight");
+  if (fetched.is_failure && fetched.failure.kind == PC_FETCH_LIMITED) fetched.failure.reason = PC_TEXT("a call may send 64 requests, and an authenticator may have 64 in flight");
   if (fetched.is_failure && fetched.failure.kind == PC_FETCH_TIMEOUT) fetched.failure.reason = PC_TEXT("there was no answer in time");
   return fetched;
 }

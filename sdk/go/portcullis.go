@@ -353,7 +353,7 @@ func failure(variant, one, two uint32) string {
 	case 1:
 		return "the request can't be sent: " + string(bytesAt(one, two))
 	case 2:
-		return "too many requests are in flight"
+		return "a call may send 64 requests, and an authenticator may have 64 in flight"
 	case 3:
 		return "it did not answer in time"
 	case 4:

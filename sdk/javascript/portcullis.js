@@ -277,7 +277,7 @@ function failure({ tag, val } = {}) {
     case "invalid":
       return `the request can't be sent: ${val}`;
     case "limited":
-      return "not sent, because too many requests are in flight";
+      return "not sent: a call may send 64 requests, and an authenticator may have 64 in flight";
     case "timeout":
       return "no complete answer in time";
     case "too-large":
@@ -412,6 +412,17 @@ function quoted(text) {
   return JSON.stringify(characters.slice(0, 150).join("")) + (characters.length > 150 ? "…" : "");
 }
 
+// Texts for a log line, at most five of them.
+function allQuoted(texts) {
+  const more = texts.length > 5 ? [`${texts.length - 5} more`] : [];
+  return [...texts.slice(0, 5).map(quoted), ...more].join(", ");
+}
+
+// A value of a token for a log line.
+function shown(value) {
+  return value === undefined ? "missing" : Array.from(JSON.stringify(value)).slice(0, 150).join("");
+}
+
 export class Claims {
   #claims;
 
@@ -456,7 +467,7 @@ export class Claims {
   }
 
   scopes() {
-    const value = own(this.#claims, "scope") === undefined ? own(this.#claims, "scp") : own(this.#claims, "scope");
+    const value = own(this.#claims, "scope") ?? own(this.#claims, "scp");
     if (Array.isArray(value)) return value.filter(isText);
     return isText(value) ? value.split(" ") : [];
   }
@@ -513,7 +524,8 @@ export class Jwt {
       throw new TokenError("the token has an iss that is not one string");
     }
     if (named !== issuer) {
-      throw new TokenError(`the issuer must be ${quoted(issuer)}`, "The issuer of the token is not known here");
+      const told = "The issuer of the token is not known here";
+      throw new TokenError(`the issuer of the token is ${shown(named)}, and must be ${quoted(issuer)}`, told);
     }
     this.#checkType(jws);
     if (!accepted.includes(jws.algorithm)) {
@@ -555,9 +567,9 @@ export class Jwt {
   }
 
   #checkType({ typ }) {
-    const accepted = (this.#settings.typ ?? ["JWT", "at+jwt", "JOSE"]).map(kind);
-    if (typ === undefined ? this.#settings.typ !== undefined : !accepted.includes(kind(typ))) {
-      throw new TokenError(`the type of the token, ${quoted(typ ?? "none")}, is not accepted`);
+    const known = this.#settings.typ ?? ["JWT", "at+jwt", "JOSE"];
+    if (typ === undefined ? this.#settings.typ !== undefined : !known.map(kind).includes(kind(typ))) {
+      throw new TokenError(`the type of the token (typ) is ${shown(typ)}, and must be one of ${allQuoted(known)}`);
     }
   }
 
@@ -568,7 +580,9 @@ export class Jwt {
       throw new TokenError("the claim aud is neither a string nor a list of strings");
     }
     if (!this.#settings.audiences.some((audience) => named.includes(audience))) {
-      throw new TokenError(`the claim aud must name one of ${this.#settings.audiences}`, "The token is for another audience");
+      const expected = allQuoted(this.#settings.audiences);
+      const reason = `the claim aud of the token is ${shown(found)}, and must name one of ${expected}`;
+      throw new TokenError(reason, "The token is for another audience");
     }
   }
 
@@ -578,10 +592,13 @@ export class Jwt {
     const [expiry, issued, start] = ["exp", "iat", "nbf"].map((name) => date(claims, name));
     if (expiry === undefined) throw new TokenError("the claim exp is missing");
     // RFC 7519, section 4.1.4: not accepted "on or after" that time.
-    if (now >= expiry + leeway) throw new TokenError("the token has expired", "The token has expired");
+    if (now >= expiry + leeway) {
+      throw new TokenError(`the token has expired: its exp was ${now - expiry} s ago`, "The token has expired");
+    }
     for (const [name, since] of [["nbf", start], ["iat", issued]]) {
       if (since !== undefined && since > now + leeway) {
-        throw new TokenError(`the token is not valid yet: ${name} is in the future`, "The token is not valid yet");
+        const reason = `the token is not valid yet: its ${name} is in ${since - now} s`;
+        throw new TokenError(reason, "The token is not valid yet");
       }
     }
     return Math.max(0, expiry - now);
@@ -723,6 +740,9 @@ async function ended(key, limit) {
   }
 }
 
+// How a log line names a key.
+const label = (jwk) => (isText(own(jwk, "kid")) ? `key ${quoted(jwk.kid)}` : "a key");
+
 // The keys of a JWK Set (RFC 7517) that verify signatures, without their other members.
 function usableKeys(body) {
   let listed;
@@ -739,7 +759,7 @@ function usableKeys(body) {
   const problems = [];
   for (const jwk of listed) {
     const repaired = isTable(jwk) ? repair(jwk) : "is no JWK";
-    if (isText(repaired)) problems.push(`a key ${repaired}`);
+    if (isText(repaired)) problems.push(`${label(jwk)} ${repaired}`);
     else usable.push(repaired);
   }
   const summary = `${problems.length} of ${listed.length} keys can't be used: ${problems.slice(0, 5).join("; ")}`;
@@ -803,17 +823,23 @@ function signedBy({ keys }, { algorithm, kid, message, signature }) {
   const possible = named.length > 0 ? named : keys.filter((key) => kid === undefined || key.kid === undefined);
   const fitting = possible.filter((key) => algorithmsOf(key).includes(algorithm));
   if (named.length > 0 && fitting.length === 0) {
-    throw new TokenError(`the token is signed with ${algorithm}, but the key that it names is for another algorithm`);
+    const expected = named.flatMap(algorithmsOf).join(", ");
+    throw new TokenError(`the token is signed with ${algorithm}, but the key that it names is for ${expected}`);
   }
   for (const key of fitting.slice(0, 100)) {
     try {
       if (verifySignature(toHost(algorithm), utf8(JSON.stringify(key)), message, signature)) return;
     } catch (error) {
-      log("warn", `a key can't be used: ${error?.payload ?? error}`);
+      log("warn", `${label(key)} can't be used: ${error?.payload ?? error}`);
     }
   }
-  if (kid !== undefined && fitting.length === 0) throw new TokenError(`no key has the id ${quoted(kid)}`, SIGNATURE);
-  throw new TokenError("no key verifies the signature", SIGNATURE);
+  if (kid !== undefined && fitting.length === 0) {
+    const known = keys.map((key) => key.kid).filter(isText);
+    const more = known.length > 0 ? `; there are ${allQuoted(known)}` : "";
+    throw new TokenError(`no key has the id ${quoted(kid)}${more}`, SIGNATURE);
+  }
+  const untried = fitting.length > 100 ? `; ${fitting.length - 100} more keys of its type were not tried` : "";
+  throw new TokenError(`no key verifies the signature${untried}`, SIGNATURE);
 }
 
 function isLoopback(authority) {

@@ -440,7 +440,7 @@ def _failure(failure: object) -> str:
         case outbound.Failure_Invalid(reason):
             return f"the request can't be sent: {reason}"
         case outbound.Failure_Limited():
-            return "not sent, because too many requests are in flight"
+            return "not sent: a call may send 64 requests, and an authenticator may have 64 in flight"
         case outbound.Failure_Timeout():
             return "no complete answer in time"
         case outbound.Failure_TooLarge(size):
@@ -619,6 +619,17 @@ def _quoted(text: str) -> str:
     return json.dumps(text[:150]) + ("…" if len(text) > 150 else "")
 
 
+def _all_quoted(texts: Iterable[str]) -> str:
+    """Texts for a log line, at most five of them."""
+    listed = [_quoted(text) for text in texts]
+    return ", ".join(listed[:5] + ([f"{len(listed) - 5} more"] if len(listed) > 5 else []))
+
+
+def _shown(value: Any) -> str:
+    """A value of a token for a log line. `None` is one that it doesn't have."""
+    return "missing" if value is None else json.dumps(value)[:150]
+
+
 class Claims(dict[str, Any]):
     """The claims of a verified token. A claim within a claim is written with dots: `realm_access.roles`."""
 
@@ -670,7 +681,7 @@ class Claims(dict[str, Any]):
 
     def scopes(self) -> list[str]:
         """The scopes: in `scope`, joined by spaces (RFC 8693, section 4.2), or in `scp`; either may be a list."""
-        value = self["scope"] if "scope" in self else self.get("scp")
+        value = self.get("scp") if self.get("scope") is None else self["scope"]
         if isinstance(value, list):
             return [scope for scope in value if isinstance(scope, str)]
         return value.split(" ") if isinstance(value, str) else []
@@ -731,8 +742,10 @@ class Jwt:
 
     def _verify(self, token: bytes) -> Claims:
         jws = _parse(token)
-        if self._issuer_of(jws) != self.issuer:
-            raise _TokenError(f"the issuer must be {_quoted(self.issuer)}", "The issuer of the token is not known here")
+        issuer = self._issuer_of(jws)
+        if issuer != self.issuer:
+            reason = f"the issuer of the token is {_shown(issuer)}, and must be {_quoted(self.issuer)}"
+            raise _TokenError(reason, "The issuer of the token is not known here")
         self._check_type(jws)
         if jws.algorithm not in self.algorithms:
             raise _TokenError(f"the token is signed with {jws.algorithm}, and may only use {', '.join(sorted(self.algorithms))}")
@@ -779,9 +792,10 @@ class Jwt:
         return issuer
 
     def _check_type(self, jws: _Jws) -> None:
-        accepted = [_kind(typ) for typ in self.typ or ("JWT", "at+jwt", "JOSE")]
+        known = self.typ or ("JWT", "at+jwt", "JOSE")
+        accepted = [_kind(typ) for typ in known]
         if (jws.typ is None and self.typ is not None) or (jws.typ is not None and _kind(jws.typ) not in accepted):
-            raise _TokenError(f"the type of the token, {_quoted(jws.typ or 'none')}, is not accepted")
+            raise _TokenError(f"the type of the token (typ) is {_shown(jws.typ)}, and must be one of {_all_quoted(known)}")
 
     def _check_audience(self, claims: Claims) -> None:
         found = claims.find("aud")
@@ -789,7 +803,8 @@ class Jwt:
         if not isinstance(named, list) or not all(isinstance(audience, str) for audience in named):
             raise _TokenError("the claim aud is neither a string nor a list of strings")
         if not set(named) & set(self.audiences):
-            raise _TokenError(f"the claim aud must name one of {self.audiences}", "The token is for another audience")
+            reason = f"the claim aud of the token is {_shown(found)}, and must name one of {_all_quoted(self.audiences)}"
+            raise _TokenError(reason, "The token is for another audience")
 
     def _check_times(self, claims: Claims) -> float:
         expiry, issued, start = (_date(claims, name) for name in ("exp", "iat", "nbf"))
@@ -798,10 +813,10 @@ class Jwt:
             raise _TokenError("the claim exp is missing")
         # RFC 7519, section 4.1.4: not accepted "on or after" that time.
         if now >= expiry + self.leeway:
-            raise _TokenError("the token has expired", "The token has expired")
+            raise _TokenError(f"the token has expired: its exp was {now - expiry} s ago", "The token has expired")
         for name, since in (("nbf", start), ("iat", issued)):
             if since is not None and since > now + self.leeway:
-                raise _TokenError(f"the token is not valid yet: {name} is in the future", "The token is not valid yet")
+                raise _TokenError(f"the token is not valid yet: its {name} is in {since - now} s", "The token is not valid yet")
         return max(0, expiry - now)
 
 
@@ -949,6 +964,12 @@ def _wait(key: str, limit: float) -> str | None:
     return state.decode().removeprefix("failed: ") if state is not None and state.startswith(b"failed: ") else None
 
 
+def _label(jwk: Any) -> str:
+    """How a log line names a key."""
+    kid = jwk.get("kid") if isinstance(jwk, dict) else None
+    return f"key {_quoted(kid)}" if isinstance(kid, str) else "a key"
+
+
 def _usable_keys(body: bytes) -> list[dict[str, str]]:
     """The keys of a JWK Set that verify signatures, without their other members. Raises `HttpError`."""
     try:
@@ -966,7 +987,7 @@ def _usable_keys(body: bytes) -> list[dict[str, str]]:
             members = ("kty", "kid", "alg", "crv", "n", "e", "x", "y")
             usable.append({name: jwk[name] for name in members if jwk.get(name) is not None})
         else:
-            problems.append(f"a key {problem}")
+            problems.append(f"{_label(jwk)} {problem}")
     summary = f"{len(problems)} of {len(listed)} keys can't be used: {'; '.join(problems[:5])}"
     if not usable:
         raise HttpError(summary)
@@ -1032,16 +1053,19 @@ def _signed_by(snapshot: _Snapshot, jws: _Jws) -> None:
     possible = named or [key for key in snapshot.keys if jws.kid is None or "kid" not in key]
     fitting = [key for key in possible if jws.algorithm in _algorithms_of(key)]
     if named and not fitting:
-        raise _TokenError(f"the token is signed with {jws.algorithm}, but the key that it names is for another algorithm")
+        expected = ", ".join(sorted({algorithm for key in named for algorithm in _algorithms_of(key)}))
+        raise _TokenError(f"the token is signed with {jws.algorithm}, but the key that it names is for {expected}")
     for key in fitting[:100]:
         try:
             if crypto.verify(_ALGORITHMS[jws.algorithm], json.dumps(key).encode(), jws.message, jws.signature):
                 return
         except Err as error:
-            log("warn", f"a key can't be used: {error.value}")
+            log("warn", f"{_label(key)} can't be used: {error.value}")
     if jws.kid is not None and not fitting:
-        raise _TokenError(f"no key has the id {_quoted(jws.kid)}", _SIGNATURE)
-    raise _TokenError("no key verifies the signature", _SIGNATURE)
+        known = _all_quoted(key["kid"] for key in snapshot.keys if "kid" in key)
+        raise _TokenError(f"no key has the id {_quoted(jws.kid)}" + (f"; there are {known}" if known else ""), _SIGNATURE)
+    untried = f"; {len(fitting) - 100} more keys of its type were not tried" if len(fitting) > 100 else ""
+    raise _TokenError(f"no key verifies the signature{untried}", _SIGNATURE)
 
 
 def _is_loopback(authority: str) -> bool:

@@ -181,8 +181,8 @@ pub enum HttpError {
     /// The URL or a header can't be sent.
     #[error("the request can't be sent: {0}")]
     Invalid(String),
-    /// Too many requests are in flight, of this call or of all of this authenticator's.
-    #[error("not sent, because too many requests are in flight")]
+    /// The call has sent as many requests as it may, or too many of this authenticator are in flight.
+    #[error("not sent: a call may send 64 requests, and an authenticator may have 64 in flight")]
     Limited,
     /// The response was not complete in time.
     #[error("no complete answer in time")]

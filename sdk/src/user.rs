@@ -28,6 +28,16 @@ impl User {
     /// The most groups that the gateway accepts.
     pub const MAX_GROUPS: usize = 4096;
 
+    /// The most bytes of name, groups and attributes together that the gateway accepts.
+    pub const MAX_SIZE: usize = 256 * 1024;
+
+    /// The bytes of name, groups and attributes together.
+    pub fn size(&self) -> usize {
+        let groups = self.groups.iter().map(String::len).sum::<usize>();
+        let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.len());
+        self.name.len() + groups + attributes.sum::<usize>()
+    }
+
     /// Makes a user from an untrusted name, without groups or attributes, who is not an administrator.
     ///
     /// # Errors
@@ -130,6 +140,12 @@ mod tests {
                 "the attribute g is left out: it is longer than 4 KiB",
             ]
         );
+    }
+
+    #[test]
+    fn the_size_is_that_of_all_texts() {
+        let user = User::new("ab").with_groups(["c", "\u{e4}"]).with_attribute("d", "ef");
+        assert_eq!(user.size(), 2 + 1 + 2 + 1 + 2);
     }
 
     #[test]

@@ -155,6 +155,7 @@ def test_a_session_of_another_authenticator_is_explained(serve, upstream, tmp_pa
 def test_a_plugins_lines_name_their_request_and_have_a_level_of_their_own(
     serve, upstream, tmp_path, hostile_component, level, expected
 ):
+    """Row H20 of the field reports."""
     plugins = drop(tmp_path, "hostile", hostile_component, level + '\n[grants]\nheaders = ["x-do"]\n')
     gateway = serve(plugins + route(upstream, "hostile"))
     answer = gateway.send("/", {"X-Do": "whisper"})

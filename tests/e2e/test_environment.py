@@ -100,7 +100,7 @@ def test_plugins_memory_bounds_all_plugins_together(serve, upstream, tmp_path, h
 def test_a_small_address_space_is_enough_and_is_named_where_it_is_not(
     serve, upstream, tmp_path, hostile_component, kibibytes
 ):
-    """As by `ulimit -v` in a login shell or a batch system, where no pool of sandboxes can be reserved."""
+    """Row H19 of the field reports: as by `ulimit -v` in a login shell or a batch system, where no pool of sandboxes can be reserved."""
     plugins = drop(tmp_path, "hostile", hostile_component, '[grants]\nheaders = ["x-do"]\n[limits]\nmemory = "1GiB"\n')
     config = ADMIN + plugins + 'memory = "8GiB"\n' + protected(upstream) + route(upstream, "hostile", path="/hostile")
     shell = ["sh", "-c", f'ulimit -v {kibibytes} && exec "$@"', "sh"]

@@ -122,7 +122,7 @@ BAD = {
         "get-random-u64",
         importing("wasi:random/random@0.2.12", '(instance (export "get-random-u64" (func (result string))))'),
     ),
-    # WebAssembly that is switched off, or that no gateway has room for.
+    # Row H15 of the field reports: WebAssembly that is switched off, or that no gateway has room for.
     "memory of 64 bits": (OFF + "memory64", dict(module="(memory i64 1)")),
     "memory shared by threads": (OFF + "threads", dict(module="(memory 1 2 shared)")),
     "threads of its own": (

@@ -60,6 +60,7 @@ MISBEHAVIOURS = [
 
 
 def test_a_stack_that_overflows_is_called_so(gateway):
+    """Row H16 of the field reports."""
     answer = gateway.send("/", instruct("recurse"))
     asked = {"message": "an authenticator could not decide", "request_id": answer.header("x-request-id")}
     [line] = eventually(lambda: gateway.logged(**asked), "the failure is logged")

@@ -72,6 +72,7 @@ def test_what_it_prints_is_in_the_log(gateway):
 
 
 def test_why_it_fails_is_told_in_its_own_words(gateway):
+    """Rows H3 and H5 of the field reports: the cause comes first, and isn't cut off."""
     answer = gateway.send("/", {"X-Do": "fail the printer is on fire"})
     assert answer.status == 503
     assert b"printer" not in answer.body
@@ -167,9 +168,11 @@ def test_it_tries_everything_and_reaches_nothing(serve, tmp_path, language):
 
 @pytest.mark.parametrize("count", [1, 40, 64, 70])
 def test_as_many_requests_as_allowed_can_be_sent_at_once(serve, upstream, tmp_path, count):
-    """What is too many fails alone, and not the whole call."""
+    """Row H6 of the field reports: what is too many fails alone, and not the whole call, and the log names the bound."""
     description = DESCRIPTION.replace("[limits]", f'http = ["{upstream.url}"]\n[limits]')
     gateway = serve(config("javascript", tmp_path, description))
     ended = json.loads(found(gateway, f"fetch {count} {upstream.url}/"))
     assert ended.pop("200") == min(count, 64)
     assert sum(ended.values()) == max(count - 64, 0)
+    bound = "not sent, because a call may send 64 requests to other servers"
+    assert len(gateway.logged(message=bound)) == (count > 64)

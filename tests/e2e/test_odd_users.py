@@ -109,6 +109,7 @@ HUB = {
     "a group of 1,025 bytes": ({"groups": ["x" * 1025, "a"]}, 200, ["a"]),
     "a group of 1 MiB": ({"groups": ["x" * (1 << 20), "a"]}, 200, ["a"]),
     "256 KiB of groups": ({"groups": ["x" * 1000] * 300}, 403, "bytes of name, groups and attributes, and at most 262144"),
+    "4 MiB of groups": ({"groups": ["x" * 1000] * 4000}, 403, "bytes of name, groups and attributes, and at most 262144"),
     "empty, null and other groups": ({"groups": ["", None, 7, {}, "a"]}, 200, ["a"]),
     "a line break in a group": ({"groups": ["a\n"]}, 403, "the group name has a control character"),
     "no list of groups": ({"groups": "a"}, 200, []),
@@ -117,6 +118,12 @@ HUB = {
     "a name of 257 bytes": ({"name": "x" * 257}, 403, "the user name is longer than 256 bytes"),
     "a name of 1 MiB": ({"name": "x" * (1 << 20)}, 403, "the user name is longer than 256 bytes"),
     "an empty name": ({"name": ""}, 403, "the user name is empty"),
+    "null for a name": ({"name": None}, 403, "the user's name or kind is not a text"),
+    "a number for a name": ({"name": 7}, 403, "the user's name or kind is not a text"),
+    "null for a kind": ({"kind": None}, 403, "the user's name or kind is not a text"),
+    "a text for admin": ({"admin": "yes"}, 200, []),
+    "4 MiB of numbers for groups": ({"groups": [0] * 1_350_000}, 200, []),
+    "4 MiB of empty groups": ({"groups": [""] * 1_000_000}, 403, "the user has 1000000 groups, and at most 4096"),
     "a line break in the name": ({"name": "a\r\nb"}, 403, "the user name has control characters"),
 }
 """What the hub says of a user, the status, and the groups that the page shows, or a part of the reason."""

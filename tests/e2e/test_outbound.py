@@ -271,7 +271,8 @@ def test_a_stale_answer_stands_in_for_a_server_that_is_gone(serve, fetch_servers
 
 
 def test_a_secret_in_a_file_is_taken_up_when_the_file_changes(serve, tmp_path, fetch_servers, fetcher_component):
-    """Tokens of service accounts are in a folder that is swapped by a symbolic link, and have no `Bearer` before them."""
+    """Row B5 of the field reports: tokens of service accounts are in a folder that is swapped by a symbolic link, and have no
+    `Bearer` before them."""
     server = fetch_servers()
     for version in ["one", "two"]:
         (tmp_path / version).mkdir()

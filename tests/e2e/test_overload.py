@@ -93,7 +93,7 @@ def test_what_a_plugin_may_not_see_is_counted(serve, upstream, tmp_path, hostile
 
 
 def test_an_idle_authenticator_keeps_its_place_when_others_are_busy(serve, upstream, tmp_path, prober_component):
-    """Three authenticators, four places: one for each, and one that they share."""
+    """Row H7 of the field reports. Three authenticators, four places: one for each, and one that they share."""
     grants = '[grants]\nheaders = ["x-do"]\n[limits]\ndeadline = "10s"\n'
     plugins = [drop(tmp_path, name, prober_component, grants) for name in "abc"]
     config = plugins[0] + "concurrency = 4\n" + "".join(route(upstream, name, path=f"/{name}") for name in "abc")
@@ -145,7 +145,8 @@ def test_limits_that_can_not_be_met_are_an_error(tmp_path, upstream, plugins, li
 def test_with_too_much_to_compute_some_get_done_and_the_others_are_turned_away_at_once(
     serve, upstream, tmp_path, hostile_component
 ):
-    """Far more than can be done in time comes at once. What is begun gets done, and an idle authenticator is served."""
+    """Row H18 of the field reports: far more than can be done in time comes at once. What is begun gets done, and an idle
+    authenticator is served. `benches/overload.py` shows the same from half to four times what the machine can do."""
     description = DESCRIPTION.replace("500ms", "10s") + "breaker = 0\n"
     config = drop(tmp_path, "busy", hostile_component, description)
     drop(tmp_path, "idle", hostile_component, description)

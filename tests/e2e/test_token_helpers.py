@@ -221,6 +221,32 @@ def test_keys(decide, case):
     assert done.stdout.endswith("1 passed\n"), done.stdout + done.stderr
 
 
+REFUSALS = {
+    "another issuer": ({"claims": {"iss": f"{ISSUER}/"}}, f'is "{ISSUER}/", and must be "{ISSUER}"'),
+    "another audience": ({"claims": {"aud": ["other"]}}, f'the claim aud of the token is ["other"], and must name "{AUDIENCE}"'),
+    "another type": ({"header": {"typ": "logout+jwt"}}, 'the type of the token (typ) is "logout+jwt", and must be'),
+    "another algorithm": ({"header": {"alg": "PS256", "kid": "rsa-256"}}, "is signed with PS256, but the key that it names is for RS256"),
+    "another key": ({"header": {"kid": "other"}}, 'has the id "other"; '),
+    "expired": ({"claims": {"exp": {"now": -600}}}, "the token has expired: its exp was 60"),
+    "not yet": ({"claims": {"nbf": {"now": 600}}}, "the token is not valid yet: its nbf is in "),
+}
+"""What is wrong with a token, and a part of what the operator is told."""
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_was_found_and_what_was_expected_is_told(decide, case):
+    """Row B7 of the field reports."""
+    parts, expected = REFUSALS[case]
+    done = decide([{"name": case, "expect": {"status": 200}} | parts], key_set().encode())
+    assert expected in done.stdout.replace("one of ", ""), done.stdout
+
+
+def test_keys_in_a_coding_that_was_not_asked_for_are_named(decide):
+    """Row B3 of the field reports."""
+    done = decide([{"name": "a good token", "expect": {"status": 200}}], key_set().encode(), "/jwks?Content-Encoding=gzip")
+    assert 'it has the content coding "gzip", which wasn\'t asked for' in done.stdout, done.stdout
+
+
 @pytest.mark.parametrize("same, status", [(True, 200), (False, 503)])
 def test_keys_that_have_moved_are_taken_from_the_same_server_alone(decide, fetch_servers, same, status):
     other = fetch_servers()

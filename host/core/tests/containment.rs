@@ -108,15 +108,25 @@ async fn a_user_whose_identity_cant_be_accepted_is_denied_alone() {
     })
     .await;
     let chain = Chain::new([authenticator]);
-    for _ in 0..10 {
-        let odd = chain.decide(&request(&[("x-do", "many groups")])).await;
-        assert!(
-            failure(&odd).is_some_and(|why| why.contains("exceeds 1 MiB")),
-            "{odd:?}"
-        );
+    // The breaker counts failures of clients whose address is known only.
+    let request = |told: &str| {
+        let mut request = request(&[("x-do", told)]);
+        Arc::make_mut(&mut request).client_address = Some([192, 0, 2, 1].into());
+        request
+    };
+    for (told, why) in [
+        ("many groups", "exceeds 1 MiB"),
+        ("line break in a header", "control character"),
+        ("many headers", "more than 32 headers"),
+        ("line break in a challenge", "a challenge"),
+    ] {
+        for _ in 0..10 {
+            let odd = chain.decide(&request(told)).await;
+            assert!(failure(&odd).is_some_and(|said| said.contains(why)), "{told}: {odd:?}");
+        }
     }
     for (told, why) in ODD_USERS.iter().cycle().take(70) {
-        let odd = chain.decide(&request(&[("x-do", told)])).await;
+        let odd = chain.decide(&request(told)).await;
         assert!(
             matches!(odd.outcome, Outcome::Refuse(Refusal::Forbid { challenge: None })),
             "{told}: {odd:?}"
@@ -129,7 +139,7 @@ async fn a_user_whose_identity_cant_be_accepted_is_denied_alone() {
             "{told}: {odd:?}"
         );
     }
-    let good = chain.decide(&request(&[("x-do", "nothing bad")])).await;
+    let good = chain.decide(&request("nothing bad")).await;
     assert!(matches!(good.outcome, Outcome::Grant(_)), "{good:?}");
 }
 

@@ -78,7 +78,7 @@ fn values<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
         .collect()
 }
 
-/// The layer between two common layers of tower-http, around and within.
+/// Row H11 of the field reports: the layer between two common layers of tower-http, around and within.
 #[tokio::test]
 async fn the_layer_stands_anywhere_in_a_stack_of_layers() {
     let gate = with_sessions().await;
@@ -138,6 +138,7 @@ async fn an_optional_layer_lets_in_who_has_no_credentials_but_not_who_has_wrong_
     }
 }
 
+/// Row H12 of the field reports: the address is what the application says.
 #[tokio::test]
 async fn the_applications_function_makes_the_request() {
     let limits = Limits {

@@ -45,9 +45,10 @@ impl Hub {
     /// JupyterHub answers 403 for a token that it doesn't know, that has expired or that was revoked.
     fn read(&self, answer: &Response) -> Result<Option<Identity>, String> {
         match answer.status {
-            200 => serde_json::from_slice(&answer.body)
-                .map(Some)
-                .map_err(|_| "JupyterHub's answer is not the JSON of a user".to_owned()),
+            200 => match Identity::from_json(&answer.body) {
+                Some(owner) => Ok(Some(owner)),
+                None => Err("JupyterHub's answer is not the JSON of a user".to_owned()),
+            },
             401 | 403 => Ok(None),
             404 => {
                 log::warn(format!(

@@ -4,6 +4,7 @@
 mod cache;
 mod hub;
 mod identity;
+mod lenient;
 mod login;
 mod scope;
 mod settings;
@@ -80,7 +81,12 @@ impl JupyterHub {
     /// The user that the owner of a token is here.
     fn user(&self, owner: Identity) -> Result<User, Refusal> {
         if let Some(needed) = self.needed.as_ref().filter(|needed| !owner.has_one_of(needed)) {
-            let reason = format!("the token of {} lacks the scope {needed}", owner.full_name());
+            let name = owner.full_name();
+            let found = match needed.akin(owner.scopes()).as_slice() {
+                [] => "no scope of that name".to_owned(),
+                akin => akin.join(", "),
+            };
+            let reason = format!("the token of {name} lacks the scope {needed}, and has {found}");
             return Err(Refusal::forbidden(reason, None));
         }
         owner

@@ -26,6 +26,16 @@ impl AccessScopes {
     pub fn satisfied_by(&self, held: &[String]) -> bool {
         self.0.iter().any(|needed| held.iter().any(|held| covers(held, needed)))
     }
+
+    /// The first five of the scopes `held` that have the name of one of these, and perhaps another filter.
+    pub(crate) fn akin<'h>(&self, held: &'h [String]) -> Vec<&'h str> {
+        let has_name_of_one = |held: &&str| self.0.iter().any(|needed| split(needed).0 == split(held).0);
+        held.iter()
+            .map(String::as_str)
+            .filter(has_name_of_one)
+            .take(5)
+            .collect()
+    }
 }
 
 impl std::fmt::Display for AccessScopes {

@@ -22,34 +22,42 @@ pub(crate) enum TokenError {
     },
     #[error("the claim {0} {1}")]
     Claim(String, &'static str),
-    #[error("the token has expired")]
-    Expired,
+    /// It expired this many seconds ago.
+    #[error("the token has expired: its exp was {0} s ago (settings: leeway)")]
+    Expired(u64),
     #[error("the header's {name} is {found}, and must be {expected:?} (settings: required_header)")]
     Header {
         name: String,
         found: String,
         expected: String,
     },
-    #[error("no key of {issuer} has the id {kid}")]
-    Key { issuer: String, kid: String },
+    #[error("no key of {issuer} has the id {kid}{known}")]
+    Key {
+        issuer: String,
+        kid: String,
+        /// The ids that are known, as the end of the sentence.
+        known: String,
+    },
     /// The request is malformed: what it carries can't be a token of any format.
     #[error("malformed request: {0}")]
     Malformed(&'static str),
     /// The token has another format, so another authenticator may know it.
     #[error("the token is not a signed JWT")]
     NotJws,
-    #[error("the token is not valid yet: {0} is in the future")]
-    NotYet(&'static str),
+    /// This claim is this many seconds in the future.
+    #[error("the token is not valid yet: its {0} is in {1} s (settings: leeway)")]
+    NotYet(&'static str, u64),
     #[error("{0} (settings: claims)")]
     Rule(String),
-    #[error("the token lacks the scope {0} (settings: scopes)")]
-    Scope(String),
-    #[error("no key of {0} verifies the signature")]
-    Signature(String),
+    #[error("the token lacks the scope {missing}, and has {found} (settings: scopes)")]
+    Scope { missing: String, found: String },
+    /// `untried` says how many keys were not tried, as the end of the sentence.
+    #[error("no key of {issuer} verifies the signature{untried}")]
+    Signature { issuer: String, untried: String },
     #[error("the token {0}")]
     Token(&'static str),
-    #[error("the type of the token, {0}, is not accepted (settings: typ)")]
-    Type(String),
+    #[error("the type of the token (typ) is {found}, and must be {expected} (settings: typ)")]
+    Type { found: String, expected: String },
     #[error("{0}")]
     Unavailable(String),
     #[error("the issuer of the token is {found}, and must be {expected} (settings: issuers){hint}")]
@@ -83,7 +91,7 @@ impl TokenError {
             // Rules on claims are internal to the operator. Scopes are public: a client can request them from its
             // issuer.
             Self::Rule(_) => Refusal::forbidden(self.to_string(), None),
-            Self::Scope(_) => Refusal::forbidden(
+            Self::Scope { .. } => Refusal::forbidden(
                 self.to_string(),
                 coded(challenge, "insufficient_scope", self.description()),
             ),
@@ -100,12 +108,12 @@ impl TokenError {
     const fn description(&self) -> &'static str {
         match self {
             Self::Audience { .. } => "The token is for another audience",
-            Self::Expired => "The token has expired",
+            Self::Expired(_) => "The token has expired",
             Self::Malformed(reason) => reason,
             Self::NotJws => "The token is not a signed JWT",
-            Self::NotYet(_) => "The token is not valid yet",
-            Self::Key { .. } | Self::Signature(_) => "The signature of the token does not verify",
-            Self::Scope(_) => "The token lacks a required scope",
+            Self::NotYet(..) => "The token is not valid yet",
+            Self::Key { .. } | Self::Signature { .. } => "The signature of the token does not verify",
+            Self::Scope { .. } => "The token lacks a required scope",
             Self::UnknownIssuer { .. } | Self::UnknownIssuerPassed => "The issuer of the token is not known here",
             _ => "The token is not accepted here",
         }

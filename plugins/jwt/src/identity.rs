@@ -124,17 +124,23 @@ impl Mapping {
     }
 
     /// Says, once an hour for each user, that the provider has left the groups out of the token because there are too many
-    /// (OpenID Connect Core 1.0, section 5.6.2). Entra does so for more than 200.
+    /// (OpenID Connect Core 1.0, section 5.6.2). Entra does so for more than 200, and says `hasgroups` in tokens of its
+    /// implicit flow.
     fn tell_overage(&self, claims: &Claims) {
         let Some(path) = &self.groups else { return };
-        let elsewhere = claims
+        let named = claims
             .registered("_claim_names")
             .and_then(|names| names.get(path.to_string()));
+        let says = match (named, claims.registered("hasgroups")) {
+            (Some(_), _) => "where it can be asked for (_claim_names)",
+            (None, Some(Value::Bool(true))) => "that there are groups (hasgroups)",
+            _ => return,
+        };
         let who = claims.registered("sub").and_then(Value::as_str).unwrap_or_default();
-        if elsewhere.is_some() && cache::add(&cache::key(&[b"overage", who.as_bytes()]), b"told", HOUR) {
+        if cache::add(&cache::key(&[b"overage", who.as_bytes()]), b"told", HOUR) {
             log::info(format!(
-                "the token of {} doesn't have the claim {path}, but says where it can be asked for (_claim_names): the user \
-                 comes in without groups. Let the provider send fewer groups, or roles",
+                "the token of {} doesn't have the claim {path}, but says {says}: the user comes in without groups. Let the \
+                 provider send fewer groups, or roles",
                 quoted(who)
             ));
         }

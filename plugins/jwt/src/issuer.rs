@@ -161,13 +161,15 @@ pub(crate) fn unknown(issuers: &[Issuer], found: Option<&str>) -> TokenError {
     let names = || issuers.iter().map(|issuer| issuer.label.as_str());
     let bare = |name: &str| name.trim_end_matches('/').to_owned();
     let differs_by_slash = found.is_some_and(|found| names().any(|name| bare(name) == bare(found)));
+    let differs_by_tenant =
+        found.is_some_and(|found| issuers.iter().any(|issuer| issuer.name.is_but_for_tenant(found)));
     TokenError::UnknownIssuer {
         found: found.map_or_else(|| "missing".to_owned(), quoted),
         expected: one_of(names()),
-        hint: if differs_by_slash {
-            "; they differ by a slash at the end"
-        } else {
-            ""
+        hint: match (differs_by_slash, differs_by_tenant) {
+            (true, _) => "; they differ by a slash at the end",
+            (_, true) => "; its tenant is not among the settings' tenants, or not that of the claim in braces",
+            _ => "",
         },
     }
 }

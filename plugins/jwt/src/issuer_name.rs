@@ -76,6 +76,11 @@ impl IssuerName {
         }
     }
 
+    /// Whether a name that isn't accepted has a tenant in the right place.
+    pub(crate) fn is_but_for_tenant(&self, named: &str) -> bool {
+        matches!(self, Self::Tenant(name) if name.any_tenant(named).is_some())
+    }
+
     /// Whether the verified claims are of this issuer. The tenant in `iss` must be that of the claim.
     pub(crate) fn is_of(&self, claims: &Claims) -> bool {
         let text = |name: &str| claims.registered(name).and_then(|value| value.as_str());
@@ -93,9 +98,15 @@ impl IssuerName {
 impl TenantName {
     /// The tenant of an issuer. `None` if this is another issuer, or if the tenant isn't accepted.
     fn tenant<'n>(&self, named: &'n str) -> Option<&'n str> {
-        let tenant = named.strip_prefix(&self.before)?.strip_suffix(&self.after)?;
+        let tenant = self.any_tenant(named)?;
         let is_accepted = |tenants: &Vec<String>| tenants.iter().any(|accepted| accepted == tenant);
-        (is_tenant(tenant) && self.tenants.as_ref().is_none_or(is_accepted)).then_some(tenant)
+        self.tenants.as_ref().is_none_or(is_accepted).then_some(tenant)
+    }
+
+    /// The tenant of an issuer, accepted or not. `None` if this is another issuer.
+    fn any_tenant<'n>(&self, named: &'n str) -> Option<&'n str> {
+        let tenant = named.strip_prefix(&self.before)?.strip_suffix(&self.after)?;
+        is_tenant(tenant).then_some(tenant)
     }
 }
 

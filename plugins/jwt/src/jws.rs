@@ -18,6 +18,8 @@ use serde_json::Value;
 
 use crate::error::TokenError;
 use crate::text::Text;
+use crate::text::all_quoted;
+use crate::text::one_of;
 use crate::text::quoted;
 use crate::text::shown;
 
@@ -96,26 +98,30 @@ impl<'t> Jws<'t> {
     /// Refuses a token of a type that is not listed, which may have been issued for another purpose (RFC 8725, section
     /// 3.11). Without a list, the type may be missing, or that of a JWT or an access token (RFC 9068, section 2.1).
     pub(crate) fn check_type(&self, listed: Option<&[String]>) -> Result<(), TokenError> {
-        let Some(typ) = self.kind.as_deref() else {
-            return if listed.is_none() {
-                Ok(())
-            } else {
-                Err(TokenError::Type("none".to_owned()))
-            };
-        };
-        let accepted = match listed {
-            Some(listed) => listed.iter().any(|listed| kind(listed).eq_ignore_ascii_case(typ)),
-            None => ["JWT", "at+jwt", "JOSE"]
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(typ)),
+        let found = self.kind.as_deref();
+        let is_found = |known: &str| found.is_some_and(|typ| kind(known).eq_ignore_ascii_case(typ));
+        let (accepted, expected) = match listed {
+            Some(listed) => {
+                let listed = listed.iter().map(String::as_str);
+                (listed.clone().any(is_found), one_of(listed))
+            }
+            None => (
+                found.is_none() || TYPES.into_iter().any(is_found),
+                format!("{} or missing", all_quoted(TYPES)),
+            ),
         };
         if accepted {
-            Ok(())
-        } else {
-            Err(TokenError::Type(quoted(typ)))
+            return Ok(());
         }
+        Err(TokenError::Type {
+            found: found.map_or_else(|| "missing".to_owned(), quoted),
+            expected,
+        })
     }
 }
+
+/// The types that are accepted if the settings list none.
+const TYPES: [&str; 3] = ["JWT", "at+jwt", "JOSE"];
 
 /// Whether the parts of a token may be padded with `=`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -53,8 +53,9 @@ impl Kerberos {
     /// The user that a principal is. For a principal that is no user, the client gets the same response as for an
     /// invalid ticket.
     fn user(&self, principal: &str) -> Result<User, Refusal> {
-        let name = self.name(&Principal::parse(principal)).map_err(refused)?;
-        let user = User::parse(name).map_err(refused)?;
+        let about = |why: &str| refused(&format!("the principal {principal:?} {why}"));
+        let name = self.name(&Principal::parse(principal)).map_err(|why| about(&why))?;
+        let user = User::parse(name).map_err(|why| about(&format!("is no user: {why}")))?;
         let groups = self.settings.groups.iter();
         let groups = groups
             .filter(|(_, members)| members.contains(&user.name))
@@ -67,22 +68,26 @@ impl Kerberos {
             .with_attribute("principal", principal))
     }
 
-    fn name(&self, principal: &Principal<'_>) -> Result<String, &'static str> {
+    /// The user name. The error is the rest of a sentence about the principal.
+    fn name(&self, principal: &Principal<'_>) -> Result<String, String> {
         if let Some(user) = self.settings.users.get(principal.whole) {
             return Ok(user.clone());
         }
         let realm = principal
             .realm()
-            .ok_or("the principal's name is escaped, or has no realm")?;
+            .ok_or("has an escaped name or no realm (settings: users)")?;
         if !self.settings.realms.iter().any(|allowed| allowed == realm) {
-            return Err("the principal's realm is not among those of the settings");
+            return Err(match self.settings.realms.as_slice() {
+                [] => "is not listed (settings: users)".to_owned(),
+                realms => format!("must be of the realm {} (settings: realms)", realms.join(" or ")),
+            });
         }
         if let Some(user) = self.rules.name(principal.whole) {
             return Ok(user);
         }
         let person = principal
             .person()
-            .ok_or("the principal is a service or has a role, and no rule names it")?;
+            .ok_or("is a service or has a role, and no rule names it (settings: rules)")?;
         let stripped = self.settings.strip_realm.as_deref() == Some(realm);
         Ok(if stripped { person } else { principal.whole }.to_owned())
     }

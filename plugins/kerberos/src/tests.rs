@@ -91,6 +91,35 @@ fn the_settings_decide_which_user_a_principal_is() {
     }
 }
 
+/// Row B7 of the field reports: what was found and what was expected.
+#[test]
+fn the_reason_names_the_principal_and_what_is_accepted() {
+    let plugin = plugin(json!({ "realms": ["EXAMPLE.TEST", "OTHER.TEST"] }));
+    for (principal, expected) in [
+        (
+            "bob@FAR.TEST",
+            "the principal \"bob@FAR.TEST\" must be of the realm EXAMPLE.TEST or OTHER.TEST (settings: realms)",
+        ),
+        (
+            "HTTP/a@EXAMPLE.TEST",
+            "the principal \"HTTP/a@EXAMPLE.TEST\" is a service or has a role, and no rule names it (settings: rules)",
+        ),
+        (
+            "alice",
+            "the principal \"alice\" has an escaped name or no realm (settings: users)",
+        ),
+        (
+            " a@EXAMPLE.TEST",
+            "the principal \" a@EXAMPLE.TEST\" is no user: the user name starts or ends with whitespace",
+        ),
+    ] {
+        let Err(Refusal::Unauthenticated(reason, _)) = as_principal(&plugin, principal) else {
+            panic!("{principal} was accepted")
+        };
+        assert_eq!(reason, expected);
+    }
+}
+
 #[test]
 fn a_realm_is_kept_unless_it_is_stripped() {
     let kept: Kerberos = configure(r#"{"acceptor": "http", "realms": ["EXAMPLE.TEST"]}"#).unwrap();

@@ -19,25 +19,11 @@ pub(crate) fn send(request: &HttpRequest, url: &Url, deadline: &Deadline) -> Res
         timeout_ms: Some(deadline.left()?),
         max_body: Some(u32::try_from(request.max_body).unwrap_or(u32::MAX)),
     })?;
-    if let Some(coding) = coding(&answer.headers) {
-        return Err(HttpError::Unusable(format!(
-            "it has the content coding {coding}, which wasn't asked for"
-        )));
-    }
     Ok(Response {
         status: answer.status,
         headers: answer.headers,
         body: answer.body,
     })
-}
-
-/// The content coding of an answer. `None` if it isn't coded.
-fn coding(headers: &[(String, Vec<u8>)]) -> Option<String> {
-    let (_, value) = headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-encoding"))?;
-    let is_plain = value.is_empty() || value.eq_ignore_ascii_case(b"identity");
-    (!is_plain).then(|| format!("{:?}", String::from_utf8_lossy(value)))
 }
 
 /// The deadline of all exchanges of a request, on the monotonic clock, in nanoseconds.

@@ -9,6 +9,7 @@ mod snapshot;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::types::ComponentItem;
 
@@ -16,6 +17,7 @@ use self::compile::compile;
 use self::inspect::Inspection;
 use self::snapshot::Snapshots;
 use crate::engine::Engine;
+use crate::limits::Limits;
 use crate::sandbox::Instance;
 use crate::sandbox::InstanceConfig;
 use crate::sandbox::PluginError;
@@ -33,6 +35,9 @@ pub use self::manifest::MAX_MANIFEST;
 pub use self::manifest::Manifest;
 pub use self::manifest::ManifestError;
 pub(crate) use self::snapshot::Snapshot;
+
+/// How long a plugin may take to say what its settings are.
+const SCHEMA_TIME: Duration = Duration::from_secs(10);
 
 /// A compiled component that implements the contract. A clone is the same component.
 #[derive(Clone)]
@@ -146,7 +151,23 @@ impl Component {
     ///
     /// Returns an error if the plugin fails, or if its answer is not a JSON object.
     pub async fn settings_schema(&self, memory: usize) -> Result<serde_json::Value, PluginError> {
-        let schema = Instance::settings_schema(&self.engine.shared().runtime, &self.pre, memory).await?;
+        self.settings_schema_within(memory, SCHEMA_TIME).await
+    }
+
+    /// The schema, asked for under the limits of an authenticator. They may give it more time, but never less: the deadline of
+    /// a request may be short.
+    pub(crate) async fn settings_schema_under(&self, limits: &Limits) -> Result<serde_json::Value, PluginError> {
+        let deadline = limits.deadline.max(SCHEMA_TIME);
+        self.settings_schema_within(limits.memory, deadline).await
+    }
+
+    async fn settings_schema_within(
+        &self,
+        memory: usize,
+        deadline: Duration,
+    ) -> Result<serde_json::Value, PluginError> {
+        let runtime = &self.engine.shared().runtime;
+        let schema = Instance::settings_schema(runtime, &self.pre, memory, deadline).await?;
         match serde_json::from_str(&schema) {
             Ok(schema @ serde_json::Value::Object(_)) => Ok(schema),
             Ok(_) => Err(PluginError::output("the settings schema is no JSON object")),

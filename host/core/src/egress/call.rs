@@ -29,6 +29,8 @@ pub(crate) struct CallEgress {
     egress: Egress,
     log: LogLines,
     left: u32,
+    /// Whether the log says that it has sent as many requests as it may.
+    told_bound: bool,
     denied: u32,
 }
 
@@ -41,6 +43,7 @@ impl CallEgress {
             egress,
             log,
             left: MAX_REQUESTS,
+            told_bound: false,
             denied: 0,
         }
     }
@@ -55,6 +58,12 @@ impl CallEgress {
     fn admit(&mut self, request: &Request<WasiBody>) -> Result<(), Error> {
         let Some(left) = self.left.checked_sub(1) else {
             self.egress.count(SendOutcome::Limited);
+            // Once, so that it doesn't take the place of other lines.
+            if !std::mem::replace(&mut self.told_bound, true) {
+                self.log.warn(&format!(
+                    "not sent, because a call may send {MAX_REQUESTS} requests to other servers"
+                ));
+            }
             return Err(Error::ConnectionLimitReached);
         };
         self.left = left;

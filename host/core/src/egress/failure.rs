@@ -7,6 +7,7 @@ use std::io;
 use portcullis_wire::tls_error::ServerTlsError;
 use wasmtime_wasi_http::Error;
 
+use super::MAX_IN_FLIGHT;
 use super::resolver::Prohibited;
 use super::resolver::Unresolved;
 
@@ -97,7 +98,7 @@ impl Failure {
     pub(super) fn line(&self, server: &str) -> Option<String> {
         match self {
             Self::Limited => Some(format!(
-                "{server}: not sent, because too many outbound requests are in flight"
+                "{server}: not sent, because {MAX_IN_FLIGHT} requests of this authenticator are in flight"
             )),
             Self::Prohibited(prohibited) => Some(format!("denied: {server}: {prohibited}")),
             Self::Tls(error) => Some(format!("{server}: TLS failed: {error}")),

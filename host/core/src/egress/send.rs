@@ -8,6 +8,8 @@ use http::Method;
 use http::Request;
 use http::Response;
 use http::header;
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use http_body_util::Full;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::RequestOptions;
@@ -15,6 +17,7 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::Egress;
 use super::body;
+use super::body::MAX_RESPONSE;
 use super::counters::SendOutcome;
 use super::directives;
 use super::exchange::ExchangeOutcome;
@@ -59,7 +62,7 @@ impl Egress {
         let failure = match result {
             Ok((response, outcome)) => {
                 self.count(outcome);
-                return Ok(response);
+                return Ok(telling_size(response, server, log));
             }
             Err(failure) => failure,
         };
@@ -128,6 +131,24 @@ impl Egress {
             Err(_) => self.exchange(request, timeout).await,
         }
     }
+}
+
+/// Logs that the body of a response is too large, if it turns out to be: to many plugins that looks like a fault of the server.
+fn telling_size(response: Response<WasiBody>, server: String, log: &LogLines) -> Response<WasiBody> {
+    let is_bounded = |size: u64| size <= MAX_RESPONSE as u64;
+    if response.body().size_hint().upper().is_some_and(is_bounded) {
+        return response;
+    }
+    let log = log.clone();
+    response.map(|body| {
+        body.map_err(move |error| {
+            if matches!(error, Error::HttpResponseBodySize(_)) {
+                log.warn(&format!("{server}: the body of its response is larger than 8 MiB"));
+            }
+            error
+        })
+        .boxed_unsync()
+    })
 }
 
 /// Whether several requests may get the same response. A plugin can prevent that with `Cache-Control: no-store`.

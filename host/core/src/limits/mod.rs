@@ -32,8 +32,8 @@ pub struct Limits {
     /// The rate limit for each client, for calls and reused decisions. A request beyond it is answered with 429. A client is an IPv4 address or an IPv6
     /// network of 64 bits; all clients without a known address share one limit. `None`, the default, for no rate limit.
     pub rate: Option<Rate>,
-    /// The circuit breaker: after this many failures in a row, requests of the same client are answered with 503
-    /// without a call, for one second at first and at most for a minute. After the breaker has opened for three clients
+    /// The circuit breaker: after this many failures in a row, traps and missed deadlines, requests of the same client are
+    /// answered with 503 without a call, for one second at first and at most for a minute. After the breaker has opened for three clients
     /// without a successful call in between, it opens for all clients. It doesn't count calls without a known address.
     /// `None` for no circuit breaker. Default: 5.
     pub breaker: Option<NonZero<u32>>,

@@ -170,7 +170,7 @@ impl PluginConfig {
         let engine = Arc::clone(self.component.engine().shared());
         // Calls of other plugins may run, so this has instances of its own. The semaphore is never closed.
         let place = Arc::clone(&engine.configuring).acquire_owned().await.ok();
-        let schema = self.component.settings_schema(self.limits.memory).await?;
+        let schema = self.component.settings_schema_under(&self.limits).await?;
         let asked = check(
             &self.settings,
             &schema,

@@ -45,15 +45,15 @@ pub(crate) struct InstanceConfig {
 
 impl InstanceConfig {
     /// The configuration of an instance that is only called for its schema: it reads and reaches nothing. It may use this
-    /// much memory, in bytes.
-    pub(super) fn for_schema(runtime: &Runtime, memory: usize) -> Self {
+    /// much memory, in bytes, and this much time.
+    pub(super) fn for_schema(runtime: &Runtime, memory: usize, deadline: Duration) -> Self {
         let grants = Arc::new(Grants {
             headers: Vec::new(),
             ..Grants::default()
         });
         let authenticator: Arc<str> = "settings-schema".into();
         let limits = Limits {
-            deadline: Duration::from_secs(10),
+            deadline,
             memory,
             ..Limits::default()
         };

@@ -2,6 +2,7 @@
 //! plugin's memory, unless the operator wants instances kept: see `renewal`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::Store;
 use wasmtime::component::ResourceTable;
@@ -125,13 +126,15 @@ impl Instance {
         }
     }
 
-    /// Calls a plugin for the schema of its settings, in an instance without grants that may use this much memory.
+    /// Calls a plugin for the schema of its settings, in an instance without grants that may use this much memory and time.
     pub(crate) async fn settings_schema(
         runtime: &Runtime,
         plugin: &PluginPre,
         memory: usize,
+        deadline: Duration,
     ) -> Result<String, PluginError> {
-        let mut instance = Self::start(runtime, plugin, &InstanceConfig::for_schema(runtime, memory)).await?;
+        let config = InstanceConfig::for_schema(runtime, memory, deadline);
+        let mut instance = Self::start(runtime, plugin, &config).await?;
         let schema = instance.plugin.plugin().call_settings_schema(&mut instance.store).await;
         schema.map_err(|error| stopped(&instance.store, error))
     }

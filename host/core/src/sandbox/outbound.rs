@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
 use http::Request;
 use http::Response;
 use http::Uri;
+use http::header;
 use http_body_util::BodyExt;
 use http_body_util::LengthLimitError;
 use http_body_util::Limited;
@@ -20,6 +22,7 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::HostState;
 use super::REQUESTS;
+use super::bounded;
 use crate::contract::portcullis::auth::outbound;
 use crate::contract::portcullis::auth::outbound::Failure;
 use crate::egress::EXCHANGE;
@@ -38,11 +41,15 @@ impl outbound::Host for HostState {
             Ok(request) => request,
             Err(why) => return Ok(Err(Failure::Invalid(why.to_owned()))),
         };
+        let asks_for_coding = request.headers().contains_key(header::ACCEPT_ENCODING);
         let sent = self.outbound.send(request, time);
         let exchange = async {
-            match sent.await {
-                Ok(response) => read(response, max_body).await,
-                Err(error) => Err(failure(&error)),
+            let response = sent.await.map_err(|error| failure(&error))?;
+            match coding(response.headers()).filter(|_| !asks_for_coding) {
+                Some(coding) => Err(Failure::Unusable(format!(
+                    "it has the content coding {coding:?}, which wasn't asked for"
+                ))),
+                None => read(response, max_body).await,
             }
         };
         let exchanged = self.clock.wait(&self.permit, timeout(time, exchange)).await?;
@@ -73,6 +80,14 @@ fn parse(request: outbound::Request) -> Result<Request<Bytes>, &'static str> {
         }
     }
     Ok(parsed)
+}
+
+/// The content coding of a response (RFC 9110, section 8.4). `None` if it isn't coded. In any language a plugin would take the
+/// body for something else.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let coding = codings.find(|coding| !coding.is_empty() && !coding.as_bytes().eq_ignore_ascii_case(b"identity"))?;
+    Some(bounded(&String::from_utf8_lossy(coding.as_bytes())))
 }
 
 async fn read(response: Response<WasiBody>, max: u32) -> Result<outbound::Response, Failure> {

@@ -25,8 +25,9 @@ impl TokenPrefix {
         self.0.as_bytes()
     }
 
-    /// Whether the token is encoded (RFC 4648, section 5), as the prefix says.
+    /// Whether the token is encoded (RFC 4648), as a word of the prefix says: `base64url.bearer.authorization.k8s.io.` of
+    /// Kubernetes, or `org.openhab.ws.accessToken.base64.` of openHAB.
     pub(crate) fn is_encoded(&self) -> bool {
-        self.0.starts_with("base64url.")
+        self.0.split('.').any(|word| matches!(word, "base64" | "base64url"))
     }
 }

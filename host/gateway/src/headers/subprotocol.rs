@@ -2,6 +2,7 @@
 //! Kubernetes offer a subprotocol that carries the token.
 
 use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::HeaderValue;
@@ -49,7 +50,8 @@ pub(crate) fn take(prefix: &TokenPrefix, headers: &mut HeaderMap) -> Result<Opti
 
 fn authorization(prefix: &TokenPrefix, carried: &[u8]) -> Option<HeaderValue> {
     let token = if prefix.is_encoded() {
-        BASE64_URL_SAFE_NO_PAD.decode(carried).ok()?
+        let decoded = BASE64_URL_SAFE_NO_PAD.decode(carried);
+        decoded.or_else(|_| BASE64_STANDARD_NO_PAD.decode(carried)).ok()?
     } else {
         carried.to_vec()
     };
@@ -79,6 +81,7 @@ mod tests {
         HeaderMap::from_iter(fields.iter().map(field))
     }
 
+    /// Row C11 of the field reports, with the forms of Kubernetes and of openHAB.
     #[test]
     fn a_token_is_taken_out_of_the_subprotocols() {
         for (prefix, fields, rest, authorization) in [
@@ -90,6 +93,10 @@ mod tests {
                 Some("v1"),
                 "Bearer a.b.c",
             ),
+            ("a.base64.", &["a.base64.YS5iLmM", "v1"], Some("v1"), "Bearer a.b.c"),
+            ("a.base64.", &["a.base64.fn5+"], None, "Bearer ~~~"),
+            ("base64url.", &["base64url.fn5-"], None, "Bearer ~~~"),
+            ("base64x.", &["base64x.YS5iLmM"], None, "Bearer YS5iLmM"),
         ] {
             let mut headers = offering(fields);
             let prefix = TokenPrefix::parse(prefix).unwrap();

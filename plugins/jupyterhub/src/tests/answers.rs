@@ -33,6 +33,20 @@ fn a_token_for_another_service_is_forbidden() {
             "{scopes:?}: {refusal:?}"
         );
     }
+    let _host = hub_that_answers(alice(&[
+        "self",
+        "access:services!service=a",
+        "access:services!service=b",
+    ]));
+    let Err(Refusal::Forbidden(why, None)) = ask(&scoped(), "token t0k") else {
+        panic!("a token for other services was accepted")
+    };
+    assert!(
+        why.ends_with(
+            "lacks the scope access:services!service=dask-gateway, and has access:services!service=a, access:services!service=b"
+        ),
+        "{why}"
+    );
 }
 
 #[test]
@@ -79,14 +93,13 @@ fn no_user_can_be_mistaken_for_a_service() {
 
 #[test]
 fn a_failing_hub_makes_the_authenticator_unavailable() {
-    let answers: [Result<Response, HttpError>; 11] = [
+    let answers: [Result<Response, HttpError>; 10] = [
         Ok(Response::new(500)),
         Ok(Response::new(503)),
         Ok(Response::new(429)),
         Ok(Response::new(204)),
         Ok(Response::new(200).with_body("<html>")),
         Ok(Response::new(200).with_body("{}")),
-        Ok(Response::new(200).with_body(r#"{"name": 1}"#)),
         Ok(Response::new(302).with_header("location", "http://elsewhere/hub/api/user")),
         Err(HttpError::TimedOut),
         Err(HttpError::Denied),
@@ -119,9 +132,16 @@ fn an_answer_has_at_most_4_mib() {
 
 #[test]
 fn a_user_name_that_is_invalid_in_a_header_is_forbidden() {
-    let model = json!({ "kind": "user", "name": "a\nb", "scopes": ["access:services"] });
-    let _host = hub_that_answers(Response::new(200).with_body(model.to_string()));
-    assert!(matches!(ask(&scoped(), "token t0k"), Err(Refusal::Forbidden(..))));
+    for name in [json!("a\nb"), json!(1), json!(null)] {
+        let model = json!({ "kind": "user", "name": name, "scopes": ["access:services"] });
+        let _host = hub_that_answers(Response::new(200).with_body(model.to_string()));
+        for _ in 0..2 {
+            assert!(
+                matches!(ask(&scoped(), "token t0k"), Err(Refusal::Forbidden(..))),
+                "{name}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ settings! {
         pub equals: Option<Scalar>,
         /// The claim equals one of these, or is a list that contains one of them.
         pub one_of: Option<Vec<Scalar>>,
-        /// The claim is a list that contains this.
+        /// The claim is a list that contains this, or an object that has this name.
         pub contains: Option<Scalar>,
         /// The claim is a string that starts with this.
         pub prefix: Option<String>,
@@ -64,6 +64,13 @@ impl Scalar {
             _ => false,
         }
     }
+
+    /// Whether the claim is a list that contains this.
+    fn is_in(&self, claim: &Value) -> bool {
+        claim
+            .as_array()
+            .is_some_and(|items| items.iter().any(|item| self.is(item)))
+    }
 }
 
 /// A rule on the claims of a token.
@@ -84,6 +91,7 @@ enum Kind {
 enum Condition {
     Contains(Scalar),
     EmailDomain(Vec<String>),
+    Equals(Scalar),
     Exists(bool),
     OneOf(Vec<Scalar>),
     Prefix(String),
@@ -125,15 +133,13 @@ impl Condition {
             return matches!(self, Self::Exists(false));
         };
         match self {
-            Self::Contains(value) => claim
-                .as_array()
-                .is_some_and(|list| list.iter().any(|item| value.is(item))),
+            // Some providers send roles as the names in an object, whose values say more about each.
+            Self::Contains(Scalar::Text(name)) if claim.is_object() => claim.get(name).is_some(),
+            Self::Contains(value) => value.is_in(claim),
             Self::EmailDomain(domains) => claim.as_str().is_some_and(|email| is_in(email, domains)),
             Self::Exists(expected) => *expected,
-            Self::OneOf(values) => {
-                let is_one = |claim: &Value| values.iter().any(|value| value.is(claim));
-                is_one(claim) || claim.as_array().is_some_and(|list| list.iter().any(is_one))
-            }
+            Self::Equals(value) => value.is(claim),
+            Self::OneOf(values) => values.iter().any(|value| value.is(claim) || value.is_in(claim)),
             Self::Prefix(prefix) => claim.as_str().is_some_and(|text| text.starts_with(prefix)),
         }
     }
@@ -143,8 +149,9 @@ impl Condition {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Contains(value) => write!(f, "contain {value}"),
+            Self::Contains(value) => write!(f, "be a list with {value}"),
             Self::EmailDomain(domains) => write!(f, "be an address in {}", domains.join(" or ")),
+            Self::Equals(value) => write!(f, "be {value}"),
             Self::Exists(true) => f.write_str("be present"),
             Self::Exists(false) => f.write_str("be missing"),
             Self::OneOf(values) => {
@@ -191,7 +198,7 @@ impl TryFrom<RuleSettings> for Rule {
             all,
         } = settings;
         let conditions = [
-            equals.map(|value| Condition::OneOf(vec![value])),
+            equals.map(Condition::Equals),
             one_of.map(Condition::OneOf),
             contains.map(Condition::Contains),
             prefix.map(Condition::Prefix),
@@ -227,7 +234,7 @@ impl TryFrom<RuleSettings> for Rule {
 impl Condition {
     fn validate(&self) -> Result<(), &'static str> {
         let valid = match self {
-            Self::Contains(_) | Self::Exists(_) => true,
+            Self::Contains(_) | Self::Equals(_) | Self::Exists(_) => true,
             Self::EmailDomain(domains) => {
                 !domains.is_empty() && domains.iter().all(|domain| !domain.is_empty() && !domain.contains('@'))
             }
@@ -254,6 +261,8 @@ mod tests {
             (json!({"claim": "v", "equals": true}), json!(true), true),
             (json!({"claim": "v", "equals": true}), json!("true"), false),
             (json!({"claim": "v", "equals": "a"}), json!(["ab"]), false),
+            (json!({"claim": "v", "equals": "a"}), json!(["a"]), false),
+            (json!({"claim": "v", "equals": "a"}), json!({"a": 1}), false),
             (json!({"claim": "v", "equals": 3}), json!(3), true),
             (json!({"claim": "v", "one_of": ["a", "b"]}), json!("b"), true),
             (json!({"claim": "v", "one_of": ["a", "b"]}), json!("c"), false),
@@ -264,6 +273,10 @@ mod tests {
             (json!({"claim": "v", "contains": "a"}), json!(["b", "a"]), true),
             (json!({"claim": "v", "contains": "a"}), json!(["ab"]), false),
             (json!({"claim": "v", "contains": "a"}), json!("a"), false),
+            (json!({"claim": "v", "contains": "a"}), json!({"a": {"1": "x"}}), true),
+            (json!({"claim": "v", "contains": "a"}), json!({"b": "a"}), false),
+            (json!({"claim": "v", "contains": 1}), json!({"1": 1}), false),
+            (json!({"claim": "v", "contains": 1}), json!([1]), true),
             (json!({"claim": "v", "prefix": "org:"}), json!("org:x"), true),
             (json!({"claim": "v", "prefix": "org:"}), json!("Org:x"), false),
             (json!({"claim": "v", "prefix": "org:"}), json!(["org:x"]), false),
@@ -297,15 +310,15 @@ mod tests {
             (
                 json!({"scope": "daskx", "roles": ["user"], "mfa": "true"}),
                 Some(
-                    "the token lacks the scope dask; and the claim roles is [\"user\"], and must contain \"admin\"; and the \
+                    "the token lacks the scope dask; and the claim roles is [\"user\"], and must be a list with \"admin\"; and the \
                      claim mfa is \"true\", and must be true",
                 ),
             ),
             (
                 json!({"scope": 7}),
                 Some(
-                    "the token lacks the scope dask; and the claim roles is missing, and must contain \"admin\"; and the \
-                     claim roles is missing, and must contain \"user\"",
+                    "the token lacks the scope dask; and the claim roles is missing, and must be a list with \"admin\"; and the \
+                     claim roles is missing, and must be a list with \"user\"",
                 ),
             ),
         ] {

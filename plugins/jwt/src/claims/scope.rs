@@ -2,6 +2,7 @@
 
 use super::Claims;
 use crate::error::TokenError;
+use crate::text::all_quoted;
 
 /// Refuses a token that lacks one of these scopes.
 pub(crate) fn check(claims: &Claims, required: &[String]) -> Result<(), TokenError> {
@@ -10,7 +11,13 @@ pub(crate) fn check(claims: &Claims, required: &[String]) -> Result<(), TokenErr
     }
     let granted = of(claims)?;
     match required.iter().find(|scope| !granted.contains(&scope.as_str())) {
-        Some(missing) => Err(TokenError::Scope(missing.clone())),
+        Some(missing) => Err(TokenError::Scope {
+            missing: missing.clone(),
+            found: match granted.as_slice() {
+                [] => "none".to_owned(),
+                granted => all_quoted(granted.iter().copied()),
+            },
+        }),
         None => Ok(()),
     }
 }
@@ -23,7 +30,7 @@ pub(crate) fn has(claims: &Claims, scope: &str) -> bool {
 /// The scopes of a token. They are in `scope`, joined by spaces (RFC 8693, section 4.2), or in `scp`, which some providers
 /// use; either may be a list instead.
 fn of(claims: &Claims) -> Result<Vec<&str>, TokenError> {
-    let name = if claims.registered("scope").is_some() {
+    let name = if claims.registered("scope").is_some_and(|scope| !scope.is_null()) {
         "scope"
     } else {
         "scp"
@@ -51,6 +58,8 @@ mod tests {
             (json!({"scope": "read", "scp": ["write"]}), false),
             (json!({"scope": ["read write"]}), false),
             (json!({"scope": null}), false),
+            (json!({"scope": null, "scp": ["read", "write"]}), true),
+            (json!({"scope": "", "scp": ["read", "write"]}), false),
             (json!({"scope": 1}), false),
             (json!({"scp": ["read", "write", 1]}), false),
             (json!({}), false),

@@ -38,14 +38,13 @@ impl TimeRules {
             return Err(TokenError::Claim("exp".to_owned(), "is missing"));
         }
         // RFC 7519, section 4.1.4: not accepted "on or after" that time.
-        if expiry.is_some_and(|expiry| now >= expiry.saturating_add(leeway)) {
-            return Err(TokenError::Expired);
+        if let Some(expiry) = expiry.filter(|expiry| now >= expiry.saturating_add(leeway)) {
+            return Err(TokenError::Expired(now.saturating_sub(expiry)));
         }
-        if not_before.is_some_and(|start| start > now.saturating_add(leeway)) {
-            return Err(TokenError::NotYet("nbf"));
-        }
-        if issued.is_some_and(|issued| issued > now.saturating_add(leeway)) {
-            return Err(TokenError::NotYet("iat"));
+        for (name, start) in [("nbf", not_before), ("iat", issued)] {
+            if let Some(start) = start.filter(|start| *start > now.saturating_add(leeway)) {
+                return Err(TokenError::NotYet(name, start.saturating_sub(now)));
+            }
         }
         if let Some(max) = self.max_lifetime {
             self.check_lifetime(max.as_secs(), issued, expiry, now)?;

@@ -35,7 +35,8 @@ pub(crate) fn parse(text: &str) -> Result<KeySet<'static>, String> {
         return jwks(text);
     }
     if text.contains(pem::BEGIN) {
-        return pem::parse(text).map(KeySet::of);
+        let keys = pem::parse(text)?;
+        return KeySet::at_most(keys.len()).map(|()| KeySet::of(keys));
     }
     Err("it is neither a JWK Set nor public keys in PEM".to_owned())
 }
@@ -78,6 +79,8 @@ mod tests {
         assert_eq!(count(jwk.to_string().into()), Ok(1));
         assert_eq!(count(PEM.into()), Ok(1));
         assert_eq!(count(format!(" \n\t{PEM}").into()), Ok(1));
+        assert_eq!(count(PEM.repeat(1000).into()), Ok(1000));
+        assert!(count(PEM.repeat(1001).into()).unwrap_err().contains("1001 keys"));
         for text in ["", "hello", "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE", "[]", "\"x\""] {
             assert!(count(text.into()).unwrap_err().contains("neither"), "{text}");
         }

@@ -18,6 +18,8 @@ use crate::text::quoted;
 /// The longest key id, in bytes. It is kept in the gateway's cache and compared with the id that a token names.
 const MAX_ID: usize = 256;
 
+const LONG_ID: &str = "has an id that is too long (kid)";
+
 /// The relevant members of a JWK. Private parts are not among them, so they are never stored or passed on.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Jwk<'a> {
@@ -57,11 +59,17 @@ impl<'a> Key<'a> {
     /// Parses a JWK. The error names the key, and says why it can't verify signatures here.
     pub(crate) fn parse(json: &'a str) -> Result<Self, String> {
         let jwk: Jwk<'a> = serde_json::from_str(json).map_err(|_| "a key is no JWK".to_owned())?;
-        let name = match jwk.kid.as_deref() {
-            Some(id) => format!("key {}", quoted(id)),
-            None => "a key".to_owned(),
-        };
-        Self::try_from(jwk).map_err(|problem| format!("{name} {problem}"))
+        let label = jwk.label();
+        Self::try_from(jwk).map_err(|problem| format!("{label} {problem}"))
+    }
+
+    /// The same key with this id. The error is that of a key whose id is too long.
+    pub(crate) fn with_id(mut self, id: String) -> Result<Self, String> {
+        if id.len() > MAX_ID {
+            return Err(format!("key {} {LONG_ID}", quoted(&id)));
+        }
+        self.jwk.kid = Some(Text::new(id));
+        Ok(self)
     }
 }
 
@@ -82,7 +90,7 @@ impl<'a> TryFrom<Jwk<'a>> for Key<'a> {
             return Err("is not for verifying (key_ops)");
         }
         if jwk.kid.as_deref().is_some_and(|id| id.len() > MAX_ID) {
-            return Err("has an id that is too long (kid)");
+            return Err(LONG_ID);
         }
         let by_type = jwk.algorithms_by_type()?;
         let algorithms = match jwk.alg.as_deref() {
@@ -100,6 +108,14 @@ impl<'a> TryFrom<Jwk<'a>> for Key<'a> {
 }
 
 impl Jwk<'_> {
+    /// How a log line names the key.
+    pub(crate) fn label(&self) -> String {
+        match self.kid.as_deref() {
+            Some(id) => format!("key {}", quoted(id)),
+            None => "a key".to_owned(),
+        }
+    }
+
     /// The algorithms that the type and the curve of the key allow (RFC 7518, section 3.1; RFC 8037, section 3.1), if
     /// its numbers have the right lengths.
     fn algorithms_by_type(&self) -> Result<AlgorithmSet, &'static str> {

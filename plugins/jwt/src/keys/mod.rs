@@ -13,6 +13,7 @@ use portcullis_sdk::log;
 
 use crate::error::TokenError;
 use crate::jws::Jws;
+use crate::text::all_quoted;
 use crate::text::quoted;
 use jwk::Key;
 use remote::Provider;
@@ -45,31 +46,48 @@ impl Keys {
             }
             Self::ById(keys) => keys.verify(jws, issuer, policy),
             Self::Remote(provider) => provider.verify(jws, issuer, policy),
-            Self::Secret(secret) if verifies(jws, secret.jwk()) => Ok(()),
-            Self::Secret(_) => Err(TokenError::Signature(issuer.to_owned())),
+            Self::Secret(secret) if verifies(jws, secret.jwk(), || "the secret".to_owned()) => Ok(()),
+            Self::Secret(_) => Err(TokenError::Signature {
+                issuer: issuer.to_owned(),
+                untried: String::new(),
+            }),
         }
     }
 }
 
 fn signed_by(keys: &KeySet<'_>, jws: &Jws<'_>, issuer: &str) -> Result<(), TokenError> {
-    let candidates = match keys.candidates(jws) {
+    let (candidates, untried) = match keys.candidates(jws) {
         Candidates::WrongAlgorithm(expected) => {
             return Err(TokenError::Algorithm {
                 found: jws.algorithm.to_string(),
                 problem: format!("but the key that it names is for {expected}"),
             });
         }
-        Candidates::Keys(keys) => keys,
+        Candidates::Keys { keys, untried } => (keys, untried),
     };
-    if candidates.iter().any(|key| verifies(jws, &key.json())) {
+    if candidates
+        .iter()
+        .any(|key| verifies(jws, &key.json(), || key.jwk.label()))
+    {
         return Ok(());
     }
+    let issuer = issuer.to_owned();
     Err(match &jws.key_id {
         Some(id) if candidates.is_empty() => TokenError::Key {
-            issuer: issuer.to_owned(),
+            issuer,
             kid: quoted(id),
+            known: match all_quoted(keys.ids()).as_str() {
+                "" => String::new(),
+                ids => format!("; it has {ids}"),
+            },
         },
-        _ => TokenError::Signature(issuer.to_owned()),
+        _ => TokenError::Signature {
+            issuer,
+            untried: match untried {
+                0 => String::new(),
+                untried => format!("; {untried} more keys of its type were not tried"),
+            },
+        },
     })
 }
 
@@ -81,9 +99,10 @@ impl Key<'_> {
     }
 }
 
-fn verifies(jws: &Jws<'_>, jwk: &str) -> bool {
+/// Whether a key, a JWK, has signed a token. `label` names the key in the log.
+fn verifies(jws: &Jws<'_>, jwk: &str, label: impl FnOnce() -> String) -> bool {
     crypto::verify(jws.algorithm, jwk, jws.message, &jws.signature).unwrap_or_else(|reason| {
-        log::warn(format!("a key can't be used: {reason}"));
+        log::warn(format!("{} can't be used: {reason}", label()));
         false
     })
 }

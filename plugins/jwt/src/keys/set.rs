@@ -1,5 +1,6 @@
 //! The public keys of an issuer. A token is verified only with keys of its id and its algorithm.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portcullis_sdk::cache;
@@ -8,8 +9,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::jwk::Key;
+use super::pem;
 use crate::algorithm::AlgorithmSet;
 use crate::jws::Jws;
+use crate::text::quoted;
 
 /// The maximum number of keys of an issuer.
 const MAX_KEYS: usize = 1000;
@@ -34,7 +37,11 @@ pub(crate) enum Candidates<'k> {
     WrongAlgorithm(AlgorithmSet),
     /// The keys that the token names by their id; or else keys that are possible because the token names none, or
     /// because they have no id. There may be none.
-    Keys(Vec<&'k Key<'k>>),
+    Keys {
+        keys: Vec<&'k Key<'k>>,
+        /// How many such keys are too many to be tried.
+        untried: usize,
+    },
 }
 
 impl<'a> KeySet<'a> {
@@ -46,27 +53,54 @@ impl<'a> KeySet<'a> {
             #[serde(borrow)]
             keys: Vec<&'a RawValue>,
         }
-        let set: JwkSet<'a> =
-            serde_json::from_str(json).map_err(|_| "it is not a JWK Set, an object with a list of keys".to_owned())?;
+        let Ok(set) = serde_json::from_str::<JwkSet<'a>>(json) else {
+            return Self::of_certificates(json);
+        };
         if set.keys.is_empty() {
             return Err("it has no keys".to_owned());
         }
-        let given = set.keys.len();
-        if given > MAX_KEYS {
-            return Err(format!("it has {given} keys; at most {MAX_KEYS} are allowed"));
-        }
+        Self::at_most(set.keys.len())?;
+        Self::of_usable(set.keys.into_iter().map(|key| Key::parse(key.get())))
+    }
+
+    /// Parses an object with keys or certificates in PEM by their ids, as Google publishes the keys of its services beside
+    /// the JWK Sets.
+    fn of_certificates(json: &str) -> Result<Self, String> {
+        let set: BTreeMap<String, String> = serde_json::from_str(json)
+            .ok()
+            .filter(|set: &BTreeMap<_, String>| !set.is_empty() && set.values().all(|key| key.contains(pem::BEGIN)))
+            .ok_or("it is not a JWK Set, an object with a list of keys")?;
+        Self::at_most(set.len())?;
+        Self::of_usable(set.into_iter().map(|(id, text)| {
+            let keys = pem::parse(&text).map_err(|problem| format!("key {}: {problem}", quoted(&id)))?;
+            let first = keys.into_iter().next().ok_or("a key is missing")?;
+            first.with_id(id)
+        }))
+    }
+
+    /// Makes a set of those keys that can be used. A set without any is an error.
+    fn of_usable(given: impl ExactSizeIterator<Item = Result<Key<'a>, String>>) -> Result<Self, String> {
+        let count = given.len();
         let (mut keys, mut problems) = (Vec::new(), Vec::new());
-        for key in set.keys {
-            match Key::parse(key.get()) {
+        for key in given {
+            match key {
                 Ok(key) => keys.push(key),
                 Err(problem) => problems.push(problem),
             }
         }
-        let unusable = unusable(given, &problems);
+        let unusable = unusable(count, &problems);
         match (keys.is_empty(), unusable) {
             (true, Some(unusable)) => Err(unusable),
             (_, unusable) => Ok(Self { keys, unusable }),
         }
+    }
+
+    /// Refuses a set of too many keys.
+    pub(crate) fn at_most(given: usize) -> Result<(), String> {
+        if given > MAX_KEYS {
+            return Err(format!("it has {given} keys; at most {MAX_KEYS} are allowed"));
+        }
+        Ok(())
     }
 
     /// Makes a set of keys that are known to verify signatures.
@@ -77,6 +111,11 @@ impl<'a> KeySet<'a> {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Key<'a>> {
         self.keys.iter()
+    }
+
+    /// The ids of the keys that have one.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter_map(|key| key.jwk.kid.as_deref())
     }
 
     /// Which keys can't be used, and why. `None` if all can.
@@ -108,23 +147,20 @@ impl<'a> KeySet<'a> {
     pub(crate) fn candidates(&self, jws: &Jws<'_>) -> Candidates<'_> {
         let fits = |key: &&Key<'_>| key.algorithms.contains(jws.algorithm);
         let has_id = |key: &&Key<'_>| jws.key_id.is_some() && key.jwk.kid.as_deref() == jws.key_id.as_deref();
-        if let Some(named) = self.keys.iter().find(has_id) {
-            let keys: Vec<_> = self.keys.iter().filter(has_id).filter(fits).take(MAX_TRIES).collect();
-            return if keys.is_empty() {
-                Candidates::WrongAlgorithm(named.algorithms)
-            } else {
-                Candidates::Keys(keys)
-            };
+        let named = self.keys.iter().find(has_id);
+        let is_possible = |key: &&Key<'_>| match named {
+            Some(_) => has_id(key),
+            None => jws.key_id.is_none() || key.jwk.kid.is_none(),
+        };
+        let mut fitting = self.keys.iter().filter(is_possible).filter(fits);
+        let keys: Vec<_> = fitting.by_ref().take(MAX_TRIES).collect();
+        match named {
+            Some(named) if keys.is_empty() => Candidates::WrongAlgorithm(named.algorithms),
+            _ => Candidates::Keys {
+                keys,
+                untried: fitting.count(),
+            },
         }
-        let is_possible = |key: &&Key<'_>| jws.key_id.is_none() || key.jwk.kid.is_none();
-        Candidates::Keys(
-            self.keys
-                .iter()
-                .filter(is_possible)
-                .filter(fits)
-                .take(MAX_TRIES)
-                .collect(),
-        )
     }
 }
 
@@ -180,7 +216,8 @@ mod tests {
         };
         match set.candidates(&Jws::parse(&token, Padding::Forbidden).unwrap()) {
             Candidates::WrongAlgorithm(expected) => format!("for {expected}"),
-            Candidates::Keys(keys) => format!("keys{}", places(keys)),
+            Candidates::Keys { keys, untried: 0 } => format!("keys{}", places(keys)),
+            Candidates::Keys { keys, untried } => format!("keys{} and {untried} more", places(keys)),
         }
     }
 
@@ -214,6 +251,32 @@ mod tests {
         }
     }
 
+    /// Row C12 of the field reports: keys by their ids, in PEM.
+    #[test]
+    fn certificates_by_their_ids_are_a_set() {
+        const KEY: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+        let long = "k".repeat(257);
+        let json = serde_json::json!({ "a": KEY, "b": KEY.replace("MCow", "!"), "c": KEY, &long: KEY }).to_string();
+        let set = KeySet::parse(&json).unwrap();
+        assert_eq!(set.ids().collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(found(&set, r#"{"alg":"EdDSA","kid":"c"}"#), "keys 1");
+        assert_eq!(found(&set, r#"{"alg":"EdDSA","kid":"d"}"#), "keys");
+        let unusable = set.unusable().unwrap();
+        assert!(
+            unusable.starts_with("2 of 4 keys can't be used: key \"b\": the PEM is malformed; key \"kkk"),
+            "{unusable}"
+        );
+        let many: serde_json::Map<_, _> = (0..1001).map(|id| (id.to_string(), KEY.into())).collect();
+        for (json, problem) in [
+            (serde_json::Value::from(many), "1001 keys"),
+            (serde_json::json!({ "a": KEY, "b": "x" }), "not a JWK Set"),
+            (serde_json::json!({ "a": KEY, "b": [KEY] }), "not a JWK Set"),
+        ] {
+            let error = KeySet::parse(&json.to_string()).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
     /// Rows B4 and C13 of the field reports.
     #[test]
     fn a_hundred_keys_are_tried_and_a_thousand_known() {
@@ -221,7 +284,7 @@ mod tests {
         let places = (0..100).map(|place| format!(" {place}")).collect::<String>();
         assert_eq!(
             found(&KeySet::parse(&set).unwrap(), r#"{"alg":"ES256"}"#),
-            format!("keys{places}")
+            format!("keys{places} and 900 more")
         );
     }
 

@@ -48,6 +48,46 @@ fn a_key_is_fetched_once_and_used_for_cache_ttl() {
     );
 }
 
+/// Row B11 of the field reports: another key under an old id is found with the first token that it signed.
+#[test]
+fn a_new_key_under_an_old_id_is_fetched() {
+    let host = host();
+    let url = "https://keys.example/pem/a.txt";
+    host.answer(url, Response::new(200).with_body(P256.pem()));
+    assert_eq!(summary(ask(&settings(), &lasting(&P256, "a"))), "alice");
+    let new = mint::p256();
+    host.answer(url, Response::new(200).with_body(new.pem()));
+    expect(ask(&settings(), &lasting(&new, "a")), "401 invalid_token: no key");
+    assert_eq!(sent(&host).len(), 1, "not within min_refresh_interval");
+    host.advance(Duration::from_secs(30));
+    assert_eq!(summary(ask(&settings(), &lasting(&new, "a"))), "alice");
+    for _ in 0..10 {
+        expect(ask(&settings(), &lasting(&P256, "a")), "401 invalid_token: no key");
+    }
+    assert_eq!(sent(&host).len(), 2);
+    // While the key can't be fetched, the known one is used, and the log says why.
+    host.answer(url, HttpError::TimedOut);
+    host.advance(Duration::from_secs(30));
+    expect(ask(&settings(), &lasting(&P256, "a")), "401 invalid_token: no key");
+    assert_eq!(summary(ask(&settings(), &lasting(&new, "a"))), "alice");
+    let said = host.log().into_iter().map(|(_, line)| line);
+    let said =
+        Vec::from_iter(said.filter(|line| line.starts_with("a key can't be fetched: https://keys.example/pem/a.txt")));
+    assert_eq!(said.len(), 1, "{said:?}");
+}
+
+/// Row C14 of the field reports.
+#[test]
+fn a_redirect_to_a_key_is_followed_on_the_same_server() {
+    let host = host();
+    host.answer("https://keys.example/pem/a.txt", Response::redirect("/new/a.txt"));
+    host.answer(
+        "https://keys.example/new/a.txt",
+        Response::new(200).with_body(P256.pem()),
+    );
+    assert_eq!(summary(ask(&settings(), &lasting(&P256, "a"))), "alice");
+}
+
 #[test]
 fn a_key_verifies_its_own_tokens_only() {
     let host = host();
@@ -141,7 +181,10 @@ fn an_answer_that_is_no_key_is_503() {
             Response::new(200).with_body(vec![b' '; 17 * 1024]),
             "larger than 16384 bytes",
         ),
-        (Response::redirect("/other"), "it answered 302, not 200"),
+        (
+            Response::redirect("https://elsewhere.example/a"),
+            "it answered 302, not 200",
+        ),
     ] {
         let host = host();
         host.answer("https://keys.example/pem/a.txt", answer);

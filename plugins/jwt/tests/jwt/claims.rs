@@ -84,6 +84,18 @@ fn groups_that_the_provider_left_out_are_told() {
     let elsewhere = with(overage, "_claim_names", json!({"roles": "src1"}));
     ask(&settings, &P256.token(&header(), &with(elsewhere, "sub", "carol"))).unwrap();
     assert_eq!(told(), 3);
+    // What Entra sends instead in tokens of its implicit flow.
+    for (value, sub) in [(json!(true), "dave"), (json!(false), "erin"), (Value::Null, "frank")] {
+        let lasting = with(claims(), "exp", NOW + 100_000);
+        let token = P256.token(&header(), &with(with(lasting, "hasgroups", value), "sub", sub));
+        assert_eq!(summary(ask(&settings, &token)), sub);
+    }
+    let lines = host.log().into_iter().map(|(_, line)| line);
+    let lines = Vec::from_iter(lines.filter(|line| line.contains("(hasgroups)")));
+    assert!(
+        matches!(lines.as_slice(), [line] if line.contains("\"dave\"")),
+        "{lines:?}"
+    );
 }
 
 /// Row C9 of the field reports: access tokens of some providers name the client, and no audience.
@@ -236,13 +248,19 @@ fn times_are_valid_within_the_leeway() {
             "alice",
         ),
         ("exp", NOW, "alice", "401 invalid_token: the token has expired", "alice"),
-        ("exp", NOW - 60, "401 ", "401 ", "alice"),
+        (
+            "exp",
+            NOW - 60,
+            "401 invalid_token: the token has expired: its exp was 60 s ago (settings: leeway)",
+            "401 ",
+            "alice",
+        ),
         ("exp", NOW - 300, "401 ", "401 ", "401 "),
         (
             "nbf",
             NOW + 1,
             "alice",
-            "401 invalid_token: the token is not valid yet: nbf",
+            "401 invalid_token: the token is not valid yet: its nbf is in 1 s (settings: leeway)",
             "alice",
         ),
         ("nbf", NOW + 61, "401 ", "401 ", "alice"),
@@ -250,7 +268,7 @@ fn times_are_valid_within_the_leeway() {
             "iat",
             NOW + 1,
             "alice",
-            "401 invalid_token: the token is not valid yet: iat",
+            "401 invalid_token: the token is not valid yet: its iat is in 1 s (settings: leeway)",
             "alice",
         ),
         ("iat", NOW + 61, "401 ", "401 ", "alice"),
@@ -313,13 +331,19 @@ fn a_token_of_another_type_is_refused() {
     for typ in ["JWT", "application-at+jwt", "Application/Jwt", "model/at+jwt"] {
         let refused = ask_with(&only_access_tokens, json!(typ));
         assert!(
-            refused.starts_with("401 invalid_token: the type of the token, "),
+            refused.starts_with("401 invalid_token: the type of the token (typ) is \"")
+                && refused.ends_with("\", and must be \"at+jwt\" (settings: typ)"),
             "{typ}: {refused}"
         );
     }
     expect(
         ask(&only_access_tokens, &token()),
-        "401 invalid_token: the type of the token, none",
+        "401 invalid_token: the type of the token (typ) is missing, and must be \"at+jwt\" (settings: typ)",
+    );
+    assert_eq!(
+        ask_with(&settings(), json!("x")),
+        "401 invalid_token: the type of the token (typ) is \"x\", and must be \"JWT\", \"at+jwt\", \"JOSE\" or missing \
+         (settings: typ)"
     );
     assert_eq!(ask_with(&settings(), json!("JWT")), "alice");
     for typ in ["logout+jwt", "application-at+jwt"] {
@@ -353,12 +377,12 @@ fn scopes_and_rules_decide_who_is_allowed_in() {
         (
             "scope",
             json!("dask"),
-            "403 insufficient_scope: the token lacks the scope read",
+            "403 insufficient_scope: the token lacks the scope read, and has \"dask\" (settings: scopes)",
         ),
         (
             "scope",
             Value::Null,
-            "403 insufficient_scope: the token lacks the scope dask",
+            "403 insufficient_scope: the token lacks the scope dask, and has none (settings: scopes)",
         ),
         (
             "email_verified",
@@ -373,7 +397,7 @@ fn scopes_and_rules_decide_who_is_allowed_in() {
         (
             "realm_access",
             json!({"roles": "user"}),
-            "403: the claim realm_access.roles is \"user\", and must contain \"user\"",
+            "403: the claim realm_access.roles is \"user\", and must be a list with \"user\"",
         ),
         ("exp", json!(NOW - 99), "401 "),
     ];

@@ -79,7 +79,8 @@ fn metadata_may_be_elsewhere_and_for_all_tenants() {
             "https://l/{tid}/v2.0",
             "https://l/{tenantid}/v2.0",
             "https://l/t-2/v2.0",
-            "401 invalid_token: the issuer of the token is \"https://l/t-2/v2.0\", and must be \"https://l/{tid}/v2.0\"",
+            "401 invalid_token: the issuer of the token is \"https://l/t-2/v2.0\", and must be \"https://l/{tid}/v2.0\" \
+             (settings: issuers); its tenant is not among the settings' tenants",
         ),
         (
             "https://l/{tid}/v2.0",

@@ -92,6 +92,24 @@ fn certificates_have_keys_too() {
         ask(&with_source("pem", CERTIFICATE), &token()),
         "401 invalid_token: no key of https://id.example.org verifies the signature",
     );
+    // Google's form: an object of certificates by their ids.
+    let by_id = json!({
+        "a": pem("CERTIFICATE", &P256.certificate(true)),
+        "b": pem("CERTIFICATE", &RSA.certificate(true)),
+    });
+    for form in [by_id.clone(), by_id.to_string().into()] {
+        let settings = with_source("jwks", form);
+        let signed = |kid: &str| ask(&settings, &P256.token(&json!({"alg": "ES256", "kid": kid}), &claims()));
+        assert_eq!(summary(signed("a")), "alice");
+        expect(
+            signed("b"),
+            "401 invalid_token: the token is signed with ES256, but the key that it names is for",
+        );
+        assert_eq!(
+            summary(signed("c")),
+            "401 invalid_token: no key of https://id.example.org has the id \"c\"; it has \"a\", \"b\""
+        );
+    }
     let of_another_type = json!({"keys": [{"kty": "RSA", "x5c": [BASE64_STANDARD.encode(P256.certificate(true))]}]});
     let error = configure::<Jwt>(&with_source("jwks", of_another_type).to_string()).unwrap_err();
     assert!(

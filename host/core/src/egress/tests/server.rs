@@ -156,6 +156,8 @@ async fn answer(State(shared): State<Arc<Shared>>, asked: Asked) -> Answered {
 pub(super) struct Side {
     pub(super) egress: Egress,
     counts: Recorder,
+    /// The log of the last call.
+    pub(super) log: LogLines,
 }
 
 impl Side {
@@ -183,6 +185,7 @@ impl Side {
         Self {
             egress: Egress::resolving(lookup, exchange, counters, Arc::new(grants), outbound, None, None),
             counts,
+            log: LogLines::new("tested".into(), None),
         }
     }
 
@@ -202,7 +205,8 @@ impl Side {
             ..RequestOptions::default()
         };
         let request = request.map(|body| Full::new(body).map_err(Into::into).boxed_unsync());
-        let mut call = CallEgress::new(self.egress.clone(), LogLines::new("tested".into(), None));
+        self.log.renew();
+        let mut call = CallEgress::new(self.egress.clone(), self.log.clone());
         let sent = call.send_request(request, Some(options), Box::new(std::future::ready(Ok(()))));
         let (response, _) = Pin::from(sent).await?;
         let (head, body) = response.into_parts();

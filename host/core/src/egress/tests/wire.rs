@@ -58,6 +58,8 @@ async fn a_response_beyond_its_bounds_is_an_error() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::HttpResponseBodySize(_)), "{error}");
+    let said = format!("{}: the body of its response is larger than 8 MiB", server.url(""));
+    assert_eq!(side.log.warnings(), [said]);
 }
 
 #[tokio::test]
@@ -197,7 +199,8 @@ async fn the_number_of_requests_of_a_call_is_limited() {
 
     let server = Server::start().await;
     let side = Side::new(&[server.url("")]);
-    let mut call = CallEgress::new(side.egress.clone(), LogLines::new("tested".into(), None));
+    let log = LogLines::new("tested".into(), None);
+    let mut call = CallEgress::new(side.egress.clone(), log.clone());
     for number in 0..66 {
         let url = if number == 0 {
             "http://other/".to_owned()
@@ -219,6 +222,12 @@ async fn the_number_of_requests_of_a_call_is_limited() {
     }
     assert_eq!(call.denied(), 1);
     assert_eq!(side.counted(), counts(&[("denied", 1), ("sent", 63), ("limited", 2)]));
+    let said = log.warnings();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(
+        said[1],
+        "not sent, because a call may send 64 requests to other servers"
+    );
 }
 
 #[tokio::test]

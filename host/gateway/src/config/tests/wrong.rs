@@ -20,6 +20,7 @@ public = true
 upstream = "portcullis:whoami"
 "#;
 
+/// Row H13 of the field reports is about the dates.
 #[test]
 fn a_mistake_names_the_file_the_line_and_the_key() {
     for (text, expected) in [

@@ -152,7 +152,7 @@ async fn json_lines_contain_foreign_texts_unchanged() {
     assert!(why.starts_with("http://127.0.0.1:1/\"keys\": "), "{why}");
     assert_eq!(
         of("decision", "steps")[1],
-        "tokens: reject \"no key of a has the id 'say \\'hi\\''\" [header authorization]"
+        "tokens: reject \"no key of a has the id 'say \\'hi\\''; it has 'x'\" [header authorization]"
     );
     assert_eq!(of("decision", "user"), ["say \"hi\"\\"]);
     assert_eq!(of("request refused", "path"), ["/../\"\u{fffd}\u{fffd}"]);
@@ -175,7 +175,7 @@ async fn text_lines_escape_foreign_texts_once() {
     let text = log.text();
     for expected in [
         r#" why="http://127.0.0.1:1/\"keys\": "#,
-        r#" steps="tokens: reject \"no key of a has the id 'say \\'hi\\''\" [header authorization]""#,
+        r#" steps="tokens: reject \"no key of a has the id 'say \\'hi\\''; it has 'x'\" [header authorization]""#,
         r#" user="say \"hi\"\\""#,
         " path=\"/../\\\"\u{fffd}\u{fffd}\"",
     ] {

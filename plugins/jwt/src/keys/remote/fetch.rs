@@ -6,13 +6,11 @@ use serde::Deserialize;
 
 use super::Origin;
 use super::Provider;
+use super::REDIRECTS;
 use super::RefreshPolicy;
 use super::url;
 use crate::keys::set::KeySet;
 use crate::text::quoted;
-
-/// How many redirects are followed.
-const REDIRECTS: u8 = 3;
 
 /// Fetches the keys. An error names the URL that failed and the reason.
 pub(super) fn key_set(provider: &Provider, policy: &RefreshPolicy) -> Result<KeySet<'static>, String> {

@@ -24,6 +24,9 @@ use lease::FetchState;
 use lease::Lease;
 use snapshot::Snapshot;
 
+/// How many redirects of a fetch are followed, on the same server.
+const REDIRECTS: u8 = 3;
+
 /// How soon a failed first fetch is tried again. Until it succeeds, no token is accepted.
 const RETRY: Duration = Duration::from_secs(5);
 
