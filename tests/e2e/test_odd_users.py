@@ -172,20 +172,28 @@ def test_an_odd_user_of_a_token(gateway, case):
     assert_outcome(gateway, "/jwt", jwt({"sub": "odd"} | claims), status, expected)
 
 
-@pytest.mark.parametrize("path", ["/hub", "/jwt", "/hostile"])
-def test_an_odd_user_shuts_nobody_out(gateway, hub, path):
+@pytest.mark.parametrize(
+    "path, deed, status",
+    [
+        ("/hub", "", 403),
+        ("/jwt", "", 403),
+        ("/hostile", "five thousand groups", 403),
+        ("/hostile", "many groups", 503),
+        ("/hostile", "line break in a header", 503),
+        ("/hostile", "line break in a challenge", 503),
+    ],
+)
+def test_an_odd_user_shuts_nobody_out(gateway, hub, path, deed, status):
+    """Many requests of the odd user in a row, from several addresses, and then as many of another from the same ones."""
     groups = {"groups": ["g"] * 5000}
     odd, other = {
         "/hub": (hub_token(hub, {"name": "odd"} | groups), hub_token(hub, {"name": "other"})),
         "/jwt": (jwt({"sub": "odd"} | groups), jwt({"sub": "other"})),
-        "/hostile": ({"X-Do": "five thousand groups"}, {"X-Do": "nothing bad"}),
+        "/hostile": ({"X-Do": deed}, {"X-Do": "nothing bad"}),
     }[path]
-    statuses = {"odd": set(), "other": set()}
-    for turn in range(200):
-        client = {"X-Forwarded-For": f"192.0.2.{turn % 5}"}
-        statuses["odd"].add(gateway.send(path, odd | client).status)
-        statuses["other"].add(gateway.send(path, other | client).status)
-    assert statuses == {"odd": {403}, "other": {200}}
+    clients = [{"X-Forwarded-For": f"192.0.2.{number}"} for number in range(5)]
+    assert {gateway.send(path, odd | client).status for client in clients for _ in range(40)} == {status}
+    assert {gateway.send(path, other | client).status for client in clients for _ in range(40)} == {200}
     assert not [line for line in gateway.log() if line["message"].startswith("breaker")]
 
 
