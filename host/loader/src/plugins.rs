@@ -20,7 +20,6 @@ use crate::config::directory::Directory;
 use crate::config::directory::DirectoryPlugins;
 use crate::config::directory::Mistake;
 use crate::config::document::Environment;
-use crate::config::error::ConfigError;
 use crate::config::error::ConfigErrors;
 use crate::config::error::Location;
 use crate::config::error::unknown;
@@ -137,12 +136,15 @@ impl PluginDirectory {
     }
 
     /// The mistakes of plugins whose `grants.negotiate` names nothing that checks Kerberos tokens.
-    fn unknown_negotiators(&self, configured: &[AuthenticatorConfig]) -> Vec<ConfigError> {
+    fn unknown_negotiators(&self, configured: &[AuthenticatorConfig]) -> Vec<Mistake> {
         let mistake = |config: &AuthenticatorConfig| {
             let name = config.grants.negotiate.as_ref()?;
             let place = config.location.key("grants").key("negotiate");
             let known = || self.negotiators.keys().map(String::as_str);
-            (!self.negotiators.contains_key(name)).then(|| place.error(unknown("acceptor", name, known())))
+            (!self.negotiators.contains_key(name)).then(|| Mistake {
+                plugin: Some(config.name.clone()),
+                error: place.error(unknown("acceptor", name, known())),
+            })
         };
         configured.iter().filter_map(mistake).collect()
     }
@@ -156,7 +158,7 @@ impl PluginDirectory {
             ..
         } = self.clone();
         let read = tokio::task::spawn_blocking(move || read(&path, &environment, trust.as_ref()));
-        let (found, watched) = match read.await {
+        let (mut found, watched) = match read.await {
             Ok(found) => found,
             Err(error) => {
                 let error = Location::file(self.path.display().to_string()).error(error.to_string());

@@ -24,19 +24,12 @@ pub(crate) struct Identity {
     /// The scopes of the token. The hub has already resolved `inherit` and `self`.
     scopes: Vec<String>,
     /// The hub's session in which a user was given the token. What isn't a text of this size is left out.
-    #[serde(default, deserialize_with = "session")]
+    #[serde(default)]
     session_id: Option<String>,
 }
 
 /// The longest id of a session, in bytes. The hub's has 32.
 const MAX_SESSION: usize = 100;
-
-fn session<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(id) if (1..=MAX_SESSION).contains(&id.len()) => Some(id),
-        _ => None,
-    })
-}
 
 /// The hub's response to `GET /user` (JupyterHub's REST API, the models of user and service). Only a name must be there: a
 /// response without one is that of another server.
@@ -52,6 +45,9 @@ struct Model {
     admin: Leaf,
     #[serde(default)]
     scopes: Texts<{ usize::MAX }>,
+    /// Absent if the token wasn't given in a session.
+    #[serde(default)]
+    session_id: Leaf,
 }
 
 impl Identity {
@@ -72,6 +68,10 @@ impl Identity {
             group_count: model.groups.count,
             admin: model.admin == Leaf::Bool(true),
             scopes: model.scopes.kept,
+            session_id: model
+                .session_id
+                .text()
+                .filter(|id| (1..=MAX_SESSION).contains(&id.len())),
         })
     }
 
