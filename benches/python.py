@@ -12,6 +12,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -51,7 +52,10 @@ def parse():
     parser.add_argument("--package", type=Path, default=ROOT / "target/python", help="the folder that has the package")
     parser.add_argument("--seconds", type=int, default=10, help="length of a measurement (default 10)")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    # dask-gateway-server runs in a folder of its own.
+    arguments.package = arguments.package.resolve()
+    return arguments
 
 
 # The parts within a process of their own.
@@ -109,6 +113,8 @@ def loop(arguments):
     limits = {"deadline": "1s", "memory": "64MiB", "breaker": 0}
     component = Component(build.guest_component("hostile"))
     chain = Chain(Authenticator("hostile", component, grants={"headers": ["x-do"]}, limits=limits))
+    # What the plugins say would fill the screen.
+    logging.getLogger("portcullis").addHandler(logging.NullHandler())
     print(f"{'beside':<14} {'longest gap':>12} {'median gap':>12} {'ticks':>7} {'decisions':>10}")
     for words in [None, *HOSTILE, None]:
         request = Request("GET", "/", headers={"X-Do": words}) if words else None
@@ -191,7 +197,7 @@ def kinds(hub):
     """Each kind of authenticator: what it is called, the configuration of dask, and what requests have."""
     simple = 'c.SimpleAuthenticator.password = "secret"\n'
     own = f"""
-c.DaskGateway.authenticator_class = "jupyterhub"
+c.DaskGateway.authenticator_class = "dask_gateway_server.auth.JupyterHubAuthenticator"
 c.JupyterHubAuthenticator.jupyterhub_api_url = "http://127.0.0.1:{hub}/hub/api"
 c.JupyterHubAuthenticator.jupyterhub_api_token = "0"
 c.JupyterHubAuthenticator.jupyterhub_service_name = "dask-gateway"
