@@ -236,7 +236,7 @@ fn an_error_about_a_setting_has_its_location() {
         (
             mine,
             &["x"],
-            "/etc/p/portcullis.toml:41: authenticators.mine.settings.x: no",
+            "/etc/p/portcullis.toml:42: authenticators.mine.settings.x: no",
         ),
     ] {
         let path = Vec::from_iter(path.iter().map(|key| (*key).to_owned()));
