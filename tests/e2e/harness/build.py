@@ -12,6 +12,9 @@ from .paths import PEERS, ROOT, STATE, TESTS, VENV_BIN, WIT
 
 TARGET = "wasm32-wasip2"
 
+EMBED = ROOT / "examples" / "embed.mk"
+"""The rule by which the examples in Go and C become components."""
+
 
 def python_component(name="python"):
     """An authenticator of `plugins/` in Python, by the command of the authors' page."""
@@ -35,7 +38,7 @@ def language_example(language, name):
     """An authenticator of `examples/LANGUAGE/`, by the command of its page."""
     folder = ROOT / "examples" / language / name
     inside = folder.relative_to(ROOT)
-    needs = [(path, path.relative_to(ROOT)) for path in (folder, ROOT / "sdk" / language, WIT) if path.exists()]
+    needs = [(path, path.relative_to(ROOT)) for path in (folder, ROOT / "sdk" / language, WIT, EMBED) if path.exists()]
     return _componentized(needs, inside, build_command(folder), f"{name}.wasm", f"{language}-{name}")
 
 
@@ -43,13 +46,13 @@ def helper_prober(language):
     """The authenticator of `plugins/LANGUAGE`, which uses all of the helper module, built as the example in that language is."""
     folder = ROOT / "examples" / language / "api_key"
     inside = folder.relative_to(ROOT)
-    needs = [(path, path.relative_to(ROOT)) for path in (folder, ROOT / "sdk" / language, WIT)]
+    needs = [(path, path.relative_to(ROOT)) for path in (folder, ROOT / "sdk" / language, WIT, EMBED)]
     needs.append((TESTS / "plugins" / language, inside))
     return _componentized(needs, inside, build_command(folder), "api_key.wasm", f"{language}-prober")
 
 
 def _componentized(needs, inside, command, made, name):
-    """Runs a shell command that makes a component, in a copy of what it needs: pairs of a folder and of its place there."""
+    """Runs a shell command that makes a component, in a copy of what it needs: pairs of a folder or file and of its place there."""
     digest = hashlib.sha256(f"{_digest(*(path for path, _ in needs))} {[str(place) for _, place in needs]} {command}".encode()).hexdigest()[:16]
     built = STATE / "plugins" / f"{name}-{digest}.wasm"
     if not built.exists():
@@ -57,7 +60,10 @@ def _componentized(needs, inside, command, made, name):
         copy = STATE / "plugins" / f"{built.stem}-source-{os.getpid()}"
         shutil.rmtree(copy, ignore_errors=True)
         for path, place in needs:
-            shutil.copytree(path, copy / place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.wasm"))
+            if path.is_file():
+                shutil.copy(path, copy / place)
+            else:
+                shutil.copytree(path, copy / place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.wasm"))
         (copy / "node_modules").symlink_to(PEERS / "node_modules")
         subprocess.run(command, shell=True, cwd=copy / inside, env=_tools(), check=True, timeout=170)
         (copy / inside / made).rename(built)
@@ -143,10 +149,11 @@ def _tools():
 
 
 def _digest(*folders):
-    """A digest of every file's name and content."""
+    """A digest of every file's name and content. A folder may be a single file, too."""
     digest = hashlib.sha256()
     for folder in folders:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        found = [folder] if folder.is_file() else folder.rglob("*")
+        for path in sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts):
             content = path.read_bytes()
             digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:16]
