@@ -664,6 +664,35 @@ static inline pc_text pc_current_keys(const pc_jwt *jwt, pc_keys *keys) {
   return (pc_text){0};
 }
 
+static inline pc_text pc_algorithm_name(int algorithm) {
+  bool is_known = algorithm >= 0 && (size_t)algorithm < sizeof(pc_algorithms) / sizeof(*pc_algorithms);
+  return is_known ? (pc_text){pc_algorithms[algorithm], strlen(pc_algorithms[algorithm])} : PC_TEXT("another one");
+}
+
+// The longest value of a token in a log line, in bytes.
+#define PC_MAX_SHOWN 150
+
+// A text of a token for a log line, shortened between two characters.
+static inline pc_text pc_quoted(pc_text text) {
+  if (text.start == NULL) return PC_TEXT("missing");
+  size_t size = text.size < PC_MAX_SHOWN ? text.size : PC_MAX_SHOWN;
+  while (size > 0 && size < text.size && ((unsigned char)text.start[size] & 0xC0) == 0x80) size--;
+  return PC_JOIN(PC_TEXT("\""), ((pc_text){text.start, size}), PC_TEXT("\""));
+}
+
+// A value of a token for a log line.
+static inline pc_text pc_shown(const pc_json *value) {
+  if (pc_is_absent(value)) return PC_TEXT("missing");
+  if (value->kind == PC_JSON_TEXT) return pc_quoted(value->text);
+  if (value->kind != PC_JSON_LIST) return PC_TEXT("of another type");
+  pc_text shown = PC_TEXT("[");
+  for (const pc_json *item = value->first; item != NULL && shown.size < PC_MAX_SHOWN; item = item->next) {
+    pc_text text = item->kind == PC_JSON_TEXT ? pc_quoted(item->text) : PC_TEXT("of another type");
+    shown = PC_JOIN(shown, item == value->first ? PC_TEXT("") : PC_TEXT(", "), text);
+  }
+  return PC_JOIN(shown, PC_TEXT("]"));
+}
+
 // A token, parsed and not verified (RFC 7515, section 7.1).
 typedef struct {
   int algorithm;
@@ -690,6 +719,32 @@ static inline int pc_signed_by(const pc_keys *keys, const pc_jws *jws) {
   return tried == 0 && jws->has_kid ? PC_NO_SUCH_KEY : PC_NOT_BY_THEM;
 }
 
+// Which algorithms the keys that the token names are for.
+static inline pc_text pc_says_other_algorithm(const pc_keys *keys, const pc_jws *jws) {
+  uint32_t expected = 0;
+  for (pc_key *key = keys->first; key != NULL; key = key->next) {
+    if (jws->has_kid && key->has_kid && pc_same(key->kid, jws->kid)) expected |= key->algorithms;
+  }
+  pc_text says = PC_JOIN(PC_TEXT("the token is signed with "), pc_algorithm_name(jws->algorithm), PC_TEXT(", but the key that it names is for "));
+  bool is_first = true;
+  for (int algorithm = 0; algorithm < 32; algorithm++) {
+    if ((expected >> algorithm & 1) == 0) continue;
+    says = PC_JOIN(says, is_first ? PC_TEXT("") : PC_TEXT(", "), pc_algorithm_name(algorithm));
+    is_first = false;
+  }
+  return says;
+}
+
+// Which keys there are instead of the one that the token names.
+static inline pc_text pc_says_no_such_key(const pc_keys *keys, const pc_jws *jws) {
+  pc_text says = PC_JOIN(PC_TEXT("no key has the id "), pc_quoted(jws->kid));
+  int known = 0;
+  for (pc_key *key = keys->first; key != NULL && known < 20; key = key->next) {
+    if (key->has_kid) says = PC_JOIN(says, known++ == 0 ? PC_TEXT("; there are ") : PC_TEXT(", "), pc_quoted(key->kid));
+  }
+  return says;
+}
+
 // Verifies the signature. If newer keys could change that, it fetches them first.
 static inline bool pc_verify_jws(const pc_jwt *jwt, const pc_jws *jws, pc_decision *refusal) {
   pc_keys keys, newer;
@@ -699,8 +754,9 @@ static inline bool pc_verify_jws(const pc_jwt *jwt, const pc_jws *jws, pc_decisi
     return false;
   }
   int outcome = pc_signed_by(&keys, jws);
+  bool is_newer = false;
   if (outcome != PC_SIGNED) {
-    bool is_newer = pc_refresh_keys(jwt, &newer);
+    is_newer = pc_refresh_keys(jwt, &newer);
     if (!is_newer) {
       // Another instance may be fetching them. For a token that is signed with a new key, it is worth waiting.
       uint32_t timeout = pc_or(jwt->timeout_ms, 2000);
@@ -713,10 +769,10 @@ static inline bool pc_verify_jws(const pc_jwt *jwt, const pc_jws *jws, pc_decisi
     case PC_SIGNED:
       return true;
     case PC_OTHER_ALGORITHM:
-      *refusal = pc_refused(jwt, PC_TEXT("the key that the token names is for another algorithm"), PC_NOT_ACCEPTED);
+      *refusal = pc_refused(jwt, pc_says_other_algorithm(is_newer ? &newer : &keys, jws), PC_NOT_ACCEPTED);
       return false;
     case PC_NO_SUCH_KEY:
-      *refusal = pc_refused(jwt, PC_TEXT("no key has the id that the token names"), PC_NOT_SIGNED);
+      *refusal = pc_refused(jwt, pc_says_no_such_key(is_newer ? &newer : &keys, jws), PC_NOT_SIGNED);
       return false;
   }
   *refusal = pc_refused(jwt, PC_TEXT("no key verifies the signature"), PC_NOT_SIGNED);
@@ -800,7 +856,11 @@ static inline bool pc_check_claims(const pc_jwt *jwt, pc_claims *claims, pc_deci
     for (size_t i = 0; i < jwt->audiences.size; i++) is_named |= pc_same(item->text, jwt->audiences.start[i]);
   }
   if (!is_named) {
-    *refusal = pc_refused(jwt, PC_TEXT("the claim aud names none of the audiences"), "The token is for another audience");
+    pc_text reason = PC_JOIN(PC_TEXT("the claim aud of the token is "), pc_shown(audience), PC_TEXT(", and must name one of "));
+    for (size_t i = 0; i < jwt->audiences.size && i < 20; i++) {
+      reason = PC_JOIN(reason, i == 0 ? PC_TEXT("") : PC_TEXT(", "), pc_quoted(jwt->audiences.start[i]));
+    }
+    *refusal = pc_refused(jwt, reason, "The token is for another audience");
     return false;
   }
   int64_t expiry, issued, start, now = time(NULL), leeway = pc_or(jwt->leeway_seconds, 60);
@@ -809,10 +869,18 @@ static inline bool pc_check_claims(const pc_jwt *jwt, pc_claims *claims, pc_deci
   *refusal = pc_refused(jwt, PC_TEXT("the claim exp is missing"), PC_NOT_ACCEPTED);
   if (expiry < 0) return false;
   // RFC 7519, section 4.1.4: not accepted "on or after" that time.
-  *refusal = pc_refused(jwt, PC_TEXT("the token has expired"), "The token has expired");
-  if (now >= expiry + leeway) return false;
-  *refusal = pc_refused(jwt, PC_TEXT("the token is not valid yet: nbf or iat is in the future"), "The token is not valid yet");
-  if (start > now + leeway || issued > now + leeway) return false;
+  if (now >= expiry + leeway) {
+    pc_text reason = PC_JOIN(PC_TEXT("the token has expired: its exp was "), pc_decimal(now - expiry), PC_TEXT(" s ago"));
+    *refusal = pc_refused(jwt, reason, "The token has expired");
+    return false;
+  }
+  if (start > now + leeway || issued > now + leeway) {
+    bool is_start = start > now + leeway;
+    pc_text wait = pc_decimal((is_start ? start : issued) - now);
+    pc_text reason = PC_JOIN(PC_TEXT("the token is not valid yet: its "), is_start ? PC_TEXT("nbf") : PC_TEXT("iat"), PC_TEXT(" is in "), wait, PC_TEXT(" s"));
+    *refusal = pc_refused(jwt, reason, "The token is not valid yet");
+    return false;
+  }
   int64_t remaining = expiry > now ? expiry - now : 0;
   claims->remaining = remaining > UINT32_MAX ? UINT32_MAX : (uint32_t)remaining;
   return true;
@@ -836,12 +904,14 @@ static inline bool pc_claims_of(const pc_jwt *jwt, pc_text token, pc_claims *cla
   pc_json *issuer = pc_member(object, PC_TEXT("iss"));
   *refusal = pc_refused(jwt, PC_TEXT("the token has an iss that is not one string"), PC_NOT_ACCEPTED);
   if (issuer != NULL && (issuer->is_twice || (issuer->kind != PC_JSON_TEXT && issuer->kind != PC_JSON_NULL))) return false;
-  *refusal = pc_refused(jwt, PC_TEXT("the token has another issuer"), "The issuer of the token is not known here");
+  pc_text reason = PC_JOIN(PC_TEXT("the issuer of the token is "), pc_shown(issuer), PC_TEXT(", and must be "), pc_quoted(jwt->issuer));
+  *refusal = pc_refused(jwt, reason, "The issuer of the token is not known here");
   if (pc_is_absent(issuer) || !pc_same(issuer->text, jwt->issuer)) return false;
   pc_text kind = pc_kind_of(jws.typ);
   bool is_accepted = jws.typ.start == NULL || (kind.size == 3 && pc_starts(kind, "jwt")) || (kind.size == 6 && pc_starts(kind, "at+jwt")) ||
                      (kind.size == 4 && pc_starts(kind, "jose"));
-  *refusal = pc_refused(jwt, PC_TEXT("the type of the token is not accepted"), PC_NOT_ACCEPTED);
+  reason = PC_JOIN(PC_TEXT("the type of the token (typ) is "), pc_quoted(jws.typ), PC_TEXT(", and must be one of \"JWT\", \"at+jwt\", \"JOSE\""));
+  *refusal = pc_refused(jwt, reason, PC_NOT_ACCEPTED);
   if (!is_accepted) return false;
   *refusal = pc_refused(jwt, PC_TEXT("the token is signed with a shared secret"), PC_NOT_ACCEPTED);
   if (jws.algorithm >= PC_HS256) return false;

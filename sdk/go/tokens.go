@@ -188,7 +188,8 @@ func (j *Jwt) verify(token []byte) (*Claims, error) {
 		return nil, refused("the token has an iss that is not one string")
 	}
 	if issuer != j.Issuer {
-		return nil, &tokenError{fmt.Sprintf("the issuer must be %q", j.Issuer), "The issuer of the token is not known here"}
+		reason := fmt.Sprintf("the issuer of the token is %s, and must be %q", shown(claims.members["iss"]), j.Issuer)
+		return nil, &tokenError{reason, "The issuer of the token is not known here"}
 	}
 	accepted := j.Types
 	if len(accepted) == 0 {
@@ -196,7 +197,11 @@ func (j *Jwt) verify(token []byte) (*Claims, error) {
 	}
 	isKind := func(one string) bool { return jws.typ != nil && kindOf(one) == kindOf(*jws.typ) }
 	if (jws.typ == nil && len(j.Types) > 0) || (jws.typ != nil && !slices.ContainsFunc(accepted, isKind)) {
-		return nil, refused("the type of the token is not accepted")
+		var found any
+		if jws.typ != nil {
+			found = *jws.typ
+		}
+		return nil, refused(fmt.Sprintf("the type of the token (typ) is %s, and must be one of %s", shown(found), allQuoted(accepted)))
 	}
 	if !slices.Contains(j.Algorithms, jws.algorithm) {
 		return nil, refused(fmt.Sprintf("the token is signed with %s, and may only use %s", jws.algorithm, strings.Join(j.Algorithms, ", ")))
@@ -212,6 +217,27 @@ func (j *Jwt) verify(token []byte) (*Claims, error) {
 	}
 	remaining, err := j.checkTimes(claims)
 	return &Claims{claims, remaining}, err
+}
+
+// A value of a token for a log line.
+func shown(value any) string {
+	if value == nil {
+		return "missing"
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return "of another type"
+	}
+	return strings.ToValidUTF8(string(text[:min(len(text), 150)]), "")
+}
+
+// The texts for a log line, of which the host cuts off what is too long.
+func allQuoted(texts []string) string {
+	quoted := []string{}
+	for _, text := range texts[:min(len(texts), 20)] {
+		quoted = append(quoted, shown(text))
+	}
+	return strings.Join(quoted, ", ")
 }
 
 func kindOf(typ string) string { return strings.TrimPrefix(strings.ToLower(typ), "application/") }
@@ -232,7 +258,8 @@ func (j *Jwt) checkAudience(claims *object) error {
 		return refused("the claim aud is neither a string nor a list of strings")
 	}
 	if !isNamed {
-		return &tokenError{fmt.Sprintf("the claim aud must name one of %q", j.Audiences), "The token is for another audience"}
+		reason := fmt.Sprintf("the claim aud of the token is %s, and must name one of %s", shown(found), allQuoted(j.Audiences))
+		return &tokenError{reason, "The token is for another audience"}
 	}
 	return nil
 }
@@ -248,7 +275,7 @@ func (j *Jwt) checkTimes(claims *object) (time.Duration, error) {
 	}
 	// RFC 7519, section 4.1.4: not accepted "on or after" that time.
 	if now >= expiry+leeway {
-		return 0, &tokenError{"the token has expired", "The token has expired"}
+		return 0, &tokenError{fmt.Sprintf("the token has expired: its exp was %d s ago", now-expiry), "The token has expired"}
 	}
 	for _, name := range []string{"nbf", "iat"} {
 		since, has, err := date(claims, name)
@@ -256,7 +283,7 @@ func (j *Jwt) checkTimes(claims *object) (time.Duration, error) {
 			return 0, err
 		}
 		if has && since > now+leeway {
-			return 0, &tokenError{fmt.Sprintf("the token is not valid yet: %s is in the future", name), "The token is not valid yet"}
+			return 0, &tokenError{fmt.Sprintf("the token is not valid yet: its %s is in %d s", name, since-now), "The token is not valid yet"}
 		}
 	}
 	return time.Duration(max(0, expiry-now)) * time.Second, nil
@@ -945,9 +972,25 @@ func (s *snapshot) verify(jws *jws) error {
 	}
 	switch {
 	case len(named) > 0 && tried == 0:
-		return refused(fmt.Sprintf("the token is signed with %s, but the key that it names is for another algorithm", jws.algorithm))
+		var expected []string
+		for _, key := range named {
+			expected = append(expected, key.algorithms()...)
+		}
+		slices.Sort(expected)
+		known := strings.Join(slices.Compact(expected), ", ")
+		return refused(fmt.Sprintf("the token is signed with %s, but the key that it names is for %s", jws.algorithm, known))
 	case jws.kid != nil && tried == 0:
-		return &tokenError{fmt.Sprintf("no key has the id %.150q", *jws.kid), signatureTold}
+		reason := "no key has the id " + shown(*jws.kid)
+		var known []string
+		for _, key := range s.Keys {
+			if kid, has := key["kid"]; has {
+				known = append(known, kid)
+			}
+		}
+		if len(known) > 0 {
+			reason += "; there are " + allQuoted(known)
+		}
+		return &tokenError{reason, signatureTold}
 	}
 	return &tokenError{"no key verifies the signature", signatureTold}
 }
