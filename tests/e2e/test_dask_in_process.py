@@ -21,6 +21,7 @@ from harness.client import basic, bearer
 from harness.dask_in_process import DaskInProcess, command_of
 from harness.dask_server import Bearer, compute_a_sum
 from harness.dask_stack import replaced
+from harness.in_process import starter
 from harness.kdc import REALM
 from harness.kerberos import helpers, negotiate
 from harness.paths import ROOT
@@ -45,16 +46,8 @@ def on_the_page(which, provider):
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    running = []
-
-    def start(config):
-        running.append(DaskInProcess(tmp_path_factory.mktemp("dask") / "server", config))
-        return running[-1]
-
-    yield start
-    for server in running:
-        print(server.log()[-8000:])
-        server.stop()
+    with starter(DaskInProcess, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="module")

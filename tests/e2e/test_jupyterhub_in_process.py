@@ -10,6 +10,7 @@ from harness import build
 from harness.client import basic, bearer
 from harness.dask_stack import replaced
 from harness.hub_in_process import HubInProcess, command_of
+from harness.in_process import starter
 from harness.paths import ROOT
 from harness.process import eventually, free_ports
 
@@ -20,16 +21,8 @@ CLASS = 'c.JupyterHub.authenticator_class = "portcullis.jupyterhub.WasmAuthentic
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    running = []
-
-    def start(config):
-        running.append(HubInProcess(tmp_path_factory.mktemp("hub") / "server", config))
-        return running[-1]
-
-    yield start
-    for server in running:
-        print(server.log()[-8000:])
-        server.stop()
+    with starter(HubInProcess, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ fn build(
         Member::Named(directory, name) => {
             let set = of(directory).and_then(|index| sets.get(index));
             let found = set.and_then(|set| set.get(name)).cloned();
-            // The directory keeps what is asked. If it didn't, nobody would be let in.
+            // The directory keeps every plugin that is asked. If one were missing, the gate would let in no user.
             found.unwrap_or_else(|| {
                 portcullis::Authenticator::disabled(
                     name,

@@ -5,23 +5,16 @@ import sys
 from dask_gateway import Gateway
 
 from . import python_package
-from .client import send
+from .in_process import InProcess
 from .paths import PEERS, VENV_BIN
-from .peer import Peer
 
 
-class DaskInProcess(Peer):
-    """A running server. `config` is what an operator writes, the lines about `WasmAuthenticator`."""
+class DaskInProcess(InProcess):
+    """A running server."""
 
     NAME = "dask"
     PORTS = 2
     ENDS_WITHIN = 30
-
-    def __init__(self, folder, config):
-        folder.mkdir(exist_ok=True)
-        self.config = folder / "authenticator.py"
-        self.config.write_text(config + f'\nc.WasmAuthenticator.cache_directory = "{python_package.CACHE}"\n')
-        super().__init__(folder)
 
     def _launch(self, api, proxy):
         self.url = f"http://127.0.0.1:{proxy}"
@@ -31,12 +24,6 @@ class DaskInProcess(Peer):
 
     def client(self, auth):
         return Gateway(self.url, auth=auth)
-
-    def send(self, target, headers=(), method="GET"):
-        return send(self.url, target, headers, method)
-
-    def log(self):
-        return self.child.output()
 
 
 def command_of(config, api, proxy):

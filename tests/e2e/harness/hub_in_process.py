@@ -3,22 +3,15 @@
 import requests
 
 from . import python_package
-from .client import send
+from .in_process import InProcess
 from .paths import PEERS, VENV_BIN
-from .peer import Peer
 
 
-class HubInProcess(Peer):
-    """A running hub with its proxy. `config` is what an operator writes, the lines about `WasmAuthenticator`."""
+class HubInProcess(InProcess):
+    """A running hub with its proxy."""
 
     NAME = "hub"
     PORTS = 3
-
-    def __init__(self, folder, config):
-        folder.mkdir(exist_ok=True)
-        self.config = folder / "authenticator.py"
-        self.config.write_text(config + f'\nc.WasmAuthenticator.cache_directory = "{python_package.CACHE}"\n')
-        super().__init__(folder)
 
     def _launch(self, public, api, proxy_api):
         self.url = f"http://127.0.0.1:{public}"
@@ -26,17 +19,11 @@ class HubInProcess(Peer):
         # Its pages ask for a login, with whatever challenge.
         return command, environment, f"{self.url}/hub/health"
 
-    def send(self, target, headers=(), method="GET"):
-        return send(self.url, target, headers, method)
-
     def browser(self, **headers):
         """A client that keeps cookies and follows redirects."""
         session = requests.Session()
         session.headers.update(headers)
         return session
-
-    def log(self):
-        return self.child.output()
 
 
 def command_of(config, public, api, proxy_api):

@@ -1,4 +1,4 @@
-"""The authenticator for JupyterHub, which logs in whoever the plugins know. In `jupyterhub_config.py`:
+"""The authenticator for JupyterHub, which logs in every user that the plugins know. In `jupyterhub_config.py`:
 
     c.JupyterHub.authenticator_class = "portcullis.jupyterhub.WasmAuthenticator"
     c.WasmAuthenticator.plugin = "jwt"
@@ -30,8 +30,8 @@ _LOGIN = "portcullis-login"
 class WasmAuthenticator(PluginTraits, Authenticator):  # type: ignore[misc]
     """Asks plugins in a sandbox who sent the request to log in. A browser gets their challenges, such as that of Kerberos.
 
-    Whoever they know may log in, unless JupyterHub's own `allowed_users` or `blocked_users` say something else. After that,
-    JupyterHub's login lasts as long as its own settings say.
+    Every user that they know may log in, unless JupyterHub's own `allowed_users` or `blocked_users` say something else.
+    After that, JupyterHub's login lasts as long as its own settings say.
     """
 
     manage_admins = Bool(

@@ -35,8 +35,8 @@ impl AsRef<[u8]> for Code {
     }
 }
 
-/// The checksum of an entry. It finds what a disk has damaged or a full one has cut off. Whoever may write to the directory could
-/// write another one, so it takes no cryptographic hash, which would be most of the time that it takes to load a plugin.
+/// The checksum of an entry. It detects damage on the disk, and files that a full disk has cut off. It is no cryptographic hash:
+/// a user who may write to the directory could replace that, too, and it would take most of the time in which a plugin is loaded.
 fn checksum(code: &[u8]) -> [u8; CHECKSUM] {
     crc32fast::hash(code).to_le_bytes()
 }

@@ -12,7 +12,7 @@ pub enum LoginError {
     /// after [`Login::finish`](crate::Login::finish).
     #[error("only the browser can tell")]
     NotMine,
-    /// Nobody has logged in, or the session is over.
+    /// The login failed, or the session is over.
     #[error("nobody has logged in: {0}")]
     Unauthenticated(String),
     /// Somebody has logged in who isn't allowed in.

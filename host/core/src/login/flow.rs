@@ -15,7 +15,10 @@ const STATE: usize = 16;
 
 /// One attempt to log in, of one browser.
 #[derive(Clone, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "built by whoever owns the browser's cookies")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the application that owns the browser's cookies builds it"
+)]
 pub struct Flow {
     /// The `state` that the provider sends back. It is bound to the browser by a cookie.
     pub state: String,
