@@ -138,7 +138,7 @@ impl Gate {
 
     fn session(&self, request: &AuthRequest) -> Result<Option<Session>, SessionError> {
         match &self.sessions {
-            Some(sessions) if !self.chain.has_credentials(request) => sessions.read(request, &self.chain),
+            Some(sessions) if !self.chain.has_credentials(request) => sessions.read(&request.headers, &self.chain),
             _ => Ok(None),
         }
     }

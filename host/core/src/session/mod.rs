@@ -232,6 +232,11 @@ impl Sessions {
         }
     }
 
+    /// The sessions that are over before their end. `None` if there is no such list.
+    pub fn revocations(&self) -> Option<&Arc<Revocations>> {
+        self.revocations.as_ref()
+    }
+
     /// The name of the cookie in requests and responses, with the prefix `__Host-` if it has it.
     pub fn cookie_name(&self) -> &str {
         self.options.name()
@@ -248,20 +253,20 @@ impl Sessions {
     ///
     /// Returns why a session cookie isn't accepted.
     pub fn open(&self, request: &AuthRequest, chain: &Chain) -> Result<Option<Authenticated>, SessionError> {
-        let Some(session) = self.read(request, chain)? else {
+        let Some(session) = self.read(&request.headers, chain)? else {
             return Ok(None);
         };
         session.authenticated().map(Some).ok_or(SessionError::RenewalDue)
     }
 
-    /// The request's session, even if it must be renewed before it is accepted: see [`Session::is_due`]. Returns `None` if the
-    /// request has no session cookie, or one of another version of this program.
+    /// The session in a request's header fields, even if it must be renewed before it is accepted: see [`Session::is_due`].
+    /// Returns `None` if they have no session cookie, or one of another version of this program.
     ///
     /// # Errors
     ///
     /// Returns why a session cookie isn't accepted.
-    pub fn read(&self, request: &AuthRequest, chain: &Chain) -> Result<Option<Session>, SessionError> {
-        let Some(cookie) = self.options.read(&request.headers)? else {
+    pub fn read(&self, headers: &HeaderMap, chain: &Chain) -> Result<Option<Session>, SessionError> {
+        let Some(cookie) = self.options.read(headers)? else {
             return Ok(None);
         };
         if KeyRing::is_of_other_version(cookie.as_bytes()) {

@@ -164,7 +164,12 @@ fn text(cookie: &HeaderValue) -> &str {
 async fn a_session_of_a_login_goes_on_with_its_id_until_its_end() {
     let sessions = sessions(&Key::generate().unwrap());
     let (chain, user) = logged_in().await;
-    let read = |cookie: &HeaderValue| sessions.read(&with_cookie(text(cookie)), &chain).unwrap().unwrap();
+    let read = |cookie: &HeaderValue| {
+        sessions
+            .read(&with_cookie(text(cookie)).headers, &chain)
+            .unwrap()
+            .unwrap()
+    };
     let cookie = sessions.start(&arrival(&user, 2048, &["sid:1", "sub:a"])).unwrap();
     assert!(text(&cookie).ends_with("Max-Age=3600"), "{cookie:?}");
     assert!(cookie.len() < 4096, "{}", cookie.len());
@@ -198,7 +203,7 @@ async fn a_session_of_a_login_goes_on_with_its_id_until_its_end() {
     let mut old = due.clone();
     old.sealed.begun = Time(due.now.0 - 3_600_000);
     let old = sessions.written(&old.sealed, due.now).unwrap();
-    let opened = sessions.read(&with_cookie(text(&old)), &chain);
+    let opened = sessions.read(&with_cookie(text(&old)).headers, &chain);
     assert_eq!(
         opened.err(),
         Some(SessionError::Expired),
@@ -232,7 +237,10 @@ async fn a_session_that_is_not_used_ends_and_use_keeps_it() {
     let (chain, user) = logged_in().await;
     let cookie = sessions.start(&arrival(&user, 0, &[])).unwrap();
     assert!(text(&cookie).ends_with("Max-Age=600"), "{cookie:?}");
-    let session = sessions.read(&with_cookie(text(&cookie)), &chain).unwrap().unwrap();
+    let session = sessions
+        .read(&with_cookie(text(&cookie)).headers, &chain)
+        .unwrap()
+        .unwrap();
     for (ago, is_over, is_touched) in [
         (0, false, false),
         (149, false, false),
@@ -243,14 +251,17 @@ async fn a_session_that_is_not_used_ends_and_use_keeps_it() {
         let mut used = session.clone();
         used.sealed.seen = Time(session.now.0 - ago * 1000);
         let written = sessions.written(&used.sealed, session.now).unwrap();
-        let opened = sessions.read(&with_cookie(text(&written)), &chain);
+        let opened = sessions.read(&with_cookie(text(&written)).headers, &chain);
         assert_eq!(opened.err(), is_over.then_some(SessionError::Idle), "{ago}");
         assert_eq!(sessions.touch(&used).is_some(), is_touched, "{ago}");
     }
     let mut used = session.clone();
     used.sealed.seen = Time(session.now.0 - 300_000);
     let touched = sessions.touch(&used).unwrap();
-    let touched = sessions.read(&with_cookie(text(&touched)), &chain).unwrap().unwrap();
+    let touched = sessions
+        .read(&with_cookie(text(&touched)).headers, &chain)
+        .unwrap()
+        .unwrap();
     assert_eq!((touched.id(), touched.sealed.seen), (session.id(), session.now));
     assert_eq!(touched.sealed.due, session.sealed.due, "use doesn't renew it");
 }
@@ -261,7 +272,7 @@ async fn what_is_revoked_is_over_and_nothing_else_is() {
     let sessions = sessions(&Key::generate().unwrap()).with_revocations(Arc::clone(&list));
     let (chain, user) = logged_in().await;
     let start = |handles: &[&str]| sessions.start(&arrival(&user, 0, handles)).unwrap();
-    let read = |cookie: &HeaderValue| sessions.read(&with_cookie(text(cookie)), &chain);
+    let read = |cookie: &HeaderValue| sessions.read(&with_cookie(text(cookie)).headers, &chain);
     let cookies = [
         start(&["sid:1", "sub:a"]),
         start(&["sid:2", "sub:a"]),
