@@ -5,7 +5,8 @@
 //! 302,location=/login`, `grant`, `unavailable`, `slow`.
 //!
 //! A login is told by the state of the flow, by the parameter `do`, by what is kept, or by the address to return to: `go URL
-//! BYTES-OF-MEMO`, `arrive USER BYTES-TO-KEEP HANDLE…`, `place URL`, `handles HANDLE…`, `sign KEY`, `refuse KIND`, `panic`, `loop`.
+//! BYTES-OF-MEMO`, `arrive USER BYTES-TO-KEEP HANDLE…`, `arrive-for SECONDS USER NEXT-SCRIPT`, `place URL`, `handles HANDLE…`,
+//! `sign KEY`, `refuse KIND`, `panic`, `loop`.
 
 use std::time::Duration;
 
@@ -114,6 +115,14 @@ fn arrival(script: &str) -> Result<Arrival, Refusal> {
         ["arrive", user, keep, handles @ ..] => {
             let arrival = Arrival::new(User::new(*user), Duration::from_secs(60)).with_keep(filled(keep));
             Ok(handles.iter().fold(arrival, |arrival, handle| arrival.with_handle(named(handle))))
+        }
+        // What is kept is the script of the next renewal, in which commas stand for spaces, and semicolons for commas.
+        ["arrive-for", seconds, user, kept @ ..] => {
+            let valid_for = Duration::from_secs(seconds.parse().unwrap_or_default());
+            let arrival = Arrival::new(User::new(*user), valid_for);
+            Ok(kept.iter().fold(arrival, |arrival, next| {
+                arrival.with_keep(next.replace(',', " ").replace(';', ","))
+            }))
         }
         other => Err(refused(other)),
     }
