@@ -6,6 +6,8 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::header;
 
+use crate::login::Arrival;
+
 /// Header fields that an [`Admission`](super::Admission) adds to the response.
 #[derive(Clone, Debug, Default)]
 pub struct ResponseHeaders {
@@ -14,6 +16,14 @@ pub struct ResponseHeaders {
 }
 
 impl ResponseHeaders {
+    /// The fields of the response that ends an attempt to log in, with the `Set-Cookie` value of the session.
+    pub fn of_arrival(arrival: &Arrival, session: HeaderValue) -> Self {
+        Self {
+            authenticator: arrival.authenticated().response_headers().clone(),
+            session: Some(session),
+        }
+    }
+
     /// Writes the fields into the head of a response.
     ///
     /// A field of the authenticator replaces the application's fields of the same name. `Set-Cookie` and

@@ -100,6 +100,31 @@ impl Flows {
         }
     }
 
+    /// Whether a cookie of this name is one of flows, or one that belongs to them. It is for nobody but whoever owns the flows.
+    pub fn own(name: &str) -> bool {
+        name.starts_with(SECURE_FLOW_COOKIE) || name.starts_with(FLOW_COOKIE)
+    }
+
+    /// The `Set-Cookie` value of a cookie that belongs to the flows of a browser, with a name of letters that tells what it is
+    /// for and isn't eight characters long. `None` if the value can't be a cookie's. It isn't sealed.
+    pub fn set_beside(&self, purpose: &str, value: &str, life: Duration) -> Option<HeaderValue> {
+        self.set(&self.beside(purpose), value, life)
+    }
+
+    /// The value of such a cookie in the header fields of a request. `None` if there is none, or if there are several.
+    pub fn read_beside(&self, headers: &HeaderMap, purpose: &str) -> Option<String> {
+        let name = self.beside(purpose);
+        let mut own = cookies(headers).filter(|(cookie, _)| *cookie == name.as_bytes());
+        let (Some((_, value)), None) = (own.next(), own.next()) else {
+            return None;
+        };
+        str::from_utf8(value).ok().map(str::to_owned)
+    }
+
+    fn beside(&self, purpose: &str) -> String {
+        format!("{}{purpose}", self.prefix())
+    }
+
     /// The `Set-Cookie` values that begin a flow: that of the flow itself, and those that remove older flows of the request which
     /// there is no room for, or which are over.
     ///

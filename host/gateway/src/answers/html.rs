@@ -26,16 +26,21 @@ pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
 /// A page. `body` is HTML and `title` is text.
 pub(crate) fn html(title: &str, body: &str) -> Response<Body> {
     let title = escape(title);
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<style>{STYLE}</style>\n\
-         <main>\n<h1>{title}</h1>\n{body}</main>\n</html>\n"
-    );
-    let mut response = response::page(StatusCode::OK, "text/html; charset=utf-8", page);
+    let page = document(&title, &format!("<h1>{title}</h1>\n{body}"));
+    let mut response = response::page(StatusCode::OK, MEDIA_TYPE, page);
     response
         .headers_mut()
         .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
+}
+
+/// A document. Both parts are HTML.
+pub(crate) fn document(title: &str, main: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
+         <style>{STYLE}</style>\n<main>\n{main}</main>\n</html>\n"
+    )
 }
 
 /// Escapes text for HTML.
@@ -54,14 +59,27 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-const POLICY: &str =
+/// The media type of a page.
+pub(crate) const MEDIA_TYPE: &str = "text/html; charset=utf-8";
+
+/// What a page may load and do, and that no other page shows it in a frame.
+pub(crate) const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;color:#222;background:#f6f6f4;margin:0}\
-    main{max-width:40rem;margin:4rem auto;padding:2rem;background:#fff;border:1px solid #ddd;border-radius:.5rem}\
+/// The colours have a contrast of at least 4.5 to 1 in both schemes (WCAG 2.2, 1.4.3).
+const STYLE: &str = ":root{--text:#222;--back:#f6f6f4;--box:#fff;--line:#ddd;--dim:#595959;--act:#0b57d0;--on:#fff}\
+    @media(prefers-color-scheme:dark){:root{--text:#e6e6e6;--back:#161616;--box:#222;--line:#444;--dim:#a6a6a6;\
+    --act:#a8c7fa;--on:#062e6f}}\
+    body{font:1rem/1.5 system-ui,sans-serif;color:var(--text);background:var(--back);margin:0}\
+    main{max-width:40rem;margin:4rem auto;padding:2rem;background:var(--box);border:1px solid var(--line);\
+    border-radius:.5rem}\
     h1{font-size:1.4rem;margin:0 0 1rem;overflow-wrap:anywhere}\
     dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.5rem}\
-    dt{color:#666}dd{margin:0;overflow-wrap:anywhere}";
+    dt,.id{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}.id{font-size:.85rem}\
+    .act{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0 0;padding:0;list-style:none}\
+    .act a,button{display:inline-block;font:inherit;color:var(--on);background:var(--act);border:0;border-radius:.3rem;\
+    padding:.5rem 1rem;text-decoration:none;cursor:pointer}\
+    a:focus-visible,button:focus-visible{outline:3px solid var(--text);outline-offset:2px}";
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,5 @@
-//! Responses of the gateway itself. Errors are JSON, `{"error": …}`, for API clients. There are no redirects, because
-//! an API client would follow them to a login page.
+//! Responses of the gateway itself. Errors are JSON, `{"error": …}`, for API clients. Only a browser
+//! is ever redirected, by `login`: an API client would follow a redirect to a page.
 
 use bytes::Bytes;
 use http::HeaderName;
@@ -68,7 +68,12 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response<Body> {
 
 /// A response that must not be cached, and that depends on the credentials of the request.
 pub(crate) fn page(status: StatusCode, media_type: &'static str, content: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(body::full(content));
+    whole(status, media_type, content).map(body::full)
+}
+
+/// The same, with a body that can be copied.
+pub(crate) fn whole(status: StatusCode, media_type: &'static str, content: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(content.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -9,6 +9,7 @@ mod cors;
 mod front;
 mod identity;
 mod listen;
+mod login;
 mod negotiate;
 mod passthrough;
 mod plugins;
@@ -53,6 +54,10 @@ pub(crate) use identity::IdentityHeaders;
 pub(crate) use identity::{GroupPattern, SentGroups};
 pub(crate) use listen::Listen;
 pub(crate) use listen::ListenAddress;
+pub(crate) use login::LoginConfig;
+pub(crate) use login::Origin;
+pub(crate) use login::PageName;
+pub(crate) use login::Templates;
 pub(crate) use negotiate::ChannelBindings;
 pub(crate) use negotiate::NegotiateConfig;
 pub(crate) use passthrough::PassthroughConfig;
@@ -109,6 +114,8 @@ pub(crate) struct Config {
     pub(crate) access_log: Option<AccessLogFormat>,
     /// Session cookies. `None` if every request is authenticated by its own credentials.
     pub(crate) session: Option<SessionConfig>,
+    /// Logins with a browser. `None` if nobody can log in.
+    pub(crate) login: Option<LoginConfig>,
     /// The cache of compiled plugins, and the memory that plugins may use.
     pub(crate) plugins: PluginsConfig,
     /// The registries that plugins come from.
@@ -232,6 +239,7 @@ impl Draft {
             Some(item) => item.table().map(SessionConfig::read),
             None => SessionConfig::of_environment(&root.place),
         };
+        self.config.login = root.take("login").and_then(Item::table).map(LoginConfig::read);
         let (plugins, directory) = PluginsConfig::read(root.take("plugins").and_then(Item::table), environment);
         let trust = plugins.trust.clone();
         self.config.plugins = plugins;
@@ -278,6 +286,7 @@ impl Draft {
         let place = root.place.clone();
         root.finish();
         self.validate_granted_cookies();
+        self.validate_logins();
         self.validate_granted_acceptors(&acceptor_names);
         self.validate_concurrency(&place);
         self.validate_systemd_sockets();

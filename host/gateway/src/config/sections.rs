@@ -8,6 +8,7 @@ use portcullis_loader::config::reader::Place;
 
 use crate::config::Draft;
 use crate::config::ListenAddress;
+use crate::config::LoginConfig;
 
 impl Draft {
     /// A socket of systemd belongs to one listener: two would share its clients at random.
@@ -87,5 +88,30 @@ impl Draft {
             let message = "grants.cookies names the gateway's own session cookie, which can't be granted to a plugin";
             authenticator.location.error(message)
         }));
+    }
+
+    /// Who logs in comes back to an origin and gets a session.
+    pub(super) fn validate_logins(&mut self) {
+        let config = &self.config;
+        let offering = config.authenticators.iter().filter(|own| own.login.is_some());
+        for authenticator in offering {
+            for (section, is_there, what) in [
+                ("login", config.login.is_some(), "the origins that browsers use"),
+                ("session", config.session.is_some(), "where a login is kept"),
+            ] {
+                if !is_there {
+                    let message = format!("login = true needs the section [{section}], with {what}");
+                    self.errors.push(authenticator.location.error(message));
+                }
+            }
+        }
+        let is_insecure = config
+            .session
+            .as_ref()
+            .is_some_and(|session| session.secure == Some(false));
+        if is_insecure && config.login.as_ref().and_then(LoginConfig::is_secure) == Some(true) {
+            let message = "secure = false contradicts the origins of [login], which have https";
+            self.errors.push(Location::file("session").error(message));
+        }
     }
 }

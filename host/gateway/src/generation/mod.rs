@@ -6,6 +6,7 @@ mod components;
 mod credentials;
 mod describe;
 mod difference;
+mod logins;
 mod previous;
 mod remote;
 mod route;
@@ -24,8 +25,10 @@ use http::HeaderValue;
 use http::Method;
 use http::uri::Scheme;
 use portcullis::Authenticator;
+use portcullis::Chain;
 use portcullis::Component;
 use portcullis::Engine;
+use portcullis::session::Flows;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
 use portcullis::session::SameSitePolicy;
@@ -47,6 +50,7 @@ use crate::config::Digests;
 use crate::config::Draft;
 use crate::config::ListenConfig;
 use crate::config::Location;
+use crate::config::LoginConfig;
 use crate::config::RotatingHeader;
 use crate::config::Upstream;
 use crate::generation::previous::Previous;
@@ -58,6 +62,8 @@ use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
 
 pub(crate) use credentials::Credentials;
+pub(crate) use logins::LoginPoint;
+pub(crate) use logins::Logins;
 pub(crate) use remote::Fetched;
 pub(crate) use remote::Remote;
 pub(crate) use route::Access;
@@ -87,6 +93,10 @@ pub(crate) struct Generation {
     /// The upstreams that routes use, by name.
     upstreams: HashMap<String, Arc<UpstreamGroup>>,
     sessions: Option<Arc<Sessions>>,
+    /// `None` if nobody can log in.
+    logins: Option<Logins>,
+    /// All authenticators, of which one has started each session.
+    everybody: Chain,
     identity_headers: Vec<HeaderName>,
     identity_names: IdentityNames,
     trailers: Arc<ForbiddenTrailers>,
@@ -215,6 +225,16 @@ impl Generation {
         self.sessions.as_ref()
     }
 
+    /// The logins that browsers are offered. `None` if there are none.
+    pub(crate) fn logins(&self) -> Option<&Logins> {
+        self.logins.as_ref()
+    }
+
+    /// All authenticators, for a session that isn't one of a route.
+    pub(crate) fn everybody(&self) -> &Chain {
+        &self.everybody
+    }
+
     /// The identity headers of all routes, without duplicates. They are removed from every request of a client.
     pub(crate) fn identity_headers(&self) -> &[HeaderName] {
         &self.identity_headers
@@ -269,7 +289,15 @@ impl Generation {
         previous: Previous<'_>,
     ) -> Result<Self, ConfigError> {
         let listen = config.listen();
-        let sessions = sessions(&config)?.map(Arc::new);
+        let (sessions, flows) = sessions(&config)?.unzip();
+        let logins = match (&config.login, flows) {
+            (Some(login), Some(flows)) => {
+                let logins = Logins::new(login.clone(), flows, &config.authenticators, &authenticators)?;
+                Some(logins).filter(|logins| logins.iter().next().is_some())
+            }
+            _ => None,
+        };
+        let everybody = Chain::new(authenticators.iter().map(|loaded| loaded.authenticator.clone()));
         let mut names = Vec::from_iter(config.routes.iter().flat_map(|route| route.identity.names()).cloned());
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
@@ -286,7 +314,14 @@ impl Generation {
                 Upstream::WhoAmI => Destination::WhoAmI,
             });
             let digest = Route::digest(&route, index, previous.next());
-            let built = Route::new(route, digest, &authenticators, sessions.as_ref(), upstream)?;
+            let built = Route::new(
+                route,
+                digest,
+                &authenticators,
+                sessions.as_ref(),
+                logins.as_ref(),
+                upstream,
+            )?;
             routes.push(Arc::new(built));
         }
         let widenings = AccessWidening::among(&routes).into_iter().map(Warning::Widening);
@@ -309,6 +344,8 @@ impl Generation {
             acceptors,
             upstreams,
             sessions,
+            logins,
+            everybody,
             identity_names,
             trailers: Arc::new(trailers),
             identity_headers: names,
@@ -317,13 +354,18 @@ impl Generation {
     }
 }
 
-fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
+/// The sessions, and the attempts to log in, whose cookies have the same keys. `None` if there are none.
+fn sessions(config: &Config) -> Result<Option<(Arc<Sessions>, Flows)>, ConfigError> {
     let Some(session) = &config.session else {
         return Ok(None);
     };
     let error = |message: &str| Location::file("session").error(message);
     // Over plain HTTP, browsers accept a secure cookie only from their own machine, and some don't accept it even then.
-    let secure = session.secure.unwrap_or_else(|| !config.server.listen.is_loopback());
+    let of_login = config.login.as_ref().and_then(LoginConfig::is_secure);
+    let secure = session
+        .secure
+        .or(of_login)
+        .unwrap_or_else(|| !config.server.listen.is_loopback());
     let needs_secure = session.partitioned || session.same_site == SameSitePolicy::None;
     if needs_secure && !secure {
         return Err(error(
@@ -340,11 +382,13 @@ fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
         options = options.partitioned();
     }
     let keys = KeyRing::new(session.keys.iter().cloned()).map_err(|problem| error(&problem.to_string()))?;
-    let sessions = Sessions::new(keys, options);
-    Ok(Some(match session.outlive_changes {
+    let keys = Arc::new(keys);
+    let sessions = Sessions::new(Arc::clone(&keys), options);
+    let sessions = match session.outlive_changes {
         true => sessions.outlive_changes(),
         false => sessions,
-    }))
+    };
+    Ok(Some((Arc::new(sessions), Flows::new(keys, secure))))
 }
 
 #[cfg(test)]

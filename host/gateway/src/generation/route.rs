@@ -19,6 +19,7 @@ use crate::config::RouteAccess;
 use crate::config::RouteConfig;
 use crate::config::Upstream;
 use crate::generation::Credentials;
+use crate::generation::Logins;
 use crate::proxy::UpstreamGroup;
 use crate::routing::table::Matcher;
 
@@ -31,6 +32,8 @@ pub(crate) struct Route {
     pub(crate) config: RouteConfig,
     /// Who has access.
     pub(crate) access: Access,
+    /// The names of the authenticators that offer browsers a login, in the order of the chain.
+    pub(crate) logins: Vec<String>,
     /// Where requests are forwarded. `None` if the route only answers the questions of fronts.
     pub(crate) upstream: Option<Destination>,
     /// The identity headers of a forwarded request. They have no secrets if the route has `authorize_with`, because the
@@ -93,6 +96,7 @@ impl Route {
         digest: Digest,
         authenticators: &AuthenticatorSet,
         sessions: Option<&Arc<Sessions>>,
+        logins: Option<&Logins>,
         upstream: Option<Destination>,
     ) -> Result<Self, ConfigError> {
         let gate = |names: &[String]| {
@@ -113,10 +117,14 @@ impl Route {
             RouteAccess::Protected(names) => Access::Protected(gate(names)?),
             RouteAccess::Public => Access::Public,
         };
+        let names = config.access.authenticators().iter();
+        let logins = names.filter(|name| logins.is_some_and(|logins| logins.get(name).is_some()));
+        let logins = logins.cloned().collect();
         let asked = access.gate().into_iter().flat_map(|gate| gate.chain().authenticators());
         Ok(Self {
             name: name(&config.matcher),
             digest,
+            logins,
             credentials: Credentials::of(asked.map(Authenticator::grants)),
             upstream,
             identity: match config.authorize {

@@ -15,10 +15,12 @@ use portcullis::decision::Refusal;
 
 use crate::answers::response;
 use crate::generation::Access;
+use crate::generation::Generation;
 use crate::generation::Route;
 use crate::headers::cors;
 use crate::headers::credentials;
 use crate::headers::subprotocol;
+use crate::login;
 use crate::pipeline::audit;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::record::Record;
@@ -77,6 +79,7 @@ impl Admitted {
 /// Asks the gate of the route who sent the request. `removed` are the headers that a front has to remove.
 pub(super) async fn admit(
     entrance: Entrance,
+    generation: &Generation,
     route: Arc<Route>,
     mut request: Received,
     removed: Vec<HeaderName>,
@@ -124,7 +127,11 @@ pub(super) async fn admit(
             record.set_user(user.identity().name());
         }
     }
-    let refusal = refusal(&route.access, &decided.decision.outcome).map(response::refusal);
+    let refusal = refusal(&route.access, &decided.decision.outcome).map(|refusal| {
+        let visit = request.visit(generation);
+        let sent = login::answer_refused(&visit, &route.logins, false, refusal);
+        sent.unwrap_or_else(|| response::refusal(refusal))
+    });
     if entrance.serves() {
         let status = refusal.as_ref().map(Response::status);
         let claimed = status.and_then(|_| credentials::claimed_user(&request.parts.headers));

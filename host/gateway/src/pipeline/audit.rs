@@ -1,7 +1,6 @@
 //! The audit log: one line for every decision, so that an operator can find out later who was admitted and why. A line
 //! names the facts that a plugin has read, but never their values: it contains no header, cookie or token.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use portcullis::decision::Verdict;
 use portcullis_wire::client::Client;
 use portcullis_wire::request_id::RequestId;
 
+use crate::one_line::one_line;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::sender::Decided;
 use crate::pipeline::target::Target;
@@ -192,15 +192,4 @@ fn steps(steps: &[Step]) -> String {
         }
     }
     text
-}
-
-/// Keeps a foreign text on one line. Quotation marks and backslashes are left to the log's format, which escapes the
-/// values of fields itself: JSON would show them escaped twice.
-fn one_line(text: &str) -> Cow<'_, str> {
-    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    if text.contains(breaks) {
-        Cow::Owned(text.replace(breaks, "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
 }

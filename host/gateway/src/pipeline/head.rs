@@ -8,6 +8,7 @@ use http::Uri;
 use http::header;
 use http::request::Parts;
 use portcullis::decision::Authenticated;
+use portcullis::session::Flows;
 use portcullis_wire::client::Client;
 use portcullis_wire::cookies;
 use portcullis_wire::forwarded;
@@ -74,14 +75,14 @@ impl UpstreamHead<'_> {
         Ok(head)
     }
 
-    /// Removes the cookies that the route drops, and in any case the session cookie.
+    /// Removes the cookies that the route drops, and in any case those of sessions and of attempts to log in.
     pub(crate) fn drop_cookies(&self, headers: &mut HeaderMap) {
         cookies::retain_request_cookies(headers, |name| self.passes_cookie(name));
     }
 
     /// Whether a cookie with this name passes between client and upstream.
     pub(crate) fn passes_cookie(&self, name: &str) -> bool {
-        !self.drops_all_cookies() && self.session_cookie.is_none_or(|own| own != name)
+        !self.drops_all_cookies() && self.session_cookie.is_none_or(|own| own != name) && !Flows::own(name)
     }
 
     /// Whether no cookie passes, not even one that a front didn't show to the gateway.

@@ -23,6 +23,7 @@ use http::request::Parts;
 use portcullis_wire::client::Client;
 
 use crate::generation::Generation;
+use crate::login::Exchanges;
 use crate::proxy::Proxy;
 
 use self::authorize::Authorizer;
@@ -43,6 +44,7 @@ pub(crate) struct Gateway {
     generation: ArcSwap<Generation>,
     proxy: Proxy,
     authorizer: Authorizer,
+    exchanges: Exchanges,
 }
 
 /// A request that was not rejected.
@@ -61,6 +63,7 @@ impl Gateway {
             generation: ArcSwap::from_pointee(generation),
             proxy,
             authorizer: Authorizer::new(),
+            exchanges: Exchanges::new(),
         }
     }
 
@@ -89,7 +92,7 @@ impl Gateway {
         if let Some(record) = Record::of(&request.parts) {
             record.set_route(&route);
         }
-        let admitted = admission::admit(entrance, route, request, removed).await?;
+        let admitted = admission::admit(entrance, &generation, route, request, removed).await?;
         let outgoing = admitted
             .authorize(entrance, &self.authorizer, &self.proxy, generation)
             .await?;
@@ -134,6 +137,11 @@ impl Gateway {
         let before = self.generation.swap(Arc::new(next));
         before.retire(&self.generation());
         before
+    }
+
+    /// The answers of providers to the callbacks of logins, which outlive a generation.
+    pub(crate) fn exchanges(&self) -> &Exchanges {
+        &self.exchanges
     }
 
     /// The proxy, which outlives a generation.

@@ -10,6 +10,8 @@ use portcullis_wire::header_names::fold;
 use portcullis_wire::identity_names::IdentityNames;
 use portcullis_wire::request_id::RequestId;
 
+use crate::generation::Generation;
+use crate::login::Visit;
 use crate::pipeline::target::Target;
 
 /// A request as it was received.
@@ -27,6 +29,20 @@ impl Received {
     /// The id of the request. `None` if no client has sent it.
     pub(crate) fn id(&self) -> Option<&RequestId> {
         self.parts.extensions.get()
+    }
+
+    /// The request as the pages of logins see it.
+    pub(crate) fn visit<'a>(&'a self, generation: &'a Generation) -> Visit<'a> {
+        Visit {
+            generation,
+            id: self.id(),
+            client: &self.client,
+            authority: self.target.authority.as_deref(),
+            path: self.target.path.as_str(),
+            query: self.target.query.as_deref(),
+            method: &self.parts.method,
+            headers: &self.parts.headers,
+        }
     }
 
     /// Removes the headers that only the gateway may set, in every spelling, and the proxy headers that the client may

@@ -13,10 +13,10 @@ use http_body_util::Either;
 use portcullis_wire::client::Client;
 use portcullis_wire::request_id::RequestId;
 
-use crate::answers::internal_pages;
 use crate::answers::response;
 use crate::forward_auth::Endpoint;
 use crate::generation::Generation;
+use crate::login;
 use crate::pipeline::Accepted;
 use crate::pipeline::Entrance;
 use crate::pipeline::Gateway;
@@ -66,8 +66,15 @@ impl Public {
         match decided.await {
             Ok(Accepted::Forward(outgoing)) => self.gateway.forward(*outgoing, connection, &self.bound, body).await,
             Ok(Accepted::Internal(request)) => {
-                let (path, parts) = (&request.target.path, &request.parts);
-                internal_pages::answer(path, &parts.method, &parts.headers, generation.sessions())
+                let visit = request.visit(generation);
+                // Boxed, because few requests are for these pages.
+                Box::pin(login::answer(
+                    &visit,
+                    &request.target.path,
+                    self.gateway.exchanges(),
+                    body,
+                ))
+                .await
             }
             Err(rejection) => rejection.into_response(),
         }

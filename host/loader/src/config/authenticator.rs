@@ -78,6 +78,16 @@ pub struct AuthenticatorConfig {
     pub instances: Option<KeepInstances>,
     /// The least severe level of its log lines. `None` if that of the gateway decides.
     pub log: Option<tracing::Level>,
+    /// The login that it offers to browsers. `None` if it offers none.
+    pub login: Option<OfferedLogin>,
+}
+
+/// A login that an authenticator offers to browsers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct OfferedLogin {
+    /// What people read where they choose among several.
+    pub title: String,
 }
 
 /// Where a component comes from.
@@ -193,6 +203,7 @@ impl AuthenticatorConfig {
             limits: Limits::default(),
             instances: None,
             log: None,
+            login: None,
         }
     }
 
@@ -213,6 +224,7 @@ impl AuthenticatorConfig {
             limits: Limits::default(),
             instances: None,
             log: None,
+            login: None,
         }
     }
 
@@ -262,6 +274,7 @@ impl AuthenticatorConfig {
                 |text| LEVELS.iter().find(|(name, _)| *name == text).map(|(_, level)| *level),
             )
         });
+        let login = offered_login(&name, &mut table);
         table.finish();
         Some(Self {
             name,
@@ -277,8 +290,29 @@ impl AuthenticatorConfig {
             limits,
             instances,
             log,
+            login,
         })
     }
+}
+
+/// Reads `login` and `title`.
+fn offered_login(name: &str, table: &mut Table<'_>) -> Option<OfferedLogin> {
+    let is_offered = table.take("login").and_then(Item::boolean).unwrap_or_default();
+    let title = table.take("title");
+    if let (false, Some(title)) = (is_offered, &title) {
+        title
+            .place
+            .report("has no effect without login = true: it is what people read where they choose how to log in");
+    }
+    let title = title.and_then(|title| {
+        title.parse("1 to 64 characters, none of them a control character", |text| {
+            let is_title = (1..=64).contains(&text.chars().count()) && !text.contains(char::is_control);
+            is_title.then(|| text.to_owned())
+        })
+    });
+    is_offered.then(|| OfferedLogin {
+        title: title.unwrap_or_else(|| name.to_owned()),
+    })
 }
 
 impl fmt::Display for PluginSource {
