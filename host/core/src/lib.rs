@@ -60,6 +60,7 @@ pub use engine::EngineError;
 pub use engine::UnusableCache;
 pub use gate::Admission;
 pub use gate::Gate;
+pub use gate::Renewal;
 pub use gate::ResponseHeaders;
 pub use grants::AskedGrant;
 pub use grants::GrantKey;

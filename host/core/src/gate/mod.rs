@@ -2,6 +2,7 @@
 //! a session. Credentials always take precedence, so that a request never runs as the user of a cookie that a browser
 //! adds.
 
+mod renewal;
 mod response;
 
 use std::sync::Arc;
@@ -10,13 +11,16 @@ use http::HeaderValue;
 
 use crate::authenticator::Authenticator;
 use crate::chain::Chain;
+use crate::decision::Authenticated;
 use crate::decision::Decision;
 use crate::decision::Outcome;
+use crate::login::Login;
 use crate::request::AuthRequest;
 use crate::session::Session;
 use crate::session::SessionError;
 use crate::session::Sessions;
 
+pub use self::renewal::Renewal;
 pub use self::response::ResponseHeaders;
 
 /// A chain and, optionally, sessions. A clone is the same gate.
@@ -25,6 +29,8 @@ pub struct Gate {
     chain: Chain,
     sessions: Option<Arc<Sessions>>,
     starts_sessions: bool,
+    /// The logins of the chain, which are asked about sessions that are due.
+    logins: Arc<[Login]>,
 }
 
 /// The result of [`Gate::admit`] for one request.
@@ -38,15 +44,32 @@ pub struct Admission {
     /// Why the request's session cookie wasn't accepted. `None` if it was, if there is none, or if the request has
     /// credentials, which take precedence.
     pub session_error: Option<SessionError>,
-    /// The request's session: one that authenticated it, or one that must be renewed before it does ([`Session::is_due`]).
-    /// `None` if there is none that counts.
+    /// The request's session: one that authenticated it, renewed if it was due, or one that is still due ([`Session::is_due`]) and
+    /// didn't authenticate it. `None` if there is none that counts.
     pub session: Option<Session>,
-    /// The `Set-Cookie` value of a new session, or of one that goes on because it was used. `None` if neither is the case.
-    /// [`ResponseHeaders::apply`] writes it.
+    /// What came of the attempt to renew the session. `None` if the session wasn't due, or if there is none.
+    pub renewal: Option<Renewal>,
+    /// The `Set-Cookie` value of a new session, of one that goes on because it was used or renewed, or one that removes a session
+    /// that is over. `None` if none of these is the case. [`ResponseHeaders::apply`] writes it.
     pub set_cookie: Option<HeaderValue>,
 }
 
 impl Admission {
+    /// A request that its session authenticates.
+    fn via_session(session: Session, user: Authenticated) -> Self {
+        Self {
+            decision: Decision {
+                outcome: Outcome::Grant(user),
+                steps: Vec::new(),
+            },
+            via_session: true,
+            session_error: None,
+            session: Some(session),
+            renewal: None,
+            set_cookie: None,
+        }
+    }
+
     /// The decision, and the header fields for the response. Apply them to every response to this request: to that of
     /// the service as well as to a refusal.
     pub fn into_parts(self) -> (Decision, ResponseHeaders) {
@@ -69,13 +92,18 @@ impl Gate {
             components.for_each(|component| component.engine().reserve_cookie(sessions.cookie_name()));
         }
         Self {
+            logins: match &sessions {
+                Some(_) => chain.authenticators().iter().filter_map(Authenticator::login).collect(),
+                None => Arc::default(),
+            },
             chain,
             sessions,
             starts_sessions: true,
         }
     }
 
-    /// The same gate, but a user who is authenticated gets no session. Sessions that were started elsewhere are accepted.
+    /// The same gate, but a user who is authenticated gets no session. Sessions that were started elsewhere are accepted, and go
+    /// on by their use.
     #[must_use]
     pub fn without_new_sessions(self) -> Self {
         Self {
@@ -94,46 +122,41 @@ impl Gate {
         self.sessions.as_ref()
     }
 
-    /// Authenticates a request by its session or its credentials.
+    /// Authenticates a request by its session or its credentials. A session that is due is renewed by its login, with one call for
+    /// all requests of the session in this process; [`Admission::renewal`] says what came of it.
     pub async fn admit(&self, request: &Arc<AuthRequest>) -> Admission {
-        let (session, mut session_error) = match self.session(request) {
+        let (session, session_error) = match self.session(request) {
             Ok(session) => (session, None),
             Err(why) => (None, Some(why)),
         };
-        if let Some(authenticated) = session.as_ref().and_then(Session::authenticated) {
-            let decision = Decision {
-                outcome: Outcome::Grant(authenticated),
-                steps: Vec::new(),
-            };
-            let own = self.starting_sessions().zip(session.as_ref());
-            return Admission {
-                decision,
-                via_session: true,
-                session_error: None,
-                set_cookie: own.and_then(|(sessions, session)| sessions.touch(session)),
-                session,
-            };
+        let Some((sessions, session)) = self.sessions.as_ref().zip(session) else {
+            return self.admit_by_chain(request, session_error).await;
+        };
+        match session.authenticated() {
+            Some(user) => Admission {
+                set_cookie: sessions.touch(&session),
+                ..Admission::via_session(session, user)
+            },
+            // Boxed because few sessions are due, and every request would hold room for it.
+            None => Box::pin(self.admit_due(sessions, session, request)).await,
         }
-        if session.is_some() {
-            session_error = Some(SessionError::RenewalDue);
-        }
+    }
+
+    async fn admit_by_chain(&self, request: &Arc<AuthRequest>, session_error: Option<SessionError>) -> Admission {
         let decision = self.chain.decide(request).await;
-        let set_cookie = self
-            .starting_sessions()
+        let starting = self.sessions.as_ref().filter(|_| self.starts_sessions);
+        let set_cookie = starting
             .zip(decision.outcome.user())
+            .filter(|(sessions, _)| sessions.can_be_kept_by(&request.headers))
             .and_then(|(sessions, user)| sessions.seal(user));
         Admission {
             decision,
             via_session: false,
             session_error,
-            session,
+            session: None,
+            renewal: None,
             set_cookie,
         }
-    }
-
-    /// The sessions, if this gate starts any.
-    fn starting_sessions(&self) -> Option<&Arc<Sessions>> {
-        self.sessions.as_ref().filter(|_| self.starts_sessions)
     }
 
     fn session(&self, request: &AuthRequest) -> Result<Option<Session>, SessionError> {

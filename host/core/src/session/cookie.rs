@@ -108,6 +108,10 @@ impl Options {
         self.max_age
     }
 
+    pub(super) fn is_sent_across_sites(&self) -> bool {
+        self.same_site == SameSite::None
+    }
+
     pub(super) fn idle_age(&self) -> Option<Duration> {
         self.idle
     }

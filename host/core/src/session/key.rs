@@ -28,14 +28,17 @@ pub(super) enum Purpose {
     Flow,
     /// A session.
     Session,
+    /// What another gateway is told of sessions that are over.
+    Revocations,
 }
 
 impl Purpose {
-    /// Its part of the associated data. Neither is the beginning of the other.
+    /// Its part of the associated data. None is the beginning of another.
     const fn label(self) -> &'static [u8] {
         match self {
             Self::Flow => b"portcullis flow",
             Self::Session => b"portcullis session",
+            Self::Revocations => b"portcullis revocations",
         }
     }
 }
@@ -251,13 +254,11 @@ mod tests {
     #[test]
     fn a_cookie_opens_for_its_purpose_and_name_only() {
         let ring = ring(&[&Key::generate().unwrap()]);
-        for purpose in [Purpose::Flow, Purpose::Session] {
+        let purposes = [Purpose::Flow, Purpose::Session, Purpose::Revocations];
+        for purpose in purposes {
             for name in ["a", "b"] {
                 let sealed = ring.seal_for(purpose, name, b"x").unwrap();
-                for (other, other_name) in [Purpose::Flow, Purpose::Session]
-                    .map(|other| ["a", "b"].map(|name| (other, name)))
-                    .concat()
-                {
+                for (other, other_name) in purposes.map(|other| ["a", "b"].map(|name| (other, name))).concat() {
                     let opened = ring.open_for(other, other_name, sealed.as_bytes());
                     assert_eq!(
                         opened.is_some(),

@@ -2,8 +2,10 @@
 //! was revoked, so that all gateways with the same keys share their sessions.
 
 mod cookie;
+mod end;
 mod flow;
 mod key;
+mod renewal;
 mod revocation;
 mod sealed;
 
@@ -18,15 +20,18 @@ use http::HeaderValue;
 use crate::chain::Chain;
 use crate::decision::Authenticated;
 use crate::decision::Identity;
+use crate::decision::is_grpc;
 use crate::login::Arrival;
 use crate::request::AuthRequest;
 
+use self::renewal::Renewals;
 use self::sealed::HandleDigest;
 use self::sealed::Sealed;
 use self::sealed::Time;
 
 pub use self::cookie::Options;
 pub use self::cookie::SameSitePolicy;
+pub use self::end::SessionEnd;
 pub use self::flow::Flows;
 pub use self::flow::PendingFlow;
 pub use self::flow::UnusableFlow;
@@ -52,6 +57,7 @@ pub struct Sessions {
     options: Options,
     outlive_changes: bool,
     revocations: Option<Arc<Revocations>>,
+    renewals: Arc<Renewals>,
     /// The users of whom the log said within the last hour that their identity doesn't fit into a cookie.
     told: moka::sync::Cache<String, ()>,
 }
@@ -101,6 +107,11 @@ impl Session {
         Some(due.ago(self.now))
     }
 
+    /// When its login must be asked. `None` if credentials started it.
+    pub fn renew_at(&self) -> Option<SystemTime> {
+        self.sealed.due.map(SystemTime::from)
+    }
+
     /// What its login keeps with it. It may be a secret.
     pub fn keep(&self) -> Option<&[u8]> {
         self.sealed.keep.as_deref()
@@ -112,6 +123,15 @@ impl Session {
             .sealed
             .due
             .map_or(self.sealed.ends, |due| due.min(self.sealed.ends));
+        self.authenticated_until(until)
+    }
+
+    /// The user as a decision about this request, if the session is due for less than this time and isn't over.
+    pub(crate) fn authenticated_though_due(&self, grace: Duration) -> Option<Authenticated> {
+        self.authenticated_until(self.sealed.due?.after(grace)?.min(self.sealed.ends))
+    }
+
+    fn authenticated_until(&self, until: Time) -> Option<Authenticated> {
         Some(Authenticated {
             identity: Arc::clone(&self.sealed.identity),
             authenticator: Arc::clone(&self.sealed.authenticator),
@@ -209,6 +229,7 @@ impl Sessions {
             options,
             outlive_changes: false,
             revocations: None,
+            renewals: Arc::default(),
             told,
         }
     }
@@ -235,6 +256,16 @@ impl Sessions {
     /// The sessions that are over before their end. `None` if there is no such list.
     pub fn revocations(&self) -> Option<&Arc<Revocations>> {
         self.revocations.as_ref()
+    }
+
+    /// Knows the renewals of these other sessions too: an application that makes new [`Sessions`] while requests of the old ones
+    /// run must not ask a login twice about one session.
+    #[must_use]
+    pub fn with_renewals_of(self, other: &Self) -> Self {
+        Self {
+            renewals: Arc::clone(&other.renewals),
+            ..self
+        }
     }
 
     /// The name of the cookie in requests and responses, with the prefix `__Host-` if it has it.
@@ -284,8 +315,7 @@ impl Sessions {
         if self.options.idle_age().is_some_and(|idle| sealed.seen.ago(now) >= idle) {
             return Err(SessionError::Idle);
         }
-        let revocations = self.revocations.as_deref();
-        if revocations.is_some_and(|list| list.end(&sealed.id, &sealed.handles, sealed.begun)) {
+        if self.is_revoked(&sealed) {
             return Err(SessionError::Revoked);
         }
         let known = chain.authenticators().iter().any(|authenticator| {
@@ -342,18 +372,29 @@ impl Sessions {
     ///
     /// Returns why the session can't go on.
     pub fn renew(&self, session: &Session, arrival: &Arrival) -> Result<HeaderValue, NoSession> {
-        if arrival.authenticated.authenticator != session.sealed.authenticator {
-            return Err(NoSession::OtherAuthenticator);
-        }
-        let now = Time::now();
-        let mut sealed = Sealed {
-            identity: Arc::clone(&arrival.authenticated.identity),
-            fingerprint: Arc::clone(&arrival.authenticated.fingerprint),
-            seen: now,
-            ..session.sealed.clone()
-        };
-        arrive(&mut sealed, arrival, now)?;
-        self.written(&sealed, now)
+        let sealed = renewed(&session.sealed, arrival)?;
+        self.written(&sealed, sealed.seen)
+    }
+
+    /// The `Set-Cookie` value of a session as it is.
+    pub(crate) fn cookie_of(&self, session: &Session) -> Result<HeaderValue, NoSession> {
+        self.written(&session.sealed, session.now)
+    }
+
+    /// When a session ends unless it is used again, or at the latest.
+    pub fn ends_unused(&self, session: &Session) -> SystemTime {
+        let idle = self.options.idle_age().and_then(|idle| session.sealed.seen.after(idle));
+        let ends = self.last_end(&session.sealed);
+        idle.map_or(ends, |idle| idle.min(ends)).into()
+    }
+
+    /// Whether the client of a request that was authenticated by its credentials can use a session. It can't if its calls are gRPC,
+    /// whose clients keep no cookies, or if a page of another site sent the request and browsers keep no cookie of the answer
+    /// (RFC 6265bis, section 5.7, step 11). Of other programs it isn't known.
+    pub(crate) fn can_be_kept_by(&self, headers: &HeaderMap) -> bool {
+        let is = |name, value: &str| headers.get(name).is_some_and(|field| field == value);
+        let is_from_elsewhere = is(SEC_FETCH_SITE, "cross-site") && !is(SEC_FETCH_MODE, "navigate");
+        !is_grpc(headers) && (!is_from_elsewhere || self.options.is_sent_across_sites())
     }
 
     /// The `Set-Cookie` value that says that a session was used. `None` if sessions don't end by not being used, or if the cookie
@@ -368,6 +409,17 @@ impl Sessions {
             ..session.sealed.clone()
         };
         self.written(&sealed, session.now).ok()
+    }
+
+    fn is_revoked(&self, sealed: &Sealed) -> bool {
+        let list = self.revocations.as_deref();
+        list.is_some_and(|list| list.end(&sealed.id, &sealed.handles, sealed.begun))
+    }
+
+    /// When a session is over, however much it is used.
+    fn last_end(&self, sealed: &Sealed) -> Time {
+        let oldest = sealed.begun.after(self.options.max_age());
+        oldest.map_or(sealed.ends, |oldest| oldest.min(sealed.ends))
     }
 
     fn begin(&self, authenticated: &Authenticated, lifetime: Duration) -> Result<Sealed, NoSession> {
@@ -399,6 +451,26 @@ impl Sessions {
         let left = self.options.idle_age().map_or(left, |idle| left.min(idle));
         self.options.set(&text, left).ok_or(NoSession::Unsealed)
     }
+}
+
+/// W3C Fetch Metadata: which page sent a request, and what for.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+
+/// A session of which its login says that it goes on.
+fn renewed(sealed: &Sealed, arrival: &Arrival) -> Result<Sealed, NoSession> {
+    if arrival.authenticated.authenticator != sealed.authenticator {
+        return Err(NoSession::OtherAuthenticator);
+    }
+    let now = Time::now();
+    let mut sealed = Sealed {
+        identity: Arc::clone(&arrival.authenticated.identity),
+        fingerprint: Arc::clone(&arrival.authenticated.fingerprint),
+        seen: now,
+        ..sealed.clone()
+    };
+    arrive(&mut sealed, arrival, now)?;
+    Ok(sealed)
 }
 
 /// Takes over what a login says of its session now.

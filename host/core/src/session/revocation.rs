@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::sync::RwLockReadGuard;
 use std::sync::RwLockWriteGuard;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::Session;
 use super::sealed::HandleDigest;
@@ -41,13 +44,14 @@ pub trait RevocationSink: Send + Sync {
 /// The sessions that are over. Share one list between all [`Sessions`](super::Sessions) of a process.
 pub struct Revocations {
     list: RwLock<List>,
-    most: usize,
-    max_age: Duration,
     sink: Option<Box<dyn RevocationSink>>,
+    /// Tells whoever waits for the end of a session that the list has grown.
+    grown: watch::Sender<()>,
 }
 
-#[derive(Default)]
 struct List {
+    most: usize,
+    max_age: Duration,
     /// By key, until when a session must have begun to be over.
     times: HashMap<Key, Time>,
     /// The same, by time.
@@ -62,11 +66,24 @@ impl Revocations {
     /// is valid again.
     pub fn new(most: usize, max_age: Duration) -> Self {
         Self {
-            list: RwLock::default(),
-            most: most.max(1),
-            max_age,
+            list: RwLock::new(List {
+                most: most.max(1),
+                max_age,
+                times: HashMap::new(),
+                order: BTreeSet::new(),
+                all_until: None,
+            }),
             sink: None,
+            grown: watch::Sender::new(()),
         }
+    }
+
+    /// Changes the bounds of the list, as [`new`](Self::new) has them.
+    pub fn set_bounds(&self, most: usize, max_age: Duration) {
+        let mut list = self.write();
+        list.most = most.max(1);
+        list.max_age = max_age;
+        list.shrink();
     }
 
     /// Tells this of every revocation.
@@ -97,16 +114,30 @@ impl Revocations {
     /// Adds a revocation that was kept elsewhere or comes from another process.
     pub fn add(&self, revocation: Revocation) {
         let mut list = self.write();
-        list.drop_older(Time::now(), self.max_age);
+        list.drop_older(Time::now());
         list.add(revocation.key, Time(revocation.begun_until));
-        if list.times.len() > self.most {
-            list.drop_oldest();
-        }
+        list.shrink();
+        drop(list);
+        self.grown.send_replace(());
+    }
+
+    /// Ends all sessions that began no later than this time, in milliseconds since 1970.
+    pub fn revoke_all(&self, begun_until: u64) {
+        let mut list = self.write();
+        list.all_until = list.all_until.max(Some(Time(begun_until)));
+        drop(list);
+        self.grown.send_replace(());
+    }
+
+    /// Until when a session must have begun to be over, whichever it is, in milliseconds since 1970. `None` if there is no such
+    /// time.
+    pub fn all_until(&self) -> Option<u64> {
+        self.read().all_until.map(|time| time.0)
     }
 
     /// All revocations that can still matter, for whatever keeps them elsewhere.
     pub fn entries(&self) -> Vec<Revocation> {
-        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let list = self.read();
         let entries = list.order.iter().map(|(time, key)| Revocation {
             key: *key,
             begun_until: time.0,
@@ -116,7 +147,7 @@ impl Revocations {
 
     /// How many revocations are in the list.
     pub fn len(&self) -> usize {
-        self.list.read().unwrap_or_else(PoisonError::into_inner).times.len()
+        self.read().times.len()
     }
 
     /// Whether nothing is revoked.
@@ -126,7 +157,7 @@ impl Revocations {
 
     /// Whether a session is over.
     pub(super) fn end(&self, id: &SessionId, handles: &[HandleDigest], begun: Time) -> bool {
-        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let list = self.read();
         let is_over = |until: Option<&Time>| until.is_some_and(|until| begun <= *until);
         is_over(list.all_until.as_ref())
             || is_over(list.times.get(&id.0))
@@ -138,6 +169,15 @@ impl Revocations {
         if let Some(sink) = &self.sink {
             sink.revoked(revocation);
         }
+    }
+
+    /// Waits until the list has grown since this was made.
+    pub(super) fn growth(&self) -> watch::Receiver<()> {
+        self.grown.subscribe()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, List> {
+        self.list.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, List> {
@@ -159,9 +199,9 @@ impl List {
     }
 
     /// Drops the revocations of sessions that are all over by their age.
-    fn drop_older(&mut self, now: Time, max_age: Duration) {
+    fn drop_older(&mut self, now: Time) {
         while let Some((time, key)) = self.order.first().copied() {
-            if time.ago(now) <= max_age {
+            if time.ago(now) <= self.max_age {
                 return;
             }
             self.order.pop_first();
@@ -169,8 +209,11 @@ impl List {
         }
     }
 
-    fn drop_oldest(&mut self) {
-        if let Some((time, key)) = self.order.pop_first() {
+    /// Drops the oldest revocations that there is no room for.
+    fn shrink(&mut self) {
+        while self.times.len() > self.most
+            && let Some((time, key)) = self.order.pop_first()
+        {
             self.times.remove(&key);
             self.all_until = self.all_until.max(Some(time));
         }
@@ -179,6 +222,7 @@ impl List {
 
 impl fmt::Debug for Revocations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Revocations({} of {})", self.len(), self.most)
+        let list = self.read();
+        write!(f, "Revocations({} of {})", list.times.len(), list.most)
     }
 }

@@ -364,3 +364,160 @@ fn a_sink_is_told_of_what_is_revoked_here_and_not_of_what_comes_from_elsewhere()
     assert_eq!(told.len(), 1);
     assert!(list.entries().contains(&told[0]));
 }
+
+#[tokio::test]
+async fn while_its_login_can_not_decide_a_session_goes_on_for_a_while() {
+    let sessions = sessions(&Key::generate().unwrap());
+    let (chain, user) = logged_in().await;
+    let cookie = sessions.start(&arrival(&user, 0, &[])).unwrap();
+    let session = sessions.read(&with_cookie(text(&cookie)).headers, &chain);
+    let session = session.unwrap().unwrap();
+    let patience = Duration::from_secs(300);
+    for (due_for, left) in [(0, Some(300)), (299, Some(1)), (300, None), (3000, None)] {
+        let mut due = session.clone();
+        due.sealed.due = Some(Time(session.now.0 - due_for * 1000));
+        assert!(due.authenticated().is_none());
+        let user = due.authenticated_though_due(patience);
+        let valid_for = user.map(|user| user.valid_for().unwrap());
+        assert_eq!(valid_for, left.map(Duration::from_secs), "{due_for}");
+    }
+    let mut last = session.clone();
+    last.sealed.due = Some(session.now);
+    last.sealed.ends = Time(session.now.0 + 1000);
+    let user = last.authenticated_though_due(patience).unwrap();
+    assert_eq!(user.valid_for(), Some(Duration::from_secs(1)), "never beyond its end");
+}
+
+/// The provider refuses connections.
+#[tokio::test]
+async fn a_session_whose_login_could_not_be_asked_for_long_is_refused_with_503() {
+    let engine = crate::engine::Engine::builder().build().unwrap();
+    let wasm = portcullis_plugins::find("jupyterhub").unwrap();
+    let component = crate::component::Component::new(&engine, wasm).unwrap();
+    let settings = serde_json::json!({
+        "api_url": "http://127.0.0.1:9/hub/api",
+        "service_name": "a",
+        "login": {"authorize_url": "https://hub.test/authorize", "client_secret": "secret"},
+    });
+    let builder = Authenticator::builder("people", &component).settings(settings);
+    let authenticator = builder.build().await.unwrap();
+    let user = Authenticated {
+        authenticator: "people".into(),
+        fingerprint: Arc::clone(authenticator.fingerprint().unwrap()),
+        ..authenticated(Some(Duration::from_secs(60)), String::new())
+    };
+    let sessions = Arc::new(sessions(&Key::generate().unwrap()));
+    let gate = crate::gate::Gate::new(Chain::new([authenticator]), Some(Arc::clone(&sessions)));
+    for (due_for, expected) in [(299, "kept"), (301, "unavailable")] {
+        let cookie = sessions.start(&arrival(&user, 3, &[])).unwrap();
+        let session = sessions.read(&with_cookie(text(&cookie)).headers, gate.chain());
+        let mut session = session.unwrap().unwrap();
+        session.sealed.due = Some(Time(session.now.0 - due_for * 1000));
+        let cookie = sessions.written(&session.sealed, session.now).unwrap();
+        let admission = gate.admit(&Arc::new(with_cookie(text(&cookie)))).await;
+        let renewal = admission.renewal.unwrap();
+        assert_eq!(renewal.label(), expected, "{renewal:?}");
+        match admission.decision.outcome {
+            crate::decision::Outcome::Grant(user) => assert_eq!((user.identity().name(), due_for), ("alice", 299)),
+            crate::decision::Outcome::Refuse(refusal) => {
+                assert!(
+                    matches!(refusal, crate::decision::Refusal::Unavailable { .. }),
+                    "{refusal:?}"
+                );
+                assert_eq!(due_for, 301);
+            }
+        }
+        assert!(admission.set_cookie.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_session_admitted_ends_with_it() {
+    let list = Arc::new(Revocations::new(100, Duration::from_secs(3600)));
+    let sessions = sessions(&Key::generate().unwrap()).with_revocations(Arc::clone(&list));
+    let (chain, user) = logged_in().await;
+    let read = |cookie: &HeaderValue| {
+        let read = sessions.read(&with_cookie(text(cookie)).headers, &chain);
+        read.unwrap().unwrap()
+    };
+    let one = read(&sessions.start(&arrival(&user, 0, &["sid:1"])).unwrap());
+    let other = read(&sessions.start(&arrival(&user, 0, &[])).unwrap());
+    let (one_end, other_end) = (sessions.end_of(&one), sessions.end_of(&other));
+    let waiting = tokio::spawn(async move { one_end.reached().await });
+    let other_waiting = tokio::spawn(async move { other_end.reached().await });
+    for n in 0..10 {
+        list.add(Revocation {
+            key: [n; 16],
+            begun_until: Time::now().0,
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished() && !other_waiting.is_finished());
+    }
+    list.revoke_handle("people", &Handle::new("sid:1").unwrap());
+    waiting.await.unwrap();
+    assert!(!other_waiting.is_finished());
+    let mut over = other.clone();
+    over.sealed.ends = over.now;
+    sessions.end_of(&over).reached().await;
+    over.sealed = other.sealed.clone();
+    over.sealed.begun = Time(over.now.0 - 3_600_000);
+    sessions.end_of(&over).reached().await;
+}
+
+#[test]
+fn what_a_gateway_tells_of_revocations_is_sealed_and_fresh() {
+    let key = Key::generate().unwrap();
+    let (own, other) = (sessions(&key), sessions(&Key::generate().unwrap()));
+    let list = Vec::from_iter((0..200).map(|n| Revocation {
+        key: [n; 16],
+        begun_until: u64::from(n) << 40,
+    }));
+    for told in [&list[..], &list[..1], &[]] {
+        let message = own.seal_revocations(told).unwrap();
+        assert_eq!(own.open_revocations(message.as_bytes()).as_deref(), Some(told));
+        assert_eq!(other.open_revocations(message.as_bytes()), None);
+        assert_eq!(own.open_revocations(&message.as_bytes()[1..]), None);
+        assert_eq!(own.keys.open("sid", message.as_bytes()), None, "it is no session");
+    }
+    let mut more = list.clone();
+    more.push(list[0]);
+    assert_eq!(own.seal_revocations(&more), None);
+    let now = Time::now().0;
+    for (sent, rest, is_taken) in [
+        (now, 0, true),
+        (now - 299_000, 24, true),
+        (now - 301_000, 24, false),
+        (now + 50_000, 24, true),
+        (now + 70_000, 24, false),
+        (now, 23, false),
+        (now, 25, false),
+    ] {
+        let bytes = [&sent.to_be_bytes()[..], &vec![1; rest]].concat();
+        let message = own.keys.seal_for(key::Purpose::Revocations, "peers", &bytes).unwrap();
+        assert_eq!(
+            own.open_revocations(message.as_bytes()).is_some(),
+            is_taken,
+            "{sent} {rest}"
+        );
+    }
+}
+
+#[test]
+fn a_list_of_revocations_is_kept_and_bounded_as_a_whole() {
+    let hour = Duration::from_secs(3600);
+    let list = Revocations::new(10, hour);
+    let now = Time::now().0;
+    for n in 0..10 {
+        list.add(Revocation {
+            key: [n; 16],
+            begun_until: now - 100 + u64::from(n),
+        });
+    }
+    assert_eq!((list.len(), list.all_until()), (10, None));
+    list.set_bounds(3, hour);
+    assert_eq!((list.len(), list.all_until()), (3, Some(now - 94)));
+    list.revoke_all(now - 500);
+    assert_eq!(list.all_until(), Some(now - 94), "it never goes back");
+    list.revoke_all(now);
+    assert!(list.end(&SessionId([77; 16]), &[], Time(now)) && !list.end(&SessionId([77; 16]), &[], Time(now + 1)));
+}

@@ -5,8 +5,9 @@
 //! 302,location=/login`, `grant`, `unavailable`, `slow`.
 //!
 //! A login is told by the state of the flow, by the parameter `do`, by what is kept, or by the address to return to: `go URL
-//! BYTES-OF-MEMO`, `arrive USER BYTES-TO-KEEP HANDLE… +GROUP`, `place URL`, `handles HANDLE…`, `sign KEY`, `refuse KIND`, `panic`, `loop`.
-//! Where a gateway asks, the state and the address to return to are its own; the settings `begin` and `end` are the scripts then.
+//! BYTES-OF-MEMO`, `arrive USER BYTES-TO-KEEP HANDLE… +GROUP`, `arrive-for SECONDS USER NEXT-SCRIPT`, `place URL`, `handles
+//! HANDLE…`, `sign KEY`, `refuse KIND`, `panic`, `loop`. Where a gateway asks, the state and the address to return to are its own; the
+//! settings `begin` and `end` are the scripts then.
 
 use std::time::Duration;
 
@@ -131,6 +132,14 @@ fn arrival(script: &str) -> Result<Arrival, Refusal> {
                     arrival
                 }
                 None => arrival.with_handle(named(handle)),
+            }))
+        }
+        // What is kept is the script of the next renewal, in which commas stand for spaces, and semicolons for commas.
+        ["arrive-for", seconds, user, kept @ ..] => {
+            let valid_for = Duration::from_secs(seconds.parse().unwrap_or_default());
+            let arrival = Arrival::new(User::new(*user), valid_for);
+            Ok(kept.iter().fold(arrival, |arrival, next| {
+                arrival.with_keep(next.replace(',', " ").replace(';', ","))
             }))
         }
         other => Err(refused(other)),

@@ -1,0 +1,142 @@
+//! Sessions whose login is asked whether they still hold. Requests of one session share one call, and the answer is kept for a
+//! minute, so that requests that were sent before it came aren't refused, and no refresh token is used twice.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::future::Shared;
+use moka::sync::Cache;
+
+use super::Session;
+use super::Sessions;
+use super::renewed;
+use super::sealed::Sealed;
+use super::sealed::SessionId;
+use super::sealed::Time;
+use crate::lazy_cache::LazyCache;
+use crate::login::Login;
+use crate::login::LoginError;
+use crate::request::AuthRequest;
+
+/// For how long a renewed session is given to whoever still sends the old cookie.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// For how long a login that can't decide isn't asked again about the same session.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest time for which a request waits. The call goes on, for the next one.
+const WAIT: Duration = Duration::from_secs(15);
+
+/// How long an answer is known at most, the call included, and of how many sessions. Each has 4 KiB at most.
+const MAX_AGE: Duration = Duration::from_secs(180);
+const MAX_SESSIONS: u64 = 16_384;
+
+/// The renewals that run, and the answers of the last minute.
+pub(super) struct Renewals(LazyCache<SessionId, Flight>);
+
+/// A call, which goes on when those who wait for it are gone.
+type Flight = Shared<BoxFuture<'static, Arc<Answer>>>;
+
+/// What came of a call.
+struct Answer {
+    result: Result<Sealed, LoginError>,
+    /// Until when nobody asks again.
+    until: Time,
+}
+
+impl Default for Renewals {
+    fn default() -> Self {
+        Self(LazyCache::new(|| {
+            Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(MAX_AGE)
+        }))
+    }
+}
+
+impl fmt::Debug for Renewals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Renewals")
+    }
+}
+
+impl Renewals {
+    async fn ask(&self, sealed: &Sealed, login: &Login, request: &Arc<AuthRequest>) -> Result<Sealed, LoginError> {
+        // A cookie of before the last renewal: what the login kept then is what it knows now.
+        let known = self.0.get(&sealed.id);
+        let known = known.as_ref().and_then(|flight| flight.peek()?.result.as_ref().ok());
+        let newest = known.filter(|known| known.due > sealed.due).unwrap_or(sealed);
+        let Some(keep) = newest.keep.clone() else {
+            return Err(LoginError::NotMine);
+        };
+        let now = Time::now();
+        let entry = self.0.open().entry(sealed.id);
+        let start = || flight(newest.clone(), keep, login.clone(), Arc::clone(request));
+        let flight = entry.or_insert_with_if(start, |flight| flight.peek().is_some_and(|answer| answer.is_old(now)));
+        let answer = tokio::time::timeout(WAIT, flight.into_value()).await;
+        match answer {
+            Ok(answer) => answer.result.clone(),
+            Err(_) => Err(LoginError::Failed(format!("it took longer than {} s", WAIT.as_secs()))),
+        }
+    }
+}
+
+impl Answer {
+    fn new(result: Result<Sealed, LoginError>) -> Arc<Self> {
+        let pause = match &result {
+            Ok(_) | Err(LoginError::Unauthenticated(_) | LoginError::Forbidden(_)) => GRACE,
+            Err(
+                LoginError::NotMine
+                | LoginError::Unavailable(_)
+                | LoginError::Failed(_)
+                | LoginError::TurnedAway { .. },
+            ) => PAUSE,
+        };
+        let now = Time::now();
+        Arc::new(Self {
+            result,
+            until: now.after(pause).unwrap_or(now),
+        })
+    }
+
+    /// Whether the login is to be asked again.
+    fn is_old(&self, now: Time) -> bool {
+        let due = self.result.as_ref().ok().and_then(|sealed| sealed.due);
+        self.until <= now || due.is_some_and(|due| due <= now)
+    }
+}
+
+/// Begins a call.
+fn flight(sealed: Sealed, keep: Vec<u8>, login: Login, request: Arc<AuthRequest>) -> Flight {
+    let call = tokio::spawn(async move {
+        let arrival = login.renew(&request, &keep).await.result?;
+        renewed(&sealed, &arrival).map_err(|why| LoginError::Failed(why.to_string()))
+    });
+    let answer = call.map(|ended| {
+        let failed = |_| Err(LoginError::Failed("the call was given up".to_owned()));
+        Answer::new(ended.unwrap_or_else(failed))
+    });
+    answer.boxed().shared()
+}
+
+impl Sessions {
+    /// Asks its login about a session that is due. `not-mine` if only the browser can tell.
+    pub(crate) async fn ask_login(
+        &self,
+        session: &Session,
+        login: &Login,
+        request: &Arc<AuthRequest>,
+    ) -> Result<Session, LoginError> {
+        let sealed = self.renewals.ask(&session.sealed, login, request).await?;
+        if self.is_revoked(&sealed) {
+            return Err(LoginError::Unauthenticated(
+                "the session was ended meanwhile".to_owned(),
+            ));
+        }
+        Ok(Session {
+            sealed,
+            now: Time::now(),
+        })
+    }
+}

@@ -1,0 +1,298 @@
+//! A session that is due is renewed by its login, once for all requests; it ends when the login says so, and outlives a provider that
+//! is down for a while. The login is the guest of `tests/guests/scripted`: what it keeps is the script of its next answer.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that can't continue has failed"
+)]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use portcullis::Admission;
+use portcullis::AuthRequest;
+use portcullis::Authenticator;
+use portcullis::Chain;
+use portcullis::Flow;
+use portcullis::Gate;
+use portcullis::Limits;
+use portcullis::Login;
+use portcullis::Outcome;
+use portcullis::Refusal;
+use portcullis::Renewal;
+use portcullis::session::Key;
+use portcullis::session::KeyRing;
+use portcullis::session::Options;
+use portcullis::session::Revocations;
+use portcullis::session::SessionError;
+use portcullis::session::Sessions;
+
+use self::common::SCRIPTED;
+use self::common::request;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A gate whose only authenticator is the scripted login.
+struct Stage {
+    gate: Gate,
+    sessions: Arc<Sessions>,
+    login: Login,
+}
+
+impl Stage {
+    async fn new(limits: Limits) -> Self {
+        let authenticator = Authenticator::builder("scripted", &SCRIPTED).limits(limits);
+        let authenticator = authenticator.build().await.unwrap();
+        let login = authenticator.login().unwrap();
+        let options = Options::new("session", false, HOUR).unwrap();
+        let sessions = Sessions::new(KeyRing::new([Key::generate().unwrap()]).unwrap(), options);
+        let sessions = sessions.with_revocations(Arc::new(Revocations::new(10, HOUR)));
+        let sessions = Arc::new(sessions);
+        Self {
+            gate: Gate::new(Chain::new([authenticator]), Some(Arc::clone(&sessions))),
+            sessions,
+            login,
+        }
+    }
+
+    /// The cookie of a new session.
+    async fn log_in(&self, script: &str) -> String {
+        let flow = Flow::new("https://gateway.test/.portcullis/login/scripted/callback", false).unwrap();
+        let parameters = vec![("do".to_owned(), script.to_owned())];
+        let finished = self.login.finish(&request(&[]), &flow, b"", parameters).await;
+        pair(&self.sessions.start(&finished.result.unwrap()).unwrap())
+    }
+
+    /// The first admission for which the session is due.
+    async fn when_due(&self, cookie: &str) -> Admission {
+        for _ in 0..100 {
+            self.is_due(cookie).await;
+            let admission = self.gate.admit(&with_cookie(cookie)).await;
+            if admission.renewal.is_some() || !admission.via_session {
+                return admission;
+            }
+            assert_eq!(user(&admission).as_deref(), Some("alice"));
+            assert!(admission.set_cookie.is_none());
+        }
+        panic!("the session never became due");
+    }
+
+    async fn is_due(&self, cookie: &str) {
+        for _ in 0..100 {
+            let read = self.sessions.read(&with_cookie(cookie).headers, self.gate.chain());
+            if read.unwrap().unwrap().is_due() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the session never became due");
+    }
+}
+
+fn with_cookie(cookie: &str) -> Arc<AuthRequest> {
+    request(&[("cookie", cookie)])
+}
+
+fn pair(set_cookie: &http::HeaderValue) -> String {
+    set_cookie.to_str().unwrap().split(';').next().unwrap().to_owned()
+}
+
+fn user(admission: &Admission) -> Option<String> {
+    let user = admission.decision.outcome.user()?;
+    Some(user.identity().name().to_owned())
+}
+
+/// A deadline after which a script that loops has failed, and no breaker.
+fn limits() -> Limits {
+    Limits {
+        deadline: Duration::from_millis(300),
+        breaker: None,
+        ..Limits::default()
+    }
+}
+
+#[tokio::test]
+async fn each_answer_of_a_login_has_its_consequence() {
+    let stage = Stage::new(limits()).await;
+    for (next, label, expected_user) in [
+        (" arrive-for,60,bob,x", "renewed", Some("bob")),
+        (" refuse,unauthenticated", "over", None),
+        (" refuse,forbidden", "over", None),
+        // The user whose name can't be written is nobody.
+        (" arrive-for,60,\u{1},x", "over", None),
+        (" refuse,unavailable", "kept", Some("alice")),
+        (" panic", "kept", Some("alice")),
+        (" loop", "kept", Some("alice")),
+        (" refuse,not-mine", "silent", None),
+        // It keeps nothing.
+        ("", "silent", None),
+    ] {
+        let cookie = stage.log_in(&format!("arrive-for 1 alice{next}")).await;
+        let admission = stage.when_due(&cookie).await;
+        let renewal = admission.renewal.as_ref().unwrap();
+        assert_eq!(renewal.label(), label, "{next}: {renewal:?}");
+        assert_eq!(user(&admission).as_deref(), expected_user, "{next}");
+        assert_eq!(admission.via_session, expected_user.is_some(), "{next}");
+        let set = admission
+            .set_cookie
+            .as_ref()
+            .map(|cookie| cookie.to_str().unwrap().to_owned());
+        let again = stage.sessions.read(&with_cookie(&cookie).headers, stage.gate.chain());
+        match label {
+            "renewed" => {
+                let new = pair(&set.unwrap().parse().unwrap());
+                let read = stage.sessions.read(&with_cookie(&new).headers, stage.gate.chain());
+                let (new, old) = (read.unwrap().unwrap(), again.unwrap().unwrap());
+                assert_eq!((new.id(), new.ends()), (old.id(), old.ends()));
+                assert!(!new.is_due());
+            }
+            "over" => {
+                assert!(
+                    set.unwrap().contains("=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"),
+                    "{next}"
+                );
+                assert_eq!(again.err(), Some(SessionError::Revoked), "{next}");
+                assert!(admission.session.is_none());
+            }
+            _ => {
+                assert_eq!(set, None, "{next}");
+                assert!(again.is_ok(), "{next}");
+                assert!(admission.session.is_some(), "the caller knows whom to renew");
+            }
+        }
+        if label == "silent" {
+            assert_eq!(admission.session_error, Some(SessionError::RenewalDue));
+            let refused = matches!(
+                admission.decision.outcome,
+                Outcome::Refuse(Refusal::Unauthenticated { .. })
+            );
+            assert!(refused, "the chain decides: {:?}", admission.decision.outcome);
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_of_one_session_share_one_renewal_and_late_ones_get_its_cookie() {
+    let once = Limits {
+        rate: Some("1/h".parse().unwrap()),
+        ..limits()
+    };
+    let stage = Stage::new(once).await;
+    let cookie = stage.log_in("arrive-for 1 alice arrive-for,60,bob,x").await;
+    stage.is_due(&cookie).await;
+    let mut from_client = (*with_cookie(&cookie)).clone();
+    // Of this client, the login may be asked once.
+    from_client.client_address = Some("192.0.2.1".parse().unwrap());
+    let request = Arc::new(from_client);
+    let together = join_all((0..20).map(|_| stage.gate.admit(&request))).await;
+    let late = stage.gate.admit(&request).await;
+    for admission in together.iter().chain([&late]) {
+        assert_eq!(admission.renewal, Some(Renewal::Renewed));
+        assert_eq!(user(admission).as_deref(), Some("bob"));
+        let renewed = stage
+            .gate
+            .admit(&with_cookie(&pair(admission.set_cookie.as_ref().unwrap())))
+            .await;
+        assert_eq!((user(&renewed).as_deref(), renewed.renewal), (Some("bob"), None));
+    }
+    // Sessions of the next generation know it too.
+    let options = Options::new("session", false, HOUR).unwrap();
+    let next = Sessions::new(KeyRing::new([Key::generate().unwrap()]).unwrap(), options);
+    let _shared = next.with_renewals_of(&stage.sessions);
+}
+
+/// A request that was dropped has asked all the same: the refresh token is used up.
+#[tokio::test]
+async fn a_renewal_goes_on_when_the_client_is_gone() {
+    let once = Limits {
+        rate: Some("1/h".parse().unwrap()),
+        ..limits()
+    };
+    let stage = Stage::new(once).await;
+    let cookie = stage.log_in("arrive-for 1 alice arrive-for,60,bob,x").await;
+    stage.is_due(&cookie).await;
+    let mut from_client = (*with_cookie(&cookie)).clone();
+    from_client.client_address = Some("192.0.2.1".parse().unwrap());
+    let request = Arc::new(from_client);
+    let gone = stage.gate.admit(&request).now_or_never();
+    assert!(gone.is_none(), "the call takes longer than nothing");
+    let admission = stage.gate.admit(&request).await;
+    assert_eq!(
+        (user(&admission).as_deref(), admission.renewal),
+        (Some("bob"), Some(Renewal::Renewed))
+    );
+}
+
+#[tokio::test]
+async fn an_old_cookie_is_renewed_with_what_was_kept_last() {
+    let stage = Stage::new(limits()).await;
+    let script = "arrive-for 1 alice arrive-for,1,bob,arrive-for;60;carol;x";
+    let old = stage.log_in(script).await;
+    let first = stage.when_due(&old).await;
+    assert_eq!(user(&first).as_deref(), Some("bob"));
+    stage.is_due(&pair(first.set_cookie.as_ref().unwrap())).await;
+    let second = stage.gate.admit(&with_cookie(&old)).await;
+    assert_eq!(user(&second).as_deref(), Some("carol"), "{:?}", second.renewal);
+}
+
+#[tokio::test]
+async fn a_session_that_is_revoked_while_it_is_renewed_stays_so() {
+    let stage = Stage::new(limits()).await;
+    let cookie = stage.log_in("arrive-for 1 alice arrive-for,60,bob,x").await;
+    let admission = stage.when_due(&cookie).await;
+    let renewed = admission.session.unwrap();
+    stage.sessions.revocations().unwrap().revoke(&renewed);
+    for cookie in [cookie, pair(&admission.set_cookie.unwrap())] {
+        let late = stage.gate.admit(&with_cookie(&cookie)).await;
+        assert_eq!((user(&late), late.session_error), (None, Some(SessionError::Revoked)));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_can_not_keep_a_session_gets_none() {
+    let simple = common::simple(serde_json::json!({"password": "secret", "valid_for": "1h"})).await;
+    let credentials = ("authorization", common::basic("alice", "secret"));
+    for (headers, lax, none) in [
+        (&[][..], true, true),
+        (
+            &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")],
+            true,
+            true,
+        ),
+        (
+            &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")],
+            true,
+            true,
+        ),
+        (
+            &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "cors")],
+            false,
+            true,
+        ),
+        (&[("sec-fetch-site", "cross-site")], false, true),
+        (&[("content-type", "application/grpc")], false, false),
+        (&[("content-type", "application/grpc+proto")], false, false),
+        (&[("content-type", "application/json")], true, true),
+    ] {
+        for (policy, expected) in [
+            (portcullis::session::SameSitePolicy::Lax, lax),
+            (portcullis::session::SameSitePolicy::None, none),
+        ] {
+            let options = Options::new("session", true, HOUR).unwrap().same_site(policy);
+            let sessions = Sessions::new(KeyRing::new([Key::generate().unwrap()]).unwrap(), options);
+            let gate = Gate::new(Chain::new([simple.clone()]), Some(Arc::new(sessions)));
+            let mut fields = headers.to_vec();
+            fields.push((credentials.0, credentials.1.as_str()));
+            let admission = gate.admit(&request(&fields)).await;
+            assert_eq!(admission.set_cookie.is_some(), expected, "{headers:?} {policy:?}");
+            assert_eq!(user(&admission).as_deref(), Some("alice"));
+        }
+    }
+}
