@@ -9,7 +9,9 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 use http::request::Parts;
+use portcullis::Admission;
 use portcullis::AuthRequest;
+use portcullis::Renewal;
 use portcullis::ResponseHeaders;
 use portcullis::decision::Outcome;
 use portcullis::decision::Refusal;
@@ -145,6 +147,7 @@ pub(super) async fn admit(
     // A call that timed out may still hold a reference.
     request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;
     let (via_session, session_error) = (admission.via_session, admission.session_error);
+    let renewed_by_browser = renewed_by_browser(&admission);
     let (decision, for_client) = admission.into_parts();
     let decided = Decided {
         decision,
@@ -159,7 +162,10 @@ pub(super) async fn admit(
     }
     let refusal = refusal(&route.access, &decided.decision.outcome).map(|refusal| {
         let visit = request.visit(generation);
-        let sent = login::answer_refused(&visit, &route.logins, false, refusal);
+        let sent = match &renewed_by_browser {
+            Some(login) => login::answer_refused(&visit, std::slice::from_ref(login), true, refusal),
+            None => login::answer_refused(&visit, &route.logins, false, refusal),
+        };
         sent.unwrap_or_else(|| response::refusal(refusal))
     });
     if entrance.serves() {
@@ -178,6 +184,12 @@ pub(super) async fn admit(
         Some(response) => Err(admitted.deny(response, None)),
         None => admitted.without_foreign_opener(entrance),
     }
+}
+
+/// The login that can renew the request's session without asking the user, if only a browser can do that.
+fn renewed_by_browser(admission: &Admission) -> Option<String> {
+    let session = admission.session.as_ref()?;
+    (admission.renewal == Some(Renewal::Silent)).then(|| session.authenticator().to_owned())
 }
 
 /// Why a request is refused. `None` if it may pass: an optional route accepts requests without credentials.
