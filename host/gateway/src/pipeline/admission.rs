@@ -9,6 +9,7 @@ use http::Response;
 use http::header;
 use http::request::Parts;
 use portcullis::AuthRequest;
+use portcullis::Renewal;
 use portcullis::ResponseHeaders;
 use portcullis::decision::Outcome;
 use portcullis::decision::Refusal;
@@ -114,12 +115,27 @@ pub(super) async fn admit(
     let admission = gate.admit(&auth_request).await;
     // A call that timed out may still hold a reference.
     request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;
+    if request.parts.headers.contains_key(header::UPGRADE)
+        && let (true, Some(session), Some(sessions)) = (admission.via_session, &admission.session, gate.sessions())
+    {
+        request.parts.extensions.insert(sessions.end_of(session));
+    }
     let (via_session, session_error) = (admission.via_session, admission.session_error);
+    // Its login is asked again without asking the user, unless it isn't offered here.
+    let silent = match (&admission.renewal, &admission.session) {
+        (Some(Renewal::Silent), Some(session)) => {
+            let own = |name: &&String| name.as_str() == session.authenticator();
+            route.logins.iter().find(own).cloned()
+        }
+        _ => None,
+    };
+    let renewal = admission.renewal.clone();
     let (decision, for_client) = admission.into_parts();
     let decided = Decided {
         decision,
         via_session,
         session_error,
+        renewal,
     };
     if let Some(record) = Record::of(&request.parts) {
         record.set_authentication(started.elapsed());
@@ -129,7 +145,10 @@ pub(super) async fn admit(
     }
     let refusal = refusal(&route.access, &decided.decision.outcome).map(|refusal| {
         let visit = request.visit(generation);
-        let sent = login::answer_refused(&visit, &route.logins, false, refusal);
+        let sent = match &silent {
+            Some(name) => login::answer_refused(&visit, std::slice::from_ref(name), true, refusal),
+            None => login::answer_refused(&visit, &route.logins, false, refusal),
+        };
         sent.unwrap_or_else(|| response::refusal(refusal))
     });
     if entrance.serves() {
