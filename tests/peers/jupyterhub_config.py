@@ -29,6 +29,11 @@ c.JupyterHub.spawner_class = "simple"
 ACCESS = "access:services!service=dask-gateway"
 SERVICES = ["dask-gateway", "etl", "stranger", "minter"]
 c.JupyterHub.services = [{"name": name, "api_token": os.environ[f"TOKEN_{name}"]} for name in SERVICES]
+# People log in to the gateway through the hub, as docs/dask-gateway.md says.
+c.JupyterHub.services[0] |= {
+    "oauth_no_confirm": True,
+    "oauth_redirect_uri": "https://gateway.example/.portcullis/login/hub/callback",
+}
 c.JupyterHub.load_groups = {"staff": {"users": ["alice", "bob"]}, "ml": {"users": ["alice"]}}
 c.JupyterHub.load_roles = [
     {"name": "gateway-users", "scopes": [ACCESS], "users": ["alice", "carol", "user:odd"], "services": ["etl"]},

@@ -42,6 +42,24 @@ class Page:
         self._call("Page.navigate", url=url)
         return eventually(lambda: self._loaded(url), f"{url} is loaded")
 
+    def go(self, url):
+        """Goes to a page, from which it may be sent on."""
+        self._call("Page.navigate", url=url)
+
+    def run(self, script):
+        """What a script on the page comes to."""
+        value = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in value, value
+        return value["result"].get("value")
+
+    def until(self, script):
+        """Waits until a script on the page comes to something, on whatever page that is."""
+        return eventually(lambda: self.run(f"document.readyState == 'complete' && ({script})"), script, 30)
+
+    def press(self, key, code):
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, text="\r" if key == "Enter" else "")
+
     def _loaded(self, url):
         script = f"document.readyState == 'complete' && location.href == {json.dumps(url)} && document.body.innerText"
         return self._call("Runtime.evaluate", expression=script)["result"].get("value")

@@ -5,4 +5,5 @@ pub(crate) mod cors;
 pub(crate) mod credentials;
 pub(crate) mod identity;
 pub(crate) mod mapping;
+pub(crate) mod origin;
 pub(crate) mod subprotocol;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use http::HeaderName;
 use http::Response;
+use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use portcullis::AuthRequest;
@@ -20,9 +21,11 @@ use crate::generation::Generation;
 use crate::generation::Route;
 use crate::headers::cors;
 use crate::headers::credentials;
+use crate::headers::origin;
 use crate::headers::subprotocol;
 use crate::login;
 use crate::pipeline::audit;
+use crate::pipeline::audit::Denial;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::record::Record;
 use crate::pipeline::rejection::Denied;
@@ -64,6 +67,33 @@ impl Admitted {
             response,
             why,
         }))
+    }
+
+    /// Rejects a WebSocket that a page of another origin opens with the session of a user. Who sends credentials with it has
+    /// them, and means it.
+    fn without_foreign_opener(self, entrance: Entrance) -> Result<Self, Rejection> {
+        let Sender::Decided(decided) = &self.sender else {
+            return Ok(self);
+        };
+        let user = decided.decision.outcome.user().filter(|_| decided.via_session);
+        let Some(user) = user else { return Ok(self) };
+        let authority = self.request.target.authority.as_deref();
+        let opener = origin::foreign_opener(&self.request.parts.headers, authority, self.route.config.cors.as_ref());
+        let Some(opener) = opener else { return Ok(self) };
+        let why = format!(
+            "a page of {opener:?} opens a WebSocket with the user's session; the route's cors can list its origin"
+        );
+        if entrance.serves() {
+            let denial = Denial {
+                by: "origin",
+                asked: None,
+                why: &why,
+                outcome: "forbid",
+                status: StatusCode::FORBIDDEN,
+            };
+            self.entry().denied(user, &denial);
+        }
+        Err(self.deny(response::error(StatusCode::FORBIDDEN, "Forbidden"), Some(why)))
     }
 
     fn without_decision(route: Arc<Route>, request: Received, removed: Vec<HeaderName>, sender: Sender) -> Self {
@@ -165,7 +195,7 @@ pub(super) async fn admit(
     };
     match refusal {
         Some(response) => Err(admitted.deny(response, None)),
-        None => Ok(admitted),
+        None => admitted.without_foreign_opener(entrance),
     }
 }
 

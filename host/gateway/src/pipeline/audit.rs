@@ -34,7 +34,8 @@ pub(crate) struct Entry<'a> {
 /// Why a user whom the authenticators know may not enter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Denial<'a> {
-    /// `route` for its requirements, or `upstream` for its answer to an authorization request.
+    /// `route` for its requirements, `upstream` for its answer to an authorization request, or `origin` for the page that opens a
+    /// WebSocket.
     pub(crate) by: &'static str,
     /// The authorization request. `None` if the route decided.
     pub(crate) asked: Option<&'a str>,
