@@ -351,7 +351,7 @@ def test_a_session_that_is_due_is_renewed(gateway, what):
     def due():
         answer = browser.open("/due?x=y")
         line = gateway.logged(message="decision", request_id=answer.header("x-request-id"))[-1]
-        return answer if line.get("session_renewal") or line.get("session_refused") else None
+        return answer if line.get("session_renewal") else None
 
     answer = eventually(due, "the session is due")
     assert answer.status == status

@@ -20,6 +20,7 @@ mod program;
 mod proxy;
 mod routing;
 mod serve;
+mod sessions;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,

@@ -33,7 +33,7 @@ class Gateway:
         if "PORTCULLIS_LOG_FORMAT" not in environment:
             command += ["--log-format", "json"]
         command += arguments
-        self.child = Child(command, folder / "gateway.log", env=clean(environment), cwd=folder, pass_fds=tuple(pass_fds))
+        self.child = Child(command, folder / "gateway.log", env=clean({"STATE_DIRECTORY": str(folder / "state")} | environment), cwd=folder, pass_fds=tuple(pass_fds))
         first = self.child.wait_until(lambda: self.logged(message="listening"), "listening", seconds=150)
         self.url = f"http://{first[0]['address']}"
 
@@ -103,7 +103,7 @@ def run(*arguments, folder, config=None, launcher=(), pass_fds=(), program=(PORT
     return subprocess.run(
         [str(word) for word in words],
         cwd=folder,
-        env=clean(environment),
+        env=clean({"STATE_DIRECTORY": str(Path(folder) / "state")} | environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -409,7 +409,11 @@ async fn a_session_whose_login_could_not_be_asked_for_long_is_refused_with_503()
     let sessions = Arc::new(sessions(&Key::generate().unwrap()));
     let gate = crate::gate::Gate::new(Chain::new([authenticator]), Some(Arc::clone(&sessions)));
     for (due_for, expected) in [(299, "kept"), (301, "unavailable")] {
-        let cookie = sessions.start(&arrival(&user, 3, &[])).unwrap();
+        let arrival = Arrival {
+            keep: Some(b"token".to_vec()),
+            ..arrival(&user, 0, &[])
+        };
+        let cookie = sessions.start(&arrival).unwrap();
         let session = sessions.read(&with_cookie(text(&cookie)).headers, gate.chain());
         let mut session = session.unwrap().unwrap();
         session.sealed.due = Some(Time(session.now.0 - due_for * 1000));

@@ -3,4 +3,6 @@
 pub(crate) mod html;
 pub(crate) mod internal_pages;
 pub(crate) mod response;
+pub(crate) mod revocations;
+pub(crate) mod session_page;
 pub(crate) mod whoami;

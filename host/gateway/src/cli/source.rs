@@ -22,6 +22,7 @@ impl Source {
     pub(super) fn read(&self) -> Draft {
         let mut draft = self.file.read();
         draft.unpinned = Unpinned::Pin;
+        draft.config.state.is_kept = true;
         if !self.listen.is_empty() {
             draft.config.server.listen.addresses.clone_from(&self.listen);
             draft.digests.remove(&["server", "listen"]);

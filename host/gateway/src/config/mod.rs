@@ -21,6 +21,7 @@ mod route;
 mod sections;
 mod server;
 mod session;
+mod state;
 mod tls;
 mod upstream;
 mod validate;
@@ -87,6 +88,7 @@ pub(crate) use route::RouteConfig;
 pub(crate) use route::UpstreamHost;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
+pub(crate) use state::StateConfig;
 pub(crate) use tls::TlsConfig;
 pub(crate) use upstream::Address;
 pub(crate) use upstream::HealthConfig;
@@ -112,6 +114,8 @@ pub(crate) struct Config {
     pub(crate) ext_authz: Option<ExtAuthzConfig>,
     /// The form of the access log. `None` if there is none.
     pub(crate) access_log: Option<AccessLogFormat>,
+    /// Where the gateway keeps what must outlast a restart.
+    pub(crate) state: StateConfig,
     /// Session cookies. `None` if every request is authenticated by its own credentials.
     pub(crate) session: Option<SessionConfig>,
     /// Logins with a browser. `None` if nobody can log in.
@@ -235,10 +239,8 @@ impl Draft {
         let [forward_auth, ext_authz] = fronts.map(|item| item.and_then(Item::table));
         self.config.forward_auth = forward_auth.map(|table| ForwardAuthConfig::read(table, trusted));
         self.config.ext_authz = ext_authz.and_then(|table| ExtAuthzConfig::read(table, trusted));
-        self.config.session = match root.take("session") {
-            Some(item) => item.table().map(SessionConfig::read),
-            None => SessionConfig::of_environment(&root.place),
-        };
+        let session = root.take("session");
+        self.config.state = StateConfig::read(root.take("state"), environment);
         self.config.login = root.take("login").and_then(Item::table).map(LoginConfig::read);
         let (plugins, directory) = PluginsConfig::read(root.take("plugins").and_then(Item::table), environment);
         let trust = plugins.trust.clone();
@@ -282,6 +284,11 @@ impl Draft {
             self.config.authenticators.truncate(MAX_AUTHENTICATORS);
         }
         let upstreams = Upstreams::read(root.take("upstreams"));
+        let logs_in = self.config.authenticators.iter().any(|own| own.login.is_some());
+        self.config.session = match session {
+            Some(item) => item.table().map(|table| SessionConfig::read(table, &upstreams)),
+            None => SessionConfig::of_environment(&root.place, logs_in),
+        };
         self.config.routes = routes(&mut root, &names, &upstreams, has_front);
         let place = root.place.clone();
         root.finish();

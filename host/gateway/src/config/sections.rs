@@ -95,14 +95,9 @@ impl Draft {
         let config = &self.config;
         let offering = config.authenticators.iter().filter(|own| own.login.is_some());
         for authenticator in offering {
-            for (section, is_there, what) in [
-                ("login", config.login.is_some(), "the origins that browsers use"),
-                ("session", config.session.is_some(), "where a login is kept"),
-            ] {
-                if !is_there {
-                    let message = format!("login = true needs the section [{section}], with {what}");
-                    self.errors.push(authenticator.location.error(message));
-                }
+            if config.login.is_none() {
+                let message = "login = true needs the section [login], with the origins that browsers use";
+                self.errors.push(authenticator.location.error(message));
             }
         }
         let is_insecure = config

@@ -1,6 +1,7 @@
 //! `[session]`: the cookie that says who the user is, so that later requests need no credentials. Without the section,
-//! sessions are enabled if the environment has a key.
+//! sessions are enabled if the environment has a key, or if people log in with a browser.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::session::Key;
@@ -12,15 +13,25 @@ use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::secret::secret;
 use portcullis_loader::config::values;
 
+use crate::config::Upstream;
+use crate::config::UpstreamConfig;
+use crate::config::upstream::Upstreams;
 use crate::routing::host::HostPattern;
 
 /// The settings for session cookies.
 #[derive(Debug)]
 pub(crate) struct SessionConfig {
-    /// The first key seals new sessions; all keys can open existing ones.
+    /// The first key seals new sessions; all keys can open existing ones. Empty if the gateway makes a key and keeps it in the state
+    /// folder.
     pub(crate) keys: Vec<Key>,
     /// The maximum age of a session.
     pub(crate) max_age: Duration,
+    /// After how long a session ends that isn't used. `None` if only its age counts.
+    pub(crate) idle: Option<Duration>,
+    /// How many sessions that are over before their end are known at most.
+    pub(crate) revocations: usize,
+    /// The gateways that are told of them.
+    pub(crate) peers: Vec<Arc<UpstreamConfig>>,
     /// The name of the cookie.
     pub(crate) cookie: String,
     /// Whether the cookie is sent over https only. `None` if that depends on whether the gateway listens on loopback only.
@@ -36,23 +47,29 @@ pub(crate) struct SessionConfig {
 }
 
 impl SessionConfig {
-    pub(super) fn read(mut table: Table<'_>) -> Self {
+    pub(super) fn read(mut table: Table<'_>, upstreams: &Upstreams) -> Self {
         let keys = match table.take("keys") {
             Some(item) => listed_keys(item),
-            None => {
-                if variable(table.place.document().environment()).is_none() {
-                    let [ours, compatible] = VARIABLES;
-                    table.place.report(format!(
-                        "there is no key: set keys = [\"file:PATH\"], {ours} or {compatible}; `portcullis keygen` makes a \
-                         key"
-                    ));
-                }
-                Vec::from_iter(key_of_environment(&table.place))
-            }
+            None => Vec::from_iter(key_of_environment(&table.place)),
         };
         let max_age = table
             .take("max_age")
             .and_then(|item| values::duration(item, MIN_AGE..=MAX_AGE));
+        let idle = table.take("idle").and_then(|item| {
+            let place = item.place.clone();
+            let idle = values::duration(item, MIN_AGE..=MAX_AGE)?;
+            if idle >= max_age.unwrap_or(DEFAULT_AGE) {
+                place.report("has no effect, because it isn't shorter than max_age");
+            }
+            Some(idle)
+        });
+        let revocations = table
+            .take("revocations")
+            .and_then(|item| item.number(1, MAX_REVOCATIONS));
+        let peers = values::each(table.take("peers"), |item| peer(item, upstreams));
+        if peers.len() > MAX_PEERS {
+            table.place.report(format!("peers has more than {MAX_PEERS} entries"));
+        }
         let cookie = table.take("cookie").and_then(cookie);
         let secure = table.take("secure").and_then(|item| item.boolean());
         let domain = table.take("domain").and_then(domain);
@@ -80,6 +97,9 @@ impl SessionConfig {
         Self {
             keys,
             max_age: max_age.unwrap_or(DEFAULT_AGE),
+            idle,
+            revocations: revocations.unwrap_or(DEFAULT_REVOCATIONS),
+            peers,
             cookie: cookie.unwrap_or_else(|| DEFAULT_COOKIE.to_owned()),
             secure,
             domain,
@@ -89,11 +109,17 @@ impl SessionConfig {
         }
     }
 
-    /// The settings without the section. `None` if the environment has no key either.
-    pub(super) fn of_environment(place: &Place<'_>) -> Option<Self> {
-        let key = key_of_environment(place)?;
+    /// The settings without the section. `None` if the environment has no key either, and nobody logs in with a browser.
+    pub(super) fn of_environment(place: &Place<'_>, logs_in: bool) -> Option<Self> {
+        let keys = Vec::from_iter(key_of_environment(place));
+        if keys.is_empty() && !logs_in {
+            return None;
+        }
         Some(Self {
-            keys: vec![key],
+            keys,
+            idle: None,
+            revocations: DEFAULT_REVOCATIONS,
+            peers: Vec::new(),
             max_age: DEFAULT_AGE,
             cookie: DEFAULT_COOKIE.to_owned(),
             secure: None,
@@ -126,6 +152,18 @@ fn domain(item: Item<'_>) -> Option<String> {
             HostPattern::Below(_) | HostPattern::Exact(_) => None,
         }
     })
+}
+
+/// A gateway that is told of sessions that are over: a URL, or the name of an upstream.
+fn peer(item: Item<'_>, upstreams: &Upstreams) -> Option<Arc<UpstreamConfig>> {
+    let place = item.place.clone();
+    match upstreams.find(&place, &item.text()?)? {
+        Upstream::Http(config) => Some(config),
+        Upstream::WhoAmI => {
+            place.report("expected another gateway: its URL, or the name of an upstream");
+            None
+        }
+    }
 }
 
 fn same_site(item: Item<'_>) -> Option<SameSitePolicy> {
@@ -171,6 +209,9 @@ fn variable(environment: &Environment) -> Option<(&'static str, &str)> {
 const VARIABLES: [&str; 2] = ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"];
 const DEFAULT_COOKIE: &str = "portcullis";
 const DEFAULT_AGE: Duration = Duration::from_secs(12 * 3600);
+const DEFAULT_REVOCATIONS: usize = 100_000;
+const MAX_REVOCATIONS: usize = 10_000_000;
+const MAX_PEERS: usize = 32;
 const MIN_AGE: Duration = Duration::from_secs(1);
 /// The maximum time for which browsers keep a cookie (RFC 6265bis, section 5.5).
 const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 3600);

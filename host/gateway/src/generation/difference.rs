@@ -56,12 +56,14 @@ const NAMED: [(&str, &str); 3] = [
     ("upstreams", "upstream"),
 ];
 
-/// What only a start can apply: the engine of the plugins is made once, and metrics are registered before the plugins.
-const FIXED: [&[&str]; 6] = [
+/// What only a start can apply: the engine of the plugins is made once, metrics are registered before the plugins, and
+/// what is in the state folder is read once.
+const FIXED: [&[&str]; 7] = [
     &["admin"],
     &["plugins", "cache_directory"],
     &["plugins", "concurrency"],
     &["plugins", "http_proxy"],
     &["plugins", "memory"],
     &["plugins", "no_proxy"],
+    &["state"],
 ];

@@ -60,6 +60,8 @@ use crate::proxy::Proxy;
 use crate::proxy::UpstreamGroup;
 use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
+use crate::sessions::EndedSessions;
+use crate::sessions::kept_key;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use logins::LoginPoint;
@@ -93,6 +95,10 @@ pub(crate) struct Generation {
     /// The upstreams that routes use, by name.
     upstreams: HashMap<String, Arc<UpstreamGroup>>,
     sessions: Option<Arc<Sessions>>,
+    /// The sessions that are over. `None` if sessions are disabled.
+    ended: Option<Arc<EndedSessions>>,
+    /// The bounds of their list, and the gateways that are told of them.
+    told: Option<((usize, Duration), Vec<Arc<UpstreamGroup>>)>,
     /// `None` if nobody can log in.
     logins: Option<Logins>,
     /// All authenticators, of which one has started each session.
@@ -215,6 +221,13 @@ impl Generation {
         self.authenticators.rotating_headers()
     }
 
+    /// Has its settings in what all generations of the process share.
+    pub(crate) fn take_effect(&self) {
+        if let (Some(ended), Some(sessions), Some((bounds, peers))) = (&self.ended, &self.sessions, &self.told) {
+            ended.apply(*bounds, peers, sessions);
+        }
+    }
+
     /// Tells the authenticators that aren't a part of the next generation that they were replaced.
     pub(crate) fn retire(&self, next: &Self) {
         self.authenticators.retire(&next.authenticators);
@@ -289,7 +302,18 @@ impl Generation {
         previous: Previous<'_>,
     ) -> Result<Self, ConfigError> {
         let listen = config.listen();
-        let (sessions, flows) = sessions(&config)?.unzip();
+        let ended = config.session.as_ref().map(|session| {
+            let begin = || Arc::new(EndedSessions::begin(session, &config.state));
+            previous.ended_sessions().unwrap_or_else(begin)
+        });
+        let (sessions, flows) = sessions(&config, ended.as_deref(), previous.sessions())?.unzip();
+        let bounds = config
+            .session
+            .as_ref()
+            .map(|session| (session.revocations, session.max_age));
+        let peers = config.session.iter().flat_map(|session| &session.peers);
+        let peers = peers.map(|peer| proxy.start(peer));
+        let told = bounds.map(|bounds| (bounds, peers.collect()));
         let logins = match (&config.login, flows) {
             (Some(login), Some(flows)) => {
                 let logins = Logins::new(login.clone(), flows, &config.authenticators, &authenticators)?;
@@ -344,6 +368,8 @@ impl Generation {
             acceptors,
             upstreams,
             sessions,
+            ended,
+            told,
             logins,
             everybody,
             identity_names,
@@ -355,7 +381,11 @@ impl Generation {
 }
 
 /// The sessions, and the attempts to log in, whose cookies have the same keys. `None` if there are none.
-fn sessions(config: &Config) -> Result<Option<(Arc<Sessions>, Flows)>, ConfigError> {
+fn sessions(
+    config: &Config,
+    ended: Option<&EndedSessions>,
+    before: Option<&Sessions>,
+) -> Result<Option<(Arc<Sessions>, Flows)>, ConfigError> {
     let Some(session) = &config.session else {
         return Ok(None);
     };
@@ -381,9 +411,22 @@ fn sessions(config: &Config) -> Result<Option<(Arc<Sessions>, Flows)>, ConfigErr
     if session.partitioned {
         options = options.partitioned();
     }
-    let keys = KeyRing::new(session.keys.iter().cloned()).map_err(|problem| error(&problem.to_string()))?;
+    if let Some(idle) = session.idle {
+        options = options.idle(idle);
+    }
+    let keys = match session.keys.is_empty() {
+        true => vec![kept_key(config.state.folder.as_deref(), config.state.is_kept).map_err(|why| error(&why))?],
+        false => session.keys.clone(),
+    };
+    let keys = KeyRing::new(keys).map_err(|problem| error(&problem.to_string()))?;
     let keys = Arc::new(keys);
-    let sessions = Sessions::new(Arc::clone(&keys), options);
+    let mut sessions = Sessions::new(Arc::clone(&keys), options);
+    if let Some(ended) = ended {
+        sessions = sessions.with_revocations(Arc::clone(ended.list()));
+    }
+    if let Some(before) = before {
+        sessions = sessions.with_renewals_of(before);
+    }
     let sessions = match session.outlive_changes {
         true => sessions.outlive_changes(),
         false => sessions,

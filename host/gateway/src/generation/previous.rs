@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use portcullis::session::Sessions;
 use portcullis_loader::AuthenticatorSet;
 
 use crate::config::Digests;
 use crate::generation::Generation;
 use crate::kerberos::Acceptor;
 use crate::proxy::UpstreamGroup;
+use crate::sessions::EndedSessions;
 
 /// The generation before, and what the next one is made of.
 #[derive(Clone, Copy)]
@@ -42,6 +44,16 @@ impl<'a> Previous<'a> {
     /// The upstream of this name, if its configuration hasn't changed.
     pub(super) fn upstream(&self, name: &str) -> Option<Arc<UpstreamGroup>> {
         self.same(&["upstreams", name])?.upstreams.get(name).cloned()
+    }
+
+    /// The sessions that are over, of which a process has one list.
+    pub(super) fn ended_sessions(&self) -> Option<Arc<EndedSessions>> {
+        self.generation?.ended.clone()
+    }
+
+    /// The sessions, whose renewals may run.
+    pub(super) fn sessions(&self) -> Option<&'a Sessions> {
+        self.generation?.sessions.as_deref()
     }
 
     /// The generation before, if it has the same values below this key.

@@ -23,8 +23,11 @@ use portcullis_wire::path::CanonicalPath;
 
 use crate::answers::internal_pages;
 use crate::answers::response;
+use crate::answers::revocations;
+use crate::answers::session_page;
 use crate::proxy::body;
 use crate::proxy::body::Body;
+use crate::sessions::REVOCATIONS_PATH;
 use crate::transport::connection::ReceivedBody;
 
 pub(crate) use self::entry::answer as answer_refused;
@@ -52,6 +55,20 @@ async fn own(
     exchanges: &Exchanges,
     body: ReceivedBody,
 ) -> Option<Option<Response<Bytes>>> {
+    if path == session_page::PATH {
+        let (method, headers) = (visit.method, visit.headers);
+        return Some(Some(session_page::answer(
+            method,
+            headers,
+            visit.generation.sessions(),
+            visit.generation.everybody(),
+        )));
+    }
+    if path == REVOCATIONS_PATH {
+        return Some(Some(
+            revocations::receive(visit.method, visit.generation.sessions(), body).await,
+        ));
+    }
     if path == logout::PATH {
         return Some(logout::answer(visit).await);
     }

@@ -9,7 +9,6 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 use http::request::Parts;
-use portcullis::Admission;
 use portcullis::AuthRequest;
 use portcullis::Renewal;
 use portcullis::ResponseHeaders;
@@ -146,13 +145,27 @@ pub(super) async fn admit(
     let admission = gate.admit(&auth_request).await;
     // A call that timed out may still hold a reference.
     request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;
+    if request.parts.headers.contains_key(header::UPGRADE)
+        && let (true, Some(session), Some(sessions)) = (admission.via_session, &admission.session, gate.sessions())
+    {
+        request.parts.extensions.insert(sessions.end_of(session));
+    }
     let (via_session, session_error) = (admission.via_session, admission.session_error);
-    let renewed_by_browser = renewed_by_browser(&admission);
+    // Its login is asked again without asking the user, unless it isn't offered here.
+    let silent = match (&admission.renewal, &admission.session) {
+        (Some(Renewal::Silent), Some(session)) => {
+            let own = |name: &&String| name.as_str() == session.authenticator();
+            route.logins.iter().find(own).cloned()
+        }
+        _ => None,
+    };
+    let renewal = admission.renewal.clone();
     let (decision, for_client) = admission.into_parts();
     let decided = Decided {
         decision,
         via_session,
         session_error,
+        renewal,
     };
     if let Some(record) = Record::of(&request.parts) {
         record.set_authentication(started.elapsed());
@@ -162,8 +175,8 @@ pub(super) async fn admit(
     }
     let refusal = refusal(&route.access, &decided.decision.outcome).map(|refusal| {
         let visit = request.visit(generation);
-        let sent = match &renewed_by_browser {
-            Some(login) => login::answer_refused(&visit, std::slice::from_ref(login), true, refusal),
+        let sent = match &silent {
+            Some(name) => login::answer_refused(&visit, std::slice::from_ref(name), true, refusal),
             None => login::answer_refused(&visit, &route.logins, false, refusal),
         };
         sent.unwrap_or_else(|| response::refusal(refusal))
@@ -184,12 +197,6 @@ pub(super) async fn admit(
         Some(response) => Err(admitted.deny(response, None)),
         None => admitted.without_foreign_opener(entrance),
     }
-}
-
-/// The login that can renew the request's session without asking the user, if only a browser can do that.
-fn renewed_by_browser(admission: &Admission) -> Option<String> {
-    let session = admission.session.as_ref()?;
-    (admission.renewal == Some(Renewal::Silent)).then(|| session.authenticator().to_owned())
 }
 
 /// Why a request is refused. `None` if it may pass: an optional route accepts requests without credentials.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use http::StatusCode;
+use portcullis::Renewal;
 use portcullis::decision::Authenticated;
 use portcullis::decision::Outcome;
 use portcullis::decision::Refusal;
@@ -62,6 +63,7 @@ impl Entry<'_> {
             decision,
             via_session,
             session_error,
+            renewal,
         } = decided;
         for step in &decision.steps {
             self.warn_of_failure(step);
@@ -81,6 +83,8 @@ impl Entry<'_> {
             authenticator = user.map(|user| user.authenticator()),
             session = via_session,
             session_refused = session_error.map(|error| error.to_string()),
+            session_renewal = renewal.as_ref().map(Renewal::label),
+            session_renewal_why = renewal.as_ref().and_then(Renewal::reason).map(one_line).as_deref(),
             steps = steps(&decision.steps),
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             "decision"

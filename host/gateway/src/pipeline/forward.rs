@@ -10,6 +10,7 @@ use http::StatusCode;
 use http::Version;
 use http::header;
 use http_body_util::Either;
+use portcullis::session::SessionEnd;
 use portcullis_wire::cookies;
 use portcullis_wire::request_id::RequestId;
 
@@ -70,6 +71,7 @@ impl Gateway {
     ) -> Response<Body> {
         let mut received = outgoing.take_parts();
         let upgrade = Upgrade::requested(&mut received);
+        let ends = received.extensions.remove::<SessionEnd>();
         let (id, method) = (received.extensions.remove::<RequestId>(), received.method.clone());
         let record = Record::of(&received).cloned();
         let offered = received.extensions.remove::<OfferedToken>();
@@ -92,6 +94,7 @@ impl Gateway {
             head: written,
             body: Either::Left(body),
             upgrade,
+            ends,
             timeout: route.config.timeout,
             slot: Arc::clone(&connection.slot),
             owner,

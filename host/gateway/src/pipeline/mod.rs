@@ -59,6 +59,7 @@ pub(crate) enum Accepted {
 impl Gateway {
     /// Creates a gateway. `proxy` must be the proxy that made the upstream handles in the generation's routes.
     pub(crate) fn new(generation: Generation, proxy: Proxy) -> Self {
+        generation.take_effect();
         Self {
             generation: ArcSwap::from_pointee(generation),
             proxy,
@@ -135,6 +136,7 @@ impl Gateway {
     /// Serves the next requests by another generation. Returns the one before, which the requests that run still have.
     pub(crate) fn replace(&self, next: Generation) -> Arc<Generation> {
         let before = self.generation.swap(Arc::new(next));
+        self.generation().take_effect();
         before.retire(&self.generation());
         before
     }

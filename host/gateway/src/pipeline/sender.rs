@@ -1,5 +1,6 @@
 //! What the gateway knows about the sender of a request.
 
+use portcullis::Renewal;
 use portcullis::decision::Authenticated;
 use portcullis::decision::Decision;
 use portcullis::session::SessionError;
@@ -29,6 +30,8 @@ pub(crate) struct Decided {
     pub(crate) via_session: bool,
     /// Why the session cookie wasn't accepted. `None` if it was, or if there is none.
     pub(crate) session_error: Option<SessionError>,
+    /// What came of the attempt to renew the session. `None` if it wasn't due.
+    pub(crate) renewal: Option<Renewal>,
 }
 
 impl Sender {

@@ -31,8 +31,9 @@ use http::request;
 use http::response;
 use http_body::Body as _;
 use http_body_util::Either;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::Incoming;
+use portcullis::session::SessionEnd;
 use portcullis_wire::content_length;
 use portcullis_wire::hop_by_hop;
 
@@ -71,10 +72,12 @@ pub(crate) struct Proxy {
 pub(crate) struct Forward {
     /// The target is a path. `Host` is the host that the client requested.
     pub(crate) head: request::Parts,
-    /// The client's body, or an empty one.
-    pub(crate) body: Either<ClientBody, Empty<Bytes>>,
+    /// The client's body, or one of the gateway's own, which may be empty.
+    pub(crate) body: Either<ClientBody, Full<Bytes>>,
     /// `None` if the client requests no upgrade.
     pub(crate) upgrade: Option<Upgrade>,
+    /// When an upgraded connection ends with its session. `None` if no session admitted the request.
+    pub(crate) ends: Option<SessionEnd>,
     /// How long the response may take to begin. The time doesn't run while the client sends its body, so a long upload
     /// doesn't count.
     pub(crate) timeout: Duration,
@@ -122,6 +125,7 @@ impl Proxy {
             head,
             body,
             upgrade,
+            ends,
             timeout,
             slot,
             owner,
@@ -156,7 +160,7 @@ impl Proxy {
             _signal: signal,
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let switched = self.switch(response, upgrade, slot, exchange, config.idle_timeout);
+            let switched = self.switch(response, upgrade.zip(Some(ends)), (slot, exchange), config.idle_timeout);
             return switched.ok_or_else(|| Unanswered::new(&server.name, ProxyError::Protocol));
         }
         let (head, body) = response.into_parts();
@@ -180,15 +184,14 @@ impl Proxy {
     fn switch(
         &self,
         mut response: Response<Incoming>,
-        upgrade: Option<Upgrade>,
-        slot: Slot,
-        exchange: Exchange,
+        upgrade: Option<(Upgrade, Option<SessionEnd>)>,
+        held: (Slot, Exchange),
         idle_timeout: Duration,
     ) -> Option<Response<Body>> {
-        let upgrade = upgrade?;
+        let (upgrade, ends) = upgrade?;
         let protocol = upgrade.agreed(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
-        self.tunnels.spawn(upgrade, upstream, (slot, exchange), idle_timeout);
+        self.tunnels.spawn((upgrade, upstream), ends, held, idle_timeout);
         let mut response = clean(response.into_parts().0, None, body::full(Bytes::new()));
         response
             .headers_mut()

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::request;
 use http_body::Body;
 use http_body_util::Either;
-use http_body_util::Empty;
+use http_body_util::Full;
 
 use super::body::RequestBody;
 use super::error::Unanswered;
@@ -126,7 +126,7 @@ impl<'a> Attempts<'a> {
         if self.permit.is_none() {
             self.permit = Some(self.group.try_repeat()?);
         }
-        let body = RequestBody::new(Either::Right(Empty::new()), self.context.progress.clone());
+        let body = RequestBody::new(Either::Right(Full::default()), self.context.progress.clone());
         Some(Request::from_parts(bodiless.clone(), body))
     }
 }

@@ -15,6 +15,9 @@ use http::header;
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use metrics::counter;
+use metrics::describe_counter;
+use portcullis::session::SessionEnd;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
@@ -73,19 +76,40 @@ pub(crate) struct Tunnels {
 
 impl Tunnels {
     pub(crate) fn new() -> Self {
+        describe_counter!(
+            "portcullis_session_connections_ended_total",
+            "Upgraded connections, such as WebSockets, that were closed because their session was over"
+        );
         Self {
             connections: TaskTracker::new(),
             closing: CancellationToken::new(),
         }
     }
 
-    /// Forwards bytes in both directions until one side closes, there is no progress for `idle_timeout`, or the gateway
-    /// stops. `held` is dropped then.
-    pub(super) fn spawn(&self, upgrade: Upgrade, upstream: OnUpgrade, held: (Slot, Exchange), idle_timeout: Duration) {
+    /// Forwards bytes in both directions until one side closes, there is no progress for `idle_timeout`, the session is over that
+    /// has admitted the request, or the gateway stops. `held` is dropped then.
+    pub(super) fn spawn(
+        &self,
+        (upgrade, upstream): (Upgrade, OnUpgrade),
+        ends: Option<SessionEnd>,
+        held: (Slot, Exchange),
+        idle_timeout: Duration,
+    ) {
         let closing = self.closing.clone();
+        let over = async move {
+            match ends {
+                Some(ends) => ends.reached().await,
+                None => std::future::pending().await,
+            }
+        };
         self.connections.spawn(async move {
             let ended = tokio::select! {
                 ended = splice(upgrade.client, upstream, idle_timeout) => ended,
+                () = over => {
+                    tracing::info!("an upgraded connection was closed, because its session is over");
+                    counter!("portcullis_session_connections_ended_total").increment(1);
+                    Ok(())
+                }
                 () = closing.cancelled() => Ok(()),
             };
             if let Err(error) = ended {

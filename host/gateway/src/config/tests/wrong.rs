@@ -51,7 +51,7 @@ fn a_mistake_names_the_file_the_line_and_the_key() {
         (
             "a = 1\n",
             "portcullis.toml:1: a: unknown key; expected one of server, admin, access_log, forward_auth, ext_authz, session, \
-             plugins, registries, negotiate, authenticators, upstreams, routes",
+             state, login, plugins, registries, negotiate, authenticators, upstreams, routes",
         ),
         (
             "server = 1\n",
@@ -114,9 +114,16 @@ fn a_mistake_names_the_file_the_line_and_the_key() {
             "portcullis.toml:2: session.keys: the list is empty; it needs at least one key, which `portcullis keygen` makes",
         ),
         (
-            "[session]\n",
-            "portcullis.toml:1: session: there is no key: set keys = [\"file:PATH\"], PORTCULLIS_COOKIE_SECRET or \
-             DASK_GATEWAY_COOKIE_SECRET; `portcullis keygen` makes a key",
+            "[session]\nmax_age = \"1h\"\nidle = \"2h\"\n",
+            "portcullis.toml:3: session.idle: has no effect, because it isn't shorter than max_age",
+        ),
+        (
+            "[session]\nrevocations = 0\n",
+            "portcullis.toml:2: session.revocations: 0 is not a whole number between 1 and 10000000",
+        ),
+        (
+            "[session]\npeers = [\"portcullis:whoami\"]\n",
+            "portcullis.toml:2: session.peers[0]: expected another gateway: its URL, or the name of an upstream",
         ),
         (
             "[session]\nkeys = [\"env:KEY\"]\ncookie = \"__Host-x\"\n",

@@ -7,7 +7,6 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::HeaderMap;
 use http::HeaderValue;
 use http::Request;
@@ -15,7 +14,7 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 use http_body_util::Either;
-use http_body_util::Empty;
+use http_body_util::Full;
 use metrics::counter;
 use portcullis::decision::Authenticated;
 use portcullis_wire::path::CanonicalPath;
@@ -206,8 +205,9 @@ impl Authorizer {
         let permit = permit.map_err(|error| error.to_string())?;
         let request = proxy::Forward {
             head,
-            body: Either::Right(Empty::<Bytes>::new()),
+            body: Either::Right(Full::default()),
             upgrade: None,
+            ends: None,
             timeout: TIMEOUT,
             slot: Arc::new(permit),
             owner: None,

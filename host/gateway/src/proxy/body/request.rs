@@ -12,7 +12,7 @@ use http_body::Body;
 use http_body::Frame;
 use http_body::SizeHint;
 use http_body_util::Either;
-use http_body_util::Empty;
+use http_body_util::Full;
 
 use super::BoxError;
 use super::Progress;
@@ -25,7 +25,7 @@ use crate::proxy::trailers::ForbiddenTrailers;
 /// them, and over HTTP/1.1 some upstreams merge them with the headers that the gateway has set (RFC 9110, section
 /// 6.5.1).
 #[derive(Debug)]
-pub(crate) struct RequestBody<B = Either<ClientBody, Empty<Bytes>>> {
+pub(crate) struct RequestBody<B = Either<ClientBody, Full<Bytes>>> {
     incoming: B,
     progress: Progress,
     /// Closed while the client waits to be told to send it. `None` if the client doesn't wait.

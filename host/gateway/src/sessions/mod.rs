@@ -1,0 +1,104 @@
+//! What sessions need beside their cookies: the key that nobody has configured, and the list of sessions that are over, which
+//! outlasts a restart and is told to other gateways.
+
+mod file;
+mod key;
+mod peers;
+mod saved;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis::session::Revocation;
+use portcullis::session::RevocationSink;
+use portcullis::session::Revocations;
+use portcullis::session::Sessions;
+
+use self::peers::Peers;
+use self::saved::Saved;
+use crate::config::SessionConfig;
+use crate::config::StateConfig;
+use crate::proxy::UpstreamGroup;
+
+pub(crate) use self::key::kept_key;
+pub(crate) use self::peers::PATH as REVOCATIONS_PATH;
+
+/// The sessions of a process that are over. All generations share it.
+#[derive(Debug)]
+pub(crate) struct EndedSessions {
+    list: Arc<Revocations>,
+    peers: Arc<Peers>,
+    /// Whether the process serves. Others only examine a configuration.
+    serves: bool,
+}
+
+/// Is told of each session that is ended in this process.
+struct Sink {
+    saved: Option<Saved>,
+    peers: Arc<Peers>,
+}
+
+impl EndedSessions {
+    /// The list of this process. What the state folder has of an earlier one is read, unless this command keeps nothing.
+    pub(crate) fn begin(session: &SessionConfig, state: &StateConfig) -> Self {
+        let new = || Revocations::new(session.revocations, session.max_age);
+        let peers = Arc::new(Peers::default());
+        if !state.is_kept {
+            return Self {
+                list: Arc::new(new()),
+                peers,
+                serves: false,
+            };
+        }
+        let saved = state.folder.as_deref().and_then(saved);
+        let sink = Sink {
+            saved: saved.clone(),
+            peers: Arc::clone(&peers),
+        };
+        let list = Arc::new(new().with_sink(sink));
+        if let Some(saved) = saved {
+            saved.begin(Arc::clone(&list));
+        }
+        Self {
+            list,
+            peers,
+            serves: true,
+        }
+    }
+
+    /// The list.
+    pub(crate) fn list(&self) -> &Arc<Revocations> {
+        &self.list
+    }
+
+    /// Has the bounds of another configuration from now on, and tells these gateways, in messages that these sessions seal.
+    pub(crate) fn apply(&self, bounds: (usize, Duration), peers: &[Arc<UpstreamGroup>], sessions: &Arc<Sessions>) {
+        let (most, max_age) = bounds;
+        self.list.set_bounds(most, max_age);
+        if self.serves {
+            self.peers.apply(peers, &self.list, sessions);
+        }
+    }
+}
+
+fn saved(folder: &Path) -> Option<Saved> {
+    key::make(folder)
+        .inspect_err(|why| {
+            tracing::warn!(
+                why,
+                "sessions that are ended early are valid again after a restart: set state to a folder for that"
+            );
+        })
+        .ok()?;
+    Some(Saved::new(folder))
+}
+
+impl RevocationSink for Sink {
+    fn revoked(&self, revocation: Revocation) {
+        if let Some(saved) = &self.saved {
+            saved.add(revocation);
+        }
+        self.peers.tell(revocation);
+    }
+}
