@@ -53,6 +53,8 @@ fn rerun_when_changed(workspace: &Path) {
         "sdk/src",
         "wit",
         "plugins/build.rs",
+        "plugins/tokens/Cargo.toml",
+        "plugins/tokens/src",
     ];
     let own = PLUGINS
         .iter()

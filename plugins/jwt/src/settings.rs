@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use portcullis_sdk::SettingsError;
 use portcullis_sdk::settings;
 use portcullis_sdk::settings::Span;
+use portcullis_tokens::claims::path::ClaimPath;
+use portcullis_tokens::claims::rule::Rule;
+use portcullis_tokens::identity::FirstOf;
 use schemars::JsonSchema;
 use schemars::Schema;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::claims::path::ClaimPath;
-use crate::claims::rule::Rule;
-use crate::identity::FirstOf;
 use crate::issuer::Issuer;
 use crate::location::Location;
 

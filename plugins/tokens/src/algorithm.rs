@@ -7,11 +7,11 @@ use portcullis_sdk::crypto::Algorithm;
 
 /// A set of algorithms.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct AlgorithmSet(u16);
+pub struct AlgorithmSet(u16);
 
 impl AlgorithmSet {
     /// The algorithms of RSA keys.
-    pub(crate) const RSA: Self = Self::of(&[
+    pub const RSA: Self = Self::of(&[
         Algorithm::Ps256,
         Algorithm::Ps384,
         Algorithm::Ps512,
@@ -21,10 +21,11 @@ impl AlgorithmSet {
     ]);
 
     /// The algorithms of public keys, which are all but HMAC.
-    pub(crate) const PUBLIC_KEY: Self =
+    pub const PUBLIC_KEY: Self =
         Self(Self::RSA.0 | Self::of(&[Algorithm::Ed25519, Algorithm::Es256, Algorithm::Es384, Algorithm::Es512]).0);
 
-    pub(crate) const fn of(algorithms: &[Algorithm]) -> Self {
+    /// The set of these algorithms.
+    pub const fn of(algorithms: &[Algorithm]) -> Self {
         let mut bits = 0;
         let mut rest = algorithms;
         while let [first, others @ ..] = rest {
@@ -34,20 +35,23 @@ impl AlgorithmSet {
         Self(bits)
     }
 
-    pub(crate) const fn contains(self, algorithm: Algorithm) -> bool {
+    /// Whether this algorithm is in the set.
+    pub const fn contains(self, algorithm: Algorithm) -> bool {
         self.0 & Self::of(&[algorithm]).0 != 0
     }
 
-    pub(crate) const fn intersection(self, other: Self) -> Self {
+    /// The algorithms that are in both sets.
+    pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    pub(crate) const fn is_empty(self) -> bool {
+    /// Whether no algorithm is in the set.
+    pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Returns whether every algorithm of this set is in `other`.
-    pub(crate) const fn is_subset(self, other: Self) -> bool {
+    pub const fn is_subset(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }
 }

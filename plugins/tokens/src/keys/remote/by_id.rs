@@ -27,14 +27,14 @@ const MAX_BYTES: usize = 16 * 1024;
 
 /// The URLs of an issuer's keys.
 #[derive(Clone, Debug)]
-pub(crate) struct KeysById {
+pub struct KeysById {
     before: String,
     after: String,
 }
 
 impl KeysById {
     /// Makes the URLs of keys from one with the place `{kid}`.
-    pub(crate) fn at(template: &str, insecure_http: bool) -> Result<Self, String> {
+    pub fn at(template: &str, insecure_http: bool) -> Result<Self, String> {
         url::check(template, insecure_http).map_err(|problem| format!("key_url: {problem}"))?;
         let (before, after) = template
             .split_once(PLACE)
@@ -47,7 +47,7 @@ impl KeysById {
     }
 
     /// Refuses a token that the key of its id didn't sign.
-    pub(crate) fn verify(&self, jws: &Jws<'_>, issuer: &str, policy: &RefreshPolicy) -> Result<(), TokenError> {
+    pub fn verify(&self, jws: &Jws<'_>, issuer: &str, policy: &RefreshPolicy) -> Result<(), TokenError> {
         let id = jws.key_id.as_deref().ok_or(TokenError::Token("names no key (kid)"))?;
         let unknown = || TokenError::Key {
             issuer: issuer.to_owned(),

@@ -31,13 +31,14 @@ pub enum SecretEncoding {
 
 /// A secret for HMAC.
 #[derive(Clone)]
-pub(crate) struct SharedSecret {
+pub struct SharedSecret {
     jwk: String,
     algorithms: AlgorithmSet,
 }
 
 impl SharedSecret {
-    pub(crate) fn new(secret: &Secret, encoding: SecretEncoding) -> Result<Self, &'static str> {
+    /// Makes a secret of a setting.
+    pub fn new(secret: &Secret, encoding: SecretEncoding) -> Result<Self, &'static str> {
         let text = secret.expose();
         // A public key used as a secret would be known to everyone (CVE-2026-34950).
         if text.contains(pem::BEGIN) || text.trim_ascii_start().starts_with('{') {
@@ -56,12 +57,12 @@ impl SharedSecret {
     }
 
     /// The algorithms for which the secret is long enough.
-    pub(crate) const fn algorithms(&self) -> AlgorithmSet {
+    pub const fn algorithms(&self) -> AlgorithmSet {
         self.algorithms
     }
 
     /// The secret as a JWK, as the gateway takes it.
-    pub(crate) fn jwk(&self) -> &str {
+    pub fn jwk(&self) -> &str {
         &self.jwk
     }
 }

@@ -14,17 +14,17 @@ const LATEST: u64 = 253_402_300_799;
 
 /// The settings about times.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TimeRules {
+pub struct TimeRules {
     /// The largest difference between the issuer's clock and ours.
-    pub(crate) leeway: Duration,
+    pub leeway: Duration,
     /// The longest time for which a token may be valid, from `iat` and from now.
-    pub(crate) max_lifetime: Option<Duration>,
+    pub max_lifetime: Option<Duration>,
 }
 
 impl TimeRules {
     /// Refuses a token that is not valid at `now`, in seconds since 1970. Returns its remaining lifetime, without
     /// leeway, or `None` if it never expires, which must be allowed.
-    pub(crate) fn check(
+    pub fn check(
         self,
         claims: &Claims,
         allow_no_expiry: bool,

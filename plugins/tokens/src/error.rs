@@ -6,8 +6,9 @@ use portcullis_sdk::Refusal;
 
 /// Why a request is refused. The text is for the operator's log: what was found and what was expected. Values of a token
 /// are [escaped and shortened](crate::text::quoted), and a text never contains a token.
+#[allow(missing_docs, reason = "the text of each error says what its fields are")]
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TokenError {
+pub enum TokenError {
     /// There is no token in any of the configured places.
     #[error("no token")]
     Absent,
@@ -73,7 +74,7 @@ pub(crate) enum TokenError {
 
 impl TokenError {
     /// Converts this into a refusal. Without a token the challenge has no error code (RFC 6750, section 3.1).
-    pub(crate) fn refuse(self, challenge: Challenge) -> Refusal {
+    pub fn refuse(self, challenge: Challenge) -> Refusal {
         // Basic challenges have no error codes (RFC 7617, section 2).
         let is_bearer = challenge.scheme == "Bearer";
         let coded = |challenge: Challenge, code: &str, description: &str| {

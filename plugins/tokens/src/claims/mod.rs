@@ -4,11 +4,11 @@
 //! the last of two equal names win, and skipped a time of the wrong type until version 10.3 (CVE-2026-25537). Tests
 //! compare this crate with it instead.
 
-pub(crate) mod audience;
-pub(crate) mod path;
-pub(crate) mod rule;
-pub(crate) mod scope;
-pub(crate) mod times;
+pub mod audience;
+pub mod path;
+pub mod rule;
+pub mod scope;
+pub mod times;
 
 use std::fmt;
 
@@ -22,24 +22,23 @@ use crate::error::TokenError;
 use path::ClaimPath;
 
 /// The claims of a verified token.
-pub(crate) struct Claims(Map<String, Value>);
+pub struct Claims(Map<String, Value>);
 
 impl Claims {
-    /// Parses the payload of a token. Only [`verify`](crate::verify::verify) calls this, after it has verified the
-    /// signature.
-    pub(crate) fn from_verified(payload: &[u8]) -> Result<Self, TokenError> {
+    /// Parses the payload of a token. Verify the signature first: what it says is trusted from here on.
+    pub fn from_verified(payload: &[u8]) -> Result<Self, TokenError> {
         serde_json::from_slice(payload)
             .map_err(|_| TokenError::Token("has a payload that is not a JSON object with distinct names"))
     }
 
     /// The value of a registered claim (RFC 7519, section 4.1). `null` counts as a value here.
-    pub(crate) fn registered(&self, name: &str) -> Option<&Value> {
+    pub fn registered(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
     /// The value of a registered claim that is a string or a list of strings. `split` splits a single string into its
     /// parts. Returns `None` if the claim is missing or `null`.
-    pub(crate) fn strings<'a>(
+    pub fn strings<'a>(
         &'a self,
         name: &str,
         split: impl FnOnce(&'a str) -> Vec<&'a str>,
@@ -54,12 +53,13 @@ impl Claims {
         strings.map(Some).ok_or_else(malformed)
     }
 
-    pub(crate) fn find(&self, path: &ClaimPath) -> Option<&Value> {
+    /// The value of the claim at this path. `null` counts as missing.
+    pub fn find(&self, path: &ClaimPath) -> Option<&Value> {
         path.find(&self.0)
     }
 
     /// Refuses a token that lacks one of these claims.
-    pub(crate) fn require(&self, paths: &[ClaimPath]) -> Result<(), TokenError> {
+    pub fn require(&self, paths: &[ClaimPath]) -> Result<(), TokenError> {
         match paths.iter().find(|path| self.find(path).is_none()) {
             Some(path) => Err(TokenError::Claim(
                 path.to_string(),

@@ -25,7 +25,7 @@ pub enum AudienceMatch {
 
 /// Refuses a token whose claim names another audience or none. It is `aud`, unless the operator names another one: access
 /// tokens of some providers have the client instead.
-pub(crate) fn check(
+pub fn check(
     claims: &Claims,
     claim: &ClaimPath,
     audiences: &[String],

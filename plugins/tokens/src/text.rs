@@ -10,14 +10,16 @@ use serde_json::Value;
 /// A JSON string, borrowed from the JSON unless it has escapes. (`Option<Cow<str>>` would always copy.)
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
-pub(crate) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Text<'a> {
-    pub(crate) fn new(text: impl Into<Cow<'a, str>>) -> Self {
+    /// Borrows a text, or takes it.
+    pub fn new(text: impl Into<Cow<'a, str>>) -> Self {
         Self(text.into())
     }
 
-    pub(crate) fn into_owned(self) -> Text<'static> {
+    /// The same text, borrowed from nothing.
+    pub fn into_owned(self) -> Text<'static> {
         Text(Cow::Owned(self.0.into_owned()))
     }
 }
@@ -31,7 +33,7 @@ impl Deref for Text<'_> {
 }
 
 /// Quotes a text that a client sent for a log line: in quotes, escaped and shortened.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     match text.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
         None => format!("{text:?}"),
@@ -39,7 +41,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// Quotes several texts, at most five of them.
-pub(crate) fn all_quoted<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
+pub fn all_quoted<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
     let mut texts = texts.into_iter();
     let mut shown = texts.by_ref().take(5).map(quoted).collect::<Vec<_>>();
     let more = texts.count();
@@ -50,13 +52,13 @@ pub(crate) fn all_quoted<'t>(texts: impl IntoIterator<Item = &'t str>) -> String
 }
 
 /// Quotes a text, or `one of` several.
-pub(crate) fn one_of<'t>(texts: impl Iterator<Item = &'t str> + Clone) -> String {
+pub fn one_of<'t>(texts: impl Iterator<Item = &'t str> + Clone) -> String {
     let several = if texts.clone().count() > 1 { "one of " } else { "" };
     format!("{several}{}", all_quoted(texts))
 }
 
 /// The value of a claim for a log line: as JSON, whose strings are escaped, and shortened.
-pub(crate) fn shown(value: &Value) -> String {
+pub fn shown(value: &Value) -> String {
     let json = value.to_string();
     match json.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{}…", json.get(..end).unwrap_or_default()),

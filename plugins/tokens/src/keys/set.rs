@@ -25,7 +25,7 @@ const MAX_NAMED: usize = 5;
 
 /// A set of public keys.
 #[derive(Clone, Debug)]
-pub(crate) struct KeySet<'a> {
+pub struct KeySet<'a> {
     keys: Vec<Key<'a>>,
     /// Which keys can't be used, and why. `None` if all can.
     unusable: Option<String>,

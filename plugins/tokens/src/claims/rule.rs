@@ -99,7 +99,7 @@ enum Condition {
 
 impl Rule {
     /// Refuses a token that breaks the rule.
-    pub(crate) fn check(&self, claims: &Claims) -> Result<(), TokenError> {
+    pub fn check(&self, claims: &Claims) -> Result<(), TokenError> {
         match self.broken(claims) {
             None => Ok(()),
             Some(why) => Err(TokenError::Rule(why)),

@@ -5,7 +5,7 @@ use crate::error::TokenError;
 use crate::text::all_quoted;
 
 /// Refuses a token that lacks one of these scopes.
-pub(crate) fn check(claims: &Claims, required: &[String]) -> Result<(), TokenError> {
+pub fn check(claims: &Claims, required: &[String]) -> Result<(), TokenError> {
     if required.is_empty() {
         return Ok(());
     }
@@ -23,7 +23,7 @@ pub(crate) fn check(claims: &Claims, required: &[String]) -> Result<(), TokenErr
 }
 
 /// Whether a token has this scope.
-pub(crate) fn has(claims: &Claims, scope: &str) -> bool {
+pub fn has(claims: &Claims, scope: &str) -> bool {
     of(claims).is_ok_and(|granted| granted.contains(&scope))
 }
 

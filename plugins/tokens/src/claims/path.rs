@@ -21,7 +21,7 @@ pub struct ClaimPath {
 
 impl ClaimPath {
     /// The claim of this name, which has no dots.
-    pub(crate) fn of_name(name: &str) -> Self {
+    pub fn of_name(name: &str) -> Self {
         Self {
             written: name.to_owned(),
             names: vec![name.to_owned()],
@@ -29,7 +29,7 @@ impl ClaimPath {
     }
 
     /// Returns the claim at this path. `null` counts as missing.
-    pub(crate) fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+    pub fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
         let found = claims.get(&self.written).or_else(|| self.descend(claims));
         found.filter(|value| !value.is_null())
     }

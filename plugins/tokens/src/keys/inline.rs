@@ -21,7 +21,8 @@ pub enum InlineKeys {
 }
 
 impl InlineKeys {
-    pub(crate) fn parse(self) -> Result<KeySet<'static>, String> {
+    /// Reads the keys.
+    pub fn parse(self) -> Result<KeySet<'static>, String> {
         match self {
             Self::Table(table) => jwks(&Value::Object(table).to_string()),
             Self::Text(text) => parse(&text),
@@ -30,7 +31,7 @@ impl InlineKeys {
 }
 
 /// Reads keys from a text. Anything but JSON and PEM is an error, and is never used as a secret.
-pub(crate) fn parse(text: &str) -> Result<KeySet<'static>, String> {
+pub fn parse(text: &str) -> Result<KeySet<'static>, String> {
     if text.trim_ascii_start().starts_with('{') {
         return jwks(text);
     }

@@ -7,7 +7,7 @@ use crate::claims::Claims;
 
 /// The name of an issuer.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum IssuerName {
+pub enum IssuerName {
     /// Any name, or none.
     Any,
     /// Exactly this name.
@@ -18,7 +18,7 @@ pub(crate) enum IssuerName {
 
 /// A name such as `https://login.microsoftonline.com/{tid}/v2.0`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct TenantName {
+pub struct TenantName {
     before: String,
     /// The claim that has the id of the tenant, too.
     claim: String,
@@ -29,7 +29,7 @@ pub(crate) struct TenantName {
 
 impl IssuerName {
     /// Parses a name. `tenants` lists the accepted tenants, and `any_tenant` accepts all.
-    pub(crate) fn parse(name: &str, tenants: Option<Vec<String>>, any_tenant: bool) -> Result<Self, &'static str> {
+    pub fn parse(name: &str, tenants: Option<Vec<String>>, any_tenant: bool) -> Result<Self, &'static str> {
         if name.is_empty() {
             return Err("issuer: it is empty");
         }
@@ -68,7 +68,7 @@ impl IssuerName {
     }
 
     /// Whether a token may be of this issuer, by the `iss` that it claims.
-    pub(crate) fn is(&self, named: Option<&str>) -> bool {
+    pub fn is(&self, named: Option<&str>) -> bool {
         match self {
             Self::Any => true,
             Self::Exact(name) => named == Some(name),
@@ -77,12 +77,12 @@ impl IssuerName {
     }
 
     /// Whether a name that isn't accepted has a tenant in the right place.
-    pub(crate) fn is_but_for_tenant(&self, named: &str) -> bool {
+    pub fn is_but_for_tenant(&self, named: &str) -> bool {
         matches!(self, Self::Tenant(name) if name.any_tenant(named).is_some())
     }
 
     /// Whether the verified claims are of this issuer. The tenant in `iss` must be that of the claim.
-    pub(crate) fn is_of(&self, claims: &Claims) -> bool {
+    pub fn is_of(&self, claims: &Claims) -> bool {
         let text = |name: &str| claims.registered(name).and_then(|value| value.as_str());
         match self {
             Self::Any => true,

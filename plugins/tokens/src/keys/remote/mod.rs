@@ -5,7 +5,7 @@
 //! verifies a token, and then not again for `min_refresh_interval`. Of several instances at once, one
 //! fetches; the others use the keys they have, or wait for the first ones.
 
-pub(crate) mod by_id;
+pub mod by_id;
 mod fetch;
 mod lease;
 mod snapshot;
@@ -36,18 +36,22 @@ const UNKNOWN_KEY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long published keys are used, and the limits of a fetch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RefreshPolicy {
-    pub(crate) cache_ttl: Duration,
-    pub(crate) min_refresh_interval: Duration,
-    pub(crate) stale_if_error: Duration,
+pub struct RefreshPolicy {
+    /// How long they are used before they are fetched again.
+    pub cache_ttl: Duration,
+    /// The shortest time between two fetches.
+    pub min_refresh_interval: Duration,
+    /// How much longer they are used while they can't be fetched.
+    pub stale_if_error: Duration,
     /// The limit of one request; with discovery a fetch takes two.
-    pub(crate) timeout: Duration,
-    pub(crate) max_bytes: usize,
+    pub timeout: Duration,
+    /// The largest answer.
+    pub max_bytes: usize,
 }
 
 /// Where an issuer publishes its keys.
 #[derive(Clone, Debug)]
-pub(crate) struct Provider {
+pub struct Provider {
     origin: Origin,
     insecure_http: bool,
 }
@@ -62,7 +66,7 @@ enum Origin {
 
 impl Provider {
     /// Makes a provider whose keys are at the URL in the issuer's metadata (OpenID Connect Discovery 1.0, section 4).
-    pub(crate) fn discovered(issuer: &str, insecure_http: bool) -> Result<Self, String> {
+    pub fn discovered(issuer: &str, insecure_http: bool) -> Result<Self, String> {
         url::check(issuer, insecure_http).map_err(|problem| format!("issuer: {problem}"))?;
         if issuer.contains(['?', '#']) {
             return Err("issuer: with discovery it must have neither query nor fragment".to_owned());
@@ -73,7 +77,7 @@ impl Provider {
 
     /// Makes a provider whose metadata is at another URL than the issuer's name says: one that this machine can reach, or
     /// one for all tenants.
-    pub(crate) fn described_at(issuer: &str, metadata_url: String, insecure_http: bool) -> Result<Self, String> {
+    pub fn described_at(issuer: &str, metadata_url: String, insecure_http: bool) -> Result<Self, String> {
         url::check(&metadata_url, insecure_http).map_err(|problem| format!("metadata_url: {problem}"))?;
         Ok(Self::described(issuer, metadata_url, insecure_http))
     }
@@ -87,7 +91,7 @@ impl Provider {
     }
 
     /// Makes a provider whose keys are at this URL.
-    pub(crate) fn at(url: String, insecure_http: bool) -> Result<Self, String> {
+    pub fn at(url: String, insecure_http: bool) -> Result<Self, String> {
         url::check(&url, insecure_http).map_err(|problem| format!("jwks_url: {problem}"))?;
         Ok(Self {
             origin: Origin::Url(url),

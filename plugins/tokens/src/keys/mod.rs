@@ -1,11 +1,11 @@
 //! The keys of an issuer. The gateway verifies signatures (`crypto.verify`); this module decides which key is used for
 //! which token.
 
-pub(crate) mod inline;
+pub mod inline;
 pub(crate) mod jwk;
 pub(crate) mod pem;
-pub(crate) mod remote;
-pub(crate) mod secret;
+pub mod remote;
+pub mod secret;
 pub(crate) mod set;
 
 use portcullis_sdk::crypto;
@@ -25,7 +25,7 @@ use set::KeySet;
 
 /// The keys of one issuer.
 #[derive(Clone, Debug)]
-pub(crate) enum Keys {
+pub enum Keys {
     /// Keys in the settings.
     Inline(KeySet<'static>),
     /// Keys that the issuer publishes one by one.
@@ -38,7 +38,7 @@ pub(crate) enum Keys {
 
 impl Keys {
     /// Refuses a token that none of the keys signed. The name of the issuer is for the log.
-    pub(crate) fn verify(&self, jws: &Jws<'_>, issuer: &str, policy: &RefreshPolicy) -> Result<(), TokenError> {
+    pub fn verify(&self, jws: &Jws<'_>, issuer: &str, policy: &RefreshPolicy) -> Result<(), TokenError> {
         match self {
             Self::Inline(keys) => {
                 keys.tell_unusable(issuer);

@@ -24,17 +24,21 @@ use crate::text::quoted;
 use crate::text::shown;
 
 /// A token, decoded but not verified.
-pub(crate) struct Jws<'t> {
-    pub(crate) algorithm: Algorithm,
-    pub(crate) key_id: Option<String>,
+pub struct Jws<'t> {
+    /// The algorithm that the header names.
+    pub algorithm: Algorithm,
+    /// The key that the header names.
+    pub key_id: Option<String>,
     /// The bytes that are signed.
-    pub(crate) message: &'t [u8],
-    pub(crate) payload: Vec<u8>,
-    pub(crate) signature: Vec<u8>,
+    pub message: &'t [u8],
+    /// The claims as JSON.
+    pub payload: Vec<u8>,
+    /// The signature.
+    pub signature: Vec<u8>,
     /// The header as JSON.
     header: Vec<u8>,
     /// The `typ` of the header, without `application/` (RFC 7515, section 4.1.9).
-    pub(crate) kind: Option<String>,
+    pub kind: Option<String>,
 }
 
 impl<'t> Jws<'t> {
@@ -43,7 +47,7 @@ impl<'t> Jws<'t> {
     /// It is a JWS if it has three parts and the first is an encoded JSON object. A token of five parts is encrypted
     /// (RFC 7516), and one without such an object is in a format of its provider. Both are left to other
     /// authenticators.
-    pub(crate) fn parse(token: &'t str, padding: Padding) -> Result<Self, TokenError> {
+    pub fn parse(token: &'t str, padding: Padding) -> Result<Self, TokenError> {
         let decode = |part| padding.decode(part);
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::NotJws)?;
         let (header, payload) = message.split_once('.').ok_or(TokenError::NotJws)?;
@@ -69,7 +73,7 @@ impl<'t> Jws<'t> {
     }
 
     /// The `iss` that the token claims. It is used to choose among the configured issuers and for nothing else.
-    pub(crate) fn unverified_issuer(&self) -> Result<Option<Text<'_>>, TokenError> {
+    pub fn unverified_issuer(&self) -> Result<Option<Text<'_>>, TokenError> {
         #[derive(Deserialize)]
         struct Payload<'a> {
             #[serde(borrow)]
@@ -82,7 +86,7 @@ impl<'t> Jws<'t> {
     }
 
     /// Refuses a token whose header doesn't have this member with this text.
-    pub(crate) fn require(&self, name: &str, expected: &str) -> Result<(), TokenError> {
+    pub fn require(&self, name: &str, expected: &str) -> Result<(), TokenError> {
         let header: Map<String, Value> =
             serde_json::from_slice(&self.header).map_err(|_| TokenError::Token("has a malformed header"))?;
         match header.get(name) {
@@ -97,7 +101,7 @@ impl<'t> Jws<'t> {
 
     /// Refuses a token of a type that is not listed, which may have been issued for another purpose (RFC 8725, section
     /// 3.11). Without a list, the type may be missing, or that of a JWT or an access token (RFC 9068, section 2.1).
-    pub(crate) fn check_type(&self, listed: Option<&[String]>) -> Result<(), TokenError> {
+    pub fn check_type(&self, listed: Option<&[String]>) -> Result<(), TokenError> {
         let found = self.kind.as_deref();
         let is_found = |known: &str| found.is_some_and(|typ| kind(known).eq_ignore_ascii_case(typ));
         let (accepted, expected) = match listed {
@@ -125,7 +129,7 @@ const TYPES: [&str; 3] = ["JWT", "at+jwt", "JOSE"];
 
 /// Whether the parts of a token may be padded with `=`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Padding {
+pub enum Padding {
     /// They may.
     Allowed,
     /// They may not (RFC 7515, section 2).

@@ -35,7 +35,8 @@ pub enum FirstOf {
 }
 
 impl FirstOf {
-    pub(crate) fn paths(&self) -> &[ClaimPath] {
+    /// The claims, in order.
+    pub fn paths(&self) -> &[ClaimPath] {
         match self {
             Self::Many(paths) => paths,
             Self::One(path) => std::slice::from_ref(path),
@@ -45,12 +46,17 @@ impl FirstOf {
 
 /// The claims that a user is made from.
 #[derive(Clone, Debug)]
-pub(crate) struct Mapping {
-    pub(crate) user: FirstOf,
-    pub(crate) groups: Option<ClaimPath>,
-    pub(crate) admin: Option<ClaimPath>,
-    pub(crate) admin_groups: Vec<String>,
-    pub(crate) attributes: BTreeMap<String, ClaimPath>,
+pub struct Mapping {
+    /// The claims of the name.
+    pub user: FirstOf,
+    /// The claim of the groups.
+    pub groups: Option<ClaimPath>,
+    /// The claim that is `true` for an administrator.
+    pub admin: Option<ClaimPath>,
+    /// Groups whose members are administrators.
+    pub admin_groups: Vec<String>,
+    /// Attributes by name, and the claims that they come from.
+    pub attributes: BTreeMap<String, ClaimPath>,
 }
 
 impl Mapping {
@@ -58,7 +64,7 @@ impl Mapping {
     ///
     /// Groups and attributes whose values are unsuitable are left out, and the log says so. But a control character anywhere
     /// is refused: it may be an attempt to add a line to the upstream's request.
-    pub(crate) fn user(&self, claims: &Claims, prefix: &str) -> Result<User, TokenError> {
+    pub fn user(&self, claims: &Claims, prefix: &str) -> Result<User, TokenError> {
         let groups = self.groups(claims)?;
         let admin = self.is_admin(claims) || groups.iter().any(|group| self.admin_groups.contains(group));
         let mut user = User::new(self.name(claims, prefix)?)
