@@ -58,7 +58,7 @@ impl From<OAuthError> for Refusal {
 const MAX_TEXT: usize = 200;
 
 /// A text of somebody else in the form for a log line.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let shown = text.chars().take(MAX_TEXT);
     shown.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
