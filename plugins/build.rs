@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 
-const PLUGINS: [&str; 4] = ["jupyterhub", "jwt", "kerberos", "simple"];
+const PLUGINS: [&str; 5] = ["jupyterhub", "jwt", "kerberos", "oidc", "simple"];
 
 const TARGET: &str = "wasm32-wasip2";
 

@@ -7,15 +7,15 @@ use portcullis_sdk::crypto::Algorithm;
 use portcullis_sdk::settings;
 use portcullis_tokens::algorithm::AlgorithmSet;
 use portcullis_tokens::claims::Claims;
-use portcullis_tokens::claims::audience::AudienceMatch;
 use portcullis_tokens::claims::audience;
+use portcullis_tokens::claims::audience::AudienceMatch;
 use portcullis_tokens::claims::path::ClaimPath;
 use portcullis_tokens::error::TokenError;
 use portcullis_tokens::issuer_name::IssuerName;
 use portcullis_tokens::jws::Jws;
 use portcullis_tokens::keys::Keys;
-use portcullis_tokens::keys::inline::InlineKeys;
 use portcullis_tokens::keys::inline;
+use portcullis_tokens::keys::inline::InlineKeys;
 use portcullis_tokens::keys::remote::Provider;
 use portcullis_tokens::keys::remote::by_id::KeysById;
 use portcullis_tokens::keys::secret::SecretEncoding;
@@ -24,7 +24,6 @@ use portcullis_tokens::text::one_of;
 use portcullis_tokens::text::quoted;
 use schemars::JsonSchema;
 use serde::Deserialize;
-
 
 settings! {
     /// One issuer. Its keys come from exactly one of `discovery`, `metadata_url`, `jwks_url`, `key_url`,

@@ -28,16 +28,16 @@ use portcullis_tokens::keys::remote::RefreshPolicy;
 
 use verify::Verified;
 
+pub use issuer::Issuer;
+pub use location::BasicPart;
+pub use location::Location;
 pub use portcullis_tokens::claims::audience::AudienceMatch;
 pub use portcullis_tokens::claims::path::ClaimPath;
 pub use portcullis_tokens::claims::rule::Rule;
 pub use portcullis_tokens::claims::rule::Scalar;
 pub use portcullis_tokens::identity::FirstOf;
-pub use issuer::Issuer;
 pub use portcullis_tokens::keys::inline::InlineKeys;
 pub use portcullis_tokens::keys::secret::SecretEncoding;
-pub use location::BasicPart;
-pub use location::Location;
 pub use settings::Settings;
 pub use settings::UnknownIssuer;
 
@@ -65,7 +65,9 @@ impl Authenticator for Jwt {
 
     fn new(settings: Settings) -> Result<Self, SettingsError> {
         settings.check()?;
-        Ok(settings.into())
+        let jwt = Self::from(settings);
+        jwt.mapping.check()?;
+        Ok(jwt)
     }
 
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {

@@ -8,7 +8,6 @@ use portcullis_tokens::error::TokenError;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-
 settings! {
     /// A place in the request: a header, a cookie or a query parameter. The authenticator must also be granted it.
     #[non_exhaustive]

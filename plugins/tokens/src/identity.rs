@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use portcullis_sdk::SettingsError;
 use portcullis_sdk::User;
 use portcullis_sdk::cache;
 use portcullis_sdk::log;
@@ -16,6 +17,9 @@ use crate::error::TokenError;
 use crate::text::quoted;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// The maximum number of attributes of a user.
+const MAX_ATTRIBUTES: usize = 64;
 
 /// The longest name that the gateway accepts, in bytes.
 const MAX_NAME: usize = 256;
@@ -60,6 +64,24 @@ pub struct Mapping {
 }
 
 impl Mapping {
+    /// Returns an error if settings contradict each other. The error names the setting.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        if self.user.paths().is_empty() {
+            return Err("user_claim: the list is empty".into());
+        }
+        if self.groups.is_none() && !self.admin_groups.is_empty() {
+            return Err("admin_groups: without groups_claim, users have no groups".into());
+        }
+        if self.attributes.len() > MAX_ATTRIBUTES {
+            return Err(format!("attributes: a user has at most {MAX_ATTRIBUTES}").into());
+        }
+        let is_bad = |name: &String| name.is_empty() || name.len() > 256 || name.chars().any(char::is_control);
+        if self.attributes.keys().any(is_bad) {
+            return Err("attributes: a name must have 1 to 256 bytes and no control characters".into());
+        }
+        Ok(())
+    }
+
     /// Returns the user that the claims describe.
     ///
     /// Groups and attributes whose values are unsuitable are left out, and the log says so. But a control character anywhere

@@ -81,6 +81,16 @@ impl IssuerName {
         matches!(self, Self::Tenant(name) if name.any_tenant(named).is_some())
     }
 
+    /// Whether there is a place for a tenant in the name.
+    pub const fn has_tenants(&self) -> bool {
+        matches!(self, Self::Tenant(_))
+    }
+
+    /// Whether metadata is that of this issuer, by the name that it states.
+    pub fn is_in_metadata(&self, found: &str) -> bool {
+        is_same_in_metadata(&self.to_string(), found)
+    }
+
     /// Whether the verified claims are of this issuer. The tenant in `iss` must be that of the claim.
     pub fn is_of(&self, claims: &Claims) -> bool {
         let text = |name: &str| claims.registered(name).and_then(|value| value.as_str());
@@ -108,6 +118,17 @@ impl TenantName {
         let tenant = named.strip_prefix(&self.before)?.strip_suffix(&self.after)?;
         is_tenant(tenant).then_some(tenant)
     }
+}
+
+/// Whether metadata is that of the configured issuer, by the name that it states (OpenID Connect Discovery 1.0, section 4.3). The place
+/// of a tenant may have another name there: Entra calls it `{tenantid}`.
+pub(crate) fn is_same_in_metadata(configured: &str, found: &str) -> bool {
+    let parts = |issuer: &str| {
+        let (before, rest) = issuer.split_once('{')?;
+        let (_, after) = rest.split_once('}')?;
+        Some((before.to_owned(), after.to_owned()))
+    };
+    configured == found || parts(configured).is_some_and(|configured| parts(found) == Some(configured))
 }
 
 fn is_tenant(text: &str) -> bool {
@@ -183,6 +204,27 @@ mod tests {
         }
         assert!(!all.is(None));
         assert_eq!(listed.to_string(), ENTRA);
+    }
+
+    #[test]
+    fn metadata_names_the_place_of_the_tenant_in_its_own_way() {
+        let entra = IssuerName::parse(ENTRA, None, true).unwrap();
+        let exact = IssuerName::parse("https://id.example", None, false).unwrap();
+        for (found, is_entra, is_exact) in [
+            ("https://login.microsoftonline.com/{tenantid}/v2.0", true, false),
+            (ENTRA, true, false),
+            ("https://login.microsoftonline.com/t-1/v2.0", false, false),
+            ("https://evil.example/{tenantid}/v2.0", false, false),
+            ("https://id.example", false, true),
+            ("https://id.example/", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(
+                (entra.is_in_metadata(found), exact.is_in_metadata(found)),
+                (is_entra, is_exact),
+                "{found}"
+            );
+        }
     }
 
     #[test]

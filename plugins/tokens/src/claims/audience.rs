@@ -25,12 +25,7 @@ pub enum AudienceMatch {
 
 /// Refuses a token whose claim names another audience or none. It is `aud`, unless the operator names another one: access
 /// tokens of some providers have the client instead.
-pub fn check(
-    claims: &Claims,
-    claim: &ClaimPath,
-    audiences: &[String],
-    how: AudienceMatch,
-) -> Result<(), TokenError> {
+pub fn check(claims: &Claims, claim: &ClaimPath, audiences: &[String], how: AudienceMatch) -> Result<(), TokenError> {
     let found = claims
         .find(claim)
         .ok_or_else(|| TokenError::Claim(claim.to_string(), "is missing (settings: audiences)"))?;

@@ -58,6 +58,15 @@ impl Claims {
         path.find(&self.0)
     }
 
+    /// The claims of two sources about one subject. Where both have one, it is that of `self`.
+    #[must_use]
+    pub fn or(mut self, others: Self) -> Self {
+        for (name, value) in others.0 {
+            self.0.entry(name).or_insert(value);
+        }
+        self
+    }
+
     /// Refuses a token that lacks one of these claims.
     pub fn require(&self, paths: &[ClaimPath]) -> Result<(), TokenError> {
         match paths.iter().find(|path| self.find(path).is_none()) {

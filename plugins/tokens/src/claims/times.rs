@@ -24,12 +24,7 @@ pub struct TimeRules {
 impl TimeRules {
     /// Refuses a token that is not valid at `now`, in seconds since 1970. Returns its remaining lifetime, without
     /// leeway, or `None` if it never expires, which must be allowed.
-    pub fn check(
-        self,
-        claims: &Claims,
-        allow_no_expiry: bool,
-        now: u64,
-    ) -> Result<Option<Duration>, TokenError> {
+    pub fn check(self, claims: &Claims, allow_no_expiry: bool, now: u64) -> Result<Option<Duration>, TokenError> {
         let expiry = date(claims, "exp")?;
         let issued = date(claims, "iat")?;
         let not_before = date(claims, "nbf")?;

@@ -9,6 +9,7 @@ use super::Provider;
 use super::REDIRECTS;
 use super::RefreshPolicy;
 use super::url;
+use crate::issuer_name::is_same_in_metadata;
 use crate::keys::set::KeySet;
 use crate::text::quoted;
 
@@ -35,7 +36,7 @@ fn discover(issuer: &str, metadata_url: &str, insecure_http: bool, policy: &Refr
     let metadata: Metadata =
         serde_json::from_str(&body).map_err(|_| format!("{metadata_url}: it has no issuer or no jwks_uri"))?;
     // Section 4.3: the two must be identical, or the keys of one issuer would verify the tokens of another.
-    if !is_same(issuer, &metadata.issuer) {
+    if !is_same_in_metadata(issuer, &metadata.issuer) {
         return Err(format!(
             "{metadata_url}: its issuer is {}, and {} is configured",
             quoted(&metadata.issuer),
@@ -49,16 +50,6 @@ fn discover(issuer: &str, metadata_url: &str, insecure_http: bool, policy: &Refr
         ));
     }
     Ok(metadata.jwks_uri)
-}
-
-/// Whether two issuers are the same. The place of the tenant may have another name: Entra calls it `{tenantid}`.
-fn is_same(configured: &str, found: &str) -> bool {
-    let parts = |issuer: &str| {
-        let (before, rest) = issuer.split_once('{')?;
-        let (_, after) = rest.split_once('}')?;
-        Some((before.to_owned(), after.to_owned()))
-    };
-    configured == found || parts(configured).is_some_and(|configured| parts(found) == Some(configured))
 }
 
 fn get(url: &str, policy: &RefreshPolicy) -> Result<String, String> {

@@ -9,7 +9,7 @@ pub mod by_id;
 mod fetch;
 mod lease;
 mod snapshot;
-mod url;
+pub mod url;
 
 use std::time::Duration;
 

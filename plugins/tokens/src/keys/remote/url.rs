@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
 /// Returns a description of what is wrong with the URL, if anything is.
-pub(super) fn check(url: &str, insecure_http: bool) -> Result<(), &'static str> {
+pub fn check(url: &str, insecure_http: bool) -> Result<(), &'static str> {
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("it must have visible ASCII characters only");
     }
