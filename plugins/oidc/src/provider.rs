@@ -7,7 +7,6 @@ use portcullis_sdk::Parameters;
 use portcullis_sdk::Refusal;
 use portcullis_sdk::oauth::Provider;
 use portcullis_tokens::issuer_name::IssuerName;
-use portcullis_tokens::keys::Keys;
 use portcullis_tokens::keys::remote;
 use portcullis_tokens::keys::remote::RefreshPolicy;
 use portcullis_tokens::keys::remote::url;
@@ -65,7 +64,7 @@ impl Place {
     }
 
     /// The keys of the provider, and how they are fetched.
-    pub(crate) fn keys(&self, provider: &Provider) -> Result<(Keys, RefreshPolicy), Refusal> {
+    pub(crate) fn keys(&self, provider: &Provider) -> Result<(remote::Provider, RefreshPolicy), Refusal> {
         let missing = || Refusal::unavailable(format!("{} has no jwks_uri", self.metadata_url));
         let url = provider.jwks_uri.clone().ok_or_else(missing)?;
         let keys = remote::Provider::at(url, self.insecure_http).map_err(Refusal::unavailable)?;
@@ -76,6 +75,6 @@ impl Place {
             timeout: self.timeout,
             max_bytes: MAX_KEYS,
         };
-        Ok((Keys::Remote(keys), policy))
+        Ok((keys, policy))
     }
 }

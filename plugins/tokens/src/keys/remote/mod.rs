@@ -100,7 +100,7 @@ impl Provider {
     }
 
     /// Refuses a token that no key signed. If newer keys could change that, it fetches them first.
-    pub(super) fn verify(&self, jws: &Jws<'_>, issuer: &str, policy: &RefreshPolicy) -> Result<(), TokenError> {
+    pub fn verify(&self, jws: &Jws<'_>, issuer: &str, policy: &RefreshPolicy) -> Result<(), TokenError> {
         let source = Source { provider: self, policy };
         let current = source.current()?;
         let Err(error) = signed_by(&current.keys()?, jws, issuer) else {
