@@ -69,6 +69,7 @@ pub(super) fn has_template(language: &Language, role: Role) -> bool {
     match role {
         Role::Authenticator => true,
         Role::Login => matches!(language, Language::Rust { .. }),
+        _ => false,
     }
 }
 
@@ -86,8 +87,8 @@ pub(super) fn of(name: &PluginName, language: &Language, role: Role) -> Vec<File
     };
     let mut files = Vec::new();
     let own = match role {
-        Role::Authenticator => &[],
         Role::Login => embedded::RUST_LOGIN,
+        _ => &[],
     };
     for (path, content) in template {
         let replaced = own.iter().find(|(own, _)| own == path);
