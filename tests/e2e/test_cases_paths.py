@@ -205,7 +205,7 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("headers", [{}, ALICE, {"Accept": "text/html"}])
 def test_case_28_no_response_redirects_elsewhere(gateway, headers):
-    """The gateway tidies no path by a redirect, and has no address to come back to from a login."""
+    """The gateway tidies no path by a redirect, and a login has one check for where it leads back to."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     for target in ELSEWHERE:
         request = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n"

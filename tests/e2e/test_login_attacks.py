@@ -178,6 +178,7 @@ def test_login_18_a_planted_session_does_not_survive_a_login(gateway, browser):
     browser.finish(browser.start(f"{START}?to=/")["state"])
     assert browser.session != planted
     assert values(browser.open("/").json(), "x-forwarded-user") == ["alice"]
+    assert attacker.open("/").status == 302
 
 
 def test_login_20_of_two_sessions_none_counts(browser):
@@ -194,6 +195,15 @@ def test_login_21_a_cookie_is_removed_with_the_attributes_it_was_set_with(browse
     for line in [*back.all("set-cookie"), *out.all("set-cookie")]:
         assert line.startswith("__Host-portcullis") and "; Secure; Path=/" in line and "Domain" not in line, line
     assert browser.session is None
+
+
+def test_login_22_a_late_answer_revives_no_session(browser):
+    """The answer to a request of another tab, or a copy, brings the cookie back after the logout."""
+    browser.log_in()
+    late = dict(browser.cookies)
+    browser.post("/.portcullis/logout")
+    browser.cookies = late
+    assert browser.open("/").status == 302
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])

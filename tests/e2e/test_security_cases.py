@@ -8,8 +8,9 @@ import pytest
 from harness.paths import ROOT
 
 PAGE = ROOT / "docs" / "security-cases.md"
-ROWS = [line.strip("|").split("|") for line in PAGE.read_text().splitlines() if re.match(r"\| \d+ \|", line)]
-CASES = {int(number): [cell.strip() for cell in cells] for number, *cells in ROWS}
+ROWS = [line.strip("|").split("|") for line in PAGE.read_text().splitlines() if re.match(r"\| L?\d+ \|", line)]
+CASES = {number.strip(): [cell.strip() for cell in cells] for number, *cells in ROWS}
+NUMBERS = [*map(str, range(1, 57)), *(f"L{number}" for number in range(1, 36))]
 
 
 def named(cell):
@@ -18,17 +19,17 @@ def named(cell):
 
 
 def test_every_case_is_there_once():
-    assert [int(number) for number, *_ in ROWS] == list(range(1, 57))
+    assert [number.strip() for number, *_ in ROWS] == NUMBERS
 
 
-@pytest.mark.parametrize("number", range(1, 57))
+@pytest.mark.parametrize("number", NUMBERS)
 def test_a_case_has_a_test_or_says_why_not(number):
     identifiers, behaviour, tests = CASES[number]
     assert identifiers and behaviour.endswith(".")
     assert named(tests) or re.match(r"None: \w", tests)
 
 
-@pytest.mark.parametrize("number", range(1, 57))
+@pytest.mark.parametrize("number", NUMBERS)
 def test_the_tests_of_a_case_exist(number):
     for place, name in named(CASES[number][2]):
         file = ROOT / "tests" / "e2e" / place if place.endswith(".py") else ROOT / place
@@ -38,8 +39,8 @@ def test_the_tests_of_a_case_exist(number):
 def test_a_test_with_a_number_is_in_the_row_of_its_case():
     found = set()
     for file in (ROOT / "tests" / "e2e").glob("test_*.py"):
-        for name, number in re.findall(r"^def (test_case_(\d+)_\w+)", file.read_text(), re.M):
-            found.add((int(number), file.name, name))
+        for name, kind, number in re.findall(r"^def (test_(case|login)_(\d+)_\w+)", file.read_text(), re.M):
+            found.add((f"{'L' * (kind == 'login')}{int(number)}", file.name, name))
     assert found
     assert found <= {(number, *test) for number, cells in CASES.items() for test in named(cells[2])}
 

@@ -14,6 +14,10 @@ const server = http.createServer((request, response) => route(request, response)
 await new Promise((listening) => server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', listening));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 const hits = {};
+const gone = new Set();
+let logins = [];
+let pushed = false;
+let gateway = '';
 let keys = await Promise.all(ALGORITHMS.map((alg) => newKey(alg, `${alg}-1`)));
 let provider = newProvider();
 console.log(JSON.stringify({ issuer, audience: AUDIENCE, opaque_audience: OPAQUE_AUDIENCE }));
@@ -26,22 +30,32 @@ async function newKey(alg, kid) {
 function newProvider() {
   return new Provider(issuer, {
     jwks: { keys },
-    clients: ALGORITHMS.map((alg) => ({
+    clients: [...ALGORITHMS.map((alg) => ({
       client_id: alg,
       client_secret: `secret-of-${alg}`,
       grant_types: ['authorization_code', 'client_credentials'],
       response_types: ['code'],
       redirect_uris: [`${issuer}/_test/callback`],
-    })),
-    scopes: ['openid', 'gateway'],
-    claims: { openid: ['sub'], gateway: ['groups'] },
+    })), ...logins],
+    scopes: ['openid', 'gateway', 'offline_access'],
+    claims: { openid: ['sub'], gateway: ['groups'], profile: ['preferred_username'] },
+    // What the id_token has, userinfo needn't be asked for.
+    conformIdTokenClaims: false,
+    issueRefreshToken: (_, client) => client.clientId === 'fresh',
+    // It sends nothing to this machine, so the gateway has a name for it.
+    fetch: (url, { dispatcher, ...options }) => fetch(String(url).replace('http://gateway.example', gateway), options),
     ttl: { AccessToken: TTL_SECONDS, ClientCredentials: TTL_SECONDS },
-    findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub, groups: GROUPS[sub] ?? [] }) }),
+    findAccount: (_, sub) => gone.has(sub) ? undefined : {
+      accountId: sub,
+      claims: () => ({ sub, groups: GROUPS[sub] ?? [], preferred_username: sub }),
+    },
     extraTokenClaims: (_, token) => token.accountId
       ? { groups: GROUPS[token.accountId] ?? [], email: `${token.accountId}@example.test` }
       : { groups: ['services'] },
     features: {
       devInteractions: { enabled: true },
+      backchannelLogout: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: pushed },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
       resourceIndicators: {
@@ -55,7 +69,7 @@ function newProvider() {
             scope: 'gateway',
             accessTokenFormat: resource === AUDIENCE ? 'jwt' : 'opaque',
             accessTokenTTL: TTL_SECONDS,
-            jwt: { sign: { alg: client.clientId } },
+            jwt: { sign: { alg: ALGORITHMS.includes(client.clientId) ? client.clientId : 'RS256' } },
           };
         },
       },
@@ -66,6 +80,15 @@ function newProvider() {
 const control = {
   // Where a login ends: shows the authorization code to the test that plays the browser.
   'GET /_test/callback': (_, url) => Object.fromEntries(url.searchParams),
+  // The clients through which people log in at gateways, whether all must push their requests (RFC 9126), and where
+  // http://gateway.example is.
+  'POST /_test/logins': async ({ clients, require_pushed = false, gateway: url = '' }) => {
+    [logins, pushed, gateway] = [clients, require_pushed, url];
+    provider = newProvider();
+    return {};
+  },
+  // Deletes an account.
+  'POST /_test/delete': async ({ user }) => ({ deleted: Boolean(gone.add(user)) }),
   // How often each path was asked.
   'GET /_test/hits': () => hits,
   // Puts a new key first and drops the named ones: {"alg", "kid", "drop": [kid]}.

@@ -66,6 +66,28 @@ class Provider:
         """Puts a new signing key first."""
         self._control("rotate", kid=kid, alg=algorithm, drop=list(drop))
 
+    def logins(self, *clients, require_pushed=False, gateway=""):
+        """The clients through which people log in at gateways. For the provider, http://gateway.example is at `gateway`."""
+        self._control("logins", clients=clients, require_pushed=require_pushed, gateway=gateway)
+
+    def delete(self, user):
+        self._control("delete", user=user)
+
+    def authorize(self, browser, url, callback, user):
+        """Goes through the provider's pages in a session of `requests`, as far as the redirect to the callback."""
+        answer = browser.get(url, allow_redirects=False)
+        while True:
+            if not answer.is_redirect:
+                if 'name="prompt"' not in answer.text:
+                    return answer
+                place, form = _filled_form(answer, user)
+                answer = browser.post(place, form, allow_redirects=False)
+                continue
+            place = requests.compat.urljoin(answer.url, answer.headers["location"])
+            if place.startswith(callback):
+                return place
+            answer = browser.get(place, allow_redirects=False)
+
     def hits(self, path):
         """How often the provider was asked for `path`."""
         return requests.get(f"{self.issuer}/_test/hits").json().get(path, 0)

@@ -1,0 +1,281 @@
+"""People log in at a real OpenID provider (oidc-provider): with PKCE, nonce and `iss`, renewed in silence or by refresh tokens, and
+until either side logs them out."""
+
+import re
+import secrets
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from harness.browser import BEHIND_PROXY, LOGIN, ORIGIN, Browser
+from harness.chromium import chromium
+from harness.config import SESSION, route, whoami
+from harness.idp import Provider
+from harness.process import eventually
+from harness.upstream import values
+
+START = "/.portcullis/login/oidc"
+CALLBACK = f"{ORIGIN}{START}/callback"
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory):
+    """A provider of this module's own, which knows its clients."""
+    running = Provider(tmp_path_factory.mktemp("idp"))
+    running.logins(client())
+    yield running
+    running.stop()
+
+
+def client(name="web", **more):
+    return {
+        "client_id": name,
+        "client_secret": f"secret-of-{name}-that-is-long-enough",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "redirect_uris": [CALLBACK],
+        "post_logout_redirect_uris": [f"{ORIGIN}{START}/signed-out"],
+        **more,
+    }
+
+
+def oidc(provider, *settings, name="web"):
+    """The built-in `oidc` with a client of the provider."""
+    lines = "".join(f"{line}\n" for line in settings)
+    return f"""
+[authenticators.oidc]
+plugin = "oidc"
+login = true
+[authenticators.oidc.settings]
+issuer = "{provider.issuer}"
+client_id = "{name}"
+client_secret = "env:SECRET"
+scope = "openid gateway profile"
+user_claim = "preferred_username"
+groups_claim = "groups"
+{lines}
+[authenticators.oidc.grants]
+http = ["{provider.issuer}"]
+login = ["{provider.issuer}"]
+"""
+
+
+def start(serve, provider, upstream, *settings, name="web", more=""):
+    config = SESSION + LOGIN + oidc(provider, *settings, name=name) + more + route(upstream, "oidc")
+    secret = f"secret-of-{name}-that-is-long-enough"
+    return serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=secret)
+
+
+@pytest.fixture(scope="module")
+def gateway(serve_module, provider, shared_upstream):
+    return start(serve_module, provider, shared_upstream)
+
+
+class Person:
+    """Somebody with a browser, at the provider and at the gateway."""
+
+    def __init__(self, gateway, provider, name="alice"):
+        self.provider, self.name = provider, name
+        self.at_provider, self.browser = requests.Session(), Browser(gateway)
+
+    def log_in(self, target="/"):
+        sent = self.browser.open(target)
+        assert sent.status == 302, (sent.status, sent.body)
+        return self.go_on(sent.header("location"))
+
+    def go_on(self, place):
+        """From the start of a login through the provider, and back."""
+        self.asked = self.browser.open(place).header("location")
+        self.back = self.provider.authorize(self.at_provider, self.asked, CALLBACK, self.name)
+        assert isinstance(self.back, str), self.back.text
+        return self.browser.open(self.back)
+
+    def user(self):
+        answer = self.browser.open("/")
+        assert answer.status == 200, (answer.status, answer.headers)
+        return values(answer.json(), "x-forwarded-user")
+
+
+@pytest.fixture
+def alice(gateway, provider):
+    return Person(gateway, provider)
+
+
+def test_a_user_of_the_provider_comes_back_to_the_deep_link(alice):
+    back = alice.log_in("/a?b=c&d=e")
+    assert (back.status, back.header("location")) == (303, f"{ORIGIN}/a?b=c&d=e")
+    seen = alice.browser.open("/a").json()
+    assert values(seen, "x-forwarded-user") == ["alice"]
+    assert values(seen, "x-forwarded-groups") == ["staff,ml"]
+    asked = {name: value for name, [value] in parse_qs(urlsplit(alice.asked).query).items()}
+    assert asked["response_type"] == "code" and asked["code_challenge_method"] == "S256"
+    assert len(asked["code_challenge"]) == 43 and len(asked["nonce"]) >= 22 and asked["redirect_uri"] == CALLBACK
+    assert "response_mode" not in asked
+    answered = parse_qs(urlsplit(alice.back).query)
+    assert answered["iss"] == [alice.provider.issuer]
+
+
+LIES = {
+    "another issuer": ("iss=", "iss=https://evil.example&x="),
+    "no issuer, which the metadata promises": ("iss=", "x="),
+    "another code": ("code=", "code=x"),
+    "an error": ("code=", "error=access_denied&x="),
+    "a code and another state": ("state=", "state=" + "a" * 22 + "&x="),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_callback_that_lies_logs_nobody_in(alice, provider, lie):
+    place = alice.browser.open("/").header("location")
+    url = alice.browser.open(place).header("location")
+    back = provider.authorize(alice.at_provider, url, CALLBACK, "alice").replace(*LIES[lie])
+    before = provider.hits("/token")
+    answer = alice.browser.open(back)
+    assert answer.status in (400, 401) and alice.browser.session is None
+    assert provider.hits("/token") == before + (lie == "another code")
+
+
+def test_a_code_of_another_attempt_is_refused(gateway, provider):
+    """The verifier and the nonce belong to the attempt (RFC 9700, section 4.5)."""
+    victim, attacker = Person(gateway, provider), Person(gateway, provider, "mallory")
+    place = attacker.browser.open("/").header("location")
+    theirs = attacker.browser.open(place).header("location")
+    code = parse_qs(urlsplit(provider.authorize(attacker.at_provider, theirs, CALLBACK, "mallory")).query)["code"][0]
+    own = parse_qs(urlsplit(victim.browser.open(victim.browser.open("/").header("location")).header("location")).query)["state"][0]
+    answer = victim.browser.open(f"{START}/callback?code={code}&state={own}&iss={provider.issuer}")
+    assert answer.status == 401 and victim.browser.session is None
+
+
+def test_a_session_is_renewed_in_silence(serve, provider, upstream):
+    gateway = start(serve, provider, upstream, 'valid_for = "1s"')
+    alice = Person(gateway, provider)
+    alice.log_in("/")
+    before = alice.browser.session
+
+    def due():
+        answer = alice.browser.open("/work?x=y")
+        return answer if answer.status == 302 else None
+
+    sent = eventually(due, "the session is due")
+    assert "silent=1" in sent.header("location")
+    back = alice.go_on(sent.header("location"))
+    assert "prompt=none" in alice.asked
+    assert (back.status, back.header("location")) == (303, f"{ORIGIN}/work?x=y")
+    assert alice.browser.session != before
+
+
+def test_who_has_logged_out_at_the_provider_is_asked_again(serve, provider, upstream):
+    gateway = start(serve, provider, upstream, 'valid_for = "1s"')
+    alice = Person(gateway, provider)
+    alice.log_in("/")
+    alice.at_provider.cookies.clear()
+    sent = eventually(lambda: (answer := alice.browser.open("/work")).status == 302 and answer, "the session is due")
+    asks = alice.go_on(sent.header("location"))
+    assert asks.status == 303 and "silent" not in asks.header("location")
+    assert alice.go_on(asks.header("location")).status == 303
+    assert alice.user() == ["alice"]
+
+
+def test_a_session_is_renewed_by_a_refresh_token(serve, provider, upstream):
+    """No browser is sent anywhere, and of several requests at once one asks: a refresh token counts once."""
+    provider.logins(client(), client("fresh"))
+    settings = ('valid_for = "1s"', "refresh_tokens = true")
+    gateway = start(serve, provider, upstream, *settings, name="fresh")
+    alice = Person(gateway, provider)
+    alice.log_in("/")
+    before = provider.hits("/token")
+    eventually(lambda: alice.user() == ["alice"] and provider.hits("/token") > before, "the session is renewed")
+
+
+def test_rp_initiated_logout_ends_both_sessions(alice, provider):
+    alice.log_in("/")
+    answer = alice.browser.post("/.portcullis/logout")
+    place = answer.header("refresh").removeprefix("0; url=")
+    asked = parse_qs(urlsplit(place).query)
+    assert asked["post_logout_redirect_uri"] == [f"{ORIGIN}{START}/signed-out"] and asked["client_id"] == ["web"]
+    assert alice.at_provider.get(place).ok
+    assert alice.browser.session is None
+
+
+def test_back_channel_logout_ends_the_session_at_once(serve, provider, upstream):
+    gateway = start(serve, provider, upstream, name="channel")
+    notice = f"http://gateway.example{START}/notice"
+    channel = client("channel", backchannel_logout_uri=notice, backchannel_logout_session_required=True)
+    provider.logins(client(), channel, gateway=gateway.url)
+    alice, bob = Person(gateway, provider), Person(gateway, provider, "bob")
+    alice.log_in("/")
+    bob.log_in("/")
+    place = f"{provider.issuer}/session/end?client_id=channel"
+    page = alice.at_provider.get(place)
+    [xsrf] = re.findall(r'name="xsrf" value="([^"]+)"', page.text)
+    form = {"xsrf": xsrf, "logout": "yes"}
+    done = alice.at_provider.post(f"{provider.issuer}/session/end/confirm", form, allow_redirects=False)
+    assert done.status_code in (200, 302, 303), done.text
+    eventually(lambda: alice.browser.open("/").status == 302, "the provider has told the gateway")
+    assert bob.user() == ["bob"]
+    assert gateway.logged(message="login", step="notice", outcome="ended")
+
+
+def test_pushed_requests_show_nothing_in_the_address(serve, provider, upstream):
+    provider.logins(client(), require_pushed=True)
+    try:
+        gateway = start(serve, provider, upstream)
+        alice = Person(gateway, provider)
+        assert alice.log_in("/").status == 303
+        assert set(parse_qs(urlsplit(alice.asked).query)) == {"client_id", "request_uri"}
+        assert alice.user() == ["alice"]
+    finally:
+        provider.logins(client())
+
+
+def test_keys_that_change_between_start_and_callback(serve, provider, upstream):
+    alice = Person(start(serve, provider, upstream), provider)
+    place = alice.browser.open("/").header("location")
+    url = alice.browser.open(place).header("location")
+    provider.rotate("RS256-2", drop=["RS256-1"])
+    back = provider.authorize(alice.at_provider, url, CALLBACK, "alice")
+    assert alice.browser.open(back).status == 303
+    assert alice.user() == ["alice"]
+
+
+def test_a_wrong_secret_is_the_operators_mistake(serve, provider, upstream):
+    config = SESSION + LOGIN + oidc(provider) + route(upstream, "oidc")
+    gateway = serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET="wrong")
+    alice = Person(gateway, provider)
+    assert alice.log_in("/").status == 503
+    assert "invalid_client" in gateway.logged(message="a login could not answer")[-1]["why"]
+
+
+def test_a_provider_that_is_down_is_told(serve, tmp_path, upstream):
+    gone = Provider(tmp_path)
+    gateway = start(serve, gone, upstream)
+    gone.stop()
+    browser = Browser(gateway)
+    answer = browser.open(browser.open("/").header("location"))
+    assert answer.status == 503 and b"just now" in answer.body and browser.flows == []
+
+
+def test_chromium_logs_in_in_two_tabs_and_out(serve, provider, authority, tmp_path):
+    cert, key = authority.issue("gateway.example")
+    config = f'[server.tls]\ncert = "{cert}"\nkey = "{key}"\n' + SESSION + LOGIN + oidc(provider) + whoami("oidc")
+    gateway = serve(config, KEY=secrets.token_hex(32), SECRET="secret-of-web-that-is-long-enough")
+    options = [f"--host-resolver-rules=MAP gateway.example {gateway.url.removeprefix('http://')}", "--ignore-certificate-errors"]
+    with chromium(tmp_path, *options) as page:
+        page.go(f"{ORIGIN}/deep?link=1")
+        page.until("document.querySelector('input[name=login]') != null")
+        page.run("document.querySelector('input[name=login]').value = 'alice'")
+        page.run("document.querySelector('input[name=password]').value = 'x'")
+        page.run("document.querySelector('form').submit()")
+        page.until("document.querySelector('input[name=prompt][value=consent]') != null")
+        page.run("document.querySelector('form').submit()")
+        assert "You are alice" in page.until("location.host == 'gateway.example' && document.body.innerText")
+        assert page.run("location.pathname + location.search") == "/deep?link=1"
+        page.go(f"{ORIGIN}/.portcullis/logout")
+        page.until("location.pathname == '/.portcullis/logout' && document.querySelector('button') != null")
+        page.run("document.querySelector('button').click()")
+        page.until("location.href.startsWith('%s')" % provider.issuer)
+        page.until("document.querySelector('button[name=logout]') != null")
+        page.run("document.querySelector('button[name=logout]').click()")
+        assert "You are signed out" in page.until(f"location.pathname == '{START}/signed-out' && document.body.innerText")
+        assert gateway.logged(message="login", outcome="logged_out")
