@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 
-const PLUGINS: [&str; 4] = ["jupyterhub", "jwt", "kerberos", "simple"];
+const PLUGINS: [&str; 5] = ["jupyterhub", "jwt", "kerberos", "oidc", "simple"];
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -53,6 +53,8 @@ fn rerun_when_changed(workspace: &Path) {
         "sdk/src",
         "wit",
         "plugins/build.rs",
+        "plugins/tokens/Cargo.toml",
+        "plugins/tokens/src",
     ];
     let own = PLUGINS
         .iter()

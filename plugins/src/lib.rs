@@ -9,6 +9,7 @@ pub const ALL: &[(&str, &[u8])] = &[
     ),
     ("jwt", include_bytes!(concat!(env!("OUT_DIR"), "/jwt.wasm"))),
     ("kerberos", include_bytes!(concat!(env!("OUT_DIR"), "/kerberos.wasm"))),
+    ("oidc", include_bytes!(concat!(env!("OUT_DIR"), "/oidc.wasm"))),
     ("simple", include_bytes!(concat!(env!("OUT_DIR"), "/simple.wasm"))),
 ];
 
@@ -82,7 +83,21 @@ mod tests {
                 ]
                 .concat(),
             ),
-            ("jwt", [every, fetches, remembers, verifies].concat()),
+            (
+                "jwt",
+                [every.to_vec(), fetches.to_vec(), remembers.to_vec(), verifies.to_vec()].concat(),
+            ),
+            (
+                "oidc",
+                [
+                    every.to_vec(),
+                    fetches.to_vec(),
+                    remembers.to_vec(),
+                    verifies.to_vec(),
+                    vec!["portcullis:auth/signing", "wasi:random/random"],
+                ]
+                .concat(),
+            ),
             // The seed is for the hash map of group names in regular expressions.
             (
                 "kerberos",

@@ -33,6 +33,14 @@ headers = ["authorization"]
 http = ["http://127.0.0.1:1"]
 """,
     "kerberos": '[settings]\nacceptor = "main"\nrealms = ["EXAMPLE.ORG"]\n',
+    "oidc": """
+[settings]
+issuer = "http://127.0.0.1:1/realms/a"
+client_id = "us"
+[grants]
+http = ["http://127.0.0.1:1"]
+""",
+    "github": '[settings]\nclient_id = "a"\nclient_secret = "b"\norganization = "science"\n',
     "htpasswd": '[settings]\nusers = "alice:$2y$04$2kAH0mCHTGTWvMPj0gRw4.G9mJ9jDkYK6bNcg3WIYlLtXUWIXBBWu"\n',
     "introspection": """
 [settings]
@@ -71,14 +79,14 @@ def lines(done, label):
     return [re.sub(r"^\d+ (odd|requests|bad)", r"# \1", line) for line in found]
 
 
-@pytest.mark.parametrize("plugin", ["simple", "jwt", "jupyterhub", "kerberos"])
+@pytest.mark.parametrize("plugin", ["simple", "jwt", "jupyterhub", "kerberos", "oidc"])
 def test_every_built_in_plugin_conforms(tmp_path, plugin):
     done = conform(tmp_path, plugin, SETTINGS[plugin] + CASE)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert lines(done, "ok") == PASSED
 
 
-@pytest.mark.parametrize("name", ["api_key", "htpasswd", "introspection"])
+@pytest.mark.parametrize("name", ["api_key", "github", "htpasswd", "introspection"])
 def test_every_example_conforms(tmp_path, name):
     cases = (ROOT / "examples/api_key/cases.toml").read_text() if name == "api_key" else SETTINGS[name] + CASE
     done = conform(tmp_path, build.example_component(name), cases)

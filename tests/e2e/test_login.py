@@ -10,6 +10,7 @@ from harness import build
 from harness.browser import BEHIND_PROXY, LOGIN, OPENS, ORIGIN, Browser, login
 from harness.config import PEOPLE, SESSION, route
 from harness.gateway import run
+from harness.process import eventually
 from harness.upstream import values
 
 START = "/.portcullis/login/scripted"
@@ -322,3 +323,56 @@ def test_the_log_tells_every_step_and_no_secret(serve, config):
 def test_mistakes_are_told(tmp_path, config, change, expected):
     done = run("check", folder=tmp_path, config=config.replace(*change), KEY=secrets.token_hex(32))
     assert done.returncode == 1 and expected in done.stderr, done.stderr
+
+
+def test_tabs_that_log_in_at_once_are_no_circle(browser):
+    for place in "abcde":
+        browser.log_in(f"/{place}")
+        del browser.cookies["__Host-portcullis"]
+
+
+RENEWALS = {
+    "the login says that it goes on": ("arrive,bob,kept", 200, "bob"),
+    "the provider is down": ("refuse,unavailable", 200, "alice"),
+    "it is over": ("refuse,unauthenticated", 302, None),
+    "the account is locked": ("refuse,forbidden", 302, None),
+    "only the browser can tell": ("refuse,not-mine", 302, None),
+}
+
+
+@pytest.mark.parametrize("what", RENEWALS)
+def test_a_session_that_is_due_is_renewed(gateway, what):
+    """Pains 4, 15 and 16."""
+    script, status, expected = RENEWALS[what]
+    browser = Browser(gateway)
+    browser.log_in(do=f"arrive-for 1 alice {script}")
+    assert user(browser.open("/")) == ["alice"]
+
+    def due():
+        answer = browser.open("/due?x=y")
+        line = gateway.logged(message="decision", request_id=answer.header("x-request-id"))[-1]
+        return answer if line.get("session_renewal") else None
+
+    answer = eventually(due, "the session is due")
+    assert answer.status == status
+    if expected:
+        assert user(answer) == [expected]
+    elif "not-mine" in script:
+        assert answer.header("location") == f"{ORIGIN}{START}?to=%2Fdue%3Fx%3Dy&silent=1"
+        told = browser.start(answer.header("location"))
+        assert told["silent"] == "true"
+        asks = browser.finish(told["state"], "refuse not-mine")
+        assert (asks.status, asks.header("location")) == (303, f"{START}?to=%2Fdue%3Fx%3Dy")
+        state = browser.start(asks.header("location"))["state"]
+        assert browser.finish(state, "arrive bob kept").header("location") == f"{ORIGIN}/due?x=y"
+        assert user(browser.open("/")) == ["bob"]
+    else:
+        assert answer.header("location") == f"{ORIGIN}{START}?to=%2Fdue%3Fx%3Dy"
+        assert browser.session is None
+
+
+def test_a_program_with_a_session_that_is_due_is_no_browser(gateway):
+    browser = Browser(gateway)
+    browser.log_in(do="arrive-for 1 alice refuse,not-mine")
+    answer = eventually(lambda: (a := browser.send("/", {"Accept": "*/*"})).status == 401 and a, "the session is due")
+    assert answer.json()["login"] == START

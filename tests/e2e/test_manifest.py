@@ -60,6 +60,14 @@ def test_inspect_shows_what_a_plugin_says_of_itself(tmp_path, api_key_component)
         ("jwt", ["servers that neither its manifest nor its settings name", "what its settings name"]),
         ("jupyterhub", ['header "authorization"', "what its settings name"]),
         ("kerberos", ['header "authorization"', "what its settings name"]),
+        (
+            "oidc",
+            [
+                "servers that neither its manifest nor its settings name",
+                "places to log in that neither its manifest nor its settings name",
+                "what its settings name",
+            ],
+        ),
     ],
 )
 def test_every_built_in_plugin_says_what_it_asks_for(tmp_path, plugin, asks):

@@ -4,18 +4,20 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from test_hostile_raw import AGAIN, ASK, TRAP
 
-from harness.client import basic, begin, connect, send
+from harness.client import basic, bearer, begin, connect, send
 from harness.config import drop, protected, route
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, run
 from harness.process import eventually
+from harness.raw_plugins import component
 
 TRUSTING = 'trusted_proxies = ["127.0.0.1"]\n'
 """Then a test can be any client, by `X-Forwarded-For`."""
 
 DESCRIPTION = """
 [grants]
-headers = ["x-do"]
+headers = ["x-do", "authorization"]
 [limits]
 deadline = "500ms"
 memory = "16MiB"
@@ -27,7 +29,8 @@ def of(client, headers):
 
 
 def told(what, client="192.0.2.1"):
-    return of(client, {"X-Do": what})
+    """What the guest is told, by a client whose credentials are its own."""
+    return of(client, {"X-Do": what} | bearer(client))
 
 
 @pytest.fixture
@@ -53,35 +56,103 @@ def test_a_client_that_asks_too_often_is_answered_429(serve, upstream):
     assert "limits.rate" in last["steps"]
 
 
-def test_a_breaker_opens_for_the_client_that_makes_a_plugin_fail_and_closes_again(gateway):
+def test_a_breaker_opens_for_the_credentials_that_make_a_plugin_fail_and_closes_again(gateway):
     for _ in range(5):
         assert gateway.send("/", told("panic")).status == 503
-    answer = gateway.send("/", told("nothing bad"))
+    answer = gateway.send("/", told("panic"))
     assert (answer.status, answer.header("retry-after")) == (503, "1")
     assert gateway.logged(message="decision")[-1]["steps"].startswith("hostile: turned_away")
-    assert gateway.send("/", told("nothing bad", client="192.0.2.2")).status == 200, "other clients are not affected"
+    assert gateway.send("/", told("nothing bad")).status == 200, "others at that address are not affected"
+    assert gateway.send("/", told("nothing bad", client="192.0.2.2")).status == 200
 
     [opened] = [line for line in gateway.log() if line["message"].startswith("breaker opened")]
     assert (opened["level"], opened["authenticator"], opened["client"]) == ("WARN", "hostile", "192.0.2.1")
+    opened = {"authenticator": "hostile", "scope": "credentials"}
+    errors = {"authenticator": "hostile", "reason": "trap"}
+    assert gateway.metric("portcullis_authenticator_breaker_openings_total", **opened) == 1
+    assert gateway.metric("portcullis_authenticator_errors_total", **errors) == 5
+    tried = lambda: gateway.send("/", told("panic")) and gateway.metric("portcullis_authenticator_errors_total", **errors) == 6
+    eventually(tried, "another try")
+    assert gateway.metric("portcullis_authenticator_breaker_openings_total", **opened) == 2
+
+
+def test_a_client_that_fails_with_ever_new_credentials_is_named(gateway):
+    for number in range(20):
+        assert gateway.send("/", told("panic") | bearer(f"t{number}")).status == 503
+    assert "was stopped" in gateway.logged(message="decision")[-1]["steps"], "one at a time is called"
+    assert gateway.send("/", told("nothing bad") | bearer("new")).status == 200
+    [named] = [line for line in gateway.log() if line["message"].startswith("calls for one client kept failing")]
+    assert (named["level"], named["authenticator"], named["client"]) == ("WARN", "hostile", "192.0.2.1")
     opened = {"authenticator": "hostile", "scope": "client"}
     assert gateway.metric("portcullis_authenticator_breaker_openings_total", **opened) == 1
-    assert gateway.metric("portcullis_authenticator_errors_total", authenticator="hostile", reason="trap") == 5
-    eventually(lambda: gateway.send("/", told("nothing bad")).status == 200, "a good try")
-    assert gateway.send("/", told("nothing bad")).status == 200
+
+
+def fail(gateway, client, tokens):
+    for token in tokens:
+        assert gateway.send("/", told("panic", client) | bearer(token)).status == 503
+
+
+ONE_CLIENT = [("192.0.2.1", [f"t{number}" for number in range(5)])]
+SEVERAL = [(client, [client] * 5) for client in ("192.0.2.1", "192.0.2.2", "2001:db8::1")]
+
+
+@pytest.mark.parametrize("failures, shares", [(ONE_CLIENT, "192.0.2.1"), (SEVERAL, "192.0.2.7")], ids=["one", "all"])
+def test_where_calls_keep_failing_few_run_at_once(serve, upstream, tmp_path, hostile_component, failures, shares):
+    """One of eight: that of a stranger. Others are called besides: those whom a call has let in before, and where only one
+    client fails, all others."""
+    plugins = drop(tmp_path, "hostile", hostile_component, DESCRIPTION.replace("500ms", "5s") + "concurrency = 8\n")
+    gateway = serve(ADMIN + plugins + route(upstream, "hostile"), server=TRUSTING)
+    known = told("nothing bad", shares)
+    assert gateway.send("/", known).status == 200
+    for client, tokens in failures:
+        fail(gateway, client, tokens)
+
+    def steps(headers):
+        answer = gateway.send("/", headers)
+        asked = {"message": "decision", "request_id": answer.header("x-request-id")}
+        return "" if answer.status == 200 else eventually(lambda: gateway.logged(**asked), "it is logged")[0]["steps"]
+
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(steps, told("loop", shares) | bearer("loop"))
+        stranger = told("no such deed", shares) | bearer("new")
+        eventually(lambda: "few may run at once" in steps(told("panic", shares) | bearer("new")), "its place is taken")
+        assert "few may run at once" in steps(stranger)
+        if failures is ONE_CLIENT:
+            assert steps(told("nothing bad", "192.0.2.2")) == "", "elsewhere"
+        assert steps(known) == "", "whoever was served before"
+        assert steps(told("nothing bad", shares) | bearer("new")) == "", "a success shows that it works"
+        assert "limits.deadline" in hanging.result()
 
 
 def test_a_plugin_that_fails_for_several_clients_opens_its_breaker_for_all(gateway):
-    for client in ["192.0.2.1", "192.0.2.2", "2001:db8::1"]:
-        for _ in range(5):
-            gateway.send("/", told("panic", client))
-    answer = gateway.send("/", told("nothing bad", client="192.0.2.9"))
-    assert answer.status == 503
-    assert int(answer.header("retry-after")) >= 1
+    for client, tokens in SEVERAL:
+        fail(gateway, client, tokens)
     assert [line["level"] for line in gateway.log() if "for all clients" in line["message"]] == ["WARN"]
     assert gateway.metric("portcullis_authenticator_breaker_open", authenticator="hostile") == 1
-    eventually(lambda: gateway.send("/", told("nothing bad", client="192.0.2.9")).status == 200, "a good try")
+    answer = gateway.send("/", told("nothing bad", "192.0.2.1"))
+    assert answer.status == 503, "where calls failed, the next one is a trial"
+    assert int(answer.header("retry-after")) >= 1
+    eventually(lambda: gateway.send("/", told("nothing bad", "192.0.2.1")).status == 200, "a good trial")
     assert gateway.metric("portcullis_authenticator_breaker_open", authenticator="hostile") == 0
     eventually(lambda: gateway.logged(message="breaker closed for all clients"), "it is logged")
+
+
+@pytest.mark.parametrize(
+    "parts, is_open",
+    [
+        (dict(configure=AGAIN.format(TRAP)), 1),
+        (dict(authenticate=TRAP), 1),
+        (dict(authenticate=ASK + TRAP), 0),
+    ],
+    ids=["in configure", "at once", "after it has read a header"],
+)
+def test_a_plugin_that_fails_before_it_reads_anything_is_broken_for_all(serve, upstream, parts, is_open):
+    """No request can be the cause then, so that the calls of one client are enough to say so."""
+    config = f'[authenticators.raw]\nplugin = "{component(**parts)}"\ngrants.headers = ["x-do"]\n' + route(upstream, "raw")
+    gateway = serve(ADMIN + config, server=TRUSTING)
+    assert {gateway.send("/", told("", "192.0.2.1")).status for _ in range(5)} == {503}
+    assert gateway.metric("portcullis_authenticator_breaker_open", authenticator="raw") in ([1] if is_open else [0, None])
+    assert len([line for line in gateway.log() if "for all clients" in line["message"]]) == is_open
 
 
 def test_what_a_plugin_may_not_see_is_counted(serve, upstream, tmp_path, hostile_component):

@@ -43,3 +43,26 @@ def test_every_metric_is_on_its_page():
     recorded = {name for path in sources for name in re.findall(r'"(portcullis_[a-z_]+)"', path.read_text())}
     listed = re.findall(r"(?m)^\| `(portcullis_[a-z_]+)` \|", (ROOT / "docs/metrics.md").read_text())
     assert sorted(listed) == sorted(recorded)
+
+
+SAYS = [
+    ("B12", "README.md", "there is no login for browsers"),
+    ("B12", "docs/dask-gateway.md", "in a browser they get a 401, because Portcullis has no login page for JupyterHub"),
+    ("D2", "docs/authors.md", "`valid-for` says how long the gateway may reuse the decision"),
+    ("D2", "sdk/README.md", "`Grant::valid_for` says how long the gateway may reuse the decision"),
+    ("D2", "wit/types.wit", "The gateway may reuse a decision for as long as `grant.valid-for` allows"),
+    ("D2", "docs/security-cases.md", "A decision is reused for requests that give the same answers to everything that the plugin read"),
+    ("D2", "docs/configuration.md", "expires within two weeks or isn't valid yet is served all the same, with a `WARN` line"),
+    ("D2", "docs/configuration.md", "add the new key in last place on all of them, then move it to first place on all of them, and remove"),
+    ("H17", "docs/authors.md", "Both are HTTP/1.1"),
+    ("H17", "docs/authors.md", "is sent when it is complete, with its length, and without trailers"),
+    ("H17", "docs/authors.md", "is streamed by `wasi:http`; a response that is stored for other calls has no trailers"),
+]
+"""What the field's reports ask a page to say, by the row. That it is true is tested elsewhere: decisions in `test_reuse.py`,
+certificates in `test_tls.py`, keys in `test_sessions.py`, requests of plugins in `test_outbound.py`."""
+
+
+@pytest.mark.parametrize("row, page, sentence", SAYS)
+def test_a_page_says_what_readers_missed(row, page, sentence):
+    text = re.sub(r"\s+(///? )?\s*", " ", (ROOT / page).read_text())
+    assert sentence in text, row

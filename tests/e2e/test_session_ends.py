@@ -95,14 +95,15 @@ def test_two_processes_that_start_together_have_one_key(upstream, state, tmp_pat
         folder.mkdir()
         return Gateway(folder, LISTEN_ANYWHERE + NO_KEY + protected(upstream), STATE_DIRECTORY=str(state / "deep"))
 
+    # A gateway ends with the thread that has started it.
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(started, ["one", "other"])
-    try:
-        [(name, value)] = one.send("/", ALICE).set_cookies().items()
-        assert values(other.send("/", {"Cookie": f"{name}={value}"}).json(), "x-forwarded-user") == ["alice"]
-    finally:
-        one.stop()
-        other.stop()
+        try:
+            [(name, value)] = one.send("/", ALICE).set_cookies().items()
+            assert values(other.send("/", {"Cookie": f"{name}={value}"}).json(), "x-forwarded-user") == ["alice"]
+        finally:
+            one.stop()
+            other.stop()
 
 
 def test_a_login_needs_no_section_for_its_sessions(start, state):
@@ -228,7 +229,8 @@ def test_a_full_list_takes_little_memory(start, state):
     records = (secrets.token_bytes(16) + (now - n).to_bytes(8, "big") for n in range(100_000))
     full = b"".join(record + zlib.crc32(record).to_bytes(4, "big") for record in records)
     used = []
-    for content in (b"", full):
+    # The first one also compiles the plugins.
+    for content in (b"", b"", full):
         state.mkdir(exist_ok=True)
         (state / "revocations").write_bytes(b"portcullis revocations 1\n" + content)
         gateway = start()
@@ -236,8 +238,8 @@ def test_a_full_list_takes_little_memory(start, state):
         assert is_in(logged_in(gateway))
         used.append(psutil.Process(gateway.child.process.pid).memory_full_info().uss)
         gateway.stop()
-    print(f"100,000 sessions that have ended take {(used[1] - used[0]) / 1e6:.1f} MB")
-    assert used[1] - used[0] < 40e6
+    print(f"100,000 sessions that have ended take {(used[2] - used[1]) / 1e6:.1f} MB")
+    assert used[2] - used[1] < 40e6
 
 
 def test_a_folder_that_can_not_be_written_costs_no_start(serve, upstream, tmp_path):
@@ -339,7 +341,7 @@ def test_only_who_has_the_keys_ends_a_session(replicas):
 
 def dial(browser):
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    headers = {"Cookie": cookie, "Origin": f"https://{HOST}", "X-Forwarded-Host": HOST, "X-Forwarded-Proto": "https"}
+    headers = {"Cookie": cookie, "Origin": browser.gateway.url, "X-Forwarded-Proto": "https"}
     return open_websocket(f"{browser.gateway.url}/websocket", headers)
 
 

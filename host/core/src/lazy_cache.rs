@@ -38,6 +38,14 @@ where
         self.cache.get()?.get(key)
     }
 
+    /// Whether there is a value of this key. Asking isn't using it.
+    pub(crate) fn contains<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.cache.get().is_some_and(|cache| cache.contains_key(key))
+    }
+
     /// Forgets a key.
     pub(crate) fn remove<Q: Hash + Eq + ?Sized>(&self, key: &Q)
     where
@@ -79,8 +87,8 @@ mod tests {
         cache.remove(&1);
         assert!(cache.stored().is_none());
         cache.open().insert(1, 2);
-        assert_eq!(cache.get(&1), Some(2));
+        assert_eq!((cache.get(&1), cache.contains(&1)), (Some(2), true));
         cache.remove(&1);
-        assert_eq!(cache.get(&1), None);
+        assert_eq!((cache.get(&1), cache.contains(&1)), (None, false));
     }
 }

@@ -197,17 +197,26 @@ mod tests {
     /// Row B1 of the field reports: what is wrong with one user is no failure of the hub.
     #[test]
     fn a_user_without_a_usable_name_or_kind_is_refused() {
+        let refused = Err("the user's name or kind is not a text".to_owned());
         for odd in [json!(null), json!(7), json!(true), json!(["a"]), json!({ "a": 1 })] {
             for model in [
                 json!({ "kind": "user", "name": odd }),
                 json!({ "kind": odd, "name": "alice" }),
             ] {
-                assert_eq!(
-                    of(&model),
-                    Err("the user's name or kind is not a text".to_owned()),
-                    "{model}"
-                );
+                assert_eq!(of(&model), refused, "{model}");
             }
+        }
+        // Python's JSON writes half a surrogate pair without a complaint.
+        for odd in [
+            r#"{"name": "\ud83d"}"#,
+            r#"{"name": "\ude00 a"}"#,
+            r#"{"kind": "\ud83d", "name": "a"}"#,
+        ] {
+            assert_eq!(
+                Identity::from_json(odd.as_bytes()).unwrap().into_user(),
+                refused,
+                "{odd}"
+            );
         }
         for other in ["{}", "[]", "null", r#"{"kind": "user"}"#, "<html>"] {
             assert_eq!(Identity::from_json(other.as_bytes()), None, "{other}");

@@ -5,17 +5,16 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Deserializer;
-use serde::de::IgnoredAny;
-use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
+use serde_json::value::RawValue;
 
 /// A text or a boolean, or something else.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) enum Leaf {
     /// A boolean.
     Bool(bool),
-    /// Something else.
+    /// Something else, such as a text with half a surrogate pair, which no text in UTF-8 can hold.
     #[default]
     Other,
     /// A text.
@@ -45,64 +44,25 @@ pub(crate) struct Texts<const MOST: usize> {
 
 impl<'de> Deserialize<'de> for Leaf {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LeafVisitor)
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(match json {
+            "true" => Self::Bool(true),
+            "false" => Self::Bool(false),
+            text if text.starts_with('"') => serde_json::from_str(text).map_or(Self::Other, Self::Text),
+            _ => Self::Other,
+        })
     }
 }
 
 impl<'de, const MOST: usize> Deserialize<'de> for Texts<MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextsVisitor::<MOST>)
-    }
-}
-
-/// What both visitors say of values of other types.
-macro_rules! others {
-    ($other:expr) => {
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("any value")
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        if !json.starts_with('[') {
+            return Ok(Self::default());
         }
-
-        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-            Ok($other)
-        }
-
-        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-            Ok($other)
-        }
-
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            Ok($other)
-        }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok($other)
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok($other)
-        }
-    };
-}
-
-struct LeafVisitor;
-
-impl<'de> Visitor<'de> for LeafVisitor {
-    type Value = Leaf;
-
-    others!(Leaf::Other);
-
-    fn visit_bool<E>(self, value: bool) -> Result<Leaf, E> {
-        Ok(Leaf::Bool(value))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Leaf, E> {
-        Ok(Leaf::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Leaf, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Leaf::Other)
+        let mut list = serde_json::Deserializer::from_str(json);
+        list.deserialize_seq(TextsVisitor::<MOST>)
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -111,14 +71,8 @@ struct TextsVisitor<const MOST: usize>;
 impl<'de, const MOST: usize> Visitor<'de> for TextsVisitor<MOST> {
     type Value = Texts<MOST>;
 
-    others!(Texts::default());
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Texts::default())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(Texts::default())
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
@@ -155,10 +109,16 @@ mod tests {
             ("7.5", Leaf::Other),
             (r#"["a", ["b"]]"#, Leaf::Other),
             (r#"{"a": {"b": "c"}}"#, Leaf::Other),
+            (r#""\ud83d\ude00""#, Leaf::Text("\u{1f600}".to_owned())),
+            (r#""a\ud83d""#, Leaf::Other),
+            (r#""\ude00a""#, Leaf::Other),
+            (r#"{"\ud83d": 1}"#, Leaf::Other),
         ] {
             assert_eq!(serde_json::from_str::<Leaf>(json).unwrap(), expected, "{json}");
         }
-        assert!(serde_json::from_str::<Leaf>(r#"{"a""#).is_err());
+        for json in [r#"{"a""#, r#""a"#, "tru", "<html>", ""] {
+            assert!(serde_json::from_str::<Leaf>(json).is_err(), "{json}");
+        }
     }
 
     #[test]
@@ -174,6 +134,8 @@ mod tests {
             ("-7", &[], 0, 0),
             ("7.5", &[], 0, 0),
             (r#"{"a": 1}"#, &[], 0, 0),
+            (r#"["a", "\ud83d", {"\ud83d": 1}]"#, &["a"], 1, 2),
+            (r#"{"\ud83d": 1}"#, &[], 0, 0),
         ] {
             let texts: Texts<2> = serde_json::from_str(json).unwrap();
             assert_eq!(

@@ -5,26 +5,25 @@ use std::collections::BTreeMap;
 use portcullis_sdk::Secret;
 use portcullis_sdk::crypto::Algorithm;
 use portcullis_sdk::settings;
+use portcullis_tokens::algorithm::AlgorithmSet;
+use portcullis_tokens::claims::Claims;
+use portcullis_tokens::claims::audience;
+use portcullis_tokens::claims::audience::AudienceMatch;
+use portcullis_tokens::claims::path::ClaimPath;
+use portcullis_tokens::error::TokenError;
+use portcullis_tokens::issuer_name::IssuerName;
+use portcullis_tokens::jws::Jws;
+use portcullis_tokens::keys::Keys;
+use portcullis_tokens::keys::inline;
+use portcullis_tokens::keys::inline::InlineKeys;
+use portcullis_tokens::keys::remote::Provider;
+use portcullis_tokens::keys::remote::by_id::KeysById;
+use portcullis_tokens::keys::secret::SecretEncoding;
+use portcullis_tokens::keys::secret::SharedSecret;
+use portcullis_tokens::text::one_of;
+use portcullis_tokens::text::quoted;
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-use crate::algorithm::AlgorithmSet;
-use crate::claims::Claims;
-use crate::claims::audience;
-use crate::claims::audience::AudienceMatch;
-use crate::claims::path::ClaimPath;
-use crate::error::TokenError;
-use crate::issuer_name::IssuerName;
-use crate::jws::Jws;
-use crate::keys::Keys;
-use crate::keys::inline;
-use crate::keys::inline::InlineKeys;
-use crate::keys::remote::Provider;
-use crate::keys::remote::by_id::KeysById;
-use crate::keys::secret::SecretEncoding;
-use crate::keys::secret::SharedSecret;
-use crate::text::one_of;
-use crate::text::quoted;
 
 settings! {
     /// One issuer. Its keys come from exactly one of `discovery`, `metadata_url`, `jwks_url`, `key_url`,

@@ -1,21 +1,12 @@
 //! The built-in authenticator `jwt`. It accepts JSON Web Tokens (RFC 7519) that are signed by configured issuers, sent
 //! as bearer tokens (RFC 6750), in a cookie or in the query. The README of this crate lists the settings.
 //!
-//! The modules, in the order in which a request passes them: `location` finds the token, `jws` parses it, `issuer`
-//! chooses the issuer, `keys` verify the signature, `claims` are checked, and `identity` makes the user of them. Any
-//! failure is an `error`.
+//! `location` finds the token, `issuer` chooses the issuer, and `verify` verifies the token. How tokens are parsed and verified,
+//! and what their claims say, is in `portcullis_tokens`, which the plugin `oidc` shares.
 
-mod algorithm;
-mod claims;
-mod error;
-mod identity;
 mod issuer;
-mod issuer_name;
-mod jws;
-mod keys;
 mod location;
 mod settings;
-mod text;
 mod verify;
 
 use std::time::Duration;
@@ -27,26 +18,26 @@ use portcullis_sdk::Refusal;
 use portcullis_sdk::Request;
 use portcullis_sdk::SettingsError;
 use portcullis_sdk::time;
+use portcullis_tokens::claims::scope;
+use portcullis_tokens::claims::times::TimeRules;
+use portcullis_tokens::error::TokenError;
+use portcullis_tokens::identity::Mapping;
+use portcullis_tokens::jws::Jws;
+use portcullis_tokens::jws::Padding;
+use portcullis_tokens::keys::remote::RefreshPolicy;
 
-use claims::scope;
-use claims::times::TimeRules;
-use error::TokenError;
-use identity::Mapping;
-use jws::Jws;
-use jws::Padding;
-use keys::remote::RefreshPolicy;
 use verify::Verified;
 
-pub use claims::audience::AudienceMatch;
-pub use claims::path::ClaimPath;
-pub use claims::rule::Rule;
-pub use claims::rule::Scalar;
-pub use identity::FirstOf;
 pub use issuer::Issuer;
-pub use keys::inline::InlineKeys;
-pub use keys::secret::SecretEncoding;
 pub use location::BasicPart;
 pub use location::Location;
+pub use portcullis_tokens::claims::audience::AudienceMatch;
+pub use portcullis_tokens::claims::path::ClaimPath;
+pub use portcullis_tokens::claims::rule::Rule;
+pub use portcullis_tokens::claims::rule::Scalar;
+pub use portcullis_tokens::identity::FirstOf;
+pub use portcullis_tokens::keys::inline::InlineKeys;
+pub use portcullis_tokens::keys::secret::SecretEncoding;
 pub use settings::Settings;
 pub use settings::UnknownIssuer;
 
@@ -74,7 +65,9 @@ impl Authenticator for Jwt {
 
     fn new(settings: Settings) -> Result<Self, SettingsError> {
         settings.check()?;
-        Ok(settings.into())
+        let jwt = Self::from(settings);
+        jwt.mapping.check()?;
+        Ok(jwt)
     }
 
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal> {

@@ -4,10 +4,9 @@
 use portcullis_sdk::NoCredentials;
 use portcullis_sdk::Request;
 use portcullis_sdk::settings;
+use portcullis_tokens::error::TokenError;
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-use crate::error::TokenError;
 
 settings! {
     /// A place in the request: a header, a cookie or a query parameter. The authenticator must also be granted it.

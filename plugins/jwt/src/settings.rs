@@ -6,20 +6,17 @@ use std::collections::BTreeMap;
 use portcullis_sdk::SettingsError;
 use portcullis_sdk::settings;
 use portcullis_sdk::settings::Span;
+use portcullis_tokens::claims::path::ClaimPath;
+use portcullis_tokens::claims::rule::Rule;
+use portcullis_tokens::identity::FirstOf;
 use schemars::JsonSchema;
 use schemars::Schema;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::claims::path::ClaimPath;
-use crate::claims::rule::Rule;
-use crate::identity::FirstOf;
 use crate::issuer::Issuer;
 use crate::location::Location;
-
-/// The maximum number of attributes of a user.
-const MAX_ATTRIBUTES: usize = 64;
 
 /// What happens to a token whose issuer is not configured.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
@@ -166,22 +163,6 @@ impl Settings {
         }
         if self.scopes.iter().any(|scope| scope.is_empty() || scope.contains(' ')) {
             return Err("scopes: a scope must not be empty or contain spaces; write a list".into());
-        }
-        if self.user_claim.paths().is_empty() {
-            return Err("user_claim: the list is empty".into());
-        }
-        if self.groups_claim.is_none() && !self.admin_groups.is_empty() {
-            return Err("admin_groups: without groups_claim, users have no groups".into());
-        }
-        if self.attributes.len() > MAX_ATTRIBUTES {
-            return Err(format!("attributes: a user has at most {MAX_ATTRIBUTES}").into());
-        }
-        if self
-            .attributes
-            .keys()
-            .any(|name| name.is_empty() || name.len() > 256 || name.chars().any(char::is_control))
-        {
-            return Err("attributes: a name must have 1 to 256 bytes and no control characters".into());
         }
         if self.realm.chars().any(char::is_control) {
             return Err("realm: it has control characters".into());

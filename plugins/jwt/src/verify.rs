@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use crate::claims::Claims;
-use crate::claims::times::TimeRules;
-use crate::error::TokenError;
+use portcullis_tokens::claims::Claims;
+use portcullis_tokens::claims::times::TimeRules;
+use portcullis_tokens::error::TokenError;
+use portcullis_tokens::jws::Jws;
+use portcullis_tokens::keys::remote::RefreshPolicy;
+
 use crate::issuer::Issuer;
-use crate::jws::Jws;
-use crate::keys::remote::RefreshPolicy;
 
 /// A verified token.
 pub(crate) struct Verified {

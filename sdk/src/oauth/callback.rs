@@ -2,6 +2,7 @@
 
 use super::OAuthError;
 use super::Provider;
+use super::error::printable;
 use crate::Parameters;
 
 impl Provider {
@@ -15,7 +16,8 @@ impl Provider {
         match (parameters.get("iss"), &self.issuer) {
             (Some(found), Some(expected)) if found != expected => {
                 return Err(OAuthError::Malformed(format!(
-                    "the answer is of another issuer than {expected:?} (iss)"
+                    "the answer is of another issuer: its iss is {:?}, and {expected:?} is expected",
+                    printable(found)
                 )));
             }
             (None, _) if self.names_itself => {

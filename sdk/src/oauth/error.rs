@@ -29,7 +29,8 @@ impl OAuthError {
             .unwrap_or_default();
         let why = format!("the provider answered {:?}{described}", printable(error));
         match error {
-            "access_denied" | "invalid_grant" => Self::Denied(why),
+            // The last one is GitHub's name for `invalid_grant`.
+            "access_denied" | "invalid_grant" | "bad_verification_code" => Self::Denied(why),
             "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
                 Self::Interaction
             }
@@ -58,7 +59,7 @@ impl From<OAuthError> for Refusal {
 const MAX_TEXT: usize = 200;
 
 /// A text of somebody else in the form for a log line.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let shown = text.chars().take(MAX_TEXT);
     shown.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

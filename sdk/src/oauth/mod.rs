@@ -27,6 +27,7 @@
 //! }
 //! ```
 
+mod assertion;
 mod callback;
 mod client;
 mod error;
@@ -35,6 +36,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub use assertion::ClientKey;
 pub use client::Client;
 pub use client::ClientAuthentication;
 pub use client::Tokens;
@@ -42,3 +44,4 @@ pub use error::OAuthError;
 pub use provider::Provider;
 pub use request::Attempt;
 pub use request::AuthorizationRequest;
+pub use request::with_query;

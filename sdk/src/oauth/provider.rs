@@ -9,6 +9,7 @@ use super::Attempt;
 use super::AuthorizationRequest;
 use super::Client;
 use super::OAuthError;
+use super::error::printable;
 use super::request::with_query;
 use crate::Flow;
 use crate::cache;
@@ -39,6 +40,12 @@ pub struct Provider {
     /// Where the browser is sent to sign out (OpenID Connect RP-Initiated Logout 1.0).
     #[serde(default)]
     pub end_session_endpoint: Option<String>,
+    /// Where requests are sent in advance (RFC 9126, section 5).
+    #[serde(default)]
+    pub pushed_authorization_request_endpoint: Option<String>,
+    /// Whether they must be.
+    #[serde(default, rename = "require_pushed_authorization_requests")]
+    pub wants_requests_pushed: bool,
     /// Whether its answers always say who it is (RFC 9207, section 3).
     #[serde(default, rename = "authorization_response_iss_parameter_supported")]
     pub names_itself: bool,
@@ -54,6 +61,8 @@ impl Provider {
             jwks_uri: None,
             userinfo_endpoint: None,
             end_session_endpoint: None,
+            pushed_authorization_request_endpoint: None,
+            wants_requests_pushed: false,
             names_itself: false,
         }
     }
@@ -65,26 +74,50 @@ impl Provider {
     /// Returns an error if the provider can't be asked, if its answer has no endpoints, or if it is that of another issuer
     /// (OpenID Connect Discovery 1.0, section 4.3).
     pub fn discover(issuer: &str, timeout: Duration) -> Result<Self, OAuthError> {
-        let key = cache::key(&[b"oauth provider", issuer.as_bytes()]);
+        let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        Self::described_at(&url, issuer, |found| found == issuer, timeout)
+    }
+
+    /// Asks for metadata at another URL than that below the issuer, or of an issuer that has no single name. `is_issuer` says
+    /// whether the metadata is that of the `issuer`, whose name here is for errors. The answer is kept for an hour.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error as [`discover`](Self::discover) does.
+    pub fn described_at(
+        url: &str,
+        issuer: &str,
+        is_issuer: impl FnOnce(&str) -> bool,
+        timeout: Duration,
+    ) -> Result<Self, OAuthError> {
+        let key = cache::key(&[b"oauth provider", url.as_bytes(), issuer.as_bytes()]);
         let kept = cache::get(&key).and_then(|kept| serde_json::from_slice(&kept).ok());
         if let Some(known) = kept {
             return Ok(known);
         }
-        let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let unusable = |why: String| OAuthError::Unavailable(format!("{url} {why}"));
-        let answer = http::get(&url)
+        let answer = http::get(url)
             .header("accept", "application/json")
             .timeout(timeout)
             .max_body(MAX_METADATA)
-            .send()?;
+            .send()
+            .map_err(|error| OAuthError::Unavailable(format!("{url}: {error}")))?;
         if answer.status != 200 {
             return Err(unusable(format!("answered with status {}", answer.status)));
         }
         let found: Self = serde_json::from_slice(&answer.body)
             .map_err(|why| unusable(format!("isn't the metadata of a provider: {why}")))?;
         // It must be the very text, or a provider could speak for another one.
-        if found.issuer.as_deref() != Some(issuer) {
-            return Err(unusable(format!("is the metadata of another issuer than {issuer:?}")));
+        let name = found.issuer.as_deref().unwrap_or_default();
+        if !is_issuer(name) {
+            let hint = match name.trim_end_matches('/') == issuer.trim_end_matches('/') {
+                true => "; they differ by a slash at the end",
+                false => "",
+            };
+            let name = printable(name);
+            return Err(unusable(format!(
+                "is the metadata of another issuer: it says {name:?}, and {issuer:?} is expected{hint}"
+            )));
         }
         if let Ok(kept) = serde_json::to_vec(&found) {
             cache::set(&key, &kept, KEPT);

@@ -103,7 +103,7 @@ impl AuthorizationRequest {
 }
 
 /// A URL with further parameters.
-pub(super) fn with_query(url: &str, parameters: &[(String, String)]) -> String {
+pub fn with_query(url: &str, parameters: &[(String, String)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(parameters);
     let separator = match url.split_once('?') {

@@ -98,7 +98,8 @@ impl FakeHost {
         with(|state| state.entries()).unwrap_or_default()
     }
 
-    fn add_server(&self, server: impl Fn(&SentRequest) -> Option<Result<Response, HttpError>> + 'static) {
+    /// Answers the requests that the server has an answer for.
+    pub(super) fn add_server(&self, server: impl Fn(&SentRequest) -> Option<Result<Response, HttpError>> + 'static) {
         with(|state| state.servers.push(Rc::new(server)));
     }
 }

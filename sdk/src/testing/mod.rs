@@ -22,6 +22,8 @@
 mod clock;
 mod host;
 #[cfg(feature = "testing")]
+mod openid;
+#[cfg(feature = "testing")]
 mod passwords;
 mod provider;
 mod request;

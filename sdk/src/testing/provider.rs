@@ -10,6 +10,8 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use super::FakeHost;
+#[cfg(feature = "testing")]
+use super::openid::OpenId;
 use crate::Arrival;
 use crate::Departure;
 use crate::Flow;
@@ -40,30 +42,41 @@ use crate::Response;
 /// assert_eq!(client.exchange(&provider, &flow, &attempt, code).unwrap().access_token, "at");
 /// ```
 #[derive(Clone, Debug)]
-pub struct FakeProvider(Rc<RefCell<State>>);
+pub struct FakeProvider(pub(super) Rc<RefCell<State>>);
 
-#[derive(Debug)]
-struct State {
+/// The parameters of a request.
+pub(super) type Asked = BTreeMap<String, String>;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
     /// The codes that weren't exchanged yet, with the parameters of the request that each is for.
-    codes: BTreeMap<String, BTreeMap<String, String>>,
-    made: u32,
-    tokens: String,
-    nonce: Option<String>,
+    pub(super) codes: BTreeMap<String, Asked>,
+    /// The refresh tokens that weren't used yet, with the client of each.
+    pub(super) refresh_tokens: BTreeMap<String, String>,
+    /// Requests that were pushed (RFC 9126).
+    pub(super) pushed: BTreeMap<String, Asked>,
+    pub(super) made: u32,
+    pub(super) tokens: String,
+    pub(super) nonce: Option<String>,
+    #[cfg(feature = "testing")]
+    pub(super) openid: Option<OpenId>,
 }
 
 impl FakeProvider {
     /// A provider with a token endpoint at this URL, which answers with this JSON to whoever has a code, its verifier and the
     /// `redirect_uri` of its request. It refuses anybody else, as RFC 6749 says.
     pub fn start(host: &FakeHost, token_endpoint: &str, tokens: &str) -> Self {
-        let this = Self(Rc::new(RefCell::new(State {
-            codes: BTreeMap::new(),
-            made: 0,
+        let this = Self::of(State {
             tokens: tokens.to_owned(),
-            nonce: None,
-        })));
+            ..State::default()
+        });
         let (state, endpoint) = (Rc::clone(&this.0), token_endpoint.to_owned());
         host.serve_at(endpoint, move |request| Ok(state.borrow_mut().exchange(&request.body)));
         this
+    }
+
+    pub(super) fn of(state: State) -> Self {
+        Self(Rc::new(RefCell::new(state)))
     }
 
     /// Replaces the JSON with which the token endpoint answers.
@@ -83,7 +96,11 @@ impl FakeProvider {
     /// Returns what is wrong with the request.
     pub fn log_in(&self, departure: &Departure) -> Result<Parameters, String> {
         let (_, query) = departure.location.split_once('?').ok_or("the URL has no parameters")?;
-        let asked: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let mut asked: Asked = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let mut state = self.0.borrow_mut();
+        if let Some(uri) = asked.get("request_uri") {
+            asked = state.pushed.remove(uri).ok_or("the request_uri isn't known")?;
+        }
         for name in ["client_id", "redirect_uri", "state", "code_challenge"] {
             if asked.get(name).is_none_or(String::is_empty) {
                 return Err(format!("the URL has no {name}"));
@@ -94,12 +111,16 @@ impl FakeProvider {
                 return Err(format!("{name} isn't {expected}"));
             }
         }
-        let mut state = self.0.borrow_mut();
         state.made += 1;
         let code = format!("code {}", state.made);
         state.nonce = asked.get("nonce").cloned();
         state.codes.insert(code.clone(), asked);
-        Ok(Parameters::new([("code", code)]))
+        let mut answer = vec![("code", code)];
+        #[cfg(feature = "testing")]
+        if let Some(issuer) = state.openid.as_ref().and_then(OpenId::names_itself) {
+            answer.push(("iss", issuer.to_owned()));
+        }
+        Ok(Parameters::new(answer))
     }
 
     /// Goes through a whole flow with a login: begins it, logs the user in, and finishes it.
@@ -126,10 +147,17 @@ impl FakeProvider {
 }
 
 impl State {
-    fn exchange(&mut self, body: &[u8]) -> Response {
-        let sent: BTreeMap<_, _> = form_urlencoded::parse(body).into_owned().collect();
+    pub(super) fn exchange(&mut self, body: &[u8]) -> Response {
+        let sent: Asked = form_urlencoded::parse(body).into_owned().collect();
         let text = |name: &str| sent.get(name).cloned().unwrap_or_default();
         let refused = Response::new(400).with_body(r#"{"error": "invalid_grant"}"#);
+        let granted = |tokens: String| Response::new(200).with_body(tokens);
+        if text("grant_type") == "refresh_token" {
+            return match self.refresh_tokens.remove(&text("refresh_token")) {
+                Some(client) => granted(self.answer(&client, None)),
+                None => refused,
+            };
+        }
         // A code is valid once.
         let Some(asked) = self.codes.remove(&text("code")) else {
             return refused;
@@ -140,9 +168,25 @@ impl State {
             && is_same("redirect_uri", &text("redirect_uri"))
             && is_same("code_challenge", &challenge);
         match is_good {
-            true => Response::new(200).with_body(self.tokens.clone()),
+            true => granted(self.answer(
+                asked.get("client_id").map(String::as_str).unwrap_or_default(),
+                asked.get("nonce"),
+            )),
             false => refused,
         }
+    }
+
+    /// The tokens for a client, with a new refresh token.
+    fn answer(&mut self, client: &str, nonce: Option<&String>) -> String {
+        self.made += 1;
+        let refresh_token = format!("refresh {}", self.made);
+        self.refresh_tokens.insert(refresh_token.clone(), client.to_owned());
+        #[cfg(feature = "testing")]
+        if let Some(openid) = &self.openid {
+            return openid.tokens(client, nonce, &refresh_token);
+        }
+        let _ = nonce;
+        self.tokens.clone()
     }
 }
 

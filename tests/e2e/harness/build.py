@@ -166,7 +166,7 @@ if __name__ == "__main__":
         *(javascript_component(name) for name in ("javascript", "javascript_prober")),
         *(language_example(language, "api_key") for language in ("python", "javascript", "go", "c")),
         *(language_example(language, "jwt") for language in ("python", "javascript")),
-        *(example_component(name) for name in ("api_key", "htpasswd", "introspection")),
+        *(example_component(name) for name in ("api_key", "github", "htpasswd", "introspection")),
         *guests,
         *(contract_component(crate) for crate in sorted((TESTS / "contract").iterdir()) if crate.is_dir()),
         encoder(),

@@ -51,6 +51,8 @@ class Replay:
             self.added |= middlewares[name].get("headers", {}).get("customRequestHeaders", {})
         address = lambda service: configuration["services"][service]["loadBalancer"]["servers"][0]["url"]
         self.upstream, self.pages = address("app"), address("portcullis-pages")
+        [rule] = re.findall(r"^PathRegexp\(`(.*)`\)$", configuration["routers"]["portcullis-pages"]["rule"])
+        self.is_page = re.compile(rule).search
         replay = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -94,7 +96,8 @@ class Replay:
         headers = [(name, value) for name, value in handler.headers.items() if name.lower() not in dropped]
         headers += self.added.items()
         peer = handler.client_address[0]
-        if target == "/.portcullis/logout":
+        if self.is_page(urlsplit(target).path):
+            headers += [("X-Forwarded-For", peer), ("X-Forwarded-Host", host), ("X-Forwarded-Proto", "http")]
             return reply(handler, *send(self.pages, handler.command, target, headers, body, host))
         asked = [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP]
         asked += [

@@ -216,7 +216,7 @@ impl Authenticator {
         };
         let export = Authenticate(Arc::clone(request));
         let begun = plugin.call(
-            request.client_address,
+            plugin.sender(request),
             export,
             move |answered| answer::read(&this, answered),
             keep,
@@ -290,11 +290,13 @@ fn turned_away(why: TurnedAway) -> Ruling {
     let retry_after = why.retry_after();
     let refusal = match why {
         TurnedAway::Rate { .. } => Refusal::TooManyRequests { retry_after },
-        TurnedAway::Breaker(_) | TurnedAway::Busy | TurnedAway::EngineBusy | TurnedAway::Processors { .. } => {
-            Refusal::Unavailable {
-                retry_after: Some(retry_after),
-            }
-        }
+        TurnedAway::Breaker(_)
+        | TurnedAway::Busy
+        | TurnedAway::EngineBusy
+        | TurnedAway::Processors { .. }
+        | TurnedAway::Failing => Refusal::Unavailable {
+            retry_after: Some(retry_after),
+        },
     };
     Ruling {
         next: Next::Stop(Outcome::Refuse(refusal)),

@@ -157,8 +157,16 @@ impl Component {
     /// The schema, asked for under the limits of an authenticator. They may give it more time, but never less: the deadline of
     /// a request may be short.
     pub(crate) async fn settings_schema_under(&self, limits: &Limits) -> Result<serde_json::Value, PluginError> {
-        let deadline = limits.deadline.max(SCHEMA_TIME);
-        self.settings_schema_within(limits.memory, deadline).await
+        self.settings_schema_with_at_least(limits, SCHEMA_TIME).await
+    }
+
+    async fn settings_schema_with_at_least(
+        &self,
+        limits: &Limits,
+        least: Duration,
+    ) -> Result<serde_json::Value, PluginError> {
+        self.settings_schema_within(limits.memory, limits.deadline.max(least))
+            .await
     }
 
     async fn settings_schema_within(
@@ -201,5 +209,43 @@ impl fmt::Debug for Component {
         f.debug_struct("Component")
             .field("digest", self.digest())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Row H2 of the field reports: the operator's deadline holds for the call that asks for the schema, too. A deadline is
+    /// noticed at the end of an epoch, so that many calls are needed until one meets its own.
+    #[tokio::test]
+    async fn the_schema_may_take_as_long_as_the_longer_of_two_deadlines() {
+        const LONG: Duration = Duration::from_secs(60);
+        let engine = Engine::builder().build().unwrap();
+        let component = Component::new(&engine, portcullis_plugins::find("simple").unwrap()).unwrap();
+        let is_stopped = async |deadline, least, calls: usize, longest| {
+            let limits = Limits {
+                deadline,
+                ..Limits::default()
+            };
+            let begun = Instant::now();
+            for number in 0.. {
+                match component.settings_schema_with_at_least(&limits, least).await {
+                    Err(PluginError::Deadline) => return Some(number),
+                    schema => assert!(schema.is_ok(), "{schema:?}"),
+                }
+                if number >= calls && begun.elapsed() > longest {
+                    break;
+                }
+            }
+            None
+        };
+        let calls = is_stopped(Duration::ZERO, Duration::ZERO, 0, LONG).await;
+        let calls = calls.expect("no call was stopped");
+        let epochs = Duration::from_millis(100);
+        assert_eq!(is_stopped(LONG, Duration::ZERO, 3 * calls, epochs).await, None);
+        assert_eq!(is_stopped(Duration::ZERO, LONG, 3 * calls, epochs).await, None);
     }
 }

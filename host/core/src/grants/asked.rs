@@ -62,6 +62,13 @@ impl GrantKey {
             Self::Signing => "signing key",
         }
     }
+
+    fn plural(self) -> String {
+        match self {
+            Self::Login => "places to log in".to_owned(),
+            other => format!("{}s", other.noun()),
+        }
+    }
 }
 
 /// A grant that a plugin asks for.
@@ -111,7 +118,7 @@ pub fn describe_grant(key: GrantKey, name: &str) -> String {
     let noun = key.noun();
     match name {
         "" => noun.to_owned(),
-        OTHERS => format!("{noun}s that neither its manifest nor its settings name"),
+        OTHERS => format!("{} that neither its manifest nor its settings name", key.plural()),
         name => format!("{noun} {name:?}"),
     }
 }

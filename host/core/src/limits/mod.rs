@@ -32,10 +32,12 @@ pub struct Limits {
     /// The rate limit for each client, for calls and reused decisions. A request beyond it is answered with 429. A client is an IPv4 address or an IPv6
     /// network of 64 bits; all clients without a known address share one limit. `None`, the default, for no rate limit.
     pub rate: Option<Rate>,
-    /// The circuit breaker: after this many failures in a row, traps and missed deadlines, requests of the same client are
-    /// answered with 503 without a call, for one second at first and at most for a minute. After the breaker has opened for three clients
-    /// without a successful call in between, it opens for all clients. It doesn't count calls without a known address.
-    /// `None` for no circuit breaker. Default: 5.
+    /// The circuit breaker: after this many failures in a row, traps and missed deadlines, requests with the same credentials
+    /// (what the plugin may read of them, but for headers such as `User-Agent`) are answered with 503 without a call, for one
+    /// second at first and at most for a minute. If calls for one client fail with several credentials, an eighth of
+    /// `concurrency` is left to it, and the same is left to all after calls of three different senders have failed without a
+    /// successful one in between. Senders whose calls have succeeded before are called in any case. `None` for no circuit
+    /// breaker. Default: 5.
     pub breaker: Option<NonZero<u32>>,
     /// The longest time for which a decision is reused, without a call, for requests that give the same answers to all that
     /// the plugin asked. The plugin says how long its decision is valid, and this may only be less. A refusal is reused for

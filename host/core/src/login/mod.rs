@@ -21,6 +21,7 @@ use self::exports::Renew;
 use self::meters::LoginMeters;
 use crate::plugin::Call;
 use crate::plugin::ConfiguredPlugin;
+use crate::plugin::Sender;
 use crate::request::AuthRequest;
 use crate::sandbox::PluginError;
 
@@ -143,13 +144,14 @@ impl Login {
         read: impl FnOnce(X::Answer) -> Result<Result<T, LoginError>, PluginError> + Send + 'static,
     ) -> LoginCall<T> {
         let start = Instant::now();
-        let client = request.client_address;
+        // What it is asked about is new with every attempt, so that only the address can be told.
+        let sender = Sender::at(request.client_address);
         let begun = self.plugin.count(request).and_then(|()| {
             let export = ForRequest {
                 export,
                 id: request.id.clone(),
             };
-            self.plugin.call(client, export, read, |_| ())
+            self.plugin.call(sender, export, read, |_| ())
         });
         let call = match begun {
             Ok(call) => call.await.0.into(),

@@ -1,13 +1,14 @@
 //! One guarded call of a plugin: it is admitted, a new instance is started, configured and called, or one that was kept is called,
 //! and its answer is checked. A call that has begun runs to completion even if its caller is dropped.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use super::ConfiguredPlugin;
 use super::detach::Detach;
 use super::kept::Lease;
 use super::overload::CallPermit;
+use super::overload::Ended;
+use super::overload::Sender;
 use super::overload::TurnedAway;
 use crate::decision::AttributeRead;
 use crate::request::AuthRequest;
@@ -41,7 +42,12 @@ impl ConfiguredPlugin {
         self.0.overload.count(request.client_address)
     }
 
-    /// Calls a function of one of the plugin's roles, for the client with this address. `read` checks its answer; if that fails,
+    /// The sender of a request, for [`call`](Self::call).
+    pub(crate) fn sender(&self, request: &AuthRequest) -> Sender {
+        self.0.overload.sender(request, self.grants())
+    }
+
+    /// Calls a function of one of the plugin's roles about a request of this sender. `read` checks its answer; if that fails,
     /// the call counts as failed. `end` sees the result even if the caller is gone. Returns an error if the plugin may not be
     /// called now.
     ///
@@ -49,12 +55,12 @@ impl ConfiguredPlugin {
     /// every request, whether it leads to a call or not.
     pub(crate) fn call<X: Export, T: Send + 'static, E: Send + 'static>(
         &self,
-        client: Option<IpAddr>,
+        sender: Sender,
         export: X,
         read: impl FnOnce(X::Answer) -> Result<T, PluginError> + Send + 'static,
         end: impl FnOnce(&Call<T>) -> E + Send + 'static,
     ) -> Result<Detach<(Call<T>, E)>, TurnedAway> {
-        let permit = self.0.overload.enter(client)?;
+        let permit = self.0.overload.enter(sender)?;
         let this = self.clone();
         Ok(Detach::new(async move {
             let call = this.run(export, permit, read).await;
@@ -69,6 +75,7 @@ impl ConfiguredPlugin {
         permit: CallPermit,
         read: impl FnOnce(X::Answer) -> Result<T, PluginError>,
     ) -> Call<T> {
+        let has_request = export.request().is_some();
         let (reply, instance) = self.ask(export).await;
         let Reply {
             result,
@@ -83,16 +90,14 @@ impl ConfiguredPlugin {
         if let (Some(kept), Some(lease)) = (&self.0.kept, instance) {
             kept.put(lease, result.is_ok());
         }
-        match &result {
-            Ok(_) => permit.answered(),
-            Err(error) => {
-                if error.counts_for_breaker() {
-                    permit.failed();
-                } else {
-                    permit.answered();
-                }
-                self.0.meters.failed(error);
-            }
+        // A login is told about its request by arguments.
+        let has_read = !has_request || reads.iter().any(|read| read.granted);
+        permit.ended(match &result {
+            Ok(_) => Ended::Answered,
+            Err(error) => Ended::with(error, has_read),
+        });
+        if let Err(error) = &result {
+            self.0.meters.failed(error);
         }
         Call {
             result,

@@ -72,7 +72,8 @@ impl Meters {
         let name = || self.authenticator.clone();
         let openings = |scope: &'static str| counter!("portcullis_authenticator_breaker_openings_total", "authenticator" => name(), "scope" => scope);
         BreakerMeters {
-            for_one: openings("client"),
+            credentials: openings("credentials"),
+            client: openings("client"),
             for_all: openings("all"),
             open: gauge!("portcullis_authenticator_breaker_open", "authenticator" => name()),
         }
@@ -226,14 +227,21 @@ impl Drop for CountedInstance {
 /// The metrics of a circuit breaker.
 #[derive(Debug)]
 pub(crate) struct BreakerMeters {
-    for_one: Counter,
+    credentials: Counter,
+    client: Counter,
     for_all: Counter,
     open: Gauge,
 }
 
 impl BreakerMeters {
-    pub(crate) fn client_stopped(&self) {
-        self.for_one.increment(1);
+    /// Counts credentials that are stopped.
+    pub(crate) fn credentials_stopped(&self) {
+        self.credentials.increment(1);
+    }
+
+    /// Counts a client that is suspect.
+    pub(crate) fn client_suspected(&self) {
+        self.client.increment(1);
     }
 
     pub(crate) fn all_stopped(&self) {

@@ -31,6 +31,7 @@ use crate::signing::SigningKeys;
 
 pub(crate) use self::call::Call;
 pub(crate) use self::meters::Meters;
+pub(crate) use self::overload::Sender;
 pub(crate) use self::overload::TurnedAway;
 pub(crate) use self::settings::Asked;
 pub use self::settings::ConfigurationWarning;
@@ -201,10 +202,11 @@ impl PluginConfig {
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
         let fingerprint = fingerprint(&self.component, &settings);
         let meters = Meters::new(&config.authenticator);
-        let (name, limits, processors) = (&config.authenticator, &config.limits, &config.processors);
+        let (name, grants, limits) = (&config.authenticator, &*config.grants, &config.limits);
+        let processors = &config.processors;
         let overload = match self.is_trial {
-            false => Overload::new(name, limits, processors, &engine.calls, &meters),
-            true => Overload::with_place(name, limits, processors, &engine.configuring, place, &meters),
+            false => Overload::new(name, grants, limits, processors, &engine.calls, &meters),
+            true => Overload::with_place(name, grants, limits, processors, &engine.configuring, place, &meters),
         };
         let kept = self.keep_instances.map(|rules| {
             let name = Arc::clone(&config.authenticator);

@@ -196,6 +196,7 @@ mod tests {
                 json!({ "api_url": "https://hub.example/hub/api", "access_scopes": ["access:services"] }),
             ),
             ("kerberos", json!({ "acceptor": "http", "realms": ["EXAMPLE.ORG"] })),
+            ("oidc", json!({ "issuer": "https://id.example", "client_id": "us" })),
         ] {
             let component = Component::new(&engine, portcullis_plugins::find(name).unwrap()).unwrap();
             let plugin = with_settings(&component, settings, 16 << 20).await;

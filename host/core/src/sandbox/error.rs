@@ -85,12 +85,6 @@ impl PluginError {
         Self::Trap(format!("{}{place}", bounded(&cause)))
     }
 
-    /// Whether it counts for the circuit breaker. What a provider says of one user can make an answer too large, or put into
-    /// a header or a challenge what can't be there, and must not keep others out.
-    pub(crate) const fn counts_for_breaker(&self) -> bool {
-        !matches!(self, Self::Output(_) | Self::Oversized)
-    }
-
     pub(crate) const LABELS: [&str; 8] = [
         "address_space",
         "deadline",

@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 
 use http::HeaderName;
 use http::HeaderValue;
+use http::header;
 use portcullis::AuthRequest;
 use portcullis::Authenticator;
 use portcullis::Component;
@@ -43,7 +44,7 @@ pub async fn simple(settings: Value) -> Authenticator {
 
 pub async fn hostile(limits: Limits) -> Authenticator {
     let grants = Grants {
-        headers: vec![HeaderName::from_static("x-do")],
+        headers: vec![HeaderName::from_static("x-do"), header::AUTHORIZATION],
         ..Grants::default()
     };
     Authenticator::builder("hostile", &HOSTILE)

@@ -126,7 +126,11 @@ fn response(
             let origin = visit.origin(logins)?;
             let mut response = redirect(StatusCode::SEE_OTHER, &format!("{origin}{to}"))?;
             headers.clone().apply(response.headers_mut());
-            let counted = guard::one_more(logins.flows(), visit.headers);
+            // A session that the browser renews by itself is no circle.
+            let counted = match silent {
+                true => None,
+                false => guard::one_more(logins.flows(), visit.headers, to),
+            };
             response
                 .headers_mut()
                 .extend(counted.map(|cookie| (header::SET_COOKIE, cookie)));

@@ -81,7 +81,7 @@ pub(super) async fn begin(visit: &Visit<'_>, logins: &Logins, point: &LoginPoint
         return Some(outcome::other_origin(visit, logins));
     };
     let to = to(visit);
-    if guard::is_circle(logins.flows(), visit.headers) {
+    if guard::is_circle(logins.flows(), visit.headers, &to) {
         refused(
             StatusCode::TOO_MANY_REQUESTS,
             "loop",

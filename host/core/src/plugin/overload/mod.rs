@@ -1,10 +1,10 @@
-//! Protects a plugin from overload, with a rate limit for each client, a circuit breaker for each client and for all,
+//! Protects a plugin from overload, with a rate limit for each client, a circuit breaker for each sender and for all,
 //! and limits on concurrent calls and on computing. A call beyond a limit is refused immediately; there is no queue.
 
 mod breaker;
-mod circuit;
 mod client;
 mod rates;
+mod sender;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,14 +18,22 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 
 use self::breaker::Breaker;
+use self::breaker::Stopped;
 use self::breaker::Trial;
 use self::client::Client;
 use self::rates::Rates;
+use self::sender::Senders;
 use super::meters::Meters;
+use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::limits::Rate;
+use crate::request::AuthRequest;
 use crate::sandbox::Expected;
 use crate::sandbox::ProcessorShare;
+
+pub(crate) use self::breaker::Ended;
+pub(crate) use self::breaker::Fault;
+pub(crate) use self::sender::Sender;
 
 /// The `Retry-After` of a call beyond the limit on concurrency. Most calls end much sooner.
 const BUSY: Duration = Duration::from_secs(1);
@@ -35,6 +43,7 @@ const BUSY: Duration = Duration::from_secs(1);
 pub(crate) struct Overload {
     rates: Option<Rates>,
     breaker: Option<Breaker>,
+    senders: Senders,
     calls: Arc<Semaphore>,
     engine_calls: Arc<Semaphore>,
     kept_place: Mutex<KeptPlace>,
@@ -82,13 +91,16 @@ pub(crate) enum TurnedAway {
     /// The circuit breaker is open.
     #[error("its breaker is open, because calls kept failing (limits.breaker)")]
     Breaker(Duration),
+    /// Calls for its client or for all keep failing, and as many of them run as may.
+    #[error("calls for its client or for all kept failing, so that few may run at once (limits.breaker)")]
+    Failing,
 }
 
 impl TurnedAway {
     /// How long to wait before the next try.
     pub(crate) fn retry_after(self) -> Duration {
         match self {
-            Self::Busy | Self::EngineBusy => BUSY,
+            Self::Busy | Self::EngineBusy | Self::Failing => BUSY,
             Self::Processors { late } => late.max(BUSY),
             Self::Rate { wait, .. } | Self::Breaker(wait) => wait,
         }
@@ -98,18 +110,20 @@ impl TurnedAway {
 impl Overload {
     pub(crate) fn new(
         authenticator: &Arc<str>,
+        grants: &Grants,
         limits: &Limits,
         processors: &ProcessorShare,
         engine_calls: &Arc<Semaphore>,
         meters: &Meters,
     ) -> Self {
         let kept = Arc::clone(engine_calls).try_acquire_owned().ok();
-        Self::with_place(authenticator, limits, processors, engine_calls, kept, meters)
+        Self::with_place(authenticator, grants, limits, processors, engine_calls, kept, meters)
     }
 
     /// Keeps this place among the calls of these.
     pub(crate) fn with_place(
         authenticator: &Arc<str>,
+        grants: &Grants,
         limits: &Limits,
         processors: &ProcessorShare,
         engine_calls: &Arc<Semaphore>,
@@ -120,7 +134,8 @@ impl Overload {
             rates: limits.rate.map(Rates::new),
             breaker: limits
                 .breaker
-                .map(|failures| Breaker::new(Arc::clone(authenticator), failures, meters)),
+                .map(|failures| Breaker::new(Arc::clone(authenticator), failures, limits.concurrency, meters)),
+            senders: Senders::new(grants),
             calls: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
             kept_place: Mutex::new(kept.map_or(KeptPlace::Wanted, KeptPlace::Free)),
             engine_calls: Arc::clone(engine_calls),
@@ -138,20 +153,30 @@ impl Overload {
         })
     }
 
-    /// Admits a call for the client with this address.
-    pub(crate) fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Result<CallPermit, TurnedAway> {
-        let client = client.map(Client::of);
+    /// The sender of a request, for the circuit breaker.
+    pub(crate) fn sender(&self, request: &AuthRequest, grants: &Grants) -> Sender {
+        match self.breaker {
+            Some(_) => self.senders.of(request, grants),
+            None => Sender::at(request.client_address),
+        }
+    }
+
+    /// Admits a call about a request of this sender.
+    pub(crate) fn enter(self: &Arc<Self>, sender: Sender) -> Result<CallPermit, TurnedAway> {
         let own = Arc::clone(&self.calls)
             .try_acquire_owned()
             .map_err(|_| TurnedAway::Busy)?;
         let place = self.place().ok_or(TurnedAway::EngineBusy)?;
         let processors = self.processors.admit(self.deadline);
         let processors = processors.map_err(|late| TurnedAway::Processors { late })?;
-        // Without an address, one client's failures would stop all others.
-        let trial = match (&self.breaker, client) {
-            (Some(breaker), Some(client)) => Some(breaker.enter(client, Instant::now()).map_err(TurnedAway::Breaker)?),
-            _ => None,
-        };
+        let trial = self
+            .breaker
+            .as_ref()
+            .map(|breaker| breaker.enter(sender, Instant::now()));
+        let trial = trial.transpose().map_err(|stopped| match stopped {
+            Stopped::Open(wait) => TurnedAway::Breaker(wait),
+            Stopped::Few => TurnedAway::Failing,
+        })?;
         Ok(CallPermit {
             overload: Arc::clone(self),
             trial,
@@ -218,19 +243,14 @@ impl Drop for Place {
 }
 
 impl CallPermit {
-    /// Reports that the plugin answered.
-    pub(crate) fn answered(mut self) {
-        self.settle(true);
+    /// Reports how the call ended.
+    pub(crate) fn ended(mut self, how: Ended) {
+        self.settle(how);
     }
 
-    /// Reports that the plugin failed.
-    pub(crate) fn failed(mut self) {
-        self.settle(false);
-    }
-
-    fn settle(&mut self, good: bool) {
+    fn settle(&mut self, how: Ended) {
         if let (Some(breaker), Some(trial)) = (&self.overload.breaker, self.trial.take()) {
-            breaker.settle(trial, good, Instant::now());
+            breaker.settle(&trial, how, Instant::now());
         }
     }
 }
@@ -238,7 +258,7 @@ impl CallPermit {
 impl Drop for CallPermit {
     /// A call without a report counts as failed. Otherwise a circuit breaker could wait for its trial for ever.
     fn drop(&mut self) {
-        self.settle(false);
+        self.settle(Ended::Failed(Fault::Request));
     }
 }
 

@@ -10,22 +10,36 @@ const FAILURES: u32 = 3;
 fn overload(limits: Limits, engine_calls: &Arc<Semaphore>) -> Arc<Overload> {
     let name: Arc<str> = "a".into();
     let (share, meters) = (FairScheduler::new().share(), Meters::new(&name));
-    Arc::new(Overload::new(&name, &limits, &share, engine_calls, &meters))
+    Arc::new(Overload::new(
+        &name,
+        &Grants::default(),
+        &limits,
+        &share,
+        engine_calls,
+        &meters,
+    ))
 }
 
 fn alone(limits: Limits) -> Arc<Overload> {
     overload(limits, &Arc::new(Semaphore::new(8)))
 }
 
-fn client(last: u8) -> Option<IpAddr> {
+fn address(last: u8) -> Option<IpAddr> {
     Some(Ipv4Addr::new(192, 0, 2, last).into())
 }
 
+/// Somebody with an address and credentials of their own.
+fn client(last: u8) -> Sender {
+    Sender::at(address(last)).with_credentials(last.into())
+}
+
+const FAILED: Ended = Ended::Failed(Fault::Request);
+
 /// Why a call would be refused now.
-fn refused(overload: &Arc<Overload>, client: Option<IpAddr>) -> Option<TurnedAway> {
+fn refused(overload: &Arc<Overload>, client: Sender) -> Option<TurnedAway> {
     match overload.enter(client) {
         Ok(call) => {
-            call.answered();
+            call.ended(Ended::Answered);
             None
         }
         Err(why) => Some(why),
@@ -42,9 +56,9 @@ fn one_call_too_many_is_refused_until_another_ends() {
         let calls = [1, 2].map(|last| overload.enter(client(last)).unwrap());
         assert_eq!(refused(&overload, client(3)), Some(TurnedAway::Busy));
         let [first, second] = calls;
-        first.answered();
+        first.ended(Ended::Answered);
         assert_eq!(refused(&overload, client(3)), None);
-        second.failed();
+        second.ended(FAILED);
     }
 }
 
@@ -58,7 +72,7 @@ fn an_authenticator_keeps_one_place_of_the_engine_until_it_retires() {
     let own = second.enter(client(4)).unwrap();
     assert_eq!(refused(&second, client(4)), Some(TurnedAway::EngineBusy));
     drop(own);
-    calls.into_iter().for_each(CallPermit::answered);
+    calls.into_iter().for_each(|call| call.ended(Ended::Answered));
 
     // The first has its own place again, and the second can't take it.
     let calls = [1, 2].map(|last| second.enter(client(last)).unwrap());
@@ -86,8 +100,8 @@ fn a_call_without_a_report_counts_as_failed() {
         ..Limits::default()
     });
     let ends: [(&str, End, bool); 3] = [
-        ("answered", CallPermit::answered, true),
-        ("failed", CallPermit::failed, false),
+        ("answered", |call| call.ended(Ended::Answered), true),
+        ("failed", |call| call.ended(FAILED), false),
         ("dropped", drop, false),
     ];
     for (last, (how, end, is_served)) in (1..).zip(ends) {
@@ -103,6 +117,26 @@ fn a_call_without_a_report_counts_as_failed() {
 }
 
 #[test]
+fn a_client_that_keeps_failing_with_several_credentials_has_few_places() {
+    let overload = alone(Limits {
+        breaker: NonZero::new(FAILURES),
+        concurrency: 3,
+        ..Limits::default()
+    });
+    for credentials in 0..10 {
+        let mallory = client(1).with_credentials(1000 + credentials);
+        overload.enter(mallory).unwrap().ended(FAILED);
+    }
+    let running = overload.enter(client(1).with_credentials(1)).unwrap();
+    assert_eq!(
+        refused(&overload, client(1).with_credentials(2)),
+        Some(TurnedAway::Failing)
+    );
+    drop(running);
+    assert_eq!(refused(&overload, client(1).with_credentials(2)), None);
+}
+
+#[test]
 fn a_success_is_reported_to_the_breaker() {
     let overload = alone(Limits {
         breaker: NonZero::new(FAILURES),
@@ -110,9 +144,9 @@ fn a_success_is_reported_to_the_breaker() {
     });
     for _ in 0..FAILURES {
         for _ in 1..FAILURES {
-            overload.enter(client(1)).unwrap().failed();
+            overload.enter(client(1)).unwrap().ended(FAILED);
         }
-        overload.enter(client(1)).unwrap().answered();
+        overload.enter(client(1)).unwrap().ended(Ended::Answered);
     }
 }
 
@@ -123,9 +157,9 @@ fn failures_of_clients_without_a_known_address_stop_nobody() {
         ..Limits::default()
     });
     for _ in 0..2 * FAILURES {
-        overload.enter(None).unwrap().failed();
+        overload.enter(Sender::at(None)).unwrap().ended(FAILED);
     }
-    assert_eq!(refused(&overload, None), None);
+    assert_eq!(refused(&overload, Sender::at(None)), None);
     assert_eq!(refused(&overload, client(1)), None);
 }
 
@@ -136,7 +170,7 @@ fn a_request_beyond_the_rate_is_refused_with_the_time_to_wait() {
         rate: Some(limit),
         ..Limits::default()
     });
-    for client in [client(1), client(2), None] {
+    for client in [address(1), address(2), None] {
         for _ in 0..2 {
             assert_eq!(overload.count(client), Ok(()));
         }
@@ -147,7 +181,7 @@ fn a_request_beyond_the_rate_is_refused_with_the_time_to_wait() {
         assert!((1000..=1800).contains(&why.retry_after().as_secs()), "{why:?}");
     }
     let unlimited = alone(Limits::default());
-    assert!((0..100).all(|_| unlimited.count(client(1)).is_ok()));
+    assert!((0..100).all(|_| unlimited.count(address(1)).is_ok()));
 }
 
 #[test]
@@ -156,6 +190,7 @@ fn nobody_who_is_turned_away_is_told_to_come_back_at_once() {
     for (why, wait) in [
         (TurnedAway::Busy, seconds(1)),
         (TurnedAway::EngineBusy, seconds(1)),
+        (TurnedAway::Failing, seconds(1)),
         (
             TurnedAway::Processors {
                 late: Duration::from_millis(1),

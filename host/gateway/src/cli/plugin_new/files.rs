@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use portcullis::Role;
+
 use super::name::PluginName;
 
 /// The templates, the SDK and the contract, each as a list of paths and contents.
@@ -62,8 +64,17 @@ impl fmt::Display for Language {
     }
 }
 
-/// All files of a project.
-pub(super) fn of(name: &PluginName, language: &Language) -> Vec<File> {
+/// Whether there is a template for this role.
+pub(super) fn has_template(language: &Language, role: Role) -> bool {
+    match role {
+        Role::Authenticator => true,
+        Role::Login => matches!(language, Language::Rust { .. }),
+        _ => false,
+    }
+}
+
+/// All files of a project in a role that [has a template](has_template).
+pub(super) fn of(name: &PluginName, language: &Language, role: Role) -> Vec<File> {
     let (template, helper) = match language {
         Language::JavaScript => (embedded::JAVASCRIPT, Some(embedded::JAVASCRIPT_HELPER)),
         Language::Python => (embedded::PYTHON, Some(embedded::PYTHON_HELPER)),
@@ -75,10 +86,20 @@ pub(super) fn of(name: &PluginName, language: &Language) -> Vec<File> {
             .replace("MyPlugin", &name.camel())
     };
     let mut files = Vec::new();
+    let own = match role {
+        Role::Login => embedded::RUST_LOGIN,
+        _ => &[],
+    };
     for (path, content) in template {
-        let mut content = named(content);
+        let replaced = own.iter().find(|(own, _)| own == path);
+        let mut content = named(replaced.map_or(content, |(_, content)| content));
         match (language, *path) {
-            (Language::Rust { .. }, "Cargo.lock") => content = sorted(&content),
+            (Language::Rust { .. }, "Cargo.lock") => {
+                if role == Role::Login {
+                    content = content.replace(AUTHENTICATOR_NEEDS, LOGIN_NEEDS);
+                }
+                content = sorted(&content);
+            }
             (Language::Rust { sdk: Some(sdk) }, "Cargo.toml") => content = content.replace(SDK, sdk),
             (Language::Rust { sdk: Some(_) }, "README.md") => {
                 content = content
@@ -108,6 +129,12 @@ pub(super) fn of(name: &PluginName, language: &Language) -> Vec<File> {
     files
 }
 
+/// The crates that a plugin in Rust depends on, in its `Cargo.lock`.
+const AUTHENTICATOR_NEEDS: &str = "dependencies = [\n \"portcullis-sdk\",\n]";
+
+/// Those of a login, which reads JSON.
+const LOGIN_NEEDS: &str = "dependencies = [\n \"portcullis-sdk\",\n \"serde_json\",\n]";
+
 /// The copy of the SDK in a project.
 const SDK: &str = "vendor/portcullis/sdk";
 
@@ -134,7 +161,7 @@ mod tests {
     fn a_project_has_the_name_everywhere_and_the_contract_of_this_program() {
         let name: PluginName = "zebra-key".parse().unwrap();
         for language in LANGUAGES {
-            let files = of(&name, &language);
+            let files = of(&name, &language, Role::Authenticator);
             let content = |path: &str| {
                 let file = files.iter().find(|file| file.path.ends_with(path));
                 file.unwrap_or_else(|| panic!("{language} has no {path}"))
@@ -163,10 +190,31 @@ mod tests {
     }
 
     #[test]
+    fn a_login_has_files_of_its_own_among_those_of_an_authenticator() {
+        let name: PluginName = "forge".parse().unwrap();
+        let language = Language::Rust { sdk: None };
+        let [authenticator, login] = [Role::Authenticator, Role::Login].map(|role| of(&name, &language, role));
+        let paths = |files: &[File]| Vec::from_iter(files.iter().map(|file| file.path.clone()));
+        assert_eq!(paths(&authenticator), paths(&login), "each file takes the place of one");
+        let same = authenticator
+            .iter()
+            .zip(&login)
+            .filter(|(one, other)| one.content == other.content);
+        assert_eq!(
+            authenticator.len() - same.count(),
+            embedded::RUST_LOGIN.len() + 1,
+            "its own, and the lock"
+        );
+        let lock = login.iter().find(|file| file.path.ends_with("Cargo.lock")).unwrap();
+        assert!(lock.content.contains(LOGIN_NEEDS));
+        assert!(!has_template(&Language::Python, Role::Login));
+    }
+
+    #[test]
     fn the_sdk_can_be_elsewhere() {
         let name: PluginName = "keys".parse().unwrap();
         let sdk = Some("/elsewhere/sdk".to_owned());
-        let files = of(&name, &Language::Rust { sdk });
+        let files = of(&name, &Language::Rust { sdk }, Role::Authenticator);
         assert!(files.iter().all(|file| !file.path.starts_with("vendor")));
         let manifest = files.iter().find(|file| file.path.ends_with("Cargo.toml")).unwrap();
         assert!(

@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// The language
     #[arg(long, value_enum, default_value_t = LanguageArgument::Rust)]
     lang: LanguageArgument,
-    /// The role of the plugin: authenticator
+    /// The role of the plugin: authenticator, or login, which is in Rust only
     #[arg(long, value_name = "ROLE", default_value = "authenticator", value_parser = role)]
     role: Role,
     /// The folder of the SDK for Rust, instead of the copy in this program
@@ -48,20 +48,14 @@ enum LanguageArgument {
 fn role(text: &str) -> Result<Role, String> {
     match text {
         "authenticator" => Ok(Role::Authenticator),
-        "login" => {
-            Err("there is no template for a login yet: make an authenticator, and see docs/authors.md".to_owned())
-        }
+        "login" => Ok(Role::Login),
         "authorizer" => Err(format!("{} has no role {text:?}", portcullis::CONTRACT)),
-        _ => Err("a plugin's role is \"authenticator\"".to_owned()),
+        _ => Err("a plugin's role is \"authenticator\" or \"login\"".to_owned()),
     }
 }
 
 /// Writes the project. Nothing is left of it if a file can't be written.
 pub(super) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    // The only one, so that there is nothing to choose between.
-    let Role::Authenticator = arguments.role else {
-        return Err("the template is that of an authenticator".into());
-    };
     let name = &arguments.name;
     let folder = arguments.folder.clone().unwrap_or_else(|| PathBuf::from(name.as_str()));
     let language = match (arguments.lang, &arguments.sdk) {
@@ -71,6 +65,11 @@ pub(super) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         (LanguageArgument::Javascript, None) => Language::JavaScript,
         (LanguageArgument::Python, None) => Language::Python,
     };
+    if !files::has_template(&language, arguments.role) {
+        return Err(
+            format!("there is no template for a login in {language}, only in Rust: see docs/authors.md").into(),
+        );
+    }
     let at_folder = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
     let existed = folder.exists();
     if existed {
@@ -79,7 +78,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
             return Err(at_folder(&"isn't empty, and nothing in it is overwritten").into());
         }
     }
-    let written = files::of(name, &language);
+    let written = files::of(name, &language, arguments.role);
     let written = written
         .iter()
         .try_for_each(|file| write(&folder.join(&file.path), &file.content));
