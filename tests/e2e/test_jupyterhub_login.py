@@ -8,6 +8,7 @@ import requests
 from harness.browser import BEHIND_PROXY, LOGIN, ORIGIN, Browser
 from harness.chromium import chromium
 from harness.config import SESSION, route, whoami
+from harness.process import eventually
 from harness.upstream import values
 
 CALLBACK = f"{ORIGIN}/.portcullis/login/hub/callback"
@@ -96,6 +97,20 @@ def test_a_code_counts_once(gateway, hub):
     away = again.begin("/")
     stolen = again.open(f"/.portcullis/login/hub/callback?code=made-up&state={away['state']}")
     assert stolen.status == 401 and again.session is None
+
+
+def test_a_logout_at_the_hub_ends_the_session(serve, hub, upstream):
+    config = hub_login(hub, 'cache = "1s"') + route(upstream, "hub")
+    secret = hub.service_tokens["dask-gateway"]
+    gateway = serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=secret)
+    alice = Person(gateway, hub, "alice")
+    alice.log_in()
+    assert alice.browser.open("/").status == 200
+    renewed = lambda: gateway.logged(message="decision", session_renewal="renewed")
+    eventually(lambda: alice.browser.open("/").status == 200 and renewed(), "the hub is asked again")
+    alice.log_out_of_hub()
+    eventually(lambda: alice.browser.open("/").status == 302, "the hub has forgotten the token")
+    assert gateway.logged(message="decision", session_renewal="over") and alice.browser.session is None
 
 
 def test_the_hub_is_down(serve, hub, upstream):

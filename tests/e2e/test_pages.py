@@ -46,8 +46,8 @@ def test_every_metric_is_on_its_page():
 
 
 SAYS = [
-    ("B12", "README.md", "there is no login for browsers"),
-    ("B12", "docs/dask-gateway.md", "in a browser they get a 401, because Portcullis has no login page for JupyterHub"),
+    ("B12", "README.md", "people log in with a browser"),
+    ("B12", "docs/dask-gateway.md", "logs in at the hub, unless that is done, and comes back to the dashboard"),
     ("D2", "docs/authors.md", "`valid-for` says how long the gateway may reuse the decision"),
     ("D2", "sdk/README.md", "`Grant::valid_for` says how long the gateway may reuse the decision"),
     ("D2", "wit/types.wit", "The gateway may reuse a decision for as long as `grant.valid-for` allows"),

@@ -27,7 +27,7 @@ class DaskStack:
         self.authority = Authority(folder)
         self.secret, self.team = secrets.token_hex(32), secrets.token_hex(16)
         self.proxy_token = secrets.token_hex(32)
-        for name, content in [("dask-gateway", self.secret), ("team", self.team)]:
+        for name, content in [("dask-gateway", self.secret), ("team", self.team), ("hub", hub.service_tokens["dask-gateway"])]:
             path = folder / "secrets" / name
             path.parent.mkdir(exist_ok=True)
             path.touch(mode=0o600)
@@ -49,10 +49,11 @@ class DaskStack:
                 "127.0.0.1:8786": f"127.0.0.1:{proxy}",
                 "http://127.0.0.1:8081": self._hub.api_url.removesuffix("/hub/api"),
                 "https://idp.example": self._provider.issuer,
-                "https://gateway.example": self._provider.audience,
+                'audiences = ["https://gateway.example"]': f'audiences = ["{self._provider.audience}"]',
+                "https://hub.example/hub": self._hub.public_api_url.removesuffix("/api"),
             },
         )
-        self.gateway = Gateway(self.folder, text)
+        self.gateway = Gateway(self.folder, text, XDG_STATE_HOME=str(self.folder / "state"))
         self.address = self.gateway.url.removeprefix("http://")
         self.url = f"https://{self.address}"
         try:

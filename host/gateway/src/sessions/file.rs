@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::fs::OpenOptions;
+use std::fs::TryLockError;
 use std::io;
 use std::io::Read;
 use std::io::Seek;
@@ -12,6 +13,9 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
@@ -29,6 +33,9 @@ const ALL: [u8; 16] = [0xff; 16];
 
 /// How many records the file may have beside those that count, before it is written anew.
 const SLACK: u64 = 4096;
+
+/// How long another process may have the lock. It needs it for some milliseconds.
+const MAX_LOCKED: Duration = Duration::from_secs(5);
 
 /// The most bytes that are read at once.
 const MAX_READ: u64 = 512 << 20;
@@ -117,8 +124,16 @@ impl RevocationFile {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(self.folder.join("revocations.lock"))?;
-        lock.lock()?;
-        Ok(lock)
+        let begun = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < MAX_LOCKED => {
+                    thread::sleep(Duration::from_millis(5))
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Adds what is new to the list. Returns the file, to write at its end. `None` if there is none, or if it was broken.
@@ -207,7 +222,6 @@ fn parse(record: &[u8; RECORD]) -> Option<Revocation> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
-    use std::time::Duration;
 
     use super::*;
 
