@@ -217,7 +217,7 @@ impl Settings {
 
     fn check(&self) -> Result<(), SettingsError> {
         if !self.scope.split(' ').any(|scope| scope == "openid") {
-            return Err("scope: it must have openid, or the provider says not who has logged in".into());
+            return Err("scope: it must have openid, or the provider does not say who has logged in".into());
         }
         if let Some(name) = self
             .authorization_parameters

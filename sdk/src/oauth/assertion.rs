@@ -29,6 +29,8 @@ pub struct ClientKey {
     pub thumbprint: Option<String>,
     /// Whether an assertion is for the token endpoint, as some providers expect, and not for the issuer.
     pub for_token_endpoint: bool,
+    /// How it signs. Who makes no key has no code for this in the component, and doesn't import `signing`.
+    pub(super) prove: fn(&Self, &str, &Provider) -> Result<String, OAuthError>,
 }
 
 impl ClientKey {
@@ -40,11 +42,12 @@ impl ClientKey {
             id: None,
             thumbprint: None,
             for_token_endpoint: false,
+            prove: Self::assertion,
         }
     }
 
     /// A new assertion, which the provider accepts once.
-    pub(super) fn assertion(&self, client_id: &str, provider: &Provider) -> Result<String, OAuthError> {
+    fn assertion(&self, client_id: &str, provider: &Provider) -> Result<String, OAuthError> {
         let mut header = json!({ "alg": self.algorithm.to_string(), "typ": "JWT" });
         for (name, value) in [("kid", &self.id), ("x5t#S256", &self.thumbprint)] {
             if let (Some(header), Some(value)) = (header.as_object_mut(), value) {

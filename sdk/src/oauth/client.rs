@@ -207,7 +207,7 @@ impl Client {
             (ClientAuthentication::PrivateKeyJwt, _, Some(key)) => {
                 form.insert("client_id", self.id.clone());
                 form.insert("client_assertion_type", ASSERTION.to_owned());
-                form.insert("client_assertion", key.assertion(&self.id, provider)?);
+                form.insert("client_assertion", (key.prove)(key, &self.id, provider)?);
             }
             _ => {
                 form.insert("client_id", self.id.clone());
