@@ -1,12 +1,16 @@
 """People log in at a real OpenID provider (oidc-provider): with PKCE, nonce and `iss`, renewed in silence or by refresh tokens, and
 until either side logs them out."""
 
+import json
 import re
 import secrets
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from harness.browser import BEHIND_PROXY, LOGIN, ORIGIN, Browser
 from harness.chromium import chromium
@@ -236,6 +240,24 @@ def test_keys_that_change_between_start_and_callback(serve, provider, upstream):
     provider.rotate("RS256-2", drop=["RS256-1"])
     back = provider.authorize(alice.at_provider, url, CALLBACK, "alice")
     assert alice.browser.open(back).status == 303
+    assert alice.user() == ["alice"]
+
+
+def test_a_key_says_who_the_gateway_is(serve, provider, upstream, tmp_path):
+    """`private_key_jwt`: the plugin signs with a key that it never sees, and the provider knows no secret."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    file = tmp_path / "client.pem"
+    file.touch(mode=0o600)
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))
+    signing = client("signing", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [public | {"kid": "one"}]})
+    provider.logins(client(), {name: value for name, value in signing.items() if name != "client_secret"})
+    settings = ('signing_key = "client"', 'signing_algorithm = "ES256"', 'signing_key_id = "one"')
+    config = oidc(provider, *settings, name="signing").replace('client_secret = "env:SECRET"\n', "")
+    config += f'signing = {{ client = "file:{file}" }}\n'
+    gateway = serve(SESSION + LOGIN + config + route(upstream, "oidc"), server=BEHIND_PROXY, KEY=secrets.token_hex(32))
+    alice = Person(gateway, provider)
+    assert alice.log_in("/").status == 303
     assert alice.user() == ["alice"]
 
 

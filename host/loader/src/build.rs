@@ -48,6 +48,8 @@ fn builder(config: &AuthenticatorConfig, component: &Component) -> Authenticator
         .grants(config.grants.clone())
         .outbound(config.outbound.clone())
         .limits(config.limits);
+    let keys = config.signing_keys.iter();
+    let builder = keys.fold(builder, |builder, (name, key)| builder.signing_key(name, key.clone()));
     let builder = match config.log {
         Some(level) => builder.log_level(level),
         None => builder,

@@ -18,6 +18,7 @@ use portcullis_registry::Version;
 use crate::config::error::ConfigError;
 use crate::config::error::Location;
 use crate::config::grants;
+use crate::config::grants::SigningKeys;
 use crate::config::instances;
 use crate::config::limits;
 use crate::config::outbound;
@@ -68,6 +69,8 @@ pub struct AuthenticatorConfig {
     pub settings: Settings,
     /// What the plugin may see and reach.
     pub grants: Grants,
+    /// The keys that the plugin may sign with.
+    pub signing_keys: SigningKeys,
     /// How the plugin's requests to other servers are sent.
     pub outbound: Outbound,
     /// Headers of these requests whose secrets are in files.
@@ -198,6 +201,7 @@ impl AuthenticatorConfig {
             settings: Settings::undescribed(wasm),
             location,
             grants: Grants::default(),
+            signing_keys: SigningKeys::new(),
             outbound: Outbound::default(),
             rotating: Vec::new(),
             limits: Limits::default(),
@@ -219,6 +223,7 @@ impl AuthenticatorConfig {
             location,
             plugin,
             grants,
+            signing_keys: SigningKeys::new(),
             outbound: Outbound::default(),
             rotating: Vec::new(),
             limits: Limits::default(),
@@ -254,7 +259,7 @@ impl AuthenticatorConfig {
             Some(item) => Settings::read(item),
             None => Some(Settings::none(table.place.location().key("settings"))),
         };
-        let grants = table
+        let (grants, signing_keys) = table
             .take("grants")
             .and_then(Item::table)
             .map(grants::read)
@@ -285,6 +290,7 @@ impl AuthenticatorConfig {
             trust: None,
             settings: settings?,
             grants,
+            signing_keys,
             outbound,
             rotating,
             limits,

@@ -5,15 +5,20 @@ use http::header;
 use portcullis::Grants;
 use portcullis::HttpGrant;
 use portcullis::LoginGrant;
+use portcullis::SigningKey;
 
 use crate::config::document::Document;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
+use crate::config::secret::secret;
 use crate::config::secret::text_or_reference;
 use crate::config::values;
 
-/// Reads the table. Only the `Authorization` header is granted by default.
-pub(super) fn read(mut table: Table<'_>) -> Grants {
+/// Keys that a plugin may sign with, by the names by which it asks for them.
+pub(super) type SigningKeys = Vec<(String, SigningKey)>;
+
+/// Reads the table, and the keys that it names. Only the `Authorization` header is granted by default.
+pub(super) fn read(mut table: Table<'_>) -> (Grants, SigningKeys) {
     let mut grants = Grants::default();
     if let Some(item) = table.take("headers") {
         grants.headers = values::each(Some(item), granted_header);
@@ -28,8 +33,21 @@ pub(super) fn read(mut table: Table<'_>) -> Grants {
         .and_then(Item::boolean)
         .unwrap_or_default();
     grants.negotiate = table.take("negotiate").and_then(Item::text);
+    let keys = table.take("signing").and_then(Item::table);
+    let keys = keys.into_iter().flat_map(Table::into_entries).filter_map(signing_key);
+    let keys = SigningKeys::from_iter(keys);
+    grants.signing = keys.iter().map(|(name, _)| name.clone()).collect();
     table.finish();
-    grants
+    (grants, keys)
+}
+
+/// Reads a private key in PEM, from the file or variable to which the value refers.
+fn signing_key((name, item): (String, Item<'_>)) -> Option<(String, SigningKey)> {
+    let place = item.place.clone();
+    let pem = secret(item)?;
+    let key = SigningKey::from_pem(pem.expose().as_bytes());
+    let key = key.map_err(|error| place.report(error.to_string())).ok()?;
+    Some((name, key))
 }
 
 fn granted_header(item: Item<'_>) -> Option<HeaderName> {
