@@ -473,6 +473,6 @@ def test_sessions_go_on_while_one_of_two_gateways_is_restarted(replicas, tmp_pat
         eventually(lambda: not is_in(copy(stolen, back)), "the one that was away knows of the logout", seconds=40)
         for _ in range(10):
             assert stolen.open("/").status == 302
-        assert values(browser.open("/").json(), "x-forwarded-user") == ["bob"]
+        eventually(lambda: values(browser.open("/").json(), "x-forwarded-user") == ["bob"], "the session was renewed")
     finally:
         front.child.stop()

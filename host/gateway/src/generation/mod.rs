@@ -302,10 +302,9 @@ impl Generation {
         previous: Previous<'_>,
     ) -> Result<Self, ConfigError> {
         let listen = config.listen();
-        let ended = config.session.as_ref().map(|session| {
-            let begin = || Arc::new(EndedSessions::begin(session, &config.state));
-            previous.ended_sessions().unwrap_or_else(begin)
-        });
+        let begin = |session| Arc::new(EndedSessions::begin(session, &config.state));
+        let ended = previous.ended_sessions();
+        let ended = ended.or_else(|| config.session.as_ref().map(begin));
         let (sessions, flows) = sessions(&config, ended.as_deref(), previous.sessions())?.unzip();
         let bounds = config
             .session

@@ -68,6 +68,15 @@ impl Entry<'_> {
         for step in &decision.steps {
             self.warn_of_failure(step);
         }
+        if let Some(Renewal::Kept(why) | Renewal::Unavailable(why)) = renewal {
+            tracing::warn!(
+                target: "portcullis::audit",
+                request_id = self.id.map(RequestId::as_str),
+                why = &*one_line(why),
+                route = self.route,
+                "a login could not say whether a session goes on"
+            );
+        }
         let user = decision.outcome.user();
         tracing::info!(
             target: "portcullis::audit",
