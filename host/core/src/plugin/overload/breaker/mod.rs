@@ -86,7 +86,8 @@ pub(super) struct Trial {
     own_try: bool,
     all: Admitted,
     /// Its place among those of a suspect client.
-    _place: Option<OwnedSemaphorePermit>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "held until the call ends"))]
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Breaker {
@@ -126,7 +127,7 @@ impl Breaker {
             own,
             own_try,
             all,
-            _place: place,
+            place,
         })
     }
 
