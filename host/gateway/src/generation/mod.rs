@@ -61,6 +61,7 @@ use crate::proxy::UpstreamGroup;
 use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
 use crate::sessions::EndedSessions;
+use crate::sessions::Ending;
 use crate::sessions::kept_key;
 
 pub(crate) use credentials::Credentials;
@@ -97,8 +98,8 @@ pub(crate) struct Generation {
     sessions: Option<Arc<Sessions>>,
     /// The sessions that are over. `None` if sessions are disabled.
     ended: Option<Arc<EndedSessions>>,
-    /// The bounds of their list, and the gateways that are told of them.
-    told: Option<((usize, Duration), Vec<Arc<UpstreamGroup>>)>,
+    /// What this configuration says of them.
+    ending: Option<Ending>,
     /// `None` if nobody can log in.
     logins: Option<Logins>,
     /// All authenticators, of which one has started each session.
@@ -223,8 +224,8 @@ impl Generation {
 
     /// Has its settings in what all generations of the process share.
     pub(crate) fn take_effect(&self) {
-        if let (Some(ended), Some(sessions), Some((bounds, peers))) = (&self.ended, &self.sessions, &self.told) {
-            ended.apply(*bounds, peers, sessions);
+        if let (Some(ended), Some(sessions), Some(ending)) = (&self.ended, &self.sessions, &self.ending) {
+            ended.apply(ending, sessions);
         }
     }
 
@@ -306,13 +307,11 @@ impl Generation {
         let ended = previous.ended_sessions();
         let ended = ended.or_else(|| config.session.as_ref().map(begin));
         let (sessions, flows) = sessions(&config, ended.as_deref(), previous.sessions())?.unzip();
-        let bounds = config
-            .session
-            .as_ref()
-            .map(|session| (session.revocations, session.max_age));
-        let peers = config.session.iter().flat_map(|session| &session.peers);
-        let peers = peers.map(|peer| proxy.start(peer));
-        let told = bounds.map(|bounds| (bounds, peers.collect()));
+        let ending = config.session.as_ref().map(|session| Ending {
+            most: session.revocations,
+            max_age: session.max_age,
+            peers: session.peers.iter().map(|peer| proxy.start(peer)).collect(),
+        });
         let logins = match (&config.login, flows) {
             (Some(login), Some(flows)) => {
                 let logins = Logins::new(login.clone(), flows, &config.authenticators, &authenticators)?;
@@ -368,7 +367,7 @@ impl Generation {
             upstreams,
             sessions,
             ended,
-            told,
+            ending,
             logins,
             everybody,
             identity_names,

@@ -33,6 +33,17 @@ pub(crate) struct EndedSessions {
     serves: bool,
 }
 
+/// What a configuration says of sessions that are over.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// How many of them are known at most.
+    pub(crate) most: usize,
+    /// How old a session can become.
+    pub(crate) max_age: Duration,
+    /// The gateways that are told.
+    pub(crate) peers: Vec<Arc<UpstreamGroup>>,
+}
+
 /// Is told of each session that is ended in this process.
 struct Sink {
     saved: Option<Saved>,
@@ -72,12 +83,11 @@ impl EndedSessions {
         &self.list
     }
 
-    /// Has the bounds of another configuration from now on, and tells these gateways, in messages that these sessions seal.
-    pub(crate) fn apply(&self, bounds: (usize, Duration), peers: &[Arc<UpstreamGroup>], sessions: &Arc<Sessions>) {
-        let (most, max_age) = bounds;
-        self.list.set_bounds(most, max_age);
+    /// Goes by another configuration from now on. Messages to its gateways are sealed by these sessions.
+    pub(crate) fn apply(&self, ending: &Ending, sessions: &Arc<Sessions>) {
+        self.list.set_bounds(ending.most, ending.max_age);
         if self.serves {
-            self.peers.apply(peers, &self.list, sessions);
+            self.peers.apply(&ending.peers, &self.list, sessions);
         }
     }
 }
