@@ -112,7 +112,7 @@ fn filled(template: &str, values: &[(&str, &str)]) -> String {
         let (before, from) = rest.split_at(start);
         page.push_str(before);
         let known = values.iter().find(|(name, _)| from.starts_with(name));
-        let (written, name) = known.map_or(("{{", "{{"), |(name, value)| (*value, *name));
+        let (written, name) = known.map_or(("{", "{"), |(name, value)| (*value, *name));
         page.push_str(written);
         rest = from.get(name.len()..).unwrap_or_default();
     }
