@@ -226,6 +226,33 @@ def test_a_login_that_fails_lets_nobody_in(browser, gateway, do):
     assert gateway.logged(message="a login could not answer")
 
 
+TRAPS = {
+    "begin": ({"begin": "panic"}, lambda browser: browser.open(f"{START}?to=/"), 503),
+    "finish": ({}, lambda browser: browser.finish(browser.begin()["state"], "panic"), 503),
+    "renew": ({}, lambda browser: _due(browser), 200),
+    "end": ({"end": "panic"}, lambda browser: browser.log_in() and browser.post("/.portcullis/logout"), 200),
+    "notice": ({}, lambda browser: browser.post(f"{START}/notice", {"do": "panic"}), 503),
+}
+
+
+def _due(browser):
+    """A session whose renewal traps goes on for a while, as if the provider were down."""
+    browser.log_in(do="arrive-for 1 alice panic")
+    kept = lambda: browser.gateway.logged(message="decision", session_renewal="kept")
+    return eventually(lambda: (answer := browser.open("/")) and kept() and answer, "the session is due")
+
+
+@pytest.mark.parametrize("function", TRAPS)
+def test_a_trap_in_any_function_lets_nobody_in(serve, component, upstream, function):
+    """And nobody out who is logged in: a logout ends the session here, if the plugin can't say where it goes on."""
+    settings, do, status = TRAPS[function]
+    config = SESSION + LOGIN + login(component, **settings) + route(upstream, "scripted")
+    browser = Browser(serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32)))
+    answer = do(browser)
+    assert answer.status == status and answer.header("location") is None
+    assert (browser.session is not None) == (function == "renew")
+
+
 def test_a_session_that_does_not_fit_is_told(browser, gateway):
     """Pain 3: an error page, and no circle."""
     answer = browser.finish(browser.begin("/a")["state"], "arrive alice 2048 +1000")
@@ -304,6 +331,12 @@ def test_the_log_tells_every_step_and_no_secret(serve, config):
     log = gateway.child.output()
     for secret in (state, "secretcode", "keepsake"):
         assert secret not in log, secret
+
+
+def test_explain_shows_where_a_browser_is_sent(tmp_path, config):
+    asked = ["explain", "GET", f"{ORIGIN}/a", "-H", f"Accept: {OPENS['Accept']}"]
+    done = run(*asked, folder=tmp_path, config=config, KEY=secrets.token_hex(32))
+    assert "302" in done.stdout and f"location: {ORIGIN}{START}?to=%2Fa" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize(

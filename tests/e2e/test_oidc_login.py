@@ -278,14 +278,17 @@ def test_a_provider_that_is_down_is_told(serve, tmp_path, upstream):
     assert answer.status == 503 and b"just now" in answer.body and browser.flows == []
 
 
-def test_chromium_logs_in_in_two_tabs_and_out(serve, provider, authority, tmp_path):
+def test_chromium_logs_in_in_two_tabs_works_on_and_logs_out(serve, provider, authority, tmp_path):
     cert, key = authority.issue("gateway.example")
-    config = f'[server.tls]\ncert = "{cert}"\nkey = "{key}"\n' + SESSION + LOGIN + oidc(provider) + whoami("oidc")
+    config = f'[server.tls]\ncert = "{cert}"\nkey = "{key}"\n' + SESSION + LOGIN + oidc(provider, 'valid_for = "2s"') + whoami("oidc")
     gateway = serve(config, KEY=secrets.token_hex(32), SECRET="secret-of-web-that-is-long-enough")
     options = [f"--host-resolver-rules=MAP gateway.example {gateway.url.removeprefix('http://')}", "--ignore-certificate-errors"]
-    with chromium(tmp_path, *options) as page:
+    with chromium(tmp_path, *options) as page, page.tab() as other:
+        form = "document.querySelector('input[name=login]') != null"
         page.go(f"{ORIGIN}/deep?link=1")
-        page.until("document.querySelector('input[name=login]') != null")
+        page.until(form)
+        other.go(f"{ORIGIN}/second")
+        other.until(form)
         page.run("document.querySelector('input[name=login]').value = 'alice'")
         page.run("document.querySelector('input[name=password]').value = 'x'")
         page.run("document.querySelector('form').submit()")
@@ -293,6 +296,20 @@ def test_chromium_logs_in_in_two_tabs_and_out(serve, provider, authority, tmp_pa
         page.run("document.querySelector('form').submit()")
         assert "You are alice" in page.until("location.host == 'gateway.example' && document.body.innerText")
         assert page.run("location.pathname + location.search") == "/deep?link=1"
+        # The form of the other tab is old; its user just opens the page again.
+        other.go(f"{ORIGIN}/second")
+        assert "You are alice" in other.until("location.pathname == '/second' && document.body.innerText")
+        # The session is due while the user works, and nothing is asked.
+        begun = len(gateway.logged(message="login", step="begin"))
+
+        def works_on():
+            page.go(f"{ORIGIN}/work?on={len(gateway.logged(message='login'))}")
+            assert "You are alice" in page.until("location.pathname == '/work' && document.body.innerText")
+            return len(gateway.logged(message="login", step="begin")) > begun
+
+        eventually(works_on, "the browser goes to the provider and back")
+        page.run("history.back()")
+        assert "You are alice" in page.until("location.host == 'gateway.example' && document.body.innerText")
         page.go(f"{ORIGIN}/.portcullis/logout")
         page.until("location.pathname == '/.portcullis/logout' && document.querySelector('button') != null")
         page.run("document.querySelector('button').click()")

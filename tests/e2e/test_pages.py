@@ -1,9 +1,11 @@
 """Every link of the documentation leads somewhere, and its lists are complete."""
 
 import re
+import textwrap
 
 import pytest
 
+from harness.gateway import run
 from harness.paths import ROOT
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -36,6 +38,30 @@ def test_every_link_leads_somewhere(page):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target.read_text()), link
+
+
+def test_every_complaint_about_logins_has_its_test():
+    """The page names a test or says why a complaint can't come up."""
+    page = (ROOT / "docs/login.md").read_text()
+    rows = re.findall(r"(?m)^\| (\d+) \| ([^|]+) \| ([^|]+) \|$", page)
+    assert [int(number) for number, *_ in rows] == list(range(1, 26))
+    for file, name in re.findall(r"`(\w+\.py)::(\w+)`", page):
+        assert re.search(rf"\bdef {name}\(", (ROOT / "tests/e2e" / file).read_text()), f"{file}::{name}"
+
+
+def test_the_configuration_of_the_page_of_logins_is_right(tmp_path, authority):
+    page = (ROOT / "docs/login.md").read_text()
+    [text] = [textwrap.dedent(block) for block in re.findall(r"(?ms)^   ```toml\n(.*?)^   ```", page)]
+    cert, key = authority.issue("app.example")
+    for old, new in (("tls/fullchain.pem", cert), ("tls/privkey.pem", key)):
+        assert old in text
+        text = text.replace(old, str(new))
+    secret = tmp_path / "secrets" / "keycloak"
+    secret.parent.mkdir()
+    secret.touch(mode=0o600)
+    secret.write_text("s")
+    checked = run("check", folder=tmp_path, config=text)
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stderr
 
 
 def test_every_metric_is_on_its_page():

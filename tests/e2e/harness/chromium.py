@@ -27,15 +27,22 @@ def chromium(folder, *options, **environment):
         address = f"http://127.0.0.1:{told.read_text().splitlines()[0]}/json"
         pages = eventually(lambda: [each for each in requests.get(address).json() if each["type"] == "page"], "a page")
         with connect(pages[0]["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
-            yield Page(socket)
+            yield Page(socket, address)
     finally:
         child.kill()
 
 
 class Page:
-    def __init__(self, socket):
-        self._socket = socket
+    def __init__(self, socket, address):
+        self._socket, self._address = socket, address
         self._calls = 0
+
+    @contextmanager
+    def tab(self):
+        """Another page of the same browser."""
+        opened = requests.put(f"{self._address}/new?about:blank").json()
+        with connect(opened["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
+            yield Page(socket, self._address)
 
     def visit(self, url):
         """Goes to a page, and returns its text once it is loaded."""

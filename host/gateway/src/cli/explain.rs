@@ -168,14 +168,10 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
         write_decision(output, generation, &decided.decision, decided.via_session)?;
     }
     match &preview.outcome {
-        PreviewOutcome::Answer {
-            status,
-            why,
-            challenges,
-        } => {
+        PreviewOutcome::Answer { status, why, headers } => {
             let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             line(output, "answer", format_args!("{status}{why}"))?;
-            write_headers(output, challenges)
+            write_headers(output, headers)
         }
         PreviewOutcome::Forward { identity, condition } => {
             let who = if identity.is_empty() {

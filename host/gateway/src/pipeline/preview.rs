@@ -38,8 +38,8 @@ pub(crate) enum PreviewOutcome {
         status: StatusCode,
         /// The reason. `None` if an authenticator decided: the steps of its decision have the reasons.
         why: Option<String>,
-        /// The challenges of the response.
-        challenges: HeaderMap,
+        /// What the response says of coming in: its challenges, and where a browser is sent.
+        headers: HeaderMap,
     },
     /// The request would be forwarded to the route's upstream.
     Forward {
@@ -103,13 +103,17 @@ impl Preview {
                 outcome: PreviewOutcome::answer(rejection.status(), Some(rejection.to_string())),
             };
         };
-        let challenges = denied.response.headers().get_all(header::WWW_AUTHENTICATE).iter();
-        let challenges = challenges.map(|challenge| (header::WWW_AUTHENTICATE, challenge.clone()));
+        let said = denied.response.headers().iter();
+        let said = said.filter(|(name, _)| [header::LOCATION, header::WWW_AUTHENTICATE].contains(name));
+        let mut headers = HeaderMap::new();
+        for (name, value) in said {
+            headers.append(name, value.clone());
+        }
         Self {
             outcome: PreviewOutcome::Answer {
                 status: denied.response.status(),
                 why: denied.why,
-                challenges: challenges.collect(),
+                headers,
             },
             route: Some(denied.route),
             sender: Some(denied.sender),
@@ -122,7 +126,7 @@ impl PreviewOutcome {
         Self::Answer {
             status,
             why,
-            challenges: HeaderMap::new(),
+            headers: HeaderMap::new(),
         }
     }
 }
