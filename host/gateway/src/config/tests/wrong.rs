@@ -119,7 +119,7 @@ fn a_mistake_names_the_file_the_line_and_the_key() {
         ),
         (
             "[session]\nrevocations = 0\n",
-            "portcullis.toml:2: session.revocations: 0 is not a whole number between 1 and 10000000",
+            "portcullis.toml:2: session.revocations: must be 1 to 10000000",
         ),
         (
             "[session]\npeers = [\"portcullis:whoami\"]\n",
