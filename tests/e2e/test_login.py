@@ -364,6 +364,10 @@ def test_tabs_that_log_in_at_once_are_no_circle(browser):
         del browser.cookies["__Host-portcullis"]
 
 
+def expiry(browser):
+    return browser.send("/.portcullis/session").json()["expires_at"]
+
+
 RENEWALS = {
     "the login says that it goes on": ("arrive,bob,kept", 200, "bob"),
     "the provider is down": ("refuse,unavailable", 200, "alice"),
@@ -394,6 +398,10 @@ def test_a_session_that_is_due_is_renewed(gateway, what):
         assert answer.header("location") == f"{ORIGIN}{START}?to=%2Fdue%3Fx%3Dy&silent=1"
         told = browser.start(answer.header("location"))
         assert told["silent"] == "true"
+        ends = expiry(browser)
+        again = browser.start(answer.header("location"))["state"]
+        assert browser.finish(again, "arrive-for 1 alice refuse,not-mine").status == 303
+        assert expiry(browser) == ends, "it is the same session, which ends when it would have ended"
         asks = browser.finish(told["state"], "refuse not-mine")
         assert (asks.status, asks.header("location")) == (303, f"{START}?to=%2Fdue%3Fx%3Dy")
         state = browser.start(asks.header("location"))["state"]

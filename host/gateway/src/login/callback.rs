@@ -13,6 +13,7 @@ use super::audit::Entry;
 use super::entry::start;
 use super::exchange::Exchanges;
 use super::exchange::Finished;
+use super::exchange::LoggedIn;
 use super::exchange::Unfinished;
 use super::guard;
 use super::outcome;
@@ -43,7 +44,8 @@ pub(super) async fn finish(
         return Some(outcome::unavailable(visit, logins, point, &to));
     };
     let silent = pending.flow.silent;
-    let asked = exchanges.finish(login, sessions, visit.auth_request(), pending, parameters);
+    let renewed = visit.session().map(|(_, session)| session).filter(|_| silent);
+    let asked = exchanges.finish(login, sessions, visit.auth_request(), pending, parameters, renewed);
     let (finished, is_first) = asked.await;
     let mut response = response(visit, logins, point, &to, silent, &finished)?;
     response
@@ -115,10 +117,10 @@ fn response(
     finished: &Finished,
 ) -> Option<Response<Bytes>> {
     match &finished.result {
-        Ok((_, headers)) => {
+        Ok(LoggedIn { headers, goes_on, .. }) => {
             // A session that was planted in the browser, or that another tab may bring back, doesn't outlive the login
             // (CVE-2021-41247).
-            if let Some((sessions, old)) = visit.session()
+            if let Some((sessions, old)) = visit.session().filter(|_| !goes_on)
                 && let Some(list) = sessions.revocations()
             {
                 list.revoke(&old);
@@ -148,7 +150,10 @@ fn response(
 
 fn tell(visit: &Visit<'_>, point: &LoginPoint, finished: &Finished, status: StatusCode, is_first: bool) {
     let (outcome, user, why) = match &finished.result {
-        Ok((user, _)) => ("logged_in", Some(user.as_str()), None),
+        Ok(LoggedIn {
+            user, goes_on: true, ..
+        }) => ("renewed", Some(user.as_str()), None),
+        Ok(LoggedIn { user, .. }) => ("logged_in", Some(user.as_str()), None),
         Err(Unfinished::Login(error)) => {
             if is_first {
                 audit::warn_of_failure(visit, &point.name, "finish", error);

@@ -9,12 +9,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::future::Shared;
+use portcullis::Arrival;
 use portcullis::AuthRequest;
 use portcullis::Login;
 use portcullis::LoginError;
 use portcullis::ResponseHeaders;
 use portcullis::session::NoSession;
 use portcullis::session::PendingFlow;
+use portcullis::session::Session;
 use portcullis::session::Sessions;
 
 /// How long an answer is repeated.
@@ -30,10 +32,21 @@ pub(crate) struct Exchanges(moka::sync::Cache<String, Shared<BoxFuture<'static, 
 /// How an attempt has ended.
 #[derive(Clone, Debug)]
 pub(super) struct Finished {
-    /// The user's name and what the response gets, or why there is no session.
-    pub(super) result: Result<(String, ResponseHeaders), Unfinished>,
+    /// Who has logged in, or why there is no session.
+    pub(super) result: Result<LoggedIn, Unfinished>,
     /// How long the plugin took.
     pub(super) elapsed: Duration,
+}
+
+/// Somebody who has logged in.
+#[derive(Clone, Debug)]
+pub(super) struct LoggedIn {
+    /// The user's name.
+    pub(super) user: String,
+    /// What the response gets, the session included.
+    pub(super) headers: ResponseHeaders,
+    /// Whether the session that the browser had goes on. If not, another one takes its place.
+    pub(super) goes_on: bool,
 }
 
 /// Why an attempt has ended without a session.
@@ -51,7 +64,8 @@ impl Exchanges {
         Self(answers.max_capacity(MOST).time_to_live(LIFE).build())
     }
 
-    /// Asks the login once for each flow. Returns the answer, and whether it is this callback that asked.
+    /// Asks the login once for each flow. Returns the answer, and whether it is this callback that asked. `renewed` is the session
+    /// that a silent flow renews, with its id, its beginning and its end, if it is still that user's. `None` if a new one begins.
     ///
     /// The exchange goes on if the client is gone: its next try gets the answer.
     pub(super) async fn finish(
@@ -61,15 +75,24 @@ impl Exchanges {
         request: AuthRequest,
         pending: PendingFlow,
         parameters: Vec<(String, String)>,
+        renewed: Option<Session>,
     ) -> (Finished, bool) {
         let entry = self.0.entry(pending.flow.state.clone()).or_insert_with(|| {
             let (login, sessions) = (login.clone(), Arc::clone(sessions));
             let asked = tokio::spawn(async move {
                 let call = login.finish(&request, &pending.flow, &pending.memo, parameters).await;
                 let result = call.result.map_err(Unfinished::Login).and_then(|arrival| {
-                    let cookie = sessions.start(&arrival).map_err(Unfinished::Session)?;
-                    let name = arrival.identity().name().to_owned();
-                    Ok((name, ResponseHeaders::of_arrival(&arrival, cookie)))
+                    let renewed = renewed.filter(|session| is_of(session, &arrival));
+                    let cookie = match &renewed {
+                        Some(session) => sessions.renew(session, &arrival),
+                        None => sessions.start(&arrival),
+                    };
+                    let cookie = cookie.map_err(Unfinished::Session)?;
+                    Ok(LoggedIn {
+                        user: arrival.identity().name().to_owned(),
+                        headers: ResponseHeaders::of_arrival(&arrival, cookie),
+                        goes_on: renewed.is_some(),
+                    })
                 });
                 Finished {
                     result,
@@ -84,6 +107,12 @@ impl Exchanges {
         let is_first = entry.is_fresh();
         (entry.into_value().await, is_first)
     }
+}
+
+/// Whether somebody comes back who has this session.
+fn is_of(session: &Session, arrival: &Arrival) -> bool {
+    session.authenticator() == arrival.authenticated().authenticator()
+        && session.identity().name() == arrival.identity().name()
 }
 
 impl Finished {
