@@ -176,6 +176,14 @@ def test_attempts_do_not_pile_up(browser):
     assert browser.finish(states[4]).status == 303
 
 
+@pytest.mark.parametrize("more", [{"Sec-Fetch-Mode": "cors"}, {"Sec-Fetch-Mode": "no-cors"}, {"Sec-Purpose": "prefetch"}])
+def test_only_who_opens_a_page_begins_an_attempt(browser, more):
+    """Pain 2: scripts, images and prefetches leave no cookies."""
+    answer = browser.send(f"{START}?to=/", OPENS | more)
+    assert (answer.status, answer.header("location"), browser.flows) == (401, None, [])
+    assert answer.json()["login"] == START
+
+
 def test_a_late_tab_goes_on(browser):
     """Pain 23: the other tab has logged in meanwhile."""
     state = browser.begin("/late")["state"]
