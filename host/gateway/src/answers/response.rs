@@ -17,8 +17,13 @@ use crate::proxy::body::Body;
 
 /// An error. The message tells the client what it can change, and never why the gateway decided so.
 pub(crate) fn error(status: StatusCode, message: &str) -> Response<Body> {
+    whole_error(status, message).map(body::full)
+}
+
+/// The same, with a body that can be copied.
+pub(crate) fn whole_error(status: StatusCode, message: &str) -> Response<Bytes> {
     let json = serde_json::json!({ "error": message }).to_string();
-    page(status, "application/json", json)
+    whole(status, "application/json", json)
 }
 
 /// A JSON object with status 200.
@@ -31,7 +36,12 @@ pub(crate) fn json(facts: &impl Serialize) -> Response<Body> {
 
 /// 405 (RFC 9110, section 15.5.6).
 pub(crate) fn method_not_allowed(allowed: &str) -> Response<Body> {
-    let response = error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+    whole_method_not_allowed(allowed).map(body::full)
+}
+
+/// The same, with a body that can be copied.
+pub(crate) fn whole_method_not_allowed(allowed: &str) -> Response<Bytes> {
+    let response = whole_error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
     match HeaderValue::from_str(allowed) {
         Ok(allowed) => with(response, header::ALLOW, allowed),
         Err(_) => response,
@@ -98,7 +108,7 @@ pub(crate) fn for_method(method: &Method, response: Response<Body>) -> Response<
     }
 }
 
-fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> Response<Body> {
+fn with<B>(mut response: Response<B>, name: HeaderName, value: HeaderValue) -> Response<B> {
     response.headers_mut().insert(name, value);
     response
 }

@@ -9,7 +9,6 @@ use http::HeaderValue;
 use http::Method;
 use http::Response;
 use http::StatusCode;
-use http::header;
 use portcullis::Chain;
 use portcullis::session::Sessions;
 use serde_json::json;
@@ -27,19 +26,12 @@ pub(crate) fn answer(
     chain: &Chain,
 ) -> Response<Bytes> {
     if method != Method::GET && method != Method::HEAD {
-        let mut response = written(
-            StatusCode::METHOD_NOT_ALLOWED,
-            &json!({ "error": "Method not allowed" }),
-        );
-        response
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+        return response::whole_method_not_allowed("GET, HEAD");
     }
     // No page of another origin can read the answer anyway, because it has no field of CORS.
     let is_own = |site: &HeaderValue| site == "same-origin" || site == "none";
     if !headers.get(SEC_FETCH_SITE).is_none_or(is_own) {
-        return written(StatusCode::FORBIDDEN, &json!({ "error": "Forbidden" }));
+        return response::whole_error(StatusCode::FORBIDDEN, "Forbidden");
     }
     let session = sessions.and_then(|sessions| Some((sessions, sessions.read(headers, chain).ok().flatten()?)));
     let facts = match session {
@@ -53,7 +45,7 @@ pub(crate) fn answer(
         }),
         None => json!({ "name": null }),
     };
-    written(StatusCode::OK, &facts)
+    response::whole(StatusCode::OK, "application/json", facts.to_string())
 }
 
 /// A time as RFC 3339 has it, in UTC.
@@ -61,9 +53,5 @@ fn shown(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-fn written(status: StatusCode, facts: &serde_json::Value) -> Response<Bytes> {
-    response::whole(status, "application/json", facts.to_string())
-}
-
 /// W3C Fetch Metadata: the relation of the page that sent the request to this site.
-const SEC_FETCH_SITE: &str = "sec-fetch-site";
+pub(crate) const SEC_FETCH_SITE: &str = "sec-fetch-site";

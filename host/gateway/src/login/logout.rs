@@ -19,6 +19,7 @@ use super::visit::Visit;
 use super::visit::page_of;
 use crate::answers::html;
 use crate::answers::response;
+use crate::answers::session_page::SEC_FETCH_SITE;
 use crate::config::PageName;
 use crate::config::Templates;
 use crate::generation::LoginPoint;
@@ -40,11 +41,10 @@ pub(super) async fn answer(visit: &Visit<'_>) -> Option<Response<Bytes>> {
         return Some(shown(visit, page.button(PATH, "Sign out")));
     }
     if visit.method != Method::POST {
-        return Some(not_allowed("POST"));
+        return Some(response::whole_method_not_allowed("POST"));
     }
     if visit.header(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site") {
-        let body = json!({ "error": "Forbidden" }).to_string();
-        return Some(response::whole(StatusCode::FORBIDDEN, "application/json", body));
+        return Some(response::whole_error(StatusCode::FORBIDDEN, "Forbidden"));
     }
     let elsewhere = end(visit).await;
     let mut response = match (wants_html, elsewhere) {
@@ -140,16 +140,6 @@ pub(super) fn signed_out(visit: &Visit<'_>, point: Option<&LoginPoint>) -> Optio
     Some(shown(visit, page))
 }
 
-/// 405 (RFC 9110, section 15.5.6).
-pub(super) fn not_allowed(allowed: &'static str) -> Response<Bytes> {
-    let body = json!({ "error": "Method not allowed" }).to_string();
-    let mut response = response::whole(StatusCode::METHOD_NOT_ALLOWED, "application/json", body);
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static(allowed));
-    response
-}
-
 fn shown(visit: &Visit<'_>, page: Page) -> Response<Bytes> {
     match visit.generation.logins().map(Logins::config) {
         Some(config) => page.into_response(&config.templates, visit.id),
@@ -159,9 +149,6 @@ fn shown(visit: &Visit<'_>, page: Page) -> Response<Bytes> {
 
 /// The last part of the path of the page where people land.
 pub(super) const SIGNED_OUT: &str = "/signed-out";
-
-/// W3C Fetch Metadata: the relation of the page that sent the request to this site.
-const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// HTML, section 4.2.5.3, "refresh": where the page goes on by itself.
 const REFRESH: HeaderName = HeaderName::from_static("refresh");

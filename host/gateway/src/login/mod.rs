@@ -88,7 +88,7 @@ async fn own(
     }
     let is_known = matches!((point, page), (_, "") | (Some(_), "/callback" | logout::SIGNED_OUT));
     if is_known && visit.method != Method::GET {
-        return Some(Some(logout::not_allowed("GET")));
+        return Some(Some(response::whole_method_not_allowed("GET")));
     }
     match (point, page) {
         (None, "") => Some(start::choose(visit, logins)),

@@ -9,20 +9,18 @@ use http::Method;
 use http::Response;
 use http::StatusCode;
 use http::header;
-use http_body_util::BodyExt;
-use http_body_util::Limited;
 use portcullis::Handle;
 use portcullis::LoginError;
 use serde_json::json;
 
 use super::audit;
 use super::audit::Entry;
-use super::logout::not_allowed;
 use super::parameters;
 use super::visit::Visit;
 use crate::answers::response;
 use crate::generation::LoginPoint;
 use crate::transport::connection::ReceivedBody;
+use crate::transport::connection::Unread;
 
 /// The largest notice, in bytes. One has a token of some KiB.
 const MAX_NOTICE: usize = 64 << 10;
@@ -33,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Ends the sessions that a provider names.
 pub(super) async fn receive(visit: &Visit<'_>, point: &LoginPoint, body: ReceivedBody) -> Response<Bytes> {
     if visit.method != Method::POST {
-        return not_allowed("POST");
+        return response::whole_method_not_allowed("POST");
     }
     let (outcome, why, status, elapsed) = match parameters_of(visit, body).await {
         Ok(parameters) => taken(visit, point, parameters).await,
@@ -69,9 +67,10 @@ async fn parameters_of(visit: &Visit<'_>, body: ReceivedBody) -> Result<Vec<(Str
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err("it isn't a form");
     }
-    let read = tokio::time::timeout(TIMEOUT, Limited::new(body, MAX_NOTICE).collect());
-    let read = read.await.map_err(|_| "it did not arrive in time")?;
-    let bytes = read.map_err(|_| "it broke off, or is larger than 64 KiB")?.to_bytes();
+    let bytes = body.whole(MAX_NOTICE, TIMEOUT).await.map_err(|why| match why {
+        Unread::BrokenOrTooLarge => "it broke off, or is larger than 64 KiB",
+        Unread::Late => "it did not arrive in time",
+    })?;
     parameters::each_once(std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8")?)
 }
 

@@ -48,6 +48,7 @@ use self::client_stream::Reject;
 use self::driver::Driver;
 use self::driver::last_call;
 pub(crate) use self::request_body::ReceivedBody;
+pub(crate) use self::request_body::Unread;
 use self::streams::StreamExecutor;
 use self::tracked_body::TrackedBody;
 use crate::config::Bounds;

@@ -12,6 +12,7 @@ use http_body::Body;
 use http_body::Frame;
 use http_body::SizeHint;
 use http_body_util::BodyExt;
+use http_body_util::Limited;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
@@ -34,6 +35,22 @@ impl ReceivedBody {
             is_http2: version == Version::HTTP_2,
         }
     }
+
+    /// Reads the whole body, of so many bytes at most, within this time.
+    pub(crate) async fn whole(self, most: usize, within: Duration) -> Result<Bytes, Unread> {
+        let read = tokio::time::timeout(within, Limited::new(self, most).collect());
+        let read = read.await.map_err(|_| Unread::Late)?;
+        Ok(read.map_err(|_| Unread::BrokenOrTooLarge)?.to_bytes())
+    }
+}
+
+/// Why a body can't be read as a whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Unread {
+    /// It broke off, or is larger than it may be.
+    BrokenOrTooLarge,
+    /// It did not arrive in time.
+    Late,
 }
 
 impl Body for ReceivedBody {
