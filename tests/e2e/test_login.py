@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from harness import build
-from harness.browser import BEHIND_PROXY, LOGIN, OPENS, ORIGIN, Browser, login
+from harness.browser import BEHIND_PROXY, LOGIN, OPENS, ORIGIN, Browser, login, user
 from harness.config import PEOPLE, SESSION, route
 from harness.gateway import run
 from harness.process import eventually
@@ -42,11 +42,6 @@ def gateway(serve_module, config):
 @pytest.fixture
 def browser(gateway):
     return Browser(gateway)
-
-
-def user(answer):
-    assert answer.status == 200, (answer.status, answer.body)
-    return values(answer.json(), "x-forwarded-user")
 
 
 def test_a_deep_link_leads_through_the_login_and_back(browser):

@@ -5,7 +5,7 @@ import secrets
 import pytest
 
 from harness import build
-from harness.browser import OPENS, Browser, login
+from harness.browser import OPENS, Browser, login, user
 from harness.client import basic
 from harness.config import SESSION
 from harness.fronts import NAMES, Front, FrontGateway
@@ -58,11 +58,6 @@ class Sender:
     def send(self, target, headers, method, body):
         own = {name: value for name, value in headers.items() if name not in ("Host", "X-Forwarded-Proto")}
         return self.front.send(target, own, method, body, host=self.host)
-
-
-def user(answer):
-    assert answer.status == 200, (answer.status, answer.headers, answer.body)
-    return values(answer.json(), "x-forwarded-user")
 
 
 def test_a_deep_link_leads_through_the_login_and_back(browser):

@@ -8,12 +8,11 @@ from datetime import datetime
 import pytest
 
 from harness import build
-from harness.browser import BEHIND_PROXY, LOGIN, OPENS, ORIGIN, Browser, login
+from harness.browser import BEHIND_PROXY, LOGIN, OPENS, ORIGIN, Browser, login, user
 from harness.client import ALICE
 from harness.config import PEOPLE, SESSION, route
 from harness.gateway import ADMIN
 from harness.process import eventually
-from harness.upstream import values
 
 PAGE = "/.portcullis/session"
 START = "/.portcullis/login/scripted"
@@ -35,11 +34,6 @@ def gateway(serve_module, config):
 @pytest.fixture
 def browser(gateway):
     return Browser(gateway)
-
-
-def user(answer):
-    assert answer.status == 200, (answer.status, answer.body)
-    return values(answer.json(), "x-forwarded-user")
 
 
 def decided(gateway, answer):

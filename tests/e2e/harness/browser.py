@@ -3,7 +3,7 @@ to. The requests come from a proxy that ends TLS, so the gateway has the origin 
 
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from . import client
+from .upstream import values
 
 HOST = "gateway.example"
 ORIGIN = f"https://{HOST}"
@@ -81,6 +81,12 @@ class Browser:
             self.cookies.pop(name, None)
         else:
             self.cookies[name] = value
+
+
+def user(answer):
+    """The user whom the upstream of the tests was told in this answer."""
+    assert answer.status == 200, (answer.status, answer.headers, answer.body)
+    return values(answer.json(), "x-forwarded-user")
 
 
 def asked(answer):
