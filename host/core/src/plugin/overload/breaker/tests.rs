@@ -8,9 +8,13 @@ const CONCURRENCY: usize = 16;
 const FAILED: Ended = Ended::Failed(Fault::Request);
 
 fn breaker() -> Breaker {
+    with_threshold(THRESHOLD)
+}
+
+fn with_threshold(failures: u32) -> Breaker {
     let name: Arc<str> = "a".into();
     let meters = Meters::new(&name);
-    Breaker::new(name, NonZero::new(THRESHOLD).unwrap(), CONCURRENCY, &meters)
+    Breaker::new(name, NonZero::new(failures).unwrap(), CONCURRENCY, &meters)
 }
 
 /// A sender at the address that ends with this number.
@@ -309,4 +313,48 @@ fn the_last_calls_of_a_replaced_authenticator_open_nothing() {
     for _ in 0..2 * THRESHOLD {
         assert!(call(&breaker, user(1), FAILED, now));
     }
+}
+
+#[test]
+fn calls_without_credentials_are_put_down_to_the_client() {
+    let (breaker, now) = (breaker(), Instant::now());
+    for number in [1, 2, 3] {
+        assert!(!is_open_for_all(&breaker, now));
+        for _ in 0..THRESHOLD {
+            assert!(call(&breaker, at(number), FAILED, now));
+        }
+    }
+    assert!(is_open_for_all(&breaker, now));
+}
+
+#[test]
+fn a_single_failure_can_be_too_many() {
+    let (breaker, now) = (with_threshold(1), Instant::now());
+    for number in [1, 2, 3] {
+        assert!(!is_open_for_all(&breaker, now));
+        assert!(call(&breaker, user(number), FAILED, now));
+        assert!(!answered(&breaker, user(number), now));
+    }
+    assert!(is_open_for_all(&breaker, now));
+}
+
+#[test]
+fn a_bounded_number_of_senders_is_remembered() {
+    let (breaker, now) = (breaker(), Instant::now());
+    assert!(call(&breaker, user(1), FAILED, now));
+    assert!(answered(&breaker, user(2), now));
+    let bounds = [
+        bound(&breaker.failing),
+        bound(&breaker.failing_clients),
+        bound(&breaker.known),
+    ];
+    assert_eq!(bounds, [Some(MAX_REMEMBERED); 3]);
+}
+
+fn bound<K, V>(cache: &LazyCache<K, V>) -> Option<u64>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    cache.stored().unwrap().policy().max_capacity()
 }
