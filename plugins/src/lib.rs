@@ -1,8 +1,9 @@
 //! The built-in authenticators, compiled to components and embedded. They run in the same sandbox as components from
 //! files.
 
-/// The names and components of the built-in authenticators, sorted by name.
-pub const ALL: &[(&str, &[u8])] = &[
+/// The names and components of the built-in authenticators, sorted by name. A `static`, because every crate that uses a
+/// `const` embeds all components once more.
+pub static ALL: &[(&str, &[u8])] = &[
     (
         "jupyterhub",
         include_bytes!(concat!(env!("OUT_DIR"), "/jupyterhub.wasm")),
