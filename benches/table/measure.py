@@ -112,7 +112,7 @@ def check(side, running):
 
 def warm_up(running, seconds):
     """The requests that come before what is measured holds, in one round, as each begins with the first request again."""
-    while running.warm_up > (sent := load(running, seconds).requests):
+    while running.warm_up > (sent := load(running, seconds, running.warm_up_script).requests):
         seconds *= math.ceil(1.2 * running.warm_up / sent)
     running.settle()
 

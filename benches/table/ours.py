@@ -65,8 +65,9 @@ def settled(log, calls):
     return lambda: copied(log) if calls >= COPIED else None
 
 
-def bearer(algorithm="RS256", count=None, fresh=False, level=QUIET, proxied=False):
-    """The built-in `jwt`. `count`: as many tokens as that; `proxied`: the upstream answers, not the gateway."""
+def bearer(algorithm="RS256", count=None, fresh=False, level=QUIET, proxied=False, sent=None):
+    """The built-in `jwt`. `count`: as many tokens as that; `proxied`: the upstream answers, not the gateway; `sent`: after
+    the warm-up, only as many tokens as that are sent."""
 
     @side("Portcullis" if count is None else f"Portcullis, with {count}")
     def start(stage):
@@ -77,7 +78,13 @@ def bearer(algorithm="RS256", count=None, fresh=False, level=QUIET, proxied=Fals
         calls = max(tokens.count, COPIED) if fresh else tokens.count
         with program as server:
             yield Running(
-                server, server.url(), tokens.script, refused=(tokens.forged,), warm_up=calls, settle=settled(log, calls)
+                server,
+                server.url(),
+                tokens.script_of(sent or tokens.count),
+                refused=(tokens.forged,),
+                warm_up=calls,
+                warm_up_script=tokens.script,
+                settle=settled(log, calls),
             )
 
     return start
@@ -172,8 +179,9 @@ BEHIND_NGINX = asked(nginx_asks, "forward_auth", "forward-auth")
 BEHIND_ENVOY = asked(envoy_asks_grpc, "ext_authz", "ext_authz")
 
 
-def many(count):
-    """Routes, with an authenticator for each as far as there may be so many, and requests to one after the other."""
+def many(count, sent=None):
+    """Routes, with an authenticator for each as far as there may be so many, and requests to one after the other. `sent`:
+    after the warm-up, only as many routes get requests."""
 
     @side(f"Portcullis, with {count}")
     def start(stage):
@@ -181,17 +189,21 @@ def many(count):
         config = ROOM + "".join(authenticator(name, "simple") for name in names)
         config += "".join(route(WHOAMI, names[n % len(names)], path=f"/{n + 1}/") for n in range(count))
         program, _ = run(stage, config)
-        script = stage.folder("load") / "load.lua"
-        script.write_text(SCALE % count)
+        folder = stage.folder("load")
+        all_routes, script = folder / "all.lua", folder / "load.lua"
+        all_routes.write_text(SCALE % count)
+        script.write_text(SCALE % (sent or count))
         with program as server:
-            yield Running(server, server.url("/1/"), script, (BASIC,), refused=(), warm_up=count)
+            yield Running(
+                server, server.url("/1/"), script, (BASIC,), refused=(), warm_up=count, warm_up_script=all_routes
+            )
 
     return start
 
 
-def live(count):
-    """Decisions about as many tokens that are kept at once."""
-    return bearer("ES256", count)
+def live(count, sent=None):
+    """Decisions about as many tokens that are kept at once. `sent`: of which only as many are used."""
+    return bearer("ES256", count, sent=sent)
 
 
 BUILT_INS = """

@@ -21,6 +21,8 @@ class Running:
     """Headers that must be answered 401: a program that lets them in does not do the work. `None`: there are none."""
     warm_up: int = 0
     """How many requests come before what is measured holds."""
+    warm_up_script: Path | None = None
+    """The script of these requests. `None`: they are those of the load."""
     settle: Callable = lambda: None
     """Waits, after these requests, for what they set off."""
 

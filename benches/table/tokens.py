@@ -18,6 +18,7 @@ SCRIPT = """
 local requests, last = {}, 0
 init = function()
   for token in io.lines("%s") do
+    if #requests == %d then break end
     requests[#requests + 1] = wrk.format("GET", "/", { Authorization = "Bearer " .. token })
   end
 end
@@ -48,5 +49,10 @@ class Tokens:
 
         (folder / "tokens").write_text("".join(sign(f"user-{n}", key) + "\n" for n in range(count)))
         self.forged = f"Authorization: Bearer {sign('mallory', generate())}"
-        self.script = folder / "load.lua"
-        self.script.write_text(SCRIPT % (folder / "tokens"))
+        self.script = self.script_of(count)
+
+    def script_of(self, count):
+        """A script that sends only the first tokens, one after the other."""
+        script = self.folder / f"load-{count}.lua"
+        script.write_text(SCRIPT % (self.folder / "tokens", count))
+        return script
