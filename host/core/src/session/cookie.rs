@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use cookie::Cookie;
 use cookie::CookieBuilder;
 use cookie::SameSite;
 use http::HeaderMap;
 use http::HeaderValue;
-use http::header;
+use portcullis_wire::cookies;
 
 use super::SessionError;
 
@@ -118,16 +117,11 @@ impl Options {
 
     /// The value of the session cookie in a request's headers. Returns `None` if there is no such cookie, and an error if
     /// there are several.
-    pub(super) fn read(&self, headers: &HeaderMap) -> Result<Option<String>, SessionError> {
-        let fields = headers.get_all(header::COOKIE).iter();
-        // Each pair is decoded separately, because another cookie may have a value that is not UTF-8.
-        let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
-        let mut own = pairs
-            .filter_map(|pair| Cookie::parse(String::from_utf8_lossy(pair)).ok())
-            .filter(|cookie| cookie.name() == self.name);
+    pub(super) fn read<'a>(&'a self, headers: &'a HeaderMap) -> Result<Option<&'a [u8]>, SessionError> {
+        let mut own = cookies::values(headers, &self.name);
         match (own.next(), own.next()) {
             (Some(_), Some(_)) => Err(SessionError::Several),
-            (cookie, _) => Ok(cookie.map(|cookie| cookie.value().to_owned())),
+            (value, _) => Ok(value),
         }
     }
 
@@ -163,6 +157,8 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
+    use http::header;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -217,7 +213,8 @@ mod tests {
             for field in fields {
                 headers.append(header::COOKIE, HeaderValue::from_bytes(field).unwrap());
             }
-            assert_eq!(options.read(&headers).unwrap().as_deref(), expected, "{fields:?}");
+            let expected = expected.map(str::as_bytes);
+            assert_eq!(options.read(&headers).unwrap(), expected, "{fields:?}");
         }
         for several in ["sid=v; sid=v", "sid=v; sid=w", "sid=v; sid =w", "sid=v; a=b; sid="] {
             let headers = HeaderMap::from_iter([(header::COOKIE, several.parse().unwrap())]);

@@ -9,7 +9,7 @@ use ::cookie::CookieBuilder;
 use ::cookie::SameSite;
 use http::HeaderMap;
 use http::HeaderValue;
-use http::header;
+use portcullis_wire::cookies;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -114,8 +114,8 @@ impl Flows {
     /// The value of such a cookie in the header fields of a request. `None` if there is none, or if there are several.
     pub fn read_beside(&self, headers: &HeaderMap, purpose: &str) -> Option<String> {
         let name = self.beside(purpose);
-        let mut own = cookies(headers).filter(|(cookie, _)| *cookie == name.as_bytes());
-        let (Some((_, value)), None) = (own.next(), own.next()) else {
+        let mut own = cookies::values(headers, &name);
+        let (Some(value), None) = (own.next(), own.next()) else {
             return None;
         };
         str::from_utf8(value).ok().map(str::to_owned)
@@ -162,8 +162,8 @@ impl Flows {
     /// browser sends several cookies of its name.
     pub fn find(&self, headers: &HeaderMap, authenticator: &str, state: &str) -> Option<PendingFlow> {
         let name = self.name(state)?;
-        let mut own = cookies(headers).filter(|(cookie, _)| *cookie == name.as_bytes());
-        let (Some((_, value)), None) = (own.next(), own.next()) else {
+        let mut own = cookies::values(headers, &name);
+        let (Some(value), None) = (own.next(), own.next()) else {
             return None;
         };
         let (sealed, memo) = self.open(&name, value, Time::now())?;
@@ -199,13 +199,13 @@ impl Flows {
         let mut valid = Vec::new();
         let mut others = Vec::new();
         let prefix = self.prefix();
-        let own = cookies(headers).filter(|(name, _)| name.starts_with(prefix.as_bytes()));
+        let own = cookies::request_cookies(headers).filter(|(name, _)| name.starts_with(prefix.as_bytes()));
         for (name, value) in own.take(MAX_LOOKED_AT) {
             let Ok(name) = str::from_utf8(name) else { continue };
             if name == new || name.len() != prefix.len() + NAMED || !is_base64url(name) {
                 continue;
             }
-            match self.open(name, value, now) {
+            match value.and_then(|value| self.open(name, value, now)) {
                 Some((sealed, _)) => valid.push((sealed.made, name.to_owned())),
                 None => others.push(name.to_owned()),
             }
@@ -249,18 +249,6 @@ impl Flows {
 fn is_base64url(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
-/// The cookies of a request: pairs of name and value.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let fields = headers.get_all(header::COOKIE).iter();
-    let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
-    pairs.filter_map(|pair| {
-        let pair = pair.trim_ascii();
-        let middle = pair.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = pair.split_at_checked(middle)?;
-        Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
-    })
 }
 
 impl fmt::Debug for PendingFlow {

@@ -300,10 +300,10 @@ impl Sessions {
         let Some(cookie) = self.options.read(headers)? else {
             return Ok(None);
         };
-        if KeyRing::is_of_other_version(cookie.as_bytes()) {
+        if KeyRing::is_of_other_version(cookie) {
             return Ok(None);
         }
-        let opened = self.keys.open(self.cookie_name(), cookie.as_bytes());
+        let opened = self.keys.open(self.cookie_name(), cookie);
         let sealed = opened
             .and_then(|opened| Sealed::parse(&opened))
             .ok_or(SessionError::Seal)?;
