@@ -263,6 +263,8 @@ impl fmt::Debug for PendingFlow {
 
 #[cfg(test)]
 mod tests {
+    use http::header;
+
     use super::super::Key;
     use super::super::Sessions;
     use super::*;
