@@ -54,9 +54,7 @@
 #[macro_export]
 macro_rules! export {
     (@role authenticator $plugin:ty) => {
-        impl $crate::component::PluginGuest for Component {
-            $crate::export!(@configured $crate::Authenticator, $plugin);
-        }
+        $crate::export!(@configured $crate::Authenticator, $plugin);
 
         impl $crate::component::AuthenticatorGuest for Component {
             fn authenticate(
@@ -66,12 +64,10 @@ macro_rules! export {
             }
         }
 
-        $crate::component::bindings::export!(Component with_types_in $crate::component::bindings);
+        $crate::component::authenticator_bindings::export!(Component with_types_in $crate::component::authenticator_bindings);
     };
     (@role authorizer $plugin:ty) => {
-        impl $crate::component::AuthorizerPluginGuest for Component {
-            $crate::export!(@configured $crate::Authorizer, $plugin);
-        }
+        $crate::export!(@configured $crate::Authorizer, $plugin);
 
         impl $crate::component::AuthorizerGuest for Component {
             fn authorize(
@@ -125,13 +121,17 @@ macro_rules! export {
         $crate::component::login_bindings::export!(Component with_types_in $crate::component::login_bindings);
     };
     (@configured $role:path, $plugin:ty) => {
-        fn settings_schema() -> ::std::string::String {
-            $crate::component::settings_schema::<<$plugin as $role>::Settings>()
+        impl $crate::component::PluginGuest for Component {
+            fn settings_schema() -> ::std::string::String {
+                $crate::component::settings_schema::<<$plugin as $role>::Settings>()
+            }
+
+            fn configure(settings: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
+                INSTANCE.with(|instance| $crate::component::configure(instance, &settings, <$plugin as $role>::new))
+            }
         }
 
-        fn configure(settings: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
-            INSTANCE.with(|instance| $crate::component::configure(instance, &settings, <$plugin as $role>::new))
-        }
+        $crate::component::bindings::export!(Component with_types_in $crate::component::bindings);
     };
     (@check authenticator $plugin:ty) => {
         fn is_an_authenticator<A: $crate::Authenticator>() {}

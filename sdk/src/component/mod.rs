@@ -19,6 +19,7 @@ use crate::Login;
 use crate::Parameters;
 use crate::SettingsError;
 
+/// What every plugin imports and exports.
 #[allow(
     clippy::all,
     clippy::exhaustive_enums,
@@ -33,13 +34,43 @@ use crate::SettingsError;
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit",
-        world: "authenticator-plugin",
+        world: "any-plugin",
         generate_all,
         pub_export_macro: true,
     });
 }
 
-/// What a login exports and imports besides that.
+/// What an authenticator exports besides that.
+#[allow(
+    clippy::all,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    unsafe_code,
+    unused_qualifications,
+    reason = "generated from the contract"
+)]
+pub mod authenticator_bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        inline: "
+            package portcullis:sdk;
+            world authenticator {
+                export portcullis:auth/authenticator@0.2.0;
+            }
+        ",
+        world: "portcullis:sdk/authenticator",
+        with: {
+            "portcullis:auth/types@0.2.0": crate::component::bindings::portcullis::auth::types,
+        },
+        generate_all,
+        pub_export_macro: true,
+    });
+}
+
+/// What a login exports and imports besides what an authenticator does.
 #[allow(
     clippy::all,
     clippy::exhaustive_enums,
@@ -71,7 +102,7 @@ pub mod login_bindings {
     });
 }
 
-/// What an authorizer exports. Its imports are those of an authenticator.
+/// What an authorizer exports besides what every plugin does.
 #[allow(
     clippy::all,
     clippy::exhaustive_enums,
@@ -89,7 +120,6 @@ pub mod authorizer_bindings {
         inline: "
             package portcullis:sdk;
             world authorizer {
-                export portcullis:auth/plugin@0.2.0;
                 export portcullis:auth/authorizer@0.2.0;
             }
         ",
@@ -102,12 +132,11 @@ pub mod authorizer_bindings {
     });
 }
 
+pub use authenticator_bindings::exports::portcullis::auth::authenticator::Guest as AuthenticatorGuest;
 pub use authorizer_bindings::exports::portcullis::auth::authorizer::Denial;
 pub use authorizer_bindings::exports::portcullis::auth::authorizer::Guest as AuthorizerGuest;
 pub use authorizer_bindings::exports::portcullis::auth::authorizer::Permit;
 pub use authorizer_bindings::exports::portcullis::auth::authorizer::Principal;
-pub use authorizer_bindings::exports::portcullis::auth::plugin::Guest as AuthorizerPluginGuest;
-pub use bindings::exports::portcullis::auth::authenticator::Guest as AuthenticatorGuest;
 pub use bindings::exports::portcullis::auth::plugin::Guest as PluginGuest;
 pub use bindings::portcullis::auth::types::Grant;
 pub use bindings::portcullis::auth::types::Refusal;

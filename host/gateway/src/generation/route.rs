@@ -28,6 +28,8 @@ use crate::routing::table::Matcher;
 pub(crate) struct Route {
     /// The name for logs: the first host, if the route lists hosts, the path, and the methods, if it lists methods.
     pub(crate) name: String,
+    /// The same, for plugins.
+    pub(crate) shared_name: Arc<str>,
     /// The route's configuration.
     pub(crate) config: RouteConfig,
     /// Who has access.
@@ -121,8 +123,10 @@ impl Route {
         let logins = names.filter(|name| logins.is_some_and(|logins| logins.get(name).is_some()));
         let logins = logins.cloned().collect();
         let asked = access.gate().into_iter().flat_map(|gate| gate.chain().authenticators());
+        let name = name(&config.matcher);
         Ok(Self {
-            name: name(&config.matcher),
+            shared_name: name.as_str().into(),
+            name,
             digest,
             logins,
             credentials: Credentials::of(asked.map(Authenticator::grants)),

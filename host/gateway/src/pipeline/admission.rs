@@ -141,7 +141,7 @@ pub(super) async fn admit(
         request.parts.extensions.insert(offered);
     }
     let started = Instant::now();
-    let auth_request = Arc::new(auth_request(&mut request));
+    let auth_request = Arc::new(auth_request(&route, &mut request));
     let admission = gate.admit(&auth_request).await;
     // A call that timed out may still hold a reference.
     request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;
@@ -218,8 +218,8 @@ fn entry<'a>(route: &'a Route, request: &'a Received) -> audit::Entry<'a> {
     }
 }
 
-/// What the authenticators get. It borrows the request's headers by taking them; [`admit`] puts them back.
-fn auth_request(request: &mut Received) -> AuthRequest {
+/// What the plugins get. It borrows the request's headers by taking them; the caller puts them back.
+pub(super) fn auth_request(route: &Route, request: &mut Received) -> AuthRequest {
     let id = request.id().map(ToString::to_string);
     let Received { client, target, parts } = request;
     let Target { authority, path, query } = target;
@@ -234,6 +234,7 @@ fn auth_request(request: &mut Received) -> AuthRequest {
         client_address: client.address,
         client_certificate: client.certificate.clone(),
         channel_binding: client.channel_binding.clone(),
+        route: Some(Arc::clone(&route.shared_name)),
         id,
     }
 }

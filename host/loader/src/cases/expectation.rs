@@ -170,6 +170,7 @@ fn attribute(text: &str) -> Option<Attribute> {
                 Attribute::Method,
                 Attribute::Path,
                 Attribute::Query,
+                Attribute::Route,
                 Attribute::Scheme,
             ];
             return plain.into_iter().find(|attribute| attribute.to_string() == text);
