@@ -203,10 +203,13 @@ impl Authenticator {
                 })
             })
         };
-        let (authenticator, warnings) = built.map_err(|why| match why {
+        let (plugin, warnings) = built.map_err(|why| match why {
             Unbuilt::Configuration(errors) => errors::configuration(py, place, &errors),
             Unbuilt::SelfTest(why) => unusable(&config.plugin, &why),
         })?;
+        let Some(authenticator) = plugin.authenticator().cloned() else {
+            return Err(unusable(&config.plugin, "it is no authenticator"));
+        };
         warnings.iter().for_each(PluginWarning::log);
         let mut secrets = SecretWatch::default();
         if !config.rotating.is_empty() {

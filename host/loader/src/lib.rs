@@ -1,8 +1,8 @@
-//! Loads a directory of sandboxed plugins into authenticators, and loads it again when its files change. The Portcullis
+//! Loads a directory of sandboxed plugins into authenticators and authorizers, and loads it again when its files change. The Portcullis
 //! gateway loads its plugins with this crate, so a plugin with its `NAME.toml` works the same in any program that uses it.
 //!
-//! A plugin directory has a component `NAME.wasm` for each authenticator, and optionally a `NAME.toml` beside it with its
-//! settings, grants and limits. [`PluginDirectory::open`] compiles and configures all of them in one
+//! A plugin directory has a component `NAME.wasm` for each authenticator or authorizer, and optionally a `NAME.toml` beside it
+//! with its settings, grants and limits. [`PluginDirectory::open`] compiles and configures all of them in one
 //! [`Engine`](portcullis::Engine). [`Plugins::changed`] waits for a change, and then
 //!
 //! - compiles and configures the next authenticators aside, and runs the self-tests that components carry; whatever is wrong
@@ -59,6 +59,7 @@ mod warning;
 
 pub use authenticators::AuthenticatorSet;
 pub use authenticators::LoadedAuthenticator;
+pub use build::AskedPlugin;
 pub use build::Negotiators;
 pub use build::build_alone;
 pub use config::document::Environment;

@@ -182,12 +182,12 @@ impl PluginDirectory {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         for Mistake { plugin, error } in found.errors {
             match plugin.filter(|name| !self.needs(name)) {
-                Some(authenticator) => warnings.push(PluginWarning::Broken { authenticator, error }),
+                Some(plugin) => warnings.push(PluginWarning::Broken { plugin, error }),
                 None => errors.push(error),
             }
         }
         if errors.is_empty() {
-            let is_there = |name: &String| found.names.iter().any(|(known, _)| known == name);
+            let is_there = |name: &String| found.names.iter().any(|known| known.name == *name);
             let missing = self.needed.iter().flatten().filter(|name| !is_there(name));
             let location = Location::file(self.path.display().to_string());
             errors.extend(missing.map(|name| location.error(format!("has no {name}.wasm, and this plugin is needed"))));

@@ -1,5 +1,5 @@
-//! The metrics of an authenticator. They go to the recorder that the process has installed with the crate `metrics`
-//! when the authenticator is built.
+//! The metrics of a plugin. They go to the recorder that the process has installed with the crate `metrics` when the plugin is
+//! configured. Those of authenticators and of authorizers have names of their own.
 
 use metrics::Counter;
 use metrics::Gauge;
@@ -15,12 +15,14 @@ use crate::decision::Attribute;
 use crate::decision::AttributeRead;
 use crate::decision::Step;
 use crate::decision::Verdict;
+use crate::role::PluginName;
+use crate::role::Role;
 use crate::sandbox::PluginError;
 
-/// The metrics of one authenticator.
+/// The metrics of one plugin.
 pub(crate) struct Meters {
-    authenticator: String,
-    verdicts: [Counter; Verdict::LABELS.len()],
+    name: PluginName,
+    verdicts: Vec<(&'static str, Counter)>,
     seconds: Histogram,
     errors: [Counter; PluginError::LABELS.len()],
     denied: [Counter; DENIED.len()],
@@ -30,23 +32,36 @@ pub(crate) struct Meters {
 /// The kinds of attributes that need a grant.
 const DENIED: [&str; 4] = ["header", "cookie", "client_certificate", "negotiate"];
 
+/// The verdicts that only plugins of a role return.
+const ONLY_OF: [(&str, Role); 5] = [
+    ("grant", Role::Authenticator),
+    ("pass", Role::Authenticator),
+    ("reject", Role::Authenticator),
+    ("hide", Role::Authorizer),
+    ("permit", Role::Authorizer),
+];
+
 impl Meters {
-    pub(crate) fn new(authenticator: &str) -> Self {
-        describe();
-        let name = || authenticator.to_owned();
+    pub(crate) fn new(name: &PluginName) -> Self {
+        describe(name);
+        let (role, own) = (name.role().label(), || name.to_string());
+        let is_possible = |verdict: &&str| {
+            let mut only = ONLY_OF.iter().filter(|(known, _)| known == verdict);
+            only.all(|(_, role)| *role == name.role())
+        };
+        let verdicts = Verdict::LABELS.into_iter().filter(is_possible);
+        let verdicts = verdicts.map(|verdict| {
+            let counter = counter!(name.metric("calls_total"), role => own(), "verdict" => verdict);
+            (verdict, counter)
+        });
         Self {
-            authenticator: name(),
-            verdicts: Verdict::LABELS.map(|verdict| {
-                counter!("portcullis_authenticator_calls_total", "authenticator" => name(), "verdict" => verdict)
-            }),
-            seconds: histogram!("portcullis_authenticator_call_seconds", "authenticator" => name()),
-            errors: PluginError::LABELS.map(|reason| {
-                counter!("portcullis_authenticator_errors_total", "authenticator" => name(), "reason" => reason)
-            }),
-            reused: counter!("portcullis_authenticator_reused_total", "authenticator" => name()),
-            denied: DENIED.map(|kind| {
-                counter!("portcullis_authenticator_denied_total", "authenticator" => name(), "kind" => kind)
-            }),
+            verdicts: verdicts.collect(),
+            seconds: histogram!(name.metric("call_seconds"), role => own()),
+            errors: PluginError::LABELS
+                .map(|reason| counter!(name.metric("errors_total"), role => own(), "reason" => reason)),
+            reused: counter!(name.metric("reused_total"), role => own()),
+            denied: DENIED.map(|kind| counter!(name.metric("denied_total"), role => own(), "kind" => kind)),
+            name: name.clone(),
         }
     }
 
@@ -56,7 +71,10 @@ impl Meters {
             self.reused.increment(1);
             return;
         }
-        increment(&self.verdicts, &Verdict::LABELS, step.verdict.label());
+        let label = step.verdict.label();
+        if let Some((_, counter)) = self.verdicts.iter().find(|(verdict, _)| *verdict == label) {
+            counter.increment(1);
+        }
         self.seconds.record(step.elapsed.as_secs_f64());
         for kind in step.reads.iter().filter_map(denied) {
             increment(&self.denied, &DENIED, kind);
@@ -69,41 +87,38 @@ impl Meters {
     }
 
     pub(crate) fn breaker(&self) -> BreakerMeters {
-        let name = || self.authenticator.clone();
-        let openings = |scope: &'static str| counter!("portcullis_authenticator_breaker_openings_total", "authenticator" => name(), "scope" => scope);
+        let name = &self.name;
+        let (role, own) = (name.role().label(), || name.to_string());
+        let openings =
+            |scope: &'static str| counter!(name.metric("breaker_openings_total"), role => own(), "scope" => scope);
         BreakerMeters {
             credentials: openings("credentials"),
             client: openings("client"),
             for_all: openings("all"),
-            open: gauge!("portcullis_authenticator_breaker_open", "authenticator" => name()),
+            open: gauge!(name.metric("breaker_open"), role => own()),
         }
     }
 }
 
-fn describe() {
+fn describe(name: &PluginName) {
+    let what = match name.role() {
+        Role::Authorizer => "Requests about which an authorizer was called",
+        Role::Authenticator | Role::Login => "Requests about which an authenticator was called",
+    };
+    describe_counter!(name.metric("calls_total"), what);
+    describe_histogram!(name.metric("call_seconds"), "The duration of calls");
+    describe_counter!(name.metric("errors_total"), "Calls in which the plugin failed");
     describe_counter!(
-        "portcullis_authenticator_calls_total",
-        "Requests about which an authenticator was called"
-    );
-    describe_histogram!("portcullis_authenticator_call_seconds", "The duration of calls");
-    describe_counter!(
-        "portcullis_authenticator_errors_total",
-        "Calls in which the plugin failed"
-    );
-    describe_counter!(
-        "portcullis_authenticator_denied_total",
+        name.metric("denied_total"),
         "Attributes that the plugin read without a grant"
     );
     describe_counter!(
-        "portcullis_authenticator_reused_total",
+        name.metric("reused_total"),
         "Requests that got the decision of an earlier call"
     );
-    describe_counter!(
-        "portcullis_authenticator_breaker_openings_total",
-        "How often its breaker opened"
-    );
+    describe_counter!(name.metric("breaker_openings_total"), "How often its breaker opened");
     describe_gauge!(
-        "portcullis_authenticator_breaker_open",
+        name.metric("breaker_open"),
         "1 while its breaker is open for all clients"
     );
 }
@@ -132,7 +147,7 @@ fn increment(counters: &[Counter], labels: &[&str], label: &str) {
 pub(crate) enum Dropped {
     /// It has reached its age.
     Age,
-    /// All authenticators together keep as many, or as much of the memory, as they may.
+    /// All plugins together keep as many, or as much of the memory, as they may.
     Engine,
     /// Its call failed.
     Failed,
@@ -140,7 +155,7 @@ pub(crate) enum Dropped {
     Handles,
     /// It has taken too much memory.
     Memory,
-    /// Its authenticator was replaced, or had to forget what it knew.
+    /// Its plugin was replaced, or had to forget what it knew.
     Replaced,
     /// It has served its requests.
     Requests,
@@ -167,7 +182,7 @@ impl Dropped {
     }
 }
 
-/// The metrics of the instances that an authenticator keeps.
+/// The metrics of the instances that a plugin keeps.
 pub(crate) struct KeptMeters {
     idle: Gauge,
     reused: Counter,
@@ -175,26 +190,25 @@ pub(crate) struct KeptMeters {
 }
 
 impl KeptMeters {
-    pub(crate) fn new(authenticator: &str) -> Self {
+    pub(crate) fn new(name: &PluginName) -> Self {
         describe_gauge!(
-            "portcullis_authenticator_kept_instances",
+            name.metric("kept_instances"),
             "Idle instances that are kept for later calls"
         );
         describe_counter!(
-            "portcullis_authenticator_instance_reuses_total",
+            name.metric("instance_reuses_total"),
             "Calls that an instance has served which had served one before"
         );
         describe_counter!(
-            "portcullis_authenticator_instances_dropped_total",
+            name.metric("instances_dropped_total"),
             "Instances that were not kept, or not any longer"
         );
-        let name = || authenticator.to_owned();
+        let (role, own) = (name.role().label(), || name.to_string());
         Self {
-            idle: gauge!("portcullis_authenticator_kept_instances", "authenticator" => name()),
-            reused: counter!("portcullis_authenticator_instance_reuses_total", "authenticator" => name()),
-            dropped: Dropped::LABELS.map(|reason| {
-                counter!("portcullis_authenticator_instances_dropped_total", "authenticator" => name(), "reason" => reason)
-            }),
+            idle: gauge!(name.metric("kept_instances"), role => own()),
+            reused: counter!(name.metric("instance_reuses_total"), role => own()),
+            dropped: Dropped::LABELS
+                .map(|reason| counter!(name.metric("instances_dropped_total"), role => own(), "reason" => reason)),
         }
     }
 

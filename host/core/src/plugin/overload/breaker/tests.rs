@@ -8,7 +8,7 @@ const CONCURRENCY: usize = 16;
 const FAILED: Ended = Ended::Failed(Fault::Request);
 
 fn breaker() -> Breaker {
-    let name: Arc<str> = "a".into();
+    let name = PluginName::from("a");
     let meters = Meters::new(&name);
     Breaker::new(name, NonZero::new(THRESHOLD).unwrap(), CONCURRENCY, &meters)
 }
