@@ -287,7 +287,7 @@ mod tests {
             Attribute::Method,
             Attribute::ClientCertificate,
         ];
-        let all = requests(&read, Vec::new());
+        let all = requests(Role::Authenticator, &read, Vec::new());
         let mut names = Vec::from_iter(all.iter().map(|odd| odd.what.as_str()));
         for place in [
             "header x-key: ",
