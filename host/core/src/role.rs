@@ -72,9 +72,29 @@ impl PluginName {
         (self.role == Role::Authorizer).then_some(&*self.name)
     }
 
-    /// The name of one of its metrics, of which this is the end: `portcullis_authenticator_calls_total`.
-    pub(crate) fn metric(&self, end: &str) -> String {
-        format!("portcullis_{}_{end}", self.role)
+    /// The name of a metric of its role.
+    pub(crate) fn metric(&self, names: MetricNames) -> &'static str {
+        match self.role {
+            Role::Authorizer => names.authorizer,
+            Role::Authenticator | Role::Login => names.authenticator,
+        }
+    }
+}
+
+/// The names of a metric that plugins of both roles have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MetricNames {
+    authenticator: &'static str,
+    authorizer: &'static str,
+}
+
+impl MetricNames {
+    /// Both names in full, so that they can be searched for.
+    pub(crate) const fn new(authenticator: &'static str, authorizer: &'static str) -> Self {
+        Self {
+            authenticator,
+            authorizer,
+        }
     }
 }
 

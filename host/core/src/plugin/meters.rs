@@ -15,9 +15,51 @@ use crate::decision::Attribute;
 use crate::decision::AttributeRead;
 use crate::decision::Step;
 use crate::decision::Verdict;
+use crate::role::MetricNames;
 use crate::role::PluginName;
 use crate::role::Role;
 use crate::sandbox::PluginError;
+
+const CALLS: MetricNames = MetricNames::new(
+    "portcullis_authenticator_calls_total",
+    "portcullis_authorizer_calls_total",
+);
+const CALL_SECONDS: MetricNames = MetricNames::new(
+    "portcullis_authenticator_call_seconds",
+    "portcullis_authorizer_call_seconds",
+);
+const ERRORS: MetricNames = MetricNames::new(
+    "portcullis_authenticator_errors_total",
+    "portcullis_authorizer_errors_total",
+);
+const REUSED: MetricNames = MetricNames::new(
+    "portcullis_authenticator_reused_total",
+    "portcullis_authorizer_reused_total",
+);
+const DENIED_READS: MetricNames = MetricNames::new(
+    "portcullis_authenticator_denied_total",
+    "portcullis_authorizer_denied_total",
+);
+const BREAKER_OPENINGS: MetricNames = MetricNames::new(
+    "portcullis_authenticator_breaker_openings_total",
+    "portcullis_authorizer_breaker_openings_total",
+);
+const BREAKER_OPEN: MetricNames = MetricNames::new(
+    "portcullis_authenticator_breaker_open",
+    "portcullis_authorizer_breaker_open",
+);
+const KEPT_INSTANCES: MetricNames = MetricNames::new(
+    "portcullis_authenticator_kept_instances",
+    "portcullis_authorizer_kept_instances",
+);
+const INSTANCE_REUSES: MetricNames = MetricNames::new(
+    "portcullis_authenticator_instance_reuses_total",
+    "portcullis_authorizer_instance_reuses_total",
+);
+const INSTANCES_DROPPED: MetricNames = MetricNames::new(
+    "portcullis_authenticator_instances_dropped_total",
+    "portcullis_authorizer_instances_dropped_total",
+);
 
 /// The metrics of one plugin.
 pub(crate) struct Meters {
@@ -51,16 +93,15 @@ impl Meters {
         };
         let verdicts = Verdict::LABELS.into_iter().filter(is_possible);
         let verdicts = verdicts.map(|verdict| {
-            let counter = counter!(name.metric("calls_total"), role => own(), "verdict" => verdict);
+            let counter = counter!(name.metric(CALLS), role => own(), "verdict" => verdict);
             (verdict, counter)
         });
         Self {
             verdicts: verdicts.collect(),
-            seconds: histogram!(name.metric("call_seconds"), role => own()),
-            errors: PluginError::LABELS
-                .map(|reason| counter!(name.metric("errors_total"), role => own(), "reason" => reason)),
-            reused: counter!(name.metric("reused_total"), role => own()),
-            denied: DENIED.map(|kind| counter!(name.metric("denied_total"), role => own(), "kind" => kind)),
+            seconds: histogram!(name.metric(CALL_SECONDS), role => own()),
+            errors: PluginError::LABELS.map(|reason| counter!(name.metric(ERRORS), role => own(), "reason" => reason)),
+            reused: counter!(name.metric(REUSED), role => own()),
+            denied: DENIED.map(|kind| counter!(name.metric(DENIED_READS), role => own(), "kind" => kind)),
             name: name.clone(),
         }
     }
@@ -89,13 +130,12 @@ impl Meters {
     pub(crate) fn breaker(&self) -> BreakerMeters {
         let name = &self.name;
         let (role, own) = (name.role().label(), || name.to_string());
-        let openings =
-            |scope: &'static str| counter!(name.metric("breaker_openings_total"), role => own(), "scope" => scope);
+        let openings = |scope: &'static str| counter!(name.metric(BREAKER_OPENINGS), role => own(), "scope" => scope);
         BreakerMeters {
             credentials: openings("credentials"),
             client: openings("client"),
             for_all: openings("all"),
-            open: gauge!(name.metric("breaker_open"), role => own()),
+            open: gauge!(name.metric(BREAKER_OPEN), role => own()),
         }
     }
 }
@@ -105,22 +145,16 @@ fn describe(name: &PluginName) {
         Role::Authorizer => "Requests about which an authorizer was called",
         Role::Authenticator | Role::Login => "Requests about which an authenticator was called",
     };
-    describe_counter!(name.metric("calls_total"), what);
-    describe_histogram!(name.metric("call_seconds"), "The duration of calls");
-    describe_counter!(name.metric("errors_total"), "Calls in which the plugin failed");
+    describe_counter!(name.metric(CALLS), what);
+    describe_histogram!(name.metric(CALL_SECONDS), "The duration of calls");
+    describe_counter!(name.metric(ERRORS), "Calls in which the plugin failed");
     describe_counter!(
-        name.metric("denied_total"),
+        name.metric(DENIED_READS),
         "Attributes that the plugin read without a grant"
     );
-    describe_counter!(
-        name.metric("reused_total"),
-        "Requests that got the decision of an earlier call"
-    );
-    describe_counter!(name.metric("breaker_openings_total"), "How often its breaker opened");
-    describe_gauge!(
-        name.metric("breaker_open"),
-        "1 while its breaker is open for all clients"
-    );
+    describe_counter!(name.metric(REUSED), "Requests that got the decision of an earlier call");
+    describe_counter!(name.metric(BREAKER_OPENINGS), "How often its breaker opened");
+    describe_gauge!(name.metric(BREAKER_OPEN), "1 while its breaker is open for all clients");
 }
 
 fn denied(read: &AttributeRead) -> Option<&'static str> {
@@ -192,23 +226,23 @@ pub(crate) struct KeptMeters {
 impl KeptMeters {
     pub(crate) fn new(name: &PluginName) -> Self {
         describe_gauge!(
-            name.metric("kept_instances"),
+            name.metric(KEPT_INSTANCES),
             "Idle instances that are kept for later calls"
         );
         describe_counter!(
-            name.metric("instance_reuses_total"),
+            name.metric(INSTANCE_REUSES),
             "Calls that an instance has served which had served one before"
         );
         describe_counter!(
-            name.metric("instances_dropped_total"),
+            name.metric(INSTANCES_DROPPED),
             "Instances that were not kept, or not any longer"
         );
         let (role, own) = (name.role().label(), || name.to_string());
         Self {
-            idle: gauge!(name.metric("kept_instances"), role => own()),
-            reused: counter!(name.metric("instance_reuses_total"), role => own()),
+            idle: gauge!(name.metric(KEPT_INSTANCES), role => own()),
+            reused: counter!(name.metric(INSTANCE_REUSES), role => own()),
             dropped: Dropped::LABELS
-                .map(|reason| counter!(name.metric("instances_dropped_total"), role => own(), "reason" => reason)),
+                .map(|reason| counter!(name.metric(INSTANCES_DROPPED), role => own(), "reason" => reason)),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use metrics::describe_gauge;
 use metrics::gauge;
+use portcullis::Role;
 use portcullis_loader::LoadedAuthenticator;
 
 use crate::generation::Access;
@@ -83,9 +84,12 @@ impl Generation {
     pub(crate) fn count_disabled(&self) {
         for plugin in self.plugins() {
             let role = plugin.role().label();
-            let name = format!("portcullis_{role}_disabled");
+            let name = match plugin.role() {
+                Role::Authorizer => "portcullis_authorizer_disabled",
+                _ => "portcullis_authenticator_disabled",
+            };
             describe_gauge!(
-                name.clone(),
+                name,
                 "1 while its component isn't of the required origin, can't be had from its registry, or fails its self-test"
             );
             let gauge = gauge!(name, role => plugin.name().to_owned());
