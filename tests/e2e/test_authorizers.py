@@ -21,11 +21,6 @@ KEY = secrets.token_hex(32)
 LIMITS = '[authorizers.{name}.limits]\ndeadline = "500ms"\nbreaker = 0\n'
 
 
-@pytest.fixture(scope="session")
-def judge():
-    return build.guest_component("judge")
-
-
 def authorizer(judge, name="judge", header="X-Judge", settings=""):
     return (
         f'[authorizers.{name}]\nplugin = "{judge}"\nsettings = {{ header = "{header}"{settings} }}\n'
@@ -375,3 +370,9 @@ def test_a_request_can_be_abandoned_while_it_is_decided(serve, upstream, judge):
     connection.sendall(f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: {credentials}\r\nX-Judge: loop\r\n\r\n".encode())
     connection.close()
     assert gateway.send("/", told("permit 0")).status == 200
+
+
+def test_the_pages_show_the_example_as_it_is():
+    source = (build.ROOT / "examples/writers/src/lib.rs").read_text().split("#[cfg(test)]")[0].split("\n\n", 1)[1].strip()
+    for page in ("README.md", "docs/authors.md"):
+        assert f"```rust\n{source}\n```" in (build.ROOT / page).read_text(), page

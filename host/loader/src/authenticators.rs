@@ -13,8 +13,8 @@ use portcullis::Authorizer;
 use portcullis::Component;
 use portcullis::Digest;
 
+use crate::asked::AskedPlugin;
 use crate::build;
-use crate::build::AskedPlugin;
 use crate::build::Negotiators;
 use crate::build::build;
 use crate::build::warnings;

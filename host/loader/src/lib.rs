@@ -41,6 +41,7 @@
 //! Programs with a configuration of their own, as the gateway is, read it with [`config`], get the bytes of components from
 //! wherever they like, and use [`component::compile`] and [`AuthenticatorSet::load`] by themselves.
 
+mod asked;
 pub mod authenticators;
 mod build;
 pub mod cases;
@@ -57,9 +58,9 @@ mod testing;
 pub mod tls;
 mod warning;
 
+pub use asked::AskedPlugin;
 pub use authenticators::AuthenticatorSet;
 pub use authenticators::LoadedAuthenticator;
-pub use build::AskedPlugin;
 pub use build::Negotiators;
 pub use build::build_alone;
 pub use config::document::Environment;

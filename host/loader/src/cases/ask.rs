@@ -7,7 +7,7 @@ use portcullis::AuthRequest;
 use portcullis::Authorizers;
 use portcullis::Chain;
 
-use crate::build::AskedPlugin;
+use crate::asked::AskedPlugin;
 use crate::cases::Case;
 use crate::cases::answer::Answer;
 use crate::cases::compare::Difference;
