@@ -104,7 +104,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     };
     write_lines(output, "asks for", asks.iter().map(String::as_str))?;
     if configured.is_none() {
-        let starter = starter::configuration(&source, &schema, manifest, component.imports());
+        let starter = starter::configuration(&source, component.role(), &schema, manifest, component.imports());
         write_lines(output, "to start", starter.lines())?;
     }
     match component.imports() {
