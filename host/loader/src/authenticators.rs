@@ -136,6 +136,7 @@ impl AuthenticatorSet {
                 Err(found) if config.is_dropped_in && !(inputs.is_asked)(&name) => {
                     let broken = found.into_errors().into_iter().map(|error| PluginWarning::Broken {
                         plugin: name.clone(),
+                        role: config.role,
                         error,
                     });
                     loaded.warnings.extend(broken);
@@ -145,7 +146,11 @@ impl AuthenticatorSet {
                         .set
                         .0
                         .insert(name.clone(), disabled(config, inputs.digests, &error));
-                    loaded.warnings.push(PluginWarning::Disabled { plugin: name, error });
+                    loaded.warnings.push(PluginWarning::Disabled {
+                        plugin: name,
+                        role: config.role,
+                        error,
+                    });
                 }
                 Err(found) => loaded.errors.extend(found.into_errors()),
             }

@@ -114,6 +114,7 @@ pub async fn build_alone(
 pub(crate) fn warnings(config: &AuthenticatorConfig, plugin: &Plugin) -> impl Iterator<Item = PluginWarning> {
     plugin.warnings().iter().map(|warning| PluginWarning::Setting {
         plugin: config.name.clone(),
+        role: config.role,
         warning: match &warning.setting {
             Some(path) => config.settings.error(path, &warning.message),
             None => config.location.error(&warning.message),

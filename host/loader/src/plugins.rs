@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use portcullis::Engine;
 use portcullis::Negotiator;
+use portcullis::Role;
 use portcullis_watch::Stamp;
 use portcullis_watch::Watcher;
 
@@ -182,7 +183,11 @@ impl PluginDirectory {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         for Mistake { plugin, error } in found.errors {
             match plugin.filter(|name| !self.needs(name)) {
-                Some(plugin) => warnings.push(PluginWarning::Broken { plugin, error }),
+                Some(plugin) => {
+                    let known = found.names.iter().find(|known| known.name == plugin);
+                    let role = known.and_then(|known| known.role).unwrap_or(Role::Authenticator);
+                    warnings.push(PluginWarning::Broken { plugin, role, error });
+                }
                 None => errors.push(error),
             }
         }

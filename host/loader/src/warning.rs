@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use portcullis::Role;
+
 use crate::config::error::ConfigError;
 
 /// A warning about a plugin.
@@ -15,6 +17,8 @@ pub enum PluginWarning {
     Broken {
         /// The name that the plugin would have.
         plugin: String,
+        /// Its role.
+        role: Role,
         /// Why it can't be loaded.
         error: ConfigError,
     },
@@ -23,6 +27,8 @@ pub enum PluginWarning {
     Disabled {
         /// The name of the plugin.
         plugin: String,
+        /// Its role.
+        role: Role,
         /// What isn't as required.
         error: ConfigError,
     },
@@ -31,6 +37,8 @@ pub enum PluginWarning {
     Setting {
         /// The name of the plugin.
         plugin: String,
+        /// Its role.
+        role: Role,
         /// What is missing or superfluous, with its place.
         warning: ConfigError,
     },
@@ -45,10 +53,15 @@ impl PluginWarning {
 
     /// Writes it to the log.
     pub fn log(&self) {
-        let plugin = self.plugin();
+        let (Self::Broken { plugin, role, .. }
+        | Self::Disabled { plugin, role, .. }
+        | Self::Setting { plugin, role, .. }) = self;
+        let is_authorizer = *role == Role::Authorizer;
+        let authorizer = is_authorizer.then_some(plugin.as_str());
+        let authenticator = (!is_authorizer).then_some(plugin.as_str());
         match self {
-            Self::Broken { .. } | Self::Setting { .. } => tracing::warn!(plugin, "{self}"),
-            Self::Disabled { .. } => tracing::error!(plugin, "{self}"),
+            Self::Broken { .. } | Self::Setting { .. } => tracing::warn!(authenticator, authorizer, "{self}"),
+            Self::Disabled { .. } => tracing::error!(authenticator, authorizer, "{self}"),
         }
     }
 
@@ -65,7 +78,7 @@ impl fmt::Display for PluginWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setting { warning, .. } => warning.fmt(f),
-            Self::Disabled { plugin, error } => write!(
+            Self::Disabled { plugin, error, .. } => write!(
                 f,
                 "{error}; so {plugin} is disabled, and requests about which it would be asked are answered with 503"
             ),

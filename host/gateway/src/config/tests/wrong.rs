@@ -310,7 +310,7 @@ fn too_many_routes_or_authenticators_are_rejected() {
     assert_eq!(errors(&format!("{room}{}{ROUTE}", authenticators(4096))), [""; 0]);
     assert_eq!(
         errors(&format!("{room}{}{ROUTE}", authenticators(4097))),
-        ["portcullis.toml: more than 4096 authenticators"]
+        ["portcullis.toml: more than 4096 authenticators and authorizers"]
     );
 }
 
