@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::Grant;
 use crate::Refusal;
 use crate::Request;
+use crate::SettingsError;
 
 /// Identifies the user who sent a request.
 ///
@@ -32,112 +33,4 @@ pub trait Authenticator: Sized {
     ///
     /// Returns a [`Refusal`] if there is no such user. It decides what the gateway does next.
     fn authenticate(&self, request: &Request) -> Result<Grant, Refusal>;
-}
-
-/// A description of what is wrong with the settings, for the operator.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub struct SettingsError(String);
-
-impl From<String> for SettingsError {
-    fn from(reason: String) -> Self {
-        Self(reason)
-    }
-}
-
-impl From<&str> for SettingsError {
-    fn from(reason: &str) -> Self {
-        Self(reason.to_owned())
-    }
-}
-
-/// Makes an authenticator from settings in JSON. The error names the setting.
-pub(crate) fn configured<A: Authenticator>(settings: &str) -> Result<A, String> {
-    let settings = serde_json::from_str(settings).map_err(|_| located::<A::Settings>(settings))?;
-    A::new(settings).map_err(|error| error.to_string())
-}
-
-/// Deserializes wrong settings a second time to find out where they are wrong. The first time runs for every request,
-/// so it doesn't keep track of that.
-fn located<S: DeserializeOwned>(settings: &str) -> String {
-    let mut json = serde_json::Deserializer::from_str(settings);
-    match serde_path_to_error::deserialize::<_, S>(&mut json) {
-        Ok(_) => "the settings are not one JSON object".to_owned(),
-        Err(error) => {
-            let reason = without_position(&error.inner().to_string());
-            match error.path().to_string().as_str() {
-                "." => reason,
-                path => format!("{path}: {reason}"),
-            }
-        }
-    }
-}
-
-/// The operator wrote TOML, so a position in the JSON made from it would mislead.
-fn without_position(reason: &str) -> String {
-    reason
-        .rsplit_once(" at line ")
-        .map_or(reason, |(reason, _)| reason)
-        .to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    crate::settings! {
-        #[allow(dead_code, reason = "only read from JSON")]
-        struct Nested {
-            limits: Limits,
-        }
-
-        #[allow(dead_code, reason = "only read from JSON")]
-        struct Limits {
-            sizes: Vec<u8>,
-        }
-    }
-
-    #[derive(Debug)]
-    struct Picky;
-
-    impl Authenticator for Picky {
-        type Settings = Nested;
-
-        fn new(settings: Nested) -> Result<Self, SettingsError> {
-            if settings.limits.sizes.is_empty() {
-                Err("limits.sizes: name one".into())
-            } else {
-                Ok(Self)
-            }
-        }
-
-        fn authenticate(&self, _: &Request) -> Result<Grant, Refusal> {
-            Err(Refusal::not_mine(None))
-        }
-    }
-
-    #[test]
-    fn wrong_settings_are_reported_with_their_path() {
-        let cases = [
-            (
-                r#"{"limits": {"sizes": [1, 2, 300]}}"#,
-                "limits.sizes[2]: invalid value: integer `300`, expected u8",
-            ),
-            (
-                r#"{"limits": {"sise": []}}"#,
-                "limits.sise: unknown field `sise`, expected `sizes`",
-            ),
-            (r#"{"limits": {}}"#, "limits: missing field `sizes`"),
-            (r#"{}"#, "missing field `limits`"),
-            (r#"{"limits": {"sizes": []}}"#, "limits.sizes: name one"),
-            (
-                r#"{"limits": {"sizes": [1]}} x"#,
-                "the settings are not one JSON object",
-            ),
-        ];
-        for (settings, expected) in cases {
-            assert_eq!(configured::<Picky>(settings).unwrap_err(), expected, "{settings}");
-        }
-        assert!(configured::<Picky>(r#"{"limits": {"sizes": [1]}}"#).is_ok());
-    }
 }

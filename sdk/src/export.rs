@@ -1,9 +1,9 @@
-//! The macro that exports an authenticator as a component. Its expansion only connects the generated bindings with
+//! The macro that exports a plugin as a component. Its expansion only connects the generated bindings with
 //! functions of this crate.
 
-/// Exports an [`Authenticator`](crate::Authenticator) as the component that the gateway loads. Call it once in a crate,
-/// and set the `crate-type` of the crate to `cdylib`. In native builds it only checks that the type is an
-/// authenticator.
+/// Exports an [`Authenticator`](crate::Authenticator), or with `export!(MyPolicy, authorizer)` an
+/// [`Authorizer`](crate::Authorizer), as the component that the gateway loads. Call it once in a crate, and set the `crate-type`
+/// of the crate to `cdylib`. In native builds it only checks that the type is one.
 ///
 /// The component says what it is: name, version and description of the crate. Say also which grants it asks for, so that
 /// operators are told of one that is missing, and of one that it doesn't need:
@@ -50,9 +50,39 @@
 /// ```
 ///
 /// A type that also implements [`Login`](crate::Login) is exported in both roles by `export!(MyLogin, login, grants = { … })`.
+/// A component is either an authenticator or an authorizer. The cases of an authorizer's self-test have a `user`.
 #[macro_export]
 macro_rules! export {
-    (@login $plugin:ty) => {
+    (@role authenticator $plugin:ty) => {
+        $crate::export!(@configured $crate::Authenticator, $plugin);
+
+        impl $crate::component::AuthenticatorGuest for Component {
+            fn authenticate(
+                request: &$crate::Request,
+            ) -> ::std::result::Result<$crate::component::Grant, $crate::component::Refusal> {
+                INSTANCE.with(|instance| $crate::component::authenticate(instance, request))
+            }
+        }
+
+        $crate::component::authenticator_bindings::export!(Component with_types_in $crate::component::authenticator_bindings);
+    };
+    (@role authorizer $plugin:ty) => {
+        $crate::export!(@configured $crate::Authorizer, $plugin);
+
+        impl $crate::component::AuthorizerGuest for Component {
+            fn authorize(
+                request: &$crate::Request,
+                principal: ::std::option::Option<$crate::component::Principal>,
+            ) -> ::std::result::Result<$crate::component::Permit, $crate::component::Denial> {
+                INSTANCE.with(|instance| $crate::component::authorize(instance, request, principal))
+            }
+        }
+
+        $crate::component::authorizer_bindings::export!(Component with_types_in $crate::component::authorizer_bindings);
+    };
+    (@role login $plugin:ty) => {
+        $crate::export!(@role authenticator $plugin);
+
         impl $crate::component::LoginGuest for Component {
             fn begin(
                 flow: $crate::component::Flow,
@@ -90,11 +120,32 @@ macro_rules! export {
 
         $crate::component::login_bindings::export!(Component with_types_in $crate::component::login_bindings);
     };
+    (@configured $role:path, $plugin:ty) => {
+        impl $crate::component::PluginGuest for Component {
+            fn settings_schema() -> ::std::string::String {
+                $crate::component::settings_schema::<<$plugin as $role>::Settings>()
+            }
+
+            fn configure(settings: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
+                INSTANCE.with(|instance| $crate::component::configure(instance, &settings, <$plugin as $role>::new))
+            }
+        }
+
+        $crate::component::bindings::export!(Component with_types_in $crate::component::bindings);
+    };
+    (@check authenticator $plugin:ty) => {
+        fn is_an_authenticator<A: $crate::Authenticator>() {}
+        is_an_authenticator::<$plugin>();
+    };
+    (@check authorizer $plugin:ty) => {
+        fn is_an_authorizer<A: $crate::Authorizer>() {}
+        is_an_authorizer::<$plugin>();
+    };
     (@check login $plugin:ty) => {
         fn is_a_login<L: $crate::Login>() {}
         is_a_login::<$plugin>();
     };
-    (@plugin $plugin:ty, [$($login:ident)?] $(, grants = $grants:tt)? $(, self_test = $self_test:tt)?) => {
+    (@plugin $plugin:ty, $role:ident $(, grants = $grants:tt)? $(, self_test = $self_test:tt)?) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             ::std::thread_local! {
@@ -103,27 +154,7 @@ macro_rules! export {
 
             struct Component;
 
-            impl $crate::component::PluginGuest for Component {
-                fn settings_schema() -> ::std::string::String {
-                    $crate::component::settings_schema::<$plugin>()
-                }
-
-                fn configure(settings: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
-                    INSTANCE.with(|instance| $crate::component::configure(instance, &settings))
-                }
-            }
-
-            impl $crate::component::AuthenticatorGuest for Component {
-                fn authenticate(
-                    request: &$crate::Request,
-                ) -> ::std::result::Result<$crate::component::Grant, $crate::component::Refusal> {
-                    INSTANCE.with(|instance| $crate::component::authenticate(instance, request))
-                }
-            }
-
-            $crate::component::bindings::export!(Component with_types_in $crate::component::bindings);
-
-            $($crate::export!(@$login $plugin);)?
+            $crate::export!(@role $role $plugin);
 
             #[used]
             #[unsafe(link_section = "portcullis:manifest")]
@@ -142,15 +173,16 @@ macro_rules! export {
 
         #[cfg(not(target_arch = "wasm32"))]
         const _: fn() = || {
-            fn is_an_authenticator<A: $crate::Authenticator>() {}
-            is_an_authenticator::<$plugin>();
-            $($crate::export!(@check $login $plugin);)?
+            $crate::export!(@check $role $plugin);
         };
     };
+    ($plugin:ty, authorizer $(, grants = $grants:tt)? $(, self_test = $self_test:tt)? $(,)?) => {
+        $crate::export!(@plugin $plugin, authorizer $(, grants = $grants)? $(, self_test = $self_test)?);
+    };
     ($plugin:ty, login $(, grants = $grants:tt)? $(, self_test = $self_test:tt)? $(,)?) => {
-        $crate::export!(@plugin $plugin, [login] $(, grants = $grants)? $(, self_test = $self_test)?);
+        $crate::export!(@plugin $plugin, login $(, grants = $grants)? $(, self_test = $self_test)?);
     };
     ($plugin:ty $(, grants = $grants:tt)? $(, self_test = $self_test:tt)? $(,)?) => {
-        $crate::export!(@plugin $plugin, [] $(, grants = $grants)? $(, self_test = $self_test)?);
+        $crate::export!(@plugin $plugin, authenticator $(, grants = $grants)? $(, self_test = $self_test)?);
     };
 }

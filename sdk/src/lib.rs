@@ -1,5 +1,6 @@
-//! Write an authenticator for Portcullis in Rust. An authenticator is a type that implements [`Authenticator`] and is
-//! exported with [`export!`]; compiled for `wasm32-wasip2` it is a component that the gateway loads.
+//! Write a plugin for Portcullis in Rust: an authenticator, which says who sent a request, or an authorizer, which says whether
+//! they may make it. A plugin is a type that implements [`Authenticator`] or [`Authorizer`] and is exported with [`export!`];
+//! compiled for `wasm32-wasip2` it is a component that the gateway loads.
 //!
 //! ```
 //! use portcullis_sdk::prelude::*;
@@ -38,7 +39,9 @@
 extern crate self as portcullis_sdk;
 
 mod authenticator;
+mod authorizer;
 mod challenge;
+mod configured;
 mod credentials;
 mod digest;
 mod export;
@@ -72,8 +75,12 @@ pub mod testing;
 pub mod time;
 
 pub use authenticator::Authenticator;
-pub use authenticator::SettingsError;
+pub use authorizer::Authorizer;
+pub use authorizer::Denial;
+pub use authorizer::Permit;
+pub use authorizer::Principal;
 pub use challenge::Challenge;
+pub use configured::SettingsError;
 pub use credentials::BasicCredentials;
 pub use credentials::NoCredentials;
 pub use credentials::Token;
@@ -101,11 +108,15 @@ use component::imports as host;
 #[cfg(not(target_arch = "wasm32"))]
 use testing::imports as host;
 
-/// The items that nearly every authenticator uses: `use portcullis_sdk::prelude::*;`.
+/// The items that nearly every plugin uses: `use portcullis_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::Authenticator;
+    pub use crate::Authorizer;
     pub use crate::Challenge;
+    pub use crate::Denial;
     pub use crate::Grant;
+    pub use crate::Permit;
+    pub use crate::Principal;
     pub use crate::Refusal;
     pub use crate::Request;
     pub use crate::Secret;

@@ -48,6 +48,11 @@ impl Request {
         credentials::negotiate(&self.header("authorization"))
     }
 
+    /// Whether the method is a safe one, which only reads (RFC 9110, section 9.2.1): `GET`, `HEAD`, `OPTIONS` or `TRACE`.
+    pub fn is_safe(&self) -> bool {
+        matches!(self.method().as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
+    }
+
     /// Returns every value of a query parameter, decoded and in order. Bytes that are not UTF-8 become U+FFFD.
     pub fn query_parameter(&self, name: &str) -> Vec<String> {
         let query = self.query().unwrap_or_default();

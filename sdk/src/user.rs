@@ -100,6 +100,11 @@ impl User {
         self
     }
 
+    /// Whether the user is in this group.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|own| own == group)
+    }
+
     /// Sets whether the user is an administrator.
     pub const fn admin(mut self, admin: bool) -> Self {
         self.admin = admin;

@@ -148,6 +148,11 @@ def scripted_component():
 
 
 @pytest.fixture(scope="session")
+def judge():
+    return build.guest_component("judge")
+
+
+@pytest.fixture(scope="session")
 def hostile_component():
     return build.guest_component("hostile")
 

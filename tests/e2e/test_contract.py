@@ -36,9 +36,10 @@ def violations(root=ROOT):
             yield f"{kept.name} has the text of {version(kept)}"
         if version(current) == kept.name and texts(current) != texts(kept):
             yield f"wit has another text than the released {kept.name}: it needs a version of its own"
-        crate = root / "tests/contract" / kept.name
-        if not crate.is_dir() or (crate / "wit").resolve() != kept.resolve():
-            yield f"{kept.name} has no crate that is built against it"
+        for name in (kept.name, f"{kept.name}-authorizer"):
+            crate = root / "tests/contract" / name
+            if not crate.is_dir() or (crate / "wit").resolve() != kept.resolve():
+                yield f"{kept.name} has no crate {name} that is built against it"
 
 
 def test_a_released_version_never_changes():
@@ -81,7 +82,8 @@ def test_freezing_a_version_is_one_step(tmp_path):
     world = root / "wit/world.wit"
     world.write_text(world.read_text().replace(f"auth@{now};", "auth@9.9.9;"))
     assert list(violations(root)) == []
-    loads(root / "tests/contract" / now, tmp_path)
+    for name in (now, f"{now}-authorizer"):
+        loads(root / "tests/contract" / name, tmp_path)
     (root / "wit/released" / now / "world.wit").write_text("package portcullis:auth@8.8.8;\n")
     assert list(violations(root)) == [f"{now} has the text of 8.8.8"]
 

@@ -175,6 +175,29 @@ def test_an_unavailable_authenticator_refuses_the_request(front, version, upstre
     assert upstream.seen == []
 
 
+@pytest.mark.parametrize(
+    "words, status",
+    {"forbid": 403, "hide": 404, "unavailable": 503, "panic": 503, "respond 200": 403, "respond 418": 418, "attributes 17 1": 503}.items(),
+)
+def test_what_an_authorizer_denies_is_denied_as_the_front_can(front, version, upstream, words, status):
+    answer = front.send("/judged", [*ALICE, ("X-Judge", words)], version=version)
+    assert upstream.seen == [], words
+    own = {
+        "nginx": status if status in (403, 404, 503) else 403,
+        "envoy-http": 403 if status >= 500 else status,
+        "envoy-grpc": 200 if words == "respond 200" else status,
+    }
+    assert answer.status == own.get(front.name, status), answer
+
+
+def test_what_an_authorizer_permits_goes_on_as_the_user(front, version, upstream):
+    answer = front.send("/judged/page", [*ALICE, ("X-Judge", "permit 60")], version=version)
+    assert (answer.status, values(answer.json(), "x-forwarded-user")) == (200, ["alice"])
+    for headers in ([("X-Judge", "permit 60")], [("Authorization", "Basic !!!"), ("X-Judge", "permit 60")]):
+        assert front.send("/judged/page", headers, version=version).status == 401
+    assert len(upstream.seen) == 1
+
+
 def test_response_headers_of_an_authenticator_do_not_reach_the_upstream(front, version):
     """Its headers are for the client, whatever they are called."""
     words = "grant,x-forwarded-user=mallory,x-forwarded-groups=admin,x-envoy-auth-headers-to-remove=host"

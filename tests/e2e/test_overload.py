@@ -208,7 +208,7 @@ def test_an_idle_authenticator_keeps_its_place_when_others_are_busy(serve, upstr
     [
         ("concurrency = 100", "concurrency = 101", "limits.concurrency is 101, but all plugins together may have 100"),
         ("", "concurrency = 1000", "limits.concurrency is 1000, but all plugins together may have 256"),
-        ("concurrency = 1", "", "there are 2 authenticators, and plugins.concurrency, 1, has no place for each: set it to 2 or more"),
+        ("concurrency = 1", "", "there are 2 authenticators and authorizers, and plugins.concurrency, 1, has no place for each: set it to 2 or more"),
         ("concurrency = 0", "", "concurrency"),
         ("concurrency = 5000", "", "concurrency"),
         ('concurrency = "many"', "", "concurrency"),

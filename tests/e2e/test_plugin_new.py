@@ -118,6 +118,34 @@ def test_a_new_login_does_what_its_page_says(tmp_path):
     assert (checked.returncode, checked.stdout.count("\n")) == (0, 1), checked.stdout + checked.stderr
 
 
+@pytest.mark.timeout(900)
+def test_a_new_authorizer_does_what_its_page_says(tmp_path):
+    done = new(tmp_path, "zebra-editors", "--role", "authorizer")
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = tmp_path / "zebra-editors"
+    (folder / "target").symlink_to(STATE / "projects")
+    lock = (folder / "Cargo.lock").read_text()
+    for command in commands((folder / "README.md").read_text()):
+        if not command.startswith("portcullis plugin dev"):
+            ran = shell(command, folder)
+            assert ran.returncode == 0, f"{command}: {ran.stdout[-2000:]}{ran.stderr[-4000:]}"
+    assert (folder / "Cargo.lock").read_text() == lock, "the lock of the template is out of date"
+    component = folder / "target/wasm32-wasip2/release/zebra_editors.wasm"
+    inspected = run("plugin", "inspect", component, folder=folder).stdout
+    assert inspected.startswith("plugin    zebra-editors 0.1.0: Lets everybody read and a group write\n")
+    assert "\nrole      authorizer\n" in inspected
+    conforms = run("plugin", "conformance", component, "cases.toml", folder=folder)
+    assert conforms.returncode == 0, conforms.stdout
+    plugins = folder / "plugins"
+    plugins.mkdir()
+    shutil.copy(component, plugins / "zebra-editors.wasm")
+    shutil.copy(folder / "zebra-editors.toml", plugins)
+    people = '[authenticators.people]\nplugin = "simple"\n'
+    route = '[[routes]]\npath = "/"\nauthenticators = ["people"]\nauthorizers = ["zebra-editors"]\nupstream = "portcullis:whoami"\n'
+    checked = run("check", folder=folder, config=f'[plugins]\ndirectory = "plugins"\n{people}{route}')
+    assert (checked.returncode, checked.stdout.count("\n")) == (0, 1), checked.stdout + checked.stderr
+
+
 def test_the_tools_of_the_templates_are_those_of_the_tests():
     """So that what the tests build with is what a project gets."""
     templates = ROOT / "host/gateway/templates"
@@ -138,9 +166,9 @@ def test_the_tools_of_the_templates_are_those_of_the_tests():
         (("self",), 2, "word of Rust"),
         (("key", "--lang", "cobol"), 2, "rust, javascript, python"),
         (("key", "--lang", "python", "--sdk", "."), 1, "--sdk is for Rust"),
-        (("key", "--role", "login", "--lang", "python"), 1, "there is no template for a login in Python, only in Rust"),
-        (("key", "--role", "authorizer"), 2, 'portcullis:auth@0.2.0 has no role "authorizer"'),
-        (("key", "--role", "gate"), 2, 'a plugin\'s role is "authenticator" or "login"'),
+        (("key", "--role", "login", "--lang", "python"), 1, "there is no template for the role login in Python, only in Rust"),
+        (("key", "--role", "authorizer", "--lang", "javascript"), 1, "there is no template for the role authorizer in JavaScript"),
+        (("key", "--role", "gate"), 2, 'a plugin\'s role is "authenticator", "authorizer" or "login"'),
         (("key", "--sdk", "gone"), 1, "--sdk gone: "),
         (("key", "--sdk", "full"), 1, "Cargo.toml"),
         (("key", "full"), 1, "full: isn't empty, and nothing in it is overwritten"),

@@ -118,9 +118,7 @@ impl Authenticator {
             Kind::Fixed(fixed) => fixed.inner.get()?.forget_decisions(),
             Kind::OfDirectory(followed) => {
                 let set = followed.get()?.current.load();
-                set.get(&self.name)
-                    .into_iter()
-                    .for_each(portcullis::Authenticator::forget_decisions);
+                set.get(&self.name).into_iter().for_each(|one| one.forget_decisions());
             }
         }
         Ok(())
@@ -203,10 +201,13 @@ impl Authenticator {
                 })
             })
         };
-        let (authenticator, warnings) = built.map_err(|why| match why {
+        let (plugin, warnings) = built.map_err(|why| match why {
             Unbuilt::Configuration(errors) => errors::configuration(py, place, &errors),
             Unbuilt::SelfTest(why) => unusable(&config.plugin, &why),
         })?;
+        let Some(authenticator) = plugin.authenticator().cloned() else {
+            return Err(unusable(&config.plugin, "it is no authenticator"));
+        };
         warnings.iter().for_each(PluginWarning::log);
         let mut secrets = SecretWatch::default();
         if !config.rotating.is_empty() {

@@ -71,10 +71,10 @@ impl Decision {
         let steps = self.decision.steps.iter();
         steps
             .map(|step| Step {
-                authenticator: step.authenticator.to_string(),
+                authenticator: step.name.to_string(),
                 verdict: step.verdict.label(),
                 reason: step.verdict.reason().map(str::to_owned),
-                text: format!("{} {}", step.authenticator, step.verdict),
+                text: format!("{} {}", step.name, step.verdict),
                 reads: step.reads.iter().map(|read| read.attribute.to_string()).collect(),
                 seconds: step.elapsed.as_secs_f64(),
                 reused: step.reused.is_some(),

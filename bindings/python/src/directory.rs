@@ -104,7 +104,8 @@ impl PluginDirectory {
             return Ok(Authenticator::of_directory(&self.followed, name));
         }
         let set = current.load();
-        let known = set.iter().map(|loaded| loaded.authenticator.name());
+        let known = set.iter().filter_map(|loaded| loaded.plugin.authenticator());
+        let known = known.map(|authenticator| authenticator.name());
         Err(PyKeyError::new_err(format!(
             "{name}: {}",
             unknown("plugin", name, known)
@@ -117,7 +118,8 @@ impl PluginDirectory {
         let set = self.followed.get()?.current.load();
         Ok(set
             .iter()
-            .map(|loaded| loaded.authenticator.name().to_owned())
+            .filter_map(|loaded| loaded.plugin.authenticator())
+            .map(|authenticator| authenticator.name().to_owned())
             .collect())
     }
 

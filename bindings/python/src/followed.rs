@@ -42,7 +42,7 @@ impl Followed {
     /// What is told of these plugins at the moment: those that `wanted` accepts by their name.
     pub(crate) fn warnings(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let warnings = lock(&self.warnings);
-        let wanted = warnings.iter().filter(|warning| wanted(warning.authenticator()));
+        let wanted = warnings.iter().filter(|warning| wanted(warning.plugin()));
         wanted.map(ToString::to_string).collect()
     }
 }

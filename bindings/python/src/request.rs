@@ -95,6 +95,7 @@ impl Request {
             client_address,
             client_certificate: client_certificate.map(Bytes::copy_from_slice),
             channel_binding: channel_binding.map(Bytes::copy_from_slice),
+            route: None,
             id: id.map(str::to_owned),
         })))
     }

@@ -43,6 +43,14 @@ impl Chain {
                         steps,
                     };
                 }
+                // No authenticator answers so.
+                Next::Permit(_) => {
+                    let refusal = Refusal::Unavailable { retry_after: None };
+                    return Decision {
+                        outcome: Outcome::Refuse(refusal),
+                        steps,
+                    };
+                }
             }
         }
         let refusal = Refusal::Unauthenticated {

@@ -12,10 +12,17 @@
     reason = "generated, and differently by each version of the generator"
 )]
 
-// The world with all interfaces. A component exports those of its roles.
+// A world with all interfaces. A component exports those of its roles.
 wasmtime::component::bindgen!({
     path: "wit",
-    world: "login-plugin",
+    inline: "
+        package portcullis:host;
+        world every-role {
+            include portcullis:auth/login-plugin@0.2.0;
+            export portcullis:auth/authorizer@0.2.0;
+        }
+    ",
+    world: "portcullis:host/every-role",
     with: {
         "wasi:io": wasmtime_wasi::p2::bindings::io,
         "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,

@@ -1,10 +1,13 @@
 //! Authenticates HTTP requests with sandboxed WebAssembly components.
 //!
 //! An [`Engine`] compiles a [`Component`]. With settings and grants it becomes an [`Authenticator`], which is called as
-//! part of a [`Chain`]. A [`Gate`] adds sessions, and [`AuthenticateLayer`] puts a gate in front of any `tower`
-//! service. The crate opens no port, and reads no files except its own cache of compiled components.
+//! part of a [`Chain`], or an [`Authorizer`], which says whether the user may make a request. A [`Gate`] adds sessions, and
+//! [`AuthenticateLayer`] puts a gate and [`Authorizers`] in front of any `tower` service. The crate opens no port, and reads no
+//! files except its own cache of compiled components.
 
 mod authenticator;
+mod authorizer;
+mod authorizers;
 mod chain;
 mod component;
 mod contract;
@@ -25,12 +28,14 @@ mod plugin_log;
 mod question;
 mod request;
 mod reuse;
+mod role;
 mod sandbox;
 pub mod session;
 mod signing;
 
 pub use authenticator::Authenticator;
-pub use authenticator::AuthenticatorBuilder;
+pub use authorizer::Authorizer;
+pub use authorizers::Authorizers;
 pub use chain::Chain;
 pub use component::CONTRACT;
 pub use component::Component;
@@ -42,7 +47,6 @@ pub use component::MANIFEST_SECTION;
 pub use component::MAX_MANIFEST;
 pub use component::Manifest;
 pub use component::ManifestError;
-pub use component::Role;
 pub use decision::Authenticated;
 pub use decision::Decision;
 pub use decision::Outcome;
@@ -93,9 +97,13 @@ pub use negotiate::Negotiated;
 pub use negotiate::Negotiator;
 pub use plugin::ConfigurationWarning;
 pub use plugin::ConfigureError;
+pub use plugin::InRole;
+pub use plugin::Plugin;
+pub use plugin::PluginBuilder;
 pub use plugin::SettingsError;
 pub use plugin::check_settings_schema;
 pub use request::AuthRequest;
+pub use role::Role;
 pub use sandbox::PluginError;
 pub use signing::SigningKey;
 pub use signing::SigningKeyError;

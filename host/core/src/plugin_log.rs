@@ -7,6 +7,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use crate::contract::wasi::logging::logging::Level;
+use crate::role::PluginName;
 
 /// The most lines of one call.
 const MAX_LINES: usize = 32;
@@ -17,7 +18,7 @@ const MAX_LINE: usize = 4 * 1024;
 /// The log of one call. A clone writes to the same log and counts against the same bound.
 #[derive(Clone, Debug)]
 pub(crate) struct LogLines {
-    authenticator: Arc<str>,
+    name: PluginName,
     /// The least severe level that is written. `None` if only the application's log decides.
     level: Option<tracing::Level>,
     state: Arc<Mutex<State>>,
@@ -33,9 +34,9 @@ struct State {
 }
 
 impl LogLines {
-    pub(crate) fn new(authenticator: Arc<str>, level: Option<tracing::Level>) -> Self {
+    pub(crate) fn new(name: PluginName, level: Option<tracing::Level>) -> Self {
         Self {
-            authenticator,
+            name,
             level,
             state: Arc::new(Mutex::new(State {
                 left: MAX_LINES,
@@ -59,8 +60,8 @@ impl LogLines {
     }
 
     /// Whose log it is.
-    pub(crate) fn authenticator(&self) -> &str {
-        &self.authenticator
+    pub(crate) const fn name(&self) -> &PluginName {
+        &self.name
     }
 
     /// The lines of the level WARN and above so far. What the plugin writes to stderr is among them.
@@ -100,7 +101,7 @@ impl LogLines {
         } else {
             ""
         };
-        let authenticator = &*self.authenticator;
+        let (authenticator, authorizer) = (self.name.authenticator(), self.name.authorizer());
         let (context, message) = (escaped(context), escaped(message) + cut);
         let is_note = NOTES.iter().any(|note| message.contains(note));
         if matches!(level, Level::Warn | Level::Error | Level::Critical) && !is_note {
@@ -111,7 +112,7 @@ impl LogLines {
         drop(state);
         macro_rules! line {
             ($level:ident) => {
-                tracing::$level!(target: "portcullis::plugin", authenticator, request_id, context, "{message}")
+                tracing::$level!(target: "portcullis::plugin", authenticator, authorizer, request_id, context, "{message}")
             };
         }
         let severity = severity(level);
@@ -125,6 +126,7 @@ impl LogLines {
                 tracing::info!(
                     target: "portcullis::plugin",
                     authenticator,
+                    authorizer,
                     request_id,
                     context,
                     plugin_level,

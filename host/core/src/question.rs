@@ -19,6 +19,7 @@ pub(crate) fn is_granted(attribute: &Attribute, grants: &Grants) -> bool {
         | Attribute::Method
         | Attribute::Path
         | Attribute::Query
+        | Attribute::Route
         | Attribute::Scheme => true,
     }
 }
@@ -48,6 +49,7 @@ pub(crate) fn answer(attribute: &Attribute, request: &AuthRequest, grants: &Gran
             let visible = request.query.as_deref().and_then(|query| grants.visible_query(query));
             visible.iter().for_each(|query| each(query.as_bytes()));
         }
+        Attribute::Route => request.route.iter().for_each(|route| each(route.as_bytes())),
         Attribute::Scheme => each(request.scheme.as_str().as_bytes()),
     }
 }

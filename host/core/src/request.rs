@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -33,13 +34,15 @@ pub struct AuthRequest {
     /// The channel binding of the TLS connection: `tls-server-end-point:` and a hash of the listener's certificate
     /// (RFC 5929, section 4). `None` without TLS and behind a proxy that terminates TLS.
     pub channel_binding: Option<Bytes>,
+    /// The name of the route that serves it. `None` if the server has no routes with names.
+    pub route: Option<Arc<str>>,
     /// The request's id in log lines. Plugins don't see it. `None` if the server gives none.
     pub id: Option<String>,
 }
 
 impl AuthRequest {
     /// Makes a request from the head of an HTTP request. The scheme is `http`, and client address, certificate,
-    /// channel binding and id are `None`: the server has to set them, because a client can't be trusted to report them.
+    /// channel binding, route and id are `None`: the server has to set them, because a client can't be trusted to report them.
     pub fn from_parts(parts: &http::request::Parts) -> Self {
         let host = || {
             parts
@@ -58,6 +61,7 @@ impl AuthRequest {
             client_address: None,
             client_certificate: None,
             channel_binding: None,
+            route: None,
             id: None,
         }
     }

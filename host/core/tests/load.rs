@@ -79,7 +79,7 @@ fn the_error_says_what_a_file_is_instead_of_a_plugin() {
             &manifest,
             "manifest (custom section \"portcullis:manifest\") is malformed",
         ),
-        ("another contract", &foreign, "no authenticator"),
+        ("another contract", &foreign, "no plugin"),
     ] {
         let error = Component::new(&ENGINE, bytes).expect_err(what).to_string();
         assert!(error.contains(words), "{what}: {error}");

@@ -1,4 +1,4 @@
-//! The authenticators of a configuration. What is made of the same things as before lives on in the next set, with its
+//! The authenticators and authorizers of a configuration. What is made of the same things as before lives on in the next set, with its
 //! connections, its breaker and its decisions.
 
 use std::collections::BTreeMap;
@@ -9,9 +9,12 @@ use std::path::PathBuf;
 use futures_util::StreamExt;
 use futures_util::stream;
 use portcullis::Authenticator;
+use portcullis::Authorizer;
 use portcullis::Component;
 use portcullis::Digest;
 
+use crate::asked::AskedPlugin;
+use crate::build;
 use crate::build::Negotiators;
 use crate::build::build;
 use crate::build::warnings;
@@ -30,16 +33,16 @@ use crate::warning::PluginWarning;
 /// How many authenticators are configured at the same time.
 const CONCURRENCY: usize = 16;
 
-/// The authenticators of one loaded configuration, by name. A set never changes; the next configuration becomes the next set.
+/// The authenticators and authorizers of one loaded configuration, by name. A set never changes; the next configuration becomes the next set.
 #[derive(Debug, Default)]
 pub struct AuthenticatorSet(BTreeMap<String, LoadedAuthenticator>);
 
-/// An authenticator, and what belongs to it.
+/// An authenticator or authorizer, and what belongs to it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoadedAuthenticator {
-    /// The authenticator, which may be disabled.
-    pub authenticator: Authenticator,
+    /// The plugin, which may be disabled.
+    pub plugin: AskedPlugin,
     /// Whether its component comes from a registry.
     pub is_remote: bool,
     /// Who signed its component. `None` if no signature is required, or if it is disabled.
@@ -67,7 +70,7 @@ impl Ingredients {
         let acceptor = config.grants.negotiate.as_deref();
         let files = config.rotating.iter().map(RotatingHeader::file);
         Self {
-            values: all.below(&["authenticators", &config.name]),
+            values: all.below(&[config.section(), &config.name]),
             acceptor: acceptor.map(|name| all.below(&["negotiate", name])).unwrap_or_default(),
             rotating: files.map(ToOwned::to_owned).collect(),
         }
@@ -84,7 +87,7 @@ pub struct Inputs<'a> {
     pub digests: &'a Digests,
     /// What checks Kerberos tokens.
     pub negotiators: &'a Negotiators,
-    /// Whether the authenticator of this name is asked about requests. If not, and if it was found in the plugin directory,
+    /// Whether the plugin of this name is asked about requests. If not, and if it was found in the plugin directory,
     /// what is wrong with it keeps nothing else from working.
     pub is_asked: &'a (dyn Fn(&str) -> bool + Sync),
     /// The set before. `None` at the start.
@@ -127,12 +130,13 @@ impl AuthenticatorSet {
             let name = config.name.clone();
             match result {
                 Ok(built) => {
-                    loaded.warnings.extend(warnings(config, &built.authenticator));
+                    loaded.warnings.extend(warnings(config, &built.plugin));
                     loaded.set.0.insert(name, built);
                 }
                 Err(found) if config.is_dropped_in && !(inputs.is_asked)(&name) => {
                     let broken = found.into_errors().into_iter().map(|error| PluginWarning::Broken {
-                        authenticator: name.clone(),
+                        plugin: name.clone(),
+                        role: config.role,
                         error,
                     });
                     loaded.warnings.extend(broken);
@@ -143,7 +147,8 @@ impl AuthenticatorSet {
                         .0
                         .insert(name.clone(), disabled(config, inputs.digests, &error));
                     loaded.warnings.push(PluginWarning::Disabled {
-                        authenticator: name,
+                        plugin: name,
+                        role: config.role,
                         error,
                     });
                 }
@@ -155,10 +160,15 @@ impl AuthenticatorSet {
 
     /// The authenticator of this name. `None` if there is none.
     pub fn get(&self, name: &str) -> Option<&Authenticator> {
-        self.0.get(name).map(|loaded| &loaded.authenticator)
+        self.0.get(name)?.plugin.authenticator()
     }
 
-    /// The authenticators, sorted by name.
+    /// The authorizer of this name. `None` if there is none.
+    pub fn authorizer(&self, name: &str) -> Option<&Authorizer> {
+        self.0.get(name)?.plugin.authorizer()
+    }
+
+    /// The authenticators and authorizers, sorted by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &LoadedAuthenticator> {
         self.0.values()
     }
@@ -172,9 +182,10 @@ impl AuthenticatorSet {
     /// request that asks them still gets its answer.
     pub fn retire(&self, next: &Self) {
         for (name, loaded) in &self.0 {
-            let is_kept = next.get(name).is_some_and(|next| next.is(&loaded.authenticator));
+            let next = next.0.get(name);
+            let is_kept = next.is_some_and(|next| next.plugin.is(&loaded.plugin));
             if !is_kept {
-                loaded.authenticator.retire();
+                loaded.plugin.retire();
             }
         }
     }
@@ -184,9 +195,9 @@ impl AuthenticatorSet {
         let part = |(name, loaded): (&String, &LoadedAuthenticator)| {
             let kind = match loaded.is_dropped_in {
                 true => "plugin",
-                false => "authenticator",
+                false => loaded.plugin.role().label(),
             };
-            let component = loaded.authenticator.component().map(|component| *component.digest());
+            let component = loaded.plugin.component().map(|component| *component.digest());
             (
                 format!("{kind} {name}"),
                 Part::new(loaded.made_of.values.clone(), component),
@@ -197,19 +208,20 @@ impl AuthenticatorSet {
 
     /// Their components, by digest.
     pub fn components(&self) -> HashMap<Digest, &Component> {
-        let components = self.iter().filter_map(|loaded| loaded.authenticator.component());
+        let components = self.iter().filter_map(|loaded| loaded.plugin.component());
         components.map(|component| (*component.digest(), component)).collect()
     }
 }
 
-/// Whether an authenticator of this name may be disabled: at the start, or if it is disabled already. One that works isn't
+/// Whether the plugin of this name may be disabled: at the start, or if it is disabled already. One that works isn't
 /// replaced by one that is disabled, because then a bad file would do more harm than none.
 fn allows_disabling(previous: Option<&AuthenticatorSet>, name: &str) -> bool {
     let Some(previous) = previous else { return true };
-    previous.get(name).is_some_and(|known| known.why_disabled().is_some())
+    let known = previous.0.get(name);
+    known.is_some_and(|known| known.plugin.why_disabled().is_some())
 }
 
-/// Why an authenticator isn't built.
+/// Why a plugin isn't built.
 enum Unloaded {
     /// Its component isn't of the required origin, or says itself that it doesn't work.
     Unfit(ConfigError),
@@ -238,11 +250,11 @@ async fn keep_or_build(
     let made_of = Ingredients::of(config, inputs.digests);
     let known = inputs.previous.and_then(|previous| previous.0.get(&config.name));
     let known = known.filter(|known| {
-        let own = known.authenticator.component().map(Component::digest);
-        known.made_of == made_of && own == Some(component.digest())
+        let own = known.plugin.component().map(Component::digest);
+        known.made_of == made_of && known.plugin.role() == config.role && own == Some(component.digest())
     });
-    let (authenticator, rotating) = match known {
-        Some(known) => (known.authenticator.clone(), known.rotating.clone()),
+    let (plugin, rotating) = match known {
+        Some(known) => (known.plugin.clone(), known.rotating.clone()),
         None => {
             let built = build(config, inputs.negotiators, &component).await;
             let built = built.map_err(Unloaded::Wrong)?;
@@ -252,7 +264,7 @@ async fn keep_or_build(
         }
     };
     Ok(LoadedAuthenticator {
-        authenticator,
+        plugin,
         is_remote: config.plugin.is_remote(),
         // The same component may have another signature than before.
         signer,
@@ -264,7 +276,7 @@ async fn keep_or_build(
 
 fn disabled(config: &AuthenticatorConfig, digests: &Digests, why: &ConfigError) -> LoadedAuthenticator {
     LoadedAuthenticator {
-        authenticator: Authenticator::disabled(&config.name, config.grants.clone(), why.to_string()),
+        plugin: build::disabled(config, why),
         is_remote: config.plugin.is_remote(),
         signer: None,
         is_dropped_in: config.is_dropped_in,

@@ -1,16 +1,21 @@
-//! Makes one authenticator of its configuration. Errors that the plugin reports about its settings get a file, a line and a
+//! Makes one authenticator or authorizer of its configuration. Errors that the plugin reports about its settings get a file, a line and a
 //! key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use portcullis::Authenticator;
-use portcullis::AuthenticatorBuilder;
+use portcullis::Authorizer;
 use portcullis::Component;
 use portcullis::ConfigureError;
+use portcullis::InRole;
 use portcullis::Negotiator;
+use portcullis::Plugin;
+use portcullis::PluginBuilder;
+use portcullis::Role;
 use portcullis::SettingsError;
 
+use crate::asked::AskedPlugin;
 use crate::config::authenticator::AuthenticatorConfig;
 use crate::config::error::ConfigError;
 use crate::config::error::unknown;
@@ -19,31 +24,61 @@ use crate::warning::PluginWarning;
 /// What checks the Kerberos tokens of authenticators, by the name in `grants.negotiate`.
 pub type Negotiators = HashMap<String, Arc<dyn Negotiator>>;
 
-/// Builds an authenticator of its configuration and its component. The errors have their places in the configuration.
+/// A plugin that must not run, for this reason.
+pub(crate) fn disabled(config: &AuthenticatorConfig, why: &ConfigError) -> AskedPlugin {
+    let (name, grants, why) = (&config.name, config.grants.clone(), why.to_string());
+    match config.role {
+        Role::Authorizer => Authorizer::disabled(name, grants, why).into(),
+        _ => Authenticator::disabled(name, grants, why).into(),
+    }
+}
+
+/// Builds a plugin of its configuration and its component. The errors have their places in the configuration.
 pub(crate) async fn build(
     config: &AuthenticatorConfig,
     negotiators: &Negotiators,
     component: &Component,
-) -> Result<Authenticator, Vec<ConfigError>> {
-    let mut builder = builder(config, component);
+) -> Result<AskedPlugin, Vec<ConfigError>> {
+    match config.role {
+        Role::Authorizer => build_as::<Authorizer>(config, negotiators, component).await,
+        _ => build_as::<Authenticator>(config, negotiators, component).await,
+    }
+}
+
+async fn build_as<R: InRole + Into<AskedPlugin>>(
+    config: &AuthenticatorConfig,
+    negotiators: &Negotiators,
+    component: &Component,
+) -> Result<AskedPlugin, Vec<ConfigError>> {
+    let mut builder = builder::<R>(config, component);
     let negotiator = config.grants.negotiate.as_ref().and_then(|name| negotiators.get(name));
     if let Some(negotiator) = negotiator {
         builder = builder.negotiator(Arc::clone(negotiator));
     }
-    builder.build().await.map_err(|error| config_errors(config, error))
+    let built = builder.build().await.map_err(|error| config_errors(config, error))?;
+    Ok(built.into())
 }
 
-/// Builds an authenticator that is asked about a few requests at once, whatever others do, and without acceptors.
+/// Builds a plugin that is asked about a few requests at once, whatever others do, and without acceptors.
 pub(crate) async fn build_for_trial(
     config: &AuthenticatorConfig,
     component: &Component,
-) -> Result<Authenticator, Vec<ConfigError>> {
-    let built = builder(config, component).build_for_trial().await;
+) -> Result<AskedPlugin, Vec<ConfigError>> {
+    let built = match config.role {
+        Role::Authorizer => {
+            let built = builder::<Authorizer>(config, component).build_for_trial().await;
+            built.map(AskedPlugin::from)
+        }
+        _ => {
+            let built = builder::<Authenticator>(config, component).build_for_trial().await;
+            built.map(AskedPlugin::from)
+        }
+    };
     built.map_err(|error| config_errors(config, error))
 }
 
-fn builder(config: &AuthenticatorConfig, component: &Component) -> AuthenticatorBuilder {
-    let builder = Authenticator::builder(&config.name, component)
+fn builder<R: InRole>(config: &AuthenticatorConfig, component: &Component) -> PluginBuilder<R> {
+    let builder = PluginBuilder::new(&config.name, component)
         .settings(config.settings.value().clone())
         .grants(config.grants.clone())
         .outbound(config.outbound.clone())
@@ -60,7 +95,7 @@ fn builder(config: &AuthenticatorConfig, component: &Component) -> Authenticator
     }
 }
 
-/// Builds one authenticator of a component, without its self-test. The warnings are about its settings.
+/// Builds one plugin of a component, without its self-test. The warnings are about its settings.
 ///
 /// # Errors
 ///
@@ -69,19 +104,17 @@ pub async fn build_alone(
     config: &AuthenticatorConfig,
     negotiators: &Negotiators,
     component: &Component,
-) -> Result<(Authenticator, Vec<PluginWarning>), Vec<ConfigError>> {
+) -> Result<(AskedPlugin, Vec<PluginWarning>), Vec<ConfigError>> {
     let built = build(config, negotiators, component).await?;
     let warnings = warnings(config, &built).collect();
     Ok((built, warnings))
 }
 
 /// What the plugin itself, or the settings, need and don't have.
-pub(crate) fn warnings(
-    config: &AuthenticatorConfig,
-    authenticator: &Authenticator,
-) -> impl Iterator<Item = PluginWarning> {
-    authenticator.warnings().iter().map(|warning| PluginWarning::Setting {
-        authenticator: config.name.clone(),
+pub(crate) fn warnings(config: &AuthenticatorConfig, plugin: &Plugin) -> impl Iterator<Item = PluginWarning> {
+    plugin.warnings().iter().map(|warning| PluginWarning::Setting {
+        plugin: config.name.clone(),
+        role: config.role,
         warning: match &warning.setting {
             Some(path) => config.settings.error(path, &warning.message),
             None => config.location.error(&warning.message),
@@ -93,6 +126,12 @@ fn config_errors(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<Con
     match error {
         ConfigureError::Settings(errors) => errors.iter().map(|error| setting_error(config, error)).collect(),
         ConfigureError::Rejected(why) => vec![config.settings.rejected(&why)],
+        ConfigureError::Role(Role::Authorizer) => vec![
+            config.error("this plugin is an authenticator, and not an authorizer: it belongs into [authenticators]"),
+        ],
+        ConfigureError::Role(_) => {
+            vec![config.error("this plugin is an authorizer, and not an authenticator: it belongs into [authorizers]")]
+        }
         error => vec![config.location.error(error.to_string())],
     }
 }

@@ -1,8 +1,8 @@
-//! Loads a directory of sandboxed plugins into authenticators, and loads it again when its files change. The Portcullis
+//! Loads a directory of sandboxed plugins into authenticators and authorizers, and loads it again when its files change. The Portcullis
 //! gateway loads its plugins with this crate, so a plugin with its `NAME.toml` works the same in any program that uses it.
 //!
-//! A plugin directory has a component `NAME.wasm` for each authenticator, and optionally a `NAME.toml` beside it with its
-//! settings, grants and limits. [`PluginDirectory::open`] compiles and configures all of them in one
+//! A plugin directory has a component `NAME.wasm` for each authenticator or authorizer, and optionally a `NAME.toml` beside it
+//! with its settings, grants and limits. [`PluginDirectory::open`] compiles and configures all of them in one
 //! [`Engine`](portcullis::Engine). [`Plugins::changed`] waits for a change, and then
 //!
 //! - compiles and configures the next authenticators aside, and runs the self-tests that components carry; whatever is wrong
@@ -41,6 +41,7 @@
 //! Programs with a configuration of their own, as the gateway is, read it with [`config`], get the bytes of components from
 //! wherever they like, and use [`component::compile`] and [`AuthenticatorSet::load`] by themselves.
 
+mod asked;
 pub mod authenticators;
 mod build;
 pub mod cases;
@@ -57,6 +58,7 @@ mod testing;
 pub mod tls;
 mod warning;
 
+pub use asked::AskedPlugin;
 pub use authenticators::AuthenticatorSet;
 pub use authenticators::LoadedAuthenticator;
 pub use build::Negotiators;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use portcullis::Engine;
 use portcullis::Negotiator;
+use portcullis::Role;
 use portcullis_watch::Stamp;
 use portcullis_watch::Watcher;
 
@@ -182,12 +183,16 @@ impl PluginDirectory {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         for Mistake { plugin, error } in found.errors {
             match plugin.filter(|name| !self.needs(name)) {
-                Some(authenticator) => warnings.push(PluginWarning::Broken { authenticator, error }),
+                Some(plugin) => {
+                    let known = found.names.iter().find(|known| known.name == plugin);
+                    let role = known.and_then(|known| known.role).unwrap_or(Role::Authenticator);
+                    warnings.push(PluginWarning::Broken { plugin, role, error });
+                }
                 None => errors.push(error),
             }
         }
         if errors.is_empty() {
-            let is_there = |name: &String| found.names.iter().any(|(known, _)| known == name);
+            let is_there = |name: &String| found.names.iter().any(|known| known.name == *name);
             let missing = self.needed.iter().flatten().filter(|name| !is_there(name));
             let location = Location::file(self.path.display().to_string());
             errors.extend(missing.map(|name| location.error(format!("has no {name}.wasm, and this plugin is needed"))));

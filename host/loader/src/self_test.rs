@@ -11,7 +11,7 @@ use crate::cases;
 use crate::cases::Case;
 use crate::config::authenticator::AuthenticatorConfig;
 
-/// Asks about each request of the self-test. Every one has an authenticator of its own, whose grants, settings and limits are
+/// Asks about each request of the self-test. Every one has a plugin of its own, whose grants, settings and limits are
 /// the configured ones, but for requests to other servers and Kerberos tokens: both are denied as if they weren't granted. The
 /// deadline holds for each call.
 ///
@@ -20,7 +20,7 @@ use crate::config::authenticator::AuthenticatorConfig;
 /// Returns the first thing that isn't as the author of the plugin expects, as the rest of a sentence that begins with the
 /// component.
 pub async fn run(config: &AuthenticatorConfig, component: &Component) -> Result<(), String> {
-    let cases = cases::self_test(component.manifest()).map_err(|errors| errors.to_string())?;
+    let cases = cases::self_test(component.manifest(), config.role).map_err(|errors| errors.to_string())?;
     for case in cases.iter().flatten() {
         ask(config, component, case)
             .await
@@ -32,12 +32,12 @@ pub async fn run(config: &AuthenticatorConfig, component: &Component) -> Result<
 async fn ask(config: &AuthenticatorConfig, component: &Component, case: &Case) -> Result<(), String> {
     let config = alone(config.clone());
     let built = build_for_trial(&config, component).await;
-    let authenticator = built.map_err(|errors| {
+    let plugin = built.map_err(|errors| {
         let errors = Vec::from_iter(errors.iter().map(ToString::to_string));
         format!("it can't be configured without other servers: {}", errors.join("; "))
     })?;
-    let outcome = cases::ask(&authenticator, case, None).await;
-    authenticator.retire();
+    let outcome = cases::ask(&plugin, case, None).await;
+    plugin.retire();
     let (answer, found) = (
         outcome.answer,
         Vec::from_iter(outcome.differences.iter().map(ToString::to_string)),

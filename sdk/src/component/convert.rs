@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use super::authorizer_bindings::exports::portcullis::auth::authorizer;
 use super::bindings::portcullis::auth::crypto;
 use super::bindings::portcullis::auth::negotiate;
 use super::bindings::portcullis::auth::types as wit;
 use super::login_bindings::exports::portcullis::auth::login;
 use crate::Arrival;
 use crate::Challenge;
+use crate::Denial;
 use crate::Departure;
 use crate::Flow;
 use crate::Grant;
+use crate::Permit;
+use crate::Principal;
 use crate::Refusal;
 use crate::Response;
 use crate::User;
@@ -35,6 +39,43 @@ impl From<User> for wit::User {
             groups: user.groups,
             admin: user.admin,
             attributes: user.attributes,
+        }
+    }
+}
+
+impl From<wit::User> for User {
+    fn from(user: wit::User) -> Self {
+        Self {
+            name: user.name,
+            groups: user.groups,
+            admin: user.admin,
+            attributes: user.attributes,
+        }
+    }
+}
+
+impl From<authorizer::Principal> for Principal {
+    fn from(principal: authorizer::Principal) -> Self {
+        Self::new(principal.user.into(), principal.authenticator)
+    }
+}
+
+impl From<Permit> for authorizer::Permit {
+    fn from(permit: Permit) -> Self {
+        Self {
+            valid_for: permit.valid_for.map(whole_seconds),
+            attributes: permit.attributes,
+        }
+    }
+}
+
+impl From<Denial> for authorizer::Denial {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Forbidden(reason, challenge) => Self::Forbidden((reason, challenge.map(Into::into))),
+            Denial::Hidden(reason) => Self::Hidden(reason),
+            Denial::Respond(response) => Self::Respond(response.into()),
+            Denial::Unavailable(reason) => Self::Unavailable(reason),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::negotiate::Accepted;
 use crate::negotiate::Failure;
 use crate::url::Url;
 
-/// A fake gateway for the authenticators on this thread, until it is dropped.
+/// A fake gateway for the plugins on this thread, until it is dropped.
 #[derive(Debug)]
 pub struct FakeHost {
     /// Keeps the value on its thread: dropped on another one, it would end that thread's fake gateway.

@@ -1,5 +1,5 @@
-//! Tests an authenticator without a gateway. The test builds the requests, and a fake gateway takes the place of the
-//! cache, the clock, the log and other servers.
+//! Tests a plugin without a gateway. The test builds the requests and makes up the users, and a fake gateway takes the place of
+//! the cache, the clock, the log and other servers.
 //!
 //! ```
 //! use std::time::Duration;
@@ -33,6 +33,7 @@ mod signatures;
 pub(crate) mod imports;
 
 use crate::Authenticator;
+use crate::Authorizer;
 
 pub use host::FakeHost;
 pub use host::SentRequest;
@@ -46,5 +47,14 @@ pub use request::RequestBuilder;
 ///
 /// Returns the text that the operator would read.
 pub fn configure<A: Authenticator>(settings: &str) -> Result<A, String> {
-    crate::authenticator::configured(settings)
+    crate::configured::configured(settings, A::new)
+}
+
+/// Makes an authorizer from settings in JSON, as the gateway does.
+///
+/// # Errors
+///
+/// Returns the text that the operator would read.
+pub fn configure_authorizer<A: Authorizer>(settings: &str) -> Result<A, String> {
+    crate::configured::configured(settings, A::new)
 }

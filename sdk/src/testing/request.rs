@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-/// One HTTP request. An authenticator holds a handle, not a copy: each method reads an attribute from the gateway,
+/// One HTTP request. A plugin holds a handle, not a copy: each method reads an attribute from the gateway,
 /// which returns only what the operator granted and records what was read. The gateway may reuse a decision for
 /// requests in which all of that is the same, so read only what you need.
 #[derive(Debug, Default)]
@@ -67,6 +67,12 @@ impl Request {
     pub fn client_certificate(&self) -> Option<Vec<u8>> {
         self.record("client-certificate");
         self.parts.client_certificate.clone()
+    }
+
+    /// The route that serves the request, as the gateway's log names it. `None` outside of a gateway.
+    pub fn route(&self) -> Option<String> {
+        self.record("route");
+        self.parts.route.clone()
     }
 
     /// The attributes that were read so far, in order, such as `method`, `header authorization` or `cookie session`.
@@ -150,6 +156,12 @@ impl RequestBuilder {
         self
     }
 
+    /// Sets the name of the route, such as `/api`. Default: `None`.
+    pub fn route(mut self, name: impl Into<String>) -> Self {
+        self.parts.route = Some(name.into());
+        self
+    }
+
     /// Builds the request.
     pub fn build(self) -> Request {
         Request {
@@ -170,6 +182,7 @@ struct Parts {
     cookies: Vec<(String, Vec<u8>)>,
     client_address: Option<String>,
     client_certificate: Option<Vec<u8>>,
+    route: Option<String>,
 }
 
 fn values(pairs: &[(String, Vec<u8>)], name: &str) -> Vec<Vec<u8>> {

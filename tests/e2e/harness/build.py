@@ -160,13 +160,13 @@ def _digest(*folders):
 
 
 if __name__ == "__main__":
-    guests = (guest_component(name) for name in ("hostile", "fetcher", "scripted", "prober"))
+    guests = (guest_component(name) for name in ("hostile", "fetcher", "judge", "scripted", "prober"))
     for built in (
         *(python_component(name) for name in ("python", "python_prober")),
         *(javascript_component(name) for name in ("javascript", "javascript_prober")),
         *(language_example(language, "api_key") for language in ("python", "javascript", "go", "c")),
         *(language_example(language, "jwt") for language in ("python", "javascript")),
-        *(example_component(name) for name in ("api_key", "github", "htpasswd", "introspection")),
+        *(example_component(name) for name in ("api_key", "github", "htpasswd", "introspection", "writers")),
         *guests,
         *(contract_component(crate) for crate in sorted((TESTS / "contract").iterdir()) if crate.is_dir()),
         encoder(),

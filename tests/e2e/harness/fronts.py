@@ -10,7 +10,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from . import http2, traefik
+from . import build, http2, traefik
 from .client import Answer, begin
 from .config import drop
 from .gateway import Gateway
@@ -57,6 +57,11 @@ authenticators = ["scripted"]
 [[routes]]
 path = "/both"
 authenticators = ["people", "scripted"]
+
+[[routes]]
+path = "/judged"
+authenticators = ["people"]
+authorizers = ["judge"]
 """
 """What the tests have below the documentation's route, which protects all the rest."""
 
@@ -73,9 +78,10 @@ http {{
 
 
 def routes(folder, scripted):
-    """The routes of the tests, and the authenticator `scripted` that some of them use."""
+    """The routes of the tests, and the authenticator `scripted` and the authorizer `judge` that some of them use."""
     plugins = folder / "plugins"
     plugins.mkdir()
+    drop(plugins, "judge", build.guest_component("judge"), '[grants]\nheaders = ["x-judge"]\n[limits]\ndeadline = "2s"\n')
     return ROUTES + drop(plugins, "scripted", scripted, '[limits]\ndeadline = "2s"\n')
 
 

@@ -3,24 +3,17 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::StatusCode;
-
 use crate::contract::portcullis::auth::types;
-use crate::decision::Challenge;
 use crate::decision::Next;
 use crate::decision::Outcome;
-use crate::decision::PluginResponse;
 use crate::decision::Refusal;
 use crate::decision::Ruling;
 use crate::decision::Verdict;
 use crate::plugin::ConfiguredPlugin;
+use crate::plugin::challenge;
 use crate::reuse::MAX_REFUSAL;
 use crate::sandbox::PluginError;
 use crate::sandbox::bounded;
-
-/// The largest body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
 
 pub(super) fn read(
     plugin: &ConfiguredPlugin,
@@ -51,7 +44,7 @@ pub(super) fn read(
             )
         }
         Err(types::Refusal::Respond(response)) => {
-            let response = respond(plugin, response)?;
+            let response = plugin.response(response)?;
             let verdict = Verdict::Respond(response.status.as_u16());
             (Outcome::Refuse(Refusal::Respond(response)), verdict)
         }
@@ -76,7 +69,7 @@ pub(super) fn reusable_for(ruling: &Ruling, drew_random: bool) -> Option<Duratio
         Next::Continue(_) | Next::Stop(Outcome::Refuse(Refusal::Unauthenticated { .. } | Refusal::Forbid { .. })) => {
             (!drew_random).then_some(MAX_REFUSAL)
         }
-        Next::Stop(_) => None,
+        Next::Permit(_) | Next::Stop(_) => None,
     }
 }
 
@@ -98,29 +91,4 @@ fn description(offer: &types::Challenge) -> Option<String> {
     let mut parameters = offer.parameters.iter();
     let (_, description) = parameters.find(|(name, _)| name.eq_ignore_ascii_case("error_description"))?;
     Some(bounded(description))
-}
-
-fn challenge(offer: Option<types::Challenge>) -> Result<Option<Challenge>, PluginError> {
-    let Some(types::Challenge { scheme, parameters }) = offer else {
-        return Ok(None);
-    };
-    match Challenge::new(&scheme, parameters) {
-        Some(challenge) => Ok(Some(challenge)),
-        None => Err(PluginError::output("a challenge that is malformed or too long")),
-    }
-}
-
-fn respond(plugin: &ConfiguredPlugin, response: types::Response) -> Result<PluginResponse, PluginError> {
-    let status = StatusCode::from_u16(response.status)
-        .ok()
-        .filter(|status| (200..600).contains(&status.as_u16()));
-    let status = status.ok_or_else(|| PluginError::output("a response with a status outside of 200 to 599"))?;
-    if response.body.len() > MAX_BODY {
-        return Err(PluginError::output("a response body larger than 64 KiB"));
-    }
-    Ok(PluginResponse {
-        status,
-        headers: plugin.headers(response.headers)?,
-        body: Bytes::from(response.body),
-    })
 }

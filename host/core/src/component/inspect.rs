@@ -1,8 +1,6 @@
 //! Inspects a file before it is compiled. Most files that are not plugins are recognised here, so that the error can
 //! say what was found and what was expected.
 
-use std::fmt;
-
 use wasmparser::Encoding;
 use wasmparser::Parser;
 use wasmparser::Payload;
@@ -12,6 +10,7 @@ use wasmparser::WasmFeatures;
 use super::manifest::Found;
 use super::manifest::Manifest;
 use super::manifest::ManifestError;
+use crate::role::Role;
 use crate::sandbox::is_absent;
 
 /// The contract that plugins implement, with the version of this crate.
@@ -19,32 +18,6 @@ pub const CONTRACT: &str = "portcullis:auth@0.2.0";
 
 /// The package of the contract.
 const PACKAGE: &str = "portcullis:auth/";
-
-/// What a plugin is for. Each role is an interface of the contract that a component exports.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Role {
-    /// It says who sent a request.
-    Authenticator,
-    /// It logs people in with a browser.
-    Login,
-}
-
-impl Role {
-    /// The name of the interface.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Authenticator => "authenticator",
-            Self::Login => "login",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.label())
-    }
-}
 
 /// The versions that this program speaks, by the beginning of an interface's name: as they are displayed, and how a version
 /// that fits begins. Before 1.0 a minor version may break, a patch may not (semver.org, item 4).
@@ -110,9 +83,10 @@ pub enum LoadError {
     Manifest(#[from] ManifestError),
     /// It exports nothing of the contract.
     #[error(
-        "the component is no authenticator: it exports {found}, and portcullis:auth/authenticator@0.2.0 is expected"
+        "the component is no plugin: it exports {found}, and portcullis:auth/authenticator@0.2.0 or \
+         portcullis:auth/authorizer@0.2.0 is expected"
     )]
-    NoAuthenticator {
+    NoPlugin {
         /// The names of its exports.
         found: String,
     },
@@ -127,9 +101,16 @@ pub enum LoadError {
         /// The version that this program has.
         spoken: String,
     },
+    /// It is an authenticator and an authorizer.
+    #[error(
+        "the component is an authenticator and an authorizer, and a plugin is one of them: build a component for each, so that \
+         each has grants and settings of its own"
+    )]
+    TwoRoles,
     /// It implements a part of the contract that this program doesn't use.
     #[error(
-        "the component has the role {found}, and this program, which speaks {CONTRACT}, has a place for authenticators only"
+        "the component has the role {found}, and this program, which speaks {CONTRACT}, has a place for \
+         authenticators and authorizers only"
     )]
     UnknownRole {
         /// The role with the version of the contract.
@@ -200,30 +181,36 @@ fn roles(exports: &[String]) -> Result<(Vec<Role>, &str), LoadError> {
         .iter()
         .filter_map(|name| name.strip_prefix(PACKAGE)?.split_once('@'));
     let interfaces = Vec::from_iter(interfaces);
-    let version = |wanted: &str| {
+    let version = |role: Role| {
         interfaces
             .iter()
-            .find(|(name, _)| *name == wanted)
+            .find(|(name, _)| *name == role.label())
             .map(|(_, version)| *version)
     };
-    let Some(found) = version(Role::Authenticator.label()) else {
-        let is_known = |name: &str| name == PLUGIN || ROLES.iter().any(|role| role.label() == name);
+    let Some(found) = MAIN.into_iter().find_map(version) else {
+        let is_known = |name: &str| name == PLUGIN || Role::ALL.iter().any(|role| role.label() == name);
         return Err(match interfaces.iter().find(|(name, _)| !is_known(name)) {
             Some((name, version)) => LoadError::UnknownRole {
                 found: format!("{name} of portcullis:auth@{version}"),
             },
-            None => LoadError::NoAuthenticator { found: listed(exports) },
+            None => LoadError::NoPlugin { found: listed(exports) },
         });
     };
     if let Some(error) = exports.iter().find_map(|export| other_version(export)) {
         return Err(error);
     }
-    let roles = ROLES.into_iter().filter(|role| version(role.label()).is_some());
-    Ok((roles.collect(), found))
+    let roles = Vec::from_iter(Role::ALL.into_iter().filter(|role| version(*role).is_some()));
+    if MAIN.iter().all(|role| roles.contains(role)) {
+        return Err(LoadError::TwoRoles);
+    }
+    if roles.contains(&Role::Login) && !roles.contains(&Role::Authenticator) {
+        return Err(LoadError::NoPlugin { found: listed(exports) });
+    }
+    Ok((roles, found))
 }
 
-/// All roles that this program knows.
-const ROLES: [Role; 2] = [Role::Authenticator, Role::Login];
+/// The roles in which plugins are asked about requests. A component has one of them.
+const MAIN: [Role; 2] = [Role::Authenticator, Role::Authorizer];
 
 /// The interface that plugins of all roles export.
 const PLUGIN: &str = "plugin";

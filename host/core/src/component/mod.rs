@@ -1,4 +1,4 @@
-//! A compiled WebAssembly component that implements the contract. Authenticators with different settings can share one.
+//! A compiled WebAssembly component that implements the contract. Plugins with different settings can share one.
 
 mod bytes;
 mod compile;
@@ -18,6 +18,7 @@ use self::inspect::Inspection;
 use self::snapshot::Snapshots;
 use crate::engine::Engine;
 use crate::limits::Limits;
+use crate::role::Role;
 use crate::sandbox::Instance;
 use crate::sandbox::InstanceConfig;
 use crate::sandbox::PluginError;
@@ -29,7 +30,6 @@ pub use self::digest::Digest;
 pub use self::digest::DigestError;
 pub use self::inspect::CONTRACT;
 pub use self::inspect::LoadError;
-pub use self::inspect::Role;
 pub use self::manifest::MANIFEST_SECTION;
 pub use self::manifest::MAX_MANIFEST;
 pub use self::manifest::Manifest;
@@ -83,7 +83,7 @@ impl Component {
         let shared = engine.shared();
         let compiled = compile(shared, &wasm).map_err(|error| LoadError::of_compilation(&error, wasm.as_ref()))?;
         let asks_for_path = imports_path(&compiled, shared.linker.engine());
-        let pre = link(&shared.linker, &compiled).and_then(|pre| PluginPre::new(pre, roles.contains(&Role::Login)));
+        let pre = link(&shared.linker, &compiled).and_then(|pre| PluginPre::new(pre, &roles));
         let pre = pre.map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
         Ok(Self {
             engine: engine.clone(),
@@ -112,6 +112,21 @@ impl Component {
     /// The contract that it implements: `portcullis:auth@0.2.0`.
     pub fn contract(&self) -> &str {
         &self.contract
+    }
+
+    /// The role in which a component with these bytes is asked about requests, [`Role::Authenticator`] or [`Role::Authorizer`], by
+    /// what it exports. It isn't compiled.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`LoadError`] if the bytes are not a component, or not one that implements this contract.
+    pub fn role_of(bytes: &[u8]) -> Result<Role, LoadError> {
+        Ok(main_role(&Inspection::of(bytes)?.roles))
+    }
+
+    /// The role in which it is asked about requests: [`Role::Authenticator`] or [`Role::Authorizer`].
+    pub fn role(&self) -> Role {
+        main_role(&self.roles)
     }
 
     /// What it is for: one role or several.
@@ -190,6 +205,14 @@ impl Component {
     /// Starts an instance, which is not configured yet. Its deadline starts now.
     pub(crate) async fn start(&self, config: &InstanceConfig) -> Result<Instance, PluginError> {
         Instance::start(&self.engine.shared().runtime, &self.pre, config).await
+    }
+}
+
+/// A component has one role in which it is asked about requests.
+fn main_role(roles: &[Role]) -> Role {
+    match roles.contains(&Role::Authorizer) {
+        true => Role::Authorizer,
+        false => Role::Authenticator,
     }
 }
 

@@ -131,7 +131,7 @@ impl Component {
         if !share.take(size) {
             return Err(NoSnapshot::TooLarge);
         }
-        let pre = link(&shared.linker, &compiled).and_then(|pre| PluginPre::new(pre, self.is_login()));
+        let pre = link(&shared.linker, &compiled).and_then(|pre| PluginPre::new(pre, self.roles()));
         Ok(Snapshot {
             pre: pre.map_err(unsupported)?,
             size,

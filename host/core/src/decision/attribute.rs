@@ -26,6 +26,8 @@ pub enum Attribute {
     Path,
     /// The parameters of the query that are granted.
     Query,
+    /// The name of the route.
+    Route,
     /// The scheme.
     Scheme,
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Attribute {
             Self::Negotiate(acceptor) => write!(f, "negotiate {}", acceptor.escape_debug()),
             Self::Path => f.write_str("path"),
             Self::Query => f.write_str("query"),
+            Self::Route => f.write_str("route"),
             Self::Scheme => f.write_str("scheme"),
         }
     }

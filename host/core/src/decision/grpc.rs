@@ -51,6 +51,7 @@ const fn message(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "Authentication required",
         403 => "Forbidden",
+        404 => "Not found",
         429 => "Too many requests",
         503 => "Authentication is unavailable",
         _ => "Refused",
@@ -92,7 +93,8 @@ mod tests {
                 "Authentication is unavailable",
             ),
             (respond(400), "13", "Refused"),
-            (respond(404), "12", "Refused"),
+            (Refusal::Hide, "12", "Not found"),
+            (respond(404), "12", "Not found"),
             (respond(502), "14", "Refused"),
             (respond(504), "14", "Refused"),
             (respond(302), "2", "Refused"),

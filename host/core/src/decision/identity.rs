@@ -102,11 +102,11 @@ impl TryFrom<Claims> for Identity {
             bounded("group name", group, MAX_GROUP)?;
             size += group.len();
         }
-        for (name, value) in &attributes {
-            bounded("attribute name", name, MAX_ATTRIBUTE_NAME)?;
-            printable("attribute value", value, MAX_ATTRIBUTE_VALUE)?;
-            size += name.len() + value.len();
-        }
+        check_attributes(&attributes)?;
+        size += attributes
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>();
         at_most("bytes of name, groups and attributes", size, MAX_IDENTITY)?;
         Ok(Self {
             name,
@@ -115,6 +115,15 @@ impl TryFrom<Claims> for Identity {
             attributes,
         })
     }
+}
+
+/// Checks names and values, but not how many there are.
+pub(crate) fn check_attributes(attributes: &[(String, String)]) -> Result<(), UnusableIdentity> {
+    for (name, value) in attributes {
+        bounded("attribute name", name, MAX_ATTRIBUTE_NAME)?;
+        printable("attribute value", value, MAX_ATTRIBUTE_VALUE)?;
+    }
+    Ok(())
 }
 
 /// A text of 1 to `most` bytes without control characters.

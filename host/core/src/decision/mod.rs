@@ -1,10 +1,11 @@
-//! The decision about one request: whether it is authenticated and as which user. It tells the server how to respond,
-//! and the operator what each authenticator read and returned.
+//! The decision about one request: whether it is authenticated and as which user, and whether it may be made. It tells the
+//! server how to respond, and the operator what each plugin read and returned.
 
 mod attribute;
 mod challenge;
 mod grpc;
 mod identity;
+mod permit;
 mod response;
 mod ruling;
 
@@ -31,6 +32,10 @@ pub use identity::MAX_GROUPS;
 pub use identity::MAX_IDENTITY;
 pub use identity::MAX_NAME;
 pub use identity::UnusableIdentity;
+pub(crate) use identity::check_attributes;
+pub use permit::Authorization;
+pub use permit::Permit;
+pub use permit::Permits;
 pub(crate) use ruling::Next;
 pub(crate) use ruling::Ruling;
 
@@ -122,6 +127,8 @@ pub enum Refusal {
         /// The challenge for the client. It may name what is missing, such as a scope (RFC 6750, section 3.1).
         challenge: Option<Challenge>,
     },
+    /// 404: the user is denied access, and must not learn that there is something (RFC 9110, section 15.5.5).
+    Hide,
     /// A response that the plugin wrote, such as a redirect.
     Respond(PluginResponse),
     /// 429: the client exceeds its rate limit (RFC 6585, section 4).
@@ -129,7 +136,7 @@ pub enum Refusal {
         /// How long the client should wait before it tries again.
         retry_after: Duration,
     },
-    /// 503: the authenticator failed or is overloaded. No other authenticator is called.
+    /// 503: the plugin failed or is overloaded. No other one is called.
     Unavailable {
         /// How long the client should wait before it tries again. `None` if that is unknown.
         retry_after: Option<Duration>,
@@ -148,18 +155,18 @@ pub struct PluginResponse {
     pub body: Bytes,
 }
 
-/// One authenticator's part in a decision: what it read and what it returned.
+/// One plugin's part in a decision: what it read and what it returned.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Step {
-    /// The authenticator's name.
-    pub authenticator: Arc<str>,
+    /// The name of the authenticator or authorizer.
+    pub name: Arc<str>,
     /// The result.
     pub verdict: Verdict,
     /// The attributes of the request that it read, in order, each once.
     pub reads: Arc<[AttributeRead]>,
     /// How long ago its call began, if the result is that of an earlier call about a request with the same values of all these
-    /// attributes. `None` if it was called.
+    /// attributes, and of the same user if it is an authorizer. `None` if it was called.
     pub reused: Option<Duration>,
     /// For how long the result of this call is kept for such requests. `None` if it isn't, or if the result is itself that of
     /// an earlier call.
@@ -178,7 +185,7 @@ pub struct Step {
     pub elapsed: Duration,
 }
 
-/// The result of one authenticator, with texts for the operator. No text is shown to the client.
+/// The result of one plugin, with texts for the operator. No text is shown to the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -194,6 +201,10 @@ pub enum Verdict {
     Reject(String),
     /// The user is known and is denied access, for this reason.
     Forbid(String),
+    /// The user is denied access, and must not learn that there is something, for this reason. An authorizer says so.
+    Hide(String),
+    /// The request may be made. An authorizer says so.
+    Permit,
     /// It wrote its own response, with this status.
     Respond(u16),
     /// It can't decide now, for this reason.
@@ -206,11 +217,13 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every word that [`Verdict::label`] returns.
-    pub const LABELS: [&str; 8] = [
+    pub const LABELS: [&str; 10] = [
         "grant",
         "pass",
         "reject",
         "forbid",
+        "hide",
+        "permit",
         "respond",
         "unavailable",
         "fail",
@@ -220,10 +233,11 @@ impl Verdict {
     /// The reason that the plugin or the gateway has given. `None` if there is none.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Grant { .. } | Self::Respond(_) => None,
+            Self::Grant { .. } | Self::Permit | Self::Respond(_) => None,
             Self::Pass(why) => why.as_deref(),
             Self::Reject(why)
             | Self::Forbid(why)
+            | Self::Hide(why)
             | Self::Unavailable(why)
             | Self::Fail(why)
             | Self::TurnedAway(why) => Some(why),
@@ -237,6 +251,8 @@ impl Verdict {
             Self::Pass(_) => "pass",
             Self::Reject(_) => "reject",
             Self::Forbid(_) => "forbid",
+            Self::Hide(_) => "hide",
+            Self::Permit => "permit",
             Self::Respond(_) => "respond",
             Self::Unavailable(_) => "unavailable",
             Self::Fail(_) => "fail",
@@ -252,6 +268,8 @@ impl fmt::Display for Verdict {
             Self::Pass(why) => write!(f, "passes: {}", why.as_deref().unwrap_or("no credentials of its kind")),
             Self::Reject(why) => write!(f, "rejects the credentials: {why}"),
             Self::Forbid(why) => write!(f, "forbids: {why}"),
+            Self::Hide(why) => write!(f, "hides: {why}"),
+            Self::Permit => f.write_str("permits"),
             Self::Respond(status) => write!(f, "answers the client itself with {status}"),
             Self::Unavailable(why) => write!(f, "can't decide: {why}"),
             Self::Fail(why) => write!(f, "failed: {why}"),
@@ -273,6 +291,8 @@ mod tests {
             (Verdict::Pass(Some(why())), Some("why")),
             (Verdict::Reject(why()), Some("why")),
             (Verdict::Forbid(why()), Some("why")),
+            (Verdict::Hide(why()), Some("why")),
+            (Verdict::Permit, None),
             (Verdict::Respond(302), None),
             (Verdict::Unavailable(why()), Some("why")),
             (Verdict::Fail(why()), Some("why")),

@@ -22,6 +22,7 @@ impl Refusal {
         match self {
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbid { .. } => StatusCode::FORBIDDEN,
+            Self::Hide => StatusCode::NOT_FOUND,
             Self::Respond(response) => response.status,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -42,6 +43,7 @@ impl Refusal {
                 with_challenges(error(status, "Authentication required"), challenges)
             }
             Self::Forbid { challenge } => with_challenges(error(status, "Forbidden"), challenge),
+            Self::Hide => error(status, "Not found"),
             Self::Respond(own) => {
                 let mut headers = own.headers;
                 headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
@@ -137,6 +139,7 @@ mod tests {
                 r#"{"error":"Forbidden"}"#,
                 &["Bearer"],
             ),
+            (Refusal::Hide, 404, r#"{"error":"Not found"}"#, &[]),
             (
                 Refusal::TooManyRequests {
                     retry_after: RETRY_AFTER,
@@ -199,6 +202,7 @@ mod tests {
             (unauthenticated(false), true),
             (unauthenticated(true), false),
             (Refusal::Forbid { challenge: None }, false),
+            (Refusal::Hide, false),
             (Refusal::Unavailable { retry_after: None }, false),
             (
                 Refusal::TooManyRequests {

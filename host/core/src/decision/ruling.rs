@@ -1,13 +1,14 @@
-//! What one authenticator rules about a request, and what follows for the chain.
+//! What one plugin rules about a request, and what follows.
 
 use http::HeaderMap;
 
 use super::Challenge;
 use super::Outcome;
+use super::Permit;
 use super::Refusal;
 use super::Verdict;
 
-/// The result of one authenticator.
+/// The result of one plugin.
 #[derive(Clone, Debug)]
 pub(crate) struct Ruling {
     /// What follows.
@@ -16,31 +17,34 @@ pub(crate) struct Ruling {
     pub(crate) verdict: Verdict,
 }
 
-/// What follows after one authenticator.
+/// What follows after one plugin.
 #[derive(Clone, Debug)]
 pub(crate) enum Next {
     /// The next authenticator is called. The challenge is for the client if all of them pass.
     Continue(Option<Challenge>),
-    /// The chain ends with this outcome.
+    /// The authorizer permits the request, and the next one is asked.
+    Permit(Permit),
+    /// It ends with this outcome.
     Stop(Outcome),
 }
 
 impl Ruling {
-    /// Whether it identifies a user.
+    /// Whether it identifies a user, or permits a request.
     pub(crate) fn is_grant(&self) -> bool {
-        matches!(self.next, Next::Stop(Outcome::Grant(_)))
+        matches!(self.next, Next::Permit(_) | Next::Stop(Outcome::Grant(_)))
     }
 
     /// The approximate size of its texts, in bytes.
     pub(crate) fn size(&self) -> usize {
         let next = match &self.next {
             Next::Continue(challenge) => challenge.iter().map(Challenge::size).sum(),
+            Next::Permit(permit) => permit.size(),
             Next::Stop(Outcome::Grant(user)) => user.identity().size() + headers(user.response_headers()),
             Next::Stop(Outcome::Refuse(refusal)) => match refusal {
                 Refusal::Unauthenticated { challenges, .. } => challenges.iter().map(Challenge::size).sum(),
                 Refusal::Forbid { challenge } => challenge.iter().map(Challenge::size).sum(),
                 Refusal::Respond(response) => headers(&response.headers) + response.body.len(),
-                Refusal::TooManyRequests { .. } | Refusal::Unavailable { .. } => 0,
+                Refusal::Hide | Refusal::TooManyRequests { .. } | Refusal::Unavailable { .. } => 0,
             },
         };
         next + self.verdict.reason().map_or(0, str::len)

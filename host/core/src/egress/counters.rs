@@ -1,7 +1,9 @@
-//! Counts the outbound requests of each authenticator by their outcome. The counters are registered once, with the
-//! recorder that is installed when the authenticator is built.
+//! Counts the outbound requests of each plugin by their outcome. The counters are registered once, with the recorder that is
+//! installed when the plugin is configured.
 
 use metrics::Counter;
+
+use crate::role::PluginName;
 
 const NAME: &str = "portcullis_outbound_requests_total";
 
@@ -26,7 +28,7 @@ pub(super) enum SendOutcome {
     Stale,
 }
 
-/// `portcullis_outbound_requests_total`, by authenticator and outcome.
+/// `portcullis_outbound_requests_total`, by plugin and outcome.
 pub(super) struct Counters {
     denied: Counter,
     failed: Counter,
@@ -39,12 +41,12 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn register(authenticator: &str) -> Self {
+    pub(super) fn register(name: &PluginName) -> Self {
         metrics::describe_counter!(NAME, "Requests of plugins to other servers, by outcome.");
         Self::each(|outcome| {
             metrics::counter!(
                 NAME,
-                "authenticator" => authenticator.to_owned(),
+                name.role().label() => name.to_string(),
                 "outcome" => outcome
             )
         })

@@ -39,6 +39,7 @@ use self::resolver::Lookup;
 use self::resolver::Resolver;
 use self::store::Store;
 use crate::grants::Grants;
+use crate::role::PluginName;
 
 pub(crate) use self::body::MAX_RESPONSE;
 pub(crate) use self::call::CallEgress;
@@ -72,9 +73,9 @@ struct Inner {
 }
 
 impl Egress {
-    /// The outbound side of an authenticator. `tls` applies if `outbound` has no configuration for TLS.
+    /// The outbound side of a plugin. `tls` applies if `outbound` has no configuration for TLS.
     pub(crate) fn new(
-        authenticator: &str,
+        name: &PluginName,
         grants: Arc<Grants>,
         outbound: Outbound,
         tls: Option<&Arc<rustls::ClientConfig>>,
@@ -83,7 +84,7 @@ impl Egress {
         Self::resolving(
             Resolver::system(),
             EXCHANGE,
-            Counters::register(authenticator),
+            Counters::register(name),
             grants,
             outbound,
             tls,

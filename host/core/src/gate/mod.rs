@@ -87,7 +87,10 @@ impl Gate {
     /// A gate with this chain. `sessions` is `None` if every request is authenticated by its credentials.
     pub fn new(chain: Chain, sessions: Option<Arc<Sessions>>) -> Self {
         // A plugin that could set the cookie could plant a session.
-        let components = chain.authenticators().iter().filter_map(Authenticator::component);
+        let components = chain
+            .authenticators()
+            .iter()
+            .filter_map(|authenticator| authenticator.component());
         if let Some(sessions) = &sessions {
             components.for_each(|component| component.engine().reserve_cookie(sessions.cookie_name()));
         }

@@ -1,4 +1,4 @@
-//! What an operator allows an authenticator to read and reach. To the plugin, everything else appears absent.
+//! What an operator allows a plugin to read and reach. To the plugin, everything else appears absent.
 
 mod asked;
 mod host;
@@ -18,13 +18,11 @@ pub use self::http::HttpGrantError;
 pub(crate) use self::http::port;
 pub use self::login::LoginGrant;
 pub use self::login::LoginGrantError;
+use crate::role::Role;
 
-/// The grants of one authenticator: the attributes of a request that it may read, and the servers that it may reach.
+/// The grants of one plugin: the attributes of a request that it may read, and the servers that it may reach.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "built by applications that configure an authenticator"
-)]
+#[expect(clippy::exhaustive_structs, reason = "built by applications that configure a plugin")]
 pub struct Grants {
     /// The headers that it may read. `Cookie` has no effect here, because cookies are granted by name. Default:
     /// `Authorization`.
@@ -47,6 +45,20 @@ pub struct Grants {
     pub login: Vec<LoginGrant>,
     /// The names of the keys with which it may sign.
     pub signing: Vec<String>,
+}
+
+impl Grants {
+    /// The grants of a plugin in this role for which the operator names none: the `Authorization` header for an authenticator, and
+    /// nothing for an authorizer, which is told who the user is.
+    pub fn of_role(role: Role) -> Self {
+        match role {
+            Role::Authenticator | Role::Login => Self::default(),
+            Role::Authorizer => Self {
+                headers: Vec::new(),
+                ..Self::default()
+            },
+        }
+    }
 }
 
 impl Default for Grants {

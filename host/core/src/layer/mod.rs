@@ -1,5 +1,6 @@
-//! A `tower` layer that forwards only authenticated requests to the inner service. The service finds the user in the
-//! request's extensions, as [`Authenticated`](crate::Authenticated).
+//! A `tower` layer that forwards only authenticated requests, and those that its authorizers permit, to the inner service. The
+//! service finds the user in the request's extensions, as [`Authenticated`](crate::Authenticated), and what the authorizers say
+//! as [`Permits`](crate::decision::Permits).
 
 mod body;
 
@@ -17,7 +18,10 @@ use http::request::Parts;
 use tower::Layer;
 use tower::Service;
 
+use crate::authorizer::Authorizer;
+use crate::authorizers::Authorizers;
 use crate::decision::Outcome;
+use crate::decision::Permits;
 use crate::decision::Refusal;
 use crate::decision::is_grpc;
 use crate::gate::Gate;
@@ -39,6 +43,7 @@ pub use self::body::GateBody;
 #[derive(Clone)]
 pub struct AuthenticateLayer {
     gate: Gate,
+    authorizers: Authorizers,
     optional: bool,
     request: MakeRequest,
 }
@@ -51,9 +56,23 @@ impl AuthenticateLayer {
     pub fn new(gate: Gate) -> Self {
         Self {
             gate,
+            authorizers: Authorizers::default(),
             optional: false,
             request: Arc::new(AuthRequest::from_parts),
         }
+    }
+
+    /// The same layer, but with these authorizers, which are asked in order about each request that is authenticated, and about
+    /// those without credentials if the layer is [`optional`](Self::optional).
+    #[must_use]
+    pub fn authorizers(self, authorizers: impl IntoIterator<Item = Authorizer>) -> Self {
+        let authorizers = Authorizers::new(authorizers);
+        // A plugin that could set the cookie could plant a session.
+        if let Some(sessions) = self.gate.sessions() {
+            let components = authorizers.iter().filter_map(|authorizer| authorizer.component());
+            components.for_each(|component| component.engine().reserve_cookie(sessions.cookie_name()));
+        }
+        Self { authorizers, ..self }
     }
 
     /// The same layer, but requests without credentials reach the service without a user. Wrong credentials are refused
@@ -73,11 +92,11 @@ impl AuthenticateLayer {
         }
     }
 
-    /// Whether a request with this outcome reaches the service.
-    fn admits(&self, outcome: &Outcome) -> bool {
+    /// Decides whether a request with this outcome of its authentication reaches the service. The error is what its client gets.
+    async fn permits(&self, request: &Arc<AuthRequest>, outcome: &Outcome) -> Result<Permits, Refusal> {
         match outcome {
-            Outcome::Grant(_) => true,
-            Outcome::Refuse(refusal) => self.optional && refusal.lacks_credentials(),
+            Outcome::Refuse(refusal) if !(self.optional && refusal.lacks_credentials()) => Err(refusal.clone()),
+            _ => self.authorizers.decide(request, outcome).await.outcome,
         }
     }
 }
@@ -86,6 +105,7 @@ impl fmt::Debug for AuthenticateLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthenticateLayer")
             .field("gate", &self.gate)
+            .field("authorizers", &self.authorizers)
             .field("optional", &self.optional)
             .finish_non_exhaustive()
     }
@@ -144,13 +164,13 @@ where
     let request = Arc::new((layer.request)(&parts));
     let (decision, added) = layer.gate.admit(&request).await.into_parts();
     let grpc = is_grpc(&parts.headers);
-    let admitted = layer.admits(&decision.outcome);
-    let mut response = match decision.outcome {
-        Outcome::Refuse(refusal) if !admitted => refused(refusal, grpc).map(GateBody::refusal),
-        outcome => {
-            if let Outcome::Grant(user) = outcome {
+    let mut response = match layer.permits(&request, &decision.outcome).await {
+        Err(refusal) => refused(refusal, grpc).map(GateBody::refusal),
+        Ok(permits) => {
+            if let Outcome::Grant(user) = decision.outcome {
                 parts.extensions.insert(user);
             }
+            parts.extensions.insert(permits);
             inner
                 .call(Request::from_parts(parts, body))
                 .await?

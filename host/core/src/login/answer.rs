@@ -134,7 +134,7 @@ mod tests {
     async fn an_arrival_sets_no_cookie_and_says_when_it_must_be_renewed() {
         let engine = Engine::builder().build().unwrap();
         let component = Component::new(&engine, portcullis_plugins::find("simple").unwrap()).unwrap();
-        let plugin = crate::plugin::PluginConfig::new("simple", &component)
+        let plugin = crate::plugin::PluginConfig::new("simple", crate::role::Role::Authenticator, &component)
             .configure()
             .await
             .unwrap();

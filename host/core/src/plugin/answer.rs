@@ -4,16 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
+use http::StatusCode;
 use http::header;
 
 use super::ConfiguredPlugin;
 use crate::contract::portcullis::auth::types;
 use crate::decision::Authenticated;
+use crate::decision::Challenge;
 use crate::decision::Claims;
 use crate::decision::Identity;
+use crate::decision::PluginResponse;
 use crate::sandbox::PluginError;
 use crate::sandbox::bounded;
 
@@ -22,6 +26,9 @@ const MAX_HEADERS: usize = 32;
 
 /// The most bytes of all names and values of these fields together.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// The largest body of a plugin's own response, in bytes.
+const MAX_BODY: usize = 64 * 1024;
 
 /// Headers about the connection and the framing, which only the server may set (RFC 9110, section 7.6.1).
 const FORBIDDEN: &[&str] = &[
@@ -61,12 +68,28 @@ impl ConfiguredPlugin {
         Ok(match identity {
             Ok(identity) => Ok(Authenticated {
                 identity: Arc::new(identity),
-                authenticator: Arc::clone(self.name()),
+                authenticator: Arc::clone(self.name().shared()),
                 fingerprint: Arc::clone(self.fingerprint()),
                 valid_for: grant.valid_for.map(|seconds| Duration::from_secs(seconds.into())),
                 response_headers,
             }),
             Err(error) => Err(format!("the user {shown:?} can't be accepted: {error}")),
+        })
+    }
+
+    /// A response that the plugin itself writes.
+    pub(crate) fn response(&self, response: types::Response) -> Result<PluginResponse, PluginError> {
+        let status = StatusCode::from_u16(response.status)
+            .ok()
+            .filter(|status| (200..600).contains(&status.as_u16()));
+        let status = status.ok_or_else(|| PluginError::output("a response with a status outside of 200 to 599"))?;
+        if response.body.len() > MAX_BODY {
+            return Err(PluginError::output("a response body larger than 64 KiB"));
+        }
+        Ok(PluginResponse {
+            status,
+            headers: self.headers(response.headers)?,
+            body: Bytes::from(response.body),
         })
     }
 
@@ -101,5 +124,16 @@ impl ConfiguredPlugin {
             headers.append(name, value);
         }
         Ok(headers)
+    }
+}
+
+/// A challenge of an answer.
+pub(crate) fn challenge(offer: Option<types::Challenge>) -> Result<Option<Challenge>, PluginError> {
+    let Some(types::Challenge { scheme, parameters }) = offer else {
+        return Ok(None);
+    };
+    match Challenge::new(&scheme, parameters) {
+        Some(challenge) => Ok(Some(challenge)),
+        None => Err(PluginError::output("a challenge that is malformed or too long")),
     }
 }

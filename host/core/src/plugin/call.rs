@@ -11,6 +11,7 @@ use super::overload::Ended;
 use super::overload::Sender;
 use super::overload::TurnedAway;
 use crate::decision::AttributeRead;
+use crate::decision::Authenticated;
 use crate::request::AuthRequest;
 use crate::sandbox::Export;
 use crate::sandbox::Instance;
@@ -42,9 +43,9 @@ impl ConfiguredPlugin {
         self.0.overload.count(request.client_address)
     }
 
-    /// The sender of a request, for [`call`](Self::call).
-    pub(crate) fn sender(&self, request: &AuthRequest) -> Sender {
-        self.0.overload.sender(request, self.grants())
+    /// The sender of a request, for [`call`](Self::call). The user is there if the plugin is told who that is.
+    pub(crate) fn sender(&self, request: &AuthRequest, user: Option<&Authenticated>) -> Sender {
+        self.0.overload.sender(request, self.grants(), user)
     }
 
     /// Calls a function of one of the plugin's roles about a request of this sender. `read` checks its answer; if that fails,
@@ -75,7 +76,7 @@ impl ConfiguredPlugin {
         permit: CallPermit,
         read: impl FnOnce(X::Answer) -> Result<T, PluginError>,
     ) -> Call<T> {
-        let has_request = export.request().is_some();
+        let is_told = export.tells();
         let (reply, instance) = self.ask(export).await;
         let Reply {
             result,
@@ -90,8 +91,7 @@ impl ConfiguredPlugin {
         if let (Some(kept), Some(lease)) = (&self.0.kept, instance) {
             kept.put(lease, result.is_ok());
         }
-        // A login is told about its request by arguments.
-        let has_read = !has_request || reads.iter().any(|read| read.granted);
+        let has_read = is_told || reads.iter().any(|read| read.granted);
         permit.ended(match &result {
             Ok(_) => Ended::Answered,
             Err(error) => Ended::with(error, has_read),

@@ -17,6 +17,7 @@ use super::meters::CountedInstance;
 use super::meters::Dropped;
 use super::meters::KeptMeters;
 use crate::limits::KeepInstances;
+use crate::role::PluginName;
 use crate::sandbox::Budget;
 use crate::sandbox::Instance;
 use crate::sandbox::InstanceConfig;
@@ -25,7 +26,7 @@ use crate::sandbox::Unfit;
 
 /// The instances that one authenticator keeps. They are dropped with it.
 pub(super) struct Kept {
-    authenticator: Arc<str>,
+    name: PluginName,
     rules: KeepInstances,
     /// For the instances that all authenticators keep together.
     places: Arc<Semaphore>,
@@ -64,15 +65,10 @@ pub(super) struct Lease {
 }
 
 impl Kept {
-    pub(super) fn new(
-        authenticator: Arc<str>,
-        rules: KeepInstances,
-        places: &Arc<Semaphore>,
-        memory: &Arc<Budget>,
-    ) -> Self {
+    pub(super) fn new(name: PluginName, rules: KeepInstances, places: &Arc<Semaphore>, memory: &Arc<Budget>) -> Self {
         Self {
-            meters: KeptMeters::new(&authenticator),
-            authenticator,
+            meters: KeptMeters::new(&name),
+            name,
             rules,
             places: Arc::clone(places),
             memory: Arc::clone(memory),
@@ -119,7 +115,8 @@ impl Kept {
             self.meters.dropped(why);
             if why == Dropped::Handles && !self.told.swap(true, Ordering::Relaxed) {
                 tracing::info!(
-                    authenticator = &*self.authenticator,
+                    authenticator = self.name.authenticator(),
+                    authorizer = self.name.authorizer(),
                     "an instance isn't kept, because it keeps a handle, such as that of a response's body or of a stream"
                 );
             }

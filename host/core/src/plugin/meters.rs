@@ -1,5 +1,5 @@
-//! The metrics of an authenticator. They go to the recorder that the process has installed with the crate `metrics`
-//! when the authenticator is built.
+//! The metrics of a plugin. They go to the recorder that the process has installed with the crate `metrics` when the plugin is
+//! configured. Those of authenticators and of authorizers have names of their own.
 
 use metrics::Counter;
 use metrics::Gauge;
@@ -15,12 +15,56 @@ use crate::decision::Attribute;
 use crate::decision::AttributeRead;
 use crate::decision::Step;
 use crate::decision::Verdict;
+use crate::role::MetricNames;
+use crate::role::PluginName;
+use crate::role::Role;
 use crate::sandbox::PluginError;
 
-/// The metrics of one authenticator.
+const CALLS: MetricNames = MetricNames::new(
+    "portcullis_authenticator_calls_total",
+    "portcullis_authorizer_calls_total",
+);
+const CALL_SECONDS: MetricNames = MetricNames::new(
+    "portcullis_authenticator_call_seconds",
+    "portcullis_authorizer_call_seconds",
+);
+const ERRORS: MetricNames = MetricNames::new(
+    "portcullis_authenticator_errors_total",
+    "portcullis_authorizer_errors_total",
+);
+const REUSED: MetricNames = MetricNames::new(
+    "portcullis_authenticator_reused_total",
+    "portcullis_authorizer_reused_total",
+);
+const DENIED_READS: MetricNames = MetricNames::new(
+    "portcullis_authenticator_denied_total",
+    "portcullis_authorizer_denied_total",
+);
+const BREAKER_OPENINGS: MetricNames = MetricNames::new(
+    "portcullis_authenticator_breaker_openings_total",
+    "portcullis_authorizer_breaker_openings_total",
+);
+const BREAKER_OPEN: MetricNames = MetricNames::new(
+    "portcullis_authenticator_breaker_open",
+    "portcullis_authorizer_breaker_open",
+);
+const KEPT_INSTANCES: MetricNames = MetricNames::new(
+    "portcullis_authenticator_kept_instances",
+    "portcullis_authorizer_kept_instances",
+);
+const INSTANCE_REUSES: MetricNames = MetricNames::new(
+    "portcullis_authenticator_instance_reuses_total",
+    "portcullis_authorizer_instance_reuses_total",
+);
+const INSTANCES_DROPPED: MetricNames = MetricNames::new(
+    "portcullis_authenticator_instances_dropped_total",
+    "portcullis_authorizer_instances_dropped_total",
+);
+
+/// The metrics of one plugin.
 pub(crate) struct Meters {
-    authenticator: String,
-    verdicts: [Counter; Verdict::LABELS.len()],
+    name: PluginName,
+    verdicts: Vec<(&'static str, Counter)>,
     seconds: Histogram,
     errors: [Counter; PluginError::LABELS.len()],
     denied: [Counter; DENIED.len()],
@@ -30,23 +74,35 @@ pub(crate) struct Meters {
 /// The kinds of attributes that need a grant.
 const DENIED: [&str; 4] = ["header", "cookie", "client_certificate", "negotiate"];
 
+/// The verdicts that only plugins of a role return.
+const ONLY_OF: [(&str, Role); 5] = [
+    ("grant", Role::Authenticator),
+    ("pass", Role::Authenticator),
+    ("reject", Role::Authenticator),
+    ("hide", Role::Authorizer),
+    ("permit", Role::Authorizer),
+];
+
 impl Meters {
-    pub(crate) fn new(authenticator: &str) -> Self {
-        describe();
-        let name = || authenticator.to_owned();
+    pub(crate) fn new(name: &PluginName) -> Self {
+        describe(name);
+        let (role, own) = (name.role().label(), || name.to_string());
+        let is_possible = |verdict: &&str| {
+            let mut only = ONLY_OF.iter().filter(|(known, _)| known == verdict);
+            only.all(|(_, role)| *role == name.role())
+        };
+        let verdicts = Verdict::LABELS.into_iter().filter(is_possible);
+        let verdicts = verdicts.map(|verdict| {
+            let counter = counter!(name.metric(CALLS), role => own(), "verdict" => verdict);
+            (verdict, counter)
+        });
         Self {
-            authenticator: name(),
-            verdicts: Verdict::LABELS.map(|verdict| {
-                counter!("portcullis_authenticator_calls_total", "authenticator" => name(), "verdict" => verdict)
-            }),
-            seconds: histogram!("portcullis_authenticator_call_seconds", "authenticator" => name()),
-            errors: PluginError::LABELS.map(|reason| {
-                counter!("portcullis_authenticator_errors_total", "authenticator" => name(), "reason" => reason)
-            }),
-            reused: counter!("portcullis_authenticator_reused_total", "authenticator" => name()),
-            denied: DENIED.map(|kind| {
-                counter!("portcullis_authenticator_denied_total", "authenticator" => name(), "kind" => kind)
-            }),
+            verdicts: verdicts.collect(),
+            seconds: histogram!(name.metric(CALL_SECONDS), role => own()),
+            errors: PluginError::LABELS.map(|reason| counter!(name.metric(ERRORS), role => own(), "reason" => reason)),
+            reused: counter!(name.metric(REUSED), role => own()),
+            denied: DENIED.map(|kind| counter!(name.metric(DENIED_READS), role => own(), "kind" => kind)),
+            name: name.clone(),
         }
     }
 
@@ -56,7 +112,10 @@ impl Meters {
             self.reused.increment(1);
             return;
         }
-        increment(&self.verdicts, &Verdict::LABELS, step.verdict.label());
+        let label = step.verdict.label();
+        if let Some((_, counter)) = self.verdicts.iter().find(|(verdict, _)| *verdict == label) {
+            counter.increment(1);
+        }
         self.seconds.record(step.elapsed.as_secs_f64());
         for kind in step.reads.iter().filter_map(denied) {
             increment(&self.denied, &DENIED, kind);
@@ -69,43 +128,33 @@ impl Meters {
     }
 
     pub(crate) fn breaker(&self) -> BreakerMeters {
-        let name = || self.authenticator.clone();
-        let openings = |scope: &'static str| counter!("portcullis_authenticator_breaker_openings_total", "authenticator" => name(), "scope" => scope);
+        let name = &self.name;
+        let (role, own) = (name.role().label(), || name.to_string());
+        let openings = |scope: &'static str| counter!(name.metric(BREAKER_OPENINGS), role => own(), "scope" => scope);
         BreakerMeters {
             credentials: openings("credentials"),
             client: openings("client"),
             for_all: openings("all"),
-            open: gauge!("portcullis_authenticator_breaker_open", "authenticator" => name()),
+            open: gauge!(name.metric(BREAKER_OPEN), role => own()),
         }
     }
 }
 
-fn describe() {
+fn describe(name: &PluginName) {
+    let what = match name.role() {
+        Role::Authorizer => "Requests about which an authorizer was called",
+        Role::Authenticator | Role::Login => "Requests about which an authenticator was called",
+    };
+    describe_counter!(name.metric(CALLS), what);
+    describe_histogram!(name.metric(CALL_SECONDS), "The duration of calls");
+    describe_counter!(name.metric(ERRORS), "Calls in which the plugin failed");
     describe_counter!(
-        "portcullis_authenticator_calls_total",
-        "Requests about which an authenticator was called"
-    );
-    describe_histogram!("portcullis_authenticator_call_seconds", "The duration of calls");
-    describe_counter!(
-        "portcullis_authenticator_errors_total",
-        "Calls in which the plugin failed"
-    );
-    describe_counter!(
-        "portcullis_authenticator_denied_total",
+        name.metric(DENIED_READS),
         "Attributes that the plugin read without a grant"
     );
-    describe_counter!(
-        "portcullis_authenticator_reused_total",
-        "Requests that got the decision of an earlier call"
-    );
-    describe_counter!(
-        "portcullis_authenticator_breaker_openings_total",
-        "How often its breaker opened"
-    );
-    describe_gauge!(
-        "portcullis_authenticator_breaker_open",
-        "1 while its breaker is open for all clients"
-    );
+    describe_counter!(name.metric(REUSED), "Requests that got the decision of an earlier call");
+    describe_counter!(name.metric(BREAKER_OPENINGS), "How often its breaker opened");
+    describe_gauge!(name.metric(BREAKER_OPEN), "1 while its breaker is open for all clients");
 }
 
 fn denied(read: &AttributeRead) -> Option<&'static str> {
@@ -132,7 +181,7 @@ fn increment(counters: &[Counter], labels: &[&str], label: &str) {
 pub(crate) enum Dropped {
     /// It has reached its age.
     Age,
-    /// All authenticators together keep as many, or as much of the memory, as they may.
+    /// All plugins together keep as many, or as much of the memory, as they may.
     Engine,
     /// Its call failed.
     Failed,
@@ -140,7 +189,7 @@ pub(crate) enum Dropped {
     Handles,
     /// It has taken too much memory.
     Memory,
-    /// Its authenticator was replaced, or had to forget what it knew.
+    /// Its plugin was replaced, or had to forget what it knew.
     Replaced,
     /// It has served its requests.
     Requests,
@@ -167,7 +216,7 @@ impl Dropped {
     }
 }
 
-/// The metrics of the instances that an authenticator keeps.
+/// The metrics of the instances that a plugin keeps.
 pub(crate) struct KeptMeters {
     idle: Gauge,
     reused: Counter,
@@ -175,26 +224,25 @@ pub(crate) struct KeptMeters {
 }
 
 impl KeptMeters {
-    pub(crate) fn new(authenticator: &str) -> Self {
+    pub(crate) fn new(name: &PluginName) -> Self {
         describe_gauge!(
-            "portcullis_authenticator_kept_instances",
+            name.metric(KEPT_INSTANCES),
             "Idle instances that are kept for later calls"
         );
         describe_counter!(
-            "portcullis_authenticator_instance_reuses_total",
+            name.metric(INSTANCE_REUSES),
             "Calls that an instance has served which had served one before"
         );
         describe_counter!(
-            "portcullis_authenticator_instances_dropped_total",
+            name.metric(INSTANCES_DROPPED),
             "Instances that were not kept, or not any longer"
         );
-        let name = || authenticator.to_owned();
+        let (role, own) = (name.role().label(), || name.to_string());
         Self {
-            idle: gauge!("portcullis_authenticator_kept_instances", "authenticator" => name()),
-            reused: counter!("portcullis_authenticator_instance_reuses_total", "authenticator" => name()),
-            dropped: Dropped::LABELS.map(|reason| {
-                counter!("portcullis_authenticator_instances_dropped_total", "authenticator" => name(), "reason" => reason)
-            }),
+            idle: gauge!(name.metric(KEPT_INSTANCES), role => own()),
+            reused: counter!(name.metric(INSTANCE_REUSES), role => own()),
+            dropped: Dropped::LABELS
+                .map(|reason| counter!(name.metric(INSTANCES_DROPPED), role => own(), "reason" => reason)),
         }
     }
 

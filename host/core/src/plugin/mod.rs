@@ -2,8 +2,12 @@
 //! breaker and a limit on concurrency, and each call runs in a new instance, unless instances are kept.
 
 mod answer;
+mod ask;
+mod builder;
 mod call;
 mod detach;
+mod disabled;
+mod handle;
 mod kept;
 mod meters;
 mod overload;
@@ -25,11 +29,20 @@ use crate::limits::KeepInstances;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
 use crate::reuse::Reuse;
+use crate::role::PluginName;
+use crate::role::Role;
 use crate::sandbox::Cache;
 use crate::sandbox::InstanceConfig;
 use crate::signing::SigningKeys;
 
+pub(crate) use self::answer::challenge;
+pub(crate) use self::ask::CallOutcome;
+pub(crate) use self::ask::Decides;
+pub use self::builder::InRole;
+pub use self::builder::PluginBuilder;
+pub(crate) use self::builder::sealed;
 pub(crate) use self::call::Call;
+pub use self::handle::Plugin;
 pub(crate) use self::meters::Meters;
 pub(crate) use self::overload::Sender;
 pub(crate) use self::overload::TurnedAway;
@@ -59,8 +72,8 @@ struct Inner {
 
 impl ConfiguredPlugin {
     /// The operator's name for it.
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.0.config.authenticator
+    pub(crate) fn name(&self) -> &PluginName {
+        &self.0.config.name
     }
 
     /// The component.
@@ -134,7 +147,7 @@ impl ConfiguredPlugin {
 
 /// The inputs of a [`ConfiguredPlugin`].
 pub(crate) struct PluginConfig {
-    pub(crate) name: Arc<str>,
+    pub(crate) name: PluginName,
     pub(crate) component: Component,
     pub(crate) settings: serde_json::Value,
     pub(crate) grants: Grants,
@@ -149,13 +162,13 @@ pub(crate) struct PluginConfig {
 }
 
 impl PluginConfig {
-    /// A component with this name and nothing else: no settings, and the grants and limits that are the default.
-    pub(crate) fn new(name: &str, component: &Component) -> Self {
+    /// A component with this name for this role, and nothing else: no settings, and the grants and limits that are the default.
+    pub(crate) fn new(name: &str, role: Role, component: &Component) -> Self {
         Self {
-            name: name.into(),
+            name: PluginName::new(name, role),
             component: component.clone(),
             settings: serde_json::Value::Object(serde_json::Map::new()),
-            grants: Grants::default(),
+            grants: Grants::of_role(role),
             limits: Limits::default(),
             keep_instances: None,
             outbound: Outbound::default(),
@@ -168,6 +181,9 @@ impl PluginConfig {
 
     /// Checks the settings against the plugin's schema, then lets the plugin check them.
     pub(crate) async fn configure(self) -> Result<ConfiguredPlugin, ConfigureError> {
+        if !self.component.roles().contains(&self.name.role()) {
+            return Err(ConfigureError::Role(self.name.role()));
+        }
         let engine = Arc::clone(self.component.engine().shared());
         // Calls of other plugins may run, so this has instances of its own. The semaphore is never closed.
         let place = Arc::clone(&engine.configuring).acquire_owned().await.ok();
@@ -189,7 +205,7 @@ impl PluginConfig {
                 engine.tls.as_ref(),
                 engine.proxy.as_ref(),
             ),
-            authenticator: self.name,
+            name: self.name,
             grants,
             limits: self.limits,
             cache: Some(Arc::new(Cache::new(self.limits.cache))),
@@ -201,16 +217,20 @@ impl PluginConfig {
         let mut instance = self.component.start(&config).await?;
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
         let fingerprint = fingerprint(&self.component, &settings);
-        let meters = Meters::new(&config.authenticator);
-        let (name, grants, limits) = (&config.authenticator, &*config.grants, &config.limits);
+        let meters = Meters::new(&config.name);
+        let (name, grants, limits) = (&config.name, &*config.grants, &config.limits);
         let processors = &config.processors;
         let overload = match self.is_trial {
             false => Overload::new(name, grants, limits, processors, &engine.calls, &meters),
             true => Overload::with_place(name, grants, limits, processors, &engine.configuring, place, &meters),
         };
         let kept = self.keep_instances.map(|rules| {
-            let name = Arc::clone(&config.authenticator);
-            Arc::new(Kept::new(name, rules, &engine.kept_instances, &engine.kept_memory))
+            Arc::new(Kept::new(
+                config.name.clone(),
+                rules,
+                &engine.kept_instances,
+                &engine.kept_memory,
+            ))
         });
         let reuse = Reuse::new(
             &engine.decisions,

@@ -19,6 +19,7 @@ pub use self::warning::ConfigurationWarning;
 use crate::component::Manifest;
 use crate::grants::Grants;
 use crate::limits::Limits;
+use crate::role::Role;
 use crate::sandbox::PluginError;
 
 /// Why a component can't be configured.
@@ -31,6 +32,9 @@ pub enum ConfigureError {
     /// The plugin rejects the settings, with this message.
     #[error("the plugin refuses its settings: {0}")]
     Rejected(String),
+    /// The component isn't a plugin for this role.
+    #[error("the component is no {0}")]
+    Role(Role),
     /// The settings don't match the plugin's schema.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<SettingsError>),

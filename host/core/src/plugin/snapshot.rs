@@ -62,7 +62,8 @@ impl Inner {
         match self.component.snapshot(&self.settings, &self.config) {
             Ok(snapshot) => {
                 tracing::info!(
-                    authenticator = &*self.config.authenticator,
+                    authenticator = self.config.name.authenticator(),
+                    authorizer = self.config.name.authorizer(),
                     bytes = snapshot.size(),
                     elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
                     "each call begins with a configured copy of the plugin"
@@ -75,10 +76,11 @@ impl Inner {
 
     fn cant_be_copied(&self, why: &NoSnapshot) {
         tracing::info!(
-            authenticator = &*self.config.authenticator,
-            %why,
-            "each call configures the plugin, because it can't be copied"
-        );
+                   authenticator = self.config.name.authenticator(),
+        authorizer = self.config.name.authorizer(),
+                   %why,
+                   "each call configures the plugin, because it can't be copied"
+               );
     }
 }
 
@@ -95,6 +97,7 @@ mod tests {
     use crate::engine::EngineBuilder;
     use crate::limits::Limits;
     use crate::plugin::PluginConfig;
+    use crate::role::Role;
     use crate::sandbox::Share;
 
     fn simple(engine: EngineBuilder) -> Component {
@@ -113,7 +116,7 @@ mod tests {
                 memory,
                 ..Limits::default()
             },
-            ..PluginConfig::new("simple", component)
+            ..PluginConfig::new("simple", Role::Authenticator, component)
         };
         config.configure().await.unwrap()
     }

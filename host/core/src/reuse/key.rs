@@ -4,6 +4,7 @@
 use aws_lc_rs::hmac;
 
 use crate::decision::Attribute;
+use crate::decision::Authenticated;
 use crate::grants::Grants;
 use crate::question;
 use crate::request::AuthRequest;
@@ -11,6 +12,10 @@ use crate::request::AuthRequest;
 /// Equal keys mean equal answers to equal questions.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Key([u8; 32]);
+
+/// A digest of all that an authorizer is told about a user. Equal digests mean equal users.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct UserDigest([u8; 32]);
 
 /// HMAC-SHA-256 (RFC 2104) with a key that never leaves the process.
 pub(super) struct Hasher(hmac::Key);
@@ -24,11 +29,44 @@ impl Hasher {
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &secret)))
     }
 
-    /// The key of a request. `about` tells apart what must not be mixed up.
-    pub(super) fn key(&self, about: [u64; 3], questions: &[Attribute], request: &AuthRequest, grants: &Grants) -> Key {
+    /// The digest of a user.
+    pub(super) fn user(&self, user: &Authenticated) -> UserDigest {
+        let identity = user.identity();
+        let mut hash = hmac::Context::with_key(&self.0);
+        // Each text has its length before it, and each list the number of its items.
+        let mut number = |number: usize| hash.update(&(number as u64).to_le_bytes());
+        number(usize::from(identity.admin()));
+        number(identity.groups().len());
+        number(identity.attributes().count());
+        let own = [user.authenticator(), identity.name()].into_iter();
+        let groups = identity.groups().iter().map(String::as_str);
+        let attributes = identity.attributes().flat_map(|(name, value)| [name, value]);
+        for text in own.chain(groups).chain(attributes) {
+            hash.update(&(text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+        UserDigest(whole(hash))
+    }
+
+    /// The key of a request, of this user if the plugin is told who that is. `about` tells apart what must not be mixed up.
+    pub(super) fn key(
+        &self,
+        about: [u64; 3],
+        user: Option<&UserDigest>,
+        questions: &[Attribute],
+        request: &AuthRequest,
+        grants: &Grants,
+    ) -> Key {
         let mut hash = hmac::Context::with_key(&self.0);
         for number in about {
             hash.update(&number.to_le_bytes());
+        }
+        match user {
+            Some(UserDigest(digest)) => {
+                hash.update(&[1]);
+                hash.update(digest);
+            }
+            None => hash.update(&[0]),
         }
         for question in questions {
             // Each value has its length before it, so that two lists of values are never the same bytes.
@@ -41,10 +79,14 @@ impl Hasher {
             }
             hash.update(&[0]);
         }
-        let mut key = [0; 32];
-        key.copy_from_slice(hash.sign().as_ref());
-        Key(key)
+        Key(whole(hash))
     }
+}
+
+fn whole(hash: hmac::Context) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(hash.sign().as_ref());
+    digest
 }
 
 impl std::fmt::Debug for Hasher {

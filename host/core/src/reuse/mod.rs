@@ -1,5 +1,5 @@
 //! Decisions that are reused. A plugin's decision depends on nothing of a request but the answers to the questions that it
-//! asked, so that a request with the same answers gets the same decision without a call.
+//! asked, and on the user whom it was told about, so that a request with the same answers gets the same decision without a call.
 
 mod flight;
 mod key;
@@ -18,10 +18,12 @@ use self::flight::Flights;
 use self::flight::Guard;
 use self::flight::Turn;
 use self::key::Key;
+use self::key::UserDigest;
 use self::moment::Moment;
 use self::plan::Plan;
 use self::plan::Plans;
 use crate::decision::AttributeRead;
+use crate::decision::Authenticated;
 use crate::decision::Ruling;
 use crate::grants::Grants;
 use crate::request::AuthRequest;
@@ -86,9 +88,11 @@ impl Reuse {
         (!longest.is_zero()).then(kept)
     }
 
-    /// Looks for a decision about an equal request. If another call may be about to make it, waits for that.
-    pub(crate) async fn look_up(self: &Arc<Self>, request: &AuthRequest) -> Lookup {
-        let mut pending = self.pending();
+    /// Looks for a decision about an equal request, of the same user if the plugin is told who that is. If another call may be
+    /// about to make it, waits for that.
+    pub(crate) async fn look_up(self: &Arc<Self>, request: &AuthRequest, user: Option<&Authenticated>) -> Lookup {
+        let user = user.map(|user| self.store.hasher().user(user));
+        let mut pending = self.pending(user);
         let first = match self.find(request, &pending) {
             Ok(known) => return Lookup::Known(known),
             Err(first) => first,
@@ -102,7 +106,7 @@ impl Reuse {
                 // After a call that hangs, or that made no decision for others, this request has a call of its own.
                 // Few requests wait, so the others don't carry the timer along.
                 let _ = Box::pin(tokio::time::timeout(self.longest_wait, end)).await;
-                pending = self.pending();
+                pending = self.pending(user);
                 if let Ok(known) = self.find(request, &pending) {
                     return Lookup::Known(known);
                 }
@@ -116,10 +120,11 @@ impl Reuse {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn pending(self: &Arc<Self>) -> Pending {
+    fn pending(self: &Arc<Self>, user: Option<UserDigest>) -> Pending {
         Pending {
             reuse: Arc::clone(self),
             epoch: self.epoch.load(Ordering::SeqCst),
+            user,
             begun: Moment::now(),
             leads: None,
         }
@@ -129,7 +134,7 @@ impl Reuse {
     fn find(&self, request: &AuthRequest, pending: &Pending) -> Result<Known, Option<(Arc<Plan>, Key)>> {
         let mut first = None;
         for plan in self.plans.all().iter() {
-            let key = self.key(plan, pending.epoch, request);
+            let key = self.key(plan, pending, request);
             if let Some(kept) = self.store.get(&key)
                 && let Some(age) = kept.age(pending.begun)
             {
@@ -140,9 +145,10 @@ impl Reuse {
         Err(first)
     }
 
-    fn key(&self, plan: &Plan, epoch: u64, request: &AuthRequest) -> Key {
-        let about = [self.id, epoch, plan.number()];
-        self.store.hasher().key(about, plan.questions(), request, &self.grants)
+    fn key(&self, plan: &Plan, pending: &Pending, request: &AuthRequest) -> Key {
+        let about = [self.id, pending.epoch, plan.number()];
+        let (user, questions) = (pending.user.as_ref(), plan.questions());
+        self.store.hasher().key(about, user, questions, request, &self.grants)
     }
 }
 
@@ -150,6 +156,7 @@ impl Reuse {
 pub(crate) struct Pending {
     reuse: Arc<Reuse>,
     epoch: u64,
+    user: Option<UserDigest>,
     /// The beginning of the call, from which the life of its decision counts.
     begun: Moment,
     /// Whether others wait for this call, under this plan.
@@ -186,7 +193,7 @@ impl Pending {
             return None;
         }
         let plan = reuse.plans.of(reads, ruling)?;
-        let key = reuse.key(&plan, self.epoch, request);
+        let key = reuse.key(&plan, self, request);
         let life = life.min(reuse.longest);
         reuse
             .store

@@ -160,14 +160,14 @@ fn reuse(store: &Arc<Store>, grants: Grants) -> Arc<Reuse> {
 }
 
 async fn pending(reuse: &Arc<Reuse>, request: &AuthRequest) -> Pending {
-    match reuse.look_up(request).await {
+    match reuse.look_up(request, None).await {
         Lookup::Unknown(pending) => pending,
         Lookup::Known(_) => panic!("it is known"),
     }
 }
 
 async fn known(reuse: &Arc<Reuse>, request: &AuthRequest) -> Option<String> {
-    match reuse.look_up(request).await {
+    match reuse.look_up(request, None).await {
         Lookup::Unknown(_) => None,
         Lookup::Known(Known { kept, .. }) => Some(user(&kept).to_owned()),
     }
@@ -184,7 +184,7 @@ async fn a_reused_decision_is_the_one_that_a_call_would_make() {
         for _ in 0..40 {
             let request = random_request(rng);
             let (expected, reads) = program.run(&request, &grants);
-            match reuse.look_up(&request).await {
+            match reuse.look_up(&request, None).await {
                 Lookup::Known(Known { kept, .. }) => {
                     assert_eq!(user(&kept), expected, "seed {seed}: {request:?}");
                     let asked =
@@ -286,7 +286,7 @@ async fn equal_requests_wait_for_one_call() {
     let (reuse, request) = one_question_was_asked().await;
     let calls = AtomicUsize::new(0);
     let ask = || async {
-        match reuse.look_up(&request).await {
+        match reuse.look_up(&request, None).await {
             Lookup::Known(Known { kept, .. }) => user(&kept).to_owned(),
             Lookup::Unknown(pending) => {
                 calls.fetch_add(1, Ordering::SeqCst);
@@ -305,7 +305,7 @@ async fn equal_requests_wait_for_one_call() {
 async fn a_call_without_a_decision_for_others_holds_nobody_up() {
     let (reuse, request) = one_question_was_asked().await;
     let first = pending(&reuse, &request).await;
-    let mut second = Box::pin(reuse.look_up(&request));
+    let mut second = Box::pin(reuse.look_up(&request, None));
     assert!(
         futures_util::poll!(second.as_mut()).is_pending(),
         "it waits for the first"
@@ -333,13 +333,13 @@ async fn refused_strangers_cant_fill_the_list_of_questions() {
     let header = |number| reads(Attribute::Header(format!("h{number}")));
     for number in 0..20 {
         reuse
-            .pending()
+            .pending(None)
             .keep(&request, &refusal(), &header(number), Some(Duration::ZERO));
     }
     assert_eq!(reuse.plans.all().len(), 4);
     for number in 20..40 {
         reuse
-            .pending()
+            .pending(None)
             .keep(&request, &grant("alice"), &header(number), Some(Duration::ZERO));
     }
     assert_eq!(reuse.plans.all().len(), 8);

@@ -1,4 +1,4 @@
-//! The inputs of an instance: what all instances of an engine share, and the configuration of one authenticator.
+//! The inputs of an instance: what all instances of an engine share, and the configuration of one plugin.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use crate::egress::Egress;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
+use crate::role::PluginName;
+use crate::role::Role;
 use crate::signing::SigningKeys;
 
 /// What all instances of an engine share: the compiler, the processors, the memory and public keys.
@@ -22,10 +24,10 @@ pub(crate) struct Runtime {
     pub(crate) keys: Arc<Keys>,
 }
 
-/// The configuration of an authenticator's instances, apart from the component and the settings.
+/// The configuration of a plugin's instances, apart from the component and the settings.
 #[derive(Clone)]
 pub(crate) struct InstanceConfig {
-    pub(crate) authenticator: Arc<str>,
+    pub(crate) name: PluginName,
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
     /// `None` for an instance that is only called for its schema.
@@ -51,14 +53,13 @@ impl InstanceConfig {
             headers: Vec::new(),
             ..Grants::default()
         });
-        let authenticator: Arc<str> = "settings-schema".into();
         let limits = Limits {
             deadline,
             memory,
             ..Limits::default()
         };
         Self {
-            authenticator,
+            name: PluginName::new("settings-schema", Role::Authenticator),
             grants,
             limits,
             cache: None,

@@ -11,6 +11,7 @@ use wasmtime::component::InstancePre;
 use super::HostState;
 use crate::contract::exports::portcullis::auth;
 use crate::request::AuthRequest;
+use crate::role::Role;
 
 /// A function of one of a plugin's roles, with the arguments of one call.
 pub(crate) trait Export: Send + 'static {
@@ -22,6 +23,11 @@ pub(crate) trait Export: Send + 'static {
 
     /// The request that the plugin may read meanwhile. `None` if the function has no handle to one.
     fn request(&self) -> Option<Arc<AuthRequest>>;
+
+    /// Whether its arguments tell the plugin something about the request, so that it knows about it without reading it.
+    fn tells(&self) -> bool {
+        self.request().is_none()
+    }
 
     /// Calls the function.
     fn call(
@@ -36,20 +42,31 @@ pub(crate) trait Export: Send + 'static {
 pub(crate) struct PluginPre {
     instance: InstancePre<HostState>,
     plugin: auth::plugin::GuestIndices,
-    authenticator: auth::authenticator::GuestIndices,
-    /// `None` if the component isn't a login.
+    roles: RoleIndices,
+}
+
+/// The places of the functions of each role. `None` for a role that the component hasn't.
+#[derive(Clone)]
+struct RoleIndices {
+    authenticator: Option<auth::authenticator::GuestIndices>,
+    authorizer: Option<auth::authorizer::GuestIndices>,
     login: Option<auth::login::GuestIndices>,
 }
 
 impl PluginPre {
     /// Finds the exports. Returns an error if an interface lacks a function.
-    pub(crate) fn new(instance: InstancePre<HostState>, is_login: bool) -> wasmtime::Result<Self> {
+    pub(crate) fn new(instance: InstancePre<HostState>, roles: &[Role]) -> wasmtime::Result<Self> {
+        let has = |role| roles.contains(&role);
+        let authenticator = has(Role::Authenticator).then(|| auth::authenticator::GuestIndices::new(&instance));
+        let authorizer = has(Role::Authorizer).then(|| auth::authorizer::GuestIndices::new(&instance));
+        let login = has(Role::Login).then(|| auth::login::GuestIndices::new(&instance));
         Ok(Self {
             plugin: auth::plugin::GuestIndices::new(&instance)?,
-            authenticator: auth::authenticator::GuestIndices::new(&instance)?,
-            login: is_login
-                .then(|| auth::login::GuestIndices::new(&instance))
-                .transpose()?,
+            roles: RoleIndices {
+                authenticator: authenticator.transpose()?,
+                authorizer: authorizer.transpose()?,
+                login: login.transpose()?,
+            },
             instance,
         })
     }
@@ -59,19 +76,17 @@ impl PluginPre {
         let instance = self.instance.instantiate_async(&mut *store).await?;
         Ok(Plugin {
             plugin: self.plugin.load(&mut *store, &instance)?,
-            authenticator: self.authenticator.load(&mut *store, &instance)?,
-            login: self.login.clone(),
+            roles: self.roles.clone(),
             instance,
         })
     }
 }
 
-/// The exports of an instance.
+/// The exports of an instance. The functions of a role are looked up when they are called.
 pub(crate) struct Plugin {
     instance: Instance,
     plugin: auth::plugin::Guest,
-    authenticator: auth::authenticator::Guest,
-    login: Option<auth::login::GuestIndices>,
+    roles: RoleIndices,
 }
 
 impl Plugin {
@@ -81,15 +96,30 @@ impl Plugin {
     }
 
     /// The function of an authenticator.
-    pub(crate) const fn authenticator(&self) -> &auth::authenticator::Guest {
-        &self.authenticator
-    }
-
-    /// The functions of a login. They are looked up when they are needed, since nearly all calls are those of an authenticator.
-    pub(crate) fn login(&self, store: &mut Store<HostState>) -> wasmtime::Result<auth::login::Guest> {
-        match &self.login {
-            Some(login) => login.load(store, &self.instance),
-            None => wasmtime::bail!("the component doesn't export portcullis:auth/login"),
+    pub(crate) fn authenticator(&self, store: &mut Store<HostState>) -> wasmtime::Result<auth::authenticator::Guest> {
+        match &self.roles.authenticator {
+            Some(authenticator) => authenticator.load(store, &self.instance),
+            None => Err(not_exported(Role::Authenticator)),
         }
     }
+
+    /// The function of an authorizer.
+    pub(crate) fn authorizer(&self, store: &mut Store<HostState>) -> wasmtime::Result<auth::authorizer::Guest> {
+        match &self.roles.authorizer {
+            Some(authorizer) => authorizer.load(store, &self.instance),
+            None => Err(not_exported(Role::Authorizer)),
+        }
+    }
+
+    /// The functions of a login.
+    pub(crate) fn login(&self, store: &mut Store<HostState>) -> wasmtime::Result<auth::login::Guest> {
+        match &self.roles.login {
+            Some(login) => login.load(store, &self.instance),
+            None => Err(not_exported(Role::Login)),
+        }
+    }
+}
+
+fn not_exported(role: Role) -> wasmtime::Error {
+    wasmtime::format_err!("the component doesn't export portcullis:auth/{role}")
 }

@@ -156,7 +156,8 @@ pub(super) fn store(runtime: &Runtime, config: &InstanceConfig) -> Store<HostSta
 pub(super) fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> PluginError {
     tracing::debug!(
         target: "portcullis::plugin",
-        authenticator = store.data().log.authenticator(),
+        authenticator = store.data().log.name().authenticator(),
+        authorizer = store.data().log.name().authorizer(),
         "the call ended: {error:?}"
     );
     let limiter = &store.data().limiter;
@@ -179,7 +180,7 @@ pub(super) fn stopped(store: &Store<HostState>, error: wasmtime::Error) -> Plugi
 
 impl HostState {
     fn new(runtime: &Runtime, config: &InstanceConfig, clock: Clock, permit: ComputePermit) -> Self {
-        let log = LogLines::new(Arc::clone(&config.authenticator), config.log_level);
+        let log = LogLines::new(config.name.clone(), config.log_level);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut http = WasiHttpCtx::new();

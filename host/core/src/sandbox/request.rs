@@ -68,6 +68,10 @@ impl types::HostRequest for HostState {
         Ok(self.read(Attribute::ClientCertificate)?.pop())
     }
 
+    fn route(&mut self, _: Handle) -> wasmtime::Result<Option<String>> {
+        self.text(Attribute::Route)
+    }
+
     fn drop(&mut self, _: Handle) -> wasmtime::Result<()> {
         Ok(())
     }

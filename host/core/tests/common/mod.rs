@@ -84,7 +84,7 @@ pub fn hostile_component() -> Vec<u8> {
 }
 
 /// Builds a guest of `tests/guests`, which is not part of the workspace, like a plugin of a third party.
-fn guest(name: &str) -> Vec<u8> {
+pub fn guest(name: &str) -> Vec<u8> {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests");
     // The end-to-end tests build theirs in the same place.
     let target = guests.join("../.state/guests");

@@ -1,5 +1,5 @@
 //! `portcullis check`: loads a configuration as `serve` would, and reports its mistakes and warnings. It opens no port.
-//! An authenticator that `serve` would disable is a mistake here, because `check` runs before the configuration is used.
+//! A plugin that `serve` would disable is a mistake here, because `check` runs before the configuration is used.
 
 use std::error::Error;
 use std::io::Write;
@@ -21,18 +21,24 @@ pub(super) async fn run(file: &ConfigFile, output: &mut impl Write) -> Result<()
     }
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let routes = count(generation.routes().len(), "route");
-    let authenticators = count(generation.authenticators().len(), "authenticator");
+    let authenticators = count(generation.authenticators().count(), "authenticator");
+    let authorizers = match generation.authorizers().count() {
+        0 => String::new(),
+        authorizers => format!(", {}", count(authorizers, "authorizer")),
+    };
     let sessions = if generation.sessions().is_some() {
         "sessions"
     } else {
         "no sessions"
     };
-    writeln!(output, "{}: good: {routes}, {authenticators}, {sessions}", file.name())?;
-    let mut loaded = Vec::from_iter(generation.authenticators());
-    loaded.sort_by_key(|authenticator| authenticator.name());
-    for authenticator in loaded {
-        if let Some(rules) = authenticator.kept_instances() {
-            let name = authenticator.name();
+    writeln!(
+        output,
+        "{}: good: {routes}, {authenticators}{authorizers}, {sessions}",
+        file.name()
+    )?;
+    for plugin in generation.plugins() {
+        if let Some(rules) = plugin.kept_instances() {
+            let name = plugin.name();
             writeln!(
                 output,
                 "  {name}: requests share the plugin's memory, because its instances are kept: {rules}"

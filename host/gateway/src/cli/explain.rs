@@ -1,4 +1,4 @@
-//! `portcullis explain`: shows step by step how a request would be handled. Authenticators are called as for a real request;
+//! `portcullis explain`: shows step by step how a request would be handled. Plugins are called as for a real request;
 //! nothing is sent to an upstream, and credentials are never printed.
 
 use std::error::Error;
@@ -167,6 +167,7 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
         }
         write_decision(output, generation, &decided.decision, decided.via_session)?;
     }
+    write_steps(output, generation, &preview.authorizer_steps)?;
     match &preview.outcome {
         PreviewOutcome::Answer { status, why, headers } => {
             let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -208,9 +209,12 @@ fn write_route(output: &mut impl Write, route: &Route) -> io::Result<()> {
             "an encoded slash is accepted if every reading of the path leads to this route",
         )?;
     }
-    match route.access.authenticators().as_str() {
-        "" => Ok(()),
-        authenticators => line(output, "asks", authenticators),
+    let authenticators = route.access.authenticators();
+    let (asked, authorizers) = (authenticators.as_str(), route.authorizer_names());
+    match (asked, authorizers.as_str()) {
+        ("", _) => Ok(()),
+        (authenticators, "") => line(output, "asks", authenticators),
+        (authenticators, authorizers) => line(output, "asks", format_args!("{authenticators}, then {authorizers}")),
     }
 }
 
@@ -227,43 +231,7 @@ fn write_decision(
     decision: &Decision,
     via_session: bool,
 ) -> io::Result<()> {
-    for Step {
-        authenticator,
-        verdict,
-        reads,
-        kept,
-        warnings,
-        elapsed,
-        ..
-    } in &decision.steps
-    {
-        line(output, authenticator, format_args!("{verdict} ({elapsed:.1?})"))?;
-        for read in reads.iter() {
-            line(output, "", Answered(read))?;
-        }
-        for warning in warnings {
-            line(output, "", format_args!("said: {warning}"))?;
-        }
-        let asked = generation
-            .authenticators()
-            .find(|known| known.name() == &**authenticator);
-        if let Some(rules) = asked.and_then(|asked| asked.kept_instances()) {
-            line(
-                output,
-                "",
-                format_args!("its instances are kept: {rules}. The requests of one share its memory"),
-            )?;
-        }
-        // Refusals are kept for a second at most, which explains nothing.
-        if let (Verdict::Grant { .. }, Some(kept)) = (verdict, kept) {
-            let kept = humantime::format_duration(*kept);
-            line(
-                output,
-                "",
-                format_args!("kept for {kept}, for requests with the same values of all this"),
-            )?;
-        }
-    }
+    write_steps(output, generation, &decision.steps)?;
     match &decision.outcome {
         Outcome::Grant(user) if via_session => {
             let (name, authenticator) = (user.identity().name(), user.authenticator());
@@ -275,6 +243,51 @@ fn write_decision(
         }
         _ => Ok(()),
     }
+}
+
+/// What each plugin was asked and said.
+fn write_steps(output: &mut impl Write, generation: &Generation, steps: &[Step]) -> io::Result<()> {
+    for Step {
+        name,
+        verdict,
+        reads,
+        kept,
+        warnings,
+        elapsed,
+        ..
+    } in steps
+    {
+        line(output, name, format_args!("{verdict} ({elapsed:.1?})"))?;
+        for read in reads.iter() {
+            line(output, "", Answered(read))?;
+        }
+        for warning in warnings {
+            line(output, "", format_args!("said: {warning}"))?;
+        }
+        let asked = generation.plugins().find(|known| known.name() == &**name);
+        if let Some(rules) = asked.and_then(|asked| asked.kept_instances()) {
+            line(
+                output,
+                "",
+                format_args!("its instances are kept: {rules}. The requests of one share its memory"),
+            )?;
+        }
+        // Refusals are kept for a second at most, which explains nothing.
+        let whose = match verdict {
+            Verdict::Grant { .. } => "requests",
+            Verdict::Permit => "requests of the same user",
+            _ => continue,
+        };
+        if let Some(kept) = kept {
+            let kept = humantime::format_duration(*kept);
+            line(
+                output,
+                "",
+                format_args!("kept for {kept}, for {whose} with the same values of all this"),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Shows what an authenticator read, and the size of the values that it got.

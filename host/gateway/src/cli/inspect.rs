@@ -13,10 +13,10 @@ use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::Args;
-use portcullis::Authenticator;
 use portcullis::Component;
 use portcullis::Engine;
 use portcullis::Manifest;
+use portcullis::Plugin;
 use portcullis_loader::cases;
 use portcullis_loader::files::read_bytes;
 use portcullis_loader::signature;
@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     let (component, signature, pulled) = load(arguments, &engine, &source).await?;
     let manifest = component.manifest();
     writeln!(output, "plugin    {}", introduction(manifest))?;
-    let cases = cases::self_test(manifest).map_err(|errors| format!("{source}: {errors}"))?;
+    let cases = cases::self_test(manifest, component.role()).map_err(|errors| format!("{source}: {errors}"))?;
     if let Some(cases) = cases {
         write_lines(output, "self-test", cases.iter().map(|case| case.name.as_str()))?;
     }
@@ -104,7 +104,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     };
     write_lines(output, "asks for", asks.iter().map(String::as_str))?;
     if configured.is_none() {
-        let starter = starter::configuration(&source, &schema, manifest, component.imports());
+        let starter = starter::configuration(&source, component.role(), &schema, manifest, component.imports());
         write_lines(output, "to start", starter.lines())?;
     }
     match component.imports() {
@@ -117,7 +117,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
 
 /// Takes the authenticator of this name out of a configuration.
 fn authenticator(draft: &mut Draft, name: &str) -> Result<AuthenticatorConfig, Box<dyn Error>> {
-    let known = &mut draft.config.authenticators;
+    let known = &mut draft.config.plugin_entries;
     if let Some(index) = known.iter().position(|known| known.name == name) {
         return Ok(known.swap_remove(index));
     }
@@ -164,7 +164,7 @@ fn asked(manifest: Option<&Manifest>, schema: &serde_json::Value) -> Vec<String>
 }
 
 /// What the plugin of an authenticator asks for, compared with its grants.
-fn compared(authenticator: &Authenticator) -> Vec<String> {
+fn compared(authenticator: &Plugin) -> Vec<String> {
     let asked = authenticator.asked_grants().iter().map(|asked| {
         let place = asked.setting.as_ref();
         let place = place
@@ -248,13 +248,13 @@ pub(super) fn list(arguments: &ListArguments, output: &mut impl Write) -> Result
         writeln!(output, "{name:20}built in")?;
     }
     let draft = arguments.config.read();
-    for authenticator in &draft.config.authenticators {
-        let name = &authenticator.name;
-        let plugin = match &authenticator.plugin {
+    for entry in &draft.config.plugin_entries {
+        let name = &entry.name;
+        let plugin = match &entry.plugin {
             PluginSource::BuiltIn(plugin) => format!("the built-in {plugin}"),
             plugin => plugin.to_string(),
         };
-        writeln!(output, "{name:20}authenticator, by {plugin}")?;
+        writeln!(output, "{name:20}{}, by {plugin}", entry.role)?;
     }
     for error in &draft.errors {
         writeln!(output, "{:20}{error}", "(not usable)")?;

@@ -6,8 +6,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use portcullis::Component;
 use portcullis::MAX_MANIFEST;
 use portcullis::Manifest;
+use portcullis::Role;
 use portcullis_loader::files::read_bytes;
 use portcullis_registry::MAX_COMPONENT;
 
@@ -27,9 +29,12 @@ pub(super) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let Arguments { component, manifest } = arguments;
     let json = read_bytes(manifest, MAX_MANIFEST as u64).map_err(|error| format!("{}: {error}", manifest.display()))?;
     let parsed = Manifest::parse(&json).map_err(|error| format!("{}: {error}", manifest.display()))?;
-    portcullis_loader::cases::self_test(Some(&parsed)).map_err(|error| format!("{}: {error}", manifest.display()))?;
     let at_component = |error: &dyn std::fmt::Display| format!("{}: {error}", component.display());
     let wasm = read_bytes(component, MAX_COMPONENT).map_err(|error| at_component(&error))?;
+    // What is wrong with the component is found below.
+    let role = Component::role_of(&wasm).unwrap_or(Role::Authenticator);
+    let tested = portcullis_loader::cases::self_test(Some(&parsed), role);
+    tested.map_err(|error| format!("{}: {error}", manifest.display()))?;
     let embedded = Manifest::embed(&wasm, &json).map_err(|error| at_component(&error))?;
     let partial = component.with_extension("partial");
     let written = fs::write(&partial, embedded).and_then(|()| fs::rename(&partial, component));

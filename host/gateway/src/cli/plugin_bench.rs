@@ -11,12 +11,11 @@ use std::time::Instant;
 
 use bytesize::ByteSize;
 use clap::Args;
-use portcullis::Authenticator;
-use portcullis::Chain;
 use portcullis::Component;
 use portcullis::Limits;
-use portcullis_loader::cases::Answer;
+use portcullis_loader::AskedPlugin;
 use portcullis_loader::cases::Play;
+use portcullis_loader::cases::answer;
 use rustix::time::ClockId;
 use rustix::time::clock_gettime;
 
@@ -65,7 +64,13 @@ struct Costs {
 /// instances that are kept, if the file says so.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let source = plugin_argument(&arguments.plugin)?;
-    let mut file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
+    let component = inspect::loaded(&source, &arguments.config).await?;
+    let mut file = CasesFile::read(
+        &arguments.cases,
+        source.clone(),
+        component.role(),
+        &Environment::of_process(),
+    )?;
     file.authenticator.limits = Limits {
         rate: None,
         breaker: None,
@@ -76,7 +81,6 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     // Those of the cases aren't played, because all cases have one authenticator.
     let play = Play::of(&file.servers);
     file.authenticator.outbound = Play::applied(play.as_ref(), &file.authenticator.outbound);
-    let component = inspect::loaded(&source, &arguments.config).await?;
     writeln!(output, "each call configures an instance:")?;
     let (authenticator, _) = build(&file, &component).await?;
     measure(&authenticator, &file.cases, arguments.calls, output).await?;
@@ -107,13 +111,13 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     Ok(())
 }
 
-async fn build(file: &CasesFile, component: &Component) -> Result<(Authenticator, Vec<Warning>), ConfigErrors> {
+async fn build(file: &CasesFile, component: &Component) -> Result<(AskedPlugin, Vec<Warning>), ConfigErrors> {
     let built = build_alone(&file.authenticator, component).await;
     built.map_err(ConfigErrors::new)
 }
 
 async fn measure(
-    authenticator: &Authenticator,
+    plugin: &AskedPlugin,
     cases: &[Case],
     calls: NonZero<u32>,
     output: &mut impl Write,
@@ -123,7 +127,7 @@ async fn measure(
         "  calls/s    cpu µs    p50 µs    p90 µs    p99 µs    max µs     memory  case"
     )?;
     for case in cases {
-        costs(authenticator, case, calls).await.write(output)?;
+        costs(plugin, case, calls).await.write(output)?;
     }
     Ok(())
 }
@@ -131,25 +135,25 @@ async fn measure(
 /// How many calls come before those that are measured, for the caches of the processor and the allocator.
 const WARM_UP: u32 = 20;
 
-async fn costs(authenticator: &Authenticator, case: &Case, calls: NonZero<u32>) -> Costs {
-    let chain = Chain::new([authenticator.clone()]);
-    let mut answer = Answer::of(chain.decide(&case.request).await);
+async fn costs(plugin: &AskedPlugin, case: &Case, calls: NonZero<u32>) -> Costs {
+    let ask = || answer(plugin, &case.request, case.user.as_ref());
+    let mut answered = ask().await;
     for _ in 1..WARM_UP {
-        answer = Answer::of(chain.decide(&case.request).await);
+        answered = ask().await;
     }
     let mut times = Vec::with_capacity(calls.get() as usize);
     let (start, before) = (Instant::now(), processor_time());
     let mut memory = 0;
     for _ in 0..calls.get() {
-        answer = Answer::of(chain.decide(&case.request).await);
-        memory = memory.max(answer.memory);
-        times.push(answer.elapsed);
+        answered = ask().await;
+        memory = memory.max(answered.memory);
+        times.push(answered.elapsed);
     }
     let (elapsed, processor) = (start.elapsed(), processor_time().saturating_sub(before));
     times.sort_unstable();
     Costs {
         name: case.name.clone(),
-        verdict: answer.verdict,
+        verdict: answered.verdict,
         times,
         elapsed,
         processor,

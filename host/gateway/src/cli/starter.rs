@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use portcullis::GrantKey;
 use portcullis::Manifest;
+use portcullis::Role;
 use serde_json::Value;
 
 use crate::config::PluginSource;
@@ -37,14 +38,15 @@ pub(super) fn meanings(imports: &[String]) -> Vec<&'static str> {
 /// The content of a `NAME.toml` beside the plugin's file, or of `portcullis.toml` for another plugin.
 pub(super) fn configuration(
     plugin: &PluginSource,
+    role: Role,
     schema: &Value,
     manifest: Option<&Manifest>,
     imports: &[String],
 ) -> String {
     let section = |name: &str, plugin: &str| {
         (
-            format!("[authenticators.{name}]\nplugin = \"{plugin}\"\n"),
-            format!("authenticators.{name}."),
+            format!("[{role}s.{name}]\nplugin = \"{plugin}\"\n"),
+            format!("{role}s.{name}."),
         )
     };
     let (mut text, prefix) = match plugin {
@@ -68,16 +70,18 @@ pub(super) fn configuration(
         let about = about.split(". ").next().unwrap_or_default().trim_end_matches('.');
         let _ = writeln!(text, "{name} = {}{}", placeholder(schema, property), comment(about));
     }
-    let _ = writeln!(text, "[{prefix}grants]");
     let asked = manifest.and_then(|manifest| manifest.grants.as_deref());
     let names_headers = schema.to_string().contains("\"x-portcullis-grant\":\"headers\"");
-    text.push_str(&grants(asked, names_headers, imports));
+    let grants = grants(role, asked, names_headers, imports);
+    if !grants.is_empty() {
+        let _ = writeln!(text, "[{prefix}grants]\n{grants}");
+    }
     text.trim_end().to_owned()
 }
 
 /// The lines of the grants: what the plugin asks for, or else what most plugins do. `names_headers` says whether its settings can
 /// name headers.
-fn grants(asked: Option<&[(GrantKey, String)]>, names_headers: bool, imports: &[String]) -> String {
+fn grants(role: Role, asked: Option<&[(GrantKey, String)]>, names_headers: bool, imports: &[String]) -> String {
     let mut text = String::new();
     let keys = [
         GrantKey::Headers,
@@ -92,10 +96,12 @@ fn grants(asked: Option<&[(GrantKey, String)]>, names_headers: bool, imports: &[
             .flatten()
             .filter(|(of, name)| *of == key && name != "*");
         let mut names = Vec::from_iter(names.map(|(_, name)| name.as_str()));
-        if key == GrantKey::Headers && names.is_empty() && (asked.is_none() || names_headers) {
+        // An authorizer is told who the user is.
+        let reads_credentials = role != Role::Authorizer;
+        if key == GrantKey::Headers && names.is_empty() && reads_credentials && (asked.is_none() || names_headers) {
             names.push("authorization");
         }
-        if !names.is_empty() || key == GrantKey::Headers {
+        if !names.is_empty() || (key == GrantKey::Headers && reads_credentials) {
             let _ = writeln!(text, "{} = {names:?}", key.label());
         } else if key == GrantKey::Http && sends_requests(imports) {
             text.push_str("http = [] # the servers that it may ask, such as \"https://id.example.org\"\n");
@@ -182,22 +188,35 @@ mod tests {
         let expected = "# a.toml\n[settings]\nissuers = [{}] # The issuers\nnames = []\nurl = \"\" # A URL\ncount = 0\nstrict = false\n\
                         table = {}\ngone = \"\"\n[grants]\nheaders = [\"authorization\"]";
         let file = PluginSource::File("x/a.wasm".into());
-        assert_eq!(configuration(&file, &schema, None, &[]), expected);
+        assert_eq!(configuration(&file, Role::Authenticator, &schema, None, &[]), expected);
         let asks = ["wasi:http/outgoing-handler@0.2.6".to_owned()];
         let expected = "[authenticators.jwt]\nplugin = \"jwt\"\n[authenticators.jwt.grants]\nheaders = \
                         [\"authorization\"]\nhttp = [] # the servers that it may ask, such as \
                         \"https://id.example.org\"";
         let built_in = PluginSource::BuiltIn("jwt".to_owned());
-        assert_eq!(configuration(&built_in, &json!(true), None, &asks), expected);
+        assert_eq!(
+            configuration(&built_in, Role::Authenticator, &json!(true), None, &asks),
+            expected
+        );
         let remote = PluginSource::Registry("oci://r.example/team/b.c:1".parse().unwrap());
         let expected = "[authenticators.plugin]\nplugin = \"oci://r.example/team/b.c:1\"\n[authenticators.plugin.grants]\n\
                         headers = [\"authorization\"]";
-        assert_eq!(configuration(&remote, &json!(true), None, &[]), expected);
+        assert_eq!(
+            configuration(&remote, Role::Authenticator, &json!(true), None, &[]),
+            expected
+        );
         let manifest = br#"{"name": "n", "grants": {"cookies": ["a"], "http": ["*"], "negotiate": true}}"#;
         let manifest = Manifest::parse(manifest).unwrap();
         let expected = "# a.toml\n[grants]\nheaders = []\ncookies = [\"a\"]\nhttp = [] # the servers that it may ask, such as \
                         \"https://id.example.org\"\nnegotiate = \"\" # the NAME of [negotiate.NAME]";
-        assert_eq!(configuration(&file, &json!(true), Some(&manifest), &asks), expected);
+        assert_eq!(
+            configuration(&file, Role::Authenticator, &json!(true), Some(&manifest), &asks),
+            expected
+        );
+        let policy = PluginSource::BuiltIn("policy".to_owned());
+        let schema = json!({"properties": {"rules": {"type": "string"}}, "required": ["rules"]});
+        let expected = "[authorizers.policy]\nplugin = \"policy\"\n[authorizers.policy.settings]\nrules = \"\"";
+        assert_eq!(configuration(&policy, Role::Authorizer, &schema, None, &[]), expected);
         assert_eq!(meanings(&asks), ["asks other servers, as far as grants.http allows"]);
         assert!(meanings(&["wasi:io/poll@0.2.6".to_owned()]).is_empty());
     }

@@ -36,9 +36,9 @@ pub(crate) struct IdentityHeaders {
 /// An attribute and the header that carries it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct AttributeHeader {
-    /// The authenticator that the attribute comes from. `None` for the only authenticator of the route.
-    pub(crate) authenticator: Option<String>,
-    /// The name of the attribute. Its meaning may differ between authenticators.
+    /// The authenticator or authorizer that the attribute comes from. `None` for the only authenticator of the route.
+    pub(crate) source: Option<String>,
+    /// The name of the attribute. Its meaning may differ between plugins.
     pub(crate) attribute: String,
     /// Carries the value of the attribute.
     pub(crate) header: HeaderName,
@@ -164,7 +164,7 @@ impl IdentityHeaders {
     fn duplicates(&self) -> Vec<&HeaderName> {
         let common = self.common().map(|header| (header, None));
         let attributes = self.attributes.iter();
-        let attributes = attributes.map(|carried| (&carried.header, carried.authenticator.as_ref()));
+        let attributes = attributes.map(|carried| (&carried.header, carried.source.as_ref()));
         let carried = Vec::from_iter(common.chain(attributes));
         let clash = |(index, (header, whose)): &(usize, &(&HeaderName, Option<&String>))| {
             carried.iter().take(*index).any(|(earlier, others)| {
@@ -204,12 +204,13 @@ fn groups(table: &mut Table<'_>) -> (Option<HeaderName>, SentGroups) {
     (item.and_then(header), sent)
 }
 
-/// Reads `{ email = "X-Email" }`, or `{ hub = { email = "X-Email" } }` for the attributes of one authenticator.
+/// Reads `{ email = "X-Email" }`, or `{ hub = { email = "X-Email" } }` for the attributes of one authenticator
+/// or authorizer.
 fn attributes(table: Table<'_>) -> Vec<AttributeHeader> {
     let mut attributes = Vec::new();
-    let mut add = |authenticator: Option<&String>, attribute, item| {
+    let mut add = |source: Option<&String>, attribute, item| {
         attributes.extend(header(item).map(|header| AttributeHeader {
-            authenticator: authenticator.cloned(),
+            source: source.cloned(),
             attribute,
             header,
         }));

@@ -30,6 +30,7 @@ mod websocket_token;
 use std::path::Path;
 use std::path::PathBuf;
 
+use portcullis::Role;
 use portcullis_loader::config::authenticator::MAX_AUTHENTICATORS;
 use portcullis_loader::config::document;
 use portcullis_loader::config::document::Document;
@@ -126,8 +127,8 @@ pub(crate) struct Config {
     pub(crate) registries: RegistriesConfig,
     /// The acceptors of Kerberos tokens.
     pub(crate) negotiate: Vec<NegotiateConfig>,
-    /// All authenticators, including those of the plugin directory.
-    pub(crate) authenticators: Vec<AuthenticatorConfig>,
+    /// All authenticators and authorizers, including those of the plugin directory.
+    pub(crate) plugin_entries: Vec<AuthenticatorConfig>,
     /// The routes, in the order of the file.
     pub(crate) routes: Vec<RouteConfig>,
 }
@@ -257,34 +258,50 @@ impl Draft {
                 .extend(NegotiateConfig::read(name, item, environment));
         }
 
-        let mut names = Vec::new();
         let mut found = directory
             .map(|directory| directory.search(environment, root.place.document().sources(), trust.as_ref()))
             .unwrap_or_default();
-        let configured = root.take("authenticators").and_then(Item::table);
-        for (name, item) in configured.into_iter().flat_map(Table::into_entries) {
-            if let Some((_, wasm)) = found.names.iter().find(|(other, _)| *other == name) {
-                item.place
-                    .report(format!("{} in the plugin directory has the same name", wasm.display()));
+        let mut names = PluginNames::default();
+        for role in [Role::Authenticator, Role::Authorizer] {
+            let section = match role {
+                Role::Authorizer => root.take("authorizers"),
+                _ => root.take("authenticators"),
+            };
+            let configured = section.and_then(Item::table);
+            for (name, item) in configured.into_iter().flat_map(Table::into_entries) {
+                if let Some(other) = found.names.iter().find(|other| other.name == name) {
+                    item.place.report(format!(
+                        "{} in the plugin directory has the same name",
+                        other.wasm.display()
+                    ));
+                }
+                if role == Role::Authorizer && names.authenticators.contains(&name) {
+                    item.place
+                        .report("an authenticator has the same name, and logs and metrics tell plugins by their names");
+                }
+                names.add(name.clone(), Some(role));
+                self.config
+                    .plugin_entries
+                    .extend(AuthenticatorConfig::read(name, role, item, trust.as_ref()));
             }
-            names.push(name.clone());
-            self.config
-                .authenticators
-                .extend(AuthenticatorConfig::read(name, item, trust.as_ref()));
         }
-        names.extend(found.names.into_iter().map(|(name, _)| name));
-        self.config.authenticators.append(&mut found.authenticators);
+        for plugin in found.names {
+            names.add(plugin.name, plugin.role);
+        }
+        self.config.plugin_entries.append(&mut found.authenticators);
         // What the directory configures is configuration: a mistake in it is one, whether a route asks the plugin or not.
         self.errors
             .extend(found.errors.into_iter().map(|mistake| mistake.error));
         self.digests = found.digests;
-        if names.len() > MAX_AUTHENTICATORS {
-            root.place
-                .report(format!("more than {} authenticators", MAX_AUTHENTICATORS));
-            self.config.authenticators.truncate(MAX_AUTHENTICATORS);
+        if names.count > MAX_AUTHENTICATORS {
+            root.place.report(format!(
+                "more than {} authenticators and authorizers",
+                MAX_AUTHENTICATORS
+            ));
+            self.config.plugin_entries.truncate(MAX_AUTHENTICATORS);
         }
         let upstreams = Upstreams::read(root.take("upstreams"));
-        let logs_in = self.config.authenticators.iter().any(|own| own.login.is_some());
+        let logs_in = self.config.plugin_entries.iter().any(|own| own.login.is_some());
         self.config.session = match session {
             Some(item) => item.table().map(|table| SessionConfig::read(table, &upstreams)),
             None => SessionConfig::of_environment(&root.place, logs_in),
@@ -300,7 +317,30 @@ impl Draft {
     }
 }
 
-fn routes(root: &mut Table<'_>, authenticators: &[String], upstreams: &Upstreams, has_front: bool) -> Vec<RouteConfig> {
+/// The names that routes may list, including those of plugins with mistakes.
+#[derive(Debug, Default)]
+pub(crate) struct PluginNames {
+    /// Those of authenticators.
+    authenticators: Vec<String>,
+    /// Those of authorizers.
+    authorizers: Vec<String>,
+    count: usize,
+}
+
+impl PluginNames {
+    /// Adds a plugin in this role. `None` if it isn't known, because its component can't be read: that is an error of its own.
+    fn add(&mut self, name: String, role: Option<Role>) {
+        self.count += 1;
+        if role != Some(Role::Authorizer) {
+            self.authenticators.push(name.clone());
+        }
+        if role != Some(Role::Authenticator) {
+            self.authorizers.push(name);
+        }
+    }
+}
+
+fn routes(root: &mut Table<'_>, names: &PluginNames, upstreams: &Upstreams, has_front: bool) -> Vec<RouteConfig> {
     let Some(item) = root.take("routes") else {
         root.place.report("there is no route: add [[routes]]");
         return Vec::new();
@@ -316,7 +356,7 @@ fn routes(root: &mut Table<'_>, authenticators: &[String], upstreams: &Upstreams
     let routes = Vec::from_iter(
         items
             .into_iter()
-            .filter_map(|item| RouteConfig::read(item, authenticators, upstreams, has_front)),
+            .filter_map(|item| RouteConfig::read(item, names, upstreams, has_front)),
     );
     for (index, route) in routes.iter().enumerate() {
         let earlier = routes.iter().take(index);

@@ -16,6 +16,7 @@ use portcullis_wire::path::CanonicalPath;
 use crate::config::AuthorizeWith;
 use crate::config::Cors;
 use crate::config::IdentityHeaders;
+use crate::config::PluginNames;
 use crate::config::Require;
 use crate::config::Upstream;
 use crate::config::authorize;
@@ -59,6 +60,8 @@ pub(crate) struct RouteConfig {
     pub(crate) host: UpstreamHost,
     /// Whether the route's path is removed before a request is forwarded.
     pub(crate) strip_prefix: bool,
+    /// The authorizers that must permit each request, in the order in which they are asked.
+    pub(crate) authorizers: Vec<String>,
     /// Which users may use the route. `None` for all that are authenticated.
     pub(crate) require: Option<Require>,
     /// How a subprotocol of a WebSocket starts that carries a token. `None` if none does.
@@ -130,19 +133,15 @@ pub(crate) enum Cookies {
 impl RouteConfig {
     /// Reads an entry of `[[routes]]`. Returns `None` if it has any mistake. `has_front` is whether fronts are served, so
     /// that a route doesn't need an upstream.
-    pub(super) fn read(
-        item: Item<'_>,
-        authenticators: &[String],
-        upstreams: &Upstreams,
-        has_front: bool,
-    ) -> Option<Self> {
+    pub(super) fn read(item: Item<'_>, names: &PluginNames, upstreams: &Upstreams, has_front: bool) -> Option<Self> {
         let place = item.place.clone();
         let before = place.document().error_count();
         let mut table = item.table()?;
         let path = table.require("path").and_then(path);
         let hosts = values::each(table.take("hosts"), host);
         let methods = methods(&mut table);
-        let access = access(&mut table, authenticators);
+        let access = access(&mut table, &names.authenticators);
+        let authorizers = authorizers(&mut table, &names.authorizers);
         let upstream = upstream(&mut table, upstreams, has_front);
         let identity = table
             .take("identity")
@@ -198,6 +197,7 @@ impl RouteConfig {
             cors,
             host,
             strip_prefix,
+            authorizers,
             require,
             starts_sessions,
             websocket_token,
@@ -338,17 +338,35 @@ fn access(table: &mut Table<'_>, known: &[String]) -> Option<RouteAccess> {
 }
 
 fn authenticators(item: Item<'_>, known: &[String]) -> Vec<String> {
+    plugins(
+        item,
+        "authenticator",
+        known,
+        "the list is empty; set public = true for a route without authentication",
+    )
+}
+
+fn authorizers(table: &mut Table<'_>, known: &[String]) -> Vec<String> {
+    let Some(item) = table.take("authorizers") else {
+        return Vec::new();
+    };
+    let empty = "the list is empty; leave the key out if every user may make every request";
+    plugins(item, "authorizer", known, empty)
+}
+
+/// Reads a list of names of plugins. `empty` is what is wrong if it has none.
+fn plugins(item: Item<'_>, role: &str, known: &[String], empty: &str) -> Vec<String> {
     let place = item.place.clone();
     let items = item.list();
     if items.is_empty() {
-        place.report("the list is empty; set public = true for a route without authentication");
+        place.report(empty);
     }
     let mut names = Vec::with_capacity(items.len());
     for item in items {
         let place = item.place.clone();
         let Some(name) = item.text() else { continue };
         if !known.contains(&name) {
-            let what = format!("authenticator {name:?}");
+            let what = format!("{role} {name:?}");
             place.report(error::unknown(&what, &name, known.iter().map(String::as_str)));
         } else if names.contains(&name) {
             place.report(format!("{name:?} is listed twice"));

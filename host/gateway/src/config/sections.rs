@@ -40,40 +40,40 @@ impl Draft {
         }
     }
 
-    /// No authenticator can have more calls than all together, and each keeps a place.
+    /// No plugin can have more calls than all together, and each keeps a place.
     pub(super) fn validate_concurrency(&mut self, root: &Place<'_>) {
         let total = self.config.plugins.concurrency.unwrap_or(Engine::DEFAULT_CONCURRENCY) as usize;
-        let authenticators = &self.config.authenticators;
-        if authenticators.len() > total {
+        let entries = &self.config.plugin_entries;
+        if entries.len() > total {
             root.report(format!(
-                "there are {} authenticators, and plugins.concurrency, {total}, has no place for each: set it to {} or more",
-                authenticators.len(),
-                authenticators.len()
+                "there are {} authenticators and authorizers, and plugins.concurrency, {total}, has no place for each: set it to {} or more",
+                entries.len(),
+                entries.len()
             ));
         }
         let default = Limits::default().concurrency;
-        let beyond = authenticators.iter().filter(|authenticator| {
-            authenticator.limits.concurrency > total && authenticator.limits.concurrency != default
-        });
-        self.errors.extend(beyond.map(|authenticator| {
+        let beyond = entries
+            .iter()
+            .filter(|entry| entry.limits.concurrency > total && entry.limits.concurrency != default);
+        self.errors.extend(beyond.map(|entry| {
             let message = format!(
                 "limits.concurrency is {}, but all plugins together may have {total} calls at once (plugins.concurrency)",
-                authenticator.limits.concurrency
+                entry.limits.concurrency
             );
-            authenticator.location.error(message)
+            entry.location.error(message)
         }));
     }
 
     pub(super) fn validate_granted_acceptors(&mut self, known: &[String]) {
         let known = Vec::from_iter(known.iter().map(String::as_str));
-        for authenticator in &self.config.authenticators {
-            let granted = authenticator.grants.negotiate.as_deref();
+        for entry in &self.config.plugin_entries {
+            let granted = entry.grants.negotiate.as_deref();
             if let Some(name) = granted.filter(|name| !known.contains(name)) {
                 let unknown = unknown("acceptor", name, known.iter().copied());
                 let message = format!(
                     "grants.negotiate names {name:?}, but there is no [negotiate.NAME] of that name: {unknown}"
                 );
-                self.errors.push(authenticator.location.error(message));
+                self.errors.push(entry.location.error(message));
             }
         }
     }
@@ -82,7 +82,7 @@ impl Draft {
     pub(super) fn validate_granted_cookies(&mut self) {
         let Some(session) = &self.config.session else { return };
         let is_session = |cookie: &String| cookie.strip_prefix("__Host-").unwrap_or(cookie) == session.cookie;
-        let granted = self.config.authenticators.iter();
+        let granted = self.config.plugin_entries.iter();
         let granted = granted.filter(|authenticator| authenticator.grants.cookies.iter().any(is_session));
         self.errors.extend(granted.map(|authenticator| {
             let message = "grants.cookies names the gateway's own session cookie, which can't be granted to a plugin";
@@ -93,7 +93,7 @@ impl Draft {
     /// Who logs in comes back to an origin and gets a session.
     pub(super) fn validate_logins(&mut self) {
         let config = &self.config;
-        let offering = config.authenticators.iter().filter(|own| own.login.is_some());
+        let offering = config.plugin_entries.iter().filter(|own| own.login.is_some());
         for authenticator in offering {
             if config.login.is_none() {
                 let message = "login = true needs the section [login], with the origins that browsers use";

@@ -2,6 +2,7 @@
 //! have been read.
 
 use portcullis_loader::config::reader::Place;
+use portcullis_wire::header_names::fold;
 
 use crate::config::AttributeHeader;
 use crate::config::Paths;
@@ -13,6 +14,7 @@ impl RouteConfig {
     /// Reports all contradictions.
     pub(super) fn validate(&self, place: &Place<'_>) {
         self.validate_attributes(place);
+        self.validate_authorizers(place);
         self.validate_authorize_with(place);
         self.validate_upstream_credentials(place);
         self.validate_require(place);
@@ -34,6 +36,22 @@ impl RouteConfig {
         }
         if self.forward_authorization && self.identity.basic_password.is_some() {
             place.report("forward_authorization and identity.basic_password both use the Authorization header");
+        }
+    }
+
+    /// Where nobody is authenticated, nobody can be authorized.
+    fn validate_authorizers(&self, place: &Place<'_>) {
+        if self.authorizers.is_empty() {
+            return;
+        }
+        if self.access == RouteAccess::Public {
+            place.report(
+                "public and authorizers contradict each other: nobody knows who sends a request of a public route; list \
+                 authenticators, and set optional = true to have requests without credentials decided about, too",
+            );
+        }
+        if !self.upstream_credentials.is_empty() {
+            place.report("upstream_credentials would bypass authorizers: use a separate route for them");
         }
     }
 
@@ -112,20 +130,28 @@ impl RouteConfig {
     /// Two plugins may use the same name for different attributes, and one plugin may be less trusted than the other.
     fn validate_attributes(&self, place: &Place<'_>) {
         let asked = self.access.authenticators();
+        let attributes = &self.identity.attributes;
         for AttributeHeader {
-            authenticator,
+            source,
             attribute,
-            ..
-        } in &self.identity.attributes
+            header,
+        } in attributes
         {
-            match authenticator {
+            match source {
                 None if asked.len() > 1 => place.report(format!(
                     "identity.attributes.{attribute}: the route has several authenticators; name the one that provides \
                      the attribute: attributes.NAME.{attribute}"
                 )),
+                // The users of several authenticators may share a header, since a user is of one of them.
+                Some(name) if self.authorizers.contains(name) => {
+                    let others = attributes.iter().filter(|other| other.source != *source);
+                    if others.filter(|other| fold(&other.header) == fold(header)).count() > 0 {
+                        place.report(format!("identity.attributes.{name}: the header {header} is used twice"));
+                    }
+                }
                 Some(name) if !asked.contains(name) => {
                     place.report(format!(
-                        "identity.attributes.{name}: the route has no authenticator of that name"
+                        "identity.attributes.{name}: the route has no authenticator or authorizer of that name"
                     ));
                 }
                 _ => {}

@@ -33,8 +33,8 @@ impl Changes {
         let mut after = headers.clone();
         head.drop_cookies(&mut after);
         head.drop_credentials(&mut after);
+        let size = identity::set(&mut after, &route.identity, outgoing.user(), outgoing.permits())?;
         if let Some(user) = outgoing.user() {
-            let size = identity::set(&mut after, &route.identity, user)?;
             identity::tell_if_large(route, user.identity(), size);
         }
         let mut changes = Self::default();

@@ -1,4 +1,4 @@
-//! Finds the component of every authenticator: built into the program, in a file, or in a registry. The tag of a registry is
+//! Finds the component of every authenticator and authorizer: built into the program, in a file, or in a registry. The tag of a registry is
 //! pinned once its component was compiled.
 
 use std::collections::HashMap;

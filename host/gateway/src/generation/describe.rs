@@ -1,4 +1,4 @@
-//! Logs a generation when it comes into use: what each authenticator may see and reach, and who has access to each route.
+//! Logs a generation when it comes into use: what each plugin may see and reach, and who has access to each route.
 //! Routes that are more permissive than the enclosing route are logged too.
 
 use std::fmt::Display;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use metrics::describe_gauge;
 use metrics::gauge;
+use portcullis::Role;
 use portcullis_loader::LoadedAuthenticator;
 
 use crate::generation::Access;
@@ -15,23 +16,22 @@ use crate::generation::Route;
 use crate::generation::Warning;
 
 impl Generation {
-    /// Logs the grants of every authenticator, the access to every route, and every warning, as far as the generation
+    /// Logs the grants of every plugin, the access to every route, and every warning, as far as the generation
     /// before has them not, or not so.
     pub(crate) fn log(&self, before: Option<&Self>) {
-        let known = before.into_iter().flat_map(Self::authenticators);
+        let known = before.into_iter().flat_map(Self::plugins);
         let known = Vec::from_iter(known);
-        let is_new = |loaded: &&LoadedAuthenticator| !known.iter().any(|known| known.is(&loaded.authenticator));
-        for LoadedAuthenticator {
-            authenticator, signer, ..
-        } in self.authenticators.iter().filter(is_new)
-        {
+        let is_new = |loaded: &&LoadedAuthenticator| !known.iter().any(|known| known.is(&loaded.plugin));
+        for LoadedAuthenticator { plugin, signer, .. } in self.plugins.iter().filter(is_new) {
             // Of one that is disabled, a warning tells.
-            let (Some(component), Some(limits)) = (authenticator.component(), authenticator.limits()) else {
+            let (Some(component), Some(limits)) = (plugin.component(), plugin.limits()) else {
                 continue;
             };
-            let grants = authenticator.grants();
+            let grants = plugin.grants();
+            let role = plugin.role().label();
             tracing::info!(
-                authenticator = authenticator.name(),
+                authenticator = plugin.authenticator().map(|plugin| plugin.name()),
+                authorizer = plugin.authorizer().map(|plugin| plugin.name()),
                 component = %component.digest(),
                 signer = signer.as_ref().map(tracing::field::display),
                 headers = listed(&grants.headers),
@@ -46,8 +46,8 @@ impl Generation {
                 concurrency = limits.concurrency,
                 rate = limits.rate.map(|rate| rate.to_string()),
                 breaker = limits.breaker.map(NonZero::get),
-                kept_instances = authenticator.kept_instances().map(|rules| rules.keep),
-                "authenticator loaded"
+                kept_instances = plugin.kept_instances().map(|rules| rules.keep),
+                "{role} loaded"
             );
         }
         let known = before.map(Self::routes).unwrap_or_default();
@@ -61,6 +61,7 @@ impl Generation {
                 route = route.name,
                 access = route.access.label(),
                 authenticators = route.access.authenticators(),
+                authorizers = (!route.authorizers.is_empty()).then(|| route.authorizer_names()),
                 upstream = route.config.upstream.as_ref().map(tracing::field::display),
                 authorize_with = route.config.authorize.as_ref().map(|with| with.template.to_string()),
                 upstream_credentials = (!route.config.upstream_credentials.is_empty())
@@ -79,15 +80,20 @@ impl Generation {
         warnings.eq(other.warnings().iter().map(ToString::to_string))
     }
 
-    /// Tells the metrics which authenticators are disabled.
+    /// Tells the metrics which authenticators and authorizers are disabled.
     pub(crate) fn count_disabled(&self) {
-        describe_gauge!(
-            DISABLED,
-            "1 while its component isn't of the required origin, can't be had from its registry, or fails its self-test"
-        );
-        for authenticator in self.authenticators() {
-            let gauge = gauge!(DISABLED, "authenticator" => authenticator.name().to_owned());
-            gauge.set(u32::from(authenticator.why_disabled().is_some()));
+        for plugin in self.plugins() {
+            let role = plugin.role().label();
+            let name = match plugin.role() {
+                Role::Authorizer => "portcullis_authorizer_disabled",
+                _ => "portcullis_authenticator_disabled",
+            };
+            describe_gauge!(
+                name,
+                "1 while its component isn't of the required origin, can't be had from its registry, or fails its self-test"
+            );
+            let gauge = gauge!(name, role => plugin.name().to_owned());
+            gauge.set(u32::from(plugin.why_disabled().is_some()));
         }
     }
 
@@ -100,7 +106,12 @@ impl Generation {
     }
 }
 
-const DISABLED: &str = "portcullis_authenticator_disabled";
+impl Route {
+    /// Returns the names of the route's authorizers, in the order in which they are asked.
+    pub(crate) fn authorizer_names(&self) -> String {
+        listed(self.authorizers.iter().map(|authorizer| authorizer.name()))
+    }
+}
 
 impl Access {
     /// Returns the value of the log field `access`.

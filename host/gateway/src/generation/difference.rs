@@ -1,4 +1,4 @@
-//! What differs between two generations, as the log and `portcullis reload` tell it: in authenticators, routes, named sections
+//! What differs between two generations, as the log and `portcullis reload` tell it: in authenticators, authorizers, routes, named sections
 //! such as upstreams, and everything else.
 
 use portcullis_loader::Change;
@@ -22,7 +22,7 @@ impl Generation {
     }
 
     fn parts(&self) -> Parts {
-        let mut parts = self.authenticators.parts();
+        let mut parts = self.plugins.parts();
         let part = |digests| Part::new(digests, None);
         for (index, route) in self.routes.iter().enumerate() {
             // Routes that differ in what their names leave out are told apart by their order.
@@ -38,7 +38,7 @@ impl Generation {
                 parts.insert(format!("{kind} {name}"), part(entries.below(&[name])));
             }
         }
-        let is_listed = |section: &&str| ["authenticators", "routes"].contains(section);
+        let is_listed = |section: &&str| ["authenticators", "authorizers", "routes"].contains(section);
         let is_named = |section: &&str| NAMED.iter().any(|(named, _)| named == section);
         for section in self.digests.names() {
             if !is_listed(&section) && !is_named(&section) {

@@ -1,4 +1,4 @@
-//! One loaded configuration, with its authenticators and its routes. A generation never changes; a new configuration
+//! One loaded configuration, with its plugins and its routes. A generation never changes; a new configuration
 //! becomes the next generation.
 
 mod acceptors;
@@ -25,14 +25,17 @@ use http::HeaderValue;
 use http::Method;
 use http::uri::Scheme;
 use portcullis::Authenticator;
+use portcullis::Authorizer;
 use portcullis::Chain;
 use portcullis::Component;
 use portcullis::Engine;
+use portcullis::Plugin;
 use portcullis::session::Flows;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
 use portcullis::session::SameSitePolicy;
 use portcullis::session::Sessions;
+use portcullis_loader::AskedPlugin;
 use portcullis_loader::AuthenticatorSet;
 use portcullis_loader::Negotiators;
 use portcullis_loader::authenticators::Inputs;
@@ -75,11 +78,11 @@ pub(crate) use route::Route;
 pub(crate) use warning::Warning;
 pub(crate) use widening::AccessWidening;
 
-/// Builds one authenticator of a component, without routes and without acceptors. The warnings are about its settings.
+/// Builds one plugin of a component, without routes and without acceptors. The warnings are about its settings.
 pub(crate) async fn build_alone(
     config: &AuthenticatorConfig,
     component: &Component,
-) -> Result<(Authenticator, Vec<Warning>), Vec<ConfigError>> {
+) -> Result<(AskedPlugin, Vec<Warning>), Vec<ConfigError>> {
     let (built, warnings) = portcullis_loader::build_alone(config, &Negotiators::new(), component).await?;
     Ok((built, warnings.into_iter().map(Warning::Plugin).collect()))
 }
@@ -91,7 +94,7 @@ pub(crate) struct Generation {
     table: RouteTable<Arc<Route>>,
     routes: Vec<Arc<Route>>,
     warnings: Vec<Warning>,
-    authenticators: AuthenticatorSet,
+    plugins: AuthenticatorSet,
     acceptors: HashMap<String, Acceptor>,
     /// The upstreams that routes use, by name.
     upstreams: HashMap<String, Arc<UpstreamGroup>>,
@@ -137,11 +140,12 @@ impl Generation {
         let previous = Previous::new(previous, &digests);
         let (acceptors, found) = acceptors::start(&config.negotiate, previous).await;
         errors.extend(found);
-        let configured = &config.authenticators;
+        let configured = &config.plugin_entries;
         let remote = Remote::new(&config, lock, unpinned);
-        let before = previous.authenticators();
+        let before = previous.plugins();
         let components = components::load(configured, &remote, engine, before).await;
-        let asked = config.routes.iter().flat_map(|route| route.access.authenticators());
+        let routes = config.routes.iter();
+        let asked = routes.flat_map(|route| route.access.authenticators().iter().chain(&route.authorizers));
         let asked: HashSet<&str> = asked.map(String::as_str).collect();
         let negotiators = acceptors.iter();
         let negotiators = negotiators.map(|(name, acceptor)| (name.clone(), Arc::new(acceptor.clone()) as _));
@@ -203,13 +207,23 @@ impl Generation {
 
     /// Whether an authenticator is disabled whose component comes from a registry, so that another attempt may help.
     pub(crate) fn waits_for_registry(&self) -> bool {
-        let mut loaded = self.authenticators.iter();
-        loaded.any(|loaded| loaded.is_remote && loaded.authenticator.why_disabled().is_some())
+        let mut loaded = self.plugins.iter();
+        loaded.any(|loaded| loaded.is_remote && loaded.plugin.why_disabled().is_some())
     }
 
     /// The authenticators, sorted by name.
-    pub(crate) fn authenticators(&self) -> impl ExactSizeIterator<Item = &Authenticator> {
-        self.authenticators.iter().map(|loaded| &loaded.authenticator)
+    pub(crate) fn authenticators(&self) -> impl Iterator<Item = &Authenticator> {
+        self.plugins.iter().filter_map(|loaded| loaded.plugin.authenticator())
+    }
+
+    /// The authorizers, sorted by name.
+    pub(crate) fn authorizers(&self) -> impl Iterator<Item = &Authorizer> {
+        self.plugins.iter().filter_map(|loaded| loaded.plugin.authorizer())
+    }
+
+    /// The authenticators and authorizers, sorted by name.
+    pub(crate) fn plugins(&self) -> impl Iterator<Item = &Plugin> {
+        self.plugins.iter().map(|loaded| &*loaded.plugin)
     }
 
     /// The digests of the values of the configuration.
@@ -217,9 +231,9 @@ impl Generation {
         &self.digests
     }
 
-    /// The headers of the authenticators' requests whose secrets are in files.
+    /// The headers of the plugins' requests whose secrets are in files.
     pub(crate) fn rotating_headers(&self) -> Vec<RotatingHeader> {
-        self.authenticators.rotating_headers()
+        self.plugins.rotating_headers()
     }
 
     /// Has its settings in what all generations of the process share.
@@ -229,9 +243,9 @@ impl Generation {
         }
     }
 
-    /// Tells the authenticators that aren't a part of the next generation that they were replaced.
+    /// Tells the plugins that aren't a part of the next generation that they were replaced.
     pub(crate) fn retire(&self, next: &Self) {
-        self.authenticators.retire(&next.authenticators);
+        self.plugins.retire(&next.plugins);
     }
 
     /// Opens and clears session cookies. `None` if sessions are disabled.
@@ -296,7 +310,7 @@ impl Generation {
 
     fn assemble(
         config: Config,
-        authenticators: AuthenticatorSet,
+        plugins: AuthenticatorSet,
         warnings: Vec<Warning>,
         acceptors: HashMap<String, Acceptor>,
         proxy: &Proxy,
@@ -314,12 +328,13 @@ impl Generation {
         });
         let logins = match (&config.login, flows) {
             (Some(login), Some(flows)) => {
-                let logins = Logins::new(login.clone(), flows, &config.authenticators, &authenticators)?;
+                let logins = Logins::new(login.clone(), flows, &config.plugin_entries, &plugins)?;
                 Some(logins).filter(|logins| logins.iter().next().is_some())
             }
             _ => None,
         };
-        let everybody = Chain::new(authenticators.iter().map(|loaded| loaded.authenticator.clone()));
+        let everybody = plugins.iter().filter_map(|loaded| loaded.plugin.authenticator());
+        let everybody = Chain::new(everybody.cloned());
         let mut names = Vec::from_iter(config.routes.iter().flat_map(|route| route.identity.names()).cloned());
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
@@ -336,14 +351,7 @@ impl Generation {
                 Upstream::WhoAmI => Destination::WhoAmI,
             });
             let digest = Route::digest(&route, index, previous.next());
-            let built = Route::new(
-                route,
-                digest,
-                &authenticators,
-                sessions.as_ref(),
-                logins.as_ref(),
-                upstream,
-            )?;
+            let built = Route::new(route, digest, &plugins, sessions.as_ref(), logins.as_ref(), upstream)?;
             routes.push(Arc::new(built));
         }
         let widenings = AccessWidening::among(&routes).into_iter().map(Warning::Widening);
@@ -362,7 +370,7 @@ impl Generation {
             table,
             warnings,
             routes,
-            authenticators,
+            plugins,
             acceptors,
             upstreams,
             sessions,

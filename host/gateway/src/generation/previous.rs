@@ -31,9 +31,9 @@ impl<'a> Previous<'a> {
         self.next
     }
 
-    /// The authenticators of the generation before.
-    pub(super) fn authenticators(&self) -> Option<&'a AuthenticatorSet> {
-        self.generation.map(|generation| &generation.authenticators)
+    /// The authenticators and authorizers of the generation before.
+    pub(super) fn plugins(&self) -> Option<&'a AuthenticatorSet> {
+        self.generation.map(|generation| &generation.plugins)
     }
 
     /// The acceptor of this name, if its configuration hasn't changed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use portcullis::Authenticator;
+use portcullis::Authorizers;
 use portcullis::Chain;
 use portcullis::Digest;
 use portcullis::Gate;
@@ -28,10 +28,14 @@ use crate::routing::table::Matcher;
 pub(crate) struct Route {
     /// The name for logs: the first host, if the route lists hosts, the path, and the methods, if it lists methods.
     pub(crate) name: String,
+    /// The same, for plugins.
+    pub(crate) shared_name: Arc<str>,
     /// The route's configuration.
     pub(crate) config: RouteConfig,
     /// Who has access.
     pub(crate) access: Access,
+    /// Who must permit each request.
+    pub(crate) authorizers: Authorizers,
     /// The names of the authenticators that offer browsers a login, in the order of the chain.
     pub(crate) logins: Vec<String>,
     /// Where requests are forwarded. `None` if the route only answers the questions of fronts.
@@ -94,7 +98,7 @@ impl Route {
     pub(super) fn new(
         config: RouteConfig,
         digest: Digest,
-        authenticators: &AuthenticatorSet,
+        plugins: &AuthenticatorSet,
         sessions: Option<&Arc<Sessions>>,
         logins: Option<&Logins>,
         upstream: Option<Destination>,
@@ -102,7 +106,7 @@ impl Route {
         let gate = |names: &[String]| {
             let chain = names
                 .iter()
-                .map(|name| authenticators.get(name).cloned())
+                .map(|name| plugins.get(name).cloned())
                 .collect::<Option<Vec<_>>>();
             let chain = chain.ok_or_else(|| config.location.error("an authenticator of this route isn't loaded"))?;
             let gate = Gate::new(Chain::new(chain), sessions.cloned());
@@ -117,15 +121,22 @@ impl Route {
             RouteAccess::Protected(names) => Access::Protected(gate(names)?),
             RouteAccess::Public => Access::Public,
         };
+        let authorizers = config.authorizers.iter().map(|name| plugins.authorizer(name).cloned());
+        let authorizers = authorizers.collect::<Option<Vec<_>>>();
+        let authorizers =
+            authorizers.ok_or_else(|| config.location.error("an authorizer of this route isn't loaded"))?;
         let names = config.access.authenticators().iter();
         let logins = names.filter(|name| logins.is_some_and(|logins| logins.get(name).is_some()));
         let logins = logins.cloned().collect();
         let asked = access.gate().into_iter().flat_map(|gate| gate.chain().authenticators());
+        let name = name(&config.matcher);
         Ok(Self {
-            name: name(&config.matcher),
+            shared_name: name.as_str().into(),
+            name,
             digest,
+            authorizers: Authorizers::new(authorizers),
             logins,
-            credentials: Credentials::of(asked.map(Authenticator::grants)),
+            credentials: Credentials::of(asked.map(|authenticator| authenticator.grants())),
             upstream,
             identity: match config.authorize {
                 Some(_) => config.identity.clone().without_secrets(),

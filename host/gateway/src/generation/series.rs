@@ -1,7 +1,5 @@
 //! The series of metrics that a generation has.
 
-use portcullis::Authenticator;
-
 use crate::admin::Exported;
 use crate::generation::Generation;
 use crate::tls::Certificate;
@@ -22,7 +20,8 @@ impl Generation {
         let tls = fronts.into_iter().chain([listen.server.tls.as_ref()]).flatten();
         let certificates = tls.flat_map(|tls| tls.certificates.iter().map(Certificate::label));
         Exported::default()
-            .only("authenticator", self.authenticators().map(Authenticator::name))
+            .only("authenticator", self.authenticators().map(|plugin| plugin.name()))
+            .only("authorizer", self.authorizers().map(|plugin| plugin.name()))
             .only("acceptor", self.acceptors.keys())
             .only("certificate", certificates)
             // What no route serves has an empty name.

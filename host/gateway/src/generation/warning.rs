@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::Component;
+use portcullis::Plugin;
 use portcullis_loader::PluginWarning;
 use portcullis_loader::files::is_writable_for_group;
 
@@ -30,12 +31,12 @@ pub(crate) enum Warning {
     GroupWritable(PathBuf),
     /// The route is more permissive than the route that would serve its requests without it.
     Widening(AccessWidening),
-    /// The route accepts paths that programs read in different ways, and this authenticator asks for the path.
+    /// The route accepts paths that programs read in different ways, and this plugin asks for the path.
     PathReader {
         /// The route.
         route: Arc<Route>,
-        /// The name of the authenticator.
-        authenticator: String,
+        /// The name of the plugin.
+        plugin: String,
     },
     /// The route lists methods, and others are left to a more permissive route.
     OtherMethods {
@@ -57,13 +58,10 @@ impl Warning {
     pub(super) fn of_paths(routes: &[Arc<Route>]) -> impl Iterator<Item = Self> {
         let as_is = routes.iter().filter(|route| route.config.paths == Paths::AsIs);
         as_is.flat_map(|route| {
-            let authenticators = route.access.gate().into_iter();
-            let authenticators = authenticators.flat_map(|gate| gate.chain().authenticators());
-            let readers =
-                authenticators.filter(|authenticator| authenticator.component().is_some_and(Component::asks_for_path));
-            readers.map(|authenticator| Self::PathReader {
+            let readers = asked(route).filter(|plugin| plugin.component().is_some_and(Component::asks_for_path));
+            readers.map(|plugin| Self::PathReader {
                 route: Arc::clone(route),
-                authenticator: authenticator.name().to_owned(),
+                plugin: plugin.name().to_owned(),
             })
         })
     }
@@ -95,16 +93,12 @@ impl Warning {
 
     /// Whether it matters to the requests of this route.
     pub(crate) fn concerns(&self, served: &Arc<Route>) -> bool {
-        let asks = |authenticator: &str| {
-            let gate = served.access.gate().into_iter();
-            let mut asked = gate.flat_map(|gate| gate.chain().authenticators());
-            asked.any(|asked| asked.name() == authenticator)
-        };
+        let asks = |name: &str| asked(served).any(|asked| asked.name() == name);
         match self {
             Self::GroupWritable(_) => false,
             Self::Widening(widening) => Arc::ptr_eq(&widening.route, served),
             Self::OtherMethods { route, .. } | Self::PathReader { route, .. } => Arc::ptr_eq(route, served),
-            Self::Plugin(warning) => asks(warning.authenticator()),
+            Self::Plugin(warning) => asks(warning.plugin()),
             Self::Unpinned { authenticator, .. } => asks(authenticator),
         }
     }
@@ -120,6 +114,14 @@ impl Warning {
             Self::GroupWritable(_) => tracing::warn!("{self}"),
         }
     }
+}
+
+/// The plugins that a route asks.
+fn asked(route: &Route) -> impl Iterator<Item = &Plugin> {
+    let gate = route.access.gate().into_iter();
+    let authenticators = gate.flat_map(|gate| gate.chain().authenticators());
+    let authorizers = route.authorizers.iter().map(|authorizer| &**authorizer);
+    authenticators.map(|authenticator| &**authenticator).chain(authorizers)
 }
 
 impl fmt::Display for Warning {
@@ -144,9 +146,9 @@ impl fmt::Display for Warning {
                     route.name, wider.name
                 )
             }
-            Self::PathReader { route, authenticator } => write!(
+            Self::PathReader { route, plugin } => write!(
                 f,
-                "{} has paths = \"as-is\", and {authenticator} asks for the path: it may read another path than the upstream",
+                "{} has paths = \"as-is\", and {plugin} asks for the path: it may read another path than the upstream",
                 route.name
             ),
         }

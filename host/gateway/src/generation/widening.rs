@@ -23,6 +23,8 @@ pub(crate) struct AccessWidening {
 enum Admitted {
     /// Requests without credentials.
     Anonymous,
+    /// Requests that these authorizers would deny.
+    DeniedBy(Vec<String>),
     /// Users of these authenticators.
     UsersOf(Vec<String>),
 }
@@ -53,10 +55,16 @@ impl AccessWidening {
             let trusted = Vec::from_iter(names(&enclosing.access));
             let others = names(&route.access).filter(|name| !trusted.contains(name));
             let others = Vec::from_iter(others.map(str::to_owned));
-            if enclosing.access.gate().is_none() || others.is_empty() {
+            let unasked = enclosing.config.authorizers.iter();
+            let unasked = unasked.filter(|name| !route.config.authorizers.contains(name)).cloned();
+            let unasked = Vec::from_iter(unasked);
+            if enclosing.access.gate().is_some() && !others.is_empty() {
+                Admitted::UsersOf(others)
+            } else if !unasked.is_empty() {
+                Admitted::DeniedBy(unasked)
+            } else {
                 return None;
             }
-            Admitted::UsersOf(others)
         };
         Some(Self {
             route: Arc::clone(route),
@@ -73,6 +81,9 @@ impl fmt::Display for AccessWidening {
             Admitted::Anonymous => {
                 let (is, was) = (self.route.access.label(), self.enclosing.access.label());
                 write!(f, "{name} is {is}, and {enclosing} is {was}")
+            }
+            Admitted::DeniedBy(authorizers) => {
+                write!(f, "{name} doesn't ask {}, and {enclosing} does", authorizers.join(", "))
             }
             Admitted::UsersOf(others) => {
                 write!(

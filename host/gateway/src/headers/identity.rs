@@ -11,19 +11,33 @@ use http::HeaderValue;
 use http::header;
 use portcullis::decision::Authenticated;
 use portcullis::decision::Identity;
+use portcullis::decision::Permits;
 
+use crate::config::AttributeHeader;
 use crate::config::IdentityHeaders;
 use crate::generation::Route;
 
-/// Sets the identity headers of a user, and returns their size in bytes.
+/// Sets the identity headers of a user, and what authorizers say, and returns their size in bytes.
 ///
 /// Names and attributes are sent as UTF-8, as other authenticating proxies do. Groups are joined by commas. Within a
 /// group, `%`, commas and outer spaces are percent-encoded, so that no group can imitate another group or several ones.
 /// A user without groups gets no header for groups, and likewise for attributes. An attribute that wouldn't arrive unchanged
 /// is left out.
-pub(crate) fn set(headers: &mut HeaderMap, names: &IdentityHeaders, user: &Authenticated) -> Result<usize, Unsendable> {
-    let values = values(names, user.authenticator(), user.identity())?;
-    Ok(insert(headers, values))
+pub(crate) fn set(
+    headers: &mut HeaderMap,
+    names: &IdentityHeaders,
+    user: Option<&Authenticated>,
+    permits: &Permits,
+) -> Result<usize, Unsendable> {
+    let mut all = match user {
+        Some(user) => values(names, user.authenticator(), user.identity())?,
+        None => Vec::new(),
+    };
+    all.extend(names.attributes.iter().filter_map(|carried| {
+        let value = permits.attribute(carried.source.as_deref()?, &carried.attribute)?;
+        attribute(carried, value)
+    }));
+    Ok(insert(headers, all))
 }
 
 /// Inserts headers, and returns their size in bytes.
@@ -88,28 +102,32 @@ fn values(
         ));
     }
     let attributes = names.attributes.iter().filter(|carried| {
-        let whose = carried.authenticator.as_deref();
-        whose.is_none_or(|whose| whose == authenticator)
+        let source = carried.source.as_deref();
+        source.is_none_or(|source| source == authenticator)
     });
     for carried in attributes {
-        let Some(value) = user.attribute(&carried.attribute) else {
-            continue;
-        };
-        // Directories have names with a space at their end. Such a fact doesn't decide about admission.
-        match text(value) {
-            Some(value) => values.push((carried.header.clone(), value)),
-            None => tracing::debug!(
-                attribute = carried.attribute,
-                header = %carried.header,
-                "an attribute is left out, because its value begins or ends with a space"
-            ),
-        }
+        let value = user.attribute(&carried.attribute);
+        values.extend(value.and_then(|value| attribute(carried, value)));
     }
     if let Some(password) = &names.basic_password {
         values.push((header::AUTHORIZATION, basic(user.name(), password.expose())?));
     }
     values.extend(names.shared_secret.iter().cloned());
     Ok(values)
+}
+
+/// The header of an attribute. `None` if its value wouldn't arrive unchanged. Directories have names with a space at their end, and
+/// such a fact doesn't decide about admission.
+fn attribute(carried: &AttributeHeader, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    let value = text(value);
+    if value.is_none() {
+        tracing::debug!(
+            attribute = carried.attribute,
+            header = %carried.header,
+            "an attribute is left out, because its value begins or ends with a space"
+        );
+    }
+    Some((carried.header.clone(), value?))
 }
 
 /// A field value. `None` if it wouldn't arrive unchanged: recipients drop outer spaces (RFC 9110, section 5.5).
@@ -171,9 +189,9 @@ mod tests {
         }
     }
 
-    fn mail(authenticator: Option<&str>, header: &'static str) -> AttributeHeader {
+    fn mail(source: Option<&str>, header: &'static str) -> AttributeHeader {
         AttributeHeader {
-            authenticator: authenticator.map(str::to_owned),
+            source: source.map(str::to_owned),
             attribute: "email".to_owned(),
             header: HeaderName::from_static(header),
         }

@@ -71,6 +71,7 @@ impl<'a> Visit<'a> {
             client_address: self.client.address,
             client_certificate: None,
             channel_binding: None,
+            route: None,
             id: self.id.map(ToString::to_string),
         }
     }

@@ -13,7 +13,9 @@ use portcullis::AuthRequest;
 use portcullis::Renewal;
 use portcullis::ResponseHeaders;
 use portcullis::decision::Outcome;
+use portcullis::decision::Permits;
 use portcullis::decision::Refusal;
+use portcullis::decision::Step;
 
 use crate::answers::response;
 use crate::generation::Access;
@@ -46,6 +48,13 @@ pub(crate) struct Admitted {
     pub(super) sender: Sender,
     /// What the authenticator and the session add to the response, whatever its status.
     pub(super) for_client: ResponseHeaders,
+    /// What the route's authorizers permit.
+    pub(super) permits: Permits,
+    /// What each authorizer was asked and said.
+    pub(super) authorizer_steps: Vec<Step>,
+    /// The login that may start a new session without asking the user, because only the browser can tell whether the old one
+    /// goes on. `None` if there is none.
+    silent_login: Option<String>,
 }
 
 impl Admitted {
@@ -66,7 +75,18 @@ impl Admitted {
             sender: self.sender,
             response,
             why,
+            authorizer_steps: self.authorizer_steps,
         }))
+    }
+
+    /// The response to a request that is refused: for a browser it may be the way to log in.
+    pub(super) fn answer(&self, generation: &Generation, refusal: &Refusal) -> Response<Body> {
+        let visit = self.request.visit(generation);
+        let sent = match &self.silent_login {
+            Some(name) => login::answer_refused(&visit, std::slice::from_ref(name), true, refusal),
+            None => login::answer_refused(&visit, &self.route.logins, false, refusal),
+        };
+        sent.unwrap_or_else(|| response::refusal(refusal))
     }
 
     /// Rejects a WebSocket that a page of another origin opens with the session of a user. Who sends credentials with it has
@@ -86,12 +106,12 @@ impl Admitted {
         if entrance.serves() {
             let denial = Denial {
                 by: "origin",
-                asked: None,
                 why: &why,
                 outcome: "forbid",
                 status: StatusCode::FORBIDDEN,
+                ..Denial::default()
             };
-            self.entry().denied(user, &denial);
+            self.entry().denied(Some(user), &denial);
         }
         Err(self.deny(response::error(StatusCode::FORBIDDEN, "Forbidden"), Some(why)))
     }
@@ -103,6 +123,9 @@ impl Admitted {
             removed,
             sender,
             for_client: ResponseHeaders::default(),
+            permits: Permits::default(),
+            authorizer_steps: Vec::new(),
+            silent_login: None,
         }
     }
 }
@@ -141,7 +164,7 @@ pub(super) async fn admit(
         request.parts.extensions.insert(offered);
     }
     let started = Instant::now();
-    let auth_request = Arc::new(auth_request(&mut request));
+    let auth_request = Arc::new(auth_request(&route, &mut request));
     let admission = gate.admit(&auth_request).await;
     // A call that timed out may still hold a reference.
     request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;
@@ -173,26 +196,28 @@ pub(super) async fn admit(
             record.set_user(user.identity().name());
         }
     }
-    let refusal = refusal(&route.access, &decided.decision.outcome).map(|refusal| {
-        let visit = request.visit(generation);
-        let sent = match &silent {
-            Some(name) => login::answer_refused(&visit, std::slice::from_ref(name), true, refusal),
-            None => login::answer_refused(&visit, &route.logins, false, refusal),
-        };
-        sent.unwrap_or_else(|| response::refusal(refusal))
-    });
-    if entrance.serves() {
-        let status = refusal.as_ref().map(Response::status);
-        let claimed = status.and_then(|_| credentials::claimed_user(&request.parts.headers));
-        entry(&route, &request).decided(&decided, claimed.as_deref(), status, started.elapsed());
-    }
     let admitted = Admitted {
         route,
         request,
         removed,
         sender: Sender::Decided(Box::new(decided)),
         for_client,
+        permits: Permits::default(),
+        authorizer_steps: Vec::new(),
+        silent_login: silent,
     };
+    let Sender::Decided(decided) = &admitted.sender else {
+        return Ok(admitted);
+    };
+    let refusal = refusal(&admitted.route.access, &decided.decision.outcome);
+    let refusal = refusal.map(|refusal| admitted.answer(generation, refusal));
+    if entrance.serves() {
+        let status = refusal.as_ref().map(Response::status);
+        let claimed = status.and_then(|_| credentials::claimed_user(&admitted.request.parts.headers));
+        admitted
+            .entry()
+            .decided(decided, claimed.as_deref(), status, started.elapsed());
+    }
     match refusal {
         Some(response) => Err(admitted.deny(response, None)),
         None => admitted.without_foreign_opener(entrance),
@@ -218,8 +243,8 @@ fn entry<'a>(route: &'a Route, request: &'a Received) -> audit::Entry<'a> {
     }
 }
 
-/// What the authenticators get. It borrows the request's headers by taking them; [`admit`] puts them back.
-fn auth_request(request: &mut Received) -> AuthRequest {
+/// What the plugins get. It borrows the request's headers by taking them; the caller puts them back.
+pub(super) fn auth_request(route: &Route, request: &mut Received) -> AuthRequest {
     let id = request.id().map(ToString::to_string);
     let Received { client, target, parts } = request;
     let Target { authority, path, query } = target;
@@ -234,6 +259,7 @@ fn auth_request(request: &mut Received) -> AuthRequest {
         client_address: client.address,
         client_certificate: client.certificate.clone(),
         channel_binding: client.channel_binding.clone(),
+        route: Some(Arc::clone(&route.shared_name)),
         id,
     }
 }

@@ -31,14 +31,18 @@ pub(crate) struct Entry<'a> {
     pub(crate) target: &'a Target,
 }
 
-/// Why a user whom the authenticators know may not enter.
-#[derive(Clone, Copy, Debug)]
+/// Why somebody whom the authenticators let pass may not enter.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Denial<'a> {
-    /// `route` for its requirements, `upstream` for its answer to an authorization request, or `origin` for the page that opens a
-    /// WebSocket.
+    /// `route` for its requirements, `authorizer` for a plugin, `upstream` for its answer to an authorization request, or `origin`
+    /// for the page that opens a WebSocket.
     pub(crate) by: &'static str,
-    /// The authorization request. `None` if the route decided.
+    /// The authorization request. `None` unless the upstream decided.
     pub(crate) asked: Option<&'a str>,
+    /// The name of the authorizer. `None` unless one decided.
+    pub(crate) authorizer: Option<&'a str>,
+    /// What each authorizer was asked and said. `None` if none was asked.
+    pub(crate) steps: Option<&'a str>,
     /// What was required, and what was found.
     pub(crate) why: &'a str,
     /// A word for the log field.
@@ -65,9 +69,7 @@ impl Entry<'_> {
             session_error,
             renewal,
         } = decided;
-        for step in &decision.steps {
-            self.warn_of_failure(step);
-        }
+        self.warn_of_failures("authenticator", &decision.steps);
         if let Some(Renewal::Kept(why) | Renewal::Unavailable(why)) = renewal {
             tracing::warn!(
                 target: "portcullis::audit",
@@ -94,14 +96,14 @@ impl Entry<'_> {
             session_refused = session_error.map(|error| error.to_string()),
             session_renewal = renewal.as_ref().map(Renewal::label),
             session_renewal_why = renewal.as_ref().and_then(Renewal::reason).map(one_line).as_deref(),
-            steps = steps(&decision.steps),
+            steps = steps_text(&decision.steps),
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             "decision"
         );
     }
 
-    /// Logs that a user whom the authenticators know was denied.
-    pub(crate) fn denied(self, user: &Authenticated, denial: &Denial<'_>) {
+    /// Logs that the authorizers permit a request. `elapsed` is how long that took.
+    pub(crate) fn permitted(self, user: Option<&Authenticated>, steps: &[Step], elapsed: Duration) {
         tracing::info!(
             target: "portcullis::audit",
             request_id = self.id.map(RequestId::as_str),
@@ -109,13 +111,33 @@ impl Entry<'_> {
             path = %self.target.path,
             route = self.route,
             client = %self.client.shown_address(),
-            user = &*one_line(user.identity().name()),
-            authenticator = user.authenticator(),
+            outcome = "permit",
+            user = user.map(|user| one_line(user.identity().name())).as_deref(),
+            authenticator = user.map(|user| user.authenticator()),
+            steps = steps_text(steps),
+            duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            "authorization"
+        );
+    }
+
+    /// Logs that somebody whom the authenticators let pass was denied. The user is `None` for a request without credentials.
+    pub(crate) fn denied(self, user: Option<&Authenticated>, denial: &Denial<'_>) {
+        tracing::info!(
+            target: "portcullis::audit",
+            request_id = self.id.map(RequestId::as_str),
+            method = %self.method,
+            path = %self.target.path,
+            route = self.route,
+            client = %self.client.shown_address(),
+            user = user.map(|user| one_line(user.identity().name())).as_deref(),
+            authenticator = user.map(|user| user.authenticator()),
             denied_by = denial.by,
+            authorizer = denial.authorizer,
             asked = denial.asked,
             why = &*one_line(denial.why),
             outcome = denial.outcome,
             status = denial.status.as_u16(),
+            steps = denial.steps,
             "the user was denied"
         );
     }
@@ -135,16 +157,24 @@ impl Entry<'_> {
         );
     }
 
-    fn warn_of_failure(self, step: &Step) {
+    /// Each failure of a plugin in this role gets a warning of its own.
+    pub(crate) fn warn_of_failures(self, role: &str, steps: &[Step]) {
+        for step in steps {
+            self.warn_of_failure(role, step);
+        }
+    }
+
+    fn warn_of_failure(self, role: &str, step: &Step) {
         if let Verdict::Fail(why) | Verdict::Unavailable(why) = &step.verdict {
             tracing::warn!(
                 target: "portcullis::audit",
                 request_id = self.id.map(RequestId::as_str),
-                authenticator = %step.authenticator,
+                authenticator = (role == "authenticator").then_some(&*step.name),
+                authorizer = (role == "authorizer").then_some(&*step.name),
                 verdict = step.verdict.label(),
                 why = &*one_line(why),
                 route = self.route,
-                "an authenticator could not decide"
+                "an {role} could not decide"
             );
         }
     }
@@ -172,21 +202,29 @@ fn outcome(outcome: &Outcome, status: Option<StatusCode>) -> &'static str {
     match outcome {
         Outcome::Grant(_) => "grant",
         Outcome::Refuse(Refusal::Unauthenticated { .. }) if status.is_none() => "anonymous",
-        Outcome::Refuse(Refusal::Unauthenticated { .. }) => "unauthenticated",
-        Outcome::Refuse(Refusal::Forbid { .. }) => "forbid",
-        Outcome::Refuse(Refusal::Respond(_)) => "respond",
-        Outcome::Refuse(Refusal::TooManyRequests { .. }) => "too_many_requests",
-        Outcome::Refuse(Refusal::Unavailable { .. }) => "unavailable",
+        Outcome::Refuse(refusal) => refusal_outcome(refusal),
     }
 }
 
-/// Every authenticator with its verdict and what it has read: `hub: reject "unknown token" [header authorization]`.
-fn steps(steps: &[Step]) -> String {
+/// A word for a refusal.
+pub(crate) const fn refusal_outcome(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Unauthenticated { .. } => "unauthenticated",
+        Refusal::Forbid { .. } => "forbid",
+        Refusal::Hide => "hide",
+        Refusal::Respond(_) => "respond",
+        Refusal::TooManyRequests { .. } => "too_many_requests",
+        Refusal::Unavailable { .. } => "unavailable",
+    }
+}
+
+/// Every plugin with its verdict and what it has read: `hub: reject "unknown token" [header authorization]`.
+pub(crate) fn steps_text(steps: &[Step]) -> String {
     let mut text = String::new();
     for step in steps {
         let separator = if text.is_empty() { "" } else { "; " };
         // Writing to a string can't fail.
-        let _ = write!(text, "{separator}{}: {}", step.authenticator, step.verdict.label());
+        let _ = write!(text, "{separator}{}: {}", step.name, step.verdict.label());
         if let Some(why) = step.verdict.reason() {
             // Without quotation marks inside, no text of a plugin can imitate the closing one.
             let _ = write!(text, " \"{}\"", one_line(why).replace('"', "'"));

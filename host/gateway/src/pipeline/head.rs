@@ -8,6 +8,7 @@ use http::Uri;
 use http::header;
 use http::request::Parts;
 use portcullis::decision::Authenticated;
+use portcullis::decision::Permits;
 use portcullis::session::Flows;
 use portcullis_wire::client::Client;
 use portcullis_wire::cookies;
@@ -35,6 +36,8 @@ pub(crate) struct UpstreamHead<'a> {
     pub(super) target: &'a Target,
     /// The user. `None` for anonymous requests.
     pub(super) user: Option<&'a Authenticated>,
+    /// What the route's authorizers permit.
+    pub(super) permits: &'a Permits,
     /// The headers that tell the upstream who the user is.
     pub(super) identity: &'a IdentityHeaders,
     /// The name of the session cookie. `None` without `[session]`.
@@ -61,8 +64,8 @@ impl UpstreamHead<'_> {
         self.name_host(&mut headers)?;
         let prefix = self.route.config.strip_prefix.then(|| self.route.config.prefix());
         forwarded::set(&mut headers, self.client, self.target.authority.as_deref(), prefix);
+        let size = identity::set(&mut headers, self.identity, self.user, self.permits)?;
         if let Some(user) = self.user {
-            let size = identity::set(&mut headers, self.identity, user)?;
             identity::tell_if_large(self.route, user.identity(), size);
         }
         let mut head = Request::new(()).into_parts().0;

@@ -26,7 +26,7 @@ use crate::generation::Generation;
 use crate::login::Exchanges;
 use crate::proxy::Proxy;
 
-use self::authorize::Authorizer;
+use self::authorize::UpstreamAuthorizer;
 pub(crate) use self::entrance::Entrance;
 pub(crate) use self::head::SendError;
 pub(crate) use self::outgoing::Outgoing;
@@ -43,7 +43,7 @@ use self::target::Target;
 pub(crate) struct Gateway {
     generation: ArcSwap<Generation>,
     proxy: Proxy,
-    authorizer: Authorizer,
+    upstream_authorizer: UpstreamAuthorizer,
     exchanges: Exchanges,
 }
 
@@ -63,7 +63,7 @@ impl Gateway {
         Self {
             generation: ArcSwap::from_pointee(generation),
             proxy,
-            authorizer: Authorizer::new(),
+            upstream_authorizer: UpstreamAuthorizer::new(),
             exchanges: Exchanges::new(),
         }
     }
@@ -76,8 +76,9 @@ impl Gateway {
     ///    it. Fails with 400, 404 or 413. The gateway's own paths leave the pipeline here.
     /// 3. *Authenticate.* The route's gate decides who sent the request. Fails with 401, 403, 429, 503, or with an
     ///    authenticator's own response.
-    /// 4. *Authorize.* If the route is configured so, asks the upstream whether the user may send the request. Fails
-    ///    with 400, 403, 404 or 503.
+    /// 4. *Authorize.* The route's requirements, its authorizers and, if it is configured so, the upstream say whether the
+    ///    user may send the request. Fails with 400, 403, 404, 429, 503, with an authorizer's own response, or with 401 if there
+    ///    is no user.
     ///
     /// The step that rejects a request writes the audit log.
     pub(crate) async fn decide(
@@ -95,7 +96,7 @@ impl Gateway {
         }
         let admitted = admission::admit(entrance, &generation, route, request, removed).await?;
         let outgoing = admitted
-            .authorize(entrance, &self.authorizer, &self.proxy, generation)
+            .authorize(entrance, &self.upstream_authorizer, &self.proxy, generation)
             .await?;
         Ok(Accepted::Forward(Box::new(outgoing)))
     }

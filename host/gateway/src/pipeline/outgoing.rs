@@ -9,6 +9,8 @@ use http::Request;
 use http::request::Parts;
 use portcullis::ResponseHeaders;
 use portcullis::decision::Authenticated;
+use portcullis::decision::Permits;
+use portcullis::decision::Step;
 use portcullis_wire::client::Client;
 use portcullis_wire::path::CanonicalPath;
 
@@ -46,6 +48,11 @@ impl Outgoing {
     /// The user. `None` for anonymous requests.
     pub(crate) fn user(&self) -> Option<&Authenticated> {
         self.admitted.sender.user()
+    }
+
+    /// What the route's authorizers permit.
+    pub(crate) fn permits(&self) -> &Permits {
+        &self.admitted.permits
     }
 
     /// The method, and the client's headers without those that only the gateway may set.
@@ -88,9 +95,9 @@ impl Outgoing {
         self.admitted.head(&self.generation)
     }
 
-    /// What is known about the sender.
-    pub(super) fn into_sender(self) -> Sender {
-        self.admitted.sender
+    /// What is known about the sender, and what each authorizer was asked and said.
+    pub(super) fn into_sender(self) -> (Sender, Vec<Step>) {
+        (self.admitted.sender, self.admitted.authorizer_steps)
     }
 
     /// What the authenticator and the session add to the response, whatever its status.
@@ -107,6 +114,7 @@ impl Admitted {
             client: &self.request.client,
             target: &self.request.target,
             user: self.sender.user(),
+            permits: &self.permits,
             identity: &self.route.identity,
             session_cookie: generation.session_cookie(),
             upstream_verifies: matches!(self.sender, Sender::Upstream { .. }),

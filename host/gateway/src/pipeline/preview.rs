@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
+use portcullis::decision::Step;
 use portcullis_wire::peer::Peer;
 
 use crate::generation::Route;
@@ -25,6 +26,8 @@ pub(crate) struct Preview {
     pub(crate) route: Option<Arc<Route>>,
     /// What is known about the sender. `None` if no route matches.
     pub(crate) sender: Option<Sender>,
+    /// What each authorizer was asked and said.
+    pub(crate) authorizer_steps: Vec<Step>,
     /// How the request would end.
     pub(crate) outcome: PreviewOutcome,
 }
@@ -36,7 +39,7 @@ pub(crate) enum PreviewOutcome {
     Answer {
         /// The status of the response.
         status: StatusCode,
-        /// The reason. `None` if an authenticator decided: the steps of its decision have the reasons.
+        /// The reason. `None` if a plugin decided: the steps have the reasons.
         why: Option<String>,
         /// What the response says of coming in: its challenges, and where a browser is sent.
         headers: HeaderMap,
@@ -62,6 +65,7 @@ impl Gateway {
             Ok(Accepted::Internal(_)) => Preview {
                 route: None,
                 sender: None,
+                authorizer_steps: Vec::new(),
                 outcome: PreviewOutcome::Internal,
             },
             Err(rejection) => Preview::reject(rejection),
@@ -72,10 +76,12 @@ impl Gateway {
 impl Preview {
     fn forward(outgoing: Outgoing) -> Self {
         let mut headers = HeaderMap::new();
-        let set = match outgoing.user() {
-            Some(user) => identity::set(&mut headers, &outgoing.route().identity, user),
-            None => Ok(0),
-        };
+        let set = identity::set(
+            &mut headers,
+            &outgoing.route().identity,
+            outgoing.user(),
+            outgoing.permits(),
+        );
         let outcome = match set {
             Ok(_) => PreviewOutcome::Forward {
                 identity: headers,
@@ -88,9 +94,12 @@ impl Preview {
             },
             Err(error) => PreviewOutcome::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
         };
+        let route = Some(Arc::clone(outgoing.route()));
+        let (sender, authorizer_steps) = outgoing.into_sender();
         Self {
-            route: Some(Arc::clone(outgoing.route())),
-            sender: Some(outgoing.into_sender()),
+            route,
+            sender: Some(sender),
+            authorizer_steps,
             outcome,
         }
     }
@@ -100,6 +109,7 @@ impl Preview {
             return Self {
                 route: None,
                 sender: None,
+                authorizer_steps: Vec::new(),
                 outcome: PreviewOutcome::answer(rejection.status(), Some(rejection.to_string())),
             };
         };
@@ -117,6 +127,7 @@ impl Preview {
             },
             route: Some(denied.route),
             sender: Some(denied.sender),
+            authorizer_steps: denied.authorizer_steps,
         }
     }
 }

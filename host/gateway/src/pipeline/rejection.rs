@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::Response;
 use http::StatusCode;
+use portcullis::decision::Step;
 
 use crate::answers::response;
 use crate::generation::Route;
@@ -15,7 +16,7 @@ use crate::routing::method::Methods;
 /// Why a request is rejected.
 #[derive(Debug)]
 pub(crate) enum Rejection {
-    /// The authenticators refuse it, or the upstream that was asked about the user does.
+    /// The plugins refuse it, or the upstream that was asked about the user does.
     Denied(Box<Denied>),
     /// 403, and the reason: it was sent to an endpoint for fronts, but not by a front.
     Front(&'static str),
@@ -49,8 +50,10 @@ pub(crate) struct Denied {
     pub(crate) sender: Sender,
     /// The response that the client gets.
     pub(crate) response: Response<Body>,
-    /// The reason. `None` if an authenticator decided: the steps of its decision have the reasons.
+    /// The reason. `None` if a plugin decided: the steps have the reasons.
     pub(crate) why: Option<String>,
+    /// What each authorizer was asked and said.
+    pub(crate) authorizer_steps: Vec<Step>,
 }
 
 impl Rejection {
@@ -88,9 +91,7 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Denied(denied) => {
-                f.write_str(denied.why.as_deref().unwrap_or("the authenticators refuse the request"))
-            }
+            Self::Denied(denied) => f.write_str(denied.why.as_deref().unwrap_or("the plugins refuse the request")),
             Self::Front(why) => f.write_str(why),
             Self::Malformed(why) => f.write_str(why),
             Self::Method => f.write_str("the method is not served"),

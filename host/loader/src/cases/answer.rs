@@ -6,8 +6,12 @@ use http::StatusCode;
 use http::header;
 use portcullis::Decision;
 use portcullis::decision::Attribute;
+use portcullis::decision::Authorization;
 use portcullis::decision::Identity;
 use portcullis::decision::Outcome;
+use portcullis::decision::Permit;
+use portcullis::decision::Refusal;
+use portcullis::decision::Step;
 
 /// The answer of a plugin.
 #[derive(Clone, Debug)]
@@ -15,8 +19,10 @@ use portcullis::decision::Outcome;
 pub struct Answer {
     /// The status of the gateway's response. It is 200 if the request is granted: the upstream decides then.
     pub status: StatusCode,
-    /// The user. `None` if the request isn't granted.
+    /// The user. `None` if the request isn't granted, or if an authorizer was asked.
     pub user: Option<Identity>,
+    /// What an authorizer permits. `None` if it doesn't, or if an authenticator was asked.
+    pub permit: Option<Permit>,
     /// The values of `WWW-Authenticate`.
     pub challenges: Vec<String>,
     /// What the plugin read of the request, and whether it is granted.
@@ -41,16 +47,37 @@ impl Answer {
         let (status, user, challenges) = match decision.outcome {
             Outcome::Grant(user) => (StatusCode::OK, Some(user.identity().clone()), Vec::new()),
             Outcome::Refuse(refusal) => {
-                let response = refusal.into_response();
-                let challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
-                let challenges = challenges.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-                (response.status(), None, challenges.collect())
+                let (status, challenges) = told(refusal);
+                (status, None, challenges)
             }
         };
-        let step = decision.steps.into_iter().next();
+        Self {
+            user,
+            ..Self::of_step(decision.steps, status, challenges)
+        }
+    }
+
+    /// The answer of an authorizer.
+    pub fn of_authorizer(authorization: Authorization) -> Self {
+        let (status, permit, challenges) = match authorization.outcome {
+            Ok(permits) => (StatusCode::OK, permits.iter().next().cloned(), Vec::new()),
+            Err(refusal) => {
+                let (status, challenges) = told(refusal);
+                (status, None, challenges)
+            }
+        };
+        Self {
+            permit,
+            ..Self::of_step(authorization.steps, status, challenges)
+        }
+    }
+
+    fn of_step(steps: Vec<Step>, status: StatusCode, challenges: Vec<String>) -> Self {
+        let step = steps.into_iter().next();
         Self {
             status,
-            user,
+            user: None,
+            permit: None,
             challenges,
             reads: step
                 .iter()
@@ -65,4 +92,12 @@ impl Answer {
             warnings: step.map(|step| step.warnings).unwrap_or_default(),
         }
     }
+}
+
+/// The status and the challenges of the gateway's response.
+fn told(refusal: Refusal) -> (StatusCode, Vec<String>) {
+    let response = refusal.into_response();
+    let challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+    let challenges = challenges.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    (response.status(), challenges.collect())
 }

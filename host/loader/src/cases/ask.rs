@@ -1,12 +1,13 @@
-//! Asks an authenticator about the requests of a case, and compares what it decides with what the case expects.
+//! Asks a plugin about the requests of a case, and compares what it decides with what the case expects.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::AuthRequest;
-use portcullis::Authenticator;
+use portcullis::Authorizers;
 use portcullis::Chain;
 
+use crate::asked::AskedPlugin;
 use crate::cases::Case;
 use crate::cases::answer::Answer;
 use crate::cases::compare::Difference;
@@ -14,6 +15,7 @@ use crate::cases::compare::differences;
 use crate::cases::expectation::Expectation;
 use crate::cases::play::Call;
 use crate::cases::play::Play;
+use crate::cases::user::CaseUser;
 
 /// What came of a case.
 #[derive(Debug)]
@@ -32,11 +34,10 @@ pub struct Outcome {
 }
 
 /// Asks about the requests of a case in order, until one isn't answered as expected. `play` are the servers to which the
-/// authenticator's requests go.
-pub async fn ask(authenticator: &Authenticator, case: &Case, play: Option<&Play>) -> Outcome {
-    let chain = Chain::new([authenticator.clone()]);
-    let ask = async |request: &Arc<AuthRequest>, expect: &Expectation| {
-        let answer = Answer::of(chain.decide(request).await);
+/// plugin's requests go.
+pub async fn ask(plugin: &AskedPlugin, case: &Case, play: Option<&Play>) -> Outcome {
+    let ask = async |request: &Arc<AuthRequest>, user: Option<&CaseUser>, expect: &Expectation| {
+        let answer = answer(plugin, request, user).await;
         let calls = play.map(Play::take_calls).unwrap_or_default();
         Outcome {
             request: 1,
@@ -46,12 +47,12 @@ pub async fn ask(authenticator: &Authenticator, case: &Case, play: Option<&Play>
             calls,
         }
     };
-    let mut outcome = ask(&case.request, &case.expect).await;
+    let mut outcome = ask(&case.request, case.user.as_ref(), &case.expect).await;
     for then in &case.then {
         if !outcome.differences.is_empty() {
             break;
         }
-        let next = ask(&then.request, &then.expect).await;
+        let next = ask(&then.request, then.user.as_ref(), &then.expect).await;
         outcome = Outcome {
             request: outcome.request + 1,
             elapsed: outcome.elapsed + next.elapsed,
@@ -59,4 +60,19 @@ pub async fn ask(authenticator: &Authenticator, case: &Case, play: Option<&Play>
         };
     }
     outcome
+}
+
+/// Asks a plugin about a request. `user` is whose it is said to be, which only an authorizer is told.
+pub async fn answer(plugin: &AskedPlugin, request: &Arc<AuthRequest>, user: Option<&CaseUser>) -> Answer {
+    match plugin {
+        AskedPlugin::Authenticator(authenticator) => {
+            let chain = Chain::new([authenticator.clone()]);
+            Answer::of(chain.decide(request).await)
+        }
+        AskedPlugin::Authorizer(authorizer) => {
+            let user = user.map(|user| (user.identity.clone(), user.authenticator.as_str()));
+            let authorizers = Authorizers::new([authorizer.clone()]);
+            Answer::of_authorizer(authorizers.decide_as(request, user).await)
+        }
+    }
 }

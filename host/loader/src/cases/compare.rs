@@ -6,7 +6,6 @@ use std::fmt;
 use http::HeaderMap;
 use http::Method;
 use http::Uri;
-use portcullis::decision::Identity;
 
 use crate::cases::answer::Answer;
 use crate::cases::expectation::Expectation;
@@ -50,7 +49,11 @@ pub(super) fn differences(expect: &Expectation, answer: &Answer, calls: &[Call])
         found.compare("groups", format!("{groups:?}"), given);
     }
     for (name, values) in &expect.attributes {
-        let given = user.map_or_else(|| NO_USER.to_owned(), |user| format!("{:?}", values_of(user, name)));
+        let given = match (user, &answer.permit) {
+            (Some(user), _) => format!("{:?}", named(user.attributes(), name)),
+            (None, Some(permit)) => format!("{:?}", named(permit.attributes(), name)),
+            (None, None) => NO_USER.to_owned(),
+        };
         found.compare(&format!("attribute {name:?}"), format!("{values:?}"), given);
     }
     if let Some(part) = &expect.challenge
@@ -79,8 +82,9 @@ pub(super) fn differences(expect: &Expectation, answer: &Answer, calls: &[Call])
 
 const NO_USER: &str = "no user";
 
-fn values_of<'u>(user: &'u Identity, name: &str) -> Vec<&'u str> {
-    let named = user.attributes().filter(|(known, _)| *known == name);
+/// The values of the attributes of this name.
+fn named<'a>(attributes: impl Iterator<Item = (&'a str, &'a str)>, name: &str) -> Vec<&'a str> {
+    let named = attributes.filter(|(known, _)| *known == name);
     named.map(|(_, value)| value).collect()
 }
 
@@ -149,6 +153,7 @@ mod tests {
     use http::StatusCode;
     use portcullis::decision::Attribute;
     use portcullis::decision::Claims;
+    use portcullis::decision::Identity;
 
     use super::*;
 

@@ -25,7 +25,7 @@ pub struct Expectation {
     pub user: Option<String>,
     /// The groups of the user, in order.
     pub groups: Option<Vec<String>>,
-    /// The values of these attributes of the user, in order. Others may have any.
+    /// The values of these attributes of the user or the permit, in order. Others may have any.
     pub attributes: Vec<(String, Vec<String>)>,
     /// A part of one of the challenges in `WWW-Authenticate`.
     pub challenge: Option<String>,
@@ -170,6 +170,7 @@ fn attribute(text: &str) -> Option<Attribute> {
                 Attribute::Method,
                 Attribute::Path,
                 Attribute::Query,
+                Attribute::Route,
                 Attribute::Scheme,
             ];
             return plain.into_iter().find(|attribute| attribute.to_string() == text);

@@ -9,6 +9,7 @@ mod expectation;
 mod play;
 mod request;
 mod servers;
+mod user;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use portcullis::AuthRequest;
 use portcullis::Grants;
 use portcullis::Manifest;
+use portcullis::Role;
 
 use crate::config::authenticator::AuthenticatorConfig;
 use crate::config::authenticator::PluginSource;
@@ -33,6 +35,7 @@ use crate::files::read_text;
 
 pub use answer::Answer;
 pub use ask::Outcome;
+pub use ask::answer;
 pub use ask::ask;
 pub use compare::Difference;
 pub use expectation::Expectation;
@@ -42,6 +45,7 @@ pub use play::Play;
 pub use servers::Origin;
 pub use servers::PlayedResponse;
 pub use servers::PlayedServer;
+pub use user::CaseUser;
 
 /// The maximum number of cases.
 const MAX_CASES: usize = 1000;
@@ -72,6 +76,8 @@ pub struct Case {
     pub name: String,
     /// The request that the plugin is asked about.
     pub request: Arc<AuthRequest>,
+    /// The user of the request, for an authorizer. `None` for a request without a user.
+    pub user: Option<CaseUser>,
     /// What is expected.
     pub expect: Expectation,
     /// Further requests, about which the same authenticator is asked, in order.
@@ -86,13 +92,20 @@ pub struct Case {
 pub struct Then {
     /// The request that the plugin is asked about.
     pub request: Arc<AuthRequest>,
+    /// The user of the request, for an authorizer. `None` for a request without a user.
+    pub user: Option<CaseUser>,
     /// What is expected.
     pub expect: Expectation,
 }
 
 impl CasesFile {
-    /// Reads the file for this plugin. Its paths are relative to its folder.
-    pub fn read(path: &Path, plugin: PluginSource, environment: &Environment) -> Result<Self, ConfigErrors> {
+    /// Reads the file for this plugin, whose component has this role. Its paths are relative to its folder.
+    pub fn read(
+        path: &Path,
+        plugin: PluginSource,
+        role: Role,
+        environment: &Environment,
+    ) -> Result<Self, ConfigErrors> {
         let text = read_text(path, MAX_FILE);
         let text = text.map_err(|error| {
             let location = Location::file(path.display().to_string());
@@ -100,7 +113,7 @@ impl CasesFile {
         })?;
         let sources = Sources::default();
         let document = Document::new(path, &text, environment, &sources);
-        let read = Table::parse(&document, &text).and_then(|table| Self::read_root(table, plugin));
+        let read = Table::parse(&document, &text).and_then(|table| Self::read_root(table, plugin, role));
         match (read, document.into_errors()) {
             (Some(file), errors) if errors.is_empty() => Ok(file),
             (_, errors) => Err(ConfigErrors::new(errors)),
@@ -108,22 +121,22 @@ impl CasesFile {
     }
 
     /// What takes the place of a file without cases: a plugin with these grants, and without settings.
-    pub fn without_cases(plugin: PluginSource, grants: Grants) -> Self {
+    pub fn without_cases(plugin: PluginSource, role: Role, grants: Grants) -> Self {
         Self {
-            authenticator: AuthenticatorConfig::alone(plugin, grants),
+            authenticator: AuthenticatorConfig::alone(plugin, role, grants),
             cases: Vec::new(),
             servers: Vec::new(),
         }
     }
 
-    fn read_root(mut root: Table<'_>, plugin: PluginSource) -> Option<Self> {
+    fn read_root(mut root: Table<'_>, plugin: PluginSource, role: Role) -> Option<Self> {
         let cases = root.take("cases");
         if cases.is_none() {
             root.place.report(NO_CASE);
         }
-        let cases = cases.map(read_cases);
+        let cases = cases.map(|item| read_cases(item, role));
         let servers = root.take("servers").map(servers::read);
-        let authenticator = AuthenticatorConfig::for_test(plugin, root);
+        let authenticator = AuthenticatorConfig::for_test(plugin, role, root);
         Some(Self {
             authenticator: authenticator?,
             cases: cases?,
@@ -152,13 +165,13 @@ pub fn played_servers(list: &serde_json::Value) -> Result<Vec<PlayedServer>, Vec
 /// # Errors
 ///
 /// Returns all mistakes in it.
-pub fn self_test(manifest: Option<&Manifest>) -> Result<Option<Vec<Case>>, ConfigErrors> {
+pub fn self_test(manifest: Option<&Manifest>, role: Role) -> Result<Option<Vec<Case>>, ConfigErrors> {
     let Some(cases) = manifest.and_then(|manifest| manifest.self_test.as_ref()) else {
         return Ok(None);
     };
     let (environment, sources) = (Environment::default(), Sources::default());
     let document = Document::without_lines("its manifest", &environment, &sources);
-    let cases = Item::of_json(&document, "self_test", cases).map(read_cases);
+    let cases = Item::of_json(&document, "self_test", cases).map(|item| read_cases(item, role));
     if let Some(more) = cases.as_ref().map(Vec::len).filter(|cases| *cases > MAX_SELF_TEST) {
         let error = format!("has {more} cases, and at most {MAX_SELF_TEST} are accepted");
         document.report(document.location().key("self_test").error(error));
@@ -175,7 +188,7 @@ pub fn self_test(manifest: Option<&Manifest>) -> Result<Option<Vec<Case>>, Confi
 
 const NO_CASE: &str = "there is no case: add [[cases]]";
 
-fn read_cases(item: Item<'_>) -> Vec<Case> {
+fn read_cases(item: Item<'_>, role: Role) -> Vec<Case> {
     let place = item.place.clone();
     let items = item.list();
     if items.is_empty() {
@@ -186,11 +199,13 @@ fn read_cases(item: Item<'_>) -> Vec<Case> {
     }
     let mut names = HashMap::new();
     let cases = items.into_iter().take(MAX_CASES);
-    cases.filter_map(|item| read_case(item.table()?, &mut names)).collect()
+    cases
+        .filter_map(|item| read_case(item.table()?, role, &mut names))
+        .collect()
 }
 
 /// Reads a case. `names` are the names of those before it, with their places.
-fn read_case(mut table: Table<'_>, names: &mut HashMap<String, Location>) -> Option<Case> {
+fn read_case(mut table: Table<'_>, role: Role, names: &mut HashMap<String, Location>) -> Option<Case> {
     let name = table.require("name").and_then(|item| {
         let place = item.place.clone();
         let is_name = |text: &str| !text.is_empty() && text.len() <= MAX_NAME && !text.contains(char::is_control);
@@ -202,7 +217,7 @@ fn read_case(mut table: Table<'_>, names: &mut HashMap<String, Location>) -> Opt
         }
         Some(name)
     });
-    let first = read_request(&mut table);
+    let first = read_request(&mut table, role);
     let then = table.take("then").map(|item| {
         let place = item.place.clone();
         let items = item.list();
@@ -211,7 +226,7 @@ fn read_case(mut table: Table<'_>, names: &mut HashMap<String, Location>) -> Opt
         }
         let read = |item: Item<'_>| {
             let mut table = item.table()?;
-            let then = read_request(&mut table);
+            let then = read_request(&mut table, role);
             table.finish();
             then
         };
@@ -219,21 +234,24 @@ fn read_case(mut table: Table<'_>, names: &mut HashMap<String, Location>) -> Opt
     });
     let servers = table.take("servers").map(servers::read);
     table.finish();
-    let Then { request, expect } = first?;
+    let Then { request, user, expect } = first?;
     Some(Case {
         name: name?,
         request,
+        user,
         expect,
         then: then.unwrap_or_default(),
         servers: servers.unwrap_or_default(),
     })
 }
 
-fn read_request(table: &mut Table<'_>) -> Option<Then> {
+fn read_request(table: &mut Table<'_>, role: Role) -> Option<Then> {
     let request = request::read(table.take("request"));
+    let user = user::read(table, role);
     let expect = table.require("expect").and_then(expectation::read);
     Some(Then {
         request: Arc::new(request?),
+        user: user.ok()?,
         expect: expect?,
     })
 }

@@ -11,6 +11,7 @@ use portcullis::Grants;
 use portcullis::KeepInstances;
 use portcullis::Limits;
 use portcullis::Outbound;
+use portcullis::Role;
 use portcullis_registry::Reference;
 use portcullis_registry::SCHEME;
 use portcullis_registry::Version;
@@ -49,12 +50,14 @@ const LEVELS: [(&str, tracing::Level); 5] = [
     ("trace", tracing::Level::TRACE),
 ];
 
-/// An authenticator.
+/// A plugin and how it is configured: an authenticator or an authorizer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AuthenticatorConfig {
-    /// The name, for routes and logs.
+    /// The name, for routes and logs. No authenticator has the name of an authorizer.
     pub name: String,
+    /// The role in which it is asked: [`Role::Authenticator`] or [`Role::Authorizer`].
+    pub role: Role,
     /// Where the component comes from.
     pub plugin: PluginSource,
     /// Whether it was found in the plugin directory, and isn't named by the configuration.
@@ -81,7 +84,7 @@ pub struct AuthenticatorConfig {
     pub instances: Option<KeepInstances>,
     /// The least severe level of its log lines. `None` if that of the gateway decides.
     pub log: Option<tracing::Level>,
-    /// The login that it offers to browsers. `None` if it offers none.
+    /// The login that it offers to browsers. `None` if it offers none, as an authorizer does.
     pub login: Option<OfferedLogin>,
 }
 
@@ -91,6 +94,14 @@ pub struct AuthenticatorConfig {
 pub struct OfferedLogin {
     /// What people read where they choose among several.
     pub title: String,
+}
+
+/// The section of a configuration that has the keys of plugins in this role.
+pub(super) const fn section(role: Role) -> &'static str {
+    match role {
+        Role::Authorizer => "authorizers",
+        _ => "authenticators",
+    }
 }
 
 /// Where a component comes from.
@@ -106,13 +117,13 @@ pub enum PluginSource {
 }
 
 impl AuthenticatorConfig {
-    /// Reads an entry of `[authenticators]`. `trust` is that of `[plugins]`. Returns `None` if it has any mistake.
-    pub fn read(name: String, item: Item<'_>, trust: Option<&Arc<TrustedKeys>>) -> Option<Self> {
+    /// Reads an entry of `[authenticators]` or `[authorizers]`. `trust` is that of `[plugins]`. Returns `None` if it has any
+    /// mistake.
+    pub fn read(name: String, role: Role, item: Item<'_>, trust: Option<&Arc<TrustedKeys>>) -> Option<Self> {
         let document = item.place.document();
         let before = document.error_count();
         if !is_name(&name) {
-            item.place
-                .report(format!("an authenticator's name must be {NAME_RULE}"));
+            item.place.report(format!("an {role}'s name must be {NAME_RULE}"));
         }
         let mut table = item.table()?;
         let plugin = table.require("plugin");
@@ -128,15 +139,16 @@ impl AuthenticatorConfig {
                 .report("has no effect: a built-in plugin is a part of the gateway, and has no signature of its own");
         }
         let trust = own.map(trust::read).or_else(|| trust.cloned());
-        let read = Self::read_rest(name, plugin, location, table);
+        let read = Self::read_rest(name, role, plugin, location, table);
         let read = read.map(|read| Self { trust, ..read });
         read.filter(|_| document.error_count() == before)
     }
 
-    /// Reads `NAME.toml` of a plugin in the plugin directory. `trust` is that of `[plugins]`. Returns `None` if it has any
+    /// Reads `NAME.toml` of a plugin in the plugin directory, whose component has this role. `trust` is that of `[plugins]`. Returns `None` if it has any
     /// mistake.
     pub fn from_directory(
         name: &str,
+        role: Role,
         wasm: &Path,
         mut table: Table<'_>,
         trust: Option<&Arc<TrustedKeys>>,
@@ -154,7 +166,7 @@ impl AuthenticatorConfig {
         }
         let location = table.place.location().clone();
         let plugin = Some(PluginSource::File(wasm.to_owned()));
-        let read = Self::read_rest(name.to_owned(), plugin, location, table);
+        let read = Self::read_rest(name.to_owned(), role, plugin, location, table);
         let read = read.map(|read| Self {
             is_dropped_in: true,
             trust: trust.cloned(),
@@ -165,7 +177,7 @@ impl AuthenticatorConfig {
 
     /// Reads the file of `plugin test`, whose keys are those of `NAME.toml`, but for the cases, which the caller has taken.
     /// Returns `None` if it has any mistake.
-    pub fn for_test(plugin: PluginSource, mut table: Table<'_>) -> Option<Self> {
+    pub fn for_test(plugin: PluginSource, role: Role, mut table: Table<'_>) -> Option<Self> {
         let document = table.place.document();
         let before = document.error_count();
         if let Some(item) = table.take("plugin") {
@@ -174,7 +186,7 @@ impl AuthenticatorConfig {
         }
         let place = table.place.clone();
         let name = plugin.name().to_owned();
-        let read = Self::read_rest(name, Some(plugin), place.location().clone(), table)?;
+        let read = Self::read_rest(name, role, Some(plugin), place.location().clone(), table)?;
         if read.sha256.is_some() {
             document.report(
                 place
@@ -190,17 +202,19 @@ impl AuthenticatorConfig {
         (document.error_count() == before).then_some(read)
     }
 
-    /// Makes the configuration of a plugin in the plugin directory that has no `NAME.toml`. `trust` is that of `[plugins]`.
-    pub fn bare(name: &str, wasm: &Path, location: Location, trust: Option<&Arc<TrustedKeys>>) -> Self {
+    /// Makes the configuration of a plugin in the plugin directory that has no `NAME.toml`, and whose component has this role.
+    /// `trust` is that of `[plugins]`.
+    pub fn bare(name: &str, role: Role, wasm: &Path, location: Location, trust: Option<&Arc<TrustedKeys>>) -> Self {
         Self {
             name: name.to_owned(),
+            role,
             plugin: PluginSource::File(wasm.to_owned()),
             is_dropped_in: true,
             sha256: None,
             trust: trust.cloned(),
             settings: Settings::undescribed(wasm),
             location,
-            grants: Grants::default(),
+            grants: Grants::of_role(role),
             signing_keys: SigningKeys::new(),
             outbound: Outbound::default(),
             rotating: Vec::new(),
@@ -212,10 +226,11 @@ impl AuthenticatorConfig {
     }
 
     /// Makes the configuration of a plugin that has no file: these grants, and no settings.
-    pub fn alone(plugin: PluginSource, grants: Grants) -> Self {
+    pub fn alone(plugin: PluginSource, role: Role, grants: Grants) -> Self {
         let location = Location::file(plugin.to_string());
         Self {
             name: plugin.name().to_owned(),
+            role,
             is_dropped_in: false,
             sha256: None,
             trust: None,
@@ -233,6 +248,11 @@ impl AuthenticatorConfig {
         }
     }
 
+    /// The section that has its keys in a configuration.
+    pub(crate) const fn section(&self) -> &'static str {
+        section(self.role)
+    }
+
     /// Makes an error about the component, at the place that names it. The message names the component's file unless the place
     /// does.
     pub fn error(&self, error: &str) -> ConfigError {
@@ -248,6 +268,7 @@ impl AuthenticatorConfig {
     /// Reads the keys that all kinds of sources have in common.
     pub(super) fn read_rest(
         name: String,
+        role: Role,
         plugin: Option<PluginSource>,
         location: Location,
         mut table: Table<'_>,
@@ -259,11 +280,11 @@ impl AuthenticatorConfig {
             Some(item) => Settings::read(item),
             None => Some(Settings::none(table.place.location().key("settings"))),
         };
-        let (grants, signing_keys) = table
+        let grants = table
             .take("grants")
             .and_then(Item::table)
-            .map(grants::read)
-            .unwrap_or_default();
+            .map(|table| grants::read(table, role));
+        let (grants, signing_keys) = grants.unwrap_or_else(|| (Grants::of_role(role), SigningKeys::new()));
         let (outbound, rotating) = outbound::read(&mut table, &grants);
         let limits = table
             .take("limits")
@@ -279,10 +300,14 @@ impl AuthenticatorConfig {
                 |text| LEVELS.iter().find(|(name, _)| *name == text).map(|(_, level)| *level),
             )
         });
-        let login = offered_login(&name, &mut table);
+        let login = match role {
+            Role::Authorizer => no_login(&mut table),
+            _ => offered_login(&name, &mut table),
+        };
         table.finish();
         Some(Self {
             name,
+            role,
             plugin: plugin?,
             is_dropped_in: false,
             location,
@@ -299,6 +324,15 @@ impl AuthenticatorConfig {
             login,
         })
     }
+}
+
+/// Reports `login` and `title` of an authorizer.
+fn no_login(table: &mut Table<'_>) -> Option<OfferedLogin> {
+    for item in ["login", "title"].into_iter().filter_map(|key| table.take(key)) {
+        item.place
+            .report("has no effect: nobody logs in with an authorizer, only with an authenticator");
+    }
+    None
 }
 
 /// Reads `login` and `title`.

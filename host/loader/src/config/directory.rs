@@ -1,13 +1,18 @@
-//! A plugin directory: `NAME.wasm` files, each with an optional `NAME.toml`. Every component in it becomes an authenticator
-//! with the name of its file.
+//! A plugin directory: `NAME.wasm` files, each with an optional `NAME.toml`. Every component in it becomes an authenticator or an
+//! authorizer, as its exports say, with the name of its file.
 
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portcullis::Component;
+use portcullis::Role;
+use portcullis_registry::MAX_COMPONENT;
+
 use crate::config::authenticator::AuthenticatorConfig;
 use crate::config::authenticator::NAME_RULE;
 use crate::config::authenticator::is_name;
+use crate::config::authenticator::section;
 use crate::config::digests::Digests;
 use crate::config::document::Document;
 use crate::config::document::Environment;
@@ -16,6 +21,7 @@ use crate::config::error::ConfigError;
 use crate::config::error::Location;
 use crate::config::reader::Table;
 use crate::config::sources::Sources;
+use crate::files::read_bytes;
 use crate::files::read_guarded;
 use crate::files::require_guarded_folder;
 use crate::signature::TrustedKeys;
@@ -95,12 +101,25 @@ impl Directory {
 pub struct DirectoryPlugins {
     /// The plugins without mistakes in their configuration.
     pub authenticators: Vec<AuthenticatorConfig>,
-    /// The name and the file of every plugin, including those with mistakes.
-    pub names: Vec<(String, PathBuf)>,
+    /// Every plugin, including those with mistakes.
+    pub names: Vec<FoundPlugin>,
     /// The mistakes.
     pub errors: Vec<Mistake>,
-    /// The values of all `NAME.toml`, below `authenticators` and the name.
+    /// The values of all `NAME.toml`, below `authenticators` or `authorizers` and the name.
     pub digests: Digests,
+}
+
+/// A file of a plugin directory that is a plugin.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FoundPlugin {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub wasm: PathBuf,
+    /// What the exports of its component say that it is. `None` if that can't be read; it is taken for an authenticator then, and
+    /// can't be loaded.
+    pub role: Option<Role>,
 }
 
 /// A mistake in a plugin directory.
@@ -127,14 +146,20 @@ impl DirectoryPlugins {
             plugin: Some(name.to_owned()),
             error,
         };
-        self.names.push((name.to_owned(), wasm.to_owned()));
         let description = wasm.with_extension("toml");
         sources.note_component(wasm);
+        let found = role(wasm);
+        self.names.push(FoundPlugin {
+            name: name.to_owned(),
+            wasm: wasm.to_owned(),
+            role: found,
+        });
+        let role = found.unwrap_or(Role::Authenticator);
         sources.note(&description);
         sources.guard(&description);
         if !description.exists() {
             self.authenticators
-                .push(AuthenticatorConfig::bare(name, wasm, location, trust));
+                .push(AuthenticatorConfig::bare(name, role, wasm, location, trust));
             return;
         }
         let text = match read_description(&description) {
@@ -147,13 +172,19 @@ impl DirectoryPlugins {
         };
         let document = Document::new(&description, &text, environment, sources);
         if let Some(table) = Table::parse(&document, &text) {
-            let values = table.values(&["authenticators", name]);
+            let values = table.values(&[section(role), name]);
             self.authenticators
-                .extend(AuthenticatorConfig::from_directory(name, wasm, table, trust));
+                .extend(AuthenticatorConfig::from_directory(name, role, wasm, table, trust));
             self.digests.add(values, &document);
         }
         self.errors.extend(document.into_errors().into_iter().map(mistake));
     }
+}
+
+/// The role of the component in a file. What is wrong with a file is found when it is loaded, with all that makes it trusted.
+fn role(wasm: &Path) -> Option<Role> {
+    let bytes = read_bytes(wasm, MAX_COMPONENT).ok()?;
+    Component::role_of(&bytes).ok()
 }
 
 /// The name of the plugin that a file belongs to. `None` if no plugin may have it.

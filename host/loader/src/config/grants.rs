@@ -1,10 +1,12 @@
-//! `[authenticators.NAME.grants]`: what a plugin may see and reach. By default, it sees only the `Authorization` header.
+//! `grants` of `[authenticators.NAME]` and `[authorizers.NAME]`: what a plugin may see and reach. By default, an authenticator sees
+//! only the `Authorization` header, and an authorizer nothing that needs a grant.
 
 use http::HeaderName;
 use http::header;
 use portcullis::Grants;
 use portcullis::HttpGrant;
 use portcullis::LoginGrant;
+use portcullis::Role;
 use portcullis::SigningKey;
 
 use crate::config::document::Document;
@@ -17,9 +19,9 @@ use crate::config::values;
 /// Keys that a plugin may sign with, by the names by which it asks for them.
 pub(super) type SigningKeys = Vec<(String, SigningKey)>;
 
-/// Reads the table, and the keys that it names. Only the `Authorization` header is granted by default.
-pub(super) fn read(mut table: Table<'_>) -> (Grants, SigningKeys) {
-    let mut grants = Grants::default();
+/// Reads the table of a plugin in this role, and the keys that it names.
+pub(super) fn read(mut table: Table<'_>, role: Role) -> (Grants, SigningKeys) {
+    let mut grants = Grants::of_role(role);
     if let Some(item) = table.take("headers") {
         grants.headers = values::each(Some(item), granted_header);
     }
@@ -27,7 +29,12 @@ pub(super) fn read(mut table: Table<'_>) -> (Grants, SigningKeys) {
     grants.query = values::each(table.take("query"), Item::text);
     grants.private = table.take("private").and_then(Item::boolean).unwrap_or_default();
     grants.http = values::each(table.take("http"), |item| http_grant(item, grants.private));
-    grants.login = values::each(table.take("login"), login_grant);
+    let login = table.take("login");
+    if let (Some(item), Role::Authorizer) = (&login, role) {
+        item.place
+            .report("has no effect: only an authenticator that is a login sends browsers anywhere");
+    }
+    grants.login = values::each(login, login_grant);
     grants.client_certificate = table
         .take("client_certificate")
         .and_then(Item::boolean)

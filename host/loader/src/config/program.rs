@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use portcullis::Role;
 use serde_json::Value;
 
 use crate::config::authenticator::AuthenticatorConfig;
@@ -37,7 +38,7 @@ impl AuthenticatorConfig {
         let document = Document::without_lines(&format!("authenticator {name:?}"), environment, &sources);
         let item = Item::of_whole_json(&document, keys);
         let read = item.and_then(|item| match plugin {
-            None => Self::read(name.to_owned(), item, None),
+            None => Self::read(name.to_owned(), Role::Authenticator, item, None),
             Some(plugin) => Self::of_bytes(name, item, plugin),
         });
         let acceptor = read.as_ref().and_then(|read| read.grants.negotiate.as_deref());
@@ -65,7 +66,7 @@ impl AuthenticatorConfig {
                 .report("needs the signature beside a file: name the plugin by its path");
         }
         let location = table.place.location().clone();
-        Self::read_rest(name.to_owned(), Some(plugin), location, table)
+        Self::read_rest(name.to_owned(), Role::Authenticator, Some(plugin), location, table)
     }
 }
 

@@ -67,6 +67,7 @@ fn all(request: &Request) -> Result<Grant, &'static str> {
         "client-address",
     )?;
     must(request.client_certificate().is_none(), "client-certificate")?;
+    must(request.route().is_none(), "route")?;
     cache::set("key", b"value", 60);
     must(cache::get("key").as_deref() == Some(b"value"), "cache.get")?;
     must(!cache::add("key", b"other", 60), "cache.add")?;

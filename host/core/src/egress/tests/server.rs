@@ -181,7 +181,7 @@ impl Side {
             ..Grants::default()
         };
         let counts = Recorder::default();
-        let counters = metrics::with_local_recorder(&counts, || Counters::register("tested"));
+        let counters = metrics::with_local_recorder(&counts, || Counters::register(&"tested".into()));
         Self {
             egress: Egress::resolving(lookup, exchange, counters, Arc::new(grants), outbound, None, None),
             counts,

@@ -24,10 +24,12 @@ use self::client::Client;
 use self::rates::Rates;
 use self::sender::Senders;
 use super::meters::Meters;
+use crate::decision::Authenticated;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::limits::Rate;
 use crate::request::AuthRequest;
+use crate::role::PluginName;
 use crate::sandbox::Expected;
 use crate::sandbox::ProcessorShare;
 
@@ -109,7 +111,7 @@ impl TurnedAway {
 
 impl Overload {
     pub(crate) fn new(
-        authenticator: &Arc<str>,
+        name: &PluginName,
         grants: &Grants,
         limits: &Limits,
         processors: &ProcessorShare,
@@ -117,12 +119,12 @@ impl Overload {
         meters: &Meters,
     ) -> Self {
         let kept = Arc::clone(engine_calls).try_acquire_owned().ok();
-        Self::with_place(authenticator, grants, limits, processors, engine_calls, kept, meters)
+        Self::with_place(name, grants, limits, processors, engine_calls, kept, meters)
     }
 
     /// Keeps this place among the calls of these.
     pub(crate) fn with_place(
-        authenticator: &Arc<str>,
+        name: &PluginName,
         grants: &Grants,
         limits: &Limits,
         processors: &ProcessorShare,
@@ -134,7 +136,7 @@ impl Overload {
             rates: limits.rate.map(Rates::new),
             breaker: limits
                 .breaker
-                .map(|failures| Breaker::new(Arc::clone(authenticator), failures, limits.concurrency, meters)),
+                .map(|failures| Breaker::new(name.clone(), failures, limits.concurrency, meters)),
             senders: Senders::new(grants),
             calls: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
             kept_place: Mutex::new(kept.map_or(KeptPlace::Wanted, KeptPlace::Free)),
@@ -154,10 +156,11 @@ impl Overload {
     }
 
     /// The sender of a request, for the circuit breaker.
-    pub(crate) fn sender(&self, request: &AuthRequest, grants: &Grants) -> Sender {
-        match self.breaker {
-            Some(_) => self.senders.of(request, grants),
-            None => Sender::at(request.client_address),
+    pub(crate) fn sender(&self, request: &AuthRequest, grants: &Grants, user: Option<&Authenticated>) -> Sender {
+        match (&self.breaker, user) {
+            (Some(_), Some(user)) => self.senders.of_user(request, user),
+            (Some(_), None) => self.senders.of(request, grants),
+            (None, _) => Sender::at(request.client_address),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who sent a request, as far as that is known before the plugin is called: the client's address, and the credentials that
-//! the plugin may read. Many people share an address behind a proxy, and one person has many addresses.
+//! the plugin may read, or the user whom it is told about. Many people share an address behind a proxy, and one person has many
+//! addresses.
 
 use std::hash::BuildHasher;
 use std::hash::Hasher;
@@ -8,6 +9,7 @@ use std::net::IpAddr;
 
 use super::client::Client;
 use crate::decision::Attribute;
+use crate::decision::Authenticated;
 use crate::grants::Grants;
 use crate::question;
 use crate::request::AuthRequest;
@@ -84,6 +86,15 @@ impl Senders {
         }
         Sender {
             credentials: has_any.then(|| Credentials(hash.finish())),
+            ..Sender::at(request.client_address)
+        }
+    }
+
+    /// The sender of a request whose user is known. Two authenticators may use one name for two people.
+    pub(super) fn of_user(&self, request: &AuthRequest, user: &Authenticated) -> Sender {
+        let who = (user.authenticator(), user.identity().name());
+        Sender {
+            credentials: Some(Credentials(self.secret.hash_one(who))),
             ..Sender::at(request.client_address)
         }
     }

@@ -8,7 +8,7 @@ const FAILURES: u32 = 3;
 
 /// The limits of one plugin on an engine that runs this many calls.
 fn overload(limits: Limits, engine_calls: &Arc<Semaphore>) -> Arc<Overload> {
-    let name: Arc<str> = "a".into();
+    let name = PluginName::from("a");
     let (share, meters) = (FairScheduler::new().share(), Meters::new(&name));
     Arc::new(Overload::new(
         &name,

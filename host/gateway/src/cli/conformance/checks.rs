@@ -2,18 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
 use portcullis::Authenticator;
-use portcullis::Chain;
+use portcullis::Authorizer;
 use portcullis::Component;
 use portcullis::ConfigureError;
 use portcullis::GrantKey;
+use portcullis::InRole;
 use portcullis::KeepInstances;
+use portcullis::Plugin;
+use portcullis::PluginBuilder;
+use portcullis::Role;
 use portcullis::check_settings_schema;
 use portcullis::decision::Attribute;
+use portcullis_loader::AskedPlugin;
+use portcullis_loader::cases;
 use portcullis_loader::cases::Answer;
 
 use crate::config::AuthenticatorConfig;
@@ -52,6 +59,7 @@ pub(super) async fn all(
     let known = Vec::from_iter(file.cases.iter().map(|case| OddRequest {
         what: format!("case {:?}", case.name),
         request: Arc::clone(&case.request),
+        user: case.user.clone(),
     }));
     let (odd, answers, answering) = requests(&build(component, &file.authenticator).await?, &known).await;
     let answered = answering.failures.is_empty();
@@ -84,10 +92,7 @@ pub(super) async fn all(
 }
 
 /// Builds the plugin. Its settings are known to be good.
-pub(super) async fn build(
-    component: &Component,
-    config: &AuthenticatorConfig,
-) -> Result<Authenticator, Box<dyn Error>> {
+pub(super) async fn build(component: &Component, config: &AuthenticatorConfig) -> Result<AskedPlugin, Box<dyn Error>> {
     let (built, _) = build_alone(config, component).await.map_err(ConfigErrors::new)?;
     Ok(built)
 }
@@ -117,6 +122,19 @@ async fn schema(component: &Component, file: &CasesFile) -> Check {
     }
 }
 
+/// Configures the plugin with these settings.
+async fn configured<R: InRole + Deref<Target = Plugin>>(
+    config: &AuthenticatorConfig,
+    component: &Component,
+    settings: &serde_json::Value,
+) -> Result<(), ConfigureError> {
+    let builder = PluginBuilder::<R>::new(&config.name, component)
+        .settings(settings.clone())
+        .grants(config.grants.clone())
+        .limits(config.limits);
+    builder.build().await.map(|built| built.retire())
+}
+
 /// Settings that the schema allows are accepted or refused with a reason.
 async fn settings(component: &Component, file: &CasesFile) -> Check {
     let start = Instant::now();
@@ -124,12 +142,12 @@ async fn settings(component: &Component, file: &CasesFile) -> Check {
     let odd = input::settings(config.settings.value());
     let mut failures = Vec::new();
     for (what, settings) in &odd {
-        let builder = Authenticator::builder(&config.name, component)
-            .settings(settings.clone())
-            .grants(config.grants.clone())
-            .limits(config.limits);
-        match builder.build().await {
-            Ok(built) => built.retire(),
+        let built = match config.role {
+            Role::Authorizer => configured::<Authorizer>(config, component, settings).await,
+            _ => configured::<Authenticator>(config, component, settings).await,
+        };
+        match built {
+            Ok(()) => {}
             Err(ConfigureError::Settings(_)) => {}
             Err(ConfigureError::Rejected(why)) if !why.trim().is_empty() => {}
             Err(ConfigureError::Rejected(_)) => failures.push(format!("{what}: refused without a reason")),
@@ -161,12 +179,16 @@ async fn self_test(component: &Component, file: &CasesFile) -> Option<Check> {
 }
 
 /// Every request is answered within the contract. What is read of one shows where the next ones are odd.
-async fn requests(authenticator: &Authenticator, known: &[OddRequest]) -> (Vec<OddRequest>, Vec<Answer>, Check) {
+async fn requests(plugin: &AskedPlugin, known: &[OddRequest]) -> (Vec<OddRequest>, Vec<Answer>, Check) {
     let start = Instant::now();
-    let (mut odd, mut answers, mut failures) = (input::requests(&[], known.to_vec()), Vec::new(), Vec::new());
+    let (mut odd, mut answers, mut failures) = (
+        input::requests(plugin.role(), &[], known.to_vec()),
+        Vec::new(),
+        Vec::new(),
+    );
     let mut read = Vec::new();
     while let Some(next) = odd.get(answers.len()) {
-        let answer = ask(authenticator, next).await;
+        let answer = ask(plugin, next).await;
         if matches!(answer.verdict, "fail" | "turned_away") {
             failures.push(format!("{}: the plugin {}", next.what, answer.sentence));
         }
@@ -180,7 +202,7 @@ async fn requests(authenticator: &Authenticator, known: &[OddRequest]) -> (Vec<O
         if failures.len() >= MAX_FAILURES || odd.len() >= MAX_REQUESTS {
             break;
         }
-        let more = input::requests(read.get(before..).unwrap_or_default(), Vec::new());
+        let more = input::requests(plugin.role(), read.get(before..).unwrap_or_default(), Vec::new());
         // The first is the one without anything, which was asked already.
         odd.extend(more.into_iter().skip(1));
     }
@@ -199,17 +221,16 @@ async fn requests(authenticator: &Authenticator, known: &[OddRequest]) -> (Vec<O
 /// The most requests: a plugin could ask for another header each time.
 const MAX_REQUESTS: usize = 2000;
 
-async fn ask(authenticator: &Authenticator, odd: &OddRequest) -> Answer {
-    let chain = Chain::new([authenticator.clone()]);
-    Answer::of(chain.decide(&odd.request).await)
+async fn ask(plugin: &AskedPlugin, odd: &OddRequest) -> Answer {
+    cases::answer(plugin, &odd.request, odd.user.as_ref()).await
 }
 
 /// Another instance gives the same answers.
-async fn same(name: &str, authenticator: &Authenticator, odd: &[OddRequest], answers: &[Answer]) -> Check {
+async fn same(name: &str, plugin: &AskedPlugin, odd: &[OddRequest], answers: &[Answer]) -> Check {
     let start = Instant::now();
     let mut failures = Vec::new();
     for (request, before) in odd.iter().zip(answers) {
-        let now = ask(authenticator, request).await;
+        let now = ask(plugin, request).await;
         if let Some(difference) = difference(before, &now) {
             failures.push(format!("{}: {difference}", request.what));
         }
@@ -217,7 +238,7 @@ async fn same(name: &str, authenticator: &Authenticator, odd: &[OddRequest], ans
             break;
         }
     }
-    authenticator.retire();
+    plugin.retire();
     Check {
         name: name.to_owned(),
         failures,
@@ -233,6 +254,7 @@ fn difference(one: &Answer, other: &Answer) -> Option<String> {
             ("verdict", answer.verdict.to_owned()),
             ("status", answer.status.as_u16().to_string()),
             ("user", format!("{:?}", answer.user)),
+            ("permit", format!("{:?}", answer.permit)),
             ("challenges", answer.challenges.join(", ")),
             (
                 "reads",
@@ -247,16 +269,12 @@ fn difference(one: &Answer, other: &Answer) -> Option<String> {
 }
 
 /// A copy of a configured instance gives the same answers.
-async fn copied(
-    authenticator: &Authenticator,
-    odd: &[OddRequest],
-    answers: &[Answer],
-) -> Result<Check, Box<dyn Error>> {
+async fn copied(plugin: &AskedPlugin, odd: &[OddRequest], answers: &[Answer]) -> Result<Check, Box<dyn Error>> {
     let name = "a copy of a configured instance gives the same answers";
-    let copying = authenticator.clone();
+    let copying = plugin.clone();
     let copied = tokio::task::spawn_blocking(move || copying.copy_configured()).await?;
     Ok(match copied {
-        Ok(_) => same(name, authenticator, odd, answers).await,
+        Ok(_) => same(name, plugin, odd, answers).await,
         Err(why) => Check {
             name: name.to_owned(),
             note: Some(format!("there is none, so each call configures the plugin: {why}")),
@@ -266,7 +284,7 @@ async fn copied(
 }
 
 /// Nothing is asked for but what the manifest or the settings name.
-fn asked(authenticator: &Authenticator, component: &Component, answers: &[Answer]) -> Check {
+fn asked(plugin: &AskedPlugin, component: &Component, answers: &[Answer]) -> Check {
     let name = "it asks for nothing but what its manifest and its settings name".to_owned();
     if component.manifest().is_none_or(|manifest| manifest.grants.is_none()) {
         let note = "it has no manifest that says what it asks for".to_owned();
@@ -277,7 +295,7 @@ fn asked(authenticator: &Authenticator, component: &Component, answers: &[Answer
         };
     }
     let names = |key: GrantKey| {
-        let asked = authenticator.asked_grants().iter();
+        let asked = plugin.asked_grants().iter();
         asked
             .filter(move |asked| asked.key == key)
             .map(|asked| asked.name.as_str())

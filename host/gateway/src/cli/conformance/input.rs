@@ -8,7 +8,14 @@ use http::HeaderValue;
 use http::Method;
 use http::header;
 use portcullis::AuthRequest;
+use portcullis::Role;
 use portcullis::decision::Attribute;
+use portcullis::decision::Claims;
+use portcullis::decision::Identity;
+use portcullis::decision::MAX_ATTRIBUTE_VALUE;
+use portcullis::decision::MAX_GROUPS;
+use portcullis::decision::MAX_NAME;
+use portcullis_loader::cases::CaseUser;
 use serde_json::Value;
 use serde_json::json;
 
@@ -17,6 +24,8 @@ use serde_json::json;
 pub(super) struct OddRequest {
     pub(super) what: String,
     pub(super) request: Arc<AuthRequest>,
+    /// Whose it is said to be, which only an authorizer is told. `None` for nobody.
+    pub(super) user: Option<CaseUser>,
 }
 
 /// Values for a header, a cookie or a query parameter, each with a word for it.
@@ -67,17 +76,67 @@ fn plain() -> AuthRequest {
     AuthRequest::from_parts(&parts)
 }
 
-/// The odd requests for what a plugin has read so far, after one without anything and the `known` ones.
-pub(super) fn requests(read: &[Attribute], known: Vec<OddRequest>) -> Vec<OddRequest> {
+/// Somebody.
+fn somebody() -> Option<CaseUser> {
+    user(Claims {
+        name: "somebody".to_owned(),
+        ..Claims::default()
+    })
+}
+
+fn user(claims: Claims) -> Option<CaseUser> {
+    Identity::try_from(claims).ok().map(CaseUser::from)
+}
+
+/// Odd users, each with a word for them. There may be nobody.
+fn users() -> Vec<(&'static str, Option<CaseUser>)> {
+    let named = |name: &str| Claims {
+        name: name.to_owned(),
+        ..Claims::default()
+    };
+    let pairs = |count: usize, value: &str| Vec::from_iter((0..count).map(|n| (format!("a{n}"), value.to_owned())));
+    vec![
+        ("nobody", None),
+        ("a user name of 256 bytes", user(named(&"n".repeat(MAX_NAME)))),
+        ("a user name with quotes", user(named("\"'`${x}<ü>\u{202e}\\"))),
+        (
+            "a user in 4096 groups",
+            user(Claims {
+                groups: Vec::from_iter((0..MAX_GROUPS).map(|n| format!("group \"{n}\" of ü"))),
+                ..named("member")
+            }),
+        ),
+        (
+            "an administrator with 48 attributes of 4 KiB",
+            user(Claims {
+                admin: true,
+                attributes: pairs(48, &"v".repeat(MAX_ATTRIBUTE_VALUE)),
+                ..named("admin")
+            }),
+        ),
+    ]
+}
+
+/// The odd requests for what a plugin in this role has read so far, after one without anything and the `known` ones.
+pub(super) fn requests(role: Role, read: &[Attribute], known: Vec<OddRequest>) -> Vec<OddRequest> {
     let mut odd = vec![OddRequest {
         what: "nothing in it".to_owned(),
         request: Arc::new(plain()),
+        user: somebody(),
     }];
+    if role == Role::Authorizer && read.is_empty() {
+        odd.extend(users().into_iter().map(|(what, user)| OddRequest {
+            what: format!("user: {what}"),
+            request: Arc::new(plain()),
+            user,
+        }));
+    }
     odd.extend(known);
     let mut add = |what: String, request: AuthRequest| {
         odd.push(OddRequest {
             what,
             request: Arc::new(request),
+            user: somebody(),
         });
     };
     for attribute in read {
@@ -228,7 +287,7 @@ mod tests {
             Attribute::Method,
             Attribute::ClientCertificate,
         ];
-        let all = requests(&read, Vec::new());
+        let all = requests(Role::Authenticator, &read, Vec::new());
         let mut names = Vec::from_iter(all.iter().map(|odd| odd.what.as_str()));
         for place in [
             "header x-key: ",

@@ -52,8 +52,8 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     let source = plugin_argument(&arguments.plugin)?;
     let component = inspect::loaded(&source, &arguments.config).await?;
     let mut file = match &arguments.cases {
-        Some(path) => CasesFile::read(path, source, &Environment::of_process())?,
-        None => CasesFile::without_cases(source, suggested(&component)),
+        Some(path) => CasesFile::read(path, source, component.role(), &Environment::of_process())?,
+        None => CasesFile::without_cases(source, component.role(), suggested(&component)),
     };
     // A plugin must answer without servers too, and the network would make answers differ.
     let servers = std::mem::take(&mut file.authenticator.grants.http);
@@ -88,7 +88,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
 /// The grants that a plugin asks for in its manifest, or else those by default.
 fn suggested(component: &Component) -> Grants {
     let Some(asked) = component.manifest().and_then(|manifest| manifest.grants.as_ref()) else {
-        return Grants::default();
+        return Grants::of_role(component.role());
     };
     let mut grants = Grants {
         headers: Vec::new(),

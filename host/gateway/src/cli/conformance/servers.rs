@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::Method;
 use http::Request;
 use http::Uri;
-use portcullis::Chain;
 use portcullis::Component;
 use portcullis::GrantKey;
 use portcullis::HttpGrant;
@@ -18,6 +17,7 @@ use portcullis::PlayedServers;
 use portcullis_loader::cases::Answer;
 use portcullis_loader::cases::Case;
 use portcullis_loader::cases::Play;
+use portcullis_loader::cases::answer;
 
 use crate::config::CasesFile;
 
@@ -183,16 +183,16 @@ async fn ask(
 ) -> Result<(Named, Vec<Answer>), Box<dyn Error>> {
     let mut config = file.authenticator.clone();
     config.outbound = config.outbound.clone().servers(servers);
-    let authenticator = build(component, &config).await?;
-    let chain = Chain::new([authenticator.clone()]);
+    let plugin = build(component, &config).await?;
     let mut answers = Vec::new();
-    for request in std::iter::once(&case.request).chain(case.then.iter().map(|then| &then.request)) {
-        answers.push(Answer::of(chain.decide(request).await));
+    let then = case.then.iter().map(|then| (&then.request, &then.user));
+    for (request, user) in std::iter::once((&case.request, &case.user)).chain(then) {
+        answers.push(answer(&plugin, request, user.as_ref()).await);
     }
-    let names = authenticator.asked_grants().iter();
+    let names = plugin.asked_grants().iter();
     let names = names.filter(|asked| asked.key == GrantKey::Http);
     let names = Vec::from_iter(names.map(|asked| asked.name.parse::<HttpGrant>().ok()));
-    authenticator.retire();
+    plugin.retire();
     let says = component.manifest().is_some_and(|manifest| manifest.grants.is_some());
     let named = match names.into_iter().collect::<Option<Vec<_>>>() {
         Some(names) if says => Named::These(names),

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use portcullis::Component;
+use portcullis::Role;
 use tempfile::TempDir;
 
 use crate::config::PluginProject;
@@ -17,13 +19,26 @@ impl Stage {
     pub(super) fn new(project: &PluginProject) -> io::Result<Self> {
         let stage = Self(tempfile::Builder::new().prefix("portcullis-dev-").tempdir()?);
         fs::create_dir(stage.plugins())?;
-        let name = &project.name;
-        let config = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\n[plugins]\ndirectory = \"plugins\"\n[[routes]]\npath = \"/\"\nauthenticators = \
-             [\"{name}\"]\nupstream = \"portcullis:whoami\"\n"
-        );
-        fs::write(stage.config(), config)?;
+        stage.write_config(&project.name, Role::Authenticator)?;
         Ok(stage)
+    }
+
+    /// Puts the plugin in front of the page that shows the user. Before an authorizer, the built-in `simple` takes anybody's word for
+    /// who they are.
+    fn write_config(&self, name: &str, role: Role) -> io::Result<()> {
+        let asked = match role {
+            Role::Authorizer => format!("authenticators = [\"anybody\"]\nauthorizers = [\"{name}\"]"),
+            _ => format!("authenticators = [\"{name}\"]"),
+        };
+        let others = match role {
+            Role::Authorizer => "[authenticators.anybody]\nplugin = \"simple\"\n",
+            _ => "",
+        };
+        let config = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[plugins]\ndirectory = \"plugins\"\n{others}[[routes]]\npath = \
+             \"/\"\n{asked}\nupstream = \"portcullis:whoami\"\n"
+        );
+        fs::write(self.config(), config)
     }
 
     /// The configuration.
@@ -44,6 +59,10 @@ impl Stage {
         } else if place("toml").exists() {
             fs::remove_file(place("toml"))?;
         }
+        // What can't be read is told when it is loaded.
+        let role = fs::read(&project.component).ok();
+        let role = role.and_then(|wasm| Component::role_of(&wasm).ok());
+        self.write_config(&project.name, role.unwrap_or(Role::Authenticator))?;
         self.replace(&project.component, place("wasm"))
     }
 

@@ -68,7 +68,7 @@ impl fmt::Display for Language {
 pub(super) fn has_template(language: &Language, role: Role) -> bool {
     match role {
         Role::Authenticator => true,
-        Role::Login => matches!(language, Language::Rust { .. }),
+        Role::Authorizer | Role::Login => matches!(language, Language::Rust { .. }),
         _ => false,
     }
 }
@@ -87,6 +87,7 @@ pub(super) fn of(name: &PluginName, language: &Language, role: Role) -> Vec<File
     };
     let mut files = Vec::new();
     let own = match role {
+        Role::Authorizer => embedded::RUST_AUTHORIZER,
         Role::Login => embedded::RUST_LOGIN,
         _ => &[],
     };
@@ -187,6 +188,23 @@ mod tests {
                 Language::Rust { .. } => {}
             }
         }
+    }
+
+    #[test]
+    fn an_authorizer_has_files_of_its_own_among_those_of_an_authenticator() {
+        let name: PluginName = "editors".parse().unwrap();
+        let language = Language::Rust { sdk: None };
+        let [authenticator, authorizer] =
+            [Role::Authenticator, Role::Authorizer].map(|role| of(&name, &language, role));
+        let paths = |files: &[File]| Vec::from_iter(files.iter().map(|file| file.path.clone()));
+        assert_eq!(
+            paths(&authenticator),
+            paths(&authorizer),
+            "each file takes the place of one"
+        );
+        let pairs = authenticator.iter().zip(&authorizer);
+        let changed = pairs.filter(|(one, other)| one.content != other.content).count();
+        assert_eq!(changed, embedded::RUST_AUTHORIZER.len(), "its own");
     }
 
     #[test]

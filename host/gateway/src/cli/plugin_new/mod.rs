@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// The language
     #[arg(long, value_enum, default_value_t = LanguageArgument::Rust)]
     lang: LanguageArgument,
-    /// The role of the plugin: authenticator, or login, which is in Rust only
+    /// The role of the plugin: authenticator; or authorizer or login, which are in Rust only
     #[arg(long, value_name = "ROLE", default_value = "authenticator", value_parser = role)]
     role: Role,
     /// The folder of the SDK for Rust, instead of the copy in this program
@@ -49,8 +49,8 @@ fn role(text: &str) -> Result<Role, String> {
     match text {
         "authenticator" => Ok(Role::Authenticator),
         "login" => Ok(Role::Login),
-        "authorizer" => Err(format!("{} has no role {text:?}", portcullis::CONTRACT)),
-        _ => Err("a plugin's role is \"authenticator\" or \"login\"".to_owned()),
+        "authorizer" => Ok(Role::Authorizer),
+        _ => Err("a plugin's role is \"authenticator\", \"authorizer\" or \"login\"".to_owned()),
     }
 }
 
@@ -66,9 +66,11 @@ pub(super) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         (LanguageArgument::Python, None) => Language::Python,
     };
     if !files::has_template(&language, arguments.role) {
-        return Err(
-            format!("there is no template for a login in {language}, only in Rust: see docs/authors.md").into(),
-        );
+        return Err(format!(
+            "there is no template for the role {} in {language}, only in Rust: see docs/authors.md",
+            arguments.role
+        )
+        .into());
     }
     let at_folder = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
     let existed = folder.exists();

@@ -45,8 +45,13 @@ pub(super) struct Arguments {
 /// Runs all cases. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     let source = plugin_argument(&arguments.plugin)?;
-    let mut file = CasesFile::read(&arguments.cases, source.clone(), &Environment::of_process())?;
     let component = inspect::loaded(&source, &arguments.config).await?;
+    let mut file = CasesFile::read(
+        &arguments.cases,
+        source.clone(),
+        component.role(),
+        &Environment::of_process(),
+    )?;
     let (_, warnings) = build_alone(&file.authenticator, &component)
         .await
         .map_err(ConfigErrors::new)?;

@@ -56,7 +56,7 @@ fn a_plugin_in_the_directory_is_an_authenticator_with_the_name_of_its_file() {
         &Environment::from([("URL", "http://hub")]),
     );
     assert_eq!(draft.errors, []);
-    let authenticators = draft.config.authenticators;
+    let authenticators = draft.config.plugin_entries;
     let names = Vec::from_iter(authenticators.iter().map(|authenticator| authenticator.name.as_str()));
     assert_eq!(names, ["a", "hub", "plain"]);
     let [_, hub, plain] = authenticators.as_slice() else {

@@ -128,7 +128,7 @@ fn every_key_is_read() {
 
 #[test]
 fn an_authenticator_gets_its_settings_grants_and_limits() {
-    let authenticators = full().config.authenticators;
+    let authenticators = full().config.plugin_entries;
     let [hub, mine] = authenticators.as_slice() else {
         panic!("{authenticators:?}")
     };
@@ -204,7 +204,7 @@ fn a_route_has_its_access_upstream_and_identity_headers() {
 
 #[test]
 fn an_error_about_a_setting_has_its_location() {
-    let authenticators = full().config.authenticators;
+    let authenticators = full().config.plugin_entries;
     let hub = &authenticators.first().unwrap().settings;
     let mine = &authenticators.last().unwrap().settings;
     for (settings, path, expected) in [
@@ -246,7 +246,7 @@ fn an_error_about_a_setting_has_its_location() {
 
 #[test]
 fn an_error_from_a_plugin_has_the_location_of_the_setting_that_it_names() {
-    let authenticators = full().config.authenticators;
+    let authenticators = full().config.plugin_entries;
     let hub = &authenticators.first().unwrap().settings;
     for (why, expected) in [
         ("retries: too many", "23: authenticators.hub.settings.retries: too many"),
@@ -279,7 +279,7 @@ fn the_built_in_configuration_accepts_any_user_name_on_loopback() {
     assert!(config.session.is_none());
     assert_eq!(config.plugins.default_cache_directory, None);
     assert_eq!(
-        config.authenticators.first().unwrap().plugin,
+        config.plugin_entries.first().unwrap().plugin,
         PluginSource::BuiltIn("simple".into())
     );
     let route = config.routes.first().unwrap();

@@ -29,7 +29,7 @@ fn a_plugin_is_named_by_tag_or_digest() {
     ] {
         let draft = Draft::parse(Path::new("/etc/p/portcullis.toml"), &text("", plugin), &environment());
         assert_eq!(draft.errors, []);
-        let [authenticator] = draft.config.authenticators.as_slice() else {
+        let [authenticator] = draft.config.plugin_entries.as_slice() else {
             panic!("one authenticator")
         };
         assert_eq!(authenticator.plugin, PluginSource::Registry(plugin.parse().unwrap()));

@@ -131,7 +131,7 @@ fn an_attribute_comes_from_one_authenticator() {
         ("\"simple\", \"other\"", "{ email = \"X-Mail\" }",
             Some("identity.attributes.email: the route has several authenticators; name the one that provides the attribute: attributes.NAME.email")),
         ("\"simple\"", "{ other = { email = \"X-Mail\" } }",
-            Some("identity.attributes.other: the route has no authenticator of that name")),
+            Some("identity.attributes.other: the route has no authenticator or authorizer of that name")),
         ("\"simple\"", "{ email = \"X-Mail\", simple = { mail = \"X_Mail\" } }",
             Some("identity: the header x_mail is used twice")),
     ] {

@@ -183,7 +183,7 @@ fn settings_may_refer_to_a_public_file() {
     let text = format!("[authenticators.a]\nplugin = \"x\"\nsettings.jwks = \"file:keys.json\"\n{ROUTE}");
     let draft = Draft::parse(&folder.path().join("p.toml"), &text, &Environment::from([]));
     assert_eq!(draft.errors, []);
-    let authenticator = draft.config.authenticators.first().unwrap();
+    let authenticator = draft.config.plugin_entries.first().unwrap();
     assert_eq!(
         authenticator.settings.value(),
         &serde_json::json!({"jwks": "{\"keys\": []}"})

@@ -77,7 +77,7 @@ fn the_list_of_an_authenticator_replaces_that_of_all() {
         );
         assert_eq!(draft.errors, []);
         for (name, expected) in [("file", file), ("dropped", dropped), ("described", dropped)] {
-            let mut all = draft.config.authenticators.iter();
+            let mut all = draft.config.plugin_entries.iter();
             let found = all.find(|authenticator| authenticator.name == name).unwrap();
             assert_eq!(found.trust.is_some(), expected.is_some(), "{name}: {plugins} {own}");
             let id = match expected {

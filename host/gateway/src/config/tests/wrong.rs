@@ -247,7 +247,7 @@ fn an_authenticator_with_a_mistake_is_a_known_name_but_is_not_loaded() {
     let text = text.replace("settings.x", "limits.x");
     let Draft { config, errors, .. } = Draft::parse(Path::new("p.toml"), &text, &Environment::from([]));
     assert_eq!(
-        (errors.len(), config.authenticators.len(), config.routes.len()),
+        (errors.len(), config.plugin_entries.len(), config.routes.len()),
         (1, 0, 1)
     );
 }
@@ -310,7 +310,7 @@ fn too_many_routes_or_authenticators_are_rejected() {
     assert_eq!(errors(&format!("{room}{}{ROUTE}", authenticators(4096))), [""; 0]);
     assert_eq!(
         errors(&format!("{room}{}{ROUTE}", authenticators(4097))),
-        ["portcullis.toml: more than 4096 authenticators"]
+        ["portcullis.toml: more than 4096 authenticators and authorizers"]
     );
 }
 

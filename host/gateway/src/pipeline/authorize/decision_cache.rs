@@ -7,7 +7,7 @@ use std::time::Instant;
 use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
-use super::UpstreamVerdict;
+use super::verdict::UpstreamVerdict;
 
 /// Verdicts by everything that they depend on, up to a total size.
 #[derive(Debug)]

@@ -1,246 +1,66 @@
-//! `authorize_with`: before a request is forwarded, its upstream is asked whether the user may send it. Any error is
-//! answered with a denial, 503.
+//! Authorization: whether the sender of a request may make it. The route's own requirements come first, then its authorizers,
+//! and then, with `authorize_with`, its upstream. Any error is a denial.
 
 mod decision_cache;
+mod plugins;
+mod upstream;
 mod verdict;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::HeaderMap;
-use http::HeaderValue;
-use http::Request;
-use http::Response;
 use http::StatusCode;
-use http::header;
-use http_body_util::Either;
-use http_body_util::Full;
-use metrics::counter;
-use portcullis::decision::Authenticated;
-use portcullis_wire::path::CanonicalPath;
-use tokio::sync::Semaphore;
 
 use crate::answers::response;
-use crate::config::AuthorizeWith;
-use crate::generation::Destination;
 use crate::generation::Generation;
-use crate::generation::Route;
 use crate::pipeline::admission::Admitted;
 use crate::pipeline::audit::Denial;
 use crate::pipeline::entrance::Entrance;
-use crate::pipeline::head::UpstreamHead;
 use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::rejection::Rejection;
-use crate::pipeline::target::Target;
-use crate::proxy;
 use crate::proxy::Proxy;
-use crate::proxy::body::Body;
-use crate::routing::template::BindError;
 
-use self::decision_cache::CachedVerdict;
-use self::decision_cache::DecisionCache;
-use self::verdict::UpstreamVerdict;
-
-/// Sends authorization requests to upstreams, a bounded number at once.
-#[derive(Debug)]
-pub(crate) struct Authorizer {
-    cache: DecisionCache,
-    permits: Arc<Semaphore>,
-}
+pub(crate) use self::upstream::UpstreamAuthorizer;
 
 impl Admitted {
-    /// Asks the upstream whether the request may be forwarded, if the route is configured so. Without an answer the
-    /// request is rejected.
+    /// Asks everybody who has a say whether the request may be forwarded, in order. The first denial ends it.
     ///
     /// For `explain` no upstream is asked. The authorization request becomes the condition of the [`Outgoing`] request.
     pub(super) async fn authorize(
         self,
         entrance: Entrance,
-        authorizer: &Authorizer,
+        upstreams: &UpstreamAuthorizer,
         proxy: &Proxy,
         generation: Arc<Generation>,
     ) -> Result<Outgoing, Rejection> {
-        if let (Some(require), Some(user)) = (&self.route.config.require, self.sender.user())
-            && !require.is_met_by(user.identity())
-        {
-            let response = response::error(StatusCode::FORBIDDEN, "Forbidden");
-            let why = require.shortfall(user.identity());
-            if entrance.serves() {
-                let denial = Denial {
-                    by: "route",
-                    asked: None,
-                    why: &why,
-                    outcome: "forbid",
-                    status: response.status(),
-                };
-                self.entry().denied(user, &denial);
-            }
-            return Err(self.deny(response, Some(why)));
+        let admitted = self.meeting_requirements(entrance)?;
+        let admitted = match admitted.route.authorizers.is_empty() {
+            true => admitted,
+            // Boxed because few routes have them, and every request would hold room for it.
+            false => Box::pin(admitted.permitted(entrance, &generation)).await?,
+        };
+        admitted.ask_upstream(entrance, upstreams, proxy, generation).await
+    }
+
+    /// Rejects a request that doesn't meet what the route requires of its user.
+    fn meeting_requirements(self, entrance: Entrance) -> Result<Self, Rejection> {
+        let (Some(require), Some(user)) = (&self.route.config.require, self.sender.user()) else {
+            return Ok(self);
+        };
+        if require.is_met_by(user.identity()) {
+            return Ok(self);
         }
-        let Some(with) = &self.route.config.authorize else {
-            return Ok(self.into_outgoing(generation, None));
-        };
-        let path = match with.template.bind(&self.request.target.path) {
-            Ok(path) => path,
-            Err(unbound) => return Err(self.deny(unbound.response(), Some(unbound.to_string()))),
-        };
-        let check = format!("{} {path}", with.template.method());
-        if !entrance.serves() {
-            let upstream = self.route.config.upstream.as_ref();
-            let upstream = upstream.map(ToString::to_string).unwrap_or_default();
-            let condition = format!(
-                "{} {upstream}{path} is answered 2xx for this user",
-                with.template.method()
-            );
-            return Ok(self.into_outgoing(generation, Some(condition)));
-        }
-        let verdict = match self.sender.user() {
-            Some(user) => {
-                authorizer
-                    .check(proxy, with, &self.head(&generation), user, path, &check)
-                    .await
-            }
-            // A route with `authorize_with` authenticates every request; the configuration is rejected otherwise.
-            None => UpstreamVerdict::Unavailable("there is no user".into()),
-        };
-        let Some(refusal) = verdict.refusal() else {
-            return Ok(self.into_outgoing(generation, None));
-        };
-        if let Some(user) = self.sender.user() {
+        let response = response::error(StatusCode::FORBIDDEN, "Forbidden");
+        let why = require.shortfall(user.identity());
+        if entrance.serves() {
             let denial = Denial {
-                by: "upstream",
-                asked: Some(&check),
-                why: &verdict.to_string(),
-                outcome: verdict.label(),
-                status: refusal.status(),
+                by: "route",
+                why: &why,
+                outcome: "forbid",
+                status: response.status(),
+                ..Denial::default()
             };
-            self.entry().denied(user, &denial);
+            self.entry().denied(Some(user), &denial);
         }
-        Err(self.deny(refusal, None))
-    }
-
-    fn into_outgoing(self, generation: Arc<Generation>, condition: Option<String>) -> Outgoing {
-        Outgoing {
-            admitted: self,
-            generation,
-            condition,
-        }
+        Err(self.deny(response, Some(why)))
     }
 }
-
-impl Authorizer {
-    pub(crate) fn new() -> Self {
-        Self {
-            cache: DecisionCache::new(),
-            permits: Arc::new(Semaphore::new(MAX_CONCURRENT_CHECKS)),
-        }
-    }
-
-    /// The upstream's verdict about a user. Concurrent identical checks share one request.
-    async fn check(
-        &self,
-        proxy: &Proxy,
-        with: &AuthorizeWith,
-        head: &UpstreamHead<'_>,
-        user: &Authenticated,
-        path: CanonicalPath,
-        check: &str,
-    ) -> UpstreamVerdict {
-        let Ok(key) = key(head, user, check) else {
-            return UpstreamVerdict::Unavailable("the user can't be written as JSON".into());
-        };
-        // Boxed because few requests ask, and every request would hold room for it.
-        let check = || Box::pin(self.check_upstream(proxy, with, head, path));
-        let (verdict, was_cached) = self.cache.get(key, check).await;
-        counter!("portcullis_route_authorizations_total",
-            "route" => head.route.name.clone(), "verdict" => verdict.label(), "kept" => was_cached.to_string())
-        .increment(1);
-        verdict
-    }
-
-    async fn check_upstream(
-        &self,
-        proxy: &Proxy,
-        with: &AuthorizeWith,
-        head: &UpstreamHead<'_>,
-        path: CanonicalPath,
-    ) -> CachedVerdict {
-        let verdict = match tokio::time::timeout(TIMEOUT, self.send_check(proxy, with, head, path)).await {
-            Ok(Ok(verdict)) => verdict,
-            Ok(Err(why)) => check_failed(head.route, &why),
-            Err(_) => check_failed(head.route, "it did not answer in time"),
-        };
-        let lifetime = verdict.lifetime(with.cached_for);
-        CachedVerdict::new(verdict, lifetime)
-    }
-
-    async fn send_check(
-        &self,
-        proxy: &Proxy,
-        with: &AuthorizeWith,
-        head: &UpstreamHead<'_>,
-        path: CanonicalPath,
-    ) -> Result<UpstreamVerdict, String> {
-        let Some(Destination::Upstream(upstream)) = &head.route.upstream else {
-            return Err("there is no upstream".to_owned());
-        };
-        let target = Target {
-            authority: head.target.authority.clone(),
-            path,
-            query: None,
-        };
-        let check = UpstreamHead {
-            target: &target,
-            // Only the authorization request carries the secrets: the program behind the route may belong to a user.
-            identity: &head.route.config.identity,
-            ..*head
-        };
-        let mut received = Request::new(()).into_parts().0;
-        received.method = with.template.method().clone();
-        received.headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("*/*"))]);
-        let head = check
-            .write(&upstream.config.base, received)
-            .map_err(|error| error.to_string())?;
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let permit = permit.map_err(|error| error.to_string())?;
-        let request = proxy::Forward {
-            head,
-            body: Either::Right(Full::default()),
-            upgrade: None,
-            ends: None,
-            timeout: TIMEOUT,
-            slot: Arc::new(permit),
-            owner: None,
-            trailers: Arc::default(),
-        };
-        let response = proxy.forward(upstream, request).await;
-        UpstreamVerdict::of(response.map_err(|unanswered| unanswered.error.to_string())?.status())
-    }
-}
-
-impl BindError {
-    /// The response if no authorization request can be made for the path.
-    fn response(self) -> Response<Body> {
-        match self {
-            Self::Ambiguous => response::error(StatusCode::BAD_REQUEST, &self.to_string()),
-            Self::Missing => response::error(StatusCode::NOT_FOUND, "Not found"),
-        }
-    }
-}
-
-/// Everything that a verdict depends on, serialized so that different checks never share a key.
-fn key(head: &UpstreamHead<'_>, user: &Authenticated, check: &str) -> serde_json::Result<String> {
-    let host = head.target.authority.as_deref();
-    // Another upstream, or the same one asked in another way, may have another verdict.
-    let route = head.route.digest.as_bytes();
-    serde_json::to_string(&(route, check, host, user.authenticator(), user.identity()))
-}
-
-fn check_failed(route: &Route, why: &str) -> UpstreamVerdict {
-    tracing::warn!(route = route.name, why, "the authorization request failed");
-    UpstreamVerdict::Unavailable(why.into())
-}
-
-/// How long an upstream may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_CONCURRENT_CHECKS: usize = 256;

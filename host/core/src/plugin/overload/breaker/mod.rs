@@ -34,6 +34,7 @@ use super::client::Client;
 use super::sender::Credentials;
 use super::sender::Sender;
 use crate::lazy_cache::LazyCache;
+use crate::role::PluginName;
 
 pub(crate) use self::ended::Ended;
 pub(crate) use self::ended::Fault;
@@ -50,10 +51,10 @@ fn few_of(concurrency: usize) -> usize {
     (concurrency / PART).clamp(1, Semaphore::MAX_PERMITS)
 }
 
-/// The circuit breaker of one authenticator.
+/// The circuit breaker of one plugin.
 #[derive(Debug)]
 pub(super) struct Breaker {
-    authenticator: Arc<str>,
+    name: PluginName,
     threshold: u32,
     concurrency: usize,
     /// Credentials with failures since their last successful call.
@@ -92,9 +93,9 @@ pub(super) struct Trial {
 
 impl Breaker {
     /// A breaker that opens after so many failures, of a plugin that may have so many calls at once.
-    pub(super) fn new(authenticator: Arc<str>, failures: NonZero<u32>, concurrency: usize, meters: &Meters) -> Self {
+    pub(super) fn new(name: PluginName, failures: NonZero<u32>, concurrency: usize, meters: &Meters) -> Self {
         Self {
-            authenticator,
+            name,
             threshold: failures.get(),
             concurrency,
             failing: LazyCache::new(|| bounded().time_to_idle(REMEMBERED)),
@@ -205,7 +206,11 @@ impl Breaker {
             let everybody = std::mem::replace(&mut *lock(&self.everybody), fresh);
             if !everybody.is_closed() {
                 self.meters.closed();
-                tracing::info!(authenticator = &*self.authenticator, "breaker closed for all clients");
+                tracing::info!(
+                    authenticator = self.name.authenticator(),
+                    authorizer = self.name.authorizer(),
+                    "breaker closed for all clients"
+                );
             }
         }
     }
@@ -239,7 +244,8 @@ impl Breaker {
             if let Some(wait) = lock(&own).fail(self.threshold, trial.own_try, now) {
                 self.meters.credentials_stopped();
                 tracing::warn!(
-                    authenticator = &*self.authenticator,
+                    authenticator = self.name.authenticator(),
+                    authorizer = self.name.authorizer(),
                     client = client.map(tracing::field::display),
                     seconds = wait.as_secs(),
                     "breaker opened for the credentials of one user, because calls about them kept failing"
@@ -253,10 +259,11 @@ impl Breaker {
             if failing.fail(credentials, self.threshold) {
                 self.meters.client_suspected();
                 tracing::warn!(
-                    authenticator = &*self.authenticator,
-                    %client,
-                    "calls for one client kept failing, with several credentials or none: few of them may run at once"
-                );
+                                   authenticator = self.name.authenticator(),
+                authorizer = self.name.authorizer(),
+                                   %client,
+                                   "calls for one client kept failing, with several credentials or none: few of them may run at once"
+                               );
                 is_stopped = true;
             }
         }
@@ -266,7 +273,8 @@ impl Breaker {
     fn opened_for_all(&self) {
         self.meters.all_stopped();
         tracing::warn!(
-            authenticator = &*self.authenticator,
+            authenticator = self.name.authenticator(),
+            authorizer = self.name.authorizer(),
             "breaker opened for all clients, because the calls of several kept failing and none succeeded: few may run at once"
         );
     }

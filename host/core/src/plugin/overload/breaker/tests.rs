@@ -12,7 +12,7 @@ fn breaker() -> Breaker {
 }
 
 fn with_threshold(failures: u32) -> Breaker {
-    let name: Arc<str> = "a".into();
+    let name = PluginName::from("a");
     let meters = Meters::new(&name);
     Breaker::new(name, NonZero::new(failures).unwrap(), CONCURRENCY, &meters)
 }

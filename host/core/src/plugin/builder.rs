@@ -1,26 +1,43 @@
-//! Configures a component as an authenticator: its name, settings, grants and limits. The settings are checked before
-//! the first request.
+//! Configures a component for a role: its name, settings, grants and limits. The settings are checked before the first request.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::Authenticator;
-use super::Kind;
+use super::ConfigureError;
+use super::Plugin;
+use super::PluginConfig;
 use crate::component::Component;
 use crate::egress::Outbound;
 use crate::grants::Grants;
 use crate::limits::KeepInstances;
 use crate::limits::Limits;
 use crate::negotiate::Negotiator;
-use crate::plugin::ConfigureError;
-use crate::plugin::PluginConfig;
+use crate::role::Role;
 use crate::signing::SigningKey;
 
-/// Builds an [`Authenticator`].
-pub struct AuthenticatorBuilder(PluginConfig);
+/// A plugin in one of the roles in which it is asked about requests: an [`Authenticator`](crate::Authenticator) or an
+/// [`Authorizer`](crate::Authorizer).
+pub trait InRole: sealed::Sealed {
+    /// The role.
+    const ROLE: Role;
+}
 
-impl AuthenticatorBuilder {
-    pub(super) fn new(name: &str, component: &Component) -> Self {
-        Self(PluginConfig::new(name, component))
+pub(crate) mod sealed {
+    use super::Plugin;
+
+    pub trait Sealed {
+        /// The plugin, which was configured for the role, in it.
+        fn of(plugin: Plugin) -> Self;
+    }
+}
+
+/// Builds a plugin in a role.
+pub struct PluginBuilder<R>(PluginConfig, PhantomData<fn() -> R>);
+
+impl<R: InRole> PluginBuilder<R> {
+    /// Starts to configure a component. `name` is the operator's name for the plugin, which appears in logs and metrics.
+    pub fn new(name: &str, component: &Component) -> Self {
+        Self(PluginConfig::new(name, R::ROLE, component), PhantomData)
     }
 
     /// The settings, a JSON object. Default: an empty object.
@@ -30,7 +47,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// What it may read and reach. Default: the `Authorization` header.
+    /// What it may read and reach. Default: the `Authorization` header for an authenticator, and nothing for an authorizer.
     #[must_use]
     pub fn grants(mut self, grants: Grants) -> Self {
         self.0.grants = grants;
@@ -89,30 +106,30 @@ impl AuthenticatorBuilder {
     ///
     /// # Errors
     ///
-    /// Returns all mistakes that the schema shows, or else the plugin's message about its settings, or how the plugin
-    /// failed.
-    pub async fn build(self) -> Result<Authenticator, ConfigureError> {
-        Ok(Authenticator(Kind::Configured(self.0.configure().await?)))
+    /// Returns an error if the component isn't for this role, all mistakes that the schema shows, or else the plugin's message
+    /// about its settings, or how the plugin failed.
+    pub async fn build(self) -> Result<R, ConfigureError> {
+        Ok(R::of(Plugin::configured_as(self.0.configure().await?)))
     }
 
-    /// Builds an authenticator that is asked about a few requests before another one of the same component is used. Its calls
+    /// Builds a plugin that is asked about a few requests before another one of the same component is used. Its calls
     /// take no place among [`EngineBuilder::concurrency`](crate::EngineBuilder::concurrency), so they aren't turned away
     /// however many calls of others run. Ask it about one request at a time, and drop it soon: it keeps one of the few places
-    /// in which authenticators are configured.
+    /// in which plugins are configured.
     ///
     /// # Errors
     ///
     /// Those of [`build`](Self::build).
-    pub async fn build_for_trial(mut self) -> Result<Authenticator, ConfigureError> {
+    pub async fn build_for_trial(mut self) -> Result<R, ConfigureError> {
         self.0.is_trial = true;
         self.build().await
     }
 }
 
-impl std::fmt::Debug for AuthenticatorBuilder {
+impl<R> std::fmt::Debug for PluginBuilder<R> {
     /// Omits the settings, because they may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AuthenticatorBuilder")
+        f.debug_struct("PluginBuilder")
             .field("name", &self.0.name)
             .finish_non_exhaustive()
     }

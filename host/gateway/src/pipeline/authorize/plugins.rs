@@ -1,0 +1,82 @@
+//! The authorizers of a route: plugins that say whether a request may be made. All of them must permit it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::Response;
+use http::StatusCode;
+use portcullis::decision::Authorization;
+use portcullis::decision::Refusal;
+
+use crate::answers::response;
+use crate::generation::Generation;
+use crate::pipeline::admission::Admitted;
+use crate::pipeline::admission::auth_request;
+use crate::pipeline::audit::Denial;
+use crate::pipeline::audit::refusal_outcome;
+use crate::pipeline::audit::steps_text;
+use crate::pipeline::entrance::Entrance;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::sender::Sender;
+use crate::proxy::body::Body;
+
+const UNAVAILABLE: &str = "Authorization is unavailable";
+
+impl Admitted {
+    /// Asks the authorizers. A request without credentials, on a route that accepts those, is decided about without a user. Nobody
+    /// is asked about a preflight, in which browsers send no credentials.
+    pub(super) async fn permitted(mut self, entrance: Entrance, generation: &Generation) -> Result<Self, Rejection> {
+        let decided = match &self.sender {
+            Sender::Decided(decided) => decided,
+            Sender::Preflight => return Ok(self),
+            // The configuration is rejected if a route with authorizers is public or has exceptions.
+            Sender::Public | Sender::Upstream { .. } => {
+                return Err(self.deny(response::unavailable(UNAVAILABLE), Some("nobody is known".to_owned())));
+            }
+        };
+        let started = Instant::now();
+        let request = Arc::new(auth_request(&self.route, &mut self.request));
+        let decision = self.route.authorizers.decide(&request, &decided.decision.outcome).await;
+        // A call that timed out may still hold a reference.
+        self.request.parts.headers = Arc::unwrap_or_clone(request).headers;
+        let Authorization { outcome, steps, .. } = decision;
+        self.authorizer_steps = steps;
+        let steps = &self.authorizer_steps;
+        match outcome {
+            Ok(permits) => {
+                if entrance.serves() {
+                    self.entry().permitted(self.sender.user(), steps, started.elapsed());
+                }
+                self.permits = permits;
+                Ok(self)
+            }
+            Err(refusal) => {
+                let response = self.response(generation, &refusal);
+                if entrance.serves() {
+                    let (last, said) = (steps.last(), steps_text(steps));
+                    let denial = Denial {
+                        by: "authorizer",
+                        authorizer: last.map(|step| &*step.name),
+                        why: last.and_then(|step| step.verdict.reason()).unwrap_or_default(),
+                        outcome: refusal_outcome(&refusal),
+                        status: response.status(),
+                        steps: Some(&said),
+                        ..Denial::default()
+                    };
+                    let entry = self.entry();
+                    entry.warn_of_failures("authorizer", steps);
+                    entry.denied(self.sender.user(), &denial);
+                }
+                Err(self.deny(response, None))
+            }
+        }
+    }
+
+    fn response(&self, generation: &Generation, refusal: &Refusal) -> Response<Body> {
+        let mut response = self.answer(generation, refusal);
+        if matches!(refusal, Refusal::Unavailable { .. }) {
+            *response.body_mut() = response::error(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE).into_body();
+        }
+        response
+    }
+}
