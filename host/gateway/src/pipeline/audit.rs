@@ -64,6 +64,7 @@ impl Entry<'_> {
             via_session,
             session_error,
             renewal,
+            ..
         } = decided;
         for step in &decision.steps {
             self.warn_of_failure(step);
