@@ -113,7 +113,10 @@ fn a_mistake_is_reported_with_its_place() {
         format!("{server}{response}\n{}", expecting(""))
     };
     for (text, expected) in [
-        (String::new(), "cases.toml: there is no case: add [[cases]]"),
+        (
+            String::new(),
+            "cases.toml: there is no case: add [[cases]], or [[logins]] for a login",
+        ),
         ("cases = []".to_owned(), "cases.toml:1: cases: there is no case"),
         (
             "cases = 1".to_owned(),
