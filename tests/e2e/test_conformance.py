@@ -134,8 +134,10 @@ def test_every_example_in_another_language_conforms(tmp_path, language, name):
     cases = (folder / "cases.toml").read_text()
     done = conform(tmp_path, component, "instances = { keep = 1 }\n" + cases)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    served = SERVED if "[[servers]]" in cases else []
-    assert lines(done, "ok") == [*PASSED[:5], "an instance that is kept gives the same answers", PASSED[5], *served]
+    served = SERVED if "[[servers]]" in cases and "[[cases]]" in cases else []
+    logins = LOGIN + LOGIN_SERVED if "[[logins]]" in cases else []
+    kept = "an instance that is kept gives the same answers"
+    assert lines(done, "ok") == [*PASSED[:5], kept, PASSED[5], *served, *logins]
 
 
 def test_without_a_file_it_gets_what_it_asks_for(tmp_path):
