@@ -214,10 +214,21 @@ impl Arrival {
         }
     }
 
-    /// Sets what [`Login::renew`] and [`Login::end`] get.
+    /// Sets what [`Login::renew`] and [`Login::end`] get. With more than 2 KiB, the user gets the page for a provider that can't be
+    /// asked, and the log says why.
     pub fn with_keep(mut self, keep: impl Into<Vec<u8>>) -> Self {
         self.keep = Some(keep.into());
         self
+    }
+
+    /// The arrival, or a refusal if it keeps more than a session may: what a provider gives can be larger than a cookie.
+    pub(crate) fn bounded(self) -> Result<Self, Refusal> {
+        match self.keep.as_ref().map_or(0, Vec::len) {
+            0..=MAX_KEEP => Ok(self),
+            size => Err(Refusal::unavailable(format!(
+                "the session would keep {size} bytes, and has room for {MAX_KEEP}"
+            ))),
+        }
     }
 
     /// Adds a handle by which the provider may end the session.
@@ -226,6 +237,9 @@ impl Arrival {
         self
     }
 }
+
+/// The most bytes that a session keeps for its login.
+const MAX_KEEP: usize = 2 << 10;
 
 /// The parameters of the provider's redirect or notice, decoded. Each name is there once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -251,5 +265,22 @@ impl Parameters {
     /// All pairs of name and value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_keeps_what_fits() {
+        let arrival =
+            |size: usize| Arrival::new(User::new("alice"), Duration::from_secs(60)).with_keep(vec![b'x'; size]);
+        assert_eq!(arrival(2048).bounded(), Ok(arrival(2048)));
+        let error = arrival(2049).bounded().unwrap_err();
+        assert_eq!(
+            error,
+            Refusal::unavailable("the session would keep 2049 bytes, and has room for 2048")
+        );
     }
 }

@@ -67,6 +67,17 @@ SERVED = [
     "it asks no server but those that its manifest and its settings name",
     "# bad answers of servers lead to an answer: none, garbage, errors and huge ones",
 ]
+LOGIN = [
+    "# calls of the login are answered and let nobody in: empty, malformed and huge ones",
+    "the same call of the login gets the same answer",
+    "a copy of a configured instance answers the calls of the login in the same way",
+]
+LOGIN_SERVED = [
+    "every case of the login is answered while the servers that the file plays answer",
+    "the login asks no server but those that its manifest and its settings name",
+    "# bad answers of servers lead to an answer of the login",
+]
+LOGINS = ["jupyterhub", "oidc", "github"]
 
 
 def conform(tmp_path, plugin, cases, *arguments):
@@ -76,14 +87,14 @@ def conform(tmp_path, plugin, cases, *arguments):
 
 def lines(done, label):
     found = [line[8:] for line in done.stdout.splitlines() if line.startswith(label.ljust(8))]
-    return [re.sub(r"^\d+ (odd|requests|bad)", r"# \1", line) for line in found]
+    return [re.sub(r"^\d+ (odd|requests|bad|calls)", r"# \1", line) for line in found]
 
 
 @pytest.mark.parametrize("plugin", ["simple", "jwt", "jupyterhub", "kerberos", "oidc"])
 def test_every_built_in_plugin_conforms(tmp_path, plugin):
     done = conform(tmp_path, plugin, SETTINGS[plugin] + CASE)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert lines(done, "ok") == PASSED
+    assert lines(done, "ok") == PASSED + (LOGIN if plugin in LOGINS else [])
 
 
 @pytest.mark.parametrize("name", ["api_key", "github", "htpasswd", "introspection"])
@@ -91,7 +102,16 @@ def test_every_example_conforms(tmp_path, name):
     cases = (ROOT / "examples/api_key/cases.toml").read_text() if name == "api_key" else SETTINGS[name] + CASE
     done = conform(tmp_path, build.example_component(name), cases)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert lines(done, "ok") == PASSED
+    assert lines(done, "ok") == PASSED + (LOGIN if name in LOGINS else [])
+
+
+def test_the_login_of_the_page_conforms(tmp_path):
+    page = (ROOT / "docs/authors.md").read_text().split("\n### Conformance")[1].split("\n### ")[0]
+    printed = [re.sub("(?m)^    ", "", block) for block in re.findall(r"(?m)(?:^    .*\n)+", page)][1]
+    done = conform(tmp_path, build.example_component("github"), (ROOT / "examples/github/cases.toml").read_text())
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert lines(done, "ok") == [*PASSED, *LOGIN, *LOGIN_SERVED]
+    assert done.stdout == printed.partition("\n")[2]
 
 
 def test_a_plugin_in_another_language_conforms(tmp_path, python_component):
@@ -114,8 +134,10 @@ def test_every_example_in_another_language_conforms(tmp_path, language, name):
     cases = (folder / "cases.toml").read_text()
     done = conform(tmp_path, component, "instances = { keep = 1 }\n" + cases)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    served = SERVED if "[[servers]]" in cases else []
-    assert lines(done, "ok") == [*PASSED[:5], "an instance that is kept gives the same answers", PASSED[5], *served]
+    served = SERVED if "[[servers]]" in cases and "[[cases]]" in cases else []
+    logins = LOGIN + LOGIN_SERVED if "[[logins]]" in cases else []
+    kept = "an instance that is kept gives the same answers"
+    assert lines(done, "ok") == [*PASSED[:5], kept, PASSED[5], *served, *logins]
 
 
 def test_without_a_file_it_gets_what_it_asks_for(tmp_path):
@@ -200,6 +222,53 @@ def test_a_plugin_that_asks_servers_conforms_with_those_of_the_file(tmp_path, pl
     assert lines(done, "ok") == [*PASSED, *SERVED]
     [many] = re.findall(r"(?m)^ok +(\d+) bad answers", done.stdout)
     assert int(many) > 40
+
+
+HUB_LOGIN = (
+    HUB.replace("[grants]", '[settings.login]\nauthorize_url = "https://hub.test/authorize"\nclient_secret = "s"\n[grants]\nlogin = ["https://hub.test"]')
+    + """
+[[logins]]
+name = "alice logs in"
+servers = [{ url = "https://hub.test", responses = [{ path = "/hub/api/oauth2/token", json = { access_token = "0123456789abcdef" } }] }]
+calls = [
+    { function = "begin" },
+    { function = "finish", parameters = { code = "c" }, expect = { user = "alice" } },
+    { function = "renew", expect = { user = "alice" } },
+]
+"""
+)
+
+
+def test_a_login_conforms_with_the_servers_of_the_file(tmp_path):
+    done = conform(tmp_path, "jupyterhub", HUB_LOGIN)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert lines(done, "ok") == [*PASSED, *LOGIN, *SERVED, *LOGIN_SERVED]
+
+
+SCRIPTED = '[settings]\nbegin = "go https://id.example/authorize 10"\n%s\n[grants]\nlogin = ["https://id.example"]\n' + CASE
+
+
+@pytest.mark.parametrize(
+    "setting, line",
+    [
+        ('begin = "go https://evil.example 10"', "begin with a usual flow: failed: "),
+        ('begin = "go https://id.example/authorize 513"', "begin with a usual flow: failed: "),
+        ('begin = "panic"', "begin with a usual flow: failed: "),
+        ('finish = "arrive alice 10"', "finish with nothing: it lets somebody in whom no provider knows: user \"alice\""),
+        ('finish = "arrive alice 2049"', "finish with nothing: failed: "),
+        ('finish = "loop"', "finish with nothing: failed: "),
+        ('end = "place https://evil.example/"', "end with nothing in what is kept: failed: "),
+        ('notice = "handles sid:1"', "notice with nothing: it takes anybody's word for a notice: the sessions of [\"sid:1\"] are over"),
+        ('notice = "handles 129"', "notice with nothing: failed: "),
+    ],
+)
+def test_a_bad_login_fails_with_the_line_that_says_why(tmp_path, setting, line):
+    cases = SCRIPTED % "" if setting.startswith("begin") else SCRIPTED % setting
+    if setting.startswith("begin"):
+        cases = cases.replace('begin = "go https://id.example/authorize 10"', setting)
+    done = conform(tmp_path, build.guest_component("scripted"), cases.replace("[grants]", '[limits]\ndeadline = "500ms"\n[grants]'))
+    assert (done.returncode, lines(done, "FAILED")) == (1, [LOGIN[0]]), done.stdout
+    assert any(found.startswith(line) for found in lines(done, "")), done.stdout
 
 
 def write(tmp_path, cases):

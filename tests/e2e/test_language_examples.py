@@ -19,7 +19,7 @@ from harness.upstream import values
 
 API_KEYS = ["python", "javascript", "go", "c"]
 JWTS = ["python", "javascript", "go", "c"]
-EXAMPLES = [(language, "api_key") for language in API_KEYS] + [(language, "jwt") for language in JWTS]
+EXAMPLES = [(language, "api_key") for language in API_KEYS] + [(language, "jwt") for language in JWTS] + [("python", "github"), ("javascript", "github")]
 
 
 def beside(language, name):
@@ -47,7 +47,14 @@ def test_its_cases_pass(tmp_path, language, name):
     cases = ROOT / "examples" / language / name / "cases.toml"
     done = run("plugin", "test", build.language_example(language, name), cases, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith(f"{cases.read_text().count('[[cases]]')} passed\n")
+    text = cases.read_text()
+    assert done.stdout.endswith(f"{text.count('[[cases]]') + text.count('[[logins]]')} passed\n")
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_the_login_is_that_in_rust(language):
+    of_rust, own = ((ROOT / "examples" / folder / "cases.toml").read_text() for folder in ("github", f"{language}/github"))
+    assert own.replace('[limits]\nmemory = "64MiB"\n\n', "") == of_rust
 
 
 @pytest.mark.parametrize("language", API_KEYS)

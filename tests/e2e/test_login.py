@@ -343,6 +343,29 @@ def test_explain_shows_where_a_browser_is_sent(tmp_path, config):
 
 
 @pytest.mark.parametrize(
+    ("kept", "said", "outcome"),
+    [
+        (" arrive-for,60,bob,x", "the login scripted would be asked whether it goes on", "x-forwarded-user: alice"),
+        ("", "a browser would renew it at the provider of the login scripted", f"location: {ORIGIN}{START}?to=%2Fa&silent=1"),
+    ],
+)
+def test_explain_asks_no_login_whether_a_session_goes_on(serve, tmp_path, config, kept, said, outcome):
+    """It could use up a refresh token: this login would say that the user is bob now."""
+    key = secrets.token_hex(32)
+    browser = Browser(serve(config, server=BEHIND_PROXY, KEY=key))
+    browser.log_in(do=f"arrive-for 1 alice{kept}")
+    headers = ["-H", f"Cookie: __Host-portcullis={browser.session}", "-H", f"Accept: {OPENS['Accept']}"]
+
+    def explained():
+        done = run("explain", "GET", f"{ORIGIN}/a", *headers, folder=tmp_path, config=config, KEY=key)
+        return "session     is due" in done.stdout and done.stdout
+
+    text = eventually(explained, "the session is due")
+    assert said in text and outcome in text and "bob" not in text, text
+    assert ("if          the login scripted says that the session goes on" in text) == bool(kept), text
+
+
+@pytest.mark.parametrize(
     ("change", "expected"),
     [
         ((LOGIN, ""), "login = true needs the section [login], with the origins that browsers use"),
@@ -402,9 +425,10 @@ def test_a_session_that_is_due_is_renewed(gateway, what):
         told = browser.start(answer.header("location"))
         assert told["silent"] == "true"
         ends = expiry(browser)
-        again = browser.start(answer.header("location"))["state"]
-        assert browser.finish(again, "arrive-for 1 alice refuse,not-mine").status == 303
+        assert browser.finish(told["state"], "arrive-for 1 alice refuse,not-mine").status == 303
         assert expiry(browser) == ends, "it is the same session, which ends when it would have ended"
+        answer = eventually(due, "the session is due again")
+        told = browser.start(answer.header("location"))
         asks = browser.finish(told["state"], "refuse not-mine")
         assert (asks.status, asks.header("location")) == (303, f"{START}?to=%2Fdue%3Fx%3Dy")
         state = browser.start(asks.header("location"))["state"]

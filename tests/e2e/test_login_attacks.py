@@ -74,6 +74,17 @@ def test_login_05_a_callback_without_its_parts_is_a_400(browser, query):
     assert browser.open(CALLBACK).status == 400
 
 
+@pytest.mark.parametrize("rest", ["", "&code=", "&iss=https://id.example", "&code=&error="])
+def test_login_05_a_callback_without_an_answer_is_a_400(gateway, browser, rest):
+    state = browser.begin("/")["state"]
+    answer = browser.open(f"{CALLBACK}?state={state}{rest}")
+    assert answer.status == 400 and b"This login can&#39;t go on" in answer.body, answer.body
+    [line] = gateway.logged(message="login", request_id=answer.header("x-request-id"))
+    assert (line["step"], line["outcome"], line["status"], line.get("duration_us")) == ("finish", "refused", 400, None)
+    assert line["why"] == "it has no answer of the provider, such as a code or an error"
+    assert browser.finish(state).status == 303, "the attempt goes on"
+
+
 def test_login_06_a_state_counts_for_its_own_attempt_alone(gateway, config, serve, browser):
     state = browser.begin("/")["state"]
     assert browser.finish(state, login="other").status == 400, "another authenticator"

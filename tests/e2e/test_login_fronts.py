@@ -80,6 +80,17 @@ def test_a_program_beside_it_is_not_sent_away(browser):
     assert user(browser.send("/app", {"Accept": "*/*", **basic("carol")})) == ["carol"]
 
 
+def test_a_frame_and_a_form_are_told_why_there_is_no_login(browser):
+    frame = browser.send("/app/a?b=c", OPENS | {"Sec-Fetch-Dest": "iframe"})
+    assert frame.status == 401 and b'href="/.portcullis/login/scripted?to=%2Fapp%2Fa%3Fb%3Dc" target="_top"' in frame.body
+    assert "frame-ancestors" not in frame.header("content-security-policy")
+    form = browser.post("/app/a", {"x": "y"})
+    assert form.status == 401 and b"The form was not sent" in form.body
+    assert b'href="/.portcullis/login/scripted?to=%2Fapp%2Fa"' in form.body
+    htmx = browser.send("/app", {"Accept": "*/*", "HX-Request": "true"})
+    assert (htmx.status, htmx.header("hx-redirect")) == (401, f"{START}?to=%2F")
+
+
 def test_a_session_is_renewed_through_it(browser):
     browser.log_in("/app", do="arrive-for 1 alice arrive,bob,kept")
     before = browser.session

@@ -295,3 +295,130 @@ def test_the_servers_of_the_page(tmp_path):
     done = ask(tmp_path, build.language_example("python", "jwt"), file.replace("[[servers]]", '[limits]\nmemory = "64MiB"\n[[servers]]', 1))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("2 passed\n")
+
+
+# Calls of a login
+
+
+def github(tmp_path, change=("", "")):
+    return ask(tmp_path, build.example_component("github"), (ROOT / "examples/github/cases.toml").read_text().replace(*change))
+
+
+def test_the_page_shows_a_case_of_a_login_and_what_is_printed(tmp_path):
+    page = (ROOT / "docs/authors.md").read_text().split("#### Calls of a login")[1].split("\n### ")[0]
+    assert re.search(r"(?s)```toml\n(.*?)```", page)[1] in (ROOT / "examples/github/cases.toml").read_text()
+    printed = [re.sub("(?m)^    ", "", block) for block in re.findall(r"(?m)(?:^    .*\n)+", page)]
+    assert github(tmp_path).stdout == printed[0].partition("\n")[2]
+    other = github(tmp_path, ('organization = "acme"', 'organization = "other"'))
+    assert (other.returncode, other.stderr) == (1, "")
+    assert other.stdout.startswith(printed[1])
+
+
+HUB = """
+[settings]
+api_url = "https://hub.test/hub/api"
+service_name = "app"
+[settings.login]
+authorize_url = "https://hub.test/hub/api/oauth2/authorize"
+client_secret = "secret"
+logout_url = "https://hub.test/hub/logout"
+[grants]
+http = ["https://hub.test"]
+login = ["https://hub.test"]
+[[servers]]
+url = "https://hub.test"
+[[servers.responses]]
+path = "/hub/api/user"
+json = { name = "alice", session_id = "s1", scopes = ["access:services!service=app"] }
+[[servers.responses]]
+path = "/hub/api/oauth2/token"
+json = { access_token = "0123456789abcdef" }
+"""
+
+
+def login(name, *calls, more=""):
+    calls = [f"{{ {call} }}" for call in calls]
+    return f"[[logins]]\nname = {json.dumps(name)}\ncalls = [{', '.join(calls)}]\n{more}\n"
+
+
+COMES_BACK = 'function = "finish", parameters = { code = "c" }'
+
+
+def test_a_login_goes_through_all_its_functions(tmp_path):
+    done = ask(
+        tmp_path,
+        "jupyterhub",
+        HUB
+        + case("a request", "status = 401")
+        + login(
+            "all",
+            'function = "begin", state = "s", expect = { location = "https://hub.test/hub/api/oauth2/authorize", '
+            'query = { state = "s", redirect_uri = "https://gateway.example/.portcullis/login/jupyterhub/callback", prompt = [] } }',
+            COMES_BACK + ', expect = { outcome = "ok", user = "alice", handles = ["session:s1"], keep = "0123456789abcdef" }',
+            'function = "renew", expect = { user = "alice", calls = ["GET https://hub.test/hub/api/user"] }',
+            'function = "end", expect = { location = "https://hub.test/hub/logout" }',
+            'function = "notice", parameters = { a = "b" }, expect = { outcome = "unauthenticated" }',
+        )
+        + login("without a session, nobody is asked", 'function = "renew", expect = { outcome = "not_mine", calls = [] }')
+        + login("a memo of another plugin", 'function = "finish", memo = "", parameters = { code = "c" }, expect = { calls = [] }')
+        + login("a hub that is down", 'function = "begin"', COMES_BACK + ', expect = { outcome = "unavailable" }', more=DOWN),
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.endswith("5 passed\n")
+
+
+DOWN = 'servers = [{ url = "https://hub.test", responses = [{ hang_up = true }] }]'
+
+
+@pytest.mark.parametrize(
+    "call, difference, said",
+    [
+        (COMES_BACK + ', expect = { outcome = "forbidden" }', "outcome: expected forbidden, found ok", 'user "alice" has a session'),
+        (COMES_BACK + ', expect = { user = "bob" }', 'user: expected "bob", found "alice"', "keeps 16 bytes"),
+        (COMES_BACK + ", expect = { handles = [] }", 'handles: expected [], found ["session:s1"]', 'has the handles ["session:s1"]'),
+        (COMES_BACK + ', expect = { why = "x" }', 'why: expected "x", found no refusal', "user"),
+        (COMES_BACK + ', expect = { renew_after = "1s" }', "renew_after: expected 1s, found 5m", "renewed after 5m"),
+        (COMES_BACK + ", expect = { calls = [] }", "calls: expected none, found POST https://hub.test/hub/api/oauth2/token", "user"),
+        (
+            'function = "end", expect = { location = "" }',
+            'location: expected "", found "https://hub.test/hub/logout"',
+            "the browser goes to https://hub.test/hub/logout",
+        ),
+        (
+            'function = "begin", expect = { query = { client_id = "x" } }',
+            'query "client_id": expected ["x"], found ["service-app"]',
+            "the browser goes to https://hub.test/hub/api/oauth2/authorize?",
+        ),
+        ('function = "notice", expect = { outcome = "ok" }', "outcome: expected ok, found unauthenticated", "nobody has logged in: "),
+    ],
+)
+def test_a_difference_of_a_login_is_shown_with_its_answer(tmp_path, call, difference, said):
+    done = ask(tmp_path, "jupyterhub", HUB + login("a", 'function = "begin"', call), "--junit", "junit.xml")
+    assert done.returncode == 1, done.stdout
+    lines, function = done.stdout.splitlines(), call.split('"')[1]
+    assert lines[:2] == ["FAILED  a", f"        call 2 of the case, {function}:"]
+    assert lines[2].startswith(f"        {difference}") and any(said in line for line in lines), done.stdout
+    [failure] = ET.parse(tmp_path / "junit.xml").getroot().iter("failure")
+    assert failure.get("message").startswith(difference)
+
+
+def test_a_place_that_is_not_granted_is_a_failure_of_the_login(tmp_path):
+    cases = HUB.replace('login = ["https://hub.test"]', "") + login("a", 'function = "begin", expect = { outcome = "fail" }')
+    done = ask(tmp_path, "jupyterhub", cases + login("b", 'function = "begin", expect = { outcome = "ok" }'))
+    assert "ok      a\n" in done.stdout and "which grants.login doesn't cover" in done.stdout, done.stdout
+
+
+def test_a_plugin_that_is_no_login_has_no_such_cases(tmp_path):
+    done = ask(tmp_path, "simple", login("a", 'function = "begin"'))
+    assert done.returncode == 1 and "the component is no login" in done.stderr, done.stderr
+
+
+def test_no_case_asks_the_servers_of_another(tmp_path):
+    """Those of the second case are real: there is none."""
+    (tmp_path / "cases.toml").write_text("")
+    played = HUB.split("[[servers]]")[0] + '[limits]\ndeadline = "3s"\n'
+    server = 'servers = [{ url = "https://hub.test", responses = [{ path = "/hub/api/user", json = { name = "alice", scopes = [] } }] }]'
+    one = login("one", 'function = "renew", keep = "0123456789abcdef", expect = { outcome = "forbidden" }', more=server)
+    two = login("two", 'function = "renew", keep = "0123456789abcdef", expect = { outcome = "unavailable" }')
+    done = ask(tmp_path, "jupyterhub", played + one + two)
+    assert done.stdout.endswith("ok      one\nok      two\n2 passed\n"), done.stdout

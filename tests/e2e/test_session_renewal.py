@@ -125,6 +125,72 @@ def test_what_only_the_browser_can_tell_is_asked_through_it(browser, kept):
     assert user(browser.send("/a", ALICE)) == ["alice"]
 
 
+def as_script(browser, target="/a"):
+    return browser.send(target, {"Sec-Fetch-Mode": "cors", "Accept": "*/*"})
+
+
+def test_a_session_that_a_browser_has_renewed_admits_late_requests(browser, gateway):
+    """They were sent before the browser had the new cookie."""
+    browser.log_in(do="arrive-for 1 alice")
+    late, copy = Browser(gateway), Browser(gateway)
+    late.cookies, copy.cookies = dict(browser.cookies), dict(browser.cookies)
+    sent, _ = when_due(browser)
+    state = browser.start(sent.header("location"))["state"]
+    assert as_script(late).status == 401, "the browser isn't back"
+    assert browser.finish(state, "arrive-for 60 alice").status == 303
+    old = late.session
+    answer = as_script(late)
+    assert (user(answer), decided(gateway, answer)["session_renewal"]) == (["alice"], "renewed")
+    assert late.session != old and "session_renewal" not in decided(gateway, as_script(late))
+    browser.post("/.portcullis/logout")
+    answer = as_script(copy)
+    assert (answer.status, decided(gateway, answer)["session_refused"]) == (401, "it was ended")
+
+
+def test_one_tab_renews_a_session_for_all(browser, gateway):
+    """A browser that opens its tabs again would otherwise begin an attempt for each, and loses all but three of them."""
+    browser.log_in(do="arrive-for 1 alice")
+    sent, _ = when_due(browser)
+    old = dict(browser.cookies)
+    calls = {"authenticator": "scripted", "function": "begin"}
+    before = gateway.metric("portcullis_login_calls_total", **calls)
+    state = browser.start(sent.header("location"))["state"]
+    places = [f"/tab?number={number}" for number in range(5)]
+    tabs = [browser.open(browser.open(place).header("location")) for place in places]
+    assert {(tab.status, tab.header("cache-control")) for tab in tabs} == {(200, "no-store")} and len(browser.flows) == 1
+    assert b"One moment" in tabs[0].body
+    [line] = gateway.logged(message="login", request_id=tabs[0].header("x-request-id"))
+    assert (line["step"], line["outcome"]) == ("begin", "waiting")
+    goes_on = [tab.header("refresh").removeprefix("1; url=") for tab in tabs]
+    assert goes_on[0] == f"{START}?to=%2Ftab%3Fnumber%3D0&silent=1"
+    assert browser.open(goes_on[0]).status == 200, "as long as the tab isn't back"
+    assert browser.finish(state, "arrive-for 60 alice").status == 303
+    back = [browser.open(place) for place in goes_on]
+    assert [answer.header("location") for answer in back] == [ORIGIN + place for place in places]
+    assert user(browser.open(places[0])) == ["alice"]
+    late = Browser(gateway)
+    late.cookies = dict(old)
+    assert late.open(goes_on[1]).header("location") == ORIGIN + places[1] and late.session != old["__Host-portcullis"]
+    assert gateway.metric("portcullis_login_calls_total", **calls) == before + 1
+
+
+def test_a_tab_goes_to_the_provider_itself_when_the_other_one_failed(browser):
+    browser.log_in(do="arrive-for 1 alice")
+    sent, _ = when_due(browser)
+    state = browser.start(sent.header("location"))["state"]
+    place = browser.open(sent.header("location")).header("refresh").removeprefix("1; url=")
+    asks = browser.finish(state, "refuse not-mine")
+    assert asks.header("location") == f"{START}?to=%2Fa"
+    assert browser.start(place)["silent"] == "true"
+
+
+def test_a_tab_that_never_comes_back_holds_up_no_other(browser):
+    browser.log_in(do="arrive-for 1 alice")
+    sent, _ = when_due(browser)
+    browser.start(sent.header("location"))
+    eventually(lambda: browser.open(sent.header("location")).status == 303, "the tab is given up")
+
+
 # What the script of a page is told
 
 

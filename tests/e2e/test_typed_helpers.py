@@ -16,8 +16,17 @@ JAVASCRIPT = ROOT / "sdk/javascript"
 @pytest.fixture(scope="module")
 def bindings(tmp_path_factory):
     """What componentize-py makes of `wit/`, as an editor sees it."""
+    return bound(tmp_path_factory, "authenticator-plugin")
+
+
+@pytest.fixture(scope="module")
+def login_bindings(tmp_path_factory):
+    return bound(tmp_path_factory, "login-plugin")
+
+
+def bound(tmp_path_factory, world):
     folder = tmp_path_factory.mktemp("bindings")
-    subprocess.run([VENV_BIN / "componentize-py", "-d", WIT, "-w", "authenticator-plugin", "bindings", folder], check=True)
+    subprocess.run([VENV_BIN / "componentize-py", "-d", WIT, "-w", world, "bindings", folder], check=True)
     return folder
 
 
@@ -30,6 +39,12 @@ def mypy(bindings, folder, *files):
 @pytest.mark.parametrize("file", ["sdk/python/portcullis.py", "examples/python/api_key/app.py", "examples/python/jwt/app.py"])
 def test_mypy(bindings, tmp_path, file):
     done = mypy(bindings, tmp_path, ROOT / file)
+    assert done.stdout.startswith("Success"), done.stdout
+
+
+@pytest.mark.parametrize("file", ["sdk/python/portcullis_login.py", "examples/python/github/app.py"])
+def test_mypy_of_logins(login_bindings, tmp_path, file):
+    done = mypy(login_bindings, tmp_path, ROOT / file)
     assert done.stdout.startswith("Success"), done.stdout
 
 
@@ -54,11 +69,11 @@ def tsc(folder, source):
         shutil.copy(file, folder)
     (folder / "app.js").write_text(source)
     options = ["--noEmit", "--strict", "--checkJs", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler"]
-    command = [VENV_BIN / "node", PEERS / "node_modules/typescript/bin/tsc", *options, "app.js", "portcullis.d.ts"]
+    command = [VENV_BIN / "node", PEERS / "node_modules/typescript/bin/tsc", *options, "app.js", "portcullis.d.ts", "portcullis_login.d.ts"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("name", ["api_key", "jwt"])
+@pytest.mark.parametrize("name", ["api_key", "github", "jwt"])
 def test_tsc(tmp_path, name):
     done = tsc(tmp_path, (ROOT / "examples/javascript" / name / "app.js").read_text())
     assert (done.returncode, done.stdout) == (0, "")

@@ -19,6 +19,8 @@ settings! {
     }
 }
 
+/// How long GitHub may take to answer. A login asks three times, within the deadline of 5 seconds.
+const TIMEOUT: Duration = Duration::from_millis(1500);
 /// Logs members of an organization in.
 #[derive(Debug)]
 pub struct GitHub(Settings);
@@ -70,7 +72,7 @@ portcullis_sdk::export!(
 
 impl GitHub {
     fn client(&self) -> Client {
-        Client::new(&self.0.client_id, self.0.client_secret.clone())
+        Client::new(&self.0.client_id, self.0.client_secret.clone()).timeout(TIMEOUT)
     }
 
     fn arrival(&self, token: &str) -> Result<Arrival, Refusal> {
@@ -101,6 +103,7 @@ fn ask(path: &str, token: &str) -> Result<Value, Refusal> {
         .header("accept", "application/vnd.github+json")
         .header("authorization", format!("Bearer {token}"))
         .header("user-agent", "portcullis")
+        .timeout(TIMEOUT)
         .send();
     let unusable = |why: String| Refusal::unavailable(format!("GitHub: {path}: {why}"));
     let answer = answer.map_err(|error| unusable(error.to_string()))?;

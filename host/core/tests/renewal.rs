@@ -230,6 +230,58 @@ async fn a_renewal_goes_on_when_the_client_is_gone() {
     );
 }
 
+/// The browser has brought a new cookie back from the provider, and the requests that it sent before have the old one.
+#[tokio::test]
+async fn a_session_that_a_browser_has_renewed_admits_late_requests_until_it_is_over() {
+    let stage = Stage::new(limits()).await;
+    for kept in ["", " refuse,not-mine"] {
+        let old = stage.log_in(&format!("arrive-for 1 alice{kept}")).await;
+        assert_eq!(stage.when_due(&old).await.renewal, Some(Renewal::Silent));
+        let read = |cookie: &str| stage.sessions.read(&with_cookie(cookie).headers, stage.gate.chain());
+        let due = read(&old).unwrap().unwrap();
+        assert!(stage.sessions.renewed_meanwhile(&due).is_none());
+        let flow = Flow::new("https://gateway.test/.portcullis/login/scripted/callback", true).unwrap();
+        let parameters = vec![("do".to_owned(), "arrive-for 60 alice x".to_owned())];
+        let finished = stage.login.finish(&request(&[]), &flow, b"", parameters).await;
+        let new = pair(&stage.sessions.renew(&due, &finished.result.unwrap()).unwrap());
+        let late = stage.gate.admit(&with_cookie(&old)).await;
+        assert_eq!(
+            (user(&late).as_deref(), &late.renewal),
+            (Some("alice"), &Some(Renewal::Renewed))
+        );
+        let given = read(&pair(late.set_cookie.as_ref().unwrap())).unwrap().unwrap();
+        let brought = read(&new).unwrap().unwrap();
+        assert_eq!((given.id(), given.renew_at()), (brought.id(), brought.renew_at()));
+        let meanwhile = stage.sessions.renewed_meanwhile(&due).unwrap();
+        assert_eq!(meanwhile.renew_at(), brought.renew_at());
+        stage.sessions.revocations().unwrap().revoke(&brought);
+        assert!(stage.sessions.renewed_meanwhile(&due).is_none());
+        assert!(!stage.gate.admit(&with_cookie(&old)).await.via_session);
+    }
+}
+
+#[tokio::test]
+async fn who_only_wants_to_know_asks_no_login() {
+    let stage = Stage::new(limits()).await;
+    for (kept, label, expected_user) in [
+        (" refuse,unauthenticated", "unasked", Some("alice")),
+        (" arrive-for,60,bob,x", "unasked", Some("alice")),
+        ("", "silent", None),
+    ] {
+        let cookie = stage.log_in(&format!("arrive-for 1 alice{kept}")).await;
+        stage.is_due(&cookie).await;
+        let admission = stage.gate.explain(&with_cookie(&cookie)).await;
+        assert_eq!(admission.renewal.as_ref().unwrap().label(), label, "{kept}");
+        assert_eq!(user(&admission).as_deref(), expected_user, "{kept}");
+        assert!(admission.session.unwrap().is_due() && admission.set_cookie.is_none());
+    }
+    let cookie = stage.log_in("arrive-for 60 alice x").await;
+    let admission = stage.gate.explain(&with_cookie(&cookie)).await;
+    assert_eq!((user(&admission).as_deref(), admission.renewal), (Some("alice"), None));
+    let nobody = stage.gate.explain(&request(&[])).await;
+    assert!(user(&nobody).is_none() && nobody.session.is_none());
+}
+
 #[tokio::test]
 async fn an_old_cookie_is_renewed_with_what_was_kept_last() {
     let stage = Stage::new(limits()).await;

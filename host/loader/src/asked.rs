@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 use portcullis::Authenticator;
 use portcullis::Authorizer;
+use portcullis::Login;
 use portcullis::Plugin;
 
 /// A plugin in the role in which it is asked.
@@ -31,6 +32,11 @@ impl AskedPlugin {
             Self::Authenticator(_) => None,
             Self::Authorizer(authorizer) => Some(authorizer),
         }
+    }
+
+    /// It as a login. `None` if it isn't one.
+    pub fn login(&self) -> Option<Login> {
+        self.authenticator()?.login()
     }
 }
 

@@ -205,13 +205,14 @@ pub fn finish<L: Login>(
     parameters: Vec<(String, String)>,
 ) -> Result<Arrival, Refusal> {
     ask(instance, |login| {
-        login.finish(&flow.into(), memo, &Parameters::new(parameters))
+        let arrival = login.finish(&flow.into(), memo, &Parameters::new(parameters))?;
+        arrival.bounded()
     })
 }
 
 /// Says whether a session still holds.
 pub fn renew<L: Login>(instance: &OnceCell<L>, keep: &[u8]) -> Result<Arrival, Refusal> {
-    ask(instance, |login| login.renew(keep))
+    ask(instance, |login| login.renew(keep)?.bounded())
 }
 
 /// Says where the provider signs a user out.

@@ -127,7 +127,7 @@ impl FakeProvider {
     ///
     /// # Errors
     ///
-    /// Returns the login's refusal.
+    /// Returns the login's refusal, or that of a gateway whose session can't keep so much.
     ///
     /// # Panics
     ///
@@ -142,7 +142,7 @@ impl FakeProvider {
         let callback = self
             .log_in(&departure)
             .unwrap_or_else(|why| panic!("{why}: {}", departure.location));
-        login.finish(&flow, &departure.memo, &callback)
+        login.finish(&flow, &departure.memo, &callback)?.bounded()
     }
 }
 

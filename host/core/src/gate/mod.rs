@@ -54,6 +54,12 @@ pub struct Admission {
     pub set_cookie: Option<HeaderValue>,
 }
 
+/// A session whose login must be asked.
+struct DueSession {
+    sessions: Arc<Sessions>,
+    session: Session,
+}
+
 impl Admission {
     /// A request that its session authenticates.
     fn via_session(session: Session, user: Authenticated) -> Self {
@@ -128,20 +134,40 @@ impl Gate {
     /// Authenticates a request by its session or its credentials. A session that is due is renewed by its login, with one call for
     /// all requests of the session in this process; [`Admission::renewal`] says what came of it.
     pub async fn admit(&self, request: &Arc<AuthRequest>) -> Admission {
+        match self.admit_without_login(request).await {
+            Ok(admission) => admission,
+            // Boxed because few sessions are due, and every request would hold room for it.
+            Err(due) => Box::pin(self.admit_due(*due, request)).await,
+        }
+    }
+
+    /// Says how [`admit`](Self::admit) would decide, for somebody who only wants to know. The authenticators are asked, but no login is,
+    /// because that could use up the session's refresh token: see [`Renewal::Unasked`].
+    pub async fn explain(&self, request: &Arc<AuthRequest>) -> Admission {
+        match self.admit_without_login(request).await {
+            Ok(admission) => admission,
+            Err(due) => self.explain_due(due.session, request).await,
+        }
+    }
+
+    /// Authenticates a request whose session isn't due. Returns the session if it is.
+    async fn admit_without_login(&self, request: &Arc<AuthRequest>) -> Result<Admission, Box<DueSession>> {
         let (session, session_error) = match self.session(request) {
             Ok(session) => (session, None),
             Err(why) => (None, Some(why)),
         };
         let Some((sessions, session)) = self.sessions.as_ref().zip(session) else {
-            return self.admit_by_chain(request, session_error).await;
+            return Ok(self.admit_by_chain(request, session_error).await);
         };
         match session.authenticated() {
-            Some(user) => Admission {
+            Some(user) => Ok(Admission {
                 set_cookie: sessions.touch(&session),
                 ..Admission::via_session(session, user)
-            },
-            // Boxed because few sessions are due, and every request would hold room for it.
-            None => Box::pin(self.admit_due(sessions, session, request)).await,
+            }),
+            None => Err(Box::new(DueSession {
+                sessions: Arc::clone(sessions),
+                session,
+            })),
         }
     }
 

@@ -8,10 +8,12 @@ use metrics::counter;
 use metrics::describe_counter;
 
 use super::Admission;
+use super::DueSession;
 use super::Gate;
 use crate::decision::Decision;
 use crate::decision::Outcome;
 use crate::decision::Refusal;
+use crate::login::Login;
 use crate::login::LoginError;
 use crate::request::AuthRequest;
 use crate::session::Session;
@@ -39,6 +41,8 @@ pub enum Renewal {
     /// It is over, for this reason: its login said so, or it doesn't fit into a cookie any more. It was revoked, and
     /// [`Admission::set_cookie`] removes it. The chain decides about the request, as if the session had never been there.
     Over(String),
+    /// Its login would be asked, and wasn't: [`Gate::explain`] asks none. The request is admitted as before.
+    Unasked,
     /// Only the browser can tell: the login keeps nothing, or asks for it. The chain decides about the request. If it refuses one
     /// that a browser can come back with, begin a flow that is silent ([`Flow::silent`](crate::Flow::silent)) with the login of
     /// [`Session::authenticator`]; the session stays in [`Admission::session`] until the flow has started the next one.
@@ -53,6 +57,7 @@ impl Renewal {
             Self::Kept(_) => "kept",
             Self::Unavailable(_) => "unavailable",
             Self::Over(_) => "over",
+            Self::Unasked => "unasked",
             Self::Silent => "silent",
         }
     }
@@ -60,7 +65,7 @@ impl Renewal {
     /// The reason, for the operator. `None` if there is none.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Renewed | Self::Silent => None,
+            Self::Renewed | Self::Unasked | Self::Silent => None,
             Self::Kept(why) | Self::Unavailable(why) | Self::Over(why) => Some(why),
         }
     }
@@ -68,12 +73,9 @@ impl Renewal {
 
 impl Gate {
     /// Decides about a request whose session is due.
-    pub(super) async fn admit_due(
-        &self,
-        sessions: &Arc<Sessions>,
-        session: Session,
-        request: &Arc<AuthRequest>,
-    ) -> Admission {
+    pub(super) async fn admit_due(&self, due: DueSession, request: &Arc<AuthRequest>) -> Admission {
+        let DueSession { sessions, session } = due;
+        let sessions = sessions.as_ref();
         let name = session.authenticator().to_owned();
         let login = self.logins.iter().find(|login| login.name() == name);
         let answer = match login {
@@ -96,17 +98,35 @@ impl Gate {
             Err(LoginError::Unauthenticated(why) | LoginError::Forbidden(why)) => {
                 self.over(sessions, &session, request, why).await
             }
-            Err(LoginError::NotMine) => Admission {
-                renewal: Some(Renewal::Silent),
-                session: Some(session),
-                ..self.admit_by_chain(request, Some(SessionError::RenewalDue)).await
-            },
+            Err(LoginError::NotMine) => self.silent(session, request).await,
             Err(why @ (LoginError::Unavailable(_) | LoginError::Failed(_) | LoginError::TurnedAway { .. })) => {
                 undecided(session, &why)
             }
         };
         count(&name, admission.renewal.as_ref());
         admission
+    }
+
+    /// Decides about such a request as long as its login isn't asked.
+    pub(super) async fn explain_due(&self, session: Session, request: &Arc<AuthRequest>) -> Admission {
+        let is_own = |login: &Login| login.name() == session.authenticator();
+        let asked = session.keep().is_some() && self.logins.iter().any(is_own);
+        match session.authenticated_until_its_end().filter(|_| asked) {
+            Some(user) => Admission {
+                renewal: Some(Renewal::Unasked),
+                ..Admission::via_session(session, user)
+            },
+            None => self.silent(session, request).await,
+        }
+    }
+
+    /// Leaves it to the caller to send the browser to the provider. The chain decides about the request.
+    async fn silent(&self, session: Session, request: &Arc<AuthRequest>) -> Admission {
+        Admission {
+            renewal: Some(Renewal::Silent),
+            session: Some(session),
+            ..self.admit_by_chain(request, Some(SessionError::RenewalDue)).await
+        }
     }
 
     /// Ends a session. The chain decides about the request.

@@ -37,6 +37,16 @@ pub enum LoginError {
 }
 
 impl LoginError {
+    /// All words of [`label`](Self::label).
+    pub const LABELS: [&'static str; 6] = [
+        "not_mine",
+        "unauthenticated",
+        "forbidden",
+        "unavailable",
+        "fail",
+        "turned_away",
+    ];
+
     /// A word for a log field or a metric label.
     pub fn label(&self) -> &'static str {
         match self {

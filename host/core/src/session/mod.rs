@@ -131,6 +131,11 @@ impl Session {
         self.authenticated_until(self.sealed.due?.after(grace)?.min(self.sealed.ends))
     }
 
+    /// The user as a decision about this request, even if the session is due.
+    pub(crate) fn authenticated_until_its_end(&self) -> Option<Authenticated> {
+        self.authenticated_until(self.sealed.ends)
+    }
+
     fn authenticated_until(&self, until: Time) -> Option<Authenticated> {
         Some(Authenticated {
             identity: Arc::clone(&self.sealed.identity),
@@ -366,18 +371,25 @@ impl Sessions {
         self.written(&sealed, now)
     }
 
-    /// The `Set-Cookie` value of a session whose login was asked again. Its id, its beginning and its end stay.
+    /// The `Set-Cookie` value of a session whose login was asked again. Its id, its beginning and its end stay. For a minute, requests
+    /// that still have the older cookie are admitted by the renewed session, too.
     ///
     /// # Errors
     ///
     /// Returns why the session can't go on.
     pub fn renew(&self, session: &Session, arrival: &Arrival) -> Result<HeaderValue, NoSession> {
         let sealed = renewed(&session.sealed, arrival)?;
-        self.written(&sealed, sealed.seen)
+        let cookie = self.written(&sealed, sealed.seen)?;
+        self.renewals.keep(&sealed);
+        Ok(cookie)
     }
 
     /// The `Set-Cookie` value of a session as it is.
-    pub(crate) fn cookie_of(&self, session: &Session) -> Result<HeaderValue, NoSession> {
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it doesn't fit into a cookie, or is over.
+    pub fn cookie_of(&self, session: &Session) -> Result<HeaderValue, NoSession> {
         self.written(&session.sealed, session.now)
     }
 

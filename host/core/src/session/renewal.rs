@@ -1,5 +1,6 @@
 //! Sessions whose login is asked whether they still hold. Requests of one session share one call, and the answer is kept for a
-//! minute, so that requests that were sent before it came aren't refused, and no refresh token is used twice.
+//! minute, so that requests that were sent before it came aren't refused, and no refresh token is used twice. What a browser brings
+//! back from a silent flow is such an answer, too.
 
 use std::fmt;
 use std::sync::Arc;
@@ -63,6 +64,10 @@ impl fmt::Debug for Renewals {
 
 impl Renewals {
     async fn ask(&self, sealed: &Sealed, login: &Login, request: &Arc<AuthRequest>) -> Result<Sealed, LoginError> {
+        let now = Time::now();
+        if let Some(renewed) = self.renewed(sealed, now) {
+            return Ok(renewed);
+        }
         // A cookie of before the last renewal: what the login kept then is what it knows now.
         let known = self.0.get(&sealed.id);
         let known = known.as_ref().and_then(|flight| flight.peek()?.result.as_ref().ok());
@@ -70,7 +75,6 @@ impl Renewals {
         let Some(keep) = newest.keep.clone() else {
             return Err(LoginError::NotMine);
         };
-        let now = Time::now();
         let entry = self.0.open().entry(sealed.id);
         let start = || flight(newest.clone(), keep, login.clone(), Arc::clone(request));
         let flight = entry.or_insert_with_if(start, |flight| flight.peek().is_some_and(|answer| answer.is_old(now)));
@@ -79,6 +83,23 @@ impl Renewals {
             Ok(answer) => answer.result.clone(),
             Err(_) => Err(LoginError::Failed(format!("it took longer than {} s", WAIT.as_secs()))),
         }
+    }
+
+    /// The session as it was renewed within the last minute. `None` if it wasn't, or if it is due again.
+    fn renewed(&self, sealed: &Sealed, now: Time) -> Option<Sealed> {
+        let flight = self.0.get(&sealed.id)?;
+        let answer = flight.peek().filter(|answer| !answer.is_old(now))?;
+        let renewed = answer.result.as_ref().ok()?;
+        (renewed.due > sealed.due).then(|| renewed.clone())
+    }
+
+    /// Gives a session that was renewed elsewhere to whoever still sends its older cookie.
+    pub(super) fn keep(&self, renewed: &Sealed) {
+        let answer = std::future::ready(Answer::new(Ok(renewed.clone())));
+        let flight: Flight = answer.boxed().shared();
+        // Only a future that was polled has an answer to be looked at.
+        drop(flight.clone().now_or_never());
+        self.0.open().insert(renewed.id, flight);
     }
 }
 
@@ -121,6 +142,14 @@ fn flight(sealed: Sealed, keep: Vec<u8>, login: Login, request: Arc<AuthRequest>
 }
 
 impl Sessions {
+    /// The session as it was renewed in this process within the last minute, for whoever still sends an older cookie of it. `None` if
+    /// it wasn't renewed since, is due again, or is over.
+    pub fn renewed_meanwhile(&self, session: &Session) -> Option<Session> {
+        let now = Time::now();
+        let sealed = self.renewals.renewed(&session.sealed, now)?;
+        (!self.is_revoked(&sealed)).then_some(Session { sealed, now })
+    }
+
     /// Asks its login about a session that is due. `not-mine` if only the browser can tell.
     pub(crate) async fn ask_login(
         &self,

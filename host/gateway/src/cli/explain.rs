@@ -1,5 +1,5 @@
-//! `portcullis explain`: shows step by step how a request would be handled. Plugins are called as for a real request;
-//! nothing is sent to an upstream, and credentials are never printed.
+//! `portcullis explain`: shows step by step how a request would be handled. Plugins are called as for a real request, but no login
+//! is asked about a session; nothing is sent to an upstream, and credentials are never printed.
 
 use std::error::Error;
 use std::fmt;
@@ -20,6 +20,7 @@ use http::Uri;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
+use portcullis::Renewal;
 use portcullis::decision::Attribute;
 use portcullis::decision::AttributeRead;
 use portcullis::decision::Decision;
@@ -162,8 +163,24 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
         }
     }
     if let Some(Sender::Decided(decided)) = &preview.sender {
-        if let Some(error) = &decided.session_error {
-            line(output, "session", format_args!("is not accepted: {error}"))?;
+        match (&decided.renewal, &decided.due) {
+            (Some(Renewal::Unasked), Some(login)) => line(
+                output,
+                "session",
+                format_args!("is due: the login {login} would be asked whether it goes on, and to renew it"),
+            )?,
+            (Some(Renewal::Silent), Some(login)) => line(
+                output,
+                "session",
+                format_args!(
+                    "is due: a browser would renew it at the provider of the login {login}, without asking the user"
+                ),
+            )?,
+            _ => {
+                if let Some(error) = &decided.session_error {
+                    line(output, "session", format_args!("is not accepted: {error}"))?;
+                }
+            }
         }
         write_decision(output, generation, &decided.decision, decided.via_session)?;
     }

@@ -71,11 +71,13 @@ pub(crate) enum PageName {
     TooLarge,
     /// The provider can't be asked now.
     Unavailable,
+    /// Another tab renews the session.
+    Waiting,
 }
 
 impl PageName {
     /// All pages, by the names of their templates.
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::Choose, "choose"),
         (Self::Expired, "expired"),
         (Self::Failed, "failed"),
@@ -88,6 +90,7 @@ impl PageName {
         (Self::SignedOut, "signed-out"),
         (Self::TooLarge, "too-large"),
         (Self::Unavailable, "unavailable"),
+        (Self::Waiting, "waiting"),
     ];
 }
 

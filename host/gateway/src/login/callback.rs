@@ -45,8 +45,12 @@ pub(super) async fn finish(
     };
     let silent = pending.flow.silent;
     let renewed = visit.session().map(|(_, session)| session).filter(|_| silent);
+    let id = renewed.as_ref().map(|session| *session.id());
     let asked = exchanges.finish(login, sessions, visit.auth_request(), pending, parameters, renewed);
     let (finished, is_first) = asked.await;
+    if let Some(id) = &id {
+        exchanges.silent.end(id, &state);
+    }
     let mut response = response(visit, logins, point, &to, silent, &finished)?;
     response
         .headers_mut()
@@ -64,9 +68,7 @@ fn attempt(
     let parameters = parameters::each_once(visit.query.unwrap_or_default()).map_err(NoAttempt::Malformed)?;
     let state = parameters.iter().find(|(name, _)| name == "state");
     let (_, state) = state.ok_or(NoAttempt::Malformed("it has no state"))?;
-    let origin = visit
-        .origin(logins)
-        .ok_or(NoAttempt::Malformed("the origin isn't in login.origins"))?;
+    let origin = visit.origin(logins).ok_or(NoAttempt::OtherOrigin)?;
     let pending = logins.flows().find(visit.headers, &point.name, state);
     let pending = pending.ok_or(NoAttempt::Unknown(
         "the browser has begun no such attempt, or it is over",
@@ -74,8 +76,18 @@ fn attempt(
     if pending.flow.redirect_uri != redirect_uri(origin, point) {
         return Err(NoAttempt::Unknown("the attempt was begun at another origin"));
     }
-    let others = parameters.into_iter().filter(|(name, _)| name != "state");
-    Ok((pending, others.collect()))
+    let parameters = Vec::from_iter(parameters.into_iter().filter(|(name, _)| name != "state"));
+    match parameters.iter().any(|(name, value)| is_answer(name, value)) {
+        true => Ok((pending, parameters)),
+        false => Err(NoAttempt::Malformed(
+            "it has no answer of the provider, such as a code or an error",
+        )),
+    }
+}
+
+/// Whether a parameter is part of what a provider answers. `iss` only says which one it is (RFC 9207).
+fn is_answer(name: &str, value: &str) -> bool {
+    name != "iss" && !value.is_empty()
 }
 
 /// Why a callback belongs to no attempt.
@@ -83,6 +95,8 @@ fn attempt(
 enum NoAttempt {
     /// No provider answers like this.
     Malformed(&'static str),
+    /// People don't log in at this origin.
+    OtherOrigin,
     /// The attempt isn't one of this browser, or it is over.
     Unknown(&'static str),
 }
@@ -92,8 +106,14 @@ enum NoAttempt {
 fn not_begun_here(visit: &Visit<'_>, logins: &Logins, point: &LoginPoint, why: &NoAttempt) -> Option<Response<Bytes>> {
     let session = visit.session();
     let (outcome, why, response) = match why {
-        NoAttempt::Unknown(why) if session.is_some() => ("late", why, redirect(StatusCode::SEE_OTHER, "/")?),
-        NoAttempt::Malformed(why) | NoAttempt::Unknown(why) => ("refused", why, outcome::expired(visit, logins, point)),
+        NoAttempt::Unknown(why) if session.is_some() => ("late", *why, redirect(StatusCode::SEE_OTHER, "/")?),
+        NoAttempt::Unknown(why) => ("refused", *why, outcome::expired(visit, logins, point)),
+        NoAttempt::Malformed(why) => ("refused", *why, outcome::malformed(visit, logins, point)),
+        NoAttempt::OtherOrigin => (
+            "refused",
+            "the origin isn't in login.origins",
+            outcome::other_origin(visit, logins),
+        ),
     };
     let entry = Entry {
         login: &point.name,

@@ -39,29 +39,8 @@ pub(crate) fn answer(visit: &Visit<'_>, names: &[String], silent: bool, refusal:
             let to = ReturnTo::of(visit.path, visit.query);
             redirect(StatusCode::FOUND, &start(Some(origin), &login, &to, silent))?
         }
-        Seeker::Frame => page(
-            visit,
-            logins,
-            Page::new(
-                PageName::Frame,
-                StatusCode::UNAUTHORIZED,
-                "You are not logged in",
-                "Log in to see what belongs here.",
-            )
-            .link(&start(None, &login, &ReturnTo::of(visit.path, visit.query), false), "Log in"),
-        ),
-        Seeker::Form => page(
-            visit,
-            logins,
-            Page::new(
-                PageName::Form,
-                StatusCode::UNAUTHORIZED,
-                "The form was not sent",
-                "You are not logged in any more. Log in, then go back and send the form again: what you entered should still be \
-                 there.",
-            )
-            .link(&start(None, &login, &ReturnTo::of(visit.path, visit.query), false), "Log in"),
-        ),
+        Seeker::Frame => unsent(visit, logins, Unsent::Frame, &login),
+        Seeker::Form => unsent(visit, logins, Unsent::Form, &login),
         Seeker::Program => told(visit, origin, &login, refusal),
     };
     Some(response.map(body::full))
@@ -115,8 +94,69 @@ fn on_origin(url: &str, origin: &Origin) -> Option<ReturnTo> {
     (own == *origin).then(|| ReturnTo::of(uri.path(), uri.query()))
 }
 
-fn page(visit: &Visit<'_>, logins: &Logins, page: Page) -> Response<Bytes> {
-    page.into_response(&logins.config().templates, visit.id)
+fn unsent(visit: &Visit<'_>, logins: &Logins, what: Unsent, login: &str) -> Response<Bytes> {
+    let to = ReturnTo::of(visit.path, visit.query);
+    let mut response = what
+        .page(login, &to)
+        .into_response(&logins.config().templates, visit.id);
+    response.extensions_mut().insert(PageAt(what.place(&to)));
+    response
 }
+
+/// What a browser without a session asks for that isn't sent to log in: a page says why.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unsent {
+    /// A page in a frame.
+    Frame,
+    /// A form.
+    Form,
+}
+
+/// Where the page of a refusal can be fetched, for a front that keeps nothing of a refusal but its status.
+#[derive(Clone, Debug)]
+pub(crate) struct PageAt(pub(crate) String);
+
+impl Unsent {
+    const ALL: [(Self, &'static str); 2] = [(Self::Frame, "frame"), (Self::Form, "form")];
+
+    /// Reads the parameter [`UNSENT`].
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (known, _) = Self::ALL.into_iter().find(|(_, name)| *name == text)?;
+        Some(known)
+    }
+
+    /// The page that says why, with a link to this login.
+    pub(super) fn page(self, login: &str, to: &ReturnTo) -> Page {
+        let (name, title, text) = match self {
+            Self::Frame => (
+                PageName::Frame,
+                "You are not logged in",
+                "Log in to see what belongs here.",
+            ),
+            Self::Form => (
+                PageName::Form,
+                "The form was not sent",
+                "You are not logged in any more. Log in, then go back and send the form again: what you entered should still be \
+                 there.",
+            ),
+        };
+        Page::new(name, StatusCode::UNAUTHORIZED, title, text).link(&start(None, login, to, false), "Log in")
+    }
+
+    /// The path of the page, with its query.
+    fn place(self, to: &ReturnTo) -> String {
+        let name = Self::ALL
+            .iter()
+            .find(|(known, _)| *known == self)
+            .map(|(_, name)| *name);
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("to", to.as_str());
+        query.append_pair(UNSENT, name.unwrap_or_default());
+        format!("{PREFIX}?{}", query.finish())
+    }
+}
+
+/// The parameter of the page of logins that says what a browser has asked for.
+pub(super) const UNSENT: &str = "unsent";
 
 const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");

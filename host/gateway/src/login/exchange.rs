@@ -19,15 +19,22 @@ use portcullis::session::PendingFlow;
 use portcullis::session::Session;
 use portcullis::session::Sessions;
 
+use super::silent::SilentFlows;
+
 /// How long an answer is repeated.
 const LIFE: Duration = Duration::from_secs(60);
 
 /// The most answers. One has a session cookie, so some 5 KiB.
 const MOST: u64 = 4096;
 
-/// The exchanges of the last minute, by the state of their flow.
+/// The exchanges of the last minute.
 #[derive(Clone)]
-pub(crate) struct Exchanges(moka::sync::Cache<String, Shared<BoxFuture<'static, Finished>>>);
+pub(crate) struct Exchanges {
+    /// By the state of their flow.
+    answers: moka::sync::Cache<String, Shared<BoxFuture<'static, Finished>>>,
+    /// The silent flows that may still come back.
+    pub(super) silent: SilentFlows,
+}
 
 /// How an attempt has ended.
 #[derive(Clone, Debug)]
@@ -61,7 +68,10 @@ pub(super) enum Unfinished {
 impl Exchanges {
     pub(crate) fn new() -> Self {
         let answers = moka::sync::Cache::builder();
-        Self(answers.max_capacity(MOST).time_to_live(LIFE).build())
+        Self {
+            answers: answers.max_capacity(MOST).time_to_live(LIFE).build(),
+            silent: SilentFlows::new(),
+        }
     }
 
     /// Asks the login once for each flow. Returns the answer, and whether it is this callback that asked. `renewed` is the session
@@ -77,7 +87,7 @@ impl Exchanges {
         parameters: Vec<(String, String)>,
         renewed: Option<Session>,
     ) -> (Finished, bool) {
-        let entry = self.0.entry(pending.flow.state.clone()).or_insert_with(|| {
+        let entry = self.answers.entry(pending.flow.state.clone()).or_insert_with(|| {
             let (login, sessions) = (login.clone(), Arc::clone(sessions));
             let asked = tokio::spawn(async move {
                 let call = login.finish(&request, &pending.flow, &pending.memo, parameters).await;
@@ -126,6 +136,6 @@ impl Finished {
 
 impl fmt::Debug for Exchanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Exchanges({})", self.0.entry_count())
+        write!(f, "Exchanges({})", self.answers.entry_count())
     }
 }

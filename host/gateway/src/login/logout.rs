@@ -1,9 +1,9 @@
 //! Ends a session: here, and at the provider if it has a place for that. Only POST does so, because any site can make a browser send
 //! GET, and POST from another site is rejected.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::HeaderName;
-use http::HeaderValue;
 use http::Method;
 use http::Response;
 use http::StatusCode;
@@ -48,7 +48,7 @@ pub(super) async fn answer(visit: &Visit<'_>) -> Option<Response<Bytes>> {
     }
     let elsewhere = end(visit).await;
     let mut response = match (wants_html, elsewhere) {
-        (true, Some((point, place))) => leaving(visit, &point.title, &place)?,
+        (true, Some((point, place))) => leaving(visit, &point.title, &place),
         (true, None) => signed_out(visit, None)?,
         (false, elsewhere) => {
             let place = elsewhere.map(|(_, place)| place);
@@ -104,18 +104,15 @@ async fn end<'a>(visit: &Visit<'a>) -> Option<(&'a LoginPoint, String)> {
     place.map(|place| (point, place))
 }
 
-/// The page that goes on to the provider. It is no redirect: browsers check the redirects of a form too against `form-action`.
-fn leaving(visit: &Visit<'_>, title: &str, place: &str) -> Option<Response<Bytes>> {
+/// The page that goes on to the provider.
+fn leaving(visit: &Visit<'_>, title: &str, place: &str) -> Response<Bytes> {
     let page = Page::new(
         PageName::Leaving,
         StatusCode::OK,
         "You are signed out here",
         format!("Next, {title} signs you out."),
     );
-    let mut response = shown(visit, page.link(place, "Go on"));
-    let refresh = HeaderValue::try_from(format!("0; url={place}")).ok()?;
-    response.headers_mut().insert(REFRESH, refresh);
-    Some(response)
+    shown(visit, page.link(place, "Go on").goes_on(Duration::ZERO, place))
 }
 
 /// Where people land after a logout. It is public, or the next redirect would sign them in again.
@@ -149,6 +146,3 @@ fn shown(visit: &Visit<'_>, page: Page) -> Response<Bytes> {
 
 /// The last part of the path of the page where people land.
 pub(super) const SIGNED_OUT: &str = "/signed-out";
-
-/// HTML, section 4.2.5.3, "refresh": where the page goes on by itself.
-const REFRESH: HeaderName = HeaderName::from_static("refresh");

@@ -13,6 +13,7 @@ mod outcome;
 mod page;
 mod parameters;
 mod return_to;
+mod silent;
 mod start;
 mod visit;
 
@@ -30,6 +31,7 @@ use crate::proxy::body::Body;
 use crate::sessions::REVOCATIONS_PATH;
 use crate::transport::connection::ReceivedBody;
 
+pub(crate) use self::entry::PageAt;
 pub(crate) use self::entry::answer as answer_refused;
 pub(crate) use self::exchange::Exchanges;
 pub(crate) use self::visit::Visit;
@@ -92,7 +94,7 @@ async fn own(
     }
     match (point, page) {
         (None, "") => Some(start::choose(visit, logins)),
-        (Some(point), "") => Some(start::begin(visit, logins, point).await),
+        (Some(point), "") => Some(start::begin(visit, logins, point, exchanges).await),
         (Some(point), "/callback") => Some(callback::finish(visit, logins, point, exchanges).await),
         (Some(point), logout::SIGNED_OUT) => Some(logout::signed_out(visit, Some(point))),
         _ => None,

@@ -1,5 +1,7 @@
 //! The pages that end an attempt without a session. Each says what has happened and what one can do; why, is in the log.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::HeaderValue;
 use http::Response;
@@ -115,6 +117,33 @@ pub(super) fn expired(visit: &Visit<'_>, logins: &Logins, point: &LoginPoint) ->
         "It took too long, it was finished in another tab, or it began in another browser.",
     );
     shown(visit, logins, again(page, logins, point, &ReturnTo::root()))
+}
+
+/// 400: a callback that no provider makes.
+pub(super) fn malformed(visit: &Visit<'_>, logins: &Logins, point: &LoginPoint) -> Response<Bytes> {
+    let page = Page::new(
+        PageName::Expired,
+        StatusCode::BAD_REQUEST,
+        "This login can't go on",
+        format!(
+            "{} sent you back with an address that is incomplete or can't be read.",
+            point.title
+        ),
+    );
+    shown(visit, logins, again(page, logins, point, &ReturnTo::root()))
+}
+
+/// 200: another tab of the browser renews the session. This one asks again in a second.
+pub(super) fn waiting(visit: &Visit<'_>, logins: &Logins, point: &LoginPoint, to: &ReturnTo) -> Response<Bytes> {
+    let place = start(None, &page_of(&point.name, ""), to, true);
+    let page = Page::new(
+        PageName::Waiting,
+        StatusCode::OK,
+        "One moment",
+        "Another tab is renewing your session. This page goes on by itself.",
+    );
+    let page = page.link(&place, "Go on").goes_on(Duration::from_secs(1), &place);
+    shown(visit, logins, page)
 }
 
 /// 400: people don't log in at this origin.

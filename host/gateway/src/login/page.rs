@@ -2,6 +2,7 @@
 //! templates may replace them.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -27,6 +28,8 @@ pub(super) struct Page {
     text: String,
     /// As HTML.
     actions: Vec<String>,
+    /// The value of `Refresh`. `None` if the page stays.
+    refresh: Option<HeaderValue>,
 }
 
 impl Page {
@@ -38,7 +41,16 @@ impl Page {
             title: title.into(),
             text: text.into(),
             actions: Vec::new(),
+            refresh: None,
         }
+    }
+
+    /// Goes on to this URL by itself, after a time in whole seconds. It is no redirect: browsers check the redirects of a form too
+    /// against `form-action`.
+    #[must_use]
+    pub(super) fn goes_on(self, after: Duration, to: &str) -> Self {
+        let refresh = HeaderValue::try_from(format!("{}; url={to}", after.as_secs())).ok();
+        Self { refresh, ..self }
     }
 
     /// Offers a link.
@@ -99,6 +111,7 @@ impl Page {
             _ => HeaderValue::from_static(html::POLICY),
         };
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        headers.extend(self.refresh.map(|refresh| (REFRESH, refresh)));
         keep_private(headers);
         response
     }
@@ -135,6 +148,9 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Option<Response<By
 fn keep_private(headers: &mut HeaderMap) {
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
+
+/// HTML, section 4.2.5.3, "refresh": where the page goes on by itself.
+const REFRESH: HeaderName = HeaderName::from_static("refresh");
 
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
 

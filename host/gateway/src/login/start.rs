@@ -2,24 +2,31 @@
 //! requests of scripts leave no cookies.
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::Method;
 use http::Response;
 use http::StatusCode;
 use http::header;
 use portcullis::Flow;
 use portcullis::session::PendingFlow;
+use portcullis::session::Session;
+use portcullis::session::Sessions;
 use portcullis::session::UnusableFlow;
 
 use super::audit;
 use super::audit::Entry;
 use super::browser;
 use super::entry;
+use super::entry::UNSENT;
+use super::entry::Unsent;
+use super::exchange::Exchanges;
 use super::guard;
 use super::outcome;
 use super::page::Page;
 use super::page::redirect;
 use super::parameters;
 use super::return_to::ReturnTo;
+use super::visit::PREFIX;
 use super::visit::Visit;
 use super::visit::page_of;
 use super::visit::redirect_uri;
@@ -39,6 +46,17 @@ pub(super) fn choose(visit: &Visit<'_>, logins: &Logins) -> Option<Response<Byte
         offered = logins.iter().collect();
     }
     let place = |point: &LoginPoint| entry::start(None, &page_of(&point.name, ""), &to, false);
+    if let Some(unsent) = parameters::one(visit.query, UNSENT).and_then(|what| Unsent::parse(&what)) {
+        let login = match offered.as_slice() {
+            [only] => page_of(&only.name, ""),
+            _ => PREFIX.to_owned(),
+        };
+        return Some(
+            unsent
+                .page(&login, &to)
+                .into_response(&logins.config().templates, visit.id),
+        );
+    }
     if let [only] = offered.as_slice() {
         return redirect(StatusCode::SEE_OTHER, &place(only));
     }
@@ -55,7 +73,12 @@ pub(super) fn choose(visit: &Visit<'_>, logins: &Logins) -> Option<Response<Byte
 }
 
 /// Sends a browser to the provider of a login.
-pub(super) async fn begin(visit: &Visit<'_>, logins: &Logins, point: &LoginPoint) -> Option<Response<Bytes>> {
+pub(super) async fn begin(
+    visit: &Visit<'_>,
+    logins: &Logins,
+    point: &LoginPoint,
+    exchanges: &Exchanges,
+) -> Option<Response<Bytes>> {
     let refused = |status, outcome: &'static str, why: &str| {
         let entry = Entry {
             login: &point.name,
@@ -100,6 +123,24 @@ pub(super) async fn begin(visit: &Visit<'_>, logins: &Logins, point: &LoginPoint
     };
     let silent = parameters::one(visit.query, "silent").is_some_and(|silent| silent == "1");
     let flow = Flow::new(redirect_uri(origin, point), silent)?;
+    let renewed = visit
+        .session()
+        .filter(|(_, session)| silent && session.authenticator() == point.name);
+    if let Some((sessions, session)) = &renewed {
+        if let Some(renewed) = newest(sessions, session) {
+            let origin = origin.as_str();
+            let mut response = redirect(StatusCode::SEE_OTHER, &format!("{origin}{to}"))?;
+            response
+                .headers_mut()
+                .extend(renewed.map(|cookie| (header::SET_COOKIE, cookie)));
+            refused(response.status(), "late", "the session has been renewed already");
+            return Some(response);
+        }
+        if !exchanges.silent.begin(session.id(), &flow.state) {
+            refused(StatusCode::OK, "waiting", "another tab renews the session");
+            return Some(outcome::waiting(visit, logins, point, &to));
+        }
+    }
     let call = login.begin(&visit.auth_request(), &flow).await;
     let entry = |outcome, status, why| Entry {
         login: &point.name,
@@ -113,6 +154,9 @@ pub(super) async fn begin(visit: &Visit<'_>, logins: &Logins, point: &LoginPoint
     let departure = match &call.result {
         Ok(departure) => departure,
         Err(error) => {
+            if let Some((_, session)) = &renewed {
+                exchanges.silent.end(session.id(), &flow.state);
+            }
             audit::warn_of_failure(visit, &point.name, "begin", error);
             let response = outcome::of_error(visit, logins, point, &to, error);
             entry(error.label(), response.status(), Some(&error.to_string())).write(visit);
@@ -132,6 +176,16 @@ pub(super) async fn begin(visit: &Visit<'_>, logins: &Logins, point: &LoginPoint
         .map_or(StatusCode::INTERNAL_SERVER_ERROR, Response::status);
     entry(outcome, status, None).write(visit);
     response
+}
+
+/// A session that is due no more, because another tab has renewed it: its cookie, if the browser still has an older one. The outer
+/// `None` means that it is still due.
+fn newest(sessions: &Sessions, session: &Session) -> Option<Option<HeaderValue>> {
+    if !session.is_due() {
+        return Some(None);
+    }
+    let renewed = sessions.renewed_meanwhile(session)?;
+    sessions.cookie_of(&renewed).ok().map(Some)
 }
 
 fn sent(

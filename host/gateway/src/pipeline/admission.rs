@@ -165,7 +165,10 @@ pub(super) async fn admit(
     }
     let started = Instant::now();
     let auth_request = Arc::new(auth_request(&route, &mut request));
-    let admission = gate.admit(&auth_request).await;
+    let admission = match entrance.serves() {
+        true => gate.admit(&auth_request).await,
+        false => gate.explain(&auth_request).await,
+    };
     // A call that timed out may still hold a reference.
     request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;
     if request.parts.headers.contains_key(header::UPGRADE)
@@ -183,12 +186,15 @@ pub(super) async fn admit(
         _ => None,
     };
     let renewal = admission.renewal.clone();
+    let due = admission.session.as_ref().filter(|_| renewal.is_some());
+    let due = due.map(|session| session.authenticator().to_owned());
     let (decision, for_client) = admission.into_parts();
     let decided = Decided {
         decision,
         via_session,
         session_error,
         renewal,
+        due,
     };
     if let Some(record) = Record::of(&request.parts) {
         record.set_authentication(started.elapsed());

@@ -68,6 +68,7 @@ impl Entry<'_> {
             via_session,
             session_error,
             renewal,
+            ..
         } = decided;
         self.warn_of_failures("authenticator", &decision.steps);
         if let Some(Renewal::Kept(why) | Renewal::Unavailable(why)) = renewal {

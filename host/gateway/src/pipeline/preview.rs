@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
+use portcullis::Renewal;
 use portcullis::decision::Step;
 use portcullis_wire::peer::Peer;
 
@@ -82,15 +83,20 @@ impl Preview {
             outgoing.user(),
             outgoing.permits(),
         );
+        let condition = match outgoing.sender() {
+            Sender::Upstream { scheme } => Some(format!("the upstream accepts the credentials (scheme {scheme})")),
+            Sender::Decided(decided) if decided.renewal == Some(Renewal::Unasked) => {
+                let login = decided.due.as_deref().unwrap_or_default();
+                let authorized = outgoing.condition().map(|condition| format!(", and {condition}"));
+                let authorized = authorized.unwrap_or_default();
+                Some(format!("the login {login} says that the session goes on{authorized}"))
+            }
+            Sender::Preflight | Sender::Public | Sender::Decided(_) => outgoing.condition().map(str::to_owned),
+        };
         let outcome = match set {
             Ok(_) => PreviewOutcome::Forward {
                 identity: headers,
-                condition: match outgoing.sender() {
-                    Sender::Upstream { scheme } => {
-                        Some(format!("the upstream accepts the credentials (scheme {scheme})"))
-                    }
-                    Sender::Preflight | Sender::Public | Sender::Decided(_) => outgoing.condition().map(str::to_owned),
-                },
+                condition,
             },
             Err(error) => PreviewOutcome::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
         };

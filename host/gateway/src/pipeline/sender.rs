@@ -32,6 +32,8 @@ pub(crate) struct Decided {
     pub(crate) session_error: Option<SessionError>,
     /// What came of the attempt to renew the session. `None` if it wasn't due.
     pub(crate) renewal: Option<Renewal>,
+    /// The login of a session that was due and isn't over.
+    pub(crate) due: Option<String>,
 }
 
 impl Sender {

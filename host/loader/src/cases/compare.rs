@@ -6,6 +6,8 @@ use std::fmt;
 use http::HeaderMap;
 use http::Method;
 use http::Uri;
+use portcullis::decision::Identity;
+use portcullis::decision::Permit;
 
 use crate::cases::answer::Answer;
 use crate::cases::expectation::Expectation;
@@ -29,7 +31,6 @@ impl fmt::Display for Difference {
 /// Everything that isn't as expected, in the order of the keys in the documentation.
 pub(super) fn differences(expect: &Expectation, answer: &Answer, calls: &[Call]) -> Vec<Difference> {
     let mut found = Differences::default();
-    let user = answer.user.as_ref();
     if let Some(status) = expect.status {
         found.compare(
             "status",
@@ -40,22 +41,7 @@ pub(super) fn differences(expect: &Expectation, answer: &Answer, calls: &[Call])
     if let Some(verdict) = expect.verdict {
         found.compare("verdict", verdict.to_owned(), answer.verdict.to_owned());
     }
-    if let Some(name) = &expect.user {
-        let given = user.map_or_else(|| NO_USER.to_owned(), |user| format!("{:?}", user.name()));
-        found.compare("user", format!("{name:?}"), given);
-    }
-    if let Some(groups) = &expect.groups {
-        let given = user.map_or_else(|| NO_USER.to_owned(), |user| format!("{:?}", user.groups()));
-        found.compare("groups", format!("{groups:?}"), given);
-    }
-    for (name, values) in &expect.attributes {
-        let given = match (user, &answer.permit) {
-            (Some(user), _) => format!("{:?}", named(user.attributes(), name)),
-            (None, Some(permit)) => format!("{:?}", named(permit.attributes(), name)),
-            (None, None) => NO_USER.to_owned(),
-        };
-        found.compare(&format!("attribute {name:?}"), format!("{values:?}"), given);
-    }
+    found.compare_user(expect, answer.user.as_ref(), answer.permit.as_ref());
     if let Some(part) = &expect.challenge
         && !answer.challenges.iter().any(|challenge| challenge.contains(part))
     {
@@ -98,16 +84,35 @@ fn listed(items: impl IntoIterator<Item = String>, none: &str) -> String {
 }
 
 #[derive(Default)]
-struct Differences(Vec<Difference>);
+pub(super) struct Differences(Vec<Difference>);
 
 impl Differences {
-    fn compare(&mut self, what: &str, expected: String, found: String) {
+    pub(super) fn compare(&mut self, what: &str, expected: String, found: String) {
         if expected != found {
             self.add(what, expected, found);
         }
     }
 
-    fn compare_calls(&mut self, expected: &[ExpectedCall], calls: &[Call]) {
+    pub(super) fn compare_user(&mut self, expect: &Expectation, user: Option<&Identity>, permit: Option<&Permit>) {
+        if let Some(name) = &expect.user {
+            let given = user.map_or_else(|| NO_USER.to_owned(), |user| format!("{:?}", user.name()));
+            self.compare("user", format!("{name:?}"), given);
+        }
+        if let Some(groups) = &expect.groups {
+            let given = user.map_or_else(|| NO_USER.to_owned(), |user| format!("{:?}", user.groups()));
+            self.compare("groups", format!("{groups:?}"), given);
+        }
+        for (name, values) in &expect.attributes {
+            let given = match (user, permit) {
+                (Some(user), _) => format!("{:?}", named(user.attributes(), name)),
+                (None, Some(permit)) => format!("{:?}", named(permit.attributes(), name)),
+                (None, None) => NO_USER.to_owned(),
+            };
+            self.compare(&format!("attribute {name:?}"), format!("{values:?}"), given);
+        }
+    }
+
+    pub(super) fn compare_calls(&mut self, expected: &[ExpectedCall], calls: &[Call]) {
         let words = |call: (&Method, &Uri)| format!("{} {}", call.0, call.1);
         let wanted = Vec::from_iter(expected.iter().map(|call| words((&call.method, &call.url))));
         let given = Vec::from_iter(
@@ -140,9 +145,13 @@ impl Differences {
         }
     }
 
-    fn add(&mut self, what: &str, expected: String, found: String) {
+    pub(super) fn add(&mut self, what: &str, expected: String, found: String) {
         let what = what.to_owned();
         self.0.push(Difference { what, expected, found });
+    }
+
+    pub(super) fn into_list(self) -> Vec<Difference> {
+        self.0
     }
 }
 
@@ -169,6 +178,7 @@ mod tests {
         Answer {
             status: StatusCode::OK,
             user: Some(Identity::try_from(claims).unwrap()),
+            permit: None,
             challenges: Vec::new(),
             reads: vec![(Attribute::Path, true), (Attribute::Header("x-key".to_owned()), false)],
             verdict: "grant",

@@ -60,13 +60,6 @@ pub(super) fn read(item: Item<'_>) -> Option<Expectation> {
             .and_then(|status| u16::try_from(status).ok())
             .and_then(|status| StatusCode::from_u16(status).ok()),
         verdict: table.take("verdict").and_then(verdict),
-        user: table.take("user").and_then(Item::text),
-        groups: table.take("groups").and_then(list),
-        attributes: table
-            .take("attributes")
-            .and_then(Item::table)
-            .map(attributes)
-            .unwrap_or_default(),
         challenge: table.take("challenge").and_then(Item::text),
         reads: table.take("reads").map(|item| {
             let words =
@@ -74,9 +67,7 @@ pub(super) fn read(item: Item<'_>) -> Option<Expectation> {
             let items = item.list().into_iter();
             items.filter_map(|item| item.parse(words, attribute)).collect()
         }),
-        calls: table
-            .take("calls")
-            .map(|item| item.list().into_iter().filter_map(call).collect()),
+        ..of_user(&mut table)
     };
     table.finish();
     let is_good = place.document().error_count() == before;
@@ -86,6 +77,23 @@ pub(super) fn read(item: Item<'_>) -> Option<Expectation> {
         );
     }
     is_good.then_some(expectation)
+}
+
+/// Reads what is expected of the user, and of requests to servers.
+pub(super) fn of_user(table: &mut Table<'_>) -> Expectation {
+    Expectation {
+        user: table.take("user").and_then(Item::text),
+        groups: table.take("groups").and_then(list),
+        attributes: table
+            .take("attributes")
+            .and_then(Item::table)
+            .map(attributes)
+            .unwrap_or_default(),
+        calls: table
+            .take("calls")
+            .map(|item| item.list().into_iter().filter_map(call).collect()),
+        ..Expectation::default()
+    }
 }
 
 fn verdict(item: Item<'_>) -> Option<&'static str> {
@@ -111,7 +119,8 @@ pub(super) fn texts(item: Item<'_>) -> Option<Vec<String>> {
     }
 }
 
-fn list(item: Item<'_>) -> Option<Vec<String>> {
+/// Reads a list of strings.
+pub(super) fn list(item: Item<'_>) -> Option<Vec<String>> {
     if !matches!(item.value, ValueInner::Array(_)) {
         item.list();
         return None;

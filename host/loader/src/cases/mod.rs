@@ -6,6 +6,7 @@ mod answer;
 mod ask;
 mod compare;
 mod expectation;
+mod login;
 mod play;
 mod request;
 mod servers;
@@ -40,6 +41,16 @@ pub use ask::ask;
 pub use compare::Difference;
 pub use expectation::Expectation;
 pub use expectation::ExpectedCall;
+pub use login::Function;
+pub use login::LoginAnswer;
+pub use login::LoginCall;
+pub use login::LoginCase;
+pub use login::LoginExpectation;
+pub use login::LoginOutcome;
+pub use login::Session;
+pub use login::ask_login;
+pub use login::flow;
+pub use login::signed_out;
 pub use play::Call;
 pub use play::Play;
 pub use servers::Origin;
@@ -62,8 +73,10 @@ const MAX_THEN: usize = 100;
 pub struct CasesFile {
     /// The plugin, and how it is configured.
     pub authenticator: AuthenticatorConfig,
-    /// The cases, in the order of the file, which has at least one. Each has another name.
+    /// The cases, in the order of the file. Each has another name.
     pub cases: Vec<Case>,
+    /// The cases of a login. The file has at least one case of either kind.
+    pub logins: Vec<LoginCase>,
     /// The servers that the file plays. Without any, here and in a case, requests go over the network.
     pub servers: Vec<PlayedServer>,
 }
@@ -125,21 +138,25 @@ impl CasesFile {
         Self {
             authenticator: AuthenticatorConfig::alone(plugin, role, grants),
             cases: Vec::new(),
+            logins: Vec::new(),
             servers: Vec::new(),
         }
     }
 
     fn read_root(mut root: Table<'_>, plugin: PluginSource, role: Role) -> Option<Self> {
-        let cases = root.take("cases");
-        if cases.is_none() {
+        let (cases, logins) = (root.take("cases"), root.take("logins"));
+        if cases.is_none() && logins.is_none() {
             root.place.report(NO_CASE);
         }
-        let cases = cases.map(|item| read_cases(item, role));
+        let mut names = HashMap::new();
+        let cases = cases.map(|item| read_cases(item, role, &mut names));
+        let logins = logins.map(|item| login::read(item, plugin.name(), &mut names));
         let servers = root.take("servers").map(servers::read);
         let authenticator = AuthenticatorConfig::for_test(plugin, role, root);
         Some(Self {
             authenticator: authenticator?,
-            cases: cases?,
+            cases: cases.unwrap_or_default(),
+            logins: logins.unwrap_or_default(),
             servers: servers.unwrap_or_default(),
         })
     }
@@ -171,7 +188,7 @@ pub fn self_test(manifest: Option<&Manifest>, role: Role) -> Result<Option<Vec<C
     };
     let (environment, sources) = (Environment::default(), Sources::default());
     let document = Document::without_lines("its manifest", &environment, &sources);
-    let cases = Item::of_json(&document, "self_test", cases).map(|item| read_cases(item, role));
+    let cases = Item::of_json(&document, "self_test", cases).map(|item| read_cases(item, role, &mut HashMap::new()));
     if let Some(more) = cases.as_ref().map(Vec::len).filter(|cases| *cases > MAX_SELF_TEST) {
         let error = format!("has {more} cases, and at most {MAX_SELF_TEST} are accepted");
         document.report(document.location().key("self_test").error(error));
@@ -186,9 +203,10 @@ pub fn self_test(manifest: Option<&Manifest>, role: Role) -> Result<Option<Vec<C
     }
 }
 
-const NO_CASE: &str = "there is no case: add [[cases]]";
+const NO_CASE: &str = "there is no case: add [[cases]], or [[logins]] for a login";
 
-fn read_cases(item: Item<'_>, role: Role) -> Vec<Case> {
+/// Reads a list of cases. `names` are the names of those elsewhere, with their places.
+fn read_cases(item: Item<'_>, role: Role, names: &mut HashMap<String, Location>) -> Vec<Case> {
     let place = item.place.clone();
     let items = item.list();
     if items.is_empty() {
@@ -197,26 +215,27 @@ fn read_cases(item: Item<'_>, role: Role) -> Vec<Case> {
     if items.len() > MAX_CASES {
         place.report(format!("{} cases, and at most {MAX_CASES} are accepted", items.len()));
     }
-    let mut names = HashMap::new();
     let cases = items.into_iter().take(MAX_CASES);
-    cases
-        .filter_map(|item| read_case(item.table()?, role, &mut names))
-        .collect()
+    cases.filter_map(|item| read_case(item.table()?, role, names)).collect()
+}
+
+/// Reads the name of a case.
+fn name(table: &mut Table<'_>, names: &mut HashMap<String, Location>) -> Option<String> {
+    let item = table.require("name")?;
+    let place = item.place.clone();
+    let is_name = |text: &str| !text.is_empty() && text.len() <= MAX_NAME && !text.contains(char::is_control);
+    let name = item.parse("a name: 1 to 256 bytes without control characters", |text| {
+        is_name(text).then(|| text.to_owned())
+    })?;
+    if let Some(first) = names.insert(name.clone(), place.location().clone()) {
+        place.report(format!("{name:?} is also the name of the case at {first}"));
+    }
+    Some(name)
 }
 
 /// Reads a case. `names` are the names of those before it, with their places.
 fn read_case(mut table: Table<'_>, role: Role, names: &mut HashMap<String, Location>) -> Option<Case> {
-    let name = table.require("name").and_then(|item| {
-        let place = item.place.clone();
-        let is_name = |text: &str| !text.is_empty() && text.len() <= MAX_NAME && !text.contains(char::is_control);
-        let name = item.parse("a name: 1 to 256 bytes without control characters", |text| {
-            is_name(text).then(|| text.to_owned())
-        })?;
-        if let Some(first) = names.insert(name.clone(), place.location().clone()) {
-            place.report(format!("{name:?} is also the name of the case at {first}"));
-        }
-        Some(name)
-    });
+    let name = name(&mut table, names);
     let first = read_request(&mut table, role);
     let then = table.take("then").map(|item| {
         let place = item.place.clone();

@@ -39,6 +39,11 @@ pub(super) fn read(item: Option<Item<'_>>) -> Option<AuthRequest> {
     request(method?, &url?, headers?, client?)
 }
 
+/// A request about which nothing is known, for calls that a client causes without a request of its own.
+pub(super) fn plain() -> AuthRequest {
+    AuthRequest::from_parts(&Request::new(()).into_parts().0)
+}
+
 /// Builds the request as the gateway would receive it. Like there, `Host` is that of the URL.
 fn request(method: Method, url: &Uri, mut headers: HeaderMap, client: IpAddr) -> Option<AuthRequest> {
     let host = HeaderValue::from_str(url.authority()?.as_str()).ok()?;

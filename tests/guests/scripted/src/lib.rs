@@ -7,7 +7,7 @@
 //! A login is told by the state of the flow, by the parameter `do`, by what is kept, or by the address to return to: `go URL
 //! BYTES-OF-MEMO`, `arrive USER BYTES-TO-KEEP HANDLE… +GROUP`, `arrive-for SECONDS USER NEXT-SCRIPT`, `place URL`, `handles
 //! HANDLE…`, `sign KEY`, `refuse KIND`, `panic`, `loop`. Where a gateway asks, the state and the address to return to are its own; the
-//! settings `begin` and `end` are the scripts then.
+//! settings `begin` and `end` are the scripts then, as are `finish` and `notice` without the parameter.
 
 use std::time::Duration;
 
@@ -28,6 +28,10 @@ settings! {
     pub struct Settings {
         /// What `begin` does.
         pub begin: Option<String>,
+        /// What `finish` does without the parameter `do`.
+        pub finish: Option<String>,
+        /// What `notice` does without the parameter `do`.
+        pub notice: Option<String>,
         /// What `end` does.
         pub end: Option<String>,
     }
@@ -91,7 +95,8 @@ impl Login for Scripted {
     }
 
     fn finish(&self, flow: &Flow, memo: &[u8], parameters: &Parameters) -> Result<Arrival, Refusal> {
-        let mut arrival = arrival(parameters.get("do").unwrap_or_default())?;
+        let script = parameters.get("do").or(self.0.finish.as_deref());
+        let mut arrival = arrival(script.unwrap_or_default())?;
         let seen = format!("{} {} {} {}", flow.state, flow.redirect_uri, flow.silent, memo.len());
         arrival.user = arrival.user.with_attribute("flow", seen);
         Ok(arrival)
@@ -115,7 +120,8 @@ impl Login for Scripted {
     }
 
     fn notice(&self, parameters: &Parameters) -> Result<Vec<String>, Refusal> {
-        match words(parameters.get("do").unwrap_or_default()).as_slice() {
+        let script = parameters.get("do").or(self.0.notice.as_deref());
+        match words(script.unwrap_or_default()).as_slice() {
             ["handles", handles @ ..] => Ok(handles.iter().map(|handle| named(handle)).collect()),
             other => Err(refused(other)),
         }

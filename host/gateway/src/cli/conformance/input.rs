@@ -71,7 +71,7 @@ fn values() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// A request for `/` without anything.
-fn plain() -> AuthRequest {
+pub(super) fn plain() -> AuthRequest {
     let (parts, ()) = http::Request::new(()).into_parts();
     AuthRequest::from_parts(&parts)
 }

@@ -14,6 +14,7 @@ use portcullis::GrantKey;
 use portcullis::HttpGrant;
 use portcullis::PlayedAnswer;
 use portcullis::PlayedServers;
+use portcullis::Plugin;
 use portcullis_loader::cases::Answer;
 use portcullis_loader::cases::Case;
 use portcullis_loader::cases::Play;
@@ -29,7 +30,7 @@ use super::checks::MAX_FAILURES;
 use super::checks::build;
 
 /// The most questions of which each gets all bad answers.
-const MAX_QUESTIONS: usize = 16;
+pub(super) const MAX_QUESTIONS: usize = 16;
 
 /// A request that the plugin sends, and the case in which it does.
 struct Question<'f> {
@@ -42,7 +43,7 @@ struct Question<'f> {
 /// The checks. None if the file plays no servers.
 pub(super) async fn checks(component: &Component, file: &CasesFile) -> Result<Vec<Check>, Box<dyn Error>> {
     let plays = !file.servers.is_empty() || file.cases.iter().any(|case| !case.servers.is_empty());
-    if !plays {
+    if !plays || file.cases.is_empty() {
         return Ok(Vec::new());
     }
     let (questions, answered, asked) = well(component, file).await?;
@@ -79,9 +80,7 @@ async fn well<'f>(
         let is_granted = answers.last().is_some_and(|answer| answer.verdict == "grant");
         for call in play.take_calls() {
             let request = call.request;
-            if let Named::These(named) = &named
-                && !named.iter().any(|named| named.permits(request.uri()))
-            {
+            if !named.covers(request.uri()) {
                 outside.insert(format!("case {:?}: it asks {}", case.name, request.uri()));
             }
             let is_new = !questions
@@ -104,14 +103,19 @@ async fn well<'f>(
             .then(|| "the plugin asks no server in any of them".to_owned()),
         elapsed: start.elapsed(),
     };
+    let name = "it asks no server but those that its manifest and its settings name";
+    Ok((questions, answered, asked_outside(name, component, outside)))
+}
+
+/// The check that a plugin names all servers that it asks. `outside` says where it didn't.
+pub(super) fn asked_outside(name: &str, component: &Component, outside: BTreeSet<String>) -> Check {
     let says = component.manifest().is_some_and(|manifest| manifest.grants.is_some());
-    let asked = Check {
-        name: "it asks no server but those that its manifest and its settings name".to_owned(),
+    Check {
+        name: name.to_owned(),
         failures: outside.into_iter().take(MAX_FAILURES).collect(),
         note: (!says).then(|| "it has no manifest that says what it asks for".to_owned()),
         ..Check::default()
-    };
-    Ok((questions, answered, asked))
+    }
 }
 
 /// Every question gets each bad answer, while all others get those of the file.
@@ -130,12 +134,7 @@ async fn badly(component: &Component, file: &CasesFile, questions: &[Question<'_
             };
             let what = format!("case {:?}: {method} {uri} {}", question.case.name, bad.what);
             let is_useless = bad.is_useless;
-            let servers = OneBad {
-                play,
-                method: method.clone(),
-                uri: uri.clone(),
-                bad,
-            };
+            let servers = OneBad::new(play, &question.request, bad);
             let (_, answers) = ask(component, file, question.case, Arc::new(servers)).await?;
             count += 1;
             if let Some(answer) = answers.iter().find(|answer| is_failure(answer)) {
@@ -168,10 +167,30 @@ fn played(file: &CasesFile, case: &Case) -> Option<Arc<Play>> {
 }
 
 /// The servers that the manifest and the settings name.
-enum Named {
+pub(super) enum Named {
     /// It doesn't say, or names some that can't be known.
     Any,
     These(Vec<HttpGrant>),
+}
+
+impl Named {
+    pub(super) fn of(plugin: &Plugin, component: &Component) -> Self {
+        let names = plugin.asked_grants().iter();
+        let names = names.filter(|asked| asked.key == GrantKey::Http);
+        let names = Vec::from_iter(names.map(|asked| asked.name.parse::<HttpGrant>().ok()));
+        let says = component.manifest().is_some_and(|manifest| manifest.grants.is_some());
+        match names.into_iter().collect::<Option<Vec<_>>>() {
+            Some(names) if says => Self::These(names),
+            _ => Self::Any,
+        }
+    }
+
+    pub(super) fn covers(&self, uri: &Uri) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(named) => named.iter().any(|named| named.permits(uri)),
+        }
+    }
 }
 
 /// Asks a new authenticator about all requests of a case. No server but these is asked.
@@ -189,15 +208,8 @@ async fn ask(
     for (request, user) in std::iter::once((&case.request, &case.user)).chain(then) {
         answers.push(answer(&plugin, request, user.as_ref()).await);
     }
-    let names = plugin.asked_grants().iter();
-    let names = names.filter(|asked| asked.key == GrantKey::Http);
-    let names = Vec::from_iter(names.map(|asked| asked.name.parse::<HttpGrant>().ok()));
+    let named = Named::of(&plugin, component);
     plugin.retire();
-    let says = component.manifest().is_some_and(|manifest| manifest.grants.is_some());
-    let named = match names.into_iter().collect::<Option<Vec<_>>>() {
-        Some(names) if says => Named::These(names),
-        _ => Named::Any,
-    };
     Ok((named, answers))
 }
 
@@ -207,11 +219,23 @@ fn is_failure(answer: &Answer) -> bool {
 
 /// Servers that answer one question badly, and all others as the file says.
 #[derive(Debug)]
-struct OneBad {
+pub(super) struct OneBad {
     play: Arc<Play>,
     method: Method,
     uri: Uri,
     bad: BadAnswer,
+}
+
+impl OneBad {
+    /// Servers that answer this request badly.
+    pub(super) fn new(play: Arc<Play>, request: &Request<Bytes>, bad: BadAnswer) -> Self {
+        Self {
+            play,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            bad,
+        }
+    }
 }
 
 impl PlayedServers for OneBad {

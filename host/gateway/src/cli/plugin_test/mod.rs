@@ -1,5 +1,5 @@
-//! `portcullis plugin test`: asks a plugin about the requests of a file, and compares what it decides with what the file
-//! expects. Each case has an authenticator of its own, so that no case depends on those before it.
+//! `portcullis plugin test`: asks a plugin about the requests of a file, calls it as a login, and compares what it answers with what
+//! the file expects. Each case has an authenticator of its own, so that no case depends on those before it.
 
 pub(super) mod junit;
 pub(super) mod report;
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use clap::Args;
 use portcullis::Component;
 use portcullis_loader::cases;
+use portcullis_loader::cases::LoginCase;
 use portcullis_loader::cases::Play;
 
 use crate::cli::ConfigFile;
@@ -58,12 +59,20 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     for warning in warnings {
         report::line(output, "warning", warning)?;
     }
+    let outbound = file.authenticator.outbound.clone();
     let mut reports = Vec::new();
     for case in &file.cases {
         // Responses of the case come first.
         let play = Play::of(case.servers.iter().chain(&file.servers));
-        file.authenticator.outbound = Play::applied(play.as_ref(), &file.authenticator.outbound);
+        file.authenticator.outbound = Play::applied(play.as_ref(), &outbound);
         let report = ask(&file.authenticator, &component, case, play.as_deref()).await?;
+        report.write(output)?;
+        reports.push(report);
+    }
+    for case in &file.logins {
+        let play = Play::of(case.servers.iter().chain(&file.servers));
+        file.authenticator.outbound = Play::applied(play.as_ref(), &outbound);
+        let report = log_in(&file.authenticator, &component, case, play.as_deref()).await?;
         report.write(output)?;
         reports.push(report);
     }
@@ -93,8 +102,21 @@ async fn ask(
     let (authenticator, _) = build_alone(config, component).await.map_err(ConfigErrors::new)?;
     let outcome = cases::ask(&authenticator, case, play).await;
     authenticator.retire();
-    Ok(Report {
-        name: case.name.clone(),
-        outcome,
-    })
+    Ok(Report::of(&case.name, &outcome))
+}
+
+/// Makes the calls of a case of a login, with an authenticator that is as new.
+async fn log_in(
+    config: &AuthenticatorConfig,
+    component: &Component,
+    case: &LoginCase,
+    play: Option<&Play>,
+) -> Result<Report, Box<dyn Error>> {
+    let (authenticator, _) = build_alone(config, component).await.map_err(ConfigErrors::new)?;
+    let login = authenticator.login();
+    let login = login
+        .ok_or("the file has [[logins]], and the component is no login: it doesn't export portcullis:auth/login")?;
+    let outcome = cases::ask_login(&login, case, play).await;
+    authenticator.retire();
+    Ok(Report::of_login(&case.name, &outcome))
 }

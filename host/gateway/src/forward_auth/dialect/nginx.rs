@@ -15,6 +15,7 @@ use crate::forward_auth::FrontProxy;
 use crate::forward_auth::Original;
 use crate::forward_auth::fields;
 use crate::forward_auth::verdict::Denied;
+use crate::login::PageAt;
 use crate::pipeline::Rejection;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
@@ -42,10 +43,11 @@ pub(super) fn allow(mut allowed: Allowed) -> Response<Body> {
     write::allow_with_unchanged(allowed)
 }
 
-/// Answers 401 or 403. The original status is in `X-Portcullis-Status`, and the target of a redirect in `Location`, for
-/// configurations that use them.
+/// Answers 401 or 403. The original status is in `X-Portcullis-Status`, the target of a redirect in `Location`, and the place of the
+/// page that explains a refusal in `X-Portcullis-Page`, for configurations that use them.
 pub(super) fn deny(denied: Denied) -> Response<Body> {
     let mut response = write::refusal(denied.response);
+    let page = response.extensions_mut().remove::<PageAt>();
     let original = response.status();
     let status = match original {
         StatusCode::UNAUTHORIZED => StatusCode::UNAUTHORIZED,
@@ -55,6 +57,8 @@ pub(super) fn deny(denied: Denied) -> Response<Body> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(STATUS, HeaderValue::from(original.as_u16()));
+    let page = page.and_then(|PageAt(place)| HeaderValue::try_from(place).ok());
+    headers.extend(page.map(|place| (PAGE, place)));
     write::keep_last_cookie(headers);
     merge_challenges(headers);
     response
@@ -73,3 +77,4 @@ fn merge_challenges(headers: &mut HeaderMap) {
 }
 
 const STATUS: HeaderName = HeaderName::from_static("x-portcullis-status");
+const PAGE: HeaderName = HeaderName::from_static("x-portcullis-page");

@@ -38,6 +38,9 @@ settings! {
 /// After how long the provider is asked again whether a session still holds.
 const RENEW_AFTER: Duration = Duration::from_secs(300);
 
+/// How long the provider may take to answer. A login asks twice, within the deadline of 5 seconds.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Knows the provider.
 #[derive(Debug)]
 pub struct MyPlugin {
@@ -91,7 +94,7 @@ impl MyPlugin {
     }
 
     fn client(&self) -> Client {
-        Client::new(&self.settings.client_id, self.settings.client_secret.clone())
+        Client::new(&self.settings.client_id, self.settings.client_secret.clone()).timeout(TIMEOUT)
     }
 
     /// The owner of a token, which the session keeps.
@@ -99,6 +102,7 @@ impl MyPlugin {
         let answer = http::get(self.settings.user_url.as_str())
             .header("authorization", format!("Bearer {token}"))
             .header("accept", "application/json")
+            .timeout(TIMEOUT)
             .send()
             .map_err(|error| Refusal::unavailable(format!("the provider's API: {error}")))?;
         match answer.status {
