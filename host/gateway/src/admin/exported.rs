@@ -1,10 +1,10 @@
 //! Which series `/metrics` has. What a reload removed is left out, because a gauge of it would be told for ever, such as a
-//! server that isn't healthy or a certificate that expires. The recorder can't forget single series: whoever counts keeps
-//! them, and counts on if a name comes back.
+//! server that isn't healthy or a certificate that expires. The recorder forgets it as soon as nobody counts it any more.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
 
+use metrics::Key;
 use metrics_exporter_prometheus::formatting::sanitize_label_value;
 
 /// The names of what exists, by the label that has them. Series with other labels are always exported.
@@ -42,11 +42,24 @@ impl Exported {
     }
 
     fn includes(&self, line: &str) -> bool {
-        let Some((_, labels)) = line.split_once('{').filter(|_| !line.starts_with('#')) else {
-            return true;
-        };
+        match line.split_once('{').filter(|_| !line.starts_with('#')) {
+            Some((_, labels)) => self.allows(Labels(labels)),
+            None => true,
+        }
+    }
+
+    /// Whether a series is exported.
+    pub(super) fn covers(&self, key: &Key) -> bool {
+        let labels = Vec::from_iter(
+            key.labels()
+                .map(|label| (label.key(), sanitize_label_value(label.value()))),
+        );
+        self.allows(labels.iter().map(|(label, value)| (*label, value.as_str())))
+    }
+
+    fn allows<'l>(&self, labels: impl Iterator<Item = (&'l str, &'l str)>) -> bool {
         let (mut upstream, mut server) = (None, None);
-        for (label, value) in Labels(labels) {
+        for (label, value) in labels {
             if self.names.get(label).is_some_and(|names| !names.contains(value)) {
                 return false;
             }
@@ -113,6 +126,11 @@ mod tests {
             assert_eq!(exported.filter(line) == line, expected, "{line}");
             assert_eq!(Exported::default().filter(line), line);
         }
+        let key = |labels: &[(&'static str, &'static str)]| Key::from_parts("a", labels);
+        assert!(exported.covers(&key(&[])) && exported.covers(&key(&[("code", "200"), ("route", "/a")])));
+        assert!(exported.covers(&key(&[("route", "/\"b\", x=\"c\"}")])) && !exported.covers(&key(&[("route", "/x")])));
+        assert!(exported.covers(&key(&[("upstream", "u"), ("server", "s:1")])));
+        assert!(!exported.covers(&key(&[("upstream", "u"), ("server", "s:2")])));
         assert_eq!(exported.filter("a 1\nb{route=\"/x\"} 2\nc 3\n"), "a 1\nc 3\n");
     }
 

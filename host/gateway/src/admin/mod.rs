@@ -4,6 +4,7 @@
 mod answer;
 mod exported;
 mod metrics;
+mod recorder;
 mod reload;
 
 use std::convert::Infallible;
