@@ -169,6 +169,7 @@ mod tests {
         Answer {
             status: StatusCode::OK,
             user: Some(Identity::try_from(claims).unwrap()),
+            permit: None,
             challenges: Vec::new(),
             reads: vec![(Attribute::Path, true), (Attribute::Header("x-key".to_owned()), false)],
             verdict: "grant",

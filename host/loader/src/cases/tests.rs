@@ -6,6 +6,7 @@ use http::Method;
 use http::StatusCode;
 use http::uri::Scheme;
 use portcullis::Manifest;
+use portcullis::Role;
 use portcullis::decision::Attribute;
 
 use crate::config::authenticator::PluginSource;
@@ -19,7 +20,7 @@ fn read(text: &str) -> Result<CasesFile, String> {
     let path = folder.path().join("cases.toml");
     fs::write(&path, text).unwrap();
     let plugin = PluginSource::BuiltIn("simple".to_owned());
-    let read = CasesFile::read(&path, plugin, &Environment::from([]));
+    let read = CasesFile::read(&path, plugin, Role::Authenticator, &Environment::from([]));
     read.map_err(|errors| errors.to_string().replace(&format!("{}/", folder.path().display()), ""))
 }
 
@@ -341,7 +342,8 @@ fn a_self_test_is_refused_whose_cases_cannot_be_asked() {
     ] {
         let manifest = format!(r#"{{ "name": "tested", "self_test": [{cases}] }}"#);
         let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
-        let told = super::self_test(Some(&manifest)).map_or_else(|errors| errors.to_string(), |_| String::new());
+        let told = super::self_test(Some(&manifest), Role::Authenticator)
+            .map_or_else(|errors| errors.to_string(), |_| String::new());
         match expected {
             "" => assert_eq!(told, "", "{cases}"),
             _ => assert!(told.contains(expected), "{cases}: {told}"),
