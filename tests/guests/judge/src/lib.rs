@@ -58,12 +58,17 @@ impl Authorizer for Judge {
 impl Judge {
     fn obey(&self, request: &Request, principal: Option<&Principal>) -> Result<Permit, Denial> {
         let values = request.header(&self.0.header);
-        let script = values.first().map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default();
+        let script = values
+            .first()
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+            .unwrap_or_default();
         let words: Vec<&str> = script.split(' ').collect();
         match words.as_slice() {
             [""] => Ok(Permit::new()),
             ["permit", seconds, attributes @ ..] => Ok(pairs(attributes)
-                .fold(for_seconds(seconds), |permit, (name, value)| permit.with_attribute(name, value))),
+                .fold(for_seconds(seconds), |permit, (name, value)| {
+                    permit.with_attribute(name, value)
+                })),
             ["members", group, seconds] => match principal {
                 Some(principal) if principal.user.is_in(group) => Ok(for_seconds(seconds)),
                 _ => Err(Denial::forbidden(format!("not a member of {group}"), None)),
@@ -102,7 +107,10 @@ impl Judge {
 /// What it is told, as attributes.
 fn told(request: &Request, principal: Option<&Principal>) -> Permit {
     let permit = Permit::new().with_attribute("route", request.route().unwrap_or_default());
-    let Some(Principal { user, authenticator, .. }) = principal else {
+    let Some(Principal {
+        user, authenticator, ..
+    }) = principal
+    else {
         return permit.with_attribute("user", "nobody");
     };
     permit

@@ -23,7 +23,10 @@ impl Authorizer for MyPlugin {
         if request.is_safe() {
             return Ok(Permit::new());
         }
-        Err(Denial::forbidden(format!("{} isn't in {}", principal.user.name, self.group), None))
+        Err(Denial::forbidden(
+            format!("{} isn't in {}", principal.user.name, self.group),
+            None,
+        ))
     }
 }
 
@@ -50,7 +53,10 @@ mod tests {
         let plugin: MyPlugin = configure_authorizer(r#"{"group": "editors"}"#).unwrap();
         let ask = |method: &str, groups: &[&str]| {
             let user = User::new("alice").with_groups(groups.iter().copied());
-            plugin.authorize(&RequestBuilder::new(method, "/page").build(), &Principal::new(user, "hub"))
+            plugin.authorize(
+                &RequestBuilder::new(method, "/page").build(),
+                &Principal::new(user, "hub"),
+            )
         };
         assert_eq!(ask("GET", &["staff"]), Ok(Permit::new()));
         assert!(ask("POST", &["staff", "editors"]).is_ok());
