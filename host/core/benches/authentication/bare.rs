@@ -206,6 +206,10 @@ impl types::HostRequest for Host {
         None
     }
 
+    fn route(&mut self, _: Handle) -> Option<String> {
+        None
+    }
+
     fn drop(&mut self, _: Handle) -> wasmtime::Result<()> {
         Ok(())
     }
