@@ -51,7 +51,7 @@ fn a_mistake_names_the_file_the_line_and_the_key() {
         (
             "a = 1\n",
             "portcullis.toml:1: a: unknown key; expected one of server, admin, access_log, forward_auth, ext_authz, session, \
-             state, login, plugins, registries, negotiate, authenticators, upstreams, routes",
+             state, login, plugins, registries, negotiate, authenticators, authorizers, upstreams, routes",
         ),
         (
             "server = 1\n",
