@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from harness import build
 from harness.gateway import clean
 from harness.paths import PORTCULLIS, ROOT, STATE
 from harness.process import Child
@@ -90,7 +91,7 @@ def test_the_commands_of_a_section_print_what_it_shows(tmp_path, api_key_compone
     text = section(title).split("\n### The self-test\n")[0]
     shutil.copy(api_key_component, tmp_path / "api_key.wasm")
     shutil.copy(api_key_component, tmp_path / "app.wasm")
-    shutil.copy(ROOT / "examples/api_key/cases.toml", tmp_path)
+    shutil.copy(build.example_component("github"), tmp_path / "github.wasm")
     manifest = re.search(r"(?s)```json\n(.*?)```", text)
     if manifest:
         (tmp_path / "manifest.json").write_text(manifest[1])
@@ -99,6 +100,8 @@ def test_the_commands_of_a_section_print_what_it_shows(tmp_path, api_key_compone
     for command, lines in shown:
         words = shlex.split(command.replace("plugin bench", "plugin bench --calls 20"))
         assert words[0] == "portcullis"
+        # Each example has cases of its own.
+        shutil.copy(ROOT / "examples" / ("github" if "github.wasm" in words else "api_key") / "cases.toml", tmp_path)
         done = subprocess.run([PORTCULLIS, *words[1:]], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         assert is_printed(lines, done.stdout), f"{command}:\n{done.stdout}"

@@ -360,11 +360,11 @@ def test_a_cancelled_decision_ends_by_itself_and_the_next_is_made(hostile, caplo
     chain = hostile_chain(hostile, deadline="400ms", concurrency=1)
 
     async def main():
-        future = chain.decide(instruct("loop"))
+        task = asyncio.create_task(chain.decide(instruct("loop")))
         await asyncio.sleep(0.05)
-        future.cancel()
+        task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await future
+            await task
         busy = await chain.decide(instruct("nothing bad"))
         assert busy.steps[0].verdict == "turned_away", "the cancelled call has its place until its deadline"
         async with asyncio.timeout(30):
@@ -403,7 +403,8 @@ def test_a_loop_that_is_closed_before_the_decision_is_no_harm(people, hostile, c
     chain = hostile_chain(hostile, deadline="400ms")
 
     async def leave():
-        chain.decide(instruct("loop"))
+        asyncio.ensure_future(chain.decide(instruct("loop")))
+        await asyncio.sleep(0)
 
     asyncio.run(leave())
     # The abandoned call has ended when the next, which is behind it, is decided.
@@ -412,9 +413,37 @@ def test_a_loop_that_is_closed_before_the_decision_is_no_harm(people, hostile, c
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_without_a_loop_a_future_is_refused(people):
+def test_a_decision_is_a_coroutine(people, hostile):
+    """`asyncio.run` takes it, and it is awaited once, as those of Python are."""
+    request = Request("GET", "/", headers=basic("alice", "secret"))
+    assert asyncio.iscoroutine(people.decide(request))
+    assert asyncio.run(people.decide(request)).user.name == "alice"
+    assert asyncio.run(asyncio.wait_for(people.decide(request), 60)).user.name == "alice"
+
+    async def twice():
+        decision = people.decide(request)
+        assert (await decision).user.name == "alice"
+        with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+            await decision
+
+    asyncio.run(twice())
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(hostile_chain(hostile, deadline="1s").decide(instruct("loop")), 0.05))
+
+
+def test_a_decision_that_nobody_awaits_asks_no_plugin(people):
+    request = Request("GET", "/", headers=basic("alice", "secret"))
+    for end in (lambda decision: decision.close(), lambda decision: None):
+        end(people.decide(request))
+    closed = people.decide(request)
+    closed.close()
+    with pytest.raises(RuntimeError, match="cannot reuse"):
+        closed.send(None)
+    thrown = people.decide(request)
+    with pytest.raises(KeyError, match="a"):
+        thrown.throw(KeyError("a"))
     with pytest.raises(RuntimeError, match="no running event loop"):
-        people.decide(Request("GET", "/"))
+        people.decide(request).send(None)
 
 
 def test_logs_of_plugins_go_to_logging(hostile, caplog):

@@ -6,7 +6,6 @@ use std::sync::mpsc::RecvTimeoutError;
 
 use pyo3::Bound;
 use pyo3::Py;
-use pyo3::PyAny;
 use pyo3::PyResult;
 use pyo3::Python;
 use pyo3::exceptions::PyValueError;
@@ -19,8 +18,9 @@ use crate::errors::PortcullisError;
 use crate::gates::Gates;
 use crate::host::Hosted;
 use crate::host::TICK;
-use crate::host::closed;
 use crate::lock::lock;
+use crate::pending::Call;
+use crate::pending::Pending;
 use crate::request::Request;
 use crate::sessions::Sessions;
 
@@ -65,20 +65,15 @@ impl Chain {
         self.authenticators.iter().map(|one| one.clone_ref(py)).collect()
     }
 
-    /// Decides about a request: returns a future of the running event loop.
+    /// Decides about a request: a coroutine, to be awaited once.
     ///
-    /// A future that is cancelled leaves the call alone: it goes on to its end or its deadline.
-    fn decide<'py>(&self, py: Python<'py>, request: &Bound<'py, Request>) -> PyResult<Bound<'py, PyAny>> {
-        let gate = self.gates.get()?.current();
-        let host = &self.gates.host;
-        let request = Arc::clone(&request.get().0);
-        let waiter = host.bridge.waiter(py)?;
-        let future = waiter.future(py).ok_or_else(closed)?;
-        host.runtime.spawn(async move {
-            let admission = gate.admit(&request).await;
-            waiter.settle(Decision::new(admission));
-        });
-        Ok(future)
+    /// A call that is cancelled goes on to its end or its deadline.
+    fn decide(&self, request: &Bound<'_, Request>) -> PyResult<Pending> {
+        Ok(Pending::new(Call {
+            gate: self.gates.get()?.current(),
+            host: Arc::clone(&self.gates.host),
+            request: Arc::clone(&request.get().0),
+        }))
     }
 
     /// Decides about a request, and waits for it. Other threads of Python run meanwhile.

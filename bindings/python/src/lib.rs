@@ -18,6 +18,7 @@ mod gates;
 mod host;
 mod lock;
 mod negotiators;
+mod pending;
 mod played;
 mod request;
 mod sessions;
