@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
+use portcullis::decision::Permits;
 use portcullis::decision::Step;
 use portcullis_wire::peer::Peer;
 
@@ -28,6 +29,8 @@ pub(crate) struct Preview {
     pub(crate) sender: Option<Sender>,
     /// What each authorizer was asked and said.
     pub(crate) authorizer_steps: Vec<Step>,
+    /// What they permit. Empty if the request would not be forwarded.
+    pub(crate) permits: Permits,
     /// How the request would end.
     pub(crate) outcome: PreviewOutcome,
 }
@@ -66,6 +69,7 @@ impl Gateway {
                 route: None,
                 sender: None,
                 authorizer_steps: Vec::new(),
+                permits: Permits::default(),
                 outcome: PreviewOutcome::Internal,
             },
             Err(rejection) => Preview::reject(rejection),
@@ -95,11 +99,13 @@ impl Preview {
             Err(error) => PreviewOutcome::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
         };
         let route = Some(Arc::clone(outgoing.route()));
+        let permits = outgoing.permits().clone();
         let (sender, authorizer_steps) = outgoing.into_sender();
         Self {
             route,
             sender: Some(sender),
             authorizer_steps,
+            permits,
             outcome,
         }
     }
@@ -110,6 +116,7 @@ impl Preview {
                 route: None,
                 sender: None,
                 authorizer_steps: Vec::new(),
+                permits: Permits::default(),
                 outcome: PreviewOutcome::answer(rejection.status(), Some(rejection.to_string())),
             };
         };
@@ -128,6 +135,7 @@ impl Preview {
             route: Some(denied.route),
             sender: Some(denied.sender),
             authorizer_steps: denied.authorizer_steps,
+            permits: Permits::default(),
         }
     }
 }
