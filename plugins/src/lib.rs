@@ -1,9 +1,10 @@
-//! The built-in authenticators, compiled to components and embedded. They run in the same sandbox as components from
-//! files.
+//! The built-in plugins, compiled to components and embedded. They run in the same sandbox as components from files.
 
-/// The names and components of the built-in authenticators, sorted by name. A `static`, because every crate that uses a
-/// `const` embeds all components once more.
+/// The names and components of the built-in plugins, sorted by name. A `static`, because every crate that uses a `const` embeds
+/// all components once more.
 pub static ALL: &[(&str, &[u8])] = &[
+    #[cfg(feature = "cedar")]
+    ("cedar", include_bytes!(concat!(env!("OUT_DIR"), "/cedar.wasm"))),
     (
         "jupyterhub",
         include_bytes!(concat!(env!("OUT_DIR"), "/jupyterhub.wasm")),
@@ -14,7 +15,13 @@ pub static ALL: &[(&str, &[u8])] = &[
     ("simple", include_bytes!(concat!(env!("OUT_DIR"), "/simple.wasm"))),
 ];
 
-/// Returns the component of the built-in authenticator with this name.
+/// The names of those that this build was made without: features of this crate, and of the gateway.
+pub const LEFT_OUT: &[&str] = &[
+    #[cfg(not(feature = "cedar"))]
+    "cedar",
+];
+
+/// Returns the component of the built-in plugin with this name.
 pub fn find(name: &str) -> Option<&'static [u8]> {
     ALL.iter()
         .find(|(known, _)| *known == name)
@@ -96,6 +103,16 @@ mod tests {
                     remembers.to_vec(),
                     verifies.to_vec(),
                     vec!["portcullis:auth/signing", "wasi:random/random"],
+                ]
+                .concat(),
+            ),
+            // The seed is for hash maps, and the clock for policies about the time.
+            #[cfg(feature = "cedar")]
+            (
+                "cedar",
+                [
+                    every.to_vec(),
+                    vec!["wasi:clocks/wall-clock", "wasi:random/insecure-seed"],
                 ]
                 .concat(),
             ),

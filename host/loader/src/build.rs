@@ -125,7 +125,7 @@ pub(crate) fn warnings(config: &AuthenticatorConfig, plugin: &Plugin) -> impl It
 fn config_errors(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<ConfigError> {
     match error {
         ConfigureError::Settings(errors) => errors.iter().map(|error| setting_error(config, error)).collect(),
-        ConfigureError::Rejected(why) => vec![config.settings.rejected(&why)],
+        ConfigureError::Rejected(why) => config.settings.rejected(&why),
         ConfigureError::Role(Role::Authorizer) => vec![
             config.error("this plugin is an authenticator, and not an authorizer: it belongs into [authenticators]"),
         ],

@@ -15,7 +15,6 @@ pub mod framing;
 pub mod header_names;
 pub mod hop_by_hop;
 pub mod identity_names;
-pub mod path;
 pub mod peer;
 pub mod proxy_protocol;
 pub mod request_id;
@@ -25,3 +24,4 @@ pub mod tls_error;
 mod tolerant_writes;
 
 pub use self::tolerant_writes::TolerantWrites;
+pub use portcullis_path as path;

@@ -115,6 +115,10 @@ impl FakeProvider {
         let code = format!("code {}", state.made);
         state.nonce = asked.get("nonce").cloned();
         state.codes.insert(code.clone(), asked);
+        #[cfg_attr(
+            not(feature = "testing"),
+            expect(unused_mut, reason = "only that provider adds to it")
+        )]
         let mut answer = vec![("code", code)];
         #[cfg(feature = "testing")]
         if let Some(issuer) = state.openid.as_ref().and_then(OpenId::names_itself) {

@@ -138,11 +138,12 @@ impl ConfiguredPlugin {
             return snapshot.start(self.0.component.engine().shared(), &self.0.config).await;
         }
         let mut instance = self.0.component.start(&self.0.config).await?;
+        let started = Instant::now();
         instance
             .configure(&self.0.settings)
             .await?
             .map_err(|why| PluginError::Settings(bounded(&why)))?;
-        self.configured_another(&instance);
+        self.configured_another(&instance, started.elapsed());
         Ok(instance)
     }
 }

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::time::Instant;
 
 use super::ConfiguredPlugin;
@@ -17,11 +20,29 @@ use crate::sandbox::NoSnapshot;
 /// memory, so a plugin that is hardly called gets none.
 const CALLS: u32 = 1000;
 
+/// How long their configurations take together at most until it is made. Some plugins parse much.
+const TIME: Duration = Duration::from_secs(1);
+
 /// The copy, once there is one.
 #[derive(Default)]
 pub(super) struct ConfiguredCopy {
     snapshot: OnceLock<Arc<Snapshot>>,
-    configured: AtomicU32,
+    calls: AtomicU32,
+    /// How long the configurations have taken, in microseconds.
+    time: AtomicU64,
+    /// Whether the copy is made, or has been tried to.
+    is_begun: AtomicBool,
+}
+
+impl ConfiguredCopy {
+    /// Counts a configuration. Returns whether there were enough, once.
+    fn is_due(&self, took: Duration) -> bool {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let calls = self.calls.fetch_add(1, Ordering::Relaxed);
+        let before = self.time.fetch_add(took, Ordering::Relaxed);
+        let is_due = calls >= CALLS || u128::from(before.saturating_add(took)) >= TIME.as_micros();
+        is_due && !self.is_begun.swap(true, Ordering::Relaxed)
+    }
 }
 
 impl ConfiguredPlugin {
@@ -30,10 +51,10 @@ impl ConfiguredPlugin {
         self.0.copy.snapshot.get()
     }
 
-    /// Counts an instance that a call has configured, and makes the copy when there were enough. An instance that can't be
-    /// copied shows that before the work is done.
-    pub(super) fn configured_another(&self, instance: &Instance) {
-        if self.0.copy.configured.fetch_add(1, Ordering::Relaxed) != CALLS {
+    /// Counts an instance that a call has configured in this time, and makes the copy when there were enough. An instance that
+    /// can't be copied shows that before the work is done.
+    pub(super) fn configured_another(&self, instance: &Instance, took: Duration) {
+        if !self.0.copy.is_due(took) {
             return;
         }
         if let Err(why) = instance.can_be_copied() {
@@ -124,6 +145,20 @@ mod tests {
     fn copied(plugin: &ConfiguredPlugin) -> Option<Arc<Snapshot>> {
         plugin.0.make_copy();
         plugin.0.copy.snapshot.get().cloned()
+    }
+
+    #[test]
+    fn a_copy_is_due_once_after_many_configurations_or_long_ones() {
+        let due = |took: Duration, calls: usize| {
+            let copy = ConfiguredCopy::default();
+            let due = (1..=calls).filter(|_| copy.is_due(took));
+            due.collect::<Vec<_>>()
+        };
+        assert_eq!(due(Duration::from_micros(50), 2000), [1001]);
+        assert_eq!(due(Duration::from_millis(30), 2000), [34]);
+        assert_eq!(due(Duration::from_secs(3), 2000), [1]);
+        assert!(due(Duration::from_micros(50), 1000).is_empty());
+        assert_eq!(due(Duration::MAX, 3), [1]);
     }
 
     #[tokio::test]

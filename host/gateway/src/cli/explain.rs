@@ -25,6 +25,8 @@ use portcullis::decision::Attribute;
 use portcullis::decision::AttributeRead;
 use portcullis::decision::Decision;
 use portcullis::decision::Outcome;
+use portcullis::decision::Permit;
+use portcullis::decision::Permits;
 use portcullis::decision::Step;
 use portcullis::decision::Verdict;
 use portcullis_wire::framing::AmbiguousFraming;
@@ -184,7 +186,7 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
         }
         write_decision(output, generation, &decided.decision, decided.via_session)?;
     }
-    write_steps(output, generation, &preview.authorizer_steps)?;
+    write_steps(output, generation, &preview.authorizer_steps, &preview.permits)?;
     match &preview.outcome {
         PreviewOutcome::Answer { status, why, headers } => {
             let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -248,7 +250,7 @@ fn write_decision(
     decision: &Decision,
     via_session: bool,
 ) -> io::Result<()> {
-    write_steps(output, generation, &decision.steps)?;
+    write_steps(output, generation, &decision.steps, &Permits::default())?;
     match &decision.outcome {
         Outcome::Grant(user) if via_session => {
             let (name, authenticator) = (user.identity().name(), user.authenticator());
@@ -263,7 +265,7 @@ fn write_decision(
 }
 
 /// What each plugin was asked and said.
-fn write_steps(output: &mut impl Write, generation: &Generation, steps: &[Step]) -> io::Result<()> {
+fn write_steps(output: &mut impl Write, generation: &Generation, steps: &[Step], permits: &Permits) -> io::Result<()> {
     for Step {
         name,
         verdict,
@@ -275,6 +277,10 @@ fn write_steps(output: &mut impl Write, generation: &Generation, steps: &[Step])
     } in steps
     {
         line(output, name, format_args!("{verdict} ({elapsed:.1?})"))?;
+        let said = permits.iter().filter(|permit| permit.authorizer() == &**name);
+        for (attribute, value) in said.flat_map(Permit::attributes) {
+            line(output, "", format_args!("says {attribute}: {value:?}"))?;
+        }
         for read in reads.iter() {
             line(output, "", Answered(read))?;
         }

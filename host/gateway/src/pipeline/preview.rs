@@ -8,6 +8,7 @@ use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
 use portcullis::Renewal;
+use portcullis::decision::Permits;
 use portcullis::decision::Step;
 use portcullis_wire::peer::Peer;
 
@@ -29,6 +30,8 @@ pub(crate) struct Preview {
     pub(crate) sender: Option<Sender>,
     /// What each authorizer was asked and said.
     pub(crate) authorizer_steps: Vec<Step>,
+    /// What they permit. Empty if the request would not be forwarded.
+    pub(crate) permits: Permits,
     /// How the request would end.
     pub(crate) outcome: PreviewOutcome,
 }
@@ -67,6 +70,7 @@ impl Gateway {
                 route: None,
                 sender: None,
                 authorizer_steps: Vec::new(),
+                permits: Permits::default(),
                 outcome: PreviewOutcome::Internal,
             },
             Err(rejection) => Preview::reject(rejection),
@@ -101,11 +105,13 @@ impl Preview {
             Err(error) => PreviewOutcome::answer(StatusCode::FORBIDDEN, Some(error.to_string())),
         };
         let route = Some(Arc::clone(outgoing.route()));
+        let permits = outgoing.permits().clone();
         let (sender, authorizer_steps) = outgoing.into_sender();
         Self {
             route,
             sender: Some(sender),
             authorizer_steps,
+            permits,
             outcome,
         }
     }
@@ -116,6 +122,7 @@ impl Preview {
                 route: None,
                 sender: None,
                 authorizer_steps: Vec::new(),
+                permits: Permits::default(),
                 outcome: PreviewOutcome::answer(rejection.status(), Some(rejection.to_string())),
             };
         };
@@ -134,6 +141,7 @@ impl Preview {
             route: Some(denied.route),
             sender: Some(denied.sender),
             authorizer_steps: denied.authorizer_steps,
+            permits: Permits::default(),
         }
     }
 }

@@ -97,6 +97,10 @@ impl ConfigError {
     /// `WasmAuthenticator` for `WasmAuthenticator.settings.usr: unknown key`, or empty.
     pub fn below(&self, place: &str) -> String {
         let Self { location, message } = self;
+        if location.key.is_empty() && location.line.is_some() {
+            // It is in a file to which the configuration refers.
+            return self.to_string();
+        }
         match (place, location.key.as_str()) {
             ("", "") => message.clone(),
             ("", only) | (only, "") => format!("{only}: {message}"),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::path::PathBuf;
 
 use http::HeaderValue;
 
@@ -54,6 +55,14 @@ pub fn text_or_reference(document: &Document<'_>, text: String) -> Result<String
     match Reference::parse(&text) {
         Some(reference) => reference.resolve(document, Privacy::Anyone),
         None => Ok(text),
+    }
+}
+
+/// The file that a text refers to.
+pub fn referenced_file(document: &Document<'_>, text: &str) -> Option<PathBuf> {
+    match Reference::parse(text) {
+        Some(Reference::File(path)) => Some(document.path(path)),
+        _ => None,
     }
 }
 

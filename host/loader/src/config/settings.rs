@@ -11,15 +11,26 @@ use toml_span::value::ValueInner;
 use crate::config::error::ConfigError;
 use crate::config::error::Location;
 use crate::config::reader::Item;
+use crate::config::secret::referenced_file;
 use crate::config::secret::text_or_reference;
 
 /// Settings with their locations. They may contain secrets, which `Debug` doesn't show.
 #[derive(Clone)]
 pub struct Settings {
     value: Value,
-    places: Vec<(Vec<String>, Location)>,
+    places: Vec<Place>,
     /// The plugin that lies in the plugin directory without a `NAME.toml`. `None` if the settings have a file.
     undescribed: Option<PathBuf>,
+}
+
+/// Where a value is.
+#[derive(Clone)]
+struct Place {
+    /// The keys and indices that lead to it.
+    path: Vec<String>,
+    location: Location,
+    /// The file that it was read from, if it is a reference to one.
+    file: Option<PathBuf>,
 }
 
 impl Settings {
@@ -27,7 +38,11 @@ impl Settings {
     pub fn none(location: Location) -> Self {
         Self {
             value: Value::Object(Map::new()),
-            places: vec![(Vec::new(), location)],
+            places: vec![Place {
+                path: Vec::new(),
+                location,
+                file: None,
+            }],
             undescribed: None,
         }
     }
@@ -71,32 +86,54 @@ impl Settings {
                 wasm.display()
             ),
         };
-        let known = |(known, _): &&(Vec<String>, Location)| path.starts_with(known);
-        let nearest = self.places.iter().filter(known).max_by_key(|(known, _)| known.len());
-        let Some((known, location)) = nearest else {
+        let known = self.places.iter().filter(|place| path.starts_with(&place.path));
+        let Some(nearest) = known.max_by_key(|place| place.path.len()) else {
             return Location::file("settings").error(message);
         };
-        let missing = path.iter().skip(known.len());
+        let missing = path.iter().skip(nearest.path.len());
         missing
-            .fold(location.clone(), |location, key| location.key(key))
+            .fold(nearest.location.clone(), |location, key| location.key(key))
             .error(message)
     }
 
-    /// Makes an error from the message of a plugin. Both `limits.sizes[2]: too large` and `limits: sizes[2]: too large` name
-    /// a setting, because plugins in Rust produce both forms.
-    pub fn rejected(&self, why: &str) -> ConfigError {
+    /// Makes errors from the message of a plugin: one of each line if every line names a setting, else one of all. If a setting was
+    /// read from a file, `policies: line 3: …` is an error in the third line of that file.
+    pub fn rejected(&self, why: &str) -> Vec<ConfigError> {
+        let lines = Vec::from_iter(why.lines());
+        let name_settings = lines.iter().all(|line| !self.named(line).0.is_empty());
+        match lines.as_slice() {
+            [_, _, ..] if name_settings => lines.into_iter().map(|line| self.rejected_one(line)).collect(),
+            _ => vec![self.rejected_one(why)],
+        }
+    }
+
+    fn rejected_one(&self, why: &str) -> ConfigError {
+        let (path, reason) = self.named(why);
+        let place = self.places.iter().find(|place| place.path == path);
+        let file = place.and_then(|place| place.file.as_ref());
+        let line = reason.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
+        let line = line.and_then(|(line, reason)| Some((line.parse::<usize>().ok()?, reason)));
+        match (file, line) {
+            (Some(file), Some((line, reason))) => Location::file(file.display().to_string()).line(line).error(reason),
+            _ => self.error(&path, reason),
+        }
+    }
+
+    /// The setting that a message of a plugin names, and the rest of the message. Both `limits.sizes[2]: too large` and
+    /// `limits: sizes[2]: too large` name a setting, because plugins in Rust produce both forms.
+    fn named<'a>(&self, why: &'a str) -> (Vec<String>, &'a str) {
         let mut path = Vec::new();
         let mut reason = why;
         while let Some((place, rest)) = reason.split_once(": ") {
             let keys = place.split(['.', '[']).map(|key| key.trim_end_matches(']').to_owned());
             let longer = Vec::from_iter(path.iter().cloned().chain(keys));
             let outermost = longer.get(..=path.len()).unwrap_or_default();
-            if !self.places.iter().any(|(known, _)| known == outermost) {
+            if !self.places.iter().any(|place| place.path == outermost) {
                 break;
             }
             (path, reason) = (longer, rest);
         }
-        self.error(&path, reason)
+        (path, reason)
     }
 }
 
@@ -112,9 +149,16 @@ pub(crate) fn json(item: Item<'_>) -> Option<Value> {
 }
 
 /// Reads a value and everything in it. Reading continues after a mistake, so that all mistakes are found.
-fn read(item: Item<'_>, path: &mut Vec<String>, places: &mut Vec<(Vec<String>, Location)>) -> Option<Value> {
-    places.push((path.clone(), item.place.location().clone()));
+fn read(item: Item<'_>, path: &mut Vec<String>, places: &mut Vec<Place>) -> Option<Value> {
     let place = item.place.clone();
+    places.push(Place {
+        path: path.clone(),
+        location: place.location().clone(),
+        file: match &item.value {
+            ValueInner::String(text) => referenced_file(place.document(), text),
+            _ => None,
+        },
+    });
     let mut nested = |key: String, item| {
         path.push(key);
         let value = read(item, path, places);

@@ -263,12 +263,28 @@ fn an_error_from_a_plugin_has_the_location_of_the_setting_that_it_names() {
             "21: authenticators.hub.settings: realm: it is empty",
         ),
         ("no", "21: authenticators.hub.settings: no"),
+        ("no\nretries: 3", "21: authenticators.hub.settings: no retries: 3"),
+        (
+            "retries: line 3: too many",
+            "23: authenticators.hub.settings.retries: line 3: too many",
+        ),
     ] {
-        assert_eq!(
-            hub.rejected(why).to_string(),
-            format!("/etc/p/portcullis.toml:{expected}")
-        );
+        let errors = Vec::from_iter(hub.rejected(why).iter().map(ToString::to_string));
+        assert_eq!(errors, [format!("/etc/p/portcullis.toml:{expected}")]);
     }
+    let errors = hub.rejected("retries: too many\nrealm: it is empty");
+    let errors = Vec::from_iter(errors.iter().map(ToString::to_string));
+    let one = "/etc/p/portcullis.toml:21: authenticators.hub.settings: retries: too many realm: it is empty";
+    assert_eq!(errors, [one], "realm is no setting here");
+    let errors = hub.rejected("retries: too many\nissuers[0].name: missing");
+    let errors = Vec::from_iter(errors.iter().map(ToString::to_string));
+    assert_eq!(
+        errors,
+        [
+            "/etc/p/portcullis.toml:23: authenticators.hub.settings.retries: too many",
+            "/etc/p/portcullis.toml:25: authenticators.hub.settings.issuers[0].name: missing",
+        ]
+    );
 }
 
 #[test]
