@@ -11,6 +11,9 @@ use std::process::Stdio;
 
 const PLUGINS: [&str; 5] = ["jupyterhub", "jwt", "kerberos", "oidc", "simple"];
 
+/// The plugins that are features, because they take long to compile. Each is a workspace of its own.
+const FEATURES: [&str; 1] = ["cedar"];
+
 const TARGET: &str = "wasm32-wasip2";
 
 /// What the outer build sets for itself and the inner one must not inherit: flags for another target, the wrapper that
@@ -34,14 +37,27 @@ fn build_all() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     let plugins = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let workspace = plugins.parent().ok_or("the crate has no folder above it")?;
+    let features = FEATURES.into_iter().filter(|plugin| is_on(plugin));
+    let folders = features.map(|plugin| (plugin, plugins.join(plugin)));
+    let folders = Vec::from_iter(
+        PLUGINS
+            .map(|plugin| (plugin, workspace.to_owned()))
+            .into_iter()
+            .chain(folders),
+    );
     rerun_when_changed(workspace);
     require_target()?;
-    for plugin in PLUGINS {
-        let component = build(plugin, workspace, &target_dir(&out))?;
+    for (plugin, folder) in folders {
+        let component = build(plugin, &folder, &target_dir(&out))?;
         fs::copy(&component, out.join(format!("{plugin}.wasm")))
             .map_err(|error| format!("copying {}: {error}", component.display()))?;
     }
     Ok(())
+}
+
+/// Whether this plugin, a feature, is wanted.
+fn is_on(plugin: &str) -> bool {
+    env::var_os(format!("CARGO_FEATURE_{}", plugin.to_ascii_uppercase())).is_some()
 }
 
 fn rerun_when_changed(workspace: &Path) {
@@ -59,7 +75,13 @@ fn rerun_when_changed(workspace: &Path) {
     let own = PLUGINS
         .iter()
         .flat_map(|plugin| [format!("plugins/{plugin}/Cargo.toml"), format!("plugins/{plugin}/src")]);
-    for path in shared.into_iter().map(str::to_owned).chain(own) {
+    let features = FEATURES.iter().filter(|plugin| is_on(plugin)).flat_map(|plugin| {
+        let own = [".cargo/config.toml", "Cargo.lock", "Cargo.toml", "src"];
+        let own = own.map(|path| format!("plugins/{plugin}/{path}"));
+        own.into_iter()
+            .chain(["host/path/Cargo.toml".to_owned(), "host/path/src".to_owned()])
+    });
+    for path in shared.into_iter().map(str::to_owned).chain(own).chain(features) {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
 }
@@ -85,8 +107,8 @@ fn target_dir(out: &Path) -> PathBuf {
     root.unwrap_or(out).join("plugins")
 }
 
-/// Builds one plugin and says where its component is. As a `cdylib` alone, because a library that is also an `rlib` is
-/// linked without link-time optimisation and comes out half as large again.
+/// Builds one plugin of the workspace in this folder, and says where its component is. As a `cdylib` alone, because a library
+/// that is also an `rlib` is linked without link-time optimisation and comes out half as large again.
 fn build(plugin: &str, workspace: &Path, target_dir: &Path) -> Result<PathBuf, String> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo

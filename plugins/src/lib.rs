@@ -3,6 +3,8 @@
 
 /// The names and components of the built-in authenticators, sorted by name.
 pub const ALL: &[(&str, &[u8])] = &[
+    #[cfg(feature = "cedar")]
+    ("cedar", include_bytes!(concat!(env!("OUT_DIR"), "/cedar.wasm"))),
     (
         "jupyterhub",
         include_bytes!(concat!(env!("OUT_DIR"), "/jupyterhub.wasm")),
@@ -11,6 +13,12 @@ pub const ALL: &[(&str, &[u8])] = &[
     ("kerberos", include_bytes!(concat!(env!("OUT_DIR"), "/kerberos.wasm"))),
     ("oidc", include_bytes!(concat!(env!("OUT_DIR"), "/oidc.wasm"))),
     ("simple", include_bytes!(concat!(env!("OUT_DIR"), "/simple.wasm"))),
+];
+
+/// The names of those that this build was made without: features of this crate, and of the gateway.
+pub const LEFT_OUT: &[&str] = &[
+    #[cfg(not(feature = "cedar"))]
+    "cedar",
 ];
 
 /// Returns the component of the built-in authenticator with this name.
@@ -95,6 +103,16 @@ mod tests {
                     remembers.to_vec(),
                     verifies.to_vec(),
                     vec!["portcullis:auth/signing", "wasi:random/random"],
+                ]
+                .concat(),
+            ),
+            // The seed is for hash maps, and the clock for policies about the time.
+            #[cfg(feature = "cedar")]
+            (
+                "cedar",
+                [
+                    every.to_vec(),
+                    vec!["wasi:clocks/wall-clock", "wasi:random/insecure-seed"],
                 ]
                 .concat(),
             ),

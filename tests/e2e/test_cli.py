@@ -188,7 +188,7 @@ def test_plugins_are_listed(tmp_path, api_key_component):
     result = run("plugin", "list", folder=tmp_path, config=config)
     assert result.returncode == 0, result.stderr
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert [line[0] for line in lines] == ["jupyterhub", "jwt", "kerberos", "oidc", "simple", "keys"]
+    assert [line[0] for line in lines] == ["cedar", "jupyterhub", "jwt", "kerberos", "oidc", "simple", "keys"]
     assert lines[-1][-1].endswith("keys.wasm")
     missing = run("plugin", "inspect", "jtw", folder=tmp_path)
     assert missing.returncode == 1 and "plugin list" in missing.stderr

@@ -341,7 +341,7 @@ c.WasmAuthenticator.plugin_directory = "{tmp_path / "plugins"}"
 
 
 MISTAKES = [
-    ("plugin = 'smple'", "built-in smple: there is no such plugin; built in are jupyterhub, jwt, kerberos, oidc, simple"),
+    ("plugin = 'smple'", "built-in smple: there is no such plugin; built in are cedar, jupyterhub, jwt, kerberos, oidc, simple"),
     ("setings = {}", 'WasmAuthenticator.setings: unknown key; did you mean "settings"?'),
     ("plugin = 7", "WasmAuthenticator"),
     ("", "set either plugin or authenticators"),

@@ -133,7 +133,7 @@ c.Authenticator.blocked_users = {{"mallory"}}
 
 
 MISTAKES = [
-    ("plugin = 'smple'", "built-in smple: there is no such plugin; built in are jupyterhub, jwt, kerberos, oidc, simple"),
+    ("plugin = 'smple'", "built-in smple: there is no such plugin; built in are cedar, jupyterhub, jwt, kerberos, oidc, simple"),
     ("setings = {}", 'WasmAuthenticator.setings: unknown key; did you mean "settings"?'),
     ("", "set either plugin or authenticators"),
     ("plugin = 'simple'; c.WasmAuthenticator.settings = {'pasword': 'x'}", 'WasmAuthenticator.settings.pasword: unknown key; did you mean "password"?'),

@@ -87,8 +87,17 @@ def replacing(path):
 
 
 def example_component(name):
-    """An authenticator of the examples: a crate of its own, outside the workspace."""
-    return _cargo_component(ROOT / "examples" / name, name)
+    """A plugin of the examples, such as `api_key` or `authorizers/cel`: a crate of its own, outside the workspace."""
+    return _cargo_component(ROOT / "examples" / name, name.rpartition("/")[2])
+
+
+def cedar_oracle(seed, policies, requests):
+    """The lines of the program that makes up policies and requests, and asks the crate `cedar-policy` about them."""
+    crate = ROOT / "plugins" / "cedar"
+    environment = os.environ | {"CARGO_TARGET_DIR": str(STATE / "guests")}
+    command = ["cargo", "run", "--quiet", "--locked", "--example", "oracle", "--", str(seed), str(policies), str(requests)]
+    ran = subprocess.run(command, cwd=crate, env=environment, check=True, timeout=1200, capture_output=True, text=True)
+    return ran.stdout.splitlines()
 
 
 def guest_component(name):
@@ -160,13 +169,14 @@ def _digest(*folders):
 
 
 if __name__ == "__main__":
+    cedar_oracle(0, 1, 0)
     guests = (guest_component(name) for name in ("hostile", "fetcher", "scripted", "prober"))
     for built in (
         *(python_component(name) for name in ("python", "python_prober")),
         *(javascript_component(name) for name in ("javascript", "javascript_prober")),
         *(language_example(language, "api_key") for language in ("python", "javascript", "go", "c")),
         *(language_example(language, "jwt") for language in ("python", "javascript")),
-        *(example_component(name) for name in ("api_key", "github", "htpasswd", "introspection")),
+        *(example_component(name) for name in ("api_key", "authorizers/cel", "authorizers/rego", "github", "htpasswd", "introspection")),
         *guests,
         *(contract_component(crate) for crate in sorted((TESTS / "contract").iterdir()) if crate.is_dir()),
         encoder(),

@@ -141,8 +141,19 @@ impl Source {
 
 fn built_in(name: &str) -> Result<&'static [u8], String> {
     portcullis_plugins::find(name).ok_or_else(|| {
+        if portcullis_plugins::LEFT_OUT.contains(&name) {
+            return left_out(name);
+        }
         let known = portcullis_plugins::ALL.iter().map(|(name, _)| *name);
         let message = unknown("built-in plugin", name, known);
         format!("{message} (the path of a file must end in .wasm or contain a slash)")
     })
+}
+
+/// Says how to get a built-in plugin that takes long to compile.
+fn left_out(name: &str) -> String {
+    format!(
+        "this build has no {name}: packages have it, and a build of your own with `cargo build --release --features {name}`, which \
+         takes some minutes more"
+    )
 }
