@@ -187,10 +187,10 @@ def test_policies_that_are_nested_too_deep_are_a_mistake_and_no_permission(upstr
     assert found.returncode == 1 and "authorizers.rules" in found.stderr, found.stderr
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(20))
 def test_the_sandbox_decides_as_the_crate_does(serve, upstream, tmp_path, seed):
-    """A thousand requests of each of ten sets of policies. The oracle has no code of the plugin."""
-    world, *cases = map(json.loads, cedar_oracle(seed, 40, 1000))
+    """Five hundred requests of each of twenty sets of policies. The oracle has no code of the plugin."""
+    world, *cases = map(json.loads, cedar_oracle(seed, 40, 500))
     settings = {"policies": ["file:policies.cedar"], "entities": "file:teams.json", "captures": world["captures"]}
     more = "\n".join(f"{name} = {json.dumps(value)}" for name, value in settings.items() if name != "policies")
     config = route("portcullis:whoami", more=more)
@@ -213,7 +213,7 @@ def test_the_sandbox_decides_as_the_crate_does(serve, upstream, tmp_path, seed):
     # The page of the gateway itself knows GET and HEAD alone.
     wrong = [(status, case) for status, case in answers if (status in (200, 405)) != case["permitted"] or status not in (200, 403, 405)]
     assert not wrong, wrong[:3]
-    assert 50 < sum(case["permitted"] for case in cases) < 950
+    assert 25 < sum(case["permitted"] for case in cases) < 475
 
 
 def test_after_many_requests_each_begins_with_parsed_policies(serve, upstream, tmp_path):
