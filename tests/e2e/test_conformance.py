@@ -125,19 +125,19 @@ def test_a_plugin_in_another_language_conforms(tmp_path, python_component):
 @pytest.mark.timeout(500)  # The copy of a plugin in JavaScript takes over a minute of one processor in a debug build.
 @pytest.mark.parametrize(
     "language, name",
-    [(path.parts[-3], path.parts[-2]) for path in sorted((ROOT / "examples").glob("*/*/cases.toml"))],
+    [(path.parts[-3], path.parts[-2]) for path in sorted((ROOT / "examples").glob("*/*/cases.toml")) if path.parts[-2] != "github"],
 )
 def test_every_example_in_another_language_conforms(tmp_path, language, name):
-    """The file says that instances are kept, so that this is checked too."""
+    """The file says that instances are kept, so that this is checked too. Those of logins take a debug build some minutes: their cases
+    are in `test_language_examples.py`."""
     folder = ROOT / "examples" / language / name
     component = build.language_example(language, name)
     cases = (folder / "cases.toml").read_text()
     done = conform(tmp_path, component, "instances = { keep = 1 }\n" + cases)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    served = SERVED if "[[servers]]" in cases and "[[cases]]" in cases else []
-    logins = LOGIN + LOGIN_SERVED if "[[logins]]" in cases else []
+    served = SERVED if "[[servers]]" in cases else []
     kept = "an instance that is kept gives the same answers"
-    assert lines(done, "ok") == [*PASSED[:5], kept, PASSED[5], *served, *logins]
+    assert lines(done, "ok") == [*PASSED[:5], kept, PASSED[5], *served]
 
 
 def test_without_a_file_it_gets_what_it_asks_for(tmp_path):
@@ -255,7 +255,7 @@ SCRIPTED = '[settings]\nbegin = "go https://id.example/authorize 10"\n%s\n[grant
         ('begin = "go https://id.example/authorize 513"', "begin with a usual flow: failed: "),
         ('begin = "panic"', "begin with a usual flow: failed: "),
         ('finish = "arrive alice 10"', "finish with nothing: it lets somebody in whom no provider knows: user \"alice\""),
-        ('finish = "arrive alice 2049"', "finish with nothing: failed: "),
+        ('finish = "arrive alice 10 a b c d e"', "finish with nothing: failed: "),
         ('finish = "loop"', "finish with nothing: failed: "),
         ('end = "place https://evil.example/"', "end with nothing in what is kept: failed: "),
         ('notice = "handles sid:1"', "notice with nothing: it takes anybody's word for a notice: the sessions of [\"sid:1\"] are over"),

@@ -219,7 +219,6 @@ async fn an_answer_out_of_bounds_is_a_failure_that_says_why() {
         failed(answer, script, expected);
     }
     for (script, expected) in [
-        ("arrive alice 2049", "more than 2 KiB to keep"),
         ("arrive alice 0 a b c d e", "more than 4 handles"),
         ("arrive alice 0 129", "longer than 128 bytes"),
         ("arrive alice 0 0", "a handle that is empty"),

@@ -138,7 +138,7 @@ mod tests {
             .configure()
             .await
             .unwrap();
-        let answer = |valid_for: Option<u32>, header: &str| {
+        let keeping = |valid_for: Option<u32>, header: &str, keep: Option<Vec<u8>>| {
             let grant = types::Grant {
                 user: types::User {
                     name: "alice".to_owned(),
@@ -149,9 +149,13 @@ mod tests {
                 valid_for,
                 response_headers: vec![(header.to_owned(), b"a=b".to_vec())],
             };
-            let (keep, handles) = (None, Vec::new());
+            let handles = Vec::new();
             arrival(&plugin, Ok(login::Arrival { grant, keep, handles }))
         };
+        let answer = |valid_for: Option<u32>, header: &str| keeping(valid_for, header, None);
+        assert!(keeping(Some(1), "x-a", Some(vec![0; 2048])).unwrap().is_ok());
+        let error = keeping(Some(1), "x-a", Some(vec![0; 2049])).unwrap_err();
+        assert!(error.to_string().contains("more than 2 KiB to keep"), "{error}");
         assert!(answer(Some(1), "x-a").unwrap().is_ok());
         for (valid_for, header, expected) in [
             (None, "x-a", "without valid-for"),
