@@ -38,7 +38,7 @@ pub(crate) struct Verdict {
 
 impl Index {
     /// Adds a policy, whose name no other one has.
-    pub(crate) fn add(&mut self, policy: Policy) -> Result<(), PolicySetError> {
+    pub(crate) fn add(&mut self, policy: Policy) -> Result<(), Box<PolicySetError>> {
         let principal = match policy.principal_constraint() {
             PrincipalConstraint::Any | PrincipalConstraint::Is(_) => None,
             PrincipalConstraint::Eq(uid) | PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => {
@@ -50,7 +50,7 @@ impl Index {
             ResourceConstraint::Eq(uid) | ResourceConstraint::In(uid) | ResourceConstraint::IsIn(_, uid) => Some(uid),
         };
         let policies = self.0.entry(principal).or_default().entry(resource).or_default();
-        policies.add(policy)
+        Ok(policies.add(policy)?)
     }
 
     /// Evaluates the policies that may apply. `principals` and `resources` are the entities of the request with those above them.

@@ -52,16 +52,13 @@ impl<'a> Policies<'a> {
                 }
             };
             for (line, statement) in statements(&set, text) {
-                let policy = match statement {
-                    Statement::Policy(policy) => policy,
-                    Statement::Template => {
-                        mistakes.add(
-                            setting,
-                            line,
-                            "a template isn't a policy: write the entity instead of the slot",
-                        );
-                        continue;
-                    }
+                let Some(policy) = statement else {
+                    mistakes.add(
+                        setting,
+                        line,
+                        "a template isn't a policy: write the entity instead of the slot",
+                    );
+                    continue;
                 };
                 let name = match policy.annotation("id") {
                     Some(id) if id.is_empty() || id.len() > MAX_NAME || id.contains(char::is_control) => {
@@ -171,13 +168,8 @@ impl<'a> Policies<'a> {
     }
 }
 
-enum Statement {
-    Policy(Policy),
-    Template,
-}
-
-/// The statements of a text with their lines, in order.
-fn statements(set: &PolicySet, text: &str) -> Vec<(usize, Statement)> {
+/// The statements of a text with their lines, in order. `None` is a template.
+fn statements(set: &PolicySet, text: &str) -> Vec<(usize, Option<Policy>)> {
     let count = set.num_of_policies() + set.num_of_templates();
     let mut statements = Vec::with_capacity(count);
     let (mut offset, mut line_there) = (0, 1);
@@ -185,8 +177,8 @@ fn statements(set: &PolicySet, text: &str) -> Vec<(usize, Statement)> {
         // That is how Cedar numbers them.
         let id = PolicyId::new(format!("policy{number}"));
         let (written, statement) = match (set.policy(&id), set.template(&id)) {
-            (Some(policy), _) => (policy.to_cedar(), Statement::Policy(policy.clone())),
-            (None, Some(template)) => (Some(template.to_cedar()), Statement::Template),
+            (Some(policy), _) => (policy.to_cedar(), Some(policy.clone())),
+            (None, Some(template)) => (Some(template.to_cedar()), None),
             (None, None) => continue,
         };
         let rest = text.get(offset..).unwrap_or_default();
