@@ -133,6 +133,6 @@ def test_metrics_are_exported_with_prometheus_client():
 def test_histograms_have_the_buckets_of_the_gateway():
     from portcullis import prometheus
 
-    source = (ROOT / "host/gateway/src/admin/metrics.rs").read_text()
+    source = (ROOT / "host/gateway/src/admin/recorder.rs").read_text()
     [list_] = re.findall(r"(?s)const BUCKETS: \[f64; 14\] = \[(.*?)\]", source)
     assert prometheus._BUCKETS == tuple(float(number.replace("_", "")) for number in list_.split(",") if number.strip())

@@ -167,7 +167,8 @@ pub(super) async fn admit(
     let auth_request = Arc::new(auth_request(&route, &mut request));
     let admission = match entrance.serves() {
         true => gate.admit(&auth_request).await,
-        false => gate.explain(&auth_request).await,
+        // Boxed, because every request would hold room for it.
+        false => Box::pin(gate.explain(&auth_request)).await,
     };
     // A call that timed out may still hold a reference.
     request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;

@@ -274,7 +274,7 @@ fn an_error_from_a_plugin_has_the_location_of_the_setting_that_it_names() {
     }
     let errors = hub.rejected("retries: too many\nrealm: it is empty");
     let errors = Vec::from_iter(errors.iter().map(ToString::to_string));
-    let one = "/etc/p/portcullis.toml:21: authenticators.hub.settings: retries: too many realm: it is empty";
+    let one = "/etc/p/portcullis.toml:23: authenticators.hub.settings.retries: too many realm: it is empty";
     assert_eq!(errors, [one], "realm is no setting here");
     let errors = hub.rejected("retries: too many\nissuers[0].name: missing");
     let errors = Vec::from_iter(errors.iter().map(ToString::to_string));
