@@ -28,7 +28,7 @@ use crate::lock::lock;
 pub(crate) struct Pending(Mutex<State>);
 
 enum State {
-    /// Nobody has awaited it yet.
+    /// It has not been awaited yet.
     New(Call),
     /// The iterator of the future that is awaited.
     Awaited(Py<PyAny>),
