@@ -91,11 +91,30 @@ def test_a_new_project_does_what_its_page_says(tmp_path, language):
         assert 'its self-test "without a key, the next authenticator is asked" fails: verdict: expected grant, found pass' in checked.stderr
 
 
+ROLES = {
+    "login": (
+        "zebra-forge 0.1.0: Logs people in at a provider that speaks OAuth 2.0",
+        "authenticator, login",
+        '[[routes]]\npath = "/"\nauthenticators = ["zebra-forge"]\nupstream = "portcullis:whoami"\n',
+    ),
+    "authorizer": (
+        "zebra-editors 0.1.0: Lets everybody read and a group write",
+        "authorizer",
+        '[authenticators.people]\nplugin = "simple"\n'
+        '[[routes]]\npath = "/"\nauthenticators = ["people"]\nauthorizers = ["zebra-editors"]\nupstream = "portcullis:whoami"\n',
+    ),
+}
+"""By role: what `plugin inspect` says of the plugin and of its roles, and a configuration with it."""
+
+
 @pytest.mark.timeout(900)
-def test_a_new_login_does_what_its_page_says(tmp_path):
-    done = new(tmp_path, "zebra-forge", "--role", "login")
+@pytest.mark.parametrize("role", ROLES)
+def test_a_new_plugin_of_another_role_does_what_its_page_says(tmp_path, role):
+    described, roles, config = ROLES[role]
+    name = described.split()[0]
+    done = new(tmp_path, name, "--role", role)
     assert (done.returncode, done.stderr) == (0, "")
-    folder = tmp_path / "zebra-forge"
+    folder = tmp_path / name
     (folder / "target").symlink_to(STATE / "projects")
     lock = (folder / "Cargo.lock").read_text()
     for command in commands((folder / "README.md").read_text()):
@@ -103,46 +122,17 @@ def test_a_new_login_does_what_its_page_says(tmp_path):
             ran = shell(command, folder)
             assert ran.returncode == 0, f"{command}: {ran.stdout[-2000:]}{ran.stderr[-4000:]}"
     assert (folder / "Cargo.lock").read_text() == lock, "the lock of the template is out of date"
-    component = folder / "target/wasm32-wasip2/release/zebra_forge.wasm"
+    component = folder / f"target/wasm32-wasip2/release/{name.replace('-', '_')}.wasm"
     inspected = run("plugin", "inspect", component, folder=folder).stdout
-    assert inspected.startswith("plugin    zebra-forge 0.1.0: Logs people in at a provider that speaks OAuth 2.0\n")
-    assert "\nrole      authenticator, login\n" in inspected
+    assert inspected.startswith(f"plugin    {described}\n")
+    assert f"\nrole      {roles}\n" in inspected
     conforms = run("plugin", "conformance", component, "cases.toml", folder=folder)
     assert conforms.returncode == 0, conforms.stdout
     plugins = folder / "plugins"
     plugins.mkdir()
-    shutil.copy(component, plugins / "zebra-forge.wasm")
-    shutil.copy(folder / "zebra-forge.toml", plugins)
-    route = '[[routes]]\npath = "/"\nauthenticators = ["zebra-forge"]\nupstream = "portcullis:whoami"\n'
-    checked = run("check", folder=folder, config=f'[plugins]\ndirectory = "plugins"\n{route}')
-    assert (checked.returncode, checked.stdout.count("\n")) == (0, 1), checked.stdout + checked.stderr
-
-
-@pytest.mark.timeout(900)
-def test_a_new_authorizer_does_what_its_page_says(tmp_path):
-    done = new(tmp_path, "zebra-editors", "--role", "authorizer")
-    assert (done.returncode, done.stderr) == (0, "")
-    folder = tmp_path / "zebra-editors"
-    (folder / "target").symlink_to(STATE / "projects")
-    lock = (folder / "Cargo.lock").read_text()
-    for command in commands((folder / "README.md").read_text()):
-        if not command.startswith("portcullis plugin dev"):
-            ran = shell(command, folder)
-            assert ran.returncode == 0, f"{command}: {ran.stdout[-2000:]}{ran.stderr[-4000:]}"
-    assert (folder / "Cargo.lock").read_text() == lock, "the lock of the template is out of date"
-    component = folder / "target/wasm32-wasip2/release/zebra_editors.wasm"
-    inspected = run("plugin", "inspect", component, folder=folder).stdout
-    assert inspected.startswith("plugin    zebra-editors 0.1.0: Lets everybody read and a group write\n")
-    assert "\nrole      authorizer\n" in inspected
-    conforms = run("plugin", "conformance", component, "cases.toml", folder=folder)
-    assert conforms.returncode == 0, conforms.stdout
-    plugins = folder / "plugins"
-    plugins.mkdir()
-    shutil.copy(component, plugins / "zebra-editors.wasm")
-    shutil.copy(folder / "zebra-editors.toml", plugins)
-    people = '[authenticators.people]\nplugin = "simple"\n'
-    route = '[[routes]]\npath = "/"\nauthenticators = ["people"]\nauthorizers = ["zebra-editors"]\nupstream = "portcullis:whoami"\n'
-    checked = run("check", folder=folder, config=f'[plugins]\ndirectory = "plugins"\n{people}{route}')
+    shutil.copy(component, plugins / f"{name}.wasm")
+    shutil.copy(folder / f"{name}.toml", plugins)
+    checked = run("check", folder=folder, config=f'[plugins]\ndirectory = "plugins"\n{config}')
     assert (checked.returncode, checked.stdout.count("\n")) == (0, 1), checked.stdout + checked.stderr
 
 

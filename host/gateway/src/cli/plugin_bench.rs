@@ -20,13 +20,11 @@ use rustix::time::ClockId;
 use rustix::time::clock_gettime;
 
 use crate::cli::ConfigFile;
-use crate::cli::inspect;
+use crate::cli::plugin_test;
 use crate::cli::plugin_test::report::line;
 use crate::config::Case;
 use crate::config::CasesFile;
 use crate::config::ConfigErrors;
-use crate::config::Environment;
-use crate::config::plugin_argument;
 use crate::generation::Warning;
 use crate::generation::build_alone;
 
@@ -63,14 +61,7 @@ struct Costs {
 /// Measures all cases, first with instances that each call configures, then with copies of a configured one, and then with
 /// instances that are kept, if the file says so.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    let source = plugin_argument(&arguments.plugin)?;
-    let component = inspect::loaded(&source, &arguments.config).await?;
-    let mut file = CasesFile::read(
-        &arguments.cases,
-        source.clone(),
-        component.role(),
-        &Environment::of_process(),
-    )?;
+    let (component, mut file) = plugin_test::read(&arguments.plugin, &arguments.cases, &arguments.config).await?;
     file.authenticator.limits = Limits {
         rate: None,
         breaker: None,

@@ -189,7 +189,7 @@ async fn requests(plugin: &AskedPlugin, known: &[OddRequest]) -> (Vec<OddRequest
     let mut read = Vec::new();
     while let Some(next) = odd.get(answers.len()) {
         let answer = ask(plugin, next).await;
-        if matches!(answer.verdict, "fail" | "turned_away") {
+        if is_failure(&answer) {
             failures.push(format!("{}: the plugin {}", next.what, answer.sentence));
         }
         let before = read.len();
@@ -225,15 +225,30 @@ async fn ask(plugin: &AskedPlugin, odd: &OddRequest) -> Answer {
     cases::answer(plugin, &odd.request, odd.user.as_ref()).await
 }
 
+/// Whether the plugin failed, or broke a rule of the contract.
+pub(super) fn is_failure(answer: &Answer) -> bool {
+    matches!(answer.verdict, "fail" | "turned_away")
+}
+
 /// Another instance gives the same answers.
 async fn same(name: &str, plugin: &AskedPlugin, odd: &[OddRequest], answers: &[Answer]) -> Check {
+    let asked = odd.iter().zip(answers).map(async |(request, before)| {
+        let difference = difference(before, &ask(plugin, request).await)?;
+        Some(format!("{}: {difference}", request.what))
+    });
+    repeated(name, plugin, asked).await
+}
+
+/// Asks a plugin again, and lets it go. `differences` are how the new answers differ from those before.
+pub(super) async fn repeated(
+    name: &str,
+    plugin: &AskedPlugin,
+    differences: impl Iterator<Item = impl Future<Output = Option<String>>>,
+) -> Check {
     let start = Instant::now();
     let mut failures = Vec::new();
-    for (request, before) in odd.iter().zip(answers) {
-        let now = ask(plugin, request).await;
-        if let Some(difference) = difference(before, &now) {
-            failures.push(format!("{}: {difference}", request.what));
-        }
+    for difference in differences {
+        failures.extend(difference.await);
         if failures.len() >= MAX_FAILURES {
             break;
         }

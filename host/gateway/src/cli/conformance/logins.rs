@@ -21,6 +21,7 @@ use crate::config::CasesFile;
 use super::checks::Check;
 use super::checks::MAX_FAILURES;
 use super::checks::build;
+use super::checks::repeated;
 use super::input;
 
 /// A call, and what is odd about it.
@@ -137,32 +138,18 @@ pub(super) fn is_failure(answer: &LoginAnswer) -> bool {
 
 /// Another instance gives the same answers. Where it sends a browser, random numbers differ.
 async fn same(name: &str, plugin: &AskedPlugin, odd: &[OddCall], answers: &[LoginAnswer]) -> Check {
-    let start = Instant::now();
-    let mut failures = Vec::new();
     let shown = |answer: &LoginAnswer| {
         let place = answer.location.as_deref().unwrap_or_default();
         let place = place.split('?').next().unwrap_or_default().to_owned();
         let user = answer.user.as_ref().map(|user| user.name().to_owned());
         format!("{} {place:?} {user:?} {:?}", answer.outcome, answer.handles)
     };
-    if let Some(login) = plugin.login() {
-        for (call, before) in odd.iter().zip(answers) {
-            let [one, other] = [shown(before), shown(&ask(&login, call).await)];
-            if one != other {
-                failures.push(format!("{}: first {one}, then {other}", call.what));
-            }
-            if failures.len() >= MAX_FAILURES {
-                break;
-            }
-        }
-    }
-    plugin.retire();
-    Check {
-        name: name.to_owned(),
-        failures,
-        note: None,
-        elapsed: start.elapsed(),
-    }
+    let (login, shown) = (&plugin.login(), &shown);
+    let asked = odd.iter().zip(answers).map(|(call, before)| async move {
+        let [one, other] = [shown(before), shown(&ask(login.as_ref()?, call).await)];
+        (one != other).then(|| format!("{}: first {one}, then {other}", call.what))
+    });
+    repeated(name, plugin, asked).await
 }
 
 /// All odd calls.

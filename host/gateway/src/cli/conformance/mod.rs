@@ -5,8 +5,8 @@
 mod bad_answers;
 mod checks;
 mod input;
-mod login_servers;
 mod logins;
+mod served;
 mod servers;
 
 use std::error::Error;
@@ -69,8 +69,8 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     let mut checks = checks::all(&component, &mut file, kept).await?;
     checks.extend(logins::checks(&component, &file).await?);
     file.authenticator.grants.http = servers;
-    checks.extend(servers::checks(&component, &file).await?);
-    checks.extend(login_servers::checks(&component, &file).await?);
+    checks.extend(servers::checks(&component, &file, &file.cases).await?);
+    checks.extend(servers::checks(&component, &file, &file.logins).await?);
     for check in &checks {
         write(check, output)?;
     }

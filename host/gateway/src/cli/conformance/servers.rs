@@ -15,10 +15,7 @@ use portcullis::HttpGrant;
 use portcullis::PlayedAnswer;
 use portcullis::PlayedServers;
 use portcullis::Plugin;
-use portcullis_loader::cases::Answer;
-use portcullis_loader::cases::Case;
 use portcullis_loader::cases::Play;
-use portcullis_loader::cases::answer;
 
 use crate::config::CasesFile;
 
@@ -28,25 +25,30 @@ use super::bad_answers::Kind;
 use super::checks::Check;
 use super::checks::MAX_FAILURES;
 use super::checks::build;
+use super::served::Heard;
+use super::served::ServedCase;
 
 /// The most questions of which each gets all bad answers.
-pub(super) const MAX_QUESTIONS: usize = 16;
+const MAX_QUESTIONS: usize = 16;
 
 /// A request that the plugin sends, and the case in which it does.
-struct Question<'f> {
-    case: &'f Case,
+struct Question<'f, C> {
+    case: &'f C,
     request: Request<Bytes>,
-    /// Whether the case is granted if every server answers as the file says.
-    is_granted: bool,
+    /// Whether the case ends well if every server answers as the file says.
+    ends_well: bool,
 }
 
-/// The checks. None if the file plays no servers.
-pub(super) async fn checks(component: &Component, file: &CasesFile) -> Result<Vec<Check>, Box<dyn Error>> {
-    let plays = !file.servers.is_empty() || file.cases.iter().any(|case| !case.servers.is_empty());
-    if !plays || file.cases.is_empty() {
+/// The checks of these cases of a file. None if no servers are played in them.
+pub(super) async fn checks<C: ServedCase>(
+    component: &Component,
+    file: &CasesFile,
+    cases: &[C],
+) -> Result<Vec<Check>, Box<dyn Error>> {
+    if cases.iter().all(|case| played(file, case).is_none()) {
         return Ok(Vec::new());
     }
-    let (questions, answered, asked) = well(component, file).await?;
+    let (questions, answered, asked) = well(component, file, cases).await?;
     let has_failed = !answered.failures.is_empty();
     let mut checks = vec![answered, asked];
     if !has_failed {
@@ -57,31 +59,32 @@ pub(super) async fn checks(component: &Component, file: &CasesFile) -> Result<Ve
 
 /// Every case is answered while the servers answer as the file says, and no server is asked that isn't named. Returns the
 /// questions, each once.
-async fn well<'f>(
+async fn well<'f, C: ServedCase>(
     component: &Component,
-    file: &'f CasesFile,
-) -> Result<(Vec<Question<'f>>, Check, Check), Box<dyn Error>> {
+    file: &CasesFile,
+    cases: &'f [C],
+) -> Result<(Vec<Question<'f, C>>, Check, Check), Box<dyn Error>> {
     let start = Instant::now();
-    let (mut questions, mut failures, mut outside) = (Vec::<Question<'_>>::new(), Vec::new(), BTreeSet::new());
-    for case in &file.cases {
+    let (mut questions, mut failures, mut outside) = (Vec::<Question<'_, C>>::new(), Vec::new(), BTreeSet::new());
+    for case in cases {
         let Some(play) = played(file, case) else { continue };
         let (named, answers) = ask(component, file, case, Arc::<Play>::clone(&play)).await?;
         for answer in &answers {
-            if is_failure(answer) {
-                failures.push(format!("case {:?}: the plugin {}", case.name, answer.sentence));
+            if let Some(failure) = &answer.failure {
+                failures.push(format!("case {:?}: {failure}", case.name()));
             }
             if answer.denied > 0 {
                 outside.insert(format!(
                     "case {:?}: it sends a request to a server that isn't in grants.http",
-                    case.name
+                    case.name()
                 ));
             }
         }
-        let is_granted = answers.last().is_some_and(|answer| answer.verdict == "grant");
+        let ends_well = answers.last().is_some_and(|answer| answer.is_good);
         for call in play.take_calls() {
             let request = call.request;
             if !named.covers(request.uri()) {
-                outside.insert(format!("case {:?}: it asks {}", case.name, request.uri()));
+                outside.insert(format!("case {:?}: it asks {}", case.name(), request.uri()));
             }
             let is_new = !questions
                 .iter()
@@ -90,25 +93,22 @@ async fn well<'f>(
                 questions.push(Question {
                     case,
                     request,
-                    is_granted,
+                    ends_well,
                 });
             }
         }
     }
     let answered = Check {
-        name: "every case is answered while the servers that the file plays answer".to_owned(),
+        name: C::WORDS.answered.to_owned(),
         failures: failures.into_iter().take(MAX_FAILURES).collect(),
-        note: questions
-            .is_empty()
-            .then(|| "the plugin asks no server in any of them".to_owned()),
+        note: questions.is_empty().then(|| C::WORDS.asks_none.to_owned()),
         elapsed: start.elapsed(),
     };
-    let name = "it asks no server but those that its manifest and its settings name";
-    Ok((questions, answered, asked_outside(name, component, outside)))
+    Ok((questions, answered, asked_outside(C::WORDS.asked, component, outside)))
 }
 
 /// The check that a plugin names all servers that it asks. `outside` says where it didn't.
-pub(super) fn asked_outside(name: &str, component: &Component, outside: BTreeSet<String>) -> Check {
+fn asked_outside(name: &str, component: &Component, outside: BTreeSet<String>) -> Check {
     let says = component.manifest().is_some_and(|manifest| manifest.grants.is_some());
     Check {
         name: name.to_owned(),
@@ -119,7 +119,11 @@ pub(super) fn asked_outside(name: &str, component: &Component, outside: BTreeSet
 }
 
 /// Every question gets each bad answer, while all others get those of the file.
-async fn badly(component: &Component, file: &CasesFile, questions: &[Question<'_>]) -> Result<Check, Box<dyn Error>> {
+async fn badly<C: ServedCase>(
+    component: &Component,
+    file: &CasesFile,
+    questions: &[Question<'_, C>],
+) -> Result<Check, Box<dyn Error>> {
     let start = Instant::now();
     let (mut count, mut failures, mut lenient) = (0_u32, Vec::new(), Vec::new());
     'all: for question in questions {
@@ -132,16 +136,15 @@ async fn badly(component: &Component, file: &CasesFile, questions: &[Question<'_
             let Some(play) = played(file, question.case) else {
                 continue;
             };
-            let what = format!("case {:?}: {method} {uri} {}", question.case.name, bad.what);
+            let what = format!("case {:?}: {method} {uri} {}", question.case.name(), bad.what);
             let is_useless = bad.is_useless;
             let servers = OneBad::new(play, &question.request, bad);
             let (_, answers) = ask(component, file, question.case, Arc::new(servers)).await?;
             count += 1;
-            if let Some(answer) = answers.iter().find(|answer| is_failure(answer)) {
-                failures.push(format!("{what}: the plugin {}", answer.sentence));
+            if let Some(failure) = answers.iter().find_map(|answer| answer.failure.as_ref()) {
+                failures.push(format!("{what}: {failure}"));
             }
-            let is_granted = answers.last().is_some_and(|answer| answer.verdict == "grant");
-            if is_useless && question.is_granted && is_granted {
+            if is_useless && question.ends_well && answers.last().is_some_and(|answer| answer.is_good) {
                 lenient.push(what);
             }
             if failures.len() >= MAX_FAILURES {
@@ -151,10 +154,11 @@ async fn badly(component: &Component, file: &CasesFile, questions: &[Question<'_
     }
     let note = lenient.first().map(|first| {
         let count = lenient.len();
-        format!("{count} times a request is granted although a server says nothing of use. The first: {first}")
+        let lenient = C::WORDS.lenient;
+        format!("{count} times {lenient} although a server says nothing of use. The first: {first}")
     });
     Ok(Check {
-        name: format!("{count} bad answers of servers lead to an answer: none, garbage, errors and huge ones"),
+        name: format!("{count} {}", C::WORDS.bad),
         failures,
         note,
         elapsed: start.elapsed(),
@@ -162,19 +166,19 @@ async fn badly(component: &Component, file: &CasesFile, questions: &[Question<'_
 }
 
 /// The servers of a case. Those of the case come first.
-fn played(file: &CasesFile, case: &Case) -> Option<Arc<Play>> {
-    Play::of(case.servers.iter().chain(&file.servers))
+fn played(file: &CasesFile, case: &impl ServedCase) -> Option<Arc<Play>> {
+    Play::of(case.servers().iter().chain(&file.servers))
 }
 
 /// The servers that the manifest and the settings name.
-pub(super) enum Named {
+enum Named {
     /// It doesn't say, or names some that can't be known.
     Any,
     These(Vec<HttpGrant>),
 }
 
 impl Named {
-    pub(super) fn of(plugin: &Plugin, component: &Component) -> Self {
+    fn of(plugin: &Plugin, component: &Component) -> Self {
         let names = plugin.asked_grants().iter();
         let names = names.filter(|asked| asked.key == GrantKey::Http);
         let names = Vec::from_iter(names.map(|asked| asked.name.parse::<HttpGrant>().ok()));
@@ -185,7 +189,7 @@ impl Named {
         }
     }
 
-    pub(super) fn covers(&self, uri: &Uri) -> bool {
+    fn covers(&self, uri: &Uri) -> bool {
         match self {
             Self::Any => true,
             Self::These(named) => named.iter().any(|named| named.permits(uri)),
@@ -193,33 +197,25 @@ impl Named {
     }
 }
 
-/// Asks a new authenticator about all requests of a case. No server but these is asked.
+/// Asks a new plugin everything that a case asks. No server but these is asked.
 async fn ask(
     component: &Component,
     file: &CasesFile,
-    case: &Case,
+    case: &impl ServedCase,
     servers: Arc<dyn PlayedServers>,
-) -> Result<(Named, Vec<Answer>), Box<dyn Error>> {
+) -> Result<(Named, Vec<Heard>), Box<dyn Error>> {
     let mut config = file.authenticator.clone();
     config.outbound = config.outbound.clone().servers(servers);
     let plugin = build(component, &config).await?;
-    let mut answers = Vec::new();
-    let then = case.then.iter().map(|then| (&then.request, &then.user));
-    for (request, user) in std::iter::once((&case.request, &case.user)).chain(then) {
-        answers.push(answer(&plugin, request, user.as_ref()).await);
-    }
+    let answers = case.ask(&plugin).await;
     let named = Named::of(&plugin, component);
     plugin.retire();
     Ok((named, answers))
 }
 
-fn is_failure(answer: &Answer) -> bool {
-    matches!(answer.verdict, "fail" | "turned_away")
-}
-
 /// Servers that answer one question badly, and all others as the file says.
 #[derive(Debug)]
-pub(super) struct OneBad {
+struct OneBad {
     play: Arc<Play>,
     method: Method,
     uri: Uri,
@@ -228,7 +224,7 @@ pub(super) struct OneBad {
 
 impl OneBad {
     /// Servers that answer this request badly.
-    pub(super) fn new(play: Arc<Play>, request: &Request<Bytes>, bad: BadAnswer) -> Self {
+    fn new(play: Arc<Play>, request: &Request<Bytes>, bad: BadAnswer) -> Self {
         Self {
             play,
             method: request.method().clone(),

@@ -7,6 +7,7 @@ pub(super) mod report;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -43,16 +44,21 @@ pub(super) struct Arguments {
     config: ConfigFile,
 }
 
+/// Loads a plugin, and reads the file with its cases.
+pub(super) async fn read(
+    plugin: &Path,
+    cases: &Path,
+    config: &ConfigFile,
+) -> Result<(Component, CasesFile), Box<dyn Error>> {
+    let source = plugin_argument(plugin)?;
+    let component = inspect::loaded(&source, config).await?;
+    let file = CasesFile::read(cases, source, component.role(), &Environment::of_process())?;
+    Ok((component, file))
+}
+
 /// Runs all cases. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
-    let source = plugin_argument(&arguments.plugin)?;
-    let component = inspect::loaded(&source, &arguments.config).await?;
-    let mut file = CasesFile::read(
-        &arguments.cases,
-        source.clone(),
-        component.role(),
-        &Environment::of_process(),
-    )?;
+    let (component, mut file) = read(&arguments.plugin, &arguments.cases, &arguments.config).await?;
     let (_, warnings) = build_alone(&file.authenticator, &component)
         .await
         .map_err(ConfigErrors::new)?;
