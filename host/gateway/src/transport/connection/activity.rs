@@ -17,6 +17,7 @@ use portcullis_wire::peer::Peer;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
+use super::cork::Cork;
 use super::fault;
 use crate::config::Bounds;
 
@@ -29,6 +30,7 @@ pub(super) struct Activity {
     idle: AtomicInstant,
     blocked: AtomicInstant,
     draining: AtomicInstant,
+    cork: Cork,
 }
 
 impl Activity {
@@ -40,7 +42,13 @@ impl Activity {
             idle: AtomicInstant::default(),
             blocked: AtomicInstant::default(),
             draining: AtomicInstant::default(),
+            cork: Cork::default(),
         }
+    }
+
+    /// What holds writes back while a response is handed over.
+    pub(super) fn cork(&self) -> &Cork {
+        &self.cork
     }
 
     /// Records a request, which is active until the returned guard is dropped.
@@ -78,6 +86,11 @@ impl ActiveRequest {
     /// The client that sent the request.
     pub(super) fn client(&self) -> Peer {
         self.0.client
+    }
+
+    /// The connection on which the request came.
+    pub(super) fn connection(&self) -> Arc<Activity> {
+        Arc::clone(&self.0)
     }
 }
 

@@ -98,6 +98,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.activity.cork().poll_released(context));
         let outcome = match self.poll_write_instead(context, bytes) {
             Some(outcome) => outcome,
             None => Pin::new(&mut self.stream).poll_write(context, bytes),
@@ -135,6 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.activity.cork().poll_released(context));
         let instead = if self.seen.may_reject() {
             let bytes = Vec::from_iter(parts.iter().flat_map(|part| part.iter().copied()));
             self.poll_write_instead(context, &bytes)

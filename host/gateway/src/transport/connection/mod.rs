@@ -3,6 +3,7 @@
 
 mod activity;
 mod client_stream;
+mod cork;
 mod driver;
 pub(crate) mod fault;
 mod rejected_head;

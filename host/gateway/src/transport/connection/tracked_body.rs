@@ -10,6 +10,7 @@ use http_body::Frame;
 use http_body::SizeHint;
 
 use super::activity::ActiveRequest;
+use super::streams::hand_over;
 use super::streams::mark_waiting;
 
 /// The body of a response that is being sent to the client.
@@ -21,6 +22,7 @@ pub(super) struct TrackedBody<B> {
 
 impl<B> TrackedBody<B> {
     pub(super) fn new(body: B, active_request: ActiveRequest) -> Self {
+        hand_over(&active_request);
         Self { body, active_request }
     }
 }
