@@ -343,6 +343,23 @@ mod tests {
 
     /// Case 53 of `docs/security-cases.md`, and the other way round.
     #[test]
+    fn what_is_kept_beside_flows_is_read_by_its_purpose_alone() {
+        let flows = flows();
+        let cookie = flows.set_beside("seen", "2", LIFE).unwrap();
+        let name = cookie.to_str().unwrap().split('=').next().unwrap();
+        assert!(Flows::own(name), "{name}");
+        assert_eq!(flows.read_beside(&browser(&[&cookie]), "seen").as_deref(), Some("2"));
+        assert_eq!(flows.read_beside(&browser(&[&cookie]), "other"), None);
+        let doubled = format!("{name}=2; {name}=2").parse().unwrap();
+        let doubled = HeaderMap::from_iter([(header::COOKIE, doubled)]);
+        assert_eq!(flows.read_beside(&doubled, "seen"), None);
+        assert_eq!(flows.set_beside("seen", "2\n", LIFE), None);
+        for (name, is_own) in [("sid", false), (FLOW_COOKIE, true), (SECURE_FLOW_COOKIE, true)] {
+            assert_eq!(Flows::own(name), is_own, "{name}");
+        }
+    }
+
+    #[test]
     fn a_flow_is_never_a_session() {
         let keys = Arc::new(KeyRing::new([Key::generate().unwrap()]).unwrap());
         let flows = Flows::new(Arc::clone(&keys), true);

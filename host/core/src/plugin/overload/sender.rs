@@ -102,9 +102,12 @@ impl Senders {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http::HeaderName;
 
     use super::*;
+    use crate::decision::Claims;
 
     fn request(headers: &[(&'static str, &str)], path: &str) -> AuthRequest {
         let mut request = http::Request::builder().uri(path);
@@ -156,6 +159,29 @@ mod tests {
             plain,
             "the path is no credential"
         );
+    }
+
+    /// Otherwise an odd user would shut out everybody at the same address.
+    #[test]
+    fn a_known_user_is_told_apart_by_authenticator_and_name() {
+        let senders = Senders::new(&Grants::default());
+        let of = |authenticator: &str, name: &str| {
+            let claims = Claims {
+                name: name.to_owned(),
+                ..Claims::default()
+            };
+            let user = Authenticated {
+                identity: Arc::new(claims.try_into().unwrap()),
+                authenticator: authenticator.into(),
+                fingerprint: "f".into(),
+                valid_for: None,
+                response_headers: http::HeaderMap::new(),
+            };
+            senders.of_user(&request(&[], "/"), &user).credentials
+        };
+        let alice = of("hub", "alice");
+        assert!(alice.is_some() && alice == of("hub", "alice"));
+        assert!(alice != of("hub", "bob") && alice != of("tokens", "alice"));
     }
 
     #[test]
