@@ -1,19 +1,15 @@
 //! `[forward_auth]` and `[ext_authz]`: the endpoints for fronts, which are proxies that ask the gateway about their requests.
 //! The gateway recognises a front by its address, its client certificate or a shared token.
 
-use std::fmt;
-
-use http::HeaderValue;
 use portcullis_loader::config::document::Environment;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Place;
 use portcullis_loader::config::reader::Table;
-use portcullis_loader::config::secret::secret;
-use subtle::ConstantTimeEq;
 
 use crate::config::Listen;
 use crate::config::ServerConfig;
 use crate::config::TlsConfig;
+use crate::config::Token;
 
 /// The settings of all listeners for clients and fronts.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +30,7 @@ pub(crate) struct ForwardAuthConfig {
     /// TLS of the separate listener. `None` for plain HTTP.
     pub(crate) tls: Option<TlsConfig>,
     /// The token by which fronts are recognised. `None` if a front must be a trusted proxy or show a certificate.
-    pub(crate) proxy_token: Option<ProxyToken>,
+    pub(crate) proxy_token: Option<Token>,
 }
 
 /// Envoy's gRPC service `envoy.service.auth.v3.Authorization`.
@@ -45,7 +41,7 @@ pub(crate) struct ExtAuthzConfig {
     /// TLS of the listener. `None` for HTTP/2 in plain text.
     pub(crate) tls: Option<TlsConfig>,
     /// The token by which fronts are recognised. `None` if a front must be a trusted proxy or show a certificate.
-    pub(crate) proxy_token: Option<ProxyToken>,
+    pub(crate) proxy_token: Option<Token>,
 }
 
 impl ForwardAuthConfig {
@@ -89,47 +85,11 @@ impl ExtAuthzConfig {
     }
 }
 
-/// A secret of 32 bytes that the gateway shares with its fronts.
-#[derive(Clone)]
-pub(crate) struct ProxyToken([u8; TOKEN]);
-
-impl ProxyToken {
-    /// Parses 64 hexadecimal digits, the format of dask-gateway's `DASK_GATEWAY_PROXY_TOKEN`.
-    fn from_hex(text: &str) -> Result<Self, String> {
-        let token = decode(text.trim().as_bytes())
-            .ok_or("expected 32 random bytes as 64 hexadecimal digits: `portcullis keygen` makes them")?;
-        if token.iter().all(|byte| Some(byte) == token.first()) {
-            return Err("its bytes are all the same: `portcullis keygen` makes a random one".to_owned());
-        }
-        Ok(Self(token))
-    }
-
-    /// Whether a header's value is this token. The comparison takes constant time.
-    pub(crate) fn is(&self, value: &HeaderValue) -> bool {
-        decode(value.as_bytes()).is_some_and(|sent| self.0.ct_eq(&sent).into())
-    }
-}
-
-impl fmt::Debug for ProxyToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ProxyToken(…)")
-    }
-}
-
-fn decode(text: &[u8]) -> Option<[u8; TOKEN]> {
-    let mut token = [0; TOKEN];
-    hex::decode_to_slice(text, &mut token).ok()?;
-    Some(token)
-}
-
 /// Reads the token from the section, or else from the environment. It is an error if there is none and fronts aren't
 /// recognised in another way, because any client could then use the endpoint.
-fn proxy_token(table: &mut Table<'_>, fronts_are_known: bool) -> Option<ProxyToken> {
+fn proxy_token(table: &mut Table<'_>, fronts_are_known: bool) -> Option<Token> {
     if let Some(item) = table.take("proxy_token") {
-        let place = item.place.clone();
-        return ProxyToken::from_hex(secret(item)?.expose())
-            .map_err(|message| place.report(message))
-            .ok();
+        return Token::read(item);
     }
     let place = &table.place;
     let Some((name, text)) = variable(place.document().environment()) else {
@@ -138,7 +98,7 @@ fn proxy_token(table: &mut Table<'_>, fronts_are_known: bool) -> Option<ProxyTok
         }
         return None;
     };
-    ProxyToken::from_hex(text)
+    Token::from_hex(text)
         .map_err(|message| place.report(format!("{name}: {message}")))
         .ok()
 }
@@ -159,36 +119,3 @@ fn variable(environment: &Environment) -> Option<(&'static str, &str)> {
 }
 
 const VARIABLES: [&str; 2] = ["PORTCULLIS_PROXY_TOKEN", "DASK_GATEWAY_PROXY_TOKEN"];
-const TOKEN: usize = 32;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-
-    #[test]
-    fn only_the_complete_token_matches() {
-        let token = ProxyToken::from_hex(&format!("{TEXT}\n")).unwrap();
-        let is = |text: &str| token.is(&HeaderValue::from_str(text).unwrap());
-        assert!(is(TEXT) && is(&TEXT.to_uppercase()));
-        for text in [
-            "",
-            "00",
-            &TEXT[..62],
-            &format!("{TEXT}00"),
-            &TEXT.replace("1f", "1e"),
-            &"zz".repeat(32),
-        ] {
-            assert!(!is(text), "{text}");
-        }
-        assert!(!format!("{token:?}").contains("0102"));
-    }
-
-    #[test]
-    fn weak_and_malformed_tokens_are_rejected() {
-        for text in ["", "x", &TEXT[..62], &"00".repeat(32), &"zz".repeat(32)] {
-            assert!(ProxyToken::from_hex(text).is_err(), "{text}");
-        }
-    }
-}

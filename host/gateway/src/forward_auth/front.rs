@@ -8,15 +8,15 @@ use http::HeaderName;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 
-use crate::config::ProxyToken;
 use crate::config::TlsConfig;
+use crate::config::Token;
 use crate::generation::Generation;
 use crate::pipeline::Rejection;
 
 /// How fronts are recognised, as the current generation says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrontProxy<'a> {
-    token: Option<&'a ProxyToken>,
+    token: Option<&'a Token>,
     /// Whether the listener accepts only peers that have a client certificate for it.
     needs_certificate: bool,
     trusted_proxies: &'a TrustedProxies,
@@ -35,7 +35,7 @@ impl<'a> FrontProxy<'a> {
         Some(Self::new(generation, config.proxy_token.as_ref(), config.tls.as_ref()))
     }
 
-    fn new(generation: &'a Generation, token: Option<&'a ProxyToken>, tls: Option<&TlsConfig>) -> Self {
+    fn new(generation: &'a Generation, token: Option<&'a Token>, tls: Option<&TlsConfig>) -> Self {
         Self {
             token,
             needs_certificate: tls.is_some_and(TlsConfig::requires_certificates),
