@@ -1,11 +1,13 @@
 """Decisions that are reused: a request with the same values of all that a plugin read gets the same decision without a call."""
 
+import json
+import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.client import basic, bearer
+from harness.client import basic, bearer, send
 from harness.config import PEOPLE, SESSION, route, tokens, whoami
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, run
 from harness.process import eventually
@@ -49,6 +51,19 @@ def test_a_forged_signature_is_refused_after_the_good_one(gateway, provider):
     twice = [("Authorization", f"Bearer {good}"), ("Authorization", f"Bearer {good}")]
     assert gateway.send("/", twice).status == 401
     assert gateway.send("/", bearer(good)).status == 200
+
+
+def test_what_an_operator_revokes_is_decided_anew(serve, upstream, provider):
+    """Also where there are no sessions."""
+    secret = secrets.token_hex(32)
+    gateway = serve(ADMIN + 'token = "env:SECRET"\n' + tokens(provider) + route(upstream, "tokens"), SECRET=secret)
+    token = bearer(provider.sign(provider.claims()))
+    for times, order in enumerate([None, {"user": "alice"}, {"authenticator": "tokens"}, {"all": True}], 1):
+        if order:
+            answer = send(gateway.admin_url, "/revocations", bearer(secret), "POST", json.dumps(order).encode())
+            assert (answer.status, b"There are no sessions" in answer.body) == (200, True), answer.body
+        assert [gateway.send("/", token).status for _ in range(2)] == [200, 200]
+        assert calls(gateway, "tokens") == times
 
 
 def test_a_token_is_refused_once_it_has_expired(gateway, provider):

@@ -1,6 +1,7 @@
 """Sessions that end before their time: at once here, after a restart, at other gateways, and for the WebSockets that they opened; and the
 key that is made where nobody has configured one."""
 
+import json
 import secrets
 import stat
 import statistics
@@ -18,16 +19,19 @@ from harness.client import ALICE, open_websocket, send
 from harness.config import PEOPLE, SESSION, protected, route
 from harness.fronts import listens, program
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, Gateway, run
+from harness.paths import ROOT
 from harness.process import Child, eventually, with_free_ports
 from harness.upstream import values
 
 TOLD = "/.portcullis/session/revocations"
+REVOKE = "/revocations"
+TOKEN = secrets.token_hex(32)
 NOTICE = "/.portcullis/login/scripted/notice"
 NO_KEY = "[session]\n"
 
 
 def config(upstream, session=SESSION):
-    return ADMIN + session + LOGIN + login(build.guest_component("scripted")) + route(upstream, "scripted")
+    return ADMIN + 'token = "env:TOKEN"\n' + session + LOGIN + login(build.guest_component("scripted")) + route(upstream, "scripted")
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def start(serve, upstream, state):
     """Starts a gateway with this state folder."""
 
     def started(session=NO_KEY, **options):
-        options = {"STATE_DIRECTORY": str(state)} | options
+        options = {"STATE_DIRECTORY": str(state), "TOKEN": TOKEN} | options
         return serve(config(upstream, session), server=BEHIND_PROXY, **options)
 
     return started
@@ -245,12 +249,111 @@ def test_a_full_list_takes_little_memory(start, state):
 def test_a_folder_that_can_not_be_written_costs_no_start(serve, upstream, tmp_path):
     """With a key of its own, the gateway runs on a file system that is only read."""
     (tmp_path / "file").write_text("")
-    gateway = serve(config(upstream), server=BEHIND_PROXY, KEY=secrets.token_hex(32), STATE_DIRECTORY=str(tmp_path / "file" / "x"))
+    gateway = serve(config(upstream), server=BEHIND_PROXY, KEY=secrets.token_hex(32), TOKEN=TOKEN, STATE_DIRECTORY=str(tmp_path / "file" / "x"))
     assert gateway.logged(level="WARN")
     browser = logged_in(gateway)
     stolen = copy(browser)
     log_out(browser)
     assert not is_in(stolen)
+
+
+# Ended by an operator
+
+
+def revoke(gateway, order, token=TOKEN, method="POST"):
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return send(gateway.admin_url, REVOKE, headers, method, order if isinstance(order, bytes) else json.dumps(order).encode())
+
+
+SCOPES = {
+    # What is revoked, and whether alice, whose session is meant, her other session, and bob are still there.
+    "a session": (lambda id: {"session": id}, [False, True, True]),
+    "a user": (lambda _: {"user": "alice"}, [False, False, True]),
+    "another user": (lambda _: {"user": "Alice"}, [True, True, True]),
+    "an authenticator": (lambda _: {"authenticator": "scripted"}, [False, False, False]),
+    "everybody": (lambda _: {"all": True}, [False, False, False]),
+}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_an_operator_ends_sessions_at_every_gateway_and_for_good(replicas, scope):
+    one, other, start_other = replicas
+    order, expected = SCOPES[scope]
+    alice, again, bob = (logged_in(one, f"arrive {name} kept session:{n}") for n, name in enumerate(["alice", "alice", "bob"]))
+    seen = len(one.logged(message="decision", session=True))
+    assert is_in(alice)
+    [of_alice] = one.logged(message="decision", session=True)[seen:]
+    answer = revoke(one, order(of_alice["session_id"]))
+    assert answer.status == 200 and "1 other gateway is told" in answer.body.decode(), answer.body
+    browsers = [alice, again, bob]
+    assert [is_in(copy(browser)) for browser in browsers] == expected
+    is_told = lambda: [is_in(copy(browser, other)) for browser in browsers] == expected  # noqa: E731
+    eventually(is_told, "the other one knows")
+    other.stop()
+    back = start_other()
+    assert [is_in(copy(browser, back)) for browser in browsers] == expected
+    assert is_in(logged_in(one)), "whoever logs in again is let in"
+    assert one.logged(message="an operator has revoked")
+
+
+def test_only_who_has_the_token_revokes(start):
+    gateway = start()
+    browser = logged_in(gateway)
+    everybody = {"all": True}
+    for order, token, method, status in [
+        (everybody, None, "POST", 401),
+        (everybody, secrets.token_hex(32), "POST", 401),
+        (everybody, TOKEN[:-1], "POST", 401),
+        (everybody, TOKEN, "GET", 405),
+        (b"", TOKEN, "POST", 400),
+        (b"[", TOKEN, "POST", 400),
+        ({"all": False}, TOKEN, "POST", 400),
+        ({"usr": "alice"}, TOKEN, "POST", 400),
+        ({"user": "alice", "all": True}, TOKEN, "POST", 400),
+        ({"session": "alice"}, TOKEN, "POST", 400),
+        ({"user": "x" * 5000}, TOKEN, "POST", 400),
+        ({"authenticator": "scriptd"}, TOKEN, "POST", 422),
+    ]:
+        answer = revoke(gateway, order, token, method)
+        assert answer.status == status, (order, answer.body)
+        assert TOKEN not in answer.body.decode()
+    assert 'did you mean "scripted"' in answer.body.decode()
+    assert is_in(browser) and TOKEN not in gateway.child.output()
+
+
+def test_without_a_token_nothing_is_revoked(serve, upstream):
+    gateway = serve(ADMIN + protected(upstream))
+    assert revoke(gateway, {"all": True}).status == 403
+
+
+def test_the_command_revokes(start, upstream, tmp_path, state):
+    admin = '[admin]\nlisten = "unix:admin.sock"\ntoken = "env:TOKEN"\n'
+    text = admin + NO_KEY + LOGIN + login(build.guest_component("scripted")) + route(upstream, "scripted")
+    folder = tmp_path / "own"
+    folder.mkdir()
+    gateway = Gateway(folder, LISTEN_ANYWHERE.rstrip() + "\n" + BEHIND_PROXY + text, STATE_DIRECTORY=str(state), TOKEN=TOKEN)
+    file = folder / "portcullis.toml"
+    command = lambda *words, **variables: run("revoke", *words, "--config", file, folder=folder, **variables)  # noqa: E731
+    try:
+        browser = logged_in(gateway)
+        for words, variables, expected in [
+            (["user", "alice"], {}, "admin.token"),
+            (["user", "alice"], {"TOKEN": secrets.token_hex(32)}, "expected the token of admin.token"),
+            (["session", "alice"], {"TOKEN": TOKEN}, "22 characters"),
+            (["authenticator", "hub"], {"TOKEN": TOKEN}, "unknown authenticator"),
+        ]:
+            done = command(*words, **variables)
+            assert done.returncode == 1 and expected in done.stderr, (words, done.stderr)
+        assert is_in(browser)
+        done = command("user", "alice", TOKEN=TOKEN)
+        assert (done.returncode, done.stderr) == (0, "")
+        shown = f"    $ portcullis revoke user alice --config portcullis.toml\n    {done.stdout}\n"
+        assert shown in (ROOT / "docs/operations.md").read_text()
+        assert not is_in(browser)
+    finally:
+        gateway.stop()
+    done = command("all", TOKEN=TOKEN)
+    assert done.returncode == 1 and "can't be asked at unix:" in done.stderr
 
 
 # Ended at other gateways
@@ -268,6 +371,7 @@ def replicas(serve, upstream, tmp_path):
             server=BEHIND_PROXY,
             listen=f'"127.0.0.1:{own}"',
             KEY=key,
+            TOKEN=TOKEN,
             STATE_DIRECTORY=str(tmp_path / f"state-{name}"),
         )
 

@@ -9,16 +9,13 @@ use super::Revocations;
 use super::Session;
 use super::Sessions;
 use super::key::Purpose;
-use super::sealed::HandleDigest;
-use super::sealed::SessionId;
+use super::sealed::Sealed;
 use super::sealed::Time;
 
 /// When a session is over, for a connection that lasts longer than its request.
 #[derive(Clone, Debug)]
 pub struct SessionEnd {
-    id: SessionId,
-    handles: Vec<HandleDigest>,
-    begun: Time,
+    session: Arc<Sealed>,
     ends: Time,
     revocations: Option<Arc<Revocations>>,
 }
@@ -42,7 +39,7 @@ impl SessionEnd {
     pub async fn reached(&self) {
         let mut growth = self.revocations.as_ref().map(|list| list.growth());
         loop {
-            let is_revoked = |list: &Arc<Revocations>| list.end(&self.id, &self.handles, self.begun);
+            let is_revoked = |list: &Arc<Revocations>| list.end(&self.session);
             if self.revocations.as_ref().is_some_and(is_revoked) {
                 return;
             }
@@ -71,9 +68,10 @@ impl Sessions {
     /// When a session is over.
     pub fn end_of(&self, session: &Session) -> SessionEnd {
         SessionEnd {
-            id: session.sealed.id,
-            handles: session.sealed.handles.clone(),
-            begun: session.sealed.begun,
+            session: Arc::new(Sealed {
+                keep: None,
+                ..session.sealed.clone()
+            }),
             ends: self.last_end(&session.sealed),
             revocations: self.revocations.clone(),
         }

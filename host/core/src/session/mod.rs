@@ -7,6 +7,7 @@ mod flow;
 mod key;
 mod renewal;
 mod revocation;
+mod scope;
 mod sealed;
 
 use std::fmt;
@@ -38,9 +39,12 @@ pub use self::flow::UnusableFlow;
 pub use self::key::Key;
 pub use self::key::KeyError;
 pub use self::key::KeyRing;
+pub use self::revocation::OperatorRevocations;
 pub use self::revocation::Revocation;
 pub use self::revocation::RevocationSink;
 pub use self::revocation::Revocations;
+pub use self::scope::RevocationScope;
+pub use self::sealed::MalformedId;
 pub use self::sealed::SessionId;
 
 /// The longest sealed value, in bytes. Browsers drop a cookie of more than 4096 bytes, attributes included.
@@ -425,7 +429,7 @@ impl Sessions {
 
     fn is_revoked(&self, sealed: &Sealed) -> bool {
         let list = self.revocations.as_deref();
-        list.is_some_and(|list| list.end(&sealed.id, &sealed.handles, sealed.begun))
+        list.is_some_and(|list| list.end(sealed))
     }
 
     /// When a session is over, however much it is used.

@@ -1,5 +1,5 @@
-//! Sessions that are over before their end: one that its user has ended, and all those that a provider has ended by a handle. The
-//! list is in memory, bounded, and can be kept elsewhere too.
+//! Sessions that are over before their end: one that its user has ended, all those that a provider has ended by a handle, and
+//! those that an operator ends. The list is in memory, bounded, and can be kept elsewhere too.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -13,13 +13,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Session;
+use super::scope::RevocationScope;
+use super::scope::Scopes;
+use super::scope::is_of_operator;
 use super::sealed::HandleDigest;
-use super::sealed::SessionId;
+use super::sealed::Sealed;
 use super::sealed::Time;
 use crate::login::Handle;
 
-/// What was revoked: 16 bytes of a session's id or of a handle's digest.
-type Key = [u8; 16];
+/// What was revoked: 16 bytes of a session's id, or of the digest of a handle or of what an operator named.
+pub(super) type Key = [u8; 16];
 
 /// One revocation, in the form in which it is kept elsewhere or told to other processes: all sessions that have this key and began
 /// no later than this time are over.
@@ -29,7 +32,7 @@ type Key = [u8; 16];
     reason = "it is read by what keeps revocations elsewhere"
 )]
 pub struct Revocation {
-    /// A part of the digest of a session or a handle. It tells nothing of either.
+    /// The id of a session, or a part of the digest of a handle or of what an operator named. It tells nothing of these.
     pub key: [u8; 16],
     /// The time, in milliseconds since 1970.
     pub begun_until: u64,
@@ -37,8 +40,13 @@ pub struct Revocation {
 
 /// Is told of every revocation, to keep it for the next start, or to tell other processes.
 pub trait RevocationSink: Send + Sync {
-    /// A session was revoked in this process. Don't block: a client waits.
+    /// Something was revoked in this process. Don't block: a client waits.
     fn revoked(&self, revocation: Revocation);
+
+    /// Another process has told this one of a revocation that wasn't known. Don't block. Default: nothing happens.
+    fn heard(&self, revocation: Revocation) {
+        let _ = revocation;
+    }
 }
 
 /// The sessions that are over. Share one list between all [`Sessions`](super::Sessions) of a process.
@@ -47,6 +55,22 @@ pub struct Revocations {
     sink: Option<Box<dyn RevocationSink>>,
     /// Tells whoever waits for the end of a session that the list has grown.
     grown: watch::Sender<()>,
+    /// Tells that an operator has revoked something.
+    ordered: watch::Sender<()>,
+}
+
+/// Waits for revocations by an operator.
+#[derive(Debug)]
+pub struct OperatorRevocations(watch::Receiver<()>);
+
+impl OperatorRevocations {
+    /// Completes when an operator has revoked something since it did so last, in this process or in another one. Never completes
+    /// once the list is gone.
+    pub async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 struct List {
@@ -56,6 +80,8 @@ struct List {
     times: HashMap<Key, Time>,
     /// The same, by time.
     order: BTreeSet<(Time, Key)>,
+    /// How many of them an operator has ordered.
+    of_operator: usize,
     /// All sessions that began no later are over, whatever their keys are.
     all_until: Option<Time>,
 }
@@ -71,10 +97,12 @@ impl Revocations {
                 max_age,
                 times: HashMap::new(),
                 order: BTreeSet::new(),
+                of_operator: 0,
                 all_until: None,
             }),
             sink: None,
             grown: watch::Sender::new(()),
+            ordered: watch::Sender::new(()),
         }
     }
 
@@ -111,14 +139,47 @@ impl Revocations {
         });
     }
 
-    /// Adds a revocation that was kept elsewhere or comes from another process.
+    /// Ends all sessions of this scope that began until now, as an operator orders. What authenticators decide about credentials
+    /// is another matter: [`operator_revocations`](Self::operator_revocations) says when to ask them anew.
+    pub fn revoke_scope(&self, scope: &RevocationScope) {
+        self.tell(Revocation {
+            key: scope.key(),
+            begun_until: Time::now().0,
+        });
+    }
+
+    /// Tells of every revocation by an operator from now on, those of other processes included. Decisions that are kept for later
+    /// requests should be forgotten then: [`Plugin::forget_decisions`](crate::Plugin::forget_decisions).
+    pub fn operator_revocations(&self) -> OperatorRevocations {
+        OperatorRevocations(self.ordered.subscribe())
+    }
+
+    /// Adds a revocation of which another process has told this one, and lets the sink keep it.
+    pub fn hear(&self, revocation: Revocation) {
+        if self.insert(revocation)
+            && let Some(sink) = &self.sink
+        {
+            sink.heard(revocation);
+        }
+    }
+
+    /// Adds a revocation that was kept elsewhere.
     pub fn add(&self, revocation: Revocation) {
+        self.insert(revocation);
+    }
+
+    /// Returns whether more sessions are over than before.
+    fn insert(&self, revocation: Revocation) -> bool {
         let mut list = self.write();
         list.drop_older(Time::now());
-        list.add(revocation.key, Time(revocation.begun_until));
+        let is_new = list.add(revocation.key, Time(revocation.begun_until));
         list.shrink();
         drop(list);
         self.grown.send_replace(());
+        if is_new && is_of_operator(&revocation.key) {
+            self.ordered.send_replace(());
+        }
+        is_new
     }
 
     /// Ends all sessions that began no later than this time, in milliseconds since 1970.
@@ -156,12 +217,15 @@ impl Revocations {
     }
 
     /// Whether a session is over.
-    pub(super) fn end(&self, id: &SessionId, handles: &[HandleDigest], begun: Time) -> bool {
+    pub(super) fn end(&self, session: &Sealed) -> bool {
         let list = self.read();
-        let is_over = |until: Option<&Time>| until.is_some_and(|until| begun <= *until);
+        let is_over = |until: Option<&Time>| until.is_some_and(|until| session.begun <= *until);
+        let is_revoked = |key: &Key| is_over(list.times.get(key));
         is_over(list.all_until.as_ref())
-            || is_over(list.times.get(&id.0))
-            || handles.iter().any(|handle| is_over(list.times.get(&handle.0)))
+            || is_revoked(&session.id.0)
+            || session.handles.iter().any(|handle| is_revoked(&handle.0))
+            // Digests cost something, and operators rarely revoke.
+            || (list.of_operator > 0 && Scopes::of(session).keys().iter().any(is_revoked))
     }
 
     fn tell(&self, revocation: Revocation) {
@@ -186,35 +250,44 @@ impl Revocations {
 }
 
 impl List {
-    fn add(&mut self, key: Key, until: Time) {
+    /// Returns whether it ends more sessions than the list did.
+    fn add(&mut self, key: Key, until: Time) -> bool {
         let known = self.times.get(&key).copied();
         if known.is_some_and(|known| known >= until) {
-            return;
+            return false;
         }
-        if let Some(known) = known {
-            self.order.remove(&(known, key));
+        match known {
+            Some(known) => _ = self.order.remove(&(known, key)),
+            None => self.of_operator += usize::from(is_of_operator(&key)),
         }
         self.times.insert(key, until);
         self.order.insert((until, key));
+        true
+    }
+
+    /// Removes the oldest revocation.
+    fn pop(&mut self) -> Option<Time> {
+        let (time, key) = self.order.pop_first()?;
+        self.times.remove(&key);
+        let was_ordered = usize::from(is_of_operator(&key));
+        self.of_operator = self.of_operator.saturating_sub(was_ordered);
+        Some(time)
     }
 
     /// Drops the revocations of sessions that are all over by their age.
     fn drop_older(&mut self, now: Time) {
-        while let Some((time, key)) = self.order.first().copied() {
-            if time.ago(now) <= self.max_age {
-                return;
-            }
-            self.order.pop_first();
-            self.times.remove(&key);
+        while let Some((time, _)) = self.order.first()
+            && time.ago(now) > self.max_age
+        {
+            self.pop();
         }
     }
 
     /// Drops the oldest revocations that there is no room for.
     fn shrink(&mut self) {
         while self.times.len() > self.most
-            && let Some((time, key)) = self.order.pop_first()
+            && let Some(time) = self.pop()
         {
-            self.times.remove(&key);
             self.all_until = self.all_until.max(Some(time));
         }
     }

@@ -2,6 +2,7 @@
 //! a third more of a cookie that has room for 4 KiB.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -174,6 +175,26 @@ impl HandleDigest {
     }
 }
 
+impl FromStr for SessionId {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        bytes(text).map(Self).ok_or(MalformedId)
+    }
+}
+
+/// A text that isn't the id of a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{NO_ID}")]
+#[non_exhaustive]
+pub struct MalformedId;
+
+const NO_ID: &str = "the id of a session has 22 characters of base64url";
+
+fn bytes(text: &str) -> Option<[u8; ID]> {
+    BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
 /// Both are written as base64url.
 macro_rules! as_text {
     ($type:ident) => {
@@ -198,9 +219,7 @@ macro_rules! as_text {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
-                let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-                bytes.map(Self).ok_or_else(|| D::Error::custom("no id"))
+                bytes(&text).map(Self).ok_or_else(|| D::Error::custom(NO_ID))
             }
         }
     };

@@ -1,4 +1,5 @@
 use ::cookie::Cookie;
+use futures_util::FutureExt;
 use http::header;
 
 use super::*;
@@ -192,7 +193,15 @@ async fn a_session_of_a_login_goes_on_with_its_id_until_its_end() {
     let opened = sessions.open(&with_cookie(text(&late)), &chain);
     assert_eq!(opened.err(), Some(SessionError::RenewalDue));
 
+    // What the login says now counts, also for a session that an older version of the plugin has begun.
+    let user = Authenticated {
+        identity: authenticated(None, "new".to_owned()).identity,
+        ..user
+    };
+    (due.sealed.fingerprint, due.sealed.seen) = ("older".into(), Time(0));
     let renewed = read(&sessions.renew(&due, &arrival(&user, 3, &[])).unwrap());
+    assert_eq!(*renewed.identity(), *user.identity);
+    assert!(renewed.sealed.seen.0 >= session.now.0);
     assert_eq!((renewed.id(), renewed.begun()), (session.id(), session.begun()));
     assert_eq!((renewed.ends(), renewed.keep()), (session.ends(), Some(&[0xff; 3][..])));
     assert!(!renewed.is_due() && renewed.sealed.handles.is_empty());
@@ -300,13 +309,63 @@ async fn what_is_revoked_is_over_and_nothing_else_is() {
     assert_eq!(list.len(), 5);
 }
 
+/// A session of alice with this id, which began at this time.
+fn begun_at(id: u8, begun: u64) -> Sealed {
+    let user = authenticated(None, String::new());
+    let of = (user.authenticator, user.fingerprint);
+    Sealed::new(SessionId([id; 16]), user.identity, of, Time(begun), Time(u64::MAX))
+}
+
+/// What an operator revokes is over everywhere: the list of another process is told the same.
+#[tokio::test]
+async fn an_operator_ends_the_sessions_of_a_scope() {
+    let now = Time::now().0;
+    let id = SessionId([1; 16]);
+    for (scope, ends_others) in [
+        (RevocationScope::Session(id), false),
+        (RevocationScope::User("alice".into()), true),
+        (RevocationScope::Authenticator("off".into()), true),
+        (RevocationScope::Everybody, true),
+    ] {
+        let lists = [(); 2].map(|()| Revocations::new(10, Duration::from_secs(3600)));
+        let mut orders = lists.each_ref().map(Revocations::operator_revocations);
+        lists[0].revoke_scope(&scope);
+        lists[0].entries().into_iter().for_each(|entry| lists[1].hear(entry));
+        for (list, orders) in lists.iter().zip(&mut orders) {
+            assert!(list.end(&begun_at(1, now - 1)), "{scope:?}");
+            assert_eq!(list.end(&begun_at(2, now - 1)), ends_others, "{scope:?}");
+            assert!(
+                !list.end(&begun_at(2, now + 60_000)),
+                "who comes back is let in: {scope:?}"
+            );
+            let order = orders.next().now_or_never();
+            assert_eq!(order.is_some(), ends_others, "{scope:?}");
+        }
+        // What is known already is no news.
+        lists[0].entries().into_iter().for_each(|entry| lists[1].hear(entry));
+        assert!(orders[1].next().now_or_never().is_none());
+    }
+    for nobody in ["Alice", "alic", "", "off"] {
+        let list = Revocations::new(10, Duration::from_secs(3600));
+        list.revoke_scope(&RevocationScope::User(nobody.into()));
+        list.revoke_scope(&RevocationScope::Authenticator("alice".into()));
+        assert!(!list.end(&begun_at(1, now - 1)), "{nobody}");
+        // Once it made room for others, nothing of it is left but that older sessions are over.
+        list.set_bounds(1, Duration::from_secs(3600));
+        list.add(Revocation {
+            key: [9; 16],
+            begun_until: now + 1000,
+        });
+        assert!(list.end(&begun_at(1, now - 1)) && !list.end(&begun_at(1, now + 900)));
+    }
+}
+
 /// A session that begins after a revocation isn't over, and what the list forgets never comes back to life.
 #[test]
 fn a_full_list_of_revocations_never_lets_anybody_in_again() {
     let list = Revocations::new(3, Duration::from_secs(3600));
     let now = Time::now().0;
-    let key = |n: u8| SessionId([n; 16]);
-    let is_over = |n: u8, begun: u64| list.end(&key(n), &[], Time(begun));
+    let is_over = |n: u8, begun: u64| list.end(&begun_at(n, begun));
     let add = |n: u8, begun_until: u64| {
         list.add(Revocation {
             key: [n; 16],
@@ -329,7 +388,9 @@ fn a_full_list_of_revocations_never_lets_anybody_in_again() {
     let kept = list.entries();
     assert_eq!(kept.iter().map(|kept| kept.key[0]).collect::<Vec<_>>(), [2, 3, 4]);
     let restored = Revocations::new(3, Duration::from_secs(3600));
-    kept.into_iter().for_each(|kept| restored.add(kept));
+    for kept in kept {
+        restored.add(kept);
+    }
     assert_eq!(restored.entries(), list.entries());
     // Sessions of before the longest age are over anyway.
     let short = Revocations::new(3, Duration::from_secs(1));
@@ -523,5 +584,5 @@ fn a_list_of_revocations_is_kept_and_bounded_as_a_whole() {
     list.revoke_all(now - 500);
     assert_eq!(list.all_until(), Some(now - 94), "it never goes back");
     list.revoke_all(now);
-    assert!(list.end(&SessionId([77; 16]), &[], Time(now)) && !list.end(&SessionId([77; 16]), &[], Time(now + 1)));
+    assert!(list.end(&begun_at(77, now)) && !list.end(&begun_at(77, now + 1)));
 }

@@ -1,5 +1,6 @@
-//! The responses of the admin listener: health probes, metrics and reloads. All of them are plain text for programs.
+//! The responses of the admin listener: health probes, metrics, reloads and revocations. All of them are plain text for programs.
 
+use std::error::Error;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -11,10 +12,12 @@ use http::Response;
 use http::StatusCode;
 use http::header;
 use http::uri::Authority;
+use http_body::Body;
 use http_body_util::Full;
 
 use crate::admin::ReloadOutcome;
 use crate::admin::State;
+use crate::admin::revocation::REVOCATIONS;
 
 /// The path that makes the gateway load its configuration again, by POST.
 pub(crate) const RELOAD: &str = "/reload";
@@ -24,11 +27,21 @@ pub(crate) const RELOAD: &str = "/reload";
 /// browser ask for reloads.
 pub(crate) const RELOAD_HEADER: HeaderName = HeaderName::from_static("x-portcullis-reload");
 
+/// A response of this listener.
+pub(super) type Answer = Response<Full<Bytes>>;
+
 /// Answers one request.
-pub(super) async fn answer<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>> {
+pub(super) async fn answer<B>(request: Request<B>, state: &State) -> Answer
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let path = request.uri().path();
     if path == RELOAD {
-        return reload(request, state).await;
+        return reload(&request, state).await;
+    }
+    if path == REVOCATIONS {
+        return state.revoker.answer(request).await;
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return not_allowed("GET, HEAD");
@@ -46,12 +59,15 @@ pub(super) async fn answer<B>(request: &Request<B>, state: &State) -> Response<F
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EXPOSITION));
             response
         }
-        _ => text(StatusCode::NOT_FOUND, "not found: /livez, /readyz, /metrics, /reload\n"),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "not found: /livez, /readyz, /metrics, /reload, /revocations\n",
+        ),
     }
 }
 
 /// Reloads the configuration. The status says whether it is in use.
-async fn reload<B>(request: &Request<B>, state: &State) -> Response<Full<Bytes>> {
+async fn reload<B>(request: &Request<B>, state: &State) -> Answer {
     if request.method() != Method::POST {
         return not_allowed("POST");
     }
@@ -88,7 +104,7 @@ fn is_by_address<B>(request: &Request<B>) -> bool {
     })
 }
 
-fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
+pub(super) fn not_allowed(allowed: &'static str) -> Answer {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
@@ -98,7 +114,7 @@ fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
 /// The text format of Prometheus.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-fn text(status: StatusCode, content: impl Into<Bytes>) -> Response<Full<Bytes>> {
+pub(super) fn text(status: StatusCode, content: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(Full::new(content.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();

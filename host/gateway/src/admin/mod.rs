@@ -1,4 +1,4 @@
-//! The operator's listener: metrics, liveness, readiness and reloads. It is separate from the public listener, since the metrics
+//! The operator's listener: metrics, liveness, readiness, reloads and revocations. It is separate from the public listener, since the metrics
 //! reveal the authenticators.
 
 mod answer;
@@ -6,6 +6,7 @@ mod exported;
 mod metrics;
 mod recorder;
 mod reload;
+mod revocation;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,7 +19,9 @@ use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use tokio::sync::Semaphore;
 
+use self::revocation::Revoker;
 use crate::config::AdminConfig;
+use crate::config::Token;
 use crate::transport::Inherited;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
@@ -32,12 +35,18 @@ pub(crate) use self::metrics::Metrics;
 pub(crate) use self::reload::ReloadOutcome;
 pub(crate) use self::reload::ReloadRequest;
 pub(crate) use self::reload::Reloads;
+pub(crate) use self::revocation::Order;
+pub(crate) use self::revocation::REVOCATIONS;
+pub(crate) use self::revocation::Revoked;
+pub(crate) use self::revocation::Revokes;
+pub(crate) use self::revocation::Yes;
 
 /// The bound admin listener.
 #[derive(Debug)]
 pub(crate) struct Admin {
     sockets: Vec<Socket>,
     metrics: Metrics,
+    token: Option<Token>,
 }
 
 /// What the requests are about.
@@ -45,6 +54,7 @@ pub(crate) struct Admin {
 struct State {
     metrics: Metrics,
     reloads: Reloads,
+    revoker: Revoker,
     stop: Shutdown,
 }
 
@@ -59,19 +69,25 @@ impl Admin {
         Ok(Self {
             sockets: Socket::bind_all(&config.listen, inherited)?,
             metrics,
+            token: config.token.clone(),
         })
     }
 
     /// Serves until the process ends, so that the shutdown of the public listener can be observed.
     ///
     /// The line `admin listening` in the log carries the address.
-    pub(crate) fn start(self, reloads: Reloads, stop: Shutdown) {
+    pub(crate) fn start(self, reloads: Reloads, gateway: Arc<dyn Revokes>, stop: Shutdown) {
         for socket in &self.sockets {
             tracing::info!(address = %socket.address(), "admin listening");
         }
         tokio::spawn(self.metrics.clone().upkeep());
-        let metrics = self.metrics.clone();
-        tokio::spawn(self.accept_all(State { metrics, reloads, stop }));
+        let state = State {
+            metrics: self.metrics.clone(),
+            reloads,
+            revoker: Revoker::new(self.token.clone(), gateway),
+            stop,
+        };
+        tokio::spawn(self.accept_all(state));
     }
 
     async fn accept_all(self, state: State) {
@@ -105,7 +121,7 @@ impl Admin {
 async fn serve(stream: Stream, state: State) {
     let service = service_fn(|request| {
         let state = &state;
-        async move { Ok::<_, Infallible>(answer::answer(&request, state).await) }
+        async move { Ok::<_, Infallible>(answer::answer(request, state).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

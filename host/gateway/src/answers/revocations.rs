@@ -36,7 +36,7 @@ pub(crate) async fn receive(method: &Method, sessions: Option<&Arc<Sessions>>, b
     };
     match sessions.open_revocations(&message) {
         Some(revocations) => {
-            revocations.into_iter().for_each(|revocation| list.add(revocation));
+            revocations.into_iter().for_each(|revocation| list.hear(revocation));
             response::whole(StatusCode::OK, "application/json", json!({}).to_string())
         }
         None => response::whole_error(StatusCode::FORBIDDEN, "Forbidden"),

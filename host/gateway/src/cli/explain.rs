@@ -184,7 +184,7 @@ fn write(output: &mut impl Write, generation: &Generation, preview: &Preview) ->
                 }
             }
         }
-        write_decision(output, generation, &decided.decision, decided.via_session)?;
+        write_decision(output, generation, &decided.decision, decided.session.is_some())?;
     }
     write_steps(output, generation, &preview.authorizer_steps, &preview.permits)?;
     match &preview.outcome {

@@ -21,6 +21,8 @@ mod push;
 mod reload;
 mod reloader;
 mod remote;
+mod revoke;
+mod running;
 mod serve;
 mod sign;
 mod signals;
@@ -90,6 +92,12 @@ enum Command {
     /// `admin.listen` of its configuration.
     #[command(after_help = EXIT_CODES)]
     Reload(ConfigFile),
+    /// Make a running gateway, and those that it tells, end sessions
+    ///
+    /// Credentials that an authenticator still accepts are accepted again: what plugins have decided is forgotten, so that they are
+    /// asked anew. The command finds the gateway by `admin.listen` of its configuration, and needs `admin.token`.
+    #[command(after_help = EXIT_CODES)]
+    Revoke(revoke::Arguments),
     /// Load the configuration and its plugins as `serve` would, and report every mistake
     #[command(after_help = EXIT_CODES)]
     Check(ConfigFile),
@@ -161,7 +169,7 @@ enum PluginCommand {
 #[derive(Args, Clone, Debug)]
 struct ConfigFile {
     /// The configuration file. Without one, the gateway listens on http://127.0.0.1:8000 and accepts any user name
-    #[arg(long = "config", env = "PORTCULLIS_CONFIG", value_name = "FILE")]
+    #[arg(long = "config", env = "PORTCULLIS_CONFIG", value_name = "FILE", global = true)]
     path: Option<PathBuf>,
 }
 
@@ -206,6 +214,7 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<u8, Box<dyn Error>>
             let outcome = match command {
                 Command::Serve(_) | Command::Plugin(PluginCommand::Dev(_)) => Ok(()),
                 Command::Reload(file) => wait_for(reload::run(&file, output))?,
+                Command::Revoke(arguments) => wait_for(revoke::run(&arguments, output))?,
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,

@@ -116,7 +116,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         metrics.export_only(generation.exported());
     }
     if let Some(admin) = admin {
-        admin.start(reloads.clone(), stop.clone());
+        admin.start(reloads.clone(), gateway.clone(), stop.clone());
     }
     listeners.apply(prepared, &generation);
     let _warm_up = WarmUp::start();
@@ -127,6 +127,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     // The queue has room.
     let _ = states.try_send(ServiceState::Serving(status.clone()));
     let served = listeners.serve(Arc::clone(&gateway), access_logs.current(), stop.clone());
+    let running = Arc::clone(&gateway);
     let reloader = Reloader {
         source,
         engine,
@@ -148,6 +149,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         () = served => {}
         () = systemd::report(reported, stop) => {}
     }
+    running.generation().written().await;
     Ok(())
 }
 

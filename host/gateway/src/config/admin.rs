@@ -1,14 +1,17 @@
-//! `[admin]`: the operator's listener, for metrics and health. Without the section there is no such listener.
+//! `[admin]`: the operator's listener, for metrics, health, reloads and revocations. Without the section there is no such listener.
 
 use portcullis_loader::config::reader::Table;
 
 use crate::config::Listen;
+use crate::config::Token;
 
 /// The settings of the admin listener.
 #[derive(Clone, Debug)]
 pub(crate) struct AdminConfig {
     /// Where to listen.
     pub(crate) listen: Listen,
+    /// What a request that revokes something must show. `None` if nothing can be revoked through this listener.
+    pub(crate) token: Option<Token>,
 }
 
 impl AdminConfig {
@@ -19,7 +22,8 @@ impl AdminConfig {
         if listen.is_none() && table.place.document().error_count() == before {
             table.place.report("the key \"listen\" is missing");
         }
+        let token = table.take("token").and_then(Token::read);
         table.finish();
-        Some(Self { listen: listen? })
+        Some(Self { listen: listen?, token })
     }
 }

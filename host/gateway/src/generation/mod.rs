@@ -9,6 +9,7 @@ mod difference;
 mod logins;
 mod previous;
 mod remote;
+mod revoke;
 mod route;
 mod series;
 mod warning;
@@ -239,7 +240,14 @@ impl Generation {
     /// Has its settings in what all generations of the process share.
     pub(crate) fn take_effect(&self) {
         if let (Some(ended), Some(sessions), Some(ending)) = (&self.ended, &self.sessions, &self.ending) {
-            ended.apply(ending, sessions);
+            ended.apply(ending, sessions, self.plugins().cloned().collect());
+        }
+    }
+
+    /// Waits until what must outlast the process is written down.
+    pub(crate) async fn written(&self) {
+        if let Some(ended) = &self.ended {
+            ended.written().await;
         }
     }
 

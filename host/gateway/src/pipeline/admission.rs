@@ -16,6 +16,7 @@ use portcullis::decision::Outcome;
 use portcullis::decision::Permits;
 use portcullis::decision::Refusal;
 use portcullis::decision::Step;
+use portcullis::session::Session;
 
 use crate::answers::response;
 use crate::generation::Access;
@@ -95,7 +96,7 @@ impl Admitted {
         let Sender::Decided(decided) = &self.sender else {
             return Ok(self);
         };
-        let user = decided.decision.outcome.user().filter(|_| decided.via_session);
+        let user = decided.decision.outcome.user().filter(|_| decided.session.is_some());
         let Some(user) = user else { return Ok(self) };
         let authority = self.request.target.authority.as_deref();
         let opener = origin::foreign_opener(&self.request.parts.headers, authority, self.route.config.cors.as_ref());
@@ -177,7 +178,8 @@ pub(super) async fn admit(
     {
         request.parts.extensions.insert(sessions.end_of(session));
     }
-    let (via_session, session_error) = (admission.via_session, admission.session_error);
+    let session = admission.session.as_ref().filter(|_| admission.via_session);
+    let (session, session_error) = (session.map(Session::id).copied(), admission.session_error);
     // Its login is asked again without asking the user, unless it isn't offered here.
     let silent = match (&admission.renewal, &admission.session) {
         (Some(Renewal::Silent), Some(session)) => {
@@ -192,7 +194,7 @@ pub(super) async fn admit(
     let (decision, for_client) = admission.into_parts();
     let decided = Decided {
         decision,
-        via_session,
+        session,
         session_error,
         renewal,
         due,

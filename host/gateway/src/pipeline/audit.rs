@@ -65,7 +65,7 @@ impl Entry<'_> {
     ) {
         let Decided {
             decision,
-            via_session,
+            session,
             session_error,
             renewal,
             ..
@@ -93,7 +93,8 @@ impl Entry<'_> {
             user = user.map(|user| one_line(user.identity().name())).as_deref(),
             claimed_user = claimed.map(one_line).as_deref(),
             authenticator = user.map(|user| user.authenticator()),
-            session = via_session,
+            session = session.is_some(),
+            session_id = session.map(|id| id.to_string()),
             session_refused = session_error.map(|error| error.to_string()),
             session_renewal = renewal.as_ref().map(Renewal::label),
             session_renewal_why = renewal.as_ref().and_then(Renewal::reason).map(one_line).as_deref(),

@@ -20,8 +20,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
+use portcullis::session::RevocationScope;
 use portcullis_wire::client::Client;
 
+use crate::admin::Revoked;
+use crate::admin::Revokes;
 use crate::generation::Generation;
 use crate::login::Exchanges;
 use crate::proxy::Proxy;
@@ -54,6 +57,12 @@ pub(crate) enum Accepted {
     Forward(Box<Outgoing>),
     /// The gateway answers it itself, because its path is below `/.portcullis/`.
     Internal(Box<Received>),
+}
+
+impl Revokes for Gateway {
+    fn revoke(&self, scope: &RevocationScope) -> Result<Revoked, String> {
+        self.generation().revoke(scope)
+    }
 }
 
 impl Gateway {

@@ -4,6 +4,7 @@ use portcullis::Renewal;
 use portcullis::decision::Authenticated;
 use portcullis::decision::Decision;
 use portcullis::session::SessionError;
+use portcullis::session::SessionId;
 
 /// What is known about the sender of a request.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ pub(crate) enum Sender {
 pub(crate) struct Decided {
     /// The decision.
     pub(crate) decision: Decision,
-    /// Whether the request was admitted by its session, without asking an authenticator.
-    pub(crate) via_session: bool,
+    /// The session that admitted the request, without asking an authenticator. `None` if none did.
+    pub(crate) session: Option<SessionId>,
     /// Why the session cookie wasn't accepted. `None` if it was, or if there is none.
     pub(crate) session_error: Option<SessionError>,
     /// What came of the attempt to renew the session. `None` if it wasn't due.

@@ -8,8 +8,12 @@ mod saved;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
+use portcullis::Plugin;
+use portcullis::session::OperatorRevocations;
 use portcullis::session::Revocation;
 use portcullis::session::RevocationSink;
 use portcullis::session::Revocations;
@@ -29,6 +33,10 @@ pub(crate) use self::peers::PATH as REVOCATIONS_PATH;
 pub(crate) struct EndedSessions {
     list: Arc<Revocations>,
     peers: Arc<Peers>,
+    /// `None` if nothing of it is kept.
+    saved: Option<Saved>,
+    /// The plugins in use. They forget decisions when an operator revokes something.
+    plugins: Arc<Mutex<Vec<Plugin>>>,
     /// Whether the process serves. Others only examine a configuration.
     serves: bool,
 }
@@ -55,10 +63,13 @@ impl EndedSessions {
     pub(crate) fn begin(session: &SessionConfig, state: &StateConfig) -> Self {
         let new = || Revocations::new(session.revocations, session.max_age);
         let peers = Arc::new(Peers::default());
+        let plugins = Arc::<Mutex<Vec<Plugin>>>::default();
         if !state.is_kept {
             return Self {
                 list: Arc::new(new()),
                 peers,
+                saved: None,
+                plugins,
                 serves: false,
             };
         }
@@ -68,12 +79,15 @@ impl EndedSessions {
             peers: Arc::clone(&peers),
         };
         let list = Arc::new(new().with_sink(sink));
-        if let Some(saved) = saved {
+        tokio::spawn(forget_decisions(list.operator_revocations(), Arc::clone(&plugins)));
+        if let Some(saved) = &saved {
             saved.begin(Arc::clone(&list));
         }
         Self {
             list,
             peers,
+            saved,
+            plugins,
             serves: true,
         }
     }
@@ -83,12 +97,29 @@ impl EndedSessions {
         &self.list
     }
 
-    /// Goes by another configuration from now on. Messages to its gateways are sealed by these sessions.
-    pub(crate) fn apply(&self, ending: &Ending, sessions: &Arc<Sessions>) {
+    /// Waits until everything is written down, or has failed to be.
+    pub(crate) async fn written(&self) {
+        if let Some(saved) = &self.saved {
+            saved.written().await;
+        }
+    }
+
+    /// Goes by another configuration from now on, which has these plugins. Messages to its gateways are sealed by these sessions.
+    pub(crate) fn apply(&self, ending: &Ending, sessions: &Arc<Sessions>, plugins: Vec<Plugin>) {
         self.list.set_bounds(ending.most, ending.max_age);
+        *self.plugins.lock().unwrap_or_else(PoisonError::into_inner) = plugins;
         if self.serves {
             self.peers.apply(&ending.peers, &self.list, sessions);
         }
+    }
+}
+
+/// Lets the plugins forget decisions whenever an operator has revoked something, also through another gateway.
+async fn forget_decisions(mut orders: OperatorRevocations, plugins: Arc<Mutex<Vec<Plugin>>>) {
+    loop {
+        orders.next().await;
+        let plugins = plugins.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        plugins.iter().for_each(Plugin::forget_decisions);
     }
 }
 
@@ -110,5 +141,12 @@ impl RevocationSink for Sink {
             saved.add(revocation);
         }
         self.peers.tell(revocation);
+    }
+
+    fn heard(&self, revocation: Revocation) {
+        // Who told it tells the other gateways, too.
+        if let Some(saved) = &self.saved {
+            saved.add(revocation);
+        }
     }
 }

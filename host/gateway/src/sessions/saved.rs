@@ -15,11 +15,15 @@ use metrics::counter;
 use metrics::describe_counter;
 use portcullis::session::Revocation;
 use portcullis::session::Revocations;
+use tokio::sync::oneshot;
 
 use super::file::RevocationFile;
 
 /// How many revocations may wait for the disk. If there are more, the whole list is written.
 const MAX_WAITING: usize = 1024;
+
+/// How long the end of the process waits for the disk.
+const MAX_WRITING: Duration = Duration::from_secs(5);
 
 /// How often the file is looked at, for what other processes have added.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,9 +35,18 @@ pub(super) struct Saved(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     folder: PathBuf,
-    queue: mpsc::SyncSender<Revocation>,
-    waiting: Mutex<Option<mpsc::Receiver<Revocation>>>,
+    queue: mpsc::SyncSender<Work>,
+    waiting: Mutex<Option<mpsc::Receiver<Work>>>,
     overflow: std::sync::atomic::AtomicBool,
+}
+
+/// What the thread has to do.
+#[derive(Debug)]
+enum Work {
+    /// Write this down.
+    Add(Revocation),
+    /// Tell when everything before is written.
+    Tell(oneshot::Sender<()>),
 }
 
 impl Saved {
@@ -53,7 +66,7 @@ impl Saved {
     }
 
     /// Reads the file into the list, and starts the thread that writes to it.
-    pub(super) fn begin(self, list: Arc<Revocations>) {
+    pub(super) fn begin(&self, list: Arc<Revocations>) {
         let mut file = RevocationFile::new(&self.0.folder);
         let read = file.read(&list);
         let mut is_dirty = false;
@@ -80,8 +93,17 @@ impl Saved {
 
     /// Writes a revocation down soon.
     pub(super) fn add(&self, revocation: Revocation) {
-        if self.0.queue.try_send(revocation).is_err() {
+        if self.0.queue.try_send(Work::Add(revocation)).is_err() {
             self.0.overflow.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until what was added is written down, or couldn't be.
+    pub(super) async fn written(&self) {
+        let (tell, told) = oneshot::channel();
+        if self.0.queue.try_send(Work::Tell(tell)).is_ok() {
+            // Both errors mean that nothing more is written.
+            let _ = tokio::time::timeout(MAX_WRITING, told).await;
         }
     }
 }
@@ -89,7 +111,7 @@ impl Saved {
 /// Runs until the list is gone.
 fn write(
     mut file: RevocationFile,
-    waiting: &mpsc::Receiver<Revocation>,
+    waiting: &mpsc::Receiver<Work>,
     list: &Weak<Revocations>,
     inner: &Weak<Inner>,
     mut is_dirty: bool,
@@ -102,7 +124,13 @@ fn write(
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         };
         let Some(list) = list.upgrade() else { return };
-        let batch = Vec::from_iter(first.into_iter().chain(waiting.try_iter().take(MAX_WAITING)));
+        let (mut batch, mut curious) = (Vec::new(), Vec::new());
+        for work in first.into_iter().chain(waiting.try_iter().take(MAX_WAITING)) {
+            match work {
+                Work::Add(revocation) => batch.push(revocation),
+                Work::Tell(tell) => curious.push(tell),
+            }
+        }
         let overflow = |inner: Arc<Inner>| inner.overflow.swap(false, std::sync::atomic::Ordering::Relaxed);
         is_dirty |= inner.upgrade().is_some_and(overflow);
         let done = match (is_dirty, batch.as_slice()) {
@@ -110,6 +138,8 @@ fn write(
             (false, []) => file.read(&list),
             (false, batch) => file.append(&list, batch),
         };
+        // Whoever asked may be gone.
+        curious.into_iter().for_each(|tell| _ = tell.send(()));
         match done {
             Ok(()) => {
                 // What was broken is written anew.
