@@ -6,10 +6,10 @@ use portcullis::Digest;
 use portcullis_loader::component::ComponentFile;
 use portcullis_loader::component::Unusable;
 use portcullis_loader::component::check_pin;
-use portcullis_loader::config::authenticator::AuthenticatorConfig;
-use portcullis_loader::config::authenticator::PluginSource;
 use portcullis_loader::config::document::Environment;
 use portcullis_loader::config::error::ConfigError;
+use portcullis_loader::config::plugin::PluginConfig;
+use portcullis_loader::config::plugin::PluginSource;
 use pyo3::Bound;
 use pyo3::PyAny;
 use pyo3::PyErr;
@@ -91,7 +91,7 @@ impl Component {
 
 impl Component {
     /// Reads the component of a configuration, checks where it comes from, and compiles it.
-    pub(crate) fn load(py: Python<'_>, source: Source, config: &AuthenticatorConfig) -> PyResult<Self> {
+    pub(crate) fn load(py: Python<'_>, source: Source, config: &PluginConfig) -> PyResult<Self> {
         let host = Host::current(py)?;
         host.check()?;
         let loaded = py.detach(|| {
@@ -154,7 +154,7 @@ impl Source {
         mut keys: Map<String, Value>,
         mut mistakes: Vec<ConfigError>,
         acceptors: &[&str],
-    ) -> PyResult<AuthenticatorConfig> {
+    ) -> PyResult<PluginConfig> {
         let given = match self {
             Self::Named(text) => {
                 keys.insert("plugin".to_owned(), Value::from(text.as_str()));
@@ -165,7 +165,7 @@ impl Source {
             Self::Compiled(source) => Some(source.clone()),
         };
         let environment = Environment::of_process();
-        match AuthenticatorConfig::of_json(name, &Value::Object(keys), given, acceptors, &environment) {
+        match PluginConfig::of_json(name, &Value::Object(keys), given, acceptors, &environment) {
             Ok(config) if mistakes.is_empty() => return Ok(config),
             Ok(_) => {}
             Err(more) => mistakes.extend(more),
@@ -173,7 +173,7 @@ impl Source {
         Err(errors::configuration(py, place, &mistakes))
     }
 
-    fn file(self, config: &AuthenticatorConfig) -> Result<ComponentFile, String> {
+    fn file(self, config: &PluginConfig) -> Result<ComponentFile, String> {
         match (self, &config.plugin) {
             (Self::Bytes(bytes), _) => Ok(ComponentFile::new(bytes, None)),
             (_, PluginSource::File(path)) => {
