@@ -140,20 +140,45 @@ impl Source {
 }
 
 fn built_in(name: &str) -> Result<&'static [u8], String> {
-    portcullis_plugins::find(name).ok_or_else(|| {
-        if portcullis_plugins::LEFT_OUT.contains(&name) {
-            return left_out(name);
-        }
-        let known = portcullis_plugins::ALL.iter().map(|(name, _)| *name);
-        let message = unknown("built-in plugin", name, known);
-        format!("{message} (the path of a file must end in .wasm or contain a slash)")
-    })
+    portcullis_plugins::find(name).ok_or_else(|| not_built_in(name, portcullis_plugins::LEFT_OUT))
 }
 
-/// Says how to get a built-in plugin that takes long to compile.
-fn left_out(name: &str) -> String {
-    format!(
-        "this build has no {name}: packages have it, and a build of your own with `cargo build --release --features {name}`, which \
-         takes some minutes more"
-    )
+/// Says what is wrong with the name of a built-in plugin that this build doesn't have, or how to get one of those that it was
+/// made without.
+fn not_built_in(name: &str, left_out: &[&str]) -> String {
+    if left_out.contains(&name) {
+        return format!(
+            "this build has no {name}: packages have it, and a build of your own with `cargo build --release --features {name}`, \
+             which takes some minutes more"
+        );
+    }
+    let known = portcullis_plugins::ALL.iter().map(|(name, _)| *name);
+    let message = unknown("built-in plugin", name, known);
+    format!("{message} (the path of a file must end in .wasm or contain a slash)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_that_a_build_was_made_without_is_told_with_the_feature_that_has_it() {
+        let told = not_built_in("cedar", &["cedar"]);
+        assert!(
+            told.starts_with("this build has no cedar: ") && told.contains("`cargo build --release --features cedar`"),
+            "{told}"
+        );
+        let manifest = include_str!("../../Cargo.toml");
+        assert!(
+            manifest.lines().any(|line| line.starts_with("cedar = [")),
+            "the feature exists"
+        );
+        for left_out in [&[][..], &["cedar"]] {
+            let told = not_built_in("cedr", left_out);
+            assert!(told.starts_with("unknown built-in plugin"), "{told}");
+        }
+        let known = portcullis_plugins::ALL.iter().map(|(name, _)| *name);
+        let all = Vec::from_iter(known.chain(portcullis_plugins::LEFT_OUT.iter().copied()));
+        assert!(all.contains(&"cedar"), "it is either built in or left out: {all:?}");
+    }
 }

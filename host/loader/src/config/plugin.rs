@@ -328,7 +328,10 @@ impl PluginConfig {
 
 /// Reports `login` and `title` of an authorizer.
 fn no_login(table: &mut Table<'_>) -> Option<OfferedLogin> {
-    for item in ["login", "title"].into_iter().filter_map(|key| table.take(key)) {
+    for item in ["login", "title"]
+        .into_iter()
+        .filter_map(|key| table.take_unlisted(key))
+    {
         item.place
             .report("has no effect: nobody logs in with an authorizer, only with an authenticator");
     }
