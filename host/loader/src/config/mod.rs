@@ -9,6 +9,7 @@ mod grants;
 mod instances;
 mod limits;
 mod outbound;
+mod pattern;
 pub mod pem;
 pub mod plugin;
 mod program;
