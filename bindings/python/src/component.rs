@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use portcullis::Digest;
+use portcullis::Role;
 use portcullis_loader::component::ComponentFile;
 use portcullis_loader::component::Unusable;
 use portcullis_loader::component::check_pin;
@@ -38,7 +39,7 @@ pub(crate) fn builtin_plugins() -> Vec<&'static str> {
     portcullis_plugins::ALL.iter().map(|(name, _)| *name).collect()
 }
 
-/// A compiled plugin. Authenticators with different settings can share one.
+/// A compiled plugin. Authenticators or authorizers with different settings can share one.
 ///
 /// Compiling takes up to some seconds, in which other threads of Python run. A file must belong to root or to the user of this
 /// process, and not be writable for every user.
@@ -68,7 +69,15 @@ impl Component {
         given.set_item("trust", trust)?;
         let (keys, mistakes) = config::keys("component", Some(&given));
         let source = Source::of(source)?;
-        let config = source.config(py, Some("Component"), "component", keys, mistakes, &[])?;
+        let config = source.config(
+            py,
+            Some("Component"),
+            Role::Authenticator,
+            "component",
+            keys,
+            mistakes,
+            &[],
+        )?;
         Self::load(py, source, &config)
     }
 
@@ -144,12 +153,13 @@ impl Source {
         Ok(Self::Named(if is_bare { format!("./{text}") } else { text.to_owned() }))
     }
 
-    /// Reads the keys of the authenticator with this component. `mistakes` were found before, and `acceptors` are the names of
+    /// Reads the keys of a plugin in this role, which has this component. `mistakes` were found before, and `acceptors` are the names of
     /// those that it has.
     pub(crate) fn config(
         &self,
         py: Python<'_>,
         place: Option<&str>,
+        role: Role,
         name: &str,
         mut keys: Map<String, Value>,
         mut mistakes: Vec<ConfigError>,
@@ -165,7 +175,7 @@ impl Source {
             Self::Compiled(source) => Some(source.clone()),
         };
         let environment = Environment::of_process();
-        match PluginConfig::of_json(name, &Value::Object(keys), given, acceptors, &environment) {
+        match PluginConfig::of_json(name, role, &Value::Object(keys), given, acceptors, &environment) {
             Ok(config) if mistakes.is_empty() => return Ok(config),
             Ok(_) => {}
             Err(more) => mistakes.extend(more),

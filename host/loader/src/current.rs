@@ -1,12 +1,13 @@
 //! The plugins of a plugin directory that are in use at the moment, for whoever serves requests. They are replaced as a
 //! whole, and never by a set without those that are asked.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use arc_swap::ArcSwap;
+use portcullis::Role;
 
 use crate::set::PluginSet;
 
@@ -17,8 +18,8 @@ pub struct CurrentPlugins(Arc<Current>);
 #[derive(Debug)]
 struct Current {
     set: ArcSwap<PluginSet>,
-    /// The names of the plugins that are asked. It is locked while the set is replaced.
-    required: Mutex<BTreeSet<String>>,
+    /// The plugins that are asked, each in this role. It is locked while the set is replaced.
+    required: Mutex<BTreeMap<String, Role>>,
 }
 
 impl CurrentPlugins {
@@ -35,14 +36,13 @@ impl CurrentPlugins {
     }
 
     /// Says that the plugin of this name is asked about requests. From now on, it is a mistake if the directory doesn't have
-    /// it, and then everything stays as it was. Returns whether the directory has it now; if not, nothing is required.
-    pub fn require(&self, name: &str) -> bool {
+    /// it in the role that it has now, and then everything stays as it was. Returns that role. `None` if the directory doesn't
+    /// have the plugin; then nothing is required.
+    pub fn require(&self, name: &str) -> Option<Role> {
         let mut required = self.0.required.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_there = self.0.set.load().authenticator(name).is_some();
-        if is_there {
-            required.insert(name.to_owned());
-        }
-        is_there
+        let role = self.0.set.load().get(name)?.plugin.role();
+        required.insert(name.to_owned(), role);
+        Some(role)
     }
 
     /// Whether both are of the same [`Plugins`](crate::Plugins).
@@ -50,14 +50,12 @@ impl CurrentPlugins {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Replaces the set, unless required plugins are missing in the next one. The error has their names.
-    pub(crate) fn replace(&self, next: &Arc<PluginSet>) -> Result<(), Vec<String>> {
+    /// Replaces the set, unless required plugins are missing in the next one. The error has their names and roles.
+    pub(crate) fn replace(&self, next: &Arc<PluginSet>) -> Result<(), Vec<(String, Role)>> {
         let required = self.0.required.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = required
-            .iter()
-            .filter(|name| next.authenticator(name).is_none())
-            .cloned();
-        let missing = Vec::from_iter(missing);
+        let has = |name: &str, role| next.get(name).is_some_and(|loaded| loaded.plugin.role() == role);
+        let missing = required.iter().filter(|(name, role)| !has(name, **role));
+        let missing = Vec::from_iter(missing.map(|(name, role)| (name.clone(), *role)));
         if missing.is_empty() {
             self.0.set.store(Arc::clone(next));
             return Ok(());

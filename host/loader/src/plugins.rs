@@ -126,11 +126,11 @@ impl PluginDirectory {
     }
 
     /// The mistakes of a directory without plugins that are asked.
-    fn without(&self, missing: &[String]) -> ConfigErrors {
+    fn without(&self, missing: &[(String, Role)]) -> ConfigErrors {
         let location = Location::file(self.path.display().to_string());
-        let error = |name: &String| {
+        let error = |(name, role): &(String, Role)| {
             location.error(format!(
-                "has no plugin {name:?} any more, which is asked about requests"
+                "has no {role} {name:?} any more, which is asked about requests"
             ))
         };
         ConfigErrors::new(missing.iter().map(error).collect())

@@ -158,6 +158,11 @@ impl PluginSet {
         loaded
     }
 
+    /// The plugin of this name. `None` if there is none.
+    pub fn get(&self, name: &str) -> Option<&LoadedPlugin> {
+        self.0.get(name)
+    }
+
     /// The authenticator of this name. `None` if there is none.
     pub fn authenticator(&self, name: &str) -> Option<&Authenticator> {
         self.0.get(name)?.plugin.authenticator()

@@ -13,6 +13,7 @@ use std::time::Duration;
 use portcullis::Authenticator;
 use portcullis::Engine;
 use portcullis::Manifest;
+use portcullis::Role;
 use portcullis_loader::Environment;
 use portcullis_loader::PluginDirectory;
 use portcullis_loader::Plugins;
@@ -117,14 +118,15 @@ async fn a_plugin_that_is_asked_can_not_disappear() {
     let folder = Folder::new(&[("team.wasm", simple()), ("other.wasm", simple())]);
     let mut plugins = folder.open().await;
     let current = plugins.current();
-    assert!(current.require("team") && !current.require("tema"));
+    assert_eq!(current.require("team"), Some(Role::Authenticator));
+    assert_eq!(current.require("tema"), None);
     assert!(current.is(&plugins.current()) && !current.is(&folder.open().await.current()));
     let team = authenticator(&plugins, "team");
     fs::remove_file(folder.path("other.wasm")).unwrap();
     fs::remove_file(folder.path("team.wasm")).unwrap();
     let error = next(&mut plugins).await.unwrap_err();
     assert!(
-        error.ends_with("has no plugin \"team\" any more, which is asked about requests"),
+        error.ends_with("has no authenticator \"team\" any more, which is asked about requests"),
         "{error}"
     );
     assert!(authenticator(&plugins, "team").is(&team));
