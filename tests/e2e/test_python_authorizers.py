@@ -185,7 +185,7 @@ MISTAKES = [
 def test_mistakes_are_told_with_their_keys(plugin, keys, expected):
     with pytest.raises(ConfigurationError, match=re.escape(expected)) as raised:
         Authorizer("api", plugin, **keys)
-    assert all(mistake.startswith('authorizer "api"') for mistake in raised.value.mistakes) or plugin == "simple"
+    assert str(raised.value).startswith('authorizer "api"')
 
 
 def test_a_plugin_is_asked_in_its_own_role(people, component, judge):
@@ -200,7 +200,7 @@ def test_one_of_a_directory_is_taken_up_anew_and_stays_an_authorizer(people, jud
     folder = tmp_path / "plugins"
     folder.mkdir()
     shutil.copy(judge, folder / "rules.wasm")
-    description = '[settings]\nheader = "X-Judge"\n[grants]\nheaders = ["x-judge", "x-other"]\n'
+    description = '[grants]\nheaders = ["x-judge"]\n'
     (folder / "rules.toml").write_text(description)
     directory = PluginDirectory(folder)
     assert (directory.authenticators, directory.authorizers) == ([], ["rules"])
@@ -208,24 +208,26 @@ def test_one_of_a_directory_is_taken_up_anew_and_stays_an_authorizer(people, jud
     assert repr(rules) == '<Authorizer "rules">'
     chain = Chain(people, authorizers=[rules])
     assert chain.decide_blocking(told("hide")).refusal.status == 404
-    (folder / "rules.toml").write_text(description.replace('"X-Judge"', '"X-Other"'))
+    (folder / "rules.toml").write_text('[settings]\nheader = "X-Other"\n' + description)
     eventually(lambda: chain.decide_blocking(told("hide")).user is not None, "the new settings")
+    (folder / "rules.toml").write_text(description)
+    eventually(lambda: chain.decide_blocking(told("hide")).user is None, "those from before")
     # A file that is another kind of plugin than before would leave the route without an authorizer.
-    (folder / "rules.toml").write_text("")
     shutil.copy(build.guest_component("hostile"), folder / "rules.wasm")
     eventually(lambda: 'has no authorizer "rules" any more, which is asked about requests' in caplog.text, "the error")
-    other = Request("GET", "/", headers=ALICE | {"X-Other": "hide"})
-    assert chain.decide_blocking(other).refusal.status == 404
+    assert chain.decide_blocking(told("hide")).refusal.status == 404
 
 
-def test_the_example_of_the_page_prints_what_stands_there(capsys):
+def test_the_example_of_the_page_prints_what_stands_there(capsys, tmp_path):
     page = (ROOT / "docs/python.md").read_text()
     section = page.split("\n## Who may do what\n", 1)[1].split("\n## ")[0]
     program = re.search(r"(?ms)^```python\n(from .*?)^```", section)[1]
     exec(program, {})
     assert capsys.readouterr().out == re.search(r"(?ms)^```text\n(.*?)^```", section)[1]
     config = re.search(r"(?ms)^```python\n(c\..*?)^```", section)[1]
+    (tmp_path / "policies.cedar").write_text("permit (principal, action, resource);")
     c = Config()
-    exec(config, {"c": c})
-    authorizers = c.WasmAuthenticator.authorizers
-    assert Authorizer("policies", authorizers[0]["plugin"], settings=authorizers[0]["settings"]).name == "policies"
+    exec(config.replace("/etc/dask-gateway", str(tmp_path)), {"c": c})
+    c.WasmAuthenticator.update({"plugin": "simple", "settings": {"password": "secret"}})
+    authenticator = WasmAuthenticator(config=c, cookie_name="c")
+    assert [one.name for one in authenticator.load_plugins().authorizers] == ["policies"]

@@ -41,11 +41,11 @@ pub(crate) struct Chain {
 #[pymethods]
 impl Chain {
     #[new]
-    #[pyo3(signature = (*authenticators, authorizers=Vec::new(), sessions=None))]
+    #[pyo3(signature = (*authenticators, authorizers=None, sessions=None))]
     fn new(
         py: Python<'_>,
         authenticators: Vec<Py<Authenticator>>,
-        authorizers: Vec<Py<Authorizer>>,
+        authorizers: Option<Vec<Py<Authorizer>>>,
         sessions: Option<&Bound<'_, Sessions>>,
     ) -> PyResult<Self> {
         let Some(first) = authenticators.first() else {
@@ -55,6 +55,7 @@ impl Chain {
         };
         let identify = authenticators.iter().map(|one| one.get().0.member());
         let identify = identify.collect::<PyResult<Vec<_>>>()?;
+        let authorizers = authorizers.unwrap_or_default();
         let permit = authorizers.iter().map(|one| one.get().0.member());
         let permit = permit.collect::<PyResult<Vec<_>>>()?;
         let host = first.get().0.host();

@@ -141,7 +141,7 @@ class Authorizer:
 @final
 class Chain:
     def __new__(
-        cls, *authenticators: Authenticator, authorizers: Sequence[Authorizer] = (), sessions: Sessions | None = None
+        cls, *authenticators: Authenticator, authorizers: Sequence[Authorizer] | None = None, sessions: Sessions | None = None
     ) -> Chain: ...
     @property
     def authenticators(self) -> list[Authenticator]: ...

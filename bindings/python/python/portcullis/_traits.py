@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from traitlets import Dict, List, TraitError, Unicode, Union
@@ -178,7 +179,7 @@ class PluginTraits(Configurable):
 
 
 def _asked(
-    kind: type[_Kind], place: str, entries: list[dict[str, Any] | str], directory: PluginDirectory | None
+    kind: type[_Kind], place: str, entries: Sequence[dict[str, Any] | str], directory: PluginDirectory | None
 ) -> list[_Kind]:
     """The plugins of a trait that lists them, in their order."""
     asked = []
