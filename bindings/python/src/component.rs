@@ -67,17 +67,9 @@ impl Component {
         let given = PyDict::new(py);
         given.set_item("sha256", sha256)?;
         given.set_item("trust", trust)?;
-        let (keys, mistakes) = config::keys("component", Some(&given));
+        let keys = config::keys("component", Some(&given));
         let source = Source::of(source)?;
-        let config = source.config(
-            py,
-            Some("Component"),
-            Role::Authenticator,
-            "component",
-            keys,
-            mistakes,
-            &[],
-        )?;
+        let config = source.config(py, Some("Component"), Role::Authenticator, "component", keys, &[])?;
         Self::load(py, source, &config)
     }
 
@@ -153,16 +145,15 @@ impl Source {
         Ok(Self::Named(if is_bare { format!("./{text}") } else { text.to_owned() }))
     }
 
-    /// Reads the keys of a plugin in this role, which has this component. `mistakes` were found before, and `acceptors` are the names of
-    /// those that it has.
+    /// Reads the keys of a plugin in this role, which has this component. With the keys come the mistakes that were found
+    /// before, and `acceptors` are the names of those that it has.
     pub(crate) fn config(
         &self,
         py: Python<'_>,
         place: Option<&str>,
         role: Role,
         name: &str,
-        mut keys: Map<String, Value>,
-        mut mistakes: Vec<ConfigError>,
+        (mut keys, mut mistakes): (Map<String, Value>, Vec<ConfigError>),
         acceptors: &[&str],
     ) -> PyResult<PluginConfig> {
         let given = match self {

@@ -25,7 +25,7 @@ pub(crate) struct Decision {
     /// Who sent the request, as the authenticators say.
     authentication: Outcome,
     /// What the authorizers say. `None` if none was asked.
-    authorization: Option<Result<Permits, Refusal>>,
+    authorization: Option<Authorization>,
     /// Whether a page that is also for visitors serves the request.
     lacks_credentials: bool,
     steps: Vec<Step>,
@@ -51,7 +51,7 @@ impl Decision {
         Self {
             steps: asked.chain(then).collect(),
             authentication: decision.outcome,
-            authorization: authorization.map(|authorization| authorization.outcome),
+            authorization,
             lacks_credentials: lacks_credentials && may_visit,
             headers,
             via_session,
@@ -60,7 +60,8 @@ impl Decision {
     }
 
     fn outcome(&self) -> Result<&Authenticated, &Refusal> {
-        match (&self.authorization, &self.authentication) {
+        let authorization = self.authorization.as_ref();
+        match (authorization.map(|said| &said.outcome), &self.authentication) {
             (Some(Err(refusal)), _) | (_, Outcome::Refuse(refusal)) => Err(refusal),
             (_, Outcome::Grant(user)) => Ok(user),
         }
@@ -85,7 +86,8 @@ impl Decision {
     /// What each authorizer permits, in their order. Empty if the request is refused, or if there are none.
     #[getter]
     fn permits(&self) -> Vec<Permit> {
-        let permits = self.authorization.iter().flatten();
+        let permits = self.authorization.iter();
+        let permits = permits.filter_map(|authorization| authorization.outcome.as_ref().ok());
         permits.flat_map(Permits::iter).cloned().map(Permit).collect()
     }
 

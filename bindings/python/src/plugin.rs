@@ -143,7 +143,7 @@ impl ConfiguredPlugin {
         };
         let acceptors = Vec::from_iter(negotiate.iter().filter_map(Value::as_object).flat_map(Map::keys));
         let acceptors = Vec::from_iter(acceptors.into_iter().map(String::as_str));
-        let mut config = source.config(py, place, role, name, keys, mistakes, &acceptors)?;
+        let mut config = source.config(py, place, role, name, (keys, mistakes), &acceptors)?;
         config.outbound = Play::applied(play, &config.outbound);
         let loaded;
         let component = match &compiled {
