@@ -39,10 +39,16 @@ impl login::Guest for Contract {
     fn begin(flow: Flow) -> Result<Departure, Refusal> {
         told(flow.redirect_uri.ends_with("/callback"), "redirect-uri")?;
         // No key is granted.
-        told(signing::sign("none", Algorithm::Es256, b"message").is_err(), "signing.sign")?;
+        told(
+            signing::sign("none", Algorithm::Es256, b"message").is_err(),
+            "signing.sign",
+        )?;
         logging::log(logging::Level::Info, "contract", "an attempt begins");
         Ok(Departure {
-            location: format!("https://login.test/authorize?state={}&silent={}", flow.state, flow.silent),
+            location: format!(
+                "https://login.test/authorize?state={}&silent={}",
+                flow.state, flow.silent
+            ),
             memo: flow.state.into_bytes(),
         })
     }
@@ -77,7 +83,11 @@ impl login::Guest for Contract {
 }
 
 fn told(holds: bool, what: &str) -> Result<(), Refusal> {
-    if holds { Ok(()) } else { Err(Refusal::Unavailable(what.to_owned())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Refusal::Unavailable(what.to_owned()))
+    }
 }
 
 fn arrival(name: &str) -> Arrival {
