@@ -1,4 +1,4 @@
-"""What authenticators in Python share: settings, refusals, credentials, requests to other servers, and JSON Web Tokens.
+"""What plugins in Python share: settings, refusals, credentials, requests to other servers, and JSON Web Tokens.
 
 Copy this file beside your `app.py`; componentize-py finds it there. It decides as the Rust SDK and the built-in `jwt` do.
 """
@@ -220,12 +220,13 @@ class Plugin(Protocol):
         """Says who sent a request, or raises a refusal."""
 
 
-def export(
-    plugin: Callable[[S], Plugin], settings: type[S]
-) -> tuple[type[exports.Plugin], type[exports.Authenticator]]:
-    """The classes that componentize-py looks for: `Plugin, Authenticator = export(MyPlugin, MySettings)`."""
+P = TypeVar("P")
+
+
+def configurable(plugin: Callable[[S], P], settings: type[S]) -> tuple[type[exports.Plugin], list[P]]:
+    """The class by which a plugin of any role is configured, and a list that has the plugin afterwards."""
     # componentize-py makes a new object of an exported class for every call. What `configure` has made stands here.
-    configured: list[Plugin] = []
+    configured: list[P] = []
 
     class Configurable(exports.Plugin):
         def settings_schema(self) -> str:
@@ -237,11 +238,21 @@ def export(
             except SettingsError as error:
                 raise Err(str(error)) from None
 
-    class Authenticator(exports.Authenticator):
+    return Configurable, configured
+
+
+# In the world of an authorizer, `exports` has no `Authenticator`.
+def export(
+    plugin: Callable[[S], Plugin], settings: type[S]
+) -> "tuple[type[exports.Plugin], type[exports.Authenticator]]":  # type: ignore[name-defined, unused-ignore]
+    """The classes that componentize-py looks for: `Plugin, Authenticator = export(MyPlugin, MySettings)`."""
+    exported, configured = configurable(plugin, settings)
+
+    class Authenticator(exports.Authenticator):  # type: ignore[name-defined, misc, unused-ignore]
         def authenticate(self, request: Request) -> Grant:
             return configured[0].authenticate(request)
 
-    return Configurable, Authenticator
+    return exported, Authenticator
 
 
 # What an authenticator answers

@@ -117,8 +117,10 @@ def test_the_audit_log_has_what_was_asked_and_said(gateway, upstream):
     assert (line["outcome"], line["why"]) == ("forbid", "it is late")
     assert line["steps"] == 'judge: forbid "it is late" [header x-judge]'
     assert gateway.send("/permitted", told("permit 0")).status == 200
-    [line] = gateway.logged(message="authorization", path="/permitted")
-    assert (line["outcome"], line["user"], line["steps"]) == ("permit", "alice", "judge: permit [header x-judge]")
+    [line] = [line for line in gateway.logged(path="/permitted") if line["target"] == "portcullis::audit"]
+    assert (line["message"], line["outcome"], line["user"]) == ("decision", "grant", "alice")
+    assert line["steps"].startswith("people: grant [") and line["authorizer_steps"] == "judge: permit [header x-judge]"
+    assert line["authorizer_us"] > 0
     assert gateway.send("/failed", told("panic")).status == 503
     [line] = gateway.logged(message="an authorizer could not decide", route="/")[-1:]
     assert line["authorizer"] == "judge" and "requested by the test" in line["why"]
@@ -129,7 +131,7 @@ def test_two_users_with_the_same_request_never_share_a_permit(gateway, upstream)
     before = gateway.metric("portcullis_authorizer_reused_total", authorizer="judge") or 0
     for user in (ALICE, ALICE, BOB, BOB):
         assert gateway.send("/", user | script).status == 200
-    lines = [line["steps"] for line in gateway.logged(message="authorization", path="/")][-4:]
+    lines = [line["authorizer_steps"] for line in gateway.logged(message="decision", path="/", outcome="grant") if "authorizer_steps" in line][-4:]
     assert ["reused" in line for line in lines] == [False, True, False, True], lines
     assert gateway.metric("portcullis_authorizer_reused_total", authorizer="judge") == before + 2
 
@@ -294,11 +296,11 @@ def test_a_reload_takes_up_keeps_and_removes_authorizers(serve, upstream, judge)
     # What isn't changed is kept, with its decisions.
     assert reload(gateway, with_judge + route(upstream, "people", path="/more")) == ["+route /more"]
     assert gateway.send("/", told("permit 60")).status == 200
-    assert "reused" in gateway.logged(message="authorization")[-1]["steps"]
+    assert "reused" in gateway.logged(message="decision")[-1]["authorizer_steps"]
     changed = with_judge.replace('deadline = "500ms"', 'deadline = "400ms"')
     assert reload(gateway, changed) == ["~authorizer judge: limits.deadline", "-route /more"]
     assert gateway.send("/", told("permit 60")).status == 200
-    assert "reused" not in gateway.logged(message="authorization")[-1]["steps"]
+    assert "reused" not in gateway.logged(message="decision")[-1]["authorizer_steps"]
     assert reload(gateway, plain) == ["-authorizer judge", "~route /: authorizers"]
     assert gateway.send("/", told("hide")).status == 200
 

@@ -172,6 +172,26 @@ def test_changed_policies_are_taken_up_and_bad_ones_are_not(serve, upstream, tmp
     eventually(lambda: post() == 403, "the file of policies is taken up")
 
 
+def test_policies_of_a_folder_come_and_go(serve, upstream, tmp_path):
+    config = route(upstream.url, '"files:policies/*.cedar"')
+    folder = tmp_path / "gateway-0"
+    (folder / "policies").mkdir(parents=True)
+    (folder / "policies/api.cedar").write_text(POLICIES)
+    gateway = serve(config, SECRET=SECRET)
+
+    def statuses():
+        return [gateway.send("/api/x", token("bob"), method=method).status for method in ("GET", "POST")]
+
+    assert statuses() == [200, 403]
+    (folder / "policies/bob.cedar").write_text('@id("bob") permit (principal == User::"bob", action, resource);')
+    eventually(lambda: statuses() == [200, 200], "the new file")
+    (folder / "policies/bob.cedar").write_text('@id("bob")\npermit (principal == Usr::"bob", action, resource);')
+    eventually(lambda: [line for line in gateway.logged(level="ERROR") if "policies/bob.cedar:2: " in line["message"]], "its place")
+    assert statuses() == [200, 200]
+    (folder / "policies/bob.cedar").unlink()
+    eventually(lambda: statuses() == [200, 403], "the file is gone")
+
+
 def test_many_policies_and_entities_are_taken(upstream, tmp_path):
     policies = "".join(f'permit(principal in Group::"team-{team}", action, resource in Path::"/{team}");\n' for team in range(10_000))
     entity = [{"uid": {"type": "User", "id": f"user-{n}"}, "attrs": {}, "parents": [{"type": "Group", "id": f"team-{n}"}]} for n in range(9_000)]

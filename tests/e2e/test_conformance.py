@@ -314,7 +314,15 @@ def test_a_plugin_that_asks_a_server_that_it_does_not_name_fails(tmp_path):
         assert (SERVED[1] in lines(done, "FAILED")) == bool(asked), done.stdout
         assert not asked or f'case "egress": it asks {asked}' in lines(done, ""), done.stdout
     # It goes on whatever the server says, which is told.
-    assert re.search(r"\(\d+ times a request is granted although a server says nothing of use. The first: case \"egress\": ", done.stdout)
+    assert re.search(r"\(\d+ times a request is let through although a server says nothing of use. The first: case \"egress\": ", done.stdout)
+
+
+def test_an_authorizer_that_permits_whatever_its_server_says_is_told(tmp_path, judge):
+    words = "ask https://id.test/name"
+    asked = ASKED.replace('"x-do"', '"x-judge"').replace('url = "https://id.test/name"\n', '', 1)
+    case = f"[[cases]]\nname = 'ask'\nrequest.headers = {{ X-Judge = '{words}' }}\nuser = {{ name = 'alice' }}\nexpect.verdict = 'permit'\n"
+    done = conform(tmp_path, judge, asked + case)
+    assert re.search(r"\(\d+ times a request is let through although a server says nothing of use. The first: case \"ask\": ", done.stdout), done.stdout
 
 
 def test_a_self_test_that_fails_is_a_failure(tmp_path, api_key_component):

@@ -20,6 +20,7 @@ from harness.upstream import values
 API_KEYS = ["python", "javascript", "go", "c"]
 JWTS = ["python", "javascript", "go", "c"]
 EXAMPLES = [(language, "api_key") for language in API_KEYS] + [(language, "jwt") for language in JWTS] + [("python", "github"), ("javascript", "github")]
+EXAMPLES += [("python", "writers"), ("javascript", "writers")]
 
 
 def beside(language, name):

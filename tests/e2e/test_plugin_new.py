@@ -288,6 +288,21 @@ def test_dev_builds_serves_and_takes_up_changes(dev, api_key_component):
     served.end()
 
 
+def test_dev_asks_an_authorizer_about_anybody(dev, judge):
+    """It stands behind an authenticator that takes anybody's word for who they are."""
+    served = dev(judge, '[settings]\nheader = "X-Judge"\n[grants]\nheaders = ["x-judge"]\n')
+    alice = client.basic("alice")
+    assert served.status(X_Judge="permit 0", **alice) == 200
+    assert served.status(X_Judge="forbid it is late", **alice) == 403
+    served.says("it is late")
+    assert served.status(X_Judge="permit 0") == 401
+    # What takes its place is another kind of plugin.
+    (served.folder / "guard.toml").write_text("[settings]\n")
+    shutil.copy(PLUGINS["scripted"](), served.folder / "source.wasm")
+    eventually(lambda: served.status(Authorization="Script grant") == 200, "the authenticator")
+    served.end()
+
+
 def test_dev_waits_for_the_first_build_and_ends_cleanly_while_it_runs(dev, api_key_component, tmp_path):
     waiting = dev(api_key_component, KEY % "one")
     (waiting.folder / "fail").write_text("exit 1\n")

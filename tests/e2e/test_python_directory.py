@@ -47,7 +47,7 @@ def test_a_chain_takes_up_a_new_version(folder, caplog, api_key_component):
     directory = PluginDirectory(folder)
     team = directory["team"]
     chain = Chain(team)
-    assert (team.name, repr(team), directory.names) == ("team", '<Authenticator "team">', ["team"])
+    assert (team.name, repr(team), directory.authenticators) == ("team", '<Authenticator "team">', ["team"])
     assert (status(chain, "one"), status(chain, "two")) == (200, 401)
     with caplog.at_level(logging.INFO, logger="portcullis"):
         put(folder / "team.toml", description("two"))
@@ -57,7 +57,7 @@ def test_a_chain_takes_up_a_new_version(folder, caplog, api_key_component):
     assert "one" not in caplog.text and "two" not in caplog.text
     shutil.copy(api_key_component, folder / "other.wasm")
     put(folder / "other.toml", description("three"))
-    eventually(lambda: directory.names == ["other", "team"], "the new plugin")
+    eventually(lambda: directory.authenticators == ["other", "team"], "the new plugin")
     assert status(Chain(directory["other"]), "three") == 200
 
 
@@ -66,7 +66,7 @@ WRONG = [
     ("team.toml", description("two").replace("]", "", 1), "team.toml:1: "),
     ("team.wasm", b"no component", "team.wasm: "),
     ("other.wasm", b"no component", "other.wasm: "),
-    ("team.wasm", None, 'has no plugin "team" any more, which is asked about requests'),
+    ("team.wasm", None, 'has no authenticator "team" any more, which is asked about requests'),
 ]
 
 

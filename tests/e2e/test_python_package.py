@@ -59,7 +59,7 @@ def test_a_chain_decides(people, decide):
     user = decision.user
     assert (user.name, user.groups, user.admin, user.authenticator) == ("alice", [], False, "people")
     assert decision.refusal is None and not decision.lacks_credentials
-    assert [(step.authenticator, step.verdict) for step in decision.steps] == [("people", "grant")]
+    assert [(step.name, step.verdict) for step in decision.steps] == [("people", "grant")]
     assert "header authorization" in decision.steps[0].reads
 
     none = decide(people, Request("GET", "/"))

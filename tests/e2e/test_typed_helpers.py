@@ -48,6 +48,12 @@ def test_mypy_of_logins(login_bindings, tmp_path, file):
     assert done.stdout.startswith("Success"), done.stdout
 
 
+@pytest.mark.parametrize("file", ["sdk/python/portcullis_authorizer.py", "examples/python/writers/app.py"])
+def test_mypy_of_authorizers(tmp_path_factory, tmp_path, file):
+    done = mypy(bound(tmp_path_factory, "authorizer-plugin"), tmp_path, ROOT / file)
+    assert done.stdout.startswith("Success"), done.stdout
+
+
 @pytest.mark.parametrize(
     "written, mistake, error",
     [
@@ -69,11 +75,11 @@ def tsc(folder, source):
         shutil.copy(file, folder)
     (folder / "app.js").write_text(source)
     options = ["--noEmit", "--strict", "--checkJs", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler"]
-    command = [VENV_BIN / "node", PEERS / "node_modules/typescript/bin/tsc", *options, "app.js", "portcullis.d.ts", "portcullis_login.d.ts"]
+    command = [VENV_BIN / "node", PEERS / "node_modules/typescript/bin/tsc", *options, "app.js", *sorted(file.name for file in JAVASCRIPT.glob("*.d.ts"))]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("name", ["api_key", "github", "jwt"])
+@pytest.mark.parametrize("name", ["api_key", "github", "jwt", "writers"])
 def test_tsc(tmp_path, name):
     done = tsc(tmp_path, (ROOT / "examples/javascript" / name / "app.js").read_text())
     assert (done.returncode, done.stdout) == (0, "")

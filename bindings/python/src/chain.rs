@@ -1,4 +1,4 @@
-//! `Chain`: authenticators in order, which decide about requests.
+//! `Chain`: authenticators in order, and then authorizers, which decide about requests.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -13,6 +13,7 @@ use pyo3::pyclass;
 use pyo3::pymethods;
 
 use crate::authenticator::Authenticator;
+use crate::authorizer::Authorizer;
 use crate::decision::Decision;
 use crate::errors::PortcullisError;
 use crate::gates::Gates;
@@ -27,20 +28,24 @@ use crate::sessions::Sessions;
 /// Authenticators in the order in which they are asked, until one decides. One that fails ends the chain: a failure never
 /// leads to a weaker check.
 ///
+/// authorizers: asked in order, after a user is known, whether the user may make the request. The first denial ends it.
+///     Default: every user may make every request.
 /// sessions: `Sessions`, for users who come again. Default: each request needs credentials.
 #[pyclass(frozen, module = "portcullis")]
 pub(crate) struct Chain {
     gates: Hosted<Gates>,
     authenticators: Vec<Py<Authenticator>>,
+    authorizers: Vec<Py<Authorizer>>,
 }
 
 #[pymethods]
 impl Chain {
     #[new]
-    #[pyo3(signature = (*authenticators, sessions=None))]
+    #[pyo3(signature = (*authenticators, authorizers=None, sessions=None))]
     fn new(
         py: Python<'_>,
         authenticators: Vec<Py<Authenticator>>,
+        authorizers: Option<Vec<Py<Authorizer>>>,
         sessions: Option<&Bound<'_, Sessions>>,
     ) -> PyResult<Self> {
         let Some(first) = authenticators.first() else {
@@ -48,14 +53,18 @@ impl Chain {
                 "a chain needs an authenticator: without one it refuses every request",
             ));
         };
-        let members = authenticators.iter().map(|one| one.get().member());
-        let members = members.collect::<PyResult<Vec<_>>>()?;
-        let host = first.get().host();
+        let identify = authenticators.iter().map(|one| one.get().0.member());
+        let identify = identify.collect::<PyResult<Vec<_>>>()?;
+        let authorizers = authorizers.unwrap_or_default();
+        let permit = authorizers.iter().map(|one| one.get().0.member());
+        let permit = permit.collect::<PyResult<Vec<_>>>()?;
+        let host = first.get().0.host();
         host.bridge.refresh_levels(py);
         let sessions = sessions.map(|sessions| Arc::clone(&sessions.get().inner));
         Ok(Self {
-            gates: Hosted::new(host, Gates::new(members, sessions)),
+            gates: Hosted::new(host, Gates::new(identify, permit, sessions)),
             authenticators,
+            authorizers,
         })
     }
 
@@ -65,27 +74,38 @@ impl Chain {
         self.authenticators.iter().map(|one| one.clone_ref(py)).collect()
     }
 
+    /// The authorizers, in order.
+    #[getter]
+    fn authorizers(&self, py: Python<'_>) -> Vec<Py<Authorizer>> {
+        self.authorizers.iter().map(|one| one.clone_ref(py)).collect()
+    }
+
     /// Decides about a request: a coroutine, to be awaited once.
     ///
     /// A call that is cancelled goes on to its end or its deadline.
-    fn decide(&self, request: &Bound<'_, Request>) -> PyResult<Pending> {
+    ///
+    /// visitors: whether requests without credentials are served, too. Then the authorizers are asked about those as well.
+    #[pyo3(signature = (request, *, visitors=false))]
+    fn decide(&self, request: &Bound<'_, Request>, visitors: bool) -> PyResult<Pending> {
         Ok(Pending::new(Call {
-            gate: self.gates.get()?.current(),
+            deciders: self.gates.get()?.current(),
+            visitors,
             host: Arc::clone(&self.gates.host),
             request: Arc::clone(&request.get().0),
         }))
     }
 
     /// Decides about a request, and waits for it. Other threads of Python run meanwhile.
-    fn decide_blocking(&self, py: Python<'_>, request: &Bound<'_, Request>) -> PyResult<Decision> {
-        let gate = self.gates.get()?.current();
+    #[pyo3(signature = (request, *, visitors=false))]
+    fn decide_blocking(&self, py: Python<'_>, request: &Bound<'_, Request>, visitors: bool) -> PyResult<Decision> {
+        let deciders = self.gates.get()?.current();
         let host = &self.gates.host;
         let request = Arc::clone(&request.get().0);
         let (sender, receiver) = mpsc::sync_channel(1);
         host.runtime.spawn(async move {
-            let admission = gate.admit(&request).await;
+            let decision = deciders.decide(&request, visitors).await;
             // The thread that waited may have been interrupted; then no receiver is left.
-            sender.send(Decision::new(admission)).ok();
+            sender.send(decision).ok();
         });
         let _waiting = host.wait();
         // Only one thread receives, but the type must be one that several may share.
@@ -106,17 +126,22 @@ impl Chain {
         }
     }
 
-    /// Forgets the decisions of all its authenticators that are kept for later requests.
+    /// Forgets the decisions of all its plugins that are kept for later requests.
     fn forget_decisions(&self) -> PyResult<()> {
-        for authenticator in self.gates.get()?.current().chain().authenticators() {
+        let deciders = self.gates.get()?.current();
+        for authenticator in deciders.gate.chain().authenticators() {
             authenticator.forget_decisions();
+        }
+        for authorizer in deciders.authorizers.iter() {
+            authorizer.forget_decisions();
         }
         Ok(())
     }
 
     fn __repr__(&self) -> String {
-        let names = self.authenticators.iter().map(|one| one.get().own_name());
-        let names = Vec::from_iter(names.map(|name| format!("{name:?}")));
+        let authenticators = self.authenticators.iter().map(|one| one.get().0.name());
+        let authorizers = self.authorizers.iter().map(|one| one.get().0.name());
+        let names = Vec::from_iter(authenticators.chain(authorizers).map(|name| format!("{name:?}")));
         format!("<Chain {}>", names.join(", "))
     }
 }

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use portcullis::Digest;
+use portcullis::Role;
 use portcullis_loader::component::ComponentFile;
 use portcullis_loader::component::Unusable;
 use portcullis_loader::component::check_pin;
-use portcullis_loader::config::authenticator::AuthenticatorConfig;
-use portcullis_loader::config::authenticator::PluginSource;
 use portcullis_loader::config::document::Environment;
 use portcullis_loader::config::error::ConfigError;
+use portcullis_loader::config::plugin::PluginConfig;
+use portcullis_loader::config::plugin::PluginSource;
 use pyo3::Bound;
 use pyo3::PyAny;
 use pyo3::PyErr;
@@ -38,7 +39,7 @@ pub(crate) fn builtin_plugins() -> Vec<&'static str> {
     portcullis_plugins::ALL.iter().map(|(name, _)| *name).collect()
 }
 
-/// A compiled plugin. Authenticators with different settings can share one.
+/// A compiled plugin. Authenticators or authorizers with different settings can share one.
 ///
 /// Compiling takes up to some seconds, in which other threads of Python run. A file must belong to root or to the user of this
 /// process, and not be writable for every user.
@@ -66,9 +67,9 @@ impl Component {
         let given = PyDict::new(py);
         given.set_item("sha256", sha256)?;
         given.set_item("trust", trust)?;
-        let (keys, mistakes) = config::keys("component", Some(&given));
+        let keys = config::keys("component", Some(&given));
         let source = Source::of(source)?;
-        let config = source.config(py, Some("Component"), "component", keys, mistakes, &[])?;
+        let config = source.config(py, Some("Component"), Role::Authenticator, "component", keys, &[])?;
         Self::load(py, source, &config)
     }
 
@@ -91,7 +92,7 @@ impl Component {
 
 impl Component {
     /// Reads the component of a configuration, checks where it comes from, and compiles it.
-    pub(crate) fn load(py: Python<'_>, source: Source, config: &AuthenticatorConfig) -> PyResult<Self> {
+    pub(crate) fn load(py: Python<'_>, source: Source, config: &PluginConfig) -> PyResult<Self> {
         let host = Host::current(py)?;
         host.check()?;
         let loaded = py.detach(|| {
@@ -144,17 +145,17 @@ impl Source {
         Ok(Self::Named(if is_bare { format!("./{text}") } else { text.to_owned() }))
     }
 
-    /// Reads the keys of the authenticator with this component. `mistakes` were found before, and `acceptors` are the names of
-    /// those that it has.
+    /// Reads the keys of a plugin in this role, which has this component. With the keys come the mistakes that were found
+    /// before, and `acceptors` are the names of those that it has.
     pub(crate) fn config(
         &self,
         py: Python<'_>,
         place: Option<&str>,
+        role: Role,
         name: &str,
-        mut keys: Map<String, Value>,
-        mut mistakes: Vec<ConfigError>,
+        (mut keys, mut mistakes): (Map<String, Value>, Vec<ConfigError>),
         acceptors: &[&str],
-    ) -> PyResult<AuthenticatorConfig> {
+    ) -> PyResult<PluginConfig> {
         let given = match self {
             Self::Named(text) => {
                 keys.insert("plugin".to_owned(), Value::from(text.as_str()));
@@ -165,7 +166,7 @@ impl Source {
             Self::Compiled(source) => Some(source.clone()),
         };
         let environment = Environment::of_process();
-        match AuthenticatorConfig::of_json(name, &Value::Object(keys), given, acceptors, &environment) {
+        match PluginConfig::of_json(name, role, &Value::Object(keys), given, acceptors, &environment) {
             Ok(config) if mistakes.is_empty() => return Ok(config),
             Ok(_) => {}
             Err(more) => mistakes.extend(more),
@@ -173,7 +174,7 @@ impl Source {
         Err(errors::configuration(py, place, &mistakes))
     }
 
-    fn file(self, config: &AuthenticatorConfig) -> Result<ComponentFile, String> {
+    fn file(self, config: &PluginConfig) -> Result<ComponentFile, String> {
         match (self, &config.plugin) {
             (Self::Bytes(bytes), _) => Ok(ComponentFile::new(bytes, None)),
             (_, PluginSource::File(path)) => {

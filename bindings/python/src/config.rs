@@ -1,4 +1,5 @@
-//! Keywords and dicts of Python as JSON, which the loader reads as it reads the keys of `[authenticators.NAME]`. A value that
+//! Keywords and dicts of Python as JSON, which the loader reads as it reads the keys of `[authenticators.NAME]` and
+//! `[authorizers.NAME]`. A value that
 //! JSON doesn't have is a mistake with its place. No message repeats a value, which may be a secret.
 
 use portcullis_loader::config::error::ConfigError;
@@ -22,12 +23,12 @@ use serde_json::Value;
 /// How deep values may be within each other. A list may contain itself.
 const MAX_DEPTH: usize = 64;
 
-/// Reads the keys of the authenticator of this name. A keyword that is `None` is as one that isn't there; further in, the loader
+/// Reads keys that stand at this place, for messages. A keyword that is `None` is as one that isn't there; further in, the loader
 /// reports it, so that a password that is missing in the environment isn't taken for none. Values with a mistake are left out,
 /// and their mistakes are returned.
-pub(crate) fn keys(name: &str, given: Option<&Bound<'_, PyDict>>) -> (Map<String, Value>, Vec<ConfigError>) {
+pub(crate) fn keys(place: &str, given: Option<&Bound<'_, PyDict>>) -> (Map<String, Value>, Vec<ConfigError>) {
     let mut mistakes = Vec::new();
-    let place = Location::file(format!("authenticator {name:?}"));
+    let place = Location::file(place.to_owned());
     let read = given.and_then(|given| dict(given, &place, &mut mistakes, 0));
     (read.unwrap_or_default(), mistakes)
 }

@@ -1,9 +1,14 @@
-//! `Decision`: whether a request is authenticated, and the answer to one that isn't.
+//! `Decision`: who sent a request and whether it is permitted, and the answer to one that is refused.
 
 use http::HeaderMap;
 use portcullis::Admission;
+use portcullis::Authenticated;
 use portcullis::Outcome;
 use portcullis::ResponseHeaders;
+use portcullis::Role;
+use portcullis::decision::Authorization;
+use portcullis::decision::Permits;
+use portcullis::decision::Refusal;
 use pyo3::Bound;
 use pyo3::PyAny;
 use pyo3::PyResult;
@@ -17,23 +22,48 @@ use crate::request::read_headers;
 /// The decision about one request. Either `user` or `refusal` is `None`.
 #[pyclass(frozen, module = "portcullis")]
 pub(crate) struct Decision {
-    decision: portcullis::Decision,
+    /// Who sent the request, as the authenticators say.
+    authentication: Outcome,
+    /// What the authorizers say. `None` if none was asked.
+    authorization: Option<Authorization>,
+    /// Whether a page that is also for visitors serves the request.
+    lacks_credentials: bool,
+    steps: Vec<Step>,
     headers: ResponseHeaders,
     via_session: bool,
     adds_headers: bool,
 }
 
 impl Decision {
-    pub(crate) fn new(admission: Admission) -> Self {
+    /// `authorization` is what the authorizers say, `None` if none was asked. `may_visit` is whether nobody but the lack of
+    /// credentials keeps the request from being served.
+    pub(crate) fn new(admission: Admission, authorization: Option<Authorization>, may_visit: bool) -> Self {
         let (via_session, set_cookie) = (admission.via_session, admission.set_cookie.is_some());
         let (decision, headers) = admission.into_parts();
-        let user = decision.outcome.user();
+        let (user, lacks_credentials) = match &decision.outcome {
+            Outcome::Grant(user) => (Some(user), false),
+            Outcome::Refuse(refusal) => (None, refusal.lacks_credentials()),
+        };
         let adds_headers = set_cookie || user.is_some_and(|user| !user.response_headers().is_empty());
+        let asked = decision.steps.iter().map(|step| Step::of(step, Role::Authenticator));
+        let then = authorization.iter().flat_map(|authorization| &authorization.steps);
+        let then = then.map(|step| Step::of(step, Role::Authorizer));
         Self {
-            decision,
+            steps: asked.chain(then).collect(),
+            authentication: decision.outcome,
+            authorization,
+            lacks_credentials: lacks_credentials && may_visit,
             headers,
             via_session,
             adds_headers,
+        }
+    }
+
+    fn outcome(&self) -> Result<&Authenticated, &Refusal> {
+        let authorization = self.authorization.as_ref();
+        match (authorization.map(|said| &said.outcome), &self.authentication) {
+            (Some(Err(refusal)), _) | (_, Outcome::Refuse(refusal)) => Err(refusal),
+            (_, Outcome::Grant(user)) => Ok(user),
         }
     }
 }
@@ -43,43 +73,35 @@ impl Decision {
     /// The user. `None` if the request is refused.
     #[getter]
     fn user(&self) -> Option<User> {
-        self.decision.outcome.user().cloned().map(User)
+        self.outcome().ok().cloned().map(User)
     }
 
-    /// The response for a client that is refused. `None` if the request is authenticated.
+    /// The response for a client that is refused. `None` if the request may be served. `apply` adds what belongs to it.
     #[getter]
     fn refusal(&self) -> Option<Response> {
-        match &self.decision.outcome {
-            Outcome::Grant(_) => None,
-            Outcome::Refuse(refusal) => Some(Response(refusal.clone().into_response())),
-        }
+        let refusal = self.outcome().err()?;
+        Some(Response(refusal.clone().into_response()))
+    }
+
+    /// What each authorizer permits, in their order. Empty if the request is refused, or if there are none.
+    #[getter]
+    fn permits(&self) -> Vec<Permit> {
+        let permits = self.authorization.iter();
+        let permits = permits.filter_map(|authorization| authorization.outcome.as_ref().ok());
+        permits.flat_map(Permits::iter).cloned().map(Permit).collect()
     }
 
     /// Whether the request is refused because it has no credentials. A page that is also for visitors without a name serves
-    /// such a request.
+    /// such a request. If the chain has authorizers, this is true only if `decide` was called for visitors and they permit it.
     #[getter]
     fn lacks_credentials(&self) -> bool {
-        match &self.decision.outcome {
-            Outcome::Grant(_) => false,
-            Outcome::Refuse(refusal) => refusal.lacks_credentials(),
-        }
+        self.lacks_credentials
     }
 
-    /// One step for each authenticator that was asked, in order.
+    /// One step for each authenticator that was asked, in order, and then one for each authorizer.
     #[getter]
     fn steps(&self) -> Vec<Step> {
-        let steps = self.decision.steps.iter();
-        steps
-            .map(|step| Step {
-                authenticator: step.name.to_string(),
-                verdict: step.verdict.label(),
-                reason: step.verdict.reason().map(str::to_owned),
-                text: format!("{} {}", step.name, step.verdict),
-                reads: step.reads.iter().map(|read| read.attribute.to_string()).collect(),
-                seconds: step.elapsed.as_secs_f64(),
-                reused: step.reused.is_some(),
-            })
-            .collect()
+        self.steps.clone()
     }
 
     /// The header fields of a response to this request: these, and what the authenticator adds, such as a token of Kerberos or the cookie of a session.
@@ -103,22 +125,22 @@ impl Decision {
     }
 
     fn __repr__(&self) -> String {
-        match &self.decision.outcome {
-            Outcome::Grant(user) => format!("<Decision: user {:?}>", user.identity().name()),
-            Outcome::Refuse(refusal) => format!("<Decision: refused with {}>", refusal.status().as_u16()),
+        match self.outcome() {
+            Ok(user) => format!("<Decision: user {:?}>", user.identity().name()),
+            Err(refusal) => format!("<Decision: refused with {}>", refusal.status().as_u16()),
         }
     }
 
-    /// What each authenticator said, for the operator. It is not for the client.
+    /// What each plugin said, for the operator. It is not for the client.
     fn __str__(&self) -> String {
-        let steps = Vec::from_iter(self.steps().into_iter().map(|step| step.text));
+        let steps = Vec::from_iter(self.steps.iter().map(|step| step.text.as_str()));
         steps.join("\n")
     }
 }
 
 /// A user whom an authenticator identified.
 #[pyclass(frozen, module = "portcullis")]
-pub(crate) struct User(portcullis::Authenticated);
+pub(crate) struct User(Authenticated);
 
 #[pymethods]
 impl User {
@@ -189,7 +211,7 @@ pub(crate) struct Response(http::Response<bytes::Bytes>);
 
 #[pymethods]
 impl Response {
-    /// The status: 401, 403, 429, 503, or that of a plugin's own response.
+    /// The status: 401, 403, 404, 429, 503, or that of a plugin's own response.
     #[getter]
     fn status(&self) -> u16 {
         self.0.status().as_u16()
@@ -218,12 +240,47 @@ impl Response {
     }
 }
 
-/// One authenticator's part in a decision, for the operator.
+/// What an authorizer permits.
+#[pyclass(frozen, module = "portcullis")]
+pub(crate) struct Permit(portcullis::decision::Permit);
+
+#[pymethods]
+impl Permit {
+    /// The name of the authorizer.
+    #[getter]
+    fn authorizer(&self) -> &str {
+        self.0.authorizer()
+    }
+
+    /// Facts for the application, such as the user's role there: pairs of name and value. A name may be there several times.
+    #[getter]
+    fn attributes(&self) -> Vec<(String, String)> {
+        let attributes = self.0.attributes();
+        attributes
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// The value of the first attribute of this name. `None` if there is none.
+    fn attribute(&self, name: &str) -> Option<&str> {
+        self.0.attribute(name)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Permit of {:?}>", self.authorizer())
+    }
+}
+
+/// One plugin's part in a decision, for the operator.
 #[pyclass(frozen, get_all, module = "portcullis")]
+#[derive(Clone)]
 pub(crate) struct Step {
     /// Its name.
-    authenticator: String,
-    /// "grant", "pass", "reject", "forbid", "respond", "unavailable", "fail" or "turned_away".
+    name: String,
+    /// "authenticator" or "authorizer".
+    role: &'static str,
+    /// "grant", "pass" or "reject" of an authenticator, "permit" or "hide" of an authorizer, or of either "forbid", "respond",
+    /// "unavailable", "fail" or "turned_away".
     verdict: &'static str,
     /// Why. `None` if there is nothing to say.
     reason: Option<String>,
@@ -235,6 +292,21 @@ pub(crate) struct Step {
     reused: bool,
     /// The step as a sentence.
     text: String,
+}
+
+impl Step {
+    fn of(step: &portcullis::decision::Step, role: Role) -> Self {
+        Self {
+            name: step.name.to_string(),
+            role: role.label(),
+            verdict: step.verdict.label(),
+            reason: step.verdict.reason().map(str::to_owned),
+            text: format!("{} {}", step.name, step.verdict),
+            reads: step.reads.iter().map(|read| read.attribute.to_string()).collect(),
+            seconds: step.elapsed.as_secs_f64(),
+            reused: step.reused.is_some(),
+        }
+    }
 }
 
 #[pymethods]

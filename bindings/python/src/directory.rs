@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portcullis::Role;
 use portcullis_loader::Environment;
 use portcullis_loader::config::error::unknown;
 use portcullis_loader::config::trust_of_json;
 use pyo3::Bound;
+use pyo3::Py;
 use pyo3::PyAny;
 use pyo3::PyResult;
 use pyo3::Python;
@@ -17,12 +19,14 @@ use pyo3::types::PyDict;
 use pyo3::types::PyDictMethods;
 
 use crate::authenticator::Authenticator;
+use crate::authorizer::Authorizer;
 use crate::config;
 use crate::errors;
 use crate::followed::Followed;
 use crate::host::Host;
 use crate::host::Hosted;
 use crate::negotiators;
+use crate::plugin::ConfiguredPlugin;
 
 /// A folder of plugins: `NAME.wasm` for each, and `NAME.toml` beside it with its settings, grants and limits, as in the gateway.
 ///
@@ -30,7 +34,7 @@ use crate::negotiators;
 /// the chains that ask it. A version that can't be loaded, has mistakes in its settings or fails its own self-test is logged as
 /// an error, and then everything stays as it was; so does a plugin that a chain asks and whose file is removed.
 ///
-/// `directory["NAME"]` is the `Authenticator` of that name.
+/// `directory["NAME"]` is the `Authenticator` or `Authorizer` of that name.
 ///
 /// path: the folder. It must belong to root or to the user of this process, and not be writable for every user.
 /// trust: the keys of which one must have signed each file. Default: they need no signature.
@@ -95,32 +99,35 @@ impl PluginDirectory {
         })
     }
 
-    /// The authenticator of this name. It is always the newest version that works.
+    /// The authenticator or authorizer of this name. It is always the newest version that works.
     ///
-    /// From now on, the folder has to have this plugin: what chains ask isn't removed.
-    fn __getitem__(&self, name: &str) -> PyResult<Authenticator> {
+    /// From now on, the folder has to have this plugin in this role: what chains ask isn't removed.
+    fn __getitem__(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
         let current = &self.followed.get()?.current;
-        if current.require(name) {
-            return Ok(Authenticator::of_directory(&self.followed, name));
+        let plugin = || ConfiguredPlugin::of_directory(&self.followed, name);
+        match current.require(name) {
+            Some(Role::Authorizer) => return Ok(Py::new(py, Authorizer(plugin()))?.into_any()),
+            Some(_) => return Ok(Py::new(py, Authenticator(plugin()))?.into_any()),
+            None => {}
         }
         let set = current.load();
-        let known = set.iter().filter_map(|loaded| loaded.plugin.authenticator());
-        let known = known.map(|authenticator| authenticator.name());
+        let known = set.iter().map(|loaded| loaded.plugin.name());
         Err(PyKeyError::new_err(format!(
             "{name}: {}",
             unknown("plugin", name, known)
         )))
     }
 
-    /// The names of the plugins that are there at the moment, sorted.
+    /// The names of the authenticators that are there at the moment, sorted.
     #[getter]
-    fn names(&self) -> PyResult<Vec<String>> {
-        let set = self.followed.get()?.current.load();
-        Ok(set
-            .iter()
-            .filter_map(|loaded| loaded.plugin.authenticator())
-            .map(|authenticator| authenticator.name().to_owned())
-            .collect())
+    fn authenticators(&self) -> PyResult<Vec<String>> {
+        self.named(Role::Authenticator)
+    }
+
+    /// The names of the authorizers that are there at the moment, sorted.
+    #[getter]
+    fn authorizers(&self) -> PyResult<Vec<String>> {
+        self.named(Role::Authorizer)
     }
 
     /// What is allowed at the moment but may not be meant, and which plugins are disabled, with their files and keys.
@@ -132,5 +139,16 @@ impl PluginDirectory {
 
     fn __repr__(&self) -> String {
         format!("<PluginDirectory {}>", self.path.display())
+    }
+}
+
+impl PluginDirectory {
+    fn named(&self, role: Role) -> PyResult<Vec<String>> {
+        let set = self.followed.get()?.current.load();
+        let plugins = set
+            .iter()
+            .map(|loaded| &loaded.plugin)
+            .filter(|plugin| plugin.role() == role);
+        Ok(plugins.map(|plugin| plugin.name().to_owned()).collect())
     }
 }

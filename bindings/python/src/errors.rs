@@ -43,7 +43,7 @@ create_exception!(
     portcullis,
     ConfigurationError,
     PortcullisError,
-    "The keys of an authenticator have mistakes. `mistakes` has all of them, one text for each."
+    "The keys of an authenticator or authorizer have mistakes. `mistakes` has all of them, one text for each."
 );
 create_exception!(
     portcullis,
@@ -52,7 +52,7 @@ create_exception!(
     "A request has parts that no HTTP request can have. Answer it with 400."
 );
 
-/// The exception for these mistakes in the configuration of an authenticator. `place` is where its keys stand in that of a
+/// The exception for these mistakes in the configuration of a plugin. `place` is where its keys stand in that of a
 /// server, and `None` if they are arguments.
 pub(crate) fn configuration(py: Python<'_>, place: Option<&str>, errors: &[ConfigError]) -> PyErr {
     let text = errors.iter().map(|error| match place {

@@ -1,99 +1,156 @@
-//! The gate of a chain at the moment. Authenticators of a plugin directory are replaced while requests are decided; each request
+//! Who decides for a chain at the moment. Plugins of a plugin directory are replaced while requests are decided; each request
 //! is decided by one version of all of them.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use portcullis::AuthRequest;
+use portcullis::Authorizers;
 use portcullis::Chain;
 use portcullis::Gate;
 use portcullis::Grants;
+use portcullis::Outcome;
+use portcullis::Role;
 use portcullis::session::Sessions;
-use portcullis_loader::AuthenticatorSet;
+use portcullis_loader::AskedPlugin;
 use portcullis_loader::CurrentPlugins;
+use portcullis_loader::PluginSet;
 
-/// An authenticator of a chain.
+use crate::decision::Decision;
+
+/// A plugin of a chain.
 pub(crate) enum Member {
     /// It stays as it is.
-    Fixed(portcullis::Authenticator),
+    Fixed(AskedPlugin),
     /// The one of this name that is in the directory at the moment.
     Named(CurrentPlugins, String),
 }
 
-/// A gate that follows the directories of its authenticators.
+/// Who decides about a request: a gate, and then authorizers.
+#[derive(Clone)]
+pub(crate) struct Deciders {
+    pub(crate) gate: Gate,
+    pub(crate) authorizers: Authorizers,
+}
+
+impl Deciders {
+    /// Decides about a request. `visitors` is whether requests without credentials are served, too.
+    pub(crate) async fn decide(&self, request: &Arc<AuthRequest>, visitors: bool) -> Decision {
+        let admission = self.gate.admit(request).await;
+        let outcome = &admission.decision.outcome;
+        let is_asked = match outcome {
+            Outcome::Grant(_) => true,
+            Outcome::Refuse(refusal) => visitors && refusal.lacks_credentials(),
+        };
+        if self.authorizers.is_empty() {
+            return Decision::new(admission, None, true);
+        }
+        if !is_asked {
+            // Nobody has said that a visitor may make the request.
+            return Decision::new(admission, None, false);
+        }
+        let authorization = self.authorizers.decide(request, outcome).await;
+        let is_permitted = authorization.outcome.is_ok();
+        Decision::new(admission, Some(authorization), is_permitted)
+    }
+}
+
+/// Deciders that follow the directories of their plugins.
 pub(crate) struct Gates {
-    members: Vec<Member>,
+    authenticators: Vec<Member>,
+    authorizers: Vec<Member>,
     /// The directories of its members, each once.
     directories: Vec<CurrentPlugins>,
     sessions: Option<Arc<Sessions>>,
     built: ArcSwap<Built>,
 }
 
-/// A gate, and the sets of the directories that it is made of.
+/// Deciders, and the sets of the directories that they are made of.
 struct Built {
-    sets: Vec<Arc<AuthenticatorSet>>,
-    gate: Gate,
+    sets: Vec<Arc<PluginSet>>,
+    deciders: Deciders,
 }
 
 impl Gates {
-    pub(crate) fn new(members: Vec<Member>, sessions: Option<Arc<Sessions>>) -> Self {
+    pub(crate) fn new(authenticators: Vec<Member>, authorizers: Vec<Member>, sessions: Option<Arc<Sessions>>) -> Self {
         let mut directories: Vec<CurrentPlugins> = Vec::new();
-        for member in &members {
+        for member in authenticators.iter().chain(&authorizers) {
             if let Member::Named(directory, _) = member
                 && !directories.iter().any(|known| known.is(directory))
             {
                 directories.push(directory.clone());
             }
         }
-        let built = build(&members, &directories, load(&directories), sessions.as_ref());
+        let sets = load(&directories);
+        let first = Built {
+            deciders: deciders(&authenticators, &authorizers, &directories, &sets, sessions.as_ref()),
+            sets,
+        };
         Self {
-            built: ArcSwap::from_pointee(built),
-            members,
+            built: ArcSwap::from_pointee(first),
+            authenticators,
+            authorizers,
             directories,
             sessions,
         }
     }
 
-    /// The gate for the next request.
-    pub(crate) fn current(&self) -> Gate {
+    /// Who decides about the next request.
+    pub(crate) fn current(&self) -> Deciders {
         let built = self.built.load();
         let sets = load(&self.directories);
         if sets.iter().zip(&built.sets).all(|(now, then)| Arc::ptr_eq(now, then)) {
-            return built.gate.clone();
+            return built.deciders.clone();
         }
-        let next = build(&self.members, &self.directories, sets, self.sessions.as_ref());
-        let gate = next.gate.clone();
-        self.built.store(Arc::new(next));
-        gate
+        let deciders = deciders(
+            &self.authenticators,
+            &self.authorizers,
+            &self.directories,
+            &sets,
+            self.sessions.as_ref(),
+        );
+        let next = deciders.clone();
+        self.built.store(Arc::new(Built { sets, deciders }));
+        next
     }
 }
 
-fn load(directories: &[CurrentPlugins]) -> Vec<Arc<AuthenticatorSet>> {
+fn load(directories: &[CurrentPlugins]) -> Vec<Arc<PluginSet>> {
     directories.iter().map(CurrentPlugins::load).collect()
 }
 
-/// Makes the gate of these sets, which are those of `directories`, in their order.
-fn build(
-    members: &[Member],
+/// Those of these sets, which are the sets of `directories`, in their order.
+fn deciders(
+    authenticators: &[Member],
+    authorizers: &[Member],
     directories: &[CurrentPlugins],
-    sets: Vec<Arc<AuthenticatorSet>>,
+    sets: &[Arc<PluginSet>],
     sessions: Option<&Arc<Sessions>>,
-) -> Built {
-    let of = |directory: &CurrentPlugins| directories.iter().position(|known| known.is(directory));
-    let authenticators = members.iter().map(|member| match member {
-        Member::Fixed(authenticator) => authenticator.clone(),
-        Member::Named(directory, name) => {
-            let set = of(directory).and_then(|index| sets.get(index));
-            let found = set.and_then(|set| set.get(name)).cloned();
-            // The directory keeps every plugin that is asked. If one were missing, the gate would let in no user.
-            found.unwrap_or_else(|| {
-                portcullis::Authenticator::disabled(
-                    name,
-                    Grants::default(),
-                    "its directory doesn't have it any more".to_owned(),
-                )
-            })
-        }
+) -> Deciders {
+    let set = |directory: &CurrentPlugins| {
+        let index = directories.iter().position(|known| known.is(directory));
+        index.and_then(|index| sets.get(index))
+    };
+    // The directory keeps every plugin that is asked. If one were missing, nobody would be let in.
+    let gone = || "its directory doesn't have it any more".to_owned();
+    let authenticators = authenticators.iter().map(|member| {
+        let (found, name) = match member {
+            Member::Fixed(plugin) => (plugin.authenticator(), plugin.name()),
+            Member::Named(directory, name) => (set(directory).and_then(|set| set.authenticator(name)), name.as_str()),
+        };
+        let disabled = || portcullis::Authenticator::disabled(name, Grants::default(), gone());
+        found.cloned().unwrap_or_else(disabled)
     });
-    let gate = Gate::new(Chain::new(authenticators), sessions.map(Arc::clone));
-    Built { gate, sets }
+    let authorizers = authorizers.iter().map(|member| {
+        let (found, name) = match member {
+            Member::Fixed(plugin) => (plugin.authorizer(), plugin.name()),
+            Member::Named(directory, name) => (set(directory).and_then(|set| set.authorizer(name)), name.as_str()),
+        };
+        let disabled = || portcullis::Authorizer::disabled(name, Grants::of_role(Role::Authorizer), gone());
+        found.cloned().unwrap_or_else(disabled)
+    });
+    Deciders {
+        gate: Gate::new(Chain::new(authenticators), sessions.map(Arc::clone)),
+        authorizers: Authorizers::new(authorizers),
+    }
 }

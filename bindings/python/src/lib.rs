@@ -4,6 +4,7 @@
 //! over what is finished.
 
 mod authenticator;
+mod authorizer;
 mod bridge;
 mod chain;
 mod command;
@@ -20,6 +21,7 @@ mod lock;
 mod negotiators;
 mod pending;
 mod played;
+mod plugin;
 mod request;
 mod sessions;
 
@@ -47,6 +49,8 @@ mod _portcullis {
     #[pymodule_export]
     use super::authenticator::unknown_key;
     #[pymodule_export]
+    use super::authorizer::Authorizer;
+    #[pymodule_export]
     use super::bridge::settle;
     #[pymodule_export]
     use super::chain::Chain;
@@ -58,6 +62,8 @@ mod _portcullis {
     use super::component::builtin_plugins;
     #[pymodule_export]
     use super::decision::Decision;
+    #[pymodule_export]
+    use super::decision::Permit;
     #[pymodule_export]
     use super::decision::Response;
     #[pymodule_export]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use portcullis::AuthRequest;
-use portcullis::Gate;
 use pyo3::Bound;
 use pyo3::Py;
 use pyo3::PyAny;
@@ -18,7 +17,7 @@ use pyo3::pyclass;
 use pyo3::pymethods;
 use pyo3::types::PyAnyMethods;
 
-use crate::decision::Decision;
+use crate::gates::Deciders;
 use crate::host::Host;
 use crate::host::closed;
 use crate::lock::lock;
@@ -39,20 +38,26 @@ enum State {
 /// What is to be decided, and by what.
 pub(crate) struct Call {
     pub(crate) host: Arc<Host>,
-    pub(crate) gate: Gate,
+    pub(crate) deciders: Deciders,
     pub(crate) request: Arc<AuthRequest>,
+    /// Whether requests without credentials are served, too.
+    pub(crate) visitors: bool,
 }
 
 impl Call {
     /// Begins the call. Returns a future of the running event loop.
     fn begin<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.host.check()?;
-        let Self { host, gate, request } = self;
+        let Self {
+            host,
+            deciders,
+            request,
+            visitors,
+        } = self;
         let waiter = host.bridge.waiter(py)?;
         let future = waiter.future(py).ok_or_else(closed)?;
         host.runtime.spawn(async move {
-            let admission = gate.admit(&request).await;
-            waiter.settle(Decision::new(admission));
+            waiter.settle(deciders.decide(&request, visitors).await);
         });
         Ok(future)
     }

@@ -14,6 +14,7 @@ use crate::decision::Outcome;
 use crate::decision::Permits;
 use crate::decision::Refusal;
 use crate::request::AuthRequest;
+use crate::role::Role;
 
 /// Authorizers in the order in which they are asked. A clone shares them. Without any, every request is permitted.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +75,10 @@ impl Authorizers {
                 }
                 Next::Stop(Outcome::Refuse(refusal)) => refusal,
                 // No authorizer answers so.
-                Next::Continue(_) | Next::Stop(Outcome::Grant(_)) => Refusal::Unavailable { retry_after: None },
+                Next::Continue(_) | Next::Stop(Outcome::Grant(_)) => Refusal::Unavailable {
+                    role: Role::Authorizer,
+                    retry_after: None,
+                },
             };
             let refusal = match (refusal, authentication) {
                 (Refusal::Forbid { .. }, Outcome::Refuse(unauthenticated)) => unauthenticated.clone(),

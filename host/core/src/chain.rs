@@ -12,6 +12,7 @@ use crate::decision::Next;
 use crate::decision::Outcome;
 use crate::decision::Refusal;
 use crate::request::AuthRequest;
+use crate::role::Role;
 
 /// Authenticators in the order in which they are called. A clone shares the authenticators.
 #[derive(Clone, Debug)]
@@ -45,7 +46,10 @@ impl Chain {
                 }
                 // No authenticator answers so.
                 Next::Permit(_) => {
-                    let refusal = Refusal::Unavailable { retry_after: None };
+                    let refusal = Refusal::Unavailable {
+                        role: Role::Authenticator,
+                        retry_after: None,
+                    };
                     return Decision {
                         outcome: Outcome::Refuse(refusal),
                         steps,

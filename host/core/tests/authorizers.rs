@@ -299,12 +299,12 @@ async fn the_layer_asks_authorizers_after_the_gate() {
         ("forbid", 403, r#"{"error":"Forbidden"}"#),
         ("hide", 404, r#"{"error":"Not found"}"#),
         ("respond 302 location=/elsewhere", 302, "a page of its own"),
-        ("panic", 503, r#"{"error":"Authentication is unavailable"}"#),
+        ("panic", 503, r#"{"error":"Authorization is unavailable"}"#),
         // It would plant a session.
         (
             "respond 200 set-cookie=session=x",
             503,
-            r#"{"error":"Authentication is unavailable"}"#,
+            r#"{"error":"Authorization is unavailable"}"#,
         ),
     ] {
         let headers = [("authorization", alice.as_str()), ("x-judge", script)];
@@ -343,7 +343,13 @@ async fn who_has_failed_to_authenticate_stays_refused() {
             },
             401,
         ),
-        (Refusal::Unavailable { retry_after: None }, 503),
+        (
+            Refusal::Unavailable {
+                role: Role::Authenticator,
+                retry_after: None,
+            },
+            503,
+        ),
     ] {
         let outcome = portcullis::Outcome::Refuse(refusal);
         let decided = authorizers.decide(&told("permit 60"), &outcome).await;

@@ -167,7 +167,10 @@ async fn one_call_too_many_is_refused_at_once() {
     assert!(
         matches!(
             second.outcome,
-            Outcome::Refuse(Refusal::Unavailable { retry_after: Some(_) })
+            Outcome::Refuse(Refusal::Unavailable {
+                retry_after: Some(_),
+                ..
+            })
         ),
         "{second:?}"
     );

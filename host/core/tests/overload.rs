@@ -111,7 +111,7 @@ async fn credentials_that_make_a_plugin_fail_are_stopped_alone() {
     assert!(
         matches!(
             decision.outcome,
-            Outcome::Refuse(Refusal::Unavailable { retry_after: Some(wait) }) if wait <= Duration::from_secs(1)
+            Outcome::Refuse(Refusal::Unavailable { retry_after: Some(wait), .. }) if wait <= Duration::from_secs(1)
         ),
         "{decision:?}"
     );

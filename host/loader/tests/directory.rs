@@ -13,6 +13,7 @@ use std::time::Duration;
 use portcullis::Authenticator;
 use portcullis::Engine;
 use portcullis::Manifest;
+use portcullis::Role;
 use portcullis_loader::Environment;
 use portcullis_loader::PluginDirectory;
 use portcullis_loader::Plugins;
@@ -81,7 +82,7 @@ async fn next(plugins: &mut Plugins) -> Result<Vec<String>, String> {
 }
 
 fn authenticator(plugins: &Plugins, name: &str) -> Authenticator {
-    plugins.current().load().get(name).unwrap().clone()
+    plugins.current().load().authenticator(name).unwrap().clone()
 }
 
 #[tokio::test]
@@ -107,9 +108,9 @@ async fn what_appears_changes_and_disappears_is_taken_up() {
     fs::remove_file(folder.path("guests.wasm")).unwrap();
     assert_eq!(next(&mut plugins).await.unwrap(), ["-plugin guests"]);
     let set = current.load();
-    assert!(set.get("guests").is_none());
+    assert!(set.authenticator("guests").is_none());
     // Nothing of it has changed all the time.
-    assert!(set.get("team").unwrap().is(&team));
+    assert!(set.authenticator("team").unwrap().is(&team));
 }
 
 #[tokio::test]
@@ -117,18 +118,22 @@ async fn a_plugin_that_is_asked_can_not_disappear() {
     let folder = Folder::new(&[("team.wasm", simple()), ("other.wasm", simple())]);
     let mut plugins = folder.open().await;
     let current = plugins.current();
-    assert!(current.require("team") && !current.require("tema"));
+    assert_eq!(current.require("team"), Some(Role::Authenticator));
+    assert_eq!(current.require("tema"), None);
     assert!(current.is(&plugins.current()) && !current.is(&folder.open().await.current()));
     let team = authenticator(&plugins, "team");
     fs::remove_file(folder.path("other.wasm")).unwrap();
     fs::remove_file(folder.path("team.wasm")).unwrap();
     let error = next(&mut plugins).await.unwrap_err();
     assert!(
-        error.ends_with("has no plugin \"team\" any more, which is asked about requests"),
+        error.ends_with("has no authenticator \"team\" any more, which is asked about requests"),
         "{error}"
     );
     assert!(authenticator(&plugins, "team").is(&team));
-    assert!(current.load().get("other").is_some(), "all stay, as for any mistake");
+    assert!(
+        current.load().authenticator("other").is_some(),
+        "all stay, as for any mistake"
+    );
     folder.write("team.wasm", &rebuilt());
     assert_eq!(
         next(&mut plugins).await.unwrap(),
@@ -203,7 +208,7 @@ async fn a_bad_version_keeps_everything_and_says_what_is_wrong() {
         let error = next(&mut plugins).await.unwrap_err();
         assert!(error.contains(told), "{error}");
         assert!(authenticator(&plugins, "team").is(&team) && authenticator(&plugins, "other").is(&other));
-        assert!(plugins.current().load().get("third").is_none());
+        assert!(plugins.current().load().authenticator("third").is_none());
 
         fs::remove_file(folder.path("third.wasm")).unwrap();
         match good {

@@ -1,4 +1,4 @@
-"""Sandboxed WebAssembly authenticators inside a Python server.
+"""Sandboxed WebAssembly authenticators and authorizers inside a Python server.
 
     from portcullis import Authenticator, Chain, Request
 
@@ -13,6 +13,7 @@
 
 from ._portcullis import (
     Authenticator,
+    Authorizer,
     Chain,
     ClosedError,
     Component,
@@ -22,6 +23,7 @@ from ._portcullis import (
     EngineError,
     ForkError,
     LoadError,
+    Permit,
     PluginDirectory,
     PortcullisError,
     Request,
@@ -35,6 +37,7 @@ from ._portcullis import (
 
 __all__ = [
     "Authenticator",
+    "Authorizer",
     "Chain",
     "ClosedError",
     "Component",
@@ -44,6 +47,7 @@ __all__ = [
     "EngineError",
     "ForkError",
     "LoadError",
+    "Permit",
     "PluginDirectory",
     "PortcullisError",
     "Request",

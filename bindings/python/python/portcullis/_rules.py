@@ -68,9 +68,14 @@ class Rules:
         raise Unservable(403, "Forbidden", "Forbidden")
 
 
+def for_visitors(rule: Chain | Visitors) -> bool:
+    """Whether requests without credentials are served, too."""
+    return isinstance(rule, Visitors)
+
+
 def served(rule: Chain | Visitors, decision: Decision) -> bool:
     """Whether the application serves the request."""
-    return decision.user is not None or (isinstance(rule, Visitors) and decision.lacks_credentials)
+    return decision.user is not None or (for_visitors(rule) and decision.lacks_credentials)
 
 
 def chain_of(rule: Chain | Visitors) -> Chain:

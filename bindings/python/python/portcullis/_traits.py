@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from traitlets import Dict, List, TraitError, Unicode, Union
 from traitlets.config import Configurable
 
 from . import _portcullis
-from ._portcullis import Authenticator, Chain, Engine, PluginDirectory, Sessions
+from ._portcullis import Authenticator, Authorizer, Chain, Engine, PluginDirectory, Sessions
 
 if TYPE_CHECKING:
     from ._portcullis import _Metrics as Metrics
+
+_Kind = TypeVar("_Kind", Authenticator, Authorizer)
 
 # Keys of an authenticator that are traits of a single plugin. `log` is no trait, because traitlets' classes have it already.
 _KEYS = (
@@ -103,10 +106,16 @@ class PluginTraits(Configurable):
         and those of a single plugin; or the name of a plugin in `plugin_directory`.""",
         config=True,
     )
+    authorizers = List(
+        Union([Dict(), Unicode()]),
+        help="""Plugins that are asked, after a user is known, whether the user may make the request, in their order: as in
+        `authenticators`. The first denial ends it. By default, every user may make every request.""",
+        config=True,
+    )
     plugin_directory = Unicode(
         help="""A folder of plugins: NAME.wasm for each, and NAME.toml beside it with its settings, grants and limits. New
-        versions are taken up while the server runs. With several, `authenticators` names them in their order. `trust` and
-        `negotiate` hold for all of them.""",
+        versions are taken up while the server runs. With several, `authenticators` names them in their order. An authorizer
+        in it is asked if `authorizers` names it. `trust` and `negotiate` hold for all of them.""",
         config=True,
     )
     cache_directory = Unicode(
@@ -124,12 +133,13 @@ class PluginTraits(Configurable):
             for key in _KEYS:
                 if getattr(self, key) not in (None, {}) and not (key in _KEYS_OF_DIRECTORY and self.plugin_directory):
                     raise TraitError(f"{place}.{key}: belongs to `plugin`, which isn't set; entries of `authenticators` have it too")
-        for index, entry in enumerate(self.authenticators):
-            if isinstance(entry, str):
-                if not self.plugin_directory:
-                    raise TraitError(f"{place}.authenticators[{index}]: names a plugin of `plugin_directory`, which isn't set")
-            elif not entry.get("plugin"):
-                raise TraitError(f"{place}.authenticators[{index}]: the key \"plugin\" is missing")
+        for key in ("authenticators", "authorizers"):
+            for index, entry in enumerate(getattr(self, key)):
+                if isinstance(entry, str):
+                    if not self.plugin_directory:
+                        raise TraitError(f"{place}.{key}[{index}]: names a plugin of `plugin_directory`, which isn't set")
+                elif not entry.get("plugin"):
+                    raise TraitError(f"{place}.{key}[{index}]: the key \"plugin\" is missing")
 
     def _refuse_unknown_traits(self) -> None:
         known = list(type(self).class_traits(config=True))
@@ -143,29 +153,22 @@ class PluginTraits(Configurable):
         if self.cache_directory or metrics:
             Engine(cache_directory=self.cache_directory or None, metrics=metrics)
         place = type(self).__name__
+        directory = None
+        if self.plugin_directory and not self.plugin:
+            directory = PluginDirectory._at(place, self.plugin_directory, self.trust, self.negotiate)
         if self.plugin:
             single = {key: getattr(self, key) for key in _KEYS}
             given = {key: value for key, value in single.items() if value is not None}
-            return Chain(_authenticator(place, {"plugin": self.plugin, **given}), sessions=sessions)
-        directory = None
-        if self.plugin_directory:
-            directory = PluginDirectory._at(place, self.plugin_directory, self.trust, self.negotiate)
-        asked = []
-        for index, entry in enumerate(self.authenticators or self._only_plugin(directory)):
-            entry_place = f"{place}.authenticators[{index}]"
-            if not isinstance(entry, str):
-                asked.append(_authenticator(entry_place, entry))
-                continue
-            assert directory is not None
-            try:
-                asked.append(directory[entry])
-            except KeyError as error:
-                raise TraitError(f"{entry_place}: {error.args[0]}") from None
-        return Chain(*asked, sessions=sessions)
+            identify = [_configured(Authenticator, place, {"plugin": self.plugin, **given})]
+        else:
+            entries = self.authenticators or self._only_authenticator(directory)
+            identify = _asked(Authenticator, f"{place}.authenticators", entries, directory)
+        permit = _asked(Authorizer, f"{place}.authorizers", self.authorizers, directory)
+        return Chain(*identify, authorizers=permit, sessions=sessions)
 
-    def _only_plugin(self, directory: PluginDirectory | None) -> list[str]:
-        """The plugin of the directory, if it has only one: of several, the order decides who a user is."""
-        names = directory.names if directory else []
+    def _only_authenticator(self, directory: PluginDirectory | None) -> list[str]:
+        """The authenticator of the directory, if it has only one: of several, the order decides who a user is."""
+        names = directory.authenticators if directory else []
         if len(names) != 1:
             found = f"there are {', '.join(names)}" if names else "there is none"
             raise TraitError(
@@ -175,8 +178,29 @@ class PluginTraits(Configurable):
         return names
 
 
-def _authenticator(place: str, entry: dict[str, Any]) -> Authenticator:
+def _asked(
+    kind: type[_Kind], place: str, entries: Sequence[dict[str, Any] | str], directory: PluginDirectory | None
+) -> list[_Kind]:
+    """The plugins of a trait that lists them, in their order."""
+    asked = []
+    for index, entry in enumerate(entries):
+        entry_place = f"{place}[{index}]"
+        if not isinstance(entry, str):
+            asked.append(_configured(kind, entry_place, entry))
+            continue
+        assert directory is not None
+        try:
+            plugin = directory[entry]
+        except KeyError as error:
+            raise TraitError(f"{entry_place}: {error.args[0]}") from None
+        if not isinstance(plugin, kind):
+            raise TraitError(f"{entry_place}: {entry} is an {type(plugin).__name__.lower()}, not an {kind.__name__.lower()}")
+        asked.append(plugin)
+    return asked
+
+
+def _configured(kind: type[_Kind], place: str, entry: dict[str, Any]) -> _Kind:
     keys = dict(entry)
     plugin = keys.pop("plugin")
     name = keys.pop("name", None) or plugin.rpartition("/")[2].removesuffix(".wasm")
-    return Authenticator._at(place, name, plugin, keys)
+    return kind._at(place, name, plugin, keys)

@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
-from ._portcullis import PortcullisError, Request, Response
-from ._rules import Protection, Rules, Unservable, Visitors, chain_of, served, unservable
+from ._portcullis import Decision, PortcullisError, Request, Response
+from ._rules import Protection, Rules, Unservable, Visitors, chain_of, for_visitors, served, unservable
 
 __all__ = ["Visitors", "answer_of", "apply_decision", "request_of", "setup"]
 
@@ -51,7 +51,7 @@ def setup(app: web.Application, protection: Protection) -> None:
                 decision = None
             else:
                 try:
-                    decision = await chain_of(rule).decide(request_of(request))
+                    decision = await chain_of(rule).decide(request_of(request), visitors=for_visitors(rule))
                 except PortcullisError as error:
                     raise unservable(error) from error
         except Unservable as answer:
@@ -59,7 +59,7 @@ def setup(app: web.Application, protection: Protection) -> None:
         if rule is not None and decision is not None and not served(rule, decision):
             refusal = decision.refusal
             assert refusal is not None
-            return answer_of(refusal)
+            return answer_of(refusal, decision)
         request["user"] = decision.user if decision else None
         request["portcullis"] = decision
         return await handler(request)
@@ -77,8 +77,9 @@ async def apply_decision(request: web.Request, response: web.StreamResponse) -> 
         response.headers.extend(applied)
 
 
-def answer_of(refusal: Response | Unservable) -> web.Response:
-    """A refusal as a response of aiohttp."""
+def answer_of(refusal: Response | Unservable, decision: Decision | None = None) -> web.Response:
+    """A refusal as a response of aiohttp, with what the decision adds."""
+    headers = decision.apply(refusal.headers) if decision else refusal.headers
     return web.Response(
-        status=refusal.status, reason=refusal.reason, body=refusal.body, headers=CIMultiDict(refusal.headers)
+        status=refusal.status, reason=refusal.reason, body=refusal.body, headers=CIMultiDict(headers)
     )

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from ._portcullis import Decision, PortcullisError, Request
-from ._rules import Protection, Rules, Unservable, Visitors, chain_of, served, unservable
+from ._rules import Protection, Rules, Unservable, Visitors, chain_of, for_visitors, served, unservable
 
 __all__ = ["Middleware", "Visitors", "request_of"]
 
@@ -61,7 +61,7 @@ class Middleware:
                 decision = None
             else:
                 try:
-                    decision = await chain_of(rule).decide(request_of(scope))
+                    decision = await chain_of(rule).decide(request_of(scope), visitors=for_visitors(rule))
                 except PortcullisError as error:
                     raise unservable(error) from error
         except Unservable as answer:
@@ -70,7 +70,7 @@ class Middleware:
         if rule is not None and decision is not None and not served(rule, decision):
             refusal = decision.refusal
             assert refusal is not None
-            await _answer(scope, receive, send, refusal.status, refusal.headers, refusal.body)
+            await _answer(scope, receive, send, refusal.status, decision.apply(refusal.headers), refusal.body)
             return
         scope = dict(scope, user=decision.user if decision else None, portcullis=decision)
         await self.app(scope, receive, _adding(send, decision) if decision and decision.adds_headers else send)

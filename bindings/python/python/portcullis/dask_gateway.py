@@ -89,7 +89,7 @@ class WasmAuthenticator(PluginTraits, Authenticator):  # type: ignore[misc]
             self.log.info("refused: %s", decision)
             refusal = decision.refusal
             assert refusal is not None
-            return answer_of(refusal)
+            return answer_of(refusal, decision)
         request["portcullis"] = decision
         request["user"] = User(decision.user.name, decision.user.groups, decision.user.admin)
         return await handler(request)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ._portcullis import PortcullisError, Request
-from ._rules import Protection, Rules, Unservable, Visitors, chain_of, served, unservable
+from ._rules import Protection, Rules, Unservable, Visitors, chain_of, for_visitors, served, unservable
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -68,7 +68,7 @@ class Middleware:
                 decision = None
             else:
                 try:
-                    decision = chain_of(rule).decide_blocking(request_of(environ))
+                    decision = chain_of(rule).decide_blocking(request_of(environ), visitors=for_visitors(rule))
                 except PortcullisError as error:
                     raise unservable(error) from error
         except Unservable as answer:
@@ -76,7 +76,7 @@ class Middleware:
         if rule is not None and decision is not None and not served(rule, decision):
             refusal = decision.refusal
             assert refusal is not None
-            return _answer(start_response, refusal.status, refusal.reason, refusal.headers, refusal.body)
+            return _answer(start_response, refusal.status, refusal.reason, decision.apply(refusal.headers), refusal.body)
         environ.pop("REMOTE_USER", None)
         environ["portcullis.user"] = user = decision.user if decision else None
         environ["portcullis.decision"] = decision

@@ -12,6 +12,7 @@ use crate::decision::Verdict;
 use crate::plugin::ConfiguredPlugin;
 use crate::plugin::challenge;
 use crate::reuse::MAX_REFUSAL;
+use crate::role::Role;
 use crate::sandbox::PluginError;
 use crate::sandbox::bounded;
 
@@ -49,7 +50,10 @@ pub(super) fn read(
             (Outcome::Refuse(Refusal::Respond(response)), verdict)
         }
         Err(types::Refusal::Unavailable(why)) => (
-            Outcome::Refuse(Refusal::Unavailable { retry_after: None }),
+            Outcome::Refuse(Refusal::Unavailable {
+                role: Role::Authenticator,
+                retry_after: None,
+            }),
             Verdict::Unavailable(bounded(&why)),
         ),
     };

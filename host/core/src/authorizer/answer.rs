@@ -15,6 +15,7 @@ use crate::decision::check_attributes;
 use crate::plugin::ConfiguredPlugin;
 use crate::plugin::challenge;
 use crate::reuse::MAX_REFUSAL;
+use crate::role::Role;
 use crate::sandbox::PluginError;
 use crate::sandbox::bounded;
 
@@ -43,7 +44,10 @@ pub(super) fn read(
             (Refusal::Respond(response), verdict)
         }
         Err(authorizer::Denial::Unavailable(why)) => (
-            Refusal::Unavailable { retry_after: None },
+            Refusal::Unavailable {
+                role: Role::Authorizer,
+                retry_after: None,
+            },
             Verdict::Unavailable(bounded(&why)),
         ),
     };

@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::header;
 
 use super::Refusal;
+use super::response::unavailable;
 
 impl Refusal {
     /// The response for a gRPC client: status 200, no body, and the `grpc-status` that the protocol's "HTTP to gRPC
@@ -16,6 +17,7 @@ impl Refusal {
     /// [`Refusal::into_response`].
     pub fn into_grpc_response(self) -> Response<Bytes> {
         let status = self.status();
+        let message = message(&self);
         let mut response = self.into_response();
         *response.status_mut() = StatusCode::OK;
         *response.body_mut() = Bytes::new();
@@ -23,7 +25,7 @@ impl Refusal {
         headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert("grpc-status", HeaderValue::from_static(code(status)));
-        headers.insert("grpc-message", HeaderValue::from_static(message(status)));
+        headers.insert("grpc-message", HeaderValue::from_static(message));
         response
     }
 }
@@ -47,13 +49,13 @@ const fn code(status: StatusCode) -> &'static str {
     }
 }
 
-const fn message(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 => "Authentication required",
-        403 => "Forbidden",
-        404 => "Not found",
-        429 => "Too many requests",
-        503 => "Authentication is unavailable",
+fn message(refusal: &Refusal) -> &'static str {
+    match (refusal, refusal.status().as_u16()) {
+        (Refusal::Unavailable { role, .. }, _) => unavailable(*role),
+        (_, 401) => "Authentication required",
+        (_, 403) => "Forbidden",
+        (_, 404) => "Not found",
+        (_, 429) => "Too many requests",
         _ => "Refused",
     }
 }
@@ -64,12 +66,17 @@ mod tests {
 
     use super::super::PluginResponse;
     use super::*;
+    use crate::role::Role;
 
     #[test]
     fn a_grpc_client_hears_the_code_of_its_protocol() {
         let unauthenticated = Refusal::Unauthenticated {
             credentials: false,
             challenges: Vec::new(),
+        };
+        let cannot_decide = |role| Refusal::Unavailable {
+            role,
+            retry_after: None,
         };
         let wait = Duration::from_secs(3);
         let respond = |status: u16| {
@@ -88,10 +95,11 @@ mod tests {
                 "Too many requests",
             ),
             (
-                Refusal::Unavailable { retry_after: None },
+                cannot_decide(Role::Authenticator),
                 "14",
                 "Authentication is unavailable",
             ),
+            (cannot_decide(Role::Authorizer), "14", "Authorization is unavailable"),
             (respond(400), "13", "Refused"),
             (Refusal::Hide, "12", "Not found"),
             (respond(404), "12", "Not found"),

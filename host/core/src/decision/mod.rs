@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::StatusCode;
 
+use crate::role::Role;
 pub use attribute::Attribute;
 pub use attribute::AttributeRead;
 pub use attribute::AttributeValue;
@@ -138,6 +139,8 @@ pub enum Refusal {
     },
     /// 503: the plugin failed or is overloaded. No other one is called.
     Unavailable {
+        /// What the plugin is for.
+        role: Role,
         /// How long the client should wait before it tries again. `None` if that is unknown.
         retry_after: Option<Duration>,
     },

@@ -12,6 +12,7 @@ use http::header;
 
 use super::Challenge;
 use super::Refusal;
+use crate::role::Role;
 
 /// The `Retry-After` of a 503 whose duration is unknown.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -50,11 +51,19 @@ impl Refusal {
                 respond(status, headers, own.body)
             }
             Self::TooManyRequests { retry_after } => with_retry_after(error(status, "Too many requests"), retry_after),
-            Self::Unavailable { retry_after } => {
-                let response = error(status, "Authentication is unavailable");
+            Self::Unavailable { role, retry_after } => {
+                let response = error(status, unavailable(role));
                 with_retry_after(response, retry_after.unwrap_or(RETRY_AFTER))
             }
         }
+    }
+}
+
+/// What a client hears if a plugin in this role can't decide.
+pub(super) const fn unavailable(role: Role) -> &'static str {
+    match role {
+        Role::Authenticator | Role::Login => "Authentication is unavailable",
+        Role::Authorizer => "Authorization is unavailable",
     }
 }
 
@@ -100,6 +109,10 @@ fn respond(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<Byte
 mod tests {
     use super::super::PluginResponse;
     use super::*;
+
+    fn cannot_decide(role: Role, retry_after: Option<Duration>) -> Refusal {
+        Refusal::Unavailable { role, retry_after }
+    }
 
     fn unauthenticated(credentials: bool) -> Refusal {
         let challenge = |scheme| Challenge::new::<&str, &str>(scheme, []).unwrap();
@@ -149,9 +162,15 @@ mod tests {
                 &[],
             ),
             (
-                Refusal::Unavailable { retry_after: None },
+                cannot_decide(Role::Authenticator, None),
                 503,
                 r#"{"error":"Authentication is unavailable"}"#,
+                &[],
+            ),
+            (
+                cannot_decide(Role::Authorizer, None),
+                503,
+                r#"{"error":"Authorization is unavailable"}"#,
                 &[],
             ),
             (respond(HeaderMap::new()), 302, "its own", &[]),
@@ -180,9 +199,7 @@ mod tests {
             (Duration::from_millis(2500), 3),
             (Duration::from_secs(60), 60),
         ] {
-            let unavailable = Refusal::Unavailable {
-                retry_after: Some(after),
-            };
+            let unavailable = cannot_decide(Role::Authenticator, Some(after));
             for refusal in [Refusal::TooManyRequests { retry_after: after }, unavailable] {
                 let response = refusal.into_response();
                 assert_eq!(
@@ -192,7 +209,7 @@ mod tests {
                 );
             }
         }
-        let unknown = Refusal::Unavailable { retry_after: None }.into_response();
+        let unknown = cannot_decide(Role::Authenticator, None).into_response();
         assert_eq!(unknown.headers()[header::RETRY_AFTER], "5");
     }
 
@@ -203,7 +220,7 @@ mod tests {
             (unauthenticated(true), false),
             (Refusal::Forbid { challenge: None }, false),
             (Refusal::Hide, false),
-            (Refusal::Unavailable { retry_after: None }, false),
+            (cannot_decide(Role::Authenticator, None), false),
             (
                 Refusal::TooManyRequests {
                     retry_after: RETRY_AFTER,

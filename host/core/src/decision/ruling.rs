@@ -70,6 +70,7 @@ mod tests {
     use crate::decision::Authenticated;
     use crate::decision::Claims;
     use crate::decision::PluginResponse;
+    use crate::role::Role;
 
     /// A ruling with this text in one place.
     type OfText<'a> = &'a dyn Fn(&str) -> Ruling;
@@ -96,6 +97,13 @@ mod tests {
         Ruling {
             next: Next::Stop(Outcome::Refuse(refusal)),
             verdict: Verdict::Reject(why.to_owned()),
+        }
+    }
+
+    fn unavailable() -> Refusal {
+        Refusal::Unavailable {
+            role: Role::Authenticator,
+            retry_after: None,
         }
     }
 
@@ -173,9 +181,7 @@ mod tests {
             ("response's header", &|text| respond(text, "body")),
             ("response's body", &|text| respond("x", text)),
             ("reason", &|text| refuse(Refusal::Forbid { challenge: None }, text)),
-            ("reason of a 503", &|text| {
-                refuse(Refusal::Unavailable { retry_after: None }, text)
-            }),
+            ("reason of a 503", &|text| refuse(unavailable(), text)),
         ];
         for (what, ruling) in of_text {
             let (short, long) = (ruling("1").size(), ruling(&"1".repeat(201)).size());
@@ -207,6 +213,6 @@ mod tests {
         };
         assert!(grant(claims, "").is_grant());
         assert!(!respond("x", "").is_grant());
-        assert!(!refuse(Refusal::Unavailable { retry_after: None }, "").is_grant());
+        assert!(!refuse(unavailable(), "").is_grant());
     }
 }

@@ -16,6 +16,7 @@ use crate::decision::Refusal;
 use crate::login::Login;
 use crate::login::LoginError;
 use crate::request::AuthRequest;
+use crate::role::Role;
 use crate::session::Session;
 use crate::session::SessionError;
 use crate::session::Sessions;
@@ -157,6 +158,7 @@ fn undecided(session: Session, why: &LoginError) -> Admission {
         _ => RETRY_AFTER,
     };
     let refusal = Refusal::Unavailable {
+        role: Role::Login,
         retry_after: Some(retry_after),
     };
     Admission {

@@ -45,7 +45,7 @@ impl ConfiguredPlugin {
     pub(super) async fn decide<X: Decides>(&self, request: &Arc<AuthRequest>, export: X) -> CallOutcome {
         let start = Instant::now();
         if let Err(why) = self.count(request) {
-            return outcome(self.name(), start, turned_away(why));
+            return outcome(self.name(), start, turned_away(self.name(), why));
         }
         let mut pending = None;
         if let Some(reuse) = self.reuse() {
@@ -65,7 +65,9 @@ impl ConfiguredPlugin {
         match begun {
             Ok(call) => {
                 let (call, kept) = call.await;
-                let ruling = call.result.unwrap_or_else(|error| failed(error.to_string()));
+                let ruling = call
+                    .result
+                    .unwrap_or_else(|error| failed(self.name(), error.to_string()));
                 let mut outcome = outcome(self.name(), start, ruling);
                 outcome.step.reads = call.reads.into();
                 outcome.step.kept = kept;
@@ -75,7 +77,7 @@ impl ConfiguredPlugin {
                 outcome.step.served = call.served;
                 outcome
             }
-            Err(why) => outcome(self.name(), start, turned_away(why)),
+            Err(why) => outcome(self.name(), start, turned_away(self.name(), why)),
         }
     }
 }
@@ -114,15 +116,18 @@ pub(super) fn outcome(name: &PluginName, start: Instant, Ruling { next, verdict 
 }
 
 /// The ruling if there is no answer of the plugin, for this reason.
-pub(super) fn failed(why: String) -> Ruling {
-    let outcome = Outcome::Refuse(Refusal::Unavailable { retry_after: None });
+pub(super) fn failed(name: &PluginName, why: String) -> Ruling {
+    let outcome = Outcome::Refuse(Refusal::Unavailable {
+        role: name.role(),
+        retry_after: None,
+    });
     Ruling {
         next: Next::Stop(outcome),
         verdict: Verdict::Fail(why),
     }
 }
 
-fn turned_away(why: TurnedAway) -> Ruling {
+fn turned_away(name: &PluginName, why: TurnedAway) -> Ruling {
     let retry_after = why.retry_after();
     let refusal = match why {
         TurnedAway::Rate { .. } => Refusal::TooManyRequests { retry_after },
@@ -131,6 +136,7 @@ fn turned_away(why: TurnedAway) -> Ruling {
         | TurnedAway::EngineBusy
         | TurnedAway::Processors { .. }
         | TurnedAway::Failing => Refusal::Unavailable {
+            role: name.role(),
             retry_after: Some(retry_after),
         },
     };

@@ -27,6 +27,6 @@ impl Disabled {
 
     /// The ruling about every request.
     pub(super) fn ruling(&self) -> Ruling {
-        failed(format!("it is disabled: {}", self.why))
+        failed(&self.name, format!("it is disabled: {}", self.why))
     }
 }

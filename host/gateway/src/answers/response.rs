@@ -118,6 +118,7 @@ mod tests {
     use std::time::Duration;
 
     use http_body_util::BodyExt;
+    use portcullis::Role;
     use portcullis::decision::Challenge;
 
     use super::*;
@@ -154,7 +155,10 @@ mod tests {
 
         for (retry_after, seconds) in [(None, "5"), (Some(30_500), "31"), (Some(10), "1")] {
             let retry_after = retry_after.map(Duration::from_millis);
-            let response = refusal(&Refusal::Unavailable { retry_after });
+            let response = refusal(&Refusal::Unavailable {
+                role: Role::Authenticator,
+                retry_after,
+            });
             assert_eq!(
                 (response.status().as_u16(), &response.headers()["retry-after"]),
                 (503, &seconds.parse().unwrap())

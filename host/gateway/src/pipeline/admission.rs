@@ -2,6 +2,7 @@
 //! verifies the credentials itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::Instant;
 
 use http::HeaderName;
@@ -29,6 +30,7 @@ use crate::headers::subprotocol;
 use crate::login;
 use crate::pipeline::audit;
 use crate::pipeline::audit::Denial;
+use crate::pipeline::audit::Permitted;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::record::Record;
 use crate::pipeline::rejection::Denied;
@@ -56,12 +58,33 @@ pub(crate) struct Admitted {
     /// The login that may start a new session without asking the user, because only the browser can tell whether the old one
     /// goes on. `None` if there is none.
     silent_login: Option<String>,
+    /// How long the authentication took, if its line in the audit log waits for what authorizers say. `None` if there is
+    /// nothing to log, or if it is logged.
+    unlogged: Option<Duration>,
 }
 
 impl Admitted {
     /// The request, for a line of the audit log.
     pub(super) fn entry(&self) -> audit::Entry<'_> {
         entry(&self.route, &self.request)
+    }
+
+    /// Logs that the authenticators let the request pass, unless that is logged, and what authorizers say who permit it.
+    pub(super) fn log_decision(&mut self, permitted: Option<Duration>) {
+        let (Some(elapsed), Sender::Decided(decided)) = (self.unlogged.take(), &self.sender) else {
+            return;
+        };
+        let permitted = permitted.map(|elapsed| Permitted {
+            steps: &self.authorizer_steps,
+            elapsed,
+        });
+        self.entry().decided(decided, None, None, elapsed, permitted);
+    }
+
+    /// Logs that somebody whom the authenticators let pass is denied.
+    pub(super) fn log_denial(&mut self, denial: &Denial<'_>) {
+        self.log_decision(None);
+        self.entry().denied(self.sender.user(), denial);
     }
 
     /// Rejects the request after authentication. `why` is for the operator.
@@ -92,12 +115,14 @@ impl Admitted {
 
     /// Rejects a WebSocket that a page of another origin opens with the session of a user. Who sends credentials with it has
     /// them, and means it.
-    fn without_foreign_opener(self, entrance: Entrance) -> Result<Self, Rejection> {
+    fn without_foreign_opener(mut self, entrance: Entrance) -> Result<Self, Rejection> {
         let Sender::Decided(decided) = &self.sender else {
             return Ok(self);
         };
         let user = decided.decision.outcome.user().filter(|_| decided.session.is_some());
-        let Some(user) = user else { return Ok(self) };
+        if user.is_none() {
+            return Ok(self);
+        }
         let authority = self.request.target.authority.as_deref();
         let opener = origin::foreign_opener(&self.request.parts.headers, authority, self.route.config.cors.as_ref());
         let Some(opener) = opener else { return Ok(self) };
@@ -112,7 +137,7 @@ impl Admitted {
                 status: StatusCode::FORBIDDEN,
                 ..Denial::default()
             };
-            self.entry().denied(Some(user), &denial);
+            self.log_denial(&denial);
         }
         Err(self.deny(response::error(StatusCode::FORBIDDEN, "Forbidden"), Some(why)))
     }
@@ -127,6 +152,7 @@ impl Admitted {
             permits: Permits::default(),
             authorizer_steps: Vec::new(),
             silent_login: None,
+            unlogged: None,
         }
     }
 }
@@ -205,7 +231,7 @@ pub(super) async fn admit(
             record.set_user(user.identity().name());
         }
     }
-    let admitted = Admitted {
+    let mut admitted = Admitted {
         route,
         request,
         removed,
@@ -214,22 +240,29 @@ pub(super) async fn admit(
         permits: Permits::default(),
         authorizer_steps: Vec::new(),
         silent_login: silent,
+        unlogged: None,
     };
     let Sender::Decided(decided) = &admitted.sender else {
         return Ok(admitted);
     };
     let refusal = refusal(&admitted.route.access, &decided.decision.outcome);
     let refusal = refusal.map(|refusal| admitted.answer(generation, refusal));
-    if entrance.serves() {
-        let status = refusal.as_ref().map(Response::status);
-        let claimed = status.and_then(|_| credentials::claimed_user(&admitted.request.parts.headers));
-        admitted
-            .entry()
-            .decided(decided, claimed.as_deref(), status, started.elapsed());
-    }
     match refusal {
-        Some(response) => Err(admitted.deny(response, None)),
-        None => admitted.without_foreign_opener(entrance),
+        Some(response) => {
+            if entrance.serves() {
+                let claimed = credentials::claimed_user(&admitted.request.parts.headers);
+                let (entry, status) = (admitted.entry(), Some(response.status()));
+                entry.decided(decided, claimed.as_deref(), status, started.elapsed(), None);
+            }
+            Err(admitted.deny(response, None))
+        }
+        None => {
+            admitted.unlogged = entrance.serves().then(|| started.elapsed());
+            if admitted.route.authorizers.is_empty() {
+                admitted.log_decision(None);
+            }
+            admitted.without_foreign_opener(entrance)
+        }
     }
 }
 

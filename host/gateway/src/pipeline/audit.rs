@@ -51,17 +51,28 @@ pub(crate) struct Denial<'a> {
     pub(crate) status: StatusCode,
 }
 
+/// What authorizers say who permit a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Permitted<'a> {
+    /// What each was asked and said.
+    pub(crate) steps: &'a [Step],
+    /// How long all of them took.
+    pub(crate) elapsed: Duration,
+}
+
 impl Entry<'_> {
     /// Logs a decision. Each failure of an authenticator gets a warning of its own.
     ///
     /// `claimed` is the user whom the credentials of a refused request name. `status` is the status of the gateway's own
-    /// response, `None` if the request is forwarded. `elapsed` is how long the decision took.
+    /// response, `None` if the authenticators let the request pass. `elapsed` is how long they took. `permitted` is what
+    /// authorizers say who permit it.
     pub(crate) fn decided(
         self,
         decided: &Decided,
         claimed: Option<&str>,
         status: Option<StatusCode>,
         elapsed: Duration,
+        permitted: Option<Permitted<'_>>,
     ) {
         let Decided {
             decision,
@@ -99,26 +110,10 @@ impl Entry<'_> {
             session_renewal = renewal.as_ref().map(Renewal::label),
             session_renewal_why = renewal.as_ref().and_then(Renewal::reason).map(one_line).as_deref(),
             steps = steps_text(&decision.steps),
-            duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            duration_us = micros(elapsed),
+            authorizer_steps = permitted.map(|permitted| steps_text(permitted.steps)),
+            authorizer_us = permitted.map(|permitted| micros(permitted.elapsed)),
             "decision"
-        );
-    }
-
-    /// Logs that the authorizers permit a request. `elapsed` is how long that took.
-    pub(crate) fn permitted(self, user: Option<&Authenticated>, steps: &[Step], elapsed: Duration) {
-        tracing::info!(
-            target: "portcullis::audit",
-            request_id = self.id.map(RequestId::as_str),
-            method = %self.method,
-            path = %self.target.path,
-            route = self.route,
-            client = %self.client.shown_address(),
-            outcome = "permit",
-            user = user.map(|user| one_line(user.identity().name())).as_deref(),
-            authenticator = user.map(|user| user.authenticator()),
-            steps = steps_text(steps),
-            duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-            "authorization"
         );
     }
 
@@ -195,6 +190,10 @@ pub(crate) fn rejected(id: Option<&RequestId>, client: &Client, method: &Method,
         why = %why,
         "request refused"
     );
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// How much of a rejected path is logged, in characters.

@@ -72,6 +72,11 @@ impl Answer {
         }
     }
 
+    /// Whether the request goes on: its user is known, or an authorizer permits it.
+    pub const fn lets_pass(&self) -> bool {
+        self.user.is_some() || self.permit.is_some()
+    }
+
     fn of_step(steps: Vec<Step>, status: StatusCode, challenges: Vec<String>) -> Self {
         let step = steps.into_iter().next();
         Self {

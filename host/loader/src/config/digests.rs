@@ -9,6 +9,7 @@ use toml_span::value;
 use toml_span::value::ValueInner;
 
 use crate::config::document::Document;
+use crate::config::pattern;
 
 /// The digests of values by their keys, such as `routes`, `0` and `path`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -60,6 +61,10 @@ impl Digests {
     /// Adds the values of a document. Call it after they were read, when the files that they name are known.
     pub fn add(&mut self, values: Values, document: &Document<'_>) {
         let content = |name: &str| {
+            if let Some(Ok((folder, ending))) = pattern::parse(name) {
+                let contents = document.sources().contents_below(&document.path(folder), ending);
+                return Some(contents.to_string());
+            }
             let path = document.path(name.strip_prefix("file:").unwrap_or(name));
             document.sources().content(&path).map(|content| content.to_string())
         };

@@ -116,6 +116,13 @@ impl<'a> Document<'a> {
         path
     }
 
+    /// Resolves the path of a folder whose files become a part of the configuration. Call it before the folder is read.
+    pub fn folder(&self, path: &str) -> PathBuf {
+        let path = self.path(path);
+        self.sources.note(&path);
+        path
+    }
+
     /// Resolves the path of a file that what uses it reads again when it changes. Call it before the file is read.
     pub fn live_file(&self, path: &str) -> PathBuf {
         let path = self.path(path);

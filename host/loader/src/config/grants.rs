@@ -29,12 +29,12 @@ pub(super) fn read(mut table: Table<'_>, role: Role) -> (Grants, SigningKeys) {
     grants.query = values::each(table.take("query"), Item::text);
     grants.private = table.take("private").and_then(Item::boolean).unwrap_or_default();
     grants.http = values::each(table.take("http"), |item| http_grant(item, grants.private));
-    let login = table.take("login");
-    if let (Some(item), Role::Authorizer) = (&login, role) {
+    if role != Role::Authorizer {
+        grants.login = values::each(table.take("login"), login_grant);
+    } else if let Some(item) = table.take_unlisted("login") {
         item.place
             .report("has no effect: only an authenticator that is a login sends browsers anywhere");
     }
-    grants.login = values::each(login, login_grant);
     grants.client_certificate = table
         .take("client_certificate")
         .and_then(Item::boolean)

@@ -1,26 +1,26 @@
-//! The configuration of an authenticator that a program has as values instead of a file, such as a dict of Python. It has the
-//! keys of `[authenticators.NAME]`, with the same rules and messages.
+//! The configuration of a plugin that a program has as values instead of a file, such as a dict of Python. It has the keys of
+//! `[authenticators.NAME]` or `[authorizers.NAME]`, with the same rules and messages.
 
 use std::sync::Arc;
 
 use portcullis::Role;
 use serde_json::Value;
 
-use crate::config::authenticator::AuthenticatorConfig;
-use crate::config::authenticator::NAME_RULE;
-use crate::config::authenticator::PluginSource;
-use crate::config::authenticator::is_name;
 use crate::config::document::Document;
 use crate::config::document::Environment;
 use crate::config::error::ConfigError;
 use crate::config::error::unknown;
+use crate::config::plugin::NAME_RULE;
+use crate::config::plugin::PluginConfig;
+use crate::config::plugin::PluginSource;
+use crate::config::plugin::is_name;
 use crate::config::reader::Item;
 use crate::config::sources::Sources;
 use crate::config::trust;
 use crate::signature::TrustedKeys;
 
-impl AuthenticatorConfig {
-    /// Reads an object of JSON that has the keys of `[authenticators.NAME]`. Paths in it are relative to the folder of the
+impl PluginConfig {
+    /// Reads an object of JSON that has the keys of a plugin in this role. Paths in it are relative to the folder of the
     /// process. `plugin` stands for the component if the program has its bytes; then the key `plugin` isn't allowed.
     /// `acceptors` are the names that `grants.negotiate` may have.
     ///
@@ -29,17 +29,18 @@ impl AuthenticatorConfig {
     /// Returns all mistakes, each with its key.
     pub fn of_json(
         name: &str,
+        role: Role,
         keys: &Value,
         plugin: Option<PluginSource>,
         acceptors: &[&str],
         environment: &Environment,
     ) -> Result<Self, Vec<ConfigError>> {
         let sources = Sources::default();
-        let document = Document::without_lines(&format!("authenticator {name:?}"), environment, &sources);
+        let document = Document::without_lines(&format!("{role} {name:?}"), environment, &sources);
         let item = Item::of_whole_json(&document, keys);
         let read = item.and_then(|item| match plugin {
-            None => Self::read(name.to_owned(), Role::Authenticator, item, None),
-            Some(plugin) => Self::of_bytes(name, item, plugin),
+            None => Self::read(name.to_owned(), role, item, None),
+            Some(plugin) => Self::of_bytes(name, role, item, plugin),
         });
         let acceptor = read.as_ref().and_then(|read| read.grants.negotiate.as_deref());
         if let Some(acceptor) = acceptor.filter(|name| !acceptors.contains(name)) {
@@ -52,10 +53,9 @@ impl AuthenticatorConfig {
         }
     }
 
-    fn of_bytes(name: &str, item: Item<'_>, plugin: PluginSource) -> Option<Self> {
+    fn of_bytes(name: &str, role: Role, item: Item<'_>, plugin: PluginSource) -> Option<Self> {
         if !is_name(name) {
-            item.place
-                .report(format!("an authenticator's name must be {NAME_RULE}"));
+            item.place.report(format!("an {role}'s name must be {NAME_RULE}"));
         }
         let mut table = item.table()?;
         if let Some(item) = table.take("plugin") {
@@ -66,7 +66,7 @@ impl AuthenticatorConfig {
                 .report("needs the signature beside a file: name the plugin by its path");
         }
         let location = table.place.location().clone();
-        Self::read_rest(name.to_owned(), Role::Authenticator, Some(plugin), location, table)
+        Self::read_rest(name.to_owned(), role, Some(plugin), location, table)
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
             "limits": {"deadline": "2s"},
             "log": "warn",
         });
-        let read = AuthenticatorConfig::of_json("people", &keys, None, &[], &environment).unwrap();
+        let read = PluginConfig::of_json("people", Role::Authenticator, &keys, None, &[], &environment).unwrap();
         assert_eq!(read.plugin, PluginSource::BuiltIn("simple".to_owned()));
         assert_eq!(read.settings.value(), &json!({"password": "hunter2"}));
         assert_eq!(read.limits.deadline.as_secs(), 2);
@@ -150,9 +150,36 @@ mod tests {
             (json!({"grants": {"negotiate": "dask"}}), given(), vec![negotiate]),
             (json!([]), given(), vec!["expected a table, found a list"]),
         ] {
-            let read = AuthenticatorConfig::of_json("people", &keys, plugin, &["corp"], &Environment::default());
+            let role = Role::Authenticator;
+            let read = PluginConfig::of_json("people", role, &keys, plugin, &["corp"], &Environment::default());
             let told = Vec::from_iter(read.unwrap_err().iter().map(|error| error.below("")));
             assert_eq!(told, expected, "{keys}");
         }
+    }
+
+    #[test]
+    fn an_unknown_key_of_an_authorizer_is_told_with_the_keys_that_one_has() {
+        let told = |keys: Value| {
+            let plugin = PluginSource::BuiltIn("cedar".to_owned());
+            let read = PluginConfig::of_json(
+                "api",
+                Role::Authorizer,
+                &keys,
+                Some(plugin),
+                &[],
+                &Environment::default(),
+            );
+            Vec::from_iter(read.unwrap_err().iter().map(|error| error.below("")))
+        };
+        for unknown in [json!({"nothing_like_it": 1}), json!({"grants": {"nothing_like_it": 1}})] {
+            let [error] = told(unknown).try_into().unwrap();
+            assert!(error.contains("expected one of") && !error.contains("login"), "{error}");
+            assert!(!error.contains("title"), "{error}");
+        }
+        assert_eq!(
+            told(json!({"login": true, "title": "Staff", "grants": {"login": []}})).len(),
+            3,
+            "but what these keys are for is said"
+        );
     }
 }

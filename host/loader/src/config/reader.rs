@@ -257,6 +257,11 @@ impl<'a> Table<'a> {
     /// Takes the value of a key. `None` if it is missing.
     pub fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
         self.known.push(key);
+        self.take_unlisted(key)
+    }
+
+    /// Like [`Table::take`], for a key that belongs elsewhere: the caller says so, and no error about an unknown key lists it.
+    pub fn take_unlisted(&mut self, key: &str) -> Option<Item<'a>> {
         let (key, mut value) = self.entries.remove_entry(key)?;
         Some(Item {
             place: self.place.key(&key.name, key.span),

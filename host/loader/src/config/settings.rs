@@ -10,6 +10,8 @@ use toml_span::value::ValueInner;
 
 use crate::config::error::ConfigError;
 use crate::config::error::Location;
+use crate::config::pattern;
+use crate::config::pattern::Found;
 use crate::config::reader::Item;
 use crate::config::secret::referenced_file;
 use crate::config::secret::text_or_reference;
@@ -143,6 +145,28 @@ impl std::fmt::Debug for Settings {
     }
 }
 
+/// The files of a folder that an item refers to. `None` if it is no such reference.
+fn files(item: &Item<'_>) -> Option<Result<Vec<Found>, String>> {
+    let ValueInner::String(text) = &item.value else {
+        return None;
+    };
+    let reference = pattern::parse(text)?;
+    Some(reference.and_then(|(folder, ending)| pattern::read(item.place.document(), folder, ending)))
+}
+
+/// The texts of files, which are items of the list at a path, from this index on.
+fn texts(found: Vec<Found>, item: &Item<'_>, path: &[String], first: usize, places: &mut Vec<Place>) -> Vec<Value> {
+    let texts = found.into_iter().enumerate().map(|(index, found)| {
+        places.push(Place {
+            path: [path, &[(first + index).to_string()]].concat(),
+            location: item.place.location().clone(),
+            file: Some(found.path),
+        });
+        Value::String(found.text)
+    });
+    texts.collect()
+}
+
 /// Reads a value as JSON, in which every reference is replaced by its content.
 pub(crate) fn json(item: Item<'_>) -> Option<Value> {
     read(item, &mut Vec::new(), &mut Vec::new())
@@ -159,12 +183,10 @@ fn read(item: Item<'_>, path: &mut Vec<String>, places: &mut Vec<Place>) -> Opti
             _ => None,
         },
     });
-    let mut nested = |key: String, item| {
-        path.push(key);
-        let value = read(item, path, places);
-        path.pop();
-        value
-    };
+    if let Some(found) = files(&item) {
+        let found = found.map_err(|message| place.report(message)).ok()?;
+        return Some(Value::Array(texts(found, &item, path, 0, places)));
+    }
     match item.value {
         ValueInner::Boolean(value) => Some(value.into()),
         ValueInner::Integer(value) => Some(value.into()),
@@ -180,19 +202,34 @@ fn read(item: Item<'_>, path: &mut Vec<String>, places: &mut Vec<Place>) -> Opti
             text.map(Value::String).map_err(|message| place.report(message)).ok()
         }
         ValueInner::Array(_) => {
-            let values = item
-                .list()
-                .into_iter()
-                .enumerate()
-                .map(|(index, item)| nested(index.to_string(), item));
-            Vec::from_iter(values)
-                .into_iter()
-                .collect::<Option<_>>()
-                .map(Value::Array)
+            let mut values = Vec::new();
+            for item in item.list() {
+                match files(&item) {
+                    Some(found) => {
+                        let found = found.map_err(|message| item.place.report(message));
+                        let texts = found.ok().map(|found| texts(found, &item, path, values.len(), places));
+                        match texts {
+                            Some(texts) => values.extend(texts.into_iter().map(Some)),
+                            None => values.push(None),
+                        }
+                    }
+                    None => {
+                        path.push(values.len().to_string());
+                        values.push(read(item, path, places));
+                        path.pop();
+                    }
+                }
+            }
+            values.into_iter().collect::<Option<_>>().map(Value::Array)
         }
         ValueInner::Table(_) => {
             let entries = item.table()?.into_entries();
-            let values = entries.map(|(key, item)| Some((key.clone(), nested(key, item)?)));
+            let values = entries.map(|(key, item)| {
+                path.push(key.clone());
+                let value = read(item, path, places);
+                path.pop();
+                Some((key, value?))
+            });
             Vec::from_iter(values)
                 .into_iter()
                 .collect::<Option<_>>()

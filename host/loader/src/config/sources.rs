@@ -69,6 +69,21 @@ impl Sources {
         self.0.borrow().get(path)?.content
     }
 
+    /// The digest of all files of a folder whose contents are a part of the configuration, with their names.
+    pub fn contents_below(&self, folder: &Path, ending: &str) -> Digest {
+        let sources = self.0.borrow();
+        let mut all = String::new();
+        for (path, source) in sources.iter() {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if path.parent() == Some(folder)
+                && let (Some(name), Some(content)) = (name.filter(|name| name.ends_with(ending)), source.content)
+            {
+                all.push_str(&format!("{name:?} {content} "));
+            }
+        }
+        Digest::of(all.as_bytes())
+    }
+
     /// What a reload watches.
     pub fn into_watched(self) -> Vec<(PathBuf, Stamp)> {
         let sources = self.0.into_inner().into_iter();

@@ -76,6 +76,10 @@ fn all(request: &Request) -> Result<Grant, &'static str> {
     let key = br#"{"kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
     let verified = crypto::verify(crypto::Algorithm::Hs256, key, b"message", b"signature");
     must(verified == Ok(false), "crypto.verify")?;
+    must(
+        crypto::verify_password(b"password", "no hash").is_err(),
+        "crypto.verify-password",
+    )?;
     let accepted = negotiate::accept("none", b"token");
     must(matches!(accepted, Err(negotiate::Failure::Denied)), "negotiate.accept")?;
     let fetched = outbound::fetch(&outbound::Request {

@@ -2,11 +2,12 @@
 //! send, and with what breaks the rules.
 //!
 //! `permit SECONDS NAME=VALUE…`, `members GROUP SECONDS`, `told`, `forbid WHY`, `challenge`, `hide`, `respond STATUS NAME=VALUE…`,
-//! `unavailable`, `attributes COUNT BYTES`, `name BYTES`, `control`, `panic`, `loop`.
+//! `unavailable`, `attributes COUNT BYTES`, `name BYTES`, `control`, `ask URL`, `panic`, `loop`.
 
 use std::time::Duration;
 
 use portcullis_sdk::Response;
+use portcullis_sdk::http;
 use portcullis_sdk::prelude::*;
 
 /// Does what a header says.
@@ -95,6 +96,11 @@ impl Judge {
             }
             ["name", bytes] => Ok(Permit::new().with_attribute("n".repeat(number(bytes)), "")),
             ["control"] => Ok(Permit::new().with_attribute("role", "a\r\nX-Admin: 1")),
+            // Whatever the server says, it permits.
+            ["ask", url] => {
+                let _ = http::get(*url).timeout(Duration::from_millis(100)).send();
+                Ok(Permit::new())
+            }
             ["panic"] => panic!("requested by the test"),
             ["loop"] => loop {
                 std::hint::black_box(());

@@ -42,7 +42,7 @@ impl Admitted {
     }
 
     /// Rejects a request that doesn't meet what the route requires of its user.
-    fn meeting_requirements(self, entrance: Entrance) -> Result<Self, Rejection> {
+    fn meeting_requirements(mut self, entrance: Entrance) -> Result<Self, Rejection> {
         let (Some(require), Some(user)) = (&self.route.config.require, self.sender.user()) else {
             return Ok(self);
         };
@@ -59,7 +59,7 @@ impl Admitted {
                 status: response.status(),
                 ..Denial::default()
             };
-            self.entry().denied(Some(user), &denial);
+            self.log_denial(&denial);
         }
         Err(self.deny(response, Some(why)))
     }

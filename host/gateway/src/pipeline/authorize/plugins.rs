@@ -3,10 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::Response;
-use http::StatusCode;
 use portcullis::decision::Authorization;
-use portcullis::decision::Refusal;
 
 use crate::answers::response;
 use crate::generation::Generation;
@@ -18,7 +15,6 @@ use crate::pipeline::audit::steps_text;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::sender::Sender;
-use crate::proxy::body::Body;
 
 const UNAVAILABLE: &str = "Authorization is unavailable";
 
@@ -40,20 +36,17 @@ impl Admitted {
         // A call that timed out may still hold a reference.
         self.request.parts.headers = Arc::unwrap_or_clone(request).headers;
         let Authorization { outcome, steps, .. } = decision;
-        self.authorizer_steps = steps;
-        let steps = &self.authorizer_steps;
         match outcome {
             Ok(permits) => {
-                if entrance.serves() {
-                    self.entry().permitted(self.sender.user(), steps, started.elapsed());
-                }
+                self.authorizer_steps = steps;
                 self.permits = permits;
+                self.log_decision(Some(started.elapsed()));
                 Ok(self)
             }
             Err(refusal) => {
-                let response = self.response(generation, &refusal);
+                let response = self.answer(generation, &refusal);
                 if entrance.serves() {
-                    let (last, said) = (steps.last(), steps_text(steps));
+                    let (last, said) = (steps.last(), steps_text(&steps));
                     let denial = Denial {
                         by: "authorizer",
                         authorizer: last.map(|step| &*step.name),
@@ -63,20 +56,12 @@ impl Admitted {
                         steps: Some(&said),
                         ..Denial::default()
                     };
-                    let entry = self.entry();
-                    entry.warn_of_failures("authorizer", steps);
-                    entry.denied(self.sender.user(), &denial);
+                    self.entry().warn_of_failures("authorizer", &steps);
+                    self.log_denial(&denial);
                 }
+                self.authorizer_steps = steps;
                 Err(self.deny(response, None))
             }
         }
-    }
-
-    fn response(&self, generation: &Generation, refusal: &Refusal) -> Response<Body> {
-        let mut response = self.answer(generation, refusal);
-        if matches!(refusal, Refusal::Unavailable { .. }) {
-            *response.body_mut() = response::error(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE).into_body();
-        }
-        response
     }
 }

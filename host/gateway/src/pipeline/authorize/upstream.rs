@@ -49,7 +49,7 @@ impl Admitted {
     /// Asks the upstream whether the request may be forwarded, if the route is configured so. Without an answer the
     /// request is rejected.
     pub(super) async fn ask_upstream(
-        self,
+        mut self,
         entrance: Entrance,
         authorizer: &UpstreamAuthorizer,
         proxy: &Proxy,
@@ -84,17 +84,15 @@ impl Admitted {
         let Some(refusal) = verdict.refusal() else {
             return Ok(self.into_outgoing(generation, None));
         };
-        if let Some(user) = self.sender.user() {
-            let denial = Denial {
-                by: "upstream",
-                asked: Some(&check),
-                why: &verdict.to_string(),
-                outcome: verdict.label(),
-                status: refusal.status(),
-                ..Denial::default()
-            };
-            self.entry().denied(Some(user), &denial);
-        }
+        let denial = Denial {
+            by: "upstream",
+            asked: Some(&check),
+            why: &verdict.to_string(),
+            outcome: verdict.label(),
+            status: refusal.status(),
+            ..Denial::default()
+        };
+        self.log_denial(&denial);
         Err(self.deny(refusal, None))
     }
 

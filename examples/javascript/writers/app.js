@@ -1,0 +1,26 @@
+// Everybody may read, and a group may write.
+// @ts-check
+
+import { forbidden, text } from "./portcullis.js";
+import { AuthorizerPlugin, exportedAuthorizer, isIn, isSafe, permit } from "./portcullis_authorizer.js";
+
+const SETTINGS = { group: text("Who may do more than read.") };
+
+class Writers extends AuthorizerPlugin {
+  /** @param {import("./portcullis.js").SettingsOf<typeof SETTINGS>} settings */
+  constructor(settings) {
+    super();
+    this.group = settings.group;
+  }
+
+  /**
+   * @param {import("./portcullis.js").Request} request
+   * @param {import("./portcullis_authorizer.js").Principal} principal
+   */
+  authorize(request, principal) {
+    if (isSafe(request) || isIn(principal.user, this.group)) return permit({ validFor: 300 });
+    throw forbidden(`${principal.user.name} isn't in ${this.group}`);
+  }
+}
+
+export const { plugin, authorizer } = exportedAuthorizer(Writers, SETTINGS);
