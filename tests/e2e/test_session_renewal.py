@@ -191,6 +191,38 @@ def test_a_tab_that_never_comes_back_holds_up_no_other(browser):
     eventually(lambda: browser.open(sent.header("location")).status == 303, "the tab is given up")
 
 
+def until_due(browser):
+    """Waits until the session is due, without using it."""
+    renewed = datetime.fromisoformat(browser.send(PAGE).json()["renew_at"])
+    eventually(lambda: datetime.now().astimezone() > renewed, "the session is due")
+
+
+def test_a_session_that_is_due_before_the_browser_is_back_ends_in_a_page(browser, gateway):
+    """Silent flows would follow each other for ever if the way back takes longer than the login lets a session go on, or if the
+    clocks of two gateways differ."""
+    browser.log_in("/a", do="arrive-for 1 alice")
+    for _ in range(2):
+        until_due(browser)
+        state = browser.start(browser.open("/a").header("location"))["state"]
+        assert browser.finish(state, "arrive-for 1 alice").header("location") == f"{ORIGIN}/a"
+    until_due(browser)
+    answer = browser.open(browser.open("/a").header("location"))
+    assert answer.status == 429 and "You keep being sent back" in answer.body.decode()
+    [line] = gateway.logged(message="login", request_id=answer.header("x-request-id"))
+    assert line["outcome"] == "loop" and "the session is due before the browser is back" in line["why"]
+    state = browser.begin("/a")["state"]
+    assert browser.finish(state, "arrive-for 60 alice").status == 303 and user(browser.open("/a")) == ["alice"]
+
+
+def test_a_session_that_is_used_between_its_renewals_is_no_circle(browser):
+    browser.log_in("/a", do="arrive-for 2 alice")
+    for _ in range(4):
+        assert user(browser.open("/a")) == ["alice"]
+        until_due(browser)
+        state = browser.start(browser.open("/a").header("location"))["state"]
+        assert browser.finish(state, "arrive-for 2 alice").status == 303
+
+
 # What the script of a page is told
 
 
