@@ -30,6 +30,7 @@ use crate::sandbox::HostState;
 use crate::sandbox::Keys;
 use crate::sandbox::Runtime;
 
+pub(crate) use self::cache::Code;
 pub use self::cache::UnusableCache;
 pub(crate) use self::draft::Draft;
 
