@@ -50,7 +50,9 @@ pub mod config;
 mod current;
 pub mod difference;
 pub mod files;
+pub mod lock;
 mod plugins;
+pub mod remote;
 mod self_test;
 pub mod signature;
 #[cfg(test)]
