@@ -118,7 +118,9 @@ impl Authenticator {
             Kind::Fixed(fixed) => fixed.inner.get()?.forget_decisions(),
             Kind::OfDirectory(followed) => {
                 let set = followed.get()?.current.load();
-                set.get(&self.name).into_iter().for_each(|one| one.forget_decisions());
+                set.authenticator(&self.name)
+                    .into_iter()
+                    .for_each(|one| one.forget_decisions());
             }
         }
         Ok(())

@@ -6,10 +6,10 @@ use portcullis::Digest;
 use portcullis_loader::component::ComponentFile;
 use portcullis_loader::component::Unusable;
 use portcullis_loader::component::check_pin;
-use portcullis_loader::config::authenticator::AuthenticatorConfig;
-use portcullis_loader::config::authenticator::PluginSource;
 use portcullis_loader::config::document::Environment;
 use portcullis_loader::config::error::ConfigError;
+use portcullis_loader::config::plugin::PluginConfig;
+use portcullis_loader::config::plugin::PluginSource;
 use portcullis_registry::Version;
 use pyo3::Bound;
 use pyo3::PyAny;
@@ -93,7 +93,7 @@ impl Component {
 
 impl Component {
     /// Reads the component of a configuration, checks where it comes from, and compiles it.
-    pub(crate) fn load(py: Python<'_>, source: Source, config: &AuthenticatorConfig) -> PyResult<Self> {
+    pub(crate) fn load(py: Python<'_>, source: Source, config: &PluginConfig) -> PyResult<Self> {
         let host = Host::current(py)?;
         host.check()?;
         let loaded = {
@@ -155,7 +155,7 @@ impl Source {
         mut keys: Map<String, Value>,
         mut mistakes: Vec<ConfigError>,
         acceptors: &[&str],
-    ) -> PyResult<AuthenticatorConfig> {
+    ) -> PyResult<PluginConfig> {
         let given = match self {
             Self::Named(text) => {
                 keys.insert("plugin".to_owned(), Value::from(text.as_str()));
@@ -166,7 +166,7 @@ impl Source {
             Self::Compiled(source) => Some(source.clone()),
         };
         let environment = Environment::of_process();
-        match AuthenticatorConfig::of_json(name, &Value::Object(keys), given, acceptors, &environment) {
+        match PluginConfig::of_json(name, &Value::Object(keys), given, acceptors, &environment) {
             Ok(config) if mistakes.is_empty() => return Ok(config),
             Ok(_) => {}
             Err(more) => mistakes.extend(more),
@@ -174,7 +174,7 @@ impl Source {
         Err(errors::configuration(py, place, &mistakes))
     }
 
-    fn compiled(self, config: &AuthenticatorConfig, host: &Host) -> Result<portcullis::Component, String> {
+    fn compiled(self, config: &PluginConfig, host: &Host) -> Result<portcullis::Component, String> {
         let PluginSource::Registry(reference) = &config.plugin else {
             return compiled(&self.file(config)?, config, host);
         };
@@ -195,7 +195,7 @@ impl Source {
         })
     }
 
-    fn file(self, config: &AuthenticatorConfig) -> Result<ComponentFile, String> {
+    fn file(self, config: &PluginConfig) -> Result<ComponentFile, String> {
         match (self, &config.plugin) {
             (Self::Bytes(bytes), _) => Ok(ComponentFile::new(bytes, None)),
             (_, PluginSource::File(path)) => {
@@ -212,7 +212,7 @@ impl Source {
 }
 
 /// Compiles a component, if it is the one that `sha256` requires.
-fn compiled(file: &ComponentFile, config: &AuthenticatorConfig, host: &Host) -> Result<portcullis::Component, String> {
+fn compiled(file: &ComponentFile, config: &PluginConfig, host: &Host) -> Result<portcullis::Component, String> {
     check_pin(config.sha256.as_ref(), file.digest())?;
     file.compile(&host.engine)
 }

@@ -8,8 +8,8 @@ use portcullis::Chain;
 use portcullis::Gate;
 use portcullis::Grants;
 use portcullis::session::Sessions;
-use portcullis_loader::AuthenticatorSet;
 use portcullis_loader::CurrentPlugins;
+use portcullis_loader::PluginSet;
 
 /// An authenticator of a chain.
 pub(crate) enum Member {
@@ -30,7 +30,7 @@ pub(crate) struct Gates {
 
 /// A gate, and the sets of the directories that it is made of.
 struct Built {
-    sets: Vec<Arc<AuthenticatorSet>>,
+    sets: Vec<Arc<PluginSet>>,
     gate: Gate,
 }
 
@@ -67,7 +67,7 @@ impl Gates {
     }
 }
 
-fn load(directories: &[CurrentPlugins]) -> Vec<Arc<AuthenticatorSet>> {
+fn load(directories: &[CurrentPlugins]) -> Vec<Arc<PluginSet>> {
     directories.iter().map(CurrentPlugins::load).collect()
 }
 
@@ -75,7 +75,7 @@ fn load(directories: &[CurrentPlugins]) -> Vec<Arc<AuthenticatorSet>> {
 fn build(
     members: &[Member],
     directories: &[CurrentPlugins],
-    sets: Vec<Arc<AuthenticatorSet>>,
+    sets: Vec<Arc<PluginSet>>,
     sessions: Option<&Arc<Sessions>>,
 ) -> Built {
     let of = |directory: &CurrentPlugins| directories.iter().position(|known| known.is(directory));
@@ -83,7 +83,7 @@ fn build(
         Member::Fixed(authenticator) => authenticator.clone(),
         Member::Named(directory, name) => {
             let set = of(directory).and_then(|index| sets.get(index));
-            let found = set.and_then(|set| set.get(name)).cloned();
+            let found = set.and_then(|set| set.authenticator(name)).cloned();
             // The directory keeps every plugin that is asked. If one were missing, the gate would let in no user.
             found.unwrap_or_else(|| {
                 portcullis::Authenticator::disabled(

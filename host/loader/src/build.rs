@@ -16,16 +16,16 @@ use portcullis::Role;
 use portcullis::SettingsError;
 
 use crate::asked::AskedPlugin;
-use crate::config::authenticator::AuthenticatorConfig;
 use crate::config::error::ConfigError;
 use crate::config::error::unknown;
+use crate::config::plugin::PluginConfig;
 use crate::warning::PluginWarning;
 
 /// What checks the Kerberos tokens of authenticators, by the name in `grants.negotiate`.
 pub type Negotiators = HashMap<String, Arc<dyn Negotiator>>;
 
 /// A plugin that must not run, for this reason.
-pub(crate) fn disabled(config: &AuthenticatorConfig, why: &ConfigError) -> AskedPlugin {
+pub(crate) fn disabled(config: &PluginConfig, why: &ConfigError) -> AskedPlugin {
     let (name, grants, why) = (&config.name, config.grants.clone(), why.to_string());
     match config.role {
         Role::Authorizer => Authorizer::disabled(name, grants, why).into(),
@@ -35,7 +35,7 @@ pub(crate) fn disabled(config: &AuthenticatorConfig, why: &ConfigError) -> Asked
 
 /// Builds a plugin of its configuration and its component. The errors have their places in the configuration.
 pub(crate) async fn build(
-    config: &AuthenticatorConfig,
+    config: &PluginConfig,
     negotiators: &Negotiators,
     component: &Component,
 ) -> Result<AskedPlugin, Vec<ConfigError>> {
@@ -46,7 +46,7 @@ pub(crate) async fn build(
 }
 
 async fn build_as<R: InRole + Into<AskedPlugin>>(
-    config: &AuthenticatorConfig,
+    config: &PluginConfig,
     negotiators: &Negotiators,
     component: &Component,
 ) -> Result<AskedPlugin, Vec<ConfigError>> {
@@ -61,7 +61,7 @@ async fn build_as<R: InRole + Into<AskedPlugin>>(
 
 /// Builds a plugin that is asked about a few requests at once, whatever others do, and without acceptors.
 pub(crate) async fn build_for_trial(
-    config: &AuthenticatorConfig,
+    config: &PluginConfig,
     component: &Component,
 ) -> Result<AskedPlugin, Vec<ConfigError>> {
     let built = match config.role {
@@ -77,7 +77,7 @@ pub(crate) async fn build_for_trial(
     built.map_err(|error| config_errors(config, error))
 }
 
-fn builder<R: InRole>(config: &AuthenticatorConfig, component: &Component) -> PluginBuilder<R> {
+fn builder<R: InRole>(config: &PluginConfig, component: &Component) -> PluginBuilder<R> {
     let builder = PluginBuilder::new(&config.name, component)
         .settings(config.settings.value().clone())
         .grants(config.grants.clone())
@@ -101,7 +101,7 @@ fn builder<R: InRole>(config: &AuthenticatorConfig, component: &Component) -> Pl
 ///
 /// Returns the mistakes in its settings.
 pub async fn build_alone(
-    config: &AuthenticatorConfig,
+    config: &PluginConfig,
     negotiators: &Negotiators,
     component: &Component,
 ) -> Result<(AskedPlugin, Vec<PluginWarning>), Vec<ConfigError>> {
@@ -111,7 +111,7 @@ pub async fn build_alone(
 }
 
 /// What the plugin itself, or the settings, need and don't have.
-pub(crate) fn warnings(config: &AuthenticatorConfig, plugin: &Plugin) -> impl Iterator<Item = PluginWarning> {
+pub(crate) fn warnings(config: &PluginConfig, plugin: &Plugin) -> impl Iterator<Item = PluginWarning> {
     plugin.warnings().iter().map(|warning| PluginWarning::Setting {
         plugin: config.name.clone(),
         role: config.role,
@@ -122,7 +122,7 @@ pub(crate) fn warnings(config: &AuthenticatorConfig, plugin: &Plugin) -> impl It
     })
 }
 
-fn config_errors(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<ConfigError> {
+fn config_errors(config: &PluginConfig, error: ConfigureError) -> Vec<ConfigError> {
     match error {
         ConfigureError::Settings(errors) => errors.iter().map(|error| setting_error(config, error)).collect(),
         ConfigureError::Rejected(why) => config.settings.rejected(&why),
@@ -136,7 +136,7 @@ fn config_errors(config: &AuthenticatorConfig, error: ConfigureError) -> Vec<Con
     }
 }
 
-fn setting_error(config: &AuthenticatorConfig, error: &SettingsError) -> ConfigError {
+fn setting_error(config: &PluginConfig, error: &SettingsError) -> ConfigError {
     let message = match error.path.last() {
         Some(name) if !error.known.is_empty() => unknown("key", name, error.known.iter().map(String::as_str)),
         _ => error.message.clone(),

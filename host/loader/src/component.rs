@@ -1,5 +1,5 @@
-//! The components of authenticators: their bytes, where these come from, and the compiled form. A component that several
-//! authenticators use is compiled once. One of another origin than the operator wants isn't compiled.
+//! The components of plugins: their bytes, where these come from, and the compiled form. A component that several
+//! plugins use is compiled once. One of another origin than the operator wants isn't compiled.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -20,9 +20,9 @@ use portcullis::Digest;
 use portcullis::Engine;
 use portcullis_registry::MAX_COMPONENT;
 
-use crate::config::authenticator::AuthenticatorConfig;
-use crate::config::authenticator::PluginSource;
 use crate::config::error::ConfigError;
+use crate::config::plugin::PluginConfig;
+use crate::config::plugin::PluginSource;
 use crate::files::Unreadable;
 use crate::files::read_guarded;
 use crate::signature;
@@ -159,10 +159,10 @@ where
     on_blocking_threads(sources, read).await
 }
 
-/// Reads the components of authenticators whose components are all files. The results are in the order of the authenticators.
-pub(crate) async fn read_files(configured: &[AuthenticatorConfig]) -> Vec<Result<ComponentFile, Unusable<String>>> {
+/// Reads the components of plugins whose components are all files. The results are in the order of the plugins.
+pub(crate) async fn read_files(configured: &[PluginConfig]) -> Vec<Result<ComponentFile, Unusable<String>>> {
     type File = (PathBuf, Option<Arc<TrustedKeys>>);
-    let file = |config: &AuthenticatorConfig| match &config.plugin {
+    let file = |config: &PluginConfig| match &config.plugin {
         PluginSource::File(path) => Some((path.clone(), config.trust.clone())),
         PluginSource::BuiltIn(_) | PluginSource::Registry(_) => None,
     };
@@ -175,10 +175,10 @@ pub(crate) async fn read_files(configured: &[AuthenticatorConfig]) -> Vec<Result
     found.collect()
 }
 
-/// Checks the pins of components and compiles them. `found` and the results are in the order of the authenticators. A known
+/// Checks the pins of components and compiles them. `found` and the results are in the order of the plugins. A known
 /// component, such as one of the set before, isn't compiled again.
 pub async fn compile(
-    configured: &[AuthenticatorConfig],
+    configured: &[PluginConfig],
     found: Vec<Result<ComponentFile, Unusable<String>>>,
     engine: &Engine,
     known: &HashMap<Digest, &Component>,
@@ -208,7 +208,7 @@ pub async fn compile(
 }
 
 fn pinned(
-    config: &AuthenticatorConfig,
+    config: &PluginConfig,
     found: Result<ComponentFile, Unusable<String>>,
 ) -> Result<ComponentFile, Unusable<ConfigError>> {
     let file = found.map_err(|why| why.map(|error| config.error(&error)))?;

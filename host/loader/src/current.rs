@@ -1,4 +1,4 @@
-//! The authenticators of a plugin directory that are in use at the moment, for whoever serves requests. They are replaced as a
+//! The plugins of a plugin directory that are in use at the moment, for whoever serves requests. They are replaced as a
 //! whole, and never by a set without those that are asked.
 
 use std::collections::BTreeSet;
@@ -8,21 +8,21 @@ use std::sync::PoisonError;
 
 use arc_swap::ArcSwap;
 
-use crate::authenticators::AuthenticatorSet;
+use crate::set::PluginSet;
 
-/// The authenticators of the moment. Clones share them.
+/// The plugins of the moment. Clones share them.
 #[derive(Clone, Debug)]
 pub struct CurrentPlugins(Arc<Current>);
 
 #[derive(Debug)]
 struct Current {
-    set: ArcSwap<AuthenticatorSet>,
+    set: ArcSwap<PluginSet>,
     /// The names of the plugins that are asked. It is locked while the set is replaced.
     required: Mutex<BTreeSet<String>>,
 }
 
 impl CurrentPlugins {
-    pub(crate) fn new(set: AuthenticatorSet) -> Self {
+    pub(crate) fn new(set: PluginSet) -> Self {
         Self(Arc::new(Current {
             set: ArcSwap::from_pointee(set),
             required: Mutex::default(),
@@ -30,7 +30,7 @@ impl CurrentPlugins {
     }
 
     /// The set of this moment. Take it once for each request, so that a request is decided by one set.
-    pub fn load(&self) -> Arc<AuthenticatorSet> {
+    pub fn load(&self) -> Arc<PluginSet> {
         self.0.set.load_full()
     }
 
@@ -38,7 +38,7 @@ impl CurrentPlugins {
     /// it, and then everything stays as it was. Returns whether the directory has it now; if not, nothing is required.
     pub fn require(&self, name: &str) -> bool {
         let mut required = self.0.required.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_there = self.0.set.load().get(name).is_some();
+        let is_there = self.0.set.load().authenticator(name).is_some();
         if is_there {
             required.insert(name.to_owned());
         }
@@ -51,9 +51,12 @@ impl CurrentPlugins {
     }
 
     /// Replaces the set, unless required plugins are missing in the next one. The error has their names.
-    pub(crate) fn replace(&self, next: &Arc<AuthenticatorSet>) -> Result<(), Vec<String>> {
+    pub(crate) fn replace(&self, next: &Arc<PluginSet>) -> Result<(), Vec<String>> {
         let required = self.0.required.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = required.iter().filter(|name| next.get(name).is_none()).cloned();
+        let missing = required
+            .iter()
+            .filter(|name| next.authenticator(name).is_none())
+            .cloned();
         let missing = Vec::from_iter(missing);
         if missing.is_empty() {
             self.0.set.store(Arc::clone(next));

@@ -5,9 +5,9 @@
 //! with its settings, grants and limits. [`PluginDirectory::open`] compiles and configures all of them in one
 //! [`Engine`](portcullis::Engine). [`Plugins::changed`] waits for a change, and then
 //!
-//! - compiles and configures the next authenticators aside, and runs the self-tests that components carry; whatever is wrong
+//! - compiles and configures the next plugins aside, and runs the self-tests that components carry; whatever is wrong
 //!   leaves everything as it was, and the error says what is wrong, with file, line and key,
-//! - keeps each authenticator that is made of the same component, settings and files as before,
+//! - keeps each plugin that is made of the same component, settings and files as before,
 //! - swaps all others in at once, retires those that they replace, and says in words what differs.
 //!
 //! ```no_run
@@ -31,7 +31,7 @@
 //!
 //! // For each request:
 //! let set = current.load();
-//! let keys = set.get("keys").ok_or("there is no plugins/keys.wasm")?;
+//! let keys = set.authenticator("keys").ok_or("there is no plugins/keys.wasm")?;
 //! let gate = Gate::new(Chain::new([keys.clone()]), None);
 //! # let _ = gate;
 //! # Ok(())
@@ -39,10 +39,9 @@
 //! ```
 //!
 //! Programs with a configuration of their own, as the gateway is, read it with [`config`], get the bytes of components from
-//! wherever they like, and use [`component::compile`] and [`AuthenticatorSet::load`] by themselves.
+//! wherever they like, and use [`component::compile`] and [`PluginSet::load`] by themselves.
 
 mod asked;
-pub mod authenticators;
 mod build;
 pub mod cases;
 pub mod component;
@@ -54,6 +53,7 @@ pub mod lock;
 mod plugins;
 pub mod remote;
 mod self_test;
+pub mod set;
 pub mod signature;
 #[cfg(test)]
 mod testing;
@@ -61,8 +61,6 @@ pub mod tls;
 mod warning;
 
 pub use asked::AskedPlugin;
-pub use authenticators::AuthenticatorSet;
-pub use authenticators::LoadedAuthenticator;
 pub use build::Negotiators;
 pub use build::build_alone;
 pub use config::document::Environment;
@@ -72,4 +70,6 @@ pub use difference::Change;
 pub use plugins::PluginDirectory;
 pub use plugins::Plugins;
 pub use self_test::run as run_self_test;
+pub use set::LoadedPlugin;
+pub use set::PluginSet;
 pub use warning::PluginWarning;

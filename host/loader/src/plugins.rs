@@ -11,12 +11,8 @@ use portcullis::Role;
 use portcullis_watch::Stamp;
 use portcullis_watch::Watcher;
 
-use crate::authenticators;
-use crate::authenticators::AuthenticatorSet;
 use crate::build::Negotiators;
 use crate::component;
-use crate::config::authenticator::AuthenticatorConfig;
-use crate::config::authenticator::MAX_AUTHENTICATORS;
 use crate::config::directory::Directory;
 use crate::config::directory::DirectoryPlugins;
 use crate::config::directory::Mistake;
@@ -24,11 +20,15 @@ use crate::config::document::Environment;
 use crate::config::error::ConfigErrors;
 use crate::config::error::Location;
 use crate::config::error::unknown;
+use crate::config::plugin::MAX_PLUGINS;
+use crate::config::plugin::PluginConfig;
 use crate::config::rotation::SecretWatch;
 use crate::config::sources::Sources;
 use crate::current::CurrentPlugins;
 use crate::difference::Change;
 use crate::difference::changes;
+use crate::set;
+use crate::set::PluginSet;
 use crate::signature::TrustedKeys;
 use crate::warning::PluginWarning;
 
@@ -137,8 +137,8 @@ impl PluginDirectory {
     }
 
     /// The mistakes of plugins whose `grants.negotiate` names nothing that checks Kerberos tokens.
-    fn unknown_negotiators(&self, configured: &[AuthenticatorConfig]) -> Vec<Mistake> {
-        let mistake = |config: &AuthenticatorConfig| {
+    fn unknown_negotiators(&self, configured: &[PluginConfig]) -> Vec<Mistake> {
+        let mistake = |config: &PluginConfig| {
             let name = config.grants.negotiate.as_ref()?;
             let place = config.location.key("grants").key("negotiate");
             let known = || self.negotiators.keys().map(String::as_str);
@@ -151,7 +151,7 @@ impl PluginDirectory {
     }
 
     /// Loads the next set. The files are returned too if they have mistakes, because a change of one may mend them.
-    async fn load(&self, previous: Option<&AuthenticatorSet>) -> (Loaded, Watched) {
+    async fn load(&self, previous: Option<&PluginSet>) -> (Loaded, Watched) {
         let Self {
             path,
             environment,
@@ -167,19 +167,19 @@ impl PluginDirectory {
                 return (Err(ConfigErrors::new(vec![error])), watched);
             }
         };
-        let configured = found.authenticators;
+        let configured = found.configured;
         found.errors.extend(self.unknown_negotiators(&configured));
         let files = component::read_files(&configured).await;
-        let known = previous.map(AuthenticatorSet::components).unwrap_or_default();
+        let known = previous.map(PluginSet::components).unwrap_or_default();
         let components = component::compile(&configured, files, &self.engine, &known).await;
-        let inputs = authenticators::Inputs {
+        let inputs = set::Inputs {
             configured: &configured,
             digests: &found.digests,
             negotiators: &self.negotiators,
             is_asked: &|name| self.needs(name),
             previous,
         };
-        let mut loaded = AuthenticatorSet::load(inputs, components).await;
+        let mut loaded = PluginSet::load(inputs, components).await;
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         for Mistake { plugin, error } in found.errors {
             match plugin.filter(|name| !self.needs(name)) {
@@ -208,7 +208,7 @@ impl PluginDirectory {
     }
 }
 
-type Loaded = Result<(AuthenticatorSet, Vec<PluginWarning>), ConfigErrors>;
+type Loaded = Result<(PluginSet, Vec<PluginWarning>), ConfigErrors>;
 
 /// Files and folders, each with its state before it was read.
 type Watched = Vec<(PathBuf, Stamp)>;
@@ -217,11 +217,11 @@ fn read(path: &Path, environment: &Environment, trust: Option<&Arc<TrustedKeys>>
     let sources = Sources::default();
     let location = Location::file(path.display().to_string());
     let mut found = Directory::new(path.to_owned(), location.clone()).search(environment, &sources, trust);
-    if found.names.len() > MAX_AUTHENTICATORS {
-        let error = format!("has more than {MAX_AUTHENTICATORS} plugins");
+    if found.names.len() > MAX_PLUGINS {
+        let error = format!("has more than {MAX_PLUGINS} plugins");
         let error = location.error(error);
         found.errors.push(Mistake { plugin: None, error });
-        found.authenticators.clear();
+        found.configured.clear();
     }
     (found, sources.into_watched())
 }
@@ -239,12 +239,12 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// The authenticators of the moment, for whoever serves requests.
+    /// The plugins of the moment, for whoever serves requests.
     pub fn current(&self) -> CurrentPlugins {
         self.current.clone()
     }
 
-    /// What is allowed but may not be meant, and which authenticators are disabled.
+    /// What is allowed but may not be meant, and which plugins are disabled.
     pub fn warnings(&self) -> &[PluginWarning] {
         &self.warnings
     }
@@ -265,8 +265,8 @@ impl Plugins {
         self.reload().await
     }
 
-    /// Loads the directory again, now. The next authenticators are compiled and configured aside and then swapped in at once.
-    /// One that has neither changed nor names a file that has stays the same authenticator, with its connections, breaker and
+    /// Loads the directory again, now. The next plugins are compiled and configured aside and then swapped in at once.
+    /// One that has neither changed nor names a file that has stays the same plugin, with its connections, breaker and
     /// decisions. Requests that ask an old one get their answer. Returns what differs, such as
     /// `~plugin keys: settings.key`.
     ///

@@ -9,7 +9,7 @@ use portcullis::Outbound;
 use crate::build::build_for_trial;
 use crate::cases;
 use crate::cases::Case;
-use crate::config::authenticator::AuthenticatorConfig;
+use crate::config::plugin::PluginConfig;
 
 /// Asks about each request of the self-test. Every one has a plugin of its own, whose grants, settings and limits are
 /// the configured ones, but for requests to other servers and Kerberos tokens: both are denied as if they weren't granted. The
@@ -19,7 +19,7 @@ use crate::config::authenticator::AuthenticatorConfig;
 ///
 /// Returns the first thing that isn't as the author of the plugin expects, as the rest of a sentence that begins with the
 /// component.
-pub async fn run(config: &AuthenticatorConfig, component: &Component) -> Result<(), String> {
+pub async fn run(config: &PluginConfig, component: &Component) -> Result<(), String> {
     let cases = cases::self_test(component.manifest(), config.role).map_err(|errors| errors.to_string())?;
     for case in cases.iter().flatten() {
         ask(config, component, case)
@@ -29,7 +29,7 @@ pub async fn run(config: &AuthenticatorConfig, component: &Component) -> Result<
     Ok(())
 }
 
-async fn ask(config: &AuthenticatorConfig, component: &Component, case: &Case) -> Result<(), String> {
+async fn ask(config: &PluginConfig, component: &Component, case: &Case) -> Result<(), String> {
     let config = alone(config.clone());
     let built = build_for_trial(&config, component).await;
     let plugin = built.map_err(|errors| {
@@ -53,7 +53,7 @@ async fn ask(config: &AuthenticatorConfig, component: &Component, case: &Case) -
 }
 
 /// Without everything outside of the plugin, and without what only matters to many requests.
-fn alone(mut config: AuthenticatorConfig) -> AuthenticatorConfig {
+fn alone(mut config: PluginConfig) -> PluginConfig {
     config.outbound = Outbound::default();
     config.grants.http.clear();
     config.grants.negotiate = None;

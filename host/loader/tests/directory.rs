@@ -81,7 +81,7 @@ async fn next(plugins: &mut Plugins) -> Result<Vec<String>, String> {
 }
 
 fn authenticator(plugins: &Plugins, name: &str) -> Authenticator {
-    plugins.current().load().get(name).unwrap().clone()
+    plugins.current().load().authenticator(name).unwrap().clone()
 }
 
 #[tokio::test]
@@ -107,9 +107,9 @@ async fn what_appears_changes_and_disappears_is_taken_up() {
     fs::remove_file(folder.path("guests.wasm")).unwrap();
     assert_eq!(next(&mut plugins).await.unwrap(), ["-plugin guests"]);
     let set = current.load();
-    assert!(set.get("guests").is_none());
+    assert!(set.authenticator("guests").is_none());
     // Nothing of it has changed all the time.
-    assert!(set.get("team").unwrap().is(&team));
+    assert!(set.authenticator("team").unwrap().is(&team));
 }
 
 #[tokio::test]
@@ -128,7 +128,10 @@ async fn a_plugin_that_is_asked_can_not_disappear() {
         "{error}"
     );
     assert!(authenticator(&plugins, "team").is(&team));
-    assert!(current.load().get("other").is_some(), "all stay, as for any mistake");
+    assert!(
+        current.load().authenticator("other").is_some(),
+        "all stay, as for any mistake"
+    );
     folder.write("team.wasm", &rebuilt());
     assert_eq!(
         next(&mut plugins).await.unwrap(),
@@ -203,7 +206,7 @@ async fn a_bad_version_keeps_everything_and_says_what_is_wrong() {
         let error = next(&mut plugins).await.unwrap_err();
         assert!(error.contains(told), "{error}");
         assert!(authenticator(&plugins, "team").is(&team) && authenticator(&plugins, "other").is(&other));
-        assert!(plugins.current().load().get("third").is_none());
+        assert!(plugins.current().load().authenticator("third").is_none());
 
         fs::remove_file(folder.path("third.wasm")).unwrap();
         match good {

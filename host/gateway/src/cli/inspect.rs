@@ -32,9 +32,9 @@ use crate::cli::ConfigFile;
 use crate::cli::engine;
 use crate::cli::remote;
 use crate::cli::starter;
-use crate::config::AuthenticatorConfig;
 use crate::config::ConfigErrors;
 use crate::config::Draft;
+use crate::config::PluginConfig;
 use crate::config::PluginSource;
 use crate::config::plugin_argument;
 use crate::config::trusted_key_file;
@@ -116,7 +116,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
 }
 
 /// Takes the authenticator of this name out of a configuration.
-fn authenticator(draft: &mut Draft, name: &str) -> Result<AuthenticatorConfig, Box<dyn Error>> {
+fn authenticator(draft: &mut Draft, name: &str) -> Result<PluginConfig, Box<dyn Error>> {
     let known = &mut draft.config.plugin_entries;
     if let Some(index) = known.iter().position(|known| known.name == name) {
         return Ok(known.swap_remove(index));

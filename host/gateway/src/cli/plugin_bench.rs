@@ -62,16 +62,16 @@ struct Costs {
 /// instances that are kept, if the file says so.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let (component, mut file) = plugin_test::read(&arguments.plugin, &arguments.cases, &arguments.config).await?;
-    file.authenticator.limits = Limits {
+    file.plugin.limits = Limits {
         rate: None,
         breaker: None,
         reuse_decisions: Duration::ZERO,
-        ..file.authenticator.limits
+        ..file.plugin.limits
     };
-    let kept = file.authenticator.instances.take();
+    let kept = file.plugin.instances.take();
     // Those of the cases aren't played, because all cases have one authenticator.
     let play = Play::of(&file.servers);
-    file.authenticator.outbound = Play::applied(play.as_ref(), &file.authenticator.outbound);
+    file.plugin.outbound = Play::applied(play.as_ref(), &file.plugin.outbound);
     writeln!(output, "each call configures an instance:")?;
     let (authenticator, _) = build(&file, &component).await?;
     measure(&authenticator, &file.cases, arguments.calls, output).await?;
@@ -94,7 +94,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     }
     authenticator.retire();
     if kept.is_some() {
-        file.authenticator.instances = kept;
+        file.plugin.instances = kept;
         writeln!(output, "calls share instances that are kept:")?;
         let (authenticator, _) = build(&file, &component).await?;
         measure(&authenticator, &file.cases, arguments.calls, output).await?;
@@ -103,7 +103,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
 }
 
 async fn build(file: &CasesFile, component: &Component) -> Result<(AskedPlugin, Vec<Warning>), ConfigErrors> {
-    let built = build_alone(&file.authenticator, component).await;
+    let built = build_alone(&file.plugin, component).await;
     built.map_err(ConfigErrors::new)
 }
 

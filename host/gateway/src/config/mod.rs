@@ -31,10 +31,10 @@ use std::path::PathBuf;
 
 use portcullis::Role;
 use portcullis_loader::config::RegistriesConfig;
-use portcullis_loader::config::authenticator::MAX_AUTHENTICATORS;
 use portcullis_loader::config::document;
 use portcullis_loader::config::document::Document;
 use portcullis_loader::config::document::lock_beside;
+use portcullis_loader::config::plugin::MAX_PLUGINS;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::sources::Sources;
@@ -68,14 +68,14 @@ pub(crate) use plugins::PluginsConfig;
 pub(crate) use plugins::plugin_argument;
 pub(crate) use portcullis_loader::cases::Case;
 pub(crate) use portcullis_loader::cases::CasesFile;
-pub(crate) use portcullis_loader::config::authenticator::AuthenticatorConfig;
-pub(crate) use portcullis_loader::config::authenticator::PluginSource;
 pub(crate) use portcullis_loader::config::digests::Digests;
 pub(crate) use portcullis_loader::config::document::Environment;
 pub(crate) use portcullis_loader::config::error::ConfigError;
 pub(crate) use portcullis_loader::config::error::ConfigErrors;
 pub(crate) use portcullis_loader::config::error::Location;
 pub(crate) use portcullis_loader::config::error::unknown;
+pub(crate) use portcullis_loader::config::plugin::PluginConfig;
+pub(crate) use portcullis_loader::config::plugin::PluginSource;
 pub(crate) use portcullis_loader::config::rotation::RotatingHeader;
 pub(crate) use portcullis_loader::config::secret::Secret;
 pub(crate) use portcullis_loader::config::trust::trusted_key_file;
@@ -128,7 +128,7 @@ pub(crate) struct Config {
     /// The acceptors of Kerberos tokens.
     pub(crate) negotiate: Vec<NegotiateConfig>,
     /// All authenticators and authorizers, including those of the plugin directory.
-    pub(crate) plugin_entries: Vec<AuthenticatorConfig>,
+    pub(crate) plugin_entries: Vec<PluginConfig>,
     /// The routes, in the order of the file.
     pub(crate) routes: Vec<RouteConfig>,
 }
@@ -272,23 +272,21 @@ impl Draft {
                 names.add(name.clone(), Some(role));
                 self.config
                     .plugin_entries
-                    .extend(AuthenticatorConfig::read(name, role, item, trust.as_ref()));
+                    .extend(PluginConfig::read(name, role, item, trust.as_ref()));
             }
         }
         for plugin in found.names {
             names.add(plugin.name, plugin.role);
         }
-        self.config.plugin_entries.append(&mut found.authenticators);
+        self.config.plugin_entries.append(&mut found.configured);
         // What the directory configures is configuration: a mistake in it is one, whether a route asks the plugin or not.
         self.errors
             .extend(found.errors.into_iter().map(|mistake| mistake.error));
         self.digests = found.digests;
-        if names.count > MAX_AUTHENTICATORS {
-            root.place.report(format!(
-                "more than {} authenticators and authorizers",
-                MAX_AUTHENTICATORS
-            ));
-            self.config.plugin_entries.truncate(MAX_AUTHENTICATORS);
+        if names.count > MAX_PLUGINS {
+            root.place
+                .report(format!("more than {} authenticators and authorizers", MAX_PLUGINS));
+            self.config.plugin_entries.truncate(MAX_PLUGINS);
         }
         let upstreams = Upstreams::read(root.take("upstreams"));
         let logs_in = self.config.plugin_entries.iter().any(|own| own.login.is_some());

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use portcullis_loader::config::authenticator::NAME_RULE;
-use portcullis_loader::config::authenticator::is_name;
 use portcullis_loader::config::document::Environment;
 use portcullis_loader::config::error::Location;
+use portcullis_loader::config::plugin::NAME_RULE;
+use portcullis_loader::config::plugin::is_name;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Place;
 use portcullis_loader::config::reader::Table;

@@ -4,13 +4,13 @@ use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 
-use portcullis_loader::config::authenticator::NAME_RULE;
-use portcullis_loader::config::authenticator::is_name;
 use portcullis_loader::config::document::Document;
 use portcullis_loader::config::document::Environment;
 use portcullis_loader::config::document::MAX_FILE;
 use portcullis_loader::config::error::ConfigErrors;
 use portcullis_loader::config::error::Location;
+use portcullis_loader::config::plugin::NAME_RULE;
+use portcullis_loader::config::plugin::is_name;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::sources::Sources;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::Engine;
-use portcullis_loader::AuthenticatorSet;
+use portcullis_loader::PluginSet;
 use portcullis_loader::component;
 use portcullis_loader::component::ComponentFile;
 use portcullis_loader::component::LoadedComponent;
@@ -20,13 +20,13 @@ use portcullis_loader::remote::Wanted;
 use portcullis_loader::signature::TrustedKeys;
 use portcullis_registry::Reference;
 
-use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
+use crate::config::PluginConfig;
 use crate::config::PluginSource;
 use crate::config::unknown;
 use crate::generation::Warning;
 
-/// The components of all authenticators, in the order of these.
+/// The components of all plugins, in the order of these.
 #[derive(Default)]
 pub(super) struct Components {
     pub(super) loaded: Vec<Result<LoadedComponent, Unusable<ConfigError>>>,
@@ -34,14 +34,14 @@ pub(super) struct Components {
     pub(super) warnings: Vec<Warning>,
 }
 
-/// Loads the component of each authenticator. A component that the previous generation has isn't compiled again.
+/// Loads the component of each plugin. A component that the previous generation has isn't compiled again.
 pub(super) async fn load(
-    authenticators: &[AuthenticatorConfig],
+    plugins: &[PluginConfig],
     remote: &Remote,
     engine: &Engine,
-    previous: Option<&AuthenticatorSet>,
+    previous: Option<&PluginSet>,
 ) -> Components {
-    let sources = HashSet::<Source>::from_iter(authenticators.iter().map(Source::of));
+    let sources = HashSet::<Source>::from_iter(plugins.iter().map(Source::of));
     let wanted = sources.iter().filter_map(Source::wanted).collect();
     let local = sources.into_iter().filter(|source| source.wanted().is_none());
     let local = component::read_all(local.collect(), Source::read);
@@ -58,32 +58,32 @@ pub(super) async fn load(
         );
         files.insert(Source::Registry(reference, trust), file.map_err(Unusable::Untrusted));
     }
-    let found = authenticators.iter().map(|authenticator| {
-        let found = files.get(&Source::of(authenticator)).cloned();
+    let found = plugins.iter().map(|plugin| {
+        let found = files.get(&Source::of(plugin)).cloned();
         found.unwrap_or_else(|| Err("the component wasn't read".to_owned().into()))
     });
-    let known = previous.map(AuthenticatorSet::components).unwrap_or_default();
-    let compiled = component::compile(authenticators, found.collect(), engine, &known).await;
-    pin(authenticators, compiled, remote, &new_pins).await
+    let known = previous.map(PluginSet::components).unwrap_or_default();
+    let compiled = component::compile(plugins, found.collect(), engine, &known).await;
+    pin(plugins, compiled, remote, &new_pins).await
 }
 
 /// Pins the tags whose components can be used.
 async fn pin(
-    authenticators: &[AuthenticatorConfig],
+    plugins: &[PluginConfig],
     mut loaded: Vec<Result<LoadedComponent, Unusable<ConfigError>>>,
     remote: &Remote,
     new_pins: &HashMap<Reference, Pin>,
 ) -> Components {
-    let new_pin = |config: &AuthenticatorConfig| match &config.plugin {
+    let new_pin = |config: &PluginConfig| match &config.plugin {
         PluginSource::Registry(reference) => new_pins.get(reference).map(|pin| (reference.clone(), *pin)),
         PluginSource::BuiltIn(_) | PluginSource::File(_) => None,
     };
-    let usable = authenticators.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_ok());
+    let usable = plugins.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_ok());
     let pinning = remote
         .pin(usable.filter_map(|(config, _)| new_pin(config)).collect())
         .await;
     let mut warnings = Vec::new();
-    for (config, component) in authenticators.iter().zip(&mut loaded) {
+    for (config, component) in plugins.iter().zip(&mut loaded) {
         let Some((reference, pin)) = new_pin(config).filter(|_| component.is_ok()) else {
             continue;
         };
@@ -114,7 +114,7 @@ enum Source {
 }
 
 impl Source {
-    fn of(authenticator: &AuthenticatorConfig) -> Self {
+    fn of(authenticator: &PluginConfig) -> Self {
         match &authenticator.plugin {
             PluginSource::BuiltIn(name) => Self::BuiltIn(name.clone()),
             PluginSource::File(path) => Self::File(path.clone(), authenticator.trust.clone()),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use metrics::describe_gauge;
 use metrics::gauge;
 use portcullis::Role;
-use portcullis_loader::LoadedAuthenticator;
+use portcullis_loader::LoadedPlugin;
 
 use crate::generation::Access;
 use crate::generation::Generation;
@@ -21,8 +21,8 @@ impl Generation {
     pub(crate) fn log(&self, before: Option<&Self>) {
         let known = before.into_iter().flat_map(Self::plugins);
         let known = Vec::from_iter(known);
-        let is_new = |loaded: &&LoadedAuthenticator| !known.iter().any(|known| known.is(&loaded.plugin));
-        for LoadedAuthenticator { plugin, signer, .. } in self.plugins.iter().filter(is_new) {
+        let is_new = |loaded: &&LoadedPlugin| !known.iter().any(|known| known.is(&loaded.plugin));
+        for LoadedPlugin { plugin, signer, .. } in self.plugins.iter().filter(is_new) {
             // Of one that is disabled, a warning tells.
             let (Some(component), Some(limits)) = (plugin.component(), plugin.limits()) else {
                 continue;

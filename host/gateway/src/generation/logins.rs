@@ -7,12 +7,12 @@ use std::time::Duration;
 use http::uri::Scheme;
 use portcullis::Login;
 use portcullis::session::Flows;
-use portcullis_loader::AuthenticatorSet;
+use portcullis_loader::PluginSet;
 
-use crate::config::AuthenticatorConfig;
 use crate::config::ConfigError;
 use crate::config::LoginConfig;
 use crate::config::Origin;
+use crate::config::PluginConfig;
 
 /// After how long a request to log in at another origin is told again, and of how many origins it is known.
 const TOLD_AGAIN: Duration = Duration::from_secs(60 * 60);
@@ -44,12 +44,12 @@ impl Logins {
     pub(super) fn new(
         config: LoginConfig,
         flows: Flows,
-        configured: &[AuthenticatorConfig],
-        authenticators: &AuthenticatorSet,
+        configured: &[PluginConfig],
+        authenticators: &PluginSet,
     ) -> Result<Self, ConfigError> {
         let mut offered = BTreeMap::new();
         for own in configured {
-            let (Some(offer), Some(authenticator)) = (&own.login, authenticators.get(&own.name)) else {
+            let (Some(offer), Some(authenticator)) = (&own.login, authenticators.authenticator(&own.name)) else {
                 continue;
             };
             let login = authenticator.login();

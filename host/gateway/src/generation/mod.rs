@@ -35,17 +35,16 @@ use portcullis::session::Options;
 use portcullis::session::SameSitePolicy;
 use portcullis::session::Sessions;
 use portcullis_loader::AskedPlugin;
-use portcullis_loader::AuthenticatorSet;
 use portcullis_loader::Negotiators;
-use portcullis_loader::authenticators::Inputs;
+use portcullis_loader::PluginSet;
 use portcullis_loader::remote::Remote;
+use portcullis_loader::set::Inputs;
 use portcullis_wire::client::Client;
 use portcullis_wire::identity_names::IdentityNames;
 use portcullis_wire::path::CanonicalPath;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 
-use crate::config::AuthenticatorConfig;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ConfigErrors;
@@ -54,6 +53,7 @@ use crate::config::Draft;
 use crate::config::ListenConfig;
 use crate::config::Location;
 use crate::config::LoginConfig;
+use crate::config::PluginConfig;
 use crate::config::RotatingHeader;
 use crate::config::Upstream;
 use crate::generation::previous::Previous;
@@ -78,7 +78,7 @@ pub(crate) use widening::AccessWidening;
 
 /// Builds one plugin of a component, without routes and without acceptors. The warnings are about its settings.
 pub(crate) async fn build_alone(
-    config: &AuthenticatorConfig,
+    config: &PluginConfig,
     component: &Component,
 ) -> Result<(AskedPlugin, Vec<Warning>), Vec<ConfigError>> {
     let (built, warnings) = portcullis_loader::build_alone(config, &Negotiators::new(), component).await?;
@@ -92,7 +92,7 @@ pub(crate) struct Generation {
     table: RouteTable<Arc<Route>>,
     routes: Vec<Arc<Route>>,
     warnings: Vec<Warning>,
-    plugins: AuthenticatorSet,
+    plugins: PluginSet,
     acceptors: HashMap<String, Acceptor>,
     /// The upstreams that routes use, by name.
     upstreams: HashMap<String, Arc<UpstreamGroup>>,
@@ -156,7 +156,7 @@ impl Generation {
             is_asked: &|name| asked.contains(name),
             previous: before,
         };
-        let loaded = AuthenticatorSet::load(inputs, components.loaded).await;
+        let loaded = PluginSet::load(inputs, components.loaded).await;
         errors.extend(loaded.errors);
         let mut warnings = components.warnings;
         warnings.extend(loaded.warnings.into_iter().map(Warning::Plugin));
@@ -309,7 +309,7 @@ impl Generation {
 
     fn assemble(
         config: Config,
-        plugins: AuthenticatorSet,
+        plugins: PluginSet,
         warnings: Vec<Warning>,
         acceptors: HashMap<String, Acceptor>,
         proxy: &Proxy,

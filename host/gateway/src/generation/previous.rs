@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis::session::Sessions;
-use portcullis_loader::AuthenticatorSet;
+use portcullis_loader::PluginSet;
 
 use crate::config::Digests;
 use crate::generation::Generation;
@@ -32,7 +32,7 @@ impl<'a> Previous<'a> {
     }
 
     /// The authenticators and authorizers of the generation before.
-    pub(super) fn plugins(&self) -> Option<&'a AuthenticatorSet> {
+    pub(super) fn plugins(&self) -> Option<&'a PluginSet> {
         self.generation.map(|generation| &generation.plugins)
     }
 

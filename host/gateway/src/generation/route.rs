@@ -10,7 +10,7 @@ use portcullis::Chain;
 use portcullis::Digest;
 use portcullis::Gate;
 use portcullis::session::Sessions;
-use portcullis_loader::AuthenticatorSet;
+use portcullis_loader::PluginSet;
 
 use crate::config::ConfigError;
 use crate::config::Digests;
@@ -98,7 +98,7 @@ impl Route {
     pub(super) fn new(
         config: RouteConfig,
         digest: Digest,
-        plugins: &AuthenticatorSet,
+        plugins: &PluginSet,
         sessions: Option<&Arc<Sessions>>,
         logins: Option<&Logins>,
         upstream: Option<Destination>,
@@ -106,7 +106,7 @@ impl Route {
         let gate = |names: &[String]| {
             let chain = names
                 .iter()
-                .map(|name| plugins.get(name).cloned())
+                .map(|name| plugins.authenticator(name).cloned())
                 .collect::<Option<Vec<_>>>();
             let chain = chain.ok_or_else(|| config.location.error("an authenticator of this route isn't loaded"))?;
             let gate = Gate::new(Chain::new(chain), sessions.cloned());

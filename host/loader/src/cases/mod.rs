@@ -21,14 +21,14 @@ use portcullis::Grants;
 use portcullis::Manifest;
 use portcullis::Role;
 
-use crate::config::authenticator::AuthenticatorConfig;
-use crate::config::authenticator::PluginSource;
 use crate::config::document::Document;
 use crate::config::document::Environment;
 use crate::config::document::MAX_FILE;
 use crate::config::error::ConfigError;
 use crate::config::error::ConfigErrors;
 use crate::config::error::Location;
+use crate::config::plugin::PluginConfig;
+use crate::config::plugin::PluginSource;
 use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::sources::Sources;
@@ -72,7 +72,7 @@ const MAX_THEN: usize = 100;
 #[non_exhaustive]
 pub struct CasesFile {
     /// The plugin, and how it is configured.
-    pub authenticator: AuthenticatorConfig,
+    pub plugin: PluginConfig,
     /// The cases, in the order of the file. Each has another name.
     pub cases: Vec<Case>,
     /// The cases of a login. The file has at least one case of either kind.
@@ -93,7 +93,7 @@ pub struct Case {
     pub user: Option<CaseUser>,
     /// What is expected.
     pub expect: Expectation,
-    /// Further requests, about which the same authenticator is asked, in order.
+    /// Further requests, about which the same plugin is asked, in order.
     pub then: Vec<Then>,
     /// The servers that are played in this case. Their responses come before those of the whole file.
     pub servers: Vec<PlayedServer>,
@@ -136,7 +136,7 @@ impl CasesFile {
     /// What takes the place of a file without cases: a plugin with these grants, and without settings.
     pub fn without_cases(plugin: PluginSource, role: Role, grants: Grants) -> Self {
         Self {
-            authenticator: AuthenticatorConfig::alone(plugin, role, grants),
+            plugin: PluginConfig::alone(plugin, role, grants),
             cases: Vec::new(),
             logins: Vec::new(),
             servers: Vec::new(),
@@ -152,9 +152,9 @@ impl CasesFile {
         let cases = cases.map(|item| read_cases(item, role, &mut names));
         let logins = logins.map(|item| login::read(item, plugin.name(), &mut names));
         let servers = root.take("servers").map(servers::read);
-        let authenticator = AuthenticatorConfig::for_test(plugin, role, root);
+        let config = PluginConfig::for_test(plugin, role, root);
         Some(Self {
-            authenticator: authenticator?,
+            plugin: config?,
             cases: cases.unwrap_or_default(),
             logins: logins.unwrap_or_default(),
             servers: servers.unwrap_or_default(),

@@ -9,8 +9,8 @@ use portcullis::Manifest;
 use portcullis::Role;
 use portcullis::decision::Attribute;
 
-use crate::config::authenticator::PluginSource;
 use crate::config::document::Environment;
+use crate::config::plugin::PluginSource;
 
 use super::CasesFile;
 use super::Expectation;
@@ -64,10 +64,10 @@ fn every_key_has_its_effect() {
         "#,
     )
     .unwrap();
-    assert_eq!(file.authenticator.name, "simple");
-    assert_eq!(file.authenticator.settings.value()["password"], "p");
-    assert_eq!(file.authenticator.grants.headers, ["x-key"]);
-    assert_eq!(file.authenticator.limits.deadline.as_secs(), 1);
+    assert_eq!(file.plugin.name, "simple");
+    assert_eq!(file.plugin.settings.value()["password"], "p");
+    assert_eq!(file.plugin.grants.headers, ["x-key"]);
+    assert_eq!(file.plugin.limits.deadline.as_secs(), 1);
     let [case] = file.cases.as_slice() else {
         panic!("{file:?}")
     };

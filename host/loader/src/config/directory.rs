@@ -9,16 +9,16 @@ use portcullis::Component;
 use portcullis::Role;
 use portcullis_registry::MAX_COMPONENT;
 
-use crate::config::authenticator::AuthenticatorConfig;
-use crate::config::authenticator::NAME_RULE;
-use crate::config::authenticator::is_name;
-use crate::config::authenticator::section;
 use crate::config::digests::Digests;
 use crate::config::document::Document;
 use crate::config::document::Environment;
 use crate::config::document::MAX_FILE;
 use crate::config::error::ConfigError;
 use crate::config::error::Location;
+use crate::config::plugin::NAME_RULE;
+use crate::config::plugin::PluginConfig;
+use crate::config::plugin::is_name;
+use crate::config::plugin::section;
 use crate::config::reader::Table;
 use crate::config::sources::Sources;
 use crate::files::read_bytes;
@@ -100,7 +100,7 @@ impl Directory {
 #[non_exhaustive]
 pub struct DirectoryPlugins {
     /// The plugins without mistakes in their configuration.
-    pub authenticators: Vec<AuthenticatorConfig>,
+    pub configured: Vec<PluginConfig>,
     /// Every plugin, including those with mistakes.
     pub names: Vec<FoundPlugin>,
     /// The mistakes.
@@ -158,8 +158,8 @@ impl DirectoryPlugins {
         sources.note(&description);
         sources.guard(&description);
         if !description.exists() {
-            self.authenticators
-                .push(AuthenticatorConfig::bare(name, role, wasm, location, trust));
+            self.configured
+                .push(PluginConfig::bare(name, role, wasm, location, trust));
             return;
         }
         let text = match read_description(&description) {
@@ -173,8 +173,8 @@ impl DirectoryPlugins {
         let document = Document::new(&description, &text, environment, sources);
         if let Some(table) = Table::parse(&document, &text) {
             let values = table.values(&[section(role), name]);
-            self.authenticators
-                .extend(AuthenticatorConfig::from_directory(name, role, wasm, table, trust));
+            self.configured
+                .extend(PluginConfig::from_directory(name, role, wasm, table, trust));
             self.digests.add(values, &document);
         }
         self.errors.extend(document.into_errors().into_iter().map(mistake));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis::KeepInstances;
 use portcullis::Limits;
 
-use crate::config::authenticator::PluginSource;
+use crate::config::plugin::PluginSource;
 use crate::config::reader::Item;
 use crate::config::values;
 

@@ -1,7 +1,6 @@
 //! The text of a configuration: TOML is read key by key into the types that the rest of the program uses, and all mistakes
 //! are reported together, each with its file, line and key.
 
-pub mod authenticator;
 pub mod digests;
 pub mod directory;
 pub mod document;
@@ -11,6 +10,7 @@ mod instances;
 mod limits;
 mod outbound;
 pub mod pem;
+pub mod plugin;
 mod program;
 pub mod proxy;
 pub mod reader;

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use portcullis::Role;
 use serde_json::Value;
 
-use crate::config::authenticator::AuthenticatorConfig;
-use crate::config::authenticator::NAME_RULE;
-use crate::config::authenticator::PluginSource;
-use crate::config::authenticator::is_name;
 use crate::config::document::Document;
 use crate::config::document::Environment;
 use crate::config::error::ConfigError;
 use crate::config::error::unknown;
+use crate::config::plugin::NAME_RULE;
+use crate::config::plugin::PluginConfig;
+use crate::config::plugin::PluginSource;
+use crate::config::plugin::is_name;
 use crate::config::reader::Item;
 use crate::config::registries::RegistriesConfig;
 use crate::config::sources::Sources;
 use crate::config::trust;
 use crate::signature::TrustedKeys;
 
-impl AuthenticatorConfig {
+impl PluginConfig {
     /// Reads an object of JSON that has the keys of `[authenticators.NAME]`. Paths in it are relative to the folder of the
     /// process. `plugin` stands for the component if the program has its bytes; then the key `plugin` isn't allowed.
     /// `acceptors` are the names that `grants.negotiate` may have.
@@ -120,7 +120,7 @@ mod tests {
             "limits": {"deadline": "2s"},
             "log": "warn",
         });
-        let read = AuthenticatorConfig::of_json("people", &keys, None, &[], &environment).unwrap();
+        let read = PluginConfig::of_json("people", &keys, None, &[], &environment).unwrap();
         assert_eq!(read.plugin, PluginSource::BuiltIn("simple".to_owned()));
         assert_eq!(read.settings.value(), &json!({"password": "hunter2"}));
         assert_eq!(read.limits.deadline.as_secs(), 2);
@@ -168,7 +168,7 @@ mod tests {
             (json!({"grants": {"negotiate": "dask"}}), given(), vec![negotiate]),
             (json!([]), given(), vec!["expected a table, found a list"]),
         ] {
-            let read = AuthenticatorConfig::of_json("people", &keys, plugin, &["corp"], &Environment::default());
+            let read = PluginConfig::of_json("people", &keys, plugin, &["corp"], &Environment::default());
             let told = Vec::from_iter(read.unwrap_err().iter().map(|error| error.below("")));
             assert_eq!(told, expected, "{keys}");
         }

@@ -23,9 +23,9 @@ use portcullis_loader::AskedPlugin;
 use portcullis_loader::cases;
 use portcullis_loader::cases::Answer;
 
-use crate::config::AuthenticatorConfig;
 use crate::config::CasesFile;
 use crate::config::ConfigErrors;
+use crate::config::PluginConfig;
 use crate::generation::build_alone;
 
 use super::input;
@@ -61,17 +61,17 @@ pub(super) async fn all(
         request: Arc::clone(&case.request),
         user: case.user.clone(),
     }));
-    let (odd, answers, answering) = requests(&build(component, &file.authenticator).await?, &known).await;
+    let (odd, answers, answering) = requests(&build(component, &file.plugin).await?, &known).await;
     let answered = answering.failures.is_empty();
     checks.push(answering);
     if answered {
-        let again = build(component, &file.authenticator).await?;
+        let again = build(component, &file.plugin).await?;
         checks.push(same("the same request gets the same answer", &again, &odd, &answers).await);
-        checks.push(copied(&build(component, &file.authenticator).await?, &odd, &answers).await?);
+        checks.push(copied(&build(component, &file.plugin).await?, &odd, &answers).await?);
         if kept.is_some() {
-            file.authenticator.instances = kept;
-            let keeping = build(component, &file.authenticator).await?;
-            file.authenticator.instances = None;
+            file.plugin.instances = kept;
+            let keeping = build(component, &file.plugin).await?;
+            file.plugin.instances = None;
             checks.push(
                 same(
                     "an instance that is kept gives the same answers",
@@ -83,16 +83,12 @@ pub(super) async fn all(
             );
         }
     }
-    checks.push(asked(
-        &build(component, &file.authenticator).await?,
-        component,
-        &answers,
-    ));
+    checks.push(asked(&build(component, &file.plugin).await?, component, &answers));
     Ok(checks)
 }
 
 /// Builds the plugin. Its settings are known to be good.
-pub(super) async fn build(component: &Component, config: &AuthenticatorConfig) -> Result<AskedPlugin, Box<dyn Error>> {
+pub(super) async fn build(component: &Component, config: &PluginConfig) -> Result<AskedPlugin, Box<dyn Error>> {
     let (built, _) = build_alone(config, component).await.map_err(ConfigErrors::new)?;
     Ok(built)
 }
@@ -100,7 +96,7 @@ pub(super) async fn build(component: &Component, config: &AuthenticatorConfig) -
 /// The schema of the settings can be read, and is the same each time.
 async fn schema(component: &Component, file: &CasesFile) -> Check {
     let start = Instant::now();
-    let memory = file.authenticator.limits.memory;
+    let memory = file.plugin.limits.memory;
     let mut failures = Vec::new();
     match (
         component.settings_schema(memory).await,
@@ -124,7 +120,7 @@ async fn schema(component: &Component, file: &CasesFile) -> Check {
 
 /// Configures the plugin with these settings.
 async fn configured<R: InRole + Deref<Target = Plugin>>(
-    config: &AuthenticatorConfig,
+    config: &PluginConfig,
     component: &Component,
     settings: &serde_json::Value,
 ) -> Result<(), ConfigureError> {
@@ -138,7 +134,7 @@ async fn configured<R: InRole + Deref<Target = Plugin>>(
 /// Settings that the schema allows are accepted or refused with a reason.
 async fn settings(component: &Component, file: &CasesFile) -> Check {
     let start = Instant::now();
-    let config = &file.authenticator;
+    let config = &file.plugin;
     let odd = input::settings(config.settings.value());
     let mut failures = Vec::new();
     for (what, settings) in &odd {
@@ -169,7 +165,7 @@ async fn settings(component: &Component, file: &CasesFile) -> Check {
 async fn self_test(component: &Component, file: &CasesFile) -> Option<Check> {
     let start = Instant::now();
     component.manifest()?.self_test.as_ref()?;
-    let tested = portcullis_loader::run_self_test(&file.authenticator, component).await;
+    let tested = portcullis_loader::run_self_test(&file.plugin, component).await;
     Some(Check {
         name: "its self-test passes".to_owned(),
         failures: tested.err().into_iter().collect(),

@@ -34,7 +34,7 @@ struct OddCall {
 /// The checks. None if the plugin is no login. No server is granted. A browser may be sent where the file says, and where the manifest
 /// and the settings say that the plugin will send it.
 pub(super) async fn checks(component: &Component, file: &CasesFile) -> Result<Vec<Check>, Box<dyn Error>> {
-    let mut config = file.authenticator.clone();
+    let mut config = file.plugin.clone();
     let asking = build(component, &config).await?;
     let named = asking
         .asked_grants()

@@ -58,17 +58,17 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
         None => CasesFile::without_cases(source, component.role(), suggested(&component)),
     };
     // A plugin must answer without servers too, and the network would make answers differ.
-    let servers = std::mem::take(&mut file.authenticator.grants.http);
-    file.authenticator.limits = Limits {
+    let servers = std::mem::take(&mut file.plugin.grants.http);
+    file.plugin.limits = Limits {
         rate: None,
         breaker: None,
         reuse_decisions: Duration::ZERO,
-        ..file.authenticator.limits
+        ..file.plugin.limits
     };
-    let kept = file.authenticator.instances.take();
+    let kept = file.plugin.instances.take();
     let mut checks = checks::all(&component, &mut file, kept).await?;
     checks.extend(logins::checks(&component, &file).await?);
-    file.authenticator.grants.http = servers;
+    file.plugin.grants.http = servers;
     checks.extend(servers::checks(&component, &file, &file.cases).await?);
     checks.extend(servers::checks(&component, &file, &file.logins).await?);
     for check in &checks {
@@ -77,7 +77,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     if let Some(path) = &arguments.junit {
         let suite = format!("conformance of {}", arguments.plugin.display());
         let results = Vec::from_iter(checks.iter().map(test_case));
-        let written = fs::write(path, junit::document(&suite, &file.authenticator.name, &results));
+        let written = fs::write(path, junit::document(&suite, &file.plugin.name, &results));
         written.map_err(|error| format!("{}: can't be written: {error}", path.display()))?;
     }
     let failed = checks.iter().filter(|check| !check.failures.is_empty()).count();

@@ -204,7 +204,7 @@ async fn ask(
     case: &impl ServedCase,
     servers: Arc<dyn PlayedServers>,
 ) -> Result<(Named, Vec<Heard>), Box<dyn Error>> {
-    let mut config = file.authenticator.clone();
+    let mut config = file.plugin.clone();
     config.outbound = config.outbound.clone().servers(servers);
     let plugin = build(component, &config).await?;
     let answers = case.ask(&plugin).await;

@@ -18,11 +18,11 @@ use portcullis_loader::cases::Play;
 
 use crate::cli::ConfigFile;
 use crate::cli::inspect;
-use crate::config::AuthenticatorConfig;
 use crate::config::Case;
 use crate::config::CasesFile;
 use crate::config::ConfigErrors;
 use crate::config::Environment;
+use crate::config::PluginConfig;
 use crate::config::plugin_argument;
 use crate::generation::build_alone;
 
@@ -59,33 +59,31 @@ pub(super) async fn read(
 /// Runs all cases. Returns whether all of them passed.
 pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     let (component, mut file) = read(&arguments.plugin, &arguments.cases, &arguments.config).await?;
-    let (_, warnings) = build_alone(&file.authenticator, &component)
-        .await
-        .map_err(ConfigErrors::new)?;
+    let (_, warnings) = build_alone(&file.plugin, &component).await.map_err(ConfigErrors::new)?;
     for warning in warnings {
         report::line(output, "warning", warning)?;
     }
-    let outbound = file.authenticator.outbound.clone();
+    let outbound = file.plugin.outbound.clone();
     let mut reports = Vec::new();
     for case in &file.cases {
         // Responses of the case come first.
         let play = Play::of(case.servers.iter().chain(&file.servers));
-        file.authenticator.outbound = Play::applied(play.as_ref(), &outbound);
-        let report = ask(&file.authenticator, &component, case, play.as_deref()).await?;
+        file.plugin.outbound = Play::applied(play.as_ref(), &outbound);
+        let report = ask(&file.plugin, &component, case, play.as_deref()).await?;
         report.write(output)?;
         reports.push(report);
     }
     for case in &file.logins {
         let play = Play::of(case.servers.iter().chain(&file.servers));
-        file.authenticator.outbound = Play::applied(play.as_ref(), &outbound);
-        let report = log_in(&file.authenticator, &component, case, play.as_deref()).await?;
+        file.plugin.outbound = Play::applied(play.as_ref(), &outbound);
+        let report = log_in(&file.plugin, &component, case, play.as_deref()).await?;
         report.write(output)?;
         reports.push(report);
     }
     if let Some(path) = &arguments.junit {
         let suite = arguments.cases.display().to_string();
         let results = Vec::from_iter(reports.iter().map(Report::as_test_case));
-        let written = fs::write(path, junit::document(&suite, &file.authenticator.name, &results));
+        let written = fs::write(path, junit::document(&suite, &file.plugin.name, &results));
         written.map_err(|error| format!("{}: can't be written: {error}", path.display()))?;
     }
     let failed = reports.iter().filter(|report| !report.has_passed()).count();
@@ -100,7 +98,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
 /// Asks a new authenticator about the requests of a case. Nothing is left of earlier cases: no decision, no cache of the
 /// plugin, no stored response of a server, and no failure that the circuit breaker counts.
 async fn ask(
-    config: &AuthenticatorConfig,
+    config: &PluginConfig,
     component: &Component,
     case: &Case,
     play: Option<&Play>,
@@ -113,7 +111,7 @@ async fn ask(
 
 /// Makes the calls of a case of a login, with an authenticator that is as new.
 async fn log_in(
-    config: &AuthenticatorConfig,
+    config: &PluginConfig,
     component: &Component,
     case: &LoginCase,
     play: Option<&Play>,

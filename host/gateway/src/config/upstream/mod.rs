@@ -13,8 +13,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_loader::config::authenticator;
 use portcullis_loader::config::error;
+use portcullis_loader::config::plugin::NAME_RULE;
+use portcullis_loader::config::plugin::is_name;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Place;
 use portcullis_loader::config::reader::Table;
@@ -167,7 +168,7 @@ impl Protocol {
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(config) if authenticator::is_name(&config.name) => {
+            Self::Http(config) if is_name(&config.name) => {
                 let servers = config.servers.iter().map(|server| server.address.to_string());
                 write!(f, "{} ({})", config.name, Vec::from_iter(servers).join(", "))
             }
@@ -196,9 +197,8 @@ impl Upstreams {
         let Some(item) = item else { return upstreams };
         let place = item.place.clone();
         for (name, item) in item.table().into_iter().flat_map(Table::into_entries) {
-            if !authenticator::is_name(&name) {
-                item.place
-                    .report(format!("an upstream's name must be {}", authenticator::NAME_RULE));
+            if !is_name(&name) {
+                item.place.report(format!("an upstream's name must be {}", NAME_RULE));
             }
             let read = table::read(&name, item, &upstreams.roots).map(Arc::new);
             upstreams.named.insert(name, read);
@@ -214,7 +214,7 @@ impl Upstreams {
         if text == WHO_AM_I {
             return Some(Upstream::WhoAmI);
         }
-        if authenticator::is_name(text) {
+        if is_name(text) {
             let known = self.named.get(text);
             if known.is_none() {
                 let what = format!("upstream {text:?}");

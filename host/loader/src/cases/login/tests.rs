@@ -8,8 +8,8 @@ use portcullis::Role;
 use super::Function;
 use super::LoginExpectation;
 use crate::cases::CasesFile;
-use crate::config::authenticator::PluginSource;
 use crate::config::document::Environment;
+use crate::config::plugin::PluginSource;
 
 fn read(text: &str) -> Result<CasesFile, String> {
     let folder = tempfile::tempdir().unwrap();

@@ -20,9 +20,9 @@ use crate::build::build;
 use crate::build::warnings;
 use crate::component::LoadedComponent;
 use crate::component::Unusable;
-use crate::config::authenticator::AuthenticatorConfig;
 use crate::config::digests::Digests;
 use crate::config::error::ConfigError;
+use crate::config::plugin::PluginConfig;
 use crate::config::rotation::RotatingHeader;
 use crate::difference::Part;
 use crate::difference::Parts;
@@ -30,17 +30,17 @@ use crate::self_test;
 use crate::signature::Signer;
 use crate::warning::PluginWarning;
 
-/// How many authenticators are configured at the same time.
+/// How many plugins are configured at the same time.
 const CONCURRENCY: usize = 16;
 
 /// The authenticators and authorizers of one loaded configuration, by name. A set never changes; the next configuration becomes the next set.
 #[derive(Debug, Default)]
-pub struct AuthenticatorSet(BTreeMap<String, LoadedAuthenticator>);
+pub struct PluginSet(BTreeMap<String, LoadedPlugin>);
 
 /// An authenticator or authorizer, and what belongs to it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct LoadedAuthenticator {
+pub struct LoadedPlugin {
     /// The plugin, which may be disabled.
     pub plugin: AskedPlugin,
     /// Whether its component comes from a registry.
@@ -54,7 +54,7 @@ pub struct LoadedAuthenticator {
     made_of: Ingredients,
 }
 
-/// What an authenticator is made of, besides its component. If none of it differs, the next one would be the same.
+/// What a plugin is made of, besides its component. If none of it differs, the next one would be the same.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Ingredients {
     /// Its own keys, with the contents of the files that they name.
@@ -66,7 +66,7 @@ struct Ingredients {
 }
 
 impl Ingredients {
-    fn of(config: &AuthenticatorConfig, all: &Digests) -> Self {
+    fn of(config: &PluginConfig, all: &Digests) -> Self {
         let acceptor = config.grants.negotiate.as_deref();
         let files = config.rotating.iter().map(RotatingHeader::file);
         Self {
@@ -81,8 +81,8 @@ impl Ingredients {
 #[derive(Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "whoever loads a set has to say all of it")]
 pub struct Inputs<'a> {
-    /// The authenticators.
-    pub configured: &'a [AuthenticatorConfig],
+    /// The plugins.
+    pub configured: &'a [PluginConfig],
     /// The digests of all values of the configuration.
     pub digests: &'a Digests,
     /// What checks Kerberos tokens.
@@ -91,7 +91,7 @@ pub struct Inputs<'a> {
     /// what is wrong with it keeps nothing else from working.
     pub is_asked: &'a (dyn Fn(&str) -> bool + Sync),
     /// The set before. `None` at the start.
-    pub previous: Option<&'a AuthenticatorSet>,
+    pub previous: Option<&'a PluginSet>,
 }
 
 impl fmt::Debug for Inputs<'_> {
@@ -105,17 +105,17 @@ impl fmt::Debug for Inputs<'_> {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Loaded {
-    /// The authenticators that work or are disabled.
-    pub set: AuthenticatorSet,
+    /// The plugins that work or are disabled.
+    pub set: PluginSet,
     /// What is allowed but may not be meant, and why some are disabled or left out.
     pub warnings: Vec<PluginWarning>,
     /// The mistakes. Unless there are none, the set isn't complete and must not be used.
     pub errors: Vec<ConfigError>,
 }
 
-impl AuthenticatorSet {
-    /// Builds every authenticator from its component, or takes it from the set before. `components` are in the order of the
-    /// authenticators.
+impl PluginSet {
+    /// Builds every plugin from its component, or takes it from the set before. `components` are in the order of the
+    /// plugins.
     ///
     /// One that can't be loaded is an error, unless it lies in the plugin directory and isn't asked: a stray file there keeps
     /// nothing else from working. One whose component isn't of the required origin, or fails its own self-test, is disabled at
@@ -159,7 +159,7 @@ impl AuthenticatorSet {
     }
 
     /// The authenticator of this name. `None` if there is none.
-    pub fn get(&self, name: &str) -> Option<&Authenticator> {
+    pub fn authenticator(&self, name: &str) -> Option<&Authenticator> {
         self.0.get(name)?.plugin.authenticator()
     }
 
@@ -169,7 +169,7 @@ impl AuthenticatorSet {
     }
 
     /// The authenticators and authorizers, sorted by name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &LoadedAuthenticator> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &LoadedPlugin> {
         self.0.values()
     }
 
@@ -178,7 +178,7 @@ impl AuthenticatorSet {
         self.iter().flat_map(|loaded| loaded.rotating.iter().cloned()).collect()
     }
 
-    /// Tells the authenticators that aren't a part of the next set that they were replaced. Their work in the background ends; a
+    /// Tells the plugins that aren't a part of the next set that they were replaced. Their work in the background ends; a
     /// request that asks them still gets its answer.
     pub fn retire(&self, next: &Self) {
         for (name, loaded) in &self.0 {
@@ -190,9 +190,9 @@ impl AuthenticatorSet {
         }
     }
 
-    /// The authenticators as parts of a configuration, to tell what differs from another one.
+    /// The plugins as parts of a configuration, to tell what differs from another one.
     pub fn parts(&self) -> Parts {
-        let part = |(name, loaded): (&String, &LoadedAuthenticator)| {
+        let part = |(name, loaded): (&String, &LoadedPlugin)| {
             let kind = match loaded.is_dropped_in {
                 true => "plugin",
                 false => loaded.plugin.role().label(),
@@ -215,7 +215,7 @@ impl AuthenticatorSet {
 
 /// Whether the plugin of this name may be disabled: at the start, or if it is disabled already. One that works isn't
 /// replaced by one that is disabled, because then a bad file would do more harm than none.
-fn allows_disabling(previous: Option<&AuthenticatorSet>, name: &str) -> bool {
+fn allows_disabling(previous: Option<&PluginSet>, name: &str) -> bool {
     let Some(previous) = previous else { return true };
     let known = previous.0.get(name);
     known.is_some_and(|known| known.plugin.why_disabled().is_some())
@@ -239,10 +239,10 @@ impl Unloaded {
 }
 
 async fn keep_or_build(
-    config: &AuthenticatorConfig,
+    config: &PluginConfig,
     component: Result<LoadedComponent, Unusable<ConfigError>>,
     inputs: Inputs<'_>,
-) -> Result<LoadedAuthenticator, Unloaded> {
+) -> Result<LoadedPlugin, Unloaded> {
     let LoadedComponent { component, signer } = component.map_err(|why| match why {
         Unusable::Untrusted(error) => Unloaded::Unfit(error),
         Unusable::Broken(error) => Unloaded::Wrong(vec![error]),
@@ -263,7 +263,7 @@ async fn keep_or_build(
             (built, config.rotating.clone())
         }
     };
-    Ok(LoadedAuthenticator {
+    Ok(LoadedPlugin {
         plugin,
         is_remote: config.plugin.is_remote(),
         // The same component may have another signature than before.
@@ -274,8 +274,8 @@ async fn keep_or_build(
     })
 }
 
-fn disabled(config: &AuthenticatorConfig, digests: &Digests, why: &ConfigError) -> LoadedAuthenticator {
-    LoadedAuthenticator {
+fn disabled(config: &PluginConfig, digests: &Digests, why: &ConfigError) -> LoadedPlugin {
+    LoadedPlugin {
         plugin: build::disabled(config, why),
         is_remote: config.plugin.is_remote(),
         signer: None,

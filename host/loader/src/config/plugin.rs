@@ -1,4 +1,4 @@
-//! `[authenticators.NAME]`: a plugin with its settings, grants and limits. Plugins in the plugin directory have the same
+//! `[authenticators.NAME]` and `[authorizers.NAME]`: a plugin with its settings, grants and limits. Plugins in the plugin directory have the same
 //! keys in a file of their own.
 
 use std::fmt;
@@ -30,8 +30,8 @@ use crate::config::settings::Settings;
 use crate::config::trust;
 use crate::signature::TrustedKeys;
 
-/// The maximum number of authenticators.
-pub const MAX_AUTHENTICATORS: usize = 4096;
+/// The maximum number of authenticators and authorizers.
+pub const MAX_PLUGINS: usize = 4096;
 
 /// The rule for names, for error messages.
 pub const NAME_RULE: &str = "1 to 64 letters, digits, - and _, beginning with a letter or digit";
@@ -53,7 +53,7 @@ const LEVELS: [(&str, tracing::Level); 5] = [
 /// A plugin and how it is configured: an authenticator or an authorizer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct AuthenticatorConfig {
+pub struct PluginConfig {
     /// The name, for routes and logs. No authenticator has the name of an authorizer.
     pub name: String,
     /// The role in which it is asked: [`Role::Authenticator`] or [`Role::Authorizer`].
@@ -116,7 +116,7 @@ pub enum PluginSource {
     Registry(Reference),
 }
 
-impl AuthenticatorConfig {
+impl PluginConfig {
     /// Reads an entry of `[authenticators]` or `[authorizers]`. `trust` is that of `[plugins]`. Returns `None` if it has any
     /// mistake.
     pub fn read(name: String, role: Role, item: Item<'_>, trust: Option<&Arc<TrustedKeys>>) -> Option<Self> {
