@@ -79,7 +79,8 @@ def setting(
 ) -> Any:
     """A field of the settings. Without a default it must be set, unless its type allows `None`; such fields come first.
 
-    `grant` names what it needs besides itself: `http` for a URL, or `headers`, `cookies`, `query`, `negotiate` for a name.
+    `grant` names what it needs besides itself: `http` or `login` for a URL, or `headers`, `cookies`, `query`, `negotiate`,
+    `signing` for a name.
     `requests` says that it is the time limit of one request, and how many of them one call makes in a row. The gateway
     warns if the operator has not granted the one, or if the other exceeds the deadline.
     """

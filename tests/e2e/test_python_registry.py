@@ -126,7 +126,7 @@ def test_a_signature_in_the_registry_is_verified(tmp_path, registry, versions):
         (
             {"registries": {"registry.example": {"usrname": "robot"}}},
             "simple",
-            'ConfigurationError: Engine.registries.registry.example.usrname: unknown key; did you mean "username"?',
+            'ConfigurationError: Engine.registries."registry.example".usrname: unknown key; did you mean "username"?',
         ),
         ({"registries": {"a/b": {}}}, "simple", 'ConfigurationError: Engine.registries."a/b": "a/b" is no registry'),
         ({"registries": [1]}, "simple", "TypeError"),

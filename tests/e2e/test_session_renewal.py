@@ -3,7 +3,7 @@ does as the tests say, and what it keeps is the script of its next answer."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -102,7 +102,8 @@ def test_a_session_that_the_login_ends_is_over_everywhere(browser, gateway, kind
 
 @pytest.mark.parametrize("script", ["refuse,unavailable", "panic", "loop"])
 def test_a_provider_that_is_down_ends_no_session_at_once(browser, script):
-    browser.log_in(do=f"arrive-for 1 alice {script}")
+    browser.log_in(do=f"arrive-for 2 alice {script}")
+    assert user(browser.open("/")) == ["alice"]
     before = browser.session
     answer, line = when_due(browser)
     assert (user(answer), line["session_renewal"]) == (["alice"], "kept")
@@ -192,9 +193,9 @@ def test_a_tab_that_never_comes_back_holds_up_no_other(browser):
 
 
 def until_due(browser):
-    """Waits until the session is due, without using it."""
-    renewed = datetime.fromisoformat(browser.send(PAGE).json()["renew_at"])
-    eventually(lambda: datetime.now().astimezone() > renewed, "the session is due")
+    """Waits until the session is due, without using it. The page says when in whole seconds."""
+    due = datetime.fromisoformat(browser.send(PAGE).json()["renew_at"]) + timedelta(seconds=1)
+    eventually(lambda: datetime.now().astimezone() > due, "the session is due")
 
 
 def test_a_session_that_is_due_before_the_browser_is_back_ends_in_a_page(browser, gateway):
