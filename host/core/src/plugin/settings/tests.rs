@@ -7,6 +7,7 @@ use super::ConfigurationWarning;
 use super::ConfigureError;
 use crate::component::Manifest;
 use crate::grants::Grants;
+use crate::grants::HttpGrant;
 use crate::limits::Limits;
 
 fn schema() -> Value {
