@@ -1,10 +1,9 @@
 """Logs people in at a provider that speaks OAuth 2.0 and has an API that says whose a token is."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from portcullis import HttpError, Secret, fetch, grant, setting, unauthenticated, unavailable
+from portcullis import HttpError, Secret, fetch, grant, read_json, setting, unauthenticated, unavailable
 from portcullis_login import Arrival, Departure, Flow, LoginPlugin, OAuth, arrival, export_login
 
 TIMEOUT = 2
@@ -49,8 +48,8 @@ class MyPlugin(LoginPlugin):
         if answer.status != 200:
             raise unavailable(f"the provider's API answered with status {answer.status}")
         try:
-            found = json.loads(answer.body)
-        except (ValueError, RecursionError):
+            found = read_json(answer.body)
+        except ValueError:
             raise unavailable("the provider's API didn't answer with JSON") from None
         name = found.get(self.settings.user_member) if isinstance(found, dict) else None
         if not isinstance(name, str):
