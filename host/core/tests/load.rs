@@ -101,26 +101,19 @@ fn a_cached_component_is_the_same_as_a_compiled_one() {
     }
 }
 
-/// Its pages are shared by all processes with this cache, and another one of them may remove or replace the entry.
-#[cfg(target_os = "linux")]
+/// Somebody may damage the cache while plugins run.
 #[tokio::test]
-async fn a_cached_component_is_mapped_and_outlives_its_entry() {
+async fn a_cached_component_outlives_its_entry() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");
     let load = || {
         let engine = Engine::builder().cache_directory(&cache).build().unwrap();
         Component::new(&engine, portcullis_plugins::find("simple").unwrap()).unwrap()
     };
-    let is_mapped = || {
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        maps.contains(cache.to_str().unwrap())
-    };
     drop(load());
-    assert!(!is_mapped(), "it was compiled");
     let component = load();
-    assert!(is_mapped());
     for entry in std::fs::read_dir(&cache).unwrap() {
-        std::fs::remove_file(entry.unwrap().path()).unwrap();
+        std::fs::write(entry.unwrap().path(), [0; 100]).unwrap();
     }
     let schema = component.settings_schema(1 << 20).await.unwrap();
     assert_eq!(schema["type"], "object");

@@ -8,6 +8,7 @@ use wasmtime::component::Component;
 use super::bytes::ComponentBytes;
 use crate::engine::Code;
 use crate::engine::Inner;
+use crate::engine::path_of_code as path;
 
 /// Compiles a component, or loads its machine code from the cache.
 pub(super) fn compile(engine: &Inner, bytes: &ComponentBytes) -> wasmtime::Result<Component> {
@@ -36,11 +37,10 @@ fn load(engine: &wasmtime::Engine, code: &Code) -> Option<Component> {
     // SAFETY: `deserialize` trusts its input to be code that Wasmtime compiled. The bytes come from a directory that
     // only this user or root can write to; their checksum says that the entry is complete, and its name that an
     // engine with the same version, target and settings compiled it from the same component. Wasmtime checks version
-    // and settings again. A file that is mapped isn't changed while it is: this program writes each as a new file, and
-    // removes or replaces it as a whole, and no other machine has access to its pages.
+    // and settings again. A file that is mapped is a copy in memory, which is sealed against changes.
     let loaded = unsafe {
         match code {
-            Code::File(path) => Component::deserialize_file(engine, path),
+            Code::File(copy) => Component::deserialize_file(engine, path(copy)),
             Code::Bytes(code) => Component::deserialize(engine, code),
         }
     };

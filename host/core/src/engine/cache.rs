@@ -2,9 +2,10 @@
 //! machine code, so the directory must not be writable for other users, and an incomplete file is ignored. The directory
 //! is bounded: what was not used for the longest time goes first.
 //!
-//! An entry is mapped instead of read where that is safe: processes share its pages then, and a start copies none of them.
+//! An entry is copied once, into a file of this process that has no name and is mapped: whoever damages or removes the entry later
+//! changes no code that runs.
 
-mod local;
+mod anonymous;
 
 use std::fmt;
 use std::fs;
@@ -25,6 +26,8 @@ use std::time::SystemTime;
 use aws_lc_rs::digest;
 use tempfile::NamedTempFile;
 
+pub(crate) use self::anonymous::path as path_of_code;
+
 /// Length of a SHA-256, in bytes.
 const DIGEST: usize = 32;
 /// Length of the checksum behind the code, a CRC-32 in little-endian order.
@@ -34,16 +37,16 @@ const READ_AT_ONCE: usize = 256 << 10;
 
 /// Machine code from the directory, whose checksum is right.
 pub(crate) enum Code {
-    /// This file may be mapped. It is never changed, only replaced or removed, and neither takes its content from whoever has it open.
-    File(PathBuf),
-    /// What was read of a file that may not be mapped.
+    /// A copy that may be mapped, because nobody can change it any more.
+    File(File),
+    /// A copy where the system has no such files.
     Bytes(Vec<u8>),
 }
 
-/// Whether an entry of this size is whole. The checksum detects damage on the disk, and files that a full disk has cut off. It is no
+/// Copies the code of an entry of this size. Returns whether it is whole. The checksum detects damage on the disk, and files that a full disk has cut off. It is no
 /// cryptographic hash: a user who may write to the directory could replace that, too, and it would take most of the time in which a
 /// plugin is loaded.
-fn is_whole(entry: impl Read, size: u64) -> bool {
+fn copy(entry: impl Read, size: u64, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> bool {
     let Some(code) = size.checked_sub(CHECKSUM as u64).filter(|code| *code > 0) else {
         return false;
     };
@@ -56,6 +59,9 @@ fn is_whole(entry: impl Read, size: u64) -> bool {
         };
         let read = read.get(..usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(read);
         hasher.update(read);
+        if write(read).is_err() {
+            return false;
+        }
         let read = read.len();
         left -= read as u64;
         entry.consume(read);
@@ -100,16 +106,17 @@ impl CompileCache {
         let file = File::open(&path).ok()?;
         // A directory that can't be changed still serves what it has.
         let _ = file.set_modified(SystemTime::now());
-        if local::is_on_local_disk(&file) {
-            let size = file.metadata().ok()?.len();
-            return is_whole(&file, size).then_some(Code::File(path));
+        let size = file.metadata().ok()?.len();
+        if let Some(mut code) = anonymous::create() {
+            let is_whole = copy(&file, size, |part| code.write_all(part));
+            return (is_whole && anonymous::seal(&code)).then_some(Code::File(code));
         }
-        let mut entry = fs::read(&path).ok()?;
-        if !is_whole(&*entry, entry.len() as u64) {
-            return None;
-        }
-        entry.truncate(entry.len() - CHECKSUM);
-        Some(Code::Bytes(entry))
+        let mut code = Vec::with_capacity(usize::try_from(size).ok()?);
+        let is_whole = copy(&file, size, |part| {
+            code.extend_from_slice(part);
+            Ok(())
+        });
+        is_whole.then_some(Code::Bytes(code))
     }
 
     /// Stores the machine code for the component with this SHA-256. A concurrent reader sees all of it or nothing.
@@ -249,11 +256,7 @@ mod tests {
 
     fn found(cache: &CompileCache, wasm: &[u8; DIGEST]) -> Option<Vec<u8>> {
         Some(match cache.find(wasm, &engine())? {
-            Code::File(path) => {
-                let mut entry = fs::read(path).unwrap();
-                entry.truncate(entry.len() - CHECKSUM);
-                entry
-            }
+            Code::File(copy) => fs::read(anonymous::path(&copy)).unwrap(),
             Code::Bytes(code) => code,
         })
     }
