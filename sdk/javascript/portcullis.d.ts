@@ -85,8 +85,8 @@ export interface Options {
   default?: unknown;
   /** Whether the setting may be missing; it is `undefined` then. */
   optional?: boolean;
-  /** What the setting needs besides itself: `http` for a URL, the others for a name. The gateway warns if it isn't granted. */
-  grant?: "http" | "headers" | "cookies" | "query" | "negotiate";
+  /** What the setting needs besides itself: `http` and `login` for a URL, the others for a name. The gateway warns if it isn't granted. */
+  grant?: "http" | "headers" | "cookies" | "query" | "negotiate" | "login" | "signing";
   /** This is the time limit of one request, and one call makes so many in a row. The gateway warns if the deadline is shorter. */
   requests?: number;
 }

@@ -37,7 +37,7 @@ from wit_world.imports.portcullis_auth_types import (
 __all__ = [
     "Algorithm", "Basic", "Challenge", "Claims", "Duration", "Grant", "HttpError", "Jwks", "Jwt", "Request", "Response",
     "Secret", "SettingsError", "User", "basic", "bearer", "cache_key", "challenge", "constant_time_equal", "export",
-    "fetch", "forbidden", "grant", "log", "not_mine", "respond", "setting", "unauthenticated", "unavailable",
+    "fetch", "forbidden", "grant", "log", "not_mine", "read_json", "respond", "setting", "unauthenticated", "unavailable",
 ]  # fmt: skip
 
 
@@ -79,7 +79,8 @@ def setting(
 ) -> Any:
     """A field of the settings. Without a default it must be set, unless its type allows `None`; such fields come first.
 
-    `grant` names what it needs besides itself: `http` for a URL, or `headers`, `cookies`, `query`, `negotiate` for a name.
+    `grant` names what it needs besides itself: `http` or `login` for a URL, or `headers`, `cookies`, `query`, `negotiate`,
+    `signing` for a name.
     `requests` says that it is the time limit of one request, and how many of them one call makes in a row. The gateway
     warns if the operator has not granted the one, or if the other exceeds the deadline.
     """
@@ -530,9 +531,7 @@ class _Object(dict[str, Any]):
 
 def _read_object(json_bytes: bytes) -> _Object:
     """Reads a JSON object as strictly as the built-in `jwt` does. Raises `ValueError`."""
-    text = json_bytes.decode()
-    if _depth(text) > 127:
-        raise ValueError("nested too deeply")
+    text = _json_text(json_bytes)
     read = json.loads(text, object_pairs_hook=_pairs, parse_constant=_no_constant, parse_float=_number, parse_int=_whole)
     if not isinstance(read, _Object):
         raise ValueError("not an object")
@@ -540,6 +539,19 @@ def _read_object(json_bytes: bytes) -> _Object:
         # An escape can stand for half a character, which no text for the gateway can have.
         json.dumps(read, ensure_ascii=False).encode()
     return read
+
+
+def read_json(body: bytes) -> Any:
+    """Reads JSON that another server has sent. Raises `ValueError` for anything else, also for what `json.loads` can't survive in
+    a plugin: other encodings than UTF-8, and values that are more than 127 deep within each other."""
+    return json.loads(_json_text(body))
+
+
+def _json_text(json_bytes: bytes) -> str:
+    text = json_bytes.decode()
+    if _depth(text) > 127:
+        raise ValueError("nested too deeply")
+    return text
 
 
 def _depth(text: str) -> int:

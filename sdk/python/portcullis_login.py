@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote_plus, urlencode
 
 from componentize_py_types import Err
-from portcullis import Grant, HttpError, Request, Secret, export, fetch, not_mine, unauthenticated, unavailable
+from portcullis import Grant, HttpError, Request, Secret, export, fetch, not_mine, read_json, unauthenticated, unavailable
 from wit_world import exports
 from wit_world.exports.login import Arrival, Departure, Flow
 
@@ -214,8 +214,8 @@ def _refusal(error: str, description: str | None) -> Err[Any]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        read = json.loads(body)
-    except (ValueError, RecursionError):
+        read = read_json(body)
+    except ValueError:
         return {}
     return read if isinstance(read, dict) else {}
 

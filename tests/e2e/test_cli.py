@@ -62,6 +62,7 @@ UNMET = """
 [authenticators.tokens]
 plugin = "jwt"
 limits.deadline = "3s"
+grants.http = []
 [[authenticators.tokens.settings.issuers]]
 issuer = "https://idp.example/realms/a"
 audiences = ["app"]
@@ -71,12 +72,22 @@ token_from = [{ cookie = "token" }, { header = "authorization", scheme = "bearer
 [authenticators.hub]
 plugin = "jupyterhub"
 settings = { api_url = "http://10.0.0.1:8081/hub/api", service_name = "app", timeout = "5s" }
+grants.http = []
 [authenticators.fitting]
 plugin = "jupyterhub"
 settings = { api_url = "http://10.0.0.1:8081/hub/api", service_name = "app" }
 grants.http = ["http://10.0.0.1:8081/hub/api/user"]
 """
 """The settings of `tokens` and `hub` need what they are not granted, and time that they don't have."""
+
+
+def test_a_built_in_plugin_may_ask_the_servers_that_its_settings_name(tmp_path, upstream):
+    """Unless the operator says which servers it may ask. The server of another one's settings is only warned of."""
+    config = UNMET.replace("grants.http = []\n", "")
+    config += route(upstream, "tokens", "hub") + route(upstream, "fitting", path="/fitting")
+    assert "doesn't cover" not in run("check", folder=tmp_path, config=config).stdout
+    shown = run("plugin", "inspect", "--authenticator", "tokens", folder=tmp_path, config=config).stdout
+    assert re.search(r'server "https://idp\.example" .*granted', shown), shown
 
 
 def test_a_setting_that_needs_more_than_is_granted_is_reported(tmp_path, upstream, serve):

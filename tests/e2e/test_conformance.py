@@ -128,8 +128,7 @@ def test_a_plugin_in_another_language_conforms(tmp_path, python_component):
     [(path.parts[-3], path.parts[-2]) for path in sorted((ROOT / "examples").glob("*/*/cases.toml")) if path.parts[-2] != "github"],
 )
 def test_every_example_in_another_language_conforms(tmp_path, language, name):
-    """The file says that instances are kept, so that this is checked too. Those of logins take a debug build some minutes: their cases
-    are in `test_language_examples.py`."""
+    """The file says that instances are kept, so that this is checked too. The login has a test of its own."""
     folder = ROOT / "examples" / language / name
     component = build.language_example(language, name)
     cases = (folder / "cases.toml").read_text()
@@ -138,6 +137,15 @@ def test_every_example_in_another_language_conforms(tmp_path, language, name):
     served = SERVED if "[[servers]]" in cases else []
     kept = "an instance that is kept gives the same answers"
     assert lines(done, "ok") == [*PASSED[:5], kept, PASSED[5], *served]
+
+
+@pytest.mark.timeout(600)
+def test_the_login_in_python_conforms(tmp_path):
+    """That in JavaScript takes a debug build three minutes: its cases are in `test_language_examples.py`."""
+    cases = ROOT / "examples/python/github/cases.toml"
+    done = run("plugin", "conformance", build.language_example("python", "github"), cases, folder=tmp_path, timeout=500)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert lines(done, "ok") == [*PASSED, *LOGIN, *LOGIN_SERVED]
 
 
 def test_without_a_file_it_gets_what_it_asks_for(tmp_path):

@@ -103,11 +103,12 @@ def test_inspect_compares_with_the_grants_of_an_authenticator(tmp_path, api_key_
 plugin = "jupyterhub"
 settings = { api_url = "http://10.0.0.1:8081/hub/api/secret", service_name = "app" }
 """
-    done = run("plugin", "inspect", "--authenticator", "hub", folder=tmp_path, config=hub)
-    assert labelled(done.stdout, "asks for") == [
-        'header "authorization": granted',
-        'server "http://10.0.0.1:8081" (settings.api_url): not granted',
-    ]
+    for grants, granted in [("", "granted"), ("grants.http = []\n", "not granted")]:
+        done = run("plugin", "inspect", "--authenticator", "hub", folder=tmp_path, config=hub + grants)
+        assert labelled(done.stdout, "asks for") == [
+            'header "authorization": granted',
+            f'server "http://10.0.0.1:8081" (settings.api_url): {granted}',
+        ]
     unknown = run("plugin", "inspect", "--authenticator", "hab", folder=tmp_path, config=hub)
     assert unknown.returncode == 1
     assert unknown.stderr.startswith('hab: unknown authenticator; did you mean "hub"?\n')

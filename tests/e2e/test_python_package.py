@@ -198,7 +198,7 @@ def test_a_value_that_no_plugin_can_get(value, mistake):
         ("smple", "built-in smple: there is no such plugin; built in are cedar, jupyterhub, jwt, kerberos, oidc, simple"),
         ("/nowhere/a.wasm", "/nowhere/a.wasm: can't be opened: "),
         (b"no component", "12 bytes: "),
-        ("oci://registry.example/people:1", "oci://registry.example/people:1: isn't pulled here: "),
+        ("oci://registry.example/people:1", "oci://registry.example/people:1: names a tag, whose meaning can change: "),
     ],
 )
 def test_a_component_that_can_not_be_loaded(source, why):

@@ -3,7 +3,7 @@ does as the tests say, and what it keeps is the script of its next answer."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -102,7 +102,8 @@ def test_a_session_that_the_login_ends_is_over_everywhere(browser, gateway, kind
 
 @pytest.mark.parametrize("script", ["refuse,unavailable", "panic", "loop"])
 def test_a_provider_that_is_down_ends_no_session_at_once(browser, script):
-    browser.log_in(do=f"arrive-for 1 alice {script}")
+    browser.log_in(do=f"arrive-for 2 alice {script}")
+    assert user(browser.open("/")) == ["alice"]
     before = browser.session
     answer, line = when_due(browser)
     assert (user(answer), line["session_renewal"]) == (["alice"], "kept")
@@ -189,6 +190,38 @@ def test_a_tab_that_never_comes_back_holds_up_no_other(browser):
     sent, _ = when_due(browser)
     browser.start(sent.header("location"))
     eventually(lambda: browser.open(sent.header("location")).status == 303, "the tab is given up")
+
+
+def until_due(browser):
+    """Waits until the session is due, without using it. The page says when in whole seconds."""
+    due = datetime.fromisoformat(browser.send(PAGE).json()["renew_at"]) + timedelta(seconds=1)
+    eventually(lambda: datetime.now().astimezone() > due, "the session is due")
+
+
+def test_a_session_that_is_due_before_the_browser_is_back_ends_in_a_page(browser, gateway):
+    """Silent flows would follow each other for ever if the way back takes longer than the login lets a session go on, or if the
+    clocks of two gateways differ."""
+    browser.log_in("/a", do="arrive-for 1 alice")
+    for _ in range(2):
+        until_due(browser)
+        state = browser.start(browser.open("/a").header("location"))["state"]
+        assert browser.finish(state, "arrive-for 1 alice").header("location") == f"{ORIGIN}/a"
+    until_due(browser)
+    answer = browser.open(browser.open("/a").header("location"))
+    assert answer.status == 429 and "You keep being sent back" in answer.body.decode()
+    [line] = gateway.logged(message="login", request_id=answer.header("x-request-id"))
+    assert line["outcome"] == "loop" and "the session is due before the browser is back" in line["why"]
+    state = browser.begin("/a")["state"]
+    assert browser.finish(state, "arrive-for 60 alice").status == 303 and user(browser.open("/a")) == ["alice"]
+
+
+def test_a_session_that_is_used_between_its_renewals_is_no_circle(browser):
+    browser.log_in("/a", do="arrive-for 2 alice")
+    for _ in range(4):
+        assert user(browser.open("/a")) == ["alice"]
+        until_due(browser)
+        state = browser.start(browser.open("/a").header("location"))["state"]
+        assert browser.finish(state, "arrive-for 2 alice").status == 303
 
 
 # What the script of a page is told

@@ -12,6 +12,8 @@ from harness.paths import PEERS, ROOT, VENV_BIN, WIT
 PYTHON = ROOT / "sdk/python/portcullis.py"
 JAVASCRIPT = ROOT / "sdk/javascript"
 
+TEMPLATES = "host/gateway/templates"
+
 
 @pytest.fixture(scope="module")
 def bindings(tmp_path_factory):
@@ -42,7 +44,7 @@ def test_mypy(bindings, tmp_path, file):
     assert done.stdout.startswith("Success"), done.stdout
 
 
-@pytest.mark.parametrize("file", ["sdk/python/portcullis_login.py", "examples/python/github/app.py"])
+@pytest.mark.parametrize("file", ["sdk/python/portcullis_login.py", "examples/python/github/app.py", f"{TEMPLATES}/python-login/app.py"])
 def test_mypy_of_logins(login_bindings, tmp_path, file):
     done = mypy(login_bindings, tmp_path, ROOT / file)
     assert done.stdout.startswith("Success"), done.stdout
@@ -79,9 +81,9 @@ def tsc(folder, source):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("name", ["api_key", "github", "jwt", "writers"])
-def test_tsc(tmp_path, name):
-    done = tsc(tmp_path, (ROOT / "examples/javascript" / name / "app.js").read_text())
+@pytest.mark.parametrize("folder", [*(f"examples/javascript/{name}" for name in ("api_key", "github", "jwt", "writers")), f"{TEMPLATES}/javascript-login"])
+def test_tsc(tmp_path, folder):
+    done = tsc(tmp_path, (ROOT / folder / "app.js").read_text())
     assert (done.returncode, done.stdout) == (0, "")
 
 

@@ -11,6 +11,7 @@ use portcullis_loader::config::document::Environment;
 use portcullis_loader::config::error::ConfigError;
 use portcullis_loader::config::plugin::PluginConfig;
 use portcullis_loader::config::plugin::PluginSource;
+use portcullis_registry::Version;
 use pyo3::Bound;
 use pyo3::PyAny;
 use pyo3::PyErr;
@@ -45,9 +46,10 @@ pub(crate) fn builtin_plugins() -> Vec<&'static str> {
 /// process, and not be writable for every user.
 ///
 /// source: the name of a built-in plugin ("jwt"), the path of a file (a `pathlib.Path`, or a text that has a slash or ends
-///     in ".wasm"), or the bytes of a component.
+///     in ".wasm"), a reference to a registry ("oci://registry.example/team/badge@sha256:…"), or the bytes of a component.
 /// sha256: the SHA-256 that the component must have, as hex digits. Default: any.
-/// trust: the keys of which one must have signed the file, beside which its signature lies. Default: it needs none.
+/// trust: the keys of which one must have signed it. The signature lies beside the file, or is in the registry. Default: it needs
+///     none.
 #[pyclass(frozen, module = "portcullis")]
 pub(crate) struct Component {
     pub(crate) inner: Hosted<portcullis::Component>,
@@ -95,11 +97,10 @@ impl Component {
     pub(crate) fn load(py: Python<'_>, source: Source, config: &PluginConfig) -> PyResult<Self> {
         let host = Host::current(py)?;
         host.check()?;
-        let loaded = py.detach(|| {
-            let file = source.file(config)?;
-            check_pin(config.sha256.as_ref(), file.digest())?;
-            file.compile(&host.engine)
-        });
+        let loaded = {
+            let _waiting = host.wait();
+            py.detach(|| source.compiled(config, &host))
+        };
         let component = loaded.map_err(|why| unusable(&config.plugin, &why))?;
         Ok(Self {
             inner: Hosted::new(&host, component),
@@ -174,6 +175,27 @@ impl Source {
         Err(errors::configuration(py, place, &mistakes))
     }
 
+    fn compiled(self, config: &PluginConfig, host: &Host) -> Result<portcullis::Component, String> {
+        let PluginSource::Registry(reference) = &config.plugin else {
+            return compiled(&self.file(config)?, config, host);
+        };
+        if matches!(reference.version(), Version::Tag(_)) && !host.remote.keeps_pins() {
+            return Err(
+                "names a tag, whose meaning can change: name the version by its digest, or start the engine with a lock_file, which \
+                 keeps what the tag stood for when it was first used"
+                    .to_owned(),
+            );
+        }
+        host.runtime.block_on(async {
+            let fetched = host.remote.fetch_alone(reference, config.trust.as_deref()).await?;
+            let file = ComponentFile::new(fetched.wasm.clone(), fetched.signer.clone());
+            let component = compiled(&file, config, host)?;
+            // A tag is pinned to what can be used.
+            host.remote.pin_alone(reference, &fetched).await?;
+            Ok(component)
+        })
+    }
+
     fn file(self, config: &PluginConfig) -> Result<ComponentFile, String> {
         match (self, &config.plugin) {
             (Self::Bytes(bytes), _) => Ok(ComponentFile::new(bytes, None)),
@@ -185,9 +207,13 @@ impl Source {
                 let found = portcullis_plugins::find(name).map(|wasm| ComponentFile::new(wasm, None));
                 found.ok_or_else(|| format!("there is no such plugin; built in are {}", builtin_plugins().join(", ")))
             }
-            (_, PluginSource::Registry(_)) => {
-                Err("isn't pulled here: pull it with `portcullis plugin pull`, and name the file".to_owned())
-            }
+            (_, PluginSource::Registry(reference)) => Err(format!("{reference} is no file")),
         }
     }
+}
+
+/// Compiles a component, if it is the one that `sha256` requires.
+fn compiled(file: &ComponentFile, config: &PluginConfig, host: &Host) -> Result<portcullis::Component, String> {
+    check_pin(config.sha256.as_ref(), file.digest())?;
+    file.compile(&host.engine)
 }

@@ -4,13 +4,21 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portcullis_loader::Environment;
+use portcullis_loader::config::registries_of_json;
+use pyo3::Bound;
 use pyo3::Py;
 use pyo3::PyAny;
 use pyo3::PyResult;
 use pyo3::Python;
 use pyo3::pyclass;
 use pyo3::pymethods;
+use pyo3::types::PyDict;
+use pyo3::types::PyDictMethods;
+use serde_json::Map;
 
+use crate::config;
+use crate::errors;
 use crate::host::Host;
 use crate::host::Options;
 
@@ -22,6 +30,12 @@ use crate::host::Options;
 ///     exist, and must not be writable for other users. Default: none are kept.
 /// memory: the most memory of all plugins together, in bytes. Default: no bound but that of each plugin.
 /// concurrency: the most calls of plugins at the same time. Default: 256.
+/// registries: how registries of plugins are reached, by their hosts: `{"registry.example": {"ca": "ca.pem"}}`, with the keys of
+///     `[registries."HOST"]` of the gateway. Default: over https, with the credentials that `docker login` stored.
+/// store_directory: where components from registries are kept, so that the next start needs no registry. Default: `registry`
+///     in `cache_directory`; without either, they are pulled at each start.
+/// lock_file: the file that says which version of a plugin a tag stands for. It is written when a tag is first used. Without
+///     it, a plugin in a registry is named by its digest.
 /// threads: the threads that run plugins. Default: as many as there are processors.
 /// metrics: a function that is called, on a thread of its own, as `metrics(name, kind, labels, value)`. `kind` is
 ///     "counter" with what was added since the last time, "gauge" with its value, or "histogram" with one sample.
@@ -31,20 +45,39 @@ pub(crate) struct Engine(pub(crate) Arc<Host>);
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (*, cache_directory=None, memory=None, concurrency=None, threads=None, metrics=None))]
+    #[pyo3(signature = (
+        *, cache_directory=None, memory=None, concurrency=None, threads=None, registries=None, store_directory=None,
+        lock_file=None, metrics=None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn new(
         py: Python<'_>,
         cache_directory: Option<PathBuf>,
         memory: Option<usize>,
         concurrency: Option<NonZero<u32>>,
         threads: Option<NonZero<usize>>,
+        registries: Option<&Bound<'_, PyDict>>,
+        store_directory: Option<PathBuf>,
+        lock_file: Option<PathBuf>,
         metrics: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
+        let given = PyDict::new(py);
+        given.set_item("registries", registries)?;
+        let (keys, mut mistakes) = config::keys("engine", Some(&given));
+        let keys = keys.get("registries").cloned().unwrap_or_else(|| Map::new().into());
+        let registries = registries_of_json(&keys, &Environment::of_process());
+        let registries = registries.map_err(|more| mistakes.extend(more)).unwrap_or_default();
+        if !mistakes.is_empty() {
+            return Err(errors::configuration(py, Some("Engine"), &mistakes));
+        }
         let options = Options {
             cache_directory,
             memory,
             concurrency: concurrency.map(NonZero::get),
             threads: threads.map(NonZero::get),
+            registries,
+            store_directory,
+            lock_file,
             metrics,
         };
         Host::start(py, options).map(Self)

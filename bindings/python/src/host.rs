@@ -11,7 +11,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use portcullis_loader::Environment;
+use portcullis_loader::config::Pulling;
+use portcullis_loader::config::RegistriesConfig;
 use portcullis_loader::config::proxy;
+use portcullis_loader::config::store_below;
+use portcullis_loader::remote::Remote;
+use portcullis_loader::remote::Unpinned;
 use portcullis_loader::tls::trust;
 use pyo3::Py;
 use pyo3::PyAny;
@@ -31,13 +36,31 @@ use crate::errors::ForkError;
 use crate::lock::lock;
 
 /// The settings of an engine. `None` for the default of each.
-#[derive(Default)]
 pub(crate) struct Options {
     pub(crate) cache_directory: Option<PathBuf>,
     pub(crate) memory: Option<usize>,
     pub(crate) concurrency: Option<u32>,
     pub(crate) threads: Option<usize>,
+    pub(crate) registries: RegistriesConfig,
+    pub(crate) store_directory: Option<PathBuf>,
+    pub(crate) lock_file: Option<PathBuf>,
     pub(crate) metrics: Option<Py<PyAny>>,
+}
+
+impl Options {
+    /// The defaults. Credentials for registries are those that `docker login` stored.
+    fn of_environment(environment: &Environment) -> Self {
+        Self {
+            cache_directory: None,
+            memory: None,
+            concurrency: None,
+            threads: None,
+            registries: RegistriesConfig::read(None, environment),
+            store_directory: None,
+            lock_file: None,
+            metrics: None,
+        }
+    }
 }
 
 /// The running engine of a process.
@@ -48,6 +71,8 @@ pub(crate) struct Host {
     nobody_waits: Condvar,
     pub(crate) runtime: Runtime,
     pub(crate) engine: portcullis::Engine,
+    /// Where components of registries come from.
+    pub(crate) remote: Remote,
     pub(crate) bridge: Bridge,
 }
 
@@ -95,7 +120,7 @@ impl Host {
         let running = lock(&HOST).clone();
         match running {
             Some(running) => running.check_process().map(|()| running),
-            None => Self::start(py, Options::default()),
+            None => Self::start(py, Options::of_environment(&Environment::of_process())),
         }
     }
 
@@ -105,7 +130,7 @@ impl Host {
             Some(bridge) => bridge.for_metrics(py, options.metrics.take()),
             None => Bridge::start(py, options.metrics.take()),
         }?;
-        let (engine, runtime) = match build(options) {
+        let (engine, remote, runtime) = match build(options) {
             Ok(built) => built,
             Err(error) => {
                 *lock(&BRIDGE) = Some(bridge);
@@ -119,6 +144,7 @@ impl Host {
             nobody_waits: Condvar::new(),
             runtime,
             engine,
+            remote,
             bridge,
         })
     }
@@ -176,11 +202,19 @@ impl Host {
     }
 }
 
-fn build(options: Options) -> Result<(portcullis::Engine, Runtime), Box<dyn Error>> {
+fn build(options: Options) -> Result<(portcullis::Engine, Remote, Runtime), Box<dyn Error>> {
     let mut builder = portcullis::Engine::builder().tls(Arc::new(trust::client_of_system()?));
-    if let Some(proxy) = proxy::of_environment(&Environment::of_process()) {
+    let proxy = proxy::of_environment(&Environment::of_process());
+    if let Some(proxy) = proxy.clone() {
         builder = builder.proxy(proxy);
     }
+    let below_cache = options.cache_directory.as_deref().map(store_below);
+    let registries = options.registries.registries(Pulling {
+        store_directory: options.store_directory.or(below_cache),
+        timeout: None,
+        proxy,
+    });
+    let remote = Remote::new(registries, options.lock_file, Unpinned::Pin);
     if let Some(directory) = options.cache_directory {
         builder = builder.cache_directory(directory);
     }
@@ -196,7 +230,7 @@ fn build(options: Options) -> Result<(portcullis::Engine, Runtime), Box<dyn Erro
         runtime.worker_threads(threads);
     }
     let runtime = runtime.enable_all().thread_name("portcullis").build()?;
-    Ok((engine, runtime))
+    Ok((engine, remote, runtime))
 }
 
 /// Closes the engine before the interpreter ends.

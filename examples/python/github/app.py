@@ -1,12 +1,11 @@
 """Login at GitHub, which speaks OAuth 2.0 and not OpenID Connect: its API says whose a token is."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from portcullis import HttpError, Secret, SettingsError, fetch, forbidden, grant, setting, unauthenticated, unavailable
+from portcullis import HttpError, Secret, SettingsError, fetch, forbidden, grant, read_json, setting, unauthenticated, unavailable
 from portcullis_login import Arrival, Departure, Flow, LoginPlugin, OAuth, arrival, export_login
 
 TIMEOUT = 1.5
@@ -68,8 +67,8 @@ def ask(path: str, token: str) -> dict[str, Any]:
     ]
     try:
         answer = fetch(f"https://api.github.com{path}", headers=headers, timeout=TIMEOUT)
-        read = json.loads(answer.body) if answer.status == 200 else {}
-    except (HttpError, ValueError, RecursionError) as error:
+        read = read_json(answer.body) if answer.status == 200 else {}
+    except (HttpError, ValueError) as error:
         raise unavailable(f"GitHub: {path}: {error}") from None
     if answer.status == 401:
         raise unauthenticated("GitHub doesn't know the token any more")

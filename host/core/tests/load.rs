@@ -101,6 +101,24 @@ fn a_cached_component_is_the_same_as_a_compiled_one() {
     }
 }
 
+/// Somebody may damage the cache while plugins run.
+#[tokio::test]
+async fn a_cached_component_outlives_its_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let load = || {
+        let engine = Engine::builder().cache_directory(&cache).build().unwrap();
+        Component::new(&engine, portcullis_plugins::find("simple").unwrap()).unwrap()
+    };
+    drop(load());
+    let component = load();
+    for entry in std::fs::read_dir(&cache).unwrap() {
+        std::fs::write(entry.unwrap().path(), [0; 100]).unwrap();
+    }
+    let schema = component.settings_schema(1 << 20).await.unwrap();
+    assert_eq!(schema["type"], "object");
+}
+
 #[tokio::test]
 async fn every_mistake_in_the_settings_is_reported_with_its_path() {
     let component = built_in("simple");

@@ -261,6 +261,36 @@ async fn a_session_that_a_browser_has_renewed_admits_late_requests_until_it_is_o
 }
 
 #[tokio::test]
+async fn a_session_that_a_browser_brings_is_unused_until_it_admits_a_request() {
+    let stage = Stage::new(limits()).await;
+    let read = |cookie: &str| {
+        let read = stage.sessions.read(&with_cookie(cookie).headers, stage.gate.chain());
+        read.unwrap().unwrap()
+    };
+    let new = stage.log_in("arrive-for 60 alice").await;
+    assert!(read(&new).is_unused());
+    let admission = stage.gate.admit(&with_cookie(&new)).await;
+    let used = pair(admission.set_cookie.as_ref().unwrap());
+    assert!(!read(&used).is_unused());
+    assert!(stage.gate.admit(&with_cookie(&used)).await.set_cookie.is_none());
+
+    let flow = Flow::new("https://gateway.test/.portcullis/login/scripted/callback", true).unwrap();
+    let parameters = vec![("do".to_owned(), "arrive-for 60 alice".to_owned())];
+    let finished = stage.login.finish(&request(&[]), &flow, b"", parameters).await;
+    let renewed = pair(&stage.sessions.renew(&read(&used), &finished.result.unwrap()).unwrap());
+    assert!(read(&renewed).is_unused(), "the browser comes back with it once more");
+
+    let due = stage.log_in("arrive-for 1 alice arrive-for,60,bob,x").await;
+    let admission = stage.when_due(&due).await;
+    assert_eq!(admission.renewal, Some(Renewal::Renewed));
+    let renewed = pair(admission.set_cookie.as_ref().unwrap());
+    assert!(
+        !read(&renewed).is_unused(),
+        "it has admitted the request for which it was renewed"
+    );
+}
+
+#[tokio::test]
 async fn who_only_wants_to_know_asks_no_login() {
     let stage = Stage::new(limits()).await;
     for (kept, label, expected_user) in [

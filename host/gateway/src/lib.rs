@@ -11,7 +11,6 @@ mod forward_auth;
 mod generation;
 mod headers;
 mod kerberos;
-mod lock;
 mod login;
 mod machine;
 mod one_line;

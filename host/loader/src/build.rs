@@ -83,6 +83,10 @@ fn builder<R: InRole>(config: &PluginConfig, component: &Component) -> PluginBui
         .grants(config.grants.clone())
         .outbound(config.outbound.clone())
         .limits(config.limits);
+    let builder = match config.grants_servers_of_settings {
+        true => builder.grant_servers_of_settings(),
+        false => builder,
+    };
     let keys = config.signing_keys.iter();
     let builder = keys.fold(builder, |builder, (name, key)| builder.signing_key(name, key.clone()));
     let builder = match config.log {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
 use portcullis::Component;
@@ -78,7 +79,7 @@ impl fmt::Debug for ComponentFile {
 
 impl ComponentFile {
     /// The component with these bytes. `signer` is who signed exactly these, or `None` if no signature is required.
-    pub fn new(wasm: impl Into<Arc<[u8]>>, signer: Option<Signer>) -> Self {
+    pub fn new(wasm: impl Into<Bytes>, signer: Option<Signer>) -> Self {
         let wasm = ComponentBytes::new(wasm);
         Self { wasm, signer }
     }

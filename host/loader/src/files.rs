@@ -14,7 +14,9 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
 }
 
 fn read(file: File, limit: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
+    // A vector that grows while it is filled is copied again and again. What the system says of the size is only a hint.
+    let size = file.metadata().map_or(0, |metadata| metadata.len().min(limit));
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
     file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("can't be read: {error}"))?;

@@ -56,6 +56,7 @@ async fn ask(config: &PluginConfig, component: &Component, case: &Case) -> Resul
 fn alone(mut config: PluginConfig) -> PluginConfig {
     config.outbound = Outbound::default();
     config.grants.http.clear();
+    config.grants_servers_of_settings = false;
     config.grants.negotiate = None;
     config.instances = None;
     config.limits.rate = None;

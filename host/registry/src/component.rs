@@ -1,7 +1,6 @@
 //! Pulls a component: from the store if it is there, else from the registry or one of its mirrors.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use http::header;
 
 use crate::MAX_COMPONENT;
@@ -36,7 +35,7 @@ pub struct Pulled {
     /// The SHA-256 of the component.
     pub component: Digest,
     /// The component.
-    pub wasm: Arc<[u8]>,
+    pub wasm: Bytes,
 }
 
 impl std::fmt::Debug for Pulled {
@@ -117,19 +116,19 @@ impl Registries {
     }
 
     /// Reads from the store, on a thread that may wait.
-    async fn stored(&self, digest: Digest, limit: u64) -> Option<Arc<[u8]>> {
+    async fn stored(&self, digest: Digest, limit: u64) -> Option<Bytes> {
         let store = self.store()?.clone();
-        let read = tokio::task::spawn_blocking(move || store.read(&digest, limit).map(Arc::from));
+        let read = tokio::task::spawn_blocking(move || store.read(&digest, limit).map(Bytes::from));
         read.await.ok().flatten()
     }
 
     /// Stores content for later. Without it, everything works as long as the registry does.
-    async fn kept(&self, bytes: Vec<u8>) -> Arc<[u8]> {
-        let bytes: Arc<[u8]> = bytes.into();
+    async fn kept(&self, bytes: Vec<u8>) -> Bytes {
+        let bytes = Bytes::from(bytes);
         let Some(store) = self.store().cloned() else {
             return bytes;
         };
-        let moved = Arc::clone(&bytes);
+        let moved = bytes.clone();
         let written = tokio::task::spawn_blocking(move || {
             store.write(&moved).map_err(|error| (store.folder().to_owned(), error))
         });

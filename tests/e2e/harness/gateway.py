@@ -95,7 +95,7 @@ class Gateway:
         assert code == 0, f"exit code {code}:\n{self.child.output()[-4000:]}"
 
 
-def run(*arguments, folder, config=None, launcher=(), pass_fds=(), program=(PORTCULLIS,), **environment):
+def run(*arguments, folder, config=None, launcher=(), pass_fds=(), program=(PORTCULLIS,), timeout=150, **environment):
     """Runs a command of the gateway until it exits."""
     words = [*launcher, *program, *arguments]
     if config is not None:
@@ -107,7 +107,7 @@ def run(*arguments, folder, config=None, launcher=(), pass_fds=(), program=(PORT
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=timeout,
         pass_fds=tuple(pass_fds),
     )
 

@@ -62,6 +62,9 @@ class Engine:
         memory: int | None = None,
         concurrency: int | None = None,
         threads: int | None = None,
+        registries: Mapping[str, Mapping[str, object]] | None = None,
+        store_directory: str | os.PathLike[str] | None = None,
+        lock_file: str | os.PathLike[str] | None = None,
         metrics: _Metrics | None = None,
     ) -> Engine: ...
     @staticmethod

@@ -1,20 +1,21 @@
 //! The bytes of a component. They are hashed once, however many authenticators use it.
 
 use std::fmt;
-use std::sync::Arc;
+
+use ::bytes::Bytes;
 
 use super::digest::Digest;
 
 /// The bytes of a component before compilation, and their SHA-256. A clone shares them.
 #[derive(Clone)]
 pub struct ComponentBytes {
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     digest: Digest,
 }
 
 impl ComponentBytes {
-    /// Hashes the bytes.
-    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+    /// Hashes the bytes. A vector isn't copied.
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let digest = Digest::of(&bytes);
         Self { bytes, digest }

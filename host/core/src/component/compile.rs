@@ -6,7 +6,9 @@
 use wasmtime::component::Component;
 
 use super::bytes::ComponentBytes;
+use crate::engine::Code;
 use crate::engine::Inner;
+use crate::engine::path_of_code as path;
 
 /// Compiles a component, or loads its machine code from the cache.
 pub(super) fn compile(engine: &Inner, bytes: &ComponentBytes) -> wasmtime::Result<Component> {
@@ -16,7 +18,7 @@ pub(super) fn compile(engine: &Inner, bytes: &ComponentBytes) -> wasmtime::Resul
     };
     if let Some(component) = cache
         .find(digest.as_bytes(), &engine.runtime.wasmtime)
-        .and_then(|code| map(&engine.runtime.wasmtime, code.as_ref()))
+        .and_then(|code| load(&engine.runtime.wasmtime, &code))
     {
         tracing::debug!(%digest, "compiled component loaded from the cache");
         return Ok(component);
@@ -31,10 +33,16 @@ pub(super) fn compile(engine: &Inner, bytes: &ComponentBytes) -> wasmtime::Resul
     Ok(component)
 }
 
-fn map(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
+fn load(engine: &wasmtime::Engine, code: &Code) -> Option<Component> {
     // SAFETY: `deserialize` trusts its input to be code that Wasmtime compiled. The bytes come from a directory that
     // only this user or root can write to; their checksum says that the entry is complete, and its name that an
     // engine with the same version, target and settings compiled it from the same component. Wasmtime checks version
-    // and settings again.
-    unsafe { Component::deserialize(engine, code) }.ok()
+    // and settings again. A file that is mapped is a copy in memory, which is sealed against changes.
+    let loaded = unsafe {
+        match code {
+            Code::File(copy) => Component::deserialize_file(engine, path(copy)),
+            Code::Bytes(code) => Component::deserialize(engine, code),
+        }
+    };
+    loaded.ok()
 }

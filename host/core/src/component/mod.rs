@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::bytes::Bytes;
 use wasmtime::component::types::ComponentItem;
 
 use self::compile::compile;
@@ -64,7 +65,7 @@ impl Component {
     ///
     /// Returns a [`LoadError`] if the bytes are not a component, or not one that implements this contract.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self, LoadError> {
-        Self::of(engine, ComponentBytes::new(bytes.as_ref()))
+        Self::of(engine, ComponentBytes::new(Bytes::copy_from_slice(bytes.as_ref())))
     }
 
     /// Compiles a component whose bytes are hashed already, as [`Component::new`] does.

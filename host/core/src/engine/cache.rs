@@ -1,6 +1,11 @@
 //! Compiled components on disk, named after the component's SHA-256 and the engine's configuration. The files are
 //! machine code, so the directory must not be writable for other users, and an incomplete file is ignored. The directory
 //! is bounded: what was not used for the longest time goes first.
+//!
+//! An entry is copied once, into a file of this process that has no name and is mapped: whoever damages or removes the entry later
+//! changes no code that runs.
+
+mod anonymous;
 
 use std::fmt;
 use std::fs;
@@ -8,6 +13,9 @@ use std::fs::File;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::io;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
@@ -18,27 +26,48 @@ use std::time::SystemTime;
 use aws_lc_rs::digest;
 use tempfile::NamedTempFile;
 
+pub(crate) use self::anonymous::path as path_of_code;
+
 /// Length of a SHA-256, in bytes.
 const DIGEST: usize = 32;
-/// Length of the checksum in front of the code, a CRC-32 in little-endian order.
+/// Length of the checksum behind the code, a CRC-32 in little-endian order.
 const CHECKSUM: usize = 4;
+/// How many bytes of an entry are read at once to check it.
+const READ_AT_ONCE: usize = 256 << 10;
 
-/// Machine code from the directory.
-pub(crate) struct Code {
-    /// With the checksum in front, so that megabytes aren't copied.
-    entry: Vec<u8>,
+/// Machine code from the directory, whose checksum is right.
+pub(crate) enum Code {
+    /// A copy that may be mapped, because nobody can change it any more.
+    File(File),
+    /// A copy where the system has no such files.
+    Bytes(Vec<u8>),
 }
 
-impl AsRef<[u8]> for Code {
-    fn as_ref(&self) -> &[u8] {
-        self.entry.get(CHECKSUM..).unwrap_or_default()
+/// Copies the code of an entry of this size. Returns whether it is whole. The checksum detects damage on the disk, and files that a full disk has cut off. It is no
+/// cryptographic hash: a user who may write to the directory could replace that, too, and it would take most of the time in which a
+/// plugin is loaded.
+fn copy(entry: impl Read, size: u64, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> bool {
+    let Some(code) = size.checked_sub(CHECKSUM as u64).filter(|code| *code > 0) else {
+        return false;
+    };
+    let mut entry = BufReader::with_capacity(READ_AT_ONCE, entry);
+    let mut hasher = crc32fast::Hasher::new();
+    let mut left = code;
+    while left > 0 {
+        let Ok(read @ [_, ..]) = entry.fill_buf() else {
+            return false;
+        };
+        let read = read.get(..usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(read);
+        hasher.update(read);
+        if write(read).is_err() {
+            return false;
+        }
+        let read = read.len();
+        left -= read as u64;
+        entry.consume(read);
     }
-}
-
-/// The checksum of an entry. It detects damage on the disk, and files that a full disk has cut off. It is no cryptographic hash:
-/// a user who may write to the directory could replace that, too, and it would take most of the time in which a plugin is loaded.
-fn checksum(code: &[u8]) -> [u8; CHECKSUM] {
-    crc32fast::hash(code).to_le_bytes()
+    let mut expected = [0; CHECKSUM];
+    entry.read_exact(&mut expected).is_ok() && expected == hasher.finalize().to_le_bytes()
 }
 
 /// A directory of compiled components.
@@ -74,14 +103,20 @@ impl CompileCache {
     /// The machine code for the component with this SHA-256. Returns `None` if it is not stored or incomplete.
     pub(crate) fn find(&self, wasm: &[u8; DIGEST], engine: &wasmtime::Engine) -> Option<Code> {
         let path = self.path(wasm, engine);
-        let entry = fs::read(&path).ok()?;
-        let (expected, code) = entry.split_at_checked(CHECKSUM)?;
-        if code.is_empty() || checksum(code) != *expected {
-            return None;
-        }
+        let file = File::open(&path).ok()?;
         // A directory that can't be changed still serves what it has.
-        let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
-        Some(Code { entry })
+        let _ = file.set_modified(SystemTime::now());
+        let size = file.metadata().ok()?.len();
+        if let Some(mut code) = anonymous::create() {
+            let is_whole = copy(&file, size, |part| code.write_all(part));
+            return (is_whole && anonymous::seal(&code)).then_some(Code::File(code));
+        }
+        let mut code = Vec::with_capacity(usize::try_from(size).ok()?);
+        let is_whole = copy(&file, size, |part| {
+            code.extend_from_slice(part);
+            Ok(())
+        });
+        is_whole.then_some(Code::Bytes(code))
     }
 
     /// Stores the machine code for the component with this SHA-256. A concurrent reader sees all of it or nothing.
@@ -90,8 +125,8 @@ impl CompileCache {
             return Ok(());
         }
         let mut file = NamedTempFile::new_in(&self.directory)?;
-        file.write_all(&checksum(code))?;
         file.write_all(code)?;
+        file.write_all(&crc32fast::hash(code).to_le_bytes())?;
         file.as_file().sync_all()?;
         let path = self.path(wasm, engine);
         file.persist(&path).map_err(|error| error.error)?;
@@ -220,7 +255,10 @@ mod tests {
     }
 
     fn found(cache: &CompileCache, wasm: &[u8; DIGEST]) -> Option<Vec<u8>> {
-        cache.find(wasm, &engine()).map(|code| code.as_ref().to_vec())
+        Some(match cache.find(wasm, &engine())? {
+            Code::File(copy) => fs::read(anonymous::path(&copy)).unwrap(),
+            Code::Bytes(code) => code,
+        })
     }
 
     #[test]
@@ -236,8 +274,9 @@ mod tests {
         let path = cache.path(&wasm, &engine);
         let whole = fs::read(&path).unwrap();
         let mut flipped = whole.clone();
-        flipped[6] ^= 1;
-        for damaged in [&b""[..], b"short", &[0; 4], &[0; 64], &whole[..7], &flipped] {
+        flipped[2] ^= 1;
+        let longer = [&whole[..], &[0; 4]].concat();
+        for damaged in [&b""[..], b"short", &[0; 4], &[0; 64], &whole[..7], &flipped, &longer] {
             fs::write(&path, damaged).unwrap();
             assert_eq!(found(&cache, &wasm), None);
         }

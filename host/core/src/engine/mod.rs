@@ -30,7 +30,9 @@ use crate::sandbox::HostState;
 use crate::sandbox::Keys;
 use crate::sandbox::Runtime;
 
+pub(crate) use self::cache::Code;
 pub use self::cache::UnusableCache;
+pub(crate) use self::cache::path_of_code;
 pub(crate) use self::draft::Draft;
 
 /// Compiles components and runs them. Use one engine for the whole process; a clone is the same engine.

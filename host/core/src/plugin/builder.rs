@@ -54,6 +54,17 @@ impl<R: InRole> PluginBuilder<R> {
         self
     }
 
+    /// Grants it the servers that its settings name for its requests, as its schema says: scheme, host and port of each URL. Default:
+    /// only [`Grants::http`] counts, and what is missing there is a warning.
+    ///
+    /// This is for a component that is trusted as the application is. The schema of any other could call a setting a server that
+    /// the operator takes for something else.
+    #[must_use]
+    pub fn grant_servers_of_settings(mut self) -> Self {
+        self.0.grants_servers_of_settings = true;
+        self
+    }
+
     /// The bounds on its calls. [`Limits::memory`] is reduced to [`Limits::MAX_MEMORY`]. Default: [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {

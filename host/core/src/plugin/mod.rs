@@ -151,6 +151,8 @@ pub(crate) struct PluginConfig {
     pub(crate) component: Component,
     pub(crate) settings: serde_json::Value,
     pub(crate) grants: Grants,
+    /// Whether the servers that the settings name are granted, too.
+    pub(crate) grants_servers_of_settings: bool,
     pub(crate) limits: Limits,
     pub(crate) keep_instances: Option<KeepInstances>,
     pub(crate) outbound: Outbound,
@@ -169,6 +171,7 @@ impl PluginConfig {
             component: component.clone(),
             settings: serde_json::Value::Object(serde_json::Map::new()),
             grants: Grants::of_role(role),
+            grants_servers_of_settings: false,
             limits: Limits::default(),
             keep_instances: None,
             outbound: Outbound::default(),
@@ -180,7 +183,7 @@ impl PluginConfig {
     }
 
     /// Checks the settings against the plugin's schema, then lets the plugin check them.
-    pub(crate) async fn configure(self) -> Result<ConfiguredPlugin, ConfigureError> {
+    pub(crate) async fn configure(mut self) -> Result<ConfiguredPlugin, ConfigureError> {
         if !self.component.roles().contains(&self.name.role()) {
             return Err(ConfigureError::Role(self.name.role()));
         }
@@ -192,7 +195,8 @@ impl PluginConfig {
             &self.settings,
             &schema,
             self.component.manifest(),
-            &self.grants,
+            self.grants_servers_of_settings,
+            &mut self.grants,
             &self.limits,
         )?;
         let settings = self.settings.to_string();

@@ -3,6 +3,7 @@
 
 mod explain;
 mod schema;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod warning;
@@ -84,12 +85,13 @@ fn parse(schema: &Value) -> Result<Schema<'_>, PluginError> {
 }
 
 /// Checks settings against a plugin's schema. Returns what they and the plugin's manifest ask for, compared with the grants and
-/// limits.
+/// limits. With `grants_servers`, the servers that the settings name are granted before.
 pub(super) fn check(
     settings: &Value,
     schema: &Value,
     manifest: Option<&Manifest>,
-    grants: &Grants,
+    grants_servers: bool,
+    grants: &mut Grants,
     limits: &Limits,
 ) -> Result<Asked, ConfigureError> {
     let schema = parse(schema)?;
@@ -98,6 +100,9 @@ pub(super) fn check(
     let mut complaints = schema.check(settings).map_err(exhausted)?;
     if complaints.is_empty() {
         let needs = schema.needs(settings).map_err(exhausted)?;
+        if grants_servers {
+            servers::grant(&needs, grants);
+        }
         return Ok(Asked::new(needs, manifest, grants, limits));
     }
     complaints.truncate(MAX_MISTAKES);

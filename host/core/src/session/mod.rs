@@ -111,6 +111,12 @@ impl Session {
         Some(due.ago(self.now))
     }
 
+    /// Whether no request has been admitted by it since a browser came back with it from its login. If such a session is due, the way
+    /// back takes longer than the login lets it go on, or the clocks of two machines differ: another flow would end in the same way.
+    pub fn is_unused(&self) -> bool {
+        self.sealed.unused
+    }
+
     /// When its login must be asked. `None` if credentials started it.
     pub fn renew_at(&self) -> Option<SystemTime> {
         self.sealed.due.map(SystemTime::from)
@@ -372,17 +378,21 @@ impl Sessions {
         let mut sealed = self.begin(&arrival.authenticated, self.options.max_age())?;
         let now = sealed.begun;
         arrive(&mut sealed, arrival, now)?;
+        sealed.unused = true;
         self.written(&sealed, now)
     }
 
-    /// The `Set-Cookie` value of a session whose login was asked again. Its id, its beginning and its end stay. For a minute, requests
+    /// The `Set-Cookie` value of a session that a browser has asked its login about. Its id, its beginning and its end stay. For a minute, requests
     /// that still have the older cookie are admitted by the renewed session, too.
     ///
     /// # Errors
     ///
     /// Returns why the session can't go on.
     pub fn renew(&self, session: &Session, arrival: &Arrival) -> Result<HeaderValue, NoSession> {
-        let sealed = renewed(&session.sealed, arrival)?;
+        let sealed = Sealed {
+            unused: true,
+            ..renewed(&session.sealed, arrival)?
+        };
         let cookie = self.written(&sealed, sealed.seen)?;
         self.renewals.keep(&sealed);
         Ok(cookie)
@@ -413,15 +423,16 @@ impl Sessions {
         !is_grpc(headers) && (!is_from_elsewhere || self.options.is_sent_across_sites())
     }
 
-    /// The `Set-Cookie` value that says that a session was used. `None` if sessions don't end by not being used, or if the cookie
-    /// says already that this one was used within the last quarter of that time.
+    /// The `Set-Cookie` value that says that a session was used. `None` if the cookie says so already: sessions that end by not being
+    /// used are said to be used again after a quarter of that time, and others once.
     pub fn touch(&self, session: &Session) -> Option<HeaderValue> {
-        let idle = self.options.idle_age()?;
-        if session.sealed.seen.ago(session.now) < idle / 4 {
+        let is_long_ago = |idle| session.sealed.seen.ago(session.now) >= idle / 4;
+        if !session.sealed.unused && !self.options.idle_age().is_some_and(is_long_ago) {
             return None;
         }
         let sealed = Sealed {
             seen: session.now,
+            unused: false,
             ..session.sealed.clone()
         };
         self.written(&sealed, session.now).ok()
@@ -483,6 +494,7 @@ fn renewed(sealed: &Sealed, arrival: &Arrival) -> Result<Sealed, NoSession> {
         identity: Arc::clone(&arrival.authenticated.identity),
         fingerprint: Arc::clone(&arrival.authenticated.fingerprint),
         seen: now,
+        unused: false,
         ..sealed.clone()
     };
     arrive(&mut sealed, arrival, now)?;

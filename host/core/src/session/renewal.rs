@@ -150,14 +150,17 @@ impl Sessions {
         (!self.is_revoked(&sealed)).then_some(Session { sealed, now })
     }
 
-    /// Asks its login about a session that is due. `not-mine` if only the browser can tell.
+    /// Asks its login about a session that is due, for a request that is admitted by the answer. `not-mine` if only the browser can tell.
     pub(crate) async fn ask_login(
         &self,
         session: &Session,
         login: &Login,
         request: &Arc<AuthRequest>,
     ) -> Result<Session, LoginError> {
-        let sealed = self.renewals.ask(&session.sealed, login, request).await?;
+        let sealed = Sealed {
+            unused: false,
+            ..self.renewals.ask(&session.sealed, login, request).await?
+        };
         if self.is_revoked(&sealed) {
             return Err(LoginError::Unauthenticated(
                 "the session was ended meanwhile".to_owned(),

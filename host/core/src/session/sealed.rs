@@ -42,6 +42,9 @@ pub(super) struct Sealed {
     /// When its login must be asked again. `None` if it was started by credentials.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub(super) due: Option<Time>,
+    /// Whether a browser has brought it back from its login, and no request has been admitted by it since.
+    #[serde(rename = "n", default, skip_serializing_if = "is_false")]
+    pub(super) unused: bool,
     #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) handles: Vec<HandleDigest>,
     /// Whether the rest of the cookie is what the login keeps.
@@ -74,6 +77,7 @@ impl Sealed {
             seen: begun,
             ends,
             due: None,
+            unused: false,
             handles: Vec::new(),
             has_keep: false,
             keep: None,

@@ -258,6 +258,7 @@ async fn a_session_that_is_not_used_ends_and_use_keeps_it() {
         (600, true, true),
     ] {
         let mut used = session.clone();
+        used.sealed.unused = false;
         used.sealed.seen = Time(session.now.0 - ago * 1000);
         let written = sessions.written(&used.sealed, session.now).unwrap();
         let opened = sessions.read(&with_cookie(text(&written)).headers, &chain);

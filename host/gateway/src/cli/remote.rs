@@ -1,6 +1,9 @@
 //! Components of registries for the commands of `portcullis plugin`: with the registries, the store and the pins of a
 //! configuration, if one is given.
 
+use portcullis_loader::remote::Fetched;
+use portcullis_loader::remote::Remote;
+use portcullis_loader::remote::Unpinned;
 use portcullis_loader::signature::Signature;
 use portcullis_loader::signature::TrustedKeys;
 use portcullis_registry::Reference;
@@ -9,9 +12,6 @@ use crate::cli::ConfigFile;
 use crate::cli::inspect;
 use crate::config::ConfigErrors;
 use crate::config::Draft;
-use crate::config::Unpinned;
-use crate::generation::Fetched;
-use crate::generation::Remote;
 
 /// What a configuration says about registries. Its other mistakes don't matter here.
 pub(super) struct Configured {
@@ -22,7 +22,9 @@ pub(super) struct Configured {
 impl Configured {
     pub(super) fn read(file: &ConfigFile) -> Self {
         let draft = file.read();
-        let remote = Remote::new(&draft.config, draft.lock.clone(), Unpinned::Warn);
+        let config = &draft.config;
+        let registries = config.registries.registries(config.plugins.pulling());
+        let remote = Remote::new(registries, draft.lock.clone(), Unpinned::Warn);
         Self { remote, draft }
     }
 

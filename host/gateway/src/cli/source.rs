@@ -1,10 +1,11 @@
 //! Where `serve` has its configuration from: a file, or the built-in one, and the command line. A reload reads it again.
 
+use portcullis_loader::remote::Unpinned;
+
 use crate::cli::ConfigFile;
 use crate::config::Config;
 use crate::config::Draft;
 use crate::config::ListenAddress;
-use crate::config::Unpinned;
 use crate::machine;
 
 /// The source of a configuration.

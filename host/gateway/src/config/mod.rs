@@ -15,7 +15,6 @@ mod passthrough;
 mod plugins;
 mod project;
 mod redirect;
-mod registries;
 mod require;
 mod route;
 mod sections;
@@ -32,6 +31,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use portcullis::Role;
+use portcullis_loader::config::RegistriesConfig;
 use portcullis_loader::config::document;
 use portcullis_loader::config::document::Document;
 use portcullis_loader::config::document::lock_beside;
@@ -40,6 +40,7 @@ use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::sources::Sources;
 use portcullis_loader::files::read_text;
+use portcullis_loader::remote::Unpinned;
 use portcullis_watch::Stamp;
 
 pub(crate) use access_log::AccessLogFormat;
@@ -80,7 +81,6 @@ pub(crate) use portcullis_loader::config::secret::Secret;
 pub(crate) use portcullis_loader::config::trust::trusted_key_file;
 pub(crate) use project::PluginProject;
 pub(crate) use redirect::RedirectConfig;
-pub(crate) use registries::RegistriesConfig;
 pub(crate) use require::Require;
 pub(crate) use route::Cookies;
 pub(crate) use route::Paths;
@@ -165,16 +165,6 @@ pub(crate) struct Draft {
     pub(crate) lock: Option<PathBuf>,
     /// What happens with a tag that has no pin.
     pub(crate) unpinned: Unpinned,
-}
-
-/// What happens with a tag of a registry that has no pin yet.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Unpinned {
-    /// It is used, and a warning says so.
-    #[default]
-    Warn,
-    /// It is pinned to the version that it names now.
-    Pin,
 }
 
 impl Draft {

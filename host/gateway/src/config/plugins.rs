@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use portcullis::EngineBuilder;
 use portcullis::OutboundProxy;
+use portcullis_loader::config::Pulling;
 use portcullis_loader::config::directory::Directory;
 use portcullis_loader::config::document::Environment;
 use portcullis_loader::config::proxy;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::secret::text_or_reference;
+use portcullis_loader::config::store_below;
 use portcullis_loader::config::trust;
 use portcullis_loader::config::values;
 use portcullis_loader::signature::TrustedKeys;
@@ -90,6 +92,17 @@ impl PluginsConfig {
     }
 }
 
+impl PluginsConfig {
+    /// How components are pulled from registries.
+    pub(crate) fn pulling(&self) -> Pulling {
+        Pulling {
+            store_directory: self.store_directory.clone(),
+            timeout: self.pull_timeout,
+            proxy: self.proxy.clone(),
+        }
+    }
+}
+
 /// Reads `http_proxy` and `no_proxy`. Returns `None` if neither is set, so that the environment decides, and `Some(None)`
 /// for no proxy.
 fn proxy(table: &mut Table<'_>) -> Option<Option<OutboundProxy>> {
@@ -109,11 +122,6 @@ fn proxy(table: &mut Table<'_>) -> Option<Option<OutboundProxy>> {
     }
     let proxy = OutboundProxy::new(&url, &url, &no_proxy);
     proxy.map(Some).map_err(|error| place.report(error.to_string())).ok()
-}
-
-/// The store in a cache directory.
-fn store_below(cache: &Path) -> PathBuf {
-    cache.join("registry")
 }
 
 const MIN_PULL: Duration = Duration::from_secs(1);

@@ -12,6 +12,11 @@ use portcullis_loader::component;
 use portcullis_loader::component::ComponentFile;
 use portcullis_loader::component::LoadedComponent;
 use portcullis_loader::component::Unusable;
+use portcullis_loader::lock::Pin;
+use portcullis_loader::remote::Fetched;
+use portcullis_loader::remote::Pinning;
+use portcullis_loader::remote::Remote;
+use portcullis_loader::remote::Wanted;
 use portcullis_loader::signature::TrustedKeys;
 use portcullis_registry::Reference;
 
@@ -20,11 +25,6 @@ use crate::config::PluginConfig;
 use crate::config::PluginSource;
 use crate::config::unknown;
 use crate::generation::Warning;
-use crate::generation::remote::Fetched;
-use crate::generation::remote::Pinning;
-use crate::generation::remote::Remote;
-use crate::generation::remote::Wanted;
-use crate::lock::Pin;
 
 /// The components of all plugins, in the order of these.
 #[derive(Default)]

@@ -148,8 +148,9 @@ fn response(
             let origin = visit.origin(logins)?;
             let mut response = redirect(StatusCode::SEE_OTHER, &format!("{origin}{to}"))?;
             headers.clone().apply(response.headers_mut());
-            // A session that the browser renews by itself is no circle.
-            let counted = match silent {
+            // A session that the browser renews by itself is no circle, if it was good for something in between.
+            let was_used = visit.session().is_some_and(|(_, session)| !session.is_unused());
+            let counted = match silent && was_used {
                 true => None,
                 false => guard::one_more(logins.flows(), visit.headers, to),
             };

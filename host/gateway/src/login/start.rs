@@ -108,8 +108,8 @@ pub(super) async fn begin(
         refused(
             StatusCode::TOO_MANY_REQUESTS,
             "loop",
-            "the browser has logged in three times within a minute: it keeps no session cookie, or where it goes doesn't accept \
-             its session",
+            "the browser has logged in three times within a minute: it keeps no session cookie, where it goes doesn't accept its \
+             session, or the session is due before the browser is back there",
         );
         return Some(circle(visit, logins, point, &to));
     }

@@ -19,8 +19,27 @@ use crate::config::values;
 /// Keys that a plugin may sign with, by the names by which it asks for them.
 pub(super) type SigningKeys = Vec<(String, SigningKey)>;
 
+/// What a plugin is granted.
+pub(super) struct GrantsConfig {
+    pub(super) grants: Grants,
+    pub(super) signing_keys: SigningKeys,
+    /// Whether the configuration says which servers it may ask, even if these are none.
+    pub(super) names_servers: bool,
+}
+
+impl GrantsConfig {
+    /// What a plugin in this role is granted without a table.
+    pub(super) fn of_role(role: Role) -> Self {
+        Self {
+            grants: Grants::of_role(role),
+            signing_keys: SigningKeys::new(),
+            names_servers: false,
+        }
+    }
+}
+
 /// Reads the table of a plugin in this role, and the keys that it names.
-pub(super) fn read(mut table: Table<'_>, role: Role) -> (Grants, SigningKeys) {
+pub(super) fn read(mut table: Table<'_>, role: Role) -> GrantsConfig {
     let mut grants = Grants::of_role(role);
     if let Some(item) = table.take("headers") {
         grants.headers = values::each(Some(item), granted_header);
@@ -28,7 +47,9 @@ pub(super) fn read(mut table: Table<'_>, role: Role) -> (Grants, SigningKeys) {
     grants.cookies = values::each(table.take("cookies"), values::cookie_name);
     grants.query = values::each(table.take("query"), Item::text);
     grants.private = table.take("private").and_then(Item::boolean).unwrap_or_default();
-    grants.http = values::each(table.take("http"), |item| http_grant(item, grants.private));
+    let servers = table.take("http");
+    let names_servers = servers.is_some();
+    grants.http = values::each(servers, |item| http_grant(item, grants.private));
     if role != Role::Authorizer {
         grants.login = values::each(table.take("login"), login_grant);
     } else if let Some(item) = table.take_unlisted("login") {
@@ -42,10 +63,14 @@ pub(super) fn read(mut table: Table<'_>, role: Role) -> (Grants, SigningKeys) {
     grants.negotiate = table.take("negotiate").and_then(Item::text);
     let keys = table.take("signing").and_then(Item::table);
     let keys = keys.into_iter().flat_map(Table::into_entries).filter_map(signing_key);
-    let keys = SigningKeys::from_iter(keys);
-    grants.signing = keys.iter().map(|(name, _)| name.clone()).collect();
+    let signing_keys = SigningKeys::from_iter(keys);
+    grants.signing = signing_keys.iter().map(|(name, _)| name.clone()).collect();
     table.finish();
-    (grants, keys)
+    GrantsConfig {
+        grants,
+        signing_keys,
+        names_servers,
+    }
 }
 
 /// Reads a private key in PEM, from the file or variable to which the value refers.

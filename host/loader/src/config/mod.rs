@@ -15,6 +15,7 @@ pub mod plugin;
 mod program;
 pub mod proxy;
 pub mod reader;
+mod registries;
 pub mod rotation;
 pub mod secret;
 pub(crate) mod settings;
@@ -22,5 +23,9 @@ pub mod sources;
 pub mod trust;
 pub mod values;
 
+pub use program::registries_of_json;
 pub use program::trust_of_json;
+pub use registries::Pulling;
+pub use registries::RegistriesConfig;
+pub use registries::store_below;
 pub use settings::Settings;

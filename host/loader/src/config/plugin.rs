@@ -19,6 +19,7 @@ use portcullis_registry::Version;
 use crate::config::error::ConfigError;
 use crate::config::error::Location;
 use crate::config::grants;
+use crate::config::grants::GrantsConfig;
 use crate::config::grants::SigningKeys;
 use crate::config::instances;
 use crate::config::limits;
@@ -72,6 +73,9 @@ pub struct PluginConfig {
     pub settings: Settings,
     /// What the plugin may see and reach.
     pub grants: Grants,
+    /// Whether the servers that the settings name are granted, too: those of a built-in plugin are, unless the configuration says
+    /// which servers it may ask.
+    pub grants_servers_of_settings: bool,
     /// The keys that the plugin may sign with.
     pub signing_keys: SigningKeys,
     /// How the plugin's requests to other servers are sent.
@@ -187,6 +191,11 @@ impl PluginConfig {
         let place = table.place.clone();
         let name = plugin.name().to_owned();
         let read = Self::read_rest(name, role, Some(plugin), place.location().clone(), table)?;
+        // As in `NAME.toml`, whose plugins are never built in.
+        let read = Self {
+            grants_servers_of_settings: false,
+            ..read
+        };
         if read.sha256.is_some() {
             document.report(
                 place
@@ -215,6 +224,7 @@ impl PluginConfig {
             settings: Settings::undescribed(wasm),
             location,
             grants: Grants::of_role(role),
+            grants_servers_of_settings: false,
             signing_keys: SigningKeys::new(),
             outbound: Outbound::default(),
             rotating: Vec::new(),
@@ -238,6 +248,7 @@ impl PluginConfig {
             location,
             plugin,
             grants,
+            grants_servers_of_settings: false,
             signing_keys: SigningKeys::new(),
             outbound: Outbound::default(),
             rotating: Vec::new(),
@@ -284,7 +295,13 @@ impl PluginConfig {
             .take("grants")
             .and_then(Item::table)
             .map(|table| grants::read(table, role));
-        let (grants, signing_keys) = grants.unwrap_or_else(|| (Grants::of_role(role), SigningKeys::new()));
+        let grants = grants.unwrap_or_else(|| GrantsConfig::of_role(role));
+        let GrantsConfig {
+            grants,
+            signing_keys,
+            names_servers,
+        } = grants;
+        let grants_servers_of_settings = !names_servers && matches!(plugin, Some(PluginSource::BuiltIn(_)));
         let (outbound, rotating) = outbound::read(&mut table, &grants);
         let limits = table
             .take("limits")
@@ -315,6 +332,7 @@ impl PluginConfig {
             trust: None,
             settings: settings?,
             grants,
+            grants_servers_of_settings,
             signing_keys,
             outbound,
             rotating,

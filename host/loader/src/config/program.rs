@@ -15,6 +15,7 @@ use crate::config::plugin::PluginConfig;
 use crate::config::plugin::PluginSource;
 use crate::config::plugin::is_name;
 use crate::config::reader::Item;
+use crate::config::registries::RegistriesConfig;
 use crate::config::sources::Sources;
 use crate::config::trust;
 use crate::signature::TrustedKeys;
@@ -82,6 +83,23 @@ pub fn trust_of_json(keys: &Value, environment: &Environment) -> Result<Arc<Trus
     match (read, document.into_errors()) {
         (Some(read), errors) if errors.is_empty() => Ok(read),
         (_, errors) => Err(errors),
+    }
+}
+
+/// Reads an object of JSON that has the keys of `[registries]`: a registry's host, and how it is reached. Paths are relative to the
+/// folder of the process.
+///
+/// # Errors
+///
+/// Returns all mistakes, each with its key.
+pub fn registries_of_json(keys: &Value, environment: &Environment) -> Result<RegistriesConfig, Vec<ConfigError>> {
+    let sources = Sources::default();
+    let document = Document::without_lines("engine", environment, &sources);
+    let table = Item::of_json(&document, "registries", keys).and_then(Item::table);
+    let read = RegistriesConfig::read(table, environment);
+    match document.into_errors() {
+        errors if errors.is_empty() => Ok(read),
+        errors => Err(errors),
     }
 }
 

@@ -7,6 +7,7 @@ use super::ConfigurationWarning;
 use super::ConfigureError;
 use crate::component::Manifest;
 use crate::grants::Grants;
+use crate::grants::HttpGrant;
 use crate::limits::Limits;
 
 fn schema() -> Value {
@@ -47,7 +48,15 @@ fn schema() -> Value {
 
 /// Checks settings, with the default grants and limits.
 fn check(settings: &Value, schema: &Value) -> Result<Vec<ConfigurationWarning>, ConfigureError> {
-    super::check(settings, schema, None, &Grants::default(), &Limits::default()).map(|asked| asked.warnings)
+    super::check(
+        settings,
+        schema,
+        None,
+        false,
+        &mut Grants::default(),
+        &Limits::default(),
+    )
+    .map(|asked| asked.warnings)
 }
 
 fn mistakes(settings: Value) -> Vec<String> {
@@ -180,7 +189,7 @@ fn a_setting_whose_grant_or_time_is_missing_is_warned_about() {
             {"required": ["query"], "properties": {"query": {"x-portcullis-grant": "query"}}},
         ]}},
     });
-    let grants = Grants {
+    let mut grants = Grants {
         headers: vec!["x-key".parse().unwrap()],
         cookies: vec!["a".to_owned()],
         query: vec!["*".to_owned()],
@@ -251,9 +260,72 @@ fn a_setting_whose_grant_or_time_is_missing_is_warned_about() {
             vec!["settings.timeout: 2 requests in a row may take longer than limits.deadline, which is 5s".to_owned()],
         ),
     ] {
-        let warnings = super::check(&settings, &schema, None, &grants, &Limits::default()).unwrap();
+        let warnings = super::check(&settings, &schema, None, false, &mut grants, &Limits::default()).unwrap();
         let warnings = Vec::from_iter(warnings.warnings.iter().map(ToString::to_string));
         assert_eq!(warnings, expected, "{settings}");
+    }
+}
+
+/// The operator of a built-in plugin writes each server once.
+#[test]
+fn the_servers_that_settings_name_are_granted_if_that_is_wanted() {
+    let schema = json!({"properties": {
+        "url": {"x-portcullis-grant": "http"},
+        "page": {"x-portcullis-grant": "login"},
+        "header": {"x-portcullis-grant": "headers"},
+    }});
+    let idp = "https://idp.example:443";
+    for (settings, private, expected) in [
+        (json!({"url": "https://idp.example/realms/a?secret"}), false, vec![idp]),
+        (
+            json!({"url": "https://idp.example:8443"}),
+            false,
+            vec!["https://idp.example:8443"],
+        ),
+        (
+            json!({"url": "http://10.0.0.1:8081/hub/api"}),
+            false,
+            vec!["http://10.0.0.1:8081"],
+        ),
+        (json!({"url": "https://other.example/a"}), false, vec![]),
+        (json!({"url": "https://*.example"}), false, vec![]),
+        (json!({"url": "http://localhost:1/a"}), false, vec![]),
+        (json!({"url": "http://localhost:1/a"}), true, vec!["http://localhost:1"]),
+        (json!({"url": "keys.json"}), false, vec![]),
+        (json!({"url": "https://user@idp.example/"}), false, vec![idp]),
+        (json!({"url": "ftp://idp.example/"}), false, vec![]),
+        (
+            json!({"page": "https://idp.example/", "header": "x-key"}),
+            false,
+            vec![],
+        ),
+        (json!({}), false, vec![]),
+    ] {
+        let own: HttpGrant = "https://other.example".parse().unwrap();
+        let before = Grants {
+            headers: Vec::new(),
+            http: vec![own.clone()],
+            private,
+            ..Grants::default()
+        };
+        let mut grants = before.clone();
+        let asked = super::check(&settings, &schema, None, true, &mut grants, &Limits::default()).unwrap();
+        let added = grants.http.iter().filter(|grant| **grant != own);
+        assert_eq!(Vec::from_iter(added.map(ToString::to_string)), expected, "{settings}");
+        assert!(
+            expected.is_empty() || asked.warnings.is_empty(),
+            "{settings}: {:?}",
+            asked.warnings
+        );
+        let others = Grants {
+            http: before.http.clone(),
+            ..grants
+        };
+        assert_eq!(
+            format!("{others:?}"),
+            format!("{before:?}"),
+            "{settings}: nothing else is granted"
+        );
     }
 }
 
@@ -267,7 +339,7 @@ fn manifest_and_settings_together_say_what_a_plugin_asks_for() {
         "url": {"x-portcullis-grant": "http"},
         "basic": {"x-portcullis-grant": {"headers": "authorization"}},
     }});
-    let grants = Grants {
+    let mut grants = Grants {
         headers: ["authorization", "x-key"].map(|name| name.parse().unwrap()).to_vec(),
         http: vec!["https://idp.example".parse().unwrap()],
         ..Grants::default()
@@ -305,7 +377,7 @@ fn manifest_and_settings_together_say_what_a_plugin_asks_for() {
         ),
     ] {
         let asked = asked.map(manifest);
-        let found = super::check(&settings, &schema, asked.as_ref(), &grants, &Limits::default()).unwrap();
+        let found = super::check(&settings, &schema, asked.as_ref(), false, &mut grants, &Limits::default()).unwrap();
         let warnings = Vec::from_iter(found.warnings.iter().map(ToString::to_string));
         assert_eq!(warnings, expected, "{settings}");
         assert!(!format!("{:?}", found.grants).contains("secret"), "{:?}", found.grants);

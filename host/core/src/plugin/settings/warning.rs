@@ -120,7 +120,7 @@ impl Asked {
 }
 
 /// Scheme, host and port of a URL.
-fn origin(url: &str) -> Option<String> {
+pub(super) fn origin(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
     let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
     Some(format!("{}://{}{port}", uri.scheme_str()?, uri.host()?))

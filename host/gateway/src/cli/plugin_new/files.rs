@@ -67,8 +67,8 @@ impl fmt::Display for Language {
 /// Whether there is a template for this role.
 pub(super) fn has_template(language: &Language, role: Role) -> bool {
     match role {
-        Role::Authenticator => true,
-        Role::Authorizer | Role::Login => matches!(language, Language::Rust { .. }),
+        Role::Authenticator | Role::Login => true,
+        Role::Authorizer => matches!(language, Language::Rust { .. }),
         _ => false,
     }
 }
@@ -86,9 +86,11 @@ pub(super) fn of(name: &PluginName, language: &Language, role: Role) -> Vec<File
             .replace("MyPlugin", &name.camel())
     };
     let mut files = Vec::new();
-    let own = match role {
-        Role::Authorizer => embedded::RUST_AUTHORIZER,
-        Role::Login => embedded::RUST_LOGIN,
+    let own = match (language, role) {
+        (Language::Rust { .. }, Role::Authorizer) => embedded::RUST_AUTHORIZER,
+        (Language::JavaScript, Role::Login) => embedded::JAVASCRIPT_LOGIN,
+        (Language::Python, Role::Login) => embedded::PYTHON_LOGIN,
+        (Language::Rust { .. }, Role::Login) => embedded::RUST_LOGIN,
         _ => &[],
     };
     for (path, content) in template {
@@ -114,7 +116,10 @@ pub(super) fn of(name: &PluginName, language: &Language, role: Role) -> Vec<File
         files.push(File { path, content });
     }
     let mut copy = |folder: &str, list: &[(&str, &str)]| {
-        files.extend(list.iter().map(|(path, content)| File {
+        let needed = list
+            .iter()
+            .filter(|(path, _)| role == Role::Login || !path.starts_with(LOGIN_HELPER));
+        files.extend(needed.map(|(path, content)| File {
             path: PathBuf::from(folder).join(path),
             content: (*content).to_owned(),
         }));
@@ -135,6 +140,9 @@ const AUTHENTICATOR_NEEDS: &str = "dependencies = [\n \"portcullis-sdk\",\n]";
 
 /// Those of a login, which reads JSON.
 const LOGIN_NEEDS: &str = "dependencies = [\n \"portcullis-sdk\",\n \"serde_json\",\n]";
+
+/// How the names of the helper modules for logins begin.
+const LOGIN_HELPER: &str = "portcullis_login.";
 
 /// The copy of the SDK in a project.
 const SDK: &str = "vendor/portcullis/sdk";
@@ -225,7 +233,26 @@ mod tests {
         );
         let lock = login.iter().find(|file| file.path.ends_with("Cargo.lock")).unwrap();
         assert!(lock.content.contains(LOGIN_NEEDS));
-        assert!(!has_template(&Language::Python, Role::Login));
+        assert!(!has_template(&Language::Python, Role::Authorizer));
+    }
+
+    #[test]
+    fn a_login_in_another_language_has_the_helper_module_for_logins() {
+        let name: PluginName = "forge".parse().unwrap();
+        for (language, own, helpers) in [
+            (Language::JavaScript, embedded::JAVASCRIPT_LOGIN, 2),
+            (Language::Python, embedded::PYTHON_LOGIN, 1),
+        ] {
+            let [authenticator, login] = [Role::Authenticator, Role::Login].map(|role| of(&name, &language, role));
+            let is_helper = |file: &&File| file.path.to_str().unwrap().starts_with(LOGIN_HELPER);
+            assert_eq!(authenticator.iter().filter(is_helper).count(), 0, "{language}");
+            assert_eq!(login.iter().filter(is_helper).count(), helpers, "{language}");
+            let changed = authenticator.iter().filter(|file| {
+                let other = login.iter().find(|other| other.path == file.path).unwrap();
+                other.content != file.content
+            });
+            assert_eq!(changed.count(), own.len(), "{language}: each takes the place of one");
+        }
     }
 
     #[test]

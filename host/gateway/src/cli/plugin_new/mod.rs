@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// The language
     #[arg(long, value_enum, default_value_t = LanguageArgument::Rust)]
     lang: LanguageArgument,
-    /// The role of the plugin: authenticator; or authorizer or login, which are in Rust only
+    /// The role of the plugin: authenticator, login, or authorizer, which is in Rust only
     #[arg(long, value_name = "ROLE", default_value = "authenticator", value_parser = role)]
     role: Role,
     /// The folder of the SDK for Rust, instead of the copy in this program

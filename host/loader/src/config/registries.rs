@@ -2,18 +2,12 @@
 //! credentials that `docker login` stored.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use portcullis_loader::config::document::Environment;
-use portcullis_loader::config::pem;
-use portcullis_loader::config::reader::Item;
-use portcullis_loader::config::reader::Table;
-use portcullis_loader::config::secret::secret;
-use portcullis_loader::config::secret::text_or_reference;
-use portcullis_loader::config::values;
-use portcullis_loader::tls::pem::trusted;
-use portcullis_loader::tls::trust;
+use portcullis::OutboundProxy;
 use portcullis_registry::Credentials;
 use portcullis_registry::Host;
 use portcullis_registry::Mirror;
@@ -23,11 +17,19 @@ use portcullis_registry::Registries;
 use portcullis_registry::Store;
 use portcullis_registry::is_host;
 
-use crate::config::Config;
+use crate::config::document::Environment;
+use crate::config::pem;
+use crate::config::reader::Item;
+use crate::config::reader::Table;
+use crate::config::secret::secret;
+use crate::config::secret::text_or_reference;
+use crate::config::values;
+use crate::tls::pem::trusted;
+use crate::tls::trust;
 
 /// The registries, by host and port.
 #[derive(Debug, Default)]
-pub(crate) struct RegistriesConfig {
+pub struct RegistriesConfig {
     hosts: BTreeMap<String, Host>,
     /// The folder of Docker's `config.json`. `None` if the environment names none.
     docker: Option<PathBuf>,
@@ -38,7 +40,7 @@ const MAX_MIRRORS: usize = 16;
 
 impl RegistriesConfig {
     /// Reads all sections.
-    pub(super) fn read(table: Option<Table<'_>>, environment: &Environment) -> Self {
+    pub fn read(table: Option<Table<'_>>, environment: &Environment) -> Self {
         let mut hosts = BTreeMap::new();
         for (name, item) in table.into_iter().flat_map(Table::into_entries) {
             let place = item.place.clone();
@@ -141,19 +143,36 @@ fn credentials(table: &mut Table<'_>) -> Option<Credentials> {
     }
 }
 
-impl Config {
+/// Where components of registries are kept unless another folder is configured: in this cache directory.
+pub fn store_below(cache: &Path) -> PathBuf {
+    cache.join("registry")
+}
+
+/// How components are pulled, whatever registry has them.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "a program says each, or leaves its default")]
+pub struct Pulling {
+    /// Where they are kept. `None` if they aren't.
+    pub store_directory: Option<PathBuf>,
+    /// How long one may take. `None` for the default.
+    pub timeout: Option<Duration>,
+    /// The forward proxy. `None` if registries are asked directly.
+    pub proxy: Option<OutboundProxy>,
+}
+
+impl RegistriesConfig {
     /// The registries of plugins, as configured.
-    pub(crate) fn registries(&self) -> Registries {
+    pub fn registries(&self, pulling: Pulling) -> Registries {
         let tls = || {
             let config = trust::client(trust::system(), None).map_err(|error| error.to_string())?;
             Ok(Arc::new(config))
         };
         let mut options = Options::new(Arc::new(tls));
-        options.hosts.clone_from(&self.registries.hosts);
-        options.docker_config.clone_from(&self.registries.docker);
-        options.store = self.plugins.store_directory.clone().map(Store::new);
-        options.timeout = self.plugins.pull_timeout.unwrap_or(Options::DEFAULT_TIMEOUT);
-        options.proxy = self.plugins.proxy.clone().map(|proxy| {
+        options.hosts.clone_from(&self.hosts);
+        options.docker_config.clone_from(&self.docker);
+        options.store = pulling.store_directory.map(Store::new);
+        options.timeout = pulling.timeout.unwrap_or(Options::DEFAULT_TIMEOUT);
+        options.proxy = pulling.proxy.map(|proxy| {
             let found: portcullis_registry::ProxyFor = Arc::new(move |uri| {
                 let (uri, credentials) = proxy.find(uri)?;
                 Some(Proxy::new(uri, credentials))

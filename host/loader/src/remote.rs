@@ -7,30 +7,29 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
-use portcullis_loader::signature::Signature;
-use portcullis_loader::signature::Signer;
-use portcullis_loader::signature::TrustedKeys;
 use portcullis_registry::Digest;
 use portcullis_registry::Reference;
 use portcullis_registry::Registries;
 use portcullis_registry::Version;
 
-use crate::config::Config;
-use crate::config::Unpinned;
 use crate::lock::Lock;
 use crate::lock::Pin;
+use crate::signature::Signature;
+use crate::signature::Signer;
+use crate::signature::TrustedKeys;
 
 /// How many components are pulled at the same time.
 const CONCURRENCY: usize = 4;
 
 /// A component of a registry, and whose signature it needs.
-pub(super) type Wanted = (Reference, Option<Arc<TrustedKeys>>);
+pub type Wanted = (Reference, Option<Arc<TrustedKeys>>);
 
 /// Where components of registries come from.
 #[derive(Debug)]
-pub(crate) struct Remote {
+pub struct Remote {
     registries: Registries,
     /// The file with the pins. `None` if there is none.
     lock: Option<PathBuf>,
@@ -39,19 +38,33 @@ pub(crate) struct Remote {
 
 /// A component that was pulled.
 #[derive(Clone, Debug)]
-pub(crate) struct Fetched {
-    pub(crate) wasm: Arc<[u8]>,
+#[non_exhaustive]
+pub struct Fetched {
+    /// The component.
+    pub wasm: Bytes,
     /// The digest of its manifest.
-    pub(crate) manifest: Digest,
+    pub manifest: Digest,
     /// Who signed it. `None` if no signature is required.
-    pub(crate) signer: Option<Signer>,
+    pub signer: Option<Signer>,
     /// The pin that the tag gets. `None` if it has one, or if a digest needs none.
-    pub(crate) new_pin: Option<Pin>,
+    pub new_pin: Option<Pin>,
+}
+
+/// What happens with a tag that has no pin yet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "there is no third way")]
+pub enum Unpinned {
+    /// It is used, and a warning says so.
+    #[default]
+    Warn,
+    /// It is pinned to the version that it names now.
+    Pin,
 }
 
 /// What became of new pins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Pinning {
+#[allow(clippy::exhaustive_enums, reason = "whoever adds pins has to know both")]
+pub enum Pinning {
     /// The lock has them.
     Written,
     /// They were left out, because the configuration is only looked at.
@@ -59,22 +72,31 @@ pub(super) enum Pinning {
 }
 
 impl Remote {
-    /// The registries of this configuration, and the file with the pins.
-    pub(crate) fn new(config: &Config, lock: Option<PathBuf>, unpinned: Unpinned) -> Self {
+    /// These registries, and the file with the pins. `None` if tags have none.
+    pub fn new(registries: Registries, lock: Option<PathBuf>, unpinned: Unpinned) -> Self {
         Self {
-            registries: config.registries(),
+            registries,
             lock,
             unpinned,
         }
     }
 
+    /// Whether tags are pinned when they are first used.
+    pub fn keeps_pins(&self) -> bool {
+        self.lock.is_some() && self.unpinned == Unpinned::Pin
+    }
+
     /// The registries.
-    pub(crate) fn registries(&self) -> &Registries {
+    pub fn registries(&self) -> &Registries {
         &self.registries
     }
 
-    /// Writes new pins, if that is to be done. The error is a sentence.
-    pub(super) async fn pin(&self, pins: BTreeMap<Reference, Pin>) -> Result<Pinning, String> {
+    /// Writes new pins, if that is to be done.
+    ///
+    /// # Errors
+    ///
+    /// The text is a sentence.
+    pub async fn pin(&self, pins: BTreeMap<Reference, Pin>) -> Result<Pinning, String> {
         let lock = self.lock.clone().filter(|_| self.unpinned == Unpinned::Pin);
         match lock.filter(|_| !pins.is_empty()) {
             Some(path) => write(path, pins, false).await.map(|()| Pinning::Written),
@@ -82,17 +104,21 @@ impl Remote {
         }
     }
 
-    /// Gets one component, by the pin of its tag if there is one. The error is a sentence.
-    pub(crate) async fn fetch_alone(
-        &self,
-        reference: &Reference,
-        trust: Option<&TrustedKeys>,
-    ) -> Result<Fetched, String> {
+    /// Gets one component, by the pin of its tag if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The text is a sentence.
+    pub async fn fetch_alone(&self, reference: &Reference, trust: Option<&TrustedKeys>) -> Result<Fetched, String> {
         self.fetch_one(reference, trust, &self.read_lock().await).await
     }
 
-    /// Gets what a tag names now, and pins it to that. The error is a sentence.
-    pub(crate) async fn update(&self, reference: &Reference, trust: Option<&TrustedKeys>) -> Result<Fetched, String> {
+    /// Gets what a tag names now, and pins it to that.
+    ///
+    /// # Errors
+    ///
+    /// The text is a sentence.
+    pub async fn update(&self, reference: &Reference, trust: Option<&TrustedKeys>) -> Result<Fetched, String> {
         let fetched = self.fetch_one(reference, trust, &Ok(Lock::default())).await?;
         if let (Some(pin), Some(path)) = (fetched.new_pin, &self.lock) {
             write(path.clone(), BTreeMap::from([(reference.clone(), pin)]), true).await?;
@@ -100,16 +126,24 @@ impl Remote {
         Ok(fetched)
     }
 
-    /// Pins a tag to what was found, if it has no pin. The error is a sentence.
-    pub(crate) async fn pin_alone(&self, reference: &Reference, fetched: &Fetched) -> Result<(), String> {
+    /// Pins a tag to what was found, if it has no pin.
+    ///
+    /// # Errors
+    ///
+    /// The text is a sentence.
+    pub async fn pin_alone(&self, reference: &Reference, fetched: &Fetched) -> Result<(), String> {
         match (fetched.new_pin, &self.lock) {
             (Some(pin), Some(path)) => write(path.clone(), BTreeMap::from([(reference.clone(), pin)]), false).await,
             _ => Ok(()),
         }
     }
 
-    /// The signature that the store has of a component, or else the registry. It isn't verified. The error is a sentence.
-    pub(crate) async fn signature(&self, reference: &Reference, manifest: Digest) -> Result<Option<Vec<u8>>, String> {
+    /// The signature that the store has of a component, or else the registry. It isn't verified.
+    ///
+    /// # Errors
+    ///
+    /// The text is a sentence.
+    pub async fn signature(&self, reference: &Reference, manifest: Digest) -> Result<Option<Vec<u8>>, String> {
         let stored = self.registries.stored_signatures(manifest).await;
         if let Some(signature) = stored.into_iter().next() {
             return Ok(Some(signature));
@@ -130,7 +164,7 @@ impl Remote {
     }
 
     /// Gets the components. An error is a sentence.
-    pub(super) async fn fetch(&self, wanted: HashSet<Wanted>) -> HashMap<Wanted, Result<Fetched, String>> {
+    pub async fn fetch(&self, wanted: HashSet<Wanted>) -> HashMap<Wanted, Result<Fetched, String>> {
         if wanted.is_empty() {
             return HashMap::new();
         }

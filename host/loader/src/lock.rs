@@ -10,8 +10,6 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use portcullis_loader::files::Unreadable;
-use portcullis_loader::files::read_guarded;
 use portcullis_registry::Digest;
 use portcullis_registry::Reference;
 use toml_span::DeserError;
@@ -20,25 +18,33 @@ use toml_span::Value;
 use toml_span::de_helpers::TableHelper;
 use toml_span::de_helpers::parse;
 
+use crate::files::Unreadable;
+use crate::files::read_guarded;
+
 /// The maximum size of the file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
 /// What a tag stands for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Pin {
+#[allow(clippy::exhaustive_structs, reason = "an entry of the file is these two digests")]
+pub struct Pin {
     /// The digest of the manifest.
-    pub(crate) manifest: Digest,
+    pub manifest: Digest,
     /// The SHA-256 of the component.
-    pub(crate) component: Digest,
+    pub component: Digest,
 }
 
 /// The pins of a configuration, by reference.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Lock(BTreeMap<Reference, Pin>);
+pub struct Lock(BTreeMap<Reference, Pin>);
 
 impl Lock {
-    /// Reads the file. One that doesn't exist has no pins. The error names the file.
-    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+    /// Reads the file. One that doesn't exist has no pins.
+    ///
+    /// # Errors
+    ///
+    /// The text is a sentence that names the file.
+    pub fn read(path: &Path) -> Result<Self, String> {
         let error = |why: &dyn std::fmt::Display| format!("{} {why}", path.display());
         // It decides which plugins run, as a configuration does.
         let bytes = match read_guarded(path, MAX_FILE) {
@@ -57,13 +63,17 @@ impl Lock {
     }
 
     /// What a reference is pinned to. `None` if it hasn't been used yet.
-    pub(crate) fn pin(&self, reference: &Reference) -> Option<Pin> {
+    pub fn pin(&self, reference: &Reference) -> Option<Pin> {
         self.0.get(reference).copied()
     }
 
     /// Adds pins to the file. A reference that has another pin already, perhaps since a moment ago by another process, keeps
-    /// it, and that is an error; with `replace`, it gets the new one. The error names the file and says what to do.
-    pub(crate) fn add(path: &Path, pins: &BTreeMap<Reference, Pin>, replace: bool) -> Result<(), String> {
+    /// it, and that is an error; with `replace`, it gets the new one.
+    ///
+    /// # Errors
+    ///
+    /// The text is a sentence that names the file and says what to do.
+    pub fn add(path: &Path, pins: &BTreeMap<Reference, Pin>, replace: bool) -> Result<(), String> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or_else(|| Path::new("."));
         // Where a folder can't be locked, only the last of two processes that write at once has its pins kept, and the other
@@ -88,7 +98,7 @@ impl Lock {
         drop(guard);
         written.map_err(|why| {
             format!(
-                "{} can't be written ({why}), and without it the tag could change its meaning: let the gateway write to the \
+                "{} can't be written ({why}), and without it the tag could change its meaning: let this program write to the \
                  folder, or run `portcullis plugin pull REFERENCE --config FILE` where it can be written and bring the file \
                  here with the configuration, or name the version by its digest",
                 path.display()
@@ -164,7 +174,7 @@ impl<'de> Deserialize<'de> for Entry {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_loader::config::document::lock_beside;
+    use crate::config::document::lock_beside;
 
     use super::*;
 
