@@ -168,8 +168,9 @@ impl CompileCache {
     }
 }
 
-/// The size of all entries, in bytes. A component takes 1 to 40 MiB.
-const MAX_SIZE: u64 = 256 << 20;
+/// The size of all entries, in bytes. A component in Rust takes 1 MiB, and one with an interpreter 40 MiB: some twenty-five of those
+/// have room. If fewer had than are in use, each start would compile what the last one has removed.
+const MAX_SIZE: u64 = 1 << 30;
 
 /// Why a directory can't be used for compiled components.
 #[derive(Debug)]
