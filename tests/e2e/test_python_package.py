@@ -466,7 +466,7 @@ def test_logs_of_plugins_go_to_logging(hostile, caplog):
 def test_a_warning_about_the_settings_is_shown_and_logged(caplog):
     settings = {"issuers": [{"issuer": "https://idp.test", "audiences": ["a"], "discovery": True}]}
     with caplog.at_level(logging.WARNING, logger="portcullis"):
-        [warning] = Authenticator("tokens", "jwt", settings=settings).warnings
+        [warning] = Authenticator("tokens", "jwt", settings=settings, grants={"http": []}).warnings
         assert "https://idp.test" in warning and warning.startswith("settings.issuers")
         eventually(lambda: warning in caplog.text, "the warning")
 

@@ -71,6 +71,7 @@ def test_a_server_that_is_not_granted_is_not_asked():
         "jupyterhub",
         settings={"api_url": f"{HUB}/hub/api", "allow_any_token": True},
         servers=[{"url": HUB, "responses": [{"json": USER}]}],
+        grants={"http": []},
     )
     assert ask(plugin).refusal.status == 503 and plugin.calls == []
     assert any(HUB in warning for warning in plugin.authenticator.warnings)

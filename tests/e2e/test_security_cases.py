@@ -10,7 +10,7 @@ from harness.paths import ROOT
 PAGE = ROOT / "docs" / "security-cases.md"
 ROWS = [line.strip("|").split("|") for line in PAGE.read_text().splitlines() if re.match(r"\| L?\d+ \|", line)]
 CASES = {number.strip(): [cell.strip() for cell in cells] for number, *cells in ROWS}
-NUMBERS = [*map(str, range(1, 60)), *(f"L{number}" for number in range(1, 36))]
+NUMBERS = [*map(str, range(1, 61)), *(f"L{number}" for number in range(1, 36))]
 
 
 def named(cell):

@@ -15,8 +15,8 @@ use pyo3::types::PyDict;
 use crate::plugin::ConfiguredPlugin;
 use crate::plugin::Given;
 
-/// A plugin that says whether a user may make a request. Settings are checked here, first against the plugin's schema and then by the plugin itself, and the
-/// component's own self-test is asked if it has one.
+/// A plugin that says whether a user may make a request. Settings are checked here, first against the plugin's schema and then by
+/// the plugin itself, and the component's own self-test is asked if it has one.
 ///
 /// name: what logs, metrics and decisions call it.
 /// plugin: a `Component`, or what makes one: the name of a built-in plugin, a path, bytes.

@@ -104,8 +104,8 @@ impl Decision {
         self.steps.clone()
     }
 
-    /// The header fields of a response to this request: these, and what the authenticator adds, such as a token of Kerberos or the cookie of a session.
-    /// Names and values are str of which each character is a byte.
+    /// The header fields of a response to this request: these, and what the authenticator adds, such as a token of Kerberos or
+    /// the cookie of a session. Names and values are str of which each character is a byte.
     fn apply(&self, headers: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
         let mut fields = read_headers(headers)?;
         self.headers.clone().apply(&mut fields);

@@ -22,7 +22,8 @@ use crate::host::Host;
 use crate::host::closed;
 use crate::lock::lock;
 
-/// A decision that is awaited once. Programs know it as a coroutine, so the module has no name for it. The plugins are asked when it is awaited, or when a task begins with it.
+/// A decision that is awaited once. Programs know it as a coroutine, so the module has no name for it. The plugins are asked when
+/// it is awaited, or when a task begins with it.
 #[pyclass(frozen, module = "portcullis._portcullis", name = "_Pending")]
 pub(crate) struct Pending(Mutex<State>);
 

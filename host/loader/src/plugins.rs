@@ -101,8 +101,8 @@ impl PluginDirectory {
 
     /// Compiles and configures every plugin. Call it in a Tokio runtime with time enabled.
     ///
-    /// A plugin whose component isn't of the required origin, or fails its own self-test, is disabled, and [`Plugins::warnings`] and the log say so. A
-    /// [`portcullis::Chain`] fails where it would ask a disabled authenticator.
+    /// A plugin whose component isn't of the required origin, or fails its own self-test, is disabled, and [`Plugins::warnings`]
+    /// and the log say so. A [`portcullis::Chain`] fails where it would ask a disabled authenticator.
     ///
     /// # Errors
     ///

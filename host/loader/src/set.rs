@@ -33,7 +33,8 @@ use crate::warning::PluginWarning;
 /// How many plugins are configured at the same time.
 const CONCURRENCY: usize = 16;
 
-/// The authenticators and authorizers of one loaded configuration, by name. A set never changes; the next configuration becomes the next set.
+/// The authenticators and authorizers of one loaded configuration, by name. A set never changes; the next configuration becomes
+/// the next set.
 #[derive(Debug, Default)]
 pub struct PluginSet(BTreeMap<String, LoadedPlugin>);
 

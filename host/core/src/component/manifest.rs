@@ -1,5 +1,5 @@
-//! The manifest that a component may carry: what it is, which grants it asks for, and how it is tested. It is JSON in a custom section, either
-//! of the component itself or of a module in it, where the linkers of most languages leave it.
+//! The manifest that a component may carry: what it is, which grants it asks for, and how it is tested. It is JSON in a custom
+//! section, either of the component itself or of a module in it, where the linkers of most languages leave it.
 
 use http::HeaderName;
 use http::header;

@@ -43,9 +43,9 @@ pub(crate) enum Code {
     Bytes(Vec<u8>),
 }
 
-/// Copies the code of an entry of this size. Returns whether it is whole. The checksum detects damage on the disk, and files that a full disk has cut off. It is no
-/// cryptographic hash: a user who may write to the directory could replace that, too, and it would take most of the time in which a
-/// plugin is loaded.
+/// Copies the code of an entry of this size. Returns whether it is whole. The checksum detects damage on the disk, and files that
+/// a full disk has cut off. It is no cryptographic hash: a user who may write to the directory could replace that, too, and it
+/// would take most of the time in which a plugin is loaded.
 fn copy(entry: impl Read, size: u64, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> bool {
     let Some(code) = size.checked_sub(CHECKSUM as u64).filter(|code| *code > 0) else {
         return false;

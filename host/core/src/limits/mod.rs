@@ -29,8 +29,9 @@ pub struct Limits {
     pub concurrency: usize,
     /// The size of the authenticator's cache, in bytes. Default: 16 MiB.
     pub cache: usize,
-    /// The rate limit for each client, for calls and reused decisions. A request beyond it is answered with 429. A client is an IPv4 address or an IPv6
-    /// network of 64 bits; all clients without a known address share one limit. `None`, the default, for no rate limit.
+    /// The rate limit for each client, for calls and reused decisions. A request beyond it is answered with 429. A client is an
+    /// IPv4 address or an IPv6 network of 64 bits; all clients without a known address share one limit. `None`, the default, for
+    /// no rate limit.
     pub rate: Option<Rate>,
     /// The circuit breaker: after this many failures in a row, traps and missed deadlines, requests with the same credentials
     /// (what the plugin may read of them, but for headers such as `User-Agent`) are answered with 503 without a call, for one

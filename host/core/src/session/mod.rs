@@ -382,8 +382,8 @@ impl Sessions {
         self.written(&sealed, now)
     }
 
-    /// The `Set-Cookie` value of a session that a browser has asked its login about. Its id, its beginning and its end stay. For a minute, requests
-    /// that still have the older cookie are admitted by the renewed session, too.
+    /// The `Set-Cookie` value of a session that a browser has asked its login about. Its id, its beginning and its end stay. For
+    /// a minute, requests that still have the older cookie are admitted by the renewed session, too.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! The operator's listener: metrics, liveness, readiness, reloads and revocations. It is separate from the public listener, since the metrics
-//! reveal the authenticators.
+//! The operator's listener: metrics, liveness, readiness, reloads and revocations. It is separate from the public listener, since
+//! the metrics reveal the authenticators.
 
 mod answer;
 mod exported;

@@ -119,8 +119,8 @@ impl Generation {
     /// # Errors
     ///
     /// Returns all mistakes together: those in the file, and those that plugins report about their settings. A component that
-    /// isn't of the required origin or fails its self-test is a mistake only if it would replace one that works; otherwise its authenticator is
-    /// disabled.
+    /// isn't of the required origin or fails its self-test is a mistake only if it would replace one that works; otherwise its
+    /// authenticator is disabled.
     pub(crate) async fn load(
         draft: Draft,
         engine: &Engine,

@@ -1,5 +1,6 @@
 //! Ends a circle in which a browser logs in, is sent back, and logs in again: because it keeps no cookies, because what it asks
-//! for doesn't accept its session, or because the session is due again before it is back. A short-lived cookie counts the logins; who makes it up harms himself alone.
+//! for doesn't accept its session, or because the session is due again before it is back. A short-lived cookie counts the logins;
+//! who makes it up harms himself alone.
 
 use std::time::Duration;
 

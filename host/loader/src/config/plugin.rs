@@ -1,5 +1,5 @@
-//! `[authenticators.NAME]` and `[authorizers.NAME]`: a plugin with its settings, grants and limits. Plugins in the plugin directory have the same
-//! keys in a file of their own.
+//! `[authenticators.NAME]` and `[authorizers.NAME]`: a plugin with its settings, grants and limits. Plugins in the plugin
+//! directory have the same keys in a file of their own.
 
 use std::fmt;
 use std::path::Path;
@@ -148,8 +148,8 @@ impl PluginConfig {
         read.filter(|_| document.error_count() == before)
     }
 
-    /// Reads `NAME.toml` of a plugin in the plugin directory, whose component has this role. `trust` is that of `[plugins]`. Returns `None` if it has any
-    /// mistake.
+    /// Reads `NAME.toml` of a plugin in the plugin directory, whose component has this role. `trust` is that of `[plugins]`.
+    /// Returns `None` if it has any mistake.
     pub fn from_directory(
         name: &str,
         role: Role,
