@@ -75,7 +75,8 @@ def main():
             "envoy": cost(arguments, theirs(count)),
         }
         for name, value in rows.items():
-            print(f"{count:>8} {name:<10} {value:>13.1f} {value - none if name in ('reused', 'fresh') else 0:>12.1f}", flush=True)
+            beside = f"{value - none:>12.1f}" if name in ("reused", "fresh") else ""
+            print(f"{count:>8} {name:<10} {value:>13.1f} {beside}".rstrip(), flush=True)
         for name, value in native(count).items():
             print(f"{count:>8} {name:<10} {value:>13.1f}", flush=True)
 
