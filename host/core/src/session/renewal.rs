@@ -172,3 +172,46 @@ impl Sessions {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::Claims;
+    use crate::session::SessionId;
+
+    /// Otherwise a login that failed once would not be asked again, and a cookie that was renewed would be good for too long.
+    #[test]
+    fn an_answer_is_used_for_a_bounded_time() {
+        let claims = Claims {
+            name: "alice".to_owned(),
+            ..Claims::default()
+        };
+        let of = ("hub".into(), "f".into());
+        let now = Time::now();
+        let mut sealed = Sealed::new(
+            SessionId([1; 16]),
+            Arc::new(claims.try_into().unwrap()),
+            of,
+            now,
+            Time(u64::MAX),
+        );
+        sealed.due = Some(Time(now.0 + 3_600_000));
+        let mut due_soon = sealed.clone();
+        due_soon.due = Some(Time(now.0 + 1_000));
+        for (result, seconds) in [
+            (Ok(sealed), 60),
+            (Ok(due_soon), 1),
+            (Err(LoginError::Unauthenticated(String::new())), 60),
+            (Err(LoginError::Forbidden(String::new())), 60),
+            (Err(LoginError::NotMine), 5),
+            (Err(LoginError::Unavailable(String::new())), 5),
+            (Err(LoginError::Failed(String::new())), 5),
+        ] {
+            let answer = Answer::new(result);
+            let later = |milliseconds: u64| Time(now.0 + milliseconds);
+            assert!(!answer.is_old(later(seconds * 1000 - 500)), "{:?}", answer.result);
+            // It was made some moments after `now`.
+            assert!(answer.is_old(later(seconds * 1000 + 10_000)), "{:?}", answer.result);
+        }
+    }
+}
