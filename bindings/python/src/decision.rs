@@ -35,8 +35,8 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    /// `authorization` is what the authorizers say, `None` if none was asked. `may_visit` is whether nobody but the lack of
-    /// credentials keeps the request from being served.
+    /// `authorization` is what the authorizers say, `None` if none was asked. `may_visit` says whether an application may serve
+    /// the request although it has no credentials.
     pub(crate) fn new(admission: Admission, authorization: Option<Authorization>, may_visit: bool) -> Self {
         let (via_session, set_cookie) = (admission.via_session, admission.set_cookie.is_some());
         let (decision, headers) = admission.into_parts();

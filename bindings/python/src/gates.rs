@@ -46,7 +46,7 @@ impl Deciders {
             return Decision::new(admission, None, true);
         }
         if !is_asked {
-            // Nobody has said that a visitor may make the request.
+            // No authorizer was asked about a request without credentials.
             return Decision::new(admission, None, false);
         }
         let authorization = self.authorizers.decide(request, outcome).await;
@@ -131,7 +131,7 @@ fn deciders(
         let index = directories.iter().position(|known| known.is(directory));
         index.and_then(|index| sets.get(index))
     };
-    // The directory keeps every plugin that is asked. If one were missing, nobody would be let in.
+    // The directory keeps every plugin that is asked. A missing one would refuse every request.
     let gone = || "its directory doesn't have it any more".to_owned();
     let authenticators = authenticators.iter().map(|member| {
         let (found, name) = match member {

@@ -2,8 +2,8 @@
 //! machine code, so the directory must not be writable for other users, and an incomplete file is ignored. The directory
 //! is bounded: what was not used for the longest time goes first.
 //!
-//! An entry is copied once, into a file of this process that has no name and is mapped: whoever damages or removes the entry later
-//! changes no code that runs.
+//! The process copies an entry once into a sealed file in memory, and maps that file. If an entry is damaged or removed later, the
+//! code that runs stays as it is.
 
 mod anonymous;
 
@@ -37,7 +37,7 @@ const READ_AT_ONCE: usize = 256 << 10;
 
 /// Machine code from the directory, whose checksum is right.
 pub(crate) enum Code {
-    /// A copy that may be mapped, because nobody can change it any more.
+    /// A sealed copy in memory. It is safe to map, because it can't change.
     File(File),
     /// A copy where the system has no such files.
     Bytes(Vec<u8>),

@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Session;
+use super::scope;
 use super::scope::RevocationScope;
-use super::scope::Scopes;
 use super::scope::is_of_operator;
 use super::sealed::HandleDigest;
 use super::sealed::Sealed;
@@ -225,7 +225,7 @@ impl Revocations {
             || is_revoked(&session.id.0)
             || session.handles.iter().any(|handle| is_revoked(&handle.0))
             // Digests cost something, and operators rarely revoke.
-            || (list.of_operator > 0 && Scopes::of(session).keys().iter().any(is_revoked))
+            || (list.of_operator > 0 && scope::shared(session).iter().any(is_revoked))
     }
 
     fn tell(&self, revocation: Revocation) {

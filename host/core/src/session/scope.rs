@@ -52,19 +52,11 @@ pub(super) fn is_of_operator(key: &Key) -> bool {
     key.starts_with(&OF_OPERATOR)
 }
 
-/// The scopes of a session that have several.
-pub(super) struct Scopes([Key; 3]);
-
-impl Scopes {
-    pub(super) fn of(session: &Sealed) -> Self {
-        Self([
-            key(b"user", session.identity.name()),
-            key(b"authenticator", &session.authenticator),
-            key(b"everybody", ""),
-        ])
-    }
-
-    pub(super) const fn keys(&self) -> &[Key; 3] {
-        &self.0
-    }
+/// The keys of the scopes that a session shares with others.
+pub(super) fn shared(session: &Sealed) -> [Key; 3] {
+    [
+        key(b"user", session.identity.name()),
+        key(b"authenticator", &session.authenticator),
+        key(b"everybody", ""),
+    ]
 }

@@ -16,9 +16,8 @@ impl Generation {
     /// Returns why there is nothing of this scope.
     pub(crate) fn revoke(&self, scope: &RevocationScope) -> Result<Revoked, String> {
         if let RevocationScope::Authenticator(name) = scope {
-            let mut names = self.everybody.authenticators().iter().map(|own| own.name());
-            if !names.any(|own| own == &**name) {
-                let names = self.everybody.authenticators().iter().map(|own| own.name());
+            let names = Vec::from_iter(self.everybody.authenticators().iter().map(|own| own.name()));
+            if !names.contains(&&**name) {
                 return Err(unknown(&format!("authenticator {name:?}"), name, names));
             }
         }

@@ -1,5 +1,6 @@
-//! Files in memory that have no name and that nobody can change any more (memfd_create(2)). Unlike a file on a disk, such a file can be
-//! mapped without fear: the process would be killed by a signal if somebody shortened what it has mapped.
+//! Sealed files in memory, without a name (memfd_create(2), fcntl(2) F_ADD_SEALS). Their content can't change. Unlike a file on a
+//! disk, such a file can be mapped without fear: the process would be killed by a signal if somebody shortened what it has
+//! mapped.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
