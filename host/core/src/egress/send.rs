@@ -54,7 +54,10 @@ impl Egress {
         let timeout = options
             .and_then(|options| options.first_byte_timeout)
             .unwrap_or(self.0.exchange);
-        let result = if body.is_empty() && may_be_shared(&request) {
+        let result = if timeout.is_zero() {
+            // A timer is looked at after the exchange, so a server that is quick enough would have an answer in no time.
+            Err(Failure::Timeout)
+        } else if body.is_empty() && may_be_shared(&request) {
             self.get(request, timeout).await
         } else {
             self.exchange(request, timeout).await

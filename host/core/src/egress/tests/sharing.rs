@@ -111,6 +111,20 @@ async fn a_timeout_of_one_request_leaves_the_exchange_to_the_others() {
 }
 
 #[tokio::test]
+async fn a_request_without_time_is_not_sent_nor_answered_from_the_store() {
+    let (server, side) = server_and_side().await;
+    let url = server.url("/?cache-control=max-age%3D60");
+    side.get(&url, &[]).await.unwrap();
+    for request in [Request::get(&url), Request::post(&url)] {
+        let request = request.body(Bytes::new()).unwrap();
+        let error = side.send_within(Some(Duration::ZERO), request).await.unwrap_err();
+        assert!(matches!(error, Error::ConnectionReadTimeout), "{error}");
+    }
+    assert_eq!(server.seen().len(), 1);
+    assert_eq!(side.counted(), counts(&[("sent", 1), ("failed", 2)]));
+}
+
+#[tokio::test]
 async fn a_failure_is_returned_to_all_waiting_requests_and_not_to_later_ones() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
