@@ -5,6 +5,7 @@
 
 mod admin;
 mod answers;
+mod assertion;
 mod cli;
 mod config;
 mod forward_auth;
@@ -14,6 +15,7 @@ mod kerberos;
 mod login;
 mod machine;
 mod one_line;
+mod percent;
 mod pipeline;
 mod program;
 mod proxy;

@@ -9,6 +9,7 @@ use aes_gcm::Nonce;
 use aes_gcm::aead::Aead;
 use aes_gcm::aead::Payload;
 use aws_lc_rs::digest;
+use aws_lc_rs::hkdf;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -78,6 +79,27 @@ impl Key {
             ));
         }
         Ok(Self(key))
+    }
+
+    /// Another key for a purpose of the caller's (HKDF with SHA-256, RFC 5869). Who has this key can derive it, too; who has only the
+    /// derived one learns nothing of this one, nor of those for other purposes.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the cryptographic library fails.
+    pub fn derive(&self, purpose: &str) -> Result<Self, KeyError> {
+        let failed = |_| KeyError("no key can be derived for this purpose");
+        let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, b"portcullis derived key").extract(self.0.as_slice());
+        let mut key = Zeroizing::new([0; KEY]);
+        let purpose = [purpose.as_bytes()];
+        let expanded = extracted.expand(&purpose, hkdf::HKDF_SHA256).map_err(failed)?;
+        expanded.fill(key.as_mut_slice()).map_err(failed)?;
+        Ok(Self(key))
+    }
+
+    /// The key. Treat the bytes as a secret.
+    pub fn as_bytes(&self) -> &[u8; KEY] {
+        &self.0
     }
 
     /// The key as 64 hexadecimal digits. Treat the text as a secret.
@@ -303,6 +325,23 @@ mod tests {
             key.to_hex()
         );
         assert!(KeyRing::new([]).is_err());
+    }
+
+    /// Computed by another implementation of HKDF: gateways of other versions must derive the same keys.
+    #[test]
+    fn a_derived_key_depends_on_the_key_and_on_the_purpose() {
+        let key = Key::from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f").unwrap();
+        let derived = key.derive("a purpose").unwrap();
+        assert_eq!(
+            derived.to_hex(),
+            "ea082e4b7e08e6ddae824cd3dcb0d210b6ce99b570e1f0d2acffd1c2bf4f04a8"
+        );
+        assert_eq!(derived.as_bytes()[..], hex::decode(derived.to_hex()).unwrap());
+        assert_ne!(key.derive("another").unwrap().to_hex(), derived.to_hex());
+        assert_ne!(
+            Key::generate().unwrap().derive("a purpose").unwrap().to_hex(),
+            derived.to_hex()
+        );
     }
 
     #[test]

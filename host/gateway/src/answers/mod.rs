@@ -2,6 +2,7 @@
 
 pub(crate) mod html;
 pub(crate) mod internal_pages;
+pub(crate) mod jwks;
 pub(crate) mod response;
 pub(crate) mod revocations;
 pub(crate) mod session_page;

@@ -22,6 +22,17 @@ pub(crate) struct ListenConfig {
     pub(crate) ext_authz: Option<ExtAuthzConfig>,
 }
 
+impl ListenConfig {
+    /// The TLS settings of all listeners that have some.
+    pub(crate) fn tls(&self) -> impl Iterator<Item = &TlsConfig> {
+        let forward_auth = self.forward_auth.as_ref().and_then(|front| front.tls.as_ref());
+        let ext_authz = self.ext_authz.as_ref().and_then(|front| front.tls.as_ref());
+        [forward_auth, ext_authz, self.server.tls.as_ref()]
+            .into_iter()
+            .flatten()
+    }
+}
+
 /// The endpoints for fronts that ask over HTTP.
 #[derive(Clone, Debug)]
 pub(crate) struct ForwardAuthConfig {

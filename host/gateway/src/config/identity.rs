@@ -12,7 +12,11 @@ use portcullis_loader::config::values;
 use portcullis_wire::header_names::fold;
 use toml_span::value::ValueInner;
 
+use crate::config::HeaderTemplate;
 use crate::config::Secret;
+use crate::config::SentGroups;
+use crate::config::assertion;
+use crate::config::sent_groups::groups;
 
 /// The identity headers of a route.
 #[derive(Clone, Debug)]
@@ -27,6 +31,10 @@ pub(crate) struct IdentityHeaders {
     pub(crate) admin: Option<HeaderName>,
     /// Carry the attributes.
     pub(crate) attributes: Vec<AttributeHeader>,
+    /// Carry what their templates say.
+    pub(crate) templates: Vec<(HeaderName, HeaderTemplate)>,
+    /// Carries an assertion. `None` if the upstream gets none.
+    pub(crate) assertion: Option<AssertionHeader>,
     /// The password that is sent with the user's name as `Authorization: Basic`.
     pub(crate) basic_password: Option<Secret>,
     /// Prove to the upstream that the identity comes from the gateway. The values are marked as sensitive.
@@ -44,50 +52,13 @@ pub(crate) struct AttributeHeader {
     pub(crate) header: HeaderName,
 }
 
-/// Which of a user's groups the upstream gets.
+/// The header that carries an assertion.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum SentGroups {
-    /// All of them.
-    All,
-    /// Those that match one of these.
-    Matching(Vec<GroupPattern>),
-    /// None of them.
-    None,
-}
-
-/// A name of a group, or its beginning.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum GroupPattern {
-    /// This name.
-    Exact(String),
-    /// Every name that begins so.
-    Prefix(String),
-}
-
-impl SentGroups {
-    /// Whether a group is sent.
-    pub(crate) fn include(&self, group: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Matching(patterns) => patterns.iter().any(|pattern| match pattern {
-                GroupPattern::Exact(name) => name == group,
-                GroupPattern::Prefix(prefix) => group.starts_with(prefix),
-            }),
-            Self::None => false,
-        }
-    }
-}
-
-impl GroupPattern {
-    /// Reads `staff` or `dask-*`.
-    fn parse(text: &str) -> Option<Self> {
-        let (bare, is_prefix) = match text.strip_suffix('*') {
-            Some(bare) => (bare, true),
-            None => (text, false),
-        };
-        let of = if is_prefix { Self::Prefix } else { Self::Exact };
-        (!bare.is_empty() && !bare.contains('*')).then(|| of(bare.to_owned()))
-    }
+pub(crate) struct AssertionHeader {
+    /// The header.
+    pub(crate) header: HeaderName,
+    /// Whom the assertion is for: the claim `aud`.
+    pub(crate) audience: String,
 }
 
 impl Default for IdentityHeaders {
@@ -98,6 +69,8 @@ impl Default for IdentityHeaders {
             sent_groups: SentGroups::All,
             admin: None,
             attributes: Vec::new(),
+            templates: Vec::new(),
+            assertion: None,
             basic_password: None,
             shared_secret: Vec::new(),
         }
@@ -116,9 +89,10 @@ impl IdentityHeaders {
         self.basic_password.is_some() || !self.shared_secret.is_empty()
     }
 
-    /// Removes the secrets, for an upstream that isn't trusted with them.
+    /// Removes the secrets, for an upstream that isn't trusted with them. It could show a user's assertion to others, too.
     pub(crate) fn without_secrets(self) -> Self {
         Self {
+            assertion: None,
             basic_password: None,
             shared_secret: Vec::new(),
             ..self
@@ -128,7 +102,14 @@ impl IdentityHeaders {
     /// The headers that don't depend on the authenticator.
     fn common(&self) -> impl Iterator<Item = &HeaderName> {
         let secrets = self.shared_secret.iter().map(|(name, _)| name);
-        [&self.user, &self.groups].into_iter().chain(&self.admin).chain(secrets)
+        let templates = self.templates.iter().map(|(name, _)| name);
+        let assertion = self.assertion.iter().map(|assertion| &assertion.header);
+        [&self.user, &self.groups]
+            .into_iter()
+            .chain(&self.admin)
+            .chain(templates)
+            .chain(assertion)
+            .chain(secrets)
     }
 
     pub(super) fn read(mut table: Table<'_>) -> Self {
@@ -141,6 +122,8 @@ impl IdentityHeaders {
             .and_then(Item::table)
             .map(attributes)
             .unwrap_or_default();
+        let templates = table.take("headers").and_then(Item::table).map(templates);
+        let assertion = table.take("assertion").and_then(Item::table).and_then(assertion_header);
         let basic_password = table.take("basic_password").and_then(secret);
         let shared_secret = table.take("shared_secret").and_then(Item::table).map(shared_secret);
         let headers = Self {
@@ -149,6 +132,8 @@ impl IdentityHeaders {
             sent_groups,
             admin,
             attributes,
+            templates: templates.unwrap_or_default(),
+            assertion,
             basic_password,
             shared_secret: shared_secret.unwrap_or_default(),
         };
@@ -176,34 +161,6 @@ impl IdentityHeaders {
     }
 }
 
-/// Reads the header for the groups, which may be `false`, and which groups it carries.
-fn groups(table: &mut Table<'_>) -> (Option<HeaderName>, SentGroups) {
-    let filter = table.take("groups_filter");
-    let filter_place = filter.as_ref().map(|item| item.place.clone());
-    let expected = "the name of a group, or its beginning and an asterisk, such as \"dask-*\"";
-    let patterns = values::each(filter, |item| item.parse(expected, GroupPattern::parse));
-    let item = table.take("groups");
-    if let Some(ValueInner::Boolean(sent)) = item.as_ref().map(|item| &item.value) {
-        if *sent {
-            let place = item.map(|item| item.place);
-            place.inspect(|place| place.report("expected the name of a header, or false".to_owned()));
-        } else if let Some(place) = filter_place {
-            place.report("it contradicts groups = false: no groups are sent".to_owned());
-        }
-        return (None, SentGroups::None);
-    }
-    let sent = match filter_place {
-        None => SentGroups::All,
-        Some(place) => {
-            if patterns.is_empty() {
-                place.report("the list is empty; to send no groups, set groups = false".to_owned());
-            }
-            SentGroups::Matching(patterns)
-        }
-    };
-    (item.and_then(header), sent)
-}
-
 /// Reads `{ email = "X-Email" }`, or `{ hub = { email = "X-Email" } }` for the attributes of one authenticator
 /// or authorizer.
 fn attributes(table: Table<'_>) -> Vec<AttributeHeader> {
@@ -226,17 +183,46 @@ fn attributes(table: Table<'_>) -> Vec<AttributeHeader> {
     attributes
 }
 
+/// Reads `{ "X-Remote-User" = "{user}@EXAMPLE.ORG" }`.
+fn templates(table: Table<'_>) -> Vec<(HeaderName, HeaderTemplate)> {
+    named_headers(table, |item| {
+        let place = item.place.clone();
+        let template = HeaderTemplate::parse(&item.text()?);
+        template.map_err(|why| place.report(why)).ok()
+    })
+}
+
+/// Reads `{ audience = "https://app.example" }`.
+fn assertion_header(mut table: Table<'_>) -> Option<AssertionHeader> {
+    let audience = table.require("audience").and_then(assertion::name);
+    let header = table
+        .take("header")
+        .map_or_else(|| Some(HeaderName::from_static("x-portcullis-assertion")), header);
+    table.finish();
+    Some(AssertionHeader {
+        header: header?,
+        audience: audience?,
+    })
+}
+
 /// Reads `{ "X-Portcullis-Secret" = "file:secret" }`.
 fn shared_secret(table: Table<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    named_headers(table, |item| {
+        let place = item.place.clone();
+        secret_value(secret(item)?.expose(), &place)
+    })
+}
+
+/// Reads a table whose keys are names of headers.
+fn named_headers<T>(table: Table<'_>, value: impl Fn(Item<'_>) -> Option<T>) -> Vec<(HeaderName, T)> {
     let entry = |(name, item): (String, Item<'_>)| {
         let place = item.place.clone();
         let Ok(name) = name.parse::<HeaderName>() else {
             place.report(format!("{name:?} is not a header name"));
             return None;
         };
-        let value = secret(item);
-        let name = unreserved(name, &place)?;
-        Some((name, secret_value(value?.expose(), &place)?))
+        let value = value(item);
+        Some((unreserved(name, &place)?, value?))
     };
     table.into_entries().filter_map(entry).collect()
 }
@@ -254,7 +240,8 @@ fn secret_value(secret: &str, place: &Place<'_>) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn header(item: Item<'_>) -> Option<HeaderName> {
+/// Reads the name of an identity header.
+pub(super) fn header(item: Item<'_>) -> Option<HeaderName> {
     let place = item.place.clone();
     unreserved(values::header_name(item)?, &place)
 }

@@ -3,10 +3,12 @@
 
 mod access_log;
 mod admin;
+mod assertion;
 mod authorize;
 mod bounds;
 mod cors;
 mod front;
+mod header_template;
 mod identity;
 mod listen;
 mod login;
@@ -18,6 +20,7 @@ mod redirect;
 mod require;
 mod route;
 mod sections;
+mod sent_groups;
 mod server;
 mod session;
 mod state;
@@ -45,16 +48,18 @@ use portcullis_watch::Stamp;
 
 pub(crate) use access_log::AccessLogFormat;
 pub(crate) use admin::AdminConfig;
+pub(crate) use assertion::AssertionConfig;
 pub(crate) use authorize::AuthorizeWith;
 pub(crate) use bounds::Bounds;
 pub(crate) use cors::Cors;
 pub(crate) use front::ExtAuthzConfig;
 pub(crate) use front::ForwardAuthConfig;
 pub(crate) use front::ListenConfig;
+pub(crate) use header_template::Fact;
+pub(crate) use header_template::HeaderTemplate;
+pub(crate) use header_template::Piece;
 pub(crate) use identity::AttributeHeader;
 pub(crate) use identity::IdentityHeaders;
-#[cfg(test)]
-pub(crate) use identity::{GroupPattern, SentGroups};
 pub(crate) use listen::Listen;
 pub(crate) use listen::ListenAddress;
 pub(crate) use login::LoginConfig;
@@ -87,6 +92,9 @@ pub(crate) use route::Paths;
 pub(crate) use route::RouteAccess;
 pub(crate) use route::RouteConfig;
 pub(crate) use route::UpstreamHost;
+#[cfg(test)]
+pub(crate) use sent_groups::GroupPattern;
+pub(crate) use sent_groups::SentGroups;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
 pub(crate) use state::StateConfig;
@@ -118,6 +126,8 @@ pub(crate) struct Config {
     pub(crate) access_log: Option<AccessLogFormat>,
     /// Where the gateway keeps what must outlast a restart.
     pub(crate) state: StateConfig,
+    /// What the assertions of all routes have in common.
+    pub(crate) assertion: AssertionConfig,
     /// Session cookies. `None` if every request is authenticated by its own credentials.
     pub(crate) session: Option<SessionConfig>,
     /// Logins with a browser. `None` if nobody can log in.
@@ -231,6 +241,8 @@ impl Draft {
         let [forward_auth, ext_authz] = fronts.map(|item| item.and_then(Item::table));
         self.config.forward_auth = forward_auth.map(|table| ForwardAuthConfig::read(table, trusted));
         self.config.ext_authz = ext_authz.and_then(|table| ExtAuthzConfig::read(table, trusted));
+        let assertion = root.take("assertion").and_then(Item::table);
+        self.config.assertion = assertion.map(AssertionConfig::read).unwrap_or_default();
         let session = root.take("session");
         self.config.state = StateConfig::read(root.take("state"), environment);
         self.config.login = root.take("login").and_then(Item::table).map(LoginConfig::read);

@@ -22,6 +22,8 @@ pub(crate) struct TlsConfig {
     pub(crate) certificates: Vec<Certificate>,
     /// The settings for client certificates. `None` if clients aren't asked for them.
     pub(crate) clients: Option<ClientCertificates>,
+    /// Whether clients resume their sessions at other gateways with the same keys.
+    pub(crate) shared_tickets: bool,
 }
 
 impl TlsConfig {
@@ -45,6 +47,7 @@ impl TlsConfig {
             certificates.extend(listed);
         }
         let clients = clients(&mut table);
+        let shared_tickets = table.take("shared_tickets").and_then(Item::boolean).unwrap_or_default();
         table.finish();
         if place.document().error_count() > before {
             return None;
@@ -57,7 +60,11 @@ impl TlsConfig {
             place.report(format!("more than {MAX_CERTIFICATES} certificates"));
             return None;
         }
-        Some(Self { certificates, clients })
+        Some(Self {
+            certificates,
+            clients,
+            shared_tickets,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use portcullis_loader::config::reader::Place;
 use portcullis_wire::header_names::fold;
 
 use crate::config::AttributeHeader;
+use crate::config::Fact;
 use crate::config::Paths;
 use crate::config::RouteAccess;
 use crate::config::RouteConfig;
@@ -14,6 +15,7 @@ impl RouteConfig {
     /// Reports all contradictions.
     pub(super) fn validate(&self, place: &Place<'_>) {
         self.validate_attributes(place);
+        self.validate_templates(place);
         self.validate_authorizers(place);
         self.validate_authorize_with(place);
         self.validate_upstream_credentials(place);
@@ -23,6 +25,7 @@ impl RouteConfig {
             place.report("websocket_token needs authenticators, and a public route has none");
         }
         let secrets = [
+            ("identity.assertion", self.identity.assertion.is_some()),
             ("identity.basic_password", self.identity.basic_password.is_some()),
             ("identity.shared_secret", !self.identity.shared_secret.is_empty()),
         ];
@@ -155,6 +158,24 @@ impl RouteConfig {
                     ));
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// A template names only what a user of the route can have.
+    fn validate_templates(&self, place: &Place<'_>) {
+        for (header, template) in &self.identity.templates {
+            for fact in template.facts() {
+                match fact {
+                    Fact::Attribute(attribute) if self.access.authenticators().len() > 1 => place.report(format!(
+                        "identity.headers.{header}: the route has several authenticators, which may mean different things by \
+                         {attribute}; use identity.attributes, where each has its own table"
+                    )),
+                    Fact::Permit(authorizer, _) if !self.authorizers.contains(authorizer) => place.report(format!(
+                        "identity.headers.{header}: the route has no authorizer {authorizer}"
+                    )),
+                    _ => {}
+                }
             }
         }
     }

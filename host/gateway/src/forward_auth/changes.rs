@@ -33,8 +33,9 @@ impl Changes {
         let mut after = headers.clone();
         head.drop_cookies(&mut after);
         head.drop_credentials(&mut after);
-        let size = identity::set(&mut after, &route.identity, outgoing.user(), outgoing.permits())?;
-        if let Some(user) = outgoing.user() {
+        let (user, permits) = (outgoing.user(), outgoing.permits());
+        let size = identity::set(&mut after, &route.identity, route.assertions.as_deref(), user, permits)?;
+        if let Some(user) = user {
             identity::tell_if_large(route, user.identity(), size);
         }
         let mut changes = Self::default();

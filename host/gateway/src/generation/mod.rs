@@ -31,6 +31,7 @@ use portcullis::Component;
 use portcullis::Engine;
 use portcullis::Plugin;
 use portcullis::session::Flows;
+use portcullis::session::Key;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
 use portcullis::session::SameSitePolicy;
@@ -46,6 +47,7 @@ use portcullis_wire::path::CanonicalPath;
 use portcullis_wire::peer::Peer;
 use portcullis_wire::peer::TrustedProxies;
 
+use crate::assertion::Assertions;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ConfigErrors;
@@ -58,6 +60,7 @@ use crate::config::PluginConfig;
 use crate::config::RotatingHeader;
 use crate::config::Upstream;
 use crate::generation::previous::Previous;
+use crate::generation::route::OfSessions;
 use crate::kerberos::Acceptor;
 use crate::proxy::ForbiddenTrailers;
 use crate::proxy::Proxy;
@@ -97,7 +100,11 @@ pub(crate) struct Generation {
     acceptors: HashMap<String, Acceptor>,
     /// The upstreams that routes use, by name.
     upstreams: HashMap<String, Arc<UpstreamGroup>>,
+    /// Those of sessions, and of what is derived from them. Empty if nothing needs one.
+    keys: Vec<Key>,
     sessions: Option<Arc<Sessions>>,
+    /// `None` if no route sends assertions.
+    assertions: Option<Arc<Assertions>>,
     /// The sessions that are over. `None` if sessions are disabled.
     ended: Option<Arc<EndedSessions>>,
     /// What this configuration says of them.
@@ -260,6 +267,16 @@ impl Generation {
         self.sessions.as_ref()
     }
 
+    /// The keys of sessions, from which others are derived. The first one is in use. Empty if nothing needs one.
+    pub(crate) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Signs the assertions of all routes. `None` if no route sends any.
+    pub(crate) fn assertions(&self) -> Option<&Assertions> {
+        self.assertions.as_deref()
+    }
+
     /// The logins that browsers are offered. `None` if there are none.
     pub(crate) fn logins(&self) -> Option<&Logins> {
         self.logins.as_ref()
@@ -327,7 +344,10 @@ impl Generation {
         let begin = |session| Arc::new(EndedSessions::begin(session, &config.state));
         let ended = previous.ended_sessions();
         let ended = ended.or_else(|| config.session.as_ref().map(begin));
-        let (sessions, flows) = sessions(&config, ended.as_deref(), previous.sessions())?.unzip();
+        let keys = keys(&config)?;
+        let (sessions, flows) = sessions(&config, &keys, ended.as_deref(), previous.sessions())?.unzip();
+        let assertions =
+            sends_assertions(&config).then(|| Arc::new(Assertions::new(config.assertion.clone(), keys.clone())));
         let ending = config.session.as_ref().map(|session| Ending {
             most: session.revocations,
             max_age: session.max_age,
@@ -358,7 +378,12 @@ impl Generation {
                 Upstream::WhoAmI => Destination::WhoAmI,
             });
             let digest = Route::digest(&route, index, previous.next());
-            let built = Route::new(route, digest, &plugins, sessions.as_ref(), logins.as_ref(), upstream)?;
+            let of_sessions = OfSessions {
+                sessions: sessions.as_ref(),
+                logins: logins.as_ref(),
+                assertions: assertions.as_ref(),
+            };
+            let built = Route::new(route, digest, &plugins, of_sessions, upstream)?;
             routes.push(Arc::new(built));
         }
         let widenings = AccessWidening::among(&routes).into_iter().map(Warning::Widening);
@@ -380,7 +405,9 @@ impl Generation {
             plugins,
             acceptors,
             upstreams,
+            keys,
             sessions,
+            assertions,
             ended,
             ending,
             logins,
@@ -393,9 +420,32 @@ impl Generation {
     }
 }
 
+fn sends_assertions(config: &Config) -> bool {
+    config.routes.iter().any(|route| route.identity.assertion.is_some())
+}
+
+/// The keys of sessions, of assertions and of tickets, of which the first one is in use. Empty if nothing needs one.
+fn keys(config: &Config) -> Result<Vec<Key>, ConfigError> {
+    let shares_tickets = config.listen().tls().any(|tls| tls.shared_tickets);
+    if config.session.is_none() && !sends_assertions(config) && !shares_tickets {
+        return Ok(Vec::new());
+    }
+    let configured = config
+        .session
+        .as_ref()
+        .map(|session| session.keys.clone())
+        .unwrap_or_default();
+    if !configured.is_empty() {
+        return Ok(configured);
+    }
+    let kept = kept_key(config.state.folder.as_deref(), config.state.is_kept);
+    Ok(vec![kept.map_err(|why| Location::file("session").error(why))?])
+}
+
 /// The sessions, and the attempts to log in, whose cookies have the same keys. `None` if there are none.
 fn sessions(
     config: &Config,
+    keys: &[Key],
     ended: Option<&EndedSessions>,
     before: Option<&Sessions>,
 ) -> Result<Option<(Arc<Sessions>, Flows)>, ConfigError> {
@@ -427,11 +477,7 @@ fn sessions(
     if let Some(idle) = session.idle {
         options = options.idle(idle);
     }
-    let keys = match session.keys.is_empty() {
-        true => vec![kept_key(config.state.folder.as_deref(), config.state.is_kept).map_err(|why| error(&why))?],
-        false => session.keys.clone(),
-    };
-    let keys = KeyRing::new(keys).map_err(|problem| error(&problem.to_string()))?;
+    let keys = KeyRing::new(keys.iter().cloned()).map_err(|problem| error(&problem.to_string()))?;
     let keys = Arc::new(keys);
     let mut sessions = Sessions::new(Arc::clone(&keys), options);
     if let Some(ended) = ended {

@@ -12,6 +12,7 @@ use portcullis::Gate;
 use portcullis::session::Sessions;
 use portcullis_loader::PluginSet;
 
+use crate::assertion::Assertions;
 use crate::config::ConfigError;
 use crate::config::Digests;
 use crate::config::IdentityHeaders;
@@ -43,6 +44,8 @@ pub(crate) struct Route {
     /// The identity headers of a forwarded request. They have no secrets if the route has `authorize_with`, because the
     /// program behind such a route often belongs to a user.
     pub(crate) identity: IdentityHeaders,
+    /// Signs the assertions. `None` if no route sends any.
+    pub(crate) assertions: Option<Arc<Assertions>>,
     /// The parts of a request that carry the client's credentials.
     pub(crate) credentials: Credentials,
     /// A digest that changes with the configuration of the route or of its upstream.
@@ -75,6 +78,17 @@ pub(crate) enum Access {
     Public,
 }
 
+/// What the routes share whose keys are those of the sessions.
+#[derive(Clone, Copy)]
+pub(super) struct OfSessions<'a> {
+    /// `None` if sessions are disabled.
+    pub(super) sessions: Option<&'a Arc<Sessions>>,
+    /// `None` if nobody can log in.
+    pub(super) logins: Option<&'a Logins>,
+    /// `None` if no route sends assertions.
+    pub(super) assertions: Option<&'a Arc<Assertions>>,
+}
+
 impl Access {
     /// The gate that authenticates requests. `None` for public routes.
     pub(crate) fn gate(&self) -> Option<&Gate> {
@@ -99,10 +113,14 @@ impl Route {
         config: RouteConfig,
         digest: Digest,
         plugins: &PluginSet,
-        sessions: Option<&Arc<Sessions>>,
-        logins: Option<&Logins>,
+        of_sessions: OfSessions<'_>,
         upstream: Option<Destination>,
     ) -> Result<Self, ConfigError> {
+        let OfSessions {
+            sessions,
+            logins,
+            assertions,
+        } = of_sessions;
         let gate = |names: &[String]| {
             let chain = names
                 .iter()
@@ -138,6 +156,7 @@ impl Route {
             logins,
             credentials: Credentials::of(asked.map(|authenticator| authenticator.grants())),
             upstream,
+            assertions: assertions.cloned(),
             identity: match config.authorize {
                 Some(_) => config.identity.clone().without_secrets(),
                 None => config.identity.clone(),

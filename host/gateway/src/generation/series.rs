@@ -12,12 +12,7 @@ impl Generation {
             let servers = upstream.config.servers.iter();
             servers.map(|server| (upstream.config.name.clone(), server.address.to_string()))
         });
-        let listen = &self.listen;
-        let fronts = [
-            listen.forward_auth.as_ref().and_then(|front| front.tls.as_ref()),
-            listen.ext_authz.as_ref().and_then(|front| front.tls.as_ref()),
-        ];
-        let tls = fronts.into_iter().chain([listen.server.tls.as_ref()]).flatten();
+        let tls = self.listen.tls();
         let certificates = tls.flat_map(|tls| tls.certificates.iter().map(Certificate::label));
         Exported::default()
             .only("authenticator", self.authenticators().map(|plugin| plugin.name()))

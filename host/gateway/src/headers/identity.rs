@@ -1,7 +1,9 @@
 //! The identity headers, which tell the upstream who the user is. They are set for [`Authenticated`] users only; the
 //! same headers from a client are removed, on every route and in every spelling.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,26 +15,33 @@ use portcullis::decision::Authenticated;
 use portcullis::decision::Identity;
 use portcullis::decision::Permits;
 
+use crate::assertion::Assertions;
+use crate::assertion::Claims;
 use crate::config::AttributeHeader;
 use crate::config::IdentityHeaders;
 use crate::generation::Route;
+use crate::headers::groups;
+use crate::headers::template;
 
 /// Sets the identity headers of a user, and what authorizers say, and returns their size in bytes.
 ///
-/// Names and attributes are sent as UTF-8, as other authenticating proxies do. Groups are joined by commas. Within a
-/// group, `%`, commas and outer spaces are percent-encoded, so that no group can imitate another group or several ones.
-/// A user without groups gets no header for groups, and likewise for attributes. An attribute that wouldn't arrive unchanged
-/// is left out.
+/// Names and attributes are sent as UTF-8, as other authenticating proxies do. A user without groups gets no header for groups,
+/// and likewise for attributes. An attribute that wouldn't arrive unchanged is left out, and so is a template that names it.
 pub(crate) fn set(
     headers: &mut HeaderMap,
     names: &IdentityHeaders,
+    assertions: Option<&Assertions>,
     user: Option<&Authenticated>,
     permits: &Permits,
 ) -> Result<usize, Unsendable> {
     let mut all = match user {
-        Some(user) => values(names, user.authenticator(), user.identity())?,
+        Some(user) => values(names, user.authenticator(), user.identity(), permits)?,
         None => Vec::new(),
     };
+    if let (Some(user), Some(assertion), Some(assertions)) = (user, &names.assertion, assertions) {
+        let claims = asserted(names, &assertion.audience, user, permits);
+        all.push((assertion.header.clone(), signed(&claims, assertions)?));
+    }
     all.extend(names.attributes.iter().filter_map(|carried| {
         let value = permits.attribute(carried.source.as_deref()?, &carried.attribute)?;
         attribute(carried, value)
@@ -84,12 +93,11 @@ fn values(
     names: &IdentityHeaders,
     authenticator: &str,
     user: &Identity,
+    permits: &Permits,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, Unsendable> {
     let name = text(user.name()).ok_or(Unsendable("the user's name begins or ends with a space"))?;
     let mut values = vec![(names.user.clone(), name)];
-    let groups = user.groups().iter().filter(|group| names.sent_groups.include(group));
-    let groups = groups.map(|group| encode_group(group)).collect::<Vec<_>>().join(",");
-    if !groups.is_empty() {
+    if let Some(groups) = groups::joined(user, &names.sent_groups) {
         values.push((
             names.groups.clone(),
             text(&groups).ok_or(Unsendable("a group can't be sent in a header"))?,
@@ -109,11 +117,52 @@ fn values(
         let value = user.attribute(&carried.attribute);
         values.extend(value.and_then(|value| attribute(carried, value)));
     }
+    for (header, template) in &names.templates {
+        let value = template::fill(template, &names.sent_groups, authenticator, user, permits);
+        values.extend(value.and_then(|value| Some((header.clone(), text(&value)?))));
+    }
     if let Some(password) = &names.basic_password {
         values.push((header::AUTHORIZATION, basic(user.name(), password.expose())?));
     }
     values.extend(names.shared_secret.iter().cloned());
     Ok(values)
+}
+
+/// What an assertion says: what the other headers carry.
+fn asserted<'a>(
+    names: &'a IdentityHeaders,
+    audience: &'a str,
+    user: &'a Authenticated,
+    permits: &'a Permits,
+) -> Claims<'a> {
+    let mut claims = Claims {
+        aud: audience,
+        sub: user.identity().name(),
+        groups: groups::sent(user.identity(), &names.sent_groups).collect(),
+        admin: user.identity().admin(),
+        authenticator: user.authenticator(),
+        attributes: BTreeMap::new(),
+        permits: BTreeMap::new(),
+    };
+    for AttributeHeader { source, attribute, .. } in &names.attributes {
+        let source = source.as_deref();
+        if source.is_none_or(|source| source == user.authenticator()) {
+            let value = user.identity().attribute(attribute);
+            claims.attributes.extend(value.map(|value| (attribute.as_str(), value)));
+        }
+        let permitted = source.and_then(|source| Some((source, permits.attribute(source, attribute)?)));
+        if let Some((source, value)) = permitted {
+            claims.permits.entry(source).or_default().insert(attribute, value);
+        }
+    }
+    claims
+}
+
+fn signed(claims: &Claims<'_>, assertions: &Assertions) -> Result<HeaderValue, Unsendable> {
+    let signed = assertions.sign(claims, SystemTime::now()).map_err(Unsendable)?;
+    let mut value = HeaderValue::try_from(signed).map_err(|_| Unsendable("the assertion can't be sent in a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// The header of an attribute. `None` if its value wouldn't arrive unchanged. Directories have names with a space at their end, and
@@ -134,20 +183,6 @@ fn attribute(carried: &AttributeHeader, value: &str) -> Option<(HeaderName, Head
 fn text(text: &str) -> Option<HeaderValue> {
     let is_trimmed = text == text.trim();
     HeaderValue::from_bytes(text.as_bytes()).ok().filter(|_| is_trimmed)
-}
-
-fn encode_group(group: &str) -> String {
-    let (start, end) = (group.len() - group.trim_start().len(), group.trim_end().len());
-    let mut encoded = String::with_capacity(group.len());
-    for (index, c) in group.char_indices() {
-        if matches!(c, '%' | ',') || index < start || index >= end {
-            let mut bytes = [0; 4];
-            encoded.extend(c.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
-        } else {
-            encoded.push(c);
-        }
-    }
-    encoded
 }
 
 /// RFC 7617, in UTF-8.
@@ -171,6 +206,7 @@ mod tests {
     use super::*;
     use crate::config::AttributeHeader;
     use crate::config::GroupPattern;
+    use crate::config::HeaderTemplate;
     use crate::config::SentGroups;
 
     fn names() -> IdentityHeaders {
@@ -184,6 +220,13 @@ mod tests {
                 mail(Some("hub"), "x-hub-mail"),
                 mail(Some("other"), "x-other-mail"),
             ],
+            templates: [
+                ("x-mailbox", "{user:url}@{authenticator}"),
+                ("x-team", "{attributes.team}!"),
+            ]
+            .map(|(name, text)| (HeaderName::from_static(name), HeaderTemplate::parse(text).unwrap()))
+            .into(),
+            assertion: None,
             basic_password: None,
             shared_secret: vec![(HeaderName::from_static("x-secret"), HeaderValue::from_static("s3cret"))],
         }
@@ -205,7 +248,7 @@ mod tests {
     }
 
     fn sent(names: &IdentityHeaders, claims: Claims) -> Result<Vec<(String, String)>, Unsendable> {
-        let values = values(names, "hub", &claims.try_into().unwrap())?;
+        let values = values(names, "hub", &claims.try_into().unwrap(), &Permits::default())?;
         let text = |value: HeaderValue| String::from_utf8(value.as_bytes().to_vec()).unwrap();
         Ok(values
             .into_iter()
@@ -237,37 +280,19 @@ mod tests {
             ("x-admin", "true"),
             ("x-mail", "m@example.com"),
             ("x-hub-mail", "m@example.com"),
+            ("x-mailbox", "m%C3%BCller@hub"),
             ("x-secret", "s3cret"),
         ];
         assert_eq!(sent(&names(), user).unwrap(), pairs(&expected));
         assert_eq!(
             sent(&names(), claims("bob")).unwrap(),
-            pairs(&[("x-user", "bob"), ("x-admin", "false"), ("x-secret", "s3cret")])
+            pairs(&[
+                ("x-user", "bob"),
+                ("x-admin", "false"),
+                ("x-mailbox", "bob@hub"),
+                ("x-secret", "s3cret")
+            ])
         );
-    }
-
-    #[test]
-    fn no_group_can_imitate_other_groups() {
-        for (group, encoded) in [
-            ("a,admin", "a%2Cadmin"),
-            ("cn=a,ou=b c", "cn=a%2Cou=b c"),
-            ("a%2Cadmin", "a%252Cadmin"),
-            (" admin", "%20admin"),
-            ("admin ", "admin%20"),
-            ("admin\u{a0}", "admin%C2%A0"),
-            (" ", "%20"),
-            ("größe", "größe"),
-        ] {
-            let user = Claims {
-                groups: vec!["first".into(), group.into()],
-                ..claims("bob")
-            };
-            assert_eq!(
-                sent(&names(), user).unwrap()[1].1,
-                format!("first,{encoded}"),
-                "{group:?}"
-            );
-        }
     }
 
     #[test]
@@ -280,7 +305,7 @@ mod tests {
             groups: vec!["abc".into(), "d".into()],
             ..claims("bob")
         };
-        let pairs = values(&names, "hub", &user.try_into().unwrap()).unwrap();
+        let pairs = values(&names, "hub", &user.try_into().unwrap(), &Permits::default()).unwrap();
         let mut headers = HeaderMap::new();
         // x-forwarded-user: bob, x-g: abc,d
         assert_eq!(insert(&mut headers, pairs), 16 + 3 + 3 + 5);
@@ -338,7 +363,13 @@ mod tests {
                 attributes: vec![("email".into(), value.into())],
                 ..claims("m")
             };
-            let expected = pairs(&[("x-user", "m"), ("x-admin", "false"), ("x-secret", "s3cret")]);
+            let expected = [
+                ("x-user", "m"),
+                ("x-admin", "false"),
+                ("x-mailbox", "m@hub"),
+                ("x-secret", "s3cret"),
+            ];
+            let expected = pairs(&expected);
             assert_eq!(sent(&names(), user).unwrap(), expected, "{value:?}");
         }
     }

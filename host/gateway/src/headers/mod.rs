@@ -3,7 +3,9 @@
 
 pub(crate) mod cors;
 pub(crate) mod credentials;
+mod groups;
 pub(crate) mod identity;
 pub(crate) mod mapping;
 pub(crate) mod origin;
 pub(crate) mod subprotocol;
+mod template;

@@ -23,6 +23,7 @@ use http::Response;
 use portcullis_wire::path::CanonicalPath;
 
 use crate::answers::internal_pages;
+use crate::answers::jwks;
 use crate::answers::response;
 use crate::answers::revocations;
 use crate::answers::session_page;
@@ -65,6 +66,9 @@ async fn own(
             visit.generation.sessions(),
             visit.generation.everybody(),
         )));
+    }
+    if path == jwks::PATH {
+        return Some(jwks::answer(visit.method, visit.generation.assertions()?));
     }
     if path == REVOCATIONS_PATH {
         return Some(Some(

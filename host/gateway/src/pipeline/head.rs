@@ -64,7 +64,13 @@ impl UpstreamHead<'_> {
         self.name_host(&mut headers)?;
         let prefix = self.route.config.strip_prefix.then(|| self.route.config.prefix());
         forwarded::set(&mut headers, self.client, self.target.authority.as_deref(), prefix);
-        let size = identity::set(&mut headers, self.identity, self.user, self.permits)?;
+        let size = identity::set(
+            &mut headers,
+            self.identity,
+            self.route.assertions.as_deref(),
+            self.user,
+            self.permits,
+        )?;
         if let Some(user) = self.user {
             identity::tell_if_large(self.route, user.identity(), size);
         }

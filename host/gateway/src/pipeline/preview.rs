@@ -84,6 +84,7 @@ impl Preview {
         let set = identity::set(
             &mut headers,
             &outgoing.route().identity,
+            outgoing.route().assertions.as_deref(),
             outgoing.user(),
             outgoing.permits(),
         );

@@ -4,11 +4,9 @@
 use std::fmt;
 
 use http::Method;
-use percent_encoding::AsciiSet;
-use percent_encoding::NON_ALPHANUMERIC;
-use percent_encoding::utf8_percent_encode;
 use portcullis_wire::path::CanonicalPath;
 
+use crate::percent;
 use crate::routing::literal;
 
 /// A method and a path with placeholders.
@@ -73,7 +71,7 @@ impl Template {
         }
         let written = self.written(|number| {
             let segment = self.segment(path, number).unwrap_or_default();
-            utf8_percent_encode(segment, RESERVED).to_string()
+            percent::encode(segment).to_string()
         });
         CanonicalPath::parse(&written).map_err(|_| BindError::Ambiguous)
     }
@@ -136,9 +134,6 @@ fn part(text: &str) -> Result<Part, String> {
         _ => Err("a placeholder is a whole segment, {1} to {9}".to_owned()),
     }
 }
-
-/// All but the unreserved characters of RFC 3986, section 2.3.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,7 @@ use crate::serve::access::CurrentAccessLog;
 use crate::serve::kind::ListenerKind;
 use crate::serve::public::Public;
 use crate::serve::redirect::Redirect;
+use crate::tls::SharedTickets;
 use crate::tls::Tls;
 use crate::transport::BoundAddress;
 use crate::transport::Inherited;
@@ -45,6 +46,8 @@ pub(crate) struct Listeners {
 #[derive(Clone, Debug)]
 struct MadeTls {
     of: Digests,
+    /// What its tickets are made of. `None` if it shares none.
+    tickets: Option<String>,
     tls: Tls,
 }
 
@@ -87,12 +90,20 @@ impl Listeners {
             let Some(config) = kind.tls(config) else { continue };
             let of = generation.digests().below(&[kind.section(), "tls"]);
             // The same configuration keeps its certificates, which are replaced when their files change.
-            let known = self.tls.get(&kind).filter(|known| known.of == of);
-            let tls_of_kind = match known {
+            let clients = config.clients.as_ref();
+            let shared = config
+                .shared_tickets
+                .then(|| SharedTickets::new(generation.keys().to_vec(), clients));
+            let tickets = shared.as_ref().and_then(SharedTickets::identity);
+            let known = self
+                .tls
+                .get(&kind)
+                .filter(|known| known.of == of && known.tickets == tickets);
+            let made = match known {
                 Some(known) => known.tls.clone(),
-                None => Tls::new(config.certificates.clone(), config.clients.as_ref())?,
+                None => Tls::new(config.certificates.clone(), clients, shared)?,
             };
-            tls.insert(kind, MadeTls { of, tls: tls_of_kind });
+            tls.insert(kind, MadeTls { of, tickets, tls: made });
         }
         let opened = self.sockets.open(&wanted)?;
         Ok(Prepared { opened, tls })

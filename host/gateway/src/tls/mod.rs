@@ -7,6 +7,7 @@ mod end_point;
 mod mismatch;
 mod reload;
 mod store;
+mod tickets;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use rustls::server::danger::ClientCertVerifier;
 pub(crate) use self::certificate::Certificate;
 pub(crate) use self::certificate::CertificateFiles;
 use self::store::Store;
+pub(crate) use self::tickets::SharedTickets;
 
 /// The settings for client certificates.
 #[derive(Clone, Debug)]
@@ -38,12 +40,17 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Clients get the first certificate if they send no host name (SNI), or if no certificate is valid for it.
+    /// Clients get the first certificate if they send no host name (SNI), or if no certificate is valid for it. Without tickets,
+    /// they resume their sessions at this process only.
     ///
     /// # Errors
     ///
     /// Returns an error if the authorities for client certificates can't be used.
-    pub(crate) fn new(certificates: Vec<Certificate>, clients: Option<&ClientCertificates>) -> Result<Self, TlsError> {
+    pub(crate) fn new(
+        certificates: Vec<Certificate>,
+        clients: Option<&ClientCertificates>,
+        tickets: Option<SharedTickets>,
+    ) -> Result<Self, TlsError> {
         let store = Arc::new(Store::new(certificates));
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
@@ -53,6 +60,9 @@ impl Tls {
         };
         let mut config = builder.with_cert_resolver(Arc::clone(&store) as _);
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
+        if let Some(tickets) = tickets {
+            config.ticketer = Arc::new(tickets);
+        }
         Ok(Self {
             config: Arc::new(config),
             store,
