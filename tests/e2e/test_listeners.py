@@ -8,7 +8,7 @@ import pytest
 from harness.client import ALICE, open_tcp, open_unix, send, send_over
 from harness.config import protected
 from harness.gateway import Gateway, run
-from harness.process import with_free_ports
+from harness.process import eventually, with_free_ports
 from harness.upstream import values
 
 
@@ -154,7 +154,7 @@ def test_a_front_may_ask_over_a_unix_socket(serve, upstream, tmp_path, trusted, 
 def test_the_admin_listener_may_be_a_unix_socket(serve, upstream, tmp_path):
     path = tmp_path / "admin.sock"
     serve(protected(upstream) + f'[admin]\nlisten = "unix:{path}"\n')
-    assert send_over(open_unix(path), "/readyz").body == b"ready\n"
+    assert send_over(open_unix(path), "/readyz").json() == {"status": "ready", "problems": []}
 
 
 def test_listen_comes_from_the_command_line_or_the_environment(tmp_path):
@@ -194,3 +194,17 @@ def test_an_address_that_is_not_there_is_named(tmp_path):
     result = run("serve", "--listen", "[2001:db8::1]:1234", folder=tmp_path)
     assert result.returncode == 1
     assert "can't listen on [2001:db8::1]:1234: " in result.stderr
+
+
+def test_two_processes_share_a_port_if_both_say_so(serve, upstream, tmp_path):
+    """The next version starts before this one stops, and nobody finds the port closed."""
+    config, shares = protected(upstream), "reuse_port = true\n"
+    first = serve(config, server=shares)
+    address = first.url.removeprefix("http://")
+    done = run("serve", folder=tmp_path, config=f'[server]\nlisten = "{address}"\n' + config)
+    assert done.returncode == 1 and "in use" in done.stderr
+    second = serve(config, listen=f'"{address}"', server=shares)
+    assert {first.send("/", ALICE).status for _ in range(20)} == {200}
+    eventually(lambda: first.send("/", ALICE).status and all(one.logged(message="decision") for one in (first, second)), "both answer")
+    first.stop()
+    assert {second.send("/", ALICE).status for _ in range(20)} == {200}

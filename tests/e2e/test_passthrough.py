@@ -267,3 +267,14 @@ def test_mistakes_in_passthrough_are_reported(tmp_path, server, lines, said):
     result = run("check", folder=tmp_path, config=config + whoami())
     assert result.returncode == 1
     assert "server.passthrough" in result.stderr and said in result.stderr
+
+
+def test_the_server_behind_is_told_the_client(serve, upstream, server, other):
+    """By a header of the PROXY protocol, version 2: `proxy-protocol.txt` of HAProxy, section 2.2."""
+    gateway = serve(protected(upstream), server=server + passes(other.address, more="proxy_protocol = true"))
+    first = hello(OTHER)
+    with gateway.open() as client:
+        client.sendall(first)
+        address, port = socket.inet_aton("127.0.0.1"), int(other.address.rsplit(":", 1)[1])
+        ends = address + address + (0).to_bytes(2, "big") + port.to_bytes(2, "big")
+        arrived(other, b"\r\n\r\n\0\r\nQUIT\n" + b"\x21\x11\0\x0c" + ends + first)

@@ -49,9 +49,10 @@ pub(crate) fn whole_method_not_allowed(allowed: &str) -> Response<Bytes> {
 }
 
 /// The response to a head that is malformed or exceeds a limit: 400, 414 (RFC 9110, section 15.5.15) or 431 (RFC 6585,
-/// section 5).
+/// section 5); and 502 to one for a WebSocket, if the upstream is of no use for it.
 pub(crate) fn rejected_head(status: StatusCode) -> Response<Body> {
     let message = match status {
+        StatusCode::BAD_GATEWAY => "The upstream speaks no WebSocket",
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The request head is too large",
         StatusCode::MISDIRECTED_REQUEST => "The connection is outdated: use another one",
         StatusCode::URI_TOO_LONG => "The request target is too long",

@@ -18,6 +18,8 @@ pub(crate) struct Listen {
     pub(crate) addresses: Vec<ListenAddress>,
     /// The permissions of the Unix sockets among them. A process that may write to a socket may connect to it.
     pub(crate) unix_mode: u32,
+    /// Whether other processes of the same user may listen at the same TCP addresses.
+    pub(crate) reuse_port: bool,
 }
 
 impl Listen {
@@ -26,6 +28,7 @@ impl Listen {
         Self {
             addresses: vec![address],
             unix_mode: UNIX_MODE,
+            reuse_port: false,
         }
     }
 
@@ -38,9 +41,10 @@ impl Listen {
         self.addresses.iter().all(is_loopback)
     }
 
-    /// Reads `listen` and `unix_mode`. Returns `None` if `listen` is missing or wrong.
+    /// Reads `listen`, `unix_mode` and `reuse_port`. Returns `None` if `listen` is missing or wrong.
     pub(super) fn read(table: &mut Table<'_>, example: &str) -> Option<Self> {
         let mode = table.take("unix_mode");
+        let reuse_port = table.take("reuse_port").and_then(Item::boolean).unwrap_or_default();
         let item = table.take("listen");
         let addresses = item.map(|item| addresses(item, example)).unwrap_or_default();
         let mut unix_mode = UNIX_MODE;
@@ -57,7 +61,11 @@ impl Listen {
         if addresses.is_empty() {
             return None;
         }
-        Some(Self { addresses, unix_mode })
+        Some(Self {
+            addresses,
+            unix_mode,
+            reuse_port,
+        })
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct PassthroughConfig {
     pub(crate) upstream: String,
     /// The maximum number of concurrent connections.
     pub(crate) max_connections: usize,
+    /// Whether each begins with a PROXY header that names the client.
+    pub(crate) proxy_protocol: bool,
 }
 
 /// A pattern for host names, in lower case.
@@ -108,11 +110,13 @@ fn rule(item: Item<'_>, listen: &Listen) -> Option<PassthroughConfig> {
     });
     let max_connections = table.take("max_connections");
     let max_connections = max_connections.and_then(|item| item.number(1, MAX_CONNECTIONS));
+    let proxy_protocol = table.take("proxy_protocol").and_then(Item::boolean).unwrap_or_default();
     table.finish();
     Some(PassthroughConfig {
         sni: sni?,
         upstream: upstream?,
         max_connections: max_connections.unwrap_or(DEFAULT_CONNECTIONS),
+        proxy_protocol,
     })
 }
 

@@ -3,6 +3,7 @@
 //! guesses whether a connection begins with it.
 
 use std::io;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use metrics::counter;
@@ -30,6 +31,32 @@ pub async fn client(
         client = header(stream) => Ok(client?.unwrap_or(peer)),
         () = timeout => Err(Refused::Late),
     }
+}
+
+/// The header of version 2 that describes a client's connection to another server. It names no client if its address isn't known
+/// (`LOCAL`). A client has port 0, which no rule of a server can depend on.
+///
+/// # Errors
+///
+/// Returns an error if the header can't be written.
+pub fn of_client(client: Peer, server: SocketAddr) -> io::Result<Vec<u8>> {
+    let Some(address) = client.address() else {
+        return v2::Builder::with_addresses(
+            v2::Version::Two | v2::Command::Local,
+            v2::Protocol::Stream,
+            v2::Addresses::Unspecified,
+        )
+        .build();
+    };
+    // Both have one family. An address of IPv4 is one of IPv6, too (RFC 4291, section 2.5.5.2).
+    let (address, server) = match (address, server.ip().to_canonical()) {
+        (IpAddr::V4(_), IpAddr::V4(own)) => (address, SocketAddr::new(own.into(), server.port())),
+        (IpAddr::V4(address), IpAddr::V6(_)) => (address.to_ipv6_mapped().into(), server),
+        (IpAddr::V6(_), IpAddr::V4(own)) => (address, SocketAddr::new(own.to_ipv6_mapped().into(), server.port())),
+        (IpAddr::V6(_), IpAddr::V6(_)) => (address, server),
+    };
+    let ends = (SocketAddr::new(address, 0), server);
+    v2::Builder::with_addresses(v2::Version::Two | v2::Command::Proxy, v2::Protocol::Stream, ends).build()
 }
 
 /// Why a connection is closed without a response.
@@ -138,7 +165,7 @@ async fn binary(stream: &mut (impl AsyncRead + Unpin), signature: &[u8]) -> Resu
     }))
 }
 
-fn from(address: std::net::IpAddr, port: u16) -> Peer {
+fn from(address: IpAddr, port: u16) -> Peer {
     SocketAddr::new(address, port).into()
 }
 

@@ -157,3 +157,26 @@ async fn a_header_that_never_ends_times_out() {
     drop(gateway);
     trickle.await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_written_for_a_client_names_it() {
+    for (client, server, expected) in [
+        ("192.0.2.7", "10.0.0.1:443", "192.0.2.7"),
+        ("192.0.2.7", "[2001:db8::1]:443", "192.0.2.7"),
+        ("2001:db8::7", "10.0.0.1:443", "2001:db8::7"),
+        ("2001:db8::7", "[::1]:443", "2001:db8::7"),
+    ] {
+        let client = Peer::Ip(client.parse().unwrap());
+        let header = of_client(client, server.parse().unwrap()).unwrap();
+        let (found, rest) = read(&[header.as_slice(), b"hello"].concat(), 7).await;
+        assert_eq!(
+            (found.unwrap().to_string().as_str(), rest.as_slice()),
+            (expected, &b"hello"[..])
+        );
+    }
+    for client in [Peer::Unix, Peer::Unknown] {
+        let header = of_client(client, "10.0.0.1:443".parse().unwrap()).unwrap();
+        // Then the reader takes the other end of the connection for the client.
+        assert_eq!(read(&header, 64).await.0.unwrap().to_string(), "10.0.0.1");
+    }
+}

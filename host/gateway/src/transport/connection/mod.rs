@@ -5,12 +5,14 @@ mod activity;
 mod client_stream;
 mod cork;
 mod driver;
+mod extended_connect;
 pub(crate) mod fault;
 mod rejected_head;
 mod request_body;
 mod streams;
 mod tracked_body;
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
@@ -39,7 +41,6 @@ use portcullis_wire::framing::ObservedStream;
 use portcullis_wire::peer::Peer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::Activity;
@@ -56,8 +57,9 @@ use crate::config::Bounds;
 use crate::config::ServerConfig;
 use crate::transport::shutdown::Shutdown;
 
-/// One of the `max_connections` of a listener. It becomes free when the last clone is dropped.
-pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
+/// One of the `max_connections` of a listener, and for a stream of HTTP/2 its place on the connection. It becomes free when the last
+/// clone is dropped.
+pub(crate) type Slot = Arc<dyn Any + Send + Sync>;
 
 /// What is known about a connection and its client.
 #[derive(Clone, Debug)]
@@ -164,6 +166,7 @@ impl Protocol {
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .max_concurrent_streams(bounds.max_streams)
+            .enable_connect_protocol()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             // Beyond this, h2 rejects the request by itself. `limits` are stricter.
@@ -240,7 +243,12 @@ impl Protocol {
         let (max_header_size, max_headers) = (settings.max_header_size, settings.limits.fields);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let active_request = activity.request();
-            let (service, connection, seen) = (service.clone(), connection.clone(), Arc::clone(&framing));
+            let (service, mut connection, seen) = (service.clone(), connection.clone(), Arc::clone(&framing));
+            let accept = extended_connect::into_upgrade(&mut request);
+            if accept.is_some() {
+                // The connection is in use as long as the WebSocket is open.
+                connection.slot = Arc::new((connection.slot, activity.request()));
+            }
             let ambiguity = seen.next_request();
             let (stop, is_revoked) = (stopping.clone(), revoked.is_cancelled());
             // Boxed because hyper reserves room for the future in each connection, and most connections are idle.
@@ -268,6 +276,10 @@ impl Protocol {
                 if ends && version < Version::HTTP_2 {
                     let headers = response.headers_mut();
                     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                if accept.is_some_and(|accept| !accept.turn(&mut response)) {
+                    tracing::warn!(client = %connection.peer, "an upstream switched to a WebSocket without proving that it speaks it");
+                    response = service.reject_head(StatusCode::BAD_GATEWAY, "");
                 }
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     seen.upgrade();

@@ -12,9 +12,11 @@ use arc_swap::ArcSwap;
 use metrics::counter;
 use metrics::gauge;
 use portcullis_wire::peer::Peer;
+use portcullis_wire::proxy_protocol;
 use tokio::io;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -86,7 +88,8 @@ impl Passthrough {
         let started = Instant::now();
         let open = gauge!("portcullis_passthrough_open", "sni" => rule.config.sni.to_string());
         let forwarded = async {
-            let upstream = match connect(&rule.config.upstream).await {
+            let client = rule.config.proxy_protocol.then_some(peer);
+            let upstream = match connect(&rule.config.upstream, client).await {
                 Ok(upstream) => upstream,
                 Err(error) => return line.not_forwarded("unreachable", &error.to_string()),
             };
@@ -125,10 +128,15 @@ pub(crate) async fn read_client_hello<S: AsyncRead + Unpin>(mut stream: S) -> io
     Ok((hello.host, Rewind::new(hello.bytes, stream)))
 }
 
-async fn connect(upstream: &str) -> io::Result<TcpStream> {
+/// Connects, and names the client to the upstream. `None` if the upstream isn't told.
+async fn connect(upstream: &str, client: Option<Peer>) -> io::Result<TcpStream> {
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(upstream)).await;
-    let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let mut stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     socket::tune_tcp(&stream)?;
+    if let Some(client) = client {
+        let header = proxy_protocol::of_client(client, stream.peer_addr()?)?;
+        stream.write_all(&header).await?;
+    }
     Ok(stream)
 }
 

@@ -19,6 +19,8 @@ pub(super) fn listen(address: SocketAddr, list: &Listen) -> io::Result<TcpListen
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Lets the gateway restart while old connections are in TIME_WAIT. A second listener still gets an error.
     socket.set_reuse_address(true)?;
+    // The system then shares the connections among the processes. A process of another user still gets an error.
+    socket.set_reuse_port(list.reuse_port)?;
     if address.is_ipv6() {
         socket.set_only_v6(!accepts_ipv4(&ListenAddress::Tcp(address), list))?;
     }
@@ -53,6 +55,7 @@ mod tests {
             let list = Listen {
                 addresses: others.iter().map(|other| other.parse().unwrap()).collect(),
                 unix_mode: 0,
+                reuse_port: false,
             };
             assert_eq!(
                 accepts_ipv4(&address.parse().unwrap(), &list),
