@@ -258,7 +258,7 @@ def test_memory_is_named_when_it_was_what_a_plugin_lacked(gateway):
 
 def test_the_admin_listener_tells_whether_the_gateway_is_alive_and_ready(serve, upstream):
     gateway = serve(ADMIN + protected(upstream))
-    for path, status in [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/", 404), ("/metrics/x", 404)]:
+    for path, status in [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/", 200), ("/x", 404), ("/metrics/x", 404)]:
         assert send(gateway.admin_url, path).status == status, path
     assert send(gateway.admin_url, "/livez", method="POST").status == 405
     for path in ["/livez", "/readyz", "/metrics"]:

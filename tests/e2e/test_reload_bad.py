@@ -80,13 +80,13 @@ def test_a_mistake_is_told_everywhere_and_changes_nothing(shared, upstream, name
     assert reloads(shared, "failed") > failures
     assert shared.metric("portcullis_config_last_reload_successful") == 0
     ready = send(shared.admin_url, "/readyz")
-    first, *rest = ready.body.decode().splitlines()
-    assert (ready.status, first) == (200, "ready")
-    assert "the previous configuration is still in use" in rest[0] and said in ready.body.decode()
+    [problem] = ready.json()["problems"]
+    assert (ready.status, ready.json()["status"], problem["part"]) == (200, "ready", "configuration")
+    assert "the previous configuration is still in use" in problem["problem"] and said in problem["problem"]
     assert [shared.send("/", ALICE).status, shared.send("/more").status] == [200, 401], "by the old configuration"
 
     assert reload(shared, config) == [], "mended"
-    assert send(shared.admin_url, "/readyz").body == b"ready\n"
+    assert send(shared.admin_url, "/readyz").json() == {"status": "ready", "problems": []}
     assert shared.metric("portcullis_config_last_reload_successful") == 1
 
 

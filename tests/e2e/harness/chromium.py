@@ -1,5 +1,6 @@
 """Chromium without a screen, driven by its own protocol for developers."""
 
+import base64
 import json
 import os
 import shutil
@@ -62,6 +63,14 @@ class Page:
     def until(self, script):
         """Waits until a script on the page comes to something, on whatever page that is."""
         return eventually(lambda: self.run(f"document.readyState == 'complete' && ({script})"), script, 30)
+
+    def prefer(self, scheme):
+        """Prefers pages that are `light` or `dark`."""
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def picture(self):
+        """The whole page, as PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", captureBeyondViewport=True)["data"])
 
     def press(self, key, code):
         for kind in ("keyDown", "keyUp"):

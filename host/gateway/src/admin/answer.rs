@@ -1,4 +1,4 @@
-//! The responses of the admin listener: health probes, metrics, reloads and revocations. All of them are plain text for programs.
+//! The responses of the admin listener: health probes, metrics, reloads and revocations for programs, and the status page for people.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -14,6 +14,7 @@ use http::header;
 use http::uri::Authority;
 use http_body::Body;
 use http_body_util::Full;
+use portcullis_wire::peer::Peer;
 
 use crate::admin::ReloadOutcome;
 use crate::admin::State;
@@ -31,7 +32,7 @@ pub(crate) const RELOAD_HEADER: HeaderName = HeaderName::from_static("x-portcull
 pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Answers one request.
-pub(super) async fn answer<B>(request: Request<B>, state: &State) -> Answer
+pub(super) async fn answer<B>(request: Request<B>, peer: Peer, state: &State) -> Answer
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -48,11 +49,8 @@ where
     }
     match path {
         "/livez" => text(StatusCode::OK, "alive\n"),
-        "/readyz" if state.stop.was_requested() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-        "/readyz" => {
-            let trouble = state.reloads.trouble().unwrap_or_default();
-            text(StatusCode::OK, format!("ready\n{trouble}"))
-        }
+        "/readyz" => state.status.readiness(state.stop.was_requested()),
+        "/" => status_page(&request, peer, state),
         "/metrics" => {
             let mut response = text(StatusCode::OK, state.metrics.render());
             let headers = response.headers_mut();
@@ -61,9 +59,27 @@ where
         }
         _ => text(
             StatusCode::NOT_FOUND,
-            "not found: /livez, /readyz, /metrics, /reload, /revocations\n",
+            "not found: /, /livez, /readyz, /metrics, /reload, /revocations\n",
         ),
     }
+}
+
+/// The page for a client on this machine, which may come through `ssh -L` or `kubectl port-forward`. It tells of users and of refused
+/// requests, so what scrapes metrics from elsewhere doesn't see it, nor does another site's page that leads here.
+fn status_page<B>(request: &Request<B>, peer: Peer, state: &State) -> Answer {
+    if is_elsewhere(peer) {
+        return text(
+            StatusCode::FORBIDDEN,
+            "the status page is for clients on the gateway's machine: ssh -L and kubectl port-forward lead there\n",
+        );
+    }
+    if !is_by_address(request) {
+        return text(
+            StatusCode::FORBIDDEN,
+            "the status page is asked for by the gateway's address or as localhost, not by another name\n",
+        );
+    }
+    state.status.page(state.stop.was_requested())
 }
 
 /// Reloads the configuration. The status says whether it is in use.
@@ -90,6 +106,15 @@ async fn reload<B>(request: &Request<B>, state: &State) -> Answer {
             StatusCode::SERVICE_UNAVAILABLE,
             "the gateway stops, or too many others wait for a reload\n",
         ),
+    }
+}
+
+/// Whether a client isn't on this machine. One that connects to a Unix socket is.
+fn is_elsewhere(peer: Peer) -> bool {
+    match peer {
+        Peer::Ip(address) => !address.is_loopback(),
+        Peer::Unix => false,
+        _ => true,
     }
 }
 
@@ -124,4 +149,28 @@ pub(super) fn text(status: StatusCode, content: impl Into<Bytes>) -> Answer {
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_clients_on_this_machine_see_the_status_page() {
+        for (address, expected) in [
+            ("127.0.0.1:1", false),
+            ("127.9.9.9:1", false),
+            ("[::1]:1", false),
+            ("[::ffff:127.0.0.1]:1", false),
+            ("192.0.2.7:1", true),
+            ("0.0.0.0:1", true),
+            ("[fe80::1]:1", true),
+            ("[::ffff:192.0.2.7]:1", true),
+        ] {
+            let address: std::net::SocketAddr = address.parse().unwrap();
+            assert_eq!(is_elsewhere(address.into()), expected, "{address}");
+        }
+        assert!(!is_elsewhere(Peer::Unix));
+        assert!(is_elsewhere(Peer::Unknown));
+    }
 }

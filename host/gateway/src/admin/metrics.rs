@@ -2,19 +2,25 @@
 //! be scraped.
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use metrics::Key;
 use metrics::SetRecorderError;
 
 use super::exported::Exported;
 use super::recorder::Recorder;
+use super::status::History;
 
 /// The metrics recorder of the process. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     recorder: Recorder,
     exported: Arc<ArcSwap<Exported>>,
+    history: Arc<Mutex<History>>,
 }
 
 impl Metrics {
@@ -26,6 +32,7 @@ impl Metrics {
         Ok(Self {
             recorder,
             exported: Arc::default(),
+            history: Arc::default(),
         })
     }
 
@@ -38,11 +45,31 @@ impl Metrics {
         self.exported.load().filter(&self.recorder.render())
     }
 
+    /// The gauges of what exists, with their values.
+    pub(super) fn gauges(&self) -> Vec<(Key, f64)> {
+        let exported = self.exported.load();
+        let mut gauges = Vec::new();
+        self.recorder.visit_gauges(|key, value| {
+            if exported.covers(key) {
+                gauges.push((key.clone(), value));
+            }
+        });
+        gauges
+    }
+
+    /// Reads the last hour until now.
+    pub(super) fn with_history<T>(&self, now: SystemTime, read: impl FnOnce(&History) -> T) -> T {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.note(&self.recorder, &self.exported.load(), now);
+        read(&history)
+    }
+
     /// Moves recorded values into their buckets periodically, and forgets what isn't exported any more.
     pub(super) async fn upkeep(self) {
         loop {
             tokio::time::sleep(UPKEEP).await;
             self.recorder.run_upkeep(&self.exported.load());
+            self.with_history(SystemTime::now(), |_| ());
         }
     }
 }

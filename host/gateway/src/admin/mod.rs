@@ -1,4 +1,4 @@
-//! The operator's listener: metrics, liveness, readiness, reloads and revocations. It is separate from the public listener, since
+//! The operator's listener: metrics, health, the status page, reloads and revocations. It is separate from the public listener, since
 //! the metrics reveal the authenticators.
 
 mod answer;
@@ -7,6 +7,7 @@ mod metrics;
 mod recorder;
 mod reload;
 mod revocation;
+mod status;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,9 +18,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
+use portcullis_wire::peer::Peer;
 use tokio::sync::Semaphore;
 
 use self::revocation::Revoker;
+use self::status::Status;
 use crate::config::AdminConfig;
 use crate::config::Token;
 use crate::transport::Inherited;
@@ -40,6 +43,12 @@ pub(crate) use self::revocation::REVOCATIONS;
 pub(crate) use self::revocation::Revoked;
 pub(crate) use self::revocation::Revokes;
 pub(crate) use self::revocation::Yes;
+pub(crate) use self::status::Facts;
+pub(crate) use self::status::PluginFacts;
+pub(crate) use self::status::Refusals;
+pub(crate) use self::status::Refused;
+pub(crate) use self::status::RouteFacts;
+pub(crate) use self::status::Shows;
 
 /// The bound admin listener.
 #[derive(Debug)]
@@ -50,11 +59,12 @@ pub(crate) struct Admin {
 }
 
 /// What the requests are about.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct State {
     metrics: Metrics,
     reloads: Reloads,
     revoker: Revoker,
+    status: Status,
     stop: Shutdown,
 }
 
@@ -76,13 +86,14 @@ impl Admin {
     /// Serves until the process ends, so that the shutdown of the public listener can be observed.
     ///
     /// The line `admin listening` in the log carries the address.
-    pub(crate) fn start(self, reloads: Reloads, gateway: Arc<dyn Revokes>, stop: Shutdown) {
+    pub(crate) fn start(self, reloads: Reloads, gateway: Arc<impl Revokes + Shows + 'static>, stop: Shutdown) {
         for socket in &self.sockets {
             tracing::info!(address = %socket.address(), "admin listening");
         }
         tokio::spawn(self.metrics.clone().upkeep());
         let state = State {
             metrics: self.metrics.clone(),
+            status: Status::new(gateway.clone(), self.metrics.clone(), reloads.clone()),
             reloads,
             revoker: Revoker::new(self.token.clone(), gateway),
             stop,
@@ -100,8 +111,8 @@ impl Admin {
         // The semaphore is never closed.
         while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
             match socket.accept().await {
-                Ok((stream, _)) => {
-                    let served = serve(stream, state.clone());
+                Ok((stream, peer)) => {
+                    let served = serve(stream, peer, state.clone());
                     tokio::spawn(async move {
                         if tokio::time::timeout(MAX_CONNECTION_AGE, served).await.is_err() {
                             tracing::debug!("an admin connection was open for too long and was closed");
@@ -118,10 +129,10 @@ impl Admin {
     }
 }
 
-async fn serve(stream: Stream, state: State) {
+async fn serve(stream: Stream, peer: Peer, state: State) {
     let service = service_fn(|request| {
         let state = &state;
-        async move { Ok::<_, Infallible>(answer::answer(request, state).await) }
+        async move { Ok::<_, Infallible>(answer::answer(request, peer, state).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -31,7 +31,7 @@ use super::exported::Exported;
 
 /// The recorder. Clones share it.
 #[derive(Clone)]
-pub(super) struct Recorder(Arc<State>);
+pub(crate) struct Recorder(Arc<State>);
 
 struct State {
     registry: Registry<Key, AtomicStorage>,
@@ -43,7 +43,7 @@ struct State {
 
 /// The upper bounds of all histograms, which are of seconds: from a call of a plugin in Rust to one that waits for an identity
 /// provider.
-const BUCKETS: [f64; 14] = [
+pub(super) const BOUNDS: [f64; 14] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
 
@@ -67,6 +67,23 @@ impl Recorder {
             .retain(|key, _| exported.covers(key) || registry.get_histogram(key).is_some());
     }
 
+    /// All counters with their values.
+    pub(super) fn visit_counters(&self, mut visit: impl FnMut(&Key, u64)) {
+        let registry = &self.0.registry;
+        registry.visit_counters(|key, value| visit(key, value.load(Ordering::Acquire)));
+    }
+
+    /// All gauges with their values.
+    pub(super) fn visit_gauges(&self, mut visit: impl FnMut(&Key, f64)) {
+        let registry = &self.0.registry;
+        registry.visit_gauges(|key, value| visit(key, f64::from_bits(value.load(Ordering::Acquire))));
+    }
+
+    /// All histograms with their buckets.
+    pub(super) fn visit_histograms(&self, mut visit: impl FnMut(&Key, &storage::Histogram)) {
+        self.drained().iter().for_each(|(key, buckets)| visit(key, buckets));
+    }
+
     /// All series in Prometheus's text format.
     pub(super) fn render(&self) -> String {
         let mut families = BTreeMap::<String, (&str, String)>::new();
@@ -76,20 +93,17 @@ impl Recorder {
             let (_, lines) = families.entry(name.clone()).or_insert((kind, String::new()));
             write(lines, &name, &labels);
         };
-        let State { registry, .. } = &*self.0;
-        registry.visit_counters(|key, value| {
-            let value = value.load(Ordering::Acquire);
+        self.visit_counters(|key, value| {
             add(key, "counter", &|text, name, labels| {
                 line(text, name, None, labels, None, value)
             });
         });
-        registry.visit_gauges(|key, value| {
-            let value = f64::from_bits(value.load(Ordering::Acquire));
+        self.visit_gauges(|key, value| {
             add(key, "gauge", &|text, name, labels| {
                 line(text, name, None, labels, None, value)
             });
         });
-        for (key, histogram) in self.drained().iter() {
+        self.visit_histograms(|key, histogram| {
             add(key, "histogram", &|text, name, labels| {
                 for (bound, count) in histogram.buckets() {
                     line(text, name, Some("bucket"), labels, Some(bound.to_string()), count);
@@ -99,7 +113,7 @@ impl Recorder {
                 line(text, name, Some("sum"), labels, None, histogram.sum());
                 line(text, name, Some("count"), labels, None, count);
             });
-        }
+        });
         let descriptions = lock(&self.0.descriptions);
         let mut text = String::new();
         for (name, (kind, lines)) in &families {
@@ -118,7 +132,7 @@ impl Recorder {
         let mut buckets = lock(&self.0.buckets);
         self.0.registry.visit_histograms(|key, recorded| {
             if !buckets.contains_key(key)
-                && let Some(new) = storage::Histogram::new(&BUCKETS)
+                && let Some(new) = storage::Histogram::new(&BOUNDS)
             {
                 buckets.insert(key.clone(), new);
             }

@@ -73,6 +73,7 @@ pub(crate) type ReloadRequest = oneshot::Sender<ReloadOutcome>;
 pub(crate) struct Reloads {
     requests: mpsc::Sender<ReloadRequest>,
     last_failure: Arc<Mutex<Option<Failure>>>,
+    last: Arc<Mutex<Option<(SystemTime, String)>>>,
 }
 
 #[derive(Debug)]
@@ -100,6 +101,7 @@ impl Reloads {
         let reloads = Self {
             requests: sender,
             last_failure: Arc::default(),
+            last: Arc::default(),
         };
         reloads.succeeded();
         (reloads, receiver)
@@ -108,6 +110,7 @@ impl Reloads {
     /// Notes how a reload ended.
     pub(crate) fn note(&self, outcome: &ReloadOutcome) {
         counter!("portcullis_reloads_total", "outcome" => outcome.label()).increment(1);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((SystemTime::now(), outcome.to_string()));
         match outcome {
             ReloadOutcome::Applied { .. } => self.succeeded(),
             ReloadOutcome::Failed(why) => {
@@ -125,6 +128,11 @@ impl Reloads {
         let (sender, receiver) = oneshot::channel();
         self.requests.try_send(sender).ok()?;
         receiver.await.ok()
+    }
+
+    /// When the last reload ended, and what it changed or why it failed. `None` if there was none.
+    pub(super) fn last(&self) -> Option<(SystemTime, String)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What the probe of readiness says about a configuration that isn't in use. `None` if the last reload was successful.

@@ -36,10 +36,15 @@ pub(crate) fn html(title: &str, body: &str) -> Response<Body> {
 
 /// A document. Both parts are HTML.
 pub(crate) fn document(title: &str, main: &str) -> String {
+    styled_document(title, "", main)
+}
+
+/// The same with more style of its own.
+pub(crate) fn styled_document(title: &str, style: &str, main: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
-         <style>{STYLE}</style>\n<main>\n{main}</main>\n</html>\n"
+         <style>{STYLE}{style}</style>\n<main>\n{main}</main>\n</html>\n"
     )
 }
 

@@ -6,6 +6,7 @@ mod components;
 mod credentials;
 mod describe;
 mod difference;
+mod facts;
 mod logins;
 mod previous;
 mod revoke;

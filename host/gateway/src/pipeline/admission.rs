@@ -96,6 +96,7 @@ impl Admitted {
         }
         Rejection::Denied(Box::new(Denied {
             route: self.route,
+            request: self.request,
             sender: self.sender,
             response,
             why,

@@ -10,6 +10,7 @@ mod head;
 mod outgoing;
 mod preview;
 mod record;
+mod refused;
 mod rejection;
 mod request;
 mod route;
@@ -23,8 +24,12 @@ use http::request::Parts;
 use portcullis::session::RevocationScope;
 use portcullis_wire::client::Client;
 
+use crate::admin::Facts;
+use crate::admin::Refusals;
+use crate::admin::Refused;
 use crate::admin::Revoked;
 use crate::admin::Revokes;
+use crate::admin::Shows;
 use crate::generation::Generation;
 use crate::login::Exchanges;
 use crate::proxy::Proxy;
@@ -48,6 +53,8 @@ pub(crate) struct Gateway {
     proxy: Proxy,
     upstream_authorizer: UpstreamAuthorizer,
     exchanges: Exchanges,
+    /// For the status page.
+    refusals: Refusals,
 }
 
 /// A request that was not rejected.
@@ -65,6 +72,16 @@ impl Revokes for Gateway {
     }
 }
 
+impl Shows for Gateway {
+    fn facts(&self) -> Facts {
+        self.generation().facts()
+    }
+
+    fn refusals(&self) -> Vec<Refused> {
+        self.refusals.all()
+    }
+}
+
 impl Gateway {
     /// Creates a gateway. `proxy` must be the proxy that made the upstream handles in the generation's routes.
     pub(crate) fn new(generation: Generation, proxy: Proxy) -> Self {
@@ -74,6 +91,7 @@ impl Gateway {
             proxy,
             upstream_authorizer: UpstreamAuthorizer::new(),
             exchanges: Exchanges::new(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -97,17 +115,30 @@ impl Gateway {
         mut request: Received,
     ) -> Result<Accepted, Rejection> {
         let removed = request.sanitize(generation.identity_names());
-        let Some(route) = route::find(&generation, entrance, &request)? else {
+        let found = route::find(&generation, entrance, &request);
+        if let (Err(rejection), true) = (&found, entrance.serves()) {
+            self.refusals.add(refused::unrouted(&request, rejection));
+        }
+        let Some(route) = found? else {
             return Ok(Accepted::Internal(Box::new(request)));
         };
         if let Some(record) = Record::of(&request.parts) {
             record.set_route(&route);
         }
-        let admitted = admission::admit(entrance, &generation, route, request, removed).await?;
-        let outgoing = admitted
-            .authorize(entrance, &self.upstream_authorizer, &self.proxy, generation)
-            .await?;
-        Ok(Accepted::Forward(Box::new(outgoing)))
+        let outgoing = match admission::admit(entrance, &generation, route, request, removed).await {
+            Ok(admitted) => {
+                let upstreams = &self.upstream_authorizer;
+                admitted.authorize(entrance, upstreams, &self.proxy, generation).await
+            }
+            Err(rejection) => Err(rejection),
+        };
+        if let (Err(Rejection::Denied(denied)), true) = (&outgoing, entrance.serves()) {
+            denied
+                .refused()
+                .into_iter()
+                .for_each(|refused| self.refusals.add(refused));
+        }
+        Ok(Accepted::Forward(Box::new(outgoing?)))
     }
 
     /// Reads the target of a request from its head, and decides about the request.

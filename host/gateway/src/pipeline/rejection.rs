@@ -9,6 +9,7 @@ use portcullis::decision::Step;
 
 use crate::answers::response;
 use crate::generation::Route;
+use crate::pipeline::request::Received;
 use crate::pipeline::sender::Sender;
 use crate::proxy::body::Body;
 use crate::routing::method::Methods;
@@ -46,6 +47,8 @@ pub(crate) enum Rejection {
 pub(crate) struct Denied {
     /// The route.
     pub(crate) route: Arc<Route>,
+    /// The request.
+    pub(super) request: Received,
     /// What is known about the sender.
     pub(crate) sender: Sender,
     /// The response that the client gets.
