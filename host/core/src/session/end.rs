@@ -8,7 +8,7 @@ use super::Revocation;
 use super::Revocations;
 use super::Session;
 use super::Sessions;
-use super::key::Purpose;
+use super::ring::Purpose;
 use super::sealed::Sealed;
 use super::sealed::Time;
 

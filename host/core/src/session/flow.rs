@@ -13,8 +13,8 @@ use portcullis_wire::cookies;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::key::KeyRing;
-use super::key::Purpose;
+use super::ring::KeyRing;
+use super::ring::Purpose;
 use super::sealed::Time;
 use crate::cookies::FLOW_COOKIE;
 use crate::cookies::SECURE_FLOW_COOKIE;

@@ -559,7 +559,7 @@ fn what_a_gateway_tells_of_revocations_is_sealed_and_fresh() {
         (now, 25, false),
     ] {
         let bytes = [&sent.to_be_bytes()[..], &vec![1; rest]].concat();
-        let message = own.keys.seal_for(key::Purpose::Revocations, "peers", &bytes).unwrap();
+        let message = own.keys.seal_for(ring::Purpose::Revocations, "peers", &bytes).unwrap();
         assert_eq!(
             own.open_revocations(message.as_bytes()).is_some(),
             is_taken,

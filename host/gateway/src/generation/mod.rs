@@ -12,6 +12,7 @@ mod previous;
 mod revoke;
 mod route;
 mod series;
+mod sessions;
 mod warning;
 mod widening;
 
@@ -31,11 +32,7 @@ use portcullis::Chain;
 use portcullis::Component;
 use portcullis::Engine;
 use portcullis::Plugin;
-use portcullis::session::Flows;
 use portcullis::session::Key;
-use portcullis::session::KeyRing;
-use portcullis::session::Options;
-use portcullis::session::SameSitePolicy;
 use portcullis::session::Sessions;
 use portcullis_loader::AskedPlugin;
 use portcullis_loader::Negotiators;
@@ -55,13 +52,14 @@ use crate::config::ConfigErrors;
 use crate::config::Digests;
 use crate::config::Draft;
 use crate::config::ListenConfig;
-use crate::config::Location;
-use crate::config::LoginConfig;
 use crate::config::PluginConfig;
 use crate::config::RotatingHeader;
 use crate::config::Upstream;
 use crate::generation::previous::Previous;
 use crate::generation::route::OfSessions;
+use crate::generation::sessions::keys;
+use crate::generation::sessions::sends_assertions;
+use crate::generation::sessions::sessions;
 use crate::kerberos::Acceptor;
 use crate::proxy::ForbiddenTrailers;
 use crate::proxy::Proxy;
@@ -70,7 +68,6 @@ use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
 use crate::sessions::EndedSessions;
 use crate::sessions::Ending;
-use crate::sessions::kept_key;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use logins::LoginPoint;
@@ -419,79 +416,6 @@ impl Generation {
             listen,
         })
     }
-}
-
-fn sends_assertions(config: &Config) -> bool {
-    config.routes.iter().any(|route| route.identity.assertion.is_some())
-}
-
-/// The keys of sessions, of assertions and of tickets, of which the first one is in use. Empty if nothing needs one.
-fn keys(config: &Config) -> Result<Vec<Key>, ConfigError> {
-    let shares_tickets = config.listen().tls().any(|tls| tls.shared_tickets);
-    if config.session.is_none() && !sends_assertions(config) && !shares_tickets {
-        return Ok(Vec::new());
-    }
-    let configured = config
-        .session
-        .as_ref()
-        .map(|session| session.keys.clone())
-        .unwrap_or_default();
-    if !configured.is_empty() {
-        return Ok(configured);
-    }
-    let kept = kept_key(config.state.folder.as_deref(), config.state.is_kept);
-    Ok(vec![kept.map_err(|why| Location::file("session").error(why))?])
-}
-
-/// The sessions, and the attempts to log in, whose cookies have the same keys. `None` if there are none.
-fn sessions(
-    config: &Config,
-    keys: &[Key],
-    ended: Option<&EndedSessions>,
-    before: Option<&Sessions>,
-) -> Result<Option<(Arc<Sessions>, Flows)>, ConfigError> {
-    let Some(session) = &config.session else {
-        return Ok(None);
-    };
-    let error = |message: &str| Location::file("session").error(message);
-    // Over plain HTTP, browsers accept a secure cookie only from their own machine, and some don't accept it even then.
-    let of_login = config.login.as_ref().and_then(LoginConfig::is_secure);
-    let secure = session
-        .secure
-        .or(of_login)
-        .unwrap_or_else(|| !config.server.listen.is_loopback());
-    let needs_secure = session.partitioned || session.same_site == SameSitePolicy::None;
-    if needs_secure && !secure {
-        return Err(error(
-            "partitioned and same_site = \"none\" need a secure cookie: set secure = true if browsers use https",
-        ));
-    }
-    let options =
-        Options::new(&session.cookie, secure, session.max_age).ok_or_else(|| error("the cookie has no usable name"))?;
-    let mut options = options.same_site(session.same_site);
-    if let Some(domain) = &session.domain {
-        options = options.domain(domain);
-    }
-    if session.partitioned {
-        options = options.partitioned();
-    }
-    if let Some(idle) = session.idle {
-        options = options.idle(idle);
-    }
-    let keys = KeyRing::new(keys.iter().cloned()).map_err(|problem| error(&problem.to_string()))?;
-    let keys = Arc::new(keys);
-    let mut sessions = Sessions::new(Arc::clone(&keys), options);
-    if let Some(ended) = ended {
-        sessions = sessions.with_revocations(Arc::clone(ended.list()));
-    }
-    if let Some(before) = before {
-        sessions = sessions.with_renewals_of(before);
-    }
-    let sessions = match session.outlive_changes {
-        true => sessions.outlive_changes(),
-        false => sessions,
-    };
-    Ok(Some((Arc::new(sessions), Flows::new(keys, secure))))
 }
 
 #[cfg(test)]

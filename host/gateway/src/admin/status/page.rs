@@ -270,7 +270,11 @@ fn latency(recorded: &Distribution) -> String {
         Some(bound) => format!("≤ {} ms", bound * 1e3),
         None => "> 10 s".to_owned(),
     };
-    format!("<span class=\"line\">50 %: {}<br>99 %: {}</span>", quantile(0.5), quantile(0.99))
+    format!(
+        "<span class=\"line\">50 %: {}<br>99 %: {}</span>",
+        quantile(0.5),
+        quantile(0.99)
+    )
 }
 
 fn shown(time: SystemTime) -> String {
