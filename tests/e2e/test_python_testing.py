@@ -11,7 +11,7 @@ from harness.paths import ROOT
 
 portcullis = python_package.load()
 from portcullis import ConfigurationError  # noqa: E402
-from portcullis.testing import Plugin  # noqa: E402
+from portcullis.testing import Plugin, Policy  # noqa: E402
 
 PAGE = (ROOT / "docs/python.md").read_text()
 HUB = "https://hub.test"
@@ -106,6 +106,47 @@ def test_any_component_can_be_asked():
     assert plugin.ask(headers={"Authorization": "Script grant"}).user.name == "alice"
     assert plugin.ask(headers={"Authorization": "Script forbid"}).refusal.status == 403
     assert repr(plugin) == "<Plugin 'plugin'>"
+
+
+@pytest.mark.parametrize(
+    "method, user, verdict, status",
+    [
+        ("GET", {"name": "alice"}, "permit", 200),
+        ("PUT", {"name": "alice", "groups": ["writers"]}, "permit", 200),
+        ("PUT", {"name": "alice", "groups": ["readers"]}, "forbid", 403),
+        ("PUT", None, "forbid", 401),
+    ],
+    ids=str,
+)
+def test_an_authorizer_is_asked_about_made_up_users(method, user, verdict, status):
+    policy = Policy(build.example_component("writers"), settings={"group": "writers"}, grants={"headers": []})
+    ruling = policy.ask(method, "/page", user=user)
+    assert (ruling.verdict, ruling.status, ruling.is_permitted) == (verdict, status, verdict == "permit")
+    assert repr(policy) == "<Policy 'policy'>" and policy.calls == []
+
+
+def test_what_an_authorizer_carries_reads_and_asks_is_told(judge):
+    policy = Policy(judge, grants={"headers": ["x-judge"]})
+    ruling = policy.ask("PUT", user={"name": "alice", "admin": True}, headers={"X-Judge": "attributes 2 1"})
+    assert ruling.is_permitted and len(ruling.attributes) == 2 and "header x-judge" in ruling.reads
+    refused = policy.ask("PUT", user={"name": "alice"}, headers={"X-Judge": "panic"})
+    assert (refused.status, refused.verdict, refused.is_permitted) == (503, "fail", False) and "failed" in refused.why
+
+
+@pytest.mark.parametrize(
+    "user, told",
+    [
+        ({}, 'the key "name" is missing'),
+        ({"name": ""}, "user"),
+        ({"name": "a", "grups": []}, 'unknown key; did you mean "groups"?'),
+        ({"name": "a", "groups": "b"}, "expected a list"),
+    ],
+    ids=str,
+)
+def test_a_mistake_in_a_made_up_user_is_told(judge, user, told):
+    with pytest.raises(ConfigurationError) as refused:
+        Policy(judge).ask(user=user)
+    assert told in str(refused.value)
 
 
 METRICS = """

@@ -1,8 +1,6 @@
 //! `Chain`: authenticators in order, and then authorizers, which decide about requests.
 
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::sync::mpsc::RecvTimeoutError;
 
 use pyo3::Bound;
 use pyo3::Py;
@@ -15,11 +13,8 @@ use pyo3::pymethods;
 use crate::authenticator::Authenticator;
 use crate::authorizer::Authorizer;
 use crate::decision::Decision;
-use crate::errors::PortcullisError;
 use crate::gates::Gates;
 use crate::host::Hosted;
-use crate::host::TICK;
-use crate::lock::lock;
 use crate::pending::Call;
 use crate::pending::Pending;
 use crate::request::Request;
@@ -99,31 +94,10 @@ impl Chain {
     #[pyo3(signature = (request, *, visitors=false))]
     fn decide_blocking(&self, py: Python<'_>, request: &Bound<'_, Request>, visitors: bool) -> PyResult<Decision> {
         let deciders = self.gates.get()?.current();
-        let host = &self.gates.host;
         let request = Arc::clone(&request.get().0);
-        let (sender, receiver) = mpsc::sync_channel(1);
-        host.runtime.spawn(async move {
-            let decision = deciders.decide(&request, visitors).await;
-            // The thread that waited may have been interrupted; then no receiver is left.
-            sender.send(decision).ok();
-        });
-        let _waiting = host.wait();
-        // Only one thread receives, but the type must be one that several may share.
-        let receiver = std::sync::Mutex::new(receiver);
-        loop {
-            match py.detach(|| lock(&receiver).recv_timeout(TICK)) {
-                Ok(decision) => return Ok(decision),
-                Err(RecvTimeoutError::Timeout) => {
-                    py.check_signals()?;
-                    host.check()?;
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(PortcullisError::new_err(
-                        "the decision failed within the host, which is a bug of Portcullis",
-                    ));
-                }
-            }
-        }
+        self.gates
+            .host
+            .wait_for(py, async move { deciders.decide(&request, visitors).await })
     }
 
     /// Forgets the decisions of all its plugins that are kept for later requests.

@@ -8,6 +8,8 @@ use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use portcullis_loader::Environment;
@@ -33,6 +35,7 @@ use crate::bridge::Bridge;
 use crate::errors::ClosedError;
 use crate::errors::EngineError;
 use crate::errors::ForkError;
+use crate::errors::PortcullisError;
 use crate::lock::lock;
 
 /// The settings of an engine. `None` for the default of each.
@@ -87,7 +90,7 @@ static BRIDGE: Mutex<Option<Bridge>> = Mutex::new(None);
 const CLOSE: Duration = Duration::from_secs(5);
 
 /// How often a thread that waits for a decision looks for signals, and whether the engine is closed.
-pub(crate) const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(50);
 
 impl Host {
     /// Starts the engine of this process.
@@ -177,6 +180,37 @@ impl Host {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Runs something on the threads of the engine, and waits for it. Other threads of Python run meanwhile, and the signals of the
+    /// process are handled.
+    pub(crate) fn wait_for<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> PyResult<T> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.runtime.spawn(async move {
+            // The thread that waited may have been interrupted; then no receiver is left.
+            sender.send(work.await).ok();
+        });
+        let _waiting = self.wait();
+        // Only one thread receives, but the type must be one that several may share.
+        let receiver = Mutex::new(receiver);
+        loop {
+            match py.detach(|| lock(&receiver).recv_timeout(TICK)) {
+                Ok(output) => return Ok(output),
+                Err(RecvTimeoutError::Timeout) => {
+                    py.check_signals()?;
+                    self.check()?;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(PortcullisError::new_err(
+                        "the decision failed within the host, which is a bug of Portcullis",
+                    ));
+                }
+            }
+        }
     }
 
     /// Counts a thread that waits without Python's lock, until the value is dropped.

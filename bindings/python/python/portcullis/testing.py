@@ -6,6 +6,14 @@
         plugin = Plugin("simple", settings={"password": "secret"})
         assert plugin.ask(headers={"Authorization": "Basic YWxpY2U6c2VjcmV0"}).user.name == "alice"
 
+An authorizer is asked about requests of made-up users:
+
+    from portcullis.testing import Policy
+
+    def test_only_writers_write():
+        policy = Policy("writers.wasm", settings={"group": "writers"})
+        assert policy.ask("PUT", user={"name": "alice", "groups": ["writers"]}).is_permitted
+
 Files of cases for `portcullis plugin test` need no Python.
 """
 
@@ -16,9 +24,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._portcullis import Authenticator, Chain, Component, Decision, Request, _PlayedServers
+from ._portcullis import Authenticator, Authorizer, Chain, Component, Decision, Request, _PlayedServers
 
-__all__ = ["Call", "Plugin"]
+__all__ = ["Call", "Plugin", "Policy", "Ruling"]
 
 
 @dataclass(frozen=True)
@@ -72,3 +80,55 @@ class Plugin:
 
     def __repr__(self) -> str:
         return f"<Plugin {self.authenticator.name!r}>"
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What an authorizer said about a request."""
+
+    status: int
+    """The status of the response. It is 200 if the request is permitted: the application decides then."""
+    verdict: str
+    """The word in the audit log: `permit`, `forbid`, `hide`, `respond`, `unavailable`, `fail` or `turned_away`."""
+    why: str
+    """The verdict and its reason, for the operator."""
+    attributes: list[tuple[str, str]]
+    """Pairs of name and value that come with a permission."""
+    reads: list[str]
+    """What the authorizer read of the request."""
+
+    @property
+    def is_permitted(self) -> bool:
+        """Whether the user may make the request."""
+        return self.verdict == "permit"
+
+
+class Policy:
+    """An authorizer that is asked about requests of made-up users. `plugin`, `servers` and the keywords are as those of `Plugin`."""
+
+    def __init__(
+        self,
+        plugin: Component | str | os.PathLike[str] | bytes,
+        *,
+        servers: Sequence[Mapping[str, Any]] = (),
+        name: str = "policy",
+        **keys: Any,
+    ) -> None:
+        self._servers = _PlayedServers([dict(server) for server in servers])
+        self.authorizer: Authorizer = self._servers.authorizer(name, plugin, keys)
+        self.calls: list[Call] = []
+        """What the servers were asked for the last ruling."""
+
+    def ask(self, method: str = "GET", path: str = "/", *, user: Mapping[str, Any] | None = None, **request: Any) -> Ruling:
+        """What the authorizer says about a request.
+
+        `user` has the keys of `user` in a file of cases: `name`, `groups`, `admin`, `attributes`, `authenticator`. `None` for a
+        request without credentials on a page that is also for visitors. The other keywords are those of `Request`.
+        """
+        made_up = None if user is None else dict(user)
+        ruling = Ruling(*_PlayedServers.rule(self.authorizer, Request(method, path, **request), made_up))
+        self.calls = [Call(*call) for call in self._servers.take_calls()]
+        return ruling
+
+    def __repr__(self) -> str:
+        return f"<Policy {self.authorizer.name!r}>"

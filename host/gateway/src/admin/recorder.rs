@@ -43,7 +43,7 @@ struct State {
 
 /// The upper bounds of all histograms, which are of seconds: from a call of a plugin in Rust to one that waits for an identity
 /// provider.
-pub(super) const BOUNDS: [f64; 14] = [
+pub(super) const BUCKETS: [f64; 14] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
 
@@ -132,7 +132,7 @@ impl Recorder {
         let mut buckets = lock(&self.0.buckets);
         self.0.registry.visit_histograms(|key, recorded| {
             if !buckets.contains_key(key)
-                && let Some(new) = storage::Histogram::new(&BOUNDS)
+                && let Some(new) = storage::Histogram::new(&BUCKETS)
             {
                 buckets.insert(key.clone(), new);
             }

@@ -177,6 +177,23 @@ pub fn played_servers(list: &serde_json::Value) -> Result<Vec<PlayedServer>, Vec
     }
 }
 
+/// Reads a made-up user, with the keys of `user` in a case.
+///
+/// # Errors
+///
+/// Returns all mistakes, each with its key.
+pub fn made_up_user(user: &serde_json::Value) -> Result<CaseUser, Vec<ConfigError>> {
+    let (environment, sources) = (Environment::default(), Sources::default());
+    let document = Document::without_lines("user", &environment, &sources);
+    let case = serde_json::json!({ "user": user });
+    let table = Item::of_whole_json(&document, &case).and_then(Item::table);
+    let read = table.and_then(|mut table| user::read(&mut table, Role::Authorizer).ok().flatten());
+    match (read, document.into_errors()) {
+        (Some(user), errors) if errors.is_empty() => Ok(user),
+        (_, errors) => Err(errors),
+    }
+}
+
 /// Reads the self-test in a component's manifest: a list of cases as in a file. `None` if it has none.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use metrics::Key;
 
 use crate::admin::exported::Exported;
-use crate::admin::recorder::BOUNDS;
+use crate::admin::recorder::BUCKETS;
 use crate::admin::recorder::Recorder;
 
 /// How many minutes are kept.
@@ -27,7 +27,7 @@ pub(crate) struct History {
 }
 
 /// One for each bound of a histogram's buckets, and one for all values.
-const SLOTS: usize = BOUNDS.len() + 1;
+const SLOTS: usize = BUCKETS.len() + 1;
 
 /// How much some numbers grew in each minute.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Distribution {
         let Self(counts) = self;
         let all = *counts.last()?;
         let below = |(_, count): &(&f64, &u64)| all > 0 && **count as f64 >= share * all as f64;
-        BOUNDS.iter().zip(counts).find(below).map(|(bound, _)| *bound)
+        BUCKETS.iter().zip(counts).find(below).map(|(bound, _)| *bound)
     }
 
     /// How many values there are.
