@@ -5,6 +5,8 @@
 
 mod admin;
 mod answers;
+mod audit_chain;
+mod audit_trail;
 mod cli;
 mod config;
 mod forward_auth;

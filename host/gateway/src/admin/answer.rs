@@ -49,6 +49,10 @@ where
     match path {
         "/livez" => text(StatusCode::OK, "alive\n"),
         "/readyz" if state.stop.was_requested() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        "/readyz" if state.audit.refuses() => {
+            let why = "requests are refused, because too many audit lines wait to be written\n";
+            text(StatusCode::SERVICE_UNAVAILABLE, why)
+        }
         "/readyz" => {
             let trouble = state.reloads.trouble().unwrap_or_default();
             text(StatusCode::OK, format!("ready\n{trouble}"))

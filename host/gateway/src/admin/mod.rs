@@ -20,6 +20,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::sync::Semaphore;
 
 use self::revocation::Revoker;
+use crate::audit_trail::CurrentTrail;
 use crate::config::AdminConfig;
 use crate::config::Token;
 use crate::transport::Inherited;
@@ -55,6 +56,7 @@ struct State {
     metrics: Metrics,
     reloads: Reloads,
     revoker: Revoker,
+    audit: CurrentTrail,
     stop: Shutdown,
 }
 
@@ -76,7 +78,7 @@ impl Admin {
     /// Serves until the process ends, so that the shutdown of the public listener can be observed.
     ///
     /// The line `admin listening` in the log carries the address.
-    pub(crate) fn start(self, reloads: Reloads, gateway: Arc<dyn Revokes>, stop: Shutdown) {
+    pub(crate) fn start(self, reloads: Reloads, gateway: Arc<dyn Revokes>, audit: CurrentTrail, stop: Shutdown) {
         for socket in &self.sockets {
             tracing::info!(address = %socket.address(), "admin listening");
         }
@@ -85,6 +87,7 @@ impl Admin {
             metrics: self.metrics.clone(),
             reloads,
             revoker: Revoker::new(self.token.clone(), gateway),
+            audit,
             stop,
         };
         tokio::spawn(self.accept_all(state));

@@ -1,6 +1,7 @@
 //! The command line. Each command writes its result to standard output, and errors to standard error.
 
 mod access_logs;
+mod audit;
 mod check;
 mod conformance;
 mod engine;
@@ -9,6 +10,7 @@ mod inspect;
 mod keygen;
 mod log_json;
 mod log_lines;
+mod log_output;
 mod log_text;
 mod logging;
 mod manifest;
@@ -106,12 +108,22 @@ enum Command {
     /// The authenticators are actually called, and may contact their identity providers. Nothing is sent to an upstream.
     #[command(after_help = EXIT_CODES)]
     Explain(explain::Arguments),
+    /// Commands for audit logs
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Commands for plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Make a new secret: 32 random bytes as 64 hexadecimal digits
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Find lines of an audit file that were changed, removed, added or moved
+    #[command(after_help = EXIT_CODES)]
+    Verify(audit::VerifyArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -197,7 +209,7 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<u8, Box<dyn Error>>
             let log = logging::start(&line.log_level.unwrap_or_default(), arguments.log_format)?;
             let inherited = Inherited::of_process();
             let threads = arguments.worker_threads;
-            let outcome = wait_for_with(threads, serve::run(arguments, inherited));
+            let outcome = wait_for_with(threads, serve::run(arguments, inherited, log.audit.clone()));
             log.flush();
             outcome?
         }
@@ -217,6 +229,9 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<u8, Box<dyn Error>>
                 Command::Revoke(arguments) => wait_for(revoke::run(&arguments, output))?,
                 Command::Check(file) => wait_for(check::run(&file, output))?,
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
+                Command::Audit(AuditCommand::Verify(arguments)) => {
+                    audit::verify(&arguments, output).map(|passed| code = exit_code(passed))
+                }
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Compile(arguments)) => wait_for(inspect::compile(&arguments, output))?,
                 Command::Plugin(PluginCommand::Pull(arguments)) => wait_for(pull::run(&arguments, output))?,

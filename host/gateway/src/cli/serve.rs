@@ -21,6 +21,8 @@ use tokio::sync::mpsc;
 use crate::admin::Admin;
 use crate::admin::Metrics;
 use crate::admin::Reloads;
+use crate::audit_trail;
+use crate::audit_trail::CurrentTrail;
 use crate::cli::ConfigFile;
 use crate::cli::access_logs::AccessLogs;
 use crate::cli::engine;
@@ -71,7 +73,8 @@ impl Arguments {
     }
 }
 
-pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<(), Box<dyn Error>> {
+/// Serves until the process is told to stop. What the configuration says of the audit file or socket applies to `audit`.
+pub(super) async fn run(arguments: Arguments, inherited: Inherited, audit: CurrentTrail) -> Result<(), Box<dyn Error>> {
     let hangups = Hangups::listen()?;
     let built_in = arguments.config.path.is_none();
     if built_in {
@@ -92,21 +95,23 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         None => None,
     };
     log_lines::describe();
+    audit_trail::describe();
     crate::serve::describe();
     let mut access_logs = AccessLogs::default();
     let access_log = access_logs.prepare(draft.config.access_log)?;
     access_logs.apply(access_log);
+    audit.apply(audit.prepare(draft.config.audit.as_ref())?);
     let proxy = Proxy::new();
     let (engine, generation) = engine::load(draft, &proxy).await?;
     let mut secrets = SecretWatch::default();
     secrets.follow(generation.rotating_headers());
     generation.log(None);
     generation.count_disabled();
-    let gateway = Arc::new(Gateway::new(generation, proxy));
+    let gateway = Arc::new(Gateway::new(generation, proxy).with_audit(audit.clone()));
     let generation = gateway.generation();
 
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
-    let mut listeners = Listeners::new(inherited);
+    let mut listeners = Listeners::new(inherited, audit.clone());
     let prepared = listeners.prepare(&generation)?;
     let (status, address) = (prepared.status(), prepared.address(ListenerKind::Public));
     listeners.warn_about_unused();
@@ -116,7 +121,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         metrics.export_only(generation.exported());
     }
     if let Some(admin) = admin {
-        admin.start(reloads.clone(), gateway.clone(), stop.clone());
+        admin.start(reloads.clone(), gateway.clone(), audit.clone(), stop.clone());
     }
     listeners.apply(prepared, &generation);
     let _warm_up = WarmUp::start();
@@ -134,6 +139,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         gateway,
         listeners,
         access_logs,
+        audit: audit.clone(),
         metrics,
         start: generation.digests().clone(),
         secrets,
@@ -150,6 +156,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         () = systemd::report(reported, stop) => {}
     }
     running.generation().written().await;
+    audit.finish().await;
     Ok(())
 }
 

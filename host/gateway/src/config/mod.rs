@@ -3,6 +3,7 @@
 
 mod access_log;
 mod admin;
+mod audit;
 mod authorize;
 mod bounds;
 mod cors;
@@ -45,6 +46,9 @@ use portcullis_watch::Stamp;
 
 pub(crate) use access_log::AccessLogFormat;
 pub(crate) use admin::AdminConfig;
+pub(crate) use audit::AuditConfig;
+pub(crate) use audit::AuditTarget;
+pub(crate) use audit::WhenFull;
 pub(crate) use authorize::AuthorizeWith;
 pub(crate) use bounds::Bounds;
 pub(crate) use cors::Cors;
@@ -114,6 +118,8 @@ pub(crate) struct Config {
     pub(crate) forward_auth: Option<ForwardAuthConfig>,
     /// The gRPC endpoint for Envoy. `None` if it isn't served.
     pub(crate) ext_authz: Option<ExtAuthzConfig>,
+    /// The file or socket for the lines of the audit log. `None` if they are in the log alone.
+    pub(crate) audit: Option<AuditConfig>,
     /// The form of the access log. `None` if there is none.
     pub(crate) access_log: Option<AccessLogFormat>,
     /// Where the gateway keeps what must outlast a restart.
@@ -223,6 +229,7 @@ impl Draft {
             .map(ServerConfig::read)
             .unwrap_or_default();
         self.config.admin = root.take("admin").and_then(Item::table).and_then(AdminConfig::read);
+        self.config.audit = root.take("audit").and_then(Item::table).and_then(AuditConfig::read);
         let access_log = root.take("access_log").and_then(Item::table);
         self.config.access_log = access_log.map(AccessLogFormat::read);
         let trusted = !self.config.server.trusted_proxies.is_empty();

@@ -25,6 +25,7 @@ use portcullis_wire::client::Client;
 
 use crate::admin::Revoked;
 use crate::admin::Revokes;
+use crate::audit_trail::CurrentTrail;
 use crate::generation::Generation;
 use crate::login::Exchanges;
 use crate::proxy::Proxy;
@@ -48,6 +49,7 @@ pub(crate) struct Gateway {
     proxy: Proxy,
     upstream_authorizer: UpstreamAuthorizer,
     exchanges: Exchanges,
+    audit: CurrentTrail,
 }
 
 /// A request that was not rejected.
@@ -74,7 +76,13 @@ impl Gateway {
             proxy,
             upstream_authorizer: UpstreamAuthorizer::new(),
             exchanges: Exchanges::new(),
+            audit: CurrentTrail::default(),
         }
+    }
+
+    /// Lets no request in whose lines this trail has no room for.
+    pub(crate) fn with_audit(self, audit: CurrentTrail) -> Self {
+        Self { audit, ..self }
     }
 
     /// Decides about one request, by one generation from the beginning to the end. Only this function makes an
@@ -89,13 +97,18 @@ impl Gateway {
     ///    user may send the request. Fails with 400, 403, 404, 429, 503, with an authorizer's own response, or with 401 if there
     ///    is no user.
     ///
-    /// The step that rejects a request writes the audit log.
+    /// The step that rejects a request writes the audit log. If that has no room and must not lose a line, the request is rejected
+    /// with 503 before the first step.
     pub(crate) async fn decide(
         &self,
         generation: Arc<Generation>,
         entrance: Entrance,
         mut request: Received,
     ) -> Result<Accepted, Rejection> {
+        let _permit = match entrance.serves() {
+            true => Some(self.audit.admit().ok_or(Rejection::Unrecorded)?),
+            false => None,
+        };
         let removed = request.sanitize(generation.identity_names());
         let Some(route) = route::find(&generation, entrance, &request)? else {
             return Ok(Accepted::Internal(Box::new(request)));

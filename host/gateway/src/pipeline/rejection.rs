@@ -37,6 +37,8 @@ pub(crate) enum Rejection {
         /// The largest size that the route allows, in bytes.
         most: u64,
     },
+    /// 503: its lines in the audit log would have no room.
+    Unrecorded,
     /// 404: the route has no upstream, so it only serves fronts.
     Upstream,
 }
@@ -71,6 +73,7 @@ impl Rejection {
             Self::Method => response::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
             Self::RouteMethod(methods) => response::method_not_allowed(&methods.to_string()),
             Self::Size { .. } => response::error(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::Unrecorded => response::unavailable("Auditing is unavailable"),
             Self::Host(_) | Self::Route | Self::Upstream => response::error(StatusCode::NOT_FOUND, "Not found"),
         }
     }
@@ -83,6 +86,7 @@ impl Rejection {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Method | Self::RouteMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Size { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Host(_) | Self::Route | Self::Upstream => StatusCode::NOT_FOUND,
         }
     }
@@ -99,6 +103,7 @@ impl fmt::Display for Rejection {
             Self::Host(host) => write!(f, "no route is for the host {host:?}"),
             Self::Route => f.write_str("no route matches the path"),
             Self::Size { body, most } => write!(f, "the body has {body} bytes, and max_body_size is {most}"),
+            Self::Unrecorded => f.write_str("too many audit lines wait to be written"),
             Self::Upstream => f.write_str("the route has no upstream, so it only serves fronts"),
         }
     }

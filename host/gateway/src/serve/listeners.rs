@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future;
 use tokio::time::Instant;
 
+use crate::audit_trail::CurrentTrail;
 use crate::config::Digests;
 use crate::forward_auth::ForwardAuth;
 use crate::forward_auth::grpc::ExtAuthz;
@@ -64,14 +65,15 @@ pub(crate) struct Prepared {
 }
 
 impl Listeners {
-    /// No listeners yet. `inherited` are the sockets that systemd passed.
-    pub(crate) fn new(inherited: Inherited) -> Self {
+    /// No listeners yet. `inherited` are the sockets that systemd passed. A connection that is passed through must have room in
+    /// `audit` for its lines.
+    pub(crate) fn new(inherited: Inherited, audit: CurrentTrail) -> Self {
         Self {
             sockets: OpenSockets::new(inherited),
             tls: BTreeMap::new(),
             served: Served {
                 slots: ListenerKind::ALL.map(|kind| (kind, Arc::default())).into(),
-                passthrough: Arc::default(),
+                passthrough: Arc::new(Passthrough::new(audit)),
                 https_port: Arc::default(),
             },
         }
