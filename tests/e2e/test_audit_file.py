@@ -336,7 +336,7 @@ def test_a_line_that_a_crash_has_cut_off_is_told_and_verified(tmp_path, serve, u
     gateway.stop()
     assert "cut off by a crash, or being written: 1\n" in whole(file.parent, file)
     content = file.read_bytes()
-    file.write_bytes(content.replace(rest, rest[:-1] + b"x"))
+    file.write_bytes(content.replace(rest + b"\n", rest[:-1] + b"x\n"))
     assert broken(file.parent, file) == f"{file}:3: this is no line of an audit log\n"
 
 
@@ -508,6 +508,7 @@ def test_a_reader_that_never_reads_delays_no_end(serve, upstream, tmp_path):
     with Collector(path):
         gateway = serve(ADMIN + socket(path, "queue = 16\n") + protected(upstream), **QUIET)
         fill(gateway, lambda _: gateway.metric("portcullis_audit_lines_dropped_total"))
+        path.unlink()
         gateway.stop()
     assert gateway.logged(message="audit lines are lost, because they can't be written")
 

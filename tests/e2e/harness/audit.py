@@ -71,3 +71,7 @@ class Collector(SocketServer):
             if not got:
                 return
             self.received[part] += got
+
+    def text(self):
+        """Everything, in the order of the connections."""
+        return b"".join(self.received)

@@ -24,7 +24,6 @@ use self::queue::Load;
 pub(crate) use self::queue::Permit;
 use self::writer::Work;
 use crate::config::AuditConfig;
-use crate::config::AuditTarget;
 
 /// The audit trail, which a reload may replace. A clone is the same one.
 #[derive(Clone, Debug, Default)]
