@@ -42,6 +42,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     cli::main(arguments)
 }
 
+/// The command line with its commands and options, for programs that describe it, such as manual pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    cli::command()
+}
+
 /// Says by which file others start this program, which has its helper programs in its folder. The first call counts.
 pub fn set_program(program: PathBuf) {
     program::set(program);

@@ -37,6 +37,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::CommandFactory;
 use clap::Parser;
 use clap::Subcommand;
 
@@ -68,6 +69,11 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     // If this fails too, there is nowhere to report it.
     let _ = writeln!(io::stderr(), "{error}");
     FAILURE
+}
+
+/// The definition of the command line.
+pub(crate) fn command() -> clap::Command {
+    CommandLine::command()
 }
 
 /// An authenticating HTTP gateway whose authenticators are sandboxed WebAssembly components
