@@ -15,6 +15,7 @@ from harness.gateway import Gateway
 from harness.http2_upstream import Http2Upstream
 from harness.hub import Hub
 from harness.idp import Provider
+from harness.image import Image
 from harness.kdc import Kdc
 from harness.raw_upstream import RawUpstream
 from harness.scripted import ScriptedUpstream
@@ -177,6 +178,14 @@ def packaged_programs(tmp_path_factory):
 def package(tmp_path_factory, packaged_programs):
     """The Debian package, alone in its folder."""
     return packages.debian(tmp_path_factory.mktemp("debian"), packaged_programs)
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory, packaged_programs):
+    """The container image."""
+    built = Image(tmp_path_factory.mktemp("image"), packaged_programs)
+    yield built
+    built.remove()
 
 
 @pytest.fixture
