@@ -17,7 +17,8 @@ class Image:
         environment = os.environ | {"BUILDAH": " ".join(self._buildah)}
         subprocess.run([ROOT / "deploy/image/build", NAME, programs], env=environment, check=True, capture_output=True, timeout=120)
         self._container = self.buildah("from", NAME)
-        self.root = self.buildah("mount", self._container)
+        self.root = folder / "root"
+        subprocess.run([*ROOT_ONLY, "cp", "-a", self.buildah("mount", self._container), self.root], check=True, timeout=60)
 
     def buildah(self, *arguments):
         """What a command of buildah says."""
