@@ -36,8 +36,10 @@ const COMPLETIONS: [(Shell, &str); 3] = [
 
 fn write(folder: &Path, mut command: Command) -> io::Result<()> {
     fs::create_dir_all(folder)?;
+    // Before the completions, which add the subcommand `help` to every command.
+    clap_mangen::generate_to(command.clone(), folder)?;
     for (shell, name) in COMPLETIONS {
         clap_complete::generate(shell, &mut command, "portcullis", &mut File::create(folder.join(name))?);
     }
-    clap_mangen::generate_to(command.disable_help_subcommand(true), folder)
+    Ok(())
 }

@@ -45,6 +45,7 @@ fn every_command_has_a_page_with_its_options() {
         let page = text(folder.path(), &format!("{name}.1"));
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
     }
+    assert!(!folder.path().join("new/portcullis-help.1").exists());
     let serve = text(folder.path(), "portcullis-serve.1");
     for expected in ["PORTCULLIS_CONFIG", "worker\\-threads", "Exit codes: 0 success"] {
         assert!(serve.contains(expected), "{expected} is missing:\n{serve}");
