@@ -48,7 +48,6 @@ look_around() {
   need 'e2e' 'debhelper' 'apt-get install debhelper dpkg-dev' command -v dh
   need 'e2e' 'lintian' 'apt-get install lintian' command -v lintian
   need 'e2e' 'man' 'apt-get install man-db' command -v man
-  need 'e2e' 'bash-completion' 'apt-get install bash-completion' have_file /usr/share/bash-completion/bash_completion
   need 'e2e' 'buildah' 'apt-get install buildah' command -v buildah
   need 'e2e' 'root, for a copy of this machine (overlayfs, cgroup2)' 'run the tests as root or with sudo, outside of a container' have_copies
   need 'e2e' 'a hard limit above 10,000 open files' 'raise it as root: ulimit -Hn 20000' have_open_files

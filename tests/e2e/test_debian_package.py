@@ -33,7 +33,8 @@ def configured(machine):
         return machine.run("systemctl reset-failed portcullis; systemctl restart portcullis", check=check)
 
     yield restart
-    machine.run(f"cp /tmp/before {CONFIG} && rm -rf /etc/systemd/system/portcullis.service.d && systemctl daemon-reload && systemctl restart portcullis")
+    machine.run(f"cp /tmp/before {CONFIG} && rm -rf /etc/systemd/system/portcullis.service.d")
+    machine.run("systemctl daemon-reload && systemctl restart portcullis")
 
 
 INSTALL = "apt-get install --yes --quiet /mnt/portcullis_*.deb"
@@ -154,6 +155,18 @@ def test_the_gateway_listens_on_ports_of_root(machine, configured):
     assert user == "portcullis"
 
 
+def test_the_socket_of_the_page_is_open_while_the_gateway_is_not_there(machine, configured):
+    """A client that connects meanwhile starts it, and is served."""
+    [unit] = re.findall(r"(?ms)^```ini\n(\[Socket\].*?)^```", PAGE)
+    machine.run(f"cat >/etc/systemd/system/portcullis.socket <<'END'\n{unit}END\nsystemctl daemon-reload && systemctl stop portcullis")
+    machine.run("systemctl start portcullis.socket")
+    configured('[server]\nlisten = "systemd:https"\n' + WHOAMI)
+    machine.run("systemctl stop portcullis 2>/dev/null")
+    assert machine.run("systemctl is-active portcullis", check=False).stdout == "inactive\n"
+    assert '"name":null' in machine.run("curl -s http://127.0.0.1:443/").stdout
+    machine.run("systemctl stop portcullis.socket portcullis; rm /etc/systemd/system/portcullis.socket")
+
+
 def test_credentials_of_root_reach_the_gateway_alone(machine, configured):
     machine.run("portcullis keygen --out /etc/portcullis/credentials/session.key")
     key = "/run/credentials/portcullis.service/portcullis_session.key"
@@ -163,9 +176,8 @@ def test_credentials_of_root_reach_the_gateway_alone(machine, configured):
 
 
 def test_helpers_for_kerberos_run_in_the_unit(machine, configured):
-    machine.run(
-        "printf '%s\\n' 'addent -password -p HTTP/localhost@EXAMPLE.TEST -k 1 -e aes256-cts' password 'wkt /etc/portcullis/http.keytab' | ktutil"
-    )
+    keys = ["addent -password -p HTTP/localhost@EXAMPLE.TEST -k 1 -e aes256-cts", "password", "wkt /etc/portcullis/http.keytab"]
+    machine.run(f"ktutil <<'END'\n{chr(10).join(keys)}\nEND")
     machine.run("chown portcullis /etc/portcullis/http.keytab && chmod 600 /etc/portcullis/http.keytab")
     configured(
         WHOAMI.replace("public = true", 'authenticators = ["people"]')
@@ -202,8 +214,9 @@ def test_the_next_version_keeps_the_configuration_and_restarts_the_gateway(machi
 
 
 def test_the_shell_completes_commands(machine):
-    script = ". /usr/share/bash-completion/completions/portcullis; COMP_WORDS=(portcullis plug) COMP_CWORD=1; _portcullis portcullis plug portcullis; echo ${COMPREPLY[*]}"
-    assert machine.run(script).stdout == "plugin\n"
+    typed = "COMP_WORDS=(portcullis plug) COMP_CWORD=1; _portcullis portcullis plug portcullis"
+    completed = machine.run(f". /usr/share/bash-completion/completions/portcullis; {typed}; echo ${{COMPREPLY[*]}}")
+    assert completed.stdout == "plugin\n"
 
 
 def test_the_manual_can_be_read(machine):

@@ -13,8 +13,8 @@ from harness.registry import PASSWORD, USER, Registry
 MAX_SIZE = 45_000_000
 """Bytes of the whole image."""
 
-MAX_PROGRAM = 36_000_000
-"""Bytes of the gateway in a release, which another test bounds. The tests' own build is larger."""
+MAX_PROGRAM = 39_000_000
+"""Bytes of the gateway in a release with `cedar`: 38.3 MB at present. The tests' own build is larger."""
 
 
 @pytest.fixture(scope="module")

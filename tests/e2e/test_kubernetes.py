@@ -22,6 +22,13 @@ KUSTOMIZATIONS = ["base", "overlays/dask-gateway", "overlays/ingress-nginx"]
 VERSIONS = ["1.30", "1.37"]
 """The oldest that dask-gateway's chart supports, and the newest."""
 
+SECRETS = [
+    "base/secrets/session.key",
+    "base/secrets/admin.token",
+    "overlays/dask-gateway/secrets/dask-gateway",
+    "overlays/dask-gateway/secrets/hub",
+]
+
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
 
 
@@ -30,7 +37,7 @@ def files(tmp_path_factory):
     """A copy of the folder, with the secrets that an operator makes."""
     copy = tmp_path_factory.mktemp("kubernetes") / "kubernetes"
     shutil.copytree(FOLDER, copy, ignore=shutil.ignore_patterns("secrets"))
-    for secret in ("base/secrets/session.key", "base/secrets/admin.token", *(f"overlays/dask-gateway/secrets/{name}" for name in ("dask-gateway", "hub"))):
+    for secret in SECRETS:
         (copy / secret).parent.mkdir(exist_ok=True)
         subprocess.run([PORTCULLIS, "keygen", "--out", copy / secret], check=True, timeout=60)
     return copy
@@ -94,7 +101,8 @@ def test_every_configuration_is_right(files, kustomization, tmp_path, authority)
         path.write_bytes(base64.b64decode(content))
     (tmp_path / "plugins").mkdir()
     cert, key = authority.issue("gateway.example")
-    for place, here in (("/etc/portcullis-plugins", tmp_path / "plugins"), ("/etc/portcullis-tls/tls.crt", cert), ("/etc/portcullis-tls/tls.key", key)):
+    places = {"/etc/portcullis-plugins": tmp_path / "plugins", "/etc/portcullis-tls/tls.crt": cert, "/etc/portcullis-tls/tls.key": key}
+    for place, here in places.items():
         text = text.replace(place, str(here))
     checked = run("check", folder=tmp_path, config=text)
     assert (checked.returncode, checked.stderr) == (0, "")
@@ -130,7 +138,7 @@ def test_ingress_nginx_is_answered(serve):
     example = yaml.safe_load((FOLDER / "overlays/ingress-nginx/app.yaml").read_text())
     passed_on = example["metadata"]["annotations"]["nginx.ingress.kubernetes.io/auth-response-headers"].lower().split(",")
     assert granted.status == 200 and granted.header("x-forwarded-user") == "alice"
-    assert {name for name in ("x-forwarded-user", "x-forwarded-groups", "authorization", "cookie")} == set(passed_on)
+    assert {"x-forwarded-user", "x-forwarded-groups", "authorization", "cookie"} == set(passed_on)
     assert send(gateway.url, path, asked).status == 401
 
 
