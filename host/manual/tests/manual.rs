@@ -67,5 +67,8 @@ fn the_shells_complete_the_commands() {
 fn without_a_folder_it_says_what_it_needs() {
     let ran = Command::new(env!("CARGO_BIN_EXE_portcullis-manual")).output().unwrap();
     assert_eq!(ran.status.code(), Some(2));
-    assert_eq!(String::from_utf8_lossy(&ran.stderr), "usage: portcullis-manual FOLDER\n");
+    assert_eq!(
+        String::from_utf8_lossy(&ran.stderr),
+        "usage: portcullis-manual FOLDER\n"
+    );
 }
