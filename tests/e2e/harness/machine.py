@@ -60,7 +60,8 @@ class Machine:
         root.mkdir()
         # systemd makes its groups within one of the copy's own.
         self._group = f"portcullis-tests-{secrets.token_hex(8)}"
-        command = [*ROOT_ONLY, "unshare", *NAMESPACES, "sh", "-c", BOOT, "sh", self._group, root, shared, FORBIDDEN]
+        # `unshare` blocks SIGTERM, which other children get when the tests die.
+        command = [*ROOT_ONLY, "setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES, "sh", "-c", BOOT, "sh", self._group, root, shared, FORBIDDEN]
         self.child = Child(command, folder / "machine.log")
         self.child.wait_until(self._is_up, "systemd is up", seconds=60)
 
