@@ -5,12 +5,12 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::header;
 use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Kind;
 use portcullis_loader::config::reader::Place;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::secret::secret;
 use portcullis_loader::config::values;
 use portcullis_wire::header_names::fold;
-use toml_span::value::ValueInner;
 
 use crate::config::Secret;
 
@@ -133,7 +133,9 @@ impl IdentityHeaders {
 
     pub(super) fn read(mut table: Table<'_>) -> Self {
         let default = Self::default();
+        table.default("user", default.user.as_str());
         let user = table.take("user").and_then(header);
+        table.default("groups", default.groups.as_str());
         let (groups, sent_groups) = groups(&mut table);
         let admin = table.take("admin").and_then(header);
         let attributes = table
@@ -182,16 +184,22 @@ fn groups(table: &mut Table<'_>) -> (Option<HeaderName>, SentGroups) {
     let filter_place = filter.as_ref().map(|item| item.place.clone());
     let expected = "the name of a group, or its beginning and an asterisk, such as \"dask-*\"";
     let patterns = values::each(filter, |item| item.parse(expected, GroupPattern::parse));
-    let item = table.take("groups");
-    if let Some(ValueInner::Boolean(sent)) = item.as_ref().map(|item| &item.value) {
-        if *sent {
-            let place = item.map(|item| item.place);
-            place.inspect(|place| place.report("expected the name of a header, or false".to_owned()));
-        } else if let Some(place) = filter_place {
-            place.report("it contradicts groups = false: no groups are sent".to_owned());
+    let none = |item: Item<'_>| {
+        let place = item.place.clone();
+        if item.boolean() == Some(true) {
+            place.report("expected the name of a header, or false");
+        } else if let Some(place) = &filter_place {
+            place.report("it contradicts groups = false: no groups are sent");
         }
-        return (None, SentGroups::None);
-    }
+        None
+    };
+    let item = table.take("groups");
+    let item = item.map(|item| item.either(Kind::Boolean, none, |item| Some(header(item))));
+    let name = match item {
+        Some(None) => return (None, SentGroups::None),
+        Some(Some(name)) => name,
+        None => None,
+    };
     let sent = match filter_place {
         None => SentGroups::All,
         Some(place) => {
@@ -201,29 +209,31 @@ fn groups(table: &mut Table<'_>) -> (Option<HeaderName>, SentGroups) {
             SentGroups::Matching(patterns)
         }
     };
-    (item.and_then(header), sent)
+    (name, sent)
 }
 
 /// Reads `{ email = "X-Email" }`, or `{ hub = { email = "X-Email" } }` for the attributes of one authenticator
 /// or authorizer.
 fn attributes(table: Table<'_>) -> Vec<AttributeHeader> {
-    let mut attributes = Vec::new();
-    let mut add = |source: Option<&String>, attribute, item| {
-        attributes.extend(header(item).map(|header| AttributeHeader {
-            source: source.cloned(),
-            attribute,
-            header,
-        }));
+    let attribute = |source: Option<&str>, attribute: &str, item: Item<'_>| {
+        Some(AttributeHeader {
+            source: source.map(str::to_owned),
+            attribute: attribute.to_owned(),
+            header: header(item)?,
+        })
     };
-    for (name, item) in table.into_entries() {
-        if matches!(item.value, ValueInner::Table(_)) {
-            let entries = item.table().into_iter().flat_map(Table::into_entries);
-            entries.for_each(|(attribute, item)| add(Some(&name), attribute, item));
-        } else {
-            add(None, name, item);
-        }
-    }
-    attributes
+    let of_source = |source: &str, item: Item<'_>| {
+        let entries = item.table().into_iter().flat_map(Table::into_entries);
+        Vec::from_iter(entries.filter_map(|(name, item)| attribute(Some(source), &name, item)))
+    };
+    let entries = table.into_entries().flat_map(|(name, item)| {
+        item.either(
+            Kind::Table,
+            |item| of_source(&name, item),
+            |item| Vec::from_iter(attribute(None, &name, item)),
+        )
+    });
+    entries.collect()
 }
 
 /// Reads `{ "X-Portcullis-Secret" = "file:secret" }`.

@@ -106,13 +106,12 @@ fn rule(item: Item<'_>, listen: &Listen) -> Option<PassthroughConfig> {
         report_loop(&place, &upstream, listen);
         Some(upstream)
     });
-    let max_connections = table.take("max_connections");
-    let max_connections = max_connections.and_then(|item| item.number(1, MAX_CONNECTIONS));
+    let max_connections = table.number("max_connections", DEFAULT_CONNECTIONS, 1..=MAX_CONNECTIONS);
     table.finish();
     Some(PassthroughConfig {
         sni: sni?,
         upstream: upstream?,
-        max_connections: max_connections.unwrap_or(DEFAULT_CONNECTIONS),
+        max_connections,
     })
 }
 
