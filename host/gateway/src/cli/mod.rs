@@ -2,6 +2,7 @@
 
 mod access_logs;
 mod check;
+mod config_show;
 mod conformance;
 mod engine;
 mod explain;
@@ -23,6 +24,7 @@ mod reloader;
 mod remote;
 mod revoke;
 mod running;
+mod schema;
 mod serve;
 mod sign;
 mod signals;
@@ -101,6 +103,12 @@ enum Command {
     /// Load the configuration and its plugins as `serve` would, and report every mistake
     #[command(after_help = EXIT_CODES)]
     Check(ConfigFile),
+    /// Commands for the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the JSON Schema of the configuration file, with which editors complete keys and show mistakes
+    #[command(after_help = EXIT_CODES)]
+    Schema,
     /// Show how a request would be handled: its route, and what each authenticator reads and decides
     ///
     /// The authenticators are actually called, and may contact their identity providers. Nothing is sent to an upstream.
@@ -112,6 +120,15 @@ enum Command {
     /// Make a new secret: 32 random bytes as 64 hexadecimal digits
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print what is in effect, and where each value comes from: a file and its line, a variable, or the default
+    ///
+    /// No secret is printed. The plugins are loaded, because their schemas say which settings are secret.
+    #[command(after_help = EXIT_CODES)]
+    Show(config_show::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -216,6 +233,8 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<u8, Box<dyn Error>>
                 Command::Reload(file) => wait_for(reload::run(&file, output))?,
                 Command::Revoke(arguments) => wait_for(revoke::run(&arguments, output))?,
                 Command::Check(file) => wait_for(check::run(&file, output))?,
+                Command::Config(ConfigCommand::Show(arguments)) => wait_for(config_show::run(&arguments, output))?,
+                Command::Schema => schema::run(output),
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Compile(arguments)) => wait_for(inspect::compile(&arguments, output))?,
