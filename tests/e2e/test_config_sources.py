@@ -144,7 +144,13 @@ def test_a_variable_overrides_a_key(serve):
 
 
 def test_variables_are_enough_without_a_file(tmp_path):
-    found = shown(tmp_path, PORTCULLIS__SERVER__LISTEN="127.0.0.1:9999", PORTCULLIS__SESSION__MAX_AGE="1h", PORTCULLIS__SESSION__KEYS='["env:KEY"]', KEY=KEY)
+    found = shown(
+        tmp_path,
+        PORTCULLIS__SERVER__LISTEN="127.0.0.1:9999",
+        PORTCULLIS__SESSION__MAX_AGE="1h",
+        PORTCULLIS__SESSION__KEYS='["env:KEY"]',
+        KEY=KEY,
+    )
     assert found["server.listen"] == ("127.0.0.1:9999", "PORTCULLIS__SERVER__LISTEN")
     assert found["session.max_age"] == ("1h", "PORTCULLIS__SESSION__MAX_AGE")
     assert found["authenticators.simple.plugin"][1] == "built-in configuration:7"
@@ -186,7 +192,7 @@ def test_names_that_no_variable_can_have_are_reached(tmp_path):
 
 
 def test_a_value_that_is_no_text_is_refused(tmp_path):
-    """Not even Python can pass it by name."""
+    """A shell sets it, because the harness passes texts."""
     command = ["sh", "-c", 'export PORTCULLIS__SERVER__LISTEN=$(printf "\\377"); exec "$@"', "sh"]
     checked = run("check", folder=tmp_path, config=LISTEN_ANYWHERE + whoami(), launcher=command)
     assert (checked.returncode, checked.stderr) == (1, "PORTCULLIS__SERVER__LISTEN: is not UTF-8\n")
