@@ -93,6 +93,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     };
     log_lines::describe();
     crate::serve::describe();
+    crate::pipeline::describe();
     let mut access_logs = AccessLogs::default();
     let access_log = access_logs.prepare(draft.config.access_log)?;
     access_logs.apply(access_log);
@@ -114,6 +115,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     let metrics = admin.as_ref().map(Admin::metrics);
     if let Some(metrics) = &metrics {
         metrics.export_only(generation.exported());
+        tokio::spawn(machine::usage::report(engine.clone()));
     }
     if let Some(admin) = admin {
         admin.start(reloads.clone(), gateway.clone(), stop.clone());

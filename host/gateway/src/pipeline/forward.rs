@@ -96,7 +96,7 @@ impl Gateway {
             upgrade,
             ends,
             timeout: route.config.timeout,
-            slot: Arc::clone(&connection.slot),
+            slot: connection.slot.clone(),
             owner,
             trailers: Arc::clone(outgoing.generation().trailers()),
         };

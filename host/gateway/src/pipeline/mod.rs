@@ -4,6 +4,7 @@
 mod admission;
 pub(crate) mod audit;
 mod authorize;
+pub(crate) mod decisions;
 mod entrance;
 mod forward;
 mod head;
@@ -30,6 +31,7 @@ use crate::login::Exchanges;
 use crate::proxy::Proxy;
 
 use self::authorize::UpstreamAuthorizer;
+pub(crate) use self::decisions::describe;
 pub(crate) use self::entrance::Entrance;
 pub(crate) use self::head::SendError;
 pub(crate) use self::outgoing::Outgoing;
@@ -94,6 +96,19 @@ impl Gateway {
         &self,
         generation: Arc<Generation>,
         entrance: Entrance,
+        request: Received,
+    ) -> Result<Accepted, Rejection> {
+        let decided = self.take_steps(generation, entrance, request).await;
+        if entrance.serves() {
+            decisions::count(&decided);
+        }
+        decided
+    }
+
+    async fn take_steps(
+        &self,
+        generation: Arc<Generation>,
+        entrance: Entrance,
         mut request: Received,
     ) -> Result<Accepted, Rejection> {
         let removed = request.sanitize(generation.identity_names());
@@ -132,6 +147,7 @@ impl Gateway {
                         parts.uri.path(),
                         &rejection,
                     );
+                    decisions::UNSERVED.count("");
                 }
                 Err(rejection)
             }

@@ -9,6 +9,7 @@ use portcullis::decision::Step;
 
 use crate::answers::response;
 use crate::generation::Route;
+use crate::pipeline::decisions::Decider;
 use crate::pipeline::sender::Sender;
 use crate::proxy::body::Body;
 use crate::routing::method::Methods;
@@ -48,6 +49,8 @@ pub(crate) struct Denied {
     pub(crate) route: Arc<Route>,
     /// What is known about the sender.
     pub(crate) sender: Sender,
+    /// Who rejects it.
+    pub(crate) decider: Decider,
     /// The response that the client gets.
     pub(crate) response: Response<Body>,
     /// The reason. `None` if a plugin decided: the steps have the reasons.

@@ -28,6 +28,7 @@ use crate::transport::Opened;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
 use crate::transport::connection::Service;
+use crate::transport::connection::SlotGauges;
 use crate::transport::listener;
 use crate::transport::listener::Listener;
 use crate::transport::listener::ListenerSlot;
@@ -202,7 +203,8 @@ impl Served {
     async fn listen(&self, kind: ListenerKind, service: impl Service, gateway: &Gateway, stop: &Shutdown) {
         if let Some(slot) = self.slots.get(&kind) {
             let delay = || gateway.generation().listen().server.drain_delay;
-            listener::serve(Arc::clone(slot), service, stop.clone(), delay).await;
+            let gauges = SlotGauges::register(kind.section());
+            listener::serve(Arc::clone(slot), gauges, service, stop.clone(), delay).await;
         }
     }
 }

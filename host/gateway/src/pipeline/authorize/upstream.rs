@@ -24,6 +24,7 @@ use crate::generation::Generation;
 use crate::generation::Route;
 use crate::pipeline::admission::Admitted;
 use crate::pipeline::audit::Denial;
+use crate::pipeline::decisions::Decider;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::head::UpstreamHead;
 use crate::pipeline::outgoing::Outgoing;
@@ -33,6 +34,7 @@ use crate::proxy;
 use crate::proxy::Proxy;
 use crate::proxy::body::Body;
 use crate::routing::template::BindError;
+use crate::transport::connection::Slot;
 
 use super::decision_cache::CachedVerdict;
 use super::decision_cache::DecisionCache;
@@ -60,7 +62,13 @@ impl Admitted {
         };
         let path = match with.template.bind(&self.request.target.path) {
             Ok(path) => path,
-            Err(unbound) => return Err(self.deny(unbound.response(), Some(unbound.to_string()))),
+            Err(unbound) => {
+                let decider = Decider {
+                    outcome: "unserved",
+                    by: "route",
+                };
+                return Err(self.deny(decider, unbound.response(), Some(unbound.to_string())));
+            }
         };
         let check = format!("{} {path}", with.template.method());
         if !entrance.serves() {
@@ -84,16 +92,18 @@ impl Admitted {
         let Some(refusal) = verdict.refusal() else {
             return Ok(self.into_outgoing(generation, None));
         };
-        let denial = Denial {
+        let decider = Decider {
+            outcome: verdict.label(),
             by: "upstream",
+        };
+        let denial = Denial {
             asked: Some(&check),
             why: &verdict.to_string(),
-            outcome: verdict.label(),
             status: refusal.status(),
-            ..Denial::default()
+            ..Denial::new(decider)
         };
         self.log_denial(&denial);
-        Err(self.deny(refusal, None))
+        Err(self.deny(decider, refusal, None))
     }
 
     fn into_outgoing(self, generation: Arc<Generation>, condition: Option<String>) -> Outgoing {
@@ -186,7 +196,7 @@ impl UpstreamAuthorizer {
             upgrade: None,
             ends: None,
             timeout: TIMEOUT,
-            slot: Arc::new(permit),
+            slot: Slot::uncounted(permit),
             owner: None,
             trailers: Arc::default(),
         };

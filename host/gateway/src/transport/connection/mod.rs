@@ -8,6 +8,7 @@ mod driver;
 pub(crate) mod fault;
 mod rejected_head;
 mod request_body;
+mod slot;
 mod streams;
 mod tracked_body;
 
@@ -39,7 +40,6 @@ use portcullis_wire::framing::ObservedStream;
 use portcullis_wire::peer::Peer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::Activity;
@@ -50,14 +50,13 @@ use self::driver::Driver;
 use self::driver::last_call;
 pub(crate) use self::request_body::ReceivedBody;
 pub(crate) use self::request_body::Unread;
+pub(crate) use self::slot::Slot;
+pub(crate) use self::slot::SlotGauges;
 use self::streams::StreamExecutor;
 use self::tracked_body::TrackedBody;
 use crate::config::Bounds;
 use crate::config::ServerConfig;
 use crate::transport::shutdown::Shutdown;
-
-/// One of the `max_connections` of a listener. It becomes free when the last clone is dropped.
-pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
 
 /// What is known about a connection and its client.
 #[derive(Clone, Debug)]
