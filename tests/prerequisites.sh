@@ -42,6 +42,7 @@ look_around() {
   need 'e2e' 'htpasswd' 'apt-get install apache2-utils' command -v htpasswd
   need 'e2e' 'Valgrind' 'apt-get install valgrind' command -v valgrind
   need 'e2e' 'an OCI registry' 'apt-get install docker-registry' command -v docker-registry
+  need 'e2e' 'Prometheus' 'apt-get install prometheus' command -v promtool
   need 'e2e' 'libfaketime' 'apt-get install libfaketime' have_file '/usr/lib/*/faketime/libfaketimeMT.so.1'
   need 'e2e' 'Chromium' "apt-get install $(chromium_package)" have_chromium
   need 'e2e' 'a hard limit above 10,000 open files' 'raise it as root: ulimit -Hn 20000' have_open_files
