@@ -150,6 +150,9 @@ plugin = "{judge}"
 settings = {{ header = "X-Judge" }}
 instances = {{ keep = 2, requests = 1000, age = "1h" }}
 grants.headers = ["X-Judge"]
+[telemetry]
+endpoint = "{closed.url}"
+queue = 1
 [upstreams.dead]
 servers = ["{closed.url}"]
 health = {{ path = "/", interval = "1s" }}

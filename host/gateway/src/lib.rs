@@ -20,6 +20,7 @@ mod proxy;
 mod routing;
 mod serve;
 mod sessions;
+mod telemetry;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,

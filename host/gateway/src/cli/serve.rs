@@ -37,6 +37,7 @@ use crate::pipeline::Gateway;
 use crate::proxy::Proxy;
 use crate::serve::ListenerKind;
 use crate::serve::Listeners;
+use crate::telemetry::Telemetry;
 use crate::transport::Inherited;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
@@ -91,6 +92,8 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         Some(config) => Some(Admin::bind(config, Metrics::install()?, &inherited)?),
         None => None,
     };
+    let telemetry = draft.config.telemetry.as_ref();
+    let telemetry = telemetry.map(Telemetry::start).transpose()?;
     log_lines::describe();
     crate::serve::describe();
     crate::pipeline::describe();
@@ -103,7 +106,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     secrets.follow(generation.rotating_headers());
     generation.log(None);
     generation.count_disabled();
-    let gateway = Arc::new(Gateway::new(generation, proxy));
+    let gateway = Arc::new(Gateway::new(generation, proxy).with_tracer(telemetry.as_ref().map(Telemetry::tracer)));
     let generation = gateway.generation();
 
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
@@ -152,6 +155,9 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         () = systemd::report(reported, stop) => {}
     }
     running.generation().written().await;
+    if let Some(telemetry) = telemetry {
+        telemetry.finish().await;
+    }
     Ok(())
 }
 

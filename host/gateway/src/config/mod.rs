@@ -21,6 +21,7 @@ mod sections;
 mod server;
 mod session;
 mod state;
+mod telemetry;
 mod tls;
 mod token;
 mod upstream;
@@ -90,6 +91,9 @@ pub(crate) use route::UpstreamHost;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
 pub(crate) use state::StateConfig;
+pub(crate) use telemetry::OtlpProtocol;
+pub(crate) use telemetry::ParentTrust;
+pub(crate) use telemetry::TelemetryConfig;
 pub(crate) use tls::TlsConfig;
 pub(crate) use token::Token;
 pub(crate) use upstream::Address;
@@ -116,6 +120,8 @@ pub(crate) struct Config {
     pub(crate) ext_authz: Option<ExtAuthzConfig>,
     /// The form of the access log. `None` if there is none.
     pub(crate) access_log: Option<AccessLogFormat>,
+    /// Where traces are sent. `None` if there are none.
+    pub(crate) telemetry: Option<TelemetryConfig>,
     /// Where the gateway keeps what must outlast a restart.
     pub(crate) state: StateConfig,
     /// Session cookies. `None` if every request is authenticated by its own credentials.
@@ -225,6 +231,8 @@ impl Draft {
         self.config.admin = root.take("admin").and_then(Item::table).and_then(AdminConfig::read);
         let access_log = root.take("access_log").and_then(Item::table);
         self.config.access_log = access_log.map(AccessLogFormat::read);
+        let telemetry = root.take("telemetry").and_then(Item::table);
+        self.config.telemetry = telemetry.and_then(TelemetryConfig::read);
         let trusted = !self.config.server.trusted_proxies.is_empty();
         let fronts = ["forward_auth", "ext_authz"].map(|key| root.take(key));
         let has_front = fronts.iter().any(Option::is_some);

@@ -42,6 +42,7 @@ use crate::pipeline::sender::Decided;
 use crate::pipeline::sender::Sender;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
+use crate::telemetry::Phase;
 
 /// A request that has passed authentication. Only [`admit`] makes one.
 #[derive(Debug)]
@@ -235,6 +236,21 @@ pub(super) async fn admit(
         record.set_authentication(started.elapsed());
         if let Some(user) = decided.decision.outcome.user() {
             record.set_user(user.identity().name());
+        }
+        if let Some(trace) = record.trace() {
+            let outcome = &decided.decision.outcome;
+            trace.phase(&Phase {
+                name: "authenticate",
+                outcome: match (outcome, refusal(&route.access, outcome)) {
+                    (Outcome::Grant(_), _) => "grant",
+                    (Outcome::Refuse(_), None) => "anonymous",
+                    (Outcome::Refuse(_), Some(refusal)) => refusal_outcome(refusal),
+                },
+                by: if session.is_some() { "session" } else { "authenticator" },
+                elapsed: started.elapsed(),
+                role: "authenticator",
+                steps: &decided.decision.steps,
+            });
         }
     }
     let mut admitted = Admitted {

@@ -29,6 +29,7 @@ use crate::admin::Revokes;
 use crate::generation::Generation;
 use crate::login::Exchanges;
 use crate::proxy::Proxy;
+use crate::telemetry::Tracer;
 
 use self::authorize::UpstreamAuthorizer;
 pub(crate) use self::decisions::describe;
@@ -50,6 +51,8 @@ pub(crate) struct Gateway {
     proxy: Proxy,
     upstream_authorizer: UpstreamAuthorizer,
     exchanges: Exchanges,
+    /// `None` if requests are not traced.
+    tracer: Option<Tracer>,
 }
 
 /// A request that was not rejected.
@@ -76,7 +79,18 @@ impl Gateway {
             proxy,
             upstream_authorizer: UpstreamAuthorizer::new(),
             exchanges: Exchanges::new(),
+            tracer: None,
         }
+    }
+
+    /// The same gateway, with traces of its requests.
+    pub(crate) fn with_tracer(self, tracer: Option<Tracer>) -> Self {
+        Self { tracer, ..self }
+    }
+
+    /// What traces requests. `None` if they are not traced.
+    pub(crate) fn tracer(&self) -> Option<&Tracer> {
+        self.tracer.as_ref()
     }
 
     /// Decides about one request, by one generation from the beginning to the end. Only this function makes an

@@ -54,9 +54,9 @@ impl Counters {
     }
 
     pub(super) fn failed(&self, error: &ProxyError) {
-        let counter = match error {
-            ProxyError::Busy => &self.busy,
-            ProxyError::ConnectTimeout | ProxyError::Timeout => &self.timeout,
+        let counter = match error.label() {
+            "busy" => &self.busy,
+            "timeout" => &self.timeout,
             _ => &self.failed,
         };
         counter.increment(1);

@@ -14,8 +14,10 @@ use crate::pipeline::audit::refusal_outcome;
 use crate::pipeline::audit::steps_text;
 use crate::pipeline::decisions::Decider;
 use crate::pipeline::entrance::Entrance;
+use crate::pipeline::record::Record;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::sender::Sender;
+use crate::telemetry::Phase;
 
 const UNAVAILABLE: &str = "Authorization is unavailable";
 
@@ -42,6 +44,16 @@ impl Admitted {
         // A call that timed out may still hold a reference.
         self.request.parts.headers = Arc::unwrap_or_clone(request).headers;
         let Authorization { outcome, steps, .. } = decision;
+        if let Some(trace) = Record::trace_of(&self.request.parts) {
+            trace.phase(&Phase {
+                name: "authorize",
+                outcome: outcome.as_ref().map_or_else(refusal_outcome, |_| "permit"),
+                by: "authorizer",
+                elapsed: started.elapsed(),
+                role: "authorizer",
+                steps: &steps,
+            });
+        }
         match outcome {
             Ok(permits) => {
                 self.authorizer_steps = steps;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use http::HeaderMap;
 use http::HeaderValue;
@@ -28,12 +29,14 @@ use crate::pipeline::decisions::Decider;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::head::UpstreamHead;
 use crate::pipeline::outgoing::Outgoing;
+use crate::pipeline::record::Record;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::target::Target;
 use crate::proxy;
 use crate::proxy::Proxy;
 use crate::proxy::body::Body;
 use crate::routing::template::BindError;
+use crate::telemetry::Phase;
 use crate::transport::connection::Slot;
 
 use super::decision_cache::CachedVerdict;
@@ -80,6 +83,7 @@ impl Admitted {
             );
             return Ok(self.into_outgoing(generation, Some(condition)));
         }
+        let started = Instant::now();
         let verdict = match self.sender.user() {
             Some(user) => {
                 authorizer
@@ -89,6 +93,16 @@ impl Admitted {
             // A route with `authorize_with` authenticates every request; the configuration is rejected otherwise.
             None => UpstreamVerdict::Unavailable("there is no user".into()),
         };
+        if let Some(trace) = Record::trace_of(&self.request.parts) {
+            trace.phase(&Phase {
+                name: "authorize",
+                outcome: verdict.label(),
+                by: "upstream",
+                elapsed: started.elapsed(),
+                role: "upstream",
+                steps: &[],
+            });
+        }
         let Some(refusal) = verdict.refusal() else {
             return Ok(self.into_outgoing(generation, None));
         };

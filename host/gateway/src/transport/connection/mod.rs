@@ -17,6 +17,7 @@ use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -69,6 +70,8 @@ pub(crate) struct Connection {
     pub(crate) certificate: Option<Bytes>,
     /// The channel binding to which a token for this connection may be bound. `None` without TLS.
     pub(crate) channel_binding: Option<Bytes>,
+    /// When the TLS handshake began, and how long it took. `None` without TLS.
+    pub(crate) handshake: Option<(SystemTime, Duration)>,
     /// The slot that the connection occupies.
     pub(crate) slot: Slot,
 }

@@ -233,6 +233,7 @@ mod tests {
             scheme: Scheme::HTTP,
             certificate: None,
             channel_binding: None,
+            handshake: None,
             slot: Slot::uncounted(Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap()),
         };
         let body = Observing(Some((go_on, head_arrived)));
