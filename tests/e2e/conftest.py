@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import build, fronts, process
+from harness import build, fronts, packages, process
 from harness.certificates import Authority
 from harness.dask_server import DaskServer
 from harness.dask_stack import DaskStack
@@ -15,6 +15,7 @@ from harness.gateway import Gateway
 from harness.http2_upstream import Http2Upstream
 from harness.hub import Hub
 from harness.idp import Provider
+from harness.image import Image
 from harness.kdc import Kdc
 from harness.raw_upstream import RawUpstream
 from harness.scripted import ScriptedUpstream
@@ -165,6 +166,26 @@ def prober_component():
 @pytest.fixture(scope="session")
 def fetcher_component():
     return build.guest_component("fetcher")
+
+
+@pytest.fixture(scope="session")
+def packaged_programs(tmp_path_factory):
+    """The folder with what every package holds."""
+    return packages.programs(tmp_path_factory.mktemp("programs"))
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory, packaged_programs):
+    """The Debian package, alone in its folder."""
+    return packages.debian(tmp_path_factory.mktemp("debian"), packaged_programs)
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory, packaged_programs):
+    """The container image."""
+    built = Image(tmp_path_factory.mktemp("image"), packaged_programs)
+    yield built
+    built.remove()
 
 
 @pytest.fixture

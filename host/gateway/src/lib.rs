@@ -6,11 +6,14 @@
 mod admin;
 mod answers;
 mod assertion;
+mod audit_chain;
+mod audit_trail;
 mod cli;
 mod config;
 mod forward_auth;
 mod generation;
 mod headers;
+mod html;
 mod kerberos;
 mod login;
 mod machine;
@@ -22,6 +25,7 @@ mod proxy;
 mod routing;
 mod serve;
 mod sessions;
+mod telemetry;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -42,6 +46,12 @@ pub use kerberos::start_negotiators;
 /// error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     cli::main(arguments)
+}
+
+/// The command line with its commands and options, for programs that describe it, such as manual pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    cli::command()
 }
 
 /// Says by which file others start this program, which has its helper programs in its folder. The first call counts.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from . import client
+from . import client, schema
 from .paths import PORTCULLIS, STATE
 from .process import Child, eventually
 
@@ -36,6 +36,8 @@ class Gateway:
         self.child = Child(command, folder / "gateway.log", env=clean({"STATE_DIRECTORY": str(folder / "state")} | environment), cwd=folder, pass_fds=tuple(pass_fds))
         first = self.child.wait_until(lambda: self.logged(message="listening"), "listening", seconds=150)
         self.url = f"http://{first[0]['address']}"
+        # What the gateway accepts, editors must accept, too.
+        assert config is None or schema.mistakes(config) == []
 
     def send(self, target="/", headers=(), method="GET", body=None):
         return client.send(self.url, target, headers, method, body)

@@ -65,8 +65,12 @@ impl Outbound {
         Ok(self)
     }
 
+    /// The default of [`Outbound::refresh_floor`].
+    pub const DEFAULT_REFRESH_FLOOR: Duration = Duration::from_secs(5);
+
     /// How long a stored response is returned even to requests that ask for a newer one, by `Cache-Control: no-cache`
-    /// for example. Clients of the gateway therefore can't make a plugin flood the server. Default: 5 seconds.
+    /// for example. Clients of the gateway therefore can't make a plugin flood the server. Default:
+    /// [`Outbound::DEFAULT_REFRESH_FLOOR`].
     #[must_use]
     pub fn refresh_floor(mut self, floor: Duration) -> Self {
         self.refresh_floor = floor;
@@ -107,7 +111,7 @@ impl Default for Outbound {
     fn default() -> Self {
         Self {
             tls: None,
-            refresh_floor: Duration::from_secs(5),
+            refresh_floor: Self::DEFAULT_REFRESH_FLOOR,
             servers: None,
             headers: Vec::new(),
         }

@@ -18,7 +18,8 @@ impl SecretHeader {
         *before != value
     }
 
-    pub(super) fn get(&self) -> HeaderValue {
+    /// The value at this moment.
+    pub fn get(&self) -> HeaderValue {
         self.0.load().as_ref().clone()
     }
 }

@@ -85,6 +85,16 @@ impl Engine {
         self.0.reserved_cookies.reserve(name);
     }
 
+    /// How many bytes of memory all instances of plugins have at the moment, those that are kept for later calls included.
+    pub fn memory_in_use(&self) -> usize {
+        self.0.runtime.memory.taken()
+    }
+
+    /// The bound of [`Self::memory_in_use`]: what [`EngineBuilder::memory`] says.
+    pub fn max_memory(&self) -> usize {
+        self.0.runtime.memory.bytes()
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Inner> {
         &self.0
     }

@@ -19,6 +19,7 @@ use crate::request::AuthRequest;
 use crate::session::Session;
 use crate::session::SessionError;
 use crate::session::Sessions;
+use crate::session::meters;
 
 pub use self::renewal::Renewal;
 pub use self::response::ResponseHeaders;
@@ -135,7 +136,12 @@ impl Gate {
     /// all requests of the session in this process; [`Admission::renewal`] says what came of it.
     pub async fn admit(&self, request: &Arc<AuthRequest>) -> Admission {
         match self.admit_without_login(request).await {
-            Ok(admission) => admission,
+            Ok(admission) => {
+                if let Some(why) = admission.session_error {
+                    meters::refused(why);
+                }
+                admission
+            }
             // Boxed because few sessions are due, and every request would hold room for it.
             Err(due) => Box::pin(self.admit_due(*due, request)).await,
         }

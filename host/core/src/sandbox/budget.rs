@@ -5,14 +5,30 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
-/// The memory that is left for all instances.
+/// The memory that all instances may have, and what is left of it.
 #[derive(Debug)]
-pub(crate) struct Budget(AtomicUsize);
+pub(crate) struct Budget {
+    bytes: usize,
+    left: AtomicUsize,
+}
 
 impl Budget {
     /// A budget of this many bytes.
     pub(crate) const fn new(bytes: usize) -> Self {
-        Self(AtomicUsize::new(bytes))
+        Self {
+            bytes,
+            left: AtomicUsize::new(bytes),
+        }
+    }
+
+    /// The whole budget, in bytes.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many bytes are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.bytes.saturating_sub(self.left.load(Ordering::Relaxed))
     }
 }
 
@@ -30,7 +46,7 @@ impl Share {
 
     /// Takes more bytes. Returns `false` if the budget doesn't have them.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
-        let left = &self.budget.0;
+        let left = &self.budget.left;
         let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         if taken.is_ok() {
             self.taken += bytes;
@@ -41,7 +57,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.0.fetch_add(self.taken, Ordering::Relaxed);
+        self.budget.left.fetch_add(self.taken, Ordering::Relaxed);
     }
 }
 
@@ -57,7 +73,9 @@ mod tests {
         assert!(one.take(60) && one.take(20));
         assert!(!other.take(30));
         assert!(other.take(20));
+        assert_eq!((budget.bytes(), budget.taken()), (100, 100));
         drop(one);
+        assert_eq!(budget.taken(), 20);
         assert!(other.take(80));
         assert!(!other.take(1));
     }

@@ -5,6 +5,7 @@ mod cookie;
 mod end;
 mod flow;
 mod key;
+pub(crate) mod meters;
 mod renewal;
 mod revocation;
 mod ring;
@@ -219,6 +220,21 @@ pub enum SessionError {
     Several,
 }
 
+impl SessionError {
+    /// A word for a metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Authenticator => "authenticator",
+            Self::Expired => "expired",
+            Self::Idle => "idle",
+            Self::RenewalDue => "renewal_due",
+            Self::Revoked => "revoked",
+            Self::Seal => "seal",
+            Self::Several => "several",
+        }
+    }
+}
+
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -352,7 +368,10 @@ impl Sessions {
         let lifetime = authenticated.valid_for?.min(self.options.max_age());
         let sealed = self.begin(authenticated, lifetime).ok()?;
         match self.written(&sealed, sealed.begun) {
-            Ok(cookie) => Some(cookie),
+            Ok(cookie) => {
+                meters::begun(&sealed.authenticator);
+                Some(cookie)
+            }
             Err(why) => {
                 if let NoSession::TooLarge { user, groups, bytes } = why
                     && self.told.entry(user.clone()).or_insert(()).is_fresh()
@@ -380,7 +399,9 @@ impl Sessions {
         let now = sealed.begun;
         arrive(&mut sealed, arrival, now)?;
         sealed.unused = true;
-        self.written(&sealed, now)
+        let cookie = self.written(&sealed, now)?;
+        meters::begun(&sealed.authenticator);
+        Ok(cookie)
     }
 
     /// The `Set-Cookie` value of a session that a browser has asked its login about. Its id, its beginning and its end stay. For

@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 
 use self::revocation::Revoker;
 use self::status::Status;
+use crate::audit_trail::CurrentTrail;
 use crate::config::AdminConfig;
 use crate::config::Token;
 use crate::transport::Inherited;
@@ -86,14 +87,20 @@ impl Admin {
     /// Serves until the process ends, so that the shutdown of the public listener can be observed.
     ///
     /// The line `admin listening` in the log carries the address.
-    pub(crate) fn start(self, reloads: Reloads, gateway: Arc<impl Revokes + Shows + 'static>, stop: Shutdown) {
+    pub(crate) fn start(
+        self,
+        reloads: Reloads,
+        gateway: Arc<impl Revokes + Shows + 'static>,
+        audit: CurrentTrail,
+        stop: Shutdown,
+    ) {
         for socket in &self.sockets {
             tracing::info!(address = %socket.address(), "admin listening");
         }
         tokio::spawn(self.metrics.clone().upkeep());
         let state = State {
             metrics: self.metrics.clone(),
-            status: Status::new(gateway.clone(), self.metrics.clone(), reloads.clone()),
+            status: Status::new(gateway.clone(), self.metrics.clone(), reloads.clone(), audit),
             reloads,
             revoker: Revoker::new(self.token.clone(), gateway),
             stop,

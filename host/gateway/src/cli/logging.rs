@@ -7,14 +7,18 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::log_json::Json;
 use super::log_lines::LogLines;
+use super::log_output::Output;
 use super::log_text::Fields;
 use super::log_text::Timestamp;
+use crate::audit_trail::CurrentTrail;
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -65,25 +69,41 @@ impl FromStr for Level {
     }
 }
 
-/// Starts logging. Must be called only once. The caller flushes the returned writer before the process ends.
-pub(super) fn start(level: &Level, format: Format) -> Result<LogLines, Box<dyn Error>> {
+/// Where lines go.
+#[derive(Debug)]
+pub(super) struct Logging {
+    lines: LogLines,
+    /// The audit trail, which a configuration may ask for.
+    pub(super) audit: CurrentTrail,
+}
+
+impl Logging {
+    /// Waits until all lines so far are written, or until a timeout if the reader is stuck.
+    pub(super) fn flush(&self) {
+        self.lines.flush();
+    }
+}
+
+/// Starts logging. Must be called only once. The caller flushes what is returned before the process ends.
+pub(super) fn start(level: &Level, format: Format) -> Result<Logging, Box<dyn Error>> {
     let filter: Targets = level.0.parse()?;
-    let writer = LogLines::on_standard_error()?;
+    let lines = LogLines::on_standard_error()?;
+    let audit = CurrentTrail::default();
+    let output = |written: Box<dyn Layer<Registry> + Send + Sync>| Output::new(written, filter, audit.clone());
     // tracing-subscriber would report a failed write to standard error, which panics if standard error is closed.
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
+    let layer = tracing_subscriber::fmt::layer()
         .log_internal_errors(false)
-        .with_writer(writer.clone());
-    let started = match format {
-        Format::Json => lines.event_format(Json).finish().with(filter).try_init(),
-        Format::Text if io::stderr().is_terminal() => lines.with_ansi(true).finish().with(filter).try_init(),
+        .with_writer(lines.clone());
+    let output = match format {
+        Format::Json => output(layer.event_format(Json).boxed()),
+        Format::Text if io::stderr().is_terminal() => output(layer.with_ansi(true).boxed()),
         Format::Text => {
-            let lines = lines.with_ansi(false).with_timer(Timestamp);
-            lines.fmt_fields(Fields).finish().with(filter).try_init()
+            let layer = layer.with_ansi(false).with_timer(Timestamp);
+            output(layer.fmt_fields(Fields).boxed())
         }
     };
-    started?;
-    Ok(writer)
+    tracing_subscriber::registry().with(output).try_init()?;
+    Ok(Logging { lines, audit })
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The command line. Each command writes its result to standard output, and errors to standard error.
 
 mod access_logs;
+mod audit;
 mod check;
+mod config_show;
 mod conformance;
 mod engine;
 mod explain;
@@ -9,6 +11,7 @@ mod inspect;
 mod keygen;
 mod log_json;
 mod log_lines;
+mod log_output;
 mod log_text;
 mod logging;
 mod manifest;
@@ -23,6 +26,7 @@ mod reloader;
 mod remote;
 mod revoke;
 mod running;
+mod schema;
 mod serve;
 mod sign;
 mod signals;
@@ -37,6 +41,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::CommandFactory;
 use clap::Parser;
 use clap::Subcommand;
 
@@ -70,6 +75,11 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     FAILURE
 }
 
+/// The definition of the command line.
+pub(crate) fn command() -> clap::Command {
+    CommandLine::command()
+}
+
 /// An authenticating HTTP gateway whose authenticators are sandboxed WebAssembly components
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, after_help = EXIT_CODES)]
@@ -101,17 +111,42 @@ enum Command {
     /// Load the configuration and its plugins as `serve` would, and report every mistake
     #[command(after_help = EXIT_CODES)]
     Check(ConfigFile),
+    /// Commands for the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the JSON Schema of the configuration file, with which editors complete keys and show mistakes
+    #[command(after_help = EXIT_CODES)]
+    Schema,
     /// Show how a request would be handled: its route, and what each authenticator reads and decides
     ///
     /// The authenticators are actually called, and may contact their identity providers. Nothing is sent to an upstream.
     #[command(after_help = EXIT_CODES)]
     Explain(explain::Arguments),
+    /// Commands for audit logs
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Commands for plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Make a new secret: 32 random bytes as 64 hexadecimal digits
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Find lines of an audit file that were changed, removed, added or moved
+    #[command(after_help = EXIT_CODES)]
+    Verify(audit::VerifyArguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print what is in effect, and where each value comes from: a file and its line, a variable, or the default
+    ///
+    /// No secret is printed. The plugins are loaded, because their schemas say which settings are secret.
+    #[command(after_help = EXIT_CODES)]
+    Show(config_show::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -197,7 +232,7 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<u8, Box<dyn Error>>
             let log = logging::start(&line.log_level.unwrap_or_default(), arguments.log_format)?;
             let inherited = Inherited::of_process();
             let threads = arguments.worker_threads;
-            let outcome = wait_for_with(threads, serve::run(arguments, inherited));
+            let outcome = wait_for_with(threads, serve::run(arguments, inherited, log.audit.clone()));
             log.flush();
             outcome?
         }
@@ -216,7 +251,12 @@ fn run(line: CommandLine, output: &mut impl Write) -> Result<u8, Box<dyn Error>>
                 Command::Reload(file) => wait_for(reload::run(&file, output))?,
                 Command::Revoke(arguments) => wait_for(revoke::run(&arguments, output))?,
                 Command::Check(file) => wait_for(check::run(&file, output))?,
+                Command::Config(ConfigCommand::Show(arguments)) => wait_for(config_show::run(&arguments, output))?,
+                Command::Schema => schema::run(output),
                 Command::Explain(arguments) => wait_for(explain::run(&arguments, output))?,
+                Command::Audit(AuditCommand::Verify(arguments)) => {
+                    audit::verify(&arguments, output).map(|passed| code = exit_code(passed))
+                }
                 Command::Plugin(PluginCommand::Inspect(arguments)) => wait_for(inspect::run(&arguments, output))?,
                 Command::Plugin(PluginCommand::Compile(arguments)) => wait_for(inspect::compile(&arguments, output))?,
                 Command::Plugin(PluginCommand::Pull(arguments)) => wait_for(pull::run(&arguments, output))?,

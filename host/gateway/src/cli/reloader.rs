@@ -15,6 +15,7 @@ use crate::admin::Metrics;
 use crate::admin::ReloadOutcome;
 use crate::admin::ReloadRequest;
 use crate::admin::Reloads;
+use crate::audit_trail::CurrentTrail;
 use crate::cli::access_logs::AccessLogs;
 use crate::cli::signals::Hangups;
 use crate::cli::source::Source;
@@ -33,6 +34,7 @@ pub(super) struct Reloader {
     pub(super) gateway: Arc<Gateway>,
     pub(super) listeners: Listeners,
     pub(super) access_logs: AccessLogs,
+    pub(super) audit: CurrentTrail,
     /// `None` if they aren't served.
     pub(super) metrics: Option<Metrics>,
     /// The configuration with which the process started.
@@ -120,12 +122,19 @@ impl Reloader {
     async fn apply(&mut self, draft: Draft) -> Result<ReloadOutcome, String> {
         let before = self.gateway.generation();
         let access_log = draft.config.access_log;
+        let audit = draft.config.audit.clone();
         let next = Generation::load(draft, &self.engine, self.gateway.proxy(), Some(&before)).await;
         let next = next.map_err(|errors| errors.to_string())?;
         let prepared = self.listeners.prepare(&next).map_err(|error| error.to_string())?;
         let access_log = self
             .access_logs
             .prepare(access_log)
+            .map_err(|error| error.to_string())?;
+
+        let trail = self.audit.clone();
+        let audit = tokio::task::spawn_blocking(move || trail.prepare(audit.as_ref())).await;
+        let audit = audit
+            .map_err(|error| error.to_string())?
             .map_err(|error| error.to_string())?;
 
         let changes = Vec::from_iter(next.changes_since(&before).iter().map(ToString::to_string));
@@ -135,6 +144,7 @@ impl Reloader {
             self.status = prepared.status();
             self.secrets.follow(next.rotating_headers());
             self.access_logs.apply(access_log);
+            self.audit.apply(audit);
             self.gateway.replace(next);
             let next = self.gateway.generation();
             self.listeners.apply(prepared, &next);

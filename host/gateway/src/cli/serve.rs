@@ -21,6 +21,8 @@ use tokio::sync::mpsc;
 use crate::admin::Admin;
 use crate::admin::Metrics;
 use crate::admin::Reloads;
+use crate::audit_trail;
+use crate::audit_trail::CurrentTrail;
 use crate::cli::ConfigFile;
 use crate::cli::access_logs::AccessLogs;
 use crate::cli::engine;
@@ -37,6 +39,7 @@ use crate::pipeline::Gateway;
 use crate::proxy::Proxy;
 use crate::serve::ListenerKind;
 use crate::serve::Listeners;
+use crate::telemetry::Telemetry;
 use crate::transport::Inherited;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
@@ -71,7 +74,8 @@ impl Arguments {
     }
 }
 
-pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<(), Box<dyn Error>> {
+/// Serves until the process is told to stop. What the configuration says of the audit file or socket applies to `audit`.
+pub(super) async fn run(arguments: Arguments, inherited: Inherited, audit: CurrentTrail) -> Result<(), Box<dyn Error>> {
     let hangups = Hangups::listen()?;
     let built_in = arguments.config.path.is_none();
     if built_in {
@@ -91,22 +95,28 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         Some(config) => Some(Admin::bind(config, Metrics::install()?, &inherited)?),
         None => None,
     };
+    let telemetry = draft.config.telemetry.as_ref();
+    let telemetry = telemetry.map(Telemetry::start).transpose()?;
     log_lines::describe();
+    audit_trail::describe();
     crate::serve::describe();
+    crate::pipeline::describe();
     let mut access_logs = AccessLogs::default();
     let access_log = access_logs.prepare(draft.config.access_log)?;
     access_logs.apply(access_log);
+    audit.apply(audit.prepare(draft.config.audit.as_ref())?);
     let proxy = Proxy::new();
     let (engine, generation) = engine::load(draft, &proxy).await?;
     let mut secrets = SecretWatch::default();
     secrets.follow(generation.rotating_headers());
     generation.log(None);
     generation.count_disabled();
-    let gateway = Arc::new(Gateway::new(generation, proxy));
+    let gateway = Gateway::new(generation, proxy).with_audit(audit.clone());
+    let gateway = Arc::new(gateway.with_tracer(telemetry.as_ref().map(Telemetry::tracer)));
     let generation = gateway.generation();
 
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
-    let mut listeners = Listeners::new(inherited);
+    let mut listeners = Listeners::new(inherited, audit.clone());
     let prepared = listeners.prepare(&generation)?;
     let (status, address) = (prepared.status(), prepared.address(ListenerKind::Public));
     listeners.warn_about_unused();
@@ -114,9 +124,10 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
     let metrics = admin.as_ref().map(Admin::metrics);
     if let Some(metrics) = &metrics {
         metrics.export_only(generation.exported());
+        tokio::spawn(machine::usage::report(engine.clone()));
     }
     if let Some(admin) = admin {
-        admin.start(reloads.clone(), gateway.clone(), stop.clone());
+        admin.start(reloads.clone(), gateway.clone(), audit.clone(), stop.clone());
     }
     listeners.apply(prepared, &generation);
     let _warm_up = WarmUp::start();
@@ -134,6 +145,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         gateway,
         listeners,
         access_logs,
+        audit: audit.clone(),
         metrics,
         start: generation.digests().clone(),
         secrets,
@@ -150,6 +162,10 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited) -> Result<()
         () = systemd::report(reported, stop) => {}
     }
     running.generation().written().await;
+    audit.finish().await;
+    if let Some(telemetry) = telemetry {
+        telemetry.finish().await;
+    }
     Ok(())
 }
 

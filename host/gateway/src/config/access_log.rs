@@ -14,14 +14,12 @@ pub(crate) enum AccessLogFormat {
 
 impl AccessLogFormat {
     pub(super) fn read(mut table: Table<'_>) -> Self {
-        let format = table.take("format").and_then(|item| {
-            item.parse("\"json\" or \"combined\"", |text| match text {
-                "combined" => Some(Self::Combined),
-                "json" => Some(Self::Json),
-                _ => None,
-            })
-        });
+        let format = table.word(
+            "format",
+            Self::default(),
+            &[("json", Self::Json), ("combined", Self::Combined)],
+        );
         table.finish();
-        format.unwrap_or_default()
+        format
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Table;
-use portcullis_loader::config::values;
 
 /// The settings for assertions.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,18 +29,15 @@ impl Default for AssertionConfig {
 impl AssertionConfig {
     pub(super) fn read(mut table: Table<'_>) -> Self {
         let default = Self::default();
+        table.default("issuer", default.issuer.as_str());
         let issuer = table.take("issuer").and_then(name);
-        let lifetime = table
-            .take("lifetime")
-            .and_then(|item| values::duration(item, MIN_LIFETIME..=MAX_LIFETIME));
-        let rotation = table
-            .take("rotation")
-            .and_then(|item| values::duration(item, MIN_ROTATION..=MAX_ROTATION));
+        let lifetime = table.duration("lifetime", default.lifetime, MIN_LIFETIME..=MAX_LIFETIME);
+        let rotation = table.duration("rotation", default.rotation, MIN_ROTATION..=MAX_ROTATION);
         table.finish();
         Self {
             issuer: issuer.unwrap_or(default.issuer),
-            lifetime: lifetime.unwrap_or(default.lifetime),
-            rotation: rotation.unwrap_or(default.rotation),
+            lifetime,
+            rotation,
         }
     }
 }

@@ -29,6 +29,7 @@ const MAX_REQUESTS: usize = 64;
 /// if it is wrong.
 pub(super) fn authorize(table: &mut Table<'_>, route: Option<&CanonicalPath>) -> Option<AuthorizeWith> {
     let with = table.take("authorize_with");
+    table.default("authorize_cache", values::shown_duration(DEFAULT_CACHE));
     let cached_for = table.take("authorize_cache");
     let Some(with) = with else {
         if let Some(cached_for) = cached_for {
@@ -47,20 +48,20 @@ pub(super) fn authorize(table: &mut Table<'_>, route: Option<&CanonicalPath>) ->
 
 /// Reads `upstream_credentials`.
 pub(super) fn upstream_credentials(table: &mut Table<'_>, route: Option<&CanonicalPath>) -> UpstreamCredentials {
-    let (Some(item), Some(route)) = (table.take("upstream_credentials"), route) else {
+    let Some(item) = table.take("upstream_credentials") else {
         return UpstreamCredentials::default();
     };
     let exceptions = item.list().into_iter().filter_map(|item| exception(item, route));
     UpstreamCredentials::new(exceptions.collect())
 }
 
-fn exception(item: Item<'_>, route: &CanonicalPath) -> Option<Exception> {
+fn exception(item: Item<'_>, route: Option<&CanonicalPath>) -> Option<Exception> {
     let mut table = item.table()?;
     let scheme = table.require("scheme").and_then(scheme);
     let place = table.place.clone();
     let requests = values::each(table.require("requests"), |item| {
         let place = item.place.clone();
-        let pattern = RequestPattern::parse(&item.text()?, route);
+        let pattern = RequestPattern::parse(&item.text()?, route?);
         pattern.map_err(|message| place.report(message)).ok()
     });
     if requests.len() > MAX_REQUESTS {

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use portcullis_loader::config::reader::Table;
-use portcullis_loader::config::values;
 
 /// The limits on a client's connection after it has sent the head of its first request.
 #[derive(Clone, Copy, Debug)]
@@ -39,15 +38,10 @@ impl Bounds {
             ("body_timeout", &mut bounds.body_timeout),
             ("send_timeout", &mut bounds.send_timeout),
         ] {
-            let item = table.take(key);
-            if let Some(duration) = item.and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT)) {
-                *bound = duration;
-            }
+            *bound = table.duration(key, *bound, MIN_TIMEOUT..=MAX_TIMEOUT);
         }
-        let streams = table.take("max_streams").and_then(|item| item.number(1, MAX_STREAMS));
-        if let Some(streams) = streams.and_then(|streams| u32::try_from(streams).ok()) {
-            bounds.max_streams = streams;
-        }
+        let streams = table.number("max_streams", bounds.max_streams as usize, 1..=MAX_STREAMS);
+        bounds.max_streams = u32::try_from(streams).unwrap_or(bounds.max_streams);
         bounds
     }
 }

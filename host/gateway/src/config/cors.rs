@@ -25,7 +25,7 @@ impl Cors {
         let listed = table.require("origins")?;
         let listed_place = listed.place.clone();
         let origins = values::each(Some(listed), origin);
-        let credentials = table.take("credentials").and_then(Item::boolean).unwrap_or_default();
+        let credentials = table.flag("credentials", false);
         table.finish();
         if origins.is_empty() {
             listed_place.report("the list is empty; it needs at least one origin, such as \"https://app.example\"");

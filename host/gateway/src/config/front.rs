@@ -129,4 +129,5 @@ fn variable(environment: &Environment) -> Option<(&'static str, &str)> {
         .find_map(|name| Some((*name, environment.variable(name)?)))
 }
 
-const VARIABLES: [&str; 2] = ["PORTCULLIS_PROXY_TOKEN", "DASK_GATEWAY_PROXY_TOKEN"];
+/// The variables of which the first that is set has the token, if none is configured.
+pub(super) const VARIABLES: [&str; 2] = ["PORTCULLIS_PROXY_TOKEN", "DASK_GATEWAY_PROXY_TOKEN"];

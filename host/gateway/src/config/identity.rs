@@ -5,12 +5,12 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::header;
 use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Kind;
 use portcullis_loader::config::reader::Place;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::secret::secret;
 use portcullis_loader::config::values;
 use portcullis_wire::header_names::fold;
-use toml_span::value::ValueInner;
 
 use crate::config::HeaderTemplate;
 use crate::config::Secret;
@@ -114,7 +114,9 @@ impl IdentityHeaders {
 
     pub(super) fn read(mut table: Table<'_>) -> Self {
         let default = Self::default();
+        table.default("user", default.user.as_str());
         let user = table.take("user").and_then(header);
+        table.default("groups", default.groups.as_str());
         let (groups, sent_groups) = groups(&mut table);
         let admin = table.take("admin").and_then(header);
         let attributes = table
@@ -164,23 +166,25 @@ impl IdentityHeaders {
 /// Reads `{ email = "X-Email" }`, or `{ hub = { email = "X-Email" } }` for the attributes of one authenticator
 /// or authorizer.
 fn attributes(table: Table<'_>) -> Vec<AttributeHeader> {
-    let mut attributes = Vec::new();
-    let mut add = |source: Option<&String>, attribute, item| {
-        attributes.extend(header(item).map(|header| AttributeHeader {
-            source: source.cloned(),
-            attribute,
-            header,
-        }));
+    let attribute = |source: Option<&str>, attribute: &str, item: Item<'_>| {
+        Some(AttributeHeader {
+            source: source.map(str::to_owned),
+            attribute: attribute.to_owned(),
+            header: header(item)?,
+        })
     };
-    for (name, item) in table.into_entries() {
-        if matches!(item.value, ValueInner::Table(_)) {
-            let entries = item.table().into_iter().flat_map(Table::into_entries);
-            entries.for_each(|(attribute, item)| add(Some(&name), attribute, item));
-        } else {
-            add(None, name, item);
-        }
-    }
-    attributes
+    let of_source = |source: &str, item: Item<'_>| {
+        let entries = item.table().into_iter().flat_map(Table::into_entries);
+        Vec::from_iter(entries.filter_map(|(name, item)| attribute(Some(source), &name, item)))
+    };
+    let entries = table.into_entries().flat_map(|(name, item)| {
+        item.either(
+            Kind::Table,
+            |item| of_source(&name, item),
+            |item| Vec::from_iter(attribute(None, &name, item)),
+        )
+    });
+    entries.collect()
 }
 
 /// Reads `{ "X-Remote-User" = "{user}@EXAMPLE.ORG" }`.
@@ -195,6 +199,7 @@ fn templates(table: Table<'_>) -> Vec<(HeaderName, HeaderTemplate)> {
 /// Reads `{ audience = "https://app.example" }`.
 fn assertion_header(mut table: Table<'_>) -> Option<AssertionHeader> {
     let audience = table.require("audience").and_then(assertion::name);
+    table.default("header", "X-Portcullis-Assertion");
     let header = table
         .take("header")
         .map_or_else(|| Some(HeaderName::from_static("x-portcullis-assertion")), header);

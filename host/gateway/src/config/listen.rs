@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Kind;
+use portcullis_loader::config::reader::Place;
 use portcullis_loader::config::reader::Table;
-use toml_span::value::ValueInner;
 
 /// The addresses of a listener.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,8 +44,9 @@ impl Listen {
 
     /// Reads `listen`, `unix_mode` and `reuse_port`. Returns `None` if `listen` is missing or wrong.
     pub(super) fn read(table: &mut Table<'_>, example: &str) -> Option<Self> {
+        table.default("unix_mode", format!("{UNIX_MODE:04o}"));
         let mode = table.take("unix_mode");
-        let reuse_port = table.take("reuse_port").and_then(Item::boolean).unwrap_or_default();
+        let reuse_port = table.flag("reuse_port", false);
         let item = table.take("listen");
         let addresses = item.map(|item| addresses(item, example)).unwrap_or_default();
         let mut unix_mode = UNIX_MODE;
@@ -105,24 +107,21 @@ impl fmt::Display for ListenAddress {
 
 fn addresses(item: Item<'_>, example: &str) -> Vec<ListenAddress> {
     let place = item.place.clone();
-    let items = match item.value {
-        ValueInner::Array(_) => item.list(),
-        _ => vec![item],
-    };
+    let expected = format!("an address with a port, such as \"{example}\", or \"unix:PATH\", or \"systemd:NAME\"");
+    let items = item.either(
+        Kind::List,
+        |item| Vec::from_iter(item.list().into_iter().map(|item| address(item, &expected))),
+        |item| vec![address(item, &expected)],
+    );
     if items.is_empty() {
         place.report("the list is empty; it needs at least one address");
     }
     if items.len() > MAX_ADDRESSES {
         place.report(format!("more than {MAX_ADDRESSES} addresses"));
     }
-    let expected = format!("an address with a port, such as \"{example}\", or \"unix:PATH\", or \"systemd:NAME\"");
     let mut seen = HashSet::new();
     let mut addresses = Vec::new();
-    for item in items.into_iter().take(MAX_ADDRESSES) {
-        let place = item.place.clone();
-        let Some(address) = item.parse(&expected, |text| text.parse().ok()) else {
-            continue;
-        };
+    for (place, address) in items.into_iter().take(MAX_ADDRESSES).flatten() {
         let address = match address {
             ListenAddress::Unix(path) => ListenAddress::Unix(place.document().path(&path.to_string_lossy())),
             other => other,
@@ -136,6 +135,12 @@ fn addresses(item: Item<'_>, example: &str) -> Vec<ListenAddress> {
         addresses.push(address);
     }
     addresses
+}
+
+fn address<'a>(item: Item<'a>, expected: &str) -> Option<(Place<'a>, ListenAddress)> {
+    let place = item.place.clone();
+    let address = item.parse(expected, |text| text.parse().ok())?;
+    Some((place, address))
 }
 
 /// Only the gateway's own user may connect.

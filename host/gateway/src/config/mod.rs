@@ -1,9 +1,11 @@
-//! The gateway's configuration: one TOML file, and the files in the plugin directory. Every value is parsed into the type
+//! The gateway's configuration: a TOML file with the files that it includes and the variables that override it, and the files in the
+//! plugin directory. Every value is parsed into the type
 //! that the rest of the gateway uses, and all mistakes are reported together, each with its file, line and key.
 
 mod access_log;
 mod admin;
 mod assertion;
+mod audit;
 mod authorize;
 mod bounds;
 mod cors;
@@ -17,13 +19,16 @@ mod passthrough;
 mod plugins;
 mod project;
 mod redirect;
+mod reference;
 mod require;
 mod route;
+mod schema;
 mod sections;
 mod sent_groups;
 mod server;
 mod session;
 mod state;
+mod telemetry;
 mod tls;
 mod token;
 mod upstream;
@@ -36,12 +41,14 @@ use std::path::PathBuf;
 use portcullis::Role;
 use portcullis_loader::config::RegistriesConfig;
 use portcullis_loader::config::document;
-use portcullis_loader::config::document::Document;
 use portcullis_loader::config::document::lock_beside;
 use portcullis_loader::config::plugin::MAX_PLUGINS;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::sources::Sources;
+use portcullis_loader::config::values;
+use portcullis_loader::config::whole;
+use portcullis_loader::config::whole::Whole;
 use portcullis_loader::files::read_text;
 use portcullis_loader::remote::Unpinned;
 use portcullis_watch::Stamp;
@@ -49,6 +56,9 @@ use portcullis_watch::Stamp;
 pub(crate) use access_log::AccessLogFormat;
 pub(crate) use admin::AdminConfig;
 pub(crate) use assertion::AssertionConfig;
+pub(crate) use audit::AuditConfig;
+pub(crate) use audit::AuditTarget;
+pub(crate) use audit::WhenFull;
 pub(crate) use authorize::AuthorizeWith;
 pub(crate) use bounds::Bounds;
 pub(crate) use cors::Cors;
@@ -70,6 +80,7 @@ pub(crate) use negotiate::ChannelBindings;
 pub(crate) use negotiate::NegotiateConfig;
 pub(crate) use passthrough::PassthroughConfig;
 pub(crate) use plugins::PluginsConfig;
+pub(crate) use plugins::described;
 pub(crate) use plugins::plugin_argument;
 pub(crate) use portcullis_loader::cases::Case;
 pub(crate) use portcullis_loader::cases::CasesFile;
@@ -79,10 +90,13 @@ pub(crate) use portcullis_loader::config::error::ConfigError;
 pub(crate) use portcullis_loader::config::error::ConfigErrors;
 pub(crate) use portcullis_loader::config::error::Location;
 pub(crate) use portcullis_loader::config::error::unknown;
+pub(crate) use portcullis_loader::config::located::Content;
+pub(crate) use portcullis_loader::config::located::Located;
 pub(crate) use portcullis_loader::config::plugin::PluginConfig;
 pub(crate) use portcullis_loader::config::plugin::PluginSource;
 pub(crate) use portcullis_loader::config::rotation::RotatingHeader;
 pub(crate) use portcullis_loader::config::secret::Secret;
+pub(crate) use portcullis_loader::config::secret::is_reference;
 pub(crate) use portcullis_loader::config::trust::trusted_key_file;
 pub(crate) use project::PluginProject;
 pub(crate) use redirect::RedirectConfig;
@@ -92,12 +106,16 @@ pub(crate) use route::Paths;
 pub(crate) use route::RouteAccess;
 pub(crate) use route::RouteConfig;
 pub(crate) use route::UpstreamHost;
+pub(crate) use schema::schema;
 #[cfg(test)]
 pub(crate) use sent_groups::GroupPattern;
 pub(crate) use sent_groups::SentGroups;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
 pub(crate) use state::StateConfig;
+pub(crate) use telemetry::OtlpProtocol;
+pub(crate) use telemetry::ParentTrust;
+pub(crate) use telemetry::TelemetryConfig;
 pub(crate) use tls::TlsConfig;
 pub(crate) use token::Token;
 pub(crate) use upstream::Address;
@@ -122,8 +140,12 @@ pub(crate) struct Config {
     pub(crate) forward_auth: Option<ForwardAuthConfig>,
     /// The gRPC endpoint for Envoy. `None` if it isn't served.
     pub(crate) ext_authz: Option<ExtAuthzConfig>,
+    /// The file or socket for the lines of the audit log. `None` if they are in the log alone.
+    pub(crate) audit: Option<AuditConfig>,
     /// The form of the access log. `None` if there is none.
     pub(crate) access_log: Option<AccessLogFormat>,
+    /// Where traces are sent. `None` if there are none.
+    pub(crate) telemetry: Option<TelemetryConfig>,
     /// Where the gateway keeps what must outlast a restart.
     pub(crate) state: StateConfig,
     /// What the assertions of all routes have in common.
@@ -178,14 +200,33 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Reads a configuration file and its plugin directory.
+    /// Reads a configuration file, with what it includes and what overrides it, and its plugin directory.
     pub(crate) fn read(path: &Path, environment: &Environment) -> Self {
+        Self::read_looking(path, environment, |_| ())
+    }
+
+    /// Reads a configuration like [`Draft::read`], and copies its values with their places. There is no copy if it can't be read.
+    pub(crate) fn read_located(path: Option<&Path>, environment: &Environment) -> (Self, Option<Located>) {
+        let mut located = None;
+        let look = |root: &Table<'_>| located = Some(root.located());
+        let draft = match path {
+            Some(path) => Self::read_looking(path, environment, look),
+            None => {
+                let (path, text) = BUILT_IN;
+                Self::parse_noting(Path::new(path), text, environment, Sources::default(), look)
+            }
+        };
+        (draft, located)
+    }
+
+    /// `look` is called with the whole before it is read.
+    fn read_looking(path: &Path, environment: &Environment, look: impl FnOnce(&Table<'_>)) -> Self {
         let sources = Sources::default();
         sources.note(path);
         match read_text(path, document::MAX_FILE) {
             Ok(text) => Self {
                 lock: Some(lock_beside(path)),
-                ..Self::parse_noting(path, &text, environment, sources)
+                ..Self::parse_noting(path, &text, environment, sources, look)
             },
             Err(error) => {
                 let error = Location::file(path.display().to_string()).error(error);
@@ -200,22 +241,27 @@ impl Draft {
 
     /// The configuration that is used without a configuration file.
     pub(crate) fn built_in(environment: &Environment) -> Self {
-        Self::parse(
-            Path::new("built-in configuration"),
-            include_str!("default.toml"),
-            environment,
-        )
+        let (path, text) = BUILT_IN;
+        Self::parse(Path::new(path), text, environment)
     }
 
     fn parse(path: &Path, text: &str, environment: &Environment) -> Self {
-        Self::parse_noting(path, text, environment, Sources::default())
+        Self::parse_noting(path, text, environment, Sources::default(), |_| ())
     }
 
     /// The files that the text names are added to the sources.
-    fn parse_noting(path: &Path, text: &str, environment: &Environment, sources: Sources) -> Self {
-        let document = Document::new(path, text, environment, &sources);
+    fn parse_noting(
+        path: &Path,
+        text: &str,
+        environment: &Environment,
+        sources: Sources,
+        look: impl FnOnce(&Table<'_>),
+    ) -> Self {
+        let (document, entries) = Whole::new(path, text, environment, &sources).into_parts();
         let mut draft = Self::default();
-        if let Some(root) = Table::parse(&document, text) {
+        if let Some(entries) = entries {
+            let root = Table::of(&document, entries);
+            look(&root);
             let values = root.values(&[]);
             draft.read_root(root, environment);
             draft.digests.add(values, &document);
@@ -227,26 +273,27 @@ impl Draft {
     }
 
     fn read_root(&mut self, mut root: Table<'_>, environment: &Environment) {
-        self.config.server = root
-            .take("server")
-            .and_then(Item::table)
-            .map(ServerConfig::read)
-            .unwrap_or_default();
+        // It has been followed already, and is no longer there. A blank document is told of it.
+        values::each(root.take(whole::INCLUDE), Item::text);
+        self.config.server = root.section("server").map(ServerConfig::read).unwrap_or_default();
         self.config.admin = root.take("admin").and_then(Item::table).and_then(AdminConfig::read);
+        self.config.audit = root.take("audit").and_then(Item::table).and_then(AuditConfig::read);
         let access_log = root.take("access_log").and_then(Item::table);
         self.config.access_log = access_log.map(AccessLogFormat::read);
+        let telemetry = root.take("telemetry").and_then(Item::table);
+        self.config.telemetry = telemetry.and_then(TelemetryConfig::read);
         let trusted = !self.config.server.trusted_proxies.is_empty();
         let fronts = ["forward_auth", "ext_authz"].map(|key| root.take(key));
         let has_front = fronts.iter().any(Option::is_some);
         let [forward_auth, ext_authz] = fronts.map(|item| item.and_then(Item::table));
         self.config.forward_auth = forward_auth.map(|table| ForwardAuthConfig::read(table, trusted));
         self.config.ext_authz = ext_authz.and_then(|table| ExtAuthzConfig::read(table, trusted));
-        let assertion = root.take("assertion").and_then(Item::table);
-        self.config.assertion = assertion.map(AssertionConfig::read).unwrap_or_default();
+        let assertion = root.section("assertion").map(AssertionConfig::read);
+        self.config.assertion = assertion.unwrap_or_default();
         let session = root.take("session");
         self.config.state = StateConfig::read(root.take("state"), environment);
         self.config.login = root.take("login").and_then(Item::table).map(LoginConfig::read);
-        let (plugins, directory) = PluginsConfig::read(root.take("plugins").and_then(Item::table), environment);
+        let (plugins, directory) = PluginsConfig::read(root.section("plugins"), environment);
         let trust = plugins.trust.clone();
         self.config.plugins = plugins;
 
@@ -317,6 +364,17 @@ impl Draft {
         self.validate_systemd_sockets();
     }
 }
+
+/// The secrets that variables have if they aren't configured: the section, the key, and the variables, of which the first that is set
+/// counts.
+pub(crate) const SECRETS_OF_ENVIRONMENT: [(&str, &str, [&str; 2]); 3] = [
+    ("session", "keys", session::VARIABLES),
+    ("forward_auth", "proxy_token", front::VARIABLES),
+    ("ext_authz", "proxy_token", front::VARIABLES),
+];
+
+/// The name and the text of the configuration that is used without a file.
+const BUILT_IN: (&str, &str) = ("built-in configuration", include_str!("default.toml"));
 
 /// The names that routes may list, including those of plugins with mistakes.
 #[derive(Debug, Default)]

@@ -14,7 +14,6 @@ use portcullis_loader::config::plugin::is_name;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Place;
 use portcullis_loader::config::reader::Table;
-use portcullis_loader::config::values;
 use portcullis_loader::files::private_file;
 
 /// An acceptor of Kerberos tokens.
@@ -70,16 +69,23 @@ impl NegotiateConfig {
             .location()
             .clone();
         let keytab = keytab.and_then(keytab_file);
+        table.default("service", DEFAULT_SERVICE);
         let service = match table.take("service") {
             Some(item) => item.parse("a service, such as \"HTTP\" or \"HTTP@gateway.example\"", service),
-            None => Some("HTTP".to_owned()),
+            None => Some(DEFAULT_SERVICE.to_owned()),
         };
         let helper = helper::find(&mut table, environment);
-        let workers = table.take("workers").and_then(|item| item.number(1, MAX_WORKERS));
-        let deadline = table
-            .take("deadline")
-            .and_then(|item| values::duration(item, MIN_DEADLINE..=MAX_DEADLINE));
-        let channel_bindings = table.take("channel_bindings").and_then(channel_bindings);
+        let workers = table.number("workers", DEFAULT_WORKERS, 1..=MAX_WORKERS);
+        let deadline = table.duration("deadline", DEFAULT_DEADLINE, MIN_DEADLINE..=MAX_DEADLINE);
+        let channel_bindings = table.word(
+            "channel_bindings",
+            ChannelBindings::default(),
+            &[
+                ("off", ChannelBindings::Off),
+                ("if-sent", ChannelBindings::IfSent),
+                ("require", ChannelBindings::Require),
+            ],
+        );
         let replay_cache = replay_cache(&mut table, environment);
         let krb5_config = table.take("krb5_config").and_then(existing_file);
         table.finish();
@@ -92,9 +98,9 @@ impl NegotiateConfig {
             keytab: keytab?,
             service: service?,
             helper: helper?,
-            workers: workers.unwrap_or(DEFAULT_WORKERS),
-            deadline: deadline.unwrap_or(DEFAULT_DEADLINE),
-            channel_bindings: channel_bindings.unwrap_or_default(),
+            workers,
+            deadline,
+            channel_bindings,
             replay_cache: replay_cache?,
             krb5_config,
         })
@@ -147,15 +153,6 @@ fn service(text: &str) -> Option<String> {
     (sound && text.len() <= 256).then(|| text.to_owned())
 }
 
-fn channel_bindings(item: Item<'_>) -> Option<ChannelBindings> {
-    item.parse("\"off\", \"if-sent\" or \"require\"", |text| match text {
-        "if-sent" => Some(ChannelBindings::IfSent),
-        "off" => Some(ChannelBindings::Off),
-        "require" => Some(ChannelBindings::Require),
-        _ => None,
-    })
-}
-
 fn existing_file(item: Item<'_>) -> Option<PathBuf> {
     let place = item.place.clone();
     let path = absolute(&place, &place.document().file(&item.text()?))?;
@@ -197,6 +194,7 @@ fn replay_cache(table: &mut Table<'_>, environment: &Environment) -> Option<Path
 
 /// The maximum size of a keytab, in bytes.
 const MAX_KEYTAB: u64 = 1 << 20;
+const DEFAULT_SERVICE: &str = "HTTP";
 const DEFAULT_WORKERS: usize = 2;
 const MAX_WORKERS: usize = 64;
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(2);

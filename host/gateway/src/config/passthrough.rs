@@ -108,14 +108,13 @@ fn rule(item: Item<'_>, listen: &Listen) -> Option<PassthroughConfig> {
         report_loop(&place, &upstream, listen);
         Some(upstream)
     });
-    let max_connections = table.take("max_connections");
-    let max_connections = max_connections.and_then(|item| item.number(1, MAX_CONNECTIONS));
-    let proxy_protocol = table.take("proxy_protocol").and_then(Item::boolean).unwrap_or_default();
+    let max_connections = table.number("max_connections", DEFAULT_CONNECTIONS, 1..=MAX_CONNECTIONS);
+    let proxy_protocol = table.flag("proxy_protocol", false);
     table.finish();
     Some(PassthroughConfig {
         sni: sni?,
         upstream: upstream?,
-        max_connections: max_connections.unwrap_or(DEFAULT_CONNECTIONS),
+        max_connections,
         proxy_protocol,
     })
 }

@@ -6,20 +6,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis::Engine;
 use portcullis::EngineBuilder;
 use portcullis::OutboundProxy;
 use portcullis_loader::config::Pulling;
 use portcullis_loader::config::directory::Directory;
+use portcullis_loader::config::document::Document;
 use portcullis_loader::config::document::Environment;
+use portcullis_loader::config::document::MAX_FILE;
 use portcullis_loader::config::proxy;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::secret::text_or_reference;
+use portcullis_loader::config::sources::Sources;
 use portcullis_loader::config::store_below;
 use portcullis_loader::config::trust;
 use portcullis_loader::config::values;
+use portcullis_loader::files::read_text;
 use portcullis_loader::signature::TrustedKeys;
+use portcullis_registry::Options;
 
+use crate::config::Located;
 use crate::config::PluginSource;
 
 /// The cache of compiled plugins, and the memory that plugins may use.
@@ -73,12 +80,14 @@ impl PluginsConfig {
             let document = item.place.document();
             plugins.store_directory = item.text().map(|path| document.path(&path));
         }
+        table.default("pull_timeout", values::shown_duration(Options::DEFAULT_TIMEOUT));
         plugins.pull_timeout = table
             .take("pull_timeout")
             .and_then(|item| values::duration(item, MIN_PULL..=MAX_PULL));
         plugins.memory = table
             .take("memory")
             .and_then(|item| values::size(item, MIN_MEMORY..=MAX_MEMORY));
+        table.default("concurrency", Engine::DEFAULT_CONCURRENCY);
         plugins.concurrency = table
             .take("concurrency")
             .and_then(|item| item.number(1, EngineBuilder::MAX_CONCURRENCY as usize))
@@ -134,6 +143,15 @@ const MAX_MEMORY: usize = 1 << 40;
 /// sentence.
 pub(crate) fn plugin_argument(argument: &Path) -> Result<PluginSource, String> {
     PluginSource::of_argument(argument, |name| portcullis_plugins::find(name).is_some())
+}
+
+/// The values of the `NAME.toml` beside a component of the plugin directory. `None` if there is none.
+pub(crate) fn described(wasm: &Path, environment: &Environment) -> Option<Located> {
+    let path = wasm.with_extension("toml");
+    let text = read_text(&path, MAX_FILE).ok()?;
+    let sources = Sources::default();
+    let document = Document::new(&path, &text, environment, &sources);
+    Table::parse(&document, &text).map(|table| table.located())
 }
 
 /// Returns the cache directory of the XDG Base Directory Specification, which says that relative paths are ignored.

@@ -143,41 +143,34 @@ impl RouteConfig {
         let access = access(&mut table, &names.authenticators);
         let authorizers = authorizers(&mut table, &names.authorizers);
         let upstream = upstream(&mut table, upstreams, has_front);
-        let identity = table
-            .take("identity")
-            .and_then(Item::table)
-            .map(IdentityHeaders::read)
-            .unwrap_or_default();
+        let identity = table.section("identity").map(IdentityHeaders::read).unwrap_or_default();
         let safe_cookies = match identity.has_secret() {
             true => Cookies::Drop,
             false => Cookies::Pass,
         };
         let cookies = table.take("cookies").and_then(cookies).unwrap_or(safe_cookies);
-        let forward_authorization = table
-            .take("forward_authorization")
-            .and_then(Item::boolean)
-            .unwrap_or_default();
-        let allow_encoded_slash = table
-            .take("allow_encoded_slash")
-            .and_then(Item::boolean)
-            .unwrap_or_default();
-        let paths = table.take("paths").and_then(paths).unwrap_or(Paths::Strict);
-        let passes_preflight = table.take("preflight").and_then(preflight).unwrap_or_default();
+        let forward_authorization = table.flag("forward_authorization", false);
+        let allow_encoded_slash = table.flag("allow_encoded_slash", false);
+        let paths = table.word(
+            "paths",
+            Paths::Strict,
+            &[("strict", Paths::Strict), ("as-is", Paths::AsIs)],
+        );
+        let passes_preflight = table.word("preflight", false, &[("pass", true), ("authenticate", false)]);
         let cors = table.take("cors").and_then(Item::table).and_then(Cors::read);
+        table.default("host", "client");
         let host = table
             .take("host")
             .and_then(upstream_host)
             .unwrap_or(UpstreamHost::Client);
         let websocket_token = table.take("websocket_token").and_then(TokenPrefix::read);
-        let mut flag = |key| table.take(key).and_then(Item::boolean);
-        let strip_prefix = flag("strip_prefix").unwrap_or_default();
-        let starts_sessions = flag("start_sessions").unwrap_or(true);
+        let strip_prefix = table.flag("strip_prefix", false);
+        let starts_sessions = table.flag("start_sessions", true);
         let require = table.take("require").and_then(Item::table).and_then(Require::read);
-        let timeout = table
-            .take("timeout")
-            .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
+        let timeout = table.duration("timeout", DEFAULT_TIMEOUT, MIN_TIMEOUT..=MAX_TIMEOUT);
         let authorize = authorize::authorize(&mut table, path.as_ref());
         let upstream_credentials = authorize::upstream_credentials(&mut table, path.as_ref());
+        table.default("max_body_size", values::shown_size(DEFAULT_BODY_SIZE));
         let max_body_size = table.take("max_body_size").and_then(max_body_size);
         table.finish();
         let route = Self {
@@ -203,7 +196,7 @@ impl RouteConfig {
             websocket_token,
             authorize,
             upstream_credentials,
-            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+            timeout,
             max_body_size: max_body_size.unwrap_or(Some(DEFAULT_BODY_SIZE)),
             location: place.location().clone(),
         };
@@ -222,14 +215,6 @@ impl RouteConfig {
     pub(crate) fn allows_encoded_slash(&self) -> bool {
         self.allow_encoded_slash || self.paths == Paths::AsIs
     }
-}
-
-fn paths(item: Item<'_>) -> Option<Paths> {
-    item.parse("\"strict\" or \"as-is\"", |text| match text {
-        "as-is" => Some(Paths::AsIs),
-        "strict" => Some(Paths::Strict),
-        _ => None,
-    })
 }
 
 fn path(item: Item<'_>) -> Option<CanonicalPath> {
@@ -293,14 +278,6 @@ fn methods(table: &mut Table<'_>) -> Methods {
     Methods::new(listed)
 }
 
-fn preflight(item: Item<'_>) -> Option<bool> {
-    item.parse("\"pass\" or \"authenticate\"", |text| match text {
-        "authenticate" => Some(false),
-        "pass" => Some(true),
-        _ => None,
-    })
-}
-
 fn upstream_host(item: Item<'_>) -> Option<UpstreamHost> {
     item.parse(
         "\"client\", \"upstream\" or a host name with an optional port, such as \"app.internal:8080\"",
@@ -323,8 +300,8 @@ fn access(table: &mut Table<'_>, known: &[String]) -> Option<RouteAccess> {
     let listed = table.take("authenticators");
     let is_listed = listed.is_some();
     let names = listed.map(|item| authenticators(item, known)).unwrap_or_default();
-    let public = table.take("public").and_then(Item::boolean).unwrap_or_default();
-    let optional = table.take("optional").and_then(Item::boolean).unwrap_or_default();
+    let public = table.flag("public", false);
+    let optional = table.flag("optional", false);
     let problem = match (is_listed, public, optional) {
         (_, true, true) => "public and optional contradict each other: a public route asks no authenticator",
         (true, true, false) => "public and authenticators contradict each other: a public route asks no authenticator",
@@ -393,11 +370,7 @@ fn upstream(table: &mut Table<'_>, upstreams: &Upstreams, has_front: bool) -> Op
 }
 
 fn cookies(item: Item<'_>) -> Option<Cookies> {
-    item.parse("\"pass\" or \"drop\"", |text| match text {
-        "drop" => Some(Cookies::Drop),
-        "pass" => Some(Cookies::Pass),
-        _ => None,
-    })
+    item.word(&[("pass", Cookies::Pass), ("drop", Cookies::Drop)])
 }
 
 /// Reads a size, or `none` for no limit.

@@ -1,9 +1,10 @@
 //! `groups` and `groups_filter` of `[routes.identity]`: which of a user's groups an upstream gets.
 
 use http::HeaderName;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Kind;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::values;
-use toml_span::value::ValueInner;
 
 use crate::config::identity::header;
 
@@ -59,16 +60,22 @@ pub(super) fn groups(table: &mut Table<'_>) -> (Option<HeaderName>, SentGroups) 
     let filter_place = filter.as_ref().map(|item| item.place.clone());
     let expected = "the name of a group, or its beginning and an asterisk, such as \"dask-*\"";
     let patterns = values::each(filter, |item| item.parse(expected, GroupPattern::parse));
-    let item = table.take("groups");
-    if let Some(ValueInner::Boolean(sent)) = item.as_ref().map(|item| &item.value) {
-        if *sent {
-            let place = item.map(|item| item.place);
-            place.inspect(|place| place.report("expected the name of a header, or false".to_owned()));
-        } else if let Some(place) = filter_place {
-            place.report("it contradicts groups = false: no groups are sent".to_owned());
+    let none = |item: Item<'_>| {
+        let place = item.place.clone();
+        if item.boolean() == Some(true) {
+            place.report("expected the name of a header, or false");
+        } else if let Some(place) = &filter_place {
+            place.report("it contradicts groups = false: no groups are sent");
         }
-        return (None, SentGroups::None);
-    }
+        None
+    };
+    let item = table.take("groups");
+    let item = item.map(|item| item.either(Kind::Boolean, none, |item| Some(header(item))));
+    let name = match item {
+        Some(None) => return (None, SentGroups::None),
+        Some(Some(name)) => name,
+        None => None,
+    };
     let sent = match filter_place {
         None => SentGroups::All,
         Some(place) => {
@@ -78,5 +85,5 @@ pub(super) fn groups(table: &mut Table<'_>) -> (Option<HeaderName>, SentGroups) 
             SentGroups::Matching(patterns)
         }
     };
-    (item.and_then(header), sent)
+    (name, sent)
 }

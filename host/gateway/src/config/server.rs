@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Kind;
 use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::values;
 use portcullis_wire::peer::TrustedProxies;
-use toml_span::value::ValueInner;
 
 use crate::config::Bounds;
 use crate::config::Listen;
@@ -78,6 +78,8 @@ impl ServerConfig {
     pub(super) fn read(mut table: Table<'_>) -> Self {
         let default = Self::default();
         let listen = Listen::read(&mut table, "127.0.0.1:8000");
+        let addresses = default.listen.addresses.iter().map(ToString::to_string);
+        table.default("listen", addresses.collect::<Vec<_>>());
         let listen = listen.unwrap_or(default.listen);
         let tls = table.take("tls");
         let has_tls = tls.is_some();
@@ -87,10 +89,7 @@ impl ServerConfig {
         let hsts = table.take("hsts").and_then(|item| hsts(item, has_tls));
         let redirect = table.take("redirect").and_then(Item::table);
         let redirect = redirect.and_then(|table| RedirectConfig::read(table, has_tls));
-        let allow_all = table
-            .take("insecure_trust_all_proxies")
-            .and_then(Item::boolean)
-            .unwrap_or_default();
+        let allow_all = table.flag("insecure_trust_all_proxies", false);
         let trusted_proxies = table.take("trusted_proxies").map(|item| proxies(item, allow_all));
         let trusted_proxies = trusted_proxies.unwrap_or_default();
         let proxy_protocol = table
@@ -99,22 +98,20 @@ impl ServerConfig {
         let max_connections = table
             .take("max_connections")
             .and_then(|item| item.number(1, MAX_CONNECTIONS));
-        let max_header_size = table
-            .take("max_header_size")
-            .and_then(|item| values::size(item, MIN_HEADER_SIZE..=MAX_HEADER_SIZE));
-        let max_headers = table
-            .take("max_headers")
-            .and_then(|item| item.number(MIN_HEADERS, MAX_HEADERS));
-        let header_timeout = table
-            .take("header_timeout")
-            .and_then(|item| values::duration(item, MIN_TIMEOUT..=MAX_TIMEOUT));
+        let max_header_size = table.size(
+            "max_header_size",
+            default.max_header_size,
+            MIN_HEADER_SIZE..=MAX_HEADER_SIZE,
+        );
+        let max_headers = table.number("max_headers", default.max_headers, MIN_HEADERS..=MAX_HEADERS);
+        let header_timeout = table.duration("header_timeout", default.header_timeout, MIN_TIMEOUT..=MAX_TIMEOUT);
         let bounds = Bounds::take(&mut table);
-        let drain_delay = table
-            .take("drain_delay")
-            .and_then(|item| values::duration(item, Duration::ZERO..=MAX_TIMEOUT));
-        let shutdown_timeout = table
-            .take("shutdown_timeout")
-            .and_then(|item| values::duration(item, Duration::ZERO..=MAX_TIMEOUT));
+        let drain_delay = table.duration("drain_delay", default.drain_delay, Duration::ZERO..=MAX_TIMEOUT);
+        let shutdown_timeout = table.duration(
+            "shutdown_timeout",
+            default.shutdown_timeout,
+            Duration::ZERO..=MAX_TIMEOUT,
+        );
         table.finish();
         Self {
             listen,
@@ -125,12 +122,12 @@ impl ServerConfig {
             trusted_proxies,
             proxy_protocol,
             max_connections,
-            max_header_size: max_header_size.unwrap_or(default.max_header_size),
-            max_headers: max_headers.unwrap_or(default.max_headers),
-            header_timeout: header_timeout.unwrap_or(default.header_timeout),
+            max_header_size,
+            max_headers,
+            header_timeout,
             bounds,
-            drain_delay: drain_delay.unwrap_or(default.drain_delay),
-            shutdown_timeout: shutdown_timeout.unwrap_or(default.shutdown_timeout),
+            drain_delay,
+            shutdown_timeout,
         }
     }
 }
@@ -149,12 +146,15 @@ fn proxies(item: Item<'_>, allow_all: bool) -> TrustedProxies {
     let mut unix = false;
     let mut networks = Vec::new();
     for item in item.list() {
-        if matches!(&item.value, ValueInner::String(text) if text == "unix") {
-            unix = true;
-            continue;
-        }
         let place = item.place.clone();
-        let Some(network) = values::network(item) else { continue };
+        let network = match values::network_or_unix(item) {
+            None => continue,
+            Some(None) => {
+                unix = true;
+                continue;
+            }
+            Some(Some(network)) => network,
+        };
         if network.prefix_len() == 0 && !allow_all {
             place.report(
                 "this trusts every client, so any client can pretend to be another one; list the addresses of your \
@@ -169,11 +169,11 @@ fn proxies(item: Item<'_>, allow_all: bool) -> TrustedProxies {
 /// Reads `true` for the trusted proxies, or a list of other proxies.
 fn proxy_protocol(item: Item<'_>, allow_all: bool, trusted: &TrustedProxies) -> Option<TrustedProxies> {
     let place = item.place.clone();
-    let senders = match item.value {
-        ValueInner::Array(_) => proxies(item, allow_all),
-        _ if item.boolean()? => trusted.clone(),
-        _ => return None,
-    };
+    let senders = item.either(
+        Kind::List,
+        |item| Some(proxies(item, allow_all)),
+        |item| item.boolean()?.then(|| trusted.clone()),
+    )?;
     if senders.is_empty() {
         place.report("no proxy could connect: list your proxies here, or in trusted_proxies");
     }

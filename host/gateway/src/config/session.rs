@@ -52,30 +52,34 @@ impl SessionConfig {
             Some(item) => listed_keys(item),
             None => Vec::from_iter(key_of_environment(&table.place)),
         };
-        let max_age = table
-            .take("max_age")
-            .and_then(|item| values::duration(item, MIN_AGE..=MAX_AGE));
+        let max_age = table.duration("max_age", DEFAULT_AGE, MIN_AGE..=MAX_AGE);
         let idle = table.take("idle").and_then(|item| {
             let place = item.place.clone();
             let idle = values::duration(item, MIN_AGE..=MAX_AGE)?;
-            if idle >= max_age.unwrap_or(DEFAULT_AGE) {
+            if idle >= max_age {
                 place.report("has no effect, because it isn't shorter than max_age");
             }
             Some(idle)
         });
-        let revocations = table
-            .take("revocations")
-            .and_then(|item| item.number(1, MAX_REVOCATIONS));
+        let revocations = table.number("revocations", DEFAULT_REVOCATIONS, 1..=MAX_REVOCATIONS);
         let peers = values::each(table.take("peers"), |item| peer(item, upstreams));
         if peers.len() > MAX_PEERS {
             table.place.report(format!("peers has more than {MAX_PEERS} entries"));
         }
+        table.default("cookie", DEFAULT_COOKIE);
         let cookie = table.take("cookie").and_then(cookie);
         let secure = table.take("secure").and_then(|item| item.boolean());
         let domain = table.take("domain").and_then(domain);
-        let same_site = table.take("same_site").and_then(same_site);
-        let partitioned = table.take("partitioned").and_then(Item::boolean).unwrap_or_default();
-        let same_site = same_site.unwrap_or(SameSitePolicy::Lax);
+        let same_site = table.word(
+            "same_site",
+            SameSitePolicy::Lax,
+            &[
+                ("lax", SameSitePolicy::Lax),
+                ("strict", SameSitePolicy::Strict),
+                ("none", SameSitePolicy::None),
+            ],
+        );
+        let partitioned = table.flag("partitioned", false);
         for (key, is_set) in [
             ("partitioned", partitioned),
             ("same_site = \"none\"", same_site == SameSitePolicy::None),
@@ -86,26 +90,20 @@ impl SessionConfig {
                 ));
             }
         }
-        let after_change = table.take("after_change").and_then(|item| {
-            item.parse("\"end\" or \"continue\"", |text| match text {
-                "continue" => Some(true),
-                "end" => Some(false),
-                _ => None,
-            })
-        });
+        let outlive_changes = table.word("after_change", false, &[("end", false), ("continue", true)]);
         table.finish();
         Self {
             keys,
-            max_age: max_age.unwrap_or(DEFAULT_AGE),
+            max_age,
             idle,
-            revocations: revocations.unwrap_or(DEFAULT_REVOCATIONS),
+            revocations,
             peers,
             cookie: cookie.unwrap_or_else(|| DEFAULT_COOKIE.to_owned()),
             secure,
             domain,
             same_site,
             partitioned,
-            outlive_changes: after_change.unwrap_or_default(),
+            outlive_changes,
         }
     }
 
@@ -166,15 +164,6 @@ fn peer(item: Item<'_>, upstreams: &Upstreams) -> Option<Arc<UpstreamConfig>> {
     }
 }
 
-fn same_site(item: Item<'_>) -> Option<SameSitePolicy> {
-    item.parse("\"lax\", \"strict\" or \"none\"", |text| match text {
-        "lax" => Some(SameSitePolicy::Lax),
-        "none" => Some(SameSitePolicy::None),
-        "strict" => Some(SameSitePolicy::Strict),
-        _ => None,
-    })
-}
-
 fn listed_keys(item: Item<'_>) -> Vec<Key> {
     let place = item.place.clone();
     let items = item.list();
@@ -206,7 +195,8 @@ fn variable(environment: &Environment) -> Option<(&'static str, &str)> {
         .find_map(|name| Some((*name, environment.variable(name)?)))
 }
 
-const VARIABLES: [&str; 2] = ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"];
+/// The variables of which the first that is set has the key, if none is configured.
+pub(super) const VARIABLES: [&str; 2] = ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"];
 const DEFAULT_COOKIE: &str = "portcullis";
 const DEFAULT_AGE: Duration = Duration::from_secs(12 * 3600);
 const DEFAULT_REVOCATIONS: usize = 100_000;

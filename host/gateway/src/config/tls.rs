@@ -47,7 +47,7 @@ impl TlsConfig {
             certificates.extend(listed);
         }
         let clients = clients(&mut table);
-        let shared_tickets = table.take("shared_tickets").and_then(Item::boolean).unwrap_or_default();
+        let shared_tickets = table.flag("shared_tickets", false);
         table.finish();
         if place.document().error_count() > before {
             return None;
@@ -72,9 +72,14 @@ impl TlsConfig {
 fn certificate(table: &mut Table<'_>) -> Option<Certificate> {
     let (cert, key) = pem::pair(table, "cert", "key")?;
     let place = cert.place.clone();
+    let file = |item: Item<'_>| {
+        let place = item.place.clone();
+        item.text().map(|path| place.document().live_file(&path))
+    };
+    let (certificate, key) = (file(cert), file(key));
     let files = CertificateFiles {
-        certificate: place.document().live_file(&cert.text()?),
-        key: place.document().live_file(&key.text()?),
+        certificate: certificate?,
+        key: key?,
     };
     files.load().map_err(|error| place.report(error)).ok()
 }
@@ -92,15 +97,12 @@ fn clients(table: &mut Table<'_>) -> Option<ClientCertificates> {
         return None;
     };
     let required = match demand {
-        None => true,
-        Some(demand) => demand.parse("\"optional\" or \"required\"", |text| match text {
-            "optional" => Some(false),
-            "required" => Some(true),
-            _ => None,
-        })?,
+        None => Some(true),
+        Some(demand) => demand.word(&[("optional", false), ("required", true)]),
     };
+    let authorities = pem::file(ca, authorities);
     Some(ClientCertificates {
-        authorities: Arc::new(pem::file(ca, authorities)?),
-        required,
+        authorities: Arc::new(authorities?),
+        required: required?,
     })
 }

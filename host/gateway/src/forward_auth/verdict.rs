@@ -24,6 +24,7 @@ use crate::pipeline::Outgoing;
 use crate::pipeline::Received;
 use crate::pipeline::Rejection;
 use crate::pipeline::audit;
+use crate::pipeline::decisions;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
 
@@ -108,6 +109,7 @@ impl Gateway {
         let origin = origin.map(|authority| format!("{}://{authority}", client.scheme));
         if let Err(rejection) = reject_duplicates(&headers) {
             audit::rejected(Some(&id), &client, &method, target.path.as_str(), &rejection);
+            decisions::UNSERVED.count("");
             return FrontVerdict::deny(rejection.into_response()).with_origin(origin);
         }
         let mut parts = Request::new(()).into_parts().0;
@@ -122,6 +124,7 @@ impl Gateway {
                 Ok(decided) => decided,
                 Err(_) => {
                     timed_out(limit, &path, &client);
+                    decisions::LATE.count("");
                     return FrontVerdict::deny(response::unavailable("Authentication is unavailable"))
                         .with_origin(origin);
                 }

@@ -13,11 +13,11 @@ use http::StatusCode;
 use http::header;
 use portcullis_wire::request_id::RequestId;
 
-use crate::answers::html;
-use crate::answers::html::escape;
 use crate::answers::response;
 use crate::config::PageName;
 use crate::config::Templates;
+use crate::html;
+use crate::html::escape;
 
 /// A page: what has happened, and what one can do now.
 #[derive(Debug)]

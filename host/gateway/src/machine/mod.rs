@@ -2,6 +2,7 @@
 //! by the configuration or the command line, and is logged at the start.
 
 mod memory;
+pub(crate) mod usage;
 
 use std::num::NonZero;
 

@@ -31,6 +31,8 @@ use crate::login;
 use crate::pipeline::audit;
 use crate::pipeline::audit::Denial;
 use crate::pipeline::audit::Permitted;
+use crate::pipeline::audit::refusal_outcome;
+use crate::pipeline::decisions::Decider;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::record::Record;
 use crate::pipeline::rejection::Denied;
@@ -40,6 +42,7 @@ use crate::pipeline::sender::Decided;
 use crate::pipeline::sender::Sender;
 use crate::pipeline::target::Target;
 use crate::proxy::body::Body;
+use crate::telemetry::Phase;
 
 /// A request that has passed authentication. Only [`admit`] makes one.
 #[derive(Debug)]
@@ -88,7 +91,7 @@ impl Admitted {
     }
 
     /// Rejects the request after authentication. `why` is for the operator.
-    pub(super) fn deny(self, mut response: Response<Body>, why: Option<String>) -> Rejection {
+    pub(super) fn deny(self, decider: Decider, mut response: Response<Body>, why: Option<String>) -> Rejection {
         self.for_client.apply(response.headers_mut());
         if let Some(cors) = &self.route.config.cors {
             let origin = self.request.parts.headers.get(header::ORIGIN);
@@ -98,6 +101,7 @@ impl Admitted {
             route: self.route,
             request: self.request,
             sender: self.sender,
+            decider,
             response,
             why,
             authorizer_steps: self.authorizer_steps,
@@ -130,17 +134,20 @@ impl Admitted {
         let why = format!(
             "a page of {opener:?} opens a WebSocket with the user's session; the route's cors can list its origin"
         );
+        let decider = Decider {
+            outcome: "forbid",
+            by: "origin",
+        };
         if entrance.serves() {
             let denial = Denial {
-                by: "origin",
                 why: &why,
-                outcome: "forbid",
                 status: StatusCode::FORBIDDEN,
-                ..Denial::default()
+                ..Denial::new(decider)
             };
             self.log_denial(&denial);
         }
-        Err(self.deny(response::error(StatusCode::FORBIDDEN, "Forbidden"), Some(why)))
+        let response = response::error(StatusCode::FORBIDDEN, "Forbidden");
+        Err(self.deny(decider, response, Some(why)))
     }
 
     fn without_decision(route: Arc<Route>, request: Received, removed: Vec<HeaderName>, sender: Sender) -> Self {
@@ -231,6 +238,21 @@ pub(super) async fn admit(
         if let Some(user) = decided.decision.outcome.user() {
             record.set_user(user.identity().name());
         }
+        if let Some(trace) = record.trace() {
+            let outcome = &decided.decision.outcome;
+            trace.phase(&Phase {
+                name: "authenticate",
+                outcome: match (outcome, refusal(&route.access, outcome)) {
+                    (Outcome::Grant(_), _) => "grant",
+                    (Outcome::Refuse(_), None) => "anonymous",
+                    (Outcome::Refuse(_), Some(refusal)) => refusal_outcome(refusal),
+                },
+                by: if session.is_some() { "session" } else { "authenticator" },
+                elapsed: started.elapsed(),
+                role: "authenticator",
+                steps: &decided.decision.steps,
+            });
+        }
     }
     let mut admitted = Admitted {
         route,
@@ -247,15 +269,16 @@ pub(super) async fn admit(
         return Ok(admitted);
     };
     let refusal = refusal(&admitted.route.access, &decided.decision.outcome);
-    let refusal = refusal.map(|refusal| admitted.answer(generation, refusal));
+    let refusal = refusal.map(|refusal| (refusal_outcome(refusal), admitted.answer(generation, refusal)));
     match refusal {
-        Some(response) => {
+        Some((outcome, response)) => {
             if entrance.serves() {
                 let claimed = credentials::claimed_user(&admitted.request.parts.headers);
                 let (entry, status) = (admitted.entry(), Some(response.status()));
                 entry.decided(decided, claimed.as_deref(), status, started.elapsed(), None);
             }
-            Err(admitted.deny(response, None))
+            let by = "authenticator";
+            Err(admitted.deny(Decider { outcome, by }, response, None))
         }
         None => {
             admitted.unlogged = entrance.serves().then(|| started.elapsed());

@@ -16,6 +16,7 @@ use portcullis_wire::client::Client;
 use portcullis_wire::request_id::RequestId;
 
 use crate::one_line::one_line;
+use crate::pipeline::decisions::Decider;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::sender::Decided;
 use crate::pipeline::target::Target;
@@ -32,11 +33,11 @@ pub(crate) struct Entry<'a> {
 }
 
 /// Why somebody whom the authenticators let pass may not enter.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Denial<'a> {
-    /// `route` for its requirements, `authorizer` for a plugin, `upstream` for its answer to an authorization request, or `origin`
-    /// for the page that opens a WebSocket.
-    pub(crate) by: &'static str,
+    /// A word for the outcome. Who denies: `route` for its requirements, `authorizer` for a plugin, `upstream` for its answer to an
+    /// authorization request, or `origin` for the page that opens a WebSocket.
+    pub(crate) decider: Decider,
     /// The authorization request. `None` unless the upstream decided.
     pub(crate) asked: Option<&'a str>,
     /// The name of the authorizer. `None` unless one decided.
@@ -45,10 +46,22 @@ pub(crate) struct Denial<'a> {
     pub(crate) steps: Option<&'a str>,
     /// What was required, and what was found.
     pub(crate) why: &'a str,
-    /// A word for the log field.
-    pub(crate) outcome: &'static str,
     /// The status of the response.
     pub(crate) status: StatusCode,
+}
+
+impl Denial<'_> {
+    /// A denial with the status 403 and without a reason.
+    pub(crate) const fn new(decider: Decider) -> Self {
+        Self {
+            decider,
+            asked: None,
+            authorizer: None,
+            steps: None,
+            why: "",
+            status: StatusCode::FORBIDDEN,
+        }
+    }
 }
 
 /// What authorizers say who permit a request.
@@ -128,11 +141,11 @@ impl Entry<'_> {
             client = %self.client.shown_address(),
             user = user.map(|user| one_line(user.identity().name())).as_deref(),
             authenticator = user.map(|user| user.authenticator()),
-            denied_by = denial.by,
+            denied_by = denial.decider.by,
             authorizer = denial.authorizer,
             asked = denial.asked,
             why = &*one_line(denial.why),
-            outcome = denial.outcome,
+            outcome = denial.decider.outcome,
             status = denial.status.as_u16(),
             steps = denial.steps,
             "the user was denied"

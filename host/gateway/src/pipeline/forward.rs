@@ -78,7 +78,7 @@ impl Gateway {
         let origin = received.headers.get(header::ORIGIN).cloned();
         let owner = owner(outgoing, bound, received.version);
         let (head, route) = (outgoing.head(), outgoing.route());
-        let written = match head.write(&upstream.config.base, received) {
+        let mut written = match head.write(&upstream.config.base, received) {
             Ok(written) => written,
             Err(error) => {
                 let request_id = id.as_ref().map(RequestId::as_str);
@@ -89,6 +89,14 @@ impl Gateway {
                 return response::error(StatusCode::FORBIDDEN, "Forbidden");
             }
         };
+        let trace = record.as_ref().and_then(|record| record.trace());
+        let span = trace.map(|trace| {
+            let server = match upstream.config.servers.as_slice() {
+                [server] => Some(server.address.to_string()),
+                _ => None,
+            };
+            trace.upstream(&upstream.config.name, server.as_deref(), &mut written)
+        });
         let body = ClientBody::new(body, route.config.max_body_size, outgoing.generation().body_timeout());
         let request = proxy::Forward {
             head: written,
@@ -96,14 +104,20 @@ impl Gateway {
             upgrade,
             ends,
             timeout: route.config.timeout,
-            slot: Arc::clone(&connection.slot),
+            slot: connection.slot.clone(),
             owner,
             trailers: Arc::clone(outgoing.generation().trailers()),
         };
         let started = Instant::now();
         let answered = self.proxy.forward(upstream, request).await;
-        if let Some(record) = record {
+        if let Some(record) = &record {
             record.set_upstream(started.elapsed());
+        }
+        if let Some(span) = span {
+            match &answered {
+                Ok(response) => span.answered(response.status()),
+                Err(unanswered) => span.failed(unanswered.error.label()),
+            }
         }
         match answered {
             Ok(mut response) => {

@@ -4,6 +4,7 @@
 mod admission;
 pub(crate) mod audit;
 mod authorize;
+pub(crate) mod decisions;
 mod entrance;
 mod forward;
 mod head;
@@ -30,11 +31,14 @@ use crate::admin::Refused;
 use crate::admin::Revoked;
 use crate::admin::Revokes;
 use crate::admin::Shows;
+use crate::audit_trail::CurrentTrail;
 use crate::generation::Generation;
 use crate::login::Exchanges;
 use crate::proxy::Proxy;
+use crate::telemetry::Tracer;
 
 use self::authorize::UpstreamAuthorizer;
+pub(crate) use self::decisions::describe;
 pub(crate) use self::entrance::Entrance;
 pub(crate) use self::head::SendError;
 pub(crate) use self::outgoing::Outgoing;
@@ -55,6 +59,9 @@ pub(crate) struct Gateway {
     exchanges: Exchanges,
     /// For the status page.
     refusals: Refusals,
+    audit: CurrentTrail,
+    /// `None` if requests are not traced.
+    tracer: Option<Tracer>,
 }
 
 /// A request that was not rejected.
@@ -92,7 +99,24 @@ impl Gateway {
             upstream_authorizer: UpstreamAuthorizer::new(),
             exchanges: Exchanges::new(),
             refusals: Refusals::default(),
+            audit: CurrentTrail::default(),
+            tracer: None,
         }
+    }
+
+    /// Lets no request in whose lines this trail has no room for.
+    pub(crate) fn with_audit(self, audit: CurrentTrail) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// The same gateway, with traces of its requests.
+    pub(crate) fn with_tracer(self, tracer: Option<Tracer>) -> Self {
+        Self { tracer, ..self }
+    }
+
+    /// What traces requests. `None` if they are not traced.
+    pub(crate) fn tracer(&self) -> Option<&Tracer> {
+        self.tracer.as_ref()
     }
 
     /// Decides about one request, by one generation from the beginning to the end. Only this function makes an
@@ -107,13 +131,37 @@ impl Gateway {
     ///    user may send the request. Fails with 400, 403, 404, 429, 503, with an authorizer's own response, or with 401 if there
     ///    is no user.
     ///
-    /// The step that rejects a request writes the audit log.
+    /// The step that rejects a request writes the audit log. If that has no room and must not lose a line, the request is rejected
+    /// with 503 before the first step.
     pub(crate) async fn decide(
+        &self,
+        generation: Arc<Generation>,
+        entrance: Entrance,
+        request: Received,
+    ) -> Result<Accepted, Rejection> {
+        let decided = self.take_steps(generation, entrance, request).await;
+        if entrance.serves() {
+            decisions::count(&decided);
+            if let Err(Rejection::Denied(denied)) = &decided {
+                denied
+                    .refused()
+                    .into_iter()
+                    .for_each(|refused| self.refusals.add(refused));
+            }
+        }
+        decided
+    }
+
+    async fn take_steps(
         &self,
         generation: Arc<Generation>,
         entrance: Entrance,
         mut request: Received,
     ) -> Result<Accepted, Rejection> {
+        let _permit = match entrance.serves() {
+            true => Some(self.audit.admit().ok_or(Rejection::Unrecorded)?),
+            false => None,
+        };
         let removed = request.sanitize(generation.identity_names());
         let found = route::find(&generation, entrance, &request);
         if let (Err(rejection), true) = (&found, entrance.serves()) {
@@ -125,20 +173,10 @@ impl Gateway {
         if let Some(record) = Record::of(&request.parts) {
             record.set_route(&route);
         }
-        let outgoing = match admission::admit(entrance, &generation, route, request, removed).await {
-            Ok(admitted) => {
-                let upstreams = &self.upstream_authorizer;
-                admitted.authorize(entrance, upstreams, &self.proxy, generation).await
-            }
-            Err(rejection) => Err(rejection),
-        };
-        if let (Err(Rejection::Denied(denied)), true) = (&outgoing, entrance.serves()) {
-            denied
-                .refused()
-                .into_iter()
-                .for_each(|refused| self.refusals.add(refused));
-        }
-        Ok(Accepted::Forward(Box::new(outgoing?)))
+        let admitted = admission::admit(entrance, &generation, route, request, removed).await?;
+        let upstreams = &self.upstream_authorizer;
+        let outgoing = admitted.authorize(entrance, upstreams, &self.proxy, generation).await?;
+        Ok(Accepted::Forward(Box::new(outgoing)))
     }
 
     /// Reads the target of a request from its head, and decides about the request.
@@ -163,6 +201,7 @@ impl Gateway {
                         parts.uri.path(),
                         &rejection,
                     );
+                    decisions::UNSERVED.count("");
                 }
                 Err(rejection)
             }

@@ -9,10 +9,13 @@ use std::time::Duration;
 use http::request::Parts;
 
 use crate::generation::Route;
+use crate::telemetry::Trace;
 
 /// A request's record. Each fact is recorded by the step that finds it out.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
+    /// Boxed, because most gateways trace nothing.
+    trace: Option<Box<Trace>>,
     route: OnceLock<Arc<Route>>,
     user: OnceLock<String>,
     authentication: AtomicU64,
@@ -20,6 +23,24 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// The record of a request with this trace. `None` if requests are not traced.
+    pub(crate) fn new(trace: Option<Trace>) -> Self {
+        Self {
+            trace: trace.map(Box::new),
+            ..Self::default()
+        }
+    }
+
+    /// The trace. `None` if requests are not traced.
+    pub(crate) fn trace(&self) -> Option<&Trace> {
+        self.trace.as_deref()
+    }
+
+    /// The trace of a request. `None` if it isn't traced.
+    pub(super) fn trace_of(parts: &Parts) -> Option<&Trace> {
+        Self::of(parts)?.trace()
+    }
+
     /// The record of a request. `None` if nothing is recorded of it.
     pub(super) fn of(parts: &Parts) -> Option<&Arc<Self>> {
         parts.extensions.get()
@@ -28,6 +49,11 @@ impl Record {
     /// The name of the route. `None` if no route serves the request.
     pub(crate) fn route(&self) -> Option<&str> {
         self.route.get().map(|route| route.name.as_str())
+    }
+
+    /// The path of the route. `None` if no route serves the request.
+    pub(crate) fn route_path(&self) -> Option<&str> {
+        self.route.get().map(|route| route.config.matcher.path.as_str())
     }
 
     /// The user. `None` for anonymous and for refused requests.

@@ -9,6 +9,7 @@ use portcullis::decision::Step;
 
 use crate::answers::response;
 use crate::generation::Route;
+use crate::pipeline::decisions::Decider;
 use crate::pipeline::request::Received;
 use crate::pipeline::sender::Sender;
 use crate::proxy::body::Body;
@@ -38,6 +39,8 @@ pub(crate) enum Rejection {
         /// The largest size that the route allows, in bytes.
         most: u64,
     },
+    /// 503: its lines in the audit log would have no room.
+    Unrecorded,
     /// 404: the route has no upstream, so it only serves fronts.
     Upstream,
 }
@@ -51,6 +54,8 @@ pub(crate) struct Denied {
     pub(super) request: Received,
     /// What is known about the sender.
     pub(crate) sender: Sender,
+    /// Who rejects it.
+    pub(crate) decider: Decider,
     /// The response that the client gets.
     pub(crate) response: Response<Body>,
     /// The reason. `None` if a plugin decided: the steps have the reasons.
@@ -74,6 +79,7 @@ impl Rejection {
             Self::Method => response::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
             Self::RouteMethod(methods) => response::method_not_allowed(&methods.to_string()),
             Self::Size { .. } => response::error(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::Unrecorded => response::unavailable("Auditing is unavailable"),
             Self::Host(_) | Self::Route | Self::Upstream => response::error(StatusCode::NOT_FOUND, "Not found"),
         }
     }
@@ -86,6 +92,7 @@ impl Rejection {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Method | Self::RouteMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Size { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Host(_) | Self::Route | Self::Upstream => StatusCode::NOT_FOUND,
         }
     }
@@ -102,6 +109,7 @@ impl fmt::Display for Rejection {
             Self::Host(host) => write!(f, "no route is for the host {host:?}"),
             Self::Route => f.write_str("no route matches the path"),
             Self::Size { body, most } => write!(f, "the body has {body} bytes, and max_body_size is {most}"),
+            Self::Unrecorded => f.write_str("too many audit lines wait to be written"),
             Self::Upstream => f.write_str("the route has no upstream, so it only serves fronts"),
         }
     }

@@ -1,11 +1,15 @@
-//! Metrics of upstreams: how requests to their servers ended, and which servers are healthy.
+//! Metrics of upstreams: how requests to their servers ended and how long they took, and which servers are healthy.
+
+use std::time::Duration;
 
 use metrics::Counter;
 use metrics::Gauge;
+use metrics::Histogram;
 
 use super::error::ProxyError;
 
 const REQUESTS: &str = "portcullis_upstream_requests_total";
+const SECONDS: &str = "portcullis_upstream_response_seconds";
 const RETRIES: &str = "portcullis_upstream_retries_total";
 const HEALTHY: &str = "portcullis_upstream_healthy";
 
@@ -15,11 +19,17 @@ pub(super) struct Counters {
     busy: Counter,
     failed: Counter,
     timeout: Counter,
+    seconds: Histogram,
 }
 
 impl Counters {
     pub(super) fn register(upstream: &str, server: &str) -> Self {
         metrics::describe_counter!(REQUESTS, "Requests to the servers of upstreams, by outcome.");
+        metrics::describe_histogram!(
+            SECONDS,
+            metrics::Unit::Seconds,
+            "How long the servers of upstreams took to begin their responses."
+        );
         let counter = |outcome: &'static str| {
             metrics::counter!(
                 REQUESTS,
@@ -33,17 +43,20 @@ impl Counters {
             busy: counter("busy"),
             failed: counter("failed"),
             timeout: counter("timeout"),
+            seconds: metrics::histogram!(SECONDS, "upstream" => upstream.to_owned(), "server" => server.to_owned()),
         }
     }
 
-    pub(super) fn answered(&self) {
+    /// Counts a response that began after this time.
+    pub(super) fn answered(&self, elapsed: Duration) {
         self.answered.increment(1);
+        self.seconds.record(elapsed.as_secs_f64());
     }
 
     pub(super) fn failed(&self, error: &ProxyError) {
-        let counter = match error {
-            ProxyError::Busy => &self.busy,
-            ProxyError::ConnectTimeout | ProxyError::Timeout => &self.timeout,
+        let counter = match error.label() {
+            "busy" => &self.busy,
+            "timeout" => &self.timeout,
             _ => &self.failed,
         };
         counter.increment(1);

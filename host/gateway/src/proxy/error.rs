@@ -69,6 +69,15 @@ impl ProxyError {
         Self::Connect(error)
     }
 
+    /// What happened, in a word for metrics and traces.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::ConnectTimeout | Self::Timeout => "timeout",
+            _ => "failed",
+        }
+    }
+
     /// The error of the request's body, if that is the reason.
     pub(crate) fn body_error(&self) -> Option<&BodyError> {
         match self {

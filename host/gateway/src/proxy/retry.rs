@@ -3,6 +3,7 @@
 //! repeated.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::Method;
 use http::Request;
@@ -61,10 +62,10 @@ impl<'a> Attempts<'a> {
             return Err(Unanswered::no_server(&self.group.config.name));
         };
         loop {
-            let in_flight = InFlight::new(&server);
+            let (in_flight, started) = (InFlight::new(&server), Instant::now());
             let mut failure = match server.exchange(request, self.context).await {
                 Ok(answered) => {
-                    server.counters.answered();
+                    server.counters.answered(started.elapsed());
                     match answered.response.status() {
                         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                             server.health.failed();

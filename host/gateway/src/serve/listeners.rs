@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future;
 use tokio::time::Instant;
 
+use crate::audit_trail::CurrentTrail;
 use crate::config::Digests;
 use crate::forward_auth::ForwardAuth;
 use crate::forward_auth::grpc::ExtAuthz;
@@ -29,6 +30,7 @@ use crate::transport::Opened;
 use crate::transport::ServeError;
 use crate::transport::Shutdown;
 use crate::transport::connection::Service;
+use crate::transport::connection::SlotGauges;
 use crate::transport::listener;
 use crate::transport::listener::Listener;
 use crate::transport::listener::ListenerSlot;
@@ -67,14 +69,15 @@ pub(crate) struct Prepared {
 }
 
 impl Listeners {
-    /// No listeners yet. `inherited` are the sockets that systemd passed.
-    pub(crate) fn new(inherited: Inherited) -> Self {
+    /// No listeners yet. `inherited` are the sockets that systemd passed. A connection that is passed through must have room in
+    /// `audit` for its lines.
+    pub(crate) fn new(inherited: Inherited, audit: CurrentTrail) -> Self {
         Self {
             sockets: OpenSockets::new(inherited),
             tls: BTreeMap::new(),
             served: Served {
                 slots: ListenerKind::ALL.map(|kind| (kind, Arc::default())).into(),
-                passthrough: Arc::default(),
+                passthrough: Arc::new(Passthrough::new(audit)),
                 https_port: Arc::default(),
             },
         }
@@ -213,7 +216,8 @@ impl Served {
     async fn listen(&self, kind: ListenerKind, service: impl Service, gateway: &Gateway, stop: &Shutdown) {
         if let Some(slot) = self.slots.get(&kind) {
             let delay = || gateway.generation().listen().server.drain_delay;
-            listener::serve(Arc::clone(slot), service, stop.clone(), delay).await;
+            let gauges = SlotGauges::register(kind.section());
+            listener::serve(Arc::clone(slot), gauges, service, stop.clone(), delay).await;
         }
     }
 }

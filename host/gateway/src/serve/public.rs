@@ -1,6 +1,8 @@
 //! The service of the public listener: requests of clients, and questions of fronts that have no listener of their own.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use http::Request;
 use http::Response;
@@ -25,6 +27,7 @@ use crate::proxy::body::Body;
 use crate::serve::access;
 use crate::serve::access::CurrentAccessLog;
 use crate::serve::access::LoggedBody;
+use crate::telemetry::Trace;
 use crate::transport::connection::Connection;
 use crate::transport::connection::ReceivedBody;
 use crate::transport::connection::Service;
@@ -36,6 +39,8 @@ pub(crate) struct Public {
     /// The connections to upstreams that belong to one client connection.
     bound: Arc<BoundConnections>,
     access_log: CurrentAccessLog,
+    /// Whether a trace has the TLS handshake of the connection. `None` if requests are not traced.
+    told_handshake: Option<Arc<AtomicBool>>,
 }
 
 impl Public {
@@ -44,7 +49,16 @@ impl Public {
             access_log,
             gateway,
             bound: Arc::default(),
+            told_handshake: None,
         }
+    }
+
+    /// The trace of a request. The first one of a connection has its TLS handshake. `None` if requests are not traced.
+    fn trace(&self, connection: &Connection, parts: &Parts, client: &Client, id: &RequestId) -> Option<Trace> {
+        let tracer = self.gateway.tracer()?;
+        let is_told = |told: &Arc<AtomicBool>| told.swap(true, Ordering::Relaxed);
+        let is_first = !self.told_handshake.as_ref().is_none_or(is_told);
+        Some(tracer.begin(parts, client, id, connection.handshake.filter(|_| is_first)))
     }
 
     async fn serve(
@@ -96,6 +110,7 @@ impl Service for Public {
     fn for_connection(self) -> Self {
         Self {
             bound: Arc::default(),
+            told_handshake: self.gateway.tracer().map(|_| Arc::default()),
             ..self
         }
     }
@@ -124,7 +139,8 @@ impl Service for Public {
         let id = RequestId::of(&parts.headers, client.peer_is_trusted);
         id.write(&mut parts.headers);
         parts.extensions.insert(id.clone());
-        let request = access::Request::begin(&self.access_log, &id, &client, &mut parts);
+        let trace = self.trace(connection, &parts, &client, &id);
+        let request = access::Request::begin(&self.access_log, &id, &client, &mut parts, trace);
         let response = self.serve(&generation, client, connection, parts, body).await;
         let mut response = secured(response::for_method(&method, response));
         id.write(response.headers_mut());

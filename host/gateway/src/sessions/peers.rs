@@ -27,6 +27,7 @@ use tokio::task::AbortHandle;
 use crate::proxy::Forward;
 use crate::proxy::Proxy;
 use crate::proxy::UpstreamGroup;
+use crate::transport::connection::Slot;
 
 /// Where a gateway is told, on its public listener.
 pub(crate) const PATH: &str = "/.portcullis/session/revocations";
@@ -193,7 +194,7 @@ impl Teller {
             upgrade: None,
             ends: None,
             timeout: TIMEOUT,
-            slot: Arc::new(slot.map_err(|error| error.to_string())?),
+            slot: Slot::uncounted(slot.map_err(|error| error.to_string())?),
             owner: None,
             trailers: Arc::default(),
         };

@@ -3,6 +3,8 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::uri::Scheme;
@@ -77,6 +79,7 @@ impl<S: Service> ConnectionHandler<S> {
                     scheme: Scheme::HTTP,
                     certificate: None,
                     channel_binding: None,
+                    handshake: None,
                     slot,
                 };
                 self.protocol.serve(stream, connection, self.service).await;
@@ -87,6 +90,7 @@ impl<S: Service> ConnectionHandler<S> {
     }
 
     async fn run_tls(self, tls: &Tls, stream: Stream, peer: Peer, slot: Slot, tracked: TaskTrackerToken) {
+        let (began, started) = (SystemTime::now(), Instant::now());
         let handshake = tokio::select! {
             handshake = self.accept(tls, stream) => handshake,
             () = self.protocol.header_deadline() => {
@@ -112,6 +116,7 @@ impl<S: Service> ConnectionHandler<S> {
             scheme: Scheme::HTTPS,
             certificate: certificate.map(|leaf| Bytes::copy_from_slice(leaf)),
             channel_binding: tls.channel_binding(session.server_name()),
+            handshake: Some((began, started.elapsed())),
             slot,
         };
         self.protocol.serve(stream, connection, self.service).await;

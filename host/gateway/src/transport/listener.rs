@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::ServerConfig;
 use crate::tls::Tls;
 use crate::transport::connection::Service;
+use crate::transport::connection::SlotGauges;
 use crate::transport::connection::SocketTokens;
 use crate::transport::handler::ConnectionHandler;
 use crate::transport::passthrough::Passthrough;
@@ -57,6 +58,11 @@ impl Listener {
     fn slots(&self) -> usize {
         self.config.max_connections.unwrap_or(MAX_CONNECTIONS)
     }
+
+    /// Tells the metrics how many connections there may be.
+    fn report_slots(&self, gauges: &SlotGauges) {
+        gauges.set_most(if self.sockets.is_empty() { 0 } else { self.slots() });
+    }
 }
 
 /// Passes a listener to the task that serves it. It keeps nothing, so that a socket closes when the task drops it.
@@ -85,14 +91,15 @@ impl ListenerSlot {
 }
 
 /// Serves what is in the slot until a stop is requested, and `drain_delay` after that. Then no more connections are
-/// accepted, and running requests may finish within `shutdown_timeout`.
+/// accepted, and running requests may finish within `shutdown_timeout`. `gauges` count the connections.
 pub(crate) async fn serve(
     slot: Arc<ListenerSlot>,
+    gauges: SlotGauges,
     service: impl Service,
     mut stop: Shutdown,
     drain_delay: impl FnOnce() -> Duration,
 ) {
-    let mut accept_loop = AcceptLoop::new(slot.next().await, service, stop.clone());
+    let mut accept_loop = AcceptLoop::new(slot.next().await, gauges, service, stop.clone());
     let mut draining = stop.clone();
     // Outside of the loop, since a reload at this moment must not make the drain begin anew.
     let mut drained = pin!(async move {
@@ -132,6 +139,7 @@ struct AcceptLoop<S> {
     sockets: Vec<DrainableSocket>,
     handler: ConnectionHandler<S>,
     slots: Arc<Semaphore>,
+    gauges: SlotGauges,
     /// How many slots are in use beyond the number that there should be.
     surplus: usize,
     connections: TaskTracker,
@@ -153,8 +161,10 @@ impl DrainableSocket {
 }
 
 impl<S: Service> AcceptLoop<S> {
-    fn new(listener: Listener, service: S, stop: Shutdown) -> Self {
+    fn new(listener: Listener, gauges: SlotGauges, service: S, stop: Shutdown) -> Self {
+        listener.report_slots(&gauges);
         Self {
+            gauges,
             sockets: listener.sockets.iter().cloned().map(DrainableSocket::new).collect(),
             handler: ConnectionHandler::new(&listener, service, stop.clone()),
             slots: Arc::new(Semaphore::new(listener.slots())),
@@ -189,6 +199,7 @@ impl<S: Service> AcceptLoop<S> {
             }
         }
         self.resize(next.slots());
+        next.report_slots(&self.gauges);
         self.handler = ConnectionHandler::new(&next, self.handler.service.clone(), self.stop.clone());
         self.current = next;
     }
@@ -225,7 +236,7 @@ impl<S: Service> AcceptLoop<S> {
             self.turn = self.turn.wrapping_add(1);
             let tracked = self.connections.token();
             let handler = self.handler.clone().until(tokens.clone());
-            tokio::spawn(handler.run(stream, peer, Arc::new(slot), tracked));
+            tokio::spawn(handler.run(stream, peer, self.gauges.occupy(slot), tracked));
         }
     }
 
@@ -233,11 +244,11 @@ impl<S: Service> AcceptLoop<S> {
     fn accept_waiting(&self, socket: &Socket, tokens: &SocketTokens) {
         for (stream, peer) in socket.waiting() {
             let (slots, handler) = (Arc::clone(&self.slots), self.handler.clone().until(tokens.clone()));
-            let tracked = self.connections.token();
+            let (gauges, tracked) = (self.gauges.clone(), self.connections.token());
             tokio::spawn(async move {
                 // The semaphore is never closed.
                 if let Ok(slot) = slots.acquire_owned().await {
-                    handler.run(stream, peer, Arc::new(slot), tracked).await;
+                    handler.run(stream, peer, gauges.occupy(slot), tracked).await;
                 }
             });
         }

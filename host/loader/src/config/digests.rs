@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use portcullis::Digest;
+use toml_span::Span;
+use toml_span::Value;
 use toml_span::value;
 use toml_span::value::ValueInner;
 
@@ -60,17 +62,23 @@ impl Digests {
 
     /// Adds the values of a document. Call it after they were read, when the files that they name are known.
     pub fn add(&mut self, values: Values, document: &Document<'_>) {
-        let content = |name: &str| {
+        let content = |document: &Document<'_>, name: &str| {
             if let Some(Ok((folder, ending))) = pattern::parse(name) {
                 let contents = document.sources().contents_below(&document.path(folder), ending);
                 return Some(contents.to_string());
             }
             let path = document.path(name.strip_prefix("file:").unwrap_or(name));
-            document.sources().content(&path).map(|content| content.to_string())
+            let sources = document.sources();
+            let content = sources.content(&path).map(|content| content.to_string());
+            // What uses the file follows it, but the same words name another file in another folder.
+            let is_elsewhere = || document.is_part() && sources.is_noted(&path);
+            content.or_else(|| is_elsewhere().then(|| path.display().to_string()))
         };
         self.0.extend(values.0.into_iter().map(|(key, value)| {
             let names = key.iter().chain([&value.text]);
-            let contents = names.filter_map(|name| content(name)).collect::<String>();
+            // A path is relative to the file in which it stands.
+            let document = document.of(value.span);
+            let contents = names.filter_map(|name| content(document, name)).collect::<String>();
             let digest = Digest::of(format!("{contents} {} {}", value.kind, value.text).as_bytes());
             (key, digest)
         }));
@@ -84,6 +92,7 @@ pub struct Values(Vec<(Vec<String>, Scalar)>);
 struct Scalar {
     kind: &'static str,
     text: String,
+    span: Span,
 }
 
 impl Values {
@@ -95,38 +104,39 @@ impl Values {
         all
     }
 
-    fn push(&mut self, path: &[String], kind: &'static str, text: impl ToString) {
+    fn push(&mut self, path: &[String], kind: &'static str, text: impl ToString, span: Span) {
         let text = text.to_string();
-        self.0.push((path.to_vec(), Scalar { kind, text }));
+        self.0.push((path.to_vec(), Scalar { kind, text, span }));
     }
 
     fn table(&mut self, table: &value::Table<'_>, path: &mut Vec<String>) {
         for (key, value) in table {
             path.push(key.name.to_string());
-            self.value(value.as_ref(), path);
+            self.value(value, path);
             path.pop();
         }
     }
 
-    fn value(&mut self, value: &ValueInner<'_>, path: &mut Vec<String>) {
-        match value {
+    fn value(&mut self, value: &Value<'_>, path: &mut Vec<String>) {
+        let span = value.span;
+        match value.as_ref() {
             ValueInner::Table(table) => {
                 // So that an empty table differs from none.
-                self.push(path, "table", "");
+                self.push(path, "table", "", span);
                 self.table(table, path);
             }
             ValueInner::Array(items) => {
-                self.push(path, "list", "");
+                self.push(path, "list", "", span);
                 for (index, value) in items.iter().enumerate() {
                     path.push(item(index));
-                    self.value(value.as_ref(), path);
+                    self.value(value, path);
                     path.pop();
                 }
             }
-            ValueInner::String(text) => self.push(path, "string", text),
-            ValueInner::Integer(number) => self.push(path, "integer", number),
-            ValueInner::Float(number) => self.push(path, "float", number),
-            ValueInner::Boolean(value) => self.push(path, "boolean", value),
+            ValueInner::String(text) => self.push(path, "string", text, span),
+            ValueInner::Integer(number) => self.push(path, "integer", number, span),
+            ValueInner::Float(number) => self.push(path, "float", number, span),
+            ValueInner::Boolean(value) => self.push(path, "boolean", value, span),
         }
     }
 }

@@ -1,54 +1,86 @@
-//! One file of a configuration while it is read. It knows the lines of the text, the folder for relative paths, and the
-//! mistakes found so far.
+//! One file of a configuration while it is read, with the files that it includes and the variables that override it. It knows
+//! the lines of each text, the folder for relative paths, and the mistakes found so far.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use toml_span::Span;
 
 use crate::config::error::ConfigError;
 use crate::config::error::Location;
+use crate::config::schema::Schema;
 use crate::config::sources::Sources;
 
 /// The maximum size of a configuration file, in bytes.
 pub const MAX_FILE: u64 = 1024 * 1024;
 
-/// The environment variables that a configuration may refer to. A variable that isn't UTF-8 counts as not set.
+/// The environment variables that a configuration may refer to, and that override it. A variable that isn't UTF-8 counts as not
+/// set.
 #[derive(Clone, Default)]
-pub struct Environment(HashMap<String, String>);
+pub struct Environment {
+    variables: HashMap<String, String>,
+    /// The names of variables whose values aren't UTF-8.
+    not_text: Vec<String>,
+}
 
 impl std::fmt::Debug for Environment {
     /// The values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Environment({} variables)", self.0.len())
+        write!(f, "Environment({} variables)", self.variables.len())
     }
 }
 
 impl Environment {
     /// The environment of this process.
     pub fn of_process() -> Self {
-        let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Self(std::env::vars_os().filter_map(unicode).collect())
+        let mut environment = Self::default();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => {
+                    environment.variables.insert(name, value);
+                }
+                Err(_) => environment.not_text.push(name),
+            }
+        }
+        environment
+    }
+
+    /// The names that begin so of variables whose values aren't UTF-8.
+    pub(crate) fn not_text<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s str> {
+        let names = self.not_text.iter().map(String::as_str);
+        names.filter(move |name| name.starts_with(prefix))
+    }
+
+    /// The variables whose names begin so, sorted by name.
+    pub(crate) fn beginning(&self, prefix: &str) -> Vec<(&str, &str)> {
+        let variables = self
+            .variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut variables = Vec::from_iter(variables.filter(|(name, _)| name.starts_with(prefix)));
+        variables.sort_unstable();
+        variables
     }
 
     /// The value of a variable. `None` if it isn't set.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.variables.get(name).map(String::as_str)
     }
 }
 
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(variables: [(&str, &str); N]) -> Self {
-        Self(
-            variables
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
-        )
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            variables: variables.into(),
+            not_text: Vec::new(),
+        }
     }
 }
 
@@ -60,13 +92,29 @@ pub fn lock_beside(config: &Path) -> PathBuf {
 /// A configuration file while it is read.
 pub struct Document<'a> {
     file: Arc<str>,
-    /// The offset of the beginning of each line, except the first. `None` if it isn't a text with lines.
-    lines: Option<Vec<usize>>,
-    path: PathBuf,
+    kind: Kind,
     folder: PathBuf,
+    /// The file with the pins of tags.
+    lock: PathBuf,
     environment: &'a Environment,
     sources: &'a Sources,
-    errors: RefCell<Vec<ConfigError>>,
+    errors: Rc<RefCell<Vec<ConfigError>>>,
+    /// Where its text begins and ends if all texts that are read together stand one behind the other.
+    range: Range<usize>,
+    /// What is read together with it, in the order of the ranges.
+    parts: Vec<Document<'a>>,
+    /// What readers have said of a blank document. `None` for any other.
+    schema: Option<Schema>,
+}
+
+/// What is read as a document.
+enum Kind {
+    /// A text. The offset of the beginning of each line, except the first.
+    Text(Vec<usize>),
+    /// The value of an environment variable.
+    Variable,
+    /// Something else that has no lines.
+    Other,
 }
 
 impl<'a> Document<'a> {
@@ -75,12 +123,15 @@ impl<'a> Document<'a> {
     pub fn new(path: &Path, text: &str, environment: &'a Environment, sources: &'a Sources) -> Self {
         Self {
             file: path.display().to_string().into(),
-            lines: Some(text.match_indices('\n').map(|(end, _)| end + 1).collect()),
-            path: path.to_owned(),
+            kind: Kind::Text(text.match_indices('\n').map(|(end, _)| end + 1).collect()),
             folder: path.parent().map(Path::to_owned).unwrap_or_default(),
+            lock: lock_beside(path),
             environment,
             sources,
-            errors: RefCell::default(),
+            errors: Rc::default(),
+            range: 0..text.len() + 1,
+            parts: Vec::new(),
+            schema: None,
         }
     }
 
@@ -88,10 +139,75 @@ impl<'a> Document<'a> {
     /// relative to the folder of the process.
     pub fn without_lines(name: &str, environment: &'a Environment, sources: &'a Sources) -> Self {
         Self {
-            lines: None,
+            kind: Kind::Other,
             folder: PathBuf::new(),
             ..Self::new(Path::new(name), "", environment, sources)
         }
+    }
+
+    /// A blank document: readers say what they expect in it instead of reading anything.
+    pub fn blank(environment: &'a Environment, sources: &'a Sources) -> Self {
+        Self {
+            schema: Some(Schema::default()),
+            ..Self::without_lines("blank", environment, sources)
+        }
+    }
+
+    /// Adds an included file with its text. Returns where its range begins.
+    pub(crate) fn include(&mut self, path: &Path, text: &str) -> usize {
+        let included = Self::new(path, text, self.environment, self.sources);
+        self.add(included)
+    }
+
+    /// Adds a variable that overrides a key, with the text in which its value stands. Paths in it are relative to the folder of this
+    /// file. Returns where its range begins.
+    pub(crate) fn override_by(&mut self, variable: &str, text: &str) -> usize {
+        let overriding = Self {
+            kind: Kind::Variable,
+            folder: self.folder.clone(),
+            ..Self::new(Path::new(variable), text, self.environment, self.sources)
+        };
+        self.add(overriding)
+    }
+
+    fn add(&mut self, part: Self) -> usize {
+        let begin = self.parts.last().map_or(self.range.end, |last| last.range.end);
+        self.parts.push(Self {
+            lock: self.lock.clone(),
+            errors: Rc::clone(&self.errors),
+            range: begin..begin + part.range.len(),
+            ..part
+        });
+        begin
+    }
+
+    /// The file or variable in which this stands: itself, or one of its parts.
+    pub(crate) fn of(&self, span: Span) -> &Self {
+        let behind = self.parts.partition_point(|part| part.range.start <= span.start);
+        behind
+            .checked_sub(1)
+            .and_then(|last| self.parts.get(last))
+            .unwrap_or(self)
+    }
+
+    /// Whether it is a part of another document.
+    pub(crate) fn is_part(&self) -> bool {
+        self.range.start > 0
+    }
+
+    /// Whether it is an environment variable.
+    pub(crate) fn is_variable(&self) -> bool {
+        matches!(self.kind, Kind::Variable)
+    }
+
+    /// What readers have said of a blank document. `None` for any other.
+    pub(crate) fn schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
+    }
+
+    /// Takes what readers have said, as JSON Schema (draft 7). `None` if the document isn't blank.
+    pub fn into_schema(self) -> Option<serde_json::Value> {
+        self.schema.map(Schema::into_json)
     }
 
     /// The environment that the file may refer to.
@@ -139,9 +255,8 @@ impl<'a> Document<'a> {
 
     /// Notes the file with the pins of tags, which is about to be read.
     pub fn note_lock(&self) {
-        let path = lock_beside(&self.path);
-        self.sources.note(&path);
-        self.sources.guard(&path);
+        self.sources.note(&self.lock);
+        self.sources.guard(&self.lock);
     }
 
     /// The location of the whole file.
@@ -149,10 +264,18 @@ impl<'a> Document<'a> {
         Location::file(Arc::clone(&self.file))
     }
 
-    /// The line at which a span starts, counted from 1. `None` if there are no lines.
-    pub fn line(&self, span: Span) -> Option<usize> {
-        let lines = self.lines.as_ref()?;
-        Some(lines.partition_point(|begin| *begin <= span.start) + 1)
+    /// The location of what stands there, whose key is that of `location`.
+    pub(crate) fn locate(&self, location: Location, span: Span) -> Location {
+        let line = span.start.checked_sub(self.range.start);
+        location.in_file(&self.file, line.and_then(|offset| self.line(offset)))
+    }
+
+    /// The line at an offset in the text, counted from 1. `None` if there are no lines.
+    pub(crate) fn line(&self, offset: usize) -> Option<usize> {
+        match &self.kind {
+            Kind::Text(lines) => Some(lines.partition_point(|begin| *begin <= offset) + 1),
+            Kind::Variable | Kind::Other => None,
+        }
     }
 
     /// Adds a mistake.
@@ -165,8 +288,8 @@ impl<'a> Document<'a> {
         self.errors.borrow().len()
     }
 
-    /// The mistakes, in the order in which they were found.
+    /// Takes the mistakes, in the order in which they were found.
     pub fn into_errors(self) -> Vec<ConfigError> {
-        self.errors.into_inner()
+        self.errors.take()
     }
 }

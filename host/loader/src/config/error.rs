@@ -34,6 +34,25 @@ impl Location {
         self
     }
 
+    /// The same keys in another file, at this line.
+    pub(crate) fn in_file(self, file: &Arc<str>, line: Option<usize>) -> Self {
+        let file = Arc::clone(file);
+        Self { file, line, ..self }
+    }
+
+    /// The file or variable and the line, without the key.
+    pub fn source(&self) -> String {
+        match self.line {
+            Some(line) => format!("{}:{line}", self.file),
+            None => self.file.to_string(),
+        }
+    }
+
+    /// The full key, such as `routes[0].path`. Empty for a whole file.
+    pub fn full_key(&self) -> &str {
+        &self.key
+    }
+
     /// The location of a key below this one.
     pub fn key(&self, key: &str) -> Self {
         let bare = !key.is_empty()
@@ -74,10 +93,7 @@ const MAX_MESSAGE: usize = 2048;
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
+        f.write_str(&self.source())?;
         if !self.key.is_empty() {
             write!(f, ": {}", self.key)?;
         }

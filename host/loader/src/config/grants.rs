@@ -41,12 +41,14 @@ impl GrantsConfig {
 /// Reads the table of a plugin in this role, and the keys that it names.
 pub(super) fn read(mut table: Table<'_>, role: Role) -> GrantsConfig {
     let mut grants = Grants::of_role(role);
+    let headers = grants.headers.iter().map(|name| name.as_str());
+    table.default("headers", Vec::from_iter(headers));
     if let Some(item) = table.take("headers") {
         grants.headers = values::each(Some(item), granted_header);
     }
     grants.cookies = values::each(table.take("cookies"), values::cookie_name);
     grants.query = values::each(table.take("query"), Item::text);
-    grants.private = table.take("private").and_then(Item::boolean).unwrap_or_default();
+    grants.private = table.flag("private", false);
     let servers = table.take("http");
     let names_servers = servers.is_some();
     grants.http = values::each(servers, |item| http_grant(item, grants.private));
@@ -56,10 +58,7 @@ pub(super) fn read(mut table: Table<'_>, role: Role) -> GrantsConfig {
         item.place
             .report("has no effect: only an authenticator that is a login sends browsers anywhere");
     }
-    grants.client_certificate = table
-        .take("client_certificate")
-        .and_then(Item::boolean)
-        .unwrap_or_default();
+    grants.client_certificate = table.flag("client_certificate", false);
     grants.negotiate = table.take("negotiate").and_then(Item::text);
     let keys = table.take("signing").and_then(Item::table);
     let keys = keys.into_iter().flat_map(Table::into_entries).filter_map(signing_key);

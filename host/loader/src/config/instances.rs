@@ -7,9 +7,8 @@ use portcullis::Limits;
 
 use crate::config::plugin::PluginSource;
 use crate::config::reader::Item;
-use crate::config::values;
 
-const DEFAULT_REQUESTS: u32 = 1000;
+const DEFAULT_REQUESTS: usize = 1000;
 const DEFAULT_AGE: Duration = Duration::from_secs(300);
 
 /// A quarter of the most calls that may run at once.
@@ -39,20 +38,12 @@ pub(super) fn read(item: Item<'_>, plugin: Option<&PluginSource>, limits: &Limit
         }
         Some(keep)
     });
-    let requests = match table.take("requests") {
-        Some(item) => item
-            .number(2, MAX_REQUESTS)
-            .and_then(|number| u32::try_from(number).ok()),
-        None => Some(DEFAULT_REQUESTS),
-    };
-    let age = match table.take("age") {
-        Some(item) => values::duration(item, MIN_AGE..=MAX_AGE),
-        None => Some(DEFAULT_AGE),
-    };
+    let requests = table.number("requests", DEFAULT_REQUESTS, 2..=MAX_REQUESTS);
+    let age = table.duration("age", DEFAULT_AGE, MIN_AGE..=MAX_AGE);
     table.finish();
     Some(KeepInstances {
         keep: keep?,
-        requests: requests?,
-        age: age?,
+        requests: u32::try_from(requests).ok()?,
+        age,
     })
 }

@@ -6,44 +6,21 @@ use std::time::Duration;
 use portcullis::Limits;
 
 use crate::config::reader::Table;
-use crate::config::values;
 
 /// Reads the table. Missing keys have their defaults.
 pub(super) fn read(mut table: Table<'_>) -> Limits {
     let mut limits = Limits::default();
-    if let Some(deadline) = table
-        .take("deadline")
-        .and_then(|item| values::duration(item, MIN_DEADLINE..=MAX_DEADLINE))
-    {
-        limits.deadline = deadline;
-    }
-    if let Some(memory) = table
-        .take("memory")
-        .and_then(|item| values::size(item, MIN_MEMORY..=Limits::MAX_MEMORY))
-    {
-        limits.memory = memory;
-    }
-    if let Some(cache) = table.take("cache").and_then(|item| values::size(item, 0..=MAX_CACHE)) {
-        limits.cache = cache;
-    }
-    if let Some(concurrency) = table
-        .take("concurrency")
-        .and_then(|item| item.number(1, MAX_CONCURRENCY))
-    {
-        limits.concurrency = concurrency;
-    }
+    limits.deadline = table.duration("deadline", limits.deadline, MIN_DEADLINE..=MAX_DEADLINE);
+    limits.memory = table.size("memory", limits.memory, MIN_MEMORY..=Limits::MAX_MEMORY);
+    limits.cache = table.size("cache", limits.cache, 0..=MAX_CACHE);
+    limits.concurrency = table.number("concurrency", limits.concurrency, 1..=MAX_CONCURRENCY);
     limits.rate = table
         .take("rate")
         .and_then(|item| item.parse("a rate, such as \"20/s\" or \"300/m\"", |text| text.parse().ok()));
-    if let Some(failures) = table.take("breaker").and_then(|item| item.number(0, MAX_FAILURES)) {
-        limits.breaker = u32::try_from(failures).ok().and_then(NonZero::new);
-    }
-    if let Some(longest) = table
-        .take("reuse_decisions")
-        .and_then(|item| values::duration(item, Duration::ZERO..=MAX_REUSE))
-    {
-        limits.reuse_decisions = longest;
-    }
+    let failures = limits.breaker.map_or(0, |failures| failures.get() as usize);
+    let failures = table.number("breaker", failures, 0..=MAX_FAILURES);
+    limits.breaker = u32::try_from(failures).ok().and_then(NonZero::new);
+    limits.reuse_decisions = table.duration("reuse_decisions", limits.reuse_decisions, Duration::ZERO..=MAX_REUSE);
     table.finish();
     limits
 }

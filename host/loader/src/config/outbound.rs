@@ -16,7 +16,6 @@ use crate::config::rotation::RotatingHeader;
 use crate::config::secret::HeaderSecret;
 use crate::config::secret::header_secret;
 use crate::config::secret::text_or_reference;
-use crate::config::values;
 use crate::tls::pem::trusted;
 use crate::tls::trust;
 
@@ -24,13 +23,13 @@ const MAX_FLOOR: Duration = Duration::from_secs(3600);
 
 /// Takes the keys out of an authenticator's table.
 pub(super) fn read(table: &mut Table<'_>, grants: &Grants) -> (Outbound, Vec<RotatingHeader>) {
-    let (mut outbound, mut rotating) = (Outbound::default(), Vec::new());
-    if let Some(floor) = table
-        .take("http_refresh_floor")
-        .and_then(|item| values::duration(item, Duration::ZERO..=MAX_FLOOR))
-    {
-        outbound = outbound.refresh_floor(floor);
-    }
+    let mut rotating = Vec::new();
+    let floor = table.duration(
+        "http_refresh_floor",
+        Outbound::DEFAULT_REFRESH_FLOOR,
+        Duration::ZERO..=MAX_FLOOR,
+    );
+    let mut outbound = Outbound::default().refresh_floor(floor);
     let headers = table.take("http_headers").and_then(Item::table);
     for (server, item) in headers.into_iter().flat_map(Table::into_entries) {
         outbound = with_headers(outbound, &server, item, grants, &mut rotating);

@@ -2,16 +2,17 @@
 //! come and go.
 
 use std::fs;
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::config::document::Document;
 use crate::files::read_text;
 
 /// The most files of one reference.
-const MAX_FILES: usize = 1000;
+pub(super) const MAX_FILES: usize = 1000;
 
 /// The most bytes of all files of one reference.
-const MAX_TEXT: u64 = 1 << 20;
+pub(super) const MAX_TEXT: u64 = 1 << 20;
 
 /// A file of a folder, and its text.
 pub(super) struct Found {
@@ -22,23 +23,45 @@ pub(super) struct Found {
 /// The folder and the end of the names of a reference. `None` if a text is no such reference.
 pub(super) fn parse(text: &str) -> Option<Result<(&str, &str), String>> {
     let pattern = text.strip_prefix("files:")?;
-    let (folder, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
-    let folder = if folder.is_empty() { "/" } else { folder };
-    let ending = name.strip_prefix('*').filter(|ending| !ending.is_empty());
-    Some(match ending {
-        Some(ending) if !ending.contains('*') && !folder.contains('*') => Ok((folder, ending)),
-        _ => Err(format!(
-            "{text:?} is not \"files:FOLDER/*.ENDING\", such as \"files:policies/*.cedar\""
-        )),
-    })
+    let wrong = || format!("{text:?} is not \"files:FOLDER/*.ENDING\", such as \"files:policies/*.cedar\"");
+    Some(split(pattern).ok_or_else(wrong))
 }
 
-/// Reads the files of a folder whose names end so, sorted by name. Hidden ones, whose names begin with a dot, are left out, and so
-/// are folders.
+/// The folder and the end of the names of a pattern `FOLDER/*.ENDING`. `None` if a text is no such pattern.
+pub(super) fn split(pattern: &str) -> Option<(&str, &str)> {
+    let (folder, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
+    let folder = if folder.is_empty() { "/" } else { folder };
+    let ending = name.strip_prefix('*').filter(|ending| !ending.is_empty())?;
+    (!ending.contains('*') && !folder.contains('*')).then_some((folder, ending))
+}
+
+/// Reads the files of a folder whose names end so, sorted by name.
 pub(super) fn read(document: &Document<'_>, folder: &str, ending: &str) -> Result<Vec<Found>, String> {
     let folder = document.folder(folder);
+    let paths = list(&folder, ending)?;
     let shown = folder.display();
-    let entries = fs::read_dir(&folder).map_err(|error| format!("{shown} can't be read: {error}"))?;
+    if paths.is_empty() {
+        return Err(format!("{shown} has no file whose name ends in {ending}"));
+    }
+    let mut left = MAX_TEXT;
+    let mut found = Vec::with_capacity(paths.len());
+    for path in paths {
+        document.sources().note_content(&path);
+        let text = read_text(&path, MAX_TEXT).map_err(|error| format!("{} {error}", path.display()))?;
+        let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        left = left
+            .checked_sub(size)
+            .ok_or_else(|| format!("the files of {shown} are larger than {MAX_TEXT} bytes together"))?;
+        found.push(Found { path, text });
+    }
+    Ok(found)
+}
+
+/// Lists the files of a folder whose names end so, sorted by name. Hidden ones, whose names begin with a dot, are left out, and so
+/// are folders.
+pub(super) fn list(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, String> {
+    let shown = folder.display();
+    let entries = fs::read_dir(folder).map_err(|error| format!("{shown} can't be read: {error}"))?;
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| format!("{shown} can't be read: {error}"))?;
@@ -56,29 +79,12 @@ pub(super) fn read(document: &Document<'_>, folder: &str, ending: &str) -> Resul
             ));
         }
     }
-    if names.is_empty() {
-        return Err(format!("{shown} has no file whose name ends in {ending}"));
-    }
     names.sort();
-    let mut left = MAX_TEXT;
-    let mut found = Vec::with_capacity(names.len());
-    for name in names {
-        let path = folder.join(name);
-        document.sources().note_content(&path);
-        let text = read_text(&path, MAX_TEXT).map_err(|error| format!("{} {error}", path.display()))?;
-        let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        left = left
-            .checked_sub(size)
-            .ok_or_else(|| format!("the files of {shown} are larger than {MAX_TEXT} bytes together"))?;
-        found.push(Found { path, text });
-    }
-    Ok(found)
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use serde_json::Value;
     use serde_json::json;
 

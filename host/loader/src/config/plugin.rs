@@ -260,7 +260,7 @@ impl PluginConfig {
     }
 
     /// The section that has its keys in a configuration.
-    pub(crate) const fn section(&self) -> &'static str {
+    pub const fn section(&self) -> &'static str {
         section(self.role)
     }
 
@@ -291,10 +291,7 @@ impl PluginConfig {
             Some(item) => Settings::read(item),
             None => Some(Settings::none(table.place.location().key("settings"))),
         };
-        let grants = table
-            .take("grants")
-            .and_then(Item::table)
-            .map(|table| grants::read(table, role));
+        let grants = table.section("grants").map(|table| grants::read(table, role));
         let grants = grants.unwrap_or_else(|| GrantsConfig::of_role(role));
         let GrantsConfig {
             grants,
@@ -303,20 +300,11 @@ impl PluginConfig {
         } = grants;
         let grants_servers_of_settings = !names_servers && matches!(plugin, Some(PluginSource::BuiltIn(_)));
         let (outbound, rotating) = outbound::read(&mut table, &grants);
-        let limits = table
-            .take("limits")
-            .and_then(Item::table)
-            .map(limits::read)
-            .unwrap_or_default();
+        let limits = table.section("limits").map(limits::read).unwrap_or_default();
         let instances = table
             .take("instances")
             .and_then(|item| instances::read(item, plugin.as_ref(), &limits));
-        let log = table.take("log").and_then(|item| {
-            item.parse(
-                "a level: \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
-                |text| LEVELS.iter().find(|(name, _)| *name == text).map(|(_, level)| *level),
-            )
-        });
+        let log = table.take("log").and_then(|item| item.word_of("a level: ", &LEVELS));
         let login = match role {
             Role::Authorizer => no_login(&mut table),
             _ => offered_login(&name, &mut table),
@@ -358,7 +346,7 @@ fn no_login(table: &mut Table<'_>) -> Option<OfferedLogin> {
 
 /// Reads `login` and `title`.
 fn offered_login(name: &str, table: &mut Table<'_>) -> Option<OfferedLogin> {
-    let is_offered = table.take("login").and_then(Item::boolean).unwrap_or_default();
+    let is_offered = table.flag("login", false);
     let title = table.take("title");
     if let (false, Some(title)) = (is_offered, &title) {
         title

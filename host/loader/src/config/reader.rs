@@ -1,23 +1,41 @@
 //! Reads a TOML document key by key. A mistake is reported with its location, and reading continues, so that all mistakes
-//! are found together. A value with a mistake is read as `None`.
+//! are found together. A value with a mistake is read as `None`. Over a blank document (see [`Schema`]) the same calls say what they
+//! expect, and read `None`, too.
 
+use serde_json::Value;
+use serde_json::json;
 use toml_span::Span;
 use toml_span::value;
 use toml_span::value::ValueInner;
 
-use crate::config::digests::Values;
 use crate::config::document::Document;
-use crate::config::error;
 use crate::config::error::Location;
+use crate::config::schema::NodeId;
+use crate::config::schema::Schema;
+pub use crate::config::table::Table;
 
 /// A location in a document, at which mistakes can be reported.
 #[derive(Clone)]
 pub struct Place<'a> {
+    /// All that is read together.
+    whole: &'a Document<'a>,
+    /// The part of it in which this stands.
     document: &'a Document<'a>,
     location: Location,
+    /// The place in the schema. `None` if a file is read.
+    node: Option<NodeId>,
 }
 
 impl<'a> Place<'a> {
+    pub(super) fn of(document: &'a Document<'a>) -> Self {
+        Self {
+            whole: document,
+            document,
+            location: document.location(),
+            node: document.schema().map(Schema::root),
+        }
+    }
+
     /// Adds a mistake at this place.
     pub fn report(&self, message: impl Into<String>) {
         self.document.report(self.location.error(message));
@@ -33,19 +51,45 @@ impl<'a> Place<'a> {
         &self.location
     }
 
-    fn key(&self, key: &str, span: Span) -> Self {
-        let line = self.document.line(span);
+    pub(super) fn key(&self, key: &str, span: Span) -> Self {
+        self.below(self.location.key(key), span)
+    }
+
+    pub(super) fn index(&self, index: usize, span: Span) -> Self {
+        self.below(self.location.index(index), span)
+    }
+
+    /// The place of a key that is missing here.
+    pub(super) fn without(&self, key: &str) -> Self {
         Self {
-            document: self.document,
-            location: self.location.key(key).line(line),
+            location: self.location.key(key),
+            ..self.clone()
         }
     }
 
-    fn index(&self, index: usize, span: Span) -> Self {
-        let line = self.document.line(span);
+    fn below(&self, location: Location, span: Span) -> Self {
+        let document = self.whole.of(span);
         Self {
-            document: self.document,
-            location: self.location.index(index).line(line),
+            whole: self.whole,
+            document,
+            location: document.locate(location, span),
+            node: None,
+        }
+    }
+
+    /// The schema and the place in it. `None` if a file is read.
+    pub(super) fn schema(&self) -> Option<(&'a Schema, NodeId)> {
+        self.whole.schema().zip(self.node)
+    }
+
+    /// A blank item that has this place in the schema.
+    pub(super) fn blank(&self, node: NodeId) -> Item<'a> {
+        Item {
+            place: Self {
+                node: Some(node),
+                ..self.clone()
+            },
+            value: ValueInner::Boolean(false),
         }
     }
 }
@@ -55,39 +99,40 @@ impl<'a> Place<'a> {
 pub struct Item<'a> {
     /// Where it stands.
     pub place: Place<'a>,
-    /// The value.
-    pub value: ValueInner<'a>,
+    /// The value, at which readers outside of this crate can't look: the methods below also say what they expect.
+    pub(crate) value: ValueInner<'a>,
 }
 
 impl<'a> Item<'a> {
-    /// The value of a key in JSON, to be read as TOML is. What TOML doesn't have, `null` and larger numbers, is a mistake, which
-    /// is reported.
-    pub fn of_json(document: &'a Document<'a>, key: &str, json: &serde_json::Value) -> Option<Self> {
-        Self::at(document.location().key(key), document, json)
-    }
-
-    /// Like [`Item::of_json`], for the whole document.
-    pub fn of_whole_json(document: &'a Document<'a>, json: &serde_json::Value) -> Option<Self> {
-        Self::at(document.location(), document, json)
-    }
-
-    fn at(location: Location, document: &'a Document<'a>, json: &serde_json::Value) -> Option<Self> {
-        let place = Place { document, location };
-        toml_value(&place, json).map(|value| Self { place, value })
+    /// Whether the item is blank. If so, its value must be of this schema.
+    pub(crate) fn describes(&self, schema: impl FnOnce() -> Value) -> bool {
+        match self.place.schema() {
+            Some((all, node)) => {
+                all.leaf(node, schema());
+                true
+            }
+            None => false,
+        }
     }
 
     /// Reads a string.
     pub fn text(self) -> Option<String> {
+        if self.describes(|| json!({ "type": "string" })) {
+            return None;
+        }
         match self.value {
             ValueInner::String(text) => Some(text.into_owned()),
-            other => mismatch(&self.place, "a string", &other),
+            other => not_text(&self.place, "a string", &other),
         }
     }
 
     /// Reads a string and parses it. `expected` describes the value for the error, such as "an address, such as …".
     pub fn parse<T>(self, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        if self.describes(|| json!({ "type": "string", "description": expected })) {
+            return None;
+        }
         let ValueInner::String(text) = &self.value else {
-            return mismatch(&self.place, expected, &self.value);
+            return not_text(&self.place, expected, &self.value);
         };
         let parsed = parse(text);
         if parsed.is_none() {
@@ -96,8 +141,29 @@ impl<'a> Item<'a> {
         parsed
     }
 
+    /// Reads one of these words, each of which means something.
+    pub fn word<T: Clone>(self, words: &[(&str, T)]) -> Option<T> {
+        self.word_of("", words)
+    }
+
+    /// Like [`Item::word`]. `what` begins the list of the words in the error, such as "a level: ".
+    pub fn word_of<T: Clone>(self, what: &str, words: &[(&str, T)]) -> Option<T> {
+        let names = Vec::from_iter(words.iter().map(|(name, _)| *name));
+        if self.describes(|| json!({ "enum": names })) {
+            return None;
+        }
+        let meaning = |text: &str| {
+            let word = words.iter().find(|(name, _)| *name == text)?;
+            Some(word.1.clone())
+        };
+        self.parse(&format!("{what}{}", one_of(&names)), meaning)
+    }
+
     /// Reads `true` or `false`.
     pub fn boolean(self) -> Option<bool> {
+        if self.describes(|| json!({ "type": "boolean" })) {
+            return None;
+        }
         match self.value {
             ValueInner::Boolean(value) => Some(value),
             other => mismatch(&self.place, "true or false", &other),
@@ -106,6 +172,9 @@ impl<'a> Item<'a> {
 
     /// Reads a whole number from `least` to `most`.
     pub fn number(self, least: usize, most: usize) -> Option<usize> {
+        if self.describes(|| json!({ "type": "integer", "minimum": least, "maximum": most })) {
+            return None;
+        }
         let ValueInner::Integer(number) = self.value else {
             return mismatch(&self.place, "a whole number", &self.value);
         };
@@ -118,8 +187,11 @@ impl<'a> Item<'a> {
         number
     }
 
-    /// Reads the items of a list. Returns an empty list if the value isn't a list.
+    /// Reads the items of a list. Returns an empty list if the value isn't a list. That of a blank document has one item.
     pub fn list(self) -> Vec<Self> {
+        if let Some((schema, node)) = self.place.schema() {
+            return vec![self.place.index(0, Span::default()).blank(schema.list(node))];
+        }
         let ValueInner::Array(items) = self.value else {
             return mismatch(&self.place, "a list", &self.value).unwrap_or_default();
         };
@@ -130,59 +202,85 @@ impl<'a> Item<'a> {
         items.into_iter().enumerate().map(item).collect()
     }
 
-    /// Reads a table.
+    /// Reads a table. That of a blank document has every key.
     pub fn table(self) -> Option<Table<'a>> {
+        if let Some((schema, node)) = self.place.schema() {
+            schema.table(node);
+            return Some(Table::at(self.place, value::Table::new()));
+        }
         match self.value {
-            ValueInner::Table(entries) => Some(Table {
-                place: self.place,
-                entries,
-                known: Vec::new(),
-            }),
+            ValueInner::Table(entries) => Some(Table::at(self.place, entries)),
             other => mismatch(&self.place, "a table", &other),
+        }
+    }
+
+    /// Reads a value that may have one of two shapes: the first if it is of this kind, and otherwise the second. Both are told to
+    /// the schema.
+    pub fn either<T>(self, kind: Kind, first: impl FnOnce(Self) -> T, second: impl FnOnce(Self) -> T) -> T {
+        if let Some((schema, node)) = self.place.schema() {
+            let [one, other] = schema.either(node);
+            first(self.place.blank(one));
+            return second(self.place.blank(other));
+        }
+        if kind.is_of(&self.value) {
+            first(self)
+        } else {
+            second(self)
         }
     }
 }
 
-/// Reading continues after a mistake, so that all mistakes are reported.
-fn toml_value(place: &Place<'_>, json: &serde_json::Value) -> Option<ValueInner<'static>> {
-    Some(match json {
-        serde_json::Value::Null => {
-            place.report("is null, which is no value here: leave it out");
-            return None;
-        }
-        serde_json::Value::Bool(value) => ValueInner::Boolean(*value),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => ValueInner::Integer(integer),
-            (None, Some(float)) if number.is_f64() => ValueInner::Float(float),
-            _ => {
-                place.report(format!("must be at most {}", i64::MAX));
-                return None;
-            }
-        },
-        serde_json::Value::String(text) => ValueInner::String(text.clone().into()),
-        serde_json::Value::Array(items) => {
-            let item =
-                |(index, json)| toml_value(&place.index(index, Span::default()), json).map(toml_span::Value::new);
-            let items = Vec::from_iter(items.iter().enumerate().map(item));
-            ValueInner::Array(items.into_iter().collect::<Option<_>>()?)
-        }
-        serde_json::Value::Object(entries) => {
-            let entry = |(name, json): (&String, _)| {
-                let key = value::Key {
-                    name: name.clone().into(),
-                    span: Span::default(),
-                };
-                let value = toml_value(&place.key(name, Span::default()), json)?;
-                Some((key, toml_span::Value::new(value)))
-            };
-            let entries = Vec::from_iter(entries.iter().map(entry));
-            ValueInner::Table(entries.into_iter().collect::<Option<_>>()?)
-        }
-    })
+/// A kind of values by which a reader tells one shape from another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "TOML has no other kinds by which shapes are told"
+)]
+pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// A list.
+    List,
+    /// A table.
+    Table,
 }
 
-fn mismatch<T>(place: &Place<'_>, expected: &str, found: &ValueInner<'_>) -> Option<T> {
-    let found = match found {
+impl Kind {
+    fn is_of(self, value: &ValueInner<'_>) -> bool {
+        match self {
+            Self::Boolean => matches!(value, ValueInner::Boolean(_)),
+            Self::List => matches!(value, ValueInner::Array(_)),
+            Self::Table => matches!(value, ValueInner::Table(_)),
+        }
+    }
+}
+
+/// The words in quotes: `"a", "b" or "c"`.
+fn one_of(words: &[&str]) -> String {
+    let quoted = Vec::from_iter(words.iter().map(|word| format!("{word:?}")));
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn mismatch<T>(place: &Place<'_>, expected: &str, value: &ValueInner<'_>) -> Option<T> {
+    mismatch_with(place, expected, value, "")
+}
+
+/// Reports a value that should be a text. The value of a variable may be meant as one.
+fn not_text<T>(place: &Place<'_>, expected: &str, value: &ValueInner<'_>) -> Option<T> {
+    let is_bare = !matches!(value, ValueInner::Array(_) | ValueInner::Table(_));
+    let hint = match place.document.is_variable() && is_bare {
+        true => "; a variable's value is read as TOML: for a text, put quotes into it, as in '\"12\"'",
+        false => "",
+    };
+    mismatch_with(place, expected, value, hint)
+}
+
+fn mismatch_with<T>(place: &Place<'_>, expected: &str, value: &ValueInner<'_>, hint: &str) -> Option<T> {
+    let found = match value {
         ValueInner::String(_) => "a string",
         ValueInner::Integer(_) => "an integer",
         ValueInner::Float(_) => "a float",
@@ -190,115 +288,6 @@ fn mismatch<T>(place: &Place<'_>, expected: &str, found: &ValueInner<'_>) -> Opt
         ValueInner::Array(_) => "a list",
         ValueInner::Table(_) => "a table",
     };
-    place.report(format!("expected {expected}, found {found}"));
+    place.report(format!("expected {expected}, found {found}{hint}"));
     None
-}
-
-/// Whether a line has a date or a time (TOML 1.0, "Offset Date-Time"), which the parser doesn't know.
-fn has_date(line: &str) -> bool {
-    // Neither in quotes nor in a comment.
-    let code = line.split('#').next().unwrap_or(line);
-    let bare = code.split(['"', '\'']).step_by(2).collect::<Vec<_>>().join(" ");
-    let of_form = |form: &[u8]| {
-        let fits = |(byte, expected): (&u8, &u8)| match expected {
-            b'0' => byte.is_ascii_digit(),
-            other => byte == other,
-        };
-        let mut places = bare.as_bytes().windows(form.len());
-        places.any(|place| place.iter().zip(form).all(fits))
-    };
-    of_form(b"0000-00-00") || of_form(b"00:00:00")
-}
-
-/// A table whose keys are taken one by one. [`Table::finish`] reports the keys that are left.
-pub struct Table<'a> {
-    /// Where it stands.
-    pub place: Place<'a>,
-    entries: value::Table<'a>,
-    known: Vec<&'static str>,
-}
-
-impl<'a> Table<'a> {
-    /// Parses a document. Reports a syntax error and returns `None` if it isn't valid TOML.
-    pub fn parse(document: &'a Document<'a>, text: &'a str) -> Option<Self> {
-        let place = Place {
-            document,
-            location: document.location(),
-        };
-        let mut root = match toml_span::parse(text) {
-            Ok(root) => root,
-            Err(error) => {
-                let line = document.line(error.span);
-                let written = text
-                    .lines()
-                    .nth(line.unwrap_or_default().saturating_sub(1))
-                    .unwrap_or_default();
-                let message = if has_date(written) {
-                    "dates and times aren't supported: write them in quotes".to_owned()
-                } else {
-                    format!("not TOML: {error}")
-                };
-                document.report(place.location.clone().line(line).error(message));
-                return None;
-            }
-        };
-        Item {
-            place,
-            value: root.take(),
-        }
-        .table()
-    }
-
-    /// A copy of all values, for a comparison with another configuration. Their keys begin with `prefix`.
-    pub fn values(&self, prefix: &[&str]) -> Values {
-        Values::of(&self.entries, prefix)
-    }
-
-    /// Takes the value of a key. `None` if it is missing.
-    pub fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
-        self.known.push(key);
-        self.take_unlisted(key)
-    }
-
-    /// Like [`Table::take`], for a key that belongs elsewhere: the caller says so, and no error about an unknown key lists it.
-    pub fn take_unlisted(&mut self, key: &str) -> Option<Item<'a>> {
-        let (key, mut value) = self.entries.remove_entry(key)?;
-        Some(Item {
-            place: self.place.key(&key.name, key.span),
-            value: value.take(),
-        })
-    }
-
-    /// Like [`Table::take`], for a required key. It is an error if the key is missing.
-    pub fn require(&mut self, key: &'static str) -> Option<Item<'a>> {
-        let item = self.take(key);
-        if item.is_none() {
-            self.place.report(format!("the key {key:?} is missing"));
-        }
-        item
-    }
-
-    /// Returns all entries in the order of the document, for a table whose keys are names.
-    pub fn into_entries(self) -> impl Iterator<Item = (String, Item<'a>)> {
-        let mut entries = Vec::from_iter(self.entries);
-        entries.sort_by_key(|(key, _)| key.span.start);
-        entries.into_iter().map(move |(key, mut value)| {
-            let place = self.place.key(&key.name, key.span);
-            (
-                key.name.into_owned(),
-                Item {
-                    place,
-                    value: value.take(),
-                },
-            )
-        })
-    }
-
-    /// Reports all keys that weren't taken as unknown.
-    pub fn finish(self) {
-        for key in self.entries.into_keys() {
-            let message = error::unknown("key", &key.name, self.known.iter().copied());
-            self.place.key(&key.name, key.span).report(message);
-        }
-    }
 }

@@ -19,7 +19,6 @@ use portcullis_registry::is_host;
 
 use crate::config::document::Environment;
 use crate::config::pem;
-use crate::config::reader::Item;
 use crate::config::reader::Table;
 use crate::config::secret::secret;
 use crate::config::secret::text_or_reference;
@@ -76,7 +75,7 @@ fn docker_config(environment: &Environment) -> Option<PathBuf> {
 fn read_host(mut table: Table<'_>, name: &str) -> Host {
     let mut host = Host::default();
     host.credentials = credentials(&mut table);
-    host.plain_http = table.take("plain_http").and_then(Item::boolean).unwrap_or_default();
+    host.plain_http = table.flag("plain_http", false);
     if let Some(item) = table.take("ca") {
         let place = item.place.clone();
         if host.plain_http {
@@ -132,12 +131,13 @@ fn credentials(table: &mut Table<'_>) -> Option<Credentials> {
                 let username = text_or_reference(place.document(), text);
                 username.map_err(|message| place.report(message)).ok()
             });
+            let password = secret(password);
             if username.as_ref().is_some_and(|username| username.contains(':')) {
                 place.report("can't have a colon (RFC 7617)");
             }
             Some(Credentials::Password {
                 username: username?,
-                password: secret(password)?.expose().to_owned(),
+                password: password?.expose().to_owned(),
             })
         }
     }

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use http::HeaderValue;
+use serde_json::Value;
+use serde_json::json;
 
 use crate::config::document::Document;
 use crate::config::reader::Item;
@@ -42,12 +44,27 @@ impl fmt::Debug for Secret {
 /// Reads a secret from the file or variable to which a value refers. It is an error if the value is not a reference, or if
 /// other users can access the file.
 pub fn secret(item: Item<'_>) -> Option<Secret> {
+    if item.describes(schema) {
+        return None;
+    }
     let place = item.place.clone();
     let resolved = match Reference::parse(&item.text()?) {
         Some(reference) => reference.resolve(place.document(), Privacy::Group).map(Secret::new),
         None => Err(NO_REFERENCE.to_owned()),
     };
     resolved.map_err(|message| place.report(message)).ok()
+}
+
+/// The schema of a secret. By `writeOnly`, a schema says that a value isn't to be shown (JSON Schema Validation, draft 7, section
+/// 10.3).
+fn schema() -> Value {
+    let description = "a secret: \"file:PATH\" or \"env:NAME\"";
+    json!({ "type": "string", "pattern": "^(file|env):.", "writeOnly": true, "description": description })
+}
+
+/// Whether a text says only where something is: `file:PATH` or `env:NAME`.
+pub fn is_reference(text: &str) -> bool {
+    Reference::parse(text).is_some()
 }
 
 /// Replaces a reference, `file:PATH` or `env:NAME`, by its content. Other text is returned unchanged.
@@ -90,6 +107,10 @@ pub enum HeaderSecret {
 
 /// Reads a secret for a header: a reference, which may follow a word and a space, as in `"Bearer file:token"`.
 pub fn header_secret(item: Item<'_>) -> Option<HeaderSecret> {
+    // What may stand there is no secret, only where one is.
+    if item.describes(|| json!({ "type": "string", "pattern": "^([^ ]* )?(file|env):." })) {
+        return None;
+    }
     let place = item.place.clone();
     let text = item.text()?;
     let (prefix, reference) = match text.split_once(' ') {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Map;
 use serde_json::Value;
+use serde_json::json;
 use toml_span::value::ValueInner;
 
 use crate::config::error::ConfigError;
@@ -59,6 +60,9 @@ impl Settings {
 
     /// Reads a table and everything in it. `None` if it has a mistake, which is reported.
     pub fn read(item: Item<'_>) -> Option<Self> {
+        if item.describes(|| json!({ "type": "object" })) {
+            return None;
+        }
         if !matches!(item.value, ValueInner::Table(_)) {
             item.table();
             return None;

@@ -64,6 +64,11 @@ impl Sources {
         guarded.map(|(path, _)| path.clone()).collect()
     }
 
+    /// Whether this file or folder was noted.
+    pub(crate) fn is_noted(&self, path: &Path) -> bool {
+        self.0.borrow().contains_key(path)
+    }
+
     /// The digest of a file's content. `None` if the content isn't a part of the configuration.
     pub fn content(&self, path: &Path) -> Option<Digest> {
         self.0.borrow().get(path)?.content

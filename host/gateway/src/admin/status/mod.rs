@@ -22,7 +22,8 @@ use super::answer::Answer;
 use super::answer::text;
 use super::metrics::Metrics;
 use super::reload::Reloads;
-use crate::answers::html;
+use crate::audit_trail::CurrentTrail;
+use crate::html;
 
 pub(crate) use self::facts::Facts;
 pub(crate) use self::facts::PluginFacts;
@@ -38,6 +39,7 @@ pub(super) struct Status {
     gateway: Arc<dyn Shows>,
     metrics: Metrics,
     reloads: Reloads,
+    audit: CurrentTrail,
     started: SystemTime,
 }
 
@@ -49,20 +51,23 @@ struct Readiness {
 }
 
 impl Status {
-    pub(super) fn new(gateway: Arc<dyn Shows>, metrics: Metrics, reloads: Reloads) -> Self {
+    pub(super) fn new(gateway: Arc<dyn Shows>, metrics: Metrics, reloads: Reloads, audit: CurrentTrail) -> Self {
         Self {
             gateway,
             metrics,
             reloads,
+            audit,
             started: SystemTime::now(),
         }
     }
 
-    /// Answers a probe of readiness: 503 once the gateway stops.
+    /// Answers a probe of readiness: 503 once the gateway stops, and while it refuses requests because no line of the audit log can be
+    /// kept of them.
     pub(super) fn readiness(&self, stopping: bool) -> Answer {
-        let (status, word) = match stopping {
-            true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-            false => (StatusCode::OK, "ready"),
+        let (status, word) = match (stopping, self.audit.refuses()) {
+            (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "refusing"),
+            (false, false) => (StatusCode::OK, "ready"),
         };
         let readiness = Readiness {
             status: word,
@@ -102,7 +107,11 @@ impl Status {
     }
 
     fn problems(&self, facts: &Facts, now: SystemTime) -> Vec<Problem> {
-        problems::problems(facts, &self.metrics, &self.reloads, now)
+        let mut problems = problems::problems(facts, &self.metrics, &self.reloads, now);
+        if self.audit.refuses() {
+            problems.insert(0, Problem::refusing());
+        }
+        problems
     }
 }
 

@@ -16,8 +16,8 @@ use super::problems::HEALTHY;
 use super::problems::Problem;
 use super::refusals::Refused;
 use crate::admin::metrics::Metrics;
-use crate::answers::html;
-use crate::answers::html::escape;
+use crate::html;
+use crate::html::escape;
 
 /// What the page is made of.
 pub(super) struct Page<'a> {

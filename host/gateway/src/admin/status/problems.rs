@@ -29,6 +29,16 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Of the audit log, of which the gateway may lose no line.
+    pub(super) fn refusing() -> Self {
+        Self::new(
+            "audit",
+            "requests are refused, because too many lines wait to be written",
+        )
+    }
+}
+
 /// All problems, those of the configuration first.
 pub(super) fn problems(facts: &Facts, metrics: &Metrics, reloads: &Reloads, now: SystemTime) -> Vec<Problem> {
     let mut problems = Vec::new();

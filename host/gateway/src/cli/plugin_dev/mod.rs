@@ -15,6 +15,7 @@ use portcullis_watch::Watcher;
 
 use self::build::build;
 use self::stage::Stage;
+use crate::audit_trail::CurrentTrail;
 use crate::cli::serve;
 use crate::config::ListenAddress;
 use crate::config::PluginProject;
@@ -51,6 +52,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let served = serve::run(
         serve::Arguments::of(stage.config(), arguments.listen.clone()),
         Inherited::of_process(),
+        CurrentTrail::default(),
     );
     tokio::select! {
         served = served => served,

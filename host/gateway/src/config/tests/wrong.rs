@@ -50,7 +50,8 @@ fn a_mistake_names_the_file_the_line_and_the_key() {
         ),
         (
             "a = 1\n",
-            "portcullis.toml:1: a: unknown key; expected one of server, admin, access_log, forward_auth, ext_authz, session, \
+            "portcullis.toml:1: a: unknown key; expected one of include, server, admin, audit, access_log, telemetry, forward_auth, \
+             ext_authz, assertion, session, \
              state, login, plugins, registries, negotiate, authenticators, authorizers, upstreams, routes",
         ),
         (

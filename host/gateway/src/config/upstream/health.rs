@@ -5,7 +5,6 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use portcullis_loader::config::reader::Item;
 use portcullis_loader::config::reader::Table;
-use portcullis_loader::config::values;
 
 /// Active health checks, which send GET requests to each server at regular intervals.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,15 +25,10 @@ impl HealthConfig {
     /// Returns `None` if `path` is missing or wrong.
     pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
         let path = table.require("path").and_then(path);
-        let mut duration = |key, most| {
-            let item = table.take(key)?;
-            values::duration(item, MIN_PERIOD..=most)
-        };
-        let interval = duration("interval", MAX_INTERVAL).unwrap_or(DEFAULT_INTERVAL);
-        let timeout = duration("timeout", MAX_TIMEOUT).unwrap_or(DEFAULT_TIMEOUT);
-        let mut number = |key| table.take(key).and_then(|item| item.number(1, MAX_STREAK));
-        let healthy = number("healthy").unwrap_or(DEFAULT_HEALTHY);
-        let unhealthy = number("unhealthy").unwrap_or(DEFAULT_UNHEALTHY);
+        let interval = table.duration("interval", DEFAULT_INTERVAL, MIN_PERIOD..=MAX_INTERVAL);
+        let timeout = table.duration("timeout", DEFAULT_TIMEOUT, MIN_PERIOD..=MAX_TIMEOUT);
+        let healthy = table.number("healthy", DEFAULT_HEALTHY, 1..=MAX_STREAK);
+        let unhealthy = table.number("unhealthy", DEFAULT_UNHEALTHY, 1..=MAX_STREAK);
         table.finish();
         Some(Self {
             path: path?,

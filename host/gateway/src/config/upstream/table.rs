@@ -30,17 +30,26 @@ pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<Up
         .take("protocol")
         .and_then(protocol)
         .unwrap_or_else(|| Protocol::default_for(is_https));
-    let mut duration = |key, least, most| table.take(key).and_then(|item| values::duration(item, least..=most));
-    let connect_timeout = duration("connect_timeout", MIN_TIMEOUT, MAX_CONNECT_TIMEOUT);
-    let idle_timeout = duration("idle_timeout", MIN_TIMEOUT, MAX_IDLE_TIMEOUT);
-    let idle = duration("keepalive_timeout", Duration::ZERO, MAX_KEEPALIVE);
-    let max_age = duration("max_connection_age", MIN_AGE, MAX_AGE);
-    let resolve_interval = duration("resolve_interval", MIN_RESOLVE_INTERVAL, MAX_RESOLVE_INTERVAL);
-    let fail_timeout = duration("fail_timeout", MIN_TIMEOUT, MAX_FAIL_TIMEOUT);
-    let mut number = |key, least, most| table.take(key).and_then(|item| item.number(least, most));
-    let retries = number("retries", 0, MAX_RETRIES);
-    let max_connections = number("max_connections", 1, MAX_CONNECTIONS);
-    let max_fails = number("max_fails", 1, MAX_FAILS);
+    let connect_timeout = table.duration(
+        "connect_timeout",
+        DEFAULT_CONNECT_TIMEOUT,
+        MIN_TIMEOUT..=MAX_CONNECT_TIMEOUT,
+    );
+    let idle_timeout = table.duration("idle_timeout", DEFAULT_IDLE_TIMEOUT, MIN_TIMEOUT..=MAX_IDLE_TIMEOUT);
+    // The default depends on the version of HTTP.
+    let idle = table.take("keepalive_timeout");
+    let idle = idle.and_then(|item| values::duration(item, Duration::ZERO..=MAX_KEEPALIVE));
+    let default = Keepalive::default();
+    let max_age = table.duration("max_connection_age", default.max_age, MIN_AGE..=MAX_AGE);
+    let resolve_interval = table.duration(
+        "resolve_interval",
+        DEFAULT_RESOLVE_INTERVAL,
+        MIN_RESOLVE_INTERVAL..=MAX_RESOLVE_INTERVAL,
+    );
+    let fail_timeout = table.duration("fail_timeout", DEFAULT_FAIL_TIMEOUT, MIN_TIMEOUT..=MAX_FAIL_TIMEOUT);
+    let retries = table.number("retries", DEFAULT_RETRIES, 0..=MAX_RETRIES);
+    let max_connections = table.number("max_connections", DEFAULT_MAX_CONNECTIONS, 1..=MAX_CONNECTIONS);
+    let max_fails = table.number("max_fails", DEFAULT_MAX_FAILS, 1..=MAX_FAILS);
     let health = table.take("health").and_then(Item::table).and_then(HealthConfig::read);
     table.finish();
     let base = urls.first().map(|(_, url)| url.base.clone()).unwrap_or_default();
@@ -48,11 +57,10 @@ pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<Up
         let server = ServerConfig::new(url, tls.name.as_ref());
         server.map_err(|message| place.report(message)).ok()
     });
-    let default = Keepalive::default();
     let keepalive = Keepalive {
         http1: idle.unwrap_or(default.http1),
         http2: idle.unwrap_or(default.http2),
-        max_age: max_age.unwrap_or(default.max_age),
+        max_age,
     };
     let upstream = UpstreamConfig {
         name: name.to_owned(),
@@ -60,14 +68,14 @@ pub(super) fn read(name: &str, item: Item<'_>, roots: &SystemRoots) -> Option<Up
         base,
         protocol,
         tls: tls.config,
-        connect_timeout: connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
-        idle_timeout: idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
+        connect_timeout,
+        idle_timeout,
         keepalive,
-        resolve_interval: resolve_interval.unwrap_or(DEFAULT_RESOLVE_INTERVAL),
-        retries: retries.unwrap_or(DEFAULT_RETRIES),
-        max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
-        max_fails: max_fails.unwrap_or(DEFAULT_MAX_FAILS),
-        fail_timeout: fail_timeout.unwrap_or(DEFAULT_FAIL_TIMEOUT),
+        resolve_interval,
+        retries,
+        max_connections,
+        max_fails,
+        fail_timeout,
         health,
     };
     (place.document().error_count() == before).then_some(upstream)
@@ -108,11 +116,7 @@ fn urls(item: Item<'_>) -> Vec<(Place<'_>, Url)> {
 }
 
 fn protocol(item: Item<'_>) -> Option<Protocol> {
-    item.parse("\"http/1.1\" or \"h2\"", |text| match text {
-        "http/1.1" => Some(Protocol::Http1),
-        "h2" => Some(Protocol::Http2),
-        _ => None,
-    })
+    item.word(&[("http/1.1", Protocol::Http1), ("h2", Protocol::Http2)])
 }
 
 pub(super) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

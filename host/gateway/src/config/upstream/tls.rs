@@ -24,7 +24,7 @@ pub(super) struct UpstreamTls {
 pub(super) fn read(table: &mut Table<'_>, is_https: bool, roots: &SystemRoots) -> UpstreamTls {
     let place = table.place.clone();
     let before = place.document().error_count();
-    if !is_https {
+    if !is_https && !table.is_blank() {
         for item in ["ca", "certificate", "key", "server_name"]
             .into_iter()
             .filter_map(|key| table.take(key))

@@ -14,6 +14,7 @@ use crate::answers::response;
 use crate::generation::Generation;
 use crate::pipeline::admission::Admitted;
 use crate::pipeline::audit::Denial;
+use crate::pipeline::decisions::Decider;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::rejection::Rejection;
@@ -51,16 +52,17 @@ impl Admitted {
         }
         let response = response::error(StatusCode::FORBIDDEN, "Forbidden");
         let why = require.shortfall(user.identity());
+        let decider = Decider {
+            outcome: "forbid",
+            by: "route",
+        };
         if entrance.serves() {
             let denial = Denial {
-                by: "route",
                 why: &why,
-                outcome: "forbid",
-                status: response.status(),
-                ..Denial::default()
+                ..Denial::new(decider)
             };
             self.log_denial(&denial);
         }
-        Err(self.deny(response, Some(why)))
+        Err(self.deny(decider, response, Some(why)))
     }
 }

@@ -12,9 +12,12 @@ use crate::pipeline::admission::auth_request;
 use crate::pipeline::audit::Denial;
 use crate::pipeline::audit::refusal_outcome;
 use crate::pipeline::audit::steps_text;
+use crate::pipeline::decisions::Decider;
 use crate::pipeline::entrance::Entrance;
+use crate::pipeline::record::Record;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::sender::Sender;
+use crate::telemetry::Phase;
 
 const UNAVAILABLE: &str = "Authorization is unavailable";
 
@@ -27,7 +30,12 @@ impl Admitted {
             Sender::Preflight => return Ok(self),
             // The configuration is rejected if a route with authorizers is public or has exceptions.
             Sender::Public | Sender::Upstream { .. } => {
-                return Err(self.deny(response::unavailable(UNAVAILABLE), Some("nobody is known".to_owned())));
+                let decider = Decider {
+                    outcome: "unavailable",
+                    by: "route",
+                };
+                let response = response::unavailable(UNAVAILABLE);
+                return Err(self.deny(decider, response, Some("nobody is known".to_owned())));
             }
         };
         let started = Instant::now();
@@ -36,6 +44,16 @@ impl Admitted {
         // A call that timed out may still hold a reference.
         self.request.parts.headers = Arc::unwrap_or_clone(request).headers;
         let Authorization { outcome, steps, .. } = decision;
+        if let Some(trace) = Record::trace_of(&self.request.parts) {
+            trace.phase(&Phase {
+                name: "authorize",
+                outcome: outcome.as_ref().map_or_else(refusal_outcome, |_| "permit"),
+                by: "authorizer",
+                elapsed: started.elapsed(),
+                role: "authorizer",
+                steps: &steps,
+            });
+        }
         match outcome {
             Ok(permits) => {
                 self.authorizer_steps = steps;
@@ -45,22 +63,24 @@ impl Admitted {
             }
             Err(refusal) => {
                 let response = self.answer(generation, &refusal);
+                let decider = Decider {
+                    outcome: refusal_outcome(&refusal),
+                    by: "authorizer",
+                };
                 if entrance.serves() {
                     let (last, said) = (steps.last(), steps_text(&steps));
                     let denial = Denial {
-                        by: "authorizer",
                         authorizer: last.map(|step| &*step.name),
                         why: last.and_then(|step| step.verdict.reason()).unwrap_or_default(),
-                        outcome: refusal_outcome(&refusal),
                         status: response.status(),
                         steps: Some(&said),
-                        ..Denial::default()
+                        ..Denial::new(decider)
                     };
                     self.entry().warn_of_failures("authorizer", &steps);
                     self.log_denial(&denial);
                 }
                 self.authorizer_steps = steps;
-                Err(self.deny(response, None))
+                Err(self.deny(decider, response, None))
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use http::HeaderMap;
 use http::HeaderValue;
@@ -24,15 +25,19 @@ use crate::generation::Generation;
 use crate::generation::Route;
 use crate::pipeline::admission::Admitted;
 use crate::pipeline::audit::Denial;
+use crate::pipeline::decisions::Decider;
 use crate::pipeline::entrance::Entrance;
 use crate::pipeline::head::UpstreamHead;
 use crate::pipeline::outgoing::Outgoing;
+use crate::pipeline::record::Record;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::target::Target;
 use crate::proxy;
 use crate::proxy::Proxy;
 use crate::proxy::body::Body;
 use crate::routing::template::BindError;
+use crate::telemetry::Phase;
+use crate::transport::connection::Slot;
 
 use super::decision_cache::CachedVerdict;
 use super::decision_cache::DecisionCache;
@@ -60,7 +65,13 @@ impl Admitted {
         };
         let path = match with.template.bind(&self.request.target.path) {
             Ok(path) => path,
-            Err(unbound) => return Err(self.deny(unbound.response(), Some(unbound.to_string()))),
+            Err(unbound) => {
+                let decider = Decider {
+                    outcome: "unserved",
+                    by: "route",
+                };
+                return Err(self.deny(decider, unbound.response(), Some(unbound.to_string())));
+            }
         };
         let check = format!("{} {path}", with.template.method());
         if !entrance.serves() {
@@ -72,6 +83,7 @@ impl Admitted {
             );
             return Ok(self.into_outgoing(generation, Some(condition)));
         }
+        let started = Instant::now();
         let verdict = match self.sender.user() {
             Some(user) => {
                 authorizer
@@ -81,19 +93,31 @@ impl Admitted {
             // A route with `authorize_with` authenticates every request; the configuration is rejected otherwise.
             None => UpstreamVerdict::Unavailable("there is no user".into()),
         };
+        if let Some(trace) = Record::trace_of(&self.request.parts) {
+            trace.phase(&Phase {
+                name: "authorize",
+                outcome: verdict.label(),
+                by: "upstream",
+                elapsed: started.elapsed(),
+                role: "upstream",
+                steps: &[],
+            });
+        }
         let Some(refusal) = verdict.refusal() else {
             return Ok(self.into_outgoing(generation, None));
         };
-        let denial = Denial {
+        let decider = Decider {
+            outcome: verdict.label(),
             by: "upstream",
+        };
+        let denial = Denial {
             asked: Some(&check),
             why: &verdict.to_string(),
-            outcome: verdict.label(),
             status: refusal.status(),
-            ..Denial::default()
+            ..Denial::new(decider)
         };
         self.log_denial(&denial);
-        Err(self.deny(refusal, None))
+        Err(self.deny(decider, refusal, None))
     }
 
     fn into_outgoing(self, generation: Arc<Generation>, condition: Option<String>) -> Outgoing {
@@ -186,7 +210,7 @@ impl UpstreamAuthorizer {
             upgrade: None,
             ends: None,
             timeout: TIMEOUT,
-            slot: Arc::new(permit),
+            slot: Slot::uncounted(permit),
             owner: None,
             trailers: Arc::default(),
         };

@@ -28,6 +28,8 @@ use portcullis_wire::request_id::RequestId;
 use crate::config::AccessLogFormat;
 use crate::pipeline::Record;
 use crate::proxy::body::Body;
+use crate::telemetry::Answer;
+use crate::telemetry::Trace;
 
 const REQUESTS: &str = "portcullis_requests_total";
 const SECONDS: &str = "portcullis_request_seconds";
@@ -105,8 +107,14 @@ pub(super) struct Head {
 
 impl Request {
     /// Begins the record of a request.
-    pub(super) fn begin(log: &CurrentAccessLog, id: &RequestId, client: &Client, parts: &mut Parts) -> Self {
-        let record = Arc::new(Record::default());
+    pub(super) fn begin(
+        log: &CurrentAccessLog,
+        id: &RequestId,
+        client: &Client,
+        parts: &mut Parts,
+        trace: Option<Trace>,
+    ) -> Self {
+        let record = Arc::new(Record::new(trace));
         parts.extensions.insert(Arc::clone(&record));
         Self {
             began: Instant::now(),
@@ -201,6 +209,14 @@ impl Drop for LoggedBody {
         let route = self.request.record.route().unwrap_or_default().to_owned();
         metrics::counter!(REQUESTS, "route" => route.clone(), "code" => self.status.as_str().to_owned()).increment(1);
         metrics::histogram!(SECONDS, "route" => route).record(elapsed.as_secs_f64());
+        if let Some(trace) = self.request.record.trace() {
+            let record = &self.request.record;
+            trace.finish(&Answer {
+                status: self.status,
+                route: record.route().zip(record.route_path()),
+                is_complete: self.is_complete,
+            });
+        }
         if let Some(logged) = &self.request.logged {
             let (log, head) = &**logged;
             let line = line::Line {

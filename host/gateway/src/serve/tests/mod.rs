@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use self::wire::Upstream;
 use self::wire::Wire;
 use self::wire::soon;
+use crate::audit_trail::CurrentTrail;
 use crate::config::Draft;
 use crate::config::Environment;
 use crate::generation::Generation;
@@ -51,7 +52,7 @@ impl Running {
         keep_log_lines();
         let proxy = Proxy::new();
         let generation = load(server, routes, &proxy).await;
-        let mut listeners = Listeners::new(Inherited::default());
+        let mut listeners = Listeners::new(Inherited::default(), CurrentTrail::default());
         let prepared = listeners.prepare(&generation).unwrap();
         let address = prepared.address(ListenerKind::Public).unwrap();
         let ext_authz = prepared.address(ListenerKind::ExtAuthz);

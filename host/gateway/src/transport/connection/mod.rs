@@ -9,15 +9,16 @@ mod extended_connect;
 pub(crate) mod fault;
 mod rejected_head;
 mod request_body;
+mod slot;
 mod streams;
 mod tracked_body;
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -51,15 +52,13 @@ use self::driver::Driver;
 use self::driver::last_call;
 pub(crate) use self::request_body::ReceivedBody;
 pub(crate) use self::request_body::Unread;
+pub(crate) use self::slot::Slot;
+pub(crate) use self::slot::SlotGauges;
 use self::streams::StreamExecutor;
 use self::tracked_body::TrackedBody;
 use crate::config::Bounds;
 use crate::config::ServerConfig;
 use crate::transport::shutdown::Shutdown;
-
-/// One of the `max_connections` of a listener, and for a stream of HTTP/2 its place on the connection. It becomes free when the last
-/// clone is dropped.
-pub(crate) type Slot = Arc<dyn Any + Send + Sync>;
 
 /// What is known about a connection and its client.
 #[derive(Clone, Debug)]
@@ -72,6 +71,8 @@ pub(crate) struct Connection {
     pub(crate) certificate: Option<Bytes>,
     /// The channel binding to which a token for this connection may be bound. `None` without TLS.
     pub(crate) channel_binding: Option<Bytes>,
+    /// When the TLS handshake began, and how long it took. `None` without TLS.
+    pub(crate) handshake: Option<(SystemTime, Duration)>,
     /// The slot that the connection occupies.
     pub(crate) slot: Slot,
 }
@@ -247,7 +248,7 @@ impl Protocol {
             let accept = extended_connect::into_upgrade(&mut request);
             if accept.is_some() {
                 // The connection is in use as long as the WebSocket is open.
-                connection.slot = Arc::new((connection.slot, activity.request()));
+                connection.slot = connection.slot.of_stream(activity.request());
             }
             let ambiguity = seen.next_request();
             let (stop, is_revoked) = (stopping.clone(), revoked.is_cancelled());

@@ -131,6 +131,7 @@ mod tests {
     use super::super::Protocol;
     use super::super::ReceivedBody;
     use super::super::Service;
+    use super::super::Slot;
     use super::*;
     use crate::config::ServerConfig;
     use crate::transport::shutdown::Shutdown;
@@ -232,7 +233,8 @@ mod tests {
             scheme: Scheme::HTTP,
             certificate: None,
             channel_binding: None,
-            slot: Arc::new(Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap()),
+            handshake: None,
+            slot: Slot::uncounted(Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap()),
         };
         let body = Observing(Some((go_on, head_arrived)));
         let service = Answers(Arc::new(Mutex::new(Some((begins, may_answer, body)))));

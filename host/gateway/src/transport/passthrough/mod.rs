@@ -24,13 +24,15 @@ use tokio_util::task::TaskTracker;
 
 use self::client_hello::ClientHello;
 pub(crate) use self::rewind::Rewind;
+use crate::audit_trail::CurrentTrail;
 use crate::config::PassthroughConfig;
 use crate::transport::connection::Slot;
 use crate::transport::socket;
 
 /// The passthrough rules of a listener, and the connections that it forwards.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Passthrough {
+    audit: CurrentTrail,
     rules: ArcSwap<Vec<Arc<Rule>>>,
     connections: TaskTracker,
     closing: CancellationToken,
@@ -44,6 +46,16 @@ struct Rule {
 }
 
 impl Passthrough {
+    /// No rules yet. A connection is forwarded if this trail has room for its lines.
+    pub(crate) fn new(audit: CurrentTrail) -> Self {
+        Self {
+            audit,
+            rules: ArcSwap::default(),
+            connections: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        }
+    }
+
     /// Replaces the rules. A rule that stays the same still counts its open connections; those of a rule that is gone are
     /// forwarded to their end.
     pub(crate) fn replace(&self, rules: &[PassthroughConfig]) {
@@ -82,6 +94,10 @@ impl Passthrough {
         let _tracked = self.connections.token();
         let rule = &*rule;
         let line = AuditLine { rule, host, peer };
+        // The permit is for the line about the beginning. The end of a connection is told whatever waits.
+        let Some(admitted) = self.audit.admit() else {
+            return line.count("unrecorded");
+        };
         let Ok(permit) = Arc::clone(&rule.permits).try_acquire_owned() else {
             return line.not_forwarded("full", "too many connections are open");
         };
@@ -94,6 +110,7 @@ impl Passthrough {
                 Err(error) => return line.not_forwarded("unreachable", &error.to_string()),
             };
             line.opened();
+            drop(admitted);
             line.closed(splice(stream, upstream).await, started.elapsed());
         };
         open.increment(1);

@@ -1,0 +1,88 @@
+"""What a request costs with each log, beside what it costs with none:
+
+none      no line for a request
+access    the access log
+audit     the audit log, in the log
+file      the audit file, and nothing in the log
+signed    the same with signed checkpoints, one a second
+all       the access log, the audit log and the signed audit file
+
+The cost is processor time for each request, the threads that write included. All sides run by turns, a ratio is of two rounds of the
+same turn, and the table has the median of all turns. Run it by `benches/logs`.
+"""
+
+import argparse
+import contextlib
+import secrets
+import statistics
+import tempfile
+from pathlib import Path
+
+from programs.portcullis import AUDIT, QUIET, RELEASE, portcullis
+from programs.process import need, status_of
+from programs.wrk import wrk
+
+BASIC = "Authorization: Basic YWxpY2U6"  # alice, without a password
+
+CONFIG = """
+[server]
+listen = "127.0.0.1:0"
+
+[authenticators.people]
+plugin = "simple"
+
+[[routes]]
+path = "/"
+authenticators = ["people"]
+upstream = "portcullis:whoami"
+"""
+
+ACCESS = "[access_log]\n"
+FILE = '[audit]\nfile = "{folder}/audit.jsonl"\n'
+SIGNED = FILE + 'checkpoint = "1s"\nkey = "env:AUDIT_KEY"\n'
+
+SIDES = {
+    "none": ("", QUIET),
+    "access": (ACCESS, QUIET),
+    "audit": ("", AUDIT),
+    "file": (FILE, QUIET),
+    "signed": (SIGNED, QUIET),
+    "all": (ACCESS + SIGNED, AUDIT),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--portcullis", type=Path, default=RELEASE, help="a release")
+    parser.add_argument("--seconds", type=int, default=3, help="length of a round (default 3)")
+    parser.add_argument("--rounds", type=int, default=5, help="after one that doesn't count (default 5)")
+    arguments = parser.parse_args()
+    need("wrk", "taskset")
+    costs = {name: [] for name in SIDES}
+    with contextlib.ExitStack() as stack:
+        servers = {name: stack.enter_context(started(arguments.portcullis, *side)) for name, side in SIDES.items()}
+        for turn in range(arguments.rounds + 1):
+            for name, server in servers.items():
+                cost = wrk(server, server.url(), arguments.seconds, headers=[BASIC]).cost
+                if turn > 0:
+                    costs[name].append(cost)
+    print(f"{'logs':<8} {'µs a request':>13} {'beside none':>12}")
+    for name, values in costs.items():
+        ratio = statistics.median(own / none for own, none in zip(values, costs["none"], strict=True))
+        print(f"{name:<8} {statistics.median(values):>13.1f} {ratio:>12.2f}")
+
+
+@contextlib.contextmanager
+def started(binary, sections, level):
+    with tempfile.TemporaryDirectory() as folder:
+        config = CONFIG + sections.format(folder=folder)
+        with portcullis(Path(folder), binary, config, level, AUDIT_KEY=secrets.token_hex(32)) as server:
+            assert status_of(server.port, "/", [BASIC]) == 200
+            yield server
+            if "[audit]" in sections:
+                lines = Path(folder, "audit.jsonl").read_bytes().count(b'"message":"decision"')
+                assert lines > 0, "the file has no line"
+
+
+if __name__ == "__main__":
+    main()

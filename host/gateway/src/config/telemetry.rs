@@ -1,0 +1,186 @@
+//! `[telemetry]`: where traces of requests are sent, and of which requests. Without the section there are none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use http::Uri;
+use http::uri::Scheme;
+use portcullis::SecretHeader;
+use portcullis_loader::config::pem;
+use portcullis_loader::config::reader::Item;
+use portcullis_loader::config::reader::Table;
+use portcullis_loader::config::rotation::RotatingHeader;
+use portcullis_loader::config::secret::HeaderSecret;
+use portcullis_loader::config::secret::header_secret;
+use portcullis_loader::config::values;
+use portcullis_loader::tls::pem::trusted;
+use portcullis_loader::tls::trust;
+use rustls::ClientConfig;
+use toml_span::value::ValueInner;
+
+/// The settings of OpenTelemetry.
+#[derive(Clone, Debug)]
+pub(crate) struct TelemetryConfig {
+    /// The collector: a scheme, a host, and for `http/protobuf` a path, which the signal's own follows.
+    pub(crate) endpoint: Uri,
+    /// How it is spoken to.
+    pub(crate) protocol: OtlpProtocol,
+    /// What is added to each message.
+    pub(crate) headers: Vec<(HeaderName, SecretHeader)>,
+    /// Those of the headers whose secret is in a file.
+    pub(crate) rotating: Vec<RotatingHeader>,
+    /// How the collector is recognized. `None` for the authorities of the system.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// How long the collector may take to answer.
+    pub(crate) timeout: Duration,
+    /// The name of the service in traces.
+    pub(crate) service_name: String,
+    /// How many spans may wait for the collector.
+    pub(crate) queue: usize,
+    /// The share of traces that are sampled, of those that begin here: 0 to 1.
+    pub(crate) sampling: f64,
+    /// How many requests are sampled in a second at most, whoever asks for it.
+    pub(crate) max_traces: u32,
+    /// Whose trace context is continued.
+    pub(crate) parent: ParentTrust,
+}
+
+/// How a collector is spoken to (OTLP 1.x).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum OtlpProtocol {
+    /// gRPC.
+    #[default]
+    Grpc,
+    /// Protobuf in the body of a POST.
+    HttpProtobuf,
+}
+
+/// Whose `traceparent` is continued, and its decision about sampling with it. That of anybody else is linked to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum ParentTrust {
+    /// That of every client.
+    All,
+    /// Nobody's.
+    None,
+    /// That of proxies in `server.trusted_proxies`.
+    #[default]
+    Trusted,
+}
+
+const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_QUEUE: usize = 2048;
+const MAX_QUEUE: usize = 1 << 20;
+const DEFAULT_MAX_TRACES: u32 = 100;
+const MAX_TRACES: usize = 100_000;
+const MAX_NAME: usize = 255;
+
+impl TelemetryConfig {
+    /// Returns `None` if `endpoint` is missing or wrong.
+    pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
+        let endpoint = table.require("endpoint").and_then(endpoint);
+        let protocol = table.take("protocol").and_then(|item| {
+            item.parse("\"grpc\" or \"http/protobuf\"", |text| match text {
+                "grpc" => Some(OtlpProtocol::Grpc),
+                "http/protobuf" => Some(OtlpProtocol::HttpProtobuf),
+                _ => None,
+            })
+        });
+        let (mut headers, mut rotating) = (Vec::new(), Vec::new());
+        let entries = table.take("headers").and_then(Item::table);
+        for (name, item) in entries.into_iter().flat_map(Table::into_entries) {
+            headers.extend(header(&name, item, &mut rotating));
+        }
+        let ca = table.take("ca").and_then(|item| {
+            let place = item.place.clone();
+            let trusted = pem::file(item, trusted)?;
+            trust::client(trusted, None)
+                .map_err(|error| place.report(error.to_string()))
+                .ok()
+        });
+        let timeout = table.take("timeout").and_then(|item| values::duration(item, TIMEOUTS));
+        let service_name = table.take("service_name").and_then(|item| {
+            item.parse("a name of 1 to 255 characters", |text| {
+                (1..=MAX_NAME).contains(&text.chars().count()).then(|| text.to_owned())
+            })
+        });
+        let queue = table.take("queue").and_then(|item| item.number(1, MAX_QUEUE));
+        let sampling = table.take("sampling").and_then(ratio);
+        let max_traces = table.take("max_traces").and_then(|item| item.number(1, MAX_TRACES));
+        let parent = table.take("parent").and_then(|item| {
+            item.parse("\"trusted\", \"all\" or \"none\"", |text| match text {
+                "all" => Some(ParentTrust::All),
+                "none" => Some(ParentTrust::None),
+                "trusted" => Some(ParentTrust::Trusted),
+                _ => None,
+            })
+        });
+        let place = table.place.clone();
+        table.finish();
+        let (endpoint, protocol) = (endpoint?, protocol.unwrap_or_default());
+        if protocol == OtlpProtocol::Grpc && endpoint.path() != "/" {
+            place
+                .report("gRPC has no path: endpoint is a scheme, a host and a port, such as \"http://127.0.0.1:4317\"");
+        }
+        Some(Self {
+            endpoint,
+            protocol,
+            headers,
+            rotating,
+            tls: ca.map(Arc::new),
+            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+            service_name: service_name.unwrap_or_else(|| "portcullis".to_owned()),
+            queue: queue.unwrap_or(DEFAULT_QUEUE),
+            sampling: sampling.unwrap_or(1.0),
+            max_traces: max_traces
+                .and_then(|most| u32::try_from(most).ok())
+                .unwrap_or(DEFAULT_MAX_TRACES),
+            parent: parent.unwrap_or_default(),
+        })
+    }
+}
+
+/// The address of a collector, without credentials and query.
+fn endpoint(item: Item<'_>) -> Option<Uri> {
+    item.parse("a URL such as \"http://127.0.0.1:4317\"", |text| {
+        let uri = text.parse::<Uri>().ok()?;
+        let is_web = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
+        let has_host = uri
+            .authority()
+            .is_some_and(|authority| !authority.as_str().contains('@'));
+        (is_web && has_host && uri.query().is_none()).then_some(uri)
+    })
+}
+
+fn header(name: &str, item: Item<'_>, rotating: &mut Vec<RotatingHeader>) -> Option<(HeaderName, SecretHeader)> {
+    let place = item.place.clone();
+    let Ok(name) = name.parse::<HeaderName>() else {
+        place.report("is not a header name");
+        return None;
+    };
+    let value = match header_secret(item)? {
+        HeaderSecret::Fixed(value) => value.into(),
+        HeaderSecret::File(header) => {
+            rotating.push(header.clone());
+            header.header()
+        }
+        _ => return None,
+    };
+    Some((name, value))
+}
+
+/// A number from 0 to 1.
+fn ratio(item: Item<'_>) -> Option<f64> {
+    let ratio = match item.value {
+        ValueInner::Float(ratio) => ratio,
+        ValueInner::Integer(whole) => whole as f64,
+        _ => f64::NAN,
+    };
+    if !(0.0..=1.0).contains(&ratio) {
+        item.place
+            .report("expected a number from 0 to 1, such as 0.1 for one trace of ten");
+        return None;
+    }
+    Some(ratio)
+}

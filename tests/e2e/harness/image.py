@@ -1,0 +1,34 @@
+"""The container image, built by buildah in a store of its own, and its root as a folder."""
+
+import os
+import subprocess
+
+from .machine import ROOT_ONLY
+from .paths import ROOT
+
+NAME = "localhost/portcullis:test"
+
+
+class Image:
+    """The image of these programs. `root` is what a container of it has at `/`."""
+
+    def __init__(self, folder, programs):
+        self._buildah = [*ROOT_ONLY, "buildah", "--root", f"{folder}/store", "--runroot", f"{folder}/run", "--storage-driver", "vfs"]
+        environment = os.environ | {"BUILDAH": " ".join(self._buildah)}
+        subprocess.run([ROOT / "deploy/image/build", NAME, programs], env=environment, check=True, capture_output=True, timeout=120)
+        self._container = self.buildah("from", NAME)
+        self.root = folder / "root"
+        subprocess.run([*ROOT_ONLY, "cp", "-a", self.buildah("mount", self._container), self.root], check=True, timeout=60)
+
+    def buildah(self, *arguments):
+        """What a command of buildah says."""
+        ran = subprocess.run([*self._buildah, *arguments], check=True, capture_output=True, text=True, timeout=120)
+        return ran.stdout.strip()
+
+    def run(self, *arguments):
+        """What the program in a container says."""
+        return self.buildah("run", "--isolation", "chroot", self._container, "--", "/usr/bin/portcullis", *arguments)
+
+    def remove(self):
+        self.buildah("rm", "--all")
+        self.buildah("rmi", "--all")
