@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::answers::html;
-use crate::answers::html::escape;
 use crate::answers::response;
+use crate::html::escape;
 use crate::proxy::body::Body;
 
 /// Shows the user, as a page to browsers and as JSON to all other clients.

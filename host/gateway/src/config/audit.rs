@@ -69,9 +69,11 @@ impl AuditConfig {
                 path.map(|path| document.path(path))
             })
         };
-        let target = match (table.take("file"), table.take("socket")) {
-            (Some(file), None) => path(file).map(AuditTarget::File),
-            (None, Some(item)) => socket(item).map(AuditTarget::Socket),
+        let file = table.take("file").map(path);
+        let socket = table.take("socket").map(socket);
+        let target = match (file, socket) {
+            (Some(file), None) => file.map(AuditTarget::File),
+            (None, Some(socket)) => socket.map(AuditTarget::Socket),
             (Some(_), Some(_)) => {
                 place.report("file and socket contradict each other: lines go to one of them");
                 None

@@ -13,11 +13,9 @@ use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::rotation::RotatingHeader;
 use portcullis_loader::config::secret::HeaderSecret;
 use portcullis_loader::config::secret::header_secret;
-use portcullis_loader::config::values;
 use portcullis_loader::tls::pem::trusted;
 use portcullis_loader::tls::trust;
 use rustls::ClientConfig;
-use toml_span::value::ValueInner;
 
 /// The settings of OpenTelemetry.
 #[derive(Clone, Debug)]
@@ -47,24 +45,22 @@ pub(crate) struct TelemetryConfig {
 }
 
 /// How a collector is spoken to (OTLP 1.x).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum OtlpProtocol {
     /// gRPC.
-    #[default]
     Grpc,
     /// Protobuf in the body of a POST.
     HttpProtobuf,
 }
 
 /// Whose `traceparent` is continued, and its decision about sampling with it. That of anybody else is linked to.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ParentTrust {
     /// That of every client.
     All,
     /// Nobody's.
     None,
     /// That of proxies in `server.trusted_proxies`.
-    #[default]
     Trusted,
 }
 
@@ -72,7 +68,8 @@ const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_QUEUE: usize = 2048;
 const MAX_QUEUE: usize = 1 << 20;
-const DEFAULT_MAX_TRACES: u32 = 100;
+const DEFAULT_NAME: &str = "portcullis";
+const DEFAULT_MAX_TRACES: usize = 100;
 const MAX_TRACES: usize = 100_000;
 const MAX_NAME: usize = 255;
 
@@ -80,13 +77,11 @@ impl TelemetryConfig {
     /// Returns `None` if `endpoint` is missing or wrong.
     pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
         let endpoint = table.require("endpoint").and_then(endpoint);
-        let protocol = table.take("protocol").and_then(|item| {
-            item.parse("\"grpc\" or \"http/protobuf\"", |text| match text {
-                "grpc" => Some(OtlpProtocol::Grpc),
-                "http/protobuf" => Some(OtlpProtocol::HttpProtobuf),
-                _ => None,
-            })
-        });
+        let protocols = [
+            ("grpc", OtlpProtocol::Grpc),
+            ("http/protobuf", OtlpProtocol::HttpProtobuf),
+        ];
+        let protocol = table.word("protocol", OtlpProtocol::Grpc, &protocols);
         let (mut headers, mut rotating) = (Vec::new(), Vec::new());
         let entries = table.take("headers").and_then(Item::table);
         for (name, item) in entries.into_iter().flat_map(Table::into_entries) {
@@ -99,26 +94,26 @@ impl TelemetryConfig {
                 .map_err(|error| place.report(error.to_string()))
                 .ok()
         });
-        let timeout = table.take("timeout").and_then(|item| values::duration(item, TIMEOUTS));
+        let timeout = table.duration("timeout", DEFAULT_TIMEOUT, TIMEOUTS);
+        table.default("service_name", DEFAULT_NAME);
         let service_name = table.take("service_name").and_then(|item| {
             item.parse("a name of 1 to 255 characters", |text| {
                 (1..=MAX_NAME).contains(&text.chars().count()).then(|| text.to_owned())
             })
         });
-        let queue = table.take("queue").and_then(|item| item.number(1, MAX_QUEUE));
-        let sampling = table.take("sampling").and_then(ratio);
-        let max_traces = table.take("max_traces").and_then(|item| item.number(1, MAX_TRACES));
-        let parent = table.take("parent").and_then(|item| {
-            item.parse("\"trusted\", \"all\" or \"none\"", |text| match text {
-                "all" => Some(ParentTrust::All),
-                "none" => Some(ParentTrust::None),
-                "trusted" => Some(ParentTrust::Trusted),
-                _ => None,
-            })
-        });
+        let queue = table.number("queue", DEFAULT_QUEUE, 1..=MAX_QUEUE);
+        table.default("sampling", 1.0);
+        let sampling = table.take("sampling").and_then(Item::fraction);
+        let max_traces = table.number("max_traces", DEFAULT_MAX_TRACES, 1..=MAX_TRACES);
+        let trusts = [
+            ("trusted", ParentTrust::Trusted),
+            ("all", ParentTrust::All),
+            ("none", ParentTrust::None),
+        ];
+        let parent = table.word("parent", ParentTrust::Trusted, &trusts);
         let place = table.place.clone();
         table.finish();
-        let (endpoint, protocol) = (endpoint?, protocol.unwrap_or_default());
+        let endpoint = endpoint?;
         if protocol == OtlpProtocol::Grpc && endpoint.path() != "/" {
             place
                 .report("gRPC has no path: endpoint is a scheme, a host and a port, such as \"http://127.0.0.1:4317\"");
@@ -129,14 +124,12 @@ impl TelemetryConfig {
             headers,
             rotating,
             tls: ca.map(Arc::new),
-            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-            service_name: service_name.unwrap_or_else(|| "portcullis".to_owned()),
-            queue: queue.unwrap_or(DEFAULT_QUEUE),
+            timeout,
+            service_name: service_name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+            queue,
             sampling: sampling.unwrap_or(1.0),
-            max_traces: max_traces
-                .and_then(|most| u32::try_from(most).ok())
-                .unwrap_or(DEFAULT_MAX_TRACES),
-            parent: parent.unwrap_or_default(),
+            max_traces: u32::try_from(max_traces).unwrap_or(u32::MAX),
+            parent,
         })
     }
 }
@@ -168,19 +161,4 @@ fn header(name: &str, item: Item<'_>, rotating: &mut Vec<RotatingHeader>) -> Opt
         _ => return None,
     };
     Some((name, value))
-}
-
-/// A number from 0 to 1.
-fn ratio(item: Item<'_>) -> Option<f64> {
-    let ratio = match item.value {
-        ValueInner::Float(ratio) => ratio,
-        ValueInner::Integer(whole) => whole as f64,
-        _ => f64::NAN,
-    };
-    if !(0.0..=1.0).contains(&ratio) {
-        item.place
-            .report("expected a number from 0 to 1, such as 0.1 for one trace of ten");
-        return None;
-    }
-    Some(ratio)
 }

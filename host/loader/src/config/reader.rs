@@ -187,6 +187,26 @@ impl<'a> Item<'a> {
         number
     }
 
+    /// Reads a number from 0 to 1, such as a share.
+    pub fn fraction(self) -> Option<f64> {
+        if self.describes(|| json!({ "type": "number", "minimum": 0, "maximum": 1 })) {
+            return None;
+        }
+        let expected = "a number from 0 to 1, such as 0.1";
+        let number = match self.value {
+            ValueInner::Float(number) => number,
+            ValueInner::Integer(0) => 0.0,
+            ValueInner::Integer(1) => 1.0,
+            ValueInner::Integer(_) => f64::NAN,
+            other => return mismatch(&self.place, expected, &other),
+        };
+        if !(0.0..=1.0).contains(&number) {
+            self.place.report(format!("expected {expected}"));
+            return None;
+        }
+        Some(number)
+    }
+
     /// Reads the items of a list. Returns an empty list if the value isn't a list. That of a blank document has one item.
     pub fn list(self) -> Vec<Self> {
         if let Some((schema, node)) = self.place.schema() {
