@@ -74,9 +74,12 @@ impl Public {
         let entrance = Entrance::Public {
             body: body.size_hint().lower(),
         };
-        let decided = self
-            .gateway
-            .read_and_decide(Arc::clone(generation), entrance, client, parts);
+        // Boxed, because the future of a request is moved several times before it is polled, and libc copies more than 4 KiB in another
+        // and slower way.
+        let decided = Box::pin(
+            self.gateway
+                .read_and_decide(Arc::clone(generation), entrance, client, parts),
+        );
         match decided.await {
             Ok(Accepted::Forward(outgoing)) => self.gateway.forward(*outgoing, connection, &self.bound, body).await,
             Ok(Accepted::Internal(request)) => {
@@ -132,7 +135,7 @@ impl Service for Public {
             let subrequest = self
                 .gateway
                 .subrequest(Arc::clone(&generation), &endpoint, connection, &parts);
-            let response = subrequest.await;
+            let response = Box::pin(subrequest).await;
             return secured(response::for_method(&method, response)).map(Either::Left);
         }
         let client = generation.client(connection.peer, connection.scheme.clone(), &parts.headers);
