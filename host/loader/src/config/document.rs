@@ -102,7 +102,7 @@ pub struct Document<'a> {
     /// Where its text begins and ends if all texts that are read together stand one behind the other.
     range: Range<usize>,
     /// What is read together with it, in the order of the ranges.
-    parts: Vec<Document<'a>>,
+    parts: Vec<Self>,
     /// What readers have said of a blank document. `None` for any other.
     schema: Option<Schema>,
 }

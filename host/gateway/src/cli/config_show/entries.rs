@@ -141,7 +141,7 @@ impl<'s> Entries<'s> {
             },
         };
         for (name, value) in table {
-            let names = [names, &[name.clone()]].concat();
+            let names = [names, std::slice::from_ref(name)].concat();
             let (schemas, hiding) = self.below(schemas, hiding, &names);
             self.walk(Some(value), &schemas, hiding, &at.key(name), &names);
         }
