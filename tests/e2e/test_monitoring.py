@@ -153,6 +153,8 @@ grants.headers = ["X-Judge"]
 [telemetry]
 endpoint = "{closed.url}"
 queue = 1
+[audit]
+file = "{helper.parent}/audit.jsonl"
 [upstreams.dead]
 servers = ["{closed.url}"]
 health = {{ path = "/", interval = "1s" }}

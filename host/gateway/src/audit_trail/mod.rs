@@ -91,6 +91,10 @@ impl CurrentTrail {
         if current.as_ref().is_some_and(is_same) {
             return Ok(PreparedTrail::Changed(config.clone()));
         }
+        // A rate of what counts for the first time when it happens has nothing to begin with.
+        for name in [WRITTEN, DROPPED, FAILURES, REFUSED] {
+            metrics::counter!(name).increment(0);
+        }
         let opened = Trail::open(config).map_err(|error| {
             let message = format!("[audit]: {} can't be used: {error}", config.target);
             io::Error::new(error.kind(), message)
