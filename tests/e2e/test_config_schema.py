@@ -15,6 +15,10 @@ from harness.paths import ROOT
 from harness.schema import mistakes, validator
 
 FILES = [
+    "deploy/debian/portcullis.toml",
+    "deploy/kubernetes/base/portcullis.toml",
+    "deploy/kubernetes/overlays/dask-gateway/portcullis.toml",
+    "deploy/kubernetes/overlays/ingress-nginx/portcullis.toml",
     "docs/dask-gateway/portcullis.toml",
     "docs/fronts/portcullis.toml",
     "examples/jwt/portcullis.toml",
