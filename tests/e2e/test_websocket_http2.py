@@ -120,9 +120,11 @@ def test_an_upstream_that_speaks_no_websocket_is_a_502(serve, scripted_upstream)
         assert gateway.logged(message="an upstream switched to a WebSocket without proving that it speaks it")
 
 
-def test_the_answer_of_the_upstream_is_the_clients(gateway):
+@pytest.mark.parametrize("path, status", [("/status/418", 418), ("/status/200", 502), ("/", 502)])
+def test_an_answer_without_a_websocket_never_opens_one(gateway, path, status):
+    """An answer of 2xx would say that it is open."""
     with Http2(gateway.url) as connection:
-        assert WebSocket(connection, path="/status/418").status == 418
+        assert WebSocket(connection, path=path).status == status
 
 
 def test_a_connection_with_an_open_websocket_is_not_idle(serve, upstream):

@@ -45,10 +45,11 @@ impl Accept {
     }
 
     /// Makes the answer to the client's request of the upstream's: 200 for 101. An upstream that doesn't prove that it speaks WebSocket
-    /// (RFC 6455, section 4.1) has not switched, whatever its status says; false then.
+    /// (RFC 6455, section 4.1) has not switched, whatever its status says; false then. Over HTTP/1.1, 200 is no switch either, but to
+    /// this request it would be one (RFC 8441, section 4).
     pub(super) fn turn<B>(&self, response: &mut Response<B>) -> bool {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return true;
+            return !response.status().is_success();
         }
         let accept = response.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
         if accept.is_none_or(|accept| accept.as_bytes() != self.0.as_bytes()) {
@@ -117,6 +118,9 @@ mod tests {
             (101, Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOp="), false, 101),
             (101, None, false, 101),
             (403, None, true, 403),
+            (302, None, true, 302),
+            (200, None, false, 200),
+            (204, None, false, 204),
         ] {
             let mut response = Response::builder()
                 .status(status)
@@ -131,7 +135,10 @@ mod tests {
             }
             assert_eq!(accept.turn(&mut response), expected, "{status} {value:?}");
             assert_eq!(response.status(), turned);
-            assert_eq!(response.headers().contains_key("upgrade"), turned != 200);
+            assert_eq!(
+                response.headers().contains_key("upgrade"),
+                turned != 200 || status == 200
+            );
         }
     }
 }
