@@ -97,7 +97,7 @@ def test_plugins_memory_bounds_all_plugins_together(serve, upstream, tmp_path, h
     assert "plugins.memory" in why
 
 
-@pytest.mark.parametrize("kibibytes", [400_000, 4_000_000])
+@pytest.mark.parametrize("kibibytes", [420_000, 4_000_000])
 def test_a_small_address_space_is_enough_and_is_named_where_it_is_not(
     serve, upstream, tmp_path, hostile_component, kibibytes
 ):
