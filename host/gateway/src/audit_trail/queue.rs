@@ -68,7 +68,7 @@ impl Load {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Counts lines that nobody will read.
+    /// Counts lines that are not written.
     pub(super) fn count_dropped(&self, lines: u64) {
         self.dropped.fetch_add(lines, Ordering::Relaxed);
         counter!(DROPPED).increment(lines);

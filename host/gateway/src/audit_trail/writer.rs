@@ -68,7 +68,7 @@ struct Writer {
     load: Arc<Load>,
 }
 
-/// Nothing more is to be done, and who wants to know that it is done. `None` if nobody does.
+/// The work is finished. The sender tells the caller that waits for that; `None` if no caller waits.
 struct Last(Option<oneshot::Sender<()>>);
 
 impl Writer {

@@ -38,7 +38,7 @@ pub(crate) struct TelemetryConfig {
     pub(crate) queue: usize,
     /// The share of traces that are sampled, of those that begin here: 0 to 1.
     pub(crate) sampling: f64,
-    /// How many requests are sampled in a second at most, whoever asks for it.
+    /// The most requests that are sampled in a second, those that a client asks for included.
     pub(crate) max_traces: u32,
     /// Whose trace context is continued.
     pub(crate) parent: ParentTrust,
@@ -58,7 +58,7 @@ pub(crate) enum OtlpProtocol {
 pub(crate) enum ParentTrust {
     /// That of every client.
     All,
-    /// Nobody's.
+    /// No client's.
     None,
     /// That of proxies in `server.trusted_proxies`.
     Trusted,

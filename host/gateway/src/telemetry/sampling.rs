@@ -1,5 +1,5 @@
-//! Which traces are sampled: what a trusted parent decides, or else a share of those that begin here. Both are bounded, so that
-//! nobody who sends `traceparent` can have everything traced.
+//! Which traces are sampled: what a trusted parent decides, or else a share of those that begin here. Both are bounded, so a
+//! client can't have all of its requests traced by sending `traceparent`.
 
 use std::fmt;
 use std::num::NonZero;

@@ -1,5 +1,5 @@
-//! A chart of the last hour as SVG: a bar for each minute, made of what went well, what was refused, and what failed. The numbers
-//! stand beside it, so nobody needs its colours.
+//! A chart of the last hour as SVG: a bar for each minute, made of what went well, what was refused, and what failed. The page
+//! also shows the numbers, for readers who can't tell the colours apart.
 
 use std::fmt::Write as _;
 

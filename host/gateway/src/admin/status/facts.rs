@@ -1,5 +1,5 @@
-//! What the status page says of the configuration in use. Whoever has the configuration fills it in, so that this listener needs to
-//! know nothing else of it.
+//! What the status page says of the configuration in use. The gateway fills it in, so this listener doesn't depend on the
+//! configuration itself.
 
 use super::refusals::Refused;
 

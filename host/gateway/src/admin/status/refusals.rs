@@ -27,7 +27,7 @@ pub(crate) struct Refused {
     pub(crate) route: Option<String>,
     /// The address of the client.
     pub(crate) client: String,
-    /// The user, or the name that the credentials claim. `None` if they name nobody.
+    /// The user, or the name that the credentials claim. `None` if they name no user.
     pub(crate) user: Option<String>,
     /// Why.
     pub(crate) why: String,
