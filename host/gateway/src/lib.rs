@@ -8,6 +8,7 @@ mod answers;
 mod assertion;
 mod audit_chain;
 mod audit_trail;
+mod by_period;
 mod cli;
 mod config;
 mod forward_auth;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
-use arc_swap::ArcSwapOption;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -16,6 +15,8 @@ use portcullis::session::Key;
 use serde_json::json;
 
 use self::key::PeriodKey;
+use crate::by_period::ByPeriod;
+use crate::by_period::around;
 use crate::config::AssertionConfig;
 
 pub(crate) use self::claims::Claims;
@@ -26,13 +27,12 @@ pub(crate) struct Assertions {
     config: AssertionConfig,
     /// The keys of the sessions. The first one signs; verifiers know those of all.
     roots: Vec<Key>,
-    current: ArcSwapOption<Period>,
+    periods: ByPeriod<Period>,
 }
 
 /// A period in which one key signs.
 #[derive(Debug)]
 struct Period {
-    number: u64,
     key: PeriodKey,
     /// The header of its assertions (RFC 7515, section 4), encoded.
     header: String,
@@ -43,9 +43,9 @@ impl Assertions {
     /// Assertions whose keys are derived from those of the sessions.
     pub(crate) fn new(config: AssertionConfig, roots: Vec<Key>) -> Self {
         Self {
+            periods: ByPeriod::new(config.rotation),
             config,
             roots,
-            current: ArcSwapOption::empty(),
         }
     }
 
@@ -83,15 +83,7 @@ impl Assertions {
     }
 
     fn period(&self, now: SystemTime) -> Result<Arc<Period>, &'static str> {
-        let number = seconds(now) / self.config.rotation.as_secs().max(1);
-        if let Some(current) = &*self.current.load()
-            && current.number == number
-        {
-            return Ok(Arc::clone(current));
-        }
-        let period = Arc::new(Period::new(&self.roots, number)?);
-        self.current.store(Some(Arc::clone(&period)));
-        Ok(period)
+        self.periods.at(now, |number| Period::new(&self.roots, number))
     }
 }
 
@@ -101,13 +93,12 @@ impl Period {
         let key = PeriodKey::derive(root, number)?;
         let mut keys = Vec::new();
         for root in roots {
-            for number in [number.saturating_sub(1), number, number + 1] {
+            for number in around(number) {
                 keys.push(PeriodKey::derive(root, number)?.public);
             }
         }
         let header = json!({ "alg": "ES256", "kid": key.public.kid, "typ": "JWT" });
         Ok(Self {
-            number,
             header: BASE64_URL_SAFE_NO_PAD.encode(header.to_string()),
             jwks: json!({ "keys": keys }).to_string().into(),
             key,

@@ -6,26 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
-use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest;
 use portcullis::session::Key;
 use portcullis::session::KeyRing;
 use rustls::server::ProducesTickets;
 
 use super::ClientCertificates;
+use crate::by_period::ByPeriod;
+use crate::by_period::around;
 
 /// Seals and opens tickets.
 pub(crate) struct SharedTickets {
     roots: Vec<Key>,
     /// What the tickets are bound to: who may resume a session must be acceptable to a new handshake, too.
     bound_to: String,
-    current: ArcSwapOption<Period>,
-}
-
-/// A period in which one key seals. The keys of the last and the next period open, too: clocks of gateways differ.
-struct Period {
-    number: u64,
-    ring: KeyRing,
+    /// The key of the current period seals. Those of the last and the next one open, too.
+    rings: ByPeriod<KeyRing>,
 }
 
 impl SharedTickets {
@@ -35,7 +31,7 @@ impl SharedTickets {
         Self {
             roots,
             bound_to: bound_to(clients),
-            current: ArcSwapOption::empty(),
+            rings: ByPeriod::new(PERIOD),
         }
     }
 
@@ -52,30 +48,24 @@ impl SharedTickets {
         ))
     }
 
-    fn period(&self, now: SystemTime) -> Option<Arc<Period>> {
-        let number = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs() / PERIOD.as_secs();
-        if let Some(current) = &*self.current.load()
-            && current.number == number
-        {
-            return Some(Arc::clone(current));
-        }
-        let numbers = [number, number.saturating_sub(1), number + 1];
-        let keys = self.roots.iter().flat_map(|root| {
-            numbers.map(|number| root.derive(&format!("portcullis tls tickets {number} {}", self.bound_to)))
-        });
-        let ring = KeyRing::new(keys.collect::<Result<Vec<_>, _>>().ok()?).ok()?;
-        let period = Arc::new(Period { number, ring });
-        self.current.store(Some(Arc::clone(&period)));
-        Some(period)
+    /// `None` if the cryptographic library fails.
+    fn ring(&self, now: SystemTime) -> Option<Arc<KeyRing>> {
+        let ring = |number| {
+            let keys = self.roots.iter().flat_map(|root| {
+                around(number).map(|number| root.derive(&format!("portcullis tls tickets {number} {}", self.bound_to)))
+            });
+            KeyRing::new(keys.collect::<Result<Vec<_>, _>>()?)
+        };
+        self.rings.at(now, ring).ok()
     }
 
     fn seal(&self, session: &[u8], now: SystemTime) -> Option<Vec<u8>> {
-        let sealed = self.period(now)?.ring.seal(PURPOSE, session)?;
+        let sealed = self.ring(now)?.seal(PURPOSE, session)?;
         Some(sealed.into_bytes())
     }
 
     fn open(&self, ticket: &[u8], now: SystemTime) -> Option<Vec<u8>> {
-        self.period(now)?.ring.open(PURPOSE, ticket)
+        self.ring(now)?.open(PURPOSE, ticket)
     }
 }
 

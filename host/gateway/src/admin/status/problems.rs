@@ -50,13 +50,9 @@ pub(super) fn problems(facts: &Facts, metrics: &Metrics, reloads: &Reloads, now:
         Some(Problem::new(format!("{} {}", plugin.role, plugin.name), why))
     });
     problems.extend(disabled);
-    let mut measured = Vec::from_iter(
-        metrics
-            .gauges()
-            .iter()
-            .filter_map(|(key, value)| of_gauge(key, *value, now)),
-    );
-    measured.extend(upstreams(metrics));
+    let gauges = metrics.gauges();
+    let mut measured = Vec::from_iter(gauges.iter().filter_map(|(key, value)| of_gauge(key, *value, now)));
+    measured.extend(upstreams(&gauges));
     measured.sort_by(|a, b| a.part.cmp(&b.part));
     problems.extend(measured);
     problems
@@ -89,9 +85,9 @@ fn of_gauge(key: &Key, value: f64, now: SystemTime) -> Option<Problem> {
 }
 
 /// The upstreams of which no server is healthy.
-fn upstreams(metrics: &Metrics) -> impl Iterator<Item = Problem> {
+fn upstreams(gauges: &[(Key, f64)]) -> impl Iterator<Item = Problem> + use<> {
     let mut healthy = BTreeMap::<String, f64>::new();
-    for (key, value) in metrics.gauges() {
+    for (key, value) in gauges {
         let upstream = key.labels().find(|label| label.key() == "upstream");
         if let (HEALTHY, Some(upstream)) = (key.name(), upstream) {
             *healthy.entry(upstream.value().to_owned()).or_default() += value;
