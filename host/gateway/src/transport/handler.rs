@@ -82,7 +82,7 @@ impl<S: Service> ConnectionHandler<S> {
                     handshake: None,
                     slot,
                 };
-                self.protocol.serve(stream, connection, self.service).await;
+                self.protocol.serve(stream, Arc::new(connection), self.service).await;
             }
             // Boxed so that a connection without TLS holds no room for it.
             Some(tls) => Box::pin(self.run_tls(&tls, stream, peer, slot, tracked)).await,
@@ -119,7 +119,7 @@ impl<S: Service> ConnectionHandler<S> {
             handshake: Some((began, started.elapsed())),
             slot,
         };
-        self.protocol.serve(stream, connection, self.service).await;
+        self.protocol.serve(stream, Arc::new(connection), self.service).await;
     }
 
     /// Performs the TLS handshake, unless the ClientHello names a passthrough host.

@@ -60,7 +60,8 @@ use crate::config::Bounds;
 use crate::config::ServerConfig;
 use crate::transport::shutdown::Shutdown;
 
-/// What is known about a connection and its client.
+/// What is known about a connection and its client. It is shared by all that serve the connection, because most connections are idle
+/// and each copy would be kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     /// The address of the peer.
@@ -208,7 +209,7 @@ impl Protocol {
     }
 
     /// Serves one connection until it ends or the listener closes. A client that exceeds a timeout is cut off.
-    pub(crate) async fn serve<S>(self, stream: S, connection: Connection, service: impl Service)
+    pub(crate) async fn serve<S>(self, stream: S, connection: Arc<Connection>, service: impl Service)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -244,11 +245,12 @@ impl Protocol {
         let (max_header_size, max_headers) = (settings.max_header_size, settings.limits.fields);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let active_request = activity.request();
-            let (service, mut connection, seen) = (service.clone(), connection.clone(), Arc::clone(&framing));
+            let (service, mut connection, seen) = (service.clone(), Arc::clone(&connection), Arc::clone(&framing));
             let accept = extended_connect::into_upgrade(&mut request);
             if accept.is_some() {
                 // The connection is in use as long as the WebSocket is open.
-                connection.slot = connection.slot.of_stream(activity.request());
+                let slot = connection.slot.of_stream(activity.request());
+                Arc::make_mut(&mut connection).slot = slot;
             }
             let ambiguity = seen.next_request();
             let (stop, is_revoked) = (stopping.clone(), revoked.is_cancelled());

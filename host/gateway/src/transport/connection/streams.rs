@@ -238,7 +238,7 @@ mod tests {
         };
         let body = Observing(Some((go_on, head_arrived)));
         let service = Answers(Arc::new(Mutex::new(Some((begins, may_answer, body)))));
-        tokio::spawn(Protocol::new(&ServerConfig::default(), stop).serve(server, connection, service));
+        tokio::spawn(Protocol::new(&ServerConfig::default(), stop).serve(server, Arc::new(connection), service));
         let (mut requests, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(client))
             .await
             .unwrap();
