@@ -44,6 +44,7 @@ look_around() {
   need 'e2e' 'an OCI registry' 'apt-get install docker-registry' command -v docker-registry
   need 'e2e' 'logrotate' 'apt-get install logrotate' have_server logrotate
   need 'e2e' 'Prometheus' 'apt-get install prometheus' command -v promtool
+  need 'e2e' 'Redis with its Sentinel' 'apt-get install redis-server redis-sentinel redis-tools' have_redis
   need 'e2e' 'libfaketime' 'apt-get install libfaketime' have_file '/usr/lib/*/faketime/libfaketimeMT.so.1'
   need 'e2e' 'Chromium' "apt-get install $(chromium_package)" have_chromium
   need 'e2e' 'systemd' 'apt-get install systemd' command -v systemd-analyze
@@ -59,6 +60,7 @@ have_python_headers() { [ -f "$(python3 -c 'import sysconfig; print(sysconfig.ge
 # Without any Python it is the package that is missing, not a newer one.
 recent_python() { ! command -v python3 || python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
 have_server() { PATH=$PATH:/usr/sbin command -v "$1"; }
+have_redis() { command -v redis-server && command -v redis-sentinel && command -v redis-cli; }
 have_file() { compgen -G "$1"; }
 # What tests/e2e/harness/machine.py does.
 have_copies() {

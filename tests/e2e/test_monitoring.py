@@ -27,6 +27,7 @@ from harness.kerberos import acceptor, ask, authenticator
 from harness.paths import PEERS, ROOT
 from harness.process import Unreachable, eventually
 from harness.prometheus import DEPLOY, JOB, Prometheus, names, promtool
+from harness.redis import Redis
 from harness.reload import folder, put, refused, reload
 
 DASHBOARD = json.loads((ROOT / "deploy/grafana/portcullis.json").read_text())
@@ -122,7 +123,14 @@ def fetched():
 
 
 @pytest.fixture(scope="module")
-def busy(serve_module, shared_upstream, closed, fetched, keytab, tmp_path_factory, hostile_component, fetcher_component, judge):
+def redis(tmp_path_factory):
+    server = Redis(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def busy(serve_module, shared_upstream, closed, fetched, redis, keytab, tmp_path_factory, hostile_component, fetcher_component, judge):
     """A gateway with everything that can fail, its configuration, and a server that one of its plugins may ask."""
     helper = tmp_path_factory.mktemp("helper") / "helper"
     helper.write_text(f"#!{sys.executable}\n" + (PEERS / "negotiate_helper.py").read_text())
@@ -132,9 +140,12 @@ token = "env:TOKEN"
 [session]
 keys = ["env:KEY"]
 peers = ["{closed.url}"]
+[shared_state]
+url = "{redis.url}"
 {LOGIN}
 {login(build.guest_component("scripted"))}
 {PEOPLE}
+limits.rate = "1000/s"
 {acceptor(keytab, helper=helper)}
 {authenticator()}
 [authenticators.hostile]

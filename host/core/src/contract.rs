@@ -31,6 +31,7 @@ wasmtime::component::bindgen!({
         "portcullis:auth/types.request": crate::contract::RequestHandle,
     },
     imports: {
+        "portcullis:auth/cache": async | trappable,
         "portcullis:auth/crypto.verify-password": async | trappable,
         "portcullis:auth/negotiate.accept": async | trappable,
         "portcullis:auth/outbound.fetch": async | trappable,

@@ -31,6 +31,7 @@ mod reuse;
 mod role;
 mod sandbox;
 pub mod session;
+pub mod shared;
 mod signing;
 
 pub use authenticator::Authenticator;

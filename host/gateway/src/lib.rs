@@ -26,6 +26,7 @@ mod proxy;
 mod routing;
 mod serve;
 mod sessions;
+mod shared_state;
 mod telemetry;
 #[cfg(test)]
 #[allow(

@@ -37,6 +37,7 @@ impl Draft {
                 scheduler: FairScheduler::new(),
                 memory: Arc::clone(&engine.runtime.memory),
                 keys: Arc::clone(&engine.runtime.keys),
+                shared: engine.runtime.shared.clone(),
             },
         })
     }

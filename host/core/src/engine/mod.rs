@@ -29,6 +29,8 @@ use crate::sandbox::FairScheduler;
 use crate::sandbox::HostState;
 use crate::sandbox::Keys;
 use crate::sandbox::Runtime;
+use crate::shared::SharedPlace;
+use crate::shared::SharedState;
 
 pub(crate) use self::cache::Code;
 pub use self::cache::UnusableCache;
@@ -93,6 +95,20 @@ impl Engine {
     /// The bound of [`Self::memory_in_use`]: what [`EngineBuilder::memory`] says.
     pub fn max_memory(&self) -> usize {
         self.0.runtime.memory.bytes()
+    }
+
+    /// Shares the caches of plugins and the rates of clients with other processes from now on, as far as the state's options say.
+    /// `None` ends that. By default nothing is shared.
+    ///
+    /// Processes share what belongs to a plugin of the same name, component and settings. Their clocks must agree within seconds.
+    pub fn share(&self, state: Option<Arc<SharedState>>) {
+        self.0.runtime.shared.set(state);
+    }
+
+    /// Says whether no plugin's decision may be reused for later requests for now. Do so while it isn't known what was revoked:
+    /// [`Revocations::set_uncertain`](crate::session::Revocations::set_uncertain).
+    pub fn pause_reuse(&self, is_paused: bool) {
+        self.0.decisions.pause(is_paused);
     }
 
     pub(crate) fn shared(&self) -> &Arc<Inner> {
@@ -187,6 +203,7 @@ impl EngineBuilder {
                 scheduler: FairScheduler::new(),
                 memory: Arc::new(Budget::new(self.memory)),
                 keys: Arc::new(Keys::new()),
+                shared: SharedPlace::default(),
             },
             linker,
             calls,

@@ -6,6 +6,7 @@ mod renewal;
 mod response;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 
@@ -14,8 +15,10 @@ use crate::chain::Chain;
 use crate::decision::Authenticated;
 use crate::decision::Decision;
 use crate::decision::Outcome;
+use crate::decision::Refusal;
 use crate::login::Login;
 use crate::request::AuthRequest;
+use crate::role::Role;
 use crate::session::Session;
 use crate::session::SessionError;
 use crate::session::Sessions;
@@ -55,6 +58,9 @@ pub struct Admission {
     pub set_cookie: Option<HeaderValue>,
 }
 
+/// When a client should try again whose session can't go on now.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// A session whose login must be asked.
 struct DueSession {
     sessions: Arc<Sessions>,
@@ -72,6 +78,25 @@ impl Admission {
             via_session: true,
             session_error: None,
             session: Some(session),
+            renewal: None,
+            set_cookie: None,
+        }
+    }
+
+    /// A request with a session of which it isn't known whether it was ended.
+    fn uncertain() -> Self {
+        let refusal = Refusal::Unavailable {
+            role: Role::Authenticator,
+            retry_after: Some(RETRY_AFTER),
+        };
+        Self {
+            decision: Decision {
+                outcome: Outcome::Refuse(refusal),
+                steps: Vec::new(),
+            },
+            via_session: false,
+            session_error: Some(SessionError::Uncertain),
+            session: None,
             renewal: None,
             set_cookie: None,
         }
@@ -160,6 +185,8 @@ impl Gate {
     async fn admit_without_login(&self, request: &Arc<AuthRequest>) -> Result<Admission, Box<DueSession>> {
         let (session, session_error) = match self.session(request) {
             Ok(session) => (session, None),
+            // To log in again would not help: the new session would be no more certain.
+            Err(SessionError::Uncertain) => return Ok(Admission::uncertain()),
             Err(why) => (None, Some(why)),
         };
         let Some((sessions, session)) = self.sessions.as_ref().zip(session) else {

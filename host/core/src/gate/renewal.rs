@@ -10,6 +10,7 @@ use metrics::describe_counter;
 use super::Admission;
 use super::DueSession;
 use super::Gate;
+use super::RETRY_AFTER;
 use crate::decision::Decision;
 use crate::decision::Outcome;
 use crate::decision::Refusal;
@@ -23,9 +24,6 @@ use crate::session::Sessions;
 
 /// For how long after it is due a session goes on while its login can't decide.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
-
-/// When a client should try again whose session can't go on: the login is asked again then.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What came of the attempt to renew a session. The texts are for the operator.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -200,6 +200,10 @@ impl PluginConfig {
             &self.limits,
         )?;
         let settings = self.settings.to_string();
+        let fingerprint = fingerprint(&self.component, &settings);
+        let namespace = format!("{} {} {fingerprint}", self.name.role(), &*self.name);
+        let shared = &engine.runtime.shared;
+        let cache = Cache::new(self.limits.cache, shared.clone(), &namespace);
         let grants = Arc::new(self.grants);
         let config = InstanceConfig {
             egress: Egress::new(
@@ -212,7 +216,7 @@ impl PluginConfig {
             name: self.name,
             grants,
             limits: self.limits,
-            cache: Some(Arc::new(Cache::new(self.limits.cache))),
+            cache: Some(Arc::new(cache)),
             log_level: self.log_level,
             processors: engine.runtime.scheduler.share(),
             negotiator: self.negotiator,
@@ -220,7 +224,6 @@ impl PluginConfig {
         };
         let mut instance = self.component.start(&config).await?;
         instance.configure(&settings).await?.map_err(ConfigureError::Rejected)?;
-        let fingerprint = fingerprint(&self.component, &settings);
         let meters = Meters::new(&config.name);
         let (name, grants, limits) = (&config.name, &*config.grants, &config.limits);
         let processors = &config.processors;
@@ -248,7 +251,7 @@ impl PluginConfig {
             config,
             copy: ConfiguredCopy::default(),
             kept,
-            overload: Arc::new(overload),
+            overload: Arc::new(overload.sharing_rates(shared, &namespace)),
             reuse,
             meters,
             asked,

@@ -93,6 +93,9 @@ impl Reuse {
     pub(crate) async fn look_up(self: &Arc<Self>, request: &AuthRequest, user: Option<&Authenticated>) -> Lookup {
         let user = user.map(|user| self.store.hasher().user(user));
         let mut pending = self.pending(user);
+        if self.store.is_paused() {
+            return Lookup::Unknown(pending);
+        }
         let first = match self.find(request, &pending) {
             Ok(known) => return Lookup::Known(known),
             Err(first) => first,

@@ -1,6 +1,7 @@
 //! The decisions of all plugins of an engine, bounded in bytes. What is used most stays.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -62,6 +63,7 @@ pub(crate) struct Store {
     decisions: moka::sync::Cache<Key, Arc<Kept>>,
     hasher: Hasher,
     ids: AtomicU64,
+    is_paused: AtomicBool,
 }
 
 impl Store {
@@ -77,7 +79,17 @@ impl Store {
                 .build(),
             hasher: Hasher::new()?,
             ids: AtomicU64::new(0),
+            is_paused: AtomicBool::new(false),
         })
+    }
+
+    /// Lets no request have the decision of an earlier call, until this is called with `false`.
+    pub(crate) fn pause(&self, is_paused: bool) {
+        self.is_paused.store(is_paused, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
     }
 
     pub(super) fn hasher(&self) -> &Hasher {

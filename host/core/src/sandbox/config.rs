@@ -14,14 +14,17 @@ use crate::limits::Limits;
 use crate::negotiate::Negotiator;
 use crate::role::PluginName;
 use crate::role::Role;
+use crate::shared::SharedPlace;
 use crate::signing::SigningKeys;
 
-/// What all instances of an engine share: the compiler, the processors, the memory and public keys.
+/// What all instances of an engine share: the compiler, the processors, the memory, public keys, and what it shares
+/// with other processes.
 pub(crate) struct Runtime {
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) scheduler: FairScheduler,
     pub(crate) memory: Arc<Budget>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) shared: SharedPlace,
 }
 
 /// The configuration of a plugin's instances, apart from the component and the settings.

@@ -25,6 +25,7 @@ use super::snapshot::NoSnapshot;
 use crate::decision::AttributeRead;
 use crate::egress::CallEgress;
 use crate::plugin_log::LogLines;
+use crate::shared::Patience;
 
 /// The most bytes that a plugin may pass to the host in one call, its answer included: the body of a request to another
 /// server, which may have 1 MiB, and its headers. Texts count slightly more than their size.
@@ -198,6 +199,7 @@ impl HostState {
             keys: Arc::clone(&runtime.keys),
             memory: Arc::clone(&runtime.memory),
             cache: config.cache.clone(),
+            patience: Patience::default(),
             negotiator: config.negotiator.clone(),
             tokens_left: MAX_TOKENS,
             signing_keys: Arc::clone(&config.signing_keys),

@@ -50,6 +50,7 @@ use crate::grants::Grants;
 use crate::negotiate::Negotiator;
 use crate::plugin_log::LogLines;
 use crate::request::AuthRequest;
+use crate::shared::Patience;
 use crate::signing::SigningKeys;
 
 pub(crate) use self::absent::is_absent;
@@ -90,6 +91,8 @@ pub(crate) struct HostState {
     /// The memory for plugins that is left.
     memory: Arc<Budget>,
     cache: Option<Arc<Cache>>,
+    /// How long the call has waited for the shared state.
+    patience: Patience,
     negotiator: Option<Arc<dyn Negotiator>>,
     tokens_left: usize,
     signing_keys: Arc<SigningKeys>,

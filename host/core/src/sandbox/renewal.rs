@@ -12,6 +12,7 @@ use super::scheduler::ComputePermit;
 use super::signing::MAX_SIGNATURES;
 use super::stdio::Lines;
 use crate::egress::CallEgress;
+use crate::shared::Patience;
 
 /// Why an instance can't serve another request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +52,7 @@ impl Instance {
         state.permit = ComputePermit::start(&config.processors, clock.deadline());
         state.log.renew();
         state.outbound = CallEgress::new(config.egress.clone(), state.log.clone());
+        state.patience = Patience::default();
         state.tokens_left = MAX_TOKENS;
         state.signatures_left = MAX_SIGNATURES;
     }

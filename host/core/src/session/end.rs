@@ -84,10 +84,7 @@ impl Sessions {
             return None;
         }
         let mut bytes = Time::now().0.to_be_bytes().to_vec();
-        for Revocation { key, begun_until } in revocations {
-            bytes.extend_from_slice(key);
-            bytes.extend_from_slice(&begun_until.to_be_bytes());
-        }
+        bytes.extend(Revocation::encode(revocations));
         self.keys.seal_for(Purpose::Revocations, MESSAGE, &bytes)
     }
 
@@ -100,14 +97,6 @@ impl Sessions {
         if sent.ago(now) > MAX_MESSAGE_AGE || sent.0 > now.0.saturating_add(AHEAD) {
             return None;
         }
-        let (entries, rest) = list.as_chunks::<24>();
-        let entries = entries.iter().map(|entry| {
-            let (key, begun_until) = entry.split_first_chunk()?;
-            Some(Revocation {
-                key: *key,
-                begun_until: u64::from_be_bytes(*begun_until.first_chunk()?),
-            })
-        });
-        rest.is_empty().then(|| entries.collect())?
+        Revocation::decode(list)
     }
 }

@@ -11,6 +11,7 @@ mod revocation;
 mod ring;
 mod scope;
 mod sealed;
+mod sealed_store;
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub use self::ring::KeyRing;
 pub use self::scope::RevocationScope;
 pub use self::sealed::MalformedId;
 pub use self::sealed::SessionId;
+pub use self::sealed_store::SealedStore;
 
 /// The longest sealed value, in bytes. Browsers drop a cookie of more than 4096 bytes, attributes included.
 const MAX_COOKIE: usize = 3800;
@@ -218,6 +220,8 @@ pub enum SessionError {
     Seal,
     /// The request has several session cookies.
     Several,
+    /// It isn't known whether it was ended: see [`Revocations::set_uncertain`].
+    Uncertain,
 }
 
 impl SessionError {
@@ -231,6 +235,7 @@ impl SessionError {
             Self::Revoked => "revoked",
             Self::Seal => "seal",
             Self::Several => "several",
+            Self::Uncertain => "uncertain",
         }
     }
 }
@@ -245,6 +250,9 @@ impl fmt::Display for SessionError {
             Self::Revoked => "it was ended",
             Self::Seal => "it wasn't sealed with one of the keys, or was changed",
             Self::Several => "there are several session cookies",
+            Self::Uncertain => {
+                "it isn't known whether it was ended, because the shared state has been lost for too long"
+            }
         })
     }
 }
@@ -354,9 +362,12 @@ impl Sessions {
             let is_valid = |own| self.outlive_changes || own == &sealed.fingerprint;
             authenticator.name() == &*sealed.authenticator && authenticator.fingerprint().is_some_and(is_valid)
         });
-        match known {
-            true => Ok(Some(Session { sealed, now })),
-            false => Err(SessionError::Authenticator),
+        if !known {
+            return Err(SessionError::Authenticator);
+        }
+        match self.revocations.as_ref().is_some_and(|list| list.is_uncertain()) {
+            true => Err(SessionError::Uncertain),
+            false => Ok(Some(Session { sealed, now })),
         }
     }
 

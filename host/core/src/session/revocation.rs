@@ -8,6 +8,8 @@ use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::sync::RwLockReadGuard;
 use std::sync::RwLockWriteGuard;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -38,6 +40,30 @@ pub struct Revocation {
     pub begun_until: u64,
 }
 
+impl Revocation {
+    /// The bytes by which processes tell each other of these.
+    pub fn encode(revocations: &[Self]) -> Vec<u8> {
+        let bytes = revocations.iter().flat_map(|Self { key, begun_until }| {
+            let until = begun_until.to_be_bytes();
+            key.iter().copied().chain(until)
+        });
+        bytes.collect()
+    }
+
+    /// What such bytes say. `None` if they aren't such bytes.
+    pub fn decode(bytes: &[u8]) -> Option<Vec<Self>> {
+        let (entries, rest) = bytes.as_chunks::<24>();
+        let entries = entries.iter().map(|entry| {
+            let (key, begun_until) = entry.split_first_chunk()?;
+            Some(Self {
+                key: *key,
+                begun_until: u64::from_be_bytes(*begun_until.first_chunk()?),
+            })
+        });
+        rest.is_empty().then(|| entries.collect())?
+    }
+}
+
 /// Is told of every revocation, to keep it for the next start, or to tell other processes.
 pub trait RevocationSink: Send + Sync {
     /// Something was revoked in this process. Don't block: a client waits.
@@ -57,6 +83,7 @@ pub struct Revocations {
     grown: watch::Sender<()>,
     /// Tells that an operator has revoked something.
     ordered: watch::Sender<()>,
+    is_uncertain: AtomicBool,
 }
 
 /// Waits for revocations by an operator.
@@ -103,6 +130,7 @@ impl Revocations {
             sink: None,
             grown: watch::Sender::new(()),
             ordered: watch::Sender::new(()),
+            is_uncertain: AtomicBool::new(false),
         }
     }
 
@@ -204,6 +232,17 @@ impl Revocations {
             begun_until: time.0,
         });
         entries.collect()
+    }
+
+    /// Says whether sessions may be over of which this process hasn't heard for too long. No session is accepted then, and requests
+    /// with one are refused with 503.
+    pub fn set_uncertain(&self, is_uncertain: bool) {
+        self.is_uncertain.store(is_uncertain, Ordering::Relaxed);
+    }
+
+    /// Whether no session is accepted, because it isn't known which of them are over.
+    pub fn is_uncertain(&self) -> bool {
+        self.is_uncertain.load(Ordering::Relaxed)
     }
 
     /// How many revocations are in the list.

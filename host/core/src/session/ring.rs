@@ -32,6 +32,8 @@ pub(super) enum Purpose {
     Session,
     /// What another gateway is told of sessions that are over.
     Revocations,
+    /// What is kept in a store that several processes share.
+    Stored,
 }
 
 impl Purpose {
@@ -41,6 +43,7 @@ impl Purpose {
             Self::Flow => b"portcullis flow",
             Self::Session => b"portcullis session",
             Self::Revocations => b"portcullis revocations",
+            Self::Stored => b"portcullis stored",
         }
     }
 }
@@ -102,16 +105,7 @@ impl KeyRing {
 
     /// Seals bytes for a cookie of this name and purpose.
     pub(super) fn seal_for(&self, purpose: Purpose, cookie: &str, bytes: &[u8]) -> Option<String> {
-        let RingKey { id, cipher } = self.0.first()?;
-        let mut nonce = [0; NONCE];
-        rand::fill(&mut nonce).ok()?;
-        let bound = Payload {
-            msg: bytes,
-            aad: &bind(purpose, cookie, id),
-        };
-        let sealed = cipher.encrypt(&Nonce::from(nonce), bound).ok()?;
-        let parts = [&[VERSION], id.as_slice(), nonce.as_slice(), &sealed];
-        Some(BASE64_URL_SAFE_NO_PAD.encode(parts.concat()))
+        Some(BASE64_URL_SAFE_NO_PAD.encode(self.seal_bytes(purpose, cookie, bytes)?))
     }
 
     /// Opens bytes that one of the keys sealed for a cookie of this name and purpose.
@@ -119,6 +113,25 @@ impl KeyRing {
         let bytes = BASE64_URL_SAFE_NO_PAD
             .decode(text.get(..text.len().min(MAX_TEXT))?)
             .ok()?;
+        self.open_bytes(purpose, cookie, &bytes)
+    }
+
+    /// Seals bytes for this name and purpose.
+    pub(super) fn seal_bytes(&self, purpose: Purpose, name: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+        let RingKey { id, cipher } = self.0.first()?;
+        let mut nonce = [0; NONCE];
+        rand::fill(&mut nonce).ok()?;
+        let bound = Payload {
+            msg: bytes,
+            aad: &bind(purpose, name, id),
+        };
+        let sealed = cipher.encrypt(&Nonce::from(nonce), bound).ok()?;
+        let parts = [&[VERSION], id.as_slice(), nonce.as_slice(), &sealed];
+        Some(parts.concat())
+    }
+
+    /// Opens bytes that one of the keys sealed for this name and purpose.
+    pub(super) fn open_bytes(&self, purpose: Purpose, name: &str, bytes: &[u8]) -> Option<Vec<u8>> {
         let (&[VERSION], rest) = bytes.split_first_chunk()? else {
             return None;
         };
@@ -128,7 +141,7 @@ impl KeyRing {
         own.map(|RingKey { cipher, .. }| {
             let bound = Payload {
                 msg: sealed,
-                aad: &bind(purpose, cookie, id),
+                aad: &bind(purpose, name, id),
             };
             cipher.decrypt(&Nonce::from(*nonce), bound)
         })

@@ -39,8 +39,10 @@ pub(crate) trait Revokes: Send + Sync {
 pub(crate) struct Revoked {
     /// Whether there are sessions, and not only decisions.
     pub(crate) sessions: bool,
-    /// How many other gateways are told.
+    /// How many other gateways are told one by one.
     pub(crate) other_gateways: usize,
+    /// Whether those are told that share the state.
+    pub(crate) is_shared: bool,
 }
 
 /// The body of a request: `{"user": "alice"}`.
@@ -180,15 +182,17 @@ fn told(order: &Order, revoked: Revoked) -> String {
     let Revoked {
         sessions,
         other_gateways,
+        is_shared,
     } = revoked;
-    if !sessions {
-        return format!("revoked: {order}. There are no sessions; plugins are asked anew\n");
-    }
-    let others = match other_gateways {
-        0 => String::new(),
-        1 => "; 1 other gateway is told".to_owned(),
-        several => format!("; {several} other gateways are told"),
+    let others = match (is_shared, other_gateways) {
+        (true, _) => "; the gateways that share its state are told".to_owned(),
+        (false, 0) => String::new(),
+        (false, 1) => "; 1 other gateway is told".to_owned(),
+        (false, several) => format!("; {several} other gateways are told"),
     };
+    if !sessions {
+        return format!("revoked: {order}. There are no sessions; plugins are asked anew{others}\n");
+    }
     format!("revoked: {order}. Sessions that began until now are over{others}\n")
 }
 

@@ -114,6 +114,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited, audit: Curre
     let gateway = Gateway::new(generation, proxy).with_audit(audit.clone());
     let gateway = Arc::new(gateway.with_tracer(telemetry.as_ref().map(Telemetry::tracer)));
     let generation = gateway.generation();
+    generation.listened().await;
 
     let stop = Shutdown::on_signals().map_err(ServeError::Signals)?;
     let mut listeners = Listeners::new(inherited, audit.clone());

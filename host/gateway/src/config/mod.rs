@@ -27,6 +27,7 @@ mod sections;
 mod sent_groups;
 mod server;
 mod session;
+mod shared_state;
 mod state;
 mod telemetry;
 mod tls;
@@ -112,6 +113,7 @@ pub(crate) use sent_groups::GroupPattern;
 pub(crate) use sent_groups::SentGroups;
 pub(crate) use server::ServerConfig;
 pub(crate) use session::SessionConfig;
+pub(crate) use shared_state::SharedStateConfig;
 pub(crate) use state::StateConfig;
 pub(crate) use telemetry::OtlpProtocol;
 pub(crate) use telemetry::ParentTrust;
@@ -152,6 +154,8 @@ pub(crate) struct Config {
     pub(crate) assertion: AssertionConfig,
     /// Session cookies. `None` if every request is authenticated by its own credentials.
     pub(crate) session: Option<SessionConfig>,
+    /// The server that several gateways share. `None` if this one keeps its state itself.
+    pub(crate) shared_state: Option<SharedStateConfig>,
     /// Logins with a browser. `None` if nobody can log in.
     pub(crate) login: Option<LoginConfig>,
     /// The cache of compiled plugins, and the memory that plugins may use.
@@ -290,6 +294,8 @@ impl Draft {
         self.config.ext_authz = ext_authz.and_then(|table| ExtAuthzConfig::read(table, trusted));
         let assertion = root.section("assertion").map(AssertionConfig::read);
         self.config.assertion = assertion.unwrap_or_default();
+        let shared_state = root.take("shared_state").and_then(Item::table);
+        self.config.shared_state = shared_state.and_then(SharedStateConfig::read);
         let session = root.take("session");
         self.config.state = StateConfig::read(root.take("state"), environment);
         self.config.login = root.take("login").and_then(Item::table).map(LoginConfig::read);

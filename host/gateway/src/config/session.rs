@@ -47,12 +47,17 @@ pub(crate) struct SessionConfig {
 }
 
 impl SessionConfig {
+    /// How old a session becomes, unless the configuration says otherwise.
+    pub(crate) const DEFAULT_AGE: Duration = Duration::from_secs(12 * 3600);
+    /// How many sessions that are over are known at most, unless the configuration says otherwise.
+    pub(crate) const DEFAULT_REVOCATIONS: usize = 100_000;
+
     pub(super) fn read(mut table: Table<'_>, upstreams: &Upstreams) -> Self {
         let keys = match table.take("keys") {
             Some(item) => listed_keys(item),
             None => Vec::from_iter(key_of_environment(&table.place)),
         };
-        let max_age = table.duration("max_age", DEFAULT_AGE, MIN_AGE..=MAX_AGE);
+        let max_age = table.duration("max_age", Self::DEFAULT_AGE, MIN_AGE..=MAX_AGE);
         let idle = table.take("idle").and_then(|item| {
             let place = item.place.clone();
             let idle = values::duration(item, MIN_AGE..=MAX_AGE)?;
@@ -61,7 +66,7 @@ impl SessionConfig {
             }
             Some(idle)
         });
-        let revocations = table.number("revocations", DEFAULT_REVOCATIONS, 1..=MAX_REVOCATIONS);
+        let revocations = table.number("revocations", Self::DEFAULT_REVOCATIONS, 1..=MAX_REVOCATIONS);
         let peers = values::each(table.take("peers"), |item| peer(item, upstreams));
         if peers.len() > MAX_PEERS {
             table.place.report(format!("peers has more than {MAX_PEERS} entries"));
@@ -116,9 +121,9 @@ impl SessionConfig {
         Some(Self {
             keys,
             idle: None,
-            revocations: DEFAULT_REVOCATIONS,
+            revocations: Self::DEFAULT_REVOCATIONS,
             peers: Vec::new(),
-            max_age: DEFAULT_AGE,
+            max_age: Self::DEFAULT_AGE,
             cookie: DEFAULT_COOKIE.to_owned(),
             secure: None,
             domain: None,
@@ -164,7 +169,7 @@ fn peer(item: Item<'_>, upstreams: &Upstreams) -> Option<Arc<UpstreamConfig>> {
     }
 }
 
-fn listed_keys(item: Item<'_>) -> Vec<Key> {
+pub(super) fn listed_keys(item: Item<'_>) -> Vec<Key> {
     let place = item.place.clone();
     let items = item.list();
     if items.is_empty() {
@@ -198,8 +203,6 @@ fn variable(environment: &Environment) -> Option<(&'static str, &str)> {
 /// The variables of which the first that is set has the key, if none is configured.
 pub(super) const VARIABLES: [&str; 2] = ["PORTCULLIS_COOKIE_SECRET", "DASK_GATEWAY_COOKIE_SECRET"];
 const DEFAULT_COOKIE: &str = "portcullis";
-const DEFAULT_AGE: Duration = Duration::from_secs(12 * 3600);
-const DEFAULT_REVOCATIONS: usize = 100_000;
 const MAX_REVOCATIONS: usize = 10_000_000;
 const MAX_PEERS: usize = 32;
 const MIN_AGE: Duration = Duration::from_secs(1);

@@ -57,9 +57,11 @@ use crate::config::RotatingHeader;
 use crate::config::Upstream;
 use crate::generation::previous::Previous;
 use crate::generation::route::OfSessions;
+use crate::generation::sessions::ending;
 use crate::generation::sessions::keys;
 use crate::generation::sessions::sends_assertions;
 use crate::generation::sessions::sessions;
+use crate::generation::sessions::shared;
 use crate::kerberos::Acceptor;
 use crate::proxy::ForbiddenTrailers;
 use crate::proxy::Proxy;
@@ -68,6 +70,7 @@ use crate::routing::method::Methods;
 use crate::routing::table::RouteTable;
 use crate::sessions::EndedSessions;
 use crate::sessions::Ending;
+use crate::shared_state::Shared;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use logins::LoginPoint;
@@ -87,6 +90,16 @@ pub(crate) async fn build_alone(
     Ok((built, warnings.into_iter().map(Warning::Plugin).collect()))
 }
 
+/// What a generation is put together of, beside its configuration.
+struct Parts<'a> {
+    plugins: PluginSet,
+    warnings: Vec<Warning>,
+    acceptors: HashMap<String, Acceptor>,
+    engine: &'a Engine,
+    keys: Vec<Key>,
+    shared: Option<Arc<Shared>>,
+}
+
 /// One loaded configuration.
 #[derive(Debug)]
 pub(crate) struct Generation {
@@ -101,11 +114,14 @@ pub(crate) struct Generation {
     /// Those of sessions, and of what is derived from them. Empty if nothing needs one.
     keys: Vec<Key>,
     sessions: Option<Arc<Sessions>>,
+    /// What it shares with other gateways. `None` if it shares nothing.
+    shared: Option<Arc<Shared>>,
+    engine: Engine,
     /// `None` if no route sends assertions.
     assertions: Option<Arc<Assertions>>,
-    /// The sessions that are over. `None` if sessions are disabled.
+    /// The sessions that are over. `None` if sessions are disabled, and nothing is shared.
     ended: Option<Arc<EndedSessions>>,
-    /// What this configuration says of them.
+    /// What this configuration says of them. `None` as above.
     ending: Option<Ending>,
     /// `None` if nobody can log in.
     logins: Option<Logins>,
@@ -171,8 +187,18 @@ impl Generation {
             errors.extend(warnings.iter().filter_map(Warning::disabling).cloned());
             return Err(ConfigErrors::new(errors));
         }
-        let assembled = Self::assemble(config, loaded.set, warnings, acceptors, proxy, previous);
-        assembled.map_err(|error| ConfigErrors::new(vec![error]))
+        let alone = |error| ConfigErrors::new(vec![error]);
+        let keys = keys(&config).map_err(alone)?;
+        let parts = Parts {
+            plugins: loaded.set,
+            warnings,
+            acceptors,
+            engine,
+            shared: shared(&config, &keys, previous).await.map_err(alone)?,
+            keys,
+        };
+        let assembled = Self::assemble(config, parts, proxy, previous);
+        assembled.map_err(alone)
     }
 
     /// Returns the route of a request. `authority` is the host that the client asked for; a port is ignored.
@@ -243,8 +269,21 @@ impl Generation {
 
     /// Has its settings in what all generations of the process share.
     pub(crate) fn take_effect(&self) {
-        if let (Some(ended), Some(sessions), Some(ending)) = (&self.ended, &self.sessions, &self.ending) {
-            ended.apply(ending, sessions, self.plugins().cloned().collect());
+        match &self.shared {
+            Some(shared) => shared.apply(&self.engine),
+            None => self.engine.share(None),
+        }
+        if let (Some(ended), Some(ending)) = (&self.ended, &self.ending) {
+            let plugins = self.plugins().cloned().collect();
+            ended.apply(ending, self.sessions.as_ref(), plugins, &self.engine);
+        }
+    }
+
+    /// Waits until it is known which sessions other gateways have ended, or for a few seconds. The first generation should serve nobody
+    /// before.
+    pub(crate) async fn listened(&self) {
+        if let Some(ended) = &self.ended {
+            ended.listened().await;
         }
     }
 
@@ -330,27 +369,23 @@ impl Generation {
         self.listen.server.bounds.body_timeout
     }
 
-    fn assemble(
-        config: Config,
-        plugins: PluginSet,
-        warnings: Vec<Warning>,
-        acceptors: HashMap<String, Acceptor>,
-        proxy: &Proxy,
-        previous: Previous<'_>,
-    ) -> Result<Self, ConfigError> {
+    fn assemble(config: Config, parts: Parts<'_>, proxy: &Proxy, previous: Previous<'_>) -> Result<Self, ConfigError> {
+        let Parts {
+            plugins,
+            warnings,
+            acceptors,
+            engine,
+            keys,
+            shared,
+        } = parts;
         let listen = config.listen();
-        let begin = |session| Arc::new(EndedSessions::begin(session, &config.state));
+        let ending = ending(&config, shared.as_ref(), proxy);
+        let begin = |ending: &Ending| Arc::new(EndedSessions::begin(ending.most, ending.max_age, &config.state));
         let ended = previous.ended_sessions();
-        let ended = ended.or_else(|| config.session.as_ref().map(begin));
-        let keys = keys(&config)?;
+        let ended = ended.or_else(|| ending.as_ref().map(begin));
         let (sessions, flows) = sessions(&config, &keys, ended.as_deref(), previous.sessions())?.unzip();
         let assertions =
             sends_assertions(&config).then(|| Arc::new(Assertions::new(config.assertion.clone(), keys.clone())));
-        let ending = config.session.as_ref().map(|session| Ending {
-            most: session.revocations,
-            max_age: session.max_age,
-            peers: session.peers.iter().map(|peer| proxy.start(peer)).collect(),
-        });
         let logins = match (&config.login, flows) {
             (Some(login), Some(flows)) => {
                 let logins = Logins::new(login.clone(), flows, &config.plugin_entries, &plugins)?;
@@ -405,6 +440,8 @@ impl Generation {
             upstreams,
             keys,
             sessions,
+            shared,
+            engine: engine.clone(),
             assertions,
             ended,
             ending,

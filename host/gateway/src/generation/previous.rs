@@ -11,6 +11,7 @@ use crate::generation::Generation;
 use crate::kerberos::Acceptor;
 use crate::proxy::UpstreamGroup;
 use crate::sessions::EndedSessions;
+use crate::shared_state::Shared;
 
 /// The generation before, and what the next one is made of.
 #[derive(Clone, Copy)]
@@ -49,6 +50,11 @@ impl<'a> Previous<'a> {
     /// The sessions that are over, of which a process has one list.
     pub(super) fn ended_sessions(&self) -> Option<Arc<EndedSessions>> {
         self.generation?.ended.clone()
+    }
+
+    /// What is shared with other gateways, if its configuration hasn't changed.
+    pub(super) fn shared(&self) -> Option<Arc<Shared>> {
+        self.same(&["shared_state"])?.shared.clone()
     }
 
     /// The sessions, whose renewals may run.

@@ -22,7 +22,7 @@ impl Generation {
             }
         }
         let list = self.ended.as_ref().map(|ended| ended.list());
-        if let (None, RevocationScope::Session(_)) = (list, scope) {
+        if let (None, RevocationScope::Session(_)) = (&self.sessions, scope) {
             return Err("the gateway has no sessions: [session] is missing".to_owned());
         }
         if let Some(list) = list {
@@ -33,8 +33,9 @@ impl Generation {
             self.plugins().for_each(Plugin::forget_decisions);
         }
         Ok(Revoked {
-            sessions: list.is_some(),
+            sessions: self.sessions.is_some(),
             other_gateways: self.ending.as_ref().map_or(0, |ending| ending.peers.len()),
+            is_shared: self.shared.is_some(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The sessions of a generation, and the keys of all that gateways with the same keys share.
+//! The sessions of a generation, the keys of all that gateways with the same keys share, and the state that they share.
 
 use std::sync::Arc;
 
@@ -13,8 +13,13 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Location;
 use crate::config::LoginConfig;
+use crate::config::SessionConfig;
+use crate::generation::previous::Previous;
+use crate::proxy::Proxy;
 use crate::sessions::EndedSessions;
+use crate::sessions::Ending;
 use crate::sessions::kept_key;
+use crate::shared_state::Shared;
 
 /// Whether a route sends assertions.
 pub(super) fn sends_assertions(config: &Config) -> bool {
@@ -24,7 +29,11 @@ pub(super) fn sends_assertions(config: &Config) -> bool {
 /// The keys of sessions, of assertions and of tickets, of which the first one is in use. Empty if nothing needs one.
 pub(super) fn keys(config: &Config) -> Result<Vec<Key>, ConfigError> {
     let shares_tickets = config.listen().tls().any(|tls| tls.shared_tickets);
-    if config.session.is_none() && !sends_assertions(config) && !shares_tickets {
+    let seals = config
+        .shared_state
+        .as_ref()
+        .is_some_and(|shared| shared.keys.is_empty());
+    if config.session.is_none() && !sends_assertions(config) && !shares_tickets && !seals {
         return Ok(Vec::new());
     }
     let configured = config
@@ -34,6 +43,11 @@ pub(super) fn keys(config: &Config) -> Result<Vec<Key>, ConfigError> {
         .unwrap_or_default();
     if !configured.is_empty() {
         return Ok(configured);
+    }
+    if seals {
+        return Err(Location::file("shared_state").error(
+            "all gateways need the same keys to share state: set session.keys, or keys here, to what `portcullis keygen` makes",
+        ));
     }
     let kept = kept_key(config.state.folder.as_deref(), config.state.is_kept);
     Ok(vec![kept.map_err(|why| Location::file("session").error(why))?])
@@ -88,4 +102,37 @@ pub(super) fn sessions(
         false => sessions,
     };
     Ok(Some((Arc::new(sessions), Flows::new(keys, secure))))
+}
+
+/// What is shared with other gateways. `None` if nothing is, and for commands that only examine the configuration.
+pub(super) async fn shared(
+    config: &Config,
+    keys: &[Key],
+    previous: Previous<'_>,
+) -> Result<Option<Arc<Shared>>, ConfigError> {
+    let Some(shared) = config.shared_state.as_ref().filter(|_| config.state.is_kept) else {
+        return Ok(None);
+    };
+    let keys = if shared.keys.is_empty() { keys } else { &shared.keys };
+    if let Some(same) = previous.shared().filter(|same| same.has_keys(keys)) {
+        return Ok(Some(same));
+    }
+    let connected = Shared::connect(shared, keys).await;
+    let connected = connected.map_err(|why| Location::file("shared_state").error(why))?;
+    Ok(Some(Arc::new(connected)))
+}
+
+/// What the configuration says of sessions that are over. `None` if there are no sessions, and nothing is shared.
+pub(super) fn ending(config: &Config, shared: Option<&Arc<Shared>>, proxy: &Proxy) -> Option<Ending> {
+    let session = config.session.as_ref();
+    if session.is_none() && shared.is_none() {
+        return None;
+    }
+    let peers = session.into_iter().flat_map(|session| &session.peers);
+    Some(Ending {
+        most: session.map_or(SessionConfig::DEFAULT_REVOCATIONS, |session| session.revocations),
+        max_age: session.map_or(SessionConfig::DEFAULT_AGE, |session| session.max_age),
+        peers: peers.map(|peer| proxy.start(peer)).collect(),
+        shared: shared.cloned(),
+    })
 }

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use portcullis::Engine;
 use portcullis::Plugin;
 use portcullis::session::OperatorRevocations;
 use portcullis::session::Revocation;
@@ -21,9 +22,11 @@ use portcullis::session::Sessions;
 
 use self::peers::Peers;
 use self::saved::Saved;
-use crate::config::SessionConfig;
 use crate::config::StateConfig;
 use crate::proxy::UpstreamGroup;
+use crate::shared_state::Followed;
+use crate::shared_state::Rules;
+use crate::shared_state::Shared;
 
 pub(crate) use self::key::kept_key;
 pub(crate) use self::peers::PATH as REVOCATIONS_PATH;
@@ -33,6 +36,7 @@ pub(crate) use self::peers::PATH as REVOCATIONS_PATH;
 pub(crate) struct EndedSessions {
     list: Arc<Revocations>,
     peers: Arc<Peers>,
+    followed: Arc<Followed>,
     /// `None` if nothing of it is kept.
     saved: Option<Saved>,
     /// The plugins in use. They forget decisions when an operator revokes something.
@@ -50,24 +54,29 @@ pub(crate) struct Ending {
     pub(crate) max_age: Duration,
     /// The gateways that are told.
     pub(crate) peers: Vec<Arc<UpstreamGroup>>,
+    /// The state by which gateways tell each other. `None` if they share none.
+    pub(crate) shared: Option<Arc<Shared>>,
 }
 
 /// Is told of each session that is ended in this process.
 struct Sink {
     saved: Option<Saved>,
     peers: Arc<Peers>,
+    followed: Arc<Followed>,
 }
 
 impl EndedSessions {
     /// The list of this process. What the state folder has of an earlier one is read, unless this command keeps nothing.
-    pub(crate) fn begin(session: &SessionConfig, state: &StateConfig) -> Self {
-        let new = || Revocations::new(session.revocations, session.max_age);
+    pub(crate) fn begin(most: usize, max_age: Duration, state: &StateConfig) -> Self {
+        let new = || Revocations::new(most, max_age);
         let peers = Arc::new(Peers::default());
+        let followed = Arc::<Followed>::default();
         let plugins = Arc::<Mutex<Vec<Plugin>>>::default();
         if !state.is_kept {
             return Self {
                 list: Arc::new(new()),
                 peers,
+                followed,
                 saved: None,
                 plugins,
                 serves: false,
@@ -77,6 +86,7 @@ impl EndedSessions {
         let sink = Sink {
             saved: saved.clone(),
             peers: Arc::clone(&peers),
+            followed: Arc::clone(&followed),
         };
         let list = Arc::new(new().with_sink(sink));
         tokio::spawn(forget_decisions(list.operator_revocations(), Arc::clone(&plugins)));
@@ -86,6 +96,7 @@ impl EndedSessions {
         Self {
             list,
             peers,
+            followed,
             saved,
             plugins,
             serves: true,
@@ -104,13 +115,34 @@ impl EndedSessions {
         }
     }
 
-    /// Goes by another configuration from now on, which has these plugins. Messages to its gateways are sealed by these sessions.
-    pub(crate) fn apply(&self, ending: &Ending, sessions: &Arc<Sessions>, plugins: Vec<Plugin>) {
+    /// Waits until it is known what other gateways have ended, or for a few seconds.
+    pub(crate) async fn listened(&self) {
+        self.followed.listened().await;
+    }
+
+    /// Goes by another configuration from now on, which has these plugins of this engine. Messages to its gateways are sealed by
+    /// these sessions.
+    pub(crate) fn apply(
+        &self,
+        ending: &Ending,
+        sessions: Option<&Arc<Sessions>>,
+        plugins: Vec<Plugin>,
+        engine: &Engine,
+    ) {
         self.list.set_bounds(ending.most, ending.max_age);
         *self.plugins.lock().unwrap_or_else(PoisonError::into_inner) = plugins;
-        if self.serves {
+        if !self.serves {
+            return;
+        }
+        if let Some(sessions) = sessions {
             self.peers.apply(&ending.peers, &self.list, sessions);
         }
+        let rules = Rules {
+            most: ending.most,
+            max_age: ending.max_age,
+            engine: engine.clone(),
+        };
+        self.followed.apply(ending.shared.as_ref(), &self.list, &rules);
     }
 }
 
@@ -141,6 +173,7 @@ impl RevocationSink for Sink {
             saved.add(revocation);
         }
         self.peers.tell(revocation);
+        self.followed.tell(revocation);
     }
 
     fn heard(&self, revocation: Revocation) {

@@ -32,6 +32,7 @@ use crate::request::AuthRequest;
 use crate::role::PluginName;
 use crate::sandbox::Expected;
 use crate::sandbox::ProcessorShare;
+use crate::shared::SharedPlace;
 
 pub(crate) use self::breaker::Ended;
 pub(crate) use self::breaker::Fault;
@@ -133,7 +134,7 @@ impl Overload {
         meters: &Meters,
     ) -> Self {
         Self {
-            rates: limits.rate.map(Rates::new),
+            rates: limits.rate.map(|rate| Rates::new(rate, SharedPlace::default(), "")),
             breaker: limits
                 .breaker
                 .map(|failures| Breaker::new(name.clone(), failures, limits.concurrency, meters)),
@@ -146,12 +147,20 @@ impl Overload {
         }
     }
 
+    /// Shares the rates of clients with processes whose namespace is the same.
+    pub(crate) fn sharing_rates(self, shared: &SharedPlace, namespace: &str) -> Self {
+        let rates = self
+            .rates
+            .map(|rates| Rates::new(rates.limit(), shared.clone(), namespace));
+        Self { rates, ..self }
+    }
+
     /// Counts a request of the client with this address, whether it leads to a call or not.
     pub(crate) fn count(&self, client: Option<IpAddr>) -> Result<(), TurnedAway> {
         let Some(rates) = &self.rates else { return Ok(()) };
         rates.check(client.map(Client::of)).map_err(|wait| TurnedAway::Rate {
             wait,
-            limit: rates.limit,
+            limit: rates.limit(),
         })
     }
 

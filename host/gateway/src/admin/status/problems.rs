@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::facts::Facts;
 use crate::admin::metrics::Metrics;
 use crate::admin::reload::Reloads;
+use crate::shared_state::UNCERTAIN;
 
 /// Something that doesn't work.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -59,6 +60,17 @@ pub(super) fn problems(facts: &Facts, metrics: &Metrics, reloads: &Reloads, now:
 }
 
 fn of_gauge(key: &Key, value: f64, now: SystemTime) -> Option<Problem> {
+    match key.name() {
+        "portcullis_shared_state_up" if value == 0.0 => {
+            let problem = "its server doesn't answer, so caches and rates are those of this gateway alone";
+            return Some(Problem::new("shared state", problem));
+        }
+        UNCERTAIN if value > 0.0 => {
+            let problem = "none is accepted, because the shared state has been lost for too long (stale_revocations)";
+            return Some(Problem::new("sessions", problem));
+        }
+        _ => {}
+    }
     let label = key.labels().next()?;
     let (name, part) = (key.name(), format!("{} {}", label.key(), label.value()));
     match name {

@@ -51,8 +51,8 @@ fn a_mistake_names_the_file_the_line_and_the_key() {
         (
             "a = 1\n",
             "portcullis.toml:1: a: unknown key; expected one of include, server, admin, audit, access_log, telemetry, forward_auth, \
-             ext_authz, assertion, session, \
-             state, login, plugins, registries, negotiate, authenticators, authorizers, upstreams, routes",
+             ext_authz, assertion, \
+             shared_state, session, state, login, plugins, registries, negotiate, authenticators, authorizers, upstreams, routes",
         ),
         (
             "server = 1\n",
