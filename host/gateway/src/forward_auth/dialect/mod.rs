@@ -53,14 +53,10 @@ impl Endpoint {
     pub(crate) fn at(uri: &Uri) -> Option<Self> {
         let name = uri.path().strip_prefix(PREFIX)?;
         let (name, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
-        let dialect = match (name, rest) {
-            ("caddy", "") => Dialect::Caddy,
-            ("haproxy", "") => Dialect::Haproxy,
-            ("nginx", "") => Dialect::Nginx,
-            ("traefik", "") => Dialect::Traefik,
-            ("envoy", _) => Dialect::Envoy,
-            _ => return None,
-        };
+        let dialect = Dialect::ALL.into_iter().find(|dialect| dialect.name() == name)?;
+        if !rest.is_empty() && dialect != Dialect::Envoy {
+            return None;
+        }
         let rest = match uri.query() {
             Some(query) => format!("{rest}?{query}"),
             None => rest.to_owned(),
@@ -70,6 +66,11 @@ impl Endpoint {
 }
 
 impl Endpoint {
+    /// Its path, without the one that a front appends.
+    pub(super) fn path(&self) -> String {
+        format!("{PREFIX}{}", self.dialect.name())
+    }
+
     /// The response to a head that is malformed or exceeds a limit, in the form that the front expects.
     pub(crate) fn reject_head(&self, status: StatusCode) -> Response<Body> {
         let response = response::rejected_head(status);
@@ -78,6 +79,19 @@ impl Endpoint {
 }
 
 impl Dialect {
+    const ALL: [Self; 5] = [Self::Caddy, Self::Envoy, Self::Haproxy, Self::Nginx, Self::Traefik];
+
+    /// The name of the endpoint.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Caddy => "caddy",
+            Self::Envoy => "envoy",
+            Self::Haproxy => "haproxy",
+            Self::Nginx => "nginx",
+            Self::Traefik => "traefik",
+        }
+    }
+
     /// Reads the request that the front asks about.
     pub(super) fn read(
         self,
