@@ -1,4 +1,5 @@
-//! `[telemetry]`: where traces of requests and metrics are sent, of which requests, and how often. Without the section nothing is.
+//! `[telemetry]`: where traces of requests and metrics are sent, of which requests, and how often. Without the section nothing
+//! is sent.
 
 use std::sync::Arc;
 use std::time::Duration;

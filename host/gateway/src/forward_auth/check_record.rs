@@ -62,16 +62,16 @@ impl CheckRecord {
         }
     }
 
-    /// Ends the record. `verdict` is what [`FrontVerdict::status`](super::FrontVerdict::status) says, and `status` that of the response
-    /// to the front. `None` over gRPC.
+    /// Ends the record. `verdict` is what [`FrontVerdict::status`](super::FrontVerdict::status) says, and `status` is that of the
+    /// response to the front, or `None` over gRPC.
     pub(crate) fn finish(self, verdict: StatusCode, status: Option<StatusCode>) {
-        let Some((record, trace)) = self.traced.as_ref().and_then(|record| Some((record, record.trace()?))) else {
-            return;
-        };
-        trace.finish_check(&CheckAnswer {
-            verdict,
-            status,
-            route: record.route(),
-        });
+        let Some(record) = self.traced else { return };
+        if let Some(trace) = record.trace() {
+            trace.finish_check(&CheckAnswer {
+                verdict,
+                status,
+                route: record.route(),
+            });
+        }
     }
 }

@@ -96,7 +96,7 @@ impl Gateway {
             Ok(original) => {
                 let call = CheckCall::Http {
                     parts,
-                    route: endpoint.path(),
+                    route: dialect.path(),
                 };
                 let record = CheckRecord::begin(self.tracer(), &original, call, || connection.take_handshake());
                 let timeout = dialect.timeout(&parts.headers);

@@ -57,7 +57,7 @@ pub(super) fn of_check(check: &Check<'_>) -> Vec<KeyValue> {
         }
         CheckCall::Http { parts, route } => {
             attributes.push(KeyValue::new("http.request.method", method(&parts.method).0));
-            attributes.push(KeyValue::new("http.route", route.clone()));
+            attributes.push(KeyValue::new("http.route", *route));
             attributes.push(KeyValue::new("url.path", text(parts.uri.path())));
             attributes.extend(protocol(parts));
         }

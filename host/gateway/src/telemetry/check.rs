@@ -36,7 +36,7 @@ pub(crate) enum CheckCall<'a> {
         /// The head of the front's request.
         parts: &'a Parts,
         /// The path of the endpoint.
-        route: String,
+        route: &'static str,
     },
 }
 

@@ -53,7 +53,8 @@ impl Endpoint {
     pub(crate) fn at(uri: &Uri) -> Option<Self> {
         let name = uri.path().strip_prefix(PREFIX)?;
         let (name, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
-        let dialect = Dialect::ALL.into_iter().find(|dialect| dialect.name() == name)?;
+        let is_named = |dialect: &Dialect| dialect.path().strip_prefix(PREFIX) == Some(name);
+        let dialect = Dialect::ALL.into_iter().find(is_named)?;
         if !rest.is_empty() && dialect != Dialect::Envoy {
             return None;
         }
@@ -66,11 +67,6 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Its path, without the one that a front appends.
-    pub(super) fn path(&self) -> String {
-        format!("{PREFIX}{}", self.dialect.name())
-    }
-
     /// The response to a head that is malformed or exceeds a limit, in the form that the front expects.
     pub(crate) fn reject_head(&self, status: StatusCode) -> Response<Body> {
         let response = response::rejected_head(status);
@@ -81,14 +77,14 @@ impl Endpoint {
 impl Dialect {
     const ALL: [Self; 5] = [Self::Caddy, Self::Envoy, Self::Haproxy, Self::Nginx, Self::Traefik];
 
-    /// The name of the endpoint.
-    const fn name(self) -> &'static str {
+    /// The path of the endpoint, to which Envoy appends another one.
+    pub(super) const fn path(self) -> &'static str {
         match self {
-            Self::Caddy => "caddy",
-            Self::Envoy => "envoy",
-            Self::Haproxy => "haproxy",
-            Self::Nginx => "nginx",
-            Self::Traefik => "traefik",
+            Self::Caddy => "/.portcullis/auth/caddy",
+            Self::Envoy => "/.portcullis/auth/envoy",
+            Self::Haproxy => "/.portcullis/auth/haproxy",
+            Self::Nginx => "/.portcullis/auth/nginx",
+            Self::Traefik => "/.portcullis/auth/traefik",
         }
     }
 
