@@ -3,6 +3,7 @@
 import re
 import secrets
 import signal
+import textwrap
 import time
 
 import grpc
@@ -10,7 +11,8 @@ import pytest
 
 from harness.client import ALICE, send
 from harness.config import SESSION, protected, whoami
-from harness.gateway import ADMIN
+from harness.gateway import ADMIN, run
+from harness.paths import ROOT
 from harness.process import eventually
 from harness.reload import reload
 
@@ -84,6 +86,12 @@ def test_metrics_alone_need_no_admin_listener_and_no_traces(serve, upstream, col
     assert export.value("process_resident_memory_bytes") > 0
     assert len(collector.received) == len(collector.exports)
     assert not gateway.logged(message="traces are sent") and not gateway.logged(message="admin listening")
+
+
+def test_the_configuration_of_the_page_is_right(tmp_path, upstream):
+    [section] = re.findall(r"(?m)^    \[telemetry\]\n(?:    .+\n)+", (ROOT / "docs/operations.md").read_text())
+    done = run("check", folder=tmp_path, config=textwrap.dedent(section) + protected(upstream))
+    assert done.returncode == 0, done.stderr
 
 
 def test_two_gateways_of_a_name_are_told_apart(serve, upstream, collector):
